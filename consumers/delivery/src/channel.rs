@@ -1,0 +1,81 @@
+//! What a channel is to the engine: something that tries once and tells how it went.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use billwire_schemas::ids::DeliveryId;
+
+use crate::event::{Event, Subscription};
+
+/// One try to be made.
+#[derive(Debug, Clone)]
+pub struct Task {
+    /// The delivery this try belongs to.
+    pub delivery: DeliveryId,
+    /// Which try this is, from 1.
+    pub number: u32,
+    /// What is delivered.
+    pub event: Arc<Event>,
+    /// To whom.
+    pub subscription: Arc<Subscription>,
+}
+
+/// How a try went, for people: never holds a secret, a header of the answer, or the inside of a network error.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Status code of the receiver's answer (HTTP or SMTP), where there was one.
+    pub status: Option<u16>,
+    /// A short, cleaned excerpt of the answer or the reason there was none, at most [`EXCERPT_BYTES_MAX`] bytes.
+    pub detail: String,
+}
+
+/// Upper bound of [`Report::detail`].
+pub const EXCERPT_BYTES_MAX: usize = 1024;
+
+impl Report {
+    /// A report whose detail is cut to its bound and freed of control characters.
+    pub fn new(status: Option<u16>, detail: impl AsRef<str>) -> Self {
+        let mut clean: String = detail.as_ref().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let mut end = clean.len().min(EXCERPT_BYTES_MAX);
+        while !clean.is_char_boundary(end) {
+            end -= 1;
+        }
+        clean.truncate(end);
+        Self { status, detail: clean }
+    }
+}
+
+/// What became of a try. An unhappy receiver is an outcome, not an error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The receiver took it.
+    Delivered(Report),
+    /// The receiver did not take it; another try may succeed. `after`: no earlier than this (Retry-After).
+    Retry {
+        /// How it went.
+        report: Report,
+        /// The receiver asked to wait at least this long.
+        after: Option<Duration>,
+    },
+    /// No further try can succeed (the endpoint is gone, the template fails).
+    GiveUp(Report),
+    /// *We* could not try (our database was away): no attempt is spent, it is tried again soon.
+    NotTried(String),
+}
+
+/// A way to reach a receiver. Implementations bound their own time per try.
+#[async_trait]
+pub trait Channel: Send + Sync + 'static {
+    /// Tries once.
+    async fn attempt(&self, task: &Task) -> Outcome;
+}
+
+/// Loads many events at once, exactly once each: the warehouse.
+#[async_trait]
+pub trait BulkSink: Send + Sync + 'static {
+    /// Loads `events`; when it returns `Ok`, each of them stands in the sink exactly once, whatever was loaded before.
+    ///
+    /// # Errors
+    /// Text for the log; the same events will be offered again.
+    async fn load(&self, events: &[Event]) -> Result<(), String>;
+}

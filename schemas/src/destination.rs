@@ -1,0 +1,1 @@
+//! Rules of webhook destinations.

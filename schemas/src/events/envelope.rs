@@ -1,0 +1,151 @@
+//! What travels: a structured CloudEvents 1.0 JSON object, on the stream and in a webhook alike (DESIGN section 4).
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, value::RawValue};
+
+use crate::{
+    clock::Timestamp,
+    ids::{EventId, OrderingKey, TenantId, TransactionId},
+};
+
+/// Name-value pairs of one event. Values are JSON scalars.
+pub type Parameters = BTreeMap<String, Value>;
+
+/// What happened to an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Action {
+    /// It came to be.
+    Created,
+    /// It changed.
+    Updated,
+    /// It is gone.
+    Deleted,
+}
+
+/// Which object, at which version, and what happened to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectRef {
+    /// camelCase noun, e.g. `account`, `billCycle`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The object's id.
+    pub id: String,
+    /// The object's version after the change, from 1.
+    pub version: i64,
+    /// What happened.
+    pub action: Action,
+}
+
+/// The `data` member of an event.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Data {
+    /// The object the event is about.
+    pub object: ObjectRef,
+    /// Its state before; absent for a created object.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub before: Option<Box<RawValue>>,
+    /// Its state after; absent for a deleted object.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub after: Option<Box<RawValue>>,
+    /// Contextual name-value pairs.
+    pub parameters: Parameters,
+}
+
+/// One event as it stands on the stream.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Envelope {
+    /// Always `1.0` (CloudEvents 1.0 section 3.1).
+    pub specversion: String,
+    /// The event's id; equal over retries, replays and re-publishing.
+    pub id: EventId,
+    /// `/tenants/<tenant>`.
+    pub source: String,
+    /// `<object>.<what happened>`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The object's id.
+    pub subject: String,
+    /// When it happened.
+    pub time: Timestamp,
+    /// Always `application/json`.
+    pub datacontenttype: String,
+    /// Where the JSON Schema of this event stands; see [`dataschema`].
+    pub dataschema: String,
+    /// The ordering key (CloudEvents partitioning extension).
+    pub partitionkey: OrderingKey,
+    /// Gapless per ordering key, from 1, zero-padded so that text order is number order (CloudEvents sequence extension).
+    pub sequence: Sequence,
+    /// The business transaction that caused the event.
+    pub transactionid: TransactionId,
+    /// The event this one was derived from.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub causationid: Option<EventId>,
+    /// The payload.
+    pub data: Data,
+}
+
+impl Envelope {
+    /// The tenant named in `source`.
+    pub fn tenant(&self) -> Option<TenantId> {
+        self.source.strip_prefix("/tenants/")?.parse().ok()
+    }
+}
+
+/// A position within an ordering key, from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Sequence(pub i64);
+
+impl Serialize for Sequence {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_str(&format!("{:020}", self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Sequence {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(d)?;
+        text.parse().map(Self).map_err(serde::de::Error::custom)
+    }
+}
+
+/// The `dataschema` of an event type: a URN, since CloudEvents asks for an absolute URI and the gateway's own address
+/// differs between installations. `urn:billwire:<type>:v1` is served under `/schemas/events/<type>/v1.json`.
+pub fn dataschema(event_type: &str) -> String {
+    format!("urn:billwire:{event_type}:v1")
+}
+
+/// The subject of an event: `billing.<tenant>.<object>.<event>.<ordering key>`.
+pub fn subject(tenant: &TenantId, event_type: &str, key: &OrderingKey) -> String {
+    format!("billing.{tenant}.{event_type}.{key}")
+}
+
+/// The event type a subject names, without reading the message.
+pub fn type_of_subject(subject: &str) -> Option<&str> {
+    let rest = subject.strip_prefix("billing.")?;
+    let (_, rest) = rest.split_once('.')?;
+    let (event_type, _) = rest.rsplit_once('.')?;
+    Some(event_type)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::fresh;
+
+    #[test]
+    fn the_type_can_be_read_off_the_subject() {
+        let subject = subject(&TenantId::default_tenant(), "account.bill_cycle_changed", &fresh().into());
+        assert_eq!(type_of_subject(&subject), Some("account.bill_cycle_changed"));
+        assert_eq!(type_of_subject("orders.x"), None);
+    }
+
+    #[test]
+    fn sequences_sort_as_text_as_they_do_as_numbers() {
+        let text = |n| serde_json::to_string(&Sequence(n)).unwrap_or_default();
+        assert!(text(9) < text(10));
+        assert_eq!(serde_json::from_str::<Sequence>(&text(42)).ok(), Some(Sequence(42)));
+    }
+}

@@ -1,0 +1,10 @@
+//! The vocabulary every room of Billwire shares: ids, clock, event types, the envelope and its subjects.
+//!
+//! Called by every other crate. Never does IO, never awaits, never reads the wall clock except through [`clock::SystemClock`].
+//! It exists so that producer, stream and every consumer agree on names and shapes by sharing the types themselves.
+
+pub mod clock;
+pub mod events;
+pub mod ids;
+pub mod destination;
+pub mod template;
