@@ -1,6 +1,6 @@
 //! One type per id, so that an account's id cannot be passed where a queue's is meant.
 
-use std::{fmt, str::FromStr};
+use std::{borrow::Cow, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -113,9 +113,12 @@ impl FromStr for TenantId {
 /// What order is kept within: the account of an event, or the object itself where it has no account.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct OrderingKey(String);
+pub struct OrderingKey(Cow<'static, str>);
 
 impl OrderingKey {
+    /// The key of everything that configures a tenant. Not an object's id, so no event carries it.
+    pub const CONFIGURATION: Self = Self(Cow::Borrowed("configuration"));
+
     /// The key as text; a token of the subject.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -130,7 +133,7 @@ impl OrderingKey {
 
 impl From<Uuid> for OrderingKey {
     fn from(id: Uuid) -> Self {
-        Self(id.to_string())
+        Self(Cow::Owned(id.to_string()))
     }
 }
 
@@ -144,7 +147,7 @@ impl FromStr for OrderingKey {
     type Err = NotAToken;
     fn from_str(s: &str) -> Result<Self, Self::Err> {
         token(s, 64)?;
-        Ok(Self(s.to_owned()))
+        Ok(Self(Cow::Owned(s.to_owned())))
     }
 }
 

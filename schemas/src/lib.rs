@@ -7,4 +7,5 @@ pub mod clock;
 pub mod events;
 pub mod ids;
 pub mod destination;
+pub mod signing_secret;
 pub mod template;

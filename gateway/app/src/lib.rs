@@ -1,1 +1,215 @@
-//! stub
+//! Use cases, a file each: load, decide, save and record, all inside one committed transaction.
+//!
+//! Called by `api` (operations) and `server` (due dates, start-up). Knows neither HTTP nor NATS; an operation is accepted when
+//! [`App::once`] answers. It exists so that a handler and a due date do the same thing in the same way.
+
+mod authenticate;
+mod bill_cycle_change;
+mod change_account_status;
+mod create_account;
+mod create_bill_cycle;
+mod create_notification_template;
+mod create_queue;
+mod create_smtp_account;
+mod create_subscription;
+mod create_webhook_endpoint;
+mod delete_configuration;
+mod due;
+mod once;
+mod record;
+mod test_clock;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use billwire_schemas::{
+    clock::{Clock, ShiftedClock, Timestamp},
+    ids::TenantId,
+};
+pub use billwire_store::{
+    commit::Failure,
+    deliveries,
+    idempotency::{Claim, Reply},
+    page,
+};
+use billwire_store::{ConfigurationKind, Error, Store};
+
+pub use authenticate::{NewKey, key_id, new_key};
+pub use bill_cycle_change::{CancelAccountBillCycleChange, PerformAccountBillCycleChange, UpdateAccountBillCycle};
+pub use billwire_domain as domain;
+pub use change_account_status::ChangeAccountStatus;
+pub use create_account::CreateAccount;
+pub use create_bill_cycle::CreateBillCycle;
+pub use create_notification_template::CreateNotificationTemplate;
+pub use create_queue::CreateQueue;
+pub use create_smtp_account::CreateSmtpAccount;
+pub use create_subscription::{CreateSubscription, NewAction};
+pub use create_webhook_endpoint::CreateWebhookEndpoint;
+pub use delete_configuration::{DeleteConfiguration, Noun};
+pub use once::{Demand, UseCase};
+
+/// Who calls, as authenticated.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// The tenant everything happens in.
+    pub tenant: TenantId,
+    /// Named in business transactions.
+    pub actor: String,
+    /// What it may do; `*` is everything.
+    pub scopes: Vec<String>,
+}
+
+impl Caller {
+    /// Whether the caller has `scope`.
+    pub fn may(&self, scope: &str) -> bool {
+        self.scopes.iter().any(|s| s == "*" || s == scope)
+    }
+}
+
+/// The use cases and what they stand on. Cheap to clone.
+#[derive(Clone)]
+pub struct App {
+    store: Store,
+    clock: Arc<ShiftedClock>,
+    test_clock_allowed: bool,
+    backlog_full: Arc<AtomicBool>,
+    keys: Arc<authenticate::Cache>,
+}
+
+impl App {
+    /// The use cases over `store`, telling time by `clock`.
+    pub fn new(store: Store, clock: Arc<ShiftedClock>, test_clock_allowed: bool) -> Self {
+        Self { store, clock, test_clock_allowed, backlog_full: Arc::default(), keys: Arc::default() }
+    }
+
+    /// Business time.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Says whether so much waits for the stream that nothing more may be accepted.
+    pub fn set_backlog_full(&self, full: bool) {
+        self.backlog_full.store(full, Ordering::Relaxed);
+    }
+
+    /// Whether operations are refused because the stream is far behind.
+    pub fn backlog_full(&self) -> bool {
+        self.backlog_full.load(Ordering::Relaxed)
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn ping(&self) -> Result<(), Error> {
+        self.store.ping().await
+    }
+
+    /// The account with this id or external id.
+    ///
+    /// # Errors
+    /// `account_not_found`, or the database's failure.
+    pub async fn account(&self, tenant: &TenantId, reference: &str) -> Result<domain::account::Account, Failure> {
+        let found = self.store.account(tenant, reference).await?;
+        found.ok_or_else(|| domain::Rejected::not_found("account_not_found", "account", reference).into())
+    }
+
+    /// A page of accounts.
+    ///
+    /// # Errors
+    /// The database's failure.
+    pub async fn list_accounts(
+        &self,
+        tenant: &TenantId,
+        status: Option<&str>,
+        ask: page::Ask,
+    ) -> Result<page::Page<domain::account::Account>, Failure> {
+        Ok(self.store.list_accounts(tenant, status, ask).await?)
+    }
+
+    /// The bill cycle with this id or external id.
+    ///
+    /// # Errors
+    /// `bill_cycle_not_found`, or the database's failure.
+    pub async fn bill_cycle(&self, tenant: &TenantId, reference: &str) -> Result<domain::bill_cycle::BillCycle, Failure> {
+        let found = self.store.bill_cycle(tenant, reference).await?;
+        found.ok_or_else(|| domain::Rejected::not_found("bill_cycle_not_found", "bill cycle", reference).into())
+    }
+
+    /// The bill cycle a request body refers to: an unknown one breaks a rule (422) rather than being not found.
+    ///
+    /// # Errors
+    /// `bill_cycle_unknown`, or the database's failure.
+    pub async fn referenced_bill_cycle(&self, tenant: &TenantId, reference: &str) -> Result<domain::bill_cycle::BillCycle, Failure> {
+        let found = self.store.bill_cycle(tenant, reference).await?;
+        found.ok_or_else(|| {
+            let message = format!("There is no bill cycle '{reference}'.");
+            domain::Rejected::violation("/billCycle", "bill_cycle_unknown", message).into()
+        })
+    }
+
+    /// A page of bill cycles.
+    ///
+    /// # Errors
+    /// The database's failure.
+    pub async fn list_bill_cycles(&self, tenant: &TenantId, ask: page::Ask) -> Result<page::Page<domain::bill_cycle::BillCycle>, Failure> {
+        Ok(self.store.list_bill_cycles(tenant, ask).await?)
+    }
+
+    /// One configuration object.
+    ///
+    /// # Errors
+    /// `<noun>_not_found`, or the database's failure.
+    pub async fn configuration<T: Noun>(&self, tenant: &TenantId, id: &str) -> Result<T, Failure> {
+        let found = match id.parse() {
+            Ok(id) => self.store.configuration(tenant, T::KIND, id).await?,
+            Err(_) => None,
+        };
+        found.ok_or_else(|| domain::Rejected::not_found(T::NOT_FOUND, T::NAME, id).into())
+    }
+
+    /// A page of configuration objects.
+    ///
+    /// # Errors
+    /// The database's failure.
+    pub async fn list_configurations<T: Noun>(&self, tenant: &TenantId, ask: page::Ask) -> Result<page::Page<T>, Failure> {
+        Ok(self.store.list_configurations(tenant, T::KIND, ask).await?)
+    }
+
+    /// One delivery with its attempts.
+    ///
+    /// # Errors
+    /// `delivery_not_found`, or the database's failure.
+    pub async fn delivery(&self, tenant: &TenantId, id: &str) -> Result<(deliveries::Delivery, Vec<deliveries::Attempt>), Failure> {
+        let found = match id.parse() {
+            Ok(id) => self.store.delivery(tenant, id).await?,
+            Err(_) => None,
+        };
+        found.ok_or_else(|| domain::Rejected::not_found("delivery_not_found", "delivery", id).into())
+    }
+
+    /// A page of deliveries.
+    ///
+    /// # Errors
+    /// The database's failure.
+    pub async fn list_deliveries(
+        &self,
+        tenant: &TenantId,
+        filter: deliveries::Filter,
+        ask: page::Ask,
+    ) -> Result<page::Page<deliveries::Delivery>, Failure> {
+        Ok(self.store.list_deliveries(tenant, filter, ask).await?)
+    }
+}
+
+/// The refusal when a name is taken in the tenant.
+fn name_taken(name: &str) -> domain::Rejected {
+    domain::Rejected::conflict("name_taken", format!("The name '{name}' is taken; names are unique within their kind."))
+}
+
+/// Refuses a name that another configuration object of the same kind has.
+async fn unless_named(tx: &billwire_store::Tx<'_>, kind: ConfigurationKind, name: &str) -> Result<(), Failure> {
+    if tx.has_configuration(kind, name).await? { Err(name_taken(name).into()) } else { Ok(()) }
+}

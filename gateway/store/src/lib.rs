@@ -1,1 +1,46 @@
-//! stub
+//! The only SQL. SQLite and PostgreSQL behind one [`Store`].
+//!
+//! Called by `app` (decisions, reads) and `server` (relay, timers, the delivery ledger). It never calls a network other than
+//! its database and never decides a billing rule. It exists so that "accepted" means one thing: one committed transaction that
+//! holds the objects, the business transaction, its events and the idempotency row.
+//!
+//! The hot path is [`commit`]: several operations with different ordering keys share one transaction (group commit). Each is
+//! decided on its own; what it wants written is collected in memory, so a refused one leaves nothing behind.
+
+mod accounts;
+mod api_keys;
+mod bill_cycles;
+pub mod commit;
+mod configurations;
+mod connect;
+pub mod deliveries;
+mod entity;
+mod error;
+pub mod idempotency;
+pub mod leases;
+mod migration;
+mod outbox;
+pub mod page;
+pub mod secrets;
+mod settings;
+mod tx;
+mod warehouse;
+
+pub use api_keys::ApiKey;
+pub use configurations::{Configuration, Kind as ConfigurationKind};
+pub use connect::{Backend, Options, Store};
+pub use error::Error;
+pub use outbox::Unpublished;
+pub use tx::{NewEvent, NewTransaction, Tx};
+
+use billwire_schemas::clock::Timestamp;
+
+/// Microseconds since the epoch, UTC: how moments rest in both databases.
+pub(crate) fn micros(at: Timestamp) -> i64 {
+    at.timestamp_micros()
+}
+
+/// The moment `us` microseconds after the epoch.
+pub(crate) fn moment(us: i64) -> Timestamp {
+    Timestamp::from_timestamp_micros(us).unwrap_or_default()
+}

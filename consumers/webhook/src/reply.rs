@@ -1,0 +1,215 @@
+//! What an answer, or its absence, means for a delivery.
+
+use std::time::Duration;
+
+use billwire_delivery::channel::{Outcome, Report};
+use billwire_schemas::clock::Timestamp;
+use bytes::Bytes;
+use chrono::NaiveDateTime;
+use http::{HeaderMap, StatusCode, header};
+
+/// Longest wait a receiver may ask for.
+pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// Most bytes of an answer that are kept for people.
+pub const EXCERPT_BYTES_MAX: usize = 512;
+/// Shorter texts are not blacked out in excerpts: a header value like `1` would black out half of every answer.
+const CONFIDENTIAL_CHARS_MIN: usize = 6;
+
+/// An answer. The body may have been cut; the status counts all the same.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its headers; read here, never shown (`Set-Cookie`).
+    pub headers: HeaderMap,
+    /// The first bytes of its body.
+    pub body: Bytes,
+}
+
+/// Why there was no answer: the category alone. Addresses, ports and system errors would tell a tenant what our network
+/// looks like from inside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// DNS has no address for the name.
+    #[error("name not resolved")]
+    NotResolved,
+    /// The URL, an address of its host or the connected peer breaks the rules of destinations.
+    #[error("destination not allowed")]
+    NotAllowed,
+    /// No TCP connection.
+    #[error("connect failed")]
+    ConnectFailed,
+    /// A connection, but no agreement on TLS.
+    #[error("TLS failed")]
+    TlsFailed,
+    /// No answer within the deadline.
+    #[error("timed out")]
+    TimedOut,
+    /// The connection ended, or spoke something else than HTTP, before there was an answer.
+    #[error("connection broken before an answer")]
+    Broken,
+}
+
+/// Judges a call. `confidential` is what must not appear in the report even when the receiver echoes it.
+pub fn outcome(called: Result<Answer, Failure>, confidential: &[String], now: Timestamp) -> Outcome {
+    let answer = match called {
+        Ok(answer) => answer,
+        Err(failure) => return Outcome::Retry { report: Report::new(None, failure.to_string()), after: None },
+    };
+    let status = answer.status;
+    let report = |detail: &str| Report::new(Some(status.as_u16()), detail);
+    if status.is_redirection() {
+        return Outcome::Retry { report: report("redirects are not followed"), after: None };
+    }
+    let report = report(&excerpt(&answer.body, confidential));
+    if status.is_success() {
+        Outcome::Delivered(report)
+    } else if status == StatusCode::GONE {
+        Outcome::GiveUp(report)
+    } else {
+        Outcome::Retry { report, after: retry_after(&answer.headers, now) }
+    }
+}
+
+/// The wait a receiver asks for, in seconds or as a date; capped, and nothing where it makes no sense or is over already.
+fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    let wait = if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
+        // Digits that do not fit are a wait beyond any cap, not garbage.
+        Duration::from_secs(text.parse().unwrap_or(u64::MAX))
+    } else {
+        (http_date(text)? - now).to_std().ok()?
+    };
+    (!wait.is_zero()).then(|| wait.min(RETRY_AFTER_MAX))
+}
+
+/// RFC 9110 section 5.6.7: one form to write, three to understand.
+fn http_date(text: &str) -> Option<Timestamp> {
+    ["%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"]
+        .iter()
+        .find_map(|form| NaiveDateTime::parse_from_str(text, form).ok())
+        .map(|moment| moment.and_utc())
+}
+
+/// A short piece of an answer that is safe to show: credentials blacked out, white space folded, no control characters and
+/// none that turn the direction of the text around it.
+fn excerpt(body: &[u8], confidential: &[String]) -> String {
+    let mut text = String::from_utf8_lossy(body).into_owned();
+    for hidden in confidential.iter().filter(|hidden| hidden.chars().count() >= CONFIDENTIAL_CHARS_MIN) {
+        text = text.replace(hidden.as_str(), "[redacted]");
+    }
+    let visible: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).filter(|c| !turns_text(*c)).collect();
+    let mut short = String::new();
+    for word in visible.split_whitespace() {
+        if !short.is_empty() {
+            short.push(' ');
+        }
+        short.push_str(word);
+        if short.len() >= EXCERPT_BYTES_MAX {
+            break;
+        }
+    }
+    let mut end = short.len().min(EXCERPT_BYTES_MAX);
+    while !short.is_char_boundary(end) {
+        end -= 1;
+    }
+    short.truncate(end);
+    short
+}
+
+fn turns_text(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sun, 06 Nov 1994 08:49:37 GMT, the example of RFC 9110.
+    fn now() -> Timestamp {
+        Timestamp::from_timestamp(784_111_777, 0).unwrap()
+    }
+
+    fn judge(status: u16, retry_after: Option<&'static str>, body: &'static str) -> Outcome {
+        let mut headers = HeaderMap::new();
+        if let Some(text) = retry_after {
+            headers.insert(header::RETRY_AFTER, http::HeaderValue::from_static(text));
+        }
+        let answer = Answer { status: StatusCode::from_u16(status).unwrap(), headers, body: Bytes::from_static(body.as_bytes()) };
+        outcome(Ok(answer), &["s3cr3t-token".to_owned(), "1".to_owned()], now())
+    }
+
+    #[test]
+    fn the_status_decides() {
+        for status in [200, 201, 202, 204, 299] {
+            assert!(matches!(judge(status, None, ""), Outcome::Delivered(report) if report.status == Some(status)), "{status}");
+        }
+        for status in [101, 300, 301, 302, 304, 307, 308, 400, 401, 403, 404, 409, 413, 422, 429, 500, 501, 502, 503, 504, 599, 999] {
+            assert!(matches!(judge(status, None, ""), Outcome::Retry { report, after: None } if report.status == Some(status)), "{status}");
+        }
+        assert!(matches!(judge(410, Some("60"), "gone"), Outcome::GiveUp(report) if report.detail == "gone"));
+    }
+
+    #[test]
+    fn retry_after_is_heard_within_reason() {
+        let day = Some(RETRY_AFTER_MAX.as_secs());
+        for (text, seconds) in [
+            ("120", Some(120)),
+            (" 120 ", Some(120)),
+            ("0", None),
+            ("86400", day),
+            ("86401", day),
+            ("315360000", day),
+            ("99999999999999999999999999", day),
+            ("-5", None),
+            ("1.5", None),
+            ("soon", None),
+            ("", None),
+            ("Sun, 06 Nov 1994 08:50:37 GMT", Some(60)),
+            ("Sunday, 06-Nov-94 08:50:37 GMT", Some(60)),
+            ("Sun Nov  6 08:50:37 1994", Some(60)),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", None),
+            ("Sun, 06 Nov 1994 08:00:00 GMT", None),
+            ("Fri, 06 Nov 2009 08:49:37 GMT", day),
+            ("Mon, 99 Nov 1994 08:50:37 GMT", None),
+        ] {
+            for status in [429, 502, 503, 504] {
+                let after = seconds.map(Duration::from_secs);
+                assert!(
+                    matches!(judge(status, Some(text), ""), Outcome::Retry { after: found, .. } if found == after),
+                    "{status} {text:?}"
+                );
+            }
+        }
+        assert!(matches!(judge(301, Some("60"), ""), Outcome::Retry { after: None, .. }));
+    }
+
+    #[test]
+    fn a_missing_answer_is_told_by_category_alone() {
+        for (failure, detail) in [
+            (Failure::NotResolved, "name not resolved"),
+            (Failure::NotAllowed, "destination not allowed"),
+            (Failure::ConnectFailed, "connect failed"),
+            (Failure::TlsFailed, "TLS failed"),
+            (Failure::TimedOut, "timed out"),
+            (Failure::Broken, "connection broken before an answer"),
+        ] {
+            let report = Report { status: None, detail: detail.to_owned() };
+            assert_eq!(outcome(Err(failure), &[], now()), Outcome::Retry { report, after: None });
+        }
+    }
+
+    #[test]
+    fn excerpts_are_short_clean_and_without_credentials() {
+        let detail = |body: &'static str| match judge(500, None, body) {
+            Outcome::Retry { report, .. } => report.detail,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(detail("a\r\n\tb\u{0}c \u{1b}[31m\u{202e}d"), "a b c [31md");
+        assert_eq!(detail("got Bearer s3cr3t-token, 1 time"), "got Bearer [redacted], 1 time");
+        let long: &'static str = Box::leak("é".repeat(10_000).into_boxed_str());
+        assert_eq!(detail(long).len(), EXCERPT_BYTES_MAX);
+        let words: &'static str = Box::leak("ab ".repeat(10_000).into_boxed_str());
+        assert!(detail(words).len() <= EXCERPT_BYTES_MAX);
+    }
+}

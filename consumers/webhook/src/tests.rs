@@ -1,0 +1,5 @@
+//! The channel and its client against a real TLS receiver on this machine.
+
+mod channel;
+mod client;
+mod receiver;

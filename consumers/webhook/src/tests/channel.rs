@@ -1,0 +1,115 @@
+//! The channel from the engine's side.
+
+use std::{collections::HashMap, sync::Arc};
+
+use async_trait::async_trait;
+use billwire_delivery::{
+    channel::{Channel, Outcome, Task},
+    event::{Action, Event, Subscription},
+};
+use billwire_schemas::{
+    clock::{Clock, FixedClock, Timestamp},
+    ids::{DeliveryId, EventId, SubscriptionId, TenantId, WebhookEndpointId, fresh},
+};
+use bytes::Bytes;
+use url::Url;
+
+use super::receiver::{Receiver, Script};
+use crate::{
+    Client, Config, Endpoint, Endpoints, Secret, WebhookChannel,
+    request::{generate_secret, signature},
+};
+
+const HOST: &str = "hooks.example.com";
+const BODY: &[u8] = b"{ \"id\":  \"as it stands\" }\n";
+
+struct Known(Result<Option<Arc<Endpoint>>, String>);
+
+#[async_trait]
+impl Endpoints for Known {
+    async fn endpoint(&self, _tenant: &TenantId, _id: WebhookEndpointId) -> Result<Option<Arc<Endpoint>>, String> {
+        self.0.clone()
+    }
+}
+
+fn endpoint(secret: &Secret) -> Endpoint {
+    Endpoint {
+        id: WebhookEndpointId(fresh()),
+        url: Url::parse("https://hooks.example.com/base").unwrap(),
+        path: Some("events".to_owned()),
+        secrets: vec![secret.clone()],
+        enabled: true,
+        auth: None,
+        headers: Vec::new(),
+    }
+}
+
+fn task() -> Task {
+    let (event, subscription, tenant) = (EventId(fresh()), SubscriptionId(fresh()), TenantId::default_tenant());
+    Task {
+        delivery: DeliveryId::of(event, subscription),
+        number: 1,
+        event: Arc::new(Event {
+            id: event,
+            tenant: tenant.clone(),
+            kind: "invoice.posted".to_owned(),
+            key: fresh().into(),
+            sequence: 1,
+            position: 1,
+            body: Bytes::from_static(BODY),
+        }),
+        subscription: Arc::new(Subscription {
+            id: subscription,
+            tenant,
+            event_types: Vec::new(),
+            start_position: 0,
+            action: Action::Webhook { endpoint: WebhookEndpointId(fresh()) },
+        }),
+    }
+}
+
+async fn attempt(receiver: &Receiver, known: Result<Option<Endpoint>, String>, task: &Task) -> Outcome {
+    let config = Config {
+        connect_to: HashMap::from([(HOST.to_owned(), receiver.address)]),
+        ca_file: Some(receiver.ca_file.clone()),
+        ..Config::default()
+    };
+    let clock: Arc<dyn Clock> = Arc::new(FixedClock::new(Timestamp::from_timestamp(1_614_265_330, 0).unwrap()));
+    let endpoints = Arc::new(Known(known.map(|endpoint| endpoint.map(Arc::new))));
+    WebhookChannel::new(endpoints, Client::new(config).unwrap(), clock).attempt(task).await
+}
+
+#[tokio::test]
+async fn an_event_arrives_verbatim_and_signed() {
+    let receiver = Receiver::start(HOST, Script::answer("204 No Content", "", "")).await;
+    let (secret, task) = (Secret::parse(&generate_secret().unwrap()).unwrap(), task());
+    let outcome = attempt(&receiver, Ok(Some(endpoint(&secret))), &task).await;
+    assert!(matches!(outcome, Outcome::Delivered(report) if report.status == Some(204)));
+    let [request] = &receiver.requests()[..] else { panic!("one request") };
+    assert_eq!(request.body, BODY);
+    let id = task.event.id.to_string();
+    let signed = signature(&[secret], &id, 1_614_265_330, BODY).to_ascii_lowercase();
+    for line in [
+        "post /base/events http/1.1".to_owned(),
+        "content-type: application/cloudevents+json".to_owned(),
+        format!("webhook-id: {id}"),
+        "webhook-timestamp: 1614265330".to_owned(),
+        format!("webhook-signature: {signed}"),
+        format!("user-agent: billwire/{}", env!("CARGO_PKG_VERSION")),
+    ] {
+        assert!(request.head.lines().any(|found| found == line), "{line} not in {}", request.head);
+    }
+}
+
+#[tokio::test]
+async fn an_endpoint_that_cannot_be_called_is_not_called() {
+    let receiver = Receiver::start(HOST, Script::answer("200 OK", "", "")).await;
+    let secret = Secret::parse(&generate_secret().unwrap()).unwrap();
+    let disabled = Endpoint { enabled: false, ..endpoint(&secret) };
+    assert_eq!(attempt(&receiver, Ok(Some(disabled)), &task()).await, Outcome::NotTried("endpoint is disabled".to_owned()));
+    let unsigned = Endpoint { secrets: Vec::new(), ..endpoint(&secret) };
+    assert!(matches!(attempt(&receiver, Ok(Some(unsigned)), &task()).await, Outcome::NotTried(_)));
+    assert_eq!(attempt(&receiver, Err("database away".to_owned()), &task()).await, Outcome::NotTried("database away".to_owned()));
+    assert!(matches!(attempt(&receiver, Ok(None), &task()).await, Outcome::GiveUp(report) if report.status.is_none()));
+    assert_eq!(receiver.connections(), 0);
+}

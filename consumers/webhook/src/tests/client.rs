@@ -1,0 +1,198 @@
+//! What the guarded client does, and what it never does.
+
+use std::{
+    collections::HashMap,
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::HeaderMap;
+use url::Url;
+
+use super::receiver::{Receiver, Script};
+use crate::{
+    client::{BODY_BYTES_MAX, BadConfig, Client, Config, Names},
+    reply::{Answer, Failure},
+};
+
+const HOST: &str = "hooks.example.com";
+
+/// Names that resolve to what a test wants, and count how often they were asked.
+#[derive(Default)]
+struct Scripted {
+    addresses: Vec<SocketAddr>,
+    asked: AtomicUsize,
+}
+
+#[async_trait]
+impl Names for Scripted {
+    async fn addresses(&self, _host: &str) -> io::Result<Vec<SocketAddr>> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        if self.addresses.is_empty() { Err(io::Error::other("NXDOMAIN")) } else { Ok(self.addresses.clone()) }
+    }
+}
+
+fn names(addresses: &[SocketAddr]) -> Arc<Scripted> {
+    Arc::new(Scripted { addresses: addresses.to_vec(), asked: AtomicUsize::new(0) })
+}
+
+/// A client that trusts `receiver` and reaches it as `host`.
+fn reaching(receiver: &Receiver, host: &str, call_timeout: Duration) -> Client {
+    let config = Config {
+        connect_to: HashMap::from([(host.to_owned(), receiver.address)]),
+        ca_file: Some(receiver.ca_file.clone()),
+        call_timeout,
+        ..Config::default()
+    };
+    Client::with_names(config, names(&[])).unwrap()
+}
+
+async fn post(client: &Client, url: &str) -> Result<Answer, Failure> {
+    client.call(Url::parse(url).unwrap(), HeaderMap::new(), Bytes::from_static(b"{\"a\":1}")).await
+}
+
+const LONG: Duration = Duration::from_secs(20);
+
+#[tokio::test]
+async fn a_host_is_reached_elsewhere_under_its_own_name() {
+    let receiver = Receiver::start(HOST, Script::answer("200 OK", "set-cookie: a=b\r\n", "thanks")).await;
+    let client = reaching(&receiver, "Hooks.Example.COM", LONG);
+    for _ in 0..2 {
+        let answer = post(&client, "https://hooks.example.com/in?x=1").await.unwrap();
+        assert_eq!((answer.status.as_u16(), &answer.body[..]), (200, &b"thanks"[..]));
+    }
+    let requests = receiver.requests();
+    assert_eq!(requests.len(), 2);
+    assert_eq!(requests[0].sni.as_deref(), Some(HOST));
+    assert!(requests[0].head.starts_with("post /in?x=1 http/1.1\r\n"), "{}", requests[0].head);
+    assert!(requests[0].head.contains("\r\nhost: hooks.example.com\r\n"), "{}", requests[0].head);
+    assert!(!requests[0].head.contains("accept-encoding"), "{}", requests[0].head);
+    assert_eq!(requests[0].body, b"{\"a\":1}");
+    assert_eq!(receiver.connections(), 1, "the connection is kept between calls");
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed() {
+    let receiver = Receiver::start(HOST, Script::answer("307 Temporary Redirect", "location: https://hooks.example.com/b\r\n", "")).await;
+    let answer = post(&reaching(&receiver, HOST, LONG), "https://hooks.example.com/a").await.unwrap();
+    assert_eq!(answer.status.as_u16(), 307);
+    assert_eq!(receiver.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn an_endless_body_is_cut_and_its_status_counts() {
+    let receiver = Receiver::start(HOST, Script::Endless).await;
+    let answer = post(&reaching(&receiver, HOST, LONG), "https://hooks.example.com/").await.unwrap();
+    assert_eq!((answer.status.as_u16(), answer.body.len()), (200, BODY_BYTES_MAX));
+    tokio::time::timeout(LONG, receiver.broken_off()).await.expect("the connection is dropped");
+}
+
+#[tokio::test]
+async fn a_dripping_receiver_is_cut_at_the_deadline() {
+    let deadline = Duration::from_millis(400);
+    for (script, status) in [(Script::DripHead, Err(Failure::TimedOut)), (Script::DripBody, Ok(200))] {
+        let receiver = Receiver::start(HOST, script).await;
+        let started = Instant::now();
+        let answer = post(&reaching(&receiver, HOST, deadline), "https://hooks.example.com/").await;
+        assert_eq!(answer.map(|answer| answer.status.as_u16()), status);
+        assert!(started.elapsed() >= deadline, "{:?}", started.elapsed());
+        assert!(started.elapsed() < LONG / 2, "{:?}", started.elapsed());
+        tokio::time::timeout(LONG, receiver.broken_off()).await.expect("the connection is dropped");
+    }
+}
+
+#[tokio::test]
+async fn a_name_with_any_private_address_makes_no_connection() {
+    let receiver = Receiver::start(HOST, Script::answer("200 OK", "", "")).await;
+    let public = SocketAddr::from(([93, 184, 216, 34], receiver.address.port()));
+    for addresses in [vec![receiver.address], vec![public, receiver.address], vec![receiver.address, public]] {
+        let names = names(&addresses);
+        let config = Config { ca_file: Some(receiver.ca_file.clone()), ..Config::default() };
+        let client = Client::with_names(config, Arc::clone(&names) as Arc<dyn Names>).unwrap();
+        assert_eq!(post(&client, "https://hooks.example.com/").await.unwrap_err(), Failure::NotAllowed);
+        assert_eq!(names.asked.load(Ordering::SeqCst), 1);
+    }
+    assert_eq!(receiver.connections(), 0);
+}
+
+#[tokio::test]
+async fn a_host_beside_the_configured_one_gets_no_exception() {
+    let receiver = Receiver::start(HOST, Script::answer("200 OK", "", "")).await;
+    let config = Config { connect_to: HashMap::from([(HOST.to_owned(), receiver.address)]), ..Config::default() };
+    let client = Client::with_names(config, names(&[receiver.address])).unwrap();
+    for url in ["https://other.example.com/", "https://a.hooks.example.com/", "https://hooks.example.com./"] {
+        assert_eq!(post(&client, url).await.unwrap_err(), Failure::NotAllowed, "{url}");
+    }
+    assert_eq!(receiver.connections(), 0);
+}
+
+#[tokio::test]
+async fn a_literal_or_local_host_makes_no_connection_and_asks_no_resolver() {
+    let receiver = Receiver::start("127.0.0.1", Script::answer("200 OK", "", "")).await;
+    let names = names(&[receiver.address]);
+    let mut config = Config { ca_file: Some(receiver.ca_file.clone()), ..Config::default() };
+    // Not even the operator's own list opens what the rules of URLs close.
+    for host in ["127.0.0.1", "localhost", "localhost."] {
+        config.connect_to.insert(host.to_owned(), receiver.address);
+    }
+    let client = Client::with_names(config, Arc::clone(&names) as Arc<dyn Names>).unwrap();
+    let port = receiver.address.port();
+    for host in ["127.0.0.1", "127.1", "2130706433", "[::1]", "[::ffff:127.0.0.1]", "localhost", "localhost.", "LOCALHOST", "a.localhost"] {
+        for url in [format!("https://{host}/"), format!("https://{host}:{port}/"), format!("http://{host}:{port}/")] {
+            assert_eq!(post(&client, &url).await.unwrap_err(), Failure::NotAllowed, "{url}");
+        }
+    }
+    assert_eq!((receiver.connections(), names.asked.load(Ordering::SeqCst)), (0, 0));
+}
+
+#[tokio::test]
+async fn failures_are_told_apart() {
+    let url = "https://hooks.example.com/";
+    let nowhere = Client::with_names(Config::default(), names(&[])).unwrap();
+    assert_eq!(post(&nowhere, url).await.unwrap_err(), Failure::NotResolved);
+
+    let receiver = Receiver::start(HOST, Script::HangUp).await;
+    assert_eq!(post(&reaching(&receiver, HOST, LONG), url).await.unwrap_err(), Failure::Broken);
+
+    let misnamed = Receiver::start("other.example.com", Script::answer("200 OK", "", "")).await;
+    assert_eq!(post(&reaching(&misnamed, HOST, LONG), url).await.unwrap_err(), Failure::TlsFailed);
+
+    let config = Config { connect_to: HashMap::from([(HOST.to_owned(), receiver.address)]), ..Config::default() };
+    let untrusting = Client::new(config).unwrap();
+    assert_eq!(post(&untrusting, url).await.unwrap_err(), Failure::TlsFailed);
+
+    let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let config = Config { connect_to: HashMap::from([(HOST.to_owned(), closed)]), ..Config::default() };
+    assert_eq!(post(&Client::new(config).unwrap(), url).await.unwrap_err(), Failure::ConnectFailed);
+}
+
+#[tokio::test]
+async fn a_peer_that_never_shakes_hands_is_left_after_the_connect_timeout() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let config = Config {
+        connect_to: HashMap::from([(HOST.to_owned(), silent.local_addr().unwrap())]),
+        connect_timeout: Duration::from_millis(200),
+        ..Config::default()
+    };
+    let started = Instant::now();
+    assert_eq!(post(&Client::new(config).unwrap(), "https://hooks.example.com/").await.unwrap_err(), Failure::TimedOut);
+    assert!(started.elapsed() < LONG / 2, "{:?}", started.elapsed());
+}
+
+#[test]
+fn a_bad_ca_file_is_named() {
+    let missing = Config { ca_file: Some("/nonexistent/ca.pem".into()), ..Config::default() };
+    assert!(matches!(Client::new(missing), Err(BadConfig::CaFile { .. })));
+    let path = std::env::temp_dir().join(format!("billwire-empty-{}.pem", billwire_schemas::ids::fresh()));
+    std::fs::write(&path, "no certificate").unwrap();
+    let empty = Config { ca_file: Some(path.clone()), ..Config::default() };
+    assert!(matches!(Client::new(empty), Err(BadConfig::NoCertificate(_))));
+    std::fs::remove_file(path).unwrap();
+}

@@ -1,0 +1,165 @@
+//! A TLS receiver that does what it is told to.
+
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::Notify,
+    task::JoinHandle,
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+
+/// How the receiver answers each request.
+#[derive(Clone)]
+pub enum Script {
+    /// With these bytes.
+    Answer(String),
+    /// With a good head and a body that never ends, as fast as it is taken.
+    Endless,
+    /// With a good head and a body of a byte now and then.
+    DripBody,
+    /// With a byte of the head now and then.
+    DripHead,
+    /// By hanging up.
+    HangUp,
+}
+
+impl Script {
+    /// An answer with this status line and body, and the headers in between.
+    pub fn answer(status: &str, headers: &str, body: &str) -> Self {
+        Self::Answer(format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n{headers}\r\n{body}", body.len()))
+    }
+}
+
+/// One request as it arrived.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub sni: Option<String>,
+    pub head: String,
+    pub body: Vec<u8>,
+}
+
+#[derive(Default)]
+struct Seen {
+    connections: AtomicUsize,
+    requests: Mutex<Vec<Request>>,
+    broken_off: Notify,
+}
+
+/// A receiver whose certificate is valid for the names it was started with.
+pub struct Receiver {
+    pub address: SocketAddr,
+    /// Holds the receiver's root.
+    pub ca_file: PathBuf,
+    seen: Arc<Seen>,
+    accepting: JoinHandle<()>,
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        self.accepting.abort();
+        let _ = std::fs::remove_file(&self.ca_file);
+    }
+}
+
+impl Receiver {
+    pub async fn start(name: &str, script: Script) -> Self {
+        let made = rcgen::generate_simple_self_signed(vec![name.to_owned()]).unwrap();
+        let ca_file = std::env::temp_dir().join(format!("billwire-webhook-{}.pem", billwire_schemas::ids::fresh()));
+        std::fs::write(&ca_file, made.cert.pem()).unwrap();
+        let chain = vec![CertificateDer::from(made.cert.der().to_vec())];
+        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        let tls = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(chain, key)
+            .unwrap();
+        let acceptor = TlsAcceptor::from(Arc::new(tls));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let seen = Arc::new(Seen::default());
+        let shared = Arc::clone(&seen);
+        let accepting = tokio::spawn(async move {
+            while let Ok((socket, _)) = listener.accept().await {
+                shared.connections.fetch_add(1, Ordering::SeqCst);
+                tokio::spawn(serve(acceptor.clone(), socket, script.clone(), Arc::clone(&shared)));
+            }
+        });
+        Self { address, ca_file, seen, accepting }
+    }
+
+    pub fn connections(&self) -> usize {
+        self.seen.connections.load(Ordering::SeqCst)
+    }
+
+    pub fn requests(&self) -> Vec<Request> {
+        self.seen.requests.lock().unwrap().clone()
+    }
+
+    /// Returns once a caller has broken off an answer.
+    pub async fn broken_off(&self) {
+        self.seen.broken_off.notified().await;
+    }
+}
+
+async fn serve(acceptor: TlsAcceptor, socket: TcpStream, script: Script, seen: Arc<Seen>) {
+    let Ok(mut stream) = acceptor.accept(socket).await else { return };
+    while let Some(request) = read_request(&mut stream).await {
+        seen.requests.lock().unwrap().push(request);
+        let mut wait = Duration::from_millis(20);
+        let (first, then) = match &script {
+            Script::Answer(text) => {
+                if stream.write_all(text.as_bytes()).await.is_err() || stream.flush().await.is_err() {
+                    return;
+                }
+                continue;
+            }
+            Script::HangUp => return,
+            Script::Endless => {
+                wait = Duration::ZERO;
+                ("HTTP/1.1 200 OK\r\n\r\n", "x".repeat(4096))
+            }
+            Script::DripBody => ("HTTP/1.1 200 OK\r\n\r\n", "x".to_owned()),
+            Script::DripHead => ("HTTP/1.1 200 OK\r\nx-drip: ", "x".to_owned()),
+        };
+        let mut next = first.to_owned();
+        while stream.write_all(next.as_bytes()).await.is_ok() && stream.flush().await.is_ok() {
+            next.clone_from(&then);
+            tokio::time::sleep(wait).await;
+        }
+        seen.broken_off.notify_one();
+        return;
+    }
+}
+
+async fn read_request(stream: &mut TlsStream<TcpStream>) -> Option<Request> {
+    let mut read = Vec::new();
+    let head_end = loop {
+        if let Some(at) = read.windows(4).position(|window| window == b"\r\n\r\n") {
+            break at + 4;
+        }
+        if stream.read_buf(&mut read).await.ok()? == 0 {
+            return None;
+        }
+    };
+    let head = String::from_utf8_lossy(&read[..head_end]).to_ascii_lowercase();
+    let length: usize = head.lines().find_map(|line| line.strip_prefix("content-length: ")).map_or(0, |text| text.parse().unwrap());
+    while read.len() < head_end + length {
+        if stream.read_buf(&mut read).await.ok()? == 0 {
+            return None;
+        }
+    }
+    let sni = stream.get_ref().1.server_name().map(str::to_owned);
+    Some(Request { sni, head, body: read.split_off(head_end) })
+}

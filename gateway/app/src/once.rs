@@ -1,0 +1,85 @@
+//! One operation, once: claimed, decided, recorded and answered in one committed transaction.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use billwire_schemas::{
+    clock::{Clock, ShiftedClock, Timestamp},
+    ids::{OrderingKey, TenantId},
+};
+use billwire_store::{
+    Error, Tx,
+    commit::{Failure, Unit},
+    idempotency::{Claim, Reply},
+};
+
+use crate::{App, Caller, record::Record};
+
+/// A changing operation: a command that knows how to load what it needs and let the domain decide.
+#[async_trait]
+pub trait UseCase: Send + Sync + 'static {
+    /// The operationId.
+    const OPERATION: &'static str;
+    /// HTTP status of success.
+    const STATUS: u16;
+
+    /// What its events keep order within.
+    fn key(&self) -> OrderingKey;
+    /// What it will surely load.
+    fn prefetch(&self) -> Vec<billwire_store::commit::Prefetch> {
+        Vec::new()
+    }
+    /// Loads, decides and saves. `None`: there was nothing to do.
+    async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure>;
+}
+
+/// Who demands an operation, and under which conditions.
+#[derive(Debug, Clone)]
+pub struct Demand {
+    /// Who.
+    pub caller: Caller,
+    /// The idempotency key it came with.
+    pub claim: Option<Claim>,
+}
+
+struct Once<U> {
+    use_case: U,
+    demand: Demand,
+    clock: Arc<ShiftedClock>,
+}
+
+#[async_trait]
+impl<U: UseCase> Unit for Once<U> {
+    fn tenant(&self) -> &TenantId {
+        &self.demand.caller.tenant
+    }
+    fn key(&self) -> OrderingKey {
+        self.use_case.key()
+    }
+    fn claim(&self) -> Option<&Claim> {
+        self.demand.claim.as_ref()
+    }
+    fn prefetch(&self) -> Vec<billwire_store::commit::Prefetch> {
+        self.use_case.prefetch()
+    }
+    async fn decide(&self, tx: &mut Tx<'_>) -> Result<Reply, Failure> {
+        let now = self.clock.now();
+        match self.use_case.run(tx, now).await? {
+            Some(record) => record.append(tx, U::OPERATION, U::STATUS, &self.demand.caller, now),
+            None => Ok(Reply { status: 204, body: String::new(), secret: false, replayed: false }),
+        }
+    }
+}
+
+impl App {
+    /// Runs `use_case` once: a demand that repeats a claim gets the first reply.
+    ///
+    /// # Errors
+    /// The refusal, or the database's failure; nothing was changed then.
+    pub async fn once<U: UseCase>(&self, demand: Demand, use_case: U) -> Result<Reply, Failure> {
+        if self.backlog_full() {
+            return Err(Error::Unavailable("the stream is away and the outbox is full".into()).into());
+        }
+        self.store.commit(Arc::new(Once { use_case, demand, clock: self.clock.clone() })).await
+    }
+}

@@ -1,0 +1,38 @@
+//! `setTestClock`: moves business time. Only where the installation allows it.
+
+use billwire_domain::Rejected;
+use billwire_schemas::clock::{ShiftedClock, Timestamp};
+use billwire_store::commit::Failure;
+
+use crate::App;
+
+/// Where the offset rests, so that a restart keeps it.
+const SETTING: &str = "test_clock_offset_us";
+
+impl App {
+    /// Sets business time to `now`; it ticks on from there. Gives the time it shows.
+    ///
+    /// # Errors
+    /// `test_clock_not_allowed`, or the database's failure.
+    pub async fn set_test_clock(&self, now: Timestamp) -> Result<Timestamp, Failure> {
+        if !self.test_clock_allowed {
+            return Err(Rejected::forbidden("test_clock_not_allowed", "This installation runs without BILLWIRE_TEST_CLOCK.").into());
+        }
+        let offset = ShiftedClock::offset_to(now);
+        self.store.set(SETTING, &offset.to_string()).await?;
+        self.clock.shift(offset);
+        Ok(self.now())
+    }
+
+    /// Takes over the offset another process, or an earlier start, has set.
+    ///
+    /// # Errors
+    /// The database's failure.
+    pub async fn follow_test_clock(&self) -> Result<(), Failure> {
+        if self.test_clock_allowed {
+            let offset = self.store.setting(SETTING).await?.and_then(|text| text.parse().ok()).unwrap_or(0);
+            self.clock.shift(offset);
+        }
+        Ok(())
+    }
+}

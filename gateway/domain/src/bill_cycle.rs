@@ -1,0 +1,219 @@
+//! Bill cycles: the rhythms accounts are billed in.
+
+use billwire_schemas::{
+    clock::Timestamp,
+    events::envelope::Parameters,
+    ids::{AccountId, BillCycleId},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    calendar::{PeriodUnit, Rhythm},
+    change::{Change, Entity},
+    rejected::{Rejected, Violation},
+};
+
+/// A configured bill cycle.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BillCycle {
+    /// Its id.
+    pub id: BillCycleId,
+    /// Its version, from 1.
+    pub version: i64,
+    /// Its id in the outside system.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub external_id: Option<String>,
+    /// Its name.
+    pub name: String,
+    /// Unit of the billing period.
+    pub period: PeriodUnit,
+    /// How many units a period lasts.
+    pub length: u32,
+    /// Whether each account has its own billing day.
+    pub individual: bool,
+    /// The billing day of every account on it; absent for individual cycles and for days.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub billing_day: Option<u32>,
+    /// The billing month, for years.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub billing_month: Option<u32>,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// `createBillCycle`.
+#[derive(Debug, Clone)]
+pub struct Create {
+    /// The new cycle's id.
+    pub id: BillCycleId,
+    /// See [`BillCycle::external_id`].
+    pub external_id: Option<String>,
+    /// See [`BillCycle::name`].
+    pub name: String,
+    /// See [`BillCycle::period`].
+    pub period: PeriodUnit,
+    /// See [`BillCycle::length`].
+    pub length: u32,
+    /// See [`BillCycle::individual`].
+    pub individual: bool,
+    /// See [`BillCycle::billing_day`].
+    pub billing_day: Option<u32>,
+    /// See [`BillCycle::billing_month`].
+    pub billing_month: Option<u32>,
+}
+
+/// Whether `day` stands in the range `unit` allows; the violation otherwise.
+fn day_in_range(unit: PeriodUnit, day: u32) -> Option<Violation> {
+    let range = unit.billing_days()?;
+    (!range.contains(&day)).then(|| {
+        let message = format!("billingDay is {day}, but a cycle by {} takes {} to {}.", unit.name(), range.start(), range.end());
+        Violation::new("/billingDay", "billing_day_out_of_range", message)
+    })
+}
+
+/// Decides `createBillCycle`.
+///
+/// # Errors
+/// Every broken rule about the billing day and month.
+pub fn create(command: Create, now: Timestamp) -> Result<Change<BillCycle>, Rejected> {
+    let mut broken = Vec::new();
+    let takes_day = command.period.billing_days().is_some() && !command.individual;
+    match command.billing_day {
+        Some(day) if takes_day => broken.extend(day_in_range(command.period, day)),
+        Some(_) if command.individual => broken.push(Violation::new(
+            "/billingDay",
+            "billing_day_not_allowed",
+            "An individual cycle has no billingDay of its own; each account brings one.",
+        )),
+        Some(_) => broken.push(Violation::new("/billingDay", "billing_day_not_allowed", "A cycle by day has no billingDay.")),
+        None if takes_day => broken.push(Violation::new(
+            "/billingDay",
+            "billing_day_required",
+            format!("A cycle by {} needs a billingDay, unless it is individual.", command.period.name()),
+        )),
+        None => {}
+    }
+    match (command.period, command.billing_month) {
+        (PeriodUnit::Year, None) => {
+            broken.push(Violation::new("/billingMonth", "billing_month_required", "A cycle by year needs a billingMonth."));
+        }
+        (PeriodUnit::Year, Some(_)) | (_, None) => {}
+        (_, Some(_)) => {
+            broken.push(Violation::new("/billingMonth", "billing_month_not_allowed", "Only a cycle by year takes a billingMonth."));
+        }
+    }
+    if let Some(rejected) = Rejected::from_violations(broken) {
+        return Err(rejected);
+    }
+    Ok(Change::created(BillCycle {
+        id: command.id,
+        version: 1,
+        external_id: command.external_id,
+        name: command.name,
+        period: command.period,
+        length: command.length,
+        individual: command.individual,
+        billing_day: command.billing_day,
+        billing_month: command.billing_month,
+        created_at: now,
+    }))
+}
+
+impl BillCycle {
+    /// The rhythm of an account on this cycle that asks for `billing_day` (individual cycles only).
+    ///
+    /// # Errors
+    /// `billing_day_required`, `billing_day_not_allowed`, `billing_day_out_of_range`.
+    pub fn rhythm(&self, billing_day: Option<u32>) -> Result<Rhythm, Rejected> {
+        let day = match (self.individual, billing_day) {
+            (false, None) => self.billing_day.unwrap_or(1),
+            (false, Some(_)) => {
+                return Err(Rejected::violation(
+                    "/billingDay",
+                    "billing_day_not_allowed",
+                    format!("Bill cycle '{}' is not individual, so it sets the billing day itself.", self.name),
+                ));
+            }
+            (true, Some(day)) => match day_in_range(self.period, day) {
+                Some(broken) => return Err(Rejected::violation("/billingDay", broken.code, broken.message)),
+                None => day,
+            },
+            (true, None) if self.period.billing_days().is_none() => 1,
+            (true, None) => {
+                return Err(Rejected::violation(
+                    "/billingDay",
+                    "billing_day_required",
+                    format!("Bill cycle '{}' is individual, so the account must bring a billingDay.", self.name),
+                ));
+            }
+        };
+        Ok(Rhythm { unit: self.period, length: self.length, day, month: self.billing_month.unwrap_or(1) })
+    }
+}
+
+impl Entity for BillCycle {
+    const TYPE: &'static str = "billCycle";
+    const EVENT_OBJECT: Option<&'static str> = Some("bill_cycle");
+
+    fn id(&self) -> uuid::Uuid {
+        self.id.0
+    }
+    fn version(&self) -> i64 {
+        self.version
+    }
+    fn account(&self) -> Option<AccountId> {
+        None
+    }
+    fn parameters(&self) -> Parameters {
+        let mut parameters = Parameters::from([
+            ("billCycle.id".to_owned(), self.id.to_string().into()),
+            ("billCycle.name".to_owned(), self.name.clone().into()),
+            ("billCycle.period".to_owned(), self.period.name().into()),
+        ]);
+        if let Some(external_id) = &self.external_id {
+            parameters.insert("billCycle.externalId".to_owned(), external_id.clone().into());
+        }
+        parameters
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use billwire_schemas::ids::fresh;
+
+    fn command(period: PeriodUnit, individual: bool, billing_day: Option<u32>, billing_month: Option<u32>) -> Create {
+        Create { id: BillCycleId(fresh()), external_id: None, name: "c".into(), period, length: 1, individual, billing_day, billing_month }
+    }
+
+    fn codes(command: Create) -> Vec<&'static str> {
+        match create(command, Timestamp::UNIX_EPOCH) {
+            Ok(_) => vec![],
+            Err(rejected) => rejected.violations.iter().map(|v| v.code).collect(),
+        }
+    }
+
+    #[test]
+    fn each_rule_about_day_and_month_has_its_code() {
+        use PeriodUnit::{Day, Month, Week, Year};
+        assert_eq!(codes(command(Month, false, Some(28), None)), Vec::<&str>::new());
+        assert_eq!(codes(command(Month, false, Some(29), None)), ["billing_day_out_of_range"]);
+        assert_eq!(codes(command(Week, false, Some(8), None)), ["billing_day_out_of_range"]);
+        assert_eq!(codes(command(Month, false, None, None)), ["billing_day_required"]);
+        assert_eq!(codes(command(Month, true, Some(3), None)), ["billing_day_not_allowed"]);
+        assert_eq!(codes(command(Day, false, Some(3), None)), ["billing_day_not_allowed"]);
+        assert_eq!(codes(command(Month, false, Some(3), Some(4))), ["billing_month_not_allowed"]);
+        assert_eq!(codes(command(Year, false, None, None)), ["billing_day_required", "billing_month_required"], "every violation is named");
+    }
+
+    #[test]
+    fn an_individual_cycle_takes_the_day_from_the_account() {
+        let cycle = create(command(PeriodUnit::Month, true, None, None), Timestamp::UNIX_EPOCH).expect("a cycle").after;
+        assert_eq!(cycle.rhythm(Some(9)).map(|r| r.day), Ok(9));
+        assert_eq!(cycle.rhythm(None).unwrap_err().code, "billing_day_required");
+        assert_eq!(cycle.rhythm(Some(0)).unwrap_err().code, "billing_day_out_of_range");
+        let shared = create(command(PeriodUnit::Month, false, Some(5), None), Timestamp::UNIX_EPOCH).expect("a cycle").after;
+        assert_eq!(shared.rhythm(Some(9)).unwrap_err().code, "billing_day_not_allowed");
+    }
+}

@@ -1,0 +1,166 @@
+//! Bill cycle arithmetic on dates. Billing days: 1-7 (Monday = 1) for weeks, 1-28 for months and years, so that every
+//! period of every cycle has its day (OCS.io bill cycles: 1-7 and 1-28).
+
+use chrono::{Datelike, Days, Months, NaiveDate};
+use serde::{Deserialize, Serialize};
+
+/// Unit of a billing period.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum PeriodUnit {
+    /// Calendar days.
+    Day,
+    /// Weeks from Monday.
+    Week,
+    /// Calendar months.
+    Month,
+    /// Calendar years.
+    Year,
+}
+
+impl PeriodUnit {
+    /// The billing days this unit allows; `None`: it has no billing day.
+    pub fn billing_days(self) -> Option<std::ops::RangeInclusive<u32>> {
+        match self {
+            Self::Day => None,
+            Self::Week => Some(1..=7),
+            Self::Month | Self::Year => Some(1..=28),
+        }
+    }
+
+    /// The name used in messages and parameters.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Day => "day",
+            Self::Week => "week",
+            Self::Month => "month",
+            Self::Year => "year",
+        }
+    }
+}
+
+/// A half-open range of dates: `start` is in it, `end` is the first day after.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Period {
+    /// First day.
+    pub start: NaiveDate,
+    /// First day after.
+    pub end: NaiveDate,
+}
+
+/// When a cycle's periods begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rhythm {
+    /// Unit of the period.
+    pub unit: PeriodUnit,
+    /// How many units a full period lasts, from 1 (2 weeks = fortnightly).
+    pub length: u32,
+    /// The billing day within the unit.
+    pub day: u32,
+    /// The billing month, for years.
+    pub month: u32,
+}
+
+impl Rhythm {
+    /// The first billing date strictly after `date`.
+    pub fn next_billing_date(&self, date: NaiveDate) -> NaiveDate {
+        match self.unit {
+            PeriodUnit::Day => date + Days::new(1),
+            PeriodUnit::Week => {
+                let ahead = (self.day + 7 - date.weekday().number_from_monday()) % 7;
+                date + Days::new(u64::from(if ahead == 0 { 7 } else { ahead }))
+            }
+            PeriodUnit::Month => {
+                let this = date.with_day(self.day).unwrap_or(date);
+                if this > date { this } else { this + Months::new(1) }
+            }
+            PeriodUnit::Year => {
+                let this = NaiveDate::from_ymd_opt(date.year(), self.month, self.day).unwrap_or(date);
+                if this > date { this } else { this + Months::new(12) }
+            }
+        }
+    }
+
+    /// The full period that begins at the billing date `start`.
+    pub fn full_period(&self, start: NaiveDate) -> Period {
+        let end = match self.unit {
+            PeriodUnit::Day => start + Days::new(u64::from(self.length)),
+            PeriodUnit::Week => start + Days::new(7 * u64::from(self.length)),
+            PeriodUnit::Month => start + Months::new(self.length),
+            PeriodUnit::Year => start + Months::new(12 * self.length),
+        };
+        Period { start, end }
+    }
+
+    /// Whether a full period may begin on `date`.
+    pub fn is_billing_date(&self, date: NaiveDate) -> bool {
+        date.pred_opt().is_some_and(|eve| self.next_billing_date(eve) == date)
+    }
+
+    /// The period an account is in from `start` on: a full one when `start` is a billing date, else a shortened one up to
+    /// the next billing date.
+    pub fn period_from(&self, start: NaiveDate) -> Period {
+        if self.is_billing_date(start) { self.full_period(start) } else { Period { start, end: self.next_billing_date(start) } }
+    }
+
+    /// The period after the one that ends (exclusively) at `end`.
+    pub fn period_containing(&self, mut period: Period, date: NaiveDate) -> Period {
+        while period.end <= date {
+            period = self.period_from(period.end);
+        }
+        period
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn d(text: &str) -> NaiveDate {
+        text.parse().expect("a date")
+    }
+
+    fn monthly(day: u32) -> Rhythm {
+        Rhythm { unit: PeriodUnit::Month, length: 1, day, month: 1 }
+    }
+
+    #[test]
+    fn a_monthly_cycle_starts_on_its_day_also_over_the_turn_of_the_year() {
+        assert_eq!(monthly(15).next_billing_date(d("2027-06-01")), d("2027-06-15"));
+        assert_eq!(monthly(15).next_billing_date(d("2027-06-15")), d("2027-07-15"));
+        assert_eq!(monthly(1).next_billing_date(d("2027-12-31")), d("2028-01-01"));
+        assert_eq!(monthly(28).next_billing_date(d("2027-01-31")), d("2027-02-28"));
+    }
+
+    #[test]
+    fn the_worked_example_from_the_first_to_the_fifteenth_gives_one_short_period() {
+        let short = monthly(15).period_from(d("2027-06-01"));
+        assert_eq!(short, Period { start: d("2027-06-01"), end: d("2027-06-15") });
+        assert_eq!(monthly(15).period_from(short.end), Period { start: d("2027-06-15"), end: d("2027-07-15") });
+    }
+
+    #[test]
+    fn weeks_and_years_and_days_have_their_own_steps() {
+        let weekly = Rhythm { unit: PeriodUnit::Week, length: 2, day: 3, month: 1 };
+        assert_eq!(weekly.next_billing_date(d("2027-06-02")), d("2027-06-09"), "2 June 2027 is a Wednesday");
+        assert_eq!(weekly.full_period(d("2027-06-02")).end, d("2027-06-16"));
+        let yearly = Rhythm { unit: PeriodUnit::Year, length: 1, day: 28, month: 2 };
+        assert_eq!(yearly.next_billing_date(d("2027-02-28")), d("2028-02-28"));
+        let daily = Rhythm { unit: PeriodUnit::Day, length: 1, day: 1, month: 1 };
+        assert_eq!(daily.period_from(d("2028-02-28")).end, d("2028-02-29"));
+    }
+
+    #[test]
+    fn periods_follow_each_other_without_hole_or_overlap() {
+        for rhythm in [monthly(1), monthly(28), Rhythm { unit: PeriodUnit::Week, length: 1, day: 7, month: 1 }] {
+            let mut period = rhythm.period_from(d("2027-01-31"));
+            for _ in 0..60 {
+                let next = rhythm.period_from(period.end);
+                assert_eq!(next.start, period.end);
+                assert!(next.end > next.start);
+                assert!(rhythm.is_billing_date(next.start));
+                period = next;
+            }
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Queues: named subscription spaces for event types.
+
+use billwire_schemas::{
+    clock::Timestamp,
+    events::{catalogue, envelope::Parameters, parameters::nearest},
+    ids::{AccountId, QueueId},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    change::{Change, Entity},
+    rejected::{Rejected, Violation},
+};
+
+/// Whether a queue keeps order within each ordering key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Each lane moves strictly one by one.
+    InOrder,
+    /// Everything goes as soon as it can.
+    OutOfOrder,
+}
+
+/// A queue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Queue {
+    /// Its id.
+    pub id: QueueId,
+    /// Its version, from 1.
+    pub version: i64,
+    /// Its name, unique in the tenant.
+    pub name: String,
+    /// In order or out of order.
+    pub mode: Mode,
+    /// The event types registered on it.
+    pub event_types: Vec<String>,
+    /// How many parts its keys are spread over, each with a durable consumer of its own.
+    pub partitions: u32,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// `createQueue`.
+#[derive(Debug, Clone)]
+pub struct Create {
+    /// The new queue's id.
+    pub id: QueueId,
+    /// See [`Queue::name`].
+    pub name: String,
+    /// See [`Queue::mode`].
+    pub mode: Mode,
+    /// See [`Queue::event_types`].
+    pub event_types: Vec<String>,
+    /// See [`Queue::partitions`].
+    pub partitions: u32,
+}
+
+/// The violations of a list of event types: each must be in the catalogue.
+pub(crate) fn unknown_types(event_types: &[String]) -> Vec<Violation> {
+    event_types
+        .iter()
+        .enumerate()
+        .filter(|(_, name)| catalogue::find(name).is_none())
+        .map(|(index, name)| {
+            let near = nearest(name, catalogue::CATALOGUE.iter().map(|e| e.name));
+            let hint = if near.is_empty() { String::new() } else { format!(" Did you mean {}?", near.join(" or ")) };
+            Violation::new(format!("/eventTypes/{index}"), "event_type_unknown", format!("There is no event type '{name}'.{hint}"))
+        })
+        .collect()
+}
+
+/// Decides `createQueue`.
+///
+/// # Errors
+/// `event_type_unknown` for each unknown type.
+pub fn create(command: Create, now: Timestamp) -> Result<Change<Queue>, Rejected> {
+    if let Some(rejected) = Rejected::from_violations(unknown_types(&command.event_types)) {
+        return Err(rejected);
+    }
+    Ok(Change::created(Queue {
+        id: command.id,
+        version: 1,
+        name: command.name,
+        mode: command.mode,
+        event_types: command.event_types,
+        partitions: command.partitions,
+        created_at: now,
+    }))
+}
+
+impl Entity for Queue {
+    const TYPE: &'static str = "queue";
+    const EVENT_OBJECT: Option<&'static str> = None;
+
+    fn id(&self) -> uuid::Uuid {
+        self.id.0
+    }
+    fn version(&self) -> i64 {
+        self.version
+    }
+    fn account(&self) -> Option<AccountId> {
+        None
+    }
+    fn parameters(&self) -> Parameters {
+        Parameters::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use billwire_schemas::ids::fresh;
+
+    #[test]
+    fn an_unknown_event_type_is_refused_with_the_nearest_name() {
+        let command = Create {
+            id: QueueId(fresh()),
+            name: "q".into(),
+            mode: Mode::InOrder,
+            event_types: vec!["account.created".into(), "account.bill_cycle_change".into()],
+            partitions: 1,
+        };
+        let refused = create(command, Timestamp::UNIX_EPOCH).unwrap_err();
+        assert_eq!(refused.violations[0].pointer, "/eventTypes/1");
+        assert!(refused.message.contains("account.bill_cycle_changed"), "{}", refused.message);
+    }
+}

@@ -1,0 +1,255 @@
+//! Group commit: operations with different ordering keys share one transaction.
+//!
+//! A handler hands a [`Unit`] over and waits; a writer task takes all that is in line, locks their ordering keys, lets each
+//! decide, writes everything at once and commits. Because the writer task owns the transaction, a client that hangs up
+//! cannot cut it in half; because a unit's writes are collected in memory until it has decided, a refusal writes nothing
+//! and needs no savepoint. When the shared transaction fails, each of its units is tried again on its own, so that one
+//! cannot spoil the others.
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    sync::{Arc, Weak},
+};
+
+use async_trait::async_trait;
+use billwire_domain::Rejected;
+use billwire_schemas::ids::{OrderingKey, TenantId};
+use sea_orm::DatabaseTransaction;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    Backend, Error, Options, Store,
+    connect::Inner,
+    entity::idempotency as row,
+    idempotency::{self, Claim, Reply},
+    tx::{Loaded, Tx, Writes},
+};
+
+pub use crate::tx::Prefetch;
+
+/// One operation to be committed.
+#[async_trait]
+pub trait Unit: Send + Sync + 'static {
+    /// Whose data it changes.
+    fn tenant(&self) -> &TenantId;
+    /// What its events keep order within; locked before [`Unit::decide`] runs.
+    fn key(&self) -> OrderingKey;
+    /// The idempotency key it came with.
+    fn claim(&self) -> Option<&Claim>;
+    /// What it will surely load: read for the whole group at once.
+    fn prefetch(&self) -> Vec<Prefetch> {
+        Vec::new()
+    }
+    /// Loads, decides, collects writes. May run again after a failed commit, so it changes nothing but `tx`.
+    async fn decide(&self, tx: &mut Tx<'_>) -> Result<Reply, Failure>;
+}
+
+/// Why an operation was not committed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Failure {
+    /// A rule refused it.
+    #[error(transparent)]
+    Rejected(#[from] Rejected),
+    /// The database failed. Shared, since one failure may answer several units.
+    #[error(transparent)]
+    Store(Arc<Error>),
+    /// Too many operations are in line.
+    #[error("too many operations are waiting to be committed")]
+    Overloaded,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Store(Arc::new(error))
+    }
+}
+
+pub(crate) struct Job {
+    pub unit: Arc<dyn Unit>,
+    answer: oneshot::Sender<Result<Reply, Failure>>,
+}
+
+/// The lines to the writer tasks.
+pub(crate) struct Writers(Vec<mpsc::Sender<Job>>);
+
+impl Writers {
+    pub fn start(inner: Weak<Inner>, backend: Backend, options: &Options) -> Self {
+        let count = if backend == Backend::Sqlite { 1 } else { options.writers.max(1) };
+        let lines = (0..count).map(|_| {
+            let (sender, jobs) = mpsc::channel(options.backlog_max / count);
+            tokio::spawn(write(inner.clone(), jobs, options.group_max));
+            sender
+        });
+        Self(lines.collect())
+    }
+}
+
+impl Store {
+    /// Commits one operation, together with whatever others are in line.
+    ///
+    /// # Errors
+    /// The unit's refusal, or the database's failure; then nothing was changed.
+    pub async fn commit(&self, unit: Arc<dyn Unit>) -> Result<Reply, Failure> {
+        let lines = &self.0.writers.0;
+        let line = unit.key().partition(u32::try_from(lines.len()).unwrap_or(1)) as usize;
+        let (answer, reply) = oneshot::channel();
+        lines[line].try_send(Job { unit, answer }).map_err(|_| Failure::Overloaded)?;
+        reply.await.unwrap_or_else(|_| Err(Error::Unavailable("the writer stopped".into()).into()))
+    }
+}
+
+/// The writer task: groups what is in line, keys being different within a group.
+async fn write(inner: Weak<Inner>, mut jobs: mpsc::Receiver<Job>, group_max: usize) {
+    let mut held: VecDeque<Job> = VecDeque::new();
+    loop {
+        if held.is_empty() {
+            let Some(job) = jobs.recv().await else { return };
+            held.push_back(job);
+        }
+        while held.len() < group_max * 2
+            && let Ok(job) = jobs.try_recv()
+        {
+            held.push_back(job);
+        }
+        let mut keys = HashSet::new();
+        let mut group = Vec::new();
+        let mut later = VecDeque::new();
+        for job in held.drain(..) {
+            if group.len() < group_max && keys.insert((job.unit.tenant().clone(), job.unit.key())) {
+                group.push(job);
+            } else {
+                later.push_back(job);
+            }
+        }
+        held = later;
+        let Some(inner) = inner.upgrade() else { return };
+        settle(inner, group).await;
+    }
+}
+
+/// Commits a group, or each of its units alone if that fails, and answers.
+async fn settle(inner: Arc<Inner>, group: Vec<Job>) {
+    // A task of its own, so that a panic in a decision ends this group and not the writer.
+    let task = {
+        let inner = inner.clone();
+        tokio::spawn(async move {
+            let result = attempt(&inner, &group).await;
+            (group, result)
+        })
+    };
+    let (group, result) = match task.await {
+        Ok(done) => done,
+        Err(panic) => return tracing::error!(error = %panic, "a decision panicked; its group was rolled back"),
+    };
+    match result {
+        Ok(answers) => answer(group, answers),
+        Err(_) if group.len() > 1 => {
+            for job in group {
+                Box::pin(settle(inner.clone(), vec![job])).await;
+            }
+        }
+        Err(error) => retry_alone(&inner, group, error).await,
+    }
+}
+
+/// How often a unit that met a concurrent change is tried again.
+const CONTENTION_RETRIES: usize = 5;
+
+async fn retry_alone(inner: &Inner, group: Vec<Job>, mut error: Error) {
+    for _ in 0..CONTENTION_RETRIES {
+        if !matches!(error, Error::Contention(_)) {
+            break;
+        }
+        match attempt(inner, &group).await {
+            Ok(answers) => return answer(group, answers),
+            Err(again) => error = again,
+        }
+    }
+    tracing::warn!(%error, "an operation could not be committed");
+    let error = Arc::new(error);
+    answer(group, vec![Err(Failure::Store(error))]);
+}
+
+fn answer(group: Vec<Job>, answers: Vec<Result<Reply, Failure>>) {
+    for (job, answer) in group.into_iter().zip(answers) {
+        // The client may have hung up; what was committed stays committed.
+        let _ = job.answer.send(answer);
+    }
+}
+
+async fn attempt(inner: &Inner, group: &[Job]) -> Result<Vec<Result<Reply, Failure>>, Error> {
+    let transaction = inner.begin().await?;
+    match decide_all(inner, &transaction, group).await {
+        Ok((answers, writes)) if writes.is_empty() => {
+            transaction.rollback().await?;
+            Ok(answers)
+        }
+        Ok((answers, writes)) => {
+            let (events, configured) = (writes.has_events(), writes.has_configuration());
+            if let Err(error) = writes.flush(&transaction).await {
+                transaction.rollback().await?;
+                return Err(error);
+            }
+            transaction.commit().await?;
+            if events {
+                inner.committed.notify_one();
+            }
+            if configured {
+                inner.configured.send_modify(|revision| *revision += 1);
+            }
+            Ok(answers)
+        }
+        Err(error) => {
+            transaction.rollback().await?;
+            Err(error)
+        }
+    }
+}
+
+async fn decide_all(
+    inner: &Inner,
+    transaction: &DatabaseTransaction,
+    group: &[Job],
+) -> Result<(Vec<Result<Reply, Failure>>, Writes), Error> {
+    let lanes: Vec<_> = group.iter().map(|job| (job.unit.tenant().clone(), job.unit.key())).collect();
+    let sequences = crate::tx::lock(transaction, inner.dialect(), lanes.clone()).await?;
+    let stored: HashMap<(String, String), row::Model> =
+        idempotency::find(transaction, group).await?.into_iter().map(|r| ((r.tenant.clone(), r.key.clone()), r)).collect();
+    let wanted = group.iter().flat_map(|job| job.unit.prefetch().into_iter().map(|p| (job.unit.tenant().clone(), p))).collect();
+    let loaded = Loaded::fetch(transaction, wanted).await?;
+
+    let mut all = Writes::default();
+    let mut answers = Vec::with_capacity(group.len());
+    for (job, lane) in group.iter().zip(lanes) {
+        if let Some(claim) = job.unit.claim()
+            && let Some(row) = stored.get(&(job.unit.tenant().to_string(), claim.key.clone()))
+        {
+            answers.push(replay(inner, row, claim));
+            continue;
+        }
+        let last = sequences.get(&lane).copied().unwrap_or(0);
+        let mut tx = Tx::new(transaction, &inner.sealer, &loaded, lane, last);
+        match job.unit.decide(&mut tx).await {
+            Ok(reply) => {
+                if let Some(claim) = job.unit.claim() {
+                    tx.remember(claim, &reply)?;
+                }
+                all.merge(tx.into_writes());
+                answers.push(Ok(reply));
+            }
+            // A broken database dooms the whole group; a refusal only the unit.
+            Err(Failure::Store(error)) => return Err(Arc::into_inner(error).unwrap_or_else(|| Error::Unavailable("a load failed".into()))),
+            Err(refusal) => answers.push(Err(refusal)),
+        }
+    }
+    Ok((answers, all))
+}
+
+fn replay(inner: &Inner, row: &row::Model, claim: &Claim) -> Result<Reply, Failure> {
+    if row.fingerprint != claim.fingerprint {
+        let message = "This Idempotency-Key was used with another request; use a new key for a new request.";
+        return Err(Rejected::violation("", "idempotency_key_reused", message).into());
+    }
+    let body = if row.sealed { inner.sealer.open(&row.body, &crate::tx::reply_aad(&row.tenant, &row.key))? } else { row.body.clone() };
+    Ok(Reply { status: u16::try_from(row.status).unwrap_or(200), body, secret: row.sealed, replayed: true })
+}

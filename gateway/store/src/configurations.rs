@@ -1,0 +1,163 @@
+//! Configuration: queues, subscriptions, webhook endpoints, SMTP accounts and notification templates. One table, since all
+//! of them are small named documents that differ only in their body.
+
+use billwire_schemas::{
+    clock::Timestamp,
+    ids::{OrderingKey, TenantId},
+};
+use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::ExprTrait};
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+use crate::{
+    Error, Store,
+    entity::configuration,
+    moment,
+    page::{After, Ask, Page},
+};
+
+/// Which noun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// A queue.
+    Queue,
+    /// A subscription.
+    Subscription,
+    /// A webhook endpoint.
+    WebhookEndpoint,
+    /// An SMTP account.
+    SmtpAccount,
+    /// A notification template.
+    NotificationTemplate,
+}
+
+impl Kind {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Queue => "queue",
+            Self::Subscription => "subscription",
+            Self::WebhookEndpoint => "webhook_endpoint",
+            Self::SmtpAccount => "smtp_account",
+            Self::NotificationTemplate => "notification_template",
+        }
+    }
+}
+
+/// A configuration object with its body of type `T`.
+#[derive(Debug, Clone)]
+pub struct Configuration<T> {
+    /// Its id.
+    pub id: Uuid,
+    /// Its noun.
+    pub kind: Kind,
+    /// Its name.
+    pub name: String,
+    /// Its document.
+    pub body: T,
+    /// JSON text of its secrets, in clear only in memory.
+    pub secrets: Option<String>,
+    /// When it was made, by the machine's clock.
+    pub created_at: Timestamp,
+}
+
+impl<T> Configuration<T> {
+    pub(crate) fn aad(tenant: &TenantId, kind: Kind, id: Uuid) -> String {
+        format!("configuration|{tenant}|{}|{id}", kind.name())
+    }
+}
+
+/// A stored configuration object, as the delivery side reads it.
+#[derive(Debug, Clone)]
+pub struct Stored<T> {
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// Its document.
+    pub body: T,
+    /// Events up to this outbox position were committed before it.
+    pub start_position: i64,
+    /// When it was made, by the machine's clock.
+    pub created_at: Timestamp,
+}
+
+impl Store {
+    /// The ordering key under which all configuration of a tenant changes, one change after the other: references between
+    /// its objects are checked under that lock, and its sequence counts the changes.
+    pub fn configuration_key() -> OrderingKey {
+        OrderingKey::CONFIGURATION
+    }
+
+    /// One object of a tenant.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn configuration<T: DeserializeOwned>(&self, tenant: &TenantId, kind: Kind, id: Uuid) -> Result<Option<T>, Error> {
+        let same = configuration::Column::Tenant.eq(tenant.as_str()).and(configuration::Column::Kind.eq(kind.name()));
+        let row = configuration::Entity::find_by_id(id).filter(same).one(&self.0.read).await?;
+        row.map(|row| serde_json::from_str(&row.body).map_err(Error::corrupt("configuration"))).transpose()
+    }
+
+    /// One object with its secrets opened.
+    ///
+    /// # Errors
+    /// When the database fails or the secrets do not belong to this row.
+    pub async fn configuration_with_secrets<T: DeserializeOwned>(
+        &self,
+        tenant: &TenantId,
+        kind: Kind,
+        id: Uuid,
+    ) -> Result<Option<(T, Option<String>)>, Error> {
+        let same = configuration::Column::Tenant.eq(tenant.as_str()).and(configuration::Column::Kind.eq(kind.name()));
+        let Some(row) = configuration::Entity::find_by_id(id).filter(same).one(&self.0.read).await? else { return Ok(None) };
+        let body = serde_json::from_str(&row.body).map_err(Error::corrupt("configuration"))?;
+        let aad = Configuration::<T>::aad(tenant, kind, id);
+        let secrets = row.secrets.map(|sealed| self.0.sealer.open(&sealed, &aad)).transpose()?;
+        Ok(Some((body, secrets)))
+    }
+
+    /// A page of a tenant's objects of one kind, oldest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn list_configurations<T: DeserializeOwned>(&self, tenant: &TenantId, kind: Kind, ask: Ask) -> Result<Page<T>, Error> {
+        let mut filter = Condition::all()
+            .add(configuration::Column::Tenant.eq(tenant.as_str()))
+            .add(configuration::Column::Kind.eq(kind.name()));
+        if let Some(after) = ask.after {
+            filter = filter.add(configuration::Column::Id.gt(after.id));
+        }
+        let find = configuration::Entity::find().filter(filter).order_by_asc(configuration::Column::Id).limit(ask.limit + 1);
+        let rows = find.all(&self.0.read).await?;
+        Page::cut(rows, ask.limit, |row| After { sort: 0, id: row.id }, |row| {
+            serde_json::from_str(&row.body).map_err(Error::corrupt("configuration"))
+        })
+    }
+
+    /// Every object of a kind, of all tenants: what the delivery side works from.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn all_configurations<T: DeserializeOwned>(&self, kind: Kind) -> Result<Vec<Stored<T>>, Error> {
+        let find = configuration::Entity::find().filter(configuration::Column::Kind.eq(kind.name())).order_by_asc(configuration::Column::Id);
+        let rows = find.all(&self.0.read).await?;
+        rows.into_iter()
+            .map(|row| {
+                Ok(Stored {
+                    tenant: row.tenant.parse().map_err(|_| Error::Corrupt { table: "configuration", detail: row.tenant })?,
+                    body: serde_json::from_str(&row.body).map_err(Error::corrupt("configuration"))?,
+                    start_position: row.start_position,
+                    created_at: moment(row.created_at),
+                })
+            })
+            .collect()
+    }
+
+    /// Grows with each committed change of any tenant's configuration, by whichever process.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn configuration_revision(&self) -> Result<i64, Error> {
+        let sql = "SELECT CAST(COALESCE(SUM(last_sequence), 0) AS BIGINT) AS revision FROM ordering_key WHERE key = 'configuration'";
+        let row = self.0.read.query_one_raw(self.statement(sql, [])).await?;
+        Ok(row.map(|row| row.try_get("", "revision")).transpose()?.unwrap_or(0))
+    }
+}

@@ -1,0 +1,210 @@
+//! Opening a database the way its durability promise needs it.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseBackend, DatabaseConnection, DatabaseTransaction, SqliteTransactionMode, Statement,
+    TransactionOptions, TransactionTrait,
+};
+use sea_orm_migration::MigratorTrait;
+use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use tokio::sync::{Notify, watch};
+
+use crate::{commit::Writers, error::Error, migration::Migrator, secrets::Sealer};
+
+/// Which database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backend {
+    /// SQLite: one writer, WAL, `synchronous=FULL`.
+    Sqlite,
+    /// PostgreSQL 15 or newer, `synchronous_commit=on`.
+    Postgres,
+}
+
+/// How to open a store.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// `sqlite://<path>` or `postgres://…`.
+    pub url: String,
+    /// Connections for reads and for work besides group commit (PostgreSQL), or for reads (SQLite). Default 8.
+    pub connections: u32,
+    /// Operations in line for commit before new ones are refused. Default 4096.
+    pub backlog_max: usize,
+    /// Most operations in one group. Default 128.
+    pub group_max: usize,
+    /// Tasks that commit groups, each with its share of the ordering keys. Default 2 on PostgreSQL; SQLite always has 1.
+    pub writers: usize,
+}
+
+impl Options {
+    /// The defaults for `url`.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self { url: url.into(), connections: 8, backlog_max: 4096, group_max: 128, writers: 2 }
+    }
+}
+
+/// The database. Cheap to clone.
+#[derive(Clone)]
+pub struct Store(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub backend: Backend,
+    pub write: DatabaseConnection,
+    pub read: DatabaseConnection,
+    pub sealer: Sealer,
+    pub writers: Writers,
+    /// Told after each commit that left events to publish.
+    pub committed: Notify,
+    /// Counts commits of configuration made by this process.
+    pub configured: watch::Sender<u64>,
+}
+
+/// The oldest SQLite that is free of the WAL-reset corruption bug.
+const SQLITE_MIN: (u32, u32, u32) = (3, 51, 3);
+
+impl Store {
+    /// Opens the database, creating or migrating its tables.
+    ///
+    /// # Errors
+    /// When it cannot be reached, is too old, or a migration fails.
+    pub async fn open(options: Options, sealer: Sealer) -> Result<Self, Error> {
+        let (backend, write, read) = if let Some(path) = options.url.strip_prefix("sqlite://") {
+            let path = path.split('?').next().unwrap_or(path);
+            if let Some(folder) = Path::new(path).parent() {
+                std::fs::create_dir_all(folder).map_err(|e| Error::Unavailable(format!("{}: {e}", folder.display())))?;
+            }
+            let write = sqlite(path, 1).await?;
+            check_sqlite(&write).await?;
+            (Backend::Sqlite, write, sqlite(path, options.connections).await?)
+        } else {
+            let pool = postgres(&options).await?;
+            (Backend::Postgres, pool.clone(), pool)
+        };
+        let store = Self(Arc::new_cyclic(|inner| Inner {
+            backend,
+            write,
+            read,
+            sealer,
+            writers: Writers::start(inner.clone(), backend, &options),
+            committed: Notify::new(),
+            configured: watch::Sender::new(0),
+        }));
+        store.migrate().await?;
+        Ok(store)
+    }
+
+    /// Brings the tables to this program's version. Two processes that start together take turns.
+    async fn migrate(&self) -> Result<(), Error> {
+        const LOCK: i64 = 0x6269_6c6c; // "bill"
+        match self.0.backend {
+            Backend::Sqlite => Migrator::up(&self.0.write, None).await?,
+            Backend::Postgres => {
+                let guard = self.0.write.begin().await?;
+                let lock = Statement::from_sql_and_values(DatabaseBackend::Postgres, "SELECT pg_advisory_xact_lock($1)", [LOCK.into()]);
+                guard.query_one_raw(lock).await?;
+                Migrator::up(&self.0.write, None).await?;
+                guard.commit().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Which database this is.
+    pub fn backend(&self) -> Backend {
+        self.0.backend
+    }
+
+    /// Seals and opens secrets at rest.
+    pub fn sealer(&self) -> &Sealer {
+        &self.0.sealer
+    }
+
+    /// Resolves after a commit that left events to publish (of this process; poll for others').
+    pub async fn committed(&self) {
+        self.0.committed.notified().await;
+    }
+
+    /// Changes with each commit of configuration by this process.
+    pub fn configured(&self) -> watch::Receiver<u64> {
+        self.0.configured.subscribe()
+    }
+
+    /// Asks the database for a sign of life.
+    ///
+    /// # Errors
+    /// When it gives none.
+    pub async fn ping(&self) -> Result<(), Error> {
+        self.0.read.execute_unprepared("SELECT 1").await?;
+        Ok(())
+    }
+
+    pub(crate) async fn begin(&self) -> Result<DatabaseTransaction, Error> {
+        self.0.begin().await
+    }
+
+    pub(crate) fn statement<I: IntoIterator<Item = sea_orm::Value>>(&self, sql: &str, values: I) -> Statement {
+        Statement::from_sql_and_values(self.0.dialect(), sql, values)
+    }
+}
+
+impl Inner {
+    pub fn dialect(&self) -> DatabaseBackend {
+        match self.backend {
+            Backend::Sqlite => DatabaseBackend::Sqlite,
+            Backend::Postgres => DatabaseBackend::Postgres,
+        }
+    }
+
+    /// A transaction that may write. On SQLite it takes the write lock at once: a read that turns into a write later would
+    /// be refused when another writer came between.
+    pub async fn begin(&self) -> Result<DatabaseTransaction, Error> {
+        let immediate = (self.backend == Backend::Sqlite).then_some(SqliteTransactionMode::Immediate);
+        Ok(self.write.begin_with_options(TransactionOptions { sqlite_transaction_mode: immediate, ..Default::default() }).await?)
+    }
+
+    /// SQL for the database's own clock, in microseconds: leases of several processes must agree on the time.
+    pub fn now_sql(&self) -> &'static str {
+        match self.backend {
+            Backend::Sqlite => "CAST(unixepoch('subsec') * 1000000 AS INTEGER)",
+            Backend::Postgres => "CAST(extract(epoch from clock_timestamp()) * 1000000 AS BIGINT)",
+        }
+    }
+}
+
+async fn sqlite(path: &str, connections: u32) -> Result<DatabaseConnection, Error> {
+    let mut options = ConnectOptions::new(format!("sqlite://{path}?mode=rwc"));
+    options
+        .max_connections(connections)
+        .test_before_acquire(false)
+        .sqlx_logging(false)
+        .acquire_timeout(Duration::from_secs(10))
+        .map_sqlx_sqlite_opts(|o| {
+            o.journal_mode(SqliteJournalMode::Wal)
+                .synchronous(SqliteSynchronous::Full)
+                .busy_timeout(Duration::from_secs(10))
+                .statement_cache_capacity(256)
+        });
+    Ok(Database::connect(options).await?)
+}
+
+async fn postgres(options: &Options) -> Result<DatabaseConnection, Error> {
+    let mut connect = ConnectOptions::new(options.url.clone());
+    connect
+        .max_connections(options.connections.max(4))
+        .test_before_acquire_if_idle_for(Duration::from_secs(30))
+        .sqlx_logging(false)
+        .acquire_timeout(Duration::from_secs(10))
+        .map_sqlx_postgres_opts(|o| o.options([("synchronous_commit", "on")]));
+    Ok(Database::connect(connect).await?)
+}
+
+async fn check_sqlite(connection: &DatabaseConnection) -> Result<(), Error> {
+    let row = connection.query_one_raw(Statement::from_string(DatabaseBackend::Sqlite, "SELECT sqlite_version() AS v")).await?;
+    let version: String = row.map(|row| row.try_get("", "v")).transpose()?.unwrap_or_default();
+    let mut numbers = version.split('.').map(|n| n.parse::<u32>().unwrap_or(0));
+    let found = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    if found < SQLITE_MIN {
+        return Err(Error::Other(format!("SQLite {version} has a bug that can corrupt the write-ahead log; 3.51.3 or newer is needed")));
+    }
+    Ok(())
+}

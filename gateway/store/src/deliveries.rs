@@ -1,0 +1,317 @@
+//! The ledger of deliveries: what is owed, what became of it, when it is tried next. All waiting stands here.
+
+use std::collections::HashSet;
+
+use billwire_schemas::{
+    clock::Timestamp,
+    ids::{DeliveryId, EventId, OrderingKey, QueueId, SubscriptionId, TenantId},
+};
+use sea_orm::{
+    ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, TransactionTrait,
+    sea_query::{Expr, ExprTrait, OnConflict},
+};
+
+use crate::{
+    Error, Store,
+    entity::{attempt, delivery},
+    micros, moment,
+    page::{After, Ask, Page},
+};
+
+/// Where a delivery stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum State {
+    /// To be tried, now or later, or behind another of its lane.
+    Waiting,
+    /// The receiver took it.
+    Succeeded,
+    /// Given up on; a person may redrive or discard it.
+    Dead,
+}
+
+impl State {
+    /// The name in the API and the table.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Succeeded => "succeeded",
+            Self::Dead => "dead",
+        }
+    }
+}
+
+/// One try, as it rests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// Which try, from 1.
+    pub number: u32,
+    /// When it began.
+    pub at: Timestamp,
+    /// How long it took, in microseconds.
+    pub latency_us: i64,
+    /// Status code of the answer.
+    pub status: Option<u16>,
+    /// A short report.
+    pub detail: String,
+}
+
+/// A delivery, as it rests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// Derived from event and subscription.
+    pub id: DeliveryId,
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// The event owed.
+    pub event: EventId,
+    /// Its type.
+    pub event_type: String,
+    /// The queue it came through.
+    pub queue: QueueId,
+    /// The queue's partition.
+    pub partition: u32,
+    /// To which subscription.
+    pub subscription: SubscriptionId,
+    /// Its lane is this key of that subscription.
+    pub key: OrderingKey,
+    /// Sequence within the key.
+    pub sequence: i64,
+    /// Position in the outbox.
+    pub position: i64,
+    /// Where it stands.
+    pub state: State,
+    /// Tries made.
+    pub attempts: u32,
+    /// When it is tried next; absent while it stands behind another of its lane, and at the end.
+    pub next_attempt_at: Option<Timestamp>,
+    /// The latest try.
+    pub last: Option<Attempt>,
+    /// When it was first recorded.
+    pub created_at: Timestamp,
+}
+
+fn row(d: &Delivery, now: Timestamp) -> delivery::Model {
+    delivery::Model {
+        id: d.id.0,
+        tenant: d.tenant.to_string(),
+        event_id: d.event.0,
+        event_type: d.event_type.clone(),
+        queue_id: d.queue.0,
+        partition: i32::try_from(d.partition).unwrap_or(0),
+        subscription_id: d.subscription.0,
+        ordering_key: d.key.to_string(),
+        sequence: d.sequence,
+        position: d.position,
+        state: d.state.name().to_owned(),
+        attempts: i32::try_from(d.attempts).unwrap_or(i32::MAX),
+        next_attempt_at: d.next_attempt_at.map(micros),
+        last_status: d.last.as_ref().and_then(|a| a.status).map(i32::from),
+        last_detail: d.last.as_ref().map(|a| a.detail.clone()).unwrap_or_default(),
+        last_latency_us: d.last.as_ref().map_or(0, |a| a.latency_us),
+        last_attempt_at: d.last.as_ref().map(|a| micros(a.at)),
+        created_at: micros(d.created_at),
+        updated_at: micros(now),
+    }
+}
+
+fn parse(row: delivery::Model) -> Result<Delivery, Error> {
+    let corrupt = |detail: String| Error::Corrupt { table: "delivery", detail };
+    let attempts = u32::try_from(row.attempts).unwrap_or(0);
+    let last = row.last_attempt_at.map(|at| Attempt {
+        number: attempts,
+        at: moment(at),
+        latency_us: row.last_latency_us,
+        status: row.last_status.and_then(|s| u16::try_from(s).ok()),
+        detail: row.last_detail,
+    });
+    Ok(Delivery {
+        id: DeliveryId(row.id),
+        tenant: row.tenant.parse().map_err(|_| corrupt(row.tenant))?,
+        event: EventId(row.event_id),
+        event_type: row.event_type,
+        queue: QueueId(row.queue_id),
+        partition: u32::try_from(row.partition).unwrap_or(0),
+        subscription: SubscriptionId(row.subscription_id),
+        key: row.ordering_key.parse().map_err(|_| corrupt(row.ordering_key))?,
+        sequence: row.sequence,
+        position: row.position,
+        state: match row.state.as_str() {
+            "waiting" => State::Waiting,
+            "succeeded" => State::Succeeded,
+            "dead" => State::Dead,
+            _ => return Err(corrupt(row.state)),
+        },
+        attempts,
+        next_attempt_at: row.next_attempt_at.map(moment),
+        last,
+        created_at: moment(row.created_at),
+    })
+}
+
+/// Which deliveries a list shows.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Only in this state.
+    pub state: Option<String>,
+    /// Only of this subscription.
+    pub subscription: Option<uuid::Uuid>,
+    /// Only of this event.
+    pub event: Option<uuid::Uuid>,
+}
+
+/// Rows of one INSERT: 20 columns each, and SQLite takes 32 766 parameters.
+const ROWS_PER_INSERT: usize = 500;
+
+impl Store {
+    /// Which of `ids` stand in the ledger already.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn known_deliveries(&self, ids: &[DeliveryId]) -> Result<HashSet<DeliveryId>, Error> {
+        let mut known = HashSet::new();
+        for part in ids.chunks(1000) {
+            let find = delivery::Entity::find().select_only().column(delivery::Column::Id);
+            let found: Vec<uuid::Uuid> =
+                find.filter(delivery::Column::Id.is_in(part.iter().map(|id| id.0))).into_tuple().all(&self.0.read).await?;
+            known.extend(found.into_iter().map(DeliveryId));
+        }
+        Ok(known)
+    }
+
+    /// Which of `lanes` have deliveries waiting.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn waiting_lanes(&self, lanes: &[(SubscriptionId, OrderingKey)]) -> Result<HashSet<(SubscriptionId, OrderingKey)>, Error> {
+        let mut waiting = HashSet::new();
+        for part in lanes.chunks(200) {
+            let mut any = Condition::any();
+            for (subscription, key) in part {
+                let lane = delivery::Column::SubscriptionId.eq(subscription.0).and(delivery::Column::OrderingKey.eq(key.as_str()));
+                any = any.add(lane.and(delivery::Column::State.eq("waiting")));
+            }
+            let find = delivery::Entity::find().select_only().column(delivery::Column::SubscriptionId).column(delivery::Column::OrderingKey);
+            let found: Vec<(uuid::Uuid, String)> = find.filter(any).distinct().into_tuple().all(&self.0.read).await?;
+            waiting.extend(found.into_iter().filter_map(|(s, k)| Some((SubscriptionId(s), k.parse().ok()?))));
+        }
+        Ok(waiting)
+    }
+
+    /// Records where deliveries stand now, in one commit. A delivery that came to its end is not touched again. The tries
+    /// before the latest are kept as attempts.
+    ///
+    /// # Errors
+    /// When the database fails; then nothing was recorded.
+    pub async fn record_deliveries(&self, deliveries: &[Delivery], now: Timestamp) -> Result<(), Error> {
+        let transaction = self.begin().await?;
+        for part in deliveries.chunks(ROWS_PER_INSERT) {
+            use delivery::Column as C;
+            let mut clash = OnConflict::column(C::Id);
+            clash.update_columns([
+                C::State,
+                C::Attempts,
+                C::NextAttemptAt,
+                C::LastStatus,
+                C::LastDetail,
+                C::LastLatencyUs,
+                C::LastAttemptAt,
+                C::UpdatedAt,
+            ]);
+            clash.action_and_where(Expr::col((delivery::Entity, C::State)).eq("waiting"));
+            let rows = part.iter().map(|d| row(d, now).into_active_model());
+            delivery::Entity::insert_many(rows).on_conflict(clash).exec_without_returning(&transaction).await?;
+        }
+        let failed: Vec<_> = deliveries.iter().filter(|d| d.state != State::Succeeded).filter_map(|d| Some((d.id, d.last.as_ref()?))).collect();
+        for part in failed.chunks(ROWS_PER_INSERT) {
+            let rows = part.iter().map(|(id, a)| {
+                let number = i32::try_from(a.number).unwrap_or(i32::MAX);
+                let status = a.status.map(i32::from);
+                attempt::Model { delivery_id: id.0, number, at: micros(a.at), latency_us: a.latency_us, status, detail: a.detail.clone() }
+                    .into_active_model()
+            });
+            let mut clash = OnConflict::columns([attempt::Column::DeliveryId, attempt::Column::Number]);
+            clash.do_nothing();
+            attempt::Entity::insert_many(rows).on_conflict(clash).exec_without_returning(&transaction).await?;
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Deliveries of a queue's partition that are due, longest due first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn due_deliveries(&self, queue: QueueId, partition: u32, now: Timestamp, limit: u64) -> Result<Vec<Delivery>, Error> {
+        let due = Condition::all()
+            .add(delivery::Column::QueueId.eq(queue.0))
+            .add(delivery::Column::Partition.eq(i32::try_from(partition).unwrap_or(0)))
+            .add(delivery::Column::State.eq("waiting"))
+            .add(delivery::Column::NextAttemptAt.lte(micros(now)));
+        let find = delivery::Entity::find().filter(due).order_by_asc(delivery::Column::NextAttemptAt).limit(limit);
+        find.all(&self.0.read).await?.into_iter().map(parse).collect()
+    }
+
+    /// The deliveries waiting in a lane, in order.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn lane(&self, subscription: SubscriptionId, key: &OrderingKey, limit: u64) -> Result<Vec<Delivery>, Error> {
+        let lane = Condition::all()
+            .add(delivery::Column::SubscriptionId.eq(subscription.0))
+            .add(delivery::Column::OrderingKey.eq(key.as_str()))
+            .add(delivery::Column::State.eq("waiting"));
+        let find = delivery::Entity::find().filter(lane).order_by_asc(delivery::Column::Sequence).limit(limit);
+        // From the writing connection: the answer decides order, so it must see this process's own latest record.
+        find.all(&self.0.write).await?.into_iter().map(parse).collect()
+    }
+
+    /// A page of deliveries, newest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn list_deliveries(&self, tenant: &TenantId, filter: Filter, ask: Ask) -> Result<Page<Delivery>, Error> {
+        use delivery::Column as C;
+        let mut wanted = Condition::all().add(C::Tenant.eq(tenant.as_str()));
+        if let Some(state) = filter.state {
+            wanted = wanted.add(C::State.eq(state));
+        }
+        if let Some(subscription) = filter.subscription {
+            wanted = wanted.add(C::SubscriptionId.eq(subscription));
+        }
+        if let Some(event) = filter.event {
+            wanted = wanted.add(C::EventId.eq(event));
+        }
+        if let Some(after) = ask.after {
+            wanted = wanted.add(C::CreatedAt.lt(after.sort).or(C::CreatedAt.eq(after.sort).and(C::Id.lt(after.id))));
+        }
+        let find = delivery::Entity::find().filter(wanted).order_by_desc(C::CreatedAt).order_by_desc(C::Id).limit(ask.limit + 1);
+        Page::cut(find.all(&self.0.read).await?, ask.limit, |row| After { sort: row.created_at, id: row.id }, parse)
+    }
+
+    /// One delivery with all its attempts, oldest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn delivery(&self, tenant: &TenantId, id: DeliveryId) -> Result<Option<(Delivery, Vec<Attempt>)>, Error> {
+        let same = delivery::Column::Tenant.eq(tenant.as_str());
+        let read = self.0.read.begin().await?;
+        let Some(row) = delivery::Entity::find_by_id(id.0).filter(same).one(&read).await? else { return Ok(None) };
+        let found = parse(row)?;
+        let kept = attempt::Entity::find().filter(attempt::Column::DeliveryId.eq(id.0)).order_by_asc(attempt::Column::Number).all(&read).await?;
+        let mut attempts: Vec<Attempt> = kept
+            .into_iter()
+            .map(|a| Attempt {
+                number: u32::try_from(a.number).unwrap_or(0),
+                at: moment(a.at),
+                latency_us: a.latency_us,
+                status: a.status.and_then(|s| u16::try_from(s).ok()),
+                detail: a.detail,
+            })
+            .collect();
+        // A successful try stands in the delivery's own row alone.
+        if let Some(last) = found.last.clone().filter(|last| attempts.iter().all(|a| a.number != last.number)) {
+            attempts.push(last);
+        }
+        Ok(Some((found, attempts)))
+    }
+}

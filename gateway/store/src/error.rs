@@ -1,0 +1,51 @@
+//! What can go wrong with a database, by what the caller should do about it.
+
+use sea_orm::{DbErr, SqlErr};
+
+/// A failure of the store. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database is away, overloaded or timed out: try again later.
+    #[error("the database is not available: {0}")]
+    Unavailable(String),
+    /// Two transactions met: try again at once.
+    #[error("a concurrent change was met: {0}")]
+    Contention(String),
+    /// What the database holds is not what this program wrote.
+    #[error("unexpected content in {table}: {detail}")]
+    Corrupt {
+        /// Where.
+        table: &'static str,
+        /// What.
+        detail: String,
+    },
+    /// A programming or configuration error; the text is for the log.
+    #[error("database error: {0}")]
+    Other(String),
+}
+
+impl From<DbErr> for Error {
+    fn from(error: DbErr) -> Self {
+        if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) {
+            return Self::Contention(error.to_string());
+        }
+        let text = error.to_string();
+        // SQLSTATE 40001, 40P01 (serialization failure, deadlock) and SQLITE_BUSY.
+        if text.contains("deadlock") || text.contains("could not serialize") || text.contains("database is locked") {
+            return Self::Contention(text);
+        }
+        match error {
+            DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => Self::Unavailable(text),
+            _ if text.contains("disk I/O error") || text.contains("connection") || text.contains("database or disk is full") => {
+                Self::Unavailable(text)
+            }
+            _ => Self::Other(text),
+        }
+    }
+}
+
+impl Error {
+    pub(crate) fn corrupt(table: &'static str) -> impl Fn(serde_json::Error) -> Self {
+        move |error| Self::Corrupt { table, detail: error.to_string() }
+    }
+}

@@ -1,0 +1,59 @@
+//! Idempotency keys: the stored reply of a changing operation, written in the operation's own transaction
+//! (IETF draft-ietf-httpapi-idempotency-key-header). Refusals are not stored: the caller may correct and use the key again.
+
+use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, sea_query::ExprTrait};
+
+use billwire_schemas::clock::Timestamp;
+
+use crate::{Error, Store, commit::Job, entity::idempotency, micros};
+
+/// What a request claims by bringing an `Idempotency-Key`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// The key as the client sent it.
+    pub key: String,
+    /// Hash of operation, address and body: the same key with another one is a mistake of the client.
+    pub fingerprint: String,
+}
+
+/// The answer of a changing operation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// HTTP status.
+    pub status: u16,
+    /// JSON text; a repeat answers the same bytes.
+    pub body: String,
+    /// Whether the body shows a secret, so that its stored copy must be sealed.
+    pub secret: bool,
+    /// Whether this was stored by an earlier request.
+    pub replayed: bool,
+}
+
+/// The stored rows of the claims among `jobs`.
+pub(crate) async fn find<C: ConnectionTrait>(conn: &C, jobs: &[Job]) -> Result<Vec<idempotency::Model>, Error> {
+    let mut any = Condition::any();
+    let mut claims = 0;
+    for job in jobs {
+        if let Some(claim) = job.unit.claim() {
+            claims += 1;
+            any = any.add(idempotency::Column::Tenant.eq(job.unit.tenant().as_str()).and(idempotency::Column::Key.eq(claim.key.as_str())));
+        }
+    }
+    if claims == 0 {
+        return Ok(Vec::new());
+    }
+    Ok(idempotency::Entity::find().filter(any).all(conn).await?)
+}
+
+impl Store {
+    /// Forgets replies older than `before`, at most `limit` of them. Gives how many.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn forget_replies(&self, before: Timestamp, limit: u64) -> Result<u64, Error> {
+        let sql = "DELETE FROM idempotency WHERE (tenant, key) IN
+                   (SELECT tenant, key FROM idempotency WHERE created_at < $1 ORDER BY created_at LIMIT $2)";
+        let statement = self.statement(sql, [micros(before).into(), i64::try_from(limit).unwrap_or(i64::MAX).into()]);
+        Ok(self.0.write.execute_raw(statement).await?.rows_affected())
+    }
+}

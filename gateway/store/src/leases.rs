@@ -1,0 +1,63 @@
+//! Leases: which process does a thing that only one may do. Expiry is by the database's clock; each taking-over raises the
+//! fence, and what is written under a lease checks the fence, so a process that slept through its lease changes nothing.
+
+use std::time::Duration;
+
+use sea_orm::ConnectionTrait;
+
+use crate::{Error, Store};
+
+/// A lease held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// What it is for.
+    pub name: String,
+    /// Which process holds it.
+    pub owner: String,
+    /// Grows with each change of hands.
+    pub fence: i64,
+}
+
+impl Store {
+    /// Takes the lease `name` if nobody holds it or its time ran out.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn take_lease(&self, name: &str, owner: &str, ttl: Duration) -> Result<Option<Lease>, Error> {
+        let now = self.0.now_sql();
+        let sql = format!(
+            "INSERT INTO lease (name, owner, fence, expires_at) VALUES ($1, $2, 1, {now} + $3) \
+             ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, fence = lease.fence + 1, expires_at = excluded.expires_at \
+             WHERE lease.expires_at <= {now} RETURNING fence"
+        );
+        let row = self.0.write.query_one_raw(self.statement(&sql, [name.into(), owner.into(), us(ttl).into()])).await?;
+        let Some(row) = row else { return Ok(None) };
+        Ok(Some(Lease { name: name.to_owned(), owner: owner.to_owned(), fence: row.try_get("", "fence")? }))
+    }
+
+    /// Prolongs a lease; `false`: it is lost.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn keep_lease(&self, lease: &Lease, ttl: Duration) -> Result<bool, Error> {
+        let now = self.0.now_sql();
+        let sql = format!("UPDATE lease SET expires_at = {now} + $1 WHERE name = $2 AND owner = $3 AND fence = $4 AND expires_at > {now}");
+        let values = [us(ttl).into(), lease.name.as_str().into(), lease.owner.as_str().into(), lease.fence.into()];
+        Ok(self.0.write.execute_raw(self.statement(&sql, values)).await?.rows_affected() == 1)
+    }
+
+    /// Gives a lease back, so that another process need not wait for its end.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn drop_lease(&self, lease: &Lease) -> Result<(), Error> {
+        let sql = "UPDATE lease SET expires_at = 0 WHERE name = $1 AND owner = $2 AND fence = $3";
+        let values = [lease.name.as_str().into(), lease.owner.as_str().into(), lease.fence.into()];
+        self.0.write.execute_raw(self.statement(sql, values)).await?;
+        Ok(())
+    }
+}
+
+fn us(ttl: Duration) -> i64 {
+    i64::try_from(ttl.as_micros()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,72 @@
+//! The first tables. Moments are microseconds UTC; ids are UUIDs; objects are JSON text in `body`.
+
+use sea_orm_migration::{prelude::*, sea_orm::DatabaseBackend};
+
+pub struct Migration;
+
+impl MigrationName for Migration {
+    fn name(&self) -> &str {
+        "m0001_start"
+    }
+}
+
+/// `{uuid}` and `{serial}` differ between the databases; all else is common SQL. SQLite's AUTOINCREMENT keeps positions from
+/// being used again after a row is deleted.
+const TABLES: &[&str] = &[
+    "CREATE TABLE account (id {uuid} PRIMARY KEY, tenant TEXT NOT NULL, version BIGINT NOT NULL, external_id TEXT, status TEXT NOT NULL,
+        due_at BIGINT, created_at BIGINT NOT NULL, body TEXT NOT NULL)",
+    "CREATE UNIQUE INDEX account_external_id ON account (tenant, external_id) WHERE external_id IS NOT NULL",
+    "CREATE INDEX account_due_at ON account (due_at) WHERE due_at IS NOT NULL",
+    "CREATE INDEX account_list ON account (tenant, id)",
+    "CREATE TABLE bill_cycle (id {uuid} PRIMARY KEY, tenant TEXT NOT NULL, version BIGINT NOT NULL, external_id TEXT,
+        created_at BIGINT NOT NULL, body TEXT NOT NULL)",
+    "CREATE UNIQUE INDEX bill_cycle_external_id ON bill_cycle (tenant, external_id) WHERE external_id IS NOT NULL",
+    "CREATE INDEX bill_cycle_list ON bill_cycle (tenant, id)",
+    "CREATE TABLE configuration (id {uuid} PRIMARY KEY, tenant TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, version BIGINT NOT NULL,
+        start_position BIGINT NOT NULL, created_at BIGINT NOT NULL, body TEXT NOT NULL, secrets TEXT)",
+    "CREATE UNIQUE INDEX configuration_name ON configuration (tenant, kind, name)",
+    "CREATE TABLE business_transaction (id {uuid} PRIMARY KEY, tenant TEXT NOT NULL, operation TEXT NOT NULL, account_id {uuid},
+        occurred_at BIGINT NOT NULL, body TEXT NOT NULL)",
+    "CREATE TABLE event (position {serial}, id {uuid} NOT NULL UNIQUE, tenant TEXT NOT NULL, ordering_key TEXT NOT NULL,
+        sequence BIGINT NOT NULL, kind TEXT NOT NULL, object_id TEXT NOT NULL, transaction_id {uuid} NOT NULL,
+        recorded_at BIGINT NOT NULL, body TEXT NOT NULL, UNIQUE (tenant, ordering_key, sequence))",
+    "CREATE INDEX event_transaction ON event (transaction_id)",
+    "CREATE TABLE outbox (position BIGINT PRIMARY KEY)",
+    "CREATE TABLE ordering_key (tenant TEXT NOT NULL, key TEXT NOT NULL, last_sequence BIGINT NOT NULL, PRIMARY KEY (tenant, key))",
+    "CREATE TABLE idempotency (tenant TEXT NOT NULL, key TEXT NOT NULL, operation TEXT NOT NULL, fingerprint TEXT NOT NULL,
+        status INTEGER NOT NULL, sealed BOOLEAN NOT NULL, body TEXT NOT NULL, created_at BIGINT NOT NULL, PRIMARY KEY (tenant, key))",
+    "CREATE INDEX idempotency_age ON idempotency (created_at)",
+    "CREATE TABLE lease (name TEXT PRIMARY KEY, owner TEXT NOT NULL, fence BIGINT NOT NULL, expires_at BIGINT NOT NULL)",
+    "CREATE TABLE delivery (id {uuid} PRIMARY KEY, tenant TEXT NOT NULL, event_id {uuid} NOT NULL, event_type TEXT NOT NULL,
+        queue_id {uuid} NOT NULL, partition INTEGER NOT NULL, subscription_id {uuid} NOT NULL, ordering_key TEXT NOT NULL,
+        sequence BIGINT NOT NULL, position BIGINT NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL, next_attempt_at BIGINT,
+        last_status INTEGER, last_detail TEXT NOT NULL, last_latency_us BIGINT NOT NULL, last_attempt_at BIGINT,
+        created_at BIGINT NOT NULL, updated_at BIGINT NOT NULL)",
+    "CREATE INDEX delivery_due ON delivery (queue_id, partition, next_attempt_at) WHERE state = 'waiting'",
+    "CREATE INDEX delivery_lane ON delivery (subscription_id, ordering_key, sequence) WHERE state = 'waiting'",
+    "CREATE INDEX delivery_list ON delivery (tenant, created_at, id)",
+    "CREATE TABLE attempt (delivery_id {uuid} NOT NULL, number INTEGER NOT NULL, at BIGINT NOT NULL, latency_us BIGINT NOT NULL,
+        status INTEGER, detail TEXT NOT NULL, PRIMARY KEY (delivery_id, number))",
+    "CREATE TABLE api_key (id TEXT PRIMARY KEY, tenant TEXT NOT NULL, name TEXT NOT NULL, hash TEXT NOT NULL, scopes TEXT NOT NULL,
+        created_at BIGINT NOT NULL, revoked_at BIGINT)",
+    "CREATE TABLE setting (key TEXT PRIMARY KEY, value TEXT NOT NULL)",
+    "CREATE TABLE warehouse_batch (id {serial}, written BOOLEAN NOT NULL, created_at BIGINT NOT NULL)",
+    "CREATE INDEX warehouse_batch_open ON warehouse_batch (id) WHERE NOT written",
+    "CREATE TABLE warehouse_event (event_id {uuid} PRIMARY KEY, batch BIGINT NOT NULL)",
+    "CREATE INDEX warehouse_event_batch ON warehouse_event (batch)",
+];
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let (uuid, serial) = match manager.get_database_backend() {
+            DatabaseBackend::Postgres => ("UUID", "BIGSERIAL PRIMARY KEY"),
+            _ => ("BLOB", "INTEGER PRIMARY KEY AUTOINCREMENT"),
+        };
+        for statement in TABLES {
+            let statement = statement.replace("{uuid}", uuid).replace("{serial}", serial);
+            manager.get_connection().execute_unprepared(&statement).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,14 @@
+//! Migrations: expand, never rewrite. A migration that has been released is not edited.
+
+mod m0001_start;
+
+use sea_orm_migration::prelude::*;
+
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(m0001_start::Migration)]
+    }
+}

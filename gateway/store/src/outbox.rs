@@ -1,0 +1,135 @@
+//! The outbox: events in line for publishing. A row of `outbox` *is* the flag "not published yet"; the event's own row stays.
+
+use billwire_schemas::ids::{EventId, OrderingKey, TenantId, TransactionId};
+use sea_orm::{ConnectionTrait, QueryResult, Value};
+use uuid::Uuid;
+
+use crate::{Error, Store, leases::Lease};
+
+/// An event that the stream has not acknowledged.
+#[derive(Debug, Clone)]
+pub struct Unpublished {
+    /// Position in the outbox.
+    pub position: i64,
+    /// The event's id.
+    pub id: EventId,
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// Its type.
+    pub kind: String,
+    /// Its ordering key.
+    pub key: OrderingKey,
+    /// Its sequence within the key.
+    pub sequence: i64,
+    /// Its business transaction.
+    pub transaction: TransactionId,
+    /// The message.
+    pub body: String,
+}
+
+const COLUMNS: &str = "e.position, e.id, e.tenant, e.kind, e.ordering_key, e.sequence, e.transaction_id, e.body";
+
+pub(crate) fn read(row: &QueryResult) -> Result<Unpublished, Error> {
+    let corrupt = |detail: String| Error::Corrupt { table: "event", detail };
+    let (tenant, key): (String, String) = (row.try_get("", "tenant")?, row.try_get("", "ordering_key")?);
+    Ok(Unpublished {
+        position: row.try_get("", "position")?,
+        id: EventId(row.try_get::<Uuid>("", "id")?),
+        tenant: tenant.parse().map_err(|_| corrupt(tenant))?,
+        kind: row.try_get("", "kind")?,
+        key: key.parse().map_err(|_| corrupt(key))?,
+        sequence: row.try_get("", "sequence")?,
+        transaction: TransactionId(row.try_get("", "transaction_id")?),
+        body: row.try_get("", "body")?,
+    })
+}
+
+impl Store {
+    /// Unpublished events in order of their positions, whole transactions only: the one that `limit` would cut is left for
+    /// the next call. Within a key, position order is commit order, since positions are drawn under the key's lock.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn unpublished(&self, limit: u64) -> Result<Vec<Unpublished>, Error> {
+        let sql = format!("SELECT {COLUMNS} FROM outbox o JOIN event e ON e.position = o.position ORDER BY o.position LIMIT $1");
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows = self.0.read.query_all_raw(self.statement(&sql, [limit.into()])).await?;
+        let cut = rows.len() as i64 == limit;
+        let mut events = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        if cut && let Some(last) = events.last().map(|e| e.transaction) {
+            let whole = events.iter().any(|e| e.transaction != last);
+            if whole {
+                events.retain(|e| e.transaction != last);
+            }
+        }
+        Ok(events)
+    }
+
+    /// How many events are in line, counted up to `limit`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn backlog(&self, limit: u64) -> Result<u64, Error> {
+        let sql = "SELECT CAST(COUNT(*) AS BIGINT) AS n FROM (SELECT 1 FROM outbox LIMIT $1) AS t";
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let row = self.0.read.query_one_raw(self.statement(sql, [limit.into()])).await?;
+        let n: i64 = row.map(|row| row.try_get("", "n")).transpose()?.unwrap_or(0);
+        Ok(u64::try_from(n).unwrap_or(0))
+    }
+
+    /// Marks events as published, if `lease` still holds. `false`: it does not, and nothing was marked.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn mark_published(&self, lease: &Lease, positions: &[i64]) -> Result<bool, Error> {
+        if positions.is_empty() {
+            return Ok(true);
+        }
+        let marks: Vec<String> = (0..positions.len()).map(|i| format!("${}", i + 4)).collect();
+        let sql = format!(
+            "DELETE FROM outbox WHERE position IN ({}) AND EXISTS (SELECT 1 FROM lease WHERE name = $1 AND owner = $2 AND fence = $3)",
+            marks.join(", ")
+        );
+        let mut values: Vec<Value> = vec![lease.name.as_str().into(), lease.owner.as_str().into(), lease.fence.into()];
+        values.extend(positions.iter().map(|p| Value::from(*p)));
+        Ok(self.0.write.execute_raw(self.statement(&sql, values)).await?.rows_affected() > 0)
+    }
+
+    /// Puts every retained event in line again: the stream was lost. Gives how many.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn publish_all_again(&self) -> Result<u64, Error> {
+        let sql = "INSERT INTO outbox (position) SELECT position FROM event WHERE position NOT IN (SELECT position FROM outbox)";
+        Ok(self.0.write.execute_raw(self.statement(sql, [])).await?.rows_affected())
+    }
+
+    /// Events by id, in order of their positions.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn events(&self, ids: &[EventId]) -> Result<Vec<Unpublished>, Error> {
+        let mut found = Vec::with_capacity(ids.len());
+        for part in ids.chunks(500) {
+            let marks: Vec<String> = (1..=part.len()).map(|i| format!("${i}")).collect();
+            let sql = format!("SELECT {COLUMNS} FROM event e WHERE e.id IN ({}) ORDER BY e.position", marks.join(", "));
+            let rows = self.0.read.query_all_raw(self.statement(&sql, part.iter().map(|id| Value::from(id.0)))).await?;
+            found.extend(rows.iter().map(read).collect::<Result<Vec<_>, _>>()?);
+        }
+        found.sort_by_key(|e: &Unpublished| e.position);
+        Ok(found)
+    }
+
+    /// The highest sequence recorded for `key`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn events_between(&self, tenant: &TenantId, key: &OrderingKey, after: i64, before: i64) -> Result<Vec<Unpublished>, Error> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM event e WHERE e.tenant = $1 AND e.ordering_key = $2 AND e.sequence > $3 AND e.sequence < $4 ORDER BY e.sequence LIMIT 1000"
+        );
+        let values = [tenant.as_str().into(), key.as_str().into(), after.into(), before.into()];
+        let rows = self.0.read.query_all_raw(self.statement(&sql, values)).await?;
+        rows.iter().map(read).collect()
+    }
+}

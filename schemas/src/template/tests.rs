@@ -1,0 +1,205 @@
+use serde_json::json;
+
+use super::*;
+
+const OFFERED: &[&str] = &["account.name", "account.externalId", "account.status", "event.name", "current.date"];
+
+fn text(source: &str) -> Template {
+    Template { subject: "News".to_owned(), text: source.to_owned(), html: None }
+}
+
+fn html(source: &str) -> Template {
+    Template { html: Some(source.to_owned()), ..text("") }
+}
+
+fn parameters(pairs: &[(&str, serde_json::Value)]) -> Parameters {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
+}
+
+fn acme() -> Parameters {
+    parameters(&[("account.name", json!("Acme <b>&</b> Co")), ("event.name", json!("Account Created"))])
+}
+
+fn rendered_text(source: &str) -> Result<String, RenderError> {
+    render(&text(source), &acme()).map(|r| r.text)
+}
+
+fn rendered_html(source: &str) -> String {
+    render(&html(source), &acme()).unwrap().html.unwrap()
+}
+
+fn codes(template: &Template) -> Vec<(&'static str, &'static str, Option<usize>)> {
+    check(template, OFFERED).err().unwrap_or_default().iter().map(|f| (f.part, f.code, f.line)).collect()
+}
+
+#[test]
+fn parameters_are_filled_in_and_escaped_in_html_only() {
+    let template = Template {
+        subject: "{{ event.name }}: {{ account.name }}".to_owned(),
+        text: "Dear {{ account.name }}".to_owned(),
+        html: Some("<p>Dear {{ account.name }}</p>".to_owned()),
+    };
+    assert_eq!(check(&template, OFFERED), Ok(()));
+    let rendered = render(&template, &acme()).unwrap();
+    assert_eq!(rendered.subject, "Account Created: Acme <b>&</b> Co");
+    assert_eq!(rendered.text, "Dear Acme <b>&</b> Co");
+    assert_eq!(rendered.html.unwrap(), "<p>Dear Acme &lt;b&gt;&amp;&lt;&#x2f;b&gt; Co</p>");
+}
+
+#[test]
+fn a_typo_is_refused_with_its_line_and_the_nearest_name() {
+    let faults = check(&text("Hello,\n\ndear {{ account.nmae }}"), OFFERED).unwrap_err();
+    assert_eq!(faults.len(), 1);
+    assert_eq!((faults[0].part, faults[0].code, faults[0].line), ("text", "template_unknown_parameter", Some(3)));
+    assert_eq!(faults[0].near[0], "account.name");
+    assert!(faults[0].message.contains("did you mean account.name"), "{}", faults[0].message);
+}
+
+#[test]
+fn every_fault_of_every_part_is_named() {
+    let template = Template {
+        subject: "{{ invoice.total }}".to_owned(),
+        text: "{{ account.nmae }} {{ acount.name }}\n{{ account.name|uper }}".to_owned(),
+        html: Some("<p>\n{% if account.name %}".to_owned()),
+    };
+    assert_eq!(
+        codes(&template),
+        [
+            ("subject", "template_unknown_parameter", Some(1)),
+            ("text", "template_syntax", Some(2)),
+            ("text", "template_unknown_parameter", Some(1)),
+            ("text", "template_unknown_parameter", Some(1)),
+            ("html", "template_syntax", Some(2)),
+        ]
+    );
+    let uper = check(&text("{{ account.name|uper }}"), OFFERED).unwrap_err().remove(0);
+    assert_eq!(uper.near[0], "upper");
+}
+
+#[test]
+fn what_loads_or_unescapes_is_forbidden() {
+    for source in [
+        "{% include 'etc/passwd' %}",
+        "{%- import 'x' as x %}",
+        "{% from 'x' import y %}",
+        "{% extends 'x' %}",
+        "{{ account.name|safe }}",
+        "{{ account.name | upper | safe }}",
+        "{% filter safe %}x{% endfilter %}",
+        "{% autoescape false %}{{ account.name }}{% endautoescape %}",
+    ] {
+        assert_eq!(codes(&html(source)), [("html", "template_forbidden", Some(1))], "{source}");
+    }
+    for harmless in ["{# {{ x|safe }} #}", "{% raw %}{{ x|safe }} {% include 'x' %}{% endraw %}", "{{ '|safe' }}", "{ % |safe"] {
+        assert_eq!(codes(&html(harmless)), [], "{harmless}");
+    }
+}
+
+#[test]
+fn escaping_cannot_be_switched_off_even_without_the_check() {
+    for source in [
+        "{% autoescape false %}{{ account.name }}{% endautoescape %}",
+        "{% autoescape false %}{% set x %}{{ account.name }}{% endset %}{{ x }}{% endautoescape %}",
+        "{% set f %}%s{% endset %}{{ f|format(account.name) }}",
+        "{% set x %}{{ account.name }}{% endset %}{{ x }}",
+        "{% macro m(x) %}{{ x }}{% endmacro %}{{ m(account.name) }}",
+        "{{ ('a' ~ account.name)|upper|lower }}",
+        "{{ [account.name, account.name]|join(', ') }}",
+        "{% set s %}-{% endset %}{{ [account.name, s]|join(s) }}",
+        "{% set s %}-{% endset %}{{ s|replace('-', account.name) }}",
+        "{% set s %}-{% endset %}{{ s ~ account.name }}",
+    ] {
+        let out = rendered_html(source).to_lowercase();
+        assert!(!out.contains("<b>") && out.contains("acme"), "{source}: {out}");
+    }
+    assert!(render(&html("{{ account.name|safe }}"), &acme()).is_err());
+    assert!(render(&html("{{ [account.name]|map('safe')|join }}"), &acme()).is_err());
+}
+
+#[test]
+fn parameters_are_data_and_never_templates() {
+    let sly = parameters(&[("account.name", json!("{{ 7 * 7 }}{% include 'x' %}"))]);
+    assert_eq!(render(&text("{{ account.name }}"), &sly).unwrap().text, "{{ 7 * 7 }}{% include 'x' %}");
+}
+
+#[test]
+fn an_absent_parameter_can_be_asked_for_but_not_printed() {
+    for (source, expected) in [
+        ("{% if account.externalId %}a{% else %}b{% endif %}", "b"),
+        ("{{ account.externalId|default('none') }}", "none"),
+        ("{{ account.externalId or 'none' }}", "none"),
+        ("{% if account.externalId is defined %}a{% endif %}", ""),
+        ("{% if account.externalId and account.externalId == 'x' %}a{% endif %}", ""),
+        ("{% if account.externalId|default('') == 'x' %}a{% endif %}", ""),
+        // The whole group is absent.
+        ("{% if service.name %}a{% else %}b{% endif %}{{ service.name|default('c') }}", "bc"),
+    ] {
+        assert_eq!(rendered_text(source).unwrap(), expected, "{source}");
+    }
+    let error = rendered_text("Dear\n{{ account.externalId }}").unwrap_err();
+    assert_eq!((error.part, error.line), ("text", Some(2)));
+    assert!(error.to_string().contains("account.externalId"), "{error}");
+    assert!(rendered_text("{% for x in account.externalId %}{% endfor %}").is_err());
+    assert!(rendered_text("{% if account.externalId == 'x' %}{% endif %}").is_err());
+}
+
+#[test]
+fn json_values_print_as_people_expect() {
+    let all = parameters(&[
+        ("a.none", json!(null)),
+        ("a.yes", json!(true)),
+        ("a.no", json!(false)),
+        ("a.count", json!(3)),
+        ("a.amount", json!("12.50")),
+    ]);
+    let source = "[{{ a.none }}|{{ a.yes }}|{{ a.no }}|{{ a.count }}|{{ a.amount }}]";
+    assert_eq!(render(&text(source), &all).unwrap().text, "[|true|false|3|12.50]");
+    assert_eq!(render(&html(source), &all).unwrap().html.unwrap(), "[|true|false|3|12.50]");
+    assert!(render(&text("{{ a }}"), &all).is_err());
+    assert_eq!(render(&text("{% for k in a %}{{ k }} {% endfor %}"), &all).unwrap().text, "amount count no none yes ");
+    assert_eq!(codes(&text("{{ account }}")), [("text", "template_unknown_parameter", Some(1))]);
+    assert_eq!(codes(&text("{% for k, v in account|items %}{{ v }}{% endfor %}")), []);
+}
+
+#[test]
+fn no_template_works_without_bound() {
+    let doubling = format!("{{% set a = 'x' %}}{}{{{{ a|length }}}}", "{% set a = a ~ a %}".repeat(40));
+    let nested = format!("{}x{}", "{% for i in range(1000) %}".repeat(5), "{% endfor %}".repeat(5));
+    for source in [
+        doubling.as_str(),
+        nested.as_str(),
+        "{% for i in range(100000) %}xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx{% endfor %}",
+        "{{ 'x' * 1000000000 }}",
+        "{{ '%1000000000d'|format(1) }}",
+        "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
+        "{{ (account.name * 1000)|replace('A', account.name * 1000)|length }}",
+        "{{ 'x'|indent(1000000000, true) }}",
+    ] {
+        let error = rendered_text(source).unwrap_err();
+        assert!(error.message.len() < 200, "{error}");
+    }
+    let long = parameters(&[("account.name", json!("x".repeat(PART_BYTES_MAX / 2)))]);
+    assert!(render(&text("{{ account.name }}{{ account.name }}"), &long).is_ok());
+    let error = render(&text("{{ account.name }}{{ account.name }}!"), &long).unwrap_err();
+    assert_eq!(error.message, "the result is longer than 256 KiB");
+}
+
+#[test]
+fn a_line_break_in_the_subject_is_an_error() {
+    let subject = |s: &str| Template { subject: s.to_owned(), ..text("") };
+    for evil in ["Acme\r\nBcc: everyone@example.com", "Acme\n", "Acme\0", "Acme\u{85}"] {
+        assert!(render(&subject("{{ account.name }}"), &parameters(&[("account.name", json!(evil))])).is_err(), "{evil:?}");
+    }
+    // The line end an editor leaves behind is the engine's to drop.
+    assert_eq!(render(&subject("Hello\n"), &acme()).unwrap().subject, "Hello");
+}
+
+#[test]
+fn hostile_sources_end_in_faults_and_not_in_a_crash() {
+    for source in ["{{", "{%", "{{ 'x", "{% raw %}", "{#", "{{ a|", "{% filter %}", "{{ }} }}", "{{ ä.ö }}", "{% set x = \"\\", "{"] {
+        let _ = check(&text(source), OFFERED);
+        let _ = rendered_text(source);
+    }
+    let deep = format!("{{{{ {}1{} }}}}", "(".repeat(5000), ")".repeat(5000));
+    assert_eq!(codes(&text(&deep)), [("text", "template_syntax", Some(1))]);
+}
