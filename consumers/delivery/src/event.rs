@@ -1,6 +1,9 @@
 //! An event on its way out.
 
-use billwire_schemas::ids::{EventId, OrderingKey, SubscriptionId, TenantId};
+use billwire_schemas::{
+    events::envelope::type_of_subject,
+    ids::{EventId, OrderingKey, SubscriptionId, TenantId},
+};
 use bytes::Bytes;
 
 /// One event as the engine carries it. `body` is the message exactly as it stands on the stream and in SQL.
@@ -20,6 +23,23 @@ pub struct Event {
     pub position: i64,
     /// The structured CloudEvents JSON object ([`billwire_schemas::events::envelope::Envelope`]).
     pub body: Bytes,
+}
+
+impl Event {
+    /// The event in a received message, read off its subject and headers; `None`: the subject is not one of ours.
+    pub fn of(received: &billwire_bus::Received) -> Option<Self> {
+        let kind = type_of_subject(&received.subject)?;
+        let (_, key) = received.subject.rsplit_once('.')?;
+        Some(Self {
+            id: received.id.parse().ok()?,
+            tenant: received.subject.split('.').nth(1)?.parse().ok()?,
+            kind: kind.to_owned(),
+            key: key.parse().ok()?,
+            sequence: received.sequence,
+            position: received.position,
+            body: received.body.clone(),
+        })
+    }
 }
 
 /// What a subscription asks to be done with its events.
@@ -60,6 +80,6 @@ impl Subscription {
     /// Whether this subscription is owed this event.
     pub fn wants(&self, event: &Event) -> bool {
         event.position > self.start_position
-            && (self.event_types.is_empty() || self.event_types.iter().any(|wanted| *wanted == event.kind))
+            && (self.event_types.is_empty() || self.event_types.contains(&event.kind))
     }
 }

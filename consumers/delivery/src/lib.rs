@@ -3,6 +3,18 @@
 //! Started by `server`, once per process; it pulls from `bus`, keeps its ledger through the [`ledger::Ledger`] trait that
 //! `server` implements over `store`, and hands each attempt to a [`channel::Channel`]. It knows no channel by name, no SQL
 //! and no HTTP. It exists so that retries, order and accounting are decided in one place for all channels.
+//!
+//! The actors: a [`supervisor`] runs one [`partition`] per queue and partition, under a lease. A partition takes messages
+//! from its durable consumer ([`intake`]), keeps in-order lanes ([`lanes`]), lets channels try, and writes every result to
+//! the ledger. A message is acknowledged when each delivery it causes is done *or stands in the ledger*: a sick receiver
+//! therefore holds no message back. The warehouse's loop is [`bulk`].
 
+pub mod bulk;
 pub mod channel;
 pub mod event;
+mod intake;
+mod lanes;
+pub mod ledger;
+mod partition;
+pub mod policy;
+pub mod supervisor;

@@ -1,1 +1,18 @@
-//! stub
+//! The only NATS: connecting, the stream's topology, publishing, pulling.
+//!
+//! Called by `server` (the relay) and `delivery` (the pull loops). Never sees SQL, HTTP or a billing rule. It exists so that
+//! what JetStream really promises, and the ways it answers, are known in one crate.
+
+mod connect;
+mod publish;
+mod pull;
+pub mod topology;
+
+pub use connect::{Bus, Error, Options};
+pub use publish::{BATCH_MAX, Message, Verdict};
+pub use pull::{Durable, Pull, Received};
+
+/// Header with the event's position in the outbox.
+pub(crate) const POSITION: &str = "Billwire-Position";
+/// Header with the event's sequence within its ordering key.
+pub(crate) const SEQUENCE: &str = "Billwire-Sequence";

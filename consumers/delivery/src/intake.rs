@@ -1,0 +1,150 @@
+//! Taking messages in: which deliveries each one causes, and which of them are new.
+
+use std::{collections::HashSet, sync::Arc};
+
+use billwire_bus::Received;
+use billwire_schemas::ids::DeliveryId;
+
+use crate::{
+    event::Event,
+    lanes::Offer,
+    ledger::LaneKey,
+    partition::{Job, Partition, Pending, Stop},
+};
+
+/// Keys whose last sequence is remembered; past that, all are forgotten and learnt again.
+const SEEN_MAX: usize = 200_000;
+
+impl Partition {
+    /// Takes in messages, in their order.
+    pub async fn take_in(&mut self, received: Vec<Received>) -> Result<(), Stop> {
+        // Asked after the messages have come: whatever was configured before an event was committed is seen here.
+        if self.engine.ledger.revision().await.map_err(Stop::Failed)? != self.revision {
+            self.reload().await?;
+        }
+        let mut fresh: Vec<(Option<Received>, Event)> = Vec::with_capacity(received.len());
+        for message in received {
+            let Some(event) = Event::of(&message) else {
+                message.ack().await;
+                continue;
+            };
+            if event.key.partition(self.queue.partitions) != self.number {
+                message.ack().await;
+                continue;
+            }
+            for missing in self.hole_before(&event).await? {
+                fresh.push((None, missing));
+            }
+            fresh.push((Some(message), event));
+        }
+        let (jobs, messages) = self.match_all(fresh).await;
+        self.admit(jobs).await?;
+        for number in messages {
+            // A message without any new delivery is done at once.
+            if self.messages.get(&number).is_some_and(|p| p.left == 0) {
+                self.settle(number).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// The events of a key that the stream should have brought before this one and did not: an in-order queue sees every
+    /// event of its keys, so a jump in the sequence is a hole in the stream, and SQL has what is missing.
+    async fn hole_before(&mut self, event: &Event) -> Result<Vec<Event>, Stop> {
+        if !self.queue.in_order {
+            return Ok(Vec::new());
+        }
+        if self.seen.len() >= SEEN_MAX {
+            self.seen.clear();
+        }
+        let last = self.seen.get(&event.key).copied();
+        self.seen.insert(event.key.clone(), last.unwrap_or(0).max(event.sequence));
+        match last {
+            Some(last) if event.sequence > last + 1 => {
+                tracing::warn!(key = %event.key, after = last, before = event.sequence, "a hole in the stream is filled from SQL");
+                let ledger = self.engine.ledger.clone();
+                ledger.events_between(&event.tenant, &event.key, last, event.sequence).await.map_err(Stop::Failed)
+            }
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// The deliveries these events cause, and the numbers of their messages.
+    async fn match_all(&mut self, events: Vec<(Option<Received>, Event)>) -> (Vec<Job>, Vec<u64>) {
+        let (mut jobs, mut numbers) = (Vec::new(), Vec::new());
+        let now = self.engine.clock.now();
+        for (received, event) in events {
+            let event = Arc::new(event);
+            let registered = self.queue.event_types.contains(&event.kind);
+            let wanted: Vec<_> = self.queue.subscriptions.iter().filter(|s| registered && s.wants(&event)).cloned().collect();
+            // In hand already: this is a second copy, and the first one's acknowledgement speaks for both.
+            if wanted.iter().any(|s| self.in_hand.contains(&DeliveryId::of(event.id, s.id))) {
+                continue;
+            }
+            let message = match received {
+                Some(received) if wanted.is_empty() => {
+                    received.ack().await;
+                    continue;
+                }
+                Some(received) => {
+                    self.next_message += 1;
+                    self.messages.insert(self.next_message, Pending { received, left: wanted.len() });
+                    numbers.push(self.next_message);
+                    Some(self.next_message)
+                }
+                None => None,
+            };
+            for subscription in wanted {
+                let id = DeliveryId::of(event.id, subscription.id);
+                self.in_hand.insert(id);
+                jobs.push(Job { id, event: event.clone(), subscription, attempts: 0, message, created_at: now });
+            }
+        }
+        (jobs, numbers)
+    }
+
+    /// Lets new deliveries in: those the ledger knows already are dropped.
+    async fn admit(&mut self, jobs: Vec<Job>) -> Result<(), Stop> {
+        if jobs.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<_> = jobs.iter().map(|job| job.id).collect();
+        let known = self.engine.ledger.known(&ids).await.map_err(Stop::Failed)?;
+        let waiting = self.waiting_lanes(&jobs).await?;
+        for job in jobs {
+            if known.contains(&job.id) {
+                self.in_hand.remove(&job.id);
+                if let Some(number) = job.message {
+                    self.settle(number).await;
+                }
+                continue;
+            }
+            let crowded = self.crowded(job.subscription.id);
+            if !self.queue.in_order {
+                if crowded { self.park(&job, false) } else { self.ready(job) }
+                continue;
+            }
+            let lane = job.lane();
+            let waits = waiting.contains(&lane);
+            let new_and_crowded = crowded && !waits && !self.lanes.holds(&lane);
+            match self.lanes.offer(&lane, job, waits || new_and_crowded, crowded) {
+                Offer::Try(job) => self.ready(job),
+                Offer::Queued => {}
+                Offer::Park(job) => self.park(&job, !new_and_crowded),
+            }
+        }
+        Ok(())
+    }
+
+    async fn waiting_lanes(&self, jobs: &[Job]) -> Result<HashSet<LaneKey>, Stop> {
+        if !self.queue.in_order {
+            return Ok(HashSet::new());
+        }
+        let lanes: HashSet<LaneKey> = jobs.iter().map(Job::lane).filter(|lane| !self.lanes.holds(lane)).collect();
+        let lanes: Vec<LaneKey> = lanes.into_iter().collect();
+        if lanes.is_empty() {
+            return Ok(HashSet::new());
+        }
+        self.engine.ledger.waiting_lanes(&lanes).await.map_err(Stop::Failed)
+    }
+}

@@ -1,0 +1,146 @@
+//! What the engine keeps outside itself: configuration, deliveries and leases. `server` implements it over `store`.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use billwire_schemas::{
+    clock::Timestamp,
+    ids::{DeliveryId, EventId, OrderingKey, QueueId, SubscriptionId, TenantId},
+};
+
+use crate::{
+    channel::Report,
+    event::{Event, Subscription},
+};
+
+/// The lane of a delivery: one ordering key of one subscription.
+pub type LaneKey = (SubscriptionId, OrderingKey);
+
+/// A queue with its subscriptions.
+#[derive(Debug, Clone)]
+pub struct Queue {
+    /// Its id.
+    pub id: QueueId,
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// Whether its lanes keep order.
+    pub in_order: bool,
+    /// The event types registered on it.
+    pub event_types: HashSet<String>,
+    /// How many parts its keys are spread over.
+    pub partitions: u32,
+    /// When it was made, by the machine's clock.
+    pub created_at: Timestamp,
+    /// Who subscribed.
+    pub subscriptions: Vec<Arc<Subscription>>,
+}
+
+/// All queues, and the revision of the configuration they were read at (or an earlier one).
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    /// Grows with each change of configuration.
+    pub revision: i64,
+    /// The queues.
+    pub queues: Vec<Arc<Queue>>,
+}
+
+/// Where a delivery stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// To be tried, or behind another of its lane.
+    Waiting,
+    /// The receiver took it.
+    Succeeded,
+    /// Given up on.
+    Dead,
+}
+
+/// One try.
+#[derive(Debug, Clone)]
+pub struct Try {
+    /// Which, from 1.
+    pub number: u32,
+    /// When it began.
+    pub at: Timestamp,
+    /// How long it took.
+    pub latency: Duration,
+    /// How it went.
+    pub report: Report,
+}
+
+/// One delivery as the ledger keeps it.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// Derived from event and subscription.
+    pub id: DeliveryId,
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// The event owed.
+    pub event: EventId,
+    /// Its type.
+    pub event_type: String,
+    /// The queue it came through.
+    pub queue: QueueId,
+    /// Which part of the queue.
+    pub partition: u32,
+    /// To which subscription.
+    pub subscription: SubscriptionId,
+    /// The ordering key.
+    pub key: OrderingKey,
+    /// Sequence within the key.
+    pub sequence: i64,
+    /// Position in the outbox.
+    pub position: i64,
+    /// Where it stands.
+    pub state: State,
+    /// Tries made.
+    pub attempts: u32,
+    /// When it is tried next; absent behind another of its lane, and at the end.
+    pub next_attempt_at: Option<Timestamp>,
+    /// The latest try.
+    pub last: Option<Try>,
+    /// When it was first seen.
+    pub created_at: Timestamp,
+}
+
+/// A lease held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// What it is for.
+    pub name: String,
+    /// Which process holds it.
+    pub owner: String,
+    /// Grows with each change of hands.
+    pub fence: i64,
+}
+
+/// The engine's memory. Errors are texts for the log; every call may be repeated.
+#[async_trait]
+pub trait Ledger: Send + Sync + 'static {
+    /// The configuration.
+    async fn plan(&self) -> Result<Plan, String>;
+    /// The revision of the configuration as of now.
+    async fn revision(&self) -> Result<i64, String>;
+    /// Which of these deliveries are known.
+    async fn known(&self, ids: &[DeliveryId]) -> Result<HashSet<DeliveryId>, String>;
+    /// Which of these lanes have deliveries waiting.
+    async fn waiting_lanes(&self, lanes: &[LaneKey]) -> Result<HashSet<LaneKey>, String>;
+    /// Records where deliveries stand, in one commit; one that ended is not touched again.
+    async fn record(&self, entries: &[Entry]) -> Result<(), String>;
+    /// Deliveries that are due.
+    async fn due(&self, queue: QueueId, partition: u32, now: Timestamp, limit: u64) -> Result<Vec<Entry>, String>;
+    /// What waits in a lane, in order.
+    async fn lane(&self, lane: &LaneKey, limit: u64) -> Result<Vec<Entry>, String>;
+    /// Makes the first of each lane due, where a stop between two records left it without a time.
+    async fn mend_lanes(&self, queue: QueueId, partition: u32, now: Timestamp) -> Result<(), String>;
+    /// Events by id.
+    async fn events(&self, ids: &[EventId]) -> Result<Vec<Event>, String>;
+    /// Events of a key strictly between two sequences.
+    async fn events_between(&self, tenant: &TenantId, key: &OrderingKey, after: i64, before: i64) -> Result<Vec<Event>, String>;
+    /// Takes a lease, if it is free.
+    async fn take_lease(&self, name: &str, ttl: Duration) -> Result<Option<Lease>, String>;
+    /// Prolongs a lease; `false`: it is lost.
+    async fn keep_lease(&self, lease: &Lease, ttl: Duration) -> Result<bool, String>;
+    /// Gives a lease back.
+    async fn drop_lease(&self, lease: &Lease) -> Result<(), String>;
+}

@@ -1,0 +1,480 @@
+//! One partition of one queue: the task that owns all its state. Nothing here is shared, so nothing is locked.
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use billwire_bus::{Durable, Error as BusError, Pull, Received};
+use billwire_schemas::{
+    clock::Timestamp,
+    ids::{DeliveryId, EventId, OrderingKey, SubscriptionId},
+};
+use chrono::TimeDelta;
+use tokio::{
+    sync::watch,
+    task::JoinSet,
+    time::{Instant, MissedTickBehavior, interval, timeout},
+};
+
+use crate::{
+    channel::{Outcome, Report, Task},
+    event::{Event, Subscription},
+    lanes::{Lanes, Next},
+    ledger::{Entry, LaneKey, Lease, Queue, State, Try},
+    supervisor::Engine,
+};
+
+/// A message in hand and how many deliveries of it are not in the ledger yet.
+pub(crate) struct Pending {
+    pub received: Received,
+    pub left: usize,
+}
+
+/// One delivery in hand.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub id: DeliveryId,
+    pub event: Arc<Event>,
+    pub subscription: Arc<Subscription>,
+    /// Tries made before.
+    pub attempts: u32,
+    /// The message it came with; absent when it came from the ledger.
+    pub message: Option<u64>,
+    pub created_at: Timestamp,
+}
+
+impl Job {
+    pub fn lane(&self) -> LaneKey {
+        (self.subscription.id, self.event.key.clone())
+    }
+}
+
+/// What is to be done when an entry has been recorded.
+struct Effect {
+    message: Option<u64>,
+    lane: Option<LaneKey>,
+    id: DeliveryId,
+}
+
+#[derive(Default)]
+struct Line {
+    ready: VecDeque<Job>,
+    trying: usize,
+}
+
+/// Why a partition stopped.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// The program ends.
+    Shutdown,
+    /// Another process holds the lease now.
+    LeaseLost,
+    /// The queue is gone, or is cut into other partitions.
+    Reshaped,
+    /// NATS or the ledger failed; start again.
+    Failed(String),
+}
+
+type Finished = (Job, Timestamp, Duration, Outcome);
+type Recorded = (Vec<(Entry, Effect)>, Result<(), String>);
+
+pub(crate) struct Partition {
+    pub engine: Arc<Engine>,
+    pub queue: Arc<Queue>,
+    pub number: u32,
+    pub revision: i64,
+    pub lanes: Lanes<Job>,
+    pub messages: HashMap<u64, Pending>,
+    pub next_message: u64,
+    /// Deliveries in memory: a message that comes again while it is worked on changes nothing.
+    pub in_hand: HashSet<DeliveryId>,
+    /// The last sequence seen of each key, to notice a hole in the stream.
+    pub seen: HashMap<OrderingKey, i64>,
+    lines: HashMap<SubscriptionId, Line>,
+    trying: JoinSet<Finished>,
+    to_record: Vec<(Entry, Effect)>,
+    /// More is due than fitted: look again as soon as there is room.
+    more_due: bool,
+}
+
+/// How often the ledger is asked for what is due.
+const TICK: Duration = Duration::from_millis(200);
+/// How often lanes without a time are looked for.
+const MEND_EVERY: Duration = Duration::from_secs(30);
+/// Entries written in one commit.
+const RECORD_MAX: usize = 500;
+/// Wait after a failed record.
+const RECORD_AGAIN: Duration = Duration::from_millis(250);
+/// How soon a delivery is tried again that we could not try.
+const NOT_TRIED_WAIT: TimeDelta = TimeDelta::seconds(2);
+/// When a delivery comes back that found its subscription's line full.
+const CROWDED_WAIT: TimeDelta = TimeDelta::seconds(1);
+
+impl Partition {
+    pub fn new(engine: Arc<Engine>, queue: Arc<Queue>, number: u32, revision: i64) -> Self {
+        Self {
+            engine,
+            queue,
+            number,
+            revision,
+            lanes: Lanes::default(),
+            messages: HashMap::new(),
+            next_message: 0,
+            in_hand: HashSet::new(),
+            seen: HashMap::new(),
+            lines: HashMap::new(),
+            trying: JoinSet::new(),
+            to_record: Vec::new(),
+            more_due: true,
+        }
+    }
+
+    /// The durable consumer's name.
+    pub fn durable_name(&self) -> String {
+        format!("queue-{}-p{}", self.queue.id, self.number)
+    }
+
+    /// Runs until something ends it. What is in hand then comes again: unacknowledged, or waiting in the ledger.
+    pub async fn run(mut self, lease: &Lease, mut stop: watch::Receiver<bool>) -> Stop {
+        let mut pull = match self.start().await {
+            Ok(pull) => pull,
+            Err(error) => return Stop::Failed(error),
+        };
+        let mut tick = interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut mend = interval(MEND_EVERY);
+        let mut keep = interval(self.engine.options.lease / 3);
+        let mut changed = self.engine.changed.clone();
+        let mut record = Recording::default();
+        loop {
+            self.dispatch();
+            record.start(&self.engine, &mut self.to_record);
+            let room = self.messages.len() < self.engine.options.in_hand_max;
+            let step = tokio::select! {
+                biased;
+                _ = stop.changed() => return Stop::Shutdown,
+                _ = keep.tick() => self.keep(lease).await,
+                Some(done) = self.trying.join_next() => { self.finished(done); Ok(()) }
+                recorded = record.done() => self.recorded(recorded).await,
+                _ = changed.changed() => self.reload().await,
+                messages = pull.next(INTAKE_MAX), if room => match messages {
+                    Ok(messages) => self.take_in(messages).await,
+                    Err(error) => Err(Stop::Failed(error.to_string())),
+                },
+                _ = tick.tick() => self.look_for_due().await,
+                _ = mend.tick() => self.mend().await,
+            };
+            if let Err(stop) = step {
+                return stop;
+            }
+        }
+    }
+
+    async fn start(&self) -> Result<Pull, String> {
+        let durable = Durable {
+            name: self.durable_name(),
+            filter: format!("billing.{}.>", self.queue.tenant),
+            from: Some(self.queue.created_at - TimeDelta::minutes(5)),
+            ack_wait: self.engine.options.ack_wait,
+            in_hand_max: i64::try_from(self.engine.options.in_hand_max).unwrap_or(i64::MAX),
+        };
+        self.engine.bus.pull(&durable).await.map_err(|e: BusError| e.to_string())
+    }
+
+    async fn keep(&mut self, lease: &Lease) -> Result<(), Stop> {
+        match self.engine.ledger.keep_lease(lease, self.engine.options.lease).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Stop::LeaseLost),
+            // The lease runs on for a while; the next tick tells.
+            Err(error) => {
+                tracing::warn!(%error, "a queue's lease could not be prolonged");
+                Ok(())
+            }
+        }
+    }
+
+    async fn mend(&mut self) -> Result<(), Stop> {
+        if self.queue.in_order
+            && let Err(error) = self.engine.ledger.mend_lanes(self.queue.id, self.number, self.engine.clock.now()).await
+        {
+            tracing::warn!(%error, "lanes could not be mended");
+        }
+        Ok(())
+    }
+
+    /// Reads the configuration anew.
+    pub async fn reload(&mut self) -> Result<(), Stop> {
+        let plan = self.engine.ledger.plan().await.map_err(Stop::Failed)?;
+        let Some(queue) = plan.queues.iter().find(|q| q.id == self.queue.id && q.partitions == self.queue.partitions) else {
+            return Err(Stop::Reshaped);
+        };
+        self.queue = queue.clone();
+        self.revision = plan.revision;
+        Ok(())
+    }
+
+    /// Whether so much of this subscription is in memory that more would crowd out others.
+    pub fn crowded(&self, subscription: SubscriptionId) -> bool {
+        self.lines.get(&subscription).is_some_and(|line| line.ready.len() >= self.engine.options.line_max)
+    }
+
+    /// Puts a job in line to be tried.
+    pub fn ready(&mut self, job: Job) {
+        self.lines.entry(job.subscription.id).or_default().ready.push_back(job);
+    }
+
+    /// Lets channels try, each subscription up to its own limit, all together up to the partition's.
+    fn dispatch(&mut self) {
+        let options = &self.engine.options;
+        for line in self.lines.values_mut() {
+            while line.trying < options.per_subscription_max && self.trying.len() < options.trying_max {
+                let Some(job) = line.ready.pop_front() else { break };
+                line.trying += 1;
+                let engine = self.engine.clone();
+                self.trying.spawn(async move {
+                    let task = Task {
+                        delivery: job.id,
+                        number: job.attempts + 1,
+                        event: job.event.clone(),
+                        subscription: job.subscription.clone(),
+                    };
+                    let (at, began) = (engine.clock.now(), Instant::now());
+                    let late = Outcome::Retry { report: Report::new(None, "timed out"), after: None };
+                    let outcome = timeout(engine.options.try_max, engine.channels.attempt(&task)).await.unwrap_or(late);
+                    (job, at, began.elapsed(), outcome)
+                });
+            }
+        }
+        self.lines.retain(|_, line| line.trying > 0 || !line.ready.is_empty());
+    }
+
+    fn finished(&mut self, done: Result<Finished, tokio::task::JoinError>) {
+        let (job, at, latency, outcome) = match done {
+            Ok(finished) => finished,
+            // The message is not acknowledged, so the delivery comes again.
+            Err(panic) => return tracing::error!(error = %panic, "a channel panicked"),
+        };
+        if let Some(line) = self.lines.get_mut(&job.subscription.id) {
+            line.trying -= 1;
+        }
+        let now = self.engine.clock.now();
+        let made = job.attempts + 1;
+        let (state, attempts, wait, report) = match outcome {
+            Outcome::Delivered(report) => (State::Succeeded, made, None, Some(report)),
+            Outcome::GiveUp(report) => (State::Dead, made, None, Some(report)),
+            Outcome::NotTried(reason) => {
+                tracing::debug!(delivery.id = %job.id, reason, "not tried");
+                (State::Waiting, job.attempts, Some(NOT_TRIED_WAIT), None)
+            }
+            Outcome::Retry { report, after } => match self.engine.options.retry_plan.wait(job.id, made, after) {
+                Some(wait) => (State::Waiting, made, TimeDelta::from_std(wait).ok(), Some(report)),
+                None => (State::Dead, made, None, Some(report)),
+            },
+        };
+        let last = report.map(|report| Try { number: made, at, latency, report });
+        log_attempt(&job, state, last.as_ref());
+        let mut entry = self.entry(&job, state, wait.map(|wait| now + wait));
+        entry.attempts = attempts;
+        entry.last = last;
+        if !self.queue.in_order {
+            return self.record(entry, job.message, None);
+        }
+        let lane = job.lane();
+        self.record(entry, job.message, Some(lane.clone()));
+        if state == State::Waiting {
+            for behind in self.lanes.failed(&lane) {
+                let entry = self.entry(&behind, State::Waiting, None);
+                self.record(entry, behind.message, Some(lane.clone()));
+            }
+        } else if let Next::Try(next) = self.lanes.ended(&lane) {
+            self.ready(next);
+        }
+    }
+
+    fn entry(&self, job: &Job, state: State, next_attempt_at: Option<Timestamp>) -> Entry {
+        Entry {
+            id: job.id,
+            tenant: job.event.tenant.clone(),
+            event: job.event.id,
+            event_type: job.event.kind.clone(),
+            queue: self.queue.id,
+            partition: self.number,
+            subscription: job.subscription.id,
+            key: job.event.key.clone(),
+            sequence: job.event.sequence,
+            position: job.event.position,
+            state,
+            attempts: job.attempts,
+            next_attempt_at,
+            last: None,
+            created_at: job.created_at,
+        }
+    }
+
+    fn record(&mut self, entry: Entry, message: Option<u64>, lane: Option<LaneKey>) {
+        let id = entry.id;
+        self.to_record.push((entry, Effect { message, lane, id }));
+    }
+
+    /// Writes a job to the ledger instead of trying it: behind the others of its lane, or to come back soon.
+    pub fn park(&mut self, job: &Job, behind: bool) {
+        let due = (!behind).then(|| self.engine.clock.now() + CROWDED_WAIT);
+        let entry = self.entry(job, State::Waiting, due);
+        let lane = self.queue.in_order.then(|| job.lane());
+        self.record(entry, job.message, lane);
+    }
+
+    async fn recorded(&mut self, (entries, result): Recorded) -> Result<(), Stop> {
+        if let Err(error) = result {
+            tracing::warn!(%error, entries = entries.len(), "results could not be recorded; they are kept and tried again");
+            self.to_record.splice(0..0, entries);
+            return Ok(());
+        }
+        for (_, effect) in entries {
+            self.in_hand.remove(&effect.id);
+            if let Some(number) = effect.message {
+                self.settle(number).await;
+            }
+            if let Some(lane) = effect.lane
+                && matches!(self.lanes.recorded(&lane), Next::Load)
+            {
+                self.load_lane(&lane).await.map_err(Stop::Failed)?;
+            }
+        }
+        if self.more_due { self.look_for_due().await } else { Ok(()) }
+    }
+
+    /// One delivery of a message stands in the ledger; with the last one the message is done.
+    pub async fn settle(&mut self, number: u64) {
+        if let Some(pending) = self.messages.get_mut(&number) {
+            pending.left = pending.left.saturating_sub(1);
+            if pending.left == 0
+                && let Some(pending) = self.messages.remove(&number)
+            {
+                pending.received.ack().await;
+            }
+        }
+    }
+
+    async fn load_lane(&mut self, lane: &LaneKey) -> Result<(), String> {
+        let entries = self.engine.ledger.lane(lane, LANE_PAGE).await?;
+        let now = self.engine.clock.now();
+        let rests = entries.first().and_then(|e| e.next_attempt_at).is_some_and(|at| at > now);
+        let jobs = if rests { Vec::new() } else { self.jobs(entries).await? };
+        if let Next::Try(job) = self.lanes.resume(lane, jobs) {
+            self.ready(job);
+        }
+        Ok(())
+    }
+
+    async fn look_for_due(&mut self) -> Result<(), Stop> {
+        if self.in_hand.len() >= self.engine.options.in_hand_max {
+            return Ok(());
+        }
+        let ledger = self.engine.ledger.clone();
+        let due = match ledger.due(self.queue.id, self.number, self.engine.clock.now(), DUE_PAGE).await {
+            Ok(due) => due,
+            Err(error) => {
+                tracing::warn!(%error, "the ledger did not say what is due");
+                return Ok(());
+            }
+        };
+        let found = due.len() as u64;
+        let fresh: Vec<Entry> = due.into_iter().filter(|e| !self.in_hand.contains(&e.id)).collect();
+        self.more_due = found == DUE_PAGE && !fresh.is_empty();
+        if fresh.is_empty() {
+            return Ok(());
+        }
+        if self.queue.in_order {
+            for entry in fresh {
+                let lane = (entry.subscription, entry.key.clone());
+                if !self.lanes.holds(&lane) {
+                    self.load_lane(&lane).await.map_err(Stop::Failed)?;
+                }
+            }
+        } else {
+            for job in self.jobs(fresh).await.map_err(Stop::Failed)? {
+                self.ready(job);
+            }
+        }
+        Ok(())
+    }
+
+    /// Jobs of ledger entries, with their events. An entry whose subscription is gone is given up on.
+    async fn jobs(&mut self, entries: Vec<Entry>) -> Result<Vec<Job>, String> {
+        let ids: Vec<EventId> = entries.iter().map(|e| e.event).collect();
+        let events: HashMap<EventId, Arc<Event>> =
+            self.engine.ledger.events(&ids).await?.into_iter().map(|e| (e.id, Arc::new(e))).collect();
+        let mut jobs = Vec::with_capacity(entries.len());
+        for mut entry in entries {
+            let subscription = self.queue.subscriptions.iter().find(|s| s.id == entry.subscription).cloned();
+            match (events.get(&entry.event).cloned(), subscription) {
+                (Some(event), Some(subscription)) => {
+                    self.in_hand.insert(entry.id);
+                    let (id, attempts, created_at) = (entry.id, entry.attempts, entry.created_at);
+                    jobs.push(Job { id, event, subscription, attempts, message: None, created_at });
+                }
+                (event, _) => {
+                    let why = if event.is_none() { "the event's retention has ended" } else { "the subscription was deleted" };
+                    entry.state = State::Dead;
+                    entry.next_attempt_at = None;
+                    let report = Report::new(None, why);
+                    entry.last = Some(Try { number: entry.attempts, at: self.engine.clock.now(), latency: Duration::ZERO, report });
+                    self.record(entry, None, None);
+                }
+            }
+        }
+        Ok(jobs)
+    }
+}
+
+/// Messages taken in at once.
+const INTAKE_MAX: usize = 500;
+/// Deliveries loaded at once from a lane, and of all that is due.
+const LANE_PAGE: u64 = 100;
+const DUE_PAGE: u64 = 500;
+
+fn log_attempt(job: &Job, state: State, last: Option<&Try>) {
+    let Some(last) = last else { return };
+    tracing::debug!(
+        delivery.id = %job.id, event.id = %job.event.id, event.r#type = job.event.kind, subscription.id = %job.subscription.id,
+        attempt = last.number, outcome = ?state, status = last.report.status, latency_ms = last.latency.as_millis() as u64,
+        detail = last.report.detail, "delivery.attempted"
+    );
+}
+
+/// The one record under way.
+#[derive(Default)]
+struct Recording(Option<tokio::task::JoinHandle<Recorded>>);
+
+impl Recording {
+    fn start(&mut self, engine: &Arc<Engine>, waiting: &mut Vec<(Entry, Effect)>) {
+        if self.0.is_some() || waiting.is_empty() {
+            return;
+        }
+        let batch: Vec<_> = waiting.drain(..waiting.len().min(RECORD_MAX)).collect();
+        let ledger = engine.ledger.clone();
+        self.0 = Some(tokio::spawn(async move {
+            let entries: Vec<Entry> = batch.iter().map(|(entry, _)| entry.clone()).collect();
+            let result = ledger.record(&entries).await;
+            if result.is_err() {
+                tokio::time::sleep(RECORD_AGAIN).await;
+            }
+            (batch, result)
+        }));
+    }
+
+    async fn done(&mut self) -> Recorded {
+        match &mut self.0 {
+            None => std::future::pending().await,
+            Some(task) => {
+                let done = task.await;
+                self.0 = None;
+                // A panic loses the batch from memory; its messages are not acknowledged and come again.
+                done.unwrap_or_else(|panic| (Vec::new(), Err(panic.to_string())))
+            }
+        }
+    }
+}

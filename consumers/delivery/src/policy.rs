@@ -1,0 +1,110 @@
+//! When a delivery is tried again. Pure: no clock, no randomness of its own.
+
+use std::time::Duration;
+
+use billwire_schemas::ids::DeliveryId;
+
+/// Waits before each attempt; as many attempts as entries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetryPlan(Vec<Duration>);
+
+/// How far a wait is spread around its plan, in parts of a hundred, so that what failed together does not return together.
+const JITTER_PERCENT: u64 = 20;
+
+/// A receiver's Retry-After is honoured up to this.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// A plan that cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("'{0}' is not a wait; a retry plan is a list like 0s,5s,5m,2h")]
+pub struct BadPlan(String);
+
+impl Default for RetryPlan {
+    /// The schedule of Standard Webhooks 1.0: ten attempts over three days.
+    fn default() -> Self {
+        const MINUTE: u64 = 60;
+        const HOUR: u64 = 3600;
+        let waits = [0, 5, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 5 * HOUR, 10 * HOUR, 14 * HOUR, 20 * HOUR, 24 * HOUR];
+        Self(waits.map(Duration::from_secs).to_vec())
+    }
+}
+
+impl std::str::FromStr for RetryPlan {
+    type Err = BadPlan;
+
+    fn from_str(text: &str) -> Result<Self, BadPlan> {
+        let wait = |part: &str| {
+            let part = part.trim();
+            let bad = || BadPlan(part.to_owned());
+            let split = part.find(|c: char| !c.is_ascii_digit()).ok_or_else(bad)?;
+            let (number, unit) = part.split_at(split);
+            let number: u64 = number.parse().map_err(|_| bad())?;
+            match unit {
+                "ms" => Ok(Duration::from_millis(number)),
+                "s" => Ok(Duration::from_secs(number)),
+                "m" => Ok(Duration::from_secs(number * 60)),
+                "h" => Ok(Duration::from_secs(number * 3600)),
+                _ => Err(bad()),
+            }
+        };
+        text.split(',').map(wait).collect::<Result<Vec<_>, _>>().map(Self)
+    }
+}
+
+impl RetryPlan {
+    /// How long to wait after `made` attempts have failed; `None`: the plan is used up. The receiver's own wish to wait
+    /// (`after`) is a lower bound. The spread comes from the delivery's id, which is as good as random between deliveries.
+    pub fn wait(&self, delivery: DeliveryId, made: u32, after: Option<Duration>) -> Option<Duration> {
+        let planned = self.0.get(made as usize)?;
+        let bytes = delivery.0.as_bytes();
+        let draw = u64::from(bytes[(made as usize * 2) % 14]) * 256 + u64::from(bytes[(made as usize * 2 + 1) % 14]);
+        let percent = 100 - JITTER_PERCENT + draw * 2 * JITTER_PERCENT / 65_535;
+        let spread = Duration::from_millis(u64::try_from(planned.as_millis()).unwrap_or(u64::MAX / 200) * percent / 100);
+        Some(spread.max(after.unwrap_or_default().min(RETRY_AFTER_MAX)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use billwire_schemas::ids::{EventId, SubscriptionId, fresh};
+
+    fn delivery() -> DeliveryId {
+        DeliveryId::of(EventId(fresh()), SubscriptionId(fresh()))
+    }
+
+    #[test]
+    fn the_default_plan_makes_ten_attempts_within_a_fifth_of_each_wait() {
+        let plan = RetryPlan::default();
+        for _ in 0..1000 {
+            let id = delivery();
+            for made in 1..10u32 {
+                let (wait, planned) = (plan.wait(id, made, None).expect("another attempt"), plan.0[made as usize]);
+                assert!(wait >= planned.mul_f64(0.79) && wait <= planned.mul_f64(1.21), "{wait:?} for {planned:?}");
+            }
+            assert_eq!(plan.wait(id, 10, None), None);
+        }
+    }
+
+    #[test]
+    fn deliveries_that_failed_together_are_spread() {
+        let plan: RetryPlan = "0s,100s".parse().expect("a plan");
+        let waits: std::collections::BTreeSet<_> = (0..100).filter_map(|_| plan.wait(delivery(), 1, None)).collect();
+        assert!(waits.len() > 80, "{}", waits.len());
+    }
+
+    #[test]
+    fn retry_after_is_a_floor_with_a_ceiling() {
+        let plan: RetryPlan = "0s,5s".parse().expect("a plan");
+        assert_eq!(plan.wait(delivery(), 1, Some(Duration::from_secs(60))), Some(Duration::from_secs(60)));
+        assert_eq!(plan.wait(delivery(), 1, Some(Duration::from_secs(1_000_000_000))), Some(RETRY_AFTER_MAX));
+    }
+
+    #[test]
+    fn a_plan_is_read_or_refused_by_its_bad_part() {
+        assert_eq!("0s,250ms,5m".parse::<RetryPlan>().expect("a plan").0[1], Duration::from_millis(250));
+        for bad in ["", "5", "5x", "s", "1s,,2s", "-1s"] {
+            assert!(bad.parse::<RetryPlan>().is_err(), "{bad:?}");
+        }
+    }
+}

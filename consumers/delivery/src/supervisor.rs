@@ -1,0 +1,172 @@
+//! Keeps one task running per queue and partition.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use billwire_bus::Bus;
+use billwire_schemas::{clock::Clock, ids::QueueId};
+use tokio::{
+    sync::watch,
+    task::{AbortHandle, JoinSet},
+    time::{interval, sleep},
+};
+
+use crate::{
+    channel::{Channel, Outcome, Task},
+    event::Action,
+    ledger::{Ledger, Queue},
+    partition::{Partition, Stop},
+    policy::RetryPlan,
+};
+
+/// Limits of the engine. Every number can be configured.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// When a failed delivery is tried again.
+    pub retry_plan: RetryPlan,
+    /// Messages in hand per partition. Default 4096.
+    pub in_hand_max: usize,
+    /// Deliveries of one subscription in line in memory; more go to the ledger. Default 512.
+    pub line_max: usize,
+    /// Tries at once per subscription. Default 32.
+    pub per_subscription_max: usize,
+    /// Tries at once per partition. Default 256.
+    pub trying_max: usize,
+    /// Longest a try may take, whatever the channel. Default 60 s.
+    pub try_max: Duration,
+    /// How long a message may be in hand before the stream offers it again. Default 60 s.
+    pub ack_wait: Duration,
+    /// How long a lease holds without being prolonged. Default 5 s.
+    pub lease: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            retry_plan: RetryPlan::default(),
+            in_hand_max: 4096,
+            line_max: 512,
+            per_subscription_max: 32,
+            trying_max: 256,
+            try_max: Duration::from_secs(60),
+            ack_wait: Duration::from_secs(60),
+            lease: Duration::from_secs(5),
+        }
+    }
+}
+
+/// The channels, by action.
+pub struct Channels {
+    /// For [`Action::Webhook`].
+    pub webhook: Box<dyn Channel>,
+    /// For [`Action::Email`].
+    pub email: Box<dyn Channel>,
+}
+
+impl Channels {
+    pub(crate) async fn attempt(&self, task: &Task) -> Outcome {
+        match task.subscription.action {
+            Action::Webhook { .. } => self.webhook.attempt(task).await,
+            Action::Email { .. } => self.email.attempt(task).await,
+        }
+    }
+}
+
+/// What every partition stands on.
+pub struct Engine {
+    /// The stream.
+    pub bus: Bus,
+    /// The memory.
+    pub ledger: Arc<dyn Ledger>,
+    /// The ways out.
+    pub channels: Channels,
+    /// Business time, by which waits are reckoned.
+    pub clock: Arc<dyn Clock>,
+    /// Limits.
+    pub options: Options,
+    /// Told when this process changed the configuration.
+    pub changed: watch::Receiver<u64>,
+}
+
+/// How often the configuration is read for queues that are new, here or in another process.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long before a partition that failed, or whose lease another holds, is tried again.
+const AGAIN: Duration = Duration::from_millis(500);
+
+/// Runs every queue until `stop` turns true. What is in hand then comes again at the next start.
+pub async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
+    let mut running: HashMap<(QueueId, u32, u32), AbortHandle> = HashMap::new();
+    let mut tasks = JoinSet::new();
+    let mut look = interval(LOOK_EVERY);
+    let mut changed = engine.changed.clone();
+    loop {
+        tokio::select! {
+            _ = stop.changed() => break,
+            _ = look.tick() => {}
+            Ok(()) = changed.changed() => {}
+            Some(_) = tasks.join_next() => {}
+        }
+        running.retain(|_, task| !task.is_finished());
+        let plan = match engine.ledger.plan().await {
+            Ok(plan) => plan,
+            Err(error) => {
+                tracing::warn!(%error, "the configuration could not be read");
+                continue;
+            }
+        };
+        for queue in &plan.queues {
+            for number in 0..queue.partitions {
+                running.entry((queue.id, queue.partitions, number)).or_insert_with(|| {
+                    tasks.spawn(keep_running(engine.clone(), queue.clone(), number, plan.revision, stop.clone()))
+                });
+            }
+        }
+    }
+    while tasks.join_next().await.is_some() {}
+}
+
+/// Runs one partition whenever its lease can be had, until the queue is reshaped or the program ends.
+async fn keep_running(engine: Arc<Engine>, queue: Arc<Queue>, number: u32, revision: i64, mut stop: watch::Receiver<bool>) {
+    let name = format!("queue-{}-{}of{}", queue.id, number, queue.partitions);
+    let mut revision = revision;
+    loop {
+        let lease = match engine.ledger.take_lease(&name, engine.options.lease).await {
+            Ok(lease) => lease,
+            Err(error) => {
+                tracing::warn!(%error, "a queue's lease could not be asked for");
+                None
+            }
+        };
+        if let Some(lease) = lease {
+            let partition = Partition::new(engine.clone(), queue.clone(), number, revision);
+            let durable = partition.durable_name();
+            let ended = partition.run(&lease, stop.clone()).await;
+            if let Err(error) = engine.ledger.drop_lease(&lease).await {
+                tracing::debug!(%error, "a lease was not given back; it runs out by itself");
+            }
+            match ended {
+                Stop::Shutdown => return,
+                Stop::Reshaped => return forget(&engine, &queue, &durable).await,
+                Stop::LeaseLost => tracing::info!(queue.id = %queue.id, partition = number, "another process took the queue over"),
+                Stop::Failed(error) => tracing::warn!(queue.id = %queue.id, partition = number, error, "a queue stopped; it starts again"),
+            }
+            // The queue may have changed meanwhile; a revision that cannot be right makes the first intake read it.
+            revision = -1;
+        }
+        tokio::select! {
+            _ = stop.changed() => return,
+            () = sleep(AGAIN) => {}
+        }
+        match engine.ledger.plan().await {
+            Ok(plan) if !plan.queues.iter().any(|q| q.id == queue.id && q.partitions == queue.partitions) => return,
+            _ => {}
+        }
+    }
+}
+
+/// Deletes the consumer of a queue that is gone.
+async fn forget(engine: &Engine, queue: &Queue, durable: &str) {
+    tracing::info!(queue.id = %queue.id, "the queue is gone; its consumer is deleted");
+    if let Err(error) = engine.bus.forget(durable).await {
+        tracing::warn!(%error, durable, "a consumer could not be deleted");
+    }
+}

@@ -1,0 +1,114 @@
+//! The connection.
+
+use std::{path::PathBuf, time::Duration};
+
+use async_nats::{
+    Client, ConnectOptions,
+    jetstream::{self, Context, context::ContextBuilder},
+};
+
+/// How to reach NATS.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// `nats://…` or `tls://…`.
+    pub url: String,
+    /// A `.creds` file.
+    pub credentials: Option<PathBuf>,
+    /// Replicas of stream and consumers. Default 1.
+    pub replicas: usize,
+    /// How long a request may take. Default 5 s.
+    pub timeout: Duration,
+}
+
+impl Options {
+    /// The defaults for `url`.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self { url: url.into(), credentials: None, replicas: 1, timeout: Duration::from_secs(5) }
+    }
+}
+
+/// What went wrong with NATS; the text is for the log.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// NATS is away, or did not answer in time. What was sent may or may not have arrived.
+    #[error("NATS is not available: {0}")]
+    Unavailable(String),
+    /// The server is too old, or shaped otherwise than asked.
+    #[error("{0}")]
+    Unsuitable(String),
+    /// The stream or consumer is not there.
+    #[error("missing: {0}")]
+    Missing(String),
+}
+
+/// The oldest server that has all the gateway uses and none of the known ways to lose messages: atomic batches with message
+/// ids (2.12.1), consumer reset (2.14), the fixes listed for 2.14.3 and 2.14.5.
+pub(crate) const SERVER_MIN: (u64, u64, u64) = (2, 14, 5);
+
+/// A connection to NATS. Cheap to clone. It reconnects by itself for ever.
+#[derive(Clone)]
+pub struct Bus {
+    pub(crate) client: Client,
+    pub(crate) jetstream: Context,
+    pub(crate) replicas: usize,
+    pub(crate) timeout: Duration,
+}
+
+impl Bus {
+    /// Connects. The first connection must succeed within the timeout; later losses heal by themselves.
+    ///
+    /// # Errors
+    /// When NATS cannot be reached or is too old.
+    pub async fn connect(options: &Options) -> Result<Self, Error> {
+        let mut connect = ConnectOptions::new()
+            .name("billwire")
+            .connection_timeout(options.timeout)
+            .request_timeout(Some(options.timeout))
+            .max_reconnects(None)
+            .reconnect_delay_callback(|attempt| Duration::from_millis((50 * attempt as u64).min(1000)));
+        if let Some(file) = &options.credentials {
+            connect = connect.credentials_file(file).await.map_err(|e| Error::Unsuitable(format!("{}: {e}", file.display())))?;
+        }
+        let client = connect.connect(&options.url).await.map_err(|e| Error::Unavailable(e.to_string()))?;
+        check_version(&client.server_info().version)?;
+        let jetstream: Context =
+            ContextBuilder::new().timeout(options.timeout).max_ack_inflight(4096).backpressure_on_inflight(true).build(client.clone());
+        Ok(Self { client, jetstream, replicas: options.replicas, timeout: options.timeout })
+    }
+
+    /// Whether the connection stands.
+    pub fn connected(&self) -> bool {
+        self.client.connection_state() == async_nats::connection::State::Connected
+    }
+
+    pub(crate) async fn stream(&self) -> Result<jetstream::stream::Stream, Error> {
+        self.jetstream.get_stream(crate::topology::STREAM).await.map_err(|e| {
+            let text = e.to_string();
+            if text.contains("not found") { Error::Missing(text) } else { Error::Unavailable(text) }
+        })
+    }
+}
+
+fn check_version(text: &str) -> Result<(), Error> {
+    let mut numbers = text.split(['.', '-']).map(|n| n.parse::<u64>().unwrap_or(0));
+    let found = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    if found < SERVER_MIN {
+        let (a, b, c) = SERVER_MIN;
+        return Err(Error::Unsuitable(format!("nats-server {text} is too old; {a}.{b}.{c} or newer is needed")));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check_version;
+
+    #[test]
+    fn an_old_server_is_refused_by_name() {
+        assert!(check_version("2.9.10").is_err());
+        assert!(check_version("2.14.4").is_err());
+        assert!(check_version("2.14.5").is_ok());
+        assert!(check_version("2.15.1").is_ok());
+        assert!(check_version("2.16.0-beta.1").is_ok());
+    }
+}

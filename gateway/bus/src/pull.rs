@@ -1,0 +1,154 @@
+//! Pulling from a durable consumer.
+
+use std::time::Duration;
+
+use async_nats::jetstream::{
+    self, AckKind,
+    consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull},
+};
+use billwire_schemas::clock::Timestamp;
+use bytes::Bytes;
+use futures::StreamExt;
+
+use crate::{Bus, Error, POSITION, SEQUENCE, topology::STREAM};
+
+/// A durable consumer to be.
+#[derive(Debug, Clone)]
+pub struct Durable {
+    /// Its name.
+    pub name: String,
+    /// What it sees of the stream.
+    pub filter: String,
+    /// Messages stored before this moment are not for it; absent: all are.
+    pub from: Option<Timestamp>,
+    /// How long a message may be worked on before it comes again.
+    pub ack_wait: Duration,
+    /// How many may be worked on at once.
+    pub in_hand_max: i64,
+}
+
+/// A message in hand. Unless acknowledged it comes again.
+#[derive(Debug)]
+pub struct Received {
+    /// Its subject.
+    pub subject: String,
+    /// The event's id as the publisher named it.
+    pub id: String,
+    /// Position in the outbox.
+    pub position: i64,
+    /// Sequence within the ordering key.
+    pub sequence: i64,
+    /// The message.
+    pub body: Bytes,
+    handle: jetstream::Message,
+}
+
+impl Received {
+    /// Says that everything owed for this message is done or stands in SQL. Fire and forget: a lost acknowledgement only
+    /// brings the message again.
+    pub async fn ack(&self) {
+        if let Err(error) = self.handle.ack().await {
+            tracing::debug!(%error, "an acknowledgement was not sent");
+        }
+    }
+
+    /// Puts the message back at once.
+    pub async fn put_back(&self) {
+        if let Err(error) = self.handle.ack_with(AckKind::Nak(None)).await {
+            tracing::debug!(%error, "a message was not put back");
+        }
+    }
+}
+
+/// A running pull.
+pub struct Pull {
+    stream: pull::Stream,
+}
+
+/// Messages of one pull request.
+const BATCH: usize = 500;
+/// How long a pull request waits at the server.
+const EXPIRES: Duration = Duration::from_secs(20);
+
+impl Bus {
+    /// Starts pulling from a durable consumer, making it if it is missing. Everything not acknowledged to an earlier puller
+    /// comes again first, in stream order: the consumer is set back to its acknowledgement floor.
+    ///
+    /// # Errors
+    /// When NATS is away or the stream is missing.
+    pub async fn pull(&self, durable: &Durable) -> Result<Pull, Error> {
+        let stream = self.stream().await?;
+        let config = pull::Config {
+            durable_name: Some(durable.name.clone()),
+            filter_subject: durable.filter.clone(),
+            deliver_policy: durable.from.map_or(DeliverPolicy::All, |start_time| DeliverPolicy::ByStartTime { start_time }),
+            ack_policy: AckPolicy::Explicit,
+            ack_wait: durable.ack_wait,
+            // Giving up is decided in SQL; a consumer that moved on by itself would break order silently.
+            max_deliver: -1,
+            max_ack_pending: durable.in_hand_max,
+            num_replicas: self.replicas,
+            ..pull::Config::default()
+        };
+        let unavailable = |text: String| Error::Unavailable(text);
+        let consumer: PullConsumer =
+            stream.get_or_create_consumer(&durable.name, config).await.map_err(|e| unavailable(e.to_string()))?;
+        stream.reset_consumer(&durable.name, None).await.map_err(|e| unavailable(format!("consumer reset: {e}")))?;
+        let stream = consumer
+            .stream()
+            .max_messages_per_batch(BATCH)
+            .expires(EXPIRES)
+            .heartbeat(EXPIRES / 4)
+            .messages()
+            .await
+            .map_err(|e| unavailable(e.to_string()))?;
+        Ok(Pull { stream })
+    }
+
+    /// Deletes a durable consumer; one that is missing is fine.
+    ///
+    /// # Errors
+    /// When NATS is away.
+    pub async fn forget(&self, name: &str) -> Result<(), Error> {
+        match self.jetstream.delete_consumer_from_stream(name, STREAM).await {
+            Ok(_) => Ok(()),
+            Err(error) if error.to_string().contains("not found") => Ok(()),
+            Err(error) => Err(Error::Unavailable(error.to_string())),
+        }
+    }
+}
+
+impl Pull {
+    /// The next message, and whatever else has arrived already, up to `max`.
+    ///
+    /// # Errors
+    /// When the pull broke off: start a new one.
+    pub async fn next(&mut self, max: usize) -> Result<Vec<Received>, Error> {
+        let first = self.stream.next().await.ok_or_else(|| Error::Unavailable("the pull ended".into()))?;
+        let mut received = vec![first.map_err(|e| Error::Unavailable(e.to_string()))?];
+        while received.len() < max {
+            match futures::poll!(self.stream.next()) {
+                std::task::Poll::Ready(Some(Ok(message))) => received.push(message),
+                std::task::Poll::Ready(Some(Err(error))) => {
+                    tracing::debug!(%error, "a pull stumbled");
+                    break;
+                }
+                std::task::Poll::Ready(None) | std::task::Poll::Pending => break,
+            }
+        }
+        Ok(received.into_iter().filter_map(open).collect())
+    }
+}
+
+fn open(handle: jetstream::Message) -> Option<Received> {
+    let headers = handle.headers.as_ref();
+    let number = |name: &str| headers.and_then(|h| h.get(name)).and_then(|v| v.as_str().parse::<i64>().ok());
+    let id = headers.and_then(|h| h.get(async_nats::header::NATS_MESSAGE_ID)).map(|v| v.as_str().to_owned());
+    let (Some(position), Some(sequence), Some(id)) = (number(POSITION), number(SEQUENCE), id) else {
+        tracing::error!(subject = %handle.subject, "a message that the relay did not publish stands on our stream; it is passed over");
+        // Never ours: acknowledged so that it does not come for ever.
+        tokio::spawn(async move { drop(handle.ack().await) });
+        return None;
+    };
+    Some(Received { subject: handle.subject.to_string(), id, position, sequence, body: handle.payload.clone(), handle })
+}
