@@ -34,6 +34,8 @@ pub use billwire_store::{
     idempotency::{Claim, Reply},
     page,
 };
+/// What can go wrong with a database; part of [`Failure`].
+pub use billwire_store::Error as StoreError;
 use billwire_store::{ConfigurationKind, Error, Store};
 
 pub use authenticate::{NewKey, key_id, new_key};

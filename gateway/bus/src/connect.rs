@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use async_nats::{
-    Client, ConnectOptions,
+    Client, ConnectOptions, ServerAddr,
     jetstream::{self, Context, context::ContextBuilder},
 };
 
@@ -69,7 +69,12 @@ impl Bus {
         if let Some(file) = &options.credentials {
             connect = connect.credentials_file(file).await.map_err(|e| Error::Unsuitable(format!("{}: {e}", file.display())))?;
         }
-        let client = connect.connect(&options.url).await.map_err(|e| Error::Unavailable(e.to_string()))?;
+        // The client library passes over a name and password in the URL.
+        let address: ServerAddr = options.url.parse().map_err(|e| Error::Unsuitable(format!("not a NATS URL: {e}")))?;
+        if let (Some(user), Some(password)) = (address.username(), address.password()) {
+            connect = connect.user_and_password(user.to_owned(), password.to_owned());
+        }
+        let client = connect.connect(address).await.map_err(|e| Error::Unavailable(e.to_string()))?;
         check_version(&client.server_info().version)?;
         let jetstream: Context =
             ContextBuilder::new().timeout(options.timeout).max_ack_inflight(4096).backpressure_on_inflight(true).build(client.clone());

@@ -67,8 +67,9 @@ pub struct Pull {
 
 /// Messages of one pull request.
 const BATCH: usize = 500;
-/// How long a pull request waits at the server.
-const EXPIRES: Duration = Duration::from_secs(20);
+/// How long a pull request waits at the server. A quarter of it is the heartbeat: two missed ones end the pull, so a
+/// nats-server that was replaced under a standing connection is noticed after some four seconds.
+const EXPIRES: Duration = Duration::from_secs(8);
 
 impl Bus {
     /// Starts pulling from a durable consumer, making it if it is missing. Everything not acknowledged to an earlier puller

@@ -1,1 +1,38 @@
-fn main() {}
+//! The program `billwire`: command line, configuration, telemetry, and the wiring of roles.
+//!
+//! The only crate that knows all the others. It decides nothing about billing or delivery; it gives each part what it stands on
+//! and starts and stops it.
+#![expect(clippy::print_stdout, reason = "a command's answer goes to standard output")]
+
+mod admin;
+mod cli;
+mod config;
+mod dev;
+mod ledger;
+mod nats_child;
+mod relay;
+mod roles;
+mod telemetry;
+mod timers;
+
+use std::process::ExitCode;
+
+use billwire_app::domain;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    // Named once for every crate in the tree, before anything opens a TLS connection.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let cli = cli::Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return cli::fail(&format!("cannot start: {error}")),
+    };
+    let done = runtime.block_on(cli::run(cli));
+    runtime.shutdown_timeout(std::time::Duration::from_secs(5));
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => cli::fail(&error),
+    }
+}

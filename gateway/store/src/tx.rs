@@ -452,7 +452,7 @@ where
     let wanted = rows.len() as u64;
     let mut clash = OnConflict::column(id);
     clash.update_columns(E::Column::iter().filter(|c| c.as_str() != id.as_str()));
-    let follows = Expr::col((E::default(), version)).eq(Expr::cust_with_expr("$1 - 1", Expr::col(("excluded", version))));
+    let follows = Expr::col((E::default(), version)).eq(Expr::col(("excluded", version)).sub(1));
     clash.action_and_where(follows);
     let rows = rows.into_iter().map(IntoActiveModel::into_active_model);
     let written = E::insert_many(rows).on_conflict(clash).exec_without_returning(conn).await?;

@@ -57,6 +57,23 @@ impl Store {
         Ok(batches)
     }
 
+    /// Those of `ids` that stand in a batch that was written.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn in_written_batches(&self, ids: &[EventId]) -> Result<Vec<EventId>, Error> {
+        let mut found = Vec::new();
+        for part in ids.chunks(500) {
+            let held = warehouse_event::Entity::find().filter(warehouse_event::Column::EventId.is_in(part.iter().map(|id| id.0)));
+            let held = held.all(&self.0.read).await?;
+            let batches = warehouse_batch::Entity::find().filter(warehouse_batch::Column::Id.is_in(held.iter().map(|row| row.batch)));
+            let written = batches.filter(warehouse_batch::Column::Written.eq(true)).all(&self.0.read).await?;
+            let written = |row: &&warehouse_event::Model| written.iter().any(|batch| batch.id == row.batch);
+            found.extend(held.iter().filter(written).map(|row| EventId(row.event_id)));
+        }
+        Ok(found)
+    }
+
     /// Marks a batch as written.
     ///
     /// # Errors

@@ -1,0 +1,43 @@
+# What one does with Billwire. `make` alone prints the list.
+#
+# Everything a target needs beyond Rust, Python 3 and the package registries it installs into .tools/ (ignored by git); the one
+# exception is PostgreSQL, which `make test` and `make bench` install from the system's packages when it is missing and we may.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# .ci/run passes LOCKED=--locked: a build must not change Cargo.lock.
+LOCKED ?=
+target := $(or $(CARGO_TARGET_DIR),target)
+
+.PHONY: run test bench check clients help
+
+help: ## print this list
+	@awk -F ': ## ' '/^[a-z]+: ## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+run: ## start the gateway on this machine with a private nats-server, play a short story, stay up (Ctrl-C ends it)
+	@if [ -z "$${BILLWIRE_NATS_URL:-}$${BILLWIRE_NATS_SERVER:-}" ]; then BILLWIRE_NATS_SERVER=$$(tools/nats-server); export BILLWIRE_NATS_SERVER; fi; \
+	cargo build $(LOCKED) -p billwire; \
+	exec $(target)/debug/billwire dev
+
+test: ## run all tests: SQLite, PostgreSQL, nats-server, third-party peers
+	@cargo build $(LOCKED) -p billwire
+	@tools/with-services cargo test $(LOCKED) --workspace
+
+bench: ## measure throughput and latency beside their physical limits (tests/bench/RESULTS.md)
+	@cargo build $(LOCKED) --release -p billwire
+	@BILLWIRE_TEST_PROGRAM="$(abspath $(target)/release/billwire)" tools/with-services cargo run $(LOCKED) --release -p billwire-tests --bin bench
+
+check: ## formatting, lints, documentation, dependencies, and every file in deploy/ and tools/
+	@echo "-- cargo fmt"
+	@cargo fmt --all --check
+	@echo "-- cargo clippy"
+	@cargo clippy $(LOCKED) --quiet --workspace --all-targets -- -D warnings
+	@echo "-- cargo doc"
+	@RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --quiet --workspace --no-deps
+	@tools/check-files
+
+clients: ## generate Python and TypeScript clients from openapi/openapi.json into target/clients
+	@tools/clients $(target)/clients

@@ -1,0 +1,305 @@
+//! What a member of a request may hold: texts, choices, whole numbers and moments, each with the schema that is published
+//! *and* enforced.
+//!
+//! poem-openapi's own validators are left out on purpose: they stop at the first fault, and their `pattern` compiles its regular
+//! expression anew for each request. The limits stand in the schema alone; [`crate::checked`] holds the body against it,
+//! and what arrives here only has to be taken over.
+
+use std::borrow::Cow;
+
+use billwire_schemas::clock::Timestamp;
+use chrono::{DateTime, SubsecRound, Utc};
+use poem_openapi::{
+    registry::{MetaSchema, MetaSchemaRef},
+    types::{ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON, Type},
+};
+use serde_json::Value;
+
+/// One line: no control characters.
+const LINE: &str = r"^[^\x00-\x1f\x7f-\x9f]*$";
+/// Several lines: of the control characters only tab and line ends.
+const LINES: &str = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$";
+/// ISO 4217.
+const CURRENCY: &str = "^[A-Z]{3}$";
+/// A host name or an address.
+const HOST: &str = "^[A-Za-z0-9:]([A-Za-z0-9._:-]*[A-Za-z0-9:])?$";
+/// A path and perhaps a query.
+const PATH: &str = r"^/[^\s#\x00-\x1f\x7f-\x9f]*$";
+/// A plain address: without display name, quotes or comments.
+const ADDRESS: &str = r#"^[^\s@<>()"',;:\\\[\]\x00-\x1f\x7f-\x9f]+@[^\s@<>()"',;:\\\[\]\x00-\x1f\x7f-\x9f]+$"#;
+/// Visible ASCII.
+const VISIBLE: &str = "^[!-~]*$";
+
+/// What a broken pattern means, for people.
+pub(crate) fn rule_of(pattern: &str) -> &'static str {
+    match pattern {
+        LINE => "must not contain line breaks or other control characters",
+        LINES => "must not contain control characters other than tab and line ends",
+        CURRENCY => "must be three capital letters (ISO 4217), such as EUR",
+        HOST => "must be a host name or an IP address, without scheme, port or path",
+        PATH => "must start with '/' and contain no spaces and no '#'",
+        ADDRESS => "must be a plain e-mail address, such as billing@example.com",
+        VISIBLE => "must contain visible ASCII characters only",
+        _ => "does not have the form asked for",
+    }
+}
+
+fn text(min: usize, max: usize, pattern: &str) -> MetaSchema {
+    let min_length = (min > 0).then_some(min);
+    MetaSchema { min_length, max_length: Some(max), pattern: Some(pattern.to_owned()), ..MetaSchema::new("string") }
+}
+
+macro_rules! plumbing {
+    ($name:ident, $schema:expr) => {
+        impl Type for $name {
+            const IS_REQUIRED: bool = true;
+            type RawValueType = Self;
+            type RawElementValueType = Self;
+
+            fn name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+            fn schema_ref() -> MetaSchemaRef {
+                MetaSchemaRef::Inline(Box::new($schema))
+            }
+            fn as_raw_value(&self) -> Option<&Self> {
+                Some(self)
+            }
+            fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
+                Box::new(std::iter::once(self))
+            }
+        }
+    };
+}
+
+macro_rules! texts {
+    ($($(#[$doc:meta])* $name:ident = $schema:expr;)+) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone)]
+        pub(crate) struct $name(pub String);
+
+        plumbing!($name, $schema);
+
+        impl From<&str> for $name {
+            fn from(text: &str) -> Self {
+                Self(text.to_owned())
+            }
+        }
+        impl ParseFromJSON for $name {
+            fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
+                match value {
+                    Some(Value::String(text)) => Ok(Self(text)),
+                    _ => Err(ParseError::custom("not a string")),
+                }
+            }
+        }
+        impl ParseFromParameter for $name {
+            fn parse_from_parameter(value: &str) -> ParseResult<Self> {
+                Ok(Self(value.to_owned()))
+            }
+        }
+        impl ToJSON for $name {
+            fn to_json(&self) -> Option<Value> {
+                Some(Value::String(self.0.clone()))
+            }
+        }
+    )+};
+}
+
+texts! {
+    /// A name for people.
+    Name = text(1, 200, LINE);
+    /// An id in an outside system.
+    ExternalId = text(1, 128, LINE);
+    /// An id, or an id in an outside system.
+    Reference = text(1, 128, LINE);
+    /// A reason for people.
+    Reason = text(1, 500, LINE);
+    /// A currency.
+    Currency = text(3, 3, CURRENCY);
+    /// The name of an event type.
+    EventTypeName = text(1, 128, LINE);
+    /// A URL. Its rules are the domain's, which name each that is broken; here is only a bound.
+    Url = text(1, 4096, LINE);
+    /// A path below a URL.
+    UrlPath = text(1, 1024, PATH);
+    /// A signing secret. Its rule is the domain's.
+    SigningSecret = text(1, 200, VISIBLE);
+    /// A host.
+    Host = text(1, 253, HOST);
+    /// An e-mail address.
+    EmailAddress = MetaSchema { format: Some("email"), ..text(3, 254, ADDRESS) };
+    /// A user name.
+    Username = text(1, 256, LINE);
+    /// A password.
+    Secret = MetaSchema { format: Some("password"), write_only: true, ..text(1, 1024, LINE) };
+    /// A subject line.
+    Subject = text(1, 1_000, LINE);
+    /// The body of a template.
+    TemplateText = text(1, 100_000, LINES);
+    /// Where a list goes on.
+    Cursor = text(1, 512, VISIBLE);
+}
+
+macro_rules! choices {
+    ($($(#[$doc:meta])* $name:ident { $($variant:ident = $wire:literal),+ $(,)? })+) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum $name { $($variant),+ }
+
+        plumbing!($name, MetaSchema { enum_items: vec![$($wire.into()),+], ..MetaSchema::new("string") });
+
+        impl $name {
+            /// The name on the wire.
+            pub fn wire(self) -> &'static str {
+                match self { $(Self::$variant => $wire),+ }
+            }
+        }
+        impl ParseFromParameter for $name {
+            fn parse_from_parameter(value: &str) -> ParseResult<Self> {
+                match value {
+                    $($wire => Ok(Self::$variant),)+
+                    _ => Err(ParseError::custom("not one of the values")),
+                }
+            }
+        }
+        impl ParseFromJSON for $name {
+            fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
+                Self::parse_from_parameter(value.as_ref().and_then(Value::as_str).unwrap_or_default())
+            }
+        }
+        impl ToJSON for $name {
+            fn to_json(&self) -> Option<Value> {
+                Some(self.wire().into())
+            }
+        }
+    )+};
+}
+
+choices! {
+    /// Unit of a billing period.
+    PeriodUnit { Day = "day", Week = "week", Month = "month", Year = "year" }
+    /// A status a new account may have.
+    FirstStatus { Active = "active", Inactive = "inactive" }
+    /// A status an account may go to.
+    NextStatus { Active = "active", Suspended = "suspended", Deactivated = "deactivated" }
+    /// A status to list accounts by.
+    AnyStatus { Inactive = "inactive", Active = "active", Suspended = "suspended", Deactivated = "deactivated" }
+    /// Whether a queue keeps order.
+    QueueMode { InOrder = "in_order", OutOfOrder = "out_of_order" }
+    /// What a subscription does.
+    ActionType { Webhook = "webhook", Email = "email" }
+    /// How an SMTP connection is protected.
+    Security { None = "none", Starttls = "starttls", Tls = "tls" }
+    /// Where a delivery stands.
+    DeliveryState { Waiting = "waiting", Succeeded = "succeeded", Dead = "dead" }
+}
+
+macro_rules! whole_numbers {
+    ($($(#[$doc:meta])* $name:ident = $min:literal..=$max:literal;)+) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) struct $name(pub u32);
+
+        plumbing!($name, MetaSchema {
+            minimum: Some(f64::from($min)),
+            maximum: Some(f64::from($max)),
+            ..MetaSchema::new_with_format("integer", "int32")
+        });
+
+        impl ParseFromJSON for $name {
+            fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
+                // To JSON Schema 3.0 is an integer, too.
+                let number = value.as_ref().and_then(|value| value.as_u64().or_else(|| value.as_f64().map(|float| float as u64)));
+                number.and_then(|number| u32::try_from(number).ok()).map(Self).ok_or_else(|| ParseError::custom("not a whole number"))
+            }
+        }
+        impl ParseFromParameter for $name {
+            fn parse_from_parameter(value: &str) -> ParseResult<Self> {
+                Ok(Self(value.parse()?))
+            }
+        }
+        impl ToJSON for $name {
+            fn to_json(&self) -> Option<Value> {
+                Some(self.0.into())
+            }
+        }
+    )+};
+}
+
+whole_numbers! {
+    /// How many units a billing period lasts.
+    PeriodLength = 1..=52;
+    /// A billing day; which of them a cycle takes is the rule of the domain, which names it.
+    BillingDay = 1..=31;
+    /// A month.
+    Month = 1..=12;
+    /// Parts of a queue.
+    Partitions = 1..=64;
+    /// A TCP port.
+    Port = 1..=65535;
+    /// Items of a page.
+    Limit = 1..=200;
+}
+
+/// A moment, to the microsecond.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moment(pub Timestamp);
+
+plumbing!(Moment, MetaSchema { max_length: Some(64), ..MetaSchema::new_with_format("string", "date-time") });
+
+/// Reads an RFC 3339 date-time. What this takes is what the schema's `date-time` means here.
+pub(crate) fn moment(text: &str) -> Option<Timestamp> {
+    let separated = matches!(text.as_bytes().get(10), Some(b'T' | b't'));
+    let at = DateTime::parse_from_rfc3339(text).ok().filter(|_| separated)?;
+    Some(at.with_timezone(&Utc).trunc_subsecs(6))
+}
+
+impl ParseFromJSON for Moment {
+    fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
+        let text = value.as_ref().and_then(Value::as_str).unwrap_or_default();
+        moment(text).map(Self).ok_or_else(|| ParseError::custom("not a date-time"))
+    }
+}
+
+impl ToJSON for Moment {
+    fn to_json(&self) -> Option<Value> {
+        Some(self.0.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true).into())
+    }
+}
+
+/// Any JSON object; its shape is told elsewhere.
+#[derive(Debug, Clone)]
+pub(crate) struct FreeObject(pub serde_json::Map<String, Value>);
+
+plumbing!(FreeObject, MetaSchema::new("object"));
+
+impl ParseFromJSON for FreeObject {
+    fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
+        match value {
+            Some(Value::Object(members)) => Ok(Self(members)),
+            _ => Err(ParseError::custom("not an object")),
+        }
+    }
+}
+
+impl ToJSON for FreeObject {
+    fn to_json(&self) -> Option<Value> {
+        Some(Value::Object(self.0.clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_rfc_3339_and_nothing_else() {
+        for good in ["2027-01-15T09:30:00Z", "2027-01-15T09:30:00.123456789+02:00", "2027-01-15t09:30:00z"] {
+            assert!(moment(good).is_some(), "{good}");
+        }
+        for bad in ["", "2027-01-15", "2027-01-15 09:30:00Z", "2027-01-15T09:30:00", "2027-13-15T09:30:00Z", "now"] {
+            assert!(moment(bad).is_none(), "{bad}");
+        }
+    }
+}

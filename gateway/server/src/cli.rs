@@ -1,0 +1,247 @@
+//! The command line.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use billwire_schemas::{
+    clock::{Clock, SystemClock},
+    ids::TenantId,
+};
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use serde_json::{Value, json};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::{
+    admin,
+    config::{self, Settings},
+    dev,
+    roles::{self, Role},
+    telemetry,
+};
+
+/// The integration gateway of a billing platform.
+#[derive(Debug, Parser)]
+#[command(name = "billwire", version, propagate_version = true)]
+pub struct Cli {
+    /// Configuration file (default: billwire.toml, if it is there)
+    #[arg(long, global = true)]
+    config: Option<PathBuf>,
+    /// How answers are printed
+    #[arg(long, global = true, value_enum, default_value_t = Output::Text)]
+    output: Output,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway
+    Serve {
+        /// What this process does (default: everything)
+        #[arg(long, value_enum, value_delimiter = ',')]
+        roles: Vec<Role>,
+        /// HTTP address
+        #[arg(long)]
+        listen: Option<std::net::SocketAddr>,
+    },
+    /// Run everything on this machine, play a short story through the public API, and stay up
+    Dev {
+        /// HTTP address
+        #[arg(long)]
+        listen: Option<std::net::SocketAddr>,
+        /// Stop after the story instead of staying up
+        #[arg(long)]
+        once: bool,
+    },
+    /// Bring the database's tables to this version
+    Migrate,
+    /// Print the OpenAPI document
+    Openapi {
+        /// As OpenAPI 3.1, with the outgoing webhooks
+        #[arg(long = "v31")]
+        three_one: bool,
+    },
+    /// Manage API keys
+    Keys {
+        #[command(subcommand)]
+        command: Keys,
+    },
+    /// Print a completion script for a shell
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Keys {
+    /// Make a key; its text is shown once
+    Create {
+        /// What it is for; the actor of its business transactions
+        name: String,
+        /// The tenant it acts in
+        #[arg(long, default_value = "default")]
+        tenant: String,
+        /// What it may do, e.g. accounts:read; `*` is everything
+        #[arg(long, value_delimiter = ',', default_value = "*")]
+        scopes: Vec<String>,
+    },
+    /// Show all keys
+    List,
+    /// Revoke a key
+    Revoke {
+        /// Its id
+        id: String,
+    },
+}
+
+/// Prints why the program ends.
+#[expect(clippy::print_stderr, reason = "the last words of a failed command")]
+pub fn fail(error: &str) -> ExitCode {
+    eprintln!("billwire: {error}");
+    ExitCode::FAILURE
+}
+
+/// Runs a command.
+///
+/// # Errors
+/// One line that says what is wrong and what to do.
+pub async fn run(cli: Cli) -> Result<(), String> {
+    match cli.command {
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "billwire", &mut std::io::stdout());
+            Ok(())
+        }
+        Command::Openapi { three_one } => {
+            let document = if three_one { billwire_api::openapi_31() } else { billwire_api::openapi() };
+            print_json(&document)
+        }
+        Command::Serve { roles, listen } => {
+            let settings = settings(cli.config.as_deref(), listen)?;
+            telemetry::start(&settings.log)?;
+            serve(settings, if roles.is_empty() { roles::ALL.to_vec() } else { roles }).await
+        }
+        Command::Dev { listen, once } => {
+            let settings = settings(cli.config.as_deref(), listen)?;
+            dev::run(settings, once).await
+        }
+        Command::Migrate => {
+            let settings = settings(cli.config.as_deref(), None)?;
+            roles::open_store(&settings).await?;
+            answer(cli.output, "the database is at this version", json!({ "migrated": true }))
+        }
+        Command::Keys { command } => {
+            let settings = settings(cli.config.as_deref(), None)?;
+            keys(&settings, command, cli.output).await
+        }
+    }
+}
+
+fn settings(file: Option<&std::path::Path>, listen: Option<std::net::SocketAddr>) -> Result<Settings, String> {
+    let mut settings = config::read(file)?;
+    if let Some(listen) = listen {
+        settings.listen = listen;
+    }
+    Ok(settings)
+}
+
+fn print_json(value: &Value) -> Result<(), String> {
+    println!("{}", serde_json::to_string_pretty(value).map_err(|e| e.to_string())?);
+    Ok(())
+}
+
+fn answer(output: Output, text: &str, value: Value) -> Result<(), String> {
+    match output {
+        Output::Text => {
+            println!("{text}");
+            Ok(())
+        }
+        Output::Json => print_json(&value),
+    }
+}
+
+async fn serve(settings: Settings, roles: Vec<Role>) -> Result<(), String> {
+    let mut signals = Signals::catch()?;
+    let lock = roles::lock_data_dir(&settings)?;
+    let needs_nats = roles.contains(&Role::Relay) || roles.contains(&Role::Consumers);
+    let (nats, child) = if needs_nats { roles::nats(&settings).await? } else { (String::new(), None) };
+    let running = roles::start(&settings, &roles, nats, lock).await?;
+    if let Some(key) = &running.new_admin_key {
+        println!("admin API key (shown once): {key}");
+    }
+    if let Some(address) = running.address {
+        tracing::info!(%address, "listening");
+    }
+    signals.stopped().await;
+    tracing::info!("stopping");
+    running.stop().await;
+    if let Some(child) = child {
+        child.stop().await;
+    }
+    Ok(())
+}
+
+/// Ctrl-C and SIGTERM, caught from the moment this is made: a stop that comes during the start is a clean stop too.
+pub struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    /// Starts to catch them.
+    ///
+    /// # Errors
+    /// When the system does not let us.
+    pub fn catch() -> Result<Self, String> {
+        let catch = |kind| signal(kind).map_err(|e| format!("signals: {e}"));
+        Ok(Self { interrupt: catch(SignalKind::interrupt())?, terminate: catch(SignalKind::terminate())? })
+    }
+
+    /// Resolves when one has come.
+    pub async fn stopped(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+async fn keys(settings: &Settings, command: Keys, output: Output) -> Result<(), String> {
+    let store = roles::open_store(settings).await?;
+    match command {
+        Keys::Create { name, tenant, scopes } => {
+            let tenant: TenantId = tenant.parse().map_err(|e| format!("--tenant {e}"))?;
+            let new = admin::create(&store, tenant, &name, scopes, None).await?;
+            answer(output, &format!("{} (shown once)", new.token), json!({ "id": new.key.id, "key": new.token }))
+        }
+        Keys::List => {
+            let keys = store.api_keys().await.map_err(|e| e.to_string())?;
+            let rows: Vec<Value> = keys
+                .iter()
+                .map(|k| json!({ "id": k.id, "name": k.name, "tenant": k.tenant, "scopes": k.scopes, "createdAt": k.created_at, "revokedAt": k.revoked_at }))
+                .collect();
+            let lines: Vec<String> = keys
+                .iter()
+                .map(|k| {
+                    let state = if k.revoked_at.is_some() { "revoked" } else { "live" };
+                    format!("{}  {state:7}  {:16}  {:16}  {}", k.id, k.tenant.as_str(), k.name, k.scopes.join(","))
+                })
+                .collect();
+            answer(output, &lines.join("\n"), json!({ "items": rows }))
+        }
+        Keys::Revoke { id } => {
+            if !store.revoke_api_key(&id, SystemClock.now()).await.map_err(|e| e.to_string())? {
+                return Err(format!("there is no live key '{id}'; `billwire keys list` shows them"));
+            }
+            answer(output, "revoked; it stops working within five seconds", json!({ "revoked": id }))
+        }
+    }
+}

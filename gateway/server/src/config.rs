@@ -1,0 +1,225 @@
+//! Configuration: `billwire.toml`, overridden by `BILLWIRE_*`, overridden by flags. An unknown name is an error, so that a typo
+//! cannot quietly leave a default in force.
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use billwire_delivery::policy::RetryPlan;
+use billwire_schemas::events::parameters::nearest;
+use config::{Config, Environment, File, FileFormat};
+use serde::Deserialize;
+
+/// Every setting. DESIGN section 4 has the table; the README repeats it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// HTTP address.
+    pub listen: SocketAddr,
+    /// All local state.
+    pub data_dir: PathBuf,
+    /// `sqlite://…` or `postgres://…`; absent: SQLite in the data directory.
+    pub database_url: Option<String>,
+    /// `nats://…` or `tls://…`; absent: a private nats-server.
+    pub nats_url: Option<String>,
+    /// Credentials file for NATS.
+    pub nats_creds: Option<PathBuf>,
+    /// Replicas of stream and consumers.
+    pub nats_replicas: usize,
+    /// The nats-server program for the private one; absent: from the PATH.
+    pub nats_server: Option<PathBuf>,
+    /// API key with every scope of tenant `default`.
+    pub admin_key: Option<String>,
+    /// Encrypts secrets at rest: base64 of 32 bytes; older ones may follow after commas.
+    pub master_key: Option<String>,
+    /// The same, read from a file.
+    pub master_key_file: Option<PathBuf>,
+    /// Where the warehouse stands; absent: a directory in the data directory.
+    pub warehouse_url: Option<String>,
+    /// Load the warehouse at the latest when an event is this old, in milliseconds.
+    pub warehouse_age_ms: u64,
+    /// `host=ip:port,…`.
+    pub webhook_connect_to: String,
+    /// Extra trusted roots, PEM.
+    pub webhook_ca_file: Option<PathBuf>,
+    /// Waits before each attempt.
+    pub webhook_retry_plan: String,
+    /// Longest a webhook call may take, in milliseconds.
+    pub webhook_timeout_ms: u64,
+    /// Extra trusted roots for SMTP servers, PEM.
+    pub smtp_ca_file: Option<PathBuf>,
+    /// Longest one e-mail may take, in milliseconds.
+    pub smtp_timeout_ms: u64,
+    /// Allows `setTestClock`.
+    pub test_clock: bool,
+    /// Largest request body, in bytes.
+    pub body_max: usize,
+    /// HTTP connections at once.
+    pub connections_max: usize,
+    /// Events that may wait for the stream before operations are refused.
+    pub outbox_max: u64,
+    /// Connections to the database.
+    pub database_connections: u32,
+    /// How long a lease holds without being prolonged, in milliseconds.
+    pub lease_ms: u64,
+    /// How long replies to idempotency keys are kept, in hours.
+    pub idempotency_hours: u64,
+    /// `info`, `debug`, or a filter as tracing knows it.
+    pub log: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            data_dir: PathBuf::from("./data"),
+            database_url: None,
+            nats_url: None,
+            nats_creds: None,
+            nats_replicas: 1,
+            nats_server: None,
+            admin_key: None,
+            master_key: None,
+            master_key_file: None,
+            warehouse_url: None,
+            warehouse_age_ms: 2000,
+            webhook_connect_to: String::new(),
+            webhook_ca_file: None,
+            webhook_retry_plan: "0s,5s,5m,30m,2h,5h,10h,14h,20h,24h".to_owned(),
+            webhook_timeout_ms: 20_000,
+            smtp_ca_file: None,
+            smtp_timeout_ms: 30_000,
+            test_clock: false,
+            body_max: 1 << 20,
+            connections_max: 4096,
+            outbox_max: 1_000_000,
+            database_connections: 8,
+            lease_ms: 5000,
+            idempotency_hours: 7 * 24,
+            log: "info".to_owned(),
+        }
+    }
+}
+
+/// Reads the settings; `file`: named on the command line, so it must exist.
+///
+/// # Errors
+/// A text that names the setting and what is wrong with it.
+pub fn read(file: Option<&Path>) -> Result<Settings, String> {
+    let mut builder = Config::builder();
+    builder = match file {
+        Some(path) => builder.add_source(File::from(path).format(FileFormat::Toml)),
+        None => builder.add_source(File::new("billwire.toml", FileFormat::Toml).required(false)),
+    };
+    let environment = Environment::with_prefix("BILLWIRE").prefix_separator("_").separator("\u{0}").try_parsing(false);
+    unknown_variables()?;
+    let config = builder.add_source(environment).build().map_err(|e| format!("configuration: {e}"))?;
+    let settings: Settings = config.try_deserialize().map_err(|e| format!("configuration: {e}"))?;
+    settings.retry_plan()?;
+    settings.connect_to()?;
+    Ok(settings)
+}
+
+/// The names of all settings, as they stand in the file.
+fn names() -> Vec<String> {
+    struct Names(Vec<String>);
+    impl<'de> serde::Deserializer<'de> for &mut Names {
+        type Error = serde::de::value::Error;
+        fn deserialize_any<V: serde::de::Visitor<'de>>(self, _: V) -> Result<V::Value, Self::Error> {
+            Err(serde::de::Error::custom("only the names were wanted"))
+        }
+        fn deserialize_struct<V: serde::de::Visitor<'de>>(
+            self,
+            _: &'static str,
+            fields: &'static [&'static str],
+            visitor: V,
+        ) -> Result<V::Value, Self::Error> {
+            self.0.extend(fields.iter().map(|&f| f.to_owned()));
+            self.deserialize_any(visitor)
+        }
+        serde::forward_to_deserialize_any! {
+            bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf option unit unit_struct newtype_struct seq tuple
+            tuple_struct map enum identifier ignored_any
+        }
+    }
+    let mut names = Names(Vec::new());
+    let _ = Settings::deserialize(&mut names);
+    names.0
+}
+
+/// Refuses a `BILLWIRE_*` variable that is no setting, naming the nearest that is.
+fn unknown_variables() -> Result<(), String> {
+    let known: Vec<String> = names().iter().map(|name| format!("BILLWIRE_{}", name.to_uppercase())).collect();
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy();
+        if name.starts_with("BILLWIRE_") && !known.iter().any(|k| *k == name) {
+            let near = nearest(&name, known.iter().map(String::as_str));
+            let hint = near.first().map_or(String::new(), |near| format!("; did you mean {near}?"));
+            return Err(format!("configuration: there is no setting {name}{hint}"));
+        }
+    }
+    Ok(())
+}
+
+impl Settings {
+    /// The database's URL.
+    pub fn database(&self) -> String {
+        self.database_url.clone().unwrap_or_else(|| format!("sqlite://{}", self.data_dir.join("billwire.db").display()))
+    }
+
+    /// The warehouse's URL.
+    ///
+    /// # Errors
+    /// When the data directory has no absolute path.
+    pub fn warehouse(&self) -> Result<String, String> {
+        match &self.warehouse_url {
+            Some(url) => Ok(url.clone()),
+            None => {
+                let path = std::path::absolute(self.data_dir.join("warehouse")).map_err(|e| format!("data_dir: {e}"))?;
+                Ok(format!("file://{}", path.display()))
+            }
+        }
+    }
+
+    /// The retry plan.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn retry_plan(&self) -> Result<RetryPlan, String> {
+        self.webhook_retry_plan.parse().map_err(|e| format!("BILLWIRE_WEBHOOK_RETRY_PLAN: {e}"))
+    }
+
+    /// Where named hosts are really reached.
+    ///
+    /// # Errors
+    /// When a part is not `host=ip:port`.
+    pub fn connect_to(&self) -> Result<HashMap<String, SocketAddr>, String> {
+        let parts = self.webhook_connect_to.split(',').map(str::trim).filter(|part| !part.is_empty());
+        parts
+            .map(|part| {
+                let (host, address) = part.split_once('=').ok_or_else(|| format!("BILLWIRE_WEBHOOK_CONNECT_TO: '{part}' is not host=ip:port"))?;
+                let address = address.parse().map_err(|_| format!("BILLWIRE_WEBHOOK_CONNECT_TO: '{address}' is not ip:port"))?;
+                Ok((host.to_owned(), address))
+            })
+            .collect()
+    }
+
+    /// The master keys, the current one first.
+    ///
+    /// # Errors
+    /// When there is none, or the file cannot be read.
+    pub fn master_keys(&self) -> Result<Vec<String>, String> {
+        let text = match (&self.master_key, &self.master_key_file) {
+            (Some(key), _) => key.clone(),
+            (None, Some(file)) => std::fs::read_to_string(file).map_err(|e| format!("BILLWIRE_MASTER_KEY_FILE: {}: {e}", file.display()))?,
+            (None, None) => {
+                return Err("BILLWIRE_MASTER_KEY or BILLWIRE_MASTER_KEY_FILE must be set (32 random bytes in base64, e.g. from \
+                            `openssl rand -base64 32`); `billwire dev` makes one by itself"
+                    .to_owned());
+            }
+        };
+        Ok(text.split([',', '\n']).map(str::trim).filter(|key| !key.is_empty()).map(str::to_owned).collect())
+    }
+}

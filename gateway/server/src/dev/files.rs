@@ -1,0 +1,80 @@
+//! Files that stand whole or not at all, and secrets that only their owner reads.
+
+use std::{
+    fs,
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+};
+
+/// Only the owner reads it.
+pub const PRIVATE: u32 = 0o600;
+/// Everybody may read it.
+pub const PUBLIC: u32 = 0o644;
+
+/// Writes `path` whole, synced, with these rights.
+///
+/// # Errors
+/// One line that names the file.
+pub fn write(path: &Path, content: &[u8], mode: u32) -> Result<(), String> {
+    let writing = || -> io::Result<()> {
+        let new = path.with_extension("new");
+        // A leftover of an earlier try could have other rights.
+        match fs::remove_file(&new) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&new)?;
+        file.write_all(content)?;
+        file.sync_all()?;
+        fs::rename(&new, path)
+    };
+    writing().map_err(|e| format!("{}: {e}", path.display()))
+}
+
+/// The text in `path`; `None` where there is no such file.
+///
+/// # Errors
+/// One line that names the file.
+pub fn read(path: &Path) -> Result<Option<String>, String> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(format!("{}: {error}", path.display())),
+    }
+}
+
+/// A secret that is made once and kept: its text, and whether it was made just now.
+///
+/// # Errors
+/// One line that says what is wrong with the file.
+pub fn secret(path: &Path, make: impl FnOnce() -> Result<String, String>) -> Result<(String, bool), String> {
+    match read(path)? {
+        Some(text) if text.trim().is_empty() => Err(format!("{} is empty; delete it to have another made", path.display())),
+        Some(text) => Ok((text.trim().to_owned(), false)),
+        None => {
+            let text = make()?;
+            write(path, format!("{text}\n").as_bytes(), PRIVATE)?;
+            Ok((text, true))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_secret_is_made_once_and_only_its_owner_reads_it() {
+        let folder = std::env::temp_dir().join(format!("billwire-files-{}", billwire_schemas::ids::fresh()));
+        fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("some.key");
+        assert_eq!(secret(&path, || Ok("one".into())), Ok(("one".to_owned(), true)));
+        assert_eq!(secret(&path, || Ok("two".into())), Ok(("one".to_owned(), false)));
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, PRIVATE);
+        fs::write(&path, "\n").unwrap();
+        assert!(secret(&path, || Ok("three".into())).unwrap_err().contains("delete it"));
+        fs::remove_dir_all(&folder).unwrap();
+    }
+}

@@ -1,0 +1,77 @@
+//! What arrived lately, bounded in number and in bytes: a forgotten `billwire dev` must not eat the machine.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+/// Most arrivals kept of each kind.
+const COUNT_MAX: usize = 500;
+/// Most bytes kept of each kind.
+const BYTES_MAX: usize = 64 << 20;
+
+/// The newest arrivals of one kind. Clones share them.
+#[derive(Debug)]
+pub struct Kept<T>(Arc<Mutex<Ring<T>>>);
+
+#[derive(Debug)]
+struct Ring<T> {
+    items: VecDeque<(usize, Arc<T>)>,
+    bytes: usize,
+    total: u64,
+}
+
+impl<T> Clone for Kept<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T> Default for Kept<T> {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(Ring { items: VecDeque::new(), bytes: 0, total: 0 })))
+    }
+}
+
+impl<T> Kept<T> {
+    fn with<R>(&self, of: impl FnOnce(&mut Ring<T>) -> R) -> R {
+        of(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Keeps `item`, which takes about `bytes`; the oldest give way.
+    pub fn push(&self, item: T, bytes: usize) {
+        self.with(|ring| {
+            ring.items.push_back((bytes, Arc::new(item)));
+            ring.bytes += bytes;
+            ring.total += 1;
+            while ring.items.len() > COUNT_MAX || (ring.bytes > BYTES_MAX && ring.items.len() > 1) {
+                let gone = ring.items.pop_front().map_or(0, |(bytes, _)| bytes);
+                ring.bytes = ring.bytes.saturating_sub(gone);
+            }
+        });
+    }
+
+    /// What is kept, oldest first.
+    pub fn all(&self) -> Vec<Arc<T>> {
+        self.with(|ring| ring.items.iter().map(|(_, item)| item.clone()).collect())
+    }
+
+    /// How many arrived since the start, kept or not.
+    pub fn total(&self) -> u64 {
+        self.with(|ring| ring.total)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_give_way_by_number_and_by_bytes() {
+        let kept = Kept::default();
+        (0..COUNT_MAX + 2).for_each(|n| kept.push(n, 1));
+        assert_eq!((kept.all().len(), *kept.all()[0], kept.total()), (COUNT_MAX, 2, 502));
+        kept.push(7, BYTES_MAX);
+        assert_eq!(kept.all().iter().map(|n| **n).collect::<Vec<_>>(), [7]);
+    }
+}

@@ -1,0 +1,97 @@
+//! Where the local parts listen. Chosen once and kept: the database holds the mailbox's port, bookmarks hold the page's.
+
+use std::{io, net::TcpListener, path::Path};
+
+use serde::{Deserialize, Serialize};
+
+use super::files;
+
+/// First ports tried at the first start. Below the range from which systems lend ports to outgoing connections, so that the
+/// kept ones are likely to be free the next time.
+const FIRST: Ports = Ports { receiver: 18443, mailbox: 18025, page: 18080 };
+/// How many in a row are tried.
+const TRIES: u16 = 100;
+
+/// The ports, all on 127.0.0.1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ports {
+    /// The webhook receiver's.
+    pub receiver: u16,
+    /// The mailbox's.
+    pub mailbox: u16,
+    /// The page's.
+    pub page: u16,
+}
+
+/// Sockets that listen on them.
+#[derive(Debug)]
+pub struct Listeners {
+    /// The webhook receiver's.
+    pub receiver: TcpListener,
+    /// The mailbox's.
+    pub mailbox: TcpListener,
+    /// The page's.
+    pub page: TcpListener,
+}
+
+/// Takes the kept ports, or chooses free ones and keeps them.
+///
+/// # Errors
+/// One line that names the port that is taken and says what to do.
+pub fn take(folder: &Path) -> Result<(Ports, Listeners), String> {
+    let file = folder.join("ports.json");
+    let Some(text) = files::read(&file)? else { return choose(&file) };
+    let kept: Ports =
+        serde_json::from_str(&text).map_err(|e| format!("{}: {e}; delete it to have other ports chosen", file.display()))?;
+    let bind = |what: &str, port: u16| {
+        listen(port).map_err(|e| {
+            format!(
+                "the local {what} cannot listen on 127.0.0.1:{port}: {e}; stop what uses that port, or delete {} to have others chosen",
+                file.display()
+            )
+        })
+    };
+    let listeners = Listeners {
+        receiver: bind("webhook receiver", kept.receiver)?,
+        mailbox: bind("mailbox", kept.mailbox)?,
+        page: bind("page", kept.page)?,
+    };
+    Ok((kept, listeners))
+}
+
+fn choose(file: &Path) -> Result<(Ports, Listeners), String> {
+    let free = |first: u16| {
+        let in_a_row = (first..first.saturating_add(TRIES)).find_map(|port| listen(port).ok());
+        let found = in_a_row.map_or_else(|| listen(0), Ok).and_then(|listener| Ok((listener.local_addr()?.port(), listener)));
+        found.map_err(|e| format!("no free port on 127.0.0.1: {e}"))
+    };
+    let (receiver, mailbox, page) = (free(FIRST.receiver)?, free(FIRST.mailbox)?, free(FIRST.page)?);
+    let ports = Ports { receiver: receiver.0, mailbox: mailbox.0, page: page.0 };
+    let text = serde_json::to_string_pretty(&ports).map_err(|e| e.to_string())?;
+    files::write(file, text.as_bytes(), files::PUBLIC)?;
+    Ok((ports, Listeners { receiver: receiver.1, mailbox: mailbox.1, page: page.1 }))
+}
+
+fn listen(port: u16) -> io::Result<TcpListener> {
+    let listener = TcpListener::bind(("127.0.0.1", port))?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ports_of_the_first_start_are_taken_again_or_the_line_says_what_to_do() {
+        let folder = std::env::temp_dir().join(format!("billwire-ports-{}", billwire_schemas::ids::fresh()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let (first, held) = take(&folder).unwrap();
+        let refused = take(&folder).unwrap_err();
+        assert!(refused.contains(&first.receiver.to_string()) && refused.contains("ports.json"), "{refused}");
+        drop(held);
+        assert_eq!(take(&folder).unwrap().0, first);
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}

@@ -1,0 +1,234 @@
+//! The local mailbox's door: as much SMTP (RFC 5321) as a sender needs, with limits on everything it may send.
+
+use std::{io, time::Duration};
+
+use billwire_schemas::clock::{Clock, SystemClock};
+use tokio::{
+    io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+    time::timeout,
+};
+
+use super::{kept::Kept, mail::Mail};
+
+/// Longest line taken, CRLF included (RFC 5321 section 4.5.3.1.6).
+const LINE_BYTES_MAX: usize = 1000;
+/// Largest mail taken.
+const MAIL_BYTES_MAX: usize = 1 << 20;
+/// Most recipients of one mail (RFC 5321 section 4.5.3.1.8 asks for no fewer).
+const RECIPIENTS_MAX: usize = 100;
+/// Most conversations at once.
+const CONVERSATIONS_MAX: usize = 64;
+/// How long the next line may take.
+const LINE_WAIT_MAX: Duration = Duration::from_secs(120);
+
+/// Takes mails on `listener` and keeps them in `mails`, until dropped.
+pub async fn serve(listener: TcpListener, mails: Kept<Mail>) {
+    let mut conversations = JoinSet::new();
+    loop {
+        while conversations.try_join_next().is_some() {}
+        if conversations.len() >= CONVERSATIONS_MAX {
+            conversations.join_next().await;
+        }
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let mails = mails.clone();
+                conversations.spawn(async move {
+                    if let Err(error) = converse(stream, mails).await {
+                        tracing::debug!(%error, "a mail conversation broke off");
+                    }
+                });
+            }
+            // Out of file descriptors, most likely: they come back.
+            Err(error) => {
+                tracing::warn!(%error, "the local mailbox cannot accept");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+enum Line {
+    Text(Vec<u8>),
+    TooLong,
+    End,
+}
+
+/// The next line, never holding more than its limit in memory.
+async fn line<R: AsyncBufRead + Unpin>(reader: &mut R) -> io::Result<Line> {
+    let mut text = Vec::new();
+    reader.take(LINE_BYTES_MAX as u64).read_until(b'\n', &mut text).await?;
+    if text.ends_with(b"\n") {
+        return Ok(Line::Text(text));
+    }
+    if text.len() < LINE_BYTES_MAX {
+        return Ok(Line::End);
+    }
+    loop {
+        let held = reader.fill_buf().await?;
+        let (end, length) = match held.iter().position(|byte| *byte == b'\n') {
+            Some(at) => (true, at + 1),
+            None => (held.is_empty(), held.len()),
+        };
+        reader.consume(length);
+        if end {
+            return Ok(Line::TooLong);
+        }
+    }
+}
+
+async fn line_in_time<R: AsyncBufRead + Unpin>(reader: &mut R) -> io::Result<Line> {
+    timeout(LINE_WAIT_MAX, line(reader)).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+}
+
+/// A mail under way.
+#[derive(Default)]
+struct Envelope {
+    from: Option<String>,
+    to: Vec<String>,
+}
+
+/// What follows an answer.
+enum Next {
+    Command,
+    Data,
+    Close,
+}
+
+async fn converse(stream: TcpStream, mails: Kept<Mail>) -> io::Result<()> {
+    let (reader, mut writer) = stream.into_split();
+    let mut reader = BufReader::new(reader);
+    let mut envelope = Envelope::default();
+    writer.write_all(b"220 mailbox.billwire.test ready\r\n").await?;
+    loop {
+        let (answer, next) = match line_in_time(&mut reader).await? {
+            Line::End => return Ok(()),
+            Line::TooLong => ("500 the line is too long".to_owned(), Next::Command),
+            Line::Text(text) => command(&mut envelope, String::from_utf8_lossy(&text).trim_end()),
+        };
+        writer.write_all(format!("{answer}\r\n").as_bytes()).await?;
+        match next {
+            Next::Command => {}
+            Next::Close => return Ok(()),
+            Next::Data => {
+                let Envelope { from, to } = std::mem::take(&mut envelope);
+                let answer = match data(&mut reader).await? {
+                    Data::Mail(raw) => {
+                        let bytes = raw.len() * 2;
+                        mails.push(Mail::read(from.unwrap_or_default(), to, &raw, SystemClock.now()), bytes);
+                        "250 kept"
+                    }
+                    Data::TooMuch => "552 the mail is too large",
+                    Data::LineTooLong => "500 a line is too long",
+                    Data::End => return Ok(()),
+                };
+                writer.write_all(format!("{answer}\r\n").as_bytes()).await?;
+            }
+        }
+    }
+}
+
+/// Answers one command. The whole of the protocol's order is here: MAIL, then RCPT, then DATA.
+fn command(envelope: &mut Envelope, text: &str) -> (String, Next) {
+    let (verb, rest) = text.split_once(' ').unwrap_or((text, ""));
+    let mut next = Next::Command;
+    let answer = match (verb.to_ascii_uppercase().as_str(), &envelope.from) {
+        ("EHLO", _) => {
+            *envelope = Envelope::default();
+            format!("250-mailbox.billwire.test\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 SIZE {MAIL_BYTES_MAX}")
+        }
+        ("HELO", _) => {
+            *envelope = Envelope::default();
+            "250 mailbox.billwire.test".to_owned()
+        }
+        ("MAIL", Some(_)) => "503 one mail at a time".to_owned(),
+        ("MAIL", None) => match path(rest, "FROM:") {
+            Some((_, options)) if too_large(options) => "552 the mail is too large".to_owned(),
+            Some((from, _)) => {
+                envelope.from = Some(from);
+                "250 go on".to_owned()
+            }
+            None => "501 MAIL FROM:<address>".to_owned(),
+        },
+        ("RCPT" | "DATA", None) => "503 MAIL comes first".to_owned(),
+        ("RCPT", Some(_)) if envelope.to.len() >= RECIPIENTS_MAX => "452 too many recipients".to_owned(),
+        ("RCPT", Some(_)) => match path(rest, "TO:").filter(|(to, _)| !to.is_empty()) {
+            Some((to, _)) => {
+                envelope.to.push(to);
+                "250 go on".to_owned()
+            }
+            None => "501 RCPT TO:<address>".to_owned(),
+        },
+        ("DATA", Some(_)) if envelope.to.is_empty() => "503 RCPT comes first".to_owned(),
+        ("DATA", Some(_)) => {
+            next = Next::Data;
+            "354 end with a line that holds only a dot".to_owned()
+        }
+        ("RSET", _) => {
+            *envelope = Envelope::default();
+            "250 forgotten".to_owned()
+        }
+        ("NOOP", _) => "250 still here".to_owned(),
+        ("QUIT", _) => {
+            next = Next::Close;
+            "221 goodbye".to_owned()
+        }
+        _ => "502 not here".to_owned(),
+    };
+    (answer, next)
+}
+
+/// The address in `FROM:<address> options`, and the options.
+fn path<'a>(text: &'a str, prefix: &str) -> Option<(String, &'a str)> {
+    let rest = text.get(prefix.len()..).filter(|_| text[..prefix.len()].eq_ignore_ascii_case(prefix))?;
+    let (address, options) = rest.trim_start().strip_prefix('<')?.split_once('>')?;
+    Some((address.to_owned(), options))
+}
+
+fn too_large(options: &str) -> bool {
+    let size = options.split_whitespace().find_map(|option| option.get(..5).filter(|n| n.eq_ignore_ascii_case("SIZE=")).map(|_| &option[5..]));
+    size.and_then(|size| size.parse::<u64>().ok()).is_some_and(|size| size > MAIL_BYTES_MAX as u64)
+}
+
+enum Data {
+    Mail(Vec<u8>),
+    TooMuch,
+    LineTooLong,
+    End,
+}
+
+/// Reads a mail up to the line that holds only a dot. What is refused is read to its end all the same, or the rest of it
+/// would be taken for commands. Only CRLF ends a line here: with a bare LF a sender could smuggle a second mail in.
+async fn data<R: AsyncBufRead + Unpin>(reader: &mut R) -> io::Result<Data> {
+    let mut mail = Vec::new();
+    let (mut too_much, mut too_long, mut fresh_line) = (false, false, true);
+    loop {
+        let text = match line_in_time(reader).await? {
+            Line::End => return Ok(Data::End),
+            Line::TooLong => {
+                (too_long, fresh_line) = (true, true);
+                continue;
+            }
+            Line::Text(text) => text,
+        };
+        if fresh_line && text == b".\r\n" {
+            return Ok(match (too_long, too_much) {
+                (true, _) => Data::LineTooLong,
+                (_, true) => Data::TooMuch,
+                _ => Data::Mail(mail),
+            });
+        }
+        // RFC 5321 section 4.5.2: a dot at the start of a line was added for the journey.
+        let kept = if fresh_line { text.strip_prefix(b".").unwrap_or(&text) } else { &text };
+        fresh_line = text.ends_with(b"\r\n");
+        if mail.len() + kept.len() > MAIL_BYTES_MAX {
+            too_much = true;
+        } else {
+            mail.extend_from_slice(kept);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,310 @@
+//! The delivery engine's memory and the channels' look-ups, over `store`. Only translation.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use billwire_delivery::{
+    event::{self, Event},
+    ledger::{Entry, LaneKey, Lease, Ledger, Plan, Queue, State},
+};
+use billwire_email::{Accounts, Password, Security, SmtpAccount};
+use billwire_schemas::{
+    clock::{Clock, SystemClock, Timestamp},
+    destination,
+    ids::{DeliveryId, EventId, NotificationTemplateId, OrderingKey, QueueId, SmtpAccountId, TenantId, WebhookEndpointId},
+    template::Template,
+};
+use billwire_store::{ConfigurationKind as Kind, Store, Unpublished, deliveries as rows, leases};
+use billwire_webhook::{Endpoint, Secret};
+
+use crate::domain;
+
+/// The store, as the consumers see it.
+#[derive(Clone)]
+pub struct StoreLedger {
+    store: Store,
+    owner: String,
+    looked_up: Arc<Mutex<LookedUp>>,
+}
+
+/// Endpoints, accounts and templates of one revision of the configuration. Opening a secret for every call would be waste.
+#[derive(Default)]
+struct LookedUp {
+    revision: i64,
+    endpoints: HashMap<WebhookEndpointId, Option<Arc<Endpoint>>>,
+    accounts: HashMap<SmtpAccountId, Option<Arc<SmtpAccount>>>,
+    templates: HashMap<NotificationTemplateId, Option<Arc<Template>>>,
+}
+
+fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
+
+impl StoreLedger {
+    /// Over `store`, holding leases as `owner`.
+    pub fn new(store: Store, owner: String) -> Self {
+        Self { store, owner, looked_up: Arc::default() }
+    }
+
+    fn remembered<T>(&self, of: impl FnOnce(&mut LookedUp) -> T) -> T {
+        of(&mut self.looked_up.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Forgets what was looked up when the configuration has changed since.
+    fn at_revision(&self, revision: i64) {
+        self.remembered(|l| {
+            if l.revision != revision {
+                *l = LookedUp { revision, ..LookedUp::default() };
+            }
+        });
+    }
+}
+
+fn event_of(row: Unpublished) -> Event {
+    Event {
+        id: row.id,
+        tenant: row.tenant,
+        kind: row.kind,
+        key: row.key,
+        sequence: row.sequence,
+        position: row.position,
+        body: row.body.into(),
+    }
+}
+
+fn row_of(entry: &Entry) -> rows::Delivery {
+    rows::Delivery {
+        id: entry.id,
+        tenant: entry.tenant.clone(),
+        event: entry.event,
+        event_type: entry.event_type.clone(),
+        queue: entry.queue,
+        partition: entry.partition,
+        subscription: entry.subscription,
+        key: entry.key.clone(),
+        sequence: entry.sequence,
+        position: entry.position,
+        state: match entry.state {
+            State::Waiting => rows::State::Waiting,
+            State::Succeeded => rows::State::Succeeded,
+            State::Dead => rows::State::Dead,
+        },
+        attempts: entry.attempts,
+        next_attempt_at: entry.next_attempt_at,
+        last: entry.last.as_ref().map(|last| rows::Attempt {
+            number: last.number,
+            at: last.at,
+            latency_us: i64::try_from(last.latency.as_micros()).unwrap_or(i64::MAX),
+            status: last.report.status,
+            detail: last.report.detail.clone(),
+        }),
+        created_at: entry.created_at,
+    }
+}
+
+fn entry_of(row: rows::Delivery) -> Entry {
+    Entry {
+        id: row.id,
+        tenant: row.tenant,
+        event: row.event,
+        event_type: row.event_type,
+        queue: row.queue,
+        partition: row.partition,
+        subscription: row.subscription,
+        key: row.key,
+        sequence: row.sequence,
+        position: row.position,
+        state: match row.state {
+            rows::State::Waiting => State::Waiting,
+            rows::State::Succeeded => State::Succeeded,
+            rows::State::Dead => State::Dead,
+        },
+        attempts: row.attempts,
+        next_attempt_at: row.next_attempt_at,
+        last: None,
+        created_at: row.created_at,
+    }
+}
+
+fn action_of(action: domain::subscription::Action) -> event::Action {
+    match action {
+        domain::subscription::Action::Webhook { webhook_endpoint_id } => event::Action::Webhook { endpoint: webhook_endpoint_id },
+        domain::subscription::Action::Email { smtp_account_id, notification_template_id, to } => {
+            event::Action::Email { smtp_account: smtp_account_id, template: notification_template_id, to }
+        }
+    }
+}
+
+#[async_trait]
+impl Ledger for StoreLedger {
+    async fn plan(&self) -> Result<Plan, String> {
+        // The revision first: a change in between makes the plan newer than it says, and it is read again.
+        let revision = self.revision().await?;
+        let queues = self.store.all_configurations::<domain::queue::Queue>(Kind::Queue).await.map_err(text)?;
+        let subscriptions = self.store.all_configurations::<domain::subscription::Subscription>(Kind::Subscription).await.map_err(text)?;
+        let mut by_queue: HashMap<QueueId, Vec<Arc<event::Subscription>>> = HashMap::new();
+        for stored in subscriptions {
+            let body = stored.body;
+            by_queue.entry(body.queue_id).or_default().push(Arc::new(event::Subscription {
+                id: body.id,
+                tenant: stored.tenant,
+                event_types: body.event_types,
+                start_position: stored.start_position,
+                action: action_of(body.action),
+            }));
+        }
+        let queues = queues.into_iter().map(|stored| {
+            let body = stored.body;
+            Arc::new(Queue {
+                id: body.id,
+                tenant: stored.tenant,
+                in_order: body.mode == domain::queue::Mode::InOrder,
+                event_types: body.event_types.into_iter().collect(),
+                partitions: body.partitions,
+                created_at: stored.created_at,
+                subscriptions: by_queue.remove(&body.id).unwrap_or_default(),
+            })
+        });
+        Ok(Plan { revision, queues: queues.collect() })
+    }
+
+    async fn revision(&self) -> Result<i64, String> {
+        let revision = self.store.configuration_revision().await.map_err(text)?;
+        self.at_revision(revision);
+        Ok(revision)
+    }
+
+    async fn known(&self, ids: &[DeliveryId]) -> Result<HashSet<DeliveryId>, String> {
+        self.store.known_deliveries(ids).await.map_err(text)
+    }
+
+    async fn waiting_lanes(&self, lanes: &[LaneKey]) -> Result<HashSet<LaneKey>, String> {
+        self.store.waiting_lanes(lanes).await.map_err(text)
+    }
+
+    async fn record(&self, entries: &[Entry]) -> Result<(), String> {
+        let rows: Vec<_> = entries.iter().map(row_of).collect();
+        self.store.record_deliveries(&rows, SystemClock.now()).await.map_err(text)
+    }
+
+    async fn due(&self, queue: QueueId, partition: u32, now: Timestamp, limit: u64) -> Result<Vec<Entry>, String> {
+        let rows = self.store.due_deliveries(queue, partition, now, limit).await.map_err(text)?;
+        Ok(rows.into_iter().map(entry_of).collect())
+    }
+
+    async fn lane(&self, lane: &LaneKey, limit: u64) -> Result<Vec<Entry>, String> {
+        let rows = self.store.lane(lane.0, &lane.1, limit).await.map_err(text)?;
+        Ok(rows.into_iter().map(entry_of).collect())
+    }
+
+    async fn mend_lanes(&self, queue: QueueId, partition: u32, now: Timestamp) -> Result<(), String> {
+        self.store.mend_lanes(queue, partition, now).await.map(drop).map_err(text)
+    }
+
+    async fn events(&self, ids: &[EventId]) -> Result<Vec<Event>, String> {
+        Ok(self.store.events(ids).await.map_err(text)?.into_iter().map(event_of).collect())
+    }
+
+    async fn events_between(&self, tenant: &TenantId, key: &OrderingKey, after: i64, before: i64) -> Result<Vec<Event>, String> {
+        Ok(self.store.events_between(tenant, key, after, before).await.map_err(text)?.into_iter().map(event_of).collect())
+    }
+
+    async fn take_lease(&self, name: &str, ttl: Duration) -> Result<Option<Lease>, String> {
+        let lease = self.store.take_lease(name, &self.owner, ttl).await.map_err(text)?;
+        Ok(lease.map(|l| Lease { name: l.name, owner: l.owner, fence: l.fence }))
+    }
+
+    async fn keep_lease(&self, lease: &Lease, ttl: Duration) -> Result<bool, String> {
+        self.store.keep_lease(&stored_lease(lease), ttl).await.map_err(text)
+    }
+
+    async fn drop_lease(&self, lease: &Lease) -> Result<(), String> {
+        self.store.drop_lease(&stored_lease(lease)).await.map_err(text)
+    }
+}
+
+fn stored_lease(lease: &Lease) -> leases::Lease {
+    leases::Lease { name: lease.name.clone(), owner: lease.owner.clone(), fence: lease.fence }
+}
+
+#[async_trait]
+impl billwire_webhook::Endpoints for StoreLedger {
+    async fn endpoint(&self, tenant: &TenantId, id: WebhookEndpointId) -> Result<Option<Arc<Endpoint>>, String> {
+        if let Some(found) = self.remembered(|l| l.endpoints.get(&id).cloned()) {
+            return Ok(found);
+        }
+        let row = self.store.configuration_with_secrets::<domain::webhook_endpoint::WebhookEndpoint>(tenant, Kind::WebhookEndpoint, id.0);
+        let found = match row.await.map_err(text)? {
+            None => None,
+            Some((body, secret)) => {
+                let url = destination::parse(&body.url).map_err(text)?;
+                let secrets = secret.iter().map(|s| Secret::parse(s).map_err(text)).collect::<Result<_, _>>()?;
+                Some(Arc::new(Endpoint { id, url, path: body.path, secrets, enabled: true, auth: None, headers: Vec::new() }))
+            }
+        };
+        self.remembered(|l| l.endpoints.insert(id, found.clone()));
+        Ok(found)
+    }
+}
+
+#[async_trait]
+impl Accounts for StoreLedger {
+    async fn smtp_account(&self, tenant: &TenantId, id: SmtpAccountId) -> Result<Option<Arc<SmtpAccount>>, String> {
+        if let Some(found) = self.remembered(|l| l.accounts.get(&id).cloned()) {
+            return Ok(found);
+        }
+        let row = self.store.configuration_with_secrets::<domain::smtp_account::SmtpAccount>(tenant, Kind::SmtpAccount, id.0);
+        let found = row.await.map_err(text)?.map(|(body, password)| {
+            Arc::new(SmtpAccount {
+                id,
+                version: body.version,
+                server: body.server,
+                port: body.port,
+                security: match body.security {
+                    domain::smtp_account::Security::None => Security::None,
+                    domain::smtp_account::Security::Starttls => Security::Starttls,
+                    domain::smtp_account::Security::Tls => Security::Tls,
+                },
+                from_name: body.from_name,
+                from_address: body.from_address,
+                username: body.username,
+                password: password.map(Password::new),
+            })
+        });
+        self.remembered(|l| l.accounts.insert(id, found.clone()));
+        Ok(found)
+    }
+
+    async fn template(&self, tenant: &TenantId, id: NotificationTemplateId) -> Result<Option<Arc<Template>>, String> {
+        if let Some(found) = self.remembered(|l| l.templates.get(&id).cloned()) {
+            return Ok(found);
+        }
+        let row = self.store.configuration::<domain::notification_template::NotificationTemplate>(tenant, Kind::NotificationTemplate, id.0);
+        let found = row.await.map_err(text)?.map(|body| Arc::new(body.parts()));
+        self.remembered(|l| l.templates.insert(id, found.clone()));
+        Ok(found)
+    }
+}
+
+/// Batches finished in one go.
+const UNWRITTEN_MAX: u64 = 100;
+
+#[async_trait]
+impl billwire_warehouse::Ledger for StoreLedger {
+    async fn unwritten(&self) -> Result<Vec<(i64, Vec<Event>)>, String> {
+        let batches = self.store.unwritten_batches(UNWRITTEN_MAX).await.map_err(text)?;
+        Ok(batches.into_iter().map(|(batch, events)| (batch, events.into_iter().map(event_of).collect())).collect())
+    }
+
+    async fn assign(&self, ids: &[EventId]) -> Result<Option<(i64, Vec<EventId>)>, String> {
+        self.store.assign_to_warehouse(ids, SystemClock.now()).await.map_err(text)
+    }
+
+    async fn written(&self, batch: i64) -> Result<(), String> {
+        self.store.mark_batch_written(batch).await.map_err(text)
+    }
+}

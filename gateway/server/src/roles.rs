@@ -1,0 +1,254 @@
+//! Wiring: which tasks run, on what, and how they stop.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use billwire_app::App;
+use billwire_bus::Bus;
+use billwire_delivery::{
+    bulk,
+    supervisor::{self, Channels, Engine},
+};
+use billwire_email::EmailChannel;
+use billwire_schemas::{
+    clock::{Clock, ShiftedClock, SystemClock},
+    ids::fresh,
+};
+use billwire_store::{Store, secrets::Sealer};
+use billwire_warehouse::{Directory, Warehouse};
+use billwire_webhook::WebhookChannel;
+use poem::{
+    Server,
+    listener::{Acceptor, Listener, TcpListener},
+};
+use tokio::{
+    sync::watch,
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+
+use crate::{admin, config::Settings, ledger::StoreLedger, nats_child::NatsChild, relay, timers};
+
+/// What a process does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Role {
+    /// Answers HTTP.
+    Api,
+    /// Publishes the outbox.
+    Relay,
+    /// Lets happen what is due.
+    Clock,
+    /// Delivers to webhooks, e-mail and the warehouse.
+    Consumers,
+}
+
+/// All of them.
+pub const ALL: [Role; 4] = [Role::Api, Role::Relay, Role::Clock, Role::Consumers];
+
+/// A running gateway.
+pub struct Running {
+    /// Where it listens, once it does.
+    pub address: Option<std::net::SocketAddr>,
+    /// The use cases, for `dev`.
+    pub app: App,
+    /// The admin key, if one was made just now: it is shown once.
+    pub new_admin_key: Option<String>,
+    stop: watch::Sender<bool>,
+    tasks: JoinSet<()>,
+    _lock: DataDirLock,
+}
+
+/// How long open HTTP requests may take to end at a stop.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// Opens the store.
+///
+/// # Errors
+/// One line that says what is wrong.
+pub async fn open_store(settings: &Settings) -> Result<Store, String> {
+    let keys = settings.master_keys()?;
+    let sealer = Sealer::new(keys.iter().map(String::as_str)).map_err(|e| format!("BILLWIRE_MASTER_KEY: {e}"))?;
+    let mut options = billwire_store::Options::new(settings.database());
+    options.connections = settings.database_connections;
+    Store::open(options, sealer).await.map_err(|e| format!("database {}: {e}", without_password(&settings.database())))
+}
+
+/// A URL as it may be shown.
+fn without_password(url: &str) -> String {
+    match (url.split_once("://"), url.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://…@{host}"),
+        _ => url.to_owned(),
+    }
+}
+
+/// Only one process works in a data directory; a second one is told so at once.
+pub struct DataDirLock(#[expect(dead_code, reason = "held, never read: the lock ends with the file")] std::fs::File);
+
+/// Takes the data directory for this process.
+///
+/// # Errors
+/// One line that says who has it or what is wrong with it.
+pub fn lock_data_dir(settings: &Settings) -> Result<DataDirLock, String> {
+    let folder = &settings.data_dir;
+    std::fs::create_dir_all(folder).map_err(|e| format!("BILLWIRE_DATA_DIR: {}: {e}", folder.display()))?;
+    let path = folder.join("lock");
+    let file = std::fs::File::create(&path).map_err(|e| format!("BILLWIRE_DATA_DIR: {}: {e}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(DataDirLock(file)),
+        Err(_) => Err(format!("another billwire works in {} already; stop it, or set BILLWIRE_DATA_DIR to another folder", folder.display())),
+    }
+}
+
+/// Starts `roles`. `nats`: where NATS is reached.
+///
+/// # Errors
+/// One line that says what is wrong and what to do.
+pub async fn start(settings: &Settings, roles: &[Role], nats: String, lock: DataDirLock) -> Result<Running, String> {
+    let store = open_store(settings).await?;
+    let clock = Arc::new(ShiftedClock::default());
+    let app = App::new(store.clone(), clock.clone(), settings.test_clock);
+    app.follow_test_clock().await.map_err(|e| e.to_string())?;
+    let new_admin_key = admin::ensure_admin_key(&store, settings.admin_key.clone()).await?;
+    let (stop, stopped) = watch::channel(false);
+    let mut tasks = JoinSet::new();
+    let mut address = None;
+    if roles.contains(&Role::Api) {
+        address = Some(serve_http(settings, &app, &mut tasks, stopped.clone()).await?);
+        tasks.spawn(timers::watch_store(app.clone(), store.clone(), settings.outbox_max, stopped.clone()));
+        tasks.spawn(timers::forget_replies(store.clone(), settings.idempotency_hours, stopped.clone()));
+    }
+    if roles.contains(&Role::Clock) {
+        tasks.spawn(timers::due(app.clone(), stopped.clone()));
+    }
+    if roles.contains(&Role::Relay) || roles.contains(&Role::Consumers) {
+        let parts = Parts::of(settings, &store, clock)?;
+        tasks.spawn(connected(settings.clone(), roles.to_vec(), nats, store, parts, stopped));
+    }
+    Ok(Running { address, app, new_admin_key, stop, tasks, _lock: lock })
+}
+
+impl Running {
+    /// Stops everything and waits for it.
+    pub async fn stop(mut self) {
+        let _ = self.stop.send(true);
+        let all = async { while self.tasks.join_next().await.is_some() {} };
+        if timeout(DRAIN + Duration::from_secs(2), all).await.is_err() {
+            tracing::warn!("some work did not end in time; it is taken up again at the next start");
+        }
+    }
+}
+
+async fn serve_http(
+    settings: &Settings,
+    app: &App,
+    tasks: &mut JoinSet<()>,
+    mut stopped: watch::Receiver<bool>,
+) -> Result<std::net::SocketAddr, String> {
+    let acceptor = TcpListener::bind(settings.listen).into_acceptor().await.map_err(|e| {
+        format!("cannot listen on {}: {e}; stop what uses that port, or set BILLWIRE_LISTEN to another", settings.listen)
+    })?;
+    let address = acceptor.local_addr().first().and_then(|a| a.as_socket_addr().copied()).unwrap_or(settings.listen);
+    let options = billwire_api::Options { body_limit: settings.body_max, ..billwire_api::Options::default() };
+    let service = billwire_api::service(app.clone(), options);
+    tasks.spawn(async move {
+        let until = async move { drop(stopped.changed().await) };
+        if let Err(error) = Server::new_with_acceptor(acceptor).run_with_graceful_shutdown(service, until, Some(DRAIN)).await {
+            tracing::error!(%error, "HTTP ended");
+        }
+    });
+    Ok(address)
+}
+
+/// What the consumers stand on besides the stream; made before anything starts, so that a bad setting is one clear line.
+struct Parts {
+    ledger: StoreLedger,
+    channels: Channels,
+    warehouse: Arc<Warehouse<StoreLedger>>,
+    clock: Arc<ShiftedClock>,
+}
+
+impl Parts {
+    fn of(settings: &Settings, store: &Store, clock: Arc<ShiftedClock>) -> Result<Self, String> {
+        let ledger = StoreLedger::new(store.clone(), format!("{}-{}", std::process::id(), fresh()));
+        let webhook = billwire_webhook::Client::new(billwire_webhook::Config {
+            connect_to: settings.connect_to()?,
+            ca_file: settings.webhook_ca_file.clone(),
+            call_timeout: Duration::from_millis(settings.webhook_timeout_ms),
+            ..billwire_webhook::Config::default()
+        })
+        .map_err(|e| format!("webhooks: {e}"))?;
+        let email = billwire_email::Client::new(&billwire_email::Settings {
+            timeout: Duration::from_millis(settings.smtp_timeout_ms),
+            ca_file: settings.smtp_ca_file.clone(),
+        })
+        .map_err(|e| format!("e-mail: {e}"))?;
+        let channels = Channels {
+            webhook: Box::new(WebhookChannel::new(Arc::new(ledger.clone()), webhook, Arc::new(SystemClock))),
+            email: Box::new(EmailChannel::new(ledger.clone(), Arc::new(email))),
+        };
+        let directory = Directory::open(&settings.warehouse()?).map_err(|e| format!("BILLWIRE_WAREHOUSE_URL: {e}"))?;
+        let warehouse = Arc::new(Warehouse::new(ledger.clone(), directory));
+        Ok(Self { ledger, channels, warehouse, clock })
+    }
+}
+
+/// Runs what needs NATS. NATS may be away at the start: operations are accepted all the same, and this waits.
+async fn connected(settings: Settings, roles: Vec<Role>, url: String, store: Store, parts: Parts, mut stopped: watch::Receiver<bool>) {
+    let mut options = billwire_bus::Options::new(url);
+    options.credentials.clone_from(&settings.nats_creds);
+    options.replicas = settings.nats_replicas;
+    let bus = loop {
+        match Bus::connect(&options).await {
+            Ok(bus) => break bus,
+            Err(error) => tracing::warn!(%error, "NATS cannot be reached; operations are accepted and kept until it can"),
+        }
+        tokio::select! {
+            _ = stopped.changed() => return,
+            () = sleep(Duration::from_secs(1)) => {}
+        }
+    };
+    // The relay keeps the stream in shape; made here first so that consumers of the same process need not wait for it.
+    if let Err(error) = bus.ensure_stream(&fresh().to_string()).await {
+        tracing::warn!(%error, "the stream could not be brought into shape yet");
+    }
+    let lease = Duration::from_millis(settings.lease_ms);
+    let mut tasks = JoinSet::new();
+    if roles.contains(&Role::Relay) {
+        let options = relay::Options { owner: format!("{}-{}", std::process::id(), fresh()), lease };
+        tasks.spawn(relay::run(store.clone(), bus.clone(), options, stopped.clone()));
+    }
+    if roles.contains(&Role::Consumers) {
+        let mut options = bulk::Options::new("warehouse");
+        options.age_max = Duration::from_millis(settings.warehouse_age_ms);
+        options.lease = lease;
+        tasks.spawn(bulk::run(bus.clone(), Arc::new(parts.ledger.clone()), parts.warehouse, options, stopped.clone()));
+        let engine = Engine {
+            bus,
+            changed: store.configured(),
+            ledger: Arc::new(parts.ledger),
+            channels: parts.channels,
+            clock: parts.clock as Arc<dyn Clock>,
+            options: supervisor::Options {
+                retry_plan: settings.retry_plan().unwrap_or_default(),
+                lease,
+                ..supervisor::Options::default()
+            },
+        };
+        tasks.spawn(supervisor::run(Arc::new(engine), stopped.clone()));
+    }
+    while tasks.join_next().await.is_some() {}
+}
+
+/// NATS as configured: the one named, or a private child.
+///
+/// # Errors
+/// One line that says what to do.
+pub async fn nats(settings: &Settings) -> Result<(String, Option<NatsChild>), String> {
+    match &settings.nats_url {
+        Some(url) => Ok((url.clone(), None)),
+        None => {
+            let program: Option<PathBuf> = settings.nats_server.clone();
+            let child = NatsChild::start(program.as_deref(), &settings.data_dir).await?;
+            Ok((child.url.clone(), Some(child)))
+        }
+    }
+}

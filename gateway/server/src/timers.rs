@@ -1,0 +1,73 @@
+//! What happens by time: due bill cycle changes, the outbox's fill level, forgetting old replies, following the test clock.
+
+use std::time::Duration;
+
+use billwire_app::App;
+use billwire_schemas::clock::{Clock, SystemClock};
+use billwire_store::Store;
+use chrono::TimeDelta;
+use tokio::{
+    sync::watch,
+    time::{MissedTickBehavior, interval},
+};
+
+/// How often due dates are looked for. A change is late by this much at the most.
+const DUE_EVERY: Duration = Duration::from_millis(500);
+/// Replies forgotten in one step.
+const FORGET_MAX: u64 = 1000;
+
+/// Lets what is due happen, until `stop` turns true. Any number of processes may run it: each due thing is decided under its
+/// account's lock, so the second finds nothing left to do.
+pub async fn due(app: App, mut stop: watch::Receiver<bool>) {
+    let mut tick = interval(DUE_EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = stop.changed() => return,
+            _ = tick.tick() => {}
+        }
+        if let Err(error) = app.perform_due_bill_cycle_changes().await {
+            tracing::warn!(%error, "due bill cycle changes could not be performed; they stay due");
+        }
+    }
+}
+
+/// Keeps this process's view of the outbox and of the test clock fresh.
+pub async fn watch_store(app: App, store: Store, outbox_max: u64, mut stop: watch::Receiver<bool>) {
+    let mut tick = interval(Duration::from_secs(1));
+    loop {
+        tokio::select! {
+            _ = stop.changed() => return,
+            _ = tick.tick() => {}
+        }
+        match store.backlog(outbox_max).await {
+            Ok(waiting) => {
+                let full = waiting >= outbox_max;
+                if full && !app.backlog_full() {
+                    tracing::error!(waiting, "the stream is far behind; operations are refused until it catches up");
+                }
+                app.set_backlog_full(full);
+            }
+            Err(error) => tracing::warn!(%error, "the outbox could not be counted"),
+        }
+        if let Err(error) = app.follow_test_clock().await {
+            tracing::warn!(%error, "the test clock could not be read");
+        }
+    }
+}
+
+/// Forgets replies to idempotency keys older than `hours`.
+pub async fn forget_replies(store: Store, hours: u64, mut stop: watch::Receiver<bool>) {
+    let mut tick = interval(Duration::from_secs(60));
+    let keep = TimeDelta::hours(i64::try_from(hours).unwrap_or(i64::MAX / 3600 / 1000));
+    loop {
+        tokio::select! {
+            _ = stop.changed() => return,
+            _ = tick.tick() => {}
+        }
+        match store.forget_replies(SystemClock.now() - keep, FORGET_MAX).await {
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "old replies could not be forgotten"),
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! The limits: the same SQL without us, a bare acknowledged publish, bare HTTPS POSTs.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use async_nats::{HeaderMap, Request, jetstream};
+use billwire_tests::{gateway::Setup, receiver::{HOST, Receiver}};
+use bytes::Bytes;
+use sqlx::{
+    Executor, Row,
+    postgres::PgPoolOptions,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+use uuid::Uuid;
+
+/// What one `updateAccountBillCycle` costs in SQL, one transaction per operation, without HTTP, rules or JSON: the same
+/// statements on the same tables with bodies of the same size. Gives transactions per second.
+pub async fn sql(setup: &Setup, accounts: &Arc<Vec<String>>, cycles: &Arc<Vec<String>>, connections: usize, run: Duration) -> f64 {
+    match &setup.database_url {
+        Some(url) => postgres(url, accounts, cycles, connections, run).await,
+        None => sqlite(&setup.data_dir().join("billwire.db"), accounts, cycles, connections, run).await,
+    }
+}
+
+const LOCK: &str = "INSERT INTO ordering_key (tenant, key, last_sequence) VALUES ('default', $1, 0)
+    ON CONFLICT (tenant, key) DO UPDATE SET last_sequence = ordering_key.last_sequence RETURNING last_sequence";
+const ACCOUNT: &str = "SELECT body, version FROM account WHERE id = $1";
+const CYCLE: &str = "SELECT body FROM bill_cycle WHERE id = $1";
+const SAVE: &str = "UPDATE account SET version = $1, body = $2 WHERE id = $3 AND version = $4";
+const TRANSACTION: &str = "INSERT INTO business_transaction (id, tenant, operation, account_id, occurred_at, body)
+    VALUES ($1, 'default', 'updateAccountBillCycle', $2, 0, $3)";
+const EVENTS: &str = "INSERT INTO event (id, tenant, ordering_key, sequence, kind, object_id, transaction_id, recorded_at, body)
+    VALUES ($1, 'default', $2, $3, 'account.updated', $2, $4, 0, $5), ($6, 'default', $2, $7, 'account.bill_cycle_changed', $2, $4, 0, $5)";
+const OUTBOX: &str = "INSERT INTO outbox (position) SELECT position FROM event WHERE transaction_id = $1";
+const ADVANCE: &str = "UPDATE ordering_key SET last_sequence = $1 WHERE tenant = 'default' AND key = $2";
+
+macro_rules! operation {
+    ($connection:expr, $account:expr, $cycle:expr, $reply:expr, $event:expr) => {{
+        let (account, key) = ($account, $account.to_string());
+        let sequence: i64 = sqlx::query(LOCK).bind(&key).fetch_one(&mut *$connection).await.unwrap().get(0);
+        let row = sqlx::query(ACCOUNT).bind(account).fetch_one(&mut *$connection).await.unwrap();
+        let (body, version): (String, i64) = (row.get(0), row.get(1));
+        sqlx::query(CYCLE).bind($cycle).fetch_one(&mut *$connection).await.unwrap();
+        sqlx::query(SAVE).bind(version + 1).bind(body).bind(account).bind(version).execute(&mut *$connection).await.unwrap();
+        let id = Uuid::now_v7();
+        sqlx::query(TRANSACTION).bind(id).bind(account).bind($reply).execute(&mut *$connection).await.unwrap();
+        sqlx::query(EVENTS)
+            .bind(Uuid::now_v7())
+            .bind(&key)
+            .bind(sequence + 1)
+            .bind(id)
+            .bind($event)
+            .bind(Uuid::now_v7())
+            .bind(sequence + 2)
+            .execute(&mut *$connection)
+            .await
+            .unwrap();
+        sqlx::query(OUTBOX).bind(id).execute(&mut *$connection).await.unwrap();
+        sqlx::query(ADVANCE).bind(sequence + 2).bind(&key).execute(&mut *$connection).await.unwrap();
+    }};
+}
+
+/// Sizes of a reply and an event of the measured operation.
+fn bodies() -> (String, String) {
+    ("r".repeat(1400), "e".repeat(2200))
+}
+
+macro_rules! drive {
+    ($pool:expr, $begin:expr, $accounts:expr, $cycles:expr, $connections:expr, $run:expr) => {{
+        let accounts: Arc<Vec<Uuid>> = Arc::new($accounts.iter().map(|a| a.parse().unwrap()).collect());
+        let cycles: Arc<Vec<Uuid>> = Arc::new($cycles.iter().map(|c| c.parse().unwrap()).collect());
+        let until = Instant::now() + $run;
+        let workers: Vec<_> = (0..$connections)
+            .map(|worker| {
+                let (pool, accounts, cycles) = ($pool.clone(), accounts.clone(), cycles.clone());
+                tokio::spawn(async move {
+                    let (reply, event) = bodies();
+                    let (mut done, mut n) = (0u64, worker * 7919);
+                    while Instant::now() < until {
+                        n += 1;
+                        let mut connection = pool.acquire().await.unwrap();
+                        connection.execute($begin).await.unwrap();
+                        operation!(connection, accounts[(n * 31) % accounts.len()], cycles[n % 2], reply.as_str(), event.as_str());
+                        connection.execute("COMMIT").await.unwrap();
+                        done += 1;
+                    }
+                    done
+                })
+            })
+            .collect();
+        let mut done = 0;
+        for worker in workers {
+            done += worker.await.unwrap();
+        }
+        done as f64 / $run.as_secs_f64()
+    }};
+}
+
+async fn postgres(url: &str, accounts: &Arc<Vec<String>>, cycles: &Arc<Vec<String>>, connections: usize, run: Duration) -> f64 {
+    let pool = PgPoolOptions::new().max_connections(connections as u32).test_before_acquire(false).connect(url).await.unwrap();
+    drive!(pool, "BEGIN", accounts, cycles, connections, run)
+}
+
+async fn sqlite(path: &std::path::Path, accounts: &Arc<Vec<String>>, cycles: &Arc<Vec<String>>, connections: usize, run: Duration) -> f64 {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(Duration::from_secs(10));
+    // One writer is SQLite's nature; the others wait for the connection instead of spinning on its lock.
+    let pool = SqlitePoolOptions::new().max_connections(1).acquire_timeout(Duration::from_secs(60)).connect_with(options).await.unwrap();
+    drive!(pool, "BEGIN IMMEDIATE", accounts, cycles, connections, run)
+}
+
+/// Acknowledged messages per second into a stream like ours: pipelined one by one, and in atomic batches of `batch`.
+pub async fn jetstream(url: &str, batch: usize) -> (f64, f64) {
+    const MESSAGES: usize = 20_000;
+    let client = async_nats::connect(url).await.unwrap();
+    let context = jetstream::context::ContextBuilder::new().max_ack_inflight(1000).backpressure_on_inflight(true).build(client.clone());
+    let config = jetstream::stream::Config {
+        name: "BARE".into(),
+        subjects: vec!["bare.>".into()],
+        allow_atomic_publish: true,
+        ..Default::default()
+    };
+    context.create_stream(config).await.unwrap();
+    let body = Bytes::from(vec![b'x'; 2200]);
+    let began = Instant::now();
+    let mut acks = Vec::with_capacity(MESSAGES);
+    for _ in 0..MESSAGES {
+        acks.push(context.publish("bare.one", body.clone()).await.unwrap());
+    }
+    for ack in acks {
+        ack.await.unwrap();
+    }
+    let plain = MESSAGES as f64 / began.elapsed().as_secs_f64();
+    let began = Instant::now();
+    for n in 0..MESSAGES / batch {
+        for i in 1..=batch {
+            let mut headers = HeaderMap::new();
+            headers.insert("Nats-Batch-Id", format!("b{n}").as_str());
+            headers.insert("Nats-Batch-Sequence", i.to_string().as_str());
+            if i < batch {
+                client.publish_with_headers("bare.many", headers, body.clone()).await.unwrap();
+            } else {
+                headers.insert("Nats-Batch-Commit", "1");
+                client.send_request("bare.many", Request::new().headers(headers).payload(body.clone())).await.unwrap();
+            }
+        }
+    }
+    let batched = MESSAGES as f64 / began.elapsed().as_secs_f64();
+    context.delete_stream("BARE").await.unwrap();
+    (plain, batched)
+}
+
+/// HTTPS POSTs per second to `receiver`, `at_once` in flight, bodies of `bytes`, over one client with kept connections.
+pub async fn https(receiver: &Receiver, at_once: usize, bytes: usize, posts: usize) -> f64 {
+    let ca = reqwest::Certificate::from_pem(receiver.ca().as_bytes()).unwrap();
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .http1_only()
+        .tls_certs_only([ca])
+        .resolve(HOST, receiver.address)
+        .pool_max_idle_per_host(at_once)
+        .build()
+        .unwrap();
+    let url = format!("https://{HOST}:{}/hooks", receiver.address.port());
+    let body = Bytes::from(vec![b'x'; bytes]);
+    let began = Instant::now();
+    let workers: Vec<_> = (0..at_once)
+        .map(|_| {
+            let (client, url, body) = (client.clone(), url.clone(), body.clone());
+            tokio::spawn(async move {
+                for _ in 0..posts / at_once {
+                    client.post(&url).body(body.clone()).send().await.unwrap().error_for_status().unwrap();
+                }
+            })
+        })
+        .collect();
+    for worker in workers {
+        worker.await.unwrap();
+    }
+    (posts / at_once * at_once) as f64 / began.elapsed().as_secs_f64()
+}
+
+async fn count(setup: &Setup, sql: &'static str) -> i64 {
+    let url = setup.database_url.as_ref().expect("PostgreSQL");
+    let pool = PgPoolOptions::new().max_connections(1).connect(url).await.unwrap();
+    let count = sqlx::query(sql).fetch_one(&pool).await.unwrap().get(0);
+    pool.close().await;
+    count
+}
+
+/// How many events written warehouse batches hold (PostgreSQL).
+pub async fn loaded(setup: &Setup) -> i64 {
+    count(setup, "SELECT COUNT(*) FROM warehouse_event e JOIN warehouse_batch b ON b.id = e.batch WHERE b.written").await
+}
+
+/// How many events still wait for the stream (PostgreSQL).
+pub async fn outbox(setup: &Setup) -> i64 {
+    count(setup, "SELECT COUNT(*) FROM outbox").await
+}

@@ -1,0 +1,156 @@
+//! From commit to webhook, and draining a backlog to webhooks and warehouse.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use billwire_tests::{eventually, gateway::Database, receiver::Receiver, story::subscribe};
+use serde_json::json;
+
+use crate::{
+    accept::{CONNECTIONS, memory, populate, setup, work},
+    bare,
+    report::{Report, ms, quantile},
+};
+
+/// Latency from the reply of an operation (its commit is just before) to its lifecycle event's arrival at the receiver.
+pub async fn latency(report: &mut Report) {
+    let mut setup = setup("bench-latency", Database::Postgres);
+    let receiver = Receiver::start().await;
+    receiver.known_to(&mut setup);
+    let gateway = setup.start().await;
+    let api = setup.api();
+    let (accounts, cycles) = populate(&api).await;
+    subscribe(&api, &receiver, "all", "in_order").await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+
+    let quiet = probe(&api, &accounts, &cycles, &receiver, 50, Duration::from_secs(10)).await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let load = {
+        let (api, accounts, cycles, stop) = (api.clone(), accounts.clone(), cycles.clone(), stop.clone());
+        tokio::spawn(async move { work(&api, &accounts, &cycles, CONNECTIONS, &stop).await })
+    };
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let loaded = probe(&api, &accounts, &cycles, &receiver, 20, Duration::from_secs(5)).await;
+    stop.store(true, Ordering::Relaxed);
+    load.await.expect("the load");
+    let figure = |l: &[Duration]| format!("p50 {}, p99 {}", ms(quantile(l, 0.5)), ms(quantile(l, 0.99)));
+    report.row("commit to webhook, 50 operations/s, PostgreSQL, in order", &figure(&quiet), "-", "-", "p50 < 15 ms");
+    report.row(&format!("commit to webhook while {CONNECTIONS} connections saturate it"), &figure(&loaded), "-", "-", "-");
+    let peak = memory(&gateway, "VmHWM");
+    report.row("memory after that", &format!("{peak:.0} MiB peak"), "-", "-", "-");
+    gateway.stop().await;
+}
+
+async fn probe(
+    api: &billwire_tests::api::Api,
+    accounts: &Arc<Vec<String>>,
+    cycles: &Arc<Vec<String>>,
+    receiver: &Receiver,
+    per_second: u32,
+    run: Duration,
+) -> Vec<Duration> {
+    receiver.forget();
+    let replied: Arc<Mutex<HashMap<String, Instant>>> = Arc::default();
+    let mut tick = tokio::time::interval(Duration::from_secs(1) / per_second);
+    let until = Instant::now() + run;
+    let mut n = 0;
+    let mut sent = Vec::new();
+    while Instant::now() < until {
+        tick.tick().await;
+        n += 1;
+        let (api, path) = (api.clone(), format!("/v1/accounts/{}/bill-cycle", accounts[n % accounts.len()]));
+        let (body, replied) = (json!({ "billCycle": cycles[n % 2] }), replied.clone());
+        sent.push(tokio::spawn(async move {
+            let answer = api.post(&path, body).await.expect(200);
+            let id = answer["events"][1]["id"].as_str().expect("an event").to_owned();
+            replied.lock().unwrap().insert(id, Instant::now());
+        }));
+    }
+    for one in sent {
+        one.await.expect("an operation");
+    }
+    let replied = replied.lock().unwrap().clone();
+    let mut found: Vec<Duration> = eventually("the probes' webhooks", async || {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let arrived: Vec<Duration> = receiver
+            .calls()
+            .iter()
+            .filter_map(|c| Some(c.at.saturating_duration_since(*replied.get(c.headers.get("webhook-id")?.to_str().ok()?)?)))
+            .collect();
+        (arrived.len() >= replied.len()).then_some(arrived)
+    })
+    .await;
+    found.sort();
+    found
+}
+
+/// A backlog made while no consumer runs, then worked off.
+pub async fn drain(report: &mut Report) {
+    let mut setup = setup("bench-drain", Database::Postgres);
+    let receiver = Receiver::start().await;
+    receiver.known_to(&mut setup);
+    let gateway = setup.start_with(&["serve", "--roles", "api"]).await;
+    let api = setup.api();
+    let (accounts, cycles) = populate(&api).await;
+    subscribe(&api, &receiver, "all", "in_order").await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let timer = {
+        let stop = stop.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_secs(8)).await;
+            stop.store(true, Ordering::Relaxed);
+        })
+    };
+    let operations = work(&api, &accounts, &cycles, CONNECTIONS, &stop).await.len();
+    timer.await.expect("the timer");
+    gateway.stop().await;
+    let events = operations * 2;
+
+    receiver.keep_calls(false);
+    receiver.forget();
+    let gateway = setup.start_with(&["serve", "--roles", "api,relay"]).await;
+    let waiting = bare::outbox(&setup).await;
+    let began = Instant::now();
+    eventually("the outbox to be empty", async || (bare::outbox(&setup).await == 0).then_some(())).await;
+    let relayed = waiting as f64 / began.elapsed().as_secs_f64();
+    let ports = std::fs::read_dir(setup.data_dir().join("nats")).expect("a folder").flatten().find(|e| e.path().extension().is_some_and(|x| x == "ports"));
+    let ports: serde_json::Value = serde_json::from_slice(&std::fs::read(ports.expect("a ports file").path()).expect("ports")).expect("JSON");
+    let (plain, batched) = bare::jetstream(ports["nats"][0].as_str().expect("an address"), 1000).await;
+    report.row(
+        "relay: outbox to stream, transactions of two messages in shared atomic batches",
+        &format!("{relayed:.0} events/s"),
+        &format!("{batched:.0}/s bare batches of 1000 ({plain:.0}/s plain, pipelined)"),
+        &format!("{:.0} %", 100.0 * relayed / batched),
+        "-",
+    );
+    gateway.stop().await;
+
+    let gateway = setup.start_with(&["serve"]).await;
+    let began = Instant::now();
+    eventually("the first webhook", async || (receiver.count() > 0).then_some(())).await;
+    let first = Instant::now();
+    eventually("all webhooks", async || (receiver.count() >= events).then_some(())).await;
+    let drained = events as f64 / first.elapsed().as_secs_f64();
+    let whole = began.elapsed();
+    let stored = bare::loaded(&setup).await;
+    eventually("the warehouse", async || (bare::loaded(&setup).await >= events as i64).then_some(())).await;
+    let peak = memory(&gateway, "VmHWM");
+    gateway.stop().await;
+    let bare = bare::https(&receiver, CONNECTIONS, 2200, 40_000).await;
+    report.row(
+        &format!("webhooks drained from a backlog of {events}, in order, TLS, signed"),
+        &format!("{drained:.0}/s"),
+        &format!("{bare:.0}/s bare HTTPS POSTs"),
+        &format!("{:.0} %", 100.0 * drained / bare),
+        ">= 30 %",
+    );
+    report.row("memory while draining", &format!("{peak:.0} MiB peak"), "-", "-", "-");
+    let speed = stored as f64 / whole.as_secs_f64();
+    report.row("warehouse, beside that draining", &format!("{speed:.0} events/s over its time, or more"), "-", "-", "-");
+}

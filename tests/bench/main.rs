@@ -1,0 +1,30 @@
+//! `make bench`: our own speed, each figure beside its physical limit measured in the same run on the same machine.
+//!
+//! Load generator, database, nats-server, receiver and gateway share the machine's cores, for our figures and for the
+//! limits alike. Results go to `tests/bench/RESULTS.md`.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a measuring program: a failed expectation ends the run"
+)]
+
+mod accept;
+mod bare;
+mod deliver;
+mod report;
+
+use billwire_tests::gateway::Database;
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() {
+    let mut report = report::Report::start();
+    for database in [Database::Postgres, Database::Sqlite] {
+        accept::measure(database, &mut report).await;
+    }
+    deliver::latency(&mut report).await;
+    deliver::drain(&mut report).await;
+    report.write();
+}

@@ -1,0 +1,28 @@
+//! The promises, tested from outside: real processes, real databases, a real nats-server, real peers.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "test code: a failed expectation is the report"
+)]
+
+mod bill_cycle;
+mod delivery;
+mod end_to_end;
+mod faults;
+mod operations;
+mod process;
+mod tidy;
+
+use billwire_tests::{
+    api::Api,
+    gateway::{Database, Gateway, Setup},
+};
+
+/// A gateway on `database` without any receiver.
+async fn plain(name: &str, database: Database) -> (Setup, Gateway, Api) {
+    let setup = Setup::new(name, database);
+    let gateway = setup.start().await;
+    let api = setup.api();
+    (setup, gateway, api)
+}

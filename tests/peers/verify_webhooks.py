@@ -1,0 +1,22 @@
+"""Verifies webhook calls with the Standard Webhooks project's own library.
+
+    verify_webhooks.py SECRET
+
+Per line {"headers": {...}, "body": "..."} on stdin one line on stdout: {"ok": true, "error": null} or {"ok": false, "error": "..."}.
+The library refuses timestamps that are more than five minutes away from this machine's clock. Ends when stdin is closed.
+"""
+
+import json
+import sys
+
+from standardwebhooks import Webhook
+
+webhook = Webhook(sys.argv[1])
+for line in sys.stdin:
+    try:
+        call = json.loads(line)
+        webhook.verify(call["body"], call["headers"])
+        answer = {"ok": True, "error": None}
+    except Exception as error:  # whatever is wrong with a call is the answer about this call
+        answer = {"ok": False, "error": f"{type(error).__name__}: {error}"}
+    print(json.dumps(answer), flush=True)

@@ -1,0 +1,198 @@
+//! A gateway as a process of its own.
+
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use crate::{Folder, api::Api, free_port, required, root};
+
+/// Which database a test runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Database {
+    Sqlite,
+    Postgres,
+}
+
+pub const BOTH: [Database; 2] = [Database::Sqlite, Database::Postgres];
+
+/// Everything a gateway is started with; kept, so that it can be started again.
+pub struct Setup {
+    pub folder: Folder,
+    pub database_url: Option<String>,
+    pub address: SocketAddr,
+    pub key: String,
+    pub environment: Vec<(String, String)>,
+}
+
+pub const ADMIN_KEY: &str = "test-admin-key";
+const MASTER_KEY: &str = "q83vEjRWeJq83vEjRWeJq83vEjRWeJq83vEjRWeJq80=";
+
+/// The program under test: the one this test was built beside, or the one named.
+pub fn program() -> PathBuf {
+    if let Ok(named) = std::env::var("BILLWIRE_TEST_PROGRAM") {
+        return named.into();
+    }
+    let target = std::env::var("CARGO_TARGET_DIR").map_or_else(|_| root().join("target"), PathBuf::from);
+    let path = target.join("debug/billwire");
+    assert!(path.exists(), "{} is missing; run the tests by `make test`", path.display());
+    path
+}
+
+impl Setup {
+    pub fn new(name: &str, database: Database) -> Self {
+        let folder = Folder::new(name);
+        let database_url = match database {
+            Database::Sqlite => None,
+            Database::Postgres => Some(new_postgres_database()),
+        };
+        let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        let environment = vec![
+            ("BILLWIRE_NATS_SERVER".to_owned(), required("BILLWIRE_NATS_SERVER")),
+            ("BILLWIRE_WAREHOUSE_AGE_MS".to_owned(), "200".to_owned()),
+            ("BILLWIRE_LEASE_MS".to_owned(), "600".to_owned()),
+            ("BILLWIRE_TEST_CLOCK".to_owned(), "true".to_owned()),
+            ("BILLWIRE_LOG".to_owned(), std::env::var("BILLWIRE_TEST_LOG").unwrap_or_else(|_| "info".to_owned())),
+        ];
+        Self { folder, database_url, address, key: ADMIN_KEY.to_owned(), environment }
+    }
+
+    pub fn set(&mut self, name: &str, value: impl Into<String>) -> &mut Self {
+        self.environment.retain(|(n, _)| n != name);
+        self.environment.push((name.to_owned(), value.into()));
+        self
+    }
+
+    pub fn data_dir(&self) -> PathBuf {
+        self.folder.0.join("data")
+    }
+
+    pub fn api(&self) -> Api {
+        Api::new(&format!("http://{}", self.address), &self.key)
+    }
+
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program());
+        command.args(arguments).current_dir(&self.folder.0).env_clear().stdin(Stdio::null());
+        if let Ok(path) = std::env::var("PATH") {
+            command.env("PATH", path);
+        }
+        command
+            .env("BILLWIRE_LISTEN", self.address.to_string())
+            .env("BILLWIRE_DATA_DIR", self.data_dir())
+            .env("BILLWIRE_ADMIN_KEY", &self.key)
+            .env("BILLWIRE_MASTER_KEY", MASTER_KEY);
+        if let Some(url) = &self.database_url {
+            command.env("BILLWIRE_DATABASE_URL", url);
+        }
+        for (name, value) in &self.environment {
+            command.env(name, value);
+        }
+        command
+    }
+
+    /// Starts the gateway and waits until it answers.
+    pub async fn start(&self) -> Gateway {
+        self.start_with(&["serve"]).await
+    }
+
+    pub async fn start_with(&self, arguments: &[&str]) -> Gateway {
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.folder.0.join("gateway.log")).expect("a log");
+        let mut child = self.command(arguments).stdout(Stdio::null()).stderr(log).spawn().expect("billwire starts");
+        let api = self.api();
+        for _ in 0..3000 {
+            if let Ok(answer) = api.try_send(reqwest::Method::GET, "/livez", None, &[]).await
+                && answer.status == 200
+            {
+                return Gateway { child: Some(child) };
+            }
+            if let Some(status) = child.try_wait().expect("a status") {
+                panic!("billwire ended at once ({status}):\n{}", self.log_tail());
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("billwire does not answer:\n{}", self.log_tail());
+    }
+
+    pub fn log_tail(&self) -> String {
+        let log = std::fs::read_to_string(self.folder.0.join("gateway.log")).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(40)..].join("\n")
+    }
+
+    /// The pid of the private nats-server.
+    pub fn nats_pid(&self) -> Option<String> {
+        std::fs::read_to_string(self.data_dir().join("nats/nats.pid")).ok()
+    }
+}
+
+impl Drop for Setup {
+    fn drop(&mut self) {
+        // A killed gateway leaves its nats-server behind, as a crash would.
+        if let Some(pid) = self.nats_pid() {
+            signal(&pid, "-9");
+        }
+        if std::thread::panicking() {
+            eprintln!("--- the end of {}/gateway.log\n{}", self.folder.0.display(), self.log_tail());
+        }
+    }
+}
+
+/// Sends a signal.
+pub fn signal(pid: &str, which: &str) {
+    let _ = Command::new("kill").args([which, pid.trim()]).stderr(Stdio::null()).status();
+}
+
+/// A running gateway. Dropping it kills it.
+pub struct Gateway {
+    child: Option<Child>,
+}
+
+impl Gateway {
+    pub fn pid(&self) -> String {
+        self.child.as_ref().expect("running").id().to_string()
+    }
+
+    /// `kill -9`: what a power switch or the kernel does.
+    pub fn kill(mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// SIGTERM, and waits for the end.
+    pub async fn stop(mut self) -> std::process::ExitStatus {
+        let mut child = self.child.take().expect("running");
+        signal(&child.id().to_string(), "-TERM");
+        for _ in 0..2000 {
+            if let Some(status) = child.try_wait().expect("a status") {
+                return status;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let _ = child.kill();
+        panic!("billwire did not stop within 20 s");
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// A fresh database in the cluster that `make test` started.
+pub fn new_postgres_database() -> String {
+    let server = required("BILLWIRE_TEST_POSTGRES");
+    let name = format!("t_{}", uuid::Uuid::now_v7().simple());
+    let created = Command::new("psql").args([&server, "-qc", &format!("CREATE DATABASE {name}")]).output().expect("psql");
+    assert!(created.status.success(), "{}", String::from_utf8_lossy(&created.stderr));
+    let (base, _) = server.rsplit_once('/').expect("a database name");
+    format!("{base}/{name}")
+}

@@ -1,0 +1,77 @@
+//! Third-party peers: Python programs that know the standards but not us.
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    path::Path,
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    sync::mpsc,
+};
+
+use serde_json::Value;
+
+use crate::{required, root};
+
+fn python(script: &str) -> Command {
+    let mut command = Command::new(required("BILLWIRE_TEST_PYTHON"));
+    command.arg(root().join("tests/peers").join(script));
+    command
+}
+
+/// Runs a peer to its end and gives the JSON it printed.
+pub fn run(script: &str, arguments: &[&str]) -> Value {
+    let output = python(script).args(arguments).output().expect("python");
+    assert!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{script}: {e}: {}", String::from_utf8_lossy(&output.stdout)))
+}
+
+/// What DuckDB reads in a warehouse folder.
+pub fn warehouse(folder: &Path) -> Value {
+    run("read_warehouse.py", &[folder.to_str().expect("a path")])
+}
+
+/// A peer that stays: JSON lines in, JSON lines out. It ends with its standard input.
+pub struct Peer {
+    child: Child,
+    input: Option<ChildStdin>,
+    lines: mpsc::Receiver<Value>,
+}
+
+impl Peer {
+    pub fn start(script: &str, arguments: &[&str]) -> Self {
+        let mut child = python(script).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("python");
+        let output: ChildStdout = child.stdout.take().expect("a pipe");
+        let (sender, lines) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                let Ok(value) = serde_json::from_str(&line) else { continue };
+                if sender.send(value).is_err() {
+                    return;
+                }
+            }
+        });
+        let input = child.stdin.take();
+        Self { child, input, lines }
+    }
+
+    pub fn say(&mut self, line: &Value) {
+        let input = self.input.as_mut().expect("open");
+        writeln!(input, "{line}").expect("written");
+        input.flush().expect("flushed");
+    }
+
+    pub fn hear(&self) -> Value {
+        self.lines.recv_timeout(std::time::Duration::from_secs(30)).expect("a line within 30 s")
+    }
+
+    pub fn heard(&self) -> Vec<Value> {
+        self.lines.try_iter().collect()
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        drop(self.input.take());
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,188 @@
+//! A webhook receiver over real TLS that records every call and answers by script.
+
+use std::{
+    collections::VecDeque,
+    convert::Infallible,
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::{Request, Response, body::Incoming, service::service_fn};
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+use crate::gateway::Setup;
+
+/// The name the receiver's certificate is for.
+pub const HOST: &str = "hooks.receiver.example";
+
+/// One call as it came.
+#[derive(Debug, Clone)]
+pub struct Call {
+    pub headers: hyper::HeaderMap,
+    pub path: String,
+    pub body: Bytes,
+    pub at: Instant,
+}
+
+impl Call {
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).expect("a JSON body")
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).unwrap_or_else(|| panic!("no {name}")).to_str().expect("text")
+    }
+}
+
+/// What the receiver does with a call.
+#[derive(Debug, Clone)]
+pub enum Answer {
+    Status(u16),
+    RetryAfter(u16, u32),
+    /// Waits, then 204.
+    Slow(Duration),
+}
+
+#[derive(Default)]
+struct State {
+    calls: Vec<Call>,
+    script: VecDeque<Answer>,
+    always: Option<Answer>,
+    keep: bool,
+    count: usize,
+}
+
+/// A running receiver.
+#[derive(Clone)]
+pub struct Receiver {
+    pub address: SocketAddr,
+    ca: String,
+    state: Arc<Mutex<State>>,
+}
+
+impl Receiver {
+    pub async fn start() -> Self {
+        let mut authority = rcgen::CertificateParams::new(Vec::new()).expect("parameters");
+        authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let authority_key = rcgen::KeyPair::generate().expect("a key");
+        let ca = authority.self_signed(&authority_key).expect("a certificate");
+        let issuer = rcgen::Issuer::new(authority, authority_key);
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let leaf = rcgen::CertificateParams::new(vec![HOST.to_owned()]).expect("parameters").signed_by(&key, &issuer).expect("signed");
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_no_client_auth()
+            .with_single_cert(vec![CertificateDer::from(leaf.der().to_vec())], key)
+            .expect("a certificate");
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let state = Arc::new(Mutex::new(State { keep: true, ..State::default() }));
+        let shared = state.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (acceptor, state) = (acceptor.clone(), shared.clone());
+                let _ = stream.set_nodelay(true);
+                tokio::spawn(async move {
+                    let Ok(stream) = acceptor.accept(stream).await else { return };
+                    let service = service_fn(move |request| answer(request, state.clone()));
+                    let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+                });
+            }
+        });
+        Self { address, ca: ca.pem(), state }
+    }
+
+    /// Lets a gateway reach this receiver under [`HOST`].
+    pub fn known_to(&self, setup: &mut Setup) {
+        let file = setup.folder.0.join("receiver-ca.pem");
+        std::fs::write(&file, &self.ca).expect("a file");
+        setup.set("BILLWIRE_WEBHOOK_CONNECT_TO", format!("{HOST}={}", self.address));
+        setup.set("BILLWIRE_WEBHOOK_CA_FILE", file.display().to_string());
+    }
+
+    /// The PEM of the authority that signed the certificate.
+    pub fn ca(&self) -> &str {
+        &self.ca
+    }
+
+    pub fn url(&self) -> String {
+        format!("https://{HOST}/hooks")
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().expect("the receiver's state")
+    }
+
+    /// Answers the next calls so, one after the other.
+    pub fn script(&self, answers: impl IntoIterator<Item = Answer>) {
+        self.state().script.extend(answers);
+    }
+
+    /// Answers every call so, when the script is used up; `None`: 204.
+    pub fn always(&self, answer: Option<Answer>) {
+        self.state().always = answer;
+    }
+
+    /// Whether calls are kept, or only counted (for measuring).
+    pub fn keep_calls(&self, keep: bool) {
+        self.state().keep = keep;
+    }
+
+    pub fn calls(&self) -> Vec<Call> {
+        self.state().calls.clone()
+    }
+
+    pub fn count(&self) -> usize {
+        self.state().count
+    }
+
+    pub fn forget(&self) {
+        let mut state = self.state();
+        state.calls.clear();
+        state.count = 0;
+    }
+}
+
+async fn answer(request: Request<Incoming>, state: Arc<Mutex<State>>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let (head, body) = request.into_parts();
+    let Ok(body) = body.collect().await else { return Ok(respond(400)) };
+    let what = {
+        let mut state = state.lock().expect("the receiver's state");
+        state.count += 1;
+        if state.keep {
+            let path = head.uri.path().to_owned();
+            state.calls.push(Call { headers: head.headers, path, body: body.to_bytes(), at: Instant::now() });
+        }
+        state.script.pop_front().or_else(|| state.always.clone())
+    };
+    match what {
+        None => Ok(respond(204)),
+        Some(Answer::Status(status)) => Ok(respond(status)),
+        Some(Answer::RetryAfter(status, seconds)) => {
+            let mut response = respond(status);
+            response.headers_mut().insert("retry-after", seconds.into());
+            Ok(response)
+        }
+        Some(Answer::Slow(wait)) => {
+            tokio::time::sleep(wait).await;
+            Ok(respond(204))
+        }
+    }
+}
+
+fn respond(status: u16) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::new()));
+    *response.status_mut() = hyper::StatusCode::from_u16(status).expect("a status");
+    response
+}
