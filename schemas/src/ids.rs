@@ -96,9 +96,7 @@ pub struct NotAToken {
 }
 
 fn token(text: &str, max: usize) -> Result<(), NotAToken> {
-    let fits = !text.is_empty()
-        && text.len() <= max
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+    let fits = !text.is_empty() && text.len() <= max && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
     if fits { Ok(()) } else { Err(NotAToken { max }) }
 }
 

@@ -4,8 +4,8 @@
 //! It exists so that producer, stream and every consumer agree on names and shapes by sharing the types themselves.
 
 pub mod clock;
+pub mod destination;
 pub mod events;
 pub mod ids;
-pub mod destination;
 pub mod signing_secret;
 pub mod template;

@@ -95,7 +95,8 @@ pub async fn measure(database: Database, report: &mut Report) {
     };
     let all = work(&api, &accounts, &cycles, CONNECTIONS, &stop).await;
     timer.await.expect("the timer");
-    let mut latencies: Vec<Duration> = all.iter().filter(|(at, _)| *at > began + WARM && *at <= began + WARM + RUN).map(|(_, l)| *l).collect();
+    let mut latencies: Vec<Duration> =
+        all.iter().filter(|(at, _)| *at > began + WARM && *at <= began + WARM + RUN).map(|(_, l)| *l).collect();
     latencies.sort();
     let ours = latencies.len() as f64 / RUN.as_secs_f64();
     let (peak, name) = (memory(&gateway, "VmHWM"), format!("{database:?}"));

@@ -6,7 +6,10 @@ use std::{
 };
 
 use async_nats::{HeaderMap, Request, jetstream};
-use billwire_tests::{gateway::Setup, receiver::{HOST, Receiver}};
+use billwire_tests::{
+    gateway::Setup,
+    receiver::{HOST, Receiver},
+};
 use bytes::Bytes;
 use sqlx::{
     Executor, Row,

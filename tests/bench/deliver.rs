@@ -119,8 +119,12 @@ pub async fn drain(report: &mut Report) {
     let began = Instant::now();
     eventually("the outbox to be empty", async || (bare::outbox(&setup).await == 0).then_some(())).await;
     let relayed = waiting as f64 / began.elapsed().as_secs_f64();
-    let ports = std::fs::read_dir(setup.data_dir().join("nats")).expect("a folder").flatten().find(|e| e.path().extension().is_some_and(|x| x == "ports"));
-    let ports: serde_json::Value = serde_json::from_slice(&std::fs::read(ports.expect("a ports file").path()).expect("ports")).expect("JSON");
+    let ports = std::fs::read_dir(setup.data_dir().join("nats"))
+        .expect("a folder")
+        .flatten()
+        .find(|e| e.path().extension().is_some_and(|x| x == "ports"));
+    let ports: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(ports.expect("a ports file").path()).expect("ports")).expect("JSON");
     let (plain, batched) = bare::jetstream(ports["nats"][0].as_str().expect("an address"), 1000).await;
     report.row(
         "relay: outbox to stream, transactions of two messages in shared atomic batches",

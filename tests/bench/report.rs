@@ -34,7 +34,8 @@ impl Report {
         let (rust, psql, date) = (tool("rustc", &["-V"]), tool("psql", &["-V"]), tool("date", &["-u", "+%Y-%m-%d"]));
         let mut text = String::new();
         let _ = writeln!(text, "# What it does and what the machine would allow\n");
-        let _ = writeln!(text, "Made by `make bench` on {date}: {cores} cores ({model}), {rust}, {nats}, {psql}. Load generator, databases,");
+        let _ =
+            writeln!(text, "Made by `make bench` on {date}: {cores} cores ({model}), {rust}, {nats}, {psql}. Load generator, databases,");
         let _ = writeln!(text, "nats-server, receiver and gateway share the cores, for our figures and for the limits alike.\n");
         let _ = writeln!(text, "| what | ours | limit in the same run | share | target |\n| --- | --- | --- | --- | --- |");
         Self { text }

@@ -107,7 +107,10 @@ async fn a_receiver_that_is_away_gets_everything_in_order_when_it_is_back_even_o
         let mut setup = Setup::new("away", database);
         let receiver = Receiver::start().await;
         receiver.known_to(&mut setup);
-        setup.set("BILLWIRE_WEBHOOK_RETRY_PLAN", "0s,500ms,500ms,500ms,500ms,500ms,500ms,500ms,500ms,500ms,500ms,500ms,500ms,500ms,500ms,500ms");
+        setup.set(
+            "BILLWIRE_WEBHOOK_RETRY_PLAN",
+            "0s,500ms,500ms,500ms,500ms,500ms,500ms,500ms,500ms,500ms,500ms,500ms,500ms,500ms,500ms,500ms",
+        );
         let gateway = setup.start().await;
         let api = setup.api();
         subscribe(&api, &receiver, "away", "in_order").await;

@@ -164,7 +164,8 @@ impl Scene {
                 repeats += 1;
                 continue;
             }
-            let (key, sequence) = (event["partitionkey"].as_str().unwrap().to_owned(), event["sequence"].as_str().unwrap().parse::<i64>().unwrap());
+            let (key, sequence) =
+                (event["partitionkey"].as_str().unwrap().to_owned(), event["sequence"].as_str().unwrap().parse::<i64>().unwrap());
             let before = last.insert(key.clone(), sequence).unwrap_or(0);
             assert_eq!(sequence, before + 1, "key {key}: {sequence} came after {before}");
         }

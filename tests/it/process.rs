@@ -69,7 +69,11 @@ async fn no_secret_rests_in_clear() {
         "fromAddress": "b@example.com", "username": "u", "password": "hunter2-canary" });
     assert!(!api.post("/v1/smtp-accounts", smtp).await.text.contains("hunter2-canary"));
     gateway.stop().await;
-    for entry in std::fs::read_dir(setup.data_dir()).expect("a folder").flatten().chain(std::fs::read_dir(&setup.folder.0).expect("a folder").flatten()) {
+    for entry in std::fs::read_dir(setup.data_dir())
+        .expect("a folder")
+        .flatten()
+        .chain(std::fs::read_dir(&setup.folder.0).expect("a folder").flatten())
+    {
         let Ok(bytes) = std::fs::read(entry.path()) else { continue };
         let text = String::from_utf8_lossy(&bytes);
         for canary in ["C2FVsBQIhrscChlQIMV", "hunter2-canary", billwire_tests::gateway::ADMIN_KEY] {

@@ -2,7 +2,7 @@
 //!
 //! Used by `tests/it` and `tests/bench`. `make test` brings what is needed and says where it is by environment variables.
 #![expect(
-    clippy::unwrap_used,
+    clippy::print_stderr,
     clippy::expect_used,
     clippy::panic,
     clippy::disallowed_methods,

@@ -14,12 +14,9 @@ pub const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 /// Makes a webhook endpoint, a queue of `mode` for every event type, and a subscription; gives the subscription's id.
 pub async fn subscribe(api: &Api, receiver: &Receiver, name: &str, mode: &str) -> String {
-    let endpoint = api
-        .create("/v1/webhook-endpoints", json!({ "name": format!("{name} endpoint"), "url": receiver.url(), "secret": SECRET }))
-        .await;
-    let queue = api
-        .create("/v1/queues", json!({ "name": format!("{name} queue"), "mode": mode, "eventTypes": all_event_types() }))
-        .await;
+    let endpoint =
+        api.create("/v1/webhook-endpoints", json!({ "name": format!("{name} endpoint"), "url": receiver.url(), "secret": SECRET })).await;
+    let queue = api.create("/v1/queues", json!({ "name": format!("{name} queue"), "mode": mode, "eventTypes": all_event_types() })).await;
     let action = json!({ "type": "webhook", "webhookEndpointId": endpoint });
     api.create("/v1/subscriptions", json!({ "name": name, "queueId": queue, "action": action })).await
 }

@@ -79,7 +79,6 @@ pub struct Subscription {
 impl Subscription {
     /// Whether this subscription is owed this event.
     pub fn wants(&self, event: &Event) -> bool {
-        event.position > self.start_position
-            && (self.event_types.is_empty() || self.event_types.contains(&event.kind))
+        event.position > self.start_position && (self.event_types.is_empty() || self.event_types.contains(&event.kind))
     }
 }

@@ -121,7 +121,11 @@ impl Partition {
             }
             let crowded = self.crowded(job.subscription.id);
             if !self.queue.in_order {
-                if crowded { self.park(&job, false) } else { self.ready(job) }
+                if crowded {
+                    self.park(&job, false)
+                } else {
+                    self.ready(job)
+                }
                 continue;
             }
             let lane = job.lane();

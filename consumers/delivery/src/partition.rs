@@ -15,7 +15,7 @@ use chrono::TimeDelta;
 use tokio::{
     sync::watch,
     task::JoinSet,
-    time::{Instant, MissedTickBehavior, interval, timeout},
+    time::{Instant, MissedTickBehavior, interval, timeout, timeout_at},
 };
 
 use crate::{
@@ -154,7 +154,7 @@ impl Partition {
             let room = self.messages.len() < self.engine.options.in_hand_max;
             let step = tokio::select! {
                 biased;
-                _ = stop.changed() => return Stop::Shutdown,
+                _ = stop.changed() => Err(Stop::Shutdown),
                 _ = keep.tick() => self.keep(lease).await,
                 Some(done) = self.trying.join_next() => { self.finished(done); Ok(()) }
                 recorded = record.done() => self.recorded(recorded).await,
@@ -166,8 +166,33 @@ impl Partition {
                 _ = tick.tick() => self.look_for_due().await,
                 _ = mend.tick() => self.mend().await,
             };
-            if let Err(stop) = step {
-                return stop;
+            match step {
+                Ok(()) => {}
+                Err(Stop::Shutdown) => {
+                    self.wind_down(record).await;
+                    return Stop::Shutdown;
+                }
+                Err(stop) => return stop,
+            }
+        }
+    }
+
+    /// Lets the tries under way end and records them, so that an orderly stop repeats nothing at the next start.
+    async fn wind_down(&mut self, mut record: Recording) {
+        let until = Instant::now() + WIND_DOWN_MAX;
+        while let Ok(Some(done)) = timeout_at(until, self.trying.join_next()).await {
+            self.finished(done);
+        }
+        while record.busy() || !self.to_record.is_empty() {
+            record.start(&self.engine, &mut self.to_record);
+            let Ok((entries, result)) = timeout_at(until, record.done()).await else { return };
+            if result.is_err() {
+                return;
+            }
+            for (_, effect) in entries {
+                if let Some(number) = effect.message {
+                    self.settle(number).await;
+                }
             }
         }
     }
@@ -445,6 +470,9 @@ fn log_attempt(job: &Job, state: State, last: Option<&Try>) {
     );
 }
 
+/// How long tries may go on after the program was told to stop.
+const WIND_DOWN_MAX: Duration = Duration::from_secs(3);
+
 /// The one record under way.
 #[derive(Default)]
 struct Recording(Option<tokio::task::JoinHandle<Recorded>>);
@@ -464,6 +492,10 @@ impl Recording {
             }
             (batch, result)
         }));
+    }
+
+    fn busy(&self) -> bool {
+        self.0.is_some()
     }
 
     async fn done(&mut self) -> Recorded {

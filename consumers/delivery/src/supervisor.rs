@@ -115,9 +115,9 @@ pub async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
         };
         for queue in &plan.queues {
             for number in 0..queue.partitions {
-                running.entry((queue.id, queue.partitions, number)).or_insert_with(|| {
-                    tasks.spawn(keep_running(engine.clone(), queue.clone(), number, plan.revision, stop.clone()))
-                });
+                running
+                    .entry((queue.id, queue.partitions, number))
+                    .or_insert_with(|| tasks.spawn(keep_running(engine.clone(), queue.clone(), number, plan.revision, stop.clone())));
             }
         }
     }

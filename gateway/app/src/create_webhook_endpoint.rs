@@ -35,7 +35,8 @@ impl UseCase for CreateWebhookEndpoint {
         shown["secret"] = self.secret.clone().into();
         let shown = serde_json::value::to_raw_value(&shown).map_err(|e| billwire_store::Error::Other(e.to_string()))?;
         let secrets = Some(self.secret.clone());
-        tx.save_configuration(Configuration { id, kind: Kind::WebhookEndpoint, name, body, secrets, created_at: SystemClock.now() }).await?;
+        tx.save_configuration(Configuration { id, kind: Kind::WebhookEndpoint, name, body, secrets, created_at: SystemClock.now() })
+            .await?;
         Ok(Some(Record::of(&change)?.reveal(shown)))
     }
 }

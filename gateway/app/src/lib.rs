@@ -28,15 +28,15 @@ use billwire_schemas::{
     clock::{Clock, ShiftedClock, Timestamp},
     ids::TenantId,
 };
+/// What can go wrong with a database; part of [`Failure`].
+pub use billwire_store::Error as StoreError;
+use billwire_store::{ConfigurationKind, Error, Store};
 pub use billwire_store::{
     commit::Failure,
     deliveries,
     idempotency::{Claim, Reply},
     page,
 };
-/// What can go wrong with a database; part of [`Failure`].
-pub use billwire_store::Error as StoreError;
-use billwire_store::{ConfigurationKind, Error, Store};
 
 pub use authenticate::{NewKey, key_id, new_key};
 pub use bill_cycle_change::{CancelAccountBillCycleChange, PerformAccountBillCycleChange, UpdateAccountBillCycle};

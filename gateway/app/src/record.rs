@@ -9,11 +9,7 @@ use billwire_schemas::{
     },
     ids::{AccountId, EventId, TransactionId, fresh},
 };
-use billwire_store::{
-    Error, NewEvent, NewTransaction, Tx,
-    commit::Failure,
-    idempotency::Reply,
-};
+use billwire_store::{Error, NewEvent, NewTransaction, Tx, commit::Failure, idempotency::Reply};
 use chrono::SecondsFormat;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
@@ -81,8 +77,12 @@ impl Record {
         let mut record = Self { account: change.after.account(), ..Self::default() };
         let before = change.before.as_ref().map(to_raw_value).transpose().map_err(json)?;
         let after = (change.action != Action::Deleted).then(|| to_raw_value(&change.after)).transpose().map_err(json)?;
-        let object =
-            ObjectRef { kind: T::TYPE.to_owned(), id: change.after.id().to_string(), version: change.after.version(), action: change.action };
+        let object = ObjectRef {
+            kind: T::TYPE.to_owned(),
+            id: change.after.id().to_string(),
+            version: change.after.version(),
+            action: change.action,
+        };
         record.entities.push(EntityChange { object, before, after });
         if let Some(noun) = T::EVENT_OBJECT {
             let what = match change.action {
@@ -164,7 +164,7 @@ impl Record {
                 serde_json::to_string(&transaction).map_err(json)?
             }
         };
-        tx.append(NewTransaction { id: id.0, operation, account: self.account, occurred_at: now, body, events }, now);
+        tx.append(NewTransaction { id: id.0, operation, account: self.account, occurred_at: now, body, events });
         Ok(Reply { status, body: reply, secret, replayed: false })
     }
 }

@@ -126,7 +126,8 @@ impl Bus {
                 return Ok(Verdict::Unknown);
             }
         };
-        let reply: BatchReply = serde_json::from_slice(&answer.payload).map_err(|e| Error::Unavailable(format!("not a batch reply: {e}")))?;
+        let reply: BatchReply =
+            serde_json::from_slice(&answer.payload).map_err(|e| Error::Unavailable(format!("not a batch reply: {e}")))?;
         match reply.error {
             None => Ok(Verdict::Stored(reply.seq)),
             Some(error) if error.err_code == DUPLICATE_IN_BATCH => Ok(Verdict::Unknown),

@@ -92,8 +92,7 @@ impl Bus {
             ..pull::Config::default()
         };
         let unavailable = |text: String| Error::Unavailable(text);
-        let consumer: PullConsumer =
-            stream.get_or_create_consumer(&durable.name, config).await.map_err(|e| unavailable(e.to_string()))?;
+        let consumer: PullConsumer = stream.get_or_create_consumer(&durable.name, config).await.map_err(|e| unavailable(e.to_string()))?;
         stream.reset_consumer(&durable.name, None).await.map_err(|e| unavailable(format!("consumer reset: {e}")))?;
         let stream = consumer
             .stream()

@@ -168,7 +168,8 @@ pub fn change_status(account: Account, to: Status, reason: Option<String>, now: 
     }
     if !account.status.next().contains(&to) {
         let allowed: Vec<_> = account.status.next().iter().map(|s| s.name()).collect();
-        let message = format!("An account cannot go from {} to {}; it can go to: {}.", account.status.name(), to.name(), allowed.join(", "));
+        let message =
+            format!("An account cannot go from {} to {}; it can go to: {}.", account.status.name(), to.name(), allowed.join(", "));
         return Err(Rejected::conflict("status_transition_not_allowed", message));
     }
     let mut after = touched(&account, now);
@@ -255,7 +256,14 @@ enum Start {
     AfterRunningPeriod(NaiveDate),
 }
 
-fn switch(account: Account, cycle: BillCycleId, billing_day: Option<u32>, rhythm: &Rhythm, now: Timestamp, start: Start) -> Change<Account> {
+fn switch(
+    account: Account,
+    cycle: BillCycleId,
+    billing_day: Option<u32>,
+    rhythm: &Rhythm,
+    now: Timestamp,
+    start: Start,
+) -> Change<Account> {
     let mut after = touched(&account, now);
     let running = account.bill_cycle.period;
     let (period, short_period) = match start {

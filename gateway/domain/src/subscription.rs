@@ -76,7 +76,12 @@ pub struct Create {
 ///
 /// # Errors
 /// `event_type_unknown`, `event_type_not_on_queue`, `template_unknown_parameter` and the other template codes.
-pub fn create(command: Create, queue: &Queue, template: Option<&NotificationTemplate>, now: Timestamp) -> Result<Change<Subscription>, Rejected> {
+pub fn create(
+    command: Create,
+    queue: &Queue,
+    template: Option<&NotificationTemplate>,
+    now: Timestamp,
+) -> Result<Change<Subscription>, Rejected> {
     let mut broken = queue::unknown_types(&command.event_types);
     for (index, name) in command.event_types.iter().enumerate() {
         if catalogue::find(name).is_some() && !queue.event_types.contains(name) {

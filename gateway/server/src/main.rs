@@ -7,6 +7,7 @@
 mod admin;
 mod cli;
 mod config;
+mod connections;
 mod dev;
 mod ledger;
 mod nats_child;

@@ -26,7 +26,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::{admin, config::Settings, ledger::StoreLedger, nats_child::NatsChild, relay, timers};
+use crate::{admin, config::Settings, connections::Bounded, ledger::StoreLedger, nats_child::NatsChild, relay, timers};
 
 /// What a process does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -137,6 +137,9 @@ impl Running {
     }
 }
 
+/// How long a kept connection may say nothing.
+const IDLE: Duration = Duration::from_secs(75);
+
 async fn serve_http(
     settings: &Settings,
     app: &App,
@@ -147,11 +150,12 @@ async fn serve_http(
         format!("cannot listen on {}: {e}; stop what uses that port, or set BILLWIRE_LISTEN to another", settings.listen)
     })?;
     let address = acceptor.local_addr().first().and_then(|a| a.as_socket_addr().copied()).unwrap_or(settings.listen);
+    let acceptor = Bounded::new(acceptor, settings.connections_max);
     let options = billwire_api::Options { body_limit: settings.body_max, ..billwire_api::Options::default() };
     let service = billwire_api::service(app.clone(), options);
     tasks.spawn(async move {
         let until = async move { drop(stopped.changed().await) };
-        if let Err(error) = Server::new_with_acceptor(acceptor).run_with_graceful_shutdown(service, until, Some(DRAIN)).await {
+        if let Err(error) = Server::new_with_acceptor(acceptor).idle_timeout(IDLE).run_with_graceful_shutdown(service, until, Some(DRAIN)).await {
             tracing::error!(%error, "HTTP ended");
         }
     });

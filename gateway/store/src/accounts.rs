@@ -56,7 +56,8 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn accounts_due(&self, now: Timestamp, limit: u64) -> Result<Vec<(TenantId, AccountId)>, Error> {
-        let find = account::Entity::find().filter(account::Column::DueAt.lte(micros(now))).order_by_asc(account::Column::DueAt).limit(limit);
+        let find =
+            account::Entity::find().filter(account::Column::DueAt.lte(micros(now))).order_by_asc(account::Column::DueAt).limit(limit);
         let rows = find.all(&self.0.read).await?;
         Ok(rows.into_iter().filter_map(|row| Some((row.tenant.parse().ok()?, AccountId(row.id)))).collect())
     }

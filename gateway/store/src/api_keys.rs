@@ -1,7 +1,11 @@
 //! API keys. Only a SHA-256 of the random part rests here: it has 256 bits of entropy, so a slow hash adds nothing.
 
 use billwire_schemas::{clock::Timestamp, ids::TenantId};
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, sea_query::{Expr, ExprTrait, OnConflict}};
+use sea_orm::{
+    ActiveValue::Set,
+    ColumnTrait, EntityTrait, QueryFilter, QueryOrder,
+    sea_query::{Expr, ExprTrait, OnConflict},
+};
 
 use crate::{Error, Store, entity::api_key, micros, moment};
 

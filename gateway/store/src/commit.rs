@@ -9,18 +9,23 @@
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     sync::{Arc, Weak},
+    time::Duration,
 };
 
 use async_trait::async_trait;
 use billwire_domain::Rejected;
 use billwire_schemas::ids::{OrderingKey, TenantId};
-use sea_orm::DatabaseTransaction;
-use tokio::sync::{mpsc, oneshot};
+use sea_orm::{DatabaseTransaction, EntityTrait};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::sleep,
+};
+use uuid::Uuid;
 
 use crate::{
     Backend, Error, Options, Store,
     connect::Inner,
-    entity::idempotency as row,
+    entity::{business_transaction, idempotency as row},
     idempotency::{self, Claim, Reply},
     tx::{Loaded, Tx, Writes},
 };
@@ -143,6 +148,11 @@ async fn settle(inner: Arc<Inner>, group: Vec<Job>) {
     };
     match result {
         Ok(answers) => answer(group, answers),
+        Err(Error::Unknown(detail)) => {
+            let error = Arc::new(Error::Unknown(detail));
+            let answers = group.iter().map(|_| Err(Failure::Store(error.clone()))).collect();
+            answer(group, answers);
+        }
         Err(_) if group.len() > 1 => {
             for job in group {
                 Box::pin(settle(inner.clone(), vec![job])).await;
@@ -185,12 +195,14 @@ async fn attempt(inner: &Inner, group: &[Job]) -> Result<Vec<Result<Reply, Failu
             Ok(answers)
         }
         Ok((answers, writes)) => {
-            let (events, configured) = (writes.has_events(), writes.has_configuration());
+            let (events, configured, first) = (writes.has_events(), writes.has_configuration(), writes.first_transaction());
             if let Err(error) = writes.flush(&transaction).await {
                 transaction.rollback().await?;
                 return Err(error);
             }
-            transaction.commit().await?;
+            if let Err(error) = transaction.commit().await {
+                read_back(inner, first, error.into()).await?;
+            }
             if events {
                 inner.committed.notify_one();
             }
@@ -204,6 +216,25 @@ async fn attempt(inner: &Inner, group: &[Job]) -> Result<Vec<Result<Reply, Failu
             Err(error)
         }
     }
+}
+
+/// How often a commit whose answer was lost is looked for, and how long between two looks.
+const READ_BACK: (usize, Duration) = (10, Duration::from_millis(100));
+
+/// A commit that answered with an error may have happened all the same: the connection broke after it. Running its units
+/// again would then do them twice, so the database is asked whether the group's first business transaction stands.
+async fn read_back(inner: &Inner, first: Option<Uuid>, error: Error) -> Result<(), Error> {
+    let Some(first) = first else { return Err(error) };
+    let mut answered = false;
+    for _ in 0..READ_BACK.0 {
+        sleep(READ_BACK.1).await;
+        match business_transaction::Entity::find_by_id(first).one(&inner.write).await {
+            Ok(Some(_)) => return Ok(()),
+            Ok(None) => answered = true,
+            Err(_) => {}
+        }
+    }
+    if answered { Err(error) } else { Err(Error::Unknown(error.to_string())) }
 }
 
 async fn decide_all(

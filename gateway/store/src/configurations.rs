@@ -119,17 +119,19 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn list_configurations<T: DeserializeOwned>(&self, tenant: &TenantId, kind: Kind, ask: Ask) -> Result<Page<T>, Error> {
-        let mut filter = Condition::all()
-            .add(configuration::Column::Tenant.eq(tenant.as_str()))
-            .add(configuration::Column::Kind.eq(kind.name()));
+        let mut filter =
+            Condition::all().add(configuration::Column::Tenant.eq(tenant.as_str())).add(configuration::Column::Kind.eq(kind.name()));
         if let Some(after) = ask.after {
             filter = filter.add(configuration::Column::Id.gt(after.id));
         }
         let find = configuration::Entity::find().filter(filter).order_by_asc(configuration::Column::Id).limit(ask.limit + 1);
         let rows = find.all(&self.0.read).await?;
-        Page::cut(rows, ask.limit, |row| After { sort: 0, id: row.id }, |row| {
-            serde_json::from_str(&row.body).map_err(Error::corrupt("configuration"))
-        })
+        Page::cut(
+            rows,
+            ask.limit,
+            |row| After { sort: 0, id: row.id },
+            |row| serde_json::from_str(&row.body).map_err(Error::corrupt("configuration")),
+        )
     }
 
     /// Every object of a kind, of all tenants: what the delivery side works from.
@@ -137,7 +139,8 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn all_configurations<T: DeserializeOwned>(&self, kind: Kind) -> Result<Vec<Stored<T>>, Error> {
-        let find = configuration::Entity::find().filter(configuration::Column::Kind.eq(kind.name())).order_by_asc(configuration::Column::Id);
+        let find =
+            configuration::Entity::find().filter(configuration::Column::Kind.eq(kind.name())).order_by_asc(configuration::Column::Id);
         let rows = find.all(&self.0.read).await?;
         rows.into_iter()
             .map(|row| {

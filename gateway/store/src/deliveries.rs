@@ -227,7 +227,8 @@ impl Store {
             let rows = part.iter().map(|d| row(d, now).into_active_model());
             delivery::Entity::insert_many(rows).on_conflict(clash).exec_without_returning(&transaction).await?;
         }
-        let failed: Vec<_> = deliveries.iter().filter(|d| d.state != State::Succeeded).filter_map(|d| Some((d.id, d.last.as_ref()?))).collect();
+        let failed: Vec<_> =
+            deliveries.iter().filter(|d| d.state != State::Succeeded).filter_map(|d| Some((d.id, d.last.as_ref()?))).collect();
         for part in failed.chunks(ROWS_PER_INSERT) {
             let rows = part.iter().map(|(id, a)| {
                 let number = i32::try_from(a.number).unwrap_or(i32::MAX);
@@ -316,7 +317,8 @@ impl Store {
         let read = self.0.read.begin().await?;
         let Some(row) = delivery::Entity::find_by_id(id.0).filter(same).one(&read).await? else { return Ok(None) };
         let found = parse(row)?;
-        let kept = attempt::Entity::find().filter(attempt::Column::DeliveryId.eq(id.0)).order_by_asc(attempt::Column::Number).all(&read).await?;
+        let kept =
+            attempt::Entity::find().filter(attempt::Column::DeliveryId.eq(id.0)).order_by_asc(attempt::Column::Number).all(&read).await?;
         let mut attempts: Vec<Attempt> = kept
             .into_iter()
             .map(|a| Attempt {

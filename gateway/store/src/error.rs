@@ -2,7 +2,7 @@
 
 use sea_orm::{DbErr, SqlErr};
 
-/// A failure of the store. Nothing was changed.
+/// A failure of the store. Except for [`Error::Unknown`], nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The database is away, overloaded or timed out: try again later.
@@ -11,6 +11,10 @@ pub enum Error {
     /// Two transactions met: try again at once.
     #[error("a concurrent change was met: {0}")]
     Contention(String),
+    /// The connection broke while committing and the database cannot be asked: the change may stand or not. A repeat under
+    /// the same idempotency key settles it.
+    #[error("whether the change was committed is not known: {0}")]
+    Unknown(String),
     /// What the database holds is not what this program wrote.
     #[error("unexpected content in {table}: {detail}")]
     Corrupt {

@@ -31,7 +31,12 @@ pub struct Page<T> {
 
 impl<T> Page<T> {
     /// Makes a page of up to `limit` items from `limit + 1` rows.
-    pub(crate) fn cut<R>(mut rows: Vec<R>, limit: u64, after: impl Fn(&R) -> After, item: impl Fn(R) -> Result<T, crate::Error>) -> Result<Self, crate::Error> {
+    pub(crate) fn cut<R>(
+        mut rows: Vec<R>,
+        limit: u64,
+        after: impl Fn(&R) -> After,
+        item: impl Fn(R) -> Result<T, crate::Error>,
+    ) -> Result<Self, crate::Error> {
         let more = rows.len() as u64 > limit;
         rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
         let next = if more { rows.last().map(after) } else { None };

@@ -4,12 +4,14 @@ use std::collections::HashMap;
 
 use billwire_domain::{account::Account, bill_cycle::BillCycle};
 use billwire_schemas::{
-    clock::Timestamp,
+    clock::{Clock, SystemClock, Timestamp},
     ids::{AccountId, BillCycleId, OrderingKey, TenantId},
 };
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DatabaseBackend, DatabaseTransaction, EntityTrait,
-    IdenStatic, IntoActiveModel, Iterable, QueryFilter, Statement, Value,
+    ActiveModelTrait,
+    ActiveValue::Set,
+    ColumnTrait, Condition, ConnectionTrait, DatabaseBackend, DatabaseTransaction, EntityTrait, IdenStatic, IntoActiveModel, Iterable,
+    QueryFilter, Statement, Value,
     sea_query::{Expr, ExprTrait, OnConflict},
 };
 use uuid::Uuid;
@@ -284,6 +286,11 @@ impl<'group> Tx<'group> {
     /// When the database fails or it cannot be written as JSON.
     pub async fn save_configuration<T: serde::Serialize>(&mut self, new: Configuration<T>) -> Result<(), Failure> {
         let secrets = new.secrets.map(|secrets| self.sealer.seal(&secrets, &Configuration::<T>::aad(&self.tenant, new.kind, new.id)));
+        if self.conn.get_database_backend() == DatabaseBackend::Postgres {
+            // Waits for the inserts under way: positions are drawn before they commit, and an event that commits after this
+            // must not have a position before it.
+            self.conn.execute_unprepared("LOCK TABLE event IN SHARE MODE").await.map_err(Error::from)?;
+        }
         let row = self.conn.query_one_raw(Statement::from_string(
             self.conn.get_database_backend(),
             "SELECT CAST(COALESCE(MAX(position), 0) AS BIGINT) AS position FROM event",
@@ -309,7 +316,8 @@ impl<'group> Tx<'group> {
     }
 
     /// Records the business transaction and its events.
-    pub fn append(&mut self, new: NewTransaction, recorded_at: Timestamp) {
+    pub fn append(&mut self, new: NewTransaction) {
+        let recorded_at = SystemClock.now();
         for event in new.events {
             self.writes.events.push(event::ActiveModel {
                 position: sea_orm::ActiveValue::NotSet,
@@ -344,16 +352,16 @@ impl<'group> Tx<'group> {
     }
 
     pub(crate) fn remember(&mut self, claim: &Claim, reply: &Reply) -> Result<(), Error> {
-        let body = if reply.secret { self.sealer.seal(&reply.body, &reply_aad(self.tenant.as_str(), &claim.key))? } else { reply.body.clone() };
+        let body =
+            if reply.secret { self.sealer.seal(&reply.body, &reply_aad(self.tenant.as_str(), &claim.key))? } else { reply.body.clone() };
         self.writes.replies.push(reply_row::Model {
             tenant: self.tenant.to_string(),
             key: claim.key.clone(),
-            operation: String::new(),
             fingerprint: claim.fingerprint.clone(),
             status: i32::from(reply.status),
             sealed: reply.secret,
             body,
-            created_at: self.writes.transactions.first().map_or(0, |t| t.occurred_at),
+            created_at: micros(SystemClock.now()),
         });
         Ok(())
     }
@@ -384,6 +392,10 @@ pub(crate) struct Writes {
 impl Writes {
     pub fn is_empty(&self) -> bool {
         self.transactions.is_empty() && self.replies.is_empty()
+    }
+
+    pub fn first_transaction(&self) -> Option<Uuid> {
+        self.transactions.first().map(|t| t.id)
     }
 
     pub fn has_events(&self) -> bool {

@@ -90,7 +90,13 @@ pub const CATALOGUE: &[EventType] = &[
         trigger: "updateAccountBillCycle at once, performAccountBillCycleChange, or a planned change that falls due",
         groups: ACCOUNT,
     },
-    EventType { name: "bill_cycle.created", title: "Bill Cycle Created", family: Family::Object, trigger: "createBillCycle", groups: BILL_CYCLE },
+    EventType {
+        name: "bill_cycle.created",
+        title: "Bill Cycle Created",
+        family: Family::Object,
+        trigger: "createBillCycle",
+        groups: BILL_CYCLE,
+    },
 ];
 
 /// The built-in event type of this name.

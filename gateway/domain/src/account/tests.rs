@@ -101,7 +101,8 @@ fn a_due_change_leaves_the_running_period_whole_and_adds_one_short_one() {
 fn a_second_update_replaces_the_planned_one() {
     let now = at("2027-05-10T00:00:00Z");
     let (first, second) = (cycle(Some(10)), cycle(Some(20)));
-    let account = update_bill_cycle(with_status(Status::Active), &first, None, Some(at("2027-06-01T00:00:00Z")), now).expect("planned").after;
+    let account =
+        update_bill_cycle(with_status(Status::Active), &first, None, Some(at("2027-06-01T00:00:00Z")), now).expect("planned").after;
     let account = update_bill_cycle(account, &second, None, Some(at("2027-07-01T00:00:00Z")), now).expect("replaced").after;
     assert_eq!(account.planned_bill_cycle_change.map(|p| p.bill_cycle_id), Some(second.id));
 }
@@ -120,7 +121,9 @@ fn perform_takes_effect_now_and_cannot_be_cancelled_afterwards() {
 #[test]
 fn a_cancelled_change_is_gone() {
     let now = at("2027-05-10T00:00:00Z");
-    let account = update_bill_cycle(with_status(Status::Active), &cycle(Some(9)), None, Some(at("2027-06-01T00:00:00Z")), now).expect("planned").after;
+    let account = update_bill_cycle(with_status(Status::Active), &cycle(Some(9)), None, Some(at("2027-06-01T00:00:00Z")), now)
+        .expect("planned")
+        .after;
     let change = cancel_bill_cycle_change(account, now).expect("cancelled");
     assert_eq!(change.after.planned_bill_cycle_change, None);
     assert_eq!(change.lifecycle, ["account.bill_cycle_change_cancelled"]);

@@ -9,7 +9,6 @@ pub struct Model {
     pub tenant: String,
     #[sea_orm(primary_key, auto_increment = false)]
     pub key: String,
-    pub operation: String,
     pub fingerprint: String,
     pub status: i32,
     pub sealed: bool,

@@ -33,7 +33,7 @@ const TABLES: &[&str] = &[
     "CREATE INDEX event_transaction ON event (transaction_id)",
     "CREATE TABLE outbox (position BIGINT PRIMARY KEY)",
     "CREATE TABLE ordering_key (tenant TEXT NOT NULL, key TEXT NOT NULL, last_sequence BIGINT NOT NULL, PRIMARY KEY (tenant, key))",
-    "CREATE TABLE idempotency (tenant TEXT NOT NULL, key TEXT NOT NULL, operation TEXT NOT NULL, fingerprint TEXT NOT NULL,
+    "CREATE TABLE idempotency (tenant TEXT NOT NULL, key TEXT NOT NULL, fingerprint TEXT NOT NULL,
         status INTEGER NOT NULL, sealed BOOLEAN NOT NULL, body TEXT NOT NULL, created_at BIGINT NOT NULL, PRIMARY KEY (tenant, key))",
     "CREATE INDEX idempotency_age ON idempotency (created_at)",
     "CREATE TABLE lease (name TEXT PRIMARY KEY, owner TEXT NOT NULL, fence BIGINT NOT NULL, expires_at BIGINT NOT NULL)",

@@ -1,0 +1,87 @@
+//! The outermost layer: a request id for everything, and one place where errors and panics become problems.
+
+use std::panic::AssertUnwindSafe;
+
+use billwire_schemas::ids::fresh;
+use futures::FutureExt;
+use poem::{
+    Endpoint, Request, Response,
+    http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header},
+};
+
+use crate::{described::ADDRESSES, problem::Problem};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Longest request id taken over from a caller.
+const REQUEST_ID_MAX: usize = 128;
+
+/// Wraps the routes.
+pub(crate) struct Edge<E>(pub E);
+
+impl<E: Endpoint<Output = Response>> Endpoint for Edge<E> {
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> poem::Result<Response> {
+        let (id, text) = request_id(&request);
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        let outcome = AssertUnwindSafe(self.0.call(request)).catch_unwind().await;
+        let mut response = match outcome {
+            Ok(Ok(response)) => response,
+            Ok(Err(error)) => refuse(error, &method, &uri, &text),
+            Err(_) => render(Problem::internal("a handler panicked; see the panic above"), &method, &uri, &text),
+        };
+        response.headers_mut().insert(REQUEST_ID, id);
+        Ok(response)
+    }
+}
+
+/// The caller's own id if it is fit for logs, else a fresh one.
+fn request_id(request: &Request) -> (HeaderValue, String) {
+    let theirs = request.headers().get(REQUEST_ID).and_then(|id| Some((id, id.to_str().ok()?)));
+    if let Some((id, text)) = theirs
+        && (1..=REQUEST_ID_MAX).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_graphic())
+    {
+        return (id.clone(), text.to_owned());
+    }
+    let text = fresh().to_string();
+    (HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("none")), text)
+}
+
+fn refuse(error: poem::Error, method: &Method, uri: &Uri, request_id: &str) -> Response {
+    match Problem::from_error(error) {
+        Ok(problem) => render(problem, method, uri, request_id),
+        Err(response) => response,
+    }
+}
+
+fn render(mut problem: Problem, method: &Method, uri: &Uri, request_id: &str) -> Response {
+    if let Some(cause) = problem.take_cause() {
+        // The query may hold what is nobody's business; the path is enough to find the place.
+        if problem.http_status() == StatusCode::SERVICE_UNAVAILABLE {
+            tracing::warn!(request.id = request_id, %method, path = uri.path(), cause, "a request was turned away");
+        } else {
+            tracing::error!(request.id = request_id, %method, path = uri.path(), cause, "a request failed");
+        }
+    }
+    if problem.http_status() == StatusCode::METHOD_NOT_ALLOWED {
+        problem = problem.with_header(header::ALLOW, &allowed(uri.path()));
+    }
+    problem.render(request_id)
+}
+
+/// The methods an address takes.
+fn allowed(path: &str) -> String {
+    let segments: Vec<&str> = path.split('/').collect();
+    let fits = |template: &[String]| {
+        template.len() == segments.len() && template.iter().zip(&segments).all(|(wanted, found)| wanted.starts_with('{') || wanted == found)
+    };
+    let mut methods: Vec<&str> = ADDRESSES.iter().filter(|(template, _)| fits(template)).map(|(_, method)| method.as_str()).collect();
+    if methods.is_empty() || methods.contains(&"GET") {
+        methods.extend(["GET", "HEAD"]);
+    }
+    methods.sort_unstable();
+    methods.dedup();
+    methods.join(", ")
+}

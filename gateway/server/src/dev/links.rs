@@ -1,0 +1,78 @@
+//! Where to look and what to try next.
+
+use std::path::Path;
+
+use super::{client::Api, ports::Ports, prepare::Secrets, terminal::Terminal};
+use crate::config::Settings;
+
+/// Prints them.
+///
+/// # Errors
+/// When the warehouse's folder cannot be named.
+pub fn show(terminal: Terminal, settings: &Settings, api: &Api, secrets: &Secrets, ports: Ports) -> Result<(), String> {
+    let base = api.base();
+    let warehouse = settings.warehouse()?;
+    let entry = |what: &str, value: &str| terminal.line(&format!("  {what:<14} {value}"));
+    terminal.heading("Where to look");
+    entry("API", &format!("{base}/v1"));
+    entry("Swagger UI", &format!("{base}/docs"));
+    entry("What arrived", &format!("http://127.0.0.1:{}/ (webhooks and mails)", ports.page));
+    match warehouse.strip_prefix("file://") {
+        Some(folder) => {
+            entry("Warehouse", folder);
+            entry("", &duckdb(folder));
+        }
+        None => entry("Warehouse", &warehouse),
+    }
+    let token = match &secrets.admin_key_file {
+        Some(file) => {
+            entry("Admin API key", &format!("in {}", file.display()));
+            format!("$(cat {})", shell(&file.display().to_string()))
+        }
+        None => {
+            entry("Admin API key", "as configured (BILLWIRE_ADMIN_KEY)");
+            "$BILLWIRE_ADMIN_KEY".to_owned()
+        }
+    };
+    entry("Try", &format!("curl -H \"Authorization: Bearer {token}\" {base}/v1/accounts"));
+    Ok(())
+}
+
+/// A line that asks DuckDB for the number of events of each type.
+fn duckdb(folder: &str) -> String {
+    let files = Path::new(folder).join("events/*/*.parquet");
+    let files = files.display().to_string().replace('\'', "''");
+    let query = format!("SELECT event_type, count(*) AS events FROM read_parquet('{files}') GROUP BY ALL ORDER BY ALL");
+    format!("duckdb -c {}", double_quoted(&query))
+}
+
+/// A word of a shell's command line.
+fn shell(text: &str) -> String {
+    let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c));
+    if plain { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
+/// The same in double quotes, for a text full of single ones.
+fn double_quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for character in text.chars() {
+        if "\\\"$`".contains(character) {
+            out.push('\\');
+        }
+        out.push(character);
+    }
+    out.push('"');
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn odd_folders_survive_the_shell() {
+        assert_eq!(shell("/tmp/a_b"), "/tmp/a_b");
+        assert_eq!(shell("/tmp/it's mine"), r"'/tmp/it'\''s mine'");
+        assert!(duckdb("/tmp/it's $1").ends_with(r#"read_parquet('/tmp/it''s \$1/events/*/*.parquet') GROUP BY ALL ORDER BY ALL""#));
+    }
+}

@@ -1,0 +1,16 @@
+// Shows what is new: asks for the two counts, and reloads when they changed. What was unfolded stays unfolded.
+const counts = document.body.dataset.counts;
+const open = new Set(JSON.parse(sessionStorage.getItem("open") || "[]"));
+for (const details of document.querySelectorAll("details[id]")) {
+  if (open.has(details.id)) details.open = true;
+  details.addEventListener("toggle", () => {
+    details.open ? open.add(details.id) : open.delete(details.id);
+    sessionStorage.setItem("open", JSON.stringify([...open]));
+  });
+}
+setInterval(async () => {
+  try {
+    const now = await (await fetch("/counts.json")).text();
+    if (now !== counts) location.reload();
+  } catch { /* stopped: what is shown stays */ }
+}, 1500);
