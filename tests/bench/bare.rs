@@ -131,12 +131,14 @@ pub async fn jetstream(url: &str, batch: usize) -> (f64, f64) {
     context.create_stream(config).await.unwrap();
     let body = Bytes::from(vec![b'x'; 2200]);
     let began = Instant::now();
-    let mut acks = Vec::with_capacity(MESSAGES);
-    for _ in 0..MESSAGES {
-        acks.push(context.publish("bare.one", body.clone()).await.unwrap());
-    }
-    for ack in acks {
-        ack.await.unwrap();
+    for _ in 0..MESSAGES / 1000 {
+        let mut acks = Vec::with_capacity(1000);
+        for _ in 0..1000 {
+            acks.push(context.publish("bare.one", body.clone()).await.unwrap());
+        }
+        for ack in acks {
+            ack.await.unwrap();
+        }
     }
     let plain = MESSAGES as f64 / began.elapsed().as_secs_f64();
     let began = Instant::now();

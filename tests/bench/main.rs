@@ -20,10 +20,21 @@ use billwire_tests::gateway::Database;
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
     let mut report = report::Report::start();
+    // One part alone while working on it: `bench drain`. Only a whole run is written down.
+    let only = std::env::args().nth(1);
+    let wanted = |part: &str| only.as_deref().is_none_or(|o| o == part);
     for database in [Database::Postgres, Database::Sqlite] {
-        accept::measure(database, &mut report).await;
+        if wanted("accept") {
+            accept::measure(database, &mut report).await;
+        }
     }
-    deliver::latency(&mut report).await;
-    deliver::drain(&mut report).await;
-    report.write();
+    if wanted("latency") {
+        deliver::latency(&mut report).await;
+    }
+    if wanted("drain") {
+        deliver::drain(&mut report).await;
+    }
+    if only.is_none() {
+        report.write();
+    }
 }

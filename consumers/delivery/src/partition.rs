@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
+    panic::AssertUnwindSafe,
     sync::Arc,
     time::Duration,
 };
@@ -12,6 +13,7 @@ use billwire_schemas::{
     ids::{DeliveryId, EventId, OrderingKey, SubscriptionId},
 };
 use chrono::TimeDelta;
+use futures::FutureExt;
 use tokio::{
     sync::watch,
     task::JoinSet,
@@ -267,7 +269,12 @@ impl Partition {
                     };
                     let (at, began) = (engine.clock.now(), Instant::now());
                     let late = Outcome::Retry { report: Report::new(None, "timed out"), after: None };
-                    let outcome = timeout(engine.options.try_max, engine.channels.attempt(&task)).await.unwrap_or(late);
+                    // A panic must not take the lane with it: it costs no attempt, and the delivery comes back.
+                    let tried = AssertUnwindSafe(timeout(engine.options.try_max, engine.channels.attempt(&task))).catch_unwind().await;
+                    let outcome = match tried {
+                        Ok(in_time) => in_time.unwrap_or(late),
+                        Err(_) => Outcome::NotTried("the channel panicked".to_owned()),
+                    };
                     (job, at, began.elapsed(), outcome)
                 });
             }
@@ -278,8 +285,7 @@ impl Partition {
     fn finished(&mut self, done: Result<Finished, tokio::task::JoinError>) {
         let (job, at, latency, outcome) = match done {
             Ok(finished) => finished,
-            // The message is not acknowledged, so the delivery comes again.
-            Err(panic) => return tracing::error!(error = %panic, "a channel panicked"),
+            Err(aborted) => return tracing::debug!(%aborted, "a try was cut off; its delivery comes again"),
         };
         if let Some(line) = self.lines.get_mut(&job.subscription.id) {
             line.trying -= 1;

@@ -48,7 +48,8 @@ fn replayed(reply: Reply) -> Response {
     response
 }
 
-const REPLAYED: (&str, &str) = ("Idempotency-Replayed", "`true`: this is the stored answer to an earlier request with the same Idempotency-Key.");
+const REPLAYED: (&str, &str) =
+    ("Idempotency-Replayed", "`true`: this is the stored answer to an earlier request with the same Idempotency-Key.");
 
 /// A change that was made: the business transaction.
 pub(crate) struct Done(pub Reply);
@@ -256,10 +257,7 @@ impl<S: Type> ListOf<S> {
         MetaSchema {
             description: Some("A part of a list."),
             required: vec!["items"],
-            properties: vec![
-                ("items", MetaSchemaRef::Inline(Box::new(items))),
-                ("nextCursor", MetaSchemaRef::Inline(Box::new(cursor))),
-            ],
+            properties: vec![("items", MetaSchemaRef::Inline(Box::new(items))), ("nextCursor", MetaSchemaRef::Inline(Box::new(cursor)))],
             ..MetaSchema::new("object")
         }
     }

@@ -4,10 +4,7 @@ use billwire_app::{
     CreateBillCycle,
     domain::{bill_cycle, calendar},
 };
-use billwire_schemas::{
-    clock::Timestamp,
-    ids::{BillCycleId, fresh},
-};
+use billwire_schemas::ids::{BillCycleId, fresh};
 use poem_openapi::{Object, OpenApi, param::Path, types::Example};
 use uuid::Uuid;
 
@@ -16,7 +13,8 @@ use crate::{
     answers::{Created, Found, IfNoneMatch, Listed},
     checked::{Checkable, Checked},
     context::{Context, Query},
-    fields::{BillingDay, Cursor, ExternalId, Limit, Month, Name, PeriodLength, PeriodUnit, Reference},
+    example_id, example_moment,
+    fields::{BillingDay, Cursor, ExternalId, Limit, Moment, Month, Name, PeriodLength, PeriodUnit, Reference},
     problem::Problem,
 };
 
@@ -88,13 +86,13 @@ pub(crate) struct BillCycle {
     /// The billing month, by year.
     billing_month: Option<u32>,
     /// When it was made.
-    created_at: Timestamp,
+    created_at: Moment,
 }
 
 impl Example for BillCycle {
     fn example() -> Self {
         Self {
-            id: Uuid::from_u128(0x0198_c0de_0000_7000_8000_0000_0000_0002),
+            id: example_id(2),
             version: 1,
             external_id: Some("MONTHLY-15".to_owned()),
             name: "Monthly on the 15th".to_owned(),
@@ -103,7 +101,7 @@ impl Example for BillCycle {
             individual: false,
             billing_day: Some(15),
             billing_month: None,
-            created_at: crate::example_moment(),
+            created_at: example_moment(),
         }
     }
 }

@@ -127,7 +127,8 @@ impl Described {
         }
         let query = self.check_query(request, &mut found)?;
         let Some(first) = found.first() else { return Ok((path, query)) };
-        let code = if found.iter().all(|violation| violation.code == "unknown_parameter") { "unknown_parameter" } else { "invalid_parameter" };
+        let code =
+            if found.iter().all(|violation| violation.code == "unknown_parameter") { "unknown_parameter" } else { "invalid_parameter" };
         let detail = if found.len() == 1 { first.message.clone() } else { format!("{} things are wrong; see errors.", found.len()) };
         Err(Problem::new(code, detail).with_errors(found))
     }

@@ -52,7 +52,7 @@ fn request_id(request: &Request) -> (HeaderValue, String) {
 fn refuse(error: poem::Error, method: &Method, uri: &Uri, request_id: &str) -> Response {
     match Problem::from_error(error) {
         Ok(problem) => render(problem, method, uri, request_id),
-        Err(response) => response,
+        Err(response) => *response,
     }
 }
 
@@ -84,4 +84,31 @@ fn allowed(path: &str) -> String {
     methods.sort_unstable();
     methods.dedup();
     methods.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use poem::{endpoint::make, error::NotFoundError, test::TestClient};
+
+    use super::*;
+
+    async fn answer(outcome: fn() -> poem::Result<Response>) -> (StatusCode, String) {
+        let client = TestClient::new(Edge(make(move |_| async move { outcome() })));
+        let mut response = client.get("/x").header("x-request-id", "r-1").send().await.0;
+        assert_eq!(response.headers()[REQUEST_ID], "r-1");
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
+        (response.status(), response.take_body().into_string().await.expect("text"))
+    }
+
+    #[tokio::test]
+    async fn whatever_happens_a_problem_is_answered_and_nothing_of_ours_leaks() {
+        let (status, text) = answer(|| panic!("secret")).await;
+        assert_eq!((status.as_u16(), text.contains("internal_error"), text.contains("secret")), (500, true, false));
+        let (status, text) = answer(|| Err(poem::Error::from_string("secret", StatusCode::BAD_GATEWAY))).await;
+        assert_eq!((status.as_u16(), text.contains("internal_error"), text.contains("secret")), (500, true, false));
+        let (status, text) = answer(|| Err(poem::Error::from_string("secret", StatusCode::IM_A_TEAPOT))).await;
+        assert_eq!((status.as_u16(), text.contains("bad_request"), text.contains("secret")), (400, true, false));
+        let (status, text) = answer(|| Err(NotFoundError.into())).await;
+        assert_eq!((status.as_u16(), text.contains("\"requestId\":\"r-1\"")), (404, true));
+    }
 }

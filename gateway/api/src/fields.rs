@@ -75,7 +75,7 @@ macro_rules! plumbing {
 macro_rules! texts {
     ($($(#[$doc:meta])* $name:ident = $schema:expr;)+) => {$(
         $(#[$doc])*
-        #[derive(Debug, Clone)]
+        #[derive(Debug, Clone, PartialEq, Eq, Hash)]
         pub(crate) struct $name(pub String);
 
         plumbing!($name, $schema);
@@ -246,7 +246,7 @@ whole_numbers! {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Moment(pub Timestamp);
 
-plumbing!(Moment, MetaSchema { max_length: Some(64), ..MetaSchema::new_with_format("string", "date-time") });
+plumbing!(Moment, MetaSchema::new_with_format("string", "date-time"));
 
 /// Reads an RFC 3339 date-time. What this takes is what the schema's `date-time` means here.
 pub(crate) fn moment(text: &str) -> Option<Timestamp> {
@@ -259,6 +259,12 @@ impl ParseFromJSON for Moment {
     fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
         let text = value.as_ref().and_then(Value::as_str).unwrap_or_default();
         moment(text).map(Self).ok_or_else(|| ParseError::custom("not a date-time"))
+    }
+}
+
+impl From<Timestamp> for Moment {
+    fn from(at: Timestamp) -> Self {
+        Self(at)
     }
 }
 

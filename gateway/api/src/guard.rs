@@ -10,12 +10,7 @@ use poem::{
     http::{HeaderMap, header},
 };
 
-use crate::{
-    Options,
-    context::Context,
-    described::Described,
-    problem::Problem,
-};
+use crate::{Options, context::Context, described::Described, problem::Problem};
 
 /// The idempotency key's header.
 pub(crate) const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -132,6 +127,31 @@ fn if_match(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn an_operation_without_an_entry_in_the_table_is_shut() {
+        use billwire_schemas::{
+            clock::{Clock, ShiftedClock, SystemClock},
+            ids::{TenantId, fresh},
+        };
+        use billwire_store::{Options as StoreOptions, Store, secrets::Sealer};
+
+        let folder = std::env::temp_dir().join(format!("billwire-guard-{}", fresh()));
+        let master = Sealer::fresh_master_key().expect("a key");
+        let url = format!("sqlite://{}", folder.join("billwire.db").display());
+        let store = Store::open(StoreOptions::new(url), Sealer::new([master.as_str()]).expect("a sealer")).await.expect("a store");
+        let scopes = vec!["*".to_owned()];
+        let new = billwire_app::new_key(TenantId::default_tenant(), "k", scopes, None, SystemClock.now()).expect("a key");
+        store.save_api_key(&new.key).await.expect("saved");
+        let app = App::new(store, Arc::new(ShiftedClock::default()), false);
+        let inner = poem::endpoint::make(|_| async { Ok::<_, poem::Error>(()) });
+        let shared = Arc::new(Shared { app, options: Options::default() });
+        let shut = Guard { shared, operation: None, inner: poem::EndpointExt::boxed(poem::EndpointExt::map_to_response(inner)) };
+        let request = Request::builder().header("authorization", format!("Bearer {}", new.token)).finish();
+        let refused = shut.call(request).await.err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(refused.starts_with("insufficient_scope"), "{refused}");
+        let _ = std::fs::remove_dir_all(folder);
+    }
 
     fn with(name: &'static str, value: &str) -> HeaderMap {
         HeaderMap::from_iter([(name.parse().expect("a name"), value.parse().expect("a value"))])

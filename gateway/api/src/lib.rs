@@ -8,6 +8,7 @@
 //! [`checked`] (body) → the handler of its noun → `app`. To add an operation: a handler in its noun's file, an entry in
 //! [`OPERATIONS`], its refusals in [`CODES`], `UPDATE=1 cargo test -p billwire-api` for the document; the tests say what is missing.
 
+mod account_bill_cycle;
 mod accounts;
 mod answers;
 mod bill_cycles;
@@ -15,30 +16,41 @@ mod checked;
 mod codes;
 mod context;
 mod cursor;
+mod deliveries;
 mod described;
 mod document;
 mod edge;
+mod event_types;
 mod fields;
 mod guard;
+mod notification_templates;
 mod operations;
 mod problem;
+mod queues;
 mod schema;
 mod site;
+mod smtp_accounts;
 mod strict_json;
+mod subscriptions;
+mod test_clock;
 mod transaction;
 mod violations;
+mod webhook_endpoints;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use billwire_app::App;
-use poem::{Endpoint, EndpointExt, Response, Route, RouteMethod, endpoint::BoxEndpoint, http::Method};
+use chrono::{TimeZone, Utc};
+use poem::{EndpointExt, Response, Route, RouteMethod, endpoint::BoxEndpoint, http::Method};
 use poem_openapi::{OpenApi, Tags};
 use serde_json::Value;
+use uuid::Uuid;
 
 pub use codes::{CODES, Code};
 pub use operations::{Makes, OPERATIONS, Operation, Takes};
 
 use described::Described;
+use fields::Moment;
 use guard::{Guard, Shared};
 
 /// How the service behaves.
@@ -60,16 +72,76 @@ impl Default for Options {
 #[derive(Tags)]
 pub(crate) enum Tag {
     /// Who is billed, their status, and in which bill cycle.
+    #[oai(rename = "Accounts")]
     Accounts,
     /// The rhythms accounts are billed in.
     #[oai(rename = "Bill cycles")]
     BillCycles,
+    /// What is owed to subscriptions, and what became of it.
+    #[oai(rename = "Deliveries")]
+    Deliveries,
+    /// What can happen, and which parameters each event offers.
+    #[oai(rename = "Event types")]
+    EventTypes,
+    /// What e-mails say.
+    #[oai(rename = "Notification templates")]
+    NotificationTemplates,
+    /// Named spaces of event types that subscriptions stand on.
+    #[oai(rename = "Queues")]
+    Queues,
+    /// From where e-mail is sent.
+    #[oai(rename = "SMTP accounts")]
+    SmtpAccounts,
+    /// What is done with which events of a queue.
+    #[oai(rename = "Subscriptions")]
+    Subscriptions,
+    /// Business time, for tests.
+    #[oai(rename = "Test clock")]
+    TestClock,
+    /// Where events are POSTed.
+    #[oai(rename = "Webhook endpoints")]
+    WebhookEndpoints,
 }
 
 /// Every noun's operations.
-pub(crate) type Operations = (accounts::Accounts, bill_cycles::BillCycles);
+pub(crate) type Operations = (
+    bill_cycles::BillCycles,
+    accounts::Accounts,
+    account_bill_cycle::AccountBillCycle,
+    queues::Queues,
+    subscriptions::Subscriptions,
+    webhook_endpoints::WebhookEndpoints,
+    smtp_accounts::SmtpAccounts,
+    notification_templates::NotificationTemplates,
+    deliveries::Deliveries,
+    event_types::EventTypes,
+    test_clock::TestClock,
+);
 
-pub(crate) const ALL: Operations = (accounts::Accounts, bill_cycles::BillCycles);
+/// They keep no state: what they need comes with each call.
+pub(crate) const ALL: Operations = (
+    bill_cycles::BillCycles,
+    accounts::Accounts,
+    account_bill_cycle::AccountBillCycle,
+    queues::Queues,
+    subscriptions::Subscriptions,
+    webhook_endpoints::WebhookEndpoints,
+    smtp_accounts::SmtpAccounts,
+    notification_templates::NotificationTemplates,
+    deliveries::Deliveries,
+    event_types::EventTypes,
+    test_clock::TestClock,
+);
+
+/// An id in examples.
+pub(crate) fn example_id(number: u128) -> Uuid {
+    Uuid::from_u128(0x0198_c0de_0000_7000_8000_0000_0000_0000 + number)
+}
+
+/// A moment in examples.
+pub(crate) fn example_moment() -> Moment {
+    Moment(Utc.with_ymd_and_hms(2027, 1, 4, 9, 30, 0).single().unwrap_or_default())
+}
 
 /// The whole HTTP service: `/v1`, the documents, `/docs`, `/schemas`, `/livez` and `/readyz`.
 pub fn service(app: App, options: Options) -> BoxEndpoint<'static, Response> {

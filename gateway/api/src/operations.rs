@@ -68,7 +68,13 @@ const fn change(id: &'static str, own_codes: &'static [&'static str], events: &'
     Operation { id, scope: "accounts:write", own_codes, takes: CHANGE, makes: Some(makes) }
 }
 
-const fn delete(id: &'static str, scope: &'static str, own_codes: &'static [&'static str], entity: &'static str, schema: &'static str) -> Operation {
+const fn delete(
+    id: &'static str,
+    scope: &'static str,
+    own_codes: &'static [&'static str],
+    entity: &'static str,
+    schema: &'static str,
+) -> Operation {
     let makes = Makes { entity, schema, action: "deleted", events: &[] };
     Operation { id, scope, own_codes, takes: DELETE, makes: Some(makes) }
 }

@@ -97,13 +97,13 @@ impl Problem {
     }
 
     /// What any error of the framework becomes.
-    pub fn from_error(error: poem::Error) -> Result<Self, Response> {
+    pub fn from_error(error: poem::Error) -> Result<Self, Box<Response>> {
         let error = match error.downcast::<Self>() {
             Ok(problem) => return Ok(problem),
             Err(error) => error,
         };
         if error.is_from_response() {
-            return Err(error.into_response());
+            return Err(Box::new(error.into_response()));
         }
         if error.is::<NotFoundError>() {
             return Ok(Self::new("route_not_found", "There is nothing at this address."));
@@ -141,7 +141,8 @@ impl Problem {
     /// The answer.
     pub fn render(self, request_id: &str) -> Response {
         let Parts { status, code, title, detail, errors, headers, .. } = *self.0;
-        let body = Rendered { kind: format!("urn:billwire:problem:{code}"), title, status: status.as_u16(), code, detail, errors, request_id };
+        let body =
+            Rendered { kind: format!("urn:billwire:problem:{code}"), title, status: status.as_u16(), code, detail, errors, request_id };
         let text = serde_json::to_string(&body).unwrap_or_default();
         let mut response = Response::builder().status(status).content_type(CONTENT_TYPE).body(text);
         response.headers_mut().extend(headers);
@@ -281,5 +282,26 @@ impl Example for ProblemView {
             }]),
             request_id: "0198c0de-0000-7000-8000-00000000000f".into(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_that_is_away_asks_to_come_again_and_a_broken_one_says_nothing() {
+        let told = |failure: Failure| {
+            let response = Problem::from(failure).render("r");
+            let again = response.headers().get(header::RETRY_AFTER).map(|value| value.as_bytes() == b"1");
+            (response.status().as_u16(), again)
+        };
+        assert_eq!(told(Failure::Overloaded), (503, Some(true)));
+        assert_eq!(told(StoreError::Unavailable("x".into()).into()), (503, Some(true)));
+        assert_eq!(told(StoreError::Contention("x".into()).into()), (503, Some(true)));
+        assert_eq!(told(StoreError::Other("x".into()).into()), (500, None));
+        let mut broken = Problem::from(Failure::from(StoreError::Corrupt { table: "account", detail: "pgpass".into() }));
+        assert!(broken.take_cause().is_some_and(|cause| cause.contains("pgpass")));
+        assert!(!format!("{broken}").contains("pgpass"));
     }
 }

@@ -49,9 +49,7 @@ pub(crate) fn tidy(schema: &mut Value) {
         members.insert("format".to_owned(), format.into());
     }
     described_reference(members);
-    for map in ["properties"] {
-        members.get_mut(map).and_then(Value::as_object_mut).into_iter().flat_map(|m| m.values_mut()).for_each(tidy);
-    }
+    members.get_mut("properties").and_then(Value::as_object_mut).into_iter().flat_map(|named| named.values_mut()).for_each(tidy);
     for list in ["allOf", "anyOf", "oneOf"] {
         members.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten().for_each(tidy);
     }
@@ -94,6 +92,10 @@ pub(crate) fn close(schemas: &mut Map<String, Value>, roots: Vec<String>) {
         let Some(schema) = schemas.get_mut(&name).filter(|_| !done.contains(&name)) else { continue };
         if schema.get("type").and_then(Value::as_str) == Some("object") && schema.get("additionalProperties").is_none() {
             schema["additionalProperties"] = false.into();
+            // Without the keyword the validator says that a member is unknown, but not which.
+            if schema.get("properties").is_none() {
+                schema["properties"] = json!({});
+            }
         }
         references(schema, &mut todo);
         done.push(name);

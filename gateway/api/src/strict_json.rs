@@ -122,7 +122,9 @@ mod tests {
 
     #[test]
     fn what_is_read_is_what_serde_json_reads() {
-        for text in [r#"{"a":[1,-2,3.5,"x",null,true,{"b":{}}],"c/d~e":"é"}"#, "[]", "\"x\"", "18446744073709551615", "-9223372036854775808"] {
+        for text in
+            [r#"{"a":[1,-2,3.5,"x",null,true,{"b":{}}],"c/d~e":"é"}"#, "[]", "\"x\"", "18446744073709551615", "-9223372036854775808"]
+        {
             assert_eq!(read(text.as_bytes()).expect("JSON"), serde_json::from_str::<Value>(text).expect("JSON"), "{text}");
         }
     }
@@ -135,7 +137,9 @@ mod tests {
 
     #[test]
     fn what_is_no_json_says_where() {
-        for (text, part) in [("{\"a\":1,}", "line 1 column 8"), ("{}x", "line 1 column 3"), ("", "empty"), ("\"\\ud800\"", "line 1"), ("1e999", "range")] {
+        for (text, part) in
+            [("{\"a\":1,}", "line 1 column 8"), ("{}x", "line 1 column 3"), ("", "empty"), ("\"\\ud800\"", "line 1"), ("1e999", "range")]
+        {
             let refused = read(text.as_bytes()).expect_err("refused").to_string();
             assert!(refused.starts_with("malformed_json") && refused.contains(part), "{text}: {refused}");
         }

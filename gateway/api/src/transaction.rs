@@ -1,10 +1,9 @@
 //! The business transaction as the document tells of it. It is written in `app::record`.
 
-use billwire_schemas::clock::Timestamp;
 use poem_openapi::Object;
 use uuid::Uuid;
 
-use crate::fields::FreeObject;
+use crate::fields::{FreeObject, Moment};
 
 /// The committed result of a changing operation: what was changed, and the events that tell of it.
 #[derive(Debug, Object)]
@@ -15,7 +14,7 @@ pub(crate) struct BusinessTransaction {
     /// The operationId.
     operation: String,
     /// When it happened, in business time.
-    occurred_at: Timestamp,
+    occurred_at: Moment,
     /// Who did it: the name of the API key, or `clock`.
     actor: String,
     /// The account it belongs to, where it belongs to one.

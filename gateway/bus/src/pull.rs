@@ -118,6 +118,21 @@ impl Bus {
     }
 }
 
+impl Bus {
+    /// Deletes every consumer of the stream. Whoever pulls makes its own anew, from the beginning: after the stream was rolled
+    /// back, an acknowledgement floor ahead of it would pass over what is published again.
+    ///
+    /// # Errors
+    /// When NATS is away.
+    pub async fn forget_all(&self) -> Result<(), Error> {
+        let names: Vec<_> = self.stream().await?.consumer_names().collect().await;
+        for name in names {
+            self.forget(&name.map_err(|e| Error::Unavailable(e.to_string()))?).await?;
+        }
+        Ok(())
+    }
+}
+
 impl Pull {
     /// The next message, and whatever else has arrived already, up to `max`.
     ///

@@ -182,10 +182,11 @@ async fn serve(settings: Settings, roles: Vec<Role>) -> Result<(), String> {
     }
     signals.stopped().await;
     tracing::info!("stopping");
-    running.stop().await;
+    let taken = running.stop().await;
     if let Some(child) = child {
         child.stop().await;
     }
+    drop(taken);
     Ok(())
 }
 

@@ -105,6 +105,7 @@ async fn adopt_stream(store: &Store, bus: &Bus) -> Result<u64, String> {
     let highest: u64 = store.setting(HIGHEST).await.map_err(|e| e.to_string())?.and_then(|t| t.parse().ok()).unwrap_or(0);
     let lost = known.as_ref().is_some_and(|known| *known != epoch) || last_sequence < highest;
     if lost {
+        bus.forget_all().await.map_err(|e| e.to_string())?;
         let events = store.publish_all_again().await.map_err(|e| e.to_string())?;
         tracing::warn!(events, last_sequence, highest, "the stream was lost or rolled back; it is filled again from SQL");
     }

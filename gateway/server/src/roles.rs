@@ -54,7 +54,7 @@ pub struct Running {
     pub new_admin_key: Option<String>,
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
-    _lock: DataDirLock,
+    lock: DataDirLock,
 }
 
 /// How long open HTTP requests may take to end at a stop.
@@ -123,17 +123,19 @@ pub async fn start(settings: &Settings, roles: &[Role], nats: String, lock: Data
         let parts = Parts::of(settings, &store, clock)?;
         tasks.spawn(connected(settings.clone(), roles.to_vec(), nats, store, parts, stopped));
     }
-    Ok(Running { address, app, new_admin_key, stop, tasks, _lock: lock })
+    Ok(Running { address, app, new_admin_key, stop, tasks, lock })
 }
 
 impl Running {
-    /// Stops everything and waits for it.
-    pub async fn stop(mut self) {
+    /// Stops everything and waits for it. The data directory stays taken until what is given back is dropped: its nats-server
+    /// may still be writing.
+    pub async fn stop(mut self) -> DataDirLock {
         let _ = self.stop.send(true);
         let all = async { while self.tasks.join_next().await.is_some() {} };
         if timeout(DRAIN + Duration::from_secs(2), all).await.is_err() {
             tracing::warn!("some work did not end in time; it is taken up again at the next start");
         }
+        self.lock
     }
 }
 

@@ -128,19 +128,16 @@ impl Places {
 }
 
 impl Arrivals {
-    /// What is owed and did not arrive, in words; empty: everything did.
+    /// What is owed and did not arrive, in words: place, then event; empty: everything did.
     pub fn missing(&self) -> Vec<String> {
-        let mut missing = Vec::new();
-        for row in &self.rows {
-            for (place, seen) in [("webhook", row.webhook), ("e-mail", row.mail), ("warehouse", row.warehouse)] {
-                match seen {
-                    Seen::Missing => missing.push(format!("{}: {place}", row.kind)),
-                    Seen::Unsigned => missing.push(format!("{}: {place}, came without a valid signature", row.kind)),
-                    Seen::NotOwed | Seen::After(_) => {}
-                }
-            }
-        }
-        missing
+        let at = |place: &'static str, of: fn(&Row) -> Seen| {
+            self.rows.iter().filter_map(move |row| match of(row) {
+                Seen::Missing => Some(format!("{place}: {}", row.kind)),
+                Seen::Unsigned => Some(format!("{place}: {}, came without a valid signature", row.kind)),
+                Seen::NotOwed | Seen::After(_) => None,
+            })
+        };
+        at("webhook", |r| r.webhook).chain(at("e-mail", |r| r.mail)).chain(at("warehouse", |r| r.warehouse)).collect()
     }
 
     /// `17 of 17 webhooks, …`.
@@ -176,7 +173,10 @@ impl Arrivals {
         terminal.line(&format!("  {}", terminal.paint(tone, &self.totals())));
         let missing = self.missing();
         if !missing.is_empty() {
-            terminal.line(&format!("  after {} s these are still missing:", WAIT_MAX.as_secs()));
+            terminal.line(&format!(
+                "  After {} s these are still missing; GET /v1/deliveries says how far webhooks and e-mails got:",
+                WAIT_MAX.as_secs()
+            ));
             missing.iter().for_each(|one| terminal.line(&format!("    {} {one}", terminal.paint(Tone::Bad, "✗"))));
         }
     }
@@ -215,7 +215,7 @@ mod tests {
         assert!(whole.missing().is_empty());
         assert_eq!(whole.totals(), "2 of 2 webhooks with a valid signature, 1 of 1 e-mails, 2 of 2 events in the warehouse");
         let torn = Arrivals { rows: vec![row("a", Seen::Unsigned, Seen::Missing, ms(2))], repeats: 1 };
-        assert_eq!(torn.missing(), ["a: webhook, came without a valid signature", "a: e-mail"]);
+        assert_eq!(torn.missing(), ["webhook: a, came without a valid signature", "e-mail: a"]);
         assert!(torn.totals().starts_with("0 of 1 webhooks with a valid signature (1 more than once), 0 of 1 e-mails"));
     }
 

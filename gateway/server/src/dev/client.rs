@@ -122,7 +122,13 @@ impl Api {
         }
     }
 
-    async fn once(&self, method: &Method, path: &str, body: Option<&Value>, key: &str) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
+    async fn once(
+        &self,
+        method: &Method,
+        path: &str,
+        body: Option<&Value>,
+        key: &str,
+    ) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
         let mut request = Request::builder()
             .method(method)
             .uri(format!("/v1{path}"))

@@ -120,10 +120,10 @@ fn unfolded(head: &[u8]) -> Vec<(String, String)> {
                 value.push_str(line);
             }
         } else if let Some((name, value)) = line.split_once(':') {
-            headers.push((name.to_owned(), value.trim().to_owned()));
+            headers.push((name.to_owned(), value.to_owned()));
         }
     }
-    headers
+    headers.into_iter().map(|(name, value)| (name, value.trim().to_owned())).collect()
 }
 
 /// `name="value"` or `name=value` of a structured header.

@@ -25,16 +25,7 @@ mod terminal;
 use billwire_schemas::clock::{Clock, SystemClock};
 use tokio::task::JoinSet;
 
-use self::{
-    arrivals::Places,
-    client::Api,
-    kept::Kept,
-    mail::Mail,
-    ports::Ports,
-    prepare::Secrets,
-    receiver::Call,
-    terminal::Terminal,
-};
+use self::{arrivals::Places, client::Api, kept::Kept, mail::Mail, ports::Ports, prepare::Secrets, receiver::Call, terminal::Terminal};
 use crate::{
     cli,
     config::Settings,
@@ -48,11 +39,10 @@ use crate::{
 /// # Errors
 /// One line that says what is wrong and what to do; with `once` also when something did not arrive.
 pub async fn run(settings: Settings, once: bool) -> Result<(), String> {
+    let mut signals = cli::Signals::catch()?;
     let mut house = House { terminal: Terminal::new(), tasks: JoinSet::new(), child: None, running: None };
     let outcome = tokio::select! {
-        // First, so that from the very beginning a signal comes here and cannot leave a child behind.
-        biased;
-        stopped = cli::until_stopped() => stopped.and_then(|()| if once { Err("stopped before the story was over".to_owned()) } else { Ok(()) }),
+        () = signals.stopped() => if once { Err("stopped before the story was over".to_owned()) } else { Ok(()) },
         told = house.live(settings, once) => told,
     };
     house.close().await;
@@ -91,6 +81,7 @@ impl House {
         let running = self.running.insert(roles::start(&settings, &roles::ALL, nats, lock).await?);
         let address = running.address.ok_or("the API does not listen")?;
         let now = running.app.now();
+        let shift = now - SystemClock.now();
         let api = Api::new(address, local.secrets.admin_key.clone());
         terminal.done("gateway", &api.base());
         terminal.done("webhook receiver (TLS)", &format!("{} at 127.0.0.1:{}", receiver::URL, local.ports.receiver));
@@ -100,7 +91,7 @@ impl House {
         terminal.heading("The story");
         told.extend(story::play(&api, terminal, now).await?);
         let store = roles::open_store(&settings).await?;
-        let places = Places { calls: local.calls, mails: local.mails, store, shift: now - SystemClock.now() };
+        let places = Places { calls: local.calls, mails: local.mails, store, shift };
         let arrivals = places.wait(&told, terminal).await?;
         arrivals.show(terminal);
         links::show(terminal, &settings, &api, &local.secrets, local.ports)?;

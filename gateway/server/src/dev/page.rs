@@ -31,10 +31,10 @@ pub fn start(tasks: &mut JoinSet<()>, listener: std::net::TcpListener, calls: Ke
     let acceptor = TcpAcceptor::from_std(listener).map_err(|e| format!("the local page: {e}"))?;
     let fixed = |kind: &'static str, text: &'static str| poem::endpoint::make_sync(move |_| text.with_header(header::CONTENT_TYPE, kind));
     let service = Route::new()
-        .at("/", get(page))
-        .at("/webhooks.json", get(webhooks))
-        .at("/mails.json", get(mails))
-        .at("/counts.json", get(counts))
+        .at("/", get(whole))
+        .at("/webhooks.json", get(webhooks_json))
+        .at("/mails.json", get(mails_json))
+        .at("/counts.json", get(counts_json))
         .at("/page.css", get(fixed("text/css", include_str!("page.css"))))
         .at("/page.js", get(fixed("text/javascript", include_str!("page.js"))))
         .data(calls)
@@ -63,17 +63,17 @@ async fn guarded<E: Endpoint>(next: std::sync::Arc<E>, request: Request) -> poem
 }
 
 #[handler]
-fn webhooks(calls: Data<&Kept<Call>>) -> Json<Vec<Value>> {
+fn webhooks_json(calls: Data<&Kept<Call>>) -> Json<Vec<Value>> {
     Json(calls.all().iter().map(|call| call.json()).collect())
 }
 
 #[handler]
-fn mails(mails: Data<&Kept<Mail>>) -> Json<Vec<Value>> {
+fn mails_json(mails: Data<&Kept<Mail>>) -> Json<Vec<Value>> {
     Json(mails.all().iter().map(|mail| mail.json()).collect())
 }
 
 #[handler]
-fn counts(calls: Data<&Kept<Call>>, mails: Data<&Kept<Mail>>) -> String {
+fn counts_json(calls: Data<&Kept<Call>>, mails: Data<&Kept<Mail>>) -> String {
     totals(&calls, &mails)
 }
 
@@ -82,7 +82,7 @@ fn totals(calls: &Kept<Call>, mails: &Kept<Mail>) -> String {
 }
 
 #[handler]
-fn page(calls: Data<&Kept<Call>>, mails: Data<&Kept<Mail>>) -> Html<String> {
+fn whole(calls: Data<&Kept<Call>>, mails: Data<&Kept<Mail>>) -> Html<String> {
     Html(rendered(&calls, &mails))
 }
 

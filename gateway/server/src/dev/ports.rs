@@ -42,8 +42,7 @@ pub struct Listeners {
 pub fn take(folder: &Path) -> Result<(Ports, Listeners), String> {
     let file = folder.join("ports.json");
     let Some(text) = files::read(&file)? else { return choose(&file) };
-    let kept: Ports =
-        serde_json::from_str(&text).map_err(|e| format!("{}: {e}; delete it to have other ports chosen", file.display()))?;
+    let kept: Ports = serde_json::from_str(&text).map_err(|e| format!("{}: {e}; delete it to have other ports chosen", file.display()))?;
     let bind = |what: &str, port: u16| {
         listen(port).map_err(|e| {
             format!(

@@ -53,8 +53,7 @@ pub struct Call {
 impl Call {
     fn read(headers: &HeaderMap, body: &[u8], key: &hmac::Key, now: Timestamp) -> Self {
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        let signed =
-            Signed { id: header("webhook-id"), timestamp: header("webhook-timestamp"), signature: header("webhook-signature") };
+        let signed = Signed { id: header("webhook-id"), timestamp: header("webhook-timestamp"), signature: header("webhook-signature") };
         let message: Value = serde_json::from_slice(body).unwrap_or_default();
         Self {
             received_at: now,
@@ -92,7 +91,7 @@ pub fn start(
     let acceptor = TcpAcceptor::from_std(listener).map_err(|e| format!("the local receiver: {e}"))?;
     // The stream of configurations must never end; there is one and no other.
     let acceptor = acceptor.rustls(stream::once(async { config }).chain(stream::pending()).boxed());
-    let service = Route::new().at(PATH, post(take)).data(key).data(calls).into_endpoint();
+    let service = Route::new().at(PATH, post(answer)).data(key).data(calls).into_endpoint();
     tasks.spawn(async move {
         if let Err(error) = Server::new_with_acceptor(acceptor).run(service).await {
             tracing::error!(%error, "the local webhook receiver ended");
@@ -103,11 +102,11 @@ pub fn start(
 
 /// Keeps the call whatever it is, and answers as a careful receiver would: 401 to what is not signed.
 #[handler]
-async fn take(request: &Request, body: Body, key: Data<&Arc<hmac::Key>>, calls: Data<&Kept<Call>>) -> StatusCode {
+async fn answer(request: &Request, body: Body, key: Data<&Arc<hmac::Key>>, calls: Data<&Kept<Call>>) -> StatusCode {
     let Ok(body) = body.into_bytes_limit(BODY_BYTES_MAX).await else { return StatusCode::PAYLOAD_TOO_LARGE };
     let call = Call::read(request.headers(), &body, &key, SystemClock.now());
-    let answer = if call.verdict.is_ok() { StatusCode::NO_CONTENT } else { StatusCode::UNAUTHORIZED };
+    let status = if call.verdict.is_ok() { StatusCode::NO_CONTENT } else { StatusCode::UNAUTHORIZED };
     let headers: usize = call.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
     calls.push(call, body.len() + headers);
-    answer
+    status
 }

@@ -187,7 +187,8 @@ fn path<'a>(text: &'a str, prefix: &str) -> Option<(String, &'a str)> {
 }
 
 fn too_large(options: &str) -> bool {
-    let size = options.split_whitespace().find_map(|option| option.get(..5).filter(|n| n.eq_ignore_ascii_case("SIZE=")).map(|_| &option[5..]));
+    let size =
+        options.split_whitespace().find_map(|option| option.get(..5).filter(|n| n.eq_ignore_ascii_case("SIZE=")).map(|_| &option[5..]));
     size.and_then(|size| size.parse::<u64>().ok()).is_some_and(|size| size > MAIL_BYTES_MAX as u64)
 }
 

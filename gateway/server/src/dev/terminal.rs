@@ -35,7 +35,8 @@ impl Terminal {
     /// Looks at standard output. `NO_COLOR` (no-color.org) is a wish of the person, not a setting of the gateway.
     pub fn new() -> Self {
         let live = stdout().is_terminal();
-        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()) || std::env::var_os("TERM").is_some_and(|t| t == "dumb");
+        let plain =
+            std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()) || std::env::var_os("TERM").is_some_and(|t| t == "dumb");
         Self { live, colours: live && !plain }
     }
 

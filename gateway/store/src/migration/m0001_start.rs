@@ -58,6 +58,11 @@ const TABLES: &[&str] = &[
 
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
+    /// Whole or not at all, on SQLite too: a stop in the middle would leave tables that no later start knows of.
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let (uuid, serial) = match manager.get_database_backend() {
             DatabaseBackend::Postgres => ("UUID", "BIGSERIAL PRIMARY KEY"),

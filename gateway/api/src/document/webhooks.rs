@@ -1,0 +1,51 @@
+//! The outgoing webhook: what a receiver gets, per event type.
+
+use billwire_schemas::events::{catalogue::CATALOGUE, json_schema};
+use serde_json::{Map, Value, json};
+
+/// One path item per event type.
+pub(super) fn all() -> Value {
+    let items = CATALOGUE.iter().map(|event| {
+        let mut schema = json_schema::of(event);
+        if let Some(members) = schema.as_object_mut() {
+            // Of a document of its own; here the dialect is the surrounding document's.
+            members.remove("$schema");
+        }
+        let call = json!({
+            "operationId": format!("on{}", pascal(event.name)),
+            "tags": ["Webhooks"],
+            "summary": event.title,
+            "description": format!(
+                "Sent to the webhook endpoint of every matching subscription, at least once: a repeat carries the same \
+                 `webhook-id` and the same bytes. Caused by: {}.",
+                event.trigger
+            ),
+            "security": [],
+            "parameters": [
+                header("webhook-id", "The event's id; equal over retries and replays."),
+                header("webhook-timestamp", "When this attempt was signed, in seconds since the epoch."),
+                header("webhook-signature", "Standard Webhooks 1.0: `v1,` and the base64 of an HMAC-SHA256 over id, timestamp and body."),
+            ],
+            "requestBody": { "required": true, "content": { "application/cloudevents+json": { "schema": schema } } },
+            "responses": {
+                "2XX": { "description": "Taken. The answer's body is not read." },
+                "410": { "description": "Gone: the event is given up on." },
+                "default": { "description": "Anything else is tried again, according to the retry plan and `Retry-After`." },
+            },
+        });
+        (event.name.to_owned(), json!({ "post": call }))
+    });
+    Value::Object(items.collect::<Map<_, _>>())
+}
+
+fn header(name: &str, description: &str) -> Value {
+    json!({ "name": name, "in": "header", "required": true, "description": description, "schema": { "type": "string" } })
+}
+
+fn pascal(name: &str) -> String {
+    let words = name.split(['.', '_']).map(|word| {
+        let mut letters = word.chars();
+        letters.next().map(|first| first.to_uppercase().collect::<String>() + letters.as_str()).unwrap_or_default()
+    });
+    words.collect()
+}

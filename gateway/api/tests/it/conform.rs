@@ -1,0 +1,61 @@
+//! Holds every answer of every test against the document: a documented status, a documented code, a body that fits its schema
+//! and has no member the schema does not name.
+
+use std::sync::LazyLock;
+
+use billwire_api::{Operation, openapi};
+use serde_json::{Value, json};
+
+use crate::{document::operations, rig::Answer};
+
+static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
+    let mut document = openapi();
+    for schema in document["components"]["schemas"].as_object_mut().expect("schemas").values_mut() {
+        if schema.get("properties").is_some() {
+            schema["additionalProperties"] = false.into();
+        }
+    }
+    document
+});
+
+static OPERATIONS: LazyLock<Vec<(String, String, String, Value)>> = LazyLock::new(|| operations(&DOCUMENT));
+
+fn fits(template: &str, path: &str) -> bool {
+    let (wanted, found): (Vec<_>, Vec<_>) = (template.split('/').collect(), path.split('/').collect());
+    wanted.len() == found.len() && wanted.iter().zip(&found).all(|(w, f)| w.starts_with('{') || w == f)
+}
+
+/// Panics unless the answer to this call is one the document promises.
+#[track_caller]
+pub fn check(method: &str, path: &str, answer: &Answer) {
+    let path = path.split('?').next().expect("a path");
+    let Some((id, _, _, operation)) = OPERATIONS.iter().find(|(_, m, template, _)| m == method && fits(template, path)) else { return };
+    let mut response =
+        operation["responses"].get(answer.status.to_string()).unwrap_or_else(|| panic!("{id}: {}: {}", answer.status, answer.text));
+    if let Some(shared) = response["$ref"].as_str() {
+        response = DOCUMENT.pointer(shared.trim_start_matches('#')).expect("a shared response");
+    }
+    if answer.status == 304 {
+        return assert!(answer.text.is_empty());
+    }
+    let content = &response["content"][answer.header("content-type")];
+    let mut schema = content["schema"].clone();
+    assert!(!schema.is_null(), "{id}: {} is not documented as {}", answer.status, answer.header("content-type"));
+    schema["components"] = json!({ "schemas": DOCUMENT["components"]["schemas"] });
+    let body = answer.json();
+    let validator = jsonschema::options().should_validate_formats(true).build(&schema).expect("a schema");
+    let faults: Vec<String> = validator.iter_errors(&body).map(|e| format!("{}: {e}", e.instance_path())).collect();
+    assert!(faults.is_empty(), "{id}: {faults:#?}\n{body:#}");
+    if answer.status >= 400 {
+        let code = body["code"].as_str().expect("a code");
+        // Of no operation: there is none at such an address.
+        if ["route_not_found", "method_not_allowed"].contains(&code) {
+            return;
+        }
+        assert!(Operation::find(id).expect("an entry").codes().contains(&code), "{id} does not tell of {code}");
+    }
+    for name in answer.headers.keys().filter(|name| !["content-type", "accept"].contains(&name.as_str())) {
+        let told = response["headers"].as_object().is_some_and(|headers| headers.keys().any(|key| key.eq_ignore_ascii_case(name.as_str())));
+        assert!(told || (answer.status == 403 && name == "www-authenticate"), "{id}: {} does not tell of the header {name}", answer.status);
+    }
+}

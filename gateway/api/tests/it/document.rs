@@ -1,0 +1,159 @@
+//! The published document: committed as generated, complete, and true to what is answered.
+
+use std::{collections::BTreeSet, path::PathBuf};
+
+use billwire_api::{CODES, OPERATIONS, openapi, openapi_31};
+use serde_json::Value;
+
+/// Every operation: id, method, path, itself.
+pub fn operations(document: &Value) -> Vec<(String, String, String, Value)> {
+    let mut found = Vec::new();
+    for (path, methods) in document["paths"].as_object().expect("paths") {
+        for (method, operation) in methods.as_object().expect("methods") {
+            found.push((
+                operation["operationId"].as_str().expect("an id").to_owned(),
+                method.to_uppercase(),
+                path.clone(),
+                operation.clone(),
+            ));
+        }
+    }
+    found
+}
+
+fn committed(name: &str, generated: &Value) {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../openapi").join(name);
+    let text = serde_json::to_string_pretty(generated).expect("JSON") + "\n";
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        std::fs::write(&path, text).expect("written");
+    } else {
+        let old = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(old == text, "{name} is stale: run UPDATE=1 cargo test -p billwire-api");
+    }
+}
+
+#[test]
+fn the_documents_are_committed_as_they_are_generated() {
+    committed("openapi.json", &openapi());
+    committed("openapi-3.1.json", &openapi_31());
+}
+
+#[test]
+fn every_operation_has_an_entry_in_the_table_and_the_table_no_other() {
+    let documented: BTreeSet<String> = operations(&openapi()).into_iter().map(|(id, ..)| id).collect();
+    let known: BTreeSet<String> = OPERATIONS.iter().map(|operation| operation.id.to_owned()).collect();
+    assert_eq!(documented, known);
+}
+
+#[test]
+fn every_code_is_known_and_every_known_code_is_used() {
+    let mut used: BTreeSet<&str> = OPERATIONS.iter().flat_map(billwire_api::Operation::codes).collect();
+    for code in &used {
+        assert!(CODES.iter().any(|known| known.code == *code), "{code} has no status and title");
+    }
+    // Of no operation: there is none at such an address.
+    used.extend(["route_not_found", "method_not_allowed", "bad_request"]);
+    for known in CODES {
+        assert!(used.contains(known.code), "{} is given by no operation", known.code);
+    }
+}
+
+#[test]
+fn every_code_the_domain_refuses_with_is_in_the_table() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let mut codes = BTreeSet::new();
+    for folder in ["../domain/src", "../app/src", "../store/src", "../../schemas/src", "../../schemas/src/template"] {
+        for entry in std::fs::read_dir(root.join(folder)).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            let Ok(text) = std::fs::read_to_string(&path) else { continue };
+            let production = text.split("#[cfg(test)]").next().unwrap_or_default();
+            for call in ["conflict(", "violation(", "forbidden(", "not_found(", "Violation::new(", "broken("] {
+                for (at, _) in production.match_indices(call) {
+                    let rest = &production[at + call.len()..];
+                    let arguments = rest.split([')', ';']).next().unwrap_or_default();
+                    let strings = arguments.split('"').skip(1).step_by(2);
+                    codes.extend(
+                        strings.filter(|s| s.contains('_') && s.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')).map(str::to_owned),
+                    );
+                }
+            }
+        }
+    }
+    assert!(codes.len() > 25, "{codes:?}");
+    for code in codes {
+        assert!(CODES.iter().any(|known| known.code == code), "{code} has no status and title");
+    }
+}
+
+#[test]
+fn each_operation_is_told_whole() {
+    for (id, method, _, operation) in operations(&openapi()) {
+        for member in ["summary", "description"] {
+            assert!(operation[member].as_str().is_some_and(|text| !text.is_empty()), "{id} has no {member}");
+        }
+        assert_eq!(operation["tags"].as_array().map(Vec::len), Some(1), "{id}");
+        assert_eq!(operation["security"][0]["bearer"], serde_json::json!([]), "{id}");
+        let responses = operation["responses"].as_object().expect("responses");
+        assert!(["400", "401", "403", "500", "503"].iter().all(|status| responses.contains_key(*status)), "{id}");
+        for (status, response) in responses {
+            assert!(
+                response.get("$ref").is_some() || response["description"].as_str().is_some_and(|text| !text.is_empty()),
+                "{id} {status}"
+            );
+        }
+        if id != "setTestClock" && matches!(method.as_str(), "POST" | "DELETE") {
+            let parameters = operation["parameters"].to_string();
+            assert!(parameters.contains("Idempotency-Key"), "{id}");
+        }
+        let (success, _) = responses.iter().find(|(status, _)| status.starts_with('2')).expect("a success");
+        assert!(operation["responses"][success]["content"]["application/json"].get("example").is_some(), "{id} has no example");
+    }
+}
+
+#[test]
+fn nothing_of_another_version_or_of_poems_habits_is_left() {
+    let text = openapi().to_string();
+    for trace in ["charset=utf-8", "\"nullable\"", "naive-date", "\"explode\"", "uint32", "\"webhooks\"", "\"deprecated\"", ".0,\"", ".0}"]
+    {
+        assert!(!text.contains(trace), "{trace}");
+    }
+    assert_eq!(openapi()["openapi"], "3.0.3");
+    assert_eq!(openapi_31()["openapi"], "3.1.0");
+    assert_eq!(openapi_31()["webhooks"].as_object().map(serde_json::Map::len), Some(billwire_schemas::events::catalogue::CATALOGUE.len()));
+}
+
+#[test]
+fn request_objects_are_closed_and_answers_open() {
+    let document = openapi();
+    let schemas = document["components"]["schemas"].as_object().expect("schemas");
+    for (name, schema) in schemas {
+        let closed = schema.get("additionalProperties") == Some(&Value::Bool(false));
+        let request =
+            name.starts_with("New") || ["BillCycleUpdate", "StatusChange", "NoMembers", "TestClockSetting"].contains(&name.as_str());
+        assert_eq!(closed, request, "{name}");
+    }
+}
+
+#[test]
+fn every_text_of_a_request_has_a_longest_length() {
+    fn walk(place: &str, schema: &Value) {
+        let bounded = schema.get("enum").is_some() || schema["format"] == "date-time";
+        if schema["type"] == "string" && !bounded {
+            assert!(schema.get("maxLength").is_some(), "{place}");
+        }
+        if schema["type"] == "array" {
+            assert!(schema.get("maxItems").is_some(), "{place}");
+            walk(place, &schema["items"]);
+        }
+        for (name, below) in schema["properties"].as_object().into_iter().flatten() {
+            walk(&format!("{place}.{name}"), below);
+        }
+    }
+    let document = openapi();
+    for (name, schema) in document["components"]["schemas"].as_object().expect("schemas") {
+        if schema.get("additionalProperties") == Some(&Value::Bool(false)) {
+            walk(name, schema);
+        }
+    }
+}

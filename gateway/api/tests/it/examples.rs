@@ -1,0 +1,93 @@
+//! The examples of the document, played as a newcomer would: in a sensible order, ids taken from what was answered.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use billwire_api::openapi;
+use serde_json::Value;
+
+use crate::{document::operations, rig::Rig};
+
+/// What to call, in which order. The document's example ids stand for what the operation before has made.
+const ORDER: [&str; 31] = [
+    "setTestClock",
+    "createBillCycle",
+    "getBillCycle",
+    "listBillCycles",
+    "createAccount",
+    "getAccount",
+    "listAccounts",
+    "updateAccountBillCycle",
+    "cancelAccountBillCycleChange",
+    "updateAccountBillCycle",
+    "performAccountBillCycleChange",
+    "changeAccountStatus",
+    "createQueue",
+    "getQueue",
+    "listQueues",
+    "createWebhookEndpoint",
+    "getWebhookEndpoint",
+    "listWebhookEndpoints",
+    "createSmtpAccount",
+    "getSmtpAccount",
+    "listSmtpAccounts",
+    "createNotificationTemplate",
+    "getNotificationTemplate",
+    "listNotificationTemplates",
+    "createSubscription",
+    "getSubscription",
+    "listSubscriptions",
+    "listDeliveries",
+    "listEventTypes",
+    "getEventType",
+    "deleteSubscription",
+];
+
+const REST: [&str; 5] = ["deleteQueue", "deleteWebhookEndpoint", "deleteSmtpAccount", "deleteNotificationTemplate", "getDelivery"];
+
+#[tokio::test]
+async fn every_example_works_as_it_stands() {
+    let rig = Rig::new().await;
+    let document = openapi();
+    let all: BTreeMap<String, _> =
+        operations(&document).into_iter().map(|(id, method, path, operation)| (id, (method, path, operation))).collect();
+    let played: BTreeSet<&str> = ORDER.iter().chain(&REST).copied().collect();
+    assert_eq!(played, all.keys().map(String::as_str).collect(), "every operation is played");
+
+    let mut stands_for: Vec<(String, String)> = Vec::new();
+    for id in ORDER.iter().chain(&REST) {
+        let (method, template, operation) = &all[*id];
+        let real = |text: String| stands_for.iter().fold(text, |text, (example, id)| text.replace(example, id));
+        let mut path = template.clone();
+        for parameter in operation["parameters"].as_array().into_iter().flatten().filter(|parameter| parameter["in"] == "path") {
+            let (name, example) = (parameter["name"].as_str().expect("a name"), parameter["example"].as_str().expect("an example"));
+            path = path.replace(&format!("{{{name}}}"), example);
+        }
+        let body: Option<Value> = operation
+            .pointer("/requestBody/content/application~1json/example")
+            .map(|example| serde_json::from_str(&real(example.to_string())).expect("JSON"));
+        let answer = rig.call(method, &real(path), &[], body.as_ref()).await;
+        if *id == "getDelivery" {
+            answer.refused(404, "delivery_not_found");
+            continue;
+        }
+        let status =
+            operation["responses"].as_object().expect("responses").keys().find(|status| status.starts_with('2')).expect("a success");
+        assert_eq!(answer.status.to_string(), *status, "{id}: {}", answer.text);
+        let example = &operation["responses"][status]["content"]["application/json"]["example"];
+        if id.starts_with("create") {
+            let made = answer.json()["entities"][0]["id"].as_str().expect("an id").to_owned();
+            stands_for.push((example["entities"][0]["id"].as_str().expect("an id").to_owned(), made));
+        }
+        same_members(id, "", example, &answer.json());
+    }
+}
+
+/// An example shows no member that is not answered, at least at the top and in what was changed.
+fn same_members(id: &str, place: &str, example: &Value, answered: &Value) {
+    for (name, value) in example.as_object().into_iter().flatten() {
+        assert!(answered.get(name).is_some() || id.starts_with("list"), "{id}: {place}/{name} is not answered");
+        if name != "before" && name != "after" {
+            same_members(id, &format!("{place}/{name}"), value, &answered[name]);
+        }
+    }
+}

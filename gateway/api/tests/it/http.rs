@@ -1,0 +1,170 @@
+//! Who calls, what is sent twice, versions, addresses, and what is served beside the operations.
+
+use billwire_api::{OPERATIONS, openapi};
+use serde_json::json;
+
+use crate::{document::operations, rig::Rig};
+
+#[tokio::test]
+async fn without_valid_credentials_nothing_is_answered() {
+    let rig = Rig::new().await;
+    for (_, method, path, _) in operations(&openapi()) {
+        let none = rig.raw(&method, &path, &[], b"not JSON".to_vec()).await;
+        assert_eq!(none.header("www-authenticate"), "Bearer realm=\"billwire\"");
+        none.refused(401, "unauthenticated");
+        for wrong in ["Bearer nobody", "bearer  ", "Basic Og==", rig.key.as_str()] {
+            rig.raw(&method, &path, &[("authorization", wrong)], Vec::new()).await.refused(401, "unauthenticated");
+        }
+    }
+    let lower = format!("bearer {}", rig.key);
+    assert_eq!(rig.raw("GET", "/v1/accounts", &[("authorization", &lower)], Vec::new()).await.status, 200);
+}
+
+#[tokio::test]
+async fn each_operation_needs_its_own_scope() {
+    let rig = Rig::new().await;
+    for (id, method, path, _) in operations(&openapi()) {
+        let needed = OPERATIONS.iter().find(|operation| operation.id == id).expect("an entry").scope;
+        let others: Vec<&str> = OPERATIONS.iter().map(|operation| operation.scope).filter(|scope| *scope != needed).collect();
+        let without = format!("Bearer {}", rig.key_of("default", &others).await);
+        let refused = rig.raw(&method, &path, &[("authorization", &without)], b"not JSON".to_vec()).await;
+        assert!(refused.header("www-authenticate").contains(&format!("scope=\"{needed}\"")), "{id}");
+        refused.refused(403, "insufficient_scope");
+        let with = format!("Bearer {}", rig.key_of("default", &[needed]).await);
+        let allowed = rig.raw(&method, &path, &[("authorization", &with)], Vec::new()).await;
+        assert!(![401, 403].contains(&allowed.status), "{id}: {}", allowed.text);
+    }
+}
+
+#[tokio::test]
+async fn a_repeat_under_the_same_key_answers_the_same_bytes() {
+    let rig = Rig::new().await;
+    let key = [("idempotency-key", "k-1")];
+    let body = json!({ "name": "c", "period": "day" });
+    let first = rig.call("POST", "/v1/bill-cycles", &key, Some(&body)).await;
+    assert_eq!(first.header("idempotency-replayed"), "");
+    let bearer = format!("Bearer {}", rig.key);
+    let spaced = b"{ \"period\" : \"day\",\n \"name\" : \"c\" }".to_vec();
+    let headers = [("authorization", bearer.as_str()), ("content-type", "application/json"), ("idempotency-key", "\"k-1\"")];
+    let again = rig.raw("POST", "/v1/bill-cycles", &headers, spaced).await;
+    assert_eq!((again.status, &again.text, again.header("location")), (201, &first.text, first.header("location")));
+    assert_eq!(again.header("idempotency-replayed"), "true");
+    rig.call("POST", "/v1/bill-cycles", &key, Some(&json!({ "name": "d", "period": "day" }))).await.refused(422, "idempotency_key_reused");
+    rig.call("POST", "/v1/queues", &key, Some(&json!({ "name": "q", "mode": "in_order", "eventTypes": ["account.created"] })))
+        .await
+        .refused(422, "idempotency_key_reused");
+    assert_eq!(rig.get("/v1/bill-cycles").await.expect(200)["items"].as_array().map(Vec::len), Some(1));
+
+    for bad in ["", "a b", &"x".repeat(256)] {
+        rig.call("POST", "/v1/bill-cycles", &[("idempotency-key", bad)], Some(&body)).await.refused(400, "bad_idempotency_key");
+    }
+    let twice = [("idempotency-key", "a"), ("idempotency-key", "b")];
+    rig.call("POST", "/v1/bill-cycles", &twice, Some(&body)).await.refused(400, "bad_idempotency_key");
+}
+
+#[tokio::test]
+async fn a_refusal_does_not_use_the_key_up_and_a_secret_is_replayed() {
+    let rig = Rig::new().await;
+    let key = [("idempotency-key", "k")];
+    let endpoint = |url: &str| json!({ "name": "e", "url": url });
+    rig.call("POST", "/v1/webhook-endpoints", &key, Some(&endpoint("http://x.example.com"))).await.refused(422, "url_not_https");
+    let first = rig.call("POST", "/v1/webhook-endpoints", &key, Some(&endpoint("https://x.example.com"))).await;
+    let again = rig.call("POST", "/v1/webhook-endpoints", &key, Some(&endpoint("https://x.example.com"))).await;
+    assert_eq!((first.status, &first.text), (201, &again.text));
+    let id = first.json()["entities"][0]["id"].as_str().expect("an id").to_owned();
+    let path = format!("/v1/webhook-endpoints/{id}");
+    let delete = [("idempotency-key", "gone")];
+    let gone = rig.call("DELETE", &path, &delete, None).await;
+    assert_eq!(rig.call("DELETE", &path, &delete, None).await.text, gone.text);
+    rig.call("DELETE", "/v1/webhook-endpoints/other", &delete, None).await.refused(422, "idempotency_key_reused");
+}
+
+#[tokio::test]
+async fn a_stale_version_is_refused() {
+    let rig = Rig::new().await;
+    let cycle = rig.cycle(1).await;
+    let path = format!("/v1/accounts/{}", rig.account(&cycle).await);
+    let change = |version: &'static str| {
+        let (rig, path) = (&rig, format!("{path}/bill-cycle"));
+        let body = json!({ "billCycle": cycle });
+        async move { rig.call("POST", &path, &[("if-match", version)], Some(&body)).await }
+    };
+    change("\"2\"").await.refused(412, "stale_version");
+    change("\"1\"").await.expect(200);
+    change("1").await.refused(412, "stale_version");
+    change("2").await.expect(200);
+    change("*").await.expect(200);
+    for bad in ["W/\"4\"", "\"4\", \"5\"", "four", "\"\"", "0"] {
+        change(bad).await.refused(400, "bad_if_match");
+    }
+    let queue = format!("/v1/queues/{}", rig.queue("q", &["account.created"]).await);
+    rig.call("DELETE", &queue, &[("if-match", "\"2\"")], None).await.refused(412, "stale_version");
+    rig.call("DELETE", &queue, &[("if-match", "\"1\"")], None).await.expect(200);
+}
+
+#[tokio::test]
+async fn wrong_addresses_and_methods() {
+    let rig = Rig::new().await;
+    for path in ["/", "/v1", "/v2/accounts", "/v1/nothing", "/v1/accounts/", "/v1/accounts/a/b", "/docs/../x", "/docs/LICENSE"] {
+        rig.raw("GET", path, &[], Vec::new()).await.refused(404, "route_not_found");
+    }
+    for (method, path, allow) in [
+        ("PUT", "/v1/accounts", "GET, HEAD, POST"),
+        ("PATCH", "/v1/queues/x", "DELETE, GET, HEAD"),
+        ("DELETE", "/v1/accounts/x/status", "POST"),
+        ("GET", "/v1/test-clock", "POST"),
+        ("POST", "/livez", "GET, HEAD"),
+        ("OPTIONS", "/v1/accounts/x", "GET, HEAD"),
+    ] {
+        let answer = rig.raw(method, path, &[], Vec::new()).await;
+        assert_eq!(answer.header("allow"), allow, "{method} {path}");
+        answer.refused(405, "method_not_allowed");
+    }
+}
+
+#[tokio::test]
+async fn a_callers_request_id_is_kept_if_it_is_fit_for_logs() {
+    let rig = Rig::new().await;
+    assert_eq!(rig.raw("GET", "/livez", &[("x-request-id", "abc-1")], Vec::new()).await.header("x-request-id"), "abc-1");
+    for unfit in ["a b", &"x".repeat(129)] {
+        let answer = rig.raw("GET", "/v1/nothing", &[("x-request-id", unfit)], Vec::new()).await;
+        assert_ne!(answer.header("x-request-id"), unfit);
+        answer.refused(404, "route_not_found");
+    }
+}
+
+#[tokio::test]
+async fn documents_health_and_swagger_ui_are_served() {
+    let rig = Rig::new().await;
+    let get = |path: &'static str| rig.raw("GET", path, &[], Vec::new());
+    assert_eq!(get("/openapi.json").await.expect(200), openapi());
+    assert_eq!(get("/openapi-3.1.json").await.expect(200), billwire_api::openapi_31());
+    assert_eq!(get("/livez").await.expect(200), json!({ "status": "ok" }));
+    assert_eq!(get("/readyz").await.expect(200), json!({ "status": "ok" }));
+    let page = get("/docs").await;
+    assert!(page.text.contains("/docs/swagger-ui-bundle.js") && !page.text.contains("://"), "nothing from elsewhere");
+    for (path, media_type, encoding) in [
+        ("/docs", "text/html; charset=utf-8", ""),
+        ("/docs/initializer.js", "text/javascript; charset=utf-8", ""),
+        ("/docs/swagger-ui-bundle.js", "text/javascript; charset=utf-8", "gzip"),
+        ("/docs/swagger-ui.css", "text/css; charset=utf-8", "gzip"),
+        ("/docs/favicon-32x32.png", "image/png", ""),
+    ] {
+        let asset = get(path).await;
+        assert_eq!((asset.status, asset.header("content-type"), asset.header("content-encoding")), (200, media_type, encoding), "{path}");
+        assert!(asset.header("content-security-policy").contains("default-src 'none'"), "{path}");
+        assert!(!asset.header("content-security-policy").contains("unsafe"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_full_outbox_is_not_ready_and_accepts_nothing() {
+    let rig = Rig::new().await;
+    rig.app.set_backlog_full(true);
+    rig.raw("GET", "/readyz", &[], Vec::new()).await.refused(503, "overloaded");
+    let answer = rig.post("/v1/bill-cycles", json!({ "name": "c", "period": "day" })).await;
+    assert_eq!(answer.header("retry-after"), "1");
+    answer.refused(503, "unavailable");
+    rig.app.set_backlog_full(false);
+    assert_eq!(rig.get("/v1/bill-cycles").await.expect(200), json!({ "items": [] }));
+}

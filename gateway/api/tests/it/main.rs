@@ -1,0 +1,12 @@
+//! The API over a real store on SQLite, spoken to as HTTP.
+#![expect(clippy::expect_used, clippy::panic, reason = "test code: a failed expectation is the report")]
+
+mod conform;
+mod document;
+mod examples;
+mod http;
+mod lists;
+mod nouns;
+mod refusals;
+mod rig;
+mod violations;

@@ -1,0 +1,174 @@
+//! A service with a store of its own, and one call to it.
+
+use std::{path::PathBuf, sync::Arc};
+
+use billwire_api::{Options, service};
+use billwire_app::{App, new_key};
+use billwire_schemas::{
+    clock::{Clock, ShiftedClock, SystemClock},
+    ids::{TenantId, fresh},
+};
+use billwire_store::{Store, secrets::Sealer};
+use poem::{
+    Body, Response,
+    endpoint::BoxEndpoint,
+    http::{HeaderMap, Method},
+    test::TestClient,
+};
+use serde_json::{Value, json};
+
+use crate::conform;
+
+/// An answer, taken apart.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub text: String,
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|e| panic!("{e}: {}", self.text))
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map(|value| value.to_str().expect("text")).unwrap_or_default()
+    }
+
+    #[track_caller]
+    pub fn expect(self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{}", self.text);
+        self.json()
+    }
+
+    /// Checks that this is a whole problem, of this status and code.
+    #[track_caller]
+    pub fn refused(self, status: u16, code: &str) -> Value {
+        let body = self.json();
+        assert_eq!((self.status, body["code"].as_str()), (status, Some(code)), "{}", self.text);
+        assert_eq!(self.header("content-type"), "application/problem+json");
+        assert_eq!(body["type"], format!("urn:billwire:problem:{code}"));
+        assert_eq!(body["status"], status);
+        assert!(body["title"].is_string() && body["detail"].is_string(), "{body}");
+        assert_eq!(body["requestId"], self.header("x-request-id"));
+        body
+    }
+
+    /// Pointers (or parameters) and codes of all violations, sorted.
+    #[track_caller]
+    pub fn violations(self, code: &str) -> Vec<(String, String)> {
+        let body = self.refused(400, code);
+        let errors = body["errors"].as_array().expect("errors");
+        let place = |e: &Value| e["pointer"].as_str().or(e["parameter"].as_str()).expect("a place").to_owned();
+        let mut found: Vec<_> = errors.iter().map(|e| (place(e), e["code"].as_str().expect("a code").to_owned())).collect();
+        found.sort();
+        found
+    }
+}
+
+pub struct Rig {
+    client: TestClient<BoxEndpoint<'static, Response>>,
+    pub app: App,
+    pub store: Store,
+    pub key: String,
+    folder: PathBuf,
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+impl Rig {
+    pub async fn new() -> Self {
+        Self::with(Options::default(), true).await
+    }
+
+    pub async fn with(options: Options, test_clock_allowed: bool) -> Self {
+        let folder = std::env::temp_dir().join(format!("billwire-api-{}", fresh()));
+        let master = Sealer::fresh_master_key().expect("a key");
+        let sealer = Sealer::new([master.as_str()]).expect("a sealer");
+        let url = format!("sqlite://{}", folder.join("billwire.db").display());
+        let store = Store::open(billwire_store::Options::new(url), sealer).await.expect("a store");
+        let app = App::new(store.clone(), Arc::new(ShiftedClock::default()), test_clock_allowed);
+        let client = TestClient::new(service(app.clone(), options));
+        let mut rig = Self { client, app, store, key: String::new(), folder };
+        rig.key = rig.key_of("default", &["*"]).await;
+        rig
+    }
+
+    /// A key of a tenant with these scopes.
+    pub async fn key_of(&self, tenant: &str, scopes: &[&str]) -> String {
+        let tenant: TenantId = tenant.parse().expect("a tenant");
+        let scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
+        let new = new_key(tenant, "crm", scopes, None, SystemClock.now()).expect("a key");
+        self.store.save_api_key(&new.key).await.expect("saved");
+        new.token
+    }
+
+    /// A call with exactly these headers.
+    pub async fn raw(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Answer {
+        let verb: Method = method.parse().expect("a method");
+        let mut request = self.client.request(verb, path).body(body);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = request.send().await.0;
+        let (parts, body) = response.into_parts();
+        let bytes = body.into_vec().await.expect("a body");
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let answer = Answer { status: parts.status.as_u16(), headers: parts.headers, text };
+        assert!(!answer.header("x-request-id").is_empty(), "every answer has a request id");
+        conform::check(method, path, &answer);
+        answer
+    }
+
+    /// A call with the admin's key.
+    pub async fn call(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<&Value>) -> Answer {
+        let bearer = format!("Bearer {}", self.key);
+        let mut all = vec![("authorization", bearer.as_str())];
+        if body.is_some() {
+            all.push(("content-type", "application/json"));
+        }
+        all.extend(headers);
+        self.raw(method, path, &all, body.map(|body| body.to_string().into_bytes()).unwrap_or_default()).await
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.call("GET", path, &[], None).await
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        self.call("POST", path, &[], Some(&body)).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.call("DELETE", path, &[], None).await
+    }
+
+    /// Creates something and gives its id.
+    pub async fn create(&self, path: &str, body: Value) -> String {
+        let made = self.post(path, body).await.expect(201);
+        made["entities"][0]["id"].as_str().expect("an id").to_owned()
+    }
+
+    /// A monthly cycle on a day.
+    pub async fn cycle(&self, day: u32) -> String {
+        self.create("/v1/bill-cycles", json!({ "name": "c", "period": "month", "billingDay": day })).await
+    }
+
+    /// An active account in a cycle.
+    pub async fn account(&self, cycle: &str) -> String {
+        self.create("/v1/accounts", json!({ "name": "Acme", "currency": "EUR", "billCycle": cycle })).await
+    }
+
+    pub async fn queue(&self, name: &str, types: &[&str]) -> String {
+        self.create("/v1/queues", json!({ "name": name, "mode": "in_order", "eventTypes": types })).await
+    }
+
+    pub async fn endpoint(&self, name: &str) -> String {
+        self.create("/v1/webhook-endpoints", json!({ "name": name, "url": "https://crm.example.com/hook" })).await
+    }
+}
