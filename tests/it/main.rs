@@ -8,6 +8,7 @@
     reason = "test code: a failed expectation is the report; the number of kills comes from the environment"
 )]
 
+mod bad_input;
 mod bill_cycle;
 mod delivery;
 mod end_to_end;

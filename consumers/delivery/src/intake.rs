@@ -4,6 +4,7 @@ use std::{collections::HashSet, sync::Arc};
 
 use billwire_bus::Received;
 use billwire_schemas::ids::DeliveryId;
+use tokio::time::Instant;
 
 use crate::{
     event::Event,
@@ -97,7 +98,7 @@ impl Partition {
             for subscription in wanted {
                 let id = DeliveryId::of(event.id, subscription.id);
                 self.in_hand.insert(id);
-                jobs.push(Job { id, event: event.clone(), subscription, attempts: 0, message, created_at: now });
+                jobs.push(Job { id, event: event.clone(), subscription, attempts: 0, message, created_at: now, since: Instant::now() });
             }
         }
         (jobs, numbers)

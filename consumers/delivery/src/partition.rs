@@ -45,6 +45,8 @@ pub(crate) struct Job {
     /// The message it came with; absent when it came from the ledger.
     pub message: Option<u64>,
     pub created_at: Timestamp,
+    /// Since when it stands in line.
+    pub since: Instant,
 }
 
 impl Job {
@@ -60,11 +62,22 @@ struct Effect {
     id: DeliveryId,
 }
 
+/// What one subscription is to be sent now.
 #[derive(Default)]
 struct Line {
     ready: VecDeque<Job>,
     trying: usize,
 }
+
+impl Line {
+    /// Whether its receiver takes so slowly that what stands in line does not move.
+    fn slow(&self) -> bool {
+        self.ready.front().is_some_and(|first| first.since.elapsed() > SLOW)
+    }
+}
+
+/// How long the first in line may wait before its receiver counts as slow, and its line is sent to the ledger.
+const SLOW: Duration = Duration::from_millis(500);
 
 /// Why a partition stopped.
 #[derive(Debug, PartialEq, Eq)]
@@ -106,7 +119,7 @@ const TICK: Duration = Duration::from_millis(200);
 /// How often lanes without a time are looked for.
 const MEND_EVERY: Duration = Duration::from_secs(30);
 /// Entries written in one commit.
-const RECORD_MAX: usize = 500;
+const RECORD_MAX: usize = 512;
 /// Wait after a failed record.
 const RECORD_AGAIN: Duration = Duration::from_millis(250);
 /// How soon a delivery is tried again that we could not try.
@@ -165,7 +178,10 @@ impl Partition {
                     Ok(messages) => self.take_in(messages).await,
                     Err(error) => Err(Stop::Failed(error.to_string())),
                 },
-                _ = tick.tick() => self.look_for_due().await,
+                _ = tick.tick() => {
+                    self.shed();
+                    self.look_for_due().await
+                }
                 _ = mend.tick() => self.mend().await,
             };
             match step {
@@ -242,13 +258,36 @@ impl Partition {
         Ok(())
     }
 
-    /// Whether so much of this subscription is in memory that more would crowd out others.
+    /// Whether so much stands in line for a receiver that does not take it that more would crowd out others.
     pub fn crowded(&self, subscription: SubscriptionId) -> bool {
-        self.lines.get(&subscription).is_some_and(|line| line.ready.len() >= self.engine.options.line_max)
+        self.lines.get(&subscription).is_some_and(|line| line.slow() && line.ready.len() >= self.engine.options.line_max)
+    }
+
+    /// Sends what stands in the lines of slow receivers to the ledger, all but a few: in hand it would keep messages of
+    /// others from being pulled.
+    fn shed(&mut self) {
+        let keep = self.engine.options.per_subscription_max;
+        let slow = self.lines.values_mut().filter(|line| line.slow() && line.ready.len() > keep);
+        let shed: Vec<Job> = slow.flat_map(|line| line.ready.split_off(keep)).collect();
+        for job in shed {
+            self.park(&job, false);
+            if self.queue.in_order {
+                self.park_behind(&job.lane());
+            }
+        }
+    }
+
+    /// A lane's head waits in the ledger: so must all behind it.
+    fn park_behind(&mut self, lane: &LaneKey) {
+        for behind in self.lanes.failed(lane) {
+            let entry = self.entry(&behind, State::Waiting, None);
+            self.record(entry, behind.message, Some(lane.clone()));
+        }
     }
 
     /// Puts a job in line to be tried.
-    pub fn ready(&mut self, job: Job) {
+    pub fn ready(&mut self, mut job: Job) {
+        job.since = Instant::now();
         self.lines.entry(job.subscription.id).or_default().ready.push_back(job);
     }
 
@@ -315,10 +354,7 @@ impl Partition {
         let lane = job.lane();
         self.record(entry, job.message, Some(lane.clone()));
         if state == State::Waiting {
-            for behind in self.lanes.failed(&lane) {
-                let entry = self.entry(&behind, State::Waiting, None);
-                self.record(entry, behind.message, Some(lane.clone()));
-            }
+            self.park_behind(&lane);
         } else if let Next::Try(next) = self.lanes.ended(&lane) {
             self.ready(next);
         }
@@ -445,7 +481,7 @@ impl Partition {
                 (Some(event), Some(subscription)) => {
                     self.in_hand.insert(entry.id);
                     let (id, attempts, created_at) = (entry.id, entry.attempts, entry.created_at);
-                    jobs.push(Job { id, event, subscription, attempts, message: None, created_at });
+                    jobs.push(Job { id, event, subscription, attempts, message: None, created_at, since: Instant::now() });
                 }
                 (event, _) => {
                     let why = if event.is_none() { "the event's retention has ended" } else { "the subscription was deleted" };

@@ -194,7 +194,7 @@ async fn postgres(options: &Options) -> Result<DatabaseConnection, Error> {
         .test_before_acquire_if_idle_for(Duration::from_secs(30))
         .sqlx_logging(false)
         .acquire_timeout(Duration::from_secs(10))
-        .map_sqlx_postgres_opts(|o| o.options([("synchronous_commit", "on")]));
+        .map_sqlx_postgres_opts(|o| o.options([("synchronous_commit", "on")]).statement_cache_capacity(512));
     Ok(Database::connect(connect).await?)
 }
 

@@ -16,6 +16,7 @@ use crate::{
     entity::{attempt, delivery},
     micros, moment,
     page::{After, Ask, Page},
+    sizes::{filled, parts},
 };
 
 /// Where a delivery stands.
@@ -159,9 +160,6 @@ pub struct Filter {
     pub event: Option<uuid::Uuid>,
 }
 
-/// Rows of one INSERT: 20 columns each, and SQLite takes 32 766 parameters.
-const ROWS_PER_INSERT: usize = 500;
-
 impl Store {
     /// Which of `ids` stand in the ledger already.
     ///
@@ -169,10 +167,10 @@ impl Store {
     /// When the database fails.
     pub async fn known_deliveries(&self, ids: &[DeliveryId]) -> Result<HashSet<DeliveryId>, Error> {
         let mut known = HashSet::new();
-        for part in ids.chunks(1000) {
+        for part in ids.chunks(1024) {
             let find = delivery::Entity::find().select_only().column(delivery::Column::Id);
-            let found: Vec<uuid::Uuid> =
-                find.filter(delivery::Column::Id.is_in(part.iter().map(|id| id.0))).into_tuple().all(&self.0.read).await?;
+            let ids = filled(part).into_iter().map(|id| id.0);
+            let found: Vec<uuid::Uuid> = find.filter(delivery::Column::Id.is_in(ids)).into_tuple().all(&self.0.read).await?;
             known.extend(found.into_iter().map(DeliveryId));
         }
         Ok(known)
@@ -185,14 +183,15 @@ impl Store {
     pub async fn waiting_lanes(&self, lanes: &[(SubscriptionId, OrderingKey)]) -> Result<HashSet<(SubscriptionId, OrderingKey)>, Error> {
         let mut waiting = HashSet::new();
         // A row-value IN, not a chain of ORs: over two hundred of those SQLite's planner gives up.
-        for part in lanes.chunks(200) {
+        for part in lanes.chunks(256) {
+            let part = filled(part);
             let marks: Vec<String> = (0..part.len()).map(|i| format!("(${}, ${})", 2 * i + 1, 2 * i + 2)).collect();
             let sql = format!(
                 "SELECT DISTINCT subscription_id, ordering_key FROM delivery \
                  WHERE state = 'waiting' AND (subscription_id, ordering_key) IN (VALUES {})",
                 marks.join(", ")
             );
-            let values = part.iter().flat_map(|(subscription, key)| [Value::from(subscription.0), key.as_str().into()]);
+            let values: Vec<Value> = part.iter().flat_map(|(subscription, key)| [subscription.0.into(), key.as_str().into()]).collect();
             for row in self.0.read.query_all_raw(self.statement(&sql, values)).await? {
                 let (subscription, key): (uuid::Uuid, String) = (row.try_get("", "subscription_id")?, row.try_get("", "ordering_key")?);
                 if let Ok(key) = key.parse() {
@@ -210,7 +209,8 @@ impl Store {
     /// When the database fails; then nothing was recorded.
     pub async fn record_deliveries(&self, deliveries: &[Delivery], now: Timestamp) -> Result<(), Error> {
         let transaction = self.begin().await?;
-        for part in deliveries.chunks(ROWS_PER_INSERT) {
+        let rows: Vec<_> = deliveries.iter().map(|d| row(d, now).into_active_model()).collect();
+        for part in parts(rows) {
             use delivery::Column as C;
             let mut clash = OnConflict::column(C::Id);
             clash.update_columns([
@@ -224,21 +224,21 @@ impl Store {
                 C::UpdatedAt,
             ]);
             clash.action_and_where(Expr::col((delivery::Entity, C::State)).eq("waiting"));
-            let rows = part.iter().map(|d| row(d, now).into_active_model());
-            delivery::Entity::insert_many(rows).on_conflict(clash).exec_without_returning(&transaction).await?;
+            delivery::Entity::insert_many(part).on_conflict(clash).exec_without_returning(&transaction).await?;
         }
-        let failed: Vec<_> =
-            deliveries.iter().filter(|d| d.state != State::Succeeded).filter_map(|d| Some((d.id, d.last.as_ref()?))).collect();
-        for part in failed.chunks(ROWS_PER_INSERT) {
-            let rows = part.iter().map(|(id, a)| {
+        let failed = deliveries.iter().filter(|d| d.state != State::Succeeded).filter_map(|d| Some((d.id, d.last.as_ref()?)));
+        let failed: Vec<_> = failed
+            .map(|(id, a)| {
                 let number = i32::try_from(a.number).unwrap_or(i32::MAX);
                 let status = a.status.map(i32::from);
                 attempt::Model { delivery_id: id.0, number, at: micros(a.at), latency_us: a.latency_us, status, detail: a.detail.clone() }
                     .into_active_model()
-            });
+            })
+            .collect();
+        for part in parts(failed) {
             let mut clash = OnConflict::columns([attempt::Column::DeliveryId, attempt::Column::Number]);
             clash.do_nothing();
-            attempt::Entity::insert_many(rows).on_conflict(clash).exec_without_returning(&transaction).await?;
+            attempt::Entity::insert_many(part).on_conflict(clash).exec_without_returning(&transaction).await?;
         }
         transaction.commit().await?;
         Ok(())

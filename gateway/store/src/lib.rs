@@ -23,6 +23,7 @@ mod outbox;
 pub mod page;
 pub mod secrets;
 mod settings;
+mod sizes;
 mod tx;
 mod warehouse;
 

@@ -4,7 +4,7 @@ use billwire_schemas::ids::{EventId, OrderingKey, TenantId, TransactionId};
 use sea_orm::{ConnectionTrait, QueryResult, Value};
 use uuid::Uuid;
 
-use crate::{Error, Store, leases::Lease};
+use crate::{Error, Store, leases::Lease, sizes::filled};
 
 /// An event that the stream has not acknowledged.
 #[derive(Debug, Clone)]
@@ -85,6 +85,7 @@ impl Store {
         if positions.is_empty() {
             return Ok(true);
         }
+        let positions = filled(positions);
         let marks: Vec<String> = (0..positions.len()).map(|i| format!("${}", i + 4)).collect();
         let sql = format!(
             "DELETE FROM outbox WHERE position IN ({}) AND EXISTS (SELECT 1 FROM lease WHERE name = $1 AND owner = $2 AND fence = $3)",
@@ -110,7 +111,8 @@ impl Store {
     /// When the database fails.
     pub async fn events(&self, ids: &[EventId]) -> Result<Vec<Unpublished>, Error> {
         let mut found = Vec::with_capacity(ids.len());
-        for part in ids.chunks(500) {
+        for part in ids.chunks(512) {
+            let part = filled(part);
             let marks: Vec<String> = (1..=part.len()).map(|i| format!("${i}")).collect();
             let sql = format!("SELECT {COLUMNS} FROM event e WHERE e.id IN ({}) ORDER BY e.position", marks.join(", "));
             let rows = self.0.read.query_all_raw(self.statement(&sql, part.iter().map(|id| Value::from(id.0)))).await?;

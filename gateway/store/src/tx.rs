@@ -24,6 +24,7 @@ use crate::{
     idempotency::{Claim, Reply},
     micros,
     secrets::Sealer,
+    sizes::{filled, parts},
 };
 
 /// Something a unit will surely load.
@@ -435,18 +436,15 @@ impl Writes {
     }
 }
 
-/// Rows of one INSERT: SQLite takes 32 766 parameters and the widest table here has 20 columns.
-const ROWS_PER_INSERT: usize = 500;
-
 async fn insert<E, M>(conn: &DatabaseTransaction, rows: Vec<M>) -> Result<(), Error>
 where
     E: EntityTrait,
     M: IntoActiveModel<E::ActiveModel>,
     E::ActiveModel: ActiveModelTrait<Entity = E> + Send,
 {
-    let mut rows = rows.into_iter().map(IntoActiveModel::into_active_model).peekable();
-    while rows.peek().is_some() {
-        E::insert_many(rows.by_ref().take(ROWS_PER_INSERT)).exec_without_returning(conn).await?;
+    let rows: Vec<E::ActiveModel> = rows.into_iter().map(IntoActiveModel::into_active_model).collect();
+    for part in parts(rows) {
+        E::insert_many(part).exec_without_returning(conn).await?;
     }
     Ok(())
 }
@@ -476,6 +474,7 @@ async fn enqueue(conn: &DatabaseTransaction, transactions: Vec<Uuid>) -> Result<
     if transactions.is_empty() {
         return Ok(());
     }
+    let transactions = filled(&transactions);
     let marks: Vec<String> = (1..=transactions.len()).map(|i| format!("${i}")).collect();
     let sql = format!("INSERT INTO outbox (position) SELECT position FROM event WHERE transaction_id IN ({})", marks.join(", "));
     let values = transactions.into_iter().map(Value::from);

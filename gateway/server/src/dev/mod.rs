@@ -125,12 +125,15 @@ impl House {
     /// Stops everything: the gateway first, while what it calls is still there, then its child, then the local parts.
     async fn close(mut self) {
         self.terminal.clear();
+        let mut taken = None;
         if let Some(running) = self.running.take() {
-            self.terminal.during(|| "stopping".to_owned(), running.stop()).await;
+            taken = Some(self.terminal.during(|| "stopping".to_owned(), running.stop()).await);
         }
         if let Some(child) = self.child.take() {
             child.stop().await;
         }
+        // Only now may another start take the data directory.
+        drop(taken);
         self.tasks.shutdown().await;
     }
 }
