@@ -76,7 +76,8 @@ async fn every_bad_member_of_every_operation_is_named_and_nothing_is_written() {
         let document = api.get("/openapi.json").await.expect(200);
         let mut tried = 0;
         for operation in operations(&document, &account) {
-            let required: Vec<&str> = operation.schema["required"].as_array().map_or(vec![], |r| r.iter().filter_map(Value::as_str).collect());
+            let required: Vec<&str> =
+                operation.schema["required"].as_array().map_or(vec![], |r| r.iter().filter_map(Value::as_str).collect());
             for (member, _) in operation.schema["properties"].as_object().unwrap() {
                 let good = operation.example.get(member).cloned().unwrap_or_else(|| json!("text"));
                 let mut bad: Vec<(String, Value)> = Vec::new();

@@ -199,7 +199,8 @@ impl Settings {
         let parts = self.webhook_connect_to.split(',').map(str::trim).filter(|part| !part.is_empty());
         parts
             .map(|part| {
-                let (host, address) = part.split_once('=').ok_or_else(|| format!("BILLWIRE_WEBHOOK_CONNECT_TO: '{part}' is not host=ip:port"))?;
+                let (host, address) =
+                    part.split_once('=').ok_or_else(|| format!("BILLWIRE_WEBHOOK_CONNECT_TO: '{part}' is not host=ip:port"))?;
                 let address = address.parse().map_err(|_| format!("BILLWIRE_WEBHOOK_CONNECT_TO: '{address}' is not ip:port"))?;
                 Ok((host.to_owned(), address))
             })
@@ -213,7 +214,9 @@ impl Settings {
     pub fn master_keys(&self) -> Result<Vec<String>, String> {
         let text = match (&self.master_key, &self.master_key_file) {
             (Some(key), _) => key.clone(),
-            (None, Some(file)) => std::fs::read_to_string(file).map_err(|e| format!("BILLWIRE_MASTER_KEY_FILE: {}: {e}", file.display()))?,
+            (None, Some(file)) => {
+                std::fs::read_to_string(file).map_err(|e| format!("BILLWIRE_MASTER_KEY_FILE: {}: {e}", file.display()))?
+            }
             (None, None) => {
                 return Err("BILLWIRE_MASTER_KEY or BILLWIRE_MASTER_KEY_FILE must be set (32 random bytes in base64, e.g. from \
                             `openssl rand -base64 32`); `billwire dev` makes one by itself"

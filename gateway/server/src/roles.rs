@@ -94,7 +94,9 @@ pub fn lock_data_dir(settings: &Settings) -> Result<DataDirLock, String> {
     let file = std::fs::File::create(&path).map_err(|e| format!("BILLWIRE_DATA_DIR: {}: {e}", path.display()))?;
     match file.try_lock() {
         Ok(()) => Ok(DataDirLock(file)),
-        Err(_) => Err(format!("another billwire works in {} already; stop it, or set BILLWIRE_DATA_DIR to another folder", folder.display())),
+        Err(_) => {
+            Err(format!("another billwire works in {} already; stop it, or set BILLWIRE_DATA_DIR to another folder", folder.display()))
+        }
     }
 }
 
@@ -148,16 +150,19 @@ async fn serve_http(
     tasks: &mut JoinSet<()>,
     mut stopped: watch::Receiver<bool>,
 ) -> Result<std::net::SocketAddr, String> {
-    let acceptor = TcpListener::bind(settings.listen).into_acceptor().await.map_err(|e| {
-        format!("cannot listen on {}: {e}; stop what uses that port, or set BILLWIRE_LISTEN to another", settings.listen)
-    })?;
+    let acceptor = TcpListener::bind(settings.listen)
+        .into_acceptor()
+        .await
+        .map_err(|e| format!("cannot listen on {}: {e}; stop what uses that port, or set BILLWIRE_LISTEN to another", settings.listen))?;
     let address = acceptor.local_addr().first().and_then(|a| a.as_socket_addr().copied()).unwrap_or(settings.listen);
     let acceptor = Bounded::new(acceptor, settings.connections_max);
     let options = billwire_api::Options { body_limit: settings.body_max, ..billwire_api::Options::default() };
     let service = billwire_api::service(app.clone(), options);
     tasks.spawn(async move {
         let until = async move { drop(stopped.changed().await) };
-        if let Err(error) = Server::new_with_acceptor(acceptor).idle_timeout(IDLE).run_with_graceful_shutdown(service, until, Some(DRAIN)).await {
+        if let Err(error) =
+            Server::new_with_acceptor(acceptor).idle_timeout(IDLE).run_with_graceful_shutdown(service, until, Some(DRAIN)).await
+        {
             tracing::error!(%error, "HTTP ended");
         }
     });
@@ -233,11 +238,7 @@ async fn connected(settings: Settings, roles: Vec<Role>, url: String, store: Sto
             ledger: Arc::new(parts.ledger),
             channels: parts.channels,
             clock: parts.clock as Arc<dyn Clock>,
-            options: supervisor::Options {
-                retry_plan: settings.retry_plan().unwrap_or_default(),
-                lease,
-                ..supervisor::Options::default()
-            },
+            options: supervisor::Options { retry_plan: settings.retry_plan().unwrap_or_default(), lease, ..supervisor::Options::default() },
         };
         tasks.spawn(supervisor::run(Arc::new(engine), stopped.clone()));
     }

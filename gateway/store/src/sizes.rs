@@ -12,7 +12,8 @@ pub(crate) fn parts<T>(rows: Vec<T>) -> Vec<Vec<T>> {
     let mut rest = rows;
     let mut parts = Vec::new();
     while rest.len() > SMALL
-        && let Some(size) = ROWS.into_iter().find(|size| *size <= rest.len()) {
+        && let Some(size) = ROWS.into_iter().find(|size| *size <= rest.len())
+    {
         let tail = rest.split_off(size);
         parts.push(std::mem::replace(&mut rest, tail));
     }
