@@ -36,7 +36,7 @@ check: ## formatting, lints, documentation, dependencies, and every file in depl
 	@echo "-- cargo clippy"
 	@cargo clippy $(LOCKED) --quiet --workspace --all-targets -- -D warnings
 	@echo "-- cargo doc"
-	@RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --quiet --workspace --no-deps
+	@RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc $(LOCKED) --quiet --workspace --no-deps --document-private-items
 	@tools/check-files
 
 clients: ## generate Python and TypeScript clients from openapi/openapi.json into target/clients

@@ -1,18 +1,18 @@
 //! Notification templates: minijinja in a cage.
 //!
-//! [`check`] runs when a template is saved and names every fault; [`render`] runs when an event is delivered. Templates are
+//! [`check()`] runs when a template is saved and names every fault; [`render`] runs when an event is delivered. Templates are
 //! written by tenants, parameters come from outside systems, so neither is trusted:
 //!
 //! - Fuel bounds both time and memory of a render (minijinja charges a unit per instruction and per 64 bytes made), and the
 //!   output of each part is capped.
 //! - Nothing can be loaded: there are no other templates, files or functions that reach outside.
 //! - HTML is escaped by our own formatter, which does not ask the engine's mutable escape mode, and the `safe` filter is
-//!   taken out; so neither a filter nor `autoescape` can switch escaping off even if [`check`] were passed by.
+//!   taken out; so neither a filter nor `autoescape` can switch escaping off even if [`check()`] were passed by.
 //!
 //! **Undefined values are semi-strict.** A parameter that is offered may still be absent from one event (an account without
 //! `externalId`), and `{% if account.externalId %}` is how everyone asks for that; the strict mode makes this very question
 //! an error. Printing, comparing, looping over or computing with something absent stays an error in both, so a letter never goes out
-//! with a hole in it. Typos are no reason for strictness here: [`check`] finds them when the template is saved.
+//! with a hole in it. Typos are no reason for strictness here: [`check()`] finds them when the template is saved.
 
 mod check;
 mod scan;

@@ -84,7 +84,7 @@ async fn feed(bus: &Bus, sink: &dyn BulkSink, options: &Options) -> Result<(), S
         filter: "billing.>".to_owned(),
         from: None,
         ack_wait: Duration::from_secs(120),
-        in_hand_max: i64::try_from(options.events_max * 2).unwrap_or(i64::MAX),
+        in_hand_max: i64::try_from(options.events_max).unwrap_or(i64::MAX),
     };
     // Batches that an earlier run left unfinished are finished before anything new comes.
     sink.load(&[]).await?;

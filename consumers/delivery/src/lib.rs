@@ -11,10 +11,13 @@
 
 pub mod bulk;
 pub mod channel;
+mod due;
 pub mod event;
 mod intake;
 mod lanes;
 pub mod ledger;
+mod line;
 mod partition;
 pub mod policy;
+mod recording;
 pub mod supervisor;

@@ -1,7 +1,7 @@
 //! One partition of one queue: the task that owns all its state. Nothing here is shared, so nothing is locked.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{HashMap, HashSet},
     panic::AssertUnwindSafe,
     sync::Arc,
     time::Duration,
@@ -10,7 +10,7 @@ use std::{
 use billwire_bus::{Durable, Error as BusError, Pull, Received};
 use billwire_schemas::{
     clock::Timestamp,
-    ids::{DeliveryId, EventId, OrderingKey, SubscriptionId},
+    ids::{DeliveryId, OrderingKey, SubscriptionId},
 };
 use chrono::TimeDelta;
 use futures::FutureExt;
@@ -25,6 +25,8 @@ use crate::{
     event::{Event, Subscription},
     lanes::{Lanes, Next},
     ledger::{Entry, LaneKey, Lease, Queue, State, Try},
+    line::Line,
+    recording::{Effect, Recorded, Recording},
     supervisor::Engine,
 };
 
@@ -55,30 +57,6 @@ impl Job {
     }
 }
 
-/// What is to be done when an entry has been recorded.
-struct Effect {
-    message: Option<u64>,
-    lane: Option<LaneKey>,
-    id: DeliveryId,
-}
-
-/// What one subscription is to be sent now.
-#[derive(Default)]
-struct Line {
-    ready: VecDeque<Job>,
-    trying: usize,
-}
-
-impl Line {
-    /// Whether its receiver takes so slowly that what stands in line does not move.
-    fn slow(&self) -> bool {
-        self.ready.front().is_some_and(|first| first.since.elapsed() > SLOW)
-    }
-}
-
-/// How long the first in line may wait before its receiver counts as slow, and its line is sent to the ledger.
-const SLOW: Duration = Duration::from_millis(500);
-
 /// Why a partition stopped.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Stop {
@@ -93,7 +71,6 @@ pub(crate) enum Stop {
 }
 
 type Finished = (Job, Timestamp, Duration, Outcome);
-type Recorded = (Vec<(Entry, Effect)>, Result<(), String>);
 
 pub(crate) struct Partition {
     pub engine: Arc<Engine>,
@@ -111,17 +88,13 @@ pub(crate) struct Partition {
     trying: JoinSet<Finished>,
     to_record: Vec<(Entry, Effect)>,
     /// More is due than fitted: look again as soon as there is room.
-    more_due: bool,
+    pub more_due: bool,
 }
 
 /// How often the ledger is asked for what is due.
 const TICK: Duration = Duration::from_millis(200);
 /// How often lanes without a time are looked for.
 const MEND_EVERY: Duration = Duration::from_secs(30);
-/// Entries written in one commit.
-const RECORD_MAX: usize = 512;
-/// Wait after a failed record.
-const RECORD_AGAIN: Duration = Duration::from_millis(250);
 /// How soon a delivery is tried again that we could not try.
 const NOT_TRIED_WAIT: TimeDelta = TimeDelta::seconds(2);
 /// When a delivery comes back that found its subscription's line full.
@@ -238,15 +211,6 @@ impl Partition {
         }
     }
 
-    async fn mend(&mut self) -> Result<(), Stop> {
-        if self.queue.in_order
-            && let Err(error) = self.engine.ledger.mend_lanes(self.queue.id, self.number, self.engine.clock.now()).await
-        {
-            tracing::warn!(%error, "lanes could not be mended");
-        }
-        Ok(())
-    }
-
     /// Reads the configuration anew.
     pub async fn reload(&mut self) -> Result<(), Stop> {
         let plan = self.engine.ledger.plan().await.map_err(Stop::Failed)?;
@@ -360,7 +324,7 @@ impl Partition {
         }
     }
 
-    fn entry(&self, job: &Job, state: State, next_attempt_at: Option<Timestamp>) -> Entry {
+    pub fn entry(&self, job: &Job, state: State, next_attempt_at: Option<Timestamp>) -> Entry {
         Entry {
             id: job.id,
             tenant: job.event.tenant.clone(),
@@ -380,7 +344,7 @@ impl Partition {
         }
     }
 
-    fn record(&mut self, entry: Entry, message: Option<u64>, lane: Option<LaneKey>) {
+    pub fn record(&mut self, entry: Entry, message: Option<u64>, lane: Option<LaneKey>) {
         let id = entry.id;
         self.to_record.push((entry, Effect { message, lane, id }));
     }
@@ -424,84 +388,10 @@ impl Partition {
             }
         }
     }
-
-    async fn load_lane(&mut self, lane: &LaneKey) -> Result<(), String> {
-        let entries = self.engine.ledger.lane(lane, LANE_PAGE).await?;
-        let now = self.engine.clock.now();
-        let rests = entries.first().and_then(|e| e.next_attempt_at).is_some_and(|at| at > now);
-        let jobs = if rests { Vec::new() } else { self.jobs(entries).await? };
-        if let Next::Try(job) = self.lanes.resume(lane, jobs) {
-            self.ready(job);
-        }
-        Ok(())
-    }
-
-    async fn look_for_due(&mut self) -> Result<(), Stop> {
-        if self.in_hand.len() >= self.engine.options.in_hand_max {
-            return Ok(());
-        }
-        let ledger = self.engine.ledger.clone();
-        let due = match ledger.due(self.queue.id, self.number, self.engine.clock.now(), DUE_PAGE).await {
-            Ok(due) => due,
-            Err(error) => {
-                tracing::warn!(%error, "the ledger did not say what is due");
-                return Ok(());
-            }
-        };
-        let found = due.len() as u64;
-        let fresh: Vec<Entry> = due.into_iter().filter(|e| !self.in_hand.contains(&e.id)).collect();
-        self.more_due = found == DUE_PAGE && !fresh.is_empty();
-        if fresh.is_empty() {
-            return Ok(());
-        }
-        if self.queue.in_order {
-            for entry in fresh {
-                let lane = (entry.subscription, entry.key.clone());
-                if !self.lanes.holds(&lane) {
-                    self.load_lane(&lane).await.map_err(Stop::Failed)?;
-                }
-            }
-        } else {
-            for job in self.jobs(fresh).await.map_err(Stop::Failed)? {
-                self.ready(job);
-            }
-        }
-        Ok(())
-    }
-
-    /// Jobs of ledger entries, with their events. An entry whose subscription is gone is given up on.
-    async fn jobs(&mut self, entries: Vec<Entry>) -> Result<Vec<Job>, String> {
-        let ids: Vec<EventId> = entries.iter().map(|e| e.event).collect();
-        let events: HashMap<EventId, Arc<Event>> =
-            self.engine.ledger.events(&ids).await?.into_iter().map(|e| (e.id, Arc::new(e))).collect();
-        let mut jobs = Vec::with_capacity(entries.len());
-        for mut entry in entries {
-            let subscription = self.queue.subscriptions.iter().find(|s| s.id == entry.subscription).cloned();
-            match (events.get(&entry.event).cloned(), subscription) {
-                (Some(event), Some(subscription)) => {
-                    self.in_hand.insert(entry.id);
-                    let (id, attempts, created_at) = (entry.id, entry.attempts, entry.created_at);
-                    jobs.push(Job { id, event, subscription, attempts, message: None, created_at, since: Instant::now() });
-                }
-                (event, _) => {
-                    let why = if event.is_none() { "the event's retention has ended" } else { "the subscription was deleted" };
-                    entry.state = State::Dead;
-                    entry.next_attempt_at = None;
-                    let report = Report::new(None, why);
-                    entry.last = Some(Try { number: entry.attempts, at: self.engine.clock.now(), latency: Duration::ZERO, report });
-                    self.record(entry, None, None);
-                }
-            }
-        }
-        Ok(jobs)
-    }
 }
 
 /// Messages taken in at once.
 const INTAKE_MAX: usize = 500;
-/// Deliveries loaded at once from a lane, and of all that is due.
-const LANE_PAGE: u64 = 100;
-const DUE_PAGE: u64 = 500;
 
 fn log_attempt(job: &Job, state: State, last: Option<&Try>) {
     let Some(last) = last else { return };
@@ -514,41 +404,3 @@ fn log_attempt(job: &Job, state: State, last: Option<&Try>) {
 
 /// How long tries may go on after the program was told to stop.
 const WIND_DOWN_MAX: Duration = Duration::from_secs(3);
-
-/// The one record under way.
-#[derive(Default)]
-struct Recording(Option<tokio::task::JoinHandle<Recorded>>);
-
-impl Recording {
-    fn start(&mut self, engine: &Arc<Engine>, waiting: &mut Vec<(Entry, Effect)>) {
-        if self.0.is_some() || waiting.is_empty() {
-            return;
-        }
-        let batch: Vec<_> = waiting.drain(..waiting.len().min(RECORD_MAX)).collect();
-        let ledger = engine.ledger.clone();
-        self.0 = Some(tokio::spawn(async move {
-            let entries: Vec<Entry> = batch.iter().map(|(entry, _)| entry.clone()).collect();
-            let result = ledger.record(&entries).await;
-            if result.is_err() {
-                tokio::time::sleep(RECORD_AGAIN).await;
-            }
-            (batch, result)
-        }));
-    }
-
-    fn busy(&self) -> bool {
-        self.0.is_some()
-    }
-
-    async fn done(&mut self) -> Recorded {
-        match &mut self.0 {
-            None => std::future::pending().await,
-            Some(task) => {
-                let done = task.await;
-                self.0 = None;
-                // A panic loses the batch from memory; its messages are not acknowledged and come again.
-                done.unwrap_or_else(|panic| (Vec::new(), Err(panic.to_string())))
-            }
-        }
-    }
-}

@@ -1,10 +1,6 @@
 //! Bill cycles: the rhythms accounts are billed in.
 
-use billwire_schemas::{
-    clock::Timestamp,
-    events::envelope::Parameters,
-    ids::{AccountId, BillCycleId},
-};
+use billwire_schemas::{clock::Timestamp, events::envelope::Parameters, ids::BillCycleId};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -161,9 +157,6 @@ impl Entity for BillCycle {
     }
     fn version(&self) -> i64 {
         self.version
-    }
-    fn account(&self) -> Option<AccountId> {
-        None
     }
     fn parameters(&self) -> Parameters {
         let mut parameters = Parameters::from([

@@ -18,13 +18,17 @@ pub trait Entity: Serialize {
     /// The object's version, from 1.
     fn version(&self) -> i64;
     /// The account it belongs to, where it belongs to one.
-    fn account(&self) -> Option<AccountId>;
+    fn account(&self) -> Option<AccountId> {
+        None
+    }
     /// What order its events keep: its account, else itself.
     fn ordering_key(&self) -> OrderingKey {
         self.account().map_or_else(|| self.id().into(), Into::into)
     }
     /// The parameters its events offer, besides the core ones.
-    fn parameters(&self) -> Parameters;
+    fn parameters(&self) -> Parameters {
+        Parameters::new()
+    }
 }
 
 /// A committed-to-be change of one entity.

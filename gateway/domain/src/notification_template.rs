@@ -2,11 +2,8 @@
 
 use billwire_schemas::{
     clock::Timestamp,
-    events::{
-        catalogue::{self, CATALOGUE},
-        envelope::Parameters,
-    },
-    ids::{AccountId, NotificationTemplateId},
+    events::catalogue::{self, CATALOGUE},
+    ids::NotificationTemplateId,
     template,
 };
 use serde::{Deserialize, Serialize};
@@ -116,12 +113,6 @@ impl Entity for NotificationTemplate {
     }
     fn version(&self) -> i64 {
         self.version
-    }
-    fn account(&self) -> Option<AccountId> {
-        None
-    }
-    fn parameters(&self) -> Parameters {
-        Parameters::new()
     }
 }
 

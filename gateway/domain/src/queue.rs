@@ -2,8 +2,8 @@
 
 use billwire_schemas::{
     clock::Timestamp,
-    events::{catalogue, envelope::Parameters, parameters::nearest},
-    ids::{AccountId, QueueId},
+    events::{catalogue, parameters::nearest},
+    ids::QueueId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -99,12 +99,6 @@ impl Entity for Queue {
     }
     fn version(&self) -> i64 {
         self.version
-    }
-    fn account(&self) -> Option<AccountId> {
-        None
-    }
-    fn parameters(&self) -> Parameters {
-        Parameters::new()
     }
 }
 

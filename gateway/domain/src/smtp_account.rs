@@ -1,10 +1,6 @@
 //! SMTP accounts: from where e-mail is sent.
 
-use billwire_schemas::{
-    clock::Timestamp,
-    events::envelope::Parameters,
-    ids::{AccountId, SmtpAccountId},
-};
+use billwire_schemas::{clock::Timestamp, ids::SmtpAccountId};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -120,11 +116,5 @@ impl Entity for SmtpAccount {
     }
     fn version(&self) -> i64 {
         self.version
-    }
-    fn account(&self) -> Option<AccountId> {
-        None
-    }
-    fn parameters(&self) -> Parameters {
-        Parameters::new()
     }
 }

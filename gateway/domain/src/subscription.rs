@@ -4,10 +4,9 @@ use billwire_schemas::{
     clock::Timestamp,
     events::{
         catalogue,
-        envelope::Parameters,
         parameters::{Parameter, nearest},
     },
-    ids::{AccountId, NotificationTemplateId, QueueId, SmtpAccountId, SubscriptionId, WebhookEndpointId},
+    ids::{NotificationTemplateId, QueueId, SmtpAccountId, SubscriptionId, WebhookEndpointId},
     template,
 };
 use serde::{Deserialize, Serialize};
@@ -134,11 +133,5 @@ impl Entity for Subscription {
     }
     fn version(&self) -> i64 {
         self.version
-    }
-    fn account(&self) -> Option<AccountId> {
-        None
-    }
-    fn parameters(&self) -> Parameters {
-        Parameters::new()
     }
 }

@@ -1,11 +1,6 @@
 //! Webhook endpoints: where events are POSTed.
 
-use billwire_schemas::{
-    clock::Timestamp,
-    destination,
-    events::envelope::Parameters,
-    ids::{AccountId, WebhookEndpointId},
-};
+use billwire_schemas::{clock::Timestamp, destination, ids::WebhookEndpointId};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -75,11 +70,5 @@ impl Entity for WebhookEndpoint {
     }
     fn version(&self) -> i64 {
         self.version
-    }
-    fn account(&self) -> Option<AccountId> {
-        None
-    }
-    fn parameters(&self) -> Parameters {
-        Parameters::new()
     }
 }

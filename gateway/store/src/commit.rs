@@ -27,7 +27,8 @@ use crate::{
     connect::Inner,
     entity::{business_transaction, idempotency as row},
     idempotency::{self, Claim, Reply},
-    tx::{Loaded, Tx, Writes},
+    tx::{Loaded, Tx},
+    writes::Writes,
 };
 
 pub use crate::tx::Prefetch;

@@ -26,6 +26,7 @@ mod settings;
 mod sizes;
 mod tx;
 mod warehouse;
+mod writes;
 
 pub use api_keys::ApiKey;
 pub use configurations::{Configuration, Kind as ConfigurationKind};

@@ -1,0 +1,101 @@
+//! Taking up what waits in the ledger: deliveries that are due, and the lanes behind them.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use billwire_schemas::ids::EventId;
+use tokio::time::Instant;
+
+use crate::{
+    channel::Report,
+    event::Event,
+    lanes::Next,
+    ledger::{Entry, LaneKey, State, Try},
+    partition::{Job, Partition, Stop},
+};
+
+/// Deliveries loaded at once from a lane, and of all that is due.
+const LANE_PAGE: u64 = 100;
+const DUE_PAGE: u64 = 500;
+
+impl Partition {
+    /// Gives the first of each lane a time where a stop left it without one.
+    pub async fn mend(&mut self) -> Result<(), Stop> {
+        if self.queue.in_order
+            && let Err(error) = self.engine.ledger.mend_lanes(self.queue.id, self.number, self.engine.clock.now()).await
+        {
+            tracing::warn!(%error, "lanes could not be mended");
+        }
+        Ok(())
+    }
+
+    pub async fn load_lane(&mut self, lane: &LaneKey) -> Result<(), String> {
+        let entries = self.engine.ledger.lane(lane, LANE_PAGE).await?;
+        let now = self.engine.clock.now();
+        let rests = entries.first().and_then(|e| e.next_attempt_at).is_some_and(|at| at > now);
+        let jobs = if rests { Vec::new() } else { self.jobs(entries).await? };
+        if let Next::Try(job) = self.lanes.resume(lane, jobs) {
+            self.ready(job);
+        }
+        Ok(())
+    }
+
+    pub async fn look_for_due(&mut self) -> Result<(), Stop> {
+        if self.in_hand.len() >= self.engine.options.in_hand_max {
+            return Ok(());
+        }
+        let ledger = self.engine.ledger.clone();
+        let due = match ledger.due(self.queue.id, self.number, self.engine.clock.now(), DUE_PAGE).await {
+            Ok(due) => due,
+            Err(error) => {
+                tracing::warn!(%error, "the ledger did not say what is due");
+                return Ok(());
+            }
+        };
+        let found = due.len() as u64;
+        let fresh: Vec<Entry> = due.into_iter().filter(|e| !self.in_hand.contains(&e.id)).collect();
+        self.more_due = found == DUE_PAGE && !fresh.is_empty();
+        if fresh.is_empty() {
+            return Ok(());
+        }
+        if self.queue.in_order {
+            for entry in fresh {
+                let lane = (entry.subscription, entry.key.clone());
+                if !self.lanes.holds(&lane) {
+                    self.load_lane(&lane).await.map_err(Stop::Failed)?;
+                }
+            }
+        } else {
+            for job in self.jobs(fresh).await.map_err(Stop::Failed)? {
+                self.ready(job);
+            }
+        }
+        Ok(())
+    }
+
+    /// Jobs of ledger entries, with their events. An entry whose subscription is gone is given up on.
+    async fn jobs(&mut self, entries: Vec<Entry>) -> Result<Vec<Job>, String> {
+        let ids: Vec<EventId> = entries.iter().map(|e| e.event).collect();
+        let events: HashMap<EventId, Arc<Event>> =
+            self.engine.ledger.events(&ids).await?.into_iter().map(|e| (e.id, Arc::new(e))).collect();
+        let mut jobs = Vec::with_capacity(entries.len());
+        for mut entry in entries {
+            let subscription = self.queue.subscriptions.iter().find(|s| s.id == entry.subscription).cloned();
+            match (events.get(&entry.event).cloned(), subscription) {
+                (Some(event), Some(subscription)) => {
+                    self.in_hand.insert(entry.id);
+                    let (id, attempts, created_at) = (entry.id, entry.attempts, entry.created_at);
+                    jobs.push(Job { id, event, subscription, attempts, message: None, created_at, since: Instant::now() });
+                }
+                (event, _) => {
+                    let why = if event.is_none() { "the event's retention has ended" } else { "the subscription was deleted" };
+                    entry.state = State::Dead;
+                    entry.next_attempt_at = None;
+                    let report = Report::new(None, why);
+                    entry.last = Some(Try { number: entry.attempts, at: self.engine.clock.now(), latency: Duration::ZERO, report });
+                    self.record(entry, None, None);
+                }
+            }
+        }
+        Ok(jobs)
+    }
+}
