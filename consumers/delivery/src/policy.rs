@@ -9,7 +9,7 @@ use billwire_schemas::ids::DeliveryId;
 pub struct RetryPlan(Vec<Duration>);
 
 /// How far a wait is spread around its plan, in parts of a hundred, so that what failed together does not return together.
-const JITTER_PERCENT: u64 = 20;
+const JITTER_PERCENT: u32 = 20;
 
 /// A receiver's Retry-After is honoured up to this.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 3600);
@@ -57,9 +57,10 @@ impl RetryPlan {
     pub fn wait(&self, delivery: DeliveryId, made: u32, after: Option<Duration>) -> Option<Duration> {
         let planned = self.0.get(made as usize)?;
         let bytes = delivery.0.as_bytes();
-        let draw = u64::from(bytes[(made as usize * 2) % 14]) * 256 + u64::from(bytes[(made as usize * 2 + 1) % 14]);
-        let percent = 100 - JITTER_PERCENT + draw * 2 * JITTER_PERCENT / 65_535;
-        let spread = Duration::from_millis(u64::try_from(planned.as_millis()).unwrap_or(u64::MAX / 200) * percent / 100);
+        let draw = u32::from(bytes[(made as usize * 2) % 14]) * 256 + u32::from(bytes[(made as usize * 2 + 1) % 14]);
+        // From 80 % to 120 % in 65 535 steps.
+        let share = f64::from(100 - JITTER_PERCENT) / 100.0 + f64::from(draw) / 65_535.0 * f64::from(2 * JITTER_PERCENT) / 100.0;
+        let spread = planned.mul_f64(share);
         Some(spread.max(after.unwrap_or_default().min(RETRY_AFTER_MAX)))
     }
 }
