@@ -24,7 +24,7 @@ run: ## start the gateway on this machine with a private nats-server, play a sho
 
 test: ## run all tests: SQLite, PostgreSQL, nats-server, third-party peers
 	@cargo build $(LOCKED) -p billwire
-	@tools/with-services cargo test $(LOCKED) --workspace
+	@tools/with-services cargo test $(LOCKED) --workspace --no-fail-fast
 
 bench: ## measure throughput and latency beside their physical limits (tests/bench/RESULTS.md)
 	@cargo build $(LOCKED) --release -p billwire
