@@ -11,6 +11,7 @@ use billwire_tests::{
     receiver::{HOST, Receiver},
 };
 use bytes::Bytes;
+use futures::StreamExt;
 use sqlx::{
     Executor, Row,
     postgres::PgPoolOptions,
@@ -158,6 +159,21 @@ pub async fn jetstream(url: &str, batch: usize) -> (f64, f64) {
     let batched = MESSAGES as f64 / began.elapsed().as_secs_f64();
     context.delete_stream("BARE").await.unwrap();
     (plain, batched)
+}
+
+/// Messages per second pulled from our stream and acknowledged, nothing done with them.
+pub async fn pull(url: &str, messages: usize) -> f64 {
+    let client = async_nats::connect(url).await.unwrap();
+    let context = jetstream::new(client);
+    let stream = context.get_stream("BILLING").await.unwrap();
+    let config = jetstream::consumer::pull::Config { max_ack_pending: 10_000, ..Default::default() };
+    let consumer = stream.create_consumer(config).await.unwrap();
+    let mut pulled = consumer.stream().max_messages_per_batch(500).messages().await.unwrap();
+    let began = Instant::now();
+    for _ in 0..messages {
+        pulled.next().await.unwrap().unwrap().ack().await.unwrap();
+    }
+    messages as f64 / began.elapsed().as_secs_f64()
 }
 
 /// HTTPS POSTs per second to `receiver`, `at_once` in flight, bodies of `bytes`, over one client with kept connections.

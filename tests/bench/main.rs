@@ -31,6 +31,9 @@ async fn main() {
     if wanted("latency") {
         deliver::latency(&mut report).await;
     }
+    if wanted("warehouse") {
+        deliver::warehouse(&mut report).await;
+    }
     if wanted("drain") {
         deliver::drain(&mut report).await;
     }
