@@ -359,6 +359,10 @@ impl Partition {
 
     async fn recorded(&mut self, (entries, result): Recorded) -> Result<(), Stop> {
         if let Err(error) = result {
+            if entries.is_empty() {
+                // The record panicked and took its entries along: only a fresh start from the stream's own memory is safe.
+                return Err(Stop::Failed(error));
+            }
             tracing::warn!(%error, entries = entries.len(), "results could not be recorded; they are kept and tried again");
             self.to_record.splice(0..0, entries);
             return Ok(());

@@ -60,7 +60,7 @@ impl Recording {
             Some(task) => {
                 let done = task.await;
                 self.0 = None;
-                // A panic loses the batch from memory; its messages are not acknowledged and come again.
+                // A panic takes the batch along; the partition then starts afresh.
                 done.unwrap_or_else(|panic| (Vec::new(), Err(panic.to_string())))
             }
         }

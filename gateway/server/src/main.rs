@@ -22,6 +22,10 @@ use billwire_app::domain;
 
 use clap::Parser;
 
+/// Draining a backlog spent an eighth of the machine in the system's allocator.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     // Named once for every crate in the tree, before anything opens a TLS connection.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
