@@ -214,6 +214,17 @@ async fn count(setup: &Setup, sql: &'static str) -> i64 {
     count
 }
 
+/// Holds a queue back, or lets it go: its lease is taken by nobody in particular (PostgreSQL).
+pub async fn hold_queue(setup: &Setup, queue: &str, hold: bool) {
+    let url = setup.database_url.as_ref().expect("PostgreSQL");
+    let pool = PgPoolOptions::new().max_connections(1).connect(url).await.unwrap();
+    let until: i64 = if hold { i64::MAX } else { 0 };
+    let sql =
+        "INSERT INTO lease (name, owner, fence, expires_at) VALUES ($1, 'bench', 1, $2) ON CONFLICT (name) DO UPDATE SET expires_at = $2";
+    sqlx::query(sql).bind(format!("queue-{queue}-0of1")).bind(until).execute(&pool).await.unwrap();
+    pool.close().await;
+}
+
 /// How many events written warehouse batches hold (PostgreSQL).
 pub async fn loaded(setup: &Setup) -> i64 {
     count(setup, "SELECT COUNT(*) FROM warehouse_event e JOIN warehouse_batch b ON b.id = e.batch WHERE b.written").await

@@ -136,8 +136,9 @@ pub async fn warehouse(report: &mut Report) {
     );
 }
 
-/// A backlog made while no consumer runs, then worked off.
-pub async fn drain(report: &mut Report) {
+/// A backlog of webhooks made while no consumer runs, then worked off: alone, the warehouse having had its turn before, or
+/// with the warehouse loading the same events beside it.
+pub async fn drain(report: &mut Report, alone: bool) {
     let mut setup = setup("bench-drain", Database::Postgres);
     let receiver = Receiver::start().await;
     receiver.known_to(&mut setup);
@@ -161,21 +162,31 @@ pub async fn drain(report: &mut Report) {
     receiver.keep_calls(false);
     receiver.forget();
     let gateway = setup.start_with(&["serve", "--roles", "api,relay"]).await;
+    let queue = api.get("/v1/queues").await.expect(200)["items"][0]["id"].as_str().expect("an id").to_owned();
     let waiting = bare::outbox(&setup).await;
     let began = Instant::now();
     eventually("the outbox to be empty", async || (bare::outbox(&setup).await == 0).then_some(())).await;
     let relayed = waiting as f64 / began.elapsed().as_secs_f64();
     let (plain, batched) = bare::jetstream(&nats(&setup), 1000).await;
-    report.row(
-        "relay: outbox to stream, transactions of two messages in shared atomic batches",
-        &format!("{relayed:.0} events/s"),
-        &format!("{batched:.0}/s bare batches of 1000 ({plain:.0}/s plain, pipelined)"),
-        &format!("{:.0} %", 100.0 * relayed / batched),
-        "-",
-    );
+    if !alone {
+        report.row(
+            "relay: outbox to stream, transactions of two messages in shared atomic batches",
+            &format!("{relayed:.0} events/s"),
+            &format!("{batched:.0}/s bare batches of 1000 ({plain:.0}/s plain, pipelined)"),
+            &format!("{:.0} %", 100.0 * relayed / batched),
+            "-",
+        );
+    }
     gateway.stop().await;
 
+    if alone {
+        bare::hold_queue(&setup, &queue, true).await;
+    }
     let gateway = setup.start_with(&["serve"]).await;
+    if alone {
+        eventually("the warehouse", async || (bare::loaded(&setup).await >= events as i64).then_some(())).await;
+        bare::hold_queue(&setup, &queue, false).await;
+    }
     eventually("the first webhook", async || (receiver.count() > 0).then_some(())).await;
     let first = Instant::now();
     eventually("all webhooks", async || (receiver.count() >= events).then_some(())).await;
@@ -184,7 +195,10 @@ pub async fn drain(report: &mut Report) {
     gateway.stop().await;
     let bare = bare::https(&receiver, CONNECTIONS, 2200, 40_000).await;
     report.row(
-        &format!("webhooks drained from a backlog of {events}, in order, TLS, signed, the warehouse loading the same beside it"),
+        &format!(
+            "webhooks drained from a backlog of {events}, in order, TLS, signed, {}",
+            if alone { "the warehouse idle" } else { "the warehouse loading the same events beside it" }
+        ),
         &format!("{drained:.0}/s"),
         &format!("{bare:.0}/s bare HTTPS POSTs"),
         &format!("{:.0} %", 100.0 * drained / bare),

@@ -35,7 +35,8 @@ async fn main() {
         deliver::warehouse(&mut report).await;
     }
     if wanted("drain") {
-        deliver::drain(&mut report).await;
+        deliver::drain(&mut report, true).await;
+        deliver::drain(&mut report, false).await;
     }
     if only.is_none() {
         report.write();
