@@ -27,6 +27,34 @@ ids! {
     AccountId,
     /// A bill cycle.
     BillCycleId,
+    /// A person to be reached about an account.
+    ContactId,
+    /// A service an account uses.
+    ServiceId,
+    /// A package that can be subscribed.
+    PackageId,
+    /// An account's subscription of a package.
+    PackageSubscriptionId,
+    /// What usage is reported under: a SIM, a number.
+    UsageIdentifierId,
+    /// A bucket of usage.
+    BucketId,
+    /// A contract with commit tiers.
+    ContractId,
+    /// A chargeable event.
+    ChargeableEventId,
+    /// An adjustment of a chargeable event.
+    AdjustmentId,
+    /// A bill run.
+    BillRunId,
+    /// An invoice.
+    InvoiceId,
+    /// A payment.
+    PaymentId,
+    /// A refund.
+    RefundId,
+    /// A credit.
+    CreditId,
     /// A business transaction.
     TransactionId,
     /// An event; also `Nats-Msg-Id` and `webhook-id`.

@@ -7,5 +7,6 @@ pub mod clock;
 pub mod destination;
 pub mod events;
 pub mod ids;
+pub mod money;
 pub mod signing_secret;
 pub mod template;

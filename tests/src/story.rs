@@ -6,7 +6,7 @@ use crate::{api::Api, receiver::Receiver};
 
 /// Every event type there is.
 pub fn all_event_types() -> Vec<&'static str> {
-    billwire_schemas::events::catalogue::CATALOGUE.iter().map(|event| event.name).collect()
+    billwire_schemas::events::catalogue::all().map(|event| event.name).collect()
 }
 
 /// A signing secret known to both sides.

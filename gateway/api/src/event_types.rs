@@ -2,7 +2,7 @@
 
 use billwire_app::domain::Rejected;
 use billwire_schemas::events::{
-    catalogue::{self, CATALOGUE, Family},
+    catalogue::{self, Family},
     json_schema,
 };
 use poem_openapi::{Object, OpenApi, param::Path, types::Example};
@@ -95,7 +95,7 @@ impl EventTypes {
     /// All there are, by object.
     #[oai(path = "/event-types", method = "get", operation_id = "listEventTypes")]
     async fn list(&self, _context: Context) -> Result<Listed<EventType>, Problem> {
-        let items: Vec<EventType> = CATALOGUE.iter().map(Into::into).collect();
+        let items: Vec<EventType> = catalogue::all().map(Into::into).collect();
         Ok(Listed::shown(&items, None))
     }
 

@@ -308,6 +308,18 @@ impl Entity for Account {
     fn version(&self) -> i64 {
         self.version
     }
+    fn external_id(&self) -> Option<&str> {
+        self.external_id.as_deref()
+    }
+    fn status(&self) -> Option<&str> {
+        Some(self.status.name())
+    }
+    fn created_at(&self) -> Timestamp {
+        self.created_at
+    }
+    fn due_at(&self) -> Option<Timestamp> {
+        self.planned_bill_cycle_change.as_ref().map(|change| change.valid_from)
+    }
     fn account(&self) -> Option<AccountId> {
         Some(self.id)
     }

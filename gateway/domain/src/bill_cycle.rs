@@ -158,6 +158,12 @@ impl Entity for BillCycle {
     fn version(&self) -> i64 {
         self.version
     }
+    fn external_id(&self) -> Option<&str> {
+        self.external_id.as_deref()
+    }
+    fn created_at(&self) -> Timestamp {
+        self.created_at
+    }
     fn parameters(&self) -> Parameters {
         let mut parameters = Parameters::from([
             ("billCycle.id".to_owned(), self.id.to_string().into()),

@@ -1,6 +1,7 @@
 //! What a decision gives: the new state and the events that tell of it.
 
 use billwire_schemas::{
+    clock::Timestamp,
     events::{envelope::Action, envelope::Parameters},
     ids::{AccountId, OrderingKey},
 };
@@ -17,6 +18,20 @@ pub trait Entity: Serialize {
     fn id(&self) -> uuid::Uuid;
     /// The object's version, from 1.
     fn version(&self) -> i64;
+    /// Its id in the outside system, unique among the tenant's objects of this type.
+    fn external_id(&self) -> Option<&str> {
+        None
+    }
+    /// Its status or state, where it has one, as on the wire.
+    fn status(&self) -> Option<&str> {
+        None
+    }
+    /// When it was made.
+    fn created_at(&self) -> Timestamp;
+    /// When the clock has to look at it next.
+    fn due_at(&self) -> Option<Timestamp> {
+        None
+    }
     /// The account it belongs to, where it belongs to one.
     fn account(&self) -> Option<AccountId> {
         None
@@ -25,9 +40,31 @@ pub trait Entity: Serialize {
     fn ordering_key(&self) -> OrderingKey {
         self.account().map_or_else(|| self.id().into(), Into::into)
     }
-    /// The parameters its events offer, besides the core ones.
+    /// The parameters it offers to its own events and to those of objects that reach it, as the catalogue lists them for its
+    /// group (`schemas::events::objects`).
     fn parameters(&self) -> Parameters {
         Parameters::new()
+    }
+}
+
+/// A lifecycle event to be published about a changed entity.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Lifecycle {
+    /// Its type in the catalogue.
+    pub kind: &'static str,
+    /// Parameters only this event offers, besides those of its entity.
+    pub parameters: Parameters,
+}
+
+impl From<&'static str> for Lifecycle {
+    fn from(kind: &'static str) -> Self {
+        Self { kind, parameters: Parameters::new() }
+    }
+}
+
+impl PartialEq<&str> for Lifecycle {
+    fn eq(&self, kind: &&str) -> bool {
+        self.kind == *kind
     }
 }
 
@@ -41,7 +78,7 @@ pub struct Change<T> {
     /// What happened to it.
     pub action: Action,
     /// Lifecycle events, in order; the object event (`created`, `updated`, `deleted`) goes before them.
-    pub lifecycle: Vec<&'static str>,
+    pub lifecycle: Vec<Lifecycle>,
 }
 
 impl<T> Change<T> {
@@ -51,8 +88,15 @@ impl<T> Change<T> {
     }
 
     /// A changed entity and what people call it.
-    pub fn updated(before: T, after: T, lifecycle: Vec<&'static str>) -> Self {
-        Self { before: Some(before), after, action: Action::Updated, lifecycle }
+    pub fn updated(before: T, after: T, lifecycle: Vec<impl Into<Lifecycle>>) -> Self {
+        Self { before: Some(before), after, action: Action::Updated, lifecycle: lifecycle.into_iter().map(Into::into).collect() }
+    }
+
+    /// The same change with a lifecycle event more.
+    #[must_use]
+    pub fn and(mut self, event: impl Into<Lifecycle>) -> Self {
+        self.lifecycle.push(event.into());
+        self
     }
 
     /// A deleted entity.

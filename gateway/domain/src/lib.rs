@@ -4,14 +4,29 @@
 //! same decision, so each rule is a plain unit test. A file per noun.
 
 pub mod account;
+pub mod adjustment;
 pub mod bill_cycle;
+pub mod bill_run;
+pub mod billing_settings;
+pub mod bucket;
 pub mod calendar;
 pub mod change;
+pub mod chargeable_event;
+pub mod contact;
+pub mod contract;
+pub mod credit;
+pub mod invoice;
 pub mod notification_template;
+pub mod package;
+pub mod package_subscription;
+pub mod payment;
 pub mod queue;
+pub mod refund;
 pub mod rejected;
+pub mod service;
 pub mod smtp_account;
 pub mod subscription;
+pub mod usage_identifier;
 pub mod webhook_endpoint;
 
 pub use change::{Change, Entity};

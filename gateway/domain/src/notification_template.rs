@@ -1,11 +1,6 @@
 //! Notification templates: what an e-mail says.
 
-use billwire_schemas::{
-    clock::Timestamp,
-    events::catalogue::{self, CATALOGUE},
-    ids::NotificationTemplateId,
-    template,
-};
+use billwire_schemas::{clock::Timestamp, events::catalogue, ids::NotificationTemplateId, template};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -96,7 +91,7 @@ pub fn create(command: Create, now: Timestamp) -> Result<Change<NotificationTemp
 /// What each of `event_types` offers; for none, what any event type might: a subscription checks again.
 fn offered_sets(event_types: &[String]) -> Vec<Vec<&'static str>> {
     if event_types.is_empty() {
-        let mut all: Vec<&str> = CATALOGUE.iter().flat_map(|e| e.parameters()).map(|p| p.name).collect();
+        let mut all: Vec<&str> = catalogue::all().flat_map(|e| e.parameters()).map(|p| p.name).collect();
         all.sort_unstable();
         all.dedup();
         return vec![all];
@@ -113,6 +108,9 @@ impl Entity for NotificationTemplate {
     }
     fn version(&self) -> i64 {
         self.version
+    }
+    fn created_at(&self) -> Timestamp {
+        self.created_at
     }
 }
 

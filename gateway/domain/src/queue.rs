@@ -64,7 +64,7 @@ pub(crate) fn unknown_types(event_types: &[String]) -> Vec<Violation> {
         .enumerate()
         .filter(|(_, name)| catalogue::find(name).is_none())
         .map(|(index, name)| {
-            let near = nearest(name, catalogue::CATALOGUE.iter().map(|e| e.name));
+            let near = nearest(name, catalogue::all().map(|e| e.name));
             let hint = if near.is_empty() { String::new() } else { format!(" Did you mean {}?", near.join(" or ")) };
             Violation::new(format!("/eventTypes/{index}"), "event_type_unknown", format!("There is no event type '{name}'.{hint}"))
         })
@@ -99,6 +99,9 @@ impl Entity for Queue {
     }
     fn version(&self) -> i64 {
         self.version
+    }
+    fn created_at(&self) -> Timestamp {
+        self.created_at
     }
 }
 

@@ -117,4 +117,7 @@ impl Entity for SmtpAccount {
     fn version(&self) -> i64 {
         self.version
     }
+    fn created_at(&self) -> Timestamp {
+        self.created_at
+    }
 }

@@ -134,4 +134,7 @@ impl Entity for Subscription {
     fn version(&self) -> i64 {
         self.version
     }
+    fn created_at(&self) -> Timestamp {
+        self.created_at
+    }
 }

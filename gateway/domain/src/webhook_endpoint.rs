@@ -71,4 +71,7 @@ impl Entity for WebhookEndpoint {
     fn version(&self) -> i64 {
         self.version
     }
+    fn created_at(&self) -> Timestamp {
+        self.created_at
+    }
 }

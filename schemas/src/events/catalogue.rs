@@ -1,8 +1,14 @@
-//! The one list of built-in event types.
+//! The built-in event types. Each object's stand in its own file under [`objects`](super::objects); here is what they are made of
+//! and the list of all.
+
+use std::{collections::HashMap, sync::LazyLock};
 
 use serde::Serialize;
 
-use super::parameters::{Group, Parameter};
+use super::{
+    objects,
+    parameters::{Group, Parameter},
+};
 
 /// Which family an event belongs to (DESIGN section 5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -14,6 +20,16 @@ pub enum Family {
     Lifecycle,
 }
 
+/// What an event keeps order within.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Key {
+    /// Its account.
+    Account,
+    /// The object itself, which belongs to no account.
+    Object,
+}
+
 /// A built-in event type.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -22,84 +38,75 @@ pub struct EventType {
     pub name: &'static str,
     /// The name people know it by.
     pub title: &'static str,
+    /// Other names it goes by in the field.
+    pub aliases: &'static [&'static str],
     /// Object or lifecycle.
     pub family: Family,
     /// What makes it happen.
     pub trigger: &'static str,
+    /// The object its `data` tells of, camelCase.
+    pub source: &'static str,
+    /// What it keeps order within.
+    pub key: Key,
     /// The groups of parameters it offers.
     pub groups: &'static [Group],
+    /// Parameters that only this event offers.
+    pub own_parameters: &'static [Parameter],
 }
 
 impl EventType {
     /// The parameters this event offers, group by group.
     pub fn parameters(&self) -> impl Iterator<Item = &'static Parameter> + '_ {
-        self.groups.iter().flat_map(|group| group.parameters())
+        self.groups.iter().flat_map(|group| group.parameters()).chain(self.own_parameters)
     }
 
     /// The object token of the name.
     pub fn object(&self) -> &'static str {
         self.name.split_once('.').map_or(self.name, |(object, _)| object)
     }
+
+    /// With other names.
+    pub(crate) const fn also(self, aliases: &'static [&'static str]) -> Self {
+        Self { aliases, ..self }
+    }
+
+    /// With parameters of its own.
+    pub(crate) const fn with(self, own_parameters: &'static [Parameter]) -> Self {
+        Self { own_parameters, ..self }
+    }
 }
 
-const ACCOUNT: &[Group] = &[Group::Core, Group::Account];
-const BILL_CYCLE: &[Group] = &[Group::Core, Group::BillCycle];
+/// What the events of one object have in common.
+pub(crate) struct Source {
+    pub kind: &'static str,
+    pub key: Key,
+    pub groups: &'static [Group],
+}
+
+impl Source {
+    const fn event(&self, family: Family, name: &'static str, title: &'static str, trigger: &'static str) -> EventType {
+        let (source, key, groups) = (self.kind, self.key, self.groups);
+        EventType { name, title, aliases: &[], family, trigger, source, key, groups, own_parameters: &[] }
+    }
+
+    /// An event of the object family.
+    pub const fn object(&self, name: &'static str, title: &'static str, trigger: &'static str) -> EventType {
+        self.event(Family::Object, name, title, trigger)
+    }
+
+    /// An event of the lifecycle family.
+    pub const fn lifecycle(&self, name: &'static str, title: &'static str, trigger: &'static str) -> EventType {
+        self.event(Family::Lifecycle, name, title, trigger)
+    }
+}
 
 /// Every built-in event type, by object.
-pub const CATALOGUE: &[EventType] = &[
-    EventType { name: "account.created", title: "Account Created", family: Family::Object, trigger: "createAccount", groups: ACCOUNT },
-    EventType {
-        name: "account.updated",
-        title: "Account Updated",
-        family: Family::Object,
-        trigger: "every operation and due date that changes an account",
-        groups: ACCOUNT,
-    },
-    EventType {
-        name: "account.status_changed",
-        title: "Account Status Change",
-        family: Family::Lifecycle,
-        trigger: "changeAccountStatus",
-        groups: ACCOUNT,
-    },
-    EventType {
-        name: "account.cancelled",
-        title: "Account Cancellation",
-        family: Family::Lifecycle,
-        trigger: "changeAccountStatus to deactivated",
-        groups: ACCOUNT,
-    },
-    EventType {
-        name: "account.bill_cycle_change_planned",
-        title: "Account Bill Cycle Change Planned",
-        family: Family::Lifecycle,
-        trigger: "updateAccountBillCycle with a validFrom in the future",
-        groups: ACCOUNT,
-    },
-    EventType {
-        name: "account.bill_cycle_change_cancelled",
-        title: "Account Bill Cycle Change Cancelled",
-        family: Family::Lifecycle,
-        trigger: "cancelAccountBillCycleChange",
-        groups: ACCOUNT,
-    },
-    EventType {
-        name: "account.bill_cycle_changed",
-        title: "Account Bill Cycle Changed",
-        family: Family::Lifecycle,
-        trigger: "updateAccountBillCycle at once, performAccountBillCycleChange, or a planned change that falls due",
-        groups: ACCOUNT,
-    },
-    EventType {
-        name: "bill_cycle.created",
-        title: "Bill Cycle Created",
-        family: Family::Object,
-        trigger: "createBillCycle",
-        groups: BILL_CYCLE,
-    },
-];
+pub fn all() -> impl Iterator<Item = &'static EventType> {
+    objects::EVENTS.iter().flat_map(|events| events.iter())
+}
 
 /// The built-in event type of this name.
 pub fn find(name: &str) -> Option<&'static EventType> {
-    CATALOGUE.iter().find(|event| event.name == name)
+    static BY_NAME: LazyLock<HashMap<&str, &EventType>> = LazyLock::new(|| all().map(|event| (event.name, event)).collect());
+    BY_NAME.get(name).copied()
 }

@@ -6,4 +6,5 @@
 pub mod catalogue;
 pub mod envelope;
 pub mod json_schema;
+pub mod objects;
 pub mod parameters;

@@ -5,6 +5,8 @@
 
 use serde::Serialize;
 
+use super::objects;
+
 /// A group of parameters that come from one object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -13,8 +15,38 @@ pub enum Group {
     Core,
     /// Of the account the event belongs to.
     Account,
+    /// Of the company behind the account.
+    Company,
     /// Of the bill cycle the event is about.
     BillCycle,
+    /// Of the attempt at a payment that failed.
+    PaymentError,
+    /// Of a contact of the account. For e-mail only: they never stand in an event that webhooks and the stream carry.
+    Contact,
+    /// Of the service the event is about.
+    Service,
+    /// Of the package the event is about, or whose subscription it is about.
+    Package,
+    /// Of the bucket the event is about.
+    Bucket,
+    /// Of the invoice the event is about.
+    Invoice,
+    /// Of the payment the event is about.
+    Payment,
+    /// Of the refund the event is about.
+    Refund,
+    /// Of the credit the event is about.
+    Credit,
+    /// Of the contract the event is about.
+    Contract,
+    /// Of the bill run the event is about.
+    BillRun,
+    /// Of the usage identifier the event is about.
+    UsageIdentifier,
+    /// Of the chargeable event the event is about.
+    ChargeableEvent,
+    /// Of the adjustment the event is about.
+    Adjustment,
 }
 
 /// One parameter as the catalogue tells of it.
@@ -28,7 +60,7 @@ pub struct Parameter {
     pub example: &'static str,
 }
 
-const fn p(name: &'static str, meaning: &'static str, example: &'static str) -> Parameter {
+pub(crate) const fn p(name: &'static str, meaning: &'static str, example: &'static str) -> Parameter {
     Parameter { name, meaning, example }
 }
 
@@ -41,35 +73,28 @@ const CORE: &[Parameter] = &[
     p("current.dateTime", "Moment of the event, UTC", "2027-01-15T09:30:00Z"),
 ];
 
-const ACCOUNT: &[Parameter] = &[
-    p("account.id", "The account's id", "0198c0de-0000-7000-8000-000000000001"),
-    p("account.externalId", "The account's id in the outside system, where it has one", "CRM-4711"),
-    p("account.name", "The account's name", "Acme Telecom"),
-    p("account.status", "The account's status after the event", "active"),
-    p("account.statusReason", "Why the account has this status, where a reason was given", "customer_request"),
-    p("account.currency", "The account's currency, ISO 4217", "EUR"),
-    p("account.billCycle", "Id of the account's bill cycle after the event", "0198c0de-0000-7000-8000-000000000002"),
-    p("account.billingDay", "Day of the month, week or year the account is billed on", "15"),
-    p("account.periodStart", "First day of the running billing period", "2027-01-15"),
-    p("account.periodEnd", "First day after the running billing period", "2027-02-15"),
-    p("account.plannedBillCycle", "Id of the bill cycle a planned change leads to", "0198c0de-0000-7000-8000-000000000003"),
-    p("account.plannedFrom", "Moment the planned bill cycle change takes effect, UTC", "2027-02-01T00:00:00Z"),
-];
-
-const BILL_CYCLE: &[Parameter] = &[
-    p("billCycle.id", "The bill cycle's id", "0198c0de-0000-7000-8000-000000000002"),
-    p("billCycle.externalId", "The bill cycle's id in the outside system, where it has one", "MONTHLY-15"),
-    p("billCycle.name", "The bill cycle's name", "Monthly on the 15th"),
-    p("billCycle.period", "Unit of the billing period", "month"),
-];
-
 impl Group {
     /// The parameters of this group.
     pub fn parameters(self) -> &'static [Parameter] {
         match self {
             Self::Core => CORE,
-            Self::Account => ACCOUNT,
-            Self::BillCycle => BILL_CYCLE,
+            Self::Account => objects::account::PARAMETERS,
+            Self::Company => objects::account::COMPANY_PARAMETERS,
+            Self::BillCycle => objects::bill_cycle::PARAMETERS,
+            Self::PaymentError => objects::payment::ERROR_PARAMETERS,
+            Self::Contact => objects::contact::PARAMETERS,
+            Self::Service => objects::service::PARAMETERS,
+            Self::Package => objects::package::PARAMETERS,
+            Self::Bucket => objects::bucket::PARAMETERS,
+            Self::Invoice => objects::invoice::PARAMETERS,
+            Self::Payment => objects::payment::PARAMETERS,
+            Self::Refund => objects::refund::PARAMETERS,
+            Self::Credit => objects::credit::PARAMETERS,
+            Self::Contract => objects::contract::PARAMETERS,
+            Self::BillRun => objects::bill_run::PARAMETERS,
+            Self::UsageIdentifier => objects::usage_identifier::PARAMETERS,
+            Self::ChargeableEvent => objects::chargeable_event::PARAMETERS,
+            Self::Adjustment => objects::adjustment::PARAMETERS,
         }
     }
 }

@@ -1,11 +1,11 @@
 //! The outgoing webhook: what a receiver gets, per event type.
 
-use billwire_schemas::events::{catalogue::CATALOGUE, json_schema};
+use billwire_schemas::events::{catalogue, json_schema};
 use serde_json::{Map, Value, json};
 
 /// One path item per event type.
 pub(super) fn all() -> Value {
-    let items = CATALOGUE.iter().map(|event| {
+    let items = catalogue::all().map(|event| {
         let mut schema = json_schema::of(event);
         if let Some(members) = schema.as_object_mut() {
             // Of a document of its own; here the dialect is the surrounding document's.

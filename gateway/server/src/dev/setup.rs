@@ -1,6 +1,6 @@
 //! What the story stands on, made through the public API at the first start and found again at later ones.
 
-use billwire_schemas::events::catalogue::CATALOGUE;
+use billwire_schemas::events::catalogue;
 use serde_json::{Value, json};
 
 use super::{
@@ -50,7 +50,7 @@ struct Setup<'a> {
 /// The first refusal.
 pub async fn run(api: &Api, terminal: Terminal, secrets: &Secrets, mailbox_port: u16) -> Result<Vec<Told>, String> {
     let mut setup = Setup { api, terminal, found: Vec::new() };
-    let all: Vec<&str> = CATALOGUE.iter().map(|event| event.name).collect();
+    let all: Vec<&str> = catalogue::all().map(|event| event.name).collect();
     let bill_cycle_events: Vec<&str> = all.iter().copied().filter(|name| mailed(name)).collect();
     let endpoint = json!({ "name": "dev receiver", "url": receiver::URL, "path": receiver::PATH, "secret": secrets.webhook });
     let endpoint = setup.ensure(&ENDPOINT, endpoint, receiver::URL, secrets.webhook_is_new).await?;
@@ -61,7 +61,7 @@ pub async fn run(api: &Api, terminal: Terminal, secrets: &Secrets, mailbox_port:
                            "text": include_str!("letter.txt"), "html": include_str!("letter.html") });
     let template = setup.ensure(&TEMPLATE, template, "subject, text and HTML with contextual parameters", false).await?;
     let queue = json!({ "name": "everything", "mode": "in_order", "eventTypes": all });
-    let queue = setup.ensure(&QUEUE, queue, &format!("everything: in order, all {} event types", CATALOGUE.len()), false).await?;
+    let queue = setup.ensure(&QUEUE, queue, &format!("everything: in order, all {} event types", catalogue::all().count()), false).await?;
     let action = json!({ "type": "webhook", "webhookEndpointId": endpoint });
     let webhooks = json!({ "name": WEBHOOKS, "queueId": queue, "action": action });
     setup.ensure(&SUBSCRIPTION, webhooks, "every event as a signed webhook", false).await?;
