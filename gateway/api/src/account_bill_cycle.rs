@@ -2,7 +2,11 @@
 
 use billwire_app::{
     CancelAccountBillCycleChange, Failure, PerformAccountBillCycleChange, Reply, UpdateAccountBillCycle,
-    domain::{Rejected, account::Status},
+    domain::{
+        Rejected,
+        account::{Account, Status},
+        bill_cycle::BillCycle,
+    },
 };
 use billwire_schemas::ids::{AccountId, BillCycleId};
 use chrono::{TimeZone, Utc};
@@ -10,15 +14,46 @@ use poem_openapi::{Object, OpenApi, param::Path, types::Example};
 
 use crate::{
     Tag,
-    accounts::on_account,
+    addressed::on,
     answers::Done,
     checked::{Checkable, Checked},
     context::Context,
     fields::{BillingDay, Moment, Reference},
+    operations::{Operation, change, updated},
     problem::Problem,
 };
 
 pub(crate) struct AccountBillCycle;
+
+/// What they ask for and answer.
+pub(crate) const OPERATIONS: &[Operation] = &[
+    change(
+        "updateAccountBillCycle",
+        "accounts:write",
+        &[
+            "account_not_found",
+            "account_deactivated",
+            "bill_cycle_unknown",
+            "billing_day_required",
+            "billing_day_not_allowed",
+            "billing_day_out_of_range",
+            "valid_from_in_past",
+        ],
+        updated("account", "Account", &["account.updated", "account.bill_cycle_change_planned"]),
+    ),
+    change(
+        "cancelAccountBillCycleChange",
+        "accounts:write",
+        &["account_not_found", "account_deactivated", "no_bill_cycle_change_in_progress"],
+        updated("account", "Account", &["account.updated", "account.bill_cycle_change_cancelled"]),
+    ),
+    change(
+        "performAccountBillCycleChange",
+        "accounts:write",
+        &["account_not_found", "account_deactivated", "no_bill_cycle_change_in_progress"],
+        updated("account", "Account", &["account.updated", "account.bill_cycle_changed"]),
+    ),
+];
 
 /// A bill cycle to go to.
 #[derive(Debug, Object)]
@@ -77,8 +112,8 @@ impl AccountBillCycle {
         input: Checked<Option<NoMembers>>,
     ) -> Result<Done, Problem> {
         let if_match = context.if_match();
-        let use_case = |account| CancelAccountBillCycleChange { account, if_match };
-        Ok(Done(on_account(&context, &account.0.0, input.canonical.as_deref(), use_case).await?))
+        let use_case = |id| CancelAccountBillCycleChange { account: AccountId(id), if_match };
+        Ok(Done(on::<Account, _>(&context, &account.0.0, input.canonical.as_deref(), use_case).await?))
     }
 
     /// Perform a planned bill cycle change now
@@ -93,8 +128,8 @@ impl AccountBillCycle {
         input: Checked<Option<NoMembers>>,
     ) -> Result<Done, Problem> {
         let if_match = context.if_match();
-        let use_case = |account| PerformAccountBillCycleChange { account, if_match };
-        Ok(Done(on_account(&context, &account.0.0, input.canonical.as_deref(), use_case).await?))
+        let use_case = |id| PerformAccountBillCycleChange { account: AccountId(id), if_match };
+        Ok(Done(on::<Account, _>(&context, &account.0.0, input.canonical.as_deref(), use_case).await?))
     }
 }
 
@@ -116,8 +151,8 @@ async fn update(context: &Context, reference: &str, wanted: &BillCycleUpdate, ca
             done => return done,
         }
     }
-    let account = app.account(tenant, reference).await?;
-    match app.referenced_bill_cycle(tenant, &wanted.bill_cycle.0).await {
+    let account = app.get::<Account>(tenant, reference).await?;
+    match app.referenced::<BillCycle>(tenant, "/billCycle", &wanted.bill_cycle.0).await {
         Ok(cycle) => app.once(context.demand(canonical), command(account.id, cycle.id)).await,
         Err(unknown) => {
             Rejected::unless_current(context.if_match(), account.version)?;

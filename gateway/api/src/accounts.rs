@@ -1,8 +1,11 @@
 //! Accounts.
 
 use billwire_app::{
-    ChangeAccountStatus, CreateAccount, Failure, Reply, UseCase,
-    domain::account::{self, Status},
+    ChangeAccountStatus, CreateAccount, Filter,
+    domain::{
+        account::{self, Status},
+        bill_cycle::BillCycle,
+    },
 };
 use billwire_schemas::ids::{AccountId, fresh};
 use chrono::NaiveDate;
@@ -11,15 +14,35 @@ use uuid::Uuid;
 
 use crate::{
     Tag,
+    addressed::on,
     answers::{Created, Done, Found, IfNoneMatch, Listed},
     checked::{Checkable, Checked},
     context::{Context, Query},
     example_id, example_moment,
     fields::{AnyStatus, BillingDay, Currency, Cursor, ExternalId, FirstStatus, Limit, Moment, Name, NextStatus, Reason, Reference},
+    operations::{Operation, change, create, created, get, list, updated},
     problem::Problem,
 };
 
 pub(crate) struct Accounts;
+
+/// What they ask for and answer.
+pub(crate) const OPERATIONS: &[Operation] = &[
+    create(
+        "createAccount",
+        "accounts:write",
+        &["external_id_taken", "bill_cycle_unknown", "billing_day_required", "billing_day_not_allowed", "billing_day_out_of_range"],
+        created("account", "Account", &["account.created"]),
+    ),
+    list("listAccounts", "accounts:read"),
+    get("getAccount", "accounts:read", &["account_not_found"]),
+    change(
+        "changeAccountStatus",
+        "accounts:write",
+        &["account_not_found", "account_deactivated", "status_unchanged", "status_transition_not_allowed"],
+        updated("account", "Account", &["account.updated", "account.status_changed"]),
+    ),
+];
 
 /// An account to be made.
 #[derive(Debug, Object)]
@@ -174,26 +197,6 @@ impl From<NextStatus> for Status {
     }
 }
 
-/// Demands what `use_case` makes of the account that `reference` names.
-///
-/// A reference that reads as an id is taken for one without asking the database first: the use case loads the account anyway,
-/// under its lock. Only if there is none the reference is looked up, since an external id may look like an id, too.
-pub(crate) async fn on_account<U: UseCase>(
-    context: &Context,
-    reference: &str,
-    canonical: Option<&str>,
-    use_case: impl Fn(AccountId) -> U,
-) -> Result<Reply, Failure> {
-    if let Ok(id) = reference.parse::<AccountId>() {
-        match context.app().once(context.demand(canonical), use_case(id)).await {
-            Err(Failure::Rejected(refusal)) if refusal.code == "account_not_found" => {}
-            done => return done,
-        }
-    }
-    let account = context.app().account(context.tenant(), reference).await?;
-    context.app().once(context.demand(canonical), use_case(account.id)).await
-}
-
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Accounts")]
 impl Accounts {
     /// Create an account
@@ -202,7 +205,7 @@ impl Accounts {
     #[oai(path = "/accounts", method = "post", operation_id = "createAccount")]
     async fn create(&self, context: Context, input: Checked<NewAccount>) -> Result<Created, Problem> {
         let new = input.body;
-        let cycle = context.app().referenced_bill_cycle(context.tenant(), &new.bill_cycle.0).await?;
+        let cycle = context.app().referenced::<BillCycle>(context.tenant(), "/billCycle", &new.bill_cycle.0).await?;
         let command = account::Create {
             id: AccountId(fresh()),
             external_id: new.external_id.map(|id| id.0),
@@ -231,7 +234,10 @@ impl Accounts {
         cursor: Query<Cursor>,
     ) -> Result<Listed<Account>, Problem> {
         let ask = context.ask(limit.0, cursor.0.as_ref())?;
-        let page = context.app().list_accounts(context.tenant(), status.0.map(AnyStatus::wire), ask).await?;
+        let page = context
+            .app()
+            .list::<account::Account>(context.tenant(), Filter::new().is("status", status.0.map(AnyStatus::wire)), ask)
+            .await?;
         Listed::page(&context, &page)
     }
 
@@ -246,7 +252,7 @@ impl Accounts {
         /// Id or external id of the account.
         account: Path<Reference>,
     ) -> Result<Found<Account>, Problem> {
-        Found::of(&context.app().account(context.tenant(), &account.0.0).await?, &known)
+        Found::of(&context.app().get::<account::Account>(context.tenant(), &account.0.0).await?, &known)
     }
 
     /// Change an account's status
@@ -262,7 +268,7 @@ impl Accounts {
         input: Checked<StatusChange>,
     ) -> Result<Done, Problem> {
         let (if_match, status, reason) = (context.if_match(), input.body.status.into(), input.body.reason.map(|reason| reason.0));
-        let use_case = |account| ChangeAccountStatus { account, if_match, status, reason: reason.clone() };
-        Ok(Done(on_account(&context, &account.0.0, input.canonical.as_deref(), use_case).await?))
+        let use_case = |id| ChangeAccountStatus { account: AccountId(id), if_match, status, reason: reason.clone() };
+        Ok(Done(on::<account::Account, _>(&context, &account.0.0, input.canonical.as_deref(), use_case).await?))
     }
 }

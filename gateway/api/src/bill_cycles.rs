@@ -1,7 +1,7 @@
 //! Bill cycles.
 
 use billwire_app::{
-    CreateBillCycle,
+    CreateBillCycle, Filter,
     domain::{bill_cycle, calendar},
 };
 use billwire_schemas::ids::{BillCycleId, fresh};
@@ -15,10 +15,30 @@ use crate::{
     context::{Context, Query},
     example_id, example_moment,
     fields::{BillingDay, Cursor, ExternalId, Limit, Moment, Month, Name, PeriodLength, PeriodUnit, Reference},
+    operations::{Operation, create, created, get, list},
     problem::Problem,
 };
 
 pub(crate) struct BillCycles;
+
+/// What they ask for and answer.
+pub(crate) const OPERATIONS: &[Operation] = &[
+    create(
+        "createBillCycle",
+        "bill_cycles:write",
+        &[
+            "external_id_taken",
+            "billing_day_required",
+            "billing_day_not_allowed",
+            "billing_day_out_of_range",
+            "billing_month_required",
+            "billing_month_not_allowed",
+        ],
+        created("billCycle", "BillCycle", &["bill_cycle.created"]),
+    ),
+    list("listBillCycles", "bill_cycles:read"),
+    get("getBillCycle", "bill_cycles:read", &["bill_cycle_not_found"]),
+];
 
 /// A bill cycle to be made.
 #[derive(Debug, Object)]
@@ -153,7 +173,7 @@ impl BillCycles {
         cursor: Query<Cursor>,
     ) -> Result<Listed<BillCycle>, Problem> {
         let ask = context.ask(limit.0, cursor.0.as_ref())?;
-        Listed::page(&context, &context.app().list_bill_cycles(context.tenant(), ask).await?)
+        Listed::page(&context, &context.app().list::<bill_cycle::BillCycle>(context.tenant(), Filter::new(), ask).await?)
     }
 
     /// Get a bill cycle
@@ -168,6 +188,6 @@ impl BillCycles {
         #[oai(name = "billCycle")]
         bill_cycle: Path<Reference>,
     ) -> Result<Found<BillCycle>, Problem> {
-        Found::of(&context.app().bill_cycle(context.tenant(), &bill_cycle.0.0).await?, &known)
+        Found::of(&context.app().get::<bill_cycle::BillCycle>(context.tenant(), &bill_cycle.0.0).await?, &known)
     }
 }

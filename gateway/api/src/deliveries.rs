@@ -10,10 +10,17 @@ use crate::{
     context::{Context, Query},
     example_id, example_moment,
     fields::{Cursor, DeliveryState, Limit, Moment, Reference},
+    operations::{Operation, PLAIN, get, list},
     problem::Problem,
 };
 
 pub(crate) struct Deliveries;
+
+/// What they ask for and answer.
+pub(crate) const OPERATIONS: &[Operation] = &[
+    list("listDeliveries", "deliveries:read"),
+    Operation { takes: PLAIN, ..get("getDelivery", "deliveries:read", &["delivery_not_found"]) },
+];
 
 /// One try at a delivery.
 #[derive(Debug, Object)]

@@ -1,4 +1,4 @@
-//! An operation as poem-openapi describes it, joined with what [`crate::OPERATIONS`] says of it, and its path and query
+//! An operation as poem-openapi describes it, joined with what [`crate::Operation::all`] says of it, and its path and query
 //! parameters with validators made of the very schemas that are published.
 
 use std::{collections::HashMap, sync::LazyLock};

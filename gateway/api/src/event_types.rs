@@ -13,10 +13,17 @@ use crate::{
     answers::{Listed, Shown},
     context::Context,
     fields::{EventTypeName, FreeObject},
+    operations::{Operation, PLAIN, get},
     problem::Problem,
 };
 
 pub(crate) struct EventTypes;
+
+/// What they ask for and answer.
+pub(crate) const OPERATIONS: &[Operation] = &[
+    Operation { takes: PLAIN, ..get("listEventTypes", "event_types:read", &[]) },
+    Operation { takes: PLAIN, ..get("getEventType", "event_types:read", &["event_type_not_found"]) },
+];
 
 /// A parameter an event offers to templates.
 #[derive(Debug, Object)]

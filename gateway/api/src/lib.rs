@@ -5,11 +5,12 @@
 //! everything a caller can rely on (addresses, shapes, codes) is in one crate, and is documented from the code that does it.
 //!
 //! A request's way: [`edge`] (request id, errors to problems) → route → [`guard`] (who, scope, path and query) →
-//! [`checked`] (body) → the handler of its noun → `app`. To add an operation: a handler in its noun's file, an entry in
-//! [`OPERATIONS`], its refusals in [`CODES`], `UPDATE=1 cargo test -p billwire-api` for the document; the tests say what is missing.
+//! [`checked`] (body) → the handler of its noun → `app`. To add an operation: a handler in its noun's file, an entry in the
+//! `OPERATIONS` beside it, its refusals in [`CODES`], `UPDATE=1 cargo test -p billwire-api` for the document; the tests say what is missing.
 
 mod account_bill_cycle;
 mod accounts;
+mod addressed;
 mod answers;
 mod bill_cycles;
 mod checked;
@@ -47,7 +48,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 pub use codes::{CODES, Code};
-pub use operations::{Makes, OPERATIONS, Operation, Takes};
+pub use operations::{Makes, Operation, Takes};
 
 use described::Described;
 use fields::Moment;

@@ -12,10 +12,30 @@ use crate::{
     context::{Context, Query},
     example_id, example_moment,
     fields::{Cursor, EventTypeName, Limit, Moment, Name, Reference, Subject, TemplateText},
+    operations::{Operation, create, created, delete, get, list},
     problem::Problem,
 };
 
 pub(crate) struct NotificationTemplates;
+
+/// What they ask for and answer.
+pub(crate) const OPERATIONS: &[Operation] = &[
+    create(
+        "createNotificationTemplate",
+        "notification_templates:write",
+        &["name_taken", "event_type_unknown", "template_syntax", "template_unknown_parameter", "template_forbidden"],
+        created("notificationTemplate", "NotificationTemplate", &[]),
+    ),
+    list("listNotificationTemplates", "notification_templates:read"),
+    get("getNotificationTemplate", "notification_templates:read", &["notification_template_not_found"]),
+    delete(
+        "deleteNotificationTemplate",
+        "notification_templates:write",
+        &["notification_template_not_found", "still_in_use"],
+        "notificationTemplate",
+        "NotificationTemplate",
+    ),
+];
 
 const SUBJECT: &str = "Your billing day changes, {{ account.name }}";
 const TEXT: &str = "Dear {{ account.name }},\n\nyour billing period now ends on {{ account.periodEnd }}.\n";

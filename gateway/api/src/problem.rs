@@ -222,7 +222,7 @@ impl ResponseError for Problem {
     }
 }
 
-/// Handlers may answer a problem; which ones is documented from [`crate::OPERATIONS`], not here.
+/// Handlers may answer a problem; which ones is documented from [`crate::Operation::all`], not here.
 impl ApiResponse for Problem {
     fn meta() -> MetaResponses {
         MetaResponses { responses: Vec::new() }

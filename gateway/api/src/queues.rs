@@ -15,10 +15,19 @@ use crate::{
     context::{Context, Query},
     example_id, example_moment,
     fields::{Cursor, EventTypeName, Limit, Moment, Name, Partitions, QueueMode, Reference},
+    operations::{Operation, create, created, delete, get, list},
     problem::Problem,
 };
 
 pub(crate) struct Queues;
+
+/// What they ask for and answer.
+pub(crate) const OPERATIONS: &[Operation] = &[
+    create("createQueue", "queues:write", &["name_taken", "event_type_unknown"], created("queue", "Queue", &[])),
+    list("listQueues", "queues:read"),
+    get("getQueue", "queues:read", &["queue_not_found"]),
+    delete("deleteQueue", "queues:write", &["queue_not_found", "still_in_use"], "queue", "Queue"),
+];
 
 /// A queue to be made.
 #[derive(Debug, Object)]

@@ -12,10 +12,24 @@ use crate::{
     context::{Context, Query},
     example_id, example_moment,
     fields::{Cursor, EmailAddress, Host, Limit, Moment, Name, Port, Reference, Secret, Security, Username},
+    operations::{Operation, create, created, delete, get, list},
     problem::Problem,
 };
 
 pub(crate) struct SmtpAccounts;
+
+/// What they ask for and answer.
+pub(crate) const OPERATIONS: &[Operation] = &[
+    create(
+        "createSmtpAccount",
+        "smtp_accounts:write",
+        &["name_taken", "credentials_incomplete", "credentials_in_clear"],
+        created("smtpAccount", "SmtpAccount", &[]),
+    ),
+    list("listSmtpAccounts", "smtp_accounts:read"),
+    get("getSmtpAccount", "smtp_accounts:read", &["smtp_account_not_found"]),
+    delete("deleteSmtpAccount", "smtp_accounts:write", &["smtp_account_not_found", "still_in_use"], "smtpAccount", "SmtpAccount"),
+];
 
 /// An SMTP account to be made.
 #[derive(Debug, Object)]

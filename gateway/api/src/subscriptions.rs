@@ -18,10 +18,33 @@ use crate::{
     context::{Context, Query},
     example_id, example_moment,
     fields::{ActionType, Cursor, EmailAddress, EventTypeName, Limit, Moment, Name, Reference},
+    operations::{Operation, create, created, delete, get, list},
     problem::{Problem, Violation},
 };
 
 pub(crate) struct Subscriptions;
+
+/// What they ask for and answer.
+pub(crate) const OPERATIONS: &[Operation] = &[
+    create(
+        "createSubscription",
+        "subscriptions:write",
+        &[
+            "name_taken",
+            "queue_unknown",
+            "webhook_endpoint_unknown",
+            "smtp_account_unknown",
+            "notification_template_unknown",
+            "event_type_unknown",
+            "event_type_not_on_queue",
+            "template_unknown_parameter",
+        ],
+        created("subscription", "Subscription", &[]),
+    ),
+    list("listSubscriptions", "subscriptions:read"),
+    get("getSubscription", "subscriptions:read", &["subscription_not_found"]),
+    delete("deleteSubscription", "subscriptions:write", &["subscription_not_found"], "subscription", "Subscription"),
+];
 
 /// What shall be done with each matching event. `webhook` takes `webhookEndpointId`; `email` takes `smtpAccountId`,
 /// `notificationTemplateId` and `to`. All that a type takes is required, and nothing else is allowed.

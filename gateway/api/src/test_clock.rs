@@ -9,10 +9,20 @@ use crate::{
     context::Context,
     example_moment,
     fields::Moment,
+    operations::{Operation, PLAIN, Takes},
     problem::Problem,
 };
 
 pub(crate) struct TestClock;
+
+/// What they ask for and answer.
+pub(crate) const OPERATIONS: &[Operation] = &[Operation {
+    id: "setTestClock",
+    scope: "test_clock:write",
+    own_codes: &["test_clock_not_allowed"],
+    takes: Takes { body: true, ..PLAIN },
+    makes: None,
+}];
 
 /// A moment to set the clock to.
 #[derive(Debug, Object)]

@@ -20,10 +20,40 @@ use crate::{
     context::{Context, Query},
     example_id, example_moment,
     fields::{Cursor, Limit, Moment, Name, Reference, SigningSecret, Url, UrlPath},
+    operations::{Operation, create, created, delete, get, list},
     problem::Problem,
 };
 
 pub(crate) struct WebhookEndpoints;
+
+/// What they ask for and answer.
+pub(crate) const OPERATIONS: &[Operation] = &[
+    create(
+        "createWebhookEndpoint",
+        "webhook_endpoints:write",
+        &[
+            "name_taken",
+            "secret_invalid",
+            "url_too_long",
+            "url_unparsable",
+            "url_not_https",
+            "url_has_port",
+            "url_has_user_info",
+            "url_has_fragment",
+            "url_host_forbidden",
+        ],
+        created("webhookEndpoint", "WebhookEndpoint", &[]),
+    ),
+    list("listWebhookEndpoints", "webhook_endpoints:read"),
+    get("getWebhookEndpoint", "webhook_endpoints:read", &["webhook_endpoint_not_found"]),
+    delete(
+        "deleteWebhookEndpoint",
+        "webhook_endpoints:write",
+        &["webhook_endpoint_not_found", "still_in_use"],
+        "webhookEndpoint",
+        "WebhookEndpoint",
+    ),
+];
 
 /// A webhook endpoint to be made.
 #[derive(Debug, Object)]

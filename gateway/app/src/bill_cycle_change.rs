@@ -1,7 +1,7 @@
 //! `updateAccountBillCycle`, `cancelAccountBillCycleChange`, `performAccountBillCycleChange`, and the clock's own perform.
 
 use async_trait::async_trait;
-use billwire_domain::{Change, Rejected, account, account::Account, bill_cycle::BillCycle};
+use billwire_domain::{Change, account, account::Account, bill_cycle::BillCycle};
 use billwire_schemas::{
     clock::Timestamp,
     ids::{AccountId, BillCycleId, OrderingKey},
@@ -11,7 +11,11 @@ use billwire_store::{
     commit::{Failure, Prefetch},
 };
 
-use crate::{once::UseCase, record::Record};
+use crate::{
+    objects::{addressed, referenced},
+    once::UseCase,
+    record::Record,
+};
 
 /// Puts an account on another bill cycle, now or later.
 #[derive(Debug, Clone)]
@@ -53,21 +57,19 @@ pub(crate) struct PerformDueBillCycleChange {
 }
 
 /// The account at the version asked for.
-pub(crate) async fn load(tx: &Tx<'_>, id: AccountId, if_match: Option<i64>) -> Result<Account, Failure> {
-    let account = tx.account(id).await?.ok_or_else(|| Rejected::not_found("account_not_found", "account", &id.to_string()))?;
-    Rejected::unless_current(if_match, account.version)?;
-    Ok(account)
+pub(crate) async fn load(tx: &mut Tx<'_>, id: AccountId, if_match: Option<i64>) -> Result<Account, Failure> {
+    addressed(tx, id.0, if_match).await
 }
 
 pub(crate) fn save(tx: &mut Tx<'_>, change: &Change<Account>) -> Result<Option<Record>, Failure> {
-    tx.save_account(&change.after)?;
+    tx.save(change)?;
     Record::of(change).map(Some)
 }
 
 /// The cycle a planned change leads to. A cycle is never deleted, so a missing one means a broken database.
-async fn planned_cycle(tx: &Tx<'_>, account: &Account) -> Result<Option<BillCycle>, Failure> {
+async fn planned_cycle(tx: &mut Tx<'_>, account: &Account) -> Result<Option<BillCycle>, Failure> {
     let Some(planned) = &account.planned_bill_cycle_change else { return Ok(None) };
-    let found = tx.bill_cycle(planned.bill_cycle_id).await?;
+    let found = tx.load::<BillCycle>(planned.bill_cycle_id.0).await?;
     found.map(Some).ok_or_else(|| {
         billwire_store::Error::Corrupt { table: "bill_cycle", detail: format!("account {} plans a missing cycle", account.id) }.into()
     })
@@ -82,14 +84,11 @@ impl UseCase for UpdateAccountBillCycle {
         self.account.into()
     }
     fn prefetch(&self) -> Vec<Prefetch> {
-        vec![Prefetch::Account(self.account), Prefetch::BillCycle(self.bill_cycle)]
+        vec![Prefetch::of::<Account>(self.account.0), Prefetch::of::<BillCycle>(self.bill_cycle.0)]
     }
     async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
         let account = load(tx, self.account, self.if_match).await?;
-        let Some(cycle) = tx.bill_cycle(self.bill_cycle).await? else {
-            let message = format!("There is no bill cycle '{}'.", self.bill_cycle);
-            return Err(Rejected::violation("/billCycle", "bill_cycle_unknown", message).into());
-        };
+        let cycle = referenced::<BillCycle>(tx, "/billCycle", self.bill_cycle.0).await?;
         let change = account::update_bill_cycle(account, &cycle, self.billing_day, self.valid_from, now)?;
         save(tx, &change)
     }
@@ -104,7 +103,7 @@ impl UseCase for CancelAccountBillCycleChange {
         self.account.into()
     }
     fn prefetch(&self) -> Vec<Prefetch> {
-        vec![Prefetch::Account(self.account)]
+        vec![Prefetch::of::<Account>(self.account.0)]
     }
     async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
         let account = load(tx, self.account, self.if_match).await?;
@@ -121,7 +120,7 @@ impl UseCase for PerformAccountBillCycleChange {
         self.account.into()
     }
     fn prefetch(&self) -> Vec<Prefetch> {
-        vec![Prefetch::Account(self.account)]
+        vec![Prefetch::of::<Account>(self.account.0)]
     }
     async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
         let account = load(tx, self.account, self.if_match).await?;
@@ -143,7 +142,7 @@ impl UseCase for PerformDueBillCycleChange {
         self.account.into()
     }
     fn prefetch(&self) -> Vec<Prefetch> {
-        vec![Prefetch::Account(self.account)]
+        vec![Prefetch::of::<Account>(self.account.0)]
     }
     async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
         let account = load(tx, self.account, None).await?;

@@ -1,7 +1,7 @@
 //! `changeAccountStatus`.
 
 use async_trait::async_trait;
-use billwire_domain::account::{self, Status};
+use billwire_domain::account::{self, Account, Status};
 use billwire_schemas::{
     clock::Timestamp,
     ids::{AccountId, OrderingKey},
@@ -39,7 +39,7 @@ impl UseCase for ChangeAccountStatus {
         self.account.into()
     }
     fn prefetch(&self) -> Vec<Prefetch> {
-        vec![Prefetch::Account(self.account)]
+        vec![Prefetch::of::<Account>(self.account.0)]
     }
     async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
         let account = load(tx, self.account, self.if_match).await?;

@@ -1,7 +1,10 @@
 //! `createAccount`.
 
 use async_trait::async_trait;
-use billwire_domain::{Rejected, account};
+use billwire_domain::{
+    account::{self, Account},
+    bill_cycle::BillCycle,
+};
 use billwire_schemas::{
     clock::Timestamp,
     ids::{BillCycleId, OrderingKey},
@@ -11,7 +14,7 @@ use billwire_store::{
     commit::{Failure, Prefetch},
 };
 
-use crate::{once::UseCase, record::Record};
+use crate::{objects::referenced, once::UseCase, record::Record};
 
 /// Makes an account.
 #[derive(Debug, Clone)]
@@ -31,21 +34,13 @@ impl UseCase for CreateAccount {
         self.command.id.into()
     }
     fn prefetch(&self) -> Vec<Prefetch> {
-        vec![Prefetch::BillCycle(self.bill_cycle)]
+        vec![Prefetch::of::<BillCycle>(self.bill_cycle.0)]
     }
     async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
-        let Some(cycle) = tx.bill_cycle(self.bill_cycle).await? else {
-            let message = format!("There is no bill cycle '{}'.", self.bill_cycle);
-            return Err(Rejected::violation("/billCycle", "bill_cycle_unknown", message).into());
-        };
-        if let Some(external_id) = &self.command.external_id
-            && tx.has_account(external_id).await?
-        {
-            let message = format!("There is an account with the external id '{external_id}' already.");
-            return Err(Rejected::conflict("external_id_taken", message).into());
-        }
+        let cycle = referenced::<BillCycle>(tx, "/billCycle", self.bill_cycle.0).await?;
+        tx.unless_taken::<Account>(self.command.external_id.as_deref()).await?;
         let change = account::create(self.command.clone(), &cycle, now)?;
-        tx.save_account(&change.after)?;
+        tx.save(&change)?;
         Record::of(&change).map(Some)
     }
 }

@@ -1,7 +1,7 @@
 //! `createBillCycle`.
 
 use async_trait::async_trait;
-use billwire_domain::{Rejected, bill_cycle};
+use billwire_domain::bill_cycle::{self, BillCycle};
 use billwire_schemas::{clock::Timestamp, ids::OrderingKey};
 use billwire_store::{Tx, commit::Failure};
 
@@ -20,14 +20,9 @@ impl UseCase for CreateBillCycle {
         self.0.id.0.into()
     }
     async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
-        if let Some(external_id) = &self.0.external_id
-            && tx.has_bill_cycle(external_id).await?
-        {
-            let message = format!("There is a bill cycle with the external id '{external_id}' already.");
-            return Err(Rejected::conflict("external_id_taken", message).into());
-        }
+        tx.unless_taken::<BillCycle>(self.0.external_id.as_deref()).await?;
         let change = bill_cycle::create(self.0.clone(), now)?;
-        tx.save_bill_cycle(&change.after)?;
+        tx.save(&change)?;
         Record::of(&change).map(Some)
     }
 }

@@ -15,7 +15,7 @@ use billwire_schemas::{
 };
 use billwire_store::{Configuration, ConfigurationKind as Kind, Store, Tx, commit::Failure};
 
-use crate::{delete_configuration::Noun, once::UseCase, record::Record, unless_named};
+use crate::{delete_configuration::Configured, once::UseCase, record::Record, unless_named};
 
 /// What a request asks to be done, references not yet resolved.
 #[derive(Debug, Clone)]
@@ -52,7 +52,7 @@ pub struct CreateSubscription {
 }
 
 /// The object a body refers to, or the 422 that names the field.
-async fn referenced<T: Noun>(tx: &Tx<'_>, pointer: &'static str, code: &'static str, id: &str) -> Result<T, Failure> {
+async fn referenced<T: Configured>(tx: &Tx<'_>, pointer: &'static str, code: &'static str, id: &str) -> Result<T, Failure> {
     let found = match id.parse() {
         Ok(id) => tx.configuration(T::KIND, id).await?,
         Err(_) => None,

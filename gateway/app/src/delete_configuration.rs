@@ -19,7 +19,7 @@ use serde::de::DeserializeOwned;
 use crate::{once::UseCase, record::Record};
 
 /// A configuration noun: where it rests and what its refusals are called.
-pub trait Noun: Entity + DeserializeOwned + Clone + Send + Sync + 'static {
+pub trait Configured: Entity + DeserializeOwned + Clone + Send + Sync + 'static {
     /// Where it rests.
     const KIND: Kind;
     /// For people.
@@ -32,7 +32,7 @@ pub trait Noun: Entity + DeserializeOwned + Clone + Send + Sync + 'static {
     fn carries(&self, subscription: &Subscription) -> bool;
 }
 
-impl Noun for Queue {
+impl Configured for Queue {
     const KIND: Kind = Kind::Queue;
     const NAME: &'static str = "queue";
     const NOT_FOUND: &'static str = "queue_not_found";
@@ -42,7 +42,7 @@ impl Noun for Queue {
     }
 }
 
-impl Noun for Subscription {
+impl Configured for Subscription {
     const KIND: Kind = Kind::Subscription;
     const NAME: &'static str = "subscription";
     const NOT_FOUND: &'static str = "subscription_not_found";
@@ -52,7 +52,7 @@ impl Noun for Subscription {
     }
 }
 
-impl Noun for WebhookEndpoint {
+impl Configured for WebhookEndpoint {
     const KIND: Kind = Kind::WebhookEndpoint;
     const NAME: &'static str = "webhook endpoint";
     const NOT_FOUND: &'static str = "webhook_endpoint_not_found";
@@ -62,7 +62,7 @@ impl Noun for WebhookEndpoint {
     }
 }
 
-impl Noun for SmtpAccount {
+impl Configured for SmtpAccount {
     const KIND: Kind = Kind::SmtpAccount;
     const NAME: &'static str = "SMTP account";
     const NOT_FOUND: &'static str = "smtp_account_not_found";
@@ -72,7 +72,7 @@ impl Noun for SmtpAccount {
     }
 }
 
-impl Noun for NotificationTemplate {
+impl Configured for NotificationTemplate {
     const KIND: Kind = Kind::NotificationTemplate;
     const NAME: &'static str = "notification template";
     const NOT_FOUND: &'static str = "notification_template_not_found";
@@ -100,7 +100,7 @@ impl<T> DeleteConfiguration<T> {
 }
 
 #[async_trait]
-impl<T: Noun> UseCase for DeleteConfiguration<T> {
+impl<T: Configured> UseCase for DeleteConfiguration<T> {
     const OPERATION: &'static str = T::DELETE;
     const STATUS: u16 = 200;
 

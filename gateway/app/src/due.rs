@@ -1,41 +1,77 @@
 //! What falls due by time, through the same rules as a call.
+//!
+//! Each noun keeps the moment the clock has to look at it next in its row. Whatever is found due is decided again under its
+//! ordering key's lock, so a second clock, a restart or a clock that jumps finds nothing left to do.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
-use billwire_store::commit::Failure;
+use billwire_domain::account::Account;
+use billwire_schemas::ids::{AccountId, OrderingKey, TenantId};
+use billwire_store::{Due, commit::Failure, idempotency::Reply};
 use tokio::task::JoinSet;
 
 use crate::{App, Caller, Demand, bill_cycle_change::PerformDueBillCycleChange};
 
-/// Due accounts worked off at once; they share commits.
+/// Due objects of one noun taken up at once; they share commits.
 const AT_ONCE: u64 = 128;
 
+/// What is to be done with an object that is due.
+#[derive(Debug, Clone, Copy)]
+enum What {
+    BillCycleChange,
+}
+
 impl App {
-    /// Performs the planned bill cycle changes that are due, longest overdue first, up to one handful. Gives how many were
-    /// found: more may be due when it is the full handful.
+    /// Lets what is due happen, longest overdue first, up to a handful of each noun. Gives how much was found: more may be due
+    /// when it is not 0.
     ///
     /// # Errors
-    /// The database's failure. A change that is refused is logged and stays planned.
-    pub async fn perform_due_bill_cycle_changes(&self) -> Result<u64, Failure> {
-        let due = self.store.accounts_due(self.now(), AT_ONCE).await?;
-        let found = due.len() as u64;
+    /// The database's failure. What is refused is logged and stays due.
+    pub async fn perform_due(&self) -> Result<u64, Failure> {
+        let mut found = self.due().await?;
+        found.sort_by_key(|(due, _)| due.at);
+        let count = found.len() as u64;
+        // One ordering key's due dates happen one after the other, in the order they fell due.
+        let mut lanes: BTreeMap<(TenantId, OrderingKey), Vec<(Due, What)>> = BTreeMap::new();
+        for (due, what) in found {
+            lanes.entry((due.tenant.clone(), due.key.clone())).or_default().push((due, what));
+        }
         let mut running = JoinSet::new();
-        let app = Arc::new(self.clone());
-        for (tenant, account) in due {
-            let app = app.clone();
-            let demand = Demand { caller: Caller { tenant, actor: "clock".to_owned(), scopes: Vec::new() }, claim: None };
-            running.spawn(async move { (account, app.once(demand, PerformDueBillCycleChange { account }).await) });
+        for lane in lanes.into_values() {
+            let app = self.clone();
+            running.spawn(async move {
+                for (due, what) in lane {
+                    match app.perform(&due, what).await {
+                        Ok(_) => {}
+                        Err(Failure::Rejected(refusal)) => {
+                            tracing::error!(object.id = %due.id, ?what, %refusal, "what was due was refused");
+                        }
+                        Err(error) => return Err(error),
+                    }
+                }
+                Ok(())
+            });
         }
         while let Some(done) = running.join_next().await {
             match done {
-                Ok((_, Ok(_))) => {}
-                Ok((account, Err(Failure::Rejected(refusal)))) => {
-                    tracing::error!(account.id = %account, %refusal, "a due bill cycle change was refused");
-                }
-                Ok((_, Err(error))) => return Err(error),
-                Err(panic) => tracing::error!(error = %panic, "a due bill cycle change panicked"),
+                Ok(lane) => lane?,
+                Err(panic) => tracing::error!(error = %panic, "what was due panicked"),
             }
         }
+        Ok(count)
+    }
+
+    async fn due(&self) -> Result<Vec<(Due, What)>, Failure> {
+        let now = self.now();
+        let mut found = Vec::new();
+        found.extend(self.store.due::<Account>(now, AT_ONCE).await?.into_iter().map(|due| (due, What::BillCycleChange)));
         Ok(found)
+    }
+
+    async fn perform(&self, due: &Due, what: What) -> Result<Reply, Failure> {
+        let demand = Demand { caller: Caller { tenant: due.tenant.clone(), actor: "clock".to_owned(), scopes: Vec::new() }, claim: None };
+        match what {
+            What::BillCycleChange => self.once(demand, PerformDueBillCycleChange { account: AccountId(due.id) }).await,
+        }
     }
 }

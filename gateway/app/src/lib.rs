@@ -15,8 +15,11 @@ mod create_subscription;
 mod create_webhook_endpoint;
 mod delete_configuration;
 mod due;
+mod objects;
 mod once;
+mod once_each;
 mod record;
+mod related;
 mod test_clock;
 
 use std::sync::{
@@ -32,6 +35,7 @@ use billwire_schemas::{
 pub use billwire_store::Error as StoreError;
 use billwire_store::{ConfigurationKind, Error, Store};
 pub use billwire_store::{
+    Filter,
     commit::Failure,
     deliveries,
     idempotency::{Claim, Reply},
@@ -49,8 +53,10 @@ pub use create_queue::CreateQueue;
 pub use create_smtp_account::CreateSmtpAccount;
 pub use create_subscription::{CreateSubscription, NewAction};
 pub use create_webhook_endpoint::CreateWebhookEndpoint;
-pub use delete_configuration::{DeleteConfiguration, Noun};
+pub use delete_configuration::{Configured, DeleteConfiguration};
+pub use objects::Object;
 pub use once::{Demand, UseCase};
+pub use once_each::BulkUseCase;
 
 /// Who calls, as authenticated.
 #[derive(Debug, Clone)]
@@ -109,62 +115,11 @@ impl App {
         self.store.ping().await
     }
 
-    /// The account with this id or external id.
-    ///
-    /// # Errors
-    /// `account_not_found`, or the database's failure.
-    pub async fn account(&self, tenant: &TenantId, reference: &str) -> Result<domain::account::Account, Failure> {
-        let found = self.store.account(tenant, reference).await?;
-        found.ok_or_else(|| domain::Rejected::not_found("account_not_found", "account", reference).into())
-    }
-
-    /// A page of accounts.
-    ///
-    /// # Errors
-    /// The database's failure.
-    pub async fn list_accounts(
-        &self,
-        tenant: &TenantId,
-        status: Option<&str>,
-        ask: page::Ask,
-    ) -> Result<page::Page<domain::account::Account>, Failure> {
-        Ok(self.store.list_accounts(tenant, status, ask).await?)
-    }
-
-    /// The bill cycle with this id or external id.
-    ///
-    /// # Errors
-    /// `bill_cycle_not_found`, or the database's failure.
-    pub async fn bill_cycle(&self, tenant: &TenantId, reference: &str) -> Result<domain::bill_cycle::BillCycle, Failure> {
-        let found = self.store.bill_cycle(tenant, reference).await?;
-        found.ok_or_else(|| domain::Rejected::not_found("bill_cycle_not_found", "bill cycle", reference).into())
-    }
-
-    /// The bill cycle a request body refers to: an unknown one breaks a rule (422) rather than being not found.
-    ///
-    /// # Errors
-    /// `bill_cycle_unknown`, or the database's failure.
-    pub async fn referenced_bill_cycle(&self, tenant: &TenantId, reference: &str) -> Result<domain::bill_cycle::BillCycle, Failure> {
-        let found = self.store.bill_cycle(tenant, reference).await?;
-        found.ok_or_else(|| {
-            let message = format!("There is no bill cycle '{reference}'.");
-            domain::Rejected::violation("/billCycle", "bill_cycle_unknown", message).into()
-        })
-    }
-
-    /// A page of bill cycles.
-    ///
-    /// # Errors
-    /// The database's failure.
-    pub async fn list_bill_cycles(&self, tenant: &TenantId, ask: page::Ask) -> Result<page::Page<domain::bill_cycle::BillCycle>, Failure> {
-        Ok(self.store.list_bill_cycles(tenant, ask).await?)
-    }
-
     /// One configuration object.
     ///
     /// # Errors
     /// `<noun>_not_found`, or the database's failure.
-    pub async fn configuration<T: Noun>(&self, tenant: &TenantId, id: &str) -> Result<T, Failure> {
+    pub async fn configuration<T: Configured>(&self, tenant: &TenantId, id: &str) -> Result<T, Failure> {
         let found = match id.parse() {
             Ok(id) => self.store.configuration(tenant, T::KIND, id).await?,
             Err(_) => None,
@@ -176,7 +131,7 @@ impl App {
     ///
     /// # Errors
     /// The database's failure.
-    pub async fn list_configurations<T: Noun>(&self, tenant: &TenantId, ask: page::Ask) -> Result<page::Page<T>, Failure> {
+    pub async fn list_configurations<T: Configured>(&self, tenant: &TenantId, ask: page::Ask) -> Result<page::Page<T>, Failure> {
         Ok(self.store.list_configurations(tenant, T::KIND, ask).await?)
     }
 

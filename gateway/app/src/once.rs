@@ -53,8 +53,8 @@ impl<U: UseCase> Unit for Once<U> {
     fn tenant(&self) -> &TenantId {
         &self.demand.caller.tenant
     }
-    fn key(&self) -> OrderingKey {
-        self.use_case.key()
+    fn keys(&self) -> Vec<OrderingKey> {
+        vec![self.use_case.key()]
     }
     fn claim(&self) -> Option<&Claim> {
         self.demand.claim.as_ref()
@@ -65,7 +65,7 @@ impl<U: UseCase> Unit for Once<U> {
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<Reply, Failure> {
         let now = self.clock.now();
         match self.use_case.run(tx, now).await? {
-            Some(record) => record.append(tx, U::OPERATION, U::STATUS, &self.demand.caller, now),
+            Some(record) => record.append(tx, U::OPERATION, U::STATUS, &self.demand.caller, now).await,
             None => Ok(Reply { status: 204, body: String::new(), secret: false, replayed: false }),
         }
     }
@@ -82,4 +82,9 @@ impl App {
         }
         self.store.commit(Arc::new(Once { use_case, demand, clock: self.clock.clone() })).await
     }
+}
+
+/// JSON that cannot be written, which only a broken type could cause.
+pub(crate) fn json(error: serde_json::Error) -> Failure {
+    Error::Corrupt { table: "business_transaction", detail: error.to_string() }.into()
 }

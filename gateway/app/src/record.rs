@@ -7,19 +7,20 @@ use billwire_schemas::{
         catalogue,
         envelope::{Action, Data, Envelope, ObjectRef, Parameters, Sequence, dataschema},
     },
-    ids::{AccountId, EventId, TransactionId, fresh},
+    ids::{AccountId, EventId, OrderingKey, TransactionId, fresh},
 };
 use billwire_store::{Error, NewEvent, NewTransaction, Tx, commit::Failure, idempotency::Reply};
 use chrono::SecondsFormat;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
-use crate::Caller;
+use crate::{Caller, once::json};
 
 /// What an operation changed, ready to be recorded.
 #[derive(Debug, Default)]
 pub struct Record {
     account: Option<AccountId>,
+    key: Option<OrderingKey>,
     entities: Vec<EntityChange>,
     events: Vec<Draft>,
     reveal: Option<Box<RawValue>>,
@@ -64,17 +65,25 @@ struct BusinessTransaction<'a> {
     events: &'a [EventRef],
 }
 
-fn json(error: serde_json::Error) -> Failure {
-    Error::Corrupt { table: "business_transaction", detail: error.to_string() }.into()
-}
-
 impl Record {
     /// The record of one change: its entity, its object event, its lifecycle events.
     ///
     /// # Errors
     /// When the entity cannot be written as JSON.
     pub fn of<T: Entity>(change: &Change<T>) -> Result<Self, Failure> {
-        let mut record = Self { account: change.after.account(), ..Self::default() };
+        Self::default().and(change, &Parameters::new())
+    }
+
+    /// The same record with one change more, whose events offer the `related` parameters besides the entity's own. The first
+    /// change says which account the transaction belongs to and what its events keep order within.
+    ///
+    /// # Errors
+    /// When the entity cannot be written as JSON.
+    pub fn and<T: Entity>(mut self, change: &Change<T>, related: &Parameters) -> Result<Self, Failure> {
+        if self.entities.is_empty() {
+            self.account = change.after.account();
+            self.key = Some(change.after.ordering_key());
+        }
         let before = change.before.as_ref().map(to_raw_value).transpose().map_err(json)?;
         let after = (change.action != Action::Deleted).then(|| to_raw_value(&change.after)).transpose().map_err(json)?;
         let object = ObjectRef {
@@ -83,20 +92,24 @@ impl Record {
             version: change.after.version(),
             action: change.action,
         };
-        record.entities.push(EntityChange { object, before, after });
+        let entity = self.entities.len();
+        self.entities.push(EntityChange { object, before, after });
         if let Some(noun) = T::EVENT_OBJECT {
             let what = match change.action {
                 Action::Created => "created",
                 Action::Updated => "updated",
                 Action::Deleted => "deleted",
             };
-            let parameters = change.after.parameters();
-            record.events.push(Draft { kind: format!("{noun}.{what}"), entity: 0, parameters: parameters.clone() });
-            for kind in &change.lifecycle {
-                record.events.push(Draft { kind: (*kind).to_owned(), entity: 0, parameters: parameters.clone() });
+            let mut parameters = related.clone();
+            parameters.extend(change.after.parameters());
+            self.events.push(Draft { kind: format!("{noun}.{what}"), entity, parameters: parameters.clone() });
+            for event in &change.lifecycle {
+                let mut parameters = parameters.clone();
+                parameters.extend(event.parameters.clone());
+                self.events.push(Draft { kind: event.kind.to_owned(), entity, parameters });
             }
         }
-        Ok(record)
+        Ok(self)
     }
 
     /// Lets the reply, and only the reply, show `after` with a secret in it.
@@ -109,19 +122,23 @@ impl Record {
     ///
     /// # Errors
     /// When something cannot be written as JSON.
-    pub fn append(self, tx: &mut Tx<'_>, operation: &'static str, status: u16, caller: &Caller, now: Timestamp) -> Result<Reply, Failure> {
+    pub async fn append(
+        self,
+        tx: &mut Tx<'_>,
+        operation: &'static str,
+        status: u16,
+        caller: &Caller,
+        now: Timestamp,
+    ) -> Result<Reply, Failure> {
         let id = TransactionId(fresh());
-        let key = match (self.account, self.entities.first()) {
-            (Some(account), _) => account.to_string(),
-            (None, Some(entity)) => entity.object.id.clone(),
-            (None, None) => String::new(),
-        };
+        let key = self.key.ok_or_else(|| Error::Other(format!("{operation} recorded no change")))?;
         let mut refs = Vec::with_capacity(self.events.len());
         let mut events = Vec::with_capacity(self.events.len());
         for draft in self.events {
             let entity = &self.entities[draft.entity];
-            let (event, sequence) = (EventId(fresh()), tx.next_sequence());
-            let mut parameters = draft.parameters;
+            let (event, sequence) = (EventId(fresh()), tx.next_sequence(&key)?);
+            let (private, mut parameters): (Parameters, Parameters) =
+                draft.parameters.into_iter().partition(|(name, _)| name.starts_with(PRIVATE));
             parameters.extend(core_parameters(&draft.kind, caller, now));
             let envelope = Envelope {
                 specversion: "1.0".to_owned(),
@@ -132,14 +149,16 @@ impl Record {
                 time: now,
                 datacontenttype: "application/json".to_owned(),
                 dataschema: dataschema(&draft.kind),
-                partitionkey: key.parse().map_err(|_| Error::Other(format!("'{key}' is no ordering key")))?,
+                partitionkey: key.clone(),
                 sequence: Sequence(sequence),
                 transactionid: id,
                 causationid: None,
                 data: Data { object: entity.object.clone(), before: entity.before.clone(), after: entity.after.clone(), parameters },
             };
             let body = serde_json::to_string(&envelope).map_err(json)?;
-            events.push(NewEvent { id: event.0, kind: draft.kind.clone(), object_id: entity.object.id.clone(), sequence, body });
+            let private = if private.is_empty() { None } else { Some(serde_json::to_string(&private).map_err(json)?) };
+            let object_id = entity.object.id.clone();
+            events.push(NewEvent { id: event.0, kind: draft.kind.clone(), object_id, sequence, body, private });
             refs.push(EventRef { id: event, kind: draft.kind });
         }
         let mut transaction = BusinessTransaction {
@@ -164,10 +183,13 @@ impl Record {
                 serde_json::to_string(&transaction).map_err(json)?
             }
         };
-        tx.append(NewTransaction { id: id.0, operation, account: self.account, occurred_at: now, body, events });
+        tx.append(&key, NewTransaction { id: id.0, operation, account: self.account, occurred_at: now, body, events });
         Ok(Reply { status, body: reply, secret, replayed: false })
     }
 }
+
+/// Parameters of this group are for e-mail only: what tells of a person never stands on the stream or in a webhook.
+const PRIVATE: &str = "contact.";
 
 fn core_parameters(kind: &str, caller: &Caller, now: Timestamp) -> Parameters {
     let title = catalogue::find(kind).map_or(kind, |event| event.title);

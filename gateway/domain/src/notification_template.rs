@@ -1,6 +1,11 @@
 //! Notification templates: what an e-mail says.
 
-use billwire_schemas::{clock::Timestamp, events::catalogue, ids::NotificationTemplateId, template};
+use billwire_schemas::{
+    clock::Timestamp,
+    events::catalogue,
+    ids::{NotificationTemplateId, OrderingKey},
+    template,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -105,6 +110,9 @@ impl Entity for NotificationTemplate {
 
     fn id(&self) -> uuid::Uuid {
         self.id.0
+    }
+    fn ordering_key(&self) -> OrderingKey {
+        OrderingKey::CONFIGURATION
     }
     fn version(&self) -> i64 {
         self.version

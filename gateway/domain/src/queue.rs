@@ -3,7 +3,7 @@
 use billwire_schemas::{
     clock::Timestamp,
     events::{catalogue, parameters::nearest},
-    ids::QueueId,
+    ids::{OrderingKey, QueueId},
 };
 use serde::{Deserialize, Serialize};
 
@@ -96,6 +96,9 @@ impl Entity for Queue {
 
     fn id(&self) -> uuid::Uuid {
         self.id.0
+    }
+    fn ordering_key(&self) -> OrderingKey {
+        OrderingKey::CONFIGURATION
     }
     fn version(&self) -> i64 {
         self.version

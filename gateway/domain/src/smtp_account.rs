@@ -1,6 +1,9 @@
 //! SMTP accounts: from where e-mail is sent.
 
-use billwire_schemas::{clock::Timestamp, ids::SmtpAccountId};
+use billwire_schemas::{
+    clock::Timestamp,
+    ids::{OrderingKey, SmtpAccountId},
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -113,6 +116,9 @@ impl Entity for SmtpAccount {
 
     fn id(&self) -> uuid::Uuid {
         self.id.0
+    }
+    fn ordering_key(&self) -> OrderingKey {
+        OrderingKey::CONFIGURATION
     }
     fn version(&self) -> i64 {
         self.version

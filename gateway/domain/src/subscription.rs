@@ -6,7 +6,7 @@ use billwire_schemas::{
         catalogue,
         parameters::{Parameter, nearest},
     },
-    ids::{NotificationTemplateId, QueueId, SmtpAccountId, SubscriptionId, WebhookEndpointId},
+    ids::{NotificationTemplateId, OrderingKey, QueueId, SmtpAccountId, SubscriptionId, WebhookEndpointId},
     template,
 };
 use serde::{Deserialize, Serialize};
@@ -130,6 +130,9 @@ impl Entity for Subscription {
 
     fn id(&self) -> uuid::Uuid {
         self.id.0
+    }
+    fn ordering_key(&self) -> OrderingKey {
+        OrderingKey::CONFIGURATION
     }
     fn version(&self) -> i64 {
         self.version

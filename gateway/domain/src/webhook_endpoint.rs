@@ -1,6 +1,10 @@
 //! Webhook endpoints: where events are POSTed.
 
-use billwire_schemas::{clock::Timestamp, destination, ids::WebhookEndpointId};
+use billwire_schemas::{
+    clock::Timestamp,
+    destination,
+    ids::{OrderingKey, WebhookEndpointId},
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -67,6 +71,9 @@ impl Entity for WebhookEndpoint {
 
     fn id(&self) -> uuid::Uuid {
         self.id.0
+    }
+    fn ordering_key(&self) -> OrderingKey {
+        OrderingKey::CONFIGURATION
     }
     fn version(&self) -> i64 {
         self.version

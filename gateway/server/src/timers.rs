@@ -1,4 +1,4 @@
-//! What happens by time: due bill cycle changes, the outbox's fill level, forgetting old replies, following the test clock.
+//! What happens by time: due dates, the outbox's fill level, forgetting old replies, following the test clock.
 
 use std::time::Duration;
 
@@ -26,8 +26,8 @@ pub async fn due(app: App, mut stop: watch::Receiver<bool>) {
             _ = stop.changed() => return,
             _ = tick.tick() => {}
         }
-        if let Err(error) = app.perform_due_bill_cycle_changes().await {
-            tracing::warn!(%error, "due bill cycle changes could not be performed; they stay due");
+        if let Err(error) = app.perform_due().await {
+            tracing::warn!(%error, "what is due could not be performed; it stays due");
         }
     }
 }

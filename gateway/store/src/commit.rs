@@ -38,8 +38,8 @@ pub use crate::tx::Prefetch;
 pub trait Unit: Send + Sync + 'static {
     /// Whose data it changes.
     fn tenant(&self) -> &TenantId;
-    /// What its events keep order within; locked before [`Unit::decide`] runs.
-    fn key(&self) -> OrderingKey;
+    /// What its events keep order within, all of them locked before [`Unit::decide`] runs. Never empty.
+    fn keys(&self) -> Vec<OrderingKey>;
     /// The idempotency key it came with.
     fn claim(&self) -> Option<&Claim>;
     /// What it will surely load: read for the whole group at once.
@@ -97,11 +97,16 @@ impl Store {
     /// The unit's refusal, or the database's failure; then nothing was changed.
     pub async fn commit(&self, unit: Arc<dyn Unit>) -> Result<Reply, Failure> {
         let lines = &self.0.writers.0;
-        let line = unit.key().partition(u32::try_from(lines.len()).unwrap_or(1)) as usize;
+        let line = unit.keys().first().map_or(0, |key| key.partition(u32::try_from(lines.len()).unwrap_or(1))) as usize;
         let (answer, reply) = oneshot::channel();
         lines[line].try_send(Job { unit, answer }).map_err(|_| Failure::Overloaded)?;
         reply.await.unwrap_or_else(|_| Err(Error::Unavailable("the writer stopped".into()).into()))
     }
+}
+
+/// The ordering keys of a job.
+fn lanes(job: &Job) -> Vec<(TenantId, OrderingKey)> {
+    job.unit.keys().into_iter().map(|key| (job.unit.tenant().clone(), key)).collect()
 }
 
 /// The writer task: groups what is in line, keys being different within a group.
@@ -117,13 +122,17 @@ async fn write(inner: Weak<Inner>, mut jobs: mpsc::Receiver<Job>, group_max: usi
         {
             held.push_back(job);
         }
-        let mut keys = HashSet::new();
+        let mut taken = HashSet::new();
         let mut group = Vec::new();
         let mut later = VecDeque::new();
         for job in held.drain(..) {
-            if group.len() < group_max && keys.insert((job.unit.tenant().clone(), job.unit.key())) {
+            let lanes = lanes(&job);
+            if taken.len() < group_max && lanes.iter().all(|lane| !taken.contains(lane)) {
+                taken.extend(lanes);
                 group.push(job);
             } else {
+                // Whatever comes after it with one of its keys must not overtake it.
+                taken.extend(lanes);
                 later.push_back(job);
             }
         }
@@ -243,30 +252,30 @@ async fn decide_all(
     transaction: &DatabaseTransaction,
     group: &[Job],
 ) -> Result<(Vec<Result<Reply, Failure>>, Writes), Error> {
-    let lanes: Vec<_> = group.iter().map(|job| (job.unit.tenant().clone(), job.unit.key())).collect();
-    let sequences = crate::tx::lock(transaction, inner.dialect(), lanes.clone()).await?;
+    let sequences = crate::tx::lock(transaction, inner.dialect(), group.iter().flat_map(lanes).collect()).await?;
     let stored: HashMap<(String, String), row::Model> =
         idempotency::find(transaction, group).await?.into_iter().map(|r| ((r.tenant.clone(), r.key.clone()), r)).collect();
-    let wanted = group.iter().flat_map(|job| job.unit.prefetch().into_iter().map(|p| (job.unit.tenant().clone(), p))).collect();
+    let wanted = group.iter().flat_map(|job| job.unit.prefetch()).collect();
     let loaded = Loaded::fetch(transaction, wanted).await?;
 
     let mut all = Writes::default();
     let mut answers = Vec::with_capacity(group.len());
-    for (job, lane) in group.iter().zip(lanes) {
+    for job in group {
         if let Some(claim) = job.unit.claim()
             && let Some(row) = stored.get(&(job.unit.tenant().to_string(), claim.key.clone()))
         {
             answers.push(replay(inner, row, claim));
             continue;
         }
-        let last = sequences.get(&lane).copied().unwrap_or(0);
-        let mut tx = Tx::new(transaction, &inner.sealer, &loaded, lane, last);
+        let before: HashMap<OrderingKey, i64> =
+            lanes(job).into_iter().map(|lane| (lane.1.clone(), sequences.get(&lane).copied().unwrap_or(0))).collect();
+        let mut tx = Tx::new(transaction, &inner.sealer, &loaded, job.unit.tenant().clone(), before.clone());
         match job.unit.decide(&mut tx).await {
             Ok(reply) => {
                 if let Some(claim) = job.unit.claim() {
                     tx.remember(claim, &reply)?;
                 }
-                all.merge(tx.into_writes());
+                all.merge(tx.into_writes(&before));
                 answers.push(Ok(reply));
             }
             // A broken database dooms the whole group; a refusal only the unit.

@@ -19,6 +19,7 @@ mod error;
 pub mod idempotency;
 pub mod leases;
 mod migration;
+mod objects;
 mod outbox;
 pub mod page;
 pub mod secrets;
@@ -32,6 +33,7 @@ pub use api_keys::ApiKey;
 pub use configurations::{Configuration, Kind as ConfigurationKind};
 pub use connect::{Backend, Options, Store};
 pub use error::Error;
+pub use objects::{Common, Due, Filter, Noun, ObjectRow};
 pub use outbox::Unpublished;
 pub use tx::{NewEvent, NewTransaction, Tx};
 

@@ -1,15 +1,16 @@
 //! One operation's view of the shared transaction: loads through it, writes collected beside it.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, pin::Pin, sync::Arc};
 
-use billwire_domain::{account::Account, bill_cycle::BillCycle};
+use billwire_domain::{Change, Entity, Rejected};
 use billwire_schemas::{
     clock::{Clock, SystemClock, Timestamp},
-    ids::{AccountId, BillCycleId, OrderingKey, TenantId},
+    events::envelope::Action,
+    ids::{AccountId, OrderingKey, TenantId},
 };
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DatabaseBackend, DatabaseTransaction, EntityTrait, QueryFilter, Statement,
-    Value, sea_query::ExprTrait,
+    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DatabaseBackend, DatabaseTransaction, EntityTrait, QueryFilter, QueryResult,
+    Statement, Value, sea_query::ExprTrait,
 };
 use uuid::Uuid;
 
@@ -17,57 +18,64 @@ use crate::{
     Error,
     commit::Failure,
     configurations::{Configuration, Kind},
-    entity::{account, bill_cycle, business_transaction, configuration, event, idempotency as reply_row, ordering_key},
+    entity::{business_transaction, configuration, event, idempotency as reply_row, ordering_key},
     idempotency::{Claim, Reply},
     micros,
+    objects::{self, Erased, Filter, Noun, Shelf},
     secrets::Sealer,
     writes::Writes,
 };
 
-/// Something a unit will surely load.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Prefetch {
-    /// An account.
-    Account(AccountId),
-    /// A bill cycle.
-    BillCycle(BillCycleId),
+type Fetching<'a> = Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'a>>;
+
+/// An object a unit will surely load.
+#[derive(Clone, Copy)]
+pub struct Prefetch {
+    table: &'static str,
+    id: Uuid,
+    fetch: for<'a> fn(&'a DatabaseTransaction, Vec<Uuid>, &'a mut Loaded) -> Fetching<'a>,
 }
 
-/// What was prefetched for a group.
-#[derive(Default)]
-pub(crate) struct Loaded {
-    accounts: HashMap<AccountId, (TenantId, Option<Account>)>,
-    bill_cycles: HashMap<BillCycleId, (TenantId, Option<BillCycle>)>,
+impl Prefetch {
+    /// The object of noun `T` with this id.
+    pub fn of<T: Noun>(id: Uuid) -> Self {
+        Self { table: T::TABLE, id, fetch: |conn, ids, loaded| Box::pin(loaded.fetch_noun::<T>(conn, ids)) }
+    }
 }
+
+/// What was prefetched for a group, by noun and id; objects of any tenant.
+#[derive(Default)]
+pub(crate) struct Loaded(HashMap<(&'static str, Uuid), Option<(String, Erased)>>);
 
 impl Loaded {
-    pub async fn fetch(conn: &DatabaseTransaction, wanted: Vec<(TenantId, Prefetch)>) -> Result<Self, Error> {
+    pub async fn fetch(conn: &DatabaseTransaction, wanted: Vec<Prefetch>) -> Result<Self, Error> {
         let mut loaded = Self::default();
-        for (tenant, want) in wanted {
-            match want {
-                Prefetch::Account(id) => drop(loaded.accounts.insert(id, (tenant, None))),
-                Prefetch::BillCycle(id) => drop(loaded.bill_cycles.insert(id, (tenant, None))),
+        let mut nouns: Vec<Prefetch> = Vec::new();
+        for want in wanted {
+            loaded.0.insert((want.table, want.id), None);
+            if nouns.iter().all(|noun| noun.table != want.table) {
+                nouns.push(want);
             }
         }
-        if !loaded.accounts.is_empty() {
-            let ids = loaded.accounts.keys().map(|id| id.0);
-            for row in account::Entity::find().filter(account::Column::Id.is_in(ids)).all(conn).await? {
-                let found = parse("account", &row.body)?;
-                if let Some(slot) = loaded.accounts.get_mut(&AccountId(row.id)).filter(|(tenant, _)| tenant.as_str() == row.tenant) {
-                    slot.1 = Some(found);
-                }
-            }
-        }
-        if !loaded.bill_cycles.is_empty() {
-            let ids = loaded.bill_cycles.keys().map(|id| id.0);
-            for row in bill_cycle::Entity::find().filter(bill_cycle::Column::Id.is_in(ids)).all(conn).await? {
-                let found = parse("bill_cycle", &row.body)?;
-                if let Some(slot) = loaded.bill_cycles.get_mut(&BillCycleId(row.id)).filter(|(tenant, _)| tenant.as_str() == row.tenant) {
-                    slot.1 = Some(found);
-                }
-            }
+        for noun in nouns {
+            let ids = loaded.0.keys().filter(|(table, _)| *table == noun.table).map(|(_, id)| *id).collect();
+            (noun.fetch)(conn, ids, &mut loaded).await?;
         }
         Ok(loaded)
+    }
+
+    async fn fetch_noun<T: Noun>(&mut self, conn: &DatabaseTransaction, ids: Vec<Uuid>) -> Result<(), Error> {
+        for (tenant, object) in objects::by_ids::<T>(conn, &ids).await? {
+            self.0.insert((T::TABLE, object.id()), Some((tenant, Arc::new(object))));
+        }
+        Ok(())
+    }
+
+    /// The tenant's object, if it is known whether there is one.
+    fn get<T: Noun>(&self, tenant: &TenantId, id: Uuid) -> Option<Option<T>> {
+        let found = self.0.get(&(T::TABLE, id))?;
+        let own = found.as_ref().filter(|(owner, _)| owner == tenant.as_str());
+        Some(own.and_then(|(_, object)| object.downcast_ref::<T>().cloned()))
     }
 }
 
@@ -117,6 +125,8 @@ pub struct NewEvent {
     pub sequence: i64,
     /// The whole message as it will stand on the stream.
     pub body: String,
+    /// Parameters for e-mail only, JSON; they never leave SQL otherwise.
+    pub private: Option<String>,
 }
 
 /// A business transaction to be recorded.
@@ -142,8 +152,10 @@ pub struct Tx<'group> {
     sealer: &'group Sealer,
     loaded: &'group Loaded,
     tenant: TenantId,
-    key: OrderingKey,
-    last_sequence: i64,
+    /// The last sequence of each of the unit's ordering keys.
+    sequences: HashMap<OrderingKey, i64>,
+    /// What this unit has loaded or saved: it sees its own changes.
+    shelf: Shelf,
     writes: Writes,
 }
 
@@ -152,58 +164,109 @@ impl<'group> Tx<'group> {
         conn: &'group DatabaseTransaction,
         sealer: &'group Sealer,
         loaded: &'group Loaded,
-        (tenant, key): (TenantId, OrderingKey),
-        last_sequence: i64,
+        tenant: TenantId,
+        sequences: HashMap<OrderingKey, i64>,
     ) -> Self {
-        Self { conn, sealer, loaded, tenant, key, last_sequence, writes: Writes::default() }
+        Self { conn, sealer, loaded, tenant, sequences, shelf: Shelf::default(), writes: Writes::default() }
     }
 
-    /// The account, if this tenant has it.
+    /// Whose data this is about.
+    pub fn tenant(&self) -> &TenantId {
+        &self.tenant
+    }
+
+    /// The object, if this tenant has it, as this unit has left it.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn account(&self, id: AccountId) -> Result<Option<Account>, Failure> {
-        if let Some((tenant, account)) = self.loaded.accounts.get(&id)
-            && *tenant == self.tenant
-        {
-            return Ok(account.clone());
+    pub async fn load<T: Noun>(&mut self, id: Uuid) -> Result<Option<T>, Failure> {
+        if let Some(known) = self.shelf.get::<T>(id).or_else(|| self.loaded.get::<T>(&self.tenant, id)) {
+            return Ok(known);
         }
-        let find = account::Entity::find_by_id(id.0).filter(account::Column::Tenant.eq(self.tenant.as_str()));
-        let row = find.one(self.conn).await.map_err(Error::from)?;
-        Ok(row.map(|row| parse("account", &row.body)).transpose()?)
+        self.preload::<T>(&[id]).await?;
+        Ok(self.shelf.get::<T>(id).flatten())
     }
 
-    /// The bill cycle, if this tenant has it.
+    /// Loads many objects with few queries, so that [`Tx::load`] finds them at hand.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn bill_cycle(&self, id: BillCycleId) -> Result<Option<BillCycle>, Failure> {
-        if let Some((tenant, cycle)) = self.loaded.bill_cycles.get(&id)
-            && *tenant == self.tenant
-        {
-            return Ok(cycle.clone());
+    pub async fn preload<T: Noun>(&mut self, ids: &[Uuid]) -> Result<(), Failure> {
+        let missing: Vec<Uuid> = ids.iter().copied().filter(|id| self.shelf.get::<T>(*id).is_none()).collect();
+        for id in &missing {
+            self.shelf.put::<T>(*id, None);
         }
-        let find = bill_cycle::Entity::find_by_id(id.0).filter(bill_cycle::Column::Tenant.eq(self.tenant.as_str()));
-        let row = find.one(self.conn).await.map_err(Error::from)?;
-        Ok(row.map(|row| parse("bill_cycle", &row.body)).transpose()?)
+        for (tenant, object) in objects::by_ids::<T>(self.conn, &missing).await? {
+            if tenant == self.tenant.as_str() {
+                self.shelf.put(object.id(), Some(object));
+            }
+        }
+        Ok(())
     }
 
-    /// Whether this tenant has an account with this external id.
+    /// The object with this id, or else this external id, if this tenant has it. External ids are looked up as they were
+    /// before this unit.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn has_account(&self, external_id: &str) -> Result<bool, Failure> {
-        let same = account::Column::Tenant.eq(self.tenant.as_str()).and(account::Column::ExternalId.eq(external_id));
-        Ok(account::Entity::find().filter(same).one(self.conn).await.map_err(Error::from)?.is_some())
+    pub async fn find<T: Noun>(&mut self, reference: &str) -> Result<Option<T>, Failure> {
+        if let Ok(id) = reference.parse::<Uuid>()
+            && let Some(object) = self.load::<T>(id).await?
+        {
+            return Ok(Some(object));
+        }
+        let Some(object) = objects::by_reference::<T>(self.conn, &self.tenant, reference).await? else { return Ok(None) };
+        self.load::<T>(object.id()).await
     }
 
-    /// Whether this tenant has a bill cycle with this external id.
+    /// The objects that fit `filter`, as they were before this unit, oldest first, up to `limit`.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn has_bill_cycle(&self, external_id: &str) -> Result<bool, Failure> {
-        let same = bill_cycle::Column::Tenant.eq(self.tenant.as_str()).and(bill_cycle::Column::ExternalId.eq(external_id));
-        Ok(bill_cycle::Entity::find().filter(same).one(self.conn).await.map_err(Error::from)?.is_some())
+    pub async fn select<T: Noun>(&self, filter: Filter, limit: u64) -> Result<Vec<T>, Failure> {
+        Ok(objects::select(self.conn, &self.tenant, filter, limit).await?)
+    }
+
+    /// Refuses an external id that another object of the noun has, this unit's own included.
+    ///
+    /// # Errors
+    /// `external_id_taken`, or the database's failure.
+    pub async fn unless_taken<T: Noun>(&mut self, external_id: Option<&str>) -> Result<(), Failure> {
+        let Some(external_id) = external_id else { return Ok(()) };
+        let taken = self.writes.has_external::<T>(external_id)
+            || !self.select::<T>(Filter::new().is("external_id", Some(external_id)), 1).await?.is_empty();
+        if !taken {
+            return Ok(());
+        }
+        let message = format!("There is another {} with the external id '{external_id}' already.", T::TYPE);
+        Err(Rejected::conflict("external_id_taken", message).into())
+    }
+
+    /// Saves a created, changed or deleted object.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON.
+    pub fn save<T: Noun>(&mut self, change: &Change<T>) -> Result<(), Failure> {
+        let id = change.after.id();
+        if change.action == Action::Deleted {
+            self.shelf.put::<T>(id, None);
+            self.writes.delete::<T>(id);
+            return Ok(());
+        }
+        let base = change.before.as_ref().map_or(0, Entity::version);
+        self.writes.save::<T>(id, base, change.after.version(), objects::row_of(&self.tenant, &change.after)?);
+        self.shelf.put(id, Some(change.after.clone()));
+        Ok(())
+    }
+
+    /// A statement to be run after the unit's objects are written; for what concerns too many rows to load them.
+    pub(crate) fn defer(&mut self, sql: String, values: Vec<Value>) {
+        self.writes.statements.push((sql, values));
+    }
+
+    /// A query in the unit's transaction.
+    pub(crate) async fn query(&self, sql: &str, values: Vec<Value>) -> Result<Vec<QueryResult>, Error> {
+        Ok(self.conn.query_all_raw(Statement::from_sql_and_values(self.conn.get_database_backend(), sql, values)).await?)
     }
 
     /// The configuration object, if this tenant has it.
@@ -238,44 +301,14 @@ impl<'group> Tx<'group> {
         Ok(configuration::Entity::find().filter(same).one(self.conn).await.map_err(Error::from)?.is_some())
     }
 
-    /// The next sequence of the unit's ordering key.
-    pub fn next_sequence(&mut self) -> i64 {
-        self.last_sequence += 1;
-        self.last_sequence
-    }
-
-    /// Saves a created or changed account.
+    /// The next sequence of one of the unit's ordering keys.
     ///
     /// # Errors
-    /// When it cannot be written as JSON.
-    pub fn save_account(&mut self, account: &Account) -> Result<(), Failure> {
-        self.writes.accounts.push(account::Model {
-            id: account.id.0,
-            tenant: self.tenant.to_string(),
-            version: account.version,
-            external_id: account.external_id.clone(),
-            status: account.status.name().to_owned(),
-            due_at: account.planned_bill_cycle_change.as_ref().map(|change| micros(change.valid_from)),
-            created_at: micros(account.created_at),
-            body: text("account", account)?,
-        });
-        Ok(())
-    }
-
-    /// Saves a created bill cycle.
-    ///
-    /// # Errors
-    /// When it cannot be written as JSON.
-    pub fn save_bill_cycle(&mut self, cycle: &BillCycle) -> Result<(), Failure> {
-        self.writes.bill_cycles.push(bill_cycle::Model {
-            id: cycle.id.0,
-            tenant: self.tenant.to_string(),
-            version: cycle.version,
-            external_id: cycle.external_id.clone(),
-            created_at: micros(cycle.created_at),
-            body: text("bill_cycle", cycle)?,
-        });
-        Ok(())
+    /// When the unit does not hold the key: its events could then not be told in order.
+    pub fn next_sequence(&mut self, key: &OrderingKey) -> Result<i64, Failure> {
+        let last = self.sequences.get_mut(key).ok_or_else(|| Error::Other(format!("ordering key {key} is not locked by its operation")))?;
+        *last += 1;
+        Ok(*last)
     }
 
     /// Saves a created configuration object; `secrets` are sealed with its id and kind.
@@ -308,26 +341,36 @@ impl<'group> Tx<'group> {
         Ok(())
     }
 
+    /// Changes a configuration object's document.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON.
+    pub fn change_configuration<T: serde::Serialize>(&mut self, id: Uuid, version: i64, name: String, body: &T) -> Result<(), Failure> {
+        self.writes.changed_configurations.push((id, version, name, text("configuration", body)?));
+        Ok(())
+    }
+
     /// Deletes a configuration object.
     pub fn delete_configuration(&mut self, id: Uuid) {
         self.writes.deleted_configurations.push(id);
     }
 
-    /// Records the business transaction and its events.
-    pub fn append(&mut self, new: NewTransaction) {
+    /// Records the business transaction and its events, which keep order within `key`.
+    pub fn append(&mut self, key: &OrderingKey, new: NewTransaction) {
         let recorded_at = SystemClock.now();
         for event in new.events {
             self.writes.events.push(event::ActiveModel {
                 position: sea_orm::ActiveValue::NotSet,
                 id: Set(event.id),
                 tenant: Set(self.tenant.to_string()),
-                ordering_key: Set(self.key.to_string()),
+                ordering_key: Set(key.to_string()),
                 sequence: Set(event.sequence),
                 kind: Set(event.kind),
                 object_id: Set(event.object_id),
                 transaction_id: Set(new.id),
                 recorded_at: Set(micros(recorded_at)),
                 body: Set(event.body),
+                private: Set(event.private),
             });
         }
         self.writes.transactions.push(business_transaction::Model {
@@ -338,15 +381,12 @@ impl<'group> Tx<'group> {
             occurred_at: micros(new.occurred_at),
             body: new.body,
         });
-        if self.writes.has_configuration() {
+        if *key == OrderingKey::CONFIGURATION
+            && let Some(last) = self.sequences.get_mut(key)
+        {
             // Causes no event, but counts: this is the revision the delivery side compares with.
-            self.last_sequence += 1;
+            *last += 1;
         }
-        self.writes.lanes.push(ordering_key::Model {
-            tenant: self.tenant.to_string(),
-            key: self.key.to_string(),
-            last_sequence: self.last_sequence,
-        });
     }
 
     pub(crate) fn remember(&mut self, claim: &Claim, reply: &Reply) -> Result<(), Error> {
@@ -364,7 +404,12 @@ impl<'group> Tx<'group> {
         Ok(())
     }
 
-    pub(crate) fn into_writes(self) -> Writes {
+    pub(crate) fn into_writes(mut self, before: &HashMap<OrderingKey, i64>) -> Writes {
+        for (key, last_sequence) in self.sequences {
+            if before.get(&key) != Some(&last_sequence) {
+                self.writes.lanes.push(ordering_key::Model { tenant: self.tenant.to_string(), key: key.to_string(), last_sequence });
+            }
+        }
         self.writes
     }
 }

@@ -1,29 +1,104 @@
 //! What a group of operations wants written, and writing it in as few statements as will do.
 
+use std::{
+    any::Any,
+    collections::{BTreeMap, HashMap, HashSet, btree_map::Entry},
+    pin::Pin,
+};
+
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, IdenStatic, IntoActiveModel, Iterable, QueryFilter,
     Statement, Value,
-    sea_query::{Expr, ExprTrait, OnConflict},
+    sea_query::{Alias, Expr, ExprTrait, OnConflict},
 };
 use uuid::Uuid;
 
 use crate::{
     Error,
-    entity::{account, bill_cycle, business_transaction, configuration, event, idempotency as reply_row, ordering_key},
+    entity::{business_transaction, configuration, event, idempotency as reply_row, ordering_key},
+    objects::{Noun, ObjectRow, TableOf},
     sizes::{filled, parts},
 };
 
 /// What a group wants written.
 #[derive(Default)]
 pub(crate) struct Writes {
-    pub accounts: Vec<account::Model>,
-    pub bill_cycles: Vec<bill_cycle::Model>,
+    /// Platform objects, by table.
+    objects: BTreeMap<&'static str, Box<dyn Objects>>,
+    /// Run after the objects are written.
+    pub statements: Vec<(String, Vec<Value>)>,
     pub configurations: Vec<configuration::Model>,
+    /// Id, version, name and document.
+    pub changed_configurations: Vec<(Uuid, i64, String, String)>,
     pub deleted_configurations: Vec<Uuid>,
     pub transactions: Vec<business_transaction::Model>,
     pub events: Vec<event::ActiveModel>,
     pub lanes: Vec<ordering_key::Model>,
     pub replies: Vec<reply_row::Model>,
+}
+
+type Flushing<'a> = Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'a>>;
+
+/// The objects of one noun, behind a common face.
+trait Objects: Any + Send + Sync {
+    fn merge(&mut self, other: Box<dyn Any>);
+    fn flush<'a>(self: Box<Self>, conn: &'a DatabaseTransaction) -> Flushing<'a>;
+}
+
+/// An object to be written.
+struct Saved<R> {
+    /// The version it has in the database; 0 for a new one.
+    base: i64,
+    version: i64,
+    row: R,
+}
+
+struct ObjectsOf<T: Noun> {
+    saved: HashMap<Uuid, Saved<T::Row>>,
+    external_ids: HashSet<String>,
+    deleted: Vec<Uuid>,
+}
+
+impl<T: Noun> Default for ObjectsOf<T> {
+    fn default() -> Self {
+        Self { saved: HashMap::new(), external_ids: HashSet::new(), deleted: Vec::new() }
+    }
+}
+
+impl<T: Noun> Objects for ObjectsOf<T> {
+    fn merge(&mut self, other: Box<dyn Any>) {
+        if let Ok(other) = other.downcast::<Self>() {
+            // Units of a group hold different ordering keys and so change different objects.
+            self.saved.extend(other.saved);
+            self.deleted.extend(other.deleted);
+        }
+    }
+
+    fn flush<'a>(self: Box<Self>, conn: &'a DatabaseTransaction) -> Flushing<'a> {
+        Box::pin(async move {
+            // An object that a unit changed several times moves on by several versions at once.
+            let mut by_step: BTreeMap<i64, Vec<T::Row>> = BTreeMap::new();
+            let mut saved: Vec<_> = self.saved.into_iter().collect();
+            saved.sort_by_key(|(id, _)| *id);
+            for (_, one) in saved {
+                by_step.entry(one.version - one.base).or_default().push(one.row);
+            }
+            for (step, rows) in by_step {
+                for part in parts(rows) {
+                    upsert::<TableOf<T>, _>(conn, part, step).await?;
+                }
+            }
+            if !self.deleted.is_empty() {
+                let wanted = self.deleted.len() as u64;
+                let gone = Expr::col(Alias::new("id")).is_in(self.deleted);
+                let deleted = TableOf::<T>::delete_many().filter(gone).exec(conn).await?.rows_affected;
+                if deleted != wanted {
+                    return Err(Error::Contention(format!("a row of {} is gone already", T::TABLE)));
+                }
+            }
+            Ok(())
+        })
+    }
 }
 
 impl Writes {
@@ -40,13 +115,47 @@ impl Writes {
     }
 
     pub fn has_configuration(&self) -> bool {
-        !self.configurations.is_empty() || !self.deleted_configurations.is_empty()
+        !self.configurations.is_empty() || !self.changed_configurations.is_empty() || !self.deleted_configurations.is_empty()
+    }
+
+    fn objects_of<T: Noun>(&mut self) -> Option<&mut ObjectsOf<T>> {
+        let objects = self.objects.entry(T::TABLE).or_insert_with(|| Box::new(ObjectsOf::<T>::default()));
+        let objects: &mut dyn Any = objects.as_mut();
+        objects.downcast_mut()
+    }
+
+    /// Notes a new or changed object; a unit's later change of the same object takes the earlier one's place.
+    pub fn save<T: Noun>(&mut self, id: Uuid, base: i64, version: i64, row: T::Row) {
+        let Some(objects) = self.objects_of::<T>() else { return };
+        if let Some(external_id) = row.clone().common().external_id {
+            objects.external_ids.insert(external_id);
+        }
+        let base = objects.saved.get(&id).map_or(base, |earlier| earlier.base);
+        objects.saved.insert(id, Saved { base, version, row });
+    }
+
+    /// Notes that an object is to be deleted.
+    pub fn delete<T: Noun>(&mut self, id: Uuid) {
+        let Some(objects) = self.objects_of::<T>() else { return };
+        objects.saved.remove(&id);
+        objects.deleted.push(id);
+    }
+
+    /// Whether an object of the noun with this external id is to be written.
+    pub fn has_external<T: Noun>(&mut self, external_id: &str) -> bool {
+        self.objects_of::<T>().is_some_and(|objects| objects.external_ids.contains(external_id))
     }
 
     pub fn merge(&mut self, other: Self) {
-        self.accounts.extend(other.accounts);
-        self.bill_cycles.extend(other.bill_cycles);
+        for (table, objects) in other.objects {
+            match self.objects.entry(table) {
+                Entry::Vacant(place) => drop(place.insert(objects)),
+                Entry::Occupied(mut place) => place.get_mut().merge(objects),
+            }
+        }
+        self.statements.extend(other.statements);
         self.configurations.extend(other.configurations);
+        self.changed_configurations.extend(other.changed_configurations);
         self.deleted_configurations.extend(other.deleted_configurations);
         self.transactions.extend(other.transactions);
         self.events.extend(other.events);
@@ -57,19 +166,37 @@ impl Writes {
     /// Writes everything, each table in as few statements as the parameter limits allow.
     pub async fn flush(self, conn: &DatabaseTransaction) -> Result<(), Error> {
         let transactions: Vec<Uuid> = if self.events.is_empty() { Vec::new() } else { self.transactions.iter().map(|t| t.id).collect() };
-        upsert::<account::Entity, _>(conn, self.accounts, account::Column::Id, account::Column::Version).await?;
-        upsert::<bill_cycle::Entity, _>(conn, self.bill_cycles, bill_cycle::Column::Id, bill_cycle::Column::Version).await?;
+        for objects in self.objects.into_values() {
+            objects.flush(conn).await?;
+        }
+        for (sql, values) in self.statements {
+            conn.execute_raw(Statement::from_sql_and_values(conn.get_database_backend(), sql, values)).await?;
+        }
         insert::<configuration::Entity, _>(conn, self.configurations).await?;
+        for (id, version, name, body) in self.changed_configurations {
+            change_configuration(conn, id, version, name, body).await?;
+        }
         if !self.deleted_configurations.is_empty() {
             let gone = configuration::Column::Id.is_in(self.deleted_configurations);
             configuration::Entity::delete_many().filter(gone).exec(conn).await?;
         }
         insert::<business_transaction::Entity, _>(conn, self.transactions).await?;
         insert::<event::Entity, _>(conn, self.events).await?;
-        enqueue(conn, transactions).await?;
-        advance(conn, self.lanes).await?;
+        for part in transactions.chunks(1024) {
+            enqueue(conn, part).await?;
+        }
+        for part in parts(self.lanes) {
+            advance(conn, part).await?;
+        }
         insert::<reply_row::Entity, _>(conn, self.replies).await
     }
+}
+
+async fn change_configuration(conn: &DatabaseTransaction, id: Uuid, version: i64, name: String, body: String) -> Result<(), Error> {
+    let sql = "UPDATE configuration SET version = $1, name = $2, body = $3 WHERE id = $4 AND version = $5";
+    let values: [Value; 5] = [version.into(), name.into(), body.into(), id.into(), (version - 1).into()];
+    let done = conn.execute_raw(Statement::from_sql_and_values(conn.get_database_backend(), sql, values)).await?;
+    if done.rows_affected() == 1 { Ok(()) } else { Err(Error::Contention("a configuration object has changed meanwhile".into())) }
 }
 
 async fn insert<E, M>(conn: &DatabaseTransaction, rows: Vec<M>) -> Result<(), Error>
@@ -85,20 +212,18 @@ where
     Ok(())
 }
 
-/// Inserts rows at version 1 and changes rows that are at the version before; anything else is a concurrent change.
-async fn upsert<E, M>(conn: &DatabaseTransaction, rows: Vec<M>, id: E::Column, version: E::Column) -> Result<(), Error>
+/// Inserts new rows and changes rows that stand `step` versions behind; anything else is a concurrent change.
+async fn upsert<E, M>(conn: &DatabaseTransaction, rows: Vec<M>, step: i64) -> Result<(), Error>
 where
     E: EntityTrait,
     M: IntoActiveModel<E::ActiveModel>,
     E::ActiveModel: ActiveModelTrait<Entity = E> + Send,
 {
-    if rows.is_empty() {
-        return Ok(());
-    }
     let wanted = rows.len() as u64;
-    let mut clash = OnConflict::column(id);
-    clash.update_columns(E::Column::iter().filter(|c| c.as_str() != id.as_str()));
-    let follows = Expr::col((E::default(), version)).eq(Expr::col(("excluded", version)).sub(1));
+    let mut clash = OnConflict::column(Alias::new("id"));
+    clash.update_columns(E::Column::iter().filter(|c| !matches!(c.as_str(), "id" | "tenant" | "created_at")));
+    let version = Alias::new("version");
+    let follows = Expr::col((E::default(), version.clone())).eq(Expr::col(("excluded", version)).sub(step));
     clash.action_and_where(follows);
     let rows = rows.into_iter().map(IntoActiveModel::into_active_model);
     let written = E::insert_many(rows).on_conflict(clash).exec_without_returning(conn).await?;
@@ -106,11 +231,8 @@ where
 }
 
 /// Puts the events of these transactions in line for publishing.
-async fn enqueue(conn: &DatabaseTransaction, transactions: Vec<Uuid>) -> Result<(), Error> {
-    if transactions.is_empty() {
-        return Ok(());
-    }
-    let transactions = filled(&transactions);
+async fn enqueue(conn: &DatabaseTransaction, transactions: &[Uuid]) -> Result<(), Error> {
+    let transactions = filled(transactions);
     let marks: Vec<String> = (1..=transactions.len()).map(|i| format!("${i}")).collect();
     let sql = format!("INSERT INTO outbox (position) SELECT position FROM event WHERE transaction_id IN ({})", marks.join(", "));
     let values = transactions.into_iter().map(Value::from);
@@ -120,9 +242,6 @@ async fn enqueue(conn: &DatabaseTransaction, transactions: Vec<Uuid>) -> Result<
 
 /// Moves the ordering keys on to their new last sequences.
 async fn advance(conn: &DatabaseTransaction, lanes: Vec<ordering_key::Model>) -> Result<(), Error> {
-    if lanes.is_empty() {
-        return Ok(());
-    }
     let mut clash = OnConflict::columns([ordering_key::Column::Tenant, ordering_key::Column::Key]);
     clash.update_column(ordering_key::Column::LastSequence);
     let rows = lanes.into_iter().map(IntoActiveModel::into_active_model);

@@ -17,6 +17,9 @@ pub struct Model {
     pub recorded_at: i64,
     #[sea_orm(column_type = "Text")]
     pub body: String,
+    /// Parameters for e-mail only.
+    #[sea_orm(column_type = "Text", nullable)]
+    pub private: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

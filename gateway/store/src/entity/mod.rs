@@ -1,9 +1,7 @@
-//! One file per table. Objects rest as JSON in `body`, beside the columns that are searched, locked or unique.
+//! One file per table; those of platform objects stand in the file of their noun. Objects rest as JSON in `body`, beside the columns that are searched, locked or unique.
 
-pub mod account;
 pub mod api_key;
 pub mod attempt;
-pub mod bill_cycle;
 pub mod business_transaction;
 pub mod configuration;
 pub mod delivery;

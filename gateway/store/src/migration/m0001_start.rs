@@ -10,18 +10,33 @@ impl MigrationName for Migration {
     }
 }
 
+/// The tables of platform objects: a name, the noun's own columns, and more indexes as (name, columns).
+type ObjectTable = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+
+/// Every noun's table. The columns they have in common stand in [`object_statements`].
+const OBJECTS: &[ObjectTable] =
+    &[("account", "bill_cycle_id {uuid} NOT NULL", &[("account_cycle", "tenant, bill_cycle_id, id")]), ("bill_cycle", "", &[])];
+
+/// The statements that make a noun's table: unique external ids, lists by id, by account, and what is due.
+fn object_statements((name, own, indexes): &ObjectTable) -> Vec<String> {
+    let own = if own.is_empty() { String::new() } else { format!("{own}, ") };
+    let mut statements = vec![
+        format!(
+            "CREATE TABLE {name} (id {{uuid}} PRIMARY KEY, tenant TEXT NOT NULL, version BIGINT NOT NULL, external_id TEXT, account_id {{uuid}},
+             status TEXT, due_at BIGINT, created_at BIGINT NOT NULL, {own}body TEXT NOT NULL)"
+        ),
+        format!("CREATE UNIQUE INDEX {name}_external_id ON {name} (tenant, external_id) WHERE external_id IS NOT NULL"),
+        format!("CREATE INDEX {name}_list ON {name} (tenant, id)"),
+        format!("CREATE INDEX {name}_account ON {name} (account_id, id) WHERE account_id IS NOT NULL"),
+        format!("CREATE INDEX {name}_due ON {name} (due_at) WHERE due_at IS NOT NULL"),
+    ];
+    statements.extend(indexes.iter().map(|(index, columns)| format!("CREATE INDEX {index} ON {name} ({columns})")));
+    statements
+}
+
 /// `{uuid}` and `{serial}` differ between the databases; all else is common SQL. SQLite's AUTOINCREMENT keeps positions from
 /// being used again after a row is deleted.
 const TABLES: &[&str] = &[
-    "CREATE TABLE account (id {uuid} PRIMARY KEY, tenant TEXT NOT NULL, version BIGINT NOT NULL, external_id TEXT, status TEXT NOT NULL,
-        due_at BIGINT, created_at BIGINT NOT NULL, body TEXT NOT NULL)",
-    "CREATE UNIQUE INDEX account_external_id ON account (tenant, external_id) WHERE external_id IS NOT NULL",
-    "CREATE INDEX account_due_at ON account (due_at) WHERE due_at IS NOT NULL",
-    "CREATE INDEX account_list ON account (tenant, id)",
-    "CREATE TABLE bill_cycle (id {uuid} PRIMARY KEY, tenant TEXT NOT NULL, version BIGINT NOT NULL, external_id TEXT,
-        created_at BIGINT NOT NULL, body TEXT NOT NULL)",
-    "CREATE UNIQUE INDEX bill_cycle_external_id ON bill_cycle (tenant, external_id) WHERE external_id IS NOT NULL",
-    "CREATE INDEX bill_cycle_list ON bill_cycle (tenant, id)",
     "CREATE TABLE configuration (id {uuid} PRIMARY KEY, tenant TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, version BIGINT NOT NULL,
         start_position BIGINT NOT NULL, created_at BIGINT NOT NULL, body TEXT NOT NULL, secrets TEXT)",
     "CREATE UNIQUE INDEX configuration_name ON configuration (tenant, kind, name)",
@@ -29,10 +44,12 @@ const TABLES: &[&str] = &[
         occurred_at BIGINT NOT NULL, body TEXT NOT NULL)",
     "CREATE TABLE event (position {serial}, id {uuid} NOT NULL UNIQUE, tenant TEXT NOT NULL, ordering_key TEXT NOT NULL,
         sequence BIGINT NOT NULL, kind TEXT NOT NULL, object_id TEXT NOT NULL, transaction_id {uuid} NOT NULL,
-        recorded_at BIGINT NOT NULL, body TEXT NOT NULL, UNIQUE (tenant, ordering_key, sequence))",
+        recorded_at BIGINT NOT NULL, body TEXT NOT NULL, private TEXT, UNIQUE (tenant, ordering_key, sequence))",
     "CREATE INDEX event_transaction ON event (transaction_id)",
     "CREATE TABLE outbox (position BIGINT PRIMARY KEY)",
     "CREATE TABLE ordering_key (tenant TEXT NOT NULL, key TEXT NOT NULL, last_sequence BIGINT NOT NULL, PRIMARY KEY (tenant, key))",
+    // The delivery side asks for this one key of all tenants at each pull.
+    "CREATE INDEX ordering_key_configuration ON ordering_key (key) WHERE key = 'configuration'",
     "CREATE TABLE idempotency (tenant TEXT NOT NULL, key TEXT NOT NULL, fingerprint TEXT NOT NULL,
         status INTEGER NOT NULL, sealed BOOLEAN NOT NULL, body TEXT NOT NULL, created_at BIGINT NOT NULL, PRIMARY KEY (tenant, key))",
     "CREATE INDEX idempotency_age ON idempotency (created_at)",
@@ -68,7 +85,8 @@ impl MigrationTrait for Migration {
             DatabaseBackend::Postgres => ("UUID", "BIGSERIAL PRIMARY KEY"),
             _ => ("BLOB", "INTEGER PRIMARY KEY AUTOINCREMENT"),
         };
-        for statement in TABLES {
+        let objects = OBJECTS.iter().flat_map(object_statements);
+        for statement in objects.chain(TABLES.iter().map(|statement| (*statement).to_owned())) {
             let statement = statement.replace("{uuid}", uuid).replace("{serial}", serial);
             manager.get_connection().execute_unprepared(&statement).await?;
         }

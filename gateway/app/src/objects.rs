@@ -1,0 +1,84 @@
+//! Platform objects as operations name them: addressed in a path (404 when there is none) or referenced in a body (422).
+
+use billwire_domain::{Rejected, account::Account, bill_cycle::BillCycle};
+use billwire_schemas::ids::TenantId;
+use billwire_store::{Filter, Noun, Tx, commit::Failure, page};
+use uuid::Uuid;
+
+use crate::App;
+
+/// A platform object that operations name.
+pub trait Object: Noun {
+    /// For people.
+    const NAME: &'static str;
+    /// Code of the refusal when it is addressed and there is none.
+    const NOT_FOUND: &'static str;
+    /// Code of the refusal when a body refers to it and there is none.
+    const UNKNOWN: &'static str;
+}
+
+impl Object for Account {
+    const NAME: &'static str = "account";
+    const NOT_FOUND: &'static str = "account_not_found";
+    const UNKNOWN: &'static str = "account_unknown";
+}
+
+impl Object for BillCycle {
+    const NAME: &'static str = "bill cycle";
+    const NOT_FOUND: &'static str = "bill_cycle_not_found";
+    const UNKNOWN: &'static str = "bill_cycle_unknown";
+}
+
+/// The refusal when the addressed object does not exist.
+fn not_found<T: Object>(reference: &str) -> Failure {
+    Rejected::not_found(T::NOT_FOUND, T::NAME, reference).into()
+}
+
+/// The refusal when a body refers, at `pointer`, to an object that does not exist.
+fn unknown<T: Object>(pointer: &'static str, reference: &str) -> Failure {
+    Rejected::violation(pointer, T::UNKNOWN, format!("There is no {} '{reference}'.", T::NAME)).into()
+}
+
+/// The addressed object, at the version asked for.
+///
+/// # Errors
+/// `<noun>_not_found`, `stale_version`, or the database's failure.
+pub(crate) async fn addressed<T: Object>(tx: &mut Tx<'_>, id: Uuid, if_match: Option<i64>) -> Result<T, Failure> {
+    let object = tx.load::<T>(id).await?.ok_or_else(|| not_found::<T>(&id.to_string()))?;
+    Rejected::unless_current(if_match, object.version())?;
+    Ok(object)
+}
+
+/// The object a body refers to at `pointer`.
+///
+/// # Errors
+/// `<noun>_unknown`, or the database's failure.
+pub(crate) async fn referenced<T: Object>(tx: &mut Tx<'_>, pointer: &'static str, id: Uuid) -> Result<T, Failure> {
+    tx.load::<T>(id).await?.ok_or_else(|| unknown::<T>(pointer, &id.to_string()))
+}
+
+impl App {
+    /// The addressed object, by id or external id.
+    ///
+    /// # Errors
+    /// `<noun>_not_found`, or the database's failure.
+    pub async fn get<T: Object>(&self, tenant: &TenantId, reference: &str) -> Result<T, Failure> {
+        self.store.find(tenant, reference).await?.ok_or_else(|| not_found::<T>(reference))
+    }
+
+    /// The object a body refers to at `pointer`, by id or external id.
+    ///
+    /// # Errors
+    /// `<noun>_unknown`, or the database's failure.
+    pub async fn referenced<T: Object>(&self, tenant: &TenantId, pointer: &'static str, reference: &str) -> Result<T, Failure> {
+        self.store.find(tenant, reference).await?.ok_or_else(|| unknown::<T>(pointer, reference))
+    }
+
+    /// A page of objects, oldest first.
+    ///
+    /// # Errors
+    /// The database's failure.
+    pub async fn list<T: Object>(&self, tenant: &TenantId, filter: Filter, ask: page::Ask) -> Result<page::Page<T>, Failure> {
+        Ok(self.store.list(tenant, filter, ask).await?)
+    }
+}

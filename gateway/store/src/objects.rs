@@ -1,0 +1,366 @@
+//! Platform objects at rest: a table per noun with the same first columns, and one way to find, list and write them.
+//!
+//! An object is its JSON in `body`. What is searched or locked on stands in columns beside it; those that every noun has are
+//! taken from [`Entity`], a noun's own are named in its file. Unlike a table that is designed for joins, this one can be
+//! widened without moving data, and an event's `after` is what the row says.
+
+use std::{any::Any, collections::HashMap, sync::Arc};
+
+use billwire_domain::Entity;
+use billwire_schemas::{
+    clock::Timestamp,
+    ids::{OrderingKey, TenantId},
+};
+use sea_orm::{
+    ActiveModelTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, IntoActiveModel, Iterable, Order, QueryFilter, QueryOrder,
+    QuerySelect,
+    sea_query::{Alias, Expr, ExprTrait, LikeExpr, SimpleExpr},
+};
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+use crate::{
+    Error, Store, micros, moment,
+    page::{After, Ask, Page},
+    sizes::filled,
+};
+
+/// The columns every noun's table has.
+#[derive(Debug, Clone)]
+pub struct Common {
+    pub(crate) id: Uuid,
+    pub(crate) tenant: String,
+    pub(crate) version: i64,
+    pub(crate) external_id: Option<String>,
+    pub(crate) account_id: Option<Uuid>,
+    pub(crate) status: Option<String>,
+    pub(crate) due_at: Option<i64>,
+    pub(crate) created_at: i64,
+    pub(crate) body: String,
+}
+
+/// A row of a noun's table.
+pub trait ObjectRow: IntoActiveModel<<Self::Table as EntityTrait>::ActiveModel> + FromQueryResult + Clone + Send + Sync + 'static {
+    /// Its table.
+    type Table: EntityTrait<Model = Self, ActiveModel: ActiveModelTrait<Entity = Self::Table> + Send, Column: Iterable>;
+
+    /// The columns every noun has.
+    fn common(self) -> Common;
+}
+
+/// Makes the sea-orm entity of a noun: the common columns, and the noun's own.
+macro_rules! object_table {
+    ($table:literal { $($field:ident: $kind:ty),* $(,)? }) => {
+        pub mod table {
+            use sea_orm::entity::prelude::*;
+
+            use crate::objects::{Common, ObjectRow};
+
+            #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+            #[sea_orm(table_name = $table)]
+            pub struct Model {
+                #[sea_orm(primary_key, auto_increment = false)]
+                pub id: Uuid,
+                pub tenant: String,
+                pub version: i64,
+                pub external_id: Option<String>,
+                pub account_id: Option<Uuid>,
+                pub status: Option<String>,
+                pub due_at: Option<i64>,
+                pub created_at: i64,
+                $(pub $field: $kind,)*
+                #[sea_orm(column_type = "Text")]
+                pub body: String,
+            }
+
+            #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+            pub enum Relation {}
+
+            impl ActiveModelBehavior for ActiveModel {}
+
+            impl Model {
+                /// The row of an object: what every noun has, then the noun's own.
+                pub(crate) fn of(common: Common, $($field: $kind),*) -> Self {
+                    let Common { id, tenant, version, external_id, account_id, status, due_at, created_at, body } = common;
+                    Self { id, tenant, version, external_id, account_id, status, due_at, created_at, $($field,)* body }
+                }
+            }
+
+            impl ObjectRow for Model {
+                type Table = Entity;
+
+                fn common(self) -> Common {
+                    let Self { id, tenant, version, external_id, account_id, status, due_at, created_at, body, .. } = self;
+                    Common { id, tenant, version, external_id, account_id, status, due_at, created_at, body }
+                }
+            }
+        }
+        use table::Model;
+    };
+}
+pub(crate) use object_table;
+
+/// A platform object that has a table.
+pub trait Noun: Entity + DeserializeOwned + Clone + Send + Sync + 'static {
+    /// Its row.
+    type Row: ObjectRow;
+    /// Its table's name.
+    const TABLE: &'static str;
+
+    /// Its row, from the columns every noun has.
+    fn row(&self, common: Common) -> Self::Row;
+
+    /// The object of a row.
+    ///
+    /// # Errors
+    /// When the row cannot be read.
+    fn read(row: Self::Row) -> Result<Self, Error> {
+        serde_json::from_str(&row.common().body).map_err(Error::corrupt(Self::TABLE))
+    }
+}
+
+pub(crate) type TableOf<T> = <<T as Noun>::Row as ObjectRow>::Table;
+
+/// The row of `object`.
+pub(crate) fn row_of<T: Noun>(tenant: &TenantId, object: &T) -> Result<T::Row, Error> {
+    let common = Common {
+        id: object.id(),
+        tenant: tenant.to_string(),
+        version: object.version(),
+        external_id: object.external_id().map(str::to_owned),
+        account_id: object.account().map(|id| id.0),
+        status: object.status().map(str::to_owned),
+        due_at: object.due_at().map(micros),
+        created_at: micros(object.created_at()),
+        body: serde_json::to_string(object).map_err(Error::corrupt(T::TABLE))?,
+    };
+    Ok(object.row(common))
+}
+
+fn column(name: &'static str) -> SimpleExpr {
+    Expr::col(Alias::new(name))
+}
+
+/// What a list is narrowed by. Columns are the noun's own or the common ones.
+#[derive(Debug, Clone)]
+pub struct Filter(Condition);
+
+impl Default for Filter {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Filter {
+    /// Everything of the tenant.
+    pub fn new() -> Self {
+        Self(Condition::all())
+    }
+
+    /// Only where the column is this text, if one is given.
+    #[must_use]
+    pub fn is(self, name: &'static str, text: Option<&str>) -> Self {
+        self.add(text.map(|text| column(name).eq(text)))
+    }
+
+    /// Only where the column is this id, if one is given.
+    #[must_use]
+    pub fn is_id(self, name: &'static str, id: Option<Uuid>) -> Self {
+        self.add(id.map(|id| column(name).eq(id)))
+    }
+
+    /// Only where the column is this flag, if one is given.
+    #[must_use]
+    pub fn is_flag(self, name: &'static str, flag: Option<bool>) -> Self {
+        self.add(flag.map(|flag| column(name).eq(flag)))
+    }
+
+    /// Only where the column has a value, or has none, if that is asked.
+    #[must_use]
+    pub fn has(self, name: &'static str, wanted: Option<bool>) -> Self {
+        self.add(wanted.map(|wanted| if wanted { column(name).is_not_null() } else { column(name).is_null() }))
+    }
+
+    /// Only where the column is at least this number, if one is given.
+    #[must_use]
+    pub fn at_least(self, name: &'static str, number: Option<i64>) -> Self {
+        self.add(number.map(|number| column(name).gte(number)))
+    }
+
+    /// Only where the column is below this number, if one is given.
+    #[must_use]
+    pub fn below(self, name: &'static str, number: Option<i64>) -> Self {
+        self.add(number.map(|number| column(name).lt(number)))
+    }
+
+    /// Only from this moment on, if one is given.
+    #[must_use]
+    pub fn since(self, name: &'static str, moment: Option<Timestamp>) -> Self {
+        self.at_least(name, moment.map(micros))
+    }
+
+    /// Only before this moment, if one is given.
+    #[must_use]
+    pub fn until(self, name: &'static str, moment: Option<Timestamp>) -> Self {
+        self.below(name, moment.map(micros))
+    }
+
+    /// Only where the column, which holds lower-case text, contains this text, if one is given.
+    #[must_use]
+    pub fn contains(self, name: &'static str, text: Option<&str>) -> Self {
+        self.add(text.map(|text| {
+            let escaped = text.to_lowercase().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+            column(name).like(LikeExpr::new(format!("%{escaped}%")).escape('\\'))
+        }))
+    }
+
+    fn add(self, more: Option<SimpleExpr>) -> Self {
+        match more {
+            Some(more) => Self(self.0.add(more)),
+            None => self,
+        }
+    }
+
+    fn of(self, tenant: &TenantId) -> Condition {
+        Condition::all().add(column("tenant").eq(tenant.as_str())).add(self.0)
+    }
+}
+
+/// Objects by id, each with its tenant.
+pub(crate) async fn by_ids<T: Noun>(conn: &impl ConnectionTrait, ids: &[Uuid]) -> Result<Vec<(String, T)>, Error> {
+    let mut found = Vec::with_capacity(ids.len());
+    for part in ids.chunks(512) {
+        let rows = TableOf::<T>::find().filter(column("id").is_in(filled(part))).all(conn).await?;
+        for row in rows {
+            let tenant = row.clone().common().tenant;
+            found.push((tenant, T::read(row)?));
+        }
+    }
+    Ok(found)
+}
+
+/// Objects that fit `filter`, oldest first.
+pub(crate) async fn select<T: Noun>(conn: &impl ConnectionTrait, tenant: &TenantId, filter: Filter, limit: u64) -> Result<Vec<T>, Error> {
+    let find = TableOf::<T>::find().filter(filter.of(tenant)).order_by(column("id"), Order::Asc).limit(limit);
+    find.all(conn).await?.into_iter().map(T::read).collect()
+}
+
+/// The object with this id, or else this external id.
+pub(crate) async fn by_reference<T: Noun>(conn: &impl ConnectionTrait, tenant: &TenantId, reference: &str) -> Result<Option<T>, Error> {
+    if let Ok(id) = reference.parse::<Uuid>() {
+        let same = Condition::all().add(column("id").eq(id)).add(column("tenant").eq(tenant.as_str()));
+        if let Some(row) = TableOf::<T>::find().filter(same).one(conn).await? {
+            return T::read(row).map(Some);
+        }
+    }
+    let same = Condition::all().add(column("tenant").eq(tenant.as_str())).add(column("external_id").eq(reference));
+    TableOf::<T>::find().filter(same).one(conn).await?.map(T::read).transpose()
+}
+
+/// Something that falls due.
+#[derive(Debug, Clone)]
+pub struct Due {
+    /// When.
+    pub at: Timestamp,
+    /// Whose.
+    pub tenant: TenantId,
+    /// What it keeps order within.
+    pub key: OrderingKey,
+    /// The object.
+    pub id: Uuid,
+}
+
+impl Store {
+    /// The object with this id, or else this external id.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn find<T: Noun>(&self, tenant: &TenantId, reference: &str) -> Result<Option<T>, Error> {
+        by_reference(&self.0.read, tenant, reference).await
+    }
+
+    /// A page of objects, oldest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn list<T: Noun>(&self, tenant: &TenantId, filter: Filter, ask: Ask) -> Result<Page<T>, Error> {
+        let mut wanted = filter.of(tenant);
+        if let Some(after) = ask.after {
+            wanted = wanted.add(column("id").gt(after.id));
+        }
+        let find = TableOf::<T>::find().filter(wanted).order_by(column("id"), Order::Asc).limit(ask.limit + 1);
+        let rows = find.all(&self.0.read).await?;
+        Page::cut(rows, ask.limit, |row| After { sort: 0, id: row.clone().common().id }, T::read)
+    }
+
+    /// A page of objects sorted by a column of whole numbers, which `value` reads off an object; ties by creation.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn list_sorted<T: Noun>(
+        &self,
+        tenant: &TenantId,
+        filter: Filter,
+        (sort, ascending): (&'static str, bool),
+        value: impl Fn(&T) -> i64,
+        ask: Ask,
+    ) -> Result<Page<T>, Error> {
+        let mut wanted = filter.of(tenant);
+        if let Some(after) = ask.after {
+            let (beyond, tie) = if ascending {
+                (column(sort).gt(after.sort), column("id").gt(after.id))
+            } else {
+                (column(sort).lt(after.sort), column("id").lt(after.id))
+            };
+            wanted = wanted.add(beyond.or(column(sort).eq(after.sort).and(tie)));
+        }
+        let order = if ascending { Order::Asc } else { Order::Desc };
+        let find =
+            TableOf::<T>::find().filter(wanted).order_by(column(sort), order.clone()).order_by(column("id"), order).limit(ask.limit + 1);
+        let found = find.all(&self.0.read).await?.into_iter().map(T::read).collect::<Result<Vec<_>, _>>()?;
+        Page::cut(found, ask.limit, |object| After { sort: value(object), id: object.id() }, Ok)
+    }
+
+    /// Every object that fits `filter`, up to `limit`, oldest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn select<T: Noun>(&self, tenant: &TenantId, filter: Filter, limit: u64) -> Result<Vec<T>, Error> {
+        select(&self.0.read, tenant, filter, limit).await
+    }
+
+    /// What of this noun is due, longest overdue first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn due<T: Noun>(&self, now: Timestamp, limit: u64) -> Result<Vec<Due>, Error> {
+        let find = TableOf::<T>::find().filter(column("due_at").lte(micros(now))).order_by(column("due_at"), Order::Asc).limit(limit);
+        let rows = find.all(&self.0.read).await?;
+        let due = rows.into_iter().filter_map(|row| {
+            let common = row.common();
+            let at = moment(common.due_at?);
+            Some(Due { at, tenant: common.tenant.parse().ok()?, key: common.account_id.unwrap_or(common.id).into(), id: common.id })
+        });
+        Ok(due.collect())
+    }
+}
+
+/// A typed object behind a common face.
+pub(crate) type Erased = Arc<dyn Any + Send + Sync>;
+
+/// Objects of several nouns, read or written, by noun and id.
+#[derive(Default)]
+pub(crate) struct Shelf(HashMap<(&'static str, Uuid), Option<Erased>>);
+
+impl Shelf {
+    /// The object, if it is known whether there is one.
+    pub fn get<T: Noun>(&self, id: Uuid) -> Option<Option<T>> {
+        let found = self.0.get(&(T::TABLE, id))?;
+        Some(found.as_ref().and_then(|object| object.downcast_ref::<T>().cloned()))
+    }
+
+    /// Remembers the object, or that there is none.
+    pub fn put<T: Noun>(&mut self, id: Uuid, object: Option<T>) {
+        self.0.insert((T::TABLE, id), object.map(|object| Arc::new(object) as Erased));
+    }
+}
