@@ -86,7 +86,7 @@ pub(crate) struct Partition {
     pub seen: HashMap<OrderingKey, i64>,
     lines: HashMap<SubscriptionId, Line>,
     trying: JoinSet<Finished>,
-    to_record: Vec<(Entry, Effect)>,
+    recording: Recording,
     /// More is due than fitted: look again as soon as there is room.
     pub more_due: bool,
 }
@@ -114,7 +114,7 @@ impl Partition {
             seen: HashMap::new(),
             lines: HashMap::new(),
             trying: JoinSet::new(),
-            to_record: Vec::new(),
+            recording: Recording::default(),
             more_due: true,
         }
     }
@@ -135,17 +135,22 @@ impl Partition {
         let mut mend = interval(MEND_EVERY);
         let mut keep = interval(self.engine.options.lease / 3);
         let mut changed = self.engine.changed.clone();
-        let mut record = Recording::default();
+        let mut room = true;
         loop {
             self.dispatch();
-            record.start(&self.engine, &mut self.to_record);
-            let room = self.messages.len() < self.engine.options.in_hand_max;
+            self.recording.start(&self.engine, false);
+            // Once full, it takes in nothing until there is room for many: each intake asks the ledger the same questions.
+            let max = self.engine.options.in_hand_max;
+            room = self.messages.len() + if room { 0 } else { INTAKE_MAX.min(max / 2) } < max;
             let step = tokio::select! {
                 biased;
                 _ = stop.changed() => Err(Stop::Shutdown),
                 _ = keep.tick() => self.keep(lease).await,
                 Some(done) = self.trying.join_next() => { self.finished(done); Ok(()) }
-                recorded = record.done() => self.recorded(recorded).await,
+                recorded = self.recording.done() => match recorded {
+                    Some(recorded) => self.recorded(recorded).await,
+                    None => Ok(()),
+                },
                 _ = changed.changed() => self.reload().await,
                 messages = pull.next(INTAKE_MAX), if room => match messages {
                     Ok(messages) => self.take_in(messages).await,
@@ -160,7 +165,7 @@ impl Partition {
             match step {
                 Ok(()) => {}
                 Err(Stop::Shutdown) => {
-                    self.wind_down(record).await;
+                    self.wind_down().await;
                     return Stop::Shutdown;
                 }
                 Err(stop) => return stop,
@@ -169,18 +174,15 @@ impl Partition {
     }
 
     /// Lets the tries under way end and records them, so that an orderly stop repeats nothing at the next start.
-    async fn wind_down(&mut self, mut record: Recording) {
+    async fn wind_down(&mut self) {
         let until = Instant::now() + WIND_DOWN_MAX;
         while let Ok(Some(done)) = timeout_at(until, self.trying.join_next()).await {
             self.finished(done);
         }
-        while record.busy() || !self.to_record.is_empty() {
-            record.start(&self.engine, &mut self.to_record);
-            let Ok((entries, result)) = timeout_at(until, record.done()).await else { return };
-            if result.is_err() {
-                return;
-            }
-            for (_, effect) in entries {
+        while self.recording.busy() {
+            self.recording.start(&self.engine, true);
+            let Ok(Some((_, effects, Ok(())))) = timeout_at(until, self.recording.done()).await else { return };
+            for effect in effects {
                 if let Some(number) = effect.message {
                     self.settle(number).await;
                 }
@@ -346,7 +348,7 @@ impl Partition {
 
     pub fn record(&mut self, entry: Entry, message: Option<u64>, lane: Option<LaneKey>) {
         let id = entry.id;
-        self.to_record.push((entry, Effect { message, lane, id }));
+        self.recording.add(entry, Effect { message, lane, id });
     }
 
     /// Writes a job to the ledger instead of trying it: behind the others of its lane, or to come back soon.
@@ -357,17 +359,17 @@ impl Partition {
         self.record(entry, job.message, lane);
     }
 
-    async fn recorded(&mut self, (entries, result): Recorded) -> Result<(), Stop> {
+    async fn recorded(&mut self, (entries, effects, result): Recorded) -> Result<(), Stop> {
         if let Err(error) = result {
             if entries.is_empty() {
                 // The record panicked and took its entries along: only a fresh start from the stream's own memory is safe.
                 return Err(Stop::Failed(error));
             }
             tracing::warn!(%error, entries = entries.len(), "results could not be recorded; they are kept and tried again");
-            self.to_record.splice(0..0, entries);
+            self.recording.put_back(entries, effects);
             return Ok(());
         }
-        for (_, effect) in entries {
+        for effect in effects {
             self.in_hand.remove(&effect.id);
             if let Some(number) = effect.message {
                 self.settle(number).await;

@@ -124,7 +124,6 @@ impl Client {
             .dns_resolver(GuardedNames { names, connect_to: Arc::clone(&connect_to) })
             .tls_certs_merge(roots)
             .connect_timeout(config.connect_timeout)
-            .timeout(config.call_timeout)
             .pool_max_idle_per_host(config.idle_per_host)
             .build()
             .map_err(BadConfig::Tls)?;

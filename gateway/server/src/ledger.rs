@@ -188,7 +188,7 @@ impl Ledger for StoreLedger {
 
     async fn record(&self, entries: &[Entry]) -> Result<(), String> {
         let rows: Vec<_> = entries.iter().map(row_of).collect();
-        self.store.record_deliveries(&rows, SystemClock.now()).await.map_err(text)
+        self.store.record_deliveries(rows, SystemClock.now()).await.map_err(text)
     }
 
     async fn due(&self, queue: QueueId, partition: u32, now: Timestamp, limit: u64) -> Result<Vec<Entry>, String> {

@@ -91,12 +91,14 @@ pub struct Delivery {
     pub created_at: Timestamp,
 }
 
-fn row(d: &Delivery, now: Timestamp) -> delivery::Model {
+fn row(d: Delivery, now: Timestamp) -> delivery::Model {
+    let (last_status, last_latency_us, last_attempt_at) =
+        d.last.as_ref().map_or((None, 0, None), |a| (a.status.map(i32::from), a.latency_us, Some(micros(a.at))));
     delivery::Model {
         id: d.id.0,
         tenant: d.tenant.to_string(),
         event_id: d.event.0,
-        event_type: d.event_type.clone(),
+        event_type: d.event_type,
         queue_id: d.queue.0,
         partition: i32::try_from(d.partition).unwrap_or(0),
         subscription_id: d.subscription.0,
@@ -106,10 +108,10 @@ fn row(d: &Delivery, now: Timestamp) -> delivery::Model {
         state: d.state.name().to_owned(),
         attempts: i32::try_from(d.attempts).unwrap_or(i32::MAX),
         next_attempt_at: d.next_attempt_at.map(micros),
-        last_status: d.last.as_ref().and_then(|a| a.status).map(i32::from),
-        last_detail: d.last.as_ref().map(|a| a.detail.clone()).unwrap_or_default(),
-        last_latency_us: d.last.as_ref().map_or(0, |a| a.latency_us),
-        last_attempt_at: d.last.as_ref().map(|a| micros(a.at)),
+        last_status,
+        last_detail: d.last.map(|a| a.detail).unwrap_or_default(),
+        last_latency_us,
+        last_attempt_at,
         created_at: micros(d.created_at),
         updated_at: micros(now),
     }
@@ -207,9 +209,18 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails; then nothing was recorded.
-    pub async fn record_deliveries(&self, deliveries: &[Delivery], now: Timestamp) -> Result<(), Error> {
+    pub async fn record_deliveries(&self, deliveries: Vec<Delivery>, now: Timestamp) -> Result<(), Error> {
+        let failed = deliveries.iter().filter(|d| d.state != State::Succeeded).filter_map(|d| Some((d.id, d.last.as_ref()?)));
+        let failed: Vec<_> = failed
+            .map(|(id, a)| {
+                let number = i32::try_from(a.number).unwrap_or(i32::MAX);
+                let status = a.status.map(i32::from);
+                attempt::Model { delivery_id: id.0, number, at: micros(a.at), latency_us: a.latency_us, status, detail: a.detail.clone() }
+                    .into_active_model()
+            })
+            .collect();
+        let rows: Vec<_> = deliveries.into_iter().map(|d| row(d, now).into_active_model()).collect();
         let transaction = self.begin().await?;
-        let rows: Vec<_> = deliveries.iter().map(|d| row(d, now).into_active_model()).collect();
         for part in parts(rows) {
             use delivery::Column as C;
             let mut clash = OnConflict::column(C::Id);
@@ -226,15 +237,6 @@ impl Store {
             clash.action_and_where(Expr::col((delivery::Entity, C::State)).eq("waiting"));
             delivery::Entity::insert_many(part).on_conflict(clash).exec_without_returning(&transaction).await?;
         }
-        let failed = deliveries.iter().filter(|d| d.state != State::Succeeded).filter_map(|d| Some((d.id, d.last.as_ref()?)));
-        let failed: Vec<_> = failed
-            .map(|(id, a)| {
-                let number = i32::try_from(a.number).unwrap_or(i32::MAX);
-                let status = a.status.map(i32::from);
-                attempt::Model { delivery_id: id.0, number, at: micros(a.at), latency_us: a.latency_us, status, detail: a.detail.clone() }
-                    .into_active_model()
-            })
-            .collect();
         for part in parts(failed) {
             let mut clash = OnConflict::columns([attempt::Column::DeliveryId, attempt::Column::Number]);
             clash.do_nothing();
