@@ -284,7 +284,11 @@ fn touched(account: &Account, now: Timestamp) -> Account {
     Account { version: account.version + 1, updated_at: now, ..account.clone() }
 }
 
-fn unless_deactivated(account: &Account) -> Result<(), Rejected> {
+/// Refuses any change under a deactivated account.
+///
+/// # Errors
+/// `account_deactivated`.
+pub fn unless_deactivated(account: &Account) -> Result<(), Rejected> {
     if account.status == Status::Deactivated {
         return Err(Rejected::conflict("account_deactivated", "The account is deactivated, and a deactivated account takes no changes."));
     }
@@ -349,4 +353,4 @@ impl Entity for Account {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

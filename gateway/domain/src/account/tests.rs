@@ -31,7 +31,8 @@ fn account(cycle: &BillCycle, now: &str) -> Account {
     create(command, cycle, at(now)).expect("an account").after
 }
 
-fn with_status(status: Status) -> Account {
+/// An account in EUR for the tests of other nouns.
+pub(crate) fn with_status(status: Status) -> Account {
     Account { status, ..account(&cycle(Some(1)), "2027-05-10T12:00:00Z") }
 }
 
