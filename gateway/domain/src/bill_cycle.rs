@@ -126,13 +126,13 @@ pub fn update(cycle: BillCycle, name: Option<String>, now: Timestamp) -> Change<
     Change::updated(cycle, after, Vec::<&'static str>::new())
 }
 
-/// Decides `deleteBillCycle`; `in_use` tells whether an account is in it or plans to be, or a bill run was of it.
+/// Decides `deleteBillCycle`; `in_use` tells whether an account is in it or plans to be.
 ///
 /// # Errors
 /// `still_in_use`.
 pub fn delete(cycle: BillCycle, in_use: bool) -> Result<Change<BillCycle>, Rejected> {
     if in_use {
-        return Err(Rejected::conflict("still_in_use", "Accounts or bill runs are in the bill cycle, so it must stay."));
+        return Err(Rejected::conflict("still_in_use", "Accounts are in the bill cycle or plan to be, so it must stay."));
     }
     Ok(Change::deleted(cycle))
 }

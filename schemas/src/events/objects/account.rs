@@ -34,7 +34,8 @@ pub const COMPANY_PARAMETERS: &[Parameter] = &[
     p("company.phone", "Telephone number, where known", "+49 30 1234567"),
 ];
 
-const ACCOUNT: Source = Source { kind: "account", key: Key::Account, groups: &[Group::Core, Group::Account, Group::Company] };
+const ACCOUNT: Source =
+    Source { kind: "account", key: Key::Account, groups: &[Group::Core, Group::Account, Group::Company, Group::Contact] };
 
 /// The events of accounts.
 pub const EVENTS: &[EventType] = &[

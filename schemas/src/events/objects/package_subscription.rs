@@ -5,8 +5,11 @@ use crate::events::{
     parameters::Group,
 };
 
-const SUBSCRIPTION: Source =
-    Source { kind: "packageSubscription", key: Key::Account, groups: &[Group::Core, Group::Account, Group::Company, Group::Package] };
+const SUBSCRIPTION: Source = Source {
+    kind: "packageSubscription",
+    key: Key::Account,
+    groups: &[Group::Core, Group::Account, Group::Company, Group::Package, Group::Contact],
+};
 
 /// The events of package subscriptions.
 pub const EVENTS: &[EventType] = &[

@@ -15,8 +15,11 @@ pub const PARAMETERS: &[Parameter] = &[
     p("service.statusReason", "Why the service has this status, where a reason was given", "installed"),
 ];
 
-const SERVICE: Source =
-    Source { kind: "service", key: Key::Account, groups: &[Group::Core, Group::Account, Group::Company, Group::Package, Group::Service] };
+const SERVICE: Source = Source {
+    kind: "service",
+    key: Key::Account,
+    groups: &[Group::Core, Group::Account, Group::Company, Group::Package, Group::Service, Group::Contact],
+};
 
 /// The events of services.
 pub const EVENTS: &[EventType] = &[
