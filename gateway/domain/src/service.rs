@@ -67,7 +67,7 @@ pub struct Create {
 /// Decides `createService`; it starts in the initial status.
 ///
 /// # Errors
-/// `account_deactivated`; `package_subscription_of_other_account`, `package_subscription_cancelled` at `/packageSubscription`.
+/// `account_deactivated`; `package_subscription_of_other_account`, `package_subscription_ended` at `/packageSubscription`.
 pub fn create(
     command: Create,
     account: &Account,
@@ -83,7 +83,7 @@ pub fn create(
             broken.push(Violation::new("/packageSubscription", "package_subscription_of_other_account", message));
         } else if subscription.is_cancelled(settings) {
             let message = "The package subscription is cancelled, and takes no new services.";
-            broken.push(Violation::new("/packageSubscription", "package_subscription_cancelled", message));
+            broken.push(Violation::new("/packageSubscription", "package_subscription_ended", message));
         }
     }
     if let Some(rejected) = Rejected::from_violations(broken) {

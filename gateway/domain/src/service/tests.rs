@@ -71,7 +71,7 @@ fn each_rule_of_a_new_service_has_its_code() {
     let pointer = || "/packageSubscription".to_owned();
     let foreign = subscription(&with_status(Status::Active), "active");
     assert_eq!(code(&foreign), ("package_subscription_of_other_account", pointer()));
-    assert_eq!(code(&subscription(&account, "cancelled")), ("package_subscription_cancelled", pointer()));
+    assert_eq!(code(&subscription(&account, "cancelled")), ("package_subscription_ended", pointer()));
     assert_eq!(created(&with_status(Status::Deactivated), None).unwrap_err().code, "account_deactivated");
 }
 
