@@ -9,12 +9,16 @@
 //! `OPERATIONS` beside it, its refusals in [`CODES`], `UPDATE=1 cargo test -p billwire-api` for the document; the tests say what is missing.
 
 mod account_bill_cycle;
+mod account_status;
 mod accounts;
 mod addressed;
 mod answers;
 mod bill_cycles;
+mod billing_settings;
 mod checked;
 mod codes;
+mod companies;
+mod contacts;
 mod context;
 mod cursor;
 mod deliveries;
@@ -24,11 +28,15 @@ mod edge;
 mod event_types;
 mod fields;
 mod guard;
+mod money;
 mod notification_templates;
 mod operations;
+mod package_subscriptions;
+mod packages;
 mod problem;
 mod queues;
 mod schema;
+mod services;
 mod site;
 mod smtp_accounts;
 mod strict_json;
@@ -78,6 +86,12 @@ pub(crate) enum Tag {
     /// The rhythms accounts are billed in.
     #[oai(rename = "Bill cycles")]
     BillCycles,
+    /// What holds for all of the tenant's accounts.
+    #[oai(rename = "Billing settings")]
+    BillingSettings,
+    /// The people to be reached about accounts.
+    #[oai(rename = "Contacts")]
+    Contacts,
     /// What is owed to subscriptions, and what became of it.
     #[oai(rename = "Deliveries")]
     Deliveries,
@@ -87,9 +101,18 @@ pub(crate) enum Tag {
     /// What e-mails say.
     #[oai(rename = "Notification templates")]
     NotificationTemplates,
+    /// Which packages accounts have.
+    #[oai(rename = "Package subscriptions")]
+    PackageSubscriptions,
+    /// What accounts can subscribe, with a recurring fee.
+    #[oai(rename = "Packages")]
+    Packages,
     /// Named spaces of event types that subscriptions stand on.
     #[oai(rename = "Queues")]
     Queues,
+    /// What accounts use.
+    #[oai(rename = "Services")]
+    Services,
     /// From where e-mail is sent.
     #[oai(rename = "SMTP accounts")]
     SmtpAccounts,
@@ -104,11 +127,21 @@ pub(crate) enum Tag {
     WebhookEndpoints,
 }
 
-/// Every noun's operations.
-pub(crate) type Operations = (
+/// Who is billed, for what, and when.
+type Customers = (
     bill_cycles::BillCycles,
     accounts::Accounts,
     account_bill_cycle::AccountBillCycle,
+    account_status::AccountStatus,
+    contacts::Contacts,
+    packages::Packages,
+    package_subscriptions::PackageSubscriptions,
+    services::Services,
+    billing_settings::BillingSettings,
+);
+
+/// What happens with events.
+type Integration = (
     queues::Queues,
     subscriptions::Subscriptions,
     webhook_endpoints::WebhookEndpoints,
@@ -119,19 +152,32 @@ pub(crate) type Operations = (
     test_clock::TestClock,
 );
 
+/// Every noun's operations, in groups, since a tuple of them holds sixteen at the most.
+pub(crate) type Operations = (Customers, Integration);
+
 /// They keep no state: what they need comes with each call.
 pub(crate) const ALL: Operations = (
-    bill_cycles::BillCycles,
-    accounts::Accounts,
-    account_bill_cycle::AccountBillCycle,
-    queues::Queues,
-    subscriptions::Subscriptions,
-    webhook_endpoints::WebhookEndpoints,
-    smtp_accounts::SmtpAccounts,
-    notification_templates::NotificationTemplates,
-    deliveries::Deliveries,
-    event_types::EventTypes,
-    test_clock::TestClock,
+    (
+        bill_cycles::BillCycles,
+        accounts::Accounts,
+        account_bill_cycle::AccountBillCycle,
+        account_status::AccountStatus,
+        contacts::Contacts,
+        packages::Packages,
+        package_subscriptions::PackageSubscriptions,
+        services::Services,
+        billing_settings::BillingSettings,
+    ),
+    (
+        queues::Queues,
+        subscriptions::Subscriptions,
+        webhook_endpoints::WebhookEndpoints,
+        smtp_accounts::SmtpAccounts,
+        notification_templates::NotificationTemplates,
+        deliveries::Deliveries,
+        event_types::EventTypes,
+        test_clock::TestClock,
+    ),
 );
 
 /// An id in examples.

@@ -29,6 +29,8 @@ pub enum Kind {
     SmtpAccount,
     /// A notification template.
     NotificationTemplate,
+    /// The billing settings, of which there is one.
+    BillingSettings,
 }
 
 impl Kind {
@@ -39,6 +41,7 @@ impl Kind {
             Self::WebhookEndpoint => "webhook_endpoint",
             Self::SmtpAccount => "smtp_account",
             Self::NotificationTemplate => "notification_template",
+            Self::BillingSettings => "billing_settings",
         }
     }
 }
