@@ -156,7 +156,7 @@ async fn a_contact_lives() {
 }
 
 #[tokio::test]
-async fn what_tells_of_a_person_is_on_no_message() {
+async fn no_message_of_an_account_tells_of_its_billing_contact() {
     for rig in Rig::everywhere().await {
         let account = rig.account(&rig.cycle(1).await).await;
         let contact = rig.create("/v1/contacts", json!({ "account": account, "name": "Ada", "email": "ada@example.com" })).await;
