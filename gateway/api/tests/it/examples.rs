@@ -8,19 +8,51 @@ use serde_json::Value;
 use crate::{document::operations, rig::Rig};
 
 /// What to call, in which order. The document's example ids stand for what the operation before has made.
-const ORDER: [&str; 31] = [
+const ORDER: &[&str] = &[
     "setTestClock",
     "createBillCycle",
     "getBillCycle",
     "listBillCycles",
+    "updateBillCycle",
+    "deleteBillCycle",
+    "createBillCycle",
+    "updateBillingSettings",
+    "getBillingSettings",
     "createAccount",
     "getAccount",
     "listAccounts",
+    "createContact",
+    "getContact",
+    "listContacts",
+    "updateContact",
+    "deleteContact",
+    "createContact",
+    "updateAccount",
+    "createPackage",
+    "getPackage",
+    "listPackages",
+    "updatePackage",
+    "deletePackage",
+    "createPackage",
+    "subscribePackage",
+    "getPackageSubscription",
+    "listPackageSubscriptions",
+    "changePackageSubscriptionStatus",
+    "createService",
+    "getService",
+    "listServices",
+    "updateService",
+    "deleteService",
+    "createService",
+    "transitionService",
+    "cancelPackageSubscription",
     "updateAccountBillCycle",
     "cancelAccountBillCycleChange",
     "updateAccountBillCycle",
     "performAccountBillCycleChange",
     "changeAccountStatus",
+    "deleteAccount",
+    "cancelAccount",
     "createQueue",
     "getQueue",
     "listQueues",
@@ -42,7 +74,7 @@ const ORDER: [&str; 31] = [
     "deleteSubscription",
 ];
 
-const REST: [&str; 5] = ["deleteQueue", "deleteWebhookEndpoint", "deleteSmtpAccount", "deleteNotificationTemplate", "getDelivery"];
+const REST: &[&str] = &["deleteQueue", "deleteWebhookEndpoint", "deleteSmtpAccount", "deleteNotificationTemplate", "getDelivery"];
 
 #[tokio::test]
 async fn every_example_works_as_it_stands() {
@@ -50,11 +82,11 @@ async fn every_example_works_as_it_stands() {
     let document = openapi();
     let all: BTreeMap<String, _> =
         operations(&document).into_iter().map(|(id, method, path, operation)| (id, (method, path, operation))).collect();
-    let played: BTreeSet<&str> = ORDER.iter().chain(&REST).copied().collect();
+    let played: BTreeSet<&str> = ORDER.iter().chain(REST).copied().collect();
     assert_eq!(played, all.keys().map(String::as_str).collect(), "every operation is played");
 
     let mut stands_for: Vec<(String, String)> = Vec::new();
-    for id in ORDER.iter().chain(&REST) {
+    for id in ORDER.iter().chain(REST) {
         let (method, template, operation) = &all[*id];
         let real = |text: String| stands_for.iter().fold(text, |text, (example, id)| text.replace(example, id));
         let mut path = template.clone();
@@ -66,6 +98,10 @@ async fn every_example_works_as_it_stands() {
             .pointer("/requestBody/content/application~1json/example")
             .map(|example| serde_json::from_str(&real(example.to_string())).expect("JSON"));
         let answer = rig.call(method, &real(path), &[], body.as_ref()).await;
+        if *id == "deleteAccount" {
+            answer.refused(409, "account_not_inactive");
+            continue;
+        }
         if *id == "getDelivery" {
             answer.refused(404, "delivery_not_found");
             continue;
