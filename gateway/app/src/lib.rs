@@ -3,6 +3,7 @@
 //! Called by `api` (operations) and `server` (due dates, start-up). Knows neither HTTP nor NATS; an operation is accepted when
 //! [`App::once`] answers. It exists so that a handler and a due date do the same thing in the same way.
 
+mod adjust_chargeable_event;
 mod authenticate;
 mod bill_cycle_change;
 mod billing_settings;
@@ -25,6 +26,7 @@ mod owned;
 mod package_subscriptions;
 mod packages;
 mod record;
+mod record_chargeable_events;
 mod related;
 mod services;
 mod test_clock;
@@ -51,6 +53,7 @@ pub use billwire_store::{
     page,
 };
 
+pub use adjust_chargeable_event::AdjustChargeableEvent;
 pub use authenticate::{NewKey, key_id, new_key};
 pub use bill_cycle_change::{CancelAccountBillCycleChange, PerformAccountBillCycleChange, UpdateAccountBillCycle};
 pub use billing_settings::UpdateBillingSettings;
@@ -71,6 +74,7 @@ pub use once_each::BulkUseCase;
 pub use owned::Owned;
 pub use package_subscriptions::{CancelPackageSubscription, ChangePackageSubscriptionStatus, SubscribePackage};
 pub use packages::{CreatePackage, DeletePackage, UpdatePackage};
+pub use record_chargeable_events::NewCharge;
 pub use services::{CreateService, DeleteService, TransitionService, UpdateService};
 pub use update_account::{DeleteAccount, UpdateAccount};
 pub use update_bill_cycle::{DeleteBillCycle, UpdateBillCycle};
