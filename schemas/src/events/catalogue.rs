@@ -60,6 +60,12 @@ impl EventType {
         self.groups.iter().flat_map(|group| group.parameters()).chain(self.own_parameters)
     }
 
+    /// The same, each with whether it is for e-mail alone.
+    pub fn offers(&self) -> impl Iterator<Item = (&'static Parameter, bool)> + '_ {
+        let own = self.own_parameters.iter().map(|parameter| (parameter, false));
+        self.groups.iter().flat_map(|group| group.parameters().iter().map(|parameter| (parameter, group.email_only()))).chain(own)
+    }
+
     /// The object token of the name.
     pub fn object(&self) -> &'static str {
         self.name.split_once('.').map_or(self.name, |(object, _)| object)

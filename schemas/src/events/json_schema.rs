@@ -10,8 +10,9 @@ use super::{
 /// The JSON Schema (draft 2020-12) of every message of this event type.
 pub fn of(event: &EventType) -> Value {
     let parameters: serde_json::Map<String, Value> = event
-        .parameters()
-        .map(|p| (p.name.to_owned(), json!({ "description": p.meaning, "examples": [p.example], "type": ["string", "number", "boolean"] })))
+        .offers()
+        .filter(|(_, email_only)| !email_only)
+        .map(|(p, _)| (p.name.to_owned(), json!({ "description": p.meaning, "examples": [p.value()], "type": p.kind.name() })))
         .collect();
     let what = event.name.split_once('.').map_or("", |(_, what)| what);
     let action = if event.family == Family::Object { json!({ "const": what }) } else { json!({ "type": "string" }) };
