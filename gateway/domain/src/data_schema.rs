@@ -258,7 +258,7 @@ pub fn scalars(schema: &Value) -> Vec<Scalar> {
     let declared = members.filter_map(|(name, member)| {
         let kind = scalar(schema, member)?;
         let said = |keyword: &str| member.get(keyword).and_then(Value::as_str);
-        let meaning = said("description").or_else(|| said("title")).unwrap_or_else(|| "A member of the event's data");
+        let meaning = said("description").or_else(|| said("title")).unwrap_or("A member of the event's data");
         Some(Scalar { name: name.clone(), kind, meaning: meaning.to_owned() })
     });
     declared.collect()
