@@ -2,16 +2,8 @@
 
 use billwire_schemas::{
     clock::Timestamp,
-<<<<<<< HEAD
-    events::{
-        catalogue,
-        parameters::{Parameter, nearest},
-    },
-    ids::{NotificationTemplateId, OrderingKey, QueueId, SmtpAccountId, SubscriptionId, WebhookEndpointId},
-=======
     events::parameters::nearest,
-    ids::{NotificationTemplateId, QueueId, SmtpAccountId, SubscriptionId, WebhookEndpointId},
->>>>>>> ad09fba (The rules of custom event types, of wider schemas and of data sources; relations and full examples in the catalogue)
+    ids::{NotificationTemplateId, OrderingKey, QueueId, SmtpAccountId, SubscriptionId, WebhookEndpointId},
     template,
 };
 use serde::{Deserialize, Serialize};
