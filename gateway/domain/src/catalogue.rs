@@ -1,9 +1,12 @@
 //! What a tenant's events are and offer: the built-in types, the tenant's own, and what its data sources add. Everything that is
 //! saved and names an event type or a parameter is held against this.
 
-use billwire_schemas::events::{
-    catalogue::{self, Family, Key},
-    parameters::{Type, nearest},
+use billwire_schemas::{
+    events::{
+        catalogue::{self, Family, Key},
+        parameters::{Parameter, Type, nearest},
+    },
+    ids::DataSourceId,
 };
 use serde_json::Value;
 
@@ -81,6 +84,13 @@ impl Catalogue {
         &self.custom
     }
 
+    /// The same without one data source.
+    #[must_use]
+    pub fn without(mut self, source: DataSourceId) -> Self {
+        self.sources.retain(|other| other.id != source);
+        self
+    }
+
     /// Every type: the built-in ones by object, then the tenant's own.
     pub fn all(&self) -> impl Iterator<Item = Known<'_>> {
         catalogue::all().map(Known::BuiltIn).chain(self.custom.iter().map(Known::Custom))
@@ -140,7 +150,7 @@ impl Catalogue {
     }
 }
 
-fn built_in(parameter: &billwire_schemas::events::parameters::Parameter, email_only: bool) -> Offer {
+fn built_in(parameter: &Parameter, email_only: bool) -> Offer {
     Offer {
         name: parameter.name.to_owned(),
         kind: parameter.kind,
@@ -182,13 +192,14 @@ mod tests {
     fn catalogue(ordering_key: Option<OrderedBy>) -> Catalogue {
         let register = custom_event_type::Register {
             id: EventTypeId(fresh()),
+            version: 1,
             name: "sim_swapped".into(),
             title: "SIM Swapped".into(),
             description: None,
             ordering_key,
             schema: json!({ "type": "object", "properties": { "iccid": { "type": "string", "description": "The new SIM" } } }),
         };
-        let custom = custom_event_type::register(register, None, 0, vec![], Timestamp::UNIX_EPOCH).expect("registered").expect("new").after;
+        let custom = custom_event_type::register(register, None, 0, vec![], Timestamp::UNIX_EPOCH).expect("registered").after;
         let create = |name: &str, path: &[&str]| {
             let path = path.iter().map(|step| (*step).to_owned()).collect();
             let create = data_source::Create { id: DataSourceId(fresh()), name: name.into(), object: "account".into(), path };

@@ -80,6 +80,8 @@ impl CustomEventType {
 pub struct Register {
     /// Its id, if it is new.
     pub id: EventTypeId,
+    /// Its version, if it is new: the one after the last of a deleted type of this name, so that no version ever means two schemas.
+    pub version: i64,
     /// Its name without `custom.`.
     pub name: String,
     /// See [`CustomEventType::title`].
@@ -93,17 +95,17 @@ pub struct Register {
 }
 
 /// Decides `registerEventType`: a new type, or the next version of `existing`. `uncompilable` is what the compiler of schemas
-/// found; the tenant has `count` types so far. `None`: exactly this is registered already.
+/// found; the tenant has `count` types so far.
 ///
 /// # Errors
-/// `too_many_event_types`, `schema_invalid` and the other codes of schemas, `schema_incompatible`, `ordering_key_changed`.
+/// `too_many_event_types`, `event_type_unchanged`, `schema_invalid` and the other codes of schemas, `schema_incompatible`, `ordering_key_changed`.
 pub fn register(
     command: Register,
     existing: Option<CustomEventType>,
     count: usize,
     uncompilable: Vec<Violation>,
     now: Timestamp,
-) -> Result<Option<Change<CustomEventType>>, Rejected> {
+) -> Result<Change<CustomEventType>, Rejected> {
     if existing.is_none() && count >= TYPES_MAX {
         let message = format!("There are {count} custom event types already, and no more than {TYPES_MAX} are kept; delete one first.");
         return Err(Rejected::conflict("too_many_event_types", message));
@@ -113,7 +115,8 @@ pub fn register(
     if let Some(rejected) = Rejected::from_violations(broken) {
         return Err(rejected);
     }
-    let (id, version, created_at) = existing.as_ref().map_or((command.id, 1, now), |old| (old.id, old.version + 1, old.created_at));
+    let (id, version, created_at) =
+        existing.as_ref().map_or((command.id, command.version, now), |old| (old.id, old.version + 1, old.created_at));
     let after = CustomEventType {
         id,
         version,
@@ -125,13 +128,14 @@ pub fn register(
         created_at,
         updated_at: now,
     };
-    let Some(before) = existing else { return Ok(Some(Change::created(after))) };
+    let Some(before) = existing else { return Ok(Change::created(after)) };
     let unchanged = CustomEventType { version: before.version, updated_at: before.updated_at, ..after.clone() };
     if unchanged == before {
-        return Ok(None);
+        let message = format!("Exactly this is registered already, as version {} of {}.", before.version, before.name);
+        return Err(Rejected::conflict("event_type_unchanged", message));
     }
     unless_incompatible(&before, &after)?;
-    Ok(Some(Change::updated(before, after, Vec::<&str>::new())))
+    Ok(Change::updated(before, after, Vec::<&str>::new()))
 }
 
 fn unless_incompatible(before: &CustomEventType, after: &CustomEventType) -> Result<(), Rejected> {
@@ -184,6 +188,8 @@ pub struct CustomEvent {
     #[serde(skip)]
     id: CustomEventId,
     #[serde(skip)]
+    subject: Option<String>,
+    #[serde(skip)]
     at: Timestamp,
     #[serde(skip)]
     account: Option<AccountId>,
@@ -202,6 +208,8 @@ pub struct Submit {
     pub account: Option<String>,
     /// What it keeps order within, if not an account.
     pub key: Option<String>,
+    /// What it is about, as the system that submits it names it.
+    pub subject: Option<String>,
     /// Its data.
     pub data: Map<String, Value>,
 }
@@ -247,7 +255,7 @@ impl Submit {
             (None, Some(key)) => ordering_key(key)?,
             (None, None) => return Err(Violation::new("", "ordering_key_required", "An event brings an account or a key.")),
         };
-        Ok(CustomEvent { data: self.data, id: self.id, at: now, account, key })
+        Ok(CustomEvent { data: self.data, id: self.id, subject: self.subject, at: now, account, key })
     }
 }
 
@@ -270,6 +278,13 @@ fn ordering_key(text: &str) -> Result<OrderingKey, Violation> {
         }
         Ok(key) => Ok(key),
         Err(error) => Err(Violation::new("/key", "key_invalid", format!("The key {error}."))),
+    }
+}
+
+impl CustomEvent {
+    /// What it is about: as it was submitted, else an id of its own.
+    pub fn subject(&self) -> String {
+        self.subject.clone().unwrap_or_else(|| self.id.to_string())
     }
 }
 

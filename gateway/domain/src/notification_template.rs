@@ -39,6 +39,11 @@ pub struct NotificationTemplate {
 }
 
 impl NotificationTemplate {
+    /// Whether it is content with what its event types offer according to `catalogue`.
+    pub fn suits(&self, catalogue: &Catalogue) -> bool {
+        faults(&self.parts(), &self.event_types, catalogue).is_empty()
+    }
+
     /// The parts as the template engine takes them.
     pub fn parts(&self) -> template::Template {
         template::Template { subject: self.subject.clone(), text: self.text.clone(), html: self.html.clone() }
@@ -70,16 +75,7 @@ pub struct Create {
 pub fn create(command: Create, catalogue: &Catalogue, now: Timestamp) -> Result<Change<NotificationTemplate>, Rejected> {
     let mut broken = catalogue.unknown_types(&command.event_types);
     let parts = template::Template { subject: command.subject.clone(), text: command.text.clone(), html: command.html.clone() };
-    for offered in offered_sets(catalogue, &command.event_types) {
-        let offered: Vec<&str> = offered.iter().map(String::as_str).collect();
-        for fault in template::check(&parts, &offered).err().unwrap_or_default() {
-            let line = fault.line.map_or_else(String::new, |line| format!(" (line {line})"));
-            let violation = Violation::new(format!("/{}", fault.part), fault.code, format!("{}{line}", fault.message));
-            if !broken.contains(&violation) {
-                broken.push(violation);
-            }
-        }
-    }
+    broken.extend(faults(&parts, &command.event_types, catalogue));
     if let Some(rejected) = Rejected::from_violations(broken) {
         return Err(rejected);
     }
@@ -93,6 +89,22 @@ pub fn create(command: Create, catalogue: &Catalogue, now: Timestamp) -> Result<
         html: command.html,
         created_at: now,
     }))
+}
+
+/// What is wrong with a template's parts, given what the events they are written for offer.
+fn faults(parts: &template::Template, event_types: &[String], catalogue: &Catalogue) -> Vec<Violation> {
+    let mut broken = Vec::new();
+    for offered in offered_sets(catalogue, event_types) {
+        let offered: Vec<&str> = offered.iter().map(String::as_str).collect();
+        for fault in template::check(parts, &offered).err().unwrap_or_default() {
+            let line = fault.line.map_or_else(String::new, |line| format!(" (line {line})"));
+            let violation = Violation::new(format!("/{}", fault.part), fault.code, format!("{}{line}", fault.message));
+            if !broken.contains(&violation) {
+                broken.push(violation);
+            }
+        }
+    }
+    broken
 }
 
 /// What each of `event_types` offers; for none, what any event type might: a subscription checks again.
