@@ -3,8 +3,10 @@
 //! Called by `api` (operations) and `server` (due dates, start-up). Knows neither HTTP nor NATS; an operation is accepted when
 //! [`App::once`] answers. It exists so that a handler and a due date do the same thing in the same way.
 
+mod added;
 mod authenticate;
 mod bill_cycle_change;
+mod catalogue;
 mod change_account_status;
 mod create_account;
 mod create_bill_cycle;
@@ -13,13 +15,18 @@ mod create_queue;
 mod create_smtp_account;
 mod create_subscription;
 mod create_webhook_endpoint;
+mod data_schemas;
+mod data_source;
 mod delete_configuration;
 mod due;
 mod objects;
 mod once;
 mod once_each;
 mod record;
+mod recorded;
+mod register_event_type;
 mod related;
+mod submit_events;
 mod test_clock;
 
 use std::sync::{
@@ -37,7 +44,7 @@ use billwire_store::{ConfigurationKind, Error, Store};
 pub use billwire_store::{
     Filter,
     commit::Failure,
-    deliveries,
+    deliveries, history,
     idempotency::{Claim, Reply},
     page,
 };
@@ -53,10 +60,12 @@ pub use create_queue::CreateQueue;
 pub use create_smtp_account::CreateSmtpAccount;
 pub use create_subscription::{CreateSubscription, NewAction};
 pub use create_webhook_endpoint::CreateWebhookEndpoint;
+pub use data_source::{CreateDataSource, DeleteDataSource};
 pub use delete_configuration::{Configured, DeleteConfiguration};
 pub use objects::Object;
 pub use once::{Demand, UseCase};
 pub use once_each::BulkUseCase;
+pub use register_event_type::{DeleteEventType, RegisterEventType};
 
 /// Who calls, as authenticated.
 #[derive(Debug, Clone)]
@@ -84,12 +93,13 @@ pub struct App {
     test_clock_allowed: bool,
     backlog_full: Arc<AtomicBool>,
     keys: Arc<authenticate::Cache>,
+    compiled: Arc<data_schemas::Compiled>,
 }
 
 impl App {
     /// The use cases over `store`, telling time by `clock`.
     pub fn new(store: Store, clock: Arc<ShiftedClock>, test_clock_allowed: bool) -> Self {
-        Self { store, clock, test_clock_allowed, backlog_full: Arc::default(), keys: Arc::default() }
+        Self { store, clock, test_clock_allowed, backlog_full: Arc::default(), keys: Arc::default(), compiled: Arc::default() }
     }
 
     /// Business time.
