@@ -1,8 +1,9 @@
 //! A tenant's catalogue: the built-in event types, its own, and what its data sources add.
 
-use billwire_domain::{Rejected, catalogue::Catalogue, custom_event_type::CustomEventType};
+use billwire_domain::{Rejected, catalogue::Catalogue, custom_event_type::CustomEventType, sample};
 use billwire_schemas::ids::TenantId;
 use billwire_store::{ConfigurationKind as Kind, Tx, commit::Failure};
+use serde_json::Value;
 
 use crate::App;
 
@@ -27,6 +28,13 @@ impl App {
     pub async fn catalogue(&self, tenant: &TenantId) -> Result<Catalogue, Failure> {
         let custom = self.store.configurations(tenant, Kind::EventType).await?;
         Ok(Catalogue::new(custom, self.store.configurations(tenant, Kind::DataSource).await?))
+    }
+
+    /// A sample of the data of a custom event type, if one that fits its schema can be made up.
+    pub fn sample_of(&self, kind: &CustomEventType) -> Option<Value> {
+        let sample = sample::of(&kind.schema);
+        self.compiled.of(kind).ok().filter(|validator| validator.is_valid(&sample))?;
+        Some(sample)
     }
 
     /// A version of a custom event type, also of one that is deleted.

@@ -28,6 +28,7 @@ pub mod payment;
 pub mod queue;
 pub mod refund;
 pub mod rejected;
+pub mod sample;
 pub mod service;
 pub mod smtp_account;
 pub mod subscription;
