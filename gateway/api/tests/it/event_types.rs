@@ -41,7 +41,7 @@ fn fits(schema: &Value, message: &Value) {
 #[tokio::test]
 async fn every_type_is_told_with_an_example_that_fits_its_schema() {
     let rig = Rig::new().await;
-    rig.register(json!({ "orderingKey": "account" })).await.expect(201);
+    rig.register(json!({ "orderingKey": "account", "description": "A new SIM." })).await.expect(201);
     let listed = rig.get("/v1/event-types").await.expect(200);
     let items = listed["items"].as_array().expect("items");
     assert_eq!(items.len(), catalogue::all().count() + 1);
@@ -125,8 +125,9 @@ async fn each_refusal_of_a_type_has_its_code() {
     with(json!({ "title": "x".repeat(70_000) })).await.refused(422, "schema_too_large");
     let deep = (0..20).fold(json!({}), |inner, _| json!({ "items": inner }));
     with(deep).await.refused(422, "schema_too_deep");
-    let invalid = with(json!({ "required": "iccid", "properties": { "a": { "pattern": "(" } } })).await.refused(422, "schema_invalid");
+    let invalid = with(json!({ "required": "iccid", "properties": { "a": { "type": "strnig" } } })).await.refused(422, "schema_invalid");
     assert_eq!(invalid["errors"].as_array().map(Vec::len), Some(2), "{invalid}");
+    with(json!({ "properties": { "a": { "pattern": "(" } } })).await.refused(422, "schema_invalid");
     for name in ["Sim", "sim-swapped", "sim__swapped", "_sim", "sim."] {
         rig.register(json!({ "name": name })).await.refused(400, "schema_violation");
     }
@@ -156,7 +157,9 @@ async fn queues_subscriptions_and_templates_take_a_tenants_own_types() {
     rig.post("/v1/notification-templates", template("{{ data.places }}")).await.refused(422, "template_unknown_parameter");
     rig.post("/v1/notification-templates", template("{{ account.name }}")).await.refused(422, "template_unknown_parameter");
     let template = rig.create("/v1/notification-templates", template("{{ data.iccid }} {{ event.name }}")).await;
-    let smtp = rig.create("/v1/smtp-accounts", json!({ "name": "s", "server": "smtp.example.com", "fromName": "n", "fromAddress": "a@example.com" })).await;
+    let smtp = rig
+        .create("/v1/smtp-accounts", json!({ "name": "s", "server": "smtp.example.com", "fromName": "n", "fromAddress": "a@example.com" }))
+        .await;
     let action = json!({ "type": "email", "smtpAccountId": smtp, "notificationTemplateId": template, "to": ["a@example.com"] });
     let body = json!({ "name": "s", "queueId": queue, "eventTypes": ["custom.sim_swapped"], "action": action });
     let subscription = rig.create("/v1/subscriptions", body).await;
@@ -170,7 +173,9 @@ async fn queues_subscriptions_and_templates_take_a_tenants_own_types() {
     let own = std::mem::take(&mut rig.key);
     rig.key = rig.key_of("other", &["*"]).await;
     rig.get("/v1/event-types/custom.sim_swapped").await.refused(404, "event_type_not_found");
-    rig.post("/v1/queues", json!({ "name": "z", "mode": "in_order", "eventTypes": ["custom.sim_swapped"] })).await.refused(422, "event_type_unknown");
+    rig.post("/v1/queues", json!({ "name": "z", "mode": "in_order", "eventTypes": ["custom.sim_swapped"] }))
+        .await
+        .refused(422, "event_type_unknown");
     rig.key = own;
     rig.delete("/v1/event-types/custom.sim_swapped").await.expect(200);
 }
@@ -213,7 +218,11 @@ async fn submitted_events_are_judged_one_by_one_and_told_in_order() {
     let pair = |pointer: &str, code: &str| (pointer.to_owned(), code.to_owned());
     assert_eq!(
         errors(2),
-        [pair("/items/2/data/attempt", "data_invalid"), pair("/items/2/data/iccid", "data_invalid"), pair("/items/2/data/more", "data_invalid")]
+        [
+            pair("/items/2/data/attempt", "data_invalid"),
+            pair("/items/2/data/iccid", "data_invalid"),
+            pair("/items/2/data/more", "data_invalid")
+        ]
     );
     assert_eq!(errors(3), [pair("/items/3", "ordering_key_required"), pair("/items/3/type", "event_type_unknown")]);
     assert_eq!(errors(4), [pair("/items/4/type", "event_type_not_custom")]);
@@ -224,19 +233,24 @@ async fn submitted_events_are_judged_one_by_one_and_told_in_order() {
     assert_eq!(rig.call("POST", "/v1/events", &[("idempotency-key", "once")], Some(&body)).await.text, text, "a repeat answers the same");
 
     let of_account = rig.get("/v1/events?account=CRM-1").await.expect(200);
-    let kinds: Vec<_> = of_account["items"].as_array().expect("items").iter().map(|event| event["type"].as_str().expect("a type")).collect();
+    let kinds: Vec<_> =
+        of_account["items"].as_array().expect("items").iter().map(|event| event["type"].as_str().expect("a type")).collect();
     assert_eq!(kinds, ["custom.churn_risk", "custom.sim_swapped", "account.created"]);
     let swapped = &of_account["items"][1];
     assert_eq!((&swapped["subject"], &swapped["partitionkey"]), (&json!("sim-1"), &json!(account)));
     assert_eq!(swapped["data"]["after"], data);
     let parameters = &swapped["data"]["parameters"];
-    assert_eq!((&parameters["account.name"], &parameters["data.attempt"], &parameters["event.name"]), (&json!("Acme"), &json!(2), &json!("SIM Swapped")));
+    assert_eq!(
+        (&parameters["account.name"], &parameters["data.attempt"], &parameters["event.name"]),
+        (&json!("Acme"), &json!(2), &json!("SIM Swapped"))
+    );
     assert_eq!(parameters.get("data.places"), None);
     let keyed = rig.get("/v1/events?key=lane-1").await.expect(200);
     assert_eq!(keyed["items"].as_array().map(Vec::len), Some(1));
     assert_eq!(keyed["items"][0]["sequence"], "00000000000000000001");
     let stored = rig.store.unpublished(100).await.expect("events");
-    let subjects: Vec<_> = stored.iter().filter(|event| event.kind.starts_with("custom.")).map(|event| event.key.as_str().to_owned()).collect();
+    let subjects: Vec<_> =
+        stored.iter().filter(|event| event.kind.starts_with("custom.")).map(|event| event.key.as_str().to_owned()).collect();
     assert_eq!(subjects.len(), 3);
     rig.post("/v1/events", json!({ "items": [] })).await.refused(400, "schema_violation");
 }

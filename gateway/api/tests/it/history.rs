@@ -130,7 +130,8 @@ async fn data_sources_add_parameters_at_the_moment_of_the_event() {
 #[tokio::test]
 async fn each_refusal_of_a_data_source_has_its_code() {
     let rig = Rig::new().await;
-    let make = |name: &str, object: &str, path: Value| rig.post("/v1/data-sources", json!({ "name": name, "object": object, "path": path }));
+    let make =
+        |name: &str, object: &str, path: Value| rig.post("/v1/data-sources", json!({ "name": name, "object": object, "path": path }));
     let impossible = make("x", "invoice", json!(["account", "bilCycle"])).await.refused(422, "data_source_path_impossible");
     assert_eq!(impossible["errors"][0]["pointer"], "/path/1");
     assert!(impossible["detail"].as_str().is_some_and(|detail| detail.contains("billCycle") && detail.contains("billingContact")));

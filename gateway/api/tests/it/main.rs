@@ -3,7 +3,9 @@
 
 mod conform;
 mod document;
+mod event_types;
 mod examples;
+mod history;
 mod http;
 mod lists;
 mod nouns;
