@@ -27,6 +27,8 @@ ids! {
     AccountId,
     /// A bill cycle.
     BillCycleId,
+    /// A tenant's billing settings.
+    BillingSettingsId,
     /// A person to be reached about an account.
     ContactId,
     /// A service an account uses.

@@ -94,7 +94,7 @@ async fn feed(bus: &Bus, sink: &dyn BulkSink, options: &Options) -> Result<(), S
         let events: Vec<Event> = batch.iter().filter_map(Event::of).collect();
         sink.load(&events).await?;
         for message in &batch {
-            message.ack().await;
+            bus.ack(message).await;
         }
     }
 }

@@ -26,11 +26,11 @@ impl Partition {
         let mut fresh: Vec<(Option<Received>, Event)> = Vec::with_capacity(received.len());
         for message in received {
             let Some(event) = Event::of(&message) else {
-                message.ack().await;
+                self.engine.bus.ack(&message).await;
                 continue;
             };
             if event.key.partition(self.queue.partitions) != self.number {
-                message.ack().await;
+                self.engine.bus.ack(&message).await;
                 continue;
             }
             for missing in self.hole_before(&event).await? {
@@ -84,7 +84,7 @@ impl Partition {
             }
             let message = match received {
                 Some(received) if wanted.is_empty() => {
-                    received.ack().await;
+                    self.engine.bus.ack(&received).await;
                     continue;
                 }
                 Some(received) => {

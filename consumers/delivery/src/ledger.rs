@@ -101,6 +101,8 @@ pub struct Entry {
     pub last: Option<Try>,
     /// When it was first seen.
     pub created_at: Timestamp,
+    /// Whether the ledger has probably not seen it yet: it came with a message and was asked for. Only a hint.
+    pub new: bool,
 }
 
 /// A lease held.

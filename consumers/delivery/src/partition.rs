@@ -343,6 +343,7 @@ impl Partition {
             next_attempt_at,
             last: None,
             created_at: job.created_at,
+            new: job.message.is_some(),
         }
     }
 
@@ -390,7 +391,7 @@ impl Partition {
             if pending.left == 0
                 && let Some(pending) = self.messages.remove(&number)
             {
-                pending.received.ack().await;
+                self.engine.bus.ack(&pending.received).await;
             }
         }
     }

@@ -1,11 +1,8 @@
 //! Accounts.
 
 use billwire_app::{
-    ChangeAccountStatus, CreateAccount, Filter,
-    domain::{
-        account::{self, Status},
-        bill_cycle::BillCycle,
-    },
+    CreateAccount, DeleteAccount, Filter, UpdateAccount,
+    domain::{account, bill_cycle::BillCycle},
 };
 use billwire_schemas::ids::{AccountId, fresh};
 use chrono::NaiveDate;
@@ -17,10 +14,11 @@ use crate::{
     addressed::on,
     answers::{Created, Done, Found, IfNoneMatch, Listed},
     checked::{Checkable, Checked},
+    companies::{Company, NewCompany},
     context::{Context, Query},
     example_id, example_moment,
-    fields::{AnyStatus, BillingDay, Currency, Cursor, ExternalId, FirstStatus, Limit, Moment, Name, NextStatus, Reason, Reference},
-    operations::{Operation, change, create, created, get, list, updated},
+    fields::{AnyStatus, BillingDay, Currency, Cursor, Days, ExternalId, FirstStatus, Limit, Moment, Name, Reference},
+    operations::{Operation, change, create, created, delete, get, list, updated},
     problem::Problem,
 };
 
@@ -31,16 +29,39 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     create(
         "createAccount",
         "accounts:write",
-        &["external_id_taken", "bill_cycle_unknown", "billing_day_required", "billing_day_not_allowed", "billing_day_out_of_range"],
+        &[
+            "external_id_taken",
+            "currency_unknown",
+            "country_unknown",
+            "payment_term_out_of_range",
+            "bill_cycle_unknown",
+            "billing_day_required",
+            "billing_day_not_allowed",
+            "billing_day_out_of_range",
+        ],
         created("account", "Account", &["account.created"]),
     ),
     list("listAccounts", "accounts:read"),
     get("getAccount", "accounts:read", &["account_not_found"]),
     change(
-        "changeAccountStatus",
+        "updateAccount",
         "accounts:write",
-        &["account_not_found", "account_deactivated", "status_unchanged", "status_transition_not_allowed"],
-        updated("account", "Account", &["account.updated", "account.status_changed"]),
+        &[
+            "account_not_found",
+            "account_deactivated",
+            "country_unknown",
+            "payment_term_out_of_range",
+            "contact_unknown",
+            "contact_of_other_account",
+        ],
+        updated("account", "Account", &["account.updated"]),
+    ),
+    delete(
+        "deleteAccount",
+        "accounts:write",
+        &["account_not_found", "account_deactivated", "account_not_inactive", "still_in_use"],
+        "account",
+        "Account",
     ),
 ];
 
@@ -61,6 +82,10 @@ pub(crate) struct NewAccount {
     /// Whether it is billed from now on.
     #[oai(default = "active")]
     status: FirstStatus,
+    /// The company behind it.
+    company: Option<NewCompany>,
+    /// Days from an invoice's posting to its due date, 0 to 365; absent: as the billing settings say.
+    payment_term_days: Option<Days>,
 }
 
 fn active() -> FirstStatus {
@@ -78,25 +103,31 @@ impl Example for NewAccount {
             bill_cycle: "MONTHLY-15".into(),
             billing_day: None,
             status: active(),
+            company: Some(NewCompany::example()),
+            payment_term_days: None,
         }
     }
 }
 
-/// A status to go to.
+/// What shall change of an account; what is absent stays. Status and bill cycle have operations of their own.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
-pub(crate) struct StatusChange {
-    /// Where to. From inactive to active; from active to suspended and back; from any of them to deactivated, which is final.
-    status: NextStatus,
-    /// Why.
-    reason: Option<Reason>,
+pub(crate) struct AccountUpdate {
+    /// Its name.
+    name: Option<Name>,
+    /// The company behind it; replaces the present one as a whole.
+    company: Option<NewCompany>,
+    /// Id or external id of the contact, one of the account's own, who gets its bills.
+    billing_contact: Option<Reference>,
+    /// Days from an invoice's posting to its due date, 0 to 365.
+    payment_term_days: Option<Days>,
 }
 
-impl Checkable for StatusChange {}
+impl Checkable for AccountUpdate {}
 
-impl Example for StatusChange {
+impl Example for AccountUpdate {
     fn example() -> Self {
-        Self { status: NextStatus::Suspended, reason: Some(Reason("customer_request".to_owned())) }
+        Self { name: None, company: None, billing_contact: Some("PERSON-12".into()), payment_term_days: Some(Days(30)) }
     }
 }
 
@@ -153,6 +184,12 @@ pub(crate) struct Account {
     status_reason: Option<String>,
     /// Its currency, ISO 4217.
     currency: String,
+    /// The company behind it.
+    company: Option<Company>,
+    /// The contact who gets its bills.
+    billing_contact_id: Option<Uuid>,
+    /// Days from an invoice's posting to its due date; absent: as the billing settings say.
+    payment_term_days: Option<u32>,
     /// The cycle it is billed in.
     bill_cycle: CurrentBillCycle,
     /// The change of cycle in progress, where there is one.
@@ -174,6 +211,9 @@ impl Example for Account {
             status: "active".to_owned(),
             status_reason: None,
             currency: "EUR".to_owned(),
+            company: Some(Company::example()),
+            billing_contact_id: None,
+            payment_term_days: None,
             bill_cycle: CurrentBillCycle {
                 bill_cycle_id: example_id(2),
                 billing_day: None,
@@ -183,16 +223,6 @@ impl Example for Account {
             planned_bill_cycle_change: None,
             created_at: example_moment(),
             updated_at: example_moment(),
-        }
-    }
-}
-
-impl From<NextStatus> for Status {
-    fn from(status: NextStatus) -> Self {
-        match status {
-            NextStatus::Active => Self::Active,
-            NextStatus::Suspended => Self::Suspended,
-            NextStatus::Deactivated => Self::Deactivated,
         }
     }
 }
@@ -213,6 +243,8 @@ impl Accounts {
             currency: new.currency.0,
             active: new.status == FirstStatus::Active,
             billing_day: new.billing_day.map(|day| day.0),
+            company: new.company.map(Into::into),
+            payment_term_days: new.payment_term_days.map(|days| days.0),
         };
         let use_case = CreateAccount { command, bill_cycle: cycle.id };
         let reply = context.app().once(context.demand(input.canonical.as_deref()), use_case).await?;
@@ -255,20 +287,40 @@ impl Accounts {
         Found::of(&context.app().get::<account::Account>(context.tenant(), &account.0.0).await?, &known)
     }
 
-    /// Change an account's status
+    /// Change an account
     ///
-    /// Moves the account along its table of statuses. Deactivated is final: the account takes no changes after it, and a
-    /// planned bill cycle change is dropped. Deactivating causes `account.cancelled` besides `account.status_changed`.
-    #[oai(path = "/accounts/:account/status", method = "post", operation_id = "changeAccountStatus")]
-    async fn change_status(
+    /// What is absent stays. Its status and its bill cycle have operations of their own.
+    #[oai(path = "/accounts/:account", method = "patch", operation_id = "updateAccount")]
+    async fn update(
         &self,
         context: Context,
         /// Id or external id of the account.
         account: Path<Reference>,
-        input: Checked<StatusChange>,
+        input: Checked<AccountUpdate>,
     ) -> Result<Done, Problem> {
-        let (if_match, status, reason) = (context.if_match(), input.body.status.into(), input.body.reason.map(|reason| reason.0));
-        let use_case = |id| ChangeAccountStatus { account: AccountId(id), if_match, status, reason: reason.clone() };
+        let wanted = input.body;
+        let command = account::Update {
+            name: wanted.name.map(|name| name.0),
+            company: wanted.company.map(Into::into),
+            payment_term_days: wanted.payment_term_days.map(|days| days.0),
+        };
+        let (if_match, contact) = (context.if_match(), wanted.billing_contact.map(|contact| contact.0));
+        let use_case = |id| UpdateAccount { account: AccountId(id), if_match, command: command.clone(), billing_contact: contact.clone() };
         Ok(Done(on::<account::Account, _>(&context, &account.0.0, input.canonical.as_deref(), use_case).await?))
+    }
+
+    /// Delete an account
+    ///
+    /// Only one that was never active and to which nothing belongs. Any other is cancelled instead.
+    #[oai(path = "/accounts/:account", method = "delete", operation_id = "deleteAccount")]
+    async fn delete(
+        &self,
+        context: Context,
+        /// Id or external id of the account.
+        account: Path<Reference>,
+    ) -> Result<Done, Problem> {
+        let if_match = context.if_match();
+        let use_case = |id| DeleteAccount { account: AccountId(id), if_match };
+        Ok(Done(on::<account::Account, _>(&context, &account.0.0, None, use_case).await?))
     }
 }

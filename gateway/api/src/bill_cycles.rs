@@ -1,7 +1,7 @@
 //! Bill cycles.
 
 use billwire_app::{
-    CreateBillCycle, Filter,
+    CreateBillCycle, DeleteBillCycle, Filter, UpdateBillCycle,
     domain::{bill_cycle, calendar},
 };
 use billwire_schemas::ids::{BillCycleId, fresh};
@@ -10,12 +10,13 @@ use uuid::Uuid;
 
 use crate::{
     Tag,
-    answers::{Created, Found, IfNoneMatch, Listed},
+    addressed::on,
+    answers::{Created, Done, Found, IfNoneMatch, Listed},
     checked::{Checkable, Checked},
     context::{Context, Query},
     example_id, example_moment,
     fields::{BillingDay, Cursor, ExternalId, Limit, Moment, Month, Name, PeriodLength, PeriodUnit, Reference},
-    operations::{Operation, create, created, get, list},
+    operations::{Operation, change, create, created, delete, get, list, updated},
     problem::Problem,
 };
 
@@ -38,6 +39,8 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     ),
     list("listBillCycles", "bill_cycles:read"),
     get("getBillCycle", "bill_cycles:read", &["bill_cycle_not_found"]),
+    change("updateBillCycle", "bill_cycles:write", &["bill_cycle_not_found"], updated("billCycle", "BillCycle", &["bill_cycle.updated"])),
+    delete("deleteBillCycle", "bill_cycles:write", &["bill_cycle_not_found", "still_in_use"], "billCycle", "BillCycle"),
 ];
 
 /// A bill cycle to be made.
@@ -83,6 +86,22 @@ impl Example for NewBillCycle {
     }
 }
 
+/// What shall change of a bill cycle; what is absent stays.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct BillCycleRenaming {
+    /// Its name.
+    name: Option<Name>,
+}
+
+impl Checkable for BillCycleRenaming {}
+
+impl Example for BillCycleRenaming {
+    fn example() -> Self {
+        Self { name: Some("Mid-month".into()) }
+    }
+}
+
 /// A bill cycle.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
@@ -107,6 +126,8 @@ pub(crate) struct BillCycle {
     billing_month: Option<u32>,
     /// When it was made.
     created_at: Moment,
+    /// When it last changed.
+    updated_at: Moment,
 }
 
 impl Example for BillCycle {
@@ -122,6 +143,7 @@ impl Example for BillCycle {
             billing_day: Some(15),
             billing_month: None,
             created_at: example_moment(),
+            updated_at: example_moment(),
         }
     }
 }
@@ -189,5 +211,38 @@ impl BillCycles {
         bill_cycle: Path<Reference>,
     ) -> Result<Found<BillCycle>, Problem> {
         Found::of(&context.app().get::<bill_cycle::BillCycle>(context.tenant(), &bill_cycle.0.0).await?, &known)
+    }
+
+    /// Rename a bill cycle
+    ///
+    /// Its rhythm stays: accounts are in the middle of its periods. For another rhythm make another cycle.
+    #[oai(path = "/bill-cycles/:billCycle", method = "patch", operation_id = "updateBillCycle")]
+    async fn update(
+        &self,
+        context: Context,
+        /// Id or external id of the bill cycle.
+        #[oai(name = "billCycle")]
+        bill_cycle: Path<Reference>,
+        input: Checked<BillCycleRenaming>,
+    ) -> Result<Done, Problem> {
+        let (if_match, name) = (context.if_match(), input.body.name.map(|name| name.0));
+        let use_case = |id| UpdateBillCycle { bill_cycle: BillCycleId(id), if_match, name: name.clone() };
+        Ok(Done(on::<bill_cycle::BillCycle, _>(&context, &bill_cycle.0.0, input.canonical.as_deref(), use_case).await?))
+    }
+
+    /// Delete a bill cycle
+    ///
+    /// Only when no account is in it or plans to be.
+    #[oai(path = "/bill-cycles/:billCycle", method = "delete", operation_id = "deleteBillCycle")]
+    async fn delete(
+        &self,
+        context: Context,
+        /// Id or external id of the bill cycle.
+        #[oai(name = "billCycle")]
+        bill_cycle: Path<Reference>,
+    ) -> Result<Done, Problem> {
+        let if_match = context.if_match();
+        let use_case = |id| DeleteBillCycle { bill_cycle: BillCycleId(id), if_match };
+        Ok(Done(on::<bill_cycle::BillCycle, _>(&context, &bill_cycle.0.0, None, use_case).await?))
     }
 }

@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 
 use billwire_schemas::clock::Timestamp;
-use chrono::{DateTime, SubsecRound, Utc};
+use chrono::{DateTime, NaiveDate, SubsecRound, Utc};
 use poem_openapi::{
     registry::{MetaSchema, MetaSchemaRef},
     types::{ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON, Type},
@@ -31,6 +31,14 @@ const ADDRESS: &str = r#"^[^\s@<>()"',;:\\\[\]\x00-\x1f\x7f-\x9f]+@[^\s@<>()"',;
 const SNAKE: &str = "^[a-z][a-z0-9]*(_[a-z0-9]+)*$";
 /// A word of letters and digits that starts with a small letter.
 const CAMEL: &str = "^[a-z][A-Za-z0-9]*$";
+/// A plain decimal.
+const DECIMAL: &str = r"^-?[0-9]+(\.[0-9]+)?$";
+/// A name of a status.
+const STATUS: &str = "^[A-Za-z][A-Za-z0-9_-]*$";
+/// ISO 3166-1 alpha-2.
+const COUNTRY: &str = "^[A-Z]{2}$";
+/// A language tag of BCP 47, by its form.
+const LANGUAGE: &str = "^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$";
 /// Visible ASCII.
 const VISIBLE: &str = "^[!-~]*$";
 
@@ -45,6 +53,10 @@ pub(crate) fn rule_of(pattern: &str) -> &'static str {
         ADDRESS => "must be a plain e-mail address, such as billing@example.com",
         SNAKE => "must be words of small letters and digits, joined by underscores, such as sim_swapped",
         CAMEL => "must start with a small letter and have letters and digits only, such as billCycle",
+        DECIMAL => "must be a decimal such as 12.50, without exponent, spaces or thousands separators",
+        STATUS => "must start with a letter and contain only letters, digits, '_' and '-'",
+        COUNTRY => "must be two capital letters (ISO 3166-1), such as DE",
+        LANGUAGE => "must be a language tag (BCP 47), such as de or en-GB",
         VISIBLE => "must contain visible ASCII characters only",
         _ => "does not have the form asked for",
     }
@@ -158,7 +170,21 @@ texts! {
     /// What an event is about, as an outside system names it.
     SubjectReference = text(1, 128, LINE);
     /// A description for people.
-    Description = text(1, 2_000, LINES);
+    Description = text(0, 2_000, LINES);
+    /// An amount or a quantity.
+    Amount = text(1, 32, DECIMAL);
+    /// A name of a status.
+    StatusName = text(1, 64, STATUS);
+    /// A country.
+    Country = text(2, 2, COUNTRY);
+    /// A language tag.
+    Language = text(2, 35, LANGUAGE);
+    /// A telephone number, as people write it.
+    Phone = text(1, 50, LINE);
+    /// The name of a time zone. Which there are is the rule of the domain.
+    TimeZoneName = text(1, 64, VISIBLE);
+    /// A time of day. Its form is the rule of the domain.
+    TimeOfDay = text(1, 16, VISIBLE);
     /// Where a list goes on.
     Cursor = text(1, 512, VISIBLE);
 }
@@ -207,6 +233,8 @@ choices! {
     NextStatus { Active = "active", Suspended = "suspended", Deactivated = "deactivated" }
     /// A status to list accounts by.
     AnyStatus { Inactive = "inactive", Active = "active", Suspended = "suspended", Deactivated = "deactivated" }
+    /// What a contact is for.
+    ContactRole { Billing = "billing", Technical = "technical", Other = "other" }
     /// Whether a queue keeps order.
     QueueMode { InOrder = "in_order", OutOfOrder = "out_of_order" }
     /// What the events of a custom type keep order within.
@@ -258,6 +286,8 @@ whole_numbers! {
     BillingDay = 1..=31;
     /// A month.
     Month = 1..=12;
+    /// A number of days; how many are allowed is the rule of the domain.
+    Days = 0..=100_000;
     /// Parts of a queue.
     Partitions = 1..=64;
     /// A version of an event type.
@@ -306,6 +336,36 @@ impl ToJSON for Moment {
     }
 }
 
+/// A date.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Date(pub NaiveDate);
+
+plumbing!(Date, MetaSchema { max_length: Some(10), ..MetaSchema::new_with_format("string", "date") });
+
+/// Reads a date of ISO 8601, year, month and day. What this takes is what the schema's `date` means here.
+pub(crate) fn date(text: &str) -> Option<NaiveDate> {
+    text.parse().ok().filter(|_| text.len() == 10 && text.as_bytes()[0].is_ascii_digit())
+}
+
+impl ParseFromJSON for Date {
+    fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
+        let text = value.as_ref().and_then(Value::as_str).unwrap_or_default();
+        date(text).map(Self).ok_or_else(|| ParseError::custom("not a date"))
+    }
+}
+
+impl ParseFromParameter for Date {
+    fn parse_from_parameter(value: &str) -> ParseResult<Self> {
+        date(value).map(Self).ok_or_else(|| ParseError::custom("not a date"))
+    }
+}
+
+impl ToJSON for Date {
+    fn to_json(&self) -> Option<Value> {
+        Some(self.0.to_string().into())
+    }
+}
+
 /// Any JSON object; its shape is told elsewhere.
 #[derive(Debug, Clone)]
 pub(crate) struct FreeObject(pub serde_json::Map<String, Value>);
@@ -338,6 +398,14 @@ mod tests {
         }
         for bad in ["", "2027-01-15", "2027-01-15 09:30:00Z", "2027-01-15T09:30:00", "2027-13-15T09:30:00Z", "now"] {
             assert!(moment(bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_date_is_year_month_and_day_and_nothing_else() {
+        assert!(date("2027-02-28").is_some());
+        for bad in ["", "2027-02-29", "2027-2-28", "+2027-02-28", "12027-02-28", "2027-02-28T00:00:00Z", "20270228"] {
+            assert!(date(bad).is_none(), "{bad}");
         }
     }
 }

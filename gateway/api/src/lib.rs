@@ -9,14 +9,18 @@
 //! `OPERATIONS` beside it, its refusals in [`CODES`], `UPDATE=1 cargo test -p billwire-api` for the document; the tests say what is missing.
 
 mod account_bill_cycle;
+mod account_status;
 mod accounts;
 mod addressed;
 mod answers;
 mod bill_cycles;
+mod billing_settings;
 mod bulk;
 mod business_transactions;
 mod checked;
 mod codes;
+mod companies;
+mod contacts;
 mod context;
 mod cursor;
 mod data_sources;
@@ -29,11 +33,15 @@ mod event_types;
 mod events;
 mod fields;
 mod guard;
+mod money;
 mod notification_templates;
 mod operations;
+mod package_subscriptions;
+mod packages;
 mod problem;
 mod queues;
 mod schema;
+mod services;
 mod site;
 mod smtp_accounts;
 mod strict_json;
@@ -83,6 +91,12 @@ pub(crate) enum Tag {
     /// The rhythms accounts are billed in.
     #[oai(rename = "Bill cycles")]
     BillCycles,
+    /// What holds for all of the tenant's accounts.
+    #[oai(rename = "Billing settings")]
+    BillingSettings,
+    /// The people to be reached about accounts.
+    #[oai(rename = "Contacts")]
+    Contacts,
     /// What is owed to subscriptions, and what became of it.
     #[oai(rename = "Deliveries")]
     Deliveries,
@@ -101,9 +115,18 @@ pub(crate) enum Tag {
     /// What e-mails say.
     #[oai(rename = "Notification templates")]
     NotificationTemplates,
+    /// Which packages accounts have.
+    #[oai(rename = "Package subscriptions")]
+    PackageSubscriptions,
+    /// What accounts can subscribe, with a recurring fee.
+    #[oai(rename = "Packages")]
+    Packages,
     /// Named spaces of event types that subscriptions stand on.
     #[oai(rename = "Queues")]
     Queues,
+    /// What accounts use.
+    #[oai(rename = "Services")]
+    Services,
     /// From where e-mail is sent.
     #[oai(rename = "SMTP accounts")]
     SmtpAccounts,
@@ -118,11 +141,21 @@ pub(crate) enum Tag {
     WebhookEndpoints,
 }
 
-/// Every noun's operations.
-pub(crate) type Operations = (
+/// Who is billed, for what, and when.
+type Customers = (
     bill_cycles::BillCycles,
     accounts::Accounts,
     account_bill_cycle::AccountBillCycle,
+    account_status::AccountStatus,
+    contacts::Contacts,
+    packages::Packages,
+    package_subscriptions::PackageSubscriptions,
+    services::Services,
+    billing_settings::BillingSettings,
+);
+
+/// What happens with events.
+type Integration = (
     queues::Queues,
     subscriptions::Subscriptions,
     webhook_endpoints::WebhookEndpoints,
@@ -136,22 +169,35 @@ pub(crate) type Operations = (
     test_clock::TestClock,
 );
 
+/// Every noun's operations, in groups, since a tuple of them holds sixteen at the most.
+pub(crate) type Operations = (Customers, Integration);
+
 /// They keep no state: what they need comes with each call.
 pub(crate) const ALL: Operations = (
-    bill_cycles::BillCycles,
-    accounts::Accounts,
-    account_bill_cycle::AccountBillCycle,
-    queues::Queues,
-    subscriptions::Subscriptions,
-    webhook_endpoints::WebhookEndpoints,
-    smtp_accounts::SmtpAccounts,
-    notification_templates::NotificationTemplates,
-    deliveries::Deliveries,
-    event_types::EventTypes,
-    events::Events,
-    business_transactions::BusinessTransactions,
-    data_sources::DataSources,
-    test_clock::TestClock,
+    (
+        bill_cycles::BillCycles,
+        accounts::Accounts,
+        account_bill_cycle::AccountBillCycle,
+        account_status::AccountStatus,
+        contacts::Contacts,
+        packages::Packages,
+        package_subscriptions::PackageSubscriptions,
+        services::Services,
+        billing_settings::BillingSettings,
+    ),
+    (
+        queues::Queues,
+        subscriptions::Subscriptions,
+        webhook_endpoints::WebhookEndpoints,
+        smtp_accounts::SmtpAccounts,
+        notification_templates::NotificationTemplates,
+        deliveries::Deliveries,
+        event_types::EventTypes,
+        events::Events,
+        business_transactions::BusinessTransactions,
+        data_sources::DataSources,
+        test_clock::TestClock,
+    ),
 );
 
 /// An id in examples.

@@ -11,7 +11,10 @@ use jsonschema::{Draft, PatternOptions, Validator};
 use poem_openapi::{registry::Registry, types::Type};
 use serde_json::{Map, Value, json};
 
-use crate::{fields::moment, problem::Problem};
+use crate::{
+    fields::{date, moment},
+    problem::Problem,
+};
 
 /// Where component schemas stand in a document.
 pub(crate) const COMPONENTS: &str = "#/components/schemas/";
@@ -123,6 +126,7 @@ pub(crate) fn compile(schema: &Value) -> Result<Validator, Problem> {
         .with_draft(Draft::Draft202012)
         .should_validate_formats(true)
         .with_format("date-time", |text: &str| moment(text).is_some())
+        .with_format("date", |text: &str| date(text).is_some())
         // The linear engine: no pattern of ours needs more, and no input can make it slow.
         .with_pattern_options(PatternOptions::regex())
         .build(schema)

@@ -89,6 +89,7 @@ fn options_of(options: &Value) -> String {
 fn format_rule(format: &str) -> &'static str {
     match format {
         "date-time" => "must be a date and time with offset (RFC 3339), such as 2027-01-15T09:30:00Z",
+        "date" => "must be a date (ISO 8601), such as 2027-01-15",
         "uuid" => "must be a UUID",
         "email" => "must be an e-mail address",
         _ => "does not have the format asked for",

@@ -1,7 +1,10 @@
 //! What data sources add to an event: the parameters of the objects at the ends of their paths, as they are at the moment of
 //! the event, inside its transaction.
 
-use billwire_domain::{Entity, account::Account, bill_cycle::BillCycle, data_source::DataSource};
+use billwire_domain::{
+    Entity, account::Account, bill_cycle::BillCycle, contact::Contact, data_source::DataSource, package::Package,
+    package_subscription::PackageSubscription, service::Service,
+};
 use billwire_schemas::events::envelope::Parameters;
 use billwire_store::{Noun, Tx, commit::Failure};
 use serde_json::{Value, value::RawValue};
@@ -66,6 +69,10 @@ async fn load(tx: &mut Tx<'_>, kind: &str, id: Uuid) -> Result<Option<Reached>, 
     match kind {
         Account::TYPE => of::<Account>(tx, id).await,
         BillCycle::TYPE => of::<BillCycle>(tx, id).await,
+        Contact::TYPE => of::<Contact>(tx, id).await,
+        Package::TYPE => of::<Package>(tx, id).await,
+        PackageSubscription::TYPE => of::<PackageSubscription>(tx, id).await,
+        Service::TYPE => of::<Service>(tx, id).await,
         _ => Ok(None),
     }
 }

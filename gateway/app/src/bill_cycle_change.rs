@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use billwire_domain::{Change, account, account::Account, bill_cycle::BillCycle};
 use billwire_schemas::{
     clock::Timestamp,
+    events::envelope::Parameters,
     ids::{AccountId, BillCycleId, OrderingKey},
 };
 use billwire_store::{
@@ -15,6 +16,7 @@ use crate::{
     objects::{addressed, referenced},
     once::UseCase,
     record::Record,
+    related::recorded,
 };
 
 /// Puts an account on another bill cycle, now or later.
@@ -57,16 +59,15 @@ pub(crate) struct PerformDueBillCycleChange {
 }
 
 /// The account at the version asked for.
-pub(crate) async fn load(tx: &mut Tx<'_>, id: AccountId, if_match: Option<i64>) -> Result<Account, Failure> {
+async fn load(tx: &mut Tx<'_>, id: AccountId, if_match: Option<i64>) -> Result<Account, Failure> {
     addressed(tx, id.0, if_match).await
 }
 
-pub(crate) fn save(tx: &mut Tx<'_>, change: &Change<Account>) -> Result<Option<Record>, Failure> {
-    tx.save(change)?;
-    Record::of(change).map(Some)
+async fn save(tx: &mut Tx<'_>, change: &Change<Account>) -> Result<Option<Record>, Failure> {
+    recorded(tx, change, Parameters::new()).await
 }
 
-/// The cycle a planned change leads to. A cycle is never deleted, so a missing one means a broken database.
+/// The cycle a planned change leads to. One that is planned for is never deleted, so a missing one means a broken database.
 async fn planned_cycle(tx: &mut Tx<'_>, account: &Account) -> Result<Option<BillCycle>, Failure> {
     let Some(planned) = &account.planned_bill_cycle_change else { return Ok(None) };
     let found = tx.load::<BillCycle>(planned.bill_cycle_id.0).await?;
@@ -90,7 +91,7 @@ impl UseCase for UpdateAccountBillCycle {
         let account = load(tx, self.account, self.if_match).await?;
         let cycle = referenced::<BillCycle>(tx, "/billCycle", self.bill_cycle.0).await?;
         let change = account::update_bill_cycle(account, &cycle, self.billing_day, self.valid_from, now)?;
-        save(tx, &change)
+        save(tx, &change).await
     }
 }
 
@@ -107,7 +108,7 @@ impl UseCase for CancelAccountBillCycleChange {
     }
     async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
         let account = load(tx, self.account, self.if_match).await?;
-        save(tx, &account::cancel_bill_cycle_change(account, now)?)
+        save(tx, &account::cancel_bill_cycle_change(account, now)?).await
     }
 }
 
@@ -129,7 +130,7 @@ impl UseCase for PerformAccountBillCycleChange {
             // Without a planned change there is no cycle to load; the refusal is the same as cancel's.
             None => account::cancel_bill_cycle_change(account, now)?,
         };
-        save(tx, &change)
+        save(tx, &change).await
     }
 }
 
@@ -148,7 +149,7 @@ impl UseCase for PerformDueBillCycleChange {
         let account = load(tx, self.account, None).await?;
         let Some(cycle) = planned_cycle(tx, &account).await? else { return Ok(None) };
         match account::perform_due_bill_cycle_change(account, &cycle, now)? {
-            Some(change) => save(tx, &change),
+            Some(change) => save(tx, &change).await,
             None => Ok(None),
         }
     }

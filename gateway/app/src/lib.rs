@@ -6,8 +6,10 @@
 mod added;
 mod authenticate;
 mod bill_cycle_change;
+mod billing_settings;
 mod catalogue;
 mod change_account_status;
+mod contacts;
 mod create_account;
 mod create_bill_cycle;
 mod create_notification_template;
@@ -19,15 +21,22 @@ mod data_schemas;
 mod data_source;
 mod delete_configuration;
 mod due;
+mod in_use;
 mod objects;
 mod once;
 mod once_each;
+mod owned;
+mod package_subscriptions;
+mod packages;
 mod record;
 mod recorded;
 mod register_event_type;
 mod related;
+mod services;
 mod submit_events;
 mod test_clock;
+mod update_account;
+mod update_bill_cycle;
 
 use std::sync::{
     Arc,
@@ -51,8 +60,10 @@ pub use billwire_store::{
 
 pub use authenticate::{NewKey, key_id, new_key};
 pub use bill_cycle_change::{CancelAccountBillCycleChange, PerformAccountBillCycleChange, UpdateAccountBillCycle};
+pub use billing_settings::UpdateBillingSettings;
 pub use billwire_domain as domain;
-pub use change_account_status::ChangeAccountStatus;
+pub use change_account_status::{CancelAccount, ChangeAccountStatus};
+pub use contacts::{CreateContact, DeleteContact, UpdateContact};
 pub use create_account::CreateAccount;
 pub use create_bill_cycle::CreateBillCycle;
 pub use create_notification_template::CreateNotificationTemplate;
@@ -65,7 +76,13 @@ pub use delete_configuration::{Configured, DeleteConfiguration};
 pub use objects::Object;
 pub use once::{Demand, UseCase};
 pub use once_each::BulkUseCase;
+pub use owned::Owned;
+pub use package_subscriptions::{CancelPackageSubscription, ChangePackageSubscriptionStatus, SubscribePackage};
+pub use packages::{CreatePackage, DeletePackage, UpdatePackage};
 pub use register_event_type::{DeleteEventType, RegisterEventType};
+pub use services::{CreateService, DeleteService, TransitionService, UpdateService};
+pub use update_account::{DeleteAccount, UpdateAccount};
+pub use update_bill_cycle::{DeleteBillCycle, UpdateBillCycle};
 
 /// Who calls, as authenticated.
 #[derive(Debug, Clone)]

@@ -1,6 +1,9 @@
 //! Platform objects as operations name them: addressed in a path (404 when there is none) or referenced in a body (422).
 
-use billwire_domain::{Rejected, account::Account, bill_cycle::BillCycle};
+use billwire_domain::{
+    Rejected, account::Account, bill_cycle::BillCycle, contact::Contact, package::Package, package_subscription::PackageSubscription,
+    service::Service,
+};
 use billwire_schemas::ids::TenantId;
 use billwire_store::{Filter, Noun, Tx, commit::Failure, page};
 use uuid::Uuid;
@@ -29,6 +32,30 @@ impl Object for BillCycle {
     const UNKNOWN: &'static str = "bill_cycle_unknown";
 }
 
+impl Object for Contact {
+    const NAME: &'static str = "contact";
+    const NOT_FOUND: &'static str = "contact_not_found";
+    const UNKNOWN: &'static str = "contact_unknown";
+}
+
+impl Object for Package {
+    const NAME: &'static str = "package";
+    const NOT_FOUND: &'static str = "package_not_found";
+    const UNKNOWN: &'static str = "package_unknown";
+}
+
+impl Object for PackageSubscription {
+    const NAME: &'static str = "package subscription";
+    const NOT_FOUND: &'static str = "package_subscription_not_found";
+    const UNKNOWN: &'static str = "package_subscription_unknown";
+}
+
+impl Object for Service {
+    const NAME: &'static str = "service";
+    const NOT_FOUND: &'static str = "service_not_found";
+    const UNKNOWN: &'static str = "service_unknown";
+}
+
 /// The refusal when the addressed object does not exist.
 fn not_found<T: Object>(reference: &str) -> Failure {
     Rejected::not_found(T::NOT_FOUND, T::NAME, reference).into()
@@ -55,6 +82,14 @@ pub(crate) async fn addressed<T: Object>(tx: &mut Tx<'_>, id: Uuid, if_match: Op
 /// `<noun>_unknown`, or the database's failure.
 pub(crate) async fn referenced<T: Object>(tx: &mut Tx<'_>, pointer: &'static str, id: Uuid) -> Result<T, Failure> {
     tx.load::<T>(id).await?.ok_or_else(|| unknown::<T>(pointer, &id.to_string()))
+}
+
+/// The object a body refers to at `pointer`, by id or external id.
+///
+/// # Errors
+/// `<noun>_unknown`, or the database's failure.
+pub(crate) async fn found<T: Object>(tx: &mut Tx<'_>, pointer: &'static str, reference: &str) -> Result<T, Failure> {
+    tx.find::<T>(reference).await?.ok_or_else(|| unknown::<T>(pointer, reference))
 }
 
 impl App {

@@ -27,8 +27,8 @@ pub trait BulkUseCase: Send + Sync + 'static {
     /// HTTP status of the whole, whatever became of the items.
     const STATUS: u16;
 
-    /// How many items.
-    fn len(&self) -> usize;
+    /// How many items; never 0, the schema says so.
+    fn count(&self) -> usize;
     /// What their events keep order within, each key once.
     fn keys(&self) -> Vec<OrderingKey>;
     /// Loads what many items need with few queries.
@@ -98,8 +98,8 @@ impl<U: BulkUseCase> Unit for OnceEach<U> {
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<Reply, Failure> {
         let now = self.clock.now();
         self.use_case.prepare(tx).await?;
-        let mut items = Vec::with_capacity(self.use_case.len());
-        for index in 0..self.use_case.len() {
+        let mut items = Vec::with_capacity(self.use_case.count());
+        for index in 0..self.use_case.count() {
             items.push(match self.use_case.run(index, tx, now).await {
                 Ok(record) => {
                     let reply = record.append(tx, U::OPERATION, U::STATUS, &self.demand.caller, now).await?;

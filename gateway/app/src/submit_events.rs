@@ -30,7 +30,7 @@ impl BulkUseCase for SubmitEvents {
     const OPERATION: &'static str = "submitEvents";
     const STATUS: u16 = 202;
 
-    fn len(&self) -> usize {
+    fn count(&self) -> usize {
         self.items.len()
     }
     fn keys(&self) -> Vec<OrderingKey> {

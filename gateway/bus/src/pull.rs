@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use async_nats::jetstream::{
-    self, AckKind,
-    consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull},
+use async_nats::{
+    Subject,
+    jetstream::{
+        self,
+        consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull},
+    },
 };
 use billwire_schemas::clock::Timestamp;
 use bytes::Bytes;
@@ -40,24 +43,8 @@ pub struct Received {
     pub sequence: i64,
     /// The message.
     pub body: Bytes,
-    handle: jetstream::Message,
-}
-
-impl Received {
-    /// Says that everything owed for this message is done or stands in SQL. Fire and forget: a lost acknowledgement only
-    /// brings the message again.
-    pub async fn ack(&self) {
-        if let Err(error) = self.handle.ack().await {
-            tracing::debug!(%error, "an acknowledgement was not sent");
-        }
-    }
-
-    /// Puts the message back at once.
-    pub async fn put_back(&self) {
-        if let Err(error) = self.handle.ack_with(AckKind::Nak(None)).await {
-            tracing::debug!(%error, "a message was not put back");
-        }
-    }
+    /// Where its acknowledgement goes.
+    reply: Subject,
 }
 
 /// A running pull.
@@ -72,6 +59,14 @@ const BATCH: usize = 500;
 const EXPIRES: Duration = Duration::from_secs(8);
 
 impl Bus {
+    /// Says that everything owed for this message is done or stands in SQL. Fire and forget: a lost acknowledgement only
+    /// brings the message again.
+    pub async fn ack(&self, received: &Received) {
+        if let Err(error) = self.client.publish(received.reply.clone(), Bytes::from_static(b"+ACK")).await {
+            tracing::debug!(%error, "an acknowledgement was not sent");
+        }
+    }
+
     /// Starts pulling from a durable consumer, making it if it is missing. Everything not acknowledged to an earlier puller
     /// comes again first, in stream order: the consumer is set back to its acknowledgement floor.
     ///
@@ -155,15 +150,17 @@ impl Pull {
     }
 }
 
-fn open(handle: jetstream::Message) -> Option<Received> {
-    let headers = handle.headers.as_ref();
+fn open(message: jetstream::Message) -> Option<Received> {
+    let (message, context) = (message.message, message.context);
+    let headers = message.headers.as_ref();
     let number = |name: &str| headers.and_then(|h| h.get(name)).and_then(|v| v.as_str().parse::<i64>().ok());
     let id = headers.and_then(|h| h.get(async_nats::header::NATS_MESSAGE_ID)).map(|v| v.as_str().to_owned());
+    let reply = message.reply?;
     let (Some(position), Some(sequence), Some(id)) = (number(POSITION), number(SEQUENCE), id) else {
-        tracing::error!(subject = %handle.subject, "a message that the relay did not publish stands on our stream; it is passed over");
+        tracing::error!(subject = %message.subject, "a message that the relay did not publish stands on our stream; it is passed over");
         // Never ours: acknowledged so that it does not come for ever.
-        tokio::spawn(async move { drop(handle.ack().await) });
+        tokio::spawn(async move { drop(context.client().publish(reply, Bytes::from_static(b"+ACK")).await) });
         return None;
     };
-    Some(Received { subject: handle.subject.to_string(), id, position, sequence, body: handle.payload.clone(), handle })
+    Some(Received { subject: message.subject.to_string(), id, position, sequence, body: message.payload, reply })
 }

@@ -3,10 +3,13 @@
 //! The state machine of a bill cycle change (OCS.io "Update Account's Bill Cycle"): none -> planned (update with a
 //! future `validFrom`) -> changed (the clock, or perform) or cancelled. An update without `validFrom` changes at once.
 
+mod details;
+
 use billwire_schemas::{
     clock::Timestamp,
     events::envelope::Parameters,
-    ids::{AccountId, BillCycleId},
+    ids::{AccountId, BillCycleId, ContactId},
+    money::Currency,
 };
 use chrono::{NaiveDate, SecondsFormat};
 use serde::{Deserialize, Serialize};
@@ -15,8 +18,10 @@ use crate::{
     bill_cycle::BillCycle,
     calendar::{Period, Rhythm},
     change::{Change, Entity},
-    rejected::Rejected,
+    rejected::{Rejected, Violation},
 };
+
+pub use details::{Company, Update, delete, update};
 
 /// An account's status. Deactivated is terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,6 +108,15 @@ pub struct Account {
     pub status_reason: Option<String>,
     /// ISO 4217.
     pub currency: String,
+    /// The company behind it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub company: Option<Company>,
+    /// Who gets its bills.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub billing_contact_id: Option<ContactId>,
+    /// Days from an invoice's posting to its due date; absent: as the billing settings say.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub payment_term_days: Option<u32>,
     /// The cycle it is billed in.
     pub bill_cycle: CurrentBillCycle,
     /// The change of cycle in progress.
@@ -129,14 +143,30 @@ pub struct Create {
     pub active: bool,
     /// The account's own billing day, on an individual cycle.
     pub billing_day: Option<u32>,
+    /// See [`Account::company`].
+    pub company: Option<Company>,
+    /// See [`Account::payment_term_days`].
+    pub payment_term_days: Option<u32>,
 }
 
 /// Decides `createAccount`. The first period is shortened up to the first billing date.
 ///
 /// # Errors
-/// The billing day rules of [`BillCycle::rhythm`].
+/// `currency_unknown`, `country_unknown`, `payment_term_out_of_range`, and the billing day rules of [`BillCycle::rhythm`].
 pub fn create(command: Create, cycle: &BillCycle, now: Timestamp) -> Result<Change<Account>, Rejected> {
-    let rhythm = cycle.rhythm(command.billing_day)?;
+    let mut broken = details::violations(command.company.as_ref(), command.payment_term_days);
+    if let Err(no_currency) = command.currency.parse::<Currency>() {
+        broken.push(Violation::new("/currency", "currency_unknown", format!("'{}' {no_currency}.", command.currency)));
+    }
+    let rhythm = match (cycle.rhythm(command.billing_day), Rejected::from_violations(broken.clone())) {
+        (Ok(rhythm), None) => rhythm,
+        (Ok(_), Some(rejected)) => return Err(rejected),
+        (Err(day), None) => return Err(day),
+        (Err(day), Some(rejected)) => {
+            broken.extend(day.violations);
+            return Err(Rejected::from_violations(broken).unwrap_or(rejected));
+        }
+    };
     Ok(Change::created(Account {
         id: command.id,
         version: 1,
@@ -145,6 +175,9 @@ pub fn create(command: Create, cycle: &BillCycle, now: Timestamp) -> Result<Chan
         status: if command.active { Status::Active } else { Status::Inactive },
         status_reason: None,
         currency: command.currency,
+        company: command.company,
+        billing_contact_id: None,
+        payment_term_days: command.payment_term_days,
         bill_cycle: CurrentBillCycle {
             bill_cycle_id: cycle.id,
             billing_day: command.billing_day,
@@ -157,7 +190,7 @@ pub fn create(command: Create, cycle: &BillCycle, now: Timestamp) -> Result<Chan
     }))
 }
 
-/// Decides `changeAccountStatus`. A deactivated account keeps no planned change.
+/// Decides `changeAccountStatus` and, to deactivated, `cancelAccount`. A deactivated account keeps no planned change.
 ///
 /// # Errors
 /// `account_deactivated`, `status_unchanged`, `status_transition_not_allowed`.
@@ -284,7 +317,11 @@ fn touched(account: &Account, now: Timestamp) -> Account {
     Account { version: account.version + 1, updated_at: now, ..account.clone() }
 }
 
-fn unless_deactivated(account: &Account) -> Result<(), Rejected> {
+/// Refuses any change under a deactivated account.
+///
+/// # Errors
+/// `account_deactivated`.
+pub fn unless_deactivated(account: &Account) -> Result<(), Rejected> {
     if account.status == Status::Deactivated {
         return Err(Rejected::conflict("account_deactivated", "The account is deactivated, and a deactivated account takes no changes."));
     }
@@ -324,7 +361,7 @@ impl Entity for Account {
         Some(self.id)
     }
     fn parameters(&self) -> Parameters {
-        let mut parameters = Parameters::new();
+        let mut parameters = self.company.as_ref().map(Company::parameters).unwrap_or_default();
         let mut put = |name: &str, value: Option<serde_json::Value>| {
             if let Some(value) = value {
                 parameters.insert(name.to_owned(), value);
@@ -336,6 +373,7 @@ impl Entity for Account {
         put("account.status", Some(self.status.name().into()));
         put("account.statusReason", self.status_reason.clone().map(Into::into));
         put("account.currency", Some(self.currency.clone().into()));
+        put("account.paymentTermDays", self.payment_term_days.map(Into::into));
         put("account.billCycle", Some(self.bill_cycle.bill_cycle_id.to_string().into()));
         put("account.billingDay", self.bill_cycle.billing_day.map(Into::into));
         put("account.periodStart", Some(self.bill_cycle.period.start.to_string().into()));
@@ -349,4 +387,4 @@ impl Entity for Account {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -36,6 +36,8 @@ pub struct BillCycle {
     pub billing_month: Option<u32>,
     /// When it was made.
     pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
 }
 
 /// `createBillCycle`.
@@ -113,7 +115,26 @@ pub fn create(command: Create, now: Timestamp) -> Result<Change<BillCycle>, Reje
         billing_day: command.billing_day,
         billing_month: command.billing_month,
         created_at: now,
+        updated_at: now,
     }))
+}
+
+/// Decides `updateBillCycle`; an absent name stays. Its rhythm never changes: accounts are in the middle of its periods.
+pub fn update(cycle: BillCycle, name: Option<String>, now: Timestamp) -> Change<BillCycle> {
+    let mut after = BillCycle { version: cycle.version + 1, updated_at: now, ..cycle.clone() };
+    after.name = name.unwrap_or(after.name);
+    Change::updated(cycle, after, Vec::<&'static str>::new())
+}
+
+/// Decides `deleteBillCycle`; `in_use` tells whether an account is in it or plans to be.
+///
+/// # Errors
+/// `still_in_use`.
+pub fn delete(cycle: BillCycle, in_use: bool) -> Result<Change<BillCycle>, Rejected> {
+    if in_use {
+        return Err(Rejected::conflict("still_in_use", "Accounts are in the bill cycle or plan to be, so it must stay."));
+    }
+    Ok(Change::deleted(cycle))
 }
 
 impl BillCycle {
@@ -214,5 +235,20 @@ mod tests {
         assert_eq!(cycle.rhythm(Some(0)).unwrap_err().code, "billing_day_out_of_range");
         let shared = create(command(PeriodUnit::Month, false, Some(5), None), Timestamp::UNIX_EPOCH).expect("a cycle").after;
         assert_eq!(shared.rhythm(Some(9)).unwrap_err().code, "billing_day_not_allowed");
+    }
+
+    #[test]
+    fn an_update_changes_the_name_alone() {
+        let cycle = create(command(PeriodUnit::Month, false, Some(5), None), Timestamp::UNIX_EPOCH).expect("a cycle").after;
+        let renamed = update(cycle.clone(), Some("d".into()), Timestamp::UNIX_EPOCH).after;
+        assert_eq!(renamed, BillCycle { version: 2, name: "d".into(), ..cycle.clone() });
+        assert_eq!(update(cycle, None, Timestamp::UNIX_EPOCH).after.name, "c");
+    }
+
+    #[test]
+    fn a_cycle_in_use_stays() {
+        let cycle = create(command(PeriodUnit::Month, false, Some(5), None), Timestamp::UNIX_EPOCH).expect("a cycle").after;
+        assert_eq!(delete(cycle.clone(), true).unwrap_err().code, "still_in_use");
+        assert!(delete(cycle, false).is_ok());
     }
 }

@@ -56,9 +56,8 @@ impl DataSource {
 
     /// The parameters it adds: each with the one of the object at its end.
     pub fn parameters(&self) -> Vec<(String, &'static Parameter)> {
-        let group = self.relations().last().and_then(|last| relations::group(last.to));
-        let parameters = group.into_iter().flat_map(|group| group.parameters());
-        parameters.filter_map(|parameter| Some((self.name_of(parameter.name)?, parameter))).collect()
+        let parameters = self.relations().last().map(|last| relations::parameters(last.to)).unwrap_or_default();
+        parameters.into_iter().filter_map(|parameter| Some((self.name_of(parameter.name)?, parameter))).collect()
     }
 }
 
@@ -82,8 +81,7 @@ fn proposal(near: &[&str]) -> String {
 /// The groups of the built-in parameters, whose names are taken.
 fn taken(name: &str) -> bool {
     let built_in = || catalogue::all().flat_map(|event| event.parameters().map(|parameter| parameter.name));
-    let of_objects =
-        || relations::KINDS.iter().filter_map(|kind| relations::group(kind)).flat_map(|group| group.parameters()).map(|p| p.name);
+    let of_objects = || relations::KINDS.iter().flat_map(|kind| relations::parameters(kind)).map(|parameter| parameter.name);
     let group = |parameter: &'static str| parameter.split_once('.').map_or(parameter, |(group, _)| group);
     ["data", "event", "tenant", "current", "contact", "company"].contains(&name)
         || relations::KINDS.contains(&name)

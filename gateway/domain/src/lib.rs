@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod adjustment;
+pub mod amounts;
 pub mod bill_cycle;
 pub mod bill_run;
 pub mod billing_settings;

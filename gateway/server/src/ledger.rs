@@ -128,6 +128,7 @@ fn entry_of(row: rows::Delivery) -> Entry {
         next_attempt_at: row.next_attempt_at,
         last: None,
         created_at: row.created_at,
+        new: false,
     }
 }
 
@@ -188,8 +189,9 @@ impl Ledger for StoreLedger {
     }
 
     async fn record(&self, entries: &[Entry]) -> Result<(), String> {
-        let rows: Vec<_> = entries.iter().map(row_of).collect();
-        self.store.record_deliveries(rows, SystemClock.now()).await.map_err(text)
+        let (new, known): (Vec<&Entry>, Vec<&Entry>) = entries.iter().partition(|entry| entry.new);
+        let rows = |entries: Vec<&Entry>| entries.into_iter().map(row_of).collect::<Vec<_>>();
+        self.store.record_deliveries(&rows(new), &rows(known), SystemClock.now()).await.map_err(text)
     }
 
     async fn due(&self, queue: QueueId, partition: u32, now: Timestamp, limit: u64) -> Result<Vec<Entry>, String> {

@@ -35,6 +35,8 @@ pub enum Kind {
     EventTypeVersion,
     /// A data source.
     DataSource,
+    /// The billing settings, of which there is one.
+    BillingSettings,
 }
 
 impl Kind {
@@ -48,6 +50,7 @@ impl Kind {
             Self::EventType => "event_type",
             Self::EventTypeVersion => "event_type_version",
             Self::DataSource => "data_source",
+            Self::BillingSettings => "billing_settings",
         }
     }
 }

@@ -194,7 +194,11 @@ async fn postgres(options: &Options) -> Result<DatabaseConnection, Error> {
         .test_before_acquire_if_idle_for(Duration::from_secs(30))
         .sqlx_logging(false)
         .acquire_timeout(Duration::from_secs(10))
-        .map_sqlx_postgres_opts(|o| o.options([("synchronous_commit", "on")]).statement_cache_capacity(512));
+        .map_sqlx_postgres_opts(|o| {
+            // A prepared statement keeps the plan it got when its table was small, and that is a scan of the whole table: harmless
+            // for a hundred rows, the end of all speed for a million. Everything asked often has its index, so scans are out.
+            o.options([("synchronous_commit", "on"), ("enable_seqscan", "off")]).statement_cache_capacity(512)
+        });
     Ok(Database::connect(connect).await?)
 }
 

@@ -7,7 +7,8 @@ use billwire_schemas::{
     ids::{DeliveryId, EventId, OrderingKey, QueueId, SubscriptionId, TenantId},
 };
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, TransactionTrait, Value,
+    ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
+    QuerySelect, SqlErr, TransactionTrait, Value,
     sea_query::{Expr, ExprTrait, OnConflict},
 };
 
@@ -91,14 +92,14 @@ pub struct Delivery {
     pub created_at: Timestamp,
 }
 
-fn row(d: Delivery, now: Timestamp) -> delivery::Model {
+fn row(d: &Delivery, now: Timestamp) -> delivery::Model {
     let (last_status, last_latency_us, last_attempt_at) =
         d.last.as_ref().map_or((None, 0, None), |a| (a.status.map(i32::from), a.latency_us, Some(micros(a.at))));
     delivery::Model {
         id: d.id.0,
         tenant: d.tenant.to_string(),
         event_id: d.event.0,
-        event_type: d.event_type,
+        event_type: d.event_type.clone(),
         queue_id: d.queue.0,
         partition: i32::try_from(d.partition).unwrap_or(0),
         subscription_id: d.subscription.0,
@@ -109,7 +110,7 @@ fn row(d: Delivery, now: Timestamp) -> delivery::Model {
         attempts: i32::try_from(d.attempts).unwrap_or(i32::MAX),
         next_attempt_at: d.next_attempt_at.map(micros),
         last_status,
-        last_detail: d.last.map(|a| a.detail).unwrap_or_default(),
+        last_detail: d.last.as_ref().map(|a| a.detail.clone()).unwrap_or_default(),
         last_latency_us,
         last_attempt_at,
         created_at: micros(d.created_at),
@@ -149,6 +150,44 @@ fn parse(row: delivery::Model) -> Result<Delivery, Error> {
         last,
         created_at: moment(row.created_at),
     })
+}
+
+/// The latest try, where it was none that ended well: those are kept apart.
+fn failed_try(d: &Delivery) -> Option<attempt::Model> {
+    let a = d.last.as_ref().filter(|_| d.state != State::Succeeded)?;
+    let number = i32::try_from(a.number).unwrap_or(i32::MAX);
+    let status = a.status.map(i32::from);
+    Some(attempt::Model { delivery_id: d.id.0, number, at: micros(a.at), latency_us: a.latency_us, status, detail: a.detail.clone() })
+}
+
+async fn write(transaction: &DatabaseTransaction, new: &[Delivery], known: &[Delivery], now: Timestamp) -> Result<(), DbErr> {
+    use delivery::Column as C;
+    let rows = |deliveries: &[Delivery]| parts(deliveries.iter().map(|d| row(d, now).into_active_model()).collect());
+    for part in rows(new) {
+        delivery::Entity::insert_many(part).exec_without_returning(transaction).await?;
+    }
+    for part in rows(known) {
+        let mut clash = OnConflict::column(C::Id);
+        clash.update_columns([
+            C::State,
+            C::Attempts,
+            C::NextAttemptAt,
+            C::LastStatus,
+            C::LastDetail,
+            C::LastLatencyUs,
+            C::LastAttemptAt,
+            C::UpdatedAt,
+        ]);
+        clash.action_and_where(Expr::col((delivery::Entity, C::State)).eq("waiting"));
+        delivery::Entity::insert_many(part).on_conflict(clash).exec_without_returning(transaction).await?;
+    }
+    let attempts = new.iter().chain(known).filter_map(failed_try).map(IntoActiveModel::into_active_model).collect();
+    for part in parts::<attempt::ActiveModel>(attempts) {
+        let mut clash = OnConflict::columns([attempt::Column::DeliveryId, attempt::Column::Number]);
+        clash.do_nothing();
+        attempt::Entity::insert_many(part).on_conflict(clash).exec_without_returning(transaction).await?;
+    }
+    Ok(())
 }
 
 /// Which deliveries a list shows.
@@ -205,43 +244,23 @@ impl Store {
     }
 
     /// Records where deliveries stand now, in one commit. A delivery that came to its end is not touched again. The tries
-    /// before the latest are kept as attempts.
+    /// before the latest are kept as attempts. `new` are those the ledger has not seen, as far as the caller knows: they are
+    /// written without looking, which costs half; should one be there all the same, everything is written with looking.
     ///
     /// # Errors
     /// When the database fails; then nothing was recorded.
-    pub async fn record_deliveries(&self, deliveries: Vec<Delivery>, now: Timestamp) -> Result<(), Error> {
-        let failed = deliveries.iter().filter(|d| d.state != State::Succeeded).filter_map(|d| Some((d.id, d.last.as_ref()?)));
-        let failed: Vec<_> = failed
-            .map(|(id, a)| {
-                let number = i32::try_from(a.number).unwrap_or(i32::MAX);
-                let status = a.status.map(i32::from);
-                attempt::Model { delivery_id: id.0, number, at: micros(a.at), latency_us: a.latency_us, status, detail: a.detail.clone() }
-                    .into_active_model()
-            })
-            .collect();
-        let rows: Vec<_> = deliveries.into_iter().map(|d| row(d, now).into_active_model()).collect();
+    pub async fn record_deliveries(&self, new: &[Delivery], known: &[Delivery], now: Timestamp) -> Result<(), Error> {
+        if !new.is_empty() {
+            let transaction = self.begin().await?;
+            match write(&transaction, new, known, now).await {
+                Ok(()) => return Ok(transaction.commit().await?),
+                Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => transaction.rollback().await?,
+                Err(error) => return Err(error.into()),
+            }
+        }
         let transaction = self.begin().await?;
-        for part in parts(rows) {
-            use delivery::Column as C;
-            let mut clash = OnConflict::column(C::Id);
-            clash.update_columns([
-                C::State,
-                C::Attempts,
-                C::NextAttemptAt,
-                C::LastStatus,
-                C::LastDetail,
-                C::LastLatencyUs,
-                C::LastAttemptAt,
-                C::UpdatedAt,
-            ]);
-            clash.action_and_where(Expr::col((delivery::Entity, C::State)).eq("waiting"));
-            delivery::Entity::insert_many(part).on_conflict(clash).exec_without_returning(&transaction).await?;
-        }
-        for part in parts(failed) {
-            let mut clash = OnConflict::columns([attempt::Column::DeliveryId, attempt::Column::Number]);
-            clash.do_nothing();
-            attempt::Entity::insert_many(part).on_conflict(clash).exec_without_returning(&transaction).await?;
-        }
+        write(&transaction, &[], known, now).await?;
+        write(&transaction, &[], new, now).await?;
         transaction.commit().await?;
         Ok(())
     }

@@ -30,7 +30,8 @@ pub enum Error {
 
 impl From<DbErr> for Error {
     fn from(error: DbErr) -> Self {
-        if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) {
+        // A reference to what is being deleted meanwhile: decided again, the one that comes second is refused by its rule.
+        if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_) | SqlErr::ForeignKeyConstraintViolation(_))) {
             return Self::Contention(error.to_string());
         }
         let text = error.to_string();

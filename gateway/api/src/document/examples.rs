@@ -39,13 +39,39 @@ pub(super) fn of_answers(operation: &mut Value, asks: &Operation, schemas: &mut 
     }
 }
 
-/// What an operation on the account changes of it.
+/// What an operation changes of its object, as far as an example needs to show it.
 fn alter(operation: &str, before: &mut Value, after: &mut Value) {
     let planned = || json!({ "billCycleId": example_id(3), "validFrom": "2035-06-01T00:00:00Z" });
     match operation {
         "changeAccountStatus" => {
             after["status"] = "suspended".into();
             after["statusReason"] = "customer_request".into();
+        }
+        "cancelAccount" => {
+            after["status"] = "deactivated".into();
+            after["statusReason"] = "customer_request".into();
+        }
+        "updateAccount" => {
+            after["billingContactId"] = json!(example_id(10));
+            after["paymentTermDays"] = 30.into();
+        }
+        "updateBillCycle" => after["name"] = "Mid-month".into(),
+        "updateContact" => after["email"] = "bills@example.com".into(),
+        "updatePackage" => after["recurringFee"]["amount"] = "11.90".into(),
+        "changePackageSubscriptionStatus" => {
+            after["status"] = "active".into();
+            after["statusReason"] = "ordered".into();
+        }
+        "cancelPackageSubscription" => {
+            before["status"] = "active".into();
+            after["status"] = "cancelled".into();
+            after["statusReason"] = "customer_request".into();
+            after["endDate"] = "2027-01-04".into();
+        }
+        "updateService" => after["name"] = "Truck 42, new driver".into(),
+        "transitionService" => {
+            after["status"] = "active".into();
+            after["statusReason"] = "installed".into();
         }
         "updateAccountBillCycle" => after["plannedBillCycleChange"] = planned(),
         "cancelAccountBillCycleChange" => before["plannedBillCycleChange"] = planned(),
@@ -60,7 +86,7 @@ fn alter(operation: &str, before: &mut Value, after: &mut Value) {
 /// The business transaction an operation answers.
 fn transaction(operation: &str, makes: Makes, schemas: &Map<String, Value>) -> Value {
     let mut state = schemas.get(makes.schema).and_then(|schema| schema.get("example").cloned()).unwrap_or_default();
-    let id = state["id"].clone();
+    let (id, account) = (state["id"].clone(), state.get("accountId").cloned());
     let version = if makes.action == "updated" { 2 } else { 1 };
     let mut entity = json!({ "type": makes.entity, "id": id, "version": version, "action": makes.action });
     match makes.action {
@@ -80,6 +106,7 @@ fn transaction(operation: &str, makes: Makes, schemas: &Map<String, Value>) -> V
             entity["after"] = state;
         }
     }
+    let account = if makes.entity == "account" { Some(id) } else { account };
     let events: Vec<Value> = (1..)
         .zip(makes.events)
         .map(|(number, kind)| json!({ "id": format!("0198c0de-0000-7000-8000-0000000001{number:02}"), "type": kind }))
@@ -92,8 +119,8 @@ fn transaction(operation: &str, makes: Makes, schemas: &Map<String, Value>) -> V
         "entities": [entity],
         "events": events,
     });
-    if makes.entity == "account" {
-        transaction["account"] = id;
+    if let Some(account) = account {
+        transaction["account"] = account;
     }
     transaction
 }

@@ -26,12 +26,44 @@ fn cycle(billing_day: Option<u32>) -> BillCycle {
 }
 
 fn account(cycle: &BillCycle, now: &str) -> Account {
-    let command =
-        Create { id: AccountId(fresh()), external_id: None, name: "Acme".into(), currency: "EUR".into(), active: true, billing_day: None };
-    create(command, cycle, at(now)).expect("an account").after
+    create(command(), cycle, at(now)).expect("an account").after
 }
 
-fn with_status(status: Status) -> Account {
+fn command() -> Create {
+    Create {
+        id: AccountId(fresh()),
+        external_id: None,
+        name: "Acme".into(),
+        currency: "EUR".into(),
+        active: true,
+        billing_day: None,
+        company: None,
+        payment_term_days: None,
+    }
+}
+
+#[test]
+fn each_rule_of_a_new_account_has_its_code() {
+    let broken = |command| match create(command, &cycle(None), at("2027-05-01T00:00:00Z")) {
+        Ok(_) => vec![],
+        Err(rejected) => rejected.violations.iter().map(|v| (v.code, v.pointer.to_string())).collect::<Vec<_>>(),
+    };
+    let dayed = || Create { billing_day: Some(3), ..command() };
+    assert_eq!(broken(dayed()), vec![]);
+    assert_eq!(broken(Create { currency: "EUX".into(), ..dayed() }), [("currency_unknown", "/currency".to_owned())]);
+    assert_eq!(
+        broken(Create { currency: "EUX".into(), payment_term_days: Some(400), ..command() }),
+        [
+            ("payment_term_out_of_range", "/paymentTermDays".to_owned()),
+            ("currency_unknown", "/currency".to_owned()),
+            ("billing_day_required", "/billingDay".to_owned()),
+        ],
+        "every violation is named"
+    );
+}
+
+/// An account in EUR for the tests of other nouns.
+pub(crate) fn with_status(status: Status) -> Account {
     Account { status, ..account(&cycle(Some(1)), "2027-05-10T12:00:00Z") }
 }
 

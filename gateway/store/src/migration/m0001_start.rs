@@ -14,8 +14,21 @@ impl MigrationName for Migration {
 type ObjectTable = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
 
 /// Every noun's table. The columns they have in common stand in [`object_statements`].
-const OBJECTS: &[ObjectTable] =
-    &[("account", "bill_cycle_id {uuid} NOT NULL", &[("account_cycle", "tenant, bill_cycle_id, id")]), ("bill_cycle", "", &[])];
+///
+/// What an account's objects refer to across accounts (a bill cycle, a package) is a foreign key: such a reference is made under the
+/// account's lock and deleting its target happens under another, so the database has the last word.
+const OBJECTS: &[ObjectTable] = &[
+    ("bill_cycle", "", &[]),
+    ("package", "currency TEXT NOT NULL", &[]),
+    (
+        "account",
+        "bill_cycle_id {uuid} NOT NULL REFERENCES bill_cycle (id), planned_bill_cycle_id {uuid} REFERENCES bill_cycle (id)",
+        &[("account_cycle", "tenant, bill_cycle_id, id"), ("account_planned_cycle", "planned_bill_cycle_id")],
+    ),
+    ("contact", "", &[]),
+    ("package_subscription", "package_id {uuid} NOT NULL REFERENCES package (id)", &[("package_subscription_package", "package_id, id")]),
+    ("service", "package_subscription_id {uuid}", &[("service_subscription", "package_subscription_id, id")]),
+];
 
 /// The statements that make a noun's table: unique external ids, lists by id, by account, and what is due.
 fn object_statements((name, own, indexes): &ObjectTable) -> Vec<String> {

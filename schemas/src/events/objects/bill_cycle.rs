@@ -16,4 +16,8 @@ pub const PARAMETERS: &[Parameter] = &[
 const BILL_CYCLE: Source = Source { kind: "billCycle", key: Key::Object, groups: &[Group::Core, Group::BillCycle] };
 
 /// The events of bill cycles.
-pub const EVENTS: &[EventType] = &[BILL_CYCLE.object("bill_cycle.created", "Bill Cycle Created", "createBillCycle")];
+pub const EVENTS: &[EventType] = &[
+    BILL_CYCLE.object("bill_cycle.created", "Bill Cycle Created", "createBillCycle"),
+    BILL_CYCLE.object("bill_cycle.updated", "Bill Cycle Updated", "updateBillCycle"),
+    BILL_CYCLE.object("bill_cycle.deleted", "Bill Cycle Deleted", "deleteBillCycle"),
+];

@@ -1,9 +1,30 @@
-//! The contact: its events and parameters.
+//! Contacts: their events and parameters.
+//!
+//! The parameters are for e-mail alone: every event of an account offers its billing contact to e-mails, none carries it on the
+//! stream or to a webhook.
 
-use crate::events::{catalogue::EventType, parameters::Parameter};
+use crate::events::{
+    catalogue::{EventType, Key, Source},
+    parameters::{Group, Parameter, p},
+};
 
-/// What its events offer of it.
-pub const PARAMETERS: &[Parameter] = &[];
+/// What e-mails are offered of a contact.
+pub const PARAMETERS: &[Parameter] = &[
+    p("contact.id", "The contact's id; for e-mail only", "0198c0de-0000-7000-8000-000000000007"),
+    p("contact.externalId", "The contact's id in the outside system, where it has one; for e-mail only", "PERSON-12"),
+    p("contact.role", "What the contact is for; for e-mail only", "billing"),
+    p("contact.name", "The person's name; for e-mail only", "Ada Example"),
+    p("contact.email", "The person's e-mail address; for e-mail only", "ada@example.com"),
+    p("contact.phone", "The person's telephone number, where known; for e-mail only", "+49 30 1234567"),
+    p("contact.language", "The language to write in, where known; for e-mail only", "de"),
+];
 
-/// Its events.
-pub const EVENTS: &[EventType] = &[];
+const CONTACT: Source =
+    Source { kind: "contact", key: Key::Account, groups: &[Group::Core, Group::Account, Group::Company, Group::Contact] };
+
+/// The events of contacts.
+pub const EVENTS: &[EventType] = &[
+    CONTACT.object("contact.created", "Contact Created", "createContact"),
+    CONTACT.object("contact.updated", "Contact Updated", "updateContact"),
+    CONTACT.object("contact.deleted", "Contact Deleted", "deleteContact"),
+];

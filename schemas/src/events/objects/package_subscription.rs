@@ -1,9 +1,30 @@
-//! The package subscription: its events and parameters.
+//! Package subscriptions: their events. Their parameters stand with those of the package they subscribe.
 
-use crate::events::{catalogue::EventType, parameters::Parameter};
+use crate::events::{
+    catalogue::{EventType, Key, Source},
+    parameters::Group,
+};
 
-/// What its events offer of it.
-pub const PARAMETERS: &[Parameter] = &[];
+const SUBSCRIPTION: Source = Source {
+    kind: "packageSubscription",
+    key: Key::Account,
+    groups: &[Group::Core, Group::Account, Group::Company, Group::Package, Group::Contact],
+};
 
-/// Its events.
-pub const EVENTS: &[EventType] = &[];
+/// The events of package subscriptions.
+pub const EVENTS: &[EventType] = &[
+    SUBSCRIPTION.object("package_subscription.created", "Package Subscription Created", "subscribePackage"),
+    SUBSCRIPTION.object(
+        "package_subscription.updated",
+        "Package Subscription Updated",
+        "every operation and bill run that changes a package subscription",
+    ),
+    SUBSCRIPTION
+        .lifecycle("package.status_changed", "Account Package Change", "changePackageSubscriptionStatus, cancelPackageSubscription")
+        .also(&["Account Package Status Change"]),
+    SUBSCRIPTION.lifecycle(
+        "package.cancelled",
+        "Package Cancellation",
+        "cancelPackageSubscription, changePackageSubscriptionStatus to the cancelled status",
+    ),
+];

@@ -1,9 +1,40 @@
-//! The service: its events and parameters.
+//! Services: their events and parameters.
 
-use crate::events::{catalogue::EventType, parameters::Parameter};
+use crate::events::{
+    catalogue::{EventType, Key, Source},
+    parameters::{Group, Parameter, p},
+};
 
-/// What its events offer of it.
-pub const PARAMETERS: &[Parameter] = &[];
+/// What a service's events, and those of what belongs to one, offer of it.
+pub const PARAMETERS: &[Parameter] = &[
+    p("service.id", "The service's id", "0198c0de-0000-7000-8000-000000000006"),
+    p("service.externalId", "The service's id in the outside system, where it has one", "LINE-0042"),
+    p("service.name", "The service's name", "Truck 42"),
+    p("service.type", "What kind of service it is", "iot-sim"),
+    p("service.status", "The service's status after the event", "active"),
+    p("service.statusReason", "Why the service has this status, where a reason was given", "installed"),
+];
 
-/// Its events.
-pub const EVENTS: &[EventType] = &[];
+const SERVICE: Source = Source {
+    kind: "service",
+    key: Key::Account,
+    groups: &[Group::Core, Group::Account, Group::Company, Group::Package, Group::Service, Group::Contact],
+};
+
+/// The events of services.
+pub const EVENTS: &[EventType] = &[
+    SERVICE.object("service.created", "Service Created", "createService"),
+    SERVICE.object("service.updated", "Service Updated", "every operation that changes a service"),
+    SERVICE.object("service.deleted", "Service Deleted", "deleteService"),
+    SERVICE
+        .lifecycle(
+            "service.state_changed",
+            "Service State Transition",
+            "transitionService; changeAccountStatus and cancelAccount that take services along",
+        )
+        .also(&["Account Service State Transition"])
+        .with(&[
+            p("service.previousStatus", "The service's status before the event", "preactive"),
+            p("service.billable", "Whether the status after the event is billed", "true"),
+        ]),
+];

@@ -1,0 +1,52 @@
+//! Amounts of money as a body names them: read exactly, or refused with the pointer of what is wrong.
+
+use billwire_schemas::money::{BadDecimal, Currency, Decimal, Money};
+
+use crate::rejected::Violation;
+
+/// The money that `amount` and `currency`, members of the object at `at`, name; `None` when either breaks a rule, which then
+/// stands in `broken`: `amount_invalid`, `amount_too_fine`, `amount_out_of_range`, `currency_unknown`.
+pub fn money(at: &str, amount: &str, currency: &str, broken: &mut Vec<Violation>) -> Option<Money> {
+    let amount = decimal(format!("{at}/amount"), amount, broken);
+    let currency = currency.parse::<Currency>().map_err(|no_currency| {
+        broken.push(Violation::new(format!("{at}/currency"), "currency_unknown", format!("'{currency}' {no_currency}.")));
+    });
+    Some(Money::new(amount?, currency.ok()?))
+}
+
+/// The decimal that the text at `pointer` names; `None` when it breaks a rule: `amount_invalid`, `amount_too_fine`,
+/// `amount_out_of_range`.
+pub fn decimal(pointer: String, text: &str, broken: &mut Vec<Violation>) -> Option<Decimal> {
+    let error = match text.parse::<Decimal>() {
+        Ok(decimal) => return Some(decimal),
+        Err(error) => error,
+    };
+    let message = format!("'{text}' {error}.");
+    broken.push(match error {
+        BadDecimal::Syntax => Violation::new(pointer, "amount_invalid", message),
+        BadDecimal::Decimals => Violation::new(pointer, "amount_too_fine", message),
+        BadDecimal::Range => Violation::new(pointer, "amount_out_of_range", message),
+    });
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_fault_of_an_amount_has_its_code_and_place() {
+        let codes = |amount, currency| {
+            let mut broken = Vec::new();
+            let read = money("/recurringFee", amount, currency, &mut broken);
+            assert_eq!(read.is_none(), !broken.is_empty());
+            broken.iter().map(|v| (v.code, v.pointer.to_string())).collect::<Vec<_>>()
+        };
+        let at_amount = |code| (code, "/recurringFee/amount".to_owned());
+        let at_currency = || ("currency_unknown", "/recurringFee/currency".to_owned());
+        assert_eq!(codes("12.50", "EUR"), vec![]);
+        assert_eq!(codes("1e3", "EUR"), [at_amount("amount_invalid")]);
+        assert_eq!(codes("0.0000001", "EUR"), [at_amount("amount_too_fine")]);
+        assert_eq!(codes("9000000000001", "EUX"), [at_amount("amount_out_of_range"), at_currency()], "every violation is named");
+    }
+}

@@ -1,0 +1,85 @@
+//! Times of day in a time zone, with daylight saving right.
+
+use std::{fmt, str::FromStr};
+
+use billwire_schemas::clock::Timestamp;
+use chrono::{LocalResult, NaiveDate, NaiveTime, Offset, TimeDelta, TimeZone};
+use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
+
+/// A time of day to the minute. On the wire `"09:30"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TimeOfDay(NaiveTime);
+
+impl TimeOfDay {
+    /// 00:00.
+    pub const MIDNIGHT: Self = Self(NaiveTime::MIN);
+
+    /// The same as chrono knows it.
+    pub fn naive(self) -> NaiveTime {
+        self.0
+    }
+}
+
+/// A text that is no time of day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be a time of day such as 09:30, from 00:00 to 23:59")]
+pub struct NoTimeOfDay;
+
+impl FromStr for TimeOfDay {
+    type Err = NoTimeOfDay;
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        // chrono alone would take "9:30" and "+9:30" too, and one time would have many names.
+        let digits = |part: &str| part.len() == 2 && part.bytes().all(|b| b.is_ascii_digit());
+        let (hour, minute) = s.split_once(':').filter(|(hour, minute)| digits(hour) && digits(minute)).ok_or(NoTimeOfDay)?;
+        let number = |part: &str| part.parse::<u32>().map_err(|_| NoTimeOfDay);
+        NaiveTime::from_hms_opt(number(hour)?, number(minute)?, 0).map(Self).ok_or(NoTimeOfDay)
+    }
+}
+
+impl fmt::Display for TimeOfDay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0.format("%H:%M"))
+    }
+}
+
+impl Serialize for TimeOfDay {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for TimeOfDay {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        std::borrow::Cow::<str>::deserialize(d)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// The moment at which the clocks of `zone` show `time` on `date`.
+///
+/// A time that the clocks skip (spring forward) becomes the first moment after the gap; one that they show twice (autumn back)
+/// becomes the earlier of the two.
+pub fn local_moment(zone: Tz, date: NaiveDate, time: TimeOfDay) -> Timestamp {
+    let local = date.and_time(time.naive());
+    match zone.from_local_datetime(&local) {
+        LocalResult::Single(moment) | LocalResult::Ambiguous(moment, _) => moment.to_utc(),
+        LocalResult::None => {
+            // No zone is further from UTC than a day, so the jump over `local` lies between these two.
+            let day = TimeDelta::hours(26);
+            let (Some(mut before), Some(mut after)) = (local.checked_sub_signed(day), local.checked_add_signed(day)) else {
+                return local.and_utc();
+            };
+            let second = TimeDelta::seconds(1);
+            while after - before > second {
+                let middle = before + TimeDelta::seconds((after - before).num_seconds() / 2);
+                let shown = middle + zone.offset_from_utc_datetime(&middle).fix();
+                if shown > local {
+                    after = middle;
+                } else {
+                    before = middle;
+                }
+            }
+            after.and_utc()
+        }
+    }
+}

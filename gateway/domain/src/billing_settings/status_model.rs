@@ -1,0 +1,194 @@
+//! Status models: which statuses a tenant's services or package subscriptions have, which of them are billed, and the table of
+//! allowed transitions. Operators differ too much in their statuses for a fixed list (LogiSense: service status types).
+
+use std::collections::HashSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::rejected::{Rejected, Violation};
+
+/// A status of a model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StatusKind {
+    /// Its name.
+    pub name: String,
+    /// Whether what is in this status is billed.
+    pub billable: bool,
+}
+
+/// An allowed way from one status to another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StatusTransition {
+    /// Where from.
+    pub from: String,
+    /// Where to.
+    pub to: String,
+}
+
+/// The statuses of services, or of package subscriptions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StatusModel {
+    /// Which there are.
+    pub statuses: Vec<StatusKind>,
+    /// The one things start in.
+    pub initial: String,
+    /// The one that is gone back to when the account is active again after a suspension that took services along; absent: none does.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub active: Option<String>,
+    /// The one that is gone to when the account is suspended and takes its services along; absent: none does.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub suspended: Option<String>,
+    /// The one things end in; no way leads out of it.
+    pub cancelled: String,
+    /// The allowed ways.
+    pub transitions: Vec<StatusTransition>,
+}
+
+impl StatusModel {
+    fn new(statuses: &[(&str, bool)], transitions: &[(&str, &str)]) -> Self {
+        let initial = statuses.first().map(|(name, _)| (*name).to_owned()).unwrap_or_default();
+        Self {
+            statuses: statuses.iter().map(|(name, billable)| StatusKind { name: (*name).to_owned(), billable: *billable }).collect(),
+            initial,
+            active: Some("active".to_owned()),
+            suspended: Some("suspended".to_owned()),
+            cancelled: "cancelled".to_owned(),
+            transitions: transitions.iter().map(|(from, to)| StatusTransition { from: (*from).to_owned(), to: (*to).to_owned() }).collect(),
+        }
+    }
+
+    /// The statuses services have until a tenant sets its own.
+    pub fn of_services() -> Self {
+        Self::new(
+            &[("preactive", false), ("trial", false), ("active", true), ("suspended", false), ("cancelled", false)],
+            &[
+                ("preactive", "trial"),
+                ("preactive", "active"),
+                ("preactive", "cancelled"),
+                ("trial", "active"),
+                ("trial", "suspended"),
+                ("trial", "cancelled"),
+                ("active", "suspended"),
+                ("active", "cancelled"),
+                ("suspended", "active"),
+                ("suspended", "cancelled"),
+            ],
+        )
+    }
+
+    /// The statuses package subscriptions have until a tenant sets its own.
+    pub fn of_packages() -> Self {
+        Self::new(
+            &[("pending", false), ("active", true), ("suspended", false), ("cancelled", false)],
+            &[
+                ("pending", "active"),
+                ("pending", "cancelled"),
+                ("active", "suspended"),
+                ("active", "cancelled"),
+                ("suspended", "active"),
+                ("suspended", "cancelled"),
+            ],
+        )
+    }
+
+    /// Whether the model has a status of this name.
+    pub fn has(&self, status: &str) -> bool {
+        self.statuses.iter().any(|known| known.name == status)
+    }
+
+    /// Whether what is in this status is billed; a status the model no longer has is not.
+    pub fn billable(&self, status: &str) -> bool {
+        self.statuses.iter().any(|known| known.name == status && known.billable)
+    }
+
+    /// The names of the billable statuses.
+    pub fn billable_statuses(&self) -> impl Iterator<Item = &str> {
+        self.statuses.iter().filter(|status| status.billable).map(|status| status.name.as_str())
+    }
+
+    /// Whether the table allows the way from `from` to `to`. What is in a status that the model no longer has may go anywhere,
+    /// or it could never leave it.
+    pub fn allows(&self, from: &str, to: &str) -> bool {
+        from != to && self.has(to) && (!self.has(from) || self.transitions.iter().any(|way| way.from == from && way.to == to))
+    }
+
+    /// Where one can go from `from`.
+    pub fn next<'a>(&'a self, from: &'a str) -> impl Iterator<Item = &'a str> {
+        self.statuses.iter().map(|status| status.name.as_str()).filter(move |to| self.allows(from, to))
+    }
+
+    /// Refuses a way of `noun` from `from` to `to` that the model does not have.
+    ///
+    /// # Errors
+    /// 422 `status_unknown` at `/status`; 409 `status_unchanged`, `status_transition_not_allowed`.
+    pub fn check_transition(&self, noun: &str, from: &str, to: &str) -> Result<(), Rejected> {
+        if !self.has(to) {
+            let known: Vec<_> = self.statuses.iter().map(|status| status.name.as_str()).collect();
+            let message = format!("'{to}' is no status of a {noun}; the billing settings know: {}.", known.join(", "));
+            return Err(Rejected::violation("/status", "status_unknown", message));
+        }
+        if from == to {
+            return Err(Rejected::conflict("status_unchanged", format!("The {noun} is {to} already.")));
+        }
+        if self.allows(from, to) {
+            return Ok(());
+        }
+        let next: Vec<_> = self.next(from).collect();
+        let next = if next.is_empty() { "nowhere".to_owned() } else { next.join(", ") };
+        let message = format!("A {noun} cannot go from {from} to {to}; it can go to: {next}.");
+        Err(Rejected::conflict("status_transition_not_allowed", message))
+    }
+
+    /// Every rule this model breaks, with pointers below `at`: `status_repeated`, `status_unknown`, `initial_status_is_cancelled`,
+    /// `cancelled_is_final`, `transition_to_itself`, `transition_repeated`.
+    pub fn violations(&self, at: &str) -> Vec<Violation> {
+        let mut broken = Vec::new();
+        let mut names = HashSet::new();
+        for (index, status) in self.statuses.iter().enumerate() {
+            if !names.insert(status.name.as_str()) {
+                let message = format!("There are two statuses '{}'.", status.name);
+                broken.push(Violation::new(format!("{at}/statuses/{index}/name"), "status_repeated", message));
+            }
+        }
+        let mut known = |member: String, name: &str| {
+            if !names.contains(name) {
+                let message = format!("'{name}' is not among the statuses.");
+                broken.push(Violation::new(format!("{at}/{member}"), "status_unknown", message));
+            }
+        };
+        known("initial".to_owned(), &self.initial);
+        for (member, name) in [("active", &self.active), ("suspended", &self.suspended)] {
+            if let Some(name) = name {
+                known(member.to_owned(), name);
+            }
+        }
+        known("cancelled".to_owned(), &self.cancelled);
+        for (index, way) in self.transitions.iter().enumerate() {
+            known(format!("transitions/{index}/from"), &way.from);
+            known(format!("transitions/{index}/to"), &way.to);
+        }
+        if self.initial == self.cancelled {
+            let message = "The cancelled status is where things end; they cannot start in it.";
+            broken.push(Violation::new(format!("{at}/initial"), "initial_status_is_cancelled", message));
+        }
+        let mut ways = HashSet::new();
+        for (index, way) in self.transitions.iter().enumerate() {
+            if way.from == self.cancelled {
+                let message = format!("No way leads out of '{}', the cancelled status.", self.cancelled);
+                broken.push(Violation::new(format!("{at}/transitions/{index}/from"), "cancelled_is_final", message));
+            }
+            if way.from == way.to {
+                let message = format!("'{}' is no way to another status.", way.to);
+                broken.push(Violation::new(format!("{at}/transitions/{index}/to"), "transition_to_itself", message));
+            }
+            if !ways.insert((&way.from, &way.to)) {
+                let message = format!("The way from '{}' to '{}' stands in the list already.", way.from, way.to);
+                broken.push(Violation::new(format!("{at}/transitions/{index}"), "transition_repeated", message));
+            }
+        }
+        broken
+    }
+}

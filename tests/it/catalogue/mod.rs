@@ -1,0 +1,103 @@
+//! A test per row of the catalogue: what causes the event, that it tells what the catalogue promises (parameters, ordering key),
+//! and that nothing else was published. The rows stand in files by subject; a row of the catalogue without one fails here.
+
+mod customers;
+mod money;
+mod usage;
+mod world;
+
+use std::collections::BTreeSet;
+
+use billwire_schemas::events::{catalogue, parameters::Group};
+use billwire_tests::gateway::Database;
+use futures::future::BoxFuture;
+use serde_json::Value;
+
+use crate::plain;
+use world::World;
+
+/// How one event type comes about.
+struct Row {
+    /// The event type this row is about.
+    kind: &'static str,
+    /// Every event the cause publishes, in order.
+    publishes: &'static [&'static str],
+    /// Parameters that must be there, beyond those every event has.
+    tells: &'static [&'static str],
+    /// Prepares what the cause needs; its events do not count.
+    given: for<'a> fn(&'a mut World) -> BoxFuture<'a, ()>,
+    /// Causes the event; what is due by the clock is waited for by the number of events.
+    when: for<'a> fn(&'a mut World) -> BoxFuture<'a, ()>,
+}
+
+fn rows() -> impl Iterator<Item = &'static Row> {
+    [customers::ROWS, usage::ROWS, money::ROWS].into_iter().flatten()
+}
+
+#[test]
+fn every_row_of_the_catalogue_has_a_test() {
+    let tested: BTreeSet<&str> = rows().map(|row| row.kind).collect();
+    let missing: Vec<&str> = catalogue::all().map(|event| event.name).filter(|name| !tested.contains(name)).collect();
+    assert!(missing.is_empty(), "no test causes {missing:?}");
+    assert_eq!(tested.len(), rows().count(), "a row stands twice");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_event_has_its_cause_tells_what_it_promises_and_nothing_else_is_published() {
+    let (_setup, _gateway, api) = plain("catalogue", Database::Sqlite).await;
+    let mut failed = Vec::new();
+    for row in rows() {
+        let mut world = World::new(&api).await;
+        (row.given)(&mut world).await;
+        let before = world.events().await.len();
+        (row.when)(&mut world).await;
+        let all = world.events_when(before + row.publishes.len()).await;
+        let caused = &all[before..];
+        let kinds: Vec<&str> = caused.iter().filter_map(|event| event["type"].as_str()).collect();
+        if kinds != row.publishes {
+            failed.push(format!("{}: published {kinds:?} instead of {:?}", row.kind, row.publishes));
+            continue;
+        }
+        let event = caused.iter().find(|event| event["type"] == row.kind).expect("the event itself");
+        failed.extend(faults(row, event));
+    }
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+/// What is wrong with `event` by its row of the catalogue.
+fn faults(row: &Row, event: &Value) -> Vec<String> {
+    let promised = catalogue::find(row.kind).expect("a row of the catalogue");
+    let mut faults = Vec::new();
+    let parameters = event["data"]["parameters"].as_object().expect("parameters");
+    let known: BTreeSet<&str> = promised.parameters().map(|parameter| parameter.name).collect();
+    for name in parameters.keys() {
+        if !known.contains(name.as_str()) {
+            faults.push(format!("{}: offers {name}, which the catalogue does not list", row.kind));
+        }
+        if Group::Contact.parameters().iter().any(|parameter| parameter.name == name) {
+            faults.push(format!("{}: tells {name}, which is for e-mail only", row.kind));
+        }
+    }
+    for name in row.tells.iter().chain(&["event.name", "event.type", "tenant.name", "current.dateTime"]) {
+        if !parameters.contains_key(*name) {
+            faults.push(format!("{}: does not tell {name}", row.kind));
+        }
+    }
+    if event["data"]["object"]["type"] != promised.source {
+        faults.push(format!("{}: is about a {} instead of a {}", row.kind, event["data"]["object"]["type"], promised.source));
+    }
+    let key = event["partitionkey"].as_str().unwrap_or_default();
+    let expected = match promised.key {
+        catalogue::Key::Account => {
+            let data = &event["data"];
+            let state = if data["after"].is_object() { &data["after"] } else { &data["before"] };
+            let account = if promised.source == "account" { &event["subject"] } else { &state["accountId"] };
+            account.as_str().unwrap_or("?").to_owned()
+        }
+        catalogue::Key::Object => event["subject"].as_str().unwrap_or("?").to_owned(),
+    };
+    if key != expected {
+        faults.push(format!("{}: keeps order within {key} instead of {expected}", row.kind));
+    }
+    faults
+}
