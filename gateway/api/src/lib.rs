@@ -15,17 +15,22 @@ mod addressed;
 mod answers;
 mod bill_cycles;
 mod billing_settings;
+mod bulk;
+mod business_transactions;
 mod checked;
 mod codes;
 mod companies;
 mod contacts;
 mod context;
 mod cursor;
+mod data_sources;
 mod deliveries;
 mod described;
 mod document;
 mod edge;
+mod event_type;
 mod event_types;
+mod events;
 mod fields;
 mod guard;
 mod money;
@@ -95,6 +100,15 @@ pub(crate) enum Tag {
     /// What is owed to subscriptions, and what became of it.
     #[oai(rename = "Deliveries")]
     Deliveries,
+    /// What was changed, and which events tell of it.
+    #[oai(rename = "Business transactions")]
+    BusinessTransactions,
+    /// Paths from an event's object to others, whose parameters they add.
+    #[oai(rename = "Data sources")]
+    DataSources,
+    /// What has happened.
+    #[oai(rename = "Events")]
+    Events,
     /// What can happen, and which parameters each event offers.
     #[oai(rename = "Event types")]
     EventTypes,
@@ -149,6 +163,9 @@ type Integration = (
     notification_templates::NotificationTemplates,
     deliveries::Deliveries,
     event_types::EventTypes,
+    events::Events,
+    business_transactions::BusinessTransactions,
+    data_sources::DataSources,
     test_clock::TestClock,
 );
 
@@ -176,6 +193,9 @@ pub(crate) const ALL: Operations = (
         notification_templates::NotificationTemplates,
         deliveries::Deliveries,
         event_types::EventTypes,
+        events::Events,
+        business_transactions::BusinessTransactions,
+        data_sources::DataSources,
         test_clock::TestClock,
     ),
 );

@@ -112,6 +112,9 @@ const ALL: &[&[Operation]] = &[
     crate::notification_templates::OPERATIONS,
     crate::deliveries::OPERATIONS,
     crate::event_types::OPERATIONS,
+    crate::events::OPERATIONS,
+    crate::business_transactions::OPERATIONS,
+    crate::data_sources::OPERATIONS,
     crate::test_clock::OPERATIONS,
 ];
 

@@ -3,10 +3,12 @@
 //! Called by `api` (operations) and `server` (due dates, start-up). Knows neither HTTP nor NATS; an operation is accepted when
 //! [`App::once`] answers. It exists so that a handler and a due date do the same thing in the same way.
 
+mod added;
 mod adjust_chargeable_event;
 mod authenticate;
 mod bill_cycle_change;
 mod billing_settings;
+mod catalogue;
 mod change_account_status;
 mod contacts;
 mod create_account;
@@ -16,6 +18,8 @@ mod create_queue;
 mod create_smtp_account;
 mod create_subscription;
 mod create_webhook_endpoint;
+mod data_schemas;
+mod data_source;
 mod delete_configuration;
 mod due;
 mod in_use;
@@ -27,8 +31,11 @@ mod package_subscriptions;
 mod packages;
 mod record;
 mod record_chargeable_events;
+mod recorded;
+mod register_event_type;
 mod related;
 mod services;
+mod submit_events;
 mod test_clock;
 mod update_account;
 mod update_bill_cycle;
@@ -48,7 +55,7 @@ use billwire_store::{ConfigurationKind, Error, Store};
 pub use billwire_store::{
     Filter,
     commit::Failure,
-    deliveries,
+    deliveries, history,
     idempotency::{Claim, Reply},
     page,
 };
@@ -67,6 +74,7 @@ pub use create_queue::CreateQueue;
 pub use create_smtp_account::CreateSmtpAccount;
 pub use create_subscription::{CreateSubscription, NewAction};
 pub use create_webhook_endpoint::CreateWebhookEndpoint;
+pub use data_source::{CreateDataSource, DeleteDataSource};
 pub use delete_configuration::{Configured, DeleteConfiguration};
 pub use objects::Object;
 pub use once::{Demand, UseCase};
@@ -75,6 +83,7 @@ pub use owned::Owned;
 pub use package_subscriptions::{CancelPackageSubscription, ChangePackageSubscriptionStatus, SubscribePackage};
 pub use packages::{CreatePackage, DeletePackage, UpdatePackage};
 pub use record_chargeable_events::NewCharge;
+pub use register_event_type::{DeleteEventType, RegisterEventType};
 pub use services::{CreateService, DeleteService, TransitionService, UpdateService};
 pub use update_account::{DeleteAccount, UpdateAccount};
 pub use update_bill_cycle::{DeleteBillCycle, UpdateBillCycle};
@@ -105,12 +114,13 @@ pub struct App {
     test_clock_allowed: bool,
     backlog_full: Arc<AtomicBool>,
     keys: Arc<authenticate::Cache>,
+    compiled: Arc<data_schemas::Compiled>,
 }
 
 impl App {
     /// The use cases over `store`, telling time by `clock`.
     pub fn new(store: Store, clock: Arc<ShiftedClock>, test_clock_allowed: bool) -> Self {
-        Self { store, clock, test_clock_allowed, backlog_full: Arc::default(), keys: Arc::default() }
+        Self { store, clock, test_clock_allowed, backlog_full: Arc::default(), keys: Arc::default(), compiled: Arc::default() }
     }
 
     /// Business time.
