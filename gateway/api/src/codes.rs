@@ -73,6 +73,7 @@ pub const CODES: &[Code] = &[
     c(422, "package_unknown", "The package does not exist"),
     c(422, "package_subscription_unknown", "The package subscription does not exist"),
     c(422, "package_subscription_of_other_account", "The package subscription belongs to another account"),
+    c(422, "package_subscription_ended", "The package subscription is cancelled"),
     c(422, "currency_unknown", "There is no such currency"),
     c(422, "currency_mismatch", "The currencies differ"),
     c(422, "country_unknown", "There is no such country"),

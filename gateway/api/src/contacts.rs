@@ -167,7 +167,8 @@ impl Contacts {
     /// Create a contact
     ///
     /// A contact is a person to be reached about an account. To send an account's bills there, name it as the account's
-    /// `billingContact`. What tells of a person stands in e-mails only: webhooks and the stream carry no parameters of contacts.
+    /// `billingContact`. Parameters of contacts are for e-mails only. The events `contact.created`, `contact.updated` and
+    /// `contact.deleted` carry the contact's state: subscribe to them only where that may be known.
     #[oai(path = "/contacts", method = "post", operation_id = "createContact")]
     async fn create(&self, context: Context, input: Checked<NewContact>) -> Result<Created, Problem> {
         let new = input.body;

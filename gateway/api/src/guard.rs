@@ -110,7 +110,8 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     if fits { Ok(Some(key.to_owned())) } else { Err(refused()) }
 }
 
-/// The version asked for: `"3"`, or `3` from clients that forget the quotes. `*`: any that exists.
+/// The version asked for: `"3"`, or `3` from clients that forget the quotes. `*`: any that exists. 0 is that of settings which
+/// were never set.
 fn if_match(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
     let refused = || Problem::new("bad_if_match", "If-Match must be one strong ETag as answered, such as \"3\", or *.");
     let Some(text) = single(headers, "if-match").map_err(|()| refused())? else { return Ok(None) };
@@ -119,7 +120,7 @@ fn if_match(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
     }
     let digits = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
     match digits.parse::<i64>() {
-        Ok(version) if version > 0 && digits.bytes().all(|byte| byte.is_ascii_digit()) => Ok(Some(version)),
+        Ok(version) if version >= 0 && digits.bytes().all(|byte| byte.is_ascii_digit()) => Ok(Some(version)),
         _ => Err(refused()),
     }
 }
@@ -171,7 +172,7 @@ mod tests {
     fn only_one_strong_etag_is_an_if_match() {
         let version = |value: &str| if_match(&with("if-match", value)).map_err(|problem| problem.to_string()).ok();
         assert_eq!([version("\"3\""), version("3"), version("*")], [Some(Some(3)), Some(Some(3)), Some(None)]);
-        for bad in ["W/\"3\"", "\"3\", \"4\"", "\"\"", "0", "-1", "+1", "three"] {
+        for bad in ["W/\"3\"", "\"3\", \"4\"", "\"\"", "-1", "+1", "three"] {
             assert_eq!(version(bad), None, "{bad}");
         }
     }

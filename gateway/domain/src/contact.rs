@@ -1,4 +1,5 @@
-//! Contacts: the people to be reached about an account. What tells of them goes out by e-mail alone, never to webhooks.
+//! Contacts: the people to be reached about an account. Other objects' events offer them to e-mails alone; a contact's own object
+//! events carry its state, as those of any object do.
 
 use billwire_schemas::{
     clock::Timestamp,

@@ -8,8 +8,10 @@
 //! decided on its own; what it wants written is collected in memory, so a refused one leaves nothing behind.
 
 mod accounts;
+mod adjustments;
 mod api_keys;
 mod bill_cycles;
+mod chargeable_events;
 pub mod commit;
 mod configurations;
 mod connect;
@@ -36,6 +38,7 @@ mod warehouse;
 mod writes;
 
 pub use api_keys::ApiKey;
+pub use chargeable_events::ChargeSum;
 pub use configurations::{Configuration, Kind as ConfigurationKind};
 pub use connect::{Backend, Options, Store};
 pub use error::Error;

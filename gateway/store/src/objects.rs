@@ -4,7 +4,11 @@
 //! taken from [`Entity`], a noun's own are named in its file. Unlike a table that is designed for joins, this one can be
 //! widened without moving data, and an event's `after` is what the row says.
 
-use std::{any::Any, collections::HashMap, sync::Arc};
+use std::{
+    any::Any,
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use billwire_domain::Entity;
 use billwire_schemas::{
@@ -257,6 +261,43 @@ pub(crate) async fn by_reference<T: Noun>(conn: &impl ConnectionTrait, tenant: &
     TableOf::<T>::find().filter(same).one(conn).await?.map(T::read).transpose()
 }
 
+/// The objects that `references` name by id or external id, by reference.
+async fn by_references<T: Noun>(conn: &impl ConnectionTrait, tenant: &TenantId, references: &[&str]) -> Result<HashMap<String, T>, Error> {
+    let ids: Vec<Uuid> = references.iter().filter_map(|reference| reference.parse().ok()).collect();
+    let mut found = HashMap::new();
+    for part in references.chunks(512) {
+        let same = Condition::all().add(column("tenant").eq(tenant.as_str())).add(column("external_id").is_in(filled(part)));
+        for row in TableOf::<T>::find().filter(same).all(conn).await? {
+            let object = T::read(row)?;
+            if let Some(external_id) = object.external_id().map(str::to_owned) {
+                found.insert(external_id, object);
+            }
+        }
+    }
+    // An id goes before an external id that looks like one.
+    for (owner, object) in by_ids::<T>(conn, &ids).await? {
+        if owner == tenant.as_str() {
+            found.insert(object.id().to_string(), object);
+        }
+    }
+    Ok(found)
+}
+
+/// Which of `external_ids` objects of the tenant have.
+pub(crate) async fn taken<T: Noun>(
+    conn: &impl ConnectionTrait,
+    tenant: &TenantId,
+    external_ids: &[&str],
+) -> Result<HashSet<String>, Error> {
+    let mut taken = HashSet::new();
+    for part in external_ids.chunks(512) {
+        let same = Condition::all().add(column("tenant").eq(tenant.as_str())).add(column("external_id").is_in(filled(part)));
+        let find = TableOf::<T>::find().select_only().column_as(column("external_id"), "external_id").filter(same);
+        taken.extend(find.into_tuple::<String>().all(conn).await?);
+    }
+    Ok(taken)
+}
+
 /// Something that falls due.
 #[derive(Debug, Clone)]
 pub struct Due {
@@ -277,6 +318,14 @@ impl Store {
     /// When the database fails.
     pub async fn find<T: Noun>(&self, tenant: &TenantId, reference: &str) -> Result<Option<T>, Error> {
         by_reference(&self.0.read, tenant, reference).await
+    }
+
+    /// The objects that `references` name by id or external id, by reference as it was given (an id in its usual form).
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn find_many<T: Noun>(&self, tenant: &TenantId, references: &[&str]) -> Result<HashMap<String, T>, Error> {
+        by_references(&self.0.read, tenant, references).await
     }
 
     /// A page of objects, oldest first.

@@ -161,6 +161,8 @@ pub struct Tx<'group> {
     sequences: HashMap<OrderingKey, i64>,
     /// What this unit has loaded or saved: it sees its own changes.
     shelf: Shelf,
+    /// External ids that were looked up for many at once, by noun: whether they are taken.
+    external_ids: HashMap<(&'static str, String), bool>,
     writes: Writes,
 }
 
@@ -172,7 +174,7 @@ impl<'group> Tx<'group> {
         tenant: TenantId,
         sequences: HashMap<OrderingKey, i64>,
     ) -> Self {
-        Self { conn, sealer, loaded, tenant, sequences, shelf: Shelf::default(), writes: Writes::default() }
+        Self { conn, sealer, loaded, tenant, sequences, shelf: Shelf::default(), external_ids: HashMap::new(), writes: Writes::default() }
     }
 
     /// Whose data this is about.
@@ -238,13 +240,28 @@ impl<'group> Tx<'group> {
     /// `external_id_taken`, or the database's failure.
     pub async fn unless_taken<T: Noun>(&mut self, external_id: Option<&str>) -> Result<(), Failure> {
         let Some(external_id) = external_id else { return Ok(()) };
-        let taken = self.writes.has_external::<T>(external_id)
-            || !self.select::<T>(Filter::new().is("external_id", Some(external_id)), 1).await?.is_empty();
+        let known = self.external_ids.get(&(T::TABLE, external_id.to_owned())).copied();
+        let taken = match known {
+            _ if self.writes.has_external::<T>(external_id) => true,
+            Some(taken) => taken,
+            None => !objects::taken::<T>(self.conn, &self.tenant, &[external_id]).await?.is_empty(),
+        };
         if !taken {
             return Ok(());
         }
         let message = format!("There is another {} with the external id '{external_id}' already.", T::TYPE);
         Err(Rejected::conflict("external_id_taken", message).into())
+    }
+
+    /// Looks up which of these external ids are taken, so that [`Tx::unless_taken`] has them at hand.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn preload_external_ids<T: Noun>(&mut self, external_ids: &[&str]) -> Result<(), Failure> {
+        let taken = objects::taken::<T>(self.conn, &self.tenant, external_ids).await?;
+        let known = external_ids.iter().map(|id| ((T::TABLE, (*id).to_owned()), taken.contains(*id)));
+        self.external_ids.extend(known);
+        Ok(())
     }
 
     /// Saves a created, changed or deleted object.

@@ -22,14 +22,46 @@ const ORDER: &[&str] = &[
     "listDataSources",
     "registerEventType",
     "submitEvents",
+    "updateBillCycle",
+    "deleteBillCycle",
+    "createBillCycle",
+    "updateBillingSettings",
+    "getBillingSettings",
     "createAccount",
     "getAccount",
     "listAccounts",
+    "createContact",
+    "getContact",
+    "listContacts",
+    "updateContact",
+    "deleteContact",
+    "createContact",
+    "updateAccount",
+    "createPackage",
+    "getPackage",
+    "listPackages",
+    "updatePackage",
+    "deletePackage",
+    "createPackage",
+    "subscribePackage",
+    "getPackageSubscription",
+    "listPackageSubscriptions",
+    "changePackageSubscriptionStatus",
+    "createService",
+    "getService",
+    "listServices",
+    "updateService",
+    "deleteService",
+    "createService",
+    "transitionService",
+    "cancelPackageSubscription",
     "updateAccountBillCycle",
     "cancelAccountBillCycleChange",
     "updateAccountBillCycle",
     "performAccountBillCycleChange",
     "changeAccountStatus",
+    "deleteAccount",
+    "cancelAccount",
     "createQueue",
     "getQueue",
     "listQueues",
@@ -83,6 +115,10 @@ async fn every_example_works_as_it_stands() {
             .pointer("/requestBody/content/application~1json/example")
             .map(|example| serde_json::from_str(&real(example.to_string())).expect("JSON"));
         let answer = rig.call(method, &real(path), &[], body.as_ref()).await;
+        if *id == "deleteAccount" {
+            answer.refused(409, "account_not_inactive");
+            continue;
+        }
         if *id == "getDelivery" {
             answer.refused(404, "delivery_not_found");
             continue;

@@ -2,6 +2,8 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "test code: a failed expectation is the report")]
 
 mod conform;
+mod customer_refusals;
+mod customers;
 mod document;
 mod event_types;
 mod examples;

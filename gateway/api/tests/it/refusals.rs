@@ -21,6 +21,14 @@ async fn bill_cycles() {
     make(json!({ "externalId": "x", "name": "c", "period": "day" })).await.expect(201);
     make(json!({ "externalId": "x", "name": "c", "period": "day" })).await.refused(409, "external_id_taken");
     rig.get("/v1/bill-cycles/nowhere").await.refused(404, "bill_cycle_not_found");
+    rig.patch("/v1/bill-cycles/nowhere", json!({ "name": "d" })).await.refused(404, "bill_cycle_not_found");
+    rig.delete("/v1/bill-cycles/nowhere").await.refused(404, "bill_cycle_not_found");
+    let account = rig.account("x").await;
+    rig.delete("/v1/bill-cycles/x").await.refused(409, "still_in_use");
+    let other = rig.cycle(2).await;
+    let planned = json!({ "billCycle": other, "validFrom": "2035-06-01T00:00:00Z" });
+    rig.post(&format!("/v1/accounts/{account}/bill-cycle"), planned).await.expect(200);
+    rig.delete(&format!("/v1/bill-cycles/{other}")).await.refused(409, "still_in_use");
 }
 
 #[tokio::test]
@@ -29,6 +37,12 @@ async fn accounts() {
     let cycle = rig.cycle(1).await;
     let make = |body: Value| rig.post("/v1/accounts", body);
     make(json!({ "name": "a", "currency": "EUR", "billCycle": "nowhere" })).await.refused(422, "bill_cycle_unknown");
+    make(json!({ "name": "a", "currency": "EUX", "billCycle": cycle })).await.refused(422, "currency_unknown");
+    let company = json!({ "name": "c", "country": "UK" });
+    make(json!({ "name": "a", "currency": "EUR", "billCycle": cycle, "company": company })).await.refused(422, "country_unknown");
+    make(json!({ "name": "a", "currency": "EUR", "billCycle": cycle, "paymentTermDays": 366 }))
+        .await
+        .refused(422, "payment_term_out_of_range");
     make(json!({ "name": "a", "currency": "EUR", "billCycle": cycle, "billingDay": 3 })).await.refused(422, "billing_day_not_allowed");
     let individual = rig.create("/v1/bill-cycles", json!({ "name": "i", "period": "month", "individual": true })).await;
     make(json!({ "name": "a", "currency": "EUR", "billCycle": individual })).await.refused(422, "billing_day_required");
@@ -43,7 +57,25 @@ async fn accounts() {
     status("active").await.refused(409, "status_unchanged");
     make(json!({ "externalId": "y", "name": "a", "currency": "EUR", "billCycle": cycle, "status": "inactive" })).await.expect(201);
     rig.post("/v1/accounts/y/status", json!({ "status": "suspended" })).await.refused(409, "status_transition_not_allowed");
+    let update = |account: &str, body: Value| {
+        let path = format!("/v1/accounts/{account}");
+        let rig = &rig;
+        async move { rig.patch(&path, body).await }
+    };
+    update("x", json!({ "billingContact": "nobody" })).await.refused(422, "contact_unknown");
+    let contact = json!({ "externalId": "p", "account": "y", "name": "Ada", "email": "ada@example.com" });
+    rig.post("/v1/contacts", contact).await.expect(201);
+    update("x", json!({ "billingContact": "p" })).await.refused(422, "contact_of_other_account");
+    update("nowhere", json!({ "billingContact": "nobody" })).await.refused(404, "account_not_found");
+    rig.delete("/v1/accounts/nowhere").await.refused(404, "account_not_found");
+    rig.delete("/v1/accounts/x").await.refused(409, "account_not_inactive");
+    rig.delete("/v1/accounts/y").await.refused(409, "still_in_use");
+    rig.call("DELETE", "/v1/accounts/y", &[("if-match", "\"9\"")], None).await.refused(412, "stale_version");
+    rig.post("/v1/accounts/nowhere/cancel", json!({})).await.refused(404, "account_not_found");
     status("deactivated").await.expect(200);
+    rig.post("/v1/accounts/x/cancel", json!({})).await.refused(409, "account_deactivated");
+    update("x", json!({ "billingContact": "nobody" })).await.refused(409, "account_deactivated");
+    rig.delete("/v1/accounts/x").await.refused(409, "account_deactivated");
     status("active").await.refused(409, "account_deactivated");
     rig.post("/v1/accounts/nowhere/status", json!({ "status": "active" })).await.refused(404, "account_not_found");
 }

@@ -2,6 +2,7 @@
 
 use std::{
     path::PathBuf,
+    process::Command,
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -95,10 +96,28 @@ impl Rig {
     }
 
     pub async fn with(options: Options, test_clock_allowed: bool) -> Self {
+        Self::over(None, options, test_clock_allowed).await
+    }
+
+    /// One on each database that is at hand: SQLite, and PostgreSQL where `BILLWIRE_TEST_POSTGRES` names a cluster.
+    pub async fn everywhere() -> Vec<Self> {
+        let mut rigs = vec![Self::new().await];
+        if let Some(server) = std::env::var_os("BILLWIRE_TEST_POSTGRES") {
+            let server = server.into_string().expect("a URL");
+            let name = format!("api_{}", fresh().simple());
+            let created = Command::new("psql").args([&server, "-qc", &format!("CREATE DATABASE {name}")]).output().expect("psql");
+            assert!(created.status.success(), "{}", String::from_utf8_lossy(&created.stderr));
+            let (base, _) = server.rsplit_once('/').expect("a database name");
+            rigs.push(Self::over(Some(format!("{base}/{name}")), Options::default(), true).await);
+        }
+        rigs
+    }
+
+    async fn over(url: Option<String>, options: Options, test_clock_allowed: bool) -> Self {
         let folder = std::env::temp_dir().join(format!("billwire-api-{}", fresh()));
         let master = Sealer::fresh_master_key().expect("a key");
         let sealer = Sealer::new([master.as_str()]).expect("a sealer");
-        let url = format!("sqlite://{}", folder.join("billwire.db").display());
+        let url = url.unwrap_or_else(|| format!("sqlite://{}", folder.join("billwire.db").display()));
         let store = Store::open(billwire_store::Options::new(url), sealer).await.expect("a store");
         let app = App::new(store.clone(), Arc::new(ShiftedClock::default()), test_clock_allowed);
         let client = TestClient::new(service(app.clone(), options));
@@ -163,6 +182,14 @@ impl Rig {
 
     pub async fn post(&self, path: &str, body: Value) -> Answer {
         self.call("POST", path, &[], Some(&body)).await
+    }
+
+    pub async fn patch(&self, path: &str, body: Value) -> Answer {
+        self.call("PATCH", path, &[], Some(&body)).await
+    }
+
+    pub async fn put(&self, path: &str, body: Value) -> Answer {
+        self.call("PUT", path, &[], Some(&body)).await
     }
 
     pub async fn delete(&self, path: &str) -> Answer {

@@ -27,6 +27,25 @@ const OBJECTS: &[ObjectTable] = &[
     ),
     ("contact", "", &[]),
     ("package_subscription", "package_id {uuid} NOT NULL REFERENCES package (id)", &[("package_subscription_package", "package_id, id")]),
+    (
+        "chargeable_event",
+        "service_id {uuid}, kind TEXT NOT NULL, occurred_at BIGINT NOT NULL, amount BIGINT NOT NULL, net_amount BIGINT NOT NULL,
+         invoice_id {uuid}, search TEXT NOT NULL",
+        &[
+            ("chargeable_event_occurred", "tenant, occurred_at, id"),
+            ("chargeable_event_unbilled", "account_id, occurred_at) WHERE (invoice_id IS NULL"),
+            ("chargeable_event_invoice", "invoice_id) WHERE (invoice_id IS NOT NULL"),
+        ],
+    ),
+    (
+        "adjustment",
+        "chargeable_event_id {uuid} NOT NULL, invoice_id {uuid}",
+        &[
+            ("adjustment_charge", "chargeable_event_id"),
+            ("adjustment_pending", "account_id) WHERE (status = 'pending'"),
+            ("adjustment_invoice", "invoice_id) WHERE (invoice_id IS NOT NULL"),
+        ],
+    ),
     ("service", "package_subscription_id {uuid}", &[("service_subscription", "package_subscription_id, id")]),
 ];
 

@@ -1,9 +1,39 @@
-//! The adjustment: its events and parameters.
+//! Adjustments: their events and parameters.
 
-use crate::events::{catalogue::EventType, parameters::Parameter};
+use crate::events::{
+    catalogue::{EventType, Key, Source},
+    parameters::{Group, Parameter, b, p},
+};
 
-/// What its events offer of it.
-pub const PARAMETERS: &[Parameter] = &[];
+/// What an adjustment's events offer of it.
+pub const PARAMETERS: &[Parameter] = &[
+    p("adjustment.id", "The adjustment's id", "0198c0de-0000-7000-8000-000000000031"),
+    p("adjustment.chargeType", "CREDIT: the account pays less; DEBIT: it pays more", "CREDIT"),
+    p("adjustment.amount", "By how much", "0.25"),
+    p("adjustment.currency", "The adjustment's currency, ISO 4217", "EUR"),
+    b("adjustment.taxIncluded", "Whether the amount includes tax", "false"),
+    p("adjustment.reason", "Why the charge was adjusted", "goodwill"),
+    p("adjustment.user", "Who wanted it, where that was told", "csr-17"),
+    p("adjustment.state", "applied: billed with its charge; pending: goes on the next invoice; billed: stands on one", "applied"),
+];
 
-/// Its events.
-pub const EVENTS: &[EventType] = &[];
+const ADJUSTMENT: Source = Source {
+    kind: "adjustment",
+    key: Key::Account,
+    groups: &[
+        Group::Core,
+        Group::Account,
+        Group::Company,
+        Group::Contact,
+        Group::Package,
+        Group::Service,
+        Group::ChargeableEvent,
+        Group::Adjustment,
+    ],
+};
+
+/// The events of adjustments.
+pub const EVENTS: &[EventType] = &[
+    ADJUSTMENT.object("adjustment.created", "Adjustment Created", "adjustChargeableEvent"),
+    ADJUSTMENT.object("adjustment.updated", "Adjustment Updated", "a bill run that bills it, cancelInvoice that takes it back"),
+];

@@ -1,7 +1,7 @@
 //! Contacts: their events and parameters.
 //!
-//! The parameters are for e-mail alone: every event of an account offers its billing contact to e-mails, none carries it on the
-//! stream or to a webhook.
+//! The parameters are for e-mail alone: every event of an account offers its billing contact to e-mails, none carries these
+//! parameters on the stream or to a webhook. (The state in a contact's own object events is another matter: it is the object.)
 
 use crate::events::{
     catalogue::{EventType, Key, Source},
