@@ -177,6 +177,10 @@ texts! {
     ChargeTypeName = text(1, 64, LINE);
     /// What a quantity counts.
     UnitName = text(1, 32, LINE);
+    /// A kind of usage identifier.
+    IdentifierKind = text(1, 32, LINE);
+    /// A usage identifier.
+    IdentifierValue = text(1, 128, LINE);
     /// A text to be found.
     SearchText = text(1, 200, LINE);
     /// A name of a status.
@@ -243,6 +247,8 @@ choices! {
     ChargeType { Credit = "CREDIT", Debit = "DEBIT" }
     /// Whether a charge stands on an invoice.
     ChargeState { Unbilled = "unbilled", Billed = "billed" }
+    /// Whether a contract still runs.
+    ContractStatus { Active = "active", Ended = "ended" }
     /// What charges are sorted by.
     ChargeOrder { OccurredAt = "occurredAt", Amount = "amount" }
     /// Which way a list is sorted.
@@ -302,6 +308,10 @@ whole_numbers! {
     Month = 1..=12;
     /// A number of days; how many are allowed is the rule of the domain.
     Days = 0..=100_000;
+    /// Days without usage.
+    DormantDays = 1..=3650;
+    /// Months a contract's period lasts.
+    PeriodMonths = 1..=120;
     /// Parts of a queue.
     Partitions = 1..=64;
     /// A version of an event type.

@@ -16,6 +16,7 @@ mod adjustments;
 mod answers;
 mod bill_cycles;
 mod billing_settings;
+mod buckets;
 mod bulk;
 mod business_transactions;
 mod chargeable_events;
@@ -24,6 +25,7 @@ mod codes;
 mod companies;
 mod contacts;
 mod context;
+mod contracts;
 mod cursor;
 mod data_sources;
 mod deliveries;
@@ -50,6 +52,7 @@ mod strict_json;
 mod subscriptions;
 mod test_clock;
 mod transaction;
+mod usage_identifiers;
 mod violations;
 mod webhook_endpoints;
 
@@ -96,12 +99,18 @@ pub(crate) enum Tag {
     /// What holds for all of the tenant's accounts.
     #[oai(rename = "Billing settings")]
     BillingSettings,
+    /// Allowances of usage that charges count down.
+    #[oai(rename = "Buckets")]
+    Buckets,
     /// What accounts are charged for, and how that was adjusted.
     #[oai(rename = "Charges")]
     Charges,
     /// The people to be reached about accounts.
     #[oai(rename = "Contacts")]
     Contacts,
+    /// What accounts have promised to spend.
+    #[oai(rename = "Contracts")]
+    Contracts,
     /// What is owed to subscriptions, and what became of it.
     #[oai(rename = "Deliveries")]
     Deliveries,
@@ -141,6 +150,9 @@ pub(crate) enum Tag {
     /// Business time, for tests.
     #[oai(rename = "Test clock")]
     TestClock,
+    /// What usage is reported under.
+    #[oai(rename = "Usage identifiers")]
+    UsageIdentifiers,
     /// Where events are POSTed.
     #[oai(rename = "Webhook endpoints")]
     WebhookEndpoints,
@@ -160,7 +172,13 @@ type Customers = (
 );
 
 /// What accounts use and are billed.
-type Usage = (chargeable_events::ChargeableEvents, adjustments::Adjustments);
+type Usage = (
+    usage_identifiers::UsageIdentifiers,
+    buckets::Buckets,
+    chargeable_events::ChargeableEvents,
+    adjustments::Adjustments,
+    contracts::Contracts,
+);
 
 /// What happens with events.
 type Integration = (
@@ -193,7 +211,13 @@ pub(crate) const ALL: Operations = (
         services::Services,
         billing_settings::BillingSettings,
     ),
-    (chargeable_events::ChargeableEvents, adjustments::Adjustments),
+    (
+        usage_identifiers::UsageIdentifiers,
+        buckets::Buckets,
+        chargeable_events::ChargeableEvents,
+        adjustments::Adjustments,
+        contracts::Contracts,
+    ),
     (
         queues::Queues,
         subscriptions::Subscriptions,

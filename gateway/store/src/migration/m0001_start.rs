@@ -47,6 +47,13 @@ const OBJECTS: &[ObjectTable] = &[
             ("adjustment_invoice", "invoice_id) WHERE (invoice_id IS NOT NULL"),
         ],
     ),
+    (
+        "usage_identifier",
+        "service_id {uuid} NOT NULL, kind TEXT NOT NULL, value TEXT NOT NULL",
+        &[("usage_identifier_service", "service_id"), ("usage_identifier_value", "tenant, kind, value")],
+    ),
+    ("bucket", "service_id {uuid} NOT NULL", &[("bucket_service", "service_id")]),
+    ("contract", "", &[]),
     ("service", "package_subscription_id {uuid}", &[("service_subscription", "package_subscription_id, id")]),
 ];
 
