@@ -173,6 +173,12 @@ texts! {
     Description = text(0, 2_000, LINES);
     /// An amount or a quantity.
     Amount = text(1, 32, DECIMAL);
+    /// A type of charge.
+    ChargeTypeName = text(1, 64, LINE);
+    /// What a quantity counts.
+    UnitName = text(1, 32, LINE);
+    /// A text to be found.
+    SearchText = text(1, 200, LINE);
     /// A name of a status.
     StatusName = text(1, 64, STATUS);
     /// A country.
@@ -233,6 +239,14 @@ choices! {
     NextStatus { Active = "active", Suspended = "suspended", Deactivated = "deactivated" }
     /// A status to list accounts by.
     AnyStatus { Inactive = "inactive", Active = "active", Suspended = "suspended", Deactivated = "deactivated" }
+    /// Which way an adjustment goes.
+    ChargeType { Credit = "CREDIT", Debit = "DEBIT" }
+    /// Whether a charge stands on an invoice.
+    ChargeState { Unbilled = "unbilled", Billed = "billed" }
+    /// What charges are sorted by.
+    ChargeOrder { OccurredAt = "occurredAt", Amount = "amount" }
+    /// Which way a list is sorted.
+    Direction { Ascending = "ascending", Descending = "descending" }
     /// What a contact is for.
     ContactRole { Billing = "billing", Technical = "technical", Other = "other" }
     /// Whether a queue keeps order.

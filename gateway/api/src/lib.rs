@@ -12,11 +12,13 @@ mod account_bill_cycle;
 mod account_status;
 mod accounts;
 mod addressed;
+mod adjustments;
 mod answers;
 mod bill_cycles;
 mod billing_settings;
 mod bulk;
 mod business_transactions;
+mod chargeable_events;
 mod checked;
 mod codes;
 mod companies;
@@ -94,6 +96,9 @@ pub(crate) enum Tag {
     /// What holds for all of the tenant's accounts.
     #[oai(rename = "Billing settings")]
     BillingSettings,
+    /// What accounts are charged for, and how that was adjusted.
+    #[oai(rename = "Charges")]
+    Charges,
     /// The people to be reached about accounts.
     #[oai(rename = "Contacts")]
     Contacts,
@@ -154,6 +159,9 @@ type Customers = (
     billing_settings::BillingSettings,
 );
 
+/// What accounts use and are billed.
+type Usage = (chargeable_events::ChargeableEvents, adjustments::Adjustments);
+
 /// What happens with events.
 type Integration = (
     queues::Queues,
@@ -170,7 +178,7 @@ type Integration = (
 );
 
 /// Every noun's operations, in groups, since a tuple of them holds sixteen at the most.
-pub(crate) type Operations = (Customers, Integration);
+pub(crate) type Operations = (Customers, Usage, Integration);
 
 /// They keep no state: what they need comes with each call.
 pub(crate) const ALL: Operations = (
@@ -185,6 +193,7 @@ pub(crate) const ALL: Operations = (
         services::Services,
         billing_settings::BillingSettings,
     ),
+    (chargeable_events::ChargeableEvents, adjustments::Adjustments),
     (
         queues::Queues,
         subscriptions::Subscriptions,

@@ -4,6 +4,7 @@
 //! [`App::once`] answers. It exists so that a handler and a due date do the same thing in the same way.
 
 mod added;
+mod adjust_chargeable_event;
 mod authenticate;
 mod bill_cycle_change;
 mod billing_settings;
@@ -29,6 +30,7 @@ mod owned;
 mod package_subscriptions;
 mod packages;
 mod record;
+mod record_chargeable_events;
 mod recorded;
 mod register_event_type;
 mod related;
@@ -58,6 +60,7 @@ pub use billwire_store::{
     page,
 };
 
+pub use adjust_chargeable_event::AdjustChargeableEvent;
 pub use authenticate::{NewKey, key_id, new_key};
 pub use bill_cycle_change::{CancelAccountBillCycleChange, PerformAccountBillCycleChange, UpdateAccountBillCycle};
 pub use billing_settings::UpdateBillingSettings;
@@ -79,6 +82,7 @@ pub use once_each::BulkUseCase;
 pub use owned::Owned;
 pub use package_subscriptions::{CancelPackageSubscription, ChangePackageSubscriptionStatus, SubscribePackage};
 pub use packages::{CreatePackage, DeletePackage, UpdatePackage};
+pub use record_chargeable_events::NewCharge;
 pub use register_event_type::{DeleteEventType, RegisterEventType};
 pub use services::{CreateService, DeleteService, TransitionService, UpdateService};
 pub use update_account::{DeleteAccount, UpdateAccount};

@@ -32,6 +32,7 @@ const OBJECTS: &[ObjectTable] = &[
         "service_id {uuid}, kind TEXT NOT NULL, occurred_at BIGINT NOT NULL, amount BIGINT NOT NULL, net_amount BIGINT NOT NULL,
          invoice_id {uuid}, search TEXT NOT NULL",
         &[
+            ("chargeable_event_service", "service_id) WHERE (service_id IS NOT NULL"),
             ("chargeable_event_occurred", "tenant, occurred_at, id"),
             ("chargeable_event_unbilled", "account_id, occurred_at) WHERE (invoice_id IS NULL"),
             ("chargeable_event_invoice", "invoice_id) WHERE (invoice_id IS NOT NULL"),
