@@ -130,7 +130,9 @@ const REQUESTS: [&str; 14] = [
     "BillCycleRenaming",
     "BillCycleUpdate",
     "BillingSettingsUpdate",
+    "BucketUpdate",
     "ContactUpdate",
+    "ContractUpdate",
     "NoMembers",
     "PackageSubscriptionCancellation",
     "PackageSubscriptionStatusChange",
@@ -139,6 +141,8 @@ const REQUESTS: [&str; 14] = [
     "ServiceUpdate",
     "StatusChange",
     "TestClockSetting",
+    "UsageIdentifierName",
+    "UsageIdentifierUpdate",
 ];
 
 #[test]

@@ -14,4 +14,5 @@ mod lists;
 mod nouns;
 mod refusals;
 mod rig;
+mod usage;
 mod violations;
