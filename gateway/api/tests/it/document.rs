@@ -124,7 +124,7 @@ fn nothing_of_another_version_or_of_poems_habits_is_left() {
 }
 
 /// Request objects that are not called new.
-const REQUESTS: [&str; 14] = [
+const REQUESTS: &[&str] = &[
     "AccountCancellation",
     "AccountUpdate",
     "BillCycleRenaming",
