@@ -17,6 +17,7 @@ pub mod contact;
 pub mod contract;
 pub mod credit;
 pub mod invoice;
+pub mod invoicing;
 pub mod notification_template;
 pub mod package;
 pub mod package_subscription;
