@@ -73,6 +73,12 @@ ids! {
     NotificationTemplateId,
     /// A delivery: one event owed to one subscription.
     DeliveryId,
+    /// A custom event type.
+    EventTypeId,
+    /// What an event of a custom type tells of.
+    CustomEventId,
+    /// A data source.
+    DataSourceId,
 }
 
 /// Makes fresh ids. UUIDv7 (RFC 9562 section 5.7): they sort by the time they were made.

@@ -27,7 +27,8 @@ use billwire_delivery::{
     event::Action,
 };
 use billwire_schemas::{
-    ids::{NotificationTemplateId, SmtpAccountId, TenantId},
+    events::envelope::Parameters,
+    ids::{EventId, NotificationTemplateId, SmtpAccountId, TenantId},
     template::Template,
 };
 
@@ -93,7 +94,7 @@ impl SmtpAccount {
     pub const PORT_DEFAULT: u16 = 25;
 }
 
-/// Where SMTP accounts and templates are found. `server` implements it over the store.
+/// Where SMTP accounts, templates and what only e-mails may say are found. `server` implements it over the store.
 #[async_trait]
 pub trait Accounts: Send + Sync + 'static {
     /// The SMTP account with its password in clear; `None` if this tenant has no such account.
@@ -107,6 +108,13 @@ pub trait Accounts: Send + Sync + 'static {
     /// # Errors
     /// Text for the log; the try is not counted.
     async fn template(&self, tenant: &TenantId, id: NotificationTemplateId) -> Result<Option<Arc<Template>>, String>;
+
+    /// The event's parameters for e-mail alone (`contact.*`, and what data sources add over a contact), which stand neither on the
+    /// stream nor in any webhook.
+    ///
+    /// # Errors
+    /// Text for the log; the try is not counted.
+    async fn private_parameters(&self, tenant: &TenantId, event: EventId) -> Result<Parameters, String>;
 }
 
 /// Delivers events as e-mail.
@@ -140,7 +148,11 @@ impl<A: Accounts> Channel for EmailChannel<A> {
             Ok(None) => return gone("the notification template does not exist any more"),
             Err(reason) => return Outcome::NotTried(reason),
         };
-        match request::message(&task.event, task.subscription.id, &account, &template, to) {
+        let private = match self.accounts.private_parameters(tenant, task.event.id).await {
+            Ok(private) => private,
+            Err(reason) => return Outcome::NotTried(reason),
+        };
+        match request::message(&task.event, private, task.subscription.id, &account, &template, to) {
             Ok(message) => reply::outcome(self.client.send(&account, &message).await),
             Err(unsendable) => gone(&unsendable.to_string()),
         }

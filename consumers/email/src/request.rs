@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use billwire_delivery::event::Event;
 use billwire_schemas::{
     clock::Timestamp,
-    events::envelope::Envelope,
+    events::envelope::{Envelope, Parameters},
     ids::{DeliveryId, SubscriptionId},
     template::{self, RenderError, Rendered, Template},
 };
@@ -47,19 +47,22 @@ pub struct Identity {
     pub boundary: String,
 }
 
-/// The message that tells `to` of `event`.
+/// The message that tells `to` of `event`, whose `private` parameters are for e-mail alone.
 ///
 /// # Errors
 /// [`Unsendable`].
 pub fn message(
     event: &Event,
+    private: Parameters,
     subscription: SubscriptionId,
     account: &SmtpAccount,
     template: &Template,
     to: &[String],
 ) -> Result<Message, Unsendable> {
     let envelope: Envelope = serde_json::from_slice(&event.body).map_err(Unsendable::Event)?;
-    let rendered = template::render(template, &envelope.data.parameters)?;
+    let mut parameters = envelope.data.parameters;
+    parameters.extend(private);
+    let rendered = template::render(template, &parameters)?;
     let identity = Identity {
         local_id: format!("{}.{subscription}", event.id),
         date: envelope.time,

@@ -8,6 +8,7 @@ use billwire_delivery::{
     event::{Action, Event, Subscription},
 };
 use billwire_schemas::{
+    events::envelope::Parameters,
     ids::{DeliveryId, EventId, NotificationTemplateId, SmtpAccountId, SubscriptionId, TenantId, fresh},
     template::Template,
 };
@@ -109,6 +110,7 @@ async fn converse(stream: TcpStream, script: &Script, seen: &Mutex<Seen>) -> std
 struct Fixed {
     account: Arc<Mutex<SmtpAccount>>,
     template: Option<Arc<Template>>,
+    private: Parameters,
     away: bool,
 }
 
@@ -124,6 +126,10 @@ impl Accounts for Fixed {
 
     async fn template(&self, _: &TenantId, _: NotificationTemplateId) -> Result<Option<Arc<Template>>, String> {
         Ok(self.template.clone())
+    }
+
+    async fn private_parameters(&self, _: &TenantId, _: EventId) -> Result<Parameters, String> {
+        Ok(self.private.clone())
     }
 }
 
@@ -199,7 +205,8 @@ async fn rig(script: Script) -> Rig {
     let server = Server::start(script).await;
     let account = account(server.port);
     let task = task(account.id, &["ann@example.org", "bob@example.org"]);
-    let fixed = Fixed { account: Arc::new(Mutex::new(account)), template: Some(Arc::new(template())), away: false };
+    let fixed =
+        Fixed { account: Arc::new(Mutex::new(account)), template: Some(Arc::new(template())), private: Parameters::new(), away: false };
     let settings = Settings { timeout: std::time::Duration::from_secs(5), ..Settings::default() };
     let channel = EmailChannel::new(fixed.clone(), Arc::new(Client::new(&settings).unwrap()));
     Rig { server, fixed, channel, task }
@@ -298,7 +305,9 @@ async fn a_connection_cut_off_by_the_deadline_is_never_used_again() {
     let account = account(server.port);
     let client = Client::new(&Settings { timeout: std::time::Duration::from_millis(200), ..Settings::default() }).unwrap();
     let task = task(account.id, &["ann@example.org"]);
-    let message = request::message(&task.event, task.subscription.id, &account, &template(), &["ann@example.org".to_owned()]).unwrap();
+    let message =
+        request::message(&task.event, Parameters::new(), task.subscription.id, &account, &template(), &["ann@example.org".to_owned()])
+            .unwrap();
     for tries in 1..=2 {
         let failure = client.send(&account, &message).await.unwrap_err();
         assert_eq!(failure.report().detail, "sending: the server did not answer in time");
@@ -330,13 +339,27 @@ async fn what_we_cannot_look_up_costs_no_try_and_what_is_gone_is_given_up() {
     assert_eq!(server.seen.lock().unwrap().connections, 0);
 }
 
+#[tokio::test]
+async fn what_is_for_email_alone_is_merged_in_when_a_message_is_made() {
+    let Rig { fixed, task, server, .. } = rig(AGREES).await;
+    assert!(!String::from_utf8_lossy(&task.event.body).contains("contact."), "the event itself does not carry it");
+    let template = Template { subject: "News".into(), text: "Dear {{ contact.name }} of {{ account.name }}".into(), html: None };
+    let private = Parameters::from([("contact.name".to_owned(), "Ann".into())]);
+    let settings = Settings { timeout: std::time::Duration::from_secs(5), ..Settings::default() };
+    let client = Arc::new(Client::new(&settings).unwrap());
+    let channel = EmailChannel::new(Fixed { template: Some(Arc::new(template)), private, ..fixed }, client);
+    assert!(matches!(channel.attempt(&task).await, Outcome::Delivered(_)));
+    let sent = server.seen.lock().unwrap().messages.concat();
+    assert!(sent.contains("Dear Ann of Acme"), "{sent}");
+}
+
 #[test]
 fn no_header_can_be_smuggled_in() {
     let honest = account(25);
     let subscription = SubscriptionId(fresh());
     let to = |address: &str| vec![address.to_owned()];
     let try_with = |account: &SmtpAccount, name: &str, to: &[String]| {
-        request::message(&event(json!({ "account.name": name })), subscription, account, &template(), to)
+        request::message(&event(json!({ "account.name": name })), Parameters::new(), subscription, account, &template(), to)
     };
     assert!(try_with(&honest, "Acme", &to("ann@example.org")).is_ok());
     assert!(try_with(&honest, "Acme\r\nBcc: all@example.org", &to("ann@example.org")).is_err());

@@ -14,13 +14,13 @@ use poem_openapi::{
     types::{ToJSON, Type},
 };
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 
 use crate::{context::Context, problem::Problem, transaction::BusinessTransaction};
 
 const JSON: &str = "application/json";
 
-fn documented(name: &str, description: &str) -> MetaHeader {
+pub(crate) fn documented(name: &str, description: &str) -> MetaHeader {
     MetaHeader {
         name: name.to_owned(),
         description: Some(description.to_owned()),
@@ -30,7 +30,7 @@ fn documented(name: &str, description: &str) -> MetaHeader {
     }
 }
 
-fn answered(status: u16, description: &'static str, schema: Option<MetaSchemaRef>, headers: Vec<MetaHeader>) -> MetaResponse {
+pub(crate) fn answered(status: u16, description: &'static str, schema: Option<MetaSchemaRef>, headers: Vec<MetaHeader>) -> MetaResponse {
     let content = schema.map(|schema| MetaMediaType { content_type: JSON, schema }).into_iter().collect();
     MetaResponse { description, status: Some(status), status_range: None, content, headers }
 }
@@ -39,7 +39,7 @@ fn json(status: StatusCode, body: String) -> Response {
     Response::builder().status(status).content_type(JSON).body(body)
 }
 
-fn replayed(reply: Reply) -> Response {
+pub(crate) fn replayed(reply: Reply) -> Response {
     let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK);
     let mut response = json(status, reply.body);
     if reply.replayed {
@@ -48,7 +48,7 @@ fn replayed(reply: Reply) -> Response {
     response
 }
 
-const REPLAYED: (&str, &str) =
+pub(crate) const REPLAYED: (&str, &str) =
     ("Idempotency-Replayed", "`true`: this is the stored answer to an earlier request with the same Idempotency-Key.");
 
 /// A change that was made: the business transaction.
@@ -137,6 +137,15 @@ impl<S> Found<S> {
     }
 }
 
+impl<S: ToJSON> Found<S> {
+    /// A value at this version, written by its own description, or nothing if the client has this version already.
+    pub fn shown(value: &S, version: i64, known: &IfNoneMatch) -> Self {
+        let etag = format!("\"{version}\"");
+        let body = if known.names(&etag) { None } else { Some(value.to_json_string()) };
+        Self { body, etag, schema: PhantomData }
+    }
+}
+
 impl<S: Type> IntoResponse for Found<S> {
     fn into_response(self) -> Response {
         let mut response = match self.body {
@@ -199,6 +208,35 @@ impl<S: ToJSON> ApiResponse for Shown<S> {
     }
 }
 
+/// What was recorded once and never changes, as it was recorded, documented as `S`.
+pub(crate) struct Stored<S> {
+    body: String,
+    schema: PhantomData<fn() -> S>,
+}
+
+impl<S> Stored<S> {
+    /// These bytes.
+    pub fn of(body: String) -> Self {
+        Self { body, schema: PhantomData }
+    }
+}
+
+impl<S: Type> IntoResponse for Stored<S> {
+    fn into_response(self) -> Response {
+        json(StatusCode::OK, self.body)
+    }
+}
+
+impl<S: Type> ApiResponse for Stored<S> {
+    fn meta() -> MetaResponses {
+        MetaResponses { responses: vec![answered(200, "As it was recorded.", Some(S::schema_ref()), Vec::new())] }
+    }
+
+    fn register(registry: &mut Registry) {
+        S::register(registry);
+    }
+}
+
 /// A part of a list, its items documented as `S`.
 pub(crate) struct Listed<S> {
     body: String,
@@ -222,6 +260,22 @@ impl<S> Listed<S> {
         let next_cursor = page.next.map(|after| context.cursor(after));
         let body = serde_json::to_string(&Items { items: &page.items, next_cursor }).map_err(Problem::internal)?;
         Ok(Self { body, schema: PhantomData })
+    }
+}
+
+impl<S> Listed<S> {
+    /// A page of stored JSON, byte for byte.
+    ///
+    /// # Errors
+    /// When what is stored is not JSON.
+    pub fn stored(context: &Context, page: Page<String>) -> Result<Self, Problem> {
+        let items = page.items.into_iter().map(RawValue::from_string).collect::<Result<Vec<_>, _>>().map_err(Problem::internal)?;
+        Self::page(context, &Page { items, next: page.next })
+    }
+
+    /// A list without items.
+    pub fn nothing() -> Self {
+        Self { body: r#"{"items":[]}"#.to_owned(), schema: PhantomData }
     }
 }
 

@@ -27,6 +27,10 @@ const HOST: &str = "^[A-Za-z0-9:]([A-Za-z0-9._:-]*[A-Za-z0-9:])?$";
 const PATH: &str = r"^/[^\s#\x00-\x1f\x7f-\x9f]*$";
 /// A plain address: without display name, quotes or comments.
 const ADDRESS: &str = r#"^[^\s@<>()"',;:\\\[\]\x00-\x1f\x7f-\x9f]+@[^\s@<>()"',;:\\\[\]\x00-\x1f\x7f-\x9f]+$"#;
+/// Words of small letters and digits, joined by underscores.
+const SNAKE: &str = "^[a-z][a-z0-9]*(_[a-z0-9]+)*$";
+/// A word of letters and digits that starts with a small letter.
+const CAMEL: &str = "^[a-z][A-Za-z0-9]*$";
 /// A plain decimal.
 const DECIMAL: &str = r"^-?[0-9]+(\.[0-9]+)?$";
 /// A name of a status.
@@ -47,6 +51,8 @@ pub(crate) fn rule_of(pattern: &str) -> &'static str {
         HOST => "must be a host name or an IP address, without scheme, port or path",
         PATH => "must start with '/' and contain no spaces and no '#'",
         ADDRESS => "must be a plain e-mail address, such as billing@example.com",
+        SNAKE => "must be words of small letters and digits, joined by underscores, such as sim_swapped",
+        CAMEL => "must start with a small letter and have letters and digits only, such as billCycle",
         DECIMAL => "must be a decimal such as 12.50, without exponent, spaces or thousands separators",
         STATUS => "must start with a letter and contain only letters, digits, '_' and '-'",
         COUNTRY => "must be two capital letters (ISO 3166-1), such as DE",
@@ -149,10 +155,30 @@ texts! {
     Subject = text(1, 1_000, LINE);
     /// The body of a template.
     TemplateText = text(1, 100_000, LINES);
+    /// The name of a custom event type, without `custom.`.
+    CustomEventName = text(1, 64, SNAKE);
+    /// The name of a data source.
+    DataSourceName = text(1, 64, CAMEL);
+    /// The type of a platform object. Which there are is the domain's to tell, with the nearest names.
+    ObjectKind = text(1, 64, LINE);
+    /// The name of a relation. Which there are is the domain's to tell, with the nearest names.
+    RelationName = text(1, 64, LINE);
+    /// An operationId.
+    OperationName = text(1, 64, LINE);
+    /// An ordering key. Its rule is the domain's.
+    Key = text(1, 64, LINE);
+    /// What an event is about, as an outside system names it.
+    SubjectReference = text(1, 128, LINE);
     /// A description for people.
     Description = text(0, 2_000, LINES);
     /// An amount or a quantity.
     Amount = text(1, 32, DECIMAL);
+    /// A type of charge.
+    ChargeTypeName = text(1, 64, LINE);
+    /// What a quantity counts.
+    UnitName = text(1, 32, LINE);
+    /// A text to be found.
+    SearchText = text(1, 200, LINE);
     /// A name of a status.
     StatusName = text(1, 64, STATUS);
     /// A country.
@@ -213,10 +239,20 @@ choices! {
     NextStatus { Active = "active", Suspended = "suspended", Deactivated = "deactivated" }
     /// A status to list accounts by.
     AnyStatus { Inactive = "inactive", Active = "active", Suspended = "suspended", Deactivated = "deactivated" }
+    /// Which way an adjustment goes.
+    ChargeType { Credit = "CREDIT", Debit = "DEBIT" }
+    /// Whether a charge stands on an invoice.
+    ChargeState { Unbilled = "unbilled", Billed = "billed" }
+    /// What charges are sorted by.
+    ChargeOrder { OccurredAt = "occurredAt", Amount = "amount" }
+    /// Which way a list is sorted.
+    Direction { Ascending = "ascending", Descending = "descending" }
     /// What a contact is for.
     ContactRole { Billing = "billing", Technical = "technical", Other = "other" }
     /// Whether a queue keeps order.
     QueueMode { InOrder = "in_order", OutOfOrder = "out_of_order" }
+    /// What the events of a custom type keep order within.
+    OrderedBy { Account = "account", Key = "key" }
     /// What a subscription does.
     ActionType { Webhook = "webhook", Email = "email" }
     /// How an SMTP connection is protected.
@@ -268,6 +304,8 @@ whole_numbers! {
     Days = 0..=100_000;
     /// Parts of a queue.
     Partitions = 1..=64;
+    /// A version of an event type.
+    EventTypeVersion = 1..=1_000_000;
     /// A TCP port.
     Port = 1..=65535;
     /// Items of a page.
@@ -291,6 +329,12 @@ impl ParseFromJSON for Moment {
     fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
         let text = value.as_ref().and_then(Value::as_str).unwrap_or_default();
         moment(text).map(Self).ok_or_else(|| ParseError::custom("not a date-time"))
+    }
+}
+
+impl ParseFromParameter for Moment {
+    fn parse_from_parameter(value: &str) -> ParseResult<Self> {
+        moment(value).map(Self).ok_or_else(|| ParseError::custom("not a date-time"))
     }
 }
 

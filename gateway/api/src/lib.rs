@@ -12,20 +12,27 @@ mod account_bill_cycle;
 mod account_status;
 mod accounts;
 mod addressed;
+mod adjustments;
 mod answers;
 mod bill_cycles;
 mod billing_settings;
+mod bulk;
+mod business_transactions;
+mod chargeable_events;
 mod checked;
 mod codes;
 mod companies;
 mod contacts;
 mod context;
 mod cursor;
+mod data_sources;
 mod deliveries;
 mod described;
 mod document;
 mod edge;
+mod event_type;
 mod event_types;
+mod events;
 mod fields;
 mod guard;
 mod money;
@@ -89,12 +96,24 @@ pub(crate) enum Tag {
     /// What holds for all of the tenant's accounts.
     #[oai(rename = "Billing settings")]
     BillingSettings,
+    /// What accounts are charged for, and how that was adjusted.
+    #[oai(rename = "Charges")]
+    Charges,
     /// The people to be reached about accounts.
     #[oai(rename = "Contacts")]
     Contacts,
     /// What is owed to subscriptions, and what became of it.
     #[oai(rename = "Deliveries")]
     Deliveries,
+    /// What was changed, and which events tell of it.
+    #[oai(rename = "Business transactions")]
+    BusinessTransactions,
+    /// Paths from an event's object to others, whose parameters they add.
+    #[oai(rename = "Data sources")]
+    DataSources,
+    /// What has happened.
+    #[oai(rename = "Events")]
+    Events,
     /// What can happen, and which parameters each event offers.
     #[oai(rename = "Event types")]
     EventTypes,
@@ -140,6 +159,9 @@ type Customers = (
     billing_settings::BillingSettings,
 );
 
+/// What accounts use and are billed.
+type Usage = (chargeable_events::ChargeableEvents, adjustments::Adjustments);
+
 /// What happens with events.
 type Integration = (
     queues::Queues,
@@ -149,11 +171,14 @@ type Integration = (
     notification_templates::NotificationTemplates,
     deliveries::Deliveries,
     event_types::EventTypes,
+    events::Events,
+    business_transactions::BusinessTransactions,
+    data_sources::DataSources,
     test_clock::TestClock,
 );
 
 /// Every noun's operations, in groups, since a tuple of them holds sixteen at the most.
-pub(crate) type Operations = (Customers, Integration);
+pub(crate) type Operations = (Customers, Usage, Integration);
 
 /// They keep no state: what they need comes with each call.
 pub(crate) const ALL: Operations = (
@@ -168,6 +193,7 @@ pub(crate) const ALL: Operations = (
         services::Services,
         billing_settings::BillingSettings,
     ),
+    (chargeable_events::ChargeableEvents, adjustments::Adjustments),
     (
         queues::Queues,
         subscriptions::Subscriptions,
@@ -176,6 +202,9 @@ pub(crate) const ALL: Operations = (
         notification_templates::NotificationTemplates,
         deliveries::Deliveries,
         event_types::EventTypes,
+        events::Events,
+        business_transactions::BusinessTransactions,
+        data_sources::DataSources,
         test_clock::TestClock,
     ),
 );

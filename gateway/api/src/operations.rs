@@ -67,6 +67,11 @@ pub(crate) const fn create(id: &'static str, scope: &'static str, own_codes: &'s
     Operation { id, scope, own_codes, takes: CREATE, makes: Some(makes) }
 }
 
+/// Makes many at once; codes are those of its items.
+pub(crate) const fn in_bulk(id: &'static str, scope: &'static str, own_codes: &'static [&'static str]) -> Operation {
+    Operation { id, scope, own_codes, takes: CREATE, makes: None }
+}
+
 /// Changes the one its path names.
 pub(crate) const fn change(id: &'static str, scope: &'static str, own_codes: &'static [&'static str], makes: Makes) -> Operation {
     Operation { id, scope, own_codes, takes: CHANGE, makes: Some(makes) }
@@ -105,6 +110,8 @@ const ALL: &[&[Operation]] = &[
     crate::package_subscriptions::OPERATIONS,
     crate::services::OPERATIONS,
     crate::billing_settings::OPERATIONS,
+    crate::chargeable_events::OPERATIONS,
+    crate::adjustments::OPERATIONS,
     crate::queues::OPERATIONS,
     crate::subscriptions::OPERATIONS,
     crate::webhook_endpoints::OPERATIONS,
@@ -112,6 +119,9 @@ const ALL: &[&[Operation]] = &[
     crate::notification_templates::OPERATIONS,
     crate::deliveries::OPERATIONS,
     crate::event_types::OPERATIONS,
+    crate::events::OPERATIONS,
+    crate::business_transactions::OPERATIONS,
+    crate::data_sources::OPERATIONS,
     crate::test_clock::OPERATIONS,
 ];
 

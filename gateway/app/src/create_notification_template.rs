@@ -8,7 +8,7 @@ use billwire_schemas::{
 };
 use billwire_store::{Configuration, ConfigurationKind as Kind, Store, Tx, commit::Failure};
 
-use crate::{once::UseCase, record::Record, unless_named};
+use crate::{catalogue, once::UseCase, record::Record, unless_named};
 
 /// Makes a notification template.
 #[derive(Debug, Clone)]
@@ -24,7 +24,7 @@ impl UseCase for CreateNotificationTemplate {
     }
     async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
         unless_named(tx, Kind::NotificationTemplate, &self.0.name).await?;
-        let change = notification_template::create(self.0.clone(), now)?;
+        let change = notification_template::create(self.0.clone(), &catalogue::of(tx).await?, now)?;
         let (id, name, body) = (change.after.id.0, change.after.name.clone(), change.after.clone());
         let kind = Kind::NotificationTemplate;
         tx.save_configuration(Configuration { id, kind, name, body, secrets: None, created_at: SystemClock.now() }).await?;

@@ -8,7 +8,7 @@ use billwire_schemas::{
 };
 use billwire_store::{Configuration, ConfigurationKind as Kind, Store, Tx, commit::Failure};
 
-use crate::{once::UseCase, record::Record, unless_named};
+use crate::{catalogue, once::UseCase, record::Record, unless_named};
 
 /// Makes a queue.
 #[derive(Debug, Clone)]
@@ -24,7 +24,7 @@ impl UseCase for CreateQueue {
     }
     async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
         unless_named(tx, Kind::Queue, &self.0.name).await?;
-        let change = queue::create(self.0.clone(), now)?;
+        let change = queue::create(self.0.clone(), &catalogue::of(tx).await?, now)?;
         let (id, name, body) = (change.after.id.0, change.after.name.clone(), change.after.clone());
         tx.save_configuration(Configuration { id, kind: Kind::Queue, name, body, secrets: None, created_at: SystemClock.now() }).await?;
         Record::of(&change).map(Some)

@@ -15,7 +15,7 @@ use billwire_schemas::{
 };
 use billwire_store::{Configuration, ConfigurationKind as Kind, Store, Tx, commit::Failure};
 
-use crate::{delete_configuration::Configured, once::UseCase, record::Record, unless_named};
+use crate::{catalogue, delete_configuration::Configured, once::UseCase, record::Record, unless_named};
 
 /// What a request asks to be done, references not yet resolved.
 #[derive(Debug, Clone)]
@@ -85,7 +85,7 @@ impl UseCase for CreateSubscription {
             }
         };
         let command = subscription::Create { id: self.id, name: self.name.clone(), event_types: self.event_types.clone(), action };
-        let change = subscription::create(command, &queue, template.as_ref(), now)?;
+        let change = subscription::create(command, &queue, template.as_ref(), &catalogue::of(tx).await?, now)?;
         let (id, name, body) = (self.id.0, self.name.clone(), change.after.clone());
         let kind = Kind::Subscription;
         tx.save_configuration(Configuration { id, kind, name, body, secrets: None, created_at: SystemClock.now() }).await?;

@@ -1,6 +1,8 @@
 //! Whether something hangs on an object, so that it cannot be deleted.
 
-use billwire_domain::{account::Account, contact::Contact, package_subscription::PackageSubscription, service::Service};
+use billwire_domain::{
+    account::Account, chargeable_event::ChargeableEvent, contact::Contact, package_subscription::PackageSubscription, service::Service,
+};
 use billwire_store::{Filter, Noun, Tx, commit::Failure};
 use uuid::Uuid;
 
@@ -17,7 +19,8 @@ pub(crate) async fn account(tx: &Tx<'_>, id: Uuid) -> Result<bool, Failure> {
     let belongs = "account_id";
     Ok(any::<Contact>(tx, belongs, id).await?
         || any::<PackageSubscription>(tx, belongs, id).await?
-        || any::<Service>(tx, belongs, id).await?)
+        || any::<Service>(tx, belongs, id).await?
+        || any::<ChargeableEvent>(tx, belongs, id).await?)
 }
 
 /// Whether an account is in a bill cycle or plans to be.
@@ -40,6 +43,6 @@ pub(crate) async fn package(tx: &Tx<'_>, id: Uuid) -> Result<bool, Failure> {
 ///
 /// # Errors
 /// The database's failure.
-pub(crate) async fn service(_: &Tx<'_>, _: Uuid) -> Result<bool, Failure> {
-    Ok(false)
+pub(crate) async fn service(tx: &Tx<'_>, id: Uuid) -> Result<bool, Failure> {
+    any::<ChargeableEvent>(tx, "service_id", id).await
 }

@@ -3,9 +3,12 @@
 //! Called by `api` (operations) and `server` (due dates, start-up). Knows neither HTTP nor NATS; an operation is accepted when
 //! [`App::once`] answers. It exists so that a handler and a due date do the same thing in the same way.
 
+mod added;
+mod adjust_chargeable_event;
 mod authenticate;
 mod bill_cycle_change;
 mod billing_settings;
+mod catalogue;
 mod change_account_status;
 mod contacts;
 mod create_account;
@@ -15,6 +18,8 @@ mod create_queue;
 mod create_smtp_account;
 mod create_subscription;
 mod create_webhook_endpoint;
+mod data_schemas;
+mod data_source;
 mod delete_configuration;
 mod due;
 mod in_use;
@@ -25,8 +30,12 @@ mod owned;
 mod package_subscriptions;
 mod packages;
 mod record;
+mod record_chargeable_events;
+mod recorded;
+mod register_event_type;
 mod related;
 mod services;
+mod submit_events;
 mod test_clock;
 mod update_account;
 mod update_bill_cycle;
@@ -46,11 +55,12 @@ use billwire_store::{ConfigurationKind, Error, Store};
 pub use billwire_store::{
     Filter,
     commit::Failure,
-    deliveries,
+    deliveries, history,
     idempotency::{Claim, Reply},
     page,
 };
 
+pub use adjust_chargeable_event::AdjustChargeableEvent;
 pub use authenticate::{NewKey, key_id, new_key};
 pub use bill_cycle_change::{CancelAccountBillCycleChange, PerformAccountBillCycleChange, UpdateAccountBillCycle};
 pub use billing_settings::UpdateBillingSettings;
@@ -64,6 +74,7 @@ pub use create_queue::CreateQueue;
 pub use create_smtp_account::CreateSmtpAccount;
 pub use create_subscription::{CreateSubscription, NewAction};
 pub use create_webhook_endpoint::CreateWebhookEndpoint;
+pub use data_source::{CreateDataSource, DeleteDataSource};
 pub use delete_configuration::{Configured, DeleteConfiguration};
 pub use objects::Object;
 pub use once::{Demand, UseCase};
@@ -71,6 +82,8 @@ pub use once_each::BulkUseCase;
 pub use owned::Owned;
 pub use package_subscriptions::{CancelPackageSubscription, ChangePackageSubscriptionStatus, SubscribePackage};
 pub use packages::{CreatePackage, DeletePackage, UpdatePackage};
+pub use record_chargeable_events::NewCharge;
+pub use register_event_type::{DeleteEventType, RegisterEventType};
 pub use services::{CreateService, DeleteService, TransitionService, UpdateService};
 pub use update_account::{DeleteAccount, UpdateAccount};
 pub use update_bill_cycle::{DeleteBillCycle, UpdateBillCycle};
@@ -101,12 +114,13 @@ pub struct App {
     test_clock_allowed: bool,
     backlog_full: Arc<AtomicBool>,
     keys: Arc<authenticate::Cache>,
+    compiled: Arc<data_schemas::Compiled>,
 }
 
 impl App {
     /// The use cases over `store`, telling time by `clock`.
     pub fn new(store: Store, clock: Arc<ShiftedClock>, test_clock_allowed: bool) -> Self {
-        Self { store, clock, test_clock_allowed, backlog_full: Arc::default(), keys: Arc::default() }
+        Self { store, clock, test_clock_allowed, backlog_full: Arc::default(), keys: Arc::default(), compiled: Arc::default() }
     }
 
     /// Business time.

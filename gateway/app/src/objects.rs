@@ -1,8 +1,8 @@
 //! Platform objects as operations name them: addressed in a path (404 when there is none) or referenced in a body (422).
 
 use billwire_domain::{
-    Rejected, account::Account, bill_cycle::BillCycle, contact::Contact, package::Package, package_subscription::PackageSubscription,
-    service::Service,
+    Rejected, account::Account, adjustment::Adjustment, bill_cycle::BillCycle, chargeable_event::ChargeableEvent, contact::Contact,
+    package::Package, package_subscription::PackageSubscription, service::Service,
 };
 use billwire_schemas::ids::TenantId;
 use billwire_store::{Filter, Noun, Tx, commit::Failure, page};
@@ -56,6 +56,18 @@ impl Object for Service {
     const UNKNOWN: &'static str = "service_unknown";
 }
 
+impl Object for ChargeableEvent {
+    const NAME: &'static str = "chargeable event";
+    const NOT_FOUND: &'static str = "chargeable_event_not_found";
+    const UNKNOWN: &'static str = "chargeable_event_unknown";
+}
+
+impl Object for Adjustment {
+    const NAME: &'static str = "adjustment";
+    const NOT_FOUND: &'static str = "adjustment_not_found";
+    const UNKNOWN: &'static str = "adjustment_unknown";
+}
+
 /// The refusal when the addressed object does not exist.
 fn not_found<T: Object>(reference: &str) -> Failure {
     Rejected::not_found(T::NOT_FOUND, T::NAME, reference).into()
@@ -107,6 +119,21 @@ impl App {
     /// `<noun>_unknown`, or the database's failure.
     pub async fn referenced<T: Object>(&self, tenant: &TenantId, pointer: &'static str, reference: &str) -> Result<T, Failure> {
         self.store.find(tenant, reference).await?.ok_or_else(|| unknown::<T>(pointer, reference))
+    }
+
+    /// A page of objects sorted by a column of whole numbers that `value` reads off an object, ascending or else descending.
+    ///
+    /// # Errors
+    /// The database's failure.
+    pub async fn list_sorted<T: Object>(
+        &self,
+        tenant: &TenantId,
+        filter: Filter,
+        sort: (&'static str, bool),
+        value: impl Fn(&T) -> i64,
+        ask: page::Ask,
+    ) -> Result<page::Page<T>, Failure> {
+        Ok(self.store.list_sorted(tenant, filter, sort, value, ask).await?)
     }
 
     /// A page of objects, oldest first.

@@ -1,6 +1,9 @@
 //! From decided changes to the business transaction: the record, its events, and the reply.
 
-use billwire_domain::{Change, Entity};
+use billwire_domain::{
+    Change, Entity,
+    custom_event_type::{CustomEvent, CustomEventType},
+};
 use billwire_schemas::{
     clock::Timestamp,
     events::{
@@ -14,7 +17,11 @@ use chrono::SecondsFormat;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
-use crate::{Caller, once::json};
+use crate::{
+    Caller,
+    added::{Added, by_sources},
+    once::json,
+};
 
 /// What an operation changed, ready to be recorded.
 #[derive(Debug, Default)]
@@ -42,6 +49,8 @@ struct Draft {
     kind: String,
     entity: usize,
     parameters: Parameters,
+    /// Title and `dataschema` of a type that is not built in.
+    custom: Option<(String, String)>,
 }
 
 #[derive(Serialize)]
@@ -102,14 +111,30 @@ impl Record {
             };
             let mut parameters = related.clone();
             parameters.extend(change.after.parameters());
-            self.events.push(Draft { kind: format!("{noun}.{what}"), entity, parameters: parameters.clone() });
+            self.events.push(Draft { kind: format!("{noun}.{what}"), entity, parameters: parameters.clone(), custom: None });
             for event in &change.lifecycle {
                 let mut parameters = parameters.clone();
                 parameters.extend(event.parameters.clone());
-                self.events.push(Draft { kind: event.kind.to_owned(), entity, parameters });
+                self.events.push(Draft { kind: event.kind.to_owned(), entity, parameters, custom: None });
             }
         }
         Ok(self)
+    }
+
+    /// The record of one event of a custom type, which offers the `related` parameters besides those of its data.
+    ///
+    /// # Errors
+    /// When its data cannot be written as JSON.
+    pub fn custom(event: &CustomEvent, kind: &CustomEventType, related: &Parameters) -> Result<Self, Failure> {
+        let mut record = Self::default().and(&Change::created(event.clone()), related)?;
+        for entity in &mut record.entities {
+            entity.object.id = event.subject();
+        }
+        let mut parameters = related.clone();
+        parameters.extend(event.parameters());
+        let custom = Some((kind.title.clone(), kind.dataschema()));
+        record.events.push(Draft { kind: kind.name.clone(), entity: 0, parameters, custom });
+        Ok(record)
     }
 
     /// Lets the reply, and only the reply, show `after` with a secret in it.
@@ -134,12 +159,27 @@ impl Record {
         let key = self.key.ok_or_else(|| Error::Other(format!("{operation} recorded no change")))?;
         let mut refs = Vec::with_capacity(self.events.len());
         let mut events = Vec::with_capacity(self.events.len());
+        let mut added: Option<(usize, Added)> = None;
         for draft in self.events {
             let entity = &self.entities[draft.entity];
             let (event, sequence) = (EventId(fresh()), tx.next_sequence(&key)?);
-            let (private, mut parameters): (Parameters, Parameters) =
+            let (mut private, mut parameters): (Parameters, Parameters) =
                 draft.parameters.into_iter().partition(|(name, _)| name.starts_with(PRIVATE));
-            parameters.extend(core_parameters(&draft.kind, caller, now));
+            let by_sources = match added.take() {
+                Some((of, added)) if of == draft.entity => added,
+                _ => match entity.after.as_ref().or(entity.before.as_ref()) {
+                    Some(state) => by_sources(tx, &entity.object.kind, state).await?,
+                    None => Added::default(),
+                },
+            };
+            parameters.extend(by_sources.open.clone());
+            private.extend(by_sources.private.clone());
+            added = Some((draft.entity, by_sources));
+            let (title, schema) = draft.custom.unwrap_or_else(|| {
+                let title = catalogue::find(&draft.kind).map_or(draft.kind.as_str(), |event| event.title);
+                (title.to_owned(), dataschema(&draft.kind))
+            });
+            parameters.extend(core_parameters(&draft.kind, &title, caller, now));
             let envelope = Envelope {
                 specversion: "1.0".to_owned(),
                 id: event,
@@ -148,7 +188,7 @@ impl Record {
                 subject: entity.object.id.clone(),
                 time: now,
                 datacontenttype: "application/json".to_owned(),
-                dataschema: dataschema(&draft.kind),
+                dataschema: schema,
                 partitionkey: key.clone(),
                 sequence: Sequence(sequence),
                 transactionid: id,
@@ -183,7 +223,8 @@ impl Record {
                 serde_json::to_string(&transaction).map_err(json)?
             }
         };
-        tx.append(&key, NewTransaction { id: id.0, operation, account: self.account, occurred_at: now, body, events });
+        let object = self.entities.first().map(|entity| entity.object.id.clone());
+        tx.append(&key, NewTransaction { id: id.0, operation, account: self.account, occurred_at: now, object, body, events });
         Ok(Reply { status, body: reply, secret, replayed: false })
     }
 }
@@ -191,8 +232,7 @@ impl Record {
 /// Parameters of this group are for e-mail only: what tells of a person never stands on the stream or in a webhook.
 const PRIVATE: &str = "contact.";
 
-fn core_parameters(kind: &str, caller: &Caller, now: Timestamp) -> Parameters {
-    let title = catalogue::find(kind).map_or(kind, |event| event.title);
+fn core_parameters(kind: &str, title: &str, caller: &Caller, now: Timestamp) -> Parameters {
     Parameters::from([
         ("event.name".to_owned(), title.into()),
         ("event.type".to_owned(), kind.into()),

@@ -45,7 +45,6 @@ pub(crate) async fn of_package(tx: &mut Tx<'_>, subscription: &PackageSubscripti
 ///
 /// # Errors
 /// The database's failure.
-#[expect(dead_code, reason = "for what belongs to a service: usage identifiers, buckets, charges")]
 pub(crate) async fn of_service(tx: &mut Tx<'_>, id: ServiceId) -> Result<Parameters, Failure> {
     let Some(service) = tx.load::<Service>(id.0).await? else { return Ok(Parameters::new()) };
     let mut parameters = around_service(tx, &service).await?;

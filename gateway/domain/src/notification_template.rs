@@ -1,16 +1,17 @@
 //! Notification templates: what an e-mail says.
 
+use std::collections::BTreeSet;
+
 use billwire_schemas::{
     clock::Timestamp,
-    events::catalogue,
     ids::{NotificationTemplateId, OrderingKey},
     template,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    catalogue::Catalogue,
     change::{Change, Entity},
-    queue::unknown_types,
     rejected::{Rejected, Violation},
 };
 
@@ -38,6 +39,11 @@ pub struct NotificationTemplate {
 }
 
 impl NotificationTemplate {
+    /// Whether it is content with what its event types offer according to `catalogue`.
+    pub fn suits(&self, catalogue: &Catalogue) -> bool {
+        faults(&self.parts(), &self.event_types, catalogue).is_empty()
+    }
+
     /// The parts as the template engine takes them.
     pub fn parts(&self) -> template::Template {
         template::Template { subject: self.subject.clone(), text: self.text.clone(), html: self.html.clone() }
@@ -66,18 +72,10 @@ pub struct Create {
 ///
 /// # Errors
 /// `event_type_unknown`, `template_syntax`, `template_unknown_parameter`, `template_forbidden`.
-pub fn create(command: Create, now: Timestamp) -> Result<Change<NotificationTemplate>, Rejected> {
-    let mut broken = unknown_types(&command.event_types);
+pub fn create(command: Create, catalogue: &Catalogue, now: Timestamp) -> Result<Change<NotificationTemplate>, Rejected> {
+    let mut broken = catalogue.unknown_types(&command.event_types);
     let parts = template::Template { subject: command.subject.clone(), text: command.text.clone(), html: command.html.clone() };
-    for offered in offered_sets(&command.event_types) {
-        for fault in template::check(&parts, &offered).err().unwrap_or_default() {
-            let line = fault.line.map_or_else(String::new, |line| format!(" (line {line})"));
-            let violation = Violation::new(format!("/{}", fault.part), fault.code, format!("{}{line}", fault.message));
-            if !broken.contains(&violation) {
-                broken.push(violation);
-            }
-        }
-    }
+    broken.extend(faults(&parts, &command.event_types, catalogue));
     if let Some(rejected) = Rejected::from_violations(broken) {
         return Err(rejected);
     }
@@ -93,15 +91,29 @@ pub fn create(command: Create, now: Timestamp) -> Result<Change<NotificationTemp
     }))
 }
 
-/// What each of `event_types` offers; for none, what any event type might: a subscription checks again.
-fn offered_sets(event_types: &[String]) -> Vec<Vec<&'static str>> {
-    if event_types.is_empty() {
-        let mut all: Vec<&str> = catalogue::all().flat_map(|e| e.parameters()).map(|p| p.name).collect();
-        all.sort_unstable();
-        all.dedup();
-        return vec![all];
+/// What is wrong with a template's parts, given what the events they are written for offer.
+fn faults(parts: &template::Template, event_types: &[String], catalogue: &Catalogue) -> Vec<Violation> {
+    let mut broken = Vec::new();
+    for offered in offered_sets(catalogue, event_types) {
+        let offered: Vec<&str> = offered.iter().map(String::as_str).collect();
+        for fault in template::check(parts, &offered).err().unwrap_or_default() {
+            let line = fault.line.map_or_else(String::new, |line| format!(" (line {line})"));
+            let violation = Violation::new(format!("/{}", fault.part), fault.code, format!("{}{line}", fault.message));
+            if !broken.contains(&violation) {
+                broken.push(violation);
+            }
+        }
     }
-    event_types.iter().filter_map(|name| catalogue::find(name)).map(|e| e.parameters().map(|p| p.name).collect()).collect()
+    broken
+}
+
+/// What each of `event_types` offers; for none, what any event type might: a subscription checks again.
+fn offered_sets(catalogue: &Catalogue, event_types: &[String]) -> Vec<Vec<String>> {
+    if event_types.is_empty() {
+        let all: BTreeSet<String> = catalogue.all().flat_map(|event| catalogue.offers(event)).map(|offer| offer.name).collect();
+        return vec![all.into_iter().collect()];
+    }
+    event_types.iter().filter_map(|name| catalogue.offered(name)).collect()
 }
 
 impl Entity for NotificationTemplate {
@@ -141,8 +153,8 @@ mod tests {
     #[test]
     fn a_parameter_that_one_of_the_event_types_does_not_offer_is_refused() {
         let both = &["account.created", "bill_cycle.created"];
-        let refused = create(command(both, "Dear {{ account.name }}"), Timestamp::UNIX_EPOCH).unwrap_err();
+        let refused = create(command(both, "Dear {{ account.name }}"), &Catalogue::default(), Timestamp::UNIX_EPOCH).unwrap_err();
         assert_eq!((refused.code, refused.violations[0].pointer.as_ref()), ("template_unknown_parameter", "/text"));
-        assert!(create(command(&["account.created"], "Dear {{ account.name }}"), Timestamp::UNIX_EPOCH).is_ok());
+        assert!(create(command(&["account.created"], "Dear {{ account.name }}"), &Catalogue::default(), Timestamp::UNIX_EPOCH).is_ok());
     }
 }

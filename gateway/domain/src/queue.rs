@@ -2,14 +2,14 @@
 
 use billwire_schemas::{
     clock::Timestamp,
-    events::{catalogue, parameters::nearest},
     ids::{OrderingKey, QueueId},
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    catalogue::Catalogue,
     change::{Change, Entity},
-    rejected::{Rejected, Violation},
+    rejected::Rejected,
 };
 
 /// Whether a queue keeps order within each ordering key.
@@ -57,26 +57,12 @@ pub struct Create {
     pub partitions: u32,
 }
 
-/// The violations of a list of event types: each must be in the catalogue.
-pub(crate) fn unknown_types(event_types: &[String]) -> Vec<Violation> {
-    event_types
-        .iter()
-        .enumerate()
-        .filter(|(_, name)| catalogue::find(name).is_none())
-        .map(|(index, name)| {
-            let near = nearest(name, catalogue::all().map(|e| e.name));
-            let hint = if near.is_empty() { String::new() } else { format!(" Did you mean {}?", near.join(" or ")) };
-            Violation::new(format!("/eventTypes/{index}"), "event_type_unknown", format!("There is no event type '{name}'.{hint}"))
-        })
-        .collect()
-}
-
 /// Decides `createQueue`.
 ///
 /// # Errors
 /// `event_type_unknown` for each unknown type.
-pub fn create(command: Create, now: Timestamp) -> Result<Change<Queue>, Rejected> {
-    if let Some(rejected) = Rejected::from_violations(unknown_types(&command.event_types)) {
+pub fn create(command: Create, catalogue: &Catalogue, now: Timestamp) -> Result<Change<Queue>, Rejected> {
+    if let Some(rejected) = Rejected::from_violations(catalogue.unknown_types(&command.event_types)) {
         return Err(rejected);
     }
     Ok(Change::created(Queue {
@@ -122,7 +108,7 @@ mod tests {
             event_types: vec!["account.created".into(), "account.bill_cycle_change".into()],
             partitions: 1,
         };
-        let refused = create(command, Timestamp::UNIX_EPOCH).unwrap_err();
+        let refused = create(command, &Catalogue::default(), Timestamp::UNIX_EPOCH).unwrap_err();
         assert_eq!(refused.violations[0].pointer, "/eventTypes/1");
         assert!(refused.message.contains("account.bill_cycle_changed"), "{}", refused.message);
     }

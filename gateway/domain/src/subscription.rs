@@ -2,19 +2,17 @@
 
 use billwire_schemas::{
     clock::Timestamp,
-    events::{
-        catalogue,
-        parameters::{Parameter, nearest},
-    },
+    events::parameters::nearest,
     ids::{NotificationTemplateId, OrderingKey, QueueId, SmtpAccountId, SubscriptionId, WebhookEndpointId},
     template,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    catalogue::Catalogue,
     change::{Change, Entity},
     notification_template::NotificationTemplate,
-    queue::{self, Queue},
+    queue::Queue,
     rejected::{Rejected, Violation},
 };
 
@@ -79,11 +77,12 @@ pub fn create(
     command: Create,
     queue: &Queue,
     template: Option<&NotificationTemplate>,
+    catalogue: &Catalogue,
     now: Timestamp,
 ) -> Result<Change<Subscription>, Rejected> {
-    let mut broken = queue::unknown_types(&command.event_types);
+    let mut broken = catalogue.unknown_types(&command.event_types);
     for (index, name) in command.event_types.iter().enumerate() {
-        if catalogue::find(name).is_some() && !queue.event_types.contains(name) {
+        if catalogue.find(name).is_some() && !queue.event_types.contains(name) {
             let near = nearest(name, queue.event_types.iter().map(String::as_str));
             broken.push(Violation::new(
                 format!("/eventTypes/{index}"),
@@ -94,8 +93,8 @@ pub fn create(
     }
     let types = if command.event_types.is_empty() { &queue.event_types } else { &command.event_types };
     if let Some(template) = template {
-        for event in types.iter().filter_map(|name| catalogue::find(name)) {
-            broken.extend(template_faults(template, event.name, &mut event.parameters()));
+        for name in types {
+            broken.extend(catalogue.offered(name).into_iter().flat_map(|offered| template_faults(template, name, &offered)));
         }
     }
     if let Some(rejected) = Rejected::from_violations(broken) {
@@ -112,8 +111,8 @@ pub fn create(
     }))
 }
 
-fn template_faults(template: &NotificationTemplate, event: &str, offered: &mut dyn Iterator<Item = &'static Parameter>) -> Vec<Violation> {
-    let offered: Vec<&str> = offered.map(|p| p.name).collect();
+fn template_faults(template: &NotificationTemplate, event: &str, offered: &[String]) -> Vec<Violation> {
+    let offered: Vec<&str> = offered.iter().map(String::as_str).collect();
     let Err(faults) = template::check(&template.parts(), &offered) else { return Vec::new() };
     faults
         .into_iter()

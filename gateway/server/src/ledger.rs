@@ -15,6 +15,7 @@ use billwire_email::{Accounts, Password, Security, SmtpAccount};
 use billwire_schemas::{
     clock::{Clock, SystemClock, Timestamp},
     destination,
+    events::envelope::Parameters,
     ids::{DeliveryId, EventId, NotificationTemplateId, OrderingKey, QueueId, SmtpAccountId, TenantId, WebhookEndpointId},
     template::Template,
 };
@@ -289,6 +290,11 @@ impl Accounts for StoreLedger {
         let found = row.await.map_err(text)?.map(|body| Arc::new(body.parts()));
         self.remembered(|l| l.templates.insert(id, found.clone()));
         Ok(found)
+    }
+
+    async fn private_parameters(&self, tenant: &TenantId, event: EventId) -> Result<Parameters, String> {
+        let found = self.store.private_parameters(tenant, event).await.map_err(text)?;
+        found.map_or_else(|| Ok(Parameters::new()), |found| serde_json::from_str(&found).map_err(text))
     }
 }
 

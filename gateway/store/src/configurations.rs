@@ -1,5 +1,5 @@
-//! Configuration: queues, subscriptions, webhook endpoints, SMTP accounts and notification templates. One table, since all
-//! of them are small named documents that differ only in their body.
+//! Configuration: queues, subscriptions, webhook endpoints, SMTP accounts, notification templates, custom event types and data
+//! sources. One table, since all of them are small named documents that differ only in their body.
 
 use billwire_schemas::{
     clock::Timestamp,
@@ -29,6 +29,12 @@ pub enum Kind {
     SmtpAccount,
     /// A notification template.
     NotificationTemplate,
+    /// A custom event type, at its latest version.
+    EventType,
+    /// An earlier version of a custom event type, named `<type>/v<version>`.
+    EventTypeVersion,
+    /// A data source.
+    DataSource,
     /// The billing settings, of which there is one.
     BillingSettings,
 }
@@ -41,9 +47,20 @@ impl Kind {
             Self::WebhookEndpoint => "webhook_endpoint",
             Self::SmtpAccount => "smtp_account",
             Self::NotificationTemplate => "notification_template",
+            Self::EventType => "event_type",
+            Self::EventTypeVersion => "event_type_version",
+            Self::DataSource => "data_source",
             Self::BillingSettings => "billing_settings",
         }
     }
+}
+
+/// The one object of this name.
+pub(crate) fn named(tenant: &TenantId, kind: Kind, name: &str) -> Condition {
+    Condition::all()
+        .add(configuration::Column::Tenant.eq(tenant.as_str()))
+        .add(configuration::Column::Kind.eq(kind.name()))
+        .add(configuration::Column::Name.eq(name))
 }
 
 /// A configuration object with its body of type `T`.
@@ -97,6 +114,25 @@ impl Store {
         let same = configuration::Column::Tenant.eq(tenant.as_str()).and(configuration::Column::Kind.eq(kind.name()));
         let row = configuration::Entity::find_by_id(id).filter(same).one(&self.0.read).await?;
         row.map(|row| serde_json::from_str(&row.body).map_err(Error::corrupt("configuration"))).transpose()
+    }
+
+    /// The object of this name.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn configuration_named<T: DeserializeOwned>(&self, tenant: &TenantId, kind: Kind, name: &str) -> Result<Option<T>, Error> {
+        let row = configuration::Entity::find().filter(named(tenant, kind, name)).one(&self.0.read).await?;
+        row.map(|row| serde_json::from_str(&row.body).map_err(Error::corrupt("configuration"))).transpose()
+    }
+
+    /// Every object of a kind that a tenant has.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn configurations<T: DeserializeOwned>(&self, tenant: &TenantId, kind: Kind) -> Result<Vec<T>, Error> {
+        let same = configuration::Column::Tenant.eq(tenant.as_str()).and(configuration::Column::Kind.eq(kind.name()));
+        let rows = configuration::Entity::find().filter(same).order_by_asc(configuration::Column::Id).all(&self.0.read).await?;
+        rows.iter().map(|row| serde_json::from_str(&row.body).map_err(Error::corrupt("configuration"))).collect()
     }
 
     /// One object with its secrets opened.

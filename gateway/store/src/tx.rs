@@ -1,24 +1,23 @@
 //! One operation's view of the shared transaction: loads through it, writes collected beside it.
 
+mod configurations;
+
 use std::{collections::HashMap, pin::Pin, sync::Arc};
 
-use billwire_domain::{Change, Entity, Rejected};
+use billwire_domain::{Change, Entity, Rejected, data_source::DataSource};
 use billwire_schemas::{
     clock::{Clock, SystemClock, Timestamp},
     events::envelope::Action,
     ids::{AccountId, OrderingKey, TenantId},
 };
-use sea_orm::{
-    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DatabaseBackend, DatabaseTransaction, EntityTrait, QueryFilter, QueryResult,
-    Statement, Value, sea_query::ExprTrait,
-};
+use sea_orm::{ActiveValue::Set, ConnectionTrait, DatabaseBackend, DatabaseTransaction, QueryResult, Statement, Value};
+use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use crate::{
     Error,
     commit::Failure,
-    configurations::{Configuration, Kind},
-    entity::{business_transaction, configuration, event, idempotency as reply_row, ordering_key},
+    entity::{business_transaction, event, idempotency as reply_row, ordering_key},
     idempotency::{Claim, Reply},
     micros,
     objects::{self, Erased, Filter, Noun, Shelf},
@@ -45,20 +44,24 @@ impl Prefetch {
 
 /// What was prefetched for a group, by noun and id; objects of any tenant.
 #[derive(Default)]
-pub(crate) struct Loaded(HashMap<(&'static str, Uuid), Option<(String, Erased)>>);
+pub(crate) struct Loaded {
+    objects: HashMap<(&'static str, Uuid), Option<(String, Erased)>>,
+    /// Each tenant's data sources, as soon as one of the group's units has asked for them.
+    data_sources: Mutex<HashMap<TenantId, Arc<Vec<DataSource>>>>,
+}
 
 impl Loaded {
     pub async fn fetch(conn: &DatabaseTransaction, wanted: Vec<Prefetch>) -> Result<Self, Error> {
         let mut loaded = Self::default();
         let mut nouns: Vec<Prefetch> = Vec::new();
         for want in wanted {
-            loaded.0.insert((want.table, want.id), None);
+            loaded.objects.insert((want.table, want.id), None);
             if nouns.iter().all(|noun| noun.table != want.table) {
                 nouns.push(want);
             }
         }
         for noun in nouns {
-            let ids = loaded.0.keys().filter(|(table, _)| *table == noun.table).map(|(_, id)| *id).collect();
+            let ids = loaded.objects.keys().filter(|(table, _)| *table == noun.table).map(|(_, id)| *id).collect();
             (noun.fetch)(conn, ids, &mut loaded).await?;
         }
         Ok(loaded)
@@ -66,14 +69,14 @@ impl Loaded {
 
     async fn fetch_noun<T: Noun>(&mut self, conn: &DatabaseTransaction, ids: Vec<Uuid>) -> Result<(), Error> {
         for (tenant, object) in objects::by_ids::<T>(conn, &ids).await? {
-            self.0.insert((T::TABLE, object.id()), Some((tenant, Arc::new(object))));
+            self.objects.insert((T::TABLE, object.id()), Some((tenant, Arc::new(object))));
         }
         Ok(())
     }
 
     /// The tenant's object, if it is known whether there is one.
     fn get<T: Noun>(&self, tenant: &TenantId, id: Uuid) -> Option<Option<T>> {
-        let found = self.0.get(&(T::TABLE, id))?;
+        let found = self.objects.get(&(T::TABLE, id))?;
         let own = found.as_ref().filter(|(owner, _)| owner == tenant.as_str());
         Some(own.and_then(|(_, object)| object.downcast_ref::<T>().cloned()))
     }
@@ -140,6 +143,8 @@ pub struct NewTransaction {
     pub account: Option<AccountId>,
     /// When it happened, by the business clock.
     pub occurred_at: Timestamp,
+    /// The first object it changed.
+    pub object: Option<String>,
     /// Its record, JSON.
     pub body: String,
     /// Its events, in order.
@@ -286,38 +291,6 @@ impl<'group> Tx<'group> {
         Ok(self.conn.query_all_raw(Statement::from_sql_and_values(self.conn.get_database_backend(), sql, values)).await?)
     }
 
-    /// The configuration object, if this tenant has it.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn configuration<T: serde::de::DeserializeOwned>(&self, kind: Kind, id: Uuid) -> Result<Option<T>, Failure> {
-        let same = configuration::Column::Tenant.eq(self.tenant.as_str()).and(configuration::Column::Kind.eq(kind.name()));
-        let row = configuration::Entity::find_by_id(id).filter(same).one(self.conn).await.map_err(Error::from)?;
-        Ok(row.map(|row| parse("configuration", &row.body)).transpose()?)
-    }
-
-    /// Every configuration object of a kind.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn configurations<T: serde::de::DeserializeOwned>(&self, kind: Kind) -> Result<Vec<T>, Failure> {
-        let same = configuration::Column::Tenant.eq(self.tenant.as_str()).and(configuration::Column::Kind.eq(kind.name()));
-        let rows = configuration::Entity::find().filter(same).all(self.conn).await.map_err(Error::from)?;
-        Ok(rows.iter().map(|row| parse("configuration", &row.body)).collect::<Result<_, _>>()?)
-    }
-
-    /// Whether this tenant has a configuration object of this kind and name.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn has_configuration(&self, kind: Kind, name: &str) -> Result<bool, Failure> {
-        let same = Condition::all()
-            .add(configuration::Column::Tenant.eq(self.tenant.as_str()))
-            .add(configuration::Column::Kind.eq(kind.name()))
-            .add(configuration::Column::Name.eq(name));
-        Ok(configuration::Entity::find().filter(same).one(self.conn).await.map_err(Error::from)?.is_some())
-    }
-
     /// The next sequence of one of the unit's ordering keys.
     ///
     /// # Errors
@@ -328,53 +301,10 @@ impl<'group> Tx<'group> {
         Ok(*last)
     }
 
-    /// Saves a created configuration object; `secrets` are sealed with its id and kind.
-    ///
-    /// # Errors
-    /// When the database fails or it cannot be written as JSON.
-    pub async fn save_configuration<T: serde::Serialize>(&mut self, new: Configuration<T>) -> Result<(), Failure> {
-        let secrets = new.secrets.map(|secrets| self.sealer.seal(&secrets, &Configuration::<T>::aad(&self.tenant, new.kind, new.id)));
-        if self.conn.get_database_backend() == DatabaseBackend::Postgres {
-            // Waits for the inserts under way: positions are drawn before they commit, and an event that commits after this
-            // must not have a position before it.
-            self.conn.execute_unprepared("LOCK TABLE event IN SHARE MODE").await.map_err(Error::from)?;
-        }
-        let row = self.conn.query_one_raw(Statement::from_string(
-            self.conn.get_database_backend(),
-            "SELECT CAST(COALESCE(MAX(position), 0) AS BIGINT) AS position FROM event",
-        ));
-        let start_position = row.await.map_err(Error::from)?.map(|row| row.try_get("", "position")).transpose().map_err(Error::from)?;
-        self.writes.configurations.push(configuration::Model {
-            id: new.id,
-            tenant: self.tenant.to_string(),
-            kind: new.kind.name().to_owned(),
-            name: new.name,
-            version: 1,
-            start_position: start_position.unwrap_or(0),
-            created_at: micros(new.created_at),
-            body: text("configuration", &new.body)?,
-            secrets: secrets.transpose()?,
-        });
-        Ok(())
-    }
-
-    /// Changes a configuration object's document.
-    ///
-    /// # Errors
-    /// When it cannot be written as JSON.
-    pub fn change_configuration<T: serde::Serialize>(&mut self, id: Uuid, version: i64, name: String, body: &T) -> Result<(), Failure> {
-        self.writes.changed_configurations.push((id, version, name, text("configuration", body)?));
-        Ok(())
-    }
-
-    /// Deletes a configuration object.
-    pub fn delete_configuration(&mut self, id: Uuid) {
-        self.writes.deleted_configurations.push(id);
-    }
-
     /// Records the business transaction and its events, which keep order within `key`.
     pub fn append(&mut self, key: &OrderingKey, new: NewTransaction) {
         let recorded_at = SystemClock.now();
+        let silent = new.events.is_empty();
         for event in new.events {
             self.writes.events.push(event::ActiveModel {
                 position: sea_orm::ActiveValue::NotSet,
@@ -385,6 +315,7 @@ impl<'group> Tx<'group> {
                 kind: Set(event.kind),
                 object_id: Set(event.object_id),
                 transaction_id: Set(new.id),
+                occurred_at: Set(micros(new.occurred_at)),
                 recorded_at: Set(micros(recorded_at)),
                 body: Set(event.body),
                 private: Set(event.private),
@@ -396,6 +327,8 @@ impl<'group> Tx<'group> {
             operation: new.operation.to_owned(),
             account_id: new.account.map(|id| id.0),
             occurred_at: micros(new.occurred_at),
+            // Otherwise its events tell of its objects, and their rows find it.
+            object_id: if silent { new.object } else { None },
             body: new.body,
         });
         if *key == OrderingKey::CONFIGURATION

@@ -60,6 +60,29 @@ impl EventType {
         self.groups.iter().flat_map(|group| group.parameters()).chain(self.own_parameters)
     }
 
+    /// The same, each with whether it is for e-mail alone.
+    pub fn offers(&self) -> impl Iterator<Item = (&'static Parameter, bool)> + '_ {
+        let own = self.own_parameters.iter().map(|parameter| (parameter, false));
+        self.groups.iter().flat_map(|group| group.parameters().iter().map(|parameter| (parameter, group.email_only()))).chain(own)
+    }
+
+    /// What it tells, for people.
+    pub fn description(&self) -> String {
+        let noun = self.object().replace('_', " ");
+        let article = if noun.starts_with(['a', 'e', 'i', 'o']) { "an" } else { "a" };
+        match (self.family, self.name.rsplit_once('.').map_or("", |(_, what)| what)) {
+            (Family::Object, "created") => format!("The state of {article} {noun} that has come to be."),
+            (Family::Object, "deleted") => format!("The last state of {article} {noun} that is gone."),
+            (Family::Object, _) => format!("The state of {article} {noun} before and after a change of it."),
+            (Family::Lifecycle, _) => {
+                format!(
+                    "{}: told of {article} {noun} when it happens, for people and processes that react to it; with the {noun}'s state.",
+                    self.title
+                )
+            }
+        }
+    }
+
     /// The object token of the name.
     pub fn object(&self) -> &'static str {
         self.name.split_once('.').map_or(self.name, |(object, _)| object)

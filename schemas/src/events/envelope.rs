@@ -117,6 +117,11 @@ pub fn dataschema(event_type: &str) -> String {
     format!("urn:billwire:{event_type}:v1")
 }
 
+/// The `dataschema` of a version of a tenant's own event type, whose name starts with `custom.`.
+pub fn custom_dataschema(event_type: &str, version: i64) -> String {
+    format!("urn:billwire:{event_type}:v{version}")
+}
+
 /// The subject of an event: `billing.<tenant>.<object>.<event>.<ordering key>`.
 pub fn subject(tenant: &TenantId, event_type: &str, key: &OrderingKey) -> String {
     format!("billing.{tenant}.{event_type}.{key}")

@@ -1,6 +1,6 @@
 //! JSON Schemas of the event types, generated; committed under `schemas/events/<type>/v1.json`, append only.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{
     catalogue::{EventType, Family},
@@ -9,28 +9,66 @@ use super::{
 
 /// The JSON Schema (draft 2020-12) of every message of this event type.
 pub fn of(event: &EventType) -> Value {
-    let parameters: serde_json::Map<String, Value> = event
-        .parameters()
-        .map(|p| (p.name.to_owned(), json!({ "description": p.meaning, "examples": [p.example], "type": ["string", "number", "boolean"] })))
+    let parameters = event
+        .offers()
+        .filter(|(_, email_only)| !email_only)
+        .map(|(p, _)| (p.name.to_owned(), json!({ "description": p.meaning, "examples": [p.value()], "type": p.kind.name() })))
         .collect();
     let what = event.name.split_once('.').map_or("", |(_, what)| what);
     let action = if event.family == Family::Object { json!({ "const": what }) } else { json!({ "type": "string" }) };
-    json!({
+    let state = json!({ "type": "object" });
+    message(&Message {
+        kind: event.name,
+        dataschema: dataschema(event.name),
+        title: event.title,
+        description: format!("Caused by: {}.", event.trigger),
+        action,
+        parameters,
+        after: &state,
+    })
+}
+
+/// What the schemas of different event types differ in.
+pub struct Message<'m> {
+    /// The event type.
+    pub kind: &'m str,
+    /// The `dataschema` of its messages, which is the `$id` of the schema.
+    pub dataschema: String,
+    /// The name people know it by.
+    pub title: &'m str,
+    /// What it means.
+    pub description: String,
+    /// Schema of `data.object.action`.
+    pub action: Value,
+    /// Schemas of the parameters.
+    pub parameters: Map<String, Value>,
+    /// Schema of `data.after`. Its definitions move to the top, where its references still find them.
+    pub after: &'m Value,
+}
+
+/// The JSON Schema (draft 2020-12) of messages.
+pub fn message(of: &Message<'_>) -> Value {
+    let mut after = of.after.clone();
+    let definitions = after.as_object_mut().and_then(|members| {
+        members.remove("$schema");
+        members.remove("$defs")
+    });
+    let mut schema = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": dataschema(event.name),
-        "title": event.title,
-        "description": format!("Caused by: {}.", event.trigger),
+        "$id": of.dataschema,
+        "title": of.title,
+        "description": of.description,
         "type": "object",
         "required": ["specversion", "id", "source", "type", "subject", "time", "partitionkey", "sequence", "transactionid", "data"],
         "properties": {
             "specversion": { "const": "1.0" },
             "id": { "type": "string", "format": "uuid" },
             "source": { "type": "string", "pattern": "^/tenants/[A-Za-z0-9_-]{1,32}$" },
-            "type": { "const": event.name },
+            "type": { "const": of.kind },
             "subject": { "type": "string" },
             "time": { "type": "string", "format": "date-time" },
             "datacontenttype": { "const": "application/json" },
-            "dataschema": { "const": dataschema(event.name) },
+            "dataschema": { "const": of.dataschema },
             "partitionkey": { "type": "string" },
             "sequence": { "type": "string", "pattern": "^[0-9]{20}$" },
             "transactionid": { "type": "string", "format": "uuid" },
@@ -46,14 +84,18 @@ pub fn of(event: &EventType) -> Value {
                             "type": { "type": "string" },
                             "id": { "type": "string" },
                             "version": { "type": "integer", "minimum": 1 },
-                            "action": action
+                            "action": of.action
                         }
                     },
                     "before": { "type": "object" },
-                    "after": { "type": "object" },
-                    "parameters": { "type": "object", "properties": parameters }
+                    "after": after,
+                    "parameters": { "type": "object", "properties": of.parameters }
                 }
             }
         }
-    })
+    });
+    if let Some(definitions) = definitions {
+        schema["$defs"] = definitions;
+    }
+    schema
 }

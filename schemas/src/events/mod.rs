@@ -5,6 +5,8 @@
 
 pub mod catalogue;
 pub mod envelope;
+pub mod example;
 pub mod json_schema;
 pub mod objects;
 pub mod parameters;
+pub mod relations;

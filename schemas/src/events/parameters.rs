@@ -4,6 +4,7 @@
 //! LogiSense notification tokens). A bill run spans many accounts and so offers no service name.
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::objects;
 
@@ -49,19 +50,61 @@ pub enum Group {
     Adjustment,
 }
 
+/// What a parameter's value is in JSON. Amounts and dates are texts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Type {
+    /// A string.
+    String,
+    /// A number.
+    Number,
+    /// `true` or `false`.
+    Boolean,
+}
+
+impl Type {
+    /// Its name, in JSON Schema as well as in the catalogue.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::String => "string",
+            Self::Number => "number",
+            Self::Boolean => "boolean",
+        }
+    }
+}
+
 /// One parameter as the catalogue tells of it.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Parameter {
     /// The name templates use, e.g. `account.name`.
     pub name: &'static str,
+    /// What its value is.
+    #[serde(rename = "type")]
+    pub kind: Type,
     /// What it means.
     pub meaning: &'static str,
     /// A value it could have.
     pub example: &'static str,
 }
 
+impl Parameter {
+    /// The example, as its value would stand in an event.
+    pub fn value(&self) -> Value {
+        match self.kind {
+            Type::String => self.example.into(),
+            Type::Number | Type::Boolean => serde_json::from_str(self.example).unwrap_or_else(|_| self.example.into()),
+        }
+    }
+}
+
+/// A text.
 pub(crate) const fn p(name: &'static str, meaning: &'static str, example: &'static str) -> Parameter {
-    Parameter { name, meaning, example }
+    Parameter { name, kind: Type::String, meaning, example }
+}
+
+/// A number: what an event carries without quotes.
+pub(crate) const fn n(name: &'static str, meaning: &'static str, example: &'static str) -> Parameter {
+    Parameter { name, kind: Type::Number, meaning, example }
 }
 
 const CORE: &[Parameter] = &[
@@ -74,6 +117,11 @@ const CORE: &[Parameter] = &[
 ];
 
 impl Group {
+    /// Whether its parameters are for e-mail alone: they never stand in an event that the stream and webhooks carry.
+    pub fn email_only(self) -> bool {
+        self == Self::Contact
+    }
+
     /// The parameters of this group.
     pub fn parameters(self) -> &'static [Parameter] {
         match self {

@@ -1,9 +1,14 @@
 //! Holds every answer of every test against the document: a documented status, a documented code, a body that fits its schema
 //! and has no member the schema does not name.
 
-use std::sync::LazyLock;
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::LazyLock,
+};
 
 use billwire_api::{Operation, openapi};
+use billwire_schemas::events::{catalogue, json_schema};
+use jsonschema::Validator;
 use serde_json::{Value, json};
 
 use crate::{document::operations, rig::Answer};
@@ -23,6 +28,27 @@ static OPERATIONS: LazyLock<Vec<(String, String, String, Value)>> = LazyLock::ne
 fn fits(template: &str, path: &str) -> bool {
     let (wanted, found): (Vec<_>, Vec<_>) = (template.split('/').collect(), path.split('/').collect());
     wanted.len() == found.len() && wanted.iter().zip(&found).all(|(w, f)| w.starts_with('{') || w == f)
+}
+
+static EVENTS: LazyLock<HashMap<&'static str, Validator>> = LazyLock::new(|| {
+    let compiled = |event| jsonschema::options().should_validate_formats(true).build(&json_schema::of(event)).expect("a schema");
+    catalogue::all().map(|event| (event.name, compiled(event))).collect()
+});
+
+/// Panics unless this event of a built-in type fits its schema and carries only parameters its type offers to everyone, or that
+/// a data source has added.
+#[track_caller]
+pub fn check_event(kind: &str, body: &str) {
+    let Some(event) = catalogue::find(kind) else { return assert!(kind.starts_with("custom."), "{kind}") };
+    let message: Value = serde_json::from_str(body).expect("JSON");
+    let faults: Vec<String> = EVENTS[kind].iter_errors(&message).map(|e| format!("{}: {e}", e.instance_path())).collect();
+    assert!(faults.is_empty(), "{kind}: {faults:#?}\n{message:#}");
+    let group = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
+    let built_in: BTreeSet<String> = catalogue::all().flat_map(|event| event.parameters()).map(|p| group(p.name)).collect();
+    for name in message["data"]["parameters"].as_object().expect("parameters").keys().filter(|name| built_in.contains(&group(name))) {
+        let offered = event.offers().any(|(parameter, email_only)| parameter.name == name && !email_only);
+        assert!(offered, "{kind} carries {name}, which the catalogue does not tell of");
+    }
 }
 
 /// Panics unless the answer to this call is one the document promises.

@@ -1,6 +1,13 @@
 //! A service with a store of its own, and one call to it.
 
-use std::{path::PathBuf, process::Command, sync::Arc};
+use std::{
+    path::PathBuf,
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+};
 
 use billwire_api::{Options, service};
 use billwire_app::{App, new_key};
@@ -72,6 +79,8 @@ pub struct Rig {
     pub app: App,
     pub store: Store,
     pub key: String,
+    /// Position of the last event that was held against the catalogue.
+    checked: AtomicI64,
     folder: PathBuf,
 }
 
@@ -112,7 +121,7 @@ impl Rig {
         let store = Store::open(billwire_store::Options::new(url), sealer).await.expect("a store");
         let app = App::new(store.clone(), Arc::new(ShiftedClock::default()), test_clock_allowed);
         let client = TestClient::new(service(app.clone(), options));
-        let mut rig = Self { client, app, store, key: String::new(), folder };
+        let mut rig = Self { client, app, store, key: String::new(), checked: AtomicI64::new(0), folder };
         rig.key = rig.key_of("default", &["*"]).await;
         rig
     }
@@ -140,7 +149,20 @@ impl Rig {
         let answer = Answer { status: parts.status.as_u16(), headers: parts.headers, text };
         assert!(!answer.header("x-request-id").is_empty(), "every answer has a request id");
         conform::check(method, path, &answer);
+        if method != "GET" && answer.status < 300 {
+            self.check_events().await;
+        }
         answer
+    }
+
+    /// Holds what was recorded since the last time against the catalogue.
+    async fn check_events(&self) {
+        let events = self.store.unpublished(1_000_000).await.expect("events");
+        let from = self.checked.load(Ordering::Relaxed);
+        for event in events.iter().filter(|event| event.position > from) {
+            conform::check_event(&event.kind, &event.body);
+            self.checked.fetch_max(event.position, Ordering::Relaxed);
+        }
     }
 
     /// A call with the admin's key.

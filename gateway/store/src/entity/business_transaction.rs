@@ -11,6 +11,7 @@ pub struct Model {
     pub operation: String,
     pub account_id: Option<Uuid>,
     pub occurred_at: i64,
+    pub object_id: Option<String>,
     #[sea_orm(column_type = "Text")]
     pub body: String,
 }

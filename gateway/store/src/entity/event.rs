@@ -14,6 +14,7 @@ pub struct Model {
     pub kind: String,
     pub object_id: String,
     pub transaction_id: Uuid,
+    pub occurred_at: i64,
     pub recorded_at: i64,
     #[sea_orm(column_type = "Text")]
     pub body: String,

@@ -2,7 +2,7 @@
 
 use crate::events::{
     catalogue::{EventType, Key, Source},
-    parameters::{Group, Parameter, p},
+    parameters::{Group, Parameter, n, p},
 };
 
 /// What an account's events offer of the account.
@@ -15,7 +15,7 @@ pub const PARAMETERS: &[Parameter] = &[
     p("account.currency", "The account's currency, ISO 4217", "EUR"),
     p("account.paymentTermDays", "The account's own payment term in days, where it has one", "30"),
     p("account.billCycle", "Id of the account's bill cycle after the event", "0198c0de-0000-7000-8000-000000000002"),
-    p("account.billingDay", "Day of the month, week or year the account is billed on", "15"),
+    n("account.billingDay", "Day of the month, week or year the account is billed on", "15"),
     p("account.periodStart", "First day of the running billing period", "2027-01-15"),
     p("account.periodEnd", "First day after the running billing period", "2027-02-15"),
     p("account.plannedBillCycle", "Id of the bill cycle a planned change leads to", "0198c0de-0000-7000-8000-000000000003"),

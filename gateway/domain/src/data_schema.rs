@@ -1,0 +1,309 @@
+//! JSON Schemas that tenants register (draft 2020-12): what they may contain, and what they offer to templates.
+//!
+//! Whoever registers a schema makes us run it on every event, so it is kept small, flat and self-contained; and a keyword that
+//! JSON Schema would silently skip (a typo) is refused instead. Whether a keyword's value is well-formed is the compiler's to say.
+
+use std::collections::BTreeMap;
+
+use billwire_schemas::events::parameters::{Type, nearest};
+use serde_json::{Map, Value};
+
+use crate::rejected::Violation;
+
+/// Most bytes of a schema, as JSON without spaces.
+pub const BYTES_MAX: usize = 64 * 1024;
+/// How many schemas may stand inside each other, references followed.
+pub const DEPTH_MAX: usize = 16;
+/// Most schemas in a schema, references followed: what one validation may have to visit per value.
+pub const PARTS_MAX: usize = 2_000;
+
+/// Keywords that hold one schema.
+const ONE: &[&str] = &["additionalProperties", "contains", "else", "if", "items", "not", "propertyNames", "then"];
+/// Keywords that hold a list of schemas.
+const LIST: &[&str] = &["allOf", "anyOf", "oneOf", "prefixItems"];
+/// Keywords that hold schemas by name.
+const NAMED: &[&str] = &["$defs", "patternProperties", "properties"];
+/// Keywords that judge without looking further down.
+const PLAIN: &[&str] = &[
+    "$ref",
+    "const",
+    "dependentRequired",
+    "enum",
+    "exclusiveMaximum",
+    "exclusiveMinimum",
+    "format",
+    "maxContains",
+    "maxItems",
+    "maxLength",
+    "maxProperties",
+    "maximum",
+    "minContains",
+    "minItems",
+    "minLength",
+    "minProperties",
+    "minimum",
+    "multipleOf",
+    "pattern",
+    "required",
+    "type",
+    "uniqueItems",
+];
+/// Keywords that judge nothing.
+pub(crate) const ANNOTATIONS: &[&str] = &[
+    "$comment",
+    "$schema",
+    "contentEncoding",
+    "contentMediaType",
+    "default",
+    "deprecated",
+    "description",
+    "examples",
+    "readOnly",
+    "title",
+    "writeOnly",
+];
+/// Keywords of the draft that we do not take: they reach out of the schema, or make its meaning depend on its surroundings.
+const NOT_ALLOWED: &[&str] = &[
+    "$anchor",
+    "$dynamicAnchor",
+    "$dynamicRef",
+    "$id",
+    "$vocabulary",
+    "contentSchema",
+    "dependentSchemas",
+    "unevaluatedItems",
+    "unevaluatedProperties",
+];
+
+/// The only dialect.
+const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
+
+/// A JSON pointer with one more step.
+pub(crate) fn step(at: &str, name: &str) -> String {
+    format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"))
+}
+
+/// The schemas directly below `schema`, each with its pointer.
+fn below<'s>(schema: &'s Value, at: &str) -> Vec<(String, &'s Value)> {
+    let mut found = Vec::new();
+    for (keyword, value) in schema.as_object().into_iter().flatten() {
+        let here = step(at, keyword);
+        if ONE.contains(&keyword.as_str()) {
+            found.push((here, value));
+        } else if LIST.contains(&keyword.as_str()) {
+            found.extend(value.as_array().into_iter().flatten().enumerate().map(|(index, one)| (format!("{here}/{index}"), one)));
+        } else if NAMED.contains(&keyword.as_str()) {
+            found.extend(value.as_object().into_iter().flatten().map(|(name, one)| (step(&here, name), one)));
+        }
+    }
+    found
+}
+
+/// What is wrong with `schema`, pointers starting with `/schema`.
+pub fn faults(schema: &Value) -> Vec<Violation> {
+    let bytes = schema.to_string().len();
+    if bytes > BYTES_MAX {
+        let message = format!("The schema has {bytes} bytes; {BYTES_MAX} are allowed.");
+        return vec![Violation::new("/schema", "schema_too_large", message)];
+    }
+    let mut found = Vec::new();
+    if schema.get("type").and_then(Value::as_str) != Some("object") {
+        found.push(Violation::new(
+            "/schema/type",
+            "schema_not_of_object",
+            "The data of an event is an object: the schema's type must be \"object\".",
+        ));
+    }
+    let dialect = schema.get("$schema").and_then(Value::as_str).map(|dialect| dialect.trim_end_matches('#'));
+    if schema.get("$schema").is_some() && dialect != Some(DIALECT) {
+        found.push(Violation::new("/schema/$schema", "schema_dialect_unknown", format!("The only dialect is {DIALECT}.")));
+    }
+    keywords(schema, "/schema", 1, &mut found);
+    if found.is_empty() {
+        found.extend(expanded(schema).err());
+    }
+    found
+}
+
+fn keywords(schema: &Value, at: &str, depth: usize, found: &mut Vec<Violation>) {
+    if depth > DEPTH_MAX {
+        return found.push(too_deep(at));
+    }
+    for (keyword, value) in schema.as_object().into_iter().flatten() {
+        let keyword = keyword.as_str();
+        let here = || step(at, keyword);
+        if NOT_ALLOWED.contains(&keyword) || (depth > 1 && matches!(keyword, "$defs" | "$schema")) {
+            let hint = match keyword {
+                "unevaluatedProperties" => " Use additionalProperties.",
+                "$defs" | "$schema" => " It stands at the top of the schema alone.",
+                _ => "",
+            };
+            found.push(Violation::new(here(), "schema_keyword_not_allowed", format!("'{keyword}' is not allowed.{hint}")));
+        } else if keyword == "$ref" {
+            if value.as_str().and_then(definition).is_none() {
+                let message = "A $ref must have the form #/$defs/<name>; nothing outside the schema is read.";
+                found.push(Violation::new(here(), "schema_reference_not_allowed", message));
+            }
+        } else if !keyword.starts_with("x-") && ![ONE, LIST, NAMED, PLAIN, ANNOTATIONS].iter().any(|known| known.contains(&keyword)) {
+            let near = nearest(keyword, [ONE, LIST, NAMED, PLAIN].into_iter().flatten().copied());
+            let hint = if near.is_empty() { String::new() } else { format!(" Did you mean {}?", near.join(" or ")) };
+            let message = format!("There is no keyword '{keyword}'.{hint} Annotations of your own start with x-.");
+            found.push(Violation::new(here(), "schema_keyword_unknown", message));
+        }
+    }
+    for (at, schema) in below(schema, at) {
+        keywords(schema, &at, depth + 1, found);
+    }
+}
+
+/// The name of the definition that a reference names.
+fn definition(reference: &str) -> Option<&str> {
+    reference.strip_prefix("#/$defs/").filter(|name| !name.is_empty() && !name.contains(['/', '~', '%']))
+}
+
+fn too_deep(at: &str) -> Violation {
+    Violation::new(at.to_owned(), "schema_too_deep", format!("More than {DEPTH_MAX} schemas stand inside each other here."))
+}
+
+/// How many schemas there are when references are followed, and how deep they stand.
+#[derive(Clone, Copy)]
+struct Extent {
+    parts: usize,
+    depth: usize,
+}
+
+fn expanded(schema: &Value) -> Result<Extent, Violation> {
+    let none = Map::new();
+    let definitions = schema.get("$defs").and_then(Value::as_object).unwrap_or(&none);
+    let mut walk = Expansion { definitions, known: BTreeMap::new(), open: Vec::new() };
+    for name in definitions.keys() {
+        walk.of_definition(name, &step("/schema/$defs", name))?;
+    }
+    let extent = walk.of(schema, "/schema")?;
+    if extent.parts > PARTS_MAX {
+        let message = format!("With its references followed, the schema consists of {} schemas; {PARTS_MAX} are allowed.", extent.parts);
+        return Err(Violation::new("/schema", "schema_too_large", message));
+    }
+    if extent.depth > DEPTH_MAX { Err(too_deep("/schema")) } else { Ok(extent) }
+}
+
+struct Expansion<'s> {
+    definitions: &'s Map<String, Value>,
+    known: BTreeMap<&'s str, Extent>,
+    open: Vec<&'s str>,
+}
+
+impl<'s> Expansion<'s> {
+    fn of(&mut self, schema: &'s Value, at: &str) -> Result<Extent, Violation> {
+        let mut extent = Extent { parts: 1, depth: 1 };
+        let mut parts: Vec<Extent> = Vec::new();
+        if let Some(name) = schema.get("$ref").and_then(Value::as_str).and_then(definition) {
+            parts.push(self.of_definition(name, &step(at, "$ref"))?);
+        }
+        for (at, schema) in below(schema, at) {
+            if !at.starts_with("/schema/$defs/") || self.open.last().is_some() {
+                parts.push(self.of(schema, &at)?);
+            }
+        }
+        for part in parts {
+            extent.parts = extent.parts.saturating_add(part.parts);
+            extent.depth = extent.depth.max(part.depth + 1);
+        }
+        Ok(extent)
+    }
+
+    fn of_definition(&mut self, name: &str, at: &str) -> Result<Extent, Violation> {
+        let Some((name, schema)) = self.definitions.get_key_value(name) else {
+            let near = nearest(name, self.definitions.keys().map(String::as_str));
+            let hint = if near.is_empty() { String::new() } else { format!(" Did you mean {}?", near.join(" or ")) };
+            return Err(Violation::new(at.to_owned(), "schema_reference_unknown", format!("$defs has no '{name}'.{hint}")));
+        };
+        if let Some(extent) = self.known.get(name.as_str()) {
+            return Ok(*extent);
+        }
+        if self.open.contains(&name.as_str()) {
+            let message = format!("The definition '{name}' contains itself; events are not that deep.");
+            return Err(Violation::new(at.to_owned(), "schema_reference_recursive", message));
+        }
+        self.open.push(name);
+        let extent = self.of(schema, &step("/schema/$defs", name))?;
+        self.open.pop();
+        self.known.insert(name, extent);
+        Ok(extent)
+    }
+}
+
+/// A member of the data that every template can name, since its value is a scalar.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scalar {
+    /// The member's name.
+    pub name: String,
+    /// What its value is.
+    pub kind: Type,
+    /// What it means, as far as the schema says.
+    pub meaning: String,
+}
+
+/// Whether a member of this name can be a parameter: templates read dots and other signs in a name as something else.
+pub fn is_parameter_name(name: &str) -> bool {
+    let mut bytes = name.bytes();
+    bytes.next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')
+        && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+/// The scalar members the schema declares at its top.
+pub fn scalars(schema: &Value) -> Vec<Scalar> {
+    let properties = schema.get("properties").and_then(Value::as_object);
+    let members = properties.into_iter().flatten().filter(|(name, _)| is_parameter_name(name));
+    let declared = members.filter_map(|(name, member)| {
+        let kind = scalar(schema, member)?;
+        let said = |keyword: &str| member.get(keyword).and_then(Value::as_str);
+        let meaning = said("description").or_else(|| said("title")).unwrap_or("A member of the event's data");
+        Some(Scalar { name: name.clone(), kind, meaning: meaning.to_owned() })
+    });
+    declared.collect()
+}
+
+/// What a member's value is, where it is always a scalar (or null, which is as good as absent).
+fn scalar(schema: &Value, member: &Value) -> Option<Type> {
+    if let Some(name) = member.get("$ref").and_then(Value::as_str).and_then(definition) {
+        return scalar(schema, schema.get("$defs")?.get(name)?);
+    }
+    let values = member.get("const").map(std::slice::from_ref).or_else(|| Some(member.get("enum")?.as_array()?.as_slice()));
+    let types: Vec<&str> = match (member.get("type"), values) {
+        (Some(Value::String(one)), _) => vec![one],
+        (Some(Value::Array(some)), _) => some.iter().filter_map(Value::as_str).collect(),
+        (_, Some(values)) => values.iter().map(name_of_type).collect(),
+        _ => return None,
+    };
+    let mut kinds: Vec<Type> = Vec::new();
+    for name in types {
+        kinds.push(match name {
+            "null" => continue,
+            "string" => Type::String,
+            "integer" | "number" => Type::Number,
+            "boolean" => Type::Boolean,
+            _ => return None,
+        });
+    }
+    kinds.dedup();
+    match kinds.as_slice() {
+        [] => None,
+        [one] => Some(*one),
+        _ => Some(Type::String),
+    }
+}
+
+fn name_of_type(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,202 @@
+//! Data sources: named paths from an event's object over its relations, which add the parameters of the object they end at.
+
+use billwire_schemas::{
+    clock::Timestamp,
+    events::{
+        catalogue,
+        parameters::{Parameter, nearest},
+        relations::{self, Relation},
+    },
+    ids::{DataSourceId, OrderingKey},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    change::{Change, Entity},
+    rejected::{Rejected, Violation},
+};
+
+/// Most data sources a tenant may have: each may cost a look-up per event.
+pub const SOURCES_MAX: usize = 50;
+
+/// A data source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DataSource {
+    /// Its id.
+    pub id: DataSourceId,
+    /// Its version, from 1.
+    pub version: i64,
+    /// Its name, unique in the tenant: the group of the parameters it adds.
+    pub name: String,
+    /// Kind of the object whose events it adds parameters to.
+    pub object: String,
+    /// The relations to go along.
+    pub path: Vec<String>,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+impl DataSource {
+    /// The relations of its path.
+    pub fn relations(&self) -> Vec<&'static Relation> {
+        relations::follow(&self.object, &self.path).unwrap_or_default()
+    }
+
+    /// Whether its parameters are for e-mail alone: the path goes through a person.
+    pub fn email_only(&self) -> bool {
+        self.object == "contact" || self.relations().iter().any(|relation| relation.to == "contact")
+    }
+
+    /// The name of its parameter that comes from `parameter` of the object at its end.
+    pub fn name_of(&self, parameter: &str) -> Option<String> {
+        let (_, rest) = parameter.split_once('.')?;
+        Some(format!("{}.{rest}", self.name))
+    }
+
+    /// The parameters it adds: each with the one of the object at its end.
+    pub fn parameters(&self) -> Vec<(String, &'static Parameter)> {
+        let parameters = self.relations().last().map(|last| relations::parameters(last.to)).unwrap_or_default();
+        parameters.into_iter().filter_map(|parameter| Some((self.name_of(parameter.name)?, parameter))).collect()
+    }
+}
+
+/// `createDataSource`.
+#[derive(Debug, Clone)]
+pub struct Create {
+    /// The new data source's id.
+    pub id: DataSourceId,
+    /// See [`DataSource::name`].
+    pub name: String,
+    /// See [`DataSource::object`].
+    pub object: String,
+    /// See [`DataSource::path`].
+    pub path: Vec<String>,
+}
+
+fn proposal(near: &[&str]) -> String {
+    if near.is_empty() { String::new() } else { format!(" Did you mean {}?", near.join(" or ")) }
+}
+
+/// The groups of the built-in parameters, whose names are taken.
+fn taken(name: &str) -> bool {
+    let built_in = || catalogue::all().flat_map(|event| event.parameters().map(|parameter| parameter.name));
+    let of_objects = || relations::KINDS.iter().flat_map(|kind| relations::parameters(kind)).map(|parameter| parameter.name);
+    let group = |parameter: &'static str| parameter.split_once('.').map_or(parameter, |(group, _)| group);
+    ["data", "event", "tenant", "current", "contact", "company"].contains(&name)
+        || relations::KINDS.contains(&name)
+        || built_in().chain(of_objects()).any(|parameter| group(parameter) == name)
+}
+
+/// Decides `createDataSource`; the tenant has `count` of them so far.
+///
+/// # Errors
+/// `too_many_data_sources`, `data_source_name_reserved`, `data_source_object_unknown`, `data_source_path_impossible`.
+pub fn create(command: Create, count: usize, now: Timestamp) -> Result<Change<DataSource>, Rejected> {
+    if count >= SOURCES_MAX {
+        let message = format!("There are {count} data sources already, and no more than {SOURCES_MAX} are kept; delete one first.");
+        return Err(Rejected::conflict("too_many_data_sources", message));
+    }
+    let mut broken = Vec::new();
+    if taken(&command.name) {
+        let message = format!("'{}' is a group of built-in parameters; give the data source another name.", command.name);
+        broken.push(Violation::new("/name", "data_source_name_reserved", message));
+    }
+    if !relations::KINDS.contains(&command.object.as_str()) {
+        let near = proposal(&nearest(&command.object, relations::KINDS.iter().copied()));
+        let message = format!("There is no object '{}'.{near} There are: {}.", command.object, relations::KINDS.join(", "));
+        broken.push(Violation::new("/object", "data_source_object_unknown", message));
+    } else if let Err(impossible) = relations::follow(&command.object, &command.path) {
+        let (name, at) = (&command.path[impossible.step], &impossible.at);
+        let exist = if impossible.exist.is_empty() {
+            format!("{at} has no relations to one other object")
+        } else {
+            format!("the relations of {at} are: {}", impossible.exist.join(", "))
+        };
+        let message = format!("{at} has no relation '{name}'.{} Known: {exist}.", proposal(&impossible.near));
+        broken.push(Violation::new(format!("/path/{}", impossible.step), "data_source_path_impossible", message));
+    }
+    if let Some(rejected) = Rejected::from_violations(broken) {
+        return Err(rejected);
+    }
+    Ok(Change::created(DataSource {
+        id: command.id,
+        version: 1,
+        name: command.name,
+        object: command.object,
+        path: command.path,
+        created_at: now,
+    }))
+}
+
+impl Entity for DataSource {
+    const TYPE: &'static str = "dataSource";
+    const EVENT_OBJECT: Option<&'static str> = None;
+
+    fn id(&self) -> uuid::Uuid {
+        self.id.0
+    }
+    fn ordering_key(&self) -> OrderingKey {
+        OrderingKey::CONFIGURATION
+    }
+    fn version(&self) -> i64 {
+        self.version
+    }
+    fn created_at(&self) -> Timestamp {
+        self.created_at
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use billwire_schemas::ids::fresh;
+
+    fn command(name: &str, object: &str, path: &[&str]) -> Create {
+        let path = path.iter().map(|step| (*step).to_owned()).collect();
+        Create { id: DataSourceId(fresh()), name: name.into(), object: object.into(), path }
+    }
+
+    fn made(name: &str, object: &str, path: &[&str]) -> DataSource {
+        create(command(name, object, path), 0, Timestamp::UNIX_EPOCH).expect("a data source").after
+    }
+
+    fn refused(name: &str, object: &str, path: &[&str]) -> Rejected {
+        create(command(name, object, path), 0, Timestamp::UNIX_EPOCH).unwrap_err()
+    }
+
+    #[test]
+    fn it_adds_the_parameters_of_the_object_at_its_end() {
+        let source = made("cycle", "invoice", &["account", "billCycle"]);
+        let parameters = source.parameters();
+        assert!(parameters.iter().any(|(name, from)| name == "cycle.name" && from.name == "billCycle.name"), "{parameters:?}");
+        assert!(!source.email_only());
+    }
+
+    #[test]
+    fn a_path_through_a_person_is_for_email_alone() {
+        assert!(made("payer", "invoice", &["account", "billingContact"]).email_only());
+        assert!(made("behind", "invoice", &["account", "billingContact", "account"]).email_only());
+        assert!(made("mine", "contact", &["account"]).email_only());
+    }
+
+    #[test]
+    fn an_impossible_path_is_refused_with_the_step_and_what_there_is() {
+        let refused = refused("x", "invoice", &["account", "bilCycle", "account"]);
+        assert_eq!((refused.code, refused.violations[0].pointer.as_ref()), ("data_source_path_impossible", "/path/1"));
+        assert!(refused.message.contains("Did you mean billCycle") && refused.message.contains("billingContact"), "{}", refused.message);
+        assert_eq!(self::refused("x", "package", &["account"]).code, "data_source_path_impossible");
+    }
+
+    #[test]
+    fn names_and_objects_have_their_rules() {
+        let both = refused("account", "invoise", &["account"]);
+        assert_eq!(both.violations.iter().map(|v| v.code).collect::<Vec<_>>(), ["data_source_name_reserved", "data_source_object_unknown"]);
+        assert!(both.violations[1].message.contains("Did you mean invoice"));
+        for name in ["data", "current", "event", "billCycle", "contact"] {
+            assert_eq!(refused(name, "invoice", &["account"]).code, "data_source_name_reserved", "{name}");
+        }
+        let full = create(command("x", "invoice", &["account"]), SOURCES_MAX, Timestamp::UNIX_EPOCH).unwrap_err();
+        assert_eq!(full.code, "too_many_data_sources");
+    }
+}

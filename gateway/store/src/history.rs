@@ -1,0 +1,161 @@
+//! What has happened: business transactions and events as they were recorded, newest first.
+
+use billwire_schemas::{
+    clock::Timestamp,
+    ids::{AccountId, EventId, OrderingKey, TenantId, TransactionId},
+};
+use sea_orm::{ConnectionTrait, QueryResult, Value};
+use uuid::Uuid;
+
+use crate::{
+    Error, Store, micros,
+    page::{After, Ask, Page},
+};
+
+/// Which business transactions are asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Transactions {
+    /// Only of this operation.
+    pub operation: Option<String>,
+    /// Only of this account.
+    pub account: Option<AccountId>,
+    /// Only those that changed this object.
+    pub object: Option<String>,
+    /// Only from this moment on.
+    pub from: Option<Timestamp>,
+    /// Only before this moment.
+    pub to: Option<Timestamp>,
+}
+
+/// Which events are asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Events {
+    /// Only of this type.
+    pub kind: Option<String>,
+    /// Only with this ordering key.
+    pub key: Option<OrderingKey>,
+    /// Only about this object.
+    pub object: Option<String>,
+    /// Only from this moment on.
+    pub from: Option<Timestamp>,
+    /// Only before this moment.
+    pub to: Option<Timestamp>,
+}
+
+/// A statement that is written condition by condition.
+struct Query {
+    conditions: Vec<String>,
+    values: Vec<Value>,
+}
+
+impl Query {
+    fn of(tenant: &TenantId) -> Self {
+        Self { conditions: vec!["tenant = $1".to_owned()], values: vec![tenant.as_str().into()] }
+    }
+
+    /// One condition more, where there is a value; `?` in it stands for the value.
+    fn and(&mut self, condition: &str, value: Option<impl Into<Value>>) {
+        if let Some(value) = value {
+            self.values.push(value.into());
+            self.conditions.push(condition.replace('?', &format!("${}", self.values.len())));
+        }
+    }
+
+    fn page(&mut self, from: Option<Timestamp>, to: Option<Timestamp>, ask: Ask) {
+        self.and("occurred_at >= ?", from.map(micros));
+        self.and("occurred_at < ?", to.map(micros));
+        if let Some(After { sort, id }) = ask.after {
+            let at = self.values.len();
+            self.values.extend([sort.into(), id.into()]);
+            self.conditions.push(format!("(occurred_at, id) < (${}, ${})", at + 1, at + 2));
+        }
+        self.values.push(i64::try_from(ask.limit + 1).unwrap_or(i64::MAX).into());
+    }
+
+    fn sql(&self, table: &str) -> String {
+        format!(
+            "SELECT id, occurred_at, body FROM {table} WHERE {} ORDER BY occurred_at DESC, id DESC LIMIT ${}",
+            self.conditions.join(" AND "),
+            self.values.len()
+        )
+    }
+}
+
+/// A row as it is read: where the page goes on, and the stored JSON.
+struct Row {
+    after: After,
+    body: String,
+}
+
+impl Row {
+    fn read(row: &QueryResult) -> Result<Self, Error> {
+        let after = After { sort: row.try_get("", "occurred_at")?, id: row.try_get("", "id")? };
+        Ok(Self { after, body: row.try_get("", "body")? })
+    }
+}
+
+impl Store {
+    async fn page_of(&self, table: &str, query: Query, ask: Ask) -> Result<Page<String>, Error> {
+        let rows = self.0.read.query_all_raw(self.statement(&query.sql(table), query.values)).await?;
+        let rows = rows.iter().map(Row::read).collect::<Result<Vec<_>, _>>()?;
+        Page::cut(rows, ask.limit, |row| row.after, |row| Ok(row.body))
+    }
+
+    async fn body_of(&self, table: &str, tenant: &TenantId, id: Uuid) -> Result<Option<String>, Error> {
+        let sql = format!("SELECT body FROM {table} WHERE id = $1 AND tenant = $2");
+        let row = self.0.read.query_one_raw(self.statement(&sql, [id.into(), tenant.as_str().into()])).await?;
+        Ok(row.map(|row| row.try_get("", "body")).transpose()?)
+    }
+
+    /// A business transaction's record, JSON.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn business_transaction(&self, tenant: &TenantId, id: TransactionId) -> Result<Option<String>, Error> {
+        self.body_of("business_transaction", tenant, id.0).await
+    }
+
+    /// An event's message, JSON.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn event(&self, tenant: &TenantId, id: EventId) -> Result<Option<String>, Error> {
+        self.body_of("event", tenant, id.0).await
+    }
+
+    /// The records of business transactions, newest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn list_business_transactions(&self, tenant: &TenantId, wanted: Transactions, ask: Ask) -> Result<Page<String>, Error> {
+        let mut query = Query::of(tenant);
+        query.and("operation = ?", wanted.operation);
+        query.and("account_id = ?", wanted.account.map(|id| id.0));
+        query.and("(object_id = ? OR id IN (SELECT transaction_id FROM event WHERE tenant = $1 AND object_id = ?))", wanted.object);
+        query.page(wanted.from, wanted.to, ask);
+        self.page_of("business_transaction", query, ask).await
+    }
+
+    /// The messages of events, newest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn list_events(&self, tenant: &TenantId, wanted: Events, ask: Ask) -> Result<Page<String>, Error> {
+        let mut query = Query::of(tenant);
+        query.and("kind = ?", wanted.kind);
+        query.and("ordering_key = ?", wanted.key.map(|key| key.as_str().to_owned()));
+        query.and("object_id = ?", wanted.object);
+        query.page(wanted.from, wanted.to, ask);
+        self.page_of("event", query, ask).await
+    }
+
+    /// An event's parameters for e-mail alone, JSON, where it has any.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn private_parameters(&self, tenant: &TenantId, id: EventId) -> Result<Option<String>, Error> {
+        let sql = "SELECT private FROM event WHERE id = $1 AND tenant = $2";
+        let row = self.0.read.query_one_raw(self.statement(sql, [id.0.into(), tenant.as_str().into()])).await?;
+        Ok(row.map(|row| row.try_get("", "private")).transpose()?.flatten())
+    }
+}

@@ -1,0 +1,123 @@
+//! Configuration within a unit's transaction.
+
+use std::sync::Arc;
+
+use billwire_domain::data_source::DataSource;
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, DatabaseBackend, EntityTrait, QueryFilter, Statement,
+    sea_query::{ExprTrait, LikeExpr},
+};
+use uuid::Uuid;
+
+use super::{Tx, parse, text};
+use crate::{
+    Error,
+    commit::Failure,
+    configurations::{Configuration, Kind, named},
+    entity::configuration,
+    micros,
+};
+
+impl Tx<'_> {
+    /// The configuration object, if this tenant has it.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn configuration<T: serde::de::DeserializeOwned>(&self, kind: Kind, id: Uuid) -> Result<Option<T>, Failure> {
+        let same = configuration::Column::Tenant.eq(self.tenant.as_str()).and(configuration::Column::Kind.eq(kind.name()));
+        let row = configuration::Entity::find_by_id(id).filter(same).one(self.conn).await.map_err(Error::from)?;
+        Ok(row.map(|row| parse("configuration", &row.body)).transpose()?)
+    }
+
+    /// Every configuration object of a kind.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn configurations<T: serde::de::DeserializeOwned>(&self, kind: Kind) -> Result<Vec<T>, Failure> {
+        let same = configuration::Column::Tenant.eq(self.tenant.as_str()).and(configuration::Column::Kind.eq(kind.name()));
+        let rows = configuration::Entity::find().filter(same).all(self.conn).await.map_err(Error::from)?;
+        Ok(rows.iter().map(|row| parse("configuration", &row.body)).collect::<Result<_, _>>()?)
+    }
+
+    /// The configuration objects of a kind whose names start with `prefix`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn configurations_like<T: serde::de::DeserializeOwned>(&self, kind: Kind, prefix: &str) -> Result<Vec<T>, Failure> {
+        let same = Condition::all()
+            .add(configuration::Column::Tenant.eq(self.tenant.as_str()))
+            .add(configuration::Column::Kind.eq(kind.name()))
+            .add(
+                configuration::Column::Name
+                    .like(LikeExpr::new(format!("{}%", prefix.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"))).escape('\\')),
+            );
+        let rows = configuration::Entity::find().filter(same).all(self.conn).await.map_err(Error::from)?;
+        Ok(rows.iter().map(|row| parse("configuration", &row.body)).collect::<Result<_, _>>()?)
+    }
+
+    /// The tenant's data sources, read once for the whole group of units.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn data_sources(&self) -> Result<Arc<Vec<DataSource>>, Failure> {
+        let mut known = self.loaded.data_sources.lock().await;
+        if let Some(sources) = known.get(&self.tenant) {
+            return Ok(sources.clone());
+        }
+        let sources = Arc::new(self.configurations(Kind::DataSource).await?);
+        known.insert(self.tenant.clone(), sources.clone());
+        Ok(sources)
+    }
+
+    /// Whether this tenant has a configuration object of this kind and name.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn has_configuration(&self, kind: Kind, name: &str) -> Result<bool, Failure> {
+        Ok(configuration::Entity::find().filter(named(&self.tenant, kind, name)).one(self.conn).await.map_err(Error::from)?.is_some())
+    }
+
+    /// Saves a created configuration object; `secrets` are sealed with its id and kind.
+    ///
+    /// # Errors
+    /// When the database fails or it cannot be written as JSON.
+    pub async fn save_configuration<T: serde::Serialize>(&mut self, new: Configuration<T>) -> Result<(), Failure> {
+        let secrets = new.secrets.map(|secrets| self.sealer.seal(&secrets, &Configuration::<T>::aad(&self.tenant, new.kind, new.id)));
+        if self.conn.get_database_backend() == DatabaseBackend::Postgres {
+            // Waits for the inserts under way: positions are drawn before they commit, and an event that commits after this
+            // must not have a position before it.
+            self.conn.execute_unprepared("LOCK TABLE event IN SHARE MODE").await.map_err(Error::from)?;
+        }
+        let row = self.conn.query_one_raw(Statement::from_string(
+            self.conn.get_database_backend(),
+            "SELECT CAST(COALESCE(MAX(position), 0) AS BIGINT) AS position FROM event",
+        ));
+        let start_position = row.await.map_err(Error::from)?.map(|row| row.try_get("", "position")).transpose().map_err(Error::from)?;
+        self.writes.configurations.push(configuration::Model {
+            id: new.id,
+            tenant: self.tenant.to_string(),
+            kind: new.kind.name().to_owned(),
+            name: new.name,
+            version: 1,
+            start_position: start_position.unwrap_or(0),
+            created_at: micros(new.created_at),
+            body: text("configuration", &new.body)?,
+            secrets: secrets.transpose()?,
+        });
+        Ok(())
+    }
+
+    /// Changes a configuration object's document.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON.
+    pub fn change_configuration<T: serde::Serialize>(&mut self, id: Uuid, version: i64, name: String, body: &T) -> Result<(), Failure> {
+        self.writes.changed_configurations.push((id, version, name, text("configuration", body)?));
+        Ok(())
+    }
+
+    /// Deletes a configuration object.
+    pub fn delete_configuration(&mut self, id: Uuid) {
+        self.writes.deleted_configurations.push(id);
+    }
+}

@@ -1,0 +1,97 @@
+//! A full example of a message, made from the catalogue. It fits the event type's own JSON Schema.
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    catalogue::{EventType, Family, Key},
+    envelope::dataschema,
+};
+
+/// The object whose state no one has told.
+const ID: &str = "0198c0de-0000-7000-8000-000000000009";
+
+/// Lifecycle events that tell of an object that has just come to be.
+const OF_NEW_OBJECTS: &[&str] =
+    &["bill_run.started", "credit.processed", "invoice.posted", "payment.failed", "payment.processed", "refund.processed"];
+
+/// An example message of `event` about an object that looks like `state`.
+pub fn of(event: &EventType, state: &Value) -> Value {
+    let action = match (event.family, event.name.split_once('.')) {
+        (Family::Object, Some((_, what))) => what,
+        _ if OF_NEW_OBJECTS.contains(&event.name) => "created",
+        _ => "updated",
+    };
+    let parameters: Map<String, Value> = event
+        .offers()
+        .filter(|(_, email_only)| !email_only)
+        .map(|(parameter, _)| {
+            let value = match parameter.name {
+                "event.name" => event.title.into(),
+                "event.type" => event.name.into(),
+                _ => parameter.value(),
+            };
+            (parameter.name.to_owned(), value)
+        })
+        .collect();
+    let id = state.get("id").and_then(Value::as_str).unwrap_or(ID);
+    let account = state.get("accountId").or_else(|| parameters.get("account.id")).and_then(Value::as_str);
+    let key = if event.key == Key::Account { account.unwrap_or(id) } else { id };
+    message(event.name, &dataschema(event.name), key, &object(event.source, id, action), state, &parameters)
+}
+
+/// The object of a message: version 1 when it is created, else 2.
+fn object(kind: &str, id: &str, action: &str) -> Value {
+    let version = if action == "created" { 1 } else { 2 };
+    json!({ "type": kind, "id": id, "version": version, "action": action })
+}
+
+/// An example message with these parts; `state` is that of the object, before or after as its action says.
+pub fn message(kind: &str, schema: &str, key: &str, object: &Value, state: &Value, parameters: &Map<String, Value>) -> Value {
+    let mut data = json!({ "object": object, "parameters": parameters });
+    let at = |version: Value| {
+        let mut state = state.clone();
+        if let Some(members) = state.as_object_mut().filter(|members| members.contains_key("version")) {
+            members.insert("version".to_owned(), version);
+        }
+        state
+    };
+    match object["action"].as_str() {
+        Some("created") => data["after"] = state.clone(),
+        Some("deleted") => data["before"] = at(object["version"].clone()),
+        _ => {
+            data["before"] = at(1.into());
+            data["after"] = at(object["version"].clone());
+        }
+    }
+    json!({
+        "specversion": "1.0",
+        "id": "0198c0de-0000-7000-8000-000000000101",
+        "source": "/tenants/default",
+        "type": kind,
+        "subject": object["id"],
+        "time": "2027-01-15T09:30:00Z",
+        "datacontenttype": "application/json",
+        "dataschema": schema,
+        "partitionkey": key,
+        "sequence": format!("{:020}", 42),
+        "transactionid": "0198c0de-0000-7000-8000-000000000100",
+        "data": data,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::events::{catalogue, envelope::Envelope};
+
+    #[test]
+    fn an_example_is_a_message_as_consumers_read_it() {
+        for event in catalogue::all() {
+            let example = of(event, &json!({ "id": ID, "version": 1 }));
+            let read: Envelope = serde_json::from_value(example).expect(event.name);
+            assert_eq!(read.kind, event.name);
+            assert_eq!(read.data.parameters["event.type"], event.name);
+            assert!(!read.data.parameters.keys().any(|name| name.starts_with("contact.")), "{}", event.name);
+        }
+    }
+}

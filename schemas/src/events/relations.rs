@@ -1,0 +1,168 @@
+//! Relations: how one object leads to another. Data sources go along them, and so does nothing else.
+//!
+//! A relation leads to *one* object: `invoice.account` is one, an account's invoices are not.
+
+use super::{
+    objects::package,
+    parameters::{Group, Parameter, nearest},
+};
+
+/// A way from one object to another.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Relation {
+    /// Kind of the object it starts at, camelCase.
+    pub from: &'static str,
+    /// Its name.
+    pub name: &'static str,
+    /// Kind of the object it leads to.
+    pub to: &'static str,
+    /// Where in the state of the object the id of the other stands: a JSON pointer.
+    pub member: &'static str,
+}
+
+const fn r(from: &'static str, name: &'static str, to: &'static str, member: &'static str) -> Relation {
+    Relation { from, name, to, member }
+}
+
+/// The kinds of objects there are.
+pub const KINDS: &[&str] = &[
+    "account",
+    "adjustment",
+    "billCycle",
+    "billRun",
+    "bucket",
+    "chargeableEvent",
+    "contact",
+    "contract",
+    "credit",
+    "invoice",
+    "package",
+    "packageSubscription",
+    "payment",
+    "refund",
+    "service",
+    "usageIdentifier",
+];
+
+/// Every relation.
+pub const RELATIONS: &[Relation] = &[
+    r("account", "billCycle", "billCycle", "/billCycle/billCycleId"),
+    r("account", "plannedBillCycle", "billCycle", "/plannedBillCycleChange/billCycleId"),
+    r("account", "billingContact", "contact", "/billingContactId"),
+    r("adjustment", "account", "account", "/accountId"),
+    r("adjustment", "chargeableEvent", "chargeableEvent", "/chargeableEventId"),
+    r("adjustment", "invoice", "invoice", "/invoiceId"),
+    r("billRun", "billCycle", "billCycle", "/billCycleId"),
+    r("bucket", "account", "account", "/accountId"),
+    r("bucket", "service", "service", "/serviceId"),
+    r("chargeableEvent", "account", "account", "/accountId"),
+    r("chargeableEvent", "invoice", "invoice", "/invoiceId"),
+    r("chargeableEvent", "service", "service", "/serviceId"),
+    r("chargeableEvent", "usageIdentifier", "usageIdentifier", "/usageIdentifierId"),
+    r("contact", "account", "account", "/accountId"),
+    r("contract", "account", "account", "/accountId"),
+    r("credit", "account", "account", "/accountId"),
+    r("credit", "invoice", "invoice", "/invoiceId"),
+    r("invoice", "account", "account", "/accountId"),
+    r("invoice", "billRun", "billRun", "/billRunId"),
+    r("packageSubscription", "account", "account", "/accountId"),
+    r("packageSubscription", "package", "package", "/packageId"),
+    r("payment", "account", "account", "/accountId"),
+    r("refund", "account", "account", "/accountId"),
+    r("refund", "payment", "payment", "/paymentId"),
+    r("service", "account", "account", "/accountId"),
+    r("service", "packageSubscription", "packageSubscription", "/packageSubscriptionId"),
+    r("usageIdentifier", "account", "account", "/accountId"),
+    r("usageIdentifier", "service", "service", "/serviceId"),
+];
+
+/// The parameters that an object of this kind offers of itself.
+pub fn parameters(kind: &str) -> Vec<&'static Parameter> {
+    let group = match kind {
+        "account" => Group::Account,
+        "adjustment" => Group::Adjustment,
+        "billCycle" => Group::BillCycle,
+        "billRun" => Group::BillRun,
+        "bucket" => Group::Bucket,
+        "chargeableEvent" => Group::ChargeableEvent,
+        "contact" => Group::Contact,
+        "contract" => Group::Contract,
+        "credit" => Group::Credit,
+        "invoice" => Group::Invoice,
+        "package" => return package::CATALOGUE_PARAMETERS.iter().collect(),
+        // Of the package it subscribes, another step of the path tells.
+        "packageSubscription" => {
+            let of_package = |one: &Parameter| package::CATALOGUE_PARAMETERS.iter().any(|other| other.name == one.name);
+            return package::PARAMETERS.iter().filter(|parameter| !of_package(parameter)).collect();
+        }
+        "payment" => Group::Payment,
+        "refund" => Group::Refund,
+        "service" => Group::Service,
+        "usageIdentifier" => Group::UsageIdentifier,
+        _ => return Vec::new(),
+    };
+    group.parameters().iter().collect()
+}
+
+/// The relations that start at objects of this kind.
+pub fn of(kind: &str) -> impl Iterator<Item = &'static Relation> {
+    RELATIONS.iter().filter(move |relation| relation.from == kind)
+}
+
+/// A path that cannot be gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Impossible {
+    /// The step that does not exist, from 0.
+    pub step: usize,
+    /// Kind of the object reached before it.
+    pub at: String,
+    /// The relations that exist there.
+    pub exist: Vec<&'static str>,
+    /// Those that look most like what was asked for.
+    pub near: Vec<&'static str>,
+}
+
+/// The relations of `path`, gone from an object of this kind.
+///
+/// # Errors
+/// The first step that is no relation of the object reached.
+pub fn follow(kind: &str, path: &[impl AsRef<str>]) -> Result<Vec<&'static Relation>, Impossible> {
+    let mut at = kind;
+    let mut gone = Vec::with_capacity(path.len());
+    for (step, name) in path.iter().map(AsRef::as_ref).enumerate() {
+        let Some(relation) = of(at).find(|relation| relation.name == name) else {
+            let exist: Vec<&str> = of(at).map(|relation| relation.name).collect();
+            return Err(Impossible { step, at: at.to_owned(), near: nearest(name, exist.iter().copied()), exist });
+        };
+        gone.push(relation);
+        at = relation.to;
+    }
+    Ok(gone)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::events::catalogue;
+
+    #[test]
+    fn relations_join_kinds_that_exist_and_each_name_stands_once() {
+        for relation in RELATIONS {
+            assert!(KINDS.contains(&relation.from) && KINDS.contains(&relation.to), "{relation:?}");
+            assert_eq!(of(relation.from).filter(|other| other.name == relation.name).count(), 1, "{relation:?}");
+        }
+        for event in catalogue::all() {
+            assert!(KINDS.contains(&event.source), "{}", event.source);
+        }
+    }
+
+    #[test]
+    fn a_path_is_followed_to_its_end_or_to_the_step_that_does_not_exist() {
+        let gone = follow("invoice", &["account", "billCycle"]).expect("a path");
+        assert_eq!(gone.iter().map(|relation| relation.to).collect::<Vec<_>>(), ["account", "billCycle"]);
+        let impossible = follow("invoice", &["account", "bilCycle"]).unwrap_err();
+        assert_eq!((impossible.step, impossible.at.as_str(), impossible.near[0]), (1, "account", "billCycle"));
+        assert_eq!(impossible.exist, ["billCycle", "plannedBillCycle", "billingContact"]);
+        assert_eq!(follow("package", &["account"]).unwrap_err().exist, Vec::<&str>::new());
+    }
+}
