@@ -2,7 +2,7 @@
 
 use crate::events::{
     catalogue::{EventType, Key, Source},
-    parameters::{Group, Parameter, p},
+    parameters::{Group, Parameter, n, p},
 };
 
 /// What a bill run's events offer of it.
@@ -12,9 +12,9 @@ pub const PARAMETERS: &[Parameter] = &[
     p("billRun.billCycle", "Id of the bill cycle it bills", "0198c0de-0000-7000-8000-000000000002"),
     p("billRun.billingDate", "It bills what happened before this date, in the tenant's time zone", "2027-02-01"),
     p("billRun.status", "Where the bill run stands after the event", "completed"),
-    p("billRun.accounts", "How many accounts it has dealt with", "10000"),
-    p("billRun.invoices", "How many invoices it has posted", "9998"),
-    p("billRun.failed", "How many accounts could not be billed", "2"),
+    n("billRun.accounts", "How many accounts it has dealt with", "10000"),
+    n("billRun.invoices", "How many invoices it has posted", "9998"),
+    n("billRun.failed", "How many accounts could not be billed", "2"),
     p("billRun.startedAt", "Moment it was started, UTC", "2027-02-01T00:30:00Z"),
     p("billRun.completedAt", "Moment it was completed, UTC", "2027-02-01T00:31:00Z"),
 ];
