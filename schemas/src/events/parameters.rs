@@ -116,6 +116,11 @@ const CORE: &[Parameter] = &[
     p("current.dateTime", "Moment of the event, UTC", "2027-01-15T09:30:00Z"),
 ];
 
+/// `true` or `false`.
+pub(crate) const fn b(name: &'static str, meaning: &'static str, example: &'static str) -> Parameter {
+    Parameter { name, kind: Type::Boolean, meaning, example }
+}
+
 impl Group {
     /// Whether its parameters are for e-mail alone: they never stand in an event that the stream and webhooks carry.
     pub fn email_only(self) -> bool {

@@ -73,7 +73,12 @@ async fn every_type_is_told_with_an_example_that_fits_its_schema() {
 
 #[tokio::test]
 async fn a_type_gets_wider_version_by_version_and_old_ones_stay_readable() {
-    let rig = Rig::new().await;
+    for rig in Rig::everywhere().await {
+        widen(rig).await;
+    }
+}
+
+async fn widen(rig: Rig) {
     let made = rig.register(json!({})).await;
     let location = made.header("location").to_owned();
     assert_eq!(made.expect(201)["entities"][0]["after"]["name"], "custom.sim_swapped");
@@ -182,7 +187,12 @@ async fn queues_subscriptions_and_templates_take_a_tenants_own_types() {
 
 #[tokio::test]
 async fn submitted_events_are_judged_one_by_one_and_told_in_order() {
-    let rig = Rig::new().await;
+    for rig in Rig::everywhere().await {
+        submit_many(rig).await;
+    }
+}
+
+async fn submit_many(rig: Rig) {
     rig.register(json!({})).await.expect(201);
     rig.register(json!({ "name": "churn_risk", "orderingKey": "account", "schema": { "type": "object" } })).await.expect(201);
     let cycle = rig.cycle(1).await;

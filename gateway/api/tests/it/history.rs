@@ -30,7 +30,12 @@ async fn transactions_and_events_are_answered_as_they_were_recorded() {
 
 #[tokio::test]
 async fn the_past_is_listed_newest_first_and_filtered() {
-    let mut rig = Rig::new().await;
+    for rig in Rig::everywhere().await {
+        list_the_past(rig).await;
+    }
+}
+
+async fn list_the_past(mut rig: Rig) {
     rig.post("/v1/test-clock", json!({ "now": "2031-01-01T00:00:00Z" })).await.expect(200);
     let cycle = rig.cycle(1).await;
     rig.post("/v1/test-clock", json!({ "now": "2031-02-01T00:00:00Z" })).await.expect(200);
@@ -94,7 +99,12 @@ async fn the_past_is_listed_newest_first_and_filtered() {
 
 #[tokio::test]
 async fn data_sources_add_parameters_at_the_moment_of_the_event() {
-    let rig = Rig::new().await;
+    for rig in Rig::everywhere().await {
+        add_by_sources(rig).await;
+    }
+}
+
+async fn add_by_sources(rig: Rig) {
     let cycle = rig.cycle(1).await;
     let source = json!({ "name": "cycle", "object": "account", "path": ["billCycle"] });
     let id = rig.create("/v1/data-sources", source.clone()).await;

@@ -13,7 +13,7 @@ pub const PARAMETERS: &[Parameter] = &[
     p("account.status", "The account's status after the event", "active"),
     p("account.statusReason", "Why the account has this status, where a reason was given", "customer_request"),
     p("account.currency", "The account's currency, ISO 4217", "EUR"),
-    p("account.paymentTermDays", "The account's own payment term in days, where it has one", "30"),
+    n("account.paymentTermDays", "The account's own payment term in days, where it has one", "30"),
     p("account.billCycle", "Id of the account's bill cycle after the event", "0198c0de-0000-7000-8000-000000000002"),
     n("account.billingDay", "Day of the month, week or year the account is billed on", "15"),
     p("account.periodStart", "First day of the running billing period", "2027-01-15"),

@@ -2,7 +2,7 @@
 
 use crate::events::{
     catalogue::{EventType, Key, Source},
-    parameters::{Group, Parameter, p},
+    parameters::{Group, Parameter, b, p},
 };
 
 /// What an adjustment's events offer of it.
@@ -11,7 +11,7 @@ pub const PARAMETERS: &[Parameter] = &[
     p("adjustment.chargeType", "CREDIT: the account pays less; DEBIT: it pays more", "CREDIT"),
     p("adjustment.amount", "By how much", "0.25"),
     p("adjustment.currency", "The adjustment's currency, ISO 4217", "EUR"),
-    p("adjustment.taxIncluded", "Whether the amount includes tax", "false"),
+    b("adjustment.taxIncluded", "Whether the amount includes tax", "false"),
     p("adjustment.reason", "Why the charge was adjusted", "goodwill"),
     p("adjustment.user", "Who wanted it, where that was told", "csr-17"),
     p("adjustment.state", "applied: billed with its charge; pending: goes on the next invoice; billed: stands on one", "applied"),

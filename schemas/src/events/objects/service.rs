@@ -2,7 +2,7 @@
 
 use crate::events::{
     catalogue::{EventType, Key, Source},
-    parameters::{Group, Parameter, p},
+    parameters::{Group, Parameter, b, p},
 };
 
 /// What a service's events, and those of what belongs to one, offer of it.
@@ -35,6 +35,6 @@ pub const EVENTS: &[EventType] = &[
         .also(&["Account Service State Transition"])
         .with(&[
             p("service.previousStatus", "The service's status before the event", "preactive"),
-            p("service.billable", "Whether the status after the event is billed", "true"),
+            b("service.billable", "Whether the status after the event is billed", "true"),
         ]),
 ];
