@@ -1,7 +1,8 @@
 //! Whether something hangs on an object, so that it cannot be deleted.
 
 use billwire_domain::{
-    account::Account, chargeable_event::ChargeableEvent, contact::Contact, package_subscription::PackageSubscription, service::Service,
+    account::Account, bill_run::BillRun, chargeable_event::ChargeableEvent, contact::Contact, invoice::Invoice,
+    package_subscription::PackageSubscription, service::Service,
 };
 use billwire_store::{Filter, Noun, Tx, commit::Failure};
 use uuid::Uuid;
@@ -20,15 +21,18 @@ pub(crate) async fn account(tx: &Tx<'_>, id: Uuid) -> Result<bool, Failure> {
     Ok(any::<Contact>(tx, belongs, id).await?
         || any::<PackageSubscription>(tx, belongs, id).await?
         || any::<Service>(tx, belongs, id).await?
-        || any::<ChargeableEvent>(tx, belongs, id).await?)
+        || any::<ChargeableEvent>(tx, belongs, id).await?
+        || any::<Invoice>(tx, belongs, id).await?)
 }
 
-/// Whether an account is in a bill cycle or plans to be.
+/// Whether an account is in a bill cycle or plans to be, or a run has billed it.
 ///
 /// # Errors
 /// The database's failure.
 pub(crate) async fn bill_cycle(tx: &Tx<'_>, id: Uuid) -> Result<bool, Failure> {
-    Ok(any::<Account>(tx, "bill_cycle_id", id).await? || any::<Account>(tx, "planned_bill_cycle_id", id).await?)
+    Ok(any::<Account>(tx, "bill_cycle_id", id).await?
+        || any::<Account>(tx, "planned_bill_cycle_id", id).await?
+        || any::<BillRun>(tx, "bill_cycle_id", id).await?)
 }
 
 /// Whether a package is or was subscribed.

@@ -1,8 +1,8 @@
 //! Platform objects as operations name them: addressed in a path (404 when there is none) or referenced in a body (422).
 
 use billwire_domain::{
-    Rejected, account::Account, adjustment::Adjustment, bill_cycle::BillCycle, chargeable_event::ChargeableEvent, contact::Contact,
-    package::Package, package_subscription::PackageSubscription, service::Service,
+    Rejected, account::Account, adjustment::Adjustment, bill_cycle::BillCycle, bill_run::BillRun, chargeable_event::ChargeableEvent,
+    contact::Contact, invoice::Invoice, package::Package, package_subscription::PackageSubscription, service::Service,
 };
 use billwire_schemas::ids::TenantId;
 use billwire_store::{Filter, Noun, Tx, commit::Failure, page};
@@ -66,6 +66,18 @@ impl Object for Adjustment {
     const NAME: &'static str = "adjustment";
     const NOT_FOUND: &'static str = "adjustment_not_found";
     const UNKNOWN: &'static str = "adjustment_unknown";
+}
+
+impl Object for Invoice {
+    const NAME: &'static str = "invoice";
+    const NOT_FOUND: &'static str = "invoice_not_found";
+    const UNKNOWN: &'static str = "invoice_unknown";
+}
+
+impl Object for BillRun {
+    const NAME: &'static str = "bill run";
+    const NOT_FOUND: &'static str = "bill_run_not_found";
+    const UNKNOWN: &'static str = "bill_run_unknown";
 }
 
 /// The refusal when the addressed object does not exist.
