@@ -110,6 +110,8 @@ fn tidy_parameter(parameter: &mut Value) {
         Some("package") => parameter["example"] = "FLEET-M".into(),
         Some("packageSubscription") => parameter["example"] = "ORDER-815".into(),
         Some("service") => parameter["example"] = "LINE-0042".into(),
+        Some("chargeableEvent") => parameter["example"] = "CDR-2027-01-04-0001".into(),
+        Some("adjustment") => parameter["example"] = example_id(31).to_string().into(),
         Some("queue") => parameter["example"] = example_id(4).to_string().into(),
         Some("webhookEndpoint") => parameter["example"] = example_id(5).to_string().into(),
         Some("smtpAccount") => parameter["example"] = example_id(6).to_string().into(),

@@ -133,7 +133,7 @@ async fn every_example_works_as_it_stands() {
             operation["responses"].as_object().expect("responses").keys().find(|status| status.starts_with('2')).expect("a success");
         assert_eq!(answer.status.to_string(), *status, "{id}: {}", answer.text);
         let example = &operation["responses"][status]["content"]["application/json"]["example"];
-        if id.starts_with("create") {
+        if example["entities"][0]["action"] == "created" && *id != "getBusinessTransaction" {
             let made = answer.json()["entities"][0]["id"].as_str().expect("an id").to_owned();
             stands_for.push((example["entities"][0]["id"].as_str().expect("an id").to_owned(), made));
             if *id == "createBillCycle" {
