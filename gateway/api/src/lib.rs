@@ -15,6 +15,7 @@ mod addressed;
 mod adjustments;
 mod answers;
 mod bill_cycles;
+mod bill_runs;
 mod billing_settings;
 mod bulk;
 mod business_transactions;
@@ -35,6 +36,7 @@ mod event_types;
 mod events;
 mod fields;
 mod guard;
+mod invoices;
 mod money;
 mod notification_templates;
 mod operations;
@@ -93,6 +95,9 @@ pub(crate) enum Tag {
     /// The rhythms accounts are billed in.
     #[oai(rename = "Bill cycles")]
     BillCycles,
+    /// Runs that bill a cycle's accounts.
+    #[oai(rename = "Bill runs")]
+    BillRuns,
     /// What holds for all of the tenant's accounts.
     #[oai(rename = "Billing settings")]
     BillingSettings,
@@ -117,6 +122,9 @@ pub(crate) enum Tag {
     /// What can happen, and which parameters each event offers.
     #[oai(rename = "Event types")]
     EventTypes,
+    /// What accounts owe.
+    #[oai(rename = "Invoices")]
+    Invoices,
     /// What e-mails say.
     #[oai(rename = "Notification templates")]
     NotificationTemplates,
@@ -162,6 +170,9 @@ type Customers = (
 /// What accounts use and are billed.
 type Usage = (chargeable_events::ChargeableEvents, adjustments::Adjustments);
 
+/// What accounts owe, and how that comes about.
+type Billing = (bill_runs::BillRuns, invoices::Invoices);
+
 /// What happens with events.
 type Integration = (
     queues::Queues,
@@ -178,7 +189,7 @@ type Integration = (
 );
 
 /// Every noun's operations, in groups, since a tuple of them holds sixteen at the most.
-pub(crate) type Operations = (Customers, Usage, Integration);
+pub(crate) type Operations = (Customers, Usage, Billing, Integration);
 
 /// They keep no state: what they need comes with each call.
 pub(crate) const ALL: Operations = (
@@ -194,6 +205,7 @@ pub(crate) const ALL: Operations = (
         billing_settings::BillingSettings,
     ),
     (chargeable_events::ChargeableEvents, adjustments::Adjustments),
+    (bill_runs::BillRuns, invoices::Invoices),
     (
         queues::Queues,
         subscriptions::Subscriptions,

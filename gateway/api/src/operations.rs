@@ -112,6 +112,8 @@ const ALL: &[&[Operation]] = &[
     crate::billing_settings::OPERATIONS,
     crate::chargeable_events::OPERATIONS,
     crate::adjustments::OPERATIONS,
+    crate::bill_runs::OPERATIONS,
+    crate::invoices::OPERATIONS,
     crate::queues::OPERATIONS,
     crate::subscriptions::OPERATIONS,
     crate::webhook_endpoints::OPERATIONS,

@@ -10,7 +10,7 @@ use billwire_domain::{
     Rejected,
     account::Account,
     bill_cycle::BillCycle,
-    bill_run::{self, BillRun, Outcome, Tally},
+    bill_run::{self, BillRun, Outcome},
     invoice::Kind,
     invoicing,
 };
@@ -23,6 +23,7 @@ use billwire_store::{
     commit::{Failure, Prefetch},
     idempotency::Reply,
 };
+use serde::Serialize;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -237,13 +238,30 @@ impl App {
         self.once(by_clock(tenant), FailAccount { run, account, refusal }).await
     }
 
-    /// What a run has done so far, and how many accounts are left.
+    /// A run with what it has done by now.
     ///
     /// # Errors
     /// The database's failure.
-    pub async fn bill_run_progress(&self, tenant: &TenantId, run: &BillRun) -> Result<(Tally, i64), Failure> {
-        Ok(self.store.bill_run_progress(tenant, run).await?)
+    pub async fn bill_run_now(&self, tenant: &TenantId, mut run: BillRun) -> Result<BillRunNow, Failure> {
+        if run.status == bill_run::Status::Completed {
+            return Ok(BillRunNow { run, accounts_left: None });
+        }
+        let (tally, left) = self.store.bill_run_progress(tenant, &run).await?;
+        run.tally = tally;
+        Ok(BillRunNow { run, accounts_left: Some(left) })
     }
+}
+
+/// A run with what it has done by now.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BillRunNow {
+    /// The run; while it is running, with the counts of this moment.
+    #[serde(flatten)]
+    pub run: BillRun,
+    /// How many accounts it has still to deal with, while it is running.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accounts_left: Option<i64>,
 }
 
 fn by_clock(tenant: &TenantId) -> Demand {

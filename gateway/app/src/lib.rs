@@ -66,7 +66,7 @@ pub use billwire_store::{
 pub use adjust_chargeable_event::AdjustChargeableEvent;
 pub use authenticate::{NewKey, key_id, new_key};
 pub use bill_cycle_change::{CancelAccountBillCycleChange, PerformAccountBillCycleChange, UpdateAccountBillCycle};
-pub use bill_runs::{BillRunCursors, StartBillRun};
+pub use bill_runs::{BillRunCursors, BillRunNow, StartBillRun};
 pub use billing_settings::UpdateBillingSettings;
 pub use billwire_domain as domain;
 pub use change_account_status::{CancelAccount, ChangeAccountStatus};

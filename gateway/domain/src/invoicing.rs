@@ -113,7 +113,7 @@ pub struct Bill {
 /// What is to be billed to `account`, with fees for the days before `fees_until`.
 ///
 /// # Errors
-/// `invoice_total_out_of_range`.
+/// `invoice_total_out_of_range`, `billing_data_unreadable`.
 pub fn bill(account: &Account, rhythm: &Rhythm, fees_until: NaiveDate, unbilled: Unbilled) -> Result<Bill, Rejected> {
     let mut sheet = Sheet::new(account)?;
     for charges in unbilled.charges {
@@ -161,7 +161,8 @@ struct Sheet {
 impl Sheet {
     fn new(account: &Account) -> Result<Self, Rejected> {
         let currency = account.currency.parse().map_err(|no_currency| {
-            Rejected::conflict("currency_unknown", format!("The account's currency '{}' {no_currency}.", account.currency))
+            let message = format!("The account's currency '{}' {no_currency}.", account.currency);
+            Rejected::conflict("billing_data_unreadable", message)
         })?;
         Ok(Self { currency, lines: Vec::new(), total: Decimal::ZERO })
     }

@@ -1,4 +1,4 @@
-//! Table `bill_run`, and `bill_run_account`: what became of each account in a run.
+//! Table `bill_run`, and `billed_account`: what became of each account in a run.
 //!
 //! A row of the second is written in the same transaction as the account's invoice. It is what makes a run resumable and bills nothing
 //! twice: the accounts that are left are those of the cycle without one.
@@ -43,7 +43,7 @@ pub struct BilledAccount {
 
 /// The accounts of a run's cycle that it has still to deal with.
 const LEFT: &str = "FROM account WHERE tenant = $1 AND bill_cycle_id = $2 AND status IN ('active', 'suspended') AND id > $4 \
-    AND NOT EXISTS (SELECT 1 FROM bill_run_account done WHERE done.run_id = $3 AND done.account_id = account.id)";
+    AND NOT EXISTS (SELECT 1 FROM billed_account done WHERE done.run_id = $3 AND done.account_id = account.id)";
 
 fn left(tenant: &TenantId, run: &BillRun, after: Option<Uuid>) -> Vec<Value> {
     vec![tenant.as_str().into(), run.bill_cycle_id.0.into(), run.id.0.into(), after.unwrap_or(Uuid::nil()).into()]
@@ -51,7 +51,7 @@ fn left(tenant: &TenantId, run: &BillRun, after: Option<Uuid>) -> Vec<Value> {
 
 /// Units and millionths apart: their sums cannot overflow where the sum of millionths could.
 const TALLY: &str = "SELECT outcome, currency, CAST(COUNT(*) AS BIGINT) AS count, CAST(SUM(CAST(total / 1000000 AS BIGINT)) AS BIGINT) AS units, \
-    CAST(SUM(total % 1000000) AS BIGINT) AS millionths FROM bill_run_account WHERE run_id = $1 GROUP BY outcome, currency ORDER BY currency";
+    CAST(SUM(total % 1000000) AS BIGINT) AS millionths FROM billed_account WHERE run_id = $1 GROUP BY outcome, currency ORDER BY currency";
 
 /// The sum of a run's invoices in one currency stands in the tally as far as it is in the range of amounts.
 fn tally(rows: &[QueryResult]) -> Result<Tally, Error> {
@@ -82,7 +82,7 @@ impl Tx<'_> {
     /// # Errors
     /// When the database fails.
     pub async fn billed_in_run(&self, run: BillRunId, account: AccountId) -> Result<bool, Failure> {
-        let sql = "SELECT 1 AS one FROM bill_run_account WHERE run_id = $1 AND account_id = $2";
+        let sql = "SELECT 1 AS one FROM billed_account WHERE run_id = $1 AND account_id = $2";
         Ok(!self.query(sql, vec![run.0.into(), account.0.into()]).await?.is_empty())
     }
 
@@ -94,7 +94,7 @@ impl Tx<'_> {
         };
         let values =
             vec![billed.run.0.into(), billed.account.0.into(), billed.outcome.name().into(), invoice.into(), total.into(), currency.into()];
-        let sql = "INSERT INTO bill_run_account (run_id, account_id, outcome, invoice_id, total, currency) VALUES ($1, $2, $3, $4, $5, $6)";
+        let sql = "INSERT INTO billed_account (run_id, account_id, outcome, invoice_id, total, currency) VALUES ($1, $2, $3, $4, $5, $6)";
         self.defer(sql.to_owned(), values);
     }
 

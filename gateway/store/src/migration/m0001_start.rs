@@ -99,7 +99,7 @@ const TABLES: &[&str] = &[
     "CREATE INDEX event_time ON event (tenant, occurred_at, id)",
     "CREATE INDEX event_kind ON event (tenant, kind, occurred_at, id)",
     "CREATE INDEX event_object ON event (tenant, object_id)",
-    "CREATE TABLE bill_run_account (run_id {uuid} NOT NULL, account_id {uuid} NOT NULL, outcome TEXT NOT NULL, invoice_id {uuid},
+    "CREATE TABLE billed_account (run_id {uuid} NOT NULL, account_id {uuid} NOT NULL, outcome TEXT NOT NULL, invoice_id {uuid},
         total BIGINT NOT NULL, currency TEXT NOT NULL, PRIMARY KEY (run_id, account_id))",
     "CREATE TABLE outbox (position BIGINT PRIMARY KEY)",
     "CREATE TABLE ordering_key (tenant TEXT NOT NULL, key TEXT NOT NULL, last_sequence BIGINT NOT NULL, PRIMARY KEY (tenant, key))",
