@@ -10,6 +10,7 @@
 
 mod bad_input;
 mod bill_cycle;
+mod custom_events;
 mod delivery;
 mod end_to_end;
 mod faults;

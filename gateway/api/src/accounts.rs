@@ -140,6 +140,13 @@ pub(crate) struct Period {
     end: NaiveDate,
 }
 
+impl Period {
+    /// For examples.
+    pub fn of(start: NaiveDate, end: NaiveDate) -> Self {
+        Self { start, end }
+    }
+}
+
 /// The bill cycle an account is in.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]

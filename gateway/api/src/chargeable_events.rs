@@ -17,8 +17,8 @@ use crate::{
     context::{Context, Query},
     example_id, example_moment,
     fields::{
-        Amount, ChargeOrder, ChargeState, ChargeTypeName, Cursor, Direction, ExternalId, Limit, Moment, Reason, Reference, SearchText,
-        UnitName,
+        Amount, ChargeOrder, ChargeState, ChargeTypeName, Cursor, Direction, ExternalId, IdentifierKind, IdentifierValue, Limit, Moment,
+        Reason, Reference, SearchText, UnitName,
     },
     money::{Money, NewMoney},
     operations::{Operation, get, in_bulk, list},
@@ -38,6 +38,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             "account_required",
             "account_deactivated",
             "service_unknown",
+            "usage_identifier_unknown",
             "reference_mismatch",
             "currency_mismatch",
             "currency_unknown",
@@ -54,7 +55,17 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     get("getChargeableEvent", "charges:read", &["chargeable_event_not_found"]),
 ];
 
-/// A charge to be recorded. It names its account, or a service that belongs to one; both must agree.
+/// A usage identifier by what it is.
+#[derive(Debug, Object)]
+pub(crate) struct UsageIdentifierName {
+    /// Its kind.
+    kind: IdentifierKind,
+    /// Its value.
+    value: IdentifierValue,
+}
+
+/// A charge to be recorded. It names its account, or a service or usage identifier that belongs to one; all that it names must
+/// belong together.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct NewChargeableEvent {
@@ -64,6 +75,8 @@ pub(crate) struct NewChargeableEvent {
     account: Option<Reference>,
     /// Id or external id of the service it is for.
     service: Option<Reference>,
+    /// The usage identifier it was reported under.
+    usage_identifier: Option<UsageIdentifierName>,
     /// What kind of charge it is, in your own words. An invoice has one line for each.
     #[oai(rename = "type")]
     charge_type: ChargeTypeName,
@@ -85,6 +98,7 @@ impl Example for NewChargeableEvent {
             external_id: Some("CDR-2027-01-04-0001".into()),
             account: Some("CRM-4711".into()),
             service: None,
+            usage_identifier: Some(UsageIdentifierName { kind: "iccid".into(), value: "8949010000000000042".into() }),
             charge_type: "voice".into(),
             description: Some("Call to Norway, 12 minutes".into()),
             quantity: Some("12".into()),
@@ -134,7 +148,12 @@ impl NewChargeableEvent {
             amount,
             occurred_at: self.occurred_at.0,
         };
-        Ok(NewCharge { account: self.account.map(|account| account.0), service: self.service.map(|service| service.0), command })
+        Ok(NewCharge {
+            account: self.account.map(|account| account.0),
+            service: self.service.map(|service| service.0),
+            usage_identifier: self.usage_identifier.map(|name| (name.kind.0, name.value.0)),
+            command,
+        })
     }
 }
 

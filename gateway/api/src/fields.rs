@@ -7,8 +7,6 @@
 
 use std::borrow::Cow;
 
-use billwire_schemas::clock::Timestamp;
-use chrono::{DateTime, NaiveDate, SubsecRound, Utc};
 use poem_openapi::{
     registry::{MetaSchema, MetaSchemaRef},
     types::{ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON, Type},
@@ -177,6 +175,10 @@ texts! {
     ChargeTypeName = text(1, 64, LINE);
     /// What a quantity counts.
     UnitName = text(1, 32, LINE);
+    /// A kind of usage identifier.
+    IdentifierKind = text(1, 32, LINE);
+    /// A usage identifier.
+    IdentifierValue = text(1, 128, LINE);
     /// A text to be found.
     SearchText = text(1, 200, LINE);
     /// A name of a status.
@@ -249,6 +251,8 @@ choices! {
     BillRunStatus { Running = "running", Completed = "completed" }
     /// Yes or no, in a query.
     Flag { Yes = "true", No = "false" }
+    /// Whether a contract still runs.
+    ContractStatus { Active = "active", Ended = "ended" }
     /// What charges are sorted by.
     ChargeOrder { OccurredAt = "occurredAt", Amount = "amount" }
     /// Which way a list is sorted.
@@ -308,6 +312,10 @@ whole_numbers! {
     Month = 1..=12;
     /// A number of days; how many are allowed is the rule of the domain.
     Days = 0..=100_000;
+    /// Days without usage.
+    DormantDays = 1..=3650;
+    /// Months a contract's period lasts.
+    PeriodMonths = 1..=120;
     /// Parts of a queue.
     Partitions = 1..=64;
     /// A version of an event type.
@@ -318,73 +326,8 @@ whole_numbers! {
     Limit = 1..=200;
 }
 
-/// A moment, to the microsecond.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Moment(pub Timestamp);
-
-plumbing!(Moment, MetaSchema::new_with_format("string", "date-time"));
-
-/// Reads an RFC 3339 date-time. What this takes is what the schema's `date-time` means here.
-pub(crate) fn moment(text: &str) -> Option<Timestamp> {
-    let separated = matches!(text.as_bytes().get(10), Some(b'T' | b't'));
-    let at = DateTime::parse_from_rfc3339(text).ok().filter(|_| separated)?;
-    Some(at.with_timezone(&Utc).trunc_subsecs(6))
-}
-
-impl ParseFromJSON for Moment {
-    fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
-        let text = value.as_ref().and_then(Value::as_str).unwrap_or_default();
-        moment(text).map(Self).ok_or_else(|| ParseError::custom("not a date-time"))
-    }
-}
-
-impl ParseFromParameter for Moment {
-    fn parse_from_parameter(value: &str) -> ParseResult<Self> {
-        moment(value).map(Self).ok_or_else(|| ParseError::custom("not a date-time"))
-    }
-}
-
-impl From<Timestamp> for Moment {
-    fn from(at: Timestamp) -> Self {
-        Self(at)
-    }
-}
-
-impl ToJSON for Moment {
-    fn to_json(&self) -> Option<Value> {
-        Some(self.0.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true).into())
-    }
-}
-
-/// A date.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Date(pub NaiveDate);
-
-plumbing!(Date, MetaSchema { max_length: Some(10), ..MetaSchema::new_with_format("string", "date") });
-
-/// Reads a date of ISO 8601, year, month and day. What this takes is what the schema's `date` means here.
-pub(crate) fn date(text: &str) -> Option<NaiveDate> {
-    text.parse().ok().filter(|_| text.len() == 10 && text.as_bytes()[0].is_ascii_digit())
-}
-
-impl ParseFromJSON for Date {
-    fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
-        let text = value.as_ref().and_then(Value::as_str).unwrap_or_default();
-        date(text).map(Self).ok_or_else(|| ParseError::custom("not a date"))
-    }
-}
-
-impl ParseFromParameter for Date {
-    fn parse_from_parameter(value: &str) -> ParseResult<Self> {
-        date(value).map(Self).ok_or_else(|| ParseError::custom("not a date"))
-    }
-}
-
-impl ToJSON for Date {
-    fn to_json(&self) -> Option<Value> {
-        Some(self.0.to_string().into())
-    }
-}
+mod moment;
+pub(crate) use moment::{Date, Moment, date, moment};
 
 /// Any JSON object; its shape is told elsewhere.
 #[derive(Debug, Clone)]
@@ -404,28 +347,5 @@ impl ParseFromJSON for FreeObject {
 impl ToJSON for FreeObject {
     fn to_json(&self) -> Option<Value> {
         Some(Value::Object(self.0.clone()))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_moment_is_rfc_3339_and_nothing_else() {
-        for good in ["2027-01-15T09:30:00Z", "2027-01-15T09:30:00.123456789+02:00", "2027-01-15t09:30:00z"] {
-            assert!(moment(good).is_some(), "{good}");
-        }
-        for bad in ["", "2027-01-15", "2027-01-15 09:30:00Z", "2027-01-15T09:30:00", "2027-13-15T09:30:00Z", "now"] {
-            assert!(moment(bad).is_none(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn a_date_is_year_month_and_day_and_nothing_else() {
-        assert!(date("2027-02-28").is_some());
-        for bad in ["", "2027-02-29", "2027-2-28", "+2027-02-28", "12027-02-28", "2027-02-28T00:00:00Z", "20270228"] {
-            assert!(date(bad).is_none(), "{bad}");
-        }
     }
 }

@@ -17,6 +17,7 @@ mod answers;
 mod bill_cycles;
 mod bill_runs;
 mod billing_settings;
+mod buckets;
 mod bulk;
 mod business_transactions;
 mod chargeable_events;
@@ -25,6 +26,7 @@ mod codes;
 mod companies;
 mod contacts;
 mod context;
+mod contracts;
 mod cursor;
 mod data_sources;
 mod deliveries;
@@ -52,6 +54,7 @@ mod strict_json;
 mod subscriptions;
 mod test_clock;
 mod transaction;
+mod usage_identifiers;
 mod violations;
 mod webhook_endpoints;
 
@@ -101,12 +104,18 @@ pub(crate) enum Tag {
     /// What holds for all of the tenant's accounts.
     #[oai(rename = "Billing settings")]
     BillingSettings,
+    /// Allowances of usage that charges count down.
+    #[oai(rename = "Buckets")]
+    Buckets,
     /// What accounts are charged for, and how that was adjusted.
     #[oai(rename = "Charges")]
     Charges,
     /// The people to be reached about accounts.
     #[oai(rename = "Contacts")]
     Contacts,
+    /// What accounts have promised to spend.
+    #[oai(rename = "Contracts")]
+    Contracts,
     /// What is owed to subscriptions, and what became of it.
     #[oai(rename = "Deliveries")]
     Deliveries,
@@ -149,6 +158,9 @@ pub(crate) enum Tag {
     /// Business time, for tests.
     #[oai(rename = "Test clock")]
     TestClock,
+    /// What usage is reported under.
+    #[oai(rename = "Usage identifiers")]
+    UsageIdentifiers,
     /// Where events are POSTed.
     #[oai(rename = "Webhook endpoints")]
     WebhookEndpoints,
@@ -168,7 +180,13 @@ type Customers = (
 );
 
 /// What accounts use and are billed.
-type Usage = (chargeable_events::ChargeableEvents, adjustments::Adjustments);
+type Usage = (
+    usage_identifiers::UsageIdentifiers,
+    buckets::Buckets,
+    chargeable_events::ChargeableEvents,
+    adjustments::Adjustments,
+    contracts::Contracts,
+);
 
 /// What accounts owe, and how that comes about.
 type Billing = (bill_runs::BillRuns, invoices::Invoices);
@@ -204,7 +222,13 @@ pub(crate) const ALL: Operations = (
         services::Services,
         billing_settings::BillingSettings,
     ),
-    (chargeable_events::ChargeableEvents, adjustments::Adjustments),
+    (
+        usage_identifiers::UsageIdentifiers,
+        buckets::Buckets,
+        chargeable_events::ChargeableEvents,
+        adjustments::Adjustments,
+        contracts::Contracts,
+    ),
     (bill_runs::BillRuns, invoices::Invoices),
     (
         queues::Queues,

@@ -134,4 +134,122 @@ mod tests {
         assert_eq!(places, ["/data/a", "/data/b", "/data/c", "/data/d~1e"]);
         assert_eq!(broken(&validator, &json!({ "a": 1, "c": "2027-01-15" })), []);
     }
+
+    /// Numbers that look random and are the same in each run (an LCG of Knuth's).
+    struct Dice(u64);
+
+    impl Dice {
+        fn throw(&mut self, sides: u64) -> u64 {
+            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (self.0 >> 33) % sides
+        }
+
+        fn value(&mut self, depth: u32) -> Value {
+            match self.throw(if depth == 0 { 5 } else { 8 }) {
+                0 => Value::Null,
+                1 => (self.throw(2) == 0).into(),
+                2 => self.throw(6).into(),
+                3 => (self.throw(12) as f64 / 2.0).into(),
+                4 => ["", "a", "ab", "abc", "2027-01-15"][self.throw(5) as usize].into(),
+                5 => (0..self.throw(4)).map(|_| self.value(depth - 1)).collect(),
+                _ => {
+                    let members = (0..self.throw(4)).map(|_| (["a", "b", "c"][self.throw(3) as usize].to_owned(), self.value(depth - 1)));
+                    Value::Object(members.collect())
+                }
+            }
+        }
+
+        fn schema(&mut self, depth: u32) -> Value {
+            if self.throw(8) == 0 {
+                return (self.throw(3) > 0).into();
+            }
+            let mut schema = serde_json::Map::new();
+            for _ in 0..self.throw(4) {
+                let (keyword, value) = self.keyword(depth);
+                schema.insert(keyword.to_owned(), value);
+            }
+            Value::Object(schema)
+        }
+
+        fn keyword(&mut self, depth: u32) -> (&'static str, Value) {
+            let (number, below) = (json!(self.throw(4)), depth.saturating_sub(1));
+            let kinds = ["null", "boolean", "integer", "number", "string", "array", "object"];
+            let some = |dice: &mut Self| -> Value { (0..=dice.throw(2)).map(|_| dice.value(0)).collect() };
+            match self.throw(if depth == 0 { 11 } else { 19 }) {
+                0 => ("type", kinds[self.throw(7) as usize].into()),
+                1 => ("type", Value::Array(vec![kinds[self.throw(4) as usize].into(), kinds[4 + self.throw(3) as usize].into()])),
+                2 => ("enum", some(self)),
+                3 => ("const", self.value(0)),
+                4 => ("minimum", number),
+                5 => ("exclusiveMaximum", number),
+                6 => ("maxLength", number),
+                7 => ("minProperties", number),
+                8 => ("maxItems", number),
+                9 => ("required", Value::Array(vec![["a", "b", "c"][self.throw(3) as usize].into()])),
+                10 => ("pattern", ["a", "^b"][self.throw(2) as usize].into()),
+                11 => ("items", self.schema(below)),
+                12 => ("prefixItems", json!([self.schema(below)])),
+                13 => ("additionalProperties", self.schema(below)),
+                14 => ("patternProperties", json!({ "^[ab]": self.schema(below) })),
+                15 => ("anyOf", json!([self.schema(below), self.schema(below)])),
+                16 => ("not", self.schema(below)),
+                _ => {
+                    let name = ["a", "b"][self.throw(2) as usize];
+                    ("properties", json!({ name: self.schema(below), "c": self.schema(below) }))
+                }
+            }
+        }
+
+        /// The same schema with something changed, somewhere.
+        fn changed(&mut self, schema: &Value, depth: u32) -> Value {
+            let Value::Object(members) = schema else { return self.schema(depth) };
+            let mut members = members.clone();
+            match self.throw(4) {
+                0 => {
+                    let name = members.keys().nth(self.throw(members.len().max(1) as u64) as usize).cloned();
+                    name.map(|name| members.remove(&name));
+                }
+                1 => {
+                    let (keyword, value) = self.keyword(depth);
+                    members.insert(keyword.to_owned(), value);
+                }
+                _ => {
+                    for keyword in ["properties", "items", "additionalProperties", "minimum", "maxLength"] {
+                        match members.get_mut(keyword) {
+                            Some(Value::Object(below)) if keyword == "properties" => {
+                                below.values_mut().for_each(|below| *below = self.changed(below, depth.saturating_sub(1)));
+                            }
+                            Some(number @ Value::Number(_)) => *number = self.throw(4).into(),
+                            Some(below) => *below = self.changed(below, depth.saturating_sub(1)),
+                            None => {}
+                        }
+                    }
+                }
+            }
+            Value::Object(members)
+        }
+    }
+
+    #[test]
+    fn whatever_a_compatible_schema_replaces_it_accepts_what_that_one_accepted() {
+        let mut dice = Dice(42);
+        let (mut compatible, mut accepted) = (0, 0);
+        for _ in 0..20_000 {
+            let old = dice.schema(2);
+            let new = dice.changed(&old, 2);
+            if old == new || !billwire_domain::compatible::compatible(&old, &new).is_empty() {
+                continue;
+            }
+            let (Ok(before), Ok(after)) = (compile(&old), compile(&new)) else { continue };
+            compatible += 1;
+            for _ in 0..20 {
+                let value = dice.value(2);
+                if before.is_valid(&value) {
+                    accepted += 1;
+                    assert!(after.is_valid(&value), "{value} fits {old} and not {new}");
+                }
+            }
+        }
+        assert!(compatible > 1_000 && accepted > 5_000, "{compatible} {accepted}");
+    }
 }

@@ -5,12 +5,14 @@
 
 use std::collections::BTreeMap;
 
-use billwire_domain::account::Account;
-use billwire_schemas::ids::{AccountId, OrderingKey, TenantId};
+use billwire_domain::{account::Account, contract::Contract, usage_identifier::UsageIdentifier};
+use billwire_schemas::ids::{AccountId, ContractId, OrderingKey, TenantId, UsageIdentifierId};
 use billwire_store::{Due, commit::Failure, idempotency::Reply};
 use tokio::task::JoinSet;
 
-use crate::{App, Caller, Demand, bill_cycle_change::PerformDueBillCycleChange};
+use crate::{
+    App, Caller, Demand, bill_cycle_change::PerformDueBillCycleChange, contracts::EndContractPeriod, usage_identifiers::FindDormant,
+};
 
 /// Due objects of one noun taken up at once; they share commits.
 const AT_ONCE: u64 = 128;
@@ -19,6 +21,8 @@ const AT_ONCE: u64 = 128;
 #[derive(Debug, Clone, Copy)]
 enum What {
     BillCycleChange,
+    Dormancy,
+    ContractPeriod,
 }
 
 impl App {
@@ -65,6 +69,8 @@ impl App {
         let now = self.now();
         let mut found = Vec::new();
         found.extend(self.store.due::<Account>(now, AT_ONCE).await?.into_iter().map(|due| (due, What::BillCycleChange)));
+        found.extend(self.store.due::<UsageIdentifier>(now, AT_ONCE).await?.into_iter().map(|due| (due, What::Dormancy)));
+        found.extend(self.store.due::<Contract>(now, AT_ONCE).await?.into_iter().map(|due| (due, What::ContractPeriod)));
         Ok(found)
     }
 
@@ -72,6 +78,8 @@ impl App {
         let demand = Demand { caller: Caller { tenant: due.tenant.clone(), actor: "clock".to_owned(), scopes: Vec::new() }, claim: None };
         match what {
             What::BillCycleChange => self.once(demand, PerformDueBillCycleChange { account: AccountId(due.id) }).await,
+            What::Dormancy => self.once(demand, FindDormant { key: due.key.clone(), id: UsageIdentifierId(due.id) }).await,
+            What::ContractPeriod => self.once(demand, EndContractPeriod { key: due.key.clone(), id: ContractId(due.id) }).await,
         }
     }
 }

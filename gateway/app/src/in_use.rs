@@ -1,8 +1,8 @@
 //! Whether something hangs on an object, so that it cannot be deleted.
 
 use billwire_domain::{
-    account::Account, bill_run::BillRun, chargeable_event::ChargeableEvent, contact::Contact, invoice::Invoice,
-    package_subscription::PackageSubscription, service::Service,
+    account::Account, bill_run::BillRun, bucket::Bucket, chargeable_event::ChargeableEvent, contact::Contact, contract::Contract,
+    invoice::Invoice, package_subscription::PackageSubscription, service::Service, usage_identifier::UsageIdentifier,
 };
 use billwire_store::{Filter, Noun, Tx, commit::Failure};
 use uuid::Uuid;
@@ -21,6 +21,7 @@ pub(crate) async fn account(tx: &Tx<'_>, id: Uuid) -> Result<bool, Failure> {
     Ok(any::<Contact>(tx, belongs, id).await?
         || any::<PackageSubscription>(tx, belongs, id).await?
         || any::<Service>(tx, belongs, id).await?
+        || any::<Contract>(tx, belongs, id).await?
         || any::<ChargeableEvent>(tx, belongs, id).await?
         || any::<Invoice>(tx, belongs, id).await?)
 }
@@ -48,5 +49,8 @@ pub(crate) async fn package(tx: &Tx<'_>, id: Uuid) -> Result<bool, Failure> {
 /// # Errors
 /// The database's failure.
 pub(crate) async fn service(tx: &Tx<'_>, id: Uuid) -> Result<bool, Failure> {
-    any::<ChargeableEvent>(tx, "service_id", id).await
+    let belongs = "service_id";
+    Ok(any::<ChargeableEvent>(tx, belongs, id).await?
+        || any::<UsageIdentifier>(tx, belongs, id).await?
+        || any::<Bucket>(tx, belongs, id).await?)
 }

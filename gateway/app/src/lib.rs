@@ -9,9 +9,11 @@ mod authenticate;
 mod bill_cycle_change;
 mod bill_runs;
 mod billing_settings;
+mod buckets;
 mod catalogue;
 mod change_account_status;
 mod contacts;
+mod contracts;
 mod create_account;
 mod create_bill_cycle;
 mod create_notification_template;
@@ -42,6 +44,7 @@ mod submit_events;
 mod test_clock;
 mod update_account;
 mod update_bill_cycle;
+mod usage_identifiers;
 
 use std::sync::{
     Arc,
@@ -69,8 +72,10 @@ pub use bill_cycle_change::{CancelAccountBillCycleChange, PerformAccountBillCycl
 pub use bill_runs::{BillRunCursors, BillRunNow, StartBillRun};
 pub use billing_settings::UpdateBillingSettings;
 pub use billwire_domain as domain;
+pub use buckets::{CreateBucket, DeleteBucket, ResetBucket, UpdateBucket};
 pub use change_account_status::{CancelAccount, ChangeAccountStatus};
 pub use contacts::{CreateContact, DeleteContact, UpdateContact};
+pub use contracts::{CreateContract, DeleteContract, UpdateContract};
 pub use create_account::CreateAccount;
 pub use create_bill_cycle::CreateBillCycle;
 pub use create_notification_template::CreateNotificationTemplate;
@@ -92,6 +97,7 @@ pub use register_event_type::{DeleteEventType, RegisterEventType};
 pub use services::{CreateService, DeleteService, TransitionService, UpdateService};
 pub use update_account::{DeleteAccount, UpdateAccount};
 pub use update_bill_cycle::{DeleteBillCycle, UpdateBillCycle};
+pub use usage_identifiers::{CreateUsageIdentifier, DeleteUsageIdentifier, UpdateUsageIdentifier};
 
 /// Who calls, as authenticated.
 #[derive(Debug, Clone)]

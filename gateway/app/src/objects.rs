@@ -1,8 +1,9 @@
 //! Platform objects as operations name them: addressed in a path (404 when there is none) or referenced in a body (422).
 
 use billwire_domain::{
-    Rejected, account::Account, adjustment::Adjustment, bill_cycle::BillCycle, bill_run::BillRun, chargeable_event::ChargeableEvent,
-    contact::Contact, invoice::Invoice, package::Package, package_subscription::PackageSubscription, service::Service,
+    Rejected, account::Account, adjustment::Adjustment, bill_cycle::BillCycle, bill_run::BillRun, bucket::Bucket,
+    chargeable_event::ChargeableEvent, contact::Contact, contract::Contract, invoice::Invoice, package::Package,
+    package_subscription::PackageSubscription, service::Service, usage_identifier::UsageIdentifier,
 };
 use billwire_schemas::ids::TenantId;
 use billwire_store::{Filter, Noun, Tx, commit::Failure, page};
@@ -78,6 +79,24 @@ impl Object for BillRun {
     const NAME: &'static str = "bill run";
     const NOT_FOUND: &'static str = "bill_run_not_found";
     const UNKNOWN: &'static str = "bill_run_unknown";
+}
+
+impl Object for UsageIdentifier {
+    const NAME: &'static str = "usage identifier";
+    const NOT_FOUND: &'static str = "usage_identifier_not_found";
+    const UNKNOWN: &'static str = "usage_identifier_unknown";
+}
+
+impl Object for Bucket {
+    const NAME: &'static str = "bucket";
+    const NOT_FOUND: &'static str = "bucket_not_found";
+    const UNKNOWN: &'static str = "bucket_unknown";
+}
+
+impl Object for Contract {
+    const NAME: &'static str = "contract";
+    const NOT_FOUND: &'static str = "contract_not_found";
+    const UNKNOWN: &'static str = "contract_unknown";
 }
 
 /// The refusal when the addressed object does not exist.

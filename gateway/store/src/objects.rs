@@ -173,6 +173,18 @@ impl Filter {
         self.add(id.map(|id| column(name).eq(id)))
     }
 
+    /// Only where the column is one of these texts.
+    #[must_use]
+    pub fn any_of(self, name: &'static str, texts: &[&str]) -> Self {
+        self.add(Some(column(name).is_in(filled(texts))))
+    }
+
+    /// Only where the column is one of these ids.
+    #[must_use]
+    pub fn any_id_of(self, name: &'static str, ids: &[Uuid]) -> Self {
+        self.add(Some(column(name).is_in(filled(ids))))
+    }
+
     /// Only where the column is this flag, if one is given.
     #[must_use]
     pub fn is_flag(self, name: &'static str, flag: Option<bool>) -> Self {

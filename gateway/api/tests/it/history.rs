@@ -154,3 +154,35 @@ async fn each_refusal_of_a_data_source_has_its_code() {
     }
     make("last", "account", json!(["billCycle"])).await.refused(409, "too_many_data_sources");
 }
+
+#[tokio::test]
+async fn what_leads_over_a_person_is_kept_for_email_alone() {
+    let rig = Rig::new().await;
+    let account = rig.account(&rig.cycle(1).await).await;
+    let source = json!({ "name": "payer", "object": "account", "path": ["billingContact"] });
+    rig.create("/v1/data-sources", source).await;
+    let offered = rig.get("/v1/event-types/account.updated").await.expect(200);
+    let parameters = offered["parameters"].as_array().expect("parameters");
+    let personal = |name: &Value| name.as_str().is_some_and(|name| name.starts_with("contact.") || name.starts_with("payer."));
+    assert!(parameters.iter().any(|p| p["name"] == "payer.name") && parameters.iter().any(|p| p["name"] == "contact.name"));
+    assert!(parameters.iter().all(|p| p["emailOnly"] == personal(&p["name"])));
+
+    let contact = json!({ "account": account, "role": "billing", "name": "Ada Example", "email": "ada@example.com" });
+    let contact = rig.create("/v1/contacts", contact).await;
+    rig.patch(&format!("/v1/accounts/{account}"), json!({ "billingContact": contact })).await.expect(200);
+    let events = rig.get(&format!("/v1/events?account={account}&type=account.updated")).await;
+    assert!(!events.text.contains("Ada Example"), "{}", events.text);
+    let events = events.expect(200);
+    let names = events["items"][0]["data"]["parameters"].as_object().expect("parameters").keys();
+    assert!(names.clone().all(|name| !personal(&json!(name))));
+    let id = events["items"][0]["id"].as_str().expect("an id").parse().expect("an id");
+    let tenant = billwire_schemas::ids::TenantId::default_tenant();
+    let private = rig.store.private_parameters(&tenant, id).await.expect("read").expect("there are some");
+    let private: Value = serde_json::from_str(&private).expect("JSON");
+    assert_eq!((&private["contact.name"], &private["payer.email"]), (&json!("Ada Example"), &json!("ada@example.com")));
+    let foreign = "other".parse().expect("a tenant");
+    assert_eq!(rig.store.private_parameters(&foreign, id).await.expect("read"), None);
+
+    let body = json!({ "name": "t", "eventTypes": ["account.updated"], "subject": "s", "text": "{{ contact.name }} {{ payer.email }}" });
+    rig.create("/v1/notification-templates", body).await;
+}

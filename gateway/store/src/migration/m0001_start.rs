@@ -60,6 +60,13 @@ const OBJECTS: &[ObjectTable] = &[
         "bill_cycle_id {uuid} NOT NULL REFERENCES bill_cycle (id)",
         &[("bill_run_cycle", "bill_cycle_id, id"), ("bill_run_running", "id) WHERE (status = 'running'")],
     ),
+    (
+        "usage_identifier",
+        "service_id {uuid} NOT NULL, kind TEXT NOT NULL, value TEXT NOT NULL",
+        &[("usage_identifier_service", "service_id"), ("usage_identifier_value", "tenant, kind, value")],
+    ),
+    ("bucket", "service_id {uuid} NOT NULL", &[("bucket_service", "service_id")]),
+    ("contract", "", &[]),
     ("service", "package_subscription_id {uuid}", &[("service_subscription", "package_subscription_id, id")]),
 ];
 
