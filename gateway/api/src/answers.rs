@@ -137,6 +137,18 @@ impl<S> Found<S> {
     }
 }
 
+impl<S> Found<S> {
+    /// What is counted at this moment, which `state` names; or nothing if the client has that already.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON.
+    pub fn counted(value: &impl Serialize, state: &str, known: &IfNoneMatch) -> Result<Self, Problem> {
+        let etag = format!("\"{state}\"");
+        let body = if known.names(&etag) { None } else { Some(serde_json::to_string(value).map_err(Problem::internal)?) };
+        Ok(Self { body, etag, schema: PhantomData })
+    }
+}
+
 impl<S: ToJSON> Found<S> {
     /// A value at this version, written by its own description, or nothing if the client has this version already.
     pub fn shown(value: &S, version: i64, known: &IfNoneMatch) -> Self {

@@ -115,6 +115,8 @@ fn tidy_parameter(parameter: &mut Value) {
         Some("bucket") => parameter["example"] = "DATA-0042".into(),
         Some("contract") => parameter["example"] = "FRAME-2027".into(),
         Some("adjustment") => parameter["example"] = example_id(31).to_string().into(),
+        Some("billRun") => parameter["example"] = "RUN-2027-01".into(),
+        Some("invoice") => parameter["example"] = example_id(20).to_string().into(),
         Some("queue") => parameter["example"] = example_id(4).to_string().into(),
         Some("webhookEndpoint") => parameter["example"] = example_id(5).to_string().into(),
         Some("smtpAccount") => parameter["example"] = example_id(6).to_string().into(),

@@ -245,6 +245,12 @@ choices! {
     ChargeType { Credit = "CREDIT", Debit = "DEBIT" }
     /// Whether a charge stands on an invoice.
     ChargeState { Unbilled = "unbilled", Billed = "billed" }
+    /// A status to list invoices by.
+    InvoiceStatus { Open = "open", Paid = "paid", Cancelled = "cancelled" }
+    /// A status to list bill runs by.
+    BillRunStatus { Running = "running", Completed = "completed" }
+    /// Yes or no, in a query.
+    Flag { Yes = "true", No = "false" }
     /// Whether a contract still runs.
     ContractStatus { Active = "active", Ended = "ended" }
     /// What charges are sorted by.

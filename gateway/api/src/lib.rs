@@ -15,6 +15,7 @@ mod addressed;
 mod adjustments;
 mod answers;
 mod bill_cycles;
+mod bill_runs;
 mod billing_settings;
 mod buckets;
 mod bulk;
@@ -37,6 +38,7 @@ mod event_types;
 mod events;
 mod fields;
 mod guard;
+mod invoices;
 mod money;
 mod notification_templates;
 mod operations;
@@ -96,6 +98,9 @@ pub(crate) enum Tag {
     /// The rhythms accounts are billed in.
     #[oai(rename = "Bill cycles")]
     BillCycles,
+    /// Runs that bill a cycle's accounts.
+    #[oai(rename = "Bill runs")]
+    BillRuns,
     /// What holds for all of the tenant's accounts.
     #[oai(rename = "Billing settings")]
     BillingSettings,
@@ -126,6 +131,9 @@ pub(crate) enum Tag {
     /// What can happen, and which parameters each event offers.
     #[oai(rename = "Event types")]
     EventTypes,
+    /// What accounts owe.
+    #[oai(rename = "Invoices")]
+    Invoices,
     /// What e-mails say.
     #[oai(rename = "Notification templates")]
     NotificationTemplates,
@@ -180,6 +188,9 @@ type Usage = (
     contracts::Contracts,
 );
 
+/// What accounts owe, and how that comes about.
+type Billing = (bill_runs::BillRuns, invoices::Invoices);
+
 /// What happens with events.
 type Integration = (
     queues::Queues,
@@ -196,7 +207,7 @@ type Integration = (
 );
 
 /// Every noun's operations, in groups, since a tuple of them holds sixteen at the most.
-pub(crate) type Operations = (Customers, Usage, Integration);
+pub(crate) type Operations = (Customers, Usage, Billing, Integration);
 
 /// They keep no state: what they need comes with each call.
 pub(crate) const ALL: Operations = (
@@ -218,6 +229,7 @@ pub(crate) const ALL: Operations = (
         adjustments::Adjustments,
         contracts::Contracts,
     ),
+    (bill_runs::BillRuns, invoices::Invoices),
     (
         queues::Queues,
         subscriptions::Subscriptions,

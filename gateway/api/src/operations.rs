@@ -114,6 +114,8 @@ const ALL: &[&[Operation]] = &[
     crate::buckets::OPERATIONS,
     crate::chargeable_events::OPERATIONS,
     crate::adjustments::OPERATIONS,
+    crate::bill_runs::OPERATIONS,
+    crate::invoices::OPERATIONS,
     crate::contracts::OPERATIONS,
     crate::queues::OPERATIONS,
     crate::subscriptions::OPERATIONS,

@@ -1,8 +1,8 @@
 //! Whether something hangs on an object, so that it cannot be deleted.
 
 use billwire_domain::{
-    account::Account, bucket::Bucket, chargeable_event::ChargeableEvent, contact::Contact, contract::Contract,
-    package_subscription::PackageSubscription, service::Service, usage_identifier::UsageIdentifier,
+    account::Account, bill_run::BillRun, bucket::Bucket, chargeable_event::ChargeableEvent, contact::Contact, contract::Contract,
+    invoice::Invoice, package_subscription::PackageSubscription, service::Service, usage_identifier::UsageIdentifier,
 };
 use billwire_store::{Filter, Noun, Tx, commit::Failure};
 use uuid::Uuid;
@@ -22,15 +22,18 @@ pub(crate) async fn account(tx: &Tx<'_>, id: Uuid) -> Result<bool, Failure> {
         || any::<PackageSubscription>(tx, belongs, id).await?
         || any::<Service>(tx, belongs, id).await?
         || any::<Contract>(tx, belongs, id).await?
-        || any::<ChargeableEvent>(tx, belongs, id).await?)
+        || any::<ChargeableEvent>(tx, belongs, id).await?
+        || any::<Invoice>(tx, belongs, id).await?)
 }
 
-/// Whether an account is in a bill cycle or plans to be.
+/// Whether an account is in a bill cycle or plans to be, or a run has billed it.
 ///
 /// # Errors
 /// The database's failure.
 pub(crate) async fn bill_cycle(tx: &Tx<'_>, id: Uuid) -> Result<bool, Failure> {
-    Ok(any::<Account>(tx, "bill_cycle_id", id).await? || any::<Account>(tx, "planned_bill_cycle_id", id).await?)
+    Ok(any::<Account>(tx, "bill_cycle_id", id).await?
+        || any::<Account>(tx, "planned_bill_cycle_id", id).await?
+        || any::<BillRun>(tx, "bill_cycle_id", id).await?)
 }
 
 /// Whether a package is or was subscribed.

@@ -1,9 +1,9 @@
 //! Platform objects as operations name them: addressed in a path (404 when there is none) or referenced in a body (422).
 
 use billwire_domain::{
-    Rejected, account::Account, adjustment::Adjustment, bill_cycle::BillCycle, bucket::Bucket, chargeable_event::ChargeableEvent,
-    contact::Contact, contract::Contract, package::Package, package_subscription::PackageSubscription, service::Service,
-    usage_identifier::UsageIdentifier,
+    Rejected, account::Account, adjustment::Adjustment, bill_cycle::BillCycle, bill_run::BillRun, bucket::Bucket,
+    chargeable_event::ChargeableEvent, contact::Contact, contract::Contract, invoice::Invoice, package::Package,
+    package_subscription::PackageSubscription, service::Service, usage_identifier::UsageIdentifier,
 };
 use billwire_schemas::ids::TenantId;
 use billwire_store::{Filter, Noun, Tx, commit::Failure, page};
@@ -67,6 +67,18 @@ impl Object for Adjustment {
     const NAME: &'static str = "adjustment";
     const NOT_FOUND: &'static str = "adjustment_not_found";
     const UNKNOWN: &'static str = "adjustment_unknown";
+}
+
+impl Object for Invoice {
+    const NAME: &'static str = "invoice";
+    const NOT_FOUND: &'static str = "invoice_not_found";
+    const UNKNOWN: &'static str = "invoice_unknown";
+}
+
+impl Object for BillRun {
+    const NAME: &'static str = "bill run";
+    const NOT_FOUND: &'static str = "bill_run_not_found";
+    const UNKNOWN: &'static str = "bill_run_unknown";
 }
 
 impl Object for UsageIdentifier {

@@ -25,6 +25,10 @@ pub trait UseCase: Send + Sync + 'static {
 
     /// What its events keep order within.
     fn key(&self) -> OrderingKey;
+    /// What it must be alone with besides, though no event of its own keeps order there.
+    fn locks(&self) -> Vec<OrderingKey> {
+        Vec::new()
+    }
     /// What it will surely load.
     fn prefetch(&self) -> Vec<billwire_store::commit::Prefetch> {
         Vec::new()
@@ -54,7 +58,9 @@ impl<U: UseCase> Unit for Once<U> {
         &self.demand.caller.tenant
     }
     fn keys(&self) -> Vec<OrderingKey> {
-        vec![self.use_case.key()]
+        let mut keys = self.use_case.locks();
+        keys.insert(0, self.use_case.key());
+        keys
     }
     fn claim(&self) -> Option<&Claim> {
         self.demand.claim.as_ref()

@@ -48,6 +48,19 @@ pub struct Period {
     pub end: NaiveDate,
 }
 
+impl Period {
+    /// How many days it lasts; never negative.
+    pub fn days(&self) -> i64 {
+        (self.end - self.start).num_days().max(0)
+    }
+
+    /// What of it lies in `other`; `None`: not a day.
+    pub fn within(&self, other: Self) -> Option<Self> {
+        let both = Self { start: self.start.max(other.start), end: self.end.min(other.end) };
+        (both.start < both.end).then_some(both)
+    }
+}
+
 /// When a cycle's periods begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rhythm {
@@ -90,6 +103,17 @@ impl Rhythm {
             PeriodUnit::Year => start + Months::new(12 * self.length),
         };
         Period { start, end }
+    }
+
+    /// The full period that ends (exclusively) at `end`; `None` before the beginning of the calendar.
+    pub fn full_period_ending(&self, end: NaiveDate) -> Option<Period> {
+        let start = match self.unit {
+            PeriodUnit::Day => end.checked_sub_days(Days::new(u64::from(self.length))),
+            PeriodUnit::Week => end.checked_sub_days(Days::new(7 * u64::from(self.length))),
+            PeriodUnit::Month => end.checked_sub_months(Months::new(self.length)),
+            PeriodUnit::Year => end.checked_sub_months(Months::new(12 * self.length)),
+        };
+        Some(Period { start: start?, end })
     }
 
     /// Whether a full period may begin on `date`.

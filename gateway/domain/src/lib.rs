@@ -22,6 +22,7 @@ pub mod custom_event_type;
 pub mod data_schema;
 pub mod data_source;
 pub mod invoice;
+pub mod invoicing;
 pub mod notification_template;
 pub mod package;
 pub mod package_subscription;

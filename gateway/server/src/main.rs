@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, reason = "a command's answer goes to standard output")]
 
 mod admin;
+mod bill_runs;
 mod cli;
 mod config;
 mod connections;

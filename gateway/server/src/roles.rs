@@ -26,7 +26,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::{admin, config::Settings, connections::Bounded, ledger::StoreLedger, nats_child::NatsChild, relay, timers};
+use crate::{admin, bill_runs, config::Settings, connections::Bounded, ledger::StoreLedger, nats_child::NatsChild, relay, timers};
 
 /// What a process does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -120,6 +120,8 @@ pub async fn start(settings: &Settings, roles: &[Role], nats: String, lock: Data
     }
     if roles.contains(&Role::Clock) {
         tasks.spawn(timers::due(app.clone(), stopped.clone()));
+        let (owner, lease) = (format!("{}-{}", std::process::id(), fresh()), Duration::from_millis(settings.lease_ms));
+        tasks.spawn(bill_runs::run(app.clone(), store.clone(), owner, lease, stopped.clone()));
     }
     if roles.contains(&Role::Relay) || roles.contains(&Role::Consumers) {
         let parts = Parts::of(settings, &store, clock)?;

@@ -103,7 +103,7 @@ impl<T: Noun> Objects for ObjectsOf<T> {
 
 impl Writes {
     pub fn is_empty(&self) -> bool {
-        self.transactions.is_empty() && self.replies.is_empty()
+        self.transactions.is_empty() && self.replies.is_empty() && self.statements.is_empty()
     }
 
     pub fn first_transaction(&self) -> Option<Uuid> {

@@ -48,6 +48,19 @@ const OBJECTS: &[ObjectTable] = &[
         ],
     ),
     (
+        "invoice",
+        "bill_run_id {uuid}, overdue_since BIGINT",
+        &[
+            ("invoice_run", "bill_run_id, id) WHERE (bill_run_id IS NOT NULL"),
+            ("invoice_overdue", "tenant, id) WHERE (overdue_since IS NOT NULL"),
+        ],
+    ),
+    (
+        "bill_run",
+        "bill_cycle_id {uuid} NOT NULL REFERENCES bill_cycle (id)",
+        &[("bill_run_cycle", "bill_cycle_id, id"), ("bill_run_running", "id) WHERE (status = 'running'")],
+    ),
+    (
         "usage_identifier",
         "service_id {uuid} NOT NULL, kind TEXT NOT NULL, value TEXT NOT NULL",
         &[("usage_identifier_service", "service_id"), ("usage_identifier_value", "tenant, kind, value")],
@@ -93,6 +106,8 @@ const TABLES: &[&str] = &[
     "CREATE INDEX event_time ON event (tenant, occurred_at, id)",
     "CREATE INDEX event_kind ON event (tenant, kind, occurred_at, id)",
     "CREATE INDEX event_object ON event (tenant, object_id)",
+    "CREATE TABLE billed_account (run_id {uuid} NOT NULL, account_id {uuid} NOT NULL, outcome TEXT NOT NULL, invoice_id {uuid},
+        total BIGINT NOT NULL, currency TEXT NOT NULL, PRIMARY KEY (run_id, account_id))",
     "CREATE TABLE outbox (position BIGINT PRIMARY KEY)",
     "CREATE TABLE ordering_key (tenant TEXT NOT NULL, key TEXT NOT NULL, last_sequence BIGINT NOT NULL, PRIMARY KEY (tenant, key))",
     // The delivery side asks for this one key of all tenants at each pull.
