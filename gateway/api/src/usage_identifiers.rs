@@ -168,6 +168,7 @@ impl UsageIdentifiers {
     ///
     /// Oldest first.
     #[oai(path = "/usage-identifiers", method = "get", operation_id = "listUsageIdentifiers")]
+    #[expect(clippy::too_many_arguments, reason = "a list has many filters")]
     async fn list(
         &self,
         context: Context,

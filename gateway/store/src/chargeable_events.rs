@@ -21,7 +21,6 @@ object_table!("chargeable_event" {
     service_id: Option<uuid::Uuid>,
     kind: String,
     occurred_at: i64,
-    amount: i64,
     net_amount: i64,
     invoice_id: Option<uuid::Uuid>,
     search: String,
@@ -34,14 +33,13 @@ impl Noun for ChargeableEvent {
     fn row(&self, common: Common) -> Model {
         let texts = [Some(&self.charge_type), self.description.as_ref(), self.external_id.as_ref()];
         let search = texts.into_iter().flatten().map(|text| text.to_lowercase()).collect::<Vec<_>>().join("\n");
-        let (amount, net_amount) = (self.amount.amount.millionths(), self.net_amount.amount.millionths());
+        let net_amount = self.net_amount.amount.millionths();
         let invoice_id = self.invoice_id.map(|id| id.0);
         Model::of(
             common,
             self.service_id.map(|id| id.0),
             self.charge_type.clone(),
             micros(self.occurred_at),
-            amount,
             net_amount,
             invoice_id,
             search,

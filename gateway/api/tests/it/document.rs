@@ -124,13 +124,15 @@ fn nothing_of_another_version_or_of_poems_habits_is_left() {
 }
 
 /// Request objects that are not called new.
-const REQUESTS: [&str; 14] = [
+const REQUESTS: &[&str] = &[
     "AccountCancellation",
     "AccountUpdate",
     "BillCycleRenaming",
     "BillCycleUpdate",
     "BillingSettingsUpdate",
+    "BucketUpdate",
     "ContactUpdate",
+    "ContractUpdate",
     "NoMembers",
     "PackageSubscriptionCancellation",
     "PackageSubscriptionStatusChange",
@@ -139,6 +141,8 @@ const REQUESTS: [&str; 14] = [
     "ServiceUpdate",
     "StatusChange",
     "TestClockSetting",
+    "UsageIdentifierName",
+    "UsageIdentifierUpdate",
 ];
 
 #[test]

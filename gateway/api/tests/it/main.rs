@@ -15,4 +15,5 @@ mod lists;
 mod nouns;
 mod refusals;
 mod rig;
+mod usage;
 mod violations;

@@ -29,7 +29,7 @@ const OBJECTS: &[ObjectTable] = &[
     ("package_subscription", "package_id {uuid} NOT NULL REFERENCES package (id)", &[("package_subscription_package", "package_id, id")]),
     (
         "chargeable_event",
-        "service_id {uuid}, kind TEXT NOT NULL, occurred_at BIGINT NOT NULL, amount BIGINT NOT NULL, net_amount BIGINT NOT NULL,
+        "service_id {uuid}, kind TEXT NOT NULL, occurred_at BIGINT NOT NULL, net_amount BIGINT NOT NULL,
          invoice_id {uuid}, search TEXT NOT NULL",
         &[
             ("chargeable_event_service", "service_id) WHERE (service_id IS NOT NULL"),

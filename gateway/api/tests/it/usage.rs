@@ -1,0 +1,102 @@
+//! Usage identifiers, buckets and contracts over HTTP.
+
+use serde_json::{Value, json};
+
+use crate::rig::Rig;
+
+/// An account with a service; gives the service's id.
+async fn service(rig: &Rig) -> String {
+    rig.post("/v1/test-clock", json!({ "now": "2027-01-10T00:00:00Z" })).await;
+    let cycle = rig.cycle(1).await;
+    rig.create("/v1/accounts", json!({ "externalId": "A", "name": "A", "currency": "EUR", "billCycle": cycle })).await;
+    rig.create("/v1/services", json!({ "externalId": "S", "account": "A", "name": "Truck 42", "serviceType": "iot" })).await
+}
+
+fn usage(quantity: &str) -> Value {
+    json!({ "usageIdentifier": { "kind": "iccid", "value": "8949" }, "type": "data", "quantity": quantity, "unit": "MB",
+            "amount": { "amount": "0.01", "currency": "EUR" }, "occurredAt": "2027-01-09T12:00:00Z" })
+}
+
+fn kinds(transaction: &Value) -> Vec<&str> {
+    transaction["events"].as_array().into_iter().flatten().filter_map(|event| event["type"].as_str()).collect()
+}
+
+#[tokio::test]
+async fn usage_reported_under_an_identifier_counts_its_service_s_buckets_down_tier_by_tier() {
+    for rig in Rig::everywhere().await {
+        service(&rig).await;
+        rig.create("/v1/usage-identifiers", json!({ "externalId": "I", "service": "S", "kind": "iccid", "value": "8949" })).await;
+        let tiers = json!([{ "name": "80 percent", "upTo": "8" }, { "upTo": "10" }]);
+        rig.create("/v1/buckets", json!({ "externalId": "B", "service": "S", "name": "Data", "unit": "MB", "tiers": tiers })).await;
+        let items = [usage("7.999999"), usage("0.000001"), usage("5"), usage("1")];
+        let answer = rig.post("/v1/chargeable-events", json!({ "items": items })).await.expect(200);
+        let transactions: Vec<&Value> = answer["items"].as_array().unwrap().iter().map(|item| &item["transaction"]).collect();
+        assert_eq!(kinds(transactions[0]), ["chargeable_event.created", "bucket.updated", "usage_identifier.updated"]);
+        assert_eq!(kinds(transactions[1]), ["chargeable_event.created", "bucket.updated", "usage_threshold.exceeded"]);
+        assert_eq!(kinds(transactions[2]), ["chargeable_event.created", "bucket.updated", "usage_threshold.exceeded"]);
+        assert_eq!(kinds(transactions[3]), ["chargeable_event.created", "bucket.updated"], "told once");
+        let bucket = rig.get("/v1/buckets/B").await.expect(200);
+        assert_eq!((bucket["used"].as_str(), bucket["tiersUsedUp"].as_i64()), (Some("14"), Some(2)));
+        assert_eq!(rig.get("/v1/usage-identifiers/I").await.expect(200)["lastUsageOn"], "2027-01-09");
+        let other_unit = {
+            let mut item = usage("5");
+            item["unit"] = "minute".into();
+            item
+        };
+        let answer = rig.post("/v1/chargeable-events", json!({ "items": [other_unit] })).await.expect(200);
+        assert_eq!(kinds(&answer["items"][0]["transaction"]), ["chargeable_event.created"]);
+        rig.post("/v1/buckets/B/reset", json!({})).await.expect(200);
+        assert_eq!(rig.get("/v1/buckets/B").await.expect(200)["used"], "0");
+    }
+}
+
+#[tokio::test]
+async fn each_refusal_of_usage_identifiers_buckets_and_contracts_has_its_code() {
+    let rig = Rig::new().await;
+    service(&rig).await;
+    let identifier = |service: &str| json!({ "externalId": "I", "service": service, "kind": "iccid", "value": "8949" });
+    rig.post("/v1/usage-identifiers", identifier("none")).await.refused(422, "service_unknown");
+    rig.create("/v1/usage-identifiers", identifier("S")).await;
+    let twin = json!({ "service": "S", "kind": "iccid", "value": "8949" });
+    rig.post("/v1/usage-identifiers", twin).await.refused(409, "usage_identifier_taken");
+    rig.post("/v1/usage-identifiers", identifier("S")).await.refused(409, "external_id_taken");
+    rig.get("/v1/usage-identifiers/none").await.refused(404, "usage_identifier_not_found");
+
+    let bucket = |sizes: &[&str]| {
+        let tiers: Vec<Value> = sizes.iter().map(|size| json!({ "upTo": size })).collect();
+        json!({ "externalId": "B", "service": "S", "name": "Data", "unit": "MB", "tiers": tiers })
+    };
+    rig.post("/v1/buckets", bucket(&["5", "5"])).await.refused(422, "tiers_not_ascending");
+    rig.post("/v1/buckets", bucket(&["0.0000001"])).await.refused(422, "amount_too_fine");
+    rig.create("/v1/buckets", bucket(&["5", "10"])).await;
+    rig.post("/v1/chargeable-events", json!({ "items": [usage("6")] })).await.expect(200);
+    for lowered in [json!([{ "upTo": "5" }, { "upTo": "6" }]), json!([{ "upTo": "4" }, { "upTo": "10" }])] {
+        rig.patch("/v1/buckets/B", json!({ "tiers": lowered })).await.refused(422, "tiers_not_extendable");
+    }
+    rig.patch("/v1/buckets/B", json!({ "tiers": [{ "upTo": "5" }, { "upTo": "7" }, { "upTo": "9" }] })).await.expect(200);
+    rig.get("/v1/buckets/none").await.refused(404, "bucket_not_found");
+    rig.delete("/v1/services/S").await.refused(409, "still_in_use");
+
+    let contract = |start: &str, end: &str, commits: &[(&str, &str)]| {
+        let tiers: Vec<Value> =
+            commits.iter().map(|(amount, currency)| json!({ "name": "T", "commit": { "amount": amount, "currency": currency } })).collect();
+        json!({ "externalId": "C", "account": "A", "name": "Frame", "startDate": start, "endDate": end, "periodMonths": 1, "tiers": tiers })
+    };
+    let of = async |body: Value| rig.post("/v1/contracts", body).await;
+    of(contract("2027-01-05", "2027-01-05", &[("1", "EUR")])).await.refused(422, "end_date_before_start");
+    of(contract("2026-11-05", "2028-01-05", &[("1", "EUR")])).await.refused(422, "contract_too_long_ago");
+    of(contract("2027-01-05", "2028-01-05", &[("1", "USD")])).await.refused(422, "currency_mismatch");
+    of(contract("2027-01-05", "2028-01-05", &[("0", "EUR")])).await.refused(422, "amount_not_positive");
+    of(contract("2027-01-05", "2028-01-05", &[("2", "EUR"), ("2", "EUR")])).await.refused(422, "tiers_not_ascending");
+    of(contract("2027-01-05", "2028-01-05", &[("1", "EUR")])).await.expect(201);
+    rig.patch("/v1/contracts/C", json!({ "endDate": "2027-01-09" })).await.refused(422, "end_date_in_past");
+    rig.delete("/v1/contracts/C").await.refused(409, "contract_started");
+    rig.get("/v1/contracts/none").await.refused(404, "contract_not_found");
+    let mut nobody = usage("1");
+    nobody["usageIdentifier"]["value"] = "none".into();
+    let mut torn = usage("1");
+    torn["account"] = rig.create("/v1/accounts", json!({ "name": "B", "currency": "EUR", "billCycle": rig.cycle(2).await })).await.into();
+    let answer = rig.post("/v1/chargeable-events", json!({ "items": [nobody, torn] })).await.expect(200);
+    assert_eq!(answer["items"][0]["problem"]["code"], "usage_identifier_unknown");
+    assert_eq!(answer["items"][1]["problem"]["code"], "reference_mismatch");
+}
