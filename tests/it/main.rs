@@ -10,6 +10,7 @@
 
 mod bad_input;
 mod bill_cycle;
+mod bill_run;
 mod custom_events;
 mod delivery;
 mod end_to_end;
