@@ -30,6 +30,26 @@ pub fn decimal(pointer: String, text: &str, broken: &mut Vec<Violation>) -> Opti
     None
 }
 
+/// The rules of an amount that is booked at `at`: more than nothing, in the account's currency, in whole numbers of its smallest
+/// coin. What it breaks goes to `broken`: `amount_not_positive`, `currency_mismatch`, `amount_too_fine`.
+pub fn booked(at: &str, money: &Money, currency: &str, broken: &mut Vec<Violation>) {
+    if !money.amount.is_positive() {
+        broken.push(Violation::new(
+            format!("{at}/amount"),
+            "amount_not_positive",
+            format!("It must be more than nothing; this is {money}."),
+        ));
+    }
+    if money.currency.as_str() != currency {
+        let message = format!("The account's currency is {currency}, not {}.", money.currency);
+        broken.push(Violation::new(format!("{at}/currency"), "currency_mismatch", message));
+    }
+    if !money.in_minor_units() {
+        let message = format!("An amount in {} has at most {} decimals; this is {money}.", money.currency, money.currency.decimals());
+        broken.push(Violation::new(format!("{at}/amount"), "amount_too_fine", message));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

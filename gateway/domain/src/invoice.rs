@@ -8,10 +8,15 @@ use billwire_schemas::{
     ids::{AccountId, AdjustmentId, BillRunId, CreditId, InvoiceId, PackageSubscriptionId},
     money::{Currency, Decimal, Money},
 };
-use chrono::{NaiveDate, SecondsFormat};
+use chrono::{Days, NaiveDate, SecondsFormat};
 use serde::{Deserialize, Serialize};
 
-use crate::{calendar::Period, change::Entity};
+use crate::{
+    billing_settings::{BillingSettings, local_moment},
+    calendar::Period,
+    change::{Change, Entity, Lifecycle},
+    rejected::Rejected,
+};
 
 /// Why an invoice was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -209,3 +214,128 @@ impl Entity for Invoice {
         parameters
     }
 }
+
+/// Decides `deliverInvoice`: fixes the moments of the tenant's delivery offsets.
+///
+/// # Errors
+/// `invoice_not_open` for a cancelled one, `invoice_already_delivered`.
+pub fn deliver(invoice: Invoice, settings: &BillingSettings, now: Timestamp) -> Result<Change<Invoice>, Rejected> {
+    if invoice.status == Status::Cancelled {
+        return Err(not_open(&invoice));
+    }
+    if invoice.delivered_at.is_some() {
+        return Err(Rejected::conflict("invoice_already_delivered", "The invoice has been delivered already."));
+    }
+    let mut after = touched(&invoice, now);
+    after.delivered_at = Some(now);
+    let date = settings.date_of(now);
+    let offsets = settings.delivery_offsets.iter().filter_map(|offset| {
+        let at = local_moment(settings.zone(), date.checked_add_days(Days::new(u64::from(offset.days)))?, offset.time);
+        // One of the day of delivery may have passed already; it is told of at once.
+        Some(DeliveryOffset { days: offset.days, time: offset.time.to_string(), at, reached_at: None })
+    });
+    after.delivery_offsets = offsets.collect();
+    after.delivery_offsets.sort_by_key(|offset| offset.at);
+    Ok(Change::updated(invoice, after, vec!["invoice.delivered"]))
+}
+
+/// What the clock does with an invoice: all that is due by `now`, in the order it fell due. `None` when nothing is, so that a
+/// second clock, a restart or a clock that jumps tells nothing twice.
+pub fn due(invoice: Invoice, now: Timestamp) -> Option<Change<Invoice>> {
+    let mut after = touched(&invoice, now);
+    let mut told: Vec<Lifecycle> = Vec::new();
+    while let Some(at) = after.due_at().filter(|at| *at <= now) {
+        let reached = after.delivery_offsets.iter_mut().find(|offset| offset.reached_at.is_none() && offset.at == at);
+        match reached {
+            Some(offset) => {
+                offset.reached_at = Some(now);
+                let parameters = Parameters::from([
+                    ("invoice.offsetDays".to_owned(), offset.days.into()),
+                    ("invoice.offsetTime".to_owned(), offset.time.clone().into()),
+                ]);
+                told.push(Lifecycle { kind: "invoice.delivery_offset_reached", parameters });
+            }
+            None => {
+                after.overdue_since = Some(after.overdue_at);
+                told.push("invoice.overdue".into());
+            }
+        }
+    }
+    (!told.is_empty()).then(|| Change::updated(invoice, after, told))
+}
+
+/// An open invoice with `amount` of what is due covered by a payment.
+///
+/// # Errors
+/// `invoice_not_open`, `amount_out_of_range` when more is paid than is due.
+pub fn pay(invoice: Invoice, amount: Decimal, now: Timestamp) -> Result<Change<Invoice>, Rejected> {
+    covered(invoice, amount, now, |after| &mut after.amount_paid)
+}
+
+/// An open invoice with `amount` of what is due covered by a credit.
+///
+/// # Errors
+/// `invoice_not_open`, `amount_out_of_range` when more is credited than is due.
+pub fn credit(invoice: Invoice, amount: Decimal, now: Timestamp) -> Result<Change<Invoice>, Rejected> {
+    covered(invoice, amount, now, |after| &mut after.amount_credited)
+}
+
+fn covered(
+    invoice: Invoice,
+    amount: Decimal,
+    now: Timestamp,
+    by: impl FnOnce(&mut Invoice) -> &mut Money,
+) -> Result<Change<Invoice>, Rejected> {
+    if invoice.status != Status::Open {
+        return Err(not_open(&invoice));
+    }
+    let mut after = touched(&invoice, now);
+    let sum = by(&mut after);
+    let (Some(covered), Some(due)) = (sum.amount.plus(amount), invoice.amount_due.amount.minus(amount).filter(|due| !due.is_negative()))
+    else {
+        let message = format!("Only {} is due on invoice {}.", invoice.amount_due, invoice.number);
+        return Err(Rejected::violation("/amount", "amount_out_of_range", message));
+    };
+    sum.amount = covered;
+    after.amount_due.amount = due;
+    let mut told = Vec::new();
+    if due.is_zero() {
+        after.status = Status::Paid;
+        told.push("invoice.paid");
+    }
+    Ok(Change::updated(invoice, after, told))
+}
+
+/// Decides `cancelInvoice`; `latest` tells whether it is the account's latest that is not cancelled.
+///
+/// # Errors
+/// `invoice_not_open`, `invoice_has_payments`, `later_invoice_exists`.
+pub fn cancel(invoice: Invoice, latest: bool, now: Timestamp) -> Result<Change<Invoice>, Rejected> {
+    if !invoice.amount_paid.amount.is_zero() || !invoice.amount_credited.amount.is_zero() {
+        let message = "Something was paid or credited on the invoice; give a credit instead of cancelling it.";
+        return Err(Rejected::conflict("invoice_has_payments", message));
+    }
+    // A total of nothing is paid from the start, and can be taken back all the same.
+    if invoice.status == Status::Cancelled {
+        return Err(not_open(&invoice));
+    }
+    if !latest {
+        let message = "The account has a later invoice; only the latest can be cancelled, since periods are billed in order.";
+        return Err(Rejected::conflict("later_invoice_exists", message));
+    }
+    let mut after = touched(&invoice, now);
+    after.status = Status::Cancelled;
+    after.amount_due.amount = Decimal::ZERO;
+    Ok(Change::updated(invoice, after, vec!["invoice.cancelled"]))
+}
+
+fn not_open(invoice: &Invoice) -> Rejected {
+    Rejected::conflict("invoice_not_open", format!("Invoice {} is {}.", invoice.number, invoice.status.name()))
+}
+
+fn touched(invoice: &Invoice, now: Timestamp) -> Invoice {
+    Invoice { version: invoice.version + 1, updated_at: now, ..invoice.clone() }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -172,6 +172,13 @@ pub fn fee_billed(subscription: PackageSubscription, until: NaiveDate, now: Time
     Change::updated(subscription, after, Vec::<&'static str>::new())
 }
 
+/// What a cancelled invoice does to a subscription whose fee it billed from `from` on: those days are billed again.
+pub fn fee_given_back(subscription: PackageSubscription, from: NaiveDate, now: Timestamp) -> Change<PackageSubscription> {
+    let mut after = touched(&subscription, now);
+    after.fee_billed_until = from.min(after.fee_billed_until);
+    Change::updated(subscription, after, Vec::<&'static str>::new())
+}
+
 fn touched(subscription: &PackageSubscription, now: Timestamp) -> PackageSubscription {
     PackageSubscription { version: subscription.version + 1, updated_at: now, ..subscription.clone() }
 }
