@@ -262,6 +262,7 @@ impl Invoices {
     ///
     /// Oldest first.
     #[oai(path = "/invoices", method = "get", operation_id = "listInvoices")]
+    #[expect(clippy::too_many_arguments, reason = "each is a query parameter")]
     async fn list(
         &self,
         context: Context,
