@@ -11,6 +11,7 @@
 mod bad_input;
 mod bill_cycle;
 mod bill_run;
+mod catalogue;
 mod custom_events;
 mod delivery;
 mod end_to_end;

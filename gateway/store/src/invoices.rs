@@ -6,8 +6,9 @@ use billwire_schemas::ids::{AccountId, InvoiceId};
 use crate::{
     Error, Tx,
     commit::Failure,
+    filter::Filter,
     micros,
-    objects::{Common, Filter, Noun, object_table},
+    objects::{Common, Noun, object_table},
 };
 
 object_table!("invoice" { bill_run_id: Option<uuid::Uuid>, overdue_since: Option<i64> });

@@ -23,6 +23,7 @@ mod credits;
 pub mod deliveries;
 mod entity;
 mod error;
+mod filter;
 pub mod history;
 pub mod idempotency;
 mod invoices;
@@ -51,7 +52,8 @@ pub use chargeable_events::ChargeSum;
 pub use configurations::{Configuration, Kind as ConfigurationKind};
 pub use connect::{Backend, Options, Store};
 pub use error::Error;
-pub use objects::{Common, Due, Filter, Noun, ObjectRow};
+pub use filter::Filter;
+pub use objects::{Common, Due, Noun, ObjectRow};
 pub use outbox::Unpublished;
 pub use tx::{NewEvent, NewTransaction, Tx};
 

@@ -18,9 +18,10 @@ use crate::{
     Error,
     commit::Failure,
     entity::{business_transaction, event, idempotency as reply_row, ordering_key},
+    filter::Filter,
     idempotency::{Claim, Reply},
     micros,
-    objects::{self, Erased, Filter, Noun, Shelf},
+    objects::{self, Erased, Noun, Shelf},
     secrets::Sealer,
     writes::Writes,
 };

@@ -169,7 +169,9 @@ pub const ROWS: &[Row] = &[
         publishes: &["contact.updated"],
         tells: ACCOUNT,
         given: |world| Box::pin(contact(world)),
-        when: |world| Box::pin(async { drop(world.patch(&format!("/v1/contacts/{}", world.id("contact")), json!({ "name": "A. B." })).await) }),
+        when: |world| {
+            Box::pin(async { drop(world.patch(&format!("/v1/contacts/{}", world.id("contact")), json!({ "name": "A. B." })).await) })
+        },
     },
     Row {
         kind: "contact.deleted",
@@ -219,7 +221,7 @@ pub const ROWS: &[Row] = &[
         when: |world| {
             Box::pin(async {
                 let path = format!("/v1/package-subscriptions/{}/status", world.id("subscription"));
-                world.post(&path, json!({ "status": "suspended" })).await;
+                world.post(&path, json!({ "status": "active" })).await;
             })
         },
     },
@@ -231,7 +233,7 @@ pub const ROWS: &[Row] = &[
         when: |world| {
             Box::pin(async {
                 let path = format!("/v1/package-subscriptions/{}/status", world.id("subscription"));
-                world.post(&path, json!({ "status": "suspended", "reason": "unpaid" })).await;
+                world.post(&path, json!({ "status": "active", "reason": "unpaid" })).await;
             })
         },
     },
@@ -256,7 +258,9 @@ pub const ROWS: &[Row] = &[
         publishes: &["service.updated"],
         tells: &["service.name"],
         given: |world| Box::pin(service(world)),
-        when: |world| Box::pin(async { drop(world.patch(&format!("/v1/services/{}", world.id("service")), json!({ "name": "Fixed" })).await) }),
+        when: |world| {
+            Box::pin(async { drop(world.patch(&format!("/v1/services/{}", world.id("service")), json!({ "name": "Fixed" })).await) })
+        },
     },
     Row {
         kind: "service.deleted",

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 use billwire_schemas::events::{catalogue, parameters::Group};
 use billwire_tests::gateway::Database;
-use futures::future::BoxFuture;
+use futures::future::LocalBoxFuture;
 use serde_json::Value;
 
 use crate::plain;
@@ -25,9 +25,9 @@ struct Row {
     /// Parameters that must be there, beyond those every event has.
     tells: &'static [&'static str],
     /// Prepares what the cause needs; its events do not count.
-    given: for<'a> fn(&'a mut World) -> BoxFuture<'a, ()>,
+    given: for<'a> fn(&'a mut World) -> LocalBoxFuture<'a, ()>,
     /// Causes the event; what is due by the clock is waited for by the number of events.
-    when: for<'a> fn(&'a mut World) -> BoxFuture<'a, ()>,
+    when: for<'a> fn(&'a mut World) -> LocalBoxFuture<'a, ()>,
 }
 
 fn rows() -> impl Iterator<Item = &'static Row> {

@@ -1,6 +1,7 @@
 //! What rows start from: an account on a monthly cycle, and ways to whatever else they need.
 
 use billwire_tests::{api::Api, eventually};
+use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -81,9 +82,21 @@ impl World {
         self.api.delete(path).await.expect(200)
     }
 
-    /// Sets business time, which then ticks on.
-    pub async fn clock(&self, now: &str) {
-        self.api.post("/v1/test-clock", json!({ "now": now })).await.expect(200);
+    /// Business time, as the gateway tells it.
+    pub async fn now(&self) -> String {
+        let account = self.api.get(&format!("/v1/business-transactions?account={}&limit=1", self.account)).await.expect(200);
+        account["items"][0]["occurredAt"].as_str().expect("a moment").to_owned()
+    }
+
+    /// Its date.
+    pub async fn today(&self) -> String {
+        self.now().await[..10].to_owned()
+    }
+
+    /// Moves business time on.
+    pub async fn days_pass(&self, days: i64) {
+        let now: DateTime<Utc> = self.now().await.parse().expect("a moment");
+        self.api.post("/v1/test-clock", json!({ "now": now + TimeDelta::days(days) })).await.expect(200);
     }
 
     /// Waits until the object at `path` says so.

@@ -1,0 +1,119 @@
+//! What a list of objects is narrowed by.
+
+use billwire_schemas::{clock::Timestamp, ids::TenantId};
+use sea_orm::{
+    Condition,
+    sea_query::{Alias, Expr, ExprTrait, LikeExpr, SimpleExpr},
+};
+use uuid::Uuid;
+
+use crate::{micros, sizes::filled};
+
+/// A column by its name.
+pub(crate) fn column(name: &'static str) -> SimpleExpr {
+    Expr::col(Alias::new(name))
+}
+
+/// What a list is narrowed by. Columns are the noun's own or the common ones.
+#[derive(Debug, Clone)]
+pub struct Filter(Condition);
+
+impl Default for Filter {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Filter {
+    /// Everything of the tenant.
+    pub fn new() -> Self {
+        Self(Condition::all())
+    }
+
+    /// Only where the column is this text, if one is given.
+    #[must_use]
+    pub fn is(self, name: &'static str, text: Option<&str>) -> Self {
+        self.add(text.map(|text| column(name).eq(text)))
+    }
+
+    /// Only where the column is this id, if one is given.
+    #[must_use]
+    pub fn is_id(self, name: &'static str, id: Option<Uuid>) -> Self {
+        self.add(id.map(|id| column(name).eq(id)))
+    }
+
+    /// Only where the column is one of these texts.
+    #[must_use]
+    pub fn any_of(self, name: &'static str, texts: &[&str]) -> Self {
+        self.add(Some(column(name).is_in(filled(texts))))
+    }
+
+    /// Only where the column is one of these ids.
+    #[must_use]
+    pub fn any_id_of(self, name: &'static str, ids: &[Uuid]) -> Self {
+        self.add(Some(column(name).is_in(filled(ids))))
+    }
+
+    /// Only what was made after the object with this id.
+    #[must_use]
+    pub fn after(self, id: Uuid) -> Self {
+        self.add(Some(column("id").gt(id)))
+    }
+
+    /// Only where the column is this flag, if one is given.
+    #[must_use]
+    pub fn is_flag(self, name: &'static str, flag: Option<bool>) -> Self {
+        self.add(flag.map(|flag| column(name).eq(flag)))
+    }
+
+    /// Only where the column has a value, or has none, if that is asked.
+    #[must_use]
+    pub fn has(self, name: &'static str, wanted: Option<bool>) -> Self {
+        self.add(wanted.map(|wanted| if wanted { column(name).is_not_null() } else { column(name).is_null() }))
+    }
+
+    /// Only where the column is at least this number, if one is given.
+    #[must_use]
+    pub fn at_least(self, name: &'static str, number: Option<i64>) -> Self {
+        self.add(number.map(|number| column(name).gte(number)))
+    }
+
+    /// Only where the column is below this number, if one is given.
+    #[must_use]
+    pub fn below(self, name: &'static str, number: Option<i64>) -> Self {
+        self.add(number.map(|number| column(name).lt(number)))
+    }
+
+    /// Only from this moment on, if one is given.
+    #[must_use]
+    pub fn since(self, name: &'static str, moment: Option<Timestamp>) -> Self {
+        self.at_least(name, moment.map(micros))
+    }
+
+    /// Only before this moment, if one is given.
+    #[must_use]
+    pub fn until(self, name: &'static str, moment: Option<Timestamp>) -> Self {
+        self.below(name, moment.map(micros))
+    }
+
+    /// Only where the column, which holds lower-case text, contains this text, if one is given.
+    #[must_use]
+    pub fn contains(self, name: &'static str, text: Option<&str>) -> Self {
+        self.add(text.map(|text| {
+            let escaped = text.to_lowercase().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+            column(name).like(LikeExpr::new(format!("%{escaped}%")).escape('\\'))
+        }))
+    }
+
+    fn add(self, more: Option<SimpleExpr>) -> Self {
+        match more {
+            Some(more) => Self(self.0.add(more)),
+            None => self,
+        }
+    }
+
+    /// Together with whose objects.
+    pub(crate) fn of(self, tenant: &TenantId) -> Condition {
+        Condition::all().add(column("tenant").eq(tenant.as_str())).add(self.0)
+    }
+}
