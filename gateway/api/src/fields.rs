@@ -251,6 +251,8 @@ choices! {
     BillRunStatus { Running = "running", Completed = "completed" }
     /// Yes or no, in a query.
     Flag { Yes = "true", No = "false" }
+    /// Whether the money of a payment came in.
+    PaymentStatus { Processed = "processed", Failed = "failed" }
     /// Whether a contract still runs.
     ContractStatus { Active = "active", Ended = "ended" }
     /// What charges are sorted by.

@@ -1,7 +1,7 @@
 //! Invoices: reading them, the final bill of an account, and the preview of the next one.
 
 use billwire_app::{
-    CreateInvoiceOnDemand, Filter, Reply,
+    CancelInvoice, CreateInvoiceOnDemand, DeliverInvoice, Filter, Reply,
     domain::{account::Account, bill_run::BillRun, invoice},
 };
 use billwire_schemas::ids::{AccountId, InvoiceId, fresh};
@@ -19,14 +19,14 @@ use crate::{
     Tag,
     account_bill_cycle::NoMembers,
     accounts::Period,
-    addressed::{filtered, on},
-    answers::{Created, Found, IfNoneMatch, Listed, answered, replayed},
+    addressed::{filtered, on, on_owned},
+    answers::{Created, Done, Found, IfNoneMatch, Listed, answered, replayed},
     checked::Checked,
     context::{Context, Query},
     example_id, example_moment,
     fields::{Cursor, Flag, InvoiceStatus, Limit, Moment, Reference},
     money::Money,
-    operations::{Operation, PLAIN, change, created, get, list},
+    operations::{Operation, PLAIN, change, created, get, list, updated},
     problem::Problem,
 };
 
@@ -53,6 +53,18 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         takes: PLAIN,
         makes: None,
     },
+    change(
+        "deliverInvoice",
+        "invoices:write",
+        &["invoice_not_found", "invoice_not_open", "invoice_already_delivered"],
+        updated("invoice", "Invoice", &["invoice.updated", "invoice.delivered"]),
+    ),
+    change(
+        "cancelInvoice",
+        "invoices:write",
+        &["invoice_not_found", "invoice_not_open", "invoice_has_payments", "later_invoice_exists", "too_many_adjustments"],
+        updated("invoice", "Invoice", &["invoice.updated", "invoice.cancelled"]),
+    ),
     list("listInvoices", "invoices:read"),
     get("getInvoice", "invoices:read", &["invoice_not_found"]),
 ];
@@ -250,6 +262,7 @@ impl Invoices {
     ///
     /// Oldest first.
     #[oai(path = "/invoices", method = "get", operation_id = "listInvoices")]
+    #[expect(clippy::too_many_arguments, reason = "each is a query parameter")]
     async fn list(
         &self,
         context: Context,
@@ -278,15 +291,45 @@ impl Invoices {
 
     /// Get an invoice
     ///
-    /// By its id.
+    /// By its id or number.
     #[oai(path = "/invoices/:invoice", method = "get", operation_id = "getInvoice")]
     async fn get(
         &self,
         context: Context,
         known: IfNoneMatch,
-        /// Id of the invoice.
+        /// Id or number of the invoice.
         invoice: Path<Reference>,
     ) -> Result<Found<Invoice>, Problem> {
         Found::of(&context.app().get::<invoice::Invoice>(context.tenant(), &invoice.0.0).await?, &known)
+    }
+
+    /// Deliver an invoice
+    ///
+    /// Notes that it reached the customer. The moments of the billing settings' delivery offsets are fixed now; the clock tells of
+    /// each while the invoice is open. The body may be left out.
+    #[oai(path = "/invoices/:invoice/deliver", method = "post", operation_id = "deliverInvoice")]
+    async fn deliver(
+        &self,
+        context: Context,
+        /// Id or number of the invoice.
+        invoice: Path<Reference>,
+        input: Checked<Option<NoMembers>>,
+    ) -> Result<Done, Problem> {
+        Ok(Done(on_owned::<invoice::Invoice, _>(&context, &invoice.0.0, input.canonical.as_deref(), DeliverInvoice).await?))
+    }
+
+    /// Cancel an invoice
+    ///
+    /// Only the account's latest, and only while nothing was paid or credited on it. What it billed is billed again: charges,
+    /// fees, adjustments, and what it took of credits. The account's period is not moved back. The body may be left out.
+    #[oai(path = "/invoices/:invoice/cancel", method = "post", operation_id = "cancelInvoice")]
+    async fn cancel(
+        &self,
+        context: Context,
+        /// Id or number of the invoice.
+        invoice: Path<Reference>,
+        input: Checked<Option<NoMembers>>,
+    ) -> Result<Done, Problem> {
+        Ok(Done(on_owned::<invoice::Invoice, _>(&context, &invoice.0.0, input.canonical.as_deref(), CancelInvoice).await?))
     }
 }

@@ -27,6 +27,7 @@ mod companies;
 mod contacts;
 mod context;
 mod contracts;
+mod credits;
 mod cursor;
 mod data_sources;
 mod deliveries;
@@ -44,8 +45,10 @@ mod notification_templates;
 mod operations;
 mod package_subscriptions;
 mod packages;
+mod payments;
 mod problem;
 mod queues;
+mod refunds;
 mod schema;
 mod services;
 mod site;
@@ -143,6 +146,9 @@ pub(crate) enum Tag {
     /// What accounts can subscribe, with a recurring fee.
     #[oai(rename = "Packages")]
     Packages,
+    /// What came in, what was paid back, and what does not have to be paid.
+    #[oai(rename = "Payments")]
+    Payments,
     /// Named spaces of event types that subscriptions stand on.
     #[oai(rename = "Queues")]
     Queues,
@@ -189,7 +195,7 @@ type Usage = (
 );
 
 /// What accounts owe, and how that comes about.
-type Billing = (bill_runs::BillRuns, invoices::Invoices);
+type Billing = (bill_runs::BillRuns, invoices::Invoices, payments::Payments, refunds::Refunds, credits::Credits);
 
 /// What happens with events.
 type Integration = (
@@ -229,7 +235,7 @@ pub(crate) const ALL: Operations = (
         adjustments::Adjustments,
         contracts::Contracts,
     ),
-    (bill_runs::BillRuns, invoices::Invoices),
+    (bill_runs::BillRuns, invoices::Invoices, payments::Payments, refunds::Refunds, credits::Credits),
     (
         queues::Queues,
         subscriptions::Subscriptions,

@@ -5,13 +5,14 @@
 
 use std::collections::BTreeMap;
 
-use billwire_domain::{account::Account, contract::Contract, usage_identifier::UsageIdentifier};
-use billwire_schemas::ids::{AccountId, ContractId, OrderingKey, TenantId, UsageIdentifierId};
+use billwire_domain::{account::Account, contract::Contract, invoice::Invoice, usage_identifier::UsageIdentifier};
+use billwire_schemas::ids::{AccountId, ContractId, InvoiceId, OrderingKey, TenantId, UsageIdentifierId};
 use billwire_store::{Due, commit::Failure, idempotency::Reply};
 use tokio::task::JoinSet;
 
 use crate::{
-    App, Caller, Demand, bill_cycle_change::PerformDueBillCycleChange, contracts::EndContractPeriod, usage_identifiers::FindDormant,
+    App, Caller, Demand, bill_cycle_change::PerformDueBillCycleChange, contracts::EndContractPeriod, invoices::InvoiceDue,
+    usage_identifiers::FindDormant,
 };
 
 /// Due objects of one noun taken up at once; they share commits.
@@ -23,6 +24,7 @@ enum What {
     BillCycleChange,
     Dormancy,
     ContractPeriod,
+    Invoice,
 }
 
 impl App {
@@ -71,6 +73,7 @@ impl App {
         found.extend(self.store.due::<Account>(now, AT_ONCE).await?.into_iter().map(|due| (due, What::BillCycleChange)));
         found.extend(self.store.due::<UsageIdentifier>(now, AT_ONCE).await?.into_iter().map(|due| (due, What::Dormancy)));
         found.extend(self.store.due::<Contract>(now, AT_ONCE).await?.into_iter().map(|due| (due, What::ContractPeriod)));
+        found.extend(self.store.due::<Invoice>(now, AT_ONCE).await?.into_iter().map(|due| (due, What::Invoice)));
         Ok(found)
     }
 
@@ -79,6 +82,7 @@ impl App {
         match what {
             What::BillCycleChange => self.once(demand, PerformDueBillCycleChange { account: AccountId(due.id) }).await,
             What::Dormancy => self.once(demand, FindDormant { key: due.key.clone(), id: UsageIdentifierId(due.id) }).await,
+            What::Invoice => self.once(demand, InvoiceDue { key: due.key.clone(), id: InvoiceId(due.id) }).await,
             What::ContractPeriod => self.once(demand, EndContractPeriod { key: due.key.clone(), id: ContractId(due.id) }).await,
         }
     }

@@ -2,7 +2,8 @@
 
 use billwire_domain::{
     account::Account, bill_run::BillRun, bucket::Bucket, chargeable_event::ChargeableEvent, contact::Contact, contract::Contract,
-    invoice::Invoice, package_subscription::PackageSubscription, service::Service, usage_identifier::UsageIdentifier,
+    credit::Credit, invoice::Invoice, package_subscription::PackageSubscription, payment::Payment, service::Service,
+    usage_identifier::UsageIdentifier,
 };
 use billwire_store::{Filter, Noun, Tx, commit::Failure};
 use uuid::Uuid;
@@ -23,7 +24,9 @@ pub(crate) async fn account(tx: &Tx<'_>, id: Uuid) -> Result<bool, Failure> {
         || any::<Service>(tx, belongs, id).await?
         || any::<Contract>(tx, belongs, id).await?
         || any::<ChargeableEvent>(tx, belongs, id).await?
-        || any::<Invoice>(tx, belongs, id).await?)
+        || any::<Invoice>(tx, belongs, id).await?
+        || any::<Payment>(tx, belongs, id).await?
+        || any::<Credit>(tx, belongs, id).await?)
 }
 
 /// Whether an account is in a bill cycle or plans to be, or a run has billed it.

@@ -7,8 +7,9 @@ use billwire_domain::{
     bill_cycle::BillCycle,
     billing_settings::BillingSettings,
     calendar::Rhythm,
+    credit::{self, Credit},
     invoice::{Invoice, Kind},
-    invoicing::{self, Bill, ChargeSum, FeeItem, Post, Unbilled},
+    invoicing::{self, Bill, ChargeSum, CreditItem, FeeItem, Post, Unbilled},
     package::Package,
     package_subscription::{self, PackageSubscription},
 };
@@ -53,6 +54,7 @@ pub(crate) struct Drawn {
     bill: Bill,
     subscriptions: Vec<PackageSubscription>,
     adjustments: Vec<Adjustment>,
+    credits: Vec<Credit>,
 }
 
 /// An invoice to be made.
@@ -80,9 +82,11 @@ impl Billing {
             }
         }
         let adjustments = tx.select::<Adjustment>(own().is("status", Some(adjustment::State::Pending.name())), MANY).await?;
-        let unbilled = Unbilled { charges, fees, adjustments: adjustments.clone(), credits: Vec::new() };
+        let credits = tx.select::<Credit>(own().at_least("remaining", Some(1)), MANY).await?;
+        let items = credits.iter().map(|one| CreditItem { id: one.id, remaining: one.remaining.amount, reason: one.reason.clone() });
+        let unbilled = Unbilled { charges, fees, adjustments: adjustments.clone(), credits: items.collect() };
         let bill = invoicing::bill(&self.account, &self.rhythm, self.fees_until, unbilled)?;
-        Ok(Drawn { bill, subscriptions, adjustments })
+        Ok(Drawn { bill, subscriptions, adjustments, credits })
     }
 
     /// The invoice of what was drawn; `None`: there is nothing to bill.
@@ -128,6 +132,13 @@ impl Billing {
         let id = invoice.map(|invoice| invoice.after.id);
         for adjustment in drawn.adjustments.into_iter().filter(|one| drawn.bill.adjustments.contains(&one.id)) {
             let change = adjustment::moved(adjustment, adjustment::State::Billed, id, now);
+            tx.save(&change)?;
+            record = record.and(&change, &related)?;
+            changed = true;
+        }
+        for credit in drawn.credits {
+            let Some((_, part)) = drawn.bill.credits.iter().find(|(id, _)| *id == credit.id) else { continue };
+            let change = credit::take(credit, *part, now);
             tx.save(&change)?;
             record = record.and(&change, &related)?;
             changed = true;

@@ -2,8 +2,8 @@
 
 use billwire_domain::{
     Rejected, account::Account, adjustment::Adjustment, bill_cycle::BillCycle, bill_run::BillRun, bucket::Bucket,
-    chargeable_event::ChargeableEvent, contact::Contact, contract::Contract, invoice::Invoice, package::Package,
-    package_subscription::PackageSubscription, service::Service, usage_identifier::UsageIdentifier,
+    chargeable_event::ChargeableEvent, contact::Contact, contract::Contract, credit::Credit, invoice::Invoice, package::Package,
+    package_subscription::PackageSubscription, payment::Payment, refund::Refund, service::Service, usage_identifier::UsageIdentifier,
 };
 use billwire_schemas::ids::TenantId;
 use billwire_store::{Filter, Noun, Tx, commit::Failure, page};
@@ -97,6 +97,24 @@ impl Object for Contract {
     const NAME: &'static str = "contract";
     const NOT_FOUND: &'static str = "contract_not_found";
     const UNKNOWN: &'static str = "contract_unknown";
+}
+
+impl Object for Credit {
+    const NAME: &'static str = "credit";
+    const NOT_FOUND: &'static str = "credit_not_found";
+    const UNKNOWN: &'static str = "credit_unknown";
+}
+
+impl Object for Payment {
+    const NAME: &'static str = "payment";
+    const NOT_FOUND: &'static str = "payment_not_found";
+    const UNKNOWN: &'static str = "payment_unknown";
+}
+
+impl Object for Refund {
+    const NAME: &'static str = "refund";
+    const NOT_FOUND: &'static str = "refund_not_found";
+    const UNKNOWN: &'static str = "refund_unknown";
 }
 
 /// The refusal when the addressed object does not exist.

@@ -175,6 +175,10 @@ impl Entity for Invoice {
     fn version(&self) -> i64 {
         self.version
     }
+    /// Its number addresses it as well as its id does.
+    fn external_id(&self) -> Option<&str> {
+        Some(&self.number)
+    }
     fn status(&self) -> Option<&str> {
         Some(self.status.name())
     }

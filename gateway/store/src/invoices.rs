@@ -1,13 +1,13 @@
 //! Table `invoice`.
 
 use billwire_domain::invoice::Invoice;
-use billwire_schemas::ids::AccountId;
+use billwire_schemas::ids::{AccountId, InvoiceId};
 
 use crate::{
     Error, Tx,
     commit::Failure,
     micros,
-    objects::{Common, Noun, object_table},
+    objects::{Common, Filter, Noun, object_table},
 };
 
 object_table!("invoice" { bill_run_id: Option<uuid::Uuid>, overdue_since: Option<i64> });
@@ -31,5 +31,14 @@ impl Tx<'_> {
         let rows = self.query(sql, vec![account.0.into()]).await?;
         let count = rows.first().map(|row| row.try_get("", "count")).transpose().map_err(Error::from)?;
         Ok(count.unwrap_or(0))
+    }
+
+    /// The invoices an account got after this one.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn invoices_after(&self, account: AccountId, invoice: InvoiceId) -> Result<Vec<Invoice>, Failure> {
+        // Ids sort by when they were made.
+        self.select(Filter::new().is_id("account_id", Some(account.0)).after(invoice.0), u64::from(u32::MAX)).await
     }
 }

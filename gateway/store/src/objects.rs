@@ -185,6 +185,12 @@ impl Filter {
         self.add(Some(column(name).is_in(filled(ids))))
     }
 
+    /// Only what was made after the object with this id.
+    #[must_use]
+    pub fn after(self, id: Uuid) -> Self {
+        self.add(Some(column("id").gt(id)))
+    }
+
     /// Only where the column is this flag, if one is given.
     #[must_use]
     pub fn is_flag(self, name: &'static str, flag: Option<bool>) -> Self {

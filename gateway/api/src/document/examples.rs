@@ -79,6 +79,8 @@ fn alter(operation: &str, before: &mut Value, after: &mut Value) {
             before["plannedBillCycleChange"] = planned();
             after["billCycle"]["billCycleId"] = json!(example_id(3));
         }
+        "deliverInvoice" => after["deliveredAt"] = "2027-01-04T09:30:00Z".into(),
+        "cancelInvoice" => after["status"] = "cancelled".into(),
         _ => {}
     }
 }

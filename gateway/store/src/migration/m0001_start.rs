@@ -67,6 +67,9 @@ const OBJECTS: &[ObjectTable] = &[
     ),
     ("bucket", "service_id {uuid} NOT NULL", &[("bucket_service", "service_id")]),
     ("contract", "", &[]),
+    ("credit", "remaining BIGINT NOT NULL", &[("credit_remaining", "account_id) WHERE (remaining > 0")]),
+    ("payment", "", &[]),
+    ("refund", "payment_id {uuid} NOT NULL", &[("refund_payment", "payment_id")]),
     ("service", "package_subscription_id {uuid}", &[("service_subscription", "package_subscription_id, id")]),
 ];
 
