@@ -122,6 +122,8 @@ const UNITS_MAX: i64 = 9_000_000_000_000;
 impl Decimal {
     /// Nothing.
     pub const ZERO: Self = Self(0);
+    /// The most it can hold.
+    pub const MAX: Self = Self::units(UNITS_MAX);
 
     /// From millionths, as they rest in the database.
     pub const fn from_millionths(millionths: i64) -> Self {

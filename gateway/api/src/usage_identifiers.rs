@@ -82,7 +82,7 @@ impl Example for NewUsageIdentifier {
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct UsageIdentifierUpdate {
-    /// After how many days without usage it is dormant. One that is dormant starts anew.
+    /// After how many days without usage it is dormant. One that is dormant stays so, unless these days have not passed yet.
     dormant_after_days: Option<DormantDays>,
 }
 

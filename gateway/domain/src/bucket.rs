@@ -131,7 +131,7 @@ pub fn update(
         for index in 0..tiers.len().max(bucket.tiers_used_up as usize) {
             let used_up = index < bucket.tiers_used_up as usize;
             let fits = match tiers.get(index) {
-                Some(tier) if used_up => bucket.tiers.get(index).is_some_and(|before| before.up_to == tier.up_to),
+                Some(tier) if used_up => bucket.tiers.get(index).is_some_and(|before| before == tier),
                 Some(tier) => tier.up_to > bucket.used,
                 None => false,
             };
@@ -226,65 +226,4 @@ impl Entity for Bucket {
 }
 
 #[cfg(test)]
-mod tests {
-    use billwire_schemas::ids::fresh;
-
-    use super::*;
-
-    fn tiers(sizes: &[i64]) -> Vec<Tier> {
-        sizes.iter().map(|size| Tier { name: None, up_to: Decimal::units(*size) }).collect()
-    }
-
-    fn bucket(sizes: &[i64]) -> Bucket {
-        Bucket {
-            id: BucketId(fresh()),
-            version: 1,
-            external_id: None,
-            account_id: AccountId(fresh()),
-            service_id: ServiceId(fresh()),
-            name: "Data".into(),
-            unit: "MB".into(),
-            tiers: tiers(sizes),
-            used: Decimal::ZERO,
-            tiers_used_up: 0,
-            created_at: Timestamp::UNIX_EPOCH,
-            updated_at: Timestamp::UNIX_EPOCH,
-        }
-    }
-
-    fn told(change: &Change<Bucket>) -> Vec<i64> {
-        change.lifecycle.iter().filter_map(|event| event.parameters["bucket.tierNumber"].as_i64()).collect()
-    }
-
-    #[test]
-    fn each_tier_is_told_of_once_in_order_however_usage_is_split() {
-        for seed in 0..200_i64 {
-            let mut bucket = bucket(&[10, 25, 70, 100]);
-            let (mut state, mut all) = (seed * 7919 + 3, Vec::new());
-            while bucket.used < Decimal::units(130) {
-                state = (state * 1_103_515_245 + 12_345) % 2_147_483_648;
-                let change = count(bucket, Decimal::from_millionths(state % 60_000_000), Timestamp::UNIX_EPOCH).expect("counted");
-                all.extend(told(&change));
-                bucket = change.after;
-            }
-            assert_eq!(all, [1, 2, 3, 4], "seed {seed}");
-        }
-    }
-
-    #[test]
-    fn a_tier_counts_as_used_up_at_its_very_end() {
-        let change = count(bucket(&[10]), Decimal::from_millionths(9_999_999), Timestamp::UNIX_EPOCH).expect("counted");
-        assert_eq!(told(&change), Vec::<i64>::new());
-        let change = count(change.after, Decimal::from_millionths(1), Timestamp::UNIX_EPOCH).expect("counted");
-        assert_eq!(told(&change), [1]);
-        assert_eq!(change.after.parameters()["bucket.remaining"], "0");
-    }
-
-    #[test]
-    fn each_rule_about_tiers_has_its_code() {
-        let codes = |found: Vec<Violation>| found.iter().map(|v| (v.code, v.pointer.to_string())).collect::<Vec<_>>();
-        assert_eq!(codes(check(&tiers(&[1, 2, 3]))), vec![]);
-        assert_eq!(codes(check(&tiers(&[0]))), [("tiers_not_ascending", "/tiers/0/upTo".to_owned())]);
-        assert_eq!(codes(check(&tiers(&[5, 5, 4]))).len(), 2);
-    }
-}
+mod tests;

@@ -98,8 +98,8 @@ pub fn create(
     }))
 }
 
-/// Decides `updateUsageIdentifier`: another number of days. One that is dormant starts anew, since the days it was told of do
-/// not hold any more.
+/// Decides `updateUsageIdentifier`: another number of days. One that is dormant wakes up where the new days have not passed yet;
+/// otherwise it stays dormant, and is not told of again without usage.
 ///
 /// # Errors
 /// `account_deactivated`.
@@ -114,6 +114,9 @@ pub fn update(
     if dormant_after_days.is_some() {
         after.dormant_after_days = dormant_after_days;
         after.dormant_since = None;
+        if after.due_at().is_some_and(|at| at <= now) {
+            after.dormant_since = identifier.dormant_since;
+        }
     }
     Ok(Change::updated(identifier, after, Vec::<&'static str>::new()))
 }
@@ -208,58 +211,4 @@ impl Entity for UsageIdentifier {
 }
 
 #[cfg(test)]
-mod tests {
-    use billwire_schemas::ids::fresh;
-    use chrono::TimeDelta;
-
-    use super::*;
-
-    fn moment(text: &str) -> Timestamp {
-        text.parse().expect("a moment")
-    }
-
-    fn identifier(days: Option<u32>) -> UsageIdentifier {
-        UsageIdentifier {
-            id: UsageIdentifierId(fresh()),
-            version: 1,
-            external_id: None,
-            account_id: AccountId(fresh()),
-            service_id: ServiceId(fresh()),
-            kind: "iccid".into(),
-            value: "8949".into(),
-            dormant_after_days: days,
-            last_usage_on: None,
-            dormant_since: None,
-            created_at: moment("2027-01-01T15:00:00Z"),
-            updated_at: moment("2027-01-01T15:00:00Z"),
-        }
-    }
-
-    #[test]
-    fn it_is_dormant_once_after_its_days_without_usage_and_again_after_new_usage() {
-        let fresh = identifier(Some(3));
-        let at = moment("2027-01-05T00:00:00Z");
-        assert_eq!(fresh.due_at(), Some(at));
-        assert_eq!(due(fresh.clone(), at - TimeDelta::microseconds(1)), None);
-        let dormant = due(fresh, at).expect("dormant");
-        assert_eq!(dormant.lifecycle, ["usage_identifier.dormant"]);
-        assert_eq!(due(dormant.after.clone(), at + TimeDelta::days(9)), None, "told once");
-        let used = used(dormant.after, at.date_naive(), at).expect("used").after;
-        assert_eq!((used.dormant_since, used.due_at()), (None, Some(moment("2027-01-09T00:00:00Z"))));
-        assert!(due(used, moment("2027-01-09T00:00:00Z")).is_some(), "told again");
-        assert_eq!(identifier(None).due_at(), None);
-    }
-
-    #[test]
-    fn usage_is_noted_at_most_once_a_day_and_late_usage_wakes_nobody() {
-        let now = moment("2027-01-04T10:00:00Z");
-        let date = |day| NaiveDate::from_ymd_opt(2027, 1, day).expect("a date");
-        let noted = used(identifier(Some(3)), date(4), now).expect("noted").after;
-        assert_eq!(used(noted.clone(), date(4), now), None);
-        assert_eq!(used(noted.clone(), date(3), now), None);
-        let dormant = due(noted, moment("2027-01-10T00:00:00Z")).expect("dormant").after;
-        assert_eq!(used(dormant.clone(), date(4), now), None, "usage from before is no sign of life");
-        let woken = used(dormant, date(11), now).expect("woken").after;
-        assert_eq!((woken.dormant_since, woken.last_usage_on), (None, Some(date(11))));
-    }
-}
+mod tests;

@@ -66,6 +66,12 @@ pub struct ChargeSum {
     pub sum: Option<Decimal>,
 }
 
+/// A sum that the database gave as units and millionths apart: those sums cannot overflow where the sum of millionths could.
+fn in_range(units: i64, millionths: i64) -> Option<Decimal> {
+    let sum = units.checked_mul(1_000_000)?.checked_add(millionths)?;
+    Decimal::from_millionths(sum).plus(Decimal::ZERO)
+}
+
 impl Tx<'_> {
     /// An account's charges that are not billed and occurred before `cutoff`, summed up by type.
     ///
@@ -77,10 +83,7 @@ impl Tx<'_> {
                    WHERE account_id = $1 AND invoice_id IS NULL AND occurred_at < $2 GROUP BY kind ORDER BY kind";
         let rows = self.query(sql, vec![account.0.into(), micros(cutoff).into()]).await?;
         let sums = rows.iter().map(|row| {
-            // Units and millionths apart: their sums cannot overflow where the sum of millionths could.
-            let (units, millionths): (i64, i64) = (row.try_get("", "units")?, row.try_get("", "millionths")?);
-            let sum = units.checked_mul(1_000_000).and_then(|sum| sum.checked_add(millionths));
-            let sum = sum.and_then(|sum| Decimal::from_millionths(sum).plus(Decimal::ZERO));
+            let sum = in_range(row.try_get("", "units")?, row.try_get("", "millionths")?);
             Ok(ChargeSum { charge_type: row.try_get("", "kind")?, count: row.try_get("", "count")?, sum })
         });
         Ok(sums.collect::<Result<Vec<_>, sea_orm::DbErr>>().map_err(Error::from)?)
@@ -99,15 +102,19 @@ impl Tx<'_> {
         self.defer(sql.to_owned(), vec![invoice.0.into()]);
     }
 
-    /// The sum of the net amounts of an account's charges that occurred from `from` on and before `to`, as far as it is in range.
+    /// The sum of the net amounts of an account's charges that occurred from `from` on and before `to`; the largest amount there
+    /// is, when it is more than that.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn charge_sum(&self, account: AccountId, from: Timestamp, to: Timestamp) -> Result<Decimal, Failure> {
-        let sql = "SELECT CAST(COALESCE(SUM(net_amount), 0) AS BIGINT) AS sum FROM chargeable_event \
+        let sql = "SELECT CAST(COALESCE(SUM(CAST(net_amount / 1000000 AS BIGINT)), 0) AS BIGINT) AS units, \
+                   CAST(COALESCE(SUM(net_amount % 1000000), 0) AS BIGINT) AS millionths FROM chargeable_event \
                    WHERE account_id = $1 AND occurred_at >= $2 AND occurred_at < $3";
         let rows = self.query(sql, vec![account.0.into(), micros(from).into(), micros(to).into()]).await?;
-        let sum = rows.first().map(|row| row.try_get("", "sum")).transpose().map_err(Error::from)?;
-        Ok(Decimal::from_millionths(sum.unwrap_or(0)))
+        let Some(row) = rows.first() else { return Ok(Decimal::ZERO) };
+        let units: i64 = row.try_get("", "units").map_err(Error::from)?;
+        let millionths: i64 = row.try_get("", "millionths").map_err(Error::from)?;
+        Ok(in_range(units, millionths).unwrap_or(Decimal::MAX))
     }
 }

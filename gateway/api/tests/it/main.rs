@@ -16,4 +16,5 @@ mod nouns;
 mod refusals;
 mod rig;
 mod usage;
+mod usage_clock;
 mod violations;

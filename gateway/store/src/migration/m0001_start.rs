@@ -63,7 +63,7 @@ const OBJECTS: &[ObjectTable] = &[
     (
         "usage_identifier",
         "service_id {uuid} NOT NULL, kind TEXT NOT NULL, value TEXT NOT NULL",
-        &[("usage_identifier_service", "service_id"), ("usage_identifier_value", "tenant, kind, value")],
+        &[("usage_identifier_service", "service_id")],
     ),
     ("bucket", "service_id {uuid} NOT NULL", &[("bucket_service", "service_id")]),
     ("contract", "", &[]),
@@ -93,6 +93,8 @@ fn object_statements((name, own, indexes): &ObjectTable) -> Vec<String> {
 /// `{uuid}` and `{serial}` differ between the databases; all else is common SQL. SQLite's AUTOINCREMENT keeps positions from
 /// being used again after a row is deleted.
 const TABLES: &[&str] = &[
+    // Two accounts can ask for the same value at once, each under its own lock, so the database has the last word.
+    "CREATE UNIQUE INDEX usage_identifier_value ON usage_identifier (tenant, kind, value)",
     "CREATE TABLE configuration (id {uuid} PRIMARY KEY, tenant TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, version BIGINT NOT NULL,
         start_position BIGINT NOT NULL, created_at BIGINT NOT NULL, body TEXT NOT NULL, secrets TEXT)",
     "CREATE UNIQUE INDEX configuration_name ON configuration (tenant, kind, name)",
