@@ -102,6 +102,95 @@ macro_rules! drive {
     }};
 }
 
+/// Charges of one bulk, and rows of one statement.
+const BULK: usize = 1000;
+const ROWS: usize = 250;
+
+/// `(?, ?), (?, ?)` in the form both databases take, starting at `$1`.
+fn marks(columns: usize) -> String {
+    let row = |r: usize| format!("({})", (1..=columns).map(|c| format!("${}", r * columns + c)).collect::<Vec<_>>().join(", "));
+    (0..ROWS).map(row).collect::<Vec<_>>().join(", ")
+}
+
+macro_rules! charges {
+    ($pool:expr, $begin:expr, $accounts:expr, $calls:expr, $total:expr) => {{
+        let average = async |table: &str| -> usize {
+            let sql = format!("SELECT CAST(AVG(LENGTH(body)) AS BIGINT) FROM {table}");
+            sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_one(&$pool).await.unwrap().get::<i64, _>(0) as usize
+        };
+        let (charge, transaction, event) = (
+            "c".repeat(average("chargeable_event").await),
+            "t".repeat(average("business_transaction").await),
+            "e".repeat(average("event").await),
+        );
+        let next = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let began = Instant::now();
+        let workers: Vec<_> = (0..$calls)
+            .map(|_| {
+                let (pool, accounts, next) = ($pool.clone(), $accounts.clone(), next.clone());
+                let (charge, transaction, event) = (charge.clone(), transaction.clone(), event.clone());
+                tokio::spawn(async move {
+                    let insert = |table: &str, columns: &str| {
+                        let count = columns.split(',').count();
+                        sqlx::AssertSqlSafe(format!("INSERT INTO {table} ({columns}) VALUES {}", marks(count)))
+                    };
+                    loop {
+                        let from = next.fetch_add(BULK, std::sync::atomic::Ordering::Relaxed);
+                        if from >= $total {
+                            return;
+                        }
+                        let mut connection = pool.acquire().await.unwrap();
+                        connection.execute($begin).await.unwrap();
+                        for part in (from..from + BULK).step_by(ROWS) {
+                            let ids: Vec<(Uuid, Uuid, Uuid, Uuid)> = (part..part + ROWS)
+                                .map(|n| (Uuid::now_v7(), Uuid::now_v7(), Uuid::now_v7(), accounts[n % accounts.len()]))
+                                .collect();
+                            let sql = insert(
+                                "chargeable_event",
+                                "id, tenant, version, account_id, status, created_at, kind, occurred_at, net_amount, search, body",
+                            );
+                            let mut query = sqlx::query(sql);
+                            for (id, _, _, account) in &ids {
+                                query = query.bind(id).bind("default").bind(1i64).bind(account).bind("unbilled").bind(0i64).bind("data");
+                                query = query.bind(0i64).bind(1i64).bind("data").bind(&charge);
+                            }
+                            query.execute(&mut *connection).await.unwrap();
+                            let sql = insert("business_transaction", "id, tenant, operation, account_id, occurred_at, body");
+                            let mut query = sqlx::query(sql);
+                            for (_, id, _, account) in &ids {
+                                query = query.bind(id).bind("default").bind("recordChargeableEvents").bind(account).bind(0i64);
+                                query = query.bind(&transaction);
+                            }
+                            query.execute(&mut *connection).await.unwrap();
+                            let sql =
+                                insert("event", "id, tenant, ordering_key, sequence, kind, object_id, transaction_id, recorded_at, body");
+                            let mut query = sqlx::query(sql);
+                            for (n, (object, id, own, account)) in ids.iter().enumerate() {
+                                let sequence = 1_000_000_000 + (part + n) as i64;
+                                query = query.bind(own).bind("default").bind(account.to_string()).bind(sequence);
+                                query = query.bind("chargeable_event.created").bind(object.to_string()).bind(id).bind(0i64).bind(&event);
+                            }
+                            query.execute(&mut *connection).await.unwrap();
+                            let list = (1..=ROWS).map(|n| format!("${n}")).collect::<Vec<_>>().join(", ");
+                            let sql = format!("INSERT INTO outbox (position) SELECT position FROM event WHERE transaction_id IN ({list})");
+                            let mut query = sqlx::query(sqlx::AssertSqlSafe(sql));
+                            for (_, id, ..) in &ids {
+                                query = query.bind(id);
+                            }
+                            query.execute(&mut *connection).await.unwrap();
+                        }
+                        connection.execute("COMMIT").await.unwrap();
+                    }
+                })
+            })
+            .collect();
+        for worker in workers {
+            worker.await.unwrap();
+        }
+        $total as f64 / began.elapsed().as_secs_f64()
+    }};
+}
+
 async fn postgres(url: &str, accounts: &Arc<Vec<String>>, cycles: &Arc<Vec<String>>, connections: usize, run: Duration) -> f64 {
     let pool = PgPoolOptions::new().max_connections(connections as u32).test_before_acquire(false).connect(url).await.unwrap();
     drive!(pool, "BEGIN", accounts, cycles, connections, run)
@@ -233,4 +322,25 @@ pub async fn loaded(setup: &Setup) -> i64 {
 /// How many events still wait for the stream (PostgreSQL).
 pub async fn outbox(setup: &Setup) -> i64 {
     count(setup, "SELECT COUNT(*) FROM outbox").await
+}
+
+/// Rows a bulk of charges leaves, written bare: one transaction per bulk, each table in statements of many rows, with bodies of
+/// the sizes ours had. Gives charges per second.
+pub async fn charges(setup: &Setup, accounts: &Arc<Vec<String>>, calls: usize, total: usize) -> f64 {
+    let accounts: Arc<Vec<Uuid>> = Arc::new(accounts.iter().map(|a| a.parse().unwrap()).collect());
+    match &setup.database_url {
+        Some(url) => {
+            let pool = PgPoolOptions::new().max_connections(calls as u32).connect(url).await.unwrap();
+            charges!(pool, "BEGIN", accounts, calls, total)
+        }
+        None => {
+            let options = SqliteConnectOptions::new()
+                .filename(setup.data_dir().join("billwire.db"))
+                .journal_mode(SqliteJournalMode::Wal)
+                .synchronous(SqliteSynchronous::Full);
+            let pool =
+                SqlitePoolOptions::new().max_connections(1).acquire_timeout(Duration::from_secs(60)).connect_with(options).await.unwrap();
+            charges!(pool, "BEGIN IMMEDIATE", accounts, calls, total)
+        }
+    }
 }

@@ -12,6 +12,7 @@
 
 mod accept;
 mod bare;
+mod billing;
 mod deliver;
 mod report;
 
@@ -26,6 +27,16 @@ async fn main() {
     for database in [Database::Postgres, Database::Sqlite] {
         if wanted("accept") {
             accept::measure(database, &mut report).await;
+        }
+    }
+    for database in [Database::Postgres, Database::Sqlite] {
+        if wanted("charges") {
+            billing::charges(database, &mut report).await;
+        }
+    }
+    if wanted("bill-run") {
+        for accounts in [1_000, 10_000] {
+            billing::bill_run(accounts, &mut report).await;
         }
     }
     if wanted("latency") {

@@ -195,6 +195,8 @@ pub const ROWS: &[Row] = &[
         given: |world| {
             Box::pin(async {
                 invoice(world).await;
+                // Or it would become overdue while the next period passes.
+                pay(world, "10").await;
                 adjust(world, "DEBIT", "3").await;
             })
         },

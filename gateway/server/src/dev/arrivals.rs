@@ -34,8 +34,6 @@ pub struct Places {
     pub mails: Kept<Mail>,
     /// The database, which knows the warehouse's batches.
     pub store: Store,
-    /// How far business time is ahead of the machine's clock, which stamps arrivals.
-    pub shift: TimeDelta,
 }
 
 /// One place, one event.
@@ -112,7 +110,7 @@ impl Places {
         let mut by_arrival: Vec<&Told> = told.iter().collect();
         // A stable sort: what came in the same microsecond, or not at all, stays in the order of the story.
         by_arrival.sort_by_key(|event| first.get(event.id.as_str()).copied().unwrap_or(Timestamp::MAX_UTC));
-        let after = |event: &Told, at: Option<&Timestamp>| at.map(|at| Seen::After(*at + self.shift - event.at));
+        let after = |event: &Told, at: Option<&Timestamp>| at.map(|at| Seen::After(*at - event.at));
         let rows = by_arrival.into_iter().map(|event| {
             let bad = if unsigned.contains(event.id.as_str()) { Seen::Unsigned } else { Seen::Missing };
             let held = event.id.parse().ok().and_then(|id: EventId| loaded.get(&id));

@@ -1,6 +1,7 @@
 //! What the story stands on, made through the public API at the first start and found again at later ones.
 
 use billwire_schemas::events::catalogue;
+use chrono::TimeDelta;
 use serde_json::{Value, json};
 
 use super::{
@@ -18,7 +19,7 @@ const FINANCE: &str = "finance@acme.example";
 
 /// Whether e-mail is owed for an event type.
 pub fn mailed(event_type: &str) -> bool {
-    event_type.starts_with("account.bill_cycle_")
+    event_type.starts_with("account.bill_cycle_") || matches!(event_type, "invoice.overdue" | "usage_threshold.exceeded")
 }
 
 /// A kind of configuration and what its operations are called.
@@ -41,6 +42,7 @@ const MAILS: &str = "dev mails";
 struct Setup<'a> {
     api: &'a Api,
     terminal: Terminal,
+    shift: TimeDelta,
     found: Vec<String>,
 }
 
@@ -48,8 +50,8 @@ struct Setup<'a> {
 ///
 /// # Errors
 /// The first refusal.
-pub async fn run(api: &Api, terminal: Terminal, secrets: &Secrets, mailbox_port: u16) -> Result<Vec<Told>, String> {
-    let mut setup = Setup { api, terminal, found: Vec::new() };
+pub async fn run(api: &Api, terminal: Terminal, secrets: &Secrets, mailbox_port: u16, shift: TimeDelta) -> Result<Vec<Told>, String> {
+    let mut setup = Setup { api, terminal, shift, found: Vec::new() };
     let all: Vec<&str> = catalogue::all().map(|event| event.name).collect();
     let bill_cycle_events: Vec<&str> = all.iter().copied().filter(|name| mailed(name)).collect();
     let endpoint = json!({ "name": "dev receiver", "url": receiver::URL, "path": receiver::PATH, "secret": secrets.webhook });
@@ -138,6 +140,6 @@ impl Setup<'_> {
         let wanted = json!({ "externalId": external_id, "name": format!("Monthly on day {day}"), "period": "month", "billingDay": day });
         let made = self.api.post("/bill-cycles", &wanted).await?.success("createBillCycle")?;
         self.terminal.done("createBillCycle", &format!("{external_id}: monthly, billed on day {day}"));
-        told("createBillCycle", &made)
+        told("createBillCycle", &made, self.shift)
     }
 }

@@ -1,9 +1,12 @@
-//! The story: an account, a change of bill cycle that is planned, cancelled, planned again and performed, and a suspension.
-//! Every step is a call of the public API; what it promises is taken from its answer.
+//! The story: an account from its first bill cycle to its end. Every step is a call of the public API; what it promises is taken
+//! from its answer, or, where the clock did it, from the list of events.
 
-use billwire_schemas::clock::Timestamp;
+use std::{collections::BTreeMap, time::Duration};
+
+use billwire_schemas::clock::{Clock, SystemClock, Timestamp};
 use chrono::{SecondsFormat, TimeDelta};
 use serde_json::{Value, json};
+use tokio::time::sleep;
 
 use super::{
     client::Api,
@@ -18,23 +21,23 @@ pub struct Told {
     pub id: String,
     /// Its type.
     pub kind: String,
-    /// When the operation was decided, in business time.
+    /// When the operation was decided, by the machine's clock.
     pub at: Timestamp,
     /// Whether it is also owed by e-mail.
     pub mailed: bool,
 }
 
-/// The events in a business transaction.
+/// The events in a business transaction; `shift` is how far business time is ahead of the machine's clock.
 ///
 /// # Errors
 /// When the answer is no business transaction.
-pub fn told(operation: &str, transaction: &Value) -> Result<Vec<Told>, String> {
+pub fn told(operation: &str, transaction: &Value, shift: TimeDelta) -> Result<Vec<Told>, String> {
     let read = || {
         let at: Timestamp = transaction["occurredAt"].as_str()?.parse().ok()?;
         let events = transaction["events"].as_array()?.iter().map(|event| {
             let (id, kind) = (event["id"].as_str()?.to_owned(), event["type"].as_str()?.to_owned());
             let mailed = setup::mailed(&kind);
-            Some(Told { id, kind, at, mailed })
+            Some(Told { id, kind, at: at - shift, mailed })
         });
         events.collect::<Option<Vec<_>>>()
     };
@@ -50,51 +53,206 @@ pub fn created(operation: &str, transaction: &Value) -> Result<String, String> {
     id.ok_or_else(|| format!("{operation} answered no business transaction: {transaction}"))
 }
 
-/// Plays it, `now` being business time; gives the events that are owed.
+/// Plays it, business time being `shift` ahead of the machine's clock; gives the events that are owed.
 ///
 /// # Errors
 /// The first refusal.
-pub async fn play(api: &Api, terminal: Terminal, now: Timestamp) -> Result<Vec<Told>, String> {
-    let [(first, _), (second, _)] = CYCLES;
-    let mut story = Story { api, terminal, events: Vec::new() };
-    let body = json!({ "name": "Acme Telecom", "currency": "EUR", "billCycle": first });
-    let made = story.step("createAccount", "/accounts", body, &format!("Acme Telecom, billed on {first}")).await?;
-    let account = format!("/accounts/{}", created("createAccount", &made)?);
-    let (change, cancel, perform) =
-        (format!("{account}/bill-cycle"), format!("{account}/bill-cycle-change/cancel"), format!("{account}/bill-cycle-change/perform"));
-    let from = now + TimeDelta::days(30);
-    let planned = json!({ "billCycle": second, "validFrom": from.to_rfc3339_opts(SecondsFormat::Secs, true) });
-    let outcome = format!("planned: {second} from {}", from.date_naive());
-    story.step("updateAccountBillCycle", &change, planned.clone(), &outcome).await?;
-    story.step("cancelAccountBillCycleChange", &cancel, json!({}), &format!("cancelled: stays on {first}")).await?;
-    story.step("updateAccountBillCycle", &change, planned, &format!("{outcome}, after all")).await?;
-    story.step("performAccountBillCycleChange", &perform, json!({}), &format!("performed: on {second} now")).await?;
-    let status = format!("{account}/status");
-    for (to, reason) in [("suspended", "unpaid_invoice"), ("active", "paid")] {
-        let body = json!({ "status": to, "reason": reason });
-        story.step("changeAccountStatus", &status, body, &format!("{to}, reason: {reason}")).await?;
-    }
+pub async fn play(api: &Api, terminal: Terminal, shift: TimeDelta) -> Result<Vec<Told>, String> {
+    let mut story = Story { api, terminal, shift, account: String::new(), ids: BTreeMap::new(), events: Vec::new() };
+    story.bill_cycle().await?;
+    story.usage().await?;
+    story.billing().await?;
+    story.money().await?;
     Ok(story.events)
 }
 
 struct Story<'a> {
     api: &'a Api,
     terminal: Terminal,
+    shift: TimeDelta,
+    account: String,
+    /// What the story has made, by names of its own.
+    ids: BTreeMap<&'static str, String>,
     events: Vec<Told>,
 }
 
+fn eur(amount: &str) -> Value {
+    json!({ "amount": amount, "currency": "EUR" })
+}
+
 impl Story<'_> {
+    /// A change of bill cycle that is planned, cancelled, planned again and performed.
+    async fn bill_cycle(&mut self) -> Result<(), String> {
+        let [(first, _), (second, _)] = CYCLES;
+        let body = json!({ "name": "Acme Telecom", "currency": "EUR", "billCycle": first });
+        self.account = self.make("account", "createAccount", "/accounts", body, &format!("Acme Telecom, billed on {first}")).await?;
+        let account = format!("/accounts/{}", self.account);
+        let (change, cancel, perform) = (
+            format!("{account}/bill-cycle"),
+            format!("{account}/bill-cycle-change/cancel"),
+            format!("{account}/bill-cycle-change/perform"),
+        );
+        let from = self.now() + TimeDelta::days(30);
+        let planned = json!({ "billCycle": second, "validFrom": from.to_rfc3339_opts(SecondsFormat::Secs, true) });
+        let outcome = format!("planned: {second} from {}", from.date_naive());
+        self.step("updateAccountBillCycle", &change, planned.clone(), &outcome).await?;
+        self.step("cancelAccountBillCycleChange", &cancel, json!({}), &format!("cancelled: stays on {first}")).await?;
+        self.step("updateAccountBillCycle", &change, planned, &format!("{outcome}, after all")).await?;
+        self.step("performAccountBillCycleChange", &perform, json!({}), &format!("performed: on {second} now")).await?;
+        Ok(())
+    }
+
+    /// A package, a service, and usage that eats up its bucket.
+    async fn usage(&mut self) -> Result<(), String> {
+        let account = self.account.clone();
+        let body = json!({ "name": "Fleet M", "recurringFee": eur("9.90") });
+        let package = self.make("package", "createPackage", "/packages", body, "Fleet M, 9.90 EUR a period").await?;
+        let body = json!({ "account": account, "package": package });
+        let subscription = self.make("subscription", "subscribePackage", "/package-subscriptions", body, "Acme takes Fleet M").await?;
+        let active = json!({ "status": "active" });
+        let path = format!("/package-subscriptions/{subscription}/status");
+        self.step("changePackageSubscriptionStatus", &path, active.clone(), "active: its fee is due from now on").await?;
+        let body = json!({ "account": account, "packageSubscription": subscription, "name": "Truck 42", "serviceType": "iot-sim" });
+        let service = self.make("service", "createService", "/services", body, "Truck 42, a SIM").await?;
+        self.step("transitionService", &format!("/services/{service}/status"), active, "active").await?;
+        let body = json!({ "service": service, "kind": "iccid", "value": account, "dormantAfterDays": 30 });
+        self.make("identifier", "createUsageIdentifier", "/usage-identifiers", body, "dormant after 30 days without usage").await?;
+        let tiers = json!([{ "name": "80 percent", "upTo": "80" }, { "name": "all", "upTo": "100" }]);
+        let body = json!({ "service": service, "name": "Data 100 MB", "unit": "MB", "tiers": tiers });
+        self.make("bucket", "createBucket", "/buckets", body, "100 MB, told of at 80 and at 100").await?;
+        let item = |quantity: &str, amount: &str| {
+            json!({ "usageIdentifier": { "kind": "iccid", "value": account }, "type": "data", "quantity": quantity, "unit": "MB",
+                    "amount": eur(amount), "occurredAt": self.now() })
+        };
+        let items = json!({ "items": [item("60", "0.60"), item("30", "0.3049"), item("5", "4.00")] });
+        let answer = self.call("recordChargeableEvents", "/chargeable-events", &items).await?;
+        let mut charge = String::new();
+        let mut events = Vec::new();
+        for item in answer["items"].as_array().into_iter().flatten() {
+            charge = created("recordChargeableEvents", &item["transaction"])?;
+            events.extend(told("recordChargeableEvents", &item["transaction"], self.shift)?);
+        }
+        self.show("recordChargeableEvents", "three charges, 95 MB: the 80 % tier is used up", events);
+        let body = json!({ "chargeType": "CREDIT", "amount": eur("3.00"), "reason": "goodwill", "user": "csr-17" });
+        let path = format!("/chargeable-events/{charge}/adjustments");
+        self.step("adjustChargeableEvent", &path, body, "3.00 of 4.00 EUR given back").await?;
+        Ok(())
+    }
+
+    /// The period ends; a bill run posts the invoice, and it is delivered.
+    async fn billing(&mut self) -> Result<(), String> {
+        let account = self.call_get(&format!("/accounts/{}", self.account)).await?;
+        let end = account["billCycle"]["period"]["end"].as_str().unwrap_or_default().to_owned();
+        let moment: Timestamp = format!("{end}T06:00:00Z").parse().map_err(|_| format!("the account has no period: {account}"))?;
+        self.clock(moment).await?;
+        let run = json!({ "billCycle": CYCLES[1].0 });
+        let made = self.step("startBillRun", "/bill-runs", run, &format!("everything before {end} on {}", CYCLES[1].0)).await?;
+        let run = created("startBillRun", &made)?;
+        self.happens("bill run", &run, "bill_run.completed").await?;
+        let account = self.account.clone();
+        self.happens("bill run", &account, "invoice.posted").await?;
+        let invoices = self.call_get(&format!("/invoices?account={account}")).await?;
+        let invoice = invoices["items"][0].clone();
+        let id = invoice["id"].as_str().unwrap_or_default().to_owned();
+        let total = invoice["total"]["amount"].as_str().unwrap_or_default();
+        let outcome = format!("invoice {} over {total} EUR", invoice["number"].as_str().unwrap_or_default());
+        self.step("deliverInvoice", &format!("/invoices/{id}/deliver"), json!({}), &outcome).await?;
+        Ok(())
+    }
+
+    /// A payment fails, another pays a part, the rest falls overdue; then everything ends.
+    async fn money(&mut self) -> Result<(), String> {
+        let account = self.account.clone();
+        let error = json!({ "code": "insufficient_funds", "message": "The card was declined" });
+        let failed = json!({ "account": account, "method": "card", "amount": eur("5.00"), "status": "failed", "error": error });
+        self.step("recordPayment", "/payments", failed, "failed: the card was declined").await?;
+        let paid = json!({ "account": account, "method": "transfer", "amount": eur("5.00") });
+        let payment = self.make("payment", "recordPayment", "/payments", paid, "5.00 EUR came in").await?;
+        let refund = json!({ "payment": payment, "amount": eur("1.00"), "reason": "paid too much" });
+        self.step("createRefund", "/refunds", refund, "1.00 EUR paid back").await?;
+        let credit = json!({ "account": account, "amount": eur("2.00"), "reason": "outage" });
+        self.step("createCredit", "/credits", credit, "2.00 EUR off the next invoice").await?;
+        self.clock(self.now() + TimeDelta::days(20)).await?;
+        self.happens("the clock", &account, "invoice.overdue").await?;
+        let path = format!("/package-subscriptions/{}/cancel", self.ids.get("subscription").cloned().unwrap_or_default());
+        self.step("cancelPackageSubscription", &path, json!({}), "Fleet M is cancelled").await?;
+        let path = format!("/accounts/{account}/cancel");
+        self.step("cancelAccount", &path, json!({ "reason": "unpaid_invoice" }), "Acme leaves, its service with it").await?;
+        Ok(())
+    }
+
+    /// Business time.
+    fn now(&self) -> Timestamp {
+        SystemClock.now() + self.shift
+    }
+
+    /// Moves business time to `moment`.
+    async fn clock(&mut self, moment: Timestamp) -> Result<(), String> {
+        let body = json!({ "now": moment.to_rfc3339_opts(SecondsFormat::Secs, true) });
+        self.call("setTestClock", "/test-clock", &body).await?;
+        self.shift = moment - SystemClock.now();
+        self.terminal.done("setTestClock", &format!("business time is {}", moment.date_naive()));
+        Ok(())
+    }
+
+    /// Waits until an event of this kind has happened under `key`, and takes note of everything that has.
+    async fn happens(&mut self, who: &str, key: &str, kind: &str) -> Result<(), String> {
+        let path = format!("/events?key={key}&limit=200");
+        for _ in 0..HAPPENS_TRIES {
+            let page = self.call_get(&path).await?;
+            let items = page["items"].as_array().cloned().unwrap_or_default();
+            if !items.iter().any(|event| event["type"] == kind) {
+                sleep(HAPPENS_EVERY).await;
+                continue;
+            }
+            let fresh = items.iter().rev().filter_map(|event| {
+                let (id, kind) = (event["id"].as_str()?.to_owned(), event["type"].as_str()?.to_owned());
+                let at: Timestamp = event["time"].as_str()?.parse().ok()?;
+                let mailed = setup::mailed(&kind);
+                (!self.events.iter().any(|known| known.id == id)).then_some(Told { id, kind, at: at - self.shift, mailed })
+            });
+            let fresh: Vec<Told> = fresh.collect();
+            self.show(who, &format!("{kind}, as was due"), fresh);
+            return Ok(());
+        }
+        Err(format!("{kind} did not happen within {} s", HAPPENS_EVERY.as_secs_f64() * f64::from(HAPPENS_TRIES)))
+    }
+
+    /// A step that makes something, under a name of the story's own.
+    async fn make(&mut self, name: &'static str, operation: &str, path: &str, body: Value, outcome: &str) -> Result<String, String> {
+        let made = self.step(operation, path, body, outcome).await?;
+        let id = created(operation, &made)?;
+        self.ids.insert(name, id.clone());
+        Ok(id)
+    }
+
     async fn step(&mut self, operation: &str, path: &str, body: Value, outcome: &str) -> Result<Value, String> {
-        let calling = self.terminal.during(|| operation.to_owned(), self.api.post(path, &body));
-        let transaction = calling.await?.success(operation)?;
-        let events = told(operation, &transaction)?;
-        let names: Vec<&str> = events.iter().map(|event| event.kind.as_str()).collect();
-        self.terminal.done(operation, outcome);
-        self.terminal.line(&self.terminal.paint(Tone::Faint, &format!("      {}", names.join(", "))));
-        self.events.extend(events);
+        let transaction = self.call(operation, path, &body).await?;
+        let events = told(operation, &transaction, self.shift)?;
+        self.show(operation, outcome, events);
         Ok(transaction)
     }
+
+    async fn call(&self, operation: &str, path: &str, body: &Value) -> Result<Value, String> {
+        let calling = self.terminal.during(|| operation.to_owned(), self.api.post(path, body));
+        calling.await?.success(operation)
+    }
+
+    async fn call_get(&self, path: &str) -> Result<Value, String> {
+        self.api.get(path).await?.success(&format!("GET {path}"))
+    }
+
+    fn show(&mut self, who: &str, outcome: &str, events: Vec<Told>) {
+        let names: Vec<&str> = events.iter().map(|event| event.kind.as_str()).collect();
+        self.terminal.done(who, outcome);
+        self.terminal.line(&self.terminal.paint(Tone::Faint, &format!("      {}", names.join(", "))));
+        self.events.extend(events);
+    }
 }
+
+/// How often and how many times it is looked for what the clock or a bill run does.
+const HAPPENS_EVERY: Duration = Duration::from_millis(200);
+const HAPPENS_TRIES: u32 = 150;
 
 #[cfg(test)]
 mod tests {
@@ -104,9 +262,9 @@ mod tests {
     fn what_is_owed_is_read_from_the_answer() {
         let answer = json!({ "occurredAt": "2027-01-15T09:30:00.000001Z", "entities": [{ "id": "a" }],
             "events": [{ "id": "1", "type": "account.updated" }, { "id": "2", "type": "account.bill_cycle_changed" }] });
-        let events = told("x", &answer).unwrap();
+        let events = told("x", &answer, TimeDelta::zero()).unwrap();
         assert_eq!(events.iter().map(|e| (e.id.as_str(), e.mailed)).collect::<Vec<_>>(), [("1", false), ("2", true)]);
         assert_eq!(created("x", &answer).as_deref(), Ok("a"));
-        assert!(told("x", &json!({ "events": [] })).unwrap_err().contains("no business transaction"));
+        assert!(told("x", &json!({ "events": [] }), TimeDelta::zero()).unwrap_err().contains("no business transaction"));
     }
 }
