@@ -35,8 +35,8 @@ const CYCLE: &str = "SELECT body FROM bill_cycle WHERE id = $1";
 const SAVE: &str = "UPDATE account SET version = $1, body = $2 WHERE id = $3 AND version = $4";
 const TRANSACTION: &str = "INSERT INTO business_transaction (id, tenant, operation, account_id, occurred_at, body)
     VALUES ($1, 'default', 'updateAccountBillCycle', $2, 0, $3)";
-const EVENTS: &str = "INSERT INTO event (id, tenant, ordering_key, sequence, kind, object_id, transaction_id, recorded_at, body)
-    VALUES ($1, 'default', $2, $3, 'account.updated', $2, $4, 0, $5), ($6, 'default', $2, $7, 'account.bill_cycle_changed', $2, $4, 0, $5)";
+const EVENTS: &str = "INSERT INTO event (id, tenant, ordering_key, sequence, kind, object_id, transaction_id, recorded_at, occurred_at, body)
+    VALUES ($1, 'default', $2, $3, 'account.updated', $2, $4, 0, 0, $5), ($6, 'default', $2, $7, 'account.bill_cycle_changed', $2, $4, 0, 0, $5)";
 const OUTBOX: &str = "INSERT INTO outbox (position) SELECT position FROM event WHERE transaction_id = $1";
 const ADVANCE: &str = "UPDATE ordering_key SET last_sequence = $1 WHERE tenant = 'default' AND key = $2";
 
@@ -162,13 +162,16 @@ macro_rules! charges {
                                 query = query.bind(&transaction);
                             }
                             query.execute(&mut *connection).await.unwrap();
-                            let sql =
-                                insert("event", "id, tenant, ordering_key, sequence, kind, object_id, transaction_id, recorded_at, body");
+                            let sql = insert(
+                                "event",
+                                "id, tenant, ordering_key, sequence, kind, object_id, transaction_id, recorded_at, occurred_at, body",
+                            );
                             let mut query = sqlx::query(sql);
                             for (n, (object, id, own, account)) in ids.iter().enumerate() {
                                 let sequence = 1_000_000_000 + (part + n) as i64;
                                 query = query.bind(own).bind("default").bind(account.to_string()).bind(sequence);
-                                query = query.bind("chargeable_event.created").bind(object.to_string()).bind(id).bind(0i64).bind(&event);
+                                query = query.bind("chargeable_event.created").bind(object.to_string()).bind(id).bind(0i64);
+                                query = query.bind(0i64).bind(&event);
                             }
                             query.execute(&mut *connection).await.unwrap();
                             let list = (1..=ROWS).map(|n| format!("${n}")).collect::<Vec<_>>().join(", ");

@@ -13,6 +13,7 @@ mod history;
 mod http;
 mod lists;
 mod nouns;
+mod payments;
 mod refusals;
 mod rig;
 mod usage;

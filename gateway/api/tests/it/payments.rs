@@ -1,0 +1,111 @@
+//! Invoices after posting, payments, refunds and credits over HTTP.
+
+use serde_json::{Value, json};
+
+use crate::rig::Rig;
+
+/// A cancelled account with an invoice over 10 EUR, made on demand; gives the invoice.
+async fn invoiced(rig: &Rig, account: &str) -> Value {
+    rig.post("/v1/test-clock", json!({ "now": "2027-01-10T00:00:00Z" })).await;
+    let cycle = rig.cycle(1).await;
+    rig.create("/v1/accounts", json!({ "externalId": account, "name": "A", "currency": "EUR", "billCycle": cycle })).await;
+    let item = json!({ "account": account, "type": "data", "amount": { "amount": "10", "currency": "EUR" }, "occurredAt": "2027-01-09T12:00:00Z" });
+    rig.post("/v1/chargeable-events", json!({ "items": [item] })).await.expect(200);
+    rig.post(&format!("/v1/accounts/{account}/cancel"), json!({})).await.expect(200);
+    let made = rig.post(&format!("/v1/accounts/{account}/invoices"), json!({})).await.expect(201);
+    made["entities"][0]["after"].clone()
+}
+
+fn eur(amount: &str) -> Value {
+    json!({ "amount": amount, "currency": "EUR" })
+}
+
+#[tokio::test]
+async fn payments_and_credits_cover_an_invoice_and_refunds_do_not_open_it_again() {
+    for rig in Rig::everywhere().await {
+        let invoice = invoiced(&rig, "A").await;
+        let path = format!("/v1/invoices/{}", invoice["number"].as_str().unwrap());
+        rig.post(&format!("{path}/deliver"), json!({})).await.expect(200);
+        rig.post(&format!("{path}/deliver"), json!({})).await.refused(409, "invoice_already_delivered");
+        rig.create("/v1/credits", json!({ "account": "A", "invoice": invoice["id"], "amount": eur("4"), "reason": "outage" })).await;
+        let body = json!({ "externalId": "P", "account": "A", "method": "card", "amount": eur("10"), "invoices": [invoice["number"]] });
+        let paid = rig.post("/v1/payments", body).await.expect(201);
+        let kinds: Vec<&str> = paid["events"].as_array().unwrap().iter().filter_map(|e| e["type"].as_str()).collect();
+        assert_eq!(kinds, ["payment.created", "payment.processed", "invoice.updated", "invoice.paid"]);
+        assert_eq!(paid["entities"][0]["after"]["unallocated"], eur("4.00"));
+        let now = rig.get(&path).await.expect(200);
+        let sums = [&now["amountPaid"], &now["amountCredited"], &now["amountDue"]].map(|sum| sum["amount"].as_str().unwrap());
+        assert_eq!((sums, now["status"].as_str()), (["6.00", "4.00", "0.00"], Some("paid")));
+        rig.create("/v1/refunds", json!({ "payment": "P", "amount": eur("10"), "reason": "r" })).await;
+        assert_eq!(rig.get(&path).await.expect(200)["status"], "paid");
+        assert_eq!(rig.get("/v1/payments/P").await.expect(200)["refunded"], eur("10.00"));
+    }
+}
+
+#[tokio::test]
+async fn a_cancelled_invoice_gives_back_what_it_billed() {
+    for rig in Rig::everywhere().await {
+        let invoice = invoiced(&rig, "A").await;
+        let id = invoice["id"].as_str().unwrap();
+        let charge = rig.get(&format!("/v1/chargeable-events?invoiceId={id}")).await.expect(200)["items"][0].clone();
+        assert_eq!((charge["state"].as_str(), charge["version"].as_i64()), (Some("billed"), Some(2)));
+        rig.post(&format!("/v1/invoices/{id}/cancel"), json!({})).await.expect(200);
+        rig.post(&format!("/v1/invoices/{id}/cancel"), json!({})).await.refused(409, "invoice_not_open");
+        rig.post(&format!("/v1/invoices/{id}/deliver"), json!({})).await.refused(409, "invoice_not_open");
+        let charge = rig.get("/v1/chargeable-events?account=A").await.expect(200)["items"][0].clone();
+        assert_eq!((charge["state"].as_str(), charge.get("invoiceId")), (Some("unbilled"), None));
+        let again = rig.post("/v1/accounts/A/invoices", json!({})).await.expect(201);
+        assert_eq!(again["entities"][0]["after"]["total"], eur("10.00"), "billed again, once");
+        assert_ne!(again["entities"][0]["after"]["number"], invoice["number"]);
+        let item = json!({ "account": "A", "amount": eur("1"), "reason": "r", "invoice": again["entities"][0]["id"] });
+        rig.post("/v1/credits", item).await.expect(201);
+        let path = format!("/v1/invoices/{}/cancel", again["entities"][0]["id"].as_str().unwrap());
+        rig.post(&path, json!({})).await.refused(409, "invoice_has_payments");
+    }
+}
+
+#[tokio::test]
+async fn each_refusal_of_payments_refunds_and_credits_has_its_code() {
+    let rig = Rig::new().await;
+    let (one, other) = (invoiced(&rig, "A").await, invoiced(&rig, "B").await);
+    let payment = |more: Value| {
+        let mut body = json!({ "account": "A", "method": "card", "amount": eur("1") });
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body
+    };
+    let pay = async |more: Value| rig.post("/v1/payments", payment(more)).await;
+    pay(json!({ "account": "none" })).await.refused(422, "account_unknown");
+    pay(json!({ "amount": eur("0") })).await.refused(422, "amount_not_positive");
+    pay(json!({ "amount": eur("0.001") })).await.refused(422, "amount_too_fine");
+    pay(json!({ "amount": { "amount": "1", "currency": "USD" } })).await.refused(422, "currency_mismatch");
+    pay(json!({ "status": "failed" })).await.refused(422, "payment_error_required");
+    pay(json!({ "error": { "code": "c", "message": "m" } })).await.refused(422, "payment_error_not_allowed");
+    pay(json!({ "invoices": ["none"] })).await.refused(422, "invoice_unknown");
+    pay(json!({ "invoices": [other["id"]] })).await.refused(422, "invoice_of_other_account");
+    pay(json!({ "invoices": [one["id"], one["number"]] })).await.refused(422, "invoice_named_twice");
+    pay(json!({ "externalId": "P" })).await.expect(201);
+    pay(json!({ "externalId": "P" })).await.refused(409, "external_id_taken");
+    pay(json!({ "externalId": "F", "status": "failed", "error": { "code": "c", "message": "m" } })).await.expect(201);
+    rig.get("/v1/payments/none").await.refused(404, "payment_not_found");
+
+    let refund = async |payment: &str, amount: &str| {
+        rig.post("/v1/refunds", json!({ "payment": payment, "amount": eur(amount), "reason": "r" })).await
+    };
+    refund("none", "1").await.refused(422, "payment_unknown");
+    refund("F", "1").await.refused(409, "payment_not_processed");
+    refund("P", "0.6").await.expect(201);
+    refund("P", "0.41").await.refused(422, "refund_exceeds_payment");
+    rig.get("/v1/refunds/none").await.refused(404, "refund_not_found");
+
+    let credit = async |invoice: &Value, amount: &str| {
+        rig.post("/v1/credits", json!({ "account": "A", "invoice": invoice, "amount": eur(amount), "reason": "r" })).await
+    };
+    credit(&json!("none"), "1").await.refused(422, "invoice_unknown");
+    credit(&other["id"], "1").await.refused(422, "invoice_of_other_account");
+    credit(&one["id"], "9.01").await.refused(422, "credit_exceeds_due");
+    credit(&one["id"], "9").await.expect(201);
+    credit(&one["id"], "1").await.refused(409, "invoice_not_open");
+    pay(json!({ "invoices": [one["id"]] })).await.refused(409, "invoice_not_open");
+    rig.get("/v1/credits/none").await.refused(404, "credit_not_found");
+    rig.get("/v1/invoices/none").await.refused(404, "invoice_not_found");
+}
