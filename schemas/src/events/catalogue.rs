@@ -1,4 +1,4 @@
-//! The built-in event types. Each object's stand in its own file under [`objects`](super::objects); here is what they are made of
+//! The built-in event types. Each object's stand in its own file under [`objects`]; here is what they are made of
 //! and the list of all.
 
 use std::{collections::HashMap, sync::LazyLock};
