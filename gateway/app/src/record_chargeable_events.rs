@@ -24,7 +24,7 @@ use uuid::Uuid;
 
 use crate::{
     App, Demand,
-    objects::{Object, addressed},
+    objects::{Object, referenced},
     once_each::BulkUseCase,
     record::Record,
     related::{of_account, of_service},
@@ -207,7 +207,7 @@ impl BulkUseCase for RecordChargeableEvents {
     }
     async fn run(&self, index: usize, tx: &mut Tx<'_>, now: Timestamp) -> Result<Record, Failure> {
         let item = self.items[index].clone()?;
-        let account = addressed::<Account>(tx, item.account.0, None).await?;
+        let account = referenced::<Account>(tx, "/account", item.account.0).await?;
         tx.unless_taken::<ChargeableEvent>(item.command.external_id.as_deref()).await?;
         let change = chargeable_event::record(item.command, &account, now)?;
         let related = around(tx, &change.after).await?;

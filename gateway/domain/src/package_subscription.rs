@@ -157,7 +157,13 @@ fn moved(
     let mut after = touched(&subscription, now);
     let mut lifecycle = vec!["package.status_changed"];
     if to == settings.package_statuses.cancelled {
-        after.end_date = after.end_date.or(Some(settings.date_of(now).max(after.start_date)));
+        let end = after.end_date.unwrap_or(settings.date_of(now).max(after.start_date));
+        after.end_date = Some(end);
+        // What was ordered and taken back before it was delivered costs nothing.
+        let statuses = &settings.package_statuses;
+        if subscription.status == statuses.initial && !statuses.billable(&statuses.initial) {
+            after.fee_billed_until = after.fee_billed_until.max(end);
+        }
         lifecycle.push("package.cancelled");
     }
     after.status = to;

@@ -2,6 +2,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "test code: a failed expectation is the report")]
 
 mod billing;
+mod charge_refusals;
 mod charges;
 mod conform;
 mod customer_refusals;

@@ -22,6 +22,7 @@ use poem::{
     http::{HeaderMap, Method},
     test::TestClient,
 };
+use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 
 use crate::conform;
@@ -82,6 +83,7 @@ pub struct Rig {
     /// Position of the last event that was held against the catalogue.
     checked: AtomicI64,
     folder: PathBuf,
+    url: String,
 }
 
 impl Drop for Rig {
@@ -118,10 +120,10 @@ impl Rig {
         let master = Sealer::fresh_master_key().expect("a key");
         let sealer = Sealer::new([master.as_str()]).expect("a sealer");
         let url = url.unwrap_or_else(|| format!("sqlite://{}", folder.join("billwire.db").display()));
-        let store = Store::open(billwire_store::Options::new(url), sealer).await.expect("a store");
+        let store = Store::open(billwire_store::Options::new(url.clone()), sealer).await.expect("a store");
         let app = App::new(store.clone(), Arc::new(ShiftedClock::default()), test_clock_allowed);
         let client = TestClient::new(service(app.clone(), options));
-        let mut rig = Self { client, app, store, key: String::new(), checked: AtomicI64::new(0), folder };
+        let mut rig = Self { client, app, store, key: String::new(), checked: AtomicI64::new(0), folder, url };
         rig.key = rig.key_of("default", &["*"]).await;
         rig
     }
@@ -133,6 +135,13 @@ impl Rig {
         let new = new_key(tenant, "crm", scopes, None, SystemClock.now()).expect("a key");
         self.store.save_api_key(&new.key).await.expect("saved");
         new.token
+    }
+
+    /// Does to the database what no operation does.
+    pub async fn damage(&self, sql: &str) {
+        let database = sea_orm::Database::connect(&self.url).await.expect("a connection");
+        database.execute_unprepared(sql).await.expect("done");
+        database.close().await.expect("closed");
     }
 
     /// A call with exactly these headers.

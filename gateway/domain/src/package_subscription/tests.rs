@@ -108,6 +108,24 @@ fn one_that_never_began_ends_at_its_start() {
 }
 
 #[test]
+fn one_cancelled_before_it_was_active_owes_no_fee_and_one_that_was_active_does() {
+    let account = with_status(Status::Active);
+    let later = at("2027-05-20T12:00:00Z");
+    let end = |subscription| cancel(subscription, &account, &BillingSettings::default(), None, later).expect("cancelled").after;
+    let (never, once) = (end(pending(&account)), end(change(pending(&account), &account, "active").expect("active").after));
+    assert_eq!((never.end_date, never.fee_billed_until), (Some(day("2027-05-20")), day("2027-05-20")));
+    assert_eq!((once.end_date, once.fee_billed_until), (Some(day("2027-05-20")), day("2027-05-10")));
+}
+
+#[test]
+fn a_fee_given_back_is_due_again_from_that_day_on() {
+    let billed = fee_billed(pending(&with_status(Status::Active)), day("2027-06-01"), at(NOON)).after;
+    let back = fee_given_back(billed, day("2027-05-10"), at(NOON)).after;
+    assert_eq!((back.fee_billed_until, back.version), (day("2027-05-10"), 3));
+    assert_eq!(fee_given_back(back, day("2027-05-20"), at(NOON)).after.fee_billed_until, day("2027-05-10"), "never forward");
+}
+
+#[test]
 fn billing_its_fee_moves_the_date_only_forward() {
     let billed = fee_billed(pending(&with_status(Status::Active)), day("2027-06-01"), at(NOON)).after;
     assert_eq!((billed.fee_billed_until, billed.version), (day("2027-06-01"), 2));

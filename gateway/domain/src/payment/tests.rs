@@ -81,6 +81,19 @@ fn each_refusal_of_payments_and_credits_has_its_code() {
 }
 
 #[test]
+fn what_an_invoice_takes_of_a_credit_it_gives_back_and_no_more() {
+    let (now, account) = (Timestamp::UNIX_EPOCH, account());
+    let wanted = credit::Create { id: CreditId(fresh()), external_id: None, amount: money("5"), reason: "r".into() };
+    let (made, _) = credit::create(wanted, &account, None, now).expect("a credit");
+    let taken = credit::take(made.after, Decimal::units(2), now).after;
+    assert_eq!((taken.remaining, taken.version), (money("3"), 2));
+    assert_eq!(credit::take(taken.clone(), Decimal::units(9), now).after.remaining, money("0"));
+    let back = credit::give_back(taken, Decimal::units(2), now).after;
+    assert_eq!((back.remaining, back.version), (money("5"), 3));
+    assert_eq!(credit::give_back(back, Decimal::units(1), now).after.remaining, money("5"));
+}
+
+#[test]
 fn sums_hold_together_whatever_is_paid_credited_and_paid_back() {
     let (now, account) = (Timestamp::UNIX_EPOCH, account());
     for seed in 0..60_i64 {
