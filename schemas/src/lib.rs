@@ -6,6 +6,7 @@
 pub mod clock;
 pub mod destination;
 pub mod events;
+pub mod expression;
 pub mod ids;
 pub mod money;
 pub mod signing_secret;

@@ -76,9 +76,14 @@ async fn record(api: &Api, accounts: &Arc<Vec<String>>, total: usize) -> Duratio
     began.elapsed()
 }
 
-async fn ready(name: &str, database: Database, count: usize) -> (Setup, billwire_tests::gateway::Gateway, Api, String, Arc<Vec<String>>) {
+async fn ready(
+    name: &str,
+    database: Database,
+    roles: &str,
+    count: usize,
+) -> (Setup, billwire_tests::gateway::Gateway, Api, String, Arc<Vec<String>>) {
     let setup = setup(name, database);
-    let gateway = setup.start().await;
+    let gateway = setup.start_with(&["serve", "--roles", roles]).await;
     let api = setup.api();
     api.post("/v1/test-clock", json!({ "now": "2027-01-01T12:00:00Z" })).await.expect(200);
     let cycle = api.bill_cycle(1).await;
@@ -87,10 +92,20 @@ async fn ready(name: &str, database: Database, count: usize) -> (Setup, billwire
     (setup, gateway, api, cycle, accounts)
 }
 
-/// Charges through the bulk operation, beside the same rows written bare.
+/// Everything in one process.
+const ALL: &str = "api,relay,clock,consumers";
+
+/// Charges through the bulk operation, beside the same rows written bare: with nothing else to do, as the bare rows are, and while
+/// the same process publishes the events and loads the warehouse.
 pub async fn charges(database: Database, report: &mut Report) {
+    for (roles, beside) in [("api", "nothing"), (ALL, "relay and warehouse at work")] {
+        charges_with(database, roles, beside, report).await;
+    }
+}
+
+async fn charges_with(database: Database, roles: &str, beside: &str, report: &mut Report) {
     const TOTAL: usize = 40_000;
-    let (setup, gateway, api, _, accounts) = ready("bench-charges", database, 1000).await;
+    let (setup, gateway, api, _, accounts) = ready("bench-charges", database, roles, 1000).await;
     record(&api, &accounts, 4_000).await;
     let took = record(&api, &accounts, TOTAL).await;
     let peak = memory(&gateway, "VmHWM");
@@ -98,7 +113,7 @@ pub async fn charges(database: Database, report: &mut Report) {
     gateway.stop().await;
     let bare = bare::charges(&setup, &accounts, CALLS, TOTAL).await;
     report.row(
-        &format!("charges recorded, {database:?}, {BULK} a call, {CALLS} calls at once, relay and warehouse at work beside it"),
+        &format!("charges recorded, {database:?}, {BULK} a call, {CALLS} calls at once, beside it {beside}"),
         &format!("{ours:.0}/s, {peak:.0} MiB peak"),
         &format!("{bare:.0}/s the same rows bare, multi-row"),
         &format!("{:.0} %", 100.0 * ours / bare),
@@ -108,7 +123,7 @@ pub async fn charges(database: Database, report: &mut Report) {
 
 /// A bill run of `count` accounts with a hundred charges each.
 pub async fn bill_run(count: usize, report: &mut Report) {
-    let (_setup, gateway, api, cycle, accounts) = ready("bench-bill-run", Database::Postgres, count).await;
+    let (setup, gateway, api, cycle, accounts) = ready("bench-bill-run", Database::Postgres, ALL, count).await;
     let total = count * 100;
     let recorded = record(&api, &accounts, total).await;
     api.post("/v1/test-clock", json!({ "now": "2027-02-01T06:00:00Z" })).await.expect(200);
@@ -138,6 +153,6 @@ pub async fn bill_run(count: usize, report: &mut Report) {
         "-",
         "flat memory",
     );
-    eventually("the stream to have caught up", async || (bare::outbox(&_setup).await == 0).then_some(())).await;
+    eventually("the stream to have caught up", async || (bare::outbox(&setup).await == 0).then_some(())).await;
     gateway.stop().await;
 }

@@ -51,7 +51,12 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn unpublished(&self, limit: u64) -> Result<Vec<Unpublished>, Error> {
-        let sql = format!("SELECT {COLUMNS} FROM outbox o JOIN event e ON e.position = o.position ORDER BY o.position LIMIT $1");
+        // Bounded from both sides: a planner that took the events first would otherwise go through all that is retained.
+        let sql = format!(
+            "WITH page AS MATERIALIZED (SELECT position FROM outbox ORDER BY position LIMIT $1) \
+             SELECT {COLUMNS} FROM page o JOIN event e ON e.position = o.position \
+             WHERE e.position BETWEEN (SELECT MIN(position) FROM page) AND (SELECT MAX(position) FROM page) ORDER BY e.position"
+        );
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let rows = self.0.read.query_all_raw(self.statement(&sql, [limit.into()])).await?;
         let cut = rows.len() as i64 == limit;

@@ -1,0 +1,110 @@
+use serde_json::json;
+
+use super::*;
+
+fn event() -> Json {
+    json!({
+        "id": "e1", "type": "invoice.posted", "time": "2027-01-15T09:30:00Z", "subject": "i1", "sequence": "00000000000000000007",
+        "data": {
+            "object": { "type": "invoice", "id": "i1", "version": 1, "action": "created" },
+            "after": { "status": "open", "lines": [{ "kind": "fee", "amount": { "amount": "9.90" } }, { "kind": "charges" }] },
+            "parameters": { "invoice.total": "120.50", "invoice.currency": "EUR", "account.id": "a1", "service.billable": true, "bucket.tier": 2 }
+        }
+    })
+}
+
+fn holds(source: &str) -> Result<bool, String> {
+    Expression::compile(source).map_err(|fault| fault.message)?.holds(&Scope::of(&event()))
+}
+
+#[test]
+fn parameters_and_the_envelope_can_be_asked() {
+    for source in [
+        "account.id == 'a1'",
+        "invoice.currency in ['EUR', 'USD'] && service.billable",
+        "bucket.tier >= 2 && bucket.tier < 2.5",
+        "event.type.startsWith('invoice.') && event.object.version == 1",
+        "event.after.status == \"open\"",
+        "event.after.lines.exists(line, line.kind == 'fee')",
+        "size(event.after.lines.filter(line, has(line.amount))) == 1",
+        "timestamp(event.time) > timestamp('2027-01-01T00:00:00Z')",
+        "!has(account.name) && has(account.id)",
+        "account.name == null",
+        "account.name != 'Acme'",
+    ] {
+        assert_eq!(holds(source), Ok(true), "{source}");
+    }
+}
+
+#[test]
+fn amounts_are_compared_and_summed_exactly() {
+    assert_eq!(holds("decimal(invoice.total) == decimal('120.5')"), Ok(true));
+    assert_eq!(holds("decimal(invoice.total) + decimal('0.1') > decimal('120.599999')"), Ok(true));
+    let value = |source: &str| Expression::compile(source).expect("compiles").value(&Scope::of(&event()));
+    assert_eq!(value("amount(decimal(invoice.total) - decimal('20.25'))"), Ok(json!("100.25")));
+    assert!(value("decimal(account.id)").unwrap_err().contains("a1"));
+    assert_eq!(value("{'total': invoice.total, 'tiers': [bucket.tier, 1]}"), Ok(json!({ "total": "120.50", "tiers": [2, 1] })));
+}
+
+#[test]
+fn what_does_not_go_together_is_an_error_with_a_reason() {
+    assert!(holds("account.id > 5").is_err());
+    assert!(holds("invoice.total").unwrap_err().contains("string"));
+    assert!(holds("nowhere(1)").is_err());
+}
+
+#[test]
+fn names_are_held_against_what_is_offered() {
+    let offered: Vec<String> = ["account.id", "account.name", "invoice.total"].map(str::to_owned).to_vec();
+    let check = |source: &str| Expression::compile(source).expect("compiles").check("invoice.posted", &offered);
+    assert_eq!(check("account.id == 'a' && event.after.whatever.deep == 1 && event.type == 'x'"), Ok(()));
+    assert_eq!(check("event.after.lines.all(line, line.kind == account.name)"), Ok(()), "an element's name is no parameter");
+    let faults = check("account.nam == 'x' && has(invoice.totl)").unwrap_err();
+    assert_eq!(faults.iter().map(|fault| fault.code).collect::<Vec<_>>(), ["expression_unknown_parameter"; 2]);
+    assert!(faults[0].message.contains("'account.nam'") && faults[0].message.contains("account.name"), "{}", faults[0].message);
+    assert!(faults[1].message.contains("invoice.total"), "{}", faults[1].message);
+    for wrong in ["event.nothing == 1", "event.id.deeper == 1", "account == 1", "account.id.deeper == 1", "x"] {
+        assert!(check(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn what_could_cost_without_bound_is_refused() {
+    let code = |source: &str| Expression::compile(source).map(|_| ()).map_err(|fault| fault.code);
+    assert_eq!(code("1 +"), Err("expression_syntax"));
+    assert_eq!(code(""), Err("expression_syntax"));
+    assert_eq!(code(&format!("'{}' == account.id", "x".repeat(SOURCE_CHARS_MAX))), Err("expression_too_complex"));
+    assert_eq!(code("event.after.lines.all(a, event.after.lines.all(b, a == b))"), Err("expression_too_complex"));
+    assert_eq!(
+        code("account.id.matches('(a+)+b')").and_then(|()| holds("account.id.matches('(a+)+b')").map(drop).map_err(|_| "")),
+        Err("")
+    );
+    for (open, close) in [("(", ")"), ("[", "]"), ("{1:", "}"), ("!(", ")"), ("-(", ")"), ("size(", ")")] {
+        let deep = format!("{}1{}", open.repeat(400), close.repeat(400));
+        assert!(code(&deep).is_err(), "{open}");
+    }
+    assert!(code(&format!("1{}", "+1".repeat(900))).is_err());
+    assert!(code(&format!("a{}", ".b".repeat(900))).is_err());
+    assert!(code(&format!("true{}", "?true:true".repeat(180))).is_err());
+}
+
+#[test]
+fn the_largest_that_is_taken_runs_on_a_small_stack() {
+    let wide = format!("account.id == 'b'{}", " || account.id == 'a1'".repeat(20));
+    let deep = format!("{}account.id == 'a1'{}", "(".repeat(14), ")".repeat(14));
+    let run = move || [wide, deep].map(|source| holds(&source));
+    let done = thread::Builder::new().stack_size(1024 * 1024).spawn(run).expect("a thread").join().expect("no overflow");
+    assert_eq!(done, [Ok(true), Ok(true)]);
+}
+
+#[test]
+fn a_required_text_is_found_where_all_must_hold() {
+    let required = |source: &str| {
+        Expression::compile(source).expect("compiles").required_text().map(|(name, text)| (name.to_owned(), text.to_owned()))
+    };
+    let found = Some(("account.id".to_owned(), "a1".to_owned()));
+    assert_eq!(required("account.id == 'a1'"), found);
+    assert_eq!(required("bucket.tier > 1 && 'a1' == account.id && service.billable"), found);
+    assert_eq!(required("account.id == 'a1' || service.billable"), None);
+    assert_eq!(required("bucket.tier == 2"), None);
+}
