@@ -130,13 +130,17 @@ fn message(event: &Unpublished) -> Message {
     }
 }
 
+/// So many events go each by itself; more share a batch, since a stream that is on disk at once pays for each message apart, and for
+/// a batch only once.
+const APART_MAX: usize = 16;
+
 /// Publishes `events` and gives the positions that the stream surely holds, and its highest sequence seen.
 async fn publish(bus: &Bus, events: &[Unpublished]) -> Result<(Vec<i64>, u64), String> {
     let several = events.windows(2).any(|pair| pair[0].transaction == pair[1].transaction);
-    if several { publish_batch(bus, events).await } else { publish_waves(bus, events).await }
+    if several || events.len() > APART_MAX { publish_batch(bus, events).await } else { publish_waves(bus, events).await }
 }
 
-/// Transactions with several messages: whole transactions share a batch, which becomes visible together or not at all.
+/// Whole transactions share a batch, which becomes visible together or not at all.
 async fn publish_batch(bus: &Bus, events: &[Unpublished]) -> Result<(Vec<i64>, u64), String> {
     let messages: Vec<Message> = events.iter().map(message).collect();
     match bus.publish_together(&messages).await.map_err(|e| e.to_string())? {
@@ -155,7 +159,7 @@ async fn publish_batch(bus: &Bus, events: &[Unpublished]) -> Result<(Vec<i64>, u
     }
 }
 
-/// Transactions with one message each: pipelined, but only one of an ordering key in flight, so that one that fails cannot be
+/// A few transactions with one message each: pipelined, but only one of an ordering key in flight, so that one that fails cannot be
 /// overtaken by its successor.
 async fn publish_waves(bus: &Bus, events: &[Unpublished]) -> Result<(Vec<i64>, u64), String> {
     let (mut stored, mut highest) = (Vec::new(), 0);
