@@ -8,7 +8,9 @@ use crate::rig::Rig;
 
 fn charge(more: Value) -> Value {
     let mut item = json!({ "type": "voice", "amount": { "amount": "1", "currency": "EUR" }, "occurredAt": "2027-01-04T09:30:00Z" });
-    item.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    for (name, value) in more.as_object().into_iter().flatten() {
+        item[name] = value.clone();
+    }
     item
 }
 
