@@ -108,7 +108,7 @@ async fn an_account_whose_data_cannot_be_read_is_told_and_stops_no_run() {
     let subscription = json!({ "externalId": "P", "name": "Fleet", "recurringFee": { "amount": "31.00", "currency": "EUR" } });
     rig.create("/v1/packages", subscription).await;
     rig.create("/v1/package-subscriptions", json!({ "account": "B", "package": "P", "startDate": "2027-01-10" })).await;
-    rig.damage("UPDATE package_subscription SET body = '{}'").await;
+    rig.damage("UPDATE package_subscription SET body = '{}'");
     billed(&rig, 2).await;
     let run = rig.get("/v1/bill-runs").await.expect(200)["items"][0].clone();
     assert_eq!((&run["status"], &run["invoices"], &run["failed"]), (&json!("completed"), &json!(1), &json!(1)), "{run}");

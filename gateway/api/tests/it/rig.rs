@@ -22,7 +22,6 @@ use poem::{
     http::{HeaderMap, Method},
     test::TestClient,
 };
-use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 
 use crate::conform;
@@ -83,7 +82,6 @@ pub struct Rig {
     /// Position of the last event that was held against the catalogue.
     checked: AtomicI64,
     folder: PathBuf,
-    url: String,
 }
 
 impl Drop for Rig {
@@ -120,10 +118,10 @@ impl Rig {
         let master = Sealer::fresh_master_key().expect("a key");
         let sealer = Sealer::new([master.as_str()]).expect("a sealer");
         let url = url.unwrap_or_else(|| format!("sqlite://{}", folder.join("billwire.db").display()));
-        let store = Store::open(billwire_store::Options::new(url.clone()), sealer).await.expect("a store");
+        let store = Store::open(billwire_store::Options::new(url), sealer).await.expect("a store");
         let app = App::new(store.clone(), Arc::new(ShiftedClock::default()), test_clock_allowed);
         let client = TestClient::new(service(app.clone(), options));
-        let mut rig = Self { client, app, store, key: String::new(), checked: AtomicI64::new(0), folder, url };
+        let mut rig = Self { client, app, store, key: String::new(), checked: AtomicI64::new(0), folder };
         rig.key = rig.key_of("default", &["*"]).await;
         rig
     }
@@ -137,11 +135,11 @@ impl Rig {
         new.token
     }
 
-    /// Does to the database what no operation does.
-    pub async fn damage(&self, sql: &str) {
-        let database = sea_orm::Database::connect(&self.url).await.expect("a connection");
-        database.execute_unprepared(sql).await.expect("done");
-        database.close().await.expect("closed");
+    /// Does to the database (SQLite) what no operation does.
+    pub fn damage(&self, sql: &str) {
+        let script = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute(sys.argv[2]); c.commit()";
+        let done = Command::new("python3").args(["-c", script]).arg(self.folder.join("billwire.db")).arg(sql).output().expect("python3");
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     }
 
     /// A call with exactly these headers.
