@@ -92,12 +92,25 @@ const DERIVED: Uuid = Uuid::from_u128(0x6f0d_7a5e_31c4_4d0b_9c57_0f4f_2f6a_b111)
 
 impl DeliveryId {
     /// The id of the delivery of `event` to `subscription`: the same pair always gives the same id, which is
-    /// what makes recording a delivery twice harmless.
+    /// what makes recording a delivery twice harmless. It begins as the event's, so that a database keeps the deliveries of a time, and
+    /// of an event, side by side (UUIDv8, RFC 9562 section 5.8).
     pub fn of(event: EventId, subscription: SubscriptionId) -> Self {
         let mut pair = [0u8; 32];
         pair[..16].copy_from_slice(event.0.as_bytes());
         pair[16..].copy_from_slice(subscription.0.as_bytes());
-        Self(Uuid::new_v5(&DERIVED, &pair))
+        let mut bytes = *Uuid::new_v5(&DERIVED, &pair).as_bytes();
+        bytes[..8].copy_from_slice(&event.0.as_bytes()[..8]);
+        Self(uuid::Builder::from_custom_bytes(bytes).into_uuid())
+    }
+
+    /// The first and the last id that deliveries of `event` can have.
+    pub fn all_of(event: EventId) -> (Self, Self) {
+        let bound = |fill: u8| {
+            let mut bytes = [fill; 16];
+            bytes[..8].copy_from_slice(&event.0.as_bytes()[..8]);
+            Self(uuid::Builder::from_custom_bytes(bytes).into_uuid())
+        };
+        (bound(0), bound(u8::MAX))
     }
 }
 
@@ -208,5 +221,8 @@ mod tests {
         let (event, subscription) = (EventId(fresh()), SubscriptionId(fresh()));
         assert_eq!(DeliveryId::of(event, subscription), DeliveryId::of(event, subscription));
         assert_ne!(DeliveryId::of(event, subscription), DeliveryId::of(EventId(fresh()), subscription));
+        let (first, last) = DeliveryId::all_of(event);
+        let all: Vec<_> = (0..100).map(|_| DeliveryId::of(event, SubscriptionId(fresh()))).collect();
+        assert!(all.iter().all(|id| first <= *id && *id <= last));
     }
 }

@@ -18,6 +18,7 @@ mod end_to_end;
 mod faults;
 mod operations;
 mod process;
+mod routing;
 mod tidy;
 
 use billwire_tests::{

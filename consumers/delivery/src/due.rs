@@ -18,11 +18,9 @@ const LANE_PAGE: u64 = 100;
 const DUE_PAGE: u64 = 500;
 
 impl Partition {
-    /// Gives the first of each lane a time where a stop left it without one.
+    /// Gives a time to what a stop left without one.
     pub async fn mend(&mut self) -> Result<(), Stop> {
-        if self.queue.in_order
-            && let Err(error) = self.engine.ledger.mend_lanes(self.queue.id, self.number, self.engine.clock.now()).await
-        {
+        if let Err(error) = self.engine.ledger.mend(self.part(), self.queue.in_order, self.engine.clock.now()).await {
             tracing::warn!(%error, "lanes could not be mended");
         }
         Ok(())
@@ -40,11 +38,11 @@ impl Partition {
     }
 
     pub async fn look_for_due(&mut self) -> Result<(), Stop> {
-        if self.in_hand.len() >= self.engine.options.in_hand_max {
+        if self.queue.paused || self.in_hand.len() >= self.engine.options.in_hand_max {
             return Ok(());
         }
         let ledger = self.engine.ledger.clone();
-        let due = match ledger.due(self.queue.id, self.number, self.engine.clock.now(), DUE_PAGE).await {
+        let due = match ledger.due(self.part(), self.engine.clock.now(), DUE_PAGE).await {
             Ok(due) => due,
             Err(error) => {
                 tracing::warn!(%error, "the ledger did not say what is due");
@@ -83,8 +81,9 @@ impl Partition {
             match (events.get(&entry.event).cloned(), subscription) {
                 (Some(event), Some(subscription)) => {
                     self.in_hand.insert(entry.id);
-                    let (id, attempts, created_at) = (entry.id, entry.attempts, entry.created_at);
-                    jobs.push(Job { id, event, subscription, attempts, message: None, created_at, since: Instant::now() });
+                    let (id, attempts, forgiven, created_at) = (entry.id, entry.attempts, entry.forgiven, entry.created_at);
+                    let since = Instant::now();
+                    jobs.push(Job { id, event, subscription, attempts, forgiven, fault: None, message: None, created_at, since });
                 }
                 (event, _) => {
                     let why = if event.is_none() { "the event's retention has ended" } else { "the subscription was deleted" };

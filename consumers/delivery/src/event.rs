@@ -1,10 +1,12 @@
 //! An event on its way out.
 
 use billwire_schemas::{
-    events::envelope::type_of_subject,
-    ids::{EventId, OrderingKey, SubscriptionId, TenantId},
+    events::{envelope::type_of_subject, selection::Selection},
+    expression::Expression,
+    ids::{EventId, NotificationTemplateId, OrderingKey, QueueId, SmtpAccountId, SubscriptionId, TenantId, WebhookEndpointId, fresh},
 };
 use bytes::Bytes;
+use serde_json::Value;
 
 /// One event as the engine carries it. `body` is the message exactly as it stands on the stream and in SQL.
 #[derive(Debug, Clone)]
@@ -26,6 +28,14 @@ pub struct Event {
 }
 
 impl Event {
+    /// The JSON object it is.
+    ///
+    /// # Errors
+    /// Text for people: its body is none of ours.
+    pub fn json(&self) -> Result<Value, String> {
+        serde_json::from_slice(&self.body).map_err(|error| format!("the event cannot be read: {error}"))
+    }
+
     /// The event in a received message, read off its subject and headers; `None`: the subject is not one of ours.
     pub fn of(received: &billwire_bus::Received) -> Option<Self> {
         let kind = type_of_subject(&received.subject)?;
@@ -42,43 +52,83 @@ impl Event {
     }
 }
 
+/// A member that is calculated: its name, and its expression or why that does not compile.
+pub type Calculated = (String, Result<Expression, String>);
+
 /// What a subscription asks to be done with its events.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Action {
     /// POST it to a webhook endpoint.
     Webhook {
         /// Which endpoint.
-        endpoint: billwire_schemas::ids::WebhookEndpointId,
+        endpoint: WebhookEndpointId,
+        /// A path below the endpoint's, in which `{name}` stands for a parameter.
+        path: Option<String>,
     },
     /// Send it as an e-mail.
     Email {
         /// Which SMTP account sends.
-        smtp_account: billwire_schemas::ids::SmtpAccountId,
+        smtp_account: SmtpAccountId,
         /// Which template is rendered.
-        template: billwire_schemas::ids::NotificationTemplateId,
+        template: NotificationTemplateId,
         /// The recipients' addresses.
         to: Vec<String>,
+    },
+    /// Hand it to the subscriptions of another queue.
+    Forward {
+        /// Which queue.
+        queue: QueueId,
+    },
+    /// Publish what follows from it.
+    Calculate {
+        /// The custom type.
+        event_type: String,
+        /// The members of its data.
+        data: Vec<Calculated>,
     },
 }
 
 /// One subscription, as far as delivering needs it.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Subscription {
     /// The subscription's id.
     pub id: SubscriptionId,
     /// Whose it is.
     pub tenant: TenantId,
-    /// The event types it wants; empty means every type of its queue.
-    pub event_types: Vec<String>,
-    /// Events up to this outbox position happened before the subscription was made.
+    /// The events it wants; nothing named means every event of its queue.
+    pub chosen: Selection,
+    /// Whether it is owed what happens now, and sent what waits.
+    pub enabled: bool,
+    /// What must hold for an event, or why that cannot be asked.
+    pub filter: Option<Result<Expression, String>>,
+    /// Parameters it adds.
+    pub parameters: Vec<Calculated>,
+    /// Whether a lane whose head is given up on rests until a person acts.
+    pub blocks: bool,
+    /// Events up to this outbox position happened before the subscription was made or enabled.
     pub start_position: i64,
     /// What to do.
     pub action: Action,
 }
 
 impl Subscription {
-    /// Whether this subscription is owed this event.
-    pub fn wants(&self, event: &Event) -> bool {
-        event.position > self.start_position && (self.event_types.is_empty() || self.event_types.contains(&event.kind))
+    /// One that wants every event as it is.
+    pub fn to_all(tenant: TenantId, action: Action) -> Self {
+        Self {
+            id: SubscriptionId(fresh()),
+            tenant,
+            chosen: Selection::default(),
+            enabled: true,
+            filter: None,
+            parameters: Vec::new(),
+            blocks: false,
+            start_position: 0,
+            action,
+        }
+    }
+
+    /// Whether its choice takes events of a type.
+    pub fn chooses(&self, kind: &str) -> bool {
+        self.chosen.is_empty() || self.chosen.takes(kind)
     }
 }

@@ -1,15 +1,16 @@
 //! Taking messages in: which deliveries each one causes, and which of them are new.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use billwire_bus::Received;
 use billwire_schemas::ids::DeliveryId;
 use tokio::time::Instant;
 
 use crate::{
+    channel::Report,
     event::Event,
     lanes::Offer,
-    ledger::LaneKey,
+    ledger::{LaneKey, State, Try},
     partition::{Job, Partition, Pending, Stop},
 };
 
@@ -70,16 +71,22 @@ impl Partition {
         }
     }
 
+    /// A dead letter for a delivery of which it cannot be said whether it is wanted: a person can mend the filter and redrive it.
+    fn unsendable(&mut self, job: &Job, fault: &str) {
+        let mut entry = self.entry(job, State::Dead, None);
+        entry.last = Some(Try { number: 0, at: job.created_at, latency: Duration::ZERO, report: Report::new(None, fault) });
+        self.record(entry, job.message, None);
+    }
+
     /// The deliveries these events cause, and the numbers of their messages.
     async fn match_all(&mut self, events: Vec<(Option<Received>, Event)>) -> (Vec<Job>, Vec<u64>) {
         let (mut jobs, mut numbers) = (Vec::new(), Vec::new());
         let now = self.engine.clock.now();
         for (received, event) in events {
             let event = Arc::new(event);
-            let registered = self.queue.event_types.contains(&event.kind);
-            let wanted: Vec<_> = self.queue.subscriptions.iter().filter(|s| registered && s.wants(&event)).cloned().collect();
+            let wanted = self.matching.wanted(&event);
             // In hand already: this is a second copy, and the first one's acknowledgement speaks for both.
-            if wanted.iter().any(|s| self.in_hand.contains(&DeliveryId::of(event.id, s.id))) {
+            if wanted.iter().any(|(s, _)| self.in_hand.contains(&DeliveryId::of(event.id, s.id))) {
                 continue;
             }
             let message = match received {
@@ -95,10 +102,11 @@ impl Partition {
                 }
                 None => None,
             };
-            for subscription in wanted {
+            for (subscription, fault) in wanted {
                 let id = DeliveryId::of(event.id, subscription.id);
                 self.in_hand.insert(id);
-                jobs.push(Job { id, event: event.clone(), subscription, attempts: 0, message, created_at: now, since: Instant::now() });
+                let (event, since) = (event.clone(), Instant::now());
+                jobs.push(Job { id, event, subscription, attempts: 0, forgiven: 0, fault, message, created_at: now, since });
             }
         }
         (jobs, numbers)
@@ -118,6 +126,10 @@ impl Partition {
                 if let Some(number) = job.message {
                     self.settle(number).await;
                 }
+                continue;
+            }
+            if let Some(fault) = &job.fault {
+                self.unsendable(&job, fault);
                 continue;
             }
             let crowded = self.crowded(job.subscription.id);

@@ -5,6 +5,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use billwire_schemas::{
     clock::Timestamp,
+    events::selection::Selection,
     ids::{DeliveryId, EventId, OrderingKey, QueueId, SubscriptionId, TenantId},
 };
 
@@ -25,8 +26,10 @@ pub struct Queue {
     pub tenant: TenantId,
     /// Whether its lanes keep order.
     pub in_order: bool,
-    /// The event types registered on it.
-    pub event_types: HashSet<String>,
+    /// The events registered on it.
+    pub registered: Selection,
+    /// Whether it rests.
+    pub paused: bool,
     /// How many parts its keys are spread over.
     pub partitions: u32,
     /// When it was made, by the machine's clock.
@@ -53,6 +56,8 @@ pub enum State {
     Succeeded,
     /// Given up on.
     Dead,
+    /// Given up on; its lane rests until a person acts.
+    Blocking,
 }
 
 /// One try.
@@ -95,6 +100,8 @@ pub struct Entry {
     pub state: State,
     /// Tries made.
     pub attempts: u32,
+    /// Those of them that count no more: a person had it tried anew after them.
+    pub forgiven: u32,
     /// When it is tried next; absent behind another of its lane, and at the end.
     pub next_attempt_at: Option<Timestamp>,
     /// The latest try.
@@ -116,6 +123,17 @@ pub struct Lease {
     pub fence: i64,
 }
 
+/// A partition of a queue, and what of it is left alone.
+#[derive(Debug, Clone, Copy)]
+pub struct Part<'p> {
+    /// The queue.
+    pub queue: QueueId,
+    /// Which part of it.
+    pub number: u32,
+    /// Subscriptions that are sent nothing now.
+    pub resting: &'p [SubscriptionId],
+}
+
 /// The engine's memory. Errors are texts for the log; every call may be repeated.
 #[async_trait]
 pub trait Ledger: Send + Sync + 'static {
@@ -129,12 +147,13 @@ pub trait Ledger: Send + Sync + 'static {
     async fn waiting_lanes(&self, lanes: &[LaneKey]) -> Result<HashSet<LaneKey>, String>;
     /// Records where deliveries stand, in one commit; one that ended is not touched again.
     async fn record(&self, entries: &[Entry]) -> Result<(), String>;
-    /// Deliveries that are due.
-    async fn due(&self, queue: QueueId, partition: u32, now: Timestamp, limit: u64) -> Result<Vec<Entry>, String>;
+    /// Deliveries that are due, except those of subscriptions that rest.
+    async fn due(&self, part: Part<'_>, now: Timestamp, limit: u64) -> Result<Vec<Entry>, String>;
     /// What waits in a lane, in order.
     async fn lane(&self, lane: &LaneKey, limit: u64) -> Result<Vec<Entry>, String>;
-    /// Makes the first of each lane due, where a stop between two records left it without a time.
-    async fn mend_lanes(&self, queue: QueueId, partition: u32, now: Timestamp) -> Result<(), String>;
+    /// Makes what has no time due, where a stop between two records left it so: in an in-order queue the first of each lane, otherwise
+    /// all.
+    async fn mend(&self, part: Part<'_>, in_order: bool, now: Timestamp) -> Result<(), String>;
     /// Events by id.
     async fn events(&self, ids: &[EventId]) -> Result<Vec<Event>, String>;
     /// Events of a key strictly between two sequences.

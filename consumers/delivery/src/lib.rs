@@ -5,19 +5,22 @@
 //! and no HTTP. It exists so that retries, order and accounting are decided in one place for all channels.
 //!
 //! The actors: a [`supervisor`] runs one [`partition`] per queue and partition, under a lease. A partition takes messages
-//! from its durable consumer ([`intake`]), keeps in-order lanes ([`lanes`]), lets channels try, and writes every result to
+//! from its durable consumer ([`intake`]), finds who wants them ([`matching`]), keeps in-order lanes ([`lanes`]), lets channels try, and writes every result to
 //! the ledger. A message is acknowledged when each delivery it causes is done *or stands in the ledger*: a sick receiver
 //! therefore holds no message back. The warehouse's loop is [`bulk`].
 
 pub mod bulk;
 pub mod channel;
 mod due;
+mod ending;
 pub mod event;
 mod intake;
 mod lanes;
 pub mod ledger;
 mod line;
+pub mod matching;
 mod partition;
 pub mod policy;
 mod recording;
+pub mod sent;
 pub mod supervisor;

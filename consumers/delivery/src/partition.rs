@@ -24,9 +24,10 @@ use crate::{
     channel::{Outcome, Report, Task},
     event::{Event, Subscription},
     lanes::{Lanes, Next},
-    ledger::{Entry, LaneKey, Lease, Queue, State, Try},
+    ledger::{LaneKey, Lease, Part, Queue, State},
     line::Line,
-    recording::{Effect, Recorded, Recording},
+    matching::Matching,
+    recording::{Recorded, Recording},
     supervisor::Engine,
 };
 
@@ -44,6 +45,10 @@ pub(crate) struct Job {
     pub subscription: Arc<Subscription>,
     /// Tries made before.
     pub attempts: u32,
+    /// Those of them that a person forgave: the retry plan starts behind them.
+    pub forgiven: u32,
+    /// Why it cannot be said whether the subscription wants it.
+    pub fault: Option<String>,
     /// The message it came with; absent when it came from the ledger.
     pub message: Option<u64>,
     pub created_at: Timestamp,
@@ -70,13 +75,16 @@ pub(crate) enum Stop {
     Failed(String),
 }
 
-type Finished = (Job, Timestamp, Duration, Outcome);
+pub(crate) type Finished = (Job, Timestamp, Duration, Outcome);
 
 pub(crate) struct Partition {
     pub engine: Arc<Engine>,
     pub queue: Arc<Queue>,
     pub number: u32,
     pub revision: i64,
+    pub matching: Matching,
+    /// Subscriptions that are sent nothing now.
+    pub resting: Vec<SubscriptionId>,
     pub lanes: Lanes<Job>,
     pub messages: HashMap<u64, Pending>,
     pub next_message: u64,
@@ -84,9 +92,9 @@ pub(crate) struct Partition {
     pub in_hand: HashSet<DeliveryId>,
     /// The last sequence seen of each key, to notice a hole in the stream.
     pub seen: HashMap<OrderingKey, i64>,
-    lines: HashMap<SubscriptionId, Line>,
+    pub lines: HashMap<SubscriptionId, Line>,
     trying: JoinSet<Finished>,
-    recording: Recording,
+    pub recording: Recording,
     /// More is due than fitted: look again as soon as there is room.
     pub more_due: bool,
 }
@@ -95,15 +103,12 @@ pub(crate) struct Partition {
 const TICK: Duration = Duration::from_millis(200);
 /// How often lanes without a time are looked for.
 const MEND_EVERY: Duration = Duration::from_secs(30);
-/// How soon a delivery is tried again that we could not try.
-const NOT_TRIED_WAIT: TimeDelta = TimeDelta::seconds(2);
-/// When a delivery comes back that found its subscription's line full.
-const CROWDED_WAIT: TimeDelta = TimeDelta::seconds(1);
-
 impl Partition {
     pub fn new(engine: Arc<Engine>, queue: Arc<Queue>, number: u32, revision: i64) -> Self {
         Self {
             engine,
+            matching: Matching::of(queue.clone()),
+            resting: resting(&queue),
             queue,
             number,
             revision,
@@ -117,6 +122,11 @@ impl Partition {
             recording: Recording::default(),
             more_due: true,
         }
+    }
+
+    /// This part of the queue, as the ledger is asked for it.
+    pub fn part(&self) -> Part<'_> {
+        Part { queue: self.queue.id, number: self.number, resting: &self.resting }
     }
 
     /// The durable consumer's name.
@@ -142,6 +152,7 @@ impl Partition {
             // Once full, it takes in nothing until there is room for many: each intake asks the ledger the same questions.
             let max = self.engine.options.in_hand_max;
             room = self.messages.len() + if room { 0 } else { INTAKE_MAX.min(max / 2) } < max;
+            let flows = room && !self.queue.paused;
             let step = tokio::select! {
                 biased;
                 _ = stop.changed() => Err(Stop::Shutdown),
@@ -152,7 +163,7 @@ impl Partition {
                     None => Ok(()),
                 },
                 _ = changed.changed() => self.reload().await,
-                messages = pull.next(INTAKE_MAX), if room => match messages {
+                messages = pull.next(INTAKE_MAX), if flows => match messages {
                     Ok(messages) => self.take_in(messages).await,
                     Err(error) => Err(Stop::Failed(error.to_string())),
                 },
@@ -219,7 +230,12 @@ impl Partition {
         let Some(queue) = plan.queues.iter().find(|q| q.id == self.queue.id && q.partitions == self.queue.partitions) else {
             return Err(Stop::Reshaped);
         };
+        if queue.in_order != self.queue.in_order {
+            return Err(Stop::Reshaped);
+        }
         self.queue = queue.clone();
+        self.matching = Matching::of(queue.clone());
+        self.resting = resting(queue);
         self.revision = plan.revision;
         Ok(())
     }
@@ -244,7 +260,7 @@ impl Partition {
     }
 
     /// A lane's head waits in the ledger: so must all behind it.
-    fn park_behind(&mut self, lane: &LaneKey) {
+    pub fn park_behind(&mut self, lane: &LaneKey) {
         for behind in self.lanes.failed(lane) {
             let entry = self.entry(&behind, State::Waiting, None);
             self.record(entry, behind.message, Some(lane.clone()));
@@ -260,7 +276,10 @@ impl Partition {
     /// Lets channels try, each subscription up to its own limit, all together up to the partition's.
     fn dispatch(&mut self) {
         let options = &self.engine.options;
-        for line in self.lines.values_mut() {
+        for (subscription, line) in &mut self.lines {
+            if self.queue.paused || self.resting.contains(subscription) {
+                continue;
+            }
             while line.trying < options.per_subscription_max && self.trying.len() < options.trying_max {
                 let Some(job) = line.ready.pop_front() else { break };
                 line.trying += 1;
@@ -285,79 +304,6 @@ impl Partition {
             }
         }
         self.lines.retain(|_, line| line.trying > 0 || !line.ready.is_empty());
-    }
-
-    fn finished(&mut self, done: Result<Finished, tokio::task::JoinError>) {
-        let (job, at, latency, outcome) = match done {
-            Ok(finished) => finished,
-            Err(aborted) => return tracing::debug!(%aborted, "a try was cut off; its delivery comes again"),
-        };
-        if let Some(line) = self.lines.get_mut(&job.subscription.id) {
-            line.trying -= 1;
-        }
-        let now = self.engine.clock.now();
-        let made = job.attempts + 1;
-        let (state, attempts, wait, report) = match outcome {
-            Outcome::Delivered(report) => (State::Succeeded, made, None, Some(report)),
-            Outcome::GiveUp(report) => (State::Dead, made, None, Some(report)),
-            Outcome::NotTried(reason) => {
-                tracing::debug!(delivery.id = %job.id, reason, "not tried");
-                (State::Waiting, job.attempts, Some(NOT_TRIED_WAIT), None)
-            }
-            Outcome::Retry { report, after } => match self.engine.options.retry_plan.wait(job.id, made, after) {
-                Some(wait) => (State::Waiting, made, TimeDelta::from_std(wait).ok(), Some(report)),
-                None => (State::Dead, made, None, Some(report)),
-            },
-        };
-        let last = report.map(|report| Try { number: made, at, latency, report });
-        log_attempt(&job, state, last.as_ref());
-        let mut entry = self.entry(&job, state, wait.map(|wait| now + wait));
-        entry.attempts = attempts;
-        entry.last = last;
-        if !self.queue.in_order {
-            return self.record(entry, job.message, None);
-        }
-        let lane = job.lane();
-        self.record(entry, job.message, Some(lane.clone()));
-        if state == State::Waiting {
-            self.park_behind(&lane);
-        } else if let Next::Try(next) = self.lanes.ended(&lane) {
-            self.ready(next);
-        }
-    }
-
-    pub fn entry(&self, job: &Job, state: State, next_attempt_at: Option<Timestamp>) -> Entry {
-        Entry {
-            id: job.id,
-            tenant: job.event.tenant.clone(),
-            event: job.event.id,
-            event_type: job.event.kind.clone(),
-            queue: self.queue.id,
-            partition: self.number,
-            subscription: job.subscription.id,
-            key: job.event.key.clone(),
-            sequence: job.event.sequence,
-            position: job.event.position,
-            state,
-            attempts: job.attempts,
-            next_attempt_at,
-            last: None,
-            created_at: job.created_at,
-            new: job.message.is_some(),
-        }
-    }
-
-    pub fn record(&mut self, entry: Entry, message: Option<u64>, lane: Option<LaneKey>) {
-        let id = entry.id;
-        self.recording.add(entry, Effect { message, lane, id });
-    }
-
-    /// Writes a job to the ledger instead of trying it: behind the others of its lane, or to come back soon.
-    pub fn park(&mut self, job: &Job, behind: bool) {
-        let due = (!behind).then(|| self.engine.clock.now() + CROWDED_WAIT);
-        let entry = self.entry(job, State::Waiting, due);
-        let lane = self.queue.in_order.then(|| job.lane());
-        self.record(entry, job.message, lane);
     }
 
     async fn recorded(&mut self, (entries, effects, result): Recorded) -> Result<(), Stop> {
@@ -397,17 +343,13 @@ impl Partition {
     }
 }
 
+/// The subscriptions of a queue that are sent nothing now.
+fn resting(queue: &Queue) -> Vec<SubscriptionId> {
+    queue.subscriptions.iter().filter(|one| !one.enabled).map(|one| one.id).collect()
+}
+
 /// Messages taken in at once.
 const INTAKE_MAX: usize = 500;
-
-fn log_attempt(job: &Job, state: State, last: Option<&Try>) {
-    let Some(last) = last else { return };
-    tracing::debug!(
-        delivery.id = %job.id, event.id = %job.event.id, event.r#type = job.event.kind, subscription.id = %job.subscription.id,
-        attempt = last.number, outcome = ?state, status = last.report.status, latency_ms = last.latency.as_millis() as u64,
-        detail = last.report.detail, "delivery.attempted"
-    );
-}
 
 /// How long tries may go on after the program was told to stop.
 const WIND_DOWN_MAX: Duration = Duration::from_secs(3);

@@ -60,6 +60,10 @@ pub struct Channels {
     pub webhook: Box<dyn Channel>,
     /// For [`Action::Email`].
     pub email: Box<dyn Channel>,
+    /// For [`Action::Forward`].
+    pub forward: Box<dyn Channel>,
+    /// For [`Action::Calculate`].
+    pub calculate: Box<dyn Channel>,
 }
 
 impl Channels {
@@ -67,6 +71,8 @@ impl Channels {
         match task.subscription.action {
             Action::Webhook { .. } => self.webhook.attempt(task).await,
             Action::Email { .. } => self.email.attempt(task).await,
+            Action::Forward { .. } => self.forward.attempt(task).await,
+            Action::Calculate { .. } => self.calculate.attempt(task).await,
         }
     }
 }

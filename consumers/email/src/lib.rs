@@ -25,6 +25,7 @@ use async_trait::async_trait;
 use billwire_delivery::{
     channel::{Channel, Outcome, Report, Task},
     event::Action,
+    sent,
 };
 use billwire_schemas::{
     events::envelope::Parameters,
@@ -152,7 +153,11 @@ impl<A: Accounts> Channel for EmailChannel<A> {
             Ok(private) => private,
             Err(reason) => return Outcome::NotTried(reason),
         };
-        match request::message(&task.event, private, task.subscription.id, &account, &template, to) {
+        let parameters = match sent::parameters(&task.event, &task.subscription) {
+            Ok(parameters) => parameters.into_iter().chain(private).collect(),
+            Err(fault) => return gone(&fault),
+        };
+        match request::message(&task.event, parameters, task.subscription.id, &account, &template, to) {
             Ok(message) => reply::outcome(self.client.send(&account, &message).await),
             Err(unsendable) => gone(&unsendable.to_string()),
         }

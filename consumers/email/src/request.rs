@@ -47,13 +47,13 @@ pub struct Identity {
     pub boundary: String,
 }
 
-/// The message that tells `to` of `event`, whose `private` parameters are for e-mail alone.
+/// The message that tells `to` of `event`, with `more` parameters than stand in it.
 ///
 /// # Errors
 /// [`Unsendable`].
 pub fn message(
     event: &Event,
-    private: Parameters,
+    more: Parameters,
     subscription: SubscriptionId,
     account: &SmtpAccount,
     template: &Template,
@@ -61,7 +61,7 @@ pub fn message(
 ) -> Result<Message, Unsendable> {
     let envelope: Envelope = serde_json::from_slice(&event.body).map_err(Unsendable::Event)?;
     let mut parameters = envelope.data.parameters;
-    parameters.extend(private);
+    parameters.extend(more);
     let rendered = template::render(template, &parameters)?;
     let identity = Identity {
         local_id: format!("{}.{subscription}", event.id),

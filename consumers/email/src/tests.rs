@@ -180,17 +180,12 @@ fn event(parameters: Value) -> Event {
 
 fn task(account: SmtpAccountId, to: &[&str]) -> Task {
     let event = event(json!({ "account.name": "Acme & Söhne" }));
-    let subscription = Subscription {
-        id: SubscriptionId(fresh()),
-        tenant: TenantId::default_tenant(),
-        event_types: Vec::new(),
-        start_position: 0,
-        action: Action::Email {
-            smtp_account: account,
-            template: NotificationTemplateId(fresh()),
-            to: to.iter().map(|address| (*address).to_owned()).collect(),
-        },
+    let action = Action::Email {
+        smtp_account: account,
+        template: NotificationTemplateId(fresh()),
+        to: to.iter().map(|address| (*address).to_owned()).collect(),
     };
+    let subscription = Subscription::to_all(TenantId::default_tenant(), action);
     Task { delivery: DeliveryId::of(event.id, subscription.id), number: 1, event: Arc::new(event), subscription: Arc::new(subscription) }
 }
 

@@ -18,6 +18,7 @@ use async_trait::async_trait;
 use billwire_delivery::{
     channel::{Channel, Outcome, Report, Task},
     event::Action,
+    sent,
 };
 use billwire_schemas::{
     clock::Clock,
@@ -54,8 +55,8 @@ impl WebhookChannel {
         Self { endpoints, client, clock }
     }
 
-    /// Sends `body` to `endpoint` once, under the id `event`.
-    pub async fn send(&self, endpoint: &Endpoint, event: EventId, body: Bytes) -> Outcome {
+    /// Sends `body` to `endpoint`, to a `path` below its own, once, under the id `event`.
+    pub async fn send(&self, endpoint: &Endpoint, path: Option<&str>, event: EventId, body: Bytes) -> Outcome {
         if !endpoint.enabled {
             return Outcome::NotTried("endpoint is disabled".to_owned());
         }
@@ -63,7 +64,7 @@ impl WebhookChannel {
             Ok(headers) => headers,
             Err(fault) => return Outcome::NotTried(fault.to_string()),
         };
-        let url = request::url(&endpoint.url, endpoint.path.as_deref());
+        let url = request::url(&request::url(&endpoint.url, endpoint.path.as_deref()), path);
         let answer = self.client.call(url, headers, body).await;
         reply::outcome(answer, &request::confidential(endpoint), self.clock.now())
     }
@@ -72,11 +73,19 @@ impl WebhookChannel {
 #[async_trait]
 impl Channel for WebhookChannel {
     async fn attempt(&self, task: &Task) -> Outcome {
-        let Action::Webhook { endpoint } = &task.subscription.action else {
+        let Action::Webhook { endpoint, path } = &task.subscription.action else {
             return Outcome::GiveUp(Report::new(None, "not a webhook subscription"));
         };
+        let body = match sent::body(&task.event, &task.subscription) {
+            Ok(body) => body,
+            Err(fault) => return Outcome::GiveUp(Report::new(None, fault)),
+        };
+        let path = match path.as_deref().map(|path| request::filled_in(path, &body)).transpose() {
+            Ok(path) => path,
+            Err(fault) => return Outcome::GiveUp(Report::new(None, fault)),
+        };
         match self.endpoints.endpoint(&task.subscription.tenant, *endpoint).await {
-            Ok(Some(endpoint)) => self.send(&endpoint, task.event.id, task.event.body.clone()).await,
+            Ok(Some(endpoint)) => self.send(&endpoint, path.as_deref(), task.event.id, body).await,
             Ok(None) => Outcome::GiveUp(Report::new(None, "endpoint does not exist")),
             Err(text) => Outcome::NotTried(text),
         }

@@ -11,7 +11,8 @@ use billwire_schemas::{
     signing_secret::{self, NotASecret},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use url::Url;
+use serde_json::Value;
+use url::{Url, form_urlencoded};
 
 const ID: HeaderName = HeaderName::from_static("webhook-id");
 const TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
@@ -208,9 +209,49 @@ pub fn url(base: &Url, path: Option<&str>) -> Url {
     url
 }
 
+/// A path with each `{name}` replaced by that parameter of the event in `body`, percent-encoded: no value can add a segment, a query
+/// or a fragment of its own.
+///
+/// # Errors
+/// Which parameter the event does not have, for people.
+pub fn filled_in(path: &str, body: &[u8]) -> Result<String, String> {
+    if !path.contains('{') {
+        return Ok(path.to_owned());
+    }
+    let event: Value = serde_json::from_slice(body).map_err(|error| format!("the event cannot be read: {error}"))?;
+    let (mut filled, mut rest) = (String::new(), path);
+    while let Some((before, (name, after))) = rest.split_once('{').and_then(|(before, after)| Some((before, after.split_once('}')?))) {
+        filled.push_str(before);
+        let text = match &event["data"]["parameters"][name] {
+            Value::String(text) => text.clone(),
+            Value::Number(number) => number.to_string(),
+            Value::Bool(flag) => flag.to_string(),
+            _ => return Err(format!("the path names '{name}', which this event does not have")),
+        };
+        if matches!(text.as_str(), "" | "." | "..") {
+            return Err(format!("'{name}' is '{text}', which cannot stand in a path"));
+        }
+        filled.extend(form_urlencoded::byte_serialize(text.as_bytes()).map(|part| part.replace('+', "%20")));
+        rest = after;
+    }
+    filled.push_str(rest);
+    Ok(filled)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_paths_parameters_are_percent_encoded_and_must_be_there() {
+        let body = br#"{"data":{"parameters":{"account.id":"a1","account.name":"A/B ?x=1#y&z","bucket.tier":2,"x.dots":".."}}}"#;
+        let filled = |path: &str| filled_in(path, body);
+        assert_eq!(filled("/plain?x=1"), Ok("/plain?x=1".to_owned()));
+        assert_eq!(filled("/a/{account.id}/t{bucket.tier}"), Ok("/a/a1/t2".to_owned()));
+        assert_eq!(filled("/a/{account.name}?n={account.name}"), Ok("/a/A%2FB%20%3Fx%3D1%23y%26z?n=A%2FB%20%3Fx%3D1%23y%26z".to_owned()));
+        assert!(filled("/a/{account.currency}").is_err_and(|fault| fault.contains("account.currency")));
+        assert!(filled("/a/{x.dots}/b").is_err(), "it would lead elsewhere");
+    }
 
     const SPEC_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
     const SPEC_SIGNATURE: &str = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";

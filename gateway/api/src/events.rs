@@ -142,6 +142,8 @@ pub(crate) struct Event {
     transactionid: Uuid,
     /// The event it was derived from, where it was.
     causationid: Option<Uuid>,
+    /// How many derivations lie between this event and one that an operation caused; absent: none.
+    causationdepth: Option<u32>,
     /// What it carries.
     data: Data,
 }
@@ -165,6 +167,7 @@ impl Example for Event {
             sequence: "00000000000000000001".to_owned(),
             transactionid: example_id(0x100),
             causationid: None,
+            causationdepth: None,
             data: Data {
                 object: ObjectReference { kind: "billCycle".to_owned(), id, version: 1, action: "created".to_owned() },
                 before: None,

@@ -135,6 +135,14 @@ texts! {
     Currency = text(3, 3, CURRENCY);
     /// The name of an event type.
     EventTypeName = text(1, 128, LINE);
+    /// The name of an event type, or a pattern of names.
+    EventTypePattern = text(1, 128, LINE);
+    /// The first part of event types' names.
+    EventObject = text(1, 64, LINE);
+    /// A CEL expression; what it may say is the rule of the domain.
+    CelExpression = text(1, 2_000, LINES);
+    /// A CEL expression, or nothing.
+    CelFilter = text(0, 2_000, LINES);
     /// A URL. Its rules are the domain's, which name each that is broken; here is only a bound.
     Url = text(1, 4096, LINE);
     /// A path below a URL.
@@ -200,7 +208,7 @@ texts! {
 macro_rules! choices {
     ($($(#[$doc:meta])* $name:ident { $($variant:ident = $wire:literal),+ $(,)? })+) => {$(
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub(crate) enum $name { $($variant),+ }
 
         plumbing!($name, MetaSchema { enum_items: vec![$($wire.into()),+], ..MetaSchema::new("string") });
@@ -266,11 +274,15 @@ choices! {
     /// What the events of a custom type keep order within.
     OrderedBy { Account = "account", Key = "key" }
     /// What a subscription does.
-    ActionType { Webhook = "webhook", Email = "email" }
+    ActionType { Webhook = "webhook", Email = "email", Forward = "forward", Calculate = "calculate" }
+    /// What becomes of a lane whose head is given up on.
+    GivenUp { Skip = "skip", Block = "block" }
+    /// What happens to an object.
+    Happening { Created = "created", Updated = "updated", Deleted = "deleted", Lifecycle = "lifecycle" }
     /// How an SMTP connection is protected.
     Security { None = "none", Starttls = "starttls", Tls = "tls" }
     /// Where a delivery stands.
-    DeliveryState { Waiting = "waiting", Succeeded = "succeeded", Dead = "dead" }
+    DeliveryState { Waiting = "waiting", Succeeded = "succeeded", Dead = "dead", Blocking = "blocking", Discarded = "discarded" }
 }
 
 macro_rules! whole_numbers {

@@ -1,35 +1,53 @@
 //! Queues.
 
 use billwire_app::{
-    CreateQueue, DeleteConfiguration,
+    CreateQueue, DeleteConfiguration, PauseQueue, UpdateQueue,
     domain::queue::{self, Mode},
 };
-use billwire_schemas::ids::{QueueId, fresh};
+use billwire_schemas::{
+    events::selection::Selection,
+    ids::{QueueId, fresh},
+};
 use poem_openapi::{Object, OpenApi, param::Path, types::Example};
 use uuid::Uuid;
 
 use crate::{
     Tag,
+    account_bill_cycle::NoMembers,
     answers::{Created, Done, Found, IfNoneMatch, Listed},
     checked::{Checkable, Checked},
     context::{Context, Query},
     example_id, example_moment,
-    fields::{Cursor, EventTypeName, Limit, Moment, Name, Partitions, QueueMode, Reference},
-    operations::{Operation, create, created, delete, get, list},
+    fields::{Cursor, EventTypePattern, Limit, Moment, Name, Partitions, QueueMode, Reference},
+    operations::{Operation, change, create, created, delete, get, list, updated},
     problem::Problem,
+    selections::{NewObjectEvents, ObjectEvents, objects},
 };
 
 pub(crate) struct Queues;
 
 /// What they ask for and answer.
 pub(crate) const OPERATIONS: &[Operation] = &[
-    create("createQueue", "queues:write", &["name_taken", "event_type_unknown"], created("queue", "Queue", &[])),
+    create(
+        "createQueue",
+        "queues:write",
+        &["name_taken", "event_types_required", "event_type_unknown", "event_object_unknown"],
+        created("queue", "Queue", &[]),
+    ),
     list("listQueues", "queues:read"),
     get("getQueue", "queues:read", &["queue_not_found"]),
+    change(
+        "updateQueue",
+        "queues:write",
+        &["queue_not_found", "name_taken", "event_types_required", "event_type_unknown", "event_object_unknown", "subscription_unfit"],
+        updated("queue", "Queue", &[]),
+    ),
+    change("pauseQueue", "queues:write", &["queue_not_found", "queue_paused"], updated("queue", "Queue", &[])),
+    change("resumeQueue", "queues:write", &["queue_not_found", "queue_not_paused"], updated("queue", "Queue", &[])),
     delete("deleteQueue", "queues:write", &["queue_not_found", "still_in_use"], "queue", "Queue"),
 ];
 
-/// A queue to be made.
+/// A queue to be made. It names event types, objects or both.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct NewQueue {
@@ -38,9 +56,13 @@ pub(crate) struct NewQueue {
     /// `in_order`: the events of one ordering key (an account) are delivered one by one, each after the one before was delivered
     /// or given up on. `out_of_order`: each as soon as possible.
     mode: QueueMode,
-    /// The event types registered on it.
-    #[oai(validator(min_items = 1, max_items = 200, unique_items))]
-    event_types: Vec<EventTypeName>,
+    /// The event types registered on it: names, and patterns in which `*` stands for one part of a name (`invoice.*`, `*.created`)
+    /// or alone for every type. A pattern means types registered later as well.
+    #[oai(default, validator(max_items = 200, unique_items))]
+    event_types: Vec<EventTypePattern>,
+    /// Objects whose events are registered on it.
+    #[oai(default, validator(max_items = 100))]
+    objects: Vec<NewObjectEvents>,
     /// How many parts its ordering keys are spread over, each with a durable consumer of its own.
     #[oai(default = "one_partition")]
     partitions: Partitions,
@@ -58,14 +80,39 @@ impl Example for NewQueue {
             name: "account-changes".into(),
             mode: QueueMode::InOrder,
             event_types: vec!["account.updated".into(), "account.bill_cycle_changed".into()],
+            objects: vec![NewObjectEvents::example()],
             partitions: one_partition(),
         }
     }
 }
 
+/// Changes of a queue; what is left out stays. What is registered anew counts for events from now on. Its partitions cannot change.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct QueueUpdate {
+    /// Its name; unique among queues.
+    name: Option<Name>,
+    /// `in_order` or `out_of_order`.
+    mode: Option<QueueMode>,
+    /// The event types registered on it, all of them.
+    #[oai(validator(max_items = 200, unique_items))]
+    event_types: Option<Vec<EventTypePattern>>,
+    /// Objects whose events are registered on it, all of them.
+    #[oai(validator(max_items = 100))]
+    objects: Option<Vec<NewObjectEvents>>,
+}
+
+impl Checkable for QueueUpdate {}
+
+impl Example for QueueUpdate {
+    fn example() -> Self {
+        Self { name: None, mode: None, event_types: Some(vec!["account.*".into()]), objects: None }
+    }
+}
+
 /// A queue: a named space of event types that subscriptions stand on.
 #[derive(Debug, Object)]
-#[oai(rename_all = "camelCase", example)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct Queue {
     /// Its id.
     id: Uuid,
@@ -75,10 +122,14 @@ pub(crate) struct Queue {
     name: String,
     /// `in_order` or `out_of_order`.
     mode: String,
-    /// The event types registered on it.
+    /// The event types registered on it, and patterns of such.
     event_types: Vec<String>,
+    /// Objects whose events are registered on it.
+    objects: Option<Vec<ObjectEvents>>,
     /// How many parts its ordering keys are spread over.
     partitions: u32,
+    /// Whether it rests: its events gather, and none is delivered.
+    paused: bool,
     /// When it was made.
     created_at: Moment,
 }
@@ -91,10 +142,23 @@ impl Example for Queue {
             name: "account-changes".to_owned(),
             mode: "in_order".to_owned(),
             event_types: vec!["account.updated".to_owned(), "account.bill_cycle_changed".to_owned()],
+            objects: Some(vec![ObjectEvents::example()]),
             partitions: 1,
+            paused: false,
             created_at: example_moment(),
         }
     }
+}
+
+fn mode(wanted: QueueMode) -> Mode {
+    match wanted {
+        QueueMode::InOrder => Mode::InOrder,
+        QueueMode::OutOfOrder => Mode::OutOfOrder,
+    }
+}
+
+fn names(patterns: Vec<EventTypePattern>) -> Vec<String> {
+    patterns.into_iter().map(|name| name.0).collect()
 }
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Queues")]
@@ -108,11 +172,8 @@ impl Queues {
         let create = queue::Create {
             id: QueueId(fresh()),
             name: new.name.0,
-            mode: match new.mode {
-                QueueMode::InOrder => Mode::InOrder,
-                QueueMode::OutOfOrder => Mode::OutOfOrder,
-            },
-            event_types: new.event_types.into_iter().map(|name| name.0).collect(),
+            mode: mode(new.mode),
+            registered: Selection { event_types: names(new.event_types), objects: objects(new.objects) },
             partitions: new.partitions.0,
         };
         let reply = context.app().once(context.demand(input.canonical.as_deref()), CreateQueue(create)).await?;
@@ -147,6 +208,59 @@ impl Queues {
         queue: Path<Reference>,
     ) -> Result<Found<Queue>, Problem> {
         Found::of(&context.app().configuration::<queue::Queue>(context.tenant(), &queue.0.0).await?, &known)
+    }
+
+    /// Change a queue
+    ///
+    /// Takes effect at once, without a restart, and loses nothing: what is registered anew is delivered from now on, also where the
+    /// consumers lag behind. Every subscription on the queue has to be content with the change.
+    #[oai(path = "/queues/:queue", method = "patch", operation_id = "updateQueue")]
+    async fn update(
+        &self,
+        context: Context,
+        /// Id of the queue.
+        queue: Path<Reference>,
+        input: Checked<QueueUpdate>,
+    ) -> Result<Done, Problem> {
+        let body = input.body;
+        let command = queue::Update {
+            name: body.name.map(|name| name.0),
+            mode: body.mode.map(mode),
+            event_types: body.event_types.map(names),
+            objects: body.objects.map(objects),
+        };
+        let use_case = UpdateQueue { id: queue.0.0, command, if_match: context.if_match() };
+        Ok(Done(context.app().once(context.demand(input.canonical.as_deref()), use_case).await?))
+    }
+
+    /// Pause a queue
+    ///
+    /// Its events gather, and none is delivered until it is resumed; what is on its way ends. The body may be left out.
+    #[oai(path = "/queues/:queue/pause", method = "post", operation_id = "pauseQueue")]
+    async fn pause(
+        &self,
+        context: Context,
+        /// Id of the queue.
+        queue: Path<Reference>,
+        input: Checked<Option<NoMembers>>,
+    ) -> Result<Done, Problem> {
+        let use_case = PauseQueue::<true> { id: queue.0.0, if_match: context.if_match() };
+        Ok(Done(context.app().once(context.demand(input.canonical.as_deref()), use_case).await?))
+    }
+
+    /// Resume a queue
+    ///
+    /// What has gathered is delivered, in order where the queue keeps it. The body may be left out.
+    #[oai(path = "/queues/:queue/resume", method = "post", operation_id = "resumeQueue")]
+    async fn resume(
+        &self,
+        context: Context,
+        /// Id of the queue.
+        queue: Path<Reference>,
+        input: Checked<Option<NoMembers>>,
+    ) -> Result<Done, Problem> {
+        let use_case = PauseQueue::<false> { id: queue.0.0, if_match: context.if_match() };
+        Ok(Done(context.app().once(context.demand(input.canonical.as_deref()), use_case).await?))
     }
 
     /// Delete a queue

@@ -1,86 +1,91 @@
 //! Subscriptions.
-//!
-//! An action is one object with a `type` and optional members, in requests and answers alike, not a union: a new kind of
-//! action (`forward`, `calculate`) then breaks no client, every generator makes a usable type of it (the Go one cannot build a
-//! `oneOf`), and each misplaced member is named where a union could only say that nothing fits. Which members go with
-//! which type is a rule of form, told by [`Checkable::further`].
 
-use billwire_app::{CreateSubscription, DeleteConfiguration, NewAction, domain::subscription};
-use billwire_schemas::ids::{SubscriptionId, fresh};
+use std::collections::HashMap;
+
+use billwire_app::{
+    CreateSubscription, DeleteSubscription, EnableSubscription, UpdateSubscription,
+    domain::subscription::{self, GivenUp as WhenGivenUp},
+};
+use billwire_schemas::{
+    events::selection::Selection,
+    ids::{SubscriptionId, fresh},
+};
 use poem_openapi::{Object, OpenApi, param::Path, types::Example};
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
     Tag,
+    account_bill_cycle::NoMembers,
     answers::{Created, Done, Found, IfNoneMatch, Listed},
     checked::{Checkable, Checked},
     context::{Context, Query},
     example_id, example_moment,
-    fields::{ActionType, Cursor, EmailAddress, EventTypeName, Limit, Moment, Name, Reference},
-    operations::{Operation, create, created, delete, get, list},
+    fields::{CelExpression, CelFilter, Cursor, EventTypePattern, GivenUp, Limit, Moment, Name, Reference},
+    operations::{Operation, change, create, created, delete, get, list, updated},
     problem::{Problem, Violation},
+    selections::{NewObjectEvents, ObjectEvents, objects},
+    subscription_actions::{NewSubscriptionAction, SubscriptionAction, check_action, expressions},
 };
 
 pub(crate) struct Subscriptions;
 
-/// What they ask for and answer.
-pub(crate) const OPERATIONS: &[Operation] = &[
-    create(
-        "createSubscription",
-        "subscriptions:write",
-        &[
-            "name_taken",
-            "queue_unknown",
-            "webhook_endpoint_unknown",
-            "smtp_account_unknown",
-            "notification_template_unknown",
-            "event_type_unknown",
-            "event_type_not_on_queue",
-            "template_unknown_parameter",
-        ],
-        created("subscription", "Subscription", &[]),
-    ),
-    list("listSubscriptions", "subscriptions:read"),
-    get("getSubscription", "subscriptions:read", &["subscription_not_found"]),
-    delete("deleteSubscription", "subscriptions:write", &["subscription_not_found"], "subscription", "Subscription"),
+/// What a subscription can be refused for.
+const UNFIT: [&str; 21] = [
+    "name_taken",
+    "queue_unknown",
+    "webhook_endpoint_unknown",
+    "smtp_account_unknown",
+    "notification_template_unknown",
+    "event_type_unknown",
+    "event_object_unknown",
+    "event_type_not_on_queue",
+    "event_type_not_custom",
+    "ordering_key_required",
+    "data_incomplete",
+    "expression_syntax",
+    "expression_too_complex",
+    "expression_unknown_parameter",
+    "too_many_expressions",
+    "parameter_name_invalid",
+    "parameter_name_taken",
+    "path_invalid",
+    "forward_cycle",
+    "template_unknown_parameter",
+    "template_forbidden",
 ];
 
-/// What shall be done with each matching event. `webhook` takes `webhookEndpointId`; `email` takes `smtpAccountId`,
-/// `notificationTemplateId` and `to`. All that a type takes is required, and nothing else is allowed.
-#[derive(Debug, Object)]
-#[oai(rename = "NewSubscriptionAction", rename_all = "camelCase", skip_serializing_if_is_none)]
-pub(crate) struct NewSubscriptionAction {
-    /// What is done.
-    #[oai(rename = "type")]
-    kind: ActionType,
-    /// Id of the webhook endpoint it is POSTed to.
-    webhook_endpoint_id: Option<Reference>,
-    /// Id of the SMTP account that sends it.
-    smtp_account_id: Option<Reference>,
-    /// Id of the template it is rendered with.
-    notification_template_id: Option<Reference>,
-    /// The recipients.
-    #[oai(validator(min_items = 1, max_items = 50, unique_items))]
-    to: Option<Vec<EmailAddress>>,
-}
-
-/// What each type of action takes; all of it is required.
-const TAKES: [(&str, &[&str]); 2] = [("webhook", &["webhookEndpointId"]), ("email", &["smtpAccountId", "notificationTemplateId", "to"])];
-
-impl NewSubscriptionAction {
-    fn wanted(self) -> NewAction {
-        let id = |reference: Option<Reference>| reference.map(|reference| reference.0).unwrap_or_default();
-        match self.kind {
-            ActionType::Webhook => NewAction::Webhook { endpoint: id(self.webhook_endpoint_id) },
-            ActionType::Email => NewAction::Email {
-                smtp_account: id(self.smtp_account_id),
-                template: id(self.notification_template_id),
-                to: self.to.unwrap_or_default().into_iter().map(|address| address.0).collect(),
-            },
-        }
+/// The same with the refusals of one that exists.
+const UNFIT_OR_MISSING: [&str; 22] = {
+    let mut codes = ["subscription_not_found"; 22];
+    let mut at = 0;
+    while at < UNFIT.len() {
+        codes[at + 1] = UNFIT[at];
+        at += 1;
     }
-}
+    codes
+};
+
+/// What they ask for and answer.
+pub(crate) const OPERATIONS: &[Operation] = &[
+    create("createSubscription", "subscriptions:write", &UNFIT, created("subscription", "Subscription", &[])),
+    list("listSubscriptions", "subscriptions:read"),
+    get("getSubscription", "subscriptions:read", &["subscription_not_found"]),
+    change("updateSubscription", "subscriptions:write", &UNFIT_OR_MISSING, updated("subscription", "Subscription", &[])),
+    change(
+        "enableSubscription",
+        "subscriptions:write",
+        &["subscription_not_found", "already_enabled"],
+        updated("subscription", "Subscription", &[]),
+    ),
+    change(
+        "disableSubscription",
+        "subscriptions:write",
+        &["subscription_not_found", "already_disabled"],
+        updated("subscription", "Subscription", &[]),
+    ),
+    delete("deleteSubscription", "subscriptions:write", &["subscription_not_found", "still_in_use"], "subscription", "Subscription"),
+];
 
 /// A subscription to be made.
 #[derive(Debug, Object)]
@@ -90,27 +95,38 @@ pub(crate) struct NewSubscription {
     name: Name,
     /// Id of the queue it stands on.
     queue_id: Reference,
-    /// The event types it wants of the queue; none named: all of them.
+    /// The event types it wants of the queue, names and patterns. With none named, and no objects either: all of them.
     #[oai(default, validator(max_items = 200, unique_items))]
-    event_types: Vec<EventTypeName>,
+    event_types: Vec<EventTypePattern>,
+    /// Objects whose events it wants of the queue.
+    #[oai(default, validator(max_items = 100))]
+    objects: Vec<NewObjectEvents>,
+    /// A CEL expression over the event and its parameters that must hold, e.g. `decimal(invoice.total) > decimal("1000")`.
+    filter: Option<CelFilter>,
+    /// Parameters to be added to the events, by name; each is a CEL expression.
+    parameters: Option<HashMap<String, CelExpression>>,
     // Told by its type.
     action: NewSubscriptionAction,
+    /// In an in-order queue, what becomes of an ordering key's further events when one is given up on: `skip` lets them pass behind
+    /// the dead letter, `block` keeps them until a person redrives or discards it.
+    #[oai(default = "skip")]
+    when_given_up: GivenUp,
+}
+
+fn skip() -> GivenUp {
+    GivenUp::Skip
+}
+
+fn given_up(wanted: GivenUp) -> WhenGivenUp {
+    match wanted {
+        GivenUp::Skip => WhenGivenUp::Skip,
+        GivenUp::Block => WhenGivenUp::Block,
+    }
 }
 
 impl Checkable for NewSubscription {
     fn further(body: &Value, found: &mut Vec<Violation>) {
-        let Some(action) = body.get("action").and_then(Value::as_object) else { return };
-        let kind = action.get("type").and_then(Value::as_str).unwrap_or_default();
-        let Some((_, takes)) = TAKES.into_iter().find(|(name, _)| *name == kind) else { return };
-        for name in takes.iter().filter(|name| !action.contains_key(**name)) {
-            let message = format!("'/action/{name}' is required by the type {kind}.");
-            found.push(Violation::at(format!("/action/{name}"), "missing", message));
-        }
-        let others = TAKES.into_iter().flat_map(|(_, names)| names).filter(|name| !takes.contains(name));
-        for name in others.filter(|name| action.contains_key(**name)) {
-            let message = format!("'/action/{name}' does not go with the type {kind}.");
-            found.push(Violation::at(format!("/action/{name}"), "not_allowed", message));
-        }
+        check_action(body, found);
     }
 }
 
@@ -120,37 +136,60 @@ impl Example for NewSubscription {
             name: "crm-bill-cycle-changes".into(),
             queue_id: Reference(example_id(4).to_string()),
             event_types: vec!["account.bill_cycle_changed".into()],
-            action: NewSubscriptionAction {
-                kind: ActionType::Webhook,
-                webhook_endpoint_id: Some(Reference(example_id(5).to_string())),
-                smtp_account_id: None,
-                notification_template_id: None,
-                to: None,
-            },
+            objects: vec![],
+            filter: Some("account.currency == 'EUR'".into()),
+            parameters: Some(HashMap::from([("sales.region".to_owned(), "account.currency == 'EUR' ? 'EU' : 'other'".into())])),
+            action: NewSubscriptionAction::of_webhook(example_id(5)),
+            when_given_up: skip(),
         }
     }
 }
 
-/// What is done with each matching event.
+/// Changes of a subscription; what is left out stays.
 #[derive(Debug, Object)]
-#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
-pub(crate) struct SubscriptionAction {
-    /// `webhook` or `email`. More may come.
-    #[oai(rename = "type")]
-    kind: String,
-    /// Of `webhook`: the endpoint it is POSTed to.
-    webhook_endpoint_id: Option<Uuid>,
-    /// Of `email`: the SMTP account that sends it.
-    smtp_account_id: Option<Uuid>,
-    /// Of `email`: the template it is rendered with.
-    notification_template_id: Option<Uuid>,
-    /// Of `email`: the recipients.
-    to: Option<Vec<String>>,
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct SubscriptionUpdate {
+    /// Its name; unique among subscriptions.
+    name: Option<Name>,
+    /// The event types it wants, all of them.
+    #[oai(validator(max_items = 200, unique_items))]
+    event_types: Option<Vec<EventTypePattern>>,
+    /// Objects whose events it wants, all of them.
+    #[oai(validator(max_items = 100))]
+    objects: Option<Vec<NewObjectEvents>>,
+    /// A CEL expression that must hold; the empty text takes the filter away.
+    filter: Option<CelFilter>,
+    /// Parameters to be added, all of them.
+    parameters: Option<HashMap<String, CelExpression>>,
+    // Told by its type.
+    action: Option<NewSubscriptionAction>,
+    /// `skip` or `block`.
+    when_given_up: Option<GivenUp>,
+}
+
+impl Checkable for SubscriptionUpdate {
+    fn further(body: &Value, found: &mut Vec<Violation>) {
+        check_action(body, found);
+    }
+}
+
+impl Example for SubscriptionUpdate {
+    fn example() -> Self {
+        Self {
+            name: None,
+            event_types: None,
+            objects: None,
+            filter: Some("account.currency in ['EUR', 'CHF']".into()),
+            parameters: None,
+            action: None,
+            when_given_up: None,
+        }
+    }
 }
 
 /// A subscription: what is done with which events of a queue.
 #[derive(Debug, Object)]
-#[oai(rename_all = "camelCase", example)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct Subscription {
     /// Its id.
     id: Uuid,
@@ -160,11 +199,21 @@ pub(crate) struct Subscription {
     name: String,
     /// The queue it stands on.
     queue_id: Uuid,
-    /// The event types it wants of the queue; empty: all of them.
+    /// The event types it wants of the queue, and patterns of such.
     event_types: Vec<String>,
+    /// Objects whose events it wants. Where neither is named, it wants all of the queue.
+    objects: Option<Vec<ObjectEvents>>,
+    /// The CEL expression that must hold.
+    filter: Option<String>,
+    /// Parameters it adds, each a CEL expression.
+    parameters: Option<HashMap<String, String>>,
     // Told by its type.
     action: SubscriptionAction,
-    /// When it was made. It is owed every matching event committed after that.
+    /// `skip` or `block`.
+    when_given_up: String,
+    /// Whether it is owed what happens now.
+    enabled: bool,
+    /// When it was made. It is owed every matching event committed after that, except while it was disabled.
     created_at: Moment,
 }
 
@@ -176,24 +225,27 @@ impl Example for Subscription {
             name: "crm-bill-cycle-changes".to_owned(),
             queue_id: example_id(4),
             event_types: vec!["account.bill_cycle_changed".to_owned()],
-            action: SubscriptionAction {
-                kind: "webhook".to_owned(),
-                webhook_endpoint_id: Some(example_id(5)),
-                smtp_account_id: None,
-                notification_template_id: None,
-                to: None,
-            },
+            objects: None,
+            filter: Some("account.currency == 'EUR'".to_owned()),
+            parameters: Some(HashMap::from([("sales.region".to_owned(), "account.currency == 'EUR' ? 'EU' : 'other'".to_owned())])),
+            action: SubscriptionAction::of_webhook(example_id(5)),
+            when_given_up: "skip".to_owned(),
+            enabled: true,
             created_at: example_moment(),
         }
     }
+}
+
+fn names(patterns: Vec<EventTypePattern>) -> Vec<String> {
+    patterns.into_iter().map(|name| name.0).collect()
 }
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Subscriptions")]
 impl Subscriptions {
     /// Create a subscription
     ///
-    /// It is owed every matching event committed from now on. A template must be content with the parameters that each of its
-    /// event types offers.
+    /// It is owed every matching event committed from now on. Filter, added parameters, path, calculation and template must be content
+    /// with the parameters that each event type that can come offers.
     #[oai(path = "/subscriptions", method = "post", operation_id = "createSubscription")]
     async fn create(&self, context: Context, input: Checked<NewSubscription>) -> Result<Created, Problem> {
         let new = input.body;
@@ -201,8 +253,11 @@ impl Subscriptions {
             id: SubscriptionId(fresh()),
             name: new.name.0,
             queue: new.queue_id.0,
-            event_types: new.event_types.into_iter().map(|name| name.0).collect(),
+            chosen: Selection { event_types: names(new.event_types), objects: objects(new.objects) },
+            filter: new.filter.map(|filter| filter.0),
+            parameters: expressions(new.parameters.unwrap_or_default()),
             action: new.action.wanted(),
+            when_given_up: given_up(new.when_given_up),
         };
         let reply = context.app().once(context.demand(input.canonical.as_deref()), use_case).await?;
         Ok(Created::under("/v1/subscriptions", reply))
@@ -238,9 +293,65 @@ impl Subscriptions {
         Found::of(&context.app().configuration::<subscription::Subscription>(context.tenant(), &subscription.0.0).await?, &known)
     }
 
+    /// Change a subscription
+    ///
+    /// Takes effect at once. What was matched before stays owed, and is sent as the subscription is then.
+    #[oai(path = "/subscriptions/:subscription", method = "patch", operation_id = "updateSubscription")]
+    async fn update(
+        &self,
+        context: Context,
+        /// Id of the subscription.
+        subscription: Path<Reference>,
+        input: Checked<SubscriptionUpdate>,
+    ) -> Result<Done, Problem> {
+        let body = input.body;
+        let use_case = UpdateSubscription {
+            id: subscription.0.0,
+            if_match: context.if_match(),
+            name: body.name.map(|name| name.0),
+            event_types: body.event_types.map(names),
+            objects: body.objects.map(objects),
+            filter: body.filter.map(|filter| filter.0),
+            parameters: body.parameters.map(expressions),
+            action: body.action.map(NewSubscriptionAction::wanted),
+            when_given_up: body.when_given_up.map(given_up),
+        };
+        Ok(Done(context.app().once(context.demand(input.canonical.as_deref()), use_case).await?))
+    }
+
+    /// Enable a subscription
+    ///
+    /// It is owed what happens from now on, and what waited for it is sent. The body may be left out.
+    #[oai(path = "/subscriptions/:subscription/enable", method = "post", operation_id = "enableSubscription")]
+    async fn enable(
+        &self,
+        context: Context,
+        /// Id of the subscription.
+        subscription: Path<Reference>,
+        input: Checked<Option<NoMembers>>,
+    ) -> Result<Done, Problem> {
+        let use_case = EnableSubscription::<true> { id: subscription.0.0, if_match: context.if_match() };
+        Ok(Done(context.app().once(context.demand(input.canonical.as_deref()), use_case).await?))
+    }
+
+    /// Disable a subscription
+    ///
+    /// What waits for it rests until it is enabled; what happens meanwhile it is not owed. The body may be left out.
+    #[oai(path = "/subscriptions/:subscription/disable", method = "post", operation_id = "disableSubscription")]
+    async fn disable(
+        &self,
+        context: Context,
+        /// Id of the subscription.
+        subscription: Path<Reference>,
+        input: Checked<Option<NoMembers>>,
+    ) -> Result<Done, Problem> {
+        let use_case = EnableSubscription::<false> { id: subscription.0.0, if_match: context.if_match() };
+        Ok(Done(context.app().once(context.demand(input.canonical.as_deref()), use_case).await?))
+    }
+
     /// Delete a subscription
     ///
-    /// What it is still owed is not delivered any more.
+    /// What still waits for it is discarded.
     #[oai(path = "/subscriptions/:subscription", method = "delete", operation_id = "deleteSubscription")]
     async fn delete(
         &self,
@@ -248,7 +359,7 @@ impl Subscriptions {
         /// Id of the subscription.
         subscription: Path<Reference>,
     ) -> Result<Done, Problem> {
-        let use_case = DeleteConfiguration::<subscription::Subscription>::new(subscription.0.0, context.if_match());
+        let use_case = DeleteSubscription { id: subscription.0.0, if_match: context.if_match() };
         Ok(Done(context.app().once(context.demand(None), use_case).await?))
     }
 }

@@ -13,7 +13,7 @@ use billwire_schemas::{
 };
 use billwire_store::{Configuration, ConfigurationKind as Kind, Store, Tx, commit::Failure};
 
-use crate::{catalogue, delete_configuration::Configured, once::UseCase, record::Record, unless_named};
+use crate::{catalogue, configured::Configured, once::UseCase, record::Record, unless_named};
 
 impl Configured for DataSource {
     const KIND: Kind = Kind::DataSource;

@@ -31,6 +31,16 @@ pub struct Record {
     entities: Vec<EntityChange>,
     events: Vec<Draft>,
     reveal: Option<Box<RawValue>>,
+    cause: Option<Cause>,
+}
+
+/// The event that something was derived from.
+#[derive(Debug, Clone, Copy)]
+pub struct Cause {
+    /// Which event.
+    pub event: EventId,
+    /// How many derivations what follows from it lies behind an operation.
+    pub depth: u32,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -137,6 +147,12 @@ impl Record {
         Ok(record)
     }
 
+    /// The same record as something that follows from another event.
+    pub fn caused_by(mut self, cause: Option<Cause>) -> Self {
+        self.cause = cause;
+        self
+    }
+
     /// Lets the reply, and only the reply, show `after` with a secret in it.
     pub fn reveal(mut self, after: Box<RawValue>) -> Self {
         self.reveal = Some(after);
@@ -192,7 +208,8 @@ impl Record {
                 partitionkey: key.clone(),
                 sequence: Sequence(sequence),
                 transactionid: id,
-                causationid: None,
+                causationid: self.cause.map(|cause| cause.event),
+                causationdepth: self.cause.map(|cause| cause.depth),
                 data: Data { object: entity.object.clone(), before: entity.before.clone(), after: entity.after.clone(), parameters },
             };
             let body = serde_json::to_string(&envelope).map_err(json)?;

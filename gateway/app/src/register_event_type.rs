@@ -7,6 +7,7 @@ use billwire_domain::{
     custom_event_type::{self, CustomEventType, PREFIX},
     notification_template::NotificationTemplate,
     queue::Queue,
+    subscription::{Action, Subscription},
 };
 use billwire_schemas::{
     clock::{Clock, SystemClock, Timestamp},
@@ -85,8 +86,13 @@ impl DeleteEventType {
             Err(Rejected::conflict("still_in_use", message).into())
         };
         let queues: Vec<Queue> = tx.configurations(Kind::Queue).await?;
-        if let Some(queue) = queues.iter().find(|queue| queue.event_types.contains(&self.name)) {
+        if let Some(queue) = queues.iter().find(|queue| queue.registered.event_types.contains(&self.name)) {
             return in_use("Queue", &queue.name);
+        }
+        let subscriptions: Vec<Subscription> = tx.configurations(Kind::Subscription).await?;
+        let publishes = |one: &&Subscription| matches!(&one.action, Action::Calculate { event_type, .. } if *event_type == self.name);
+        if let Some(one) = subscriptions.iter().find(publishes) {
+            return in_use("Subscription", &one.name);
         }
         let templates: Vec<NotificationTemplate> = tx.configurations(Kind::NotificationTemplate).await?;
         if let Some(template) = templates.iter().find(|template| template.event_types.contains(&self.name)) {

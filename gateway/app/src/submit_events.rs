@@ -15,7 +15,13 @@ use billwire_schemas::{
 use billwire_store::{ConfigurationKind as Kind, Error, Tx, commit::Failure, idempotency::Reply};
 use serde_json::Value;
 
-use crate::{App, Demand, data_schemas::broken, once_each::BulkUseCase, record::Record, related};
+use crate::{
+    App, Demand,
+    data_schemas::broken,
+    once_each::BulkUseCase,
+    record::{Cause, Record},
+    related,
+};
 
 /// An item that has been judged.
 type Judged = Result<(CustomEvent, usize), Rejected>;
@@ -23,6 +29,7 @@ type Judged = Result<(CustomEvent, usize), Rejected>;
 struct SubmitEvents {
     types: Vec<CustomEventType>,
     items: Vec<Judged>,
+    cause: Option<Cause>,
 }
 
 #[async_trait]
@@ -47,7 +54,7 @@ impl BulkUseCase for SubmitEvents {
             Some(account) => related::of_account(tx, account).await?,
             None => Default::default(),
         };
-        Record::custom(event, &self.types[*kind], &related)
+        Ok(Record::custom(event, &self.types[*kind], &related)?.caused_by(self.cause))
     }
 }
 
@@ -60,13 +67,21 @@ impl App {
     /// # Errors
     /// The database's failure; nothing was changed then. Refusals of items stand in the reply.
     pub async fn submit_events(&self, demand: Demand, items: Vec<Submit>) -> Result<Reply, Failure> {
+        self.submit_caused(demand, items, None).await
+    }
+
+    /// The same for what follows from another event.
+    ///
+    /// # Errors
+    /// As [`App::submit_events`].
+    pub(crate) async fn submit_caused(&self, demand: Demand, items: Vec<Submit>, cause: Option<Cause>) -> Result<Reply, Failure> {
         let tenant = &demand.caller.tenant;
         let types: Vec<CustomEventType> = self.store.configurations(tenant, Kind::EventType).await?;
         let accounts = self.accounts_of(tenant, &items).await?;
         let (app, now) = (self.clone(), self.now());
         let judging = tokio::task::spawn_blocking(move || {
             let items = items.into_iter().map(|item| app.judge(item, &types, &accounts, now)).collect();
-            SubmitEvents { types, items }
+            SubmitEvents { types, items, cause }
         });
         let use_case = judging.await.map_err(|error| Error::Other(error.to_string()))?;
         self.once_each(demand, use_case).await

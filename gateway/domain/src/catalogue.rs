@@ -1,10 +1,13 @@
 //! What a tenant's events are and offer: the built-in types, the tenant's own, and what its data sources add. Everything that is
 //! saved and names an event type or a parameter is held against this.
 
+use std::collections::BTreeSet;
+
 use billwire_schemas::{
     events::{
         catalogue::{self, Family, Key},
         parameters::{Parameter, Type, nearest},
+        selection::{Selection, is_pattern, means},
     },
     ids::DataSourceId,
 };
@@ -16,6 +19,9 @@ use crate::{
     data_source::DataSource,
     rejected::Violation,
 };
+
+/// The pattern of all custom types, which means something before there is any.
+const CUSTOM: &str = "custom.*";
 
 /// A parameter that events of a type offer.
 #[derive(Debug, Clone, PartialEq)]
@@ -140,14 +146,35 @@ impl Catalogue {
     /// The violations of a list of event types: each must exist.
     pub fn unknown_types(&self, event_types: &[String]) -> Vec<Violation> {
         let unknown = event_types.iter().enumerate().filter(|(_, name)| self.find(name).is_none());
-        unknown
-            .map(|(index, name)| {
-                let near = nearest(name, self.names());
-                let hint = if near.is_empty() { String::new() } else { format!(" Did you mean {}?", near.join(" or ")) };
-                Violation::new(format!("/eventTypes/{index}"), "event_type_unknown", format!("There is no event type '{name}'.{hint}"))
-            })
-            .collect()
+        unknown.map(|(index, name)| self.unknown_type(format!("/eventTypes/{index}"), name)).collect()
     }
+
+    /// The violation of a name that no event type has.
+    pub fn unknown_type(&self, pointer: String, name: &str) -> Violation {
+        let message = format!("There is no event type '{name}'.{}", did_you_mean(name, self.names()));
+        Violation::new(pointer, "event_type_unknown", message)
+    }
+
+    /// The violations of a choice of events: each name must exist, each pattern mean some type that exists or may be registered yet, and
+    /// each object be one that events tell of.
+    pub fn unknown(&self, selection: &Selection) -> Vec<Violation> {
+        let known = |entry: &str| self.find(entry).is_some() || (is_pattern(entry) && self.names().any(|name| means(entry, name)));
+        let types = selection.event_types.iter().enumerate().filter(|(_, entry)| !known(entry) && *entry != CUSTOM);
+        let types = types.map(|(index, entry)| self.unknown_type(format!("/eventTypes/{index}"), entry));
+        let objects: BTreeSet<&str> = self.names().filter_map(|name| Some(name.split_once('.')?.0)).collect();
+        let unknown = selection.objects.iter().enumerate().filter(|(_, chosen)| !objects.contains(chosen.object.as_str()));
+        let unknown = unknown.map(|(index, chosen)| {
+            let message = format!("No events tell of '{}'.{}", chosen.object, did_you_mean(&chosen.object, objects.iter().copied()));
+            Violation::new(format!("/objects/{index}/object"), "event_object_unknown", message)
+        });
+        types.chain(unknown).collect()
+    }
+}
+
+/// A hint at the nearest of what there is.
+fn did_you_mean<'n>(name: &str, there_are: impl Iterator<Item = &'n str>) -> String {
+    let near = nearest(name, there_are);
+    if near.is_empty() { String::new() } else { format!(" Did you mean {}?", near.join(" or ")) }
 }
 
 fn built_in(parameter: &Parameter, email_only: bool) -> Offer {

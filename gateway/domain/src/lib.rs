@@ -30,6 +30,7 @@ pub mod payment;
 pub mod queue;
 pub mod refund;
 pub mod rejected;
+pub mod routing;
 pub mod sample;
 pub mod service;
 pub mod smtp_account;

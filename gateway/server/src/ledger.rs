@@ -1,22 +1,24 @@
 //! The delivery engine's memory and the channels' look-ups, over `store`. Only translation.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use async_trait::async_trait;
 use billwire_delivery::{
-    event::{self, Event},
-    ledger::{Entry, LaneKey, Lease, Ledger, Plan, Queue, State},
+    event::{self, Calculated, Event},
+    ledger::{Entry, LaneKey, Lease, Ledger, Part, Plan, Queue, State},
+    matching::Matching,
 };
 use billwire_email::{Accounts, Password, Security, SmtpAccount};
 use billwire_schemas::{
     clock::{Clock, SystemClock, Timestamp},
     destination,
     events::envelope::Parameters,
-    ids::{DeliveryId, EventId, NotificationTemplateId, OrderingKey, QueueId, SmtpAccountId, TenantId, WebhookEndpointId},
+    expression::Expression,
+    ids::{DeliveryId, EventId, NotificationTemplateId, OrderingKey, QueueId, SmtpAccountId, SubscriptionId, TenantId, WebhookEndpointId},
     template::Template,
 };
 use billwire_store::{ConfigurationKind as Kind, Store, Unpublished, deliveries as rows, leases};
@@ -32,10 +34,15 @@ pub struct StoreLedger {
     looked_up: Arc<Mutex<LookedUp>>,
 }
 
-/// Endpoints, accounts and templates of one revision of the configuration. Opening a secret for every call would be waste.
+/// What was read of one revision of the configuration. Opening a secret for every call would be waste.
 #[derive(Default)]
 struct LookedUp {
     revision: i64,
+    plan: Option<Plan>,
+    /// Subscriptions with their versions; kept over revisions.
+    compiled: HashMap<SubscriptionId, (i64, Arc<event::Subscription>)>,
+    /// Who wants what is forwarded to a queue.
+    forwarded: HashMap<QueueId, Matching>,
     endpoints: HashMap<WebhookEndpointId, Option<Arc<Endpoint>>>,
     accounts: HashMap<SmtpAccountId, Option<Arc<SmtpAccount>>>,
     templates: HashMap<NotificationTemplateId, Option<Arc<Template>>>,
@@ -59,9 +66,50 @@ impl StoreLedger {
     fn at_revision(&self, revision: i64) {
         self.remembered(|l| {
             if l.revision != revision {
-                *l = LookedUp { revision, ..LookedUp::default() };
+                let compiled = std::mem::take(&mut l.compiled);
+                *l = LookedUp { revision, compiled, ..LookedUp::default() };
             }
         });
+    }
+}
+
+impl StoreLedger {
+    /// Notes that the subscriptions of `queue` that want `event` are owed it. Gives how many; `None`: there is no such queue.
+    ///
+    /// # Errors
+    /// Text for the log; nothing was noted.
+    pub async fn forward(&self, event: &Event, queue: QueueId) -> Result<Option<usize>, String> {
+        let plan = self.plan().await?;
+        let Some(to) = plan.queues.iter().find(|one| one.id == queue && one.tenant == event.tenant) else { return Ok(None) };
+        let wanted = self.remembered(|l| l.forwarded.entry(queue).or_insert_with(|| Matching::of(to.clone())).wanted_forwarded(event));
+        let now = SystemClock.now();
+        // A filter that fails is told of when it is asked again, at the other queue's try.
+        let owed: Vec<rows::Delivery> = wanted
+            .iter()
+            .map(|(subscription, _)| rows::Delivery {
+                id: DeliveryId::of(event.id, subscription.id),
+                tenant: event.tenant.clone(),
+                event: event.id,
+                event_type: event.kind.clone(),
+                queue,
+                partition: event.key.partition(to.partitions),
+                subscription: subscription.id,
+                key: event.key.clone(),
+                sequence: event.sequence,
+                position: event.position,
+                state: rows::State::Waiting,
+                attempts: 0,
+                forgiven: 0,
+                next_attempt_at: None,
+                last: None,
+                created_at: now,
+            })
+            .collect();
+        let count = owed.len();
+        if count > 0 {
+            self.store.owe(owed, now).await.map_err(text)?;
+        }
+        Ok(Some(count))
     }
 }
 
@@ -93,8 +141,10 @@ fn row_of(entry: &Entry) -> rows::Delivery {
             State::Waiting => rows::State::Waiting,
             State::Succeeded => rows::State::Succeeded,
             State::Dead => rows::State::Dead,
+            State::Blocking => rows::State::Blocking,
         },
         attempts: entry.attempts,
+        forgiven: entry.forgiven,
         next_attempt_at: entry.next_attempt_at,
         last: entry.last.as_ref().map(|last| rows::Attempt {
             number: last.number,
@@ -122,9 +172,11 @@ fn entry_of(row: rows::Delivery) -> Entry {
         state: match row.state {
             rows::State::Waiting => State::Waiting,
             rows::State::Succeeded => State::Succeeded,
-            rows::State::Dead => State::Dead,
+            rows::State::Dead | rows::State::Discarded => State::Dead,
+            rows::State::Blocking => State::Blocking,
         },
         attempts: row.attempts,
+        forgiven: row.forgiven,
         next_attempt_at: row.next_attempt_at,
         last: None,
         created_at: row.created_at,
@@ -132,12 +184,37 @@ fn entry_of(row: rows::Delivery) -> Entry {
     }
 }
 
+fn compiled(source: &str) -> Result<Expression, String> {
+    Expression::compile(source).map_err(|fault| fault.message)
+}
+
+fn calculated(named: BTreeMap<String, String>) -> Vec<Calculated> {
+    named.into_iter().map(|(name, source)| (name, compiled(&source))).collect()
+}
+
 fn action_of(action: domain::subscription::Action) -> event::Action {
+    use domain::subscription::Action;
     match action {
-        domain::subscription::Action::Webhook { webhook_endpoint_id } => event::Action::Webhook { endpoint: webhook_endpoint_id },
-        domain::subscription::Action::Email { smtp_account_id, notification_template_id, to } => {
+        Action::Webhook { webhook_endpoint_id, path } => event::Action::Webhook { endpoint: webhook_endpoint_id, path },
+        Action::Email { smtp_account_id, notification_template_id, to } => {
             event::Action::Email { smtp_account: smtp_account_id, template: notification_template_id, to }
         }
+        Action::Forward { queue_id } => event::Action::Forward { queue: queue_id },
+        Action::Calculate { event_type, data } => event::Action::Calculate { event_type, data: calculated(data) },
+    }
+}
+
+fn subscription_of(tenant: TenantId, start_position: i64, body: domain::subscription::Subscription) -> event::Subscription {
+    event::Subscription {
+        id: body.id,
+        tenant,
+        chosen: body.chosen,
+        enabled: body.enabled,
+        filter: body.filter.as_deref().map(compiled),
+        parameters: calculated(body.parameters),
+        blocks: body.when_given_up == domain::subscription::GivenUp::Block,
+        start_position,
+        action: action_of(body.action),
     }
 }
 
@@ -146,18 +223,20 @@ impl Ledger for StoreLedger {
     async fn plan(&self) -> Result<Plan, String> {
         // The revision first: a change in between makes the plan newer than it says, and it is read again.
         let revision = self.revision().await?;
+        if let Some(plan) = self.remembered(|l| l.plan.clone()) {
+            return Ok(plan);
+        }
         let queues = self.store.all_configurations::<domain::queue::Queue>(Kind::Queue).await.map_err(text)?;
         let subscriptions = self.store.all_configurations::<domain::subscription::Subscription>(Kind::Subscription).await.map_err(text)?;
         let mut by_queue: HashMap<QueueId, Vec<Arc<event::Subscription>>> = HashMap::new();
+        let mut compiled: HashMap<SubscriptionId, (i64, Arc<event::Subscription>)> = HashMap::new();
         for stored in subscriptions {
-            let body = stored.body;
-            by_queue.entry(body.queue_id).or_default().push(Arc::new(event::Subscription {
-                id: body.id,
-                tenant: stored.tenant,
-                event_types: body.event_types,
-                start_position: stored.start_position,
-                action: action_of(body.action),
-            }));
+            let (id, version, queue) = (stored.body.id, stored.body.version, stored.body.queue_id);
+            // What has not changed since is not compiled again.
+            let known = self.remembered(|l| l.compiled.get(&id).filter(|(of, _)| *of == version).map(|(_, one)| one.clone()));
+            let one = known.unwrap_or_else(|| Arc::new(subscription_of(stored.tenant, stored.start_position, stored.body)));
+            compiled.insert(id, (version, one.clone()));
+            by_queue.entry(queue).or_default().push(one);
         }
         let queues = queues.into_iter().map(|stored| {
             let body = stored.body;
@@ -165,13 +244,21 @@ impl Ledger for StoreLedger {
                 id: body.id,
                 tenant: stored.tenant,
                 in_order: body.mode == domain::queue::Mode::InOrder,
-                event_types: body.event_types.into_iter().collect(),
+                registered: body.registered,
+                paused: body.paused,
                 partitions: body.partitions,
                 created_at: stored.created_at,
                 subscriptions: by_queue.remove(&body.id).unwrap_or_default(),
             })
         });
-        Ok(Plan { revision, queues: queues.collect() })
+        let plan = Plan { revision, queues: queues.collect() };
+        self.remembered(|l| {
+            l.compiled = compiled;
+            if l.revision == revision {
+                l.plan = Some(plan.clone());
+            }
+        });
+        Ok(plan)
     }
 
     async fn revision(&self) -> Result<i64, String> {
@@ -194,8 +281,8 @@ impl Ledger for StoreLedger {
         self.store.record_deliveries(&rows(new), &rows(known), SystemClock.now()).await.map_err(text)
     }
 
-    async fn due(&self, queue: QueueId, partition: u32, now: Timestamp, limit: u64) -> Result<Vec<Entry>, String> {
-        let rows = self.store.due_deliveries(queue, partition, now, limit).await.map_err(text)?;
+    async fn due(&self, part: Part<'_>, now: Timestamp, limit: u64) -> Result<Vec<Entry>, String> {
+        let rows = self.store.due_deliveries(part.queue, part.number, part.resting, now, limit).await.map_err(text)?;
         Ok(rows.into_iter().map(entry_of).collect())
     }
 
@@ -204,8 +291,8 @@ impl Ledger for StoreLedger {
         Ok(rows.into_iter().map(entry_of).collect())
     }
 
-    async fn mend_lanes(&self, queue: QueueId, partition: u32, now: Timestamp) -> Result<(), String> {
-        self.store.mend_lanes(queue, partition, now).await.map(drop).map_err(text)
+    async fn mend(&self, part: Part<'_>, in_order: bool, now: Timestamp) -> Result<(), String> {
+        self.store.mend_deliveries(part.queue, part.number, in_order, now).await.map(drop).map_err(text)
     }
 
     async fn events(&self, ids: &[EventId]) -> Result<Vec<Event>, String> {

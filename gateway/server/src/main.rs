@@ -12,6 +12,7 @@ mod connections;
 mod dev;
 mod ledger;
 mod nats_child;
+mod onward;
 mod relay;
 mod roles;
 mod telemetry;

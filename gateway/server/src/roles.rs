@@ -26,7 +26,15 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::{admin, bill_runs, config::Settings, connections::Bounded, ledger::StoreLedger, nats_child::NatsChild, relay, timers};
+use crate::{
+    admin, bill_runs,
+    config::Settings,
+    connections::Bounded,
+    ledger::StoreLedger,
+    nats_child::NatsChild,
+    onward::{CalculateChannel, ForwardChannel},
+    relay, timers,
+};
 
 /// What a process does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -124,7 +132,7 @@ pub async fn start(settings: &Settings, roles: &[Role], nats: String, lock: Data
         tasks.spawn(bill_runs::run(app.clone(), store.clone(), owner, lease, stopped.clone()));
     }
     if roles.contains(&Role::Relay) || roles.contains(&Role::Consumers) {
-        let parts = Parts::of(settings, &store, clock)?;
+        let parts = Parts::of(settings, &store, app.clone(), clock)?;
         tasks.spawn(connected(settings.clone(), roles.to_vec(), nats, store, parts, stopped));
     }
     Ok(Running { address, app, new_admin_key, stop, tasks, lock })
@@ -180,7 +188,7 @@ struct Parts {
 }
 
 impl Parts {
-    fn of(settings: &Settings, store: &Store, clock: Arc<ShiftedClock>) -> Result<Self, String> {
+    fn of(settings: &Settings, store: &Store, app: App, clock: Arc<ShiftedClock>) -> Result<Self, String> {
         let ledger = StoreLedger::new(store.clone(), format!("{}-{}", std::process::id(), fresh()));
         let webhook = billwire_webhook::Client::new(billwire_webhook::Config {
             connect_to: settings.connect_to()?,
@@ -197,6 +205,8 @@ impl Parts {
         let channels = Channels {
             webhook: Box::new(WebhookChannel::new(Arc::new(ledger.clone()), webhook, Arc::new(SystemClock))),
             email: Box::new(EmailChannel::new(ledger.clone(), Arc::new(email))),
+            forward: Box::new(ForwardChannel(ledger.clone())),
+            calculate: Box::new(CalculateChannel(app)),
         };
         let directory = Directory::open(&settings.warehouse()?).map_err(|e| format!("BILLWIRE_WAREHOUSE_URL: {e}"))?;
         let warehouse = Arc::new(Warehouse::new(ledger.clone(), directory));

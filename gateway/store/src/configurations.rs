@@ -80,10 +80,9 @@ pub struct Configuration<T> {
     pub created_at: Timestamp,
 }
 
-impl<T> Configuration<T> {
-    pub(crate) fn aad(tenant: &TenantId, kind: Kind, id: Uuid) -> String {
-        format!("configuration|{tenant}|{}|{id}", kind.name())
-    }
+/// What sealed secrets are bound to: nothing opens in another row.
+pub(crate) fn aad(tenant: &TenantId, kind: Kind, id: Uuid) -> String {
+    format!("configuration|{tenant}|{}|{id}", kind.name())
 }
 
 /// A stored configuration object, as the delivery side reads it.
@@ -148,7 +147,7 @@ impl Store {
         let same = configuration::Column::Tenant.eq(tenant.as_str()).and(configuration::Column::Kind.eq(kind.name()));
         let Some(row) = configuration::Entity::find_by_id(id).filter(same).one(&self.0.read).await? else { return Ok(None) };
         let body = serde_json::from_str(&row.body).map_err(Error::corrupt("configuration"))?;
-        let aad = Configuration::<T>::aad(tenant, kind, id);
+        let aad = aad(tenant, kind, id);
         let secrets = row.secrets.map(|sealed| self.0.sealer.open(&sealed, &aad)).transpose()?;
         Ok(Some((body, secrets)))
     }

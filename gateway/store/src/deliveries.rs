@@ -7,8 +7,8 @@ use billwire_schemas::{
     ids::{DeliveryId, EventId, OrderingKey, QueueId, SubscriptionId, TenantId},
 };
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
-    QuerySelect, SqlErr, TransactionTrait, Value,
+    ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, EntityTrait, IntoActiveModel, QueryFilter,
+    QueryOrder, QuerySelect, SqlErr, TransactionTrait, Value,
     sea_query::{Expr, ExprTrait, OnConflict},
 };
 
@@ -29,6 +29,10 @@ pub enum State {
     Succeeded,
     /// Given up on; a person may redrive or discard it.
     Dead,
+    /// Given up on, and what stands behind it in its lane waits for a person.
+    Blocking,
+    /// A person let it be, or its subscription was deleted.
+    Discarded,
 }
 
 impl State {
@@ -38,7 +42,13 @@ impl State {
             Self::Waiting => "waiting",
             Self::Succeeded => "succeeded",
             Self::Dead => "dead",
+            Self::Blocking => "blocking",
+            Self::Discarded => "discarded",
         }
+    }
+
+    fn of(name: &str) -> Option<Self> {
+        [Self::Waiting, Self::Succeeded, Self::Dead, Self::Blocking, Self::Discarded].into_iter().find(|state| state.name() == name)
     }
 }
 
@@ -84,6 +94,8 @@ pub struct Delivery {
     pub state: State,
     /// Tries made.
     pub attempts: u32,
+    /// Those of them that count no more: it was tried anew after them.
+    pub forgiven: u32,
     /// When it is tried next; absent while it stands behind another of its lane, and at the end.
     pub next_attempt_at: Option<Timestamp>,
     /// The latest try.
@@ -91,6 +103,9 @@ pub struct Delivery {
     /// When it was first recorded.
     pub created_at: Timestamp,
 }
+
+/// What stands in a lane. As in the index, word for word: a planner takes a partial index only for a condition it can read.
+const OPEN: &str = "state IN ('waiting', 'blocking')";
 
 fn row(d: &Delivery, now: Timestamp) -> delivery::Model {
     let (last_status, last_latency_us, last_attempt_at) =
@@ -108,6 +123,7 @@ fn row(d: &Delivery, now: Timestamp) -> delivery::Model {
         position: d.position,
         state: d.state.name().to_owned(),
         attempts: i32::try_from(d.attempts).unwrap_or(i32::MAX),
+        forgiven: i32::try_from(d.forgiven).unwrap_or(i32::MAX),
         next_attempt_at: d.next_attempt_at.map(micros),
         last_status,
         last_detail: d.last.as_ref().map(|a| a.detail.clone()).unwrap_or_default(),
@@ -139,13 +155,9 @@ fn parse(row: delivery::Model) -> Result<Delivery, Error> {
         key: row.ordering_key.parse().map_err(|_| corrupt(row.ordering_key))?,
         sequence: row.sequence,
         position: row.position,
-        state: match row.state.as_str() {
-            "waiting" => State::Waiting,
-            "succeeded" => State::Succeeded,
-            "dead" => State::Dead,
-            _ => return Err(corrupt(row.state)),
-        },
+        state: State::of(&row.state).ok_or_else(|| corrupt(row.state))?,
         attempts,
+        forgiven: u32::try_from(row.forgiven).unwrap_or(0),
         next_attempt_at: row.next_attempt_at.map(moment),
         last,
         created_at: moment(row.created_at),
@@ -229,7 +241,7 @@ impl Store {
             let marks: Vec<String> = (0..part.len()).map(|i| format!("(${}, ${})", 2 * i + 1, 2 * i + 2)).collect();
             let sql = format!(
                 "SELECT DISTINCT subscription_id, ordering_key FROM delivery \
-                 WHERE state = 'waiting' AND (subscription_id, ordering_key) IN (VALUES {})",
+                 WHERE {OPEN} AND (subscription_id, ordering_key) IN (VALUES {})",
                 marks.join(", ")
             );
             let values: Vec<Value> = part.iter().flat_map(|(subscription, key)| [subscription.0.into(), key.as_str().into()]).collect();
@@ -265,45 +277,88 @@ impl Store {
         Ok(())
     }
 
-    /// Deliveries of a queue's partition that are due, longest due first.
+    /// Deliveries of a queue's partition that are due, longest due first, but for those of `resting` subscriptions.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn due_deliveries(&self, queue: QueueId, partition: u32, now: Timestamp, limit: u64) -> Result<Vec<Delivery>, Error> {
-        let due = Condition::all()
-            .add(delivery::Column::QueueId.eq(queue.0))
-            .add(delivery::Column::Partition.eq(i32::try_from(partition).unwrap_or(0)))
-            .add(delivery::Column::State.eq("waiting"))
-            .add(delivery::Column::NextAttemptAt.lte(micros(now)));
-        let find = delivery::Entity::find().filter(due).order_by_asc(delivery::Column::NextAttemptAt).limit(limit);
-        find.all(&self.0.read).await?.into_iter().map(parse).collect()
+    pub async fn due_deliveries(
+        &self,
+        queue: QueueId,
+        partition: u32,
+        resting: &[SubscriptionId],
+        now: Timestamp,
+        limit: u64,
+    ) -> Result<Vec<Delivery>, Error> {
+        let mut values: Vec<Value> = vec![queue.0.into(), i32::try_from(partition).unwrap_or(0).into(), micros(now).into()];
+        let mut without = String::new();
+        if !resting.is_empty() {
+            let resting = filled(resting);
+            let marks: Vec<String> = (0..resting.len()).map(|i| format!("${}", i + 4)).collect();
+            without = format!("AND subscription_id NOT IN ({})", marks.join(", "));
+            values.extend(resting.into_iter().map(|id| Value::from(id.0)));
+        }
+        // The state stands in the text: a planner takes a partial index only for a condition it can read.
+        let sql = format!(
+            "SELECT * FROM delivery WHERE queue_id = $1 AND partition = $2 AND state = 'waiting' AND next_attempt_at <= $3 {without} \
+             ORDER BY next_attempt_at LIMIT {limit}"
+        );
+        self.rows(&self.0.read, &sql, values).await
     }
 
-    /// The deliveries waiting in a lane, in order.
+    /// The deliveries waiting in a lane, in order; none while the head of the lane blocks it.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn lane(&self, subscription: SubscriptionId, key: &OrderingKey, limit: u64) -> Result<Vec<Delivery>, Error> {
-        let lane = Condition::all()
-            .add(delivery::Column::SubscriptionId.eq(subscription.0))
-            .add(delivery::Column::OrderingKey.eq(key.as_str()))
-            .add(delivery::Column::State.eq("waiting"));
-        let find = delivery::Entity::find().filter(lane).order_by_asc(delivery::Column::Sequence).limit(limit);
+        let sql =
+            format!("SELECT * FROM delivery WHERE subscription_id = $1 AND ordering_key = $2 AND {OPEN} ORDER BY sequence LIMIT {limit}");
         // From the writing connection: the answer decides order, so it must see this process's own latest record.
-        find.all(&self.0.write).await?.into_iter().map(parse).collect()
+        let mut rows = self.rows(&self.0.write, &sql, vec![subscription.0.into(), key.as_str().into()]).await?;
+        let blocked = rows.iter().position(|row| row.state == State::Blocking);
+        rows.truncate(blocked.unwrap_or(rows.len()));
+        Ok(rows)
     }
 
-    /// Makes the first delivery of each lane due where it has no time: a stop between the end of one and the start of the
-    /// next leaves a lane so. Gives how many.
+    async fn rows(&self, conn: &DatabaseConnection, sql: &str, values: Vec<Value>) -> Result<Vec<Delivery>, Error> {
+        delivery::Entity::find().from_raw_sql(self.statement(sql, values)).all(conn).await?.into_iter().map(parse).collect()
+    }
+
+    /// Makes due what has no time though nothing of its lane stands before it (`in_order`), or at all: a stop between the end of one
+    /// delivery and the start of the next leaves a lane so. Gives how many.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn mend_lanes(&self, queue: QueueId, partition: u32, now: Timestamp) -> Result<u64, Error> {
-        let sql = "UPDATE delivery SET next_attempt_at = $1 WHERE queue_id = $2 AND partition = $3 AND state = 'waiting' \
-                   AND next_attempt_at IS NULL AND NOT EXISTS (SELECT 1 FROM delivery b WHERE b.subscription_id = delivery.subscription_id \
-                   AND b.ordering_key = delivery.ordering_key AND b.state = 'waiting' AND b.sequence < delivery.sequence)";
+    pub async fn mend_deliveries(&self, queue: QueueId, partition: u32, in_order: bool, now: Timestamp) -> Result<u64, Error> {
+        let head = format!(
+            "AND NOT EXISTS (SELECT 1 FROM delivery b WHERE b.subscription_id = delivery.subscription_id \
+             AND b.ordering_key = delivery.ordering_key AND b.{OPEN} AND b.sequence < delivery.sequence)"
+        );
+        let sql = format!(
+            "UPDATE delivery SET next_attempt_at = $1 WHERE queue_id = $2 AND partition = $3 AND state = 'waiting' AND next_attempt_at IS NULL {}",
+            if in_order { &head } else { "" }
+        );
         let values = [micros(now).into(), queue.0.into(), i32::try_from(partition).unwrap_or(0).into()];
-        Ok(self.0.write.execute_raw(self.statement(sql, values)).await?.rows_affected())
+        Ok(self.0.write.execute_raw(self.statement(&sql, values)).await?.rows_affected())
+    }
+
+    /// Notes deliveries that are owed and due, or behind others of their lane; those that are known are left as they are.
+    ///
+    /// # Errors
+    /// When the database fails; then nothing was noted.
+    pub async fn owe(&self, deliveries: Vec<Delivery>, now: Timestamp) -> Result<(), Error> {
+        let lanes: Vec<_> = deliveries.iter().map(|one| (one.subscription, one.key.clone())).collect();
+        let waiting = self.waiting_lanes(&lanes).await?;
+        let mut rows = Vec::with_capacity(deliveries.len());
+        for mut one in deliveries {
+            one.next_attempt_at = (!waiting.contains(&(one.subscription, one.key.clone()))).then_some(now);
+            rows.push(row(&one, now).into_active_model());
+        }
+        let known = OnConflict::column(delivery::Column::Id).do_nothing().to_owned();
+        let transaction = self.begin().await?;
+        for part in parts(rows) {
+            delivery::Entity::insert_many(part).on_conflict(known.clone()).exec_without_returning(&transaction).await?;
+        }
+        Ok(transaction.commit().await?)
     }
 
     /// A page of deliveries, newest first.

@@ -83,6 +83,9 @@ pub struct Envelope {
     /// The event this one was derived from.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub causationid: Option<EventId>,
+    /// How many derivations lie between this event and one that an operation caused; absent: none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub causationdepth: Option<u32>,
     /// The payload.
     pub data: Data,
 }

@@ -73,6 +73,7 @@ pub fn message(of: &Message<'_>) -> Value {
             "sequence": { "type": "string", "pattern": "^[0-9]{20}$" },
             "transactionid": { "type": "string", "format": "uuid" },
             "causationid": { "type": "string", "format": "uuid" },
+            "causationdepth": { "type": "integer", "minimum": 1 },
             "data": {
                 "type": "object",
                 "required": ["object", "parameters"],

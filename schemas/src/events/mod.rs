@@ -10,3 +10,4 @@ pub mod json_schema;
 pub mod objects;
 pub mod parameters;
 pub mod relations;
+pub mod selection;

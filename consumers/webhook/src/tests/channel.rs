@@ -60,10 +60,7 @@ fn task() -> Task {
         }),
         subscription: Arc::new(Subscription {
             id: subscription,
-            tenant,
-            event_types: Vec::new(),
-            start_position: 0,
-            action: Action::Webhook { endpoint: WebhookEndpointId(fresh()) },
+            ..Subscription::to_all(tenant, Action::Webhook { endpoint: WebhookEndpointId(fresh()), path: None })
         }),
     }
 }

@@ -137,6 +137,8 @@ const REQUESTS: &[&str] = &[
     "PackageSubscriptionCancellation",
     "PackageSubscriptionStatusChange",
     "PackageUpdate",
+    "QueueUpdate",
+    "SubscriptionUpdate",
     "ServiceTransition",
     "ServiceUpdate",
     "StatusChange",

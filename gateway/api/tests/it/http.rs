@@ -110,7 +110,7 @@ async fn wrong_addresses_and_methods() {
     }
     for (method, path, allow) in [
         ("PUT", "/v1/accounts", "GET, HEAD, POST"),
-        ("PATCH", "/v1/queues/x", "DELETE, GET, HEAD"),
+        ("PUT", "/v1/queues/x", "DELETE, GET, HEAD, PATCH"),
         ("DELETE", "/v1/accounts/x/status", "POST"),
         ("GET", "/v1/test-clock", "POST"),
         ("POST", "/livez", "GET, HEAD"),

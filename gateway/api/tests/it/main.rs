@@ -17,6 +17,7 @@ mod nouns;
 mod payments;
 mod refusals;
 mod rig;
+mod routing;
 mod usage;
 mod usage_clock;
 mod violations;

@@ -147,6 +147,7 @@ async fn deliveries_are_listed_filtered_and_shown_with_their_attempts() {
         let event = EventId(fresh());
         let last = (attempts > 0).then(|| Attempt { number: attempts, at: now, latency_us: 1_500, status: Some(500), detail: "no".into() });
         Delivery {
+            forgiven: 0,
             id: DeliveryId::of(event, subscription),
             tenant: tenant.parse::<TenantId>().expect("a tenant"),
             event,

@@ -18,6 +18,7 @@ pub struct Model {
     pub position: i64,
     pub state: String,
     pub attempts: i32,
+    pub forgiven: i32,
     pub next_attempt_at: Option<i64>,
     pub last_status: Option<i32>,
     pub last_detail: String,

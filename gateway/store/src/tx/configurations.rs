@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use billwire_domain::data_source::DataSource;
+use billwire_schemas::ids::SubscriptionId;
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DatabaseBackend, EntityTrait, QueryFilter, Statement,
     sea_query::{ExprTrait, LikeExpr},
@@ -13,7 +14,7 @@ use super::{Tx, parse, text};
 use crate::{
     Error,
     commit::Failure,
-    configurations::{Configuration, Kind, named},
+    configurations::{Configuration, Kind, aad, named},
     entity::configuration,
     micros,
 };
@@ -82,7 +83,24 @@ impl Tx<'_> {
     /// # Errors
     /// When the database fails or it cannot be written as JSON.
     pub async fn save_configuration<T: serde::Serialize>(&mut self, new: Configuration<T>) -> Result<(), Failure> {
-        let secrets = new.secrets.map(|secrets| self.sealer.seal(&secrets, &Configuration::<T>::aad(&self.tenant, new.kind, new.id)));
+        let secrets = new.secrets.map(|secrets| self.sealer.seal(&secrets, &aad(&self.tenant, new.kind, new.id)));
+        let start_position = self.present_position().await?;
+        self.writes.configurations.push(configuration::Model {
+            id: new.id,
+            tenant: self.tenant.to_string(),
+            kind: new.kind.name().to_owned(),
+            name: new.name,
+            version: 1,
+            start_position,
+            created_at: micros(new.created_at),
+            body: text("configuration", &new.body)?,
+            secrets: secrets.transpose()?,
+        });
+        Ok(())
+    }
+
+    /// The outbox position that everything committed until now has, and nothing that commits later.
+    async fn present_position(&self) -> Result<i64, Failure> {
         if self.conn.get_database_backend() == DatabaseBackend::Postgres {
             // Waits for the inserts under way: positions are drawn before they commit, and an event that commits after this
             // must not have a position before it.
@@ -92,19 +110,46 @@ impl Tx<'_> {
             self.conn.get_database_backend(),
             "SELECT CAST(COALESCE(MAX(position), 0) AS BIGINT) AS position FROM event",
         ));
-        let start_position = row.await.map_err(Error::from)?.map(|row| row.try_get("", "position")).transpose().map_err(Error::from)?;
-        self.writes.configurations.push(configuration::Model {
-            id: new.id,
-            tenant: self.tenant.to_string(),
-            kind: new.kind.name().to_owned(),
-            name: new.name,
-            version: 1,
-            start_position: start_position.unwrap_or(0),
-            created_at: micros(new.created_at),
-            body: text("configuration", &new.body)?,
-            secrets: secrets.transpose()?,
-        });
+        let found = row.await.map_err(Error::from)?.map(|row| row.try_get("", "position")).transpose().map_err(Error::from)?;
+        Ok(found.unwrap_or(0))
+    }
+
+    /// Lets a configuration object be owed only what is committed from now on.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn start_configuration_anew(&mut self, id: Uuid) -> Result<(), Failure> {
+        let position = self.present_position().await?;
+        self.defer("UPDATE configuration SET start_position = $1 WHERE id = $2".to_owned(), vec![position.into(), id.into()]);
         Ok(())
+    }
+
+    /// The secrets of a configuration object, opened.
+    ///
+    /// # Errors
+    /// When the database fails or they do not belong to this row.
+    pub async fn secrets(&self, kind: Kind, id: Uuid) -> Result<Option<String>, Failure> {
+        let same = configuration::Column::Tenant.eq(self.tenant.as_str()).and(configuration::Column::Kind.eq(kind.name()));
+        let row = configuration::Entity::find_by_id(id).filter(same).one(self.conn).await.map_err(Error::from)?;
+        let sealed = row.and_then(|row| row.secrets);
+        Ok(sealed.map(|sealed| self.sealer.open(&sealed, &aad(&self.tenant, kind, id))).transpose()?)
+    }
+
+    /// Replaces the secrets of a configuration object.
+    ///
+    /// # Errors
+    /// When they cannot be sealed.
+    pub fn change_secrets(&mut self, kind: Kind, id: Uuid, secrets: &str) -> Result<(), Failure> {
+        let sealed = self.sealer.seal(secrets, &aad(&self.tenant, kind, id))?;
+        self.defer("UPDATE configuration SET secrets = $1 WHERE id = $2".to_owned(), vec![sealed.into(), id.into()]);
+        Ok(())
+    }
+
+    /// Gives up on everything a subscription still waits for, without a try.
+    pub fn discard_waiting(&mut self, subscription: SubscriptionId, why: &'static str) {
+        let sql = "UPDATE delivery SET state = 'discarded', next_attempt_at = NULL, last_detail = $1 \
+                   WHERE subscription_id = $2 AND state IN ('waiting', 'blocking')";
+        self.defer(sql.to_owned(), vec![why.into(), subscription.0.into()]);
     }
 
     /// Changes a configuration object's document.

@@ -1,0 +1,107 @@
+//! How a try ended, and what of it goes to the ledger.
+
+use billwire_schemas::clock::Timestamp;
+use chrono::TimeDelta;
+
+use crate::{
+    channel::Outcome,
+    lanes::Next,
+    ledger::{Entry, LaneKey, State, Try},
+    partition::{Finished, Job, Partition},
+    recording::Effect,
+};
+
+/// How soon a delivery is tried again that we could not try.
+const NOT_TRIED_WAIT: TimeDelta = TimeDelta::seconds(2);
+/// When a delivery comes back that found its subscription's line full.
+const CROWDED_WAIT: TimeDelta = TimeDelta::seconds(1);
+
+impl Partition {
+    pub fn finished(&mut self, done: Result<Finished, tokio::task::JoinError>) {
+        let (job, at, latency, outcome) = match done {
+            Ok(finished) => finished,
+            Err(aborted) => return tracing::debug!(%aborted, "a try was cut off; its delivery comes again"),
+        };
+        if let Some(line) = self.lines.get_mut(&job.subscription.id) {
+            line.trying -= 1;
+        }
+        let now = self.engine.clock.now();
+        let made = job.attempts + 1;
+        let (state, attempts, wait, report) = match outcome {
+            Outcome::Delivered(report) => (State::Succeeded, made, None, Some(report)),
+            Outcome::GiveUp(report) => (self.given_up(&job), made, None, Some(report)),
+            Outcome::NotTried(reason) => {
+                tracing::debug!(delivery.id = %job.id, reason, "not tried");
+                (State::Waiting, job.attempts, Some(NOT_TRIED_WAIT), None)
+            }
+            Outcome::Retry { report, after } => match self.engine.options.retry_plan.wait(job.id, made - job.forgiven, after) {
+                Some(wait) => (State::Waiting, made, TimeDelta::from_std(wait).ok(), Some(report)),
+                None => (self.given_up(&job), made, None, Some(report)),
+            },
+        };
+        let last = report.map(|report| Try { number: made, at, latency, report });
+        log_attempt(&job, state, last.as_ref());
+        let mut entry = self.entry(&job, state, wait.map(|wait| now + wait));
+        entry.attempts = attempts;
+        entry.last = last;
+        if !self.queue.in_order {
+            return self.record(entry, job.message, None);
+        }
+        let lane = job.lane();
+        self.record(entry, job.message, Some(lane.clone()));
+        if matches!(state, State::Waiting | State::Blocking) {
+            self.park_behind(&lane);
+        } else if let Next::Try(next) = self.lanes.ended(&lane) {
+            self.ready(next);
+        }
+    }
+
+    /// Where a delivery stands that is given up on.
+    fn given_up(&self, job: &Job) -> State {
+        if self.queue.in_order && job.subscription.blocks { State::Blocking } else { State::Dead }
+    }
+
+    pub fn entry(&self, job: &Job, state: State, next_attempt_at: Option<Timestamp>) -> Entry {
+        Entry {
+            id: job.id,
+            tenant: job.event.tenant.clone(),
+            event: job.event.id,
+            event_type: job.event.kind.clone(),
+            queue: self.queue.id,
+            partition: self.number,
+            subscription: job.subscription.id,
+            key: job.event.key.clone(),
+            sequence: job.event.sequence,
+            position: job.event.position,
+            state,
+            attempts: job.attempts,
+            forgiven: job.forgiven,
+            next_attempt_at,
+            last: None,
+            created_at: job.created_at,
+            new: job.message.is_some(),
+        }
+    }
+
+    pub fn record(&mut self, entry: Entry, message: Option<u64>, lane: Option<LaneKey>) {
+        let id = entry.id;
+        self.recording.add(entry, Effect { message, lane, id });
+    }
+
+    /// Writes a job to the ledger instead of trying it: behind the others of its lane, or to come back soon.
+    pub fn park(&mut self, job: &Job, behind: bool) {
+        let due = (!behind).then(|| self.engine.clock.now() + CROWDED_WAIT);
+        let entry = self.entry(job, State::Waiting, due);
+        let lane = self.queue.in_order.then(|| job.lane());
+        self.record(entry, job.message, lane);
+    }
+}
+
+fn log_attempt(job: &Job, state: State, last: Option<&Try>) {
+    let Some(last) = last else { return };
+    tracing::debug!(
+        delivery.id = %job.id, event.id = %job.event.id, event.r#type = job.event.kind, subscription.id = %job.subscription.id,
+        attempt = last.number, outcome = ?state, status = last.report.status, latency_ms = last.latency.as_millis() as u64,
+        detail = last.report.detail, "delivery.attempted"
+    );
+}

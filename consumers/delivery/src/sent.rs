@@ -1,0 +1,46 @@
+//! What a subscription is sent of an event: the event's own bytes, with the parameters it adds merged in.
+
+use billwire_schemas::{events::envelope::Parameters, expression::Scope};
+use bytes::Bytes;
+use serde_json::Value;
+
+use crate::event::{Calculated, Event, Subscription};
+
+/// The members of `calculated` for an event.
+///
+/// # Errors
+/// Which of them failed, and why; it will always fail so.
+pub fn calculate(calculated: &[Calculated], scope: &Scope) -> Result<Vec<(String, Value)>, String> {
+    let one = |(name, expression): &Calculated| {
+        let value = expression.as_ref().map_err(Clone::clone).and_then(|expression| expression.value(scope));
+        value.map(|value| (name.clone(), value)).map_err(|error| format!("'{name}' failed: {error}"))
+    };
+    calculated.iter().map(one).collect()
+}
+
+/// The bytes a subscription is sent. The same event and subscription always give the same bytes.
+///
+/// # Errors
+/// Which added parameter failed, and why.
+pub fn body(event: &Event, subscription: &Subscription) -> Result<Bytes, String> {
+    if subscription.parameters.is_empty() {
+        return Ok(event.body.clone());
+    }
+    let mut json = event.json()?;
+    let added = calculate(&subscription.parameters, &Scope::of(&json))?;
+    if let Some(parameters) = json["data"]["parameters"].as_object_mut() {
+        parameters.extend(added);
+    }
+    serde_json::to_vec(&json).map(Bytes::from).map_err(|error| error.to_string())
+}
+
+/// The event's parameters with those the subscription adds.
+///
+/// # Errors
+/// Which added parameter failed, and why.
+pub fn parameters(event: &Event, subscription: &Subscription) -> Result<Parameters, String> {
+    let json = event.json()?;
+    let added = calculate(&subscription.parameters, &Scope::of(&json))?;
+    let own = json["data"]["parameters"].as_object().into_iter().flatten().map(|(name, value)| (name.clone(), value.clone()));
+    Ok(own.chain(added).collect())
+}
