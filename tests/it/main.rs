@@ -16,6 +16,7 @@ mod custom_events;
 mod delivery;
 mod end_to_end;
 mod faults;
+mod mending;
 mod operations;
 mod process;
 mod routing;

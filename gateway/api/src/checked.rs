@@ -12,6 +12,7 @@ use poem_openapi::{
     types::{ParseFromJSON, Type},
 };
 use serde_json::Value;
+use tokio::io::AsyncReadExt;
 
 use crate::{
     Options,
@@ -22,6 +23,9 @@ use crate::{
     strict_json,
     violations::{self, capped},
 };
+
+/// How many times the limit of a body is received, only so that its sender sees the refusal.
+const LINGER: u64 = 4;
 
 /// The media type of bodies.
 const JSON: &str = "application/json";
@@ -78,11 +82,14 @@ impl<'a, T: Checkable> ApiExtractor<'a> for Checked<T> {
 
 async fn read(headers: &HeaderMap, body: &mut RequestBody, options: &Options) -> Result<Vec<u8>, Problem> {
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    // Known before a byte is read: refuse before a byte is read.
+    let Ok(body) = body.take() else { return Ok(Vec::new()) };
     if announced.is_some_and(|length| length > options.body_limit as u64) {
+        // Most clients send all before they look for an answer, and a connection that is closed meanwhile shows them none: what is not
+        // far too large is received and thrown away.
+        let mut unwanted = body.into_async_read().take((options.body_limit as u64).saturating_mul(LINGER));
+        let _ = tokio::time::timeout(options.body_timeout, tokio::io::copy(&mut unwanted, &mut tokio::io::sink())).await;
         return Err(Problem::unreadable(&ReadBodyError::PayloadTooLarge));
     }
-    let Ok(body) = body.take() else { return Ok(Vec::new()) };
     match tokio::time::timeout(options.body_timeout, body.into_bytes_limit(options.body_limit)).await {
         Ok(read) => read.map(Vec::from).map_err(|error| Problem::unreadable(&error)),
         Err(_) => Err(Problem::new("request_timeout", "The body did not arrive in time.")),

@@ -1,16 +1,25 @@
 //! Deliveries: what is owed to subscriptions, and what became of it.
 
-use billwire_app::deliveries::{self, Filter};
-use poem_openapi::{Object, OpenApi, param::Path, types::Example};
+use billwire_app::{Reply, deliveries, delivery_lists::Filter};
+use billwire_schemas::ids::{EventId, QueueId, SubscriptionId};
+use poem::{IntoResponse, Response};
+use poem_openapi::{
+    ApiResponse, Object, OpenApi,
+    param::Path,
+    registry::{MetaResponses, Registry},
+    types::{Example, Type},
+};
 use uuid::Uuid;
 
 use crate::{
     Tag,
-    answers::{Listed, Shown},
+    account_bill_cycle::NoMembers,
+    answers::{Listed, REPLAYED, Shown, answered, documented, replayed},
+    checked::Checked,
     context::{Context, Query},
     example_id, example_moment,
-    fields::{Cursor, DeliveryState, Limit, Moment, Reference},
-    operations::{Operation, PLAIN, get, list},
+    fields::{Cursor, DeliveryState, EventTypeName, Key, Limit, Moment, Reference, StatusCode},
+    operations::{Operation, PLAIN, get, in_bulk, list},
     problem::Problem,
 };
 
@@ -20,6 +29,11 @@ pub(crate) struct Deliveries;
 pub(crate) const OPERATIONS: &[Operation] = &[
     list("listDeliveries", "deliveries:read"),
     Operation { takes: PLAIN, ..get("getDelivery", "deliveries:read", &["delivery_not_found"]) },
+    in_bulk(
+        "retryDelivery",
+        "deliveries:write",
+        &["delivery_not_found", "delivery_succeeded", "delivery_discarded", "delivery_behind_another"],
+    ),
 ];
 
 /// One try at a delivery.
@@ -56,7 +70,8 @@ pub(crate) struct Delivery {
     ordering_key: String,
     /// Its place within the ordering key, from 1.
     sequence: i64,
-    /// `waiting`, `succeeded` or `dead` (given up on). More may come.
+    /// `waiting`, `succeeded`, `dead` (given up on), `blocking` (given up on, and its ordering key waits for a person) or `discarded`. More
+    /// may come.
     state: String,
     /// Tries made.
     attempt_count: u32,
@@ -64,6 +79,8 @@ pub(crate) struct Delivery {
     next_attempt_at: Option<Moment>,
     /// When it was first recorded.
     created_at: Moment,
+    /// The latest try.
+    last_attempt: Option<Attempt>,
     /// The tries, oldest first; only where one delivery is asked for.
     attempts: Option<Vec<Attempt>>,
 }
@@ -82,6 +99,7 @@ impl Example for Delivery {
             attempt_count: 1,
             next_attempt_at: None,
             created_at: example_moment(),
+            last_attempt: Some(Attempt { number: 1, at: example_moment(), latency_ms: 42.5, status: Some(204), detail: String::new() }),
             attempts: None,
         }
     }
@@ -100,7 +118,7 @@ impl From<deliveries::Attempt> for Attempt {
 }
 
 impl Delivery {
-    fn of(delivery: deliveries::Delivery, attempts: Option<Vec<deliveries::Attempt>>) -> Self {
+    pub fn of(delivery: deliveries::Delivery, attempts: Option<Vec<deliveries::Attempt>>) -> Self {
         Self {
             id: delivery.id.0,
             event_id: delivery.event.0,
@@ -113,8 +131,44 @@ impl Delivery {
             attempt_count: delivery.attempts,
             next_attempt_at: delivery.next_attempt_at.map(Into::into),
             created_at: delivery.created_at.into(),
+            last_attempt: delivery.last.map(Into::into),
             attempts: attempts.map(|attempts| attempts.into_iter().map(Into::into).collect()),
         }
+    }
+}
+
+/// How many deliveries it concerned.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", example)]
+pub(crate) struct MendedDeliveries {
+    /// How many.
+    deliveries: u32,
+}
+
+impl Example for MendedDeliveries {
+    fn example() -> Self {
+        Self { deliveries: 1 }
+    }
+}
+
+/// Done: the consumers take it from here.
+pub(crate) struct Mended(pub Reply);
+
+impl IntoResponse for Mended {
+    fn into_response(self) -> Response {
+        replayed(self.0)
+    }
+}
+
+impl ApiResponse for Mended {
+    fn meta() -> MetaResponses {
+        let headers = vec![documented(REPLAYED.0, REPLAYED.1)];
+        let description = "Done: what is to be tried again is tried as soon as its lane is free.";
+        MetaResponses { responses: vec![answered(202, description, Some(MendedDeliveries::schema_ref()), headers)] }
+    }
+
+    fn register(registry: &mut Registry) {
+        MendedDeliveries::register(registry);
     }
 }
 
@@ -124,6 +178,7 @@ impl Deliveries {
     ///
     /// Newest first.
     #[oai(path = "/deliveries", method = "get", operation_id = "listDeliveries")]
+    #[expect(clippy::too_many_arguments, reason = "each is a query parameter")]
     async fn list(
         &self,
         context: Context,
@@ -135,13 +190,40 @@ impl Deliveries {
         /// Only deliveries of this event.
         #[oai(name = "eventId")]
         event: Query<Uuid>,
+        /// Only deliveries that came through this queue.
+        #[oai(name = "queueId")]
+        queue: Query<Uuid>,
+        /// Only deliveries of events of this type.
+        #[oai(name = "eventType")]
+        kind: Query<EventTypeName>,
+        /// Only deliveries with this ordering key, such as the id of an account.
+        #[oai(name = "orderingKey")]
+        key: Query<Key>,
+        /// Only deliveries whose latest try was answered with this status code.
+        status: Query<StatusCode>,
+        /// Only deliveries first recorded from this moment on.
+        from: Query<Moment>,
+        /// Only deliveries first recorded before this moment.
+        to: Query<Moment>,
         /// How many items at the most.
         limit: Query<Limit>,
         /// Where to go on: `nextCursor` of the part before.
         cursor: Query<Cursor>,
     ) -> Result<Listed<Delivery>, Problem> {
         let ask = context.ask(limit.0, cursor.0.as_ref())?;
-        let filter = Filter { state: state.0.map(|state| state.wire().to_owned()), subscription: subscription.0, event: event.0 };
+        // What cannot be a key is the key of no event.
+        let Ok(key) = key.0.map(|key| key.0.parse()).transpose() else { return Ok(Listed::nothing()) };
+        let filter = Filter {
+            states: state.0.map(|state| state.wire().to_owned()).into_iter().collect(),
+            queue: queue.0.map(QueueId),
+            subscription: subscription.0.map(SubscriptionId),
+            event: event.0.map(EventId),
+            event_type: kind.0.map(|kind| kind.0),
+            key,
+            status: status.0.and_then(|status| u16::try_from(status.0).ok()),
+            from: from.0.map(|from| from.0),
+            to: to.0.map(|to| to.0),
+        };
         let page = context.app().list_deliveries(context.tenant(), filter, ask).await?;
         let items: Vec<Delivery> = page.items.into_iter().map(|delivery| Delivery::of(delivery, None)).collect();
         Ok(Listed::shown(&items, page.next.map(|after| context.cursor(after))))
@@ -159,5 +241,20 @@ impl Deliveries {
     ) -> Result<Shown<Delivery>, Problem> {
         let (found, attempts) = context.app().delivery(context.tenant(), &delivery.0.0).await?;
         Ok(Shown(Delivery::of(found, Some(attempts))))
+    }
+
+    /// Retry a delivery
+    ///
+    /// Has one tried now that waits for its time or was given up on; the latter starts with its retry plan anew. One that stands behind
+    /// another of its ordering key has to wait for that one. The body may be left out.
+    #[oai(path = "/deliveries/:delivery/retry", method = "post", operation_id = "retryDelivery")]
+    async fn retry(
+        &self,
+        context: Context,
+        /// Id of the delivery.
+        delivery: Path<Reference>,
+        input: Checked<Option<NoMembers>>,
+    ) -> Result<Mended, Problem> {
+        Ok(Mended(context.app().retry_delivery(context.demand(input.canonical.as_deref()), &delivery.0.0).await?))
     }
 }

@@ -336,6 +336,8 @@ whole_numbers! {
     EventTypeVersion = 1..=1_000_000;
     /// A TCP port.
     Port = 1..=65535;
+    /// A status code of an answer.
+    StatusCode = 100..=599;
     /// Items of a page.
     Limit = 1..=200;
 }

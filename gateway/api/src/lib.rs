@@ -30,6 +30,7 @@ mod contracts;
 mod credits;
 mod cursor;
 mod data_sources;
+mod dead_letters;
 mod deliveries;
 mod described;
 mod document;
@@ -37,6 +38,7 @@ mod edge;
 mod event_type;
 mod event_types;
 mod events;
+mod explanations;
 mod fields;
 mod guard;
 mod invoices;
@@ -206,7 +208,9 @@ type Integration = (
     webhook_endpoints::WebhookEndpoints,
     smtp_accounts::SmtpAccounts,
     notification_templates::NotificationTemplates,
+    dead_letters::DeadLetters,
     deliveries::Deliveries,
+    explanations::Explanations,
     event_types::EventTypes,
     events::Events,
     business_transactions::BusinessTransactions,
@@ -244,7 +248,9 @@ pub(crate) const ALL: Operations = (
         webhook_endpoints::WebhookEndpoints,
         smtp_accounts::SmtpAccounts,
         notification_templates::NotificationTemplates,
+        dead_letters::DeadLetters,
         deliveries::Deliveries,
+        explanations::Explanations,
         event_types::EventTypes,
         events::Events,
         business_transactions::BusinessTransactions,

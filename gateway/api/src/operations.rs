@@ -126,6 +126,8 @@ const ALL: &[&[Operation]] = &[
     crate::smtp_accounts::OPERATIONS,
     crate::notification_templates::OPERATIONS,
     crate::deliveries::OPERATIONS,
+    crate::dead_letters::OPERATIONS,
+    crate::explanations::OPERATIONS,
     crate::event_types::OPERATIONS,
     crate::events::OPERATIONS,
     crate::business_transactions::OPERATIONS,

@@ -25,10 +25,12 @@ mod data_schemas;
 mod data_source;
 mod delete_configuration;
 mod due;
+mod explain;
 mod in_use;
 mod invoice_on_demand;
 mod invoices;
 mod invoicing;
+mod mending;
 mod objects;
 mod once;
 mod once_each;
@@ -65,8 +67,9 @@ use billwire_store::{ConfigurationKind, Error, Store};
 pub use billwire_store::{
     Filter,
     commit::Failure,
-    deliveries, history,
+    deliveries, delivery_lists, history,
     idempotency::{Claim, Reply},
+    mending::DeadLetters,
     page,
 };
 
@@ -89,6 +92,7 @@ pub use create_smtp_account::CreateSmtpAccount;
 pub use create_webhook_endpoint::CreateWebhookEndpoint;
 pub use data_source::{CreateDataSource, DeleteDataSource};
 pub use delete_configuration::DeleteConfiguration;
+pub use explain::{Explanation, Met, Verdict};
 pub use invoice_on_demand::CreateInvoiceOnDemand;
 pub use invoices::{CancelInvoice, DeliverInvoice};
 pub use objects::Object;
@@ -204,7 +208,7 @@ impl App {
     pub async fn list_deliveries(
         &self,
         tenant: &TenantId,
-        filter: deliveries::Filter,
+        filter: delivery_lists::Filter,
         ask: page::Ask,
     ) -> Result<page::Page<deliveries::Delivery>, Failure> {
         Ok(self.store.list_deliveries(tenant, filter, ask).await?)

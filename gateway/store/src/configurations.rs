@@ -134,6 +134,19 @@ impl Store {
         rows.iter().map(|row| serde_json::from_str(&row.body).map_err(Error::corrupt("configuration"))).collect()
     }
 
+    /// Every object of a kind that a tenant has, each with the outbox position it starts behind.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn started_configurations<T: DeserializeOwned>(&self, tenant: &TenantId, kind: Kind) -> Result<Vec<(T, i64)>, Error> {
+        let same = configuration::Column::Tenant.eq(tenant.as_str()).and(configuration::Column::Kind.eq(kind.name()));
+        let rows = configuration::Entity::find().filter(same).order_by_asc(configuration::Column::Id).all(&self.0.read).await?;
+        let read = |row: &configuration::Model| {
+            serde_json::from_str(&row.body).map(|body| (body, row.start_position)).map_err(Error::corrupt("configuration"))
+        };
+        rows.iter().map(read).collect()
+    }
+
     /// One object with its secrets opened.
     ///
     /// # Errors

@@ -7,8 +7,8 @@ use billwire_schemas::{
     ids::{DeliveryId, EventId, OrderingKey, QueueId, SubscriptionId, TenantId},
 };
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, EntityTrait, IntoActiveModel, QueryFilter,
-    QueryOrder, QuerySelect, SqlErr, TransactionTrait, Value,
+    ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, EntityTrait, FromQueryResult, IntoActiveModel,
+    QueryFilter, QueryResult, QuerySelect, SqlErr, Value,
     sea_query::{Expr, ExprTrait, OnConflict},
 };
 
@@ -16,7 +16,6 @@ use crate::{
     Error, Store,
     entity::{attempt, delivery},
     micros, moment,
-    page::{After, Ask, Page},
     sizes::{filled, parts},
 };
 
@@ -105,7 +104,14 @@ pub struct Delivery {
 }
 
 /// What stands in a lane. As in the index, word for word: a planner takes a partial index only for a condition it can read.
-const OPEN: &str = "state IN ('waiting', 'blocking')";
+pub(crate) const OPEN: &str = "state IN ('waiting', 'blocking')";
+
+impl Delivery {
+    /// Of a row of the whole table.
+    pub(crate) fn read(row: &QueryResult) -> Result<Self, Error> {
+        parse(delivery::Model::from_query_result(row, "")?)
+    }
+}
 
 fn row(d: &Delivery, now: Timestamp) -> delivery::Model {
     let (last_status, last_latency_us, last_attempt_at) =
@@ -134,7 +140,7 @@ fn row(d: &Delivery, now: Timestamp) -> delivery::Model {
     }
 }
 
-fn parse(row: delivery::Model) -> Result<Delivery, Error> {
+pub(crate) fn parse(row: delivery::Model) -> Result<Delivery, Error> {
     let corrupt = |detail: String| Error::Corrupt { table: "delivery", detail };
     let attempts = u32::try_from(row.attempts).unwrap_or(0);
     let last = row.last_attempt_at.map(|at| Attempt {
@@ -200,17 +206,6 @@ async fn write(transaction: &DatabaseTransaction, new: &[Delivery], known: &[Del
         attempt::Entity::insert_many(part).on_conflict(clash).exec_without_returning(transaction).await?;
     }
     Ok(())
-}
-
-/// Which deliveries a list shows.
-#[derive(Debug, Clone, Default)]
-pub struct Filter {
-    /// Only in this state.
-    pub state: Option<String>,
-    /// Only of this subscription.
-    pub subscription: Option<uuid::Uuid>,
-    /// Only of this event.
-    pub event: Option<uuid::Uuid>,
 }
 
 impl Store {
@@ -359,56 +354,5 @@ impl Store {
             delivery::Entity::insert_many(part).on_conflict(known.clone()).exec_without_returning(&transaction).await?;
         }
         Ok(transaction.commit().await?)
-    }
-
-    /// A page of deliveries, newest first.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn list_deliveries(&self, tenant: &TenantId, filter: Filter, ask: Ask) -> Result<Page<Delivery>, Error> {
-        use delivery::Column as C;
-        let mut wanted = Condition::all().add(C::Tenant.eq(tenant.as_str()));
-        if let Some(state) = filter.state {
-            wanted = wanted.add(C::State.eq(state));
-        }
-        if let Some(subscription) = filter.subscription {
-            wanted = wanted.add(C::SubscriptionId.eq(subscription));
-        }
-        if let Some(event) = filter.event {
-            wanted = wanted.add(C::EventId.eq(event));
-        }
-        if let Some(after) = ask.after {
-            wanted = wanted.add(C::CreatedAt.lt(after.sort).or(C::CreatedAt.eq(after.sort).and(C::Id.lt(after.id))));
-        }
-        let find = delivery::Entity::find().filter(wanted).order_by_desc(C::CreatedAt).order_by_desc(C::Id).limit(ask.limit + 1);
-        Page::cut(find.all(&self.0.read).await?, ask.limit, |row| After { sort: row.created_at, id: row.id }, parse)
-    }
-
-    /// One delivery with all its attempts, oldest first.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn delivery(&self, tenant: &TenantId, id: DeliveryId) -> Result<Option<(Delivery, Vec<Attempt>)>, Error> {
-        let same = delivery::Column::Tenant.eq(tenant.as_str());
-        let read = self.0.read.begin().await?;
-        let Some(row) = delivery::Entity::find_by_id(id.0).filter(same).one(&read).await? else { return Ok(None) };
-        let found = parse(row)?;
-        let kept =
-            attempt::Entity::find().filter(attempt::Column::DeliveryId.eq(id.0)).order_by_asc(attempt::Column::Number).all(&read).await?;
-        let mut attempts: Vec<Attempt> = kept
-            .into_iter()
-            .map(|a| Attempt {
-                number: u32::try_from(a.number).unwrap_or(0),
-                at: moment(a.at),
-                latency_us: a.latency_us,
-                status: a.status.and_then(|s| u16::try_from(s).ok()),
-                detail: a.detail,
-            })
-            .collect();
-        // A successful try stands in the delivery's own row alone.
-        if let Some(last) = found.last.clone().filter(|last| attempts.iter().all(|a| a.number != last.number)) {
-            attempts.push(last);
-        }
-        Ok(Some((found, attempts)))
     }
 }

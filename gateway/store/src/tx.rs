@@ -307,6 +307,13 @@ impl<'group> Tx<'group> {
         self.writes.statements.push((sql, values));
     }
 
+    /// A statement that writes, run at once, with the rows it returns; only as the last thing a unit does, when nothing can refuse it
+    /// any more.
+    pub(crate) async fn write(&mut self, sql: &str, values: Vec<Value>) -> Result<Vec<QueryResult>, Error> {
+        self.writes.at_once = true;
+        self.query(sql, values).await
+    }
+
     /// A query in the unit's transaction.
     pub(crate) async fn query(&self, sql: &str, values: Vec<Value>) -> Result<Vec<QueryResult>, Error> {
         Ok(self.conn.query_all_raw(Statement::from_sql_and_values(self.conn.get_database_backend(), sql, values)).await?)

@@ -27,6 +27,8 @@ pub(crate) struct Writes {
     objects: BTreeMap<&'static str, Box<dyn Objects>>,
     /// Run after the objects are written.
     pub statements: Vec<(String, Vec<Value>)>,
+    /// Whether something was written at once.
+    pub at_once: bool,
     pub configurations: Vec<configuration::Model>,
     /// Id, version, name and document.
     pub changed_configurations: Vec<(Uuid, i64, String, String)>,
@@ -103,7 +105,7 @@ impl<T: Noun> Objects for ObjectsOf<T> {
 
 impl Writes {
     pub fn is_empty(&self) -> bool {
-        self.transactions.is_empty() && self.replies.is_empty() && self.statements.is_empty()
+        self.transactions.is_empty() && self.replies.is_empty() && self.statements.is_empty() && !self.at_once
     }
 
     pub fn first_transaction(&self) -> Option<Uuid> {
@@ -154,6 +156,7 @@ impl Writes {
             }
         }
         self.statements.extend(other.statements);
+        self.at_once |= other.at_once;
         self.configurations.extend(other.configurations);
         self.changed_configurations.extend(other.changed_configurations);
         self.deleted_configurations.extend(other.deleted_configurations);

@@ -133,6 +133,7 @@ const REQUESTS: &[&str] = &[
     "BucketUpdate",
     "ContactUpdate",
     "ContractUpdate",
+    "DeadLetterChoice",
     "NoMembers",
     "PackageSubscriptionCancellation",
     "PackageSubscriptionStatusChange",

@@ -1,0 +1,67 @@
+//! Refusals of mending deliveries, over a ledger filled by hand.
+
+use billwire_schemas::{
+    clock::{Clock, SystemClock},
+    ids::{DeliveryId, EventId, QueueId, SubscriptionId, fresh},
+};
+use billwire_store::deliveries::{Attempt, Delivery, State};
+use serde_json::json;
+
+use crate::rig::Rig;
+
+fn delivery(state: State, tenant: &str, due: bool) -> Delivery {
+    let (event, subscription, now) = (EventId(fresh()), SubscriptionId(fresh()), SystemClock.now());
+    Delivery {
+        id: DeliveryId::of(event, subscription),
+        tenant: tenant.parse().expect("a tenant"),
+        event,
+        event_type: "account.created".into(),
+        queue: QueueId(fresh()),
+        partition: 0,
+        subscription,
+        key: fresh().into(),
+        sequence: 1,
+        position: 1,
+        state,
+        attempts: 3,
+        forgiven: 0,
+        next_attempt_at: due.then_some(now),
+        last: Some(Attempt { number: 3, at: now, latency_us: 1, status: Some(503), detail: "no".into() }),
+        created_at: now,
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_retried_says_why_and_foreign_dead_letters_stay_untouched() {
+    for rig in Rig::everywhere().await {
+        let all = [
+            delivery(State::Succeeded, "default", false),
+            delivery(State::Discarded, "default", false),
+            delivery(State::Waiting, "default", false),
+            delivery(State::Dead, "other", false),
+            delivery(State::Dead, "default", false),
+            delivery(State::Blocking, "default", false),
+        ];
+        rig.store.record_deliveries(&all, &[], SystemClock.now()).await.expect("recorded");
+        let retry = async |index: usize| rig.post(&format!("/v1/deliveries/{}/retry", all[index].id), json!({})).await;
+        retry(0).await.refused(409, "delivery_succeeded");
+        retry(1).await.refused(409, "delivery_discarded");
+        retry(2).await.refused(409, "delivery_behind_another");
+        retry(3).await.refused(404, "delivery_not_found");
+        rig.post("/v1/deliveries/none/retry", json!({})).await.refused(404, "delivery_not_found");
+        let one = json!({ "subscriptionId": all[4].subscription });
+        assert_eq!(rig.post("/v1/dead-letters/redrive", one.clone()).await.expect(202)["deliveries"], 1);
+        assert_eq!(rig.post("/v1/dead-letters/redrive", one).await.expect(202)["deliveries"], 0, "it waits now");
+        assert_eq!(
+            rig.post("/v1/dead-letters/discard", json!({})).await.expect(202)["deliveries"],
+            1,
+            "the other tenant's is not among them"
+        );
+        let left = rig.get("/v1/dead-letters").await.expect(200);
+        assert_eq!(left, json!({ "items": [] }));
+        let found = rig.get("/v1/deliveries?status=503&eventType=account.created&state=discarded").await.expect(200);
+        assert_eq!(found["items"].as_array().map(Vec::len), Some(2));
+        assert_eq!(rig.get("/v1/deliveries?status=500").await.expect(200), json!({ "items": [] }));
+        assert_eq!(rig.get(&format!("/v1/deliveries?orderingKey={}", all[0].key)).await.expect(200)["items"][0]["id"], json!(all[0].id));
+    }
+}
