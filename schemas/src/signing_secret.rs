@@ -1,39 +1,74 @@
-//! How a webhook signing secret is written: `whsec_` and the base64 of 24 to 64 bytes (Standard Webhooks 1.0).
+//! How a webhook's signing secret is written (Standard Webhooks 1.0): `whsec_` and the base64 of 24 to 64 bytes for HMAC-SHA256, or
+//! `whsk_` and the base64 of an ed25519 key pair, seed before public key, whose public key receivers get as `whpk_` and base64.
 //!
 //! Only the notation. Who needs a fresh secret brings the random bytes; who signs turns the bytes into a key.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
-/// What every secret starts with.
-pub const PREFIX: &str = "whsec_";
-/// Fewest bytes of a key.
+const SHARED: &str = "whsec_";
+const PRIVATE: &str = "whsk_";
+const PUBLIC: &str = "whpk_";
+/// Fewest bytes of a shared key.
 pub const KEY_BYTES_MIN: usize = 24;
-/// Most bytes of a key.
+/// Most bytes of a shared key.
 pub const KEY_BYTES_MAX: usize = 64;
+/// Bytes of an ed25519 seed, and of a public key (RFC 8032).
+pub const ED25519_BYTES: usize = 32;
 
 /// A text that is no signing secret. Says the rule and nothing about the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a signing secret is \"whsec_\" and the base64 of 24 to 64 bytes")]
+#[error(
+    "a signing secret is \"whsec_\" and the base64 of 24 to 64 bytes, or \"whsk_\" and the base64 of an ed25519 seed and its public key"
+)]
 pub struct NotASecret;
 
-/// The key bytes of a written secret.
+/// The key of a written secret. Not printable on purpose.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Key {
+    /// Shared with the receiver: HMAC-SHA256, signatures `v1,…`.
+    Shared(Vec<u8>),
+    /// Ours alone: ed25519, signatures `v1a,…`.
+    Pair {
+        /// What signatures are made from.
+        seed: [u8; ED25519_BYTES],
+        /// What they are checked with.
+        public: [u8; ED25519_BYTES],
+    },
+}
+
+/// Reads a written secret. Whether the halves of a pair belong together is for who signs to say.
 ///
 /// # Errors
 /// [`NotASecret`].
-pub fn decode(text: &str) -> Result<Vec<u8>, NotASecret> {
-    let encoded = text.strip_prefix(PREFIX).ok_or(NotASecret)?;
-    let key = STANDARD.decode(encoded).map_err(|_| NotASecret)?;
-    fits(&key)?;
-    Ok(key)
+pub fn decode(text: &str) -> Result<Key, NotASecret> {
+    if let Some(encoded) = text.strip_prefix(SHARED) {
+        let key = STANDARD.decode(encoded).map_err(|_| NotASecret)?;
+        return fits(&key).map(|()| Key::Shared(key));
+    }
+    let encoded = text.strip_prefix(PRIVATE).ok_or(NotASecret)?;
+    let pair = STANDARD.decode(encoded).map_err(|_| NotASecret)?;
+    let (seed, public) = pair.split_at_checked(ED25519_BYTES).ok_or(NotASecret)?;
+    let half = |half: &[u8]| half.try_into().map_err(|_| NotASecret);
+    Ok(Key::Pair { seed: half(seed)?, public: half(public)? })
 }
 
-/// Writes key bytes as a secret.
+/// Writes a key as a secret.
 ///
 /// # Errors
-/// [`NotASecret`] when the key is too short or too long.
-pub fn encode(key: &[u8]) -> Result<String, NotASecret> {
-    fits(key)?;
-    Ok(format!("{PREFIX}{}", STANDARD.encode(key)))
+/// [`NotASecret`] when a shared key is too short or too long.
+pub fn encode(key: &Key) -> Result<String, NotASecret> {
+    match key {
+        Key::Shared(key) => fits(key).map(|()| format!("{SHARED}{}", STANDARD.encode(key))),
+        Key::Pair { seed, public } => Ok(format!("{PRIVATE}{}", STANDARD.encode([*seed, *public].concat()))),
+    }
+}
+
+/// What a receiver checks signatures of `key` with, where that is no secret.
+pub fn public(key: &Key) -> Option<String> {
+    match key {
+        Key::Shared(_) => None,
+        Key::Pair { public, .. } => Some(format!("{PUBLIC}{}", STANDARD.encode(public))),
+    }
 }
 
 fn fits(key: &[u8]) -> Result<(), NotASecret> {
@@ -46,20 +81,30 @@ mod tests {
 
     #[test]
     fn what_is_written_can_be_read() {
-        for length in [KEY_BYTES_MIN, 25, 32, KEY_BYTES_MAX] {
-            let key = vec![7; length];
-            assert_eq!(decode(&encode(&key).unwrap()), Ok(key));
+        let shared = [KEY_BYTES_MIN, 25, 32, KEY_BYTES_MAX].map(|length| Key::Shared(vec![7; length]));
+        for key in shared.into_iter().chain([Key::Pair { seed: [1; 32], public: [2; 32] }]) {
+            assert!(decode(&encode(&key).unwrap()) == Ok(key));
         }
     }
 
     #[test]
+    fn only_the_public_half_of_a_pair_is_told() {
+        let told = public(&Key::Pair { seed: [1; 32], public: [2; 32] }).unwrap();
+        assert_eq!(told, format!("whpk_{}", STANDARD.encode([2; 32])));
+        assert_eq!(public(&Key::Shared(vec![7; 32])), None);
+    }
+
+    #[test]
     fn other_texts_are_refused() {
-        let short = format!("{PREFIX}{}", STANDARD.encode([1; KEY_BYTES_MIN - 1]));
-        let long = format!("{PREFIX}{}", STANDARD.encode([1; KEY_BYTES_MAX + 1]));
+        let short = format!("{SHARED}{}", STANDARD.encode([1; KEY_BYTES_MIN - 1]));
+        let long = format!("{SHARED}{}", STANDARD.encode([1; KEY_BYTES_MAX + 1]));
         let bare = STANDARD.encode([1; 32]);
-        for text in ["", PREFIX, "whsec_ not base64", "WHSEC_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", &short, &long, &bare] {
-            assert_eq!(decode(text), Err(NotASecret), "{text}");
+        let half = format!("{PRIVATE}{}", STANDARD.encode([1; 32]));
+        let more = format!("{PRIVATE}{}", STANDARD.encode([1; 65]));
+        for text in ["", SHARED, PRIVATE, "whsec_ not base64", "WHSEC_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", &short, &long, &bare, &half, &more]
+        {
+            assert!(decode(text).is_err(), "{text}");
         }
-        assert_eq!(encode(&[0; 23]), Err(NotASecret));
+        assert!(encode(&Key::Shared(vec![0; 23])).is_err());
     }
 }

@@ -53,6 +53,9 @@ impl Setup {
             ("BILLWIRE_NATS_SERVER".to_owned(), required("BILLWIRE_NATS_SERVER")),
             ("BILLWIRE_WAREHOUSE_AGE_MS".to_owned(), "200".to_owned()),
             ("BILLWIRE_LEASE_MS".to_owned(), "600".to_owned()),
+            // A receiver that is away for a moment must not cost a test a minute.
+            ("BILLWIRE_CIRCUIT_WAIT_MS".to_owned(), "200".to_owned()),
+            ("BILLWIRE_CIRCUIT_WAIT_MAX_MS".to_owned(), "800".to_owned()),
             ("BILLWIRE_TEST_CLOCK".to_owned(), "true".to_owned()),
             ("BILLWIRE_LOG".to_owned(), std::env::var("BILLWIRE_TEST_LOG").unwrap_or_else(|_| "info".to_owned())),
         ];

@@ -59,6 +59,8 @@ pub enum Outcome {
     },
     /// No further try can succeed (the endpoint is gone, the template fails).
     GiveUp(Report),
+    /// The receiver wants no calls any more. The delivery waits with all the others until a person calls it again.
+    Gone(Report),
     /// *We* could not try (our database was away): no attempt is spent, it is tried again soon.
     NotTried(String),
 }

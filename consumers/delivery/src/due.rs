@@ -9,7 +9,7 @@ use crate::{
     channel::Report,
     event::Event,
     lanes::Next,
-    ledger::{Entry, LaneKey, State, Try},
+    ledger::{Entry, LaneKey, State, Try, Whose},
     partition::{Job, Partition, Stop},
 };
 
@@ -41,8 +41,21 @@ impl Partition {
         if self.queue.paused || self.in_hand.len() >= self.engine.options.in_hand_max {
             return Ok(());
         }
-        let ledger = self.engine.ledger.clone();
-        let due = match ledger.due(self.part(), self.engine.clock.now(), DUE_PAGE).await {
+        let (ledger, now) = (self.engine.ledger.clone(), self.engine.clock.now());
+        let found = {
+            let (resting, probing) = self.ways.standing(now);
+            let mut asked = ledger.due(self.part(), Whose::AllBut(&resting), now, DUE_PAGE).await;
+            for callers in probing {
+                // One is enough to find out whether the receiver is back, unless one stands in line already.
+                if let Ok(due) = &mut asked
+                    && !callers.iter().any(|caller| self.lines.get(caller).is_some_and(|line| !line.ready.is_empty()))
+                {
+                    due.extend(ledger.due(self.part(), Whose::Only(callers), now, 1).await.unwrap_or_default());
+                }
+            }
+            asked
+        };
+        let due = match found {
             Ok(due) => due,
             Err(error) => {
                 tracing::warn!(%error, "the ledger did not say what is due");
@@ -51,7 +64,7 @@ impl Partition {
         };
         let found = due.len() as u64;
         let fresh: Vec<Entry> = due.into_iter().filter(|e| !self.in_hand.contains(&e.id)).collect();
-        self.more_due = found == DUE_PAGE && !fresh.is_empty();
+        self.more_due = found >= DUE_PAGE && !fresh.is_empty();
         if fresh.is_empty() {
             return Ok(());
         }

@@ -18,7 +18,7 @@ const CROWDED_WAIT: TimeDelta = TimeDelta::seconds(1);
 
 impl Partition {
     pub fn finished(&mut self, done: Result<Finished, tokio::task::JoinError>) {
-        let (job, at, latency, outcome) = match done {
+        let Finished { job, permits, at, latency, outcome } = match done {
             Ok(finished) => finished,
             Err(aborted) => return tracing::debug!(%aborted, "a try was cut off; its delivery comes again"),
         };
@@ -26,7 +26,12 @@ impl Partition {
             line.trying -= 1;
         }
         let now = self.engine.clock.now();
+        if let Some(permit) = &permits.target {
+            permit.report(&outcome, now);
+        }
         let made = job.attempts + 1;
+        let own_plan = self.ways.gate(job.subscription.id).and_then(|gate| gate.retry_plan());
+        let plan = own_plan.as_ref().unwrap_or(&self.engine.options.retry_plan);
         let (state, attempts, wait, report) = match outcome {
             Outcome::Delivered(report) => (State::Succeeded, made, None, Some(report)),
             Outcome::GiveUp(report) => (self.given_up(&job), made, None, Some(report)),
@@ -34,7 +39,11 @@ impl Partition {
                 tracing::debug!(delivery.id = %job.id, reason, "not tried");
                 (State::Waiting, job.attempts, Some(NOT_TRIED_WAIT), None)
             }
-            Outcome::Retry { report, after } => match self.engine.options.retry_plan.wait(job.id, made - job.forgiven, after) {
+            Outcome::Gone(report) => {
+                self.give_up_target(&job);
+                (State::Waiting, made, Some(NOT_TRIED_WAIT), Some(report))
+            }
+            Outcome::Retry { report, after } => match plan.wait(job.id, made - job.forgiven, after) {
                 Some(wait) => (State::Waiting, made, TimeDelta::from_std(wait).ok(), Some(report)),
                 None => (self.given_up(&job), made, None, Some(report)),
             },
@@ -54,6 +63,17 @@ impl Partition {
         } else if let Next::Try(next) = self.lanes.ended(&lane) {
             self.ready(next);
         }
+    }
+
+    /// Has the target of a delivery disabled, as its receiver wants.
+    fn give_up_target(&self, job: &Job) {
+        let Some(gate) = self.ways.gate(job.subscription.id) else { return };
+        let (engine, target) = (self.engine.clone(), gate.target());
+        tokio::spawn(async move {
+            if let Err(error) = engine.ledger.give_up(&target, "the receiver answered 410 Gone").await {
+                tracing::warn!(%error, target.id = %target.id, "a receiver that is gone could not be disabled; it is tried again");
+            }
+        });
     }
 
     /// Where a delivery stands that is given up on.
@@ -90,7 +110,9 @@ impl Partition {
 
     /// Writes a job to the ledger instead of trying it: behind the others of its lane, or to come back soon.
     pub fn park(&mut self, job: &Job, behind: bool) {
-        let due = (!behind).then(|| self.engine.clock.now() + CROWDED_WAIT);
+        let now = self.engine.clock.now();
+        let turn = || self.ways.gate(job.subscription.id).map_or(now + CROWDED_WAIT, |gate| gate.turn(now));
+        let due = (!behind).then(turn);
         let entry = self.entry(job, State::Waiting, due);
         let lane = self.queue.in_order.then(|| job.lane());
         self.record(entry, job.message, lane);

@@ -7,6 +7,7 @@ use billwire_schemas::{
 };
 use bytes::Bytes;
 use serde_json::Value;
+use uuid::Uuid;
 
 /// One event as the engine carries it. `body` is the message exactly as it stands on the stream and in SQL.
 #[derive(Debug, Clone)]
@@ -109,6 +110,16 @@ pub struct Subscription {
     pub start_position: i64,
     /// What to do.
     pub action: Action,
+}
+
+impl Action {
+    /// Whom it calls, where that is someone whose calls are limited.
+    pub fn target(&self) -> Option<Uuid> {
+        match self {
+            Self::Webhook { endpoint, .. } => Some(endpoint.0),
+            Self::Email { .. } | Self::Forward { .. } | Self::Calculate { .. } => None,
+        }
+    }
 }
 
 impl Subscription {

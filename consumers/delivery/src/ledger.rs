@@ -9,9 +9,12 @@ use billwire_schemas::{
     ids::{DeliveryId, EventId, OrderingKey, QueueId, SubscriptionId, TenantId},
 };
 
+use uuid::Uuid;
+
 use crate::{
     channel::Report,
     event::{Event, Subscription},
+    gates::{Health, Target},
 };
 
 /// The lane of a delivery: one ordering key of one subscription.
@@ -36,6 +39,10 @@ pub struct Queue {
     pub created_at: Timestamp,
     /// Who subscribed.
     pub subscriptions: Vec<Arc<Subscription>>,
+    /// Whom they call.
+    pub targets: Vec<Arc<Target>>,
+    /// What all calls of the tenant together may be.
+    pub tenant_limits: Arc<Target>,
 }
 
 /// All queues, and the revision of the configuration they were read at (or an earlier one).
@@ -123,15 +130,22 @@ pub struct Lease {
     pub fence: i64,
 }
 
-/// A partition of a queue, and what of it is left alone.
+/// A partition of a queue.
 #[derive(Debug, Clone, Copy)]
-pub struct Part<'p> {
+pub struct Part {
     /// The queue.
     pub queue: QueueId,
     /// Which part of it.
     pub number: u32,
-    /// Subscriptions that are sent nothing now.
-    pub resting: &'p [SubscriptionId],
+}
+
+/// Whose deliveries are asked for.
+#[derive(Debug, Clone, Copy)]
+pub enum Whose<'s> {
+    /// Those of all subscriptions but these.
+    AllBut(&'s [SubscriptionId]),
+    /// Those of these.
+    Only(&'s [SubscriptionId]),
 }
 
 /// The engine's memory. Errors are texts for the log; every call may be repeated.
@@ -147,17 +161,23 @@ pub trait Ledger: Send + Sync + 'static {
     async fn waiting_lanes(&self, lanes: &[LaneKey]) -> Result<HashSet<LaneKey>, String>;
     /// Records where deliveries stand, in one commit; one that ended is not touched again.
     async fn record(&self, entries: &[Entry]) -> Result<(), String>;
-    /// Deliveries that are due, except those of subscriptions that rest.
-    async fn due(&self, part: Part<'_>, now: Timestamp, limit: u64) -> Result<Vec<Entry>, String>;
+    /// Deliveries that are due.
+    async fn due(&self, part: Part, whose: Whose<'_>, now: Timestamp, limit: u64) -> Result<Vec<Entry>, String>;
     /// What waits in a lane, in order.
     async fn lane(&self, lane: &LaneKey, limit: u64) -> Result<Vec<Entry>, String>;
     /// Makes what has no time due, where a stop between two records left it so: in an in-order queue the first of each lane, otherwise
     /// all.
-    async fn mend(&self, part: Part<'_>, in_order: bool, now: Timestamp) -> Result<(), String>;
+    async fn mend(&self, part: Part, in_order: bool, now: Timestamp) -> Result<(), String>;
     /// Events by id.
     async fn events(&self, ids: &[EventId]) -> Result<Vec<Event>, String>;
     /// Events of a key strictly between two sequences.
     async fn events_between(&self, tenant: &TenantId, key: &OrderingKey, after: i64, before: i64) -> Result<Vec<Event>, String>;
+    /// Who fails.
+    async fn health(&self) -> Result<Vec<Health>, String>;
+    /// Notes who fails, and who does not any more.
+    async fn keep_health(&self, failing: &[Health], healed: &[Uuid]) -> Result<(), String>;
+    /// Has a target disabled for this reason, with an event that tells of it.
+    async fn give_up(&self, target: &Target, because: &str) -> Result<(), String>;
     /// Takes a lease, if it is free.
     async fn take_lease(&self, name: &str, ttl: Duration) -> Result<Option<Lease>, String>;
     /// Prolongs a lease; `false`: it is lost.

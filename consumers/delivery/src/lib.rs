@@ -11,9 +11,11 @@
 
 pub mod bulk;
 pub mod channel;
+pub mod circuit;
 mod due;
 mod ending;
 pub mod event;
+pub mod gates;
 mod intake;
 mod lanes;
 pub mod ledger;
@@ -24,3 +26,4 @@ pub mod policy;
 mod recording;
 pub mod sent;
 pub mod supervisor;
+mod ways;

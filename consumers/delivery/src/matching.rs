@@ -146,6 +146,8 @@ mod tests {
             paused: false,
             partitions: 1,
             created_at: Timestamp::UNIX_EPOCH,
+            targets: Vec::new(),
+            tenant_limits: Arc::new(crate::gates::tests::target()),
             subscriptions,
         })
     }

@@ -23,12 +23,14 @@ use tokio::{
 use crate::{
     channel::{Outcome, Report, Task},
     event::{Event, Subscription},
+    gates::Stand,
     lanes::{Lanes, Next},
     ledger::{LaneKey, Lease, Part, Queue, State},
     line::Line,
     matching::Matching,
     recording::{Recorded, Recording},
     supervisor::Engine,
+    ways::{Permits, Ways},
 };
 
 /// A message in hand and how many deliveries of it are not in the ledger yet.
@@ -75,7 +77,15 @@ pub(crate) enum Stop {
     Failed(String),
 }
 
-pub(crate) type Finished = (Job, Timestamp, Duration, Outcome);
+/// A try that ended.
+pub(crate) struct Finished {
+    pub job: Job,
+    /// What it went through; given back when this is dropped.
+    pub permits: Permits,
+    pub at: Timestamp,
+    pub latency: Duration,
+    pub outcome: Outcome,
+}
 
 pub(crate) struct Partition {
     pub engine: Arc<Engine>,
@@ -83,8 +93,8 @@ pub(crate) struct Partition {
     pub number: u32,
     pub revision: i64,
     pub matching: Matching,
-    /// Subscriptions that are sent nothing now.
-    pub resting: Vec<SubscriptionId>,
+    /// Who calls whom, through which gates.
+    pub ways: Ways,
     pub lanes: Lanes<Job>,
     pub messages: HashMap<u64, Pending>,
     pub next_message: u64,
@@ -106,9 +116,9 @@ const MEND_EVERY: Duration = Duration::from_secs(30);
 impl Partition {
     pub fn new(engine: Arc<Engine>, queue: Arc<Queue>, number: u32, revision: i64) -> Self {
         Self {
-            engine,
             matching: Matching::of(queue.clone()),
-            resting: resting(&queue),
+            ways: Ways::of(&engine, &queue),
+            engine,
             queue,
             number,
             revision,
@@ -125,8 +135,8 @@ impl Partition {
     }
 
     /// This part of the queue, as the ledger is asked for it.
-    pub fn part(&self) -> Part<'_> {
-        Part { queue: self.queue.id, number: self.number, resting: &self.resting }
+    pub fn part(&self) -> Part {
+        Part { queue: self.queue.id, number: self.number }
     }
 
     /// The durable consumer's name.
@@ -235,22 +245,28 @@ impl Partition {
         }
         self.queue = queue.clone();
         self.matching = Matching::of(queue.clone());
-        self.resting = resting(queue);
+        self.ways = Ways::of(&self.engine, queue);
         self.revision = plan.revision;
         Ok(())
     }
 
-    /// Whether so much stands in line for a receiver that does not take it that more would crowd out others.
+    /// Whether a receiver is sent nothing now, or so much stands in line for it that more would crowd out others.
     pub fn crowded(&self, subscription: SubscriptionId) -> bool {
-        self.lines.get(&subscription).is_some_and(|line| line.slow() && line.ready.len() >= self.engine.options.line_max)
+        self.ways.stand(subscription, self.engine.clock.now()) == Stand::Rests
+            || self.lines.get(&subscription).is_some_and(|line| line.slow() && line.ready.len() >= self.engine.options.line_max)
     }
 
-    /// Sends what stands in the lines of slow receivers to the ledger, all but a few: in hand it would keep messages of
-    /// others from being pulled.
+    /// Sends what stands in the lines of slow receivers to the ledger, all but a few, and all of those that are sent nothing: in hand it
+    /// would keep messages of others from being pulled.
     fn shed(&mut self) {
-        let keep = self.engine.options.per_subscription_max;
-        let slow = self.lines.values_mut().filter(|line| line.slow() && line.ready.len() > keep);
-        let shed: Vec<Job> = slow.flat_map(|line| line.ready.split_off(keep)).collect();
+        let (few, now) = (self.engine.options.per_subscription_max, self.engine.clock.now());
+        let mut shed: Vec<Job> = Vec::new();
+        for (subscription, line) in self.lines.iter_mut().filter(|(_, line)| line.slow()) {
+            let keep = if self.ways.stand(*subscription, now) == Stand::Rests { 0 } else { few };
+            if line.ready.len() > keep {
+                shed.extend(line.ready.split_off(keep));
+            }
+        }
         for job in shed {
             self.park(&job, false);
             if self.queue.in_order {
@@ -276,11 +292,13 @@ impl Partition {
     /// Lets channels try, each subscription up to its own limit, all together up to the partition's.
     fn dispatch(&mut self) {
         let options = &self.engine.options;
+        let now = self.engine.clock.now();
         for (subscription, line) in &mut self.lines {
-            if self.queue.paused || self.resting.contains(subscription) {
+            if self.queue.paused || self.ways.disabled(*subscription) {
                 continue;
             }
-            while line.trying < options.per_subscription_max && self.trying.len() < options.trying_max {
+            while line.trying < options.per_subscription_max && self.trying.len() < options.trying_max && !line.ready.is_empty() {
+                let Some(permits) = self.ways.enter(*subscription, now) else { break };
                 let Some(job) = line.ready.pop_front() else { break };
                 line.trying += 1;
                 let engine = self.engine.clone();
@@ -299,7 +317,7 @@ impl Partition {
                         Ok(in_time) => in_time.unwrap_or(late),
                         Err(_) => Outcome::NotTried("the channel panicked".to_owned()),
                     };
-                    (job, at, began.elapsed(), outcome)
+                    Finished { job, permits, at, latency: began.elapsed(), outcome }
                 });
             }
         }
@@ -341,11 +359,6 @@ impl Partition {
             }
         }
     }
-}
-
-/// The subscriptions of a queue that are sent nothing now.
-fn resting(queue: &Queue) -> Vec<SubscriptionId> {
-    queue.subscriptions.iter().filter(|one| !one.enabled).map(|one| one.id).collect()
 }
 
 /// Messages taken in at once.

@@ -52,6 +52,11 @@ impl std::str::FromStr for RetryPlan {
 }
 
 impl RetryPlan {
+    /// A first try at once, and further ones after these waits.
+    pub fn of_waits(waits: impl IntoIterator<Item = Duration>) -> Self {
+        Self(std::iter::once(Duration::ZERO).chain(waits).collect())
+    }
+
     /// How long to wait after `made` attempts have failed; `None`: the plan is used up. The receiver's own wish to wait
     /// (`after`) is a lower bound. The spread comes from the delivery's id, which is as good as random between deliveries.
     pub fn wait(&self, delivery: DeliveryId, made: u32, after: Option<Duration>) -> Option<Duration> {

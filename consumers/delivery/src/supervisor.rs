@@ -13,6 +13,7 @@ use tokio::{
 use crate::{
     channel::{Channel, Outcome, Task},
     event::Action,
+    gates::Gates,
     ledger::{Ledger, Queue},
     partition::{Partition, Stop},
     policy::RetryPlan,
@@ -37,6 +38,8 @@ pub struct Options {
     pub ack_wait: Duration,
     /// How long a lease holds without being prolonged. Default 5 s.
     pub lease: Duration,
+    /// For how long a receiver may fail before it is disabled. Default 120 h.
+    pub give_up_after: Duration,
 }
 
 impl Default for Options {
@@ -50,6 +53,7 @@ impl Default for Options {
             try_max: Duration::from_secs(60),
             ack_wait: Duration::from_secs(60),
             lease: Duration::from_secs(5),
+            give_up_after: Duration::from_secs(120 * 3600),
         }
     }
 }
@@ -57,13 +61,13 @@ impl Default for Options {
 /// The channels, by action.
 pub struct Channels {
     /// For [`Action::Webhook`].
-    pub webhook: Box<dyn Channel>,
+    pub webhook: Arc<dyn Channel>,
     /// For [`Action::Email`].
-    pub email: Box<dyn Channel>,
+    pub email: Arc<dyn Channel>,
     /// For [`Action::Forward`].
-    pub forward: Box<dyn Channel>,
+    pub forward: Arc<dyn Channel>,
     /// For [`Action::Calculate`].
-    pub calculate: Box<dyn Channel>,
+    pub calculate: Arc<dyn Channel>,
 }
 
 impl Channels {
@@ -85,6 +89,8 @@ pub struct Engine {
     pub ledger: Arc<dyn Ledger>,
     /// The ways out.
     pub channels: Channels,
+    /// What limits the calls.
+    pub gates: Gates,
     /// Business time, by which waits are reckoned.
     pub clock: Arc<dyn Clock>,
     /// Limits.
@@ -112,6 +118,7 @@ pub async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
             Some(_) = tasks.join_next() => {}
         }
         running.retain(|_, task| !task.is_finished());
+        watch_over(&engine).await;
         let plan = match engine.ledger.plan().await {
             Ok(plan) => plan,
             Err(error) => {
@@ -128,6 +135,27 @@ pub async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
         }
     }
     while tasks.join_next().await.is_some() {}
+}
+
+/// Keeps in the ledger who fails, and gives up on who has failed for too long.
+async fn watch_over(engine: &Engine) {
+    let now = engine.clock.now();
+    let news = engine.gates.news(now, engine.options.give_up_after);
+    let noted = async {
+        if !news.failing.is_empty() || !news.healed.is_empty() {
+            engine.ledger.keep_health(&news.failing, &news.healed).await?;
+            engine.gates.kept(&news);
+        }
+        for target in &news.given_up {
+            let hours = engine.options.give_up_after.as_secs() / 3600;
+            engine.ledger.give_up(target, &format!("every call has failed for more than {hours} hours")).await?;
+        }
+        engine.gates.restore(engine.ledger.health().await?);
+        Ok::<(), String>(())
+    };
+    if let Err(error) = noted.await {
+        tracing::warn!(%error, "the health of receivers could not be kept");
+    }
 }
 
 /// Runs one partition whenever its lease can be had, until the queue is reshaped or the program ends.

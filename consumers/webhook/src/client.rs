@@ -14,10 +14,16 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
-use crate::reply::{Answer, Failure};
+use crate::{
+    endpoint::Identity,
+    reply::{Answer, Failure},
+};
 
 /// Most bytes of an answer's body that are read; then the connection is dropped.
 pub const BODY_BYTES_MAX: usize = 16 * 1024;
+
+/// Most bytes of an answer's head over HTTP/2. (Over HTTP/1.1 it is 100 headers and 400 KiB, which the library sets.)
+const HEAD_BYTES_MAX: u32 = 16 * 1024;
 
 /// Settings of the client.
 #[derive(Debug, Clone)]
@@ -91,8 +97,17 @@ impl Names for SystemNames {
 #[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,
+    base: Arc<Base>,
+}
+
+/// What clients with and without a certificate have in common.
+struct Base {
+    names: Arc<dyn Names>,
     connect_to: Arc<HashMap<String, SocketAddr>>,
+    roots: Vec<reqwest::Certificate>,
     call_timeout: Duration,
+    connect_timeout: Duration,
+    idle_per_host: usize,
 }
 
 impl Client {
@@ -108,26 +123,30 @@ impl Client {
     ///
     /// # Errors
     /// [`BadConfig`].
-    #[expect(clippy::disallowed_methods, reason = "this is the guarded client the ban points to")]
     pub fn with_names(config: Config, names: Arc<dyn Names>) -> Result<Self, BadConfig> {
-        let roots = roots(config.ca_file)?;
         // `url` hands hosts over in lower case; what an operator wrote must match that.
         let connect_to: HashMap<_, _> = config.connect_to.into_iter().map(|(host, to)| (host.to_ascii_lowercase(), to)).collect();
-        let connect_to = Arc::new(connect_to);
-        let http = reqwest::Client::builder()
-            .https_only(true)
-            .http1_only()
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never()) // a second try is the engine's to decide
-            .referer(false)
-            .no_proxy()
-            .dns_resolver(GuardedNames { names, connect_to: Arc::clone(&connect_to) })
-            .tls_certs_merge(roots)
-            .connect_timeout(config.connect_timeout)
-            .pool_max_idle_per_host(config.idle_per_host)
-            .build()
-            .map_err(BadConfig::Tls)?;
-        Ok(Self { http, connect_to, call_timeout: config.call_timeout })
+        let base = Base {
+            names,
+            connect_to: Arc::new(connect_to),
+            roots: roots(config.ca_file)?,
+            call_timeout: config.call_timeout,
+            connect_timeout: config.connect_timeout,
+            idle_per_host: config.idle_per_host,
+        };
+        let http = base.http(None).map_err(BadConfig::Tls)?;
+        Ok(Self { http, base: Arc::new(base) })
+    }
+
+    /// A client like this one that shows receivers a certificate. It has connections of its own.
+    ///
+    /// # Errors
+    /// Why the certificate cannot be shown, for people.
+    pub fn showing(&self, identity: &Identity) -> Result<Self, String> {
+        let pem = format!("{}\n{}", identity.certificate, identity.key);
+        let unfit = |error: reqwest::Error| causes(&error).last().map_or_else(String::new, ToString::to_string);
+        let identity = reqwest::Identity::from_pem(pem.as_bytes()).map_err(unfit)?;
+        Ok(Self { http: self.base.http(Some(identity)).map_err(unfit)?, base: self.base.clone() })
     }
 
     /// POSTs `body` to `url` once.
@@ -135,9 +154,9 @@ impl Client {
     /// # Errors
     /// Why there is no answer. Once the head of an answer is there, its status counts, however the body ends.
     pub async fn call(&self, url: Url, headers: HeaderMap, body: Bytes) -> Result<Answer, Failure> {
-        let deadline = Instant::now() + self.call_timeout;
+        let deadline = Instant::now() + self.base.call_timeout;
         destination::check(&url).map_err(|_| Failure::NotAllowed)?;
-        let redirected = url.host_str().is_some_and(|host| self.connect_to.contains_key(host));
+        let redirected = url.host_str().is_some_and(|host| self.base.connect_to.contains_key(host));
         let sending = self.http.post(url).headers(headers).body(body).send();
         let mut response = match timeout_at(deadline, sending).await {
             Ok(Ok(response)) => response,
@@ -151,6 +170,28 @@ impl Client {
         // Cut at the deadline, what was read so far is enough.
         let _ = timeout_at(deadline, read_capped(&mut response, &mut read)).await;
         Ok(Answer { status: response.status(), headers: std::mem::take(response.headers_mut()), body: read.freeze() })
+    }
+}
+
+impl Base {
+    #[expect(clippy::disallowed_methods, reason = "this is the guarded client the ban points to")]
+    fn http(&self, identity: Option<reqwest::Identity>) -> Result<reqwest::Client, reqwest::Error> {
+        let (names, connect_to) = (Arc::clone(&self.names), Arc::clone(&self.connect_to));
+        let mut builder = reqwest::Client::builder()
+            .https_only(true)
+            .http2_max_header_list_size(HEAD_BYTES_MAX)
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never()) // a second try is the engine's to decide
+            .referer(false)
+            .no_proxy()
+            .dns_resolver(GuardedNames { names, connect_to })
+            .tls_certs_merge(self.roots.clone())
+            .connect_timeout(self.connect_timeout)
+            .pool_max_idle_per_host(self.idle_per_host);
+        if let Some(identity) = identity {
+            builder = builder.identity(identity);
+        }
+        builder.build()
     }
 }
 

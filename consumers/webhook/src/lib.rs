@@ -6,13 +6,18 @@
 //! [`billwire_schemas::destination`]. It exists so that the only code that dials a place named by a tenant is small enough
 //! to be read in one sitting.
 //!
-//! [`request`] (pure) makes URL and headers, [`client`] is the only IO, [`reply`] (pure) judges what came back.
+//! [`request`] (pure) makes URL and headers from an [`endpoint`], [`client`] is the only IO, [`reply`] (pure) judges what came back.
 
 pub mod client;
+pub mod endpoint;
 pub mod reply;
 pub mod request;
+mod tokens;
 
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use async_trait::async_trait;
 use billwire_delivery::{
@@ -26,9 +31,10 @@ use billwire_schemas::{
 };
 use bytes::Bytes;
 
+use crate::tokens::{Grant, Tokens};
 pub use crate::{
     client::{Client, Config},
-    request::{Auth, Endpoint, Secret},
+    endpoint::{Auth, Endpoint, Identity, Secret},
 };
 
 /// Where endpoints come from; `server` implements it over its database, with secrets decrypted.
@@ -46,28 +52,85 @@ pub struct WebhookChannel {
     endpoints: Arc<dyn Endpoints>,
     client: Client,
     clock: Arc<dyn Clock>,
+    /// Clients of endpoints that are shown a certificate, each with the version of the endpoint it was made for.
+    showing: Mutex<HashMap<WebhookEndpointId, (i64, Client)>>,
+    tokens: Tokens,
 }
 
 impl WebhookChannel {
     /// A channel that looks endpoints up in `endpoints`, calls through `client` and stamps calls with `clock`. The clock must
     /// be the machine's, not the test clock: receivers compare the stamp with their own.
     pub fn new(endpoints: Arc<dyn Endpoints>, client: Client, clock: Arc<dyn Clock>) -> Self {
-        Self { endpoints, client, clock }
+        Self { endpoints, client, clock, showing: Mutex::default(), tokens: Tokens::default() }
+    }
+
+    /// Why a certificate cannot be shown to receivers, if it cannot.
+    pub fn unusable(&self, identity: &Identity) -> Option<String> {
+        self.client.showing(identity).err()
+    }
+
+    /// Sends `body` to the endpoint `id` once, under the id `event`, whether or not it is enabled.
+    ///
+    /// # Errors
+    /// Text for people: the endpoint could not be looked up, or is gone.
+    pub async fn test(&self, tenant: &TenantId, id: WebhookEndpointId, event: EventId, body: Bytes) -> Result<Outcome, String> {
+        let endpoint = self.endpoints.endpoint(tenant, id).await?.ok_or("endpoint does not exist")?;
+        Ok(self.send(&endpoint, None, event, body).await)
     }
 
     /// Sends `body` to `endpoint`, to a `path` below its own, once, under the id `event`.
     pub async fn send(&self, endpoint: &Endpoint, path: Option<&str>, event: EventId, body: Bytes) -> Outcome {
-        if !endpoint.enabled {
-            return Outcome::NotTried("endpoint is disabled".to_owned());
-        }
-        let headers = match request::headers(endpoint, event, &body, self.clock.now()) {
+        let client = match self.client_for(endpoint) {
+            Ok(client) => client,
+            Err(fault) => return failed(format!("the client certificate cannot be used: {fault}")),
+        };
+        let token = match &endpoint.auth {
+            Some(Auth::OAuth2 { token_url, client_id, client_secret, scope }) => {
+                let grant = Grant { token_url, client_id, client_secret, scope: scope.as_deref() };
+                match self.tokens.of(&self.client, endpoint.id, endpoint.version, grant).await {
+                    Ok(token) => Some(token),
+                    Err(fault) => return failed(fault),
+                }
+            }
+            _ => None,
+        };
+        let headers = match request::headers(endpoint, token.as_deref(), event, &body, self.clock.now()) {
             Ok(headers) => headers,
             Err(fault) => return Outcome::NotTried(fault.to_string()),
         };
         let url = request::url(&request::url(&endpoint.url, endpoint.path.as_deref()), path);
-        let answer = self.client.call(url, headers, body).await;
-        reply::outcome(answer, &request::confidential(endpoint), self.clock.now())
+        let answer = client.call(url, headers, body).await;
+        if let (Some(token), Ok(answer)) = (&token, &answer)
+            && answer.status == http::StatusCode::UNAUTHORIZED
+        {
+            self.tokens.forget(endpoint.id, token).await;
+        }
+        reply::outcome(answer, &request::confidential(endpoint, token.as_deref()), self.clock.now())
     }
+
+    fn client_for(&self, endpoint: &Endpoint) -> Result<Client, String> {
+        let Some(identity) = &endpoint.identity else { return Ok(self.client.clone()) };
+        let mut showing = self.showing.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((version, client)) = showing.get(&endpoint.id)
+            && *version == endpoint.version
+        {
+            return Ok(client.clone());
+        }
+        let client = self.client.showing(identity)?;
+        if showing.len() >= SHOWING_MAX {
+            showing.clear();
+        }
+        showing.insert(endpoint.id, (endpoint.version, client.clone()));
+        Ok(client)
+    }
+}
+
+/// Clients with a certificate that are kept with their connections; past that, all are made anew.
+const SHOWING_MAX: usize = 1_000;
+
+/// A try that never got as far as the receiver, for a reason that may pass.
+fn failed(why: String) -> Outcome {
+    Outcome::Retry { report: Report::new(None, why), after: None }
 }
 
 #[async_trait]
@@ -85,6 +148,7 @@ impl Channel for WebhookChannel {
             Err(fault) => return Outcome::GiveUp(Report::new(None, fault)),
         };
         match self.endpoints.endpoint(&task.subscription.tenant, *endpoint).await {
+            Ok(Some(endpoint)) if !endpoint.enabled => Outcome::NotTried("endpoint is disabled".to_owned()),
             Ok(Some(endpoint)) => self.send(&endpoint, path.as_deref(), task.event.id, body).await,
             Ok(None) => Outcome::GiveUp(Report::new(None, "endpoint does not exist")),
             Err(text) => Outcome::NotTried(text),

@@ -65,7 +65,7 @@ pub fn outcome(called: Result<Answer, Failure>, confidential: &[String], now: Ti
     if status.is_success() {
         Outcome::Delivered(report)
     } else if status == StatusCode::GONE {
-        Outcome::GiveUp(report)
+        Outcome::Gone(report)
     } else {
         Outcome::Retry { report, after: retry_after(&answer.headers, now) }
     }
@@ -93,7 +93,7 @@ fn http_date(text: &str) -> Option<Timestamp> {
 
 /// A short piece of an answer that is safe to show: credentials blacked out, white space folded, no control characters and
 /// none that turn the direction of the text around it.
-fn excerpt(body: &[u8], confidential: &[String]) -> String {
+pub(crate) fn excerpt(body: &[u8], confidential: &[String]) -> String {
     let mut text = String::from_utf8_lossy(body).into_owned();
     for hidden in confidential.iter().filter(|hidden| hidden.chars().count() >= CONFIDENTIAL_CHARS_MIN) {
         text = text.replace(hidden.as_str(), "[redacted]");
@@ -147,7 +147,7 @@ mod tests {
         for status in [101, 300, 301, 302, 304, 307, 308, 400, 401, 403, 404, 409, 413, 422, 429, 500, 501, 502, 503, 504, 599, 999] {
             assert!(matches!(judge(status, None, ""), Outcome::Retry { report, after: None } if report.status == Some(status)), "{status}");
         }
-        assert!(matches!(judge(410, Some("60"), "gone"), Outcome::GiveUp(report) if report.detail == "gone"));
+        assert!(matches!(judge(410, Some("60"), "gone"), Outcome::Gone(report) if report.detail == "gone"));
     }
 
     #[test]

@@ -2,4 +2,5 @@
 
 mod channel;
 mod client;
+mod credentials;
 mod receiver;

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use billwire_app::{
     App, Failure,
     domain::{
+        Rejected,
         catalogue::{Catalogue, Known, Offer},
         custom_event_type::{CustomEventType, PREFIX},
     },
@@ -14,7 +15,7 @@ use billwire_schemas::{
         catalogue, example,
         json_schema::{self, Message},
     },
-    ids::TenantId,
+    ids::{EventId, TenantId},
 };
 use poem_openapi::{Object, types::Example};
 use serde_json::{Map, Value, json};
@@ -194,6 +195,21 @@ impl EventType {
             (None, None) => return Err(not_found(name, version).into()),
         };
         Ok(Self::of_custom(app, &catalogue, &custom))
+    }
+
+    /// The example message of a type that a request names, as the event `id`.
+    ///
+    /// # Errors
+    /// `event_type_unknown`, or the database's failure.
+    pub async fn example_message(app: &App, tenant: &TenantId, name: &str, id: EventId) -> Result<Vec<u8>, Failure> {
+        let unknown = app.catalogue(tenant).await?.unknown_types(&[name.to_owned()]).into_iter().next();
+        if let Some(unknown) = unknown {
+            return Err(Rejected::violation("/eventType", unknown.code, unknown.message).into());
+        }
+        let mut message = Self::find(app, tenant, name, None).await?.message.map(|message| message.0).unwrap_or_default();
+        message.insert("id".to_owned(), id.to_string().into());
+        message.insert("source".to_owned(), format!("/tenants/{tenant}").into());
+        Ok(Value::Object(message).to_string().into_bytes())
     }
 
     fn of_custom(app: &App, catalogue: &Catalogue, custom: &CustomEventType) -> Self {

@@ -29,6 +29,12 @@ const ADDRESS: &str = r#"^[^\s@<>()"',;:\\\[\]\x00-\x1f\x7f-\x9f]+@[^\s@<>()"',;
 const SNAKE: &str = "^[a-z][a-z0-9]*(_[a-z0-9]+)*$";
 /// A word of letters and digits that starts with a small letter.
 const CAMEL: &str = "^[a-z][A-Za-z0-9]*$";
+/// A value of a header: visible ASCII, and spaces within.
+const HEADER: &str = "^[!-~]([ -~]*[!-~])?$";
+/// [`PATH`], or nothing.
+const PATH_OR_NOTHING: &str = r"^(/[^\s#\x00-\x1f\x7f-\x9f]*)?$";
+/// [`ADDRESS`], or nothing.
+const ADDRESS_OR_NOTHING: &str = r#"^([^\s@<>()"',;:\\\[\]\x00-\x1f\x7f-\x9f]+@[^\s@<>()"',;:\\\[\]\x00-\x1f\x7f-\x9f]+)?$"#;
 /// A plain decimal.
 const DECIMAL: &str = r"^-?[0-9]+(\.[0-9]+)?$";
 /// A name of a status.
@@ -47,8 +53,9 @@ pub(crate) fn rule_of(pattern: &str) -> &'static str {
         LINES => "must not contain control characters other than tab and line ends",
         CURRENCY => "must be three capital letters (ISO 4217), such as EUR",
         HOST => "must be a host name or an IP address, without scheme, port or path",
-        PATH => "must start with '/' and contain no spaces and no '#'",
-        ADDRESS => "must be a plain e-mail address, such as billing@example.com",
+        HEADER => "must consist of visible ASCII characters, and spaces between them",
+        PATH | PATH_OR_NOTHING => "must start with '/' and contain no spaces and no '#'",
+        ADDRESS | ADDRESS_OR_NOTHING => "must be a plain e-mail address, such as billing@example.com",
         SNAKE => "must be words of small letters and digits, joined by underscores, such as sim_swapped",
         CAMEL => "must start with a small letter and have letters and digits only, such as billCycle",
         DECIMAL => "must be a decimal such as 12.50, without exponent, spaces or thousands separators",
@@ -147,6 +154,20 @@ texts! {
     Url = text(1, 4096, LINE);
     /// A path below a URL.
     UrlPath = text(1, 1024, PATH);
+    /// A path below a URL, or nothing.
+    OptionalPath = text(0, 1024, PATH_OR_NOTHING);
+    /// A value of a header.
+    HeaderValue = MetaSchema { format: Some("password"), ..text(1, 4096, HEADER) };
+    /// A token, or a secret that is sent like one.
+    Token = MetaSchema { format: Some("password"), ..text(1, 4096, VISIBLE) };
+    /// The name of a client of an authorization server.
+    ClientId = text(1, 256, HEADER);
+    /// What a token is for.
+    TokenScope = text(1, 1024, HEADER);
+    /// PEM text. Its form is the domain's.
+    Pem = text(1, 65_536, LINES);
+    /// An e-mail address, or nothing.
+    OptionalAddress = text(0, 254, ADDRESS_OR_NOTHING);
     /// A signing secret. Its rule is the domain's.
     SigningSecret = text(1, 200, VISIBLE);
     /// A host.
@@ -279,6 +300,10 @@ choices! {
     GivenUp { Skip = "skip", Block = "block" }
     /// What happens to an object.
     Happening { Created = "created", Updated = "updated", Deleted = "deleted", Lifecycle = "lifecycle" }
+    /// What a signing secret is made for.
+    SigningAlgorithm { Hmac = "hmac", Ed25519 = "ed25519" }
+    /// How calls say who they are.
+    AuthType { None = "none", Basic = "basic", Bearer = "bearer", OAuth2 = "oauth2" }
     /// How an SMTP connection is protected.
     Security { None = "none", Starttls = "starttls", Tls = "tls" }
     /// Where a delivery stands.
@@ -336,6 +361,14 @@ whole_numbers! {
     EventTypeVersion = 1..=1_000_000;
     /// A TCP port.
     Port = 1..=65535;
+    /// Seconds to wait before a further try.
+    RetryWait = 0..=604_800;
+    /// Seconds an old signing secret still holds.
+    Overlap = 0..=2_678_400;
+    /// Calls under way at once.
+    MaxInFlight = 1..=1_000;
+    /// Calls started in a second; 0: no limit.
+    MaxPerSecond = 0..=100_000;
     /// A status code of an answer.
     StatusCode = 100..=599;
     /// Items of a page.

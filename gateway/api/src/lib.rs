@@ -61,9 +61,12 @@ mod subscription_actions;
 mod subscriptions;
 mod test_clock;
 mod transaction;
+mod typed;
 mod usage_identifiers;
 mod violations;
+mod webhook_endpoint_actions;
 mod webhook_endpoints;
+mod webhook_settings;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -205,6 +208,7 @@ type Billing = (bill_runs::BillRuns, invoices::Invoices, payments::Payments, ref
 type Integration = (
     queues::Queues,
     subscriptions::Subscriptions,
+    webhook_endpoint_actions::WebhookEndpointActions,
     webhook_endpoints::WebhookEndpoints,
     smtp_accounts::SmtpAccounts,
     notification_templates::NotificationTemplates,
@@ -245,6 +249,7 @@ pub(crate) const ALL: Operations = (
     (
         queues::Queues,
         subscriptions::Subscriptions,
+        webhook_endpoint_actions::WebhookEndpointActions,
         webhook_endpoints::WebhookEndpoints,
         smtp_accounts::SmtpAccounts,
         notification_templates::NotificationTemplates,

@@ -123,6 +123,7 @@ const ALL: &[&[Operation]] = &[
     crate::queues::OPERATIONS,
     crate::subscriptions::OPERATIONS,
     crate::webhook_endpoints::OPERATIONS,
+    crate::webhook_endpoint_actions::OPERATIONS,
     crate::smtp_accounts::OPERATIONS,
     crate::notification_templates::OPERATIONS,
     crate::deliveries::OPERATIONS,

@@ -1,8 +1,6 @@
 //! What a subscription does: its action, in requests and answers.
 //!
-//! An action is one object with a `type` and optional members, not a union: a new kind of action then breaks no client, every generator
-//! makes a usable type of it (the Go one cannot build a `oneOf`), and each misplaced member is named where a union could only say that
-//! nothing fits. Which members go with which type is a rule of form, told by [`check_action`].
+//! Which members go with which type is a rule of form, told by [`check_action`].
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -95,18 +93,7 @@ impl NewSubscriptionAction {
 
 /// Names what an action lacks, and what does not go with its type.
 pub(crate) fn check_action(body: &Value, found: &mut Vec<Violation>) {
-    let Some(action) = body.get("action").and_then(Value::as_object) else { return };
-    let kind = action.get("type").and_then(Value::as_str).unwrap_or_default();
-    let Some((_, must, may)) = TAKES.into_iter().find(|(name, ..)| *name == kind) else { return };
-    for name in must.iter().filter(|name| !action.contains_key(**name)) {
-        let message = format!("'/action/{name}' is required by the type {kind}.");
-        found.push(Violation::at(format!("/action/{name}"), "missing", message));
-    }
-    let all = TAKES.into_iter().flat_map(|(_, must, may)| must.iter().chain(may));
-    for name in all.filter(|name| action.contains_key(**name) && !must.contains(name) && !may.contains(name)) {
-        let message = format!("'/action/{name}' does not go with the type {kind}.");
-        found.push(Violation::at(format!("/action/{name}"), "not_allowed", message));
-    }
+    crate::typed::check(body, "action", &TAKES, found);
 }
 
 /// What is done with each matching event.

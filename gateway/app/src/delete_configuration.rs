@@ -47,6 +47,7 @@ impl<T: Configured> UseCase for DeleteConfiguration<T> {
             return Err(Rejected::conflict("still_in_use", message).into());
         }
         tx.delete_configuration(last.id());
+        tx.forget_health(last.id());
         Record::of(&Change::deleted(last)).map(Some)
     }
 }

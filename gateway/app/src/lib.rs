@@ -20,7 +20,6 @@ mod create_account;
 mod create_bill_cycle;
 mod create_notification_template;
 mod create_smtp_account;
-mod create_webhook_endpoint;
 mod data_schemas;
 mod data_source;
 mod delete_configuration;
@@ -45,12 +44,14 @@ mod recorded;
 mod register_event_type;
 mod related;
 mod services;
+mod signing;
 mod submit_events;
 mod subscriptions;
 mod test_clock;
 mod update_account;
 mod update_bill_cycle;
 mod usage_identifiers;
+mod webhook_endpoints;
 
 use std::sync::{
     Arc,
@@ -89,7 +90,6 @@ pub use create_account::CreateAccount;
 pub use create_bill_cycle::CreateBillCycle;
 pub use create_notification_template::CreateNotificationTemplate;
 pub use create_smtp_account::CreateSmtpAccount;
-pub use create_webhook_endpoint::CreateWebhookEndpoint;
 pub use data_source::{CreateDataSource, DeleteDataSource};
 pub use delete_configuration::DeleteConfiguration;
 pub use explain::{Explanation, Met, Verdict};
@@ -106,10 +106,14 @@ pub use queues::{CreateQueue, PauseQueue, UpdateQueue};
 pub use record_chargeable_events::NewCharge;
 pub use register_event_type::{DeleteEventType, RegisterEventType};
 pub use services::{CreateService, DeleteService, TransitionService, UpdateService};
+pub use signing::Signing;
 pub use subscriptions::{CreateSubscription, DeleteSubscription, EnableSubscription, NewAction, UpdateSubscription};
 pub use update_account::{DeleteAccount, UpdateAccount};
 pub use update_bill_cycle::{DeleteBillCycle, UpdateBillCycle};
 pub use usage_identifiers::{CreateUsageIdentifier, DeleteUsageIdentifier, UpdateUsageIdentifier};
+pub use webhook_endpoints::{
+    CreateWebhookEndpoint, DisableWebhookEndpoint, EnableWebhookEndpoint, Receivers, RotateWebhookSecret, Tried, UpdateWebhookEndpoint,
+};
 
 /// Who calls, as authenticated.
 #[derive(Debug, Clone)]
@@ -138,12 +142,20 @@ pub struct App {
     backlog_full: Arc<AtomicBool>,
     keys: Arc<authenticate::Cache>,
     compiled: Arc<data_schemas::Compiled>,
+    receivers: Option<Arc<dyn Receivers>>,
 }
 
 impl App {
     /// The use cases over `store`, telling time by `clock`.
     pub fn new(store: Store, clock: Arc<ShiftedClock>, test_clock_allowed: bool) -> Self {
-        Self { store, clock, test_clock_allowed, backlog_full: Arc::default(), keys: Arc::default(), compiled: Arc::default() }
+        let (backlog_full, keys, compiled) = Default::default();
+        Self { store, clock, test_clock_allowed, backlog_full, keys, compiled, receivers: None }
+    }
+
+    /// The same with a way to receivers, which testing endpoints needs.
+    #[must_use]
+    pub fn with_receivers(self, receivers: Arc<dyn Receivers>) -> Self {
+        Self { receivers: Some(receivers), ..self }
     }
 
     /// Business time.

@@ -113,20 +113,20 @@ impl Record {
         };
         let entity = self.entities.len();
         self.entities.push(EntityChange { object, before, after });
+        let mut parameters = related.clone();
+        parameters.extend(change.after.parameters());
         if let Some(noun) = T::EVENT_OBJECT {
             let what = match change.action {
                 Action::Created => "created",
                 Action::Updated => "updated",
                 Action::Deleted => "deleted",
             };
-            let mut parameters = related.clone();
-            parameters.extend(change.after.parameters());
             self.events.push(Draft { kind: format!("{noun}.{what}"), entity, parameters: parameters.clone(), custom: None });
-            for event in &change.lifecycle {
-                let mut parameters = parameters.clone();
-                parameters.extend(event.parameters.clone());
-                self.events.push(Draft { kind: event.kind.to_owned(), entity, parameters, custom: None });
-            }
+        }
+        for event in &change.lifecycle {
+            let mut parameters = parameters.clone();
+            parameters.extend(event.parameters.clone());
+            self.events.push(Draft { kind: event.kind.to_owned(), entity, parameters, custom: None });
         }
         Ok(self)
     }
@@ -145,6 +145,12 @@ impl Record {
         let custom = Some((kind.title.clone(), kind.dataschema()));
         record.events.push(Draft { kind: kind.name.clone(), entity: 0, parameters, custom });
         Ok(record)
+    }
+
+    /// The same record, whose events keep order within `key`.
+    pub fn in_order_of(mut self, key: OrderingKey) -> Self {
+        self.key = Some(key);
+        self
     }
 
     /// The same record as something that follows from another event.

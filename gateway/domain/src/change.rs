@@ -11,7 +11,7 @@ use serde::Serialize;
 pub trait Entity: Serialize {
     /// camelCase noun in business transactions, e.g. `billCycle`.
     const TYPE: &'static str;
-    /// snake_case noun in event types, e.g. `bill_cycle`; `None` for configuration, which causes no events.
+    /// snake_case noun in event types, e.g. `bill_cycle`; `None` for configuration, whose changes are no events.
     const EVENT_OBJECT: Option<&'static str>;
 
     /// The object's id.

@@ -5,12 +5,15 @@ use std::{
     collections::HashMap,
     net::SocketAddr,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
-use billwire_delivery::policy::RetryPlan;
+use billwire_delivery::{circuit, policy::RetryPlan};
 use billwire_schemas::events::parameters::nearest;
 use config::{Config, Environment, File, FileFormat};
 use serde::Deserialize;
+
+use crate::plan::Limits;
 
 /// Every setting. DESIGN section 4 has the table; the README repeats it.
 #[derive(Debug, Clone, Deserialize)]
@@ -48,6 +51,20 @@ pub struct Settings {
     pub webhook_retry_plan: String,
     /// Longest a webhook call may take, in milliseconds.
     pub webhook_timeout_ms: u64,
+    /// Calls to one webhook endpoint under way at once, where the endpoint has no limit of its own.
+    pub endpoint_in_flight: usize,
+    /// Calls of one tenant under way at once.
+    pub tenant_in_flight: usize,
+    /// Calls of one tenant started in a second; 0: no limit.
+    pub tenant_per_second: u32,
+    /// Failures in a row after which a receiver is sent nothing for a while.
+    pub circuit_failures: u32,
+    /// How long that is at first, in milliseconds; each further time doubles it.
+    pub circuit_wait_ms: u64,
+    /// How long it is at most, in milliseconds.
+    pub circuit_wait_max_ms: u64,
+    /// For how many hours a receiver may fail before its endpoint is disabled.
+    pub give_up_hours: u64,
     /// Extra trusted roots for SMTP servers, PEM.
     pub smtp_ca_file: Option<PathBuf>,
     /// Longest one e-mail may take, in milliseconds.
@@ -89,6 +106,13 @@ impl Default for Settings {
             webhook_ca_file: None,
             webhook_retry_plan: "0s,5s,5m,30m,2h,5h,10h,14h,20h,24h".to_owned(),
             webhook_timeout_ms: 20_000,
+            endpoint_in_flight: 64,
+            tenant_in_flight: 1024,
+            tenant_per_second: 0,
+            circuit_failures: 10,
+            circuit_wait_ms: 60_000,
+            circuit_wait_max_ms: 900_000,
+            give_up_hours: 120,
             smtp_ca_file: None,
             smtp_timeout_ms: 30_000,
             test_clock: false,
@@ -189,6 +213,24 @@ impl Settings {
     /// When it cannot be read.
     pub fn retry_plan(&self) -> Result<RetryPlan, String> {
         self.webhook_retry_plan.parse().map_err(|e| format!("BILLWIRE_WEBHOOK_RETRY_PLAN: {e}"))
+    }
+
+    /// Limits of calls.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            endpoint_in_flight: self.endpoint_in_flight.max(1),
+            tenant_in_flight: self.tenant_in_flight.max(1),
+            tenant_per_second: (self.tenant_per_second > 0).then_some(self.tenant_per_second),
+        }
+    }
+
+    /// When circuits open.
+    pub fn circuit(&self) -> circuit::Settings {
+        circuit::Settings {
+            in_a_row: self.circuit_failures.max(1),
+            wait: Duration::from_millis(self.circuit_wait_ms),
+            wait_max: Duration::from_millis(self.circuit_wait_max_ms.max(self.circuit_wait_ms)),
+        }
     }
 
     /// Where named hosts are really reached.

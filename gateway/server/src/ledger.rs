@@ -1,64 +1,70 @@
 //! The delivery engine's memory and the channels' look-ups, over `store`. Only translation.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use async_trait::async_trait;
+use billwire_app::App;
 use billwire_delivery::{
-    event::{self, Calculated, Event},
-    ledger::{Entry, LaneKey, Lease, Ledger, Part, Plan, Queue, State},
+    event::{self, Event},
+    gates::{Health, Target},
+    ledger::{Entry, LaneKey, Lease, Ledger, Part, Plan, State, Whose},
     matching::Matching,
 };
 use billwire_email::{Accounts, Password, Security, SmtpAccount};
 use billwire_schemas::{
     clock::{Clock, SystemClock, Timestamp},
-    destination,
     events::envelope::Parameters,
-    expression::Expression,
     ids::{DeliveryId, EventId, NotificationTemplateId, OrderingKey, QueueId, SmtpAccountId, SubscriptionId, TenantId, WebhookEndpointId},
     template::Template,
 };
-use billwire_store::{ConfigurationKind as Kind, Store, Unpublished, deliveries as rows, leases};
-use billwire_webhook::{Endpoint, Secret};
+use billwire_store::{ConfigurationKind as Kind, Store, Unpublished, deliveries as rows, health, leases};
+use billwire_webhook::Endpoint;
+use uuid::Uuid;
 
-use crate::domain;
+use crate::{
+    domain,
+    plan::{self, Limits},
+};
 
 /// The store, as the consumers see it.
 #[derive(Clone)]
 pub struct StoreLedger {
     store: Store,
+    app: App,
+    limits: Limits,
     owner: String,
     looked_up: Arc<Mutex<LookedUp>>,
 }
 
 /// What was read of one revision of the configuration. Opening a secret for every call would be waste.
 #[derive(Default)]
-struct LookedUp {
+pub(crate) struct LookedUp {
     revision: i64,
     plan: Option<Plan>,
     /// Subscriptions with their versions; kept over revisions.
     compiled: HashMap<SubscriptionId, (i64, Arc<event::Subscription>)>,
     /// Who wants what is forwarded to a queue.
     forwarded: HashMap<QueueId, Matching>,
-    endpoints: HashMap<WebhookEndpointId, Option<Arc<Endpoint>>>,
+    pub endpoints: HashMap<WebhookEndpointId, Option<Arc<Endpoint>>>,
     accounts: HashMap<SmtpAccountId, Option<Arc<SmtpAccount>>>,
     templates: HashMap<NotificationTemplateId, Option<Arc<Template>>>,
 }
 
-fn text(error: impl std::fmt::Display) -> String {
+pub(crate) fn text(error: impl std::fmt::Display) -> String {
     error.to_string()
 }
 
 impl StoreLedger {
-    /// Over `store`, holding leases as `owner`.
-    pub fn new(store: Store, owner: String) -> Self {
-        Self { store, owner, looked_up: Arc::default() }
+    /// Over `store`, holding leases as `owner`; what follows from deliveries happens through `app`.
+    pub fn new(store: Store, app: App, limits: Limits, owner: String) -> Self {
+        Self { store, app, limits, owner, looked_up: Arc::default() }
     }
 
-    fn remembered<T>(&self, of: impl FnOnce(&mut LookedUp) -> T) -> T {
+    pub(crate) fn remembered<T>(&self, of: impl FnOnce(&mut LookedUp) -> T) -> T {
         of(&mut self.looked_up.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -74,6 +80,11 @@ impl StoreLedger {
 }
 
 impl StoreLedger {
+    /// What it stands on.
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
     /// Notes that the subscriptions of `queue` that want `event` are owed it. Gives how many; `None`: there is no such queue.
     ///
     /// # Errors
@@ -184,40 +195,6 @@ fn entry_of(row: rows::Delivery) -> Entry {
     }
 }
 
-fn compiled(source: &str) -> Result<Expression, String> {
-    Expression::compile(source).map_err(|fault| fault.message)
-}
-
-fn calculated(named: BTreeMap<String, String>) -> Vec<Calculated> {
-    named.into_iter().map(|(name, source)| (name, compiled(&source))).collect()
-}
-
-fn action_of(action: domain::subscription::Action) -> event::Action {
-    use domain::subscription::Action;
-    match action {
-        Action::Webhook { webhook_endpoint_id, path } => event::Action::Webhook { endpoint: webhook_endpoint_id, path },
-        Action::Email { smtp_account_id, notification_template_id, to } => {
-            event::Action::Email { smtp_account: smtp_account_id, template: notification_template_id, to }
-        }
-        Action::Forward { queue_id } => event::Action::Forward { queue: queue_id },
-        Action::Calculate { event_type, data } => event::Action::Calculate { event_type, data: calculated(data) },
-    }
-}
-
-fn subscription_of(tenant: TenantId, start_position: i64, body: domain::subscription::Subscription) -> event::Subscription {
-    event::Subscription {
-        id: body.id,
-        tenant,
-        chosen: body.chosen,
-        enabled: body.enabled,
-        filter: body.filter.as_deref().map(compiled),
-        parameters: calculated(body.parameters),
-        blocks: body.when_given_up == domain::subscription::GivenUp::Block,
-        start_position,
-        action: action_of(body.action),
-    }
-}
-
 #[async_trait]
 impl Ledger for StoreLedger {
     async fn plan(&self) -> Result<Plan, String> {
@@ -228,30 +205,19 @@ impl Ledger for StoreLedger {
         }
         let queues = self.store.all_configurations::<domain::queue::Queue>(Kind::Queue).await.map_err(text)?;
         let subscriptions = self.store.all_configurations::<domain::subscription::Subscription>(Kind::Subscription).await.map_err(text)?;
+        let endpoints =
+            self.store.all_configurations::<domain::webhook_endpoint::WebhookEndpoint>(Kind::WebhookEndpoint).await.map_err(text)?;
         let mut by_queue: HashMap<QueueId, Vec<Arc<event::Subscription>>> = HashMap::new();
         let mut compiled: HashMap<SubscriptionId, (i64, Arc<event::Subscription>)> = HashMap::new();
         for stored in subscriptions {
             let (id, version, queue) = (stored.body.id, stored.body.version, stored.body.queue_id);
             // What has not changed since is not compiled again.
             let known = self.remembered(|l| l.compiled.get(&id).filter(|(of, _)| *of == version).map(|(_, one)| one.clone()));
-            let one = known.unwrap_or_else(|| Arc::new(subscription_of(stored.tenant, stored.start_position, stored.body)));
+            let one = known.unwrap_or_else(|| Arc::new(plan::subscription_of(stored.tenant, stored.start_position, stored.body)));
             compiled.insert(id, (version, one.clone()));
             by_queue.entry(queue).or_default().push(one);
         }
-        let queues = queues.into_iter().map(|stored| {
-            let body = stored.body;
-            Arc::new(Queue {
-                id: body.id,
-                tenant: stored.tenant,
-                in_order: body.mode == domain::queue::Mode::InOrder,
-                registered: body.registered,
-                paused: body.paused,
-                partitions: body.partitions,
-                created_at: stored.created_at,
-                subscriptions: by_queue.remove(&body.id).unwrap_or_default(),
-            })
-        });
-        let plan = Plan { revision, queues: queues.collect() };
+        let plan = Plan { revision, queues: plan::queues(queues, by_queue, &endpoints, &self.limits) };
         self.remembered(|l| {
             l.compiled = compiled;
             if l.revision == revision {
@@ -281,8 +247,12 @@ impl Ledger for StoreLedger {
         self.store.record_deliveries(&rows(new), &rows(known), SystemClock.now()).await.map_err(text)
     }
 
-    async fn due(&self, part: Part<'_>, now: Timestamp, limit: u64) -> Result<Vec<Entry>, String> {
-        let rows = self.store.due_deliveries(part.queue, part.number, part.resting, now, limit).await.map_err(text)?;
+    async fn due(&self, part: Part, whose: Whose<'_>, now: Timestamp, limit: u64) -> Result<Vec<Entry>, String> {
+        let (only, whose) = match whose {
+            Whose::AllBut(whose) => (false, whose),
+            Whose::Only(whose) => (true, whose),
+        };
+        let rows = self.store.due_deliveries((part.queue, part.number), only, whose, now, limit).await.map_err(text)?;
         Ok(rows.into_iter().map(entry_of).collect())
     }
 
@@ -291,7 +261,7 @@ impl Ledger for StoreLedger {
         Ok(rows.into_iter().map(entry_of).collect())
     }
 
-    async fn mend(&self, part: Part<'_>, in_order: bool, now: Timestamp) -> Result<(), String> {
+    async fn mend(&self, part: Part, in_order: bool, now: Timestamp) -> Result<(), String> {
         self.store.mend_deliveries(part.queue, part.number, in_order, now).await.map(drop).map_err(text)
     }
 
@@ -301,6 +271,19 @@ impl Ledger for StoreLedger {
 
     async fn events_between(&self, tenant: &TenantId, key: &OrderingKey, after: i64, before: i64) -> Result<Vec<Event>, String> {
         Ok(self.store.events_between(tenant, key, after, before).await.map_err(text)?.into_iter().map(event_of).collect())
+    }
+
+    async fn health(&self) -> Result<Vec<Health>, String> {
+        Ok(self.store.all_health().await.map_err(text)?.into_iter().map(health_of).collect())
+    }
+
+    async fn keep_health(&self, failing: &[Health], healed: &[Uuid]) -> Result<(), String> {
+        let failing: Vec<health::Health> = failing.iter().map(stored_health).collect();
+        self.store.keep_health(&failing, healed).await.map_err(text)
+    }
+
+    async fn give_up(&self, target: &Target, because: &str) -> Result<(), String> {
+        self.app.give_up_webhook_endpoint(target.tenant.clone(), WebhookEndpointId(target.id), because).await.map_err(text)
     }
 
     async fn take_lease(&self, name: &str, ttl: Duration) -> Result<Option<Lease>, String> {
@@ -317,28 +300,24 @@ impl Ledger for StoreLedger {
     }
 }
 
-fn stored_lease(lease: &Lease) -> leases::Lease {
-    leases::Lease { name: lease.name.clone(), owner: lease.owner.clone(), fence: lease.fence }
+fn health_of(row: health::Health) -> Health {
+    let open = row.open_until.map(|until| (until, Duration::from_millis(row.wait_ms)));
+    Health { target: row.target, tenant: row.tenant, failing_since: row.failing_since, failures: row.failures, open }
 }
 
-#[async_trait]
-impl billwire_webhook::Endpoints for StoreLedger {
-    async fn endpoint(&self, tenant: &TenantId, id: WebhookEndpointId) -> Result<Option<Arc<Endpoint>>, String> {
-        if let Some(found) = self.remembered(|l| l.endpoints.get(&id).cloned()) {
-            return Ok(found);
-        }
-        let row = self.store.configuration_with_secrets::<domain::webhook_endpoint::WebhookEndpoint>(tenant, Kind::WebhookEndpoint, id.0);
-        let found = match row.await.map_err(text)? {
-            None => None,
-            Some((body, secret)) => {
-                let url = destination::parse(&body.url).map_err(text)?;
-                let secrets = secret.iter().map(|s| Secret::parse(s).map_err(text)).collect::<Result<_, _>>()?;
-                Some(Arc::new(Endpoint { id, url, path: body.path, secrets, enabled: true, auth: None, headers: Vec::new() }))
-            }
-        };
-        self.remembered(|l| l.endpoints.insert(id, found.clone()));
-        Ok(found)
+fn stored_health(health: &Health) -> health::Health {
+    health::Health {
+        target: health.target,
+        tenant: health.tenant.clone(),
+        failing_since: health.failing_since,
+        failures: health.failures,
+        open_until: health.open.map(|(until, _)| until),
+        wait_ms: health.open.map_or(0, |(_, waited)| u64::try_from(waited.as_millis()).unwrap_or(u64::MAX)),
     }
+}
+
+fn stored_lease(lease: &Lease) -> leases::Lease {
+    leases::Lease { name: lease.name.clone(), owner: lease.owner.clone(), fence: lease.fence }
 }
 
 #[async_trait]

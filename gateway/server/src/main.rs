@@ -13,6 +13,8 @@ mod dev;
 mod ledger;
 mod nats_child;
 mod onward;
+mod plan;
+mod receivers;
 mod relay;
 mod roles;
 mod telemetry;

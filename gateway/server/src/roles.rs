@@ -6,6 +6,7 @@ use billwire_app::App;
 use billwire_bus::Bus;
 use billwire_delivery::{
     bulk,
+    gates::Gates,
     supervisor::{self, Channels, Engine},
 };
 use billwire_email::EmailChannel;
@@ -33,6 +34,7 @@ use crate::{
     ledger::StoreLedger,
     nats_child::NatsChild,
     onward::{CalculateChannel, ForwardChannel},
+    receivers::Caller,
     relay, timers,
 };
 
@@ -117,6 +119,9 @@ pub async fn start(settings: &Settings, roles: &[Role], nats: String, lock: Data
     let clock = Arc::new(ShiftedClock::default());
     let app = App::new(store.clone(), clock.clone(), settings.test_clock);
     app.follow_test_clock().await.map_err(|e| e.to_string())?;
+    let ledger = StoreLedger::new(store.clone(), app.clone(), settings.limits(), format!("{}-{}", std::process::id(), fresh()));
+    let webhook = Arc::new(WebhookChannel::new(Arc::new(ledger.clone()), webhook_client(settings)?, Arc::new(SystemClock)));
+    let app = app.with_receivers(Arc::new(Caller { ledger: ledger.clone(), channel: webhook.clone() }));
     let new_admin_key = admin::ensure_admin_key(&store, settings.admin_key.clone()).await?;
     let (stop, stopped) = watch::channel(false);
     let mut tasks = JoinSet::new();
@@ -132,7 +137,7 @@ pub async fn start(settings: &Settings, roles: &[Role], nats: String, lock: Data
         tasks.spawn(bill_runs::run(app.clone(), store.clone(), owner, lease, stopped.clone()));
     }
     if roles.contains(&Role::Relay) || roles.contains(&Role::Consumers) {
-        let parts = Parts::of(settings, &store, app.clone(), clock)?;
+        let parts = Parts::of(settings, ledger, webhook, app.clone(), clock)?;
         tasks.spawn(connected(settings.clone(), roles.to_vec(), nats, store, parts, stopped));
     }
     Ok(Running { address, app, new_admin_key, stop, tasks, lock })
@@ -179,6 +184,16 @@ async fn serve_http(
     Ok(address)
 }
 
+fn webhook_client(settings: &Settings) -> Result<billwire_webhook::Client, String> {
+    billwire_webhook::Client::new(billwire_webhook::Config {
+        connect_to: settings.connect_to()?,
+        ca_file: settings.webhook_ca_file.clone(),
+        call_timeout: Duration::from_millis(settings.webhook_timeout_ms),
+        ..billwire_webhook::Config::default()
+    })
+    .map_err(|e| format!("webhooks: {e}"))
+}
+
 /// What the consumers stand on besides the stream; made before anything starts, so that a bad setting is one clear line.
 struct Parts {
     ledger: StoreLedger,
@@ -188,25 +203,23 @@ struct Parts {
 }
 
 impl Parts {
-    fn of(settings: &Settings, store: &Store, app: App, clock: Arc<ShiftedClock>) -> Result<Self, String> {
-        let ledger = StoreLedger::new(store.clone(), format!("{}-{}", std::process::id(), fresh()));
-        let webhook = billwire_webhook::Client::new(billwire_webhook::Config {
-            connect_to: settings.connect_to()?,
-            ca_file: settings.webhook_ca_file.clone(),
-            call_timeout: Duration::from_millis(settings.webhook_timeout_ms),
-            ..billwire_webhook::Config::default()
-        })
-        .map_err(|e| format!("webhooks: {e}"))?;
+    fn of(
+        settings: &Settings,
+        ledger: StoreLedger,
+        webhook: Arc<WebhookChannel>,
+        app: App,
+        clock: Arc<ShiftedClock>,
+    ) -> Result<Self, String> {
         let email = billwire_email::Client::new(&billwire_email::Settings {
             timeout: Duration::from_millis(settings.smtp_timeout_ms),
             ca_file: settings.smtp_ca_file.clone(),
         })
         .map_err(|e| format!("e-mail: {e}"))?;
         let channels = Channels {
-            webhook: Box::new(WebhookChannel::new(Arc::new(ledger.clone()), webhook, Arc::new(SystemClock))),
-            email: Box::new(EmailChannel::new(ledger.clone(), Arc::new(email))),
-            forward: Box::new(ForwardChannel(ledger.clone())),
-            calculate: Box::new(CalculateChannel(app)),
+            webhook,
+            email: Arc::new(EmailChannel::new(ledger.clone(), Arc::new(email))),
+            forward: Arc::new(ForwardChannel(ledger.clone())),
+            calculate: Arc::new(CalculateChannel(app)),
         };
         let directory = Directory::open(&settings.warehouse()?).map_err(|e| format!("BILLWIRE_WAREHOUSE_URL: {e}"))?;
         let warehouse = Arc::new(Warehouse::new(ledger.clone(), directory));
@@ -250,7 +263,13 @@ async fn connected(settings: Settings, roles: Vec<Role>, url: String, store: Sto
             ledger: Arc::new(parts.ledger),
             channels: parts.channels,
             clock: parts.clock as Arc<dyn Clock>,
-            options: supervisor::Options { retry_plan: settings.retry_plan().unwrap_or_default(), lease, ..supervisor::Options::default() },
+            gates: Gates::new(settings.circuit()),
+            options: supervisor::Options {
+                retry_plan: settings.retry_plan().unwrap_or_default(),
+                lease,
+                give_up_after: Duration::from_secs(settings.give_up_hours * 3600),
+                ..supervisor::Options::default()
+            },
         };
         tasks.spawn(supervisor::run(Arc::new(engine), stopped.clone()));
     }

@@ -272,29 +272,30 @@ impl Store {
         Ok(())
     }
 
-    /// Deliveries of a queue's partition that are due, longest due first, but for those of `resting` subscriptions.
+    /// Deliveries of a queue's partition that are due, longest due first: those of `whose` subscriptions, or, not `only` those, of all
+    /// others.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn due_deliveries(
         &self,
-        queue: QueueId,
-        partition: u32,
-        resting: &[SubscriptionId],
+        (queue, partition): (QueueId, u32),
+        only: bool,
+        whose: &[SubscriptionId],
         now: Timestamp,
         limit: u64,
     ) -> Result<Vec<Delivery>, Error> {
         let mut values: Vec<Value> = vec![queue.0.into(), i32::try_from(partition).unwrap_or(0).into(), micros(now).into()];
-        let mut without = String::new();
-        if !resting.is_empty() {
-            let resting = filled(resting);
-            let marks: Vec<String> = (0..resting.len()).map(|i| format!("${}", i + 4)).collect();
-            without = format!("AND subscription_id NOT IN ({})", marks.join(", "));
-            values.extend(resting.into_iter().map(|id| Value::from(id.0)));
+        let mut of = String::new();
+        if only || !whose.is_empty() {
+            let whose = filled(whose);
+            let marks: Vec<String> = (0..whose.len()).map(|i| format!("${}", i + 4)).collect();
+            of = format!("AND subscription_id {} ({})", if only { "IN" } else { "NOT IN" }, marks.join(", "));
+            values.extend(whose.into_iter().map(|id| Value::from(id.0)));
         }
         // The state stands in the text: a planner takes a partial index only for a condition it can read.
         let sql = format!(
-            "SELECT * FROM delivery WHERE queue_id = $1 AND partition = $2 AND state = 'waiting' AND next_attempt_at <= $3 {without} \
+            "SELECT * FROM delivery WHERE queue_id = $1 AND partition = $2 AND state = 'waiting' AND next_attempt_at <= $3 {of} \
              ORDER BY next_attempt_at LIMIT {limit}"
         );
         self.rows(&self.0.read, &sql, values).await

@@ -15,15 +15,12 @@ use bytes::Bytes;
 use url::Url;
 
 use super::receiver::{Receiver, Script};
-use crate::{
-    Client, Config, Endpoint, Endpoints, Secret, WebhookChannel,
-    request::{generate_secret, signature},
-};
+use crate::{Client, Config, Endpoint, Endpoints, Secret, WebhookChannel, request::signature};
 
 const HOST: &str = "hooks.example.com";
 const BODY: &[u8] = b"{ \"id\":  \"as it stands\" }\n";
 
-struct Known(Result<Option<Arc<Endpoint>>, String>);
+pub(super) struct Known(pub Result<Option<Arc<Endpoint>>, String>);
 
 #[async_trait]
 impl Endpoints for Known {
@@ -32,12 +29,16 @@ impl Endpoints for Known {
     }
 }
 
-fn endpoint(secret: &Secret) -> Endpoint {
+const SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
+
+pub(super) fn endpoint() -> Endpoint {
     Endpoint {
         id: WebhookEndpointId(fresh()),
+        version: 1,
+        identity: None,
         url: Url::parse("https://hooks.example.com/base").unwrap(),
         path: Some("events".to_owned()),
-        secrets: vec![secret.clone()],
+        secrets: vec![Secret::parse(SECRET, None).unwrap()],
         enabled: true,
         auth: None,
         headers: Vec::new(),
@@ -79,13 +80,13 @@ async fn attempt(receiver: &Receiver, known: Result<Option<Endpoint>, String>, t
 #[tokio::test]
 async fn an_event_arrives_verbatim_and_signed() {
     let receiver = Receiver::start(HOST, Script::answer("204 No Content", "", "")).await;
-    let (secret, task) = (Secret::parse(&generate_secret().unwrap()).unwrap(), task());
-    let outcome = attempt(&receiver, Ok(Some(endpoint(&secret))), &task).await;
+    let task = task();
+    let outcome = attempt(&receiver, Ok(Some(endpoint())), &task).await;
     assert!(matches!(outcome, Outcome::Delivered(report) if report.status == Some(204)));
     let [request] = &receiver.requests()[..] else { panic!("one request") };
     assert_eq!(request.body, BODY);
     let id = task.event.id.to_string();
-    let signed = signature(&[secret], &id, 1_614_265_330, BODY).to_ascii_lowercase();
+    let signed = signature(&endpoint().secrets, &id, 1_614_265_330, BODY).to_ascii_lowercase();
     for line in [
         "post /base/events http/1.1".to_owned(),
         "content-type: application/cloudevents+json".to_owned(),
@@ -101,10 +102,9 @@ async fn an_event_arrives_verbatim_and_signed() {
 #[tokio::test]
 async fn an_endpoint_that_cannot_be_called_is_not_called() {
     let receiver = Receiver::start(HOST, Script::answer("200 OK", "", "")).await;
-    let secret = Secret::parse(&generate_secret().unwrap()).unwrap();
-    let disabled = Endpoint { enabled: false, ..endpoint(&secret) };
+    let disabled = Endpoint { enabled: false, ..endpoint() };
     assert_eq!(attempt(&receiver, Ok(Some(disabled)), &task()).await, Outcome::NotTried("endpoint is disabled".to_owned()));
-    let unsigned = Endpoint { secrets: Vec::new(), ..endpoint(&secret) };
+    let unsigned = Endpoint { secrets: Vec::new(), ..endpoint() };
     assert!(matches!(attempt(&receiver, Ok(Some(unsigned)), &task()).await, Outcome::NotTried(_)));
     assert_eq!(attempt(&receiver, Err("database away".to_owned()), &task()).await, Outcome::NotTried("database away".to_owned()));
     assert!(matches!(attempt(&receiver, Ok(None), &task()).await, Outcome::GiveUp(report) if report.status.is_none()));

@@ -74,17 +74,28 @@ impl Drop for Receiver {
 
 impl Receiver {
     pub async fn start(name: &str, script: Script) -> Self {
+        Self::asking(name, script, None).await
+    }
+
+    /// One that lets in only who shows a certificate that `asked` vouches for.
+    pub async fn asking(name: &str, script: Script, asked: Option<CertificateDer<'static>>) -> Self {
         let made = rcgen::generate_simple_self_signed(vec![name.to_owned()]).unwrap();
         let ca_file = std::env::temp_dir().join(format!("billwire-webhook-{}.pem", billwire_schemas::ids::fresh()));
         std::fs::write(&ca_file, made.cert.pem()).unwrap();
         let chain = vec![CertificateDer::from(made.cert.der().to_vec())];
         let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
-        let tls = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(chain, key)
-            .unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let tls = rustls::ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions().unwrap();
+        let tls = match asked {
+            None => tls.with_no_client_auth(),
+            Some(root) => {
+                let mut roots = rustls::RootCertStore::empty();
+                roots.add(root).unwrap();
+                let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
+                tls.with_client_cert_verifier(verifier)
+            }
+        };
+        let tls = tls.with_single_cert(chain, key).unwrap();
         let acceptor = TlsAcceptor::from(Arc::new(tls));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -22,3 +22,4 @@ mod routing;
 mod usage;
 mod usage_clock;
 mod violations;
+mod webhook_endpoints;

@@ -64,7 +64,7 @@ pub fn secrets(settings: &mut Settings, folder: &std::path::Path) -> Result<Secr
             (key, Some(path))
         }
     };
-    let made = || billwire_webhook::request::generate_secret().map_err(|e| e.to_string());
+    let made = || billwire_app::Signing::Hmac.secret().map(|secret| secret.text).map_err(|e| e.to_string());
     let (webhook, webhook_is_new) = files::secret(&folder.join("webhook.secret"), made)?;
     Ok(Secrets { admin_key, admin_key_file, webhook, webhook_is_new })
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aws_lc_rs::hmac;
 use billwire_schemas::{
     clock::{Clock, SystemClock, Timestamp},
-    signing_secret,
+    signing_secret::{self, Key},
 };
 use futures::{StreamExt, stream};
 use poem::{
@@ -84,7 +84,9 @@ pub fn start(
     secret: &str,
     calls: Kept<Call>,
 ) -> Result<(), String> {
-    let key = signing_secret::decode(secret).map_err(|e| format!("the local receiver's secret: {e}"))?;
+    let Ok(Key::Shared(key)) = signing_secret::decode(secret) else {
+        return Err("the local receiver's secret is no shared signing secret".to_owned());
+    };
     let key = Arc::new(hmac::Key::new(hmac::HMAC_SHA256, &key));
     let certificate = RustlsCertificate::new().key(identity.leaf.clone()).cert(identity.leaf);
     let config = RustlsConfig::new().fallback(certificate);

@@ -59,13 +59,14 @@ pub fn verify(key: &hmac::Key, signed: Signed<'_>, body: &[u8], now: Timestamp) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use billwire_schemas::signing_secret;
+    use billwire_schemas::signing_secret::{self, Key};
 
     const BODY: &[u8] = br#"{"test": 2432232314}"#;
     const SIGNATURE: &str = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
 
     fn verdict(timestamp: &str, signature: &str, body: &[u8], now: i64) -> Result<(), Refused> {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, &signing_secret::decode("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap());
+        let Ok(Key::Shared(key)) = signing_secret::decode("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw") else { panic!("no shared secret") };
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &key);
         let signed = Signed { id: Some("msg_p5jXN8AQM9LWM0D4loKWxJek"), timestamp: Some(timestamp), signature: Some(signature) };
         verify(&key, signed, body, Timestamp::from_timestamp(now, 0).unwrap())
     }

@@ -131,6 +131,9 @@ const TABLES: &[&str] = &[
     "CREATE INDEX delivery_list ON delivery (tenant, created_at, id)",
     "CREATE TABLE attempt (delivery_id {uuid} NOT NULL, number INTEGER NOT NULL, at BIGINT NOT NULL, latency_us BIGINT NOT NULL,
         status INTEGER, detail TEXT NOT NULL, PRIMARY KEY (delivery_id, number))",
+    // How those that calls go to are doing, as long as one of them is not well.
+    "CREATE TABLE health (target_id {uuid} PRIMARY KEY, tenant TEXT NOT NULL, failing_since BIGINT NOT NULL, failures BIGINT NOT NULL,
+        open_until BIGINT, wait_ms BIGINT NOT NULL)",
     "CREATE TABLE api_key (id TEXT PRIMARY KEY, tenant TEXT NOT NULL, name TEXT NOT NULL, hash TEXT NOT NULL, scopes TEXT NOT NULL,
         created_at BIGINT NOT NULL, revoked_at BIGINT)",
     "CREATE TABLE setting (key TEXT PRIMARY KEY, value TEXT NOT NULL)",

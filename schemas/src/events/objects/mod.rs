@@ -16,6 +16,7 @@ pub mod payment;
 pub mod refund;
 pub mod service;
 pub mod usage_identifier;
+pub mod webhook_endpoint;
 
 use super::catalogue::EventType;
 
@@ -37,4 +38,5 @@ pub(super) const EVENTS: &[&[EventType]] = &[
     refund::EVENTS,
     service::EVENTS,
     usage_identifier::EVENTS,
+    webhook_endpoint::EVENTS,
 ];

@@ -1,0 +1,232 @@
+//! The circuit of one receiver. Pure: what happened and when becomes how many calls may be under way.
+//!
+//! Closed, it lets all through. After many failures it opens and lets none through for a while; then one call tries whether the
+//! receiver is back. If it is, the number of calls grows with each success, so that what has gathered does not fall on it all at once; if
+//! not, the wait doubles.
+
+use std::time::Duration;
+
+use billwire_schemas::clock::Timestamp;
+use chrono::TimeDelta;
+
+/// When a circuit opens, and for how long.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Failures in a row that open it. Default 10.
+    pub in_a_row: u32,
+    /// How long it is open first; each further time doubles that. Default 60 s.
+    pub wait: Duration,
+    /// The longest it is open. Default 15 min.
+    pub wait_max: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { in_a_row: 10, wait: Duration::from_secs(60), wait_max: Duration::from_secs(15 * 60) }
+    }
+}
+
+/// How many of the latest calls are remembered; more than half of them failing opens the circuit as well.
+const REMEMBERED: u32 = 20;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Closed,
+    Open { until: Timestamp },
+    Growing { allowed: usize },
+}
+
+/// Whether calls go through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Passage {
+    /// They do, so many at a time.
+    Upto(usize),
+    /// None does until this moment.
+    Shut(Timestamp),
+    /// One may try whether the receiver is back.
+    OneProbe,
+}
+
+/// A circuit.
+#[derive(Debug)]
+pub struct Circuit {
+    state: State,
+    in_a_row: u32,
+    /// The latest calls, a bit each: 1 is a failure.
+    latest: u32,
+    seen: u32,
+    /// How long it was open last; zero since it closed.
+    waited: Duration,
+}
+
+impl Default for Circuit {
+    fn default() -> Self {
+        Self { state: State::Closed, in_a_row: 0, latest: 0, seen: 0, waited: Duration::ZERO }
+    }
+}
+
+impl Circuit {
+    /// One that was open when the program stopped.
+    pub fn opened(until: Timestamp, waited: Duration) -> Self {
+        Self { state: State::Open { until }, waited, ..Self::default() }
+    }
+
+    /// How many calls may be under way at `now`; `max` is what the receiver is sent when all is well.
+    pub fn passage(&self, now: Timestamp, max: usize, settings: &Settings) -> Passage {
+        match self.state {
+            State::Closed => Passage::Upto(max),
+            State::Growing { allowed } => Passage::Upto(allowed.min(max)),
+            // A clock that was set back must not keep it open.
+            State::Open { until } if now < until && until - now <= delta(settings.wait_max) => Passage::Shut(until),
+            State::Open { .. } => Passage::OneProbe,
+        }
+    }
+
+    /// Until when it is open and how long it was opened for, where it is.
+    pub fn open(&self) -> Option<(Timestamp, Duration)> {
+        match self.state {
+            State::Open { until } => Some((until, self.waited)),
+            _ => None,
+        }
+    }
+
+    /// A call succeeded.
+    pub fn succeeded(&mut self, now: Timestamp, max: usize, settings: &Settings) {
+        self.in_a_row = 0;
+        self.remember(0);
+        self.state = match self.state {
+            // The answer to a call from before it opened.
+            State::Open { .. } if self.passage(now, max, settings) != Passage::OneProbe => return,
+            State::Open { .. } => {
+                (self.latest, self.seen) = (0, 0);
+                State::Growing { allowed: 2 }
+            }
+            State::Growing { allowed } if allowed + 1 < max => State::Growing { allowed: allowed + 1 },
+            State::Growing { .. } | State::Closed => {
+                self.waited = Duration::ZERO;
+                State::Closed
+            }
+        };
+    }
+
+    /// A call failed. Says whether that opened the circuit, or keeps it open for longer.
+    pub fn failed(&mut self, now: Timestamp, max: usize, settings: &Settings) -> bool {
+        self.in_a_row = self.in_a_row.saturating_add(1);
+        self.remember(1);
+        let bad = self.in_a_row >= settings.in_a_row || (self.seen >= REMEMBERED && self.latest.count_ones() * 2 > REMEMBERED);
+        match self.state {
+            State::Open { .. } if self.passage(now, max, settings) != Passage::OneProbe => return false,
+            State::Open { .. } => {}
+            State::Closed | State::Growing { .. } if bad => {}
+            State::Growing { allowed } => {
+                self.state = State::Growing { allowed: (allowed / 2).max(1) };
+                return false;
+            }
+            State::Closed => return false,
+        }
+        self.shut(now, settings);
+        true
+    }
+
+    /// Opens it.
+    pub fn shut(&mut self, now: Timestamp, settings: &Settings) {
+        self.waited = (self.waited * 2).clamp(settings.wait, settings.wait_max);
+        self.state = State::Open { until: now + delta(self.waited) };
+    }
+
+    fn remember(&mut self, bit: u32) {
+        self.latest = (self.latest << 1 | bit) & ((1 << REMEMBERED) - 1);
+        self.seen = (self.seen + 1).min(REMEMBERED);
+    }
+}
+
+fn delta(duration: Duration) -> TimeDelta {
+    TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MAX: usize = 8;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_timestamp(seconds, 0).expect("a moment")
+    }
+
+    fn opened() -> (Circuit, Settings) {
+        let (mut circuit, settings) = (Circuit::default(), Settings::default());
+        for _ in 0..9 {
+            assert!(!circuit.failed(at(0), MAX, &settings));
+        }
+        assert!(circuit.failed(at(0), MAX, &settings));
+        (circuit, settings)
+    }
+
+    #[test]
+    fn ten_failures_in_a_row_open_it_for_a_minute_and_then_one_call_tries() {
+        let (circuit, settings) = opened();
+        assert_eq!(circuit.passage(at(59), MAX, &settings), Passage::Shut(at(60)));
+        assert_eq!(circuit.passage(at(60), MAX, &settings), Passage::OneProbe);
+    }
+
+    #[test]
+    fn each_failed_probe_doubles_the_wait_up_to_a_quarter_of_an_hour() {
+        let (mut circuit, settings) = opened();
+        let (mut now, mut waits) = (at(60), Vec::new());
+        for _ in 0..6 {
+            assert!(circuit.failed(now, MAX, &settings));
+            let Passage::Shut(until) = circuit.passage(now, MAX, &settings) else { panic!("it should be shut") };
+            waits.push((until - now).num_seconds());
+            now = until;
+        }
+        assert_eq!(waits, [120, 240, 480, 900, 900, 900]);
+    }
+
+    #[test]
+    fn after_a_good_probe_the_number_of_calls_grows_with_each_success() {
+        let (mut circuit, settings) = opened();
+        let mut allowed = Vec::new();
+        for _ in 0..8 {
+            circuit.succeeded(at(60), MAX, &settings);
+            if let Passage::Upto(now) = circuit.passage(at(60), MAX, &settings) {
+                allowed.push(now);
+            }
+        }
+        assert_eq!(allowed, [2, 3, 4, 5, 6, 7, 8, 8]);
+        for _ in 0..10 {
+            circuit.failed(at(70), MAX, &settings);
+        }
+        assert_eq!(circuit.passage(at(70), MAX, &settings), Passage::Shut(at(130)), "closed in between, it waits as long as at first");
+    }
+
+    #[test]
+    fn more_than_half_of_the_latest_twenty_failing_opens_it_and_half_does_not() {
+        let settings = Settings::default();
+        let mut half = Circuit::default();
+        let mut more = Circuit::default();
+        for round in 0..30 {
+            half.failed(at(round), MAX, &settings);
+            half.succeeded(at(round), MAX, &settings);
+            more.failed(at(round), MAX, &settings);
+            more.failed(at(round), MAX, &settings);
+            more.succeeded(at(round), MAX, &settings);
+        }
+        assert_eq!(half.open(), None);
+        assert!(more.open().is_some());
+    }
+
+    #[test]
+    fn answers_to_calls_from_before_it_opened_change_nothing() {
+        let (mut circuit, settings) = opened();
+        circuit.succeeded(at(1), MAX, &settings);
+        assert!(!circuit.failed(at(2), MAX, &settings));
+        assert_eq!(circuit.passage(at(3), MAX, &settings), Passage::Shut(at(60)));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_does_not_keep_it_open() {
+        let (circuit, settings) = opened();
+        assert_eq!(circuit.passage(at(-100_000), MAX, &settings), Passage::OneProbe);
+    }
+}

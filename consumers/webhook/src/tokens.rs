@@ -1,0 +1,119 @@
+//! Tokens by client credentials (RFC 6749 section 4.4), kept as long as they hold.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use billwire_schemas::ids::WebhookEndpointId;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, header};
+use serde::Deserialize;
+use tokio::time::Instant;
+use url::{Url, form_urlencoded};
+
+use crate::{client::Client, reply, request};
+
+/// How long a token is used whose end the server does not tell.
+const UNTOLD: Duration = Duration::from_secs(300);
+/// The longest a token is used.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+/// A token is not used any more so long before its end: clocks differ, and calls take time.
+const MARGIN: Duration = Duration::from_secs(30);
+
+/// Endpoints whose tokens are kept; past that, all are got anew.
+const KEPT_MAX: usize = 10_000;
+
+/// Who asks for a token, and where.
+pub(crate) struct Grant<'a> {
+    pub token_url: &'a Url,
+    pub client_id: &'a str,
+    pub client_secret: &'a str,
+    pub scope: Option<&'a str>,
+}
+
+#[derive(Clone)]
+struct Token {
+    text: Arc<str>,
+    version: i64,
+    good_until: Instant,
+}
+
+/// The answer of a token endpoint, as far as it is needed.
+#[derive(Deserialize)]
+struct Granted {
+    access_token: String,
+    #[serde(default)]
+    expires_in: Option<u64>,
+}
+
+/// The place of one endpoint's token; whoever holds the lock is getting it.
+type Slot = Arc<tokio::sync::Mutex<Option<Token>>>;
+
+/// Tokens of all endpoints.
+#[derive(Default)]
+pub(crate) struct Tokens(Mutex<HashMap<WebhookEndpointId, Slot>>);
+
+impl Tokens {
+    fn slot(&self, endpoint: WebhookEndpointId) -> Slot {
+        let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if slots.len() >= KEPT_MAX && !slots.contains_key(&endpoint) {
+            slots.clear();
+        }
+        slots.entry(endpoint).or_default().clone()
+    }
+
+    /// The token of an endpoint at this version of its settings; got anew when there is none that holds. Many who ask at once cause one
+    /// call.
+    ///
+    /// # Errors
+    /// Why there is none, for people.
+    pub async fn of(&self, client: &Client, endpoint: WebhookEndpointId, version: i64, grant: Grant<'_>) -> Result<Arc<str>, String> {
+        let slot = self.slot(endpoint);
+        let mut slot = slot.lock().await;
+        if let Some(token) = slot.as_ref().filter(|token| token.version == version && Instant::now() < token.good_until) {
+            return Ok(token.text.clone());
+        }
+        *slot = None;
+        let (text, lasts) = get(client, grant).await?;
+        *slot = Some(Token { text: text.clone(), version, good_until: Instant::now() + lasts });
+        Ok(text)
+    }
+
+    /// Forgets a token that the receiver did not take.
+    pub async fn forget(&self, endpoint: WebhookEndpointId, token: &str) {
+        let slot = self.slot(endpoint);
+        let mut slot = slot.lock().await;
+        if slot.as_ref().is_some_and(|kept| &*kept.text == token) {
+            *slot = None;
+        }
+    }
+}
+
+async fn get(client: &Client, grant: Grant<'_>) -> Result<(Arc<str>, Duration), String> {
+    // RFC 6749 section 2.3.1: both are form-encoded before they are joined.
+    let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+    let authorization = request::basic(&encoded(grant.client_id), &encoded(grant.client_secret)).map_err(|unfit| unfit.to_string())?;
+    let scope = grant.scope.map(|scope| ("scope", scope));
+    let form = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs([("grant_type", "client_credentials")].into_iter().chain(scope))
+        .finish();
+    let mut headers = HeaderMap::new();
+    headers.insert(header::AUTHORIZATION, authorization);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+    headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+    let answer = client.call(grant.token_url.clone(), headers, Bytes::from(form)).await;
+    let answer = answer.map_err(|failure| format!("no token: {failure}"))?;
+    if !answer.status.is_success() {
+        let excerpt = reply::excerpt(&answer.body, &[grant.client_secret.to_owned()]);
+        return Err(format!("no token: the token endpoint answered {}: {excerpt}", answer.status.as_u16()));
+    }
+    let granted: Granted =
+        serde_json::from_slice(&answer.body).map_err(|_| "no token: the token endpoint's answer holds none".to_owned())?;
+    if HeaderValue::try_from(&granted.access_token).is_err() || granted.access_token.is_empty() {
+        return Err("no token: what the token endpoint gave cannot be sent in a header".to_owned());
+    }
+    let told = granted.expires_in.map_or(UNTOLD, Duration::from_secs).min(LONGEST);
+    Ok((granted.access_token.into(), told.saturating_sub(MARGIN).max(told / 2)))
+}

@@ -1,0 +1,92 @@
+//! How those that calls go to are doing: since when one fails, and until when its circuit is open. A row stands here only while one
+//! fails, so that a restart does not forget it.
+
+use billwire_schemas::{clock::Timestamp, ids::TenantId};
+use sea_orm::{ConnectionTrait, QueryResult, Value};
+use uuid::Uuid;
+
+use crate::{Error, Store, Tx, micros, moment};
+
+/// One that fails.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    /// Id of the webhook endpoint.
+    pub target: Uuid,
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// The first failure since its last success.
+    pub failing_since: Timestamp,
+    /// How many there were since.
+    pub failures: u64,
+    /// Until when nothing is sent to it.
+    pub open_until: Option<Timestamp>,
+    /// How long the circuit was opened for, in milliseconds; 0 while it has not been.
+    pub wait_ms: u64,
+}
+
+fn read(row: &QueryResult) -> Result<Health, Error> {
+    let tenant: String = row.try_get("", "tenant")?;
+    let whole = |column: &str| -> Result<u64, Error> { Ok(u64::try_from(row.try_get::<i64>("", column)?).unwrap_or(0)) };
+    Ok(Health {
+        target: row.try_get("", "target_id")?,
+        tenant: tenant.parse().map_err(|_| Error::Corrupt { table: "health", detail: tenant })?,
+        failing_since: moment(row.try_get("", "failing_since")?),
+        failures: whole("failures")?,
+        open_until: row.try_get::<Option<i64>>("", "open_until")?.map(moment),
+        wait_ms: whole("wait_ms")?,
+    })
+}
+
+impl Store {
+    /// All that fail, of all tenants.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn all_health(&self) -> Result<Vec<Health>, Error> {
+        let rows = self.0.read.query_all_raw(self.statement("SELECT * FROM health", [])).await?;
+        rows.iter().map(read).collect()
+    }
+
+    /// How one does; `None`: well.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn health(&self, tenant: &TenantId, target: Uuid) -> Result<Option<Health>, Error> {
+        let values = [target.into(), tenant.as_str().into()];
+        let row = self.0.read.query_one_raw(self.statement("SELECT * FROM health WHERE target_id = $1 AND tenant = $2", values)).await?;
+        row.as_ref().map(read).transpose()
+    }
+
+    /// Notes who fails, and who does not any more.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn keep_health(&self, failing: &[Health], healed: &[Uuid]) -> Result<(), Error> {
+        let transaction = self.begin().await?;
+        for one in failing {
+            let sql = "INSERT INTO health (target_id, tenant, failing_since, failures, open_until, wait_ms) VALUES ($1, $2, $3, $4, $5, $6) \
+                       ON CONFLICT (target_id) DO UPDATE SET failing_since = $3, failures = $4, open_until = $5, wait_ms = $6";
+            let whole = |number: u64| Value::from(i64::try_from(number).unwrap_or(i64::MAX));
+            let values = [
+                one.target.into(),
+                one.tenant.as_str().into(),
+                micros(one.failing_since).into(),
+                whole(one.failures),
+                one.open_until.map(micros).into(),
+                whole(one.wait_ms),
+            ];
+            transaction.execute_raw(self.statement(sql, values)).await?;
+        }
+        for target in healed {
+            transaction.execute_raw(self.statement("DELETE FROM health WHERE target_id = $1", [(*target).into()])).await?;
+        }
+        Ok(transaction.commit().await?)
+    }
+}
+
+impl Tx<'_> {
+    /// Forgets how one does: it starts afresh.
+    pub fn forget_health(&mut self, target: Uuid) {
+        self.defer("DELETE FROM health WHERE target_id = $1".to_owned(), vec![target.into()]);
+    }
+}

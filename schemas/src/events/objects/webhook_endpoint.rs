@@ -1,0 +1,24 @@
+//! Webhook endpoints: the event that tells of one that is not called any more.
+
+use crate::events::{
+    catalogue::{EventType, Key, Source},
+    parameters::{Group, Parameter, p},
+};
+
+const OWN: &[Parameter] = &[
+    p("webhookEndpoint.id", "The endpoint's id", "0198c0de-0000-7000-8000-000000000005"),
+    p("webhookEndpoint.name", "Its name", "crm"),
+    p("webhookEndpoint.url", "Its base URL, without the query", "https://crm.example.com/hooks"),
+    p("webhookEndpoint.disabledBecause", "Why it is not called any more", "the receiver answered 410 Gone"),
+];
+
+const WEBHOOK_ENDPOINT: Source = Source { kind: "webhookEndpoint", key: Key::Object, groups: &[Group::Core] };
+
+/// The events of webhook endpoints.
+pub const EVENTS: &[EventType] = &[WEBHOOK_ENDPOINT
+    .lifecycle(
+        "webhook_endpoint.disabled",
+        "Webhook Endpoint Disabled",
+        "disableWebhookEndpoint; the receiver's answer 410 Gone; or failure for longer than the installation allows",
+    )
+    .with(OWN)];
