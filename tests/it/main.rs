@@ -15,6 +15,7 @@ mod catalogue;
 mod custom_events;
 mod delivery;
 mod end_to_end;
+mod endpoints;
 mod faults;
 mod mending;
 mod operations;

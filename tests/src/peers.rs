@@ -1,8 +1,8 @@
-//! Third-party peers: Python programs that know the standards but not us.
+//! Third-party peers: Python and JavaScript programs that know the standards but not us.
 
 use std::{
     io::{BufRead, BufReader, Write},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     sync::mpsc,
 };
@@ -11,15 +11,23 @@ use serde_json::Value;
 
 use crate::{required, root};
 
-fn python(script: &str) -> Command {
-    let mut command = Command::new(required("BILLWIRE_TEST_PYTHON"));
+/// A peer's program: Python, or JavaScript where its name says so.
+fn program(script: &str) -> Command {
+    let mut command = if script.ends_with(".cjs") {
+        let folder = PathBuf::from(required("BILLWIRE_TEST_JS"));
+        let mut node = Command::new(folder.join("node"));
+        node.env("NODE_PATH", folder.join("node_modules"));
+        node
+    } else {
+        Command::new(required("BILLWIRE_TEST_PYTHON"))
+    };
     command.arg(root().join("tests/peers").join(script));
     command
 }
 
 /// Runs a peer to its end and gives the JSON it printed.
 pub fn run(script: &str, arguments: &[&str]) -> Value {
-    let output = python(script).args(arguments).output().expect("python");
+    let output = program(script).args(arguments).output().expect("a peer");
     assert!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{script}: {e}: {}", String::from_utf8_lossy(&output.stdout)))
 }
@@ -38,7 +46,7 @@ pub struct Peer {
 
 impl Peer {
     pub fn start(script: &str, arguments: &[&str]) -> Self {
-        let mut child = python(script).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("python");
+        let mut child = program(script).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a peer");
         let output: ChildStdout = child.stdout.take().expect("a pipe");
         let (sender, lines) = mpsc::channel();
         std::thread::spawn(move || {
