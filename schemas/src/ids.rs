@@ -73,6 +73,8 @@ ids! {
     NotificationTemplateId,
     /// A delivery: one event owed to one subscription.
     DeliveryId,
+    /// A replay of past events.
+    ReplayId,
     /// A custom event type.
     EventTypeId,
     /// What an event of a custom type tells of.
@@ -101,6 +103,11 @@ impl DeliveryId {
         let mut bytes = *Uuid::new_v5(&DERIVED, &pair).as_bytes();
         bytes[..8].copy_from_slice(&event.0.as_bytes()[..8]);
         Self(uuid::Builder::from_custom_bytes(bytes).into_uuid())
+    }
+
+    /// The id of the delivery of `event` by a replay.
+    pub fn of_replay(event: EventId, replay: ReplayId) -> Self {
+        Self::of(event, SubscriptionId(replay.0))
     }
 
     /// The first and the last id that deliveries of `event` can have.

@@ -20,6 +20,7 @@ mod faults;
 mod mending;
 mod operations;
 mod process;
+mod replays;
 mod routing;
 mod tidy;
 

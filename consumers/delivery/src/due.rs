@@ -48,7 +48,7 @@ impl Partition {
             for callers in probing {
                 // One is enough to find out whether the receiver is back, unless one stands in line already.
                 if let Ok(due) = &mut asked
-                    && !callers.iter().any(|caller| self.lines.get(caller).is_some_and(|line| !line.ready.is_empty()))
+                    && !callers.iter().any(|caller| self.lines.get(&caller.0).is_some_and(|line| !line.ready.is_empty()))
                 {
                     due.extend(ledger.due(self.part(), Whose::Only(callers), now, 1).await.unwrap_or_default());
                 }
@@ -70,7 +70,7 @@ impl Partition {
         }
         if self.queue.in_order {
             for entry in fresh {
-                let lane = (entry.subscription, entry.key.clone());
+                let lane = (entry.replay.map_or(entry.subscription.0, |replay| replay.0), entry.key.clone());
                 if !self.lanes.holds(&lane) {
                     self.load_lane(&lane).await.map_err(Stop::Failed)?;
                 }
@@ -94,9 +94,18 @@ impl Partition {
             match (events.get(&entry.event).cloned(), subscription) {
                 (Some(event), Some(subscription)) => {
                     self.in_hand.insert(entry.id);
-                    let (id, attempts, forgiven, created_at) = (entry.id, entry.attempts, entry.forgiven, entry.created_at);
-                    let since = Instant::now();
-                    jobs.push(Job { id, event, subscription, attempts, forgiven, fault: None, message: None, created_at, since });
+                    jobs.push(Job {
+                        id: entry.id,
+                        event,
+                        subscription,
+                        replay: entry.replay,
+                        attempts: entry.attempts,
+                        forgiven: entry.forgiven,
+                        fault: None,
+                        message: None,
+                        created_at: entry.created_at,
+                        since: Instant::now(),
+                    });
                 }
                 (event, _) => {
                     let why = if event.is_none() { "the event's retention has ended" } else { "the subscription was deleted" };

@@ -22,12 +22,15 @@ impl Partition {
             Ok(finished) => finished,
             Err(aborted) => return tracing::debug!(%aborted, "a try was cut off; its delivery comes again"),
         };
-        if let Some(line) = self.lines.get_mut(&job.subscription.id) {
+        if let Some(line) = self.lines.get_mut(&job.owner()) {
             line.trying -= 1;
         }
         let now = self.engine.clock.now();
         if let Some(permit) = &permits.target {
             permit.report(&outcome, now);
+        }
+        if !matches!(outcome, Outcome::NotTried(_)) {
+            self.counts.count(matches!(outcome, Outcome::Delivered(_)));
         }
         let made = job.attempts + 1;
         let own_plan = self.ways.gate(job.subscription.id).and_then(|gate| gate.retry_plan());
@@ -90,6 +93,7 @@ impl Partition {
             queue: self.queue.id,
             partition: self.number,
             subscription: job.subscription.id,
+            replay: job.replay,
             key: job.event.key.clone(),
             sequence: job.event.sequence,
             position: job.event.position,

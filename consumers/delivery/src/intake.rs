@@ -24,6 +24,7 @@ impl Partition {
         if self.engine.ledger.revision().await.map_err(Stop::Failed)? != self.revision {
             self.reload().await?;
         }
+        self.counts.pending = received.last().map_or(self.counts.pending, |last| last.pending);
         let mut fresh: Vec<(Option<Received>, Event)> = Vec::with_capacity(received.len());
         for message in received {
             let Some(event) = Event::of(&message) else {
@@ -106,7 +107,7 @@ impl Partition {
                 let id = DeliveryId::of(event.id, subscription.id);
                 self.in_hand.insert(id);
                 let (event, since) = (event.clone(), Instant::now());
-                jobs.push(Job { id, event, subscription, attempts: 0, forgiven: 0, fault, message, created_at: now, since });
+                jobs.push(Job { id, event, subscription, replay: None, attempts: 0, forgiven: 0, fault, message, created_at: now, since });
             }
         }
         (jobs, numbers)

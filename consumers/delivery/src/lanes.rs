@@ -146,10 +146,10 @@ impl<J> Lanes<J> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use billwire_schemas::ids::{SubscriptionId, fresh};
+    use billwire_schemas::ids::fresh;
 
     fn key() -> LaneKey {
-        (SubscriptionId(fresh()), fresh().into())
+        (fresh(), fresh().into())
     }
 
     #[test]

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use billwire_schemas::{
     clock::Timestamp,
     events::selection::Selection,
-    ids::{DeliveryId, EventId, OrderingKey, QueueId, SubscriptionId, TenantId},
+    ids::{DeliveryId, EventId, OrderingKey, QueueId, ReplayId, SubscriptionId, TenantId},
 };
 
 use uuid::Uuid;
@@ -17,8 +17,8 @@ use crate::{
     gates::{Health, Target},
 };
 
-/// The lane of a delivery: one ordering key of one subscription.
-pub type LaneKey = (SubscriptionId, OrderingKey);
+/// The lane of a delivery: one ordering key of one subscription, or of one replay to it.
+pub type LaneKey = (Uuid, OrderingKey);
 
 /// A queue with its subscriptions.
 #[derive(Debug, Clone)]
@@ -97,6 +97,8 @@ pub struct Entry {
     pub partition: u32,
     /// To which subscription.
     pub subscription: SubscriptionId,
+    /// The replay that brings the event anew, if one does.
+    pub replay: Option<ReplayId>,
     /// The ordering key.
     pub key: OrderingKey,
     /// Sequence within the key.
@@ -139,6 +141,21 @@ pub struct Part {
     pub number: u32,
 }
 
+/// How a partition does.
+#[derive(Debug, Clone, Copy)]
+pub struct Progress {
+    /// Which.
+    pub part: Part,
+    /// Messages on the stream that it has not taken in yet.
+    pub pending: u64,
+    /// Deliveries that succeeded in the latest minute.
+    pub delivered: u64,
+    /// Tries that failed in the latest minute.
+    pub failed: u64,
+    /// When it tells this.
+    pub at: Timestamp,
+}
+
 /// Whose deliveries are asked for.
 #[derive(Debug, Clone, Copy)]
 pub enum Whose<'s> {
@@ -172,6 +189,8 @@ pub trait Ledger: Send + Sync + 'static {
     async fn events(&self, ids: &[EventId]) -> Result<Vec<Event>, String>;
     /// Events of a key strictly between two sequences.
     async fn events_between(&self, tenant: &TenantId, key: &OrderingKey, after: i64, before: i64) -> Result<Vec<Event>, String>;
+    /// Keeps what a partition tells of itself.
+    async fn keep_progress(&self, told: Progress) -> Result<(), String>;
     /// Who fails.
     async fn health(&self) -> Result<Vec<Health>, String>;
     /// Notes who fails, and who does not any more.

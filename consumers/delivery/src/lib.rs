@@ -23,6 +23,7 @@ mod line;
 pub mod matching;
 mod partition;
 pub mod policy;
+mod progress;
 mod recording;
 pub mod sent;
 pub mod supervisor;

@@ -2,9 +2,11 @@
 
 use std::{collections::VecDeque, time::Duration};
 
+use billwire_schemas::ids::SubscriptionId;
+
 use crate::partition::Job;
 
-/// What one subscription is to be sent now.
+/// What one subscription, or one replay to it, is to be sent now.
 #[derive(Default)]
 pub(crate) struct Line {
     /// In line.
@@ -14,6 +16,16 @@ pub(crate) struct Line {
 }
 
 impl Line {
+    /// Whose it is; `None`: nothing stands in it.
+    pub fn subscription(&self) -> Option<SubscriptionId> {
+        self.ready.front().map(|first| first.subscription.id)
+    }
+
+    /// Whether it is that of a replay.
+    pub fn is_replay(&self) -> bool {
+        self.ready.front().is_some_and(|first| first.replay.is_some())
+    }
+
     /// Whether its receiver takes so slowly that what stands in line does not move.
     pub fn slow(&self) -> bool {
         self.ready.front().is_some_and(|first| first.since.elapsed() > SLOW)

@@ -10,7 +10,7 @@ use std::{
 use billwire_bus::{Durable, Error as BusError, Pull, Received};
 use billwire_schemas::{
     clock::Timestamp,
-    ids::{DeliveryId, OrderingKey, SubscriptionId},
+    ids::{DeliveryId, OrderingKey, ReplayId, SubscriptionId},
 };
 use chrono::TimeDelta;
 use futures::FutureExt;
@@ -19,15 +19,17 @@ use tokio::{
     task::JoinSet,
     time::{Instant, MissedTickBehavior, interval, timeout, timeout_at},
 };
+use uuid::Uuid;
 
 use crate::{
     channel::{Outcome, Report, Task},
     event::{Event, Subscription},
     gates::Stand,
     lanes::{Lanes, Next},
-    ledger::{LaneKey, Lease, Part, Queue, State},
+    ledger::{LaneKey, Lease, Part, Progress, Queue, State},
     line::Line,
     matching::Matching,
+    progress::Counts,
     recording::{Recorded, Recording},
     supervisor::Engine,
     ways::{Permits, Ways},
@@ -45,6 +47,8 @@ pub(crate) struct Job {
     pub id: DeliveryId,
     pub event: Arc<Event>,
     pub subscription: Arc<Subscription>,
+    /// The replay that brings the event anew, if one does.
+    pub replay: Option<ReplayId>,
     /// Tries made before.
     pub attempts: u32,
     /// Those of them that a person forgave: the retry plan starts behind them.
@@ -59,8 +63,13 @@ pub(crate) struct Job {
 }
 
 impl Job {
+    /// Whose line it stands in: the subscription's, or that of the replay.
+    pub fn owner(&self) -> Uuid {
+        self.replay.map_or(self.subscription.id.0, |replay| replay.0)
+    }
+
     pub fn lane(&self) -> LaneKey {
-        (self.subscription.id, self.event.key.clone())
+        (self.owner(), self.event.key.clone())
     }
 }
 
@@ -102,15 +111,19 @@ pub(crate) struct Partition {
     pub in_hand: HashSet<DeliveryId>,
     /// The last sequence seen of each key, to notice a hole in the stream.
     pub seen: HashMap<OrderingKey, i64>,
-    pub lines: HashMap<SubscriptionId, Line>,
+    /// What is to be tried, by owner: a subscription or a replay.
+    pub lines: HashMap<Uuid, Line>,
     trying: JoinSet<Finished>,
     pub recording: Recording,
+    pub counts: Counts,
     /// More is due than fitted: look again as soon as there is room.
     pub more_due: bool,
 }
 
 /// How often the ledger is asked for what is due.
 const TICK: Duration = Duration::from_millis(200);
+/// How often a partition tells how it does.
+const TELL_EVERY: Duration = Duration::from_secs(5);
 /// How often lanes without a time are looked for.
 const MEND_EVERY: Duration = Duration::from_secs(30);
 impl Partition {
@@ -130,6 +143,7 @@ impl Partition {
             lines: HashMap::new(),
             trying: JoinSet::new(),
             recording: Recording::default(),
+            counts: Counts::default(),
             more_due: true,
         }
     }
@@ -154,6 +168,7 @@ impl Partition {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut mend = interval(MEND_EVERY);
         let mut keep = interval(self.engine.options.lease / 3);
+        let mut tell = interval(TELL_EVERY);
         let mut changed = self.engine.changed.clone();
         let mut room = true;
         loop {
@@ -182,6 +197,7 @@ impl Partition {
                     self.look_for_due().await
                 }
                 _ = mend.tick() => self.mend().await,
+                _ = tell.tick() => { self.tell().await; Ok(()) }
             };
             match step {
                 Ok(()) => {}
@@ -234,6 +250,15 @@ impl Partition {
         }
     }
 
+    /// Tells how this partition does, if that is news.
+    async fn tell(&mut self) {
+        let Some((pending, delivered, failed)) = self.counts.news() else { return };
+        let told = Progress { part: self.part(), pending, delivered, failed, at: self.engine.clock.now() };
+        if let Err(error) = self.engine.ledger.keep_progress(told).await {
+            tracing::debug!(%error, "how a queue does could not be kept");
+        }
+    }
+
     /// Reads the configuration anew.
     pub async fn reload(&mut self) -> Result<(), Stop> {
         let plan = self.engine.ledger.plan().await.map_err(Stop::Failed)?;
@@ -253,7 +278,7 @@ impl Partition {
     /// Whether a receiver is sent nothing now, or so much stands in line for it that more would crowd out others.
     pub fn crowded(&self, subscription: SubscriptionId) -> bool {
         self.ways.stand(subscription, self.engine.clock.now()) == Stand::Rests
-            || self.lines.get(&subscription).is_some_and(|line| line.slow() && line.ready.len() >= self.engine.options.line_max)
+            || self.lines.get(&subscription.0).is_some_and(|line| line.slow() && line.ready.len() >= self.engine.options.line_max)
     }
 
     /// Sends what stands in the lines of slow receivers to the ledger, all but a few, and all of those that are sent nothing: in hand it
@@ -261,8 +286,9 @@ impl Partition {
     fn shed(&mut self) {
         let (few, now) = (self.engine.options.per_subscription_max, self.engine.clock.now());
         let mut shed: Vec<Job> = Vec::new();
-        for (subscription, line) in self.lines.iter_mut().filter(|(_, line)| line.slow()) {
-            let keep = if self.ways.stand(*subscription, now) == Stand::Rests { 0 } else { few };
+        for line in self.lines.values_mut().filter(|line| line.slow()) {
+            let rests = line.subscription().is_some_and(|subscription| self.ways.stand(subscription, now) == Stand::Rests);
+            let keep = if rests { 0 } else { few };
             if line.ready.len() > keep {
                 shed.extend(line.ready.split_off(keep));
             }
@@ -286,19 +312,23 @@ impl Partition {
     /// Puts a job in line to be tried.
     pub fn ready(&mut self, mut job: Job) {
         job.since = Instant::now();
-        self.lines.entry(job.subscription.id).or_default().ready.push_back(job);
+        self.lines.entry(job.owner()).or_default().ready.push_back(job);
     }
 
     /// Lets channels try, each subscription up to its own limit, all together up to the partition's.
     fn dispatch(&mut self) {
         let options = &self.engine.options;
         let now = self.engine.clock.now();
-        for (subscription, line) in &mut self.lines {
-            if self.queue.paused || self.ways.disabled(*subscription) {
+        // Replays last, and few of each at a time: what happens now goes before what happened once.
+        let (live, replays): (Vec<&mut Line>, Vec<&mut Line>) = self.lines.values_mut().partition(|line| !line.is_replay());
+        for line in live.into_iter().chain(replays) {
+            let Some(subscription) = line.subscription() else { continue };
+            if self.queue.paused || self.ways.disabled(subscription) {
                 continue;
             }
-            while line.trying < options.per_subscription_max && self.trying.len() < options.trying_max && !line.ready.is_empty() {
-                let Some(permits) = self.ways.enter(*subscription, now) else { break };
+            let at_once = if line.is_replay() { (options.per_subscription_max / 4).max(1) } else { options.per_subscription_max };
+            while line.trying < at_once && self.trying.len() < options.trying_max && !line.ready.is_empty() {
+                let Some(permits) = self.ways.enter(subscription, now) else { break };
                 let Some(job) = line.ready.pop_front() else { break };
                 line.trying += 1;
                 let engine = self.engine.clone();

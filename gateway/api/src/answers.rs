@@ -72,6 +72,33 @@ impl ApiResponse for Done {
     }
 }
 
+/// 202 with what was accepted, of schema `S`: it is worked on from here.
+pub(crate) struct Accepted<S>(Reply, PhantomData<S>);
+
+impl<S> Accepted<S> {
+    /// The reply of an operation.
+    pub fn of(reply: Reply) -> Self {
+        Self(reply, PhantomData)
+    }
+}
+
+impl<S: Type> IntoResponse for Accepted<S> {
+    fn into_response(self) -> Response {
+        replayed(self.0)
+    }
+}
+
+impl<S: Type> ApiResponse for Accepted<S> {
+    fn meta() -> MetaResponses {
+        let headers = vec![documented(REPLAYED.0, REPLAYED.1)];
+        MetaResponses { responses: vec![answered(202, "Accepted: it is worked on from here.", Some(S::schema_ref()), headers)] }
+    }
+
+    fn register(registry: &mut Registry) {
+        S::register(registry);
+    }
+}
+
 /// An entity that was made: the business transaction, and where the entity is.
 pub(crate) struct Created {
     reply: Reply,

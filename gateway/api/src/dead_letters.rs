@@ -7,10 +7,10 @@ use uuid::Uuid;
 
 use crate::{
     Tag,
-    answers::Listed,
+    answers::{Accepted, Listed},
     checked::{Checkable, Checked},
     context::{Context, Query},
-    deliveries::{Delivery, Mended},
+    deliveries::{Delivery, MendedDeliveries},
     example_id,
     fields::{Cursor, EventTypeName, Limit, Moment, Reference},
     operations::{Operation, in_bulk, list},
@@ -117,17 +117,17 @@ impl DeadLetters {
     ///
     /// Has them tried anew, each by the whole of its retry plan. What waits behind one in a blocked ordering key follows it.
     #[oai(path = "/dead-letters/redrive", method = "post", operation_id = "redriveDeadLetters")]
-    async fn redrive(&self, context: Context, input: Checked<DeadLetterChoice>) -> Result<Mended, Problem> {
+    async fn redrive(&self, context: Context, input: Checked<DeadLetterChoice>) -> Result<Accepted<MendedDeliveries>, Problem> {
         let demand = context.demand(input.canonical.as_deref());
-        Ok(Mended(context.app().redrive_dead_letters(demand, input.body.which()).await?))
+        Ok(Accepted::of(context.app().redrive_dead_letters(demand, input.body.which()).await?))
     }
 
     /// Discard dead letters
     ///
     /// Lets them be for good. An ordering key that one of them blocked goes on behind it.
     #[oai(path = "/dead-letters/discard", method = "post", operation_id = "discardDeadLetters")]
-    async fn discard(&self, context: Context, input: Checked<DeadLetterChoice>) -> Result<Mended, Problem> {
+    async fn discard(&self, context: Context, input: Checked<DeadLetterChoice>) -> Result<Accepted<MendedDeliveries>, Problem> {
         let demand = context.demand(input.canonical.as_deref());
-        Ok(Mended(context.app().discard_dead_letters(demand, input.body.which()).await?))
+        Ok(Accepted::of(context.app().discard_dead_letters(demand, input.body.which()).await?))
     }
 }

@@ -1,20 +1,14 @@
 //! Deliveries: what is owed to subscriptions, and what became of it.
 
-use billwire_app::{Reply, deliveries, delivery_lists::Filter};
-use billwire_schemas::ids::{EventId, QueueId, SubscriptionId};
-use poem::{IntoResponse, Response};
-use poem_openapi::{
-    ApiResponse, Object, OpenApi,
-    param::Path,
-    registry::{MetaResponses, Registry},
-    types::{Example, Type},
-};
+use billwire_app::{deliveries, delivery_lists::Filter};
+use billwire_schemas::ids::{EventId, QueueId, ReplayId, SubscriptionId};
+use poem_openapi::{Object, OpenApi, param::Path, types::Example};
 use uuid::Uuid;
 
 use crate::{
     Tag,
     account_bill_cycle::NoMembers,
-    answers::{Listed, REPLAYED, Shown, answered, documented, replayed},
+    answers::{Accepted, Listed, Shown},
     checked::Checked,
     context::{Context, Query},
     example_id, example_moment,
@@ -66,6 +60,8 @@ pub(crate) struct Delivery {
     queue_id: Uuid,
     /// The subscription it is owed to.
     subscription_id: Uuid,
+    /// The replay that brings the event anew, if one does.
+    replay_id: Option<Uuid>,
     /// What its order is kept within.
     ordering_key: String,
     /// Its place within the ordering key, from 1.
@@ -93,6 +89,7 @@ impl Example for Delivery {
             event_type: "account.bill_cycle_changed".to_owned(),
             queue_id: example_id(4),
             subscription_id: example_id(8),
+            replay_id: None,
             ordering_key: example_id(1).to_string(),
             sequence: 3,
             state: "succeeded".to_owned(),
@@ -125,6 +122,7 @@ impl Delivery {
             event_type: delivery.event_type,
             queue_id: delivery.queue.0,
             subscription_id: delivery.subscription.0,
+            replay_id: delivery.replay.map(|replay| replay.0),
             ordering_key: delivery.key.to_string(),
             sequence: delivery.sequence,
             state: delivery.state.name().to_owned(),
@@ -151,27 +149,6 @@ impl Example for MendedDeliveries {
     }
 }
 
-/// Done: the consumers take it from here.
-pub(crate) struct Mended(pub Reply);
-
-impl IntoResponse for Mended {
-    fn into_response(self) -> Response {
-        replayed(self.0)
-    }
-}
-
-impl ApiResponse for Mended {
-    fn meta() -> MetaResponses {
-        let headers = vec![documented(REPLAYED.0, REPLAYED.1)];
-        let description = "Done: what is to be tried again is tried as soon as its lane is free.";
-        MetaResponses { responses: vec![answered(202, description, Some(MendedDeliveries::schema_ref()), headers)] }
-    }
-
-    fn register(registry: &mut Registry) {
-        MendedDeliveries::register(registry);
-    }
-}
-
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Deliveries")]
 impl Deliveries {
     /// List deliveries
@@ -187,6 +164,9 @@ impl Deliveries {
         /// Only deliveries owed to this subscription.
         #[oai(name = "subscriptionId")]
         subscription: Query<Uuid>,
+        /// Only deliveries of this replay.
+        #[oai(name = "replayId")]
+        replay: Query<Uuid>,
         /// Only deliveries of this event.
         #[oai(name = "eventId")]
         event: Query<Uuid>,
@@ -217,6 +197,7 @@ impl Deliveries {
             states: state.0.map(|state| state.wire().to_owned()).into_iter().collect(),
             queue: queue.0.map(QueueId),
             subscription: subscription.0.map(SubscriptionId),
+            replay: replay.0.map(ReplayId),
             event: event.0.map(EventId),
             event_type: kind.0.map(|kind| kind.0),
             key,
@@ -254,7 +235,7 @@ impl Deliveries {
         /// Id of the delivery.
         delivery: Path<Reference>,
         input: Checked<Option<NoMembers>>,
-    ) -> Result<Mended, Problem> {
-        Ok(Mended(context.app().retry_delivery(context.demand(input.canonical.as_deref()), &delivery.0.0).await?))
+    ) -> Result<Accepted<MendedDeliveries>, Problem> {
+        Ok(Accepted::of(context.app().retry_delivery(context.demand(input.canonical.as_deref()), &delivery.0.0).await?))
     }
 }

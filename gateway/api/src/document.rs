@@ -126,6 +126,7 @@ fn tidy_parameter(parameter: &mut Value) {
         Some("notificationTemplate") => parameter["example"] = example_id(7).to_string().into(),
         Some("subscription") => parameter["example"] = example_id(8).to_string().into(),
         Some("delivery") => parameter["example"] = example_id(9).to_string().into(),
+        Some("replay") => parameter["example"] = example_id(0x61).to_string().into(),
         Some("eventType") => parameter["example"] = "custom.sim_swapped".into(),
         Some("businessTransaction") => parameter["example"] = example_id(0x100).to_string().into(),
         Some("event") => parameter["example"] = example_id(0x101).to_string().into(),

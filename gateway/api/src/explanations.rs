@@ -68,7 +68,7 @@ pub(crate) struct EventExplanation {
     in_warehouse: bool,
     /// Every queue of the tenant.
     queues: Vec<ExplainedQueue>,
-    /// Deliveries to subscriptions that do not exist any more.
+    /// Deliveries by replays, and to subscriptions that do not exist any more.
     further_deliveries: Option<Vec<Delivery>>,
 }
 

@@ -49,8 +49,10 @@ mod package_subscriptions;
 mod packages;
 mod payments;
 mod problem;
+mod queue_statistics;
 mod queues;
 mod refunds;
+mod replays;
 mod schema;
 mod selections;
 mod services;
@@ -206,6 +208,7 @@ type Billing = (bill_runs::BillRuns, invoices::Invoices, payments::Payments, ref
 
 /// What happens with events.
 type Integration = (
+    queue_statistics::QueueStatisticsOfQueues,
     queues::Queues,
     subscriptions::Subscriptions,
     webhook_endpoint_actions::WebhookEndpointActions,
@@ -213,6 +216,7 @@ type Integration = (
     smtp_accounts::SmtpAccounts,
     notification_templates::NotificationTemplates,
     dead_letters::DeadLetters,
+    replays::Replays,
     deliveries::Deliveries,
     explanations::Explanations,
     event_types::EventTypes,
@@ -247,6 +251,7 @@ pub(crate) const ALL: Operations = (
     ),
     (bill_runs::BillRuns, invoices::Invoices, payments::Payments, refunds::Refunds, credits::Credits),
     (
+        queue_statistics::QueueStatisticsOfQueues,
         queues::Queues,
         subscriptions::Subscriptions,
         webhook_endpoint_actions::WebhookEndpointActions,
@@ -254,6 +259,7 @@ pub(crate) const ALL: Operations = (
         smtp_accounts::SmtpAccounts,
         notification_templates::NotificationTemplates,
         dead_letters::DeadLetters,
+        replays::Replays,
         deliveries::Deliveries,
         explanations::Explanations,
         event_types::EventTypes,

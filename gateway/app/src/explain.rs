@@ -103,8 +103,10 @@ impl App {
         let json: Value = serde_json::from_str(&body).map_err(|error| Error::Other(error.to_string()))?;
         let kind = json["type"].as_str().unwrap_or_default().to_owned();
         let scope = Scope::of(&json);
+        let (mut orphans, live): (Vec<Delivery>, Vec<Delivery>) =
+            self.store.deliveries_of(tenant, id).await?.into_iter().partition(|delivery| delivery.replay.is_some());
         let mut deliveries: HashMap<SubscriptionId, Delivery> =
-            self.store.deliveries_of(tenant, id).await?.into_iter().map(|delivery| (delivery.subscription, delivery)).collect();
+            live.into_iter().map(|delivery| (delivery.subscription, delivery)).collect();
         let queues: Vec<Queue> = self.store.configurations(tenant, Kind::Queue).await?;
         let subscriptions = self.store.started_configurations::<Subscription>(tenant, Kind::Subscription).await?;
         let mut explained = Vec::with_capacity(queues.len());
@@ -119,7 +121,7 @@ impl App {
             let met = met.collect();
             explained.push((queue, registered, met));
         }
-        let mut orphans: Vec<Delivery> = deliveries.into_values().collect();
+        orphans.extend(deliveries.into_values());
         orphans.sort_by_key(|delivery| delivery.id);
         Ok(Explanation { event_type: kind, whereabouts, queues: explained, orphans })
     }

@@ -43,6 +43,7 @@ mod record_chargeable_events;
 mod recorded;
 mod register_event_type;
 mod related;
+mod replays;
 mod services;
 mod signing;
 mod submit_events;
@@ -72,6 +73,7 @@ pub use billwire_store::{
     idempotency::{Claim, Reply},
     mending::DeadLetters,
     page,
+    queue_progress::Progress,
 };
 
 pub use adjust_chargeable_event::AdjustChargeableEvent;
@@ -102,9 +104,10 @@ pub use owned::Owned;
 pub use package_subscriptions::{CancelPackageSubscription, ChangePackageSubscriptionStatus, SubscribePackage};
 pub use packages::{CreatePackage, DeletePackage, UpdatePackage};
 pub use payments::{CreateCredit, CreateRefund, RecordPayment};
-pub use queues::{CreateQueue, PauseQueue, UpdateQueue};
+pub use queues::{CreateQueue, PauseQueue, QueueStatistics, UpdateQueue};
 pub use record_chargeable_events::NewCharge;
 pub use register_event_type::{DeleteEventType, RegisterEventType};
+pub use replays::{NewReplay, ReplayStatus};
 pub use services::{CreateService, DeleteService, TransitionService, UpdateService};
 pub use signing::Signing;
 pub use subscriptions::{CreateSubscription, DeleteSubscription, EnableSubscription, NewAction, UpdateSubscription};

@@ -9,11 +9,15 @@ use billwire_domain::{
 };
 use billwire_schemas::{
     clock::{Clock, SystemClock, Timestamp},
-    ids::OrderingKey,
+    ids::{OrderingKey, TenantId},
 };
-use billwire_store::{Configuration, ConfigurationKind as Kind, Store, Tx, commit::Failure};
+use billwire_store::{
+    Configuration, ConfigurationKind as Kind, Store, Tx,
+    commit::Failure,
+    queue_progress::{Depth, Progress},
+};
 
-use crate::{catalogue, configured::addressed, once::UseCase, record::Record, unless_named};
+use crate::{App, catalogue, configured::addressed, once::UseCase, record::Record, unless_named};
 
 /// Makes a queue.
 #[derive(Debug, Clone)]
@@ -120,4 +124,24 @@ fn saved(tx: &mut Tx<'_>, change: &Change<Queue>) -> Result<Option<Record>, Fail
     let after = &change.after;
     tx.change_configuration(after.id.0, after.version, after.name.clone(), after)?;
     Record::of(change).map(Some)
+}
+
+/// How a queue does.
+#[derive(Debug, Clone)]
+pub struct QueueStatistics {
+    /// What waits in the ledger.
+    pub depth: Depth,
+    /// What its consumers told last.
+    pub progress: Vec<Progress>,
+}
+
+impl App {
+    /// How a queue does.
+    ///
+    /// # Errors
+    /// `queue_not_found`, or the database's failure.
+    pub async fn queue_statistics(&self, tenant: &TenantId, id: &str) -> Result<QueueStatistics, Failure> {
+        let queue: Queue = self.configuration(tenant, id).await?;
+        Ok(QueueStatistics { depth: self.store.depth(queue.id).await?, progress: self.store.progress(queue.id).await? })
+    }
 }

@@ -43,6 +43,8 @@ pub struct Received {
     pub sequence: i64,
     /// The message.
     pub body: Bytes,
+    /// Messages of the consumer's that stood behind it on the stream.
+    pub pending: u64,
     /// Where its acknowledgement goes.
     reply: Subject,
 }
@@ -151,6 +153,7 @@ impl Pull {
 }
 
 fn open(message: jetstream::Message) -> Option<Received> {
+    let pending = message.info().map_or(0, |info| info.pending);
     let (message, context) = (message.message, message.context);
     let headers = message.headers.as_ref();
     let number = |name: &str| headers.and_then(|h| h.get(name)).and_then(|v| v.as_str().parse::<i64>().ok());
@@ -162,5 +165,5 @@ fn open(message: jetstream::Message) -> Option<Received> {
         tokio::spawn(async move { drop(context.client().publish(reply, Bytes::from_static(b"+ACK")).await) });
         return None;
     };
-    Some(Received { subject: message.subject.to_string(), id, position, sequence, body: message.payload, reply })
+    Some(Received { subject: message.subject.to_string(), id, position, sequence, body: message.payload, pending, reply })
 }

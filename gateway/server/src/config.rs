@@ -83,6 +83,8 @@ pub struct Settings {
     pub lease_ms: u64,
     /// How long replies to idempotency keys are kept, in hours.
     pub idempotency_hours: u64,
+    /// How long failed tries are kept, in days. The deliveries themselves stay.
+    pub attempts_days: u64,
     /// `info`, `debug`, or a filter as tracing knows it.
     pub log: String,
 }
@@ -122,6 +124,7 @@ impl Default for Settings {
             database_connections: 8,
             lease_ms: 5000,
             idempotency_hours: 7 * 24,
+            attempts_days: 30,
             log: "info".to_owned(),
         }
     }

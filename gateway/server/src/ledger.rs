@@ -11,7 +11,7 @@ use billwire_app::App;
 use billwire_delivery::{
     event::{self, Event},
     gates::{Health, Target},
-    ledger::{Entry, LaneKey, Lease, Ledger, Part, Plan, State, Whose},
+    ledger::{Entry, LaneKey, Lease, Ledger, Part, Plan, Progress, State, Whose},
     matching::Matching,
 };
 use billwire_email::{Accounts, Password, Security, SmtpAccount};
@@ -21,7 +21,7 @@ use billwire_schemas::{
     ids::{DeliveryId, EventId, NotificationTemplateId, OrderingKey, QueueId, SmtpAccountId, SubscriptionId, TenantId, WebhookEndpointId},
     template::Template,
 };
-use billwire_store::{ConfigurationKind as Kind, Store, Unpublished, deliveries as rows, health, leases};
+use billwire_store::{ConfigurationKind as Kind, Store, Unpublished, deliveries as rows, health, leases, queue_progress};
 use billwire_webhook::Endpoint;
 use uuid::Uuid;
 
@@ -105,6 +105,7 @@ impl StoreLedger {
                 queue,
                 partition: event.key.partition(to.partitions),
                 subscription: subscription.id,
+                replay: None,
                 key: event.key.clone(),
                 sequence: event.sequence,
                 position: event.position,
@@ -124,7 +125,7 @@ impl StoreLedger {
     }
 }
 
-fn event_of(row: Unpublished) -> Event {
+pub(crate) fn event_of(row: Unpublished) -> Event {
     Event {
         id: row.id,
         tenant: row.tenant,
@@ -145,6 +146,7 @@ fn row_of(entry: &Entry) -> rows::Delivery {
         queue: entry.queue,
         partition: entry.partition,
         subscription: entry.subscription,
+        replay: entry.replay,
         key: entry.key.clone(),
         sequence: entry.sequence,
         position: entry.position,
@@ -177,6 +179,7 @@ fn entry_of(row: rows::Delivery) -> Entry {
         queue: row.queue,
         partition: row.partition,
         subscription: row.subscription,
+        replay: row.replay,
         key: row.key,
         sequence: row.sequence,
         position: row.position,
@@ -271,6 +274,18 @@ impl Ledger for StoreLedger {
 
     async fn events_between(&self, tenant: &TenantId, key: &OrderingKey, after: i64, before: i64) -> Result<Vec<Event>, String> {
         Ok(self.store.events_between(tenant, key, after, before).await.map_err(text)?.into_iter().map(event_of).collect())
+    }
+
+    async fn keep_progress(&self, told: Progress) -> Result<(), String> {
+        let told = queue_progress::Progress {
+            queue: told.part.queue,
+            partition: told.part.number,
+            pending: told.pending,
+            delivered: told.delivered,
+            failed: told.failed,
+            at: told.at,
+        };
+        self.store.keep_progress(&told).await.map_err(text)
     }
 
     async fn health(&self) -> Result<Vec<Health>, String> {

@@ -16,6 +16,7 @@ mod onward;
 mod plan;
 mod receivers;
 mod relay;
+mod replays;
 mod roles;
 mod telemetry;
 mod timers;

@@ -35,7 +35,7 @@ use crate::{
     nats_child::NatsChild,
     onward::{CalculateChannel, ForwardChannel},
     receivers::Caller,
-    relay, timers,
+    relay, replays, timers,
 };
 
 /// What a process does.
@@ -129,7 +129,7 @@ pub async fn start(settings: &Settings, roles: &[Role], nats: String, lock: Data
     if roles.contains(&Role::Api) {
         address = Some(serve_http(settings, &app, &mut tasks, stopped.clone()).await?);
         tasks.spawn(timers::watch_store(app.clone(), store.clone(), settings.outbox_max, stopped.clone()));
-        tasks.spawn(timers::forget_replies(store.clone(), settings.idempotency_hours, stopped.clone()));
+        tasks.spawn(timers::forget(store.clone(), settings.idempotency_hours, settings.attempts_days, stopped.clone()));
     }
     if roles.contains(&Role::Clock) {
         tasks.spawn(timers::due(app.clone(), stopped.clone()));
@@ -253,6 +253,8 @@ async fn connected(settings: Settings, roles: Vec<Role>, url: String, store: Sto
         tasks.spawn(relay::run(store.clone(), bus.clone(), options, stopped.clone()));
     }
     if roles.contains(&Role::Consumers) {
+        let owner = format!("{}-{}", std::process::id(), fresh());
+        tasks.spawn(replays::run(parts.ledger.clone(), store.clone(), parts.clock.clone(), owner, lease, stopped.clone()));
         let mut options = bulk::Options::new("warehouse");
         options.age_max = Duration::from_millis(settings.warehouse_age_ms);
         options.lease = lease;

@@ -1,4 +1,4 @@
-//! What happens by time: due dates, the outbox's fill level, forgetting old replies, following the test clock.
+//! What happens by time: due dates, the outbox's fill level, forgetting what is old, following the test clock.
 
 use std::time::Duration;
 
@@ -13,8 +13,10 @@ use tokio::{
 
 /// How often due dates are looked for. A change is late by this much at the most.
 const DUE_EVERY: Duration = Duration::from_millis(500);
-/// Replies forgotten in one step.
+/// Rows forgotten in one step.
 const FORGET_MAX: u64 = 1000;
+/// Nothing is kept for longer than a hundred years.
+const HOURS_MAX: i64 = 100 * 366 * 24;
 
 /// Lets what is due happen, until `stop` turns true. Any number of processes may run it: each due thing is decided under its
 /// account's lock, so the second finds nothing left to do.
@@ -56,18 +58,21 @@ pub async fn watch_store(app: App, store: Store, outbox_max: u64, mut stop: watc
     }
 }
 
-/// Forgets replies to idempotency keys older than `hours`.
-pub async fn forget_replies(store: Store, hours: u64, mut stop: watch::Receiver<bool>) {
+/// Forgets replies to idempotency keys older than `hours`, and failed tries older than `days`.
+pub async fn forget(store: Store, hours: u64, days: u64, mut stop: watch::Receiver<bool>) {
     let mut tick = interval(Duration::from_secs(60));
-    let keep = TimeDelta::hours(i64::try_from(hours).unwrap_or(i64::MAX / 3600 / 1000));
+    let hours_ago = |hours: u64| TimeDelta::hours(i64::try_from(hours).unwrap_or(i64::MAX).min(HOURS_MAX));
     loop {
         tokio::select! {
             _ = stop.changed() => return,
             _ = tick.tick() => {}
         }
-        match store.forget_replies(SystemClock.now() - keep, FORGET_MAX).await {
-            Ok(_) => {}
-            Err(error) => tracing::warn!(%error, "old replies could not be forgotten"),
+        let now = SystemClock.now();
+        if let Err(error) = store.forget_replies(now - hours_ago(hours), FORGET_MAX).await {
+            tracing::warn!(%error, "old replies could not be forgotten");
+        }
+        if let Err(error) = store.forget_attempts(now - hours_ago(days.saturating_mul(24)), FORGET_MAX).await {
+            tracing::warn!(%error, "old tries could not be forgotten");
         }
     }
 }

@@ -4,13 +4,14 @@ use std::collections::HashSet;
 
 use billwire_schemas::{
     clock::Timestamp,
-    ids::{DeliveryId, EventId, OrderingKey, QueueId, SubscriptionId, TenantId},
+    ids::{DeliveryId, EventId, OrderingKey, QueueId, ReplayId, SubscriptionId, TenantId},
 };
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, EntityTrait, FromQueryResult, IntoActiveModel,
     QueryFilter, QueryResult, QuerySelect, SqlErr, Value,
     sea_query::{Expr, ExprTrait, OnConflict},
 };
+use uuid::Uuid;
 
 use crate::{
     Error, Store,
@@ -83,7 +84,9 @@ pub struct Delivery {
     pub partition: u32,
     /// To which subscription.
     pub subscription: SubscriptionId,
-    /// Its lane is this key of that subscription.
+    /// The replay that brings the event anew, if one does.
+    pub replay: Option<ReplayId>,
+    /// Its lane is this key of that subscription, or of that replay.
     pub key: OrderingKey,
     /// Sequence within the key.
     pub sequence: i64,
@@ -107,6 +110,11 @@ pub struct Delivery {
 pub(crate) const OPEN: &str = "state IN ('waiting', 'blocking')";
 
 impl Delivery {
+    /// Whose lanes it stands in: the subscription's, or those of the replay.
+    pub fn lane(&self) -> Uuid {
+        self.replay.map_or(self.subscription.0, |replay| replay.0)
+    }
+
     /// Of a row of the whole table.
     pub(crate) fn read(row: &QueryResult) -> Result<Self, Error> {
         parse(delivery::Model::from_query_result(row, "")?)
@@ -124,6 +132,7 @@ fn row(d: &Delivery, now: Timestamp) -> delivery::Model {
         queue_id: d.queue.0,
         partition: i32::try_from(d.partition).unwrap_or(0),
         subscription_id: d.subscription.0,
+        lane_id: d.lane(),
         ordering_key: d.key.to_string(),
         sequence: d.sequence,
         position: d.position,
@@ -158,6 +167,7 @@ pub(crate) fn parse(row: delivery::Model) -> Result<Delivery, Error> {
         queue: QueueId(row.queue_id),
         partition: u32::try_from(row.partition).unwrap_or(0),
         subscription: SubscriptionId(row.subscription_id),
+        replay: (row.lane_id != row.subscription_id).then_some(ReplayId(row.lane_id)),
         key: row.ordering_key.parse().map_err(|_| corrupt(row.ordering_key))?,
         sequence: row.sequence,
         position: row.position,
@@ -218,7 +228,7 @@ impl Store {
         for part in ids.chunks(1024) {
             let find = delivery::Entity::find().select_only().column(delivery::Column::Id);
             let ids = filled(part).into_iter().map(|id| id.0);
-            let found: Vec<uuid::Uuid> = find.filter(delivery::Column::Id.is_in(ids)).into_tuple().all(&self.0.read).await?;
+            let found: Vec<Uuid> = find.filter(delivery::Column::Id.is_in(ids)).into_tuple().all(&self.0.read).await?;
             known.extend(found.into_iter().map(DeliveryId));
         }
         Ok(known)
@@ -228,22 +238,21 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn waiting_lanes(&self, lanes: &[(SubscriptionId, OrderingKey)]) -> Result<HashSet<(SubscriptionId, OrderingKey)>, Error> {
+    pub async fn waiting_lanes(&self, lanes: &[(Uuid, OrderingKey)]) -> Result<HashSet<(Uuid, OrderingKey)>, Error> {
         let mut waiting = HashSet::new();
         // A row-value IN, not a chain of ORs: over two hundred of those SQLite's planner gives up.
         for part in lanes.chunks(256) {
             let part = filled(part);
             let marks: Vec<String> = (0..part.len()).map(|i| format!("(${}, ${})", 2 * i + 1, 2 * i + 2)).collect();
             let sql = format!(
-                "SELECT DISTINCT subscription_id, ordering_key FROM delivery \
-                 WHERE {OPEN} AND (subscription_id, ordering_key) IN (VALUES {})",
+                "SELECT DISTINCT lane_id, ordering_key FROM delivery WHERE {OPEN} AND (lane_id, ordering_key) IN (VALUES {})",
                 marks.join(", ")
             );
-            let values: Vec<Value> = part.iter().flat_map(|(subscription, key)| [subscription.0.into(), key.as_str().into()]).collect();
+            let values: Vec<Value> = part.iter().flat_map(|(lane, key)| [(*lane).into(), key.as_str().into()]).collect();
             for row in self.0.read.query_all_raw(self.statement(&sql, values)).await? {
-                let (subscription, key): (uuid::Uuid, String) = (row.try_get("", "subscription_id")?, row.try_get("", "ordering_key")?);
+                let (lane, key): (Uuid, String) = (row.try_get("", "lane_id")?, row.try_get("", "ordering_key")?);
                 if let Ok(key) = key.parse() {
-                    waiting.insert((SubscriptionId(subscription), key));
+                    waiting.insert((lane, key));
                 }
             }
         }
@@ -305,11 +314,10 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn lane(&self, subscription: SubscriptionId, key: &OrderingKey, limit: u64) -> Result<Vec<Delivery>, Error> {
-        let sql =
-            format!("SELECT * FROM delivery WHERE subscription_id = $1 AND ordering_key = $2 AND {OPEN} ORDER BY sequence LIMIT {limit}");
+    pub async fn lane(&self, lane: Uuid, key: &OrderingKey, limit: u64) -> Result<Vec<Delivery>, Error> {
+        let sql = format!("SELECT * FROM delivery WHERE lane_id = $1 AND ordering_key = $2 AND {OPEN} ORDER BY sequence LIMIT {limit}");
         // From the writing connection: the answer decides order, so it must see this process's own latest record.
-        let mut rows = self.rows(&self.0.write, &sql, vec![subscription.0.into(), key.as_str().into()]).await?;
+        let mut rows = self.rows(&self.0.write, &sql, vec![lane.into(), key.as_str().into()]).await?;
         let blocked = rows.iter().position(|row| row.state == State::Blocking);
         rows.truncate(blocked.unwrap_or(rows.len()));
         Ok(rows)
@@ -326,7 +334,7 @@ impl Store {
     /// When the database fails.
     pub async fn mend_deliveries(&self, queue: QueueId, partition: u32, in_order: bool, now: Timestamp) -> Result<u64, Error> {
         let head = format!(
-            "AND NOT EXISTS (SELECT 1 FROM delivery b WHERE b.subscription_id = delivery.subscription_id \
+            "AND NOT EXISTS (SELECT 1 FROM delivery b WHERE b.lane_id = delivery.lane_id \
              AND b.ordering_key = delivery.ordering_key AND b.{OPEN} AND b.sequence < delivery.sequence)"
         );
         let sql = format!(
@@ -342,18 +350,29 @@ impl Store {
     /// # Errors
     /// When the database fails; then nothing was noted.
     pub async fn owe(&self, deliveries: Vec<Delivery>, now: Timestamp) -> Result<(), Error> {
-        let lanes: Vec<_> = deliveries.iter().map(|one| (one.subscription, one.key.clone())).collect();
+        let transaction = self.begin().await?;
+        self.owe_within(&transaction, deliveries, now).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// [`Store::owe`] within a transaction.
+    pub(crate) async fn owe_within(
+        &self,
+        transaction: &DatabaseTransaction,
+        deliveries: Vec<Delivery>,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let lanes: Vec<_> = deliveries.iter().map(|one| (one.lane(), one.key.clone())).collect();
         let waiting = self.waiting_lanes(&lanes).await?;
         let mut rows = Vec::with_capacity(deliveries.len());
         for mut one in deliveries {
-            one.next_attempt_at = (!waiting.contains(&(one.subscription, one.key.clone()))).then_some(now);
+            one.next_attempt_at = (!waiting.contains(&(one.lane(), one.key.clone()))).then_some(now);
             rows.push(row(&one, now).into_active_model());
         }
         let known = OnConflict::column(delivery::Column::Id).do_nothing().to_owned();
-        let transaction = self.begin().await?;
         for part in parts(rows) {
-            delivery::Entity::insert_many(part).on_conflict(known.clone()).exec_without_returning(&transaction).await?;
+            delivery::Entity::insert_many(part).on_conflict(known.clone()).exec_without_returning(transaction).await?;
         }
-        Ok(transaction.commit().await?)
+        Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use billwire_schemas::{
     clock::Timestamp,
-    ids::{DeliveryId, EventId, OrderingKey, QueueId, SubscriptionId, TenantId},
+    ids::{DeliveryId, EventId, OrderingKey, QueueId, ReplayId, SubscriptionId, TenantId},
 };
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, TransactionTrait, sea_query::ExprTrait};
 
@@ -23,6 +23,8 @@ pub struct Filter {
     pub queue: Option<QueueId>,
     /// Only of this subscription.
     pub subscription: Option<SubscriptionId>,
+    /// Only of this replay.
+    pub replay: Option<ReplayId>,
     /// Only of this event.
     pub event: Option<EventId>,
     /// Only of events of this type.
@@ -52,6 +54,7 @@ impl Filter {
         wanted
             .add_option(self.queue.map(|id| C::QueueId.eq(id.0)))
             .add_option(self.subscription.map(|id| C::SubscriptionId.eq(id.0)))
+            .add_option(self.replay.map(|id| C::LaneId.eq(id.0)))
             .add_option(self.event_type.map(|kind| C::EventType.eq(kind)))
             .add_option(self.key.map(|key| C::OrderingKey.eq(key.as_str())))
             .add_option(self.status.map(|status| C::LastStatus.eq(i32::from(status))))

@@ -104,7 +104,7 @@ impl Tx<'_> {
         for subscription in subscriptions {
             let sql = format!(
                 "UPDATE delivery SET next_attempt_at = $1 WHERE subscription_id = $2 AND state = 'waiting' AND next_attempt_at IS NULL \
-                 AND NOT EXISTS (SELECT 1 FROM delivery b WHERE b.subscription_id = delivery.subscription_id \
+                 AND NOT EXISTS (SELECT 1 FROM delivery b WHERE b.lane_id = delivery.lane_id \
                  AND b.ordering_key = delivery.ordering_key AND b.{OPEN} AND b.sequence < delivery.sequence) RETURNING id"
             );
             self.write(&sql, vec![micros(now).into(), subscription.into()]).await?;

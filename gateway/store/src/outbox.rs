@@ -27,7 +27,7 @@ pub struct Unpublished {
     pub body: String,
 }
 
-const COLUMNS: &str = "e.position, e.id, e.tenant, e.kind, e.ordering_key, e.sequence, e.transaction_id, e.body";
+pub(crate) const COLUMNS: &str = "e.position, e.id, e.tenant, e.kind, e.ordering_key, e.sequence, e.transaction_id, e.body";
 
 pub(crate) fn read(row: &QueryResult) -> Result<Unpublished, Error> {
     let corrupt = |detail: String| Error::Corrupt { table: "event", detail };

@@ -142,6 +142,7 @@ const REQUESTS: &[&str] = &[
     "PackageUpdate",
     "QueueUpdate",
     "SubscriptionUpdate",
+    "ReplayOrder",
     "SecretRotation",
     "ServiceTransition",
     "ServiceUpdate",

@@ -19,6 +19,7 @@ fn delivery(state: State, tenant: &str, due: bool) -> Delivery {
         queue: QueueId(fresh()),
         partition: 0,
         subscription,
+        replay: None,
         key: fresh().into(),
         sequence: 1,
         position: 1,
@@ -63,5 +64,48 @@ async fn what_cannot_be_retried_says_why_and_foreign_dead_letters_stay_untouched
         assert_eq!(found["items"].as_array().map(Vec::len), Some(2));
         assert_eq!(rig.get("/v1/deliveries?status=500").await.expect(200), json!({ "items": [] }));
         assert_eq!(rig.get(&format!("/v1/deliveries?orderingKey={}", all[0].key)).await.expect(200)["items"][0]["id"], json!(all[0].id));
+    }
+}
+
+#[tokio::test]
+async fn a_replay_is_ordered_listed_and_cancelled_and_each_refusal_has_its_code() {
+    for rig in Rig::everywhere().await {
+        let queue = rig.queue("q", &["account.created"]).await;
+        let endpoint = rig.endpoint("e").await;
+        let action = json!({ "type": "webhook", "webhookEndpointId": endpoint });
+        let subscription = rig.create("/v1/subscriptions", json!({ "name": "s", "queueId": queue, "action": action })).await;
+        let cycle = rig.cycle(1).await;
+        rig.account(&cycle).await;
+        let order = |more: serde_json::Value| {
+            let mut body = json!({ "subscriptionId": subscription, "from": "2020-01-01T00:00:00Z" });
+            if let (Some(body), Some(more)) = (body.as_object_mut(), more.as_object()) {
+                body.extend(more.clone());
+            }
+            rig.post("/v1/replays", body)
+        };
+        order(json!({ "subscriptionId": queue })).await.refused(422, "subscription_unknown");
+        order(json!({ "eventTypes": ["account.creatd"] })).await.refused(422, "event_type_unknown");
+        order(json!({ "to": "2019-01-01T00:00:00Z" })).await.refused(422, "window_empty");
+        let replay = order(json!({ "dryRun": true })).await.expect(202);
+        assert_eq!((&replay["state"], &replay["dryRun"], &replay["matched"]), (&json!("collecting"), &json!(true), &json!(0)));
+        let path = format!("/v1/replays/{}", replay["id"].as_str().expect("an id"));
+        assert_eq!(rig.get(&path).await.expect(200)["subscriptionId"], subscription.as_str());
+        assert_eq!(rig.get("/v1/replays").await.expect(200)["items"][0]["id"], replay["id"]);
+        assert_eq!(rig.post(&format!("{path}/cancel"), json!({})).await.expect(202)["state"], "cancelled");
+        rig.post(&format!("{path}/cancel"), json!({})).await.refused(409, "replay_cancelled");
+        rig.get("/v1/replays/none").await.refused(404, "replay_not_found");
+    }
+}
+
+#[tokio::test]
+async fn failed_tries_are_forgotten_by_age_and_deliveries_stay() {
+    for rig in Rig::everywhere().await {
+        let one = delivery(State::Dead, "default", false);
+        rig.store.record_deliveries(&[one.clone()], &[], SystemClock.now()).await.expect("recorded");
+        let attempts = async || rig.get(&format!("/v1/deliveries/{}", one.id)).await.expect(200)["attempts"].as_array().map(Vec::len);
+        let soon = SystemClock.now() + chrono::TimeDelta::seconds(1);
+        assert_eq!(rig.store.forget_attempts(one.created_at - chrono::TimeDelta::days(1), 10).await.expect("forgotten"), 0);
+        assert_eq!(rig.store.forget_attempts(soon, 10).await.expect("forgotten"), 1);
+        assert_eq!(attempts().await, Some(1), "the latest try stands in the delivery itself");
     }
 }

@@ -156,6 +156,7 @@ async fn deliveries_are_listed_filtered_and_shown_with_their_attempts() {
             queue,
             partition: 0,
             subscription,
+            replay: None,
             key: fresh().into(),
             sequence: 1,
             position: 1,

@@ -13,6 +13,7 @@ pub struct Model {
     pub queue_id: Uuid,
     pub partition: i32,
     pub subscription_id: Uuid,
+    pub lane_id: Uuid,
     pub ordering_key: String,
     pub sequence: i64,
     pub position: i64,

@@ -1,0 +1,80 @@
+//! What a partition tells of itself: how far it is behind, and how much it delivers.
+
+use std::collections::VecDeque;
+
+use tokio::time::Instant;
+
+/// Seconds that count.
+const SECONDS: u64 = 60;
+
+/// Counts of the latest minute.
+pub(crate) struct Counts {
+    since: Instant,
+    /// Second, successes, failures; only seconds in which something happened.
+    seconds: VecDeque<(u64, u64, u64)>,
+    /// Messages on the stream behind the last one taken in.
+    pub pending: u64,
+    /// What was told last.
+    told: Option<(u64, u64, u64)>,
+}
+
+impl Default for Counts {
+    fn default() -> Self {
+        Self { since: Instant::now(), seconds: VecDeque::new(), pending: 0, told: None }
+    }
+}
+
+impl Counts {
+    /// A try ended.
+    pub fn count(&mut self, succeeded: bool) {
+        let second = self.since.elapsed().as_secs();
+        if self.seconds.back().is_none_or(|(last, ..)| *last != second) {
+            self.seconds.push_back((second, 0, 0));
+        }
+        if let Some((_, successes, failures)) = self.seconds.back_mut() {
+            *if succeeded { successes } else { failures } += 1;
+        }
+        self.forget(second);
+    }
+
+    fn forget(&mut self, now: u64) {
+        while self.seconds.front().is_some_and(|(second, ..)| second + SECONDS <= now) {
+            self.seconds.pop_front();
+        }
+    }
+
+    /// Messages pending, successes and failures of the latest minute, if that is news.
+    pub fn news(&mut self) -> Option<(u64, u64, u64)> {
+        self.forget(self.since.elapsed().as_secs());
+        let (delivered, failed) = self.seconds.iter().fold((0, 0), |(all, bad), (_, more, worse)| (all + more, bad + worse));
+        let now = (self.pending, delivered, failed);
+        let idle = self.told.is_none() && now == (0, 0, 0);
+        (self.told != Some(now) && !idle).then(|| {
+            self.told = Some(now);
+            now
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_minute_is_counted_and_told_when_it_changes() {
+        let mut counts = Counts::default();
+        assert_eq!(counts.news(), None, "nothing has happened yet");
+        for _ in 0..30 {
+            counts.count(true);
+            tokio::time::advance(Duration::from_secs(1)).await;
+        }
+        counts.count(false);
+        assert_eq!(counts.news(), Some((0, 30, 1)));
+        assert_eq!(counts.news(), None, "told once");
+        tokio::time::advance(Duration::from_secs(40)).await;
+        assert_eq!(counts.news(), Some((0, 19, 1)));
+        tokio::time::advance(Duration::from_secs(60)).await;
+        assert_eq!(counts.news(), Some((0, 0, 0)), "so does silence");
+    }
+}
