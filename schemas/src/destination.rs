@@ -327,4 +327,18 @@ mod tests {
             assert!(!header_is_reserved(name), "{name}");
         }
     }
+
+    /// URLs no webhook may be sent to, with what each is.
+    fn forbidden() -> Vec<(&'static str, &'static str)> {
+        let lines = include_str!("../../tests/vectors/forbidden-urls.tsv").lines();
+        lines.filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once('\t')).collect()
+    }
+
+    #[test]
+    fn no_disguise_of_a_forbidden_destination_is_accepted() {
+        let vectors = forbidden();
+        assert!(vectors.len() >= 150, "{}", vectors.len());
+        let taken: Vec<_> = vectors.iter().filter(|(url, _)| parse(url).is_ok()).collect();
+        assert!(taken.is_empty(), "{taken:?}");
+    }
 }

@@ -17,6 +17,7 @@ mod delivery;
 mod end_to_end;
 mod endpoints;
 mod faults;
+mod listen;
 mod mending;
 mod operations;
 mod process;

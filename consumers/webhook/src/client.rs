@@ -108,6 +108,9 @@ struct Base {
     call_timeout: Duration,
     connect_timeout: Duration,
     idle_per_host: usize,
+    /// Connections that were dialled, whatever became of them.
+    #[cfg(test)]
+    dialled: crate::tests::Dialled,
 }
 
 impl Client {
@@ -133,6 +136,8 @@ impl Client {
             call_timeout: config.call_timeout,
             connect_timeout: config.connect_timeout,
             idle_per_host: config.idle_per_host,
+            #[cfg(test)]
+            dialled: crate::tests::Dialled::default(),
         };
         let http = base.http(None).map_err(BadConfig::Tls)?;
         Ok(Self { http, base: Arc::new(base) })
@@ -147,6 +152,12 @@ impl Client {
         let unfit = |error: reqwest::Error| causes(&error).last().map_or_else(String::new, ToString::to_string);
         let identity = reqwest::Identity::from_pem(pem.as_bytes()).map_err(unfit)?;
         Ok(Self { http: self.base.http(Some(identity)).map_err(unfit)?, base: self.base.clone() })
+    }
+
+    /// How many connections were dialled, whatever became of them.
+    #[cfg(test)]
+    pub(crate) fn dialled(&self) -> usize {
+        self.base.dialled.count()
     }
 
     /// POSTs `body` to `url` once.
@@ -188,6 +199,10 @@ impl Base {
             .tls_certs_merge(self.roots.clone())
             .connect_timeout(self.connect_timeout)
             .pool_max_idle_per_host(self.idle_per_host);
+        #[cfg(test)]
+        {
+            builder = self.dialled.counted_in(builder);
+        }
         if let Some(identity) = identity {
             builder = builder.identity(identity);
         }

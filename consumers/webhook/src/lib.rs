@@ -9,6 +9,7 @@
 //! [`request`] (pure) makes URL and headers from an [`endpoint`], [`client`] is the only IO, [`reply`] (pure) judges what came back.
 
 pub mod client;
+pub mod developer;
 pub mod endpoint;
 pub mod reply;
 pub mod request;

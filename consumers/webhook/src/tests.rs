@@ -3,4 +3,7 @@
 mod channel;
 mod client;
 mod credentials;
+mod forbidden;
 mod receiver;
+
+pub(crate) use forbidden::Dialled;

@@ -1,6 +1,12 @@
 //! Events: those of the past, and those that outside systems submit.
 
-use billwire_app::{domain::custom_event_type::Submit, history};
+use std::time::Duration;
+
+use billwire_app::{
+    domain::custom_event_type::Submit,
+    history,
+    page::{After, Page},
+};
 use billwire_schemas::ids::{CustomEventId, fresh};
 use poem_openapi::{Object, OpenApi, param::Path, types::Example};
 use uuid::Uuid;
@@ -12,7 +18,7 @@ use crate::{
     checked::{Checkable, Checked},
     context::{Context, Query},
     example_id, example_moment,
-    fields::{Cursor, EventTypeName, FreeObject, Key, Limit, Moment, Reference, SubjectReference},
+    fields::{Cursor, EventTypeName, EventTypePattern, FreeObject, Key, Limit, Moment, Reference, SubjectReference, WaitSeconds},
     operations::{Operation, PLAIN, create, created, get, list},
     problem::Problem,
 };
@@ -39,6 +45,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         )
     },
     list("listEvents", "events:read"),
+    Operation { own_codes: &["event_type_unknown"], ..list("tailEvents", "events:read") },
     Operation { takes: PLAIN, ..get("getEvent", "events:read", &["event_not_found"]) },
 ];
 
@@ -248,6 +255,36 @@ impl Events {
             to: to.0.map(|to| to.0),
         };
         Listed::stored(&context, context.app().list_events(context.tenant(), wanted, ask).await?)
+    }
+
+    /// Tail events
+    ///
+    /// The events that come after a place on the stream, oldest first, as they are published. Without a cursor it answers none, and the
+    /// cursor of now; each answer has the cursor to go on with. With `waitSeconds` it waits for the first event that comes. Meant for a
+    /// person who watches (`billwire listen`); a system subscribes.
+    #[oai(path = "/events/tail", method = "get", operation_id = "tailEvents")]
+    async fn tail(
+        &self,
+        context: Context,
+        /// Only of this type, or of the types this pattern means, such as `invoice.*`.
+        #[oai(name = "type")]
+        kind: Query<EventTypePattern>,
+        /// How long to wait for the first event, in seconds; absent: not at all.
+        #[oai(name = "waitSeconds")]
+        wait: Query<WaitSeconds>,
+        /// How many items at the most.
+        limit: Query<Limit>,
+        /// Where to go on: `nextCursor` of the part before.
+        cursor: Query<Cursor>,
+    ) -> Result<Listed<Event>, Problem> {
+        let ask = context.ask(limit.0, cursor.0.as_ref())?;
+        let after = ask.after.map(|after| u64::try_from(after.sort).unwrap_or(0));
+        let limit = usize::try_from(ask.limit).unwrap_or(1);
+        let wait = Duration::from_secs(wait.0.map_or(0, |wait| u64::from(wait.0)));
+        let pattern = kind.0.as_ref().map(|kind| kind.0.as_str());
+        let (items, next) = context.app().tail_events(context.tenant(), pattern, after, limit, wait).await?;
+        let next = After { sort: i64::try_from(next).unwrap_or(i64::MAX), id: Uuid::nil() };
+        Listed::stored(&context, Page { items, next: Some(next) })
     }
 
     /// Get an event

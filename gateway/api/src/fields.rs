@@ -371,6 +371,8 @@ whole_numbers! {
     MaxPerSecond = 0..=100_000;
     /// A status code of an answer.
     StatusCode = 100..=599;
+    /// Seconds to wait for the first item.
+    WaitSeconds = 0..=25;
     /// Items of a page.
     Limit = 1..=200;
 }

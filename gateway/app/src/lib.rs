@@ -48,6 +48,7 @@ mod services;
 mod signing;
 mod submit_events;
 mod subscriptions;
+mod tail;
 mod test_clock;
 mod update_account;
 mod update_bill_cycle;
@@ -111,6 +112,7 @@ pub use replays::{NewReplay, ReplayStatus};
 pub use services::{CreateService, DeleteService, TransitionService, UpdateService};
 pub use signing::Signing;
 pub use subscriptions::{CreateSubscription, DeleteSubscription, EnableSubscription, NewAction, UpdateSubscription};
+pub use tail::Stream;
 pub use update_account::{DeleteAccount, UpdateAccount};
 pub use update_bill_cycle::{DeleteBillCycle, UpdateBillCycle};
 pub use usage_identifiers::{CreateUsageIdentifier, DeleteUsageIdentifier, UpdateUsageIdentifier};
@@ -146,19 +148,26 @@ pub struct App {
     keys: Arc<authenticate::Cache>,
     compiled: Arc<data_schemas::Compiled>,
     receivers: Option<Arc<dyn Receivers>>,
+    stream: Option<Arc<dyn Stream>>,
 }
 
 impl App {
     /// The use cases over `store`, telling time by `clock`.
     pub fn new(store: Store, clock: Arc<ShiftedClock>, test_clock_allowed: bool) -> Self {
         let (backlog_full, keys, compiled) = Default::default();
-        Self { store, clock, test_clock_allowed, backlog_full, keys, compiled, receivers: None }
+        Self { store, clock, test_clock_allowed, backlog_full, keys, compiled, receivers: None, stream: None }
     }
 
     /// The same with a way to receivers, which testing endpoints needs.
     #[must_use]
     pub fn with_receivers(self, receivers: Arc<dyn Receivers>) -> Self {
         Self { receivers: Some(receivers), ..self }
+    }
+
+    /// The same with a view of the stream, which tailing events needs.
+    #[must_use]
+    pub fn with_stream(self, stream: Arc<dyn Stream>) -> Self {
+        Self { stream: Some(stream), ..self }
     }
 
     /// Business time.

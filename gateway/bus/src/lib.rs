@@ -6,6 +6,7 @@
 mod connect;
 mod publish;
 mod pull;
+mod tail;
 pub mod topology;
 
 pub use connect::{Bus, Error, Options};

@@ -14,7 +14,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::{
     admin,
     config::{self, Settings},
-    dev,
+    dev, listen,
     roles::{self, Role},
     telemetry,
 };
@@ -34,7 +34,7 @@ pub struct Cli {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Output {
+pub enum Output {
     /// For people.
     Text,
     /// For programs.
@@ -61,6 +61,8 @@ enum Command {
         #[arg(long)]
         once: bool,
     },
+    /// Bring a tenant's events to this machine: show them, and forward them to a URL, signed as in production
+    Listen(listen::Options),
     /// Bring the database's tables to this version
     Migrate,
     /// Print the OpenAPI document
@@ -133,6 +135,7 @@ pub async fn run(cli: Cli) -> Result<(), String> {
             let settings = settings(cli.config.as_deref(), listen)?;
             dev::run(settings, once).await
         }
+        Command::Listen(options) => listen::run(options, cli.output).await,
         Command::Migrate => {
             let settings = settings(cli.config.as_deref(), None)?;
             roles::open_store(&settings).await?;
@@ -172,7 +175,9 @@ async fn serve(settings: Settings, roles: Vec<Role>) -> Result<(), String> {
     let mut signals = Signals::catch()?;
     let lock = roles::lock_data_dir(&settings)?;
     let needs_nats = roles.contains(&Role::Relay) || roles.contains(&Role::Consumers);
-    let (nats, child) = if needs_nats { roles::nats(&settings).await? } else { (String::new(), None) };
+    // The API alone uses NATS where it is configured, to show the stream, and starts none of its own.
+    let uses_nats = needs_nats || (roles.contains(&Role::Api) && settings.nats_url.is_some());
+    let (nats, child) = if uses_nats { roles::nats(&settings).await? } else { (String::new(), None) };
     let running = roles::start(&settings, &roles, nats, lock).await?;
     if let Some(key) = &running.new_admin_key {
         println!("admin API key (shown once): {key}");

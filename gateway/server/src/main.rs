@@ -11,6 +11,7 @@ mod config;
 mod connections;
 mod dev;
 mod ledger;
+mod listen;
 mod nats_child;
 mod onward;
 mod plan;
@@ -18,6 +19,7 @@ mod receivers;
 mod relay;
 mod replays;
 mod roles;
+mod tail;
 mod telemetry;
 mod timers;
 

@@ -35,7 +35,9 @@ use crate::{
     nats_child::NatsChild,
     onward::{CalculateChannel, ForwardChannel},
     receivers::Caller,
-    relay, replays, timers,
+    relay, replays,
+    tail::Tail,
+    timers,
 };
 
 /// What a process does.
@@ -110,7 +112,7 @@ pub fn lock_data_dir(settings: &Settings) -> Result<DataDirLock, String> {
     }
 }
 
-/// Starts `roles`. `nats`: where NATS is reached.
+/// Starts `roles`. `nats`: where NATS is reached; empty: nowhere, which is enough for the API and the clock.
 ///
 /// # Errors
 /// One line that says what is wrong and what to do.
@@ -121,7 +123,8 @@ pub async fn start(settings: &Settings, roles: &[Role], nats: String, lock: Data
     app.follow_test_clock().await.map_err(|e| e.to_string())?;
     let ledger = StoreLedger::new(store.clone(), app.clone(), settings.limits(), format!("{}-{}", std::process::id(), fresh()));
     let webhook = Arc::new(WebhookChannel::new(Arc::new(ledger.clone()), webhook_client(settings)?, Arc::new(SystemClock)));
-    let app = app.with_receivers(Arc::new(Caller { ledger: ledger.clone(), channel: webhook.clone() }));
+    let tail = Tail::default();
+    let app = app.with_receivers(Arc::new(Caller { ledger: ledger.clone(), channel: webhook.clone() })).with_stream(Arc::new(tail.clone()));
     let new_admin_key = admin::ensure_admin_key(&store, settings.admin_key.clone()).await?;
     let (stop, stopped) = watch::channel(false);
     let mut tasks = JoinSet::new();
@@ -136,9 +139,9 @@ pub async fn start(settings: &Settings, roles: &[Role], nats: String, lock: Data
         let (owner, lease) = (format!("{}-{}", std::process::id(), fresh()), Duration::from_millis(settings.lease_ms));
         tasks.spawn(bill_runs::run(app.clone(), store.clone(), owner, lease, stopped.clone()));
     }
-    if roles.contains(&Role::Relay) || roles.contains(&Role::Consumers) {
+    if !nats.is_empty() {
         let parts = Parts::of(settings, ledger, webhook, app.clone(), clock)?;
-        tasks.spawn(connected(settings.clone(), roles.to_vec(), nats, store, parts, stopped));
+        tasks.spawn(connected(settings.clone(), roles.to_vec(), nats, store, parts, tail, stopped));
     }
     Ok(Running { address, app, new_admin_key, stop, tasks, lock })
 }
@@ -228,7 +231,15 @@ impl Parts {
 }
 
 /// Runs what needs NATS. NATS may be away at the start: operations are accepted all the same, and this waits.
-async fn connected(settings: Settings, roles: Vec<Role>, url: String, store: Store, parts: Parts, mut stopped: watch::Receiver<bool>) {
+async fn connected(
+    settings: Settings,
+    roles: Vec<Role>,
+    url: String,
+    store: Store,
+    parts: Parts,
+    tail: Tail,
+    mut stopped: watch::Receiver<bool>,
+) {
     let mut options = billwire_bus::Options::new(url);
     options.credentials.clone_from(&settings.nats_creds);
     options.replicas = settings.nats_replicas;
@@ -242,6 +253,7 @@ async fn connected(settings: Settings, roles: Vec<Role>, url: String, store: Sto
             () = sleep(Duration::from_secs(1)) => {}
         }
     };
+    tail.connected(bus.clone());
     // The relay keeps the stream in shape; made here first so that consumers of the same process need not wait for it.
     if let Err(error) = bus.ensure_stream(&fresh().to_string()).await {
         tracing::warn!(%error, "the stream could not be brought into shape yet");

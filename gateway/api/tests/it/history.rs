@@ -186,3 +186,12 @@ async fn what_leads_over_a_person_is_kept_for_email_alone() {
     let body = json!({ "name": "t", "eventTypes": ["account.updated"], "subject": "s", "text": "{{ contact.name }} {{ payer.email }}" });
     rig.create("/v1/notification-templates", body).await;
 }
+
+#[tokio::test]
+async fn the_stream_is_tailed_where_there_is_one_and_only_for_types_that_exist() {
+    let rig = Rig::new().await;
+    rig.get("/v1/events/tail?type=account.creatd").await.refused(422, "event_type_unknown");
+    rig.get("/v1/events/tail?type=*.%3E").await.refused(422, "event_type_unknown");
+    rig.get("/v1/events/tail?waitSeconds=26").await.refused(400, "invalid_parameter");
+    rig.get("/v1/events/tail").await.refused(503, "unavailable");
+}

@@ -101,7 +101,7 @@ async fn a_replay_is_ordered_listed_and_cancelled_and_each_refusal_has_its_code(
 async fn failed_tries_are_forgotten_by_age_and_deliveries_stay() {
     for rig in Rig::everywhere().await {
         let one = delivery(State::Dead, "default", false);
-        rig.store.record_deliveries(&[one.clone()], &[], SystemClock.now()).await.expect("recorded");
+        rig.store.record_deliveries(std::slice::from_ref(&one), &[], SystemClock.now()).await.expect("recorded");
         let attempts = async || rig.get(&format!("/v1/deliveries/{}", one.id)).await.expect(200)["attempts"].as_array().map(Vec::len);
         let soon = SystemClock.now() + chrono::TimeDelta::seconds(1);
         assert_eq!(rig.store.forget_attempts(one.created_at - chrono::TimeDelta::days(1), 10).await.expect("forgotten"), 0);

@@ -155,3 +155,27 @@ async fn a_test_needs_an_endpoint_an_event_type_and_a_way_out() {
     rig.post("/v1/webhook-endpoints/none/test", json!({ "eventType": "invoice.posted" })).await.refused(404, "webhook_endpoint_not_found");
     rig.post(&path, json!({ "eventType": "invoice.posted" })).await.refused(503, "unavailable");
 }
+
+#[tokio::test]
+async fn no_forbidden_url_is_taken_at_create_or_update_as_address_or_for_tokens() {
+    let rig = Rig::new().await;
+    let made = create(&rig, json!({})).await.expect(201);
+    let path = format!("/v1/webhook-endpoints/{}", after(&made)["id"].as_str().expect("an id"));
+    let lines = include_str!("../../../../tests/vectors/forbidden-urls.tsv").lines().filter(|line| !line.starts_with('#'));
+    let mut tried = 0;
+    for (url, what) in lines.filter_map(|line| line.split_once('\t')) {
+        let auth = json!({ "type": "oauth2", "tokenUrl": url, "clientId": "c", "clientSecret": "s" });
+        for answer in [
+            create(&rig, json!({ "name": "x", "url": url })).await,
+            rig.patch(&path, json!({ "url": url })).await,
+            rig.patch(&path, json!({ "auth": auth })).await,
+        ] {
+            assert!([400, 422].contains(&answer.status), "{url} ({what}): {}", answer.text);
+            let pointer = answer.json()["errors"][0]["pointer"].clone();
+            assert!(["/url", "/auth/tokenUrl"].iter().any(|place| pointer == *place), "{url}: {pointer}");
+        }
+        tried += 1;
+    }
+    assert!(tried >= 150, "{tried}");
+    assert_eq!(rig.get(&path).await.expect(200)["version"], 1, "nothing was changed");
+}

@@ -1,0 +1,57 @@
+//! Reading the stream from a place on, without a trace: what a person who looks at it needs.
+
+use std::time::Duration;
+
+use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull};
+use bytes::Bytes;
+use futures::StreamExt;
+
+use crate::{Bus, Error};
+
+/// How long the server keeps a reader that is gone.
+const INACTIVE: Duration = Duration::from_secs(10);
+
+impl Bus {
+    /// Up to `limit` messages behind the stream sequence `after` whose subjects fit `filter`, waiting up to `wait` for the first. Gives
+    /// them with the sequence to go on behind. Without `after`: nothing, and the stream's present end.
+    ///
+    /// # Errors
+    /// When NATS is away or the stream is missing.
+    pub async fn after(&self, filter: String, after: Option<u64>, limit: usize, wait: Duration) -> Result<(Vec<Bytes>, u64), Error> {
+        let unavailable = |text: String| Error::Unavailable(text);
+        let mut stream = self.stream().await?;
+        let end = stream.info().await.map_err(|e| unavailable(e.to_string()))?.state.last_sequence;
+        let Some(after) = after else { return Ok((Vec::new(), end)) };
+        let config = pull::Config {
+            filter_subject: filter,
+            deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: after + 1 },
+            ack_policy: AckPolicy::None,
+            inactive_threshold: INACTIVE,
+            memory_storage: true,
+            num_replicas: 1,
+            ..pull::Config::default()
+        };
+        let consumer: PullConsumer = stream.create_consumer(config).await.map_err(|e| unavailable(e.to_string()))?;
+        let (mut found, mut last) = (Vec::new(), after);
+        let take = |message: async_nats::jetstream::Message, found: &mut Vec<Bytes>, last: &mut u64| {
+            *last = message.info().map_or(*last, |info| info.stream_sequence);
+            found.push(message.message.payload);
+        };
+        if !wait.is_zero() {
+            let mut first = consumer.batch().max_messages(1).expires(wait).messages().await.map_err(|e| unavailable(e.to_string()))?;
+            while let Some(message) = first.next().await {
+                take(message.map_err(|e| unavailable(e.to_string()))?, &mut found, &mut last);
+            }
+        }
+        if wait.is_zero() || !found.is_empty() {
+            let rest = limit.saturating_sub(found.len()).max(1);
+            let mut rest = consumer.fetch().max_messages(rest).messages().await.map_err(|e| unavailable(e.to_string()))?;
+            while let Some(message) = rest.next().await {
+                take(message.map_err(|e| unavailable(e.to_string()))?, &mut found, &mut last);
+            }
+        }
+        // Where nothing fitted, what was there before is passed over for good.
+        let next = if found.is_empty() { after.max(end) } else { last };
+        Ok((found, next))
+    }
+}

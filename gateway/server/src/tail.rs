@@ -1,0 +1,67 @@
+//! The stream as the API looks at it.
+
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use billwire_app::Stream;
+use billwire_bus::Bus;
+use billwire_schemas::ids::TenantId;
+
+/// The bus, as soon as NATS has been reached.
+#[derive(Clone, Default)]
+pub struct Tail(Arc<OnceLock<Bus>>);
+
+impl Tail {
+    /// NATS has been reached.
+    pub fn connected(&self, bus: Bus) {
+        // It is set once; a second connection of the same process would be as good.
+        let _ = self.0.set(bus);
+    }
+}
+
+/// The subjects of a tenant's events of these types.
+fn subjects(tenant: &TenantId, pattern: Option<&str>) -> String {
+    match pattern.and_then(|pattern| pattern.split_once('.')) {
+        Some((object, what)) => format!("billing.{tenant}.{object}.{what}.*"),
+        None => format!("billing.{tenant}.>"),
+    }
+}
+
+#[async_trait]
+impl Stream for Tail {
+    async fn after(
+        &self,
+        tenant: &TenantId,
+        pattern: Option<&str>,
+        after: Option<u64>,
+        limit: usize,
+        wait: Duration,
+    ) -> Result<(Vec<String>, u64), String> {
+        let bus = self.0.get().ok_or("NATS has not been reached from here yet")?;
+        let (found, next) = bus.after(subjects(tenant, pattern), after, limit, wait).await.map_err(|error| error.to_string())?;
+        let text = |body: bytes::Bytes| String::from_utf8(body.into()).map_err(|error| error.to_string());
+        Ok((found.into_iter().map(text).collect::<Result<_, _>>()?, next))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_and_patterns_become_subjects_of_the_tenant_alone() {
+        let tenant = TenantId::default_tenant();
+        for (pattern, expected) in [
+            (None, "billing.default.>"),
+            (Some("*"), "billing.default.>"),
+            (Some("invoice.posted"), "billing.default.invoice.posted.*"),
+            (Some("invoice.*"), "billing.default.invoice.*.*"),
+            (Some("*.created"), "billing.default.*.created.*"),
+        ] {
+            assert_eq!(subjects(&tenant, pattern), expected);
+        }
+    }
+}
