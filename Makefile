@@ -12,7 +12,7 @@ MAKEFLAGS += --no-print-directory
 LOCKED ?=
 target := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: run test bench check clients help
+.PHONY: run test soak bench check clients help
 
 help: ## print this list
 	@awk -F ': ## ' '/^[a-z]+: ## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -25,6 +25,11 @@ run: ## start the gateway on this machine with a private nats-server, play a sho
 test: ## run all tests: SQLite, PostgreSQL, nats-server, third-party peers
 	@cargo build $(LOCKED) -p billwire
 	@tools/with-services cargo test $(LOCKED) --workspace --no-fail-fast
+
+soak: ## a million events over a thousand lanes with four consumer processes, killed and paused at random
+	@cargo build $(LOCKED) --release -p billwire
+	@BILLWIRE_TEST_PROGRAM="$(abspath $(target)/release/billwire)" BILLWIRE_TEST_SOAK_EVENTS=1000000 \
+		tools/with-services cargo test $(LOCKED) --release -p billwire-tests --test it -- soak --nocapture
 
 bench: ## measure throughput and latency beside their physical limits (tests/bench/RESULTS.md)
 	@cargo build $(LOCKED) --release -p billwire

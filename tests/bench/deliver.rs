@@ -90,14 +90,6 @@ async fn probe(
     found
 }
 
-/// Where the private nats-server of a running gateway listens.
-fn nats(setup: &billwire_tests::gateway::Setup) -> String {
-    let mut files = std::fs::read_dir(setup.data_dir().join("nats")).expect("a folder").flatten().map(|e| e.path());
-    let file = files.find(|path| path.extension().is_some_and(|e| e == "ports")).expect("a ports file");
-    let ports: serde_json::Value = serde_json::from_slice(&std::fs::read(file).expect("ports")).expect("JSON");
-    ports["nats"][0].as_str().expect("an address").to_owned()
-}
-
 /// Loading a backlog into the warehouse, with nobody subscribed.
 pub async fn warehouse(report: &mut Report) {
     let setup = setup("bench-warehouse", Database::Postgres);
@@ -115,7 +107,7 @@ pub async fn warehouse(report: &mut Report) {
     let events = work(&api, &accounts, &cycles, CONNECTIONS, &stop).await.len() * 2;
     timer.await.expect("the timer");
     eventually("the outbox to be empty", async || (bare::outbox(&setup).await == 0).then_some(())).await;
-    let pulled = bare::pull(&nats(&setup), events).await;
+    let pulled = bare::pull(&setup.nats_address(), events).await;
     gateway.stop().await;
     let began = Instant::now();
     let gateway = setup.start_with(&["serve"]).await;
@@ -167,7 +159,7 @@ pub async fn drain(report: &mut Report, alone: bool) {
     let began = Instant::now();
     eventually("the outbox to be empty", async || (bare::outbox(&setup).await == 0).then_some(())).await;
     let relayed = waiting as f64 / began.elapsed().as_secs_f64();
-    let (plain, batched) = bare::jetstream(&nats(&setup), 1000).await;
+    let (plain, batched) = bare::jetstream(&setup.nats_address(), 1000).await;
     if !alone {
         report.row(
             "relay: outbox to stream, transactions of two messages in shared atomic batches",

@@ -14,6 +14,8 @@ mod accept;
 mod bare;
 mod billing;
 mod deliver;
+mod fan;
+mod isolation;
 mod report;
 
 use billwire_tests::gateway::Database;
@@ -48,6 +50,20 @@ async fn main() {
     if wanted("drain") {
         deliver::drain(&mut report, true).await;
         deliver::drain(&mut report, false).await;
+    }
+    if wanted("matching") {
+        fan::matching(&mut report);
+    }
+    if wanted("fan-out") {
+        for subscriptions in [10, 1_000] {
+            fan::out(subscriptions, &mut report).await;
+        }
+    }
+    if wanted("parked") {
+        fan::parked(&mut report).await;
+    }
+    if wanted("isolation") {
+        isolation::measure(&mut report).await;
     }
     if only.is_none() {
         report.write();

@@ -23,6 +23,7 @@ mod operations;
 mod process;
 mod replays;
 mod routing;
+mod soak;
 mod tidy;
 
 use billwire_tests::{

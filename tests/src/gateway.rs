@@ -119,10 +119,41 @@ impl Setup {
         panic!("billwire does not answer:\n{}", self.log_tail());
     }
 
+    /// Starts a process of its own beside the running gateway, on the same database and the same NATS, that only delivers. `number`
+    /// tells it from others.
+    pub fn consumers(&self, number: usize) -> Gateway {
+        let log = self.folder.0.join(format!("consumers-{number}.log"));
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(log).expect("a log");
+        let child = self
+            .command(&["serve", "--roles", "consumers"])
+            .env("BILLWIRE_DATA_DIR", self.folder.0.join(format!("consumers-{number}")))
+            .env("BILLWIRE_NATS_URL", self.nats_address())
+            .env("BILLWIRE_WAREHOUSE_URL", format!("file://{}", self.data_dir().join("warehouse").display()))
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("billwire starts");
+        Gateway { child: Some(child) }
+    }
+
+    /// Where the private nats-server of a running gateway listens.
+    pub fn nats_address(&self) -> String {
+        let mut files = std::fs::read_dir(self.data_dir().join("nats")).expect("a folder").flatten().map(|e| e.path());
+        let file = files.find(|path| path.extension().is_some_and(|e| e == "ports")).expect("a ports file");
+        let ports: serde_json::Value = serde_json::from_slice(&std::fs::read(file).expect("ports")).expect("JSON");
+        ports["nats"][0].as_str().expect("an address").to_owned()
+    }
+
     pub fn log_tail(&self) -> String {
-        let log = std::fs::read_to_string(self.folder.0.join("gateway.log")).unwrap_or_default();
-        let lines: Vec<&str> = log.lines().collect();
-        lines[lines.len().saturating_sub(40)..].join("\n")
+        let mut files: Vec<PathBuf> = std::fs::read_dir(&self.folder.0).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+        files.retain(|path| path.extension().is_some_and(|extension| extension == "log"));
+        files.sort();
+        let tail = |path: &PathBuf| {
+            let log = std::fs::read_to_string(path).unwrap_or_default();
+            let lines: Vec<&str> = log.lines().collect();
+            format!("--- the end of {}\n{}", path.display(), lines[lines.len().saturating_sub(40)..].join("\n"))
+        };
+        files.iter().map(tail).collect::<Vec<_>>().join("\n")
     }
 
     /// The pid of the private nats-server.
@@ -138,7 +169,7 @@ impl Drop for Setup {
             signal(&pid, "-9");
         }
         if std::thread::panicking() {
-            eprintln!("--- the end of {}/gateway.log\n{}", self.folder.0.display(), self.log_tail());
+            eprintln!("{}", self.log_tail());
         }
     }
 }

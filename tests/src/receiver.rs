@@ -14,7 +14,10 @@ use hyper::{Request, Response, body::Incoming, service::service_fn};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::Value;
-use tokio::net::TcpListener;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
 use tokio_rustls::TlsAcceptor;
 
 use crate::gateway::Setup;
@@ -50,6 +53,17 @@ pub enum Answer {
     Slow(Duration),
 }
 
+/// What a receiver does that does not speak HTTP as it should.
+#[derive(Debug, Clone, Copy)]
+pub enum Misbehaviour {
+    /// A byte of the head now and then.
+    DripHead,
+    /// Headers without end, as fast as they are taken.
+    EndlessHead,
+    /// A body without end, as fast as it is taken.
+    EndlessBody,
+}
+
 #[derive(Default)]
 struct State {
     calls: Vec<Call>,
@@ -63,19 +77,25 @@ struct State {
 #[derive(Clone)]
 pub struct Receiver {
     pub address: SocketAddr,
+    host: String,
     ca: String,
     state: Arc<Mutex<State>>,
 }
 
 impl Receiver {
     pub async fn start() -> Self {
+        Self::named(HOST, None).await
+    }
+
+    /// One under a name of its own, which may misbehave.
+    pub async fn named(host: &str, misbehaviour: Option<Misbehaviour>) -> Self {
         let mut authority = rcgen::CertificateParams::new(Vec::new()).expect("parameters");
         authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
         let authority_key = rcgen::KeyPair::generate().expect("a key");
         let ca = authority.self_signed(&authority_key).expect("a certificate");
         let issuer = rcgen::Issuer::new(authority, authority_key);
         let key = rcgen::KeyPair::generate().expect("a key");
-        let leaf = rcgen::CertificateParams::new(vec![HOST.to_owned()]).expect("parameters").signed_by(&key, &issuer).expect("signed");
+        let leaf = rcgen::CertificateParams::new(vec![host.to_owned()]).expect("parameters").signed_by(&key, &issuer).expect("signed");
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = rustls::ServerConfig::builder_with_provider(provider)
@@ -95,19 +115,28 @@ impl Receiver {
                 let _ = stream.set_nodelay(true);
                 tokio::spawn(async move {
                     let Ok(stream) = acceptor.accept(stream).await else { return };
+                    if let Some(misbehaviour) = misbehaviour {
+                        return misbehave(stream, misbehaviour, state).await;
+                    }
                     let service = service_fn(move |request| answer(request, state.clone()));
                     let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
                 });
             }
         });
-        Self { address, ca: ca.pem(), state }
+        Self { address, host: host.to_owned(), ca: ca.pem(), state }
     }
 
     /// Lets a gateway reach this receiver under [`HOST`].
     pub fn known_to(&self, setup: &mut Setup) {
+        Self::all_known_to(std::slice::from_ref(self), setup);
+    }
+
+    /// Lets a gateway reach these receivers under their names.
+    pub fn all_known_to(receivers: &[Self], setup: &mut Setup) {
         let file = setup.folder.0.join("receiver-ca.pem");
-        std::fs::write(&file, &self.ca).expect("a file");
-        setup.set("BILLWIRE_WEBHOOK_CONNECT_TO", format!("{HOST}={}", self.address));
+        std::fs::write(&file, receivers.iter().map(|one| one.ca.as_str()).collect::<String>()).expect("a file");
+        let names: Vec<String> = receivers.iter().map(|one| format!("{}={}", one.host, one.address)).collect();
+        setup.set("BILLWIRE_WEBHOOK_CONNECT_TO", names.join(","));
         setup.set("BILLWIRE_WEBHOOK_CA_FILE", file.display().to_string());
     }
 
@@ -117,7 +146,7 @@ impl Receiver {
     }
 
     pub fn url(&self) -> String {
-        format!("https://{HOST}/hooks")
+        format!("https://{}/hooks", self.host)
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -143,6 +172,11 @@ impl Receiver {
         self.state().calls.clone()
     }
 
+    /// The calls since it was asked last.
+    pub fn take(&self) -> Vec<Call> {
+        std::mem::take(&mut self.state().calls)
+    }
+
     pub fn count(&self) -> usize {
         self.state().count
     }
@@ -151,6 +185,24 @@ impl Receiver {
         let mut state = self.state();
         state.calls.clear();
         state.count = 0;
+    }
+}
+
+/// Answers the first call of a connection as it should not be answered, until the caller hangs up.
+async fn misbehave(mut stream: tokio_rustls::server::TlsStream<tokio::net::TcpStream>, how: Misbehaviour, state: Arc<Mutex<State>>) {
+    let mut read = [0; 4096];
+    if stream.read(&mut read).await.unwrap_or(0) == 0 {
+        return;
+    }
+    state.lock().expect("the receiver's state").count += 1;
+    let (mut next, then, wait) = match how {
+        Misbehaviour::DripHead => ("HTTP/1.1 200 OK\r\nx-drip: ".to_owned(), "x".to_owned(), Duration::from_millis(500)),
+        Misbehaviour::EndlessHead => ("HTTP/1.1 200 OK\r\n".to_owned(), "x-more: 0123456789\r\n".repeat(200), Duration::ZERO),
+        Misbehaviour::EndlessBody => ("HTTP/1.1 200 OK\r\n\r\n".to_owned(), "x".repeat(4096), Duration::ZERO),
+    };
+    while stream.write_all(next.as_bytes()).await.is_ok() && stream.flush().await.is_ok() {
+        next.clone_from(&then);
+        tokio::time::sleep(wait).await;
     }
 }
 

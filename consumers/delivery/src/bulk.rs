@@ -80,6 +80,7 @@ async fn hold(ledger: &dyn Ledger, lease: &Lease, ttl: Duration) -> Result<(), S
 
 async fn feed(bus: &Bus, sink: &dyn BulkSink, options: &Options) -> Result<(), String> {
     let durable = Durable {
+        fence: None,
         name: options.name.clone(),
         filter: "billing.>".to_owned(),
         from: None,

@@ -160,7 +160,7 @@ impl Partition {
 
     /// Runs until something ends it. What is in hand then comes again: unacknowledged, or waiting in the ledger.
     pub async fn run(mut self, lease: &Lease, mut stop: watch::Receiver<bool>) -> Stop {
-        let mut pull = match self.start().await {
+        let mut pull = match self.start(lease).await {
             Ok(pull) => pull,
             Err(error) => return Stop::Failed(error),
         };
@@ -227,9 +227,10 @@ impl Partition {
         }
     }
 
-    async fn start(&self) -> Result<Pull, String> {
+    async fn start(&self, lease: &Lease) -> Result<Pull, String> {
         let durable = Durable {
             name: self.durable_name(),
+            fence: Some(lease.fence),
             filter: format!("billing.{}.>", self.queue.tenant),
             from: Some(self.queue.created_at - TimeDelta::minutes(5)),
             ack_wait: self.engine.options.ack_wait,

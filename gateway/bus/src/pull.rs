@@ -20,6 +20,11 @@ use crate::{Bus, Error, POSITION, SEQUENCE, topology::STREAM};
 pub struct Durable {
     /// Its name.
     pub name: String,
+    /// The fence of the lease it is pulled under, which becomes part of the name: who holds the lease next has a consumer of its own, that
+    /// goes on where this one was acknowledged to. A puller that slept through its lease then has no part in the messages any more: had
+    /// both the same consumer, each would get some of them, and neither could see that the other has the rest. Absent: whoever pulls,
+    /// pulls from the same.
+    pub fence: Option<i64>,
     /// What it sees of the stream.
     pub filter: String,
     /// Messages stored before this moment are not for it; absent: all are.
@@ -70,16 +75,26 @@ impl Bus {
     }
 
     /// Starts pulling from a durable consumer, making it if it is missing. Everything not acknowledged to an earlier puller
-    /// comes again first, in stream order: the consumer is set back to its acknowledgement floor.
+    /// comes again first, in stream order.
     ///
     /// # Errors
-    /// When NATS is away or the stream is missing.
+    /// When NATS is away or the stream is missing; or one with a higher fence pulls already.
     pub async fn pull(&self, durable: &Durable) -> Result<Pull, Error> {
+        let unavailable = |text: String| Error::Unavailable(text);
         let stream = self.stream().await?;
+        let start = durable.from.map_or(DeliverPolicy::All, |start_time| DeliverPolicy::ByStartTime { start_time });
+        let (name, start, before) = match durable.fence {
+            None => (durable.name.clone(), start, Vec::new()),
+            Some(fence) => {
+                let (floor, before) = self.before(&durable.name, fence).await?;
+                let start = floor.map_or(start, |floor| DeliverPolicy::ByStartSequence { start_sequence: floor + 1 });
+                (format!("{}-{fence}", durable.name), start, before)
+            }
+        };
         let config = pull::Config {
-            durable_name: Some(durable.name.clone()),
+            durable_name: Some(name.clone()),
             filter_subject: durable.filter.clone(),
-            deliver_policy: durable.from.map_or(DeliverPolicy::All, |start_time| DeliverPolicy::ByStartTime { start_time }),
+            deliver_policy: start,
             ack_policy: AckPolicy::Explicit,
             ack_wait: durable.ack_wait,
             // Giving up is decided in SQL; a consumer that moved on by itself would break order silently.
@@ -88,9 +103,15 @@ impl Bus {
             num_replicas: self.replicas,
             ..pull::Config::default()
         };
-        let unavailable = |text: String| Error::Unavailable(text);
-        let consumer: PullConsumer = stream.get_or_create_consumer(&durable.name, config).await.map_err(|e| unavailable(e.to_string()))?;
-        stream.reset_consumer(&durable.name, None).await.map_err(|e| unavailable(format!("consumer reset: {e}")))?;
+        let consumer: PullConsumer = stream.get_or_create_consumer(&name, config).await.map_err(|e| unavailable(e.to_string()))?;
+        if durable.fence.is_none() {
+            // Set back to its acknowledgement floor.
+            stream.reset_consumer(&name, None).await.map_err(|e| unavailable(format!("consumer reset: {e}")))?;
+        }
+        // Only now: until the new one stands, the old ones hold the place.
+        for old in before {
+            self.forget_one(&old).await?;
+        }
         let stream = consumer
             .stream()
             .max_messages_per_batch(BATCH)
@@ -102,11 +123,48 @@ impl Bus {
         Ok(Pull { stream })
     }
 
-    /// Deletes a durable consumer; one that is missing is fine.
+    /// The consumers of `name` with lower fences, and up to where the furthest of them was acknowledged.
+    async fn before(&self, name: &str, fence: i64) -> Result<(Option<u64>, Vec<String>), Error> {
+        let unavailable = |text: String| Error::Unavailable(text);
+        let stream = self.stream().await?;
+        let (mut floor, mut before) = (None, Vec::new());
+        for (found, other) in self.fenced(name).await? {
+            if other > fence {
+                return Err(Error::Unavailable("another has taken over".to_owned()));
+            }
+            if other < fence {
+                let info = stream.consumer_info(&found).await.map_err(|e| unavailable(e.to_string()))?;
+                floor = floor.max(Some(info.ack_floor.stream_sequence));
+                before.push(found);
+            }
+        }
+        Ok((floor, before))
+    }
+
+    /// The consumers of `name`, each with its fence.
+    async fn fenced(&self, name: &str) -> Result<Vec<(String, i64)>, Error> {
+        let mut found = Vec::new();
+        let mut names = self.stream().await?.consumer_names();
+        while let Some(one) = names.next().await {
+            let one = one.map_err(|e| Error::Unavailable(e.to_string()))?;
+            let fence = one.strip_prefix(name).and_then(|rest| rest.strip_prefix('-')).and_then(|fence| fence.parse().ok());
+            found.extend(fence.map(|fence| (one, fence)));
+        }
+        Ok(found)
+    }
+
+    /// Deletes a durable consumer, whatever its fence; one that is missing is fine.
     ///
     /// # Errors
     /// When NATS is away.
     pub async fn forget(&self, name: &str) -> Result<(), Error> {
+        for (fenced, _) in self.fenced(name).await? {
+            self.forget_one(&fenced).await?;
+        }
+        self.forget_one(name).await
+    }
+
+    async fn forget_one(&self, name: &str) -> Result<(), Error> {
         match self.jetstream.delete_consumer_from_stream(name, STREAM).await {
             Ok(_) => Ok(()),
             Err(error) if error.to_string().contains("not found") => Ok(()),
@@ -124,7 +182,7 @@ impl Bus {
     pub async fn forget_all(&self) -> Result<(), Error> {
         let names: Vec<_> = self.stream().await?.consumer_names().collect().await;
         for name in names {
-            self.forget(&name.map_err(|e| Error::Unavailable(e.to_string()))?).await?;
+            self.forget_one(&name.map_err(|e| Error::Unavailable(e.to_string()))?).await?;
         }
         Ok(())
     }

@@ -1,0 +1,114 @@
+//! Many events over many lanes with several consumer processes, killed and paused at random: nothing missing, nothing out of order.
+//!
+//! `make soak` does it with a million events; `make test` with fewer (`BILLWIRE_TEST_SOAK_EVENTS`).
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use billwire_tests::{
+    gateway::{Database, Gateway, Setup, signal},
+    receiver::Receiver,
+};
+use serde_json::{Value, json};
+
+const LANES: usize = 1000;
+const PROCESSES: usize = 4;
+
+fn events() -> usize {
+    std::env::var("BILLWIRE_TEST_SOAK_EVENTS").ok().and_then(|text| text.parse().ok()).unwrap_or(20_000)
+}
+
+/// Small numbers that look random; the seed is printed, so that a failure can be had again.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % sides
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_lanes_keep_order_and_miss_nothing_while_four_processes_are_killed_and_paused() {
+    let events = events();
+    let seed = std::process::id().into();
+    println!("seed {seed}, {events} events");
+    let mut setup = Setup::new("soak", Database::Postgres);
+    let receiver = Receiver::start().await;
+    receiver.known_to(&mut setup);
+    setup.set("BILLWIRE_LOG", "warn");
+    let gateway = setup.start_with(&["serve", "--roles", "api,relay,clock"]).await;
+    let api = setup.api();
+    let schema = json!({ "type": "object", "properties": { "n": { "type": "integer" } } });
+    api.post("/v1/event-types", json!({ "name": "reading", "title": "Reading", "orderingKey": "key", "schema": schema })).await.expect(201);
+    let endpoint = api.create("/v1/webhook-endpoints", json!({ "name": "e", "url": receiver.url() })).await;
+    let queue = json!({ "name": "q", "mode": "in_order", "eventTypes": ["custom.reading"], "partitions": 8 });
+    let queue = api.create("/v1/queues", queue).await;
+    let action = json!({ "type": "webhook", "webhookEndpointId": endpoint });
+    api.create("/v1/subscriptions", json!({ "name": "s", "queueId": queue, "action": action })).await;
+    let mut processes: Vec<Option<Gateway>> = (0..PROCESSES).map(|number| Some(setup.consumers(number))).collect();
+
+    let sending = {
+        let api = api.clone();
+        tokio::spawn(async move {
+            for part in 0..events / LANES {
+                let items: Vec<Value> = (0..LANES)
+                    .map(|lane| json!({ "type": "custom.reading", "key": format!("lane-{lane}"), "data": { "n": part } }))
+                    .collect();
+                let answer = api.post("/v1/events", json!({ "items": items })).await.expect(202);
+                assert!(answer["items"].as_array().expect("items").iter().all(|item| item["status"] == "recorded"));
+            }
+        })
+    };
+    let mut seen: HashMap<String, i64> = HashMap::new();
+    let (mut firsts, mut repeats, mut kills, mut pauses) = (0, 0, 0, 0);
+    let mut dice = Dice(seed);
+    let began = Instant::now();
+    let mut last_progress = Instant::now();
+    while firsts < events {
+        tokio::time::sleep(Duration::from_millis(400 + dice.roll(600))).await;
+        let number = dice.roll(PROCESSES as u64) as usize;
+        let process = processes[number].take().expect("running");
+        if dice.roll(2) == 0 {
+            process.kill();
+            processes[number] = Some(setup.consumers(number));
+            kills += 1;
+        } else {
+            // Longer than the lease, so that another takes over from one that does not know it yet.
+            signal(&process.pid(), "-STOP");
+            tokio::time::sleep(Duration::from_millis(300 + dice.roll(900))).await;
+            signal(&process.pid(), "-CONT");
+            processes[number] = Some(process);
+            pauses += 1;
+        }
+        // What arrived for the first time must be the next of its lane: everything before it has arrived already.
+        for call in receiver.take() {
+            let event = call.json();
+            let lane = event["partitionkey"].as_str().expect("a lane").to_owned();
+            let sequence: i64 = event["sequence"].as_str().expect("a sequence").parse().expect("a number");
+            let last = seen.entry(lane.clone()).or_default();
+            match sequence - *last {
+                1 => {
+                    *last = sequence;
+                    firsts += 1;
+                    last_progress = Instant::now();
+                }
+                more if more > 1 => panic!("{lane}: {sequence} came after {last}"),
+                _ => repeats += 1,
+            }
+        }
+        assert!(last_progress.elapsed() < Duration::from_secs(60), "nothing new for a minute at {firsts} of {events}");
+    }
+    sending.await.expect("all were sent");
+    assert_eq!((seen.len(), seen.values().sum::<i64>() as usize), (LANES, events), "each lane whole");
+    println!(
+        "{events} events in {:.0} s, {kills} kills, {pauses} pauses, {repeats} deliveries repeated, no inversion, none missing",
+        began.elapsed().as_secs_f64()
+    );
+    drop(processes);
+    gateway.stop().await;
+}
