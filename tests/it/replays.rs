@@ -105,20 +105,22 @@ async fn a_replay_does_not_hold_live_lanes_up_and_can_be_called_off() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_queue_tells_what_waits_how_far_it_is_behind_and_how_much_it_delivers() {
-    let (receiver, _gateway, api, _setup) = world("statistics", Database::Sqlite).await;
-    let (queue, _) = subscribe(&api, &receiver, json!({})).await;
-    accounts(&api, 4).await;
-    let path = format!("/v1/queues/{queue}/statistics");
-    let told = eventually("the rate", async || {
-        Some(api.get(&path).await.expect(200)).filter(|told| told["deliveredPerSecond"].as_f64().is_some_and(|rate| rate * 60.0 > 19.5))
-    })
-    .await;
-    assert_eq!((&told["waiting"], &told["lag"], told.get("oldestWaitingAt")), (&json!(0), &json!(0), None));
-    receiver.always(Some(Answer::RetryAfter(503, 3600)));
-    accounts(&api, 1).await;
-    let told = eventually("what waits", async || {
-        Some(api.get(&path).await.expect(200)).filter(|told| told["waiting"] == 5 && told["failedPerSecond"].as_f64() > Some(0.0))
-    })
-    .await;
-    assert!(told["oldestWaitingSeconds"].as_i64().is_some_and(|age| (0..60).contains(&age)), "{told}");
+    for database in BOTH {
+        let (receiver, _gateway, api, _setup) = world("statistics", database).await;
+        let (queue, _) = subscribe(&api, &receiver, json!({})).await;
+        accounts(&api, 4).await;
+        let path = format!("/v1/queues/{queue}/statistics");
+        let told = eventually("the rate", async || {
+            Some(api.get(&path).await.expect(200)).filter(|told| told["deliveredPerSecond"].as_f64().is_some_and(|rate| rate * 60.0 > 19.5))
+        })
+        .await;
+        assert_eq!((&told["waiting"], &told["lag"], told.get("oldestWaitingAt")), (&json!(0), &json!(0), None));
+        receiver.always(Some(Answer::RetryAfter(503, 3600)));
+        accounts(&api, 1).await;
+        let told = eventually("what waits", async || {
+            Some(api.get(&path).await.expect(200)).filter(|told| told["waiting"] == 5 && told["failedPerSecond"].as_f64() > Some(0.0))
+        })
+        .await;
+        assert!(told["oldestWaitingSeconds"].as_i64().is_some_and(|age| (0..60).contains(&age)), "{told}");
+    }
 }

@@ -2,20 +2,27 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use billwire_schemas::ids::EventId;
+use billwire_schemas::{
+    clock::Timestamp,
+    ids::{EventId, SubscriptionId},
+};
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use crate::{
     channel::Report,
     event::Event,
+    gates::Stand,
     lanes::Next,
-    ledger::{Entry, LaneKey, State, Try, Whose},
+    ledger::{Entry, LaneKey, State, Try},
+    line::Line,
     partition::{Job, Partition, Stop},
 };
 
-/// Deliveries loaded at once from a lane, and of all that is due.
+/// Deliveries loaded at once from a lane.
 const LANE_PAGE: u64 = 100;
-const DUE_PAGE: u64 = 500;
+/// What is due of one owner is taken up so many at a time: each lane is a question to the ledger, and others wait meanwhile.
+const ROOM: usize = 128;
 
 impl Partition {
     /// Gives a time to what a stop left without one.
@@ -37,34 +44,45 @@ impl Partition {
         Ok(())
     }
 
+    /// How many deliveries of an owner are to be taken up now.
+    fn room(&self, owner: Uuid, now: Timestamp) -> usize {
+        let line = self.lines.get(&owner);
+        // What stands in line and does not move would only be sent back to the ledger.
+        if line.is_some_and(Line::slow) {
+            return 0;
+        }
+        match self.ways.stand(SubscriptionId(owner), now) {
+            Stand::Rests => 0,
+            // One is enough to find out whether the receiver is back.
+            Stand::WantsProbe => usize::from(line.is_none_or(|line| line.ready.is_empty())),
+            Stand::Flows => ROOM.saturating_sub(line.map_or(0, |line| line.ready.len())),
+        }
+    }
+
     pub async fn look_for_due(&mut self) -> Result<(), Stop> {
         if self.queue.paused || self.in_hand.len() >= self.engine.options.in_hand_max {
             return Ok(());
         }
         let (ledger, now) = (self.engine.ledger.clone(), self.engine.clock.now());
-        let found = {
-            let (resting, probing) = self.ways.standing(now);
-            let mut asked = ledger.due(self.part(), Whose::AllBut(&resting), now, DUE_PAGE).await;
-            for callers in probing {
-                // One is enough to find out whether the receiver is back, unless one stands in line already.
-                if let Ok(due) = &mut asked
-                    && !callers.iter().any(|caller| self.lines.get(&caller.0).is_some_and(|line| !line.ready.is_empty()))
-                {
-                    due.extend(ledger.due(self.part(), Whose::Only(callers), now, 1).await.unwrap_or_default());
-                }
-            }
-            asked
+        let asked = async {
+            let waiting = ledger.owners(self.part()).await?;
+            let rooms: Vec<(Uuid, usize)> =
+                waiting.into_iter().map(|owner| (owner, self.room(owner, now))).filter(|(_, room)| *room > 0).collect();
+            if rooms.is_empty() { Ok((Vec::new(), 0)) } else { Ok((ledger.due(self.part(), &rooms, now).await?, rooms.len())) }
         };
-        let due = match found {
-            Ok(due) => due,
+        let (due, asked) = match asked.await {
+            Ok(asked) => asked,
             Err(error) => {
-                tracing::warn!(%error, "the ledger did not say what is due");
+                let error: String = error;
+                tracing::warn!(error, "the ledger did not say what is due");
                 return Ok(());
             }
         };
-        let found = due.len() as u64;
-        let fresh: Vec<Entry> = due.into_iter().filter(|e| !self.in_hand.contains(&e.id)).collect();
-        self.more_due = found >= DUE_PAGE && !fresh.is_empty();
+        let found = due.len();
+        // A replay's subscription can only be told from its deliveries.
+        let due = due.into_iter().filter(|entry| entry.replay.is_none() || self.ways.stand(entry.subscription, now) == Stand::Flows);
+        let fresh: Vec<Entry> = due.filter(|e| !self.in_hand.contains(&e.id)).collect();
+        self.more_due = asked > 0 && found >= ROOM && !fresh.is_empty();
         if fresh.is_empty() {
             return Ok(());
         }

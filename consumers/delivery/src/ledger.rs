@@ -156,15 +156,6 @@ pub struct Progress {
     pub at: Timestamp,
 }
 
-/// Whose deliveries are asked for.
-#[derive(Debug, Clone, Copy)]
-pub enum Whose<'s> {
-    /// Those of all subscriptions but these.
-    AllBut(&'s [SubscriptionId]),
-    /// Those of these.
-    Only(&'s [SubscriptionId]),
-}
-
 /// The engine's memory. Errors are texts for the log; every call may be repeated.
 #[async_trait]
 pub trait Ledger: Send + Sync + 'static {
@@ -178,8 +169,10 @@ pub trait Ledger: Send + Sync + 'static {
     async fn waiting_lanes(&self, lanes: &[LaneKey]) -> Result<HashSet<LaneKey>, String>;
     /// Records where deliveries stand, in one commit; one that ended is not touched again.
     async fn record(&self, entries: &[Entry]) -> Result<(), String>;
-    /// Deliveries that are due.
-    async fn due(&self, part: Part, whose: Whose<'_>, now: Timestamp, limit: u64) -> Result<Vec<Entry>, String>;
+    /// Owners of lanes, subscriptions and replays, that have deliveries waiting.
+    async fn owners(&self, part: Part) -> Result<Vec<Uuid>, String>;
+    /// Deliveries that are due, of each of these owners up to so many.
+    async fn due(&self, part: Part, owners: &[(Uuid, usize)], now: Timestamp) -> Result<Vec<Entry>, String>;
     /// What waits in a lane, in order.
     async fn lane(&self, lane: &LaneKey, limit: u64) -> Result<Vec<Entry>, String>;
     /// Makes what has no time due, where a stop between two records left it so: in an in-order queue the first of each lane, otherwise

@@ -321,6 +321,7 @@ impl Partition {
         let options = &self.engine.options;
         let now = self.engine.clock.now();
         // Replays last, and few of each at a time: what happens now goes before what happened once.
+        let fair = (options.trying_max / self.lines.len().max(1)).max(1);
         let (live, replays): (Vec<&mut Line>, Vec<&mut Line>) = self.lines.values_mut().partition(|line| !line.is_replay());
         for line in live.into_iter().chain(replays) {
             let Some(subscription) = line.subscription() else { continue };
@@ -328,7 +329,13 @@ impl Partition {
                 continue;
             }
             let at_once = if line.is_replay() { (options.per_subscription_max / 4).max(1) } else { options.per_subscription_max };
-            while line.trying < at_once && self.trying.len() < options.trying_max && !line.ready.is_empty() {
+            loop {
+                // Once it gets tight, no line takes more than its share: receivers that hang must not use up the tries of all.
+                let tight = self.trying.len() * 4 >= options.trying_max * 3;
+                let most = if tight { at_once.min(fair) } else { at_once };
+                if line.trying >= most || self.trying.len() >= options.trying_max || line.ready.is_empty() {
+                    break;
+                }
                 let Some(permits) = self.ways.enter(subscription, now) else { break };
                 let Some(job) = line.ready.pop_front() else { break };
                 line.trying += 1;

@@ -30,7 +30,7 @@ pub struct Options {
     pub line_max: usize,
     /// Tries at once per subscription. Default 32.
     pub per_subscription_max: usize,
-    /// Tries at once per partition. Default 256.
+    /// Tries at once per partition. Default 1024.
     pub trying_max: usize,
     /// Longest a try may take, whatever the channel. Default 60 s.
     pub try_max: Duration,
@@ -49,7 +49,7 @@ impl Default for Options {
             in_hand_max: 4096,
             line_max: 512,
             per_subscription_max: 32,
-            trying_max: 256,
+            trying_max: 1024,
             try_max: Duration::from_secs(60),
             ack_wait: Duration::from_secs(60),
             lease: Duration::from_secs(5),

@@ -26,7 +26,6 @@ pub(crate) struct Ways {
     tenant: Arc<Gate>,
     gates: HashMap<Uuid, Arc<Gate>>,
     targets: HashMap<SubscriptionId, Uuid>,
-    callers: HashMap<Uuid, Vec<SubscriptionId>>,
     disabled: HashSet<SubscriptionId>,
     /// As long as they live, this partition counts for the rates.
     _holds: Vec<Hold>,
@@ -41,17 +40,13 @@ impl Ways {
         let mut holds: Vec<Hold> = gates.values().map(|gate| gate.hold(now)).collect();
         holds.push(tenant.hold(now));
         let mut targets = HashMap::new();
-        let mut callers: HashMap<Uuid, Vec<SubscriptionId>> = HashMap::new();
         for one in &queue.subscriptions {
             if let Some(target) = one.action.target().filter(|target| gates.contains_key(target)) {
                 targets.insert(one.id, target);
-                if one.enabled {
-                    callers.entry(target).or_default().push(one.id);
-                }
             }
         }
         let disabled = queue.subscriptions.iter().filter(|one| !one.enabled).map(|one| one.id).collect();
-        Self { tenant, gates, targets, callers, disabled, _holds: holds }
+        Self { tenant, gates, targets, disabled, _holds: holds }
     }
 
     /// The gate a subscription calls through, if there is one.
@@ -79,22 +74,5 @@ impl Ways {
         let target = gate.enter(now)?;
         let tenant = self.tenant.enter(now)?;
         Some(Permits { target: Some(target), _tenant: Some(tenant) })
-    }
-
-    /// The subscriptions whose deliveries are not taken up, and those of each target that waits for a probe.
-    pub fn standing(&self, now: Timestamp) -> (Vec<SubscriptionId>, Vec<&[SubscriptionId]>) {
-        let (mut resting, mut probing): (Vec<SubscriptionId>, Vec<&[SubscriptionId]>) =
-            (self.disabled.iter().copied().collect(), Vec::new());
-        for (target, callers) in &self.callers {
-            match self.gates.get(target).map_or(Stand::Flows, |gate| gate.stand(now)) {
-                Stand::Flows => {}
-                Stand::Rests => resting.extend(callers),
-                Stand::WantsProbe => {
-                    resting.extend(callers);
-                    probing.push(callers);
-                }
-            }
-        }
-        (resting, probing)
     }
 }

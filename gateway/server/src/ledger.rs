@@ -11,7 +11,7 @@ use billwire_app::App;
 use billwire_delivery::{
     event::{self, Event},
     gates::{Health, Target},
-    ledger::{Entry, LaneKey, Lease, Ledger, Part, Plan, Progress, State, Whose},
+    ledger::{Entry, LaneKey, Lease, Ledger, Part, Plan, Progress, State},
     matching::Matching,
 };
 use billwire_email::{Accounts, Password, Security, SmtpAccount};
@@ -250,12 +250,12 @@ impl Ledger for StoreLedger {
         self.store.record_deliveries(&rows(new), &rows(known), SystemClock.now()).await.map_err(text)
     }
 
-    async fn due(&self, part: Part, whose: Whose<'_>, now: Timestamp, limit: u64) -> Result<Vec<Entry>, String> {
-        let (only, whose) = match whose {
-            Whose::AllBut(whose) => (false, whose),
-            Whose::Only(whose) => (true, whose),
-        };
-        let rows = self.store.due_deliveries((part.queue, part.number), only, whose, now, limit).await.map_err(text)?;
+    async fn owners(&self, part: Part) -> Result<Vec<Uuid>, String> {
+        self.store.waiting_owners(part.queue, part.number).await.map_err(text)
+    }
+
+    async fn due(&self, part: Part, owners: &[(Uuid, usize)], now: Timestamp) -> Result<Vec<Entry>, String> {
+        let rows = self.store.due_deliveries((part.queue, part.number), owners, now).await.map_err(text)?;
         Ok(rows.into_iter().map(entry_of).collect())
     }
 

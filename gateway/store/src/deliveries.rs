@@ -106,6 +106,9 @@ pub struct Delivery {
     pub created_at: Timestamp,
 }
 
+/// Owners of lanes whose due deliveries are asked for in one statement.
+const DUE_OWNERS: usize = 16;
+
 /// What stands in a lane. As in the index, word for word: a planner takes a partial index only for a condition it can read.
 pub(crate) const OPEN: &str = "state IN ('waiting', 'blocking')";
 
@@ -281,33 +284,52 @@ impl Store {
         Ok(())
     }
 
-    /// Deliveries of a queue's partition that are due, longest due first: those of `whose` subscriptions, or, not `only` those, of all
-    /// others.
+    /// Whose lanes have deliveries waiting in a queue's partition: subscriptions and replays. Found by steps through the index, so what
+    /// it costs depends on how many they are, not on how much waits for each.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn waiting_owners(&self, queue: QueueId, partition: u32) -> Result<Vec<Uuid>, Error> {
+        const NEXT: &str = "SELECT d.lane_id FROM delivery d WHERE d.queue_id = $1 AND d.partition = $2 AND d.state = 'waiting'";
+        let sql = format!(
+            "WITH RECURSIVE owner (id) AS (SELECT ({NEXT} ORDER BY d.lane_id LIMIT 1) \
+             UNION ALL SELECT ({NEXT} AND d.lane_id > owner.id ORDER BY d.lane_id LIMIT 1) FROM owner WHERE owner.id IS NOT NULL) \
+             SELECT id FROM owner WHERE id IS NOT NULL"
+        );
+        let values = [queue.0.into(), i32::try_from(partition).unwrap_or(0).into()];
+        let rows = self.0.read.query_all_raw(self.statement(&sql, values)).await?;
+        Ok(rows.iter().map(|row| row.try_get("", "id")).collect::<Result<_, _>>()?)
+    }
+
+    /// Deliveries of a queue's partition that are due, of each of these owners of lanes up to so many, longest due first.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn due_deliveries(
         &self,
         (queue, partition): (QueueId, u32),
-        only: bool,
-        whose: &[SubscriptionId],
+        owners: &[(Uuid, usize)],
         now: Timestamp,
-        limit: u64,
     ) -> Result<Vec<Delivery>, Error> {
-        let mut values: Vec<Value> = vec![queue.0.into(), i32::try_from(partition).unwrap_or(0).into(), micros(now).into()];
-        let mut of = String::new();
-        if only || !whose.is_empty() {
-            let whose = filled(whose);
-            let marks: Vec<String> = (0..whose.len()).map(|i| format!("${}", i + 4)).collect();
-            of = format!("AND subscription_id {} ({})", if only { "IN" } else { "NOT IN" }, marks.join(", "));
-            values.extend(whose.into_iter().map(|id| Value::from(id.0)));
+        let mut due = Vec::new();
+        for some in owners.chunks(DUE_OWNERS) {
+            let mut values: Vec<Value> = vec![queue.0.into(), i32::try_from(partition).unwrap_or(0).into(), micros(now).into()];
+            let mut parts = Vec::with_capacity(DUE_OWNERS);
+            // Always as many, so that there is one statement to be prepared.
+            for at in 0..DUE_OWNERS {
+                let (owner, room) = some.get(at).copied().unwrap_or((Uuid::nil(), 0));
+                values.extend([owner.into(), i64::try_from(room).unwrap_or(i64::MAX).into()]);
+                // The state stands in the text: a planner takes a partial index only for a condition it can read.
+                parts.push(format!(
+                    "SELECT * FROM (SELECT * FROM delivery WHERE queue_id = $1 AND partition = $2 AND state = 'waiting' AND lane_id = ${} \
+                     AND next_attempt_at <= $3 ORDER BY next_attempt_at LIMIT ${}) AS d{at}",
+                    values.len() - 1,
+                    values.len()
+                ));
+            }
+            due.extend(self.rows(&self.0.read, &parts.join(" UNION ALL "), values).await?);
         }
-        // The state stands in the text: a planner takes a partial index only for a condition it can read.
-        let sql = format!(
-            "SELECT * FROM delivery WHERE queue_id = $1 AND partition = $2 AND state = 'waiting' AND next_attempt_at <= $3 {of} \
-             ORDER BY next_attempt_at LIMIT {limit}"
-        );
-        self.rows(&self.0.read, &sql, values).await
+        Ok(due)
     }
 
     /// The deliveries waiting in a lane, in order; none while the head of the lane blocks it.

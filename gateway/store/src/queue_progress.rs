@@ -84,7 +84,7 @@ impl Store {
     pub async fn depth(&self, queue: QueueId) -> Result<Depth, Error> {
         let sql = format!(
             "SELECT COUNT(*) AS waiting, MIN(created_at) AS oldest FROM \
-             (SELECT created_at FROM delivery WHERE queue_id = $1 AND state = 'waiting' LIMIT {COUNTED_MAX}) AS some"
+             (SELECT created_at FROM delivery WHERE queue_id = $1 AND state = 'waiting' LIMIT {COUNTED_MAX}) AS counted"
         );
         let row = self.0.read.query_one_raw(self.statement(&sql, [queue.0.into()])).await?;
         let Some(row) = row else { return Ok(Depth::default()) };

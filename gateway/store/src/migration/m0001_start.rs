@@ -126,7 +126,9 @@ const TABLES: &[&str] = &[
         sequence BIGINT NOT NULL, position BIGINT NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL, forgiven INTEGER NOT NULL,
         next_attempt_at BIGINT, last_status INTEGER, last_detail TEXT NOT NULL, last_latency_us BIGINT NOT NULL, last_attempt_at BIGINT,
         created_at BIGINT NOT NULL, updated_at BIGINT NOT NULL)",
-    "CREATE INDEX delivery_due ON delivery (queue_id, partition, next_attempt_at) WHERE state = 'waiting'",
+    // By lane first: what waits for one that is sent nothing now must not stand in the way of what is due for others.
+    "CREATE INDEX delivery_due ON delivery (queue_id, partition, lane_id, next_attempt_at) WHERE state = 'waiting'",
+    "CREATE INDEX delivery_untimed ON delivery (queue_id, partition) WHERE state = 'waiting' AND next_attempt_at IS NULL",
     "CREATE INDEX delivery_lane ON delivery (lane_id, ordering_key, sequence) WHERE state IN ('waiting', 'blocking')",
     "CREATE INDEX delivery_dead ON delivery (tenant, created_at, id) WHERE state IN ('dead', 'blocking')",
     "CREATE INDEX delivery_given_up ON delivery (lane_id) WHERE state IN ('dead', 'blocking', 'discarded')",
