@@ -71,6 +71,8 @@ ids! {
     SmtpAccountId,
     /// A notification template.
     NotificationTemplateId,
+    /// A system user: someone of the tenant's staff who gets notifications.
+    SystemUserId,
     /// A delivery: one event owed to one subscription.
     DeliveryId,
     /// A replay of past events.

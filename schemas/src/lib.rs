@@ -9,5 +9,6 @@ pub mod events;
 pub mod expression;
 pub mod ids;
 pub mod money;
+pub mod recipient;
 pub mod signing_secret;
 pub mod template;

@@ -9,17 +9,24 @@
 //! - HTML is escaped by our own formatter, which does not ask the engine's mutable escape mode, and the `safe` filter is
 //!   taken out; so neither a filter nor `autoescape` can switch escaping off even if [`check()`] were passed by.
 //!
+//! Beside the engine's own filters there are `money`, `number`, `date` and `datetime`, which write as the recipient does.
+//!
 //! **Undefined values are semi-strict.** A parameter that is offered may still be absent from one event (an account without
 //! `externalId`), and `{% if account.externalId %}` is how everyone asks for that; the strict mode makes this very question
 //! an error. Printing, comparing, looping over or computing with something absent stays an error in both, so a letter never goes out
 //! with a hole in it. Typos are no reason for strictness here: [`check()`] finds them when the template is saved.
 
 mod check;
+mod locale;
+pub mod predefined;
 mod scan;
 #[cfg(test)]
 mod tests;
 
-use std::io;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+};
 
 use minijinja::{
     AutoEscape, Environment, ErrorKind, HtmlEscape, Output, State, UndefinedBehavior, Value,
@@ -27,7 +34,10 @@ use minijinja::{
 };
 use serde_json::{Map, Value as Json};
 
-pub use self::check::{Fault, check};
+pub use self::{
+    check::{Fault, check},
+    locale::{LANGUAGE_DEFAULT, Locale, is_language},
+};
 use crate::events::envelope::Parameters;
 
 /// Work one part may do: instructions, and 64 bytes made for each unit, so about 3 MB.
@@ -53,6 +63,46 @@ impl Template {
         [(Part::Subject, Some(&self.subject)), (Part::Text, Some(&self.text)), (Part::Html, self.html.as_ref())]
             .into_iter()
             .filter_map(|(part, source)| Some((part, source?.as_str())))
+    }
+
+    /// The parameters it names, whatever it does with them.
+    pub fn names(&self) -> BTreeSet<String> {
+        let named = |(part, source): (Part, &str)| {
+            let environment = environment(part, &Locale::default());
+            let compiled = environment.template_from_named_str(part.name(), source);
+            compiled.map(|compiled| compiled.undeclared_variables(true)).unwrap_or_default()
+        };
+        self.parts().flat_map(named).collect()
+    }
+}
+
+/// A template in several languages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Translated {
+    /// The language of `parts`.
+    pub language: String,
+    /// What is used where no translation fits.
+    pub parts: Template,
+    /// Translations by language tag.
+    pub translations: BTreeMap<String, Template>,
+}
+
+impl Translated {
+    /// The parts for a reader of `wanted`, found by cutting the tag short until there is a text (RFC 4647 section 3.4), and the language
+    /// to format amounts and dates in: the reader's own, or the template's where there is no text for him.
+    pub fn lookup<'a>(&'a self, wanted: Option<&'a str>) -> (&'a str, &'a Template) {
+        let wanted = wanted.unwrap_or_default();
+        let mut range = wanted;
+        while !range.is_empty() {
+            if range.eq_ignore_ascii_case(&self.language) {
+                return (wanted, &self.parts);
+            }
+            if let Some((_, parts)) = self.translations.iter().find(|(tag, _)| tag.eq_ignore_ascii_case(range)) {
+                return (wanted, parts);
+            }
+            range = range.rfind('-').map_or("", |at| &range[..at]);
+        }
+        (&self.language, &self.parts)
     }
 }
 
@@ -96,7 +146,7 @@ impl Part {
     }
 }
 
-/// Fills in the parameters of one event.
+/// Fills in the parameters of one event, as a reader of `locale` writes them.
 ///
 /// A dotted name becomes a member of an object (`account.name` of `account`); were one name both a value and such an object,
 /// the value would win, as it sorts first. A parameter that is absent, or whose whole group is, can be asked for with `if` and replaced
@@ -104,8 +154,8 @@ impl Part {
 ///
 /// # Errors
 /// The first thing that went wrong. Trying again cannot help.
-pub fn render(template: &Template, parameters: &Parameters) -> Result<Rendered, RenderError> {
-    let subject = render_part(Part::Subject, &template.subject, parameters)?;
+pub fn render(template: &Template, parameters: &Parameters, locale: &Locale) -> Result<Rendered, RenderError> {
+    let subject = render_part(Part::Subject, &template.subject, parameters, locale)?;
     if subject.chars().any(char::is_control) {
         return Err(RenderError {
             part: Part::Subject.name(),
@@ -115,13 +165,13 @@ pub fn render(template: &Template, parameters: &Parameters) -> Result<Rendered, 
     }
     Ok(Rendered {
         subject,
-        text: render_part(Part::Text, &template.text, parameters)?,
-        html: template.html.as_deref().map(|html| render_part(Part::Html, html, parameters)).transpose()?,
+        text: render_part(Part::Text, &template.text, parameters, locale)?,
+        html: template.html.as_deref().map(|html| render_part(Part::Html, html, parameters, locale)).transpose()?,
     })
 }
 
-fn render_part(part: Part, source: &str, parameters: &Parameters) -> Result<String, RenderError> {
-    let environment = environment(part);
+fn render_part(part: Part, source: &str, parameters: &Parameters, locale: &Locale) -> Result<String, RenderError> {
+    let environment = environment(part, locale);
     let mut out = Capped { bytes: Vec::new(), overflown: false };
     let attempt = environment.template_from_named_str(part.name(), source).and_then(|compiled| {
         let named = compiled.undeclared_variables(true);
@@ -145,8 +195,9 @@ fn render_part(part: Part, source: &str, parameters: &Parameters) -> Result<Stri
 }
 
 /// The engine as templates of this kind may use it.
-fn environment(part: Part) -> Environment<'static> {
+fn environment(part: Part, locale: &Locale) -> Environment<'static> {
     let mut environment = Environment::new();
+    locale.add_to(&mut environment);
     environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
     environment.set_fuel(Some(FUEL));
     environment.set_recursion_limit(64);

@@ -27,6 +27,52 @@ pub struct Report {
     pub status: Option<u16>,
     /// A short, cleaned excerpt of the answer or the reason there was none, at most [`EXCERPT_BYTES_MAX`] bytes.
     pub detail: String,
+    /// What became of each recipient, where a delivery has several.
+    pub recipients: Vec<Recipient>,
+}
+
+/// What became of one recipient of a delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recipient {
+    /// The address.
+    pub address: String,
+    /// What became of it.
+    pub state: RecipientState,
+    /// Status code of the answer about it, where there was one.
+    pub status: Option<u16>,
+    /// As [`Report::detail`].
+    pub detail: String,
+}
+
+impl Recipient {
+    /// One that was sent to.
+    pub fn sent(address: String) -> Self {
+        Self { address, state: RecipientState::Sent, status: None, detail: String::new() }
+    }
+}
+
+/// Where a recipient of a delivery stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecipientState {
+    /// The server took the message for it; it is not sent to again.
+    Sent,
+    /// Not now; the next try is for it.
+    Deferred,
+    /// The server refused it for good.
+    Refused,
+    /// It was not asked for: the address is on the suppression list.
+    Suppressed,
+}
+
+/// Whom a failed try tells of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blame {
+    /// This delivery alone; the target is well.
+    Delivery,
+    /// The target: it does not answer, or not as it should.
+    Target,
+    /// The target, which wants to be left alone for a while: nothing more is sent to it now.
+    Overload,
 }
 
 /// Upper bound of [`Report::detail`].
@@ -41,7 +87,7 @@ impl Report {
             end -= 1;
         }
         clean.truncate(end);
-        Self { status, detail: clean }
+        Self { status, detail: clean, recipients: Vec::new() }
     }
 }
 
@@ -56,6 +102,8 @@ pub enum Outcome {
         report: Report,
         /// The receiver asked to wait at least this long.
         after: Option<Duration>,
+        /// Whom it tells of.
+        blame: Blame,
     },
     /// No further try can succeed (the endpoint is gone, the template fails).
     GiveUp(Report),

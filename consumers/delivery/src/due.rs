@@ -1,54 +1,30 @@
 //! Taking up what waits in the ledger: deliveries that are due, and the lanes behind them.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::time::Duration;
 
-use billwire_schemas::{
-    clock::Timestamp,
-    ids::{EventId, SubscriptionId},
-};
-use tokio::time::Instant;
+use billwire_schemas::{clock::Timestamp, ids::SubscriptionId};
+use tokio::{task::JoinError, time::Instant};
 use uuid::Uuid;
 
 use crate::{
     channel::Report,
-    event::Event,
     gates::Stand,
     lanes::Next,
     ledger::{Entry, LaneKey, State, Try},
     line::Line,
+    loading::{Events, Loaded},
     partition::{Job, Partition, Stop},
 };
 
-/// Deliveries loaded at once from a lane.
-const LANE_PAGE: u64 = 100;
-/// What is due of one owner is taken up so many at a time: each lane is a question to the ledger, and others wait meanwhile.
+/// What is due of one owner is taken up so many at a time, lest a backlog fills the hand.
 const ROOM: usize = 128;
 
 impl Partition {
-    /// Gives a time to what a stop left without one.
-    pub async fn mend(&mut self) -> Result<(), Stop> {
-        if let Err(error) = self.engine.ledger.mend(self.part(), self.queue.in_order, self.engine.clock.now()).await {
-            tracing::warn!(%error, "lanes could not be mended");
-        }
-        Ok(())
-    }
-
-    pub async fn load_lane(&mut self, lane: &LaneKey) -> Result<(), String> {
-        let entries = self.engine.ledger.lane(lane, LANE_PAGE).await?;
-        let now = self.engine.clock.now();
-        let rests = entries.first().and_then(|e| e.next_attempt_at).is_some_and(|at| at > now);
-        let jobs = if rests { Vec::new() } else { self.jobs(entries).await? };
-        if let Next::Try(job) = self.lanes.resume(lane, jobs) {
-            self.ready(job);
-        }
-        Ok(())
-    }
-
     /// How many deliveries of an owner are to be taken up now.
     fn room(&self, owner: Uuid, now: Timestamp) -> usize {
         let line = self.lines.get(&owner);
         // What stands in line and does not move would only be sent back to the ledger.
-        if line.is_some_and(Line::slow) {
+        if line.is_some_and(Line::stuck) {
             return 0;
         }
         match self.ways.stand(SubscriptionId(owner), now) {
@@ -59,59 +35,84 @@ impl Partition {
         }
     }
 
-    pub async fn look_for_due(&mut self) -> Result<(), Stop> {
-        if self.queue.paused || self.in_hand.len() >= self.engine.options.in_hand_max {
-            return Ok(());
+    /// Begins to look for what is due, if there is room for it.
+    pub fn look_for_due(&mut self) {
+        if !self.queue.paused && self.in_hand.len() < self.engine.options.in_hand_max {
+            self.loading.look(&self.engine, self.part());
         }
-        let (ledger, now) = (self.engine.ledger.clone(), self.engine.clock.now());
-        let asked = async {
-            let waiting = ledger.owners(self.part()).await?;
-            let rooms: Vec<(Uuid, usize)> =
-                waiting.into_iter().map(|owner| (owner, self.room(owner, now))).filter(|(_, room)| *room > 0).collect();
-            if rooms.is_empty() { Ok((Vec::new(), 0)) } else { Ok((ledger.due(self.part(), &rooms, now).await?, rooms.len())) }
-        };
-        let (due, asked) = match asked.await {
-            Ok(asked) => asked,
-            Err(error) => {
-                let error: String = error;
-                tracing::warn!(error, "the ledger did not say what is due");
-                return Ok(());
-            }
-        };
-        let found = due.len();
-        // A replay's subscription can only be told from its deliveries.
-        let due = due.into_iter().filter(|entry| entry.replay.is_none() || self.ways.stand(entry.subscription, now) == Stand::Flows);
-        let fresh: Vec<Entry> = due.filter(|e| !self.in_hand.contains(&e.id)).collect();
-        self.more_due = asked > 0 && found >= ROOM && !fresh.is_empty();
-        if fresh.is_empty() {
-            return Ok(());
-        }
-        if self.queue.in_order {
-            for entry in fresh {
-                let lane = (entry.replay.map_or(entry.subscription.0, |replay| replay.0), entry.key.clone());
-                if !self.lanes.holds(&lane) {
-                    self.load_lane(&lane).await.map_err(Stop::Failed)?;
+    }
+
+    /// Takes what the ledger said.
+    pub fn loaded(&mut self, loaded: Result<Loaded, JoinError>) -> Result<(), Stop> {
+        match loaded.map_err(|panic| Stop::Failed(panic.to_string()))? {
+            Loaded::Owners(owners) => {
+                let now = self.engine.clock.now();
+                let rooms = owners.into_iter().map(|owner| (owner, self.room(owner, now))).filter(|(_, room)| *room > 0);
+                let rooms: Vec<(Uuid, usize)> = rooms.collect();
+                if rooms.is_empty() {
+                    self.more_due = false;
+                    self.loading.looked();
+                } else {
+                    self.loading.due(&self.engine, self.part(), rooms, self.queue.in_order);
                 }
             }
-        } else {
-            for job in self.jobs(fresh).await.map_err(Stop::Failed)? {
-                self.ready(job);
+            Loaded::Due(due, events) => self.take_up(due, &events),
+            Loaded::Unknown(error) => {
+                self.loading.looked();
+                tracing::warn!(error, "the ledger did not say what is due");
             }
+            Loaded::Lanes(lanes, events) => {
+                for (lane, entries) in lanes {
+                    self.take_up_lane(&lane, entries, &events);
+                }
+            }
+            Loaded::Mended => {}
+            Loaded::Failed(error) => return Err(Stop::Failed(error)),
         }
         Ok(())
     }
 
-    /// Jobs of ledger entries, with their events. An entry whose subscription is gone is given up on.
-    async fn jobs(&mut self, entries: Vec<Entry>) -> Result<Vec<Job>, String> {
-        let ids: Vec<EventId> = entries.iter().map(|e| e.event).collect();
-        let events: HashMap<EventId, Arc<Event>> =
-            self.engine.ledger.events(&ids).await?.into_iter().map(|e| (e.id, Arc::new(e))).collect();
+    fn take_up(&mut self, due: Vec<Entry>, events: &Events) {
+        let (found, now) = (due.len(), self.engine.clock.now());
+        // A replay's subscription can only be told from its deliveries.
+        let due = due.into_iter().filter(|entry| entry.replay.is_none() || self.ways.stand(entry.subscription, now) == Stand::Flows);
+        let fresh: Vec<Entry> = due.filter(|e| !self.in_hand.contains(e.id) && !self.loading.is_released(e.id)).collect();
+        self.loading.looked();
+        self.more_due = found >= ROOM && !fresh.is_empty();
+        if !self.queue.in_order {
+            for job in self.jobs(fresh, events) {
+                self.ready(job);
+            }
+            return;
+        }
+        for entry in fresh {
+            let lane = (entry.owner(), entry.key.clone());
+            if !self.lanes.holds(&lane) {
+                self.lanes.load(&lane);
+                self.want_lane(lane);
+            }
+        }
+    }
+
+    fn take_up_lane(&mut self, lane: &LaneKey, entries: Vec<Entry>, events: &Events) {
+        let now = self.engine.clock.now();
+        let rests = entries.first().and_then(|e| e.next_attempt_at).is_some_and(|at| at > now);
+        let jobs = if rests { Vec::new() } else { self.jobs(entries, events) };
+        match self.lanes.resume(lane, jobs) {
+            Next::Try(job) => self.ready(job),
+            Next::Load => self.want_lane(lane.clone()),
+            Next::Nothing => {}
+        }
+    }
+
+    /// Jobs of ledger entries. An entry whose subscription is gone is given up on.
+    fn jobs(&mut self, entries: Vec<Entry>, events: &Events) -> Vec<Job> {
         let mut jobs = Vec::with_capacity(entries.len());
         for mut entry in entries {
             let subscription = self.queue.subscriptions.iter().find(|s| s.id == entry.subscription).cloned();
             match (events.get(&entry.event).cloned(), subscription) {
                 (Some(event), Some(subscription)) => {
-                    self.in_hand.insert(entry.id);
+                    self.in_hand.insert(entry.id, entry.owner());
                     jobs.push(Job {
                         id: entry.id,
                         event,
@@ -135,6 +136,6 @@ impl Partition {
                 }
             }
         }
-        Ok(jobs)
+        jobs
     }
 }

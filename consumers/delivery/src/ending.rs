@@ -24,6 +24,7 @@ impl Partition {
         };
         if let Some(line) = self.lines.get_mut(&job.owner()) {
             line.trying -= 1;
+            line.latest = latency;
         }
         let now = self.engine.clock.now();
         if let Some(permit) = &permits.target {
@@ -46,7 +47,7 @@ impl Partition {
                 self.give_up_target(&job);
                 (State::Waiting, made, Some(NOT_TRIED_WAIT), Some(report))
             }
-            Outcome::Retry { report, after } => match plan.wait(job.id, made - job.forgiven, after) {
+            Outcome::Retry { report, after, .. } => match plan.wait(job.id, made - job.forgiven, after) {
                 Some(wait) => (State::Waiting, made, TimeDelta::from_std(wait).ok(), Some(report)),
                 None => (self.given_up(&job), made, None, Some(report)),
             },
@@ -108,8 +109,8 @@ impl Partition {
     }
 
     pub fn record(&mut self, entry: Entry, message: Option<u64>, lane: Option<LaneKey>) {
-        let id = entry.id;
-        self.recording.add(entry, Effect { message, lane, id });
+        let (id, owner) = (entry.id, entry.owner());
+        self.recording.add(entry, Effect { message, lane, id, owner });
     }
 
     /// Writes a job to the ledger instead of trying it: behind the others of its lane, or to come back soon.

@@ -4,6 +4,7 @@ use billwire_schemas::{
     events::{envelope::type_of_subject, selection::Selection},
     expression::Expression,
     ids::{EventId, NotificationTemplateId, OrderingKey, QueueId, SmtpAccountId, SubscriptionId, TenantId, WebhookEndpointId, fresh},
+    recipient::Recipient,
 };
 use bytes::Bytes;
 use serde_json::Value;
@@ -56,6 +57,23 @@ impl Event {
 /// A member that is calculated: its name, and its expression or why that does not compile.
 pub type Calculated = (String, Result<Expression, String>);
 
+/// An e-mail that is asked for.
+#[derive(Debug, Clone)]
+pub struct Mailing {
+    /// Which SMTP account sends.
+    pub smtp_account: SmtpAccountId,
+    /// Which template is rendered.
+    pub template: NotificationTemplateId,
+    /// The recipients.
+    pub to: Vec<Recipient>,
+    /// Those who get a copy.
+    pub cc: Vec<Recipient>,
+    /// Those who get one without the others seeing it.
+    pub bcc: Vec<Recipient>,
+    /// Whether the event itself is attached.
+    pub attach_event: bool,
+}
+
 /// What a subscription asks to be done with its events.
 #[derive(Debug)]
 pub enum Action {
@@ -67,14 +85,7 @@ pub enum Action {
         path: Option<String>,
     },
     /// Send it as an e-mail.
-    Email {
-        /// Which SMTP account sends.
-        smtp_account: SmtpAccountId,
-        /// Which template is rendered.
-        template: NotificationTemplateId,
-        /// The recipients' addresses.
-        to: Vec<String>,
-    },
+    Email(Mailing),
     /// Hand it to the subscriptions of another queue.
     Forward {
         /// Which queue.
@@ -117,7 +128,8 @@ impl Action {
     pub fn target(&self) -> Option<Uuid> {
         match self {
             Self::Webhook { endpoint, .. } => Some(endpoint.0),
-            Self::Email { .. } | Self::Forward { .. } | Self::Calculate { .. } => None,
+            Self::Email(mailing) => Some(mailing.smtp_account.0),
+            Self::Forward { .. } | Self::Calculate { .. } => None,
         }
     }
 }

@@ -21,7 +21,7 @@ use governor::{
 use uuid::Uuid;
 
 use crate::{
-    channel::Outcome,
+    channel::{Blame, Outcome},
     circuit::{self, Circuit, Passage},
     policy::RetryPlan,
 };
@@ -41,6 +41,8 @@ pub struct Target {
     pub per_second: Option<u32>,
     /// When a failed delivery is tried again, where that is its own.
     pub retry_plan: Option<RetryPlan>,
+    /// Whether it is disabled when it has failed for too long.
+    pub given_up_on: bool,
     /// Partitions of queues that call it, in the whole installation.
     pub partitions: u32,
 }
@@ -238,13 +240,21 @@ impl Gate {
                 inner.circuit.succeeded(now, max, &self.settings);
             }
             Outcome::Gone(_) => inner.circuit.shut(now, &self.settings),
-            Outcome::Retry { report, .. } => {
+            Outcome::Retry { report, blame, .. } => {
                 let (since, failures) = inner.failing.unwrap_or((now, 0));
                 inner.failing = Some((since, failures + 1));
-                // Who answers that he does not want this is well; who does not answer, or that he cannot, is not.
-                if report.status.is_some_and(|status| status < 500 && status != 429 && status != 408) {
-                    inner.circuit.succeeded(now, max, &self.settings);
-                } else if inner.circuit.failed(now, max, &self.settings) {
+                let opened = match blame {
+                    Blame::Delivery => {
+                        inner.circuit.succeeded(now, max, &self.settings);
+                        false
+                    }
+                    Blame::Target => inner.circuit.failed(now, max, &self.settings),
+                    Blame::Overload => {
+                        inner.circuit.shut(now, &self.settings);
+                        true
+                    }
+                };
+                if opened {
                     let (target, open) = (inner.target.id, inner.circuit.open());
                     let seconds = open.map_or(0, |(_, waited)| waited.as_secs());
                     tracing::warn!(target.id = %target, seconds, detail = report.detail, "a receiver fails; nothing is sent to it for a while");
@@ -348,7 +358,7 @@ impl Gates {
                 }
             }
             let too_long = |since: Timestamp| (now - since).to_std().is_ok_and(|failing| failing >= give_up_after);
-            if inner.target.enabled && health.is_some_and(|health| too_long(health.failing_since)) {
+            if inner.target.enabled && inner.target.given_up_on && health.is_some_and(|health| too_long(health.failing_since)) {
                 news.given_up.push(inner.target.clone());
             }
             inner.holders > 0

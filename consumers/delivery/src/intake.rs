@@ -11,21 +11,29 @@ use crate::{
     event::Event,
     lanes::Offer,
     ledger::{LaneKey, State, Try},
+    matching::Wanted,
     partition::{Job, Partition, Pending, Stop},
 };
 
 /// Keys whose last sequence is remembered; past that, all are forgotten and learnt again.
 const SEEN_MAX: usize = 200_000;
 
+/// An event and who wants it.
+type Matched = (Arc<Event>, Vec<Wanted>);
+
+/// What the ledger knows.
+struct Stands {
+    /// Deliveries it has.
+    known: HashSet<DeliveryId>,
+    /// Lanes of which something waits.
+    waiting: HashSet<LaneKey>,
+}
+
 impl Partition {
     /// Takes in messages, in their order.
     pub async fn take_in(&mut self, received: Vec<Received>) -> Result<(), Stop> {
-        // Asked after the messages have come: whatever was configured before an event was committed is seen here.
-        if self.engine.ledger.revision().await.map_err(Stop::Failed)? != self.revision {
-            self.reload().await?;
-        }
         self.counts.pending = received.last().map_or(self.counts.pending, |last| last.pending);
-        let mut fresh: Vec<(Option<Received>, Event)> = Vec::with_capacity(received.len());
+        let mut fresh: Vec<(Option<Received>, Arc<Event>)> = Vec::with_capacity(received.len());
         for message in received {
             let Some(event) = Event::of(&message) else {
                 self.engine.bus.ack(&message).await;
@@ -36,12 +44,20 @@ impl Partition {
                 continue;
             }
             for missing in self.hole_before(&event).await? {
-                fresh.push((None, missing));
+                fresh.push((None, Arc::new(missing)));
             }
-            fresh.push((Some(message), event));
+            fresh.push((Some(message), Arc::new(event)));
         }
-        let (jobs, messages) = self.match_all(fresh).await;
-        self.admit(jobs).await?;
+        let mut matched = self.match_all(&fresh);
+        let ledger = self.engine.ledger.clone();
+        // Asked after the messages have come: whatever was configured before an event was committed is seen here.
+        let (revision, mut stands) = tokio::try_join!(ledger.revision(), self.stands(&matched)).map_err(Stop::Failed)?;
+        if revision != self.revision {
+            self.reload().await?;
+            matched = self.match_all(&fresh);
+            stands = self.stands(&matched).await.map_err(Stop::Failed)?;
+        }
+        let messages = self.admit(fresh, matched, &stands).await;
         for number in messages {
             // A message without any new delivery is done at once.
             if self.messages.get(&number).is_some_and(|p| p.left == 0) {
@@ -79,15 +95,32 @@ impl Partition {
         self.record(entry, job.message, None);
     }
 
-    /// The deliveries these events cause, and the numbers of their messages.
-    async fn match_all(&mut self, events: Vec<(Option<Received>, Event)>) -> (Vec<Job>, Vec<u64>) {
+    /// Who wants each of these events.
+    fn match_all(&mut self, events: &[(Option<Received>, Arc<Event>)]) -> Vec<Matched> {
+        events.iter().map(|(_, event)| (event.clone(), self.matching.wanted(event))).collect()
+    }
+
+    /// What the ledger knows of the deliveries these events cause and of their lanes.
+    async fn stands(&self, matched: &[Matched]) -> Result<Stands, String> {
+        let each = || matched.iter().flat_map(|(event, wanted)| wanted.iter().map(move |(subscription, _)| (event, subscription.id)));
+        let ids: Vec<DeliveryId> = each().map(|(event, subscription)| DeliveryId::of(event.id, subscription)).collect();
+        let lanes: HashSet<LaneKey> = if self.queue.in_order {
+            each().map(|(event, subscription)| (subscription.0, event.key.clone())).filter(|lane| !self.lanes.holds(lane)).collect()
+        } else {
+            HashSet::new()
+        };
+        let lanes: Vec<LaneKey> = lanes.into_iter().collect();
+        let (known, waiting) = tokio::try_join!(self.engine.ledger.known(&ids), self.engine.ledger.waiting_lanes(&lanes))?;
+        Ok(Stands { known, waiting })
+    }
+
+    /// Lets new deliveries in; those the ledger knows already are dropped. Gives the numbers of the messages.
+    async fn admit(&mut self, events: Vec<(Option<Received>, Arc<Event>)>, matched: Vec<Matched>, stands: &Stands) -> Vec<u64> {
         let (mut jobs, mut numbers) = (Vec::new(), Vec::new());
         let now = self.engine.clock.now();
-        for (received, event) in events {
-            let event = Arc::new(event);
-            let wanted = self.matching.wanted(&event);
+        for ((received, event), (_, wanted)) in events.into_iter().zip(matched) {
             // In hand already: this is a second copy, and the first one's acknowledgement speaks for both.
-            if wanted.iter().any(|(s, _)| self.in_hand.contains(&DeliveryId::of(event.id, s.id))) {
+            if wanted.iter().any(|(s, _)| self.in_hand.contains(DeliveryId::of(event.id, s.id))) {
                 continue;
             }
             let message = match received {
@@ -97,7 +130,8 @@ impl Partition {
                 }
                 Some(received) => {
                     self.next_message += 1;
-                    self.messages.insert(self.next_message, Pending { received, left: wanted.len() });
+                    let new = wanted.iter().filter(|(s, _)| !stands.known.contains(&DeliveryId::of(event.id, s.id))).count();
+                    self.messages.insert(self.next_message, Pending { received, left: new });
                     numbers.push(self.next_message);
                     Some(self.next_message)
                 }
@@ -105,64 +139,36 @@ impl Partition {
             };
             for (subscription, fault) in wanted {
                 let id = DeliveryId::of(event.id, subscription.id);
-                self.in_hand.insert(id);
+                if stands.known.contains(&id) {
+                    continue;
+                }
+                self.in_hand.insert(id, subscription.id.0);
                 let (event, since) = (event.clone(), Instant::now());
                 jobs.push(Job { id, event, subscription, replay: None, attempts: 0, forgiven: 0, fault, message, created_at: now, since });
             }
         }
-        (jobs, numbers)
-    }
-
-    /// Lets new deliveries in: those the ledger knows already are dropped.
-    async fn admit(&mut self, jobs: Vec<Job>) -> Result<(), Stop> {
-        if jobs.is_empty() {
-            return Ok(());
-        }
-        let ids: Vec<_> = jobs.iter().map(|job| job.id).collect();
-        let known = self.engine.ledger.known(&ids).await.map_err(Stop::Failed)?;
-        let waiting = self.waiting_lanes(&jobs).await?;
         for job in jobs {
-            if known.contains(&job.id) {
-                self.in_hand.remove(&job.id);
-                if let Some(number) = job.message {
-                    self.settle(number).await;
-                }
-                continue;
-            }
-            if let Some(fault) = &job.fault {
-                self.unsendable(&job, fault);
-                continue;
-            }
-            let crowded = self.crowded(job.subscription.id);
-            if !self.queue.in_order {
-                if crowded {
-                    self.park(&job, false)
-                } else {
-                    self.ready(job)
-                }
-                continue;
-            }
-            let lane = job.lane();
-            let waits = waiting.contains(&lane);
-            let new_and_crowded = crowded && !waits && !self.lanes.holds(&lane);
-            match self.lanes.offer(&lane, job, waits || new_and_crowded, crowded) {
-                Offer::Try(job) => self.ready(job),
-                Offer::Queued => {}
-                Offer::Park(job) => self.park(&job, !new_and_crowded),
-            }
+            self.let_in(job, &stands.waiting);
         }
-        Ok(())
+        numbers
     }
 
-    async fn waiting_lanes(&self, jobs: &[Job]) -> Result<HashSet<LaneKey>, Stop> {
+    /// Lets one new delivery in.
+    fn let_in(&mut self, job: Job, waiting: &HashSet<LaneKey>) {
+        if let Some(fault) = &job.fault {
+            return self.unsendable(&job, fault);
+        }
+        let crowded = self.crowded(job.subscription.id);
         if !self.queue.in_order {
-            return Ok(HashSet::new());
+            return if crowded { self.park(&job, false) } else { self.ready(job) };
         }
-        let lanes: HashSet<LaneKey> = jobs.iter().map(Job::lane).filter(|lane| !self.lanes.holds(lane)).collect();
-        let lanes: Vec<LaneKey> = lanes.into_iter().collect();
-        if lanes.is_empty() {
-            return Ok(HashSet::new());
+        let lane = job.lane();
+        let waits = waiting.contains(&lane);
+        let new_and_crowded = crowded && !waits && !self.lanes.holds(&lane);
+        match self.lanes.offer(&lane, job, waits || new_and_crowded, crowded) {
+            Offer::Try(job) => self.ready(job),
+            Offer::Queued => {}
+            Offer::Park(job) => self.park(&job, !new_and_crowded),
         }
-        self.engine.ledger.waiting_lanes(&lanes).await.map_err(Stop::Failed)
     }
 }

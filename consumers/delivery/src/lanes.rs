@@ -13,8 +13,10 @@ use crate::ledger::LaneKey;
 struct Lane<J> {
     /// Behind the one that is being tried.
     queue: VecDeque<J>,
-    /// One is being tried.
+    /// One is being tried, or what waits is being loaded.
     busy: bool,
+    /// Something was parked since it was loaded last.
+    newer: bool,
     /// The ledger holds, or is about to hold, deliveries behind those in `queue`.
     parked: bool,
     /// The head waits for its time: the ledger is not worked off now.
@@ -25,11 +27,18 @@ struct Lane<J> {
 
 impl<J> Lane<J> {
     fn new(parked: bool) -> Self {
-        Self { queue: VecDeque::new(), busy: false, parked, resting: false, recording: 0 }
+        Self { queue: VecDeque::new(), busy: false, newer: false, parked, resting: false, recording: 0 }
     }
 
     fn idle(&self) -> bool {
         !self.busy && self.queue.is_empty() && self.recording == 0
+    }
+
+    fn load(&mut self) {
+        self.parked = true;
+        self.resting = false;
+        self.busy = true;
+        self.newer = false;
     }
 }
 
@@ -77,6 +86,7 @@ impl<J> Lanes<J> {
         let lane = self.0.entry(key.clone()).or_insert_with(|| Lane { resting: waiting, ..Lane::new(waiting) });
         if lane.parked || (crowded && (lane.busy || !lane.queue.is_empty())) {
             lane.parked = true;
+            lane.newer = true;
             lane.recording += 1;
             return Offer::Park(job);
         }
@@ -119,27 +129,36 @@ impl<J> Lanes<J> {
             return Next::Nothing;
         }
         if lane.parked && !lane.resting {
+            lane.load();
             return Next::Load;
         }
         self.0.remove(key);
         Next::Nothing
     }
 
+    /// Holds a lane that is not held, because what waits of it is going to be loaded: see [`Lanes::resume`].
+    pub fn load(&mut self, key: &LaneKey) {
+        self.0.entry(key.clone()).or_insert_with(|| Lane::new(true)).load();
+    }
+
     /// Starts to work off a lane from the ledger: `jobs` in order, the first of them due. With none, the lane is done.
     pub fn resume(&mut self, key: &LaneKey, jobs: Vec<J>) -> Next<J> {
+        let Some(lane) = self.0.get_mut(key) else { return Next::Nothing };
         let mut jobs: VecDeque<J> = jobs.into();
-        let Some(first) = jobs.pop_front() else {
-            if self.0.get(key).is_some_and(Lane::idle) {
-                self.0.remove(key);
-            }
+        if let Some(first) = jobs.pop_front() {
+            lane.queue = jobs;
+            return Next::Try(first);
+        }
+        lane.busy = false;
+        if lane.recording > 0 {
             return Next::Nothing;
-        };
-        let lane = self.0.entry(key.clone()).or_insert_with(|| Lane::new(true));
-        lane.parked = true;
-        lane.resting = false;
-        lane.busy = true;
-        lane.queue = jobs;
-        Next::Try(first)
+        }
+        if lane.newer {
+            lane.load();
+            return Next::Load;
+        }
+        self.0.remove(key);
+        Next::Nothing
     }
 }
 
@@ -184,6 +203,8 @@ mod tests {
     #[test]
     fn a_due_lane_is_worked_off_before_anything_new_flows() {
         let (mut lanes, key) = (Lanes::default(), key());
+        lanes.load(&key);
+        assert!(lanes.holds(&key));
         assert_eq!(lanes.resume(&key, vec![1, 2]), Next::Try(1));
         assert_eq!(lanes.offer(&key, 9, false, false), Offer::Park(9));
         assert_eq!(lanes.ended(&key), Next::Try(2));
@@ -196,6 +217,23 @@ mod tests {
         assert_eq!(lanes.recorded(&key), Next::Load);
         assert_eq!(lanes.resume(&key, vec![]), Next::Nothing);
         assert_eq!(lanes.offer(&key, 10, false, false), Offer::Try(10));
+    }
+
+    #[test]
+    fn what_is_parked_while_a_lane_is_loaded_is_loaded_next() {
+        let (mut lanes, key) = (Lanes::default(), key());
+        lanes.load(&key);
+        assert_eq!(lanes.offer(&key, 9, false, false), Offer::Park(9));
+        assert_eq!(lanes.recorded(&key), Next::Nothing, "the load goes on");
+        assert_eq!(lanes.resume(&key, vec![]), Next::Load, "9 may have come too late for it");
+        assert_eq!(lanes.resume(&key, vec![9]), Next::Try(9));
+
+        let _ = (lanes.ended(&key), lanes.recorded(&key));
+        assert_eq!(lanes.offer(&key, 10, false, false), Offer::Park(10));
+        assert_eq!(lanes.resume(&key, vec![]), Next::Nothing, "10 is not in the ledger yet");
+        assert_eq!(lanes.recorded(&key), Next::Load);
+        assert_eq!(lanes.resume(&key, vec![]), Next::Nothing);
+        assert!(!lanes.holds(&key));
     }
 
     #[test]

@@ -121,6 +121,13 @@ pub struct Entry {
     pub new: bool,
 }
 
+impl Entry {
+    /// Whose lane it is in: the subscription's, or that of the replay.
+    pub fn owner(&self) -> Uuid {
+        self.replay.map_or(self.subscription.0, |replay| replay.0)
+    }
+}
+
 /// A lease held.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
@@ -173,8 +180,8 @@ pub trait Ledger: Send + Sync + 'static {
     async fn owners(&self, part: Part) -> Result<Vec<Uuid>, String>;
     /// Deliveries that are due, of each of these owners up to so many.
     async fn due(&self, part: Part, owners: &[(Uuid, usize)], now: Timestamp) -> Result<Vec<Entry>, String>;
-    /// What waits in a lane, in order.
-    async fn lane(&self, lane: &LaneKey, limit: u64) -> Result<Vec<Entry>, String>;
+    /// What waits in each of these lanes, in order and up to so many of each.
+    async fn lanes(&self, lanes: &[LaneKey], limit: u64) -> Result<Vec<Vec<Entry>>, String>;
     /// Makes what has no time due, where a stop between two records left it so: in an in-order queue the first of each lane, otherwise
     /// all.
     async fn mend(&self, part: Part, in_order: bool, now: Timestamp) -> Result<(), String>;

@@ -12,14 +12,17 @@
 pub mod bulk;
 pub mod channel;
 pub mod circuit;
+mod crowding;
 mod due;
 mod ending;
 pub mod event;
 pub mod gates;
+mod in_hand;
 mod intake;
 mod lanes;
 pub mod ledger;
 mod line;
+mod loading;
 pub mod matching;
 mod partition;
 pub mod policy;

@@ -13,6 +13,8 @@ pub(crate) struct Line {
     pub ready: VecDeque<Job>,
     /// Being tried.
     pub trying: usize,
+    /// How long the try took that ended last.
+    pub latest: Duration,
 }
 
 impl Line {
@@ -27,10 +29,15 @@ impl Line {
     }
 
     /// Whether its receiver takes so slowly that what stands in line does not move.
-    pub fn slow(&self) -> bool {
+    pub fn stuck(&self) -> bool {
         self.ready.front().is_some_and(|first| first.since.elapsed() > SLOW)
+    }
+
+    /// Whether its receiver is slow, be it that only what stands behind the heads of its lanes waits.
+    pub fn slow(&self) -> bool {
+        self.stuck() || self.latest > SLOW
     }
 }
 
-/// How long the first in line may wait before its receiver counts as slow, and its line is sent to the ledger.
+/// How long the first in line may wait, or a try take, before the receiver counts as slow.
 const SLOW: Duration = Duration::from_millis(500);

@@ -1,7 +1,7 @@
 //! One partition of one queue: the task that owns all its state. Nothing here is shared, so nothing is locked.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     panic::AssertUnwindSafe,
     sync::Arc,
     time::Duration,
@@ -10,7 +10,7 @@ use std::{
 use billwire_bus::{Durable, Error as BusError, Pull, Received};
 use billwire_schemas::{
     clock::Timestamp,
-    ids::{DeliveryId, OrderingKey, ReplayId, SubscriptionId},
+    ids::{DeliveryId, OrderingKey, ReplayId},
 };
 use chrono::TimeDelta;
 use futures::FutureExt;
@@ -22,12 +22,13 @@ use tokio::{
 use uuid::Uuid;
 
 use crate::{
-    channel::{Outcome, Report, Task},
+    channel::{Blame, Outcome, Report, Task},
     event::{Event, Subscription},
-    gates::Stand,
+    in_hand::InHand,
     lanes::{Lanes, Next},
     ledger::{LaneKey, Lease, Part, Progress, Queue, State},
     line::Line,
+    loading::Loading,
     matching::Matching,
     progress::Counts,
     recording::{Recorded, Recording},
@@ -107,8 +108,7 @@ pub(crate) struct Partition {
     pub lanes: Lanes<Job>,
     pub messages: HashMap<u64, Pending>,
     pub next_message: u64,
-    /// Deliveries in memory: a message that comes again while it is worked on changes nothing.
-    pub in_hand: HashSet<DeliveryId>,
+    pub in_hand: InHand,
     /// The last sequence seen of each key, to notice a hole in the stream.
     pub seen: HashMap<OrderingKey, i64>,
     /// What is to be tried, by owner: a subscription or a replay.
@@ -116,6 +116,8 @@ pub(crate) struct Partition {
     trying: JoinSet<Finished>,
     pub recording: Recording,
     pub counts: Counts,
+    /// What is being read from the ledger.
+    pub loading: Loading,
     /// More is due than fitted: look again as soon as there is room.
     pub more_due: bool,
 }
@@ -124,8 +126,8 @@ pub(crate) struct Partition {
 const TICK: Duration = Duration::from_millis(200);
 /// How often a partition tells how it does.
 const TELL_EVERY: Duration = Duration::from_secs(5);
-/// How often lanes without a time are looked for.
-const MEND_EVERY: Duration = Duration::from_secs(30);
+/// How often lanes without a time are looked for: at the start, when a stop may have left some, and now and then.
+const MEND_EVERY: Duration = Duration::from_secs(600);
 impl Partition {
     pub fn new(engine: Arc<Engine>, queue: Arc<Queue>, number: u32, revision: i64) -> Self {
         Self {
@@ -138,12 +140,13 @@ impl Partition {
             lanes: Lanes::default(),
             messages: HashMap::new(),
             next_message: 0,
-            in_hand: HashSet::new(),
+            in_hand: InHand::default(),
             seen: HashMap::new(),
             lines: HashMap::new(),
             trying: JoinSet::new(),
             recording: Recording::default(),
             counts: Counts::default(),
+            loading: Loading::default(),
             more_due: true,
         }
     }
@@ -174,6 +177,7 @@ impl Partition {
         loop {
             self.dispatch();
             self.recording.start(&self.engine, false);
+            self.loading.start(&self.engine);
             // Once full, it takes in nothing until there is room for many: each intake asks the ledger the same questions.
             let max = self.engine.options.in_hand_max;
             room = self.messages.len() + if room { 0 } else { INTAKE_MAX.min(max / 2) } < max;
@@ -187,6 +191,7 @@ impl Partition {
                     Some(recorded) => self.recorded(recorded).await,
                     None => Ok(()),
                 },
+                Some(loaded) = self.loading.next() => self.loaded(loaded),
                 _ = changed.changed() => self.reload().await,
                 messages = pull.next(INTAKE_MAX), if flows => match messages {
                     Ok(messages) => self.take_in(messages).await,
@@ -194,9 +199,13 @@ impl Partition {
                 },
                 _ = tick.tick() => {
                     self.shed();
-                    self.look_for_due().await
+                    self.look_for_due();
+                    Ok(())
                 }
-                _ = mend.tick() => self.mend().await,
+                _ = mend.tick() => {
+                    self.loading.mend(&self.engine, self.part(), self.queue.in_order);
+                    Ok(())
+                }
                 _ = tell.tick() => { self.tell().await; Ok(()) }
             };
             match step {
@@ -276,32 +285,6 @@ impl Partition {
         Ok(())
     }
 
-    /// Whether a receiver is sent nothing now, or so much stands in line for it that more would crowd out others.
-    pub fn crowded(&self, subscription: SubscriptionId) -> bool {
-        self.ways.stand(subscription, self.engine.clock.now()) == Stand::Rests
-            || self.lines.get(&subscription.0).is_some_and(|line| line.slow() && line.ready.len() >= self.engine.options.line_max)
-    }
-
-    /// Sends what stands in the lines of slow receivers to the ledger, all but a few, and all of those that are sent nothing: in hand it
-    /// would keep messages of others from being pulled.
-    fn shed(&mut self) {
-        let (few, now) = (self.engine.options.per_subscription_max, self.engine.clock.now());
-        let mut shed: Vec<Job> = Vec::new();
-        for line in self.lines.values_mut().filter(|line| line.slow()) {
-            let rests = line.subscription().is_some_and(|subscription| self.ways.stand(subscription, now) == Stand::Rests);
-            let keep = if rests { 0 } else { few };
-            if line.ready.len() > keep {
-                shed.extend(line.ready.split_off(keep));
-            }
-        }
-        for job in shed {
-            self.park(&job, false);
-            if self.queue.in_order {
-                self.park_behind(&job.lane());
-            }
-        }
-    }
-
     /// A lane's head waits in the ledger: so must all behind it.
     pub fn park_behind(&mut self, lane: &LaneKey) {
         for behind in self.lanes.failed(lane) {
@@ -348,7 +331,7 @@ impl Partition {
                         subscription: job.subscription.clone(),
                     };
                     let (at, began) = (engine.clock.now(), Instant::now());
-                    let late = Outcome::Retry { report: Report::new(None, "timed out"), after: None };
+                    let late = Outcome::Retry { report: Report::new(None, "timed out"), after: None, blame: Blame::Target };
                     // A panic must not take the lane with it: it costs no attempt, and the delivery comes back.
                     let tried = AssertUnwindSafe(timeout(engine.options.try_max, engine.channels.attempt(&task))).catch_unwind().await;
                     let outcome = match tried {
@@ -373,17 +356,21 @@ impl Partition {
             return Ok(());
         }
         for effect in effects {
-            self.in_hand.remove(&effect.id);
+            self.in_hand.remove(effect.id, effect.owner);
+            self.loading.release(effect.id);
             if let Some(number) = effect.message {
                 self.settle(number).await;
             }
             if let Some(lane) = effect.lane
                 && matches!(self.lanes.recorded(&lane), Next::Load)
             {
-                self.load_lane(&lane).await.map_err(Stop::Failed)?;
+                self.want_lane(lane);
             }
         }
-        if self.more_due { self.look_for_due().await } else { Ok(()) }
+        if self.more_due {
+            self.look_for_due();
+        }
+        Ok(())
     }
 
     /// One delivery of a message stands in the ledger; with the last one the message is done.

@@ -7,6 +7,7 @@ use tokio::{
     task::JoinHandle,
     time::{Instant, sleep_until},
 };
+use uuid::Uuid;
 
 use crate::{
     ledger::{Entry, LaneKey},
@@ -21,6 +22,8 @@ pub(crate) struct Effect {
     pub lane: Option<LaneKey>,
     /// The delivery.
     pub id: DeliveryId,
+    /// Whose it is: a subscription or a replay.
+    pub owner: Uuid,
 }
 
 /// What was to be recorded, the effects of that, and whether it was.

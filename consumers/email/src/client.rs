@@ -1,4 +1,4 @@
-//! How a message travels: the only file that does IO.
+//! How a message travels: with [`crate::dial`] the only IO.
 //!
 //! Connections are kept per SMTP account and version and used again. The pool is our own, on lettre's connections, and not
 //! lettre's: that one takes a connection back whose use was cut off by a timeout, so the next message would read the late
@@ -9,24 +9,33 @@ use std::{
     collections::HashMap,
     fmt,
     path::PathBuf,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use billwire_delivery::channel::Report;
+use billwire_delivery::channel::{Recipient, RecipientState, Report};
 use billwire_schemas::ids::SmtpAccountId;
 use lettre::{
-    Message,
+    Address,
     transport::smtp::{
         authentication::{Credentials, Mechanism},
-        client::{AsyncSmtpConnection, Certificate, TlsParameters},
-        extension::ClientId,
+        client::AsyncSmtpConnection,
+        commands::{Data, Mail, Rcpt, Rset},
+        extension::{ClientId, Extension, MailBodyParameter, MailParameter},
+        response::Response,
     },
 };
+use rustls::{
+    ClientConfig,
+    crypto::aws_lc_rs,
+    pki_types::{CertificateDer, pem::PemObject},
+};
+use rustls_platform_verifier::Verifier;
 
 use crate::{
-    Security, SmtpAccount,
-    reply::{Cause, Failure, Stage},
+    SmtpAccount,
+    dial::dial,
+    reply::{Cause, Failure, Stage, refusal},
 };
 
 /// How long one try may take, from connecting to the last answer.
@@ -34,8 +43,6 @@ pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
 
 /// Accounts whose connections are kept at the same time; the least recently used gives way.
 const ACCOUNTS_MAX: usize = 64;
-/// Idle connections kept per account.
-const IDLE_MAX: usize = 4;
 /// Idle connections older than this are closed: servers close them before long (RFC 5321 section 4.5.3.2.7 grants 5 min).
 const IDLE_FOR_MAX: Duration = Duration::from_secs(60);
 
@@ -71,12 +78,15 @@ pub enum SetupError {
         /// The file.
         path: PathBuf,
     },
+    /// TLS cannot be set up.
+    #[error("TLS: {0}")]
+    Tls(#[from] rustls::Error),
 }
 
 /// Speaks SMTP.
 pub struct Client {
     timeout: Duration,
-    roots: Option<Certificate>,
+    tls: Arc<ClientConfig>,
     hello: ClientId,
     held: Mutex<HashMap<SmtpAccountId, Held>>,
 }
@@ -85,8 +95,18 @@ pub struct Client {
 struct Held {
     version: i64,
     used: Instant,
-    tls: Option<TlsParameters>,
     idle: Vec<(AsyncSmtpConnection, Instant)>,
+}
+
+/// A message as it is handed over.
+#[derive(Debug, Clone)]
+pub struct Parcel {
+    /// The envelope's sender.
+    pub from: Address,
+    /// The envelope's recipients.
+    pub to: Vec<Address>,
+    /// Headers and body, lines ended by CRLF.
+    pub content: Vec<u8>,
 }
 
 impl Client {
@@ -96,43 +116,80 @@ impl Client {
     /// [`SetupError`] if the file of extra roots is of no use.
     pub fn new(settings: &Settings) -> Result<Self, SetupError> {
         let roots = match &settings.ca_file {
-            None => None,
+            None => Vec::new(),
             Some(path) => {
                 let pem = std::fs::read(path).map_err(|source| SetupError::Unreadable { path: path.clone(), source })?;
-                let begins = pem.windows(27).any(|window| window == b"-----BEGIN CERTIFICATE-----");
-                let roots = Certificate::from_pem(&pem).ok().filter(|_| begins);
-                Some(roots.ok_or_else(|| SetupError::NotCertificates { path: path.clone() })?)
+                let roots: Result<Vec<CertificateDer<'static>>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+                let none = || SetupError::NotCertificates { path: path.clone() };
+                roots.ok().filter(|roots| !roots.is_empty()).ok_or_else(none)?
             }
         };
-        Ok(Self { timeout: settings.timeout, roots, hello: ClientId::default(), held: Mutex::default() })
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let verifier = Verifier::new_with_extra_roots(roots, provider.clone())?;
+        let tls = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier))
+            .with_no_client_auth();
+        Ok(Self { timeout: settings.timeout, tls: Arc::new(tls), hello: ClientId::default(), held: Mutex::default() })
     }
 
-    /// Hands `message` to the account's server; the report is the server's last answer.
+    /// Hands a message to the account's server: to all recipients that the server takes. Gives what became of each, in their order, and
+    /// the server's last answer.
     ///
     /// # Errors
-    /// [`Failure`]: how far it came, and why no further.
-    pub async fn send(&self, account: &SmtpAccount, message: &Message) -> Result<Report, Failure> {
-        let bytes = message.formatted();
+    /// [`Failure`]: how far it came, and why no further; the message then went to nobody, as far as can be known.
+    pub async fn send(&self, account: &SmtpAccount, parcel: &Parcel) -> Result<(Vec<Recipient>, Report), Failure> {
         self.within_time(async |stage| {
-            let mut connection = self.connection(account, stage).await?;
+            let (mut connection, used_before) = self.connection(account, stage).await?;
+            *stage = Stage::Sender;
+            let mail = mail(&connection, parcel)?;
+            let mut begun = connection.command(&mail).await.map_err(|error| Failure::of(Stage::Sender, &error));
+            if used_before && matches!(&begun, Err(Failure { cause: Cause::Network | Cause::Garbled, .. })) {
+                // It was closed while it lay idle; nothing was said on it yet.
+                self.forget(account);
+                connection = self.connection(account, stage).await?.0;
+                *stage = Stage::Sender;
+                begun = connection.command(&mail).await.map_err(|error| Failure::of(Stage::Sender, &error));
+            }
+            begun?;
             *stage = Stage::Send;
-            let answer = connection.send(message.envelope(), &bytes).await.map_err(|e| Failure::of(Stage::Send, &e))?;
+            let mut recipients = Vec::with_capacity(parcel.to.len());
+            for address in &parcel.to {
+                recipients.push(match connection.command(Rcpt::new(address.clone(), vec![])).await {
+                    Ok(_) => Recipient::sent(address.to_string()),
+                    Err(error) => match Failure::of(Stage::Send, &error) {
+                        Failure { cause: Cause::Answer { code, words }, .. } if code != 421 => refusal(address.as_ref(), code, &words),
+                        failure => return Err(failure),
+                    },
+                });
+            }
+            let answer = if recipients.iter().any(|one| one.state == RecipientState::Sent) {
+                connection.command(Data).await.map_err(|error| Failure::of(Stage::Send, &error))?;
+                connection.command(Stuffed(&parcel.content)).await.map_err(|error| Failure::of(Stage::Send, &error))?
+            } else {
+                connection.command(Rset).await.map_err(|error| Failure::of(Stage::Send, &error))?
+            };
             self.keep(account, connection);
-            let words: Vec<&str> = answer.message().collect();
-            Ok(Report::new(Some(answer.code().into()), words.join(" ")))
+            Ok((recipients, report(&answer)))
         })
         .await
     }
 
-    /// Connects and logs in, and sends nothing: whether the account works.
+    /// Connects, logs in and names the sender, and sends nothing: whether the account works.
     ///
     /// # Errors
     /// [`Failure`]: how far it came, and why no further.
-    pub async fn probe(&self, account: &SmtpAccount) -> Result<(), Failure> {
+    pub async fn verify(&self, account: &SmtpAccount, from: Address) -> Result<Report, Failure> {
         self.within_time(async |stage| {
-            let connection = self.connection(account, stage).await?;
-            self.keep(account, connection);
-            Ok(())
+            let mut connection = self.dialled(account, stage).await?;
+            *stage = Stage::Sender;
+            let failed = |error| Failure::of(Stage::Sender, &error);
+            let answer = connection.command(Mail::new(Some(from), vec![])).await.map_err(failed)?;
+            connection.command(Rset).await.map_err(failed)?;
+            // What follows cannot change what was found.
+            let _ = connection.quit().await;
+            Ok(report(&answer))
         })
         .await
     }
@@ -144,29 +201,19 @@ impl Client {
         worked.unwrap_or(Err(Failure { stage, cause: Cause::Timeout }))
     }
 
-    /// A connection that is logged in: an idle one that still answers, or a new one.
-    async fn connection(&self, account: &SmtpAccount, stage: &mut Stage) -> Result<AsyncSmtpConnection, Failure> {
-        let tls = loop {
-            let (tls, idle) = self.take(account)?;
-            let Some(mut connection) = idle else { break tls };
-            if connection.test_connected().await {
-                return Ok(connection);
-            }
-        };
-        let failed = |e| Failure::of(Stage::Connect, &e);
-        let wrapped = if account.security == Security::Tls { tls.clone() } else { None };
-        let server = (account.server.as_str(), account.port);
-        let mut connection =
-            AsyncSmtpConnection::connect_tokio1(server, Some(self.timeout), &self.hello, wrapped, None).await.map_err(failed)?;
-        if let (Security::Starttls, Some(tls)) = (account.security, tls) {
-            connection.starttls(tls, &self.hello).await.map_err(failed)?;
+    /// A connection that is logged in: an idle one, or a new one; and whether it was used before.
+    async fn connection(&self, account: &SmtpAccount, stage: &mut Stage) -> Result<(AsyncSmtpConnection, bool), Failure> {
+        match self.take(account) {
+            Some(idle) => Ok((idle, true)),
+            None => Ok((self.dialled(account, stage).await?, false)),
         }
-        // Whatever went wrong above, nothing worth hiding is said on a line that was to be encrypted and is not.
-        if account.security != Security::None && !connection.is_encrypted() {
-            return Err(Failure { stage: Stage::Connect, cause: Cause::Tls });
-        }
-        *stage = Stage::Login;
+    }
+
+    /// A new connection that is logged in.
+    async fn dialled(&self, account: &SmtpAccount, stage: &mut Stage) -> Result<AsyncSmtpConnection, Failure> {
+        let mut connection = dial(account, &self.tls, &self.hello, stage).await?;
         if let Some(username) = &account.username {
+            *stage = Stage::Login;
             let password = account.password.as_ref().map_or("", |password| password.reveal());
             let credentials = Credentials::new(username.clone(), password.to_owned());
             let mechanisms = [Mechanism::Plain, Mechanism::Login];
@@ -175,8 +222,8 @@ impl Client {
         Ok(connection)
     }
 
-    /// The account's TLS parameters and one of its idle connections. Makes room for the account if it is new.
-    fn take(&self, account: &SmtpAccount) -> Result<(Option<TlsParameters>, Option<AsyncSmtpConnection>), Failure> {
+    /// One of the account's idle connections. Makes room for the account if it is new.
+    fn take(&self, account: &SmtpAccount) -> Option<AsyncSmtpConnection> {
         let now = Instant::now();
         let mut held = self.held();
         held.retain(|id, kept| *id != account.id || kept.version == account.version);
@@ -185,19 +232,22 @@ impl Client {
         }
         if let Some(kept) = held.get_mut(&account.id) {
             kept.used = now;
-            return Ok((kept.tls.clone(), kept.idle.pop().map(|(connection, _)| connection)));
+            return kept.idle.pop().map(|(connection, _)| connection);
         }
-        let tls = match account.security {
-            Security::None => None,
-            Security::Starttls | Security::Tls => Some(self.tls(account)?),
-        };
         if held.len() >= ACCOUNTS_MAX
             && let Some(oldest) = held.iter().min_by_key(|(_, kept)| kept.used).map(|(id, _)| *id)
         {
             held.remove(&oldest);
         }
-        held.insert(account.id, Held { version: account.version, used: now, tls: tls.clone(), idle: Vec::new() });
-        Ok((tls, None))
+        held.insert(account.id, Held { version: account.version, used: now, idle: Vec::new() });
+        None
+    }
+
+    /// Closes the account's idle connections.
+    fn forget(&self, account: &SmtpAccount) {
+        if let Some(kept) = self.held().get_mut(&account.id) {
+            kept.idle.clear();
+        }
     }
 
     /// Keeps a connection whose conversation has ended well.
@@ -207,18 +257,10 @@ impl Client {
         }
         if let Some(kept) = self.held().get_mut(&account.id)
             && kept.version == account.version
-            && kept.idle.len() < IDLE_MAX
+            && kept.idle.len() < account.connections
         {
             kept.idle.push((connection, Instant::now()));
         }
-    }
-
-    fn tls(&self, account: &SmtpAccount) -> Result<TlsParameters, Failure> {
-        let mut builder = TlsParameters::builder(account.server.clone());
-        if let Some(roots) = &self.roots {
-            builder = builder.add_root_certificate(roots.clone());
-        }
-        builder.build().map_err(|e| Failure::of(Stage::Connect, &e))
     }
 
     fn held(&self) -> MutexGuard<'_, HashMap<SmtpAccountId, Held>> {
@@ -226,8 +268,67 @@ impl Client {
     }
 }
 
+/// The command that begins a message.
+fn mail(connection: &AsyncSmtpConnection, parcel: &Parcel) -> Result<Mail, Failure> {
+    let offers = |extension| connection.server_info().supports_feature(extension);
+    let unsuitable = |what: &str| Failure { stage: Stage::Sender, cause: Cause::Unsuitable(what.to_owned()) };
+    let mut options = Vec::new();
+    let ascii = |address: &Address| AsRef::<str>::as_ref(address).is_ascii();
+    if !parcel.to.iter().chain([&parcel.from]).all(ascii) {
+        if !offers(Extension::SmtpUtfEight) {
+            return Err(unsuitable("an address is not ASCII, and the server does not offer SMTPUTF8"));
+        }
+        options.push(MailParameter::SmtpUtfEight);
+    }
+    if !parcel.content.is_ascii() {
+        if !offers(Extension::EightBitMime) {
+            return Err(unsuitable("the message is not ASCII, and the server does not offer 8BITMIME"));
+        }
+        options.push(MailParameter::Body(MailBodyParameter::EightBitMime));
+    }
+    Ok(Mail::new(Some(parcel.from.clone()), options))
+}
+
+fn report(answer: &Response) -> Report {
+    let words: Vec<&str> = answer.message().collect();
+    Report::new(Some(answer.code().into()), words.join(" "))
+}
+
+/// The content up to and with the final dot, in one piece: dots that begin a line are doubled (RFC 5321 section 4.5.2).
+struct Stuffed<'a>(&'a [u8]);
+
+impl fmt::Display for Stuffed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = String::from_utf8_lossy(self.0);
+        for line in text.split_inclusive("\r\n") {
+            if line.starts_with('.') {
+                f.write_str(".")?;
+            }
+            f.write_str(line)?;
+        }
+        f.write_str(if text.ends_with("\r\n") { ".\r\n" } else { "\r\n.\r\n" })
+    }
+}
+
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client").field("timeout", &self.timeout).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_line_of_a_message_can_end_it() {
+        for (content, expected) in [
+            ("a\r\n.\r\nb\r\n", "a\r\n..\r\nb\r\n.\r\n"),
+            (".", "..\r\n.\r\n"),
+            ("..a\r\n", "...a\r\n.\r\n"),
+            ("", "\r\n.\r\n"),
+        ] {
+            assert_eq!(Stuffed(content.as_bytes()).to_string(), expected);
+        }
     }
 }

@@ -10,28 +10,41 @@
 //! message; it is sent again. Every try of a delivery is the same message, byte for byte, with the same `Message-ID` and
 //! `Date`, so mail systems that look for duplicates find them; a reader may still see it twice.
 //!
-//! **All recipients or none.** One refused recipient ends the try before anything was sent, so that a later try cannot reach
-//! the others a second time.
+//! **Each recipient by itself.** Whoever the server took a message for is not sent to again; whoever it refused for now is tried again;
+//! whoever it refused for good makes the delivery a dead letter, and an address that does not exist is not sent to any more
+//! ([`Accounts::suppress`]). People who read in different languages or time zones get messages of their own.
 
+mod addressees;
 pub mod client;
+mod dial;
+pub mod probe;
 pub mod reply;
 pub mod request;
 #[cfg(test)]
 mod tests;
 
-use std::{fmt, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use billwire_delivery::{
-    channel::{Channel, Outcome, Report, Task},
-    event::Action,
+    channel::{Channel, Outcome, Recipient, RecipientState, Report, Task},
+    event::{Action, Mailing},
     sent,
 };
 use billwire_schemas::{
     events::envelope::Parameters,
-    ids::{EventId, NotificationTemplateId, SmtpAccountId, TenantId},
-    template::Template,
+    ids::{DeliveryId, EventId, NotificationTemplateId, SmtpAccountId, SystemUserId, TenantId},
+    template::Translated,
 };
+use chrono_tz::Tz;
+
+use addressees::{Addressee, Reading};
+use reply::Failure;
+use request::Unsendable;
 
 pub use client::{Client, Settings};
 
@@ -88,6 +101,25 @@ pub struct SmtpAccount {
     pub username: Option<String>,
     /// The password of that user.
     pub password: Option<Password>,
+    /// Connections kept open at the most.
+    pub connections: usize,
+    /// Recipients of one message at the most; RFC 5321 section 4.5.3.1.8 has servers take 100.
+    pub recipients: usize,
+}
+
+/// Someone who gets notifications.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SystemUser {
+    /// The name.
+    pub name: String,
+    /// The address.
+    pub email: String,
+    /// The language to write in, a BCP 47 tag.
+    pub language: Option<String>,
+    /// The time zone to show moments in.
+    pub time_zone: Option<Tz>,
+    /// Whether he is written to.
+    pub active: bool,
 }
 
 impl SmtpAccount {
@@ -108,7 +140,13 @@ pub trait Accounts: Send + Sync + 'static {
     ///
     /// # Errors
     /// Text for the log; the try is not counted.
-    async fn template(&self, tenant: &TenantId, id: NotificationTemplateId) -> Result<Option<Arc<Template>>, String>;
+    async fn template(&self, tenant: &TenantId, id: NotificationTemplateId) -> Result<Option<Arc<Translated>>, String>;
+
+    /// The system users of a tenant, and the tenant's time zone.
+    ///
+    /// # Errors
+    /// Text for the log; the try is not counted.
+    async fn readers(&self, tenant: &TenantId) -> Result<Arc<Readers>, String>;
 
     /// The event's parameters for e-mail alone (`contact.*`, and what data sources add over a contact), which stand neither on the
     /// stream nor in any webhook.
@@ -116,6 +154,33 @@ pub trait Accounts: Send + Sync + 'static {
     /// # Errors
     /// Text for the log; the try is not counted.
     async fn private_parameters(&self, tenant: &TenantId, event: EventId) -> Result<Parameters, String>;
+
+    /// The addresses that earlier tries of a delivery have reached.
+    ///
+    /// # Errors
+    /// Text for the log; the try is not counted.
+    async fn reached(&self, delivery: DeliveryId) -> Result<HashSet<String>, String>;
+
+    /// Which of these addresses are on the tenant's suppression list.
+    ///
+    /// # Errors
+    /// Text for the log; the try is not counted.
+    async fn suppressed(&self, tenant: &TenantId, addresses: &[String]) -> Result<HashSet<String>, String>;
+
+    /// Puts an address on the tenant's suppression list, with what its server said.
+    ///
+    /// # Errors
+    /// Text for the log.
+    async fn suppress(&self, tenant: &TenantId, delivery: DeliveryId, refused: &Recipient) -> Result<(), String>;
+}
+
+/// Who can be written to, by a tenant's own list.
+#[derive(Debug, Default)]
+pub struct Readers {
+    /// Its system users.
+    pub users: HashMap<SystemUserId, SystemUser>,
+    /// The time zone of everybody else.
+    pub time_zone: Tz,
 }
 
 /// Delivers events as e-mail.
@@ -125,45 +190,110 @@ pub struct EmailChannel<A> {
     client: Arc<Client>,
 }
 
+/// A try that has ended before anything was sent.
+enum Ended {
+    /// We could not look something up.
+    NotTried(String),
+    /// It can never work.
+    Hopeless(String),
+}
+
+impl From<Unsendable> for Ended {
+    fn from(unsendable: Unsendable) -> Self {
+        Self::Hopeless(unsendable.to_string())
+    }
+}
+
 impl<A: Accounts> EmailChannel<A> {
     /// A channel that finds its accounts in `accounts` and sends through `client`.
     pub fn new(accounts: A, client: Arc<Client>) -> Self {
         Self { accounts, client }
     }
+
+    async fn tried(&self, task: &Task, mailing: &Mailing) -> Result<Outcome, Ended> {
+        let tenant = &task.subscription.tenant;
+        let gone = |what: &str| Ended::Hopeless(format!("the {what} does not exist any more"));
+        let account = self.accounts.smtp_account(tenant, mailing.smtp_account).await.map_err(Ended::NotTried)?;
+        let account = account.ok_or_else(|| gone("SMTP account"))?;
+        let template = self.accounts.template(tenant, mailing.template).await.map_err(Ended::NotTried)?;
+        let template = template.ok_or_else(|| gone("notification template"))?;
+        let readers = self.accounts.readers(tenant).await.map_err(Ended::NotTried)?;
+        let private = self.accounts.private_parameters(tenant, task.event.id).await.map_err(Ended::NotTried)?;
+        let parameters: Parameters =
+            sent::parameters(&task.event, &task.subscription).map_err(Ended::Hopeless)?.into_iter().chain(private).collect();
+
+        let (people, missing) = addressees::addressees(mailing, &readers.users, &parameters);
+        if people.is_empty() {
+            let why = if missing.is_empty() { "every recipient is inactive".to_owned() } else { missing.join("; ") };
+            return Err(Ended::Hopeless(format!("there is no recipient: {why}")));
+        }
+        // Whoever an earlier try has reached stands in the ledger; before the first there is nobody.
+        let reached = if task.number > 1 { self.accounts.reached(task.delivery).await.map_err(Ended::NotTried)? } else { HashSet::new() };
+        let addresses: Vec<String> = people.iter().map(|one| one.address.clone()).collect();
+        let suppressed = self.accounts.suppressed(tenant, &addresses).await.map_err(Ended::NotTried)?;
+
+        let mut results: Vec<Recipient> = Vec::new();
+        let mut last = Ok(Report::default());
+        let mut readings: Vec<&Reading> = Vec::new();
+        for one in &people {
+            if !readings.contains(&&one.reading) {
+                readings.push(&one.reading);
+            }
+        }
+        'all: for reading in readings {
+            let group: Vec<Addressee> = people.iter().filter(|one| one.reading == *reading).cloned().collect();
+            let (held, pending): (Vec<&Addressee>, Vec<&Addressee>) =
+                group.iter().filter(|one| !reached.contains(&one.address)).partition(|one| suppressed.contains(&one.address.to_lowercase()));
+            let detail = "on the suppression list".to_owned();
+            let state = RecipientState::Suppressed;
+            results.extend(held.iter().map(|one| Recipient { address: one.address.clone(), state, status: None, detail: detail.clone() }));
+            if pending.is_empty() {
+                continue;
+            }
+            let identity = request::Identity::of(&task.event, task.subscription.id, &parameters, reading)?;
+            let rendered = request::rendered(&template, &parameters, reading, readers.time_zone)?;
+            let attached = mailing.attach_event.then(|| ("event.json".to_owned(), task.event.body.to_vec()));
+            let content = request::compose(&identity, &account, &group, rendered, attached)?;
+            for some in pending.chunks(account.recipients.max(1)) {
+                match self.client.send(&account, &request::parcel(&account, some, content.clone())?).await {
+                    Ok((found, report)) => {
+                        for refused in found.iter().filter(|one| reply::is_hard(one)) {
+                            if let Err(error) = self.accounts.suppress(tenant, task.delivery, refused).await {
+                                tracing::warn!(error, "an address that does not exist could not be put on the suppression list");
+                            }
+                        }
+                        results.extend(found);
+                        last = Ok(report);
+                    }
+                    Err(failure) => {
+                        results.extend(some.iter().map(|one| unreached(&one.address, &failure)));
+                        last = Err(failure);
+                        break 'all;
+                    }
+                }
+            }
+        }
+        Ok(reply::outcome(results, last, !reached.is_empty()))
+    }
+}
+
+/// What became of a recipient when the message itself failed.
+fn unreached(address: &str, failure: &Failure) -> Recipient {
+    let state = if failure.is_final() { RecipientState::Refused } else { RecipientState::Deferred };
+    let report = failure.report();
+    Recipient { address: address.to_owned(), state, status: report.status, detail: report.detail }
 }
 
 #[async_trait]
 impl<A: Accounts> Channel for EmailChannel<A> {
     async fn attempt(&self, task: &Task) -> Outcome {
-        let Action::Email { smtp_account, template, to } = &task.subscription.action else {
-            return gone("this subscription does not ask for an e-mail");
+        let Action::Email(mailing) = &task.subscription.action else {
+            return Outcome::GiveUp(Report::new(None, "this subscription does not ask for an e-mail"));
         };
-        let tenant = &task.subscription.tenant;
-        let account = match self.accounts.smtp_account(tenant, *smtp_account).await {
-            Ok(Some(account)) => account,
-            Ok(None) => return gone("the SMTP account does not exist any more"),
-            Err(reason) => return Outcome::NotTried(reason),
-        };
-        let template = match self.accounts.template(tenant, *template).await {
-            Ok(Some(template)) => template,
-            Ok(None) => return gone("the notification template does not exist any more"),
-            Err(reason) => return Outcome::NotTried(reason),
-        };
-        let private = match self.accounts.private_parameters(tenant, task.event.id).await {
-            Ok(private) => private,
-            Err(reason) => return Outcome::NotTried(reason),
-        };
-        let parameters = match sent::parameters(&task.event, &task.subscription) {
-            Ok(parameters) => parameters.into_iter().chain(private).collect(),
-            Err(fault) => return gone(&fault),
-        };
-        match request::message(&task.event, parameters, task.subscription.id, &account, &template, to) {
-            Ok(message) => reply::outcome(self.client.send(&account, &message).await),
-            Err(unsendable) => gone(&unsendable.to_string()),
+        match self.tried(task, mailing).await {
+            Ok(outcome) => outcome,
+            Err(Ended::NotTried(reason)) => Outcome::NotTried(reason),
+            Err(Ended::Hopeless(why)) => Outcome::GiveUp(Report::new(None, why)),
         }
     }
-}
-
-fn gone(why: &str) -> Outcome {
-    Outcome::GiveUp(Report::new(None, why))
 }

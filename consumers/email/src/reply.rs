@@ -2,18 +2,53 @@
 
 use std::error::Error as _;
 
-use billwire_delivery::channel::{Outcome, Report};
+use billwire_delivery::channel::{Blame, Outcome, Recipient, RecipientState, Report};
 use lettre::transport::smtp;
 
 /// How far a try came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// Connecting, greeting, TLS.
+    /// Finding the server's address.
+    Resolve,
+    /// Connecting.
     Connect,
+    /// TLS, or the way to it.
+    Tls,
+    /// The greeting and EHLO.
+    Greeting,
     /// Logging in.
     Login,
-    /// Handing over this very message.
+    /// Naming the sender.
+    Sender,
+    /// Naming the recipients, handing over the message.
     Send,
+}
+
+impl Stage {
+    /// What was being done, for people.
+    pub fn doing(self) -> &'static str {
+        match self {
+            Self::Resolve | Self::Connect => "connecting",
+            Self::Tls => "securing the connection",
+            Self::Greeting => "greeting",
+            Self::Login => "logging in",
+            Self::Sender => "naming the sender",
+            Self::Send => "sending",
+        }
+    }
+
+    /// Its name in answers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Resolve => "name",
+            Self::Connect => "connect",
+            Self::Tls => "tls",
+            Self::Greeting => "greeting",
+            Self::Login => "login",
+            Self::Sender => "sender",
+            Self::Send => "send",
+        }
+    }
 }
 
 /// What stopped a try.
@@ -29,7 +64,7 @@ pub enum Cause {
     /// No connection, or it broke off.
     Network,
     /// TLS could not be established.
-    Tls,
+    Tls(String),
     /// What the server said was no SMTP, or it stopped in the middle.
     Garbled,
     /// It took too long.
@@ -47,6 +82,11 @@ pub struct Failure {
     pub cause: Cause,
 }
 
+/// Codes that ask for a (better) login, RFC 4954 section 6: about the account, whenever they come.
+const LOGIN_WANTED: [u16; 4] = [530, 534, 535, 538];
+/// "Service not available, closing": the server wants to be left alone, RFC 5321 section 3.8.
+const CLOSING: u16 = 421;
+
 impl Failure {
     /// Reads what the SMTP library says. The inside of network errors is left out: it tells of our network.
     pub fn of(stage: Stage, error: &smtp::Error) -> Self {
@@ -55,8 +95,6 @@ impl Failure {
             Cause::Answer { code: code.into(), words: words() }
         } else if error.is_timeout() {
             Cause::Timeout
-        } else if error.is_tls() {
-            Cause::Tls
         } else if error.is_response() {
             Cause::Garbled
         } else if error.is_client() {
@@ -67,28 +105,31 @@ impl Failure {
         Self { stage, cause }
     }
 
-    /// Whether no further try can succeed: the server refused this message for good.
+    /// Whether no further try can succeed: the server refused this message, or its sender, for good.
     ///
-    /// A refusal before the message was offered is about the account or the server, which a person can mend while we wait.
-    /// The same holds for the four codes that ask for a (better) login (RFC 4954 section 6).
+    /// A refusal before that is about the account or the server, which a person can mend while we wait.
     pub fn is_final(&self) -> bool {
-        self.stage == Stage::Send
-            && matches!(&self.cause, Cause::Answer { code, .. } if (500..600).contains(code) && !matches!(code, 530 | 534 | 535 | 538))
+        matches!(self.stage, Stage::Sender | Stage::Send)
+            && matches!(&self.cause, Cause::Answer { code, .. } if (500..600).contains(code) && !LOGIN_WANTED.contains(code))
+    }
+
+    /// Whom it tells of: the server and the account, or this message alone.
+    pub fn blame(&self) -> Blame {
+        match (&self.cause, self.stage) {
+            (Cause::Answer { code: CLOSING, .. }, _) => Blame::Overload,
+            (Cause::Answer { code, .. }, Stage::Sender | Stage::Send) if !LOGIN_WANTED.contains(code) => Blame::Delivery,
+            _ => Blame::Target,
+        }
     }
 
     /// For people.
     pub fn report(&self) -> Report {
-        let doing = match self.stage {
-            Stage::Connect => "connecting",
-            Stage::Login => "logging in",
-            Stage::Send => "sending",
-        };
+        let doing = self.stage.doing();
         match &self.cause {
             Cause::Answer { code, words } => Report::new(Some(*code), format!("{doing}: {code} {words}")),
+            Cause::Network if self.stage == Stage::Resolve => Report::new(None, format!("{doing}: the server's name has no address")),
             Cause::Network => Report::new(None, format!("{doing}: no connection, or it broke off")),
-            Cause::Tls => {
-                Report::new(None, format!("{doing}: TLS could not be established; is the certificate trusted and for this name?"))
-            }
+            Cause::Tls(why) => Report::new(None, format!("{doing}: {why}")),
             Cause::Garbled => Report::new(None, format!("{doing}: the server broke off or did not speak SMTP")),
             Cause::Timeout => Report::new(None, format!("{doing}: the server did not answer in time")),
             Cause::Unsuitable(what) => Report::new(None, format!("{doing}: {what}")),
@@ -96,12 +137,45 @@ impl Failure {
     }
 }
 
-/// What became of a try.
-pub fn outcome(sent: Result<Report, Failure>) -> Outcome {
-    match sent {
-        Ok(report) => Outcome::Delivered(report),
-        Err(failure) if failure.is_final() => Outcome::GiveUp(failure.report()),
-        Err(failure) => Outcome::Retry { report: failure.report(), after: None },
+/// What the server said to one recipient's address.
+pub fn refusal(address: &str, code: u16, words: &str) -> Recipient {
+    let state = if (500..600).contains(&code) { RecipientState::Refused } else { RecipientState::Deferred };
+    let report = Report::new(Some(code), words);
+    Recipient { address: address.to_owned(), state, status: report.status, detail: report.detail }
+}
+
+/// Whether a refusal says that there is no such mailbox, so that nothing should be sent there again: 550, 551 or 553, unless the enhanced
+/// code (RFC 3463) says that it was policy, or that the mailbox is merely full or disabled for now.
+pub fn is_hard(recipient: &Recipient) -> bool {
+    let enhanced = |prefix: &str| recipient.detail.starts_with(prefix);
+    recipient.state == RecipientState::Refused
+        && matches!(recipient.status, Some(550 | 551 | 553))
+        && !enhanced("5.7.")
+        && !enhanced("5.2.")
+}
+
+/// What became of a try: of each of its recipients, and of the delivery with them.
+///
+/// `last`: the server's answer to the message, or what stopped the try before all recipients had their turn.
+pub fn outcome(recipients: Vec<Recipient>, last: Result<Report, Failure>, sent_before: bool) -> Outcome {
+    let find = |state: RecipientState| recipients.iter().find(|one| one.state == state);
+    let about = |one: &Recipient| Report::new(one.status, format!("{}: {} {}", one.address, one.status.unwrap_or_default(), one.detail));
+    let with = |report: Report| Report { recipients: recipients.clone(), ..report };
+    match last {
+        Err(failure) if !failure.is_final() => Outcome::Retry { report: with(failure.report()), after: None, blame: failure.blame() },
+        Err(failure) => Outcome::GiveUp(with(failure.report())),
+        Ok(report) => {
+            if let Some(deferred) = find(RecipientState::Deferred) {
+                return Outcome::Retry { report: with(about(deferred)), after: None, blame: Blame::Delivery };
+            }
+            if let Some(refused) = find(RecipientState::Refused) {
+                return Outcome::GiveUp(with(about(refused)));
+            }
+            if sent_before || find(RecipientState::Sent).is_some() {
+                return Outcome::Delivered(with(report));
+            }
+            Outcome::GiveUp(with(Report::new(None, "every recipient is inactive or on the suppression list")))
+        }
     }
 }
 
@@ -110,34 +184,69 @@ mod tests {
     use super::*;
 
     fn answered(stage: Stage, code: u16) -> Outcome {
-        outcome(Err(Failure { stage, cause: Cause::Answer { code, words: "so it is".to_owned() } }))
+        outcome(Vec::new(), Err(Failure { stage, cause: Cause::Answer { code, words: "so it is".to_owned() } }), false)
     }
 
     #[test]
-    fn only_a_permanent_refusal_of_the_message_itself_is_final() {
+    fn only_a_permanent_refusal_of_the_message_or_its_sender_is_final() {
         for code in [550, 552, 553, 554] {
             let Outcome::GiveUp(report) = answered(Stage::Send, code) else { panic!("{code} should be final") };
             assert_eq!((report.status, report.detail), (Some(code), format!("sending: {code} so it is")));
         }
-        for (stage, code) in [
-            (Stage::Send, 421),
-            (Stage::Send, 451),
-            (Stage::Send, 452),
-            (Stage::Send, 530),
-            (Stage::Send, 535),
-            (Stage::Login, 535),
-            (Stage::Login, 454),
-            (Stage::Connect, 554),
-            (Stage::Connect, 421),
+        for (stage, code, expected) in [
+            (Stage::Send, 421, Blame::Overload),
+            (Stage::Send, 451, Blame::Delivery),
+            (Stage::Send, 452, Blame::Delivery),
+            (Stage::Send, 530, Blame::Target),
+            (Stage::Sender, 535, Blame::Target),
+            (Stage::Sender, 451, Blame::Delivery),
+            (Stage::Login, 535, Blame::Target),
+            (Stage::Login, 454, Blame::Target),
+            (Stage::Greeting, 554, Blame::Target),
+            (Stage::Greeting, 421, Blame::Overload),
         ] {
-            assert!(matches!(answered(stage, code), Outcome::Retry { .. }), "{stage:?} {code}");
+            let Outcome::Retry { blame, .. } = answered(stage, code) else { panic!("{stage:?} {code}") };
+            assert_eq!(blame, expected, "{stage:?} {code}");
         }
     }
 
     #[test]
     fn whatever_breaks_underneath_is_tried_again() {
-        for cause in [Cause::Network, Cause::Tls, Cause::Garbled, Cause::Timeout, Cause::Unsuitable("no STARTTLS".to_owned())] {
-            assert!(matches!(outcome(Err(Failure { stage: Stage::Send, cause })), Outcome::Retry { .. }));
+        for cause in [Cause::Network, Cause::Tls("x".into()), Cause::Garbled, Cause::Timeout, Cause::Unsuitable("no SMTPUTF8".to_owned())] {
+            let tried = outcome(Vec::new(), Err(Failure { stage: Stage::Send, cause }), false);
+            assert!(matches!(tried, Outcome::Retry { blame: Blame::Target, .. }));
+        }
+    }
+
+    fn one(state: RecipientState) -> Recipient {
+        Recipient { address: "ann@example.org".into(), state, status: Some(250), detail: String::new() }
+    }
+
+    #[test]
+    fn a_delivery_is_done_when_each_recipient_is_and_waits_or_fails_with_one_that_does() {
+        use RecipientState::{Deferred, Refused, Sent, Suppressed};
+        let of = |states: &[RecipientState], before| outcome(states.iter().map(|state| one(*state)).collect(), Ok(Report::default()), before);
+        assert!(matches!(of(&[Sent, Suppressed], false), Outcome::Delivered(_)));
+        assert!(matches!(of(&[Sent, Deferred, Refused], false), Outcome::Retry { blame: Blame::Delivery, .. }));
+        assert!(matches!(of(&[Sent, Refused], false), Outcome::GiveUp(_)));
+        assert!(matches!(of(&[Suppressed], false), Outcome::GiveUp(_)));
+        assert!(matches!(of(&[], true), Outcome::Delivered(_)), "all were sent at an earlier try");
+        assert!(matches!(of(&[], false), Outcome::GiveUp(_)));
+    }
+
+    #[test]
+    fn only_a_mailbox_that_does_not_exist_is_suppressed() {
+        for (code, words, hard) in [
+            (550, "5.1.1 no such user", true),
+            (550, "no such user", true),
+            (553, "5.1.3 bad address", true),
+            (550, "5.7.1 looks like spam", false),
+            (550, "5.2.2 mailbox full", false),
+            (552, "5.2.2 mailbox full", false),
+            (554, "5.3.0 no", false),
+            (450, "4.2.1 later", false),
+        ] {
+            assert_eq!(is_hard(&refusal("ann@example.org", code, words)), hard, "{code} {words}");
         }
     }
 }

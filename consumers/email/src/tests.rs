@@ -1,39 +1,55 @@
 //! The channel against an SMTP server that says what a script tells it to.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::{Arc, Mutex},
+};
 
 use async_trait::async_trait;
 use billwire_delivery::{
-    channel::{Channel, Outcome, Task},
-    event::{Action, Event, Subscription},
+    channel::{Blame, Channel, Outcome, Recipient, RecipientState, Task},
+    event::{Action, Event, Mailing, Subscription},
 };
 use billwire_schemas::{
     events::envelope::Parameters,
-    ids::{DeliveryId, EventId, NotificationTemplateId, SmtpAccountId, SubscriptionId, TenantId, fresh},
-    template::Template,
+    ids::{DeliveryId, EventId, NotificationTemplateId, SmtpAccountId, SubscriptionId, SystemUserId, TenantId, fresh},
+    recipient::Recipient as To,
+    template::{Template, Translated},
 };
+use chrono_tz::Tz;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
 };
 
-use crate::{Accounts, Client, EmailChannel, Password, Security, Settings, SmtpAccount, request};
+use crate::{
+    Accounts, Client, EmailChannel, Password, Readers, Security, Settings, SmtpAccount, SystemUser,
+    addressees::{Addressee, Reading, Role},
+    request::{self, Identity},
+};
 
 /// What the server answers where it does not simply agree. `None` after the message: it hangs up.
 #[derive(Clone)]
 struct Script {
     greeting: &'static str,
+    offers: &'static str,
+    starttls: &'static str,
     login: &'static str,
-    recipient: &'static str,
+    sender: &'static str,
+    /// What it says to recipients whose address begins so; to others it agrees.
+    recipients: &'static [(&'static str, &'static str)],
     message: Option<&'static str>,
     silent_at: Option<&'static str>,
 }
 
 const AGREES: Script = Script {
     greeting: "220 scripted",
+    offers: "250-scripted\r\n250 AUTH PLAIN LOGIN",
+    starttls: "220 go on",
     login: "235 welcome",
-    recipient: "250 ok",
+    sender: "250 ok",
+    recipients: &[],
     message: Some("250 2.0.0 queued as 42"),
     silent_at: None,
 };
@@ -48,19 +64,24 @@ struct Seen {
 struct Server {
     port: u16,
     seen: Arc<Mutex<Seen>>,
+    /// Has it close its connections.
+    closing: Arc<tokio::sync::Notify>,
 }
 
 impl Server {
     async fn start(script: Script) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let server = Self { port: listener.local_addr().unwrap().port(), seen: Arc::default() };
-        let seen = Arc::clone(&server.seen);
+        let server = Self { port: listener.local_addr().unwrap().port(), seen: Arc::default(), closing: Arc::default() };
+        let (seen, closing) = (Arc::clone(&server.seen), Arc::clone(&server.closing));
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 seen.lock().unwrap().connections += 1;
-                let (script, seen) = (script.clone(), Arc::clone(&seen));
+                let (script, seen, closing) = (script.clone(), Arc::clone(&seen), Arc::clone(&closing));
                 tokio::spawn(async move {
-                    let _ = converse(stream, &script, &seen).await;
+                    tokio::select! {
+                        _ = converse(stream, &script, &seen) => {}
+                        () = closing.notified() => {}
+                    }
                 });
             }
         });
@@ -78,14 +99,17 @@ async fn converse(stream: TcpStream, script: &Script, seen: &Mutex<Seen>) -> std
     write.write_all(format!("{}\r\n", script.greeting).as_bytes()).await?;
     while let Some(line) = lines.next_line().await? {
         let verb = line.split(' ').next().unwrap_or_default().to_ascii_uppercase();
+        let said = line.clone();
         seen.lock().unwrap().commands.push(line);
         if script.silent_at == Some(verb.as_str()) {
             std::future::pending::<()>().await;
         }
         let answer = match verb.as_str() {
-            "EHLO" => "250-scripted\r\n250 AUTH PLAIN LOGIN",
+            "EHLO" => script.offers,
+            "STARTTLS" => script.starttls,
             "AUTH" => script.login,
-            "RCPT" => script.recipient,
+            "MAIL" => script.sender,
+            "RCPT" => script.recipients.iter().find(|(address, _)| said.contains(address)).map_or("250 ok", |(_, answer)| answer),
             "DATA" => {
                 write.write_all(b"354 go on\r\n").await?;
                 let mut message = String::new();
@@ -109,8 +133,11 @@ async fn converse(stream: TcpStream, script: &Script, seen: &Mutex<Seen>) -> std
 #[derive(Clone)]
 struct Fixed {
     account: Arc<Mutex<SmtpAccount>>,
-    template: Option<Arc<Template>>,
+    template: Option<Arc<Translated>>,
     private: Parameters,
+    users: HashMap<SystemUserId, SystemUser>,
+    reached: Arc<Mutex<HashSet<String>>>,
+    suppressed: Arc<Mutex<HashSet<String>>>,
     away: bool,
 }
 
@@ -124,8 +151,26 @@ impl Accounts for Fixed {
         Ok((account.id == id).then(|| Arc::new(account)))
     }
 
-    async fn template(&self, _: &TenantId, _: NotificationTemplateId) -> Result<Option<Arc<Template>>, String> {
+    async fn template(&self, _: &TenantId, _: NotificationTemplateId) -> Result<Option<Arc<Translated>>, String> {
         Ok(self.template.clone())
+    }
+
+    async fn readers(&self, _: &TenantId) -> Result<Arc<Readers>, String> {
+        Ok(Arc::new(Readers { users: self.users.clone(), time_zone: Tz::UTC }))
+    }
+
+    async fn reached(&self, _: DeliveryId) -> Result<HashSet<String>, String> {
+        Ok(self.reached.lock().unwrap().clone())
+    }
+
+    async fn suppressed(&self, _: &TenantId, addresses: &[String]) -> Result<HashSet<String>, String> {
+        let suppressed = self.suppressed.lock().unwrap();
+        Ok(addresses.iter().map(|address| address.to_lowercase()).filter(|address| suppressed.contains(address)).collect())
+    }
+
+    async fn suppress(&self, _: &TenantId, _: DeliveryId, refused: &Recipient) -> Result<(), String> {
+        self.suppressed.lock().unwrap().insert(refused.address.to_lowercase());
+        Ok(())
     }
 
     async fn private_parameters(&self, _: &TenantId, _: EventId) -> Result<Parameters, String> {
@@ -144,15 +189,19 @@ fn account(port: u16) -> SmtpAccount {
         from_address: "billing@acme.example".to_owned(),
         username: Some("billing".to_owned()),
         password: Some(Password::new("hunter2")),
+        connections: 4,
+        recipients: 100,
     }
 }
 
-fn template() -> Template {
-    Template {
+fn template() -> Translated {
+    let parts = Template {
         subject: "{{ account.name }}: new bill cycle".to_owned(),
         text: "Dear {{ account.name }}\n.\nbye".to_owned(),
         html: Some("<p>Dear {{ account.name }}</p>".to_owned()),
-    }
+    };
+    let german = Template { subject: "Neu".to_owned(), text: "Guten Tag, {{ account.name }}".to_owned(), html: None };
+    Translated { language: "en".to_owned(), parts, translations: BTreeMap::from([("de".to_owned(), german)]) }
 }
 
 fn event(parameters: Value) -> Event {
@@ -179,13 +228,20 @@ fn event(parameters: Value) -> Event {
 }
 
 fn task(account: SmtpAccountId, to: &[&str]) -> Task {
-    let event = event(json!({ "account.name": "Acme & Söhne" }));
-    let action = Action::Email {
+    let mailing = Mailing {
         smtp_account: account,
         template: NotificationTemplateId(fresh()),
-        to: to.iter().map(|address| (*address).to_owned()).collect(),
+        to: to.iter().map(|address| To::Address((*address).to_owned())).collect(),
+        cc: Vec::new(),
+        bcc: Vec::new(),
+        attach_event: false,
     };
-    let subscription = Subscription::to_all(TenantId::default_tenant(), action);
+    task_of(mailing)
+}
+
+fn task_of(mailing: Mailing) -> Task {
+    let event = event(json!({ "account.id": "0198c0de-0000-7000-8000-000000000001", "account.name": "Acme & Söhne" }));
+    let subscription = Subscription::to_all(TenantId::default_tenant(), Action::Email(mailing));
     Task { delivery: DeliveryId::of(event.id, subscription.id), number: 1, event: Arc::new(event), subscription: Arc::new(subscription) }
 }
 
@@ -200,8 +256,15 @@ async fn rig(script: Script) -> Rig {
     let server = Server::start(script).await;
     let account = account(server.port);
     let task = task(account.id, &["ann@example.org", "bob@example.org"]);
-    let fixed =
-        Fixed { account: Arc::new(Mutex::new(account)), template: Some(Arc::new(template())), private: Parameters::new(), away: false };
+    let fixed = Fixed {
+        account: Arc::new(Mutex::new(account)),
+        template: Some(Arc::new(template())),
+        private: Parameters::new(),
+        users: HashMap::new(),
+        reached: Arc::default(),
+        suppressed: Arc::default(),
+        away: false,
+    };
     let settings = Settings { timeout: std::time::Duration::from_secs(5), ..Settings::default() };
     let channel = EmailChannel::new(fixed.clone(), Arc::new(Client::new(&settings).unwrap()));
     Rig { server, fixed, channel, task }
@@ -265,21 +328,129 @@ async fn a_changed_password_takes_effect_at_once() {
     assert_ne!(logins[0], logins[1]);
 }
 
+fn states(outcome: &Outcome) -> Vec<(&str, RecipientState, Option<u16>)> {
+    let (Outcome::Delivered(report) | Outcome::GiveUp(report) | Outcome::Retry { report, .. }) = outcome else { panic!("{outcome:?}") };
+    report.recipients.iter().map(|one| (one.address.as_str(), one.state, one.status)).collect()
+}
+
 #[tokio::test]
-async fn a_temporary_refusal_is_tried_again_and_a_permanent_one_is_not() {
-    let busy = rig(Script { recipient: "451 4.3.0 come back later", ..AGREES }).await;
-    assert_eq!(retried(&busy.channel.attempt(&busy.task).await), "sending: 451 4.3.0 come back later");
+async fn each_recipient_has_a_fate_of_its_own_and_nobody_gets_it_twice() {
+    use RecipientState::{Deferred, Refused, Sent, Suppressed};
+    let fates: &[(&str, &str)] = &[("bob@", "550-5.1.1 no such\r\n550 5.1.1 mailbox"), ("cy@", "452 4.2.2 later")];
+    let mut rig = rig(Script { recipients: fates, ..AGREES }).await;
+    rig.task = task(rig.fixed.account.lock().unwrap().id, &["ann@example.org", "bob@example.org", "cy@example.org"]);
+    let first = rig.channel.attempt(&rig.task).await;
+    assert_eq!(
+        states(&first),
+        [("ann@example.org", Sent, None), ("bob@example.org", Refused, Some(550)), ("cy@example.org", Deferred, Some(452))]
+    );
+    let Outcome::Retry { report, blame: Blame::Delivery, .. } = first else { panic!("{first:?}") };
+    assert!(report.detail.contains("cy@example.org: 452 4.2.2 later"), "{}", report.detail);
 
-    let unknown = rig(Script { recipient: "550-5.1.1 no such\r\n550 5.1.1 mailbox", ..AGREES }).await;
-    let Outcome::GiveUp(report) = unknown.channel.attempt(&unknown.task).await else { panic!("should be final") };
-    assert_eq!(report.status, Some(550));
-    assert!(report.detail.contains("no such") && report.detail.contains("mailbox"), "{}", report.detail);
+    rig.fixed.reached.lock().unwrap().insert("ann@example.org".to_owned());
+    rig.task.number = 2;
+    let second = rig.channel.attempt(&rig.task).await;
+    assert_eq!(states(&second), [("bob@example.org", Suppressed, None), ("cy@example.org", Deferred, Some(452))]);
+    let to_ann = rig.server.commands().into_iter().filter(|said| said.contains("RCPT TO:<ann@")).count();
+    assert_eq!(to_ann, 1);
+    assert_eq!(rig.server.seen.lock().unwrap().messages.len(), 1, "nothing was sent to nobody");
+}
 
-    let closing = rig(Script { greeting: "554 no service here", ..AGREES }).await;
-    assert_eq!(retried(&closing.channel.attempt(&closing.task).await), "connecting: 554 no service here");
+#[tokio::test]
+async fn a_refusal_for_good_is_a_dead_letter_with_the_servers_words() {
+    let rig = rig(Script { recipients: &[("bob@", "554 5.7.1 you are not welcome")], ..AGREES }).await;
+    let Outcome::GiveUp(report) = rig.channel.attempt(&rig.task).await else { panic!("should be final") };
+    assert_eq!((report.status, report.detail.as_str()), (Some(554), "bob@example.org: 554 5.7.1 you are not welcome"));
+    assert!(rig.fixed.suppressed.lock().unwrap().is_empty(), "policy says nothing of the mailbox");
 
-    let locked = rig(Script { login: "535 5.7.8 wrong password", ..AGREES }).await;
-    assert_eq!(retried(&locked.channel.attempt(&locked.task).await), "logging in: 535 5.7.8 wrong password");
+    let full = self::rig(Script { message: Some("552 5.3.4 too big"), ..AGREES }).await;
+    let refused = full.channel.attempt(&full.task).await;
+    assert!(matches!(&refused, Outcome::GiveUp(report) if report.detail == "sending: 552 5.3.4 too big"), "{refused:?}");
+    assert!(states(&refused).iter().all(|(_, state, _)| *state == RecipientState::Refused));
+
+    let sender = self::rig(Script { sender: "553 5.1.8 who are you", ..AGREES }).await;
+    let refused = sender.channel.attempt(&sender.task).await;
+    assert!(matches!(&refused, Outcome::GiveUp(report) if report.detail == "naming the sender: 553 5.1.8 who are you"), "{refused:?}");
+}
+
+#[tokio::test]
+async fn trouble_with_the_server_is_told_of_with_its_stage_and_blamed_on_it() {
+    for (script, detail, blame) in [
+        (Script { greeting: "554 no service here", ..AGREES }, "greeting: 554 no service here", Blame::Target),
+        (Script { login: "535 5.7.8 wrong password", ..AGREES }, "logging in: 535 5.7.8 wrong password", Blame::Target),
+        (Script { login: "421 4.7.0 too many", ..AGREES }, "logging in: 421 4.7.0 too many", Blame::Overload),
+        (Script { recipients: &[("ann@", "421 4.3.2 closing")], ..AGREES }, "sending: 421 4.3.2 closing", Blame::Overload),
+        (Script { message: Some("451 4.3.0 come back"), ..AGREES }, "sending: 451 4.3.0 come back", Blame::Delivery),
+        (Script { message: None, ..AGREES }, "sending: the server broke off or did not speak SMTP", Blame::Target),
+    ] {
+        let rig = rig(script).await;
+        let outcome = rig.channel.attempt(&rig.task).await;
+        assert_eq!(retried(&outcome), detail);
+        assert!(matches!(outcome, Outcome::Retry { blame: found, .. } if found == blame), "{detail}");
+    }
+}
+
+#[tokio::test]
+async fn people_who_read_differently_get_messages_of_their_own() {
+    let mut rig = rig(AGREES).await;
+    let user = |email: &str, language: Option<&str>, active| SystemUser {
+        name: "Someone".into(),
+        email: email.into(),
+        language: language.map(Into::into),
+        time_zone: None,
+        active,
+    };
+    let (ann, bob, away) = (SystemUserId(fresh()), SystemUserId(fresh()), SystemUserId(fresh()));
+    rig.fixed.users = HashMap::from([
+        (ann, user("ann@example.org", Some("de-CH"), true)),
+        (bob, user("bob@example.org", Some("fr"), true)),
+        (away, user("away@example.org", None, false)),
+    ]);
+    let mailing = Mailing {
+        smtp_account: rig.fixed.account.lock().unwrap().id,
+        template: NotificationTemplateId(fresh()),
+        to: vec![To::User(ann), To::User(bob), To::User(away)],
+        cc: vec![To::Parameter("contact.email".into())],
+        bcc: vec![To::Address("archive@example.org".into())],
+        attach_event: true,
+    };
+    rig.fixed.private = Parameters::from([("contact.email".to_owned(), "cy@example.org".into())]);
+    let channel = EmailChannel::new(rig.fixed.clone(), Arc::new(Client::new(&Settings::default()).unwrap()));
+    let task = task_of(mailing);
+    let sent = channel.attempt(&task).await;
+    assert!(matches!(sent, Outcome::Delivered(_)), "{sent:?}");
+    let messages = rig.server.seen.lock().unwrap().messages.clone();
+    assert_eq!(messages.len(), 3, "one in German, one for the French, one for those whose language is not known");
+    assert!(messages[0].contains("Guten Tag, Acme") && messages[0].contains("To: Someone <ann@example.org>"), "{}", messages[0]);
+    assert!(messages[1].contains("To: Someone <bob@example.org>") && messages[1].contains("Dear Acme"), "{}", messages[1]);
+    assert!(messages[2].contains("Cc: cy@example.org") && !messages[2].contains("archive@"), "{}", messages[2]);
+    let of = |message: &str| message.lines().find(|line| line.starts_with("Message-ID")).map(str::to_owned);
+    assert!(of(&messages[0]) != of(&messages[1]) && of(&messages[1]) != of(&messages[2]));
+    for message in &messages {
+        assert!(message.contains("In-Reply-To: <account.0198c0de000070008000000000000001@acme.example>"), "{message}");
+        assert!(message.contains("filename=\"event.json\""), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_to_write_to_is_told() {
+    let rig = rig(AGREES).await;
+    let account = rig.fixed.account.lock().unwrap().id;
+    rig.fixed.suppressed.lock().unwrap().extend(["ann@example.org".to_owned(), "bob@example.org".to_owned()]);
+    let Outcome::GiveUp(report) = rig.channel.attempt(&rig.task).await else { panic!("should be final") };
+    assert!(report.detail.contains("suppression list"), "{}", report.detail);
+
+    let mailing = Mailing {
+        smtp_account: account,
+        template: NotificationTemplateId(fresh()),
+        to: vec![To::Parameter("contact.email".into())],
+        cc: vec![],
+        bcc: vec![],
+        attach_event: false,
+    };
+    let Outcome::GiveUp(report) = rig.channel.attempt(&task_of(mailing)).await else { panic!("should be final") };
+    assert_eq!(report.detail, "there is no recipient: 'contact.email' is absent");
+    assert_eq!(rig.server.seen.lock().unwrap().connections, 0);
 }
 
 #[tokio::test]
@@ -291,7 +462,21 @@ async fn a_connection_that_breaks_off_is_tried_again() {
     let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
     rig.fixed.account.lock().unwrap().port = nobody;
     rig.fixed.account.lock().unwrap().version = 2;
-    assert!(retried(&rig.channel.attempt(&rig.task).await).starts_with("connecting: "));
+    assert_eq!(retried(&rig.channel.attempt(&rig.task).await), "connecting: no connection, or it broke off");
+    rig.fixed.account.lock().unwrap().server = "nowhere.invalid".to_owned();
+    rig.fixed.account.lock().unwrap().version = 3;
+    assert_eq!(retried(&rig.channel.attempt(&rig.task).await), "connecting: the server's name has no address");
+}
+
+#[tokio::test]
+async fn a_connection_that_was_closed_while_it_lay_idle_costs_nothing() {
+    let rig = rig(AGREES).await;
+    rig.channel.attempt(&rig.task).await;
+    rig.server.closing.notify_waiters();
+    tokio::task::yield_now().await;
+    let again = rig.channel.attempt(&rig.task).await;
+    assert!(matches!(again, Outcome::Delivered(_)), "{again:?}");
+    assert_eq!(rig.server.seen.lock().unwrap().connections, 2);
 }
 
 #[tokio::test]
@@ -299,12 +484,9 @@ async fn a_connection_cut_off_by_the_deadline_is_never_used_again() {
     let server = Server::start(Script { silent_at: Some("RCPT"), ..AGREES }).await;
     let account = account(server.port);
     let client = Client::new(&Settings { timeout: std::time::Duration::from_millis(200), ..Settings::default() }).unwrap();
-    let task = task(account.id, &["ann@example.org"]);
-    let message =
-        request::message(&task.event, Parameters::new(), task.subscription.id, &account, &template(), &["ann@example.org".to_owned()])
-            .unwrap();
+    let parcel = parcel(&account, "Acme", "ann@example.org").unwrap();
     for tries in 1..=2 {
-        let failure = client.send(&account, &message).await.unwrap_err();
+        let failure = client.send(&account, &parcel).await.unwrap_err();
         assert_eq!(failure.report().detail, "sending: the server did not answer in time");
         assert_eq!(server.seen.lock().unwrap().connections, tries);
     }
@@ -312,10 +494,19 @@ async fn a_connection_cut_off_by_the_deadline_is_never_used_again() {
 
 #[tokio::test]
 async fn nothing_is_said_in_clear_where_tls_was_asked_for() {
-    for security in [Security::Starttls, Security::Tls] {
-        let rig = rig(AGREES).await;
+    const OFFERS: &str = "250-scripted\r\n250-STARTTLS\r\n250 AUTH PLAIN LOGIN";
+    let injected = Script { offers: OFFERS, starttls: "220 go on\r\n250 AUTH PLAIN\r\n235 welcome\r\n250 ok", ..AGREES };
+    for (security, script, why) in [
+        (Security::Starttls, AGREES, "the server does not offer STARTTLS"),
+        (Security::Starttls, Script { offers: OFFERS, starttls: "454 4.7.0 not now", ..AGREES }, "454 4.7.0 not now"),
+        (Security::Starttls, Script { offers: OFFERS, ..AGREES }, "the connection broke off during the handshake"),
+        (Security::Starttls, injected, "someone put words behind the server's consent to STARTTLS"),
+        (Security::Tls, AGREES, "the server does not speak TLS here"),
+    ] {
+        let rig = rig(script).await;
         rig.fixed.account.lock().unwrap().security = security;
-        assert!(retried(&rig.channel.attempt(&rig.task).await).starts_with("connecting: "), "{security:?}");
+        let outcome = rig.channel.attempt(&rig.task).await;
+        assert_eq!(retried(&outcome), format!("securing the connection: {why}"));
         let said = rig.server.commands();
         assert!(!said.iter().any(|c| c.starts_with("AUTH") || c.starts_with("MAIL")), "{said:?}");
     }
@@ -338,7 +529,8 @@ async fn what_we_cannot_look_up_costs_no_try_and_what_is_gone_is_given_up() {
 async fn what_is_for_email_alone_is_merged_in_when_a_message_is_made() {
     let Rig { fixed, task, server, .. } = rig(AGREES).await;
     assert!(!String::from_utf8_lossy(&task.event.body).contains("contact."), "the event itself does not carry it");
-    let template = Template { subject: "News".into(), text: "Dear {{ contact.name }} of {{ account.name }}".into(), html: None };
+    let parts = Template { subject: "News".into(), text: "Dear {{ contact.name }} of {{ account.name }}".into(), html: None };
+    let template = Translated { parts, ..template() };
     let private = Parameters::from([("contact.name".to_owned(), "Ann".into())]);
     let settings = Settings { timeout: std::time::Duration::from_secs(5), ..Settings::default() };
     let client = Arc::new(Client::new(&settings).unwrap());
@@ -351,25 +543,30 @@ async fn what_is_for_email_alone_is_merged_in_when_a_message_is_made() {
 #[test]
 fn no_header_can_be_smuggled_in() {
     let honest = account(25);
-    let subscription = SubscriptionId(fresh());
-    let to = |address: &str| vec![address.to_owned()];
-    let try_with = |account: &SmtpAccount, name: &str, to: &[String]| {
-        request::message(&event(json!({ "account.name": name })), Parameters::new(), subscription, account, &template(), to)
-    };
-    assert!(try_with(&honest, "Acme", &to("ann@example.org")).is_ok());
-    assert!(try_with(&honest, "Acme\r\nBcc: all@example.org", &to("ann@example.org")).is_err());
+    assert!(parcel(&honest, "Acme", "ann@example.org").is_ok());
+    assert!(parcel(&honest, "Acme\r\nBcc: all@example.org", "ann@example.org").is_err());
     for evil in ["ann@example.org\r\nBcc: all@example.org", "ann@example.org, all@example.org", "Ann <ann@example.org>", "ann", ""] {
-        assert!(try_with(&honest, "Acme", &to(evil)).is_err(), "{evil:?}");
+        assert!(parcel(&honest, "Acme", evil).is_err(), "{evil:?}");
     }
-    assert!(try_with(&honest, "Acme", &[]).is_err());
     let sly = SmtpAccount { from_name: "Acme\r\nBcc: all@example.org".to_owned(), ..account(25) };
-    assert!(try_with(&sly, "Acme", &to("ann@example.org")).is_err());
+    assert!(parcel(&sly, "Acme", "ann@example.org").is_err());
     let quoted = SmtpAccount { from_name: "Acme\" <all@example.org>, \"".to_owned(), ..account(25) };
-    let message = try_with(&quoted, "Acme", &to("ann@example.org")).unwrap();
-    assert_eq!(message.envelope().from().map(ToString::to_string), Some("billing@acme.example".to_owned()));
-    let text = String::from_utf8(message.formatted()).unwrap();
+    let message = parcel(&quoted, "Acme", "ann@example.org").unwrap();
+    assert_eq!(message.from.to_string(), "billing@acme.example");
+    let text = String::from_utf8(message.content).unwrap();
     let from = text.lines().next().unwrap();
     assert!(from.starts_with("From: ") && from.ends_with(" <billing@acme.example>") && !from.contains("all@"), "{from}");
+}
+
+/// A message to one person, about an account of this name.
+fn parcel(account: &SmtpAccount, name: &str, to: &str) -> Result<crate::client::Parcel, request::Unsendable> {
+    let (event, reading) = (event(json!({ "account.name": name })), Reading::default());
+    let parameters = Parameters::from([("account.name".to_owned(), name.into())]);
+    let identity = Identity::of(&event, SubscriptionId(fresh()), &parameters, &reading)?;
+    let people = [Addressee { address: to.to_owned(), name: Some(format!("{name}\r\nBcc: x@example.org")), role: Role::To, reading }];
+    let rendered = request::rendered(&template(), &parameters, &people[0].reading, Tz::UTC)?;
+    let content = request::compose(&identity, account, &people, rendered, None)?;
+    request::parcel(account, &[&people[0]], content)
 }
 
 #[test]

@@ -22,7 +22,7 @@ use std::{
 
 use async_trait::async_trait;
 use billwire_delivery::{
-    channel::{Channel, Outcome, Report, Task},
+    channel::{Blame, Channel, Outcome, Report, Task},
     event::Action,
     sent,
 };
@@ -131,7 +131,7 @@ const SHOWING_MAX: usize = 1_000;
 
 /// A try that never got as far as the receiver, for a reason that may pass.
 fn failed(why: String) -> Outcome {
-    Outcome::Retry { report: Report::new(None, why), after: None }
+    Outcome::Retry { report: Report::new(None, why), after: None, blame: Blame::Target }
 }
 
 #[async_trait]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use billwire_delivery::channel::{Outcome, Report};
+use billwire_delivery::channel::{Blame, Outcome, Report};
 use billwire_schemas::clock::Timestamp;
 use bytes::Bytes;
 use chrono::NaiveDateTime;
@@ -50,16 +50,22 @@ pub enum Failure {
     Broken,
 }
 
+/// Who answers that he does not want this is well; who answers that he cannot, or has too much to do, is not.
+fn blame(status: StatusCode) -> Blame {
+    let cannot = status.is_server_error() || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT);
+    if cannot { Blame::Target } else { Blame::Delivery }
+}
+
 /// Judges a call. `confidential` is what must not appear in the report even when the receiver echoes it.
 pub fn outcome(called: Result<Answer, Failure>, confidential: &[String], now: Timestamp) -> Outcome {
     let answer = match called {
         Ok(answer) => answer,
-        Err(failure) => return Outcome::Retry { report: Report::new(None, failure.to_string()), after: None },
+        Err(failure) => return Outcome::Retry { report: Report::new(None, failure.to_string()), after: None, blame: Blame::Target },
     };
     let status = answer.status;
     let report = |detail: &str| Report::new(Some(status.as_u16()), detail);
     if status.is_redirection() {
-        return Outcome::Retry { report: report("redirects are not followed"), after: None };
+        return Outcome::Retry { report: report("redirects are not followed"), after: None, blame: Blame::Delivery };
     }
     let report = report(&excerpt(&answer.body, confidential));
     if status.is_success() {
@@ -67,7 +73,7 @@ pub fn outcome(called: Result<Answer, Failure>, confidential: &[String], now: Ti
     } else if status == StatusCode::GONE {
         Outcome::Gone(report)
     } else {
-        Outcome::Retry { report, after: retry_after(&answer.headers, now) }
+        Outcome::Retry { report, after: retry_after(&answer.headers, now), blame: blame(status) }
     }
 }
 
@@ -145,7 +151,7 @@ mod tests {
             assert!(matches!(judge(status, None, ""), Outcome::Delivered(report) if report.status == Some(status)), "{status}");
         }
         for status in [101, 300, 301, 302, 304, 307, 308, 400, 401, 403, 404, 409, 413, 422, 429, 500, 501, 502, 503, 504, 599, 999] {
-            assert!(matches!(judge(status, None, ""), Outcome::Retry { report, after: None } if report.status == Some(status)), "{status}");
+            assert!(matches!(judge(status, None, ""), Outcome::Retry { report, after: None, .. } if report.status == Some(status)), "{status}");
         }
         assert!(matches!(judge(410, Some("60"), "gone"), Outcome::Gone(report) if report.detail == "gone"));
     }
@@ -194,8 +200,8 @@ mod tests {
             (Failure::TimedOut, "timed out"),
             (Failure::Broken, "connection broken before an answer"),
         ] {
-            let report = Report { status: None, detail: detail.to_owned() };
-            assert_eq!(outcome(Err(failure), &[], now()), Outcome::Retry { report, after: None });
+            let report = Report::new(None, detail);
+            assert_eq!(outcome(Err(failure), &[], now()), Outcome::Retry { report, after: None, blame: Blame::Target });
         }
     }
 

@@ -1,6 +1,6 @@
 //! Deliveries: what is owed to subscriptions, and what became of it.
 
-use billwire_app::{deliveries, delivery_lists::Filter};
+use billwire_app::{deliveries, delivery_lists::Filter, recipients};
 use billwire_schemas::ids::{EventId, QueueId, ReplayId, SubscriptionId};
 use poem_openapi::{Object, OpenApi, param::Path, types::Example};
 use uuid::Uuid;
@@ -46,6 +46,28 @@ pub(crate) struct Attempt {
     detail: String,
 }
 
+/// A recipient of a delivery by e-mail.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
+pub(crate) struct DeliveryRecipient {
+    /// The address.
+    address: String,
+    /// `sent`, `deferred` (it is tried again), `refused` (for good) or `suppressed` (it is on the suppression list). More may come.
+    state: String,
+    /// The server's code about it, where there was one.
+    status: Option<u16>,
+    /// The server's words.
+    detail: String,
+    /// When that was.
+    at: Moment,
+}
+
+impl From<recipients::Recipient> for DeliveryRecipient {
+    fn from(one: recipients::Recipient) -> Self {
+        Self { address: one.address, state: one.state, status: one.status, detail: one.detail, at: one.at.into() }
+    }
+}
+
 /// A delivery: one event owed to one subscription.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
@@ -79,6 +101,8 @@ pub(crate) struct Delivery {
     last_attempt: Option<Attempt>,
     /// The tries, oldest first; only where one delivery is asked for.
     attempts: Option<Vec<Attempt>>,
+    /// Of an e-mail: what became of each recipient; only where one delivery is asked for.
+    recipients: Option<Vec<DeliveryRecipient>>,
 }
 
 impl Example for Delivery {
@@ -98,6 +122,7 @@ impl Example for Delivery {
             created_at: example_moment(),
             last_attempt: Some(Attempt { number: 1, at: example_moment(), latency_ms: 42.5, status: Some(204), detail: String::new() }),
             attempts: None,
+            recipients: None,
         }
     }
 }
@@ -131,6 +156,7 @@ impl Delivery {
             created_at: delivery.created_at.into(),
             last_attempt: delivery.last.map(Into::into),
             attempts: attempts.map(|attempts| attempts.into_iter().map(Into::into).collect()),
+            recipients: None,
         }
     }
 }
@@ -212,7 +238,7 @@ impl Deliveries {
 
     /// Get a delivery
     ///
-    /// With all its attempts.
+    /// With all its attempts and, of an e-mail, its recipients.
     #[oai(path = "/deliveries/:delivery", method = "get", operation_id = "getDelivery")]
     async fn get(
         &self,
@@ -221,7 +247,10 @@ impl Deliveries {
         delivery: Path<Reference>,
     ) -> Result<Shown<Delivery>, Problem> {
         let (found, attempts) = context.app().delivery(context.tenant(), &delivery.0.0).await?;
-        Ok(Shown(Delivery::of(found, Some(attempts))))
+        let recipients: Vec<DeliveryRecipient> =
+            context.app().recipients(found.id).await?.into_iter().map(Into::into).collect();
+        let recipients = (!recipients.is_empty()).then_some(recipients);
+        Ok(Shown(Delivery { recipients, ..Delivery::of(found, Some(attempts)) }))
     }
 
     /// Retry a delivery

@@ -123,6 +123,8 @@ fn tidy_parameter(parameter: &mut Value) {
         Some("queue") => parameter["example"] = example_id(4).to_string().into(),
         Some("webhookEndpoint") => parameter["example"] = example_id(5).to_string().into(),
         Some("smtpAccount") => parameter["example"] = example_id(6).to_string().into(),
+        Some("systemUser") => parameter["example"] = example_id(0x30).to_string().into(),
+        Some("suppressedAddress") => parameter["example"] = example_id(0x31).to_string().into(),
         Some("notificationTemplate") => parameter["example"] = example_id(7).to_string().into(),
         Some("subscription") => parameter["example"] = example_id(8).to_string().into(),
         Some("delivery") => parameter["example"] = example_id(9).to_string().into(),

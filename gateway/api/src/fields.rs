@@ -35,6 +35,10 @@ const HEADER: &str = "^[!-~]([ -~]*[!-~])?$";
 const PATH_OR_NOTHING: &str = r"^(/[^\s#\x00-\x1f\x7f-\x9f]*)?$";
 /// [`ADDRESS`], or nothing.
 const ADDRESS_OR_NOTHING: &str = r#"^([^\s@<>()"',;:\\\[\]\x00-\x1f\x7f-\x9f]+@[^\s@<>()"',;:\\\[\]\x00-\x1f\x7f-\x9f]+)?$"#;
+/// [`ADDRESS`], an id, or the name of a parameter.
+const RECIPIENT: &str = r#"^([^\s@<>()"',;:\\\[\]\x00-\x1f\x7f-\x9f]+@[^\s@<>()"',;:\\\[\]\x00-\x1f\x7f-\x9f]+|[0-9a-fA-F-]{36}|[a-z][A-Za-z0-9]*(\.[a-z][A-Za-z0-9]*)+)$"#;
+/// [`LANGUAGE`], or nothing.
+const LANGUAGE_OR_NOTHING: &str = "^([A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*)?$";
 /// A plain decimal.
 const DECIMAL: &str = r"^-?[0-9]+(\.[0-9]+)?$";
 /// A name of a status.
@@ -56,12 +60,13 @@ pub(crate) fn rule_of(pattern: &str) -> &'static str {
         HEADER => "must consist of visible ASCII characters, and spaces between them",
         PATH | PATH_OR_NOTHING => "must start with '/' and contain no spaces and no '#'",
         ADDRESS | ADDRESS_OR_NOTHING => "must be a plain e-mail address, such as billing@example.com",
+        RECIPIENT => "must be a plain e-mail address, the id of a system user, or the name of a parameter such as contact.email",
         SNAKE => "must be words of small letters and digits, joined by underscores, such as sim_swapped",
         CAMEL => "must start with a small letter and have letters and digits only, such as billCycle",
         DECIMAL => "must be a decimal such as 12.50, without exponent, spaces or thousands separators",
         STATUS => "must start with a letter and contain only letters, digits, '_' and '-'",
         COUNTRY => "must be two capital letters (ISO 3166-1), such as DE",
-        LANGUAGE => "must be a language tag (BCP 47), such as de or en-GB",
+        LANGUAGE | LANGUAGE_OR_NOTHING => "must be a language tag (BCP 47), such as de or en-GB",
         VISIBLE => "must contain visible ASCII characters only",
         _ => "does not have the form asked for",
     }
@@ -174,8 +179,18 @@ texts! {
     Host = text(1, 253, HOST);
     /// An e-mail address.
     EmailAddress = MetaSchema { format: Some("email"), ..text(3, 254, ADDRESS) };
+    /// Who gets an e-mail.
+    MailRecipient = text(3, 254, RECIPIENT);
     /// A user name.
     Username = text(1, 256, LINE);
+    /// A user name, or none.
+    UsernameOrNothing = text(0, 256, LINE);
+    /// A language tag, or none.
+    LanguageOrNothing = text(0, 35, LANGUAGE_OR_NOTHING);
+    /// The name of a time zone, or none.
+    TimeZoneOrNothing = text(0, 64, VISIBLE);
+    /// The body of a template, or none.
+    TemplateTextOrNothing = text(0, 100_000, LINES);
     /// A password.
     Secret = MetaSchema { format: Some("password"), write_only: true, ..text(1, 1024, LINE) };
     /// A subject line.
@@ -369,6 +384,10 @@ whole_numbers! {
     MaxInFlight = 1..=1_000;
     /// Calls started in a second; 0: no limit.
     MaxPerSecond = 0..=100_000;
+    /// Connections at once.
+    MaxConnections = 1..=100;
+    /// Recipients of one message.
+    MaxRecipients = 1..=1_000;
     /// A status code of an answer.
     StatusCode = 100..=599;
     /// Seconds to wait for the first item.

@@ -61,6 +61,9 @@ mod smtp_accounts;
 mod strict_json;
 mod subscription_actions;
 mod subscriptions;
+mod suppressed_addresses;
+mod system_users;
+mod template_previews;
 mod test_clock;
 mod transaction;
 mod typed;
@@ -170,6 +173,12 @@ pub(crate) enum Tag {
     /// What is done with which events of a queue.
     #[oai(rename = "Subscriptions")]
     Subscriptions,
+    /// Addresses that nothing is sent to any more.
+    #[oai(rename = "Suppressed addresses")]
+    SuppressedAddresses,
+    /// People of the tenant's staff who get notifications.
+    #[oai(rename = "System users")]
+    SystemUsers,
     /// Business time, for tests.
     #[oai(rename = "Test clock")]
     TestClock,
@@ -206,6 +215,15 @@ type Usage = (
 /// What accounts owe, and how that comes about.
 type Billing = (bill_runs::BillRuns, invoices::Invoices, payments::Payments, refunds::Refunds, credits::Credits);
 
+/// What is sent by e-mail.
+type Mail = (
+    smtp_accounts::SmtpAccounts,
+    notification_templates::NotificationTemplates,
+    template_previews::TemplatePreviews,
+    system_users::SystemUsers,
+    suppressed_addresses::SuppressedAddresses,
+);
+
 /// What happens with events.
 type Integration = (
     queue_statistics::QueueStatisticsOfQueues,
@@ -213,8 +231,6 @@ type Integration = (
     subscriptions::Subscriptions,
     webhook_endpoint_actions::WebhookEndpointActions,
     webhook_endpoints::WebhookEndpoints,
-    smtp_accounts::SmtpAccounts,
-    notification_templates::NotificationTemplates,
     dead_letters::DeadLetters,
     replays::Replays,
     deliveries::Deliveries,
@@ -227,7 +243,7 @@ type Integration = (
 );
 
 /// Every noun's operations, in groups, since a tuple of them holds sixteen at the most.
-pub(crate) type Operations = (Customers, Usage, Billing, Integration);
+pub(crate) type Operations = (Customers, Usage, Billing, Mail, Integration);
 
 /// They keep no state: what they need comes with each call.
 pub(crate) const ALL: Operations = (
@@ -251,13 +267,18 @@ pub(crate) const ALL: Operations = (
     ),
     (bill_runs::BillRuns, invoices::Invoices, payments::Payments, refunds::Refunds, credits::Credits),
     (
+        smtp_accounts::SmtpAccounts,
+        notification_templates::NotificationTemplates,
+        template_previews::TemplatePreviews,
+        system_users::SystemUsers,
+        suppressed_addresses::SuppressedAddresses,
+    ),
+    (
         queue_statistics::QueueStatisticsOfQueues,
         queues::Queues,
         subscriptions::Subscriptions,
         webhook_endpoint_actions::WebhookEndpointActions,
         webhook_endpoints::WebhookEndpoints,
-        smtp_accounts::SmtpAccounts,
-        notification_templates::NotificationTemplates,
         dead_letters::DeadLetters,
         replays::Replays,
         deliveries::Deliveries,

@@ -1,18 +1,22 @@
 //! SMTP accounts.
 
-use billwire_app::{CreateSmtpAccount, DeleteConfiguration, domain::smtp_account};
+use billwire_app::{CreateSmtpAccount, DeleteConfiguration, SmtpVerdict, UpdateSmtpAccount, domain::smtp_account};
 use billwire_schemas::ids::{SmtpAccountId, fresh};
 use poem_openapi::{Object, OpenApi, param::Path, types::Example};
 use uuid::Uuid;
 
 use crate::{
     Tag,
-    answers::{Created, Done, Found, IfNoneMatch, Listed},
+    answers::{Created, Done, Found, IfNoneMatch, Listed, Shown},
+    account_bill_cycle::NoMembers,
     checked::{Checkable, Checked},
     context::{Context, Query},
     example_id, example_moment,
-    fields::{Cursor, EmailAddress, Host, Limit, Moment, Name, Port, Reference, Secret, Security, Username},
-    operations::{Operation, create, created, delete, get, list},
+    fields::{
+        Cursor, EmailAddress, Host, Limit, MaxConnections, MaxPerSecond, MaxRecipients, Moment, Name, Port, Reference, Secret, Security, Username,
+        UsernameOrNothing,
+    },
+    operations::{Operation, PLAIN, Takes, change, create, created, delete, get, list, updated},
     problem::Problem,
 };
 
@@ -28,6 +32,14 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     ),
     list("listSmtpAccounts", "smtp_accounts:read"),
     get("getSmtpAccount", "smtp_accounts:read", &["smtp_account_not_found"]),
+    change(
+        "updateSmtpAccount",
+        "smtp_accounts:write",
+        &["smtp_account_not_found", "name_taken", "credentials_incomplete", "credentials_in_clear"],
+        updated("smtpAccount", "SmtpAccount", &[]),
+    ),
+    Operation { takes: Takes { body: true, ..PLAIN }, ..get("verifySmtpAccount", "smtp_accounts:write", &["smtp_account_not_found"]) },
+    Operation { takes: Takes { body: true, ..PLAIN }, ..get("sendTestEmail", "smtp_accounts:write", &["smtp_account_not_found"]) },
     delete("deleteSmtpAccount", "smtp_accounts:write", &["smtp_account_not_found", "still_in_use"], "smtpAccount", "SmtpAccount"),
 ];
 
@@ -54,6 +66,25 @@ pub(crate) struct NewSmtpAccount {
     /// The password. It is kept encrypted and never answered back; it is not sent over an unprotected connection.
     #[oai(write_only)]
     password: Option<Secret>,
+    /// Messages handed over in a second at the most; 0: no limit.
+    max_per_second: Option<MaxPerSecond>,
+    /// Connections at once.
+    #[oai(default = "connections")]
+    connections: MaxConnections,
+    /// Recipients of one message at the most; one for more is handed over several times.
+    #[oai(default = "recipients")]
+    max_recipients: MaxRecipients,
+    /// Whether it sends what names no account. A tenant's first account is its default until another is made so.
+    #[oai(default)]
+    is_default: bool,
+}
+
+fn connections() -> MaxConnections {
+    MaxConnections(smtp_account::CONNECTIONS_DEFAULT)
+}
+
+fn recipients() -> MaxRecipients {
+    MaxRecipients(smtp_account::RECIPIENTS_DEFAULT)
 }
 
 fn smtp_port() -> Port {
@@ -77,7 +108,109 @@ impl Example for NewSmtpAccount {
             from_address: "billing@example.com".into(),
             username: None,
             password: None,
+            max_per_second: Some(MaxPerSecond(20)),
+            connections: connections(),
+            max_recipients: recipients(),
+            is_default: false,
         }
+    }
+}
+
+/// Changes of an SMTP account; what is left out stays. They take effect at the next connection.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct SmtpAccountUpdate {
+    /// Its name; unique among SMTP accounts.
+    name: Option<Name>,
+    /// Host name or IP address of the outgoing SMTP server.
+    server: Option<Host>,
+    /// Its port.
+    port: Option<Port>,
+    /// `none`, `starttls` or `tls`.
+    security: Option<Security>,
+    /// The name in the From field.
+    from_name: Option<Name>,
+    /// The address in the From field.
+    from_address: Option<EmailAddress>,
+    /// The user name; the empty text takes it and the password away.
+    username: Option<UsernameOrNothing>,
+    /// The password.
+    #[oai(write_only)]
+    password: Option<Secret>,
+    /// Messages handed over in a second at the most; 0: no limit.
+    max_per_second: Option<MaxPerSecond>,
+    /// Connections at once.
+    connections: Option<MaxConnections>,
+    /// Recipients of one message at the most.
+    max_recipients: Option<MaxRecipients>,
+    /// Whether it sends what names no account; the one that did so then does not any more.
+    is_default: Option<bool>,
+}
+
+impl Checkable for SmtpAccountUpdate {}
+
+impl Example for SmtpAccountUpdate {
+    fn example() -> Self {
+        Self {
+            name: None,
+            server: None,
+            port: Some(Port(465)),
+            security: Some(Security::Tls),
+            from_name: None,
+            from_address: None,
+            username: None,
+            password: None,
+            max_per_second: None,
+            connections: Some(MaxConnections(10)),
+            max_recipients: None,
+            is_default: Some(true),
+        }
+    }
+}
+
+/// An e-mail that says it is a test.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct TestEmail {
+    /// To whom.
+    to: EmailAddress,
+}
+
+impl Checkable for TestEmail {}
+
+impl Example for TestEmail {
+    fn example() -> Self {
+        Self { to: "operator@example.com".into() }
+    }
+}
+
+/// How far an SMTP account could be used.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct SmtpResult {
+    /// Whether all went well.
+    works: bool,
+    /// What was done last: `name` (finding the server's address), `connect`, `tls`, `greeting`, `login`, `sender` (naming the sender) or
+    /// `send`. More may come.
+    stage: String,
+    /// The server's code, where it gave one.
+    status: Option<u16>,
+    /// The server's words, or what went wrong.
+    detail: String,
+    /// How long it took, in milliseconds.
+    latency_ms: u64,
+}
+
+impl From<SmtpVerdict> for SmtpResult {
+    fn from(verdict: SmtpVerdict) -> Self {
+        let SmtpVerdict { works, stage, status, detail, latency } = verdict;
+        Self { works, stage: stage.to_owned(), status, detail, latency_ms: u64::try_from(latency.as_millis()).unwrap_or(u64::MAX) }
+    }
+}
+
+impl Example for SmtpResult {
+    fn example() -> Self {
+        Self { works: true, stage: "sender".to_owned(), status: Some(250), detail: "2.1.0 Ok".to_owned(), latency_ms: 42 }
     }
 }
 
@@ -105,6 +238,14 @@ pub(crate) struct SmtpAccount {
     username: Option<String>,
     /// Whether a password is set.
     has_password: bool,
+    /// Messages handed over in a second at the most.
+    max_per_second: Option<u32>,
+    /// Connections at once.
+    connections: u32,
+    /// Recipients of one message at the most.
+    max_recipients: u32,
+    /// Whether it sends what names no account.
+    is_default: bool,
     /// When it was made.
     created_at: Moment,
 }
@@ -122,6 +263,10 @@ impl Example for SmtpAccount {
             from_address: "billing@example.com".to_owned(),
             username: None,
             has_password: false,
+            max_per_second: Some(20),
+            connections: smtp_account::CONNECTIONS_DEFAULT,
+            max_recipients: smtp_account::RECIPIENTS_DEFAULT,
+            is_default: true,
             created_at: example_moment(),
         }
     }
@@ -146,18 +291,21 @@ impl SmtpAccounts {
     async fn create(&self, context: Context, input: Checked<NewSmtpAccount>) -> Result<Created, Problem> {
         let new = input.body;
         let password = new.password.map(|password| password.0);
-        let command = smtp_account::Create {
-            id: SmtpAccountId(fresh()),
-            name: new.name.0,
-            server: new.server.0,
-            port: u16::try_from(new.port.0).map_err(Problem::internal)?,
-            security: new.security.into(),
-            from_name: new.from_name.0,
-            from_address: new.from_address.0,
+        let settings = smtp_account::Settings {
+            name: Some(new.name.0),
+            server: Some(new.server.0),
+            port: Some(u16::try_from(new.port.0).map_err(Problem::internal)?),
+            security: Some(new.security.into()),
+            from_name: Some(new.from_name.0),
+            from_address: Some(new.from_address.0),
             username: new.username.map(|name| name.0),
-            has_password: password.is_some(),
+            with_password: password.is_some(),
+            max_per_second: new.max_per_second.map(|max| max.0),
+            connections: Some(new.connections.0),
+            max_recipients: Some(new.max_recipients.0),
+            is_default: Some(new.is_default),
         };
-        let use_case = CreateSmtpAccount { command, password };
+        let use_case = CreateSmtpAccount { id: SmtpAccountId(fresh()), settings, password };
         let reply = context.app().once(context.demand(input.canonical.as_deref()), use_case).await?;
         Ok(Created::under("/v1/smtp-accounts", reply))
     }
@@ -191,6 +339,70 @@ impl SmtpAccounts {
         account: Path<Reference>,
     ) -> Result<Found<SmtpAccount>, Problem> {
         Found::of(&context.app().configuration::<smtp_account::SmtpAccount>(context.tenant(), &account.0.0).await?, &known)
+    }
+
+    /// Change an SMTP account
+    ///
+    /// What is sent from now on goes by the changed account; a changed password is used at the next connection.
+    #[oai(path = "/smtp-accounts/:smtpAccount", method = "patch", operation_id = "updateSmtpAccount")]
+    async fn update(
+        &self,
+        context: Context,
+        /// Id of the SMTP account.
+        #[oai(name = "smtpAccount")]
+        account: Path<Reference>,
+        input: Checked<SmtpAccountUpdate>,
+    ) -> Result<Done, Problem> {
+        let new = input.body;
+        let password = new.password.map(|password| password.0);
+        let settings = smtp_account::Settings {
+            name: new.name.map(|name| name.0),
+            server: new.server.map(|server| server.0),
+            port: new.port.map(|port| u16::try_from(port.0)).transpose().map_err(Problem::internal)?,
+            security: new.security.map(Into::into),
+            from_name: new.from_name.map(|name| name.0),
+            from_address: new.from_address.map(|address| address.0),
+            username: new.username.map(|name| name.0),
+            with_password: password.is_some(),
+            max_per_second: new.max_per_second.map(|max| max.0),
+            connections: new.connections.map(|max| max.0),
+            max_recipients: new.max_recipients.map(|max| max.0),
+            is_default: new.is_default,
+        };
+        let use_case = UpdateSmtpAccount { id: account.0.0, settings, password, if_match: context.if_match() };
+        Ok(Done(context.app().once(context.demand(input.canonical.as_deref()), use_case).await?))
+    }
+
+    /// Verify an SMTP account
+    ///
+    /// Finds the server, connects, secures the connection, logs in and names the sender, and sends nothing. The answer says how far that
+    /// came, and what the server said. The body may be left out.
+    #[oai(path = "/smtp-accounts/:smtpAccount/verify", method = "post", operation_id = "verifySmtpAccount")]
+    async fn verify(
+        &self,
+        context: Context,
+        /// Id of the SMTP account.
+        #[oai(name = "smtpAccount")]
+        account: Path<Reference>,
+        input: Checked<Option<NoMembers>>,
+    ) -> Result<Shown<SmtpResult>, Problem> {
+        let _ = input;
+        Ok(Shown(context.app().verify_smtp_account(context.tenant(), &account.0.0).await?.into()))
+    }
+
+    /// Send a test e-mail
+    ///
+    /// A short text whose subject begins with `[TEST]`, once and at once, from the account as it is.
+    #[oai(path = "/smtp-accounts/:smtpAccount/test", method = "post", operation_id = "sendTestEmail")]
+    async fn test(
+        &self,
+        context: Context,
+        /// Id of the SMTP account.
+        #[oai(name = "smtpAccount")]
+        account: Path<Reference>,
+        input: Checked<TestEmail>,
+    ) -> Result<Shown<SmtpResult>, Problem> {
+        Ok(Shown(context.app().send_test_email(context.tenant(), &account.0.0, &input.body.to.0).await?.into()))
     }
 
     /// Delete an SMTP account

@@ -31,12 +31,13 @@ use crate::{
 pub(crate) struct Subscriptions;
 
 /// What a subscription can be refused for.
-const UNFIT: [&str; 21] = [
+const UNFIT: [&str; 22] = [
     "name_taken",
     "queue_unknown",
     "webhook_endpoint_unknown",
     "smtp_account_unknown",
     "notification_template_unknown",
+    "system_user_unknown",
     "event_type_unknown",
     "event_object_unknown",
     "event_type_not_on_queue",
@@ -56,8 +57,8 @@ const UNFIT: [&str; 21] = [
 ];
 
 /// The same with the refusals of one that exists.
-const UNFIT_OR_MISSING: [&str; 22] = {
-    let mut codes = ["subscription_not_found"; 22];
+const UNFIT_OR_MISSING: [&str; 23] = {
+    let mut codes = ["subscription_not_found"; 23];
     let mut at = 0;
     while at < UNFIT.len() {
         codes[at + 1] = UNFIT[at];

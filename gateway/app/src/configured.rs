@@ -6,8 +6,11 @@ use billwire_domain::{
     queue::Queue,
     smtp_account::SmtpAccount,
     subscription::{Action, Subscription},
+    suppressed_address::SuppressedAddress,
+    system_user::SystemUser,
     webhook_endpoint::WebhookEndpoint,
 };
+use billwire_schemas::{ids::SmtpAccountId, recipient::Recipient};
 use billwire_store::{ConfigurationKind as Kind, Tx, commit::Failure};
 use serde::de::DeserializeOwned;
 
@@ -61,7 +64,8 @@ impl Configured for SmtpAccount {
     const NOT_FOUND: &'static str = "smtp_account_not_found";
     const DELETE: &'static str = "deleteSmtpAccount";
     fn carries(&self, subscription: &Subscription) -> bool {
-        matches!(&subscription.action, Action::Email { smtp_account_id, .. } if *smtp_account_id == self.id)
+        let named = |id: Option<SmtpAccountId>| id.map_or(self.is_default, |id| id == self.id);
+        matches!(&subscription.action, Action::Email { smtp_account_id, .. } if named(*smtp_account_id))
     }
 }
 
@@ -72,6 +76,26 @@ impl Configured for NotificationTemplate {
     const DELETE: &'static str = "deleteNotificationTemplate";
     fn carries(&self, subscription: &Subscription) -> bool {
         matches!(&subscription.action, Action::Email { notification_template_id, .. } if *notification_template_id == self.id)
+    }
+}
+
+impl Configured for SystemUser {
+    const KIND: Kind = Kind::SystemUser;
+    const NAME: &'static str = "system user";
+    const NOT_FOUND: &'static str = "system_user_not_found";
+    const DELETE: &'static str = "deleteSystemUser";
+    fn carries(&self, subscription: &Subscription) -> bool {
+        subscription.action.recipients().any(|(_, recipient)| *recipient == Recipient::User(self.id))
+    }
+}
+
+impl Configured for SuppressedAddress {
+    const KIND: Kind = Kind::SuppressedAddress;
+    const NAME: &'static str = "suppressed address";
+    const NOT_FOUND: &'static str = "suppressed_address_not_found";
+    const DELETE: &'static str = "deleteSuppressedAddress";
+    fn carries(&self, _: &Subscription) -> bool {
+        false
     }
 }
 

@@ -18,8 +18,6 @@ mod contacts;
 mod contracts;
 mod create_account;
 mod create_bill_cycle;
-mod create_notification_template;
-mod create_smtp_account;
 mod data_schemas;
 mod data_source;
 mod delete_configuration;
@@ -30,6 +28,7 @@ mod invoice_on_demand;
 mod invoices;
 mod invoicing;
 mod mending;
+mod notification_templates;
 mod objects;
 mod once;
 mod once_each;
@@ -46,8 +45,11 @@ mod related;
 mod replays;
 mod services;
 mod signing;
+mod smtp_accounts;
 mod submit_events;
 mod subscriptions;
+mod suppressed;
+mod system_users;
 mod tail;
 mod test_clock;
 mod update_account;
@@ -62,7 +64,7 @@ use std::sync::{
 
 use billwire_schemas::{
     clock::{Clock, ShiftedClock, Timestamp},
-    ids::TenantId,
+    ids::{DeliveryId, TenantId},
 };
 /// What can go wrong with a database; part of [`Failure`].
 pub use billwire_store::Error as StoreError;
@@ -75,6 +77,7 @@ pub use billwire_store::{
     mending::DeadLetters,
     page,
     queue_progress::Progress,
+    recipients,
 };
 
 pub use adjust_chargeable_event::AdjustChargeableEvent;
@@ -91,13 +94,12 @@ pub use contacts::{CreateContact, DeleteContact, UpdateContact};
 pub use contracts::{CreateContract, DeleteContract, UpdateContract};
 pub use create_account::CreateAccount;
 pub use create_bill_cycle::CreateBillCycle;
-pub use create_notification_template::CreateNotificationTemplate;
-pub use create_smtp_account::CreateSmtpAccount;
 pub use data_source::{CreateDataSource, DeleteDataSource};
 pub use delete_configuration::DeleteConfiguration;
 pub use explain::{Explanation, Met, Verdict};
 pub use invoice_on_demand::CreateInvoiceOnDemand;
 pub use invoices::{CancelInvoice, DeliverInvoice};
+pub use notification_templates::{CreateNotificationTemplate, UpdateNotificationTemplate};
 pub use objects::Object;
 pub use once::{Demand, UseCase};
 pub use once_each::BulkUseCase;
@@ -111,7 +113,10 @@ pub use register_event_type::{DeleteEventType, RegisterEventType};
 pub use replays::{NewReplay, ReplayStatus};
 pub use services::{CreateService, DeleteService, TransitionService, UpdateService};
 pub use signing::Signing;
+pub use smtp_accounts::{CreateSmtpAccount, Postmen, UpdateSmtpAccount, Verdict as SmtpVerdict};
 pub use subscriptions::{CreateSubscription, DeleteSubscription, EnableSubscription, NewAction, UpdateSubscription};
+pub use suppressed::SuppressAddress;
+pub use system_users::{CreateSystemUser, UpdateSystemUser};
 pub use tail::Stream;
 pub use update_account::{DeleteAccount, UpdateAccount};
 pub use update_bill_cycle::{DeleteBillCycle, UpdateBillCycle};
@@ -148,6 +153,7 @@ pub struct App {
     keys: Arc<authenticate::Cache>,
     compiled: Arc<data_schemas::Compiled>,
     receivers: Option<Arc<dyn Receivers>>,
+    postmen: Option<Arc<dyn Postmen>>,
     stream: Option<Arc<dyn Stream>>,
 }
 
@@ -155,13 +161,19 @@ impl App {
     /// The use cases over `store`, telling time by `clock`.
     pub fn new(store: Store, clock: Arc<ShiftedClock>, test_clock_allowed: bool) -> Self {
         let (backlog_full, keys, compiled) = Default::default();
-        Self { store, clock, test_clock_allowed, backlog_full, keys, compiled, receivers: None, stream: None }
+        Self { store, clock, test_clock_allowed, backlog_full, keys, compiled, receivers: None, postmen: None, stream: None }
     }
 
     /// The same with a way to receivers, which testing endpoints needs.
     #[must_use]
     pub fn with_receivers(self, receivers: Arc<dyn Receivers>) -> Self {
         Self { receivers: Some(receivers), ..self }
+    }
+
+    /// The same with a way to SMTP servers, which testing accounts needs.
+    #[must_use]
+    pub fn with_postmen(self, postmen: Arc<dyn Postmen>) -> Self {
+        Self { postmen: Some(postmen), ..self }
     }
 
     /// The same with a view of the stream, which tailing events needs.
@@ -223,6 +235,14 @@ impl App {
             Err(_) => None,
         };
         found.ok_or_else(|| domain::Rejected::not_found("delivery_not_found", "delivery", id).into())
+    }
+
+    /// What became of the recipients of a delivery by e-mail.
+    ///
+    /// # Errors
+    /// The database's failure.
+    pub async fn recipients(&self, delivery: DeliveryId) -> Result<Vec<recipients::Recipient>, Failure> {
+        Ok(self.store.recipients(delivery).await?)
     }
 
     /// A page of deliveries.

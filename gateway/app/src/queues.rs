@@ -5,7 +5,7 @@ use billwire_domain::{
     Change, Rejected, Violation,
     queue::{self, Queue},
     routing::Routing,
-    subscription::{self, Action, Subscription},
+    subscription::{self, Subscription},
 };
 use billwire_schemas::{
     clock::{Clock, SystemClock, Timestamp},
@@ -17,7 +17,7 @@ use billwire_store::{
     queue_progress::{Depth, Progress},
 };
 
-use crate::{App, catalogue, configured::addressed, once::UseCase, record::Record, unless_named};
+use crate::{App, catalogue, configured::addressed, once::UseCase, record::Record, subscriptions::template_of, unless_named};
 
 /// Makes a queue.
 #[derive(Debug, Clone)]
@@ -85,10 +85,7 @@ impl UseCase for UpdateQueue {
 /// # Errors
 /// `subscription_unfit`, or the database's failure.
 async fn unless_unfit(tx: &Tx<'_>, one: &Subscription, routing: &Routing<'_>) -> Result<(), Failure> {
-    let template = match &one.action {
-        Action::Email { notification_template_id, .. } => tx.configuration(Kind::NotificationTemplate, notification_template_id.0).await?,
-        _ => None,
-    };
+    let template = template_of(tx, &one.action).await?;
     let broken = subscription::faults(one, template.as_ref(), routing);
     let unfit = |broken: Violation| {
         let message = format!("Subscription '{}' does not go with this: {}", one.name, broken.message);

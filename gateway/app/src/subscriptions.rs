@@ -11,18 +11,21 @@ use billwire_domain::{
     routing::Routing,
     smtp_account::SmtpAccount,
     subscription::{self, Action, GivenUp, Subscription},
+    system_user::SystemUser,
     webhook_endpoint::WebhookEndpoint,
 };
 use billwire_schemas::{
     clock::{Clock, SystemClock, Timestamp},
     events::selection::{ObjectEvents, Selection},
     ids::{OrderingKey, SubscriptionId},
+    recipient::Recipient,
 };
 use billwire_store::{Configuration, ConfigurationKind as Kind, Store, Tx, commit::Failure};
 
 use crate::{
     catalogue,
     configured::{Configured, addressed, referenced},
+    notification_templates,
     once::UseCase,
     record::Record,
     unless_named,
@@ -40,12 +43,18 @@ pub enum NewAction {
     },
     /// Mail by this account with this template.
     Email {
-        /// Its id.
-        smtp_account: String,
+        /// Its id; absent: the default one.
+        smtp_account: Option<String>,
         /// Its id.
         template: String,
-        /// The recipients' addresses.
-        to: Vec<String>,
+        /// The recipients.
+        to: Vec<Recipient>,
+        /// Those who get a copy.
+        cc: Vec<Recipient>,
+        /// Those who get one unseen.
+        bcc: Vec<Recipient>,
+        /// Whether the event is attached.
+        attach_event: bool,
     },
     /// Hand over to this queue.
     Forward {
@@ -68,11 +77,34 @@ async fn resolved(tx: &Tx<'_>, action: NewAction) -> Result<(Action, Option<Noti
             let endpoint: WebhookEndpoint = referenced(tx, "/action/webhookEndpointId", "webhook_endpoint_unknown", &endpoint).await?;
             (Action::Webhook { webhook_endpoint_id: endpoint.id, path }, None)
         }
-        NewAction::Email { smtp_account, template, to } => {
-            let account: SmtpAccount = referenced(tx, "/action/smtpAccountId", "smtp_account_unknown", &smtp_account).await?;
-            let template: NotificationTemplate =
-                referenced(tx, "/action/notificationTemplateId", "notification_template_unknown", &template).await?;
-            (Action::Email { smtp_account_id: account.id, notification_template_id: template.id, to }, Some(template))
+        NewAction::Email { smtp_account, template, to, cc, bcc, attach_event } => {
+            let smtp_account_id = match smtp_account {
+                Some(id) => Some(referenced::<SmtpAccount>(tx, "/action/smtpAccountId", "smtp_account_unknown", &id).await?.id),
+                None => {
+                    let accounts: Vec<SmtpAccount> = tx.configurations(Kind::SmtpAccount).await?;
+                    if !accounts.iter().any(|one| one.is_default) {
+                        let message = "There is no default SMTP account; name one, or make one the default.";
+                        return Err(Rejected::violation("/action/smtpAccountId", "smtp_account_unknown", message).into());
+                    }
+                    None
+                }
+            };
+            let unknown = || {
+                let message = format!("There is no notification template '{template}'.");
+                Rejected::violation("/action/notificationTemplateId", "notification_template_unknown", message)
+            };
+            let id = template.parse().map_err(|_| unknown())?;
+            let template = notification_templates::template(tx, id).await?.ok_or_else(unknown)?;
+            let action = Action::Email { smtp_account_id, notification_template_id: template.id, to, cc, bcc, attach_event };
+            let users: Vec<SystemUser> = tx.configurations(Kind::SystemUser).await?;
+            for (pointer, recipient) in action.recipients() {
+                if let Recipient::User(id) = recipient
+                    && !users.iter().any(|user| user.id == *id)
+                {
+                    return Err(Rejected::violation(pointer, "system_user_unknown", format!("There is no system user '{id}'.")).into());
+                }
+            }
+            (action, Some(template))
         }
         NewAction::Forward { queue } => {
             let queue: Queue = referenced(tx, "/action/queueId", "queue_unknown", &queue).await?;
@@ -225,9 +257,9 @@ impl UseCase for UpdateSubscription {
     }
 }
 
-async fn template_of(tx: &Tx<'_>, action: &Action) -> Result<Option<NotificationTemplate>, Failure> {
+pub(crate) async fn template_of(tx: &Tx<'_>, action: &Action) -> Result<Option<NotificationTemplate>, Failure> {
     match action {
-        Action::Email { notification_template_id, .. } => tx.configuration(Kind::NotificationTemplate, notification_template_id.0).await,
+        Action::Email { notification_template_id, .. } => notification_templates::template(tx, notification_template_id.0).await,
         _ => Ok(None),
     }
 }

@@ -35,6 +35,8 @@ pub mod sample;
 pub mod service;
 pub mod smtp_account;
 pub mod subscription;
+pub mod suppressed_address;
+pub mod system_user;
 pub mod usage_identifier;
 pub mod webhook_endpoint;
 

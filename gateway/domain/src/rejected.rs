@@ -80,7 +80,7 @@ impl Rejected {
     }
 
     /// 422 for one violation.
-    pub fn violation(pointer: &'static str, code: &'static str, message: impl Into<String>) -> Self {
+    pub fn violation(pointer: impl Into<Cow<'static, str>>, code: &'static str, message: impl Into<String>) -> Self {
         let violation = Violation::new(pointer, code, message);
         Self { kind: Kind::Unprocessable, code, message: violation.message.clone(), violations: vec![violation] }
     }

@@ -48,66 +48,132 @@ pub struct SmtpAccount {
     pub username: Option<String>,
     /// Whether a password is set; it is never answered back.
     pub has_password: bool,
+    /// Messages handed over in a second at the most; absent: no limit.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub max_per_second: Option<u32>,
+    /// Connections at once.
+    pub connections: u32,
+    /// Recipients of one message; one for more is handed over several times.
+    pub max_recipients: u32,
+    /// Whether it sends what names no account. One of a tenant's accounts is the default.
+    pub is_default: bool,
     /// When it was made.
     pub created_at: Timestamp,
 }
 
-/// `createSmtpAccount`.
-#[derive(Debug, Clone)]
-pub struct Create {
-    /// The new account's id.
-    pub id: SmtpAccountId,
+/// Connections at once of an account that names no number.
+pub const CONNECTIONS_DEFAULT: u32 = 4;
+/// Recipients of one message of an account that names no number: what every server takes, RFC 5321 section 4.5.3.1.8.
+pub const RECIPIENTS_DEFAULT: u32 = 100;
+/// The port of an account that names none.
+pub const PORT_DEFAULT: u16 = 25;
+
+/// What can be set of an SMTP account; what is absent stays as it is.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
     /// See [`SmtpAccount::name`].
-    pub name: String,
+    pub name: Option<String>,
     /// See [`SmtpAccount::server`].
-    pub server: String,
+    pub server: Option<String>,
     /// See [`SmtpAccount::port`].
-    pub port: u16,
+    pub port: Option<u16>,
     /// See [`SmtpAccount::security`].
-    pub security: Security,
+    pub security: Option<Security>,
     /// See [`SmtpAccount::from_name`].
-    pub from_name: String,
+    pub from_name: Option<String>,
     /// See [`SmtpAccount::from_address`].
-    pub from_address: String,
-    /// See [`SmtpAccount::username`].
+    pub from_address: Option<String>,
+    /// See [`SmtpAccount::username`]; the empty text takes it and the password away.
     pub username: Option<String>,
-    /// Whether a password comes with it.
-    pub has_password: bool,
+    /// Whether a password comes with this.
+    pub with_password: bool,
+    /// See [`SmtpAccount::max_per_second`]; 0: no limit.
+    pub max_per_second: Option<u32>,
+    /// See [`SmtpAccount::connections`].
+    pub connections: Option<u32>,
+    /// See [`SmtpAccount::max_recipients`].
+    pub max_recipients: Option<u32>,
+    /// See [`SmtpAccount::is_default`].
+    pub is_default: Option<bool>,
 }
 
-/// Decides `createSmtpAccount`.
+impl Settings {
+    fn apply(self, account: &mut SmtpAccount) -> Result<(), Rejected> {
+        account.name = self.name.unwrap_or_else(|| account.name.clone());
+        account.server = self.server.unwrap_or_else(|| account.server.clone());
+        account.port = self.port.unwrap_or(account.port);
+        account.security = self.security.unwrap_or(account.security);
+        account.from_name = self.from_name.unwrap_or_else(|| account.from_name.clone());
+        account.from_address = self.from_address.unwrap_or_else(|| account.from_address.clone());
+        match self.username {
+            Some(none) if none.is_empty() => (account.username, account.has_password) = (None, false),
+            Some(username) => account.username = Some(username),
+            None => {}
+        }
+        account.has_password |= self.with_password;
+        if let Some(max) = self.max_per_second {
+            account.max_per_second = (max > 0).then_some(max);
+        }
+        account.connections = self.connections.unwrap_or(account.connections);
+        account.max_recipients = self.max_recipients.unwrap_or(account.max_recipients);
+        account.is_default = self.is_default.unwrap_or(account.is_default);
+        let mut broken = Vec::new();
+        if account.username.is_some() != account.has_password {
+            let missing = if account.has_password { "/username" } else { "/password" };
+            broken.push(Violation::new(missing, "credentials_incomplete", "username and password come together or not at all."));
+        }
+        if account.security == Security::None && account.has_password {
+            broken.push(Violation::new(
+                "/security",
+                "credentials_in_clear",
+                "A password is not sent over an unprotected connection; choose starttls or tls.",
+            ));
+        }
+        Rejected::from_violations(broken).map_or(Ok(()), Err)
+    }
+}
+
+/// Decides `createSmtpAccount`: a tenant's `first` account is its default.
 ///
 /// # Errors
 /// `credentials_incomplete`, `credentials_in_clear`.
-pub fn create(command: Create, now: Timestamp) -> Result<Change<SmtpAccount>, Rejected> {
-    let mut broken = Vec::new();
-    if command.username.is_some() != command.has_password {
-        let missing = if command.has_password { "/username" } else { "/password" };
-        broken.push(Violation::new(missing, "credentials_incomplete", "username and password come together or not at all."));
-    }
-    if command.security == Security::None && command.has_password {
-        broken.push(Violation::new(
-            "/security",
-            "credentials_in_clear",
-            "A password is not sent over an unprotected connection; choose starttls or tls.",
-        ));
-    }
-    if let Some(rejected) = Rejected::from_violations(broken) {
-        return Err(rejected);
-    }
-    Ok(Change::created(SmtpAccount {
-        id: command.id,
+pub fn create(id: SmtpAccountId, settings: Settings, first: bool, now: Timestamp) -> Result<Change<SmtpAccount>, Rejected> {
+    let mut account = SmtpAccount {
+        id,
         version: 1,
-        name: command.name,
-        server: command.server,
-        port: command.port,
-        security: command.security,
-        from_name: command.from_name,
-        from_address: command.from_address,
-        username: command.username,
-        has_password: command.has_password,
+        name: String::new(),
+        server: String::new(),
+        port: PORT_DEFAULT,
+        security: Security::Starttls,
+        from_name: String::new(),
+        from_address: String::new(),
+        username: None,
+        has_password: false,
+        max_per_second: None,
+        connections: CONNECTIONS_DEFAULT,
+        max_recipients: RECIPIENTS_DEFAULT,
+        is_default: false,
         created_at: now,
-    }))
+    };
+    settings.apply(&mut account)?;
+    account.is_default |= first;
+    Ok(Change::created(account))
+}
+
+/// Decides `updateSmtpAccount`.
+///
+/// # Errors
+/// As [`create`].
+pub fn update(account: SmtpAccount, settings: Settings) -> Result<Change<SmtpAccount>, Rejected> {
+    let mut after = SmtpAccount { version: account.version + 1, ..account.clone() };
+    settings.apply(&mut after)?;
+    Ok(Change::updated(account, after, Vec::<&'static str>::new()))
+}
+
+/// What becomes of the one that was the default when another becomes it.
+pub fn supersede(account: SmtpAccount) -> Change<SmtpAccount> {
+    let after = SmtpAccount { version: account.version + 1, is_default: false, ..account.clone() };
+    Change::updated(account, after, Vec::<&'static str>::new())
 }
 
 impl Entity for SmtpAccount {
@@ -125,5 +191,43 @@ impl Entity for SmtpAccount {
     }
     fn created_at(&self) -> Timestamp {
         self.created_at
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use billwire_schemas::ids::fresh;
+
+    use super::*;
+
+    fn given() -> Settings {
+        let text = |text: &str| Some(text.to_owned());
+        Settings { name: text("mail"), server: text("smtp.example.com"), from_address: text("b@example.com"), ..Settings::default() }
+    }
+
+    fn codes(refused: Result<Change<SmtpAccount>, Rejected>) -> Vec<&'static str> {
+        refused.unwrap_err().violations.iter().map(|broken| broken.code).collect()
+    }
+
+    #[test]
+    fn a_user_name_and_a_password_come_together_and_never_in_clear() {
+        let make = |settings| create(SmtpAccountId(fresh()), settings, false, Timestamp::UNIX_EPOCH);
+        assert_eq!(codes(make(Settings { with_password: true, ..given() })), ["credentials_incomplete"]);
+        let both = Settings { username: Some("u".into()), with_password: true, ..given() };
+        assert_eq!(codes(make(Settings { security: Some(Security::None), ..both.clone() })), ["credentials_in_clear"]);
+        let made = make(both).expect("made").after;
+        assert_eq!((made.port, made.security, made.connections), (25, Security::Starttls, 4));
+        let clear = Settings { security: Some(Security::None), ..Settings::default() };
+        assert_eq!(codes(update(made.clone(), clear)), ["credentials_in_clear"]);
+        let anonymous = Settings { security: Some(Security::None), username: Some(String::new()), ..Settings::default() };
+        let after = update(made, anonymous).expect("updated").after;
+        assert_eq!((after.version, after.username, after.has_password), (2, None, false));
+    }
+
+    #[test]
+    fn the_first_account_is_the_default_and_gives_way_to_the_next() {
+        let first = create(SmtpAccountId(fresh()), given(), true, Timestamp::UNIX_EPOCH).expect("made").after;
+        assert!(first.is_default);
+        assert!(!supersede(first).after.is_default);
     }
 }

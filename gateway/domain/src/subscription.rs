@@ -8,6 +8,7 @@ use billwire_schemas::{
     clock::Timestamp,
     events::selection::Selection,
     ids::{NotificationTemplateId, OrderingKey, QueueId, SmtpAccountId, SubscriptionId, WebhookEndpointId},
+    recipient::Recipient,
 };
 use serde::{Deserialize, Serialize};
 
@@ -37,12 +38,22 @@ pub enum Action {
     },
     /// Send it by e-mail.
     Email {
-        /// Which SMTP account sends it.
-        smtp_account_id: SmtpAccountId,
+        /// Which SMTP account sends it; absent: the tenant's default one.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        smtp_account_id: Option<SmtpAccountId>,
         /// Which template it is rendered with.
         notification_template_id: NotificationTemplateId,
-        /// The recipients' addresses.
-        to: Vec<String>,
+        /// The recipients.
+        to: Vec<Recipient>,
+        /// Those who get a copy.
+        #[serde(skip_serializing_if = "Vec::is_empty", default)]
+        cc: Vec<Recipient>,
+        /// Those who get one without the others seeing it.
+        #[serde(skip_serializing_if = "Vec::is_empty", default)]
+        bcc: Vec<Recipient>,
+        /// Whether the event itself is attached, as JSON.
+        #[serde(default)]
+        attach_event: bool,
     },
     /// Hand it to the subscriptions of another queue.
     Forward {
@@ -65,6 +76,17 @@ impl Action {
             Self::Forward { queue_id } => Some(*queue_id),
             _ => None,
         }
+    }
+
+    /// Whoever it writes to, with where that stands in a request.
+    pub fn recipients(&self) -> impl Iterator<Item = (String, &Recipient)> {
+        let (to, cc, bcc) = match self {
+            Self::Email { to, cc, bcc, .. } => (to.as_slice(), cc.as_slice(), bcc.as_slice()),
+            _ => (&[][..], &[][..], &[][..]),
+        };
+        [("to", to), ("cc", cc), ("bcc", bcc)].into_iter().flat_map(|(member, recipients)| {
+            recipients.iter().enumerate().map(move |(index, one)| (format!("/action/{member}/{index}"), one))
+        })
     }
 }
 

@@ -9,19 +9,19 @@ use std::{
 use async_trait::async_trait;
 use billwire_app::App;
 use billwire_delivery::{
+    channel::{self, RecipientState},
     event::{self, Event},
     gates::{Health, Target},
     ledger::{Entry, LaneKey, Lease, Ledger, Part, Plan, Progress, State},
     matching::Matching,
 };
-use billwire_email::{Accounts, Password, Security, SmtpAccount};
+use billwire_email::{Readers, SmtpAccount};
 use billwire_schemas::{
     clock::{Clock, SystemClock, Timestamp},
-    events::envelope::Parameters,
     ids::{DeliveryId, EventId, NotificationTemplateId, OrderingKey, QueueId, SmtpAccountId, SubscriptionId, TenantId, WebhookEndpointId},
-    template::Template,
+    template::Translated,
 };
-use billwire_store::{ConfigurationKind as Kind, Store, Unpublished, deliveries as rows, health, leases, queue_progress};
+use billwire_store::{ConfigurationKind as Kind, Store, Unpublished, deliveries as rows, health, leases, queue_progress, recipients};
 use billwire_webhook::Endpoint;
 use uuid::Uuid;
 
@@ -50,8 +50,9 @@ pub(crate) struct LookedUp {
     /// Who wants what is forwarded to a queue.
     forwarded: HashMap<QueueId, Matching>,
     pub endpoints: HashMap<WebhookEndpointId, Option<Arc<Endpoint>>>,
-    accounts: HashMap<SmtpAccountId, Option<Arc<SmtpAccount>>>,
-    templates: HashMap<NotificationTemplateId, Option<Arc<Template>>>,
+    pub accounts: HashMap<SmtpAccountId, Option<Arc<SmtpAccount>>>,
+    pub templates: HashMap<NotificationTemplateId, Option<Arc<Translated>>>,
+    pub readers: HashMap<TenantId, Arc<Readers>>,
 }
 
 pub(crate) fn text(error: impl std::fmt::Display) -> String {
@@ -83,6 +84,11 @@ impl StoreLedger {
     /// What it stands on.
     pub(crate) fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// The use cases.
+    pub(crate) fn app(&self) -> &App {
+        &self.app
     }
 
     /// Notes that the subscriptions of `queue` that want `event` are owed it. Gives how many; `None`: there is no such queue.
@@ -170,6 +176,26 @@ fn row_of(entry: &Entry) -> rows::Delivery {
     }
 }
 
+/// What became of the recipients at an entry's latest try.
+fn recipients_of(entry: &Entry) -> Vec<recipients::Recipient> {
+    let Some(last) = &entry.last else { return Vec::new() };
+    let of = |one: &channel::Recipient| recipients::Recipient {
+        delivery: entry.id,
+        address: one.address.clone(),
+        state: match one.state {
+            RecipientState::Sent => recipients::SENT,
+            RecipientState::Deferred => "deferred",
+            RecipientState::Refused => "refused",
+            RecipientState::Suppressed => "suppressed",
+        }
+        .to_owned(),
+        status: one.status,
+        detail: one.detail.clone(),
+        at: last.at,
+    };
+    last.report.recipients.iter().map(of).collect()
+}
+
 fn entry_of(row: rows::Delivery) -> Entry {
     Entry {
         id: row.id,
@@ -210,17 +236,22 @@ impl Ledger for StoreLedger {
         let subscriptions = self.store.all_configurations::<domain::subscription::Subscription>(Kind::Subscription).await.map_err(text)?;
         let endpoints =
             self.store.all_configurations::<domain::webhook_endpoint::WebhookEndpoint>(Kind::WebhookEndpoint).await.map_err(text)?;
+        let accounts = self.store.all_configurations::<domain::smtp_account::SmtpAccount>(Kind::SmtpAccount).await.map_err(text)?;
+        let defaults: HashMap<&TenantId, SmtpAccountId> =
+            accounts.iter().filter(|stored| stored.body.is_default).map(|stored| (&stored.tenant, stored.body.id)).collect();
         let mut by_queue: HashMap<QueueId, Vec<Arc<event::Subscription>>> = HashMap::new();
         let mut compiled: HashMap<SubscriptionId, (i64, Arc<event::Subscription>)> = HashMap::new();
         for stored in subscriptions {
             let (id, version, queue) = (stored.body.id, stored.body.version, stored.body.queue_id);
-            // What has not changed since is not compiled again.
+            let default = defaults.get(&stored.tenant).copied();
+            // What has not changed since is not compiled again; what an e-mail goes by may have.
             let known = self.remembered(|l| l.compiled.get(&id).filter(|(of, _)| *of == version).map(|(_, one)| one.clone()));
-            let one = known.unwrap_or_else(|| Arc::new(plan::subscription_of(stored.tenant, stored.start_position, stored.body)));
+            let known = known.filter(|one| !matches!(one.action, event::Action::Email(_)));
+            let one = known.unwrap_or_else(|| Arc::new(plan::subscription_of(stored.tenant, stored.start_position, stored.body, default)));
             compiled.insert(id, (version, one.clone()));
             by_queue.entry(queue).or_default().push(one);
         }
-        let plan = Plan { revision, queues: plan::queues(queues, by_queue, &endpoints, &self.limits) };
+        let plan = Plan { revision, queues: plan::queues(queues, by_queue, &endpoints, &accounts, &self.limits) };
         self.remembered(|l| {
             l.compiled = compiled;
             if l.revision == revision {
@@ -247,7 +278,8 @@ impl Ledger for StoreLedger {
     async fn record(&self, entries: &[Entry]) -> Result<(), String> {
         let (new, known): (Vec<&Entry>, Vec<&Entry>) = entries.iter().partition(|entry| entry.new);
         let rows = |entries: Vec<&Entry>| entries.into_iter().map(row_of).collect::<Vec<_>>();
-        self.store.record_deliveries(&rows(new), &rows(known), SystemClock.now()).await.map_err(text)
+        let of: Vec<recipients::Recipient> = entries.iter().flat_map(recipients_of).collect();
+        self.store.record_deliveries(&rows(new), &rows(known), &of, SystemClock.now()).await.map_err(text)
     }
 
     async fn owners(&self, part: Part) -> Result<Vec<Uuid>, String> {
@@ -259,9 +291,9 @@ impl Ledger for StoreLedger {
         Ok(rows.into_iter().map(entry_of).collect())
     }
 
-    async fn lane(&self, lane: &LaneKey, limit: u64) -> Result<Vec<Entry>, String> {
-        let rows = self.store.lane(lane.0, &lane.1, limit).await.map_err(text)?;
-        Ok(rows.into_iter().map(entry_of).collect())
+    async fn lanes(&self, lanes: &[LaneKey], limit: u64) -> Result<Vec<Vec<Entry>>, String> {
+        let found = self.store.lanes(lanes, limit).await.map_err(text)?;
+        Ok(found.into_iter().map(|rows| rows.into_iter().map(entry_of).collect()).collect())
     }
 
     async fn mend(&self, part: Part, in_order: bool, now: Timestamp) -> Result<(), String> {
@@ -333,50 +365,6 @@ fn stored_health(health: &Health) -> health::Health {
 
 fn stored_lease(lease: &Lease) -> leases::Lease {
     leases::Lease { name: lease.name.clone(), owner: lease.owner.clone(), fence: lease.fence }
-}
-
-#[async_trait]
-impl Accounts for StoreLedger {
-    async fn smtp_account(&self, tenant: &TenantId, id: SmtpAccountId) -> Result<Option<Arc<SmtpAccount>>, String> {
-        if let Some(found) = self.remembered(|l| l.accounts.get(&id).cloned()) {
-            return Ok(found);
-        }
-        let row = self.store.configuration_with_secrets::<domain::smtp_account::SmtpAccount>(tenant, Kind::SmtpAccount, id.0);
-        let found = row.await.map_err(text)?.map(|(body, password)| {
-            Arc::new(SmtpAccount {
-                id,
-                version: body.version,
-                server: body.server,
-                port: body.port,
-                security: match body.security {
-                    domain::smtp_account::Security::None => Security::None,
-                    domain::smtp_account::Security::Starttls => Security::Starttls,
-                    domain::smtp_account::Security::Tls => Security::Tls,
-                },
-                from_name: body.from_name,
-                from_address: body.from_address,
-                username: body.username,
-                password: password.map(Password::new),
-            })
-        });
-        self.remembered(|l| l.accounts.insert(id, found.clone()));
-        Ok(found)
-    }
-
-    async fn template(&self, tenant: &TenantId, id: NotificationTemplateId) -> Result<Option<Arc<Template>>, String> {
-        if let Some(found) = self.remembered(|l| l.templates.get(&id).cloned()) {
-            return Ok(found);
-        }
-        let row = self.store.configuration::<domain::notification_template::NotificationTemplate>(tenant, Kind::NotificationTemplate, id.0);
-        let found = row.await.map_err(text)?.map(|body| Arc::new(body.parts()));
-        self.remembered(|l| l.templates.insert(id, found.clone()));
-        Ok(found)
-    }
-
-    async fn private_parameters(&self, tenant: &TenantId, event: EventId) -> Result<Parameters, String> {
-        let found = self.store.private_parameters(tenant, event).await.map_err(text)?;
-        found.map_or_else(|| Ok(Parameters::new()), |found| serde_json::from_str(&found).map_err(text))
-    }
 }
 
 /// Batches finished in one go.

@@ -15,6 +15,7 @@ mod listen;
 mod nats_child;
 mod onward;
 mod plan;
+mod postmen;
 mod receivers;
 mod relay;
 mod replays;

@@ -14,12 +14,12 @@ use billwire_delivery::{
 };
 use billwire_schemas::{
     expression::Expression,
-    ids::{QueueId, TenantId},
+    ids::{QueueId, SmtpAccountId, TenantId},
 };
 use billwire_store::Stored;
 use uuid::Uuid;
 
-use crate::domain::{self, webhook_endpoint::WebhookEndpoint};
+use crate::domain::{self, smtp_account::SmtpAccount, webhook_endpoint::WebhookEndpoint};
 
 /// Limits of calls where configuration names none.
 #[derive(Debug, Clone)]
@@ -40,20 +40,31 @@ fn calculated(named: BTreeMap<String, String>) -> Vec<Calculated> {
     named.into_iter().map(|(name, source)| (name, compiled(&source))).collect()
 }
 
-fn action_of(action: domain::subscription::Action) -> event::Action {
+/// `default`: the tenant's default SMTP account; where there is none, an account that nobody has, so that the try says what is missing.
+fn action_of(action: domain::subscription::Action, default: Option<SmtpAccountId>) -> event::Action {
     use domain::subscription::Action;
     match action {
         Action::Webhook { webhook_endpoint_id, path } => event::Action::Webhook { endpoint: webhook_endpoint_id, path },
-        Action::Email { smtp_account_id, notification_template_id, to } => {
-            event::Action::Email { smtp_account: smtp_account_id, template: notification_template_id, to }
-        }
+        Action::Email { smtp_account_id, notification_template_id, to, cc, bcc, attach_event } => event::Action::Email(event::Mailing {
+            smtp_account: smtp_account_id.or(default).unwrap_or(SmtpAccountId(Uuid::nil())),
+            template: notification_template_id,
+            to,
+            cc,
+            bcc,
+            attach_event,
+        }),
         Action::Forward { queue_id } => event::Action::Forward { queue: queue_id },
         Action::Calculate { event_type, data } => event::Action::Calculate { event_type, data: calculated(data) },
     }
 }
 
 /// A subscription, compiled.
-pub fn subscription_of(tenant: TenantId, start_position: i64, body: domain::subscription::Subscription) -> event::Subscription {
+pub fn subscription_of(
+    tenant: TenantId,
+    start_position: i64,
+    body: domain::subscription::Subscription,
+    default: Option<SmtpAccountId>,
+) -> event::Subscription {
     event::Subscription {
         id: body.id,
         tenant,
@@ -63,7 +74,7 @@ pub fn subscription_of(tenant: TenantId, start_position: i64, body: domain::subs
         parameters: calculated(body.parameters),
         blocks: body.when_given_up == domain::subscription::GivenUp::Block,
         start_position,
-        action: action_of(body.action),
+        action: action_of(body.action, default),
     }
 }
 
@@ -76,6 +87,20 @@ fn target_of(tenant: &TenantId, endpoint: &WebhookEndpoint, limits: &Limits, par
         in_flight_max: endpoint.max_in_flight.map_or(limits.endpoint_in_flight, |max| max as usize),
         per_second: endpoint.max_per_second,
         retry_plan: endpoint.retry_waits.as_ref().map(waits),
+        given_up_on: true,
+        partitions,
+    }
+}
+
+fn target_of_account(tenant: &TenantId, account: &SmtpAccount, partitions: u32) -> Target {
+    Target {
+        id: account.id.0,
+        tenant: tenant.clone(),
+        enabled: true,
+        in_flight_max: account.connections as usize,
+        per_second: account.max_per_second,
+        retry_plan: None,
+        given_up_on: false,
         partitions,
     }
 }
@@ -85,6 +110,7 @@ pub fn queues(
     queues: Vec<Stored<domain::queue::Queue>>,
     mut by_queue: HashMap<QueueId, Vec<Arc<event::Subscription>>>,
     endpoints: &[Stored<WebhookEndpoint>],
+    accounts: &[Stored<SmtpAccount>],
     limits: &Limits,
 ) -> Vec<Arc<Queue>> {
     // Over how many partitions the calls of each tenant and to each target are spread.
@@ -100,13 +126,10 @@ pub fn queues(
             *of_targets.entry(*target).or_default() += queue.body.partitions;
         }
     }
-    let targets: HashMap<Uuid, Arc<Target>> = endpoints
-        .iter()
-        .map(|stored| {
-            let partitions = of_targets.get(&stored.body.id.0).copied().unwrap_or(0);
-            (stored.body.id.0, Arc::new(target_of(&stored.tenant, &stored.body, limits, partitions)))
-        })
-        .collect();
+    let partitions = |target: Uuid| of_targets.get(&target).copied().unwrap_or(0);
+    let endpoints = endpoints.iter().map(|stored| target_of(&stored.tenant, &stored.body, limits, partitions(stored.body.id.0)));
+    let accounts = accounts.iter().map(|stored| target_of_account(&stored.tenant, &stored.body, partitions(stored.body.id.0)));
+    let targets: HashMap<Uuid, Arc<Target>> = endpoints.chain(accounts).map(|target| (target.id, Arc::new(target))).collect();
     let tenant_limits = |tenant: &TenantId| Target {
         id: Uuid::nil(),
         tenant: tenant.clone(),
@@ -114,6 +137,7 @@ pub fn queues(
         in_flight_max: limits.tenant_in_flight,
         per_second: limits.tenant_per_second,
         retry_plan: None,
+        given_up_on: false,
         partitions: of_tenants.get(tenant).copied().unwrap_or(1),
     };
     let tenants: HashMap<TenantId, Arc<Target>> =

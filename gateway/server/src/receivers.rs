@@ -88,7 +88,7 @@ impl Receivers for Caller {
         let began = Instant::now();
         let outcome = self.channel.test(tenant, endpoint, event, body.into()).await?;
         let latency = began.elapsed();
-        let tried = |delivered: bool, Report { status, detail }: Report| Tried { delivered, status, detail, latency };
+        let tried = |delivered: bool, Report { status, detail, .. }: Report| Tried { delivered, status, detail, latency };
         Ok(match outcome {
             Outcome::Delivered(report) => tried(true, report),
             Outcome::Retry { report, .. } | Outcome::GiveUp(report) | Outcome::Gone(report) => tried(false, report),

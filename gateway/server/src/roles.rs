@@ -34,6 +34,7 @@ use crate::{
     ledger::StoreLedger,
     nats_child::NatsChild,
     onward::{CalculateChannel, ForwardChannel},
+    postmen::Post,
     receivers::Caller,
     relay, replays,
     tail::Tail,
@@ -124,7 +125,11 @@ pub async fn start(settings: &Settings, roles: &[Role], nats: String, lock: Data
     let ledger = StoreLedger::new(store.clone(), app.clone(), settings.limits(), format!("{}-{}", std::process::id(), fresh()));
     let webhook = Arc::new(WebhookChannel::new(Arc::new(ledger.clone()), webhook_client(settings)?, Arc::new(SystemClock)));
     let tail = Tail::default();
-    let app = app.with_receivers(Arc::new(Caller { ledger: ledger.clone(), channel: webhook.clone() })).with_stream(Arc::new(tail.clone()));
+    let smtp = Arc::new(smtp_client(settings)?);
+    let app = app
+        .with_receivers(Arc::new(Caller { ledger: ledger.clone(), channel: webhook.clone() }))
+        .with_postmen(Arc::new(Post { ledger: ledger.clone(), client: smtp.clone() }))
+        .with_stream(Arc::new(tail.clone()));
     let new_admin_key = admin::ensure_admin_key(&store, settings.admin_key.clone()).await?;
     let (stop, stopped) = watch::channel(false);
     let mut tasks = JoinSet::new();
@@ -140,7 +145,7 @@ pub async fn start(settings: &Settings, roles: &[Role], nats: String, lock: Data
         tasks.spawn(bill_runs::run(app.clone(), store.clone(), owner, lease, stopped.clone()));
     }
     if !nats.is_empty() {
-        let parts = Parts::of(settings, ledger, webhook, app.clone(), clock)?;
+        let parts = Parts::of(settings, ledger, webhook, smtp, app.clone(), clock)?;
         tasks.spawn(connected(settings.clone(), roles.to_vec(), nats, store, parts, tail, stopped));
     }
     Ok(Running { address, app, new_admin_key, stop, tasks, lock })
@@ -197,6 +202,14 @@ fn webhook_client(settings: &Settings) -> Result<billwire_webhook::Client, Strin
     .map_err(|e| format!("webhooks: {e}"))
 }
 
+fn smtp_client(settings: &Settings) -> Result<billwire_email::Client, String> {
+    billwire_email::Client::new(&billwire_email::Settings {
+        timeout: Duration::from_millis(settings.smtp_timeout_ms),
+        ca_file: settings.smtp_ca_file.clone(),
+    })
+    .map_err(|e| format!("e-mail: {e}"))
+}
+
 /// What the consumers stand on besides the stream; made before anything starts, so that a bad setting is one clear line.
 struct Parts {
     ledger: StoreLedger,
@@ -210,17 +223,13 @@ impl Parts {
         settings: &Settings,
         ledger: StoreLedger,
         webhook: Arc<WebhookChannel>,
+        smtp: Arc<billwire_email::Client>,
         app: App,
         clock: Arc<ShiftedClock>,
     ) -> Result<Self, String> {
-        let email = billwire_email::Client::new(&billwire_email::Settings {
-            timeout: Duration::from_millis(settings.smtp_timeout_ms),
-            ca_file: settings.smtp_ca_file.clone(),
-        })
-        .map_err(|e| format!("e-mail: {e}"))?;
         let channels = Channels {
             webhook,
-            email: Arc::new(EmailChannel::new(ledger.clone(), Arc::new(email))),
+            email: Arc::new(EmailChannel::new(ledger.clone(), smtp)),
             forward: Arc::new(ForwardChannel(ledger.clone())),
             calculate: Arc::new(CalculateChannel(app)),
         };

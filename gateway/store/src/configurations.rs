@@ -1,5 +1,7 @@
 //! Configuration: queues, subscriptions, webhook endpoints, SMTP accounts, notification templates, custom event types and data
-//! sources. One table, since all of them are small named documents that differ only in their body.
+//! sources, system users and suppressed addresses. One table, since all of them are small named documents that differ only in their body.
+
+use std::collections::HashSet;
 
 use billwire_schemas::{
     clock::Timestamp,
@@ -14,6 +16,7 @@ use crate::{
     entity::configuration,
     moment,
     page::{After, Ask, Page},
+    sizes::filled,
 };
 
 /// Which noun.
@@ -29,6 +32,10 @@ pub enum Kind {
     SmtpAccount,
     /// A notification template.
     NotificationTemplate,
+    /// A system user.
+    SystemUser,
+    /// An address that nothing is sent to, named by it.
+    SuppressedAddress,
     /// A custom event type, at its latest version.
     EventType,
     /// An earlier version of a custom event type, named `<type>/v<version>`.
@@ -47,6 +54,8 @@ impl Kind {
             Self::WebhookEndpoint => "webhook_endpoint",
             Self::SmtpAccount => "smtp_account",
             Self::NotificationTemplate => "notification_template",
+            Self::SystemUser => "system_user",
+            Self::SuppressedAddress => "suppressed_address",
             Self::EventType => "event_type",
             Self::EventTypeVersion => "event_type_version",
             Self::DataSource => "data_source",
@@ -122,6 +131,17 @@ impl Store {
     pub async fn configuration_named<T: DeserializeOwned>(&self, tenant: &TenantId, kind: Kind, name: &str) -> Result<Option<T>, Error> {
         let row = configuration::Entity::find().filter(named(tenant, kind, name)).one(&self.0.read).await?;
         row.map(|row| serde_json::from_str(&row.body).map_err(Error::corrupt("configuration"))).transpose()
+    }
+
+    /// Which of these names objects of a kind have.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn configurations_named(&self, tenant: &TenantId, kind: Kind, names: &[String]) -> Result<HashSet<String>, Error> {
+        let same = configuration::Column::Tenant.eq(tenant.as_str()).and(configuration::Column::Kind.eq(kind.name()));
+        let one_of = configuration::Column::Name.is_in(filled(names));
+        let find = configuration::Entity::find().select_only().column(configuration::Column::Name).filter(same).filter(one_of);
+        Ok(find.into_tuple::<String>().all(&self.0.read).await?.into_iter().collect())
     }
 
     /// Every object of a kind that a tenant has.

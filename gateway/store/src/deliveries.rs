@@ -17,6 +17,7 @@ use crate::{
     Error, Store,
     entity::{attempt, delivery},
     micros, moment,
+    recipients::{self, Recipient},
     sizes::{filled, parts},
 };
 
@@ -191,7 +192,7 @@ fn failed_try(d: &Delivery) -> Option<attempt::Model> {
     Some(attempt::Model { delivery_id: d.id.0, number, at: micros(a.at), latency_us: a.latency_us, status, detail: a.detail.clone() })
 }
 
-async fn write(transaction: &DatabaseTransaction, new: &[Delivery], known: &[Delivery], now: Timestamp) -> Result<(), DbErr> {
+async fn write(transaction: &DatabaseTransaction, new: &[Delivery], known: &[Delivery], of: &[Recipient], now: Timestamp) -> Result<(), DbErr> {
     use delivery::Column as C;
     let rows = |deliveries: &[Delivery]| parts(deliveries.iter().map(|d| row(d, now).into_active_model()).collect());
     for part in rows(new) {
@@ -218,7 +219,7 @@ async fn write(transaction: &DatabaseTransaction, new: &[Delivery], known: &[Del
         clash.do_nothing();
         attempt::Entity::insert_many(part).on_conflict(clash).exec_without_returning(transaction).await?;
     }
-    Ok(())
+    recipients::write(transaction, of).await
 }
 
 impl Store {
@@ -237,49 +238,25 @@ impl Store {
         Ok(known)
     }
 
-    /// Which of `lanes` have deliveries waiting.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn waiting_lanes(&self, lanes: &[(Uuid, OrderingKey)]) -> Result<HashSet<(Uuid, OrderingKey)>, Error> {
-        let mut waiting = HashSet::new();
-        // A row-value IN, not a chain of ORs: over two hundred of those SQLite's planner gives up.
-        for part in lanes.chunks(256) {
-            let part = filled(part);
-            let marks: Vec<String> = (0..part.len()).map(|i| format!("(${}, ${})", 2 * i + 1, 2 * i + 2)).collect();
-            let sql = format!(
-                "SELECT DISTINCT lane_id, ordering_key FROM delivery WHERE {OPEN} AND (lane_id, ordering_key) IN (VALUES {})",
-                marks.join(", ")
-            );
-            let values: Vec<Value> = part.iter().flat_map(|(lane, key)| [(*lane).into(), key.as_str().into()]).collect();
-            for row in self.0.read.query_all_raw(self.statement(&sql, values)).await? {
-                let (lane, key): (Uuid, String) = (row.try_get("", "lane_id")?, row.try_get("", "ordering_key")?);
-                if let Ok(key) = key.parse() {
-                    waiting.insert((lane, key));
-                }
-            }
-        }
-        Ok(waiting)
-    }
-
     /// Records where deliveries stand now, in one commit. A delivery that came to its end is not touched again. The tries
     /// before the latest are kept as attempts. `new` are those the ledger has not seen, as far as the caller knows: they are
-    /// written without looking, which costs half; should one be there all the same, everything is written with looking.
+    /// written without looking, which costs half; should one be there all the same, everything is written with looking. `of`: what
+    /// became of recipients of any of them.
     ///
     /// # Errors
     /// When the database fails; then nothing was recorded.
-    pub async fn record_deliveries(&self, new: &[Delivery], known: &[Delivery], now: Timestamp) -> Result<(), Error> {
+    pub async fn record_deliveries(&self, new: &[Delivery], known: &[Delivery], of: &[Recipient], now: Timestamp) -> Result<(), Error> {
         if !new.is_empty() {
             let transaction = self.begin().await?;
-            match write(&transaction, new, known, now).await {
+            match write(&transaction, new, known, of, now).await {
                 Ok(()) => return Ok(transaction.commit().await?),
                 Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => transaction.rollback().await?,
                 Err(error) => return Err(error.into()),
             }
         }
         let transaction = self.begin().await?;
-        write(&transaction, &[], known, now).await?;
-        write(&transaction, &[], new, now).await?;
+        write(&transaction, &[], known, of, now).await?;
+        write(&transaction, &[], new, &[], now).await?;
         transaction.commit().await?;
         Ok(())
     }
@@ -332,20 +309,7 @@ impl Store {
         Ok(due)
     }
 
-    /// The deliveries waiting in a lane, in order; none while the head of the lane blocks it.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn lane(&self, lane: Uuid, key: &OrderingKey, limit: u64) -> Result<Vec<Delivery>, Error> {
-        let sql = format!("SELECT * FROM delivery WHERE lane_id = $1 AND ordering_key = $2 AND {OPEN} ORDER BY sequence LIMIT {limit}");
-        // From the writing connection: the answer decides order, so it must see this process's own latest record.
-        let mut rows = self.rows(&self.0.write, &sql, vec![lane.into(), key.as_str().into()]).await?;
-        let blocked = rows.iter().position(|row| row.state == State::Blocking);
-        rows.truncate(blocked.unwrap_or(rows.len()));
-        Ok(rows)
-    }
-
-    async fn rows(&self, conn: &DatabaseConnection, sql: &str, values: Vec<Value>) -> Result<Vec<Delivery>, Error> {
+    pub(crate) async fn rows(&self, conn: &DatabaseConnection, sql: &str, values: Vec<Value>) -> Result<Vec<Delivery>, Error> {
         delivery::Entity::find().from_raw_sql(self.statement(sql, values)).all(conn).await?.into_iter().map(parse).collect()
     }
 

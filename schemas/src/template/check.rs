@@ -2,7 +2,7 @@
 
 use minijinja::{Environment, ErrorKind};
 
-use super::{Part, Template, describe, environment, scan};
+use super::{Locale, Part, Template, describe, environment, scan};
 use crate::events::parameters::nearest;
 
 /// A syntax error, or a filter that does not exist.
@@ -20,6 +20,8 @@ const FILTERS: &[&str] = &[
     "abs",
     "capitalize",
     "count",
+    "date",
+    "datetime",
     "default",
     "dictsort",
     "escape",
@@ -37,6 +39,8 @@ const FILTERS: &[&str] = &[
     "lower",
     "max",
     "min",
+    "money",
+    "number",
     "replace",
     "reverse",
     "round",
@@ -77,7 +81,7 @@ pub fn check(template: &Template, offered: &[&str]) -> Result<(), Vec<Fault>> {
 }
 
 fn faults(part: Part, source: &str, offered: &[&str]) -> Vec<Fault> {
-    let environment = environment(part);
+    let environment = environment(part, &Locale::default());
     let tags = scan::tags(source);
     let fault = |line, code, message: String, near: Vec<&str>| Fault {
         part: part.name(),

@@ -21,11 +21,11 @@ fn acme() -> Parameters {
 }
 
 fn rendered_text(source: &str) -> Result<String, RenderError> {
-    render(&text(source), &acme()).map(|r| r.text)
+    render(&text(source), &acme(), &Locale::default()).map(|r| r.text)
 }
 
 fn rendered_html(source: &str) -> String {
-    render(&html(source), &acme()).unwrap().html.unwrap()
+    render(&html(source), &acme(), &Locale::default()).unwrap().html.unwrap()
 }
 
 fn codes(template: &Template) -> Vec<(&'static str, &'static str, Option<usize>)> {
@@ -40,7 +40,7 @@ fn parameters_are_filled_in_and_escaped_in_html_only() {
         html: Some("<p>Dear {{ account.name }}</p>".to_owned()),
     };
     assert_eq!(check(&template, OFFERED), Ok(()));
-    let rendered = render(&template, &acme()).unwrap();
+    let rendered = render(&template, &acme(), &Locale::default()).unwrap();
     assert_eq!(rendered.subject, "Account Created: Acme <b>&</b> Co");
     assert_eq!(rendered.text, "Dear Acme <b>&</b> Co");
     assert_eq!(rendered.html.unwrap(), "<p>Dear Acme &lt;b&gt;&amp;&lt;&#x2f;b&gt; Co</p>");
@@ -112,14 +112,14 @@ fn escaping_cannot_be_switched_off_even_without_the_check() {
         let out = rendered_html(source).to_lowercase();
         assert!(!out.contains("<b>") && out.contains("acme"), "{source}: {out}");
     }
-    assert!(render(&html("{{ account.name|safe }}"), &acme()).is_err());
-    assert!(render(&html("{{ [account.name]|map('safe')|join }}"), &acme()).is_err());
+    assert!(render(&html("{{ account.name|safe }}"), &acme(), &Locale::default()).is_err());
+    assert!(render(&html("{{ [account.name]|map('safe')|join }}"), &acme(), &Locale::default()).is_err());
 }
 
 #[test]
 fn parameters_are_data_and_never_templates() {
     let sly = parameters(&[("account.name", json!("{{ 7 * 7 }}{% include 'x' %}"))]);
-    assert_eq!(render(&text("{{ account.name }}"), &sly).unwrap().text, "{{ 7 * 7 }}{% include 'x' %}");
+    assert_eq!(render(&text("{{ account.name }}"), &sly, &Locale::default()).unwrap().text, "{{ 7 * 7 }}{% include 'x' %}");
 }
 
 #[test]
@@ -153,10 +153,10 @@ fn json_values_print_as_people_expect() {
         ("a.amount", json!("12.50")),
     ]);
     let source = "[{{ a.none }}|{{ a.yes }}|{{ a.no }}|{{ a.count }}|{{ a.amount }}]";
-    assert_eq!(render(&text(source), &all).unwrap().text, "[|true|false|3|12.50]");
-    assert_eq!(render(&html(source), &all).unwrap().html.unwrap(), "[|true|false|3|12.50]");
-    assert!(render(&text("{{ a }}"), &all).is_err());
-    assert_eq!(render(&text("{% for k in a %}{{ k }} {% endfor %}"), &all).unwrap().text, "amount count no none yes ");
+    assert_eq!(render(&text(source), &all, &Locale::default()).unwrap().text, "[|true|false|3|12.50]");
+    assert_eq!(render(&html(source), &all, &Locale::default()).unwrap().html.unwrap(), "[|true|false|3|12.50]");
+    assert!(render(&text("{{ a }}"), &all, &Locale::default()).is_err());
+    assert_eq!(render(&text("{% for k in a %}{{ k }} {% endfor %}"), &all, &Locale::default()).unwrap().text, "amount count no none yes ");
     assert_eq!(codes(&text("{{ account }}")), [("text", "template_unknown_parameter", Some(1))]);
     assert_eq!(codes(&text("{% for k, v in account|items %}{{ v }}{% endfor %}")), []);
 }
@@ -179,8 +179,8 @@ fn no_template_works_without_bound() {
         assert!(error.message.len() < 200, "{error}");
     }
     let long = parameters(&[("account.name", json!("x".repeat(PART_BYTES_MAX / 2)))]);
-    assert!(render(&text("{{ account.name }}{{ account.name }}"), &long).is_ok());
-    let error = render(&text("{{ account.name }}{{ account.name }}!"), &long).unwrap_err();
+    assert!(render(&text("{{ account.name }}{{ account.name }}"), &long, &Locale::default()).is_ok());
+    let error = render(&text("{{ account.name }}{{ account.name }}!"), &long, &Locale::default()).unwrap_err();
     assert_eq!(error.message, "the result is longer than 256 KiB");
 }
 
@@ -188,10 +188,10 @@ fn no_template_works_without_bound() {
 fn a_line_break_in_the_subject_is_an_error() {
     let subject = |s: &str| Template { subject: s.to_owned(), ..text("") };
     for evil in ["Acme\r\nBcc: everyone@example.com", "Acme\n", "Acme\0", "Acme\u{85}"] {
-        assert!(render(&subject("{{ account.name }}"), &parameters(&[("account.name", json!(evil))])).is_err(), "{evil:?}");
+        assert!(render(&subject("{{ account.name }}"), &parameters(&[("account.name", json!(evil))]), &Locale::default()).is_err(), "{evil:?}");
     }
     // The line end an editor leaves behind is the engine's to drop.
-    assert_eq!(render(&subject("Hello\n"), &acme()).unwrap().subject, "Hello");
+    assert_eq!(render(&subject("Hello\n"), &acme(), &Locale::default()).unwrap().subject, "Hello");
 }
 
 #[test]
@@ -202,4 +202,40 @@ fn hostile_sources_end_in_faults_and_not_in_a_crash() {
     }
     let deep = format!("{{{{ {}1{} }}}}", "(".repeat(5000), ")".repeat(5000));
     assert_eq!(codes(&text(&deep)), [("text", "template_syntax", Some(1))]);
+}
+
+#[test]
+fn a_reader_gets_the_nearest_language_there_is() {
+    let of = |text: &str| Template { subject: String::new(), text: text.to_owned(), html: None };
+    let translations = BTreeMap::from([("de".to_owned(), of("de")), ("pt-BR".to_owned(), of("pt-BR"))]);
+    let template = Translated { language: "en".to_owned(), parts: of("en"), translations };
+    for (wanted, formats, text) in [
+        (None, "en", "en"),
+        (Some("en-GB"), "en-GB", "en"),
+        (Some("de-CH-1996"), "de-CH-1996", "de"),
+        (Some("PT-br"), "PT-br", "pt-BR"),
+        (Some("pt"), "en", "en"),
+        (Some("fr"), "en", "en"),
+        (Some(""), "en", "en"),
+    ] {
+        let (language, parts) = template.lookup(wanted);
+        assert_eq!((language, parts.text.as_str()), (formats, text), "{wanted:?}");
+    }
+}
+
+#[test]
+fn amounts_and_dates_are_formatted_for_the_reader_and_filters_are_known_when_saved() {
+    let source = text("{{ invoice.total|money(invoice.currency) }}, {{ invoice.dueOn|date }}, {{ current.dateTime|datetime }}");
+    assert_eq!(check(&source, &["invoice.total", "invoice.currency", "invoice.dueOn", "current.dateTime"]), Ok(()));
+    let parameters = parameters(&[
+        ("invoice.total", json!("1129.90")),
+        ("invoice.currency", json!("EUR")),
+        ("invoice.dueOn", json!("2027-02-15")),
+        ("current.dateTime", json!("2027-02-01T09:30:00Z")),
+    ]);
+    let german = Locale::new("de", chrono_tz::Tz::Europe__Berlin);
+    let rendered = render(&source, &parameters, &german).unwrap().text;
+    assert_eq!(rendered, "1.129,90\u{a0}EUR, 15. Februar 2027, 1. Februar 2027 um 10:30 CET");
+    let fault = &check(&text("{{ invoice.total|mony }}"), &["invoice.total"]).unwrap_err()[0];
+    assert_eq!((fault.code, fault.near[0].as_str()), ("template_syntax", "money"));
 }

@@ -10,6 +10,7 @@ pub(crate) fn target() -> Target {
         in_flight_max: 4,
         per_second: None,
         retry_plan: None,
+        given_up_on: true,
         partitions: 1,
     }
 }
@@ -25,7 +26,8 @@ fn gate(target: Target) -> (Gates, Arc<Gate>) {
 }
 
 fn failed(status: Option<u16>) -> Outcome {
-    Outcome::Retry { report: Report::new(status, "no"), after: None }
+    let blame = if status.is_some_and(|status| status < 500 && status != 429) { Blame::Delivery } else { Blame::Target };
+    Outcome::Retry { report: Report::new(status, "no"), after: None, blame }
 }
 
 fn fail(gate: &Arc<Gate>, times: u32, status: Option<u16>, now: Timestamp) {

@@ -13,6 +13,7 @@ mod examples;
 mod history;
 mod http;
 mod lists;
+mod mail;
 mod mending;
 mod nouns;
 mod payments;

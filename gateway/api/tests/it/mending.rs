@@ -43,7 +43,7 @@ async fn what_cannot_be_retried_says_why_and_foreign_dead_letters_stay_untouched
             delivery(State::Dead, "default", false),
             delivery(State::Blocking, "default", false),
         ];
-        rig.store.record_deliveries(&all, &[], SystemClock.now()).await.expect("recorded");
+        rig.store.record_deliveries(&all, &[], &[], SystemClock.now()).await.expect("recorded");
         let retry = async |index: usize| rig.post(&format!("/v1/deliveries/{}/retry", all[index].id), json!({})).await;
         retry(0).await.refused(409, "delivery_succeeded");
         retry(1).await.refused(409, "delivery_discarded");
@@ -101,7 +101,7 @@ async fn a_replay_is_ordered_listed_and_cancelled_and_each_refusal_has_its_code(
 async fn failed_tries_are_forgotten_by_age_and_deliveries_stay() {
     for rig in Rig::everywhere().await {
         let one = delivery(State::Dead, "default", false);
-        rig.store.record_deliveries(std::slice::from_ref(&one), &[], SystemClock.now()).await.expect("recorded");
+        rig.store.record_deliveries(std::slice::from_ref(&one), &[], &[], SystemClock.now()).await.expect("recorded");
         let attempts = async || rig.get(&format!("/v1/deliveries/{}", one.id)).await.expect(200)["attempts"].as_array().map(Vec::len);
         let soon = SystemClock.now() + chrono::TimeDelta::seconds(1);
         assert_eq!(rig.store.forget_attempts(one.created_at - chrono::TimeDelta::days(1), 10).await.expect("forgotten"), 0);

@@ -168,7 +168,7 @@ async fn deliveries_are_listed_filtered_and_shown_with_their_attempts() {
         }
     };
     let all = [delivery(State::Waiting, 1, "default"), delivery(State::Dead, 3, "default"), delivery(State::Waiting, 0, "other")];
-    rig.store.record_deliveries(&all, &[], now).await.expect("recorded");
+    rig.store.record_deliveries(&all, &[], &[], now).await.expect("recorded");
 
     assert_eq!(rig.get("/v1/deliveries").await.expect(200)["items"].as_array().map(Vec::len), Some(2), "of this tenant alone");
     let dead = rig.get(&format!("/v1/deliveries?state=dead&subscriptionId={subscription}&eventId={}", all[1].event)).await.expect(200);

@@ -77,7 +77,6 @@ async fn every_violation_of_a_body_is_named() {
             json!({ "name": "s", "queueId": "q", "action": { "type": "email", "webhookEndpointId": "w", "to": [] } }),
             vec![
                 ("/action/notificationTemplateId", "missing"),
-                ("/action/smtpAccountId", "missing"),
                 ("/action/to", "too_few"),
                 ("/action/webhookEndpointId", "not_allowed"),
             ],

@@ -8,6 +8,7 @@ use billwire_schemas::{
         selection::{is_pattern, means},
     },
     expression::Expression,
+    recipient::Recipient,
     template,
 };
 use serde_json::Value;
@@ -50,6 +51,7 @@ pub fn faults(subscription: &Subscription, template: Option<&NotificationTemplat
             }
             published(event_type, data.keys().map(String::as_str), &coming, routing.catalogue, &mut broken);
         }
+        Action::Email { .. } => recipient_names(subscription, &coming, &mut broken),
         _ => {}
     }
     if let Some(template) = template {
@@ -174,6 +176,21 @@ fn path_names(path: &str, subscription: &Subscription, coming: &[Coming], broken
     }
 }
 
+/// Recipients named by parameters that events which can come do not offer, not even to e-mail.
+fn recipient_names(subscription: &Subscription, coming: &[Coming], broken: &mut Vec<Violation>) {
+    for (pointer, recipient) in subscription.action.recipients() {
+        let Recipient::Parameter(name) = recipient else { continue };
+        if subscription.parameters.contains_key(name) {
+            continue;
+        }
+        if let Some(lacking) = coming.iter().find(|coming| !coming.all.contains(name)) {
+            let near = nearest(name, lacking.all.iter().map(String::as_str));
+            let message = format!("{} does not offer '{name}'; nearest: {}.", lacking.name, near.join(", "));
+            broken.push(Violation::new(pointer, "expression_unknown_parameter", message));
+        }
+    }
+}
+
 /// The custom type that a calculation publishes.
 fn published<'d>(
     event_type: &str,
@@ -206,7 +223,8 @@ fn published<'d>(
 
 fn template_faults(template: &NotificationTemplate, coming: &Coming, own: &[String]) -> Vec<Violation> {
     let offered: Vec<&str> = coming.all.iter().chain(own).map(String::as_str).collect();
-    let Err(faults) = template::check(&template.parts(), &offered) else { return Vec::new() };
+    let faults: Vec<template::Fault> =
+        template.all_parts().flat_map(|(_, parts)| template::check(&parts, &offered).err().unwrap_or_default()).collect();
     let violation = |fault: template::Fault| {
         let message = format!("Template '{}' does not suit {}: {}", template.name, coming.name, fault.message);
         Violation::new("/action/notificationTemplateId", fault.code, message)

@@ -2,6 +2,7 @@
 
 pub mod api_key;
 pub mod attempt;
+pub mod recipient;
 pub mod business_transaction;
 pub mod configuration;
 pub mod delivery;

@@ -135,6 +135,8 @@ const TABLES: &[&str] = &[
     "CREATE INDEX delivery_list ON delivery (tenant, created_at, id)",
     "CREATE TABLE attempt (delivery_id {uuid} NOT NULL, number INTEGER NOT NULL, at BIGINT NOT NULL, latency_us BIGINT NOT NULL,
         status INTEGER, detail TEXT NOT NULL, PRIMARY KEY (delivery_id, number))",
+    "CREATE TABLE recipient (delivery_id {uuid} NOT NULL, address TEXT NOT NULL, state TEXT NOT NULL, status INTEGER, detail TEXT NOT NULL,
+        at BIGINT NOT NULL, PRIMARY KEY (delivery_id, address))",
     "CREATE TABLE replay (id {uuid} PRIMARY KEY, tenant TEXT NOT NULL, subscription_id {uuid} NOT NULL, from_at BIGINT NOT NULL,
         to_at BIGINT NOT NULL, event_types TEXT NOT NULL, dry_run BOOLEAN NOT NULL, state TEXT NOT NULL, cursor BIGINT NOT NULL,
         last_position BIGINT NOT NULL, looked_at BIGINT NOT NULL, matched BIGINT NOT NULL, created_at BIGINT NOT NULL)",

@@ -1,0 +1,78 @@
+//! Which deliveries a partition has in hand, and how many of each owner.
+
+use std::collections::{HashMap, HashSet};
+
+use billwire_schemas::ids::DeliveryId;
+use uuid::Uuid;
+
+/// Deliveries in memory, from their coming in until they stand in the ledger.
+#[derive(Debug, Default)]
+pub(crate) struct InHand {
+    ids: HashSet<DeliveryId>,
+    of_owners: HashMap<Uuid, usize>,
+}
+
+impl InHand {
+    /// Takes a delivery of a subscription or replay.
+    pub fn insert(&mut self, id: DeliveryId, owner: Uuid) {
+        if self.ids.insert(id) {
+            *self.of_owners.entry(owner).or_default() += 1;
+        }
+    }
+
+    /// Lets go of it.
+    pub fn remove(&mut self, id: DeliveryId, owner: Uuid) {
+        if self.ids.remove(&id)
+            && let Some(count) = self.of_owners.get_mut(&owner)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.of_owners.remove(&owner);
+            }
+        }
+    }
+
+    /// Whether it is in hand: a message that comes again while it is worked on changes nothing.
+    pub fn contains(&self, id: DeliveryId) -> bool {
+        self.ids.contains(&id)
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Whether an owner has so many that those of others could find no room among `max`: more than `most`, or more than an even share of
+    /// the half.
+    pub fn crowds(&self, owner: Uuid, most: usize, max: usize) -> bool {
+        let share = max / 2 / self.of_owners.len().max(1);
+        self.of_owners.get(&owner).is_some_and(|count| *count >= most.min(share).max(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use billwire_schemas::ids::fresh;
+
+    use super::*;
+
+    #[test]
+    fn an_owner_crowds_from_its_share_on_and_no_more_once_it_has_let_go() {
+        let (mut hand, one, other) = (InHand::default(), fresh(), fresh());
+        let ids: Vec<DeliveryId> = (0..25).map(|_| DeliveryId(fresh())).collect();
+        hand.insert(ids[0], other);
+        for id in &ids[1..25] {
+            assert!(!hand.crowds(one, 100, 100), "{}", hand.len());
+            hand.insert(*id, one);
+            hand.insert(*id, one);
+        }
+        hand.insert(DeliveryId(fresh()), one);
+        assert!(hand.crowds(one, 100, 100), "a quarter of 100");
+        assert!(hand.crowds(one, 10, 1000), "more than the most of one");
+        assert!(!hand.crowds(other, 100, 100));
+        hand.remove(ids[1], one);
+        hand.remove(ids[1], one);
+        assert!(!hand.crowds(one, 100, 100) && !hand.contains(ids[1]));
+        assert_eq!(hand.len(), 25);
+    }
+}

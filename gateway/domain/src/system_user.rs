@@ -1,0 +1,143 @@
+//! System users: people of the tenant's staff who get notifications.
+
+use billwire_schemas::{
+    clock::Timestamp,
+    ids::{OrderingKey, SystemUserId},
+    template::is_language,
+};
+use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    change::{Change, Entity},
+    rejected::{Rejected, Violation},
+};
+
+/// A system user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SystemUser {
+    /// Its id.
+    pub id: SystemUserId,
+    /// Its version, from 1.
+    pub version: i64,
+    /// The name, unique in the tenant.
+    pub name: String,
+    /// The e-mail address.
+    pub email: String,
+    /// The language to write in, a BCP 47 tag; absent: the template's own.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub language: Option<String>,
+    /// The time zone to show moments in; absent: the tenant's.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub time_zone: Option<Tz>,
+    /// Whether notifications are sent to it.
+    pub active: bool,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// What can be set of a system user; what is absent stays as it is, and an empty text takes a language or time zone away.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// See [`SystemUser::name`].
+    pub name: Option<String>,
+    /// See [`SystemUser::email`].
+    pub email: Option<String>,
+    /// See [`SystemUser::language`].
+    pub language: Option<String>,
+    /// See [`SystemUser::time_zone`], as the client wrote it.
+    pub time_zone: Option<String>,
+    /// See [`SystemUser::active`].
+    pub active: Option<bool>,
+}
+
+impl Settings {
+    fn apply(self, user: &mut SystemUser) -> Result<(), Rejected> {
+        let mut broken = Vec::new();
+        user.name = self.name.unwrap_or_else(|| user.name.clone());
+        user.email = self.email.unwrap_or_else(|| user.email.clone());
+        user.active = self.active.unwrap_or(user.active);
+        if let Some(language) = self.language {
+            if !language.is_empty() && !is_language(&language) {
+                let message = format!("'{language}' is no language tag (BCP 47), such as de or en-GB.");
+                broken.push(Violation::new("/language", "language_unknown", message));
+            }
+            user.language = (!language.is_empty()).then_some(language);
+        }
+        if let Some(zone) = self.time_zone {
+            user.time_zone = if zone.is_empty() { None } else { zone.parse().ok() };
+            if user.time_zone.is_none() && !zone.is_empty() {
+                let message = format!("'{zone}' is no time zone of the IANA database, such as Europe/Berlin.");
+                broken.push(Violation::new("/timeZone", "time_zone_unknown", message));
+            }
+        }
+        Rejected::from_violations(broken).map_or(Ok(()), Err)
+    }
+}
+
+/// Decides `createSystemUser`.
+///
+/// # Errors
+/// `language_unknown`, `time_zone_unknown`.
+pub fn create(id: SystemUserId, settings: Settings, now: Timestamp) -> Result<Change<SystemUser>, Rejected> {
+    let (name, email) = (String::new(), String::new());
+    let mut user = SystemUser { id, version: 1, name, email, language: None, time_zone: None, active: true, created_at: now };
+    settings.apply(&mut user)?;
+    Ok(Change::created(user))
+}
+
+/// Decides `updateSystemUser`.
+///
+/// # Errors
+/// As [`create`].
+pub fn update(user: SystemUser, settings: Settings) -> Result<Change<SystemUser>, Rejected> {
+    let mut after = SystemUser { version: user.version + 1, ..user.clone() };
+    settings.apply(&mut after)?;
+    Ok(Change::updated(user, after, Vec::<&'static str>::new()))
+}
+
+impl Entity for SystemUser {
+    const TYPE: &'static str = "systemUser";
+    const EVENT_OBJECT: Option<&'static str> = None;
+
+    fn id(&self) -> uuid::Uuid {
+        self.id.0
+    }
+    fn ordering_key(&self) -> OrderingKey {
+        OrderingKey::CONFIGURATION
+    }
+    fn version(&self) -> i64 {
+        self.version
+    }
+    fn created_at(&self) -> Timestamp {
+        self.created_at
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use billwire_schemas::ids::fresh;
+
+    use super::*;
+
+    #[test]
+    fn what_is_not_named_stays_and_what_is_unknown_is_refused() {
+        let text = |text: &str| Some(text.to_owned());
+        let given = Settings {
+            name: text("Ann"),
+            email: text("ann@example.org"),
+            language: text("de-CH"),
+            time_zone: text("Europe/Zurich"),
+            active: None,
+        };
+        let made = create(SystemUserId(fresh()), given, Timestamp::UNIX_EPOCH).expect("made").after;
+        assert!(made.active);
+        let away = update(made.clone(), Settings { active: Some(false), language: text(""), ..Settings::default() }).expect("updated").after;
+        assert_eq!((away.version, away.language, away.time_zone, away.active), (2, None, Some(Tz::Europe__Zurich), false));
+        let wrong = Settings { language: text("??"), time_zone: text("Mars/Olympus"), ..Settings::default() };
+        let refused = update(made, wrong).unwrap_err();
+        let codes: Vec<_> = refused.violations.iter().map(|broken| broken.code).collect();
+        assert_eq!(codes, ["language_unknown", "time_zone_unknown"]);
+    }
+}
