@@ -25,7 +25,11 @@ pub fn is_address(text: &str) -> bool {
     let Some((local, domain)) = text.rsplit_once('@') else { return false };
     let atom = |c: char| c.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.".contains(c);
     let label = |label: &str| {
-        !label.is_empty() && label.len() <= 63 && !label.starts_with('-') && !label.ends_with('-') && label.chars().all(|c| c.is_alphanumeric() || c == '-')
+        !label.is_empty()
+            && label.len() <= 63
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.chars().all(|c| c.is_alphanumeric() || c == '-')
     };
     text.len() <= ADDRESS_CHARS_MAX
         && (1..=64).contains(&local.len())
@@ -81,7 +85,8 @@ mod tests {
     #[test]
     fn the_three_kinds_are_told_apart_and_read_back() {
         let user = SystemUserId(fresh());
-        for recipient in [Recipient::Address("ann@example.org".into()), Recipient::User(user), Recipient::Parameter("contact.email".into())] {
+        for recipient in [Recipient::Address("ann@example.org".into()), Recipient::User(user), Recipient::Parameter("contact.email".into())]
+        {
             assert_eq!(Recipient::parse(&recipient.to_string()), Some(recipient));
         }
     }

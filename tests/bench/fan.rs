@@ -35,6 +35,7 @@ fn queue(subscriptions: Vec<Arc<Subscription>>) -> Arc<Queue> {
         in_flight_max: 1,
         per_second: None,
         retry_plan: None,
+        given_up_on: true,
         partitions: 1,
     });
     Arc::new(Queue {

@@ -18,6 +18,7 @@ mod end_to_end;
 mod endpoints;
 mod faults;
 mod listen;
+mod mail;
 mod mending;
 mod operations;
 mod process;

@@ -11,6 +11,7 @@
 )]
 
 pub mod api;
+pub mod certificates;
 pub mod gateway;
 pub mod peers;
 pub mod receiver;

@@ -14,6 +14,8 @@ pub struct Task {
     pub delivery: DeliveryId,
     /// Which try this is, from 1.
     pub number: u32,
+    /// Tries made before that count no more: a person had it tried anew after them.
+    pub forgiven: u32,
     /// What is delivered.
     pub event: Arc<Event>,
     /// To whom.

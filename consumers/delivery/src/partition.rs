@@ -1,11 +1,6 @@
 //! One partition of one queue: the task that owns all its state. Nothing here is shared, so nothing is locked.
 
-use std::{
-    collections::HashMap,
-    panic::AssertUnwindSafe,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use billwire_bus::{Durable, Error as BusError, Pull, Received};
 use billwire_schemas::{
@@ -327,6 +322,7 @@ impl Partition {
                     let task = Task {
                         delivery: job.id,
                         number: job.attempts + 1,
+                        forgiven: job.forgiven,
                         event: job.event.clone(),
                         subscription: job.subscription.clone(),
                     };

@@ -125,11 +125,7 @@ mod tests {
             found.iter().map(|one| (one.address.as_str(), one.role, one.reading.language.as_deref())).collect();
         assert_eq!(
             told,
-            [
-                ("ann@example.org", Role::To, Some("de")),
-                ("cy@example.org", Role::To, Some("fr")),
-                ("archive@example.org", Role::Bcc, None)
-            ]
+            [("ann@example.org", Role::To, Some("de")), ("cy@example.org", Role::To, Some("fr")), ("archive@example.org", Role::Bcc, None)]
         );
         assert_eq!(missing.len(), 3, "{missing:?}");
     }

@@ -322,12 +322,9 @@ mod tests {
 
     #[test]
     fn no_line_of_a_message_can_end_it() {
-        for (content, expected) in [
-            ("a\r\n.\r\nb\r\n", "a\r\n..\r\nb\r\n.\r\n"),
-            (".", "..\r\n.\r\n"),
-            ("..a\r\n", "...a\r\n.\r\n"),
-            ("", "\r\n.\r\n"),
-        ] {
+        for (content, expected) in
+            [("a\r\n.\r\nb\r\n", "a\r\n..\r\nb\r\n.\r\n"), (".", "..\r\n.\r\n"), ("..a\r\n", "...a\r\n.\r\n"), ("", "\r\n.\r\n")]
+        {
             assert_eq!(Stuffed(content.as_bytes()).to_string(), expected);
         }
     }

@@ -136,7 +136,8 @@ pub async fn dial(
 
 async fn encrypted(tcp: TcpStream, account: &SmtpAccount, tls: &Arc<ClientConfig>) -> Result<TlsStream<TcpStream>, Failure> {
     let failed = |why: String| Failure { stage: Stage::Tls, cause: Cause::Tls(why) };
-    let name = ServerName::try_from(account.server.clone()).map_err(|_| failed("the server has no name that a certificate could have".into()))?;
+    let name =
+        ServerName::try_from(account.server.clone()).map_err(|_| failed("the server has no name that a certificate could have".into()))?;
     TlsConnector::from(tls.clone()).connect(name, tcp).await.map_err(|error| failed(why(&error)))
 }
 

@@ -155,11 +155,11 @@ pub trait Accounts: Send + Sync + 'static {
     /// Text for the log; the try is not counted.
     async fn private_parameters(&self, tenant: &TenantId, event: EventId) -> Result<Parameters, String>;
 
-    /// The addresses that earlier tries of a delivery have reached.
+    /// What became of the recipients at earlier tries of a delivery.
     ///
     /// # Errors
     /// Text for the log; the try is not counted.
-    async fn reached(&self, delivery: DeliveryId) -> Result<HashSet<String>, String>;
+    async fn earlier(&self, delivery: DeliveryId) -> Result<Vec<Recipient>, String>;
 
     /// Which of these addresses are on the tenant's suppression list.
     ///
@@ -227,12 +227,17 @@ impl<A: Accounts> EmailChannel<A> {
             let why = if missing.is_empty() { "every recipient is inactive".to_owned() } else { missing.join("; ") };
             return Err(Ended::Hopeless(format!("there is no recipient: {why}")));
         }
-        // Whoever an earlier try has reached stands in the ledger; before the first there is nobody.
-        let reached = if task.number > 1 { self.accounts.reached(task.delivery).await.map_err(Ended::NotTried)? } else { HashSet::new() };
+        // What became of recipients stands in the ledger; before the first try there is nothing.
+        let earlier = if task.number > 1 { self.accounts.earlier(task.delivery).await.map_err(Ended::NotTried)? } else { Vec::new() };
+        let in_state = |state| earlier.iter().filter(move |one: &&Recipient| one.state == state).map(|one| one.address.clone());
+        let reached: HashSet<String> = in_state(RecipientState::Sent).collect();
+        // Whoever was refused is not asked again, until a person has the delivery tried anew.
+        let anew = task.number == task.forgiven + 1;
+        let refused: HashSet<String> = if anew { HashSet::new() } else { in_state(RecipientState::Refused).collect() };
         let addresses: Vec<String> = people.iter().map(|one| one.address.clone()).collect();
         let suppressed = self.accounts.suppressed(tenant, &addresses).await.map_err(Ended::NotTried)?;
 
-        let mut results: Vec<Recipient> = Vec::new();
+        let mut results: Vec<Recipient> = earlier.iter().filter(|one| refused.contains(&one.address)).cloned().collect();
         let mut last = Ok(Report::default());
         let mut readings: Vec<&Reading> = Vec::new();
         for one in &people {
@@ -242,8 +247,10 @@ impl<A: Accounts> EmailChannel<A> {
         }
         'all: for reading in readings {
             let group: Vec<Addressee> = people.iter().filter(|one| one.reading == *reading).cloned().collect();
-            let (held, pending): (Vec<&Addressee>, Vec<&Addressee>) =
-                group.iter().filter(|one| !reached.contains(&one.address)).partition(|one| suppressed.contains(&one.address.to_lowercase()));
+            let (held, pending): (Vec<&Addressee>, Vec<&Addressee>) = group
+                .iter()
+                .filter(|one| !reached.contains(&one.address) && !refused.contains(&one.address))
+                .partition(|one| suppressed.contains(&one.address.to_lowercase()));
             let detail = "on the suppression list".to_owned();
             let state = RecipientState::Suppressed;
             results.extend(held.iter().map(|one| Recipient { address: one.address.clone(), state, status: None, detail: detail.clone() }));

@@ -51,8 +51,7 @@ impl Client {
     pub async fn send_test(&self, account: &SmtpAccount, to: &str) -> Probed {
         let now = SystemClock.now();
         let id = fresh();
-        let identity =
-            Identity { local_id: format!("test.{id}"), thread: None, date: now, boundary: format!("billwire-{}", id.simple()) };
+        let identity = Identity { local_id: format!("test.{id}"), thread: None, date: now, boundary: format!("billwire-{}", id.simple()) };
         let people = [Addressee { address: to.to_owned(), name: None, role: Role::To, reading: Reading::default() }];
         let text = format!(
             "This is a test of the SMTP account that sends as {}.\n\nIt was asked for by hand; no event has happened.\n",

@@ -225,7 +225,8 @@ mod tests {
     #[test]
     fn a_delivery_is_done_when_each_recipient_is_and_waits_or_fails_with_one_that_does() {
         use RecipientState::{Deferred, Refused, Sent, Suppressed};
-        let of = |states: &[RecipientState], before| outcome(states.iter().map(|state| one(*state)).collect(), Ok(Report::default()), before);
+        let of =
+            |states: &[RecipientState], before| outcome(states.iter().map(|state| one(*state)).collect(), Ok(Report::default()), before);
         assert!(matches!(of(&[Sent, Suppressed], false), Outcome::Delivered(_)));
         assert!(matches!(of(&[Sent, Deferred, Refused], false), Outcome::Retry { blame: Blame::Delivery, .. }));
         assert!(matches!(of(&[Sent, Refused], false), Outcome::GiveUp(_)));

@@ -128,12 +128,9 @@ pub fn compose(
     let envelope = lettre::address::Envelope::new(Some(from.clone()), vec![from.clone()]);
     builder = builder.envelope(envelope.map_err(|error| Unsendable::Refused(error.to_string()))?);
     let text = SinglePart::plain(rendered.text);
-    let bodies = match rendered.html {
-        None => None,
-        Some(html) => {
-            Some(MultiPart::alternative().boundary(&identity.boundary).singlepart(text.clone()).singlepart(SinglePart::html(html)))
-        }
-    };
+    let alternative =
+        |html| MultiPart::alternative().boundary(&identity.boundary).singlepart(text.clone()).singlepart(SinglePart::html(html));
+    let bodies = rendered.html.map(alternative);
     let message = match (bodies, attached) {
         (None, None) => builder.singlepart(text),
         (Some(bodies), None) => builder.multipart(bodies),

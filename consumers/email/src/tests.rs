@@ -5,6 +5,9 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+mod messages;
+mod server;
+
 use async_trait::async_trait;
 use billwire_delivery::{
     channel::{Blame, Channel, Outcome, Recipient, RecipientState, Task},
@@ -18,116 +21,14 @@ use billwire_schemas::{
 };
 use chrono_tz::Tz;
 use serde_json::{Value, json};
-use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
-    net::{TcpListener, TcpStream},
-};
+use tokio::net::TcpListener;
 
+use self::server::{AGREES, Script, Server};
 use crate::{
     Accounts, Client, EmailChannel, Password, Readers, Security, Settings, SmtpAccount, SystemUser,
     addressees::{Addressee, Reading, Role},
     request::{self, Identity},
 };
-
-/// What the server answers where it does not simply agree. `None` after the message: it hangs up.
-#[derive(Clone)]
-struct Script {
-    greeting: &'static str,
-    offers: &'static str,
-    starttls: &'static str,
-    login: &'static str,
-    sender: &'static str,
-    /// What it says to recipients whose address begins so; to others it agrees.
-    recipients: &'static [(&'static str, &'static str)],
-    message: Option<&'static str>,
-    silent_at: Option<&'static str>,
-}
-
-const AGREES: Script = Script {
-    greeting: "220 scripted",
-    offers: "250-scripted\r\n250 AUTH PLAIN LOGIN",
-    starttls: "220 go on",
-    login: "235 welcome",
-    sender: "250 ok",
-    recipients: &[],
-    message: Some("250 2.0.0 queued as 42"),
-    silent_at: None,
-};
-
-#[derive(Default)]
-struct Seen {
-    connections: usize,
-    commands: Vec<String>,
-    messages: Vec<String>,
-}
-
-struct Server {
-    port: u16,
-    seen: Arc<Mutex<Seen>>,
-    /// Has it close its connections.
-    closing: Arc<tokio::sync::Notify>,
-}
-
-impl Server {
-    async fn start(script: Script) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let server = Self { port: listener.local_addr().unwrap().port(), seen: Arc::default(), closing: Arc::default() };
-        let (seen, closing) = (Arc::clone(&server.seen), Arc::clone(&server.closing));
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                seen.lock().unwrap().connections += 1;
-                let (script, seen, closing) = (script.clone(), Arc::clone(&seen), Arc::clone(&closing));
-                tokio::spawn(async move {
-                    tokio::select! {
-                        _ = converse(stream, &script, &seen) => {}
-                        () = closing.notified() => {}
-                    }
-                });
-            }
-        });
-        server
-    }
-
-    fn commands(&self) -> Vec<String> {
-        self.seen.lock().unwrap().commands.clone()
-    }
-}
-
-async fn converse(stream: TcpStream, script: &Script, seen: &Mutex<Seen>) -> std::io::Result<()> {
-    let (read, mut write) = stream.into_split();
-    let mut lines = BufReader::new(read).lines();
-    write.write_all(format!("{}\r\n", script.greeting).as_bytes()).await?;
-    while let Some(line) = lines.next_line().await? {
-        let verb = line.split(' ').next().unwrap_or_default().to_ascii_uppercase();
-        let said = line.clone();
-        seen.lock().unwrap().commands.push(line);
-        if script.silent_at == Some(verb.as_str()) {
-            std::future::pending::<()>().await;
-        }
-        let answer = match verb.as_str() {
-            "EHLO" => script.offers,
-            "STARTTLS" => script.starttls,
-            "AUTH" => script.login,
-            "MAIL" => script.sender,
-            "RCPT" => script.recipients.iter().find(|(address, _)| said.contains(address)).map_or("250 ok", |(_, answer)| answer),
-            "DATA" => {
-                write.write_all(b"354 go on\r\n").await?;
-                let mut message = String::new();
-                while let Some(line) = lines.next_line().await?.filter(|line| line != ".") {
-                    message.push_str(&line);
-                    message.push('\n');
-                }
-                seen.lock().unwrap().messages.push(message);
-                let Some(answer) = script.message else { return Ok(()) };
-                answer
-            }
-            "QUIT" => return write.write_all(b"221 bye\r\n").await,
-            _ => "250 ok",
-        };
-        write.write_all(format!("{answer}\r\n").as_bytes()).await?;
-    }
-    Ok(())
-}
 
 /// One account and one template, which the test may change while it runs.
 #[derive(Clone)]
@@ -136,7 +37,7 @@ struct Fixed {
     template: Option<Arc<Translated>>,
     private: Parameters,
     users: HashMap<SystemUserId, SystemUser>,
-    reached: Arc<Mutex<HashSet<String>>>,
+    earlier: Arc<Mutex<Vec<Recipient>>>,
     suppressed: Arc<Mutex<HashSet<String>>>,
     away: bool,
 }
@@ -159,8 +60,8 @@ impl Accounts for Fixed {
         Ok(Arc::new(Readers { users: self.users.clone(), time_zone: Tz::UTC }))
     }
 
-    async fn reached(&self, _: DeliveryId) -> Result<HashSet<String>, String> {
-        Ok(self.reached.lock().unwrap().clone())
+    async fn earlier(&self, _: DeliveryId) -> Result<Vec<Recipient>, String> {
+        Ok(self.earlier.lock().unwrap().clone())
     }
 
     async fn suppressed(&self, _: &TenantId, addresses: &[String]) -> Result<HashSet<String>, String> {
@@ -242,7 +143,13 @@ fn task(account: SmtpAccountId, to: &[&str]) -> Task {
 fn task_of(mailing: Mailing) -> Task {
     let event = event(json!({ "account.id": "0198c0de-0000-7000-8000-000000000001", "account.name": "Acme & Söhne" }));
     let subscription = Subscription::to_all(TenantId::default_tenant(), Action::Email(mailing));
-    Task { delivery: DeliveryId::of(event.id, subscription.id), number: 1, event: Arc::new(event), subscription: Arc::new(subscription) }
+    Task {
+        delivery: DeliveryId::of(event.id, subscription.id),
+        number: 1,
+        forgiven: 0,
+        event: Arc::new(event),
+        subscription: Arc::new(subscription),
+    }
 }
 
 struct Rig {
@@ -261,7 +168,7 @@ async fn rig(script: Script) -> Rig {
         template: Some(Arc::new(template())),
         private: Parameters::new(),
         users: HashMap::new(),
-        reached: Arc::default(),
+        earlier: Arc::default(),
         suppressed: Arc::default(),
         away: false,
     };
@@ -347,12 +254,17 @@ async fn each_recipient_has_a_fate_of_its_own_and_nobody_gets_it_twice() {
     let Outcome::Retry { report, blame: Blame::Delivery, .. } = first else { panic!("{first:?}") };
     assert!(report.detail.contains("cy@example.org: 452 4.2.2 later"), "{}", report.detail);
 
-    rig.fixed.reached.lock().unwrap().insert("ann@example.org".to_owned());
+    *rig.fixed.earlier.lock().unwrap() = report.recipients;
     rig.task.number = 2;
     let second = rig.channel.attempt(&rig.task).await;
-    assert_eq!(states(&second), [("bob@example.org", Suppressed, None), ("cy@example.org", Deferred, Some(452))]);
-    let to_ann = rig.server.commands().into_iter().filter(|said| said.contains("RCPT TO:<ann@")).count();
-    assert_eq!(to_ann, 1);
+    assert_eq!(states(&second), [("bob@example.org", Refused, Some(550)), ("cy@example.org", Deferred, Some(452))]);
+    rig.task.forgiven = 1;
+    let anew = rig.channel.attempt(&rig.task).await;
+    assert_eq!(states(&anew), [("bob@example.org", Suppressed, None), ("cy@example.org", Deferred, Some(452))]);
+    for (address, asked) in [("ann@", 1), ("bob@", 1), ("cy@", 3)] {
+        let times = rig.server.commands().into_iter().filter(|said| said.contains(&format!("RCPT TO:<{address}"))).count();
+        assert_eq!(times, asked, "{address}");
+    }
     assert_eq!(rig.server.seen.lock().unwrap().messages.len(), 1, "nothing was sent to nobody");
 }
 
@@ -388,69 +300,6 @@ async fn trouble_with_the_server_is_told_of_with_its_stage_and_blamed_on_it() {
         assert_eq!(retried(&outcome), detail);
         assert!(matches!(outcome, Outcome::Retry { blame: found, .. } if found == blame), "{detail}");
     }
-}
-
-#[tokio::test]
-async fn people_who_read_differently_get_messages_of_their_own() {
-    let mut rig = rig(AGREES).await;
-    let user = |email: &str, language: Option<&str>, active| SystemUser {
-        name: "Someone".into(),
-        email: email.into(),
-        language: language.map(Into::into),
-        time_zone: None,
-        active,
-    };
-    let (ann, bob, away) = (SystemUserId(fresh()), SystemUserId(fresh()), SystemUserId(fresh()));
-    rig.fixed.users = HashMap::from([
-        (ann, user("ann@example.org", Some("de-CH"), true)),
-        (bob, user("bob@example.org", Some("fr"), true)),
-        (away, user("away@example.org", None, false)),
-    ]);
-    let mailing = Mailing {
-        smtp_account: rig.fixed.account.lock().unwrap().id,
-        template: NotificationTemplateId(fresh()),
-        to: vec![To::User(ann), To::User(bob), To::User(away)],
-        cc: vec![To::Parameter("contact.email".into())],
-        bcc: vec![To::Address("archive@example.org".into())],
-        attach_event: true,
-    };
-    rig.fixed.private = Parameters::from([("contact.email".to_owned(), "cy@example.org".into())]);
-    let channel = EmailChannel::new(rig.fixed.clone(), Arc::new(Client::new(&Settings::default()).unwrap()));
-    let task = task_of(mailing);
-    let sent = channel.attempt(&task).await;
-    assert!(matches!(sent, Outcome::Delivered(_)), "{sent:?}");
-    let messages = rig.server.seen.lock().unwrap().messages.clone();
-    assert_eq!(messages.len(), 3, "one in German, one for the French, one for those whose language is not known");
-    assert!(messages[0].contains("Guten Tag, Acme") && messages[0].contains("To: Someone <ann@example.org>"), "{}", messages[0]);
-    assert!(messages[1].contains("To: Someone <bob@example.org>") && messages[1].contains("Dear Acme"), "{}", messages[1]);
-    assert!(messages[2].contains("Cc: cy@example.org") && !messages[2].contains("archive@"), "{}", messages[2]);
-    let of = |message: &str| message.lines().find(|line| line.starts_with("Message-ID")).map(str::to_owned);
-    assert!(of(&messages[0]) != of(&messages[1]) && of(&messages[1]) != of(&messages[2]));
-    for message in &messages {
-        assert!(message.contains("In-Reply-To: <account.0198c0de000070008000000000000001@acme.example>"), "{message}");
-        assert!(message.contains("filename=\"event.json\""), "{message}");
-    }
-}
-
-#[tokio::test]
-async fn nobody_to_write_to_is_told() {
-    let rig = rig(AGREES).await;
-    let account = rig.fixed.account.lock().unwrap().id;
-    rig.fixed.suppressed.lock().unwrap().extend(["ann@example.org".to_owned(), "bob@example.org".to_owned()]);
-    let Outcome::GiveUp(report) = rig.channel.attempt(&rig.task).await else { panic!("should be final") };
-    assert!(report.detail.contains("suppression list"), "{}", report.detail);
-
-    let mailing = Mailing {
-        smtp_account: account,
-        template: NotificationTemplateId(fresh()),
-        to: vec![To::Parameter("contact.email".into())],
-        cc: vec![],
-        bcc: vec![],
-        attach_event: false,
-    };
-    let Outcome::GiveUp(report) = rig.channel.attempt(&task_of(mailing)).await else { panic!("should be final") };
-    assert_eq!(report.detail, "there is no recipient: 'contact.email' is absent");
-    assert_eq!(rig.server.seen.lock().unwrap().connections, 0);
 }
 
 #[tokio::test]
@@ -523,39 +372,6 @@ async fn what_we_cannot_look_up_costs_no_try_and_what_is_gone_is_given_up() {
     fixed.account.lock().unwrap().id = SmtpAccountId(fresh());
     assert!(matches!(channel.attempt(&task).await, Outcome::GiveUp(_)));
     assert_eq!(server.seen.lock().unwrap().connections, 0);
-}
-
-#[tokio::test]
-async fn what_is_for_email_alone_is_merged_in_when_a_message_is_made() {
-    let Rig { fixed, task, server, .. } = rig(AGREES).await;
-    assert!(!String::from_utf8_lossy(&task.event.body).contains("contact."), "the event itself does not carry it");
-    let parts = Template { subject: "News".into(), text: "Dear {{ contact.name }} of {{ account.name }}".into(), html: None };
-    let template = Translated { parts, ..template() };
-    let private = Parameters::from([("contact.name".to_owned(), "Ann".into())]);
-    let settings = Settings { timeout: std::time::Duration::from_secs(5), ..Settings::default() };
-    let client = Arc::new(Client::new(&settings).unwrap());
-    let channel = EmailChannel::new(Fixed { template: Some(Arc::new(template)), private, ..fixed }, client);
-    assert!(matches!(channel.attempt(&task).await, Outcome::Delivered(_)));
-    let sent = server.seen.lock().unwrap().messages.concat();
-    assert!(sent.contains("Dear Ann of Acme"), "{sent}");
-}
-
-#[test]
-fn no_header_can_be_smuggled_in() {
-    let honest = account(25);
-    assert!(parcel(&honest, "Acme", "ann@example.org").is_ok());
-    assert!(parcel(&honest, "Acme\r\nBcc: all@example.org", "ann@example.org").is_err());
-    for evil in ["ann@example.org\r\nBcc: all@example.org", "ann@example.org, all@example.org", "Ann <ann@example.org>", "ann", ""] {
-        assert!(parcel(&honest, "Acme", evil).is_err(), "{evil:?}");
-    }
-    let sly = SmtpAccount { from_name: "Acme\r\nBcc: all@example.org".to_owned(), ..account(25) };
-    assert!(parcel(&sly, "Acme", "ann@example.org").is_err());
-    let quoted = SmtpAccount { from_name: "Acme\" <all@example.org>, \"".to_owned(), ..account(25) };
-    let message = parcel(&quoted, "Acme", "ann@example.org").unwrap();
-    assert_eq!(message.from.to_string(), "billing@acme.example");
-    let text = String::from_utf8(message.content).unwrap();
-    let from = text.lines().next().unwrap();
-    assert!(from.starts_with("From: ") && from.ends_with(" <billing@acme.example>") && !from.contains("all@"), "{from}");
 }
 
 /// A message to one person, about an account of this name.

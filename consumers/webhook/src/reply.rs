@@ -151,7 +151,10 @@ mod tests {
             assert!(matches!(judge(status, None, ""), Outcome::Delivered(report) if report.status == Some(status)), "{status}");
         }
         for status in [101, 300, 301, 302, 304, 307, 308, 400, 401, 403, 404, 409, 413, 422, 429, 500, 501, 502, 503, 504, 599, 999] {
-            assert!(matches!(judge(status, None, ""), Outcome::Retry { report, after: None, .. } if report.status == Some(status)), "{status}");
+            assert!(
+                matches!(judge(status, None, ""), Outcome::Retry { report, after: None, .. } if report.status == Some(status)),
+                "{status}"
+            );
         }
         assert!(matches!(judge(410, Some("60"), "gone"), Outcome::Gone(report) if report.detail == "gone"));
     }

@@ -247,8 +247,7 @@ impl Deliveries {
         delivery: Path<Reference>,
     ) -> Result<Shown<Delivery>, Problem> {
         let (found, attempts) = context.app().delivery(context.tenant(), &delivery.0.0).await?;
-        let recipients: Vec<DeliveryRecipient> =
-            context.app().recipients(found.id).await?.into_iter().map(Into::into).collect();
+        let recipients: Vec<DeliveryRecipient> = context.app().recipients(found.id).await?.into_iter().map(Into::into).collect();
         let recipients = (!recipients.is_empty()).then_some(recipients);
         Ok(Shown(Delivery { recipients, ..Delivery::of(found, Some(attempts)) }))
     }

@@ -47,6 +47,7 @@ mod notification_templates;
 mod operations;
 mod package_subscriptions;
 mod packages;
+mod patterns;
 mod payments;
 mod problem;
 mod queue_statistics;
@@ -57,6 +58,7 @@ mod schema;
 mod selections;
 mod services;
 mod site;
+mod smtp_account_tests;
 mod smtp_accounts;
 mod strict_json;
 mod subscription_actions;
@@ -217,6 +219,7 @@ type Billing = (bill_runs::BillRuns, invoices::Invoices, payments::Payments, ref
 
 /// What is sent by e-mail.
 type Mail = (
+    smtp_account_tests::SmtpAccountTests,
     smtp_accounts::SmtpAccounts,
     notification_templates::NotificationTemplates,
     template_previews::TemplatePreviews,
@@ -267,6 +270,7 @@ pub(crate) const ALL: Operations = (
     ),
     (bill_runs::BillRuns, invoices::Invoices, payments::Payments, refunds::Refunds, credits::Credits),
     (
+        smtp_account_tests::SmtpAccountTests,
         smtp_accounts::SmtpAccounts,
         notification_templates::NotificationTemplates,
         template_previews::TemplatePreviews,

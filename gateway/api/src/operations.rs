@@ -126,6 +126,7 @@ const ALL: &[&[Operation]] = &[
     crate::webhook_endpoints::OPERATIONS,
     crate::webhook_endpoint_actions::OPERATIONS,
     crate::smtp_accounts::OPERATIONS,
+    crate::smtp_account_tests::OPERATIONS,
     crate::notification_templates::OPERATIONS,
     crate::template_previews::OPERATIONS,
     crate::system_users::OPERATIONS,

@@ -1,22 +1,21 @@
 //! SMTP accounts.
 
-use billwire_app::{CreateSmtpAccount, DeleteConfiguration, SmtpVerdict, UpdateSmtpAccount, domain::smtp_account};
+use billwire_app::{CreateSmtpAccount, DeleteConfiguration, UpdateSmtpAccount, domain::smtp_account};
 use billwire_schemas::ids::{SmtpAccountId, fresh};
 use poem_openapi::{Object, OpenApi, param::Path, types::Example};
 use uuid::Uuid;
 
 use crate::{
     Tag,
-    answers::{Created, Done, Found, IfNoneMatch, Listed, Shown},
-    account_bill_cycle::NoMembers,
+    answers::{Created, Done, Found, IfNoneMatch, Listed},
     checked::{Checkable, Checked},
     context::{Context, Query},
     example_id, example_moment,
     fields::{
-        Cursor, EmailAddress, Host, Limit, MaxConnections, MaxPerSecond, MaxRecipients, Moment, Name, Port, Reference, Secret, Security, Username,
-        UsernameOrNothing,
+        Cursor, EmailAddress, Host, Limit, MaxConnections, MaxPerSecond, MaxRecipients, Moment, Name, Port, Reference, Secret, Security,
+        Username, UsernameOrNothing,
     },
-    operations::{Operation, PLAIN, Takes, change, create, created, delete, get, list, updated},
+    operations::{Operation, change, create, created, delete, get, list, updated},
     problem::Problem,
 };
 
@@ -38,8 +37,6 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         &["smtp_account_not_found", "name_taken", "credentials_incomplete", "credentials_in_clear"],
         updated("smtpAccount", "SmtpAccount", &[]),
     ),
-    Operation { takes: Takes { body: true, ..PLAIN }, ..get("verifySmtpAccount", "smtp_accounts:write", &["smtp_account_not_found"]) },
-    Operation { takes: Takes { body: true, ..PLAIN }, ..get("sendTestEmail", "smtp_accounts:write", &["smtp_account_not_found"]) },
     delete("deleteSmtpAccount", "smtp_accounts:write", &["smtp_account_not_found", "still_in_use"], "smtpAccount", "SmtpAccount"),
 ];
 
@@ -165,52 +162,6 @@ impl Example for SmtpAccountUpdate {
             max_recipients: None,
             is_default: Some(true),
         }
-    }
-}
-
-/// An e-mail that says it is a test.
-#[derive(Debug, Object)]
-#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
-pub(crate) struct TestEmail {
-    /// To whom.
-    to: EmailAddress,
-}
-
-impl Checkable for TestEmail {}
-
-impl Example for TestEmail {
-    fn example() -> Self {
-        Self { to: "operator@example.com".into() }
-    }
-}
-
-/// How far an SMTP account could be used.
-#[derive(Debug, Object)]
-#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
-pub(crate) struct SmtpResult {
-    /// Whether all went well.
-    works: bool,
-    /// What was done last: `name` (finding the server's address), `connect`, `tls`, `greeting`, `login`, `sender` (naming the sender) or
-    /// `send`. More may come.
-    stage: String,
-    /// The server's code, where it gave one.
-    status: Option<u16>,
-    /// The server's words, or what went wrong.
-    detail: String,
-    /// How long it took, in milliseconds.
-    latency_ms: u64,
-}
-
-impl From<SmtpVerdict> for SmtpResult {
-    fn from(verdict: SmtpVerdict) -> Self {
-        let SmtpVerdict { works, stage, status, detail, latency } = verdict;
-        Self { works, stage: stage.to_owned(), status, detail, latency_ms: u64::try_from(latency.as_millis()).unwrap_or(u64::MAX) }
-    }
-}
-
-impl Example for SmtpResult {
-    fn example() -> Self {
-        Self { works: true, stage: "sender".to_owned(), status: Some(250), detail: "2.1.0 Ok".to_owned(), latency_ms: 42 }
     }
 }
 
@@ -371,38 +322,6 @@ impl SmtpAccounts {
         };
         let use_case = UpdateSmtpAccount { id: account.0.0, settings, password, if_match: context.if_match() };
         Ok(Done(context.app().once(context.demand(input.canonical.as_deref()), use_case).await?))
-    }
-
-    /// Verify an SMTP account
-    ///
-    /// Finds the server, connects, secures the connection, logs in and names the sender, and sends nothing. The answer says how far that
-    /// came, and what the server said. The body may be left out.
-    #[oai(path = "/smtp-accounts/:smtpAccount/verify", method = "post", operation_id = "verifySmtpAccount")]
-    async fn verify(
-        &self,
-        context: Context,
-        /// Id of the SMTP account.
-        #[oai(name = "smtpAccount")]
-        account: Path<Reference>,
-        input: Checked<Option<NoMembers>>,
-    ) -> Result<Shown<SmtpResult>, Problem> {
-        let _ = input;
-        Ok(Shown(context.app().verify_smtp_account(context.tenant(), &account.0.0).await?.into()))
-    }
-
-    /// Send a test e-mail
-    ///
-    /// A short text whose subject begins with `[TEST]`, once and at once, from the account as it is.
-    #[oai(path = "/smtp-accounts/:smtpAccount/test", method = "post", operation_id = "sendTestEmail")]
-    async fn test(
-        &self,
-        context: Context,
-        /// Id of the SMTP account.
-        #[oai(name = "smtpAccount")]
-        account: Path<Reference>,
-        input: Checked<TestEmail>,
-    ) -> Result<Shown<SmtpResult>, Problem> {
-        Ok(Shown(context.app().send_test_email(context.tenant(), &account.0.0, &input.body.to.0).await?.into()))
     }
 
     /// Delete an SMTP account

@@ -7,7 +7,7 @@ use jsonschema::{
 };
 use serde_json::Value;
 
-use crate::{fields::rule_of, problem::Violation};
+use crate::{patterns::rule_of, problem::Violation};
 
 /// Most violations told at once; a body with more is broken in one and the same way.
 const TOLD_MAX: usize = 200;

@@ -44,7 +44,14 @@ impl App {
     ///
     /// # Errors
     /// The database's failure.
-    pub async fn suppress(&self, tenant: TenantId, delivery: DeliveryId, address: &str, status: Option<u16>, words: &str) -> Result<(), Failure> {
+    pub async fn suppress(
+        &self,
+        tenant: TenantId,
+        delivery: DeliveryId,
+        address: &str,
+        status: Option<u16>,
+        words: &str,
+    ) -> Result<(), Failure> {
         let caller = Caller { tenant, actor: "delivery".to_owned(), scopes: Vec::new() };
         let (address, reason) = (address.to_owned(), words.to_owned());
         let command = Suppress { id: fresh(), address, reason, status, delivery_id: Some(delivery) };

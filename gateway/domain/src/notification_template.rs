@@ -94,11 +94,15 @@ impl NotificationTemplate {
     /// What is wrong with it, given what the events it is written for offer.
     fn faults(&self, catalogue: &Catalogue) -> Vec<Violation> {
         let mut broken = Vec::new();
-        for (tag, pointer) in
-            std::iter::once((&self.language, "/language".to_owned())).chain(self.translations.keys().map(|tag| (tag, format!("/translations/{tag}"))))
+        for (tag, pointer) in std::iter::once((&self.language, "/language".to_owned()))
+            .chain(self.translations.keys().map(|tag| (tag, format!("/translations/{tag}"))))
         {
             if !is_language(tag) {
-                broken.push(Violation::new(pointer, "language_unknown", format!("'{tag}' is no language tag (BCP 47), such as de or en-GB.")));
+                broken.push(Violation::new(
+                    pointer,
+                    "language_unknown",
+                    format!("'{tag}' is no language tag (BCP 47), such as de or en-GB."),
+                ));
             }
         }
         if self.translations.len() > TRANSLATIONS_MAX {
@@ -204,11 +208,7 @@ pub fn create(
 ///
 /// # Errors
 /// As [`create`].
-pub fn update(
-    template: NotificationTemplate,
-    settings: Settings,
-    catalogue: &Catalogue,
-) -> Result<Change<NotificationTemplate>, Rejected> {
+pub fn update(template: NotificationTemplate, settings: Settings, catalogue: &Catalogue) -> Result<Change<NotificationTemplate>, Rejected> {
     let mut after = NotificationTemplate { version: template.version + 1, ..template.clone() };
     settings.apply(&mut after, catalogue)?;
     Ok(Change::updated(template, after, Vec::<&'static str>::new()))

@@ -133,7 +133,8 @@ mod tests {
         };
         let made = create(SystemUserId(fresh()), given, Timestamp::UNIX_EPOCH).expect("made").after;
         assert!(made.active);
-        let away = update(made.clone(), Settings { active: Some(false), language: text(""), ..Settings::default() }).expect("updated").after;
+        let away =
+            update(made.clone(), Settings { active: Some(false), language: text(""), ..Settings::default() }).expect("updated").after;
         assert_eq!((away.version, away.language, away.time_zone, away.active), (2, None, Some(Tz::Europe__Zurich), false));
         let wrong = Settings { language: text("??"), time_zone: text("Mars/Olympus"), ..Settings::default() };
         let refused = update(made, wrong).unwrap_err();

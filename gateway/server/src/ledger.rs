@@ -26,7 +26,7 @@ use billwire_webhook::Endpoint;
 use uuid::Uuid;
 
 use crate::{
-    domain,
+    domain, owners,
     plan::{self, Limits},
 };
 
@@ -176,19 +176,26 @@ fn row_of(entry: &Entry) -> rows::Delivery {
     }
 }
 
+/// The states of recipients, and what they are called in the ledger.
+const RECIPIENT_STATES: [(RecipientState, &str); 4] = [
+    (RecipientState::Sent, recipients::SENT),
+    (RecipientState::Deferred, "deferred"),
+    (RecipientState::Refused, "refused"),
+    (RecipientState::Suppressed, "suppressed"),
+];
+
+pub(crate) fn recipient_of(row: recipients::Recipient) -> Option<channel::Recipient> {
+    let (state, _) = RECIPIENT_STATES.into_iter().find(|(_, name)| *name == row.state)?;
+    Some(channel::Recipient { address: row.address, state, status: row.status, detail: row.detail })
+}
+
 /// What became of the recipients at an entry's latest try.
 fn recipients_of(entry: &Entry) -> Vec<recipients::Recipient> {
     let Some(last) = &entry.last else { return Vec::new() };
     let of = |one: &channel::Recipient| recipients::Recipient {
         delivery: entry.id,
         address: one.address.clone(),
-        state: match one.state {
-            RecipientState::Sent => recipients::SENT,
-            RecipientState::Deferred => "deferred",
-            RecipientState::Refused => "refused",
-            RecipientState::Suppressed => "suppressed",
-        }
-        .to_owned(),
+        state: RECIPIENT_STATES.iter().find(|(state, _)| *state == one.state).map_or("", |(_, name)| name).to_owned(),
         status: one.status,
         detail: one.detail.clone(),
         at: last.at,
@@ -232,7 +239,7 @@ impl Ledger for StoreLedger {
         if let Some(plan) = self.remembered(|l| l.plan.clone()) {
             return Ok(plan);
         }
-        let queues = self.store.all_configurations::<domain::queue::Queue>(Kind::Queue).await.map_err(text)?;
+        let mut queues = self.store.all_configurations::<domain::queue::Queue>(Kind::Queue).await.map_err(text)?;
         let subscriptions = self.store.all_configurations::<domain::subscription::Subscription>(Kind::Subscription).await.map_err(text)?;
         let endpoints =
             self.store.all_configurations::<domain::webhook_endpoint::WebhookEndpoint>(Kind::WebhookEndpoint).await.map_err(text)?;
@@ -251,6 +258,7 @@ impl Ledger for StoreLedger {
             compiled.insert(id, (version, one.clone()));
             by_queue.entry(queue).or_default().push(one);
         }
+        owners::add(&endpoints, &defaults, &mut queues, &mut by_queue);
         let plan = Plan { revision, queues: plan::queues(queues, by_queue, &endpoints, &accounts, &self.limits) };
         self.remembered(|l| {
             l.compiled = compiled;

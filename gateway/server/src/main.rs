@@ -14,6 +14,7 @@ mod ledger;
 mod listen;
 mod nats_child;
 mod onward;
+mod owners;
 mod plan;
 mod postmen;
 mod receivers;

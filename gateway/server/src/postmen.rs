@@ -19,7 +19,7 @@ use billwire_store::ConfigurationKind as Kind;
 
 use crate::{
     domain,
-    ledger::{StoreLedger, text},
+    ledger::{StoreLedger, recipient_of, text},
 };
 
 #[async_trait]
@@ -85,8 +85,8 @@ impl Accounts for StoreLedger {
         found.map_or_else(|| Ok(Parameters::new()), |found| serde_json::from_str(&found).map_err(text))
     }
 
-    async fn reached(&self, delivery: DeliveryId) -> Result<HashSet<String>, String> {
-        self.store().reached(delivery).await.map_err(text)
+    async fn earlier(&self, delivery: DeliveryId) -> Result<Vec<Recipient>, String> {
+        Ok(self.store().recipients(delivery).await.map_err(text)?.into_iter().filter_map(recipient_of).collect())
     }
 
     async fn suppressed(&self, tenant: &TenantId, addresses: &[String]) -> Result<HashSet<String>, String> {

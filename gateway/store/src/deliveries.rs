@@ -192,7 +192,13 @@ fn failed_try(d: &Delivery) -> Option<attempt::Model> {
     Some(attempt::Model { delivery_id: d.id.0, number, at: micros(a.at), latency_us: a.latency_us, status, detail: a.detail.clone() })
 }
 
-async fn write(transaction: &DatabaseTransaction, new: &[Delivery], known: &[Delivery], of: &[Recipient], now: Timestamp) -> Result<(), DbErr> {
+async fn write(
+    transaction: &DatabaseTransaction,
+    new: &[Delivery],
+    known: &[Delivery],
+    of: &[Recipient],
+    now: Timestamp,
+) -> Result<(), DbErr> {
     use delivery::Column as C;
     let rows = |deliveries: &[Delivery]| parts(deliveries.iter().map(|d| row(d, now).into_active_model()).collect());
     for part in rows(new) {

@@ -1,7 +1,5 @@
 //! What became of each recipient of a delivery by e-mail. Whoever was reached is not written to again.
 
-use std::collections::HashSet;
-
 use billwire_schemas::{clock::Timestamp, ids::DeliveryId};
 use sea_orm::{
     ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
@@ -67,13 +65,5 @@ impl Store {
             at: moment(row.at),
         };
         Ok(rows.into_iter().map(read).collect())
-    }
-
-    /// The addresses that a delivery has reached.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn reached(&self, delivery: DeliveryId) -> Result<HashSet<String>, Error> {
-        Ok(self.recipients(delivery).await?.into_iter().filter(|one| one.state == SENT).map(|one| one.address).collect())
     }
 }

@@ -29,8 +29,18 @@ struct Facts(&'static str, &'static str, &'static str, &'static [(&'static str, 
 fn expression(parameter: &str) -> String {
     let group = parameter.split('.').next().unwrap_or_default();
     let filter = match parameter {
-        "invoice.total" | "invoice.amountDue" | "invoice.amountPaid" | "payment.amount" | "payment.unallocated" | "refund.amount"
-        | "credit.amount" | "credit.remaining" | "contract.commit" | "contract.spend" | "contract.shortfall" | "package.recurringFee"
+        "invoice.total"
+        | "invoice.amountDue"
+        | "invoice.amountPaid"
+        | "payment.amount"
+        | "payment.unallocated"
+        | "refund.amount"
+        | "credit.amount"
+        | "credit.remaining"
+        | "contract.commit"
+        | "contract.spend"
+        | "contract.shortfall"
+        | "package.recurringFee"
         | "chargeableEvent.amount" => format!("|money({group}.currency)"),
         name if name.ends_with("On") || name.ends_with("Date") || name.ends_with("From") || name.ends_with("periodStart") => "|date".into(),
         name if name.ends_with("periodEnd") || name == "billRun.billingDate" => "|date".to_owned(),
@@ -48,10 +58,10 @@ fn made(Facts(event_type, subject, sentence, values): &Facts) -> Predefined {
         let value = expression(parameter);
         // Writing to a text cannot fail.
         let _ = write!(text, "{{% if {parameter} is defined %}}{label}: {value}\n{{% endif %}}");
-        let _ = write!(
+        let _ = writeln!(
             rows,
             "{{% if {parameter} is defined %}}<tr><td style=\"padding:8px 12px 8px 0;color:#5b6472;vertical-align:top;width:40%\">{label}</td>\
-             <td style=\"padding:8px 0;color:#1c2430;font-weight:600;word-break:break-word\">{value}</td></tr>{{% endif %}}\n"
+             <td style=\"padding:8px 0;color:#1c2430;font-weight:600;word-break:break-word\">{value}</td></tr>{{% endif %}}"
         );
     }
     let text = format!("{text}\n-- \n{{{{ event.name }}}}, {{{{ current.dateTime|datetime }}}}\n{{{{ tenant.name }}}}\n");
@@ -79,7 +89,12 @@ const FACTS: &[Facts] = &[
         "account.status_changed",
         "{{ account.name }} is now {{ account.status }}",
         "The status of account {{ account.name }} has changed to {{ account.status }}.",
-        &[("Account", "account.name"), ("Account id", "account.externalId"), ("Status", "account.status"), ("Reason", "account.statusReason")],
+        &[
+            ("Account", "account.name"),
+            ("Account id", "account.externalId"),
+            ("Status", "account.status"),
+            ("Reason", "account.statusReason"),
+        ],
     ),
     Facts(
         "account.cancelled",
@@ -356,8 +371,11 @@ mod tests {
             let offered: Parameters = event.offers().map(|(parameter, _)| (parameter.name.to_owned(), parameter.value())).collect();
             let told = Template { subject: facts.1.to_owned(), text: facts.2.to_owned(), html: None }.names();
             let always = |name: &str| told.contains(name) || matches!(name, "event.name" | "current.dateTime" | "tenant.name");
-            let few: Parameters = offered.iter().filter(|(name, _)| always(name)).map(|(name, value)| (name.clone(), value.clone())).collect();
-            for (parameters, rows) in [(&offered, facts.3.len()), (&few, facts.3.iter().filter(|(_, name)| few.contains_key(*name)).count())] {
+            let few: Parameters =
+                offered.iter().filter(|(name, _)| always(name)).map(|(name, value)| (name.clone(), value.clone())).collect();
+            for (parameters, rows) in
+                [(&offered, facts.3.len()), (&few, facts.3.iter().filter(|(_, name)| few.contains_key(*name)).count())]
+            {
                 let read = render(&one.template, parameters, &Locale::new("en-GB", Tz::Europe__London)).expect(one.event_type);
                 assert!(!read.text.contains("{{") && !read.text.contains("\n\n\n\n"), "{}:\n{}", one.event_type, read.text);
                 assert_eq!(read.html.unwrap_or_default().matches("<tr><td style=\"padding:8px 12px").count(), rows, "{}", one.event_type);

@@ -188,7 +188,10 @@ fn no_template_works_without_bound() {
 fn a_line_break_in_the_subject_is_an_error() {
     let subject = |s: &str| Template { subject: s.to_owned(), ..text("") };
     for evil in ["Acme\r\nBcc: everyone@example.com", "Acme\n", "Acme\0", "Acme\u{85}"] {
-        assert!(render(&subject("{{ account.name }}"), &parameters(&[("account.name", json!(evil))]), &Locale::default()).is_err(), "{evil:?}");
+        assert!(
+            render(&subject("{{ account.name }}"), &parameters(&[("account.name", json!(evil))]), &Locale::default()).is_err(),
+            "{evil:?}"
+        );
     }
     // The line end an editor leaves behind is the engine's to drop.
     assert_eq!(render(&subject("Hello\n"), &acme(), &Locale::default()).unwrap().subject, "Hello");

@@ -50,6 +50,7 @@ fn task() -> Task {
     Task {
         delivery: DeliveryId::of(event, subscription),
         number: 1,
+        forgiven: 0,
         event: Arc::new(Event {
             id: event,
             tenant: tenant.clone(),

@@ -53,7 +53,8 @@ async fn recipients_are_addresses_users_or_parameters_that_the_events_offer() {
     let rig = Rig::new().await;
     let user = json!({ "name": "Ada", "email": "ada@example.com", "language": "de", "timeZone": "Europe/Zurich" });
     let user = rig.create("/v1/system-users", user).await;
-    let queue = rig.create("/v1/queues", json!({ "name": "q", "mode": "in_order", "eventTypes": ["invoice.posted", "bill_run.started"] })).await;
+    let queue =
+        rig.create("/v1/queues", json!({ "name": "q", "mode": "in_order", "eventTypes": ["invoice.posted", "bill_run.started"] })).await;
     let predefined = rig.get("/v1/notification-templates/predefined").await.expect(200);
     let posted = predefined["items"].as_array().expect("items").iter().find(|one| one["name"] == "invoice.posted").expect("one");
     let mail = |to: Value, types: Value, template: &Value| {

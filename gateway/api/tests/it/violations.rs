@@ -75,11 +75,7 @@ async fn every_violation_of_a_body_is_named() {
         (
             "subscriptions",
             json!({ "name": "s", "queueId": "q", "action": { "type": "email", "webhookEndpointId": "w", "to": [] } }),
-            vec![
-                ("/action/notificationTemplateId", "missing"),
-                ("/action/to", "too_few"),
-                ("/action/webhookEndpointId", "not_allowed"),
-            ],
+            vec![("/action/notificationTemplateId", "missing"), ("/action/to", "too_few"), ("/action/webhookEndpointId", "not_allowed")],
         ),
         ("subscriptions", json!({ "name": "s", "queueId": "q", "action": { "type": "fax" } }), vec![("/action/type", "not_in_enum")]),
         ("subscriptions", json!({ "name": "s", "queueId": "q", "action": {} }), vec![("/action/type", "missing")]),

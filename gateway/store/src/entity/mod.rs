@@ -2,13 +2,13 @@
 
 pub mod api_key;
 pub mod attempt;
-pub mod recipient;
 pub mod business_transaction;
 pub mod configuration;
 pub mod delivery;
 pub mod event;
 pub mod idempotency;
 pub mod ordering_key;
+pub mod recipient;
 pub mod setting;
 pub mod warehouse_batch;
 pub mod warehouse_event;

@@ -1,0 +1,99 @@
+//! What messages look like, and who they go to.
+
+use super::*;
+
+#[tokio::test]
+async fn people_who_read_differently_get_messages_of_their_own() {
+    let mut rig = rig(AGREES).await;
+    let user = |email: &str, language: Option<&str>, active| SystemUser {
+        name: "Someone".into(),
+        email: email.into(),
+        language: language.map(Into::into),
+        time_zone: None,
+        active,
+    };
+    let (ann, bob, away) = (SystemUserId(fresh()), SystemUserId(fresh()), SystemUserId(fresh()));
+    rig.fixed.users = HashMap::from([
+        (ann, user("ann@example.org", Some("de-CH"), true)),
+        (bob, user("bob@example.org", Some("fr"), true)),
+        (away, user("away@example.org", None, false)),
+    ]);
+    let mailing = Mailing {
+        smtp_account: rig.fixed.account.lock().unwrap().id,
+        template: NotificationTemplateId(fresh()),
+        to: vec![To::User(ann), To::User(bob), To::User(away)],
+        cc: vec![To::Parameter("contact.email".into())],
+        bcc: vec![To::Address("archive@example.org".into())],
+        attach_event: true,
+    };
+    rig.fixed.private = Parameters::from([("contact.email".to_owned(), "cy@example.org".into())]);
+    let channel = EmailChannel::new(rig.fixed.clone(), Arc::new(Client::new(&Settings::default()).unwrap()));
+    let task = task_of(mailing);
+    let sent = channel.attempt(&task).await;
+    assert!(matches!(sent, Outcome::Delivered(_)), "{sent:?}");
+    let messages = rig.server.seen.lock().unwrap().messages.clone();
+    assert_eq!(messages.len(), 3, "one in German, one for the French, one for those whose language is not known");
+    assert!(messages[0].contains("Guten Tag, Acme") && messages[0].contains("To: Someone <ann@example.org>"), "{}", messages[0]);
+    assert!(messages[1].contains("To: Someone <bob@example.org>") && messages[1].contains("Dear Acme"), "{}", messages[1]);
+    assert!(messages[2].contains("Cc: cy@example.org") && !messages[2].contains("archive@"), "{}", messages[2]);
+    let of = |message: &str| message.lines().find(|line| line.starts_with("Message-ID")).map(str::to_owned);
+    assert!(of(&messages[0]) != of(&messages[1]) && of(&messages[1]) != of(&messages[2]));
+    for message in &messages {
+        assert!(message.contains("In-Reply-To: <account.0198c0de000070008000000000000001@acme.example>"), "{message}");
+        assert!(message.contains("filename=\"event.json\""), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_to_write_to_is_told() {
+    let rig = rig(AGREES).await;
+    let account = rig.fixed.account.lock().unwrap().id;
+    rig.fixed.suppressed.lock().unwrap().extend(["ann@example.org".to_owned(), "bob@example.org".to_owned()]);
+    let Outcome::GiveUp(report) = rig.channel.attempt(&rig.task).await else { panic!("should be final") };
+    assert!(report.detail.contains("suppression list"), "{}", report.detail);
+
+    let mailing = Mailing {
+        smtp_account: account,
+        template: NotificationTemplateId(fresh()),
+        to: vec![To::Parameter("contact.email".into())],
+        cc: vec![],
+        bcc: vec![],
+        attach_event: false,
+    };
+    let Outcome::GiveUp(report) = rig.channel.attempt(&task_of(mailing)).await else { panic!("should be final") };
+    assert_eq!(report.detail, "there is no recipient: 'contact.email' is absent");
+    assert_eq!(rig.server.seen.lock().unwrap().connections, 0);
+}
+
+#[tokio::test]
+async fn what_is_for_email_alone_is_merged_in_when_a_message_is_made() {
+    let Rig { fixed, task, server, .. } = rig(AGREES).await;
+    assert!(!String::from_utf8_lossy(&task.event.body).contains("contact."), "the event itself does not carry it");
+    let parts = Template { subject: "News".into(), text: "Dear {{ contact.name }} of {{ account.name }}".into(), html: None };
+    let template = Translated { parts, ..template() };
+    let private = Parameters::from([("contact.name".to_owned(), "Ann".into())]);
+    let settings = Settings { timeout: std::time::Duration::from_secs(5), ..Settings::default() };
+    let client = Arc::new(Client::new(&settings).unwrap());
+    let channel = EmailChannel::new(Fixed { template: Some(Arc::new(template)), private, ..fixed }, client);
+    assert!(matches!(channel.attempt(&task).await, Outcome::Delivered(_)));
+    let sent = server.seen.lock().unwrap().messages.concat();
+    assert!(sent.contains("Dear Ann of Acme"), "{sent}");
+}
+
+#[test]
+fn no_header_can_be_smuggled_in() {
+    let honest = account(25);
+    assert!(parcel(&honest, "Acme", "ann@example.org").is_ok());
+    assert!(parcel(&honest, "Acme\r\nBcc: all@example.org", "ann@example.org").is_err());
+    for evil in ["ann@example.org\r\nBcc: all@example.org", "ann@example.org, all@example.org", "Ann <ann@example.org>", "ann", ""] {
+        assert!(parcel(&honest, "Acme", evil).is_err(), "{evil:?}");
+    }
+    let sly = SmtpAccount { from_name: "Acme\r\nBcc: all@example.org".to_owned(), ..account(25) };
+    assert!(parcel(&sly, "Acme", "ann@example.org").is_err());
+    let quoted = SmtpAccount { from_name: "Acme\" <all@example.org>, \"".to_owned(), ..account(25) };
+    let message = parcel(&quoted, "Acme", "ann@example.org").unwrap();
+    assert_eq!(message.from.to_string(), "billing@acme.example");
+    let text = String::from_utf8(message.content).unwrap();
+    let from = text.lines().next().unwrap();
+    assert!(from.starts_with("From: ") && from.ends_with(" <billing@acme.example>") && !from.contains("all@"), "{from}");
+}
