@@ -16,6 +16,7 @@ mod billing;
 mod deliver;
 mod fan;
 mod isolation;
+mod mail;
 mod report;
 
 use billwire_tests::gateway::Database;
@@ -64,6 +65,12 @@ async fn main() {
     }
     if wanted("isolation") {
         isolation::measure(&mut report).await;
+    }
+    if wanted("mail") {
+        for connections in [1, 10] {
+            mail::speed(connections, &mut report).await;
+        }
+        mail::apart(&mut report).await;
     }
     if only.is_none() {
         report.write();

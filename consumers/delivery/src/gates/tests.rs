@@ -128,3 +128,18 @@ fn one_that_is_disabled_rests_and_starts_afresh_when_it_is_enabled() {
     gates.of(&known, at(0));
     assert_eq!(gate.stand(at(1)), Stand::Flows, "its circuit is closed again");
 }
+
+#[test]
+fn a_target_that_wants_to_be_left_alone_is_at_once_and_one_delivery_in_trouble_costs_it_nothing() {
+    let (_gates, gate) = gate(target());
+    for n in 0..50 {
+        let permit = gate.enter(at(n)).expect("a permit");
+        permit.report(&Outcome::Retry { report: Report::new(Some(451), "grey"), after: None, blame: Blame::Delivery }, at(n));
+    }
+    assert_eq!(gate.stand(at(60)), Stand::Flows);
+    let permit = gate.enter(at(60)).expect("a permit");
+    permit.report(&Outcome::Retry { report: Report::new(Some(421), "closing"), after: None, blame: Blame::Overload }, at(60));
+    drop(permit);
+    assert_eq!(gate.stand(at(61)), Stand::Rests);
+    assert!(gate.enter(at(61)).is_none());
+}
