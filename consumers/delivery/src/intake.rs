@@ -110,7 +110,10 @@ impl Partition {
             HashSet::new()
         };
         let lanes: Vec<LaneKey> = lanes.into_iter().collect();
-        let (known, waiting) = tokio::try_join!(self.engine.ledger.known(&ids), self.engine.ledger.waiting_lanes(&lanes))?;
+        // In this order: what another process parks in between then counts as waiting, and nothing passes it. The other way round it would
+        // be known, and dropped here, but not be waited for.
+        let known = self.engine.ledger.known(&ids).await?;
+        let waiting = self.engine.ledger.waiting_lanes(&lanes).await?;
         Ok(Stands { known, waiting })
     }
 

@@ -121,8 +121,8 @@ pub(crate) struct Partition {
 const TICK: Duration = Duration::from_millis(200);
 /// How often a partition tells how it does.
 const TELL_EVERY: Duration = Duration::from_secs(5);
-/// How often lanes without a time are looked for: at the start, when a stop may have left some, and now and then.
-const MEND_EVERY: Duration = Duration::from_secs(600);
+/// How often lanes without a time are looked for.
+const MEND_EVERY: Duration = Duration::from_secs(30);
 impl Partition {
     pub fn new(engine: Arc<Engine>, queue: Arc<Queue>, number: u32, revision: i64) -> Self {
         Self {
