@@ -29,8 +29,20 @@ const POLICY: &str = "default-src 'none'; style-src 'self' 'unsafe-inline'; scri
 /// One line that says what is wrong.
 pub fn start(tasks: &mut JoinSet<()>, listener: std::net::TcpListener, calls: Kept<Call>, mails: Kept<Mail>) -> Result<(), String> {
     let acceptor = TcpAcceptor::from_std(listener).map_err(|e| format!("the local page: {e}"))?;
-    let fixed = |kind: &'static str, text: &'static str| poem::endpoint::make_sync(move |_| text.with_header(header::CONTENT_TYPE, kind));
-    let service = Route::new()
+    let service = service(calls, mails);
+    tasks.spawn(async move {
+        if let Err(error) = Server::new_with_acceptor(acceptor).run(service).await {
+            tracing::error!(%error, "the local page ended");
+        }
+    });
+    Ok(())
+}
+
+fn service(calls: Kept<Call>, mails: Kept<Mail>) -> impl Endpoint + 'static {
+    // One content type and no other: with `nosniff` a browser uses no style or script that calls itself plain text.
+    let fixed =
+        |kind: &'static str, text: &'static str| poem::endpoint::make_sync(move |_| Response::builder().content_type(kind).body(text));
+    Route::new()
         .at("/", get(whole))
         .at("/webhooks.json", get(webhooks_json))
         .at("/mails.json", get(mails_json))
@@ -40,13 +52,7 @@ pub fn start(tasks: &mut JoinSet<()>, listener: std::net::TcpListener, calls: Ke
         .data(calls)
         .data(mails)
         .around(guarded)
-        .into_endpoint();
-    tasks.spawn(async move {
-        if let Err(error) = Server::new_with_acceptor(acceptor).run(service).await {
-            tracing::error!(%error, "the local page ended");
-        }
-    });
-    Ok(())
+        .into_endpoint()
 }
 
 /// Answers only who asks for this machine by its own name: a foreign site whose name is pointed at 127.0.0.1 reads nothing.
@@ -181,6 +187,17 @@ fn escaped(text: &str) -> String {
 mod tests {
     use super::*;
     use billwire_schemas::clock::Timestamp;
+
+    #[tokio::test]
+    async fn style_and_script_have_one_content_type_or_no_browser_would_use_them() {
+        let service = service(Kept::default(), Kept::default());
+        for (path, kind) in [("/page.css", "text/css"), ("/page.js", "text/javascript")] {
+            let request = Request::builder().uri(path.parse().expect("a path")).header(header::HOST, "localhost").finish();
+            let response = service.get_response(request).await;
+            let kinds: Vec<_> = response.headers().get_all(header::CONTENT_TYPE).iter().collect();
+            assert_eq!(kinds, [kind], "{path}");
+        }
+    }
 
     #[test]
     fn what_comes_from_outside_stays_text() {
