@@ -53,7 +53,7 @@ impl Partition {
                     self.more_due = false;
                     self.loading.looked();
                 } else {
-                    self.loading.due(&self.engine, self.part(), rooms, self.queue.in_order);
+                    self.loading.due(&self.engine, self.part(), rooms, self.queue.in_order, self.reached());
                 }
             }
             Loaded::Due(due, events) => self.take_up(due, &events),
@@ -94,8 +94,15 @@ impl Partition {
         }
     }
 
-    fn take_up_lane(&mut self, lane: &LaneKey, entries: Vec<Entry>, events: &Events) {
+    /// The position up to which what stands in the ledger may be sent.
+    fn reached(&self) -> i64 {
+        self.reached.unwrap_or(i64::MAX)
+    }
+
+    fn take_up_lane(&mut self, lane: &LaneKey, mut entries: Vec<Entry>, events: &Events) {
         let now = self.engine.clock.now();
+        let ahead = entries.iter().position(|entry| entry.position > self.reached());
+        entries.truncate(ahead.unwrap_or(entries.len()));
         let rests = entries.first().and_then(|e| e.next_attempt_at).is_some_and(|at| at > now);
         let jobs = if rests { Vec::new() } else { self.jobs(entries, events) };
         match self.lanes.resume(lane, jobs) {

@@ -33,6 +33,7 @@ impl Partition {
     /// Takes in messages, in their order.
     pub async fn take_in(&mut self, received: Vec<Received>) -> Result<(), Stop> {
         self.counts.pending = received.last().map_or(self.counts.pending, |last| last.pending);
+        let reached = received.iter().map(|message| message.position).max();
         let mut fresh: Vec<(Option<Received>, Arc<Event>)> = Vec::with_capacity(received.len());
         for message in received {
             let Some(event) = Event::of(&message) else {
@@ -58,6 +59,11 @@ impl Partition {
             stands = self.stands(&matched).await.map_err(Stop::Failed)?;
         }
         let messages = self.admit(fresh, matched, &stands).await;
+        self.reached = self.reached.max(reached);
+        if !self.caught_up && self.counts.pending == 0 {
+            self.caught_up = true;
+            self.loading.mend(&self.engine, self.part(), self.queue.in_order);
+        }
         for number in messages {
             // A message without any new delivery is done at once.
             if self.messages.get(&number).is_some_and(|p| p.left == 0) {

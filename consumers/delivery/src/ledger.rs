@@ -178,8 +178,8 @@ pub trait Ledger: Send + Sync + 'static {
     async fn record(&self, entries: &[Entry]) -> Result<(), String>;
     /// Owners of lanes, subscriptions and replays, that have deliveries waiting.
     async fn owners(&self, part: Part) -> Result<Vec<Uuid>, String>;
-    /// Deliveries that are due, of each of these owners up to so many.
-    async fn due(&self, part: Part, owners: &[(Uuid, usize)], now: Timestamp) -> Result<Vec<Entry>, String>;
+    /// Deliveries that are due, of each of these owners up to so many, of events up to the outbox position `reached`.
+    async fn due(&self, part: Part, owners: &[(Uuid, usize)], now: Timestamp, reached: i64) -> Result<Vec<Entry>, String>;
     /// What waits in each of these lanes, in order and up to so many of each.
     async fn lanes(&self, lanes: &[LaneKey], limit: u64) -> Result<Vec<Vec<Entry>>, String>;
     /// Makes what has no time due, where a stop between two records left it so: in an in-order queue the first of each lane, otherwise

@@ -66,12 +66,12 @@ impl Loading {
         self.tasks.spawn(async move { ledger.owners(part).await.map_or_else(Loaded::Unknown, Loaded::Owners) });
     }
 
-    /// Goes on with what is due of these owners, up to so many of each.
-    pub fn due(&mut self, engine: &Engine, part: Part, rooms: Vec<(Uuid, usize)>, in_order: bool) {
+    /// Goes on with what is due of these owners, up to so many of each; where lanes matter, of events up to the position `reached`.
+    pub fn due(&mut self, engine: &Engine, part: Part, rooms: Vec<(Uuid, usize)>, in_order: bool, reached: i64) {
         let (ledger, now) = (engine.ledger.clone(), engine.clock.now());
         self.tasks.spawn(async move {
             let read = async {
-                let due = ledger.due(part, &rooms, now).await?;
+                let due = ledger.due(part, &rooms, now, if in_order { reached } else { i64::MAX }).await?;
                 // In order, lanes are read: what is due only says which.
                 let events = if in_order { Events::new() } else { events(&*ledger, due.iter()).await? };
                 Ok(Loaded::Due(due, events))

@@ -111,6 +111,12 @@ pub(crate) struct Partition {
     trying: JoinSet<Finished>,
     pub recording: Recording,
     pub counts: Counts,
+    /// Up to which position in the outbox the stream has been taken in; `None`: nothing was left on it. A stop can leave the later events of
+    /// a lane in the ledger, and the earlier ones on the stream alone: what stands in the ledger is not sent before the stream has been
+    /// read up to there.
+    pub reached: Option<i64>,
+    /// All that was left on the stream at the start has been taken in.
+    pub caught_up: bool,
     /// What is being read from the ledger.
     pub loading: Loading,
     /// More is due than fitted: look again as soon as there is room.
@@ -141,6 +147,8 @@ impl Partition {
             trying: JoinSet::new(),
             recording: Recording::default(),
             counts: Counts::default(),
+            reached: Some(0),
+            caught_up: false,
             loading: Loading::default(),
             more_due: true,
         }
@@ -162,6 +170,8 @@ impl Partition {
             Ok(pull) => pull,
             Err(error) => return Stop::Failed(error),
         };
+        self.caught_up = pull.waiting() == 0;
+        self.reached = (!self.caught_up).then_some(0);
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut mend = interval(MEND_EVERY);

@@ -57,6 +57,7 @@ pub struct Received {
 /// A running pull.
 pub struct Pull {
     stream: pull::Stream,
+    waiting: u64,
 }
 
 /// Messages of one pull request.
@@ -108,6 +109,8 @@ impl Bus {
             // Set back to its acknowledgement floor.
             stream.reset_consumer(&name, None).await.map_err(|e| unavailable(format!("consumer reset: {e}")))?;
         }
+        let info = consumer.get_info().await.map_err(|e| unavailable(e.to_string()))?;
+        let waiting = info.num_pending + u64::try_from(info.num_ack_pending).unwrap_or(0);
         // Only now: until the new one stands, the old ones hold the place.
         for old in before {
             self.forget_one(&old).await?;
@@ -120,7 +123,7 @@ impl Bus {
             .messages()
             .await
             .map_err(|e| unavailable(e.to_string()))?;
-        Ok(Pull { stream })
+        Ok(Pull { stream, waiting })
     }
 
     /// The consumers of `name` with lower fences, and up to where the furthest of them was acknowledged.
@@ -189,6 +192,11 @@ impl Bus {
 }
 
 impl Pull {
+    /// Messages that were not acknowledged yet when it began.
+    pub fn waiting(&self) -> u64 {
+        self.waiting
+    }
+
     /// The next message, and whatever else has arrived already, up to `max`.
     ///
     /// # Errors

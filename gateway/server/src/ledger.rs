@@ -294,8 +294,8 @@ impl Ledger for StoreLedger {
         self.store.waiting_owners(part.queue, part.number).await.map_err(text)
     }
 
-    async fn due(&self, part: Part, owners: &[(Uuid, usize)], now: Timestamp) -> Result<Vec<Entry>, String> {
-        let rows = self.store.due_deliveries((part.queue, part.number), owners, now).await.map_err(text)?;
+    async fn due(&self, part: Part, owners: &[(Uuid, usize)], now: Timestamp, reached: i64) -> Result<Vec<Entry>, String> {
+        let rows = self.store.due_deliveries((part.queue, part.number), owners, now, reached).await.map_err(text)?;
         Ok(rows.into_iter().map(entry_of).collect())
     }
 

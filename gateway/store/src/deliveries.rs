@@ -284,7 +284,8 @@ impl Store {
         Ok(rows.iter().map(|row| row.try_get("", "id")).collect::<Result<_, _>>()?)
     }
 
-    /// Deliveries of a queue's partition that are due, of each of these owners of lanes up to so many, longest due first.
+    /// Deliveries of a queue's partition that are due, of each of these owners of lanes up to so many, longest due first; of events up to
+    /// the outbox position `reached`.
     ///
     /// # Errors
     /// When the database fails.
@@ -293,10 +294,12 @@ impl Store {
         (queue, partition): (QueueId, u32),
         owners: &[(Uuid, usize)],
         now: Timestamp,
+        reached: i64,
     ) -> Result<Vec<Delivery>, Error> {
         let mut due = Vec::new();
         for some in owners.chunks(DUE_OWNERS) {
-            let mut values: Vec<Value> = vec![queue.0.into(), i32::try_from(partition).unwrap_or(0).into(), micros(now).into()];
+            let mut values: Vec<Value> =
+                vec![queue.0.into(), i32::try_from(partition).unwrap_or(0).into(), micros(now).into(), reached.into()];
             let mut parts = Vec::with_capacity(DUE_OWNERS);
             // Always as many, so that there is one statement to be prepared.
             for at in 0..DUE_OWNERS {
@@ -305,7 +308,7 @@ impl Store {
                 // The state stands in the text: a planner takes a partial index only for a condition it can read.
                 parts.push(format!(
                     "SELECT * FROM (SELECT * FROM delivery WHERE queue_id = $1 AND partition = $2 AND state = 'waiting' AND lane_id = ${} \
-                     AND next_attempt_at <= $3 ORDER BY next_attempt_at LIMIT ${}) AS d{at}",
+                     AND next_attempt_at <= $3 AND position <= $4 ORDER BY next_attempt_at LIMIT ${}) AS d{at}",
                     values.len() - 1,
                     values.len()
                 ));
