@@ -220,8 +220,9 @@ fn faults(place: &str, parts: &Template, event_types: &[String], catalogue: &Cat
     for offered in offered_sets(catalogue, event_types) {
         let offered: Vec<&str> = offered.iter().map(String::as_str).collect();
         for fault in template::check(parts, &offered).err().unwrap_or_default() {
-            let line = fault.line.map_or_else(String::new, |line| format!(" (line {line})"));
-            let violation = Violation::new(format!("{place}/{}", fault.part), fault.code, format!("{}{line}", fault.message));
+            let column = fault.column.map_or_else(String::new, |column| format!(", column {column}"));
+            let at = fault.line.map_or_else(String::new, |line| format!(" (line {line}{column})"));
+            let violation = Violation::new(format!("{place}/{}", fault.part), fault.code, format!("{}{at}", fault.message));
             if !broken.contains(&violation) {
                 broken.push(violation);
             }

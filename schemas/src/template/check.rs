@@ -61,6 +61,8 @@ pub struct Fault {
     pub part: &'static str,
     /// Where in the part, from 1.
     pub line: Option<usize>,
+    /// Where in that line, in characters from 1.
+    pub column: Option<usize>,
     /// `template_syntax`, `template_unknown_parameter` or `template_forbidden`.
     pub code: &'static str,
     /// What is wrong, for people; it proposes what is in `near`.
@@ -83,9 +85,10 @@ pub fn check(template: &Template, offered: &[&str]) -> Result<(), Vec<Fault>> {
 fn faults(part: Part, source: &str, offered: &[&str]) -> Vec<Fault> {
     let environment = environment(part, &Locale::default());
     let tags = scan::tags(source);
-    let fault = |line, code, message: String, near: Vec<&str>| Fault {
+    let fault = |line: Option<usize>, word: &str, code, message: String, near: Vec<&str>| Fault {
         part: part.name(),
         line,
+        column: line.and_then(|line| column(source, line, word)),
         code,
         message: format!("{message}{}", proposal(&near)),
         near: near.into_iter().map(str::to_owned).collect(),
@@ -95,15 +98,15 @@ fn faults(part: Part, source: &str, offered: &[&str]) -> Vec<Fault> {
         if let Some(keyword) = tag.keyword().filter(|keyword| FORBIDDEN_STATEMENTS.contains(keyword))
             && !keyword.starts_with("end")
         {
-            faults.push(fault(Some(tag.line), FORBIDDEN, format!("'{keyword}' is not allowed in a template"), vec![]));
+            faults.push(fault(Some(tag.line), keyword, FORBIDDEN, format!("'{keyword}' is not allowed in a template"), vec![]));
         }
         for (name, line) in tag.filters() {
             if name == "safe" {
                 let message = "the filter 'safe' is not allowed: values are always escaped".to_owned();
-                faults.push(fault(Some(line), FORBIDDEN, message, vec![]));
+                faults.push(fault(Some(line), name, FORBIDDEN, message, vec![]));
             } else if !is_filter(&environment, name) {
                 let near = nearest(name, FILTERS.iter().copied());
-                faults.push(fault(Some(line), SYNTAX, format!("there is no filter '{name}'"), near));
+                faults.push(fault(Some(line), name, SYNTAX, format!("there is no filter '{name}'"), near));
             }
         }
     }
@@ -113,7 +116,10 @@ fn faults(part: Part, source: &str, offered: &[&str]) -> Vec<Fault> {
             let message = describe(&error);
             let told = message.strip_prefix("unknown statement ").is_some_and(|statement| FORBIDDEN_STATEMENTS.contains(&statement));
             if !told {
-                faults.push(fault(error.line(), SYNTAX, message, vec![]));
+                let at = error.range().map(|range| range.start).filter(|at| source.is_char_boundary(*at));
+                let before = at.and_then(|at| source[..at].rsplit('\n').next());
+                let column = before.map(|before| before.chars().count() + 1);
+                faults.push(Fault { column, ..fault(error.line(), "", SYNTAX, message, vec![]) });
             }
             return faults;
         }
@@ -126,14 +132,25 @@ fn faults(part: Part, source: &str, offered: &[&str]) -> Vec<Fault> {
             if let Some(tag) = tags.iter().find(|tag| !tag.statement && tag.code.trim() == path) {
                 let message = format!("'{path}' is a group of parameters and cannot be printed; name one of them");
                 let members = offered.iter().copied().filter(|name| name.starts_with(&format!("{path}."))).take(3);
-                faults.push(fault(Some(tag.line), UNKNOWN_PARAMETER, message, members.collect()));
+                faults.push(fault(Some(tag.line), &path, UNKNOWN_PARAMETER, message, members.collect()));
             }
         } else if !offered.contains(&path.as_str()) && !environment.globals().any(|(name, _)| name == path) {
             let message = format!("'{path}' is not a parameter that the events of this template offer");
-            faults.push(fault(line, UNKNOWN_PARAMETER, message, nearest(&path, offered.iter().copied())));
+            faults.push(fault(line, &path, UNKNOWN_PARAMETER, message, nearest(&path, offered.iter().copied())));
         }
     }
     faults
+}
+
+/// Where in a line a word stands as a whole.
+fn column(source: &str, line: usize, word: &str) -> Option<usize> {
+    let text = source.split('\n').nth(line.checked_sub(1)?)?;
+    let part_of_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
+    let whole = |(at, _): &(usize, &str)| {
+        let (before, after) = (text[..*at].chars().next_back(), text[at + word.len()..].chars().next());
+        !word.is_empty() && !before.is_some_and(part_of_name) && !after.is_some_and(part_of_name)
+    };
+    text.match_indices(word).find(whole).map(|(at, _)| text[..at].chars().count() + 1)
 }
 
 fn is_group(path: &str, offered: &[&str]) -> bool {

@@ -50,7 +50,10 @@ fn parameters_are_filled_in_and_escaped_in_html_only() {
 fn a_typo_is_refused_with_its_line_and_the_nearest_name() {
     let faults = check(&text("Hello,\n\ndear {{ account.nmae }}"), OFFERED).unwrap_err();
     assert_eq!(faults.len(), 1);
-    assert_eq!((faults[0].part, faults[0].code, faults[0].line), ("text", "template_unknown_parameter", Some(3)));
+    assert_eq!(
+        (faults[0].part, faults[0].code, faults[0].line, faults[0].column),
+        ("text", "template_unknown_parameter", Some(3), Some(9))
+    );
     assert_eq!(faults[0].near[0], "account.name");
     assert!(faults[0].message.contains("did you mean account.name"), "{}", faults[0].message);
 }
@@ -241,4 +244,17 @@ fn amounts_and_dates_are_formatted_for_the_reader_and_filters_are_known_when_sav
     assert_eq!(rendered, "1.129,90\u{a0}EUR, 15. Februar 2027, 1. Februar 2027 um 10:30 CET");
     let fault = &check(&text("{{ invoice.total|mony }}"), &["invoice.total"]).unwrap_err()[0];
     assert_eq!((fault.code, fault.near[0].as_str()), ("template_syntax", "money"));
+}
+
+#[test]
+fn each_kind_of_fault_tells_its_column() {
+    for (source, line, column) in [
+        ("ä {{ account.nmae }}", 1, 6),
+        ("x\n  {{ account.name|uper }}", 2, 19),
+        ("{% include 'x' %}", 1, 4),
+        ("one\ntwo {{ account. }}", 2, 17),
+    ] {
+        let fault = &check(&text(source), OFFERED).unwrap_err()[0];
+        assert_eq!((fault.line, fault.column), (Some(line), Some(column)), "{source:?}: {}", fault.message);
+    }
 }

@@ -100,7 +100,7 @@ async fn templates_are_translated_changed_and_previewed() {
 
     let path = format!("/v1/notification-templates/{template}");
     let typo = rig.patch(&path, json!({ "text": "line one\n{{ account.nmae }}" })).await.refused(422, "template_unknown_parameter");
-    assert!(typo["detail"].as_str().is_some_and(|detail| detail.contains("line 2") && detail.contains("account.name")), "{typo}");
+    assert!(typo["detail"].as_str().is_some_and(|detail| detail.contains("line 2, column 4") && detail.contains("account.name")), "{typo}");
     rig.patch(&path, json!({ "translations": { "xx-!": translation } })).await.refused(422, "language_unknown");
     let many: serde_json::Map<String, Value> = (0..51).map(|n| (format!("de-x-a{n}"), translation.clone())).collect();
     rig.patch(&path, json!({ "translations": many })).await.refused(422, "translations_too_many");
