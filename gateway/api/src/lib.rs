@@ -66,6 +66,7 @@ mod subscriptions;
 mod suppressed_addresses;
 mod system_users;
 mod template_previews;
+mod template_versions;
 mod test_clock;
 mod transaction;
 mod typed;
@@ -223,6 +224,7 @@ type Mail = (
     smtp_accounts::SmtpAccounts,
     notification_templates::NotificationTemplates,
     template_previews::TemplatePreviews,
+    template_versions::TemplateVersions,
     system_users::SystemUsers,
     suppressed_addresses::SuppressedAddresses,
 );
@@ -274,6 +276,7 @@ pub(crate) const ALL: Operations = (
         smtp_accounts::SmtpAccounts,
         notification_templates::NotificationTemplates,
         template_previews::TemplatePreviews,
+        template_versions::TemplateVersions,
         system_users::SystemUsers,
         suppressed_addresses::SuppressedAddresses,
     ),

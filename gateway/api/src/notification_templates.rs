@@ -62,7 +62,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     delete(
         "deleteNotificationTemplate",
         "notification_templates:write",
-        &["notification_template_not_found", "still_in_use"],
+        &["notification_template_not_found", "template_predefined", "still_in_use"],
         "notificationTemplate",
         "NotificationTemplate",
     ),

@@ -129,6 +129,7 @@ const ALL: &[&[Operation]] = &[
     crate::smtp_account_tests::OPERATIONS,
     crate::notification_templates::OPERATIONS,
     crate::template_previews::OPERATIONS,
+    crate::template_versions::OPERATIONS,
     crate::system_users::OPERATIONS,
     crate::suppressed_addresses::OPERATIONS,
     crate::deliveries::OPERATIONS,

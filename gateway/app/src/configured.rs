@@ -14,6 +14,8 @@ use billwire_schemas::{ids::SmtpAccountId, recipient::Recipient};
 use billwire_store::{ConfigurationKind as Kind, Tx, commit::Failure};
 use serde::de::DeserializeOwned;
 
+use crate::notification_templates;
+
 /// A configuration noun: where it rests and what its refusals are called.
 pub trait Configured: Entity + DeserializeOwned + Clone + Send + Sync + 'static {
     /// Where it rests.
@@ -26,6 +28,10 @@ pub trait Configured: Entity + DeserializeOwned + Clone + Send + Sync + 'static 
     const DELETE: &'static str;
     /// Whether `subscription` stands on it.
     fn carries(&self, subscription: &Subscription) -> bool;
+    /// Why what is addressed as `id` can be neither changed nor deleted, where it comes with the product.
+    fn fixed(_id: &str) -> Option<Rejected> {
+        None
+    }
 }
 
 impl Configured for Queue {
@@ -77,6 +83,10 @@ impl Configured for NotificationTemplate {
     fn carries(&self, subscription: &Subscription) -> bool {
         matches!(&subscription.action, Action::Email { notification_template_id, .. } if *notification_template_id == self.id)
     }
+    fn fixed(id: &str) -> Option<Rejected> {
+        let message = "This template comes with the product and stays as it is; create one of your own from its parts.";
+        id.parse().ok().and_then(notification_templates::predefined).map(|_| Rejected::conflict("template_predefined", message))
+    }
 }
 
 impl Configured for SystemUser {
@@ -102,8 +112,9 @@ impl Configured for SuppressedAddress {
 /// The configuration object a path names, at the version that is asked for.
 ///
 /// # Errors
-/// `<noun>_not_found`, `stale_version`, or the database's failure.
+/// `<noun>_not_found`, `stale_version`, why it is [`Configured::fixed`], or the database's failure.
 pub(crate) async fn addressed<T: Configured>(tx: &Tx<'_>, id: &str, if_match: Option<i64>) -> Result<T, Failure> {
+    T::fixed(id).map_or(Ok(()), Err)?;
     let missing = || Rejected::not_found(T::NOT_FOUND, T::NAME, id);
     let uuid = id.parse().map_err(|_| missing())?;
     let found: T = tx.configuration(T::KIND, uuid).await?.ok_or_else(missing)?;

@@ -99,7 +99,7 @@ pub use delete_configuration::DeleteConfiguration;
 pub use explain::{Explanation, Met, Verdict};
 pub use invoice_on_demand::CreateInvoiceOnDemand;
 pub use invoices::{CancelInvoice, DeliverInvoice};
-pub use notification_templates::{CreateNotificationTemplate, UpdateNotificationTemplate};
+pub use notification_templates::{CreateNotificationTemplate, TemplateVersion, UpdateNotificationTemplate};
 pub use objects::Object;
 pub use once::{Demand, UseCase};
 pub use once_each::BulkUseCase;

@@ -3,7 +3,7 @@
 
 use async_trait::async_trait;
 use billwire_domain::{
-    Rejected, Violation,
+    Entity, Rejected, Violation,
     notification_template::{self, NotificationTemplate, Settings},
     routing::Routing,
     subscription::{self, Subscription},
@@ -11,9 +11,10 @@ use billwire_domain::{
 use billwire_schemas::{
     clock::{Clock, SystemClock, Timestamp},
     events::envelope::Parameters,
-    ids::{EventId, NotificationTemplateId, OrderingKey, TenantId},
+    ids::{EventId, NotificationTemplateId, OrderingKey, TenantId, TransactionId},
 };
-use billwire_store::{Configuration, ConfigurationKind as Kind, Store, Tx, commit::Failure};
+use billwire_store::{Configuration, ConfigurationKind as Kind, Store, Tx, commit::Failure, history, page};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -43,6 +44,49 @@ pub struct UpdateNotificationTemplate {
     pub settings: Settings,
     /// Only at this version.
     pub if_match: Option<i64>,
+}
+
+/// A template as it was from one change to the next.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TemplateVersion {
+    /// From when on, in business time.
+    pub changed_at: Timestamp,
+    /// Who made it so: the name of the API key.
+    pub actor: String,
+    /// The business transaction that made it so.
+    pub business_transaction: TransactionId,
+    /// The template then.
+    pub template: Value,
+}
+
+/// What a business transaction's record tells of a template.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Recorded {
+    id: TransactionId,
+    occurred_at: Timestamp,
+    actor: String,
+    entities: Vec<RecordedEntity>,
+}
+
+#[derive(Deserialize)]
+struct RecordedEntity {
+    #[serde(rename = "type")]
+    kind: String,
+    after: Option<Value>,
+}
+
+impl Recorded {
+    fn is_of_a_template(&self) -> bool {
+        self.entities.iter().any(|entity| entity.kind == NotificationTemplate::TYPE)
+    }
+
+    /// Nothing where the template was deleted.
+    fn version(mut self) -> Option<TemplateVersion> {
+        let template = self.entities.pop()?.after?;
+        Some(TemplateVersion { changed_at: self.occurred_at, actor: self.actor, business_transaction: self.id, template })
+    }
 }
 
 /// The template that comes with the product under this id.
@@ -88,10 +132,6 @@ impl UseCase for UpdateNotificationTemplate {
         Store::configuration_key()
     }
     async fn run(&self, tx: &mut Tx<'_>, _: Timestamp) -> Result<Option<Record>, Failure> {
-        if self.id.parse().ok().and_then(predefined).is_some() {
-            let message = "This template comes with the product and stays as it is; create one of your own from its parts.";
-            return Err(Rejected::conflict("template_predefined", message).into());
-        }
         let last: NotificationTemplate = addressed(tx, &self.id, self.if_match).await?;
         if let Some(name) = self.settings.name.as_ref().filter(|name| **name != last.name) {
             unless_named(tx, Kind::NotificationTemplate, name).await?;
@@ -124,6 +164,27 @@ impl App {
             Some(found) => Ok(found),
             None => self.configuration(tenant, id).await,
         }
+    }
+
+    /// A page of the versions a template has had, newest first; of a deleted one, too.
+    ///
+    /// # Errors
+    /// `notification_template_not_found`, or the database's failure.
+    pub async fn notification_template_versions(
+        &self,
+        tenant: &TenantId,
+        id: &str,
+        ask: page::Ask,
+    ) -> Result<page::Page<TemplateVersion>, Failure> {
+        let missing = || Failure::from(Rejected::not_found("notification_template_not_found", "notification template", id));
+        let wanted = history::Transactions { object: Some(id.to_owned()), ..history::Transactions::default() };
+        let page = self.store.list_business_transactions(tenant, wanted, ask).await?;
+        let recorded: Vec<Recorded> =
+            page.items.iter().map(|record| serde_json::from_str(record).map_err(json)).collect::<Result<_, _>>()?;
+        if recorded.is_empty() || !recorded.iter().all(Recorded::is_of_a_template) {
+            return Err(missing());
+        }
+        Ok(page::Page { items: recorded.into_iter().filter_map(Recorded::version).collect(), next: page.next })
     }
 
     /// A past event with all that e-mails are offered of it, and its type.

@@ -138,6 +138,7 @@ const ORDER: &[&str] = &[
     "getNotificationTemplate",
     "listNotificationTemplates",
     "listPredefinedTemplates",
+    "listNotificationTemplateVersions",
     "updateNotificationTemplate",
     "previewNotificationTemplate",
     "createSubscription",

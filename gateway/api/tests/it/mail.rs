@@ -120,6 +120,26 @@ async fn templates_are_translated_changed_and_previewed() {
 }
 
 #[tokio::test]
+async fn every_version_of_a_template_can_be_looked_up_also_when_it_is_gone() {
+    let rig = Rig::new().await;
+    let template = rig.create("/v1/notification-templates", json!({ "name": "t", "subject": "First", "text": "a" })).await;
+    let path = format!("/v1/notification-templates/{template}");
+    rig.patch(&path, json!({ "subject": "Second" })).await.expect(200);
+    rig.delete(&path).await.expect(200);
+
+    let newest = rig.get(&format!("{path}/versions?limit=2")).await.expect(200);
+    let rest = rig.get(&format!("{path}/versions?cursor={}", newest["nextCursor"].as_str().expect("a cursor"))).await.expect(200);
+    let told = |one: &Value| json!([one["template"]["version"], one["template"]["subject"]]);
+    let all = [&newest, &rest].map(|page| page["items"].as_array().expect("items")).into_iter().flatten();
+    assert_eq!(all.map(told).collect::<Vec<_>>(), [json!([2, "Second"]), json!([1, "First"])]);
+
+    let queue = rig.create("/v1/queues", json!({ "name": "q", "mode": "in_order", "eventTypes": ["account.created"] })).await;
+    for other in [queue.as_str(), "nothing"] {
+        rig.get(&format!("/v1/notification-templates/{other}/versions")).await.refused(404, "notification_template_not_found");
+    }
+}
+
+#[tokio::test]
 async fn predefined_templates_are_there_and_stay_as_they_are() {
     let rig = Rig::new().await;
     let all = rig.get("/v1/notification-templates/predefined").await.expect(200);
@@ -129,6 +149,7 @@ async fn predefined_templates_are_there_and_stay_as_they_are() {
         let shown = rig.post(&format!("{path}/preview"), json!({})).await.expect(200);
         assert!(shown["html"].as_str().is_some_and(|html| html.contains("<table")), "{}", one["name"]);
         rig.patch(&path, json!({ "subject": "s" })).await.refused(409, "template_predefined");
+        rig.delete(&path).await.refused(409, "template_predefined");
     }
 }
 
