@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Lanes asked for in one statement.
-const LANES_ASKED: usize = 64;
+const LANES_ASKED: usize = 256;
 /// Lanes read in one statement.
 const LANES_AT_ONCE: usize = 16;
 
@@ -24,17 +24,16 @@ impl Store {
     /// When the database fails.
     pub async fn waiting_lanes(&self, lanes: &[(Uuid, OrderingKey)]) -> Result<HashSet<(Uuid, OrderingKey)>, Error> {
         let mut waiting = HashSet::new();
-        // One row of each, however many wait: a lane may hold thousands.
         for part in lanes.chunks(LANES_ASKED) {
             let part = filled(part);
-            let marks = (0..part.len()).map(|i| {
-                let (lane, key) = (2 * i + 1, 2 * i + 2);
-                format!(
-                    "SELECT * FROM (SELECT lane_id, ordering_key FROM delivery WHERE lane_id = ${lane} AND ordering_key = ${key} AND {OPEN} \
-                     LIMIT 1) AS l{i}"
-                )
-            });
-            let sql = marks.collect::<Vec<_>>().join(" UNION ALL ");
+            let marks: Vec<String> = (0..part.len()).map(|i| format!("(${}, ${})", 2 * i + 1, 2 * i + 2)).collect();
+            // One row of each, however many wait: a lane may hold thousands. A subquery that gives a value is planned once and looked up
+            // lane by lane; one for each lane would be planned as often as there are lanes.
+            let sql = format!(
+                "WITH asked (lane_id, ordering_key) AS (VALUES {}) SELECT lane_id, ordering_key FROM asked WHERE (SELECT 1 FROM delivery \
+                 WHERE delivery.lane_id = asked.lane_id AND delivery.ordering_key = asked.ordering_key AND {OPEN} LIMIT 1) = 1",
+                marks.join(", ")
+            );
             let values: Vec<Value> = part.iter().flat_map(|(lane, key)| [(*lane).into(), key.as_str().into()]).collect();
             for row in self.0.read.query_all_raw(self.statement(&sql, values)).await? {
                 let (lane, key): (Uuid, String) = (row.try_get("", "lane_id")?, row.try_get("", "ordering_key")?);
