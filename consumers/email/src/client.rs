@@ -35,7 +35,7 @@ use rustls_platform_verifier::Verifier;
 use crate::{
     SmtpAccount,
     dial::dial,
-    reply::{Cause, Failure, Stage, refusal},
+    reply::{CLOSING, Cause, Failure, Stage, refusal},
 };
 
 /// How long one try may take, from connecting to the last answer.
@@ -145,8 +145,11 @@ impl Client {
             *stage = Stage::Sender;
             let mail = mail(&connection, parcel)?;
             let mut begun = connection.command(&mail).await.map_err(|error| Failure::of(Stage::Sender, &error));
-            if used_before && matches!(&begun, Err(Failure { cause: Cause::Network | Cause::Garbled, .. })) {
-                // It was closed while it lay idle; nothing was said on it yet.
+            if used_before
+                && matches!(&begun, Err(Failure { cause: Cause::Network | Cause::Garbled | Cause::Answer { code: CLOSING, .. }, .. }))
+            {
+                // It was closed while it lay idle, or the server takes no more on it; nothing was said on it yet. What the server
+                // thinks of the account a new connection tells.
                 self.forget(account);
                 connection = self.connection(account, stage).await?.0;
                 *stage = Stage::Sender;
@@ -159,7 +162,7 @@ impl Client {
                 recipients.push(match connection.command(Rcpt::new(address.clone(), vec![])).await {
                     Ok(_) => Recipient::sent(address.to_string()),
                     Err(error) => match Failure::of(Stage::Send, &error) {
-                        Failure { cause: Cause::Answer { code, words }, .. } if code != 421 => refusal(address.as_ref(), code, &words),
+                        Failure { cause: Cause::Answer { code, words }, .. } if code != CLOSING => refusal(address.as_ref(), code, &words),
                         failure => return Err(failure),
                     },
                 });

@@ -85,7 +85,7 @@ pub struct Failure {
 /// Codes that ask for a (better) login, RFC 4954 section 6: about the account, whenever they come.
 const LOGIN_WANTED: [u16; 4] = [530, 534, 535, 538];
 /// "Service not available, closing": the server wants to be left alone, RFC 5321 section 3.8.
-const CLOSING: u16 = 421;
+pub(crate) const CLOSING: u16 = 421;
 
 impl Failure {
     /// Reads what the SMTP library says. The inside of network errors is left out: it tells of our network.

@@ -329,6 +329,16 @@ async fn a_connection_that_was_closed_while_it_lay_idle_costs_nothing() {
 }
 
 #[tokio::test]
+async fn a_server_that_takes_no_more_on_an_old_connection_gets_a_new_one_and_is_not_overloaded() {
+    let rig = rig(Script { messages_max: 1, ..AGREES }).await;
+    for connections in 1..=2 {
+        let tried = rig.channel.attempt(&rig.task).await;
+        assert!(matches!(tried, Outcome::Delivered(_)), "{tried:?}");
+        assert_eq!(rig.server.seen.lock().unwrap().connections, connections);
+    }
+}
+
+#[tokio::test]
 async fn a_connection_cut_off_by_the_deadline_is_never_used_again() {
     let server = Server::start(Script { silent_at: Some("RCPT"), ..AGREES }).await;
     let account = account(server.port);

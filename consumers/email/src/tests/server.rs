@@ -18,6 +18,8 @@ pub struct Script {
     /// What it says to recipients whose address begins so; to others it agrees.
     pub recipients: &'static [(&'static str, &'static str)],
     pub message: Option<&'static str>,
+    /// Messages it takes on one connection before it says 421 and hangs up.
+    pub messages_max: usize,
     pub silent_at: Option<&'static str>,
 }
 
@@ -29,6 +31,7 @@ pub const AGREES: Script = Script {
     sender: "250 ok",
     recipients: &[],
     message: Some("250 2.0.0 queued as 42"),
+    messages_max: usize::MAX,
     silent_at: None,
 };
 
@@ -75,6 +78,7 @@ async fn converse(stream: TcpStream, script: &Script, seen: &Mutex<Seen>) -> std
     let (read, mut write) = stream.into_split();
     let mut lines = BufReader::new(read).lines();
     write.write_all(format!("{}\r\n", script.greeting).as_bytes()).await?;
+    let mut taken = 0;
     while let Some(line) = lines.next_line().await? {
         let verb = line.split(' ').next().unwrap_or_default().to_ascii_uppercase();
         let said = line.clone();
@@ -86,6 +90,7 @@ async fn converse(stream: TcpStream, script: &Script, seen: &Mutex<Seen>) -> std
             "EHLO" => script.offers,
             "STARTTLS" => script.starttls,
             "AUTH" => script.login,
+            "MAIL" if taken >= script.messages_max => return write.write_all(b"421 4.4.2 enough of this connection\r\n").await,
             "MAIL" => script.sender,
             "RCPT" => script.recipients.iter().find(|(address, _)| said.contains(address)).map_or("250 ok", |(_, answer)| answer),
             "DATA" => {
@@ -96,6 +101,7 @@ async fn converse(stream: TcpStream, script: &Script, seen: &Mutex<Seen>) -> std
                     message.push('\n');
                 }
                 seen.lock().unwrap().messages.push(message);
+                taken += 1;
                 let Some(answer) = script.message else { return Ok(()) };
                 answer
             }
