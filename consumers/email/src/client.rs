@@ -53,11 +53,14 @@ pub struct Settings {
     pub timeout: Duration,
     /// A PEM file of roots to trust in addition to the system's.
     pub ca_file: Option<PathBuf>,
+    /// Whether only servers with public addresses are dialled: where tenants are strangers, an account must not be a way to look around in
+    /// our own network. Default: no, since relays mostly stand there.
+    pub public_only: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { timeout: TIMEOUT_DEFAULT, ca_file: None }
+        Self { timeout: TIMEOUT_DEFAULT, ca_file: None, public_only: false }
     }
 }
 
@@ -86,6 +89,7 @@ pub enum SetupError {
 /// Speaks SMTP.
 pub struct Client {
     timeout: Duration,
+    public_only: bool,
     tls: Arc<ClientConfig>,
     hello: ClientId,
     held: Mutex<HashMap<SmtpAccountId, Held>>,
@@ -131,7 +135,13 @@ impl Client {
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier))
             .with_no_client_auth();
-        Ok(Self { timeout: settings.timeout, tls: Arc::new(tls), hello: ClientId::default(), held: Mutex::default() })
+        Ok(Self {
+            timeout: settings.timeout,
+            public_only: settings.public_only,
+            tls: Arc::new(tls),
+            hello: ClientId::default(),
+            held: Mutex::default(),
+        })
     }
 
     /// Hands a message to the account's server: to all recipients that the server takes. Gives what became of each, in their order, and
@@ -214,7 +224,7 @@ impl Client {
 
     /// A new connection that is logged in.
     async fn dialled(&self, account: &SmtpAccount, stage: &mut Stage) -> Result<AsyncSmtpConnection, Failure> {
-        let mut connection = dial(account, &self.tls, &self.hello, stage).await?;
+        let mut connection = dial(account, self.public_only, &self.tls, &self.hello, stage).await?;
         if let Some(username) = &account.username {
             *stage = Stage::Login;
             let password = account.password.as_ref().map_or("", |password| password.reveal());

@@ -12,6 +12,7 @@ use std::{
     task::{Context, Poll},
 };
 
+use billwire_schemas::destination;
 use lettre::transport::smtp::{
     client::{AsyncSmtpConnection, AsyncTokioStream},
     extension::ClientId,
@@ -96,12 +97,13 @@ impl AsyncWrite for Line {
 
 /// A connection to the account's server on which the greeting and EHLO are done, encrypted as the account asks.
 ///
-/// `stage` is told how far it came.
+/// `public_only`: nothing but public addresses is dialled, and one that is not spoils them all. `stage` is told how far it came.
 ///
 /// # Errors
 /// [`Failure`].
 pub async fn dial(
     account: &SmtpAccount,
+    public_only: bool,
     tls: &Arc<ClientConfig>,
     hello: &ClientId,
     stage: &mut Stage,
@@ -111,6 +113,9 @@ pub async fn dial(
         Ok(addresses) => addresses.collect(),
         Err(_) => return Err(Failure { stage: Stage::Resolve, cause: Cause::Network }),
     };
+    if public_only && !addresses.iter().all(|address| destination::is_public(address.ip())) {
+        return Err(Failure { stage: Stage::Resolve, cause: Cause::Unsuitable("the server's address is not public".to_owned()) });
+    }
     *stage = Stage::Connect;
     let tcp = TcpStream::connect(addresses.as_slice()).await.map_err(|_| Failure { stage: Stage::Connect, cause: Cause::Network })?;
     // A message ends with a small write behind a large one: without this each would wait for a delayed acknowledgement.

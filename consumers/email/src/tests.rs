@@ -339,6 +339,18 @@ async fn a_server_that_takes_no_more_on_an_old_connection_gets_a_new_one_and_is_
 }
 
 #[tokio::test]
+async fn where_only_public_servers_are_allowed_no_other_is_dialled() {
+    let server = Server::start(AGREES).await;
+    let client = Client::new(&Settings { public_only: true, ..Settings::default() }).unwrap();
+    for name in ["127.0.0.1", "localhost", "::1"] {
+        let account = SmtpAccount { server: name.to_owned(), ..account(server.port) };
+        let probed = client.probe(&account).await;
+        assert_eq!((probed.stage, probed.report.detail.as_str()), ("name", "connecting: the server's address is not public"));
+    }
+    assert_eq!(server.seen.lock().unwrap().connections, 0);
+}
+
+#[tokio::test]
 async fn a_connection_cut_off_by_the_deadline_is_never_used_again() {
     let server = Server::start(Script { silent_at: Some("RCPT"), ..AGREES }).await;
     let account = account(server.port);

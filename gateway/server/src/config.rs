@@ -69,6 +69,8 @@ pub struct Settings {
     pub smtp_ca_file: Option<PathBuf>,
     /// Longest one e-mail may take, in milliseconds.
     pub smtp_timeout_ms: u64,
+    /// Whether mail servers must have public addresses.
+    pub smtp_public_only: bool,
     /// Allows `setTestClock`.
     pub test_clock: bool,
     /// Largest request body, in bytes.
@@ -117,6 +119,7 @@ impl Default for Settings {
             give_up_hours: 120,
             smtp_ca_file: None,
             smtp_timeout_ms: 30_000,
+            smtp_public_only: false,
             test_clock: false,
             body_max: 1 << 20,
             connections_max: 4096,

@@ -206,6 +206,7 @@ fn smtp_client(settings: &Settings) -> Result<billwire_email::Client, String> {
     billwire_email::Client::new(&billwire_email::Settings {
         timeout: Duration::from_millis(settings.smtp_timeout_ms),
         ca_file: settings.smtp_ca_file.clone(),
+        public_only: settings.smtp_public_only,
     })
     .map_err(|e| format!("e-mail: {e}"))
 }
