@@ -11,7 +11,6 @@ use crate::{
     gates::Stand,
     lanes::Next,
     ledger::{Entry, LaneKey, State, Try},
-    line::Line,
     loading::{Events, Loaded},
     partition::{Job, Partition, Stop},
 };
@@ -24,7 +23,7 @@ impl Partition {
     fn room(&self, owner: Uuid, now: Timestamp) -> usize {
         let line = self.lines.get(&owner);
         // What stands in line and does not move would only be sent back to the ledger.
-        if line.is_some_and(Line::stuck) {
+        if line.is_some_and(|line| line.stuck(self.alone())) {
             return 0;
         }
         match self.ways.stand(SubscriptionId(owner), now) {
@@ -56,7 +55,7 @@ impl Partition {
                     self.loading.due(&self.engine, self.part(), rooms, self.queue.in_order, self.reached());
                 }
             }
-            Loaded::Due(due, events) => self.take_up(due, &events),
+            Loaded::Due { due, more, events } => self.take_up(due, more, &events),
             Loaded::Unknown(error) => {
                 self.loading.looked();
                 tracing::warn!(error, "the ledger did not say what is due");
@@ -72,13 +71,13 @@ impl Partition {
         Ok(())
     }
 
-    fn take_up(&mut self, due: Vec<Entry>, events: &Events) {
-        let (found, now) = (due.len(), self.engine.clock.now());
+    fn take_up(&mut self, due: Vec<Entry>, more: bool, events: &Events) {
+        let now = self.engine.clock.now();
         // A replay's subscription can only be told from its deliveries.
         let due = due.into_iter().filter(|entry| entry.replay.is_none() || self.ways.stand(entry.subscription, now) == Stand::Flows);
         let fresh: Vec<Entry> = due.filter(|e| !self.in_hand.contains(e.id) && !self.loading.is_released(e.id)).collect();
         self.loading.looked();
-        self.more_due = found >= ROOM && !fresh.is_empty();
+        self.more_due = more && !fresh.is_empty();
         if !self.queue.in_order {
             for job in self.jobs(fresh, events) {
                 self.ready(job);

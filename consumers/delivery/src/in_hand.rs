@@ -42,11 +42,14 @@ impl InHand {
         self.ids.len()
     }
 
-    /// Whether an owner has so many that those of others could find no room among `max`: more than `most`, or more than an even share of
-    /// the half.
+    /// How many an owner may have so that those of others find room among `max`: `most`, or an even share of the half.
+    pub fn share(&self, most: usize, max: usize) -> usize {
+        most.min(max / 2 / self.of_owners.len().max(1)).max(1)
+    }
+
+    /// Whether an owner has its share or more.
     pub fn crowds(&self, owner: Uuid, most: usize, max: usize) -> bool {
-        let share = max / 2 / self.of_owners.len().max(1);
-        self.of_owners.get(&owner).is_some_and(|count| *count >= most.min(share).max(1))
+        self.of_owners.get(&owner).is_some_and(|count| *count >= self.share(most, max))
     }
 }
 

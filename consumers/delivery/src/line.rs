@@ -3,6 +3,7 @@
 use std::{collections::VecDeque, time::Duration};
 
 use billwire_schemas::ids::SubscriptionId;
+use tokio::time::Instant;
 
 use crate::partition::Job;
 
@@ -13,6 +14,8 @@ pub(crate) struct Line {
     pub ready: VecDeque<Job>,
     /// Being tried.
     pub trying: usize,
+    /// When one of it was tried last.
+    pub moved: Option<Instant>,
     /// How long the try took that ended last.
     pub latest: Duration,
 }
@@ -28,16 +31,77 @@ impl Line {
         self.ready.front().is_some_and(|first| first.replay.is_some())
     }
 
-    /// Whether its receiver takes so slowly that what stands in line does not move.
-    pub fn stuck(&self) -> bool {
-        self.ready.front().is_some_and(|first| first.since.elapsed() > SLOW)
+    /// Whether its receiver takes too slowly: the first in line has waited for long. With nobody else's events behind them (`alone`), a long
+    /// line that moves is only a long line.
+    pub fn stuck(&self, alone: bool) -> bool {
+        let moved = self.moved.filter(|_| alone);
+        self.ready.front().is_some_and(|first| moved.map_or(first.since, |moved| moved.max(first.since)).elapsed() > SLOW)
     }
 
     /// Whether its receiver is slow, be it that only what stands behind the heads of its lanes waits.
-    pub fn slow(&self) -> bool {
-        self.stuck() || self.latest > SLOW
+    pub fn slow(&self, alone: bool) -> bool {
+        self.stuck(alone) || self.latest > SLOW
     }
 }
 
 /// How long the first in line may wait, or a try take, before the receiver counts as slow.
 const SLOW: Duration = Duration::from_millis(500);
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use billwire_schemas::{
+        clock::{Clock, SystemClock},
+        ids::{DeliveryId, EventId, NotificationTemplateId, SmtpAccountId, TenantId, fresh},
+    };
+    use tokio::time::advance;
+
+    use super::*;
+    use crate::event::{Action, Event, Mailing, Subscription};
+
+    fn job() -> Job {
+        let tenant = TenantId::default_tenant();
+        let mailing = Mailing {
+            smtp_account: SmtpAccountId(fresh()),
+            template: NotificationTemplateId(fresh()),
+            attach_event: false,
+            to: Vec::new(),
+            cc: Vec::new(),
+            bcc: Vec::new(),
+        };
+        let event = Event {
+            id: EventId(fresh()),
+            tenant: tenant.clone(),
+            kind: "account.created".to_owned(),
+            key: fresh().into(),
+            sequence: 1,
+            position: 1,
+            body: "{}".into(),
+        };
+        Job {
+            id: DeliveryId(fresh()),
+            event: Arc::new(event),
+            subscription: Arc::new(Subscription::to_all(tenant, Action::Email(mailing))),
+            replay: None,
+            attempts: 0,
+            forgiven: 0,
+            fault: None,
+            message: None,
+            created_at: SystemClock.now(),
+            since: Instant::now(),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_long_line_that_moves_is_stuck_only_where_the_events_of_others_stand_behind_it() {
+        let mut line = Line::default();
+        line.ready.push_back(job());
+        line.moved = Some(Instant::now());
+        assert!(!line.stuck(true) && !line.stuck(false));
+        advance(SLOW * 2).await;
+        assert!(line.stuck(true) && line.stuck(false), "nobody was served for long");
+        line.moved = Some(Instant::now());
+        assert!(!line.stuck(true) && line.stuck(false), "the first has waited for long, but others were served");
+    }
+}

@@ -30,7 +30,14 @@ pub(crate) enum Loaded {
     /// Who has something waiting.
     Owners(Vec<Uuid>),
     /// What is due; with its events where lanes do not matter.
-    Due(Vec<Entry>, Events),
+    Due {
+        /// Of owners in turn.
+        due: Vec<Entry>,
+        /// An owner has all it has room for: there may be more.
+        more: bool,
+        /// Their events.
+        events: Events,
+    },
     /// The ledger did not say what is due.
     Unknown(String),
     /// What waits in lanes.
@@ -74,7 +81,10 @@ impl Loading {
                 let due = ledger.due(part, &rooms, now, if in_order { reached } else { i64::MAX }).await?;
                 // In order, lanes are read: what is due only says which.
                 let events = if in_order { Events::new() } else { events(&*ledger, due.iter()).await? };
-                Ok(Loaded::Due(due, events))
+                // One is what is asked for to find out whether a receiver is back.
+                let full = |(owner, room): &(Uuid, usize)| *room > 1 && due.iter().filter(|entry| entry.owner() == *owner).count() >= *room;
+                let more = rooms.iter().any(full);
+                Ok(Loaded::Due { due, more, events })
             };
             read.await.unwrap_or_else(Loaded::Unknown)
         });

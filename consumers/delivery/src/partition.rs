@@ -327,6 +327,7 @@ impl Partition {
                 let Some(permits) = self.ways.enter(subscription, now) else { break };
                 let Some(job) = line.ready.pop_front() else { break };
                 line.trying += 1;
+                line.moved = Some(Instant::now());
                 let engine = self.engine.clone();
                 self.trying.spawn(async move {
                     let task = Task {
