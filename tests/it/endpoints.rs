@@ -21,9 +21,7 @@ async fn world(name: &str, database: Database, settings: &[(&str, &str)]) -> (Re
     receiver.known_to(&mut setup);
     let gateway = setup.start().await;
     let api = setup.api();
-    // The setup's folder lives as long as the gateway needs it.
-    std::mem::forget(setup);
-    (receiver, gateway, api)
+    (receiver, gateway.keeping(setup), api)
 }
 
 /// An endpoint, and a queue for accounts with a subscription that calls it. Gives the endpoint's path.

@@ -16,9 +16,7 @@ async fn world(name: &str, database: Database, plan: &str) -> (Receiver, Gateway
     receiver.known_to(&mut setup);
     let gateway = setup.start().await;
     let api = setup.api();
-    // The setup's folder lives as long as the gateway needs it.
-    std::mem::forget(setup);
-    (receiver, gateway, api)
+    (receiver, gateway.keeping(setup), api)
 }
 
 /// An in-order queue for accounts, and a subscription that does so when a lane's head is given up on.

@@ -109,7 +109,7 @@ impl Setup {
             if let Ok(answer) = api.try_send(reqwest::Method::GET, "/livez", None, &[]).await
                 && answer.status == 200
             {
-                return Gateway { child: Some(child) };
+                return Gateway { child: Some(child), setup: None };
             }
             if let Some(status) = child.try_wait().expect("a status") {
                 panic!("billwire ended at once ({status}):\n{}", self.log_tail());
@@ -133,7 +133,7 @@ impl Setup {
             .stderr(log)
             .spawn()
             .expect("billwire starts");
-        Gateway { child: Some(child) }
+        Gateway { child: Some(child), setup: None }
     }
 
     /// Where the private nats-server of a running gateway listens.
@@ -182,9 +182,16 @@ pub fn signal(pid: &str, which: &str) {
 /// A running gateway. Dropping it kills it.
 pub struct Gateway {
     child: Option<Child>,
+    setup: Option<Setup>,
 }
 
 impl Gateway {
+    /// Keeps what it was started from for as long as it runs.
+    pub fn keeping(mut self, setup: Setup) -> Self {
+        self.setup = Some(setup);
+        self
+    }
+
     pub fn pid(&self) -> String {
         self.child.as_ref().expect("running").id().to_string()
     }
