@@ -65,7 +65,7 @@ impl Partition {
                     self.take_up_lane(&lane, entries, &events);
                 }
             }
-            Loaded::Mended => {}
+            Loaded::Mended => self.loading.mended(&self.engine, self.part(), self.queue.in_order),
             Loaded::Failed(error) => return Err(Stop::Failed(error)),
         }
         Ok(())

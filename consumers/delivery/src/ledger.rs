@@ -19,6 +19,8 @@ use crate::{
 
 /// The lane of a delivery: one ordering key of one subscription, or of one replay to it.
 pub type LaneKey = (Uuid, OrderingKey);
+/// Where a step through all lanes ended: the owner and the key of the last one looked at, or an owner and nothing before its first.
+pub type Place = (Uuid, String);
 
 /// A queue with its subscriptions.
 #[derive(Debug, Clone)]
@@ -183,8 +185,8 @@ pub trait Ledger: Send + Sync + 'static {
     /// What waits in each of these lanes, in order and up to so many of each.
     async fn lanes(&self, lanes: &[LaneKey], limit: u64) -> Result<Vec<Vec<Entry>>, String>;
     /// Makes what has no time due, where a stop between two records left it so: in an in-order queue the first of each lane, otherwise
-    /// all.
-    async fn mend(&self, part: Part, in_order: bool, now: Timestamp) -> Result<(), String>;
+    /// all. One step, from the start or from where the step before ended; gives where it ended, nothing once all has been looked at.
+    async fn mend(&self, part: Part, in_order: bool, from: Option<Place>, now: Timestamp) -> Result<Option<Place>, String>;
     /// Events by id.
     async fn events(&self, ids: &[EventId]) -> Result<Vec<Event>, String>;
     /// Events of a key strictly between two sequences.

@@ -3,10 +3,14 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
+    time::Duration,
 };
 
 use billwire_schemas::ids::{DeliveryId, EventId};
-use tokio::task::{JoinError, JoinSet};
+use tokio::{
+    task::{JoinError, JoinSet},
+    time::sleep,
+};
 use uuid::Uuid;
 
 use crate::{
@@ -21,6 +25,8 @@ const LANE_PAGE: u64 = 100;
 const LANE_FEW: u64 = 8;
 /// Lanes read by one task.
 const LANES_MAX: usize = 64;
+/// Between two steps of mending: what is looked at only in case must not keep the ledger from what is due.
+const MEND_PAUSE: Duration = Duration::from_millis(50);
 
 /// The events of some entries.
 pub(crate) type Events = HashMap<EventId, Arc<Event>>;
@@ -59,6 +65,9 @@ pub(crate) struct Loading {
     /// Lanes to be read next, and whether only a little of each; they are held.
     wanted: Vec<(LaneKey, bool)>,
     reading_lanes: bool,
+    mending: bool,
+    /// Mending was asked for while it was under way.
+    mend_again: bool,
 }
 
 impl Loading {
@@ -92,13 +101,34 @@ impl Loading {
 
     /// Gives a time to what a stop left without one.
     pub fn mend(&mut self, engine: &Engine, part: Part, in_order: bool) {
-        let (ledger, now) = (engine.ledger.clone(), engine.clock.now());
+        if self.mending {
+            self.mend_again = true;
+            return;
+        }
+        self.mending = true;
+        let (ledger, clock) = (engine.ledger.clone(), engine.clock.clone());
         self.tasks.spawn(async move {
-            if let Err(error) = ledger.mend(part, in_order, now).await {
-                tracing::warn!(%error, "lanes could not be mended");
+            let mut from = None;
+            loop {
+                match ledger.mend(part, in_order, from, clock.now()).await {
+                    Ok(None) => return Loaded::Mended,
+                    Ok(place) => from = place,
+                    Err(error) => {
+                        tracing::warn!(%error, "lanes could not be mended");
+                        return Loaded::Mended;
+                    }
+                }
+                sleep(MEND_PAUSE).await;
             }
-            Loaded::Mended
         });
+    }
+
+    /// Mending is over; it begins anew if that was asked for meanwhile.
+    pub fn mended(&mut self, engine: &Engine, part: Part, in_order: bool) {
+        self.mending = false;
+        if std::mem::take(&mut self.mend_again) {
+            self.mend(engine, part, in_order);
+        }
     }
 
     /// The look is over.

@@ -12,7 +12,7 @@ use billwire_delivery::{
     channel::{self, RecipientState},
     event::{self, Event},
     gates::{Health, Target},
-    ledger::{Entry, LaneKey, Lease, Ledger, Part, Plan, Progress, State},
+    ledger::{Entry, LaneKey, Lease, Ledger, Part, Place, Plan, Progress, State},
     matching::Matching,
 };
 use billwire_email::{Readers, SmtpAccount};
@@ -304,8 +304,8 @@ impl Ledger for StoreLedger {
         Ok(found.into_iter().map(|rows| rows.into_iter().map(entry_of).collect()).collect())
     }
 
-    async fn mend(&self, part: Part, in_order: bool, now: Timestamp) -> Result<(), String> {
-        self.store.mend_deliveries(part.queue, part.number, in_order, now).await.map(drop).map_err(text)
+    async fn mend(&self, part: Part, in_order: bool, from: Option<Place>, now: Timestamp) -> Result<Option<Place>, String> {
+        self.store.mend_lanes((part.queue, part.number), in_order, from, now).await.map_err(text)
     }
 
     async fn events(&self, ids: &[EventId]) -> Result<Vec<Event>, String> {

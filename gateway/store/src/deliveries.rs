@@ -322,24 +322,6 @@ impl Store {
         delivery::Entity::find().from_raw_sql(self.statement(sql, values)).all(conn).await?.into_iter().map(parse).collect()
     }
 
-    /// Makes due what has no time though nothing of its lane stands before it (`in_order`), or at all: a stop between the end of one
-    /// delivery and the start of the next leaves a lane so. Gives how many.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn mend_deliveries(&self, queue: QueueId, partition: u32, in_order: bool, now: Timestamp) -> Result<u64, Error> {
-        let head = format!(
-            "AND NOT EXISTS (SELECT 1 FROM delivery b WHERE b.lane_id = delivery.lane_id \
-             AND b.ordering_key = delivery.ordering_key AND b.{OPEN} AND b.sequence < delivery.sequence)"
-        );
-        let sql = format!(
-            "UPDATE delivery SET next_attempt_at = $1 WHERE queue_id = $2 AND partition = $3 AND state = 'waiting' AND next_attempt_at IS NULL {}",
-            if in_order { &head } else { "" }
-        );
-        let values = [micros(now).into(), queue.0.into(), i32::try_from(partition).unwrap_or(0).into()];
-        Ok(self.0.write.execute_raw(self.statement(&sql, values)).await?.rows_affected())
-    }
-
     /// Notes deliveries that are owed and due, or behind others of their lane; those that are known are left as they are.
     ///
     /// # Errors

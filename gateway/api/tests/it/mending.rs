@@ -2,7 +2,7 @@
 
 use billwire_schemas::{
     clock::{Clock, SystemClock},
-    ids::{DeliveryId, EventId, QueueId, SubscriptionId, fresh},
+    ids::{DeliveryId, EventId, OrderingKey, QueueId, SubscriptionId, fresh},
 };
 use billwire_store::deliveries::{Attempt, Delivery, State};
 use serde_json::json;
@@ -107,5 +107,55 @@ async fn failed_tries_are_forgotten_by_age_and_deliveries_stay() {
         assert_eq!(rig.store.forget_attempts(one.created_at - chrono::TimeDelta::days(1), 10).await.expect("forgotten"), 0);
         assert_eq!(rig.store.forget_attempts(soon, 10).await.expect("forgotten"), 1);
         assert_eq!(attempts().await, Some(1), "the latest try stands in the delivery itself");
+    }
+}
+
+/// Has all lanes of a partition looked at, in as many steps as it takes. Gives how many.
+async fn mend(rig: &Rig, queue: QueueId, in_order: bool) -> usize {
+    let (mut from, mut steps) = (None, 0);
+    loop {
+        steps += 1;
+        assert!(steps < 100, "no end of it");
+        from = rig.store.mend_lanes((queue, 0), in_order, from, SystemClock.now()).await.expect("mended");
+        if from.is_none() {
+            return steps;
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_stop_left_without_a_time_gets_one_step_by_step_the_first_of_each_lane_alone_where_order_matters() {
+    for rig in Rig::everywhere().await {
+        let queue = QueueId(fresh());
+        let subscriptions: Vec<SubscriptionId> = (0..3).map(|_| SubscriptionId(fresh())).collect();
+        let (mut all, mut heads) = (Vec::new(), 0);
+        for lane in 0..1_300_usize {
+            // Every third lane has a head that waits for its time, every seventh one that blocks it.
+            let key: OrderingKey = fresh().into();
+            for sequence in 1..=3 {
+                let state = if sequence == 1 && lane % 7 == 0 { State::Blocking } else { State::Waiting };
+                let due = sequence == 1 && lane % 3 == 0 && state == State::Waiting;
+                heads += usize::from(sequence == 1 && !due && state == State::Waiting);
+                let one = delivery(state, "default", due);
+                // One with very many lanes, others with few.
+                let subscription = subscriptions[if lane < 1_200 { 1 } else { lane % 3 }];
+                all.push(Delivery { queue, subscription, key: key.clone(), sequence, ..one });
+            }
+        }
+        rig.store.record_deliveries(&all, &[], &[], SystemClock.now()).await.expect("recorded");
+        let due = async || {
+            let rooms: Vec<_> = subscriptions.iter().map(|one| (one.0, 10_000)).collect();
+            let soon = SystemClock.now() + chrono::TimeDelta::seconds(1);
+            rig.store.due_deliveries((queue, 0), &rooms, soon, i64::MAX).await.expect("what is due")
+        };
+        let before = due().await.len();
+        assert!(mend(&rig, queue, true).await > 2, "too many lanes for a step");
+        let found = due().await;
+        assert!(found.iter().all(|one| one.sequence == 1), "only heads");
+        assert_eq!(found.len() - before, heads);
+        mend(&rig, queue, false).await;
+        let waiting = all.iter().filter(|one| one.state == State::Waiting).count();
+        assert_eq!(due().await.len(), waiting, "where order does not matter, everything");
+        assert_eq!(mend(&rig, QueueId(fresh()), true).await, 1);
     }
 }

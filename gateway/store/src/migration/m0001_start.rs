@@ -128,7 +128,6 @@ const TABLES: &[&str] = &[
         created_at BIGINT NOT NULL, updated_at BIGINT NOT NULL)",
     // By lane first: what waits for one that is sent nothing now must not stand in the way of what is due for others.
     "CREATE INDEX delivery_due ON delivery (queue_id, partition, lane_id, next_attempt_at) WHERE state = 'waiting'",
-    "CREATE INDEX delivery_untimed ON delivery (queue_id, partition) WHERE state = 'waiting' AND next_attempt_at IS NULL",
     "CREATE INDEX delivery_lane ON delivery (lane_id, ordering_key, sequence) WHERE state IN ('waiting', 'blocking')",
     "CREATE INDEX delivery_dead ON delivery (tenant, created_at, id) WHERE state IN ('dead', 'blocking')",
     "CREATE INDEX delivery_given_up ON delivery (lane_id) WHERE state IN ('dead', 'blocking', 'discarded')",
