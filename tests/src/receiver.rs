@@ -158,6 +158,11 @@ impl Receiver {
         self.state().script.extend(answers);
     }
 
+    /// Forgets what is left of the script.
+    pub fn forget_script(&self) {
+        self.state().script.clear();
+    }
+
     /// Answers every call so, when the script is used up; `None`: 204.
     pub fn always(&self, answer: Option<Answer>) {
         self.state().always = answer;
