@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Lanes asked for in one statement.
-const LANES_ASKED: usize = 256;
+pub(crate) const LANES_ASKED: usize = 256;
 /// Lanes read in one statement.
 const LANES_AT_ONCE: usize = 16;
 /// Lanes and owners of lanes looked at in one step of mending.

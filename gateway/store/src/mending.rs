@@ -4,13 +4,15 @@ use billwire_schemas::{
     clock::Timestamp,
     ids::{DeliveryId, EventId, QueueId, SubscriptionId, TenantId},
 };
-use sea_orm::{ConnectionTrait, Value};
+use sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
 use uuid::Uuid;
 
 use crate::{
     Error, Store, Tx,
     deliveries::{Delivery, OPEN},
+    delivery_lanes::LANES_ASKED,
     micros,
+    sizes::filled,
 };
 
 /// Which dead letters are meant: those of `ids`, or, where there are none, all that fit the rest.
@@ -95,19 +97,25 @@ impl Tx<'_> {
         let condition = wanted.condition(self.tenant(), &mut values);
         let sql = format!(
             "UPDATE delivery SET state = 'discarded', next_attempt_at = NULL, updated_at = $1 \
-             WHERE id IN (SELECT id FROM delivery WHERE {condition} ORDER BY created_at, id LIMIT {limit}) RETURNING subscription_id"
+             WHERE id IN (SELECT id FROM delivery WHERE {condition} ORDER BY created_at, id LIMIT {limit}) RETURNING lane_id, ordering_key"
         );
         let rows = self.write(&sql, values).await?;
-        let mut subscriptions: Vec<Uuid> = rows.iter().map(|row| row.try_get("", "subscription_id")).collect::<Result<_, _>>()?;
-        subscriptions.sort_unstable();
-        subscriptions.dedup();
-        for subscription in subscriptions {
+        let lane = |row: &QueryResult| Ok((row.try_get("", "lane_id")?, row.try_get("", "ordering_key")?));
+        let mut lanes: Vec<(Uuid, String)> = rows.iter().map(lane).collect::<Result<_, DbErr>>()?;
+        lanes.sort_unstable();
+        lanes.dedup();
+        for some in lanes.chunks(LANES_ASKED) {
+            let mut values: Vec<Value> = vec![micros(now).into()];
+            values.extend(filled(some).into_iter().flat_map(|(lane, key)| [lane.into(), key.into()]));
+            let marks: Vec<String> = (2..=values.len()).step_by(2).map(|n| format!("(${n}, ${})", n + 1)).collect();
             let sql = format!(
-                "UPDATE delivery SET next_attempt_at = $1 WHERE subscription_id = $2 AND state = 'waiting' AND next_attempt_at IS NULL \
-                 AND NOT EXISTS (SELECT 1 FROM delivery b WHERE b.lane_id = delivery.lane_id \
-                 AND b.ordering_key = delivery.ordering_key AND b.{OPEN} AND b.sequence < delivery.sequence) RETURNING id"
+                "WITH asked (lane_id, ordering_key) AS (VALUES {}) UPDATE delivery SET next_attempt_at = $1 \
+                 WHERE state = 'waiting' AND next_attempt_at IS NULL AND id IN (SELECT (SELECT d.id FROM delivery d \
+                 WHERE d.lane_id = asked.lane_id AND d.ordering_key = asked.ordering_key AND d.{OPEN} ORDER BY d.sequence LIMIT 1) \
+                 FROM asked) RETURNING id",
+                marks.join(", ")
             );
-            self.write(&sql, vec![micros(now).into(), subscription.into()]).await?;
+            self.write(&sql, values).await?;
         }
         Ok(rows.len())
     }
