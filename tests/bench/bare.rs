@@ -268,8 +268,8 @@ pub async fn pull(url: &str, messages: usize) -> f64 {
     messages as f64 / began.elapsed().as_secs_f64()
 }
 
-/// HTTPS POSTs per second to `receiver`, `at_once` in flight, bodies of `bytes`, over one client with kept connections.
-pub async fn https(receiver: &Receiver, at_once: usize, bytes: usize, posts: usize) -> f64 {
+/// A client that keeps its connections, and where it posts to.
+fn poster(receiver: &Receiver, at_once: usize) -> (reqwest::Client, String) {
     let ca = reqwest::Certificate::from_pem(receiver.ca().as_bytes()).unwrap();
     let client = reqwest::Client::builder()
         .no_proxy()
@@ -279,7 +279,12 @@ pub async fn https(receiver: &Receiver, at_once: usize, bytes: usize, posts: usi
         .pool_max_idle_per_host(at_once)
         .build()
         .unwrap();
-    let url = format!("https://{HOST}:{}/hooks", receiver.address.port());
+    (client, format!("https://{HOST}:{}/hooks", receiver.address.port()))
+}
+
+/// HTTPS POSTs per second to `receiver`, `at_once` in flight, bodies of `bytes`, over one client with kept connections.
+pub async fn https(receiver: &Receiver, at_once: usize, bytes: usize, posts: usize) -> f64 {
+    let (client, url) = poster(receiver, at_once);
     let body = Bytes::from(vec![b'x'; bytes]);
     let began = Instant::now();
     let workers: Vec<_> = (0..at_once)
@@ -296,6 +301,50 @@ pub async fn https(receiver: &Receiver, at_once: usize, bytes: usize, posts: usi
         worker.await.unwrap();
     }
     (posts / at_once * at_once) as f64 / began.elapsed().as_secs_f64()
+}
+
+/// Messages per second pulled from our stream, POSTed to `receiver`, each with a row like that of a delivery and acknowledged when the row
+/// stands: what delivering costs without us, nothing matched, signed, ordered or kept in hand (PostgreSQL).
+pub async fn chain(setup: &Setup, receiver: &Receiver, at_once: usize, messages: usize) -> f64 {
+    const ROWS: &str = "INSERT INTO delivery (id, tenant, event_id, event_type, queue_id, partition, subscription_id, lane_id, ordering_key,
+            sequence, position, state, attempts, forgiven, last_status, last_detail, last_latency_us, last_attempt_at, created_at, updated_at)
+        SELECT id, 'default', id, 'account.bill_cycle_changed', $2, 0, $2, $2, id::text, 1, 1, 'succeeded', 1, 0, 204, '', 1000, 0, 0, 0
+        FROM unnest($1::uuid[]) AS id";
+    let url = setup.database_url.as_ref().expect("PostgreSQL");
+    let pool = PgPoolOptions::new().max_connections(1).connect(url).await.unwrap();
+    let context = jetstream::new(async_nats::connect(setup.nats_address()).await.unwrap());
+    let stream = context.get_stream("BILLING").await.unwrap();
+    let config = jetstream::consumer::pull::Config { max_ack_pending: 10_000, ..Default::default() };
+    let consumer = stream.create_consumer(config).await.unwrap();
+    let pulled = consumer.stream().max_messages_per_batch(500).messages().await.unwrap();
+    let (client, url) = poster(receiver, at_once);
+    let (posted, mut to_record) = tokio::sync::mpsc::channel::<jetstream::Message>(1024);
+    let began = Instant::now();
+    let recorder = tokio::spawn(async move {
+        let (owner, mut batch) = (Uuid::now_v7(), Vec::new());
+        while to_record.recv_many(&mut batch, 512).await > 0 {
+            let ids: Vec<Uuid> = batch.iter().map(|_| Uuid::now_v7()).collect();
+            sqlx::query(ROWS).bind(ids).bind(owner).execute(&pool).await.unwrap();
+            for message in batch.drain(..) {
+                message.ack().await.unwrap();
+            }
+        }
+    });
+    pulled
+        .take(messages)
+        .for_each_concurrent(at_once, |message| {
+            let (client, url, posted) = (client.clone(), url.clone(), posted.clone());
+            let one = tokio::spawn(async move {
+                let message = message.unwrap();
+                client.post(&url).body(message.payload.clone()).send().await.unwrap().error_for_status().unwrap();
+                posted.send(message).await.unwrap();
+            });
+            async move { one.await.unwrap() }
+        })
+        .await;
+    drop(posted);
+    recorder.await.unwrap();
+    messages as f64 / began.elapsed().as_secs_f64()
 }
 
 async fn count(setup: &Setup, sql: &'static str) -> i64 {

@@ -184,6 +184,7 @@ pub async fn drain(report: &mut Report, alone: bool) {
     eventually("all webhooks", async || (receiver.count() >= events).then_some(())).await;
     let drained = events as f64 / first.elapsed().as_secs_f64();
     let peak = memory(&gateway, "VmHWM");
+    let chain = bare::chain(&setup, &receiver, CONNECTIONS, events).await;
     gateway.stop().await;
     let bare = bare::https(&receiver, CONNECTIONS, 2200, 40_000).await;
     report.row(
@@ -192,9 +193,9 @@ pub async fn drain(report: &mut Report, alone: bool) {
             if alone { "the warehouse idle" } else { "the warehouse loading the same events beside it" }
         ),
         &format!("{drained:.0}/s"),
-        &format!("{bare:.0}/s bare HTTPS POSTs"),
-        &format!("{:.0} %", 100.0 * drained / bare),
-        ">= 30 %",
+        &format!("{bare:.0}/s bare HTTPS POSTs ({chain:.0}/s with a bare pull, row and acknowledgement to each)"),
+        &format!("{:.0} % ({:.0} %)", 100.0 * drained / bare, 100.0 * drained / chain),
+        ">= 50 %",
     );
     report.row("memory while draining", &format!("{peak:.0} MiB peak"), "-", "-", "-");
 }
