@@ -25,6 +25,7 @@ mod process;
 mod replays;
 mod routing;
 mod soak;
+mod storage_full;
 mod tidy;
 
 use billwire_tests::{

@@ -25,6 +25,8 @@ pub struct Setup {
     pub address: SocketAddr,
     pub key: String,
     pub environment: Vec<(String, String)>,
+    /// What its commands begin with: a program that runs the rest elsewhere.
+    pub through: Vec<String>,
 }
 
 pub const ADMIN_KEY: &str = "test-admin-key";
@@ -59,7 +61,7 @@ impl Setup {
             ("BILLWIRE_TEST_CLOCK".to_owned(), "true".to_owned()),
             ("BILLWIRE_LOG".to_owned(), std::env::var("BILLWIRE_TEST_LOG").unwrap_or_else(|_| "info".to_owned())),
         ];
-        Self { folder, database_url, address, key: ADMIN_KEY.to_owned(), environment }
+        Self { folder, database_url, address, key: ADMIN_KEY.to_owned(), environment, through: Vec::new() }
     }
 
     pub fn set(&mut self, name: &str, value: impl Into<String>) -> &mut Self {
@@ -77,8 +79,9 @@ impl Setup {
     }
 
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(program());
-        command.args(arguments).current_dir(&self.folder.0).env_clear().stdin(Stdio::null());
+        let mut words = self.through.iter().map(PathBuf::from).chain([program()]);
+        let mut command = Command::new(words.next().expect("a program"));
+        command.args(words).args(arguments).current_dir(&self.folder.0).env_clear().stdin(Stdio::null());
         if let Ok(path) = std::env::var("PATH") {
             command.env("PATH", path);
         }

@@ -15,6 +15,7 @@ pub mod certificates;
 pub mod gateway;
 pub mod peers;
 pub mod receiver;
+pub mod small_mount;
 pub mod story;
 
 use std::path::PathBuf;
