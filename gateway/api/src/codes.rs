@@ -238,5 +238,6 @@ pub const CODES: &[Code] = &[
     c(422, "idempotency_key_reused", "The Idempotency-Key belongs to another request"),
     c(500, "internal_error", "Internal error"),
     c(503, "unavailable", "A dependency is away"),
+    c(503, "storage_full", "The database's storage is full"),
     c(503, "overloaded", "Too much is in line"),
 ];

@@ -167,7 +167,7 @@ impl Operation {
                 &["malformed_json", "duplicate_key", "schema_violation", "request_timeout", "body_too_large", "unsupported_media_type"][..],
             ),
             (takes.cursor, &["bad_cursor"]),
-            (takes.idempotency_key, &["bad_idempotency_key", "idempotency_key_reused", "overloaded"]),
+            (takes.idempotency_key, &["bad_idempotency_key", "idempotency_key_reused", "storage_full", "overloaded"]),
             (takes.if_match, &["bad_if_match", "stale_version"]),
         ] {
             if taken {

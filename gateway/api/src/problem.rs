@@ -202,6 +202,10 @@ impl From<Failure> for Problem {
                     let detail = "A dependency is away; nothing was changed. Repeat after a moment.";
                     Self::later("unavailable", detail, Some(error.to_string()))
                 }
+                StoreError::StorageFull(_) => {
+                    let detail = "The database's storage is full; nothing was changed. Repeat when there is room.";
+                    Self::later("storage_full", detail, Some(error.to_string()))
+                }
                 _ => Self::internal(error),
             },
         }
@@ -299,6 +303,8 @@ mod tests {
         assert_eq!(told(Failure::Overloaded), (503, Some(true)));
         assert_eq!(told(StoreError::Unavailable("x".into()).into()), (503, Some(true)));
         assert_eq!(told(StoreError::Contention("x".into()).into()), (503, Some(true)));
+        assert_eq!(told(StoreError::StorageFull("x".into()).into()), (503, Some(true)));
+        assert_eq!(Problem::from(Failure::from(StoreError::StorageFull("x".into()))).0.code, "storage_full");
         assert_eq!(told(StoreError::Other("x".into()).into()), (500, None));
         let mut broken = Problem::from(Failure::from(StoreError::Corrupt { table: "account", detail: "pgpass".into() }));
         assert!(broken.take_cause().is_some_and(|cause| cause.contains("pgpass")));

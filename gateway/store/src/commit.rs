@@ -15,7 +15,7 @@ use std::{
 use async_trait::async_trait;
 use billwire_domain::Rejected;
 use billwire_schemas::ids::{OrderingKey, TenantId};
-use sea_orm::{DatabaseTransaction, EntityTrait};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, EntityTrait};
 use tokio::{
     sync::{mpsc, oneshot},
     time::sleep,
@@ -158,8 +158,10 @@ async fn settle(inner: Arc<Inner>, group: Vec<Job>) {
     };
     match result {
         Ok(answers) => answer(group, answers),
-        Err(Error::Unknown(detail)) => {
-            let error = Arc::new(Error::Unknown(detail));
+        // Whether it stands cannot be told, or would come out the same for each alone: a full disk has no room for any of them.
+        Err(error @ (Error::Unknown(_) | Error::StorageFull(_))) => {
+            tracing::warn!(%error, operations = group.len(), "a group of operations could not be committed");
+            let error = Arc::new(error);
             let answers = group.iter().map(|_| Err(Failure::Store(error.clone()))).collect();
             answer(group, answers);
         }
@@ -207,11 +209,11 @@ async fn attempt(inner: &Inner, group: &[Job]) -> Result<Vec<Result<Reply, Failu
         Ok((answers, writes)) => {
             let (events, configured, first) = (writes.has_events(), writes.has_configuration(), writes.first_transaction());
             if let Err(error) = writes.flush(&transaction).await {
-                transaction.rollback().await?;
-                return Err(error);
+                return Err(transaction.abandon(error).await);
             }
-            if let Err(error) = transaction.commit().await {
-                read_back(inner, first, error.into()).await?;
+            match transaction.commit().await {
+                Err(Error::Unknown(detail)) => read_back(inner, first, detail).await?,
+                ended => ended?,
             }
             if events {
                 inner.committed.notify_one();
@@ -221,10 +223,7 @@ async fn attempt(inner: &Inner, group: &[Job]) -> Result<Vec<Result<Reply, Failu
             }
             Ok(answers)
         }
-        Err(error) => {
-            transaction.rollback().await?;
-            Err(error)
-        }
+        Err(error) => Err(transaction.abandon(error).await),
     }
 }
 
@@ -232,19 +231,29 @@ async fn attempt(inner: &Inner, group: &[Job]) -> Result<Vec<Result<Reply, Failu
 const READ_BACK: (usize, Duration) = (10, Duration::from_millis(100));
 
 /// A commit that answered with an error may have happened all the same: the connection broke after it. Running its units
-/// again would then do them twice, so the database is asked whether the group's first business transaction stands.
-async fn read_back(inner: &Inner, first: Option<Uuid>, error: Error) -> Result<(), Error> {
-    let Some(first) = first else { return Err(error) };
+/// again would then do them twice, so the database is asked whether the group's first business transaction stands: on another
+/// connection, since the one that failed may still show what nobody else will ever see.
+async fn read_back(inner: &Inner, first: Option<Uuid>, detail: String) -> Result<(), Error> {
+    let Some(first) = first else { return Err(Error::Unknown(detail)) };
+    let final_now = inner.backend == Backend::Postgres || overwrite(inner).await.is_ok();
     let mut answered = false;
     for _ in 0..READ_BACK.0 {
         sleep(READ_BACK.1).await;
-        match business_transaction::Entity::find_by_id(first).one(&inner.write).await {
+        match business_transaction::Entity::find_by_id(first).one(&inner.read).await {
             Ok(Some(_)) => return Ok(()),
             Ok(None) => answered = true,
             Err(_) => {}
         }
     }
-    if answered { Err(error) } else { Err(Error::Unknown(error.to_string())) }
+    if answered && final_now { Err(Error::Unavailable(detail)) } else { Err(Error::Unknown(detail)) }
+}
+
+/// Writes over what a failed commit left at the end of SQLite's log: nobody sees it now, but a recovery would take it for committed.
+async fn overwrite(inner: &Inner) -> Result<(), Error> {
+    let transaction = inner.begin().await?;
+    // A number that nobody uses; setting it writes a page even where it is the same.
+    transaction.execute_unprepared("PRAGMA user_version = 0").await?;
+    transaction.commit().await
 }
 
 async fn decide_all(
@@ -293,4 +302,36 @@ fn replay(inner: &Inner, row: &row::Model, claim: &Claim) -> Result<Reply, Failu
     }
     let body = if row.sealed { inner.sealer.open(&row.body, &crate::tx::reply_aad(&row.tenant, &row.key))? } else { row.body.clone() };
     Ok(Reply { status: u16::try_from(row.status).unwrap_or(200), body, secret: row.sealed, replayed: true })
+}
+
+#[cfg(test)]
+mod tests {
+    use billwire_schemas::ids::fresh;
+    use sea_orm::IntoActiveModel;
+
+    use super::*;
+    use crate::transaction::tests::store;
+
+    #[tokio::test]
+    async fn a_commit_in_doubt_is_told_by_what_stands() {
+        let (store, folder) = store().await;
+        let text = || "x".to_owned();
+        let (id, lost) = (fresh(), fresh());
+        let standing = business_transaction::Model {
+            id,
+            tenant: text(),
+            operation: text(),
+            account_id: None,
+            occurred_at: 0,
+            object_id: None,
+            body: text(),
+        };
+        business_transaction::Entity::insert(standing.into_active_model()).exec(&store.0.write).await.expect("a row");
+        assert!(read_back(&store.0, Some(id), text()).await.is_ok());
+        let gone = read_back(&store.0, Some(lost), text()).await.expect_err("not there");
+        assert!(matches!(gone, Error::Unavailable(_)), "nothing was changed, for certain: {gone}");
+        let unknown = read_back(&store.0, None, text()).await.expect_err("nothing to look for");
+        assert!(matches!(unknown, Error::Unknown(_)), "{unknown}");
+        let _ = std::fs::remove_dir_all(folder);
+    }
 }

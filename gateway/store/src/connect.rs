@@ -3,14 +3,20 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseBackend, DatabaseConnection, DatabaseTransaction, SqliteTransactionMode, Statement,
-    TransactionOptions, TransactionTrait,
+    ConnectOptions, ConnectionTrait, Database, DatabaseBackend, DatabaseConnection, SqliteTransactionMode, Statement, TransactionOptions,
+    TransactionTrait,
 };
 use sea_orm_migration::MigratorTrait;
 use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use tokio::sync::{Notify, watch};
 
-use crate::{commit::Writers, error::Error, migration::Migrator, secrets::Sealer};
+use crate::{
+    commit::Writers,
+    error::Error,
+    migration::Migrator,
+    secrets::Sealer,
+    transaction::{Distrust, Transaction, is_idle},
+};
 
 /// Which database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +56,10 @@ pub struct Store(pub(crate) Arc<Inner>);
 pub(crate) struct Inner {
     pub backend: Backend,
     pub write: DatabaseConnection,
+    /// SQLite: connections of their own. PostgreSQL: the same pool.
     pub read: DatabaseConnection,
+    /// Which connections of `write` are not used again.
+    distrust: Arc<Distrust>,
     pub sealer: Sealer,
     pub writers: Writers,
     /// Told after each commit that left events to publish.
@@ -68,22 +77,24 @@ impl Store {
     /// # Errors
     /// When it cannot be reached, is too old, or a migration fails.
     pub async fn open(options: Options, sealer: Sealer) -> Result<Self, Error> {
+        let distrust = Distrust::new();
         let (backend, write, read) = if let Some(path) = options.url.strip_prefix("sqlite://") {
             let path = path.split('?').next().unwrap_or(path);
             if let Some(folder) = Path::new(path).parent() {
                 std::fs::create_dir_all(folder).map_err(|e| Error::Unavailable(format!("{}: {e}", folder.display())))?;
             }
-            let write = sqlite(path, 1).await?;
+            let write = sqlite(path, 1, distrust.clone()).await?;
             check_sqlite(&write).await?;
-            (Backend::Sqlite, write, sqlite(path, options.connections).await?)
+            (Backend::Sqlite, write, sqlite(path, options.connections, Distrust::new()).await?)
         } else {
-            let pool = postgres(&options).await?;
+            let pool = postgres(&options, distrust.clone()).await?;
             (Backend::Postgres, pool.clone(), pool)
         };
         let store = Self(Arc::new_cyclic(|inner| Inner {
             backend,
             write,
             read,
+            distrust,
             sealer,
             writers: Writers::start(inner.clone(), backend, &options),
             committed: Notify::new(),
@@ -99,7 +110,7 @@ impl Store {
         match self.0.backend {
             Backend::Sqlite => Migrator::up(&self.0.write, None).await?,
             Backend::Postgres => {
-                let guard = self.0.write.begin().await?;
+                let guard = self.begin().await?;
                 let lock = Statement::from_sql_and_values(DatabaseBackend::Postgres, "SELECT pg_advisory_xact_lock($1)", [LOCK.into()]);
                 guard.query_one_raw(lock).await?;
                 Migrator::up(&self.0.write, None).await?;
@@ -138,7 +149,7 @@ impl Store {
         Ok(())
     }
 
-    pub(crate) async fn begin(&self) -> Result<DatabaseTransaction, Error> {
+    pub(crate) async fn begin(&self) -> Result<Transaction, Error> {
         self.0.begin().await
     }
 
@@ -157,9 +168,10 @@ impl Inner {
 
     /// A transaction that may write. On SQLite it takes the write lock at once: a read that turns into a write later would
     /// be refused when another writer came between.
-    pub async fn begin(&self) -> Result<DatabaseTransaction, Error> {
+    pub async fn begin(&self) -> Result<Transaction, Error> {
         let immediate = (self.backend == Backend::Sqlite).then_some(SqliteTransactionMode::Immediate);
-        Ok(self.write.begin_with_options(TransactionOptions { sqlite_transaction_mode: immediate, ..Default::default() }).await?)
+        let options = TransactionOptions { sqlite_transaction_mode: immediate, ..Default::default() };
+        Ok(Transaction::new(self.write.begin_with_options(options).await?, self.distrust.clone()))
     }
 
     /// SQL for the database's own clock, in microseconds: leases of several processes must agree on the time.
@@ -171,7 +183,7 @@ impl Inner {
     }
 }
 
-async fn sqlite(path: &str, connections: u32) -> Result<DatabaseConnection, Error> {
+async fn sqlite(path: &str, connections: u32, distrust: Arc<Distrust>) -> Result<DatabaseConnection, Error> {
     let mut options = ConnectOptions::new(format!("sqlite://{path}?mode=rwc"));
     options
         .max_connections(connections)
@@ -183,11 +195,16 @@ async fn sqlite(path: &str, connections: u32) -> Result<DatabaseConnection, Erro
                 .synchronous(SqliteSynchronous::Full)
                 .busy_timeout(Duration::from_secs(10))
                 .statement_cache_capacity(256)
-        });
+        })
+        .map_sqlx_sqlite_before_acquire(move |_, connection| {
+            let allowed = distrust.allows(&connection);
+            Box::pin(async move { Ok(allowed) })
+        })
+        .map_sqlx_sqlite_pool_opts(|o| o.after_release(|connection, _| Box::pin(is_idle(connection))));
     Ok(Database::connect(options).await?)
 }
 
-async fn postgres(options: &Options) -> Result<DatabaseConnection, Error> {
+async fn postgres(options: &Options, distrust: Arc<Distrust>) -> Result<DatabaseConnection, Error> {
     let mut connect = ConnectOptions::new(options.url.clone());
     connect
         .max_connections(options.connections.max(4))
@@ -198,7 +215,12 @@ async fn postgres(options: &Options) -> Result<DatabaseConnection, Error> {
             // A prepared statement keeps the plan it got when its table was small, and that is a scan of the whole table: harmless
             // for a hundred rows, the end of all speed for a million. Everything asked often has its index, so scans are out.
             o.options([("synchronous_commit", "on"), ("enable_seqscan", "off")]).statement_cache_capacity(512)
-        });
+        })
+        .map_sqlx_postgres_before_acquire(move |_, connection| {
+            let allowed = distrust.allows(&connection);
+            Box::pin(async move { Ok(allowed) })
+        })
+        .map_sqlx_postgres_pool_opts(|o| o.after_release(|connection, _| Box::pin(is_idle(connection))));
     Ok(Database::connect(connect).await?)
 }
 

@@ -255,7 +255,7 @@ impl Store {
         if !new.is_empty() {
             let transaction = self.begin().await?;
             match write(&transaction, new, known, of, now).await {
-                Ok(()) => return Ok(transaction.commit().await?),
+                Ok(()) => return transaction.commit().await,
                 Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => transaction.rollback().await?,
                 Err(error) => return Err(error.into()),
             }
@@ -263,8 +263,7 @@ impl Store {
         let transaction = self.begin().await?;
         write(&transaction, &[], known, of, now).await?;
         write(&transaction, &[], new, &[], now).await?;
-        transaction.commit().await?;
-        Ok(())
+        transaction.commit().await
     }
 
     /// Whose lanes have deliveries waiting in a queue's partition: subscriptions and replays. Found by steps through the index, so what
@@ -329,7 +328,7 @@ impl Store {
     pub async fn owe(&self, deliveries: Vec<Delivery>, now: Timestamp) -> Result<(), Error> {
         let transaction = self.begin().await?;
         self.owe_within(&transaction, deliveries, now).await?;
-        Ok(transaction.commit().await?)
+        transaction.commit().await
     }
 
     /// [`Store::owe`] within a transaction.

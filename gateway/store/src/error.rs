@@ -1,6 +1,10 @@
 //! What can go wrong with a database, by what the caller should do about it.
 
-use sea_orm::{DbErr, SqlErr};
+use sea_orm::{DbErr, RuntimeErr, SqlErr};
+use sqlx::{
+    postgres::{PgDatabaseError, PgSeverity},
+    sqlite::SqliteError,
+};
 
 /// A failure of the store. Except for [`Error::Unknown`], nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -8,11 +12,14 @@ pub enum Error {
     /// The database is away, overloaded or timed out: try again later.
     #[error("the database is not available: {0}")]
     Unavailable(String),
+    /// The database's disk is full, or takes no more for another reason: try again when there is room.
+    #[error("the database's storage is full: {0}")]
+    StorageFull(String),
     /// Two transactions met: try again at once.
     #[error("a concurrent change was met: {0}")]
     Contention(String),
-    /// The connection broke while committing and the database cannot be asked: the change may stand or not. A repeat under
-    /// the same idempotency key settles it.
+    /// The connection broke or the log could not be flushed while committing, and the database cannot be asked: the change may stand or
+    /// not. A repeat under the same idempotency key settles it.
     #[error("whether the change was committed is not known: {0}")]
     Unknown(String),
     /// What the database holds is not what this program wrote.
@@ -34,17 +41,14 @@ impl From<DbErr> for Error {
         if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_) | SqlErr::ForeignKeyConstraintViolation(_))) {
             return Self::Contention(error.to_string());
         }
+        let connecting = matches!(error, DbErr::ConnectionAcquire(_) | DbErr::Conn(_));
         let text = error.to_string();
-        // SQLSTATE 40001, 40P01 (serialization failure, deadlock) and SQLITE_BUSY.
-        if text.contains("deadlock") || text.contains("could not serialize") || text.contains("database is locked") {
-            return Self::Contention(text);
-        }
-        match error {
-            DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => Self::Unavailable(text),
-            _ if text.contains("disk I/O error") || text.contains("connection") || text.contains("database or disk is full") => {
-                Self::Unavailable(text)
-            }
-            _ => Self::Other(text),
+        match class(driver(&error)) {
+            Class::Full => Self::StorageFull(text),
+            Class::Contention => Self::Contention(text),
+            Class::Away => Self::Unavailable(text),
+            Class::Other if connecting => Self::Unavailable(text),
+            Class::Other => Self::Other(text),
         }
     }
 }
@@ -52,5 +56,123 @@ impl From<DbErr> for Error {
 impl Error {
     pub(crate) fn corrupt(table: &'static str) -> impl Fn(serde_json::Error) -> Self {
         move |error| Self::Corrupt { table, detail: error.to_string() }
+    }
+
+    /// What a COMMIT's failure means: only some of them say that nothing was changed.
+    pub(crate) fn of_commit(error: DbErr) -> Self {
+        let refused = match driver(&error) {
+            Some(sqlx::Error::Database(told)) => match told.try_downcast_ref::<PgDatabaseError>() {
+                // FATAL and PANIC end the connection, and may come when the commit stands already.
+                Some(told) => told.severity() == PgSeverity::Error,
+                // When the log is written but cannot be flushed or indexed it may hold the whole commit, and a recovery would find it.
+                None => sqlite_code(told.as_ref()).is_some_and(|code| code & 0xff != sqlite::IOERR || code == sqlite::IOERR_WRITE),
+            },
+            _ => false,
+        };
+        if refused { error.into() } else { Self::Unknown(error.to_string()) }
+    }
+}
+
+/// What the driver said, if it is the driver's error.
+fn driver(error: &DbErr) -> Option<&sqlx::Error> {
+    match error {
+        DbErr::Conn(RuntimeErr::SqlxError(told)) | DbErr::Exec(RuntimeErr::SqlxError(told)) | DbErr::Query(RuntimeErr::SqlxError(told)) => {
+            Some(told)
+        }
+        _ => None,
+    }
+}
+
+enum Class {
+    Full,
+    Contention,
+    Away,
+    Other,
+}
+
+fn class(error: Option<&sqlx::Error>) -> Class {
+    match error {
+        Some(sqlx::Error::Database(told)) => match (sqlite_code(told.as_ref()), told.code()) {
+            (Some(code), _) => sqlite::class(code),
+            (None, Some(state)) => postgres_class(&state),
+            (None, None) => Class::Other,
+        },
+        Some(
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed
+            | sqlx::Error::BeginFailed,
+        ) => Class::Away,
+        _ => Class::Other,
+    }
+}
+
+/// The extended result code, if the error is SQLite's.
+fn sqlite_code(error: &dyn sqlx::error::DatabaseError) -> Option<u32> {
+    error.try_downcast_ref::<SqliteError>()?;
+    error.code()?.parse().ok()
+}
+
+/// SQLite's result codes, <https://sqlite.org/rescode.html>. The lowest eight bits are the primary code.
+mod sqlite {
+    use super::Class;
+
+    pub const IOERR: u32 = 10;
+    pub const IOERR_WRITE: u32 = 778;
+
+    pub fn class(code: u32) -> Class {
+        const FULL: u32 = 13;
+        // SQLITE_IOERR_WRITE, _FSYNC, _DIR_FSYNC, _TRUNCATE, _SHMOPEN, _SHMSIZE, _MMAP, _GETTEMPPATH: what cannot be written, flushed or
+        // made longer. Some file systems say so by these when they are full or over a quota.
+        const NO_MORE: [u32; 8] = [IOERR_WRITE, 1034, 1290, 1546, 4618, 4874, 6154, 6410];
+        match code & 0xff {
+            FULL => Class::Full,
+            IOERR if NO_MORE.contains(&code) => Class::Full,
+            // SQLITE_BUSY, SQLITE_LOCKED.
+            5 | 6 => Class::Contention,
+            // SQLITE_NOMEM, SQLITE_READONLY, SQLITE_IOERR, SQLITE_CANTOPEN.
+            7 | 8 | IOERR | 14 => Class::Away,
+            _ => Class::Other,
+        }
+    }
+}
+
+/// By SQLSTATE, <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
+fn postgres_class(state: &str) -> Class {
+    match state {
+        // disk_full: every ENOSPC, also that of a temporary file and of shared memory.
+        "53100" => Class::Full,
+        // serialization_failure, deadlock_detected.
+        "40001" | "40P01" => Class::Contention,
+        // read_only_sql_transaction (a standby), query_canceled.
+        "25006" | "57014" => Class::Away,
+        // Connection exceptions, insufficient resources, operator intervention (shutdown, crash, starting up), system errors.
+        _ if ["08", "53", "57P", "58"].iter().any(|class| state.starts_with(class)) => Class::Away,
+        _ => Class::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn full_disks_are_told_by_code() {
+        let told = |class| match class {
+            Class::Full => "full",
+            Class::Contention => "contention",
+            Class::Away => "away",
+            Class::Other => "other",
+        };
+        // Of SQLite: FULL, IOERR_WRITE, IOERR_FSYNC, IOERR_SHMSIZE, IOERR_READ, BUSY, BUSY_SNAPSHOT, CANTOPEN, READONLY_DBMOVED, ERROR.
+        let codes = [13, 778, 1034, 4874, 266, 5, 517, 14, 1032, 1];
+        let classes = codes.map(|code| told(sqlite::class(code)));
+        assert_eq!(classes, ["full", "full", "full", "full", "away", "contention", "contention", "away", "away", "other"]);
+        // disk_full, out_of_memory, io_error, admin_shutdown, connection_failure, deadlock_detected, syntax_error.
+        let states = ["53100", "53200", "58030", "57P01", "08006", "40P01", "42601"];
+        assert_eq!(states.map(|state| told(postgres_class(state))), ["full", "away", "away", "away", "away", "contention", "other"]);
     }
 }

@@ -80,7 +80,7 @@ impl Store {
         for target in healed {
             transaction.execute_raw(self.statement("DELETE FROM health WHERE target_id = $1", [(*target).into()])).await?;
         }
-        Ok(transaction.commit().await?)
+        transaction.commit().await
     }
 }
 

@@ -48,6 +48,7 @@ pub mod secrets;
 mod services;
 mod settings;
 mod sizes;
+mod transaction;
 mod tx;
 mod usage_identifiers;
 mod warehouse;

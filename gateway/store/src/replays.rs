@@ -255,6 +255,6 @@ impl Store {
         if went_on == 1 && !owed.is_empty() {
             self.owe_within(&transaction, owed, now).await?;
         }
-        Ok(transaction.commit().await?)
+        transaction.commit().await
     }
 }

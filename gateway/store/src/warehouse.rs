@@ -19,7 +19,7 @@ impl Store {
     pub async fn assign_to_warehouse(&self, ids: &[EventId], now: Timestamp) -> Result<Option<(i64, Vec<EventId>)>, Error> {
         let transaction = self.begin().await?;
         let batch = warehouse_batch::ActiveModel { written: Set(false), created_at: Set(micros(now)), ..Default::default() };
-        let batch = warehouse_batch::Entity::insert(batch).exec(&transaction).await?.last_insert_id;
+        let batch = warehouse_batch::Entity::insert(batch).exec(&*transaction).await?.last_insert_id;
         let mut taken = Vec::with_capacity(ids.len());
         for part in ids.chunks(1000) {
             let rows: Vec<String> = (0..part.len()).map(|i| format!("(${}, $1)", i + 2)).collect();
