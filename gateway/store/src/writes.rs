@@ -196,8 +196,10 @@ impl Writes {
 }
 
 async fn change_configuration(conn: &DatabaseTransaction, id: Uuid, version: i64, name: String, body: String) -> Result<(), Error> {
-    let sql = "UPDATE configuration SET version = $1, name = $2, body = $3 WHERE id = $4 AND version = $5";
-    let values: [Value; 5] = [version.into(), name.into(), body.into(), id.into(), (version - 1).into()];
+    // A version is given once, so a row that has not reached this one has not been changed meanwhile. Rows of event types that were
+    // registered again once rested at 1, whatever their version.
+    let sql = "UPDATE configuration SET version = $1, name = $2, body = $3 WHERE id = $4 AND version < $1";
+    let values: [Value; 4] = [version.into(), name.into(), body.into(), id.into()];
     let done = conn.execute_raw(Statement::from_sql_and_values(conn.get_database_backend(), sql, values)).await?;
     if done.rows_affected() == 1 { Ok(()) } else { Err(Error::Contention("a configuration object has changed meanwhile".into())) }
 }

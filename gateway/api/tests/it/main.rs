@@ -1,6 +1,7 @@
 //! The API over a real store on SQLite, spoken to as HTTP.
 #![expect(clippy::expect_used, clippy::panic, reason = "test code: a failed expectation is the report")]
 
+mod again;
 mod billing;
 mod charge_refusals;
 mod charges;

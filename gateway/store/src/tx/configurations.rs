@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use billwire_domain::data_source::DataSource;
+use billwire_domain::{Entity, data_source::DataSource};
 use billwire_schemas::ids::SubscriptionId;
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DatabaseBackend, EntityTrait, QueryFilter, Statement,
@@ -82,7 +82,7 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// When the database fails or it cannot be written as JSON.
-    pub async fn save_configuration<T: serde::Serialize>(&mut self, new: Configuration<T>) -> Result<(), Failure> {
+    pub async fn save_configuration<T: serde::Serialize + Entity>(&mut self, new: Configuration<T>) -> Result<(), Failure> {
         let secrets = new.secrets.map(|secrets| self.sealer.seal(&secrets, &aad(&self.tenant, new.kind, new.id)));
         let start_position = self.present_position().await?;
         self.writes.configurations.push(configuration::Model {
@@ -90,7 +90,8 @@ impl Tx<'_> {
             tenant: self.tenant.to_string(),
             kind: new.kind.name().to_owned(),
             name: new.name,
-            version: 1,
+            // Not always 1: an event type that was deleted goes on where it stood.
+            version: new.body.version(),
             start_position,
             created_at: micros(new.created_at),
             body: text("configuration", &new.body)?,
