@@ -24,6 +24,7 @@ mod operations;
 mod process;
 mod replays;
 mod routing;
+mod slow_clients;
 mod soak;
 mod storage_full;
 mod tidy;

@@ -36,6 +36,15 @@ impl<E: Endpoint<Output = Response>> Endpoint for Edge<E> {
     }
 }
 
+/// The refusal of a request that is one too many.
+pub(crate) fn overloaded(request: &Request) -> Response {
+    let (id, text) = request_id(request);
+    let problem = Problem::later("overloaded", "Too many requests are under way; nothing was changed. Repeat after a moment.", None);
+    let mut response = render(problem, request.method(), request.uri(), &text);
+    response.headers_mut().insert(REQUEST_ID, id);
+    response
+}
+
 /// The caller's own id if it is fit for logs, else a fresh one.
 fn request_id(request: &Request) -> (HeaderValue, String) {
     let theirs = request.headers().get(REQUEST_ID).and_then(|id| Some((id, id.to_str().ok()?)));

@@ -80,7 +80,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use billwire_app::App;
 use chrono::{TimeZone, Utc};
-use poem::{EndpointExt, Response, Route, RouteMethod, endpoint::BoxEndpoint, http::Method};
+use poem::{EndpointExt, Request, Response, Route, RouteMethod, endpoint::BoxEndpoint, http::Method};
 use poem_openapi::{OpenApi, Tags};
 use serde_json::Value;
 use uuid::Uuid;
@@ -322,6 +322,11 @@ pub fn service(app: App, options: Options) -> BoxEndpoint<'static, Response> {
         route = route.at(path, guarded);
     }
     edge::Edge(route).boxed()
+}
+
+/// What a request is answered that the owner of the listener has no room for: 503 `overloaded`.
+pub fn overloaded(request: &Request) -> Response {
+    edge::overloaded(request)
 }
 
 /// The document for generators: OpenAPI 3.0.3.

@@ -13,7 +13,10 @@ use billwire_schemas::events::parameters::nearest;
 use config::{Config, Environment, File, FileFormat};
 use serde::Deserialize;
 
-use crate::plan::Limits;
+use crate::{
+    connections::{self, TrustedProxies},
+    plan::Limits,
+};
 
 /// Every setting. DESIGN section 4 has the table; the README repeats it.
 #[derive(Debug, Clone, Deserialize)]
@@ -77,6 +80,14 @@ pub struct Settings {
     pub body_max: usize,
     /// HTTP connections at once.
     pub connections_max: usize,
+    /// Of these, how many one address may have; absent: a quarter.
+    pub connections_per_address: Option<usize>,
+    /// Addresses and networks of proxies whose word on a client's address counts, separated by commas.
+    pub trusted_proxies: String,
+    /// How long the head of an HTTP request may take, in milliseconds.
+    pub http_header_timeout_ms: u64,
+    /// How long a kept HTTP connection may say nothing, in milliseconds.
+    pub http_idle_timeout_ms: u64,
     /// Events that may wait for the stream before operations are refused.
     pub outbox_max: u64,
     /// Connections to the database.
@@ -123,6 +134,10 @@ impl Default for Settings {
             test_clock: false,
             body_max: 1 << 20,
             connections_max: 4096,
+            connections_per_address: None,
+            trusted_proxies: String::new(),
+            http_header_timeout_ms: 10_000,
+            http_idle_timeout_ms: 75_000,
             outbox_max: 1_000_000,
             database_connections: 8,
             lease_ms: 5000,
@@ -149,6 +164,7 @@ pub fn read(file: Option<&Path>) -> Result<Settings, String> {
     let settings: Settings = config.try_deserialize().map_err(|e| format!("configuration: {e}"))?;
     settings.retry_plan()?;
     settings.connect_to()?;
+    settings.trusted_proxies()?;
     Ok(settings)
 }
 
@@ -219,6 +235,28 @@ impl Settings {
     /// When it cannot be read.
     pub fn retry_plan(&self) -> Result<RetryPlan, String> {
         self.webhook_retry_plan.parse().map_err(|e| format!("BILLWIRE_WEBHOOK_RETRY_PLAN: {e}"))
+    }
+
+    /// Limits of HTTP connections.
+    pub fn connections(&self) -> connections::Limits {
+        let connections = self.connections_max.max(1);
+        let per_address = self.connections_per_address.unwrap_or(connections / 4).clamp(1, connections);
+        connections::Limits { connections, per_address }
+    }
+
+    /// How long HTTP clients may take.
+    pub fn patience(&self) -> connections::Patience {
+        let (head, idle) = (Duration::from_millis(self.http_header_timeout_ms), Duration::from_millis(self.http_idle_timeout_ms));
+        connections::Patience { head, idle }
+    }
+
+    /// The proxies whose word on a client's address counts.
+    ///
+    /// # Errors
+    /// When a part is no address and no network.
+    pub fn trusted_proxies(&self) -> Result<TrustedProxies, String> {
+        TrustedProxies::parse(&self.trusted_proxies)
+            .map_err(|part| format!("BILLWIRE_TRUSTED_PROXIES: '{part}' is neither an address nor a network such as 10.0.0.0/8"))
     }
 
     /// Limits of calls.

@@ -17,11 +17,8 @@ use billwire_schemas::{
 use billwire_store::{Store, secrets::Sealer};
 use billwire_warehouse::{Directory, Warehouse};
 use billwire_webhook::WebhookChannel;
-use poem::{
-    Server,
-    listener::{Acceptor, Listener, TcpListener},
-};
 use tokio::{
+    net::TcpListener,
     sync::watch,
     task::JoinSet,
     time::{sleep, timeout},
@@ -30,7 +27,7 @@ use tokio::{
 use crate::{
     admin, bill_runs,
     config::Settings,
-    connections::Bounded,
+    connections,
     ledger::StoreLedger,
     nats_child::NatsChild,
     onward::{CalculateChannel, ForwardChannel},
@@ -164,31 +161,24 @@ impl Running {
     }
 }
 
-/// How long a kept connection may say nothing.
-const IDLE: Duration = Duration::from_secs(75);
-
 async fn serve_http(
     settings: &Settings,
     app: &App,
     tasks: &mut JoinSet<()>,
-    mut stopped: watch::Receiver<bool>,
+    stopped: watch::Receiver<bool>,
 ) -> Result<std::net::SocketAddr, String> {
-    let acceptor = TcpListener::bind(settings.listen)
-        .into_acceptor()
-        .await
-        .map_err(|e| format!("cannot listen on {}: {e}; stop what uses that port, or set BILLWIRE_LISTEN to another", settings.listen))?;
-    let address = acceptor.local_addr().first().and_then(|a| a.as_socket_addr().copied()).unwrap_or(settings.listen);
-    let acceptor = Bounded::new(acceptor, settings.connections_max);
-    let options = billwire_api::Options { body_limit: settings.body_max, ..billwire_api::Options::default() };
-    let service = billwire_api::service(app.clone(), options);
-    tasks.spawn(async move {
-        let until = async move { drop(stopped.changed().await) };
-        if let Err(error) =
-            Server::new_with_acceptor(acceptor).idle_timeout(IDLE).run_with_graceful_shutdown(service, until, Some(DRAIN)).await
-        {
-            tracing::error!(%error, "HTTP ended");
-        }
-    });
+    let refused = |e| format!("cannot listen on {}: {e}; stop what uses that port, or set BILLWIRE_LISTEN to another", settings.listen);
+    let listener = TcpListener::bind(settings.listen).await.map_err(refused)?;
+    let address = listener.local_addr().map_err(refused)?;
+    let options = connections::Options {
+        limits: settings.connections(),
+        patience: settings.patience(),
+        trusted_proxies: settings.trusted_proxies()?,
+        drain: DRAIN,
+    };
+    let service =
+        billwire_api::service(app.clone(), billwire_api::Options { body_limit: settings.body_max, ..billwire_api::Options::default() });
+    tasks.spawn(connections::serve(listener, service, options, stopped));
     Ok(address)
 }
 

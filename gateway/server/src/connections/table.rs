@@ -1,0 +1,204 @@
+//! All open connections: how many there may be, in total and from one address, and which one gives way to a new one.
+
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::{
+    sync::Notify,
+    time::{Instant, timeout},
+};
+
+use super::activity::{Activity, Patience};
+
+/// How often a connection that there is no room for is tried again.
+const ASK_AGAIN: Duration = Duration::from_millis(100);
+
+/// How many connections there may be.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// In total.
+    pub connections: usize,
+    /// From one address.
+    pub per_address: usize,
+}
+
+/// The open connections.
+pub struct Table {
+    limits: Limits,
+    patience: Patience,
+    open: Mutex<Open>,
+    /// Told when a connection ends.
+    room: Notify,
+}
+
+#[derive(Default)]
+struct Open {
+    last_id: u64,
+    connections: HashMap<u64, Connection>,
+    per_address: HashMap<IpAddr, usize>,
+}
+
+struct Connection {
+    /// Whose share it takes from; `None`: a trusted proxy's, which carries many clients.
+    share: Option<IpAddr>,
+    activity: Arc<Activity>,
+}
+
+/// What becomes of a new connection.
+pub enum Admission {
+    /// It is let in.
+    Admitted(Place),
+    /// Its address has its share, and every connection of it is at work.
+    ShareTaken,
+    /// Every connection is at work.
+    Full,
+}
+
+/// A connection's place in the table, for as long as it is open.
+pub struct Place {
+    /// Where the connection stands.
+    pub activity: Arc<Activity>,
+    id: u64,
+    table: Arc<Table>,
+}
+
+impl Table {
+    /// An empty one.
+    pub fn new(limits: Limits, patience: Patience) -> Self {
+        Self { limits, patience, open: Mutex::default(), room: Notify::new() }
+    }
+
+    fn open(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets a new connection in. Where there is no room, the connection that has waited for its client the longest gives way: of the same
+    /// address if that has its share, else of all. One that a handler works for never does.
+    pub fn admit(self: &Arc<Self>, share: Option<IpAddr>, now: Instant) -> Admission {
+        let mut open = self.open();
+        if let Some(address) = share
+            && open.per_address.get(&address).is_some_and(|count| *count >= self.limits.per_address)
+            && !open.displace(now, |one| one.share == share)
+        {
+            return Admission::ShareTaken;
+        }
+        if open.connections.len() >= self.limits.connections && !open.displace(now, |_| true) {
+            return Admission::Full;
+        }
+        open.last_id += 1;
+        let (id, activity) = (open.last_id, Arc::new(Activity::new(self.patience, now)));
+        open.connections.insert(id, Connection { share, activity: activity.clone() });
+        if let Some(address) = share {
+            *open.per_address.entry(address).or_default() += 1;
+        }
+        Admission::Admitted(Place { activity, id, table: self.clone() })
+    }
+
+    /// Resolves when it is worth to ask again: a connection has ended, or one may have come to wait for its client.
+    pub async fn room(&self) {
+        let _ = timeout(ASK_AGAIN, self.room.notified()).await;
+    }
+}
+
+impl Open {
+    /// Ends the one of these connections that has waited for its client the longest; `false`: none waits.
+    fn displace(&mut self, now: Instant, among: impl Fn(&Connection) -> bool) -> bool {
+        let waiting = self.connections.iter().filter(|(_, one)| among(one));
+        let waiting = waiting.filter_map(|(id, one)| Some((one.activity.waiting_since(now)?, *id)));
+        let Some((_, id)) = waiting.min() else { return false };
+        if let Some(gone) = self.remove(id) {
+            gone.activity.give_way();
+        }
+        true
+    }
+
+    fn remove(&mut self, id: u64) -> Option<Connection> {
+        let gone = self.connections.remove(&id)?;
+        if let Some(address) = gone.share
+            && let Some(count) = self.per_address.get_mut(&address)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.per_address.remove(&address);
+            }
+        }
+        Some(gone)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.table.open().remove(self.id);
+        self.table.room.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    fn table(connections: usize, per_address: usize) -> Arc<Table> {
+        let patience = Patience { head: Duration::from_secs(10), idle: Duration::from_secs(75) };
+        Arc::new(Table::new(Limits { connections, per_address }, patience))
+    }
+
+    fn from(last: u8) -> Option<IpAddr> {
+        Some(IpAddr::from([192, 0, 2, last]))
+    }
+
+    #[track_caller]
+    fn admitted(table: &Arc<Table>, share: Option<IpAddr>, now: Instant) -> Place {
+        match table.admit(share, now) {
+            Admission::Admitted(place) => place,
+            Admission::ShareTaken => panic!("the share is taken"),
+            Admission::Full => panic!("all are taken"),
+        }
+    }
+
+    fn gives_way(place: &Place) -> bool {
+        place.activity.must_give_way().now_or_never().is_some()
+    }
+
+    #[test]
+    fn who_waits_the_longest_gives_way_and_who_is_worked_for_never_does() {
+        let (table, start) = (table(3, 3), Instant::now());
+        let at = |seconds: u64| start + Duration::from_secs(seconds);
+        let mut places: Vec<Place> = (1..=3).map(|n| admitted(&table, from(n), at(n.into()))).collect();
+        places[0].activity.begin(false);
+        places.push(admitted(&table, from(4), at(4)));
+        assert!(gives_way(&places[1]) && !gives_way(&places[0]) && !gives_way(&places[2]));
+        places[2].activity.begin(false);
+        places[3].activity.begin(true);
+        assert!(matches!(table.admit(from(5), at(5)), Admission::Full));
+        places[3].activity.end(at(6));
+        assert!(matches!(table.admit(from(5), at(6)), Admission::Full), "its answer may not have left yet");
+        places.push(admitted(&table, from(5), at(7)));
+        assert!(gives_way(&places[3]));
+    }
+
+    #[test]
+    fn an_address_takes_its_share_and_pushes_out_its_own_alone() {
+        let (table, start) = (table(8, 2), Instant::now());
+        let at = |seconds: u64| start + Duration::from_secs(seconds);
+        let other = admitted(&table, from(9), at(0));
+        let first = admitted(&table, from(1), at(1));
+        let second = admitted(&table, from(1), at(2));
+        let third = admitted(&table, from(1), at(3));
+        assert!(gives_way(&first) && !gives_way(&other));
+        second.activity.begin(false);
+        third.activity.begin(false);
+        assert!(matches!(table.admit(from(1), at(4)), Admission::ShareTaken));
+        let proxied: Vec<Place> = (0..4).map(|_| admitted(&table, None, at(4))).collect();
+        drop((second, proxied));
+        drop(admitted(&table, from(1), at(5)));
+        drop((other, first, third));
+        let open = table.open();
+        assert!(open.connections.is_empty() && open.per_address.is_empty());
+    }
+}
