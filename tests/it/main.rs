@@ -17,6 +17,7 @@ mod delivery;
 mod end_to_end;
 mod endpoints;
 mod faults;
+mod keys;
 mod listen;
 mod mail;
 mod mending;

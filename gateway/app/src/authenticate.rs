@@ -37,7 +37,7 @@ fn hash(token: &str) -> String {
 }
 
 /// The id of the key with this text: the first half of its hash's hex, so that any text can serve as a key.
-pub fn key_id(token: &str) -> String {
+fn key_id(token: &str) -> String {
     hash(token)[..16].to_owned()
 }
 

@@ -81,7 +81,7 @@ pub use billwire_store::{
 };
 
 pub use adjust_chargeable_event::AdjustChargeableEvent;
-pub use authenticate::{NewKey, key_id, new_key};
+pub use authenticate::{NewKey, new_key};
 pub use bill_cycle_change::{CancelAccountBillCycleChange, PerformAccountBillCycleChange, UpdateAccountBillCycle};
 pub use bill_runs::{BillRunCursors, BillRunNow, StartBillRun};
 pub use billing_settings::UpdateBillingSettings;

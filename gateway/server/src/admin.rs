@@ -1,29 +1,49 @@
 //! API keys from the command line and at the first start.
 
-use billwire_app::{NewKey, key_id, new_key};
+use billwire_app::{NewKey, new_key};
 use billwire_schemas::{
     clock::{Clock, SystemClock},
     ids::TenantId,
 };
-use billwire_store::Store;
+use billwire_store::{AdminKey, ApiKey, Store};
 
 /// Name of the key that `BILLWIRE_ADMIN_KEY` sets.
 const ADMIN: &str = "admin";
 
-/// Makes sure there is an admin key: the configured one, or at the very first start a fresh one, whose text is given back.
+/// Makes sure there is an admin key: the configured one, in place of the one configured before, or at the very first start a fresh one,
+/// whose text is given back. Where none is configured any more, the last one stays in force.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn ensure_admin_key(store: &Store, configured: Option<String>) -> Result<Option<String>, String> {
     let keys = store.api_keys().await.map_err(|e| e.to_string())?;
-    let made = configured.is_none();
-    match &configured {
-        Some(token) if keys.iter().any(|key| key.id == key_id(token)) => return Ok(None),
-        None if keys.iter().any(|key| key.revoked_at.is_none()) => return Ok(None),
-        _ => {}
+    let Some(token) = configured else {
+        if keys.iter().any(|key| key.revoked_at.is_none()) {
+            return Ok(None);
+        }
+        let new = create(store, TenantId::default_tenant(), ADMIN, every_scope(), None).await?;
+        return Ok(Some(new.token));
+    };
+    let new = new_key(TenantId::default_tenant(), ADMIN, every_scope(), Some(token), SystemClock.now()).map_err(|e| e.to_string())?;
+    match store.set_admin_key(&new.key).await.map_err(|e| e.to_string())? {
+        AdminKey::Unchanged => {}
+        AdminKey::Revoked => tracing::warn!(key.id = new.key.id, "BILLWIRE_ADMIN_KEY was revoked and is refused; set another"),
+        AdminKey::Set { replaced: Some(replaced) } => {
+            tracing::info!(key.id = new.key.id, replaced, "BILLWIRE_ADMIN_KEY has changed; the key it set before is revoked");
+        }
+        AdminKey::Set { replaced: None } => {
+            // A version that kept no record may have left keys of earlier values; they look like keys that people made.
+            let alike = |key: &&ApiKey| (&key.tenant, &key.name, &key.scopes) == (&new.key.tenant, &new.key.name, &new.key.scopes);
+            for old in keys.iter().filter(alike).filter(|key| key.id != new.key.id && key.revoked_at.is_none()) {
+                tracing::warn!(key.id = old.id, "another admin key is in force; `billwire keys revoke` it if nobody needs it");
+            }
+        }
     }
-    let new = create(store, TenantId::default_tenant(), ADMIN, vec!["*".to_owned()], configured).await?;
-    Ok(made.then_some(new.token))
+    Ok(None)
+}
+
+fn every_scope() -> Vec<String> {
+    vec!["*".to_owned()]
 }
 
 /// Makes and saves a key.

@@ -161,7 +161,9 @@ pub fn read(file: Option<&Path>) -> Result<Settings, String> {
     let environment = Environment::with_prefix("BILLWIRE").prefix_separator("_").separator("\u{0}").try_parsing(false);
     unknown_variables()?;
     let config = builder.add_source(environment).build().map_err(|e| format!("configuration: {e}"))?;
-    let settings: Settings = config.try_deserialize().map_err(|e| format!("configuration: {e}"))?;
+    let mut settings: Settings = config.try_deserialize().map_err(|e| format!("configuration: {e}"))?;
+    // An unset variable of a compose file arrives as an empty one.
+    settings.admin_key = settings.admin_key.filter(|key| !key.trim().is_empty());
     settings.retry_plan()?;
     settings.connect_to()?;
     settings.trusted_proxies()?;

@@ -14,7 +14,7 @@ use billwire_schemas::{
     clock::{Clock, ShiftedClock, SystemClock},
     ids::fresh,
 };
-use billwire_store::{Store, secrets::Sealer};
+use billwire_store::{MasterKey, Store, secrets::Sealer};
 use billwire_warehouse::{Directory, Warehouse};
 use billwire_webhook::WebhookChannel;
 use tokio::{
@@ -79,7 +79,15 @@ pub async fn open_store(settings: &Settings) -> Result<Store, String> {
     let sealer = Sealer::new(keys.iter().map(String::as_str)).map_err(|e| format!("BILLWIRE_MASTER_KEY: {e}"))?;
     let mut options = billwire_store::Options::new(settings.database());
     options.connections = settings.database_connections;
-    Store::open(options, sealer).await.map_err(|e| format!("database {}: {e}", without_password(&settings.database())))
+    let failed = |e| format!("database {}: {e}", without_password(&settings.database()));
+    let store = Store::open(options, sealer).await.map_err(failed)?;
+    match store.check_master_key().await.map_err(failed)? {
+        MasterKey::Right => Ok(store),
+        MasterKey::Wrong { needed, configured } => Err(format!(
+            "BILLWIRE_MASTER_KEY: key {configured} does not open the secrets of this database, which were sealed with key {needed}; \
+             set that key, or name it behind the new one, separated by a comma"
+        )),
+    }
 }
 
 /// A URL as it may be shown.

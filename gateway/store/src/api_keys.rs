@@ -7,7 +7,11 @@ use sea_orm::{
     sea_query::{Expr, ExprTrait, OnConflict},
 };
 
-use crate::{Error, Store, entity::api_key, micros, moment};
+use crate::{
+    Error, Store,
+    entity::{api_key, setting},
+    micros, moment,
+};
 
 /// A key as it rests.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +44,72 @@ fn parse(row: api_key::Model) -> Result<ApiKey, Error> {
     })
 }
 
+/// The setting that names the key which the environment set last.
+const SET_BY_ENVIRONMENT: &str = "admin_key";
+
+/// What became of the key that the environment sets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AdminKey {
+    /// It is the one that was set before.
+    Unchanged,
+    /// It was set before and then revoked: it stays revoked.
+    Revoked,
+    /// It is in force now.
+    Set {
+        /// The key that was set before, and is revoked now.
+        replaced: Option<String>,
+    },
+}
+
+fn row_of(key: &ApiKey) -> api_key::ActiveModel {
+    api_key::ActiveModel {
+        id: Set(key.id.clone()),
+        tenant: Set(key.tenant.to_string()),
+        name: Set(key.name.clone()),
+        hash: Set(key.hash.clone()),
+        scopes: Set(key.scopes.join(" ")),
+        created_at: Set(micros(key.created_at)),
+        revoked_at: Set(key.revoked_at.map(micros)),
+    }
+}
+
 impl Store {
+    /// Puts the key that the environment sets in force and revokes the one it set before, both or neither. A key that was made in another
+    /// way and serves here too stays as it is, and is not revoked when the next one is set.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn set_admin_key(&self, key: &ApiKey) -> Result<AdminKey, Error> {
+        let tx = self.begin().await?;
+        let former = setting::Entity::find_by_id(SET_BY_ENVIRONMENT).one(&*tx).await?.map(|row| row.value);
+        let present = api_key::Entity::find_by_id(&key.id).one(&*tx).await?.map(parse).transpose()?;
+        if former.as_ref() == Some(&key.id) {
+            tx.rollback().await?;
+            let revoked = present.is_some_and(|present| present.revoked_at.is_some());
+            return Ok(if revoked { AdminKey::Revoked } else { AdminKey::Unchanged });
+        }
+        let live = present.filter(|present| present.revoked_at.is_none());
+        let made_otherwise = live.is_some_and(|live| (&live.tenant, &live.name, &live.scopes) != (&key.tenant, &key.name, &key.scopes));
+        if !made_otherwise {
+            let mut clash = OnConflict::column(api_key::Column::Id);
+            clash.update_columns([api_key::Column::Tenant, api_key::Column::Hash, api_key::Column::Scopes, api_key::Column::Name]);
+            clash.update_column(api_key::Column::RevokedAt);
+            api_key::Entity::insert(row_of(key)).on_conflict(clash).exec_without_returning(&*tx).await?;
+        }
+        if let Some(former) = &former {
+            let live = api_key::Column::Id.eq(former).and(api_key::Column::RevokedAt.is_null());
+            let revoke = api_key::Entity::update_many().col_expr(api_key::Column::RevokedAt, Expr::value(micros(key.created_at)));
+            revoke.filter(live).exec(&*tx).await?;
+        }
+        let ours = if made_otherwise { String::new() } else { key.id.clone() };
+        let row = setting::ActiveModel { key: Set(SET_BY_ENVIRONMENT.to_owned()), value: Set(ours) };
+        let mut clash = OnConflict::column(setting::Column::Key);
+        clash.update_column(setting::Column::Value);
+        setting::Entity::insert(row).on_conflict(clash).exec_without_returning(&*tx).await?;
+        tx.commit().await?;
+        Ok(AdminKey::Set { replaced: former.filter(|former| !former.is_empty()) })
+    }
+
     /// The key with this id.
     ///
     /// # Errors
@@ -63,18 +132,9 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn save_api_key(&self, key: &ApiKey) -> Result<(), Error> {
-        let row = api_key::ActiveModel {
-            id: Set(key.id.clone()),
-            tenant: Set(key.tenant.to_string()),
-            name: Set(key.name.clone()),
-            hash: Set(key.hash.clone()),
-            scopes: Set(key.scopes.join(" ")),
-            created_at: Set(micros(key.created_at)),
-            revoked_at: Set(key.revoked_at.map(micros)),
-        };
         let mut clash = OnConflict::column(api_key::Column::Id);
         clash.update_columns([api_key::Column::Hash, api_key::Column::Scopes, api_key::Column::Name]);
-        api_key::Entity::insert(row).on_conflict(clash).exec_without_returning(&self.0.write).await?;
+        api_key::Entity::insert(row_of(key)).on_conflict(clash).exec_without_returning(&self.0.write).await?;
         Ok(())
     }
 

@@ -91,7 +91,12 @@ pub struct Configuration<T> {
 
 /// What sealed secrets are bound to: nothing opens in another row.
 pub(crate) fn aad(tenant: &TenantId, kind: Kind, id: Uuid) -> String {
-    format!("configuration|{tenant}|{}|{id}", kind.name())
+    aad_of(tenant.as_str(), kind.name(), id)
+}
+
+/// The same, from a row's own columns.
+pub(crate) fn aad_of(tenant: &str, kind: &str, id: Uuid) -> String {
+    format!("configuration|{tenant}|{kind}|{id}")
 }
 
 /// A stored configuration object, as the delivery side reads it.

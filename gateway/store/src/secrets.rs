@@ -62,6 +62,22 @@ impl Sealer {
         Ok(base64::engine::general_purpose::STANDARD.encode(raw))
     }
 
+    /// The id of the master key that seals.
+    pub fn current_key(&self) -> &str {
+        &self.current
+    }
+
+    /// The id of the master key that sealed a value, where it is one.
+    pub fn key_of(sealed: &str) -> Option<&str> {
+        let mut parts = sealed.split('.');
+        (parts.next() == Some(FORMAT)).then(|| parts.next()).flatten()
+    }
+
+    /// Whether the master key that sealed a value is configured.
+    pub fn knows(&self, sealed: &str) -> bool {
+        Self::key_of(sealed).is_some_and(|id| self.keys.contains_key(id))
+    }
+
     /// Seals `secret` for the row named by `aad`.
     ///
     /// # Errors

@@ -1,0 +1,111 @@
+//! Whether the configured master keys are those of this database, and moving its secrets to the current one.
+
+use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, sea_query::OnConflict};
+
+use crate::{
+    Error, Store,
+    configurations::aad_of,
+    entity::{configuration, setting},
+    secrets::Sealer,
+};
+
+/// Where a known value rests, sealed: what opens it is the right key.
+const CHECK: &str = "master_key_check";
+/// That value.
+const KNOWN: &str = "billwire";
+
+/// What the configured master keys are to a database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MasterKey {
+    /// They open it.
+    Right,
+    /// They do not.
+    Wrong {
+        /// The id of the key that does.
+        needed: String,
+        /// The id of the configured current key.
+        configured: String,
+    },
+}
+
+impl Store {
+    /// Holds the master keys against this database. What the current one does not seal yet is sealed with it anew, so that an older
+    /// key is needed no more. At the first start the current key becomes the database's.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn check_master_key(&self) -> Result<MasterKey, Error> {
+        let check = self.setting(CHECK).await?;
+        if let Some(sealed) = &check
+            && self.0.sealer.open(sealed, CHECK).is_err()
+        {
+            return Ok(self.wrong(sealed));
+        }
+        let unread = self.seal_anew().await?;
+        if let (None, Some((sealed, 0))) = (&check, &unread) {
+            // A database of before there was a check: what it holds must show it.
+            return Ok(self.wrong(sealed));
+        }
+        if let Some((sealed, _)) = &unread {
+            let key = Sealer::key_of(sealed).unwrap_or_default();
+            tracing::warn!(key, "some secrets are sealed with a master key that is not configured; what needs them will fail");
+        }
+        self.keep_check(check).await
+    }
+
+    fn wrong(&self, sealed: &str) -> MasterKey {
+        let needed = Sealer::key_of(sealed).unwrap_or("unknown").to_owned();
+        MasterKey::Wrong { needed, configured: self.0.sealer.current_key().to_owned() }
+    }
+
+    /// Seals every secret of the configuration with the current key. Gives one whose key is not configured, if there is any, and how many
+    /// secrets could be read.
+    async fn seal_anew(&self) -> Result<Option<(String, usize)>, Error> {
+        let held = configuration::Column::Secrets.is_not_null();
+        let rows = configuration::Entity::find().filter(held).all(&self.0.read).await?;
+        let (mut unread, mut readable) = (None, 0);
+        for row in rows {
+            let Some(sealed) = row.secrets else { continue };
+            let aad = aad_of(&row.tenant, &row.kind, row.id);
+            let Ok(secret) = self.0.sealer.open(&sealed, &aad) else {
+                if self.0.sealer.knows(&sealed) {
+                    tracing::error!(kind = row.kind, id = %row.id, "a secret is damaged and must be set anew");
+                } else {
+                    unread = Some(sealed);
+                }
+                continue;
+            };
+            readable += 1;
+            if Sealer::key_of(&sealed) == Some(self.0.sealer.current_key()) {
+                continue;
+            }
+            let anew = self.0.sealer.seal(&secret, &aad)?;
+            // A secret that was changed meanwhile was sealed anew by that change.
+            let sql = "UPDATE configuration SET secrets = $1 WHERE id = $2 AND secrets = $3";
+            self.0.write.execute_raw(self.statement(sql, [anew.into(), row.id.into(), sealed.into()])).await?;
+        }
+        Ok(unread.map(|sealed| (sealed, readable)))
+    }
+
+    /// Makes the check, or seals it with the current key.
+    async fn keep_check(&self, check: Option<String>) -> Result<MasterKey, Error> {
+        let current = self.0.sealer.current_key();
+        match check {
+            Some(sealed) if Sealer::key_of(&sealed) == Some(current) => return Ok(MasterKey::Right),
+            Some(sealed) => {
+                let anew = self.0.sealer.seal(KNOWN, CHECK)?;
+                let sql = "UPDATE setting SET value = $1 WHERE key = $2 AND value = $3";
+                self.0.write.execute_raw(self.statement(sql, [anew.into(), CHECK.into(), sealed.into()])).await?;
+            }
+            None => {
+                let row = setting::ActiveModel { key: Set(CHECK.to_owned()), value: Set(self.0.sealer.seal(KNOWN, CHECK)?) };
+                let mut clash = OnConflict::column(setting::Column::Key);
+                clash.do_nothing();
+                setting::Entity::insert(row).on_conflict(clash).exec_without_returning(&self.0.write).await?;
+            }
+        }
+        // Another process may have been faster, with another key.
+        let kept = setting::Entity::find_by_id(CHECK).one(&self.0.write).await?.map(|row| row.value).unwrap_or_default();
+        if self.0.sealer.open(&kept, CHECK).is_ok() { Ok(MasterKey::Right) } else { Ok(self.wrong(&kept)) }
+    }
+}
