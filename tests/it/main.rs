@@ -26,6 +26,7 @@ mod process;
 mod replays;
 mod routing;
 mod slow_clients;
+mod second_run;
 mod soak;
 mod storage_full;
 mod tidy;

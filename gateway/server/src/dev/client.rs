@@ -94,12 +94,12 @@ impl Api {
         self.call(Method::POST, path, Some(body)).await
     }
 
-    /// DELETE.
+    /// PATCH.
     ///
     /// # Errors
     /// When there is no answer.
-    pub async fn delete(&self, path: &str) -> Result<Answer, String> {
-        self.call(Method::DELETE, path, None).await
+    pub async fn patch(&self, path: &str, body: &Value) -> Result<Answer, String> {
+        self.call(Method::PATCH, path, Some(body)).await
     }
 
     /// A call is made again while a dependency is away (503 says that nothing was changed). The idempotency key is the

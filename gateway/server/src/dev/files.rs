@@ -44,20 +44,29 @@ pub fn read(path: &Path) -> Result<Option<String>, String> {
     }
 }
 
-/// A secret that is made once and kept: its text, and whether it was made just now.
+/// The secret that is kept in a file; `None` where there is no such file.
 ///
 /// # Errors
 /// One line that says what is wrong with the file.
-pub fn secret(path: &Path, make: impl FnOnce() -> Result<String, String>) -> Result<(String, bool), String> {
+pub fn kept_secret(path: &Path) -> Result<Option<String>, String> {
     match read(path)? {
         Some(text) if text.trim().is_empty() => Err(format!("{} is empty; delete it to have another made", path.display())),
-        Some(text) => Ok((text.trim().to_owned(), false)),
-        None => {
-            let text = make()?;
-            write(path, format!("{text}\n").as_bytes(), PRIVATE)?;
-            Ok((text, true))
-        }
+        Some(text) => Ok(Some(text.trim().to_owned())),
+        None => Ok(None),
     }
+}
+
+/// A secret that is made once and kept.
+///
+/// # Errors
+/// One line that says what is wrong with the file.
+pub fn secret(path: &Path, make: impl FnOnce() -> Result<String, String>) -> Result<String, String> {
+    if let Some(kept) = kept_secret(path)? {
+        return Ok(kept);
+    }
+    let text = make()?;
+    write(path, format!("{text}\n").as_bytes(), PRIVATE)?;
+    Ok(text)
 }
 
 #[cfg(test)]
@@ -70,8 +79,8 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("billwire-files-{}", billwire_schemas::ids::fresh()));
         fs::create_dir_all(&folder).unwrap();
         let path = folder.join("some.key");
-        assert_eq!(secret(&path, || Ok("one".into())), Ok(("one".to_owned(), true)));
-        assert_eq!(secret(&path, || Ok("two".into())), Ok(("one".to_owned(), false)));
+        assert_eq!(secret(&path, || Ok("one".into())), Ok("one".to_owned()));
+        assert_eq!(secret(&path, || Ok("two".into())), Ok("one".to_owned()));
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, PRIVATE);
         fs::write(&path, "\n").unwrap();
         assert!(secret(&path, || Ok("three".into())).unwrap_err().contains("delete it"));

@@ -87,9 +87,9 @@ impl House {
         terminal.done("webhook receiver (TLS)", &format!("{} at 127.0.0.1:{}", receiver::URL, local.ports.receiver));
         terminal.done("mailbox (SMTP)", &format!("127.0.0.1:{}", local.ports.mailbox));
         terminal.heading("Set-up, through the public API");
-        let mut told = setup::run(&api, terminal, &local.secrets, local.ports.mailbox, shift).await?;
+        setup::run(&api, terminal, &local.secrets, local.ports.mailbox).await?;
         terminal.heading("The story");
-        told.extend(story::play(&api, terminal, shift).await?);
+        let told = story::play(&api, terminal, shift).await?;
         let store = roles::open_store(&settings).await?;
         let places = Places { calls: local.calls, mails: local.mails, store };
         let arrivals = places.wait(&told, terminal).await?;

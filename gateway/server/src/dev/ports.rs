@@ -1,4 +1,4 @@
-//! Where the local parts listen. Chosen once and kept: the database holds the mailbox's port, bookmarks hold the page's.
+//! Where the local parts listen. Kept while they are free: the database holds the mailbox's port, bookmarks hold the page's.
 
 use std::{io, net::TcpListener, path::Path};
 
@@ -35,40 +35,32 @@ pub struct Listeners {
     pub page: TcpListener,
 }
 
-/// Takes the kept ports, or chooses free ones and keeps them.
+/// Takes the kept ports, or free ones where there are none or another program has them now, and keeps what it took.
 ///
 /// # Errors
-/// One line that names the port that is taken and says what to do.
+/// One line that names the file that cannot be read, or says that no port is free.
 pub fn take(folder: &Path) -> Result<(Ports, Listeners), String> {
     let file = folder.join("ports.json");
-    let Some(text) = files::read(&file)? else { return choose(&file) };
-    let kept: Ports = serde_json::from_str(&text).map_err(|e| format!("{}: {e}; delete it to have other ports chosen", file.display()))?;
-    let bind = |what: &str, port: u16| {
-        listen(port).map_err(|e| {
-            format!(
-                "the local {what} cannot listen on 127.0.0.1:{port}: {e}; stop what uses that port, or delete {} to have others chosen",
-                file.display()
-            )
-        })
+    let kept: Option<Ports> = match files::read(&file)? {
+        Some(text) => {
+            Some(serde_json::from_str(&text).map_err(|e| format!("{}: {e}; delete it to have other ports chosen", file.display()))?)
+        }
+        None => None,
     };
-    let listeners = Listeners {
-        receiver: bind("webhook receiver", kept.receiver)?,
-        mailbox: bind("mailbox", kept.mailbox)?,
-        page: bind("page", kept.page)?,
+    let open = |kept: Option<u16>, first: u16| {
+        let kept = kept.and_then(|port| listen(port).ok());
+        let in_a_row = || (first..first.saturating_add(TRIES)).find_map(|port| listen(port).ok());
+        let listener = kept.or_else(in_a_row).map_or_else(|| listen(0), Ok);
+        listener.and_then(|listener| Ok((listener.local_addr()?.port(), listener))).map_err(|e| format!("no free port on 127.0.0.1: {e}"))
     };
-    Ok((kept, listeners))
-}
-
-fn choose(file: &Path) -> Result<(Ports, Listeners), String> {
-    let free = |first: u16| {
-        let in_a_row = (first..first.saturating_add(TRIES)).find_map(|port| listen(port).ok());
-        let found = in_a_row.map_or_else(|| listen(0), Ok).and_then(|listener| Ok((listener.local_addr()?.port(), listener)));
-        found.map_err(|e| format!("no free port on 127.0.0.1: {e}"))
-    };
-    let (receiver, mailbox, page) = (free(FIRST.receiver)?, free(FIRST.mailbox)?, free(FIRST.page)?);
+    let receiver = open(kept.map(|kept| kept.receiver), FIRST.receiver)?;
+    let mailbox = open(kept.map(|kept| kept.mailbox), FIRST.mailbox)?;
+    let page = open(kept.map(|kept| kept.page), FIRST.page)?;
     let ports = Ports { receiver: receiver.0, mailbox: mailbox.0, page: page.0 };
-    let text = serde_json::to_string_pretty(&ports).map_err(|e| e.to_string())?;
-    files::write(file, text.as_bytes(), files::PUBLIC)?;
+    if kept != Some(ports) {
+        let text = serde_json::to_string_pretty(&ports).map_err(|e| e.to_string())?;
+        files::write(&file, text.as_bytes(), files::PUBLIC)?;
+    }
     Ok((ports, Listeners { receiver: receiver.1, mailbox: mailbox.1, page: page.1 }))
 }
 
@@ -83,14 +75,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_ports_of_the_first_start_are_taken_again_or_the_line_says_what_to_do() {
+    fn the_ports_of_the_first_start_are_taken_again_unless_another_program_has_them() {
         let folder = std::env::temp_dir().join(format!("billwire-ports-{}", billwire_schemas::ids::fresh()));
         std::fs::create_dir_all(&folder).unwrap();
         let (first, held) = take(&folder).unwrap();
-        let refused = take(&folder).unwrap_err();
-        assert!(refused.contains(&first.receiver.to_string()) && refused.contains("ports.json"), "{refused}");
-        drop(held);
-        assert_eq!(take(&folder).unwrap().0, first);
+        let (second, also_held) = take(&folder).unwrap();
+        assert!(first.receiver != second.receiver && first.mailbox != second.mailbox && first.page != second.page, "{second:?}");
+        drop((held, also_held));
+        assert_eq!(take(&folder).unwrap().0, second, "what was taken last is kept");
         std::fs::remove_dir_all(&folder).unwrap();
     }
 }

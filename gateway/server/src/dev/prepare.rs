@@ -25,6 +25,21 @@ pub struct Secrets {
     pub webhook: String,
     /// Whether that was made just now, so that an endpoint in the database has another one.
     pub webhook_is_new: bool,
+    /// The file it stands in once the endpoint has it.
+    pub webhook_file: PathBuf,
+}
+
+impl Secrets {
+    /// Keeps the webhook secret for later starts, once the endpoint signs with it.
+    ///
+    /// # Errors
+    /// One line that names the file.
+    pub fn keep_webhook(&self) -> Result<(), String> {
+        if !self.webhook_is_new {
+            return Ok(());
+        }
+        files::write(&self.webhook_file, format!("{}\n", self.webhook).as_bytes(), files::PRIVATE)
+    }
 }
 
 /// The folder of everything that belongs to `dev` alone.
@@ -59,14 +74,17 @@ pub fn secrets(settings: &mut Settings, folder: &std::path::Path) -> Result<Secr
         Some(key) => (key.clone(), None),
         None => {
             let path = folder.join("admin.key");
-            let (key, _) = files::secret(&path, || Ok(format!("bw_{}", URL_SAFE_NO_PAD.encode(random()?))))?;
+            let key = files::secret(&path, || Ok(format!("bw_{}", URL_SAFE_NO_PAD.encode(random()?))))?;
             settings.admin_key = Some(key.clone());
             (key, Some(path))
         }
     };
-    let made = || billwire_app::Signing::Hmac.secret().map(|secret| secret.text).map_err(|e| e.to_string());
-    let (webhook, webhook_is_new) = files::secret(&folder.join("webhook.secret"), made)?;
-    Ok(Secrets { admin_key, admin_key_file, webhook, webhook_is_new })
+    let webhook_file = folder.join("webhook.secret");
+    let (webhook, webhook_is_new) = match files::kept_secret(&webhook_file)? {
+        Some(kept) => (kept, false),
+        None => (billwire_app::Signing::Hmac.secret().map_err(|e| e.to_string())?.text, true),
+    };
+    Ok(Secrets { admin_key, admin_key_file, webhook, webhook_is_new, webhook_file })
 }
 
 fn random() -> Result<[u8; 32], String> {
@@ -134,6 +152,7 @@ mod tests {
         assert!(roots.starts_with("USER\n-----BEGIN CERTIFICATE"), "{roots}");
         assert_eq!(settings.master_keys().unwrap().len(), 1);
 
+        first.keep_webhook().unwrap();
         let second = secrets(&mut again, &folder).unwrap();
         assert_eq!((second.admin_key, second.webhook, second.webhook_is_new), (first.admin_key, first.webhook, false));
         assert!(first.webhook_is_new);

@@ -1,16 +1,9 @@
-//! What the story stands on, made through the public API at the first start and found again at later ones.
+//! What the story stands on, made through the public API at the first start, found again and kept in shape at later ones.
 
 use billwire_schemas::events::catalogue;
-use chrono::TimeDelta;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::{
-    client::Api,
-    prepare::Secrets,
-    receiver,
-    story::{Told, created, told},
-    terminal::Terminal,
-};
+use super::{client::Api, prepare::Secrets, receiver, story::created, terminal::Terminal};
 
 /// The two cycles the story moves an account between: external id and billing day.
 pub const CYCLES: [(&str, u32); 2] = [("MONTHLY-1", 1), ("MONTHLY-15", 15)];
@@ -26,14 +19,50 @@ pub fn mailed(event_type: &str) -> bool {
 struct Noun {
     path: &'static str,
     create: &'static str,
-    delete: &'static str,
+    update: &'static str,
+    /// Members that no update takes.
+    fixed: &'static [&'static str],
+    /// What makes one work again that a person, or the gateway, has stopped.
+    restart: Option<Restart>,
 }
 
-const ENDPOINT: Noun = Noun { path: "/webhook-endpoints", create: "createWebhookEndpoint", delete: "deleteWebhookEndpoint" };
-const SMTP: Noun = Noun { path: "/smtp-accounts", create: "createSmtpAccount", delete: "deleteSmtpAccount" };
-const TEMPLATE: Noun = Noun { path: "/notification-templates", create: "createNotificationTemplate", delete: "deleteNotificationTemplate" };
-const QUEUE: Noun = Noun { path: "/queues", create: "createQueue", delete: "deleteQueue" };
-const SUBSCRIPTION: Noun = Noun { path: "/subscriptions", create: "createSubscription", delete: "deleteSubscription" };
+/// An object with `member` at `stopped` works again after the operation.
+struct Restart {
+    member: &'static str,
+    stopped: bool,
+    path: &'static str,
+    operation: &'static str,
+}
+
+const ENDPOINT: Noun = Noun {
+    path: "/webhook-endpoints",
+    create: "createWebhookEndpoint",
+    update: "updateWebhookEndpoint",
+    fixed: &["secret"],
+    restart: Some(Restart { member: "enabled", stopped: false, path: "enable", operation: "enableWebhookEndpoint" }),
+};
+const SMTP: Noun = Noun { path: "/smtp-accounts", create: "createSmtpAccount", update: "updateSmtpAccount", fixed: &[], restart: None };
+const TEMPLATE: Noun = Noun {
+    path: "/notification-templates",
+    create: "createNotificationTemplate",
+    update: "updateNotificationTemplate",
+    fixed: &[],
+    restart: None,
+};
+const QUEUE: Noun = Noun {
+    path: "/queues",
+    create: "createQueue",
+    update: "updateQueue",
+    fixed: &[],
+    restart: Some(Restart { member: "paused", stopped: true, path: "resume", operation: "resumeQueue" }),
+};
+const SUBSCRIPTION: Noun = Noun {
+    path: "/subscriptions",
+    create: "createSubscription",
+    update: "updateSubscription",
+    fixed: &["queueId"],
+    restart: Some(Restart { member: "enabled", stopped: false, path: "enable", operation: "enableSubscription" }),
+};
 
 /// Our two subscriptions, by name.
 const WEBHOOKS: &str = "dev webhooks";
@@ -42,75 +71,108 @@ const MAILS: &str = "dev mails";
 struct Setup<'a> {
     api: &'a Api,
     terminal: Terminal,
-    shift: TimeDelta,
     found: Vec<String>,
 }
 
-/// Makes or finds everything; gives the events that this caused.
+/// Makes what is missing and updates what differs. Nothing is deleted: what an earlier run left to be delivered stays owed.
 ///
 /// # Errors
 /// The first refusal.
-pub async fn run(api: &Api, terminal: Terminal, secrets: &Secrets, mailbox_port: u16, shift: TimeDelta) -> Result<Vec<Told>, String> {
-    let mut setup = Setup { api, terminal, shift, found: Vec::new() };
+pub async fn run(api: &Api, terminal: Terminal, secrets: &Secrets, mailbox_port: u16) -> Result<(), String> {
+    let mut setup = Setup { api, terminal, found: Vec::new() };
     let all: Vec<&str> = catalogue::all().map(|event| event.name).collect();
-    let bill_cycle_events: Vec<&str> = all.iter().copied().filter(|name| mailed(name)).collect();
+    let mailed: Vec<&str> = all.iter().copied().filter(|name| mailed(name)).collect();
+    setup.narrow(MAILS, &mailed).await?;
     let endpoint = json!({ "name": "dev receiver", "url": receiver::URL, "path": receiver::PATH, "secret": secrets.webhook });
-    let endpoint = setup.ensure(&ENDPOINT, endpoint, receiver::URL, secrets.webhook_is_new).await?;
+    let endpoint = setup.endpoint(endpoint, secrets).await?;
     let smtp = json!({ "name": "dev mailbox", "server": "127.0.0.1", "port": mailbox_port, "security": "none",
                        "fromName": "Acme Billing", "fromAddress": "billing@acme.example" });
-    let smtp = setup.ensure(&SMTP, smtp, &format!("the local mailbox, 127.0.0.1:{mailbox_port}"), false).await?;
-    let template = json!({ "name": "dev bill cycle news", "eventTypes": bill_cycle_events, "subject": "{{ event.name }}: {{ account.name }}",
+    let smtp = setup.ensure(&SMTP, smtp, &format!("the local mailbox, 127.0.0.1:{mailbox_port}")).await?.id;
+    let template = json!({ "name": "dev bill cycle news", "eventTypes": mailed, "subject": "{{ event.name }}: {{ account.name }}",
                            "text": include_str!("letter.txt"), "html": include_str!("letter.html") });
-    let template = setup.ensure(&TEMPLATE, template, "subject, text and HTML with contextual parameters", false).await?;
+    let template = setup.ensure(&TEMPLATE, template, "subject, text and HTML with contextual parameters").await?.id;
     let queue = json!({ "name": "everything", "mode": "in_order", "eventTypes": all });
-    let queue = setup.ensure(&QUEUE, queue, &format!("everything: in order, all {} event types", catalogue::all().count()), false).await?;
+    let queue = setup.ensure(&QUEUE, queue, &format!("everything: in order, all {} event types", catalogue::all().count())).await?.id;
     let action = json!({ "type": "webhook", "webhookEndpointId": endpoint });
     let webhooks = json!({ "name": WEBHOOKS, "queueId": queue, "action": action });
-    setup.ensure(&SUBSCRIPTION, webhooks, "every event as a signed webhook", false).await?;
+    setup.ensure(&SUBSCRIPTION, webhooks, "every event as a signed webhook").await?;
     let action = json!({ "type": "email", "smtpAccountId": smtp, "notificationTemplateId": template, "to": [FINANCE] });
-    let mails = json!({ "name": MAILS, "queueId": queue, "eventTypes": bill_cycle_events, "action": action });
-    setup.ensure(&SUBSCRIPTION, mails, &format!("bill cycle events by e-mail to {FINANCE}"), false).await?;
-    // After the subscriptions, so that they are told of the cycles too.
-    let mut events = Vec::new();
+    let mails = json!({ "name": MAILS, "queueId": queue, "eventTypes": mailed, "action": action });
+    setup.ensure(&SUBSCRIPTION, mails, &format!("bill cycle events by e-mail to {FINANCE}")).await?;
     for (external_id, day) in CYCLES {
-        events.extend(setup.bill_cycle(external_id, day).await?);
+        setup.bill_cycle(external_id, day).await?;
     }
     if !setup.found.is_empty() {
         terminal.done("found again", &setup.found.join(", "));
     }
-    Ok(events)
+    Ok(())
+}
+
+/// An object that stands as it is wanted.
+struct Ensured {
+    id: String,
+    /// Whether it was made just now.
+    made: bool,
 }
 
 impl Setup<'_> {
-    /// The id of the object with this name: the one that is there, if it is as wanted, or a new one. One that differs (another
-    /// mailbox port, an event type more in the catalogue) gives way, after the subscriptions that stand on it.
-    async fn ensure(&mut self, noun: &Noun, wanted: Value, outcome: &str, renew: bool) -> Result<String, String> {
+    /// Makes the object with this name, or brings the one that is there into the wanted shape. What differs is updated in place, never
+    /// deleted and made again: with a subscription its deliveries would go.
+    async fn ensure(&mut self, noun: &Noun, wanted: Value, outcome: &str) -> Result<Ensured, String> {
         let name = wanted["name"].as_str().unwrap_or_default().to_owned();
-        if let Some(there) = self.named(noun, &name).await? {
-            let id = there["id"].as_str().unwrap_or_default().to_owned();
-            // A secret is never answered back, so it cannot be compared.
-            let as_wanted = wanted.as_object().into_iter().flatten().all(|(field, value)| field == "secret" || there[field] == *value);
-            if as_wanted && !renew {
-                self.found.push(name);
-                return Ok(id);
-            }
-            for subscription in [WEBHOOKS, MAILS] {
-                if let Some(there) = self.named(&SUBSCRIPTION, subscription).await? {
-                    self.delete(&SUBSCRIPTION, there["id"].as_str().unwrap_or_default(), subscription).await?;
-                }
-            }
-            if noun.path != SUBSCRIPTION.path {
-                self.delete(noun, &id, &name).await?;
-            }
+        let Some(there) = self.named(noun, &name).await? else {
+            let made = self.api.post(noun.path, &wanted).await?.success(noun.create)?;
+            self.terminal.done(noun.create, outcome);
+            return Ok(Ensured { id: created(noun.create, &made)?, made: true });
+        };
+        let id = there["id"].as_str().unwrap_or_default().to_owned();
+        let mut changed = differing(&there, &wanted);
+        // A secret is never answered back, so it cannot be compared.
+        changed.remove("secret");
+        if let Some(fixed) = noun.fixed.iter().find(|member| changed.contains_key(**member)) {
+            return Err(format!("'{name}' under {} has another {fixed} than `billwire dev` needs; rename or delete it", noun.path));
         }
-        let made = self.api.post(noun.path, &wanted).await?.success(noun.create)?;
-        self.terminal.done(noun.create, outcome);
-        created(noun.create, &made)
+        if changed.is_empty() {
+            self.found.push(name.clone());
+        } else {
+            let members: Vec<String> = changed.keys().cloned().collect();
+            self.api.patch(&format!("{}/{id}", noun.path), &Value::Object(changed)).await?.success(noun.update)?;
+            self.terminal.done(noun.update, &format!("{name}: {}", members.join(", ")));
+        }
+        if let Some(restart) = noun.restart.as_ref().filter(|restart| there[restart.member] == restart.stopped) {
+            self.api.post(&format!("{}/{id}/{}", noun.path, restart.path), &json!({})).await?.success(restart.operation)?;
+            self.terminal.done(restart.operation, &name);
+        }
+        Ok(Ensured { id, made: false })
     }
 
-    async fn delete(&self, noun: &Noun, id: &str, name: &str) -> Result<(), String> {
-        self.api.delete(&format!("{}/{id}", noun.path)).await?.success(noun.delete)?;
-        self.terminal.done(noun.delete, &format!("{name}: made anew, since what it stood on has changed"));
+    /// The endpoint of the local receiver, which signs with the secret that the receiver checks by.
+    async fn endpoint(&mut self, wanted: Value, secrets: &Secrets) -> Result<String, String> {
+        let Ensured { id, made } = self.ensure(&ENDPOINT, wanted, receiver::URL).await?;
+        if !made && secrets.webhook_is_new {
+            let body = json!({ "secret": secrets.webhook, "overlapSeconds": 0 });
+            self.api.post(&format!("{}/{id}/rotate-secret", ENDPOINT.path), &body).await?.success("rotateWebhookSecret")?;
+            self.terminal.done("rotateWebhookSecret", "the receiver has another secret now");
+        }
+        // Kept only now: a start that is killed before this makes another one and rotates to it.
+        secrets.keep_webhook()?;
+        Ok(id)
+    }
+
+    /// Takes the event types from a subscription that are not wanted any more. A queue or a template is not changed while a
+    /// subscription names what would go, and a subscription is not changed to what is not there yet: so what goes, goes first.
+    async fn narrow(&mut self, name: &str, wanted: &[&str]) -> Result<(), String> {
+        let Some(there) = self.named(&SUBSCRIPTION, name).await? else { return Ok(()) };
+        let named = there["eventTypes"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let stays: Vec<&Value> = named.iter().filter(|one| wanted.iter().any(|kind| *one == kind)).collect();
+        // With none named it would want all of the queue.
+        if stays.len() == named.len() || stays.is_empty() {
+            return Ok(());
+        }
+        let id = there["id"].as_str().unwrap_or_default();
+        let body = json!({ "eventTypes": stays });
+        self.api.patch(&format!("{}/{id}", SUBSCRIPTION.path), &body).await?.success(SUBSCRIPTION.update)?;
+        self.terminal.done(SUBSCRIPTION.update, &format!("{name}: fewer event types"));
         Ok(())
     }
 
@@ -130,16 +192,53 @@ impl Setup<'_> {
         }
     }
 
-    async fn bill_cycle(&mut self, external_id: &str, day: u32) -> Result<Vec<Told>, String> {
-        let there = self.api.get(&format!("/bill-cycles/{external_id}")).await?;
-        if there.status != 404 {
-            there.success("getBillCycle")?;
-            self.found.push(external_id.to_owned());
-            return Ok(Vec::new());
+    async fn bill_cycle(&mut self, external_id: &str, day: u32) -> Result<(), String> {
+        let path = format!("/bill-cycles/{external_id}");
+        let there = self.api.get(&path).await?;
+        let wanted = json!({ "name": format!("Monthly on day {day}"), "period": "month", "billingDay": day });
+        if there.status == 404 {
+            let mut body = wanted;
+            body["externalId"] = external_id.into();
+            self.api.post("/bill-cycles", &body).await?.success("createBillCycle")?;
+            self.terminal.done("createBillCycle", &format!("{external_id}: monthly, billed on day {day}"));
+            return Ok(());
         }
-        let wanted = json!({ "externalId": external_id, "name": format!("Monthly on day {day}"), "period": "month", "billingDay": day });
-        let made = self.api.post("/bill-cycles", &wanted).await?.success("createBillCycle")?;
-        self.terminal.done("createBillCycle", &format!("{external_id}: monthly, billed on day {day}"));
-        told("createBillCycle", &made, self.shift)
+        let there = there.success("getBillCycle")?;
+        let changed = differing(&there, &wanted);
+        if changed.is_empty() {
+            self.found.push(external_id.to_owned());
+        } else {
+            self.api.patch(&path, &Value::Object(changed)).await?.success("updateBillCycle")?;
+            self.terminal.done("updateBillCycle", &format!("{external_id}: monthly, billed on day {day}"));
+        }
+        Ok(())
+    }
+}
+
+/// The members of `wanted` that do not hold of `there`.
+fn differing(there: &Value, wanted: &Value) -> Map<String, Value> {
+    let members = wanted.as_object().into_iter().flatten();
+    members.filter(|(name, value)| !holds(&there[name.as_str()], value)).map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+/// Whether `there` is what is wanted. It may have more members: the answer also tells what was not asked for and has its default.
+fn holds(there: &Value, wanted: &Value) -> bool {
+    match wanted {
+        Value::Object(members) => there.is_object() && members.iter().all(|(name, value)| holds(&there[name.as_str()], value)),
+        _ => there == wanted,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_wanted_and_differs_is_changed() {
+        let there = json!({ "id": "1", "name": "n", "action": { "type": "email", "to": ["a"], "attachEvent": false }, "port": 1 });
+        let same = json!({ "name": "n", "action": { "type": "email", "to": ["a"] }, "port": 1 });
+        assert!(differing(&there, &same).is_empty(), "defaults that the answer adds are no difference");
+        let other = json!({ "name": "n", "action": { "type": "email", "to": ["a", "b"] }, "port": 2, "path": "/p" });
+        assert_eq!(differing(&there, &other).keys().collect::<Vec<_>>(), ["action", "path", "port"]);
     }
 }
