@@ -4,10 +4,10 @@ use std::{
     io::{BufRead, BufReader},
     process::{Child, Command, Stdio},
     sync::mpsc,
-    time::Duration,
 };
 
 use billwire_tests::{
+    PATIENCE,
     gateway::{Database, program},
     peers::Peer,
 };
@@ -88,7 +88,7 @@ impl Listening {
     }
 
     fn next(&self) -> Value {
-        self.lines.recv_timeout(Duration::from_secs(30)).expect("a line within 30 s")
+        self.lines.recv_timeout(PATIENCE).expect("a line")
     }
 }
 
@@ -115,7 +115,7 @@ async fn events_come_to_a_local_url_signed_filtered_and_in_order_with_a_log() {
     api.post(&format!("/v1/accounts/{account}/status"), json!({ "status": "suspended" })).await.expect(200);
     let mut peer = Peer::start("verify_webhooks.py", &[SECRET]);
     for kind in ["account.created", "account.status_changed"] {
-        let (headers, body) = tokio::time::timeout(Duration::from_secs(30), calls.recv()).await.expect("in time").expect("a call");
+        let (headers, body) = tokio::time::timeout(PATIENCE, calls.recv()).await.expect("in time").expect("a call");
         let event: Value = serde_json::from_str(&body).expect("JSON");
         assert_eq!((event["type"].as_str(), event["subject"].as_str()), (Some(kind), Some(account.as_str())));
         peer.say(&json!({ "headers": headers, "body": body }));

@@ -141,7 +141,12 @@ async fn each_recipient_is_kept_apart_and_an_address_that_does_not_exist_is_not_
         assert!(matches!(states[1], ("bounce@example.com", "refused" | "suppressed")), "{states:?}");
         assert_eq!(states[2..], [("defer-once@example.com", "sent"), ("finance@example.com", "sent")]);
 
-        let heard = peer.heard();
+        let mut heard = Vec::new();
+        eventually("the mails", async || {
+            heard.extend(peer.heard());
+            (heard.iter().filter(|line| line.get("raw").is_some()).count() >= 3).then_some(())
+        })
+        .await;
         let mails: Vec<&Value> = heard.iter().filter(|line| line.get("raw").is_some()).collect();
         let mut reached: Vec<&str> = mails.iter().flat_map(|mail| mail["to"].as_array().expect("to")).filter_map(Value::as_str).collect();
         reached.sort_unstable();

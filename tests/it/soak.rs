@@ -8,6 +8,7 @@ use std::{
 };
 
 use billwire_tests::{
+    PATIENCE,
     gateway::{Database, Gateway, Setup, signal},
     receiver::Receiver,
 };
@@ -101,7 +102,7 @@ async fn a_thousand_lanes_keep_order_and_miss_nothing_while_four_processes_are_k
                 _ => repeats += 1,
             }
         }
-        assert!(last_progress.elapsed() < Duration::from_secs(60), "nothing new for a minute at {firsts} of {events}");
+        assert!(last_progress.elapsed() < PATIENCE, "nothing new for {} s at {firsts} of {events}", PATIENCE.as_secs());
     }
     sending.await.expect("all were sent");
     assert_eq!((seen.len(), seen.values().sum::<i64>() as usize), (LANES, events), "each lane whole");

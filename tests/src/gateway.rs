@@ -4,10 +4,10 @@ use std::{
     net::SocketAddr,
     path::PathBuf,
     process::{Child, Command, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use crate::{Folder, api::Api, free_port, required, root};
+use crate::{Folder, PATIENCE, api::Api, free_port, required, root};
 
 /// Which database a test runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,7 +108,8 @@ impl Setup {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.folder.0.join("gateway.log")).expect("a log");
         let mut child = self.command(arguments).stdout(Stdio::null()).stderr(log).spawn().expect("billwire starts");
         let api = self.api();
-        for _ in 0..3000 {
+        let until = Instant::now() + PATIENCE;
+        while Instant::now() < until {
             if let Ok(answer) = api.try_send(reqwest::Method::GET, "/livez", None, &[]).await
                 && answer.status == 200
             {
@@ -117,7 +118,7 @@ impl Setup {
             if let Some(status) = child.try_wait().expect("a status") {
                 panic!("billwire ended at once ({status}):\n{}", self.log_tail());
             }
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
         panic!("billwire does not answer:\n{}", self.log_tail());
     }
@@ -182,6 +183,17 @@ pub fn signal(pid: &str, which: &str) {
     let _ = Command::new("kill").args([which, pid.trim()]).stderr(Stdio::null()).status();
 }
 
+/// Kills a process as `kill -9` does and waits until it is gone: only then are its files nobody's.
+pub async fn kill(pid: &str) {
+    signal(pid, "-9");
+    crate::eventually("the end of a killed process", async || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", pid.trim()));
+        // One that ended and that nobody has asked for yet holds nothing any more.
+        status.map_or(Some(()), |status| status.contains("State:\tZ").then_some(()))
+    })
+    .await;
+}
+
 /// A running gateway. Dropping it kills it.
 pub struct Gateway {
     child: Option<Child>,
@@ -211,14 +223,15 @@ impl Gateway {
     pub async fn stop(mut self) -> std::process::ExitStatus {
         let mut child = self.child.take().expect("running");
         signal(&child.id().to_string(), "-TERM");
-        for _ in 0..2000 {
+        let until = Instant::now() + PATIENCE;
+        while Instant::now() < until {
             if let Some(status) = child.try_wait().expect("a status") {
                 return status;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         let _ = child.kill();
-        panic!("billwire did not stop within 20 s");
+        panic!("billwire did not stop within {} s", PATIENCE.as_secs());
     }
 }
 

@@ -18,7 +18,15 @@ pub mod receiver;
 pub mod small_mount;
 pub mod story;
 
-use std::path::PathBuf;
+use std::{
+    path::PathBuf,
+    sync::atomic::{AtomicU16, Ordering},
+    time::{Duration, Instant},
+};
+
+/// Longest a test waits for what has to come, and for a process to start or to end. No promise is measured by it: it is far more than
+/// anything takes on a machine whose cores are all busy with other work, and only a failing test waits so long.
+pub const PATIENCE: Duration = Duration::from_secs(180);
 
 /// The workspace's folder.
 pub fn root() -> PathBuf {
@@ -50,18 +58,29 @@ impl Drop for Folder {
     }
 }
 
-/// A port nobody listens on right now.
+/// A port nobody listens on right now, given to nobody else in this process. It lies below the range from which systems lend ports to
+/// outgoing connections: a server that is away for a moment finds it free again.
 pub fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port()
+    const FIRST: u16 = 20_000;
+    const PORTS: u16 = 10_000;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Test processes that run at the same time begin at different places.
+    let begin = u16::try_from(std::process::id() % 100).expect("small") * (PORTS / 100);
+    let next = || FIRST + (begin + NEXT.fetch_add(1, Ordering::Relaxed)) % PORTS;
+    std::iter::repeat_with(next).take(PORTS.into()).find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a port")
 }
 
-/// Waits until `done` gives something, looking every few milliseconds; says `what` was missing otherwise.
+/// Waits until `done` gives something, for [`PATIENCE`] at the most; says `what` was missing otherwise.
 pub async fn eventually<T>(what: &str, mut done: impl AsyncFnMut() -> Option<T>) -> T {
-    for _ in 0..6000 {
+    let until = Instant::now() + PATIENCE;
+    // Looking takes time from what is waited for, so it is done less often the longer that takes.
+    let mut pause = Duration::from_millis(10);
+    loop {
         if let Some(found) = done().await {
             return found;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        assert!(Instant::now() < until, "after {} s still missing: {what}", PATIENCE.as_secs());
+        tokio::time::sleep(pause).await;
+        pause = (pause * 5 / 4).min(Duration::from_millis(200));
     }
-    panic!("after 60 s still missing: {what}");
 }

@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::{required, root};
+use crate::{PATIENCE, required, root};
 
 /// A peer's program: Python, or JavaScript where its name says so.
 fn program(script: &str) -> Command {
@@ -68,7 +68,7 @@ impl Peer {
     }
 
     pub fn hear(&self) -> Value {
-        self.lines.recv_timeout(std::time::Duration::from_secs(30)).expect("a line within 30 s")
+        self.lines.recv_timeout(PATIENCE).expect("a line of the peer's")
     }
 
     pub fn heard(&self) -> Vec<Value> {

@@ -5,14 +5,10 @@ use std::{sync::Arc, time::Duration};
 use billwire_bus::{Bus, Durable, Pull, Received};
 use tokio::{
     sync::watch,
-    time::{Instant, interval, sleep, timeout_at},
+    time::{Instant, sleep, timeout_at},
 };
 
-use crate::{
-    channel::BulkSink,
-    event::Event,
-    ledger::{Lease, Ledger},
-};
+use crate::{channel::BulkSink, event::Event, lease::under, ledger::Ledger};
 
 /// How a bulk sink is fed.
 #[derive(Debug, Clone)]
@@ -43,8 +39,9 @@ pub async fn run(bus: Bus, ledger: Arc<dyn Ledger>, sink: Arc<dyn BulkSink>, opt
         match ledger.take_lease(&options.name, options.lease).await {
             Ok(Some(lease)) => {
                 let fed = tokio::select! {
-                    fed = feed(&bus, sink.as_ref(), &options) => fed,
-                    lost = hold(ledger.as_ref(), &lease, options.lease) => lost,
+                    fed = under(&ledger, &lease, options.lease, feed(&bus, sink.as_ref(), &options)) => {
+                        fed.unwrap_or_else(|| Err("another process took over".into()))
+                    }
                     _ = stop.changed() => Ok(()),
                 };
                 if let Err(error) = ledger.drop_lease(&lease).await {
@@ -61,19 +58,6 @@ pub async fn run(bus: Bus, ledger: Arc<dyn Ledger>, sink: Arc<dyn BulkSink>, opt
         tokio::select! {
             _ = stop.changed() => return,
             () = sleep(AGAIN) => {}
-        }
-    }
-}
-
-/// Prolongs the lease; ends when it is lost.
-async fn hold(ledger: &dyn Ledger, lease: &Lease, ttl: Duration) -> Result<(), String> {
-    let mut keep = interval(ttl / 3);
-    loop {
-        keep.tick().await;
-        match ledger.keep_lease(lease, ttl).await {
-            Ok(true) => {}
-            Ok(false) => return Err("another process took over".into()),
-            Err(error) => tracing::warn!(%error, "a sink's lease could not be prolonged"),
         }
     }
 }

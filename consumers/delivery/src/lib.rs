@@ -20,6 +20,7 @@ pub mod gates;
 mod in_hand;
 mod intake;
 mod lanes;
+mod lease;
 pub mod ledger;
 mod line;
 mod loading;

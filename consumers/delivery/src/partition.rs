@@ -21,7 +21,7 @@ use crate::{
     event::{Event, Subscription},
     in_hand::InHand,
     lanes::{Lanes, Next},
-    ledger::{LaneKey, Lease, Part, Progress, Queue, State},
+    ledger::{LaneKey, Part, Progress, Queue, State},
     line::Line,
     loading::Loading,
     matching::Matching,
@@ -164,9 +164,10 @@ impl Partition {
         format!("queue-{}-p{}", self.queue.id, self.number)
     }
 
-    /// Runs until something ends it. What is in hand then comes again: unacknowledged, or waiting in the ledger.
-    pub async fn run(mut self, lease: &Lease, mut stop: watch::Receiver<bool>) -> Stop {
-        let mut pull = match self.start(lease).await {
+    /// Runs, under the lease with this fence, until something ends it. What is in hand then comes again: unacknowledged, or waiting in the
+    /// ledger.
+    pub async fn run(mut self, fence: i64, mut stop: watch::Receiver<bool>) -> Stop {
+        let mut pull = match self.start(fence).await {
             Ok(pull) => pull,
             Err(error) => return Stop::Failed(error),
         };
@@ -175,7 +176,6 @@ impl Partition {
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut mend = interval(MEND_EVERY);
-        let mut keep = interval(self.engine.options.lease / 3);
         let mut tell = interval(TELL_EVERY);
         let mut changed = self.engine.changed.clone();
         let mut room = true;
@@ -190,7 +190,6 @@ impl Partition {
             let step = tokio::select! {
                 biased;
                 _ = stop.changed() => Err(Stop::Shutdown),
-                _ = keep.tick() => self.keep(lease).await,
                 Some(done) = self.trying.join_next() => { self.finished(done); Ok(()) }
                 recorded = self.recording.done() => match recorded {
                     Some(recorded) => self.recorded(recorded).await,
@@ -241,28 +240,16 @@ impl Partition {
         }
     }
 
-    async fn start(&self, lease: &Lease) -> Result<Pull, String> {
+    async fn start(&self, fence: i64) -> Result<Pull, String> {
         let durable = Durable {
             name: self.durable_name(),
-            fence: Some(lease.fence),
+            fence: Some(fence),
             filter: format!("billing.{}.>", self.queue.tenant),
             from: Some(self.queue.created_at - TimeDelta::minutes(5)),
             ack_wait: self.engine.options.ack_wait,
             in_hand_max: i64::try_from(self.engine.options.in_hand_max).unwrap_or(i64::MAX),
         };
         self.engine.bus.pull(&durable).await.map_err(|e: BusError| e.to_string())
-    }
-
-    async fn keep(&mut self, lease: &Lease) -> Result<(), Stop> {
-        match self.engine.ledger.keep_lease(lease, self.engine.options.lease).await {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(Stop::LeaseLost),
-            // The lease runs on for a while; the next tick tells.
-            Err(error) => {
-                tracing::warn!(%error, "a queue's lease could not be prolonged");
-                Ok(())
-            }
-        }
     }
 
     /// Tells how this partition does, if that is news.

@@ -14,6 +14,7 @@ use crate::{
     channel::{Channel, Outcome, Task},
     event::Action,
     gates::Gates,
+    lease::under,
     ledger::{Ledger, Queue},
     partition::{Partition, Stop},
     policy::RetryPlan,
@@ -173,7 +174,8 @@ async fn keep_running(engine: Arc<Engine>, queue: Arc<Queue>, number: u32, revis
         if let Some(lease) = lease {
             let partition = Partition::new(engine.clone(), queue.clone(), number, revision);
             let durable = partition.durable_name();
-            let ended = partition.run(&lease, stop.clone()).await;
+            let run = partition.run(lease.fence, stop.clone());
+            let ended = under(&engine.ledger, &lease, engine.options.lease, run).await.unwrap_or(Stop::LeaseLost);
             if let Err(error) = engine.ledger.drop_lease(&lease).await {
                 tracing::debug!(%error, "a lease was not given back; it runs out by itself");
             }

@@ -35,13 +35,14 @@ impl Store {
         Ok(Some(Lease { name: name.to_owned(), owner: owner.to_owned(), fence: row.try_get("", "fence")? }))
     }
 
-    /// Prolongs a lease; `false`: it is lost.
+    /// Prolongs a lease; `false`: it is lost, or was given back. One whose time ran out is prolonged all the same while nobody has taken
+    /// it: the fence says that nobody did anything under it meanwhile.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn keep_lease(&self, lease: &Lease, ttl: Duration) -> Result<bool, Error> {
         let now = self.0.now_sql();
-        let sql = format!("UPDATE lease SET expires_at = {now} + $1 WHERE name = $2 AND owner = $3 AND fence = $4 AND expires_at > {now}");
+        let sql = format!("UPDATE lease SET expires_at = {now} + $1 WHERE name = $2 AND owner = $3 AND fence = $4 AND expires_at > 0");
         let values = [us(ttl).into(), lease.name.as_str().into(), lease.owner.as_str().into(), lease.fence.into()];
         Ok(self.0.write.execute_raw(self.statement(&sql, values)).await?.rows_affected() == 1)
     }
@@ -60,4 +61,27 @@ impl Store {
 
 fn us(ttl: Duration) -> i64 {
     i64::try_from(ttl.as_micros()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Options, secrets::Sealer};
+
+    #[tokio::test]
+    async fn a_lease_that_ran_out_is_kept_until_another_takes_it() {
+        let folder = std::env::temp_dir().join(format!("billwire-leases-{}", billwire_schemas::ids::fresh()));
+        let key = Sealer::fresh_master_key().unwrap();
+        let url = format!("sqlite://{}", folder.join("billwire.db").display());
+        let store = Store::open(Options::new(url), Sealer::new([key.as_str()]).unwrap()).await.unwrap();
+        let (short, long) = (Duration::ZERO, Duration::from_secs(3600));
+        let first = store.take_lease("l", "one", short).await.unwrap().unwrap();
+        assert!(store.keep_lease(&first, short).await.unwrap(), "late, and nobody else was there");
+        let second = store.take_lease("l", "two", long).await.unwrap().unwrap();
+        assert_eq!(second.fence, first.fence + 1);
+        assert!(!store.keep_lease(&first, long).await.unwrap(), "another has it");
+        store.drop_lease(&second).await.unwrap();
+        assert!(!store.keep_lease(&second, long).await.unwrap(), "given back is given back");
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
 }

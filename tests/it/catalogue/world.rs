@@ -1,6 +1,8 @@
 //! What rows start from: an account on a monthly cycle, and ways to whatever else they need.
 
-use billwire_tests::{api::Api, eventually};
+use std::time::{Duration, Instant};
+
+use billwire_tests::{PATIENCE, api::Api, eventually};
 use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -38,14 +40,15 @@ impl World {
 
     /// The events once there are `count` of them; a clock needs a moment. More are looked for, too.
     pub async fn events_when(&self, count: usize) -> Vec<Value> {
-        for _ in 0..1000 {
+        let until = Instant::now() + PATIENCE;
+        loop {
             let found = self.events().await;
-            if found.len() >= count {
+            // Too few are for the caller to name.
+            if found.len() >= count || Instant::now() > until {
                 return found;
             }
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        self.events().await
     }
 
     /// Also counts the events of an object that belongs to no account.
