@@ -354,7 +354,8 @@ async fn where_only_public_servers_are_allowed_no_other_is_dialled() {
 async fn a_connection_cut_off_by_the_deadline_is_never_used_again() {
     let server = Server::start(Script { silent_at: Some("RCPT"), ..AGREES }).await;
     let account = account(server.port);
-    let client = Client::new(&Settings { timeout: std::time::Duration::from_millis(200), ..Settings::default() }).unwrap();
+    // Long enough to come as far as RCPT on a busy machine.
+    let client = Client::new(&Settings { timeout: std::time::Duration::from_millis(1500), ..Settings::default() }).unwrap();
     let parcel = parcel(&account, "Acme", "ann@example.org").unwrap();
     for tries in 1..=2 {
         let failure = client.send(&account, &parcel).await.unwrap_err();
