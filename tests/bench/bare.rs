@@ -7,7 +7,7 @@ use std::{
 
 use async_nats::{HeaderMap, Request, jetstream};
 use billwire_tests::{
-    gateway::Setup,
+    gateway::{Setup, nats_client},
     receiver::{HOST, Receiver},
 };
 use bytes::Bytes;
@@ -213,7 +213,7 @@ async fn sqlite(path: &std::path::Path, accounts: &Arc<Vec<String>>, cycles: &Ar
 /// Acknowledged messages per second into a stream like ours: pipelined one by one, and in atomic batches of `batch`.
 pub async fn jetstream(url: &str, batch: usize) -> (f64, f64) {
     const MESSAGES: usize = 20_000;
-    let client = async_nats::connect(url).await.unwrap();
+    let client = nats_client(url).await;
     let context = jetstream::context::ContextBuilder::new().max_ack_inflight(1000).backpressure_on_inflight(true).build(client.clone());
     let config = jetstream::stream::Config {
         name: "BARE".into(),
@@ -255,7 +255,7 @@ pub async fn jetstream(url: &str, batch: usize) -> (f64, f64) {
 
 /// Messages per second pulled from our stream and acknowledged, nothing done with them.
 pub async fn pull(url: &str, messages: usize) -> f64 {
-    let client = async_nats::connect(url).await.unwrap();
+    let client = nats_client(url).await;
     let context = jetstream::new(client);
     let stream = context.get_stream("BILLING").await.unwrap();
     let config = jetstream::consumer::pull::Config { max_ack_pending: 10_000, ..Default::default() };
@@ -312,7 +312,7 @@ pub async fn chain(setup: &Setup, receiver: &Receiver, at_once: usize, messages:
         FROM unnest($1::uuid[]) AS id";
     let url = setup.database_url.as_ref().expect("PostgreSQL");
     let pool = PgPoolOptions::new().max_connections(1).connect(url).await.unwrap();
-    let context = jetstream::new(async_nats::connect(setup.nats_address()).await.unwrap());
+    let context = jetstream::new(nats_client(&setup.nats_address()).await);
     let stream = context.get_stream("BILLING").await.unwrap();
     let config = jetstream::consumer::pull::Config { max_ack_pending: 10_000, ..Default::default() };
     let consumer = stream.create_consumer(config).await.unwrap();

@@ -238,19 +238,7 @@ async fn operations_are_accepted_while_nats_is_away_and_told_when_it_is_back() {
     // The same store, but NATS as a server of its own that can go and come back.
     let port = billwire_tests::free_port();
     let mut scene = scene;
-    scene.setup.set("BILLWIRE_NATS_URL", format!("nats://127.0.0.1:{port}"));
-    let nats = |scene: &Scene| {
-        let folder = scene.setup.data_dir().join("nats");
-        std::process::Command::new(billwire_tests::required("BILLWIRE_NATS_SERVER"))
-            .args(["-a", "127.0.0.1", "-p", &port.to_string(), "-c"])
-            .arg(folder.join("nats.conf"))
-            .arg("-sd")
-            .arg(folder.join("store"))
-            .stderr(std::process::Stdio::null())
-            .spawn()
-            .expect("nats-server")
-    };
-    let mut server = nats(&scene);
+    let mut server = scene.setup.nats_server(port);
     let gateway = scene.setup.start().await;
     let workers = scene.start_work(&history, &stop);
     let accepted = || history.accepted.lock().unwrap().len();
@@ -258,13 +246,12 @@ async fn operations_are_accepted_while_nats_is_away_and_told_when_it_is_back() {
         let before = accepted();
         tokio::time::sleep(Duration::from_millis(1000)).await;
         let with = accepted() - before;
-        server.kill().unwrap();
-        server.wait().unwrap();
+        drop(server);
         let before = accepted();
         tokio::time::sleep(Duration::from_millis(1000)).await;
         println!("{with} operations accepted in a second with NATS, {} in one without", accepted() - before);
         eventually("accepting to go on while NATS is away", async || (accepted() > before + 10).then_some(())).await;
-        server = nats(&scene);
+        server = scene.setup.nats_server(port);
     }
     tokio::time::sleep(Duration::from_millis(700)).await;
     stop.store(true, Ordering::Relaxed);
@@ -274,8 +261,32 @@ async fn operations_are_accepted_while_nats_is_away_and_told_when_it_is_back() {
     scene.settle(&history).await;
     scene.check(&history).await;
     gateway.stop().await;
-    let _ = server.kill();
-    let _ = server.wait();
+    drop(server);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_private_nats_server_that_dies_alone_is_started_again_and_nothing_is_lost() {
+    let (scene, gateway) = scene("nats-dies", Database::Sqlite).await;
+    let (history, stop) = (Arc::new(History::default()), Arc::new(AtomicBool::new(false)));
+    let workers = scene.start_work(&history, &stop);
+    let address = scene.setup.nats_address();
+    for _ in 0..3 {
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        let pid = scene.setup.nats_pid().expect("a pid");
+        signal(&pid, "-9");
+        eventually("another nats-server", async || scene.setup.nats_pid().filter(|now| !now.is_empty() && *now != pid)).await;
+    }
+    assert_eq!(scene.setup.nats_address(), address, "the same port and login, so that every client comes back");
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    stop.store(true, Ordering::Relaxed);
+    for worker in workers {
+        worker.await.expect("the client's own checks hold");
+    }
+    scene.settle(&history).await;
+    scene.check(&history).await;
+    let log = std::fs::read_to_string(scene.setup.folder.0.join("gateway.log")).unwrap();
+    assert!(log.contains("the private nats-server ended by itself"), "told of");
+    assert!(gateway.stop().await.success());
 }
 
 #[tokio::test(flavor = "multi_thread")]

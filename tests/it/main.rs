@@ -22,6 +22,7 @@ mod listen;
 mod mail;
 mod mending;
 mod operations;
+mod private;
 mod process;
 mod replays;
 mod routing;

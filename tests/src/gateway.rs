@@ -106,16 +106,18 @@ impl Setup {
 
     pub async fn start_with(&self, arguments: &[&str]) -> Gateway {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.folder.0.join("gateway.log")).expect("a log");
-        let mut child = self.command(arguments).stdout(Stdio::null()).stderr(log).spawn().expect("billwire starts");
+        let child = self.command(arguments).stdout(Stdio::null()).stderr(log).spawn().expect("billwire starts");
+        // Dropped on the way out, it ends the process.
+        let mut gateway = Gateway { child: Some(child), setup: None };
         let api = self.api();
         let until = Instant::now() + PATIENCE;
         while Instant::now() < until {
             if let Ok(answer) = api.try_send(reqwest::Method::GET, "/livez", None, &[]).await
                 && answer.status == 200
             {
-                return Gateway { child: Some(child), setup: None };
+                return gateway;
             }
-            if let Some(status) = child.try_wait().expect("a status") {
+            if let Some(status) = gateway.child.as_mut().expect("running").try_wait().expect("a status") {
                 panic!("billwire ended at once ({status}):\n{}", self.log_tail());
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -140,12 +142,28 @@ impl Setup {
         Gateway { child: Some(child), setup: None }
     }
 
-    /// Where the private nats-server of a running gateway listens.
+    /// Where the private nats-server of a running gateway listens, with the login.
     pub fn nats_address(&self) -> String {
-        let mut files = std::fs::read_dir(self.data_dir().join("nats")).expect("a folder").flatten().map(|e| e.path());
-        let file = files.find(|path| path.extension().is_some_and(|e| e == "ports")).expect("a ports file");
-        let ports: serde_json::Value = serde_json::from_slice(&std::fs::read(file).expect("ports")).expect("JSON");
-        ports["nats"][0].as_str().expect("an address").to_owned()
+        std::fs::read_to_string(self.data_dir().join("nats/url")).expect("a URL").trim().to_owned()
+    }
+
+    /// Starts a nats-server beside the gateway, on the store, with the configuration and so with the login of the private one, which must
+    /// not be running, and has the gateway use it from its next start on.
+    pub fn nats_server(&mut self, port: u16) -> NatsServer {
+        let folder = self.data_dir().join("nats");
+        let address = self.nats_address();
+        let (login, _) = address.rsplit_once('@').expect("a login");
+        let url = format!("{login}@127.0.0.1:{port}");
+        let child = Command::new(required("BILLWIRE_NATS_SERVER"))
+            .args(["-a", "127.0.0.1", "-p", &port.to_string(), "-c"])
+            .arg(folder.join("nats.conf"))
+            .arg("-sd")
+            .arg(folder.join("store"))
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("nats-server");
+        self.set("BILLWIRE_NATS_URL", &url);
+        NatsServer { child, url }
     }
 
     pub fn log_tail(&self) -> String {
@@ -176,6 +194,34 @@ impl Drop for Setup {
             eprintln!("{}", self.log_tail());
         }
     }
+}
+
+/// A nats-server of the test's own. Dropping it kills it.
+pub struct NatsServer {
+    child: Child,
+    /// Where it listens, with the login.
+    pub url: String,
+}
+
+impl Drop for NatsServer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A client of the nats-server at `url`, logged in as the URL says (the client library passes over that), once it answers.
+pub async fn nats_client(url: &str) -> async_nats::Client {
+    let address: async_nats::ServerAddr = url.parse().expect("a URL");
+    let login = |part: Option<&str>| part.expect("a login").to_owned();
+    for _ in 0..500 {
+        let options = async_nats::ConnectOptions::with_user_and_password(login(address.username()), login(address.password()));
+        match options.connect(address.clone()).await {
+            Ok(client) => return client,
+            Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+        }
+    }
+    panic!("nats-server does not answer");
 }
 
 /// Sends a signal.
@@ -221,16 +267,16 @@ impl Gateway {
 
     /// SIGTERM, and waits for the end.
     pub async fn stop(mut self) -> std::process::ExitStatus {
-        let mut child = self.child.take().expect("running");
+        let child = self.child.as_mut().expect("running");
         signal(&child.id().to_string(), "-TERM");
         let until = Instant::now() + PATIENCE;
         while Instant::now() < until {
             if let Some(status) = child.try_wait().expect("a status") {
+                self.child = None;
                 return status;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        let _ = child.kill();
         panic!("billwire did not stop within {} s", PATIENCE.as_secs());
     }
 }

@@ -7,8 +7,9 @@
 //! ```
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, Permissions},
     io::{self, Write},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -53,6 +54,7 @@ pub enum SinkError {
 pub struct Directory {
     root: Arc<PathBuf>,
     explained: Arc<AtomicBool>,
+    umask: Option<u32>,
 }
 
 impl Directory {
@@ -63,7 +65,13 @@ impl Directory {
     pub fn open(url: &str) -> Result<Self, SinkError> {
         let parsed = Url::parse(url).ok().filter(|parsed| parsed.scheme() == "file");
         let root = parsed.and_then(|parsed| parsed.to_file_path().ok()).ok_or_else(|| SinkError::Url(url.to_owned()))?;
-        Ok(Self { root: Arc::new(root), explained: Arc::default() })
+        Ok(Self { root: Arc::new(root), explained: Arc::default(), umask: None })
+    }
+
+    /// Gives what is written the rights that `umask` leaves, however private the process keeps its other files: others read it too.
+    #[must_use]
+    pub fn shared(self, umask: u32) -> Self {
+        Self { umask: Some(umask), ..self }
     }
 
     /// Where the file of `batch` stands once it is written.
@@ -114,13 +122,16 @@ impl Directory {
     /// Makes `path` appear with what `fill` writes, at once and for good: a power cut leaves all of it or nothing.
     fn put(&self, path: &Path, draft: &str, fill: impl FnOnce(&File) -> Result<(), SinkError>) -> Result<(), SinkError> {
         let drafts = self.root.join("_tmp");
-        fs::create_dir_all(&drafts).map_err(at(&drafts))?;
+        self.folder(&drafts)?;
         let draft = drafts.join(draft);
         let home = path.parent().unwrap_or(&self.root);
-        fs::create_dir_all(home).map_err(at(home))?;
+        self.folder(home)?;
         let written = (|| {
             let file = File::create_new(&draft).map_err(at(&draft))?;
             fill(&file)?;
+            if let Some(umask) = self.umask {
+                file.set_permissions(Permissions::from_mode(0o666 & !umask)).map_err(at(&draft))?;
+            }
             file.sync_all().map_err(at(&draft))?;
             fs::rename(&draft, path).map_err(at(path))
         })();
@@ -131,6 +142,17 @@ impl Directory {
         // A name is only as durable as the directory it stands in, and that one's name in turn.
         for directory in home.ancestors().take_while(|directory| directory.starts_with(&*self.root)) {
             File::open(directory).and_then(|opened| opened.sync_all()).map_err(at(directory))?;
+        }
+        Ok(())
+    }
+
+    fn folder(&self, path: &Path) -> Result<(), SinkError> {
+        let missing: Vec<&Path> = path.ancestors().take_while(|folder| !folder.exists()).collect();
+        fs::create_dir_all(path).map_err(at(path))?;
+        if let Some(umask) = self.umask {
+            for made in missing {
+                fs::set_permissions(made, Permissions::from_mode(0o777 & !umask)).map_err(at(made))?;
+            }
         }
         Ok(())
     }

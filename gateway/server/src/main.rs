@@ -9,6 +9,7 @@ mod bill_runs;
 mod cli;
 mod config;
 mod connections;
+mod data_dir;
 mod dev;
 mod ledger;
 mod listen;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
     // Named once for every crate in the tree, before anything opens a TLS connection.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let cli = cli::Cli::parse();
+    data_dir::make_files_private();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return cli::fail(&format!("cannot start: {error}")),

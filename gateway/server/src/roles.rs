@@ -27,7 +27,7 @@ use tokio::{
 use crate::{
     admin, bill_runs,
     config::Settings,
-    connections,
+    connections, data_dir,
     ledger::StoreLedger,
     nats_child::NatsChild,
     onward::{CalculateChannel, ForwardChannel},
@@ -91,7 +91,7 @@ pub async fn open_store(settings: &Settings) -> Result<Store, String> {
 }
 
 /// A URL as it may be shown.
-fn without_password(url: &str) -> String {
+pub fn without_password(url: &str) -> String {
     match (url.split_once("://"), url.rsplit_once('@')) {
         (Some((scheme, _)), Some((_, host))) => format!("{scheme}://…@{host}"),
         _ => url.to_owned(),
@@ -107,7 +107,7 @@ pub struct DataDirLock(#[expect(dead_code, reason = "held, never read: the lock 
 /// One line that says who has it or what is wrong with it.
 pub fn lock_data_dir(settings: &Settings) -> Result<DataDirLock, String> {
     let folder = &settings.data_dir;
-    std::fs::create_dir_all(folder).map_err(|e| format!("BILLWIRE_DATA_DIR: {}: {e}", folder.display()))?;
+    data_dir::make_private(folder)?;
     let path = folder.join("lock");
     let file = std::fs::File::create(&path).map_err(|e| format!("BILLWIRE_DATA_DIR: {}: {e}", path.display()))?;
     match file.try_lock() {
@@ -232,7 +232,10 @@ impl Parts {
             forward: Arc::new(ForwardChannel(ledger.clone())),
             calculate: Arc::new(CalculateChannel(app)),
         };
-        let directory = Directory::open(&settings.warehouse()?).map_err(|e| format!("BILLWIRE_WAREHOUSE_URL: {e}"))?;
+        let mut directory = Directory::open(&settings.warehouse()?).map_err(|e| format!("BILLWIRE_WAREHOUSE_URL: {e}"))?;
+        if settings.warehouse_url.is_some() {
+            directory = directory.shared(data_dir::usual_umask());
+        }
         let warehouse = Arc::new(Warehouse::new(ledger.clone(), directory));
         Ok(Self { ledger, channels, warehouse, clock })
     }

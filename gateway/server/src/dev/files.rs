@@ -9,7 +9,7 @@ use std::{
 
 /// Only the owner reads it.
 pub const PRIVATE: u32 = 0o600;
-/// Everybody may read it.
+/// No secret: its rights are the usual ones of the data directory, which only its owner can read.
 pub const PUBLIC: u32 = 0o644;
 
 /// Writes `path` whole, synced, with these rights.

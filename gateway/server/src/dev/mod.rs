@@ -75,9 +75,11 @@ impl House {
         terminal.heading("Starting");
         let starting = terminal.during(|| "nats-server".to_owned(), roles::nats(&settings));
         let (nats, child) = starting.await?;
-        let owner = if child.is_some() { "private nats-server" } else { "NATS, as configured" };
+        match &child {
+            Some(child) => terminal.done("private nats-server", &format!("its URL, with the login, is in {}", child.url_file.display())),
+            None => terminal.done("NATS, as configured", &roles::without_password(&nats)),
+        }
         self.child = child;
-        terminal.done(owner, &nats);
         let running = self.running.insert(roles::start(&settings, &roles::ALL, nats, lock).await?);
         let address = running.address.ok_or("the API does not listen")?;
         let now = running.app.now();
