@@ -18,6 +18,7 @@ mod end_to_end;
 mod endpoints;
 mod faults;
 mod keys;
+mod forged;
 mod listen;
 mod mail;
 mod mending;

@@ -8,7 +8,7 @@ use tokio::{
     time::{Instant, sleep, timeout_at},
 };
 
-use crate::{channel::BulkSink, event::Event, lease::under, ledger::Ledger};
+use crate::{channel::BulkSink, event::Event, genuine, lease::under, ledger::Ledger};
 
 /// How a bulk sink is fed.
 #[derive(Debug, Clone)]
@@ -39,7 +39,7 @@ pub async fn run(bus: Bus, ledger: Arc<dyn Ledger>, sink: Arc<dyn BulkSink>, opt
         match ledger.take_lease(&options.name, options.lease).await {
             Ok(Some(lease)) => {
                 let fed = tokio::select! {
-                    fed = under(&ledger, &lease, options.lease, feed(&bus, sink.as_ref(), &options)) => {
+                    fed = under(&ledger, &lease, options.lease, feed(&bus, ledger.as_ref(), sink.as_ref(), &options)) => {
                         fed.unwrap_or_else(|| Err("another process took over".into()))
                     }
                     _ = stop.changed() => Ok(()),
@@ -62,7 +62,7 @@ pub async fn run(bus: Bus, ledger: Arc<dyn Ledger>, sink: Arc<dyn BulkSink>, opt
     }
 }
 
-async fn feed(bus: &Bus, sink: &dyn BulkSink, options: &Options) -> Result<(), String> {
+async fn feed(bus: &Bus, ledger: &dyn Ledger, sink: &dyn BulkSink, options: &Options) -> Result<(), String> {
     let durable = Durable {
         fence: None,
         name: options.name.clone(),
@@ -75,7 +75,7 @@ async fn feed(bus: &Bus, sink: &dyn BulkSink, options: &Options) -> Result<(), S
     sink.load(&[]).await?;
     let mut pull = bus.pull(&durable).await.map_err(|e| e.to_string())?;
     loop {
-        let batch = gather(&mut pull, options).await?;
+        let batch = genuine::only(bus, ledger, gather(&mut pull, options).await?).await?;
         let events: Vec<Event> = batch.iter().filter_map(Event::of).collect();
         sink.load(&events).await?;
         for message in &batch {

@@ -38,8 +38,12 @@ impl Event {
         serde_json::from_slice(&self.body).map_err(|error| format!("the event cannot be read: {error}"))
     }
 
-    /// The event in a received message, read off its subject and headers; `None`: the subject is not one of ours.
+    /// The event in a received message, read off its subject and headers; `None`: the gateway did not make it ([`crate::genuine`]), or
+    /// the subject is not one of ours.
     pub fn of(received: &billwire_bus::Received) -> Option<Self> {
+        if received.authenticity != billwire_bus::Authenticity::Genuine {
+            return None;
+        }
         let kind = type_of_subject(&received.subject)?;
         let (_, key) = received.subject.rsplit_once('.')?;
         Some(Self {

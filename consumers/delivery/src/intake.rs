@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use crate::{
     channel::Report,
     event::Event,
+    genuine,
     lanes::Offer,
     ledger::{LaneKey, State, Try},
     matching::Wanted,
@@ -32,7 +33,9 @@ struct Stands {
 impl Partition {
     /// Takes in messages, in their order.
     pub async fn take_in(&mut self, received: Vec<Received>) -> Result<(), Stop> {
-        self.counts.pending = received.last().map_or(self.counts.pending, |last| last.pending);
+        self.counts.pending = received.iter().rev().find_map(|message| message.pending).unwrap_or(self.counts.pending);
+        // Before anything else is believed: a forged sequence would make a true event look like one that was there before.
+        let received = genuine::only(&self.engine.bus, self.engine.ledger.as_ref(), received).await.map_err(Stop::Failed)?;
         let reached = received.iter().map(|message| message.position).max();
         let mut fresh: Vec<(Option<Received>, Arc<Event>)> = Vec::with_capacity(received.len());
         for message in received {

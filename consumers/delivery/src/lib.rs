@@ -17,6 +17,7 @@ mod due;
 mod ending;
 pub mod event;
 pub mod gates;
+pub mod genuine;
 mod in_hand;
 mod intake;
 mod lanes;

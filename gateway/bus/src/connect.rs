@@ -1,17 +1,21 @@
 //! The connection.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use async_nats::{
     Client, ConnectOptions, ServerAddr,
     jetstream::{self, Context, context::ContextBuilder},
 };
 
-/// How to reach NATS.
-#[derive(Debug, Clone)]
+use crate::{rejections::Rejections, seal::SealKeys};
+
+/// How to reach NATS. Not printable on purpose: the URL may hold a password.
+#[derive(Clone)]
 pub struct Options {
-    /// `nats://…` or `tls://…`.
+    /// `nats://…` or `tls://…`, with a name and password where the server asks for them.
     pub url: String,
+    /// What messages are sealed with, and known by.
+    pub seal: Arc<SealKeys>,
     /// A `.creds` file.
     pub credentials: Option<PathBuf>,
     /// Replicas of stream and consumers. Default 1.
@@ -22,8 +26,8 @@ pub struct Options {
 
 impl Options {
     /// The defaults for `url`.
-    pub fn new(url: impl Into<String>) -> Self {
-        Self { url: url.into(), credentials: None, replicas: 1, timeout: Duration::from_secs(5) }
+    pub fn new(url: impl Into<String>, seal: Arc<SealKeys>) -> Self {
+        Self { url: url.into(), seal, credentials: None, replicas: 1, timeout: Duration::from_secs(5) }
     }
 }
 
@@ -52,6 +56,8 @@ pub struct Bus {
     pub(crate) jetstream: Context,
     pub(crate) replicas: usize,
     pub(crate) timeout: Duration,
+    pub(crate) seal: Arc<SealKeys>,
+    pub(crate) rejections: Arc<Rejections>,
 }
 
 impl Bus {
@@ -70,7 +76,7 @@ impl Bus {
             connect = connect.credentials_file(file).await.map_err(|e| Error::Unsuitable(format!("{}: {e}", file.display())))?;
         }
         // The client library passes over a name and password in the URL.
-        let address: ServerAddr = options.url.parse().map_err(|e| Error::Unsuitable(format!("not a NATS URL: {e}")))?;
+        let address = address(&options.url)?;
         if let (Some(user), Some(password)) = (address.username(), address.password()) {
             connect = connect.user_and_password(user.to_owned(), password.to_owned());
         }
@@ -78,7 +84,8 @@ impl Bus {
         check_version(&client.server_info().version)?;
         let jetstream: Context =
             ContextBuilder::new().timeout(options.timeout).max_ack_inflight(4096).backpressure_on_inflight(true).build(client.clone());
-        Ok(Self { client, jetstream, replicas: options.replicas, timeout: options.timeout })
+        let (seal, rejections) = (options.seal.clone(), Arc::default());
+        Ok(Self { client, jetstream, replicas: options.replicas, timeout: options.timeout, seal, rejections })
     }
 
     /// Whether the connection stands.
@@ -92,6 +99,11 @@ impl Bus {
             if text.contains("not found") { Error::Missing(text) } else { Error::Unavailable(text) }
         })
     }
+}
+
+/// The parser's own words may repeat the URL, and with it a password.
+fn address(url: &str) -> Result<ServerAddr, Error> {
+    url.parse().map_err(|_| Error::Unsuitable("not a NATS URL; one is nats://host:port or tls://host:port".to_owned()))
 }
 
 fn check_version(text: &str) -> Result<(), Error> {

@@ -6,14 +6,19 @@
 mod connect;
 mod publish;
 mod pull;
+mod rejections;
+mod seal;
 mod tail;
 pub mod topology;
 
 pub use connect::{Bus, Error, Options};
 pub use publish::{BATCH_MAX, Message, Verdict};
 pub use pull::{Durable, Pull, Received};
+pub use seal::{Authenticity, SEAL_KEY_BYTES, SealKeys};
 
 /// Header with the event's position in the outbox.
 pub(crate) const POSITION: &str = "Billwire-Position";
 /// Header with the event's sequence within its ordering key.
 pub(crate) const SEQUENCE: &str = "Billwire-Sequence";
+/// Header with the proof that the gateway made the message ([`seal`]).
+pub(crate) const SEAL: &str = "Billwire-Seal";

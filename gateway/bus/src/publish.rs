@@ -5,14 +5,21 @@ use std::time::Duration;
 use async_nats::{
     HeaderMap, Request,
     header::{NATS_BATCH_COMMIT, NATS_BATCH_COMMIT_FINAL, NATS_BATCH_ID, NATS_BATCH_SEQUENCE, NATS_MESSAGE_ID},
-    jetstream::message::PublishMessage,
+    jetstream::{
+        context::PublishAckFuture,
+        message::{PublishMessage, StreamMessage},
+        publish::PublishAck,
+    },
 };
 use billwire_schemas::ids::fresh;
 use bytes::Bytes;
 use futures::future::join_all;
 use serde::Deserialize;
 
-use crate::{Bus, Error, POSITION, SEQUENCE};
+use crate::{
+    Bus, Error, POSITION, SEAL, SEQUENCE,
+    seal::{Authenticity, Claim, Content, MARK},
+};
 
 /// JetStream's limit of one atomic batch (ADR-50).
 pub const BATCH_MAX: usize = 1000;
@@ -61,40 +68,91 @@ struct ApiError {
     description: String,
 }
 
-fn headers(message: &Message) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    headers.insert(NATS_MESSAGE_ID, message.id.as_str());
-    headers.insert("Content-Type", "application/cloudevents+json");
-    headers.insert("traceparent", message.traceparent.as_str());
-    headers.insert(POSITION, message.position.to_string().as_str());
-    headers.insert(SEQUENCE, message.sequence.to_string().as_str());
-    headers
+/// What became of a batch.
+enum Batch {
+    Stored(u64),
+    Unknown,
+    /// The stream has an id of it already; all of it was refused.
+    Duplicate,
+}
+
+/// So many questions to the stream are under way at once.
+const ASKED_AT_ONCE: usize = 64;
+
+impl Message {
+    fn content(&self) -> Content<'_> {
+        Content { subject: &self.subject, id: &self.id, position: self.position, sequence: self.sequence, body: &self.body }
+    }
+
+    /// Whether a message of the same subject that says this of itself is this one. One without a seal is, when it is the same to the
+    /// byte: it was published before there were seals, and SQL confirms it to whoever reads it.
+    fn is(&self, claim: &Claim, body: &[u8]) -> bool {
+        let same = claim.id == self.id && claim.sequence == self.sequence && claim.position == self.position && *body == *self.body;
+        same && claim.authenticity != Authenticity::Forged
+    }
 }
 
 impl Bus {
+    /// `mark`: sets the id for the server's memory of ids apart from the bare one.
+    fn headers(&self, message: &Message, mark: Option<&str>) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        match mark {
+            None => headers.insert(NATS_MESSAGE_ID, message.id.as_str()),
+            Some(mark) => headers.insert(NATS_MESSAGE_ID, format!("{}{MARK}{mark}", message.id).as_str()),
+        }
+        headers.insert("Content-Type", "application/cloudevents+json");
+        headers.insert("traceparent", message.traceparent.as_str());
+        headers.insert(POSITION, message.position.to_string().as_str());
+        headers.insert(SEQUENCE, message.sequence.to_string().as_str());
+        headers.insert(SEAL, self.seal.seal(&message.content()).as_str());
+        headers
+    }
+
     /// Publishes messages of *different* ordering keys at once and gives a verdict for each.
     pub async fn publish_each(&self, messages: &[Message]) -> Vec<Verdict> {
-        let mut acks = Vec::with_capacity(messages.len());
+        let mut sent = Vec::with_capacity(messages.len());
         for message in messages {
-            let publish = PublishMessage::build().headers(headers(message)).payload(message.body.clone());
-            acks.push(self.jetstream.send_publish(message.subject.clone(), publish).await);
+            sent.push(self.send(message, None).await);
         }
-        let verdicts = acks.into_iter().map(|ack| async move {
-            match ack {
-                Ok(ack) => match ack.await {
-                    Ok(ack) => Verdict::Stored(ack.sequence),
-                    Err(error) => {
-                        tracing::debug!(%error, "no clear acknowledgement");
-                        Verdict::Unknown
-                    }
-                },
-                Err(error) => {
-                    tracing::debug!(%error, "not sent");
-                    Verdict::Unknown
-                }
+        join_all(messages.iter().zip(sent).map(|(message, sent)| self.verdict(message, sent))).await
+    }
+
+    /// Sends one; `None`: it was surely not taken.
+    async fn send(&self, message: &Message, mark: Option<&str>) -> Option<PublishAckFuture> {
+        let publish = PublishMessage::build().headers(self.headers(message, mark)).payload(message.body.clone());
+        match self.jetstream.send_publish(message.subject.clone(), publish).await {
+            Ok(sent) => Some(sent),
+            Err(error) => {
+                tracing::debug!(%error, "not sent");
+                None
             }
-        });
-        join_all(verdicts).await
+        }
+    }
+
+    async fn verdict(&self, message: &Message, sent: Option<PublishAckFuture>) -> Verdict {
+        match acknowledged(sent).await {
+            None => Verdict::Unknown,
+            Some(ack) if ack.duplicate => self.duplicate(message, ack.sequence).await,
+            Some(ack) => Verdict::Stored(ack.sequence),
+        }
+    }
+
+    /// The server has the message's id already, at `sequence`: mostly from an earlier try of ours. Otherwise somebody forged a message
+    /// with the id, or what stood there is gone, and the message is published past the server's memory of ids: a subscriber that gets it
+    /// twice knows it by the event's id.
+    async fn duplicate(&self, message: &Message, sequence: u64) -> Verdict {
+        match self.holds(message, sequence).await {
+            Ok(true) => return Verdict::Stored(sequence),
+            Ok(false) => {
+                tracing::warn!(event.id = message.id, sequence, "the event's id was taken by another message; it is published all the same")
+            }
+            Err(error) => {
+                tracing::debug!(%error, "a duplicate could not be looked at");
+                return Verdict::Unknown;
+            }
+        }
+        let sent = self.send(message, Some(&mark())).await;
+        acknowledged(sent).await.map_or(Verdict::Unknown, |ack| Verdict::Stored(ack.sequence))
     }
 
     /// Publishes up to [`BATCH_MAX`] messages so that all become visible together, in order, or none.
@@ -102,12 +160,34 @@ impl Bus {
     /// # Errors
     /// When NATS is away or refuses the batch for a reason other than a repeat; the text is for the log.
     pub async fn publish_together(&self, messages: &[Message]) -> Result<Verdict, Error> {
-        let Some((last, before)) = messages.split_last() else { return Ok(Verdict::Stored(0)) };
+        match self.batch(messages, None).await? {
+            Batch::Stored(last) => return Ok(Verdict::Stored(last)),
+            Batch::Unknown => return Ok(Verdict::Unknown),
+            Batch::Duplicate => {}
+        }
+        // Which id it was the server does not say. Where the stream has some of the messages, the caller reads back which, and leaves
+        // them out the next time. Where it has none, somebody forged a message with one of the ids, which must not hold all of them up.
+        for some in messages.chunks(ASKED_AT_ONCE) {
+            for stored in join_all(some.iter().map(|message| self.stored(message))).await {
+                if stored?.is_some() {
+                    return Ok(Verdict::Unknown);
+                }
+            }
+        }
+        tracing::warn!(messages = messages.len(), "an event's id was taken by another message; the batch is published all the same");
+        match self.batch(messages, Some(&mark())).await? {
+            Batch::Stored(last) => Ok(Verdict::Stored(last)),
+            Batch::Unknown | Batch::Duplicate => Ok(Verdict::Unknown),
+        }
+    }
+
+    async fn batch(&self, messages: &[Message], mark: Option<&str>) -> Result<Batch, Error> {
+        let Some((last, before)) = messages.split_last() else { return Ok(Batch::Stored(0)) };
         let batch = fresh().simple().to_string();
         let mut number = 0usize;
         let mut numbered = |message: &Message| {
             number += 1;
-            let mut headers = headers(message);
+            let mut headers = self.headers(message, mark);
             headers.insert(NATS_BATCH_ID, batch.as_str());
             headers.insert(NATS_BATCH_SEQUENCE, number.to_string().as_str());
             headers
@@ -123,35 +203,61 @@ impl Bus {
             Ok(answer) => answer,
             Err(error) => {
                 tracing::debug!(%error, "no acknowledgement of a batch");
-                return Ok(Verdict::Unknown);
+                return Ok(Batch::Unknown);
             }
         };
         let reply: BatchReply =
             serde_json::from_slice(&answer.payload).map_err(|e| Error::Unavailable(format!("not a batch reply: {e}")))?;
         match reply.error {
-            None => Ok(Verdict::Stored(reply.seq)),
-            Some(error) if error.err_code == DUPLICATE_IN_BATCH => Ok(Verdict::Unknown),
+            None => Ok(Batch::Stored(reply.seq)),
+            Some(error) if error.err_code == DUPLICATE_IN_BATCH => Ok(Batch::Duplicate),
             Some(error) => Err(Error::Unavailable(format!("batch refused: {} ({})", error.description, error.err_code))),
         }
     }
 
     /// Whether the stream holds this message: its subject names type and key, and within those the sequences only grow, so
-    /// the subject's last message settles it. Gives the stream's sequence of that last message.
+    /// the subject's last message settles it. Gives the stream's sequence of that last message. Where that one was made by somebody
+    /// else nothing is settled: the message counts as not stored, and to publish it once more does no harm.
     ///
     /// # Errors
     /// When NATS is away.
     pub async fn stored(&self, message: &Message) -> Result<Option<u64>, Error> {
-        let stream = self.stream().await?;
-        match stream.get_last_raw_message_by_subject(&message.subject).await {
-            Ok(last) => {
-                let id = last.headers.get(NATS_MESSAGE_ID).map(|v| v.as_str() == message.id).unwrap_or(false);
-                let sequence = last.headers.get(SEQUENCE).and_then(|v| v.as_str().parse::<i64>().ok()).unwrap_or(0);
-                Ok((id || sequence >= message.sequence).then_some(last.sequence))
-            }
-            Err(error) => {
-                let text = error.to_string();
-                if text.contains("no message found") || text.contains("not found") { Ok(None) } else { Err(Error::Unavailable(text)) }
-            }
+        let last = self.stream().await?.get_last_raw_message_by_subject(&message.subject).await;
+        let Some(last) = found(last)? else { return Ok(None) };
+        let claim = self.seal.read(&last.subject, Some(&last.headers), &last.payload);
+        let later = claim.authenticity == Authenticity::Genuine && claim.sequence >= message.sequence;
+        Ok((later || message.is(&claim, &last.payload)).then_some(last.sequence))
+    }
+
+    /// Whether the stream holds this very message at `sequence`.
+    async fn holds(&self, message: &Message, sequence: u64) -> Result<bool, Error> {
+        let Some(there) = found(self.stream().await?.get_raw_message(sequence).await)? else { return Ok(false) };
+        let claim = self.seal.read(&there.subject, Some(&there.headers), &there.payload);
+        Ok(*there.subject == *message.subject && message.is(&claim, &there.payload))
+    }
+}
+
+async fn acknowledged(sent: Option<PublishAckFuture>) -> Option<PublishAck> {
+    match sent?.await {
+        Ok(ack) => Some(ack),
+        Err(error) => {
+            tracing::debug!(%error, "no clear acknowledgement");
+            None
         }
     }
+}
+
+fn found<E: std::fmt::Display>(message: Result<StreamMessage, E>) -> Result<Option<StreamMessage>, Error> {
+    match message {
+        Ok(message) => Ok(Some(message)),
+        Err(error) => {
+            let text = error.to_string();
+            if text.contains("no message found") || text.contains("not found") { Ok(None) } else { Err(Error::Unavailable(text)) }
+        }
+    }
+}
+
+/// One that nobody can guess, so that no forged message has it first.
+fn mark() -> String {
+    fresh().simple().to_string()
 }

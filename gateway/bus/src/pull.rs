@@ -1,6 +1,6 @@
 //! Pulling from a durable consumer.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_nats::{
     Subject,
@@ -13,7 +13,11 @@ use billwire_schemas::clock::Timestamp;
 use bytes::Bytes;
 use futures::StreamExt;
 
-use crate::{Bus, Error, POSITION, SEQUENCE, topology::STREAM};
+use crate::{
+    Bus, Error,
+    seal::{Authenticity, SealKeys},
+    topology::STREAM,
+};
 
 /// A durable consumer to be.
 #[derive(Debug, Clone)]
@@ -40,6 +44,8 @@ pub struct Durable {
 pub struct Received {
     /// Its subject.
     pub subject: String,
+    /// Who made it. What the other members say counts only where it is [`Authenticity::Genuine`].
+    pub authenticity: Authenticity,
     /// The event's id as the publisher named it.
     pub id: String,
     /// Position in the outbox.
@@ -48,16 +54,17 @@ pub struct Received {
     pub sequence: i64,
     /// The message.
     pub body: Bytes,
-    /// Messages of the consumer's that stood behind it on the stream.
-    pub pending: u64,
-    /// Where its acknowledgement goes.
-    reply: Subject,
+    /// Messages of the consumer's that stood behind it on the stream; absent where it did not come from there.
+    pub pending: Option<u64>,
+    /// Where its acknowledgement goes; absent likewise.
+    reply: Option<Subject>,
 }
 
 /// A running pull.
 pub struct Pull {
     stream: pull::Stream,
     waiting: u64,
+    seal: Arc<SealKeys>,
 }
 
 /// Messages of one pull request.
@@ -70,9 +77,18 @@ impl Bus {
     /// Says that everything owed for this message is done or stands in SQL. Fire and forget: a lost acknowledgement only
     /// brings the message again.
     pub async fn ack(&self, received: &Received) {
-        if let Err(error) = self.client.publish(received.reply.clone(), Bytes::from_static(b"+ACK")).await {
+        let Some(reply) = received.reply.clone() else { return };
+        if let Err(error) = self.client.publish(reply, Bytes::from_static(b"+ACK")).await {
             tracing::debug!(%error, "an acknowledgement was not sent");
         }
+    }
+
+    /// Takes a message that the gateway did not make out of the way: it is counted, told of in the log, and acknowledged, so that
+    /// it does not come for ever.
+    pub async fn reject(&self, received: &Received) {
+        let reason = if received.authenticity == Authenticity::Unsealed { "no seal, and SQL has no such event" } else { "a wrong seal" };
+        self.rejections.add(&received.subject, &received.id, reason);
+        self.ack(received).await;
     }
 
     /// Starts pulling from a durable consumer, making it if it is missing. Everything not acknowledged to an earlier puller
@@ -123,7 +139,7 @@ impl Bus {
             .messages()
             .await
             .map_err(|e| unavailable(e.to_string()))?;
-        Ok(Pull { stream, waiting })
+        Ok(Pull { stream, waiting, seal: self.seal.clone() })
     }
 
     /// The consumers of `name` with lower fences, and up to where the furthest of them was acknowledged.
@@ -214,22 +230,27 @@ impl Pull {
                 std::task::Poll::Ready(None) | std::task::Poll::Pending => break,
             }
         }
-        Ok(received.into_iter().filter_map(open).collect())
+        Ok(received.into_iter().map(|message| Received::open(message, &self.seal)).collect())
     }
 }
 
-fn open(message: jetstream::Message) -> Option<Received> {
-    let pending = message.info().map_or(0, |info| info.pending);
-    let (message, context) = (message.message, message.context);
-    let headers = message.headers.as_ref();
-    let number = |name: &str| headers.and_then(|h| h.get(name)).and_then(|v| v.as_str().parse::<i64>().ok());
-    let id = headers.and_then(|h| h.get(async_nats::header::NATS_MESSAGE_ID)).map(|v| v.as_str().to_owned());
-    let reply = message.reply?;
-    let (Some(position), Some(sequence), Some(id)) = (number(POSITION), number(SEQUENCE), id) else {
-        tracing::error!(subject = %message.subject, "a message that the relay did not publish stands on our stream; it is passed over");
-        // Never ours: acknowledged so that it does not come for ever.
-        tokio::spawn(async move { drop(context.client().publish(reply, Bytes::from_static(b"+ACK")).await) });
-        return None;
-    };
-    Some(Received { subject: message.subject.to_string(), id, position, sequence, body: message.payload, pending, reply })
+impl Received {
+    /// Reads a message and judges who made it.
+    pub(crate) fn open(message: jetstream::Message, seal: &SealKeys) -> Self {
+        // A message that was sent to the pull's inbox past the stream has no place on it, and is acknowledged nowhere: its reply
+        // subject is whatever its sender liked.
+        let pending = message.info().ok().map(|info| info.pending);
+        let message = message.message;
+        let claim = seal.read(&message.subject, message.headers.as_ref(), &message.payload);
+        Self {
+            subject: message.subject.to_string(),
+            authenticity: claim.authenticity,
+            id: claim.id,
+            position: claim.position,
+            sequence: claim.sequence,
+            body: message.payload,
+            pending,
+            reply: message.reply.filter(|_| pending.is_some()),
+        }
+    }
 }

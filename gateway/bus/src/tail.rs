@@ -3,21 +3,20 @@
 use std::time::Duration;
 
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull};
-use bytes::Bytes;
 use futures::StreamExt;
 
-use crate::{Bus, Error};
+use crate::{Bus, Error, Received};
 
 /// How long the server keeps a reader that is gone.
 const INACTIVE: Duration = Duration::from_secs(10);
 
 impl Bus {
     /// Up to `limit` messages behind the stream sequence `after` whose subjects fit `filter`, waiting up to `wait` for the first. Gives
-    /// them with the sequence to go on behind. Without `after`: nothing, and the stream's present end.
+    /// them, whoever made them, with the sequence to go on behind. Without `after`: nothing, and the stream's present end.
     ///
     /// # Errors
     /// When NATS is away or the stream is missing.
-    pub async fn after(&self, filter: String, after: Option<u64>, limit: usize, wait: Duration) -> Result<(Vec<Bytes>, u64), Error> {
+    pub async fn after(&self, filter: String, after: Option<u64>, limit: usize, wait: Duration) -> Result<(Vec<Received>, u64), Error> {
         let unavailable = |text: String| Error::Unavailable(text);
         let mut stream = self.stream().await?;
         let end = stream.info().await.map_err(|e| unavailable(e.to_string()))?.state.last_sequence;
@@ -33,9 +32,9 @@ impl Bus {
         };
         let consumer: PullConsumer = stream.create_consumer(config).await.map_err(|e| unavailable(e.to_string()))?;
         let (mut found, mut last) = (Vec::new(), after);
-        let take = |message: async_nats::jetstream::Message, found: &mut Vec<Bytes>, last: &mut u64| {
+        let take = |message: async_nats::jetstream::Message, found: &mut Vec<Received>, last: &mut u64| {
             *last = message.info().map_or(*last, |info| info.stream_sequence);
-            found.push(message.message.payload);
+            found.push(Received::open(message, &self.seal));
         };
         if !wait.is_zero() {
             let mut first = consumer.batch().max_messages(1).expires(wait).messages().await.map_err(|e| unavailable(e.to_string()))?;

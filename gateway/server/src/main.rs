@@ -22,6 +22,7 @@ mod receivers;
 mod relay;
 mod replays;
 mod roles;
+mod seal_keys;
 mod tail;
 mod telemetry;
 mod timers;

@@ -33,7 +33,7 @@ use crate::{
     onward::{CalculateChannel, ForwardChannel},
     postmen::Post,
     receivers::Caller,
-    relay, replays,
+    relay, replays, seal_keys,
     tail::Tail,
     timers,
 };
@@ -129,7 +129,7 @@ pub async fn start(settings: &Settings, roles: &[Role], nats: String, lock: Data
     app.follow_test_clock().await.map_err(|e| e.to_string())?;
     let ledger = StoreLedger::new(store.clone(), app.clone(), settings.limits(), format!("{}-{}", std::process::id(), fresh()));
     let webhook = Arc::new(WebhookChannel::new(Arc::new(ledger.clone()), webhook_client(settings)?, Arc::new(SystemClock)));
-    let tail = Tail::default();
+    let tail = Tail::new(ledger.clone());
     let smtp = Arc::new(smtp_client(settings)?);
     let app = app
         .with_receivers(Arc::new(Caller { ledger: ledger.clone(), channel: webhook.clone() }))
@@ -151,7 +151,8 @@ pub async fn start(settings: &Settings, roles: &[Role], nats: String, lock: Data
     }
     if !nats.is_empty() {
         let parts = Parts::of(settings, ledger, webhook, smtp, app.clone(), clock)?;
-        tasks.spawn(connected(settings.clone(), roles.to_vec(), nats, store, parts, tail, stopped));
+        let bus = billwire_bus::Options::new(nats, Arc::new(seal_keys::load(&store).await?));
+        tasks.spawn(connected(settings.clone(), roles.to_vec(), bus, store, parts, tail, stopped));
     }
     Ok(Running { address, app, new_admin_key, stop, tasks, lock })
 }
@@ -245,13 +246,12 @@ impl Parts {
 async fn connected(
     settings: Settings,
     roles: Vec<Role>,
-    url: String,
+    mut options: billwire_bus::Options,
     store: Store,
     parts: Parts,
     tail: Tail,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let mut options = billwire_bus::Options::new(url);
     options.credentials.clone_from(&settings.nats_creds);
     options.replicas = settings.nats_replicas;
     let bus = loop {

@@ -7,18 +7,29 @@ use std::{
 
 use async_trait::async_trait;
 use billwire_app::Stream;
-use billwire_bus::Bus;
+use billwire_bus::{Authenticity, Bus};
+use billwire_delivery::genuine;
 use billwire_schemas::ids::TenantId;
 
+use crate::ledger::StoreLedger;
+
 /// The bus, as soon as NATS has been reached.
-#[derive(Clone, Default)]
-pub struct Tail(Arc<OnceLock<Bus>>);
+#[derive(Clone)]
+pub struct Tail {
+    bus: Arc<OnceLock<Bus>>,
+    ledger: StoreLedger,
+}
 
 impl Tail {
+    /// Not connected yet; `ledger` confirms what has no seal.
+    pub fn new(ledger: StoreLedger) -> Self {
+        Self { bus: Arc::default(), ledger }
+    }
+
     /// NATS has been reached.
     pub fn connected(&self, bus: Bus) {
         // It is set once; a second connection of the same process would be as good.
-        let _ = self.0.set(bus);
+        let _ = self.bus.set(bus);
     }
 }
 
@@ -40,10 +51,13 @@ impl Stream for Tail {
         limit: usize,
         wait: Duration,
     ) -> Result<(Vec<String>, u64), String> {
-        let bus = self.0.get().ok_or("NATS has not been reached from here yet")?;
-        let (found, next) = bus.after(subjects(tenant, pattern), after, limit, wait).await.map_err(|error| error.to_string())?;
+        let bus = self.bus.get().ok_or("NATS has not been reached from here yet")?;
+        let (mut found, next) = bus.after(subjects(tenant, pattern), after, limit, wait).await.map_err(|error| error.to_string())?;
+        genuine::confirm(&self.ledger, &mut found).await?;
+        // The consumers tell of the others: whoever looks at the stream sees them as often as they look.
+        let genuine = found.into_iter().filter(|message| message.authenticity == Authenticity::Genuine);
         let text = |body: bytes::Bytes| String::from_utf8(body.into()).map_err(|error| error.to_string());
-        Ok((found.into_iter().map(text).collect::<Result<_, _>>()?, next))
+        Ok((genuine.map(|message| text(message.body)).collect::<Result<_, _>>()?, next))
     }
 }
 

@@ -92,6 +92,11 @@ impl Sealer {
         Ok(format!("{FORMAT}.{}.{}.{}", self.current, B64.encode(wrapped), B64.encode(sealed)))
     }
 
+    /// Whether `sealed` needs the first master key alone, none of the older ones.
+    pub fn is_current(&self, sealed: &str) -> bool {
+        sealed.split('.').nth(1) == Some(self.current.as_str())
+    }
+
     /// Opens what [`Sealer::seal`] made for the same row.
     ///
     /// # Errors
@@ -150,5 +155,7 @@ mod tests {
         let sealed = Sealer::new([old.as_str()]).expect("sealer").seal("s", "r").expect("sealed");
         assert_eq!(Sealer::new([new.as_str(), old.as_str()]).expect("sealer").open(&sealed, "r").expect("opened"), "s");
         assert!(Sealer::new([new.as_str()]).expect("sealer").open(&sealed, "r").is_err());
+        assert!(!Sealer::new([new.as_str(), old.as_str()]).expect("sealer").is_current(&sealed));
+        assert!(Sealer::new([old.as_str(), new.as_str()]).expect("sealer").is_current(&sealed));
     }
 }

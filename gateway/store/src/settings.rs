@@ -1,6 +1,6 @@
-//! Single values of the installation: the stream's epoch, the test clock.
+//! Single values of the installation: the stream's epoch, the test clock, the seal keys.
 
-use sea_orm::{ActiveValue::Set, EntityTrait, sea_query::OnConflict};
+use sea_orm::{ActiveValue::Set, ConnectionTrait, EntityTrait, sea_query::OnConflict};
 
 use crate::{Error, Store, entity::setting};
 
@@ -22,6 +22,27 @@ impl Store {
         let mut clash = OnConflict::column(setting::Column::Key);
         clash.update_column(setting::Column::Value);
         setting::Entity::insert(row).on_conflict(clash).exec_without_returning(&self.0.write).await?;
+        Ok(())
+    }
+
+    /// Sets the value under `key` unless there is one, and gives the one that stands: of two processes that start together, both get the
+    /// same.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn set_once(&self, key: &str, value: &str) -> Result<String, Error> {
+        let sql = "INSERT INTO setting (\"key\", value) VALUES ($1, $2) ON CONFLICT (\"key\") DO NOTHING";
+        self.0.write.execute_raw(self.statement(sql, [key.into(), value.into()])).await?;
+        self.setting(key).await?.ok_or_else(|| Error::Corrupt { table: "setting", detail: format!("{key} is gone") })
+    }
+
+    /// Puts `new` in the place of `old`, unless another process has changed it meanwhile.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn replace_setting(&self, key: &str, old: &str, new: &str) -> Result<(), Error> {
+        let sql = "UPDATE setting SET value = $3 WHERE \"key\" = $1 AND value = $2";
+        self.0.write.execute_raw(self.statement(sql, [key.into(), old.into(), new.into()])).await?;
         Ok(())
     }
 }

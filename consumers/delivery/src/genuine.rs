@@ -1,0 +1,51 @@
+//! Only what the gateway made is delivered or loaded, whoever can write to the stream.
+//!
+//! A message with a seal was judged when it came in. One without may be from before there were seals: then SQL has the very same event,
+//! and is asked for all of them at once.
+
+use std::collections::HashMap;
+
+use billwire_bus::{Authenticity, Bus, Received};
+use billwire_schemas::{events::envelope::subject, ids::EventId};
+
+use crate::{event::Event, ledger::Ledger};
+
+/// Takes messages without a seal for genuine where the ledger has their very events.
+///
+/// # Errors
+/// When the ledger fails.
+pub async fn confirm(ledger: &dyn Ledger, received: &mut [Received]) -> Result<(), String> {
+    let unsealed = || received.iter().filter(|message| message.authenticity == Authenticity::Unsealed);
+    let ids: Vec<EventId> = unsealed().filter_map(|message| message.id.parse().ok()).collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let known: HashMap<EventId, Event> = ledger.events(&ids).await?.into_iter().map(|event| (event.id, event)).collect();
+    for message in received.iter_mut().filter(|message| message.authenticity == Authenticity::Unsealed) {
+        let event = message.id.parse().ok().and_then(|id: EventId| known.get(&id));
+        if event.is_some_and(|event| same(event, message)) {
+            message.authenticity = Authenticity::Genuine;
+        }
+    }
+    Ok(())
+}
+
+/// Those of the messages that the gateway made; the others are rejected.
+///
+/// # Errors
+/// When the ledger fails; then none was rejected.
+pub(crate) async fn only(bus: &Bus, ledger: &dyn Ledger, mut received: Vec<Received>) -> Result<Vec<Received>, String> {
+    confirm(ledger, &mut received).await?;
+    let (genuine, foreign): (Vec<_>, Vec<_>) = received.into_iter().partition(|one| one.authenticity == Authenticity::Genuine);
+    for message in foreign {
+        bus.reject(&message).await;
+    }
+    Ok(genuine)
+}
+
+fn same(event: &Event, message: &Received) -> bool {
+    message.subject == subject(&event.tenant, &event.kind, &event.key)
+        && message.sequence == event.sequence
+        && message.position == event.position
+        && message.body == event.body
+}
