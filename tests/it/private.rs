@@ -108,10 +108,15 @@ fn a_data_directory_of_somebody_else_is_refused_in_one_line() {
     let lines = text(&output.stderr);
     let line = lines.lines().last().unwrap_or_default();
     assert!(line.contains("BILLWIRE_DATA_DIR") && line.contains("belongs to user"), "{line}");
-    for shared in ["/", "/tmp"] {
+    // As /tmp is on most machines.
+    let sticky = setup.folder.0.join("sticky");
+    std::fs::create_dir(&sticky).unwrap();
+    std::fs::set_permissions(&sticky, std::fs::Permissions::from_mode(0o1777)).unwrap();
+    for shared in [Path::new("/"), &sticky] {
         let output = setup.command(&["serve"]).env("BILLWIRE_DATA_DIR", shared).output().expect("a run");
-        assert!(!output.status.success() && text(&output.stderr).contains("the gateway's own"), "{shared}");
+        assert!(!output.status.success() && text(&output.stderr).contains("the gateway's own"), "{}", shared.display());
     }
+    assert_eq!(std::fs::metadata(&sticky).unwrap().mode() & 0o7777, 0o1777, "not touched");
 }
 
 #[tokio::test(flavor = "multi_thread")]

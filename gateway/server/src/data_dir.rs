@@ -50,7 +50,9 @@ pub fn make_private(folder: &Path) -> Result<(), String> {
             folder.display()
         ));
     }
-    let shared = there.mode() & 0o1000 != 0 || folder.canonicalize().map_err(failed)?.parent().is_none();
+    let real = folder.canonicalize().map_err(failed)?;
+    let temporary = std::env::temp_dir().canonicalize().is_ok_and(|temporary| temporary == real);
+    let shared = there.mode() & 0o1000 != 0 || real.parent().is_none() || temporary;
     if shared {
         return Err(format!("BILLWIRE_DATA_DIR: {} is used by others too; name a folder of the gateway's own", folder.display()));
     }
