@@ -16,6 +16,7 @@ mod custom_events;
 mod delivery;
 mod end_to_end;
 mod endpoints;
+mod event_size;
 mod faults;
 mod keys;
 mod forged;

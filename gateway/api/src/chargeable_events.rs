@@ -48,6 +48,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             "amount_negative",
             "quantity_negative",
             "unit_required",
+            "event_too_large",
             "occurred_at_in_future",
         ],
     ),

@@ -106,6 +106,7 @@ pub const CODES: &[Code] = &[
     c(412, "stale_version", "The entity has changed meanwhile"),
     c(413, "body_too_large", "The body is too large"),
     c(415, "unsupported_media_type", "The body is not application/json"),
+    c(422, "event_too_large", "An event would be larger than the stream takes"),
     c(422, "account_required", "Nothing says which account it is for"),
     c(422, "reference_mismatch", "The references belong to different accounts"),
     c(422, "service_unknown", "The service does not exist"),

@@ -40,8 +40,12 @@ pub(crate) fn read(cursor: &str, list: &str) -> Result<After, Problem> {
         let after = After { sort: position.s, id: position.i };
         (position.h == checksum(&after, list)).then_some(after)
     });
-    let detail = "The cursor is not one that this list, with these filters, has answered; start again without it.";
-    found.ok_or_else(|| Problem::new("bad_cursor", detail))
+    found.ok_or_else(foreign)
+}
+
+/// The refusal of a cursor that another list has given, or none.
+pub(crate) fn foreign() -> Problem {
+    Problem::new("bad_cursor", "The cursor is not one that this list, with these filters, has answered; start again without it.")
 }
 
 #[cfg(test)]

@@ -40,6 +40,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
                 "ordering_key_ambiguous",
                 "key_invalid",
                 "data_invalid",
+                "event_too_large",
             ],
             created("customEvent", "CustomEvent", &[]),
         )

@@ -64,6 +64,9 @@ pub(crate) struct EventExplanation {
     event_type: String,
     /// Whether the stream has it.
     on_stream: bool,
+    /// `true`: it is set aside, since it is too large for the stream, or stands behind one of its ordering key that is
+    /// (`listSetAsideEvents`).
+    set_aside: Option<bool>,
     /// Whether the warehouse has loaded it.
     in_warehouse: bool,
     /// Every queue of the tenant.
@@ -92,6 +95,7 @@ impl Example for EventExplanation {
             event_id: example_id(0x101),
             event_type: "account.bill_cycle_changed".to_owned(),
             on_stream: true,
+            set_aside: None,
             in_warehouse: true,
             queues: vec![queue],
             further_deliveries: None,
@@ -121,6 +125,7 @@ impl EventExplanation {
             event_id: event,
             event_type: told.event_type,
             on_stream: told.whereabouts.on_stream,
+            set_aside: told.whereabouts.set_aside.then_some(true),
             in_warehouse: told.whereabouts.in_warehouse,
             queues: told.queues.into_iter().map(queue).collect(),
             further_deliveries: (!further.is_empty()).then_some(further),

@@ -2,7 +2,8 @@
 
 use billwire_app::{
     CancelInvoice, CreateInvoiceOnDemand, DeliverInvoice, Filter, Reply,
-    domain::{account::Account, bill_run::BillRun, invoice},
+    domain::{Entity, account::Account, bill_run::BillRun, invoice},
+    page::Page,
 };
 use billwire_schemas::ids::{AccountId, InvoiceId, fresh};
 use chrono::NaiveDate;
@@ -71,7 +72,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
 
 /// A line of an invoice.
 #[derive(Debug, Object)]
-#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct InvoiceLine {
     /// `charges`: all charges of one type. `fee`: a package subscription's fee for a period. `adjustment`: one of a charge on an
     /// earlier invoice. `credit`: what a credit covers. More may come.
@@ -95,6 +96,23 @@ pub(crate) struct InvoiceLine {
     /// What is billed: the sum rounded to the currency's smallest coin, halves to the even neighbour. Negative for what is given
     /// back.
     amount: Money,
+}
+
+impl Example for InvoiceLine {
+    fn example() -> Self {
+        Self {
+            kind: "charges".to_owned(),
+            description: "3 charges: data".to_owned(),
+            charge_type: Some("data".to_owned()),
+            count: Some(3),
+            package_subscription_id: None,
+            period: None,
+            adjustment_id: None,
+            credit_id: None,
+            exact: "9.8965".to_owned(),
+            amount: Money::of("9.90", "EUR"),
+        }
+    }
 }
 
 /// A moment a number of days after an invoice's delivery.
@@ -129,8 +147,13 @@ pub(crate) struct Invoice {
     bill_run_id: Option<Uuid>,
     /// Its currency, ISO 4217.
     currency: String,
-    /// Its lines.
-    lines: Vec<InvoiceLine>,
+    /// Its lines. Events, business transactions and lists carry them up to 64 KiB of JSON; beyond that they are absent there, and
+    /// `lineCount` and `linesOperation` stand in their place. Of one invoice that is asked for, all are told.
+    lines: Option<Vec<InvoiceLine>>,
+    /// How many lines it has; only where they are absent.
+    line_count: Option<u32>,
+    /// The operation that gives the lines, in parts: `getInvoiceLines`; only where they are absent.
+    lines_operation: Option<String>,
     /// The sum of the lines' amounts; never below nothing.
     total: Money,
     /// What payments have covered.
@@ -164,18 +187,6 @@ pub(crate) struct Invoice {
 impl Example for Invoice {
     fn example() -> Self {
         let date = |day| NaiveDate::from_ymd_opt(2027, 1, day).unwrap_or_default();
-        let line = InvoiceLine {
-            kind: "charges".to_owned(),
-            description: "3 charges: data".to_owned(),
-            charge_type: Some("data".to_owned()),
-            count: Some(3),
-            package_subscription_id: None,
-            period: None,
-            adjustment_id: None,
-            credit_id: None,
-            exact: "9.8965".to_owned(),
-            amount: Money::of("9.90", "EUR"),
-        };
         Self {
             id: example_id(20),
             version: 1,
@@ -184,7 +195,9 @@ impl Example for Invoice {
             kind: "onDemand".to_owned(),
             bill_run_id: None,
             currency: "EUR".to_owned(),
-            lines: vec![line],
+            lines: Some(vec![InvoiceLine::example()]),
+            line_count: None,
+            lines_operation: None,
             total: Money::of("9.90", "EUR"),
             amount_paid: Money::of("0.00", "EUR"),
             amount_credited: Money::of("0.00", "EUR"),
@@ -260,7 +273,7 @@ impl Invoices {
 
     /// List invoices
     ///
-    /// Oldest first.
+    /// Oldest first; those of very many lines without them.
     #[oai(path = "/invoices", method = "get", operation_id = "listInvoices")]
     #[expect(clippy::too_many_arguments, reason = "each is a query parameter")]
     async fn list(
@@ -286,7 +299,9 @@ impl Invoices {
             .is_id("bill_run_id", filtered::<BillRun>(&context, bill_run.0.as_ref()).await?)
             .is("status", status.0.map(InvoiceStatus::wire))
             .has("overdue_since", overdue.0.map(|flag| flag == Flag::Yes));
-        Listed::page(&context, &context.app().list::<invoice::Invoice>(context.tenant(), filter, ask).await?)
+        let Page { items, next } = context.app().list::<invoice::Invoice>(context.tenant(), filter, ask).await?;
+        let items = items.iter().map(Entity::told).collect::<Result<Vec<_>, _>>().map_err(Problem::internal)?;
+        Listed::page(&context, &Page { items, next })
     }
 
     /// Get an invoice

@@ -41,6 +41,7 @@ mod events;
 mod explanations;
 mod fields;
 mod guard;
+mod invoice_lines;
 mod invoices;
 mod money;
 mod notification_templates;
@@ -57,6 +58,7 @@ mod replays;
 mod schema;
 mod selections;
 mod services;
+mod set_aside_events;
 mod site;
 mod smtp_account_tests;
 mod smtp_accounts;
@@ -216,7 +218,8 @@ type Usage = (
 );
 
 /// What accounts owe, and how that comes about.
-type Billing = (bill_runs::BillRuns, invoices::Invoices, payments::Payments, refunds::Refunds, credits::Credits);
+type Billing =
+    (bill_runs::BillRuns, invoices::Invoices, invoice_lines::InvoiceLines, payments::Payments, refunds::Refunds, credits::Credits);
 
 /// What is sent by e-mail.
 type Mail = (
@@ -237,6 +240,7 @@ type Integration = (
     webhook_endpoint_actions::WebhookEndpointActions,
     webhook_endpoints::WebhookEndpoints,
     dead_letters::DeadLetters,
+    set_aside_events::SetAsideEvents,
     replays::Replays,
     deliveries::Deliveries,
     explanations::Explanations,
@@ -270,7 +274,7 @@ pub(crate) const ALL: Operations = (
         adjustments::Adjustments,
         contracts::Contracts,
     ),
-    (bill_runs::BillRuns, invoices::Invoices, payments::Payments, refunds::Refunds, credits::Credits),
+    (bill_runs::BillRuns, invoices::Invoices, invoice_lines::InvoiceLines, payments::Payments, refunds::Refunds, credits::Credits),
     (
         smtp_account_tests::SmtpAccountTests,
         smtp_accounts::SmtpAccounts,
@@ -287,6 +291,7 @@ pub(crate) const ALL: Operations = (
         webhook_endpoint_actions::WebhookEndpointActions,
         webhook_endpoints::WebhookEndpoints,
         dead_letters::DeadLetters,
+        set_aside_events::SetAsideEvents,
         replays::Replays,
         deliveries::Deliveries,
         explanations::Explanations,

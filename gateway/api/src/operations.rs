@@ -1,6 +1,8 @@
 //! What each operation asks for and which refusals it can give: for authorization, for the documented responses and for the
 //! tests. The entries stand beside the handlers of their noun; an operation that has none is answered 403.
 
+use billwire_schemas::events::catalogue;
+
 /// One operation.
 #[derive(Debug)]
 pub struct Operation {
@@ -116,6 +118,7 @@ const ALL: &[&[Operation]] = &[
     crate::adjustments::OPERATIONS,
     crate::bill_runs::OPERATIONS,
     crate::invoices::OPERATIONS,
+    crate::invoice_lines::OPERATIONS,
     crate::payments::OPERATIONS,
     crate::refunds::OPERATIONS,
     crate::credits::OPERATIONS,
@@ -134,6 +137,7 @@ const ALL: &[&[Operation]] = &[
     crate::suppressed_addresses::OPERATIONS,
     crate::deliveries::OPERATIONS,
     crate::dead_letters::OPERATIONS,
+    crate::set_aside_events::OPERATIONS,
     crate::replays::OPERATIONS,
     crate::explanations::OPERATIONS,
     crate::event_types::OPERATIONS,
@@ -173,6 +177,10 @@ impl Operation {
             if taken {
                 codes.extend(more);
             }
+        }
+        // What is told of in events must fit the stream.
+        if self.makes.is_some_and(|makes| catalogue::all().any(|event| event.source == makes.entity)) {
+            codes.push("event_too_large");
         }
         codes.extend(self.own_codes);
         codes

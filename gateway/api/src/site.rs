@@ -85,7 +85,7 @@ pub(crate) fn add(route: Route, shared: &Arc<Shared>) -> Route {
     route
 }
 
-/// Ready is who can accept an operation: the database answers, and the outbox is not full.
+/// Ready is who can accept an operation: the database answers, and the outbox is not full. Tells besides how many events are set aside.
 fn readyz(shared: Arc<Shared>) -> impl Endpoint + 'static {
     make(move |_: Request| {
         let shared = shared.clone();
@@ -96,7 +96,12 @@ fn readyz(shared: Arc<Shared>) -> impl Endpoint + 'static {
             if shared.app.backlog_full() {
                 return Err(Problem::later("overloaded", "The stream is away and the outbox is full.", None).into());
             }
-            Ok(json(r#"{"status":"ok"}"#, "application/json"))
+            // Whoever watches learns of it here; it keeps nobody from accepting operations.
+            match shared.app.count_set_aside_events().await {
+                Ok(0) => Ok(json(r#"{"status":"ok"}"#, "application/json")),
+                Ok(events) => Ok(json(format!(r#"{{"status":"ok","setAsideEvents":{events}}}"#), "application/json")),
+                Err(failure) => Err(Problem::from(failure).into()),
+            }
         }
     })
     .map_to_response()

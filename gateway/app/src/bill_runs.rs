@@ -131,6 +131,8 @@ struct FailAccount {
     run: BillRun,
     account: AccountId,
     refusal: Rejected,
+    /// Whether an event tells of it.
+    told: bool,
 }
 
 #[async_trait]
@@ -146,10 +148,13 @@ impl UseCase for FailAccount {
     }
     async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
         let Some(account) = to_be_billed(tx, &self.run, self.account).await? else { return Ok(None) };
+        tx.note_billed(&BilledAccount { run: self.run.id, account: self.account, outcome: Outcome::Failed, invoice: None });
+        if !self.told {
+            return Ok(None);
+        }
         let contact = billing_contact(tx, &account).await?;
         let change = bill_run::billing_failed(account, self.run.id, &self.refusal, now);
         tx.save(&change)?;
-        tx.note_billed(&BilledAccount { run: self.run.id, account: self.account, outcome: Outcome::Failed, invoice: None });
         Record::default().and(&change, &contact).map(Some)
     }
 }
@@ -192,7 +197,7 @@ impl App {
     pub async fn advance_bill_runs(&self, cursors: &mut BillRunCursors) -> Result<usize, Failure> {
         let runs = self.store.running_bill_runs(RUNS).await?;
         cursors.0.retain(|id, _| runs.iter().any(|(_, run)| run.id.0 == *id));
-        let count = runs.len();
+        let mut count = runs.len();
         for (tenant, run) in runs {
             let after = cursors.0.get(&run.id.0).copied();
             let accounts = self.store.accounts_left(&tenant, &run, after, PAGE).await?;
@@ -200,7 +205,14 @@ impl App {
                 cursors.0.insert(run.id.0, last.0);
                 self.bill_accounts(&tenant, &run, accounts).await?;
             } else if cursors.0.remove(&run.id.0).is_none() {
-                self.once(by_clock(&tenant), CompleteBillRun { run: run.id }).await?;
+                match self.once(by_clock(&tenant), CompleteBillRun { run: run.id }).await {
+                    // It stays as it is, and is no reason to keep others waiting.
+                    Err(Failure::Rejected(refusal)) => {
+                        tracing::error!(%tenant, bill_run.id = %run.id, %refusal, "a bill run could not be completed");
+                        count -= 1;
+                    }
+                    done => drop(done?),
+                }
             }
         }
         Ok(count)
@@ -235,7 +247,14 @@ impl App {
             Err(failure) => return Err(failure),
         };
         tracing::warn!(account.id = %account, bill_run.id = %run.id, %refusal, "an account could not be billed");
-        self.once(by_clock(tenant), FailAccount { run, account, refusal }).await
+        let failed = |told| FailAccount { run: run.clone(), account, refusal: refusal.clone(), told };
+        match self.once(by_clock(tenant), failed(true)).await {
+            Err(Failure::Rejected(untold)) => {
+                tracing::error!(account.id = %account, bill_run.id = %run.id, refusal = %untold, "the failure to bill an account could not be told");
+                self.once(by_clock(tenant), failed(false)).await
+            }
+            done => done,
+        }
     }
 
     /// A run with what it has done by now.

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use billwire_domain::{account::Account, contract::Contract, invoice::Invoice, usage_identifier::UsageIdentifier};
 use billwire_schemas::ids::{AccountId, ContractId, InvoiceId, OrderingKey, TenantId, UsageIdentifierId};
 use billwire_store::{Due, commit::Failure, idempotency::Reply};
+use chrono::TimeDelta;
 use tokio::task::JoinSet;
 
 use crate::{
@@ -17,6 +18,9 @@ use crate::{
 
 /// Due objects of one noun taken up at once; they share commits.
 const AT_ONCE: u64 = 128;
+
+/// How long what was refused is let be: were it found due at each look, a handful of such objects would keep all others from being found.
+const REFUSED_FOR: TimeDelta = TimeDelta::hours(1);
 
 /// What is to be done with an object that is due.
 #[derive(Debug, Clone, Copy)]
@@ -32,7 +36,7 @@ impl App {
     /// when it is not 0.
     ///
     /// # Errors
-    /// The database's failure. What is refused is logged and stays due.
+    /// The database's failure. What is refused is logged, and put off so that it stands in nobody's way.
     pub async fn perform_due(&self) -> Result<u64, Failure> {
         let mut found = self.due().await?;
         found.sort_by_key(|(due, _)| due.at);
@@ -50,7 +54,8 @@ impl App {
                     match app.perform(&due, what).await {
                         Ok(_) => {}
                         Err(Failure::Rejected(refusal)) => {
-                            tracing::error!(object.id = %due.id, ?what, %refusal, "what was due was refused");
+                            tracing::error!(tenant = %due.tenant, object.id = %due.id, ?what, %refusal, "what was due was refused");
+                            app.put_off(&due, what).await?;
                         }
                         Err(error) => return Err(error),
                     }
@@ -65,6 +70,19 @@ impl App {
             }
         }
         Ok(count)
+    }
+
+    /// Looks at what was refused no earlier than in a while, unless the object changes before.
+    async fn put_off(&self, due: &Due, what: What) -> Result<(), Failure> {
+        let (now, id) = (self.now(), due.id);
+        let until = now + REFUSED_FOR;
+        match what {
+            What::BillCycleChange => self.store.postpone::<Account>(id, now, until).await?,
+            What::Dormancy => self.store.postpone::<UsageIdentifier>(id, now, until).await?,
+            What::Invoice => self.store.postpone::<Invoice>(id, now, until).await?,
+            What::ContractPeriod => self.store.postpone::<Contract>(id, now, until).await?,
+        }
+        Ok(())
     }
 
     async fn due(&self) -> Result<Vec<(Due, What)>, Failure> {

@@ -44,6 +44,7 @@ mod register_event_type;
 mod related;
 mod replays;
 mod services;
+mod set_aside;
 mod signing;
 mod smtp_accounts;
 mod submit_events;
@@ -70,7 +71,7 @@ use billwire_schemas::{
 pub use billwire_store::Error as StoreError;
 use billwire_store::{ConfigurationKind, Error, Store};
 pub use billwire_store::{
-    Filter,
+    Filter, SetAsideEvent,
     commit::Failure,
     deliveries, delivery_lists, history,
     idempotency::{Claim, Reply},

@@ -50,6 +50,8 @@ struct Once<U> {
     use_case: U,
     demand: Demand,
     clock: Arc<ShiftedClock>,
+    /// Bytes that an event may take.
+    event_max: u64,
 }
 
 #[async_trait]
@@ -71,7 +73,7 @@ impl<U: UseCase> Unit for Once<U> {
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<Reply, Failure> {
         let now = self.clock.now();
         match self.use_case.run(tx, now).await? {
-            Some(record) => record.append(tx, U::OPERATION, U::STATUS, &self.demand.caller, now).await,
+            Some(record) => record.append(tx, U::OPERATION, U::STATUS, &self.demand.caller, (now, self.event_max)).await,
             None => Ok(Reply { status: 204, body: String::new(), secret: false, replayed: false }),
         }
     }
@@ -86,7 +88,8 @@ impl App {
         if self.backlog_full() {
             return Err(Error::Unavailable("the stream is away and the outbox is full".into()).into());
         }
-        self.store.commit(Arc::new(Once { use_case, demand, clock: self.clock.clone() })).await
+        let (clock, event_max) = (self.clock.clone(), self.store.event_max());
+        self.store.commit(Arc::new(Once { use_case, demand, clock, event_max })).await
     }
 }
 

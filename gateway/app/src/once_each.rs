@@ -42,6 +42,8 @@ struct OnceEach<U> {
     demand: Demand,
     clock: Arc<ShiftedClock>,
     keys: Vec<OrderingKey>,
+    /// Bytes that an event may take.
+    event_max: u64,
 }
 
 /// What became of one item.
@@ -100,17 +102,28 @@ impl<U: BulkUseCase> Unit for OnceEach<U> {
         self.use_case.prepare(tx).await?;
         let mut items = Vec::with_capacity(self.use_case.count());
         for index in 0..self.use_case.count() {
-            items.push(match self.use_case.run(index, tx, now).await {
-                Ok(record) => {
-                    let reply = record.append(tx, U::OPERATION, U::STATUS, &self.demand.caller, now).await?;
+            tx.begin_item();
+            items.push(match self.item(index, tx, now).await {
+                Ok(reply) => {
+                    tx.keep_item();
                     Item::Recorded { index, transaction: RawValue::from_string(reply.body).map_err(json)? }
                 }
-                Err(Failure::Rejected(refusal)) => Item::Refused { index, problem: problem(index, refusal) },
+                Err(Failure::Rejected(refusal)) => {
+                    tx.drop_item();
+                    Item::Refused { index, problem: problem(index, refusal) }
+                }
                 Err(failure) => return Err(failure),
             });
         }
         let body = serde_json::to_string(&Items { items }).map_err(json)?;
         Ok(Reply { status: U::STATUS, body, secret: false, replayed: false })
+    }
+}
+
+impl<U: BulkUseCase> OnceEach<U> {
+    async fn item(&self, index: usize, tx: &mut Tx<'_>, now: Timestamp) -> Result<Reply, Failure> {
+        let record = self.use_case.run(index, tx, now).await?;
+        record.append(tx, U::OPERATION, U::STATUS, &self.demand.caller, (now, self.event_max)).await
     }
 }
 
@@ -128,6 +141,7 @@ impl App {
             // Nothing will be recorded, but the claim must be kept all the same.
             keys.push(fresh().into());
         }
-        self.store.commit(Arc::new(OnceEach { use_case, demand, clock: self.clock.clone(), keys })).await
+        let (clock, event_max) = (self.clock.clone(), self.store.event_max());
+        self.store.commit(Arc::new(OnceEach { use_case, demand, clock, keys, event_max })).await
     }
 }

@@ -1,7 +1,7 @@
 //! From decided changes to the business transaction: the record, its events, and the reply.
 
 use billwire_domain::{
-    Change, Entity,
+    Change, Entity, Rejected,
     custom_event_type::{CustomEvent, CustomEventType},
 };
 use billwire_schemas::{
@@ -15,7 +15,7 @@ use billwire_schemas::{
 use billwire_store::{Error, NewEvent, NewTransaction, Tx, commit::Failure, idempotency::Reply};
 use chrono::SecondsFormat;
 use serde::Serialize;
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::RawValue;
 
 use crate::{
     Caller,
@@ -103,8 +103,8 @@ impl Record {
             self.account = change.after.account();
             self.key = Some(change.after.ordering_key());
         }
-        let before = change.before.as_ref().map(to_raw_value).transpose().map_err(json)?;
-        let after = (change.action != Action::Deleted).then(|| to_raw_value(&change.after)).transpose().map_err(json)?;
+        let before = change.before.as_ref().map(Entity::told).transpose().map_err(json)?;
+        let after = (change.action != Action::Deleted).then(|| change.after.told()).transpose().map_err(json)?;
         let object = ObjectRef {
             kind: T::TYPE.to_owned(),
             id: change.after.id().to_string(),
@@ -168,14 +168,15 @@ impl Record {
     /// Appends transaction and events to `tx` and gives the reply.
     ///
     /// # Errors
-    /// When something cannot be written as JSON.
+    /// `event_too_large` when an event takes more than `event_max` bytes, or when something cannot be written as JSON. `tx` is as it was
+    /// then, but for what was saved before.
     pub async fn append(
         self,
         tx: &mut Tx<'_>,
         operation: &'static str,
         status: u16,
         caller: &Caller,
-        now: Timestamp,
+        (now, event_max): (Timestamp, u64),
     ) -> Result<Reply, Failure> {
         let id = TransactionId(fresh());
         let key = self.key.ok_or_else(|| Error::Other(format!("{operation} recorded no change")))?;
@@ -219,6 +220,11 @@ impl Record {
                 data: Data { object: entity.object.clone(), before: entity.before.clone(), after: entity.after.clone(), parameters },
             };
             let body = serde_json::to_string(&envelope).map_err(json)?;
+            if let Err(refusal) = fits(&draft.kind, body.len() as u64, event_max) {
+                // This one's sequence, and those of the events before it.
+                tx.give_back_sequences(&key, i64::try_from(events.len() + 1).unwrap_or(i64::MAX));
+                return Err(refusal.into());
+            }
             let private = if private.is_empty() { None } else { Some(serde_json::to_string(&private).map_err(json)?) };
             let object_id = entity.object.id.clone();
             events.push(NewEvent { id: event.0, kind: draft.kind.clone(), object_id, sequence, body, private });
@@ -250,6 +256,15 @@ impl Record {
         tx.append(&key, NewTransaction { id: id.0, operation, account: self.account, occurred_at: now, object, body, events });
         Ok(Reply { status, body: reply, secret, replayed: false })
     }
+}
+
+/// Refuses an event that the stream would never take.
+fn fits(kind: &str, size: u64, event_max: u64) -> Result<(), Rejected> {
+    if size <= event_max {
+        return Ok(());
+    }
+    let message = format!("The event {kind} would be {size} bytes long; the stream takes up to {event_max} bytes. Nothing was changed.");
+    Err(Rejected::violation("", "event_too_large", message))
 }
 
 /// Parameters of this group are for e-mail only: what tells of a person never stands on the stream or in a webhook.

@@ -93,6 +93,11 @@ impl Bus {
         self.client.connection_state() == async_nats::connection::State::Connected
     }
 
+    /// The largest message, headers and payload together, that the server takes it was connected to last, in bytes.
+    pub fn max_payload(&self) -> u64 {
+        self.client.max_payload() as u64
+    }
+
     pub(crate) async fn stream(&self) -> Result<jetstream::stream::Stream, Error> {
         self.jetstream.get_stream(crate::topology::STREAM).await.map_err(|e| {
             let text = e.to_string();

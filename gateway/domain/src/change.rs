@@ -6,6 +6,7 @@ use billwire_schemas::{
     ids::{AccountId, OrderingKey},
 };
 use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
 
 /// A platform object, as far as business transactions and events need it.
 pub trait Entity: Serialize {
@@ -44,6 +45,13 @@ pub trait Entity: Serialize {
     /// group (`schemas::events::objects`).
     fn parameters(&self) -> Parameters {
         Parameters::new()
+    }
+    /// Its state as events and business transactions carry it, JSON: the whole of it, unless that has no bound.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON.
+    fn told(&self) -> serde_json::Result<Box<RawValue>> {
+        to_raw_value(self)
     }
 }
 

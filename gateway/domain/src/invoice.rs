@@ -10,6 +10,7 @@ use billwire_schemas::{
 };
 use chrono::{Days, NaiveDate, SecondsFormat};
 use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
 
 use crate::{
     billing_settings::{BillingSettings, local_moment},
@@ -96,6 +97,13 @@ pub struct Line {
     pub amount: Money,
 }
 
+/// Most bytes of JSON that the lines may take where an invoice is told of. An event carries the state before and after; with both it
+/// stays far below what a stream takes by default.
+pub const LINES_TOLD_MAX: usize = 64 * 1024;
+
+/// The operation that gives the lines of an invoice that is told of without them.
+pub const LINES_OPERATION: &str = "getInvoiceLines";
+
 /// A moment a number of days after delivery.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -130,7 +138,8 @@ pub struct Invoice {
     pub bill_run_id: Option<BillRunId>,
     /// ISO 4217.
     pub currency: Currency,
-    /// Its lines.
+    /// Its lines, never none; absent where it is told of without them ([`LINES_TOLD_MAX`]).
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub lines: Vec<Line>,
     /// The sum of the lines' amounts; never negative.
     pub total: Money,
@@ -217,6 +226,30 @@ impl Entity for Invoice {
         }
         parameters
     }
+    /// With its lines, as long as they take up to [`LINES_TOLD_MAX`]; else with their number, and the name of the operation that
+    /// gives them.
+    fn told(&self) -> serde_json::Result<Box<RawValue>> {
+        let whole = to_raw_value(self)?;
+        // The lines are a part of it, so only a long one need be looked at closely.
+        if whole.get().len() <= LINES_TOLD_MAX || to_raw_value(&self.lines)?.get().len() <= LINES_TOLD_MAX {
+            return Ok(whole);
+        }
+        to_raw_value(&WithoutLines {
+            invoice: &Self { lines: Vec::new(), ..self.clone() },
+            line_count: self.lines.len(),
+            lines_operation: LINES_OPERATION,
+        })
+    }
+}
+
+/// An invoice as it is told of when its lines are too many.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct WithoutLines<'i> {
+    #[serde(flatten)]
+    invoice: &'i Invoice,
+    line_count: usize,
+    lines_operation: &'static str,
 }
 
 /// Decides `deliverInvoice`: fixes the moments of the tenant's delivery offsets.

@@ -23,6 +23,7 @@ mod relay;
 mod replays;
 mod roles;
 mod seal_keys;
+mod set_aside;
 mod tail;
 mod telemetry;
 mod timers;

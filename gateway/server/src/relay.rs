@@ -14,6 +14,8 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
+use crate::set_aside::SetAside;
+
 /// The relay's settings.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -65,6 +67,7 @@ pub async fn run(store: Store, bus: Bus, options: Options, mut stop: watch::Rece
 /// Works as the one relay until something fails.
 async fn lead(store: &Store, bus: &Bus, lease: &Lease, options: &Options) -> Result<(), String> {
     let mut highest = adopt_stream(store, bus).await?;
+    let mut set_aside = SetAside::of(store).await?;
     let (mut kept, mut checked) = (Instant::now(), Instant::now());
     loop {
         if kept.elapsed() > options.lease / 3 {
@@ -78,9 +81,14 @@ async fn lead(store: &Store, bus: &Bus, lease: &Lease, options: &Options) -> Res
             highest = highest.max(adopt_stream(store, bus).await?);
             checked = Instant::now();
         }
+        set_aside.follow(store, bus, lease).await?;
         let events = store.unpublished(PAGE).await.map_err(|e| e.to_string())?;
         if events.is_empty() {
             let _ = timeout(POLL, store.committed()).await;
+            continue;
+        }
+        let events = set_aside.sort_out(store, lease, events).await?;
+        if events.is_empty() {
             continue;
         }
         let (published, last) = publish(bus, &events).await?;

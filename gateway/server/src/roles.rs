@@ -139,6 +139,7 @@ pub async fn start(settings: &Settings, roles: &[Role], nats: String, lock: Data
     let (stop, stopped) = watch::channel(false);
     let mut tasks = JoinSet::new();
     let mut address = None;
+    tasks.spawn(timers::watch_max_payload(store.clone(), stopped.clone()));
     if roles.contains(&Role::Api) {
         address = Some(serve_http(settings, &app, &mut tasks, stopped.clone()).await?);
         tasks.spawn(timers::watch_store(app.clone(), store.clone(), settings.outbox_max, stopped.clone()));

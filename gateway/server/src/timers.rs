@@ -58,6 +58,20 @@ pub async fn watch_store(app: App, store: Store, outbox_max: u64, mut stop: watc
     }
 }
 
+/// Keeps this process's view of the largest message that the stream takes fresh: the relay, here or elsewhere, reads it from NATS.
+pub async fn watch_max_payload(store: Store, mut stop: watch::Receiver<bool>) {
+    let mut tick = interval(Duration::from_secs(1));
+    loop {
+        tokio::select! {
+            _ = stop.changed() => return,
+            _ = tick.tick() => {}
+        }
+        if let Err(error) = store.learn_max_payload().await {
+            tracing::warn!(%error, "the largest message that the stream takes could not be read");
+        }
+    }
+}
+
 /// Forgets replies to idempotency keys older than `hours`, and failed tries older than `days`.
 pub async fn forget(store: Store, hours: u64, days: u64, mut stop: watch::Receiver<bool>) {
     let mut tick = interval(Duration::from_secs(60));

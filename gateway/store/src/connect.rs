@@ -1,7 +1,12 @@
 //! Opening a database the way its durability promise needs it.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::Path,
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
+use billwire_schemas::events::size::MAX_PAYLOAD_DEFAULT;
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseBackend, DatabaseConnection, SqliteTransactionMode, Statement, TransactionOptions,
     TransactionTrait,
@@ -66,6 +71,8 @@ pub(crate) struct Inner {
     pub committed: Notify,
     /// Counts commits of configuration made by this process.
     pub configured: watch::Sender<u64>,
+    /// The largest message that the stream takes, as far as this process knows.
+    pub max_payload: AtomicU64,
 }
 
 /// The oldest SQLite that is free of the WAL-reset corruption bug.
@@ -99,8 +106,10 @@ impl Store {
             writers: Writers::start(inner.clone(), backend, &options),
             committed: Notify::new(),
             configured: watch::Sender::new(0),
+            max_payload: AtomicU64::new(MAX_PAYLOAD_DEFAULT),
         }));
         store.migrate().await?;
+        store.learn_max_payload().await?;
         Ok(store)
     }
 

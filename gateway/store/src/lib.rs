@@ -47,6 +47,7 @@ mod refunds;
 pub mod replays;
 pub mod secrets;
 mod services;
+mod set_aside;
 mod settings;
 mod sizes;
 mod transaction;
@@ -65,6 +66,7 @@ pub use filter::Filter;
 pub use master_key::MasterKey;
 pub use objects::{Common, Due, Noun, ObjectRow};
 pub use outbox::Unpublished;
+pub use set_aside::{Redriven, SetAsideEvent};
 pub use tx::{NewEvent, NewTransaction, Tx};
 
 use billwire_schemas::clock::Timestamp;

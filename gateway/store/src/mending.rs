@@ -128,6 +128,8 @@ pub struct Whereabouts {
     pub position: i64,
     /// Whether the stream has it.
     pub on_stream: bool,
+    /// Whether it is set aside: too large for the stream, or behind one of its ordering key that is.
+    pub set_aside: bool,
     /// Whether a written batch of the warehouse holds it.
     pub in_warehouse: bool,
 }
@@ -139,12 +141,19 @@ impl Store {
     /// When the database fails.
     pub async fn whereabouts(&self, tenant: &TenantId, event: EventId) -> Result<Option<Whereabouts>, Error> {
         let sql = "SELECT e.position, (SELECT COUNT(*) FROM outbox o WHERE o.position = e.position) AS waiting, \
+                   (SELECT COUNT(*) FROM set_aside_event s WHERE s.position = e.position) AS aside, \
                    (SELECT COUNT(*) FROM warehouse_event w JOIN warehouse_batch b ON b.id = w.batch WHERE w.event_id = e.id AND b.written) AS loaded \
                    FROM event e WHERE e.id = $1 AND e.tenant = $2";
         let row = self.0.read.query_one_raw(self.statement(sql, [event.0.into(), tenant.as_str().into()])).await?;
         let Some(row) = row else { return Ok(None) };
-        let (waiting, loaded): (i64, i64) = (row.try_get("", "waiting")?, row.try_get("", "loaded")?);
-        Ok(Some(Whereabouts { position: row.try_get("", "position")?, on_stream: waiting == 0, in_warehouse: loaded > 0 }))
+        let (waiting, aside, loaded): (i64, i64, i64) =
+            (row.try_get("", "waiting")?, row.try_get("", "aside")?, row.try_get("", "loaded")?);
+        Ok(Some(Whereabouts {
+            position: row.try_get("", "position")?,
+            on_stream: waiting + aside == 0,
+            set_aside: aside > 0,
+            in_warehouse: loaded > 0,
+        }))
     }
 
     /// Every delivery of an event.

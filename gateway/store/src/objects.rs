@@ -304,6 +304,17 @@ impl Store {
         });
         Ok(due.collect())
     }
+
+    /// Has the clock look at an object no earlier than `until`, unless it changes: what is due at `now` cannot be done.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn postpone<T: Noun>(&self, id: Uuid, now: Timestamp, until: Timestamp) -> Result<(), Error> {
+        let sql = format!("UPDATE {} SET due_at = $1 WHERE id = $2 AND due_at <= $3", T::TABLE);
+        let values = [micros(until).into(), id.into(), micros(now).into()];
+        self.0.write.execute_raw(self.statement(&sql, values)).await?;
+        Ok(())
+    }
 }
 
 /// A typed object behind a common face.
@@ -320,8 +331,16 @@ impl Shelf {
         Some(found.as_ref().and_then(|object| object.downcast_ref::<T>().cloned()))
     }
 
-    /// Remembers the object, or that there is none.
-    pub fn put<T: Noun>(&mut self, id: Uuid, object: Option<T>) {
-        self.0.insert((T::TABLE, id), object.map(|object| Arc::new(object) as Erased));
+    /// Remembers the object, or that there is none; gives what was known before.
+    pub fn put<T: Noun>(&mut self, id: Uuid, object: Option<T>) -> Option<Option<Erased>> {
+        self.0.insert((T::TABLE, id), object.map(|object| Arc::new(object) as Erased))
+    }
+
+    /// Knows of an object what was known before.
+    pub fn restore(&mut self, table: &'static str, id: Uuid, before: Option<Option<Erased>>) {
+        match before {
+            Some(known) => self.0.insert((table, id), known),
+            None => self.0.remove(&(table, id)),
+        };
     }
 }

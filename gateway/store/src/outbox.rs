@@ -101,12 +101,13 @@ impl Store {
         Ok(self.0.write.execute_raw(self.statement(&sql, values)).await?.rows_affected() > 0)
     }
 
-    /// Puts every retained event in line again: the stream was lost. Gives how many.
+    /// Puts every retained event in line again, but for what is set aside: the stream was lost. Gives how many.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn publish_all_again(&self) -> Result<u64, Error> {
-        let sql = "INSERT INTO outbox (position) SELECT position FROM event WHERE position NOT IN (SELECT position FROM outbox)";
+        let sql = "INSERT INTO outbox (position) SELECT position FROM event WHERE position NOT IN (SELECT position FROM outbox) \
+                   AND position NOT IN (SELECT position FROM set_aside_event)";
         Ok(self.0.write.execute_raw(self.statement(sql, [])).await?.rows_affected())
     }
 

@@ -1,6 +1,8 @@
 //! One operation's view of the shared transaction: loads through it, writes collected beside it.
 
 mod configurations;
+mod items;
+mod sequences;
 
 use std::{collections::HashMap, pin::Pin, sync::Arc};
 
@@ -165,6 +167,8 @@ pub struct Tx<'group> {
     /// External ids that were looked up for many at once, by noun: whether they are taken.
     external_ids: HashMap<(&'static str, String), bool>,
     writes: Writes,
+    /// The item of a bulk that is being decided.
+    item: Option<items::Item>,
 }
 
 impl<'group> Tx<'group> {
@@ -175,7 +179,8 @@ impl<'group> Tx<'group> {
         tenant: TenantId,
         sequences: HashMap<OrderingKey, i64>,
     ) -> Self {
-        Self { conn, sealer, loaded, tenant, sequences, shelf: Shelf::default(), external_ids: HashMap::new(), writes: Writes::default() }
+        let (shelf, external_ids, writes) = Default::default();
+        Self { conn, sealer, loaded, tenant, sequences, shelf, external_ids, writes, item: None }
     }
 
     /// Whose data this is about.
@@ -264,6 +269,7 @@ impl<'group> Tx<'group> {
         let known = self.external_ids.get(&(T::TABLE, external_id.to_owned())).copied();
         let taken = match known {
             _ if self.writes.has_external::<T>(external_id) => true,
+            _ if self.item.as_mut().is_some_and(|item| item.before.has_external::<T>(external_id)) => true,
             Some(taken) => taken,
             None => !objects::taken::<T>(self.conn, &self.tenant, &[external_id]).await?.is_empty(),
         };
@@ -292,13 +298,13 @@ impl<'group> Tx<'group> {
     pub fn save<T: Noun>(&mut self, change: &Change<T>) -> Result<(), Failure> {
         let id = change.after.id();
         if change.action == Action::Deleted {
-            self.shelf.put::<T>(id, None);
+            self.shelve::<T>(id, None);
             self.writes.delete::<T>(id);
             return Ok(());
         }
         let base = change.before.as_ref().map_or(0, Entity::version);
         self.writes.save::<T>(id, base, change.after.version(), objects::row_of(&self.tenant, &change.after)?);
-        self.shelf.put(id, Some(change.after.clone()));
+        self.shelve(id, Some(change.after.clone()));
         Ok(())
     }
 
@@ -317,16 +323,6 @@ impl<'group> Tx<'group> {
     /// A query in the unit's transaction.
     pub(crate) async fn query(&self, sql: &str, values: Vec<Value>) -> Result<Vec<QueryResult>, Error> {
         Ok(self.conn.query_all_raw(Statement::from_sql_and_values(self.conn.get_database_backend(), sql, values)).await?)
-    }
-
-    /// The next sequence of one of the unit's ordering keys.
-    ///
-    /// # Errors
-    /// When the unit does not hold the key: its events could then not be told in order.
-    pub fn next_sequence(&mut self, key: &OrderingKey) -> Result<i64, Failure> {
-        let last = self.sequences.get_mut(key).ok_or_else(|| Error::Other(format!("ordering key {key} is not locked by its operation")))?;
-        *last += 1;
-        Ok(*last)
     }
 
     /// Records the business transaction and its events, which keep order within `key`.

@@ -70,8 +70,14 @@ impl<T: Noun> Default for ObjectsOf<T> {
 impl<T: Noun> Objects for ObjectsOf<T> {
     fn merge(&mut self, other: Box<dyn Any>) {
         if let Ok(other) = other.downcast::<Self>() {
-            // Units of a group hold different ordering keys and so change different objects.
-            self.saved.extend(other.saved);
+            // Units of a group hold different ordering keys and so change different objects; items of a bulk may share one.
+            for (id, mut one) in other.saved {
+                if let Some(earlier) = self.saved.get(&id) {
+                    one.base = earlier.base;
+                }
+                self.saved.insert(id, one);
+            }
+            self.external_ids.extend(other.external_ids);
             self.deleted.extend(other.deleted);
         }
     }

@@ -11,3 +11,4 @@ pub mod objects;
 pub mod parameters;
 pub mod relations;
 pub mod selection;
+pub mod size;

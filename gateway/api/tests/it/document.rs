@@ -147,6 +147,7 @@ const REQUESTS: &[&str] = &[
     "SecretRotation",
     "ServiceTransition",
     "ServiceUpdate",
+    "SetAsideEventChoice",
     "SmtpAccountUpdate",
     "StatusChange",
     "SubscriptionUpdate",

@@ -9,6 +9,7 @@ mod conform;
 mod customer_refusals;
 mod customers;
 mod document;
+mod event_size;
 mod event_types;
 mod examples;
 mod history;

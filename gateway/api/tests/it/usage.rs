@@ -12,7 +12,7 @@ pub(crate) async fn service(rig: &Rig) -> String {
     rig.create("/v1/services", json!({ "externalId": "S", "account": "A", "name": "Truck 42", "serviceType": "iot" })).await
 }
 
-fn usage(quantity: &str) -> Value {
+pub(crate) fn usage(quantity: &str) -> Value {
     json!({ "usageIdentifier": { "kind": "iccid", "value": "8949" }, "type": "data", "quantity": quantity, "unit": "MB",
             "amount": { "amount": "0.01", "currency": "EUR" }, "occurredAt": "2027-01-09T12:00:00Z" })
 }

@@ -1,6 +1,7 @@
 //! Migrations: expand, never rewrite. A migration that has been released is not edited.
 
 mod m0001_start;
+mod m0002_set_aside_events;
 
 use sea_orm_migration::prelude::*;
 
@@ -9,6 +10,6 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_start::Migration)]
+        vec![Box::new(m0001_start::Migration), Box::new(m0002_set_aside_events::Migration)]
     }
 }

@@ -1,0 +1,153 @@
+//! What the relay does with events that the stream would never take: each is set aside alone, with what comes behind it in its ordering
+//! key, so that all others go on; and what was redriven goes back in line.
+//!
+//! Operations refuse such events before they are accepted. One can come this far all the same: the limit was lowered since, or an older
+//! version accepted it.
+
+use std::collections::HashSet;
+
+use billwire_bus::Bus;
+use billwire_schemas::{events::size, ids::TransactionId};
+use billwire_store::{Store, Unpublished, leases::Lease};
+
+/// The relay's view of the limit and of what is set aside. Only the relay changes either, so it need not ask again.
+pub struct SetAside {
+    /// The largest message that the server takes, as kept in SQL.
+    max_payload: Option<u64>,
+    /// Whether anything is set aside.
+    any: bool,
+}
+
+/// An error, for the log, when the lease is lost.
+fn held(done: Option<()>) -> Result<(), String> {
+    done.ok_or_else(|| "another process is the relay now".to_owned())
+}
+
+impl SetAside {
+    /// Looks whether anything is set aside.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn of(store: &Store) -> Result<Self, String> {
+        let any = store.count_set_aside(1).await.map_err(|e| e.to_string())? > 0;
+        Ok(Self { max_payload: None, any })
+    }
+
+    /// Keeps the limit of the server that the bus is connected to by now, and puts in line what was redriven.
+    ///
+    /// # Errors
+    /// When the database fails or the lease is lost.
+    pub async fn follow(&mut self, store: &Store, bus: &Bus, lease: &Lease) -> Result<(), String> {
+        let told = bus.max_payload();
+        if told > 0 && self.max_payload != Some(told) {
+            store.set_max_payload(told).await.map_err(|e| e.to_string())?;
+            tracing::info!(max_payload = told, "the largest message that NATS takes");
+            self.max_payload = Some(told);
+        }
+        if self.any {
+            let events = store.put_back_redriven(lease).await.map_err(|e| e.to_string())?;
+            held(events.map(drop))?;
+            if let Some(events) = events.filter(|events| *events > 0) {
+                tracing::info!(events, "events that were set aside are published now");
+                self.any = store.count_set_aside(1).await.map_err(|e| e.to_string())? > 0;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets aside what cannot be published, and gives the rest.
+    ///
+    /// # Errors
+    /// When the database fails or the lease is lost.
+    pub async fn sort_out(&mut self, store: &Store, lease: &Lease, mut events: Vec<Unpublished>) -> Result<Vec<Unpublished>, String> {
+        let event_max = size::event_max(self.max_payload.unwrap_or(size::MAX_PAYLOAD_DEFAULT));
+        let behind = if self.any { store.behind_set_aside(&events).await.map_err(|e| e.to_string())? } else { HashSet::new() };
+        let aside = unpublishable(&events, &behind, event_max);
+        if aside.is_empty() {
+            return Ok(events);
+        }
+        for event in events.iter().filter(|event| large(event, event_max)) {
+            let (tenant, key, size) = (&event.tenant, &event.key, event.body.len());
+            tracing::error!(
+                %tenant, event.id = %event.id, event.kind, ordering_key = %key, size, size_max = event_max,
+                "an event is too large for the stream and was set aside; its ordering key waits"
+            );
+        }
+        held(store.set_aside(lease, &aside, event_max).await.map_err(|e| e.to_string())?.then_some(()))?;
+        self.any = true;
+        // Positions are in order.
+        events.retain(|event| aside.binary_search(&event.position).is_err());
+        Ok(events)
+    }
+}
+
+fn large(event: &Unpublished, event_max: u64) -> bool {
+    event.body.len() as u64 > event_max
+}
+
+/// The positions, in order, of the events that cannot be published: those too large, the others of their business transactions, whose
+/// messages become visible together, and all that come behind one of these, or behind what is set aside already, in their ordering key.
+fn unpublishable(events: &[Unpublished], behind: &HashSet<i64>, event_max: u64) -> Vec<i64> {
+    let torn: HashSet<TransactionId> = events.iter().filter(|event| large(event, event_max)).map(|event| event.transaction).collect();
+    if torn.is_empty() && behind.is_empty() {
+        return Vec::new();
+    }
+    let mut keys = HashSet::new();
+    let mut aside = Vec::new();
+    for event in events {
+        let key = (&event.tenant, &event.key);
+        if torn.contains(&event.transaction) || behind.contains(&event.position) || keys.contains(&key) {
+            keys.insert(key);
+            aside.push(event.position);
+        }
+    }
+    aside
+}
+
+#[cfg(test)]
+mod tests {
+    use billwire_schemas::ids::{EventId, OrderingKey, TenantId, fresh};
+
+    use super::*;
+
+    /// Events of (position, key, transaction, size).
+    fn events(of: &[(i64, &str, u128, usize)]) -> Vec<Unpublished> {
+        let one = |&(position, key, transaction, size): &(i64, &str, u128, usize)| Unpublished {
+            position,
+            id: EventId(fresh()),
+            tenant: TenantId::default_tenant(),
+            kind: "custom.noted".to_owned(),
+            key: key.parse::<OrderingKey>().unwrap_or(OrderingKey::CONFIGURATION),
+            sequence: position,
+            transaction: TransactionId(uuid::Uuid::from_u128(transaction)),
+            body: "x".repeat(size),
+        };
+        of.iter().map(one).collect()
+    }
+
+    fn set_aside(of: &[(i64, &str, u128, usize)], behind: &[i64]) -> Vec<i64> {
+        unpublishable(&events(of), &behind.iter().copied().collect(), 10)
+    }
+
+    #[test]
+    fn what_fits_goes_on() {
+        assert_eq!(set_aside(&[(1, "a", 1, 10), (2, "b", 2, 1)], &[]), Vec::<i64>::new());
+    }
+
+    #[test]
+    fn a_large_one_stops_what_comes_behind_it_in_its_key_alone() {
+        let found = set_aside(&[(1, "a", 1, 1), (2, "a", 2, 11), (3, "b", 3, 1), (4, "a", 4, 1), (5, "a", 5, 12)], &[]);
+        assert_eq!(found, [2_i64, 4, 5]);
+    }
+
+    #[test]
+    fn a_business_transaction_is_set_aside_whole() {
+        let found = set_aside(&[(1, "a", 1, 1), (2, "a", 2, 1), (3, "a", 2, 11), (4, "a", 2, 1)], &[]);
+        assert_eq!(found, [2_i64, 3, 4]);
+    }
+
+    #[test]
+    fn what_comes_behind_one_that_is_set_aside_already_follows_it() {
+        assert_eq!(set_aside(&[(1, "a", 1, 1), (2, "b", 2, 1), (3, "a", 3, 1)], &[1, 3]), [1_i64, 3]);
+    }
+}

@@ -1,0 +1,371 @@
+//! P8 and P11 for large events: what would not fit the stream is refused before it is accepted; what cannot be published all the same is
+//! set aside alone; invoices stay deliverable however many lines they have.
+
+use std::{
+    collections::BTreeMap,
+    process::{Child, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use billwire_tests::{
+    api::Api,
+    eventually, free_port,
+    gateway::{BOTH, Database, Gateway, Setup},
+    peers,
+    receiver::Receiver,
+    required,
+    story::SECRET,
+};
+use serde_json::{Value, json};
+
+/// A nats-server of the test's own, which can be stopped and started with another limit.
+struct Nats {
+    port: u16,
+    child: Option<Child>,
+}
+
+impl Nats {
+    fn new(setup: &mut Setup) -> Self {
+        let port = free_port();
+        setup.set("BILLWIRE_NATS_URL", format!("nats://127.0.0.1:{port}"));
+        Self { port, child: None }
+    }
+
+    fn start(&mut self, setup: &Setup, max_payload: usize) {
+        let folder = setup.folder.0.join("own-nats");
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = folder.join("nats.conf");
+        let store = folder.join("store");
+        std::fs::write(&file, format!("max_payload: {max_payload}\njetstream {{ store_dir: \"{}\" }}\n", store.display())).unwrap();
+        let mut command = Command::new(required("BILLWIRE_NATS_SERVER"));
+        command.args(["-a", "127.0.0.1", "-p", &self.port.to_string(), "-c"]).arg(&file).stdout(Stdio::null()).stderr(Stdio::null());
+        self.child = Some(command.spawn().expect("nats-server"));
+    }
+
+    fn stop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+impl Drop for Nats {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// A custom type whose events carry a text, and a webhook subscription for it.
+async fn noted(api: &Api, receiver: &Receiver) {
+    let schema = json!({ "type": "object", "properties": { "text": { "type": "string" } } });
+    let kind = json!({ "name": "noted", "title": "Noted", "orderingKey": "key", "schema": schema });
+    api.post("/v1/event-types", kind).await.expect(201);
+    wanted(api, receiver, "custom.noted").await;
+}
+
+/// A webhook subscription for events of these types, in order.
+async fn wanted(api: &Api, receiver: &Receiver, types: &str) {
+    let endpoint = api.create("/v1/webhook-endpoints", json!({ "name": "e", "url": receiver.url(), "secret": SECRET })).await;
+    let queue = api.create("/v1/queues", json!({ "name": "q", "mode": "in_order", "eventTypes": [types] })).await;
+    let action = json!({ "type": "webhook", "webhookEndpointId": endpoint });
+    api.create("/v1/subscriptions", json!({ "name": "w", "queueId": queue, "action": action })).await;
+}
+
+fn note(key: &str, text: &str) -> Value {
+    json!({ "type": "custom.noted", "key": key, "data": { "text": text } })
+}
+
+/// The texts that arrived with an ordering key, in order, or how long one is where it is long.
+fn texts(receiver: &Receiver, key: &str) -> Vec<String> {
+    let calls = receiver.calls().into_iter().map(|call| call.json()).filter(|call| call["partitionkey"] == key);
+    let text = |call: Value| call["data"]["after"]["text"].as_str().unwrap().to_owned();
+    calls.map(text).map(|text| if text.len() > 100 { text.len().to_string() } else { text }).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_would_not_fit_is_refused_with_its_size_and_the_limit_and_stops_nobody() {
+    for database in BOTH {
+        let mut setup = Setup::new("event-size", database);
+        let receiver = Receiver::start().await;
+        receiver.known_to(&mut setup);
+        let gateway = setup.start().await;
+        let api = setup.api();
+        noted(&api, &receiver).await;
+        // The text stands twice in the message: in the data and as a parameter.
+        let items = json!({ "items": [note("a", "1"), note("a", &"x".repeat(600_000)), note("a", "2"), note("b", "1")] });
+        let told = api.post("/v1/events", items).await.expect(202);
+        let judged: Vec<_> = told["items"].as_array().unwrap().iter().map(|item| item["status"].as_str().unwrap()).collect();
+        assert_eq!(judged, ["recorded", "refused", "recorded", "recorded"]);
+        let problem = &told["items"][1]["problem"];
+        assert_eq!(problem["code"], "event_too_large");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains("1047552") && detail.contains("1200"), "size and limit: {detail}");
+        eventually("what was accepted", async || (texts(&receiver, "a") == ["1", "2"] && texts(&receiver, "b") == ["1"]).then_some(()))
+            .await;
+        // The largest that is accepted reaches the stream, in a batch with others too, whose headers are longest. Its key is as long as
+        // that of the one refused, and so is all else but the text.
+        let size: usize = detail.split(|c: char| !c.is_ascii_digit()).find_map(|digits| digits.parse().ok()).expect("a size");
+        // A moment that ends in zeros is written shorter, so a few bytes are left.
+        let fits = "x".repeat(600_000 - (size - 1_047_552 + 32).div_ceil(2));
+        let mut items: Vec<Value> = (0..40).map(|n| note("others", &n.to_string())).collect();
+        items.insert(20, note("c", &fits));
+        let told = api.post("/v1/events", json!({ "items": items })).await.expect(202);
+        let refused: Vec<_> = told["items"].as_array().unwrap().iter().filter(|item| item["status"] != "recorded").collect();
+        assert!(refused.is_empty(), "{refused:?}");
+        let all = async || (texts(&receiver, "c").len() == 1 && texts(&receiver, "others").len() == 40).then_some(());
+        eventually("the largest and those beside it", all).await;
+        let sequences: Vec<_> = receiver.calls().iter().map(|call| call.json()["sequence"].as_str().unwrap().to_owned()).collect();
+        assert!(sequences.iter().all(|sequence| sequence.parse::<i64>().unwrap() <= 40), "a refused one leaves no gap: {sequences:?}");
+        assert!(gateway.stop().await.success());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_of_the_version_before_is_opened_with_what_it_holds() {
+    let setup = Setup::new("before-set-aside", Database::Sqlite);
+    let gateway = setup.start().await;
+    let account = setup.api().account(&setup.api().bill_cycle(1).await).await;
+    assert!(gateway.stop().await.success());
+    let script = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('DROP TABLE set_aside_event'); \
+                  c.execute(\"DELETE FROM seaql_migrations WHERE version = 'm0002_set_aside_events'\"); c.commit()";
+    let done = Command::new("python3").args(["-c", script]).arg(setup.data_dir().join("billwire.db")).status().expect("python3");
+    assert!(done.success());
+    let gateway = setup.start().await;
+    let api = setup.api();
+    assert_eq!(api.get(&format!("/v1/accounts/{account}")).await.expect(200)["version"], 1);
+    assert_eq!(api.get("/v1/set-aside-events").await.expect(200), json!({ "items": [] }));
+    assert!(gateway.stop().await.success());
+}
+
+/// Items on the ordering key `stuck` behind the large event; more than the relay reads at once.
+const BEHIND: usize = 1_200;
+
+/// Two large events and many small ones of the same key, accepted while NATS is away.
+async fn accepted_while_nats_is_away(api: &Api) {
+    let large = "x".repeat(100_000);
+    let items = json!({ "items": [note("stuck", "before"), note("stuck", &large), note("stuck", &large), note("free", "1")] });
+    let told = api.post("/v1/events", items).await.expect(202);
+    assert!(told["items"].as_array().unwrap().iter().all(|item| item["status"] == "recorded"), "it fits the limit known by now");
+    for part in (0..BEHIND).collect::<Vec<_>>().chunks(1_000) {
+        let items: Vec<Value> = part.iter().map(|n| note("stuck", &n.to_string())).collect();
+        api.post("/v1/events", json!({ "items": items })).await.expect(202);
+    }
+    api.post("/v1/events", json!({ "items": [note("free", "2")] })).await.expect(202);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_a_lower_limit_stops_is_set_aside_with_its_key_alone_and_redriven_in_order() {
+    for database in BOTH {
+        let mut setup = Setup::new("set-aside", database);
+        let receiver = Receiver::start().await;
+        receiver.known_to(&mut setup);
+        let mut nats = Nats::new(&mut setup);
+        nats.start(&setup, 1 << 20);
+        let gateway = setup.start().await;
+        let api = setup.api();
+        noted(&api, &receiver).await;
+        api.post("/v1/events", json!({ "items": [note("free", "0")] })).await.expect(202);
+        eventually("the first", async || (texts(&receiver, "free") == ["0"]).then_some(())).await;
+        nats.stop();
+        accepted_while_nats_is_away(&api).await;
+        nats.start(&setup, 128 << 10);
+
+        eventually("the other key's events", async || (texts(&receiver, "free") == ["0", "1", "2"]).then_some(())).await;
+        eventually("what stands before the large one", async || (texts(&receiver, "stuck") == ["before"]).then_some(())).await;
+        let aside = eventually("both, set aside", async || {
+            let listed = api.get("/v1/set-aside-events").await.expect(200);
+            let items = listed["items"].as_array()?.clone();
+            (items.len() == 2 && items[0]["waiting"].as_u64() == Some(BEHIND as u64)).then_some(items)
+        })
+        .await;
+        assert_eq!((&aside[1]["type"], &aside[1]["orderingKey"]), (&json!("custom.noted"), &json!("stuck")), "{aside:?}");
+        assert_eq!(aside[1]["waiting"], BEHIND + 1, "the other large one too");
+        assert!(aside[1]["size"].as_u64().unwrap() > 200_000 && aside[1]["sizeMax"] == 130_048, "{aside:?}");
+        assert_eq!(api.get("/readyz").await.expect(200), json!({ "status": "ok", "setAsideEvents": 2 }));
+        let told = api.get(&format!("/v1/events/{}/explanation", aside[1]["eventId"].as_str().unwrap())).await.expect(200);
+        assert_eq!((&told["onStream"], &told["setAside"]), (&json!(false), &json!(true)));
+        assert!(setup.log_tail().contains("set aside"), "the log tells of it");
+
+        // The limit is known to operations by now, also to a process that has no NATS.
+        refused_without_nats(&setup).await;
+        // As long as the limit is what it is, nothing can be done about it; nor is it looked at again and again.
+        let redrive = json!({ "ids": [aside[1]["eventId"]] });
+        assert_eq!(api.post("/v1/set-aside-events/redrive", redrive.clone()).await.expect(202), json!({ "events": 0, "tooLarge": 1 }));
+        // A restart changes nothing about that.
+        assert!(gateway.stop().await.success());
+        let gateway = setup.start().await;
+        api.post("/v1/events", json!({ "items": [note("stuck", "last"), note("free", "3")] })).await.expect(202);
+        eventually("the other key's next", async || texts(&receiver, "free").contains(&"3".to_owned()).then_some(())).await;
+        assert_eq!(texts(&receiver, "stuck"), ["before"]);
+
+        nats.stop();
+        nats.start(&setup, 1 << 20);
+        eventually("the larger limit", async || {
+            let told = api.post("/v1/set-aside-events/redrive", json!({})).await.expect(202);
+            (told["tooLarge"] == 0).then_some(())
+        })
+        .await;
+        let expected: Vec<String> = ["before", "100000", "100000"]
+            .map(str::to_owned)
+            .into_iter()
+            .chain((0..BEHIND).map(|n| n.to_string()))
+            .chain(["last".to_owned()])
+            .collect();
+        eventually("the key's events", async || (texts(&receiver, "stuck").len() >= expected.len()).then_some(())).await;
+        assert_eq!(texts(&receiver, "stuck"), expected, "each in its place, each once");
+        assert_eq!(api.get("/v1/set-aside-events").await.expect(200), json!({ "items": [] }));
+        assert_eq!(api.get("/readyz").await.expect(200), json!({ "status": "ok" }));
+        let folder = setup.data_dir().join("warehouse");
+        eventually("the warehouse", async || {
+            tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+            let loaded = peers::warehouse(&folder);
+            (loaded["gaps"] == 0 && loaded["rows"].as_u64()? >= (BEHIND + 8) as u64).then_some(())
+        })
+        .await;
+        assert!(gateway.stop().await.success());
+    }
+}
+
+/// A process of the API alone refuses what would not fit the limit that another process has read from the server.
+async fn refused_without_nats(setup: &Setup) {
+    let address = std::net::SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let mut command = setup.command(&["serve", "--roles", "api"]);
+    command.env("BILLWIRE_LISTEN", address.to_string()).env("BILLWIRE_DATA_DIR", setup.folder.0.join("api-alone"));
+    command.env_remove("BILLWIRE_NATS_URL");
+    if setup.database_url.is_none() {
+        command.env("BILLWIRE_DATABASE_URL", format!("sqlite://{}", setup.data_dir().join("billwire.db").display()));
+    }
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("billwire starts");
+    let api = Api::new(&format!("http://{address}"), &setup.key);
+    let body = json!({ "items": [note("alone", &"x".repeat(100_000))] });
+    let told = eventually("an answer", async || {
+        api.try_send(reqwest::Method::POST, "/v1/events", Some(&body), &[]).await.ok().filter(|answer| answer.status == 202)
+    })
+    .await;
+    let _ = child.kill();
+    let _ = child.wait();
+    assert_eq!(told.json()["items"][0]["problem"]["code"], "event_too_large", "{}", told.text);
+}
+
+/// Package subscriptions of one account, made by a few clients at once.
+async fn subscribed(api: &Api, account: &str, package: &str, count: usize) {
+    let next = Arc::new(AtomicUsize::new(0));
+    let clients: Vec<_> = (0..8)
+        .map(|_| {
+            let (api, next) = (api.clone(), next.clone());
+            let body = json!({ "account": account, "package": package, "startDate": "2090-02-10" });
+            tokio::spawn(async move {
+                while next.fetch_add(1, Ordering::Relaxed) < count {
+                    api.create("/v1/package-subscriptions", body.clone()).await;
+                }
+            })
+        })
+        .collect();
+    for client in clients {
+        client.await.expect("subscribed");
+    }
+}
+
+/// One charge of each of many types.
+async fn charged(api: &Api, account: &str, types: usize) {
+    for part in (0..types).collect::<Vec<_>>().chunks(1_000) {
+        let item = |n: &usize| {
+            let amount = json!({ "amount": "0.010000", "currency": "EUR" });
+            json!({ "account": account, "type": format!("type-{n:05}"), "occurredAt": "2090-02-09T12:00:00Z", "amount": amount })
+        };
+        let items: Vec<Value> = part.iter().map(item).collect();
+        let told = api.post("/v1/chargeable-events", json!({ "items": items })).await.expect(200);
+        assert!(told["items"].as_array().unwrap().iter().all(|item| item["status"] == "recorded"));
+    }
+}
+
+/// Every line of an invoice, by the operation that its events name.
+async fn lines(api: &Api, invoice: &str) -> Vec<Value> {
+    let (mut items, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = api.get(&format!("/v1/invoices/{invoice}/lines?limit=200{cursor}")).await.expect(200);
+        items.extend(page["items"].as_array().expect("items").iter().cloned());
+        let Some(next) = page["nextCursor"].as_str() else { return items };
+        cursor = format!("&cursor={next}");
+    }
+}
+
+const SUBSCRIPTIONS: usize = 2_270;
+const CHARGE_TYPES: usize = 6_000;
+
+/// A gateway with an account of many subscriptions, one of many charge types, and one of few, all in one cycle; gives the accounts.
+async fn many_lines(setup: &Setup, receiver: &Receiver) -> (Gateway, BTreeMap<String, usize>) {
+    let gateway = setup.start().await;
+    let api = setup.api();
+    wanted(&api, receiver, "invoice.*").await;
+    // Subscriptions are billable from their start, so that each takes one call.
+    let statuses = json!({ "statuses": [{ "name": "active", "billable": true }, { "name": "cancelled", "billable": false }],
+                           "initial": "active", "cancelled": "cancelled", "transitions": [{ "from": "active", "to": "cancelled" }] });
+    api.send(reqwest::Method::PUT, "/v1/billing-settings", Some(&json!({ "packageStatuses": statuses })), &[]).await.expect(200);
+    api.post("/v1/test-clock", json!({ "now": "2090-02-10T00:00:00Z" })).await.expect(200);
+    let cycle = json!({ "externalId": "MONTHLY", "name": "Monthly", "period": "month", "billingDay": 1 });
+    api.post("/v1/bill-cycles", cycle).await.expect(201);
+    let fee = json!({ "amount": "1.00", "currency": "EUR" });
+    let package = api.create("/v1/packages", json!({ "name": "SIM", "recurringFee": fee })).await;
+    let (subscriber, caller, small) = (api.account("MONTHLY").await, api.account("MONTHLY").await, api.account("MONTHLY").await);
+    subscribed(&api, &subscriber, &package, SUBSCRIPTIONS).await;
+    charged(&api, &caller, CHARGE_TYPES).await;
+    charged(&api, &small, 2).await;
+    (gateway, BTreeMap::from([(subscriber, SUBSCRIPTIONS), (caller, CHARGE_TYPES), (small, 2)]))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invoice_of_thousands_of_lines_is_posted_and_delivered_and_its_lines_are_read_in_pages() {
+    let mut setup = Setup::new("large-invoice", Database::Sqlite);
+    let receiver = Receiver::start().await;
+    receiver.known_to(&mut setup);
+    let (gateway, accounts) = many_lines(&setup, &receiver).await;
+    let api = setup.api();
+    api.post("/v1/test-clock", json!({ "now": "2090-03-02T00:00:00Z" })).await.expect(200);
+    api.post("/v1/bill-runs", json!({ "externalId": "RUN", "billCycle": "MONTHLY" })).await.expect(202);
+    let run = eventually("the run's end", async || {
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        let run = api.get("/v1/bill-runs/RUN").await.json();
+        (run["status"] == "completed").then_some(run)
+    })
+    .await;
+    assert_eq!((&run["invoices"], &run["failed"]), (&json!(3), &json!(0)), "{run}");
+    for (account, count) in &accounts {
+        let listed = api.get(&format!("/v1/invoices?account={account}")).await.expect(200);
+        let invoice = listed["items"][0]["id"].as_str().unwrap().to_owned();
+        let delivered = api.post(&format!("/v1/invoices/{invoice}/deliver"), json!({})).await;
+        assert!(delivered.text.len() < 200_000, "the answer is bounded: {} bytes", delivered.text.len());
+        delivered.expect(200);
+        let whole = api.get(&format!("/v1/invoices/{invoice}")).await.expect(200);
+        assert_eq!(whole["lines"].as_array().map(Vec::len), Some(*count));
+        assert_eq!(json!(lines(&api, &invoice).await), whole["lines"], "the pages are the whole");
+    }
+    let told = |kind: &str| {
+        let calls = receiver.calls().into_iter().map(|call| call.json()).filter(|call| call["type"] == kind);
+        calls.map(|call| (call["data"]["after"]["accountId"].as_str().unwrap().to_owned(), call)).collect::<BTreeMap<_, _>>()
+    };
+    for kind in ["invoice.posted", "invoice.delivered"] {
+        eventually(&format!("{kind} of each account"), async || {
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            (told(kind).len() == accounts.len()).then_some(())
+        })
+        .await;
+        for (account, call) in told(kind) {
+            let (count, after) = (accounts[&account], &call["data"]["after"]);
+            println!("{kind}: {count} lines, {} bytes", call.to_string().len());
+            assert!(call.to_string().len() < 200_000, "{count}");
+            if count == 2 {
+                assert_eq!(after["lines"].as_array().map(Vec::len), Some(2));
+                assert!(after.get("lineCount").is_none() && after.get("linesOperation").is_none(), "{after}");
+            } else {
+                assert!(after.get("lines").is_none());
+                assert_eq!((&after["lineCount"], &after["linesOperation"]), (&json!(count), &json!("getInvoiceLines")));
+            }
+        }
+    }
+    assert!(gateway.stop().await.success());
+}
