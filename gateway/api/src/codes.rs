@@ -232,6 +232,7 @@ pub const CODES: &[Code] = &[
     c(422, "ordering_key_required", "An account or a key is required"),
     c(422, "ordering_key_ambiguous", "An account and a key do not go together"),
     c(422, "key_invalid", "The key is not valid"),
+    c(422, "data_too_complex", "The data take too much work to hold against the JSON Schema"),
     c(422, "data_invalid", "The data does not fit the event type's JSON Schema"),
     c(422, "data_source_name_reserved", "The name is that of built-in parameters"),
     c(422, "data_source_object_unknown", "There is no such object"),

@@ -41,6 +41,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
                 "key_invalid",
                 "data_invalid",
                 "event_too_large",
+                "data_too_complex",
             ],
             created("customEvent", "CustomEvent", &[]),
         )

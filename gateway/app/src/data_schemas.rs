@@ -1,21 +1,29 @@
-//! Running tenants' JSON Schemas: the compiler, and what data breaks. What a schema may contain was judged by the domain.
+//! Running tenants' JSON Schemas: the compiler, and what data breaks. What a schema may contain was judged by the domain, which also tells
+//! what it costs to hold data against one; nothing is held against it that costs more than the bounds say.
 
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
 };
 
-use billwire_domain::{Violation, custom_event_type::CustomEventType, data_schema};
+use billwire_domain::{
+    Violation,
+    custom_event_type::CustomEventType,
+    data_schema::{self, CALL_WORK_MAX, NAMED_WORK_MAX, WORK_MAX},
+};
 use billwire_schemas::ids::EventTypeId;
 use jsonschema::{Draft, PatternOptions, ValidationError, Validator, error::ValidationErrorKind};
 use serde_json::Value;
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
 /// Most violations told of one schema or one event.
 const TOLD_MAX: usize = 50;
 /// How large a compiled pattern may be. A tenant's pattern can be small and mean a very large automaton.
 const PATTERN_BYTES_MAX: usize = 256 * 1024;
-/// Validators kept.
-const KEPT_MAX: usize = 256;
+/// Validators kept, by what they may take: about a kilobyte for each hundred bytes of schema, and what its patterns are compiled to.
+const KEPT_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// Calls whose data are judged at once, each on a thread that others do not wait for.
+const JUDGING_MAX: usize = 2;
 
 /// Compiles a schema.
 ///
@@ -54,10 +62,24 @@ fn short(text: &str) -> String {
     }
 }
 
-/// Everything by which `data` breaks the schema.
-pub(crate) fn broken(validator: &Validator, data: &Value) -> Vec<Violation> {
+/// What may still be done for the events of one call.
+pub(crate) struct Budget(usize);
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self(CALL_WORK_MAX)
+    }
+}
+
+/// Everything by which `data` breaks the schema, [`TOLD_MAX`] faults at the most. `work` is what it costs: beyond [`NAMED_WORK_MAX`], that
+/// it does is all that is told, as the compiler builds every fault before the first can be seen.
+fn broken(validator: &Validator, data: &Value, work: usize) -> Vec<Violation> {
     if validator.is_valid(data) {
         return Vec::new();
+    }
+    if work > NAMED_WORK_MAX {
+        let message = "The data do not fit the schema. They are too many for each fault to be named; send smaller data to see them.";
+        return vec![Violation::new("/data", "data_invalid", message)];
     }
     let mut found = Vec::new();
     for error in validator.iter_errors(data).take(TOLD_MAX) {
@@ -76,29 +98,81 @@ pub(crate) fn broken(validator: &Validator, data: &Value) -> Vec<Violation> {
             _ => found.push(Violation::new(at, "data_invalid", format!("Against the schema: {}.", short(&error.to_string())))),
         }
     }
+    found.truncate(TOLD_MAX);
     found
 }
 
 /// Validators by type and version, so that a schema is compiled once and not for each call.
+pub(crate) struct Compiled {
+    kept: Mutex<Kept>,
+    judging: Arc<Semaphore>,
+}
+
 #[derive(Default)]
-pub(crate) struct Compiled(Mutex<HashMap<(EventTypeId, i64), Arc<Validator>>>);
+struct Kept {
+    validators: HashMap<(EventTypeId, i64), Arc<Validator>>,
+    bytes: usize,
+}
+
+impl Default for Compiled {
+    fn default() -> Self {
+        Self { kept: Mutex::default(), judging: Arc::new(Semaphore::new(JUDGING_MAX)) }
+    }
+}
+
+/// What a validator may take.
+fn bytes(schema: &Value) -> usize {
+    10 * schema.to_string().len() + PATTERN_BYTES_MAX * data_schema::patterns(schema)
+}
 
 impl Compiled {
+    /// Waits for one of the places to judge data in.
+    ///
+    /// # Errors
+    /// Never while the process runs.
+    pub async fn place(&self) -> Result<OwnedSemaphorePermit, AcquireError> {
+        self.judging.clone().acquire_owned().await
+    }
+
+    /// What is wrong with data of a registered type; `budget` is what the call may still cost.
+    pub fn faults(&self, kind: &CustomEventType, data: &Value, budget: &mut Budget) -> Vec<Violation> {
+        let most = WORK_MAX.min(budget.0);
+        let work = data_schema::work(&kind.schema, data, most);
+        if work > most {
+            let message = if most < WORK_MAX {
+                format!(
+                    "With the items before, it takes more than {CALL_WORK_MAX} steps to hold the data against their schemas; send fewer."
+                )
+            } else {
+                format!(
+                    "It takes more than {WORK_MAX} steps to hold the data against the schema, each part of it against each value it \
+                     applies to; send smaller data."
+                )
+            };
+            return vec![Violation::new("/data", "data_too_complex", message)];
+        }
+        budget.0 -= work;
+        self.of(kind).map_or_else(|broken| broken, |validator| broken(&validator, data, work))
+    }
+
     /// The validator of a registered type.
     ///
     /// # Errors
     /// When the schema, which compiled when it was registered, does not any more.
     pub fn of(&self, kind: &CustomEventType) -> Result<Arc<Validator>, Vec<Violation>> {
         let key = (kind.id, kind.version);
-        if let Some(known) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+        if let Some(known) = self.kept.lock().unwrap_or_else(PoisonError::into_inner).validators.get(&key) {
             return Ok(known.clone());
         }
         let made = Arc::new(compile(&kind.schema)?);
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() >= KEPT_MAX {
-            kept.clear();
+        let bytes = bytes(&kind.schema);
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.bytes + bytes > KEPT_BYTES_MAX {
+            *kept = Kept::default();
         }
-        kept.insert(key, made.clone());
+        if kept.validators.insert(key, made.clone()).is_none() {
+            kept.bytes += bytes;
+        }
         Ok(made)
     }
 }
@@ -128,11 +202,11 @@ mod tests {
         let schema = json!({ "type": "object", "required": ["a"], "additionalProperties": false,
                              "properties": { "a": true, "b": { "type": "integer" }, "c": { "format": "date" } } });
         let validator = compile(&schema).expect("a schema");
-        let found = broken(&validator, &json!({ "b": "x", "c": "tomorrow", "d/e": 1 }));
+        let found = broken(&validator, &json!({ "b": "x", "c": "tomorrow", "d/e": 1 }), 1);
         let mut places: Vec<&str> = found.iter().map(|v| v.pointer.as_ref()).collect();
         places.sort_unstable();
         assert_eq!(places, ["/data/a", "/data/b", "/data/c", "/data/d~1e"]);
-        assert_eq!(broken(&validator, &json!({ "a": 1, "c": "2027-01-15" })), []);
+        assert_eq!(broken(&validator, &json!({ "a": 1, "c": "2027-01-15" }), 1), []);
     }
 
     /// Numbers that look random and are the same in each run (an LCG of Knuth's).

@@ -13,7 +13,7 @@ use billwire_schemas::{
     clock::{Clock, SystemClock, Timestamp},
     ids::{OrderingKey, fresh},
 };
-use billwire_store::{Configuration, ConfigurationKind as Kind, Store, Tx, commit::Failure};
+use billwire_store::{Configuration, ConfigurationKind as Kind, Error, Store, Tx, commit::Failure};
 
 use crate::{
     catalogue::{self, name_of_version},
@@ -53,8 +53,12 @@ impl UseCase for RegisterEventType {
         if existing.is_none() {
             command.version = kept(tx, &name).await?.iter().map(|earlier| earlier.version + 1).max().unwrap_or(1);
         }
-        let broken = uncompilable(&command.schema);
-        let change = custom_event_type::register(command, existing, count, broken, now)?;
+        // Schemas of the largest size take longer to compile and compare than a thread that others wait for should.
+        let judging = tokio::task::spawn_blocking(move || {
+            let broken = uncompilable(&command.schema);
+            custom_event_type::register(command, existing, count, broken, now)
+        });
+        let change = judging.await.map_err(|error| Error::Other(error.to_string()))??;
         let (id, body) = (change.after.id.0, change.after.clone());
         match &change.before {
             None => {

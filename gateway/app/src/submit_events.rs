@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use crate::{
     App, Demand,
-    data_schemas::broken,
+    data_schemas::Budget,
     once_each::BulkUseCase,
     record::{Cause, Record},
     related,
@@ -79,8 +79,11 @@ impl App {
         let types: Vec<CustomEventType> = self.store.configurations(tenant, Kind::EventType).await?;
         let accounts = self.accounts_of(tenant, &items).await?;
         let (app, now) = (self.clone(), self.now());
+        let place = self.compiled.place().await.map_err(|error| Error::Other(error.to_string()))?;
         let judging = tokio::task::spawn_blocking(move || {
-            let items = items.into_iter().map(|item| app.judge(item, &types, &accounts, now)).collect();
+            let _place = place;
+            let mut budget = Budget::default();
+            let items = items.into_iter().map(|item| app.judge(item, &types, &accounts, now, &mut budget)).collect();
             SubmitEvents { types, items, cause }
         });
         let use_case = judging.await.map_err(|error| Error::Other(error.to_string()))?;
@@ -95,7 +98,14 @@ impl App {
     }
 
     /// Everything that is wrong with an item, or the event it becomes.
-    fn judge(&self, item: Submit, types: &[CustomEventType], accounts: &HashMap<String, AccountId>, now: Timestamp) -> Judged {
+    fn judge(
+        &self,
+        item: Submit,
+        types: &[CustomEventType],
+        accounts: &HashMap<String, AccountId>,
+        now: Timestamp,
+        budget: &mut Budget,
+    ) -> Judged {
         let index = types.iter().position(|kind| kind.name == item.kind);
         let mut faults = item.faults(index.map(|index| &types[index]), types.iter().map(|kind| kind.name.as_str()));
         let account = item.account.as_ref().and_then(|reference| accounts.get(reference)).copied();
@@ -104,7 +114,7 @@ impl App {
         }
         if let Some(index) = index {
             let data = Value::Object(item.data.clone());
-            faults.extend(self.compiled.of(&types[index]).map_or_else(|broken| broken, |validator| broken(&validator, &data)));
+            faults.extend(self.compiled.faults(&types[index], &data, budget));
         }
         match (Rejected::from_violations(faults), index) {
             (Some(refusal), _) => Err(refusal),

@@ -3,6 +3,8 @@
 //! That question has no answer for schemas in general, so this one errs on the safe side: it looks keyword by keyword, and
 //! what it cannot show to be wider is refused, with a code that says why.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value};
 
 use crate::{
@@ -81,8 +83,8 @@ fn compare_keyword(old: &Map<String, Value>, keyword: &str, new: &Value, at: &st
         "enum" | "const" if accepts_values(old, keyword, new) => {}
         "enum" | "const" => violation("enum_narrowed", "A value that was accepted is not among those accepted now.".to_owned()),
         "required" => {
-            let before: Vec<&Value> = was.and_then(Value::as_array).into_iter().flatten().collect();
-            for member in new.as_array().into_iter().flatten().filter(|member| !before.contains(member)) {
+            let before: HashSet<&str> = was.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+            for member in new.as_array().into_iter().flatten().filter(|member| !member.as_str().is_some_and(|name| before.contains(name))) {
                 violation("member_required", format!("The member {member} was optional and is required now."));
             }
         }
@@ -105,8 +107,10 @@ fn compare_keyword(old: &Map<String, Value>, keyword: &str, new: &Value, at: &st
     }
 }
 
+/// By what they look like as JSON: to compare each with each takes too long where there are thousands.
 fn all_in(wanted: &[Value], list: &Value) -> bool {
-    list.as_array().is_some_and(|list| wanted.iter().all(|one| list.contains(one)))
+    let list: Option<HashSet<String>> = list.as_array().map(|list| list.iter().map(Value::to_string).collect());
+    list.is_some_and(|list| wanted.iter().all(|one| list.contains(&one.to_string())))
 }
 
 fn types(value: &Value) -> Vec<&str> {
@@ -122,10 +126,10 @@ fn accepts_types(was: Option<&Value>, new: &Value) -> bool {
 }
 
 fn accepts_values(old: &Map<String, Value>, keyword: &str, new: &Value) -> bool {
-    let accepted = |value: &Value| if keyword == "const" { new == value } else { new.as_array().is_some_and(|list| list.contains(value)) };
+    let accepted = |values: &[Value]| if keyword == "const" { values.iter().all(|value| value == new) } else { all_in(values, new) };
     match (old.get("const"), old.get("enum").and_then(Value::as_array)) {
-        (Some(one), _) => accepted(one),
-        (None, Some(some)) => some.iter().all(accepted),
+        (Some(one), _) => accepted(std::slice::from_ref(one)),
+        (None, Some(some)) => accepted(some),
         (None, None) => false,
     }
 }

@@ -3,11 +3,14 @@
 //! Whoever registers a schema makes us run it on every event, so it is kept small, flat and self-contained; and a keyword that
 //! JSON Schema would silently skip (a typo) is refused instead. Whether a keyword's value is well-formed is the compiler's to say.
 
+mod work;
+
 use std::collections::BTreeMap;
 
 use billwire_schemas::events::parameters::{Type, nearest};
 use serde_json::{Map, Value};
 
+pub use self::work::{CALL_WORK_MAX, NAMED_WORK_MAX, WORK_MAX, work};
 use crate::rejected::Violation;
 
 /// Most bytes of a schema, as JSON without spaces.
@@ -16,6 +19,10 @@ pub const BYTES_MAX: usize = 64 * 1024;
 pub const DEPTH_MAX: usize = 16;
 /// Most schemas in a schema, references followed: what one validation may have to visit per value.
 pub const PARTS_MAX: usize = 2_000;
+/// Most patterns in a schema. Each is compiled to an automaton, which may be many times larger than the schema.
+pub const PATTERNS_MAX: usize = 200;
+/// Most bytes of one pattern.
+pub const PATTERN_BYTES_MAX: usize = 2_000;
 
 /// Keywords that hold one schema.
 const ONE: &[&str] = &["additionalProperties", "contains", "else", "if", "items", "not", "propertyNames", "then"];
@@ -121,8 +128,38 @@ pub fn faults(schema: &Value) -> Vec<Violation> {
     keywords(schema, "/schema", 1, &mut found);
     if found.is_empty() {
         found.extend(expanded(schema).err());
+        let mut patterns = Vec::new();
+        collect_patterns(schema, "/schema", &mut patterns);
+        found.extend(patterns.iter().filter(|(_, pattern)| pattern.len() > PATTERN_BYTES_MAX).map(|(at, pattern)| {
+            let message = format!("The pattern has {} bytes; {PATTERN_BYTES_MAX} are allowed.", pattern.len());
+            Violation::new(at.clone(), "schema_too_large", message)
+        }));
+        if patterns.len() > PATTERNS_MAX {
+            let message = format!("The schema has {} patterns; {PATTERNS_MAX} are allowed.", patterns.len());
+            found.push(Violation::new("/schema", "schema_too_large", message));
+        }
     }
     found
+}
+
+/// How many patterns a schema has.
+pub fn patterns(schema: &Value) -> usize {
+    let mut found = Vec::new();
+    collect_patterns(schema, "", &mut found);
+    found.len()
+}
+
+/// The patterns in a schema, each with its pointer.
+fn collect_patterns<'s>(schema: &'s Value, at: &str, found: &mut Vec<(String, &'s str)>) {
+    if let Some(pattern) = schema.get("pattern").and_then(Value::as_str) {
+        found.push((step(at, "pattern"), pattern));
+    }
+    let here = step(at, "patternProperties");
+    let named = schema.get("patternProperties").and_then(Value::as_object).into_iter().flatten();
+    found.extend(named.map(|(pattern, _)| (here.clone(), pattern.as_str())));
+    for (at, below) in below(schema, at) {
+        collect_patterns(below, &at, found);
+    }
 }
 
 fn keywords(schema: &Value, at: &str, depth: usize, found: &mut Vec<Violation>) {

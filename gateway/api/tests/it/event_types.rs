@@ -128,6 +128,10 @@ async fn each_refusal_of_a_type_has_its_code() {
     with(json!({ "items": { "$ref": "#/$defs/a" } })).await.refused(422, "schema_reference_unknown");
     with(json!({ "$defs": { "a": { "not": { "$ref": "#/$defs/a" } } } })).await.refused(422, "schema_reference_recursive");
     with(json!({ "title": "x".repeat(70_000) })).await.refused(422, "schema_too_large");
+    let long = json!({ "properties": { "a": { "pattern": "a".repeat(2_001) } } });
+    with(long).await.refused(422, "schema_too_large");
+    let patterns: serde_json::Map<String, Value> = (0..201).map(|n| (format!("p{n}"), json!({ "pattern": "a" }))).collect();
+    with(json!({ "properties": patterns })).await.refused(422, "schema_too_large");
     let deep = (0..20).fold(json!({}), |inner, _| json!({ "items": inner }));
     with(deep).await.refused(422, "schema_too_deep");
     let invalid = with(json!({ "required": "iccid", "properties": { "a": { "type": "strnig" } } })).await.refused(422, "schema_invalid");
@@ -183,6 +187,43 @@ async fn queues_subscriptions_and_templates_take_a_tenants_own_types() {
         .refused(422, "event_type_unknown");
     rig.key = own;
     rig.delete("/v1/event-types/custom.sim_swapped").await.expect(200);
+}
+
+/// Two thousand alternatives for each of ten thousand numbers: refused before anything is held against anything, and less of it without
+/// naming each of the numbers.
+#[tokio::test]
+async fn data_that_take_too_much_work_are_refused_and_no_more_than_fifty_faults_are_told() {
+    let rig = Rig::new().await;
+    let consts: Vec<Value> = (0..1_900).map(|n| json!({ "const": format!("c{n}") })).collect();
+    let schema =
+        json!({ "type": "object", "properties": { "a": { "items": { "anyOf": consts } }, "b": { "items": { "type": "string" } } } });
+    rig.register(json!({ "name": "many", "orderingKey": "key", "schema": schema })).await.expect(201);
+    let item = |data: Value| json!({ "type": "custom.many", "key": "k", "data": data });
+    let numbers = |count: usize| (0..count).collect::<Vec<_>>();
+    let items = json!([
+        item(json!({ "a": numbers(10) })),
+        item(json!({ "a": numbers(200) })),
+        item(json!({ "a": numbers(10_000) })),
+        item(json!({ "b": numbers(10_000) })),
+        item(json!({ "a": vec!["c1"; 200] })),
+    ]);
+    let answer = rig.post("/v1/events", json!({ "items": items })).await.expect(202);
+    let told = |index: usize| -> (usize, Vec<&str>) {
+        let errors = answer["items"][index]["problem"]["errors"].as_array().map_or(&[][..], Vec::as_slice);
+        let mut codes: Vec<&str> = errors.iter().filter_map(|error| error["code"].as_str()).collect();
+        codes.dedup();
+        (errors.len(), codes)
+    };
+    assert_eq!(told(0), (10, vec!["data_invalid"]), "{answer}");
+    assert_eq!(told(1), (1, vec!["data_invalid"]));
+    assert_eq!(told(2), (1, vec!["data_too_complex"]));
+    assert_eq!(told(3), (50, vec!["data_invalid"]));
+    assert_eq!(answer["items"][4]["status"], "recorded");
+    // What a call may cost is bounded too, whatever the number of its items.
+    let many: Vec<Value> = (0..8).map(|_| item(json!({ "a": vec!["c1"; 240] }))).collect();
+    let answer = rig.post("/v1/events", json!({ "items": many })).await.expect(202);
+    assert_eq!(answer["items"][0]["status"], "recorded");
+    assert_eq!(answer["items"][7]["problem"]["errors"][0]["code"], "data_too_complex", "{answer}");
 }
 
 #[tokio::test]
