@@ -1,10 +1,13 @@
 //! Notification templates: minijinja in a cage.
 //!
-//! [`check()`] runs when a template is saved and names every fault; [`render`] runs when an event is delivered. Templates are
+//! [`check()`] runs when a template is saved and names every fault; [`Rendering::run`] runs when an event is delivered. Templates are
 //! written by tenants, parameters come from outside systems, so neither is trusted:
 //!
-//! - Fuel bounds both time and memory of a render (minijinja charges a unit per instruction and per 64 bytes made), and the
-//!   output of each part is capped.
+//! - The source keeps [`bounds`] before the engine compiles it, so that compiling it stays within a stack and a moment.
+//! - Fuel bounds the instructions of a render (minijinja charges a unit for each, and for each 64 bytes made), and the output of each
+//!   part is capped. Fuel does not bound what one instruction does: a value can contain itself a million times over, and to print or
+//!   compare such a value takes for ever or overflows the stack. So [`Rendering::run`] is only for a process that may end at any time:
+//!   the gateway renders in processes of their own, with limits of memory and of processor time.
 //! - Nothing can be loaded: there are no other templates, files or functions that reach outside.
 //! - HTML is escaped by our own formatter, which does not ask the engine's mutable escape mode, and the `safe` filter is
 //!   taken out; so neither a filter nor `autoescape` can switch escaping off even if [`check()`] were passed by.
@@ -16,6 +19,7 @@
 //! an error. Printing, comparing, looping over or computing with something absent stays an error in both, so a letter never goes out
 //! with a hole in it. Typos are no reason for strictness here: [`check()`] finds them when the template is saved.
 
+pub mod bounds;
 mod check;
 mod locale;
 pub mod predefined;
@@ -24,18 +28,22 @@ mod scan;
 mod tests;
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
-    io,
+    io, thread,
 };
+
+use chrono_tz::Tz;
 
 use minijinja::{
     AutoEscape, Environment, ErrorKind, HtmlEscape, Output, State, UndefinedBehavior, Value,
     value::{Serde, ValueKind},
 };
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
 pub use self::{
-    check::{Fault, check},
+    check::{FAULTS_MAX, Fault, Reading, check},
     locale::{LANGUAGE_DEFAULT, Locale, is_language},
 };
 use crate::events::envelope::Parameters;
@@ -46,8 +54,16 @@ const FUEL: u64 = 50_000;
 /// Upper bound of each rendered part in bytes.
 pub const PART_BYTES_MAX: usize = 256 * 1024;
 
+/// Stack to compile with, whatever thread asks: room for everything that keeps [`bounds`], many times over.
+const COMPILER_STACK_BYTES: usize = 16 * 1024 * 1024;
+
+/// Runs on a thread with a stack of [`COMPILER_STACK_BYTES`]; `None` where it panicked, or no thread could be had.
+fn on_a_stack<T: Send>(run: impl FnOnce() -> T + Send) -> Option<T> {
+    thread::scope(|scope| thread::Builder::new().stack_size(COMPILER_STACK_BYTES).spawn_scoped(scope, run).ok()?.join().ok())
+}
+
 /// A template's source, part by part.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Template {
     /// The subject line.
     pub subject: String,
@@ -65,14 +81,9 @@ impl Template {
             .filter_map(|(part, source)| Some((part, source?.as_str())))
     }
 
-    /// The parameters it names, whatever it does with them.
+    /// The parameters it names, whatever it does with them; of a part that does not compile, none.
     pub fn names(&self) -> BTreeSet<String> {
-        let named = |(part, source): (Part, &str)| {
-            let environment = environment(part, &Locale::default());
-            let compiled = environment.template_from_named_str(part.name(), source);
-            compiled.map(|compiled| compiled.undeclared_variables(true)).unwrap_or_default()
-        };
-        self.parts().flat_map(named).collect()
+        Reading::of(self).names()
     }
 }
 
@@ -106,8 +117,36 @@ impl Translated {
     }
 }
 
+/// Everything a render needs: a template, the parameters of an event, and how its reader writes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Rendering {
+    /// The template.
+    pub parts: Template,
+    /// The parameters.
+    pub parameters: Parameters,
+    /// The reader's language, a BCP 47 tag.
+    pub language: String,
+    /// The reader's time zone.
+    pub zone: Tz,
+}
+
+impl Rendering {
+    /// Renders here and now; `begin` is told of each part (`subject`, `text`, `html`) before it is rendered. It may never end, take any
+    /// memory and overflow the stack: not for a process that is needed for anything else.
+    ///
+    /// A dotted name becomes a member of an object (`account.name` of `account`); were one name both a value and such an object,
+    /// the value would win, as it sorts first. A parameter that is absent, or whose whole group is, can be asked for with `if` and replaced
+    /// with `default`; printing it is an error.
+    ///
+    /// # Errors
+    /// The first thing that went wrong. Trying again cannot help.
+    pub fn run(&self, mut begin: impl FnMut(&'static str)) -> Result<Rendered, RenderError> {
+        render_parts(&self.parts, &self.parameters, &Locale::new(&self.language, self.zone), &mut begin)
+    }
+}
+
 /// What a template became for one event.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rendered {
     /// One line, without control characters.
     pub subject: String,
@@ -118,11 +157,11 @@ pub struct Rendered {
 }
 
 /// Why a template could not be rendered. The same event and template will always fail the same way.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{part}{}: {message}", line.map(|line| format!(", line {line}")).unwrap_or_default())]
 pub struct RenderError {
     /// `subject`, `text` or `html`.
-    pub part: &'static str,
+    pub part: Cow<'static, str>,
     /// Where in the part, from 1.
     pub line: Option<usize>,
     /// What went wrong, for people.
@@ -146,31 +185,40 @@ impl Part {
     }
 }
 
-/// Fills in the parameters of one event, as a reader of `locale` writes them.
-///
-/// A dotted name becomes a member of an object (`account.name` of `account`); were one name both a value and such an object,
-/// the value would win, as it sorts first. A parameter that is absent, or whose whole group is, can be asked for with `if` and replaced
-/// with `default`; printing it is an error.
-///
-/// # Errors
-/// The first thing that went wrong. Trying again cannot help.
-pub fn render(template: &Template, parameters: &Parameters, locale: &Locale) -> Result<Rendered, RenderError> {
-    let subject = render_part(Part::Subject, &template.subject, parameters, locale)?;
+fn render_parts(
+    parts: &Template,
+    parameters: &Parameters,
+    locale: &Locale,
+    begin: &mut dyn FnMut(&'static str),
+) -> Result<Rendered, RenderError> {
+    let mut part = |part: Part, source: &str| {
+        begin(part.name());
+        render_part(part, source, parameters, locale)
+    };
+    let subject = part(Part::Subject, &parts.subject)?;
     if subject.chars().any(char::is_control) {
         return Err(RenderError {
-            part: Part::Subject.name(),
+            part: Part::Subject.name().into(),
             line: None,
             message: "the subject has a line break or another control character in it".to_owned(),
         });
     }
-    Ok(Rendered {
-        subject,
-        text: render_part(Part::Text, &template.text, parameters, locale)?,
-        html: template.html.as_deref().map(|html| render_part(Part::Html, html, parameters, locale)).transpose()?,
-    })
+    let text = part(Part::Text, &parts.text)?;
+    let html = parts.html.as_deref().map(|html| part(Part::Html, html)).transpose()?;
+    Ok(Rendered { subject, text, html })
+}
+
+#[cfg(test)]
+fn render(parts: &Template, parameters: &Parameters, locale: &Locale) -> Result<Rendered, RenderError> {
+    render_parts(parts, parameters, locale, &mut |_| ())
 }
 
 fn render_part(part: Part, source: &str, parameters: &Parameters, locale: &Locale) -> Result<String, RenderError> {
+    bounds::check(source).map_err(|exceeded| RenderError {
+        part: part.name().into(),
+        line: Some(exceeded.line),
+        message: exceeded.message,
+    })?;
     let environment = environment(part, locale);
     let mut out = Capped { bytes: Vec::new(), overflown: false };
     let attempt = environment.template_from_named_str(part.name(), source).and_then(|compiled| {
@@ -179,7 +227,7 @@ fn render_part(part: Part, source: &str, parameters: &Parameters, locale: &Local
     });
     match attempt {
         Ok(()) => String::from_utf8(out.bytes).map_err(|_| RenderError {
-            part: part.name(),
+            part: part.name().into(),
             line: None,
             message: "the result is not UTF-8".to_owned(),
         }),
@@ -189,7 +237,7 @@ fn render_part(part: Part, source: &str, parameters: &Parameters, locale: &Local
                 ErrorKind::OutOfFuel => "the template does too much work".to_owned(),
                 _ => describe(&error),
             };
-            Err(RenderError { part: part.name(), line: error.line(), message })
+            Err(RenderError { part: part.name().into(), line: error.line(), message })
         }
     }
 }

@@ -18,8 +18,8 @@ mod end_to_end;
 mod endpoints;
 mod event_size;
 mod faults;
-mod keys;
 mod forged;
+mod keys;
 mod listen;
 mod mail;
 mod mending;
@@ -28,11 +28,12 @@ mod private;
 mod process;
 mod replays;
 mod routing;
-mod slow_clients;
 mod second_run;
+mod slow_clients;
 mod soak;
 mod storage_full;
 mod tidy;
+mod untrusted;
 
 use billwire_tests::{
     api::Api,

@@ -38,7 +38,7 @@ use billwire_delivery::{
 use billwire_schemas::{
     events::envelope::Parameters,
     ids::{DeliveryId, EventId, NotificationTemplateId, SmtpAccountId, SystemUserId, TenantId},
-    template::Translated,
+    template::{RenderError, Rendered, Rendering, Translated},
 };
 use chrono_tz::Tz;
 
@@ -155,6 +155,12 @@ pub trait Accounts: Send + Sync + 'static {
     /// Text for the log; the try is not counted.
     async fn private_parameters(&self, tenant: &TenantId, event: EventId) -> Result<Parameters, String>;
 
+    /// What a template becomes, or why it never becomes anything. Templates are a tenant's, so this happens outside this process.
+    ///
+    /// # Errors
+    /// Text for the log; the try is not counted.
+    async fn render(&self, tenant: &TenantId, rendering: Rendering) -> Result<Result<Rendered, RenderError>, String>;
+
     /// What became of the recipients at earlier tries of a delivery.
     ///
     /// # Errors
@@ -258,7 +264,8 @@ impl<A: Accounts> EmailChannel<A> {
                 continue;
             }
             let identity = request::Identity::of(&task.event, task.subscription.id, &parameters, reading)?;
-            let rendered = request::rendered(&template, &parameters, reading, readers.time_zone)?;
+            let rendering = request::rendering(&template, &parameters, reading, readers.time_zone);
+            let rendered = self.accounts.render(tenant, rendering).await.map_err(Ended::NotTried)?.map_err(Unsendable::Template)?;
             let attached = mailing.attach_event.then(|| ("event.json".to_owned(), task.event.body.to_vec()));
             let content = request::compose(&identity, &account, &group, rendered, attached)?;
             for some in pending.chunks(account.recipients.max(1)) {

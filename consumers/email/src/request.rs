@@ -7,7 +7,7 @@ use billwire_schemas::{
     clock::Timestamp,
     events::envelope::Parameters,
     ids::{DeliveryId, SubscriptionId},
-    template::{self, Locale, RenderError, Rendered, Translated},
+    template::{RenderError, Rendered, Rendering, Translated},
 };
 use chrono_tz::Tz;
 use lettre::{
@@ -72,13 +72,10 @@ impl Identity {
     }
 }
 
-/// A template rendered for someone who reads like this.
-///
-/// # Errors
-/// [`Unsendable::Template`].
-pub fn rendered(template: &Translated, parameters: &Parameters, reading: &Reading, zone: Tz) -> Result<Rendered, Unsendable> {
+/// What is to be rendered for someone who reads like this.
+pub fn rendering(template: &Translated, parameters: &Parameters, reading: &Reading, zone: Tz) -> Rendering {
     let (language, parts) = template.lookup(reading.language.as_deref());
-    Ok(template::render(parts, parameters, &Locale::new(language, reading.zone.unwrap_or(zone)))?)
+    Rendering { parts: parts.clone(), parameters: parameters.clone(), language: language.to_owned(), zone: reading.zone.unwrap_or(zone) }
 }
 
 /// A message with this content to these people, who all stand in its headers as their roles say; `attached`: a JSON document and its name.

@@ -188,6 +188,7 @@ pub const CODES: &[Code] = &[
     c(422, "notification_template_unknown", "The notification template does not exist"),
     c(422, "template_syntax", "The template does not parse"),
     c(422, "template_unknown_parameter", "The template names a parameter that is not offered"),
+    c(422, "template_too_complex", "The template is larger or nested deeper than allowed"),
     c(422, "template_forbidden", "The template does what templates must not do"),
     c(422, "url_too_long", "The URL is too long"),
     c(422, "url_unparsable", "The URL cannot be read"),

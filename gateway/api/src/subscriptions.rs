@@ -31,7 +31,7 @@ use crate::{
 pub(crate) struct Subscriptions;
 
 /// What a subscription can be refused for.
-const UNFIT: [&str; 22] = [
+const UNFIT: [&str; 23] = [
     "name_taken",
     "queue_unknown",
     "webhook_endpoint_unknown",
@@ -54,11 +54,12 @@ const UNFIT: [&str; 22] = [
     "forward_cycle",
     "template_unknown_parameter",
     "template_forbidden",
+    "template_too_complex",
 ];
 
 /// The same with the refusals of one that exists.
-const UNFIT_OR_MISSING: [&str; 23] = {
-    let mut codes = ["subscription_not_found"; 23];
+const UNFIT_OR_MISSING: [&str; 24] = {
+    let mut codes = ["subscription_not_found"; 24];
     let mut at = 0;
     while at < UNFIT.len() {
         codes[at + 1] = UNFIT[at];

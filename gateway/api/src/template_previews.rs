@@ -2,11 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use billwire_app::domain::{Rejected, notification_template::NotificationTemplate as Configured};
+use billwire_app::{
+    Failure, StoreError,
+    domain::{Rejected, notification_template::NotificationTemplate as Configured},
+};
 use billwire_schemas::{
     events::{catalogue, envelope::Parameters},
     ids::{EventId, fresh},
-    template::{self, Locale},
+    template::Rendering,
 };
 use poem_openapi::{
     Object, OpenApi,
@@ -162,13 +165,17 @@ impl TemplatePreviews {
         let translated = found.translated();
         let language = wanted.language.map(|language| language.0);
         let (language, parts) = translated.lookup(language.as_deref());
-        let rendered = template::render(parts, &parameters, &Locale::new(language, zone))
+        let rendering = Rendering { parts: parts.clone(), parameters, language: language.to_owned(), zone };
+        let rendered = context.app().render(context.tenant(), rendering.clone()).await;
+        let rendered = rendered
+            .map_err(|why| Failure::from(StoreError::Unavailable(why)))?
             .map_err(|error| Rejected::violation(format!("/{}", error.part), "template_not_rendered", format!("{error}.")))?;
-        let names: BTreeSet<String> = parts.names();
+        let Rendering { parts, parameters, language, .. } = rendering;
+        let names: BTreeSet<String> = tokio::task::spawn_blocking(move || parts.names()).await.map_err(Problem::internal)?;
         let parameter = |name: String| PreviewParameter { value: parameters.get(&name).cloned().map(Any), name };
         Ok(Shown(TemplatePreview {
             event_type,
-            language: language.to_owned(),
+            language,
             subject: rendered.subject,
             text: rendered.text,
             html: rendered.html,

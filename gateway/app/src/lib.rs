@@ -42,6 +42,7 @@ mod record_chargeable_events;
 mod recorded;
 mod register_event_type;
 mod related;
+mod rendering;
 mod replays;
 mod services;
 mod set_aside;
@@ -111,6 +112,7 @@ pub use payments::{CreateCredit, CreateRefund, RecordPayment};
 pub use queues::{CreateQueue, PauseQueue, QueueStatistics, UpdateQueue};
 pub use record_chargeable_events::NewCharge;
 pub use register_event_type::{DeleteEventType, RegisterEventType};
+pub use rendering::Renderer;
 pub use replays::{NewReplay, ReplayStatus};
 pub use services::{CreateService, DeleteService, TransitionService, UpdateService};
 pub use signing::Signing;
@@ -156,13 +158,25 @@ pub struct App {
     receivers: Option<Arc<dyn Receivers>>,
     postmen: Option<Arc<dyn Postmen>>,
     stream: Option<Arc<dyn Stream>>,
+    renderer: Option<Arc<dyn Renderer>>,
 }
 
 impl App {
     /// The use cases over `store`, telling time by `clock`.
     pub fn new(store: Store, clock: Arc<ShiftedClock>, test_clock_allowed: bool) -> Self {
         let (backlog_full, keys, compiled) = Default::default();
-        Self { store, clock, test_clock_allowed, backlog_full, keys, compiled, receivers: None, postmen: None, stream: None }
+        Self {
+            store,
+            clock,
+            test_clock_allowed,
+            backlog_full,
+            keys,
+            compiled,
+            receivers: None,
+            postmen: None,
+            stream: None,
+            renderer: None,
+        }
     }
 
     /// The same with a way to receivers, which testing endpoints needs.
@@ -175,6 +189,12 @@ impl App {
     #[must_use]
     pub fn with_postmen(self, postmen: Arc<dyn Postmen>) -> Self {
         Self { postmen: Some(postmen), ..self }
+    }
+
+    /// The same with a place to render templates, which previews and e-mails need.
+    #[must_use]
+    pub fn with_renderer(self, renderer: Arc<dyn Renderer>) -> Self {
+        Self { renderer: Some(renderer), ..self }
     }
 
     /// The same with a view of the stream, which tailing events needs.

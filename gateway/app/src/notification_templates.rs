@@ -13,7 +13,7 @@ use billwire_schemas::{
     events::envelope::Parameters,
     ids::{EventId, NotificationTemplateId, OrderingKey, TenantId, TransactionId},
 };
-use billwire_store::{Configuration, ConfigurationKind as Kind, Store, Tx, commit::Failure, history, page};
+use billwire_store::{Configuration, ConfigurationKind as Kind, Error, Store, Tx, commit::Failure, history, page};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
@@ -105,6 +105,11 @@ pub(crate) async fn template(tx: &Tx<'_>, id: Uuid) -> Result<Option<Notificatio
     }
 }
 
+/// Reading a template of the largest size takes longer than a thread that others wait for should.
+async fn off_the_runtime<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(run).await.map_err(|error| Error::Other(error.to_string()).into())
+}
+
 #[async_trait]
 impl UseCase for CreateNotificationTemplate {
     const OPERATION: &'static str = "createNotificationTemplate";
@@ -115,7 +120,8 @@ impl UseCase for CreateNotificationTemplate {
     }
     async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
         unless_named(tx, Kind::NotificationTemplate, self.settings.name.as_deref().unwrap_or_default()).await?;
-        let change = notification_template::create(self.id, self.settings.clone(), &catalogue::of(tx).await?, now)?;
+        let (id, settings, catalogue) = (self.id, self.settings.clone(), catalogue::of(tx).await?);
+        let change = off_the_runtime(move || notification_template::create(id, settings, &catalogue, now)).await??;
         let (id, name, body) = (change.after.id.0, change.after.name.clone(), change.after.clone());
         let kind = Kind::NotificationTemplate;
         tx.save_configuration(Configuration { id, kind, name, body, secrets: None, created_at: SystemClock.now() }).await?;
@@ -137,7 +143,9 @@ impl UseCase for UpdateNotificationTemplate {
             unless_named(tx, Kind::NotificationTemplate, name).await?;
         }
         let catalogue = catalogue::of(tx).await?;
-        let change = notification_template::update(last, self.settings.clone(), &catalogue)?;
+        let settings = self.settings.clone();
+        let (change, catalogue) = off_the_runtime(move || (notification_template::update(last, settings, &catalogue), catalogue)).await?;
+        let change = change?;
         let after = &change.after;
         let (queues, subscriptions) = (tx.configurations(Kind::Queue).await?, tx.configurations::<Subscription>(Kind::Subscription).await?);
         let routing = Routing { queues: &queues, subscriptions: &subscriptions, catalogue: &catalogue };

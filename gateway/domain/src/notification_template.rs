@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use billwire_schemas::{
     clock::Timestamp,
     ids::{NotificationTemplateId, OrderingKey},
-    template::{self, LANGUAGE_DEFAULT, Template, Translated, is_language, predefined},
+    template::{FAULTS_MAX, LANGUAGE_DEFAULT, Reading, Template, Translated, is_language, predefined},
 };
 use serde::{Deserialize, Serialize};
 
@@ -109,9 +109,14 @@ impl NotificationTemplate {
             let message = format!("There may be {TRANSLATIONS_MAX} translations at the most.");
             broken.push(Violation::new("/translations", "translations_too_many", message));
         }
+        let offered = offered_sets(catalogue, &self.event_types);
         for (place, parts) in self.all_parts() {
-            broken.extend(faults(&place, &parts, &self.event_types, catalogue));
+            if broken.len() >= FAULTS_MAX {
+                break;
+            }
+            broken.extend(faults(&place, &parts, &offered));
         }
+        broken.truncate(FAULTS_MAX);
         broken
     }
 }
@@ -179,7 +184,7 @@ impl Settings {
 ///
 /// # Errors
 /// `event_type_unknown`, `language_unknown`, `translations_too_many`, `template_syntax`, `template_unknown_parameter`,
-/// `template_forbidden`.
+/// `template_forbidden`, `template_too_complex`; no more than [`FAULTS_MAX`] violations.
 pub fn create(
     id: NotificationTemplateId,
     settings: Settings,
@@ -215,11 +220,12 @@ pub fn update(template: NotificationTemplate, settings: Settings, catalogue: &Ca
 }
 
 /// What is wrong with parts that stand at `place`, given what the events they are written for offer.
-fn faults(place: &str, parts: &Template, event_types: &[String], catalogue: &Catalogue) -> Vec<Violation> {
+fn faults(place: &str, parts: &Template, offered_sets: &[Vec<String>]) -> Vec<Violation> {
     let mut broken = Vec::new();
-    for offered in offered_sets(catalogue, event_types) {
+    let read = Reading::of(parts);
+    for offered in offered_sets {
         let offered: Vec<&str> = offered.iter().map(String::as_str).collect();
-        for fault in template::check(parts, &offered).err().unwrap_or_default() {
+        for fault in read.faults(&offered) {
             let column = fault.column.map_or_else(String::new, |column| format!(", column {column}"));
             let at = fault.line.map_or_else(String::new, |line| format!(" (line {line}{column})"));
             let violation = Violation::new(format!("{place}/{}", fault.part), fault.code, format!("{}{at}", fault.message));

@@ -76,6 +76,13 @@ enum Command {
         #[command(subcommand)]
         command: Keys,
     },
+    /// Render templates from standard input: what the gateway runs itself as
+    #[command(hide = true)]
+    Sandbox {
+        /// Memory a template may take, in MiB
+        #[arg(long)]
+        memory_mb: u64,
+    },
     /// Print a completion script for a shell
     Completions {
         /// Which shell
@@ -112,6 +119,17 @@ pub fn fail(error: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
+impl Cli {
+    /// Whether this process shall be a sandbox, and how many bytes a template may take there. It needs no runtime, no configuration and
+    /// none of the secrets in it.
+    pub fn sandbox(&self) -> Option<u64> {
+        match self.command {
+            Command::Sandbox { memory_mb } => Some(memory_mb << 20),
+            _ => None,
+        }
+    }
+}
+
 /// Runs a command.
 ///
 /// # Errors
@@ -135,6 +153,8 @@ pub async fn run(cli: Cli) -> Result<(), String> {
             let settings = settings(cli.config.as_deref(), listen)?;
             dev::run(settings, once).await
         }
+        // Told apart before there is a runtime; see `main`.
+        Command::Sandbox { .. } => Ok(()),
         Command::Listen(options) => listen::run(options, cli.output).await,
         Command::Migrate => {
             let settings = settings(cli.config.as_deref(), None)?;

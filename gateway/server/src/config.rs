@@ -5,6 +5,7 @@ use std::{
     collections::HashMap,
     net::SocketAddr,
     path::{Path, PathBuf},
+    thread,
     time::Duration,
 };
 
@@ -17,6 +18,9 @@ use crate::{
     connections::{self, TrustedProxies},
     plan::Limits,
 };
+
+/// Processes that render templates, at the least: so many that a tenant whose templates take all their time leaves one to the others.
+const TEMPLATE_WORKERS: usize = 4;
 
 /// Every setting. DESIGN section 4 has the table; the README repeats it.
 #[derive(Debug, Clone, Deserialize)]
@@ -74,6 +78,10 @@ pub struct Settings {
     pub smtp_timeout_ms: u64,
     /// Whether mail servers must have public addresses.
     pub smtp_public_only: bool,
+    /// Processes that render templates, for all tenants; absent: as many as processors, and at least [`TEMPLATE_WORKERS`].
+    pub template_workers: usize,
+    /// Memory a template may take, in MiB.
+    pub template_memory_mb: u64,
     /// Allows `setTestClock`.
     pub test_clock: bool,
     /// Largest request body, in bytes.
@@ -131,6 +139,8 @@ impl Default for Settings {
             smtp_ca_file: None,
             smtp_timeout_ms: 30_000,
             smtp_public_only: false,
+            template_workers: thread::available_parallelism().map_or(TEMPLATE_WORKERS, |n| n.get().max(TEMPLATE_WORKERS)),
+            template_memory_mb: 64,
             test_clock: false,
             body_max: 1 << 20,
             connections_max: 4096,

@@ -22,6 +22,7 @@ mod receivers;
 mod relay;
 mod replays;
 mod roles;
+mod sandbox;
 mod seal_keys;
 mod set_aside;
 mod tail;
@@ -42,6 +43,9 @@ fn main() -> ExitCode {
     // Named once for every crate in the tree, before anything opens a TLS connection.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let cli = cli::Cli::parse();
+    if let Some(memory) = cli.sandbox() {
+        return sandbox::worker::serve(memory);
+    }
     data_dir::make_files_private();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

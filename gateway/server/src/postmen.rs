@@ -13,7 +13,7 @@ use billwire_email::{Accounts, Client, Password, Readers, Security, SmtpAccount,
 use billwire_schemas::{
     events::envelope::Parameters,
     ids::{DeliveryId, EventId, NotificationTemplateId, SmtpAccountId, TenantId},
-    template::Translated,
+    template::{RenderError, Rendered, Rendering, Translated},
 };
 use billwire_store::ConfigurationKind as Kind;
 
@@ -63,6 +63,10 @@ impl Accounts for StoreLedger {
         let found = found.map(|body: domain::notification_template::NotificationTemplate| Arc::new(body.translated()));
         self.remembered(|l| l.templates.insert(id, found.clone()));
         Ok(found)
+    }
+
+    async fn render(&self, tenant: &TenantId, rendering: Rendering) -> Result<Result<Rendered, RenderError>, String> {
+        self.app().render(tenant, rendering).await
     }
 
     async fn readers(&self, tenant: &TenantId) -> Result<Arc<Readers>, String> {

@@ -33,7 +33,9 @@ use crate::{
     onward::{CalculateChannel, ForwardChannel},
     postmen::Post,
     receivers::Caller,
-    relay, replays, seal_keys,
+    relay, replays,
+    sandbox::Sandbox,
+    seal_keys,
     tail::Tail,
     timers,
 };
@@ -125,7 +127,8 @@ pub fn lock_data_dir(settings: &Settings) -> Result<DataDirLock, String> {
 pub async fn start(settings: &Settings, roles: &[Role], nats: String, lock: DataDirLock) -> Result<Running, String> {
     let store = open_store(settings).await?;
     let clock = Arc::new(ShiftedClock::default());
-    let app = App::new(store.clone(), clock.clone(), settings.test_clock);
+    let sandbox = Sandbox::new(settings.template_workers, settings.template_memory_mb);
+    let app = App::new(store.clone(), clock.clone(), settings.test_clock).with_renderer(Arc::new(sandbox));
     app.follow_test_clock().await.map_err(|e| e.to_string())?;
     let ledger = StoreLedger::new(store.clone(), app.clone(), settings.limits(), format!("{}-{}", std::process::id(), fresh()));
     let webhook = Arc::new(WebhookChannel::new(Arc::new(ledger.clone()), webhook_client(settings)?, Arc::new(SystemClock)));

@@ -152,8 +152,14 @@ impl Group {
     }
 }
 
+/// A longer name is no slip of the pen, and comparing costs its length times that of each name offered.
+const NAME_BYTES_MAX: usize = 200;
+
 /// Up to three of `offered` that look most like `name`, nearest first; what a refusal proposes.
 pub fn nearest<'a>(name: &str, offered: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    if name.len() > NAME_BYTES_MAX {
+        return Vec::new();
+    }
     let mut scored: Vec<(usize, &str)> = offered.map(|o| (distance(name, o), o)).collect();
     scored.sort();
     scored.dedup();

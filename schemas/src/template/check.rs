@@ -1,8 +1,14 @@
 //! What is refused when a template is saved.
 
+use std::collections::{BTreeSet, HashMap, HashSet};
+
 use minijinja::{Environment, ErrorKind};
 
-use super::{Locale, Part, Template, describe, environment, scan};
+use super::{
+    Locale, Part, Template,
+    bounds::{self, Exceeded},
+    describe, environment, on_a_stack, scan,
+};
 use crate::events::parameters::nearest;
 
 /// A syntax error, or a filter that does not exist.
@@ -11,6 +17,11 @@ const SYNTAX: &str = "template_syntax";
 const UNKNOWN_PARAMETER: &str = "template_unknown_parameter";
 /// Something that exists in the language but not here.
 const FORBIDDEN: &str = "template_forbidden";
+/// A bound of the source that is not kept.
+const TOO_COMPLEX: &str = "template_too_complex";
+
+/// Most faults told of one template.
+pub const FAULTS_MAX: usize = 50;
 
 /// Statements that would load another template or change escaping.
 const FORBIDDEN_STATEMENTS: &[&str] = &["include", "import", "from", "extends", "block", "autoescape", "endautoescape"];
@@ -63,7 +74,7 @@ pub struct Fault {
     pub line: Option<usize>,
     /// Where in that line, in characters from 1.
     pub column: Option<usize>,
-    /// `template_syntax`, `template_unknown_parameter` or `template_forbidden`.
+    /// `template_syntax`, `template_unknown_parameter`, `template_forbidden` or `template_too_complex`.
     pub code: &'static str,
     /// What is wrong, for people; it proposes what is in `near`.
     pub message: String,
@@ -71,75 +82,160 @@ pub struct Fault {
     pub near: Vec<String>,
 }
 
-/// Finds every fault of every part: syntax (the first error of a part hides what follows it), names that are not among
-/// the `offered` parameters, and what templates must not do. A group of parameters (`account` of `account.name`) counts as
-/// offered when it is used as an object.
+/// Finds the faults of every part: bounds (see [`super::bounds`]), syntax (the first error of a part hides what follows it), names
+/// that are not among the `offered` parameters, and what templates must not do. A group of parameters (`account` of `account.name`)
+/// counts as offered when it is used as an object.
 ///
 /// # Errors
-/// The faults, part by part.
+/// The faults, part by part; no more than [`FAULTS_MAX`].
 pub fn check(template: &Template, offered: &[&str]) -> Result<(), Vec<Fault>> {
-    let faults: Vec<Fault> = template.parts().flat_map(|(part, source)| faults(part, source, offered)).collect();
+    let faults = Reading::of(template).faults(offered);
     if faults.is_empty() { Ok(()) } else { Err(faults) }
 }
 
-fn faults(part: Part, source: &str, offered: &[&str]) -> Vec<Fault> {
-    let environment = environment(part, &Locale::default());
-    let tags = scan::tags(source);
-    let fault = |line: Option<usize>, word: &str, code, message: String, near: Vec<&str>| Fault {
-        part: part.name(),
-        line,
-        column: line.and_then(|line| column(source, line, word)),
-        code,
-        message: format!("{message}{}", proposal(&near)),
-        near: near.into_iter().map(str::to_owned).collect(),
-    };
-    let mut faults = Vec::new();
-    for tag in &tags {
-        if let Some(keyword) = tag.keyword().filter(|keyword| FORBIDDEN_STATEMENTS.contains(keyword))
-            && !keyword.starts_with("end")
-        {
-            faults.push(fault(Some(tag.line), keyword, FORBIDDEN, format!("'{keyword}' is not allowed in a template"), vec![]));
-        }
-        for (name, line) in tag.filters() {
-            if name == "safe" {
-                let message = "the filter 'safe' is not allowed: values are always escaped".to_owned();
-                faults.push(fault(Some(line), name, FORBIDDEN, message, vec![]));
-            } else if !is_filter(&environment, name) {
-                let near = nearest(name, FILTERS.iter().copied());
-                faults.push(fault(Some(line), name, SYNTAX, format!("there is no filter '{name}'"), near));
+/// A template as it was read once, to be held against what several kinds of event offer.
+#[derive(Debug)]
+pub struct Reading<'t>(Vec<ReadPart<'t>>);
+
+#[derive(Debug)]
+struct ReadPart<'t> {
+    part: Part,
+    source: &'t str,
+    tags: Vec<scan::Tag>,
+    /// What is wrong whatever is offered.
+    faults: Vec<Fault>,
+    /// The names of parameters, sorted; none where the part does not compile.
+    named: Vec<String>,
+    globals: Vec<String>,
+}
+
+impl<'t> Reading<'t> {
+    /// Reads every part of `template`.
+    pub fn of(template: &'t Template) -> Self {
+        Self(template.parts().map(|(part, source)| ReadPart::of(part, source)).collect())
+    }
+
+    /// The parameters it names, whatever it does with them.
+    pub(super) fn names(self) -> BTreeSet<String> {
+        self.0.into_iter().flat_map(|part| part.named).collect()
+    }
+
+    /// The faults, given what is `offered`; no more than [`FAULTS_MAX`].
+    pub fn faults(&self, offered: &[&str]) -> Vec<Fault> {
+        let names: HashSet<&str> = offered.iter().copied().collect();
+        let dots = offered.iter().flat_map(|name| name.match_indices('.').map(|(at, _)| &name[..at]));
+        let groups: HashSet<&str> = dots.collect();
+        let mut faults = Vec::new();
+        for part in &self.0 {
+            faults.extend(part.faults.iter().cloned());
+            for path in &part.named {
+                if faults.len() >= FAULTS_MAX {
+                    break;
+                }
+                faults.extend(part.of_name(path, offered, &names, &groups));
             }
+        }
+        faults.truncate(FAULTS_MAX);
+        faults
+    }
+}
+
+impl<'t> ReadPart<'t> {
+    fn of(part: Part, source: &'t str) -> Self {
+        let mut read = Self { part, source, tags: Vec::new(), faults: Vec::new(), named: Vec::new(), globals: Vec::new() };
+        if let Err(exceeded) = bounds::check(source) {
+            let Exceeded { line, column, message } = exceeded;
+            let part = part.name();
+            read.faults.push(Fault { part, line: Some(line), column: Some(column), code: TOO_COMPLEX, message, near: Vec::new() });
+            return read;
+        }
+        let environment = environment(part, &Locale::default());
+        read.tags = scan::tags(source);
+        read.of_tags(&environment);
+        let compile = || {
+            let compiled = environment.template_from_named_str(part.name(), source);
+            compiled.map(|compiled| compiled.undeclared_variables(true))
+        };
+        match on_a_stack(compile) {
+            Some(Ok(named)) => {
+                read.named = named.into_iter().collect();
+                read.named.sort();
+                read.globals = environment.globals().map(|(name, _)| name.to_owned()).collect();
+            }
+            Some(Err(error)) => read.faults.extend(read.of_syntax(&error)),
+            None => read.faults.push(read.fault(None, "", SYNTAX, "the part cannot be read".to_owned(), vec![])),
+        }
+        read
+    }
+
+    fn fault(&self, line: Option<usize>, word: &str, code: &'static str, message: String, near: Vec<&str>) -> Fault {
+        Fault {
+            part: self.part.name(),
+            line,
+            column: line.and_then(|line| column(self.source, line, word)),
+            code,
+            message: format!("{message}{}", proposal(&near)),
+            near: near.into_iter().map(str::to_owned).collect(),
         }
     }
-    let compiled = match environment.template_from_named_str(part.name(), source) {
-        Ok(compiled) => compiled,
-        Err(error) => {
-            let message = describe(&error);
-            let told = message.strip_prefix("unknown statement ").is_some_and(|statement| FORBIDDEN_STATEMENTS.contains(&statement));
-            if !told {
-                let at = error.range().map(|range| range.start).filter(|at| source.is_char_boundary(*at));
-                let before = at.and_then(|at| source[..at].rsplit('\n').next());
-                let column = before.map(|before| before.chars().count() + 1);
-                faults.push(Fault { column, ..fault(error.line(), "", SYNTAX, message, vec![]) });
+
+    /// Statements and filters that there are not, or not here.
+    fn of_tags(&mut self, environment: &Environment<'_>) {
+        let mut known: HashMap<&str, bool> = HashMap::new();
+        let mut faults = Vec::new();
+        for tag in &self.tags {
+            if let Some(keyword) = tag.keyword().filter(|keyword| FORBIDDEN_STATEMENTS.contains(keyword))
+                && !keyword.starts_with("end")
+            {
+                let message = format!("'{keyword}' is not allowed in a template");
+                faults.push(self.fault(Some(tag.line), keyword, FORBIDDEN, message, vec![]));
             }
-            return faults;
-        }
-    };
-    let mut named: Vec<String> = compiled.undeclared_variables(true).into_iter().collect();
-    named.sort();
-    for path in named {
-        let line = tags.iter().find_map(|tag| tag.line_of(&path));
-        if is_group(&path, offered) {
-            if let Some(tag) = tags.iter().find(|tag| !tag.statement && tag.code.trim() == path) {
-                let message = format!("'{path}' is a group of parameters and cannot be printed; name one of them");
-                let members = offered.iter().copied().filter(|name| name.starts_with(&format!("{path}."))).take(3);
-                faults.push(fault(Some(tag.line), &path, UNKNOWN_PARAMETER, message, members.collect()));
+            for (name, line) in tag.filters() {
+                if name == "safe" {
+                    let message = "the filter 'safe' is not allowed: values are always escaped".to_owned();
+                    faults.push(self.fault(Some(line), name, FORBIDDEN, message, vec![]));
+                } else if !*known.entry(name).or_insert_with(|| is_filter(environment, name)) {
+                    let near = nearest(name, FILTERS.iter().copied());
+                    faults.push(self.fault(Some(line), name, SYNTAX, format!("there is no filter '{}'", short(name)), near));
+                }
+                if faults.len() >= FAULTS_MAX {
+                    break;
+                }
             }
-        } else if !offered.contains(&path.as_str()) && !environment.globals().any(|(name, _)| name == path) {
-            let message = format!("'{path}' is not a parameter that the events of this template offer");
-            faults.push(fault(line, &path, UNKNOWN_PARAMETER, message, nearest(&path, offered.iter().copied())));
         }
+        self.faults = faults;
     }
-    faults
+
+    /// What the engine's compiler complains of, where that is not told already.
+    fn of_syntax(&self, error: &minijinja::Error) -> Option<Fault> {
+        let message = describe(error);
+        let told = message.strip_prefix("unknown statement ").is_some_and(|statement| FORBIDDEN_STATEMENTS.contains(&statement));
+        let at = error.range().map(|range| range.start).filter(|at| self.source.is_char_boundary(*at));
+        let before = at.and_then(|at| self.source[..at].rsplit('\n').next());
+        let column = before.map(|before| before.chars().count() + 1);
+        (!told).then(|| Fault { column, ..self.fault(error.line(), "", SYNTAX, message, vec![]) })
+    }
+
+    /// What is wrong with naming `path`.
+    fn of_name(&self, path: &str, offered: &[&str], names: &HashSet<&str>, groups: &HashSet<&str>) -> Option<Fault> {
+        if groups.contains(path) {
+            let tag = self.tags.iter().find(|tag| !tag.statement && tag.code.trim() == path)?;
+            let message = format!("'{path}' is a group of parameters and cannot be printed; name one of them");
+            let members = offered.iter().copied().filter(|name| name.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')));
+            return Some(self.fault(Some(tag.line), path, UNKNOWN_PARAMETER, message, members.take(3).collect()));
+        }
+        if names.contains(path) || self.globals.iter().any(|name| name == path) {
+            return None;
+        }
+        let line = self.tags.iter().find_map(|tag| tag.line_of(path));
+        let message = format!("'{}' is not a parameter that the events of this template offer", short(path));
+        Some(self.fault(line, path, UNKNOWN_PARAMETER, message, nearest(path, offered.iter().copied())))
+    }
+}
+
+/// No more than this much of a name comes back.
+fn short(name: &str) -> &str {
+    name.char_indices().nth(100).map_or(name, |(end, _)| &name[..end])
 }
 
 /// Where in a line a word stands as a whole.
@@ -151,10 +247,6 @@ fn column(source: &str, line: usize, word: &str) -> Option<usize> {
         !word.is_empty() && !before.is_some_and(part_of_name) && !after.is_some_and(part_of_name)
     };
     text.match_indices(word).find(whole).map(|(at, _)| text[..at].chars().count() + 1)
-}
-
-fn is_group(path: &str, offered: &[&str]) -> bool {
-    offered.iter().any(|name| name.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')))
 }
 
 /// The engine has no list of its filters, but says when one does not exist.

@@ -4,6 +4,7 @@
 //! It follows the engine's lexer, but nothing safe depends on that: what it would miss, rendering still refuses.
 
 /// One `{{ … }}` or `{% … %}`.
+#[derive(Debug)]
 pub(super) struct Tag {
     /// The line it begins on, from 1.
     pub(super) line: usize,
@@ -59,6 +60,7 @@ fn word(text: &str) -> &str {
 pub(super) fn tags(source: &str) -> Vec<Tag> {
     let mut found = Vec::new();
     let mut at = 0;
+    let (mut line, mut counted) = (1, 0);
     while let Some(open) = source[at..].find('{').map(|o| at + o) {
         let inside = open + 2;
         at = match source.as_bytes().get(open + 1) {
@@ -69,7 +71,8 @@ pub(super) fn tags(source: &str) -> Vec<Tag> {
             Some(second @ (b'{' | b'%')) => {
                 let statement = *second == b'%';
                 let (code, end) = code(source, inside, if statement { "%}" } else { "}}" });
-                let line = 1 + source[..open].matches('\n').count();
+                line += source[counted..open].matches('\n').count();
+                counted = open;
                 let tag = Tag { line, statement, code };
                 if tag.code.trim() == "raw" && statement {
                     end_of_raw(source, end)

@@ -206,6 +206,7 @@ async fn smtp_accounts_and_templates() {
     };
     template("{{ account.name", json!([])).await.refused(422, "template_syntax");
     template("{{ account.nmae }}", json!(["account.created"])).await.refused(422, "template_unknown_parameter");
+    template(&format!("{{{{ {}true }}}}", "not ".repeat(2_340)), json!([])).await.refused(422, "template_too_complex");
     template("{% include 'x' %}", json!([])).await.refused(422, "template_forbidden");
     template("x", json!(["account.creatd"])).await.refused(422, "event_type_unknown");
     template("x", json!([])).await.expect(201);

@@ -10,10 +10,11 @@ use std::{
 };
 
 use billwire_api::{Options, service};
-use billwire_app::{App, new_key};
+use billwire_app::{App, Renderer, new_key};
 use billwire_schemas::{
     clock::{Clock, ShiftedClock, SystemClock},
     ids::{TenantId, fresh},
+    template::{RenderError, Rendered, Rendering},
 };
 use billwire_store::{Store, secrets::Sealer};
 use poem::{
@@ -25,6 +26,16 @@ use poem::{
 use serde_json::{Value, json};
 
 use crate::conform;
+
+/// Renders here: these tests are one program with the API, and write no template that exceeds a bound of a process.
+struct InProcess;
+
+#[async_trait::async_trait]
+impl Renderer for InProcess {
+    async fn render(&self, _: &TenantId, rendering: Rendering) -> Result<Result<Rendered, RenderError>, String> {
+        Ok(rendering.run(|_| ()))
+    }
+}
 
 /// An answer, taken apart.
 #[derive(Debug)]
@@ -119,7 +130,7 @@ impl Rig {
         let sealer = Sealer::new([master.as_str()]).expect("a sealer");
         let url = url.unwrap_or_else(|| format!("sqlite://{}", folder.join("billwire.db").display()));
         let store = Store::open(billwire_store::Options::new(url), sealer).await.expect("a store");
-        let app = App::new(store.clone(), Arc::new(ShiftedClock::default()), test_clock_allowed);
+        let app = App::new(store.clone(), Arc::new(ShiftedClock::default()), test_clock_allowed).with_renderer(Arc::new(InProcess));
         let client = TestClient::new(service(app.clone(), options));
         let mut rig = Self { client, app, store, key: String::new(), checked: AtomicI64::new(0), folder };
         rig.key = rig.key_of("default", &["*"]).await;

@@ -9,7 +9,7 @@ use billwire_schemas::{
     },
     expression::Expression,
     recipient::Recipient,
-    template,
+    template::{self, FAULTS_MAX, Reading, Template},
 };
 use serde_json::Value;
 
@@ -32,7 +32,7 @@ struct Coming {
 /// Everything that is wrong with a subscription, given what can come to its queue: `event_type_unknown`, `event_object_unknown`,
 /// `event_type_not_on_queue`, `expression_syntax`, `expression_too_complex`, `expression_unknown_parameter`, `too_many_expressions`,
 /// `parameter_name_invalid`, `parameter_name_taken`, `event_type_not_custom`, `ordering_key_required`, `data_incomplete`,
-/// `path_invalid`, and those of [`template::check()`].
+/// `path_invalid`, and those of [`template::check()`], no more than fifty of those.
 pub fn faults(subscription: &Subscription, template: Option<&NotificationTemplate>, routing: &Routing<'_>) -> Vec<Violation> {
     let mut broken = not_carried(subscription, routing);
     let coming: Vec<Coming> = routing.types_of(subscription).into_iter().filter_map(|name| offers(routing.catalogue, name)).collect();
@@ -56,7 +56,9 @@ pub fn faults(subscription: &Subscription, template: Option<&NotificationTemplat
     }
     if let Some(template) = template {
         let own: Vec<String> = subscription.parameters.keys().cloned().collect();
-        broken.extend(coming.iter().flat_map(|coming| template_faults(template, coming, &own)));
+        let parts: Vec<Template> = template.all_parts().map(|(_, parts)| parts).collect();
+        let read: Vec<Reading<'_>> = parts.iter().map(Reading::of).collect();
+        broken.extend(coming.iter().flat_map(|coming| template_faults(template, &read, coming, &own)).take(FAULTS_MAX));
     }
     broken
 }
@@ -221,10 +223,9 @@ fn published<'d>(
     }
 }
 
-fn template_faults(template: &NotificationTemplate, coming: &Coming, own: &[String]) -> Vec<Violation> {
+fn template_faults(template: &NotificationTemplate, read: &[Reading<'_>], coming: &Coming, own: &[String]) -> Vec<Violation> {
     let offered: Vec<&str> = coming.all.iter().chain(own).map(String::as_str).collect();
-    let faults: Vec<template::Fault> =
-        template.all_parts().flat_map(|(_, parts)| template::check(&parts, &offered).err().unwrap_or_default()).collect();
+    let faults: Vec<template::Fault> = read.iter().flat_map(|parts| parts.faults(&offered)).collect();
     let violation = |fault: template::Fault| {
         let message = format!("Template '{}' does not suit {}: {}", template.name, coming.name, fault.message);
         Violation::new("/action/notificationTemplateId", fault.code, message)
