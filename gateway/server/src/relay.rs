@@ -25,8 +25,13 @@ pub struct Options {
     pub lease: Duration,
 }
 
-/// Rows read at once: JetStream's limit of one batch.
+/// Rows read at once, at most: JetStream's limit of one batch.
 const PAGE: u64 = BATCH_MAX as u64;
+/// Rows read at first, and again after a page of large events.
+const PAGE_MIN: u64 = 256;
+/// Bytes of messages published at once, but for a business transaction that has more: what the server is sure to take within the time
+/// an acknowledgement is waited for.
+const PAGE_BYTES: usize = 8 * 1024 * 1024;
 /// How often the outbox is looked at without being woken.
 const POLL: Duration = Duration::from_millis(200);
 /// Wait after a failure.
@@ -68,6 +73,7 @@ pub async fn run(store: Store, bus: Bus, options: Options, mut stop: watch::Rece
 async fn lead(store: &Store, bus: &Bus, lease: &Lease, options: &Options) -> Result<(), String> {
     let mut highest = adopt_stream(store, bus).await?;
     let mut set_aside = SetAside::of(store).await?;
+    let mut page = Page { rows: PAGE_MIN };
     let (mut kept, mut checked) = (Instant::now(), Instant::now());
     loop {
         if kept.elapsed() > options.lease / 3 {
@@ -82,7 +88,7 @@ async fn lead(store: &Store, bus: &Bus, lease: &Lease, options: &Options) -> Res
             checked = Instant::now();
         }
         set_aside.follow(store, bus, lease).await?;
-        let events = store.unpublished(PAGE).await.map_err(|e| e.to_string())?;
+        let events = page.read(store).await?;
         if events.is_empty() {
             let _ = timeout(POLL, store.committed()).await;
             continue;
@@ -103,6 +109,50 @@ async fn lead(store: &Store, bus: &Bus, lease: &Lease, options: &Options) -> Res
             sleep(AGAIN).await;
         }
     }
+}
+
+/// How many rows are read next. Many only when few were not enough and were not large: a thousand of the largest would fill the memory,
+/// and be a batch that no server takes in time.
+struct Page {
+    rows: u64,
+}
+
+impl Page {
+    /// The first events in line, whole business transactions, up to [`PAGE_BYTES`].
+    ///
+    /// # Errors
+    /// When the database fails.
+    async fn read(&mut self, store: &Store) -> Result<Vec<Unpublished>, String> {
+        loop {
+            let mut events = store.unpublished(self.rows).await.map_err(|e| e.to_string())?;
+            let one = events.windows(2).all(|pair| pair[0].transaction == pair[1].transaction);
+            if one && events.len() as u64 == self.rows && self.rows < PAGE {
+                // It may go on behind the page, and becomes visible as a whole.
+                self.rows = PAGE;
+                continue;
+            }
+            let fitting = fitting(&events, PAGE_BYTES);
+            let many = fitting == events.len() && fitting as u64 * 2 > self.rows;
+            self.rows = if many { (self.rows * 4).min(PAGE) } else { PAGE_MIN };
+            events.truncate(fitting);
+            return Ok(events);
+        }
+    }
+}
+
+/// How many events go together, so that no business transaction is cut and all but the first stay within `bytes`.
+fn fitting(events: &[Unpublished], bytes: usize) -> usize {
+    let (mut total, mut whole) = (0, 0);
+    for (at, event) in events.iter().enumerate() {
+        if at > 0 && events[at - 1].transaction != event.transaction {
+            whole = at;
+        }
+        total += event.body.len();
+        if total > bytes && whole > 0 {
+            return whole;
+        }
+    }
+    events.len()
 }
 
 /// Makes sure the stream is the one that was published to, and as long as it was. If it was lost, made anew or rolled back,
@@ -200,4 +250,36 @@ async fn publish_waves(bus: &Bus, events: &[Unpublished]) -> Result<(Vec<i64>, u
 
 async fn read_back(bus: &Bus, message: &Message) -> Result<Option<u64>, String> {
     bus.stored(message).await.map_err(|e: Error| e.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use billwire_schemas::ids::{EventId, OrderingKey, TenantId, TransactionId};
+
+    use super::*;
+
+    /// How many of the events of (transaction, size) go together.
+    fn together(of: &[(u128, usize)]) -> usize {
+        let one = |&(transaction, size): &(u128, usize)| Unpublished {
+            position: 1,
+            id: EventId(fresh()),
+            tenant: TenantId::default_tenant(),
+            kind: "custom.noted".to_owned(),
+            key: OrderingKey::CONFIGURATION,
+            sequence: 1,
+            transaction: TransactionId(uuid::Uuid::from_u128(transaction)),
+            body: "x".repeat(size),
+        };
+        fitting(&of.iter().map(one).collect::<Vec<_>>(), 10)
+    }
+
+    #[test]
+    fn a_page_ends_where_it_grows_too_large_and_cuts_no_business_transaction() {
+        assert_eq!(together(&[]), 0);
+        assert_eq!(together(&[(1, 5), (2, 5)]), 2);
+        assert_eq!(together(&[(1, 5), (2, 6), (3, 1)]), 1);
+        assert_eq!(together(&[(1, 5), (2, 3), (2, 3), (3, 1)]), 1);
+        assert_eq!(together(&[(1, 5), (1, 6), (1, 7)]), 3, "one alone goes whole");
+        assert_eq!(together(&[(1, 5), (1, 6), (2, 1)]), 2);
+    }
 }
