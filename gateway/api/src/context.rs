@@ -89,7 +89,9 @@ impl Context {
 
     /// What a cursor belongs to: the operation and its filters.
     fn list_identity(&self) -> String {
-        let mut filters: Vec<_> = self.0.query.iter().filter(|(name, _)| name != "cursor" && name != "limit").collect();
+        // These say how a part is read, not which items the list has.
+        let filters = self.0.query.iter().filter(|(name, _)| !["cursor", "limit", "waitSeconds"].contains(&name.as_str()));
+        let mut filters: Vec<_> = filters.collect();
         filters.sort();
         format!("{} {} {filters:?}", self.tenant(), self.0.operation.asks.id)
     }
