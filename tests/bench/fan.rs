@@ -7,9 +7,9 @@ use std::{
 
 use billwire_delivery::{
     event::{Action, Event, Subscription},
-    gates::Target,
-    ledger::Queue,
+    limits::limiters::Target,
     matching::Matching,
+    store::Queue,
 };
 use billwire_schemas::{
     clock::{Clock, SystemClock},

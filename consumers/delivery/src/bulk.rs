@@ -8,7 +8,7 @@ use tokio::{
     time::{Instant, sleep, timeout_at},
 };
 
-use crate::{channel::BulkSink, event::Event, genuine, lease::under, ledger::Ledger};
+use crate::{channel::BulkSink, event::Event, genuine, lease::under, store::Ledger};
 
 /// How a bulk sink is fed.
 #[derive(Debug, Clone)]

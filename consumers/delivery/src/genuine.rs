@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use billwire_bus::{Authenticity, Bus, Received};
 use billwire_schemas::{events::envelope::subject, ids::EventId};
 
-use crate::{event::Event, ledger::Ledger};
+use crate::{event::Event, store::Ledger};
 
 /// Takes messages without a seal for genuine where the ledger has their very events.
 ///

@@ -4,7 +4,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use tokio::{task::JoinSet, time::sleep};
 
-use crate::ledger::{Lease, Ledger};
+use crate::store::{Lease, Ledger};
 
 /// Does `work` while `lease` is held; gives nothing when the lease is lost first, and the work is then dropped where it stands.
 ///

@@ -9,7 +9,7 @@ use billwire_schemas::expression::Scope;
 
 use crate::{
     event::{Event, Subscription},
-    ledger::Queue,
+    store::Queue,
 };
 
 /// A subscription that an event is for, or one whose filter could not be asked, with the reason.
@@ -147,7 +147,7 @@ mod tests {
             partitions: 1,
             created_at: Timestamp::UNIX_EPOCH,
             targets: Vec::new(),
-            tenant_limits: Arc::new(crate::gates::tests::target()),
+            tenant_limits: Arc::new(crate::limits::limiters::tests::target()),
             subscriptions,
         })
     }

@@ -1,5 +1,16 @@
 //! One partition of one queue: the task that owns all its state. Nothing here is shared, so nothing is locked.
 
+pub(crate) mod backpressure;
+pub(crate) mod completion;
+pub(crate) mod due;
+pub(crate) mod in_flight;
+pub(crate) mod intake;
+pub(crate) mod lanes;
+pub(crate) mod reads;
+pub(crate) mod ready_queue;
+pub(crate) mod throughput;
+pub(crate) mod writes;
+
 use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use billwire_bus::{Durable, Error as BusError, Pull, Received};
@@ -19,16 +30,18 @@ use uuid::Uuid;
 use crate::{
     channel::{Blame, Outcome, Report, Task},
     event::{Event, Subscription},
-    in_hand::InHand,
-    lanes::{Lanes, Next},
-    ledger::{LaneKey, Part, Progress, Queue, State},
-    line::Line,
-    loading::Loading,
+    limits::target_limits::{Permits, Ways},
     matching::Matching,
-    progress::Counts,
-    recording::{Recorded, Recording},
+    partition::{
+        in_flight::InHand,
+        lanes::{Lanes, Next},
+        reads::Loading,
+        ready_queue::Line,
+        throughput::Counts,
+        writes::{Recorded, Recording},
+    },
+    store::{LaneKey, Part, Progress, Queue, State},
     supervisor::Engine,
-    ways::{Permits, Ways},
 };
 
 /// A message in hand and how many deliveries of it are not in the ledger yet.

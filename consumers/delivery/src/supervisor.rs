@@ -13,11 +13,10 @@ use tokio::{
 use crate::{
     channel::{Channel, Outcome, Task},
     event::Action,
-    gates::Gates,
     lease::under,
-    ledger::{Ledger, Queue},
+    limits::{limiters::Gates, retry_plan::RetryPlan},
     partition::{Partition, Stop},
-    policy::RetryPlan,
+    store::{Ledger, Queue},
 };
 
 /// Limits of the engine. Every number can be configured.

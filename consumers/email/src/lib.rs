@@ -33,7 +33,7 @@ use async_trait::async_trait;
 use billwire_delivery::{
     channel::{Channel, Outcome, Recipient, RecipientState, Report, Task},
     event::{Action, Mailing},
-    sent,
+    payload,
 };
 use billwire_schemas::{
     events::envelope::Parameters,
@@ -226,7 +226,7 @@ impl<A: Accounts> EmailChannel<A> {
         let readers = self.accounts.readers(tenant).await.map_err(Ended::NotTried)?;
         let private = self.accounts.private_parameters(tenant, task.event.id).await.map_err(Ended::NotTried)?;
         let parameters: Parameters =
-            sent::parameters(&task.event, &task.subscription).map_err(Ended::Hopeless)?.into_iter().chain(private).collect();
+            payload::parameters(&task.event, &task.subscription).map_err(Ended::Hopeless)?.into_iter().chain(private).collect();
 
         let (people, missing) = addressees::addressees(mailing, &readers.users, &parameters);
         if people.is_empty() {

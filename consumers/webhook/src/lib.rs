@@ -24,7 +24,7 @@ use async_trait::async_trait;
 use billwire_delivery::{
     channel::{Blame, Channel, Outcome, Report, Task},
     event::Action,
-    sent,
+    payload,
 };
 use billwire_schemas::{
     clock::Clock,
@@ -140,7 +140,7 @@ impl Channel for WebhookChannel {
         let Action::Webhook { endpoint, path } = &task.subscription.action else {
             return Outcome::GiveUp(Report::new(None, "not a webhook subscription"));
         };
-        let body = match sent::body(&task.event, &task.subscription) {
+        let body = match payload::body(&task.event, &task.subscription) {
             Ok(body) => body,
             Err(fault) => return Outcome::GiveUp(Report::new(None, fault)),
         };

@@ -8,75 +8,16 @@
 //! [`checked`] (body) → the handler of its noun → `app`. To add an operation: a handler in its noun's file, an entry in the
 //! `OPERATIONS` beside it, its refusals in [`CODES`], `UPDATE=1 cargo test -p billwire-api` for the document; the tests say what is missing.
 
-mod account_bill_cycle;
-mod account_status;
-mod accounts;
-mod addressed;
-mod adjustments;
-mod answers;
-mod bill_cycles;
-mod bill_runs;
-mod billing_settings;
-mod buckets;
-mod bulk;
-mod business_transactions;
-mod chargeable_events;
-mod checked;
+mod billing;
 mod codes;
-mod companies;
-mod contacts;
-mod context;
-mod contracts;
-mod credits;
-mod cursor;
-mod data_sources;
-mod dead_letters;
-mod deliveries;
-mod described;
-mod document;
-mod edge;
-mod event_type;
-mod event_types;
+mod customers;
+mod delivery;
+mod email;
 mod events;
-mod explanations;
-mod fields;
-mod guard;
-mod invoice_lines;
-mod invoices;
-mod money;
-mod notification_templates;
-mod operations;
-mod package_subscriptions;
-mod packages;
-mod patterns;
-mod payments;
-mod problem;
-mod queue_statistics;
-mod queues;
-mod refunds;
-mod replays;
-mod schema;
-mod selections;
-mod services;
-mod set_aside_events;
-mod site;
-mod smtp_account_tests;
-mod smtp_accounts;
-mod strict_json;
-mod subscription_actions;
-mod subscriptions;
-mod suppressed_addresses;
-mod system_users;
-mod template_previews;
-mod template_versions;
-mod test_clock;
-mod transaction;
-mod typed;
-mod usage_identifiers;
-mod violations;
-mod webhook_endpoint_actions;
-mod webhook_endpoints;
-mod webhook_settings;
+mod http;
+mod openapi;
+mod types;
+mod usage;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -88,11 +29,11 @@ use serde_json::Value;
 use uuid::Uuid;
 
 pub use codes::{CODES, Code};
-pub use operations::{Makes, Operation, Takes};
+pub use openapi::operation::{Makes, Operation, Takes};
 
-use described::Described;
-use fields::Moment;
-use guard::{Guard, Shared};
+use http::authorization::{Guard, Shared};
+use openapi::operation_spec::Described;
+use types::scalars::Moment;
 
 /// How the service behaves.
 #[derive(Debug, Clone)]
@@ -197,58 +138,64 @@ pub(crate) enum Tag {
 
 /// Who is billed, for what, and when.
 type Customers = (
-    bill_cycles::BillCycles,
-    accounts::Accounts,
-    account_bill_cycle::AccountBillCycle,
-    account_status::AccountStatus,
-    contacts::Contacts,
-    packages::Packages,
-    package_subscriptions::PackageSubscriptions,
-    services::Services,
-    billing_settings::BillingSettings,
+    customers::bill_cycles::BillCycles,
+    customers::accounts::Accounts,
+    customers::account_bill_cycle::AccountBillCycle,
+    customers::account_status::AccountStatus,
+    customers::contacts::Contacts,
+    customers::packages::Packages,
+    customers::package_subscriptions::PackageSubscriptions,
+    customers::services::Services,
+    customers::billing_settings::BillingSettings,
 );
 
 /// What accounts use and are billed.
 type Usage = (
-    usage_identifiers::UsageIdentifiers,
-    buckets::Buckets,
-    chargeable_events::ChargeableEvents,
-    adjustments::Adjustments,
-    contracts::Contracts,
+    usage::usage_identifiers::UsageIdentifiers,
+    usage::buckets::Buckets,
+    usage::chargeable_events::ChargeableEvents,
+    usage::adjustments::Adjustments,
+    usage::contracts::Contracts,
 );
 
 /// What accounts owe, and how that comes about.
-type Billing =
-    (bill_runs::BillRuns, invoices::Invoices, invoice_lines::InvoiceLines, payments::Payments, refunds::Refunds, credits::Credits);
+type Billing = (
+    billing::bill_runs::BillRuns,
+    billing::invoices::Invoices,
+    billing::invoice_lines::InvoiceLines,
+    billing::payments::Payments,
+    billing::refunds::Refunds,
+    billing::credits::Credits,
+);
 
 /// What is sent by e-mail.
 type Mail = (
-    smtp_account_tests::SmtpAccountTests,
-    smtp_accounts::SmtpAccounts,
-    notification_templates::NotificationTemplates,
-    template_previews::TemplatePreviews,
-    template_versions::TemplateVersions,
-    system_users::SystemUsers,
-    suppressed_addresses::SuppressedAddresses,
+    email::smtp_account_tests::SmtpAccountTests,
+    email::smtp_accounts::SmtpAccounts,
+    email::notification_templates::NotificationTemplates,
+    email::template_previews::TemplatePreviews,
+    email::template_versions::TemplateVersions,
+    email::system_users::SystemUsers,
+    email::suppressed_addresses::SuppressedAddresses,
 );
 
 /// What happens with events.
 type Integration = (
-    queue_statistics::QueueStatisticsOfQueues,
-    queues::Queues,
-    subscriptions::Subscriptions,
-    webhook_endpoint_actions::WebhookEndpointActions,
-    webhook_endpoints::WebhookEndpoints,
-    dead_letters::DeadLetters,
-    set_aside_events::SetAsideEvents,
-    replays::Replays,
-    deliveries::Deliveries,
-    explanations::Explanations,
-    event_types::EventTypes,
-    events::Events,
-    business_transactions::BusinessTransactions,
-    data_sources::DataSources,
-    test_clock::TestClock,
+    delivery::queue_statistics::QueueStatisticsOfQueues,
+    delivery::queues::Queues,
+    delivery::subscriptions::Subscriptions,
+    delivery::webhook_endpoint_actions::WebhookEndpointActions,
+    delivery::webhook_endpoints::WebhookEndpoints,
+    delivery::dead_letters::DeadLetters,
+    events::set_aside_events::SetAsideEvents,
+    delivery::replays::Replays,
+    delivery::deliveries::Deliveries,
+    delivery::explanations::Explanations,
+    events::event_types::EventTypes,
+    events::event::Events,
+    events::business_transactions::BusinessTransactions,
+    events::data_sources::DataSources,
+    billing::test_clock::TestClock,
 );
 
 /// Every noun's operations, in groups, since a tuple of them holds sixteen at the most.
@@ -257,49 +204,56 @@ pub(crate) type Operations = (Customers, Usage, Billing, Mail, Integration);
 /// They keep no state: what they need comes with each call.
 pub(crate) const ALL: Operations = (
     (
-        bill_cycles::BillCycles,
-        accounts::Accounts,
-        account_bill_cycle::AccountBillCycle,
-        account_status::AccountStatus,
-        contacts::Contacts,
-        packages::Packages,
-        package_subscriptions::PackageSubscriptions,
-        services::Services,
-        billing_settings::BillingSettings,
+        customers::bill_cycles::BillCycles,
+        customers::accounts::Accounts,
+        customers::account_bill_cycle::AccountBillCycle,
+        customers::account_status::AccountStatus,
+        customers::contacts::Contacts,
+        customers::packages::Packages,
+        customers::package_subscriptions::PackageSubscriptions,
+        customers::services::Services,
+        customers::billing_settings::BillingSettings,
     ),
     (
-        usage_identifiers::UsageIdentifiers,
-        buckets::Buckets,
-        chargeable_events::ChargeableEvents,
-        adjustments::Adjustments,
-        contracts::Contracts,
-    ),
-    (bill_runs::BillRuns, invoices::Invoices, invoice_lines::InvoiceLines, payments::Payments, refunds::Refunds, credits::Credits),
-    (
-        smtp_account_tests::SmtpAccountTests,
-        smtp_accounts::SmtpAccounts,
-        notification_templates::NotificationTemplates,
-        template_previews::TemplatePreviews,
-        template_versions::TemplateVersions,
-        system_users::SystemUsers,
-        suppressed_addresses::SuppressedAddresses,
+        usage::usage_identifiers::UsageIdentifiers,
+        usage::buckets::Buckets,
+        usage::chargeable_events::ChargeableEvents,
+        usage::adjustments::Adjustments,
+        usage::contracts::Contracts,
     ),
     (
-        queue_statistics::QueueStatisticsOfQueues,
-        queues::Queues,
-        subscriptions::Subscriptions,
-        webhook_endpoint_actions::WebhookEndpointActions,
-        webhook_endpoints::WebhookEndpoints,
-        dead_letters::DeadLetters,
-        set_aside_events::SetAsideEvents,
-        replays::Replays,
-        deliveries::Deliveries,
-        explanations::Explanations,
-        event_types::EventTypes,
-        events::Events,
-        business_transactions::BusinessTransactions,
-        data_sources::DataSources,
-        test_clock::TestClock,
+        billing::bill_runs::BillRuns,
+        billing::invoices::Invoices,
+        billing::invoice_lines::InvoiceLines,
+        billing::payments::Payments,
+        billing::refunds::Refunds,
+        billing::credits::Credits,
+    ),
+    (
+        email::smtp_account_tests::SmtpAccountTests,
+        email::smtp_accounts::SmtpAccounts,
+        email::notification_templates::NotificationTemplates,
+        email::template_previews::TemplatePreviews,
+        email::template_versions::TemplateVersions,
+        email::system_users::SystemUsers,
+        email::suppressed_addresses::SuppressedAddresses,
+    ),
+    (
+        delivery::queue_statistics::QueueStatisticsOfQueues,
+        delivery::queues::Queues,
+        delivery::subscriptions::Subscriptions,
+        delivery::webhook_endpoint_actions::WebhookEndpointActions,
+        delivery::webhook_endpoints::WebhookEndpoints,
+        delivery::dead_letters::DeadLetters,
+        events::set_aside_events::SetAsideEvents,
+        delivery::replays::Replays,
+        delivery::deliveries::Deliveries,
+        delivery::explanations::Explanations,
+        events::event_types::EventTypes,
+        events::event::Events,
+        events::business_transactions::BusinessTransactions,
+        events::data_sources::DataSources,
+        billing::test_clock::TestClock,
     ),
 );
 
@@ -318,7 +272,7 @@ pub fn service(app: App, options: Options) -> BoxEndpoint<'static, Response> {
     let shared = Arc::new(Shared { app, options });
     let mut table: HashMap<String, HashMap<Method, BoxEndpoint<'static>>> = HashMap::new();
     ALL.add_routes(&mut table);
-    let mut route = site::add(Route::new(), &shared);
+    let mut route = openapi::static_routes::add(Route::new(), &shared);
     for (path, methods) in table {
         let guarded = methods.into_iter().fold(RouteMethod::new(), |route, (method, inner)| {
             let operation = Described::find(&method, &path);
@@ -326,20 +280,20 @@ pub fn service(app: App, options: Options) -> BoxEndpoint<'static, Response> {
         });
         route = route.at(path, guarded);
     }
-    edge::Edge(route).boxed()
+    http::error_middleware::Edge(route).boxed()
 }
 
 /// What a request is answered that the owner of the listener has no room for: 503 `overloaded`.
 pub fn overloaded(request: &Request) -> Response {
-    edge::overloaded(request)
+    http::error_middleware::overloaded(request)
 }
 
 /// The document for generators: OpenAPI 3.0.3.
 pub fn openapi() -> Value {
-    document::openapi()
+    openapi::document::openapi()
 }
 
 /// The same as OpenAPI 3.1.0, with the outgoing webhooks.
 pub fn openapi_31() -> Value {
-    document::openapi_31()
+    openapi::document::openapi_31()
 }

@@ -4,13 +4,13 @@
 use std::marker::PhantomData;
 
 use async_trait::async_trait;
-use billwire_domain::{Change, Rejected, subscription::Subscription};
+use billwire_domain::{Change, Rejected, delivery::subscription::Subscription};
 use billwire_schemas::{clock::Timestamp, ids::OrderingKey};
 use billwire_store::{ConfigurationKind as Kind, Store, Tx, commit::Failure};
 
 use crate::{
-    configured::{Configured, addressed},
-    once::UseCase,
+    configuration::{Configured, addressed},
+    execute::UseCase,
     record::Record,
 };
 

@@ -5,15 +5,21 @@
 
 use std::collections::BTreeMap;
 
-use billwire_domain::{account::Account, contract::Contract, invoice::Invoice, usage_identifier::UsageIdentifier};
+use billwire_domain::{
+    billing::invoice::Invoice,
+    customers::account::Account,
+    usage::{contract::Contract, usage_identifier::UsageIdentifier},
+};
 use billwire_schemas::ids::{AccountId, ContractId, InvoiceId, OrderingKey, TenantId, UsageIdentifierId};
 use billwire_store::{Due, commit::Failure, idempotency::Reply};
 use chrono::TimeDelta;
 use tokio::task::JoinSet;
 
 use crate::{
-    App, Caller, Demand, bill_cycle_change::PerformDueBillCycleChange, contracts::EndContractPeriod, invoices::InvoiceDue,
-    usage_identifiers::FindDormant,
+    App, Caller, Demand,
+    billing::invoices::InvoiceDue,
+    customers::bill_cycle_change::PerformDueBillCycleChange,
+    usage::{contracts::EndContractPeriod, usage_identifiers::FindDormant},
 };
 
 /// Due objects of one noun taken up at once; they share commits.

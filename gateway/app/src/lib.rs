@@ -3,61 +3,23 @@
 //! Called by `api` (operations) and `server` (due dates, start-up). Knows neither HTTP nor NATS; an operation is accepted when
 //! [`App::once`] answers. It exists so that a handler and a due date do the same thing in the same way.
 
-mod added;
-mod adjust_chargeable_event;
-mod authenticate;
-mod bill_cycle_change;
-mod bill_runs;
-mod billing_settings;
-mod buckets;
-mod calculations;
-mod catalogue;
-mod change_account_status;
-mod configured;
-mod contacts;
-mod contracts;
-mod create_account;
-mod create_bill_cycle;
-mod data_schemas;
-mod data_source;
+mod access;
+mod account_object;
+mod billing;
+mod configuration;
+mod customers;
 mod delete_configuration;
+mod delivery;
 mod due;
-mod explain;
-mod in_use;
-mod invoice_on_demand;
-mod invoices;
-mod invoicing;
-mod mending;
-mod notification_templates;
+mod email;
+mod events;
+mod execute;
+mod execute_bulk;
 mod objects;
-mod once;
-mod once_each;
-mod owned;
-mod package_subscriptions;
-mod packages;
-mod payments;
-mod queues;
 mod record;
-mod record_chargeable_events;
-mod recorded;
-mod register_event_type;
-mod related;
-mod rendering;
-mod replays;
-mod services;
-mod set_aside;
-mod signing;
-mod smtp_accounts;
-mod submit_events;
-mod subscriptions;
-mod suppressed;
-mod system_users;
-mod tail;
+mod references;
 mod test_clock;
-mod update_account;
-mod update_bill_cycle;
-mod usage_identifiers;
-mod webhook_endpoints;
+mod usage;
 
 use std::sync::{
     Arc,
@@ -74,59 +36,57 @@ use billwire_store::{ConfigurationKind, Error, Store};
 pub use billwire_store::{
     Filter, SetAsideEvent,
     commit::Failure,
-    deliveries, delivery_lists, history,
+    delivery::{deliveries, lists as delivery_lists, queue_progress::Progress, recipients, redrive::DeadLetters},
+    events::history,
     idempotency::{Claim, Reply},
-    mending::DeadLetters,
     page,
-    queue_progress::Progress,
-    recipients,
 };
 
-pub use adjust_chargeable_event::AdjustChargeableEvent;
-pub use authenticate::{NewKey, new_key};
-pub use bill_cycle_change::{CancelAccountBillCycleChange, PerformAccountBillCycleChange, UpdateAccountBillCycle};
-pub use bill_runs::{BillRunCursors, BillRunNow, StartBillRun};
-pub use billing_settings::UpdateBillingSettings;
+pub use access::authenticate::{NewKey, new_key};
+pub use account_object::Owned;
+pub use billing::bill_runs::{BillRunCursors, BillRunNow, StartBillRun};
+pub use billing::invoice_on_demand::CreateInvoiceOnDemand;
+pub use billing::invoices::{CancelInvoice, DeliverInvoice};
+pub use billing::payments::{CreateCredit, CreateRefund, RecordPayment};
 pub use billwire_domain as domain;
-pub use buckets::{CreateBucket, DeleteBucket, ResetBucket, UpdateBucket};
-pub use calculations::Calculation;
-pub use change_account_status::{CancelAccount, ChangeAccountStatus};
-pub use configured::Configured;
-pub use contacts::{CreateContact, DeleteContact, UpdateContact};
-pub use contracts::{CreateContract, DeleteContract, UpdateContract};
-pub use create_account::CreateAccount;
-pub use create_bill_cycle::CreateBillCycle;
-pub use data_source::{CreateDataSource, DeleteDataSource};
+pub use configuration::Configured;
+pub use customers::bill_cycle_change::{CancelAccountBillCycleChange, PerformAccountBillCycleChange, UpdateAccountBillCycle};
+pub use customers::billing_settings::UpdateBillingSettings;
+pub use customers::change_account_status::{CancelAccount, ChangeAccountStatus};
+pub use customers::contacts::{CreateContact, DeleteContact, UpdateContact};
+pub use customers::create_account::CreateAccount;
+pub use customers::create_bill_cycle::CreateBillCycle;
+pub use customers::package_subscriptions::{CancelPackageSubscription, ChangePackageSubscriptionStatus, SubscribePackage};
+pub use customers::packages::{CreatePackage, DeletePackage, UpdatePackage};
+pub use customers::services::{CreateService, DeleteService, TransitionService, UpdateService};
+pub use customers::update_account::{DeleteAccount, UpdateAccount};
+pub use customers::update_bill_cycle::{DeleteBillCycle, UpdateBillCycle};
 pub use delete_configuration::DeleteConfiguration;
-pub use explain::{Explanation, Met, Verdict};
-pub use invoice_on_demand::CreateInvoiceOnDemand;
-pub use invoices::{CancelInvoice, DeliverInvoice};
-pub use notification_templates::{CreateNotificationTemplate, TemplateVersion, UpdateNotificationTemplate};
-pub use objects::Object;
-pub use once::{Demand, UseCase};
-pub use once_each::BulkUseCase;
-pub use owned::Owned;
-pub use package_subscriptions::{CancelPackageSubscription, ChangePackageSubscriptionStatus, SubscribePackage};
-pub use packages::{CreatePackage, DeletePackage, UpdatePackage};
-pub use payments::{CreateCredit, CreateRefund, RecordPayment};
-pub use queues::{CreateQueue, PauseQueue, QueueStatistics, UpdateQueue};
-pub use record_chargeable_events::NewCharge;
-pub use register_event_type::{DeleteEventType, RegisterEventType};
-pub use rendering::Renderer;
-pub use replays::{NewReplay, ReplayStatus};
-pub use services::{CreateService, DeleteService, TransitionService, UpdateService};
-pub use signing::Signing;
-pub use smtp_accounts::{CreateSmtpAccount, Postmen, UpdateSmtpAccount, Verdict as SmtpVerdict};
-pub use subscriptions::{CreateSubscription, DeleteSubscription, EnableSubscription, NewAction, UpdateSubscription};
-pub use suppressed::SuppressAddress;
-pub use system_users::{CreateSystemUser, UpdateSystemUser};
-pub use tail::Stream;
-pub use update_account::{DeleteAccount, UpdateAccount};
-pub use update_bill_cycle::{DeleteBillCycle, UpdateBillCycle};
-pub use usage_identifiers::{CreateUsageIdentifier, DeleteUsageIdentifier, UpdateUsageIdentifier};
-pub use webhook_endpoints::{
+pub use delivery::calculations::Calculation;
+pub use delivery::explain::{Explanation, Met, Verdict};
+pub use delivery::queues::{CreateQueue, PauseQueue, QueueStatistics, UpdateQueue};
+pub use delivery::replays::{NewReplay, ReplayStatus};
+pub use delivery::signing::Signing;
+pub use delivery::subscriptions::{CreateSubscription, DeleteSubscription, EnableSubscription, NewAction, UpdateSubscription};
+pub use delivery::tail::Stream;
+pub use delivery::webhook_endpoints::{
     CreateWebhookEndpoint, DisableWebhookEndpoint, EnableWebhookEndpoint, Receivers, RotateWebhookSecret, Tried, UpdateWebhookEndpoint,
 };
+pub use email::notification_templates::{CreateNotificationTemplate, TemplateVersion, UpdateNotificationTemplate};
+pub use email::rendering::Renderer;
+pub use email::smtp_accounts::{CreateSmtpAccount, Postmen, UpdateSmtpAccount, Verdict as SmtpVerdict};
+pub use email::suppressed_addresses::SuppressAddress;
+pub use email::system_users::{CreateSystemUser, UpdateSystemUser};
+pub use events::data_sources::{CreateDataSource, DeleteDataSource};
+pub use events::register_event_type::{DeleteEventType, RegisterEventType};
+pub use execute::{Demand, UseCase};
+pub use execute_bulk::BulkUseCase;
+pub use objects::Object;
+pub use usage::adjust_chargeable_event::AdjustChargeableEvent;
+pub use usage::buckets::{CreateBucket, DeleteBucket, ResetBucket, UpdateBucket};
+pub use usage::contracts::{CreateContract, DeleteContract, UpdateContract};
+pub use usage::record_chargeable_events::NewCharge;
+pub use usage::usage_identifiers::{CreateUsageIdentifier, DeleteUsageIdentifier, UpdateUsageIdentifier};
 
 /// Who calls, as authenticated.
 #[derive(Debug, Clone)]
@@ -153,8 +113,8 @@ pub struct App {
     clock: Arc<ShiftedClock>,
     test_clock_allowed: bool,
     backlog_full: Arc<AtomicBool>,
-    keys: Arc<authenticate::Cache>,
-    compiled: Arc<data_schemas::Compiled>,
+    keys: Arc<access::authenticate::Cache>,
+    compiled: Arc<events::data_schemas::Compiled>,
     receivers: Option<Arc<dyn Receivers>>,
     postmen: Option<Arc<dyn Postmen>>,
     stream: Option<Arc<dyn Stream>>,

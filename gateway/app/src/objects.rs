@@ -1,9 +1,15 @@
 //! Platform objects as operations name them: addressed in a path (404 when there is none) or referenced in a body (422).
 
 use billwire_domain::{
-    Rejected, account::Account, adjustment::Adjustment, bill_cycle::BillCycle, bill_run::BillRun, bucket::Bucket,
-    chargeable_event::ChargeableEvent, contact::Contact, contract::Contract, credit::Credit, invoice::Invoice, package::Package,
-    package_subscription::PackageSubscription, payment::Payment, refund::Refund, service::Service, usage_identifier::UsageIdentifier,
+    Rejected,
+    billing::{bill_run::BillRun, credit::Credit, invoice::Invoice, payment::Payment, refund::Refund},
+    customers::{
+        account::Account, bill_cycle::BillCycle, contact::Contact, package::Package, package_subscription::PackageSubscription,
+        service::Service,
+    },
+    usage::{
+        adjustment::Adjustment, bucket::Bucket, chargeable_event::ChargeableEvent, contract::Contract, usage_identifier::UsageIdentifier,
+    },
 };
 use billwire_schemas::ids::TenantId;
 use billwire_store::{Filter, Noun, Tx, commit::Failure, page};

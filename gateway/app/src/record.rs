@@ -2,7 +2,7 @@
 
 use billwire_domain::{
     Change, Entity, Rejected,
-    custom_event_type::{CustomEvent, CustomEventType},
+    events::custom_event_type::{CustomEvent, CustomEventType},
 };
 use billwire_schemas::{
     clock::Timestamp,
@@ -19,8 +19,8 @@ use serde_json::value::RawValue;
 
 use crate::{
     Caller,
-    added::{Added, by_sources},
-    once::json,
+    events::data_source_parameters::{Added, by_sources},
+    execute::json,
 };
 
 /// What an operation changed, ready to be recorded.

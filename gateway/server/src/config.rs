@@ -9,14 +9,14 @@ use std::{
     time::Duration,
 };
 
-use billwire_delivery::{circuit, policy::RetryPlan};
+use billwire_delivery::limits::{circuit_breaker, retry_plan::RetryPlan};
 use billwire_schemas::events::parameters::nearest;
 use config::{Config, Environment, File, FileFormat};
 use serde::Deserialize;
 
 use crate::{
+    adapters::routing_config::Limits,
     connections::{self, TrustedProxies},
-    plan::Limits,
 };
 
 /// Processes that render templates, at the least: so many that a tenant whose templates take all their time leaves one to the others.
@@ -281,8 +281,8 @@ impl Settings {
     }
 
     /// When circuits open.
-    pub fn circuit(&self) -> circuit::Settings {
-        circuit::Settings {
+    pub fn circuit(&self) -> circuit_breaker::Settings {
+        circuit_breaker::Settings {
             in_a_row: self.circuit_failures.max(1),
             wait: Duration::from_millis(self.circuit_wait_ms),
             wait_max: Duration::from_millis(self.circuit_wait_max_ms.max(self.circuit_wait_ms)),

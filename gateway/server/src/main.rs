@@ -4,30 +4,18 @@
 //! and starts and stops it.
 #![expect(clippy::print_stdout, reason = "a command's answer goes to standard output")]
 
+mod adapters;
 mod admin;
-mod bill_runs;
 mod cli;
 mod config;
 mod connections;
 mod data_dir;
 mod dev;
-mod ledger;
 mod listen;
 mod nats_child;
-mod onward;
-mod owners;
-mod plan;
-mod postmen;
-mod receivers;
-mod relay;
-mod replays;
 mod roles;
-mod sandbox;
 mod seal_keys;
-mod set_aside;
-mod tail;
 mod telemetry;
-mod timers;
 
 use std::process::ExitCode;
 
@@ -44,7 +32,7 @@ fn main() -> ExitCode {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let cli = cli::Cli::parse();
     if let Some(memory) = cli.sandbox() {
-        return sandbox::worker::serve(memory);
+        return adapters::sandbox::worker::serve(memory);
     }
     data_dir::make_files_private();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

@@ -1,12 +1,18 @@
 //! Wiring: which tasks run, on what, and how they stop.
 
+pub(crate) mod bill_runs;
+pub(crate) mod relay;
+pub(crate) mod replays;
+pub(crate) mod set_aside;
+pub(crate) mod timers;
+
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use billwire_app::App;
 use billwire_bus::Bus;
 use billwire_delivery::{
     bulk,
-    gates::Gates,
+    limits::limiters::Gates,
     supervisor::{self, Channels, Engine},
 };
 use billwire_email::EmailChannel;
@@ -25,19 +31,19 @@ use tokio::{
 };
 
 use crate::{
-    admin, bill_runs,
+    adapters::{
+        delivery_store::StoreLedger,
+        internal_actions::{CalculateChannel, ForwardChannel},
+        sandbox::Sandbox,
+        smtp::Post,
+        stream_tail::Tail,
+        webhook::Caller,
+    },
+    admin,
     config::Settings,
     connections, data_dir,
-    ledger::StoreLedger,
     nats_child::NatsChild,
-    onward::{CalculateChannel, ForwardChannel},
-    postmen::Post,
-    receivers::Caller,
-    relay, replays,
-    sandbox::Sandbox,
     seal_keys,
-    tail::Tail,
-    timers,
 };
 
 /// What a process does.

@@ -6,7 +6,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use billwire_bus::{SEAL_KEY_BYTES, SealKeys};
 use billwire_store::Store;
 
-use crate::ledger::text;
+use crate::adapters::delivery_store::text;
 
 /// The setting they stand under, and what its envelope is bound to: keys in base64, separated by commas, the one that seals first.
 const SETTING: &str = "seal_keys";

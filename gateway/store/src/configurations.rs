@@ -13,10 +13,10 @@ use uuid::Uuid;
 
 use crate::{
     Error, Store,
+    batching::filled,
     entity::configuration,
     moment,
     page::{After, Ask, Page},
-    sizes::filled,
 };
 
 /// Which noun.

@@ -7,7 +7,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use crate::{micros, sizes::filled};
+use crate::{batching::filled, micros};
 
 /// A column by its name.
 pub(crate) fn column(name: &'static str) -> SimpleExpr {

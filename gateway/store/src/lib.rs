@@ -7,58 +7,37 @@
 //! The hot path is [`commit`]: several operations with different ordering keys share one transaction (group commit). Each is
 //! decided on its own; what it wants written is collected in memory, so a refused one leaves nothing behind.
 
-mod accounts;
-mod adjustments;
-mod api_keys;
-mod bill_cycles;
-mod bill_runs;
-mod buckets;
-mod chargeable_events;
+mod access;
+mod batching;
+mod billing;
 pub mod commit;
 mod configurations;
 mod connect;
-mod contacts;
-mod contracts;
-mod credits;
-pub mod deliveries;
-mod delivery_lanes;
-pub mod delivery_lists;
+mod customers;
+pub mod delivery;
 mod entity;
 mod error;
+pub mod events;
 mod filter;
-pub mod health;
-pub mod history;
 pub mod idempotency;
-mod invoices;
 pub mod leases;
 mod master_key;
-pub mod mending;
 mod migration;
 mod objects;
 mod outbox;
-mod package_subscriptions;
-mod packages;
 pub mod page;
-mod payments;
-pub mod queue_progress;
-pub mod recipients;
 mod references;
-mod refunds;
-pub mod replays;
 pub mod secrets;
-mod services;
 mod set_aside;
 mod settings;
-mod sizes;
 mod transaction;
 mod tx;
-mod usage_identifiers;
+mod usage;
 mod warehouse;
 mod writes;
 
-pub use api_keys::{AdminKey, ApiKey};
-pub use bill_runs::BilledAccount;
-pub use chargeable_events::ChargeSum;
+pub use access::api_keys::{AdminKey, ApiKey};
+pub use billing::bill_runs::BilledAccount;
 pub use configurations::{Configuration, Kind as ConfigurationKind, Stored};
 pub use connect::{Backend, Options, Store};
 pub use error::Error;
@@ -68,6 +47,7 @@ pub use objects::{Common, Due, Noun, ObjectRow};
 pub use outbox::Unpublished;
 pub use set_aside::{Redriven, SetAsideEvent};
 pub use tx::{NewEvent, NewTransaction, Tx};
+pub use usage::chargeable_events::ChargeSum;
 
 use billwire_schemas::clock::Timestamp;
 

@@ -24,10 +24,10 @@ use uuid::Uuid;
 
 use crate::{
     Error, Store,
+    batching::filled,
     filter::{Filter, column},
     micros, moment,
     page::{After, Ask, Page},
-    sizes::filled,
 };
 
 /// The columns every noun's table has.

@@ -4,7 +4,7 @@ use billwire_schemas::ids::{EventId, OrderingKey, TenantId, TransactionId};
 use sea_orm::{ConnectionTrait, QueryResult, Value};
 use uuid::Uuid;
 
-use crate::{Error, Store, leases::Lease, sizes::filled};
+use crate::{Error, Store, batching::filled, leases::Lease};
 
 /// An event that the stream has not acknowledged.
 #[derive(Debug, Clone)]

@@ -11,8 +11,8 @@ use uuid::Uuid;
 
 use crate::{
     Error, Store,
+    batching::filled,
     objects::{Noun, ObjectRow, TableOf, by_ids},
-    sizes::filled,
 };
 
 impl Store {

@@ -14,11 +14,11 @@ use sea_orm::{ConnectionTrait, QueryResult, Value};
 
 use crate::{
     Error, Store, Tx,
+    batching::filled,
     leases::Lease,
     micros, moment,
     outbox::Unpublished,
     page::{After, Ask, Page},
-    sizes::filled,
 };
 
 /// Setting with the largest message that the stream takes.

@@ -6,7 +6,7 @@ mod sequences;
 
 use std::{collections::HashMap, pin::Pin, sync::Arc};
 
-use billwire_domain::{Change, Entity, Rejected, data_source::DataSource};
+use billwire_domain::{Change, Entity, Rejected, events::data_source::DataSource};
 use billwire_schemas::{
     clock::{Clock, SystemClock, Timestamp},
     events::envelope::Action,

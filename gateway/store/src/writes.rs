@@ -15,9 +15,9 @@ use uuid::Uuid;
 
 use crate::{
     Error,
+    batching::{filled, parts},
     entity::{business_transaction, configuration, event, idempotency as reply_row, ordering_key},
     objects::{Noun, ObjectRow, TableOf},
-    sizes::{filled, parts},
 };
 
 /// What a group wants written.

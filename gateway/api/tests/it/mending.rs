@@ -4,7 +4,7 @@ use billwire_schemas::{
     clock::{Clock, SystemClock},
     ids::{DeliveryId, EventId, OrderingKey, QueueId, SubscriptionId, fresh},
 };
-use billwire_store::deliveries::{Attempt, Delivery, State};
+use billwire_store::delivery::deliveries::{Attempt, Delivery, State};
 use serde_json::json;
 
 use crate::rig::Rig;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use billwire_domain::{Entity, data_source::DataSource};
+use billwire_domain::{Entity, events::data_source::DataSource};
 use billwire_schemas::ids::SubscriptionId;
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DatabaseBackend, EntityTrait, QueryFilter, Statement,

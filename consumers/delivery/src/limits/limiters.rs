@@ -1,0 +1,384 @@
+//! The gates that calls go through: one per receiver and one per tenant, shared by all partitions of a process. A gate limits how many
+//! calls are under way and how many start in a second, and shuts while its receiver fails.
+//!
+//! The limits hold for the installation: each process takes the part of a rate that answers to the partitions it works for.
+
+use std::{
+    collections::HashMap,
+    num::NonZeroU32,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use billwire_schemas::{clock::Timestamp, ids::TenantId};
+use chrono::TimeDelta;
+use governor::{
+    Quota, RateLimiter,
+    clock::FakeRelativeClock,
+    middleware::NoOpMiddleware,
+    state::{InMemoryState, NotKeyed},
+};
+use uuid::Uuid;
+
+use crate::{
+    channel::{Blame, Outcome},
+    limits::{
+        circuit_breaker::{self, Circuit, Passage},
+        retry_plan::RetryPlan,
+    },
+};
+
+/// One that calls go to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// Its id.
+    pub id: Uuid,
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// Whether it is called.
+    pub enabled: bool,
+    /// Calls under way at once.
+    pub in_flight_max: usize,
+    /// Calls started in a second.
+    pub per_second: Option<u32>,
+    /// When a failed delivery is tried again, where that is its own.
+    pub retry_plan: Option<RetryPlan>,
+    /// Whether it is disabled when it has failed for too long.
+    pub given_up_on: bool,
+    /// Partitions of queues that call it, in the whole installation.
+    pub partitions: u32,
+}
+
+/// How a target that fails does: what is kept over a restart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    /// Which.
+    pub target: Uuid,
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// The first failure since its last success.
+    pub failing_since: Timestamp,
+    /// How many since.
+    pub failures: u64,
+    /// Until when its circuit is open, and how long it was opened for.
+    pub open: Option<(Timestamp, Duration)>,
+}
+
+/// Failures from which on one that fails is told of and kept: a single one is everyday life.
+const TOLD_FROM: u64 = 5;
+/// What a parked delivery waits at least.
+const PARKED_MIN: TimeDelta = TimeDelta::seconds(1);
+/// What a delivery that has to wait for its turn waits at most before it is looked at again: limits may change.
+const PARKED_MAX: TimeDelta = TimeDelta::seconds(60);
+
+type Limiter =
+    RateLimiter<NotKeyed, InMemoryState, FakeRelativeClock, NoOpMiddleware<<FakeRelativeClock as governor::clock::Clock>::Instant>>;
+
+/// A rate, on the engine's own clock.
+struct Rate {
+    limiter: Limiter,
+    clock: FakeRelativeClock,
+    per_second: f64,
+    /// What the clock shows.
+    shown: Timestamp,
+    /// When the next delivery that has to wait gets its turn.
+    booked: Timestamp,
+}
+
+impl Rate {
+    fn new(per_second: f64, now: Timestamp) -> Option<Self> {
+        let burst = NonZeroU32::new(per_second.round().clamp(1.0, f64::from(u32::MAX)) as u32)?;
+        let quota = Quota::with_period(Duration::from_secs_f64(1.0 / per_second))?.allow_burst(burst);
+        let clock = FakeRelativeClock::default();
+        Some(Self { limiter: RateLimiter::direct_with_clock(quota, clock.clone()), clock, per_second, shown: now, booked: now })
+    }
+
+    fn admits(&mut self, now: Timestamp) -> bool {
+        self.clock.advance((now - self.shown).to_std().unwrap_or_default());
+        self.shown = now;
+        self.limiter.check().is_ok()
+    }
+}
+
+struct Inner {
+    target: Arc<Target>,
+    circuit: Circuit,
+    in_flight: usize,
+    rate: Option<Rate>,
+    holders: u32,
+    failing: Option<(Timestamp, u64)>,
+    /// What of it was kept last.
+    kept: Option<Health>,
+}
+
+impl Inner {
+    fn passage(&self, now: Timestamp, settings: &circuit_breaker::Settings) -> Passage {
+        self.circuit.passage(now, self.target.in_flight_max, settings)
+    }
+
+    /// The part of the rate that falls to this process.
+    fn set_rate(&mut self, now: Timestamp) {
+        let share =
+            |limit: u32| f64::from(limit) * f64::from(self.holders.max(1)) / f64::from(self.target.partitions.max(self.holders).max(1));
+        let wanted = self.target.per_second.map(share);
+        if self.rate.as_ref().map(|rate| rate.per_second) != wanted {
+            self.rate = wanted.and_then(|per_second| Rate::new(per_second, now));
+        }
+    }
+
+    fn health(&self) -> Option<Health> {
+        let (failing_since, failures) = self.failing.filter(|(_, failures)| *failures >= TOLD_FROM)?;
+        let (target, tenant) = (self.target.id, self.target.tenant.clone());
+        Some(Health { target, tenant, failing_since, failures, open: self.circuit.open() })
+    }
+}
+
+/// Whether what waits for a target is to be taken up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stand {
+    /// It is.
+    Flows,
+    /// It is not: the target is disabled, or its circuit is open.
+    Rests,
+    /// One delivery is: it shall find out whether the receiver is back.
+    WantsProbe,
+}
+
+/// One gate.
+pub struct Gate {
+    settings: circuit_breaker::Settings,
+    inner: Mutex<Inner>,
+}
+
+impl Gate {
+    fn new(target: Arc<Target>, restored: Option<Health>, settings: circuit_breaker::Settings) -> Self {
+        let open = restored.as_ref().and_then(|health| health.open);
+        let circuit = open.map_or_else(Circuit::default, |(until, waited)| Circuit::opened(until, waited));
+        let failing = restored.as_ref().map(|health| (health.failing_since, health.failures));
+        let inner = Inner { target, circuit, in_flight: 0, rate: None, holders: 0, failing, kept: restored };
+        Self { settings, inner: Mutex::new(inner) }
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn update(&self, target: &Arc<Target>, now: Timestamp) {
+        let mut inner = self.inner();
+        if inner.target == *target {
+            return;
+        }
+        if target.enabled && !inner.target.enabled {
+            (inner.circuit, inner.failing, inner.kept) = (Circuit::default(), None, None);
+        }
+        inner.target = target.clone();
+        inner.set_rate(now);
+    }
+
+    /// Lets one call through, if it may start now.
+    pub fn enter(self: &Arc<Self>, now: Timestamp) -> Option<Permit> {
+        let mut inner = self.inner();
+        let may = match inner.passage(now, &self.settings) {
+            Passage::Upto(max) => inner.in_flight < max,
+            Passage::OneProbe => inner.in_flight == 0,
+            Passage::Shut(_) => false,
+        };
+        if !inner.target.enabled || !may || inner.rate.as_mut().is_some_and(|rate| !rate.admits(now)) {
+            return None;
+        }
+        inner.in_flight += 1;
+        Some(Permit(self.clone()))
+    }
+
+    /// Whether what waits is to be taken up.
+    pub fn stand(&self, now: Timestamp) -> Stand {
+        let inner = self.inner();
+        match inner.passage(now, &self.settings) {
+            _ if !inner.target.enabled => Stand::Rests,
+            Passage::Upto(_) => Stand::Flows,
+            Passage::OneProbe if inner.in_flight == 0 => Stand::WantsProbe,
+            Passage::OneProbe | Passage::Shut(_) => Stand::Rests,
+        }
+    }
+
+    /// When a delivery that cannot be tried now gets its turn, one after the other by the rate.
+    pub fn turn(&self, now: Timestamp) -> Timestamp {
+        let mut inner = self.inner();
+        let soonest = match inner.passage(now, &self.settings) {
+            Passage::Shut(until) => until,
+            _ => now + PARKED_MIN,
+        };
+        let Some(rate) = &mut inner.rate else { return soonest };
+        let step = TimeDelta::from_std(Duration::from_secs_f64(1.0 / rate.per_second)).unwrap_or(PARKED_MAX);
+        rate.booked = (rate.booked.max(soonest) + step).min(soonest + PARKED_MAX);
+        rate.booked
+    }
+
+    /// The target's own retry plan.
+    pub fn retry_plan(&self) -> Option<RetryPlan> {
+        self.inner().target.retry_plan.clone()
+    }
+
+    /// The target.
+    pub fn target(&self) -> Arc<Target> {
+        self.inner().target.clone()
+    }
+
+    /// Counts a partition that calls the target, as long as what is given back lives.
+    pub fn hold(self: &Arc<Self>, now: Timestamp) -> Hold {
+        let mut inner = self.inner();
+        inner.holders += 1;
+        inner.set_rate(now);
+        Hold(self.clone(), now)
+    }
+
+    fn ended(&self, outcome: &Outcome, now: Timestamp) {
+        let mut inner = self.inner();
+        let max = inner.target.in_flight_max;
+        match outcome {
+            Outcome::NotTried(_) | Outcome::GiveUp(_) => {}
+            Outcome::Delivered(_) => {
+                inner.failing = None;
+                inner.circuit.succeeded(now, max, &self.settings);
+            }
+            Outcome::Gone(_) => inner.circuit.shut(now, &self.settings),
+            Outcome::Retry { report, blame, .. } => {
+                let (since, failures) = inner.failing.unwrap_or((now, 0));
+                inner.failing = Some((since, failures + 1));
+                let opened = match blame {
+                    Blame::Delivery => {
+                        inner.circuit.succeeded(now, max, &self.settings);
+                        false
+                    }
+                    Blame::Target => inner.circuit.failed(now, max, &self.settings),
+                    Blame::Overload => {
+                        inner.circuit.shut(now, &self.settings);
+                        true
+                    }
+                };
+                if opened {
+                    let (target, open) = (inner.target.id, inner.circuit.open());
+                    let seconds = open.map_or(0, |(_, waited)| waited.as_secs());
+                    tracing::warn!(target.id = %target, seconds, detail = report.detail, "a receiver fails; nothing is sent to it for a while");
+                }
+            }
+        }
+    }
+}
+
+/// A call under way. Dropped, it is over.
+pub struct Permit(Arc<Gate>);
+
+impl Permit {
+    /// Says how the call went.
+    pub fn report(&self, outcome: &Outcome, now: Timestamp) {
+        self.0.ended(outcome, now);
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let mut inner = self.0.inner();
+        inner.in_flight = inner.in_flight.saturating_sub(1);
+    }
+}
+
+/// See [`Gate::hold`].
+pub struct Hold(Arc<Gate>, Timestamp);
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let mut inner = self.0.inner();
+        inner.holders = inner.holders.saturating_sub(1);
+        inner.set_rate(self.1);
+    }
+}
+
+/// What the ledger is to be told.
+#[derive(Debug, Default)]
+pub struct News {
+    /// Who fails.
+    pub failing: Vec<Health>,
+    /// Who does not any more.
+    pub healed: Vec<Uuid>,
+    /// Who has failed for too long.
+    pub given_up: Vec<Arc<Target>>,
+}
+
+/// All gates of a process.
+pub struct Gates {
+    settings: circuit_breaker::Settings,
+    gates: Mutex<HashMap<Uuid, Arc<Gate>>>,
+    tenants: Mutex<HashMap<TenantId, Arc<Gate>>>,
+    restored: Mutex<HashMap<Uuid, Health>>,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Gates {
+    /// Gates whose circuits behave like this.
+    pub fn new(settings: circuit_breaker::Settings) -> Self {
+        Self { settings, gates: Mutex::default(), tenants: Mutex::default(), restored: Mutex::default() }
+    }
+
+    /// Takes over who fails by the ledger: before a restart, or as another process saw it.
+    pub fn restore(&self, health: Vec<Health>) {
+        *locked(&self.restored) = health.into_iter().map(|one| (one.target, one)).collect();
+    }
+
+    /// The gate of a target, as it is configured now.
+    pub fn of(&self, target: &Arc<Target>, now: Timestamp) -> Arc<Gate> {
+        let mut gates = locked(&self.gates);
+        let gate = gates.entry(target.id).or_insert_with(|| {
+            let restored = locked(&self.restored).get(&target.id).cloned();
+            Arc::new(Gate::new(target.clone(), restored, self.settings.clone()))
+        });
+        gate.update(target, now);
+        gate.clone()
+    }
+
+    /// The gate of a tenant: what all its calls together may be.
+    pub fn of_tenant(&self, target: &Arc<Target>, now: Timestamp) -> Arc<Gate> {
+        let mut tenants = locked(&self.tenants);
+        let gate = tenants.entry(target.tenant.clone()).or_insert_with(|| Arc::new(Gate::new(target.clone(), None, self.settings.clone())));
+        gate.update(target, now);
+        gate.clone()
+    }
+
+    /// What has changed since it was asked last. A gate that no partition holds any more is forgotten.
+    pub fn news(&self, now: Timestamp, give_up_after: Duration) -> News {
+        let mut news = News::default();
+        locked(&self.gates).retain(|_, gate| {
+            let inner = gate.inner();
+            let health = inner.health();
+            if health != inner.kept {
+                match &health {
+                    Some(health) => news.failing.push(health.clone()),
+                    None => news.healed.push(inner.target.id),
+                }
+            }
+            let too_long = |since: Timestamp| (now - since).to_std().is_ok_and(|failing| failing >= give_up_after);
+            if inner.target.enabled && inner.target.given_up_on && health.is_some_and(|health| too_long(health.failing_since)) {
+                news.given_up.push(inner.target.clone());
+            }
+            inner.holders > 0
+        });
+        news
+    }
+
+    /// The ledger has taken the news.
+    pub fn kept(&self, news: &News) {
+        let gates = locked(&self.gates);
+        let failing = news.failing.iter().map(|health| (health.target, Some(health)));
+        for (target, health) in failing.chain(news.healed.iter().map(|target| (*target, None))) {
+            if let Some(gate) = gates.get(&target) {
+                gate.inner().kept = health.cloned();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,51 @@
+//! Slow receivers and the room they take: what they cannot take soon waits in the ledger, so that the hand stays open for others.
+
+use billwire_schemas::ids::SubscriptionId;
+
+use crate::{
+    limits::limiters::Stand,
+    partition::{Job, Partition},
+    store::LaneKey,
+};
+
+impl Partition {
+    /// Whether only one subscription stands on the queue: then there are no others to be kept from their events.
+    pub fn alone(&self) -> bool {
+        self.queue.subscriptions.len() == 1
+    }
+
+    /// Whether a receiver is sent nothing now, or is slow and so much of it is in hand that more would crowd out others.
+    pub fn crowded(&self, subscription: SubscriptionId) -> bool {
+        let options = &self.engine.options;
+        self.ways.stand(subscription, self.engine.clock.now()) == Stand::Rests
+            || self.in_hand.crowds(subscription.0, options.line_max, options.in_hand_max)
+                && self.lines.get(&subscription.0).is_some_and(|line| line.slow(self.alone()))
+    }
+
+    /// Sends what stands in the lines of slow receivers to the ledger, all but their share, and all of those that are sent nothing: in hand
+    /// it would keep messages of others from being pulled.
+    pub fn shed(&mut self) {
+        let (options, now, alone) = (&self.engine.options, self.engine.clock.now(), self.alone());
+        let share = self.in_hand.share(options.line_max, options.in_hand_max);
+        let mut shed: Vec<Job> = Vec::new();
+        for line in self.lines.values_mut().filter(|line| line.stuck(alone)) {
+            let rests = line.subscription().is_some_and(|subscription| self.ways.stand(subscription, now) == Stand::Rests);
+            let keep = if rests { 0 } else { share };
+            if line.ready.len() > keep {
+                shed.extend(line.ready.split_off(keep));
+            }
+        }
+        for job in shed {
+            self.park(&job, false);
+            if self.queue.in_order {
+                self.park_behind(&job.lane());
+            }
+        }
+    }
+
+    /// Has a lane read that is held for it: of one whose receiver is slow only a little.
+    pub fn want_lane(&mut self, lane: LaneKey) {
+        let few = self.lines.get(&lane.0).is_some_and(|line| line.slow(self.alone()));
+        self.loading.want(lane, few);
+    }
+}

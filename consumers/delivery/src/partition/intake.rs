@@ -1,0 +1,185 @@
+//! Taking messages in: which deliveries each one causes, and which of them are new.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use billwire_bus::Received;
+use billwire_schemas::ids::DeliveryId;
+use tokio::time::Instant;
+
+use crate::{
+    channel::Report,
+    event::Event,
+    genuine,
+    matching::Wanted,
+    partition::{Job, Partition, Pending, Stop, lanes::Offer},
+    store::{LaneKey, State, Try},
+};
+
+/// Keys whose last sequence is remembered; past that, all are forgotten and learnt again.
+const SEEN_MAX: usize = 200_000;
+
+/// An event and who wants it.
+type Matched = (Arc<Event>, Vec<Wanted>);
+
+/// What the ledger knows.
+struct Stands {
+    /// Deliveries it has.
+    known: HashSet<DeliveryId>,
+    /// Lanes of which something waits.
+    waiting: HashSet<LaneKey>,
+}
+
+impl Partition {
+    /// Takes in messages, in their order.
+    pub async fn take_in(&mut self, received: Vec<Received>) -> Result<(), Stop> {
+        self.counts.pending = received.iter().rev().find_map(|message| message.pending).unwrap_or(self.counts.pending);
+        // Before anything else is believed: a forged sequence would make a true event look like one that was there before.
+        let received = genuine::only(&self.engine.bus, self.engine.ledger.as_ref(), received).await.map_err(Stop::Failed)?;
+        let reached = received.iter().map(|message| message.position).max();
+        let mut fresh: Vec<(Option<Received>, Arc<Event>)> = Vec::with_capacity(received.len());
+        for message in received {
+            let Some(event) = Event::of(&message) else {
+                self.engine.bus.ack(&message).await;
+                continue;
+            };
+            if event.key.partition(self.queue.partitions) != self.number {
+                self.engine.bus.ack(&message).await;
+                continue;
+            }
+            for missing in self.hole_before(&event).await? {
+                fresh.push((None, Arc::new(missing)));
+            }
+            fresh.push((Some(message), Arc::new(event)));
+        }
+        let mut matched = self.match_all(&fresh);
+        let ledger = self.engine.ledger.clone();
+        // Asked after the messages have come: whatever was configured before an event was committed is seen here.
+        let (revision, mut stands) = tokio::try_join!(ledger.revision(), self.stands(&matched)).map_err(Stop::Failed)?;
+        if revision != self.revision {
+            self.reload().await?;
+            matched = self.match_all(&fresh);
+            stands = self.stands(&matched).await.map_err(Stop::Failed)?;
+        }
+        let messages = self.admit(fresh, matched, &stands).await;
+        self.reached = self.reached.max(reached);
+        if !self.caught_up && self.counts.pending == 0 {
+            self.caught_up = true;
+            self.loading.mend(&self.engine, self.part(), self.queue.in_order);
+        }
+        for number in messages {
+            // A message without any new delivery is done at once.
+            if self.messages.get(&number).is_some_and(|p| p.left == 0) {
+                self.settle(number).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// The events of a key that the stream should have brought before this one and did not: an in-order queue sees every
+    /// event of its keys, so a jump in the sequence is a hole in the stream, and SQL has what is missing.
+    async fn hole_before(&mut self, event: &Event) -> Result<Vec<Event>, Stop> {
+        if !self.queue.in_order {
+            return Ok(Vec::new());
+        }
+        if self.seen.len() >= SEEN_MAX {
+            self.seen.clear();
+        }
+        let last = self.seen.get(&event.key).copied();
+        self.seen.insert(event.key.clone(), last.unwrap_or(0).max(event.sequence));
+        match last {
+            Some(last) if event.sequence > last + 1 => {
+                tracing::warn!(key = %event.key, after = last, before = event.sequence, "a hole in the stream is filled from SQL");
+                let ledger = self.engine.ledger.clone();
+                ledger.events_between(&event.tenant, &event.key, last, event.sequence).await.map_err(Stop::Failed)
+            }
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// A dead letter for a delivery of which it cannot be said whether it is wanted: a person can mend the filter and redrive it.
+    fn unsendable(&mut self, job: &Job, fault: &str) {
+        let mut entry = self.entry(job, State::Dead, None);
+        entry.last = Some(Try { number: 0, at: job.created_at, latency: Duration::ZERO, report: Report::new(None, fault) });
+        self.record(entry, job.message, None);
+    }
+
+    /// Who wants each of these events.
+    fn match_all(&mut self, events: &[(Option<Received>, Arc<Event>)]) -> Vec<Matched> {
+        events.iter().map(|(_, event)| (event.clone(), self.matching.wanted(event))).collect()
+    }
+
+    /// What the ledger knows of the deliveries these events cause and of their lanes.
+    async fn stands(&self, matched: &[Matched]) -> Result<Stands, String> {
+        let each = || matched.iter().flat_map(|(event, wanted)| wanted.iter().map(move |(subscription, _)| (event, subscription.id)));
+        let ids: Vec<DeliveryId> = each().map(|(event, subscription)| DeliveryId::of(event.id, subscription)).collect();
+        let lanes: HashSet<LaneKey> = if self.queue.in_order {
+            each().map(|(event, subscription)| (subscription.0, event.key.clone())).filter(|lane| !self.lanes.holds(lane)).collect()
+        } else {
+            HashSet::new()
+        };
+        let lanes: Vec<LaneKey> = lanes.into_iter().collect();
+        // In this order: what another process parks in between then counts as waiting, and nothing passes it. The other way round it would
+        // be known, and dropped here, but not be waited for.
+        let known = self.engine.ledger.known(&ids).await?;
+        let waiting = self.engine.ledger.waiting_lanes(&lanes).await?;
+        Ok(Stands { known, waiting })
+    }
+
+    /// Lets new deliveries in; those the ledger knows already are dropped. Gives the numbers of the messages.
+    async fn admit(&mut self, events: Vec<(Option<Received>, Arc<Event>)>, matched: Vec<Matched>, stands: &Stands) -> Vec<u64> {
+        let (mut jobs, mut numbers) = (Vec::new(), Vec::new());
+        let now = self.engine.clock.now();
+        for ((received, event), (_, wanted)) in events.into_iter().zip(matched) {
+            // In hand already: this is a second copy, and the first one's acknowledgement speaks for both.
+            if wanted.iter().any(|(s, _)| self.in_hand.contains(DeliveryId::of(event.id, s.id))) {
+                continue;
+            }
+            let message = match received {
+                Some(received) if wanted.is_empty() => {
+                    self.engine.bus.ack(&received).await;
+                    continue;
+                }
+                Some(received) => {
+                    self.next_message += 1;
+                    let new = wanted.iter().filter(|(s, _)| !stands.known.contains(&DeliveryId::of(event.id, s.id))).count();
+                    self.messages.insert(self.next_message, Pending { received, left: new });
+                    numbers.push(self.next_message);
+                    Some(self.next_message)
+                }
+                None => None,
+            };
+            for (subscription, fault) in wanted {
+                let id = DeliveryId::of(event.id, subscription.id);
+                if stands.known.contains(&id) {
+                    continue;
+                }
+                self.in_hand.insert(id, subscription.id.0);
+                let (event, since) = (event.clone(), Instant::now());
+                jobs.push(Job { id, event, subscription, replay: None, attempts: 0, forgiven: 0, fault, message, created_at: now, since });
+            }
+        }
+        for job in jobs {
+            self.let_in(job, &stands.waiting);
+        }
+        numbers
+    }
+
+    /// Lets one new delivery in.
+    fn let_in(&mut self, job: Job, waiting: &HashSet<LaneKey>) {
+        if let Some(fault) = &job.fault {
+            return self.unsendable(&job, fault);
+        }
+        let crowded = self.crowded(job.subscription.id);
+        if !self.queue.in_order {
+            return if crowded { self.park(&job, false) } else { self.ready(job) };
+        }
+        let lane = job.lane();
+        let waits = waiting.contains(&lane);
+        let new_and_crowded = crowded && !waits && !self.lanes.holds(&lane);
+        match self.lanes.offer(&lane, job, waits || new_and_crowded, crowded) {
+            Offer::Try(job) => self.ready(job),
+            Offer::Queued => {}
+            Offer::Park(job) => self.park(&job, !new_and_crowded),
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! In-order lanes: per subscription and ordering key strictly one at a time. Pure bookkeeping; the caller does the IO.
+//!
+//! A lane lives in memory while something of it is in hand. Its deliveries stand in `queue`, in order. When its head fails,
+//! or too much piles up, the rest goes to the ledger and the lane is *parked*: from then on everything new of it goes to
+//! the ledger too, behind what is there, until the ledger has been worked off.
+
+use std::collections::{HashMap, VecDeque};
+
+use crate::store::LaneKey;
+
+/// A lane in memory, over jobs of type `J`.
+#[derive(Debug)]
+struct Lane<J> {
+    /// Behind the one that is being tried.
+    queue: VecDeque<J>,
+    /// One is being tried, or what waits is being loaded.
+    busy: bool,
+    /// Something was parked since it was loaded last.
+    newer: bool,
+    /// The ledger holds, or is about to hold, deliveries behind those in `queue`.
+    parked: bool,
+    /// The head waits for its time: the ledger is not worked off now.
+    resting: bool,
+    /// Records of this lane that are not committed yet.
+    recording: usize,
+}
+
+impl<J> Lane<J> {
+    fn new(parked: bool) -> Self {
+        Self { queue: VecDeque::new(), busy: false, newer: false, parked, resting: false, recording: 0 }
+    }
+
+    fn idle(&self) -> bool {
+        !self.busy && self.queue.is_empty() && self.recording == 0
+    }
+
+    fn load(&mut self) {
+        self.parked = true;
+        self.resting = false;
+        self.busy = true;
+        self.newer = false;
+    }
+}
+
+/// What to do with a job that was offered to its lane.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Offer<J> {
+    /// Try it now.
+    Try(J),
+    /// It stands in the lane's queue.
+    Queued,
+    /// Record it as waiting behind the others of its lane, then say [`Lanes::recorded`].
+    Park(J),
+}
+
+/// What a lane needs after something of it ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Next<J> {
+    /// Try this one now.
+    Try(J),
+    /// Nothing now.
+    Nothing,
+    /// Load what waits in the ledger and say [`Lanes::resume`].
+    Load,
+}
+
+/// All lanes in memory.
+#[derive(Debug)]
+pub struct Lanes<J>(HashMap<LaneKey, Lane<J>>);
+
+impl<J> Default for Lanes<J> {
+    fn default() -> Self {
+        Self(HashMap::new())
+    }
+}
+
+impl<J> Lanes<J> {
+    /// Whether something of this lane is in hand.
+    pub fn holds(&self, key: &LaneKey) -> bool {
+        self.0.contains_key(key)
+    }
+
+    /// Offers a new job. `waiting`: the ledger has deliveries of this lane (asked only of lanes not held);
+    /// `crowded`: too much of this subscription is in memory already.
+    pub fn offer(&mut self, key: &LaneKey, job: J, waiting: bool, crowded: bool) -> Offer<J> {
+        let lane = self.0.entry(key.clone()).or_insert_with(|| Lane { resting: waiting, ..Lane::new(waiting) });
+        if lane.parked || (crowded && (lane.busy || !lane.queue.is_empty())) {
+            lane.parked = true;
+            lane.newer = true;
+            lane.recording += 1;
+            return Offer::Park(job);
+        }
+        if lane.busy {
+            lane.queue.push_back(job);
+            return Offer::Queued;
+        }
+        lane.busy = true;
+        Offer::Try(job)
+    }
+
+    /// The job being tried ended for good; its record is under way. Gives the next.
+    pub fn ended(&mut self, key: &LaneKey) -> Next<J> {
+        let Some(lane) = self.0.get_mut(key) else { return Next::Nothing };
+        lane.recording += 1;
+        match lane.queue.pop_front() {
+            Some(job) => Next::Try(job),
+            None => {
+                lane.busy = false;
+                Next::Nothing
+            }
+        }
+    }
+
+    /// The job being tried must wait; its record is under way. Gives the rest of the queue, to be parked behind it.
+    pub fn failed(&mut self, key: &LaneKey) -> VecDeque<J> {
+        let Some(lane) = self.0.get_mut(key) else { return VecDeque::new() };
+        lane.busy = false;
+        lane.parked = true;
+        lane.resting = true;
+        lane.recording += 1 + lane.queue.len();
+        std::mem::take(&mut lane.queue)
+    }
+
+    /// A record of this lane was committed.
+    pub fn recorded(&mut self, key: &LaneKey) -> Next<J> {
+        let Some(lane) = self.0.get_mut(key) else { return Next::Nothing };
+        lane.recording = lane.recording.saturating_sub(1);
+        if !lane.idle() {
+            return Next::Nothing;
+        }
+        if lane.parked && !lane.resting {
+            lane.load();
+            return Next::Load;
+        }
+        self.0.remove(key);
+        Next::Nothing
+    }
+
+    /// Holds a lane that is not held, because what waits of it is going to be loaded: see [`Lanes::resume`].
+    pub fn load(&mut self, key: &LaneKey) {
+        self.0.entry(key.clone()).or_insert_with(|| Lane::new(true)).load();
+    }
+
+    /// Starts to work off a lane from the ledger: `jobs` in order, the first of them due. With none, the lane is done.
+    pub fn resume(&mut self, key: &LaneKey, jobs: Vec<J>) -> Next<J> {
+        let Some(lane) = self.0.get_mut(key) else { return Next::Nothing };
+        let mut jobs: VecDeque<J> = jobs.into();
+        if let Some(first) = jobs.pop_front() {
+            lane.queue = jobs;
+            return Next::Try(first);
+        }
+        lane.busy = false;
+        if lane.recording > 0 {
+            return Next::Nothing;
+        }
+        if lane.newer {
+            lane.load();
+            return Next::Load;
+        }
+        self.0.remove(key);
+        Next::Nothing
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use billwire_schemas::ids::fresh;
+
+    fn key() -> LaneKey {
+        (fresh(), fresh().into())
+    }
+
+    #[test]
+    fn a_lane_tries_one_at_a_time_in_order() {
+        let (mut lanes, key) = (Lanes::default(), key());
+        assert_eq!(lanes.offer(&key, 1, false, false), Offer::Try(1));
+        assert_eq!(lanes.offer(&key, 2, false, false), Offer::Queued);
+        assert_eq!(lanes.offer(&key, 3, false, false), Offer::Queued);
+        assert_eq!(lanes.ended(&key), Next::Try(2));
+        assert_eq!(lanes.ended(&key), Next::Try(3));
+        assert_eq!(lanes.ended(&key), Next::Nothing);
+        for _ in 0..3 {
+            assert_eq!(lanes.recorded(&key), Next::Nothing);
+        }
+        assert!(!lanes.holds(&key));
+    }
+
+    #[test]
+    fn a_failed_head_parks_what_is_behind_it_and_what_comes_meanwhile() {
+        let (mut lanes, key) = (Lanes::default(), key());
+        let _ = lanes.offer(&key, 1, false, false);
+        let _ = lanes.offer(&key, 2, false, false);
+        assert_eq!(lanes.failed(&key), [2]);
+        assert_eq!(lanes.offer(&key, 3, false, false), Offer::Park(3), "it must not overtake");
+        assert_eq!(lanes.recorded(&key), Next::Nothing);
+        assert_eq!(lanes.recorded(&key), Next::Nothing);
+        assert!(lanes.holds(&key), "3 is not in the ledger yet, so a newer one could still overtake it");
+        assert_eq!(lanes.recorded(&key), Next::Nothing);
+        assert!(!lanes.holds(&key));
+    }
+
+    #[test]
+    fn a_due_lane_is_worked_off_before_anything_new_flows() {
+        let (mut lanes, key) = (Lanes::default(), key());
+        lanes.load(&key);
+        assert!(lanes.holds(&key));
+        assert_eq!(lanes.resume(&key, vec![1, 2]), Next::Try(1));
+        assert_eq!(lanes.offer(&key, 9, false, false), Offer::Park(9));
+        assert_eq!(lanes.ended(&key), Next::Try(2));
+        assert_eq!(lanes.ended(&key), Next::Nothing);
+        assert_eq!(lanes.recorded(&key), Next::Nothing);
+        assert_eq!(lanes.recorded(&key), Next::Nothing);
+        assert_eq!(lanes.recorded(&key), Next::Load, "9 waits in the ledger");
+        assert_eq!(lanes.resume(&key, vec![9]), Next::Try(9));
+        assert_eq!(lanes.ended(&key), Next::Nothing);
+        assert_eq!(lanes.recorded(&key), Next::Load);
+        assert_eq!(lanes.resume(&key, vec![]), Next::Nothing);
+        assert_eq!(lanes.offer(&key, 10, false, false), Offer::Try(10));
+    }
+
+    #[test]
+    fn what_is_parked_while_a_lane_is_loaded_is_loaded_next() {
+        let (mut lanes, key) = (Lanes::default(), key());
+        lanes.load(&key);
+        assert_eq!(lanes.offer(&key, 9, false, false), Offer::Park(9));
+        assert_eq!(lanes.recorded(&key), Next::Nothing, "the load goes on");
+        assert_eq!(lanes.resume(&key, vec![]), Next::Load, "9 may have come too late for it");
+        assert_eq!(lanes.resume(&key, vec![9]), Next::Try(9));
+
+        let _ = (lanes.ended(&key), lanes.recorded(&key));
+        assert_eq!(lanes.offer(&key, 10, false, false), Offer::Park(10));
+        assert_eq!(lanes.resume(&key, vec![]), Next::Nothing, "10 is not in the ledger yet");
+        assert_eq!(lanes.recorded(&key), Next::Load);
+        assert_eq!(lanes.resume(&key, vec![]), Next::Nothing);
+        assert!(!lanes.holds(&key));
+    }
+
+    #[test]
+    fn a_crowded_subscription_sends_followers_to_the_ledger_but_still_works_them_off() {
+        let (mut lanes, key) = (Lanes::default(), key());
+        assert_eq!(lanes.offer(&key, 1, false, true), Offer::Try(1), "a lane's head is tried all the same");
+        assert_eq!(lanes.offer(&key, 2, false, true), Offer::Park(2));
+        assert_eq!(lanes.recorded(&key), Next::Nothing);
+        assert_eq!(lanes.ended(&key), Next::Nothing);
+        assert_eq!(lanes.recorded(&key), Next::Load);
+    }
+
+    #[test]
+    fn a_lane_that_waits_in_the_ledger_is_not_overtaken_by_a_newcomer() {
+        let (mut lanes, key) = (Lanes::default(), key());
+        assert_eq!(lanes.offer(&key, 5, true, false), Offer::Park(5));
+        assert_eq!(lanes.recorded(&key), Next::Nothing, "the head has its own time");
+        assert!(!lanes.holds(&key));
+    }
+}

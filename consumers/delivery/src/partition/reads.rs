@@ -1,0 +1,198 @@
+//! Reading from the ledger beside the partition's own loop, so that nobody's event waits while another's backlog is read.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use billwire_schemas::ids::{DeliveryId, EventId};
+use tokio::{
+    task::{JoinError, JoinSet},
+    time::sleep,
+};
+use uuid::Uuid;
+
+use crate::{
+    event::Event,
+    store::{Entry, LaneKey, Ledger, Part},
+    supervisor::Engine,
+};
+
+/// Deliveries loaded at once from a lane.
+const LANE_PAGE: u64 = 100;
+/// The same of a receiver that is slow: what is loaded takes room in hand.
+const LANE_FEW: u64 = 8;
+/// Lanes read by one task.
+const LANES_MAX: usize = 64;
+/// Between two steps of mending: what is looked at only in case must not keep the ledger from what is due.
+const MEND_PAUSE: Duration = Duration::from_millis(50);
+
+/// The events of some entries.
+pub(crate) type Events = HashMap<EventId, Arc<Event>>;
+
+/// What the ledger said.
+pub(crate) enum Loaded {
+    /// Who has something waiting.
+    Owners(Vec<Uuid>),
+    /// What is due; with its events where lanes do not matter.
+    Due {
+        /// Of owners in turn.
+        due: Vec<Entry>,
+        /// An owner has all it has room for: there may be more.
+        more: bool,
+        /// Their events.
+        events: Events,
+    },
+    /// The ledger did not say what is due.
+    Unknown(String),
+    /// What waits in lanes.
+    Lanes(Vec<(LaneKey, Vec<Entry>)>, Events),
+    /// What had no time has one.
+    Mended,
+    /// The ledger did not say what waits in lanes that are held for it.
+    Failed(String),
+}
+
+/// What is being read.
+#[derive(Default)]
+pub(crate) struct Loading {
+    tasks: JoinSet<Loaded>,
+    /// A look for what is due is under way.
+    looking: bool,
+    /// What was let go of since that look began: it may still find it as it was.
+    released: HashSet<DeliveryId>,
+    /// Lanes to be read next, and whether only a little of each; they are held.
+    wanted: Vec<(LaneKey, bool)>,
+    reading_lanes: bool,
+    mending: bool,
+    /// Mending was asked for while it was under way.
+    mend_again: bool,
+}
+
+impl Loading {
+    /// Begins to look for what is due, unless a look is under way or what it found is still to be read.
+    pub fn look(&mut self, engine: &Engine, part: Part) {
+        if self.looking || !self.wanted.is_empty() {
+            return;
+        }
+        self.looking = true;
+        self.released.clear();
+        let ledger = engine.ledger.clone();
+        self.tasks.spawn(async move { ledger.owners(part).await.map_or_else(Loaded::Unknown, Loaded::Owners) });
+    }
+
+    /// Goes on with what is due of these owners, up to so many of each; where lanes matter, of events up to the position `reached`.
+    pub fn due(&mut self, engine: &Engine, part: Part, rooms: Vec<(Uuid, usize)>, in_order: bool, reached: i64) {
+        let (ledger, now) = (engine.ledger.clone(), engine.clock.now());
+        self.tasks.spawn(async move {
+            let read = async {
+                let due = ledger.due(part, &rooms, now, if in_order { reached } else { i64::MAX }).await?;
+                // In order, lanes are read: what is due only says which.
+                let events = if in_order { Events::new() } else { events(&*ledger, due.iter()).await? };
+                // One is what is asked for to find out whether a receiver is back.
+                let full = |(owner, room): &(Uuid, usize)| *room > 1 && due.iter().filter(|entry| entry.owner() == *owner).count() >= *room;
+                let more = rooms.iter().any(full);
+                Ok(Loaded::Due { due, more, events })
+            };
+            read.await.unwrap_or_else(Loaded::Unknown)
+        });
+    }
+
+    /// Gives a time to what a stop left without one.
+    pub fn mend(&mut self, engine: &Engine, part: Part, in_order: bool) {
+        if self.mending {
+            self.mend_again = true;
+            return;
+        }
+        self.mending = true;
+        let (ledger, clock) = (engine.ledger.clone(), engine.clock.clone());
+        self.tasks.spawn(async move {
+            let mut from = None;
+            loop {
+                match ledger.mend(part, in_order, from, clock.now()).await {
+                    Ok(None) => return Loaded::Mended,
+                    Ok(place) => from = place,
+                    Err(error) => {
+                        tracing::warn!(%error, "lanes could not be mended");
+                        return Loaded::Mended;
+                    }
+                }
+                sleep(MEND_PAUSE).await;
+            }
+        });
+    }
+
+    /// Mending is over; it begins anew if that was asked for meanwhile.
+    pub fn mended(&mut self, engine: &Engine, part: Part, in_order: bool) {
+        self.mending = false;
+        if std::mem::take(&mut self.mend_again) {
+            self.mend(engine, part, in_order);
+        }
+    }
+
+    /// The look is over.
+    pub fn looked(&mut self) {
+        self.looking = false;
+    }
+
+    /// Notes that a delivery is not in hand any more.
+    pub fn release(&mut self, id: DeliveryId) {
+        if self.looking {
+            self.released.insert(id);
+        }
+    }
+
+    /// Whether a delivery was let go of while the look was under way.
+    pub fn is_released(&self, id: DeliveryId) -> bool {
+        self.released.contains(&id)
+    }
+
+    /// Has a lane read that is held for it, or only a `few` deliveries of it.
+    pub fn want(&mut self, lane: LaneKey, few: bool) {
+        self.wanted.push((lane, few));
+    }
+
+    /// Starts to read the lanes that are wanted, some at a time.
+    pub fn start(&mut self, engine: &Engine) {
+        let Some((_, few)) = self.wanted.first().filter(|_| !self.reading_lanes) else { return };
+        self.reading_lanes = true;
+        let few = *few;
+        let mut taken = 0;
+        let lanes: Vec<LaneKey> = self
+            .wanted
+            .extract_if(.., |(_, one)| {
+                let take = *one == few && taken < LANES_MAX;
+                taken += usize::from(take);
+                take
+            })
+            .map(|(lane, _)| lane)
+            .collect();
+        let ledger = engine.ledger.clone();
+        self.tasks.spawn(async move {
+            let read = async {
+                let found = ledger.lanes(&lanes, if few { LANE_FEW } else { LANE_PAGE }).await?;
+                let events = events(&*ledger, found.iter().flatten()).await?;
+                Ok(Loaded::Lanes(lanes.into_iter().zip(found).collect(), events))
+            };
+            read.await.unwrap_or_else(Loaded::Failed)
+        });
+    }
+
+    /// Resolves with what the ledger said next; never while nothing is being read.
+    pub async fn next(&mut self) -> Option<Result<Loaded, JoinError>> {
+        let loaded = self.tasks.join_next().await;
+        if matches!(loaded, Some(Ok(Loaded::Lanes(..)))) {
+            self.reading_lanes = false;
+        }
+        loaded
+    }
+}
+
+async fn events(ledger: &dyn Ledger, entries: impl Iterator<Item = &Entry>) -> Result<Events, String> {
+    let ids: Vec<EventId> = entries.map(|entry| entry.event).collect();
+    if ids.is_empty() {
+        return Ok(Events::new());
+    }
+    Ok(ledger.events(&ids).await?.into_iter().map(|event| (event.id, Arc::new(event))).collect())
+}

@@ -1,0 +1,226 @@
+//! Bill runs.
+
+use billwire_app::{
+    Filter, Reply, StartBillRun,
+    domain::{billing::bill_run, customers::bill_cycle::BillCycle},
+    page::Page,
+};
+use billwire_schemas::ids::{BillRunId, fresh};
+use chrono::NaiveDate;
+use poem::{IntoResponse, Response};
+use poem_openapi::{
+    ApiResponse, Object, OpenApi,
+    param::Path,
+    registry::{MetaResponses, Registry},
+    types::{Example, Type},
+};
+use uuid::Uuid;
+
+use crate::{
+    Tag, example_id, example_moment,
+    http::{
+        execute_on::filtered,
+        problem::Problem,
+        request_context::{Context, Query},
+        responses::{Created, Found, IfNoneMatch, Listed, REPLAYED, answered, documented},
+        validated_body::{Checkable, Checked},
+    },
+    openapi::operation::{Operation, create, created, get, list},
+    types::{
+        business_transaction::BusinessTransaction,
+        money::Money,
+        scalars::{BillRunStatus, Cursor, Date, ExternalId, Limit, Moment, Reference},
+    },
+};
+
+pub(crate) struct BillRuns;
+
+/// What they ask for and answer.
+pub(crate) const OPERATIONS: &[Operation] = &[
+    create(
+        "startBillRun",
+        "bill_runs:write",
+        &["external_id_taken", "bill_cycle_unknown", "bill_run_in_progress", "billing_date_in_future"],
+        created("billRun", "BillRun", &["bill_run.created", "bill_run.started"]),
+    ),
+    list("listBillRuns", "bill_runs:read"),
+    get("getBillRun", "bill_runs:read", &["bill_run_not_found"]),
+];
+
+/// A bill run to be started.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct NewBillRun {
+    /// Its id in your system; unique among bill runs. It addresses the run as well as the id does.
+    external_id: Option<ExternalId>,
+    /// Id or external id of the bill cycle whose accounts are to be billed. It has one run at a time.
+    bill_cycle: Reference,
+    /// It bills charges that occurred before this date in the tenant's time zone, and fees of the periods that have ended by it;
+    /// absent: today. It cannot lie in the future.
+    billing_date: Option<Date>,
+}
+
+impl Checkable for NewBillRun {}
+
+impl Example for NewBillRun {
+    fn example() -> Self {
+        Self { external_id: Some("RUN-2027-01".into()), bill_cycle: "MONTHLY-15".into(), billing_date: None }
+    }
+}
+
+/// The billing of a bill cycle's accounts up to a date. What it counts is of this moment while it is running.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct BillRun {
+    /// Its id.
+    id: Uuid,
+    /// Its version, from 1.
+    version: i64,
+    /// Its id in your system.
+    external_id: Option<String>,
+    /// The cycle whose accounts it bills.
+    bill_cycle_id: Uuid,
+    /// It bills charges that occurred before this date in the tenant's time zone, and fees of the periods that have ended by it.
+    billing_date: NaiveDate,
+    /// `running`: accounts are left. `completed`: every account was dealt with. More may come.
+    status: String,
+    /// How many accounts it has dealt with, whatever became of them.
+    accounts: i64,
+    /// How many invoices it has posted.
+    invoices: i64,
+    /// How many accounts could not be billed; `account.billing_failed` tells of each. What they owe waits for the next run.
+    failed: i64,
+    /// The sum of its invoices, one amount per currency.
+    totals: Vec<Money>,
+    /// How many accounts it has still to deal with, while it is running.
+    accounts_left: Option<i64>,
+    /// When it was started.
+    started_at: Moment,
+    /// When it was completed.
+    completed_at: Option<Moment>,
+    /// When it was made.
+    created_at: Moment,
+    /// When it last changed.
+    updated_at: Moment,
+}
+
+impl Example for BillRun {
+    fn example() -> Self {
+        Self {
+            id: example_id(21),
+            version: 1,
+            external_id: Some("RUN-2027-01".to_owned()),
+            bill_cycle_id: example_id(3),
+            billing_date: NaiveDate::from_ymd_opt(2027, 1, 4).unwrap_or_default(),
+            status: "running".to_owned(),
+            accounts: 0,
+            invoices: 0,
+            failed: 0,
+            totals: Vec::new(),
+            accounts_left: None,
+            started_at: example_moment(),
+            completed_at: None,
+            created_at: example_moment(),
+            updated_at: example_moment(),
+        }
+    }
+}
+
+/// What was accepted and runs on: the business transaction, and where to look for what becomes of it.
+pub(crate) struct Accepted(Created);
+
+impl IntoResponse for Accepted {
+    fn into_response(self) -> Response {
+        self.0.into_response()
+    }
+}
+
+impl Accepted {
+    fn under(collection: &str, reply: Reply) -> Self {
+        Self(Created::under(collection, reply))
+    }
+}
+
+impl ApiResponse for Accepted {
+    fn meta() -> MetaResponses {
+        let headers = vec![documented("Location", "Address of what was started."), documented(REPLAYED.0, REPLAYED.1)];
+        let description = "Accepted; it runs on. The state it has now, and the events that tell of its start.";
+        MetaResponses { responses: vec![answered(202, description, Some(BusinessTransaction::schema_ref()), headers)] }
+    }
+
+    fn register(registry: &mut Registry) {
+        BusinessTransaction::register(registry);
+    }
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::BillRuns")]
+impl BillRuns {
+    /// Start a bill run
+    ///
+    /// It bills the cycle's active and suspended accounts, each in a business transaction of its own: unbilled charges, fees of
+    /// ended periods, pending adjustments and credits become an invoice. An account with nothing to bill gets none; one that
+    /// cannot be billed does not stop the run. A run that was interrupted goes on where it stopped and bills nothing twice.
+    #[oai(path = "/bill-runs", method = "post", operation_id = "startBillRun")]
+    async fn start(&self, context: Context, input: Checked<NewBillRun>) -> Result<Accepted, Problem> {
+        let new = input.body;
+        let cycle = context.app().referenced::<BillCycle>(context.tenant(), "/billCycle", &new.bill_cycle.0).await?;
+        let command = bill_run::Start {
+            id: BillRunId(fresh()),
+            external_id: new.external_id.map(|id| id.0),
+            billing_date: new.billing_date.map(|date| date.0),
+        };
+        let use_case = StartBillRun { bill_cycle: cycle.id, command };
+        let reply = context.app().once(context.demand(input.canonical.as_deref()), use_case).await?;
+        Ok(Accepted::under("/v1/bill-runs", reply))
+    }
+
+    /// List bill runs
+    ///
+    /// Oldest first.
+    #[oai(path = "/bill-runs", method = "get", operation_id = "listBillRuns")]
+    async fn list(
+        &self,
+        context: Context,
+        /// Only runs of this bill cycle, by its id or external id.
+        #[oai(name = "billCycle")]
+        bill_cycle: Query<Reference>,
+        /// Only runs of this status.
+        status: Query<BillRunStatus>,
+        /// How many items at the most.
+        limit: Query<Limit>,
+        /// Where to go on: `nextCursor` of the part before.
+        cursor: Query<Cursor>,
+    ) -> Result<Listed<BillRun>, Problem> {
+        let ask = context.ask(limit.0, cursor.0.as_ref())?;
+        let filter = Filter::new()
+            .is_id("bill_cycle_id", filtered::<BillCycle>(&context, bill_cycle.0.as_ref()).await?)
+            .is("status", status.0.map(BillRunStatus::wire));
+        let found = context.app().list::<bill_run::BillRun>(context.tenant(), filter, ask).await?;
+        let mut items = Vec::with_capacity(found.items.len());
+        for run in found.items {
+            items.push(context.app().bill_run_now(context.tenant(), run).await?);
+        }
+        Listed::page(&context, &Page { items, next: found.next })
+    }
+
+    /// Get a bill run
+    ///
+    /// By its id or external id. While it is running, its counts are those of this moment, and so is its `ETag`.
+    #[oai(path = "/bill-runs/:billRun", method = "get", operation_id = "getBillRun")]
+    async fn get(
+        &self,
+        context: Context,
+        known: IfNoneMatch,
+        /// Id or external id of the bill run.
+        #[oai(name = "billRun")]
+        bill_run: Path<Reference>,
+    ) -> Result<Found<BillRun>, Problem> {
+        let run = context.app().get::<bill_run::BillRun>(context.tenant(), &bill_run.0.0).await?;
+        let now = context.app().bill_run_now(context.tenant(), run).await?;
+        let state = match now.accounts_left {
+            Some(left) => format!("{}.{}.{left}", now.run.version, now.run.tally.accounts),
+            None => now.run.version.to_string(),
+        };
+        Found::counted(&now, &state, &known)
+    }
+}

@@ -1,0 +1,180 @@
+//! Credits.
+
+use billwire_app::{
+    CreateCredit, Filter,
+    domain::{billing::credit, customers::account::Account},
+};
+use billwire_schemas::ids::{CreditId, fresh};
+use poem_openapi::{Object, OpenApi, param::Path, types::Example};
+use uuid::Uuid;
+
+use crate::{
+    Tag, example_id, example_moment,
+    http::{
+        execute_on::filtered,
+        problem::Problem,
+        request_context::{Context, Query},
+        responses::{Created, Found, IfNoneMatch, Listed},
+        validated_body::{Checkable, Checked},
+    },
+    openapi::operation::{Operation, create, created, get, list},
+    types::{
+        money::{Money, NewMoney},
+        scalars::{Cursor, ExternalId, Limit, Moment, Reason, Reference},
+    },
+};
+
+pub(crate) struct Credits;
+
+/// What they ask for and answer.
+pub(crate) const OPERATIONS: &[Operation] = &[
+    create(
+        "createCredit",
+        "credits:write",
+        &[
+            "external_id_taken",
+            "account_unknown",
+            "invoice_unknown",
+            "invoice_of_other_account",
+            "invoice_not_open",
+            "credit_exceeds_due",
+            "currency_mismatch",
+            "currency_unknown",
+            "amount_not_positive",
+            "amount_invalid",
+            "amount_too_fine",
+            "amount_out_of_range",
+        ],
+        created("credit", "Credit", &["credit.created", "credit.processed"]),
+    ),
+    list("listCredits", "credits:read"),
+    get("getCredit", "credits:read", &["credit_not_found"]),
+];
+
+/// A credit to be given.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct NewCredit {
+    /// Its id in your system; unique among credits.
+    external_id: Option<ExternalId>,
+    /// Id or external id of the account that gets it.
+    account: Reference,
+    /// Id or number of the open invoice it is given on, not more than is due on it; absent: it goes on the next ones.
+    invoice: Option<Reference>,
+    /// How much.
+    amount: NewMoney,
+    /// Why.
+    reason: Reason,
+}
+
+impl Checkable for NewCredit {}
+
+impl Example for NewCredit {
+    fn example() -> Self {
+        Self {
+            external_id: Some("CRED-0001".into()),
+            account: "CRM-4711".into(),
+            invoice: None,
+            amount: NewMoney::of("15.00", "EUR"),
+            reason: "outage in January".into(),
+        }
+    }
+}
+
+/// Money an account does not have to pay.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct Credit {
+    /// Its id.
+    id: Uuid,
+    /// Its version, from 1.
+    version: i64,
+    /// Its id in your system.
+    external_id: Option<String>,
+    /// Who gets it.
+    account_id: Uuid,
+    /// The invoice it was given on.
+    invoice_id: Option<Uuid>,
+    /// How much.
+    amount: Money,
+    /// How much of it no invoice has taken yet.
+    remaining: Money,
+    /// Why.
+    reason: String,
+    /// When it was made.
+    created_at: Moment,
+    /// When it last changed.
+    updated_at: Moment,
+}
+
+impl Example for Credit {
+    fn example() -> Self {
+        Self {
+            id: example_id(24),
+            version: 1,
+            external_id: Some("CRED-0001".to_owned()),
+            account_id: example_id(1),
+            invoice_id: None,
+            amount: Money::of("15.00", "EUR"),
+            remaining: Money::of("15.00", "EUR"),
+            reason: "outage in January".to_owned(),
+            created_at: example_moment(),
+            updated_at: example_moment(),
+        }
+    }
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Payments")]
+impl Credits {
+    /// Create a credit
+    ///
+    /// On an open invoice: less is due on it, and at nothing it is paid. Without one: the account's next invoices take it, as far as
+    /// their totals go.
+    #[oai(path = "/credits", method = "post", operation_id = "createCredit")]
+    async fn create(&self, context: Context, input: Checked<NewCredit>) -> Result<Created, Problem> {
+        let new = input.body;
+        let account = context.app().referenced::<Account>(context.tenant(), "/account", &new.account.0).await?.id;
+        let command = credit::Create {
+            id: CreditId(fresh()),
+            external_id: new.external_id.map(|id| id.0),
+            amount: new.amount.exact("/amount")?,
+            reason: new.reason.0,
+        };
+        let use_case = CreateCredit { account, invoice: new.invoice.map(|reference| reference.0), command };
+        let reply = context.app().once(context.demand(input.canonical.as_deref()), use_case).await?;
+        Ok(Created::under("/v1/credits", reply))
+    }
+
+    /// List credits
+    ///
+    /// Oldest first.
+    #[oai(path = "/credits", method = "get", operation_id = "listCredits")]
+    async fn list(
+        &self,
+        context: Context,
+        /// Only credits of this account, by its id or external id.
+        account: Query<Reference>,
+        /// How many items at the most.
+        limit: Query<Limit>,
+        /// Where to go on: `nextCursor` of the part before.
+        cursor: Query<Cursor>,
+    ) -> Result<Listed<Credit>, Problem> {
+        let ask = context.ask(limit.0, cursor.0.as_ref())?;
+        let filter = Filter::new().is_id("account_id", filtered::<Account>(&context, account.0.as_ref()).await?);
+        Listed::page(&context, &context.app().list::<credit::Credit>(context.tenant(), filter, ask).await?)
+    }
+
+    /// Get a credit
+    ///
+    /// By its id or external id.
+    #[oai(path = "/credits/:credit", method = "get", operation_id = "getCredit")]
+    async fn get(
+        &self,
+        context: Context,
+        known: IfNoneMatch,
+        /// Id or external id of the credit.
+        credit: Path<Reference>,
+    ) -> Result<Found<Credit>, Problem> {
+        Found::of(&context.app().get::<credit::Credit>(context.tenant(), &credit.0.0).await?, &known)
+    }
+}

@@ -1,0 +1,60 @@
+//! The lines of an invoice, in parts.
+
+use billwire_app::{
+    domain::billing::invoice::{Invoice, Line},
+    page::{After, Ask, Page},
+};
+use poem_openapi::{OpenApi, param::Path};
+
+use crate::{
+    Tag,
+    billing::invoices::InvoiceLine,
+    http::{
+        cursor,
+        problem::Problem,
+        request_context::{Context, Query},
+        responses::Listed,
+    },
+    openapi::operation::{Operation, list},
+    types::scalars::{Cursor, Limit, Reference},
+};
+
+pub(crate) struct InvoiceLines;
+
+/// What they ask for and answer.
+pub(crate) const OPERATIONS: &[Operation] = &[Operation { own_codes: &["invoice_not_found"], ..list("getInvoiceLines", "invoices:read") }];
+
+/// A part of an invoice's lines. They never change, so a line's place among them says where to go on.
+fn part(invoice: Invoice, ask: Ask) -> Page<Line> {
+    let from = ask.after.map_or(0, |after| usize::try_from(after.sort).unwrap_or(usize::MAX));
+    let limit = usize::try_from(ask.limit).unwrap_or(usize::MAX);
+    let to = from.saturating_add(limit);
+    let next = (to < invoice.lines.len()).then(|| After { sort: i64::try_from(to).unwrap_or(i64::MAX), id: invoice.id.0 });
+    Page { items: invoice.lines.into_iter().skip(from).take(limit).collect(), next }
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Invoices")]
+impl InvoiceLines {
+    /// Get the lines of an invoice
+    ///
+    /// All of them, in parts, in the order of the invoice. Events and business transactions carry an invoice without its lines where those
+    /// take more than 64 KiB of JSON, and name this operation instead.
+    #[oai(path = "/invoices/:invoice/lines", method = "get", operation_id = "getInvoiceLines")]
+    async fn list(
+        &self,
+        context: Context,
+        /// Id or number of the invoice.
+        invoice: Path<Reference>,
+        /// How many items at the most.
+        limit: Query<Limit>,
+        /// Where to go on: `nextCursor` of the part before.
+        cursor: Query<Cursor>,
+    ) -> Result<Listed<InvoiceLine>, Problem> {
+        let ask = context.ask(limit.0, cursor.0.as_ref())?;
+        let invoice = context.app().get::<Invoice>(context.tenant(), &invoice.0.0).await?;
+        if ask.after.is_some_and(|after| after.id != invoice.id.0) {
+            return Err(cursor::foreign());
+        }
+        Listed::page(&context, &part(invoice, ask))
+    }
+}

@@ -1,0 +1,9 @@
+//! Bill runs, invoices, payments, refunds, credits, and the test clock.
+
+pub(crate) mod bill_runs;
+pub(crate) mod credits;
+pub(crate) mod invoice_lines;
+pub(crate) mod invoices;
+pub(crate) mod payments;
+pub(crate) mod refunds;
+pub(crate) mod test_clock;

@@ -1,0 +1,244 @@
+//! Payments.
+
+use billwire_app::{
+    Filter, RecordPayment,
+    domain::{billing::payment, customers::account::Account},
+};
+use billwire_schemas::ids::{PaymentId, fresh};
+use poem_openapi::{Object, OpenApi, param::Path, types::Example};
+use uuid::Uuid;
+
+use crate::{
+    Tag, example_id, example_moment,
+    http::{
+        execute_on::filtered,
+        problem::Problem,
+        request_context::{Context, Query},
+        responses::{Created, Found, IfNoneMatch, Listed},
+        validated_body::{Checkable, Checked},
+    },
+    openapi::operation::{Operation, create, created, get, list},
+    types::{
+        money::{Money, NewMoney},
+        scalars::{Cursor, ExternalId, Limit, Moment, Name, PaymentStatus, Reason, Reference},
+    },
+};
+
+pub(crate) struct Payments;
+
+/// What they ask for and answer.
+pub(crate) const OPERATIONS: &[Operation] = &[
+    create(
+        "recordPayment",
+        "payments:write",
+        &[
+            "external_id_taken",
+            "account_unknown",
+            "invoice_unknown",
+            "invoice_named_twice",
+            "invoice_of_other_account",
+            "invoice_not_open",
+            "payment_error_required",
+            "payment_error_not_allowed",
+            "currency_mismatch",
+            "currency_unknown",
+            "amount_not_positive",
+            "amount_invalid",
+            "amount_too_fine",
+            "amount_out_of_range",
+        ],
+        created("payment", "Payment", &["payment.created", "payment.processed"]),
+    ),
+    list("listPayments", "payments:read"),
+    get("getPayment", "payments:read", &["payment_not_found"]),
+];
+
+/// Why a payment failed.
+#[derive(Debug, Object)]
+pub(crate) struct NewPaymentError {
+    /// The processor's code.
+    code: Name,
+    /// For people.
+    message: Reason,
+}
+
+/// A payment to be recorded.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct NewPayment {
+    /// Its id in your system; unique among payments.
+    external_id: Option<ExternalId>,
+    /// Id or external id of the account that paid.
+    account: Reference,
+    /// How it was paid, such as `card` or `transfer`.
+    method: Name,
+    /// How much.
+    amount: NewMoney,
+    /// Whether the money came in. Default `processed`.
+    status: Option<PaymentStatus>,
+    /// Why not; required for a failed payment, else not allowed.
+    error: Option<NewPaymentError>,
+    /// Ids or numbers of the invoices it pays, in this order; absent: the account's open ones, oldest first.
+    #[oai(validator(min_items = 1, max_items = 50))]
+    invoices: Option<Vec<Reference>>,
+    /// When it was received; absent: now.
+    received_at: Option<Moment>,
+}
+
+impl Checkable for NewPayment {}
+
+impl Example for NewPayment {
+    fn example() -> Self {
+        Self {
+            external_id: Some("PAY-0001".into()),
+            account: "CRM-4711".into(),
+            method: "card".into(),
+            amount: NewMoney::of("50.00", "EUR"),
+            status: Some(PaymentStatus::Processed),
+            error: None,
+            invoices: None,
+            received_at: None,
+        }
+    }
+}
+
+/// Why a payment failed.
+#[derive(Debug, Object)]
+pub(crate) struct PaymentError {
+    /// The processor's code.
+    code: String,
+    /// For people.
+    message: String,
+}
+
+/// How much of a payment pays which invoice.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase")]
+pub(crate) struct Allocation {
+    /// Which invoice.
+    invoice_id: Uuid,
+    /// How much.
+    amount: Money,
+}
+
+/// Money that came in, or did not.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct Payment {
+    /// Its id.
+    id: Uuid,
+    /// Its version, from 1.
+    version: i64,
+    /// Its id in your system.
+    external_id: Option<String>,
+    /// Who paid.
+    account_id: Uuid,
+    /// How it was paid.
+    method: String,
+    /// How much.
+    amount: Money,
+    /// `processed` or `failed`. More may come.
+    status: String,
+    /// Why it failed.
+    error: Option<PaymentError>,
+    /// What it pays; absent: nothing.
+    allocations: Option<Vec<Allocation>>,
+    /// How much of it pays nothing yet.
+    unallocated: Money,
+    /// How much of it was paid back.
+    refunded: Money,
+    /// When it was received.
+    received_at: Moment,
+    /// When it was recorded.
+    created_at: Moment,
+    /// When it last changed.
+    updated_at: Moment,
+}
+
+impl Example for Payment {
+    fn example() -> Self {
+        Self {
+            id: example_id(22),
+            version: 1,
+            external_id: Some("PAY-0001".to_owned()),
+            account_id: example_id(1),
+            method: "card".to_owned(),
+            amount: Money::of("50.00", "EUR"),
+            status: "processed".to_owned(),
+            error: None,
+            allocations: None,
+            unallocated: Money::of("50.00", "EUR"),
+            refunded: Money::of("0.00", "EUR"),
+            received_at: example_moment(),
+            created_at: example_moment(),
+            updated_at: example_moment(),
+        }
+    }
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Payments")]
+impl Payments {
+    /// Record a payment
+    ///
+    /// One that came in pays the invoices named, else the account's open ones, oldest first; what is left over stays
+    /// unallocated. One that failed pays nothing and causes `payment.failed`. The business transaction holds the payment and every
+    /// invoice it paid.
+    #[oai(path = "/payments", method = "post", operation_id = "recordPayment")]
+    async fn record(&self, context: Context, input: Checked<NewPayment>) -> Result<Created, Problem> {
+        let new = input.body;
+        let account = context.app().referenced::<Account>(context.tenant(), "/account", &new.account.0).await?.id;
+        let command = payment::Create {
+            id: PaymentId(fresh()),
+            external_id: new.external_id.map(|id| id.0),
+            method: new.method.0,
+            amount: new.amount.exact("/amount")?,
+            status: match new.status {
+                Some(PaymentStatus::Failed) => payment::Status::Failed,
+                Some(PaymentStatus::Processed) | None => payment::Status::Processed,
+            },
+            error: new.error.map(|error| payment::ProcessingError { code: error.code.0, message: error.message.0 }),
+            received_at: new.received_at.map(|moment| moment.0),
+        };
+        let invoices = new.invoices.map(|invoices| invoices.into_iter().map(|reference| reference.0).collect());
+        let use_case = RecordPayment { account, invoices, command };
+        let reply = context.app().once(context.demand(input.canonical.as_deref()), use_case).await?;
+        Ok(Created::under("/v1/payments", reply))
+    }
+
+    /// List payments
+    ///
+    /// Oldest first.
+    #[oai(path = "/payments", method = "get", operation_id = "listPayments")]
+    async fn list(
+        &self,
+        context: Context,
+        /// Only payments of this account, by its id or external id.
+        account: Query<Reference>,
+        /// Only payments of this status.
+        status: Query<PaymentStatus>,
+        /// How many items at the most.
+        limit: Query<Limit>,
+        /// Where to go on: `nextCursor` of the part before.
+        cursor: Query<Cursor>,
+    ) -> Result<Listed<Payment>, Problem> {
+        let ask = context.ask(limit.0, cursor.0.as_ref())?;
+        let filter = Filter::new()
+            .is_id("account_id", filtered::<Account>(&context, account.0.as_ref()).await?)
+            .is("status", status.0.map(PaymentStatus::wire));
+        Listed::page(&context, &context.app().list::<payment::Payment>(context.tenant(), filter, ask).await?)
+    }
+
+    /// Get a payment
+    ///
+    /// By its id or external id.
+    #[oai(path = "/payments/:payment", method = "get", operation_id = "getPayment")]
+    async fn get(
+        &self,
+        context: Context,
+        known: IfNoneMatch,
+        /// Id or external id of the payment.
+        payment: Path<Reference>,
+    ) -> Result<Found<Payment>, Problem> {
+        Found::of(&context.app().get::<payment::Payment>(context.tenant(), &payment.0.0).await?, &known)
+    }
+}

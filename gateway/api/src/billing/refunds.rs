@@ -1,0 +1,175 @@
+//! Refunds.
+
+use billwire_app::{
+    CreateRefund, Filter, Owned,
+    domain::{
+        billing::{payment::Payment, refund},
+        customers::account::Account,
+    },
+};
+use billwire_schemas::ids::{RefundId, fresh};
+use poem_openapi::{Object, OpenApi, param::Path, types::Example};
+use uuid::Uuid;
+
+use crate::{
+    Tag, example_id, example_moment,
+    http::{
+        execute_on::filtered,
+        problem::Problem,
+        request_context::{Context, Query},
+        responses::{Created, Found, IfNoneMatch, Listed},
+        validated_body::{Checkable, Checked},
+    },
+    openapi::operation::{Operation, create, created, get, list},
+    types::{
+        money::{Money, NewMoney},
+        scalars::{Cursor, ExternalId, Limit, Moment, Reason, Reference},
+    },
+};
+
+pub(crate) struct Refunds;
+
+/// What they ask for and answer.
+pub(crate) const OPERATIONS: &[Operation] = &[
+    create(
+        "createRefund",
+        "refunds:write",
+        &[
+            "external_id_taken",
+            "payment_unknown",
+            "payment_not_processed",
+            "refund_exceeds_payment",
+            "currency_mismatch",
+            "currency_unknown",
+            "amount_not_positive",
+            "amount_invalid",
+            "amount_too_fine",
+            "amount_out_of_range",
+        ],
+        created("refund", "Refund", &["refund.created", "refund.processed", "payment.updated"]),
+    ),
+    list("listRefunds", "refunds:read"),
+    get("getRefund", "refunds:read", &["refund_not_found"]),
+];
+
+/// A refund to be made.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct NewRefund {
+    /// Its id in your system; unique among refunds.
+    external_id: Option<ExternalId>,
+    /// Id or external id of the payment that is paid back.
+    payment: Reference,
+    /// How much of it; all refunds together are not more than was paid.
+    amount: NewMoney,
+    /// Why.
+    reason: Reason,
+}
+
+impl Checkable for NewRefund {}
+
+impl Example for NewRefund {
+    fn example() -> Self {
+        Self {
+            external_id: Some("REF-0001".into()),
+            payment: "PAY-0001".into(),
+            amount: NewMoney::of("20.00", "EUR"),
+            reason: "paid twice".into(),
+        }
+    }
+}
+
+/// Money of a payment that was paid back.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct Refund {
+    /// Its id.
+    id: Uuid,
+    /// Its version; a refund never changes.
+    version: i64,
+    /// Its id in your system.
+    external_id: Option<String>,
+    /// Who gets it.
+    account_id: Uuid,
+    /// Of which payment.
+    payment_id: Uuid,
+    /// How much.
+    amount: Money,
+    /// Why.
+    reason: String,
+    /// When it was made.
+    created_at: Moment,
+}
+
+impl Example for Refund {
+    fn example() -> Self {
+        Self {
+            id: example_id(23),
+            version: 1,
+            external_id: Some("REF-0001".to_owned()),
+            account_id: example_id(1),
+            payment_id: example_id(22),
+            amount: Money::of("20.00", "EUR"),
+            reason: "paid twice".to_owned(),
+            created_at: example_moment(),
+        }
+    }
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Payments")]
+impl Refunds {
+    /// Create a refund
+    ///
+    /// Pays back a part of a payment, or all of it. It opens no invoice again: what a customer got back is not owed.
+    #[oai(path = "/refunds", method = "post", operation_id = "createRefund")]
+    async fn create(&self, context: Context, input: Checked<NewRefund>) -> Result<Created, Problem> {
+        let new = input.body;
+        let payment = context.app().referenced::<Payment>(context.tenant(), "/payment", &new.payment.0).await?;
+        let command = refund::Create {
+            id: RefundId(fresh()),
+            external_id: new.external_id.map(|id| id.0),
+            amount: new.amount.exact("/amount")?,
+            reason: new.reason.0,
+        };
+        let use_case = CreateRefund { payment: Owned { account: payment.account_id, id: payment.id.0, if_match: None }, command };
+        let reply = context.app().once(context.demand(input.canonical.as_deref()), use_case).await?;
+        Ok(Created::under("/v1/refunds", reply))
+    }
+
+    /// List refunds
+    ///
+    /// Oldest first.
+    #[oai(path = "/refunds", method = "get", operation_id = "listRefunds")]
+    async fn list(
+        &self,
+        context: Context,
+        /// Only refunds of this account, by its id or external id.
+        account: Query<Reference>,
+        /// Only refunds of this payment, by its id or external id.
+        payment: Query<Reference>,
+        /// How many items at the most.
+        limit: Query<Limit>,
+        /// Where to go on: `nextCursor` of the part before.
+        cursor: Query<Cursor>,
+    ) -> Result<Listed<Refund>, Problem> {
+        let ask = context.ask(limit.0, cursor.0.as_ref())?;
+        let filter = Filter::new()
+            .is_id("account_id", filtered::<Account>(&context, account.0.as_ref()).await?)
+            .is_id("payment_id", filtered::<Payment>(&context, payment.0.as_ref()).await?);
+        Listed::page(&context, &context.app().list::<refund::Refund>(context.tenant(), filter, ask).await?)
+    }
+
+    /// Get a refund
+    ///
+    /// By its id or external id.
+    #[oai(path = "/refunds/:refund", method = "get", operation_id = "getRefund")]
+    async fn get(
+        &self,
+        context: Context,
+        known: IfNoneMatch,
+        /// Id or external id of the refund.
+        refund: Path<Reference>,
+    ) -> Result<Found<Refund>, Problem> {
+        Found::of(&context.app().get::<refund::Refund>(context.tenant(), &refund.0.0).await?, &known)
+    }
+}

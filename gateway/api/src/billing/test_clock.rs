@@ -1,0 +1,68 @@
+//! The test clock.
+
+use poem_openapi::{Object, OpenApi, types::Example};
+
+use crate::{
+    Tag, example_moment,
+    http::{
+        problem::Problem,
+        request_context::Context,
+        responses::Shown,
+        validated_body::{Checkable, Checked},
+    },
+    openapi::operation::{Operation, PLAIN, Takes},
+    types::scalars::Moment,
+};
+
+pub(crate) struct TestClock;
+
+/// What they ask for and answer.
+pub(crate) const OPERATIONS: &[Operation] = &[Operation {
+    id: "setTestClock",
+    scope: "test_clock:write",
+    own_codes: &["test_clock_not_allowed"],
+    takes: Takes { body: true, ..PLAIN },
+    makes: None,
+}];
+
+/// A moment to set the clock to.
+#[derive(Debug, Object)]
+#[oai(example)]
+pub(crate) struct TestClockSetting {
+    /// What the clock shall show.
+    now: Moment,
+}
+
+impl Checkable for TestClockSetting {}
+
+impl Example for TestClockSetting {
+    fn example() -> Self {
+        Self { now: example_moment() }
+    }
+}
+
+/// What the clock shows.
+#[derive(Debug, Object)]
+#[oai(example)]
+pub(crate) struct BusinessTime {
+    /// Business time.
+    now: Moment,
+}
+
+impl Example for BusinessTime {
+    fn example() -> Self {
+        Self { now: example_moment() }
+    }
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::TestClock")]
+impl TestClock {
+    /// Set the test clock
+    ///
+    /// Sets business time for the whole installation; it ticks on from there. Planned changes that fall due are performed
+    /// within seconds. Only where the installation runs with `BILLWIRE_TEST_CLOCK`.
+    #[oai(path = "/test-clock", method = "post", operation_id = "setTestClock")]
+    async fn set(&self, context: Context, input: Checked<TestClockSetting>) -> Result<Shown<BusinessTime>, Problem> {
+        Ok(Shown(BusinessTime { now: context.app().set_test_clock(input.body.now.0).await?.into() }))
+    }
+}

@@ -1,0 +1,170 @@
+//! An account's change of bill cycle: planned, cancelled, performed.
+
+use billwire_app::{
+    CancelAccountBillCycleChange, Failure, PerformAccountBillCycleChange, Reply, UpdateAccountBillCycle,
+    domain::{
+        Rejected,
+        customers::{
+            account::{Account, Status},
+            bill_cycle::BillCycle,
+        },
+    },
+};
+use billwire_schemas::ids::{AccountId, BillCycleId};
+use chrono::{TimeZone, Utc};
+use poem_openapi::{Object, OpenApi, param::Path, types::Example};
+
+use crate::{
+    Tag,
+    http::{
+        execute_on::on,
+        problem::Problem,
+        request_context::Context,
+        responses::Done,
+        validated_body::{Checkable, Checked},
+    },
+    openapi::operation::{Operation, change, updated},
+    types::scalars::{BillingDay, Moment, Reference},
+};
+
+pub(crate) struct AccountBillCycle;
+
+/// What they ask for and answer.
+pub(crate) const OPERATIONS: &[Operation] = &[
+    change(
+        "updateAccountBillCycle",
+        "accounts:write",
+        &[
+            "account_not_found",
+            "account_deactivated",
+            "bill_cycle_unknown",
+            "billing_day_required",
+            "billing_day_not_allowed",
+            "billing_day_out_of_range",
+            "valid_from_in_past",
+        ],
+        updated("account", "Account", &["account.updated", "account.bill_cycle_change_planned"]),
+    ),
+    change(
+        "cancelAccountBillCycleChange",
+        "accounts:write",
+        &["account_not_found", "account_deactivated", "no_bill_cycle_change_in_progress"],
+        updated("account", "Account", &["account.updated", "account.bill_cycle_change_cancelled"]),
+    ),
+    change(
+        "performAccountBillCycleChange",
+        "accounts:write",
+        &["account_not_found", "account_deactivated", "no_bill_cycle_change_in_progress"],
+        updated("account", "Account", &["account.updated", "account.bill_cycle_changed"]),
+    ),
+];
+
+/// A bill cycle to go to.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct BillCycleUpdate {
+    /// Id or external id of the bill cycle.
+    bill_cycle: Reference,
+    /// The account's own billing day; required by an individual bill cycle, else not allowed.
+    billing_day: Option<BillingDay>,
+    /// When it takes effect; it must lie in the future. Absent: at once.
+    valid_from: Option<Moment>,
+}
+
+impl Checkable for BillCycleUpdate {}
+
+impl Example for BillCycleUpdate {
+    fn example() -> Self {
+        let valid_from = Utc.with_ymd_and_hms(2035, 6, 1, 0, 0, 0).single().map(Moment);
+        Self { bill_cycle: "MONTHLY-15".into(), billing_day: None, valid_from }
+    }
+}
+
+/// Nothing: this operation needs no more than its address.
+#[derive(Debug, Object)]
+pub(crate) struct NoMembers {}
+
+impl Checkable for NoMembers {}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Accounts")]
+impl AccountBillCycle {
+    /// Update an account's bill cycle
+    ///
+    /// Without `validFrom` the account goes to the cycle at once: the running period is cut short today. With `validFrom` the
+    /// change is planned: the running period ends untouched, a shortened, prorated one leads to the first full period of the
+    /// new cycle, and the gateway's clock performs the change when it is due. A second update replaces the planned one.
+    #[oai(path = "/accounts/:account/bill-cycle", method = "post", operation_id = "updateAccountBillCycle")]
+    async fn update(
+        &self,
+        context: Context,
+        /// Id or external id of the account.
+        account: Path<Reference>,
+        input: Checked<BillCycleUpdate>,
+    ) -> Result<Done, Problem> {
+        Ok(Done(update(&context, &account.0.0, &input.body, input.canonical.as_deref()).await?))
+    }
+
+    /// Cancel a planned bill cycle change
+    ///
+    /// The account stays in its cycle. The body may be left out.
+    #[oai(path = "/accounts/:account/bill-cycle-change/cancel", method = "post", operation_id = "cancelAccountBillCycleChange")]
+    async fn cancel(
+        &self,
+        context: Context,
+        /// Id or external id of the account.
+        account: Path<Reference>,
+        input: Checked<Option<NoMembers>>,
+    ) -> Result<Done, Problem> {
+        let if_match = context.if_match();
+        let use_case = |id| CancelAccountBillCycleChange { account: AccountId(id), if_match };
+        Ok(Done(on::<Account, _>(&context, &account.0.0, input.canonical.as_deref(), use_case).await?))
+    }
+
+    /// Perform a planned bill cycle change now
+    ///
+    /// It takes effect at once instead of at its `validFrom`, and can then not be cancelled any more. The body may be left out.
+    #[oai(path = "/accounts/:account/bill-cycle-change/perform", method = "post", operation_id = "performAccountBillCycleChange")]
+    async fn perform(
+        &self,
+        context: Context,
+        /// Id or external id of the account.
+        account: Path<Reference>,
+        input: Checked<Option<NoMembers>>,
+    ) -> Result<Done, Problem> {
+        let if_match = context.if_match();
+        let use_case = |id| PerformAccountBillCycleChange { account: AccountId(id), if_match };
+        Ok(Done(on::<Account, _>(&context, &account.0.0, input.canonical.as_deref(), use_case).await?))
+    }
+}
+
+/// The hot path: two references that read as ids cost no look-up before the transaction, which loads both under its lock
+/// anyway. A refusal about either is looked into again, for an external id may look like an id, and because what is wrong
+/// with the account is to be told before what is wrong with the body.
+async fn update(context: &Context, reference: &str, wanted: &BillCycleUpdate, canonical: Option<&str>) -> Result<Reply, Failure> {
+    let command = |account, bill_cycle| UpdateAccountBillCycle {
+        account,
+        if_match: context.if_match(),
+        bill_cycle,
+        billing_day: wanted.billing_day.map(|day| day.0),
+        valid_from: wanted.valid_from.map(|moment| moment.0),
+    };
+    let (app, tenant) = (context.app(), context.tenant());
+    if let (Ok(account), Ok(cycle)) = (reference.parse::<AccountId>(), wanted.bill_cycle.0.parse::<BillCycleId>()) {
+        match app.once(context.demand(canonical), command(account, cycle)).await {
+            Err(Failure::Rejected(refusal)) if matches!(refusal.code, "account_not_found" | "bill_cycle_unknown") => {}
+            done => return done,
+        }
+    }
+    let account = app.get::<Account>(tenant, reference).await?;
+    match app.referenced::<BillCycle>(tenant, "/billCycle", &wanted.bill_cycle.0).await {
+        Ok(cycle) => app.once(context.demand(canonical), command(account.id, cycle.id)).await,
+        Err(unknown) => {
+            Rejected::unless_current(context.if_match(), account.version)?;
+            if account.status == Status::Deactivated {
+                let message = "The account is deactivated, and a deactivated account takes no changes.";
+                return Err(Rejected::conflict("account_deactivated", message).into());
+            }
+            Err(unknown)
+        }
+    }
+}

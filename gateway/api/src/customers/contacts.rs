@@ -1,0 +1,258 @@
+//! Contacts.
+
+use billwire_app::{
+    CreateContact, DeleteContact, Filter, UpdateContact,
+    domain::customers::{account::Account, contact},
+};
+use billwire_schemas::ids::{ContactId, fresh};
+use poem_openapi::{Object, OpenApi, param::Path, types::Example};
+use uuid::Uuid;
+
+use crate::{
+    Tag, example_id, example_moment,
+    http::{
+        execute_on::{filtered, on_owned},
+        problem::Problem,
+        request_context::{Context, Query},
+        responses::{Created, Done, Found, IfNoneMatch, Listed},
+        validated_body::{Checkable, Checked},
+    },
+    openapi::operation::{Operation, change, create, created, delete, get, list, updated},
+    types::scalars::{ContactRole, Cursor, EmailAddress, ExternalId, Language, Limit, Moment, Name, Phone, Reference},
+};
+
+pub(crate) struct Contacts;
+
+/// What they ask for and answer.
+pub(crate) const OPERATIONS: &[Operation] = &[
+    create(
+        "createContact",
+        "contacts:write",
+        &["external_id_taken", "account_unknown", "account_deactivated"],
+        created("contact", "Contact", &["contact.created"]),
+    ),
+    list("listContacts", "contacts:read"),
+    get("getContact", "contacts:read", &["contact_not_found"]),
+    change(
+        "updateContact",
+        "contacts:write",
+        &["contact_not_found", "account_deactivated"],
+        updated("contact", "Contact", &["contact.updated"]),
+    ),
+    delete("deleteContact", "contacts:write", &["contact_not_found", "account_deactivated", "still_in_use"], "contact", "Contact"),
+];
+
+/// A contact to be made.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct NewContact {
+    /// Its id in your system; unique among contacts. It addresses the contact as well as the id does.
+    external_id: Option<ExternalId>,
+    /// Id or external id of the account it is a contact of.
+    account: Reference,
+    /// What it is for.
+    #[oai(default = "other")]
+    role: ContactRole,
+    /// The person's name.
+    name: Name,
+    /// The person's e-mail address.
+    email: EmailAddress,
+    /// The person's telephone number.
+    phone: Option<Phone>,
+    /// The language to write in, BCP 47.
+    language: Option<Language>,
+}
+
+fn other() -> ContactRole {
+    ContactRole::Other
+}
+
+impl Checkable for NewContact {}
+
+impl Example for NewContact {
+    fn example() -> Self {
+        Self {
+            external_id: Some("PERSON-12".into()),
+            account: "CRM-4711".into(),
+            role: ContactRole::Billing,
+            name: "Ada Example".into(),
+            email: "ada@example.com".into(),
+            phone: Some("+49 30 1234567".into()),
+            language: Some("de".into()),
+        }
+    }
+}
+
+/// What shall change of a contact; what is absent stays.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct ContactUpdate {
+    /// What it is for.
+    role: Option<ContactRole>,
+    /// The person's name.
+    name: Option<Name>,
+    /// The person's e-mail address.
+    email: Option<EmailAddress>,
+    /// The person's telephone number.
+    phone: Option<Phone>,
+    /// The language to write in, BCP 47.
+    language: Option<Language>,
+}
+
+impl Checkable for ContactUpdate {}
+
+impl Example for ContactUpdate {
+    fn example() -> Self {
+        Self { role: None, name: None, email: Some("bills@example.com".into()), phone: None, language: None }
+    }
+}
+
+/// A person to be reached about an account.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct Contact {
+    /// Its id.
+    id: Uuid,
+    /// Its version, from 1.
+    version: i64,
+    /// Its id in your system.
+    external_id: Option<String>,
+    /// The account it is a contact of.
+    account_id: Uuid,
+    /// What it is for: `billing`, `technical` or `other`. More may come.
+    role: String,
+    /// The person's name.
+    name: String,
+    /// The person's e-mail address.
+    email: String,
+    /// The person's telephone number.
+    phone: Option<String>,
+    /// The language to write in, BCP 47.
+    language: Option<String>,
+    /// When it was made.
+    created_at: Moment,
+    /// When it last changed.
+    updated_at: Moment,
+}
+
+impl Example for Contact {
+    fn example() -> Self {
+        Self {
+            id: example_id(10),
+            version: 1,
+            external_id: Some("PERSON-12".to_owned()),
+            account_id: example_id(1),
+            role: "billing".to_owned(),
+            name: "Ada Example".to_owned(),
+            email: "ada@example.com".to_owned(),
+            phone: Some("+49 30 1234567".to_owned()),
+            language: Some("de".to_owned()),
+            created_at: example_moment(),
+            updated_at: example_moment(),
+        }
+    }
+}
+
+impl From<ContactRole> for contact::Role {
+    fn from(role: ContactRole) -> Self {
+        match role {
+            ContactRole::Billing => Self::Billing,
+            ContactRole::Technical => Self::Technical,
+            ContactRole::Other => Self::Other,
+        }
+    }
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Contacts")]
+impl Contacts {
+    /// Create a contact
+    ///
+    /// A contact is a person to be reached about an account. To send an account's bills there, name it as the account's
+    /// `billingContact`. Parameters of contacts are for e-mails only. The events `contact.created`, `contact.updated` and
+    /// `contact.deleted` carry the contact's state: subscribe to them only where that may be known.
+    #[oai(path = "/contacts", method = "post", operation_id = "createContact")]
+    async fn create(&self, context: Context, input: Checked<NewContact>) -> Result<Created, Problem> {
+        let new = input.body;
+        let account = context.app().referenced::<Account>(context.tenant(), "/account", &new.account.0).await?.id;
+        let command = contact::Create {
+            id: ContactId(fresh()),
+            external_id: new.external_id.map(|id| id.0),
+            role: new.role.into(),
+            name: new.name.0,
+            email: new.email.0,
+            phone: new.phone.map(|phone| phone.0),
+            language: new.language.map(|language| language.0),
+        };
+        let reply = context.app().once(context.demand(input.canonical.as_deref()), CreateContact { account, command }).await?;
+        Ok(Created::under("/v1/contacts", reply))
+    }
+
+    /// List contacts
+    ///
+    /// Oldest first.
+    #[oai(path = "/contacts", method = "get", operation_id = "listContacts")]
+    async fn list(
+        &self,
+        context: Context,
+        /// Only contacts of this account, by its id or external id.
+        account: Query<Reference>,
+        /// How many items at the most.
+        limit: Query<Limit>,
+        /// Where to go on: `nextCursor` of the part before.
+        cursor: Query<Cursor>,
+    ) -> Result<Listed<Contact>, Problem> {
+        let ask = context.ask(limit.0, cursor.0.as_ref())?;
+        let filter = Filter::new().is_id("account_id", filtered::<Account>(&context, account.0.as_ref()).await?);
+        Listed::page(&context, &context.app().list::<contact::Contact>(context.tenant(), filter, ask).await?)
+    }
+
+    /// Get a contact
+    ///
+    /// By its id or external id.
+    #[oai(path = "/contacts/:contact", method = "get", operation_id = "getContact")]
+    async fn get(
+        &self,
+        context: Context,
+        known: IfNoneMatch,
+        /// Id or external id of the contact.
+        contact: Path<Reference>,
+    ) -> Result<Found<Contact>, Problem> {
+        Found::of(&context.app().get::<contact::Contact>(context.tenant(), &contact.0.0).await?, &known)
+    }
+
+    /// Change a contact
+    ///
+    /// What is absent stays.
+    #[oai(path = "/contacts/:contact", method = "patch", operation_id = "updateContact")]
+    async fn update(
+        &self,
+        context: Context,
+        /// Id or external id of the contact.
+        contact: Path<Reference>,
+        input: Checked<ContactUpdate>,
+    ) -> Result<Done, Problem> {
+        let wanted = input.body;
+        let command = contact::Update {
+            role: wanted.role.map(Into::into),
+            name: wanted.name.map(|name| name.0),
+            email: wanted.email.map(|email| email.0),
+            phone: wanted.phone.map(|phone| phone.0),
+            language: wanted.language.map(|language| language.0),
+        };
+        let use_case = |contact| UpdateContact { contact, command: command.clone() };
+        Ok(Done(on_owned::<contact::Contact, _>(&context, &contact.0.0, input.canonical.as_deref(), use_case).await?))
+    }
+
+    /// Delete a contact
+    ///
+    /// Not the account's billing contact: name another one first.
+    #[oai(path = "/contacts/:contact", method = "delete", operation_id = "deleteContact")]
+    async fn delete(
+        &self,
+        context: Context,
+        /// Id or external id of the contact.
+        contact: Path<Reference>,
+    ) -> Result<Done, Problem> {
+        Ok(Done(on_owned::<contact::Contact, _>(&context, &contact.0.0, None, DeleteContact).await?))
+    }
+}

@@ -1,0 +1,260 @@
+//! Package subscriptions.
+
+use billwire_app::{
+    CancelPackageSubscription, ChangePackageSubscriptionStatus, Filter, SubscribePackage,
+    domain::customers::{account::Account, package::Package, package_subscription},
+};
+use billwire_schemas::ids::{PackageSubscriptionId, fresh};
+use chrono::NaiveDate;
+use poem_openapi::{Object, OpenApi, param::Path, types::Example};
+use uuid::Uuid;
+
+use crate::{
+    Tag, example_id, example_moment,
+    http::{
+        execute_on::{filtered, on_owned},
+        problem::Problem,
+        request_context::{Context, Query},
+        responses::{Created, Done, Found, IfNoneMatch, Listed},
+        validated_body::{Checkable, Checked},
+    },
+    openapi::operation::{Operation, change, create, created, get, list, updated},
+    types::scalars::{Cursor, Date, ExternalId, Limit, Moment, Reason, Reference, StatusName},
+};
+
+pub(crate) struct PackageSubscriptions;
+
+/// What they ask for and answer.
+pub(crate) const OPERATIONS: &[Operation] = &[
+    create(
+        "subscribePackage",
+        "package_subscriptions:write",
+        &["external_id_taken", "account_unknown", "account_deactivated", "package_unknown", "currency_mismatch", "start_date_out_of_range"],
+        created("packageSubscription", "PackageSubscription", &["package_subscription.created"]),
+    ),
+    list("listPackageSubscriptions", "package_subscriptions:read"),
+    get("getPackageSubscription", "package_subscriptions:read", &["package_subscription_not_found"]),
+    change(
+        "changePackageSubscriptionStatus",
+        "package_subscriptions:write",
+        &["package_subscription_not_found", "account_deactivated", "status_unknown", "status_unchanged", "status_transition_not_allowed"],
+        updated("packageSubscription", "PackageSubscription", &["package_subscription.updated", "package.status_changed"]),
+    ),
+    change(
+        "cancelPackageSubscription",
+        "package_subscriptions:write",
+        &["package_subscription_not_found", "account_deactivated", "package_subscription_cancelled"],
+        updated(
+            "packageSubscription",
+            "PackageSubscription",
+            &["package_subscription.updated", "package.status_changed", "package.cancelled"],
+        ),
+    ),
+];
+
+/// A package to be subscribed.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct NewPackageSubscription {
+    /// Its id in your system; unique among package subscriptions. It addresses the subscription as well as the id does.
+    external_id: Option<ExternalId>,
+    /// Id or external id of the account that subscribes.
+    account: Reference,
+    /// Id or external id of the package, which has the account's currency.
+    package: Reference,
+    /// The first day its fee is due for, at most a year back and ten years ahead; absent: today in the tenant's time zone.
+    start_date: Option<Date>,
+}
+
+impl Checkable for NewPackageSubscription {}
+
+impl Example for NewPackageSubscription {
+    fn example() -> Self {
+        Self { external_id: Some("ORDER-815".into()), account: "CRM-4711".into(), package: "FLEET-M".into(), start_date: None }
+    }
+}
+
+/// A status to go to.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct PackageSubscriptionStatusChange {
+    /// Where to: one of the package statuses of the billing settings, along their table of transitions.
+    status: StatusName,
+    /// Why.
+    reason: Option<Reason>,
+}
+
+impl Checkable for PackageSubscriptionStatusChange {}
+
+impl Example for PackageSubscriptionStatusChange {
+    fn example() -> Self {
+        Self { status: "active".into(), reason: Some("ordered".into()) }
+    }
+}
+
+/// A package subscription's end.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct PackageSubscriptionCancellation {
+    /// Why.
+    reason: Option<Reason>,
+}
+
+impl Checkable for PackageSubscriptionCancellation {}
+
+impl Example for PackageSubscriptionCancellation {
+    fn example() -> Self {
+        Self { reason: Some("customer_request".into()) }
+    }
+}
+
+/// An account's subscription of a package.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct PackageSubscription {
+    /// Its id.
+    id: Uuid,
+    /// Its version, from 1.
+    version: i64,
+    /// Its id in your system.
+    external_id: Option<String>,
+    /// Whose it is.
+    account_id: Uuid,
+    /// Of which package.
+    package_id: Uuid,
+    /// Its status, one of the package statuses of the billing settings.
+    status: String,
+    /// Why it has this status, where a reason was given.
+    status_reason: Option<String>,
+    /// The first day its fee is due for.
+    start_date: NaiveDate,
+    /// The first day its fee is no longer due for, once it is cancelled.
+    end_date: Option<NaiveDate>,
+    /// The first day its fee has not been billed for yet.
+    fee_billed_until: NaiveDate,
+    /// When it was made.
+    created_at: Moment,
+    /// When it last changed.
+    updated_at: Moment,
+}
+
+impl Example for PackageSubscription {
+    fn example() -> Self {
+        let start = NaiveDate::from_ymd_opt(2027, 1, 4).unwrap_or_default();
+        Self {
+            id: example_id(12),
+            version: 1,
+            external_id: Some("ORDER-815".to_owned()),
+            account_id: example_id(1),
+            package_id: example_id(11),
+            status: "pending".to_owned(),
+            status_reason: None,
+            start_date: start,
+            end_date: None,
+            fee_billed_until: start,
+            created_at: example_moment(),
+            updated_at: example_moment(),
+        }
+    }
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::PackageSubscriptions")]
+impl PackageSubscriptions {
+    /// Subscribe a package
+    ///
+    /// For an account. The subscription starts in the initial package status of the billing settings; its fee is billed while it
+    /// is in a billable one.
+    #[oai(path = "/package-subscriptions", method = "post", operation_id = "subscribePackage")]
+    async fn subscribe(&self, context: Context, input: Checked<NewPackageSubscription>) -> Result<Created, Problem> {
+        let new = input.body;
+        let account = context.app().referenced::<Account>(context.tenant(), "/account", &new.account.0).await?.id;
+        let command = package_subscription::Subscribe {
+            id: PackageSubscriptionId(fresh()),
+            external_id: new.external_id.map(|id| id.0),
+            start_date: new.start_date.map(|date| date.0),
+        };
+        let use_case = SubscribePackage { account, package: new.package.0, command };
+        let reply = context.app().once(context.demand(input.canonical.as_deref()), use_case).await?;
+        Ok(Created::under("/v1/package-subscriptions", reply))
+    }
+
+    /// List package subscriptions
+    ///
+    /// Oldest first.
+    #[oai(path = "/package-subscriptions", method = "get", operation_id = "listPackageSubscriptions")]
+    async fn list(
+        &self,
+        context: Context,
+        /// Only those of this account, by its id or external id.
+        account: Query<Reference>,
+        /// Only those of this package, by its id or external id.
+        package: Query<Reference>,
+        /// Only those of this status.
+        status: Query<StatusName>,
+        /// How many items at the most.
+        limit: Query<Limit>,
+        /// Where to go on: `nextCursor` of the part before.
+        cursor: Query<Cursor>,
+    ) -> Result<Listed<PackageSubscription>, Problem> {
+        let ask = context.ask(limit.0, cursor.0.as_ref())?;
+        let filter = Filter::new()
+            .is_id("account_id", filtered::<Account>(&context, account.0.as_ref()).await?)
+            .is_id("package_id", filtered::<Package>(&context, package.0.as_ref()).await?)
+            .is("status", status.0.as_ref().map(|status| status.0.as_str()));
+        let page = context.app().list::<package_subscription::PackageSubscription>(context.tenant(), filter, ask).await?;
+        Listed::page(&context, &page)
+    }
+
+    /// Get a package subscription
+    ///
+    /// By its id or external id.
+    #[oai(path = "/package-subscriptions/:packageSubscription", method = "get", operation_id = "getPackageSubscription")]
+    async fn get(
+        &self,
+        context: Context,
+        known: IfNoneMatch,
+        /// Id or external id of the package subscription.
+        #[oai(name = "packageSubscription")]
+        subscription: Path<Reference>,
+    ) -> Result<Found<PackageSubscription>, Problem> {
+        let app = context.app();
+        Found::of(&app.get::<package_subscription::PackageSubscription>(context.tenant(), &subscription.0.0).await?, &known)
+    }
+
+    /// Change a package subscription's status
+    ///
+    /// Along the table of package statuses in the billing settings. To go to the cancelled status is to cancel it.
+    #[oai(path = "/package-subscriptions/:packageSubscription/status", method = "post", operation_id = "changePackageSubscriptionStatus")]
+    async fn change_status(
+        &self,
+        context: Context,
+        /// Id or external id of the package subscription.
+        #[oai(name = "packageSubscription")]
+        subscription: Path<Reference>,
+        input: Checked<PackageSubscriptionStatusChange>,
+    ) -> Result<Done, Problem> {
+        let (status, reason) = (input.body.status.0, input.body.reason.map(|reason| reason.0));
+        let use_case = |subscription| ChangePackageSubscriptionStatus { subscription, status: status.clone(), reason: reason.clone() };
+        let (reference, canonical) = (&subscription.0.0, input.canonical.as_deref());
+        Ok(Done(on_owned::<package_subscription::PackageSubscription, _>(&context, reference, canonical, use_case).await?))
+    }
+
+    /// Cancel a package subscription
+    ///
+    /// It ends today, in the tenant's time zone; today is the first day its fee is no longer due for. This needs no way in the
+    /// table of transitions. The body may be left out.
+    #[oai(path = "/package-subscriptions/:packageSubscription/cancel", method = "post", operation_id = "cancelPackageSubscription")]
+    async fn cancel(
+        &self,
+        context: Context,
+        /// Id or external id of the package subscription.
+        #[oai(name = "packageSubscription")]
+        subscription: Path<Reference>,
+        input: Checked<Option<PackageSubscriptionCancellation>>,
+    ) -> Result<Done, Problem> {
+        let reason = input.body.and_then(|body| body.reason).map(|reason| reason.0);
+        let use_case = |subscription| CancelPackageSubscription { subscription, reason: reason.clone() };
+        let (reference, canonical) = (&subscription.0.0, input.canonical.as_deref());
+        Ok(Done(on_owned::<package_subscription::PackageSubscription, _>(&context, reference, canonical, use_case).await?))
+    }
+}

@@ -1,0 +1,229 @@
+//! Packages.
+
+use billwire_app::{CreatePackage, DeletePackage, Filter, UpdatePackage, domain::customers::package};
+use billwire_schemas::ids::{PackageId, fresh};
+use poem_openapi::{Object, OpenApi, param::Path, types::Example};
+use uuid::Uuid;
+
+use crate::{
+    Tag, example_id, example_moment,
+    http::{
+        execute_on::on,
+        problem::Problem,
+        request_context::{Context, Query},
+        responses::{Created, Done, Found, IfNoneMatch, Listed},
+        validated_body::{Checkable, Checked},
+    },
+    openapi::operation::{Operation, change, create, created, delete, get, list, updated},
+    types::{
+        money::{Money, NewMoney},
+        scalars::{Currency, Cursor, Description, ExternalId, Limit, Moment, Name, Reference},
+    },
+};
+
+pub(crate) struct Packages;
+
+/// What they ask for and answer.
+pub(crate) const OPERATIONS: &[Operation] = &[
+    create(
+        "createPackage",
+        "packages:write",
+        &["external_id_taken", "currency_unknown", "amount_invalid", "amount_out_of_range", "amount_negative", "amount_too_fine"],
+        created("package", "Package", &["package.created"]),
+    ),
+    list("listPackages", "packages:read"),
+    get("getPackage", "packages:read", &["package_not_found"]),
+    change(
+        "updatePackage",
+        "packages:write",
+        &[
+            "package_not_found",
+            "currency_unknown",
+            "currency_mismatch",
+            "amount_invalid",
+            "amount_out_of_range",
+            "amount_negative",
+            "amount_too_fine",
+        ],
+        updated("package", "Package", &["package.updated"]),
+    ),
+    delete("deletePackage", "packages:write", &["package_not_found", "still_in_use"], "package", "Package"),
+];
+
+/// A package to be made.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct NewPackage {
+    /// Its id in your system; unique among packages. It addresses the package as well as the id does.
+    external_id: Option<ExternalId>,
+    /// Its name.
+    name: Name,
+    /// What it is.
+    description: Option<Description>,
+    /// What it costs per billing period, in whole numbers of the currency's smallest coin; may be nothing. Accounts of this
+    /// currency can subscribe it.
+    recurring_fee: NewMoney,
+}
+
+impl Checkable for NewPackage {}
+
+impl Example for NewPackage {
+    fn example() -> Self {
+        Self {
+            external_id: Some("FLEET-M".into()),
+            name: "Fleet M".into(),
+            description: Some("Up to 50 vehicles".into()),
+            recurring_fee: NewMoney::example(),
+        }
+    }
+}
+
+/// What shall change of a package; what is absent stays.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct PackageUpdate {
+    /// Its name.
+    name: Option<Name>,
+    /// What it is.
+    description: Option<Description>,
+    /// What it costs per billing period, in the same currency as before. It holds for every period that is billed from now on.
+    recurring_fee: Option<NewMoney>,
+}
+
+impl Checkable for PackageUpdate {}
+
+impl Example for PackageUpdate {
+    fn example() -> Self {
+        Self { name: None, description: None, recurring_fee: Some(NewMoney::of("11.90", "EUR")) }
+    }
+}
+
+/// What accounts can subscribe, with a recurring fee.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct Package {
+    /// Its id.
+    id: Uuid,
+    /// Its version, from 1.
+    version: i64,
+    /// Its id in your system.
+    external_id: Option<String>,
+    /// Its name.
+    name: String,
+    /// What it is.
+    description: Option<String>,
+    /// The currency of its fee, and so of the accounts that can subscribe it.
+    currency: String,
+    /// What it costs per billing period of the account's bill cycle.
+    recurring_fee: Money,
+    /// When it was made.
+    created_at: Moment,
+    /// When it last changed.
+    updated_at: Moment,
+}
+
+impl Example for Package {
+    fn example() -> Self {
+        Self {
+            id: example_id(11),
+            version: 1,
+            external_id: Some("FLEET-M".to_owned()),
+            name: "Fleet M".to_owned(),
+            description: Some("Up to 50 vehicles".to_owned()),
+            currency: "EUR".to_owned(),
+            recurring_fee: Money::example(),
+            created_at: example_moment(),
+            updated_at: example_moment(),
+        }
+    }
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Packages")]
+impl Packages {
+    /// Create a package
+    ///
+    /// A package is what accounts subscribe, with a fee that falls due in each billing period.
+    #[oai(path = "/packages", method = "post", operation_id = "createPackage")]
+    async fn create(&self, context: Context, input: Checked<NewPackage>) -> Result<Created, Problem> {
+        let new = input.body;
+        let create = package::Create {
+            id: PackageId(fresh()),
+            recurring_fee: new.recurring_fee.exact("/recurringFee")?,
+            external_id: new.external_id.map(|id| id.0),
+            name: new.name.0,
+            description: new.description.map(|text| text.0),
+        };
+        let reply = context.app().once(context.demand(input.canonical.as_deref()), CreatePackage(create)).await?;
+        Ok(Created::under("/v1/packages", reply))
+    }
+
+    /// List packages
+    ///
+    /// Oldest first.
+    #[oai(path = "/packages", method = "get", operation_id = "listPackages")]
+    async fn list(
+        &self,
+        context: Context,
+        /// Only packages of this currency.
+        currency: Query<Currency>,
+        /// How many items at the most.
+        limit: Query<Limit>,
+        /// Where to go on: `nextCursor` of the part before.
+        cursor: Query<Cursor>,
+    ) -> Result<Listed<Package>, Problem> {
+        let ask = context.ask(limit.0, cursor.0.as_ref())?;
+        let filter = Filter::new().is("currency", currency.0.as_ref().map(|currency| currency.0.as_str()));
+        Listed::page(&context, &context.app().list::<package::Package>(context.tenant(), filter, ask).await?)
+    }
+
+    /// Get a package
+    ///
+    /// By its id or external id.
+    #[oai(path = "/packages/:package", method = "get", operation_id = "getPackage")]
+    async fn get(
+        &self,
+        context: Context,
+        known: IfNoneMatch,
+        /// Id or external id of the package.
+        package: Path<Reference>,
+    ) -> Result<Found<Package>, Problem> {
+        Found::of(&context.app().get::<package::Package>(context.tenant(), &package.0.0).await?, &known)
+    }
+
+    /// Change a package
+    ///
+    /// What is absent stays. A new fee holds for every period that is billed from now on, of present subscriptions too.
+    #[oai(path = "/packages/:package", method = "patch", operation_id = "updatePackage")]
+    async fn update(
+        &self,
+        context: Context,
+        /// Id or external id of the package.
+        package: Path<Reference>,
+        input: Checked<PackageUpdate>,
+    ) -> Result<Done, Problem> {
+        let wanted = input.body;
+        let command = package::Update {
+            recurring_fee: wanted.recurring_fee.map(|fee| fee.exact("/recurringFee")).transpose()?,
+            name: wanted.name.map(|name| name.0),
+            description: wanted.description.map(|text| text.0),
+        };
+        let if_match = context.if_match();
+        let use_case = |id| UpdatePackage { package: PackageId(id), if_match, command: command.clone() };
+        Ok(Done(on::<package::Package, _>(&context, &package.0.0, input.canonical.as_deref(), use_case).await?))
+    }
+
+    /// Delete a package
+    ///
+    /// Only one that no account has ever subscribed.
+    #[oai(path = "/packages/:package", method = "delete", operation_id = "deletePackage")]
+    async fn delete(
+        &self,
+        context: Context,
+        /// Id or external id of the package.
+        package: Path<Reference>,
+    ) -> Result<Done, Problem> {
+        let if_match = context.if_match();
+        let use_case = |id| DeletePackage { package: PackageId(id), if_match };
+        Ok(Done(on::<package::Package, _>(&context, &package.0.0, None, use_case).await?))
+    }
+}

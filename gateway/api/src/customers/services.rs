@@ -1,0 +1,286 @@
+//! Services.
+
+use billwire_app::{
+    CreateService, DeleteService, Filter, TransitionService, UpdateService,
+    domain::customers::{account::Account, package_subscription::PackageSubscription, service},
+};
+use billwire_schemas::ids::{ServiceId, fresh};
+use poem_openapi::{Object, OpenApi, param::Path, types::Example};
+use uuid::Uuid;
+
+use crate::{
+    Tag, example_id, example_moment,
+    http::{
+        execute_on::{filtered, on_owned},
+        problem::Problem,
+        request_context::{Context, Query},
+        responses::{Created, Done, Found, IfNoneMatch, Listed},
+        validated_body::{Checkable, Checked},
+    },
+    openapi::operation::{Operation, change, create, created, delete, get, list, updated},
+    types::scalars::{Cursor, ExternalId, Limit, Moment, Name, Reason, Reference, StatusName},
+};
+
+pub(crate) struct Services;
+
+/// What they ask for and answer.
+pub(crate) const OPERATIONS: &[Operation] = &[
+    create(
+        "createService",
+        "services:write",
+        &[
+            "external_id_taken",
+            "account_unknown",
+            "account_deactivated",
+            "package_subscription_unknown",
+            "package_subscription_of_other_account",
+            "package_subscription_ended",
+        ],
+        created("service", "Service", &["service.created"]),
+    ),
+    list("listServices", "services:read"),
+    get("getService", "services:read", &["service_not_found"]),
+    change(
+        "updateService",
+        "services:write",
+        &["service_not_found", "account_deactivated"],
+        updated("service", "Service", &["service.updated"]),
+    ),
+    delete(
+        "deleteService",
+        "services:write",
+        &["service_not_found", "account_deactivated", "service_not_initial", "still_in_use"],
+        "service",
+        "Service",
+    ),
+    change(
+        "transitionService",
+        "services:write",
+        &["service_not_found", "account_deactivated", "status_unknown", "status_unchanged", "status_transition_not_allowed"],
+        updated("service", "Service", &["service.updated", "service.state_changed"]),
+    ),
+];
+
+/// A service to be made.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct NewService {
+    /// Its id in your system; unique among services. It addresses the service as well as the id does.
+    external_id: Option<ExternalId>,
+    /// Id or external id of the account that uses it.
+    account: Reference,
+    /// Id or external id of the account's package subscription it comes with.
+    package_subscription: Option<Reference>,
+    /// Its name.
+    name: Name,
+    /// What kind of service it is, in your own words.
+    service_type: Name,
+}
+
+impl Checkable for NewService {}
+
+impl Example for NewService {
+    fn example() -> Self {
+        Self {
+            external_id: Some("LINE-0042".into()),
+            account: "CRM-4711".into(),
+            package_subscription: Some("ORDER-815".into()),
+            name: "Truck 42".into(),
+            service_type: "iot-sim".into(),
+        }
+    }
+}
+
+/// What shall change of a service; what is absent stays.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct ServiceUpdate {
+    /// Its name.
+    name: Option<Name>,
+}
+
+impl Checkable for ServiceUpdate {}
+
+impl Example for ServiceUpdate {
+    fn example() -> Self {
+        Self { name: Some("Truck 42, new driver".into()) }
+    }
+}
+
+/// A status to go to.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct ServiceTransition {
+    /// Where to: one of the service statuses of the billing settings, along their table of transitions.
+    status: StatusName,
+    /// Why.
+    reason: Option<Reason>,
+}
+
+impl Checkable for ServiceTransition {}
+
+impl Example for ServiceTransition {
+    fn example() -> Self {
+        Self { status: "active".into(), reason: Some("installed".into()) }
+    }
+}
+
+/// What an account uses.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct Service {
+    /// Its id.
+    id: Uuid,
+    /// Its version, from 1.
+    version: i64,
+    /// Its id in your system.
+    external_id: Option<String>,
+    /// Whose it is.
+    account_id: Uuid,
+    /// The package subscription it came with, where it did.
+    package_subscription_id: Option<Uuid>,
+    /// Its name.
+    name: String,
+    /// What kind of service it is.
+    service_type: String,
+    /// Its status, one of the service statuses of the billing settings.
+    status: String,
+    /// Why it has this status, where a reason was given.
+    status_reason: Option<String>,
+    /// Since when it has this status.
+    status_changed_at: Moment,
+    /// `true`: its account's suspension suspended it, so that the account's re-activation brings it back. Absent otherwise.
+    suspended_with_account: Option<bool>,
+    /// When it was made.
+    created_at: Moment,
+    /// When it last changed.
+    updated_at: Moment,
+}
+
+impl Example for Service {
+    fn example() -> Self {
+        Self {
+            id: example_id(13),
+            version: 1,
+            external_id: Some("LINE-0042".to_owned()),
+            account_id: example_id(1),
+            package_subscription_id: Some(example_id(12)),
+            name: "Truck 42".to_owned(),
+            service_type: "iot-sim".to_owned(),
+            status: "preactive".to_owned(),
+            status_reason: None,
+            status_changed_at: example_moment(),
+            suspended_with_account: None,
+            created_at: example_moment(),
+            updated_at: example_moment(),
+        }
+    }
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Services")]
+impl Services {
+    /// Create a service
+    ///
+    /// It starts in the initial service status of the billing settings.
+    #[oai(path = "/services", method = "post", operation_id = "createService")]
+    async fn create(&self, context: Context, input: Checked<NewService>) -> Result<Created, Problem> {
+        let new = input.body;
+        let account = context.app().referenced::<Account>(context.tenant(), "/account", &new.account.0).await?.id;
+        let command = service::Create {
+            id: ServiceId(fresh()),
+            external_id: new.external_id.map(|id| id.0),
+            name: new.name.0,
+            service_type: new.service_type.0,
+        };
+        let use_case = CreateService { account, package_subscription: new.package_subscription.map(|reference| reference.0), command };
+        let reply = context.app().once(context.demand(input.canonical.as_deref()), use_case).await?;
+        Ok(Created::under("/v1/services", reply))
+    }
+
+    /// List services
+    ///
+    /// Oldest first.
+    #[oai(path = "/services", method = "get", operation_id = "listServices")]
+    async fn list(
+        &self,
+        context: Context,
+        /// Only services of this account, by its id or external id.
+        account: Query<Reference>,
+        /// Only services of this status.
+        status: Query<StatusName>,
+        /// Only services that came with this package subscription, by its id or external id.
+        #[oai(name = "packageSubscription")]
+        subscription: Query<Reference>,
+        /// How many items at the most.
+        limit: Query<Limit>,
+        /// Where to go on: `nextCursor` of the part before.
+        cursor: Query<Cursor>,
+    ) -> Result<Listed<Service>, Problem> {
+        let ask = context.ask(limit.0, cursor.0.as_ref())?;
+        let filter = Filter::new()
+            .is_id("account_id", filtered::<Account>(&context, account.0.as_ref()).await?)
+            .is("status", status.0.as_ref().map(|status| status.0.as_str()))
+            .is_id("package_subscription_id", filtered::<PackageSubscription>(&context, subscription.0.as_ref()).await?);
+        Listed::page(&context, &context.app().list::<service::Service>(context.tenant(), filter, ask).await?)
+    }
+
+    /// Get a service
+    ///
+    /// By its id or external id.
+    #[oai(path = "/services/:service", method = "get", operation_id = "getService")]
+    async fn get(
+        &self,
+        context: Context,
+        known: IfNoneMatch,
+        /// Id or external id of the service.
+        service: Path<Reference>,
+    ) -> Result<Found<Service>, Problem> {
+        Found::of(&context.app().get::<service::Service>(context.tenant(), &service.0.0).await?, &known)
+    }
+
+    /// Rename a service
+    ///
+    /// Its status has an operation of its own.
+    #[oai(path = "/services/:service", method = "patch", operation_id = "updateService")]
+    async fn update(
+        &self,
+        context: Context,
+        /// Id or external id of the service.
+        service: Path<Reference>,
+        input: Checked<ServiceUpdate>,
+    ) -> Result<Done, Problem> {
+        let name = input.body.name.map(|name| name.0);
+        let use_case = |service| UpdateService { service, name: name.clone() };
+        Ok(Done(on_owned::<service::Service, _>(&context, &service.0.0, input.canonical.as_deref(), use_case).await?))
+    }
+
+    /// Delete a service
+    ///
+    /// Only in its initial status, and only when no usage identifiers, buckets or charges belong to it. One that has begun is
+    /// cancelled instead.
+    #[oai(path = "/services/:service", method = "delete", operation_id = "deleteService")]
+    async fn delete(
+        &self,
+        context: Context,
+        /// Id or external id of the service.
+        service: Path<Reference>,
+    ) -> Result<Done, Problem> {
+        Ok(Done(on_owned::<service::Service, _>(&context, &service.0.0, None, DeleteService).await?))
+    }
+
+    /// Change a service's status
+    ///
+    /// Along the table of service statuses in the billing settings.
+    #[oai(path = "/services/:service/status", method = "post", operation_id = "transitionService")]
+    async fn transition(
+        &self,
+        context: Context,
+        /// Id or external id of the service.
+        service: Path<Reference>,
+        input: Checked<ServiceTransition>,
+    ) -> Result<Done, Problem> {
+        let (status, reason) = (input.body.status.0, input.body.reason.map(|reason| reason.0));
+        let use_case = |service| TransitionService { service, status: status.clone(), reason: reason.clone() };
+        Ok(Done(on_owned::<service::Service, _>(&context, &service.0.0, input.canonical.as_deref(), use_case).await?))
+    }
+}

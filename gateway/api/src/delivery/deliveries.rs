@@ -1,0 +1,271 @@
+//! Deliveries: what is owed to subscriptions, and what became of it.
+
+use billwire_app::{deliveries, delivery_lists::Filter, recipients};
+use billwire_schemas::ids::{EventId, QueueId, ReplayId, SubscriptionId};
+use poem_openapi::{Object, OpenApi, param::Path, types::Example};
+use uuid::Uuid;
+
+use crate::{
+    Tag,
+    customers::account_bill_cycle::NoMembers,
+    example_id, example_moment,
+    http::{
+        problem::Problem,
+        request_context::{Context, Query},
+        responses::{Accepted, Listed, Shown},
+        validated_body::Checked,
+    },
+    openapi::operation::{Operation, PLAIN, get, in_bulk, list},
+    types::scalars::{Cursor, DeliveryState, EventTypeName, Key, Limit, Moment, Reference, StatusCode},
+};
+
+pub(crate) struct Deliveries;
+
+/// What they ask for and answer.
+pub(crate) const OPERATIONS: &[Operation] = &[
+    list("listDeliveries", "deliveries:read"),
+    Operation { takes: PLAIN, ..get("getDelivery", "deliveries:read", &["delivery_not_found"]) },
+    in_bulk(
+        "retryDelivery",
+        "deliveries:write",
+        &["delivery_not_found", "delivery_succeeded", "delivery_discarded", "delivery_behind_another"],
+    ),
+];
+
+/// One try at a delivery.
+#[derive(Debug, Object)]
+#[oai(rename = "DeliveryAttempt", rename_all = "camelCase", skip_serializing_if_is_none)]
+pub(crate) struct Attempt {
+    /// Which try, from 1.
+    number: u32,
+    /// When it began.
+    at: Moment,
+    /// How long it took, in milliseconds.
+    latency_ms: f64,
+    /// Status code of the answer, where there was one.
+    status: Option<u16>,
+    /// A short report.
+    detail: String,
+}
+
+/// A recipient of a delivery by e-mail.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
+pub(crate) struct DeliveryRecipient {
+    /// The address.
+    address: String,
+    /// `sent`, `deferred` (it is tried again), `refused` (for good) or `suppressed` (it is on the suppression list). More may come.
+    state: String,
+    /// The server's code about it, where there was one.
+    status: Option<u16>,
+    /// The server's words.
+    detail: String,
+    /// When that was.
+    at: Moment,
+}
+
+impl From<recipients::Recipient> for DeliveryRecipient {
+    fn from(one: recipients::Recipient) -> Self {
+        Self { address: one.address, state: one.state, status: one.status, detail: one.detail, at: one.at.into() }
+    }
+}
+
+/// A delivery: one event owed to one subscription.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct Delivery {
+    /// Its id.
+    id: Uuid,
+    /// The event owed.
+    event_id: Uuid,
+    /// Its type.
+    event_type: String,
+    /// The queue it came through.
+    queue_id: Uuid,
+    /// The subscription it is owed to.
+    subscription_id: Uuid,
+    /// The replay that brings the event anew, if one does.
+    replay_id: Option<Uuid>,
+    /// What its order is kept within.
+    ordering_key: String,
+    /// Its place within the ordering key, from 1.
+    sequence: i64,
+    /// `waiting`, `succeeded`, `dead` (given up on), `blocking` (given up on, and its ordering key waits for a person) or `discarded`. More
+    /// may come.
+    state: String,
+    /// Tries made.
+    attempt_count: u32,
+    /// When it is tried next; absent at the end, and while it waits for another of its lane.
+    next_attempt_at: Option<Moment>,
+    /// When it was first recorded.
+    created_at: Moment,
+    /// The latest try.
+    last_attempt: Option<Attempt>,
+    /// The tries, oldest first; only where one delivery is asked for.
+    attempts: Option<Vec<Attempt>>,
+    /// Of an e-mail: what became of each recipient; only where one delivery is asked for.
+    recipients: Option<Vec<DeliveryRecipient>>,
+}
+
+impl Example for Delivery {
+    fn example() -> Self {
+        Self {
+            id: example_id(9),
+            event_id: example_id(0x101),
+            event_type: "account.bill_cycle_changed".to_owned(),
+            queue_id: example_id(4),
+            subscription_id: example_id(8),
+            replay_id: None,
+            ordering_key: example_id(1).to_string(),
+            sequence: 3,
+            state: "succeeded".to_owned(),
+            attempt_count: 1,
+            next_attempt_at: None,
+            created_at: example_moment(),
+            last_attempt: Some(Attempt { number: 1, at: example_moment(), latency_ms: 42.5, status: Some(204), detail: String::new() }),
+            attempts: None,
+            recipients: None,
+        }
+    }
+}
+
+impl From<deliveries::Attempt> for Attempt {
+    fn from(attempt: deliveries::Attempt) -> Self {
+        Self {
+            number: attempt.number,
+            at: attempt.at.into(),
+            latency_ms: attempt.latency_us as f64 / 1_000.0,
+            status: attempt.status,
+            detail: attempt.detail,
+        }
+    }
+}
+
+impl Delivery {
+    pub fn of(delivery: deliveries::Delivery, attempts: Option<Vec<deliveries::Attempt>>) -> Self {
+        Self {
+            id: delivery.id.0,
+            event_id: delivery.event.0,
+            event_type: delivery.event_type,
+            queue_id: delivery.queue.0,
+            subscription_id: delivery.subscription.0,
+            replay_id: delivery.replay.map(|replay| replay.0),
+            ordering_key: delivery.key.to_string(),
+            sequence: delivery.sequence,
+            state: delivery.state.name().to_owned(),
+            attempt_count: delivery.attempts,
+            next_attempt_at: delivery.next_attempt_at.map(Into::into),
+            created_at: delivery.created_at.into(),
+            last_attempt: delivery.last.map(Into::into),
+            attempts: attempts.map(|attempts| attempts.into_iter().map(Into::into).collect()),
+            recipients: None,
+        }
+    }
+}
+
+/// How many deliveries it concerned.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", example)]
+pub(crate) struct MendedDeliveries {
+    /// How many.
+    deliveries: u32,
+}
+
+impl Example for MendedDeliveries {
+    fn example() -> Self {
+        Self { deliveries: 1 }
+    }
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Deliveries")]
+impl Deliveries {
+    /// List deliveries
+    ///
+    /// Newest first.
+    #[oai(path = "/deliveries", method = "get", operation_id = "listDeliveries")]
+    #[expect(clippy::too_many_arguments, reason = "each is a query parameter")]
+    async fn list(
+        &self,
+        context: Context,
+        /// Only deliveries that stand here.
+        state: Query<DeliveryState>,
+        /// Only deliveries owed to this subscription.
+        #[oai(name = "subscriptionId")]
+        subscription: Query<Uuid>,
+        /// Only deliveries of this replay.
+        #[oai(name = "replayId")]
+        replay: Query<Uuid>,
+        /// Only deliveries of this event.
+        #[oai(name = "eventId")]
+        event: Query<Uuid>,
+        /// Only deliveries that came through this queue.
+        #[oai(name = "queueId")]
+        queue: Query<Uuid>,
+        /// Only deliveries of events of this type.
+        #[oai(name = "eventType")]
+        kind: Query<EventTypeName>,
+        /// Only deliveries with this ordering key, such as the id of an account.
+        #[oai(name = "orderingKey")]
+        key: Query<Key>,
+        /// Only deliveries whose latest try was answered with this status code.
+        status: Query<StatusCode>,
+        /// Only deliveries first recorded from this moment on.
+        from: Query<Moment>,
+        /// Only deliveries first recorded before this moment.
+        to: Query<Moment>,
+        /// How many items at the most.
+        limit: Query<Limit>,
+        /// Where to go on: `nextCursor` of the part before.
+        cursor: Query<Cursor>,
+    ) -> Result<Listed<Delivery>, Problem> {
+        let ask = context.ask(limit.0, cursor.0.as_ref())?;
+        // What cannot be a key is the key of no event.
+        let Ok(key) = key.0.map(|key| key.0.parse()).transpose() else { return Ok(Listed::nothing()) };
+        let filter = Filter {
+            states: state.0.map(|state| state.wire().to_owned()).into_iter().collect(),
+            queue: queue.0.map(QueueId),
+            subscription: subscription.0.map(SubscriptionId),
+            replay: replay.0.map(ReplayId),
+            event: event.0.map(EventId),
+            event_type: kind.0.map(|kind| kind.0),
+            key,
+            status: status.0.and_then(|status| u16::try_from(status.0).ok()),
+            from: from.0.map(|from| from.0),
+            to: to.0.map(|to| to.0),
+        };
+        let page = context.app().list_deliveries(context.tenant(), filter, ask).await?;
+        let items: Vec<Delivery> = page.items.into_iter().map(|delivery| Delivery::of(delivery, None)).collect();
+        Ok(Listed::shown(&items, page.next.map(|after| context.cursor(after))))
+    }
+
+    /// Get a delivery
+    ///
+    /// With all its attempts and, of an e-mail, its recipients.
+    #[oai(path = "/deliveries/:delivery", method = "get", operation_id = "getDelivery")]
+    async fn get(
+        &self,
+        context: Context,
+        /// Id of the delivery.
+        delivery: Path<Reference>,
+    ) -> Result<Shown<Delivery>, Problem> {
+        let (found, attempts) = context.app().delivery(context.tenant(), &delivery.0.0).await?;
+        let recipients: Vec<DeliveryRecipient> = context.app().recipients(found.id).await?.into_iter().map(Into::into).collect();
+        let recipients = (!recipients.is_empty()).then_some(recipients);
+        Ok(Shown(Delivery { recipients, ..Delivery::of(found, Some(attempts)) }))
+    }
+
+    /// Retry a delivery
+    ///
+    /// Has one tried now that waits for its time or was given up on; the latter starts with its retry plan anew. One that stands behind
+    /// another of its ordering key has to wait for that one. The body may be left out.
+    #[oai(path = "/deliveries/:delivery/retry", method = "post", operation_id = "retryDelivery")]
+    async fn retry(
+        &self,
+        context: Context,
+        /// Id of the delivery.
+        delivery: Path<Reference>,
+        input: Checked<Option<NoMembers>>,
+    ) -> Result<Accepted<MendedDeliveries>, Problem> {
+        Ok(Accepted::of(context.app().retry_delivery(context.demand(input.canonical.as_deref()), &delivery.0.0).await?))
+    }
+}

@@ -1,0 +1,83 @@
+//! How a queue does.
+
+use billwire_app::QueueStatistics as Told;
+use chrono::TimeDelta;
+use poem_openapi::{Object, OpenApi, param::Path, types::Example};
+
+use crate::{
+    Tag,
+    http::{problem::Problem, request_context::Context, responses::Shown},
+    openapi::operation::{Operation, PLAIN, get},
+    types::scalars::{Moment, Reference},
+};
+
+pub(crate) struct QueueStatisticsOfQueues;
+
+/// What they ask for and answer.
+pub(crate) const OPERATIONS: &[Operation] = &[Operation { takes: PLAIN, ..get("getQueueStatistics", "queues:read", &["queue_not_found"]) }];
+
+/// How a queue does.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct QueueStatistics {
+    /// Deliveries that wait: for their next try, or behind another of their ordering key. Counted up to 100 000.
+    waiting: u64,
+    /// When the oldest of them was first recorded.
+    oldest_waiting_at: Option<Moment>,
+    /// How long it has waited, in seconds.
+    oldest_waiting_seconds: Option<i64>,
+    /// Messages on the stream that the queue's consumers have not taken in yet. While the queue is paused they gather here.
+    lag: u64,
+    /// Deliveries that succeeded, per second, over the latest minute.
+    delivered_per_second: f64,
+    /// Tries that failed, per second, over the latest minute.
+    failed_per_second: f64,
+    /// When the consumers told this; they do so every few seconds while something happens.
+    as_of: Option<Moment>,
+}
+
+impl Example for QueueStatistics {
+    fn example() -> Self {
+        Self {
+            waiting: 0,
+            oldest_waiting_at: None,
+            oldest_waiting_seconds: None,
+            lag: 0,
+            delivered_per_second: 12.5,
+            failed_per_second: 0.25,
+            as_of: None,
+        }
+    }
+}
+
+/// How long what consumers told is the truth about rates.
+const FRESH: TimeDelta = TimeDelta::seconds(60);
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Queues")]
+impl QueueStatisticsOfQueues {
+    /// Get the statistics of a queue
+    ///
+    /// What waits, since when, how far its consumers are behind the stream, and how much they deliver.
+    #[oai(path = "/queues/:queue/statistics", method = "get", operation_id = "getQueueStatistics")]
+    async fn get(
+        &self,
+        context: Context,
+        /// Id of the queue.
+        queue: Path<Reference>,
+    ) -> Result<Shown<QueueStatistics>, Problem> {
+        let Told { depth, progress } = context.app().queue_statistics(context.tenant(), &queue.0.0).await?;
+        let now = context.app().now();
+        let rate = |count: fn(&billwire_app::Progress) -> u64| {
+            progress.iter().filter(|told| now - told.at < FRESH).map(count).sum::<u64>() as f64 / FRESH.num_seconds() as f64
+        };
+        Ok(Shown(QueueStatistics {
+            waiting: depth.waiting,
+            oldest_waiting_at: depth.oldest.map(Into::into),
+            oldest_waiting_seconds: depth.oldest.map(|oldest| (now - oldest).num_seconds().max(0)),
+            lag: progress.iter().map(|told| told.pending).sum(),
+            delivered_per_second: rate(|told| told.delivered),
+            failed_per_second: rate(|told| told.failed),
+            as_of: progress.iter().map(|told| told.at).max().map(Into::into),
+        }))
+    }
+}

@@ -1,0 +1,281 @@
+//! Queues.
+
+use billwire_app::{
+    CreateQueue, DeleteConfiguration, PauseQueue, UpdateQueue,
+    domain::delivery::queue::{self, Mode},
+};
+use billwire_schemas::{
+    events::selection::Selection,
+    ids::{QueueId, fresh},
+};
+use poem_openapi::{Object, OpenApi, param::Path, types::Example};
+use uuid::Uuid;
+
+use crate::{
+    Tag,
+    customers::account_bill_cycle::NoMembers,
+    delivery::selections::{NewObjectEvents, ObjectEvents, objects},
+    example_id, example_moment,
+    http::{
+        problem::Problem,
+        request_context::{Context, Query},
+        responses::{Created, Done, Found, IfNoneMatch, Listed},
+        validated_body::{Checkable, Checked},
+    },
+    openapi::operation::{Operation, change, create, created, delete, get, list, updated},
+    types::scalars::{Cursor, EventTypePattern, Limit, Moment, Name, Partitions, QueueMode, Reference},
+};
+
+pub(crate) struct Queues;
+
+/// What they ask for and answer.
+pub(crate) const OPERATIONS: &[Operation] = &[
+    create(
+        "createQueue",
+        "queues:write",
+        &["name_taken", "event_types_required", "event_type_unknown", "event_object_unknown"],
+        created("queue", "Queue", &[]),
+    ),
+    list("listQueues", "queues:read"),
+    get("getQueue", "queues:read", &["queue_not_found"]),
+    change(
+        "updateQueue",
+        "queues:write",
+        &["queue_not_found", "name_taken", "event_types_required", "event_type_unknown", "event_object_unknown", "subscription_unfit"],
+        updated("queue", "Queue", &[]),
+    ),
+    change("pauseQueue", "queues:write", &["queue_not_found", "queue_paused"], updated("queue", "Queue", &[])),
+    change("resumeQueue", "queues:write", &["queue_not_found", "queue_not_paused"], updated("queue", "Queue", &[])),
+    delete("deleteQueue", "queues:write", &["queue_not_found", "still_in_use"], "queue", "Queue"),
+];
+
+/// A queue to be made. It names event types, objects or both.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct NewQueue {
+    /// Its name; unique among queues.
+    name: Name,
+    /// `in_order`: the events of one ordering key (an account) are delivered one by one, each after the one before was delivered
+    /// or given up on. `out_of_order`: each as soon as possible.
+    mode: QueueMode,
+    /// The event types registered on it: names, and patterns in which `*` stands for one part of a name (`invoice.*`, `*.created`)
+    /// or alone for every type. A pattern means types registered later as well.
+    #[oai(default, validator(max_items = 200, unique_items))]
+    event_types: Vec<EventTypePattern>,
+    /// Objects whose events are registered on it.
+    #[oai(default, validator(max_items = 100))]
+    objects: Vec<NewObjectEvents>,
+    /// How many parts its ordering keys are spread over, each with a durable consumer of its own.
+    #[oai(default = "one_partition")]
+    partitions: Partitions,
+}
+
+fn one_partition() -> Partitions {
+    Partitions(1)
+}
+
+impl Checkable for NewQueue {}
+
+impl Example for NewQueue {
+    fn example() -> Self {
+        Self {
+            name: "account-changes".into(),
+            mode: QueueMode::InOrder,
+            event_types: vec!["account.updated".into(), "account.bill_cycle_changed".into()],
+            objects: vec![NewObjectEvents::example()],
+            partitions: one_partition(),
+        }
+    }
+}
+
+/// Changes of a queue; what is left out stays. What is registered anew counts for events from now on. Its partitions cannot change.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct QueueUpdate {
+    /// Its name; unique among queues.
+    name: Option<Name>,
+    /// `in_order` or `out_of_order`.
+    mode: Option<QueueMode>,
+    /// The event types registered on it, all of them.
+    #[oai(validator(max_items = 200, unique_items))]
+    event_types: Option<Vec<EventTypePattern>>,
+    /// Objects whose events are registered on it, all of them.
+    #[oai(validator(max_items = 100))]
+    objects: Option<Vec<NewObjectEvents>>,
+}
+
+impl Checkable for QueueUpdate {}
+
+impl Example for QueueUpdate {
+    fn example() -> Self {
+        Self { name: None, mode: None, event_types: Some(vec!["account.*".into()]), objects: None }
+    }
+}
+
+/// A queue: a named space of event types that subscriptions stand on.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct Queue {
+    /// Its id.
+    id: Uuid,
+    /// Its version, from 1.
+    version: i64,
+    /// Its name.
+    name: String,
+    /// `in_order` or `out_of_order`.
+    mode: String,
+    /// The event types registered on it, and patterns of such.
+    event_types: Vec<String>,
+    /// Objects whose events are registered on it.
+    objects: Option<Vec<ObjectEvents>>,
+    /// How many parts its ordering keys are spread over.
+    partitions: u32,
+    /// Whether it rests: its events gather, and none is delivered.
+    paused: bool,
+    /// When it was made.
+    created_at: Moment,
+}
+
+impl Example for Queue {
+    fn example() -> Self {
+        Self {
+            id: example_id(4),
+            version: 1,
+            name: "account-changes".to_owned(),
+            mode: "in_order".to_owned(),
+            event_types: vec!["account.updated".to_owned(), "account.bill_cycle_changed".to_owned()],
+            objects: Some(vec![ObjectEvents::example()]),
+            partitions: 1,
+            paused: false,
+            created_at: example_moment(),
+        }
+    }
+}
+
+fn mode(wanted: QueueMode) -> Mode {
+    match wanted {
+        QueueMode::InOrder => Mode::InOrder,
+        QueueMode::OutOfOrder => Mode::OutOfOrder,
+    }
+}
+
+fn names(patterns: Vec<EventTypePattern>) -> Vec<String> {
+    patterns.into_iter().map(|name| name.0).collect()
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Queues")]
+impl Queues {
+    /// Create a queue
+    ///
+    /// From now on it collects the events of its types for the subscriptions on it.
+    #[oai(path = "/queues", method = "post", operation_id = "createQueue")]
+    async fn create(&self, context: Context, input: Checked<NewQueue>) -> Result<Created, Problem> {
+        let new = input.body;
+        let create = queue::Create {
+            id: QueueId(fresh()),
+            name: new.name.0,
+            mode: mode(new.mode),
+            registered: Selection { event_types: names(new.event_types), objects: objects(new.objects) },
+            partitions: new.partitions.0,
+        };
+        let reply = context.app().once(context.demand(input.canonical.as_deref()), CreateQueue(create)).await?;
+        Ok(Created::under("/v1/queues", reply))
+    }
+
+    /// List queues
+    ///
+    /// Oldest first.
+    #[oai(path = "/queues", method = "get", operation_id = "listQueues")]
+    async fn list(
+        &self,
+        context: Context,
+        /// How many items at the most.
+        limit: Query<Limit>,
+        /// Where to go on: `nextCursor` of the part before.
+        cursor: Query<Cursor>,
+    ) -> Result<Listed<Queue>, Problem> {
+        let ask = context.ask(limit.0, cursor.0.as_ref())?;
+        Listed::page(&context, &context.app().list_configurations::<queue::Queue>(context.tenant(), ask).await?)
+    }
+
+    /// Get a queue
+    ///
+    /// By its id.
+    #[oai(path = "/queues/:queue", method = "get", operation_id = "getQueue")]
+    async fn get(
+        &self,
+        context: Context,
+        known: IfNoneMatch,
+        /// Id of the queue.
+        queue: Path<Reference>,
+    ) -> Result<Found<Queue>, Problem> {
+        Found::of(&context.app().configuration::<queue::Queue>(context.tenant(), &queue.0.0).await?, &known)
+    }
+
+    /// Change a queue
+    ///
+    /// Takes effect at once, without a restart, and loses nothing: what is registered anew is delivered from now on, also where the
+    /// consumers lag behind. Every subscription on the queue has to be content with the change.
+    #[oai(path = "/queues/:queue", method = "patch", operation_id = "updateQueue")]
+    async fn update(
+        &self,
+        context: Context,
+        /// Id of the queue.
+        queue: Path<Reference>,
+        input: Checked<QueueUpdate>,
+    ) -> Result<Done, Problem> {
+        let body = input.body;
+        let command = queue::Update {
+            name: body.name.map(|name| name.0),
+            mode: body.mode.map(mode),
+            event_types: body.event_types.map(names),
+            objects: body.objects.map(objects),
+        };
+        let use_case = UpdateQueue { id: queue.0.0, command, if_match: context.if_match() };
+        Ok(Done(context.app().once(context.demand(input.canonical.as_deref()), use_case).await?))
+    }
+
+    /// Pause a queue
+    ///
+    /// Its events gather, and none is delivered until it is resumed; what is on its way ends. The body may be left out.
+    #[oai(path = "/queues/:queue/pause", method = "post", operation_id = "pauseQueue")]
+    async fn pause(
+        &self,
+        context: Context,
+        /// Id of the queue.
+        queue: Path<Reference>,
+        input: Checked<Option<NoMembers>>,
+    ) -> Result<Done, Problem> {
+        let use_case = PauseQueue::<true> { id: queue.0.0, if_match: context.if_match() };
+        Ok(Done(context.app().once(context.demand(input.canonical.as_deref()), use_case).await?))
+    }
+
+    /// Resume a queue
+    ///
+    /// What has gathered is delivered, in order where the queue keeps it. The body may be left out.
+    #[oai(path = "/queues/:queue/resume", method = "post", operation_id = "resumeQueue")]
+    async fn resume(
+        &self,
+        context: Context,
+        /// Id of the queue.
+        queue: Path<Reference>,
+        input: Checked<Option<NoMembers>>,
+    ) -> Result<Done, Problem> {
+        let use_case = PauseQueue::<false> { id: queue.0.0, if_match: context.if_match() };
+        Ok(Done(context.app().once(context.demand(input.canonical.as_deref()), use_case).await?))
+    }
+
+    /// Delete a queue
+    ///
+    /// Only when no subscription stands on it any more.
+    #[oai(path = "/queues/:queue", method = "delete", operation_id = "deleteQueue")]
+    async fn delete(
+        &self,
+        context: Context,
+        /// Id of the queue.
+        queue: Path<Reference>,
+    ) -> Result<Done, Problem> {
+        let use_case = DeleteConfiguration::<queue::Queue>::new(queue.0.0, context.if_match());
+        Ok(Done(context.app().once(context.demand(None), use_case).await?))
+    }
+}

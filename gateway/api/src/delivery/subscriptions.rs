@@ -1,0 +1,371 @@
+//! Subscriptions.
+
+use std::collections::HashMap;
+
+use billwire_app::{
+    CreateSubscription, DeleteSubscription, EnableSubscription, UpdateSubscription,
+    domain::delivery::subscription::{self, GivenUp as WhenGivenUp},
+};
+use billwire_schemas::{
+    events::selection::Selection,
+    ids::{SubscriptionId, fresh},
+};
+use poem_openapi::{Object, OpenApi, param::Path, types::Example};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::{
+    Tag,
+    customers::account_bill_cycle::NoMembers,
+    delivery::{
+        selections::{NewObjectEvents, ObjectEvents, objects},
+        subscription_actions::{NewSubscriptionAction, SubscriptionAction, check_action, expressions},
+    },
+    example_id, example_moment,
+    http::{
+        problem::{Problem, Violation},
+        request_context::{Context, Query},
+        responses::{Created, Done, Found, IfNoneMatch, Listed},
+        validated_body::{Checkable, Checked},
+    },
+    openapi::operation::{Operation, change, create, created, delete, get, list, updated},
+    types::scalars::{CelExpression, CelFilter, Cursor, EventTypePattern, GivenUp, Limit, Moment, Name, Reference},
+};
+
+pub(crate) struct Subscriptions;
+
+/// What a subscription can be refused for.
+const UNFIT: [&str; 23] = [
+    "name_taken",
+    "queue_unknown",
+    "webhook_endpoint_unknown",
+    "smtp_account_unknown",
+    "notification_template_unknown",
+    "system_user_unknown",
+    "event_type_unknown",
+    "event_object_unknown",
+    "event_type_not_on_queue",
+    "event_type_not_custom",
+    "ordering_key_required",
+    "data_incomplete",
+    "expression_syntax",
+    "expression_too_complex",
+    "expression_unknown_parameter",
+    "too_many_expressions",
+    "parameter_name_invalid",
+    "parameter_name_taken",
+    "path_invalid",
+    "forward_cycle",
+    "template_unknown_parameter",
+    "template_forbidden",
+    "template_too_complex",
+];
+
+/// The same with the refusals of one that exists.
+const UNFIT_OR_MISSING: [&str; 24] = {
+    let mut codes = ["subscription_not_found"; 24];
+    let mut at = 0;
+    while at < UNFIT.len() {
+        codes[at + 1] = UNFIT[at];
+        at += 1;
+    }
+    codes
+};
+
+/// What they ask for and answer.
+pub(crate) const OPERATIONS: &[Operation] = &[
+    create("createSubscription", "subscriptions:write", &UNFIT, created("subscription", "Subscription", &[])),
+    list("listSubscriptions", "subscriptions:read"),
+    get("getSubscription", "subscriptions:read", &["subscription_not_found"]),
+    change("updateSubscription", "subscriptions:write", &UNFIT_OR_MISSING, updated("subscription", "Subscription", &[])),
+    change(
+        "enableSubscription",
+        "subscriptions:write",
+        &["subscription_not_found", "already_enabled"],
+        updated("subscription", "Subscription", &[]),
+    ),
+    change(
+        "disableSubscription",
+        "subscriptions:write",
+        &["subscription_not_found", "already_disabled"],
+        updated("subscription", "Subscription", &[]),
+    ),
+    delete("deleteSubscription", "subscriptions:write", &["subscription_not_found", "still_in_use"], "subscription", "Subscription"),
+];
+
+/// A subscription to be made.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct NewSubscription {
+    /// Its name; unique among subscriptions.
+    name: Name,
+    /// Id of the queue it stands on.
+    queue_id: Reference,
+    /// The event types it wants of the queue, names and patterns. With none named, and no objects either: all of them.
+    #[oai(default, validator(max_items = 200, unique_items))]
+    event_types: Vec<EventTypePattern>,
+    /// Objects whose events it wants of the queue.
+    #[oai(default, validator(max_items = 100))]
+    objects: Vec<NewObjectEvents>,
+    /// A CEL expression over the event and its parameters that must hold, e.g. `decimal(invoice.total) > decimal("1000")`.
+    filter: Option<CelFilter>,
+    /// Parameters to be added to the events, by name; each is a CEL expression.
+    parameters: Option<HashMap<String, CelExpression>>,
+    // Told by its type.
+    action: NewSubscriptionAction,
+    /// In an in-order queue, what becomes of an ordering key's further events when one is given up on: `skip` lets them pass behind
+    /// the dead letter, `block` keeps them until a person redrives or discards it.
+    #[oai(default = "skip")]
+    when_given_up: GivenUp,
+}
+
+fn skip() -> GivenUp {
+    GivenUp::Skip
+}
+
+fn given_up(wanted: GivenUp) -> WhenGivenUp {
+    match wanted {
+        GivenUp::Skip => WhenGivenUp::Skip,
+        GivenUp::Block => WhenGivenUp::Block,
+    }
+}
+
+impl Checkable for NewSubscription {
+    fn further(body: &Value, found: &mut Vec<Violation>) {
+        check_action(body, found);
+    }
+}
+
+impl Example for NewSubscription {
+    fn example() -> Self {
+        Self {
+            name: "crm-bill-cycle-changes".into(),
+            queue_id: Reference(example_id(4).to_string()),
+            event_types: vec!["account.bill_cycle_changed".into()],
+            objects: vec![],
+            filter: Some("account.currency == 'EUR'".into()),
+            parameters: Some(HashMap::from([("sales.region".to_owned(), "account.currency == 'EUR' ? 'EU' : 'other'".into())])),
+            action: NewSubscriptionAction::of_webhook(example_id(5)),
+            when_given_up: skip(),
+        }
+    }
+}
+
+/// Changes of a subscription; what is left out stays.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct SubscriptionUpdate {
+    /// Its name; unique among subscriptions.
+    name: Option<Name>,
+    /// The event types it wants, all of them.
+    #[oai(validator(max_items = 200, unique_items))]
+    event_types: Option<Vec<EventTypePattern>>,
+    /// Objects whose events it wants, all of them.
+    #[oai(validator(max_items = 100))]
+    objects: Option<Vec<NewObjectEvents>>,
+    /// A CEL expression that must hold; the empty text takes the filter away.
+    filter: Option<CelFilter>,
+    /// Parameters to be added, all of them.
+    parameters: Option<HashMap<String, CelExpression>>,
+    // Told by its type.
+    action: Option<NewSubscriptionAction>,
+    /// `skip` or `block`.
+    when_given_up: Option<GivenUp>,
+}
+
+impl Checkable for SubscriptionUpdate {
+    fn further(body: &Value, found: &mut Vec<Violation>) {
+        check_action(body, found);
+    }
+}
+
+impl Example for SubscriptionUpdate {
+    fn example() -> Self {
+        Self {
+            name: None,
+            event_types: None,
+            objects: None,
+            filter: Some("account.currency in ['EUR', 'CHF']".into()),
+            parameters: None,
+            action: None,
+            when_given_up: None,
+        }
+    }
+}
+
+/// A subscription: what is done with which events of a queue.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct Subscription {
+    /// Its id.
+    id: Uuid,
+    /// Its version, from 1.
+    version: i64,
+    /// Its name.
+    name: String,
+    /// The queue it stands on.
+    queue_id: Uuid,
+    /// The event types it wants of the queue, and patterns of such.
+    event_types: Vec<String>,
+    /// Objects whose events it wants. Where neither is named, it wants all of the queue.
+    objects: Option<Vec<ObjectEvents>>,
+    /// The CEL expression that must hold.
+    filter: Option<String>,
+    /// Parameters it adds, each a CEL expression.
+    parameters: Option<HashMap<String, String>>,
+    // Told by its type.
+    action: SubscriptionAction,
+    /// `skip` or `block`.
+    when_given_up: String,
+    /// Whether it is owed what happens now.
+    enabled: bool,
+    /// When it was made. It is owed every matching event committed after that, except while it was disabled.
+    created_at: Moment,
+}
+
+impl Example for Subscription {
+    fn example() -> Self {
+        Self {
+            id: example_id(8),
+            version: 1,
+            name: "crm-bill-cycle-changes".to_owned(),
+            queue_id: example_id(4),
+            event_types: vec!["account.bill_cycle_changed".to_owned()],
+            objects: None,
+            filter: Some("account.currency == 'EUR'".to_owned()),
+            parameters: Some(HashMap::from([("sales.region".to_owned(), "account.currency == 'EUR' ? 'EU' : 'other'".to_owned())])),
+            action: SubscriptionAction::of_webhook(example_id(5)),
+            when_given_up: "skip".to_owned(),
+            enabled: true,
+            created_at: example_moment(),
+        }
+    }
+}
+
+fn names(patterns: Vec<EventTypePattern>) -> Vec<String> {
+    patterns.into_iter().map(|name| name.0).collect()
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Subscriptions")]
+impl Subscriptions {
+    /// Create a subscription
+    ///
+    /// It is owed every matching event committed from now on. Filter, added parameters, path, calculation and template must be content
+    /// with the parameters that each event type that can come offers.
+    #[oai(path = "/subscriptions", method = "post", operation_id = "createSubscription")]
+    async fn create(&self, context: Context, input: Checked<NewSubscription>) -> Result<Created, Problem> {
+        let new = input.body;
+        let use_case = CreateSubscription {
+            id: SubscriptionId(fresh()),
+            name: new.name.0,
+            queue: new.queue_id.0,
+            chosen: Selection { event_types: names(new.event_types), objects: objects(new.objects) },
+            filter: new.filter.map(|filter| filter.0),
+            parameters: expressions(new.parameters.unwrap_or_default()),
+            action: new.action.wanted(),
+            when_given_up: given_up(new.when_given_up),
+        };
+        let reply = context.app().once(context.demand(input.canonical.as_deref()), use_case).await?;
+        Ok(Created::under("/v1/subscriptions", reply))
+    }
+
+    /// List subscriptions
+    ///
+    /// Oldest first.
+    #[oai(path = "/subscriptions", method = "get", operation_id = "listSubscriptions")]
+    async fn list(
+        &self,
+        context: Context,
+        /// How many items at the most.
+        limit: Query<Limit>,
+        /// Where to go on: `nextCursor` of the part before.
+        cursor: Query<Cursor>,
+    ) -> Result<Listed<Subscription>, Problem> {
+        let ask = context.ask(limit.0, cursor.0.as_ref())?;
+        Listed::page(&context, &context.app().list_configurations::<subscription::Subscription>(context.tenant(), ask).await?)
+    }
+
+    /// Get a subscription
+    ///
+    /// By its id.
+    #[oai(path = "/subscriptions/:subscription", method = "get", operation_id = "getSubscription")]
+    async fn get(
+        &self,
+        context: Context,
+        known: IfNoneMatch,
+        /// Id of the subscription.
+        subscription: Path<Reference>,
+    ) -> Result<Found<Subscription>, Problem> {
+        Found::of(&context.app().configuration::<subscription::Subscription>(context.tenant(), &subscription.0.0).await?, &known)
+    }
+
+    /// Change a subscription
+    ///
+    /// Takes effect at once. What was matched before stays owed, and is sent as the subscription is then.
+    #[oai(path = "/subscriptions/:subscription", method = "patch", operation_id = "updateSubscription")]
+    async fn update(
+        &self,
+        context: Context,
+        /// Id of the subscription.
+        subscription: Path<Reference>,
+        input: Checked<SubscriptionUpdate>,
+    ) -> Result<Done, Problem> {
+        let body = input.body;
+        let use_case = UpdateSubscription {
+            id: subscription.0.0,
+            if_match: context.if_match(),
+            name: body.name.map(|name| name.0),
+            event_types: body.event_types.map(names),
+            objects: body.objects.map(objects),
+            filter: body.filter.map(|filter| filter.0),
+            parameters: body.parameters.map(expressions),
+            action: body.action.map(NewSubscriptionAction::wanted),
+            when_given_up: body.when_given_up.map(given_up),
+        };
+        Ok(Done(context.app().once(context.demand(input.canonical.as_deref()), use_case).await?))
+    }
+
+    /// Enable a subscription
+    ///
+    /// It is owed what happens from now on, and what waited for it is sent. The body may be left out.
+    #[oai(path = "/subscriptions/:subscription/enable", method = "post", operation_id = "enableSubscription")]
+    async fn enable(
+        &self,
+        context: Context,
+        /// Id of the subscription.
+        subscription: Path<Reference>,
+        input: Checked<Option<NoMembers>>,
+    ) -> Result<Done, Problem> {
+        let use_case = EnableSubscription::<true> { id: subscription.0.0, if_match: context.if_match() };
+        Ok(Done(context.app().once(context.demand(input.canonical.as_deref()), use_case).await?))
+    }
+
+    /// Disable a subscription
+    ///
+    /// What waits for it rests until it is enabled; what happens meanwhile it is not owed. The body may be left out.
+    #[oai(path = "/subscriptions/:subscription/disable", method = "post", operation_id = "disableSubscription")]
+    async fn disable(
+        &self,
+        context: Context,
+        /// Id of the subscription.
+        subscription: Path<Reference>,
+        input: Checked<Option<NoMembers>>,
+    ) -> Result<Done, Problem> {
+        let use_case = EnableSubscription::<false> { id: subscription.0.0, if_match: context.if_match() };
+        Ok(Done(context.app().once(context.demand(input.canonical.as_deref()), use_case).await?))
+    }
+
+    /// Delete a subscription
+    ///
+    /// What still waits for it is discarded.
+    #[oai(path = "/subscriptions/:subscription", method = "delete", operation_id = "deleteSubscription")]
+    async fn delete(
+        &self,
+        context: Context,
+        /// Id of the subscription.
+        subscription: Path<Reference>,
+    ) -> Result<Done, Problem> {
+        let use_case = DeleteSubscription { id: subscription.0.0, if_match: context.if_match() };
+        Ok(Done(context.app().once(context.demand(None), use_case).await?))
+    }
+}

@@ -1,0 +1,271 @@
+//! What can be done with a webhook endpoint: enabling and disabling it, rotating its secret, testing it, and asking how it does.
+
+use billwire_app::{
+    DisableWebhookEndpoint, EnableWebhookEndpoint, RotateWebhookSecret, Signing, Tried,
+    domain::delivery::webhook_endpoint::{Rotate, WebhookEndpoint as Configured},
+};
+use billwire_schemas::{
+    clock::Timestamp,
+    ids::{EventId, fresh},
+};
+use poem_openapi::{Object, OpenApi, param::Path, types::Example};
+use uuid::Uuid;
+
+use crate::{
+    Tag,
+    customers::account_bill_cycle::NoMembers,
+    events::event_type::EventType,
+    example_id,
+    http::{
+        problem::Problem,
+        request_context::Context,
+        responses::{Done, Shown},
+        validated_body::{Checkable, Checked},
+    },
+    openapi::operation::{Operation, PLAIN, Takes, change, get, updated},
+    types::scalars::{EventTypeName, Moment, Overlap, Reason, Reference, SigningAlgorithm, SigningSecret},
+};
+
+pub(crate) struct WebhookEndpointActions;
+
+/// What they ask for and answer.
+pub(crate) const OPERATIONS: &[Operation] = &[
+    change(
+        "enableWebhookEndpoint",
+        "webhook_endpoints:write",
+        &["webhook_endpoint_not_found", "webhook_endpoint_enabled"],
+        updated("webhookEndpoint", "WebhookEndpoint", &[]),
+    ),
+    change(
+        "disableWebhookEndpoint",
+        "webhook_endpoints:write",
+        &["webhook_endpoint_not_found", "webhook_endpoint_disabled"],
+        updated("webhookEndpoint", "WebhookEndpoint", &["webhook_endpoint.disabled"]),
+    ),
+    change(
+        "rotateWebhookSecret",
+        "webhook_endpoints:write",
+        &["webhook_endpoint_not_found", "secret_invalid", "secret_in_use", "secrets_too_many"],
+        updated("webhookEndpoint", "WebhookEndpoint", &[]),
+    ),
+    Operation {
+        takes: Takes { body: true, ..PLAIN },
+        ..get("testWebhookEndpoint", "webhook_endpoints:write", &["webhook_endpoint_not_found", "event_type_unknown"])
+    },
+    Operation { takes: PLAIN, ..get("getWebhookEndpointHealth", "webhook_endpoints:read", &["webhook_endpoint_not_found"]) },
+];
+
+/// Why a webhook endpoint is disabled.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct WebhookEndpointDisabling {
+    /// Why, for people.
+    reason: Option<Reason>,
+}
+
+impl Checkable for WebhookEndpointDisabling {}
+
+impl Example for WebhookEndpointDisabling {
+    fn example() -> Self {
+        Self { reason: Some("maintenance of the CRM".into()) }
+    }
+}
+
+/// A new signing secret for a webhook endpoint.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct SecretRotation {
+    /// The new secret, written as when an endpoint is created. Absent: one is made.
+    secret: Option<SigningSecret>,
+    /// What a secret is made for, where none is given.
+    #[oai(default = "hmac")]
+    signing_algorithm: SigningAlgorithm,
+    /// How long calls are signed with the present secrets besides, in seconds, so that the receiver can change over. 0: not at all.
+    #[oai(default = "a_day")]
+    overlap_seconds: Overlap,
+}
+
+fn hmac() -> SigningAlgorithm {
+    SigningAlgorithm::Hmac
+}
+
+fn a_day() -> Overlap {
+    Overlap(24 * 3600)
+}
+
+impl Checkable for SecretRotation {}
+
+impl Example for SecretRotation {
+    fn example() -> Self {
+        Self { secret: None, signing_algorithm: hmac(), overlap_seconds: a_day() }
+    }
+}
+
+/// A test call to a webhook endpoint.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct EndpointTest {
+    /// The event type whose example is sent.
+    event_type: EventTypeName,
+}
+
+impl Checkable for EndpointTest {}
+
+impl Example for EndpointTest {
+    fn example() -> Self {
+        Self { event_type: "account.bill_cycle_changed".into() }
+    }
+}
+
+/// How a test call went.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct EndpointTestResult {
+    /// Whether the receiver took it: it answered with a status of 2xx.
+    delivered: bool,
+    /// Id of the example event, sent as `webhook-id`.
+    event_id: Uuid,
+    /// Status code of the answer, where there was one.
+    status: Option<u16>,
+    /// An excerpt of the answer, or why there was none.
+    detail: String,
+    /// How long the call took, in milliseconds.
+    latency_ms: u64,
+}
+
+impl Example for EndpointTestResult {
+    fn example() -> Self {
+        Self { delivered: true, event_id: example_id(0x102), status: Some(204), detail: String::new(), latency_ms: 42 }
+    }
+}
+
+/// How a webhook endpoint does.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct WebhookEndpointHealth {
+    /// `healthy`; `failing` (calls fail and are tried again by plan); `resting` (after many failures nothing is sent until `restsUntil`,
+    /// then one call tries whether it is back); or `disabled`. More may come.
+    state: String,
+    /// The first failure since its last success.
+    failing_since: Option<Moment>,
+    /// How many calls have failed since.
+    failures: Option<u64>,
+    /// Until when nothing is sent.
+    rests_until: Option<Moment>,
+}
+
+impl Example for WebhookEndpointHealth {
+    fn example() -> Self {
+        Self { state: "healthy".to_owned(), failing_since: None, failures: None, rests_until: None }
+    }
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::WebhookEndpoints")]
+impl WebhookEndpointActions {
+    /// Enable a webhook endpoint
+    ///
+    /// What waits for it is sent, in order where its queue keeps it. The body may be left out.
+    #[oai(path = "/webhook-endpoints/:webhookEndpoint/enable", method = "post", operation_id = "enableWebhookEndpoint")]
+    async fn enable(
+        &self,
+        context: Context,
+        /// Id of the webhook endpoint.
+        #[oai(name = "webhookEndpoint")]
+        endpoint: Path<Reference>,
+        input: Checked<Option<NoMembers>>,
+    ) -> Result<Done, Problem> {
+        let use_case = EnableWebhookEndpoint { id: endpoint.0.0, if_match: context.if_match() };
+        Ok(Done(context.app().once(context.demand(input.canonical.as_deref()), use_case).await?))
+    }
+
+    /// Disable a webhook endpoint
+    ///
+    /// It is not called any more. What its subscriptions are owed, now and from now on, waits until it is enabled. An endpoint is disabled
+    /// by itself when its receiver answers 410 Gone, and after long failure.
+    #[oai(path = "/webhook-endpoints/:webhookEndpoint/disable", method = "post", operation_id = "disableWebhookEndpoint")]
+    async fn disable(
+        &self,
+        context: Context,
+        /// Id of the webhook endpoint.
+        #[oai(name = "webhookEndpoint")]
+        endpoint: Path<Reference>,
+        input: Checked<Option<WebhookEndpointDisabling>>,
+    ) -> Result<Done, Problem> {
+        let reason = input.body.and_then(|body| body.reason).map_or_else(|| "a person asked for it".to_owned(), |reason| reason.0);
+        let use_case = DisableWebhookEndpoint { id: endpoint.0.0, because: reason, if_match: context.if_match() };
+        Ok(Done(context.app().once(context.demand(input.canonical.as_deref()), use_case).await?))
+    }
+
+    /// Rotate a signing secret
+    ///
+    /// Calls are signed with the new secret at once, and for a while with the present ones besides: each call then carries a signature by
+    /// each, and the receiver may check any. Up to 10 secrets are active at a time. The answer, and no other, shows the new secret
+    /// (`entities[0].after.secret`).
+    #[oai(path = "/webhook-endpoints/:webhookEndpoint/rotate-secret", method = "post", operation_id = "rotateWebhookSecret")]
+    async fn rotate(
+        &self,
+        context: Context,
+        /// Id of the webhook endpoint.
+        #[oai(name = "webhookEndpoint")]
+        endpoint: Path<Reference>,
+        input: Checked<SecretRotation>,
+    ) -> Result<Done, Problem> {
+        let signing = match (input.body.secret, input.body.signing_algorithm) {
+            (Some(secret), _) => Signing::Given(secret.0),
+            (None, SigningAlgorithm::Hmac) => Signing::Hmac,
+            (None, SigningAlgorithm::Ed25519) => Signing::Ed25519,
+        };
+        let command = Rotate { secret: signing.secret()?, overlap: input.body.overlap_seconds.0 };
+        let use_case = RotateWebhookSecret { id: endpoint.0.0, command, if_match: context.if_match() };
+        Ok(Done(context.app().once(context.demand(input.canonical.as_deref()), use_case).await?))
+    }
+
+    /// Test a webhook endpoint
+    ///
+    /// Sends the example of an event type, once and at once, as a delivery would be sent: same address, same headers, signed. An endpoint
+    /// that is disabled can be tested, too.
+    #[oai(path = "/webhook-endpoints/:webhookEndpoint/test", method = "post", operation_id = "testWebhookEndpoint")]
+    async fn test(
+        &self,
+        context: Context,
+        /// Id of the webhook endpoint.
+        #[oai(name = "webhookEndpoint")]
+        endpoint: Path<Reference>,
+        input: Checked<EndpointTest>,
+    ) -> Result<Shown<EndpointTestResult>, Problem> {
+        let event = EventId(fresh());
+        let body = EventType::example_message(context.app(), context.tenant(), &input.body.event_type.0, event).await?;
+        let Tried { delivered, status, detail, latency } =
+            context.app().test_webhook_endpoint(context.tenant(), &endpoint.0.0, event, body).await?;
+        let latency_ms = u64::try_from(latency.as_millis()).unwrap_or(u64::MAX);
+        Ok(Shown(EndpointTestResult { delivered, event_id: event.0, status, detail, latency_ms }))
+    }
+
+    /// Get the health of a webhook endpoint
+    ///
+    /// Since when its receiver fails, if it does, and when it is called next. A few seconds old at the most.
+    #[oai(path = "/webhook-endpoints/:webhookEndpoint/health", method = "get", operation_id = "getWebhookEndpointHealth")]
+    async fn health(
+        &self,
+        context: Context,
+        /// Id of the webhook endpoint.
+        #[oai(name = "webhookEndpoint")]
+        endpoint: Path<Reference>,
+    ) -> Result<Shown<WebhookEndpointHealth>, Problem> {
+        let found: Configured = context.app().configuration(context.tenant(), &endpoint.0.0).await?;
+        let health = context.app().health(context.tenant(), found.id.0).await?;
+        let rests_until = health.as_ref().and_then(|health| health.open_until).filter(|until: &Timestamp| *until > context.app().now());
+        let state = match &health {
+            _ if !found.enabled => "disabled",
+            Some(_) if rests_until.is_some() => "resting",
+            Some(_) => "failing",
+            None => "healthy",
+        };
+        Ok(Shown(WebhookEndpointHealth {
+            state: state.to_owned(),
+            failing_since: health.as_ref().map(|health| health.failing_since.into()),
+            failures: health.as_ref().map(|health| health.failures),
+            rests_until: rests_until.map(Into::into),
+        }))
+    }
+}

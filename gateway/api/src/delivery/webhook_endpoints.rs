@@ -1,0 +1,376 @@
+//! Webhook endpoints.
+
+use std::collections::HashMap;
+
+use billwire_app::{
+    DeleteConfiguration, Signing,
+    domain::delivery::webhook_endpoint::{self, Create, Settings},
+};
+use billwire_schemas::ids::{WebhookEndpointId, fresh};
+use poem_openapi::{Object, OpenApi, param::Path, types::Example};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::{
+    Tag,
+    delivery::webhook_settings::{NewClientCertificate, NewWebhookAuth, SigningKey, WebhookAuth, check_auth, check_certificate, headers},
+    example_id, example_moment,
+    http::{
+        problem::{Problem, Violation},
+        request_context::{Context, Query},
+        responses::{Created, Done, Found, IfNoneMatch, Listed},
+        validated_body::{Checkable, Checked},
+    },
+    openapi::operation::{Operation, change, create, created, delete, get, list, updated},
+    types::scalars::{
+        Cursor, EmailAddress, HeaderValue, Limit, MaxInFlight, MaxPerSecond, Moment, Name, OptionalAddress, OptionalPath, Reference,
+        RetryWait, SigningAlgorithm, SigningSecret, Url, UrlPath,
+    },
+};
+
+pub(crate) struct WebhookEndpoints;
+
+/// What they ask for and answer.
+pub(crate) const OPERATIONS: &[Operation] = &[
+    create(
+        "createWebhookEndpoint",
+        "webhook_endpoints:write",
+        &[
+            "name_taken",
+            "secret_invalid",
+            "url_too_long",
+            "url_unparsable",
+            "url_not_https",
+            "url_has_port",
+            "url_has_user_info",
+            "url_has_fragment",
+            "url_host_forbidden",
+            "header_not_allowed",
+            "headers_too_many",
+            "client_certificate_invalid",
+        ],
+        created("webhookEndpoint", "WebhookEndpoint", &[]),
+    ),
+    list("listWebhookEndpoints", "webhook_endpoints:read"),
+    get("getWebhookEndpoint", "webhook_endpoints:read", &["webhook_endpoint_not_found"]),
+    change(
+        "updateWebhookEndpoint",
+        "webhook_endpoints:write",
+        &[
+            "webhook_endpoint_not_found",
+            "name_taken",
+            "url_too_long",
+            "url_unparsable",
+            "url_not_https",
+            "url_has_port",
+            "url_has_user_info",
+            "url_has_fragment",
+            "url_host_forbidden",
+            "header_not_allowed",
+            "headers_too_many",
+            "client_certificate_invalid",
+        ],
+        updated("webhookEndpoint", "WebhookEndpoint", &[]),
+    ),
+    delete(
+        "deleteWebhookEndpoint",
+        "webhook_endpoints:write",
+        &["webhook_endpoint_not_found", "still_in_use"],
+        "webhookEndpoint",
+        "WebhookEndpoint",
+    ),
+];
+
+/// A webhook endpoint to be made.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct NewWebhookEndpoint {
+    /// Its name; unique among webhook endpoints.
+    name: Name,
+    /// The base URL: https, a public host, port 443, no credentials, no fragment; up to 2048 characters.
+    url: Url,
+    /// A path, perhaps with a query, below the base URL.
+    path: Option<UrlPath>,
+    /// The signing secret: `whsec_` and the base64 of 24 to 64 bytes, or `whsk_` and the base64 of an ed25519 seed and its public key
+    /// (Standard Webhooks). Absent: one is made. Only the answer to this operation shows it.
+    secret: Option<SigningSecret>,
+    /// What a secret is made for, where none is given: `hmac` signs with a secret the receiver shares, `ed25519` with a key pair of which
+    /// the receiver needs only the public half.
+    #[oai(default = "hmac")]
+    signing_algorithm: SigningAlgorithm,
+    // Told by its type.
+    auth: Option<NewWebhookAuth>,
+    /// Headers that go with each call, up to 20. Their values rest sealed and are never shown.
+    headers: Option<HashMap<String, HeaderValue>>,
+    // Told by its type.
+    client_certificate: Option<NewClientCertificate>,
+    /// Waits before each further try after a failed one, in seconds, each spread by a fifth; after the last one a delivery is given up on.
+    /// Absent: 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h, 24 h, unless the installation is set otherwise.
+    #[oai(validator(max_items = 20))]
+    retry_waits: Option<Vec<RetryWait>>,
+    /// Calls under way at once. Absent: as the installation is set.
+    max_in_flight: Option<MaxInFlight>,
+    /// Calls started in a second; 0: no limit.
+    max_per_second: Option<MaxPerSecond>,
+    /// Address of who is told when the endpoint is disabled because its receiver fails.
+    owner_email: Option<EmailAddress>,
+}
+
+fn hmac() -> SigningAlgorithm {
+    SigningAlgorithm::Hmac
+}
+
+/// Rules of form that the schema cannot tell.
+fn check_form(body: &Value, found: &mut Vec<Violation>) {
+    check_auth(body, found);
+    check_certificate(body, found);
+}
+
+impl Checkable for NewWebhookEndpoint {
+    fn further(body: &Value, found: &mut Vec<Violation>) {
+        check_form(body, found);
+    }
+}
+
+impl Example for NewWebhookEndpoint {
+    fn example() -> Self {
+        Self {
+            name: "crm".into(),
+            url: "https://crm.example.com/hooks".into(),
+            path: Some("/billing".into()),
+            secret: None,
+            signing_algorithm: hmac(),
+            auth: Some(NewWebhookAuth::of_token()),
+            headers: Some(HashMap::from([("X-Api-Key".to_owned(), "a9f1".into())])),
+            client_certificate: None,
+            retry_waits: None,
+            max_in_flight: None,
+            max_per_second: Some(MaxPerSecond(100)),
+            owner_email: Some("crm-team@example.com".into()),
+        }
+    }
+}
+
+fn waits(waits: Vec<RetryWait>) -> Vec<u32> {
+    waits.into_iter().map(|wait| wait.0).collect()
+}
+
+/// Changes of a webhook endpoint; what is left out stays.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct WebhookEndpointUpdate {
+    /// Its name; unique among webhook endpoints.
+    name: Option<Name>,
+    /// The base URL: https, a public host, port 443, no credentials, no fragment; up to 2048 characters.
+    url: Option<Url>,
+    /// A path, perhaps with a query, below the base URL; the empty text takes it away.
+    path: Option<OptionalPath>,
+    // Told by its type.
+    auth: Option<NewWebhookAuth>,
+    /// Headers that go with each call, all of them, with their values.
+    headers: Option<HashMap<String, HeaderValue>>,
+    // Told by its type.
+    client_certificate: Option<NewClientCertificate>,
+    /// Waits before each further try after a failed one, in seconds; none: one try is all.
+    #[oai(validator(max_items = 20))]
+    retry_waits: Option<Vec<RetryWait>>,
+    /// Calls under way at once.
+    max_in_flight: Option<MaxInFlight>,
+    /// Calls started in a second; 0: no limit.
+    max_per_second: Option<MaxPerSecond>,
+    /// Address of who is told when the endpoint is disabled; the empty text: nobody.
+    owner_email: Option<OptionalAddress>,
+}
+
+impl Checkable for WebhookEndpointUpdate {
+    fn further(body: &Value, found: &mut Vec<Violation>) {
+        check_form(body, found);
+    }
+}
+
+impl Example for WebhookEndpointUpdate {
+    fn example() -> Self {
+        Self {
+            name: None,
+            url: None,
+            path: None,
+            auth: None,
+            headers: None,
+            client_certificate: None,
+            retry_waits: Some(vec![RetryWait(10), RetryWait(60), RetryWait(600)]),
+            max_in_flight: Some(MaxInFlight(8)),
+            max_per_second: None,
+            owner_email: None,
+        }
+    }
+}
+
+/// A webhook endpoint: where events are POSTed, signed according to Standard Webhooks.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct WebhookEndpoint {
+    /// Its id.
+    id: Uuid,
+    /// Its version, from 1.
+    version: i64,
+    /// Its name.
+    name: String,
+    /// The base URL.
+    url: String,
+    /// The path below the base URL.
+    path: Option<String>,
+    /// Whether it is called. What it is owed while it is not waits.
+    enabled: bool,
+    /// Why it is not called.
+    disabled_because: Option<String>,
+    /// The keys its calls are signed with, newest first.
+    signing: Vec<SigningKey>,
+    /// How calls say who they are, besides the signature.
+    auth: Option<WebhookAuth>,
+    /// Names of the headers that go with each call.
+    header_names: Option<Vec<String>>,
+    /// The certificate shown to the receiver, PEM.
+    client_certificate: Option<String>,
+    /// Waits before each further try, in seconds, where they are its own.
+    retry_waits: Option<Vec<u32>>,
+    /// Calls under way at once, where the limit is its own.
+    max_in_flight: Option<u32>,
+    /// Calls started in a second, where there is a limit.
+    max_per_second: Option<u32>,
+    /// Address of who is told when it is disabled.
+    owner_email: Option<String>,
+    /// When it was made.
+    created_at: Moment,
+}
+
+impl Example for WebhookEndpoint {
+    fn example() -> Self {
+        Self {
+            id: example_id(5),
+            version: 1,
+            name: "crm".to_owned(),
+            url: "https://crm.example.com/hooks".to_owned(),
+            path: Some("/billing".to_owned()),
+            enabled: true,
+            disabled_because: None,
+            signing: vec![SigningKey::example()],
+            auth: Some(WebhookAuth::example()),
+            header_names: Some(vec!["X-Api-Key".to_owned()]),
+            client_certificate: None,
+            retry_waits: None,
+            max_in_flight: None,
+            max_per_second: Some(100),
+            owner_email: Some("crm-team@example.com".to_owned()),
+            created_at: example_moment(),
+        }
+    }
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::WebhookEndpoints")]
+impl WebhookEndpoints {
+    /// Create a webhook endpoint
+    ///
+    /// The answer, and no other, shows the signing secret (`entities[0].after.secret`).
+    #[oai(path = "/webhook-endpoints", method = "post", operation_id = "createWebhookEndpoint")]
+    async fn create(&self, context: Context, input: Checked<NewWebhookEndpoint>) -> Result<Created, Problem> {
+        let new = input.body;
+        let signing = match (new.secret, new.signing_algorithm) {
+            (Some(secret), _) => Signing::Given(secret.0),
+            (None, SigningAlgorithm::Hmac) => Signing::Hmac,
+            (None, SigningAlgorithm::Ed25519) => Signing::Ed25519,
+        };
+        let settings = Settings {
+            name: Some(new.name.0),
+            url: Some(new.url.0),
+            path: new.path.map(|path| path.0),
+            auth: new.auth.map(NewWebhookAuth::credentials),
+            headers: new.headers.map(headers),
+            client_certificate: new.client_certificate.map(NewClientCertificate::wanted),
+            retry_waits: new.retry_waits.map(waits),
+            max_in_flight: new.max_in_flight.map(|max| max.0),
+            max_per_second: new.max_per_second.map(|max| max.0),
+            owner_email: new.owner_email.map(|address| address.0),
+        };
+        let command = Create { id: WebhookEndpointId(fresh()), secret: signing.secret()?, settings };
+        let use_case = context.app().create_webhook_endpoint(command);
+        let reply = context.app().once(context.demand(input.canonical.as_deref()), use_case).await?;
+        Ok(Created::under("/v1/webhook-endpoints", reply))
+    }
+
+    /// List webhook endpoints
+    ///
+    /// Oldest first.
+    #[oai(path = "/webhook-endpoints", method = "get", operation_id = "listWebhookEndpoints")]
+    async fn list(
+        &self,
+        context: Context,
+        /// How many items at the most.
+        limit: Query<Limit>,
+        /// Where to go on: `nextCursor` of the part before.
+        cursor: Query<Cursor>,
+    ) -> Result<Listed<WebhookEndpoint>, Problem> {
+        let ask = context.ask(limit.0, cursor.0.as_ref())?;
+        let page = context.app().list_configurations::<webhook_endpoint::WebhookEndpoint>(context.tenant(), ask).await?;
+        Listed::page(&context, &page)
+    }
+
+    /// Get a webhook endpoint
+    ///
+    /// By its id.
+    #[oai(path = "/webhook-endpoints/:webhookEndpoint", method = "get", operation_id = "getWebhookEndpoint")]
+    async fn get(
+        &self,
+        context: Context,
+        known: IfNoneMatch,
+        /// Id of the webhook endpoint.
+        #[oai(name = "webhookEndpoint")]
+        endpoint: Path<Reference>,
+    ) -> Result<Found<WebhookEndpoint>, Problem> {
+        let found = context.app().configuration::<webhook_endpoint::WebhookEndpoint>(context.tenant(), &endpoint.0.0).await?;
+        Found::of(&found, &known)
+    }
+
+    /// Change a webhook endpoint
+    ///
+    /// Takes effect with the next call; what waits for it is sent as it is then. Its signing secret is changed by rotating it.
+    #[oai(path = "/webhook-endpoints/:webhookEndpoint", method = "patch", operation_id = "updateWebhookEndpoint")]
+    async fn update(
+        &self,
+        context: Context,
+        /// Id of the webhook endpoint.
+        #[oai(name = "webhookEndpoint")]
+        endpoint: Path<Reference>,
+        input: Checked<WebhookEndpointUpdate>,
+    ) -> Result<Done, Problem> {
+        let body = input.body;
+        let settings = Settings {
+            name: body.name.map(|name| name.0),
+            url: body.url.map(|url| url.0),
+            path: body.path.map(|path| path.0),
+            auth: body.auth.map(NewWebhookAuth::credentials),
+            headers: body.headers.map(headers),
+            client_certificate: body.client_certificate.map(NewClientCertificate::wanted),
+            retry_waits: body.retry_waits.map(waits),
+            max_in_flight: body.max_in_flight.map(|max| max.0),
+            max_per_second: body.max_per_second.map(|max| max.0),
+            owner_email: body.owner_email.map(|address| address.0),
+        };
+        let use_case = context.app().update_webhook_endpoint(endpoint.0.0, settings, context.if_match());
+        Ok(Done(context.app().once(context.demand(input.canonical.as_deref()), use_case).await?))
+    }
+
+    /// Delete a webhook endpoint
+    ///
+    /// Only when no subscription stands on it any more.
+    #[oai(path = "/webhook-endpoints/:webhookEndpoint", method = "delete", operation_id = "deleteWebhookEndpoint")]
+    async fn delete(
+        &self,
+        context: Context,
+        /// Id of the webhook endpoint.
+        #[oai(name = "webhookEndpoint")]
+        endpoint: Path<Reference>,
+    ) -> Result<Done, Problem> {
+        let use_case = DeleteConfiguration::<webhook_endpoint::WebhookEndpoint>::new(endpoint.0.0, context.if_match());
+        Ok(Done(context.app().once(context.demand(None), use_case).await?))
+    }
+}

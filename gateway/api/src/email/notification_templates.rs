@@ -1,0 +1,379 @@
+//! Notification templates.
+
+use std::collections::{BTreeMap, HashMap};
+
+use billwire_app::{
+    CreateNotificationTemplate, DeleteConfiguration, UpdateNotificationTemplate,
+    domain::email::notification_template::{self, Parts, Settings},
+};
+use billwire_schemas::ids::{NotificationTemplateId, fresh};
+use poem_openapi::{Object, OpenApi, param::Path, types::Example};
+use uuid::Uuid;
+
+use crate::{
+    Tag, example_id, example_moment,
+    http::{
+        problem::Problem,
+        request_context::{Context, Query},
+        responses::{Created, Done, Found, IfNoneMatch, Listed, Shown},
+        validated_body::{Checkable, Checked},
+    },
+    openapi::operation::{Operation, PLAIN, change, create, created, delete, get, list, updated},
+    types::scalars::{Cursor, EventTypeName, Language, Limit, Moment, Name, Reference, Subject, TemplateText, TemplateTextOrNothing},
+};
+
+pub(crate) struct NotificationTemplates;
+
+/// What they ask for and answer.
+pub(crate) const OPERATIONS: &[Operation] = &[
+    create(
+        "createNotificationTemplate",
+        "notification_templates:write",
+        &[
+            "name_taken",
+            "event_type_unknown",
+            "language_unknown",
+            "translations_too_many",
+            "template_syntax",
+            "template_unknown_parameter",
+            "template_forbidden",
+            "template_too_complex",
+        ],
+        created("notificationTemplate", "NotificationTemplate", &[]),
+    ),
+    list("listNotificationTemplates", "notification_templates:read"),
+    Operation { takes: PLAIN, ..get("listPredefinedTemplates", "notification_templates:read", &[]) },
+    get("getNotificationTemplate", "notification_templates:read", &["notification_template_not_found"]),
+    change(
+        "updateNotificationTemplate",
+        "notification_templates:write",
+        &[
+            "notification_template_not_found",
+            "template_predefined",
+            "name_taken",
+            "event_type_unknown",
+            "language_unknown",
+            "translations_too_many",
+            "template_syntax",
+            "template_unknown_parameter",
+            "template_forbidden",
+            "template_too_complex",
+            "subscription_unfit",
+        ],
+        updated("notificationTemplate", "NotificationTemplate", &[]),
+    ),
+    delete(
+        "deleteNotificationTemplate",
+        "notification_templates:write",
+        &["notification_template_not_found", "template_predefined", "still_in_use"],
+        "notificationTemplate",
+        "NotificationTemplate",
+    ),
+];
+
+const SUBJECT: &str = "Your billing day changes, {{ account.name }}";
+const TEXT: &str = "Dear {{ account.name }},\n\nyour billing period now ends on {{ account.periodEnd|date }}.\n";
+const SUBJECT_DE: &str = "Ihr Abrechnungstag, {{ account.name }}";
+const TEXT_DE: &str = "Guten Tag {{ account.name }},\n\nIhre Abrechnungsperiode endet nun am {{ account.periodEnd|date }}.\n";
+
+/// A notification template to be made.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct NewNotificationTemplate {
+    /// Its name; unique among notification templates.
+    name: Name,
+    /// The event types it is written for; it may name the parameters that each of them offers. None named: any type, and a
+    /// subscription is checked when it is made.
+    #[oai(default, validator(max_items = 200, unique_items))]
+    event_types: Vec<EventTypeName>,
+    /// The subject line, a template of one line.
+    subject: Subject,
+    /// The plain text part, a template.
+    text: TemplateText,
+    /// The HTML part, a template; values are escaped in it.
+    html: Option<TemplateText>,
+    /// The language of these parts, a BCP 47 tag.
+    #[oai(default = "english")]
+    language: Language,
+    /// The same in other languages, by language tag. Who reads `de-CH` gets `de-CH`, else `de`, else the parts above.
+    translations: Option<HashMap<String, NewTemplateParts>>,
+}
+
+fn english() -> Language {
+    "en".into()
+}
+
+/// The parts of a template in one language.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
+pub(crate) struct NewTemplateParts {
+    /// The subject line.
+    subject: Subject,
+    /// The plain text part.
+    text: TemplateText,
+    /// The HTML part.
+    html: Option<TemplateText>,
+}
+
+fn translations(given: HashMap<String, NewTemplateParts>) -> BTreeMap<String, Parts> {
+    let parts = |parts: NewTemplateParts| Parts { subject: parts.subject.0, text: parts.text.0, html: parts.html.map(|html| html.0) };
+    given.into_iter().map(|(tag, given)| (tag, parts(given))).collect()
+}
+
+impl Checkable for NewNotificationTemplate {}
+
+/// Changes of a notification template; what is left out stays.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct NotificationTemplateUpdate {
+    /// Its name; unique among notification templates.
+    name: Option<Name>,
+    /// The event types it is written for, all of them.
+    #[oai(validator(max_items = 200, unique_items))]
+    event_types: Option<Vec<EventTypeName>>,
+    /// The subject line.
+    subject: Option<Subject>,
+    /// The plain text part.
+    text: Option<TemplateText>,
+    /// The HTML part; the empty text takes it away.
+    html: Option<TemplateTextOrNothing>,
+    /// The language of these parts.
+    language: Option<Language>,
+    /// Translations by language tag, all of them.
+    translations: Option<HashMap<String, NewTemplateParts>>,
+}
+
+impl Checkable for NotificationTemplateUpdate {}
+
+impl Example for NotificationTemplateUpdate {
+    fn example() -> Self {
+        Self {
+            name: None,
+            event_types: None,
+            subject: Some("Your billing day changes".into()),
+            text: None,
+            html: None,
+            language: None,
+            translations: None,
+        }
+    }
+}
+
+impl Example for NewNotificationTemplate {
+    fn example() -> Self {
+        Self {
+            name: "billing-day-changed".into(),
+            event_types: vec!["account.bill_cycle_changed".into()],
+            subject: SUBJECT.into(),
+            text: TEXT.into(),
+            html: Some("<p>Dear {{ account.name }},</p><p>your billing period now ends on {{ account.periodEnd|date }}.</p>".into()),
+            language: english(),
+            translations: Some(HashMap::from([(
+                "de".to_owned(),
+                NewTemplateParts { subject: SUBJECT_DE.into(), text: TEXT_DE.into(), html: None },
+            )])),
+        }
+    }
+}
+
+/// The parts of a template in one language.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
+pub(crate) struct TemplateParts {
+    /// The subject line.
+    subject: String,
+    /// The plain text part.
+    text: String,
+    /// The HTML part, where there is one.
+    html: Option<String>,
+}
+
+/// A notification template: what an e-mail says. Parameters stand in double braces (Jinja); the filters `money`, `number`, `date` and
+/// `datetime` write them as the recipient does, e.g. `{{ invoice.total|money(invoice.currency) }}`.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct NotificationTemplate {
+    /// Its id.
+    id: Uuid,
+    /// Its version, from 1.
+    version: i64,
+    /// Its name.
+    name: String,
+    /// The event types it is written for; empty: any.
+    event_types: Vec<String>,
+    /// The subject line.
+    subject: String,
+    /// The plain text part.
+    text: String,
+    /// The HTML part, where there is one.
+    html: Option<String>,
+    /// The language of these parts.
+    language: String,
+    /// The same in other languages, by language tag.
+    translations: Option<HashMap<String, TemplateParts>>,
+    /// Whether it comes with the product; then it cannot be changed or deleted.
+    predefined: bool,
+    /// When it was made.
+    created_at: Moment,
+}
+
+impl Example for NotificationTemplate {
+    fn example() -> Self {
+        Self {
+            id: example_id(7),
+            version: 1,
+            name: "billing-day-changed".to_owned(),
+            event_types: vec!["account.bill_cycle_changed".to_owned()],
+            subject: SUBJECT.to_owned(),
+            text: TEXT.to_owned(),
+            html: None,
+            language: "en".to_owned(),
+            translations: None,
+            predefined: false,
+            created_at: example_moment(),
+        }
+    }
+}
+
+impl From<notification_template::NotificationTemplate> for NotificationTemplate {
+    fn from(template: notification_template::NotificationTemplate) -> Self {
+        let parts = |parts: Parts| TemplateParts { subject: parts.subject, text: parts.text, html: parts.html };
+        let translations: HashMap<String, TemplateParts> =
+            template.translations.into_iter().map(|(tag, given)| (tag, parts(given))).collect();
+        Self {
+            id: template.id.0,
+            version: template.version,
+            name: template.name,
+            event_types: template.event_types,
+            subject: template.subject,
+            text: template.text,
+            html: template.html,
+            language: template.language,
+            translations: (!translations.is_empty()).then_some(translations),
+            predefined: template.predefined,
+            created_at: template.created_at.into(),
+        }
+    }
+}
+
+/// The templates that come with the product.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct PredefinedTemplates {
+    /// One for each lifecycle event.
+    items: Vec<NotificationTemplate>,
+}
+
+impl Example for PredefinedTemplates {
+    fn example() -> Self {
+        Self { items: vec![NotificationTemplate { predefined: true, ..NotificationTemplate::example() }] }
+    }
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::NotificationTemplates")]
+impl NotificationTemplates {
+    /// Create a notification template
+    ///
+    /// Each part must parse and name only parameters its event types offer; a refusal proposes the nearest names.
+    #[oai(path = "/notification-templates", method = "post", operation_id = "createNotificationTemplate")]
+    async fn create(&self, context: Context, input: Checked<NewNotificationTemplate>) -> Result<Created, Problem> {
+        let new = input.body;
+        let settings = Settings {
+            name: Some(new.name.0),
+            event_types: Some(new.event_types.into_iter().map(|name| name.0).collect()),
+            subject: Some(new.subject.0),
+            text: Some(new.text.0),
+            html: new.html.map(|html| html.0),
+            language: Some(new.language.0),
+            translations: new.translations.map(translations),
+        };
+        let use_case = CreateNotificationTemplate { id: NotificationTemplateId(fresh()), settings };
+        let reply = context.app().once(context.demand(input.canonical.as_deref()), use_case).await?;
+        Ok(Created::under("/v1/notification-templates", reply))
+    }
+
+    /// List notification templates
+    ///
+    /// Oldest first.
+    #[oai(path = "/notification-templates", method = "get", operation_id = "listNotificationTemplates")]
+    async fn list(
+        &self,
+        context: Context,
+        /// How many items at the most.
+        limit: Query<Limit>,
+        /// Where to go on: `nextCursor` of the part before.
+        cursor: Query<Cursor>,
+    ) -> Result<Listed<NotificationTemplate>, Problem> {
+        let ask = context.ask(limit.0, cursor.0.as_ref())?;
+        let page = context.app().list_configurations::<notification_template::NotificationTemplate>(context.tenant(), ask).await?;
+        Listed::page(&context, &page)
+    }
+
+    /// List predefined templates
+    ///
+    /// Those that come with the product: one for each lifecycle event, named by it. Subscriptions can use them as they are; to have other
+    /// words, create a template of your own from their parts.
+    #[oai(path = "/notification-templates/predefined", method = "get", operation_id = "listPredefinedTemplates")]
+    async fn predefined(&self, context: Context) -> Result<Shown<PredefinedTemplates>, Problem> {
+        let _ = context;
+        Ok(Shown(PredefinedTemplates { items: notification_template::predefined().map(Into::into).collect() }))
+    }
+
+    /// Change a notification template
+    ///
+    /// What is sent from now on uses the changed parts, also where it is sent again. Each must parse and name only parameters its event
+    /// types offer, and so must every subscription's events that use it.
+    #[oai(path = "/notification-templates/:notificationTemplate", method = "patch", operation_id = "updateNotificationTemplate")]
+    async fn update(
+        &self,
+        context: Context,
+        /// Id of the notification template.
+        #[oai(name = "notificationTemplate")]
+        template: Path<Reference>,
+        input: Checked<NotificationTemplateUpdate>,
+    ) -> Result<Done, Problem> {
+        let new = input.body;
+        let settings = Settings {
+            name: new.name.map(|name| name.0),
+            event_types: new.event_types.map(|names| names.into_iter().map(|name| name.0).collect()),
+            subject: new.subject.map(|subject| subject.0),
+            text: new.text.map(|text| text.0),
+            html: new.html.map(|html| html.0),
+            language: new.language.map(|language| language.0),
+            translations: new.translations.map(translations),
+        };
+        let use_case = UpdateNotificationTemplate { id: template.0.0, settings, if_match: context.if_match() };
+        Ok(Done(context.app().once(context.demand(input.canonical.as_deref()), use_case).await?))
+    }
+
+    /// Get a notification template
+    ///
+    /// By its id; a predefined one, too.
+    #[oai(path = "/notification-templates/:notificationTemplate", method = "get", operation_id = "getNotificationTemplate")]
+    async fn get(
+        &self,
+        context: Context,
+        known: IfNoneMatch,
+        /// Id of the notification template.
+        #[oai(name = "notificationTemplate")]
+        template: Path<Reference>,
+    ) -> Result<Found<NotificationTemplate>, Problem> {
+        let found = context.app().notification_template(context.tenant(), &template.0.0).await?;
+        Found::of(&found, &known)
+    }
+
+    /// Delete a notification template
+    ///
+    /// Only when no subscription stands on it any more.
+    #[oai(path = "/notification-templates/:notificationTemplate", method = "delete", operation_id = "deleteNotificationTemplate")]
+    async fn delete(
+        &self,
+        context: Context,
+        /// Id of the notification template.
+        #[oai(name = "notificationTemplate")]
+        template: Path<Reference>,
+    ) -> Result<Done, Problem> {
+        let use_case = DeleteConfiguration::<notification_template::NotificationTemplate>::new(template.0.0, context.if_match());
+        Ok(Done(context.app().once(context.demand(None), use_case).await?))
+    }
+}

@@ -1,0 +1,342 @@
+//! SMTP accounts.
+
+use billwire_app::{CreateSmtpAccount, DeleteConfiguration, UpdateSmtpAccount, domain::email::smtp_account};
+use billwire_schemas::ids::{SmtpAccountId, fresh};
+use poem_openapi::{Object, OpenApi, param::Path, types::Example};
+use uuid::Uuid;
+
+use crate::{
+    Tag, example_id, example_moment,
+    http::{
+        problem::Problem,
+        request_context::{Context, Query},
+        responses::{Created, Done, Found, IfNoneMatch, Listed},
+        validated_body::{Checkable, Checked},
+    },
+    openapi::operation::{Operation, change, create, created, delete, get, list, updated},
+    types::scalars::{
+        Cursor, EmailAddress, Host, Limit, MaxConnections, MaxPerSecond, MaxRecipients, Moment, Name, Port, Reference, Secret, Security,
+        Username, UsernameOrNothing,
+    },
+};
+
+pub(crate) struct SmtpAccounts;
+
+/// What they ask for and answer.
+pub(crate) const OPERATIONS: &[Operation] = &[
+    create(
+        "createSmtpAccount",
+        "smtp_accounts:write",
+        &["name_taken", "credentials_incomplete", "credentials_in_clear"],
+        created("smtpAccount", "SmtpAccount", &[]),
+    ),
+    list("listSmtpAccounts", "smtp_accounts:read"),
+    get("getSmtpAccount", "smtp_accounts:read", &["smtp_account_not_found"]),
+    change(
+        "updateSmtpAccount",
+        "smtp_accounts:write",
+        &["smtp_account_not_found", "name_taken", "credentials_incomplete", "credentials_in_clear"],
+        updated("smtpAccount", "SmtpAccount", &[]),
+    ),
+    delete("deleteSmtpAccount", "smtp_accounts:write", &["smtp_account_not_found", "still_in_use"], "smtpAccount", "SmtpAccount"),
+];
+
+/// An SMTP account to be made.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct NewSmtpAccount {
+    /// Its name; unique among SMTP accounts.
+    name: Name,
+    /// Host name or IP address of the outgoing SMTP server.
+    server: Host,
+    /// Its port.
+    #[oai(default = "smtp_port")]
+    port: Port,
+    /// How the connection is protected: `starttls` insists on STARTTLS, `tls` begins with TLS (port 465).
+    #[oai(default = "starttls")]
+    security: Security,
+    /// The name in the From field.
+    from_name: Name,
+    /// The address in the From field.
+    from_address: EmailAddress,
+    /// The user name, where the server wants one. It comes together with `password`.
+    username: Option<Username>,
+    /// The password. It is kept encrypted and never answered back; it is not sent over an unprotected connection.
+    #[oai(write_only)]
+    password: Option<Secret>,
+    /// Messages handed over in a second at the most; 0: no limit.
+    max_per_second: Option<MaxPerSecond>,
+    /// Connections at once.
+    #[oai(default = "connections")]
+    connections: MaxConnections,
+    /// Recipients of one message at the most; one for more is handed over several times.
+    #[oai(default = "recipients")]
+    max_recipients: MaxRecipients,
+    /// Whether it sends what names no account. A tenant's first account is its default until another is made so.
+    #[oai(default)]
+    is_default: bool,
+}
+
+fn connections() -> MaxConnections {
+    MaxConnections(smtp_account::CONNECTIONS_DEFAULT)
+}
+
+fn recipients() -> MaxRecipients {
+    MaxRecipients(smtp_account::RECIPIENTS_DEFAULT)
+}
+
+fn smtp_port() -> Port {
+    Port(25)
+}
+
+fn starttls() -> Security {
+    Security::Starttls
+}
+
+impl Checkable for NewSmtpAccount {}
+
+impl Example for NewSmtpAccount {
+    fn example() -> Self {
+        Self {
+            name: "customer-mail".into(),
+            server: "smtp.example.com".into(),
+            port: Port(587),
+            security: starttls(),
+            from_name: "Acme Telecom Billing".into(),
+            from_address: "billing@example.com".into(),
+            username: None,
+            password: None,
+            max_per_second: Some(MaxPerSecond(20)),
+            connections: connections(),
+            max_recipients: recipients(),
+            is_default: false,
+        }
+    }
+}
+
+/// Changes of an SMTP account; what is left out stays. They take effect at the next connection.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct SmtpAccountUpdate {
+    /// Its name; unique among SMTP accounts.
+    name: Option<Name>,
+    /// Host name or IP address of the outgoing SMTP server.
+    server: Option<Host>,
+    /// Its port.
+    port: Option<Port>,
+    /// `none`, `starttls` or `tls`.
+    security: Option<Security>,
+    /// The name in the From field.
+    from_name: Option<Name>,
+    /// The address in the From field.
+    from_address: Option<EmailAddress>,
+    /// The user name; the empty text takes it and the password away.
+    username: Option<UsernameOrNothing>,
+    /// The password.
+    #[oai(write_only)]
+    password: Option<Secret>,
+    /// Messages handed over in a second at the most; 0: no limit.
+    max_per_second: Option<MaxPerSecond>,
+    /// Connections at once.
+    connections: Option<MaxConnections>,
+    /// Recipients of one message at the most.
+    max_recipients: Option<MaxRecipients>,
+    /// Whether it sends what names no account; the one that did so then does not any more.
+    is_default: Option<bool>,
+}
+
+impl Checkable for SmtpAccountUpdate {}
+
+impl Example for SmtpAccountUpdate {
+    fn example() -> Self {
+        Self {
+            name: None,
+            server: None,
+            port: Some(Port(465)),
+            security: Some(Security::Tls),
+            from_name: None,
+            from_address: None,
+            username: None,
+            password: None,
+            max_per_second: None,
+            connections: Some(MaxConnections(10)),
+            max_recipients: None,
+            is_default: Some(true),
+        }
+    }
+}
+
+/// An SMTP account: from where e-mail is sent.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct SmtpAccount {
+    /// Its id.
+    id: Uuid,
+    /// Its version, from 1.
+    version: i64,
+    /// Its name.
+    name: String,
+    /// The outgoing SMTP server.
+    server: String,
+    /// Its port.
+    port: u16,
+    /// How the connection is protected: `none`, `starttls` or `tls`.
+    security: String,
+    /// The name in the From field.
+    from_name: String,
+    /// The address in the From field.
+    from_address: String,
+    /// The user name, where there is one.
+    username: Option<String>,
+    /// Whether a password is set.
+    has_password: bool,
+    /// Messages handed over in a second at the most.
+    max_per_second: Option<u32>,
+    /// Connections at once.
+    connections: u32,
+    /// Recipients of one message at the most.
+    max_recipients: u32,
+    /// Whether it sends what names no account.
+    is_default: bool,
+    /// When it was made.
+    created_at: Moment,
+}
+
+impl Example for SmtpAccount {
+    fn example() -> Self {
+        Self {
+            id: example_id(6),
+            version: 1,
+            name: "customer-mail".to_owned(),
+            server: "smtp.example.com".to_owned(),
+            port: 587,
+            security: "starttls".to_owned(),
+            from_name: "Acme Telecom Billing".to_owned(),
+            from_address: "billing@example.com".to_owned(),
+            username: None,
+            has_password: false,
+            max_per_second: Some(20),
+            connections: smtp_account::CONNECTIONS_DEFAULT,
+            max_recipients: smtp_account::RECIPIENTS_DEFAULT,
+            is_default: true,
+            created_at: example_moment(),
+        }
+    }
+}
+
+impl From<Security> for smtp_account::Security {
+    fn from(security: Security) -> Self {
+        match security {
+            Security::None => Self::None,
+            Security::Starttls => Self::Starttls,
+            Security::Tls => Self::Tls,
+        }
+    }
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::SmtpAccounts")]
+impl SmtpAccounts {
+    /// Create an SMTP account
+    ///
+    /// Subscriptions with the action `email` send through it.
+    #[oai(path = "/smtp-accounts", method = "post", operation_id = "createSmtpAccount")]
+    async fn create(&self, context: Context, input: Checked<NewSmtpAccount>) -> Result<Created, Problem> {
+        let new = input.body;
+        let password = new.password.map(|password| password.0);
+        let settings = smtp_account::Settings {
+            name: Some(new.name.0),
+            server: Some(new.server.0),
+            port: Some(u16::try_from(new.port.0).map_err(Problem::internal)?),
+            security: Some(new.security.into()),
+            from_name: Some(new.from_name.0),
+            from_address: Some(new.from_address.0),
+            username: new.username.map(|name| name.0),
+            with_password: password.is_some(),
+            max_per_second: new.max_per_second.map(|max| max.0),
+            connections: Some(new.connections.0),
+            max_recipients: Some(new.max_recipients.0),
+            is_default: Some(new.is_default),
+        };
+        let use_case = CreateSmtpAccount { id: SmtpAccountId(fresh()), settings, password };
+        let reply = context.app().once(context.demand(input.canonical.as_deref()), use_case).await?;
+        Ok(Created::under("/v1/smtp-accounts", reply))
+    }
+
+    /// List SMTP accounts
+    ///
+    /// Oldest first.
+    #[oai(path = "/smtp-accounts", method = "get", operation_id = "listSmtpAccounts")]
+    async fn list(
+        &self,
+        context: Context,
+        /// How many items at the most.
+        limit: Query<Limit>,
+        /// Where to go on: `nextCursor` of the part before.
+        cursor: Query<Cursor>,
+    ) -> Result<Listed<SmtpAccount>, Problem> {
+        let ask = context.ask(limit.0, cursor.0.as_ref())?;
+        Listed::page(&context, &context.app().list_configurations::<smtp_account::SmtpAccount>(context.tenant(), ask).await?)
+    }
+
+    /// Get an SMTP account
+    ///
+    /// By its id.
+    #[oai(path = "/smtp-accounts/:smtpAccount", method = "get", operation_id = "getSmtpAccount")]
+    async fn get(
+        &self,
+        context: Context,
+        known: IfNoneMatch,
+        /// Id of the SMTP account.
+        #[oai(name = "smtpAccount")]
+        account: Path<Reference>,
+    ) -> Result<Found<SmtpAccount>, Problem> {
+        Found::of(&context.app().configuration::<smtp_account::SmtpAccount>(context.tenant(), &account.0.0).await?, &known)
+    }
+
+    /// Change an SMTP account
+    ///
+    /// What is sent from now on goes by the changed account; a changed password is used at the next connection.
+    #[oai(path = "/smtp-accounts/:smtpAccount", method = "patch", operation_id = "updateSmtpAccount")]
+    async fn update(
+        &self,
+        context: Context,
+        /// Id of the SMTP account.
+        #[oai(name = "smtpAccount")]
+        account: Path<Reference>,
+        input: Checked<SmtpAccountUpdate>,
+    ) -> Result<Done, Problem> {
+        let new = input.body;
+        let password = new.password.map(|password| password.0);
+        let settings = smtp_account::Settings {
+            name: new.name.map(|name| name.0),
+            server: new.server.map(|server| server.0),
+            port: new.port.map(|port| u16::try_from(port.0)).transpose().map_err(Problem::internal)?,
+            security: new.security.map(Into::into),
+            from_name: new.from_name.map(|name| name.0),
+            from_address: new.from_address.map(|address| address.0),
+            username: new.username.map(|name| name.0),
+            with_password: password.is_some(),
+            max_per_second: new.max_per_second.map(|max| max.0),
+            connections: new.connections.map(|max| max.0),
+            max_recipients: new.max_recipients.map(|max| max.0),
+            is_default: new.is_default,
+        };
+        let use_case = UpdateSmtpAccount { id: account.0.0, settings, password, if_match: context.if_match() };
+        Ok(Done(context.app().once(context.demand(input.canonical.as_deref()), use_case).await?))
+    }
+
+    /// Delete an SMTP account
+    ///
+    /// Only when no subscription stands on it any more.
+    #[oai(path = "/smtp-accounts/:smtpAccount", method = "delete", operation_id = "deleteSmtpAccount")]
+    async fn delete(
+        &self,
+        context: Context,
+        /// Id of the SMTP account.
+        #[oai(name = "smtpAccount")]
+        account: Path<Reference>,
+    ) -> Result<Done, Problem> {
+        let use_case = DeleteConfiguration::<smtp_account::SmtpAccount>::new(account.0.0, context.if_match());
+        Ok(Done(context.app().once(context.demand(None), use_case).await?))
+    }
+}

@@ -1,0 +1,159 @@
+//! The suppression list.
+
+use billwire_app::{DeleteConfiguration, SuppressAddress, domain::email::suppressed_address};
+use billwire_schemas::ids::fresh;
+use poem_openapi::{Object, OpenApi, param::Path, types::Example};
+use uuid::Uuid;
+
+use crate::{
+    Tag, example_id, example_moment,
+    http::{
+        problem::Problem,
+        request_context::{Context, Query},
+        responses::{Created, Done, Found, IfNoneMatch, Listed},
+        validated_body::{Checkable, Checked},
+    },
+    openapi::operation::{Operation, create, created, delete, get, list},
+    types::scalars::{Cursor, EmailAddress, Limit, Moment, Reason, Reference},
+};
+
+pub(crate) struct SuppressedAddresses;
+
+/// What they ask for and answer.
+pub(crate) const OPERATIONS: &[Operation] = &[
+    create(
+        "suppressAddress",
+        "suppressed_addresses:write",
+        &["address_suppressed"],
+        created("suppressedAddress", "SuppressedAddress", &[]),
+    ),
+    list("listSuppressedAddresses", "suppressed_addresses:read"),
+    get("getSuppressedAddress", "suppressed_addresses:read", &["suppressed_address_not_found"]),
+    delete(
+        "deleteSuppressedAddress",
+        "suppressed_addresses:write",
+        &["suppressed_address_not_found", "still_in_use"],
+        "suppressedAddress",
+        "SuppressedAddress",
+    ),
+];
+
+/// An address to be put on the suppression list.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct NewSuppressedAddress {
+    /// The address.
+    address: EmailAddress,
+    /// Why.
+    reason: Option<Reason>,
+}
+
+impl Checkable for NewSuppressedAddress {}
+
+impl Example for NewSuppressedAddress {
+    fn example() -> Self {
+        Self { address: "left@example.com".into(), reason: Some("has left the company".into()) }
+    }
+}
+
+/// An address on the suppression list: nothing is sent to it any more.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct SuppressedAddress {
+    /// Its id.
+    id: Uuid,
+    /// Its version, always 1.
+    version: i64,
+    /// The address, in small letters.
+    address: String,
+    /// Why: what its server said, or what a person wrote.
+    reason: String,
+    /// The server's code, where a server refused it.
+    status: Option<u16>,
+    /// The delivery that was refused, where it was one.
+    delivery_id: Option<Uuid>,
+    /// Since when.
+    created_at: Moment,
+}
+
+impl Example for SuppressedAddress {
+    fn example() -> Self {
+        Self {
+            id: example_id(0x31),
+            version: 1,
+            address: "left@example.com".to_owned(),
+            reason: "has left the company".to_owned(),
+            status: None,
+            delivery_id: None,
+            created_at: example_moment(),
+        }
+    }
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::SuppressedAddresses")]
+impl SuppressedAddresses {
+    /// Suppress an address
+    ///
+    /// Nothing is sent to it any more. An address gets on the list by itself when a server says that there is no such mailbox.
+    #[oai(path = "/suppressed-addresses", method = "post", operation_id = "suppressAddress")]
+    async fn create(&self, context: Context, input: Checked<NewSuppressedAddress>) -> Result<Created, Problem> {
+        let new = input.body;
+        let command = suppressed_address::Suppress {
+            id: fresh(),
+            address: new.address.0,
+            reason: new.reason.map_or_else(|| "a person asked for it".to_owned(), |reason| reason.0),
+            status: None,
+            delivery_id: None,
+        };
+        let reply = context.app().once(context.demand(input.canonical.as_deref()), SuppressAddress(command)).await?;
+        Ok(Created::under("/v1/suppressed-addresses", reply))
+    }
+
+    /// List suppressed addresses
+    ///
+    /// Oldest first.
+    #[oai(path = "/suppressed-addresses", method = "get", operation_id = "listSuppressedAddresses")]
+    async fn list(
+        &self,
+        context: Context,
+        /// How many items at the most.
+        limit: Query<Limit>,
+        /// Where to go on: `nextCursor` of the part before.
+        cursor: Query<Cursor>,
+    ) -> Result<Listed<SuppressedAddress>, Problem> {
+        let ask = context.ask(limit.0, cursor.0.as_ref())?;
+        let page = context.app().list_configurations::<suppressed_address::SuppressedAddress>(context.tenant(), ask).await?;
+        Listed::page(&context, &page)
+    }
+
+    /// Get a suppressed address
+    ///
+    /// By its id.
+    #[oai(path = "/suppressed-addresses/:suppressedAddress", method = "get", operation_id = "getSuppressedAddress")]
+    async fn get(
+        &self,
+        context: Context,
+        known: IfNoneMatch,
+        /// Id of the entry.
+        #[oai(name = "suppressedAddress")]
+        entry: Path<Reference>,
+    ) -> Result<Found<SuppressedAddress>, Problem> {
+        let found = context.app().configuration::<suppressed_address::SuppressedAddress>(context.tenant(), &entry.0.0).await?;
+        Found::of(&found, &known)
+    }
+
+    /// Take an address off the suppression list
+    ///
+    /// What is sent from now on reaches it again. Dead letters stay until they are redriven.
+    #[oai(path = "/suppressed-addresses/:suppressedAddress", method = "delete", operation_id = "deleteSuppressedAddress")]
+    async fn delete(
+        &self,
+        context: Context,
+        /// Id of the entry.
+        #[oai(name = "suppressedAddress")]
+        entry: Path<Reference>,
+    ) -> Result<Done, Problem> {
+        let use_case = DeleteConfiguration::<suppressed_address::SuppressedAddress>::new(entry.0.0, context.if_match());
+        Ok(Done(context.app().once(context.demand(None), use_case).await?))
+    }
+}

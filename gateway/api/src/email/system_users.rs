@@ -1,0 +1,226 @@
+//! System users.
+
+use billwire_app::{CreateSystemUser, DeleteConfiguration, UpdateSystemUser, domain::email::system_user};
+use billwire_schemas::ids::{SystemUserId, fresh};
+use poem_openapi::{Object, OpenApi, param::Path, types::Example};
+use uuid::Uuid;
+
+use crate::{
+    Tag, example_id, example_moment,
+    http::{
+        problem::Problem,
+        request_context::{Context, Query},
+        responses::{Created, Done, Found, IfNoneMatch, Listed},
+        validated_body::{Checkable, Checked},
+    },
+    openapi::operation::{Operation, change, create, created, delete, get, list, updated},
+    types::scalars::{Cursor, EmailAddress, Language, LanguageOrNothing, Limit, Moment, Name, Reference, TimeZoneName, TimeZoneOrNothing},
+};
+
+pub(crate) struct SystemUsers;
+
+/// What they ask for and answer.
+pub(crate) const OPERATIONS: &[Operation] = &[
+    create(
+        "createSystemUser",
+        "system_users:write",
+        &["name_taken", "language_unknown", "time_zone_unknown"],
+        created("systemUser", "SystemUser", &[]),
+    ),
+    list("listSystemUsers", "system_users:read"),
+    get("getSystemUser", "system_users:read", &["system_user_not_found"]),
+    change(
+        "updateSystemUser",
+        "system_users:write",
+        &["system_user_not_found", "name_taken", "language_unknown", "time_zone_unknown"],
+        updated("systemUser", "SystemUser", &[]),
+    ),
+    delete("deleteSystemUser", "system_users:write", &["system_user_not_found", "still_in_use"], "systemUser", "SystemUser"),
+];
+
+/// A system user to be made.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct NewSystemUser {
+    /// The name; unique among system users.
+    name: Name,
+    /// The e-mail address.
+    email: EmailAddress,
+    /// The language to write in, a BCP 47 tag. Absent: that of the template.
+    language: Option<Language>,
+    /// The time zone to show moments in, e.g. Europe/Berlin. Absent: the tenant's.
+    time_zone: Option<TimeZoneName>,
+    /// Whether notifications are sent to it.
+    #[oai(default = "yes")]
+    active: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Checkable for NewSystemUser {}
+
+impl Example for NewSystemUser {
+    fn example() -> Self {
+        Self {
+            name: "Ada Example".into(),
+            email: "ada@example.com".into(),
+            language: Some("de-CH".into()),
+            time_zone: Some("Europe/Zurich".into()),
+            active: true,
+        }
+    }
+}
+
+/// Changes of a system user; what is left out stays.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct SystemUserUpdate {
+    /// The name; unique among system users.
+    name: Option<Name>,
+    /// The e-mail address.
+    email: Option<EmailAddress>,
+    /// The language to write in; the empty text: that of the template.
+    language: Option<LanguageOrNothing>,
+    /// The time zone to show moments in; the empty text: the tenant's.
+    time_zone: Option<TimeZoneOrNothing>,
+    /// Whether notifications are sent to it.
+    active: Option<bool>,
+}
+
+impl Checkable for SystemUserUpdate {}
+
+impl Example for SystemUserUpdate {
+    fn example() -> Self {
+        Self { name: None, email: None, language: None, time_zone: None, active: Some(false) }
+    }
+}
+
+/// A system user: someone of the tenant's staff who gets notifications.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct SystemUser {
+    /// Its id.
+    id: Uuid,
+    /// Its version, from 1.
+    version: i64,
+    /// The name.
+    name: String,
+    /// The e-mail address.
+    email: String,
+    /// The language to write in.
+    language: Option<String>,
+    /// The time zone to show moments in.
+    time_zone: Option<String>,
+    /// Whether notifications are sent to it.
+    active: bool,
+    /// When it was made.
+    created_at: Moment,
+}
+
+impl Example for SystemUser {
+    fn example() -> Self {
+        Self {
+            id: example_id(0x30),
+            version: 1,
+            name: "Ada Example".to_owned(),
+            email: "ada@example.com".to_owned(),
+            language: Some("de-CH".to_owned()),
+            time_zone: Some("Europe/Zurich".to_owned()),
+            active: true,
+            created_at: example_moment(),
+        }
+    }
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::SystemUsers")]
+impl SystemUsers {
+    /// Create a system user
+    ///
+    /// Subscriptions with the action `email` can name it as a recipient.
+    #[oai(path = "/system-users", method = "post", operation_id = "createSystemUser")]
+    async fn create(&self, context: Context, input: Checked<NewSystemUser>) -> Result<Created, Problem> {
+        let new = input.body;
+        let settings = system_user::Settings {
+            name: Some(new.name.0),
+            email: Some(new.email.0),
+            language: new.language.map(|language| language.0),
+            time_zone: new.time_zone.map(|zone| zone.0),
+            active: Some(new.active),
+        };
+        let use_case = CreateSystemUser { id: SystemUserId(fresh()), settings };
+        let reply = context.app().once(context.demand(input.canonical.as_deref()), use_case).await?;
+        Ok(Created::under("/v1/system-users", reply))
+    }
+
+    /// List system users
+    ///
+    /// Oldest first.
+    #[oai(path = "/system-users", method = "get", operation_id = "listSystemUsers")]
+    async fn list(
+        &self,
+        context: Context,
+        /// How many items at the most.
+        limit: Query<Limit>,
+        /// Where to go on: `nextCursor` of the part before.
+        cursor: Query<Cursor>,
+    ) -> Result<Listed<SystemUser>, Problem> {
+        let ask = context.ask(limit.0, cursor.0.as_ref())?;
+        Listed::page(&context, &context.app().list_configurations::<system_user::SystemUser>(context.tenant(), ask).await?)
+    }
+
+    /// Get a system user
+    ///
+    /// By its id.
+    #[oai(path = "/system-users/:systemUser", method = "get", operation_id = "getSystemUser")]
+    async fn get(
+        &self,
+        context: Context,
+        known: IfNoneMatch,
+        /// Id of the system user.
+        #[oai(name = "systemUser")]
+        user: Path<Reference>,
+    ) -> Result<Found<SystemUser>, Problem> {
+        Found::of(&context.app().configuration::<system_user::SystemUser>(context.tenant(), &user.0.0).await?, &known)
+    }
+
+    /// Change a system user
+    ///
+    /// One that is not active is passed over when notifications are sent.
+    #[oai(path = "/system-users/:systemUser", method = "patch", operation_id = "updateSystemUser")]
+    async fn update(
+        &self,
+        context: Context,
+        /// Id of the system user.
+        #[oai(name = "systemUser")]
+        user: Path<Reference>,
+        input: Checked<SystemUserUpdate>,
+    ) -> Result<Done, Problem> {
+        let new = input.body;
+        let settings = system_user::Settings {
+            name: new.name.map(|name| name.0),
+            email: new.email.map(|address| address.0),
+            language: new.language.map(|language| language.0),
+            time_zone: new.time_zone.map(|zone| zone.0),
+            active: new.active,
+        };
+        let use_case = UpdateSystemUser { id: user.0.0, settings, if_match: context.if_match() };
+        Ok(Done(context.app().once(context.demand(input.canonical.as_deref()), use_case).await?))
+    }
+
+    /// Delete a system user
+    ///
+    /// Only when no subscription names it any more.
+    #[oai(path = "/system-users/:systemUser", method = "delete", operation_id = "deleteSystemUser")]
+    async fn delete(
+        &self,
+        context: Context,
+        /// Id of the system user.
+        #[oai(name = "systemUser")]
+        user: Path<Reference>,
+    ) -> Result<Done, Problem> {
+        let use_case = DeleteConfiguration::<system_user::SystemUser>::new(user.0.0, context.if_match());
+        Ok(Done(context.app().once(context.demand(None), use_case).await?))
+    }
+}

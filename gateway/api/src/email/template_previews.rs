@@ -1,0 +1,187 @@
+//! What a notification template becomes for an event.
+
+use std::collections::BTreeSet;
+
+use billwire_app::{
+    Failure, StoreError,
+    domain::{Rejected, email::notification_template::NotificationTemplate as Configured},
+};
+use billwire_schemas::{
+    events::{catalogue, envelope::Parameters},
+    ids::{EventId, fresh},
+    template::Rendering,
+};
+use poem_openapi::{
+    Object, OpenApi,
+    param::Path,
+    types::{Any, Example},
+};
+use serde_json::Value;
+
+use crate::{
+    Tag,
+    events::event_type::EventType,
+    http::{
+        problem::{Problem, Violation},
+        request_context::Context,
+        responses::Shown,
+        validated_body::{Checkable, Checked},
+    },
+    openapi::operation::{Operation, PLAIN, Takes, get},
+    types::scalars::{EventTypeName, Language, Reference, TimeZoneName},
+};
+
+pub(crate) struct TemplatePreviews;
+
+/// What they ask for and answer.
+pub(crate) const OPERATIONS: &[Operation] = &[Operation {
+    takes: Takes { body: true, ..PLAIN },
+    ..get(
+        "previewNotificationTemplate",
+        "notification_templates:read",
+        &["notification_template_not_found", "event_type_unknown", "event_not_found", "time_zone_unknown", "template_not_rendered"],
+    )
+}];
+
+/// For which event and reader a template is previewed.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct TemplatePreviewing {
+    /// The event type whose example is used. Absent, and no `eventId` either: the first the template is written for.
+    event_type: Option<EventTypeName>,
+    /// Id of a past event to be used. It does not go together with `eventType`.
+    event_id: Option<Reference>,
+    /// The reader's language, a BCP 47 tag. Absent: the template's own.
+    language: Option<Language>,
+    /// The reader's time zone. Absent: the tenant's.
+    time_zone: Option<TimeZoneName>,
+}
+
+impl Checkable for TemplatePreviewing {
+    fn further(body: &Value, found: &mut Vec<Violation>) {
+        if body.get("eventType").is_some() && body.get("eventId").is_some() {
+            found.push(Violation::at("/eventId", "not_allowed", "'/eventId' does not go together with '/eventType'."));
+        }
+    }
+}
+
+impl Example for TemplatePreviewing {
+    fn example() -> Self {
+        Self {
+            event_type: Some("account.bill_cycle_changed".into()),
+            event_id: None,
+            language: Some("de-CH".into()),
+            time_zone: Some("Europe/Zurich".into()),
+        }
+    }
+}
+
+/// What a parameter was for a preview.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
+pub(crate) struct PreviewParameter {
+    /// The parameter.
+    name: String,
+    /// Its value; absent where the event does not have it.
+    value: Option<Any<Value>>,
+}
+
+/// What a template became.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct TemplatePreview {
+    /// The event type of the event.
+    event_type: String,
+    /// The language that amounts and dates are written in.
+    language: String,
+    /// The subject line.
+    subject: String,
+    /// The plain text part.
+    text: String,
+    /// The HTML part, where the template has one.
+    html: Option<String>,
+    /// The parameters the template names, and what they were.
+    parameters: Vec<PreviewParameter>,
+}
+
+impl Example for TemplatePreview {
+    fn example() -> Self {
+        Self {
+            event_type: "account.bill_cycle_changed".to_owned(),
+            language: "de-CH".to_owned(),
+            subject: "Ihr Abrechnungstag, Acme Telecom".to_owned(),
+            text: "Guten Tag Acme Telecom,\n\nIhre Abrechnungsperiode endet nun am 31. Januar 2027.\n".to_owned(),
+            html: None,
+            parameters: vec![PreviewParameter { name: "account.name".to_owned(), value: Some(Any("Acme Telecom".into())) }],
+        }
+    }
+}
+
+/// The parameters of an event type's example, with those for e-mail alone.
+async fn example_of(context: &Context, name: &str) -> Result<Parameters, Problem> {
+    let message = EventType::example_message(context.app(), context.tenant(), name, EventId(fresh())).await?;
+    let message: Value = serde_json::from_slice(&message).map_err(Problem::internal)?;
+    let own = message["data"]["parameters"].as_object().into_iter().flatten().map(|(name, value)| (name.clone(), value.clone()));
+    let private = catalogue::find(name).into_iter().flat_map(|event| event.offers()).filter(|(_, email_only)| *email_only);
+    Ok(own.chain(private.map(|(parameter, _)| (parameter.name.to_owned(), parameter.value()))).collect())
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::NotificationTemplates")]
+impl TemplatePreviews {
+    /// Preview a notification template
+    ///
+    /// For the example of an event type, or for an event that has happened; nothing is sent. The answer has the rendered parts, and what
+    /// each parameter that the template names was.
+    #[oai(path = "/notification-templates/:notificationTemplate/preview", method = "post", operation_id = "previewNotificationTemplate")]
+    async fn preview(
+        &self,
+        context: Context,
+        /// Id of the notification template.
+        #[oai(name = "notificationTemplate")]
+        template: Path<Reference>,
+        input: Checked<TemplatePreviewing>,
+    ) -> Result<Shown<TemplatePreview>, Problem> {
+        let wanted = input.body;
+        let found: Configured = context.app().notification_template(context.tenant(), &template.0.0).await?;
+        let (event_type, parameters) = match (wanted.event_id, wanted.event_type) {
+            (Some(id), _) => context.app().parameters_of_event(context.tenant(), &id.0).await?,
+            (None, Some(name)) => {
+                let parameters = example_of(&context, &name.0).await?;
+                (name.0, parameters)
+            }
+            (None, None) => {
+                let Some(name) = found.event_types.first() else {
+                    let message = "The template is written for any event type; name one, or an event.";
+                    return Err(Rejected::violation("/eventType", "event_type_unknown", message).into());
+                };
+                (name.clone(), example_of(&context, name).await?)
+            }
+        };
+        let zone = match wanted.time_zone {
+            None => context.app().billing_settings(context.tenant()).await?.time_zone,
+            Some(zone) => zone.0.parse().map_err(|_| {
+                let message = format!("'{}' is no time zone of the IANA database, such as Europe/Berlin.", zone.0);
+                Rejected::violation("/timeZone", "time_zone_unknown", message)
+            })?,
+        };
+        let translated = found.translated();
+        let language = wanted.language.map(|language| language.0);
+        let (language, parts) = translated.lookup(language.as_deref());
+        let rendering = Rendering { parts: parts.clone(), parameters, language: language.to_owned(), zone };
+        let rendered = context.app().render(context.tenant(), rendering.clone()).await;
+        let rendered = rendered
+            .map_err(|why| Failure::from(StoreError::Unavailable(why)))?
+            .map_err(|error| Rejected::violation(format!("/{}", error.part), "template_not_rendered", format!("{error}.")))?;
+        let Rendering { parts, parameters, language, .. } = rendering;
+        let names: BTreeSet<String> = tokio::task::spawn_blocking(move || parts.names()).await.map_err(Problem::internal)?;
+        let parameter = |name: String| PreviewParameter { value: parameters.get(&name).cloned().map(Any), name };
+        Ok(Shown(TemplatePreview {
+            event_type,
+            language,
+            subject: rendered.subject,
+            text: rendered.text,
+            html: rendered.html,
+            parameters: names.into_iter().map(parameter).collect(),
+        }))
+    }
+}

@@ -1,0 +1,85 @@
+//! Business transactions of the past.
+
+use billwire_app::history;
+use poem_openapi::{OpenApi, param::Path};
+
+use crate::{
+    Tag,
+    http::{
+        problem::Problem,
+        request_context::{Context, Query},
+        responses::{Listed, Stored},
+    },
+    openapi::operation::{Operation, PLAIN, get, list},
+    types::{
+        business_transaction::BusinessTransaction,
+        scalars::{Cursor, Limit, Moment, OperationName, Reference},
+    },
+};
+
+pub(crate) struct BusinessTransactions;
+
+/// What they ask for and answer.
+pub(crate) const OPERATIONS: &[Operation] = &[
+    list("listBusinessTransactions", "business_transactions:read"),
+    Operation { takes: PLAIN, ..get("getBusinessTransaction", "business_transactions:read", &["business_transaction_not_found"]) },
+];
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::BusinessTransactions")]
+impl BusinessTransactions {
+    /// List business transactions
+    ///
+    /// Newest first.
+    #[oai(path = "/business-transactions", method = "get", operation_id = "listBusinessTransactions")]
+    #[expect(clippy::too_many_arguments, reason = "each is a query parameter")]
+    async fn list(
+        &self,
+        context: Context,
+        /// Only of this operation, by its operationId.
+        operation: Query<OperationName>,
+        /// Only of this account, by id or external id.
+        account: Query<Reference>,
+        /// Only those that changed this object, by its id.
+        #[oai(name = "objectId")]
+        object: Query<Reference>,
+        /// Only from this moment on.
+        from: Query<Moment>,
+        /// Only before this moment.
+        to: Query<Moment>,
+        /// How many items at the most.
+        limit: Query<Limit>,
+        /// Where to go on: `nextCursor` of the part before.
+        cursor: Query<Cursor>,
+    ) -> Result<Listed<BusinessTransaction>, Problem> {
+        let ask = context.ask(limit.0, cursor.0.as_ref())?;
+        let account = match account.0 {
+            None => None,
+            Some(account) => match context.app().account_named(context.tenant(), &account.0).await? {
+                None => return Ok(Listed::nothing()),
+                found => found,
+            },
+        };
+        let wanted = history::Transactions {
+            operation: operation.0.map(|operation| operation.0),
+            account,
+            object: object.0.map(|object| object.0),
+            from: from.0.map(|from| from.0),
+            to: to.0.map(|to| to.0),
+        };
+        Listed::stored(&context, context.app().list_business_transactions(context.tenant(), wanted, ask).await?)
+    }
+
+    /// Get a business transaction
+    ///
+    /// As its operation answered it; what was shown that one time alone (a signing secret) is not shown again.
+    #[oai(path = "/business-transactions/:businessTransaction", method = "get", operation_id = "getBusinessTransaction")]
+    async fn get(
+        &self,
+        context: Context,
+        /// Id of the business transaction.
+        #[oai(name = "businessTransaction")]
+        transaction: Path<Reference>,
+    ) -> Result<Stored<BusinessTransaction>, Problem> {
+        Ok(Stored::of(context.app().business_transaction(context.tenant(), &transaction.0.0).await?))
+    }
+}

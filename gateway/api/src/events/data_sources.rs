@@ -1,0 +1,153 @@
+//! Data sources.
+
+use billwire_app::{CreateDataSource, DeleteDataSource, domain::events::data_source};
+use billwire_schemas::ids::{DataSourceId, fresh};
+use poem_openapi::{Object, OpenApi, param::Path, types::Example};
+use uuid::Uuid;
+
+use crate::{
+    Tag, example_id, example_moment,
+    http::{
+        problem::Problem,
+        request_context::{Context, Query},
+        responses::{Created, Done, Found, IfNoneMatch, Listed},
+        validated_body::{Checkable, Checked},
+    },
+    openapi::operation::{Operation, create, created, delete, get, list},
+    types::scalars::{Cursor, DataSourceName, Limit, Moment, ObjectKind, Reference, RelationName},
+};
+
+pub(crate) struct DataSources;
+
+/// What they ask for and answer.
+pub(crate) const OPERATIONS: &[Operation] = &[
+    create(
+        "createDataSource",
+        "data_sources:write",
+        &["name_taken", "too_many_data_sources", "data_source_name_reserved", "data_source_object_unknown", "data_source_path_impossible"],
+        created("dataSource", "DataSource", &[]),
+    ),
+    list("listDataSources", "data_sources:read"),
+    get("getDataSource", "data_sources:read", &["data_source_not_found"]),
+    delete("deleteDataSource", "data_sources:write", &["data_source_not_found", "still_in_use"], "dataSource", "DataSource"),
+];
+
+/// A data source to be made.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct NewDataSource {
+    /// Its name; unique among data sources, and not that of a group of built-in parameters. Its parameters are called
+    /// `<name>.<parameter>`.
+    name: DataSourceName,
+    /// Type of the object whose events it adds parameters to, such as `account` or `invoice`.
+    object: ObjectKind,
+    /// The relations to go along from there, each to one other object.
+    #[oai(validator(min_items = 1, max_items = 8))]
+    path: Vec<RelationName>,
+}
+
+impl Checkable for NewDataSource {}
+
+impl Example for NewDataSource {
+    fn example() -> Self {
+        Self { name: "cycle".into(), object: "account".into(), path: vec!["billCycle".into()] }
+    }
+}
+
+/// A data source: a named path from an event's object over its relations to another object, whose parameters it adds.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", example)]
+pub(crate) struct DataSource {
+    /// Its id.
+    id: Uuid,
+    /// Its version, from 1.
+    version: i64,
+    /// Its name.
+    name: String,
+    /// Type of the object whose events it adds parameters to.
+    object: String,
+    /// The relations it goes along.
+    path: Vec<String>,
+    /// When it was made.
+    created_at: Moment,
+}
+
+impl Example for DataSource {
+    fn example() -> Self {
+        Self {
+            id: example_id(0x201),
+            version: 1,
+            name: "cycle".to_owned(),
+            object: "account".to_owned(),
+            path: vec!["billCycle".to_owned()],
+            created_at: example_moment(),
+        }
+    }
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::DataSources")]
+impl DataSources {
+    /// Create a data source
+    ///
+    /// From now on the events of its object offer the parameters `<name>.<parameter>` of the object at the end of its path, with the
+    /// values they have at the moment of the event. Over a contact, they are for e-mail alone. An impossible path is refused, with the
+    /// relations that exist.
+    #[oai(path = "/data-sources", method = "post", operation_id = "createDataSource")]
+    async fn create(&self, context: Context, input: Checked<NewDataSource>) -> Result<Created, Problem> {
+        let new = input.body;
+        let create = data_source::Create {
+            id: DataSourceId(fresh()),
+            name: new.name.0,
+            object: new.object.0,
+            path: new.path.into_iter().map(|step| step.0).collect(),
+        };
+        let reply = context.app().once(context.demand(input.canonical.as_deref()), CreateDataSource(create)).await?;
+        Ok(Created::under("/v1/data-sources", reply))
+    }
+
+    /// List data sources
+    ///
+    /// Oldest first.
+    #[oai(path = "/data-sources", method = "get", operation_id = "listDataSources")]
+    async fn list(
+        &self,
+        context: Context,
+        /// How many items at the most.
+        limit: Query<Limit>,
+        /// Where to go on: `nextCursor` of the part before.
+        cursor: Query<Cursor>,
+    ) -> Result<Listed<DataSource>, Problem> {
+        let ask = context.ask(limit.0, cursor.0.as_ref())?;
+        Listed::page(&context, &context.app().list_configurations::<data_source::DataSource>(context.tenant(), ask).await?)
+    }
+
+    /// Get a data source
+    ///
+    /// By its id.
+    #[oai(path = "/data-sources/:dataSource", method = "get", operation_id = "getDataSource")]
+    async fn get(
+        &self,
+        context: Context,
+        known: IfNoneMatch,
+        /// Id of the data source.
+        #[oai(name = "dataSource")]
+        source: Path<Reference>,
+    ) -> Result<Found<DataSource>, Problem> {
+        Found::of(&context.app().configuration::<data_source::DataSource>(context.tenant(), &source.0.0).await?, &known)
+    }
+
+    /// Delete a data source
+    ///
+    /// Only when no notification template names its parameters any more.
+    #[oai(path = "/data-sources/:dataSource", method = "delete", operation_id = "deleteDataSource")]
+    async fn delete(
+        &self,
+        context: Context,
+        /// Id of the data source.
+        #[oai(name = "dataSource")]
+        source: Path<Reference>,
+    ) -> Result<Done, Problem> {
+        let use_case = DeleteDataSource { id: source.0.0, if_match: context.if_match() };
+        Ok(Done(context.app().once(context.demand(None), use_case).await?))
+    }
+}

@@ -1,0 +1,253 @@
+//! An event type as the catalogue tells of it, built in or the tenant's own.
+
+use std::sync::LazyLock;
+
+use billwire_app::{
+    App, Failure,
+    domain::{
+        Rejected,
+        events::{
+            catalogue::{Catalogue, Known, Offer},
+            custom_event_type::{CustomEventType, PREFIX},
+        },
+    },
+};
+use billwire_schemas::{
+    events::{
+        catalogue, example,
+        json_schema::{self, Message},
+    },
+    ids::{EventId, TenantId},
+};
+use poem_openapi::{Object, types::Example};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    events::event_types::{CustomEventType as RegisteredEventType, not_found},
+    openapi::document,
+    types::scalars::FreeObject,
+};
+
+/// A parameter an event offers to templates.
+#[derive(Debug, Object)]
+#[oai(rename = "EventParameter", rename_all = "camelCase")]
+pub(crate) struct Parameter {
+    /// The name templates use.
+    name: String,
+    /// What its value is: `string` (amounts and dates too), `number` or `boolean`.
+    #[oai(rename = "type")]
+    kind: String,
+    /// What it means.
+    meaning: String,
+    /// A value it could have.
+    example: String,
+    /// Whether it is for e-mail alone: such a one stands neither on the stream nor in any webhook.
+    email_only: bool,
+}
+
+impl From<Offer> for Parameter {
+    fn from(offer: Offer) -> Self {
+        let example = match offer.example {
+            Value::String(text) => text,
+            other => other.to_string(),
+        };
+        let kind = offer.kind.name().to_owned();
+        Self { name: offer.name, kind, meaning: offer.meaning, example, email_only: offer.email_only }
+    }
+}
+
+/// An event type.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct EventType {
+    /// `<object>.<what happened>`, or `custom.<name>`.
+    name: String,
+    /// Its version, from 1.
+    pub version: i64,
+    /// The name people know it by.
+    title: String,
+    /// Other names it goes by in the field.
+    aliases: Vec<String>,
+    /// `object`: the state of one created, updated or deleted object. `lifecycle`: an occurrence people or processes react to.
+    /// `custom`: one of your own. More may come.
+    family: String,
+    /// What it tells.
+    description: Option<String>,
+    /// What makes it happen.
+    trigger: String,
+    /// Type of the object it tells of, such as `account`. More may come.
+    source: String,
+    /// What its events keep order within: `account`, `object` (the object itself), `key` (a text that each brings) or `accountOrKey`.
+    ordering_key: String,
+    /// The parameters it offers.
+    parameters: Vec<Parameter>,
+    /// The JSON Schema (draft 2020-12) of its messages; of a built-in type also at `/schemas/events/<name>/v1.json`. Only where one
+    /// type is asked for.
+    schema: Option<FreeObject>,
+    /// A full message. Only where one type is asked for, and where one that fits can be made up.
+    #[oai(rename = "example")]
+    message: Option<FreeObject>,
+    /// One of your own as it was registered. Only where one type is asked for.
+    registered: Option<RegisteredEventType>,
+}
+
+impl Example for EventType {
+    fn example() -> Self {
+        Self {
+            name: "custom.sim_swapped".to_owned(),
+            version: 1,
+            title: "SIM Swapped".to_owned(),
+            aliases: vec![],
+            family: "custom".to_owned(),
+            description: Some("A subscriber has got another SIM.".to_owned()),
+            trigger: "submitEvents".to_owned(),
+            source: "customEvent".to_owned(),
+            ordering_key: "accountOrKey".to_owned(),
+            parameters: vec![Parameter {
+                name: "data.iccid".to_owned(),
+                kind: "string".to_owned(),
+                meaning: "The new SIM".to_owned(),
+                example: "text".to_owned(),
+                email_only: false,
+            }],
+            schema: None,
+            message: None,
+            registered: None,
+        }
+    }
+}
+
+fn members(value: Value) -> Option<FreeObject> {
+    match value {
+        Value::Object(members) => Some(FreeObject(members)),
+        _ => None,
+    }
+}
+
+/// The documented example of an object of this kind: what an event about one could carry.
+fn state_of(kind: &str) -> Value {
+    static DOCUMENT: LazyLock<Value> = LazyLock::new(document::openapi);
+    let mut letters = kind.chars();
+    let name = letters.next().map(|first| first.to_uppercase().collect::<String>() + letters.as_str()).unwrap_or_default();
+    let example = &DOCUMENT["components"]["schemas"][name]["example"];
+    if example.is_object() { example.clone() } else { json!({ "id": crate::example_id(9), "version": 1 }) }
+}
+
+impl EventType {
+    /// As a list shows it.
+    pub fn of(catalogue: &Catalogue, event: Known<'_>) -> Self {
+        let parameters = catalogue.offers(event).into_iter().map(Parameter::from).collect();
+        let (family, ordering_key) = (event.family().to_owned(), event.ordering_key().to_owned());
+        let (schema, message, registered) = (None, None, None);
+        match event {
+            Known::BuiltIn(event) => Self {
+                name: event.name.to_owned(),
+                version: 1,
+                title: event.title.to_owned(),
+                aliases: event.aliases.iter().map(|alias| (*alias).to_owned()).collect(),
+                family,
+                description: Some(event.description()),
+                trigger: event.trigger.to_owned(),
+                source: event.source.to_owned(),
+                ordering_key,
+                parameters,
+                schema,
+                message,
+                registered,
+            },
+            Known::Custom(custom) => Self {
+                name: custom.name.clone(),
+                version: custom.version,
+                title: custom.title.clone(),
+                aliases: Vec::new(),
+                family,
+                description: custom.description.clone(),
+                trigger: "submitEvents".to_owned(),
+                source: "customEvent".to_owned(),
+                ordering_key,
+                parameters,
+                schema,
+                message,
+                registered,
+            },
+        }
+    }
+
+    /// The type of this name, whole.
+    ///
+    /// # Errors
+    /// `event_type_not_found`, or the database's failure.
+    pub async fn find(app: &App, tenant: &TenantId, name: &str, version: Option<i64>) -> Result<Self, Failure> {
+        let catalogue = app.catalogue(tenant).await?;
+        if let Some(event) = catalogue::find(name) {
+            if version.is_some_and(|version| version != 1) {
+                return Err(not_found(name, version).into());
+            }
+            let shown = Self::of(&catalogue, Known::BuiltIn(event));
+            let message = members(example::of(event, &state_of(event.source)));
+            return Ok(Self { schema: members(json_schema::of(event)), message, ..shown });
+        }
+        let known = catalogue.custom().iter().find(|custom| custom.name == name || custom.id.to_string() == name);
+        let custom = match (known, version) {
+            (Some(known), None) => known.clone(),
+            (known, Some(version)) => {
+                let name = known.map_or(name, |known| known.name.as_str());
+                app.custom_event_type(tenant, name, version).await?
+            }
+            (None, None) => return Err(not_found(name, version).into()),
+        };
+        Ok(Self::of_custom(app, &catalogue, &custom))
+    }
+
+    /// The example message of a type that a request names, as the event `id`.
+    ///
+    /// # Errors
+    /// `event_type_unknown`, or the database's failure.
+    pub async fn example_message(app: &App, tenant: &TenantId, name: &str, id: EventId) -> Result<Vec<u8>, Failure> {
+        let unknown = app.catalogue(tenant).await?.unknown_types(&[name.to_owned()]).into_iter().next();
+        if let Some(unknown) = unknown {
+            return Err(Rejected::violation("/eventType", unknown.code, unknown.message).into());
+        }
+        let mut message = Self::find(app, tenant, name, None).await?.message.map(|message| message.0).unwrap_or_default();
+        message.insert("id".to_owned(), id.to_string().into());
+        message.insert("source".to_owned(), format!("/tenants/{tenant}").into());
+        Ok(Value::Object(message).to_string().into_bytes())
+    }
+
+    fn of_custom(app: &App, catalogue: &Catalogue, custom: &CustomEventType) -> Self {
+        let offers: Vec<Offer> = catalogue.offers(Known::Custom(custom)).into_iter().filter(|offer| !offer.email_only).collect();
+        let described = |offer: &Offer| json!({ "description": offer.meaning, "type": offer.kind.name() });
+        let schema = json_schema::message(&Message {
+            kind: &custom.name,
+            dataschema: custom.dataschema(),
+            title: &custom.title,
+            description: custom.description.clone().unwrap_or_else(|| "Submitted by an outside system.".to_owned()),
+            action: json!({ "const": "created" }),
+            parameters: offers.iter().map(|offer| (offer.name.clone(), described(offer))).collect(),
+            after: &custom.schema,
+        });
+        let message = app.sample_of(custom).and_then(|data| members(example_of(custom, &offers, &data)));
+        let registered = Some(custom.into());
+        Self { schema: members(schema), message, registered, ..Self::of(catalogue, Known::Custom(custom)) }
+    }
+}
+
+/// An example message of a custom type whose data is this.
+fn example_of(custom: &CustomEventType, offers: &[Offer], data: &Value) -> Value {
+    let mut parameters = Map::new();
+    for offer in offers {
+        let value = match (offer.name.as_str(), offer.name.strip_prefix("data.")) {
+            ("event.name", _) => Some(custom.title.clone().into()),
+            ("event.type", _) => Some(custom.name.clone().into()),
+            (_, Some(member)) => data.get(member).filter(|value| !value.is_null()).cloned(),
+            _ => Some(offer.example.clone()),
+        };
+        parameters.extend(value.map(|value| (offer.name.clone(), value)));
+    }
+    let key = match offers.iter().find(|offer| offer.name == "account.id") {
+        Some(offer) => offer.example.as_str().unwrap_or_default().to_owned(),
+        None => custom.name.strip_prefix(PREFIX).unwrap_or("key").to_owned(),
+    };
+    let object = json!({ "type": "customEvent", "id": crate::example_id(9), "version": 1, "action": "created" });
+    example::message(&custom.name, &custom.dataschema(), &key, &object, data, &parameters)
+}

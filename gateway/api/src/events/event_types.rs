@@ -1,0 +1,256 @@
+//! Event types: the catalogue, and the tenant's own.
+
+use billwire_app::{
+    DeleteEventType, RegisterEventType,
+    domain::{
+        Rejected,
+        events::custom_event_type::{self, PREFIX},
+    },
+};
+use billwire_schemas::ids::{EventTypeId, fresh};
+use poem_openapi::{Object, OpenApi, param::Path, types::Example};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::{
+    Tag,
+    events::event_type::EventType,
+    example_id, example_moment,
+    http::{
+        problem::Problem,
+        request_context::{Context, Query},
+        responses::{Created, Done, Found, IfNoneMatch, Listed},
+        validated_body::{Checkable, Checked},
+    },
+    openapi::operation::{Operation, PLAIN, create, created, delete, get},
+    types::scalars::{CustomEventName, Description, EventTypeName, EventTypeVersion, FreeObject, Moment, Name, OrderedBy},
+};
+
+pub(crate) struct EventTypes;
+
+/// What they ask for and answer.
+pub(crate) const OPERATIONS: &[Operation] = &[
+    Operation { takes: PLAIN, ..get("listEventTypes", "event_types:read", &[]) },
+    get("getEventType", "event_types:read", &["event_type_not_found"]),
+    create(
+        "registerEventType",
+        "event_types:write",
+        &[
+            "event_type_unchanged",
+            "too_many_event_types",
+            "ordering_key_changed",
+            "schema_too_large",
+            "schema_too_deep",
+            "schema_not_of_object",
+            "schema_dialect_unknown",
+            "schema_keyword_unknown",
+            "schema_keyword_not_allowed",
+            "schema_reference_not_allowed",
+            "schema_reference_unknown",
+            "schema_reference_recursive",
+            "schema_invalid",
+            "schema_incompatible",
+            "schema_narrowed",
+            "type_narrowed",
+            "enum_narrowed",
+            "bound_narrowed",
+            "member_required",
+            "member_removed",
+            "member_constrained",
+            "definition_changed",
+            "keyword_changed",
+            "parameter_lost",
+        ],
+        created("eventType", "CustomEventType", &[]),
+    ),
+    delete(
+        "deleteEventType",
+        "event_types:write",
+        &["event_type_not_found", "event_type_built_in", "still_in_use"],
+        "eventType",
+        "CustomEventType",
+    ),
+];
+
+/// A custom event type to be registered, or its next version.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct NewEventType {
+    /// Its name; the type is called `custom.<name>`.
+    name: CustomEventName,
+    /// The name people know it by.
+    title: Name,
+    /// What it means and when it happens.
+    description: Option<Description>,
+    /// What its events keep order within: `account` (each names its account, and offers its parameters) or `key` (each brings a text
+    /// of its own). Absent: each event brings one of the two. It cannot be changed later.
+    ordering_key: Option<OrderedBy>,
+    /// JSON Schema (draft 2020-12) of the events' data, an object. Its scalar members become the parameters `data.<member>`. Give
+    /// objects `additionalProperties: false`: to an open object no later version can add a member with rules, since anything may have
+    /// been told under its name.
+    schema: FreeObject,
+}
+
+impl Checkable for NewEventType {}
+
+fn example_schema() -> FreeObject {
+    let schema = json!({
+        "type": "object",
+        "required": ["iccid"],
+        "additionalProperties": false,
+        "properties": { "iccid": { "type": "string", "pattern": "^[0-9]{19,20}$", "description": "The new SIM", "examples": ["8949010000000000001"] } },
+    });
+    FreeObject(schema.as_object().cloned().unwrap_or_default())
+}
+
+impl Example for NewEventType {
+    fn example() -> Self {
+        Self {
+            name: "sim_swapped".into(),
+            title: "SIM Swapped".into(),
+            description: Some("A subscriber has got another SIM.".into()),
+            ordering_key: None,
+            schema: example_schema(),
+        }
+    }
+}
+
+/// A custom event type as it was registered.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct CustomEventType {
+    /// Its id; the same for all versions.
+    id: Uuid,
+    /// Its version, from 1.
+    version: i64,
+    /// `custom.<name>`.
+    name: String,
+    /// The name people know it by.
+    title: String,
+    /// What it means and when it happens.
+    description: Option<String>,
+    /// What its events keep order within: `account` or `key`; absent: each brings one of the two.
+    ordering_key: Option<String>,
+    /// JSON Schema (draft 2020-12) of `data.after`.
+    schema: FreeObject,
+    /// When it was registered first.
+    created_at: Moment,
+    /// When this version was registered.
+    updated_at: Moment,
+}
+
+impl From<&custom_event_type::CustomEventType> for CustomEventType {
+    fn from(custom: &custom_event_type::CustomEventType) -> Self {
+        let ordering_key = custom.ordering_key.map(|ordered| match ordered {
+            custom_event_type::OrderedBy::Account => OrderedBy::Account.wire().to_owned(),
+            custom_event_type::OrderedBy::Key => OrderedBy::Key.wire().to_owned(),
+        });
+        Self {
+            id: custom.id.0,
+            version: custom.version,
+            name: custom.name.clone(),
+            title: custom.title.clone(),
+            description: custom.description.clone(),
+            ordering_key,
+            schema: FreeObject(custom.schema.as_object().cloned().unwrap_or_default()),
+            created_at: custom.created_at.into(),
+            updated_at: custom.updated_at.into(),
+        }
+    }
+}
+
+impl Example for CustomEventType {
+    fn example() -> Self {
+        Self {
+            id: example_id(0x202),
+            version: 1,
+            name: "custom.sim_swapped".to_owned(),
+            title: "SIM Swapped".to_owned(),
+            description: Some("A subscriber has got another SIM.".to_owned()),
+            ordering_key: None,
+            schema: example_schema(),
+            created_at: example_moment(),
+            updated_at: example_moment(),
+        }
+    }
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::EventTypes")]
+impl EventTypes {
+    /// List event types
+    ///
+    /// All there are: the built-in ones by object, then your own by name.
+    #[oai(path = "/event-types", method = "get", operation_id = "listEventTypes")]
+    async fn list(&self, context: Context) -> Result<Listed<EventType>, Problem> {
+        let catalogue = context.app().catalogue(context.tenant()).await?;
+        let items: Vec<EventType> = catalogue.all().map(|event| EventType::of(&catalogue, event)).collect();
+        Ok(Listed::shown(&items, None))
+    }
+
+    /// Get an event type
+    ///
+    /// With its parameters, the JSON Schema of its messages and a full example.
+    #[oai(path = "/event-types/:eventType", method = "get", operation_id = "getEventType")]
+    async fn get(
+        &self,
+        context: Context,
+        known: IfNoneMatch,
+        /// Name of the event type; of a custom one also its id.
+        #[oai(name = "eventType")]
+        event_type: Path<EventTypeName>,
+        /// An earlier version of a custom event type, also of a deleted one.
+        version: Query<EventTypeVersion>,
+    ) -> Result<Found<EventType>, Problem> {
+        let name = event_type.0.0.as_str();
+        let version = version.0.map(|version| i64::from(version.0));
+        let shown = EventType::find(context.app(), context.tenant(), name, version).await?;
+        Ok(Found::shown(&shown, shown.version, &known))
+    }
+
+    /// Register an event type
+    ///
+    /// Makes an event type of your own, which queues, subscriptions and templates can name at once. Under a name that is registered
+    /// already it makes the next version, if whatever the version before accepts is still accepted; else it is refused with
+    /// `schema_incompatible`, and `errors` tells each place. Earlier versions stay readable.
+    #[oai(path = "/event-types", method = "post", operation_id = "registerEventType")]
+    async fn register(&self, context: Context, input: Checked<NewEventType>) -> Result<Created, Problem> {
+        let new = input.body;
+        let register = custom_event_type::Register {
+            id: EventTypeId(fresh()),
+            version: 1,
+            name: new.name.0,
+            title: new.title.0,
+            description: new.description.map(|description| description.0),
+            ordering_key: new.ordering_key.map(|ordered| match ordered {
+                OrderedBy::Account => custom_event_type::OrderedBy::Account,
+                OrderedBy::Key => custom_event_type::OrderedBy::Key,
+            }),
+            schema: serde_json::Value::Object(new.schema.0),
+        };
+        let reply = context.app().once(context.demand(input.canonical.as_deref()), RegisterEventType(register)).await?;
+        Ok(Created::under("/v1/event-types", reply))
+    }
+
+    /// Delete an event type
+    ///
+    /// One of your own, when no queue and no template names it any more. Its versions stay readable; if the name is registered again,
+    /// it goes on with the next version.
+    #[oai(path = "/event-types/:eventType", method = "delete", operation_id = "deleteEventType")]
+    async fn delete(
+        &self,
+        context: Context,
+        /// Name of the event type.
+        #[oai(name = "eventType")]
+        event_type: Path<EventTypeName>,
+    ) -> Result<Done, Problem> {
+        let use_case = DeleteEventType { name: event_type.0.0, if_match: context.if_match() };
+        Ok(Done(context.app().once(context.demand(None), use_case).await?))
+    }
+}
+
+/// The refusal when there is no such type or no such version of it.
+pub(crate) fn not_found(name: &str, version: Option<i64>) -> Rejected {
+    let what = version.map_or_else(|| name.to_owned(), |version| format!("{name}' at version '{version}"));
+    let hint = if name.starts_with(PREFIX) { "custom event type" } else { "event type" };
+    Rejected::not_found("event_type_not_found", hint, &what)
+}

@@ -1,0 +1,183 @@
+//! The gate in front of each operation: who calls, whether the scope allows it, whether path and query fit. It stands in the
+//! route table itself, so no handler can forget it, and it runs before a byte of the body is read.
+
+use std::sync::Arc;
+
+use billwire_app::{App, Caller};
+use poem::{
+    Endpoint, Request, Response,
+    endpoint::BoxEndpoint,
+    http::{HeaderMap, header},
+};
+
+use crate::{
+    Options,
+    http::{problem::Problem, request_context::Context},
+    openapi::operation_spec::Described,
+};
+
+/// The idempotency key's header.
+pub(crate) const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// Longest idempotency key.
+const KEY_CHARS_MAX: usize = 255;
+
+/// What every request shares.
+pub(crate) struct Shared {
+    pub app: App,
+    pub options: Options,
+}
+
+/// An admitted request.
+pub(crate) struct Call {
+    pub shared: Arc<Shared>,
+    pub caller: Caller,
+    pub operation: &'static Described,
+    pub path: Vec<String>,
+    pub query: Vec<(String, String)>,
+    pub idempotency_key: Option<String>,
+    pub if_match: Option<i64>,
+}
+
+/// An operation behind its gate. Without a description it is shut.
+pub(crate) struct Guard {
+    pub shared: Arc<Shared>,
+    pub operation: Option<&'static Described>,
+    pub inner: BoxEndpoint<'static>,
+}
+
+impl Endpoint for Guard {
+    type Output = Response;
+
+    async fn call(&self, mut request: Request) -> poem::Result<Response> {
+        let call = self.admit(&request).await?;
+        request.set_data(Context(Arc::new(call)));
+        self.inner.call(request).await
+    }
+}
+
+impl Guard {
+    async fn admit(&self, request: &Request) -> Result<Call, Problem> {
+        let token = bearer(request.headers())?;
+        let Some(caller) = self.shared.app.authenticate(token).await? else {
+            return Err(unauthenticated("The API key is not known, or was revoked.", r#"Bearer realm="billwire", error="invalid_token""#));
+        };
+        let Some(operation) = self.operation else {
+            return Err(Problem::new("insufficient_scope", "No key may call this operation."));
+        };
+        let scope = operation.asks.scope;
+        if !caller.may(scope) {
+            let challenge = format!(r#"Bearer realm="billwire", error="insufficient_scope", scope="{scope}""#);
+            return Err(Problem::new("insufficient_scope", format!("This operation needs the scope '{scope}', which the key lacks."))
+                .with_header(header::WWW_AUTHENTICATE, &challenge));
+        }
+        let (path, query) = operation.check(request)?;
+        let takes = operation.asks.takes;
+        let idempotency_key = if takes.idempotency_key { idempotency_key(request.headers())? } else { None };
+        let if_match = if takes.if_match { if_match(request.headers())? } else { None };
+        Ok(Call { shared: self.shared.clone(), caller, operation, path, query, idempotency_key, if_match })
+    }
+}
+
+fn unauthenticated(detail: &str, challenge: &str) -> Problem {
+    Problem::new("unauthenticated", detail).with_header(header::WWW_AUTHENTICATE, challenge)
+}
+
+fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
+    let credentials = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let token = credentials.and_then(|text| {
+        let (scheme, token) = text.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then_some(token.trim()).filter(|token| !token.is_empty())
+    });
+    token.ok_or_else(|| unauthenticated("Send 'Authorization: Bearer <API key>'.", r#"Bearer realm="billwire""#))
+}
+
+/// The only value of a header, if it is there.
+fn single<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>, ()> {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(());
+    }
+    value.to_str().map(|text| Some(text.trim())).map_err(|_| ())
+}
+
+/// A plain text or the quoted string of a structured field (RFC 9651): both mean the same key.
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let refused = || {
+        let detail = format!("Idempotency-Key must be 1 to {KEY_CHARS_MAX} visible ASCII characters, once.");
+        Problem::new("bad_idempotency_key", detail)
+    };
+    let Some(text) = single(headers, IDEMPOTENCY_KEY).map_err(|()| refused())? else { return Ok(None) };
+    let key = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
+    let fits = (1..=KEY_CHARS_MAX).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
+    if fits { Ok(Some(key.to_owned())) } else { Err(refused()) }
+}
+
+/// The version asked for: `"3"`, or `3` from clients that forget the quotes. `*`: any that exists. 0 is that of settings which
+/// were never set.
+fn if_match(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
+    let refused = || Problem::new("bad_if_match", "If-Match must be one strong ETag as answered, such as \"3\", or *.");
+    let Some(text) = single(headers, "if-match").map_err(|()| refused())? else { return Ok(None) };
+    if text == "*" {
+        return Ok(None);
+    }
+    let digits = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
+    match digits.parse::<i64>() {
+        Ok(version) if version >= 0 && digits.bytes().all(|byte| byte.is_ascii_digit()) => Ok(Some(version)),
+        _ => Err(refused()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_operation_without_an_entry_in_the_table_is_shut() {
+        use billwire_schemas::{
+            clock::{Clock, ShiftedClock, SystemClock},
+            ids::{TenantId, fresh},
+        };
+        use billwire_store::{Options as StoreOptions, Store, secrets::Sealer};
+
+        let folder = std::env::temp_dir().join(format!("billwire-guard-{}", fresh()));
+        let master = Sealer::fresh_master_key().expect("a key");
+        let url = format!("sqlite://{}", folder.join("billwire.db").display());
+        let store = Store::open(StoreOptions::new(url), Sealer::new([master.as_str()]).expect("a sealer")).await.expect("a store");
+        let scopes = vec!["*".to_owned()];
+        let new = billwire_app::new_key(TenantId::default_tenant(), "k", scopes, None, SystemClock.now()).expect("a key");
+        store.save_api_key(&new.key).await.expect("saved");
+        let app = App::new(store, Arc::new(ShiftedClock::default()), false);
+        let inner = poem::endpoint::make(|_| async { Ok::<_, poem::Error>(()) });
+        let shared = Arc::new(Shared { app, options: Options::default() });
+        let shut = Guard { shared, operation: None, inner: poem::EndpointExt::boxed(poem::EndpointExt::map_to_response(inner)) };
+        let request = Request::builder().header("authorization", format!("Bearer {}", new.token)).finish();
+        let refused = shut.call(request).await.err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(refused.starts_with("insufficient_scope"), "{refused}");
+        let _ = std::fs::remove_dir_all(folder);
+    }
+
+    fn with(name: &'static str, value: &str) -> HeaderMap {
+        HeaderMap::from_iter([(name.parse().expect("a name"), value.parse().expect("a value"))])
+    }
+
+    #[test]
+    fn an_idempotency_key_is_the_same_with_and_without_quotes() {
+        let key = |value: &str| idempotency_key(&with(IDEMPOTENCY_KEY, value)).ok().flatten();
+        assert_eq!(key("k-1"), Some("k-1".to_owned()));
+        assert_eq!(key("\"k-1\""), Some("k-1".to_owned()));
+        for bad in ["", "\"\"", "a b", &"x".repeat(256)] {
+            assert_eq!(key(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn only_one_strong_etag_is_an_if_match() {
+        let version = |value: &str| if_match(&with("if-match", value)).map_err(|problem| problem.to_string()).ok();
+        assert_eq!([version("\"3\""), version("3"), version("*")], [Some(Some(3)), Some(Some(3)), Some(None)]);
+        for bad in ["W/\"3\"", "\"3\", \"4\"", "\"\"", "-1", "+1", "three"] {
+            assert_eq!(version(bad), None, "{bad}");
+        }
+    }
+}

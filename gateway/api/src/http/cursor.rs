@@ -1,0 +1,65 @@
+//! Cursors: opaque to clients, and bound to the list they were given by.
+
+use aws_lc_rs::digest;
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use billwire_app::page::After;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::http::{problem::Problem, request_context::hex};
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Position {
+    /// What the list is sorted by first.
+    s: i64,
+    /// The last item.
+    i: Uuid,
+    /// Checksum over the position and the list it belongs to. No secret: a cursor opens nothing its caller may not read anyway.
+    h: String,
+}
+
+fn checksum(after: &After, list: &str) -> String {
+    let text = format!("{} {} {list}", after.sort, after.id);
+    hex(&digest::digest(&digest::SHA256, text.as_bytes()).as_ref()[..8])
+}
+
+/// The cursor of `list` that goes on after `after`.
+pub(crate) fn write(after: After, list: &str) -> String {
+    let position = Position { s: after.sort, i: after.id, h: checksum(&after, list) };
+    URL_SAFE_NO_PAD.encode(serde_json::to_vec(&position).unwrap_or_default())
+}
+
+/// Where `list` goes on.
+///
+/// # Errors
+/// `bad_cursor`: mutilated, or of another list.
+pub(crate) fn read(cursor: &str, list: &str) -> Result<After, Problem> {
+    let position = URL_SAFE_NO_PAD.decode(cursor).ok().and_then(|json| serde_json::from_slice::<Position>(&json).ok());
+    let found = position.and_then(|position| {
+        let after = After { sort: position.s, id: position.i };
+        (position.h == checksum(&after, list)).then_some(after)
+    });
+    found.ok_or_else(foreign)
+}
+
+/// The refusal of a cursor that another list has given, or none.
+pub(crate) fn foreign() -> Problem {
+    Problem::new("bad_cursor", "The cursor is not one that this list, with these filters, has answered; start again without it.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_serves_its_own_list_alone() {
+        let after = After { sort: 7, id: Uuid::nil() };
+        let cursor = write(after, "a");
+        assert_eq!(read(&cursor, "a").ok(), Some(after));
+        assert!(read(&cursor, "b").is_err());
+        for bad in ["", "x", &cursor[1..], &format!("{cursor}A")] {
+            assert!(read(bad, "a").is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! The outermost layer: a request id for everything, and one place where errors and panics become problems.
+
+use std::panic::AssertUnwindSafe;
+
+use billwire_schemas::ids::fresh;
+use futures::FutureExt;
+use poem::{
+    Endpoint, Request, Response,
+    http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header},
+};
+
+use crate::{http::problem::Problem, openapi::operation_spec::ADDRESSES};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Longest request id taken over from a caller.
+const REQUEST_ID_MAX: usize = 128;
+
+/// Wraps the routes.
+pub(crate) struct Edge<E>(pub E);
+
+impl<E: Endpoint<Output = Response>> Endpoint for Edge<E> {
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> poem::Result<Response> {
+        let (id, text) = request_id(&request);
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        let outcome = AssertUnwindSafe(self.0.call(request)).catch_unwind().await;
+        let mut response = match outcome {
+            Ok(Ok(response)) => response,
+            Ok(Err(error)) => refuse(error, &method, &uri, &text),
+            Err(_) => render(Problem::internal("a handler panicked; see the panic above"), &method, &uri, &text),
+        };
+        response.headers_mut().insert(REQUEST_ID, id);
+        Ok(response)
+    }
+}
+
+/// The refusal of a request that is one too many.
+pub(crate) fn overloaded(request: &Request) -> Response {
+    let (id, text) = request_id(request);
+    let problem = Problem::later("overloaded", "Too many requests are under way; nothing was changed. Repeat after a moment.", None);
+    let mut response = render(problem, request.method(), request.uri(), &text);
+    response.headers_mut().insert(REQUEST_ID, id);
+    response
+}
+
+/// The caller's own id if it is fit for logs, else a fresh one.
+fn request_id(request: &Request) -> (HeaderValue, String) {
+    let theirs = request.headers().get(REQUEST_ID).and_then(|id| Some((id, id.to_str().ok()?)));
+    if let Some((id, text)) = theirs
+        && (1..=REQUEST_ID_MAX).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_graphic())
+    {
+        return (id.clone(), text.to_owned());
+    }
+    let text = fresh().to_string();
+    (HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("none")), text)
+}
+
+fn refuse(error: poem::Error, method: &Method, uri: &Uri, request_id: &str) -> Response {
+    match Problem::from_error(error) {
+        Ok(problem) => render(problem, method, uri, request_id),
+        Err(response) => *response,
+    }
+}
+
+fn render(mut problem: Problem, method: &Method, uri: &Uri, request_id: &str) -> Response {
+    if let Some(cause) = problem.take_cause() {
+        // The query may hold what is nobody's business; the path is enough to find the place.
+        if problem.http_status() == StatusCode::SERVICE_UNAVAILABLE {
+            tracing::warn!(request.id = request_id, %method, path = uri.path(), cause, "a request was turned away");
+        } else {
+            tracing::error!(request.id = request_id, %method, path = uri.path(), cause, "a request failed");
+        }
+    }
+    if problem.http_status() == StatusCode::METHOD_NOT_ALLOWED {
+        problem = problem.with_header(header::ALLOW, &allowed(uri.path()));
+    }
+    problem.render(request_id)
+}
+
+/// The methods an address takes.
+fn allowed(path: &str) -> String {
+    let segments: Vec<&str> = path.split('/').collect();
+    let fits = |template: &[String]| {
+        template.len() == segments.len() && template.iter().zip(&segments).all(|(wanted, found)| wanted.starts_with('{') || wanted == found)
+    };
+    let mut methods: Vec<&str> = ADDRESSES.iter().filter(|(template, _)| fits(template)).map(|(_, method)| method.as_str()).collect();
+    if methods.is_empty() || methods.contains(&"GET") {
+        methods.extend(["GET", "HEAD"]);
+    }
+    methods.sort_unstable();
+    methods.dedup();
+    methods.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use poem::{endpoint::make, error::NotFoundError, test::TestClient};
+
+    use super::*;
+
+    async fn answer(outcome: fn() -> poem::Result<Response>) -> (StatusCode, String) {
+        let client = TestClient::new(Edge(make(move |_| async move { outcome() })));
+        let mut response = client.get("/x").header("x-request-id", "r-1").send().await.0;
+        assert_eq!(response.headers()[REQUEST_ID], "r-1");
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
+        (response.status(), response.take_body().into_string().await.expect("text"))
+    }
+
+    #[tokio::test]
+    async fn whatever_happens_a_problem_is_answered_and_nothing_of_ours_leaks() {
+        let (status, text) = answer(|| panic!("secret")).await;
+        assert_eq!((status.as_u16(), text.contains("internal_error"), text.contains("secret")), (500, true, false));
+        let (status, text) = answer(|| Err(poem::Error::from_string("secret", StatusCode::BAD_GATEWAY))).await;
+        assert_eq!((status.as_u16(), text.contains("internal_error"), text.contains("secret")), (500, true, false));
+        let (status, text) = answer(|| Err(poem::Error::from_string("secret", StatusCode::IM_A_TEAPOT))).await;
+        assert_eq!((status.as_u16(), text.contains("bad_request"), text.contains("secret")), (400, true, false));
+        let (status, text) = answer(|| Err(NotFoundError.into())).await;
+        assert_eq!((status.as_u16(), text.contains("\"requestId\":\"r-1\"")), (404, true));
+    }
+}

@@ -1,0 +1,13 @@
+//! From a request to a handler and back: authorization, request context, validated bodies, responses, problems.
+
+pub(crate) mod authorization;
+pub(crate) mod bulk;
+pub(crate) mod cursor;
+pub(crate) mod error_middleware;
+pub(crate) mod execute_on;
+pub(crate) mod problem;
+pub(crate) mod request_context;
+pub(crate) mod responses;
+pub(crate) mod strict_json;
+pub(crate) mod validated_body;
+pub(crate) mod violations;

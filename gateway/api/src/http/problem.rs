@@ -1,0 +1,313 @@
+//! The one table from what went wrong to what is answered (RFC 9457). Public text comes from here and from the refusals of
+//! the domain; the cause of an internal failure only ever reaches the log, once, in [`crate::http::error_middleware`].
+
+use std::{borrow::Cow, fmt};
+
+use billwire_app::{
+    Failure, StoreError,
+    domain::{Kind, Rejected},
+};
+use poem::{
+    Response,
+    error::{MethodNotAllowedError, NotFoundError, ReadBodyError, ResponseError},
+    http::{HeaderName, HeaderValue, StatusCode, header},
+};
+use poem_openapi::{
+    ApiResponse, Object,
+    registry::{MetaResponses, Registry},
+    types::Example,
+};
+use serde::Serialize;
+
+pub(crate) use crate::codes::{CODES, Code};
+
+/// One thing that is wrong with a request, and where.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Violation {
+    /// JSON pointer into the body.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pointer: Option<String>,
+    /// Name of the path or query parameter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parameter: Option<String>,
+    /// Stable code of the rule.
+    pub code: &'static str,
+    /// What is wrong and what would be right.
+    pub message: String,
+}
+
+impl Violation {
+    /// Something wrong at `pointer` in the body.
+    pub fn at(pointer: impl Into<String>, code: &'static str, message: impl Into<String>) -> Self {
+        Self { pointer: Some(pointer.into()), parameter: None, code, message: message.into() }
+    }
+}
+
+/// A refusal or failure on its way to the client.
+#[derive(Debug)]
+pub(crate) struct Problem(Box<Parts>);
+
+#[derive(Debug)]
+struct Parts {
+    status: StatusCode,
+    code: &'static str,
+    title: &'static str,
+    detail: String,
+    errors: Vec<Violation>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    cause: Option<String>,
+}
+
+impl Problem {
+    /// The problem with this code of the table.
+    pub fn new(code: &'static str, detail: impl Into<String>) -> Self {
+        let (status, title) = match CODES.iter().find(|known| known.code == code) {
+            Some(known) => (StatusCode::from_u16(known.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), known.title),
+            None => (StatusCode::INTERNAL_SERVER_ERROR, "Internal error"),
+        };
+        Self(Box::new(Parts { status, code, title, detail: detail.into(), errors: Vec::new(), headers: Vec::new(), cause: None }))
+    }
+
+    /// A failure of ours: the client learns that it happened, the log why.
+    pub fn internal(cause: impl fmt::Display) -> Self {
+        let mut problem = Self::new("internal_error", "Something went wrong here; the request id leads to the cause in our log.");
+        problem.0.cause = Some(cause.to_string());
+        problem
+    }
+
+    /// Names every violation.
+    pub fn with_errors(mut self, errors: Vec<Violation>) -> Self {
+        self.0.errors = errors;
+        self
+    }
+
+    /// Adds a header.
+    pub fn with_header(mut self, name: HeaderName, value: &str) -> Self {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.0.headers.push((name, value));
+        }
+        self
+    }
+
+    /// A dependency is away; nothing was changed.
+    pub(crate) fn later(code: &'static str, detail: &str, cause: Option<String>) -> Self {
+        let mut problem = Self::new(code, detail).with_header(header::RETRY_AFTER, "1");
+        problem.0.cause = cause;
+        problem
+    }
+
+    /// What any error of the framework becomes.
+    pub fn from_error(error: poem::Error) -> Result<Self, Box<Response>> {
+        let error = match error.downcast::<Self>() {
+            Ok(problem) => return Ok(problem),
+            Err(error) => error,
+        };
+        if error.is_from_response() {
+            return Err(Box::new(error.into_response()));
+        }
+        if error.is::<NotFoundError>() {
+            return Ok(Self::new("route_not_found", "There is nothing at this address."));
+        }
+        if error.is::<MethodNotAllowedError>() {
+            return Ok(Self::new("method_not_allowed", "This address does not take this method; the Allow header names those it takes."));
+        }
+        if let Some(unreadable) = error.downcast_ref::<ReadBodyError>() {
+            return Ok(Self::unreadable(unreadable));
+        }
+        if error.status().is_client_error() {
+            return Ok(Self::new("bad_request", "The request could not be understood."));
+        }
+        Ok(Self::internal(error))
+    }
+
+    /// What a body that cannot be read becomes.
+    pub fn unreadable(error: &ReadBodyError) -> Self {
+        match error {
+            ReadBodyError::PayloadTooLarge => Self::new("body_too_large", "The body is longer than this server takes."),
+            _ => Self::new("malformed_json", "The body ended early or could not be read."),
+        }
+    }
+
+    /// The cause for the log, once.
+    pub fn take_cause(&mut self) -> Option<String> {
+        self.0.cause.take()
+    }
+
+    /// The HTTP status.
+    pub fn http_status(&self) -> StatusCode {
+        self.0.status
+    }
+
+    /// The answer.
+    pub fn render(self, request_id: &str) -> Response {
+        let Parts { status, code, title, detail, errors, headers, .. } = *self.0;
+        let body =
+            Rendered { kind: format!("urn:billwire:problem:{code}"), title, status: status.as_u16(), code, detail, errors, request_id };
+        let text = serde_json::to_string(&body).unwrap_or_default();
+        let mut response = Response::builder().status(status).content_type(CONTENT_TYPE).body(text);
+        response.headers_mut().extend(headers);
+        response
+    }
+}
+
+/// Media type of every problem.
+pub(crate) const CONTENT_TYPE: &str = "application/problem+json";
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Rendered<'a> {
+    #[serde(rename = "type")]
+    kind: String,
+    title: &'a str,
+    status: u16,
+    code: &'a str,
+    detail: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<Violation>,
+    request_id: &'a str,
+}
+
+impl From<Rejected> for Problem {
+    fn from(rejected: Rejected) -> Self {
+        let mut problem = Self::new(rejected.code, rejected.message);
+        // The table knows every code of the domain (a test sees to it); the kind is what counts should one be missing.
+        problem.0.status = match rejected.kind {
+            Kind::NotFound => StatusCode::NOT_FOUND,
+            Kind::Conflict => StatusCode::CONFLICT,
+            Kind::Stale => StatusCode::PRECONDITION_FAILED,
+            Kind::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
+            Kind::Forbidden => StatusCode::FORBIDDEN,
+        };
+        let errors = rejected.violations.into_iter().map(|broken| {
+            let pointer = match broken.pointer {
+                Cow::Borrowed(text) => text.to_owned(),
+                Cow::Owned(text) => text,
+            };
+            Violation::at(pointer, broken.code, broken.message)
+        });
+        problem.0.errors = errors.collect();
+        problem
+    }
+}
+
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Rejected(rejected) => rejected.into(),
+            Failure::Overloaded => {
+                Self::later("overloaded", "Too many operations are waiting; nothing was changed. Repeat after a moment.", None)
+            }
+            Failure::Store(error) => match &*error {
+                StoreError::Unavailable(_) | StoreError::Contention(_) => {
+                    let detail = "A dependency is away; nothing was changed. Repeat after a moment.";
+                    Self::later("unavailable", detail, Some(error.to_string()))
+                }
+                StoreError::StorageFull(_) => {
+                    let detail = "The database's storage is full; nothing was changed. Repeat when there is room.";
+                    Self::later("storage_full", detail, Some(error.to_string()))
+                }
+                _ => Self::internal(error),
+            },
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.0.code, self.0.detail)
+    }
+}
+
+impl std::error::Error for Problem {}
+
+impl ResponseError for Problem {
+    fn status(&self) -> StatusCode {
+        self.0.status
+    }
+}
+
+/// Handlers may answer a problem; which ones is documented from [`crate::Operation::all`], not here.
+impl ApiResponse for Problem {
+    fn meta() -> MetaResponses {
+        MetaResponses { responses: Vec::new() }
+    }
+
+    fn register(_: &mut Registry) {}
+}
+
+/// Why a request was not done (RFC 9457). `code` is stable and never gets another meaning; `errors` names every violation found.
+#[derive(Debug, Object)]
+#[oai(rename = "Problem", rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct ProblemView {
+    /// `urn:billwire:problem:<code>`.
+    #[oai(rename = "type")]
+    kind: String,
+    /// What kind of problem this is, for people.
+    title: String,
+    /// The HTTP status.
+    status: u16,
+    /// Stable code for programs. New ones may come; treat an unknown one by its status.
+    code: String,
+    /// What went wrong this time, for people.
+    detail: String,
+    /// Every violation found, where the problem is one of the request's content.
+    errors: Option<Vec<ViolationView>>,
+    /// Equal to the answer's X-Request-Id; quote it when asking for help.
+    request_id: String,
+}
+
+/// One thing that is wrong with a request, and where.
+#[derive(Debug, Object)]
+#[oai(rename = "Violation", rename_all = "camelCase", skip_serializing_if_is_none)]
+pub(crate) struct ViolationView {
+    /// JSON pointer (RFC 6901) into the body; empty: the body as a whole.
+    pointer: Option<String>,
+    /// Name of the path or query parameter.
+    parameter: Option<String>,
+    /// Stable code of the rule that is broken.
+    code: String,
+    /// What is wrong and what would be right.
+    message: String,
+}
+
+impl Example for ProblemView {
+    fn example() -> Self {
+        Self {
+            kind: "urn:billwire:problem:schema_violation".into(),
+            title: "The body does not fit the schema".into(),
+            status: 400,
+            code: "schema_violation".into(),
+            detail: "'/name' is required.".into(),
+            errors: Some(vec![ViolationView {
+                pointer: Some("/name".into()),
+                parameter: None,
+                code: "missing".into(),
+                message: "'/name' is required.".into(),
+            }]),
+            request_id: "0198c0de-0000-7000-8000-00000000000f".into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_that_is_away_asks_to_come_again_and_a_broken_one_says_nothing() {
+        let told = |failure: Failure| {
+            let response = Problem::from(failure).render("r");
+            let again = response.headers().get(header::RETRY_AFTER).map(|value| value.as_bytes() == b"1");
+            (response.status().as_u16(), again)
+        };
+        assert_eq!(told(Failure::Overloaded), (503, Some(true)));
+        assert_eq!(told(StoreError::Unavailable("x".into()).into()), (503, Some(true)));
+        assert_eq!(told(StoreError::Contention("x".into()).into()), (503, Some(true)));
+        assert_eq!(told(StoreError::StorageFull("x".into()).into()), (503, Some(true)));
+        assert_eq!(Problem::from(Failure::from(StoreError::StorageFull("x".into()))).0.code, "storage_full");
+        assert_eq!(told(StoreError::Other("x".into()).into()), (500, None));
+        let mut broken = Problem::from(Failure::from(StoreError::Corrupt { table: "account", detail: "pgpass".into() }));
+        assert!(broken.take_cause().is_some_and(|cause| cause.contains("pgpass")));
+        assert!(!format!("{broken}").contains("pgpass"));
+    }
+}

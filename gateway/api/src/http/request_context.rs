@@ -1,0 +1,169 @@
+//! What a handler starts with: the admitted call, as [`crate::http::authorization`] left it in the request.
+
+use std::sync::Arc;
+
+use aws_lc_rs::digest;
+use billwire_app::{App, Claim, Demand, page};
+use billwire_schemas::ids::TenantId;
+use poem::{Request, RequestBody};
+use poem_openapi::{
+    ApiExtractor, ApiExtractorType, ExtractParamOptions,
+    registry::{MetaParamIn, MetaSchemaRef, MetaSecurityScheme, Registry},
+    types::ParseFromParameter,
+};
+
+use crate::{
+    Options,
+    http::{authorization::Call, cursor, problem::Problem},
+    types::scalars::{Cursor, Limit},
+};
+
+/// Name of the security scheme in the document.
+const SCHEME: &str = "bearer";
+
+/// Items of a page, unless asked otherwise.
+const LIMIT_DEFAULT: u32 = 50;
+
+/// An admitted call.
+#[derive(Clone)]
+pub(crate) struct Context(pub Arc<Call>);
+
+impl Context {
+    /// The admitted call of a request.
+    ///
+    /// # Errors
+    /// When nobody admitted it, which is a mistake in this crate.
+    pub fn of(request: &Request) -> Result<&Self, Problem> {
+        request.data::<Self>().ok_or_else(|| Problem::internal("a handler ran without its guard"))
+    }
+
+    /// The use cases.
+    pub fn app(&self) -> &App {
+        &self.0.shared.app
+    }
+
+    /// The service's options.
+    pub fn options(&self) -> &Options {
+        &self.0.shared.options
+    }
+
+    /// Whose data this is about.
+    pub fn tenant(&self) -> &TenantId {
+        &self.0.caller.tenant
+    }
+
+    /// The version the caller insists on.
+    pub fn if_match(&self) -> Option<i64> {
+        self.0.if_match
+    }
+
+    /// What a changing operation is demanded with. The claim's fingerprint covers operation, path and body (in canonical
+    /// JSON, so spaces and the order of members make no other request of it).
+    pub fn demand(&self, canonical: Option<&str>) -> Demand {
+        let claim = self.0.idempotency_key.clone().map(|key| {
+            let mut hash = digest::Context::new(&digest::SHA256);
+            // Each part with its length, so that no part can pose as the end of another.
+            for part in [self.0.operation.asks.id].into_iter().chain(self.0.path.iter().map(String::as_str)).chain(canonical) {
+                hash.update(&(part.len() as u64).to_be_bytes());
+                hash.update(part.as_bytes());
+            }
+            Claim { key, fingerprint: hex(hash.finish().as_ref()) }
+        });
+        Demand { caller: self.0.caller.clone(), claim }
+    }
+
+    /// Which part of a list is asked for; `filters` are the list's other parameters.
+    ///
+    /// # Errors
+    /// `bad_cursor`.
+    pub fn ask(&self, limit: Option<Limit>, cursor: Option<&Cursor>) -> Result<page::Ask, Problem> {
+        let after = cursor.map(|cursor| cursor::read(&cursor.0, &self.list_identity())).transpose()?;
+        Ok(page::Ask { limit: limit.map_or(LIMIT_DEFAULT, |limit| limit.0).into(), after })
+    }
+
+    /// Where the list goes on after `after`.
+    pub fn cursor(&self, after: page::After) -> String {
+        cursor::write(after, &self.list_identity())
+    }
+
+    /// What a cursor belongs to: the operation and its filters.
+    fn list_identity(&self) -> String {
+        // These say how a part is read, not which items the list has.
+        let filters = self.0.query.iter().filter(|(name, _)| !["cursor", "limit", "waitSeconds"].contains(&name.as_str()));
+        let mut filters: Vec<_> = filters.collect();
+        filters.sort();
+        format!("{} {} {filters:?}", self.tenant(), self.0.operation.asks.id)
+    }
+}
+
+/// Bytes in hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+impl<'a> ApiExtractor<'a> for Context {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
+
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        let description = "An API key, sent as `Authorization: Bearer <key>`. `billwire keys create` makes one.";
+        registry.create_security_scheme(
+            SCHEME,
+            MetaSecurityScheme {
+                ty: "http",
+                description: Some(description),
+                name: None,
+                key_in: None,
+                scheme: Some("bearer"),
+                bearer_format: None,
+                flows: None,
+                openid_connect_url: None,
+            },
+        );
+    }
+
+    fn security_schemes() -> Vec<&'static str> {
+        vec![SCHEME]
+    }
+
+    async fn from_request(request: &'a Request, _: &mut RequestBody, _: ExtractParamOptions<()>) -> poem::Result<Self> {
+        Ok(Self::of(request)?.clone())
+    }
+}
+
+/// An optional query parameter, checked by the guard already.
+pub(crate) struct Query<T>(pub Option<T>);
+
+impl<'a, T: ParseFromParameter> ApiExtractor<'a> for Query<T> {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::Parameter];
+
+    type ParamType = T;
+    type ParamRawType = T::RawValueType;
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+
+    fn param_in() -> Option<MetaParamIn> {
+        Some(MetaParamIn::Query)
+    }
+
+    fn param_schema_ref() -> Option<MetaSchemaRef> {
+        Some(T::schema_ref())
+    }
+
+    async fn from_request(request: &'a Request, _: &mut RequestBody, options: ExtractParamOptions<T>) -> poem::Result<Self> {
+        let query = &Context::of(request)?.0.query;
+        let Some((_, text)) = query.iter().find(|(name, _)| name == options.name) else { return Ok(Self(None)) };
+        match T::parse_from_parameter(text) {
+            Ok(value) => Ok(Self(Some(value))),
+            Err(_) => Err(Problem::new("invalid_parameter", format!("'{}' is not valid.", options.name)).into()),
+        }
+    }
+}

@@ -1,0 +1,372 @@
+//! What operations answer. Domain entities go out as serde writes them, and the document describes them beside: there is one
+//! mapping, not two; a test holds samples of the one against the other.
+
+use std::{borrow::Cow, marker::PhantomData};
+
+use billwire_app::{Reply, domain::Entity, page::Page};
+use poem::{
+    IntoResponse, Response,
+    http::{HeaderName, HeaderValue, StatusCode, header},
+};
+use poem_openapi::{
+    ApiResponse,
+    registry::{MetaHeader, MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry},
+    types::{ToJSON, Type},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, value::RawValue};
+
+use crate::{
+    http::{problem::Problem, request_context::Context},
+    types::business_transaction::BusinessTransaction,
+};
+
+const JSON: &str = "application/json";
+
+pub(crate) fn documented(name: &str, description: &str) -> MetaHeader {
+    MetaHeader {
+        name: name.to_owned(),
+        description: Some(description.to_owned()),
+        required: false,
+        deprecated: false,
+        schema: MetaSchemaRef::Inline(Box::new(MetaSchema::new("string"))),
+    }
+}
+
+pub(crate) fn answered(status: u16, description: &'static str, schema: Option<MetaSchemaRef>, headers: Vec<MetaHeader>) -> MetaResponse {
+    let content = schema.map(|schema| MetaMediaType { content_type: JSON, schema }).into_iter().collect();
+    MetaResponse { description, status: Some(status), status_range: None, content, headers }
+}
+
+fn json(status: StatusCode, body: String) -> Response {
+    Response::builder().status(status).content_type(JSON).body(body)
+}
+
+pub(crate) fn replayed(reply: Reply) -> Response {
+    let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK);
+    let mut response = json(status, reply.body);
+    if reply.replayed {
+        response.headers_mut().insert(HeaderName::from_static("idempotency-replayed"), HeaderValue::from_static("true"));
+    }
+    response
+}
+
+pub(crate) const REPLAYED: (&str, &str) =
+    ("Idempotency-Replayed", "`true`: this is the stored answer to an earlier request with the same Idempotency-Key.");
+
+/// A change that was made: the business transaction.
+pub(crate) struct Done(pub Reply);
+
+impl IntoResponse for Done {
+    fn into_response(self) -> Response {
+        replayed(self.0)
+    }
+}
+
+impl ApiResponse for Done {
+    fn meta() -> MetaResponses {
+        let headers = vec![documented(REPLAYED.0, REPLAYED.1)];
+        let description = "Done. What was changed, and the events that tell of it.";
+        MetaResponses { responses: vec![answered(200, description, Some(BusinessTransaction::schema_ref()), headers)] }
+    }
+
+    fn register(registry: &mut Registry) {
+        BusinessTransaction::register(registry);
+    }
+}
+
+/// 202 with what was accepted, of schema `S`: it is worked on from here.
+pub(crate) struct Accepted<S>(Reply, PhantomData<S>);
+
+impl<S> Accepted<S> {
+    /// The reply of an operation.
+    pub fn of(reply: Reply) -> Self {
+        Self(reply, PhantomData)
+    }
+}
+
+impl<S: Type> IntoResponse for Accepted<S> {
+    fn into_response(self) -> Response {
+        replayed(self.0)
+    }
+}
+
+impl<S: Type> ApiResponse for Accepted<S> {
+    fn meta() -> MetaResponses {
+        let headers = vec![documented(REPLAYED.0, REPLAYED.1)];
+        MetaResponses { responses: vec![answered(202, "Accepted: it is worked on from here.", Some(S::schema_ref()), headers)] }
+    }
+
+    fn register(registry: &mut Registry) {
+        S::register(registry);
+    }
+}
+
+/// An entity that was made: the business transaction, and where the entity is.
+pub(crate) struct Created {
+    reply: Reply,
+    location: Option<String>,
+}
+
+impl Created {
+    /// `collection`: the path the entity stands under. Its id is read from the reply, which may be one of an earlier request.
+    pub fn under(collection: &str, reply: Reply) -> Self {
+        #[derive(Deserialize)]
+        struct Transaction<'r> {
+            #[serde(borrow)]
+            entities: Vec<Made<'r>>,
+        }
+        #[derive(Deserialize)]
+        struct Made<'r> {
+            id: &'r str,
+        }
+        let made = serde_json::from_str::<Transaction<'_>>(&reply.body).ok();
+        let location = made.and_then(|transaction| Some(format!("{collection}/{}", transaction.entities.first()?.id)));
+        Self { reply, location }
+    }
+}
+
+impl IntoResponse for Created {
+    fn into_response(self) -> Response {
+        let mut response = replayed(self.reply);
+        if let Some(location) = self.location.and_then(|location| HeaderValue::from_str(&location).ok()) {
+            response.headers_mut().insert(header::LOCATION, location);
+        }
+        response
+    }
+}
+
+impl ApiResponse for Created {
+    fn meta() -> MetaResponses {
+        let headers = vec![documented("Location", "Address of what was made."), documented(REPLAYED.0, REPLAYED.1)];
+        let description = "Made. The state it has now, and the events that tell of it.";
+        MetaResponses { responses: vec![answered(201, description, Some(BusinessTransaction::schema_ref()), headers)] }
+    }
+
+    fn register(registry: &mut Registry) {
+        BusinessTransaction::register(registry);
+    }
+}
+
+/// One entity, documented as `S`. With a version it has an `ETag`.
+pub(crate) struct Found<S> {
+    body: Option<String>,
+    etag: String,
+    schema: PhantomData<fn() -> S>,
+}
+
+impl<S> Found<S> {
+    /// `entity` as it is, or nothing if the client has this version already.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON.
+    pub fn of<T: Entity>(entity: &T, known: &IfNoneMatch) -> Result<Self, Problem> {
+        let etag = format!("\"{}\"", entity.version());
+        let body = if known.names(&etag) { None } else { Some(serde_json::to_string(entity).map_err(Problem::internal)?) };
+        Ok(Self { body, etag, schema: PhantomData })
+    }
+}
+
+impl<S> Found<S> {
+    /// What is counted at this moment, which `state` names; or nothing if the client has that already.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON.
+    pub fn counted(value: &impl Serialize, state: &str, known: &IfNoneMatch) -> Result<Self, Problem> {
+        let etag = format!("\"{state}\"");
+        let body = if known.names(&etag) { None } else { Some(serde_json::to_string(value).map_err(Problem::internal)?) };
+        Ok(Self { body, etag, schema: PhantomData })
+    }
+}
+
+impl<S: ToJSON> Found<S> {
+    /// A value at this version, written by its own description, or nothing if the client has this version already.
+    pub fn shown(value: &S, version: i64, known: &IfNoneMatch) -> Self {
+        let etag = format!("\"{version}\"");
+        let body = if known.names(&etag) { None } else { Some(value.to_json_string()) };
+        Self { body, etag, schema: PhantomData }
+    }
+}
+
+impl<S: Type> IntoResponse for Found<S> {
+    fn into_response(self) -> Response {
+        let mut response = match self.body {
+            Some(body) => json(StatusCode::OK, body),
+            None => StatusCode::NOT_MODIFIED.into_response(),
+        };
+        if let Ok(etag) = HeaderValue::from_str(&self.etag) {
+            response.headers_mut().insert(header::ETAG, etag);
+        }
+        response
+    }
+}
+
+impl<S: Type> ApiResponse for Found<S> {
+    fn meta() -> MetaResponses {
+        let etag = || vec![documented("ETag", "The version, to be sent back as If-Match or If-None-Match.")];
+        let same = answered(304, "It still has the version named in If-None-Match.", None, etag());
+        MetaResponses { responses: vec![answered(200, "As it is now.", Some(S::schema_ref()), etag()), same] }
+    }
+
+    fn register(registry: &mut Registry) {
+        S::register(registry);
+    }
+}
+
+/// The versions a client has already (`If-None-Match`).
+#[derive(Debug, Default)]
+pub(crate) struct IfNoneMatch(Option<String>);
+
+impl IfNoneMatch {
+    fn names(&self, etag: &str) -> bool {
+        let Some(list) = &self.0 else { return false };
+        // The weak comparison of RFC 9110, section 8.8.3.2.
+        list.split(',').map(str::trim).any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == etag)
+    }
+}
+
+impl<'a> poem::FromRequest<'a> for IfNoneMatch {
+    async fn from_request(request: &'a poem::Request, _: &mut poem::RequestBody) -> poem::Result<Self> {
+        Ok(Self(request.header(header::IF_NONE_MATCH).map(str::to_owned)))
+    }
+}
+
+/// A value that has no version, written by its own description.
+pub(crate) struct Shown<S>(pub S);
+
+impl<S: ToJSON> IntoResponse for Shown<S> {
+    fn into_response(self) -> Response {
+        json(StatusCode::OK, self.0.to_json().unwrap_or_default().to_string())
+    }
+}
+
+impl<S: ToJSON> ApiResponse for Shown<S> {
+    fn meta() -> MetaResponses {
+        MetaResponses { responses: vec![answered(200, "As it is now.", Some(S::schema_ref()), Vec::new())] }
+    }
+
+    fn register(registry: &mut Registry) {
+        S::register(registry);
+    }
+}
+
+/// What was recorded once and never changes, as it was recorded, documented as `S`.
+pub(crate) struct Stored<S> {
+    body: String,
+    schema: PhantomData<fn() -> S>,
+}
+
+impl<S> Stored<S> {
+    /// These bytes.
+    pub fn of(body: String) -> Self {
+        Self { body, schema: PhantomData }
+    }
+}
+
+impl<S: Type> IntoResponse for Stored<S> {
+    fn into_response(self) -> Response {
+        json(StatusCode::OK, self.body)
+    }
+}
+
+impl<S: Type> ApiResponse for Stored<S> {
+    fn meta() -> MetaResponses {
+        MetaResponses { responses: vec![answered(200, "As it was recorded.", Some(S::schema_ref()), Vec::new())] }
+    }
+
+    fn register(registry: &mut Registry) {
+        S::register(registry);
+    }
+}
+
+/// A part of a list, its items documented as `S`.
+pub(crate) struct Listed<S> {
+    body: String,
+    schema: PhantomData<fn() -> S>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Items<'l, T> {
+    items: &'l [T],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
+}
+
+impl<S> Listed<S> {
+    /// A page as the store gives it.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON.
+    pub fn page<T: Serialize>(context: &Context, page: &Page<T>) -> Result<Self, Problem> {
+        let next_cursor = page.next.map(|after| context.cursor(after));
+        let body = serde_json::to_string(&Items { items: &page.items, next_cursor }).map_err(Problem::internal)?;
+        Ok(Self { body, schema: PhantomData })
+    }
+}
+
+impl<S> Listed<S> {
+    /// A page of stored JSON, byte for byte.
+    ///
+    /// # Errors
+    /// When what is stored is not JSON.
+    pub fn stored(context: &Context, page: Page<String>) -> Result<Self, Problem> {
+        let items = page.items.into_iter().map(RawValue::from_string).collect::<Result<Vec<_>, _>>().map_err(Problem::internal)?;
+        Self::page(context, &Page { items, next: page.next })
+    }
+
+    /// A list without items.
+    pub fn nothing() -> Self {
+        Self { body: r#"{"items":[]}"#.to_owned(), schema: PhantomData }
+    }
+}
+
+impl<S: ToJSON> Listed<S> {
+    /// Items written by their own description.
+    pub fn shown(items: &[S], next_cursor: Option<String>) -> Self {
+        let items: Vec<Value> = items.iter().filter_map(ToJSON::to_json).collect();
+        let body = serde_json::to_string(&Items { items: &items, next_cursor }).unwrap_or_default();
+        Self { body, schema: PhantomData }
+    }
+}
+
+impl<S: Type> IntoResponse for Listed<S> {
+    fn into_response(self) -> Response {
+        json(StatusCode::OK, self.body)
+    }
+}
+
+/// Schema of a list of `S`.
+struct ListOf<S>(PhantomData<fn() -> S>);
+
+impl<S: Type> ListOf<S> {
+    fn name() -> Cow<'static, str> {
+        format!("{}List", S::name()).into()
+    }
+
+    fn schema() -> MetaSchema {
+        let items = MetaSchema { items: Some(Box::new(S::schema_ref())), ..MetaSchema::new("array") };
+        let cursor = MetaSchema {
+            description: Some("Send it back as `cursor` for the next part; absent on the last."),
+            ..MetaSchema::new("string")
+        };
+        MetaSchema {
+            description: Some("A part of a list."),
+            required: vec!["items"],
+            properties: vec![("items", MetaSchemaRef::Inline(Box::new(items))), ("nextCursor", MetaSchemaRef::Inline(Box::new(cursor)))],
+            ..MetaSchema::new("object")
+        }
+    }
+}
+
+impl<S: Type> ApiResponse for Listed<S> {
+    fn meta() -> MetaResponses {
+        let schema = MetaSchemaRef::Reference(ListOf::<S>::name().into_owned());
+        MetaResponses { responses: vec![answered(200, "A part of the list.", Some(schema), Vec::new())] }
+    }
+
+    fn register(registry: &mut Registry) {
+        S::register(registry);
+        registry.create_schema::<ListOf<S>, _>(ListOf::<S>::name().into_owned(), |_| ListOf::<S>::schema());
+    }
+}

@@ -1,0 +1,149 @@
+//! JSON as clients should send it: a member that stands twice in an object is refused, where serde_json would let the last
+//! one win in silence and a proxy in front of us perhaps the first.
+
+use std::{cell::RefCell, fmt};
+
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+use crate::http::{
+    problem::{Problem, Violation},
+    violations::{capped, escaped},
+};
+
+/// Where a member was found for the second time.
+type Twice = RefCell<Option<Violation>>;
+
+/// A place in the document that is being read, as a chain up to its root: building pointers for all that is in order would
+/// cost more than reading it.
+#[derive(Clone, Copy)]
+enum Place<'p> {
+    Root,
+    Member(&'p Place<'p>, &'p str),
+    Item(&'p Place<'p>, usize),
+}
+
+impl Place<'_> {
+    fn pointer(self) -> String {
+        match self {
+            Self::Root => String::new(),
+            Self::Member(parent, name) => format!("{}/{}", parent.pointer(), escaped(name)),
+            Self::Item(parent, index) => format!("{}/{index}", parent.pointer()),
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Strict<'s> {
+    place: &'s Place<'s>,
+    twice: &'s Twice,
+}
+
+/// Reads a body. Depth is bounded by serde_json (128).
+///
+/// # Errors
+/// `malformed_json` with line and column, `duplicate_key`.
+pub(crate) fn read(body: &[u8]) -> Result<Value, Problem> {
+    let twice = Twice::default();
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    let read = Strict { place: &Place::Root, twice: &twice }.deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
+    read.map_err(|error| match twice.into_inner() {
+        Some(violation) => Problem::new("duplicate_key", violation.message.clone()).with_errors(vec![violation]),
+        None if body.iter().all(u8::is_ascii_whitespace) => Problem::new("malformed_json", "The body is empty; a JSON object is needed."),
+        // serde_json's message ends with "at line x column y" and repeats nothing of the input.
+        None => Problem::new("malformed_json", format!("The body is not JSON: {error}.")),
+    })
+}
+
+impl<'de> DeserializeSeed<'de> for Strict<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Strict<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any JSON value")
+    }
+    fn visit_unit<E: Error>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
+        Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
+    }
+    fn visit_str<E: Error>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+    fn visit_string<E: Error>(self, value: String) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element_seed(Strict { place: &Place::Item(self.place, list.len()), ..self })? {
+            list.push(item);
+        }
+        Ok(Value::Array(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let mut members = Map::new();
+        while let Some(name) = entries.next_key::<String>()? {
+            let place = Place::Member(self.place, &name);
+            if members.contains_key(&name) {
+                let pointer = place.pointer();
+                let message = format!("'{}' stands there twice.", capped(&pointer));
+                *self.twice.borrow_mut() = Some(Violation::at(capped(&pointer), "duplicate_key", message));
+                return Err(A::Error::custom("a member stands there twice"));
+            }
+            let value = entries.next_value_seed(Strict { place: &place, ..self })?;
+            members.insert(name, value);
+        }
+        Ok(Value::Object(members))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_read_is_what_serde_json_reads() {
+        for text in
+            [r#"{"a":[1,-2,3.5,"x",null,true,{"b":{}}],"c/d~e":"é"}"#, "[]", "\"x\"", "18446744073709551615", "-9223372036854775808"]
+        {
+            assert_eq!(read(text.as_bytes()).expect("JSON"), serde_json::from_str::<Value>(text).expect("JSON"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_member_that_stands_twice_is_named_by_its_pointer() {
+        let refused = read(br#"{"a":[{"x/y":1,"x/y":2}]}"#).expect_err("refused");
+        assert_eq!(refused.to_string(), "duplicate_key: '/a/0/x~1y' stands there twice.");
+    }
+
+    #[test]
+    fn what_is_no_json_says_where() {
+        for (text, part) in
+            [("{\"a\":1,}", "line 1 column 8"), ("{}x", "line 1 column 3"), ("", "empty"), ("\"\\ud800\"", "line 1"), ("1e999", "range")]
+        {
+            let refused = read(text.as_bytes()).expect_err("refused").to_string();
+            assert!(refused.starts_with("malformed_json") && refused.contains(part), "{text}: {refused}");
+        }
+        assert!(read("[".repeat(100_000).as_bytes()).expect_err("too deep").to_string().contains("recursion"));
+        assert!(read(b"\"\xff\"").is_err());
+    }
+}

@@ -1,0 +1,137 @@
+//! The one request body type: read within limits, held against the published schema, every violation named, and only then
+//! parsed. poem-openapi's own `Json` stops at the first fault, often cannot name the member, and quietly coerces.
+
+use poem::{
+    Request, RequestBody,
+    error::ReadBodyError,
+    http::{HeaderMap, header},
+};
+use poem_openapi::{
+    ApiExtractor, ApiExtractorType, ExtractParamOptions,
+    registry::{MetaMediaType, MetaRequest, Registry},
+    types::{ParseFromJSON, Type},
+};
+use serde_json::Value;
+use tokio::io::AsyncReadExt;
+
+use crate::{
+    Options,
+    http::{
+        authorization::IDEMPOTENCY_KEY,
+        problem::{Problem, Violation},
+        request_context::Context,
+        strict_json,
+        violations::{self, capped},
+    },
+    openapi::schema::validator_of,
+};
+
+/// How many times the limit of a body is received, only so that its sender sees the refusal.
+const LINGER: u64 = 4;
+
+/// The media type of bodies.
+const JSON: &str = "application/json";
+
+/// What a request body can be.
+pub(crate) trait Checkable: ParseFromJSON + 'static {
+    /// Rules of form that a schema of OpenAPI 3.0 cannot tell; asked whatever else is wrong with the body.
+    fn further(_: &Value, _: &mut Vec<Violation>) {}
+}
+
+/// A body that may be left out.
+impl<T: Checkable> Checkable for Option<T> {
+    fn further(body: &Value, found: &mut Vec<Violation>) {
+        T::further(body, found);
+    }
+}
+
+/// A request body that fits its schema.
+pub(crate) struct Checked<T> {
+    /// The body, parsed.
+    pub body: T,
+    /// The body as canonical JSON (members sorted, no spaces); only where an idempotency key needs it.
+    pub canonical: Option<String>,
+}
+
+impl<'a, T: Checkable> ApiExtractor<'a> for Checked<T> {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
+
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+
+    fn request_meta() -> Option<MetaRequest> {
+        let content = vec![MetaMediaType { content_type: JSON, schema: T::schema_ref() }];
+        Some(MetaRequest { description: None, content, required: T::IS_REQUIRED })
+    }
+
+    async fn from_request(request: &'a Request, body: &mut RequestBody, _: ExtractParamOptions<()>) -> poem::Result<Self> {
+        let context = Context::of(request)?;
+        let bytes = read(request.headers(), body, context.options()).await?;
+        if bytes.is_empty() && !T::IS_REQUIRED {
+            return Ok(Self { body: parse(None)?, canonical: None });
+        }
+        unless_json(request.headers())?;
+        let value = strict_json::read(&bytes)?;
+        let canonical = request.headers().contains_key(IDEMPOTENCY_KEY).then(|| value.to_string());
+        check::<T>(&value)?;
+        Ok(Self { body: parse(Some(value))?, canonical })
+    }
+}
+
+async fn read(headers: &HeaderMap, body: &mut RequestBody, options: &Options) -> Result<Vec<u8>, Problem> {
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    let Ok(body) = body.take() else { return Ok(Vec::new()) };
+    if announced.is_some_and(|length| length > options.body_limit as u64) {
+        // Most clients send all before they look for an answer, and a connection that is closed meanwhile shows them none: what is not
+        // far too large is received and thrown away.
+        let mut unwanted = body.into_async_read().take((options.body_limit as u64).saturating_mul(LINGER));
+        let _ = tokio::time::timeout(options.body_timeout, tokio::io::copy(&mut unwanted, &mut tokio::io::sink())).await;
+        return Err(Problem::unreadable(&ReadBodyError::PayloadTooLarge));
+    }
+    match tokio::time::timeout(options.body_timeout, body.into_bytes_limit(options.body_limit)).await {
+        Ok(read) => read.map(Vec::from).map_err(|error| Problem::unreadable(&error)),
+        Err(_) => Err(Problem::new("request_timeout", "The body did not arrive in time.")),
+    }
+}
+
+fn unless_json(headers: &HeaderMap) -> Result<(), Problem> {
+    let media_type = headers.get(header::CONTENT_TYPE).and_then(|media_type| media_type.to_str().ok()).unwrap_or_default();
+    let essence = media_type.split(';').next().unwrap_or_default().trim();
+    if essence.eq_ignore_ascii_case(JSON) {
+        return Ok(());
+    }
+    let found = if media_type.is_empty() { "there is none".to_owned() } else { format!("it is '{}'", capped(media_type)) };
+    Err(Problem::new("unsupported_media_type", format!("The Content-Type must be {JSON}; {found}.")).with_header(header::ACCEPT, JSON))
+}
+
+/// Holds `value` against the schema of `T` and its further rules.
+///
+/// # Errors
+/// `schema_violation`, with every violation.
+pub(crate) fn check<T: Checkable>(value: &Value) -> Result<(), Problem> {
+    let validator = validator_of::<T>()?;
+    let mut found = Vec::new();
+    if !validator.is_valid(value) {
+        found = violations::of(validator.iter_errors(value));
+    }
+    T::further(value, &mut found);
+    match found.as_slice() {
+        [] => return Ok(()),
+        [one] => Err(one.message.clone()),
+        many => Err(format!("{} things are wrong with the body; see errors.", many.len())),
+    }
+    .map_err(|detail: String| Problem::new("schema_violation", detail).with_errors(found))
+}
+
+/// Takes over what has been checked. A fault here is a rule the schema does not tell, so it is still the client's.
+fn parse<T: ParseFromJSON>(value: Option<Value>) -> Result<T, Problem> {
+    T::parse_from_json(value).map_err(|error| {
+        tracing::warn!(kind = %<T as Type>::name(), error = error.message(), "a body passed its schema and yet did not parse");
+        let violation = Violation::at("", "invalid", "The body does not fit the schema.");
+        Problem::new("schema_violation", violation.message.clone()).with_errors(vec![violation])
+    })
+}

@@ -1,0 +1,130 @@
+//! Examples: those of the types, put where readers and tools look for them.
+
+use serde_json::{Map, Value, json};
+
+use crate::{
+    example_id,
+    openapi::{
+        operation::{Makes, Operation},
+        schema::COMPONENTS,
+    },
+};
+
+/// The JSON content of a request or response.
+const JSON: &str = "/content/application~1json";
+
+fn referred<'s>(content: &Value, schemas: &'s mut Map<String, Value>) -> Option<&'s mut Value> {
+    let name = content["schema"]["$ref"].as_str()?.strip_prefix(COMPONENTS)?;
+    schemas.get_mut(name)
+}
+
+/// Moves the example of a request's type to the request.
+pub(super) fn of_request(operation: &mut Value, schemas: &mut Map<String, Value>) {
+    let Some(content) = operation.get_mut("requestBody").and_then(|body| body.pointer_mut(JSON)) else { return };
+    let example = referred(content, schemas).and_then(|schema| schema.as_object_mut()?.remove("example"));
+    content["example"] = example.unwrap_or_else(|| json!({}));
+}
+
+/// Gives each success an example.
+pub(super) fn of_answers(operation: &mut Value, asks: &Operation, schemas: &mut Map<String, Value>) {
+    for (_, response) in operation["responses"].as_object_mut().into_iter().flatten() {
+        let Some(content) = response.pointer_mut(JSON) else { continue };
+        let name = content["schema"]["$ref"].as_str().and_then(|name| name.strip_prefix(COMPONENTS)).unwrap_or_default().to_owned();
+        let example = match (&asks.makes, name.strip_suffix("List")) {
+            (Some(makes), _) if name == "BusinessTransaction" => Some(transaction(asks.id, *makes, schemas)),
+            (_, Some(item)) => schemas.get(item).and_then(|schema| schema.get("example")).map(|item| json!({ "items": [item] })),
+            _ => schemas.get(&name).and_then(|schema| schema.get("example").cloned()),
+        };
+        if let Some(example) = example {
+            content["example"] = example;
+        }
+    }
+}
+
+/// What an operation changes of its object, as far as an example needs to show it.
+fn alter(operation: &str, before: &mut Value, after: &mut Value) {
+    let planned = || json!({ "billCycleId": example_id(3), "validFrom": "2035-06-01T00:00:00Z" });
+    match operation {
+        "changeAccountStatus" => {
+            after["status"] = "suspended".into();
+            after["statusReason"] = "customer_request".into();
+        }
+        "cancelAccount" => {
+            after["status"] = "deactivated".into();
+            after["statusReason"] = "customer_request".into();
+        }
+        "updateAccount" => {
+            after["billingContactId"] = json!(example_id(10));
+            after["paymentTermDays"] = 30.into();
+        }
+        "updateBillCycle" => after["name"] = "Mid-month".into(),
+        "updateContact" => after["email"] = "bills@example.com".into(),
+        "updatePackage" => after["recurringFee"]["amount"] = "11.90".into(),
+        "changePackageSubscriptionStatus" => {
+            after["status"] = "active".into();
+            after["statusReason"] = "ordered".into();
+        }
+        "cancelPackageSubscription" => {
+            before["status"] = "active".into();
+            after["status"] = "cancelled".into();
+            after["statusReason"] = "customer_request".into();
+            after["endDate"] = "2027-01-04".into();
+        }
+        "updateService" => after["name"] = "Truck 42, new driver".into(),
+        "transitionService" => {
+            after["status"] = "active".into();
+            after["statusReason"] = "installed".into();
+        }
+        "updateAccountBillCycle" => after["plannedBillCycleChange"] = planned(),
+        "cancelAccountBillCycleChange" => before["plannedBillCycleChange"] = planned(),
+        "performAccountBillCycleChange" => {
+            before["plannedBillCycleChange"] = planned();
+            after["billCycle"]["billCycleId"] = json!(example_id(3));
+        }
+        "deliverInvoice" => after["deliveredAt"] = "2027-01-04T09:30:00Z".into(),
+        "cancelInvoice" => after["status"] = "cancelled".into(),
+        _ => {}
+    }
+}
+
+/// The business transaction an operation answers.
+fn transaction(operation: &str, makes: Makes, schemas: &Map<String, Value>) -> Value {
+    let mut state = schemas.get(makes.schema).and_then(|schema| schema.get("example").cloned()).unwrap_or_default();
+    let (id, account) = (state["id"].clone(), state.get("accountId").cloned());
+    let version = if makes.action == "updated" { 2 } else { 1 };
+    let mut entity = json!({ "type": makes.entity, "id": id, "version": version, "action": makes.action });
+    match makes.action {
+        "created" => {
+            // The one answer that ever shows it.
+            if makes.entity == "webhookEndpoint" {
+                state["secret"] = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".into();
+            }
+            entity["after"] = state;
+        }
+        "deleted" => entity["before"] = state,
+        _ => {
+            let mut before = state.clone();
+            state["version"] = version.into();
+            alter(operation, &mut before, &mut state);
+            entity["before"] = before;
+            entity["after"] = state;
+        }
+    }
+    let account = if makes.entity == "account" { Some(id) } else { account };
+    let events: Vec<Value> = (1..)
+        .zip(makes.events)
+        .map(|(number, kind)| json!({ "id": format!("0198c0de-0000-7000-8000-0000000001{number:02}"), "type": kind }))
+        .collect();
+    let mut transaction = json!({
+        "id": "0198c0de-0000-7000-8000-000000000100",
+        "operation": operation,
+        "occurredAt": "2027-01-04T09:30:00Z",
+        "actor": "crm",
+        "entities": [entity],
+        "events": events,
+    });
+    if let Some(account) = account {
+        transaction["account"] = account;
+    }
+    transaction
+}

@@ -1,0 +1,111 @@
+//! The responses of an operation: its success as its type tells, its refusals from the tables.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use crate::{
+    http::problem::{CODES, CONTENT_TYPE, Code},
+    openapi::operation::Operation,
+};
+
+/// Responses that several operations give in the same words.
+#[derive(Default)]
+pub(super) struct Shared(Map<String, Value>);
+
+impl Shared {
+    pub fn into_components(self) -> Value {
+        Value::Object(self.0)
+    }
+}
+
+/// The name of a response that many operations give.
+fn shared_name(status: u16, codes: &[&Code]) -> Option<&'static str> {
+    Some(match status {
+        401 => "Unauthenticated",
+        403 if codes.len() == 1 => "Forbidden",
+        408 => "RequestTimeout",
+        412 => "Stale",
+        413 => "BodyTooLarge",
+        415 => "UnsupportedMediaType",
+        500 => "InternalError",
+        503 if codes.len() == 1 => "Unavailable",
+        503 => "UnavailableOrOverloaded",
+        _ => return None,
+    })
+}
+
+/// Adds every refusal to `operation`, and what every answer has.
+pub(super) fn add(operation: &mut Value, asks: &Operation, shared: &mut Shared) {
+    let codes = asks.codes();
+    let mut by_status: BTreeMap<u16, Vec<&Code>> = BTreeMap::new();
+    for code in CODES.iter().filter(|known| codes.contains(&known.code)) {
+        by_status.entry(code.status).or_default().push(code);
+    }
+    let Some(responses) = operation["responses"].as_object_mut() else { return };
+    responses.values_mut().for_each(request_id);
+    for (status, codes) in by_status {
+        let made = match shared_name(status, &codes) {
+            Some(name) => {
+                shared.0.entry(name).or_insert_with(|| refusal(status, &codes));
+                json!({ "$ref": format!("#/components/responses/{name}") })
+            }
+            None => refusal(status, &codes),
+        };
+        responses.insert(status.to_string(), made);
+    }
+}
+
+fn request_id(response: &mut Value) {
+    let names: Vec<String> = response["headers"].as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect();
+    for name in names {
+        if let Some(header) = response["headers"][&name].as_object_mut() {
+            header.remove("deprecated");
+        }
+    }
+    response["headers"]["X-Request-Id"] = header("Of this request: the caller's own, or a fresh one.");
+}
+
+fn header(description: &str) -> Value {
+    json!({ "description": description, "schema": { "type": "string" } })
+}
+
+fn refusal(status: u16, codes: &[&Code]) -> Value {
+    let lines: Vec<String> = codes.iter().map(|code| format!("- `{}`: {}", code.code, code.title)).collect();
+    let example = codes.last().map(|code| {
+        json!({
+            "type": format!("urn:billwire:problem:{}", code.code),
+            "title": code.title,
+            "status": status,
+            "code": code.code,
+            "detail": format!("{}.", code.title),
+            "requestId": "0198c0de-0000-7000-8000-00000000000f",
+        })
+    });
+    let content = json!({ CONTENT_TYPE: { "schema": { "$ref": "#/components/schemas/Problem" }, "example": example } });
+    let mut response = json!({ "description": format!("{}\n\n{}", reason(status), lines.join("\n")), "content": content });
+    request_id(&mut response);
+    match status {
+        401 => response["headers"]["WWW-Authenticate"] = header("The challenge (RFC 6750)."),
+        503 => response["headers"]["Retry-After"] = header("Seconds to wait."),
+        _ => {}
+    }
+    response
+}
+
+fn reason(status: u16) -> &'static str {
+    match status {
+        400 => "The request is not well-formed.",
+        401 => "Who calls is not known.",
+        403 => "Who calls may not do this.",
+        404 => "What is addressed does not exist.",
+        408 => "The request took too long to arrive.",
+        409 => "The state of what is addressed does not allow it.",
+        412 => "What is addressed has changed meanwhile.",
+        413 => "The request is too large.",
+        415 => "The request is of another media type.",
+        422 => "The request is well-formed, but breaks a rule.",
+        503 => "Nothing was changed; repeat after a moment.",
+        _ => "Something went wrong here.",
+    }
+}

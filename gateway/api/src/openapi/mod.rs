@@ -1,0 +1,7 @@
+//! From the registry to the published documents, and the routes that serve them.
+
+pub(crate) mod document;
+pub(crate) mod operation;
+pub(crate) mod operation_spec;
+pub(crate) mod schema;
+pub(crate) mod static_routes;

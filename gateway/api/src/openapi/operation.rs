@@ -1,0 +1,188 @@
+//! What each operation asks for and which refusals it can give: for authorization, for the documented responses and for the
+//! tests. The entries stand beside the handlers of their noun; an operation that has none is answered 403.
+
+use billwire_schemas::events::catalogue;
+
+/// One operation.
+#[derive(Debug)]
+pub struct Operation {
+    /// The operationId.
+    pub id: &'static str,
+    /// The scope a caller needs.
+    pub scope: &'static str,
+    /// The refusals of its own; see [`Operation::codes`] for all.
+    pub own_codes: &'static [&'static str],
+    /// What it takes besides path, query and body.
+    pub takes: Takes,
+    /// What its business transaction tells of, where it makes one.
+    pub makes: Option<Makes>,
+}
+
+/// Which headers and common parameters an operation takes.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Takes {
+    /// A JSON body.
+    pub body: bool,
+    /// `Idempotency-Key`.
+    pub idempotency_key: bool,
+    /// `If-Match`.
+    pub if_match: bool,
+    /// `cursor` and `limit`.
+    pub cursor: bool,
+    /// `If-None-Match`.
+    pub if_none_match: bool,
+}
+
+/// The change an operation makes.
+#[derive(Debug, Clone, Copy)]
+pub struct Makes {
+    /// The entity's type in business transactions.
+    pub entity: &'static str,
+    /// Its schema in the document.
+    pub schema: &'static str,
+    /// `created`, `updated` or `deleted`.
+    pub action: &'static str,
+    /// The events, as far as they are always the same.
+    pub events: &'static [&'static str],
+}
+
+/// Nothing besides path and query.
+pub(crate) const PLAIN: Takes = Takes { body: false, idempotency_key: false, if_match: false, cursor: false, if_none_match: false };
+const READ: Takes = Takes { if_none_match: true, ..PLAIN };
+const LIST: Takes = Takes { cursor: true, ..PLAIN };
+const CREATE: Takes = Takes { body: true, idempotency_key: true, ..PLAIN };
+const CHANGE: Takes = Takes { if_match: true, ..CREATE };
+const DELETE: Takes = Takes { body: false, ..CHANGE };
+
+/// Reads one.
+pub(crate) const fn get(id: &'static str, scope: &'static str, own_codes: &'static [&'static str]) -> Operation {
+    Operation { id, scope, own_codes, takes: READ, makes: None }
+}
+
+/// Reads a page.
+pub(crate) const fn list(id: &'static str, scope: &'static str) -> Operation {
+    Operation { id, scope, own_codes: &[], takes: LIST, makes: None }
+}
+
+/// Makes one.
+pub(crate) const fn create(id: &'static str, scope: &'static str, own_codes: &'static [&'static str], makes: Makes) -> Operation {
+    Operation { id, scope, own_codes, takes: CREATE, makes: Some(makes) }
+}
+
+/// Makes many at once; codes are those of its items.
+pub(crate) const fn in_bulk(id: &'static str, scope: &'static str, own_codes: &'static [&'static str]) -> Operation {
+    Operation { id, scope, own_codes, takes: CREATE, makes: None }
+}
+
+/// Changes the one its path names.
+pub(crate) const fn change(id: &'static str, scope: &'static str, own_codes: &'static [&'static str], makes: Makes) -> Operation {
+    Operation { id, scope, own_codes, takes: CHANGE, makes: Some(makes) }
+}
+
+/// Deletes the one its path names.
+pub(crate) const fn delete(
+    id: &'static str,
+    scope: &'static str,
+    own_codes: &'static [&'static str],
+    entity: &'static str,
+    schema: &'static str,
+) -> Operation {
+    let makes = Makes { entity, schema, action: "deleted", events: &[] };
+    Operation { id, scope, own_codes, takes: DELETE, makes: Some(makes) }
+}
+
+/// A changed entity and its events, as far as they are always the same.
+pub(crate) const fn updated(entity: &'static str, schema: &'static str, events: &'static [&'static str]) -> Makes {
+    Makes { entity, schema, action: "updated", events }
+}
+
+/// A created entity and its events.
+pub(crate) const fn created(entity: &'static str, schema: &'static str, events: &'static [&'static str]) -> Makes {
+    Makes { entity, schema, action: "created", events }
+}
+
+/// Every noun's table, which stands beside its handlers.
+const ALL: &[&[Operation]] = &[
+    crate::customers::bill_cycles::OPERATIONS,
+    crate::customers::accounts::OPERATIONS,
+    crate::customers::account_bill_cycle::OPERATIONS,
+    crate::customers::account_status::OPERATIONS,
+    crate::customers::contacts::OPERATIONS,
+    crate::customers::packages::OPERATIONS,
+    crate::customers::package_subscriptions::OPERATIONS,
+    crate::customers::services::OPERATIONS,
+    crate::customers::billing_settings::OPERATIONS,
+    crate::usage::usage_identifiers::OPERATIONS,
+    crate::usage::buckets::OPERATIONS,
+    crate::usage::chargeable_events::OPERATIONS,
+    crate::usage::adjustments::OPERATIONS,
+    crate::billing::bill_runs::OPERATIONS,
+    crate::billing::invoices::OPERATIONS,
+    crate::billing::invoice_lines::OPERATIONS,
+    crate::billing::payments::OPERATIONS,
+    crate::billing::refunds::OPERATIONS,
+    crate::billing::credits::OPERATIONS,
+    crate::usage::contracts::OPERATIONS,
+    crate::delivery::queues::OPERATIONS,
+    crate::delivery::queue_statistics::OPERATIONS,
+    crate::delivery::subscriptions::OPERATIONS,
+    crate::delivery::webhook_endpoints::OPERATIONS,
+    crate::delivery::webhook_endpoint_actions::OPERATIONS,
+    crate::email::smtp_accounts::OPERATIONS,
+    crate::email::smtp_account_tests::OPERATIONS,
+    crate::email::notification_templates::OPERATIONS,
+    crate::email::template_previews::OPERATIONS,
+    crate::email::template_versions::OPERATIONS,
+    crate::email::system_users::OPERATIONS,
+    crate::email::suppressed_addresses::OPERATIONS,
+    crate::delivery::deliveries::OPERATIONS,
+    crate::delivery::dead_letters::OPERATIONS,
+    crate::events::set_aside_events::OPERATIONS,
+    crate::delivery::replays::OPERATIONS,
+    crate::delivery::explanations::OPERATIONS,
+    crate::events::event_types::OPERATIONS,
+    crate::events::event::OPERATIONS,
+    crate::events::business_transactions::OPERATIONS,
+    crate::events::data_sources::OPERATIONS,
+    crate::billing::test_clock::OPERATIONS,
+];
+
+/// Refusals any operation can give.
+const ANY: &[&str] = &["invalid_parameter", "unknown_parameter", "unauthenticated", "insufficient_scope", "internal_error", "unavailable"];
+
+impl Operation {
+    /// Every operation, by noun.
+    pub fn all() -> impl Iterator<Item = &'static Self> {
+        ALL.iter().flat_map(|nouns| nouns.iter())
+    }
+
+    /// The operation of this id.
+    pub fn find(id: &str) -> Option<&'static Self> {
+        Self::all().find(|operation| operation.id == id)
+    }
+
+    /// Every code its problems can carry.
+    pub fn codes(&self) -> Vec<&'static str> {
+        let mut codes = ANY.to_vec();
+        let takes = self.takes;
+        for (taken, more) in [
+            (
+                takes.body,
+                &["malformed_json", "duplicate_key", "schema_violation", "request_timeout", "body_too_large", "unsupported_media_type"][..],
+            ),
+            (takes.cursor, &["bad_cursor"]),
+            (takes.idempotency_key, &["bad_idempotency_key", "idempotency_key_reused", "storage_full", "overloaded"]),
+            (takes.if_match, &["bad_if_match", "stale_version"]),
+        ] {
+            if taken {
+                codes.extend(more);
+            }
+        }
+        // What is told of in events must fit the stream.
+        if self.makes.is_some_and(|makes| catalogue::all().any(|event| event.source == makes.entity)) {
+            codes.push("event_too_large");
+        }
+        codes.extend(self.own_codes);
+        codes
+    }
+}

@@ -1,0 +1,150 @@
+//! JSON Schemas out of poem-openapi's registry, corrected. The published document and the validators go through the same
+//! functions, so what is promised is what is enforced.
+
+use std::{
+    any::TypeId,
+    collections::HashMap,
+    sync::{Arc, LazyLock, PoisonError, RwLock},
+};
+
+use jsonschema::{Draft, PatternOptions, Validator};
+use poem_openapi::{registry::Registry, types::Type};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    http::problem::Problem,
+    types::scalars::{date, moment},
+};
+
+/// Where component schemas stand in a document.
+pub(crate) const COMPONENTS: &str = "#/components/schemas/";
+
+/// The component schemas `T` needs, corrected.
+pub(crate) fn components_of<T: Type>() -> Map<String, Value> {
+    let mut registry = Registry::new();
+    T::register(&mut registry);
+    let mut schemas = match serde_json::to_value(&registry.schemas) {
+        Ok(Value::Object(schemas)) => schemas,
+        _ => Map::new(),
+    };
+    schemas.values_mut().for_each(tidy);
+    schemas
+}
+
+/// Corrects one schema and all below it: whole limits as whole numbers, known formats, references that keep their
+/// description, no keywords of other versions of OpenAPI.
+pub(crate) fn tidy(schema: &mut Value) {
+    let Some(members) = schema.as_object_mut() else { return };
+    members.remove("title");
+    members.remove("nullable");
+    for limit in ["minimum", "maximum", "multipleOf"] {
+        if let Some(whole) = members.get(limit).and_then(Value::as_f64).filter(|limit| limit.fract() == 0.0) {
+            members.insert(limit.to_owned(), json!(whole as i64));
+        }
+    }
+    let format = match members.get("format").and_then(Value::as_str) {
+        Some("naive-date") => Some("date"),
+        Some("uint16" | "uint32") => Some("int32"),
+        Some("uint64") => Some("int64"),
+        _ => None,
+    };
+    if let Some(format) = format {
+        members.insert("format".to_owned(), format.into());
+    }
+    described_reference(members);
+    members.get_mut("properties").and_then(Value::as_object_mut).into_iter().flat_map(|named| named.values_mut()).for_each(tidy);
+    for list in ["allOf", "anyOf", "oneOf"] {
+        members.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten().for_each(tidy);
+    }
+    for one in ["items", "additionalProperties"] {
+        if let Some(below) = members.get_mut(one) {
+            tidy(below);
+        }
+    }
+}
+
+/// poem-openapi writes a described reference as `allOf` of the reference and an object with the description, once more beside
+/// it. Generators make an intersection type of that; of `allOf` with the reference alone they make the type itself.
+fn described_reference(members: &mut Map<String, Value>) {
+    if let Some(parts) = members.get_mut("allOf").and_then(Value::as_array_mut)
+        && parts.first().is_some_and(|first| first.get("$ref").is_some())
+    {
+        parts.truncate(1);
+    }
+}
+
+/// Names of the component schemas that `schema` refers to, not following them.
+pub(crate) fn references(schema: &Value, found: &mut Vec<String>) {
+    match schema {
+        Value::Object(members) => {
+            if let Some(name) = members.get("$ref").and_then(Value::as_str).and_then(|name| name.strip_prefix(COMPONENTS)) {
+                found.push(name.to_owned());
+            }
+            members.values().for_each(|below| references(below, found));
+        }
+        Value::Array(items) => items.iter().for_each(|below| references(below, found)),
+        _ => {}
+    }
+}
+
+/// Lets the objects reachable from `roots` take no members but those they name: what makes a misspelt member an error.
+pub(crate) fn close(schemas: &mut Map<String, Value>, roots: Vec<String>) {
+    let mut todo = roots;
+    let mut done: Vec<String> = Vec::new();
+    while let Some(name) = todo.pop() {
+        let Some(schema) = schemas.get_mut(&name).filter(|_| !done.contains(&name)) else { continue };
+        if schema.get("type").and_then(Value::as_str) == Some("object") && schema.get("additionalProperties").is_none() {
+            schema["additionalProperties"] = false.into();
+            // Without the keyword the validator says that a member is unknown, but not which.
+            if schema.get("properties").is_none() {
+                schema["properties"] = json!({});
+            }
+        }
+        references(schema, &mut todo);
+        done.push(name);
+    }
+}
+
+/// The request schema of `T`: closed, with all it refers to.
+fn request_schema<T: Type>() -> Value {
+    let mut schemas = components_of::<T>();
+    let mut root = serde_json::to_value(T::schema_ref()).unwrap_or_default();
+    tidy(&mut root);
+    let mut roots = Vec::new();
+    references(&root, &mut roots);
+    close(&mut schemas, roots);
+    root["components"] = json!({ "schemas": schemas });
+    root
+}
+
+/// Compiles a schema the way this API reads schemas.
+///
+/// # Errors
+/// When it is no schema, which is a mistake in this crate.
+pub(crate) fn compile(schema: &Value) -> Result<Validator, Problem> {
+    jsonschema::options()
+        .with_draft(Draft::Draft202012)
+        .should_validate_formats(true)
+        .with_format("date-time", |text: &str| moment(text).is_some())
+        .with_format("date", |text: &str| date(text).is_some())
+        // The linear engine: no pattern of ours needs more, and no input can make it slow.
+        .with_pattern_options(PatternOptions::regex())
+        .build(schema)
+        .map_err(Problem::internal)
+}
+
+static COMPILED: LazyLock<RwLock<HashMap<TypeId, Arc<Validator>>>> = LazyLock::new(RwLock::default);
+
+/// The validator of request bodies of `T`, compiled once.
+///
+/// # Errors
+/// As [`compile`].
+pub(crate) fn validator_of<T: Type + 'static>() -> Result<Arc<Validator>, Problem> {
+    let key = TypeId::of::<T>();
+    if let Some(known) = COMPILED.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
+        return Ok(known.clone());
+    }
+    let made = Arc::new(compile(&request_schema::<T>())?);
+    COMPILED.write().unwrap_or_else(PoisonError::into_inner).insert(key, made.clone());
+    Ok(made)
+}

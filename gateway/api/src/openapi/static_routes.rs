@@ -1,0 +1,120 @@
+//! What is served beside the operations: the documents, Swagger UI, the events' schemas, and whether the process is well.
+
+use std::sync::{Arc, LazyLock};
+
+use billwire_schemas::events::{catalogue, json_schema};
+use poem::{
+    Endpoint, EndpointExt, Request, Response, Route,
+    endpoint::make,
+    get,
+    http::{HeaderValue, header},
+};
+use serde_json::Value;
+
+use crate::{
+    http::{authorization::Shared, problem::Problem},
+    openapi::document,
+};
+
+/// What Swagger UI needs, and nothing more: no foreign hosts, no inline code, no frames.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
+                      base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// A file of Swagger UI, compiled in.
+#[derive(Clone, Copy)]
+struct Asset {
+    path: &'static str,
+    media_type: &'static str,
+    gzipped: bool,
+    bytes: &'static [u8],
+}
+
+macro_rules! asset {
+    ($path:literal, $media_type:literal, $gzipped:literal, $file:literal) => {
+        Asset { path: $path, media_type: $media_type, gzipped: $gzipped, bytes: include_bytes!(concat!("../../assets/swagger/", $file)) }
+    };
+}
+
+const ASSETS: [Asset; 5] = [
+    asset!("/docs", "text/html; charset=utf-8", false, "index.html"),
+    asset!("/docs/initializer.js", "text/javascript; charset=utf-8", false, "initializer.js"),
+    asset!("/docs/swagger-ui-bundle.js", "text/javascript; charset=utf-8", true, "swagger-ui-bundle.js.gz"),
+    asset!("/docs/swagger-ui.css", "text/css; charset=utf-8", true, "swagger-ui.css.gz"),
+    asset!("/docs/favicon-32x32.png", "image/png", false, "favicon-32x32.png"),
+];
+
+impl Asset {
+    fn response(self) -> Response {
+        let mut response = Response::builder().content_type(self.media_type).body(self.bytes);
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        if self.gzipped {
+            // Only gzip is kept; every browser of this century takes it.
+            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        response
+    }
+}
+
+static DOCUMENT: LazyLock<String> = LazyLock::new(|| document::openapi().to_string());
+static DOCUMENT_31: LazyLock<String> = LazyLock::new(|| document::openapi_31().to_string());
+
+fn fixed(respond: impl Fn() -> Response + Send + Sync + 'static) -> impl Endpoint<Output = Response> + 'static {
+    let respond = Arc::new(respond);
+    make(move |_: Request| {
+        let respond = respond.clone();
+        async move { Ok::<_, poem::Error>(respond()) }
+    })
+}
+
+fn json(body: impl Into<poem::Body>, media_type: &str) -> Response {
+    Response::builder().content_type(media_type).body(body)
+}
+
+/// Adds everything of this file to `route`.
+pub(crate) fn add(route: Route, shared: &Arc<Shared>) -> Route {
+    let mut route = route
+        .at("/openapi.json", get(fixed(|| json(DOCUMENT.as_str(), "application/json"))))
+        .at("/openapi-3.1.json", get(fixed(|| json(DOCUMENT_31.as_str(), "application/json"))))
+        .at("/livez", get(fixed(|| json(r#"{"status":"ok"}"#, "application/json"))))
+        .at("/readyz", get(readyz(shared.clone())))
+        .at("/schemas/events/:event_type/v1.json", get(make(event_schema)));
+    for asset in ASSETS {
+        route = route.at(asset.path, get(fixed(move || asset.response())));
+    }
+    route
+}
+
+/// Ready is who can accept an operation: the database answers, and the outbox is not full. Tells besides how many events are set aside.
+fn readyz(shared: Arc<Shared>) -> impl Endpoint + 'static {
+    make(move |_: Request| {
+        let shared = shared.clone();
+        async move {
+            if let Err(error) = shared.app.ping().await {
+                return Err(poem::Error::from(Problem::later("unavailable", "The database does not answer.", Some(error.to_string()))));
+            }
+            if shared.app.backlog_full() {
+                return Err(Problem::later("overloaded", "The stream is away and the outbox is full.", None).into());
+            }
+            // Whoever watches learns of it here; it keeps nobody from accepting operations.
+            match shared.app.count_set_aside_events().await {
+                Ok(0) => Ok(json(r#"{"status":"ok"}"#, "application/json")),
+                Ok(events) => Ok(json(format!(r#"{{"status":"ok","setAsideEvents":{events}}}"#), "application/json")),
+                Err(failure) => Err(Problem::from(failure).into()),
+            }
+        }
+    })
+    .map_to_response()
+}
+
+async fn event_schema(request: Request) -> poem::Result<Response> {
+    let name = request.raw_path_param("event_type").unwrap_or_default();
+    let Some(event) = catalogue::find(name) else {
+        return Err(Problem::new("event_type_not_found", "There is no event type of this name.").into());
+    };
+    let schema: Value = json_schema::of(event);
+    Ok(json(schema.to_string(), "application/schema+json"))
+}

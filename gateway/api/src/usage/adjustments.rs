@@ -1,0 +1,206 @@
+//! Adjustments of chargeable events.
+
+use billwire_app::{
+    AdjustChargeableEvent, Filter,
+    domain::{
+        customers::account::Account,
+        usage::{adjustment, chargeable_event},
+    },
+};
+use billwire_schemas::ids::{AdjustmentId, fresh};
+use poem_openapi::{Object, OpenApi, param::Path, types::Example};
+use uuid::Uuid;
+
+use crate::{
+    Tag, example_id, example_moment,
+    http::{
+        execute_on::{filtered, on_owned},
+        problem::Problem,
+        request_context::{Context, Query},
+        responses::{Done, Found, IfNoneMatch, Listed},
+        validated_body::{Checkable, Checked},
+    },
+    openapi::operation::{Operation, change, created, get, list},
+    types::{
+        money::{Money, NewMoney},
+        scalars::{ChargeType, Cursor, Limit, Moment, Name, Reason, Reference},
+    },
+};
+
+pub(crate) struct Adjustments;
+
+/// What they ask for and answer.
+pub(crate) const OPERATIONS: &[Operation] = &[
+    change(
+        "adjustChargeableEvent",
+        "charges:adjust",
+        &[
+            "chargeable_event_not_found",
+            "account_deactivated",
+            "currency_mismatch",
+            "currency_unknown",
+            "amount_invalid",
+            "amount_too_fine",
+            "amount_out_of_range",
+            "amount_not_positive",
+            "charge_below_zero",
+        ],
+        created("adjustment", "Adjustment", &["adjustment.created", "chargeable_event.updated", "chargeable_event.adjusted"]),
+    ),
+    list("listAdjustments", "charges:read"),
+    get("getAdjustment", "charges:read", &["adjustment_not_found"]),
+];
+
+/// How a charge is to be adjusted.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct NewAdjustment {
+    /// `CREDIT`: the account pays less; `DEBIT`: it pays more.
+    charge_type: ChargeType,
+    /// By how much: more than nothing, in the charge's currency. A credit cannot take the charge below zero.
+    amount: NewMoney,
+    /// Whether the amount includes tax.
+    #[oai(default)]
+    tax_included: bool,
+    /// Why.
+    reason: Reason,
+    /// Who wants it, as your system names its users.
+    user: Option<Name>,
+}
+
+impl Checkable for NewAdjustment {}
+
+impl Example for NewAdjustment {
+    fn example() -> Self {
+        Self {
+            charge_type: ChargeType::Credit,
+            amount: NewMoney::of("0.25", "EUR"),
+            tax_included: true,
+            reason: "goodwill".into(),
+            user: Some("csr-17".into()),
+        }
+    }
+}
+
+/// An adjustment of a chargeable event.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct Adjustment {
+    /// Its id.
+    id: Uuid,
+    /// Its version, from 1.
+    version: i64,
+    /// Whose charge it adjusts.
+    account_id: Uuid,
+    /// Which charge.
+    chargeable_event_id: Uuid,
+    /// `CREDIT` or `DEBIT`.
+    charge_type: String,
+    /// By how much.
+    amount: Money,
+    /// Whether the amount includes tax.
+    tax_included: bool,
+    /// Why.
+    reason: String,
+    /// Who wanted it.
+    user: Option<String>,
+    /// `applied`: it is billed with its charge. `pending`: its charge was on an invoice already, so it goes on the next one.
+    /// `billed`: it stands on one. More may come.
+    state: String,
+    /// The invoice it stands on by itself.
+    invoice_id: Option<Uuid>,
+    /// When it was made.
+    created_at: Moment,
+    /// When it last changed.
+    updated_at: Moment,
+}
+
+impl Example for Adjustment {
+    fn example() -> Self {
+        Self {
+            id: example_id(31),
+            version: 1,
+            account_id: example_id(1),
+            chargeable_event_id: example_id(30),
+            charge_type: "CREDIT".to_owned(),
+            amount: Money::of("0.25", "EUR"),
+            tax_included: true,
+            reason: "goodwill".to_owned(),
+            user: Some("csr-17".to_owned()),
+            state: "applied".to_owned(),
+            invoice_id: None,
+            created_at: example_moment(),
+            updated_at: example_moment(),
+        }
+    }
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Charges")]
+impl Adjustments {
+    /// Adjust a chargeable event
+    ///
+    /// The amount as recorded stays; `netAmount` changes, and the adjustment is kept. A charge that stands on an invoice is
+    /// adjusted by a line of the account's next invoice. The business transaction holds the adjustment and the charge.
+    #[oai(path = "/chargeable-events/:chargeableEvent/adjustments", method = "post", operation_id = "adjustChargeableEvent")]
+    async fn adjust(
+        &self,
+        context: Context,
+        /// Id or external id of the chargeable event.
+        #[oai(name = "chargeableEvent")]
+        charge: Path<Reference>,
+        input: Checked<NewAdjustment>,
+    ) -> Result<Done, Problem> {
+        let new = input.body;
+        let command = adjustment::Create {
+            id: AdjustmentId(fresh()),
+            charge_type: match new.charge_type {
+                ChargeType::Credit => adjustment::ChargeType::Credit,
+                ChargeType::Debit => adjustment::ChargeType::Debit,
+            },
+            amount: new.amount.exact("/amount")?,
+            tax_included: new.tax_included,
+            reason: new.reason.0,
+            user: new.user.map(|user| user.0),
+        };
+        let use_case = |charge| AdjustChargeableEvent { charge, command: command.clone() };
+        Ok(Done(on_owned::<chargeable_event::ChargeableEvent, _>(&context, &charge.0.0, input.canonical.as_deref(), use_case).await?))
+    }
+
+    /// List adjustments
+    ///
+    /// Oldest first.
+    #[oai(path = "/adjustments", method = "get", operation_id = "listAdjustments")]
+    async fn list(
+        &self,
+        context: Context,
+        /// Only adjustments of this account, by its id or external id.
+        account: Query<Reference>,
+        /// Only adjustments of this charge, by its id or external id.
+        #[oai(name = "chargeableEvent")]
+        charge: Query<Reference>,
+        /// How many items at the most.
+        limit: Query<Limit>,
+        /// Where to go on: `nextCursor` of the part before.
+        cursor: Query<Cursor>,
+    ) -> Result<Listed<Adjustment>, Problem> {
+        let ask = context.ask(limit.0, cursor.0.as_ref())?;
+        let filter = Filter::new()
+            .is_id("account_id", filtered::<Account>(&context, account.0.as_ref()).await?)
+            .is_id("chargeable_event_id", filtered::<chargeable_event::ChargeableEvent>(&context, charge.0.as_ref()).await?);
+        Listed::page(&context, &context.app().list::<adjustment::Adjustment>(context.tenant(), filter, ask).await?)
+    }
+
+    /// Get an adjustment
+    ///
+    /// By its id.
+    #[oai(path = "/adjustments/:adjustment", method = "get", operation_id = "getAdjustment")]
+    async fn get(
+        &self,
+        context: Context,
+        known: IfNoneMatch,
+        /// Id of the adjustment.
+        adjustment: Path<Reference>,
+    ) -> Result<Found<Adjustment>, Problem> {
+        Found::of(&context.app().get::<adjustment::Adjustment>(context.tenant(), &adjustment.0.0).await?, &known)
+    }
+}

@@ -1,0 +1,306 @@
+//! Buckets.
+
+use billwire_app::{
+    CreateBucket, DeleteBucket, Filter, Owned, ResetBucket, UpdateBucket,
+    domain::{
+        Rejected, Violation, amounts,
+        customers::{account::Account, service::Service},
+        usage::bucket,
+    },
+};
+use billwire_schemas::ids::{BucketId, fresh};
+use poem_openapi::{Object, OpenApi, param::Path, types::Example};
+use uuid::Uuid;
+
+use crate::{
+    Tag,
+    customers::account_bill_cycle::NoMembers,
+    example_id, example_moment,
+    http::{
+        execute_on::{filtered, on_owned},
+        problem::Problem,
+        request_context::{Context, Query},
+        responses::{Created, Done, Found, IfNoneMatch, Listed},
+        validated_body::{Checkable, Checked},
+    },
+    openapi::operation::{Operation, change, create, created, delete, get, list, updated},
+    types::scalars::{Amount, Cursor, ExternalId, Limit, Moment, Name, Reference, UnitName},
+};
+
+pub(crate) struct Buckets;
+
+/// What they ask for and answer.
+pub(crate) const OPERATIONS: &[Operation] = &[
+    create(
+        "createBucket",
+        "buckets:write",
+        &[
+            "external_id_taken",
+            "service_unknown",
+            "account_deactivated",
+            "tiers_not_ascending",
+            "amount_invalid",
+            "amount_too_fine",
+            "amount_out_of_range",
+        ],
+        created("bucket", "Bucket", &["bucket.created"]),
+    ),
+    list("listBuckets", "buckets:read"),
+    get("getBucket", "buckets:read", &["bucket_not_found"]),
+    change(
+        "updateBucket",
+        "buckets:write",
+        &[
+            "bucket_not_found",
+            "account_deactivated",
+            "tiers_not_ascending",
+            "tiers_not_extendable",
+            "amount_invalid",
+            "amount_too_fine",
+            "amount_out_of_range",
+        ],
+        updated("bucket", "Bucket", &["bucket.updated"]),
+    ),
+    change("resetBucket", "buckets:write", &["bucket_not_found", "account_deactivated"], updated("bucket", "Bucket", &["bucket.updated"])),
+    delete("deleteBucket", "buckets:write", &["bucket_not_found", "account_deactivated"], "bucket", "Bucket"),
+];
+
+/// A tier to be.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
+pub(crate) struct NewTier {
+    /// Its name.
+    name: Option<Name>,
+    /// It is used up when so much has been used; above the tier before.
+    up_to: Amount,
+}
+
+/// A bucket to be made.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct NewBucket {
+    /// Its id in your system; unique among buckets.
+    external_id: Option<ExternalId>,
+    /// Id or external id of the service whose charges it counts.
+    service: Reference,
+    /// Its name.
+    name: Name,
+    /// The unit of the charges it counts: a charge of another unit does not touch it.
+    unit: UnitName,
+    /// Its tiers, ascending; the last is its size.
+    #[oai(validator(min_items = 1, max_items = 20))]
+    tiers: Vec<NewTier>,
+}
+
+impl Checkable for NewBucket {}
+
+impl Example for NewBucket {
+    fn example() -> Self {
+        Self {
+            external_id: Some("DATA-0042".into()),
+            service: "LINE-0042".into(),
+            name: "Data 10 GB".into(),
+            unit: "MB".into(),
+            tiers: vec![
+                NewTier { name: Some("80 percent".into()), up_to: "8000".into() },
+                NewTier { name: Some("all".into()), up_to: "10000".into() },
+            ],
+        }
+    }
+}
+
+/// What shall change of a bucket; what is absent stays.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct BucketUpdate {
+    /// Its name.
+    name: Option<Name>,
+    /// Its tiers: those used up stay as they are, the others end above what is used.
+    #[oai(validator(min_items = 1, max_items = 20))]
+    tiers: Option<Vec<NewTier>>,
+}
+
+impl Checkable for BucketUpdate {}
+
+impl Example for BucketUpdate {
+    fn example() -> Self {
+        Self { name: Some("Data 20 GB".into()), tiers: Some(vec![NewTier { name: None, up_to: "20000".into() }]) }
+    }
+}
+
+/// The tiers, unless their sizes cannot be read.
+fn tiers(new: Vec<NewTier>) -> Result<Vec<bucket::Tier>, Problem> {
+    let mut broken: Vec<Violation> = Vec::new();
+    let mut tiers = Vec::with_capacity(new.len());
+    for (index, tier) in new.into_iter().enumerate() {
+        if let Some(up_to) = amounts::decimal(format!("/tiers/{index}/upTo"), &tier.up_to.0, &mut broken) {
+            tiers.push(bucket::Tier { name: tier.name.map(|name| name.0), up_to });
+        }
+    }
+    Rejected::from_violations(broken).map_or(Ok(tiers), |rejected| Err(rejected.into()))
+}
+
+/// A tier of a bucket.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
+pub(crate) struct Tier {
+    /// Its name.
+    name: Option<String>,
+    /// It is used up when so much has been used.
+    up_to: String,
+}
+
+/// An allowance of usage in tiers that charges count down.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct Bucket {
+    /// Its id.
+    id: Uuid,
+    /// Its version, from 1.
+    version: i64,
+    /// Its id in your system.
+    external_id: Option<String>,
+    /// Whose it is.
+    account_id: Uuid,
+    /// The service whose charges it counts.
+    service_id: Uuid,
+    /// Its name.
+    name: String,
+    /// The unit of the charges it counts.
+    unit: String,
+    /// Its tiers, ascending; the last is its size.
+    tiers: Vec<Tier>,
+    /// How much has been used; more than its size where usage went on.
+    used: String,
+    /// How many of its tiers are used up.
+    tiers_used_up: u32,
+    /// When it was made.
+    created_at: Moment,
+    /// When it last changed.
+    updated_at: Moment,
+}
+
+impl Example for Bucket {
+    fn example() -> Self {
+        let tier = |name: &str, up_to: &str| Tier { name: Some(name.to_owned()), up_to: up_to.to_owned() };
+        Self {
+            id: example_id(17),
+            version: 1,
+            external_id: Some("DATA-0042".to_owned()),
+            account_id: example_id(1),
+            service_id: example_id(13),
+            name: "Data 10 GB".to_owned(),
+            unit: "MB".to_owned(),
+            tiers: vec![tier("80 percent", "8000"), tier("all", "10000")],
+            used: "0".to_owned(),
+            tiers_used_up: 0,
+            created_at: example_moment(),
+            updated_at: example_moment(),
+        }
+    }
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Buckets")]
+impl Buckets {
+    /// Create a bucket
+    ///
+    /// From now on each charge of its service and unit counts; each tier that is used up causes `usage_threshold.exceeded`, once.
+    /// What a charge costs is not changed by it: charges come rated.
+    #[oai(path = "/buckets", method = "post", operation_id = "createBucket")]
+    async fn create(&self, context: Context, input: Checked<NewBucket>) -> Result<Created, Problem> {
+        let new = input.body;
+        let service = context.app().referenced::<Service>(context.tenant(), "/service", &new.service.0).await?;
+        let command = bucket::Create {
+            id: BucketId(fresh()),
+            external_id: new.external_id.map(|id| id.0),
+            name: new.name.0,
+            unit: new.unit.0,
+            tiers: tiers(new.tiers)?,
+        };
+        let use_case = CreateBucket { service: Owned { account: service.account_id, id: service.id.0, if_match: None }, command };
+        let reply = context.app().once(context.demand(input.canonical.as_deref()), use_case).await?;
+        Ok(Created::under("/v1/buckets", reply))
+    }
+
+    /// List buckets
+    ///
+    /// Oldest first.
+    #[oai(path = "/buckets", method = "get", operation_id = "listBuckets")]
+    async fn list(
+        &self,
+        context: Context,
+        /// Only buckets of this account, by its id or external id.
+        account: Query<Reference>,
+        /// Only buckets of this service, by its id or external id.
+        service: Query<Reference>,
+        /// How many items at the most.
+        limit: Query<Limit>,
+        /// Where to go on: `nextCursor` of the part before.
+        cursor: Query<Cursor>,
+    ) -> Result<Listed<Bucket>, Problem> {
+        let ask = context.ask(limit.0, cursor.0.as_ref())?;
+        let filter = Filter::new()
+            .is_id("account_id", filtered::<Account>(&context, account.0.as_ref()).await?)
+            .is_id("service_id", filtered::<Service>(&context, service.0.as_ref()).await?);
+        Listed::page(&context, &context.app().list::<bucket::Bucket>(context.tenant(), filter, ask).await?)
+    }
+
+    /// Get a bucket
+    ///
+    /// By its id or external id.
+    #[oai(path = "/buckets/:bucket", method = "get", operation_id = "getBucket")]
+    async fn get(
+        &self,
+        context: Context,
+        known: IfNoneMatch,
+        /// Id or external id of the bucket.
+        bucket: Path<Reference>,
+    ) -> Result<Found<Bucket>, Problem> {
+        Found::of(&context.app().get::<bucket::Bucket>(context.tenant(), &bucket.0.0).await?, &known)
+    }
+
+    /// Change a bucket
+    ///
+    /// What is absent stays. Tiers that are used up cannot be changed, and no other may lie below what is used: otherwise a tier
+    /// would be used up without any usage that did it.
+    #[oai(path = "/buckets/:bucket", method = "patch", operation_id = "updateBucket")]
+    async fn update(
+        &self,
+        context: Context,
+        /// Id or external id of the bucket.
+        bucket: Path<Reference>,
+        input: Checked<BucketUpdate>,
+    ) -> Result<Done, Problem> {
+        let name = input.body.name.map(|name| name.0);
+        let tiers = input.body.tiers.map(tiers).transpose()?;
+        let use_case = |bucket| UpdateBucket { bucket, name: name.clone(), tiers: tiers.clone() };
+        Ok(Done(on_owned::<bucket::Bucket, _>(&context, &bucket.0.0, input.canonical.as_deref(), use_case).await?))
+    }
+
+    /// Reset a bucket
+    ///
+    /// As if nothing had been used: its tiers will be told of anew. The body may be left out.
+    #[oai(path = "/buckets/:bucket/reset", method = "post", operation_id = "resetBucket")]
+    async fn reset(
+        &self,
+        context: Context,
+        /// Id or external id of the bucket.
+        bucket: Path<Reference>,
+        input: Checked<Option<NoMembers>>,
+    ) -> Result<Done, Problem> {
+        Ok(Done(on_owned::<bucket::Bucket, _>(&context, &bucket.0.0, input.canonical.as_deref(), ResetBucket).await?))
+    }
+
+    /// Delete a bucket
+    ///
+    /// Charges no longer count.
+    #[oai(path = "/buckets/:bucket", method = "delete", operation_id = "deleteBucket")]
+    async fn delete(
+        &self,
+        context: Context,
+        /// Id or external id of the bucket.
+        bucket: Path<Reference>,
+    ) -> Result<Done, Problem> {
+        Ok(Done(on_owned::<bucket::Bucket, _>(&context, &bucket.0.0, None, DeleteBucket).await?))
+    }
+}

@@ -1,0 +1,295 @@
+//! Contracts with commit tiers.
+
+use billwire_app::{
+    CreateContract, DeleteContract, Filter, UpdateContract,
+    domain::{Rejected, Violation, customers::account::Account, usage::contract},
+};
+use billwire_schemas::ids::{ContractId, fresh};
+use chrono::NaiveDate;
+use poem_openapi::{Object, OpenApi, param::Path, types::Example};
+use uuid::Uuid;
+
+use crate::{
+    Tag,
+    customers::accounts::Period,
+    example_id, example_moment,
+    http::{
+        execute_on::{filtered, on_owned},
+        problem::Problem,
+        request_context::{Context, Query},
+        responses::{Created, Done, Found, IfNoneMatch, Listed},
+        validated_body::{Checkable, Checked},
+    },
+    openapi::operation::{Operation, change, create, created, delete, get, list, updated},
+    types::{
+        money::{Money, NewMoney},
+        scalars::{ContractStatus, Cursor, Date, ExternalId, Limit, Moment, Name, PeriodMonths, Reference},
+    },
+};
+
+pub(crate) struct Contracts;
+
+/// What they ask for and answer.
+pub(crate) const OPERATIONS: &[Operation] = &[
+    create(
+        "createContract",
+        "contracts:write",
+        &[
+            "external_id_taken",
+            "account_unknown",
+            "account_deactivated",
+            "end_date_before_start",
+            "contract_too_long_ago",
+            "currency_mismatch",
+            "currency_unknown",
+            "amount_not_positive",
+            "tiers_not_ascending",
+            "amount_invalid",
+            "amount_too_fine",
+            "amount_out_of_range",
+        ],
+        created("contract", "Contract", &["contract.created"]),
+    ),
+    list("listContracts", "contracts:read"),
+    get("getContract", "contracts:read", &["contract_not_found"]),
+    change(
+        "updateContract",
+        "contracts:write",
+        &["contract_not_found", "account_deactivated", "contract_ended", "end_date_in_past"],
+        updated("contract", "Contract", &["contract.updated"]),
+    ),
+    delete("deleteContract", "contracts:write", &["contract_not_found", "account_deactivated", "contract_started"], "contract", "Contract"),
+];
+
+/// A tier to be committed to.
+#[derive(Debug, Object)]
+pub(crate) struct NewCommitTier {
+    /// Its name.
+    name: Name,
+    /// What is to be spent in a period at least; more than the tier before.
+    commit: NewMoney,
+}
+
+/// A contract to be made.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct NewContract {
+    /// Its id in your system; unique among contracts.
+    external_id: Option<ExternalId>,
+    /// Id or external id of the account that has promised.
+    account: Reference,
+    /// Its name.
+    name: Name,
+    /// Its first day; its first period must not have ended yet.
+    start_date: Date,
+    /// Months a period lasts, counted from the start date.
+    period_months: PeriodMonths,
+    /// The first day it no longer holds; absent: it has no end.
+    end_date: Option<Date>,
+    /// Its tiers, ascending.
+    #[oai(validator(min_items = 1, max_items = 20))]
+    tiers: Vec<NewCommitTier>,
+}
+
+impl Checkable for NewContract {}
+
+impl Example for NewContract {
+    fn example() -> Self {
+        let tier = |name: &str, amount| NewCommitTier { name: name.into(), commit: NewMoney::of(amount, "EUR") };
+        Self {
+            external_id: Some("FRAME-2027".into()),
+            account: "CRM-4711".into(),
+            name: "Frame contract 2027".into(),
+            start_date: Date(NaiveDate::from_ymd_opt(2027, 1, 1).unwrap_or_default()),
+            period_months: PeriodMonths(1),
+            end_date: Some(Date(NaiveDate::from_ymd_opt(2028, 1, 1).unwrap_or_default())),
+            tiers: vec![tier("Silver", "100.00"), tier("Gold", "500.00")],
+        }
+    }
+}
+
+/// What shall change of a contract; what is absent stays.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct ContractUpdate {
+    /// Its name.
+    name: Option<Name>,
+    /// The first day it shall no longer hold, after now: the running period is cut short or goes on.
+    end_date: Option<Date>,
+}
+
+impl Checkable for ContractUpdate {}
+
+impl Example for ContractUpdate {
+    fn example() -> Self {
+        Self { name: None, end_date: Some(Date(NaiveDate::from_ymd_opt(2029, 1, 1).unwrap_or_default())) }
+    }
+}
+
+/// A tier of a contract.
+#[derive(Debug, Object)]
+pub(crate) struct CommitTier {
+    /// Its name.
+    name: String,
+    /// What is to be spent in a period at least.
+    commit: Money,
+}
+
+/// What an account has promised to spend in each period.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct Contract {
+    /// Its id.
+    id: Uuid,
+    /// Its version, from 1.
+    version: i64,
+    /// Its id in your system.
+    external_id: Option<String>,
+    /// Whose it is.
+    account_id: Uuid,
+    /// Its name.
+    name: String,
+    /// `active` or `ended`. More may come.
+    status: String,
+    /// Its first day.
+    start_date: NaiveDate,
+    /// Months a period lasts, counted from the start date.
+    period_months: u32,
+    /// The first day it no longer holds.
+    end_date: Option<NaiveDate>,
+    /// Its tiers, ascending.
+    tiers: Vec<CommitTier>,
+    /// The running period, or the last one.
+    period: Period,
+    /// When that period began, at midnight in the tenant's time zone.
+    period_starts_at: Moment,
+    /// When it ends and what was spent is compared with what was promised.
+    period_ends_at: Moment,
+    /// When it was made.
+    created_at: Moment,
+    /// When it last changed.
+    updated_at: Moment,
+}
+
+impl Example for Contract {
+    fn example() -> Self {
+        let date = |year, month| NaiveDate::from_ymd_opt(year, month, 1).unwrap_or_default();
+        Self {
+            id: example_id(18),
+            version: 1,
+            external_id: Some("FRAME-2027".to_owned()),
+            account_id: example_id(1),
+            name: "Frame contract 2027".to_owned(),
+            status: "active".to_owned(),
+            start_date: date(2027, 1),
+            period_months: 1,
+            end_date: Some(date(2028, 1)),
+            tiers: vec![CommitTier { name: "Silver".to_owned(), commit: Money::of("100.00", "EUR") }],
+            period: Period::of(date(2027, 1), date(2027, 2)),
+            period_starts_at: example_moment(),
+            period_ends_at: example_moment(),
+            created_at: example_moment(),
+            updated_at: example_moment(),
+        }
+    }
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Contracts")]
+impl Contracts {
+    /// Create a contract
+    ///
+    /// At the end of each period, at midnight in the tenant's time zone, the net amounts of the account's charges that occurred in
+    /// it are summed up; each tier fallen short of causes `contract.under_commit`.
+    #[oai(path = "/contracts", method = "post", operation_id = "createContract")]
+    async fn create(&self, context: Context, input: Checked<NewContract>) -> Result<Created, Problem> {
+        let new = input.body;
+        let account = context.app().referenced::<Account>(context.tenant(), "/account", &new.account.0).await?.id;
+        let mut broken: Vec<Violation> = Vec::new();
+        let mut tiers = Vec::with_capacity(new.tiers.len());
+        for (index, tier) in new.tiers.into_iter().enumerate() {
+            if let Some(commit) = tier.commit.read(&format!("/tiers/{index}/commit"), &mut broken) {
+                tiers.push(contract::Tier { name: tier.name.0, commit });
+            }
+        }
+        if let Some(rejected) = Rejected::from_violations(broken) {
+            return Err(rejected.into());
+        }
+        let command = contract::Create {
+            id: ContractId(fresh()),
+            external_id: new.external_id.map(|id| id.0),
+            name: new.name.0,
+            start_date: new.start_date.0,
+            period_months: new.period_months.0,
+            end_date: new.end_date.map(|date| date.0),
+            tiers,
+        };
+        let reply = context.app().once(context.demand(input.canonical.as_deref()), CreateContract { account, command }).await?;
+        Ok(Created::under("/v1/contracts", reply))
+    }
+
+    /// List contracts
+    ///
+    /// Oldest first.
+    #[oai(path = "/contracts", method = "get", operation_id = "listContracts")]
+    async fn list(
+        &self,
+        context: Context,
+        /// Only contracts of this account, by its id or external id.
+        account: Query<Reference>,
+        /// Only contracts of this status.
+        status: Query<ContractStatus>,
+        /// How many items at the most.
+        limit: Query<Limit>,
+        /// Where to go on: `nextCursor` of the part before.
+        cursor: Query<Cursor>,
+    ) -> Result<Listed<Contract>, Problem> {
+        let ask = context.ask(limit.0, cursor.0.as_ref())?;
+        let filter = Filter::new()
+            .is_id("account_id", filtered::<Account>(&context, account.0.as_ref()).await?)
+            .is("status", status.0.map(ContractStatus::wire));
+        Listed::page(&context, &context.app().list::<contract::Contract>(context.tenant(), filter, ask).await?)
+    }
+
+    /// Get a contract
+    ///
+    /// By its id or external id.
+    #[oai(path = "/contracts/:contract", method = "get", operation_id = "getContract")]
+    async fn get(
+        &self,
+        context: Context,
+        known: IfNoneMatch,
+        /// Id or external id of the contract.
+        contract: Path<Reference>,
+    ) -> Result<Found<Contract>, Problem> {
+        Found::of(&context.app().get::<contract::Contract>(context.tenant(), &contract.0.0).await?, &known)
+    }
+
+    /// Change a contract
+    ///
+    /// What is absent stays.
+    #[oai(path = "/contracts/:contract", method = "patch", operation_id = "updateContract")]
+    async fn update(
+        &self,
+        context: Context,
+        /// Id or external id of the contract.
+        contract: Path<Reference>,
+        input: Checked<ContractUpdate>,
+    ) -> Result<Done, Problem> {
+        let (name, end_date) = (input.body.name.map(|name| name.0), input.body.end_date.map(|date| date.0));
+        let use_case = |contract| UpdateContract { contract, name: name.clone(), end_date };
+        Ok(Done(on_owned::<contract::Contract, _>(&context, &contract.0.0, input.canonical.as_deref(), use_case).await?))
+    }
+
+    /// Delete a contract
+    ///
+    /// Only before it starts; one that has started gets an end date instead.
+    #[oai(path = "/contracts/:contract", method = "delete", operation_id = "deleteContract")]
+    async fn delete(
+        &self,
+        context: Context,
+        /// Id or external id of the contract.
+        contract: Path<Reference>,
+    ) -> Result<Done, Problem> {
+        Ok(Done(on_owned::<contract::Contract, _>(&context, &contract.0.0, None, DeleteContract).await?))
+    }
+}

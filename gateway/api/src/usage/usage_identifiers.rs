@@ -1,0 +1,246 @@
+//! Usage identifiers.
+
+use billwire_app::{
+    CreateUsageIdentifier, DeleteUsageIdentifier, Filter, Owned, UpdateUsageIdentifier,
+    domain::{
+        customers::{account::Account, service::Service},
+        usage::usage_identifier,
+    },
+};
+use billwire_schemas::ids::{UsageIdentifierId, fresh};
+use chrono::NaiveDate;
+use poem_openapi::{Object, OpenApi, param::Path, types::Example};
+use uuid::Uuid;
+
+use crate::{
+    Tag, example_id, example_moment,
+    http::{
+        execute_on::{filtered, on_owned},
+        problem::Problem,
+        request_context::{Context, Query},
+        responses::{Created, Done, Found, IfNoneMatch, Listed},
+        validated_body::{Checkable, Checked},
+    },
+    openapi::operation::{Operation, change, create, created, delete, get, list, updated},
+    types::scalars::{Cursor, DormantDays, ExternalId, IdentifierKind, IdentifierValue, Limit, Moment, Reference},
+};
+
+pub(crate) struct UsageIdentifiers;
+
+/// What they ask for and answer.
+pub(crate) const OPERATIONS: &[Operation] = &[
+    create(
+        "createUsageIdentifier",
+        "usage_identifiers:write",
+        &["external_id_taken", "service_unknown", "account_deactivated", "usage_identifier_taken"],
+        created("usageIdentifier", "UsageIdentifier", &["usage_identifier.created"]),
+    ),
+    list("listUsageIdentifiers", "usage_identifiers:read"),
+    get("getUsageIdentifier", "usage_identifiers:read", &["usage_identifier_not_found"]),
+    change(
+        "updateUsageIdentifier",
+        "usage_identifiers:write",
+        &["usage_identifier_not_found", "account_deactivated"],
+        updated("usageIdentifier", "UsageIdentifier", &["usage_identifier.updated"]),
+    ),
+    delete(
+        "deleteUsageIdentifier",
+        "usage_identifiers:write",
+        &["usage_identifier_not_found", "account_deactivated"],
+        "usageIdentifier",
+        "UsageIdentifier",
+    ),
+];
+
+/// A usage identifier to be made.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct NewUsageIdentifier {
+    /// Its id in your system; unique among usage identifiers.
+    external_id: Option<ExternalId>,
+    /// Id or external id of the service its usage is for.
+    service: Reference,
+    /// What kind it is, such as `iccid`, `imsi` or `msisdn`.
+    kind: IdentifierKind,
+    /// The identifier itself; unique within its kind.
+    value: IdentifierValue,
+    /// After how many days without usage `usage_identifier.dormant` is published; absent: never.
+    dormant_after_days: Option<DormantDays>,
+}
+
+impl Checkable for NewUsageIdentifier {}
+
+impl Example for NewUsageIdentifier {
+    fn example() -> Self {
+        Self {
+            external_id: Some("SIM-0042".into()),
+            service: "LINE-0042".into(),
+            kind: "iccid".into(),
+            value: "8949010000000000042".into(),
+            dormant_after_days: Some(DormantDays(30)),
+        }
+    }
+}
+
+/// What shall change of a usage identifier; what is absent stays.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct UsageIdentifierUpdate {
+    /// After how many days without usage it is dormant. One that is dormant stays so, unless these days have not passed yet.
+    dormant_after_days: Option<DormantDays>,
+}
+
+impl Checkable for UsageIdentifierUpdate {}
+
+impl Example for UsageIdentifierUpdate {
+    fn example() -> Self {
+        Self { dormant_after_days: Some(DormantDays(60)) }
+    }
+}
+
+/// What usage is reported under.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct UsageIdentifier {
+    /// Its id.
+    id: Uuid,
+    /// Its version, from 1.
+    version: i64,
+    /// Its id in your system.
+    external_id: Option<String>,
+    /// Whose it is.
+    account_id: Uuid,
+    /// Which service its usage is for.
+    service_id: Uuid,
+    /// What kind it is.
+    kind: String,
+    /// The identifier itself.
+    value: String,
+    /// After how many days without usage it is dormant.
+    dormant_after_days: Option<u32>,
+    /// The latest date of usage, UTC.
+    last_usage_on: Option<NaiveDate>,
+    /// Since when it is dormant, while it is.
+    dormant_since: Option<Moment>,
+    /// When it was made.
+    created_at: Moment,
+    /// When it last changed.
+    updated_at: Moment,
+}
+
+impl Example for UsageIdentifier {
+    fn example() -> Self {
+        Self {
+            id: example_id(16),
+            version: 1,
+            external_id: Some("SIM-0042".to_owned()),
+            account_id: example_id(1),
+            service_id: example_id(13),
+            kind: "iccid".to_owned(),
+            value: "8949010000000000042".to_owned(),
+            dormant_after_days: Some(30),
+            last_usage_on: None,
+            dormant_since: None,
+            created_at: example_moment(),
+            updated_at: example_moment(),
+        }
+    }
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::UsageIdentifiers")]
+impl UsageIdentifiers {
+    /// Create a usage identifier
+    ///
+    /// Charges can be reported under it from now on.
+    #[oai(path = "/usage-identifiers", method = "post", operation_id = "createUsageIdentifier")]
+    async fn create(&self, context: Context, input: Checked<NewUsageIdentifier>) -> Result<Created, Problem> {
+        let new = input.body;
+        let service = context.app().referenced::<Service>(context.tenant(), "/service", &new.service.0).await?;
+        let command = usage_identifier::Create {
+            id: UsageIdentifierId(fresh()),
+            external_id: new.external_id.map(|id| id.0),
+            kind: new.kind.0,
+            value: new.value.0,
+            dormant_after_days: new.dormant_after_days.map(|days| days.0),
+        };
+        let use_case = CreateUsageIdentifier { service: Owned { account: service.account_id, id: service.id.0, if_match: None }, command };
+        let reply = context.app().once(context.demand(input.canonical.as_deref()), use_case).await?;
+        Ok(Created::under("/v1/usage-identifiers", reply))
+    }
+
+    /// List usage identifiers
+    ///
+    /// Oldest first.
+    #[oai(path = "/usage-identifiers", method = "get", operation_id = "listUsageIdentifiers")]
+    #[expect(clippy::too_many_arguments, reason = "a list has many filters")]
+    async fn list(
+        &self,
+        context: Context,
+        /// Only those of this account, by its id or external id.
+        account: Query<Reference>,
+        /// Only those of this service, by its id or external id.
+        service: Query<Reference>,
+        /// Only those of this kind.
+        kind: Query<IdentifierKind>,
+        /// Only those with this value.
+        value: Query<IdentifierValue>,
+        /// How many items at the most.
+        limit: Query<Limit>,
+        /// Where to go on: `nextCursor` of the part before.
+        cursor: Query<Cursor>,
+    ) -> Result<Listed<UsageIdentifier>, Problem> {
+        let ask = context.ask(limit.0, cursor.0.as_ref())?;
+        let filter = Filter::new()
+            .is_id("account_id", filtered::<Account>(&context, account.0.as_ref()).await?)
+            .is_id("service_id", filtered::<Service>(&context, service.0.as_ref()).await?)
+            .is("kind", kind.0.as_ref().map(|kind| kind.0.as_str()))
+            .is("value", value.0.as_ref().map(|value| value.0.as_str()));
+        Listed::page(&context, &context.app().list::<usage_identifier::UsageIdentifier>(context.tenant(), filter, ask).await?)
+    }
+
+    /// Get a usage identifier
+    ///
+    /// By its id or external id.
+    #[oai(path = "/usage-identifiers/:usageIdentifier", method = "get", operation_id = "getUsageIdentifier")]
+    async fn get(
+        &self,
+        context: Context,
+        known: IfNoneMatch,
+        /// Id or external id of the usage identifier.
+        #[oai(name = "usageIdentifier")]
+        identifier: Path<Reference>,
+    ) -> Result<Found<UsageIdentifier>, Problem> {
+        Found::of(&context.app().get::<usage_identifier::UsageIdentifier>(context.tenant(), &identifier.0.0).await?, &known)
+    }
+
+    /// Change a usage identifier
+    ///
+    /// What is absent stays.
+    #[oai(path = "/usage-identifiers/:usageIdentifier", method = "patch", operation_id = "updateUsageIdentifier")]
+    async fn update(
+        &self,
+        context: Context,
+        /// Id or external id of the usage identifier.
+        #[oai(name = "usageIdentifier")]
+        identifier: Path<Reference>,
+        input: Checked<UsageIdentifierUpdate>,
+    ) -> Result<Done, Problem> {
+        let dormant_after_days = input.body.dormant_after_days.map(|days| days.0);
+        let use_case = |identifier| UpdateUsageIdentifier { identifier, dormant_after_days };
+        Ok(Done(on_owned::<usage_identifier::UsageIdentifier, _>(&context, &identifier.0.0, input.canonical.as_deref(), use_case).await?))
+    }
+
+    /// Delete a usage identifier
+    ///
+    /// Charges that were reported under it keep its id.
+    #[oai(path = "/usage-identifiers/:usageIdentifier", method = "delete", operation_id = "deleteUsageIdentifier")]
+    async fn delete(
+        &self,
+        context: Context,
+        /// Id or external id of the usage identifier.
+        #[oai(name = "usageIdentifier")]
+        identifier: Path<Reference>,
+    ) -> Result<Done, Problem> {
+        Ok(Done(on_owned::<usage_identifier::UsageIdentifier, _>(&context, &identifier.0.0, None, DeleteUsageIdentifier).await?))
+    }
+}

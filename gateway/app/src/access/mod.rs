@@ -1,0 +1,3 @@
+//! Who calls: API keys.
+
+pub(crate) mod authenticate;

@@ -1,0 +1,110 @@
+//! `createInvoiceOnDemand`, the final bill of a deactivated account, and `previewInvoice`.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use billwire_domain::{
+    Rejected,
+    billing::{invoice::Kind, invoicing},
+    customers::account::Account,
+};
+use billwire_schemas::{
+    clock::{Clock, ShiftedClock, Timestamp},
+    ids::{AccountId, InvoiceId, OrderingKey, TenantId, fresh},
+};
+use billwire_store::{
+    Tx,
+    commit::{Failure, Prefetch, Unit},
+    idempotency::{Claim, Reply},
+};
+
+use crate::{
+    App,
+    billing::invoicing::{Billing, Wanted, rhythm},
+    customers::billing_settings::settings,
+    execute::{UseCase, json},
+    objects::addressed,
+    record::Record,
+};
+
+/// Posts the final bill of a deactivated account.
+#[derive(Debug, Clone)]
+pub struct CreateInvoiceOnDemand {
+    /// Whose.
+    pub account: AccountId,
+    /// The new invoice's id.
+    pub invoice: InvoiceId,
+    /// Only at this version.
+    pub if_match: Option<i64>,
+}
+
+#[async_trait]
+impl UseCase for CreateInvoiceOnDemand {
+    const OPERATION: &'static str = "createInvoiceOnDemand";
+    const STATUS: u16 = 201;
+
+    fn key(&self) -> OrderingKey {
+        self.account.into()
+    }
+    fn prefetch(&self) -> Vec<Prefetch> {
+        vec![Prefetch::of::<Account>(self.account.0)]
+    }
+    async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
+        let account = addressed::<Account>(tx, self.account.0, self.if_match).await?;
+        let settings = settings(tx).await?;
+        let fees_until = invoicing::final_fees_until(&account, &settings)?;
+        let rhythm = rhythm(tx, &account).await?;
+        let billing = Billing { account, settings, cutoff: now, fees_until, rhythm };
+        let drawn = billing.draw(tx).await?;
+        let wanted = Wanted { id: self.invoice, kind: Kind::OnDemand, run: None };
+        let invoice = billing.post(tx, &drawn, wanted, now).await?.ok_or_else(nothing_to_bill)?;
+        billing.save(tx, drawn, Some(&invoice), None, now).await
+    }
+}
+
+/// The refusal when there is no invoice to be made.
+fn nothing_to_bill() -> Rejected {
+    Rejected::conflict("nothing_to_bill", "The account has nothing that is not billed already.")
+}
+
+/// The invoice that the next bill run of an account's cycle would make, as far as it is known now. Nothing of it is kept.
+struct PreviewInvoice {
+    tenant: TenantId,
+    account: AccountId,
+    clock: Arc<ShiftedClock>,
+}
+
+#[async_trait]
+impl Unit for PreviewInvoice {
+    fn tenant(&self) -> &TenantId {
+        &self.tenant
+    }
+    fn keys(&self) -> Vec<OrderingKey> {
+        vec![self.account.into()]
+    }
+    fn claim(&self) -> Option<&Claim> {
+        None
+    }
+    async fn decide(&self, tx: &mut Tx<'_>) -> Result<Reply, Failure> {
+        let now = self.clock.now();
+        let account = addressed::<Account>(tx, self.account.0, None).await?;
+        let date = invoicing::preview_date(&account)?;
+        let (settings, rhythm) = (settings(tx).await?, rhythm(tx, &account).await?);
+        let fees_until = invoicing::fees_until(&account, &rhythm, date);
+        let billing = Billing { cutoff: invoicing::cutoff(&settings, date), account, settings, fees_until, rhythm };
+        let drawn = billing.draw(tx).await?;
+        let wanted = Wanted { id: InvoiceId(fresh()), kind: Kind::Cycle, run: None };
+        let invoice = billing.post(tx, &drawn, wanted, now).await?.ok_or_else(nothing_to_bill)?.after;
+        Ok(Reply { status: 200, body: serde_json::to_string(&invoice).map_err(json)?, secret: false, replayed: false })
+    }
+}
+
+impl App {
+    /// The invoice, as JSON, that the next bill run of the account's cycle would make; published nowhere, kept nowhere.
+    ///
+    /// # Errors
+    /// `account_not_found`, `account_deactivated`, `nothing_to_bill`, `invoice_total_out_of_range`, or the database's failure.
+    pub async fn preview_invoice(&self, tenant: &TenantId, account: AccountId) -> Result<Reply, Failure> {
+        self.store.commit(Arc::new(PreviewInvoice { tenant: tenant.clone(), account, clock: self.clock.clone() })).await
+    }
+}

@@ -1,0 +1,150 @@
+//! `deliverInvoice`, `cancelInvoice`, and what the clock tells of an invoice.
+
+use async_trait::async_trait;
+use billwire_domain::{
+    Rejected,
+    billing::{
+        credit::{self, Credit},
+        invoice::{self, Invoice, Status},
+        invoicing::undo,
+    },
+    customers::package_subscription::{self, PackageSubscription},
+    usage::{
+        adjustment::{self, Adjustment},
+        chargeable_event::ChargeableEvent,
+    },
+};
+use billwire_schemas::{
+    clock::Timestamp,
+    events::envelope::Parameters,
+    ids::{InvoiceId, OrderingKey},
+};
+use billwire_store::{
+    Filter, Tx,
+    commit::{Failure, Prefetch},
+};
+
+use crate::{
+    account_object::Owned,
+    customers::billing_settings::settings,
+    events::event_parameters::{of_account, of_package, recorded},
+    execute::UseCase,
+    record::Record,
+};
+
+/// Notes that an invoice was delivered.
+#[derive(Debug, Clone)]
+pub struct DeliverInvoice(pub Owned);
+
+/// Takes an invoice back: what it billed is billed again.
+#[derive(Debug, Clone)]
+pub struct CancelInvoice(pub Owned);
+
+/// What the clock does with an invoice that is due for something.
+#[derive(Debug, Clone)]
+pub(crate) struct InvoiceDue {
+    pub key: OrderingKey,
+    pub id: InvoiceId,
+}
+
+/// More adjustments of charges on one invoice than a stream batch has room for.
+const ADJUSTMENTS_MAX: usize = 400;
+
+#[async_trait]
+impl UseCase for DeliverInvoice {
+    const OPERATION: &'static str = "deliverInvoice";
+    const STATUS: u16 = 200;
+
+    fn key(&self) -> OrderingKey {
+        self.0.key()
+    }
+    fn prefetch(&self) -> Vec<Prefetch> {
+        self.0.prefetch::<Invoice>()
+    }
+    async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
+        let (invoice, _) = self.0.load::<Invoice>(tx).await?;
+        let change = invoice::deliver(invoice, &settings(tx).await?, now)?;
+        recorded(tx, &change, Parameters::new()).await
+    }
+}
+
+#[async_trait]
+impl UseCase for InvoiceDue {
+    const OPERATION: &'static str = "followUpInvoice";
+    const STATUS: u16 = 200;
+
+    fn key(&self) -> OrderingKey {
+        self.key.clone()
+    }
+    async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
+        let Some(invoice) = tx.load::<Invoice>(self.id.0).await? else { return Ok(None) };
+        match invoice::due(invoice, now) {
+            Some(change) => recorded(tx, &change, Parameters::new()).await,
+            None => Ok(None),
+        }
+    }
+}
+
+#[async_trait]
+impl UseCase for CancelInvoice {
+    const OPERATION: &'static str = "cancelInvoice";
+    const STATUS: u16 = 200;
+
+    fn key(&self) -> OrderingKey {
+        self.0.key()
+    }
+    fn prefetch(&self) -> Vec<Prefetch> {
+        self.0.prefetch::<Invoice>()
+    }
+    async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
+        let (invoice, account) = self.0.load::<Invoice>(tx).await?;
+        let later = tx.invoices_after(account.id, invoice.id).await?;
+        let latest = !later.iter().any(|other| other.status != Status::Cancelled);
+        let change = invoice::cancel(invoice, latest, now)?;
+        let related = of_account(tx, account.id).await?;
+        let adjustments = adjustments_given_back(tx, &change.after).await?;
+        tx.save(&change)?;
+        tx.unbill_charges(change.after.id);
+        let mut record = Record::default().and(&change, &related)?;
+        for (adjustment, state) in adjustments {
+            let change = adjustment::moved(adjustment, state, None, now);
+            tx.save(&change)?;
+            record = record.and(&change, &related)?;
+        }
+        let undone = undo(&change.after.lines);
+        for (id, from) in undone.fees {
+            let Some(subscription) = tx.load::<PackageSubscription>(id.0).await? else { continue };
+            let mut around = related.clone();
+            around.extend(of_package(tx, &subscription).await?);
+            let change = package_subscription::fee_given_back(subscription, from, now);
+            tx.save(&change)?;
+            record = record.and(&change, &around)?;
+        }
+        for (id, part) in undone.credits {
+            let Some(credit) = tx.load::<Credit>(id.0).await? else { continue };
+            let change = credit::give_back(credit, part, now);
+            tx.save(&change)?;
+            record = record.and(&change, &related)?;
+        }
+        Ok(Some(record))
+    }
+}
+
+/// The adjustments a cancelled invoice sets free, and where they stand then: those it billed wait for the next one again; those of
+/// charges it billed, made since, are billed with their charge again.
+async fn adjustments_given_back(tx: &mut Tx<'_>, invoice: &Invoice) -> Result<Vec<(Adjustment, adjustment::State)>, Failure> {
+    let billed = tx.select::<Adjustment>(Filter::new().is_id("invoice_id", Some(invoice.id.0)), u64::from(u32::MAX)).await?;
+    let mut free: Vec<_> = billed.into_iter().map(|one| (one, adjustment::State::Pending)).collect();
+    let pending = Filter::new().is_id("account_id", Some(invoice.account_id.0)).is("status", Some(adjustment::State::Pending.name()));
+    for one in tx.select::<Adjustment>(pending, u64::from(u32::MAX)).await? {
+        let charge = tx.load::<ChargeableEvent>(one.chargeable_event_id.0).await?;
+        if charge.is_some_and(|charge| charge.invoice_id == Some(invoice.id)) {
+            free.push((one, adjustment::State::Applied));
+        }
+    }
+    if free.len() > ADJUSTMENTS_MAX {
+        let message = format!("{} adjustments would go back, and {ADJUSTMENTS_MAX} can at once; give a credit instead.", free.len());
+        return Err(Rejected::conflict("too_many_adjustments", message).into());
+    }
+    Ok(free)
+}

@@ -1,0 +1,158 @@
+//! From an account's unbilled things to its invoice: what bill runs, the final bill and the preview have in common.
+
+use billwire_domain::{
+    Change,
+    billing::{
+        credit::{self, Credit},
+        invoice::{Invoice, Kind},
+        invoicing::{self, Bill, ChargeSum, CreditItem, FeeItem, Post, Unbilled},
+    },
+    calendar::Rhythm,
+    customers::{
+        account::Account,
+        bill_cycle::BillCycle,
+        billing_settings::BillingSettings,
+        package::Package,
+        package_subscription::{self, PackageSubscription},
+    },
+    usage::adjustment::{self, Adjustment},
+};
+use billwire_schemas::{
+    clock::Timestamp,
+    ids::{BillRunId, InvoiceId},
+};
+use billwire_store::{Filter, Tx, commit::Failure};
+use chrono::NaiveDate;
+
+use crate::{
+    events::event_parameters::{of_account, of_package},
+    objects::addressed,
+    record::Record,
+};
+
+/// More than an account has of anything that stands on an invoice by itself; what is beyond waits for the next one.
+const MANY: u64 = 10_000;
+
+/// An account about to be billed.
+pub(crate) struct Billing {
+    pub account: Account,
+    pub settings: BillingSettings,
+    /// Charges that occurred before this moment are billed.
+    pub cutoff: Timestamp,
+    /// Fees of the days before this date are billed.
+    pub fees_until: NaiveDate,
+    pub rhythm: Rhythm,
+}
+
+/// The rhythm an account is billed in.
+///
+/// # Errors
+/// The billing day rules, or the database's failure.
+pub(crate) async fn rhythm(tx: &mut Tx<'_>, account: &Account) -> Result<Rhythm, Failure> {
+    let cycle = addressed::<BillCycle>(tx, account.bill_cycle.bill_cycle_id.0, None).await?;
+    Ok(cycle.rhythm(account.bill_cycle.billing_day)?)
+}
+
+/// What is to be billed, and what it is made of.
+pub(crate) struct Drawn {
+    bill: Bill,
+    subscriptions: Vec<PackageSubscription>,
+    adjustments: Vec<Adjustment>,
+    credits: Vec<Credit>,
+}
+
+/// An invoice to be made.
+pub(crate) struct Wanted {
+    pub id: InvoiceId,
+    pub kind: Kind,
+    pub run: Option<BillRunId>,
+}
+
+impl Billing {
+    /// Reads what the account has not been billed for.
+    ///
+    /// # Errors
+    /// `invoice_total_out_of_range`, or the database's failure.
+    pub async fn draw(&self, tx: &mut Tx<'_>) -> Result<Drawn, Failure> {
+        let own = || Filter::new().is_id("account_id", Some(self.account.id.0));
+        let charges = tx.unbilled_charges(self.account.id, self.cutoff).await?;
+        let charges = charges.into_iter().map(|c| ChargeSum { charge_type: c.charge_type, count: c.count, sum: c.sum }).collect();
+        let mut subscriptions = tx.select::<PackageSubscription>(own(), MANY).await?;
+        subscriptions.retain(|one| one.fee_billed_until < one.end_date.unwrap_or(self.fees_until).min(self.fees_until));
+        let mut fees = Vec::with_capacity(subscriptions.len());
+        for subscription in &subscriptions {
+            if let Some(package) = tx.load::<Package>(subscription.package_id.0).await? {
+                fees.push(FeeItem::of(subscription, &package, &self.settings));
+            }
+        }
+        let adjustments = tx.select::<Adjustment>(own().is("status", Some(adjustment::State::Pending.name())), MANY).await?;
+        let credits = tx.select::<Credit>(own().at_least("remaining", Some(1)), MANY).await?;
+        let items = credits.iter().map(|one| CreditItem { id: one.id, remaining: one.remaining.amount, reason: one.reason.clone() });
+        let unbilled = Unbilled { charges, fees, adjustments: adjustments.clone(), credits: items.collect() };
+        let bill = invoicing::bill(&self.account, &self.rhythm, self.fees_until, unbilled)?;
+        Ok(Drawn { bill, subscriptions, adjustments, credits })
+    }
+
+    /// The invoice of what was drawn; `None`: there is nothing to bill.
+    ///
+    /// # Errors
+    /// The database's failure.
+    pub async fn post(&self, tx: &Tx<'_>, drawn: &Drawn, wanted: Wanted, now: Timestamp) -> Result<Option<Change<Invoice>>, Failure> {
+        let earlier = tx.invoice_count(self.account.id).await?;
+        let command = Post { id: wanted.id, earlier, kind: wanted.kind, bill_run_id: wanted.run, cutoff: self.cutoff };
+        Ok(invoicing::post(&command, &self.account, &self.settings, &drawn.bill, now))
+    }
+
+    /// Saves the invoice and what stands on it, and records it all. `moved` is the account after its period.
+    ///
+    /// # Errors
+    /// The database's failure.
+    pub async fn save(
+        &self,
+        tx: &mut Tx<'_>,
+        drawn: Drawn,
+        invoice: Option<&Change<Invoice>>,
+        moved: Option<Change<Account>>,
+        now: Timestamp,
+    ) -> Result<Option<Record>, Failure> {
+        let mut related = of_account(tx, self.account.id).await?;
+        let mut record = Record::default();
+        let mut changed = false;
+        if let Some(invoice) = invoice {
+            tx.save(invoice)?;
+            tx.bill_charges(self.account.id, self.cutoff, invoice.after.id);
+            record = record.and(invoice, &related)?;
+            changed = true;
+        }
+        for subscription in drawn.subscriptions {
+            let Some((_, until)) = drawn.bill.fees.iter().find(|(id, _)| *id == subscription.id) else { continue };
+            let mut around = related.clone();
+            around.extend(of_package(tx, &subscription).await?);
+            let change = package_subscription::fee_billed(subscription, *until, now);
+            tx.save(&change)?;
+            record = record.and(&change, &around)?;
+            changed = true;
+        }
+        let id = invoice.map(|invoice| invoice.after.id);
+        for adjustment in drawn.adjustments.into_iter().filter(|one| drawn.bill.adjustments.contains(&one.id)) {
+            let change = adjustment::moved(adjustment, adjustment::State::Billed, id, now);
+            tx.save(&change)?;
+            record = record.and(&change, &related)?;
+            changed = true;
+        }
+        for credit in drawn.credits {
+            let Some((_, part)) = drawn.bill.credits.iter().find(|(id, _)| *id == credit.id) else { continue };
+            let change = credit::take(credit, *part, now);
+            tx.save(&change)?;
+            record = record.and(&change, &related)?;
+            changed = true;
+        }
+        if let Some(moved) = moved {
+            related.retain(|name, _| name.starts_with("contact."));
+            tx.save(&moved)?;
+            record = record.and(&moved, &related)?;
+            changed = true;
+        }
+        Ok(changed.then_some(record))
+    }
+}

@@ -1,0 +1,75 @@
+//! `getBillingSettings`, `updateBillingSettings`.
+
+use async_trait::async_trait;
+use billwire_domain::{
+    Rejected,
+    customers::billing_settings::{self, BillingSettings},
+};
+use billwire_schemas::{
+    clock::{Clock, SystemClock, Timestamp},
+    ids::{OrderingKey, TenantId},
+};
+use billwire_store::{Configuration, ConfigurationKind as Kind, Store, Tx, commit::Failure, page::Ask};
+
+use crate::{App, execute::UseCase, record::Record};
+
+/// Their name among configuration objects: being unique, it keeps them one per tenant.
+const NAME: &str = "billing settings";
+
+/// The tenant's billing settings, or the defaults.
+///
+/// # Errors
+/// The database's failure.
+pub(crate) async fn settings(tx: &Tx<'_>) -> Result<BillingSettings, Failure> {
+    Ok(tx.configurations::<BillingSettings>(Kind::BillingSettings).await?.pop().unwrap_or_default())
+}
+
+impl App {
+    /// The tenant's billing settings, or the defaults.
+    ///
+    /// # Errors
+    /// The database's failure.
+    pub async fn billing_settings(&self, tenant: &TenantId) -> Result<BillingSettings, Failure> {
+        let mut found = self.store.list_configurations(tenant, Kind::BillingSettings, Ask { limit: 1, after: None }).await?;
+        Ok(found.items.pop().unwrap_or_default())
+    }
+}
+
+/// Sets the billing settings, whole.
+#[derive(Debug, Clone)]
+pub struct UpdateBillingSettings {
+    /// What they shall be.
+    pub command: billing_settings::Update,
+    /// Only at this version; 0 while the defaults hold.
+    pub if_match: Option<i64>,
+}
+
+#[async_trait]
+impl UseCase for UpdateBillingSettings {
+    const OPERATION: &'static str = "updateBillingSettings";
+    const STATUS: u16 = 200;
+
+    fn key(&self) -> OrderingKey {
+        Store::configuration_key()
+    }
+    async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
+        let present = settings(tx).await?;
+        Rejected::unless_current(self.if_match, present.version)?;
+        let change = billing_settings::update(present, self.command.clone(), now)?;
+        let (id, body) = (billwire_domain::Entity::id(&change.after), change.after.clone());
+        if change.before.is_none() {
+            let new = Configuration {
+                id,
+                kind: Kind::BillingSettings,
+                name: NAME.to_owned(),
+                body,
+                secrets: None,
+                created_at: SystemClock.now(),
+            };
+            tx.save_configuration(new).await?;
+        } else {
+            tx.change_configuration(id, body.version, NAME.to_owned(), &body)?;
+        }
+        Record::of(&change).map(Some)
+    }
+}

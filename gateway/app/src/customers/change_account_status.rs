@@ -1,0 +1,147 @@
+//! `changeAccountStatus`, `cancelAccount`: alone, or with the account's services.
+
+use async_trait::async_trait;
+use billwire_domain::{
+    Rejected,
+    customers::{
+        account::{self, Account, Status},
+        package::Package,
+        package_subscription::PackageSubscription,
+        service::{self, Service},
+    },
+};
+use billwire_schemas::{
+    clock::Timestamp,
+    ids::{AccountId, OrderingKey},
+};
+use billwire_store::{
+    Filter, Tx,
+    commit::{Failure, Prefetch},
+};
+use uuid::Uuid;
+
+use crate::{
+    customers::billing_settings::settings,
+    events::event_parameters::{around_service, of_account, recorded},
+    execute::UseCase,
+    objects::addressed,
+    record::Record,
+};
+
+/// How many services an account can take along. Each causes two events, and all events of one business transaction stand in one
+/// batch of the stream, which holds 1 000.
+const SERVICES_MAX: usize = 450;
+
+/// Moves an account along its table of statuses.
+#[derive(Debug, Clone)]
+pub struct ChangeAccountStatus {
+    /// Which account.
+    pub account: AccountId,
+    /// Only at this version.
+    pub if_match: Option<i64>,
+    /// Where to.
+    pub status: Status,
+    /// Why.
+    pub reason: Option<String>,
+    /// Whether its services go along.
+    pub services: bool,
+}
+
+/// Deactivates an account.
+#[derive(Debug, Clone)]
+pub struct CancelAccount {
+    /// Which account.
+    pub account: AccountId,
+    /// Only at this version.
+    pub if_match: Option<i64>,
+    /// Why.
+    pub reason: Option<String>,
+    /// Whether its services are cancelled along.
+    pub services: bool,
+}
+
+#[async_trait]
+impl UseCase for ChangeAccountStatus {
+    const OPERATION: &'static str = "changeAccountStatus";
+    const STATUS: u16 = 200;
+
+    fn key(&self) -> OrderingKey {
+        self.account.into()
+    }
+    fn prefetch(&self) -> Vec<Prefetch> {
+        vec![Prefetch::of::<Account>(self.account.0)]
+    }
+    async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
+        let account = addressed::<Account>(tx, self.account.0, self.if_match).await?;
+        change(tx, account, self.status, self.reason.as_deref(), self.services, now).await
+    }
+}
+
+#[async_trait]
+impl UseCase for CancelAccount {
+    const OPERATION: &'static str = "cancelAccount";
+    const STATUS: u16 = 200;
+
+    fn key(&self) -> OrderingKey {
+        self.account.into()
+    }
+    fn prefetch(&self) -> Vec<Prefetch> {
+        vec![Prefetch::of::<Account>(self.account.0)]
+    }
+    async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
+        let account = addressed::<Account>(tx, self.account.0, self.if_match).await?;
+        change(tx, account, Status::Deactivated, self.reason.as_deref(), self.services, now).await
+    }
+}
+
+async fn change(
+    tx: &mut Tx<'_>,
+    account: Account,
+    to: Status,
+    reason: Option<&str>,
+    services: bool,
+    now: Timestamp,
+) -> Result<Option<Record>, Failure> {
+    let change = account::change_status(account, to, reason.map(str::to_owned), now)?;
+    let record = recorded(tx, &change, Default::default()).await?;
+    match record {
+        Some(record) if services => take_along(tx, record, &change.after, reason, now).await.map(Some),
+        record => Ok(record),
+    }
+}
+
+/// Changes the account's services as its new status wants it, in the same business transaction.
+async fn take_along(
+    tx: &mut Tx<'_>,
+    mut record: Record,
+    account: &Account,
+    reason: Option<&str>,
+    now: Timestamp,
+) -> Result<Record, Failure> {
+    let settings = settings(tx).await?;
+    let services = tx.select::<Service>(Filter::new().is_id("account_id", Some(account.id.0)), u64::MAX >> 1).await?;
+    let follow = |service| service::follow_account(service, account.status, &settings, reason.map(str::to_owned), now);
+    let changes: Vec<_> = services.into_iter().filter_map(follow).collect();
+    if changes.len() > SERVICES_MAX {
+        let message = format!(
+            "{} services would go along, but one operation takes at most {SERVICES_MAX}. Change services first, then the account.",
+            changes.len()
+        );
+        return Err(Rejected::conflict("too_many_services", message).into());
+    }
+    let subscriptions: Vec<Uuid> = changes.iter().filter_map(|change| change.after.package_subscription_id).map(|id| id.0).collect();
+    tx.preload::<PackageSubscription>(&subscriptions).await?;
+    let mut packages = Vec::new();
+    for id in subscriptions {
+        packages.extend(tx.load::<PackageSubscription>(id).await?.map(|subscription| subscription.package_id.0));
+    }
+    tx.preload::<Package>(&packages).await?;
+    let of_account = of_account(tx, account.id).await?;
+    for change in changes {
+        tx.save(&change)?;
+        let mut related = of_account.clone();
+        related.extend(around_service(tx, &change.after).await?);
+        record = record.and(&change, &related)?;
+    }
+    Ok(record)
+}

@@ -1,0 +1,46 @@
+//! `createAccount`.
+
+use async_trait::async_trait;
+use billwire_domain::customers::{
+    account::{self, Account},
+    bill_cycle::BillCycle,
+};
+use billwire_schemas::{
+    clock::Timestamp,
+    ids::{BillCycleId, OrderingKey},
+};
+use billwire_store::{
+    Tx,
+    commit::{Failure, Prefetch},
+};
+
+use crate::{execute::UseCase, objects::referenced, record::Record};
+
+/// Makes an account.
+#[derive(Debug, Clone)]
+pub struct CreateAccount {
+    /// What it shall be.
+    pub command: account::Create,
+    /// The cycle it is billed in.
+    pub bill_cycle: BillCycleId,
+}
+
+#[async_trait]
+impl UseCase for CreateAccount {
+    const OPERATION: &'static str = "createAccount";
+    const STATUS: u16 = 201;
+
+    fn key(&self) -> OrderingKey {
+        self.command.id.into()
+    }
+    fn prefetch(&self) -> Vec<Prefetch> {
+        vec![Prefetch::of::<BillCycle>(self.bill_cycle.0)]
+    }
+    async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
+        let cycle = referenced::<BillCycle>(tx, "/billCycle", self.bill_cycle.0).await?;
+        tx.unless_taken::<Account>(self.command.external_id.as_deref()).await?;
+        let change = account::create(self.command.clone(), &cycle, now)?;
+        tx.save(&change)?;
+        Record::of(&change).map(Some)
+    }
+}

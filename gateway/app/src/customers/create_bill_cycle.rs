@@ -1,0 +1,28 @@
+//! `createBillCycle`.
+
+use async_trait::async_trait;
+use billwire_domain::customers::bill_cycle::{self, BillCycle};
+use billwire_schemas::{clock::Timestamp, ids::OrderingKey};
+use billwire_store::{Tx, commit::Failure};
+
+use crate::{execute::UseCase, record::Record};
+
+/// Makes a bill cycle.
+#[derive(Debug, Clone)]
+pub struct CreateBillCycle(pub bill_cycle::Create);
+
+#[async_trait]
+impl UseCase for CreateBillCycle {
+    const OPERATION: &'static str = "createBillCycle";
+    const STATUS: u16 = 201;
+
+    fn key(&self) -> OrderingKey {
+        self.0.id.0.into()
+    }
+    async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
+        tx.unless_taken::<BillCycle>(self.0.external_id.as_deref()).await?;
+        let change = bill_cycle::create(self.0.clone(), now)?;
+        tx.save(&change)?;
+        Record::of(&change).map(Some)
+    }
+}

@@ -1,0 +1,135 @@
+//! `explainEvent`: which queues and subscriptions an event met, why each did or did not match, and what became of each delivery.
+
+use std::collections::HashMap;
+
+use billwire_domain::{
+    Rejected,
+    delivery::{queue::Queue, routing, subscription::Subscription},
+};
+use billwire_schemas::{
+    expression::{Expression, Scope},
+    ids::{EventId, SubscriptionId, TenantId},
+};
+use billwire_store::{
+    ConfigurationKind as Kind, Error,
+    commit::Failure,
+    delivery::{deliveries::Delivery, redrive::Whereabouts},
+};
+use serde_json::Value;
+
+use crate::App;
+
+/// Why a subscription is or is not owed an event, as it is configured now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It wants it.
+    Matched,
+    /// Its queue does not register the type, and nothing forwards it there.
+    NotRegistered,
+    /// It does not choose the type.
+    NotChosen,
+    /// Its filter does not hold.
+    FilteredOut,
+    /// Its filter cannot be said to hold or not, for this reason.
+    FilterFailed(String),
+    /// It was made or enabled after the event.
+    TooYoung,
+    /// It is disabled.
+    Disabled,
+}
+
+impl Verdict {
+    /// Its stable name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Matched => "matched",
+            Self::NotRegistered => "notRegistered",
+            Self::NotChosen => "notChosen",
+            Self::FilteredOut => "filteredOut",
+            Self::FilterFailed(_) => "filterFailed",
+            Self::TooYoung => "tooYoung",
+            Self::Disabled => "disabled",
+        }
+    }
+}
+
+/// A subscription that an event met.
+#[derive(Debug)]
+pub struct Met {
+    /// The subscription.
+    pub subscription: Subscription,
+    /// Whether it is owed the event.
+    pub verdict: Verdict,
+    /// What became of that.
+    pub delivery: Option<Delivery>,
+}
+
+/// What happened to an event, and why.
+#[derive(Debug)]
+pub struct Explanation {
+    /// Its type.
+    pub event_type: String,
+    /// Stream and warehouse.
+    pub whereabouts: Whereabouts,
+    /// Each queue, whether the type is registered on it, and who stands on it.
+    pub queues: Vec<(Queue, bool, Vec<Met>)>,
+    /// Deliveries to subscriptions that are no more.
+    pub orphans: Vec<Delivery>,
+}
+
+fn judge(one: &Subscription, registered: bool, delivered: bool, start: i64, kind: &str, position: i64, scope: &Scope) -> Verdict {
+    // What was forwarded needs no registration; that it was, the delivery shows.
+    if !registered && !delivered {
+        return Verdict::NotRegistered;
+    }
+    if !routing::chosen(&one.chosen, kind) {
+        return Verdict::NotChosen;
+    }
+    if position <= start {
+        return Verdict::TooYoung;
+    }
+    let holds = one.filter.as_deref().map(|source| Expression::compile(source).map_err(|fault| fault.message)?.holds(scope));
+    match holds {
+        Some(Ok(false)) => Verdict::FilteredOut,
+        Some(Err(error)) => Verdict::FilterFailed(error),
+        _ if !one.enabled && !delivered => Verdict::Disabled,
+        _ => Verdict::Matched,
+    }
+}
+
+impl App {
+    /// What happened to an event, and why, by the configuration as it is now.
+    ///
+    /// # Errors
+    /// `event_not_found`, or the database's failure.
+    pub async fn explain(&self, tenant: &TenantId, event: &str) -> Result<Explanation, Failure> {
+        let missing = || Failure::from(Rejected::not_found("event_not_found", "event", event));
+        let id: EventId = event.parse().map_err(|_| missing())?;
+        let body = self.store.event(tenant, id).await?.ok_or_else(missing)?;
+        let whereabouts = self.store.whereabouts(tenant, id).await?.ok_or_else(missing)?;
+        let json: Value = serde_json::from_str(&body).map_err(|error| Error::Other(error.to_string()))?;
+        let kind = json["type"].as_str().unwrap_or_default().to_owned();
+        let scope = Scope::of(&json);
+        let (mut orphans, live): (Vec<Delivery>, Vec<Delivery>) =
+            self.store.deliveries_of(tenant, id).await?.into_iter().partition(|delivery| delivery.replay.is_some());
+        let mut deliveries: HashMap<SubscriptionId, Delivery> =
+            live.into_iter().map(|delivery| (delivery.subscription, delivery)).collect();
+        let queues: Vec<Queue> = self.store.configurations(tenant, Kind::Queue).await?;
+        let subscriptions = self.store.started_configurations::<Subscription>(tenant, Kind::Subscription).await?;
+        let mut explained = Vec::with_capacity(queues.len());
+        for queue in queues {
+            let registered = queue.registered.takes(&kind);
+            let own = subscriptions.iter().filter(|(one, _)| one.queue_id == queue.id);
+            let met = own.map(|(one, start)| {
+                let delivery = deliveries.remove(&one.id);
+                let verdict = judge(one, registered, delivery.is_some(), *start, &kind, whereabouts.position, &scope);
+                Met { subscription: one.clone(), verdict, delivery }
+            });
+            let met = met.collect();
+            explained.push((queue, registered, met));
+        }
+        orphans.extend(deliveries.into_values());
+        orphans.sort_by_key(|delivery| delivery.id);
+        Ok(Explanation { event_type: kind, whereabouts, queues: explained, orphans })
+    }
+}

@@ -1,0 +1,148 @@
+//! `createQueue`, `updateQueue`, `pauseQueue`, `resumeQueue`.
+
+use async_trait::async_trait;
+use billwire_domain::{
+    Change, Rejected, Violation,
+    delivery::{
+        queue::{self, Queue},
+        routing::Routing,
+        subscription::{self, Subscription},
+    },
+};
+use billwire_schemas::{
+    clock::{Clock, SystemClock, Timestamp},
+    ids::{OrderingKey, TenantId},
+};
+use billwire_store::{
+    Configuration, ConfigurationKind as Kind, Store, Tx,
+    commit::Failure,
+    delivery::queue_progress::{Depth, Progress},
+};
+
+use crate::{
+    App, configuration::addressed, delivery::subscriptions::template_of, events::catalogue, execute::UseCase, record::Record, unless_named,
+};
+
+/// Makes a queue.
+#[derive(Debug, Clone)]
+pub struct CreateQueue(pub queue::Create);
+
+#[async_trait]
+impl UseCase for CreateQueue {
+    const OPERATION: &'static str = "createQueue";
+    const STATUS: u16 = 201;
+
+    fn key(&self) -> OrderingKey {
+        Store::configuration_key()
+    }
+    async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
+        unless_named(tx, Kind::Queue, &self.0.name).await?;
+        let change = queue::create(self.0.clone(), &catalogue::of(tx).await?, now)?;
+        let (id, name, body) = (change.after.id.0, change.after.name.clone(), change.after.clone());
+        tx.save_configuration(Configuration { id, kind: Kind::Queue, name, body, secrets: None, created_at: SystemClock.now() }).await?;
+        Record::of(&change).map(Some)
+    }
+}
+
+/// Changes a queue. What stands on it, and on the queues it is forwarded to, must be content with the change.
+#[derive(Debug, Clone)]
+pub struct UpdateQueue {
+    /// Its id, as the client wrote it.
+    pub id: String,
+    /// What changes.
+    pub command: queue::Update,
+    /// Only at this version.
+    pub if_match: Option<i64>,
+}
+
+#[async_trait]
+impl UseCase for UpdateQueue {
+    const OPERATION: &'static str = "updateQueue";
+    const STATUS: u16 = 200;
+
+    fn key(&self) -> OrderingKey {
+        Store::configuration_key()
+    }
+    async fn run(&self, tx: &mut Tx<'_>, _: Timestamp) -> Result<Option<Record>, Failure> {
+        let queue: Queue = addressed(tx, &self.id, self.if_match).await?;
+        if let Some(name) = self.command.name.as_ref().filter(|name| **name != queue.name) {
+            unless_named(tx, Kind::Queue, name).await?;
+        }
+        let catalogue = catalogue::of(tx).await?;
+        let change = queue::update(queue, self.command.clone(), &catalogue)?;
+        let mut queues: Vec<Queue> = tx.configurations(Kind::Queue).await?;
+        queues.retain(|one| one.id != change.after.id);
+        queues.push(change.after.clone());
+        let subscriptions: Vec<Subscription> = tx.configurations(Kind::Subscription).await?;
+        let routing = Routing { queues: &queues, subscriptions: &subscriptions, catalogue: &catalogue };
+        let mut affected = routing.downstream(change.after.id);
+        affected.insert(change.after.id);
+        for one in subscriptions.iter().filter(|one| affected.contains(&one.queue_id)) {
+            unless_unfit(tx, one, &routing).await?;
+        }
+        saved(tx, &change)
+    }
+}
+
+/// Refuses a change of a queue that a subscription is not content with.
+///
+/// # Errors
+/// `subscription_unfit`, or the database's failure.
+async fn unless_unfit(tx: &Tx<'_>, one: &Subscription, routing: &Routing<'_>) -> Result<(), Failure> {
+    let template = template_of(tx, &one.action).await?;
+    let broken = subscription::faults(one, template.as_ref(), routing);
+    let unfit = |broken: Violation| {
+        let message = format!("Subscription '{}' does not go with this: {}", one.name, broken.message);
+        Violation::new("/eventTypes", "subscription_unfit", message)
+    };
+    Rejected::from_violations(broken.into_iter().map(unfit).collect()).map_or(Ok(()), |rejected| Err(rejected.into()))
+}
+
+/// Pauses a queue or lets it go on.
+#[derive(Debug, Clone)]
+pub struct PauseQueue<const PAUSED: bool> {
+    /// Its id, as the client wrote it.
+    pub id: String,
+    /// Only at this version.
+    pub if_match: Option<i64>,
+}
+
+#[async_trait]
+impl<const PAUSED: bool> UseCase for PauseQueue<PAUSED> {
+    const OPERATION: &'static str = if PAUSED { "pauseQueue" } else { "resumeQueue" };
+    const STATUS: u16 = 200;
+
+    fn key(&self) -> OrderingKey {
+        Store::configuration_key()
+    }
+    async fn run(&self, tx: &mut Tx<'_>, _: Timestamp) -> Result<Option<Record>, Failure> {
+        let change = queue::pause(addressed(tx, &self.id, self.if_match).await?, PAUSED)?;
+        saved(tx, &change)
+    }
+}
+
+fn saved(tx: &mut Tx<'_>, change: &Change<Queue>) -> Result<Option<Record>, Failure> {
+    let after = &change.after;
+    tx.change_configuration(after.id.0, after.version, after.name.clone(), after)?;
+    Record::of(change).map(Some)
+}
+
+/// How a queue does.
+#[derive(Debug, Clone)]
+pub struct QueueStatistics {
+    /// What waits in the ledger.
+    pub depth: Depth,
+    /// What its consumers told last.
+    pub progress: Vec<Progress>,
+}
+
+impl App {
+    /// How a queue does.
+    ///
+    /// # Errors
+    /// `queue_not_found`, or the database's failure.
+    pub async fn queue_statistics(&self, tenant: &TenantId, id: &str) -> Result<QueueStatistics, Failure> {
+        let queue: Queue = self.configuration(tenant, id).await?;
+        Ok(QueueStatistics { depth: self.store.depth(queue.id).await?, progress: self.store.progress(queue.id).await? })
+    }
+}

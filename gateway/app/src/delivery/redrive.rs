@@ -1,0 +1,122 @@
+//! `retryDelivery`, `redriveDeadLetters`, `discardDeadLetters`: what a person does about deliveries that did not go well.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use billwire_domain::Rejected;
+use billwire_schemas::{
+    clock::{Clock, ShiftedClock, Timestamp},
+    ids::{DeliveryId, OrderingKey, TenantId},
+};
+use billwire_store::{
+    Tx,
+    commit::{Failure, Unit},
+    delivery::{
+        deliveries::{Delivery, State},
+        redrive::DeadLetters,
+    },
+    idempotency::{Claim, Reply},
+};
+use serde::Serialize;
+
+use crate::{App, Demand, execute::json};
+
+/// Dead letters taken up or let be by one call.
+pub const AT_ONCE: u64 = 10_000;
+
+/// What shall be done.
+enum What {
+    Retry(String),
+    Redrive(DeadLetters),
+    Discard(DeadLetters),
+}
+
+/// How many deliveries it concerned.
+#[derive(Serialize)]
+struct Mended {
+    deliveries: usize,
+}
+
+struct Mend {
+    demand: Demand,
+    clock: Arc<ShiftedClock>,
+    what: What,
+}
+
+#[async_trait]
+impl Unit for Mend {
+    fn tenant(&self) -> &TenantId {
+        &self.demand.caller.tenant
+    }
+    fn keys(&self) -> Vec<OrderingKey> {
+        vec![OrderingKey::CONFIGURATION]
+    }
+    fn claim(&self) -> Option<&Claim> {
+        self.demand.claim.as_ref()
+    }
+    async fn decide(&self, tx: &mut Tx<'_>) -> Result<Reply, Failure> {
+        let now = self.clock.now();
+        let deliveries = match &self.what {
+            What::Retry(id) => retry(tx, id, now).await?,
+            What::Redrive(wanted) => tx.redrive(wanted, AT_ONCE, now).await?,
+            What::Discard(wanted) => tx.discard(wanted, AT_ONCE, now).await?,
+        };
+        let body = serde_json::to_string(&Mended { deliveries }).map_err(json)?;
+        Ok(Reply { status: 202, body, secret: false, replayed: false })
+    }
+}
+
+/// Has a delivery tried now: one that waits for its time, or one that was given up on.
+async fn retry(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Result<usize, Failure> {
+    let missing = || Failure::from(Rejected::not_found("delivery_not_found", "delivery", id));
+    let id: DeliveryId = id.parse().map_err(|_| missing())?;
+    let delivery = tx.delivery(id).await?.ok_or_else(missing)?;
+    unless_final(&delivery)?;
+    if delivery.state == State::Waiting {
+        tx.hurry(id, now).await?;
+        return Ok(1);
+    }
+    Ok(tx.redrive(&DeadLetters { ids: vec![id], ..DeadLetters::default() }, 1, now).await?)
+}
+
+fn unless_final(delivery: &Delivery) -> Result<(), Rejected> {
+    match delivery.state {
+        State::Succeeded => Err(Rejected::conflict("delivery_succeeded", "The receiver has taken it already.")),
+        State::Discarded => Err(Rejected::conflict("delivery_discarded", "The delivery was discarded.")),
+        State::Waiting if delivery.next_attempt_at.is_none() => {
+            let message = "It stands behind another of its ordering key; retry that one.";
+            Err(Rejected::conflict("delivery_behind_another", message))
+        }
+        State::Waiting | State::Dead | State::Blocking => Ok(()),
+    }
+}
+
+impl App {
+    async fn mend(&self, demand: Demand, what: What) -> Result<Reply, Failure> {
+        self.store.commit(Arc::new(Mend { demand, clock: self.clock.clone(), what })).await
+    }
+
+    /// Has a delivery tried now.
+    ///
+    /// # Errors
+    /// `delivery_not_found`, `delivery_succeeded`, `delivery_discarded`, `delivery_behind_another`, or the database's failure.
+    pub async fn retry_delivery(&self, demand: Demand, id: &str) -> Result<Reply, Failure> {
+        self.mend(demand, What::Retry(id.to_owned())).await
+    }
+
+    /// Has dead letters tried anew, up to [`AT_ONCE`].
+    ///
+    /// # Errors
+    /// The database's failure.
+    pub async fn redrive_dead_letters(&self, demand: Demand, wanted: DeadLetters) -> Result<Reply, Failure> {
+        self.mend(demand, What::Redrive(wanted)).await
+    }
+
+    /// Lets dead letters be, up to [`AT_ONCE`].
+    ///
+    /// # Errors
+    /// The database's failure.
+    pub async fn discard_dead_letters(&self, demand: Demand, wanted: DeadLetters) -> Result<Reply, Failure> {
+        self.mend(demand, What::Discard(wanted)).await
+    }
+}

@@ -1,0 +1,273 @@
+//! `createWebhookEndpoint`, `updateWebhookEndpoint`, `enableWebhookEndpoint`, `disableWebhookEndpoint`, `rotateWebhookSecret`,
+//! `testWebhookEndpoint`.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use billwire_domain::{
+    Change, Rejected,
+    delivery::webhook_endpoint::{self, ClientCertificate, Rotate, Secrets, Settings, WebhookEndpoint},
+};
+use billwire_schemas::{
+    clock::{Clock, SystemClock, Timestamp},
+    ids::{EventId, OrderingKey, TenantId, WebhookEndpointId},
+};
+use billwire_store::{Configuration, ConfigurationKind as Kind, Error, Store, Tx, commit::Failure, delivery::health::Health};
+use serde_json::value::{RawValue, to_raw_value};
+
+use crate::{
+    App, Caller, Demand,
+    configuration::addressed,
+    execute::{UseCase, json},
+    record::Record,
+    unless_named,
+};
+
+/// How a test call went.
+#[derive(Debug, Clone)]
+pub struct Tried {
+    /// Whether the receiver took it.
+    pub delivered: bool,
+    /// Status code of its answer, where there was one.
+    pub status: Option<u16>,
+    /// An excerpt of its answer, or why there was none.
+    pub detail: String,
+    /// How long it took.
+    pub latency: Duration,
+}
+
+/// The way to receivers; `server` has it over the webhook channel.
+#[async_trait]
+pub trait Receivers: Send + Sync + 'static {
+    /// Why TLS cannot show this certificate, if it cannot.
+    fn unusable(&self, certificate: &ClientCertificate) -> Option<String>;
+
+    /// Calls an endpoint once, whether or not it is enabled, as a delivery would.
+    ///
+    /// # Errors
+    /// Text for people: it could not be tried.
+    async fn call(&self, tenant: &TenantId, endpoint: WebhookEndpointId, event: EventId, body: Vec<u8>) -> Result<Tried, String>;
+}
+
+/// Refuses a certificate that TLS cannot use.
+fn unless_unusable(receivers: Option<&Arc<dyn Receivers>>, settings: &Settings) -> Result<(), Failure> {
+    let (Some(receivers), Some(Some(certificate))) = (receivers, &settings.client_certificate) else { return Ok(()) };
+    receivers.unusable(certificate).map_or(Ok(()), |why| {
+        let message = format!("This certificate and key cannot be used together: {why}.");
+        Err(Rejected::violation("/clientCertificate", "client_certificate_invalid", message).into())
+    })
+}
+
+fn sealed(secrets: &Secrets) -> Result<String, Failure> {
+    serde_json::to_string(secrets).map_err(json)
+}
+
+/// The endpoint as its answer shows it, with the new secret.
+fn shown(endpoint: &WebhookEndpoint, secret: &str) -> Result<Box<RawValue>, Failure> {
+    let mut shown = serde_json::to_value(endpoint).map_err(json)?;
+    shown["secret"] = secret.into();
+    to_raw_value(&shown).map_err(json)
+}
+
+async fn secrets_of(tx: &Tx<'_>, endpoint: &WebhookEndpoint) -> Result<Secrets, Failure> {
+    let text = tx.secrets(Kind::WebhookEndpoint, endpoint.id.0).await?;
+    let missing = || Error::Corrupt { table: "configuration", detail: "a webhook endpoint without secrets".into() };
+    serde_json::from_str(&text.ok_or_else(missing)?).map_err(json)
+}
+
+fn saved(tx: &mut Tx<'_>, change: &Change<WebhookEndpoint>, secrets: Option<&Secrets>) -> Result<Record, Failure> {
+    let after = &change.after;
+    tx.change_configuration(after.id.0, after.version, after.name.clone(), after)?;
+    if let Some(secrets) = secrets {
+        tx.change_secrets(Kind::WebhookEndpoint, after.id.0, &sealed(secrets)?)?;
+    }
+    Record::of(change)
+}
+
+/// Makes a webhook endpoint. The reply, and only the reply, shows the signing secret.
+#[derive(Clone)]
+pub struct CreateWebhookEndpoint {
+    /// What it shall be.
+    pub command: webhook_endpoint::Create,
+    receivers: Option<Arc<dyn Receivers>>,
+}
+
+/// Changes a webhook endpoint.
+#[derive(Clone)]
+pub struct UpdateWebhookEndpoint {
+    /// Its id, as the client wrote it.
+    pub id: String,
+    /// What changes.
+    pub settings: Settings,
+    /// Only at this version.
+    pub if_match: Option<i64>,
+    receivers: Option<Arc<dyn Receivers>>,
+}
+
+impl App {
+    /// `createWebhookEndpoint`.
+    pub fn create_webhook_endpoint(&self, command: webhook_endpoint::Create) -> CreateWebhookEndpoint {
+        CreateWebhookEndpoint { command, receivers: self.receivers.clone() }
+    }
+
+    /// `updateWebhookEndpoint`.
+    pub fn update_webhook_endpoint(&self, id: String, settings: Settings, if_match: Option<i64>) -> UpdateWebhookEndpoint {
+        UpdateWebhookEndpoint { id, settings, if_match, receivers: self.receivers.clone() }
+    }
+
+    /// `testWebhookEndpoint`: sends `body` as the event `event`.
+    ///
+    /// # Errors
+    /// `webhook_endpoint_not_found`; this process cannot call receivers; or the database's failure.
+    pub async fn test_webhook_endpoint(&self, tenant: &TenantId, id: &str, event: EventId, body: Vec<u8>) -> Result<Tried, Failure> {
+        let endpoint: WebhookEndpoint = self.configuration(tenant, id).await?;
+        let receivers = self.receivers.as_ref().ok_or_else(|| Error::Unavailable("receivers cannot be called from here".into()))?;
+        receivers.call(tenant, endpoint.id, event, body).await.map_err(|why| Error::Unavailable(why).into())
+    }
+
+    /// How an endpoint does; `None`: well.
+    ///
+    /// # Errors
+    /// The database's failure.
+    pub async fn health(&self, tenant: &TenantId, endpoint: uuid::Uuid) -> Result<Option<Health>, Failure> {
+        Ok(self.store.health(tenant, endpoint).await?)
+    }
+
+    /// Disables an endpoint for what its receiver did; nothing happens when it is disabled or gone already.
+    ///
+    /// # Errors
+    /// The database's failure.
+    pub async fn give_up_webhook_endpoint(&self, tenant: TenantId, id: WebhookEndpointId, because: &str) -> Result<(), Failure> {
+        let caller = Caller { tenant, actor: "delivery".to_owned(), scopes: Vec::new() };
+        let use_case = DisableWebhookEndpoint { id: id.to_string(), because: because.to_owned(), if_match: None };
+        match self.once(Demand { caller, claim: None }, use_case).await {
+            Ok(_) | Err(Failure::Rejected(_)) => Ok(()),
+            Err(failure) => Err(failure),
+        }
+    }
+}
+
+#[async_trait]
+impl UseCase for CreateWebhookEndpoint {
+    const OPERATION: &'static str = "createWebhookEndpoint";
+    const STATUS: u16 = 201;
+
+    fn key(&self) -> OrderingKey {
+        Store::configuration_key()
+    }
+    async fn run(&self, tx: &mut Tx<'_>, _: Timestamp) -> Result<Option<Record>, Failure> {
+        let name = self.command.settings.name.clone().unwrap_or_default();
+        unless_named(tx, Kind::WebhookEndpoint, &name).await?;
+        // By the machine's clock, as receivers have to know by theirs until when a secret holds.
+        let (change, secrets) = webhook_endpoint::create(self.command.clone(), SystemClock.now())?;
+        unless_unusable(self.receivers.as_ref(), &self.command.settings)?;
+        let (id, kind, body, secrets) = (change.after.id.0, Kind::WebhookEndpoint, change.after.clone(), Some(sealed(&secrets)?));
+        tx.save_configuration(Configuration { id, kind, name, body, secrets, created_at: SystemClock.now() }).await?;
+        Ok(Some(Record::of(&change)?.reveal(shown(&change.after, &self.command.secret.text)?)))
+    }
+}
+
+#[async_trait]
+impl UseCase for UpdateWebhookEndpoint {
+    const OPERATION: &'static str = "updateWebhookEndpoint";
+    const STATUS: u16 = 200;
+
+    fn key(&self) -> OrderingKey {
+        Store::configuration_key()
+    }
+    async fn run(&self, tx: &mut Tx<'_>, _: Timestamp) -> Result<Option<Record>, Failure> {
+        let last: WebhookEndpoint = addressed(tx, &self.id, self.if_match).await?;
+        if let Some(name) = self.settings.name.as_ref().filter(|name| **name != last.name) {
+            unless_named(tx, Kind::WebhookEndpoint, name).await?;
+        }
+        let secrets = secrets_of(tx, &last).await?;
+        let (change, secrets) = webhook_endpoint::update(last, secrets, self.settings.clone())?;
+        unless_unusable(self.receivers.as_ref(), &self.settings)?;
+        saved(tx, &change, Some(&secrets)).map(Some)
+    }
+}
+
+/// Gives a webhook endpoint a new signing secret. The reply, and only the reply, shows it.
+#[derive(Clone)]
+pub struct RotateWebhookSecret {
+    /// Its id, as the client wrote it.
+    pub id: String,
+    /// The new secret, and how long the present ones still hold.
+    pub command: Rotate,
+    /// Only at this version.
+    pub if_match: Option<i64>,
+}
+
+#[async_trait]
+impl UseCase for RotateWebhookSecret {
+    const OPERATION: &'static str = "rotateWebhookSecret";
+    const STATUS: u16 = 200;
+
+    fn key(&self) -> OrderingKey {
+        Store::configuration_key()
+    }
+    async fn run(&self, tx: &mut Tx<'_>, _: Timestamp) -> Result<Option<Record>, Failure> {
+        let last: WebhookEndpoint = addressed(tx, &self.id, self.if_match).await?;
+        let secrets = secrets_of(tx, &last).await?;
+        let (change, secrets) = webhook_endpoint::rotate(last, secrets, self.command.clone(), SystemClock.now())?;
+        let shown = shown(&change.after, &self.command.secret.text)?;
+        Ok(Some(saved(tx, &change, Some(&secrets))?.reveal(shown)))
+    }
+}
+
+/// Enables a webhook endpoint: what it is owed is sent.
+#[derive(Debug, Clone)]
+pub struct EnableWebhookEndpoint {
+    /// Its id, as the client wrote it.
+    pub id: String,
+    /// Only at this version.
+    pub if_match: Option<i64>,
+}
+
+#[async_trait]
+impl UseCase for EnableWebhookEndpoint {
+    const OPERATION: &'static str = "enableWebhookEndpoint";
+    const STATUS: u16 = 200;
+
+    fn key(&self) -> OrderingKey {
+        Store::configuration_key()
+    }
+    async fn run(&self, tx: &mut Tx<'_>, _: Timestamp) -> Result<Option<Record>, Failure> {
+        let change = webhook_endpoint::enable(addressed(tx, &self.id, self.if_match).await?)?;
+        tx.forget_health(change.after.id.0);
+        saved(tx, &change, None).map(Some)
+    }
+}
+
+/// Disables a webhook endpoint: what it is owed waits until it is enabled.
+#[derive(Debug, Clone)]
+pub struct DisableWebhookEndpoint {
+    /// Its id, as the client wrote it.
+    pub id: String,
+    /// Why, for people.
+    pub because: String,
+    /// Only at this version.
+    pub if_match: Option<i64>,
+}
+
+#[async_trait]
+impl UseCase for DisableWebhookEndpoint {
+    const OPERATION: &'static str = "disableWebhookEndpoint";
+    const STATUS: u16 = 200;
+
+    /// The endpoint itself: its event needs a gapless order, which the configuration, whose sequence counts changes, does not have.
+    fn key(&self) -> OrderingKey {
+        self.id.parse().map_or(OrderingKey::CONFIGURATION, |id: WebhookEndpointId| id.0.into())
+    }
+    fn locks(&self) -> Vec<OrderingKey> {
+        if self.key() == OrderingKey::CONFIGURATION { Vec::new() } else { vec![OrderingKey::CONFIGURATION] }
+    }
+    async fn run(&self, tx: &mut Tx<'_>, _: Timestamp) -> Result<Option<Record>, Failure> {
+        let last: WebhookEndpoint = addressed(tx, &self.id, self.if_match).await?;
+        let change = webhook_endpoint::disable(last, &self.because)?;
+        tx.forget_health(change.after.id.0);
+        // The delivery side compares this number.
+        tx.next_sequence(&OrderingKey::CONFIGURATION)?;
+        Ok(Some(saved(tx, &change, None)?.in_order_of(self.key())))
+    }
+}

@@ -1,0 +1,82 @@
+//! `createDataSource` and `deleteDataSource`.
+
+use async_trait::async_trait;
+use billwire_domain::{
+    Change, Entity, Rejected,
+    delivery::subscription::Subscription,
+    email::notification_template::NotificationTemplate,
+    events::data_source::{self, DataSource},
+};
+use billwire_schemas::{
+    clock::{Clock, SystemClock, Timestamp},
+    ids::OrderingKey,
+};
+use billwire_store::{Configuration, ConfigurationKind as Kind, Store, Tx, commit::Failure};
+
+use crate::{configuration::Configured, events::catalogue, execute::UseCase, record::Record, unless_named};
+
+impl Configured for DataSource {
+    const KIND: Kind = Kind::DataSource;
+    const NAME: &'static str = "data source";
+    const NOT_FOUND: &'static str = "data_source_not_found";
+    const DELETE: &'static str = "deleteDataSource";
+    fn carries(&self, _: &Subscription) -> bool {
+        false
+    }
+}
+
+/// Makes a data source.
+#[derive(Debug, Clone)]
+pub struct CreateDataSource(pub data_source::Create);
+
+#[async_trait]
+impl UseCase for CreateDataSource {
+    const OPERATION: &'static str = "createDataSource";
+    const STATUS: u16 = 201;
+
+    fn key(&self) -> OrderingKey {
+        Store::configuration_key()
+    }
+    async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
+        unless_named(tx, Kind::DataSource, &self.0.name).await?;
+        let count = tx.configurations::<DataSource>(Kind::DataSource).await?.len();
+        let change = data_source::create(self.0.clone(), count, now)?;
+        let (id, name, body) = (change.after.id.0, change.after.name.clone(), change.after.clone());
+        let kind = Kind::DataSource;
+        tx.save_configuration(Configuration { id, kind, name, body, secrets: None, created_at: SystemClock.now() }).await?;
+        Record::of(&change).map(Some)
+    }
+}
+
+/// Deletes a data source whose parameters no template names any more.
+#[derive(Debug, Clone)]
+pub struct DeleteDataSource {
+    /// Its id, as the client wrote it.
+    pub id: String,
+    /// Only at this version.
+    pub if_match: Option<i64>,
+}
+
+#[async_trait]
+impl UseCase for DeleteDataSource {
+    const OPERATION: &'static str = DataSource::DELETE;
+    const STATUS: u16 = 200;
+
+    fn key(&self) -> OrderingKey {
+        Store::configuration_key()
+    }
+    async fn run(&self, tx: &mut Tx<'_>, _: Timestamp) -> Result<Option<Record>, Failure> {
+        let missing = || Rejected::not_found(DataSource::NOT_FOUND, DataSource::NAME, &self.id);
+        let id = self.id.parse().map_err(|_| missing())?;
+        let last: DataSource = tx.configuration(Kind::DataSource, id).await?.ok_or_else(missing)?;
+        Rejected::unless_current(self.if_match, last.version())?;
+        let catalogue = catalogue::of(tx).await?.without(last.id);
+        let templates: Vec<NotificationTemplate> = tx.configurations(Kind::NotificationTemplate).await?;
+        if let Some(template) = templates.iter().find(|template| !template.suits(&catalogue)) {
+            let message = format!("Notification template '{}' names its parameters; delete it first.", template.name);
+            return Err(Rejected::conflict("still_in_use", message).into());
+        }
+        tx.delete_configuration(id);
+        Record::of(&Change::deleted(last)).map(Some)
+    }
+}

@@ -1,0 +1,63 @@
+//! What has happened: business transactions and events as they were recorded.
+
+use billwire_domain::{Rejected, customers::account::Account};
+use billwire_schemas::ids::{AccountId, TenantId};
+use billwire_store::{commit::Failure, events::history, page};
+
+use crate::App;
+
+impl App {
+    /// A business transaction's record, JSON.
+    ///
+    /// # Errors
+    /// `business_transaction_not_found`, or the database's failure.
+    pub async fn business_transaction(&self, tenant: &TenantId, id: &str) -> Result<String, Failure> {
+        let found = match id.parse() {
+            Ok(id) => self.store.business_transaction(tenant, id).await?,
+            Err(_) => None,
+        };
+        found.ok_or_else(|| Rejected::not_found("business_transaction_not_found", "business transaction", id).into())
+    }
+
+    /// An event's message, JSON.
+    ///
+    /// # Errors
+    /// `event_not_found`, or the database's failure.
+    pub async fn event(&self, tenant: &TenantId, id: &str) -> Result<String, Failure> {
+        let found = match id.parse() {
+            Ok(id) => self.store.event(tenant, id).await?,
+            Err(_) => None,
+        };
+        found.ok_or_else(|| Rejected::not_found("event_not_found", "event", id).into())
+    }
+
+    /// A page of business transactions, newest first.
+    ///
+    /// # Errors
+    /// The database's failure.
+    pub async fn list_business_transactions(
+        &self,
+        tenant: &TenantId,
+        wanted: history::Transactions,
+        ask: page::Ask,
+    ) -> Result<page::Page<String>, Failure> {
+        Ok(self.store.list_business_transactions(tenant, wanted, ask).await?)
+    }
+
+    /// A page of events, newest first.
+    ///
+    /// # Errors
+    /// The database's failure.
+    pub async fn list_events(&self, tenant: &TenantId, wanted: history::Events, ask: page::Ask) -> Result<page::Page<String>, Failure> {
+        Ok(self.store.list_events(tenant, wanted, ask).await?)
+    }
+
+    /// The account that a list is asked for by id or external id; `None`: there is none, and nothing is listed.
+    ///
+    /// # Errors
+    /// The database's failure.
+    pub async fn account_named(&self, tenant: &TenantId, reference: &str) -> Result<Option<AccountId>, Failure> {
+        let named = self.store.named::<Account>(tenant, &[reference.to_owned()]).await?;
+        Ok(named.get(reference).copied().map(AccountId))
+    }
+}

@@ -1,0 +1,139 @@
+//! `registerEventType` and `deleteEventType`: a tenant's own event types.
+
+use async_trait::async_trait;
+use billwire_domain::{
+    Change, Entity, Rejected,
+    delivery::{
+        queue::Queue,
+        subscription::{Action, Subscription},
+    },
+    email::notification_template::NotificationTemplate,
+    events::{
+        catalogue::Known,
+        custom_event_type::{self, CustomEventType, PREFIX},
+    },
+};
+use billwire_schemas::{
+    clock::{Clock, SystemClock, Timestamp},
+    ids::{OrderingKey, fresh},
+};
+use billwire_store::{Configuration, ConfigurationKind as Kind, Error, Store, Tx, commit::Failure};
+
+use crate::{
+    events::{
+        catalogue::{self, name_of_version},
+        data_schemas::uncompilable,
+    },
+    execute::UseCase,
+    record::Record,
+};
+
+/// Registers a custom event type, or its next version.
+#[derive(Debug, Clone)]
+pub struct RegisterEventType(pub custom_event_type::Register);
+
+async fn kept(tx: &Tx<'_>, name: &str) -> Result<Vec<CustomEventType>, Failure> {
+    tx.configurations_like(Kind::EventTypeVersion, &format!("{name}/v")).await
+}
+
+async fn keep(tx: &mut Tx<'_>, earlier: &CustomEventType) -> Result<(), Failure> {
+    let (name, body) = (name_of_version(&earlier.name, earlier.version), earlier.clone());
+    let kind = Kind::EventTypeVersion;
+    tx.save_configuration(Configuration { id: fresh(), kind, name, body, secrets: None, created_at: SystemClock.now() }).await
+}
+
+#[async_trait]
+impl UseCase for RegisterEventType {
+    const OPERATION: &'static str = "registerEventType";
+    const STATUS: u16 = 201;
+
+    fn key(&self) -> OrderingKey {
+        Store::configuration_key()
+    }
+    async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
+        let mut command = self.0.clone();
+        let name = format!("{PREFIX}{}", command.name);
+        let mut types: Vec<CustomEventType> = tx.configurations(Kind::EventType).await?;
+        let count = types.len();
+        let existing = types.iter().position(|known| known.name == name).map(|index| types.swap_remove(index));
+        if existing.is_none() {
+            command.version = kept(tx, &name).await?.iter().map(|earlier| earlier.version + 1).max().unwrap_or(1);
+        }
+        // Schemas of the largest size take longer to compile and compare than a thread that others wait for should.
+        let judging = tokio::task::spawn_blocking(move || {
+            let broken = uncompilable(&command.schema);
+            custom_event_type::register(command, existing, count, broken, now)
+        });
+        let change = judging.await.map_err(|error| Error::Other(error.to_string()))??;
+        let (id, body) = (change.after.id.0, change.after.clone());
+        match &change.before {
+            None => {
+                let kind = Kind::EventType;
+                tx.save_configuration(Configuration { id, kind, name, body, secrets: None, created_at: SystemClock.now() }).await?;
+            }
+            Some(before) => {
+                keep(tx, before).await?;
+                tx.change_configuration(id, change.after.version, name, &body)?;
+            }
+        }
+        Record::of(&change).map(Some)
+    }
+}
+
+/// Deletes a custom event type that nothing names any more. Its versions stay readable, and are not given again.
+#[derive(Debug, Clone)]
+pub struct DeleteEventType {
+    /// Its name, with `custom.`.
+    pub name: String,
+    /// Only at this version.
+    pub if_match: Option<i64>,
+}
+
+impl DeleteEventType {
+    async fn unless_in_use(&self, tx: &Tx<'_>) -> Result<(), Failure> {
+        let in_use = |what: &str, name: &str| {
+            let message = format!("{what} '{name}' names this event type; delete it first.");
+            Err(Rejected::conflict("still_in_use", message).into())
+        };
+        let queues: Vec<Queue> = tx.configurations(Kind::Queue).await?;
+        if let Some(queue) = queues.iter().find(|queue| queue.registered.event_types.contains(&self.name)) {
+            return in_use("Queue", &queue.name);
+        }
+        let subscriptions: Vec<Subscription> = tx.configurations(Kind::Subscription).await?;
+        let publishes = |one: &&Subscription| matches!(&one.action, Action::Calculate { event_type, .. } if *event_type == self.name);
+        if let Some(one) = subscriptions.iter().find(publishes) {
+            return in_use("Subscription", &one.name);
+        }
+        let templates: Vec<NotificationTemplate> = tx.configurations(Kind::NotificationTemplate).await?;
+        if let Some(template) = templates.iter().find(|template| template.event_types.contains(&self.name)) {
+            return in_use("Notification template", &template.name);
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl UseCase for DeleteEventType {
+    const OPERATION: &'static str = "deleteEventType";
+    const STATUS: u16 = 200;
+
+    fn key(&self) -> OrderingKey {
+        Store::configuration_key()
+    }
+    async fn run(&self, tx: &mut Tx<'_>, _: Timestamp) -> Result<Option<Record>, Failure> {
+        let catalogue = catalogue::of(tx).await?;
+        let last = match catalogue.find(&self.name) {
+            Some(Known::Custom(custom)) => custom.clone(),
+            Some(Known::BuiltIn(_)) => {
+                let message = format!("'{}' is built in; only custom event types can be deleted.", self.name);
+                return Err(Rejected::conflict("event_type_built_in", message).into());
+            }
+            None => return Err(Rejected::not_found("event_type_not_found", "event type", &self.name).into()),
+        };
+        Rejected::unless_current(self.if_match, last.version())?;
+        self.unless_in_use(tx).await?;
+        keep(tx, &last).await?;
+        tx.delete_configuration(last.id.0);
+        Record::of(&Change::deleted(last)).map(Some)
+    }
+}

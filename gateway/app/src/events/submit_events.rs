@@ -1,0 +1,127 @@
+//! `submitEvents`: what happened outside, as events of the tenant's own types.
+
+use std::collections::{HashMap, HashSet};
+
+use async_trait::async_trait;
+use billwire_domain::{
+    Entity, Rejected, Violation,
+    customers::account::Account,
+    events::custom_event_type::{CustomEvent, CustomEventType, Submit},
+};
+use billwire_schemas::{
+    clock::Timestamp,
+    ids::{AccountId, OrderingKey, TenantId},
+};
+use billwire_store::{ConfigurationKind as Kind, Error, Tx, commit::Failure, idempotency::Reply};
+use serde_json::Value;
+
+use crate::{
+    App, Demand,
+    events::{data_schemas::Budget, event_parameters},
+    execute_bulk::BulkUseCase,
+    record::{Cause, Record},
+};
+
+/// An item that has been judged.
+type Judged = Result<(CustomEvent, usize), Rejected>;
+
+struct SubmitEvents {
+    types: Vec<CustomEventType>,
+    items: Vec<Judged>,
+    cause: Option<Cause>,
+}
+
+#[async_trait]
+impl BulkUseCase for SubmitEvents {
+    const OPERATION: &'static str = "submitEvents";
+    const STATUS: u16 = 202;
+
+    fn count(&self) -> usize {
+        self.items.len()
+    }
+    fn keys(&self) -> Vec<OrderingKey> {
+        let keys: HashSet<OrderingKey> = self.items.iter().flatten().map(|(event, _)| event.ordering_key()).collect();
+        keys.into_iter().collect()
+    }
+    async fn prepare(&self, tx: &mut Tx<'_>) -> Result<(), Failure> {
+        let accounts: HashSet<AccountId> = self.items.iter().flatten().filter_map(|(event, _)| event.account()).collect();
+        tx.preload::<Account>(&accounts.into_iter().map(|id| id.0).collect::<Vec<_>>()).await
+    }
+    async fn run(&self, index: usize, tx: &mut Tx<'_>, _: Timestamp) -> Result<Record, Failure> {
+        let (event, kind) = self.items[index].as_ref().map_err(|refusal| Failure::from(refusal.clone()))?;
+        let related = match event.account() {
+            Some(account) => event_parameters::of_account(tx, account).await?,
+            None => Default::default(),
+        };
+        Ok(Record::custom(event, &self.types[*kind], &related)?.caused_by(self.cause))
+    }
+}
+
+impl App {
+    /// Accepts each item that fits its type as a business transaction of its own with one event.
+    ///
+    /// Types, accounts and data are judged before the transaction: running a tenant's schemas is no work for the one
+    /// writer, and the accounts' ids are the keys it has to lock.
+    ///
+    /// # Errors
+    /// The database's failure; nothing was changed then. Refusals of items stand in the reply.
+    pub async fn submit_events(&self, demand: Demand, items: Vec<Submit>) -> Result<Reply, Failure> {
+        self.submit_caused(demand, items, None).await
+    }
+
+    /// The same for what follows from another event.
+    ///
+    /// # Errors
+    /// As [`App::submit_events`].
+    pub(crate) async fn submit_caused(&self, demand: Demand, items: Vec<Submit>, cause: Option<Cause>) -> Result<Reply, Failure> {
+        let tenant = &demand.caller.tenant;
+        let types: Vec<CustomEventType> = self.store.configurations(tenant, Kind::EventType).await?;
+        let accounts = self.accounts_of(tenant, &items).await?;
+        let (app, now) = (self.clone(), self.now());
+        let place = self.compiled.place().await.map_err(|error| Error::Other(error.to_string()))?;
+        let judging = tokio::task::spawn_blocking(move || {
+            let _place = place;
+            let mut budget = Budget::default();
+            let items = items.into_iter().map(|item| app.judge(item, &types, &accounts, now, &mut budget)).collect();
+            SubmitEvents { types, items, cause }
+        });
+        let use_case = judging.await.map_err(|error| Error::Other(error.to_string()))?;
+        self.once_each(demand, use_case).await
+    }
+
+    async fn accounts_of(&self, tenant: &TenantId, items: &[Submit]) -> Result<HashMap<String, AccountId>, Failure> {
+        let references: HashSet<&String> = items.iter().filter_map(|item| item.account.as_ref()).collect();
+        let references: Vec<String> = references.into_iter().cloned().collect();
+        let named = self.store.named::<Account>(tenant, &references).await?;
+        Ok(named.into_iter().map(|(reference, id)| (reference, AccountId(id))).collect())
+    }
+
+    /// Everything that is wrong with an item, or the event it becomes.
+    fn judge(
+        &self,
+        item: Submit,
+        types: &[CustomEventType],
+        accounts: &HashMap<String, AccountId>,
+        now: Timestamp,
+        budget: &mut Budget,
+    ) -> Judged {
+        let index = types.iter().position(|kind| kind.name == item.kind);
+        let mut faults = item.faults(index.map(|index| &types[index]), types.iter().map(|kind| kind.name.as_str()));
+        let account = item.account.as_ref().and_then(|reference| accounts.get(reference)).copied();
+        if let (Some(reference), None) = (&item.account, account) {
+            faults.push(Violation::new("/account", "account_unknown", format!("There is no account '{reference}'.")));
+        }
+        if let Some(index) = index {
+            let data = Value::Object(item.data.clone());
+            faults.extend(self.compiled.faults(&types[index], &data, budget));
+        }
+        match (Rejected::from_violations(faults), index) {
+            (Some(refusal), _) => Err(refusal),
+            (None, Some(index)) => match item.accept(account, now) {
+                Ok(event) => Ok((event, index)),
+                Err(fault) => Err(Rejected::violation("", fault.code, fault.message)),
+            },
+            (None, None) => Err(Rejected::violation("/type", "event_type_unknown", "There is no such event type.")),
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! A bulk operation: many items, each a business transaction of its own, all committed together.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use billwire_domain::Rejected;
+use billwire_schemas::{
+    clock::{Clock, ShiftedClock, Timestamp},
+    ids::{OrderingKey, TenantId, fresh},
+};
+use billwire_store::{
+    Error, Tx,
+    commit::{Failure, Unit},
+    idempotency::{Claim, Reply},
+};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::{App, Demand, execute::json, record::Record};
+
+/// A bulk operation. Items are decided in order, each by itself: a refused one leaves nothing and stops no other; a later one
+/// sees what an earlier one changed.
+#[async_trait]
+pub trait BulkUseCase: Send + Sync + 'static {
+    /// The operationId.
+    const OPERATION: &'static str;
+    /// HTTP status of the whole, whatever became of the items.
+    const STATUS: u16;
+
+    /// How many items; never 0, the schema says so.
+    fn count(&self) -> usize;
+    /// What their events keep order within, each key once.
+    fn keys(&self) -> Vec<OrderingKey>;
+    /// Loads what many items need with few queries.
+    async fn prepare(&self, tx: &mut Tx<'_>) -> Result<(), Failure>;
+    /// Decides and saves the item at `index`.
+    async fn run(&self, index: usize, tx: &mut Tx<'_>, now: Timestamp) -> Result<Record, Failure>;
+}
+
+struct OnceEach<U> {
+    use_case: U,
+    demand: Demand,
+    clock: Arc<ShiftedClock>,
+    keys: Vec<OrderingKey>,
+    /// Bytes that an event may take.
+    event_max: u64,
+}
+
+/// What became of one item.
+#[derive(Serialize)]
+#[serde(tag = "status", rename_all = "camelCase")]
+enum Item {
+    /// It is a business transaction now.
+    Recorded { index: usize, transaction: Box<RawValue> },
+    /// A rule refused it.
+    Refused { index: usize, problem: ItemProblem },
+}
+
+#[derive(Serialize)]
+struct ItemProblem {
+    code: &'static str,
+    detail: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<ItemError>,
+}
+
+#[derive(Serialize)]
+struct ItemError {
+    pointer: String,
+    code: &'static str,
+    message: String,
+}
+
+#[derive(Serialize)]
+struct Items {
+    items: Vec<Item>,
+}
+
+/// Pointers are relative to the item in a rule and lead through the bulk's `items` in the answer.
+fn problem(index: usize, refusal: Rejected) -> ItemProblem {
+    let errors = refusal
+        .violations
+        .into_iter()
+        .map(|broken| ItemError { pointer: format!("/items/{index}{}", broken.pointer), code: broken.code, message: broken.message })
+        .collect();
+    ItemProblem { code: refusal.code, detail: refusal.message, errors }
+}
+
+#[async_trait]
+impl<U: BulkUseCase> Unit for OnceEach<U> {
+    fn tenant(&self) -> &TenantId {
+        &self.demand.caller.tenant
+    }
+    fn keys(&self) -> Vec<OrderingKey> {
+        self.keys.clone()
+    }
+    fn claim(&self) -> Option<&Claim> {
+        self.demand.claim.as_ref()
+    }
+    async fn decide(&self, tx: &mut Tx<'_>) -> Result<Reply, Failure> {
+        let now = self.clock.now();
+        self.use_case.prepare(tx).await?;
+        let mut items = Vec::with_capacity(self.use_case.count());
+        for index in 0..self.use_case.count() {
+            tx.begin_item();
+            items.push(match self.item(index, tx, now).await {
+                Ok(reply) => {
+                    tx.keep_item();
+                    Item::Recorded { index, transaction: RawValue::from_string(reply.body).map_err(json)? }
+                }
+                Err(Failure::Rejected(refusal)) => {
+                    tx.drop_item();
+                    Item::Refused { index, problem: problem(index, refusal) }
+                }
+                Err(failure) => return Err(failure),
+            });
+        }
+        let body = serde_json::to_string(&Items { items }).map_err(json)?;
+        Ok(Reply { status: U::STATUS, body, secret: false, replayed: false })
+    }
+}
+
+impl<U: BulkUseCase> OnceEach<U> {
+    async fn item(&self, index: usize, tx: &mut Tx<'_>, now: Timestamp) -> Result<Reply, Failure> {
+        let record = self.use_case.run(index, tx, now).await?;
+        record.append(tx, U::OPERATION, U::STATUS, &self.demand.caller, (now, self.event_max)).await
+    }
+}
+
+impl App {
+    /// Runs the items of `use_case` once: a demand that repeats a claim gets the first reply.
+    ///
+    /// # Errors
+    /// The database's failure; nothing was changed then. Refusals of items stand in the reply.
+    pub async fn once_each<U: BulkUseCase>(&self, demand: Demand, use_case: U) -> Result<Reply, Failure> {
+        if self.backlog_full() {
+            return Err(Error::Unavailable("the stream is away and the outbox is full".into()).into());
+        }
+        let mut keys = use_case.keys();
+        if keys.is_empty() {
+            // Nothing will be recorded, but the claim must be kept all the same.
+            keys.push(fresh().into());
+        }
+        let (clock, event_max) = (self.clock.clone(), self.store.event_max());
+        self.store.commit(Arc::new(OnceEach { use_case, demand, clock, keys, event_max })).await
+    }
+}

@@ -1,0 +1,278 @@
+//! `recordChargeableEvents`: usage and charges in bulk, each item a business transaction of its own.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::{Mutex, PoisonError},
+};
+
+use async_trait::async_trait;
+use billwire_domain::{
+    Change, Entity, Rejected, Violation,
+    customers::{account::Account, service::Service},
+    usage::{
+        bucket::{self, Bucket},
+        chargeable_event::{self, ChargeableEvent},
+        usage_identifier::{self, UsageIdentifier},
+    },
+};
+use billwire_schemas::{
+    clock::Timestamp,
+    events::envelope::Parameters,
+    ids::{AccountId, OrderingKey, ServiceId, TenantId},
+};
+use billwire_store::{Filter, Noun, Tx, commit::Failure, idempotency::Reply};
+use uuid::Uuid;
+
+use crate::{
+    App, Demand,
+    events::event_parameters::{of_account, of_service},
+    execute_bulk::BulkUseCase,
+    objects::{Object, referenced},
+    record::Record,
+};
+
+/// A charge as it is reported: for whom, by any of three references.
+#[derive(Debug, Clone)]
+pub struct NewCharge {
+    /// Id or external id of the account.
+    pub account: Option<String>,
+    /// Id or external id of the service, which belongs to an account.
+    pub service: Option<String>,
+    /// Kind and value of the usage identifier it was reported under, which belongs to a service.
+    pub usage_identifier: Option<(String, String)>,
+    /// What it shall be; which service and usage identifier it is for is filled in here.
+    pub command: chargeable_event::Record,
+}
+
+/// A charge whose account is known.
+#[derive(Debug, Clone)]
+struct Resolved {
+    account: AccountId,
+    command: chargeable_event::Record,
+}
+
+/// Records charges.
+struct RecordChargeableEvents {
+    items: Vec<Result<Resolved, Rejected>>,
+    /// The buckets of the services that items are for; read anew each time the bulk is decided.
+    buckets: Mutex<HashMap<ServiceId, Vec<(Uuid, String)>>>,
+}
+
+/// Values in one list of a query.
+const LOOKED_UP_AT_ONCE: usize = 512;
+
+/// What the references of a bulk name.
+struct Named {
+    accounts: HashMap<String, Account>,
+    services: HashMap<String, Service>,
+    identifiers: HashMap<(String, String), UsageIdentifier>,
+}
+
+/// What `reference` names among `found`; `broken` gets the violation when it names nothing.
+fn named<'n, T: Object>(
+    pointer: &'static str,
+    reference: Option<&String>,
+    found: &'n HashMap<String, T>,
+    broken: &mut Vec<Violation>,
+) -> Option<&'n T> {
+    let reference = reference?;
+    // An id may be written in other forms than its usual one.
+    let usual = reference.parse::<Uuid>().ok().map(|id| id.to_string());
+    let object = usual.and_then(|usual| found.get(&usual)).or_else(|| found.get(reference));
+    if object.is_none() {
+        broken.push(Violation::new(pointer, T::UNKNOWN, format!("There is no {} '{reference}'.", T::NAME)));
+    }
+    object
+}
+
+impl Named {
+    /// The charge with its account, if its references hold together.
+    fn resolve(&self, new: NewCharge) -> Result<Resolved, Rejected> {
+        let mut broken = Vec::new();
+        let account = named("/account", new.account.as_ref(), &self.accounts, &mut broken).map(|account| account.id);
+        let service = named("/service", new.service.as_ref(), &self.services, &mut broken);
+        let identifier = new.usage_identifier.as_ref().and_then(|wanted| {
+            let found = self.identifiers.get(wanted);
+            if found.is_none() {
+                let message = format!("There is no usage identifier of kind '{}' with the value '{}'.", wanted.0, wanted.1);
+                broken.push(Violation::new("/usageIdentifier", UsageIdentifier::UNKNOWN, message));
+            }
+            found
+        });
+        if let Some(rejected) = Rejected::from_violations(broken) {
+            return Err(rejected);
+        }
+        let mismatch = |pointer, what: &str| Rejected::violation(pointer, "reference_mismatch", format!("The {what}."));
+        let mut command = new.command;
+        command.service_id = service.map(|service| service.id).or(identifier.map(|identifier| identifier.service_id));
+        command.usage_identifier_id = identifier.map(|identifier| identifier.id);
+        if identifier.is_some_and(|identifier| Some(identifier.service_id) != command.service_id) {
+            return Err(mismatch("/usageIdentifier", "usage identifier belongs to another service"));
+        }
+        let owners = [account, service.map(|service| service.account_id), identifier.map(|identifier| identifier.account_id)];
+        let mut owners = owners.into_iter().flatten();
+        let Some(owner) = owners.next() else {
+            let message = "A charge names its account, or a service or usage identifier that belongs to one.";
+            return Err(Rejected::violation("/account", "account_required", message));
+        };
+        if owners.any(|other| other != owner) {
+            return Err(mismatch("/account", "service or usage identifier belongs to another account"));
+        }
+        Ok(Resolved { account: owner, command })
+    }
+}
+
+/// The texts that `read` gives, each once.
+fn distinct<'i>(items: &'i [Result<NewCharge, Rejected>], read: impl Fn(&'i NewCharge) -> Option<&'i String>) -> Vec<&'i str> {
+    let texts: BTreeSet<&str> = items.iter().flatten().filter_map(read).map(String::as_str).collect();
+    texts.into_iter().collect()
+}
+
+impl App {
+    /// Records charges, each by itself; `items` that could not be read are refused as they say.
+    ///
+    /// # Errors
+    /// The database's failure; nothing was recorded then.
+    pub async fn record_chargeable_events(&self, demand: Demand, items: Vec<Result<NewCharge, Rejected>>) -> Result<Reply, Failure> {
+        // Objects never move to another account, so whose they are can be read before the accounts are locked.
+        let tenant = &demand.caller.tenant;
+        let accounts = self.many(tenant, distinct(&items, |new| new.account.as_ref())).await?;
+        let services = self.many(tenant, distinct(&items, |new| new.service.as_ref())).await?;
+        let identifiers = self.identifiers(tenant, &items).await?;
+        let named = Named { accounts, services, identifiers };
+        let items = items.into_iter().map(|item| item.and_then(|new| named.resolve(new))).collect();
+        self.once_each(demand, RecordChargeableEvents { items, buckets: Mutex::default() }).await
+    }
+
+    /// The usage identifiers that items name, by kind and value.
+    async fn identifiers(
+        &self,
+        tenant: &TenantId,
+        items: &[Result<NewCharge, Rejected>],
+    ) -> Result<HashMap<(String, String), UsageIdentifier>, Failure> {
+        let mut wanted: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for (kind, value) in items.iter().flatten().filter_map(|new| new.usage_identifier.as_ref()) {
+            wanted.entry(kind).or_default().insert(value);
+        }
+        let mut found = HashMap::new();
+        for (kind, values) in wanted {
+            let values: Vec<&str> = values.into_iter().collect();
+            for part in values.chunks(LOOKED_UP_AT_ONCE) {
+                let same = Filter::new().is("kind", Some(kind)).any_of("value", part);
+                let identifiers = self.store.select::<UsageIdentifier>(tenant, same, part.len() as u64).await?;
+                found.extend(identifiers.into_iter().map(|one| ((one.kind.clone(), one.value.clone()), one)));
+            }
+        }
+        Ok(found)
+    }
+
+    async fn many<T: Noun>(&self, tenant: &TenantId, references: Vec<&str>) -> Result<HashMap<String, T>, Failure> {
+        if references.is_empty() {
+            return Ok(HashMap::new());
+        }
+        Ok(self.store.find_many(tenant, &references).await?)
+    }
+}
+
+#[async_trait]
+impl BulkUseCase for RecordChargeableEvents {
+    const OPERATION: &'static str = "recordChargeableEvents";
+    const STATUS: u16 = 200;
+
+    fn count(&self) -> usize {
+        self.items.len()
+    }
+    fn keys(&self) -> Vec<OrderingKey> {
+        let accounts: BTreeSet<AccountId> = self.items.iter().flatten().map(|item| item.account).collect();
+        accounts.into_iter().map(Into::into).collect()
+    }
+    async fn prepare(&self, tx: &mut Tx<'_>) -> Result<(), Failure> {
+        let items = || self.items.iter().flatten();
+        let accounts: BTreeSet<Uuid> = items().map(|item| item.account.0).collect();
+        let services: BTreeSet<Uuid> = items().filter_map(|item| item.command.service_id).map(|id| id.0).collect();
+        tx.preload::<Account>(&accounts.into_iter().collect::<Vec<_>>()).await?;
+        tx.preload::<Service>(&services.into_iter().collect::<Vec<_>>()).await?;
+        let external_ids: Vec<&str> = items().filter_map(|item| item.command.external_id.as_deref()).collect();
+        tx.preload_external_ids::<ChargeableEvent>(&external_ids).await?;
+        let identifiers: BTreeSet<Uuid> = items().filter_map(|item| item.command.usage_identifier_id).map(|id| id.0).collect();
+        tx.preload::<UsageIdentifier>(&identifiers.into_iter().collect::<Vec<_>>()).await?;
+        // Without a quantity there is nothing to count.
+        let counted: BTreeSet<Uuid> =
+            items().filter(|item| item.command.quantity.is_some()).filter_map(|item| item.command.service_id).map(|id| id.0).collect();
+        let mut buckets: HashMap<ServiceId, Vec<(Uuid, String)>> = HashMap::new();
+        for bucket in tx.preload_where::<Bucket>("service_id", &counted.into_iter().collect::<Vec<_>>()).await? {
+            buckets.entry(bucket.service_id).or_default().push((bucket.id.0, bucket.unit));
+        }
+        *self.buckets.lock().unwrap_or_else(PoisonError::into_inner) = buckets;
+        Ok(())
+    }
+    async fn run(&self, index: usize, tx: &mut Tx<'_>, now: Timestamp) -> Result<Record, Failure> {
+        let item = self.items[index].clone()?;
+        let account = referenced::<Account>(tx, "/account", item.account.0).await?;
+        tx.unless_taken::<ChargeableEvent>(item.command.external_id.as_deref()).await?;
+        let change = chargeable_event::record(item.command, &account, now)?;
+        let related = around(tx, &change.after).await?;
+        // All that can refuse comes before the first save.
+        let counted = self.counted(tx, &change.after, now).await?;
+        tx.save(&change)?;
+        let mut record = Record::default().and(&change, &related)?;
+        for bucket in counted {
+            tx.save(&bucket)?;
+            record = record.and(&bucket, &related)?;
+        }
+        noted(tx, &change.after, record, &related, now).await
+    }
+}
+
+impl RecordChargeableEvents {
+    /// What the charge does to the buckets of its service and unit.
+    async fn counted(&self, tx: &mut Tx<'_>, charge: &ChargeableEvent, now: Timestamp) -> Result<Vec<Change<Bucket>>, Failure> {
+        let (Some(service), Some(quantity), Some(unit)) = (charge.service_id, charge.quantity, &charge.unit) else { return Ok(Vec::new()) };
+        let buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner).get(&service).cloned().unwrap_or_default();
+        let mut counted = Vec::new();
+        for (id, _) in buckets.iter().filter(|(_, counts)| counts == unit) {
+            let Some(bucket) = tx.load::<Bucket>(*id).await? else { continue };
+            let Some(change) = bucket::count(bucket, quantity, now) else {
+                let message = "A bucket of the service cannot count so much.";
+                return Err(Rejected::violation("/quantity", "amount_out_of_range", message).into());
+            };
+            counted.push(change);
+        }
+        Ok(counted)
+    }
+}
+
+/// Notes on the charge's usage identifier that it was used.
+async fn noted(tx: &mut Tx<'_>, charge: &ChargeableEvent, record: Record, related: &Parameters, now: Timestamp) -> Result<Record, Failure> {
+    let Some(id) = charge.usage_identifier_id else { return Ok(record) };
+    let Some(identifier) = tx.load::<UsageIdentifier>(id.0).await? else { return Ok(record) };
+    match usage_identifier::used(identifier, charge.occurred_at.date_naive(), now) {
+        Some(change) => {
+            tx.save(&change)?;
+            record.and(&change, related)
+        }
+        None => Ok(record),
+    }
+}
+
+/// What a charge's events offer besides its own parameters.
+///
+/// # Errors
+/// The database's failure.
+pub(crate) async fn around(tx: &mut Tx<'_>, charge: &ChargeableEvent) -> Result<Parameters, Failure> {
+    let mut related = of_account(tx, charge.account_id).await?;
+    if let Some(service) = charge.service_id {
+        related.extend(of_service(tx, service).await?);
+    }
+    Ok(related)
+}
+
+/// What the events about an object of a charge offer besides: the charge's own parameters and what it is for.
+///
+/// # Errors
+/// The database's failure.
+pub(crate) async fn of_charge(tx: &mut Tx<'_>, charge: &ChargeableEvent) -> Result<Parameters, Failure> {
+    let mut related = around(tx, charge).await?;
+    related.extend(charge.parameters());
+    Ok(related)
+}

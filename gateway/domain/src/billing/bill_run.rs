@@ -1,0 +1,298 @@
+//! Bill runs: a bill cycle's accounts, billed up to a date.
+//!
+//! A run deals with each account by itself, in a transaction of its own, and leaves a trace there; the run as an object changes twice
+//! only, when it is started and when no account is left. What it has done meanwhile is counted over the traces.
+
+use billwire_schemas::{
+    clock::Timestamp,
+    events::envelope::Parameters,
+    ids::{BillCycleId, BillRunId},
+    money::Money,
+};
+use chrono::{NaiveDate, SecondsFormat};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    change::{Change, Entity, Lifecycle},
+    customers::{account::Account, bill_cycle::BillCycle, billing_settings::BillingSettings},
+    rejected::Rejected,
+};
+
+/// Where a bill run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Status {
+    /// Accounts are left.
+    Running,
+    /// Every account was dealt with.
+    Completed,
+}
+
+impl Status {
+    /// The name used on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Completed => "completed",
+        }
+    }
+}
+
+/// What became of an account in a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It got an invoice.
+    Invoiced,
+    /// There was nothing to bill.
+    Nothing,
+    /// It could not be billed; what is unbilled stays so.
+    Failed,
+}
+
+impl Outcome {
+    /// The name it rests under.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Invoiced => "invoiced",
+            Self::Nothing => "nothing",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// What a run has done so far.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Tally {
+    /// Accounts dealt with, whatever became of them.
+    pub accounts: i64,
+    /// Invoices posted.
+    pub invoices: i64,
+    /// Accounts that could not be billed.
+    pub failed: i64,
+    /// The sum of the invoices, one amount per currency.
+    pub totals: Vec<Money>,
+}
+
+/// A bill run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BillRun {
+    /// Its id.
+    pub id: BillRunId,
+    /// Its version, from 1.
+    pub version: i64,
+    /// Its id in the outside system.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub external_id: Option<String>,
+    /// The cycle whose accounts it bills.
+    pub bill_cycle_id: BillCycleId,
+    /// It bills what happened before this date, in the tenant's time zone, and the periods that have ended by it.
+    pub billing_date: NaiveDate,
+    /// Where it stands.
+    pub status: Status,
+    /// What it has done, once it is completed; zeros before.
+    #[serde(flatten)]
+    pub tally: Tally,
+    /// When it was started.
+    pub started_at: Timestamp,
+    /// When it was completed.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub completed_at: Option<Timestamp>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// `startBillRun`.
+#[derive(Debug, Clone)]
+pub struct Start {
+    /// The new run's id.
+    pub id: BillRunId,
+    /// See [`BillRun::external_id`].
+    pub external_id: Option<String>,
+    /// See [`BillRun::billing_date`]; absent: today, in the tenant's time zone.
+    pub billing_date: Option<NaiveDate>,
+}
+
+/// Decides `startBillRun`; `running` is a run of the same cycle that is not completed.
+///
+/// # Errors
+/// `bill_run_in_progress`; `billing_date_in_future` at `/billingDate`.
+pub fn start(
+    command: Start,
+    cycle: &BillCycle,
+    running: Option<&BillRun>,
+    settings: &BillingSettings,
+    now: Timestamp,
+) -> Result<Change<BillRun>, Rejected> {
+    if let Some(running) = running {
+        let message = format!("Bill run {} of the cycle is not completed; a cycle has one run at a time.", running.id);
+        return Err(Rejected::conflict("bill_run_in_progress", message));
+    }
+    let today = settings.date_of(now);
+    let billing_date = command.billing_date.unwrap_or(today);
+    if billing_date > today {
+        let message = format!("billingDate is {billing_date}, but in the tenant's time zone it is {today} only.");
+        return Err(Rejected::violation("/billingDate", "billing_date_in_future", message));
+    }
+    let run = BillRun {
+        id: command.id,
+        version: 1,
+        external_id: command.external_id,
+        bill_cycle_id: cycle.id,
+        billing_date,
+        status: Status::Running,
+        tally: Tally::default(),
+        started_at: now,
+        completed_at: None,
+        created_at: now,
+        updated_at: now,
+    };
+    Ok(Change::created(run).and("bill_run.started"))
+}
+
+/// The run after its last account; `None` when it is completed already, so that a second worker changes nothing.
+pub fn complete(run: BillRun, tally: Tally, now: Timestamp) -> Option<Change<BillRun>> {
+    if run.status == Status::Completed {
+        return None;
+    }
+    let after =
+        BillRun { version: run.version + 1, status: Status::Completed, tally, completed_at: Some(now), updated_at: now, ..run.clone() };
+    Some(Change::updated(run, after, vec!["bill_run.completed"]))
+}
+
+/// What `run` tells of an account it could not bill. Nothing of the account changes but its version.
+pub fn billing_failed(account: Account, run: BillRunId, refusal: &Rejected, now: Timestamp) -> Change<Account> {
+    let parameters = Parameters::from([
+        ("billRun.id".to_owned(), run.to_string().into()),
+        ("billingError.code".to_owned(), refusal.code.into()),
+        ("billingError.message".to_owned(), refusal.message.clone().into()),
+    ]);
+    let after = Account { version: account.version + 1, updated_at: now, ..account.clone() };
+    Change::updated(account, after, vec![Lifecycle { kind: "account.billing_failed", parameters }])
+}
+
+impl Entity for BillRun {
+    const TYPE: &'static str = "billRun";
+    const EVENT_OBJECT: Option<&'static str> = Some("bill_run");
+
+    fn id(&self) -> uuid::Uuid {
+        self.id.0
+    }
+    fn version(&self) -> i64 {
+        self.version
+    }
+    fn external_id(&self) -> Option<&str> {
+        self.external_id.as_deref()
+    }
+    fn status(&self) -> Option<&str> {
+        Some(self.status.name())
+    }
+    fn created_at(&self) -> Timestamp {
+        self.created_at
+    }
+    fn parameters(&self) -> Parameters {
+        let moment = |moment: Timestamp| moment.to_rfc3339_opts(SecondsFormat::AutoSi, true);
+        let mut parameters = Parameters::from([
+            ("billRun.id".to_owned(), self.id.to_string().into()),
+            ("billRun.billCycle".to_owned(), self.bill_cycle_id.to_string().into()),
+            ("billRun.billingDate".to_owned(), self.billing_date.to_string().into()),
+            ("billRun.status".to_owned(), self.status.name().into()),
+            ("billRun.accounts".to_owned(), self.tally.accounts.into()),
+            ("billRun.invoices".to_owned(), self.tally.invoices.into()),
+            ("billRun.failed".to_owned(), self.tally.failed.into()),
+            ("billRun.startedAt".to_owned(), moment(self.started_at).into()),
+        ]);
+        let mut put = |name: &str, value: Option<String>| {
+            if let Some(value) = value {
+                parameters.insert(name.to_owned(), value.into());
+            }
+        };
+        put("billRun.externalId", self.external_id.clone());
+        put("billRun.completedAt", self.completed_at.map(moment));
+        parameters
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use billwire_schemas::ids::{AccountId, fresh};
+
+    use super::*;
+    use crate::{
+        calendar::PeriodUnit,
+        customers::{account, bill_cycle},
+    };
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().expect("a moment")
+    }
+
+    fn cycle() -> BillCycle {
+        let command = bill_cycle::Create {
+            id: BillCycleId(fresh()),
+            external_id: None,
+            name: "monthly".into(),
+            period: PeriodUnit::Month,
+            length: 1,
+            individual: false,
+            billing_day: Some(1),
+            billing_month: None,
+        };
+        bill_cycle::create(command, at("2027-01-01T00:00:00Z")).expect("a cycle").after
+    }
+
+    fn started(billing_date: Option<&str>, running: Option<&BillRun>) -> Result<Change<BillRun>, Rejected> {
+        let settings = BillingSettings { time_zone: chrono_tz::Europe::Berlin, ..BillingSettings::default() };
+        let billing_date = billing_date.map(|date| date.parse().expect("a date"));
+        let command = Start { id: BillRunId(fresh()), external_id: None, billing_date };
+        start(command, &cycle(), running, &settings, at("2027-01-31T23:30:00Z"))
+    }
+
+    #[test]
+    fn a_run_bills_up_to_today_in_the_tenants_zone_unless_told_otherwise() {
+        let change = started(None, None).expect("a run");
+        assert_eq!(change.lifecycle, ["bill_run.started"]);
+        assert_eq!(change.after.billing_date.to_string(), "2027-02-01", "it is February in Berlin");
+        assert!(started(Some("2027-01-15"), None).is_ok());
+    }
+
+    #[test]
+    fn each_rule_of_a_start_has_its_code() {
+        let run = started(None, None).expect("a run").after;
+        assert_eq!(started(Some("2027-02-02"), None).unwrap_err().code, "billing_date_in_future");
+        assert_eq!(started(None, Some(&run)).unwrap_err().code, "bill_run_in_progress");
+    }
+
+    #[test]
+    fn a_run_is_completed_once() {
+        let run = started(None, None).expect("a run").after;
+        let tally = Tally { accounts: 3, invoices: 2, failed: 1, totals: Vec::new() };
+        let change = complete(run, tally.clone(), at("2027-02-01T00:00:00Z")).expect("a change");
+        assert_eq!(change.lifecycle, ["bill_run.completed"]);
+        assert_eq!((change.after.version, &change.after.tally), (2, &tally));
+        assert_eq!(complete(change.after, tally, at("2027-02-01T00:00:01Z")), None);
+    }
+
+    #[test]
+    fn an_account_that_fails_says_why() {
+        let command = account::Create {
+            id: AccountId(fresh()),
+            external_id: None,
+            name: "a".into(),
+            currency: "EUR".into(),
+            active: true,
+            billing_day: None,
+            company: None,
+            payment_term_days: None,
+        };
+        let now = at("2027-01-01T00:00:00Z");
+        let account = account::create(command, &cycle(), now).expect("an account").after;
+        let change = billing_failed(account, BillRunId(fresh()), &Rejected::conflict("a_code", "a message"), now);
+        assert_eq!(change.lifecycle, ["account.billing_failed"]);
+        assert_eq!(change.lifecycle[0].parameters.get("billingError.code"), Some(&"a_code".into()));
+        assert_eq!(change.after.version, 2);
+    }
+}

@@ -1,0 +1,150 @@
+//! Credits: money an account does not have to pay, on an invoice that is open or on the next one.
+
+use billwire_schemas::{
+    clock::Timestamp,
+    events::envelope::Parameters,
+    ids::{AccountId, CreditId, InvoiceId},
+    money::{Decimal, Money},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    amounts::booked,
+    billing::invoice::{self, Invoice},
+    change::{Change, Entity},
+    customers::account::Account,
+    rejected::{Rejected, Violation},
+};
+
+/// A credit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Credit {
+    /// Its id.
+    pub id: CreditId,
+    /// Its version, from 1.
+    pub version: i64,
+    /// Its id in the outside system.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub external_id: Option<String>,
+    /// Who gets it.
+    pub account_id: AccountId,
+    /// The invoice it was given on; absent: it goes on the next ones.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub invoice_id: Option<InvoiceId>,
+    /// How much.
+    pub amount: Money,
+    /// How much of it no invoice has taken yet.
+    pub remaining: Money,
+    /// Why.
+    pub reason: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// `createCredit`.
+#[derive(Debug, Clone)]
+pub struct Create {
+    /// The new credit's id.
+    pub id: CreditId,
+    /// See [`Credit::external_id`].
+    pub external_id: Option<String>,
+    /// See [`Credit::amount`].
+    pub amount: Money,
+    /// See [`Credit::reason`].
+    pub reason: String,
+}
+
+/// Decides `createCredit`, on an invoice if one is given: that one changes too. A deactivated account gets credits as well.
+///
+/// # Errors
+/// The rules of [`booked`]; `invoice_of_other_account`, `invoice_not_open`, `credit_exceeds_due`.
+pub fn create(
+    command: Create,
+    account: &Account,
+    invoice: Option<Invoice>,
+    now: Timestamp,
+) -> Result<(Change<Credit>, Option<Change<Invoice>>), Rejected> {
+    let mut broken = Vec::new();
+    booked("/amount", &command.amount, &account.currency, &mut broken);
+    if invoice.as_ref().is_some_and(|invoice| invoice.account_id != account.id) {
+        broken.push(Violation::new("/invoice", "invoice_of_other_account", "The invoice belongs to another account."));
+    }
+    if let Some(rejected) = Rejected::from_violations(broken) {
+        return Err(rejected);
+    }
+    if let Some(invoice) = &invoice
+        && invoice.status == invoice::Status::Open
+        && command.amount.amount > invoice.amount_due.amount
+    {
+        let message = format!("Only {} is due on invoice {}.", invoice.amount_due, invoice.number);
+        return Err(Rejected::violation("/amount/amount", "credit_exceeds_due", message));
+    }
+    let id = invoice.as_ref().map(|invoice| invoice.id);
+    let covered = invoice.map(|invoice| invoice::credit(invoice, command.amount.amount, now)).transpose()?;
+    let nothing = Money::new(Decimal::ZERO, command.amount.currency);
+    let mut change = Change::created(Credit {
+        id: command.id,
+        version: 1,
+        external_id: command.external_id,
+        account_id: account.id,
+        invoice_id: id,
+        amount: command.amount,
+        remaining: if id.is_some() { nothing } else { command.amount },
+        reason: command.reason,
+        created_at: now,
+        updated_at: now,
+    });
+    change = change.and("credit.processed");
+    Ok((change, covered))
+}
+
+/// What an invoice that takes `amount` of a credit does to it.
+pub fn take(credit: Credit, amount: Decimal, now: Timestamp) -> Change<Credit> {
+    let mut after = touched(&credit, now);
+    after.remaining.amount = credit.remaining.amount.minus(amount).unwrap_or(Decimal::ZERO).max(Decimal::ZERO);
+    Change::updated(credit, after, Vec::<&'static str>::new())
+}
+
+/// What a cancelled invoice that had taken `amount` of a credit does to it.
+pub fn give_back(credit: Credit, amount: Decimal, now: Timestamp) -> Change<Credit> {
+    let mut after = touched(&credit, now);
+    after.remaining.amount = credit.remaining.amount.plus(amount).unwrap_or(credit.amount.amount).min(credit.amount.amount);
+    Change::updated(credit, after, Vec::<&'static str>::new())
+}
+
+fn touched(credit: &Credit, now: Timestamp) -> Credit {
+    Credit { version: credit.version + 1, updated_at: now, ..credit.clone() }
+}
+
+impl Entity for Credit {
+    const TYPE: &'static str = "credit";
+    const EVENT_OBJECT: Option<&'static str> = Some("credit");
+
+    fn id(&self) -> uuid::Uuid {
+        self.id.0
+    }
+    fn version(&self) -> i64 {
+        self.version
+    }
+    fn external_id(&self) -> Option<&str> {
+        self.external_id.as_deref()
+    }
+    fn created_at(&self) -> Timestamp {
+        self.created_at
+    }
+    fn account(&self) -> Option<AccountId> {
+        Some(self.account_id)
+    }
+    fn parameters(&self) -> Parameters {
+        Parameters::from([
+            ("credit.id".to_owned(), self.id.to_string().into()),
+            ("credit.amount".to_owned(), self.amount.amount_text().into()),
+            ("credit.remaining".to_owned(), self.remaining.amount_text().into()),
+            ("credit.currency".to_owned(), self.amount.currency.as_str().into()),
+            ("credit.reason".to_owned(), self.reason.clone().into()),
+        ])
+    }
+}

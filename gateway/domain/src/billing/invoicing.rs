@@ -1,0 +1,354 @@
+//! How an invoice comes about: what an account has not been billed for, as lines with a sum.
+//!
+//! The rules, in the order they apply. Charges that occurred before the cutoff make one line per type: their exact sum, rounded once.
+//! Recurring fees are billed in arrears: a line per package subscription and period that has ended, `fee * days / days of the full
+//! period`. A subscription that is not billable when its period is billed costs nothing for that period; a cancelled one costs until its
+//! end. Pending adjustments make a line each. The sum never falls below zero: adjustments that give back are taken as a whole or not at
+//! all, credits as far as there is something left to cover, both oldest first; the rest waits for the next invoice.
+
+mod stretches;
+
+use billwire_schemas::{
+    clock::Timestamp,
+    ids::{AdjustmentId, BillRunId, CreditId, InvoiceId, PackageSubscriptionId},
+    money::{Currency, Decimal, Money},
+};
+use chrono::{Days, NaiveDate};
+
+use crate::{
+    billing::invoice::{About, Invoice, Kind, Line, Status},
+    calendar::{Period, Rhythm},
+    change::Change,
+    customers::{
+        account::{Account, Status as AccountStatus, unless_deactivated},
+        billing_settings::{BillingSettings, TimeOfDay, local_moment},
+        package::Package,
+        package_subscription::PackageSubscription,
+    },
+    rejected::Rejected,
+    usage::adjustment::{Adjustment, ChargeType},
+};
+
+pub use stretches::{Stretch, moved_on, stretches};
+
+/// All unbilled charges of one type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChargeSum {
+    /// Their type.
+    pub charge_type: String,
+    /// How many.
+    pub count: i64,
+    /// The sum of their net amounts; `None`: it leaves the range of amounts.
+    pub sum: Option<Decimal>,
+}
+
+/// A package subscription whose fee may be due.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FeeItem {
+    /// Which.
+    pub id: PackageSubscriptionId,
+    /// The package's name, for people.
+    pub package: String,
+    /// The fee of a full period.
+    pub fee: Decimal,
+    /// The first day it has not been billed for.
+    pub from: NaiveDate,
+    /// The first day it is no longer due for.
+    pub until: Option<NaiveDate>,
+    /// Whether its days cost anything.
+    pub billable: bool,
+}
+
+impl FeeItem {
+    /// The fee of `subscription` to `package`. A cancelled subscription is due up to its end.
+    pub fn of(subscription: &PackageSubscription, package: &Package, settings: &BillingSettings) -> Self {
+        Self {
+            id: subscription.id,
+            package: package.name.clone(),
+            fee: package.recurring_fee.amount,
+            from: subscription.fee_billed_until,
+            until: subscription.end_date,
+            billable: subscription.end_date.is_some() || settings.package_statuses.billable(&subscription.status),
+        }
+    }
+}
+
+/// A credit of the account that is not used up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CreditItem {
+    /// Which.
+    pub id: CreditId,
+    /// What is left of it.
+    pub remaining: Decimal,
+    /// Why it was given, for people.
+    pub reason: String,
+}
+
+/// What an account has not been billed for. Adjustments and credits stand oldest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Unbilled {
+    /// Charges before the cutoff, by type.
+    pub charges: Vec<ChargeSum>,
+    /// Its package subscriptions.
+    pub fees: Vec<FeeItem>,
+    /// Its pending adjustments.
+    pub adjustments: Vec<Adjustment>,
+    /// Its credits with something left.
+    pub credits: Vec<CreditItem>,
+}
+
+/// What is to be billed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bill {
+    /// The lines; none: there is nothing to bill.
+    pub lines: Vec<Line>,
+    /// The sum of the lines' amounts; never negative.
+    pub total: Money,
+    /// Up to which date each subscription has been dealt with, whether it cost anything or not.
+    pub fees: Vec<(PackageSubscriptionId, NaiveDate)>,
+    /// The adjustments that stand on it.
+    pub adjustments: Vec<AdjustmentId>,
+    /// How much of which credit it takes.
+    pub credits: Vec<(CreditId, Decimal)>,
+}
+
+/// What is to be billed to `account`, with fees for the days before `fees_until`.
+///
+/// # Errors
+/// `invoice_total_out_of_range`, `billing_data_unreadable`.
+pub fn bill(account: &Account, rhythm: &Rhythm, fees_until: NaiveDate, unbilled: Unbilled) -> Result<Bill, Rejected> {
+    let mut sheet = Sheet::new(account)?;
+    for charges in unbilled.charges {
+        let count = charges.count;
+        let description =
+            if count == 1 { format!("1 charge: {}", charges.charge_type) } else { format!("{count} charges: {}", charges.charge_type) };
+        let exact = charges.sum.ok_or_else(out_of_range)?;
+        sheet.add(About::Charges { charge_type: charges.charge_type, count }, description, exact)?;
+    }
+    let first = unbilled.fees.iter().map(|item| item.from).min().unwrap_or(fees_until);
+    let periods = stretches(&account.bill_cycle, rhythm, first, fees_until);
+    let fees = unbilled.fees.iter().filter_map(|item| sheet.add_fee(item, &periods, fees_until).transpose()).collect::<Result<_, _>>()?;
+    let mut adjustments = Vec::new();
+    let (debits, credits): (Vec<_>, Vec<_>) = unbilled.adjustments.into_iter().partition(|one| one.charge_type == ChargeType::Debit);
+    for one in debits {
+        sheet.add(About::Adjustment { adjustment_id: one.id }, one.reason, one.amount.amount)?;
+        adjustments.push(one.id);
+    }
+    for one in credits {
+        let exact = one.amount.amount.negated();
+        if sheet.covers(exact) {
+            sheet.add(About::Adjustment { adjustment_id: one.id }, one.reason, exact)?;
+            adjustments.push(one.id);
+        }
+    }
+    let mut taken = Vec::new();
+    for credit in unbilled.credits {
+        let part = credit.remaining.min(sheet.total);
+        if part.is_positive() {
+            sheet.add(About::Credit { credit_id: credit.id }, credit.reason, part.negated())?;
+            taken.push((credit.id, part));
+        }
+    }
+    let total = Money::new(sheet.total, sheet.currency);
+    Ok(Bill { lines: sheet.lines, total, fees, adjustments, credits: taken })
+}
+
+/// The lines so far.
+struct Sheet {
+    currency: Currency,
+    lines: Vec<Line>,
+    total: Decimal,
+}
+
+impl Sheet {
+    fn new(account: &Account) -> Result<Self, Rejected> {
+        let currency = account.currency.parse().map_err(|no_currency| {
+            let message = format!("The account's currency '{}' {no_currency}.", account.currency);
+            Rejected::conflict("billing_data_unreadable", message)
+        })?;
+        Ok(Self { currency, lines: Vec::new(), total: Decimal::ZERO })
+    }
+
+    fn rounded(&self, exact: Decimal) -> Decimal {
+        exact.rounded(self.currency.decimals())
+    }
+
+    fn add(&mut self, about: About, description: String, exact: Decimal) -> Result<(), Rejected> {
+        let amount = self.rounded(exact);
+        self.total = self.total.plus(amount).ok_or_else(out_of_range)?;
+        self.lines.push(Line { about, description, exact, amount: Money::new(amount, self.currency) });
+        Ok(())
+    }
+
+    /// Whether the sum stays at zero or above with `exact` on it.
+    fn covers(&self, exact: Decimal) -> bool {
+        self.total.plus(self.rounded(exact)).is_some_and(|rest| !rest.is_negative())
+    }
+
+    /// A line for each stretch the subscription has a part in; gives the date it has been dealt with up to, if there was anything to do.
+    fn add_fee(
+        &mut self,
+        item: &FeeItem,
+        periods: &[Stretch],
+        fees_until: NaiveDate,
+    ) -> Result<Option<(PackageSubscriptionId, NaiveDate)>, Rejected> {
+        let until = item.until.unwrap_or(fees_until).min(fees_until);
+        if until <= item.from {
+            return Ok(None);
+        }
+        if item.billable && item.fee.is_positive() {
+            for stretch in periods {
+                let Some(period) = stretch.period.within(Period { start: item.from, end: until }) else { continue };
+                let exact = item.fee.times(period.days(), stretch.full_days).ok_or_else(out_of_range)?;
+                let last = period.end.pred_opt().unwrap_or(period.end);
+                let description = format!("{}, {} to {last}", item.package, period.start);
+                self.add(About::Fee { package_subscription_id: item.id, period }, description, exact)?;
+            }
+        }
+        Ok(Some((item.id, until)))
+    }
+}
+
+fn out_of_range() -> Rejected {
+    Rejected::conflict(
+        "invoice_total_out_of_range",
+        "The sum of what is unbilled leaves the range of amounts, so it cannot be billed at once.",
+    )
+}
+
+/// Up to which date a bill run of `billing_date` bills the account's fees: the end of the last of its periods that has ended by then.
+pub fn fees_until(account: &Account, rhythm: &Rhythm, billing_date: NaiveDate) -> NaiveDate {
+    moved_on(&account.bill_cycle, rhythm, billing_date).period.start.min(billing_date)
+}
+
+/// The account after its periods that have ended by `billing_date`; `None` when its period still runs then.
+pub fn move_on(account: &Account, rhythm: &Rhythm, billing_date: NaiveDate, now: Timestamp) -> Option<Change<Account>> {
+    let bill_cycle = moved_on(&account.bill_cycle, rhythm, billing_date);
+    (bill_cycle != account.bill_cycle).then(|| {
+        let after = Account { version: account.version + 1, updated_at: now, bill_cycle, ..account.clone() };
+        Change::updated(account.clone(), after, Vec::<&'static str>::new())
+    })
+}
+
+/// Whether a bill run bills the account at all.
+pub fn in_bill_runs(account: &Account) -> bool {
+    matches!(account.status, AccountStatus::Active | AccountStatus::Suspended)
+}
+
+/// Refuses a final bill unless the account is deactivated; gives the date its fees are due up to: the day it was deactivated on.
+/// Nothing changes a deactivated account, so that is when it last changed.
+///
+/// # Errors
+/// `account_not_deactivated`.
+pub fn final_fees_until(account: &Account, settings: &BillingSettings) -> Result<NaiveDate, Rejected> {
+    if account.status != AccountStatus::Deactivated {
+        let message = "Only a deactivated account is billed on demand; the others are billed by the runs of their cycle.";
+        return Err(Rejected::conflict("account_not_deactivated", message));
+    }
+    Ok(settings.date_of(account.updated_at))
+}
+
+/// Refuses a preview for a deactivated account, which no run will bill; gives the billing date it is for: the end of the running period.
+///
+/// # Errors
+/// `account_deactivated`.
+pub fn preview_date(account: &Account) -> Result<NaiveDate, Rejected> {
+    unless_deactivated(account)?;
+    Ok(account.bill_cycle.period.end)
+}
+
+/// The moment charges must have occurred before to be billed at `billing_date`.
+pub fn cutoff(settings: &BillingSettings, billing_date: NaiveDate) -> Timestamp {
+    local_moment(settings.zone(), billing_date, TimeOfDay::MIDNIGHT)
+}
+
+/// An invoice to be posted.
+#[derive(Debug, Clone)]
+pub struct Post {
+    /// Its id.
+    pub id: InvoiceId,
+    /// How many invoices the account has had, cancelled ones too.
+    pub earlier: i64,
+    /// See [`Invoice::kind`].
+    pub kind: Kind,
+    /// See [`Invoice::bill_run_id`].
+    pub bill_run_id: Option<BillRunId>,
+    /// See [`Invoice::cutoff`].
+    pub cutoff: Timestamp,
+}
+
+/// Posts `bill`; `None` when there is nothing on it. An invoice on which nothing is due is paid from the start.
+pub fn post(command: &Post, account: &Account, settings: &BillingSettings, bill: &Bill, now: Timestamp) -> Option<Change<Invoice>> {
+    if bill.lines.is_empty() {
+        return None;
+    }
+    let nothing = Money::new(Decimal::ZERO, bill.total.currency);
+    let issued_on = settings.date_of(now);
+    let term = account.payment_term_days.unwrap_or(settings.payment_term_days);
+    let due_on = issued_on.checked_add_days(Days::new(u64::from(term))).unwrap_or(issued_on);
+    let after_due = due_on.succ_opt().unwrap_or(due_on);
+    let invoice = Invoice {
+        id: command.id,
+        version: 1,
+        account_id: account.id,
+        number: number(account, command.earlier),
+        kind: command.kind,
+        bill_run_id: command.bill_run_id,
+        currency: bill.total.currency,
+        lines: bill.lines.clone(),
+        total: bill.total,
+        amount_paid: nothing,
+        amount_credited: nothing,
+        amount_due: bill.total,
+        status: if bill.total.amount.is_zero() { Status::Paid } else { Status::Open },
+        issued_on,
+        due_on,
+        overdue_at: local_moment(settings.zone(), after_due, TimeOfDay::MIDNIGHT),
+        cutoff: command.cutoff,
+        delivered_at: None,
+        overdue_since: None,
+        delivery_offsets: Vec::new(),
+        created_at: now,
+        updated_at: now,
+    };
+    Some(Change::created(invoice).and("invoice.posted"))
+}
+
+/// The last part of the account's id, which no other account's ends with, and the count.
+fn number(account: &Account, earlier: i64) -> String {
+    let id = account.id.0.simple().to_string();
+    format!("{}-{:04}", id.get(20..).unwrap_or(&id), earlier + 1)
+}
+
+/// What a cancelled invoice gives back.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Undone {
+    /// The first day each subscription is unbilled from again.
+    pub fees: Vec<(PackageSubscriptionId, NaiveDate)>,
+    /// The adjustments that are pending again.
+    pub adjustments: Vec<AdjustmentId>,
+    /// How much goes back to which credit.
+    pub credits: Vec<(CreditId, Decimal)>,
+}
+
+/// What cancelling an invoice with these lines gives back, besides its charges.
+pub fn undo(lines: &[Line]) -> Undone {
+    let mut undone = Undone::default();
+    for line in lines {
+        match &line.about {
+            About::Charges { .. } => {}
+            About::Fee { package_subscription_id, period } => match undone.fees.iter_mut().find(|(id, _)| id == package_subscription_id) {
+                Some((_, from)) => *from = period.start.min(*from),
+                None => undone.fees.push((*package_subscription_id, period.start)),
+            },
+            About::Adjustment { adjustment_id } => undone.adjustments.push(*adjustment_id),
+            About::Credit { credit_id } => undone.credits.push((*credit_id, line.exact.negated())),
+        }
+    }
+    undone
+}
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;

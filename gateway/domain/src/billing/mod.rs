@@ -1,0 +1,8 @@
+//! Bill runs, invoices and how they are made, payments, refunds, credits.
+
+pub mod bill_run;
+pub mod credit;
+pub mod invoice;
+pub mod invoicing;
+pub mod payment;
+pub mod refund;

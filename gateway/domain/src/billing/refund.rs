@@ -1,0 +1,113 @@
+//! Refunds: money of a payment that was paid back. A refund opens no invoice again; who wants that gives a debit.
+
+use billwire_schemas::{
+    clock::Timestamp,
+    events::envelope::Parameters,
+    ids::{AccountId, PaymentId, RefundId},
+    money::Money,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    amounts::booked,
+    billing::payment::{self, Payment},
+    change::{Change, Entity},
+    customers::account::Account,
+    rejected::Rejected,
+};
+
+/// A refund.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Refund {
+    /// Its id.
+    pub id: RefundId,
+    /// Its version; a refund never changes.
+    pub version: i64,
+    /// Its id in the outside system.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub external_id: Option<String>,
+    /// Who gets it.
+    pub account_id: AccountId,
+    /// Of which payment.
+    pub payment_id: PaymentId,
+    /// How much.
+    pub amount: Money,
+    /// Why.
+    pub reason: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// `createRefund`.
+#[derive(Debug, Clone)]
+pub struct Create {
+    /// The new refund's id.
+    pub id: RefundId,
+    /// See [`Refund::external_id`].
+    pub external_id: Option<String>,
+    /// See [`Refund::amount`].
+    pub amount: Money,
+    /// See [`Refund::reason`].
+    pub reason: String,
+}
+
+/// Decides `createRefund`: the refund comes to be, and the payment knows of it.
+///
+/// # Errors
+/// `payment_not_processed`; the rules of [`booked`]; `refund_exceeds_payment` when all refunds together are more than was paid.
+pub fn create(command: Create, payment: Payment, account: &Account, now: Timestamp) -> Result<(Change<Refund>, Change<Payment>), Rejected> {
+    if payment.status != payment::Status::Processed {
+        return Err(Rejected::conflict("payment_not_processed", "The payment failed; there is nothing to pay back."));
+    }
+    let mut broken = Vec::new();
+    booked("/amount", &command.amount, &account.currency, &mut broken);
+    if let Some(rejected) = Rejected::from_violations(broken) {
+        return Err(rejected);
+    }
+    let total = payment.refunded.amount.plus(command.amount.amount).filter(|total| *total <= payment.amount.amount);
+    let Some(total) = total else {
+        let message = format!("Of {} that were paid, {} were paid back already.", payment.amount, payment.refunded);
+        return Err(Rejected::violation("/amount/amount", "refund_exceeds_payment", message));
+    };
+    let change = Change::created(Refund {
+        id: command.id,
+        version: 1,
+        external_id: command.external_id,
+        account_id: payment.account_id,
+        payment_id: payment.id,
+        amount: command.amount,
+        reason: command.reason,
+        created_at: now,
+    });
+    Ok((change.and("refund.processed"), payment::refunded(payment, total, now)))
+}
+
+impl Entity for Refund {
+    const TYPE: &'static str = "refund";
+    const EVENT_OBJECT: Option<&'static str> = Some("refund");
+
+    fn id(&self) -> uuid::Uuid {
+        self.id.0
+    }
+    fn version(&self) -> i64 {
+        self.version
+    }
+    fn external_id(&self) -> Option<&str> {
+        self.external_id.as_deref()
+    }
+    fn created_at(&self) -> Timestamp {
+        self.created_at
+    }
+    fn account(&self) -> Option<AccountId> {
+        Some(self.account_id)
+    }
+    fn parameters(&self) -> Parameters {
+        Parameters::from([
+            ("refund.id".to_owned(), self.id.to_string().into()),
+            ("refund.amount".to_owned(), self.amount.amount_text().into()),
+            ("refund.currency".to_owned(), self.amount.currency.as_str().into()),
+            ("refund.reason".to_owned(), self.reason.clone().into()),
+        ])
+    }
+}

@@ -1,0 +1,390 @@
+//! Accounts: who is billed, their status, and in which bill cycle.
+//!
+//! The state machine of a bill cycle change (OCS.io "Update Account's Bill Cycle"): none -> planned (update with a
+//! future `validFrom`) -> changed (the clock, or perform) or cancelled. An update without `validFrom` changes at once.
+
+mod details;
+
+use billwire_schemas::{
+    clock::Timestamp,
+    events::envelope::Parameters,
+    ids::{AccountId, BillCycleId, ContactId},
+    money::Currency,
+};
+use chrono::{NaiveDate, SecondsFormat};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    calendar::{Period, Rhythm},
+    change::{Change, Entity},
+    customers::bill_cycle::BillCycle,
+    rejected::{Rejected, Violation},
+};
+
+pub use details::{Company, Update, delete, update};
+
+/// An account's status. Deactivated is terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Status {
+    /// Not yet billed.
+    Inactive,
+    /// Billed.
+    Active,
+    /// Billed, but its services rest.
+    Suspended,
+    /// Ended for good.
+    Deactivated,
+}
+
+impl Status {
+    /// The name used on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Inactive => "inactive",
+            Self::Active => "active",
+            Self::Suspended => "suspended",
+            Self::Deactivated => "deactivated",
+        }
+    }
+
+    /// The statuses an account may go to from this one.
+    pub fn next(self) -> &'static [Self] {
+        match self {
+            Self::Inactive => &[Self::Active, Self::Deactivated],
+            Self::Active => &[Self::Suspended, Self::Deactivated],
+            Self::Suspended => &[Self::Active, Self::Deactivated],
+            Self::Deactivated => &[],
+        }
+    }
+}
+
+/// The bill cycle an account is in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CurrentBillCycle {
+    /// Which cycle.
+    pub bill_cycle_id: BillCycleId,
+    /// The account's own billing day, on an individual cycle.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub billing_day: Option<u32>,
+    /// The running billing period.
+    pub period: Period,
+    /// The shortened, prorated period that follows the running one after a change of cycle.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub short_period: Option<Period>,
+}
+
+/// A planned change of bill cycle.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlannedChange {
+    /// The cycle it leads to.
+    pub bill_cycle_id: BillCycleId,
+    /// The account's own billing day, on an individual cycle.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub billing_day: Option<u32>,
+    /// When it takes effect.
+    pub valid_from: Timestamp,
+}
+
+/// An account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Account {
+    /// Its id.
+    pub id: AccountId,
+    /// Its version, from 1.
+    pub version: i64,
+    /// Its id in the outside system.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub external_id: Option<String>,
+    /// Its name.
+    pub name: String,
+    /// Its status.
+    pub status: Status,
+    /// Why it has this status.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub status_reason: Option<String>,
+    /// ISO 4217.
+    pub currency: String,
+    /// The company behind it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub company: Option<Company>,
+    /// Who gets its bills.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub billing_contact_id: Option<ContactId>,
+    /// Days from an invoice's posting to its due date; absent: as the billing settings say.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub payment_term_days: Option<u32>,
+    /// The cycle it is billed in.
+    pub bill_cycle: CurrentBillCycle,
+    /// The change of cycle in progress.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub planned_bill_cycle_change: Option<PlannedChange>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// `createAccount`; the cycle is loaded already.
+#[derive(Debug, Clone)]
+pub struct Create {
+    /// The new account's id.
+    pub id: AccountId,
+    /// See [`Account::external_id`].
+    pub external_id: Option<String>,
+    /// See [`Account::name`].
+    pub name: String,
+    /// ISO 4217.
+    pub currency: String,
+    /// Whether it starts active (or inactive).
+    pub active: bool,
+    /// The account's own billing day, on an individual cycle.
+    pub billing_day: Option<u32>,
+    /// See [`Account::company`].
+    pub company: Option<Company>,
+    /// See [`Account::payment_term_days`].
+    pub payment_term_days: Option<u32>,
+}
+
+/// Decides `createAccount`. The first period is shortened up to the first billing date.
+///
+/// # Errors
+/// `currency_unknown`, `country_unknown`, `payment_term_out_of_range`, and the billing day rules of [`BillCycle::rhythm`].
+pub fn create(command: Create, cycle: &BillCycle, now: Timestamp) -> Result<Change<Account>, Rejected> {
+    let mut broken = details::violations(command.company.as_ref(), command.payment_term_days);
+    if let Err(no_currency) = command.currency.parse::<Currency>() {
+        broken.push(Violation::new("/currency", "currency_unknown", format!("'{}' {no_currency}.", command.currency)));
+    }
+    let rhythm = match (cycle.rhythm(command.billing_day), Rejected::from_violations(broken.clone())) {
+        (Ok(rhythm), None) => rhythm,
+        (Ok(_), Some(rejected)) => return Err(rejected),
+        (Err(day), None) => return Err(day),
+        (Err(day), Some(rejected)) => {
+            broken.extend(day.violations);
+            return Err(Rejected::from_violations(broken).unwrap_or(rejected));
+        }
+    };
+    Ok(Change::created(Account {
+        id: command.id,
+        version: 1,
+        external_id: command.external_id,
+        name: command.name,
+        status: if command.active { Status::Active } else { Status::Inactive },
+        status_reason: None,
+        currency: command.currency,
+        company: command.company,
+        billing_contact_id: None,
+        payment_term_days: command.payment_term_days,
+        bill_cycle: CurrentBillCycle {
+            bill_cycle_id: cycle.id,
+            billing_day: command.billing_day,
+            period: rhythm.period_from(now.date_naive()),
+            short_period: None,
+        },
+        planned_bill_cycle_change: None,
+        created_at: now,
+        updated_at: now,
+    }))
+}
+
+/// Decides `changeAccountStatus` and, to deactivated, `cancelAccount`. A deactivated account keeps no planned change.
+///
+/// # Errors
+/// `account_deactivated`, `status_unchanged`, `status_transition_not_allowed`.
+pub fn change_status(account: Account, to: Status, reason: Option<String>, now: Timestamp) -> Result<Change<Account>, Rejected> {
+    unless_deactivated(&account)?;
+    if account.status == to {
+        return Err(Rejected::conflict("status_unchanged", format!("The account is {} already.", to.name())));
+    }
+    if !account.status.next().contains(&to) {
+        let allowed: Vec<_> = account.status.next().iter().map(|s| s.name()).collect();
+        let message =
+            format!("An account cannot go from {} to {}; it can go to: {}.", account.status.name(), to.name(), allowed.join(", "));
+        return Err(Rejected::conflict("status_transition_not_allowed", message));
+    }
+    let mut after = touched(&account, now);
+    after.status = to;
+    after.status_reason = reason;
+    let mut lifecycle = vec!["account.status_changed"];
+    if to == Status::Deactivated {
+        after.planned_bill_cycle_change = None;
+        lifecycle.push("account.cancelled");
+    }
+    Ok(Change::updated(account, after, lifecycle))
+}
+
+/// Decides `updateAccountBillCycle` to `cycle`, at once or planned for `valid_from`. Replaces a planned change.
+///
+/// # Errors
+/// `account_deactivated`, the billing day rules, `valid_from_in_past`.
+pub fn update_bill_cycle(
+    account: Account,
+    cycle: &BillCycle,
+    billing_day: Option<u32>,
+    valid_from: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<Change<Account>, Rejected> {
+    unless_deactivated(&account)?;
+    let rhythm = cycle.rhythm(billing_day)?;
+    match valid_from {
+        Some(valid_from) if valid_from <= now => Err(Rejected::violation(
+            "/validFrom",
+            "valid_from_in_past",
+            format!("validFrom must lie after now ({}); leave it out to change at once.", now.to_rfc3339_opts(SecondsFormat::Secs, true)),
+        )),
+        Some(valid_from) => {
+            let mut after = touched(&account, now);
+            after.planned_bill_cycle_change = Some(PlannedChange { bill_cycle_id: cycle.id, billing_day, valid_from });
+            Ok(Change::updated(account, after, vec!["account.bill_cycle_change_planned"]))
+        }
+        None => Ok(switch(account, cycle.id, billing_day, &rhythm, now, Start::AtOnce)),
+    }
+}
+
+/// Decides `cancelAccountBillCycleChange`.
+///
+/// # Errors
+/// `account_deactivated`, `no_bill_cycle_change_in_progress`.
+pub fn cancel_bill_cycle_change(account: Account, now: Timestamp) -> Result<Change<Account>, Rejected> {
+    unless_deactivated(&account)?;
+    planned(&account)?;
+    let mut after = touched(&account, now);
+    after.planned_bill_cycle_change = None;
+    Ok(Change::updated(account, after, vec!["account.bill_cycle_change_cancelled"]))
+}
+
+/// Decides `performAccountBillCycleChange`: the planned change takes effect now. `cycle` is the planned one.
+///
+/// # Errors
+/// `account_deactivated`, `no_bill_cycle_change_in_progress`, the billing day rules.
+pub fn perform_bill_cycle_change(account: Account, cycle: &BillCycle, now: Timestamp) -> Result<Change<Account>, Rejected> {
+    unless_deactivated(&account)?;
+    let change = planned(&account)?.clone();
+    let rhythm = cycle.rhythm(change.billing_day)?;
+    Ok(switch(account, cycle.id, change.billing_day, &rhythm, now, Start::AtOnce))
+}
+
+/// Decides what the clock does with a planned change: `None` when nothing is planned or not yet due, so that a second
+/// clock, a restart or a late wake-up changes nothing.
+///
+/// # Errors
+/// The billing day rules.
+pub fn perform_due_bill_cycle_change(account: Account, cycle: &BillCycle, now: Timestamp) -> Result<Option<Change<Account>>, Rejected> {
+    let Some(change) = account.planned_bill_cycle_change.clone() else { return Ok(None) };
+    if account.status == Status::Deactivated || change.valid_from > now || change.bill_cycle_id != cycle.id {
+        return Ok(None);
+    }
+    let rhythm = cycle.rhythm(change.billing_day)?;
+    Ok(Some(switch(account, cycle.id, change.billing_day, &rhythm, now, Start::AfterRunningPeriod(change.valid_from.date_naive()))))
+}
+
+/// How a change of cycle meets the running period (OCS.io bill cycle change, "standard" and "immediate").
+enum Start {
+    /// The running period is cut short at today.
+    AtOnce,
+    /// The running period, the one this date lies in, ends untouched.
+    AfterRunningPeriod(NaiveDate),
+}
+
+fn switch(
+    account: Account,
+    cycle: BillCycleId,
+    billing_day: Option<u32>,
+    rhythm: &Rhythm,
+    now: Timestamp,
+    start: Start,
+) -> Change<Account> {
+    let mut after = touched(&account, now);
+    let running = account.bill_cycle.period;
+    let (period, short_period) = match start {
+        Start::AtOnce => (rhythm.period_from(now.date_naive()), None),
+        Start::AfterRunningPeriod(date) if running.end > date => {
+            let next = rhythm.period_from(running.end);
+            (running, (!rhythm.is_billing_date(running.end)).then_some(next))
+        }
+        // The stored period ran out before the change fell due (no bill run moved it on): the change starts the next one.
+        Start::AfterRunningPeriod(date) => (rhythm.period_from(date), None),
+    };
+    after.bill_cycle = CurrentBillCycle { bill_cycle_id: cycle, billing_day, period, short_period };
+    after.planned_bill_cycle_change = None;
+    Change::updated(account, after, vec!["account.bill_cycle_changed"])
+}
+
+fn touched(account: &Account, now: Timestamp) -> Account {
+    Account { version: account.version + 1, updated_at: now, ..account.clone() }
+}
+
+/// Refuses any change under a deactivated account.
+///
+/// # Errors
+/// `account_deactivated`.
+pub fn unless_deactivated(account: &Account) -> Result<(), Rejected> {
+    if account.status == Status::Deactivated {
+        return Err(Rejected::conflict("account_deactivated", "The account is deactivated, and a deactivated account takes no changes."));
+    }
+    Ok(())
+}
+
+fn planned(account: &Account) -> Result<&PlannedChange, Rejected> {
+    account
+        .planned_bill_cycle_change
+        .as_ref()
+        .ok_or_else(|| Rejected::conflict("no_bill_cycle_change_in_progress", "The account has no bill cycle change in progress."))
+}
+
+impl Entity for Account {
+    const TYPE: &'static str = "account";
+    const EVENT_OBJECT: Option<&'static str> = Some("account");
+
+    fn id(&self) -> uuid::Uuid {
+        self.id.0
+    }
+    fn version(&self) -> i64 {
+        self.version
+    }
+    fn external_id(&self) -> Option<&str> {
+        self.external_id.as_deref()
+    }
+    fn status(&self) -> Option<&str> {
+        Some(self.status.name())
+    }
+    fn created_at(&self) -> Timestamp {
+        self.created_at
+    }
+    fn due_at(&self) -> Option<Timestamp> {
+        self.planned_bill_cycle_change.as_ref().map(|change| change.valid_from)
+    }
+    fn account(&self) -> Option<AccountId> {
+        Some(self.id)
+    }
+    fn parameters(&self) -> Parameters {
+        let mut parameters = self.company.as_ref().map(Company::parameters).unwrap_or_default();
+        let mut put = |name: &str, value: Option<serde_json::Value>| {
+            if let Some(value) = value {
+                parameters.insert(name.to_owned(), value);
+            }
+        };
+        put("account.id", Some(self.id.to_string().into()));
+        put("account.externalId", self.external_id.clone().map(Into::into));
+        put("account.name", Some(self.name.clone().into()));
+        put("account.status", Some(self.status.name().into()));
+        put("account.statusReason", self.status_reason.clone().map(Into::into));
+        put("account.currency", Some(self.currency.clone().into()));
+        put("account.paymentTermDays", self.payment_term_days.map(Into::into));
+        put("account.billCycle", Some(self.bill_cycle.bill_cycle_id.to_string().into()));
+        put("account.billingDay", self.bill_cycle.billing_day.map(Into::into));
+        put("account.periodStart", Some(self.bill_cycle.period.start.to_string().into()));
+        put("account.periodEnd", Some(self.bill_cycle.period.end.to_string().into()));
+        if let Some(planned) = &self.planned_bill_cycle_change {
+            put("account.plannedBillCycle", Some(planned.bill_cycle_id.to_string().into()));
+            put("account.plannedFrom", Some(planned.valid_from.to_rfc3339_opts(SecondsFormat::AutoSi, true).into()));
+        }
+        parameters
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,242 @@
+//! Package subscriptions: which packages an account has, since when, and up to which date their recurring fee has been billed.
+
+use billwire_schemas::{
+    clock::Timestamp,
+    events::envelope::Parameters,
+    ids::{AccountId, PackageId, PackageSubscriptionId},
+};
+use chrono::{Days, NaiveDate};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    change::{Change, Entity},
+    customers::{
+        account::{Account, unless_deactivated},
+        billing_settings::BillingSettings,
+        package::Package,
+    },
+    rejected::{Rejected, Violation},
+};
+
+/// How far a subscription's start may lie in the past: what lies longer back would be billed by hand anyway, and a bill run
+/// would have to make a line for each period since.
+const BACKDATED_MAX: Days = Days::new(366);
+/// How far it may lie ahead.
+const AHEAD_MAX: Days = Days::new(3660);
+
+/// A package subscription.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PackageSubscription {
+    /// Its id.
+    pub id: PackageSubscriptionId,
+    /// Its version, from 1.
+    pub version: i64,
+    /// Its id in the outside system.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub external_id: Option<String>,
+    /// Whose it is.
+    pub account_id: AccountId,
+    /// Of which package.
+    pub package_id: PackageId,
+    /// Its status, one of the package statuses of the billing settings.
+    pub status: String,
+    /// Why it has this status.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub status_reason: Option<String>,
+    /// The first day its fee is due for.
+    pub start_date: NaiveDate,
+    /// The first day its fee is no longer due for; set when it is cancelled, never before the start.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub end_date: Option<NaiveDate>,
+    /// The first day its fee has not been billed for yet; starts at the start.
+    pub fee_billed_until: NaiveDate,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// `subscribePackage`.
+#[derive(Debug, Clone)]
+pub struct Subscribe {
+    /// The new subscription's id.
+    pub id: PackageSubscriptionId,
+    /// See [`PackageSubscription::external_id`].
+    pub external_id: Option<String>,
+    /// See [`PackageSubscription::start_date`]; absent: today, in the tenant's time zone.
+    pub start_date: Option<NaiveDate>,
+}
+
+/// Decides `subscribePackage`.
+///
+/// # Errors
+/// `account_deactivated`; `currency_mismatch` at `/package`, `start_date_out_of_range` at `/startDate`.
+pub fn subscribe(
+    command: Subscribe,
+    account: &Account,
+    package: &Package,
+    settings: &BillingSettings,
+    now: Timestamp,
+) -> Result<Change<PackageSubscription>, Rejected> {
+    unless_deactivated(account)?;
+    let mut broken = Vec::new();
+    if package.currency.as_str() != account.currency {
+        let message = format!("The package is in {}, but the account is in {}.", package.currency, account.currency);
+        broken.push(Violation::new("/package", "currency_mismatch", message));
+    }
+    let today = settings.date_of(now);
+    let start = command.start_date.unwrap_or(today);
+    let (first, last) = (today.checked_sub_days(BACKDATED_MAX), today.checked_add_days(AHEAD_MAX));
+    if first.is_some_and(|first| start < first) || last.is_some_and(|last| start > last) {
+        let message = format!("startDate is {start}; it must lie no more than a year back and ten years ahead of {today}.");
+        broken.push(Violation::new("/startDate", "start_date_out_of_range", message));
+    }
+    if let Some(rejected) = Rejected::from_violations(broken) {
+        return Err(rejected);
+    }
+    Ok(Change::created(PackageSubscription {
+        id: command.id,
+        version: 1,
+        external_id: command.external_id,
+        account_id: account.id,
+        package_id: package.id,
+        status: settings.package_statuses.initial.clone(),
+        status_reason: None,
+        start_date: start,
+        end_date: None,
+        fee_billed_until: start,
+        created_at: now,
+        updated_at: now,
+    }))
+}
+
+/// Decides `changePackageSubscriptionStatus`. To the cancelled status it is the same as [`cancel`].
+///
+/// # Errors
+/// `account_deactivated`, and the rules of
+/// [`StatusModel::check_transition`](crate::customers::billing_settings::StatusModel::check_transition).
+pub fn change_status(
+    subscription: PackageSubscription,
+    account: &Account,
+    settings: &BillingSettings,
+    to: String,
+    reason: Option<String>,
+    now: Timestamp,
+) -> Result<Change<PackageSubscription>, Rejected> {
+    unless_deactivated(account)?;
+    settings.package_statuses.check_transition("package subscription", &subscription.status, &to)?;
+    Ok(moved(subscription, settings, to, reason, now))
+}
+
+/// Decides `cancelPackageSubscription`: it ends today, in the tenant's time zone. Cancelling needs no way in the table of
+/// transitions: what an account no longer wants must be able to end.
+///
+/// # Errors
+/// `account_deactivated`, `package_subscription_cancelled`.
+pub fn cancel(
+    subscription: PackageSubscription,
+    account: &Account,
+    settings: &BillingSettings,
+    reason: Option<String>,
+    now: Timestamp,
+) -> Result<Change<PackageSubscription>, Rejected> {
+    unless_deactivated(account)?;
+    if subscription.is_cancelled(settings) {
+        return Err(Rejected::conflict("package_subscription_cancelled", "The package subscription is cancelled already."));
+    }
+    let to = settings.package_statuses.cancelled.clone();
+    Ok(moved(subscription, settings, to, reason, now))
+}
+
+fn moved(
+    subscription: PackageSubscription,
+    settings: &BillingSettings,
+    to: String,
+    reason: Option<String>,
+    now: Timestamp,
+) -> Change<PackageSubscription> {
+    let mut after = touched(&subscription, now);
+    let mut lifecycle = vec!["package.status_changed"];
+    if to == settings.package_statuses.cancelled {
+        let end = after.end_date.unwrap_or(settings.date_of(now).max(after.start_date));
+        after.end_date = Some(end);
+        // What was ordered and taken back before it was delivered costs nothing.
+        let statuses = &settings.package_statuses;
+        if subscription.status == statuses.initial && !statuses.billable(&statuses.initial) {
+            after.fee_billed_until = after.fee_billed_until.max(end);
+        }
+        lifecycle.push("package.cancelled");
+    }
+    after.status = to;
+    after.status_reason = reason;
+    Change::updated(subscription, after, lifecycle)
+}
+
+/// What a bill run does to a subscription whose fee it has billed for the days before `until`.
+pub fn fee_billed(subscription: PackageSubscription, until: NaiveDate, now: Timestamp) -> Change<PackageSubscription> {
+    let mut after = touched(&subscription, now);
+    after.fee_billed_until = until.max(after.fee_billed_until);
+    Change::updated(subscription, after, Vec::<&'static str>::new())
+}
+
+/// What a cancelled invoice does to a subscription whose fee it billed from `from` on: those days are billed again.
+pub fn fee_given_back(subscription: PackageSubscription, from: NaiveDate, now: Timestamp) -> Change<PackageSubscription> {
+    let mut after = touched(&subscription, now);
+    after.fee_billed_until = from.min(after.fee_billed_until);
+    Change::updated(subscription, after, Vec::<&'static str>::new())
+}
+
+fn touched(subscription: &PackageSubscription, now: Timestamp) -> PackageSubscription {
+    PackageSubscription { version: subscription.version + 1, updated_at: now, ..subscription.clone() }
+}
+
+impl PackageSubscription {
+    /// Whether it has ended.
+    pub fn is_cancelled(&self, settings: &BillingSettings) -> bool {
+        self.end_date.is_some() || self.status == settings.package_statuses.cancelled
+    }
+}
+
+impl Entity for PackageSubscription {
+    const TYPE: &'static str = "packageSubscription";
+    const EVENT_OBJECT: Option<&'static str> = Some("package_subscription");
+
+    fn id(&self) -> uuid::Uuid {
+        self.id.0
+    }
+    fn version(&self) -> i64 {
+        self.version
+    }
+    fn external_id(&self) -> Option<&str> {
+        self.external_id.as_deref()
+    }
+    fn status(&self) -> Option<&str> {
+        Some(&self.status)
+    }
+    fn created_at(&self) -> Timestamp {
+        self.created_at
+    }
+    fn account(&self) -> Option<AccountId> {
+        Some(self.account_id)
+    }
+    fn parameters(&self) -> Parameters {
+        let mut parameters = Parameters::from([
+            ("package.subscriptionId".to_owned(), self.id.to_string().into()),
+            ("package.status".to_owned(), self.status.clone().into()),
+            ("package.startDate".to_owned(), self.start_date.to_string().into()),
+        ]);
+        let mut put = |name: &str, value: Option<String>| {
+            if let Some(value) = value {
+                parameters.insert(name.to_owned(), value.into());
+            }
+        };
+        put("package.subscriptionExternalId", self.external_id.clone());
+        put("package.statusReason", self.status_reason.clone());
+        put("package.endDate", self.end_date.map(|date| date.to_string()));
+        parameters
+    }
+}
+
+#[cfg(test)]
+mod tests;

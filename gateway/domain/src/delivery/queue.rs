@@ -1,0 +1,202 @@
+//! Queues: named subscription spaces for event types.
+
+use billwire_schemas::{
+    clock::Timestamp,
+    events::selection::Selection,
+    ids::{OrderingKey, QueueId},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    change::{Change, Entity},
+    events::catalogue::Catalogue,
+    rejected::{Rejected, Violation},
+};
+
+/// Whether a queue keeps order within each ordering key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Each lane moves strictly one by one.
+    InOrder,
+    /// Everything goes as soon as it can.
+    OutOfOrder,
+}
+
+/// A queue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Queue {
+    /// Its id.
+    pub id: QueueId,
+    /// Its version, from 1.
+    pub version: i64,
+    /// Its name, unique in the tenant.
+    pub name: String,
+    /// In order or out of order.
+    pub mode: Mode,
+    /// The events registered on it.
+    #[serde(flatten)]
+    pub registered: Selection,
+    /// How many parts its keys are spread over, each with a durable consumer of its own.
+    pub partitions: u32,
+    /// Whether it rests: its events gather and none is delivered.
+    #[serde(default)]
+    pub paused: bool,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// `createQueue`.
+#[derive(Debug, Clone)]
+pub struct Create {
+    /// The new queue's id.
+    pub id: QueueId,
+    /// See [`Queue::name`].
+    pub name: String,
+    /// See [`Queue::mode`].
+    pub mode: Mode,
+    /// See [`Queue::registered`].
+    pub registered: Selection,
+    /// See [`Queue::partitions`].
+    pub partitions: u32,
+}
+
+/// `updateQueue`; what is absent stays.
+#[derive(Debug, Clone, Default)]
+pub struct Update {
+    /// See [`Queue::name`].
+    pub name: Option<String>,
+    /// See [`Queue::mode`].
+    pub mode: Option<Mode>,
+    /// Replaces the entries of [`Selection::event_types`].
+    pub event_types: Option<Vec<String>>,
+    /// Replaces the entries of [`Selection::objects`].
+    pub objects: Option<Vec<billwire_schemas::events::selection::ObjectEvents>>,
+}
+
+/// The violations of what shall be registered: each type and object must exist, and there must be something.
+fn registrable(registered: &Selection, catalogue: &Catalogue) -> Result<(), Rejected> {
+    let mut broken = catalogue.unknown(registered);
+    if registered.is_empty() {
+        broken.push(Violation::new("/eventTypes", "event_types_required", "A queue has at least one event type or object."));
+    }
+    Rejected::from_violations(broken).map_or(Ok(()), Err)
+}
+
+/// Decides `createQueue`.
+///
+/// # Errors
+/// `event_types_required`; `event_type_unknown` and `event_object_unknown` for each that is unknown.
+pub fn create(command: Create, catalogue: &Catalogue, now: Timestamp) -> Result<Change<Queue>, Rejected> {
+    registrable(&command.registered, catalogue)?;
+    Ok(Change::created(Queue {
+        id: command.id,
+        version: 1,
+        name: command.name,
+        mode: command.mode,
+        registered: command.registered,
+        partitions: command.partitions,
+        paused: false,
+        created_at: now,
+    }))
+}
+
+/// Decides `updateQueue`. Whether the subscriptions on it are still content is for
+/// [`routing`](crate::delivery::routing) to say.
+///
+/// # Errors
+/// As [`create`].
+pub fn update(queue: Queue, command: Update, catalogue: &Catalogue) -> Result<Change<Queue>, Rejected> {
+    let mut after = next(&queue);
+    after.name = command.name.unwrap_or(after.name);
+    after.mode = command.mode.unwrap_or(after.mode);
+    after.registered.event_types = command.event_types.unwrap_or(after.registered.event_types);
+    after.registered.objects = command.objects.unwrap_or(after.registered.objects);
+    registrable(&after.registered, catalogue)?;
+    Ok(changed(queue, after))
+}
+
+/// Decides `pauseQueue` (`paused`) and `resumeQueue`.
+///
+/// # Errors
+/// `queue_paused`, `queue_not_paused`.
+pub fn pause(queue: Queue, paused: bool) -> Result<Change<Queue>, Rejected> {
+    match (queue.paused, paused) {
+        (true, true) => Err(Rejected::conflict("queue_paused", "The queue is paused already.")),
+        (false, false) => Err(Rejected::conflict("queue_not_paused", "The queue is not paused.")),
+        _ => {
+            let after = Queue { paused, ..next(&queue) };
+            Ok(changed(queue, after))
+        }
+    }
+}
+
+fn next(queue: &Queue) -> Queue {
+    Queue { version: queue.version + 1, ..queue.clone() }
+}
+
+fn changed(before: Queue, after: Queue) -> Change<Queue> {
+    Change::updated(before, after, Vec::<&'static str>::new())
+}
+
+impl Entity for Queue {
+    const TYPE: &'static str = "queue";
+    const EVENT_OBJECT: Option<&'static str> = None;
+
+    fn id(&self) -> uuid::Uuid {
+        self.id.0
+    }
+    fn ordering_key(&self) -> OrderingKey {
+        OrderingKey::CONFIGURATION
+    }
+    fn version(&self) -> i64 {
+        self.version
+    }
+    fn created_at(&self) -> Timestamp {
+        self.created_at
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use billwire_schemas::ids::fresh;
+
+    pub(crate) fn queue(name: &str, types: &[&str]) -> Queue {
+        let registered = Selection::of_types(types);
+        let command = Create { id: QueueId(fresh()), name: name.into(), mode: Mode::InOrder, registered, partitions: 1 };
+        create(command, &Catalogue::default(), Timestamp::UNIX_EPOCH).expect("a queue").after
+    }
+
+    #[test]
+    fn an_unknown_event_type_is_refused_with_the_nearest_name() {
+        let registered = Selection::of_types(&["account.created", "account.bill_cycle_change", "invoice.*", "invoise.*"]);
+        let command = Create { id: QueueId(fresh()), name: "q".into(), mode: Mode::InOrder, registered, partitions: 1 };
+        let refused = create(command, &Catalogue::default(), Timestamp::UNIX_EPOCH).unwrap_err();
+        let places: Vec<_> = refused.violations.iter().map(|broken| (broken.pointer.as_ref(), broken.code)).collect();
+        assert_eq!(places, [("/eventTypes/1", "event_type_unknown"), ("/eventTypes/3", "event_type_unknown")]);
+        assert!(refused.violations[0].message.contains("account.bill_cycle_changed"), "{}", refused.violations[0].message);
+    }
+
+    #[test]
+    fn what_an_update_does_not_name_stays_and_something_must_be_registered() {
+        let before = queue("q", &["account.created"]);
+        let renamed =
+            update(before.clone(), Update { name: Some("r".into()), ..Update::default() }, &Catalogue::default()).expect("updated");
+        assert_eq!((renamed.after.version, &renamed.after.registered), (2, &before.registered));
+        let emptied = Update { event_types: Some(vec![]), ..Update::default() };
+        let refused = update(before, emptied, &Catalogue::default()).unwrap_err();
+        assert_eq!(refused.violations[0].code, "event_types_required");
+    }
+
+    #[test]
+    fn a_queue_is_paused_and_resumed_in_turn() {
+        let running = queue("q", &["account.created"]);
+        assert_eq!(pause(running.clone(), false).unwrap_err().code, "queue_not_paused");
+        let paused = pause(running, true).expect("paused").after;
+        assert!(paused.paused);
+        assert_eq!(pause(paused.clone(), true).unwrap_err().code, "queue_paused");
+        assert!(!pause(paused, false).expect("resumed").after.paused);
+    }
+}

@@ -1,0 +1,236 @@
+//! Whether a subscription is content with the events that can come to it: all that is found is named.
+
+use std::collections::BTreeMap;
+
+use billwire_schemas::{
+    events::{
+        parameters::nearest,
+        selection::{is_pattern, means},
+    },
+    expression::Expression,
+    recipient::Recipient,
+    template::{self, FAULTS_MAX, Reading, Template},
+};
+use serde_json::Value;
+
+use super::{Action, EXPRESSIONS_MAX, Subscription};
+use crate::{
+    delivery::routing::Routing,
+    email::notification_template::NotificationTemplate,
+    events::{
+        catalogue::{Catalogue, Known},
+        custom_event_type::{OrderedBy, PREFIX},
+    },
+    rejected::Violation,
+};
+
+/// An event type that can come, and what it offers to webhooks and expressions, and to e-mail besides.
+struct Coming {
+    name: String,
+    open: Vec<String>,
+    all: Vec<String>,
+}
+
+/// Everything that is wrong with a subscription, given what can come to its queue: `event_type_unknown`, `event_object_unknown`,
+/// `event_type_not_on_queue`, `expression_syntax`, `expression_too_complex`, `expression_unknown_parameter`, `too_many_expressions`,
+/// `parameter_name_invalid`, `parameter_name_taken`, `event_type_not_custom`, `ordering_key_required`, `data_incomplete`,
+/// `path_invalid`, and those of [`template::check()`], no more than fifty of those.
+pub fn faults(subscription: &Subscription, template: Option<&NotificationTemplate>, routing: &Routing<'_>) -> Vec<Violation> {
+    let mut broken = not_carried(subscription, routing);
+    let coming: Vec<Coming> = routing.types_of(subscription).into_iter().filter_map(|name| offers(routing.catalogue, name)).collect();
+    if let Some(filter) = &subscription.filter {
+        expression("/filter".to_owned(), filter, &coming, &mut broken);
+    }
+    added(subscription, &coming, &mut broken);
+    match &subscription.action {
+        Action::Webhook { path: Some(path), .. } => path_names(path, subscription, &coming, &mut broken),
+        Action::Calculate { event_type, data } => {
+            if data.len() > EXPRESSIONS_MAX {
+                broken.push(too_many("/action/data"));
+            }
+            for (name, source) in data {
+                expression(format!("/action/data/{name}"), source, &coming, &mut broken);
+            }
+            published(event_type, data.keys().map(String::as_str), &coming, routing.catalogue, &mut broken);
+        }
+        Action::Email { .. } => recipient_names(subscription, &coming, &mut broken),
+        _ => {}
+    }
+    if let Some(template) = template {
+        let own: Vec<String> = subscription.parameters.keys().cloned().collect();
+        let parts: Vec<Template> = template.all_parts().map(|(_, parts)| parts).collect();
+        let read: Vec<Reading<'_>> = parts.iter().map(Reading::of).collect();
+        broken.extend(coming.iter().flat_map(|coming| template_faults(template, &read, coming, &own)).take(FAULTS_MAX));
+    }
+    broken
+}
+
+fn offers(catalogue: &Catalogue, name: String) -> Option<Coming> {
+    let offers = catalogue.offers(catalogue.find(&name)?);
+    let open = offers.iter().filter(|offer| !offer.email_only).map(|offer| offer.name.clone()).collect();
+    Some(Coming { name, open, all: offers.into_iter().map(|offer| offer.name).collect() })
+}
+
+/// What is wrong with expressions by themselves, whatever they are held against: `expression_syntax`, `expression_too_complex`.
+pub fn syntax(filter: Option<&str>, parameters: &BTreeMap<String, String>, action: Option<&BTreeMap<String, String>>) -> Vec<Violation> {
+    let named = |place: &'static str, named: &BTreeMap<String, String>| -> Vec<(String, String)> {
+        named.iter().map(|(name, source)| (format!("{place}/{name}"), source.clone())).collect()
+    };
+    let filter = filter.filter(|filter| !filter.is_empty()).map(|filter| ("/filter".to_owned(), filter.to_owned()));
+    let all = filter
+        .into_iter()
+        .chain(named("/parameters", parameters))
+        .chain(action.map(|data| named("/action/data", data)).unwrap_or_default());
+    let mut broken = Vec::new();
+    for (pointer, source) in all {
+        expression(pointer, &source, &[], &mut broken);
+    }
+    broken
+}
+
+/// What is chosen and cannot come.
+fn not_carried(subscription: &Subscription, routing: &Routing<'_>) -> Vec<Violation> {
+    let mut broken = routing.catalogue.unknown(&subscription.chosen);
+    let carried = routing.carried(subscription.queue_id);
+    let queue = routing.queues.iter().find(|queue| queue.id == subscription.queue_id).map_or("", |queue| queue.name.as_str());
+    for (index, entry) in subscription.chosen.event_types.iter().enumerate() {
+        if is_pattern(entry) || routing.catalogue.find(entry).is_none() || carried.iter().any(|kind| means(entry, kind)) {
+            continue;
+        }
+        let near = nearest(entry, carried.iter().map(String::as_str));
+        let message = format!("Queue '{queue}' does not carry '{entry}'; nearest it carries: {}.", near.join(", "));
+        broken.push(Violation::new(format!("/eventTypes/{index}"), "event_type_not_on_queue", message));
+    }
+    broken
+}
+
+fn too_many(pointer: &'static str) -> Violation {
+    Violation::new(pointer, "too_many_expressions", format!("There can be at most {EXPRESSIONS_MAX}."))
+}
+
+/// Compiles an expression and holds it against every type that can come; each fault is named once.
+fn expression(pointer: String, source: &str, coming: &[Coming], broken: &mut Vec<Violation>) {
+    let compiled = match Expression::compile(source) {
+        Ok(compiled) => compiled,
+        Err(fault) => return broken.push(Violation::new(pointer, fault.code, format!("This is not possible: {}.", fault.message))),
+    };
+    let mut codes = Vec::new();
+    for coming in coming {
+        for fault in compiled.check(&coming.name, &coming.open).err().unwrap_or_default() {
+            let name = fault.message.split('\'').nth(1).unwrap_or_default().to_owned();
+            if !codes.contains(&name) {
+                codes.push(name);
+                broken.push(Violation::new(pointer.clone(), fault.code, format!("{}.", fault.message)));
+            }
+        }
+    }
+}
+
+/// `name` or `group.name`.
+fn is_name(name: &str) -> bool {
+    let word = |word: &str| {
+        let mut bytes = word.bytes();
+        bytes.next().is_some_and(|first| first.is_ascii_lowercase()) && bytes.all(|byte| byte.is_ascii_alphanumeric())
+    };
+    name.len() <= 64 && name.split('.').count() <= 2 && name.split('.').all(word)
+}
+
+/// The parameters that the subscription adds.
+fn added(subscription: &Subscription, coming: &[Coming], broken: &mut Vec<Violation>) {
+    if subscription.parameters.len() > EXPRESSIONS_MAX {
+        broken.push(too_many("/parameters"));
+    }
+    for (name, source) in &subscription.parameters {
+        let pointer = format!("/parameters/{name}");
+        if !is_name(name) {
+            let message = format!("'{name}' is no name for a parameter; one is like 'region' or 'sales.region'.");
+            broken.push(Violation::new(pointer.clone(), "parameter_name_invalid", message));
+        } else if let Some(has) = coming.iter().find(|coming| coming.all.contains(name)) {
+            let message = format!("{} offers '{name}' already.", has.name);
+            broken.push(Violation::new(pointer.clone(), "parameter_name_taken", message));
+        }
+        expression(pointer, source, coming, broken);
+    }
+}
+
+/// The names between braces in a path; `None`: a brace without its other.
+pub(super) fn placeholders(path: &str) -> Option<Vec<&str>> {
+    let (mut names, mut rest) = (Vec::new(), path);
+    while let Some((before, after)) = rest.split_once('{') {
+        let (name, left) = after.split_once('}')?;
+        if before.contains('}') || name.contains('{') {
+            return None;
+        }
+        names.push(name);
+        rest = left;
+    }
+    (!rest.contains('}')).then_some(names)
+}
+
+fn path_names(path: &str, subscription: &Subscription, coming: &[Coming], broken: &mut Vec<Violation>) {
+    let Some(names) = placeholders(path) else {
+        return broken.push(Violation::new("/action/path", "path_invalid", "A brace lacks its other: a parameter stands as {name}."));
+    };
+    for name in names.into_iter().filter(|name| !subscription.parameters.contains_key(*name)) {
+        if let Some(lacking) = coming.iter().find(|coming| !coming.open.iter().any(|offered| offered == name)) {
+            let near = nearest(name, lacking.open.iter().map(String::as_str));
+            let message = format!("{} does not offer '{name}'; nearest: {}.", lacking.name, near.join(", "));
+            broken.push(Violation::new("/action/path", "expression_unknown_parameter", message));
+        }
+    }
+}
+
+/// Recipients named by parameters that events which can come do not offer, not even to e-mail.
+fn recipient_names(subscription: &Subscription, coming: &[Coming], broken: &mut Vec<Violation>) {
+    for (pointer, recipient) in subscription.action.recipients() {
+        let Recipient::Parameter(name) = recipient else { continue };
+        if subscription.parameters.contains_key(name) {
+            continue;
+        }
+        if let Some(lacking) = coming.iter().find(|coming| !coming.all.contains(name)) {
+            let near = nearest(name, lacking.all.iter().map(String::as_str));
+            let message = format!("{} does not offer '{name}'; nearest: {}.", lacking.name, near.join(", "));
+            broken.push(Violation::new(pointer, "expression_unknown_parameter", message));
+        }
+    }
+}
+
+/// The custom type that a calculation publishes.
+fn published<'d>(
+    event_type: &str,
+    members: impl Iterator<Item = &'d str> + Clone,
+    coming: &[Coming],
+    catalogue: &Catalogue,
+    broken: &mut Vec<Violation>,
+) {
+    let pointer = "/action/eventType";
+    let kind = match catalogue.find(event_type) {
+        Some(Known::Custom(kind)) => kind,
+        Some(Known::BuiltIn(_)) => {
+            let message = format!("'{event_type}' is told of by the platform alone; a calculation publishes a {PREFIX}* type.");
+            return broken.push(Violation::new(pointer, "event_type_not_custom", message));
+        }
+        None => return broken.push(catalogue.unknown_type(pointer.to_owned(), event_type)),
+    };
+    if kind.ordering_key == Some(OrderedBy::Account)
+        && let Some(without) = coming.iter().find(|coming| !coming.open.iter().any(|name| name == "account.id"))
+    {
+        let message = format!("Events of '{event_type}' belong to an account, and {} names none.", without.name);
+        broken.push(Violation::new(pointer, "ordering_key_required", message));
+    }
+    let required = kind.schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    for lacking in required.filter(|name| !members.clone().any(|member| member == *name)) {
+        let message = format!("'{event_type}' requires the member '{lacking}'.");
+        broken.push(Violation::new("/action/data", "data_incomplete", message));
+    }
+}
+
+fn template_faults(template: &NotificationTemplate, read: &[Reading<'_>], coming: &Coming, own: &[String]) -> Vec<Violation> {
+    let offered: Vec<&str> = coming.all.iter().chain(own).map(String::as_str).collect();
+    let faults: Vec<template::Fault> = read.iter().flat_map(|parts| parts.faults(&offered)).collect();
+    let violation = |fault: template::Fault| {
+        let message = format!("Template '{}' does not suit {}: {}", template.name, coming.name, fault.message);
+        Violation::new("/action/notificationTemplateId", fault.code, message)
+    };
+    faults.into_iter().map(violation).collect()
+}

@@ -1,0 +1,8 @@
+//! The catalogue of event types, a tenant's own types and their schemas, data sources.
+
+pub mod catalogue;
+pub mod custom_event_type;
+pub mod data_schema;
+pub mod data_source;
+pub mod sample;
+pub mod schema_compatibility;

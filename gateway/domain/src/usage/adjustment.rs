@@ -1,0 +1,169 @@
+//! Adjustments of chargeable events: what a person gave back or charged on top, and why.
+
+use billwire_schemas::{
+    clock::Timestamp,
+    events::envelope::Parameters,
+    ids::{AccountId, AdjustmentId, ChargeableEventId, InvoiceId},
+    money::Money,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    change::{Change, Entity},
+    usage::chargeable_event::{ChargeableEvent, State as ChargeState},
+};
+
+/// Which way an adjustment goes (OCS.io `chargeType`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum ChargeType {
+    /// The account pays less.
+    Credit,
+    /// The account pays more.
+    Debit,
+}
+
+impl ChargeType {
+    /// The name used on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Credit => "CREDIT",
+            Self::Debit => "DEBIT",
+        }
+    }
+}
+
+/// How an adjustment reaches an invoice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum State {
+    /// Its charge is not billed yet and will be billed with it.
+    Applied,
+    /// Its charge was on an invoice already: it goes on the next one.
+    Pending,
+    /// It stands on an invoice by itself.
+    Billed,
+}
+
+impl State {
+    /// The name used on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Pending => "pending",
+            Self::Billed => "billed",
+        }
+    }
+}
+
+/// An adjustment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Adjustment {
+    /// Its id.
+    pub id: AdjustmentId,
+    /// Its version, from 1.
+    pub version: i64,
+    /// Whose charge it adjusts.
+    pub account_id: AccountId,
+    /// Which charge.
+    pub chargeable_event_id: ChargeableEventId,
+    /// Which way.
+    pub charge_type: ChargeType,
+    /// By how much.
+    pub amount: Money,
+    /// Whether the amount includes tax.
+    pub tax_included: bool,
+    /// Why.
+    pub reason: String,
+    /// Who wanted it, as the calling system names its users.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub user: Option<String>,
+    /// How it reaches an invoice.
+    pub state: State,
+    /// The invoice it stands on by itself.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub invoice_id: Option<InvoiceId>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// What `adjustChargeableEvent` asks for.
+#[derive(Debug, Clone)]
+pub struct Create {
+    /// The new adjustment's id.
+    pub id: AdjustmentId,
+    /// See [`Adjustment::charge_type`].
+    pub charge_type: ChargeType,
+    /// See [`Adjustment::amount`].
+    pub amount: Money,
+    /// See [`Adjustment::tax_included`].
+    pub tax_included: bool,
+    /// See [`Adjustment::reason`].
+    pub reason: String,
+    /// See [`Adjustment::user`].
+    pub user: Option<String>,
+}
+
+/// The adjustment of `charge`; [`crate::usage::chargeable_event::adjust`] has checked it.
+pub(crate) fn create(command: Create, charge: &ChargeableEvent, now: Timestamp) -> Change<Adjustment> {
+    Change::created(Adjustment {
+        id: command.id,
+        version: 1,
+        account_id: charge.account_id,
+        chargeable_event_id: charge.id,
+        charge_type: command.charge_type,
+        amount: command.amount,
+        tax_included: command.tax_included,
+        reason: command.reason,
+        user: command.user,
+        state: if charge.state == ChargeState::Billed { State::Pending } else { State::Applied },
+        invoice_id: None,
+        created_at: now,
+        updated_at: now,
+    })
+}
+
+/// The adjustment in another state: billed on `invoice`, or back from it.
+pub fn moved(adjustment: Adjustment, state: State, invoice: Option<InvoiceId>, now: Timestamp) -> Change<Adjustment> {
+    let after = Adjustment { version: adjustment.version + 1, state, invoice_id: invoice, updated_at: now, ..adjustment.clone() };
+    Change::updated(adjustment, after, Vec::<&'static str>::new())
+}
+
+impl Entity for Adjustment {
+    const TYPE: &'static str = "adjustment";
+    const EVENT_OBJECT: Option<&'static str> = Some("adjustment");
+
+    fn id(&self) -> uuid::Uuid {
+        self.id.0
+    }
+    fn version(&self) -> i64 {
+        self.version
+    }
+    fn status(&self) -> Option<&str> {
+        Some(self.state.name())
+    }
+    fn created_at(&self) -> Timestamp {
+        self.created_at
+    }
+    fn account(&self) -> Option<AccountId> {
+        Some(self.account_id)
+    }
+    fn parameters(&self) -> Parameters {
+        let mut parameters = Parameters::from([
+            ("adjustment.id".to_owned(), self.id.to_string().into()),
+            ("adjustment.chargeType".to_owned(), self.charge_type.name().into()),
+            ("adjustment.amount".to_owned(), self.amount.amount_text().into()),
+            ("adjustment.currency".to_owned(), self.amount.currency.as_str().into()),
+            ("adjustment.taxIncluded".to_owned(), self.tax_included.into()),
+            ("adjustment.reason".to_owned(), self.reason.clone().into()),
+            ("adjustment.state".to_owned(), self.state.name().into()),
+        ]);
+        if let Some(user) = &self.user {
+            parameters.insert("adjustment.user".to_owned(), user.clone().into());
+        }
+        parameters
+    }
+}

@@ -1,0 +1,231 @@
+//! Buckets: an allowance of usage in tiers that charges count down. Each tier that is used up is told of, once.
+
+use billwire_schemas::{
+    clock::Timestamp,
+    events::envelope::Parameters,
+    ids::{AccountId, BucketId, ServiceId},
+    money::Decimal,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    change::{Change, Entity, Lifecycle},
+    customers::{
+        account::{Account, unless_deactivated},
+        service::Service,
+    },
+    rejected::{Rejected, Violation},
+};
+
+/// A tier of a bucket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Tier {
+    /// Its name.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub name: Option<String>,
+    /// It is used up when so much has been used.
+    pub up_to: Decimal,
+}
+
+/// A bucket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Bucket {
+    /// Its id.
+    pub id: BucketId,
+    /// Its version, from 1.
+    pub version: i64,
+    /// Its id in the outside system.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub external_id: Option<String>,
+    /// Whose it is.
+    pub account_id: AccountId,
+    /// The service whose charges it counts.
+    pub service_id: ServiceId,
+    /// Its name.
+    pub name: String,
+    /// The unit of the charges it counts.
+    pub unit: String,
+    /// Its tiers, ascending; the last is its size.
+    pub tiers: Vec<Tier>,
+    /// How much has been used; more than its size where usage went on.
+    pub used: Decimal,
+    /// How many of its tiers are used up.
+    pub tiers_used_up: u32,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// `createBucket`.
+#[derive(Debug, Clone)]
+pub struct Create {
+    /// The new bucket's id.
+    pub id: BucketId,
+    /// See [`Bucket::external_id`].
+    pub external_id: Option<String>,
+    /// See [`Bucket::name`].
+    pub name: String,
+    /// See [`Bucket::unit`].
+    pub unit: String,
+    /// See [`Bucket::tiers`].
+    pub tiers: Vec<Tier>,
+}
+
+/// The violations of a list of tiers: each above nothing and above the one before.
+fn check(tiers: &[Tier]) -> Vec<Violation> {
+    let mut broken = Vec::new();
+    let mut before = Decimal::ZERO;
+    for (index, tier) in tiers.iter().enumerate() {
+        if tier.up_to <= before {
+            let message = format!("Tier {} ends at {}, which is not above {before}.", index + 1, tier.up_to);
+            broken.push(Violation::new(format!("/tiers/{index}/upTo"), "tiers_not_ascending", message));
+        }
+        before = before.max(tier.up_to);
+    }
+    broken
+}
+
+/// Decides `createBucket`.
+///
+/// # Errors
+/// `account_deactivated`, `tiers_not_ascending`.
+pub fn create(command: Create, service: &Service, account: &Account, now: Timestamp) -> Result<Change<Bucket>, Rejected> {
+    unless_deactivated(account)?;
+    if let Some(rejected) = Rejected::from_violations(check(&command.tiers)) {
+        return Err(rejected);
+    }
+    Ok(Change::created(Bucket {
+        id: command.id,
+        version: 1,
+        external_id: command.external_id,
+        account_id: service.account_id,
+        service_id: service.id,
+        name: command.name,
+        unit: command.unit,
+        tiers: command.tiers,
+        used: Decimal::ZERO,
+        tiers_used_up: 0,
+        created_at: now,
+        updated_at: now,
+    }))
+}
+
+/// Decides `updateBucket`; what is absent stays. Tiers that are used up stay as they are, the others must lie above what is used:
+/// otherwise a tier would be used up without any usage that did it.
+///
+/// # Errors
+/// `account_deactivated`, `tiers_not_ascending`, `tiers_not_extendable`.
+pub fn update(
+    bucket: Bucket,
+    account: &Account,
+    name: Option<String>,
+    tiers: Option<Vec<Tier>>,
+    now: Timestamp,
+) -> Result<Change<Bucket>, Rejected> {
+    unless_deactivated(account)?;
+    let mut after = touched(&bucket, now);
+    after.name = name.unwrap_or(after.name);
+    if let Some(tiers) = tiers {
+        let mut broken = check(&tiers);
+        for index in 0..tiers.len().max(bucket.tiers_used_up as usize) {
+            let used_up = index < bucket.tiers_used_up as usize;
+            let fits = match tiers.get(index) {
+                Some(tier) if used_up => bucket.tiers.get(index).is_some_and(|before| before == tier),
+                Some(tier) => tier.up_to > bucket.used,
+                None => false,
+            };
+            if !fits {
+                let message = format!("{} is used: tiers used up stay as they are, the others must end above that.", bucket.used);
+                broken.push(Violation::new(format!("/tiers/{index}"), "tiers_not_extendable", message));
+            }
+        }
+        if let Some(rejected) = Rejected::from_violations(broken) {
+            return Err(rejected);
+        }
+        after.tiers = tiers;
+    }
+    Ok(Change::updated(bucket, after, Vec::<&'static str>::new()))
+}
+
+/// Decides `resetBucket`: as if nothing had been used.
+///
+/// # Errors
+/// `account_deactivated`.
+pub fn reset(bucket: Bucket, account: &Account, now: Timestamp) -> Result<Change<Bucket>, Rejected> {
+    unless_deactivated(account)?;
+    let mut after = touched(&bucket, now);
+    (after.used, after.tiers_used_up) = (Decimal::ZERO, 0);
+    Ok(Change::updated(bucket, after, Vec::<&'static str>::new()))
+}
+
+/// Decides `deleteBucket`.
+///
+/// # Errors
+/// `account_deactivated`.
+pub fn delete(bucket: Bucket, account: &Account) -> Result<Change<Bucket>, Rejected> {
+    unless_deactivated(account)?;
+    Ok(Change::deleted(bucket))
+}
+
+/// What a charge of its service and unit does to it: each tier it uses up is told of. `None`: more than can be counted.
+pub fn count(bucket: Bucket, quantity: Decimal, now: Timestamp) -> Option<Change<Bucket>> {
+    let mut after = touched(&bucket, now);
+    after.used = bucket.used.plus(quantity)?;
+    let mut exceeded = Vec::new();
+    while let Some(tier) = after.tiers.get(after.tiers_used_up as usize)
+        && after.used >= tier.up_to
+    {
+        after.tiers_used_up += 1;
+        let number = after.tiers_used_up;
+        let parameters = Parameters::from([
+            ("bucket.tier".to_owned(), tier.name.clone().unwrap_or_else(|| number.to_string()).into()),
+            ("bucket.tierNumber".to_owned(), number.into()),
+            ("bucket.tierSize".to_owned(), tier.up_to.to_string().into()),
+        ]);
+        exceeded.push(Lifecycle { kind: "usage_threshold.exceeded", parameters });
+    }
+    Some(Change::updated(bucket, after, exceeded))
+}
+
+fn touched(bucket: &Bucket, now: Timestamp) -> Bucket {
+    Bucket { version: bucket.version + 1, updated_at: now, ..bucket.clone() }
+}
+
+impl Entity for Bucket {
+    const TYPE: &'static str = "bucket";
+    const EVENT_OBJECT: Option<&'static str> = Some("bucket");
+
+    fn id(&self) -> uuid::Uuid {
+        self.id.0
+    }
+    fn version(&self) -> i64 {
+        self.version
+    }
+    fn external_id(&self) -> Option<&str> {
+        self.external_id.as_deref()
+    }
+    fn created_at(&self) -> Timestamp {
+        self.created_at
+    }
+    fn account(&self) -> Option<AccountId> {
+        Some(self.account_id)
+    }
+    fn parameters(&self) -> Parameters {
+        let size = self.tiers.last().map_or(Decimal::ZERO, |tier| tier.up_to);
+        let remaining = size.minus(self.used).unwrap_or(Decimal::ZERO).max(Decimal::ZERO);
+        Parameters::from([
+            ("bucket.id".to_owned(), self.id.to_string().into()),
+            ("bucket.name".to_owned(), self.name.clone().into()),
+            ("bucket.unit".to_owned(), self.unit.clone().into()),
+            ("bucket.size".to_owned(), size.to_string().into()),
+            ("bucket.used".to_owned(), self.used.to_string().into()),
+            ("bucket.remaining".to_owned(), remaining.to_string().into()),
+        ])
+    }
+}
+
+#[cfg(test)]
+mod tests;

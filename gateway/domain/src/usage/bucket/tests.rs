@@ -1,0 +1,122 @@
+use billwire_schemas::{
+    events::{catalogue, objects},
+    ids::fresh,
+};
+
+use super::*;
+use crate::customers::account::{Status, tests::with_status};
+
+fn tiers(sizes: &[i64]) -> Vec<Tier> {
+    sizes.iter().map(|size| Tier { name: None, up_to: Decimal::units(*size) }).collect()
+}
+
+fn bucket(sizes: &[i64]) -> Bucket {
+    Bucket {
+        id: BucketId(fresh()),
+        version: 1,
+        external_id: None,
+        account_id: AccountId(fresh()),
+        service_id: ServiceId(fresh()),
+        name: "Data".into(),
+        unit: "MB".into(),
+        tiers: tiers(sizes),
+        used: Decimal::ZERO,
+        tiers_used_up: 0,
+        created_at: Timestamp::UNIX_EPOCH,
+        updated_at: Timestamp::UNIX_EPOCH,
+    }
+}
+
+fn told(change: &Change<Bucket>) -> Vec<i64> {
+    change.lifecycle.iter().filter_map(|event| event.parameters["bucket.tierNumber"].as_i64()).collect()
+}
+
+#[test]
+fn each_tier_is_told_of_once_in_order_however_usage_is_split() {
+    for seed in 0..200_i64 {
+        let mut bucket = bucket(&[10, 25, 70, 100]);
+        let (mut state, mut all) = (seed * 7919 + 3, Vec::new());
+        while bucket.used < Decimal::units(130) {
+            state = (state * 1_103_515_245 + 12_345) % 2_147_483_648;
+            let change = count(bucket, Decimal::from_millionths(state % 60_000_000), Timestamp::UNIX_EPOCH).expect("counted");
+            all.extend(told(&change));
+            bucket = change.after;
+        }
+        assert_eq!(all, [1, 2, 3, 4], "seed {seed}");
+    }
+}
+
+#[test]
+fn a_tier_counts_as_used_up_at_its_very_end() {
+    let change = count(bucket(&[10]), Decimal::from_millionths(9_999_999), Timestamp::UNIX_EPOCH).expect("counted");
+    assert_eq!(told(&change), Vec::<i64>::new());
+    let change = count(change.after, Decimal::from_millionths(1), Timestamp::UNIX_EPOCH).expect("counted");
+    assert_eq!(told(&change), [1]);
+    assert_eq!(change.after.parameters()["bucket.remaining"], "0");
+}
+
+#[test]
+fn each_rule_about_tiers_has_its_code() {
+    let codes = |found: Vec<Violation>| found.iter().map(|v| (v.code, v.pointer.to_string())).collect::<Vec<_>>();
+    assert_eq!(codes(check(&tiers(&[1, 2, 3]))), vec![]);
+    assert_eq!(codes(check(&tiers(&[0]))), [("tiers_not_ascending", "/tiers/0/upTo".to_owned())]);
+    assert_eq!(codes(check(&tiers(&[5, 5, 4]))).len(), 2);
+}
+
+fn changed(bucket: &Bucket, tiers: Vec<Tier>) -> Result<Bucket, Vec<(&'static str, String)>> {
+    update(bucket.clone(), &with_status(Status::Active), None, Some(tiers), Timestamp::UNIX_EPOCH)
+        .map(|change| change.after)
+        .map_err(|refused| refused.violations.iter().map(|v| (v.code, v.pointer.to_string())).collect())
+}
+
+#[test]
+fn tiers_used_up_stay_and_the_others_lie_above_what_is_used() {
+    let bucket = count(bucket(&[5, 10]), Decimal::units(6), Timestamp::UNIX_EPOCH).expect("counted").after;
+    let refused = |index| Err(vec![("tiers_not_extendable", format!("/tiers/{index}"))]);
+    assert_eq!(changed(&bucket, tiers(&[5, 20, 30])).map(|b| (b.tiers.len(), b.tiers_used_up)), Ok((3, 1)));
+    assert_eq!(changed(&bucket, tiers(&[4, 10])).map(|_| ()), refused(0));
+    assert_eq!(changed(&bucket, tiers(&[5, 6])).map(|_| ()), refused(1), "it would be used up without usage");
+    assert_eq!(changed(&bucket, Vec::new()).map(|_| ()), refused(0));
+    let mut renamed = tiers(&[5, 10]);
+    renamed[0].name = Some("half".into());
+    assert_eq!(changed(&bucket, renamed.clone()).map(|_| ()), refused(0), "its name has been told");
+    renamed.swap(0, 1);
+    (renamed[0].up_to, renamed[1].up_to) = (Decimal::units(5), Decimal::units(10));
+    assert!(changed(&bucket, renamed).is_ok(), "one that is not used up can be renamed");
+}
+
+#[test]
+fn a_reset_bucket_tells_of_its_tiers_anew() {
+    let full = count(bucket(&[5, 10]), Decimal::units(12), Timestamp::UNIX_EPOCH).expect("counted").after;
+    let empty = reset(full, &with_status(Status::Active), Timestamp::UNIX_EPOCH).expect("reset").after;
+    assert_eq!((empty.used, empty.tiers_used_up), (Decimal::ZERO, 0));
+    assert_eq!(told(&count(empty, Decimal::units(12), Timestamp::UNIX_EPOCH).expect("counted")), [1, 2]);
+}
+
+#[test]
+fn more_than_can_be_counted_is_not_counted() {
+    let full = count(bucket(&[5]), Decimal::units(9_000_000_000_000), Timestamp::UNIX_EPOCH).expect("counted").after;
+    assert_eq!(count(full, Decimal::units(1), Timestamp::UNIX_EPOCH), None);
+}
+
+#[test]
+fn a_bucket_of_a_deactivated_account_takes_no_changes() {
+    let (dead, now) = (with_status(Status::Deactivated), Timestamp::UNIX_EPOCH);
+    assert_eq!(update(bucket(&[5]), &dead, None, None, now).unwrap_err().code, "account_deactivated");
+    assert_eq!(reset(bucket(&[5]), &dead, now).unwrap_err().code, "account_deactivated");
+    assert_eq!(delete(bucket(&[5]), &dead).unwrap_err().code, "account_deactivated");
+}
+
+#[test]
+fn its_parameters_are_those_of_the_catalogue() {
+    let names = |offered: &'static [billwire_schemas::events::parameters::Parameter]| {
+        let mut names: Vec<_> = offered.iter().map(|p| p.name.to_owned()).collect();
+        names.sort_unstable();
+        names
+    };
+    let change = count(bucket(&[5]), Decimal::units(5), Timestamp::UNIX_EPOCH).expect("counted");
+    assert_eq!(change.after.parameters().into_keys().collect::<Vec<_>>(), names(objects::bucket::PARAMETERS));
+    let own = catalogue::find("usage_threshold.exceeded").expect("in the catalogue").own_parameters;
+    assert_eq!(change.lifecycle[0].parameters.keys().cloned().collect::<Vec<_>>(), names(own));
+    assert_eq!(change.lifecycle[0].parameters["bucket.tier"], "1", "a tier without a name goes by its number");
+}

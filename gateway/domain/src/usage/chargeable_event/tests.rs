@@ -1,0 +1,138 @@
+use billwire_schemas::ids::{AdjustmentId, BillCycleId, fresh};
+
+use super::*;
+use crate::{
+    calendar::PeriodUnit,
+    customers::{account, bill_cycle},
+};
+
+fn money(amount: &str) -> Money {
+    Money::new(amount.parse().expect("an amount"), "EUR".parse().expect("a currency"))
+}
+
+fn account() -> Account {
+    let cycle = bill_cycle::Create {
+        id: BillCycleId(fresh()),
+        external_id: None,
+        name: "Monthly".into(),
+        period: PeriodUnit::Month,
+        length: 1,
+        individual: false,
+        billing_day: Some(1),
+        billing_month: None,
+    };
+    let cycle = bill_cycle::create(cycle, Timestamp::UNIX_EPOCH).expect("a cycle").after;
+    let create = account::Create {
+        id: AccountId(fresh()),
+        external_id: None,
+        name: "Acme".into(),
+        currency: "EUR".into(),
+        active: true,
+        billing_day: None,
+        company: None,
+        payment_term_days: None,
+    };
+    account::create(create, &cycle, Timestamp::UNIX_EPOCH).expect("an account").after
+}
+
+fn command(amount: &str) -> Record {
+    Record {
+        id: ChargeableEventId(fresh()),
+        external_id: None,
+        service_id: None,
+        usage_identifier_id: None,
+        charge_type: "voice".into(),
+        description: None,
+        quantity: None,
+        unit: None,
+        amount: money(amount),
+        occurred_at: Timestamp::UNIX_EPOCH,
+    }
+}
+
+fn charge(amount: &str) -> ChargeableEvent {
+    record(command(amount), &account(), Timestamp::UNIX_EPOCH).expect("a charge").after
+}
+
+fn adjustment(charge_type: ChargeType, amount: &str) -> adjustment::Create {
+    let id = AdjustmentId(fresh());
+    adjustment::Create { id, charge_type, amount: money(amount), tax_included: false, reason: "goodwill".into(), user: None }
+}
+
+fn code(result: Result<impl std::fmt::Debug, Rejected>) -> Vec<&'static str> {
+    result.expect_err("refused").violations.iter().map(|v| v.code).collect()
+}
+
+#[test]
+fn each_rule_of_recording_has_its_code_and_all_broken_ones_are_named() {
+    let now = Timestamp::UNIX_EPOCH;
+    let foreign = Record { amount: Money::new("1".parse().unwrap(), "USD".parse().unwrap()), ..command("1") };
+    assert_eq!(code(record(foreign, &account(), now)), ["currency_mismatch"]);
+    let many = Record { quantity: Some("-1".parse().unwrap()), occurred_at: now + TimeDelta::hours(2), ..command("-0.01") };
+    assert_eq!(code(record(many, &account(), now)), ["amount_negative", "quantity_negative", "unit_required", "occurred_at_in_future"]);
+    let ended = Account { status: account::Status::Deactivated, ..account() };
+    assert_eq!(record(command("1"), &ended, now).expect_err("refused").code, "account_deactivated");
+}
+
+#[test]
+fn each_rule_of_adjusting_has_its_code() {
+    let (now, account) = (Timestamp::UNIX_EPOCH, account());
+    let of = |amount: &str, wanted| adjust(charge(amount), wanted, &account, now);
+    assert_eq!(code(of("5", adjustment(ChargeType::Credit, "5.000001"))), ["charge_below_zero"]);
+    assert_eq!(code(of("5", adjustment(ChargeType::Debit, "0"))), ["amount_not_positive"]);
+    assert_eq!(code(of("9000000000000", adjustment(ChargeType::Debit, "1"))), ["amount_out_of_range"]);
+    let foreign =
+        adjustment::Create { amount: Money::new("1".parse().unwrap(), "USD".parse().unwrap()), ..adjustment(ChargeType::Debit, "1") };
+    assert_eq!(code(of("5", foreign)), ["currency_mismatch"]);
+}
+
+#[test]
+fn an_adjustment_of_a_billed_charge_waits_for_the_next_invoice() {
+    let (now, account) = (Timestamp::UNIX_EPOCH, account());
+    let (made, _) = adjust(charge("5"), adjustment(ChargeType::Credit, "1"), &account, now).expect("adjusted");
+    assert_eq!(made.after.state, adjustment::State::Applied);
+    let billed = ChargeableEvent { state: State::Billed, invoice_id: Some(InvoiceId(fresh())), ..charge("5") };
+    let (made, changed) = adjust(billed, adjustment(ChargeType::Credit, "1"), &account, now).expect("adjusted");
+    assert_eq!(made.after.state, adjustment::State::Pending);
+    assert_eq!(changed.lifecycle, ["chargeable_event.adjusted"]);
+    assert_eq!(changed.after.amount, money("5"), "what was recorded stays");
+}
+
+/// Numbers that look random and are the same each time.
+fn numbers(seed: u64) -> impl Iterator<Item = u64> {
+    let mut state = seed;
+    std::iter::repeat_with(move || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state >> 33
+    })
+}
+
+#[test]
+fn the_net_amount_is_the_recorded_one_and_all_adjustments_and_never_below_zero() {
+    let (now, account) = (Timestamp::UNIX_EPOCH, account());
+    for seed in 0..50 {
+        let mut numbers = numbers(seed);
+        let mut next = |below: u64| numbers.next().unwrap_or(0) % below;
+        let mut charge = charge(&format!("{}.{:06}", next(100), next(1_000_000)));
+        let mut expected = charge.amount.amount.millionths();
+        for _ in 0..40 {
+            let millionths = i64::try_from(next(40_000_000)).expect("fits") + 1;
+            let charge_type = if next(2) == 0 { ChargeType::Credit } else { ChargeType::Debit };
+            let sign = if charge_type == ChargeType::Credit { -1 } else { 1 };
+            let amount = Money::new(Decimal::from_millionths(millionths), charge.amount.currency);
+            let wanted = adjustment::Create { amount, ..adjustment(charge_type, "1") };
+            match adjust(charge.clone(), wanted, &account, now) {
+                Ok((_, changed)) => {
+                    expected += sign * millionths;
+                    charge = changed.after;
+                }
+                Err(refusal) => {
+                    assert_eq!(refusal.code, "charge_below_zero");
+                    assert!(expected + sign * millionths < 0);
+                }
+            }
+            assert_eq!(charge.net_amount.amount.millionths(), expected);
+            assert!(expected >= 0);
+        }
+    }
+}

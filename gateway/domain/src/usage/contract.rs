@@ -1,0 +1,314 @@
+//! Contracts with commit tiers: what an account has promised to spend in each period.
+//!
+//! At a period's end the clock compares what was spent with each tier's commitment; falling short is told of, per tier.
+
+use billwire_schemas::{
+    clock::Timestamp,
+    events::envelope::Parameters,
+    ids::{AccountId, ContractId},
+    money::{Decimal, Money},
+};
+use chrono::{Months, NaiveDate};
+use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    calendar::Period,
+    change::{Change, Entity, Lifecycle},
+    customers::{
+        account::{Account, unless_deactivated},
+        billing_settings::{TimeOfDay, local_moment},
+    },
+    rejected::{Rejected, Violation},
+};
+
+/// Whether a contract still runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Status {
+    /// It does.
+    Active,
+    /// Its end date is reached.
+    Ended,
+}
+
+impl Status {
+    /// The name used on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Ended => "ended",
+        }
+    }
+}
+
+/// A tier: what is to be spent in a period at least.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tier {
+    /// Its name.
+    pub name: String,
+    /// How much.
+    pub commit: Money,
+}
+
+/// A contract.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Contract {
+    /// Its id.
+    pub id: ContractId,
+    /// Its version, from 1.
+    pub version: i64,
+    /// Its id in the outside system.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub external_id: Option<String>,
+    /// Whose it is.
+    pub account_id: AccountId,
+    /// Its name.
+    pub name: String,
+    /// Whether it still runs.
+    pub status: Status,
+    /// Its first day.
+    pub start_date: NaiveDate,
+    /// Months a period lasts, counted from the start date.
+    pub period_months: u32,
+    /// The first day it no longer holds.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub end_date: Option<NaiveDate>,
+    /// Its tiers, ascending.
+    pub tiers: Vec<Tier>,
+    /// The running period, or the last one.
+    pub period: Period,
+    /// When the running period began, in the tenant's time zone of then.
+    pub period_starts_at: Timestamp,
+    /// When the clock looks at it: the end of the running period in the tenant's time zone.
+    pub period_ends_at: Timestamp,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// `createContract`.
+#[derive(Debug, Clone)]
+pub struct Create {
+    /// The new contract's id.
+    pub id: ContractId,
+    /// See [`Contract::external_id`].
+    pub external_id: Option<String>,
+    /// See [`Contract::name`].
+    pub name: String,
+    /// See [`Contract::start_date`].
+    pub start_date: NaiveDate,
+    /// See [`Contract::period_months`].
+    pub period_months: u32,
+    /// See [`Contract::end_date`].
+    pub end_date: Option<NaiveDate>,
+    /// See [`Contract::tiers`].
+    pub tiers: Vec<Tier>,
+}
+
+/// Midnight at the start of a date.
+fn midnight(zone: Tz, date: NaiveDate) -> Timestamp {
+    local_moment(zone, date, TimeOfDay::MIDNIGHT)
+}
+
+/// The `number`th period, from 0: each counted from the start date, so that a start on the 31st does not wander.
+fn period(start: NaiveDate, months: u32, number: u32, end: Option<NaiveDate>) -> Option<Period> {
+    let from = start.checked_add_months(Months::new(months.checked_mul(number)?))?;
+    let to = start.checked_add_months(Months::new(months.checked_mul(number.checked_add(1)?)?))?;
+    Some(Period { start: from, end: end.map_or(to, |end| to.min(end)) })
+}
+
+/// Decides `createContract`.
+///
+/// # Errors
+/// `account_deactivated`; `end_date_before_start`, `contract_too_long_ago`, `currency_mismatch`, `amount_not_positive`,
+/// `tiers_not_ascending`.
+pub fn create(command: Create, account: &Account, zone: Tz, now: Timestamp) -> Result<Change<Contract>, Rejected> {
+    unless_deactivated(account)?;
+    let mut broken = Vec::new();
+    if command.end_date.is_some_and(|end| end <= command.start_date) {
+        broken.push(Violation::new(
+            "/endDate",
+            "end_date_before_start",
+            "endDate is the first day after the contract: it lies after startDate.",
+        ));
+    }
+    let first = period(command.start_date, command.period_months, 0, command.end_date);
+    let first = first.filter(|first| midnight(zone, first.end) > now);
+    if first.is_none() {
+        let message = "The contract's first period has ended already; start it with the running period.";
+        broken.push(Violation::new("/startDate", "contract_too_long_ago", message));
+    }
+    let mut before = Decimal::ZERO;
+    for (index, tier) in command.tiers.iter().enumerate() {
+        if tier.commit.currency.as_str() != account.currency {
+            let message = format!("The account's currency is {}, not {}.", account.currency, tier.commit.currency);
+            broken.push(Violation::new(format!("/tiers/{index}/commit/currency"), "currency_mismatch", message));
+        }
+        let at = format!("/tiers/{index}/commit/amount");
+        if !tier.commit.amount.is_positive() {
+            broken.push(Violation::new(at, "amount_not_positive", "A commitment is more than nothing."));
+        } else if tier.commit.amount <= before {
+            broken.push(Violation::new(at, "tiers_not_ascending", "Each tier commits to more than the one before."));
+        }
+        before = before.max(tier.commit.amount);
+    }
+    match (Rejected::from_violations(broken), first) {
+        (None, Some(first)) => Ok(Change::created(Contract {
+            id: command.id,
+            version: 1,
+            external_id: command.external_id,
+            account_id: account.id,
+            name: command.name,
+            status: Status::Active,
+            start_date: command.start_date,
+            period_months: command.period_months,
+            end_date: command.end_date,
+            tiers: command.tiers,
+            period: first,
+            period_starts_at: midnight(zone, first.start),
+            period_ends_at: midnight(zone, first.end),
+            created_at: now,
+            updated_at: now,
+        })),
+        (Some(rejected), _) => Err(rejected),
+        (None, None) => Err(Rejected::violation("/startDate", "contract_too_long_ago", "The contract cannot start there.")),
+    }
+}
+
+/// Decides `updateContract`; what is absent stays. A new end date cuts the running period short or lets it go on.
+///
+/// # Errors
+/// `account_deactivated`, `contract_ended`, `end_date_in_past`.
+pub fn update(
+    contract: Contract,
+    account: &Account,
+    name: Option<String>,
+    end_date: Option<NaiveDate>,
+    zone: Tz,
+    now: Timestamp,
+) -> Result<Change<Contract>, Rejected> {
+    unless_deactivated(account)?;
+    if contract.status == Status::Ended {
+        return Err(Rejected::conflict("contract_ended", "The contract has ended, and takes no changes."));
+    }
+    let mut after = touched(&contract, now);
+    after.name = name.unwrap_or(after.name);
+    if let Some(end) = end_date {
+        if end <= contract.period.start || midnight(zone, end) <= now {
+            let message = "endDate must lie after now and after the running period's start.";
+            return Err(Rejected::violation("/endDate", "end_date_in_past", message));
+        }
+        after.end_date = Some(end);
+        let full = (0..).map_while(|number| period(contract.start_date, contract.period_months, number, Some(end)));
+        if let Some(running) = full.take_while(|p| p.start < p.end).find(|p| p.start == contract.period.start) {
+            after.period = running;
+            after.period_ends_at = midnight(zone, running.end);
+        }
+    }
+    Ok(Change::updated(contract, after, Vec::<&'static str>::new()))
+}
+
+/// Decides `deleteContract`.
+///
+/// # Errors
+/// `account_deactivated`, `contract_started`.
+pub fn delete(contract: Contract, account: &Account, now: Timestamp) -> Result<Change<Contract>, Rejected> {
+    unless_deactivated(account)?;
+    if contract.period_starts_at <= now {
+        return Err(Rejected::conflict("contract_started", "The contract has started; give it an endDate instead."));
+    }
+    Ok(Change::deleted(contract))
+}
+
+/// What the clock does at the end of the running period, in which `spend` was spent: `None` when it has not ended. Periods
+/// missed are worked off one after the other.
+pub fn due(contract: Contract, spend: Decimal, zone: Tz, now: Timestamp) -> Option<Change<Contract>> {
+    if contract.due_at().is_none_or(|at| at > now) {
+        return None;
+    }
+    let short = contract.tiers.iter().filter(|tier| spend < tier.commit.amount).map(|tier| {
+        let money = |amount: Decimal| Money::new(amount, tier.commit.currency).amount_text();
+        let shortfall = tier.commit.amount.minus(spend).unwrap_or(tier.commit.amount);
+        let parameters = Parameters::from([
+            ("contract.tier".to_owned(), tier.name.clone().into()),
+            ("contract.commit".to_owned(), money(tier.commit.amount).into()),
+            ("contract.spend".to_owned(), money(spend).into()),
+            ("contract.shortfall".to_owned(), money(shortfall).into()),
+            ("contract.periodStart".to_owned(), contract.period.start.to_string().into()),
+            ("contract.periodEnd".to_owned(), contract.period.end.to_string().into()),
+        ]);
+        Lifecycle { kind: "contract.under_commit", parameters }
+    });
+    let short: Vec<Lifecycle> = short.collect();
+    let mut after = touched(&contract, now);
+    let next = (0..)
+        .map_while(|number| period(contract.start_date, contract.period_months, number, contract.end_date))
+        .take_while(|p| p.start < p.end)
+        .find(|p| p.start >= contract.period.end);
+    match next {
+        Some(next) => {
+            after.period = next;
+            after.period_starts_at = contract.period_ends_at;
+            after.period_ends_at = midnight(zone, next.end);
+        }
+        None => after.status = Status::Ended,
+    }
+    Some(Change::updated(contract, after, short))
+}
+
+fn touched(contract: &Contract, now: Timestamp) -> Contract {
+    Contract { version: contract.version + 1, updated_at: now, ..contract.clone() }
+}
+
+impl Entity for Contract {
+    const TYPE: &'static str = "contract";
+    const EVENT_OBJECT: Option<&'static str> = Some("contract");
+
+    fn id(&self) -> uuid::Uuid {
+        self.id.0
+    }
+    fn version(&self) -> i64 {
+        self.version
+    }
+    fn external_id(&self) -> Option<&str> {
+        self.external_id.as_deref()
+    }
+    fn status(&self) -> Option<&str> {
+        Some(self.status.name())
+    }
+    fn created_at(&self) -> Timestamp {
+        self.created_at
+    }
+    fn due_at(&self) -> Option<Timestamp> {
+        (self.status == Status::Active).then_some(self.period_ends_at)
+    }
+    fn account(&self) -> Option<AccountId> {
+        Some(self.account_id)
+    }
+    fn parameters(&self) -> Parameters {
+        let mut parameters = Parameters::from([
+            ("contract.id".to_owned(), self.id.to_string().into()),
+            ("contract.name".to_owned(), self.name.clone().into()),
+            ("contract.status".to_owned(), self.status.name().into()),
+            ("contract.startDate".to_owned(), self.start_date.to_string().into()),
+            ("contract.periodStart".to_owned(), self.period.start.to_string().into()),
+            ("contract.periodEnd".to_owned(), self.period.end.to_string().into()),
+        ]);
+        if let Some(tier) = self.tiers.first() {
+            parameters.insert("contract.currency".to_owned(), tier.commit.currency.as_str().into());
+        }
+        if let Some(end) = self.end_date {
+            parameters.insert("contract.endDate".to_owned(), end.to_string().into());
+        }
+        if let Some(external_id) = &self.external_id {
+            parameters.insert("contract.externalId".to_owned(), external_id.clone().into());
+        }
+        parameters
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,216 @@
+//! Usage identifiers: what usage is reported under, such as a SIM or a number.
+//!
+//! One that has seen no usage for the days it was given is dormant; the clock tells so once, until usage comes again.
+
+use billwire_schemas::{
+    clock::Timestamp,
+    events::envelope::Parameters,
+    ids::{AccountId, ServiceId, UsageIdentifierId},
+};
+use chrono::{Days, NaiveDate, NaiveTime, SecondsFormat};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    change::{Change, Entity},
+    customers::{
+        account::{Account, unless_deactivated},
+        service::Service,
+    },
+    rejected::Rejected,
+};
+
+/// A usage identifier.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UsageIdentifier {
+    /// Its id.
+    pub id: UsageIdentifierId,
+    /// Its version, from 1.
+    pub version: i64,
+    /// Its id in the outside system.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub external_id: Option<String>,
+    /// Whose it is.
+    pub account_id: AccountId,
+    /// Which service its usage is for.
+    pub service_id: ServiceId,
+    /// What kind it is, such as `iccid` or `msisdn`; free text.
+    pub kind: String,
+    /// The identifier itself; unique within its kind.
+    pub value: String,
+    /// After how many days without usage it is dormant; absent: never.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub dormant_after_days: Option<u32>,
+    /// The latest date of usage, UTC. A date, not a moment: it changes at most once a day.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub last_usage_on: Option<NaiveDate>,
+    /// Since when it is dormant.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub dormant_since: Option<Timestamp>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// `createUsageIdentifier`.
+#[derive(Debug, Clone)]
+pub struct Create {
+    /// The new identifier's id.
+    pub id: UsageIdentifierId,
+    /// See [`UsageIdentifier::external_id`].
+    pub external_id: Option<String>,
+    /// See [`UsageIdentifier::kind`].
+    pub kind: String,
+    /// See [`UsageIdentifier::value`].
+    pub value: String,
+    /// See [`UsageIdentifier::dormant_after_days`].
+    pub dormant_after_days: Option<u32>,
+}
+
+/// Decides `createUsageIdentifier`; `taken` tells whether its kind has this value already.
+///
+/// # Errors
+/// `account_deactivated`, `usage_identifier_taken`.
+pub fn create(
+    command: Create,
+    service: &Service,
+    account: &Account,
+    taken: bool,
+    now: Timestamp,
+) -> Result<Change<UsageIdentifier>, Rejected> {
+    unless_deactivated(account)?;
+    if taken {
+        let message = format!("There is another usage identifier of kind '{}' with the value '{}'.", command.kind, command.value);
+        return Err(Rejected::conflict("usage_identifier_taken", message));
+    }
+    Ok(Change::created(UsageIdentifier {
+        id: command.id,
+        version: 1,
+        external_id: command.external_id,
+        account_id: service.account_id,
+        service_id: service.id,
+        kind: command.kind,
+        value: command.value,
+        dormant_after_days: command.dormant_after_days,
+        last_usage_on: None,
+        dormant_since: None,
+        created_at: now,
+        updated_at: now,
+    }))
+}
+
+/// Decides `updateUsageIdentifier`: another number of days. One that is dormant wakes up where the new days have not passed yet;
+/// otherwise it stays dormant, and is not told of again without usage.
+///
+/// # Errors
+/// `account_deactivated`.
+pub fn update(
+    identifier: UsageIdentifier,
+    account: &Account,
+    dormant_after_days: Option<u32>,
+    now: Timestamp,
+) -> Result<Change<UsageIdentifier>, Rejected> {
+    unless_deactivated(account)?;
+    let mut after = touched(&identifier, now);
+    if dormant_after_days.is_some() {
+        after.dormant_after_days = dormant_after_days;
+        after.dormant_since = None;
+        if after.due_at().is_some_and(|at| at <= now) {
+            after.dormant_since = identifier.dormant_since;
+        }
+    }
+    Ok(Change::updated(identifier, after, Vec::<&'static str>::new()))
+}
+
+/// Decides `deleteUsageIdentifier`.
+///
+/// # Errors
+/// `account_deactivated`.
+pub fn delete(identifier: UsageIdentifier, account: &Account) -> Result<Change<UsageIdentifier>, Rejected> {
+    unless_deactivated(account)?;
+    Ok(Change::deleted(identifier))
+}
+
+/// What usage on a date changes: `None` when that date or a later one is noted already and nothing has to wake up.
+pub fn used(identifier: UsageIdentifier, on: NaiveDate, now: Timestamp) -> Option<Change<UsageIdentifier>> {
+    let later = identifier.last_usage_on.is_none_or(|last| on > last);
+    let wakes = identifier.dormant_since.is_some_and(|since| on >= since.date_naive());
+    if !later && !wakes {
+        return None;
+    }
+    let mut after = touched(&identifier, now);
+    after.last_usage_on = identifier.last_usage_on.max(Some(on));
+    if wakes {
+        after.dormant_since = None;
+    }
+    Some(Change::updated(identifier, after, Vec::<&'static str>::new()))
+}
+
+/// What the clock does with it: `None` when it is not due, so that a second clock or a restart changes nothing.
+pub fn due(identifier: UsageIdentifier, now: Timestamp) -> Option<Change<UsageIdentifier>> {
+    if identifier.due_at().is_none_or(|at| at > now) {
+        return None;
+    }
+    let mut after = touched(&identifier, now);
+    after.dormant_since = Some(now);
+    Some(Change::updated(identifier, after, vec!["usage_identifier.dormant"]))
+}
+
+fn touched(identifier: &UsageIdentifier, now: Timestamp) -> UsageIdentifier {
+    UsageIdentifier { version: identifier.version + 1, updated_at: now, ..identifier.clone() }
+}
+
+impl Entity for UsageIdentifier {
+    const TYPE: &'static str = "usageIdentifier";
+    const EVENT_OBJECT: Option<&'static str> = Some("usage_identifier");
+
+    fn id(&self) -> uuid::Uuid {
+        self.id.0
+    }
+    fn version(&self) -> i64 {
+        self.version
+    }
+    fn external_id(&self) -> Option<&str> {
+        self.external_id.as_deref()
+    }
+    fn created_at(&self) -> Timestamp {
+        self.created_at
+    }
+    /// The start of the day (UTC) after the last of the days without usage.
+    fn due_at(&self) -> Option<Timestamp> {
+        if self.dormant_since.is_some() {
+            return None;
+        }
+        let last = self.created_at.date_naive().max(self.last_usage_on.unwrap_or(NaiveDate::MIN));
+        let due = last.checked_add_days(Days::new(u64::from(self.dormant_after_days?) + 1))?;
+        Some(due.and_time(NaiveTime::MIN).and_utc())
+    }
+    fn account(&self) -> Option<AccountId> {
+        Some(self.account_id)
+    }
+    fn parameters(&self) -> Parameters {
+        let mut parameters = Parameters::from([
+            ("usageIdentifier.id".to_owned(), self.id.to_string().into()),
+            ("usageIdentifier.kind".to_owned(), self.kind.clone().into()),
+            ("usageIdentifier.value".to_owned(), self.value.clone().into()),
+        ]);
+        let texts = [
+            ("usageIdentifier.externalId", self.external_id.clone()),
+            ("usageIdentifier.lastUsageOn", self.last_usage_on.map(|date| date.to_string())),
+            ("usageIdentifier.dormantSince", self.dormant_since.map(|since| since.to_rfc3339_opts(SecondsFormat::AutoSi, true))),
+        ];
+        for (name, text) in texts {
+            if let Some(text) = text {
+                parameters.insert(name.to_owned(), text.into());
+            }
+        }
+        if let Some(days) = self.dormant_after_days {
+            parameters.insert("usageIdentifier.dormantAfterDays".to_owned(), days.into());
+        }
+        parameters
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,10 @@
+//! The traits of app, delivery engine and channels, over the store and the channels' clients.
+
+pub(crate) mod delivery_store;
+pub(crate) mod endpoint_alerts;
+pub(crate) mod internal_actions;
+pub(crate) mod routing_config;
+pub(crate) mod sandbox;
+pub(crate) mod smtp;
+pub(crate) mod stream_tail;
+pub(crate) mod webhook;

@@ -1,0 +1,138 @@
+//! What the e-mail channel looks up, and the way to SMTP servers as the use cases see it.
+
+use std::{
+    collections::HashSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use async_trait::async_trait;
+use billwire_app::{Postmen, SmtpVerdict};
+use billwire_delivery::{channel::Recipient, store::Ledger};
+use billwire_email::{Accounts, Client, Password, Readers, Security, SmtpAccount, SystemUser, probe::Probed};
+use billwire_schemas::{
+    events::envelope::Parameters,
+    ids::{DeliveryId, EventId, NotificationTemplateId, SmtpAccountId, TenantId},
+    template::{RenderError, Rendered, Rendering, Translated},
+};
+use billwire_store::ConfigurationKind as Kind;
+
+use crate::{
+    adapters::delivery_store::{StoreLedger, recipient_of, text},
+    domain,
+};
+
+#[async_trait]
+impl Accounts for StoreLedger {
+    async fn smtp_account(&self, tenant: &TenantId, id: SmtpAccountId) -> Result<Option<Arc<SmtpAccount>>, String> {
+        if let Some(found) = self.remembered(|l| l.accounts.get(&id).cloned()) {
+            return Ok(found);
+        }
+        let row = self.store().configuration_with_secrets::<domain::email::smtp_account::SmtpAccount>(tenant, Kind::SmtpAccount, id.0);
+        let found = row.await.map_err(text)?.map(|(body, password)| {
+            Arc::new(SmtpAccount {
+                id,
+                version: body.version,
+                server: body.server,
+                port: body.port,
+                security: match body.security {
+                    domain::email::smtp_account::Security::None => Security::None,
+                    domain::email::smtp_account::Security::Starttls => Security::Starttls,
+                    domain::email::smtp_account::Security::Tls => Security::Tls,
+                },
+                from_name: body.from_name,
+                from_address: body.from_address,
+                username: body.username,
+                password: password.filter(|_| body.has_password).map(Password::new),
+                connections: body.connections as usize,
+                recipients: body.max_recipients as usize,
+            })
+        });
+        self.remembered(|l| l.accounts.insert(id, found.clone()));
+        Ok(found)
+    }
+
+    async fn template(&self, tenant: &TenantId, id: NotificationTemplateId) -> Result<Option<Arc<Translated>>, String> {
+        if let Some(found) = self.remembered(|l| l.templates.get(&id).cloned()) {
+            return Ok(found);
+        }
+        let found = match domain::email::notification_template::predefined().find(|one| one.id == id) {
+            Some(found) => Some(found),
+            None => self.store().configuration(tenant, Kind::NotificationTemplate, id.0).await.map_err(text)?,
+        };
+        let found = found.map(|body: domain::email::notification_template::NotificationTemplate| Arc::new(body.translated()));
+        self.remembered(|l| l.templates.insert(id, found.clone()));
+        Ok(found)
+    }
+
+    async fn render(&self, tenant: &TenantId, rendering: Rendering) -> Result<Result<Rendered, RenderError>, String> {
+        self.app().render(tenant, rendering).await
+    }
+
+    async fn readers(&self, tenant: &TenantId) -> Result<Arc<Readers>, String> {
+        if let Some(found) = self.remembered(|l| l.readers.get(tenant).cloned()) {
+            return Ok(found);
+        }
+        let users = self.store().configurations::<domain::email::system_user::SystemUser>(tenant, Kind::SystemUser).await.map_err(text)?;
+        let user = |body: domain::email::system_user::SystemUser| {
+            let domain::email::system_user::SystemUser { id, name, email, language, time_zone, active, .. } = body;
+            (id, SystemUser { name, email, language, time_zone, active })
+        };
+        let time_zone = self.app().billing_settings(tenant).await.map_err(text)?.time_zone;
+        let found = Arc::new(Readers { users: users.into_iter().map(user).collect(), time_zone });
+        self.remembered(|l| l.readers.insert(tenant.clone(), found.clone()));
+        Ok(found)
+    }
+
+    async fn private_parameters(&self, tenant: &TenantId, event: EventId) -> Result<Parameters, String> {
+        let found = self.store().private_parameters(tenant, event).await.map_err(text)?;
+        found.map_or_else(|| Ok(Parameters::new()), |found| serde_json::from_str(&found).map_err(text))
+    }
+
+    async fn earlier(&self, delivery: DeliveryId) -> Result<Vec<Recipient>, String> {
+        Ok(self.store().recipients(delivery).await.map_err(text)?.into_iter().filter_map(recipient_of).collect())
+    }
+
+    async fn suppressed(&self, tenant: &TenantId, addresses: &[String]) -> Result<HashSet<String>, String> {
+        self.app().suppressed(tenant, addresses).await.map_err(text)
+    }
+
+    async fn suppress(&self, tenant: &TenantId, delivery: DeliveryId, refused: &Recipient) -> Result<(), String> {
+        self.app().suppress(tenant.clone(), delivery, &refused.address, refused.status, &refused.detail).await.map_err(text)
+    }
+}
+
+/// The way to SMTP servers.
+pub struct Post {
+    /// Where accounts are looked up.
+    pub ledger: StoreLedger,
+    /// What speaks SMTP.
+    pub client: Arc<Client>,
+}
+
+impl Post {
+    async fn account(&self, tenant: &TenantId, id: SmtpAccountId) -> Result<Arc<SmtpAccount>, String> {
+        // Forgets what was looked up before a change.
+        self.ledger.revision().await?;
+        self.ledger.smtp_account(tenant, id).await?.ok_or_else(|| "the SMTP account does not exist any more".to_owned())
+    }
+}
+
+fn verdict(Probed { works, stage, report }: Probed, latency: Duration) -> SmtpVerdict {
+    SmtpVerdict { works, stage, status: report.status, detail: report.detail, latency }
+}
+
+#[async_trait]
+impl Postmen for Post {
+    async fn verify(&self, tenant: &TenantId, account: SmtpAccountId) -> Result<SmtpVerdict, String> {
+        let account = self.account(tenant, account).await?;
+        let began = Instant::now();
+        Ok(verdict(self.client.probe(&account).await, began.elapsed()))
+    }
+
+    async fn send_test(&self, tenant: &TenantId, account: SmtpAccountId, to: &str) -> Result<SmtpVerdict, String> {
+        let account = self.account(tenant, account).await?;
+        let began = Instant::now();
+        Ok(verdict(self.client.send_test(&account, to).await, began.elapsed()))
+    }
+}

@@ -1,0 +1,81 @@
+//! The stream as the API looks at it.
+
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use billwire_app::Stream;
+use billwire_bus::{Authenticity, Bus};
+use billwire_delivery::genuine;
+use billwire_schemas::ids::TenantId;
+
+use crate::adapters::delivery_store::StoreLedger;
+
+/// The bus, as soon as NATS has been reached.
+#[derive(Clone)]
+pub struct Tail {
+    bus: Arc<OnceLock<Bus>>,
+    ledger: StoreLedger,
+}
+
+impl Tail {
+    /// Not connected yet; `ledger` confirms what has no seal.
+    pub fn new(ledger: StoreLedger) -> Self {
+        Self { bus: Arc::default(), ledger }
+    }
+
+    /// NATS has been reached.
+    pub fn connected(&self, bus: Bus) {
+        // It is set once; a second connection of the same process would be as good.
+        let _ = self.bus.set(bus);
+    }
+}
+
+/// The subjects of a tenant's events of these types.
+fn subjects(tenant: &TenantId, pattern: Option<&str>) -> String {
+    match pattern.and_then(|pattern| pattern.split_once('.')) {
+        Some((object, what)) => format!("billing.{tenant}.{object}.{what}.*"),
+        None => format!("billing.{tenant}.>"),
+    }
+}
+
+#[async_trait]
+impl Stream for Tail {
+    async fn after(
+        &self,
+        tenant: &TenantId,
+        pattern: Option<&str>,
+        after: Option<u64>,
+        limit: usize,
+        wait: Duration,
+    ) -> Result<(Vec<String>, u64), String> {
+        let bus = self.bus.get().ok_or("NATS has not been reached from here yet")?;
+        let (mut found, next) = bus.after(subjects(tenant, pattern), after, limit, wait).await.map_err(|error| error.to_string())?;
+        genuine::confirm(&self.ledger, &mut found).await?;
+        // The consumers tell of the others: whoever looks at the stream sees them as often as they look.
+        let genuine = found.into_iter().filter(|message| message.authenticity == Authenticity::Genuine);
+        let text = |body: bytes::Bytes| String::from_utf8(body.into()).map_err(|error| error.to_string());
+        Ok((genuine.map(|message| text(message.body)).collect::<Result<_, _>>()?, next))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_and_patterns_become_subjects_of_the_tenant_alone() {
+        let tenant = TenantId::default_tenant();
+        for (pattern, expected) in [
+            (None, "billing.default.>"),
+            (Some("*"), "billing.default.>"),
+            (Some("invoice.posted"), "billing.default.invoice.posted.*"),
+            (Some("invoice.*"), "billing.default.invoice.*.*"),
+            (Some("*.created"), "billing.default.*.created.*"),
+        ] {
+            assert_eq!(subjects(&tenant, pattern), expected);
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Table `invoice`.
+
+use billwire_domain::billing::invoice::Invoice;
+use billwire_schemas::ids::{AccountId, InvoiceId};
+
+use crate::{
+    Error, Tx,
+    commit::Failure,
+    filter::Filter,
+    micros,
+    objects::{Common, Noun, object_table},
+};
+
+object_table!("invoice" { bill_run_id: Option<uuid::Uuid>, overdue_since: Option<i64> });
+
+impl Noun for Invoice {
+    type Row = Model;
+    const TABLE: &'static str = "invoice";
+
+    fn row(&self, common: Common) -> Model {
+        Model::of(common, self.bill_run_id.map(|id| id.0), self.overdue_since.map(micros))
+    }
+}
+
+impl Tx<'_> {
+    /// How many invoices an account has had, cancelled ones too.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn invoice_count(&self, account: AccountId) -> Result<i64, Failure> {
+        let sql = "SELECT CAST(COUNT(*) AS BIGINT) AS count FROM invoice WHERE account_id = $1";
+        let rows = self.query(sql, vec![account.0.into()]).await?;
+        let count = rows.first().map(|row| row.try_get("", "count")).transpose().map_err(Error::from)?;
+        Ok(count.unwrap_or(0))
+    }
+
+    /// The invoices an account got after this one.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn invoices_after(&self, account: AccountId, invoice: InvoiceId) -> Result<Vec<Invoice>, Failure> {
+        // Ids sort by when they were made.
+        self.select(Filter::new().is_id("account_id", Some(account.0)).after(invoice.0), u64::from(u32::MAX)).await
+    }
+}

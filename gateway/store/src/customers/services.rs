@@ -1,0 +1,16 @@
+//! Table `service`.
+
+use billwire_domain::customers::service::Service;
+
+use crate::objects::{Common, Noun, object_table};
+
+object_table!("service" { package_subscription_id: Option<uuid::Uuid> });
+
+impl Noun for Service {
+    type Row = Model;
+    const TABLE: &'static str = "service";
+
+    fn row(&self, common: Common) -> Model {
+        Model::of(common, self.package_subscription_id.map(|id| id.0))
+    }
+}

@@ -1,0 +1,166 @@
+//! What waits in the lanes of deliveries.
+
+use std::collections::HashSet;
+
+use billwire_schemas::{
+    clock::Timestamp,
+    ids::{OrderingKey, QueueId},
+};
+use sea_orm::{ConnectionTrait, DbErr, Value};
+use uuid::Uuid;
+
+use crate::{
+    Error, Store,
+    batching::filled,
+    delivery::deliveries::{Delivery, OPEN, State},
+    micros,
+};
+
+/// Lanes asked for in one statement.
+pub(crate) const LANES_ASKED: usize = 256;
+/// Lanes read in one statement.
+const LANES_AT_ONCE: usize = 16;
+/// Lanes and owners of lanes looked at in one step of mending.
+const MEND_MAX: usize = 500;
+
+impl Store {
+    /// Which of `lanes` have deliveries waiting.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn waiting_lanes(&self, lanes: &[(Uuid, OrderingKey)]) -> Result<HashSet<(Uuid, OrderingKey)>, Error> {
+        let mut waiting = HashSet::new();
+        for part in lanes.chunks(LANES_ASKED) {
+            let part = filled(part);
+            let marks: Vec<String> = (0..part.len()).map(|i| format!("(${}, ${})", 2 * i + 1, 2 * i + 2)).collect();
+            // One row of each, however many wait: a lane may hold thousands. A subquery that gives a value is planned once and looked up
+            // lane by lane; one for each lane would be planned as often as there are lanes.
+            let sql = format!(
+                "WITH asked (lane_id, ordering_key) AS (VALUES {}) SELECT lane_id, ordering_key FROM asked WHERE (SELECT 1 FROM delivery \
+                 WHERE delivery.lane_id = asked.lane_id AND delivery.ordering_key = asked.ordering_key AND {OPEN} LIMIT 1) = 1",
+                marks.join(", ")
+            );
+            let values: Vec<Value> = part.iter().flat_map(|(lane, key)| [(*lane).into(), key.as_str().into()]).collect();
+            for row in self.0.read.query_all_raw(self.statement(&sql, values)).await? {
+                let (lane, key): (Uuid, String) = (row.try_get("", "lane_id")?, row.try_get("", "ordering_key")?);
+                if let Ok(key) = key.parse() {
+                    waiting.insert((lane, key));
+                }
+            }
+        }
+        Ok(waiting)
+    }
+
+    /// What waits in each of `lanes`, in order and up to `limit` of each; nothing while the head of the lane blocks it.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn lanes(&self, lanes: &[(Uuid, OrderingKey)], limit: u64) -> Result<Vec<Vec<Delivery>>, Error> {
+        let mut found = Vec::with_capacity(lanes.len());
+        for some in lanes.chunks(LANES_AT_ONCE) {
+            // One or always as many, so that there are two statements to be prepared; no lane has the empty key.
+            let many = if some.len() > 1 { LANES_AT_ONCE } else { 1 };
+            let (mut values, mut parts) = (Vec::<Value>::with_capacity(2 * many), Vec::with_capacity(many));
+            for at in 0..many {
+                let (lane, key) = some.get(at).map_or((Uuid::nil(), ""), |(lane, key)| (*lane, key.as_str()));
+                values.extend([lane.into(), key.into()]);
+                let (lane, key) = (values.len() - 1, values.len());
+                parts.push(format!(
+                    "SELECT * FROM (SELECT * FROM delivery WHERE lane_id = ${lane} AND ordering_key = ${key} AND {OPEN} \
+                     ORDER BY sequence LIMIT {limit}) AS l{at}"
+                ));
+            }
+            // From the writing connection: the answer decides order, so it must see this process's own latest record.
+            let rows = self.rows(&self.0.write, &parts.join(" UNION ALL "), values).await?;
+            for (lane, key) in some {
+                let mut waiting: Vec<Delivery> = rows.iter().filter(|row| row.lane() == *lane && row.key == *key).cloned().collect();
+                waiting.sort_by_key(|row| row.sequence);
+                let blocked = waiting.iter().position(|row| row.state == State::Blocking);
+                waiting.truncate(blocked.unwrap_or(waiting.len()));
+                found.push(waiting);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Makes due what has no time: in a queue in order the first of each lane, otherwise everything. A stop between the end of one delivery
+    /// and the start of the next leaves a lane so. It is one step, from the start or from where the step before ended; gives where it ended,
+    /// and nothing when all has been looked at. What it costs depends on how many lanes it looks at, not on how much waits in them.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn mend_lanes(
+        &self,
+        (queue, partition): (QueueId, u32),
+        in_order: bool,
+        from: Option<(Uuid, String)>,
+        now: Timestamp,
+    ) -> Result<Option<(Uuid, String)>, Error> {
+        let mut owners = self.waiting_owners(queue, partition).await?;
+        owners.sort_unstable();
+        let (first, behind) = from.unwrap_or_default();
+        let (mut untimed, mut left, mut end) = (Vec::new(), MEND_MAX, None);
+        for owner in owners.into_iter().filter(|owner| *owner >= first) {
+            if left == 0 {
+                end = Some((owner, String::new()));
+                break;
+            }
+            let found = if in_order {
+                let behind = if owner == first { behind.as_str() } else { "" };
+                self.untimed_heads(partition, owner, behind, left).await?
+            } else {
+                self.untimed(queue, partition, owner, left).await?
+            };
+            if found.len() == left {
+                // Out of order, those found have a time once this step is over: the next one finds others.
+                end = found.last().map(|(key, _)| (owner, if in_order { key.clone() } else { String::new() }));
+            }
+            left = left.saturating_sub(found.len().max(1));
+            untimed.extend(found.into_iter().filter_map(|(_, id)| id));
+            if end.is_some() {
+                break;
+            }
+        }
+        for some in untimed.chunks(LANES_ASKED) {
+            let values: Vec<Value> = std::iter::once(micros(now).into()).chain(filled(some).into_iter().map(Value::from)).collect();
+            let marks: Vec<String> = (2..=values.len()).map(|n| format!("${n}")).collect();
+            let sql = format!(
+                "UPDATE delivery SET next_attempt_at = $1 WHERE id IN ({}) AND state = 'waiting' AND next_attempt_at IS NULL",
+                marks.join(", ")
+            );
+            self.0.write.execute_raw(self.statement(&sql, values)).await?;
+        }
+        Ok(end)
+    }
+
+    /// Lanes of an owner, with keys after `behind`, and the first of each if it waits without a time. Found by steps through the index.
+    async fn untimed_heads(&self, partition: u32, owner: Uuid, behind: &str, limit: usize) -> Result<Vec<(String, Option<Uuid>)>, Error> {
+        let next = format!("SELECT d.ordering_key FROM delivery d WHERE d.lane_id = $1 AND d.{OPEN} AND d.ordering_key");
+        let sql = format!(
+            "WITH RECURSIVE lane (key, number) AS (SELECT ({next} > $2 ORDER BY d.ordering_key LIMIT 1), CAST(1 AS BIGINT) \
+             UNION ALL SELECT ({next} > lane.key ORDER BY d.ordering_key LIMIT 1), number + 1 FROM lane \
+             WHERE lane.key IS NOT NULL AND number < $3) \
+             SELECT key, (SELECT CASE WHEN d.state = 'waiting' AND d.next_attempt_at IS NULL AND d.partition = $4 THEN d.id END FROM delivery d \
+             WHERE d.lane_id = $1 AND d.ordering_key = lane.key AND d.{OPEN} ORDER BY d.sequence LIMIT 1) AS id \
+             FROM lane WHERE key IS NOT NULL ORDER BY number"
+        );
+        let values = vec![owner.into(), behind.into(), count(limit), i32::try_from(partition).unwrap_or(0).into()];
+        self.keys_and_ids(&sql, values).await
+    }
+
+    /// What waits for an owner without a time.
+    async fn untimed(&self, queue: QueueId, partition: u32, owner: Uuid, limit: usize) -> Result<Vec<(String, Option<Uuid>)>, Error> {
+        let sql = "SELECT ordering_key AS key, id FROM delivery WHERE queue_id = $1 AND partition = $2 AND state = 'waiting' \
+                   AND lane_id = $3 AND next_attempt_at IS NULL LIMIT $4";
+        self.keys_and_ids(sql, vec![queue.0.into(), i32::try_from(partition).unwrap_or(0).into(), owner.into(), count(limit)]).await
+    }
+
+    async fn keys_and_ids(&self, sql: &str, values: Vec<Value>) -> Result<Vec<(String, Option<Uuid>)>, Error> {
+        let rows = self.0.read.query_all_raw(self.statement(sql, values)).await?;
+        Ok(rows.iter().map(|row| Ok::<_, DbErr>((row.try_get("", "key")?, row.try_get("", "id")?))).collect::<Result<_, _>>()?)
+    }
+}
+
+fn count(limit: usize) -> Value {
+    i64::try_from(limit).unwrap_or(i64::MAX).into()
+}

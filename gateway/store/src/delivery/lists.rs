@@ -1,0 +1,108 @@
+//! Deliveries as people look at them: page by page, and one with all its attempts.
+
+use billwire_schemas::{
+    clock::Timestamp,
+    ids::{DeliveryId, EventId, OrderingKey, QueueId, ReplayId, SubscriptionId, TenantId},
+};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, TransactionTrait, sea_query::ExprTrait};
+
+use crate::{
+    Error, Store,
+    delivery::deliveries::{Attempt, Delivery, parse},
+    entity::{attempt, delivery},
+    micros, moment,
+    page::{After, Ask, Page},
+};
+
+/// Which deliveries a list shows.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Only in one of these states; none named: in any.
+    pub states: Vec<String>,
+    /// Only of this queue.
+    pub queue: Option<QueueId>,
+    /// Only of this subscription.
+    pub subscription: Option<SubscriptionId>,
+    /// Only of this replay.
+    pub replay: Option<ReplayId>,
+    /// Only of this event.
+    pub event: Option<EventId>,
+    /// Only of events of this type.
+    pub event_type: Option<String>,
+    /// Only of this ordering key.
+    pub key: Option<OrderingKey>,
+    /// Only those whose latest try was answered with this status code.
+    pub status: Option<u16>,
+    /// Only those first recorded from this moment on.
+    pub from: Option<Timestamp>,
+    /// Only those first recorded before this moment.
+    pub to: Option<Timestamp>,
+}
+
+impl Filter {
+    fn condition(self, tenant: &TenantId) -> Condition {
+        use delivery::Column as C;
+        let mut wanted = Condition::all().add(C::Tenant.eq(tenant.as_str()));
+        if !self.states.is_empty() {
+            wanted = wanted.add(C::State.is_in(self.states));
+        }
+        if let Some(event) = self.event {
+            // Where its deliveries stand side by side.
+            let (first, last) = DeliveryId::all_of(event);
+            wanted = wanted.add(C::Id.between(first.0, last.0)).add(C::EventId.eq(event.0));
+        }
+        wanted
+            .add_option(self.queue.map(|id| C::QueueId.eq(id.0)))
+            .add_option(self.subscription.map(|id| C::SubscriptionId.eq(id.0)))
+            .add_option(self.replay.map(|id| C::LaneId.eq(id.0)))
+            .add_option(self.event_type.map(|kind| C::EventType.eq(kind)))
+            .add_option(self.key.map(|key| C::OrderingKey.eq(key.as_str())))
+            .add_option(self.status.map(|status| C::LastStatus.eq(i32::from(status))))
+            .add_option(self.from.map(|from| C::CreatedAt.gte(micros(from))))
+            .add_option(self.to.map(|to| C::CreatedAt.lt(micros(to))))
+    }
+}
+
+impl Store {
+    /// A page of deliveries, newest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn list_deliveries(&self, tenant: &TenantId, filter: Filter, ask: Ask) -> Result<Page<Delivery>, Error> {
+        use delivery::Column as C;
+        let mut wanted = filter.condition(tenant);
+        if let Some(after) = ask.after {
+            wanted = wanted.add(C::CreatedAt.lt(after.sort).or(C::CreatedAt.eq(after.sort).and(C::Id.lt(after.id))));
+        }
+        let find = delivery::Entity::find().filter(wanted).order_by_desc(C::CreatedAt).order_by_desc(C::Id).limit(ask.limit + 1);
+        Page::cut(find.all(&self.0.read).await?, ask.limit, |row| After { sort: row.created_at, id: row.id }, parse)
+    }
+
+    /// One delivery with all its attempts, oldest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn delivery(&self, tenant: &TenantId, id: DeliveryId) -> Result<Option<(Delivery, Vec<Attempt>)>, Error> {
+        let same = delivery::Column::Tenant.eq(tenant.as_str());
+        let read = self.0.read.begin().await?;
+        let Some(row) = delivery::Entity::find_by_id(id.0).filter(same).one(&read).await? else { return Ok(None) };
+        let found = parse(row)?;
+        let kept =
+            attempt::Entity::find().filter(attempt::Column::DeliveryId.eq(id.0)).order_by_asc(attempt::Column::Number).all(&read).await?;
+        let mut attempts: Vec<Attempt> = kept
+            .into_iter()
+            .map(|a| Attempt {
+                number: u32::try_from(a.number).unwrap_or(0),
+                at: moment(a.at),
+                latency_us: a.latency_us,
+                status: a.status.and_then(|s| u16::try_from(s).ok()),
+                detail: a.detail,
+            })
+            .collect();
+        // A successful try stands in the delivery's own row alone.
+        if let Some(last) = found.last.clone().filter(|last| attempts.iter().all(|a| a.number != last.number)) {
+            attempts.push(last);
+        }
+        Ok(Some((found, attempts)))
+    }
+}

@@ -1,0 +1,171 @@
+//! Mending deliveries: trying again at once, taking dead letters up again, and letting them be. All of it in the unit's transaction.
+
+use billwire_schemas::{
+    clock::Timestamp,
+    ids::{DeliveryId, EventId, QueueId, SubscriptionId, TenantId},
+};
+use sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
+use uuid::Uuid;
+
+use crate::{
+    Error, Store, Tx,
+    batching::filled,
+    delivery::{
+        deliveries::{Delivery, OPEN},
+        lanes::LANES_ASKED,
+    },
+    micros,
+};
+
+/// Which dead letters are meant: those of `ids`, or, where there are none, all that fit the rest.
+#[derive(Debug, Clone, Default)]
+pub struct DeadLetters {
+    /// These.
+    pub ids: Vec<DeliveryId>,
+    /// Only of this subscription.
+    pub subscription: Option<SubscriptionId>,
+    /// Only of this queue.
+    pub queue: Option<QueueId>,
+    /// Only of events of this type.
+    pub event_type: Option<String>,
+    /// Only those first recorded from this moment on.
+    pub from: Option<Timestamp>,
+    /// Only those first recorded before this moment.
+    pub to: Option<Timestamp>,
+}
+
+impl DeadLetters {
+    /// A condition on `delivery`, with its values behind `values`.
+    fn condition(&self, tenant: &TenantId, values: &mut Vec<Value>) -> String {
+        let mut value = |value: Value| {
+            values.push(value);
+            format!("${}", values.len())
+        };
+        let mut conditions = vec![format!("tenant = {}", value(tenant.as_str().into())), "state IN ('dead', 'blocking')".to_owned()];
+        if !self.ids.is_empty() {
+            let ids: Vec<String> = self.ids.iter().map(|id| value(id.0.into())).collect();
+            conditions.push(format!("id IN ({})", ids.join(", ")));
+        }
+        for (column, wanted) in [("subscription_id", self.subscription.map(|id| id.0)), ("queue_id", self.queue.map(|id| id.0))] {
+            conditions.extend(wanted.map(|id| format!("{column} = {}", value(id.into()))));
+        }
+        conditions.extend(self.event_type.as_deref().map(|kind| format!("event_type = {}", value(kind.into()))));
+        conditions.extend(self.from.map(|from| format!("created_at >= {}", value(micros(from).into()))));
+        conditions.extend(self.to.map(|to| format!("created_at < {}", value(micros(to).into()))));
+        conditions.join(" AND ")
+    }
+}
+
+impl Tx<'_> {
+    /// One delivery.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn delivery(&self, id: DeliveryId) -> Result<Option<Delivery>, Error> {
+        let sql = "SELECT * FROM delivery WHERE id = $1 AND tenant = $2";
+        let rows = self.query(sql, vec![id.0.into(), self.tenant().as_str().into()]).await?;
+        rows.first().map(Delivery::read).transpose()
+    }
+
+    /// Makes a delivery that waits for its time due now.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn hurry(&mut self, id: DeliveryId, now: Timestamp) -> Result<(), Error> {
+        let sql = "UPDATE delivery SET next_attempt_at = $1 WHERE id = $2 AND state = 'waiting' RETURNING id";
+        self.write(sql, vec![micros(now).into(), id.0.into()]).await.map(drop)
+    }
+
+    /// Has up to `limit` dead letters tried anew from now on, oldest first, by the whole of their retry plan. Gives how many.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn redrive(&mut self, wanted: &DeadLetters, limit: u64, now: Timestamp) -> Result<usize, Error> {
+        let mut values = vec![micros(now).into()];
+        let condition = wanted.condition(self.tenant(), &mut values);
+        let sql = format!(
+            "UPDATE delivery SET state = 'waiting', forgiven = attempts, next_attempt_at = $1, updated_at = $1 \
+             WHERE id IN (SELECT id FROM delivery WHERE {condition} ORDER BY created_at, id LIMIT {limit}) RETURNING id"
+        );
+        Ok(self.write(&sql, values).await?.len())
+    }
+
+    /// Lets up to `limit` dead letters be, oldest first; lanes that one of them blocked go on. Gives how many.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn discard(&mut self, wanted: &DeadLetters, limit: u64, now: Timestamp) -> Result<usize, Error> {
+        let mut values = vec![micros(now).into()];
+        let condition = wanted.condition(self.tenant(), &mut values);
+        let sql = format!(
+            "UPDATE delivery SET state = 'discarded', next_attempt_at = NULL, updated_at = $1 \
+             WHERE id IN (SELECT id FROM delivery WHERE {condition} ORDER BY created_at, id LIMIT {limit}) RETURNING lane_id, ordering_key"
+        );
+        let rows = self.write(&sql, values).await?;
+        let lane = |row: &QueryResult| Ok((row.try_get("", "lane_id")?, row.try_get("", "ordering_key")?));
+        let mut lanes: Vec<(Uuid, String)> = rows.iter().map(lane).collect::<Result<_, DbErr>>()?;
+        lanes.sort_unstable();
+        lanes.dedup();
+        for some in lanes.chunks(LANES_ASKED) {
+            let mut values: Vec<Value> = vec![micros(now).into()];
+            values.extend(filled(some).into_iter().flat_map(|(lane, key)| [lane.into(), key.into()]));
+            let marks: Vec<String> = (2..=values.len()).step_by(2).map(|n| format!("(${n}, ${})", n + 1)).collect();
+            let sql = format!(
+                "WITH asked (lane_id, ordering_key) AS (VALUES {}) UPDATE delivery SET next_attempt_at = $1 \
+                 WHERE state = 'waiting' AND next_attempt_at IS NULL AND id IN (SELECT (SELECT d.id FROM delivery d \
+                 WHERE d.lane_id = asked.lane_id AND d.ordering_key = asked.ordering_key AND d.{OPEN} ORDER BY d.sequence LIMIT 1) \
+                 FROM asked) RETURNING id",
+                marks.join(", ")
+            );
+            self.write(&sql, values).await?;
+        }
+        Ok(rows.len())
+    }
+}
+
+/// What became of an event besides its deliveries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Whereabouts {
+    /// Its position in the outbox.
+    pub position: i64,
+    /// Whether the stream has it.
+    pub on_stream: bool,
+    /// Whether it is set aside: too large for the stream, or behind one of its ordering key that is.
+    pub set_aside: bool,
+    /// Whether a written batch of the warehouse holds it.
+    pub in_warehouse: bool,
+}
+
+impl Store {
+    /// Where an event has got to.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn whereabouts(&self, tenant: &TenantId, event: EventId) -> Result<Option<Whereabouts>, Error> {
+        let sql = "SELECT e.position, (SELECT COUNT(*) FROM outbox o WHERE o.position = e.position) AS waiting, \
+                   (SELECT COUNT(*) FROM set_aside_event s WHERE s.position = e.position) AS aside, \
+                   (SELECT COUNT(*) FROM warehouse_event w JOIN warehouse_batch b ON b.id = w.batch WHERE w.event_id = e.id AND b.written) AS loaded \
+                   FROM event e WHERE e.id = $1 AND e.tenant = $2";
+        let row = self.0.read.query_one_raw(self.statement(sql, [event.0.into(), tenant.as_str().into()])).await?;
+        let Some(row) = row else { return Ok(None) };
+        let (waiting, aside, loaded): (i64, i64, i64) =
+            (row.try_get("", "waiting")?, row.try_get("", "aside")?, row.try_get("", "loaded")?);
+        Ok(Some(Whereabouts {
+            position: row.try_get("", "position")?,
+            on_stream: waiting + aside == 0,
+            set_aside: aside > 0,
+            in_warehouse: loaded > 0,
+        }))
+    }
+
+    /// Every delivery of an event.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn deliveries_of(&self, tenant: &TenantId, event: EventId) -> Result<Vec<Delivery>, Error> {
+        let (first, last) = DeliveryId::all_of(event);
+        let sql = "SELECT * FROM delivery WHERE id BETWEEN $1 AND $2 AND event_id = $3 AND tenant = $4 ORDER BY id";
+        let values = vec![first.0.into(), last.0.into(), event.0.into(), tenant.as_str().into()];
+        self.0.read.query_all_raw(self.statement(sql, values)).await?.iter().map(Delivery::read).collect()
+    }
+}

@@ -1,0 +1,260 @@
+//! Replays: events of a window of the past, owed to a subscription once more.
+
+use billwire_schemas::{
+    clock::Timestamp,
+    ids::{ReplayId, SubscriptionId, TenantId},
+};
+use sea_orm::{ConnectionTrait, QueryResult, Value};
+
+use crate::{
+    Error, Store, Tx, Unpublished,
+    delivery::deliveries::{Delivery, OPEN},
+    micros, moment,
+    outbox::{self, COLUMNS},
+    page::{After, Ask, Page},
+};
+
+/// Where a replay stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Its events are looked for.
+    Collecting,
+    /// All that were found are owed.
+    Collected,
+    /// A person called it off.
+    Cancelled,
+}
+
+impl State {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Collecting => "collecting",
+            Self::Collected => "collected",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// A replay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replay {
+    /// Its id.
+    pub id: ReplayId,
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// To whom.
+    pub subscription: SubscriptionId,
+    /// The window's first moment.
+    pub from: Timestamp,
+    /// The first moment behind it.
+    pub to: Timestamp,
+    /// Only events of these types; none named: of all.
+    pub event_types: Vec<String>,
+    /// Whether it only counts.
+    pub dry_run: bool,
+    /// Where it stands.
+    pub state: State,
+    /// The outbox position up to which events were looked at.
+    pub cursor: i64,
+    /// The last position there was when it was made.
+    pub last_position: i64,
+    /// Events looked at.
+    pub looked_at: u64,
+    /// Those of them that the subscription wants.
+    pub matched: u64,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// What became of the deliveries of a replay.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Not yet taken by the receiver.
+    pub waiting: u64,
+    /// Given up on.
+    pub dead: u64,
+    /// Let be.
+    pub discarded: u64,
+}
+
+fn corrupt(detail: impl ToString) -> Error {
+    Error::Corrupt { table: "replay", detail: detail.to_string() }
+}
+
+fn read(row: &QueryResult) -> Result<Replay, Error> {
+    let text = |column: &str| row.try_get::<String>("", column);
+    let whole = |column: &str| row.try_get::<i64>("", column);
+    let (tenant, state) = (text("tenant")?, text("state")?);
+    Ok(Replay {
+        id: ReplayId(row.try_get("", "id")?),
+        tenant: tenant.parse().map_err(|_| corrupt(tenant))?,
+        subscription: SubscriptionId(row.try_get("", "subscription_id")?),
+        from: moment(whole("from_at")?),
+        to: moment(whole("to_at")?),
+        event_types: serde_json::from_str(&text("event_types")?).map_err(corrupt)?,
+        dry_run: row.try_get("", "dry_run")?,
+        state: [State::Collecting, State::Collected, State::Cancelled]
+            .into_iter()
+            .find(|known| known.name() == state)
+            .ok_or_else(|| corrupt(&state))?,
+        cursor: whole("cursor")?,
+        last_position: whole("last_position")?,
+        looked_at: u64::try_from(whole("looked_at")?).unwrap_or(0),
+        matched: u64::try_from(whole("matched")?).unwrap_or(0),
+        created_at: moment(whole("created_at")?),
+    })
+}
+
+impl Tx<'_> {
+    /// Saves a new replay over the events there are now. Gives it as it was saved.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn start_replay(&mut self, new: Replay) -> Result<Replay, Error> {
+        // Found by the index on time; a position tells more or less the same order.
+        let sql = "SELECT CAST(COALESCE(MIN(position), 1) AS BIGINT) AS first, CAST(COALESCE(MAX(position), 0) AS BIGINT) AS last FROM event \
+                   WHERE tenant = $1 AND occurred_at >= $2 AND occurred_at < $3";
+        let rows = self.query(sql, vec![new.tenant.as_str().into(), micros(new.from).into(), micros(new.to).into()]).await?;
+        let (first, last): (i64, i64) = match rows.first() {
+            Some(row) => (row.try_get("", "first")?, row.try_get("", "last")?),
+            None => (1, 0),
+        };
+        let replay = Replay { cursor: first - 1, last_position: last, ..new };
+        let types = serde_json::to_string(&replay.event_types).map_err(corrupt)?;
+        let sql = "INSERT INTO replay (id, tenant, subscription_id, from_at, to_at, event_types, dry_run, state, cursor, last_position, looked_at, \
+                   matched, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, 0, $11) RETURNING id";
+        let values: Vec<Value> = vec![
+            replay.id.0.into(),
+            replay.tenant.as_str().into(),
+            replay.subscription.0.into(),
+            micros(replay.from).into(),
+            micros(replay.to).into(),
+            types.into(),
+            replay.dry_run.into(),
+            replay.state.name().into(),
+            replay.cursor.into(),
+            replay.last_position.into(),
+            micros(replay.created_at).into(),
+        ];
+        self.write(sql, values).await?;
+        Ok(replay)
+    }
+
+    /// One replay.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn replay(&self, id: ReplayId) -> Result<Option<Replay>, Error> {
+        let sql = "SELECT * FROM replay WHERE id = $1 AND tenant = $2";
+        let rows = self.query(sql, vec![id.0.into(), self.tenant().as_str().into()]).await?;
+        rows.first().map(read).transpose()
+    }
+
+    /// Calls a replay off: what it still waits for is let be.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn cancel_replay(&mut self, id: ReplayId, now: Timestamp) -> Result<(), Error> {
+        self.write("UPDATE replay SET state = 'cancelled' WHERE id = $1 RETURNING id", vec![id.0.into()]).await?;
+        let sql = format!(
+            "UPDATE delivery SET state = 'discarded', next_attempt_at = NULL, last_detail = 'the replay was cancelled', updated_at = $2 \
+             WHERE lane_id = $1 AND {OPEN} RETURNING id"
+        );
+        self.write(&sql, vec![id.0.into(), micros(now).into()]).await?;
+        Ok(())
+    }
+}
+
+impl Store {
+    /// One replay.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn replay(&self, tenant: &TenantId, id: ReplayId) -> Result<Option<Replay>, Error> {
+        let values = [id.0.into(), tenant.as_str().into()];
+        let row = self.0.read.query_one_raw(self.statement("SELECT * FROM replay WHERE id = $1 AND tenant = $2", values)).await?;
+        row.as_ref().map(read).transpose()
+    }
+
+    /// A page of replays, newest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn list_replays(&self, tenant: &TenantId, ask: Ask) -> Result<Page<Replay>, Error> {
+        let mut values: Vec<Value> = vec![tenant.as_str().into(), i64::try_from(ask.limit + 1).unwrap_or(i64::MAX).into()];
+        let mut after = "";
+        if let Some(last) = ask.after {
+            values.extend([last.sort.into(), last.id.into()]);
+            after = "AND (created_at, id) < ($3, $4)";
+        }
+        let sql = format!("SELECT * FROM replay WHERE tenant = $1 {after} ORDER BY created_at DESC, id DESC LIMIT $2");
+        let rows = self.0.read.query_all_raw(self.statement(&sql, values)).await?;
+        let rows = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        Page::cut(rows, ask.limit, |row| After { sort: micros(row.created_at), id: row.id.0 }, Ok)
+    }
+
+    /// What became of the deliveries of a replay.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn tally(&self, id: ReplayId) -> Result<Tally, Error> {
+        let count = async |condition: &str| -> Result<u64, Error> {
+            let sql = format!("SELECT COUNT(*) AS count FROM delivery WHERE lane_id = $1 AND {condition}");
+            let row = self.0.read.query_one_raw(self.statement(&sql, [id.0.into()])).await?;
+            let count: i64 = row.map(|row| row.try_get("", "count")).transpose()?.unwrap_or(0);
+            Ok(u64::try_from(count).unwrap_or(0))
+        };
+        let open = count(OPEN).await?;
+        let blocking = count(&format!("{OPEN} AND state = 'blocking'")).await?;
+        let given_up = count("state IN ('dead', 'blocking', 'discarded')").await?;
+        let discarded = count("state IN ('dead', 'blocking', 'discarded') AND state = 'discarded'").await?;
+        Ok(Tally { waiting: open - blocking, dead: given_up - discarded, discarded })
+    }
+
+    /// Replays whose events are still looked for, of all tenants.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn collecting_replays(&self) -> Result<Vec<Replay>, Error> {
+        let rows =
+            self.0.read.query_all_raw(self.statement("SELECT * FROM replay WHERE state = 'collecting' ORDER BY id LIMIT 100", [])).await?;
+        rows.iter().map(read).collect()
+    }
+
+    /// The next events of a replay's window, in the order of the outbox.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn events_to_replay(&self, replay: &Replay, limit: u64) -> Result<Vec<Unpublished>, Error> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM event e WHERE e.position > $1 AND e.position <= $2 AND e.tenant = $3 AND e.occurred_at >= $4 \
+             AND e.occurred_at < $5 ORDER BY e.position LIMIT {limit}"
+        );
+        let values: [Value; 5] = [
+            replay.cursor.into(),
+            replay.last_position.into(),
+            replay.tenant.as_str().into(),
+            micros(replay.from).into(),
+            micros(replay.to).into(),
+        ];
+        let rows = self.0.read.query_all_raw(self.statement(&sql, values)).await?;
+        rows.iter().map(outbox::read).collect()
+    }
+
+    /// Notes what a replay owes of the events it has looked at, and how far it has got: both or none. A replay that was cancelled
+    /// meanwhile owes nothing more.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn advance_replay(&self, replay: &Replay, owed: Vec<Delivery>, now: Timestamp) -> Result<(), Error> {
+        let transaction = self.begin().await?;
+        let sql = "UPDATE replay SET cursor = $1, looked_at = $2, matched = $3, state = $4 WHERE id = $5 AND state = 'collecting'";
+        let whole = |number: u64| Value::from(i64::try_from(number).unwrap_or(i64::MAX));
+        let values = [replay.cursor.into(), whole(replay.looked_at), whole(replay.matched), replay.state.name().into(), replay.id.0.into()];
+        let went_on = transaction.execute_raw(self.statement(sql, values)).await?.rows_affected();
+        if went_on == 1 && !owed.is_empty() {
+            self.owe_within(&transaction, owed, now).await?;
+        }
+        transaction.commit().await
+    }
+}
