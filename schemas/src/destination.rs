@@ -3,6 +3,7 @@
 //! One parse serves the check *and* the call. The `url` crate turns every disguise of an address (`127.1`, `0x7f.1`,
 //! full-width digits, percent signs) into that address, so what is judged here is what will be dialled later.
 
+use crate::refusal::Code;
 use std::{
     fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
@@ -19,7 +20,7 @@ pub const HOST_BYTES_MAX: usize = 253;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Broken {
     /// Stable code of the rule.
-    pub code: &'static str,
+    pub code: Code,
     /// The rule, for people. Never says what stands behind a refused host: that would map our network.
     pub message: String,
 }
@@ -42,7 +43,7 @@ impl fmt::Display for Refused {
 
 impl std::error::Error for Refused {}
 
-fn broken(code: &'static str, message: impl Into<String>) -> Broken {
+fn broken(code: Code, message: impl Into<String>) -> Broken {
     Broken { code, message: message.into() }
 }
 
@@ -57,11 +58,11 @@ fn verdict(found: Vec<Broken>) -> Result<(), Refused> {
 pub fn parse(base_url: &str) -> Result<Url, Refused> {
     let mut found = Vec::new();
     if base_url.chars().count() > URL_CHARS_MAX {
-        found.push(broken("url_too_long", format!("the URL must not be longer than {URL_CHARS_MAX} characters")));
+        found.push(broken(Code::UrlTooLong, format!("the URL must not be longer than {URL_CHARS_MAX} characters")));
     }
     // `url` drops these in silence; then the stored URL would not be the one that was written and reviewed.
     if base_url.chars().any(|c| c.is_control() || c.is_whitespace()) {
-        found.push(broken("url_unparsable", "the URL must not contain spaces or control characters"));
+        found.push(broken(Code::UrlUnparsable, "the URL must not contain spaces or control characters"));
     }
     match Url::parse(base_url) {
         Ok(url) => {
@@ -69,8 +70,8 @@ pub fn parse(base_url: &str) -> Result<Url, Refused> {
             verdict(found).map(|()| url)
         }
         Err(error) => {
-            if !found.iter().any(|known| known.code == "url_unparsable") {
-                found.push(broken("url_unparsable", format!("this is not an absolute URL: {error}")));
+            if !found.iter().any(|known| known.code == Code::UrlUnparsable) {
+                found.push(broken(Code::UrlUnparsable, format!("this is not an absolute URL: {error}")));
             }
             Err(Refused(found))
         }
@@ -88,19 +89,19 @@ pub fn check(url: &Url) -> Result<(), Refused> {
 fn judge(url: &Url) -> Vec<Broken> {
     let mut found = Vec::new();
     if url.scheme() != "https" {
-        found.push(broken("url_not_https", "the URL must start with https://"));
+        found.push(broken(Code::UrlNotHttps, "the URL must start with https://"));
     }
     if url.port().is_some() {
-        found.push(broken("url_has_port", "the URL must not name a port; calls go to port 443"));
+        found.push(broken(Code::UrlHasPort, "the URL must not name a port; calls go to port 443"));
     }
     if !url.username().is_empty() || url.password().is_some() {
-        found.push(broken("url_has_user_info", "the URL must not carry a user name or password"));
+        found.push(broken(Code::UrlHasUserInfo, "the URL must not carry a user name or password"));
     }
     if url.fragment().is_some() {
-        found.push(broken("url_has_fragment", "the URL must not have a fragment (#…)"));
+        found.push(broken(Code::UrlHasFragment, "the URL must not have a fragment (#…)"));
     }
     if let Some(message) = host_fault(url.host()) {
-        found.push(broken("url_host_forbidden", message));
+        found.push(broken(Code::UrlHostForbidden, message));
     }
     found
 }
@@ -208,7 +209,7 @@ mod tests {
     use super::*;
 
     fn codes(url: &str) -> Vec<&'static str> {
-        parse(url).err().map(|refused| refused.0.iter().map(|broken| broken.code).collect()).unwrap_or_default()
+        parse(url).err().map(|refused| refused.0.iter().map(|broken| broken.code.as_str()).collect()).unwrap_or_default()
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod names;
 #[cfg(test)]
 mod tests;
 
+use crate::refusal::Code;
 use std::{
     collections::{HashMap, HashSet},
     fmt,
@@ -57,7 +58,7 @@ const ENVELOPE: [(&str, bool); 8] = [
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     /// `expression_syntax`, `expression_too_complex` or `expression_unknown_parameter`.
-    pub code: &'static str,
+    pub code: Code,
     /// For people.
     pub message: String,
 }
@@ -87,12 +88,12 @@ impl Expression {
     /// # Errors
     /// `expression_syntax`, `expression_too_complex`.
     pub fn compile(source: &str) -> Result<Self, Fault> {
-        let complex = |message: String| Fault { code: "expression_too_complex", message };
+        let complex = |message: String| Fault { code: Code::ExpressionTooComplex, message };
         if source.chars().count() > SOURCE_CHARS_MAX {
             return Err(complex(format!("the expression is longer than {SOURCE_CHARS_MAX} characters")));
         }
         let compile = || {
-            let program = ENVIRONMENT.compile(source).map_err(|errors| Fault { code: "expression_syntax", message: syntax(&errors) })?;
+            let program = ENVIRONMENT.compile(source).map_err(|errors| Fault { code: Code::ExpressionSyntax, message: syntax(&errors) })?;
             let size = names::measure(program.expression());
             if size.depth > DEPTH_MAX || size.parts > PARTS_MAX {
                 return Err(complex("the expression is too large or nested too deeply".to_owned()));
@@ -110,7 +111,7 @@ impl Expression {
             let compiled = compiling.map(|compiling| compiling.join());
             match compiled {
                 Ok(Ok(compiled)) => compiled,
-                _ => Err(Fault { code: "expression_syntax", message: "the expression cannot be read".to_owned() }),
+                _ => Err(Fault { code: Code::ExpressionSyntax, message: "the expression cannot be read".to_owned() }),
             }
         })
     }
@@ -125,7 +126,7 @@ impl Expression {
             .map(|name| {
                 let near = nearest(name, offered.iter().map(String::as_str));
                 let hint = if near.is_empty() { String::new() } else { format!("; nearest: {}", near.join(", ")) };
-                Fault { code: "expression_unknown_parameter", message: format!("{event_type} does not offer '{name}'{hint}") }
+                Fault { code: Code::ExpressionUnknownParameter, message: format!("{event_type} does not offer '{name}'{hint}") }
             })
             .collect();
         if faults.is_empty() { Ok(()) } else { Err(faults) }

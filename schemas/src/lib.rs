@@ -10,5 +10,6 @@ pub mod expression;
 pub mod ids;
 pub mod money;
 pub mod recipient;
+pub mod refusal;
 pub mod signing_secret;
 pub mod template;

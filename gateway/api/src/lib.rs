@@ -4,12 +4,12 @@
 //! holds requests against the published schema, calls one use case of `app` and writes what comes back. It exists so that
 //! everything a caller can rely on (addresses, shapes, codes) is in one crate, and is documented from the code that does it.
 //!
-//! A request's way: [`edge`] (request id, errors to problems) → route → [`guard`] (who, scope, path and query) →
-//! [`checked`] (body) → the handler of its noun → `app`. To add an operation: a handler in its noun's file, an entry in the
-//! `OPERATIONS` beside it, its refusals in [`CODES`], `UPDATE=1 cargo test -p billwire-api` for the document; the tests say what is missing.
+//! A request's way: [`http::error_middleware`] (request id, errors to problems) → route → [`http::authorization`] (who, scope, path and
+//! query) → [`http::validated_body`] → the handler of its noun → `app`. Nouns stand in the same groups as in `app`, `domain` and `store`.
+//! To add an operation: a handler in its noun's file, an entry in the `OPERATIONS` beside it, its refusals in
+//! [`billwire_schemas::refusal`], `UPDATE=1 cargo test -p billwire-api` for the document; the tests say what is missing.
 
 mod billing;
-mod codes;
 mod customers;
 mod delivery;
 mod email;
@@ -28,7 +28,6 @@ use poem_openapi::{OpenApi, Tags};
 use serde_json::Value;
 use uuid::Uuid;
 
-pub use codes::{CODES, Code};
 pub use openapi::operation::{Makes, Operation, Takes};
 
 use http::authorization::{Guard, Shared};

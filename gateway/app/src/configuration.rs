@@ -12,7 +12,7 @@ use billwire_domain::{
         system_user::SystemUser,
     },
 };
-use billwire_schemas::{ids::SmtpAccountId, recipient::Recipient};
+use billwire_schemas::{ids::SmtpAccountId, recipient::Recipient, refusal::Code};
 use billwire_store::{ConfigurationKind as Kind, Tx, commit::Failure};
 use serde::de::DeserializeOwned;
 
@@ -25,7 +25,7 @@ pub trait Configured: Entity + DeserializeOwned + Clone + Send + Sync + 'static 
     /// For people.
     const NAME: &'static str;
     /// Code of its 404.
-    const NOT_FOUND: &'static str;
+    const NOT_FOUND: Code;
     /// The operation that deletes it.
     const DELETE: &'static str;
     /// Whether `subscription` stands on it.
@@ -39,7 +39,7 @@ pub trait Configured: Entity + DeserializeOwned + Clone + Send + Sync + 'static 
 impl Configured for Queue {
     const KIND: Kind = Kind::Queue;
     const NAME: &'static str = "queue";
-    const NOT_FOUND: &'static str = "queue_not_found";
+    const NOT_FOUND: Code = Code::QueueNotFound;
     const DELETE: &'static str = "deleteQueue";
     fn carries(&self, subscription: &Subscription) -> bool {
         subscription.queue_id == self.id || subscription.action.forwards_to() == Some(self.id)
@@ -49,7 +49,7 @@ impl Configured for Queue {
 impl Configured for Subscription {
     const KIND: Kind = Kind::Subscription;
     const NAME: &'static str = "subscription";
-    const NOT_FOUND: &'static str = "subscription_not_found";
+    const NOT_FOUND: Code = Code::SubscriptionNotFound;
     const DELETE: &'static str = "deleteSubscription";
     fn carries(&self, _: &Subscription) -> bool {
         false
@@ -59,7 +59,7 @@ impl Configured for Subscription {
 impl Configured for WebhookEndpoint {
     const KIND: Kind = Kind::WebhookEndpoint;
     const NAME: &'static str = "webhook endpoint";
-    const NOT_FOUND: &'static str = "webhook_endpoint_not_found";
+    const NOT_FOUND: Code = Code::WebhookEndpointNotFound;
     const DELETE: &'static str = "deleteWebhookEndpoint";
     fn carries(&self, subscription: &Subscription) -> bool {
         matches!(&subscription.action, Action::Webhook { webhook_endpoint_id, .. } if *webhook_endpoint_id == self.id)
@@ -69,7 +69,7 @@ impl Configured for WebhookEndpoint {
 impl Configured for SmtpAccount {
     const KIND: Kind = Kind::SmtpAccount;
     const NAME: &'static str = "SMTP account";
-    const NOT_FOUND: &'static str = "smtp_account_not_found";
+    const NOT_FOUND: Code = Code::SmtpAccountNotFound;
     const DELETE: &'static str = "deleteSmtpAccount";
     fn carries(&self, subscription: &Subscription) -> bool {
         let named = |id: Option<SmtpAccountId>| id.map_or(self.is_default, |id| id == self.id);
@@ -80,21 +80,21 @@ impl Configured for SmtpAccount {
 impl Configured for NotificationTemplate {
     const KIND: Kind = Kind::NotificationTemplate;
     const NAME: &'static str = "notification template";
-    const NOT_FOUND: &'static str = "notification_template_not_found";
+    const NOT_FOUND: Code = Code::NotificationTemplateNotFound;
     const DELETE: &'static str = "deleteNotificationTemplate";
     fn carries(&self, subscription: &Subscription) -> bool {
         matches!(&subscription.action, Action::Email { notification_template_id, .. } if *notification_template_id == self.id)
     }
     fn fixed(id: &str) -> Option<Rejected> {
         let message = "This template comes with the product and stays as it is; create one of your own from its parts.";
-        id.parse().ok().and_then(notification_templates::predefined).map(|_| Rejected::conflict("template_predefined", message))
+        id.parse().ok().and_then(notification_templates::predefined).map(|_| Rejected::conflict(Code::TemplatePredefined, message))
     }
 }
 
 impl Configured for SystemUser {
     const KIND: Kind = Kind::SystemUser;
     const NAME: &'static str = "system user";
-    const NOT_FOUND: &'static str = "system_user_not_found";
+    const NOT_FOUND: Code = Code::SystemUserNotFound;
     const DELETE: &'static str = "deleteSystemUser";
     fn carries(&self, subscription: &Subscription) -> bool {
         subscription.action.recipients().any(|(_, recipient)| *recipient == Recipient::User(self.id))
@@ -104,7 +104,7 @@ impl Configured for SystemUser {
 impl Configured for SuppressedAddress {
     const KIND: Kind = Kind::SuppressedAddress;
     const NAME: &'static str = "suppressed address";
-    const NOT_FOUND: &'static str = "suppressed_address_not_found";
+    const NOT_FOUND: Code = Code::SuppressedAddressNotFound;
     const DELETE: &'static str = "deleteSuppressedAddress";
     fn carries(&self, _: &Subscription) -> bool {
         false
@@ -128,7 +128,7 @@ pub(crate) async fn addressed<T: Configured>(tx: &Tx<'_>, id: &str, if_match: Op
 ///
 /// # Errors
 /// `code`, or the database's failure.
-pub(crate) async fn referenced<T: Configured>(tx: &Tx<'_>, pointer: &'static str, code: &'static str, id: &str) -> Result<T, Failure> {
+pub(crate) async fn referenced<T: Configured>(tx: &Tx<'_>, pointer: &'static str, code: Code, id: &str) -> Result<T, Failure> {
     let found = match id.parse() {
         Ok(id) => tx.configuration(T::KIND, id).await?,
         Err(_) => None,

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 
 use async_trait::async_trait;
 use billwire_domain::{Change, Rejected, delivery::subscription::Subscription};
-use billwire_schemas::{clock::Timestamp, ids::OrderingKey};
+use billwire_schemas::{clock::Timestamp, ids::OrderingKey, refusal::Code};
 use billwire_store::{ConfigurationKind as Kind, Store, Tx, commit::Failure};
 
 use crate::{
@@ -44,7 +44,7 @@ impl<T: Configured> UseCase for DeleteConfiguration<T> {
         let subscriptions: Vec<Subscription> = tx.configurations(Kind::Subscription).await?;
         if let Some(user) = subscriptions.iter().find(|s| last.carries(s)) {
             let message = format!("Subscription '{}' stands on this {}; delete it first.", user.name, T::NAME);
-            return Err(Rejected::conflict("still_in_use", message).into());
+            return Err(Rejected::conflict(Code::StillInUse, message).into());
         }
         tx.delete_configuration(last.id());
         tx.forget_health(last.id());

@@ -7,6 +7,7 @@ use billwire_domain::Rejected;
 use billwire_schemas::{
     clock::{Clock, ShiftedClock, Timestamp},
     ids::{OrderingKey, TenantId, fresh},
+    refusal::Code,
 };
 use billwire_store::{
     Error, Tx,
@@ -58,7 +59,7 @@ enum Item {
 
 #[derive(Serialize)]
 struct ItemProblem {
-    code: &'static str,
+    code: Code,
     detail: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<ItemError>,
@@ -67,7 +68,7 @@ struct ItemProblem {
 #[derive(Serialize)]
 struct ItemError {
     pointer: String,
-    code: &'static str,
+    code: Code,
     message: String,
 }
 

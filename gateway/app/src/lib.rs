@@ -1,4 +1,4 @@
-//! Use cases, a file each: load, decide, save and record, all inside one committed transaction.
+//! Use cases, grouped by noun: load, decide, save and record, all inside one committed transaction.
 //!
 //! Called by `api` (operations) and `server` (due dates, start-up). Knows neither HTTP nor NATS; an operation is accepted when
 //! [`App::once`] answers. It exists so that a handler and a due date do the same thing in the same way.
@@ -29,6 +29,7 @@ use std::sync::{
 use billwire_schemas::{
     clock::{Clock, ShiftedClock, Timestamp},
     ids::{DeliveryId, TenantId},
+    refusal::Code,
 };
 /// What can go wrong with a database; part of [`Failure`].
 pub use billwire_store::Error as StoreError;
@@ -81,7 +82,7 @@ pub use events::data_sources::{CreateDataSource, DeleteDataSource};
 pub use events::register_event_type::{DeleteEventType, RegisterEventType};
 pub use execute::{Demand, UseCase};
 pub use execute_bulk::BulkUseCase;
-pub use objects::Object;
+pub use objects::{Object, Referred};
 pub use usage::adjust_chargeable_event::AdjustChargeableEvent;
 pub use usage::buckets::{CreateBucket, DeleteBucket, ResetBucket, UpdateBucket};
 pub use usage::contracts::{CreateContract, DeleteContract, UpdateContract};
@@ -215,7 +216,7 @@ impl App {
             Ok(id) => self.store.delivery(tenant, id).await?,
             Err(_) => None,
         };
-        found.ok_or_else(|| domain::Rejected::not_found("delivery_not_found", "delivery", id).into())
+        found.ok_or_else(|| domain::Rejected::not_found(Code::DeliveryNotFound, "delivery", id).into())
     }
 
     /// What became of the recipients of a delivery by e-mail.
@@ -242,7 +243,7 @@ impl App {
 
 /// The refusal when a name is taken in the tenant.
 fn name_taken(name: &str) -> domain::Rejected {
-    domain::Rejected::conflict("name_taken", format!("The name '{name}' is taken; names are unique within their kind."))
+    domain::Rejected::conflict(Code::NameTaken, format!("The name '{name}' is taken; names are unique within their kind."))
 }
 
 /// Refuses a name that another configuration object of the same kind has.

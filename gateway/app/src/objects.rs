@@ -11,7 +11,7 @@ use billwire_domain::{
         adjustment::Adjustment, bucket::Bucket, chargeable_event::ChargeableEvent, contract::Contract, usage_identifier::UsageIdentifier,
     },
 };
-use billwire_schemas::ids::TenantId;
+use billwire_schemas::{ids::TenantId, refusal::Code};
 use billwire_store::{Filter, Noun, Tx, commit::Failure, page};
 use uuid::Uuid;
 
@@ -22,105 +22,129 @@ pub trait Object: Noun {
     /// For people.
     const NAME: &'static str;
     /// Code of the refusal when it is addressed and there is none.
-    const NOT_FOUND: &'static str;
+    const NOT_FOUND: Code;
+}
+
+/// A platform object that bodies refer to.
+pub trait Referred: Object {
     /// Code of the refusal when a body refers to it and there is none.
-    const UNKNOWN: &'static str;
+    const UNKNOWN: Code;
 }
 
 impl Object for Account {
     const NAME: &'static str = "account";
-    const NOT_FOUND: &'static str = "account_not_found";
-    const UNKNOWN: &'static str = "account_unknown";
+    const NOT_FOUND: Code = Code::AccountNotFound;
+}
+
+impl Referred for Account {
+    const UNKNOWN: Code = Code::AccountUnknown;
 }
 
 impl Object for BillCycle {
     const NAME: &'static str = "bill cycle";
-    const NOT_FOUND: &'static str = "bill_cycle_not_found";
-    const UNKNOWN: &'static str = "bill_cycle_unknown";
+    const NOT_FOUND: Code = Code::BillCycleNotFound;
+}
+
+impl Referred for BillCycle {
+    const UNKNOWN: Code = Code::BillCycleUnknown;
 }
 
 impl Object for Contact {
     const NAME: &'static str = "contact";
-    const NOT_FOUND: &'static str = "contact_not_found";
-    const UNKNOWN: &'static str = "contact_unknown";
+    const NOT_FOUND: Code = Code::ContactNotFound;
+}
+
+impl Referred for Contact {
+    const UNKNOWN: Code = Code::ContactUnknown;
 }
 
 impl Object for Package {
     const NAME: &'static str = "package";
-    const NOT_FOUND: &'static str = "package_not_found";
-    const UNKNOWN: &'static str = "package_unknown";
+    const NOT_FOUND: Code = Code::PackageNotFound;
+}
+
+impl Referred for Package {
+    const UNKNOWN: Code = Code::PackageUnknown;
 }
 
 impl Object for PackageSubscription {
     const NAME: &'static str = "package subscription";
-    const NOT_FOUND: &'static str = "package_subscription_not_found";
-    const UNKNOWN: &'static str = "package_subscription_unknown";
+    const NOT_FOUND: Code = Code::PackageSubscriptionNotFound;
+}
+
+impl Referred for PackageSubscription {
+    const UNKNOWN: Code = Code::PackageSubscriptionUnknown;
 }
 
 impl Object for Service {
     const NAME: &'static str = "service";
-    const NOT_FOUND: &'static str = "service_not_found";
-    const UNKNOWN: &'static str = "service_unknown";
+    const NOT_FOUND: Code = Code::ServiceNotFound;
+}
+
+impl Referred for Service {
+    const UNKNOWN: Code = Code::ServiceUnknown;
 }
 
 impl Object for ChargeableEvent {
     const NAME: &'static str = "chargeable event";
-    const NOT_FOUND: &'static str = "chargeable_event_not_found";
-    const UNKNOWN: &'static str = "chargeable_event_unknown";
+    const NOT_FOUND: Code = Code::ChargeableEventNotFound;
 }
 
 impl Object for Adjustment {
     const NAME: &'static str = "adjustment";
-    const NOT_FOUND: &'static str = "adjustment_not_found";
-    const UNKNOWN: &'static str = "adjustment_unknown";
+    const NOT_FOUND: Code = Code::AdjustmentNotFound;
 }
 
 impl Object for Invoice {
     const NAME: &'static str = "invoice";
-    const NOT_FOUND: &'static str = "invoice_not_found";
-    const UNKNOWN: &'static str = "invoice_unknown";
+    const NOT_FOUND: Code = Code::InvoiceNotFound;
+}
+
+impl Referred for Invoice {
+    const UNKNOWN: Code = Code::InvoiceUnknown;
 }
 
 impl Object for BillRun {
     const NAME: &'static str = "bill run";
-    const NOT_FOUND: &'static str = "bill_run_not_found";
-    const UNKNOWN: &'static str = "bill_run_unknown";
+    const NOT_FOUND: Code = Code::BillRunNotFound;
 }
 
 impl Object for UsageIdentifier {
     const NAME: &'static str = "usage identifier";
-    const NOT_FOUND: &'static str = "usage_identifier_not_found";
-    const UNKNOWN: &'static str = "usage_identifier_unknown";
+    const NOT_FOUND: Code = Code::UsageIdentifierNotFound;
+}
+
+impl Referred for UsageIdentifier {
+    const UNKNOWN: Code = Code::UsageIdentifierUnknown;
 }
 
 impl Object for Bucket {
     const NAME: &'static str = "bucket";
-    const NOT_FOUND: &'static str = "bucket_not_found";
-    const UNKNOWN: &'static str = "bucket_unknown";
+    const NOT_FOUND: Code = Code::BucketNotFound;
 }
 
 impl Object for Contract {
     const NAME: &'static str = "contract";
-    const NOT_FOUND: &'static str = "contract_not_found";
-    const UNKNOWN: &'static str = "contract_unknown";
+    const NOT_FOUND: Code = Code::ContractNotFound;
 }
 
 impl Object for Credit {
     const NAME: &'static str = "credit";
-    const NOT_FOUND: &'static str = "credit_not_found";
-    const UNKNOWN: &'static str = "credit_unknown";
+    const NOT_FOUND: Code = Code::CreditNotFound;
 }
 
 impl Object for Payment {
     const NAME: &'static str = "payment";
-    const NOT_FOUND: &'static str = "payment_not_found";
-    const UNKNOWN: &'static str = "payment_unknown";
+    const NOT_FOUND: Code = Code::PaymentNotFound;
+}
+
+impl Referred for Payment {
+    const UNKNOWN: Code = Code::PaymentUnknown;
 }
 
 impl Object for Refund {
     const NAME: &'static str = "refund";
-    const NOT_FOUND: &'static str = "refund_not_found";
-    const UNKNOWN: &'static str = "refund_unknown";
+    const NOT_FOUND: Code = Code::RefundNotFound;
 }
 
 /// The refusal when the addressed object does not exist.
@@ -129,7 +153,7 @@ fn not_found<T: Object>(reference: &str) -> Failure {
 }
 
 /// The refusal when a body refers, at `pointer`, to an object that does not exist.
-fn unknown<T: Object>(pointer: &'static str, reference: &str) -> Failure {
+fn unknown<T: Referred>(pointer: &'static str, reference: &str) -> Failure {
     Rejected::violation(pointer, T::UNKNOWN, format!("There is no {} '{reference}'.", T::NAME)).into()
 }
 
@@ -147,7 +171,7 @@ pub(crate) async fn addressed<T: Object>(tx: &mut Tx<'_>, id: Uuid, if_match: Op
 ///
 /// # Errors
 /// `<noun>_unknown`, or the database's failure.
-pub(crate) async fn referenced<T: Object>(tx: &mut Tx<'_>, pointer: &'static str, id: Uuid) -> Result<T, Failure> {
+pub(crate) async fn referenced<T: Referred>(tx: &mut Tx<'_>, pointer: &'static str, id: Uuid) -> Result<T, Failure> {
     tx.load::<T>(id).await?.ok_or_else(|| unknown::<T>(pointer, &id.to_string()))
 }
 
@@ -155,7 +179,7 @@ pub(crate) async fn referenced<T: Object>(tx: &mut Tx<'_>, pointer: &'static str
 ///
 /// # Errors
 /// `<noun>_unknown`, or the database's failure.
-pub(crate) async fn found<T: Object>(tx: &mut Tx<'_>, pointer: &'static str, reference: &str) -> Result<T, Failure> {
+pub(crate) async fn found<T: Referred>(tx: &mut Tx<'_>, pointer: &'static str, reference: &str) -> Result<T, Failure> {
     tx.find::<T>(reference).await?.ok_or_else(|| unknown::<T>(pointer, reference))
 }
 
@@ -172,7 +196,7 @@ impl App {
     ///
     /// # Errors
     /// `<noun>_unknown`, or the database's failure.
-    pub async fn referenced<T: Object>(&self, tenant: &TenantId, pointer: &'static str, reference: &str) -> Result<T, Failure> {
+    pub async fn referenced<T: Referred>(&self, tenant: &TenantId, pointer: &'static str, reference: &str) -> Result<T, Failure> {
         self.store.find(tenant, reference).await?.ok_or_else(|| unknown::<T>(pointer, reference))
     }
 

@@ -11,6 +11,7 @@ use billwire_schemas::{
         envelope::{Action, Data, Envelope, ObjectRef, Parameters, Sequence, dataschema},
     },
     ids::{AccountId, EventId, OrderingKey, TransactionId, fresh},
+    refusal::Code,
 };
 use billwire_store::{Error, NewEvent, NewTransaction, Tx, commit::Failure, idempotency::Reply};
 use chrono::SecondsFormat;
@@ -264,7 +265,7 @@ fn fits(kind: &str, size: u64, event_max: u64) -> Result<(), Rejected> {
         return Ok(());
     }
     let message = format!("The event {kind} would be {size} bytes long; the stream takes up to {event_max} bytes. Nothing was changed.");
-    Err(Rejected::violation("", "event_too_large", message))
+    Err(Rejected::violation("", Code::EventTooLarge, message))
 }
 
 /// Parameters of this group are for e-mail only: what tells of a person never stands on the stream or in a webhook.

@@ -2,6 +2,7 @@
 
 use billwire_domain::Rejected;
 use billwire_schemas::clock::{ShiftedClock, Timestamp};
+use billwire_schemas::refusal::Code;
 use billwire_store::commit::Failure;
 
 use crate::App;
@@ -16,7 +17,7 @@ impl App {
     /// `test_clock_not_allowed`, or the database's failure.
     pub async fn set_test_clock(&self, now: Timestamp) -> Result<Timestamp, Failure> {
         if !self.test_clock_allowed {
-            return Err(Rejected::forbidden("test_clock_not_allowed", "This installation runs without BILLWIRE_TEST_CLOCK.").into());
+            return Err(Rejected::forbidden(Code::TestClockNotAllowed, "This installation runs without BILLWIRE_TEST_CLOCK.").into());
         }
         let offset = ShiftedClock::offset_to(now);
         self.store.set(SETTING, &offset.to_string()).await?;

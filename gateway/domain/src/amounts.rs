@@ -1,6 +1,7 @@
 //! Amounts of money as a body names them: read exactly, or refused with the pointer of what is wrong.
 
 use billwire_schemas::money::{BadDecimal, Currency, Decimal, Money};
+use billwire_schemas::refusal::Code;
 
 use crate::rejected::Violation;
 
@@ -9,7 +10,7 @@ use crate::rejected::Violation;
 pub fn money(at: &str, amount: &str, currency: &str, broken: &mut Vec<Violation>) -> Option<Money> {
     let amount = decimal(format!("{at}/amount"), amount, broken);
     let currency = currency.parse::<Currency>().map_err(|no_currency| {
-        broken.push(Violation::new(format!("{at}/currency"), "currency_unknown", format!("'{currency}' {no_currency}.")));
+        broken.push(Violation::new(format!("{at}/currency"), Code::CurrencyUnknown, format!("'{currency}' {no_currency}.")));
     });
     Some(Money::new(amount?, currency.ok()?))
 }
@@ -23,9 +24,9 @@ pub fn decimal(pointer: String, text: &str, broken: &mut Vec<Violation>) -> Opti
     };
     let message = format!("'{text}' {error}.");
     broken.push(match error {
-        BadDecimal::Syntax => Violation::new(pointer, "amount_invalid", message),
-        BadDecimal::Decimals => Violation::new(pointer, "amount_too_fine", message),
-        BadDecimal::Range => Violation::new(pointer, "amount_out_of_range", message),
+        BadDecimal::Syntax => Violation::new(pointer, Code::AmountInvalid, message),
+        BadDecimal::Decimals => Violation::new(pointer, Code::AmountTooFine, message),
+        BadDecimal::Range => Violation::new(pointer, Code::AmountOutOfRange, message),
     });
     None
 }
@@ -36,17 +37,17 @@ pub fn booked(at: &str, money: &Money, currency: &str, broken: &mut Vec<Violatio
     if !money.amount.is_positive() {
         broken.push(Violation::new(
             format!("{at}/amount"),
-            "amount_not_positive",
+            Code::AmountNotPositive,
             format!("It must be more than nothing; this is {money}."),
         ));
     }
     if money.currency.as_str() != currency {
         let message = format!("The account's currency is {currency}, not {}.", money.currency);
-        broken.push(Violation::new(format!("{at}/currency"), "currency_mismatch", message));
+        broken.push(Violation::new(format!("{at}/currency"), Code::CurrencyMismatch, message));
     }
     if !money.in_minor_units() {
         let message = format!("An amount in {} has at most {} decimals; this is {money}.", money.currency, money.currency.decimals());
-        broken.push(Violation::new(format!("{at}/amount"), "amount_too_fine", message));
+        broken.push(Violation::new(format!("{at}/amount"), Code::AmountTooFine, message));
     }
 }
 
@@ -60,7 +61,7 @@ mod tests {
             let mut broken = Vec::new();
             let read = money("/recurringFee", amount, currency, &mut broken);
             assert_eq!(read.is_none(), !broken.is_empty());
-            broken.iter().map(|v| (v.code, v.pointer.to_string())).collect::<Vec<_>>()
+            broken.iter().map(|v| (v.code.as_str(), v.pointer.to_string())).collect::<Vec<_>>()
         };
         let at_amount = |code| (code, "/recurringFee/amount".to_owned());
         let at_currency = || ("currency_unknown", "/recurringFee/currency".to_owned());

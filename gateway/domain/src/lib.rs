@@ -1,7 +1,8 @@
 //! The rules of billing: pure decisions from state, command and the present moment.
 //!
 //! Called by `app` alone. Nothing here awaits, reads a clock, a database or a network; the same arguments always give the
-//! same decision, so each rule is a plain unit test. A file per noun.
+//! same decision, so each rule is a plain unit test. A file per noun, in the
+//! same groups as in `app`, `api` and `store`.
 
 pub mod amounts;
 pub mod billing;
@@ -15,4 +16,4 @@ pub mod rejected;
 pub mod usage;
 
 pub use change::{Change, Entity};
-pub use rejected::{Kind, Rejected, Violation};
+pub use rejected::{Rejected, Violation};

@@ -2,20 +2,7 @@
 
 use std::borrow::Cow;
 
-/// Which answer a refusal becomes (DESIGN section 4's table of statuses).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// The addressed entity does not exist in this tenant: 404.
-    NotFound,
-    /// The entity is not in a state that allows it: 409.
-    Conflict,
-    /// A stale `If-Match`: 412.
-    Stale,
-    /// Well-formed, but breaks a rule: 422.
-    Unprocessable,
-    /// The caller's key lacks the scope, or the installation does not allow it: 403.
-    Forbidden,
-}
+use billwire_schemas::refusal::Code;
 
 /// One rule broken, and where in the request body.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,14 +10,14 @@ pub struct Violation {
     /// JSON pointer (RFC 6901) into the body; empty: the body as a whole.
     pub pointer: Cow<'static, str>,
     /// Stable code of the rule.
-    pub code: &'static str,
+    pub code: Code,
     /// What is wrong and what would be right.
     pub message: String,
 }
 
 impl Violation {
     /// A broken rule at `pointer`.
-    pub fn new(pointer: impl Into<Cow<'static, str>>, code: &'static str, message: impl Into<String>) -> Self {
+    pub fn new(pointer: impl Into<Cow<'static, str>>, code: Code, message: impl Into<String>) -> Self {
         Self { pointer: pointer.into(), code, message: message.into() }
     }
 }
@@ -39,10 +26,8 @@ impl Violation {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {message}")]
 pub struct Rejected {
-    /// Which answer it becomes.
-    pub kind: Kind,
     /// Stable code of the refusal as a whole.
-    pub code: &'static str,
+    pub code: Code,
     /// For people.
     pub message: String,
     /// Every violation found, where the refusal is about the body.
@@ -50,23 +35,23 @@ pub struct Rejected {
 }
 
 impl Rejected {
-    fn plain(kind: Kind, code: &'static str, message: impl Into<String>) -> Self {
-        Self { kind, code, message: message.into(), violations: Vec::new() }
+    fn plain(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), violations: Vec::new() }
     }
 
     /// 404 for the addressed entity. A foreign tenant's entity looks the same.
-    pub fn not_found(code: &'static str, noun: &str, reference: &str) -> Self {
-        Self::plain(Kind::NotFound, code, format!("There is no {noun} '{reference}'."))
+    pub fn not_found(code: Code, noun: &str, reference: &str) -> Self {
+        Self::plain(code, format!("There is no {noun} '{reference}'."))
     }
 
     /// 409: the entity's state does not allow it.
-    pub fn conflict(code: &'static str, message: impl Into<String>) -> Self {
-        Self::plain(Kind::Conflict, code, message)
+    pub fn conflict(code: Code, message: impl Into<String>) -> Self {
+        Self::plain(code, message)
     }
 
     /// 403.
-    pub fn forbidden(code: &'static str, message: impl Into<String>) -> Self {
-        Self::plain(Kind::Forbidden, code, message)
+    pub fn forbidden(code: Code, message: impl Into<String>) -> Self {
+        Self::plain(code, message)
     }
 
     /// 422 for several violations; `None` when there are none.
@@ -76,13 +61,13 @@ impl Rejected {
             [one] => (one.code, one.message.clone()),
             more => (first.code, format!("{} rules are broken; see errors.", more.len())),
         };
-        Some(Self { kind: Kind::Unprocessable, code, message, violations })
+        Some(Self { code, message, violations })
     }
 
     /// 422 for one violation.
-    pub fn violation(pointer: impl Into<Cow<'static, str>>, code: &'static str, message: impl Into<String>) -> Self {
+    pub fn violation(pointer: impl Into<Cow<'static, str>>, code: Code, message: impl Into<String>) -> Self {
         let violation = Violation::new(pointer, code, message);
-        Self { kind: Kind::Unprocessable, code, message: violation.message.clone(), violations: vec![violation] }
+        Self { code, message: violation.message.clone(), violations: vec![violation] }
     }
 
     /// 412 unless `if_match` is absent or names `version`.
@@ -92,8 +77,7 @@ impl Rejected {
     pub fn unless_current(if_match: Option<i64>, version: i64) -> Result<(), Self> {
         match if_match {
             Some(expected) if expected != version => Err(Self::plain(
-                Kind::Stale,
-                "stale_version",
+                Code::StaleVersion,
                 format!("If-Match names version {expected}, but the entity is at version {version}. Read it again and repeat."),
             )),
             _ => Ok(()),

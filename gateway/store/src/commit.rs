@@ -13,8 +13,10 @@ use std::{
 };
 
 use async_trait::async_trait;
+
 use billwire_domain::Rejected;
 use billwire_schemas::ids::{OrderingKey, TenantId};
+use billwire_schemas::refusal::Code;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, EntityTrait};
 use tokio::{
     sync::{mpsc, oneshot},
@@ -298,7 +300,7 @@ async fn decide_all(
 fn replay(inner: &Inner, row: &row::Model, claim: &Claim) -> Result<Reply, Failure> {
     if row.fingerprint != claim.fingerprint {
         let message = "This Idempotency-Key was used with another request; use a new key for a new request.";
-        return Err(Rejected::violation("", "idempotency_key_reused", message).into());
+        return Err(Rejected::violation("", Code::IdempotencyKeyReused, message).into());
     }
     let body = if row.sealed { inner.sealer.open(&row.body, &crate::tx::reply_aad(&row.tenant, &row.key))? } else { row.body.clone() };
     Ok(Reply { status: u16::try_from(row.status).unwrap_or(200), body, secret: row.sealed, replayed: true })

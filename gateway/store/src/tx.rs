@@ -11,6 +11,7 @@ use billwire_schemas::{
     clock::{Clock, SystemClock, Timestamp},
     events::envelope::Action,
     ids::{AccountId, OrderingKey, TenantId},
+    refusal::Code,
 };
 use sea_orm::{ActiveValue::Set, ConnectionTrait, DatabaseBackend, DatabaseTransaction, QueryResult, Statement, Value};
 use tokio::sync::Mutex;
@@ -277,7 +278,7 @@ impl<'group> Tx<'group> {
             return Ok(());
         }
         let message = format!("There is another {} with the external id '{external_id}' already.", T::TYPE);
-        Err(Rejected::conflict("external_id_taken", message).into())
+        Err(Rejected::conflict(Code::ExternalIdTaken, message).into())
     }
 
     /// Looks up which of these external ids are taken, so that [`Tx::unless_taken`] has them at hand.

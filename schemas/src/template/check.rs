@@ -1,5 +1,6 @@
 //! What is refused when a template is saved.
 
+use crate::refusal::Code;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use minijinja::{Environment, ErrorKind};
@@ -10,15 +11,6 @@ use super::{
     describe, environment, on_a_stack, scan,
 };
 use crate::events::parameters::nearest;
-
-/// A syntax error, or a filter that does not exist.
-const SYNTAX: &str = "template_syntax";
-/// A name that is no parameter of the events.
-const UNKNOWN_PARAMETER: &str = "template_unknown_parameter";
-/// Something that exists in the language but not here.
-const FORBIDDEN: &str = "template_forbidden";
-/// A bound of the source that is not kept.
-const TOO_COMPLEX: &str = "template_too_complex";
 
 /// Most faults told of one template.
 pub const FAULTS_MAX: usize = 50;
@@ -75,7 +67,7 @@ pub struct Fault {
     /// Where in that line, in characters from 1.
     pub column: Option<usize>,
     /// `template_syntax`, `template_unknown_parameter`, `template_forbidden` or `template_too_complex`.
-    pub code: &'static str,
+    pub code: Code,
     /// What is wrong, for people; it proposes what is in `near`.
     pub message: String,
     /// What may have been meant, nearest first.
@@ -146,7 +138,14 @@ impl<'t> ReadPart<'t> {
         if let Err(exceeded) = bounds::check(source) {
             let Exceeded { line, column, message } = exceeded;
             let part = part.name();
-            read.faults.push(Fault { part, line: Some(line), column: Some(column), code: TOO_COMPLEX, message, near: Vec::new() });
+            read.faults.push(Fault {
+                part,
+                line: Some(line),
+                column: Some(column),
+                code: Code::TemplateTooComplex,
+                message,
+                near: Vec::new(),
+            });
             return read;
         }
         let environment = environment(part, &Locale::default());
@@ -163,12 +162,12 @@ impl<'t> ReadPart<'t> {
                 read.globals = environment.globals().map(|(name, _)| name.to_owned()).collect();
             }
             Some(Err(error)) => read.faults.extend(read.of_syntax(&error)),
-            None => read.faults.push(read.fault(None, "", SYNTAX, "the part cannot be read".to_owned(), vec![])),
+            None => read.faults.push(read.fault(None, "", Code::TemplateSyntax, "the part cannot be read".to_owned(), vec![])),
         }
         read
     }
 
-    fn fault(&self, line: Option<usize>, word: &str, code: &'static str, message: String, near: Vec<&str>) -> Fault {
+    fn fault(&self, line: Option<usize>, word: &str, code: Code, message: String, near: Vec<&str>) -> Fault {
         Fault {
             part: self.part.name(),
             line,
@@ -188,15 +187,15 @@ impl<'t> ReadPart<'t> {
                 && !keyword.starts_with("end")
             {
                 let message = format!("'{keyword}' is not allowed in a template");
-                faults.push(self.fault(Some(tag.line), keyword, FORBIDDEN, message, vec![]));
+                faults.push(self.fault(Some(tag.line), keyword, Code::TemplateForbidden, message, vec![]));
             }
             for (name, line) in tag.filters() {
                 if name == "safe" {
                     let message = "the filter 'safe' is not allowed: values are always escaped".to_owned();
-                    faults.push(self.fault(Some(line), name, FORBIDDEN, message, vec![]));
+                    faults.push(self.fault(Some(line), name, Code::TemplateForbidden, message, vec![]));
                 } else if !*known.entry(name).or_insert_with(|| is_filter(environment, name)) {
                     let near = nearest(name, FILTERS.iter().copied());
-                    faults.push(self.fault(Some(line), name, SYNTAX, format!("there is no filter '{}'", short(name)), near));
+                    faults.push(self.fault(Some(line), name, Code::TemplateSyntax, format!("there is no filter '{}'", short(name)), near));
                 }
                 if faults.len() >= FAULTS_MAX {
                     break;
@@ -213,7 +212,7 @@ impl<'t> ReadPart<'t> {
         let at = error.range().map(|range| range.start).filter(|at| self.source.is_char_boundary(*at));
         let before = at.and_then(|at| self.source[..at].rsplit('\n').next());
         let column = before.map(|before| before.chars().count() + 1);
-        (!told).then(|| Fault { column, ..self.fault(error.line(), "", SYNTAX, message, vec![]) })
+        (!told).then(|| Fault { column, ..self.fault(error.line(), "", Code::TemplateSyntax, message, vec![]) })
     }
 
     /// What is wrong with naming `path`.
@@ -222,14 +221,14 @@ impl<'t> ReadPart<'t> {
             let tag = self.tags.iter().find(|tag| !tag.statement && tag.code.trim() == path)?;
             let message = format!("'{path}' is a group of parameters and cannot be printed; name one of them");
             let members = offered.iter().copied().filter(|name| name.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')));
-            return Some(self.fault(Some(tag.line), path, UNKNOWN_PARAMETER, message, members.take(3).collect()));
+            return Some(self.fault(Some(tag.line), path, Code::TemplateUnknownParameter, message, members.take(3).collect()));
         }
         if names.contains(path) || self.globals.iter().any(|name| name == path) {
             return None;
         }
         let line = self.tags.iter().find_map(|tag| tag.line_of(path));
         let message = format!("'{}' is not a parameter that the events of this template offer", short(path));
-        Some(self.fault(line, path, UNKNOWN_PARAMETER, message, nearest(path, offered.iter().copied())))
+        Some(self.fault(line, path, Code::TemplateUnknownParameter, message, nearest(path, offered.iter().copied())))
     }
 }
 

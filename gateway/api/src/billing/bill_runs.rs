@@ -6,6 +6,7 @@ use billwire_app::{
     page::Page,
 };
 use billwire_schemas::ids::{BillRunId, fresh};
+use billwire_schemas::refusal::Code;
 use chrono::NaiveDate;
 use poem::{IntoResponse, Response};
 use poem_openapi::{
@@ -40,11 +41,11 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     create(
         "startBillRun",
         "bill_runs:write",
-        &["external_id_taken", "bill_cycle_unknown", "bill_run_in_progress", "billing_date_in_future"],
+        &[Code::ExternalIdTaken, Code::BillCycleUnknown, Code::BillRunInProgress, Code::BillingDateInFuture],
         created("billRun", "BillRun", &["bill_run.created", "bill_run.started"]),
     ),
     list("listBillRuns", "bill_runs:read"),
-    get("getBillRun", "bill_runs:read", &["bill_run_not_found"]),
+    get("getBillRun", "bill_runs:read", &[Code::BillRunNotFound]),
 ];
 
 /// A bill run to be started.

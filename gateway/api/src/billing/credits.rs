@@ -5,6 +5,7 @@ use billwire_app::{
     domain::{billing::credit, customers::account::Account},
 };
 use billwire_schemas::ids::{CreditId, fresh};
+use billwire_schemas::refusal::Code;
 use poem_openapi::{Object, OpenApi, param::Path, types::Example};
 use uuid::Uuid;
 
@@ -32,23 +33,23 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         "createCredit",
         "credits:write",
         &[
-            "external_id_taken",
-            "account_unknown",
-            "invoice_unknown",
-            "invoice_of_other_account",
-            "invoice_not_open",
-            "credit_exceeds_due",
-            "currency_mismatch",
-            "currency_unknown",
-            "amount_not_positive",
-            "amount_invalid",
-            "amount_too_fine",
-            "amount_out_of_range",
+            Code::ExternalIdTaken,
+            Code::AccountUnknown,
+            Code::InvoiceUnknown,
+            Code::InvoiceOfOtherAccount,
+            Code::InvoiceNotOpen,
+            Code::CreditExceedsDue,
+            Code::CurrencyMismatch,
+            Code::CurrencyUnknown,
+            Code::AmountNotPositive,
+            Code::AmountInvalid,
+            Code::AmountTooFine,
+            Code::AmountOutOfRange,
         ],
         created("credit", "Credit", &["credit.created", "credit.processed"]),
     ),
     list("listCredits", "credits:read"),
-    get("getCredit", "credits:read", &["credit_not_found"]),
+    get("getCredit", "credits:read", &[Code::CreditNotFound]),
 ];
 
 /// A credit to be given.

@@ -4,6 +4,7 @@ use billwire_app::{
     domain::billing::invoice::{Invoice, Line},
     page::{After, Ask, Page},
 };
+use billwire_schemas::refusal::Code;
 use poem_openapi::{OpenApi, param::Path};
 
 use crate::{
@@ -22,7 +23,8 @@ use crate::{
 pub(crate) struct InvoiceLines;
 
 /// What they ask for and answer.
-pub(crate) const OPERATIONS: &[Operation] = &[Operation { own_codes: &["invoice_not_found"], ..list("getInvoiceLines", "invoices:read") }];
+pub(crate) const OPERATIONS: &[Operation] =
+    &[Operation { own_codes: &[Code::InvoiceNotFound], ..list("getInvoiceLines", "invoices:read") }];
 
 /// A part of an invoice's lines. They never change, so a line's place among them says where to go on.
 fn part(invoice: Invoice, ask: Ask) -> Page<Line> {

@@ -10,6 +10,7 @@ use billwire_app::{
     page::Page,
 };
 use billwire_schemas::ids::{AccountId, InvoiceId, fresh};
+use billwire_schemas::refusal::Code;
 use chrono::NaiveDate;
 use poem::{IntoResponse, Response};
 use poem_openapi::{
@@ -45,18 +46,24 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     change(
         "createInvoiceOnDemand",
         "invoices:write",
-        &["account_not_found", "account_not_deactivated", "nothing_to_bill", "invoice_total_out_of_range", "billing_data_unreadable"],
+        &[
+            Code::AccountNotFound,
+            Code::AccountNotDeactivated,
+            Code::NothingToBill,
+            Code::InvoiceTotalOutOfRange,
+            Code::BillingDataUnreadable,
+        ],
         created("invoice", "Invoice", &["invoice.created", "invoice.posted"]),
     ),
     Operation {
         id: "previewInvoice",
         scope: "invoices:read",
         own_codes: &[
-            "account_not_found",
-            "account_deactivated",
-            "nothing_to_bill",
-            "invoice_total_out_of_range",
-            "billing_data_unreadable",
+            Code::AccountNotFound,
+            Code::AccountDeactivated,
+            Code::NothingToBill,
+            Code::InvoiceTotalOutOfRange,
+            Code::BillingDataUnreadable,
         ],
         takes: PLAIN,
         makes: None,
@@ -64,17 +71,17 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     change(
         "deliverInvoice",
         "invoices:write",
-        &["invoice_not_found", "invoice_not_open", "invoice_already_delivered"],
+        &[Code::InvoiceNotFound, Code::InvoiceNotOpen, Code::InvoiceAlreadyDelivered],
         updated("invoice", "Invoice", &["invoice.updated", "invoice.delivered"]),
     ),
     change(
         "cancelInvoice",
         "invoices:write",
-        &["invoice_not_found", "invoice_not_open", "invoice_has_payments", "later_invoice_exists", "too_many_adjustments"],
+        &[Code::InvoiceNotFound, Code::InvoiceNotOpen, Code::InvoiceHasPayments, Code::LaterInvoiceExists, Code::TooManyAdjustments],
         updated("invoice", "Invoice", &["invoice.updated", "invoice.cancelled"]),
     ),
     list("listInvoices", "invoices:read"),
-    get("getInvoice", "invoices:read", &["invoice_not_found"]),
+    get("getInvoice", "invoices:read", &[Code::InvoiceNotFound]),
 ];
 
 /// A line of an invoice.

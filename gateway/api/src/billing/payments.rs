@@ -5,6 +5,7 @@ use billwire_app::{
     domain::{billing::payment, customers::account::Account},
 };
 use billwire_schemas::ids::{PaymentId, fresh};
+use billwire_schemas::refusal::Code;
 use poem_openapi::{Object, OpenApi, param::Path, types::Example};
 use uuid::Uuid;
 
@@ -32,25 +33,25 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         "recordPayment",
         "payments:write",
         &[
-            "external_id_taken",
-            "account_unknown",
-            "invoice_unknown",
-            "invoice_named_twice",
-            "invoice_of_other_account",
-            "invoice_not_open",
-            "payment_error_required",
-            "payment_error_not_allowed",
-            "currency_mismatch",
-            "currency_unknown",
-            "amount_not_positive",
-            "amount_invalid",
-            "amount_too_fine",
-            "amount_out_of_range",
+            Code::ExternalIdTaken,
+            Code::AccountUnknown,
+            Code::InvoiceUnknown,
+            Code::InvoiceNamedTwice,
+            Code::InvoiceOfOtherAccount,
+            Code::InvoiceNotOpen,
+            Code::PaymentErrorRequired,
+            Code::PaymentErrorNotAllowed,
+            Code::CurrencyMismatch,
+            Code::CurrencyUnknown,
+            Code::AmountNotPositive,
+            Code::AmountInvalid,
+            Code::AmountTooFine,
+            Code::AmountOutOfRange,
         ],
         created("payment", "Payment", &["payment.created", "payment.processed"]),
     ),
     list("listPayments", "payments:read"),
-    get("getPayment", "payments:read", &["payment_not_found"]),
+    get("getPayment", "payments:read", &[Code::PaymentNotFound]),
 ];
 
 /// Why a payment failed.

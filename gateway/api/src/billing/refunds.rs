@@ -8,6 +8,7 @@ use billwire_app::{
     },
 };
 use billwire_schemas::ids::{RefundId, fresh};
+use billwire_schemas::refusal::Code;
 use poem_openapi::{Object, OpenApi, param::Path, types::Example};
 use uuid::Uuid;
 
@@ -35,21 +36,21 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         "createRefund",
         "refunds:write",
         &[
-            "external_id_taken",
-            "payment_unknown",
-            "payment_not_processed",
-            "refund_exceeds_payment",
-            "currency_mismatch",
-            "currency_unknown",
-            "amount_not_positive",
-            "amount_invalid",
-            "amount_too_fine",
-            "amount_out_of_range",
+            Code::ExternalIdTaken,
+            Code::PaymentUnknown,
+            Code::PaymentNotProcessed,
+            Code::RefundExceedsPayment,
+            Code::CurrencyMismatch,
+            Code::CurrencyUnknown,
+            Code::AmountNotPositive,
+            Code::AmountInvalid,
+            Code::AmountTooFine,
+            Code::AmountOutOfRange,
         ],
         created("refund", "Refund", &["refund.created", "refund.processed", "payment.updated"]),
     ),
     list("listRefunds", "refunds:read"),
-    get("getRefund", "refunds:read", &["refund_not_found"]),
+    get("getRefund", "refunds:read", &[Code::RefundNotFound]),
 ];
 
 /// A refund to be made.

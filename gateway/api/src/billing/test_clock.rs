@@ -1,5 +1,6 @@
 //! The test clock.
 
+use billwire_schemas::refusal::Code;
 use poem_openapi::{Object, OpenApi, types::Example};
 
 use crate::{
@@ -20,7 +21,7 @@ pub(crate) struct TestClock;
 pub(crate) const OPERATIONS: &[Operation] = &[Operation {
     id: "setTestClock",
     scope: "test_clock:write",
-    own_codes: &["test_clock_not_allowed"],
+    own_codes: &[Code::TestClockNotAllowed],
     takes: Takes { body: true, ..PLAIN },
     makes: None,
 }];

@@ -11,6 +11,7 @@ use billwire_app::{
     },
 };
 use billwire_schemas::ids::{AccountId, BillCycleId};
+use billwire_schemas::refusal::Code;
 use chrono::{TimeZone, Utc};
 use poem_openapi::{Object, OpenApi, param::Path, types::Example};
 
@@ -35,26 +36,26 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         "updateAccountBillCycle",
         "accounts:write",
         &[
-            "account_not_found",
-            "account_deactivated",
-            "bill_cycle_unknown",
-            "billing_day_required",
-            "billing_day_not_allowed",
-            "billing_day_out_of_range",
-            "valid_from_in_past",
+            Code::AccountNotFound,
+            Code::AccountDeactivated,
+            Code::BillCycleUnknown,
+            Code::BillingDayRequired,
+            Code::BillingDayNotAllowed,
+            Code::BillingDayOutOfRange,
+            Code::ValidFromInPast,
         ],
         updated("account", "Account", &["account.updated", "account.bill_cycle_change_planned"]),
     ),
     change(
         "cancelAccountBillCycleChange",
         "accounts:write",
-        &["account_not_found", "account_deactivated", "no_bill_cycle_change_in_progress"],
+        &[Code::AccountNotFound, Code::AccountDeactivated, Code::NoBillCycleChangeInProgress],
         updated("account", "Account", &["account.updated", "account.bill_cycle_change_cancelled"]),
     ),
     change(
         "performAccountBillCycleChange",
         "accounts:write",
-        &["account_not_found", "account_deactivated", "no_bill_cycle_change_in_progress"],
+        &[Code::AccountNotFound, Code::AccountDeactivated, Code::NoBillCycleChangeInProgress],
         updated("account", "Account", &["account.updated", "account.bill_cycle_changed"]),
     ),
 ];
@@ -151,7 +152,7 @@ async fn update(context: &Context, reference: &str, wanted: &BillCycleUpdate, ca
     let (app, tenant) = (context.app(), context.tenant());
     if let (Ok(account), Ok(cycle)) = (reference.parse::<AccountId>(), wanted.bill_cycle.0.parse::<BillCycleId>()) {
         match app.once(context.demand(canonical), command(account, cycle)).await {
-            Err(Failure::Rejected(refusal)) if matches!(refusal.code, "account_not_found" | "bill_cycle_unknown") => {}
+            Err(Failure::Rejected(refusal)) if matches!(refusal.code, Code::AccountNotFound | Code::BillCycleUnknown) => {}
             done => return done,
         }
     }
@@ -162,7 +163,7 @@ async fn update(context: &Context, reference: &str, wanted: &BillCycleUpdate, ca
             Rejected::unless_current(context.if_match(), account.version)?;
             if account.status == Status::Deactivated {
                 let message = "The account is deactivated, and a deactivated account takes no changes.";
-                return Err(Rejected::conflict("account_deactivated", message).into());
+                return Err(Rejected::conflict(Code::AccountDeactivated, message).into());
             }
             Err(unknown)
         }

@@ -4,7 +4,7 @@ use billwire_app::{
     CancelAccount, ChangeAccountStatus,
     domain::customers::account::{Account, Status},
 };
-use billwire_schemas::ids::AccountId;
+use billwire_schemas::{ids::AccountId, refusal::Code};
 use poem_openapi::{Object, OpenApi, param::Path, types::Example};
 
 use crate::{
@@ -27,13 +27,13 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     change(
         "changeAccountStatus",
         "accounts:write",
-        &["account_not_found", "account_deactivated", "status_unchanged", "status_transition_not_allowed", "too_many_services"],
+        &[Code::AccountNotFound, Code::AccountDeactivated, Code::StatusUnchanged, Code::StatusTransitionNotAllowed, Code::TooManyServices],
         updated("account", "Account", &["account.updated", "account.status_changed"]),
     ),
     change(
         "cancelAccount",
         "accounts:write",
-        &["account_not_found", "account_deactivated", "too_many_services"],
+        &[Code::AccountNotFound, Code::AccountDeactivated, Code::TooManyServices],
         updated("account", "Account", &["account.updated", "account.status_changed", "account.cancelled"]),
     ),
 ];

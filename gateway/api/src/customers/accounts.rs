@@ -5,6 +5,7 @@ use billwire_app::{
     domain::customers::{account, bill_cycle::BillCycle},
 };
 use billwire_schemas::ids::{AccountId, fresh};
+use billwire_schemas::refusal::Code;
 use chrono::NaiveDate;
 use poem_openapi::{Object, OpenApi, param::Path, types::Example};
 use uuid::Uuid;
@@ -32,36 +33,36 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         "createAccount",
         "accounts:write",
         &[
-            "external_id_taken",
-            "currency_unknown",
-            "country_unknown",
-            "payment_term_out_of_range",
-            "bill_cycle_unknown",
-            "billing_day_required",
-            "billing_day_not_allowed",
-            "billing_day_out_of_range",
+            Code::ExternalIdTaken,
+            Code::CurrencyUnknown,
+            Code::CountryUnknown,
+            Code::PaymentTermOutOfRange,
+            Code::BillCycleUnknown,
+            Code::BillingDayRequired,
+            Code::BillingDayNotAllowed,
+            Code::BillingDayOutOfRange,
         ],
         created("account", "Account", &["account.created"]),
     ),
     list("listAccounts", "accounts:read"),
-    get("getAccount", "accounts:read", &["account_not_found"]),
+    get("getAccount", "accounts:read", &[Code::AccountNotFound]),
     change(
         "updateAccount",
         "accounts:write",
         &[
-            "account_not_found",
-            "account_deactivated",
-            "country_unknown",
-            "payment_term_out_of_range",
-            "contact_unknown",
-            "contact_of_other_account",
+            Code::AccountNotFound,
+            Code::AccountDeactivated,
+            Code::CountryUnknown,
+            Code::PaymentTermOutOfRange,
+            Code::ContactUnknown,
+            Code::ContactOfOtherAccount,
         ],
         updated("account", "Account", &["account.updated"]),
     ),
     delete(
         "deleteAccount",
         "accounts:write",
-        &["account_not_found", "account_deactivated", "account_not_inactive", "still_in_use"],
+        &[Code::AccountNotFound, Code::AccountDeactivated, Code::AccountNotInactive, Code::StillInUse],
         "account",
         "Account",
     ),

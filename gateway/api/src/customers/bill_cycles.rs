@@ -5,6 +5,7 @@ use billwire_app::{
     domain::{calendar, customers::bill_cycle},
 };
 use billwire_schemas::ids::{BillCycleId, fresh};
+use billwire_schemas::refusal::Code;
 use poem_openapi::{Object, OpenApi, param::Path, types::Example};
 use uuid::Uuid;
 
@@ -29,19 +30,19 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         "createBillCycle",
         "bill_cycles:write",
         &[
-            "external_id_taken",
-            "billing_day_required",
-            "billing_day_not_allowed",
-            "billing_day_out_of_range",
-            "billing_month_required",
-            "billing_month_not_allowed",
+            Code::ExternalIdTaken,
+            Code::BillingDayRequired,
+            Code::BillingDayNotAllowed,
+            Code::BillingDayOutOfRange,
+            Code::BillingMonthRequired,
+            Code::BillingMonthNotAllowed,
         ],
         created("billCycle", "BillCycle", &["bill_cycle.created"]),
     ),
     list("listBillCycles", "bill_cycles:read"),
-    get("getBillCycle", "bill_cycles:read", &["bill_cycle_not_found"]),
-    change("updateBillCycle", "bill_cycles:write", &["bill_cycle_not_found"], updated("billCycle", "BillCycle", &["bill_cycle.updated"])),
-    delete("deleteBillCycle", "bill_cycles:write", &["bill_cycle_not_found", "still_in_use"], "billCycle", "BillCycle"),
+    get("getBillCycle", "bill_cycles:read", &[Code::BillCycleNotFound]),
+    change("updateBillCycle", "bill_cycles:write", &[Code::BillCycleNotFound], updated("billCycle", "BillCycle", &["bill_cycle.updated"])),
+    delete("deleteBillCycle", "bill_cycles:write", &[Code::BillCycleNotFound, Code::StillInUse], "billCycle", "BillCycle"),
 ];
 
 /// A bill cycle to be made.

@@ -5,6 +5,7 @@ use billwire_app::{
     domain::customers::billing_settings::{AskedOffset, StatusKind, StatusModel, StatusTransition, Update},
 };
 use billwire_schemas::ids::{BillingSettingsId, fresh};
+use billwire_schemas::refusal::Code;
 use poem_openapi::{Object, OpenApi, types::Example};
 use uuid::Uuid;
 
@@ -29,18 +30,18 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         "updateBillingSettings",
         "billing_settings:write",
         &[
-            "time_zone_unknown",
-            "payment_term_out_of_range",
-            "too_many_delivery_offsets",
-            "delivery_offset_out_of_range",
-            "time_of_day_invalid",
-            "delivery_offset_repeated",
-            "status_repeated",
-            "status_unknown",
-            "initial_status_is_cancelled",
-            "cancelled_is_final",
-            "transition_to_itself",
-            "transition_repeated",
+            Code::TimeZoneUnknown,
+            Code::PaymentTermOutOfRange,
+            Code::TooManyDeliveryOffsets,
+            Code::DeliveryOffsetOutOfRange,
+            Code::TimeOfDayInvalid,
+            Code::DeliveryOffsetRepeated,
+            Code::StatusRepeated,
+            Code::StatusUnknown,
+            Code::InitialStatusIsCancelled,
+            Code::CancelledIsFinal,
+            Code::TransitionToItself,
+            Code::TransitionRepeated,
         ],
         updated("billingSettings", "BillingSettings", &[]),
     ),

@@ -5,6 +5,7 @@ use billwire_app::{
     domain::customers::{account::Account, contact},
 };
 use billwire_schemas::ids::{ContactId, fresh};
+use billwire_schemas::refusal::Code;
 use poem_openapi::{Object, OpenApi, param::Path, types::Example};
 use uuid::Uuid;
 
@@ -28,18 +29,18 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     create(
         "createContact",
         "contacts:write",
-        &["external_id_taken", "account_unknown", "account_deactivated"],
+        &[Code::ExternalIdTaken, Code::AccountUnknown, Code::AccountDeactivated],
         created("contact", "Contact", &["contact.created"]),
     ),
     list("listContacts", "contacts:read"),
-    get("getContact", "contacts:read", &["contact_not_found"]),
+    get("getContact", "contacts:read", &[Code::ContactNotFound]),
     change(
         "updateContact",
         "contacts:write",
-        &["contact_not_found", "account_deactivated"],
+        &[Code::ContactNotFound, Code::AccountDeactivated],
         updated("contact", "Contact", &["contact.updated"]),
     ),
-    delete("deleteContact", "contacts:write", &["contact_not_found", "account_deactivated", "still_in_use"], "contact", "Contact"),
+    delete("deleteContact", "contacts:write", &[Code::ContactNotFound, Code::AccountDeactivated, Code::StillInUse], "contact", "Contact"),
 ];
 
 /// A contact to be made.

@@ -5,6 +5,7 @@ use billwire_app::{
     domain::customers::{account::Account, package::Package, package_subscription},
 };
 use billwire_schemas::ids::{PackageSubscriptionId, fresh};
+use billwire_schemas::refusal::Code;
 use chrono::NaiveDate;
 use poem_openapi::{Object, OpenApi, param::Path, types::Example};
 use uuid::Uuid;
@@ -29,21 +30,34 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     create(
         "subscribePackage",
         "package_subscriptions:write",
-        &["external_id_taken", "account_unknown", "account_deactivated", "package_unknown", "currency_mismatch", "start_date_out_of_range"],
+        &[
+            Code::ExternalIdTaken,
+            Code::AccountUnknown,
+            Code::AccountDeactivated,
+            Code::PackageUnknown,
+            Code::CurrencyMismatch,
+            Code::StartDateOutOfRange,
+        ],
         created("packageSubscription", "PackageSubscription", &["package_subscription.created"]),
     ),
     list("listPackageSubscriptions", "package_subscriptions:read"),
-    get("getPackageSubscription", "package_subscriptions:read", &["package_subscription_not_found"]),
+    get("getPackageSubscription", "package_subscriptions:read", &[Code::PackageSubscriptionNotFound]),
     change(
         "changePackageSubscriptionStatus",
         "package_subscriptions:write",
-        &["package_subscription_not_found", "account_deactivated", "status_unknown", "status_unchanged", "status_transition_not_allowed"],
+        &[
+            Code::PackageSubscriptionNotFound,
+            Code::AccountDeactivated,
+            Code::StatusUnknown,
+            Code::StatusUnchanged,
+            Code::StatusTransitionNotAllowed,
+        ],
         updated("packageSubscription", "PackageSubscription", &["package_subscription.updated", "package.status_changed"]),
     ),
     change(
         "cancelPackageSubscription",
         "package_subscriptions:write",
-        &["package_subscription_not_found", "account_deactivated", "package_subscription_cancelled"],
+        &[Code::PackageSubscriptionNotFound, Code::AccountDeactivated, Code::PackageSubscriptionCancelled],
         updated(
             "packageSubscription",
             "PackageSubscription",

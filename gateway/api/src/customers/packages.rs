@@ -2,6 +2,7 @@
 
 use billwire_app::{CreatePackage, DeletePackage, Filter, UpdatePackage, domain::customers::package};
 use billwire_schemas::ids::{PackageId, fresh};
+use billwire_schemas::refusal::Code;
 use poem_openapi::{Object, OpenApi, param::Path, types::Example};
 use uuid::Uuid;
 
@@ -28,26 +29,33 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     create(
         "createPackage",
         "packages:write",
-        &["external_id_taken", "currency_unknown", "amount_invalid", "amount_out_of_range", "amount_negative", "amount_too_fine"],
+        &[
+            Code::ExternalIdTaken,
+            Code::CurrencyUnknown,
+            Code::AmountInvalid,
+            Code::AmountOutOfRange,
+            Code::AmountNegative,
+            Code::AmountTooFine,
+        ],
         created("package", "Package", &["package.created"]),
     ),
     list("listPackages", "packages:read"),
-    get("getPackage", "packages:read", &["package_not_found"]),
+    get("getPackage", "packages:read", &[Code::PackageNotFound]),
     change(
         "updatePackage",
         "packages:write",
         &[
-            "package_not_found",
-            "currency_unknown",
-            "currency_mismatch",
-            "amount_invalid",
-            "amount_out_of_range",
-            "amount_negative",
-            "amount_too_fine",
+            Code::PackageNotFound,
+            Code::CurrencyUnknown,
+            Code::CurrencyMismatch,
+            Code::AmountInvalid,
+            Code::AmountOutOfRange,
+            Code::AmountNegative,
+            Code::AmountTooFine,
         ],
         updated("package", "Package", &["package.updated"]),
     ),
-    delete("deletePackage", "packages:write", &["package_not_found", "still_in_use"], "package", "Package"),
+    delete("deletePackage", "packages:write", &[Code::PackageNotFound, Code::StillInUse], "package", "Package"),
 ];
 
 /// A package to be made.

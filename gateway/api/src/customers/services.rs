@@ -5,6 +5,7 @@ use billwire_app::{
     domain::customers::{account::Account, package_subscription::PackageSubscription, service},
 };
 use billwire_schemas::ids::{ServiceId, fresh};
+use billwire_schemas::refusal::Code;
 use poem_openapi::{Object, OpenApi, param::Path, types::Example};
 use uuid::Uuid;
 
@@ -29,34 +30,34 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         "createService",
         "services:write",
         &[
-            "external_id_taken",
-            "account_unknown",
-            "account_deactivated",
-            "package_subscription_unknown",
-            "package_subscription_of_other_account",
-            "package_subscription_ended",
+            Code::ExternalIdTaken,
+            Code::AccountUnknown,
+            Code::AccountDeactivated,
+            Code::PackageSubscriptionUnknown,
+            Code::PackageSubscriptionOfOtherAccount,
+            Code::PackageSubscriptionEnded,
         ],
         created("service", "Service", &["service.created"]),
     ),
     list("listServices", "services:read"),
-    get("getService", "services:read", &["service_not_found"]),
+    get("getService", "services:read", &[Code::ServiceNotFound]),
     change(
         "updateService",
         "services:write",
-        &["service_not_found", "account_deactivated"],
+        &[Code::ServiceNotFound, Code::AccountDeactivated],
         updated("service", "Service", &["service.updated"]),
     ),
     delete(
         "deleteService",
         "services:write",
-        &["service_not_found", "account_deactivated", "service_not_initial", "still_in_use"],
+        &[Code::ServiceNotFound, Code::AccountDeactivated, Code::ServiceNotInitial, Code::StillInUse],
         "service",
         "Service",
     ),
     change(
         "transitionService",
         "services:write",
-        &["service_not_found", "account_deactivated", "status_unknown", "status_unchanged", "status_transition_not_allowed"],
+        &[Code::ServiceNotFound, Code::AccountDeactivated, Code::StatusUnknown, Code::StatusUnchanged, Code::StatusTransitionNotAllowed],
         updated("service", "Service", &["service.updated", "service.state_changed"]),
     ),
 ];

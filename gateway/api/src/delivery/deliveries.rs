@@ -2,6 +2,7 @@
 
 use billwire_app::{deliveries, delivery_lists::Filter, recipients};
 use billwire_schemas::ids::{EventId, QueueId, ReplayId, SubscriptionId};
+use billwire_schemas::refusal::Code;
 use poem_openapi::{Object, OpenApi, param::Path, types::Example};
 use uuid::Uuid;
 
@@ -24,11 +25,11 @@ pub(crate) struct Deliveries;
 /// What they ask for and answer.
 pub(crate) const OPERATIONS: &[Operation] = &[
     list("listDeliveries", "deliveries:read"),
-    Operation { takes: PLAIN, ..get("getDelivery", "deliveries:read", &["delivery_not_found"]) },
+    Operation { takes: PLAIN, ..get("getDelivery", "deliveries:read", &[Code::DeliveryNotFound]) },
     in_bulk(
         "retryDelivery",
         "deliveries:write",
-        &["delivery_not_found", "delivery_succeeded", "delivery_discarded", "delivery_behind_another"],
+        &[Code::DeliveryNotFound, Code::DeliverySucceeded, Code::DeliveryDiscarded, Code::DeliveryBehindAnother],
     ),
 ];
 

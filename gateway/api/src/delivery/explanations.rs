@@ -1,6 +1,7 @@
 //! What happened to an event, and why.
 
 use billwire_app::{Explanation, Met, Verdict, domain::delivery::queue};
+use billwire_schemas::refusal::Code;
 use poem_openapi::{Object, OpenApi, param::Path, types::Example};
 use uuid::Uuid;
 
@@ -16,7 +17,7 @@ use crate::{
 pub(crate) struct Explanations;
 
 /// What they ask for and answer.
-pub(crate) const OPERATIONS: &[Operation] = &[Operation { takes: PLAIN, ..get("explainEvent", "events:read", &["event_not_found"]) }];
+pub(crate) const OPERATIONS: &[Operation] = &[Operation { takes: PLAIN, ..get("explainEvent", "events:read", &[Code::EventNotFound]) }];
 
 /// A subscription that the event met.
 #[derive(Debug, Object)]

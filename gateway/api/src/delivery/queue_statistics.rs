@@ -1,6 +1,7 @@
 //! How a queue does.
 
 use billwire_app::QueueStatistics as Told;
+use billwire_schemas::refusal::Code;
 use chrono::TimeDelta;
 use poem_openapi::{Object, OpenApi, param::Path, types::Example};
 
@@ -14,7 +15,8 @@ use crate::{
 pub(crate) struct QueueStatisticsOfQueues;
 
 /// What they ask for and answer.
-pub(crate) const OPERATIONS: &[Operation] = &[Operation { takes: PLAIN, ..get("getQueueStatistics", "queues:read", &["queue_not_found"]) }];
+pub(crate) const OPERATIONS: &[Operation] =
+    &[Operation { takes: PLAIN, ..get("getQueueStatistics", "queues:read", &[Code::QueueNotFound]) }];
 
 /// How a queue does.
 #[derive(Debug, Object)]

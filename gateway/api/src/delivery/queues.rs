@@ -7,6 +7,7 @@ use billwire_app::{
 use billwire_schemas::{
     events::selection::Selection,
     ids::{QueueId, fresh},
+    refusal::Code,
 };
 use poem_openapi::{Object, OpenApi, param::Path, types::Example};
 use uuid::Uuid;
@@ -33,20 +34,27 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     create(
         "createQueue",
         "queues:write",
-        &["name_taken", "event_types_required", "event_type_unknown", "event_object_unknown"],
+        &[Code::NameTaken, Code::EventTypesRequired, Code::EventTypeUnknown, Code::EventObjectUnknown],
         created("queue", "Queue", &[]),
     ),
     list("listQueues", "queues:read"),
-    get("getQueue", "queues:read", &["queue_not_found"]),
+    get("getQueue", "queues:read", &[Code::QueueNotFound]),
     change(
         "updateQueue",
         "queues:write",
-        &["queue_not_found", "name_taken", "event_types_required", "event_type_unknown", "event_object_unknown", "subscription_unfit"],
+        &[
+            Code::QueueNotFound,
+            Code::NameTaken,
+            Code::EventTypesRequired,
+            Code::EventTypeUnknown,
+            Code::EventObjectUnknown,
+            Code::SubscriptionUnfit,
+        ],
         updated("queue", "Queue", &[]),
     ),
-    change("pauseQueue", "queues:write", &["queue_not_found", "queue_paused"], updated("queue", "Queue", &[])),
-    change("resumeQueue", "queues:write", &["queue_not_found", "queue_not_paused"], updated("queue", "Queue", &[])),
-    delete("deleteQueue", "queues:write", &["queue_not_found", "still_in_use"], "queue", "Queue"),
+    change("pauseQueue", "queues:write", &[Code::QueueNotFound, Code::QueuePaused], updated("queue", "Queue", &[])),
+    change("resumeQueue", "queues:write", &[Code::QueueNotFound, Code::QueueNotPaused], updated("queue", "Queue", &[])),
+    delete("deleteQueue", "queues:write", &[Code::QueueNotFound, Code::StillInUse], "queue", "Queue"),
 ];
 
 /// A queue to be made. It names event types, objects or both.

@@ -1,6 +1,7 @@
 //! Replays: events of the past, sent to a subscription once more.
 
 use billwire_app::NewReplay;
+use billwire_schemas::refusal::Code;
 use poem_openapi::{Object, OpenApi, param::Path, types::Example};
 use uuid::Uuid;
 
@@ -22,10 +23,10 @@ pub(crate) struct Replays;
 
 /// What they ask for and answer.
 pub(crate) const OPERATIONS: &[Operation] = &[
-    in_bulk("replayEvents", "deliveries:write", &["subscription_unknown", "event_type_unknown", "window_empty"]),
+    in_bulk("replayEvents", "deliveries:write", &[Code::SubscriptionUnknown, Code::EventTypeUnknown, Code::WindowEmpty]),
     list("listReplays", "deliveries:read"),
-    Operation { takes: PLAIN, ..get("getReplay", "deliveries:read", &["replay_not_found"]) },
-    in_bulk("cancelReplay", "deliveries:write", &["replay_not_found", "replay_cancelled"]),
+    Operation { takes: PLAIN, ..get("getReplay", "deliveries:read", &[Code::ReplayNotFound]) },
+    in_bulk("cancelReplay", "deliveries:write", &[Code::ReplayNotFound, Code::ReplayCancelled]),
 ];
 
 /// A window of the past to be sent to a subscription once more.

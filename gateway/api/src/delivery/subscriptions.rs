@@ -9,6 +9,7 @@ use billwire_app::{
 use billwire_schemas::{
     events::selection::Selection,
     ids::{SubscriptionId, fresh},
+    refusal::Code,
 };
 use poem_openapi::{Object, OpenApi, param::Path, types::Example};
 use serde_json::Value;
@@ -35,35 +36,35 @@ use crate::{
 pub(crate) struct Subscriptions;
 
 /// What a subscription can be refused for.
-const UNFIT: [&str; 23] = [
-    "name_taken",
-    "queue_unknown",
-    "webhook_endpoint_unknown",
-    "smtp_account_unknown",
-    "notification_template_unknown",
-    "system_user_unknown",
-    "event_type_unknown",
-    "event_object_unknown",
-    "event_type_not_on_queue",
-    "event_type_not_custom",
-    "ordering_key_required",
-    "data_incomplete",
-    "expression_syntax",
-    "expression_too_complex",
-    "expression_unknown_parameter",
-    "too_many_expressions",
-    "parameter_name_invalid",
-    "parameter_name_taken",
-    "path_invalid",
-    "forward_cycle",
-    "template_unknown_parameter",
-    "template_forbidden",
-    "template_too_complex",
+const UNFIT: [Code; 23] = [
+    Code::NameTaken,
+    Code::QueueUnknown,
+    Code::WebhookEndpointUnknown,
+    Code::SmtpAccountUnknown,
+    Code::NotificationTemplateUnknown,
+    Code::SystemUserUnknown,
+    Code::EventTypeUnknown,
+    Code::EventObjectUnknown,
+    Code::EventTypeNotOnQueue,
+    Code::EventTypeNotCustom,
+    Code::OrderingKeyRequired,
+    Code::DataIncomplete,
+    Code::ExpressionSyntax,
+    Code::ExpressionTooComplex,
+    Code::ExpressionUnknownParameter,
+    Code::TooManyExpressions,
+    Code::ParameterNameInvalid,
+    Code::ParameterNameTaken,
+    Code::PathInvalid,
+    Code::ForwardCycle,
+    Code::TemplateUnknownParameter,
+    Code::TemplateForbidden,
+    Code::TemplateTooComplex,
 ];
 
 /// The same with the refusals of one that exists.
-const UNFIT_OR_MISSING: [&str; 24] = {
-    let mut codes = ["subscription_not_found"; 24];
+const UNFIT_OR_MISSING: [Code; 24] = {
+    let mut codes = [Code::SubscriptionNotFound; 24];
     let mut at = 0;
     while at < UNFIT.len() {
         codes[at + 1] = UNFIT[at];
@@ -76,21 +77,21 @@ const UNFIT_OR_MISSING: [&str; 24] = {
 pub(crate) const OPERATIONS: &[Operation] = &[
     create("createSubscription", "subscriptions:write", &UNFIT, created("subscription", "Subscription", &[])),
     list("listSubscriptions", "subscriptions:read"),
-    get("getSubscription", "subscriptions:read", &["subscription_not_found"]),
+    get("getSubscription", "subscriptions:read", &[Code::SubscriptionNotFound]),
     change("updateSubscription", "subscriptions:write", &UNFIT_OR_MISSING, updated("subscription", "Subscription", &[])),
     change(
         "enableSubscription",
         "subscriptions:write",
-        &["subscription_not_found", "already_enabled"],
+        &[Code::SubscriptionNotFound, Code::AlreadyEnabled],
         updated("subscription", "Subscription", &[]),
     ),
     change(
         "disableSubscription",
         "subscriptions:write",
-        &["subscription_not_found", "already_disabled"],
+        &[Code::SubscriptionNotFound, Code::AlreadyDisabled],
         updated("subscription", "Subscription", &[]),
     ),
-    delete("deleteSubscription", "subscriptions:write", &["subscription_not_found", "still_in_use"], "subscription", "Subscription"),
+    delete("deleteSubscription", "subscriptions:write", &[Code::SubscriptionNotFound, Code::StillInUse], "subscription", "Subscription"),
 ];
 
 /// A subscription to be made.

@@ -7,6 +7,7 @@ use billwire_app::{
 use billwire_schemas::{
     clock::Timestamp,
     ids::{EventId, fresh},
+    refusal::Code,
 };
 use poem_openapi::{Object, OpenApi, param::Path, types::Example};
 use uuid::Uuid;
@@ -33,26 +34,26 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     change(
         "enableWebhookEndpoint",
         "webhook_endpoints:write",
-        &["webhook_endpoint_not_found", "webhook_endpoint_enabled"],
+        &[Code::WebhookEndpointNotFound, Code::WebhookEndpointEnabled],
         updated("webhookEndpoint", "WebhookEndpoint", &[]),
     ),
     change(
         "disableWebhookEndpoint",
         "webhook_endpoints:write",
-        &["webhook_endpoint_not_found", "webhook_endpoint_disabled"],
+        &[Code::WebhookEndpointNotFound, Code::WebhookEndpointDisabled],
         updated("webhookEndpoint", "WebhookEndpoint", &["webhook_endpoint.disabled"]),
     ),
     change(
         "rotateWebhookSecret",
         "webhook_endpoints:write",
-        &["webhook_endpoint_not_found", "secret_invalid", "secret_in_use", "secrets_too_many"],
+        &[Code::WebhookEndpointNotFound, Code::SecretInvalid, Code::SecretInUse, Code::SecretsTooMany],
         updated("webhookEndpoint", "WebhookEndpoint", &[]),
     ),
     Operation {
         takes: Takes { body: true, ..PLAIN },
-        ..get("testWebhookEndpoint", "webhook_endpoints:write", &["webhook_endpoint_not_found", "event_type_unknown"])
+        ..get("testWebhookEndpoint", "webhook_endpoints:write", &[Code::WebhookEndpointNotFound, Code::EventTypeUnknown])
     },
-    Operation { takes: PLAIN, ..get("getWebhookEndpointHealth", "webhook_endpoints:read", &["webhook_endpoint_not_found"]) },
+    Operation { takes: PLAIN, ..get("getWebhookEndpointHealth", "webhook_endpoints:read", &[Code::WebhookEndpointNotFound]) },
 ];
 
 /// Why a webhook endpoint is disabled.

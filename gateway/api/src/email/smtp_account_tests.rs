@@ -1,6 +1,7 @@
 //! Whether an SMTP account works.
 
 use billwire_app::SmtpVerdict;
+use billwire_schemas::refusal::Code;
 use poem_openapi::{Object, OpenApi, param::Path, types::Example};
 
 use crate::{
@@ -20,8 +21,8 @@ pub(crate) struct SmtpAccountTests;
 
 /// What they ask for and answer.
 pub(crate) const OPERATIONS: &[Operation] = &[
-    Operation { takes: Takes { body: true, ..PLAIN }, ..get("verifySmtpAccount", "smtp_accounts:write", &["smtp_account_not_found"]) },
-    Operation { takes: Takes { body: true, ..PLAIN }, ..get("sendTestEmail", "smtp_accounts:write", &["smtp_account_not_found"]) },
+    Operation { takes: Takes { body: true, ..PLAIN }, ..get("verifySmtpAccount", "smtp_accounts:write", &[Code::SmtpAccountNotFound]) },
+    Operation { takes: Takes { body: true, ..PLAIN }, ..get("sendTestEmail", "smtp_accounts:write", &[Code::SmtpAccountNotFound]) },
 ];
 
 /// An e-mail that says it is a test.

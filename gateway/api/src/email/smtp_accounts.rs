@@ -2,6 +2,7 @@
 
 use billwire_app::{CreateSmtpAccount, DeleteConfiguration, UpdateSmtpAccount, domain::email::smtp_account};
 use billwire_schemas::ids::{SmtpAccountId, fresh};
+use billwire_schemas::refusal::Code;
 use poem_openapi::{Object, OpenApi, param::Path, types::Example};
 use uuid::Uuid;
 
@@ -27,18 +28,18 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     create(
         "createSmtpAccount",
         "smtp_accounts:write",
-        &["name_taken", "credentials_incomplete", "credentials_in_clear"],
+        &[Code::NameTaken, Code::CredentialsIncomplete, Code::CredentialsInClear],
         created("smtpAccount", "SmtpAccount", &[]),
     ),
     list("listSmtpAccounts", "smtp_accounts:read"),
-    get("getSmtpAccount", "smtp_accounts:read", &["smtp_account_not_found"]),
+    get("getSmtpAccount", "smtp_accounts:read", &[Code::SmtpAccountNotFound]),
     change(
         "updateSmtpAccount",
         "smtp_accounts:write",
-        &["smtp_account_not_found", "name_taken", "credentials_incomplete", "credentials_in_clear"],
+        &[Code::SmtpAccountNotFound, Code::NameTaken, Code::CredentialsIncomplete, Code::CredentialsInClear],
         updated("smtpAccount", "SmtpAccount", &[]),
     ),
-    delete("deleteSmtpAccount", "smtp_accounts:write", &["smtp_account_not_found", "still_in_use"], "smtpAccount", "SmtpAccount"),
+    delete("deleteSmtpAccount", "smtp_accounts:write", &[Code::SmtpAccountNotFound, Code::StillInUse], "smtpAccount", "SmtpAccount"),
 ];
 
 /// An SMTP account to be made.

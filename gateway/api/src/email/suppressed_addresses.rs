@@ -1,7 +1,7 @@
 //! The suppression list.
 
 use billwire_app::{DeleteConfiguration, SuppressAddress, domain::email::suppressed_address};
-use billwire_schemas::ids::fresh;
+use billwire_schemas::{ids::fresh, refusal::Code};
 use poem_openapi::{Object, OpenApi, param::Path, types::Example};
 use uuid::Uuid;
 
@@ -24,15 +24,15 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     create(
         "suppressAddress",
         "suppressed_addresses:write",
-        &["address_suppressed"],
+        &[Code::AddressSuppressed],
         created("suppressedAddress", "SuppressedAddress", &[]),
     ),
     list("listSuppressedAddresses", "suppressed_addresses:read"),
-    get("getSuppressedAddress", "suppressed_addresses:read", &["suppressed_address_not_found"]),
+    get("getSuppressedAddress", "suppressed_addresses:read", &[Code::SuppressedAddressNotFound]),
     delete(
         "deleteSuppressedAddress",
         "suppressed_addresses:write",
-        &["suppressed_address_not_found", "still_in_use"],
+        &[Code::SuppressedAddressNotFound, Code::StillInUse],
         "suppressedAddress",
         "SuppressedAddress",
     ),

@@ -2,6 +2,7 @@
 
 use billwire_app::{CreateSystemUser, DeleteConfiguration, UpdateSystemUser, domain::email::system_user};
 use billwire_schemas::ids::{SystemUserId, fresh};
+use billwire_schemas::refusal::Code;
 use poem_openapi::{Object, OpenApi, param::Path, types::Example};
 use uuid::Uuid;
 
@@ -24,18 +25,18 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     create(
         "createSystemUser",
         "system_users:write",
-        &["name_taken", "language_unknown", "time_zone_unknown"],
+        &[Code::NameTaken, Code::LanguageUnknown, Code::TimeZoneUnknown],
         created("systemUser", "SystemUser", &[]),
     ),
     list("listSystemUsers", "system_users:read"),
-    get("getSystemUser", "system_users:read", &["system_user_not_found"]),
+    get("getSystemUser", "system_users:read", &[Code::SystemUserNotFound]),
     change(
         "updateSystemUser",
         "system_users:write",
-        &["system_user_not_found", "name_taken", "language_unknown", "time_zone_unknown"],
+        &[Code::SystemUserNotFound, Code::NameTaken, Code::LanguageUnknown, Code::TimeZoneUnknown],
         updated("systemUser", "SystemUser", &[]),
     ),
-    delete("deleteSystemUser", "system_users:write", &["system_user_not_found", "still_in_use"], "systemUser", "SystemUser"),
+    delete("deleteSystemUser", "system_users:write", &[Code::SystemUserNotFound, Code::StillInUse], "systemUser", "SystemUser"),
 ];
 
 /// A system user to be made.

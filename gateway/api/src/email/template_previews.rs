@@ -9,6 +9,7 @@ use billwire_app::{
 use billwire_schemas::{
     events::{catalogue, envelope::Parameters},
     ids::{EventId, fresh},
+    refusal::Code,
     template::Rendering,
 };
 use poem_openapi::{
@@ -39,7 +40,13 @@ pub(crate) const OPERATIONS: &[Operation] = &[Operation {
     ..get(
         "previewNotificationTemplate",
         "notification_templates:read",
-        &["notification_template_not_found", "event_type_unknown", "event_not_found", "time_zone_unknown", "template_not_rendered"],
+        &[
+            Code::NotificationTemplateNotFound,
+            Code::EventTypeUnknown,
+            Code::EventNotFound,
+            Code::TimeZoneUnknown,
+            Code::TemplateNotRendered,
+        ],
     )
 }];
 
@@ -152,7 +159,7 @@ impl TemplatePreviews {
             (None, None) => {
                 let Some(name) = found.event_types.first() else {
                     let message = "The template is written for any event type; name one, or an event.";
-                    return Err(Rejected::violation("/eventType", "event_type_unknown", message).into());
+                    return Err(Rejected::violation("/eventType", Code::EventTypeUnknown, message).into());
                 };
                 (name.clone(), example_of(&context, name).await?)
             }
@@ -161,7 +168,7 @@ impl TemplatePreviews {
             None => context.app().billing_settings(context.tenant()).await?.time_zone,
             Some(zone) => zone.0.parse().map_err(|_| {
                 let message = format!("'{}' is no time zone of the IANA database, such as Europe/Berlin.", zone.0);
-                Rejected::violation("/timeZone", "time_zone_unknown", message)
+                Rejected::violation("/timeZone", Code::TimeZoneUnknown, message)
             })?,
         };
         let translated = found.translated();
@@ -171,7 +178,7 @@ impl TemplatePreviews {
         let rendered = context.app().render(context.tenant(), rendering.clone()).await;
         let rendered = rendered
             .map_err(|why| Failure::from(StoreError::Unavailable(why)))?
-            .map_err(|error| Rejected::violation(format!("/{}", error.part), "template_not_rendered", format!("{error}.")))?;
+            .map_err(|error| Rejected::violation(format!("/{}", error.part), Code::TemplateNotRendered, format!("{error}.")))?;
         let Rendering { parts, parameters, language, .. } = rendering;
         let names: BTreeSet<String> = tokio::task::spawn_blocking(move || parts.names()).await.map_err(Problem::internal)?;
         let parameter = |name: String| PreviewParameter { value: parameters.get(&name).cloned().map(Any), name };

@@ -1,5 +1,6 @@
 //! What notification templates were.
 
+use billwire_schemas::refusal::Code;
 use poem_openapi::{Object, OpenApi, param::Path, types::Example};
 use uuid::Uuid;
 
@@ -20,7 +21,7 @@ pub(crate) struct TemplateVersions;
 
 /// What they ask for and answer.
 pub(crate) const OPERATIONS: &[Operation] = &[Operation {
-    own_codes: &["notification_template_not_found"],
+    own_codes: &[Code::NotificationTemplateNotFound],
     ..list("listNotificationTemplateVersions", "notification_templates:read")
 }];
 

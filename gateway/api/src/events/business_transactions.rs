@@ -1,6 +1,7 @@
 //! Business transactions of the past.
 
 use billwire_app::history;
+use billwire_schemas::refusal::Code;
 use poem_openapi::{OpenApi, param::Path};
 
 use crate::{
@@ -22,7 +23,7 @@ pub(crate) struct BusinessTransactions;
 /// What they ask for and answer.
 pub(crate) const OPERATIONS: &[Operation] = &[
     list("listBusinessTransactions", "business_transactions:read"),
-    Operation { takes: PLAIN, ..get("getBusinessTransaction", "business_transactions:read", &["business_transaction_not_found"]) },
+    Operation { takes: PLAIN, ..get("getBusinessTransaction", "business_transactions:read", &[Code::BusinessTransactionNotFound]) },
 ];
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::BusinessTransactions")]

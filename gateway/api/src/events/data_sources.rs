@@ -2,6 +2,7 @@
 
 use billwire_app::{CreateDataSource, DeleteDataSource, domain::events::data_source};
 use billwire_schemas::ids::{DataSourceId, fresh};
+use billwire_schemas::refusal::Code;
 use poem_openapi::{Object, OpenApi, param::Path, types::Example};
 use uuid::Uuid;
 
@@ -24,12 +25,18 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     create(
         "createDataSource",
         "data_sources:write",
-        &["name_taken", "too_many_data_sources", "data_source_name_reserved", "data_source_object_unknown", "data_source_path_impossible"],
+        &[
+            Code::NameTaken,
+            Code::TooManyDataSources,
+            Code::DataSourceNameReserved,
+            Code::DataSourceObjectUnknown,
+            Code::DataSourcePathImpossible,
+        ],
         created("dataSource", "DataSource", &[]),
     ),
     list("listDataSources", "data_sources:read"),
-    get("getDataSource", "data_sources:read", &["data_source_not_found"]),
-    delete("deleteDataSource", "data_sources:write", &["data_source_not_found", "still_in_use"], "dataSource", "DataSource"),
+    get("getDataSource", "data_sources:read", &[Code::DataSourceNotFound]),
+    delete("deleteDataSource", "data_sources:write", &[Code::DataSourceNotFound, Code::StillInUse], "dataSource", "DataSource"),
 ];
 
 /// A data source to be made.

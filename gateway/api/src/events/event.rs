@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use billwire_schemas::refusal::Code;
+
 use billwire_app::{
     domain::events::custom_event_type::Submit,
     history,
@@ -34,22 +36,22 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             "submitEvents",
             "events:write",
             &[
-                "event_type_unknown",
-                "event_type_not_custom",
-                "account_unknown",
-                "ordering_key_required",
-                "ordering_key_ambiguous",
-                "key_invalid",
-                "data_invalid",
-                "event_too_large",
-                "data_too_complex",
+                Code::EventTypeUnknown,
+                Code::EventTypeNotCustom,
+                Code::AccountUnknown,
+                Code::OrderingKeyRequired,
+                Code::OrderingKeyAmbiguous,
+                Code::KeyInvalid,
+                Code::DataInvalid,
+                Code::EventTooLarge,
+                Code::DataTooComplex,
             ],
             created("customEvent", "CustomEvent", &[]),
         )
     },
     list("listEvents", "events:read"),
-    Operation { own_codes: &["event_type_unknown"], ..list("tailEvents", "events:read") },
-    Operation { takes: PLAIN, ..get("getEvent", "events:read", &["event_not_found"]) },
+    Operation { own_codes: &[Code::EventTypeUnknown], ..list("tailEvents", "events:read") },
+    Operation { takes: PLAIN, ..get("getEvent", "events:read", &[Code::EventNotFound]) },
 ];
 
 /// Something that happened outside.

@@ -8,6 +8,7 @@ use billwire_app::{
     },
 };
 use billwire_schemas::ids::{EventTypeId, fresh};
+use billwire_schemas::refusal::Code;
 use poem_openapi::{Object, OpenApi, param::Path, types::Example};
 use serde_json::json;
 use uuid::Uuid;
@@ -31,42 +32,42 @@ pub(crate) struct EventTypes;
 /// What they ask for and answer.
 pub(crate) const OPERATIONS: &[Operation] = &[
     Operation { takes: PLAIN, ..get("listEventTypes", "event_types:read", &[]) },
-    get("getEventType", "event_types:read", &["event_type_not_found"]),
+    get("getEventType", "event_types:read", &[Code::EventTypeNotFound]),
     create(
         "registerEventType",
         "event_types:write",
         &[
-            "event_type_unchanged",
-            "too_many_event_types",
-            "ordering_key_changed",
-            "schema_too_large",
-            "schema_too_deep",
-            "schema_not_of_object",
-            "schema_dialect_unknown",
-            "schema_keyword_unknown",
-            "schema_keyword_not_allowed",
-            "schema_reference_not_allowed",
-            "schema_reference_unknown",
-            "schema_reference_recursive",
-            "schema_invalid",
-            "schema_incompatible",
-            "schema_narrowed",
-            "type_narrowed",
-            "enum_narrowed",
-            "bound_narrowed",
-            "member_required",
-            "member_removed",
-            "member_constrained",
-            "definition_changed",
-            "keyword_changed",
-            "parameter_lost",
+            Code::EventTypeUnchanged,
+            Code::TooManyEventTypes,
+            Code::OrderingKeyChanged,
+            Code::SchemaTooLarge,
+            Code::SchemaTooDeep,
+            Code::SchemaNotOfObject,
+            Code::SchemaDialectUnknown,
+            Code::SchemaKeywordUnknown,
+            Code::SchemaKeywordNotAllowed,
+            Code::SchemaReferenceNotAllowed,
+            Code::SchemaReferenceUnknown,
+            Code::SchemaReferenceRecursive,
+            Code::SchemaInvalid,
+            Code::SchemaIncompatible,
+            Code::SchemaNarrowed,
+            Code::TypeNarrowed,
+            Code::EnumNarrowed,
+            Code::BoundNarrowed,
+            Code::MemberRequired,
+            Code::MemberRemoved,
+            Code::MemberConstrained,
+            Code::DefinitionChanged,
+            Code::KeywordChanged,
+            Code::ParameterLost,
         ],
         created("eventType", "CustomEventType", &[]),
     ),
     delete(
         "deleteEventType",
         "event_types:write",
-        &["event_type_not_found", "event_type_built_in", "still_in_use"],
+        &[Code::EventTypeNotFound, Code::EventTypeBuiltIn, Code::StillInUse],
         "eventType",
         "CustomEventType",
     ),
@@ -252,5 +253,5 @@ impl EventTypes {
 pub(crate) fn not_found(name: &str, version: Option<i64>) -> Rejected {
     let what = version.map_or_else(|| name.to_owned(), |version| format!("{name}' at version '{version}"));
     let hint = if name.starts_with(PREFIX) { "custom event type" } else { "event type" };
-    Rejected::not_found("event_type_not_found", hint, &what)
+    Rejected::not_found(Code::EventTypeNotFound, hint, &what)
 }

@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use billwire_schemas::refusal::Code;
+
 use billwire_app::{App, Caller};
 use poem::{
     Endpoint, Request, Response,
@@ -63,12 +65,12 @@ impl Guard {
             return Err(unauthenticated("The API key is not known, or was revoked.", r#"Bearer realm="billwire", error="invalid_token""#));
         };
         let Some(operation) = self.operation else {
-            return Err(Problem::new("insufficient_scope", "No key may call this operation."));
+            return Err(Problem::new(Code::InsufficientScope, "No key may call this operation."));
         };
         let scope = operation.asks.scope;
         if !caller.may(scope) {
-            let challenge = format!(r#"Bearer realm="billwire", error="insufficient_scope", scope="{scope}""#);
-            return Err(Problem::new("insufficient_scope", format!("This operation needs the scope '{scope}', which the key lacks."))
+            let challenge = format!(r#"Bearer realm="billwire", error=Code::InsufficientScope, scope="{scope}""#);
+            return Err(Problem::new(Code::InsufficientScope, format!("This operation needs the scope '{scope}', which the key lacks."))
                 .with_header(header::WWW_AUTHENTICATE, &challenge));
         }
         let (path, query) = operation.check(request)?;
@@ -80,7 +82,7 @@ impl Guard {
 }
 
 fn unauthenticated(detail: &str, challenge: &str) -> Problem {
-    Problem::new("unauthenticated", detail).with_header(header::WWW_AUTHENTICATE, challenge)
+    Problem::new(Code::Unauthenticated, detail).with_header(header::WWW_AUTHENTICATE, challenge)
 }
 
 fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
@@ -106,7 +108,7 @@ fn single<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>, ()>
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let refused = || {
         let detail = format!("Idempotency-Key must be 1 to {KEY_CHARS_MAX} visible ASCII characters, once.");
-        Problem::new("bad_idempotency_key", detail)
+        Problem::new(Code::BadIdempotencyKey, detail)
     };
     let Some(text) = single(headers, IDEMPOTENCY_KEY).map_err(|()| refused())? else { return Ok(None) };
     let key = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
@@ -117,7 +119,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
 /// The version asked for: `"3"`, or `3` from clients that forget the quotes. `*`: any that exists. 0 is that of settings which
 /// were never set.
 fn if_match(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
-    let refused = || Problem::new("bad_if_match", "If-Match must be one strong ETag as answered, such as \"3\", or *.");
+    let refused = || Problem::new(Code::BadIfMatch, "If-Match must be one strong ETag as answered, such as \"3\", or *.");
     let Some(text) = single(headers, "if-match").map_err(|()| refused())? else { return Ok(None) };
     if text == "*" {
         return Ok(None);

@@ -3,6 +3,7 @@
 use aws_lc_rs::digest;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use billwire_app::page::After;
+use billwire_schemas::refusal::Code;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -45,7 +46,7 @@ pub(crate) fn read(cursor: &str, list: &str) -> Result<After, Problem> {
 
 /// The refusal of a cursor that another list has given, or none.
 pub(crate) fn foreign() -> Problem {
-    Problem::new("bad_cursor", "The cursor is not one that this list, with these filters, has answered; start again without it.")
+    Problem::new(Code::BadCursor, "The cursor is not one that this list, with these filters, has answered; start again without it.")
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 
-use billwire_schemas::ids::fresh;
+use billwire_schemas::{ids::fresh, refusal::Code};
 use futures::FutureExt;
 use poem::{
     Endpoint, Request, Response,
@@ -39,7 +39,7 @@ impl<E: Endpoint<Output = Response>> Endpoint for Edge<E> {
 /// The refusal of a request that is one too many.
 pub(crate) fn overloaded(request: &Request) -> Response {
     let (id, text) = request_id(request);
-    let problem = Problem::later("overloaded", "Too many requests are under way; nothing was changed. Repeat after a moment.", None);
+    let problem = Problem::later(Code::Overloaded, "Too many requests are under way; nothing was changed. Repeat after a moment.", None);
     let mut response = render(problem, request.method(), request.uri(), &text);
     response.headers_mut().insert(REQUEST_ID, id);
     response

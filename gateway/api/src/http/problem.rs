@@ -1,12 +1,11 @@
 //! The one table from what went wrong to what is answered (RFC 9457). Public text comes from here and from the refusals of
 //! the domain; the cause of an internal failure only ever reaches the log, once, in [`crate::http::error_middleware`].
 
-use std::{borrow::Cow, fmt};
+use std::fmt;
 
-use billwire_app::{
-    Failure, StoreError,
-    domain::{Kind, Rejected},
-};
+use billwire_schemas::refusal::Code;
+
+use billwire_app::{Failure, StoreError, domain::Rejected};
 use poem::{
     Response,
     error::{MethodNotAllowedError, NotFoundError, ReadBodyError, ResponseError},
@@ -18,8 +17,6 @@ use poem_openapi::{
     types::Example,
 };
 use serde::Serialize;
-
-pub(crate) use crate::codes::{CODES, Code};
 
 /// One thing that is wrong with a request, and where.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -49,9 +46,7 @@ pub(crate) struct Problem(Box<Parts>);
 
 #[derive(Debug)]
 struct Parts {
-    status: StatusCode,
-    code: &'static str,
-    title: &'static str,
+    code: Code,
     detail: String,
     errors: Vec<Violation>,
     headers: Vec<(HeaderName, HeaderValue)>,
@@ -60,17 +55,13 @@ struct Parts {
 
 impl Problem {
     /// The problem with this code of the table.
-    pub fn new(code: &'static str, detail: impl Into<String>) -> Self {
-        let (status, title) = match CODES.iter().find(|known| known.code == code) {
-            Some(known) => (StatusCode::from_u16(known.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), known.title),
-            None => (StatusCode::INTERNAL_SERVER_ERROR, "Internal error"),
-        };
-        Self(Box::new(Parts { status, code, title, detail: detail.into(), errors: Vec::new(), headers: Vec::new(), cause: None }))
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self(Box::new(Parts { code, detail: detail.into(), errors: Vec::new(), headers: Vec::new(), cause: None }))
     }
 
     /// A failure of ours: the client learns that it happened, the log why.
     pub fn internal(cause: impl fmt::Display) -> Self {
-        let mut problem = Self::new("internal_error", "Something went wrong here; the request id leads to the cause in our log.");
+        let mut problem = Self::new(Code::InternalError, "Something went wrong here; the request id leads to the cause in our log.");
         problem.0.cause = Some(cause.to_string());
         problem
     }
@@ -90,7 +81,7 @@ impl Problem {
     }
 
     /// A dependency is away; nothing was changed.
-    pub(crate) fn later(code: &'static str, detail: &str, cause: Option<String>) -> Self {
+    pub(crate) fn later(code: Code, detail: &str, cause: Option<String>) -> Self {
         let mut problem = Self::new(code, detail).with_header(header::RETRY_AFTER, "1");
         problem.0.cause = cause;
         problem
@@ -106,16 +97,16 @@ impl Problem {
             return Err(Box::new(error.into_response()));
         }
         if error.is::<NotFoundError>() {
-            return Ok(Self::new("route_not_found", "There is nothing at this address."));
+            return Ok(Self::new(Code::RouteNotFound, "There is nothing at this address."));
         }
         if error.is::<MethodNotAllowedError>() {
-            return Ok(Self::new("method_not_allowed", "This address does not take this method; the Allow header names those it takes."));
+            return Ok(Self::new(Code::MethodNotAllowed, "This address does not take this method; the Allow header names those it takes."));
         }
         if let Some(unreadable) = error.downcast_ref::<ReadBodyError>() {
             return Ok(Self::unreadable(unreadable));
         }
         if error.status().is_client_error() {
-            return Ok(Self::new("bad_request", "The request could not be understood."));
+            return Ok(Self::new(Code::BadRequest, "The request could not be understood."));
         }
         Ok(Self::internal(error))
     }
@@ -123,8 +114,8 @@ impl Problem {
     /// What a body that cannot be read becomes.
     pub fn unreadable(error: &ReadBodyError) -> Self {
         match error {
-            ReadBodyError::PayloadTooLarge => Self::new("body_too_large", "The body is longer than this server takes."),
-            _ => Self::new("malformed_json", "The body ended early or could not be read."),
+            ReadBodyError::PayloadTooLarge => Self::new(Code::BodyTooLarge, "The body is longer than this server takes."),
+            _ => Self::new(Code::MalformedJson, "The body ended early or could not be read."),
         }
     }
 
@@ -135,14 +126,15 @@ impl Problem {
 
     /// The HTTP status.
     pub fn http_status(&self) -> StatusCode {
-        self.0.status
+        StatusCode::from_u16(self.0.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
     /// The answer.
     pub fn render(self, request_id: &str) -> Response {
-        let Parts { status, code, title, detail, errors, headers, .. } = *self.0;
-        let body =
-            Rendered { kind: format!("urn:billwire:problem:{code}"), title, status: status.as_u16(), code, detail, errors, request_id };
+        let status = self.http_status();
+        let Parts { code, detail, errors, headers, .. } = *self.0;
+        let (kind, title) = (format!("urn:billwire:problem:{code}"), code.title());
+        let body = Rendered { kind, title, status: code.status(), code, detail, errors, request_id };
         let text = serde_json::to_string(&body).unwrap_or_default();
         let mut response = Response::builder().status(status).content_type(CONTENT_TYPE).body(text);
         response.headers_mut().extend(headers);
@@ -160,7 +152,7 @@ struct Rendered<'a> {
     kind: String,
     title: &'a str,
     status: u16,
-    code: &'a str,
+    code: Code,
     detail: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<Violation>,
@@ -170,22 +162,8 @@ struct Rendered<'a> {
 impl From<Rejected> for Problem {
     fn from(rejected: Rejected) -> Self {
         let mut problem = Self::new(rejected.code, rejected.message);
-        // The table knows every code of the domain (a test sees to it); the kind is what counts should one be missing.
-        problem.0.status = match rejected.kind {
-            Kind::NotFound => StatusCode::NOT_FOUND,
-            Kind::Conflict => StatusCode::CONFLICT,
-            Kind::Stale => StatusCode::PRECONDITION_FAILED,
-            Kind::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
-            Kind::Forbidden => StatusCode::FORBIDDEN,
-        };
-        let errors = rejected.violations.into_iter().map(|broken| {
-            let pointer = match broken.pointer {
-                Cow::Borrowed(text) => text.to_owned(),
-                Cow::Owned(text) => text,
-            };
-            Violation::at(pointer, broken.code, broken.message)
-        });
-        problem.0.errors = errors.collect();
+        let broken = rejected.violations.into_iter();
+        problem.0.errors = broken.map(|broken| Violation::at(broken.pointer, broken.code.as_str(), broken.message)).collect();
         problem
     }
 }
@@ -195,16 +173,16 @@ impl From<Failure> for Problem {
         match failure {
             Failure::Rejected(rejected) => rejected.into(),
             Failure::Overloaded => {
-                Self::later("overloaded", "Too many operations are waiting; nothing was changed. Repeat after a moment.", None)
+                Self::later(Code::Overloaded, "Too many operations are waiting; nothing was changed. Repeat after a moment.", None)
             }
             Failure::Store(error) => match &*error {
                 StoreError::Unavailable(_) | StoreError::Contention(_) => {
                     let detail = "A dependency is away; nothing was changed. Repeat after a moment.";
-                    Self::later("unavailable", detail, Some(error.to_string()))
+                    Self::later(Code::Unavailable, detail, Some(error.to_string()))
                 }
                 StoreError::StorageFull(_) => {
                     let detail = "The database's storage is full; nothing was changed. Repeat when there is room.";
-                    Self::later("storage_full", detail, Some(error.to_string()))
+                    Self::later(Code::StorageFull, detail, Some(error.to_string()))
                 }
                 _ => Self::internal(error),
             },
@@ -222,7 +200,7 @@ impl std::error::Error for Problem {}
 
 impl ResponseError for Problem {
     fn status(&self) -> StatusCode {
-        self.0.status
+        self.http_status()
     }
 }
 
@@ -276,7 +254,7 @@ impl Example for ProblemView {
             kind: "urn:billwire:problem:schema_violation".into(),
             title: "The body does not fit the schema".into(),
             status: 400,
-            code: "schema_violation".into(),
+            code: Code::SchemaViolation.as_str().into(),
             detail: "'/name' is required.".into(),
             errors: Some(vec![ViolationView {
                 pointer: Some("/name".into()),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest;
 use billwire_app::{App, Claim, Demand, page};
-use billwire_schemas::ids::TenantId;
+use billwire_schemas::{ids::TenantId, refusal::Code};
 use poem::{Request, RequestBody};
 use poem_openapi::{
     ApiExtractor, ApiExtractorType, ExtractParamOptions,
@@ -163,7 +163,7 @@ impl<'a, T: ParseFromParameter> ApiExtractor<'a> for Query<T> {
         let Some((_, text)) = query.iter().find(|(name, _)| name == options.name) else { return Ok(Self(None)) };
         match T::parse_from_parameter(text) {
             Ok(value) => Ok(Self(Some(value))),
-            Err(_) => Err(Problem::new("invalid_parameter", format!("'{}' is not valid.", options.name)).into()),
+            Err(_) => Err(Problem::new(Code::InvalidParameter, format!("'{}' is not valid.", options.name)).into()),
         }
     }
 }

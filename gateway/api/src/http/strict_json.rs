@@ -3,6 +3,8 @@
 
 use std::{cell::RefCell, fmt};
 
+use billwire_schemas::refusal::Code;
+
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
@@ -48,10 +50,12 @@ pub(crate) fn read(body: &[u8]) -> Result<Value, Problem> {
     let mut reader = serde_json::Deserializer::from_slice(body);
     let read = Strict { place: &Place::Root, twice: &twice }.deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
     read.map_err(|error| match twice.into_inner() {
-        Some(violation) => Problem::new("duplicate_key", violation.message.clone()).with_errors(vec![violation]),
-        None if body.iter().all(u8::is_ascii_whitespace) => Problem::new("malformed_json", "The body is empty; a JSON object is needed."),
+        Some(violation) => Problem::new(Code::DuplicateKey, violation.message.clone()).with_errors(vec![violation]),
+        None if body.iter().all(u8::is_ascii_whitespace) => {
+            Problem::new(Code::MalformedJson, "The body is empty; a JSON object is needed.")
+        }
         // serde_json's message ends with "at line x column y" and repeats nothing of the input.
-        None => Problem::new("malformed_json", format!("The body is not JSON: {error}.")),
+        None => Problem::new(Code::MalformedJson, format!("The body is not JSON: {error}.")),
     })
 }
 
@@ -106,7 +110,7 @@ impl<'de> Visitor<'de> for Strict<'_> {
             if members.contains_key(&name) {
                 let pointer = place.pointer();
                 let message = format!("'{}' stands there twice.", capped(&pointer));
-                *self.twice.borrow_mut() = Some(Violation::at(capped(&pointer), "duplicate_key", message));
+                *self.twice.borrow_mut() = Some(Violation::at(capped(&pointer), Code::DuplicateKey.as_str(), message));
                 return Err(A::Error::custom("a member stands there twice"));
             }
             let value = entries.next_value_seed(Strict { place: &place, ..self })?;

@@ -1,6 +1,7 @@
 //! The one request body type: read within limits, held against the published schema, every violation named, and only then
 //! parsed. poem-openapi's own `Json` stops at the first fault, often cannot name the member, and quietly coerces.
 
+use billwire_schemas::refusal::Code;
 use poem::{
     Request, RequestBody,
     error::ReadBodyError,
@@ -94,7 +95,7 @@ async fn read(headers: &HeaderMap, body: &mut RequestBody, options: &Options) ->
     }
     match tokio::time::timeout(options.body_timeout, body.into_bytes_limit(options.body_limit)).await {
         Ok(read) => read.map(Vec::from).map_err(|error| Problem::unreadable(&error)),
-        Err(_) => Err(Problem::new("request_timeout", "The body did not arrive in time.")),
+        Err(_) => Err(Problem::new(Code::RequestTimeout, "The body did not arrive in time.")),
     }
 }
 
@@ -105,7 +106,7 @@ fn unless_json(headers: &HeaderMap) -> Result<(), Problem> {
         return Ok(());
     }
     let found = if media_type.is_empty() { "there is none".to_owned() } else { format!("it is '{}'", capped(media_type)) };
-    Err(Problem::new("unsupported_media_type", format!("The Content-Type must be {JSON}; {found}.")).with_header(header::ACCEPT, JSON))
+    Err(Problem::new(Code::UnsupportedMediaType, format!("The Content-Type must be {JSON}; {found}.")).with_header(header::ACCEPT, JSON))
 }
 
 /// Holds `value` against the schema of `T` and its further rules.
@@ -124,7 +125,7 @@ pub(crate) fn check<T: Checkable>(value: &Value) -> Result<(), Problem> {
         [one] => Err(one.message.clone()),
         many => Err(format!("{} things are wrong with the body; see errors.", many.len())),
     }
-    .map_err(|detail: String| Problem::new("schema_violation", detail).with_errors(found))
+    .map_err(|detail: String| Problem::new(Code::SchemaViolation, detail).with_errors(found))
 }
 
 /// Takes over what has been checked. A fault here is a rule the schema does not tell, so it is still the client's.
@@ -132,6 +133,6 @@ fn parse<T: ParseFromJSON>(value: Option<Value>) -> Result<T, Problem> {
     T::parse_from_json(value).map_err(|error| {
         tracing::warn!(kind = %<T as Type>::name(), error = error.message(), "a body passed its schema and yet did not parse");
         let violation = Violation::at("", "invalid", "The body does not fit the schema.");
-        Problem::new("schema_violation", violation.message.clone()).with_errors(vec![violation])
+        Problem::new(Code::SchemaViolation, violation.message.clone()).with_errors(vec![violation])
     })
 }

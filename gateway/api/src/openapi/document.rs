@@ -1,5 +1,5 @@
 //! The published document: what poem-openapi generates, corrected (it writes 3.0.0, odd content types and formats, and leaves
-//! responses to each handler) and completed from [`crate::Operation::all`] and [`crate::CODES`].
+//! responses to each handler) and completed from [`crate::Operation::all`] and [`billwire_schemas::refusal::Code`].
 
 mod examples;
 mod responses;

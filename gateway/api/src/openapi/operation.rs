@@ -1,7 +1,7 @@
 //! What each operation asks for and which refusals it can give: for authorization, for the documented responses and for the
 //! tests. The entries stand beside the handlers of their noun; an operation that has none is answered 403.
 
-use billwire_schemas::events::catalogue;
+use billwire_schemas::{events::catalogue, refusal::Code};
 
 /// One operation.
 #[derive(Debug)]
@@ -11,7 +11,7 @@ pub struct Operation {
     /// The scope a caller needs.
     pub scope: &'static str,
     /// The refusals of its own; see [`Operation::codes`] for all.
-    pub own_codes: &'static [&'static str],
+    pub own_codes: &'static [Code],
     /// What it takes besides path, query and body.
     pub takes: Takes,
     /// What its business transaction tells of, where it makes one.
@@ -55,7 +55,7 @@ const CHANGE: Takes = Takes { if_match: true, ..CREATE };
 const DELETE: Takes = Takes { body: false, ..CHANGE };
 
 /// Reads one.
-pub(crate) const fn get(id: &'static str, scope: &'static str, own_codes: &'static [&'static str]) -> Operation {
+pub(crate) const fn get(id: &'static str, scope: &'static str, own_codes: &'static [Code]) -> Operation {
     Operation { id, scope, own_codes, takes: READ, makes: None }
 }
 
@@ -65,17 +65,17 @@ pub(crate) const fn list(id: &'static str, scope: &'static str) -> Operation {
 }
 
 /// Makes one.
-pub(crate) const fn create(id: &'static str, scope: &'static str, own_codes: &'static [&'static str], makes: Makes) -> Operation {
+pub(crate) const fn create(id: &'static str, scope: &'static str, own_codes: &'static [Code], makes: Makes) -> Operation {
     Operation { id, scope, own_codes, takes: CREATE, makes: Some(makes) }
 }
 
 /// Makes many at once; codes are those of its items.
-pub(crate) const fn in_bulk(id: &'static str, scope: &'static str, own_codes: &'static [&'static str]) -> Operation {
+pub(crate) const fn in_bulk(id: &'static str, scope: &'static str, own_codes: &'static [Code]) -> Operation {
     Operation { id, scope, own_codes, takes: CREATE, makes: None }
 }
 
 /// Changes the one its path names.
-pub(crate) const fn change(id: &'static str, scope: &'static str, own_codes: &'static [&'static str], makes: Makes) -> Operation {
+pub(crate) const fn change(id: &'static str, scope: &'static str, own_codes: &'static [Code], makes: Makes) -> Operation {
     Operation { id, scope, own_codes, takes: CHANGE, makes: Some(makes) }
 }
 
@@ -83,7 +83,7 @@ pub(crate) const fn change(id: &'static str, scope: &'static str, own_codes: &'s
 pub(crate) const fn delete(
     id: &'static str,
     scope: &'static str,
-    own_codes: &'static [&'static str],
+    own_codes: &'static [Code],
     entity: &'static str,
     schema: &'static str,
 ) -> Operation {
@@ -148,7 +148,14 @@ const ALL: &[&[Operation]] = &[
 ];
 
 /// Refusals any operation can give.
-const ANY: &[&str] = &["invalid_parameter", "unknown_parameter", "unauthenticated", "insufficient_scope", "internal_error", "unavailable"];
+const ANY: &[Code] = &[
+    Code::InvalidParameter,
+    Code::UnknownParameter,
+    Code::Unauthenticated,
+    Code::InsufficientScope,
+    Code::InternalError,
+    Code::Unavailable,
+];
 
 impl Operation {
     /// Every operation, by noun.
@@ -162,17 +169,24 @@ impl Operation {
     }
 
     /// Every code its problems can carry.
-    pub fn codes(&self) -> Vec<&'static str> {
+    pub fn codes(&self) -> Vec<Code> {
         let mut codes = ANY.to_vec();
         let takes = self.takes;
         for (taken, more) in [
             (
                 takes.body,
-                &["malformed_json", "duplicate_key", "schema_violation", "request_timeout", "body_too_large", "unsupported_media_type"][..],
+                &[
+                    Code::MalformedJson,
+                    Code::DuplicateKey,
+                    Code::SchemaViolation,
+                    Code::RequestTimeout,
+                    Code::BodyTooLarge,
+                    Code::UnsupportedMediaType,
+                ][..],
             ),
-            (takes.cursor, &["bad_cursor"]),
-            (takes.idempotency_key, &["bad_idempotency_key", "idempotency_key_reused", "storage_full", "overloaded"]),
-            (takes.if_match, &["bad_if_match", "stale_version"]),
+            (takes.cursor, &[Code::BadCursor]),
+            (takes.idempotency_key, &[Code::BadIdempotencyKey, Code::IdempotencyKeyReused, Code::StorageFull, Code::Overloaded]),
+            (takes.if_match, &[Code::BadIfMatch, Code::StaleVersion]),
         ] {
             if taken {
                 codes.extend(more);
@@ -180,7 +194,7 @@ impl Operation {
         }
         // What is told of in events must fit the stream.
         if self.makes.is_some_and(|makes| catalogue::all().any(|event| event.source == makes.entity)) {
-            codes.push("event_too_large");
+            codes.push(Code::EventTooLarge);
         }
         codes.extend(self.own_codes);
         codes

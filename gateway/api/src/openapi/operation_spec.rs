@@ -3,6 +3,8 @@
 
 use std::{collections::HashMap, sync::LazyLock};
 
+use billwire_schemas::refusal::Code;
+
 use jsonschema::Validator;
 use poem::{Request, http::Method};
 use poem_openapi::{
@@ -131,8 +133,11 @@ impl Described {
         }
         let query = self.check_query(request, &mut found)?;
         let Some(first) = found.first() else { return Ok((path, query)) };
-        let code =
-            if found.iter().all(|violation| violation.code == "unknown_parameter") { "unknown_parameter" } else { "invalid_parameter" };
+        let code = if found.iter().all(|violation| violation.code == Code::UnknownParameter.as_str()) {
+            Code::UnknownParameter
+        } else {
+            Code::InvalidParameter
+        };
         let detail = if found.len() == 1 { first.message.clone() } else { format!("{} things are wrong; see errors.", found.len()) };
         Err(Problem::new(code, detail).with_errors(found))
     }
@@ -142,11 +147,11 @@ impl Described {
             return Ok(Vec::new());
         }
         let Ok(pairs) = request.params::<Vec<(String, String)>>() else {
-            return Err(Problem::new("invalid_parameter", "The query string cannot be read."));
+            return Err(Problem::new(Code::InvalidParameter, "The query string cannot be read."));
         };
         for (at, (name, text)) in pairs.iter().enumerate() {
             match self.query.iter().find(|parameter| parameter.name == *name) {
-                None => found.push(about(name, "unknown_parameter", self.unknown(name))),
+                None => found.push(about(name, Code::UnknownParameter.as_str(), self.unknown(name))),
                 Some(_) if pairs[..at].iter().any(|(earlier, _)| earlier == name) => {
                     found.push(about(name, "repeated", format!("'{name}' stands there twice.")));
                 }

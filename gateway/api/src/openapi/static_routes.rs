@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, LazyLock};
 
+use billwire_schemas::refusal::Code;
+
 use billwire_schemas::events::{catalogue, json_schema};
 use poem::{
     Endpoint, EndpointExt, Request, Response, Route,
@@ -94,10 +96,10 @@ fn readyz(shared: Arc<Shared>) -> impl Endpoint + 'static {
         let shared = shared.clone();
         async move {
             if let Err(error) = shared.app.ping().await {
-                return Err(poem::Error::from(Problem::later("unavailable", "The database does not answer.", Some(error.to_string()))));
+                return Err(poem::Error::from(Problem::later(Code::Unavailable, "The database does not answer.", Some(error.to_string()))));
             }
             if shared.app.backlog_full() {
-                return Err(Problem::later("overloaded", "The stream is away and the outbox is full.", None).into());
+                return Err(Problem::later(Code::Overloaded, "The stream is away and the outbox is full.", None).into());
             }
             // Whoever watches learns of it here; it keeps nobody from accepting operations.
             match shared.app.count_set_aside_events().await {
@@ -113,7 +115,7 @@ fn readyz(shared: Arc<Shared>) -> impl Endpoint + 'static {
 async fn event_schema(request: Request) -> poem::Result<Response> {
     let name = request.raw_path_param("event_type").unwrap_or_default();
     let Some(event) = catalogue::find(name) else {
-        return Err(Problem::new("event_type_not_found", "There is no event type of this name.").into());
+        return Err(Problem::new(Code::EventTypeNotFound, "There is no event type of this name.").into());
     };
     let schema: Value = json_schema::of(event);
     Ok(json(schema.to_string(), "application/schema+json"))

@@ -8,6 +8,7 @@ use billwire_app::{
     },
 };
 use billwire_schemas::ids::{AdjustmentId, fresh};
+use billwire_schemas::refusal::Code;
 use poem_openapi::{Object, OpenApi, param::Path, types::Example};
 use uuid::Uuid;
 
@@ -35,20 +36,20 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         "adjustChargeableEvent",
         "charges:adjust",
         &[
-            "chargeable_event_not_found",
-            "account_deactivated",
-            "currency_mismatch",
-            "currency_unknown",
-            "amount_invalid",
-            "amount_too_fine",
-            "amount_out_of_range",
-            "amount_not_positive",
-            "charge_below_zero",
+            Code::ChargeableEventNotFound,
+            Code::AccountDeactivated,
+            Code::CurrencyMismatch,
+            Code::CurrencyUnknown,
+            Code::AmountInvalid,
+            Code::AmountTooFine,
+            Code::AmountOutOfRange,
+            Code::AmountNotPositive,
+            Code::ChargeBelowZero,
         ],
         created("adjustment", "Adjustment", &["adjustment.created", "chargeable_event.updated", "chargeable_event.adjusted"]),
     ),
     list("listAdjustments", "charges:read"),
-    get("getAdjustment", "charges:read", &["adjustment_not_found"]),
+    get("getAdjustment", "charges:read", &[Code::AdjustmentNotFound]),
 ];
 
 /// How a charge is to be adjusted.

@@ -9,6 +9,7 @@ use billwire_app::{
     },
 };
 use billwire_schemas::ids::{BucketId, fresh};
+use billwire_schemas::refusal::Code;
 use poem_openapi::{Object, OpenApi, param::Path, types::Example};
 use uuid::Uuid;
 
@@ -35,34 +36,39 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         "createBucket",
         "buckets:write",
         &[
-            "external_id_taken",
-            "service_unknown",
-            "account_deactivated",
-            "tiers_not_ascending",
-            "amount_invalid",
-            "amount_too_fine",
-            "amount_out_of_range",
+            Code::ExternalIdTaken,
+            Code::ServiceUnknown,
+            Code::AccountDeactivated,
+            Code::TiersNotAscending,
+            Code::AmountInvalid,
+            Code::AmountTooFine,
+            Code::AmountOutOfRange,
         ],
         created("bucket", "Bucket", &["bucket.created"]),
     ),
     list("listBuckets", "buckets:read"),
-    get("getBucket", "buckets:read", &["bucket_not_found"]),
+    get("getBucket", "buckets:read", &[Code::BucketNotFound]),
     change(
         "updateBucket",
         "buckets:write",
         &[
-            "bucket_not_found",
-            "account_deactivated",
-            "tiers_not_ascending",
-            "tiers_not_extendable",
-            "amount_invalid",
-            "amount_too_fine",
-            "amount_out_of_range",
+            Code::BucketNotFound,
+            Code::AccountDeactivated,
+            Code::TiersNotAscending,
+            Code::TiersNotExtendable,
+            Code::AmountInvalid,
+            Code::AmountTooFine,
+            Code::AmountOutOfRange,
         ],
         updated("bucket", "Bucket", &["bucket.updated"]),
     ),
-    change("resetBucket", "buckets:write", &["bucket_not_found", "account_deactivated"], updated("bucket", "Bucket", &["bucket.updated"])),
-    delete("deleteBucket", "buckets:write", &["bucket_not_found", "account_deactivated"], "bucket", "Bucket"),
+    change(
+        "resetBucket",
+        "buckets:write",
+        &[Code::BucketNotFound, Code::AccountDeactivated],
+        updated("bucket", "Bucket", &["bucket.updated"]),
+    ),
+    delete("deleteBucket", "buckets:write", &[Code::BucketNotFound, Code::AccountDeactivated], "bucket", "Bucket"),
 ];
 
 /// A tier to be.

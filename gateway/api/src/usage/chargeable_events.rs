@@ -9,6 +9,7 @@ use billwire_app::{
     },
 };
 use billwire_schemas::ids::{ChargeableEventId, fresh};
+use billwire_schemas::refusal::Code;
 use poem_openapi::{Object, OpenApi, param::Path, types::Example};
 use uuid::Uuid;
 
@@ -40,27 +41,27 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         "recordChargeableEvents",
         "charges:write",
         &[
-            "external_id_taken",
-            "account_unknown",
-            "account_required",
-            "account_deactivated",
-            "service_unknown",
-            "usage_identifier_unknown",
-            "reference_mismatch",
-            "currency_mismatch",
-            "currency_unknown",
-            "amount_invalid",
-            "amount_too_fine",
-            "amount_out_of_range",
-            "amount_negative",
-            "quantity_negative",
-            "unit_required",
-            "event_too_large",
-            "occurred_at_in_future",
+            Code::ExternalIdTaken,
+            Code::AccountUnknown,
+            Code::AccountRequired,
+            Code::AccountDeactivated,
+            Code::ServiceUnknown,
+            Code::UsageIdentifierUnknown,
+            Code::ReferenceMismatch,
+            Code::CurrencyMismatch,
+            Code::CurrencyUnknown,
+            Code::AmountInvalid,
+            Code::AmountTooFine,
+            Code::AmountOutOfRange,
+            Code::AmountNegative,
+            Code::QuantityNegative,
+            Code::UnitRequired,
+            Code::EventTooLarge,
+            Code::OccurredAtInFuture,
         ],
     ),
     list("searchChargeableEvents", "charges:read"),
-    get("getChargeableEvent", "charges:read", &["chargeable_event_not_found"]),
+    get("getChargeableEvent", "charges:read", &[Code::ChargeableEventNotFound]),
 ];
 
 /// A usage identifier by what it is.
@@ -143,7 +144,7 @@ impl NewChargeableEvent {
         if let Some(rejected) = Rejected::from_violations(broken) {
             return Err(rejected);
         }
-        let Some(amount) = amount else { return Err(Rejected::violation("/amount", "amount_invalid", "The amount cannot be read.")) };
+        let Some(amount) = amount else { return Err(Rejected::violation("/amount", Code::AmountInvalid, "The amount cannot be read.")) };
         let command = chargeable_event::Record {
             id: ChargeableEventId(fresh()),
             external_id: self.external_id.map(|id| id.0),

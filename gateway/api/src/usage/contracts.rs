@@ -5,6 +5,7 @@ use billwire_app::{
     domain::{Rejected, Violation, customers::account::Account, usage::contract},
 };
 use billwire_schemas::ids::{ContractId, fresh};
+use billwire_schemas::refusal::Code;
 use chrono::NaiveDate;
 use poem_openapi::{Object, OpenApi, param::Path, types::Example};
 use uuid::Uuid;
@@ -35,30 +36,36 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         "createContract",
         "contracts:write",
         &[
-            "external_id_taken",
-            "account_unknown",
-            "account_deactivated",
-            "end_date_before_start",
-            "contract_too_long_ago",
-            "currency_mismatch",
-            "currency_unknown",
-            "amount_not_positive",
-            "tiers_not_ascending",
-            "amount_invalid",
-            "amount_too_fine",
-            "amount_out_of_range",
+            Code::ExternalIdTaken,
+            Code::AccountUnknown,
+            Code::AccountDeactivated,
+            Code::EndDateBeforeStart,
+            Code::ContractTooLongAgo,
+            Code::CurrencyMismatch,
+            Code::CurrencyUnknown,
+            Code::AmountNotPositive,
+            Code::TiersNotAscending,
+            Code::AmountInvalid,
+            Code::AmountTooFine,
+            Code::AmountOutOfRange,
         ],
         created("contract", "Contract", &["contract.created"]),
     ),
     list("listContracts", "contracts:read"),
-    get("getContract", "contracts:read", &["contract_not_found"]),
+    get("getContract", "contracts:read", &[Code::ContractNotFound]),
     change(
         "updateContract",
         "contracts:write",
-        &["contract_not_found", "account_deactivated", "contract_ended", "end_date_in_past"],
+        &[Code::ContractNotFound, Code::AccountDeactivated, Code::ContractEnded, Code::EndDateInPast],
         updated("contract", "Contract", &["contract.updated"]),
     ),
-    delete("deleteContract", "contracts:write", &["contract_not_found", "account_deactivated", "contract_started"], "contract", "Contract"),
+    delete(
+        "deleteContract",
+        "contracts:write",
+        &[Code::ContractNotFound, Code::AccountDeactivated, Code::ContractStarted],
+        "contract",
+        "Contract",
+    ),
 ];
 
 /// A tier to be committed to.

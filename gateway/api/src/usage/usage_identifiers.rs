@@ -8,6 +8,7 @@ use billwire_app::{
     },
 };
 use billwire_schemas::ids::{UsageIdentifierId, fresh};
+use billwire_schemas::refusal::Code;
 use chrono::NaiveDate;
 use poem_openapi::{Object, OpenApi, param::Path, types::Example};
 use uuid::Uuid;
@@ -32,21 +33,21 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     create(
         "createUsageIdentifier",
         "usage_identifiers:write",
-        &["external_id_taken", "service_unknown", "account_deactivated", "usage_identifier_taken"],
+        &[Code::ExternalIdTaken, Code::ServiceUnknown, Code::AccountDeactivated, Code::UsageIdentifierTaken],
         created("usageIdentifier", "UsageIdentifier", &["usage_identifier.created"]),
     ),
     list("listUsageIdentifiers", "usage_identifiers:read"),
-    get("getUsageIdentifier", "usage_identifiers:read", &["usage_identifier_not_found"]),
+    get("getUsageIdentifier", "usage_identifiers:read", &[Code::UsageIdentifierNotFound]),
     change(
         "updateUsageIdentifier",
         "usage_identifiers:write",
-        &["usage_identifier_not_found", "account_deactivated"],
+        &[Code::UsageIdentifierNotFound, Code::AccountDeactivated],
         updated("usageIdentifier", "UsageIdentifier", &["usage_identifier.updated"]),
     ),
     delete(
         "deleteUsageIdentifier",
         "usage_identifiers:write",
-        &["usage_identifier_not_found", "account_deactivated"],
+        &[Code::UsageIdentifierNotFound, Code::AccountDeactivated],
         "usageIdentifier",
         "UsageIdentifier",
     ),

@@ -140,9 +140,9 @@ fn every_code_of_a_refusal_is_named_by_a_test() {
     tests_below(gateway, false, &mut tests);
     // What only a bug or an outage brings forth.
     let beyond_tests = ["internal_error"];
-    let untested: Vec<&str> = billwire_api::CODES
+    let untested: Vec<&str> = billwire_schemas::refusal::Code::ALL
         .iter()
-        .map(|code| code.code)
+        .map(|code| code.as_str())
         .filter(|code| !beyond_tests.contains(code) && !tests.contains(&format!("\"{code}\"")))
         .collect();
     assert_eq!(untested, [] as [&str; 0]);

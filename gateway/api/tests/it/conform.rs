@@ -78,7 +78,7 @@ pub fn check(method: &str, path: &str, answer: &Answer) {
         if ["route_not_found", "method_not_allowed"].contains(&code) {
             return;
         }
-        assert!(Operation::find(id).expect("an entry").codes().contains(&code), "{id} does not tell of {code}");
+        assert!(Operation::find(id).expect("an entry").codes().iter().any(|known| *known == code), "{id} does not tell of {code}");
     }
     for name in answer.headers.keys().filter(|name| !["content-type", "accept"].contains(&name.as_str())) {
         let told = response["headers"].as_object().is_some_and(|headers| headers.keys().any(|key| key.eq_ignore_ascii_case(name.as_str())));

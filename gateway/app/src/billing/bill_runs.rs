@@ -18,6 +18,7 @@ use billwire_domain::{
 use billwire_schemas::{
     clock::Timestamp,
     ids::{AccountId, BillCycleId, BillRunId, InvoiceId, OrderingKey, TenantId, fresh},
+    refusal::Code,
 };
 use billwire_store::{
     BilledAccount, Error, Filter, Tx,
@@ -243,7 +244,7 @@ impl App {
             Ok(reply) => return Ok(reply),
             Err(Failure::Rejected(refusal)) => refusal,
             Err(Failure::Store(error)) if matches!(*error, Error::Corrupt { .. }) => {
-                Rejected::conflict("billing_data_unreadable", "Something of the account's cannot be read.")
+                Rejected::conflict(Code::BillingDataUnreadable, "Something of the account's cannot be read.")
             }
             Err(failure) => return Err(failure),
         };

@@ -11,6 +11,7 @@ use billwire_domain::{
 use billwire_schemas::{
     clock::{Clock, ShiftedClock, Timestamp},
     ids::{AccountId, InvoiceId, OrderingKey, TenantId, fresh},
+    refusal::Code,
 };
 use billwire_store::{
     Tx,
@@ -64,7 +65,7 @@ impl UseCase for CreateInvoiceOnDemand {
 
 /// The refusal when there is no invoice to be made.
 fn nothing_to_bill() -> Rejected {
-    Rejected::conflict("nothing_to_bill", "The account has nothing that is not billed already.")
+    Rejected::conflict(Code::NothingToBill, "The account has nothing that is not billed already.")
 }
 
 /// The invoice that the next bill run of an account's cycle would make, as far as it is known now. Nothing of it is kept.

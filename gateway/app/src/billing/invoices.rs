@@ -18,6 +18,7 @@ use billwire_schemas::{
     clock::Timestamp,
     events::envelope::Parameters,
     ids::{InvoiceId, OrderingKey},
+    refusal::Code,
 };
 use billwire_store::{
     Filter, Tx,
@@ -144,7 +145,7 @@ async fn adjustments_given_back(tx: &mut Tx<'_>, invoice: &Invoice) -> Result<Ve
     }
     if free.len() > ADJUSTMENTS_MAX {
         let message = format!("{} adjustments would go back, and {ADJUSTMENTS_MAX} can at once; give a credit instead.", free.len());
-        return Err(Rejected::conflict("too_many_adjustments", message).into());
+        return Err(Rejected::conflict(Code::TooManyAdjustments, message).into());
     }
     Ok(free)
 }

@@ -14,6 +14,7 @@ use billwire_domain::{
 use billwire_schemas::{
     clock::Timestamp,
     ids::{AccountId, OrderingKey},
+    refusal::Code,
 };
 use billwire_store::{
     Filter, Tx,
@@ -24,7 +25,7 @@ use crate::{
     account_object::Owned,
     events::event_parameters::of_account,
     execute::UseCase,
-    objects::{Object, found, referenced},
+    objects::{Referred, found, referenced},
     record::Record,
 };
 
@@ -103,7 +104,7 @@ async fn named(tx: &mut Tx<'_>, references: &[String]) -> Result<Vec<Invoice>, F
         match tx.find::<Invoice>(reference).await? {
             None => broken.push(Violation::new(pointer, Invoice::UNKNOWN, format!("There is no invoice '{reference}'."))),
             Some(invoice) if invoices.iter().any(|earlier| earlier.id == invoice.id) => {
-                broken.push(Violation::new(pointer, "invoice_named_twice", format!("Invoice '{reference}' stands there twice.")));
+                broken.push(Violation::new(pointer, Code::InvoiceNamedTwice, format!("Invoice '{reference}' stands there twice.")));
             }
             Some(invoice) => invoices.push(invoice),
         }

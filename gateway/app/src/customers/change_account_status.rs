@@ -13,6 +13,7 @@ use billwire_domain::{
 use billwire_schemas::{
     clock::Timestamp,
     ids::{AccountId, OrderingKey},
+    refusal::Code,
 };
 use billwire_store::{
     Filter, Tx,
@@ -127,7 +128,7 @@ async fn take_along(
             "{} services would go along, but one operation takes at most {SERVICES_MAX}. Change services first, then the account.",
             changes.len()
         );
-        return Err(Rejected::conflict("too_many_services", message).into());
+        return Err(Rejected::conflict(Code::TooManyServices, message).into());
     }
     let subscriptions: Vec<Uuid> = changes.iter().filter_map(|change| change.after.package_subscription_id).map(|id| id.0).collect();
     tx.preload::<PackageSubscription>(&subscriptions).await?;

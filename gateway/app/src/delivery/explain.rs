@@ -9,6 +9,7 @@ use billwire_domain::{
 use billwire_schemas::{
     expression::{Expression, Scope},
     ids::{EventId, SubscriptionId, TenantId},
+    refusal::Code,
 };
 use billwire_store::{
     ConfigurationKind as Kind, Error,
@@ -103,7 +104,7 @@ impl App {
     /// # Errors
     /// `event_not_found`, or the database's failure.
     pub async fn explain(&self, tenant: &TenantId, event: &str) -> Result<Explanation, Failure> {
-        let missing = || Failure::from(Rejected::not_found("event_not_found", "event", event));
+        let missing = || Failure::from(Rejected::not_found(Code::EventNotFound, "event", event));
         let id: EventId = event.parse().map_err(|_| missing())?;
         let body = self.store.event(tenant, id).await?.ok_or_else(missing)?;
         let whereabouts = self.store.whereabouts(tenant, id).await?.ok_or_else(missing)?;

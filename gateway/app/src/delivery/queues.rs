@@ -12,6 +12,7 @@ use billwire_domain::{
 use billwire_schemas::{
     clock::{Clock, SystemClock, Timestamp},
     ids::{OrderingKey, TenantId},
+    refusal::Code,
 };
 use billwire_store::{
     Configuration, ConfigurationKind as Kind, Store, Tx,
@@ -93,7 +94,7 @@ async fn unless_unfit(tx: &Tx<'_>, one: &Subscription, routing: &Routing<'_>) ->
     let broken = subscription::faults(one, template.as_ref(), routing);
     let unfit = |broken: Violation| {
         let message = format!("Subscription '{}' does not go with this: {}", one.name, broken.message);
-        Violation::new("/eventTypes", "subscription_unfit", message)
+        Violation::new("/eventTypes", Code::SubscriptionUnfit, message)
     };
     Rejected::from_violations(broken.into_iter().map(unfit).collect()).map_or(Ok(()), |rejected| Err(rejected.into()))
 }

@@ -7,6 +7,7 @@ use billwire_domain::Rejected;
 use billwire_schemas::{
     clock::{Clock, ShiftedClock, Timestamp},
     ids::{DeliveryId, OrderingKey, TenantId},
+    refusal::Code,
 };
 use billwire_store::{
     Tx,
@@ -68,7 +69,7 @@ impl Unit for Mend {
 
 /// Has a delivery tried now: one that waits for its time, or one that was given up on.
 async fn retry(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Result<usize, Failure> {
-    let missing = || Failure::from(Rejected::not_found("delivery_not_found", "delivery", id));
+    let missing = || Failure::from(Rejected::not_found(Code::DeliveryNotFound, "delivery", id));
     let id: DeliveryId = id.parse().map_err(|_| missing())?;
     let delivery = tx.delivery(id).await?.ok_or_else(missing)?;
     unless_final(&delivery)?;
@@ -81,11 +82,11 @@ async fn retry(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Result<usize, Failu
 
 fn unless_final(delivery: &Delivery) -> Result<(), Rejected> {
     match delivery.state {
-        State::Succeeded => Err(Rejected::conflict("delivery_succeeded", "The receiver has taken it already.")),
-        State::Discarded => Err(Rejected::conflict("delivery_discarded", "The delivery was discarded.")),
+        State::Succeeded => Err(Rejected::conflict(Code::DeliverySucceeded, "The receiver has taken it already.")),
+        State::Discarded => Err(Rejected::conflict(Code::DeliveryDiscarded, "The delivery was discarded.")),
         State::Waiting if delivery.next_attempt_at.is_none() => {
             let message = "It stands behind another of its ordering key; retry that one.";
-            Err(Rejected::conflict("delivery_behind_another", message))
+            Err(Rejected::conflict(Code::DeliveryBehindAnother, message))
         }
         State::Waiting | State::Dead | State::Blocking => Ok(()),
     }

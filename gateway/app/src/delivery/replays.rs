@@ -7,6 +7,7 @@ use billwire_domain::{Rejected, Violation, delivery::subscription::Subscription}
 use billwire_schemas::{
     clock::{Clock, ShiftedClock, Timestamp},
     ids::{OrderingKey, ReplayId, TenantId, fresh},
+    refusal::Code,
 };
 use billwire_store::{
     Tx,
@@ -121,11 +122,11 @@ impl Unit for Order {
 }
 
 async fn start(tx: &mut Tx<'_>, new: &NewReplay, now: Timestamp) -> Result<Replay, Failure> {
-    let subscription: Subscription = referenced(tx, "/subscriptionId", "subscription_unknown", &new.subscription).await?;
+    let subscription: Subscription = referenced(tx, "/subscriptionId", Code::SubscriptionUnknown, &new.subscription).await?;
     let to = new.to.unwrap_or(now);
     let mut broken = catalogue::of(tx).await?.unknown_types(&new.event_types);
     if new.from >= to {
-        broken.push(Violation::new("/from", "window_empty", format!("The window ends at {to}; it has to begin before that.")));
+        broken.push(Violation::new("/from", Code::WindowEmpty, format!("The window ends at {to}; it has to begin before that.")));
     }
     if let Some(rejected) = Rejected::from_violations(broken) {
         return Err(rejected.into());
@@ -152,14 +153,14 @@ async fn cancel(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Result<Replay, Fai
     let missing = || Failure::from(missing(id));
     let found = tx.replay(id.parse().map_err(|_| missing())?).await?.ok_or_else(missing)?;
     if found.state == State::Cancelled {
-        return Err(Rejected::conflict("replay_cancelled", "The replay is cancelled already.").into());
+        return Err(Rejected::conflict(Code::ReplayCancelled, "The replay is cancelled already.").into());
     }
     tx.cancel_replay(found.id, now).await?;
     Ok(Replay { state: State::Cancelled, ..found })
 }
 
 fn missing(id: &str) -> Rejected {
-    Rejected::not_found("replay_not_found", "replay", id)
+    Rejected::not_found(Code::ReplayNotFound, "replay", id)
 }
 
 impl App {

@@ -7,6 +7,7 @@ use aws_lc_rs::{
 use billwire_domain::{Rejected, delivery::webhook_endpoint::NewSecret};
 use billwire_schemas::{
     ids::fresh,
+    refusal::Code,
     signing_secret::{self, ED25519_BYTES, Key},
 };
 use billwire_store::{Error, commit::Failure};
@@ -37,7 +38,7 @@ impl Signing {
                     && Ed25519KeyPair::from_seed_and_public_key(&seed, &public).is_err()
                 {
                     let message = "The public key in this secret is not that of its seed.";
-                    return Err(Rejected::violation("/secret", "secret_invalid", message).into());
+                    return Err(Rejected::violation("/secret", Code::SecretInvalid, message).into());
                 }
                 text
             }

@@ -19,6 +19,7 @@ use billwire_schemas::{
     events::selection::{ObjectEvents, Selection},
     ids::{OrderingKey, SubscriptionId},
     recipient::Recipient,
+    refusal::Code,
 };
 use billwire_store::{Configuration, ConfigurationKind as Kind, Store, Tx, commit::Failure};
 
@@ -74,24 +75,24 @@ pub enum NewAction {
 async fn resolved(tx: &Tx<'_>, action: NewAction) -> Result<(Action, Option<NotificationTemplate>), Failure> {
     Ok(match action {
         NewAction::Webhook { endpoint, path } => {
-            let endpoint: WebhookEndpoint = referenced(tx, "/action/webhookEndpointId", "webhook_endpoint_unknown", &endpoint).await?;
+            let endpoint: WebhookEndpoint = referenced(tx, "/action/webhookEndpointId", Code::WebhookEndpointUnknown, &endpoint).await?;
             (Action::Webhook { webhook_endpoint_id: endpoint.id, path }, None)
         }
         NewAction::Email { smtp_account, template, to, cc, bcc, attach_event } => {
             let smtp_account_id = match smtp_account {
-                Some(id) => Some(referenced::<SmtpAccount>(tx, "/action/smtpAccountId", "smtp_account_unknown", &id).await?.id),
+                Some(id) => Some(referenced::<SmtpAccount>(tx, "/action/smtpAccountId", Code::SmtpAccountUnknown, &id).await?.id),
                 None => {
                     let accounts: Vec<SmtpAccount> = tx.configurations(Kind::SmtpAccount).await?;
                     if !accounts.iter().any(|one| one.is_default) {
                         let message = "There is no default SMTP account; name one, or make one the default.";
-                        return Err(Rejected::violation("/action/smtpAccountId", "smtp_account_unknown", message).into());
+                        return Err(Rejected::violation("/action/smtpAccountId", Code::SmtpAccountUnknown, message).into());
                     }
                     None
                 }
             };
             let unknown = || {
                 let message = format!("There is no notification template '{template}'.");
-                Rejected::violation("/action/notificationTemplateId", "notification_template_unknown", message)
+                Rejected::violation("/action/notificationTemplateId", Code::NotificationTemplateUnknown, message)
             };
             let id = template.parse().map_err(|_| unknown())?;
             let template = notification_templates::template(tx, id).await?.ok_or_else(unknown)?;
@@ -101,13 +102,13 @@ async fn resolved(tx: &Tx<'_>, action: NewAction) -> Result<(Action, Option<Noti
                 if let Recipient::User(id) = recipient
                     && !users.iter().any(|user| user.id == *id)
                 {
-                    return Err(Rejected::violation(pointer, "system_user_unknown", format!("There is no system user '{id}'.")).into());
+                    return Err(Rejected::violation(pointer, Code::SystemUserUnknown, format!("There is no system user '{id}'.")).into());
                 }
             }
             (action, Some(template))
         }
         NewAction::Forward { queue } => {
-            let queue: Queue = referenced(tx, "/action/queueId", "queue_unknown", &queue).await?;
+            let queue: Queue = referenced(tx, "/action/queueId", Code::QueueUnknown, &queue).await?;
             (Action::Forward { queue_id: queue.id }, None)
         }
         NewAction::Calculate { event_type, data } => (Action::Calculate { event_type, data }, None),
@@ -164,7 +165,7 @@ impl UseCase for CreateSubscription {
     async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
         unless_named(tx, Kind::Subscription, &self.name).await?;
         let found = async {
-            let queue: Queue = referenced(tx, "/queueId", "queue_unknown", &self.queue).await?;
+            let queue: Queue = referenced(tx, "/queueId", Code::QueueUnknown, &self.queue).await?;
             resolved(tx, self.action.clone()).await.map(|(action, template)| (queue, action, template))
         };
         let (queue, action, template) = found.await.map_err(|failure| self.with_syntax(failure))?;
@@ -321,7 +322,7 @@ impl UseCase for DeleteSubscription {
             });
             if let Some(stranded) = stranded {
                 let message = format!("Subscription '{}' wants what is forwarded by it; change or delete that first.", stranded.name);
-                return Err(Rejected::conflict("still_in_use", message).into());
+                return Err(Rejected::conflict(Code::StillInUse, message).into());
             }
         }
         tx.delete_configuration(last.id.0);

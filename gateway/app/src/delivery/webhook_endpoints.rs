@@ -11,6 +11,7 @@ use billwire_domain::{
 use billwire_schemas::{
     clock::{Clock, SystemClock, Timestamp},
     ids::{EventId, OrderingKey, TenantId, WebhookEndpointId},
+    refusal::Code,
 };
 use billwire_store::{Configuration, ConfigurationKind as Kind, Error, Store, Tx, commit::Failure, delivery::health::Health};
 use serde_json::value::{RawValue, to_raw_value};
@@ -54,7 +55,7 @@ fn unless_unusable(receivers: Option<&Arc<dyn Receivers>>, settings: &Settings) 
     let (Some(receivers), Some(Some(certificate))) = (receivers, &settings.client_certificate) else { return Ok(()) };
     receivers.unusable(certificate).map_or(Ok(()), |why| {
         let message = format!("This certificate and key cannot be used together: {why}.");
-        Err(Rejected::violation("/clientCertificate", "client_certificate_invalid", message).into())
+        Err(Rejected::violation("/clientCertificate", Code::ClientCertificateInvalid, message).into())
     })
 }
 

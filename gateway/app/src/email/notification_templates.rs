@@ -14,6 +14,7 @@ use billwire_schemas::{
     clock::{Clock, SystemClock, Timestamp},
     events::envelope::Parameters,
     ids::{EventId, NotificationTemplateId, OrderingKey, TenantId, TransactionId},
+    refusal::Code,
 };
 use billwire_store::{Configuration, ConfigurationKind as Kind, Error, Store, Tx, commit::Failure, events::history, page};
 use serde::{Deserialize, Serialize};
@@ -155,7 +156,7 @@ impl UseCase for UpdateNotificationTemplate {
         for one in subscriptions.iter().filter(|one| after.carries(one)) {
             let unfit = |broken: Violation| {
                 let message = format!("Subscription '{}' does not go with this: {}", one.name, broken.message);
-                Violation::new("/text", "subscription_unfit", message)
+                Violation::new("/text", Code::SubscriptionUnfit, message)
             };
             let broken = subscription::faults(one, Some(after), &routing).into_iter().map(unfit).collect();
             Rejected::from_violations(broken).map_or(Ok(()), Err)?;
@@ -187,7 +188,7 @@ impl App {
         id: &str,
         ask: page::Ask,
     ) -> Result<page::Page<TemplateVersion>, Failure> {
-        let missing = || Failure::from(Rejected::not_found("notification_template_not_found", "notification template", id));
+        let missing = || Failure::from(Rejected::not_found(Code::NotificationTemplateNotFound, "notification template", id));
         let wanted = history::Transactions { object: Some(id.to_owned()), ..history::Transactions::default() };
         let page = self.store.list_business_transactions(tenant, wanted, ask).await?;
         let recorded: Vec<Recorded> =
@@ -203,7 +204,7 @@ impl App {
     /// # Errors
     /// `event_not_found`, or the database's failure.
     pub async fn parameters_of_event(&self, tenant: &TenantId, id: &str) -> Result<(String, Parameters), Failure> {
-        let missing = || Failure::from(Rejected::not_found("event_not_found", "event", id));
+        let missing = || Failure::from(Rejected::not_found(Code::EventNotFound, "event", id));
         let event: EventId = id.parse().map_err(|_| missing())?;
         let found = self.store.events(&[event]).await?.into_iter().find(|found| found.tenant == *tenant).ok_or_else(missing)?;
         let body: Value = serde_json::from_str(&found.body).map_err(json)?;

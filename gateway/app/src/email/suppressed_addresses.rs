@@ -10,6 +10,7 @@ use billwire_domain::{
 use billwire_schemas::{
     clock::{Clock, SystemClock, Timestamp},
     ids::{DeliveryId, OrderingKey, TenantId, fresh},
+    refusal::Code,
 };
 use billwire_store::{Configuration, ConfigurationKind as Kind, Store, Tx, commit::Failure};
 
@@ -31,7 +32,7 @@ impl UseCase for SuppressAddress {
         let change = suppressed_address::suppress(self.0.clone(), SystemClock.now());
         let (id, name, body) = (change.after.id, change.after.address.clone(), change.after.clone());
         if tx.has_configuration(Kind::SuppressedAddress, &name).await? {
-            return Err(Rejected::conflict("address_suppressed", format!("'{name}' is on the suppression list already.")).into());
+            return Err(Rejected::conflict(Code::AddressSuppressed, format!("'{name}' is on the suppression list already.")).into());
         }
         let created_at = SystemClock.now();
         tx.save_configuration(Configuration { id, kind: Kind::SuppressedAddress, name, body, secrets: None, created_at }).await?;

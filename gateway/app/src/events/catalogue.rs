@@ -4,7 +4,7 @@ use billwire_domain::{
     Rejected,
     events::{catalogue::Catalogue, custom_event_type::CustomEventType, sample},
 };
-use billwire_schemas::ids::TenantId;
+use billwire_schemas::{ids::TenantId, refusal::Code};
 use billwire_store::{ConfigurationKind as Kind, Tx, commit::Failure};
 use serde_json::Value;
 
@@ -51,6 +51,6 @@ impl App {
         }
         let kept = name_of_version(name, version);
         let earlier = self.store.configuration_named(tenant, Kind::EventTypeVersion, &kept).await?;
-        earlier.ok_or_else(|| Rejected::not_found("event_type_not_found", "event type", &kept).into())
+        earlier.ok_or_else(|| Rejected::not_found(Code::EventTypeNotFound, "event type", &kept).into())
     }
 }

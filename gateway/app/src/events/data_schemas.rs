@@ -13,7 +13,7 @@ use billwire_domain::{
         data_schema::{self, CALL_WORK_MAX, NAMED_WORK_MAX, WORK_MAX},
     },
 };
-use billwire_schemas::ids::EventTypeId;
+use billwire_schemas::{ids::EventTypeId, refusal::Code};
 use jsonschema::{Draft, PatternOptions, ValidationError, Validator, error::ValidationErrorKind};
 use serde_json::Value;
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
@@ -47,7 +47,7 @@ pub(crate) fn compile(schema: &Value) -> Result<Validator, Vec<Violation>> {
 
 fn invalid(error: &ValidationError<'_>) -> Violation {
     let message = format!("This is no JSON Schema (draft 2020-12) we can run: {}.", short(&error.to_string()));
-    Violation::new(format!("/schema{}", error.instance_path()), "schema_invalid", message)
+    Violation::new(format!("/schema{}", error.instance_path()), Code::SchemaInvalid, message)
 }
 
 /// What the compiler finds wrong with a schema that the domain finds nothing wrong with.
@@ -81,7 +81,7 @@ fn broken(validator: &Validator, data: &Value, work: usize) -> Vec<Violation> {
     }
     if work > NAMED_WORK_MAX {
         let message = "The data do not fit the schema. They are too many for each fault to be named; send smaller data to see them.";
-        return vec![Violation::new("/data", "data_invalid", message)];
+        return vec![Violation::new("/data", Code::DataInvalid, message)];
     }
     let mut found = Vec::new();
     for error in validator.iter_errors(data).take(TOLD_MAX) {
@@ -90,14 +90,12 @@ fn broken(validator: &Validator, data: &Value, work: usize) -> Vec<Violation> {
         match error.kind() {
             ValidationErrorKind::Required { property } => {
                 let name = property.as_str().unwrap_or_default();
-                found.push(Violation::new(member(name), "data_invalid", format!("'{name}' is required by the schema.")));
+                found.push(Violation::new(member(name), Code::DataInvalid, format!("'{name}' is required by the schema.")));
             }
-            ValidationErrorKind::AdditionalProperties { unexpected } => {
-                found.extend(unexpected.iter().take(TOLD_MAX).map(|name| {
-                    Violation::new(member(name), "data_invalid", format!("'{}' is not a member the schema knows.", short(name)))
-                }))
-            }
-            _ => found.push(Violation::new(at, "data_invalid", format!("Against the schema: {}.", short(&error.to_string())))),
+            ValidationErrorKind::AdditionalProperties { unexpected } => found.extend(unexpected.iter().take(TOLD_MAX).map(|name| {
+                Violation::new(member(name), Code::DataInvalid, format!("'{}' is not a member the schema knows.", short(name)))
+            })),
+            _ => found.push(Violation::new(at, Code::DataInvalid, format!("Against the schema: {}.", short(&error.to_string())))),
         }
     }
     found.truncate(TOLD_MAX);
@@ -151,7 +149,7 @@ impl Compiled {
                      applies to; send smaller data."
                 )
             };
-            return vec![Violation::new("/data", "data_too_complex", message)];
+            return vec![Violation::new("/data", Code::DataTooComplex, message)];
         }
         budget.0 -= work;
         self.of(kind).map_or_else(|broken| broken, |validator| broken(&validator, data, work))

@@ -10,6 +10,7 @@ use billwire_domain::{
 use billwire_schemas::{
     clock::{Clock, SystemClock, Timestamp},
     ids::OrderingKey,
+    refusal::Code,
 };
 use billwire_store::{Configuration, ConfigurationKind as Kind, Store, Tx, commit::Failure};
 
@@ -18,7 +19,7 @@ use crate::{configuration::Configured, events::catalogue, execute::UseCase, reco
 impl Configured for DataSource {
     const KIND: Kind = Kind::DataSource;
     const NAME: &'static str = "data source";
-    const NOT_FOUND: &'static str = "data_source_not_found";
+    const NOT_FOUND: Code = Code::DataSourceNotFound;
     const DELETE: &'static str = "deleteDataSource";
     fn carries(&self, _: &Subscription) -> bool {
         false
@@ -74,7 +75,7 @@ impl UseCase for DeleteDataSource {
         let templates: Vec<NotificationTemplate> = tx.configurations(Kind::NotificationTemplate).await?;
         if let Some(template) = templates.iter().find(|template| !template.suits(&catalogue)) {
             let message = format!("Notification template '{}' names its parameters; delete it first.", template.name);
-            return Err(Rejected::conflict("still_in_use", message).into());
+            return Err(Rejected::conflict(Code::StillInUse, message).into());
         }
         tx.delete_configuration(id);
         Record::of(&Change::deleted(last)).map(Some)

@@ -2,6 +2,7 @@
 
 use billwire_domain::{Rejected, customers::account::Account};
 use billwire_schemas::ids::{AccountId, TenantId};
+use billwire_schemas::refusal::Code;
 use billwire_store::{commit::Failure, events::history, page};
 
 use crate::App;
@@ -16,7 +17,7 @@ impl App {
             Ok(id) => self.store.business_transaction(tenant, id).await?,
             Err(_) => None,
         };
-        found.ok_or_else(|| Rejected::not_found("business_transaction_not_found", "business transaction", id).into())
+        found.ok_or_else(|| Rejected::not_found(Code::BusinessTransactionNotFound, "business transaction", id).into())
     }
 
     /// An event's message, JSON.
@@ -28,7 +29,7 @@ impl App {
             Ok(id) => self.store.event(tenant, id).await?,
             Err(_) => None,
         };
-        found.ok_or_else(|| Rejected::not_found("event_not_found", "event", id).into())
+        found.ok_or_else(|| Rejected::not_found(Code::EventNotFound, "event", id).into())
     }
 
     /// A page of business transactions, newest first.

@@ -16,6 +16,7 @@ use billwire_domain::{
 use billwire_schemas::{
     clock::{Clock, SystemClock, Timestamp},
     ids::{OrderingKey, fresh},
+    refusal::Code,
 };
 use billwire_store::{Configuration, ConfigurationKind as Kind, Error, Store, Tx, commit::Failure};
 
@@ -93,7 +94,7 @@ impl DeleteEventType {
     async fn unless_in_use(&self, tx: &Tx<'_>) -> Result<(), Failure> {
         let in_use = |what: &str, name: &str| {
             let message = format!("{what} '{name}' names this event type; delete it first.");
-            Err(Rejected::conflict("still_in_use", message).into())
+            Err(Rejected::conflict(Code::StillInUse, message).into())
         };
         let queues: Vec<Queue> = tx.configurations(Kind::Queue).await?;
         if let Some(queue) = queues.iter().find(|queue| queue.registered.event_types.contains(&self.name)) {
@@ -126,9 +127,9 @@ impl UseCase for DeleteEventType {
             Some(Known::Custom(custom)) => custom.clone(),
             Some(Known::BuiltIn(_)) => {
                 let message = format!("'{}' is built in; only custom event types can be deleted.", self.name);
-                return Err(Rejected::conflict("event_type_built_in", message).into());
+                return Err(Rejected::conflict(Code::EventTypeBuiltIn, message).into());
             }
-            None => return Err(Rejected::not_found("event_type_not_found", "event type", &self.name).into()),
+            None => return Err(Rejected::not_found(Code::EventTypeNotFound, "event type", &self.name).into()),
         };
         Rejected::unless_current(self.if_match, last.version())?;
         self.unless_in_use(tx).await?;

@@ -11,6 +11,7 @@ use billwire_domain::{
 use billwire_schemas::{
     clock::Timestamp,
     ids::{AccountId, OrderingKey, TenantId},
+    refusal::Code,
 };
 use billwire_store::{ConfigurationKind as Kind, Error, Tx, commit::Failure, idempotency::Reply};
 use serde_json::Value;
@@ -109,7 +110,7 @@ impl App {
         let mut faults = item.faults(index.map(|index| &types[index]), types.iter().map(|kind| kind.name.as_str()));
         let account = item.account.as_ref().and_then(|reference| accounts.get(reference)).copied();
         if let (Some(reference), None) = (&item.account, account) {
-            faults.push(Violation::new("/account", "account_unknown", format!("There is no account '{reference}'.")));
+            faults.push(Violation::new("/account", Code::AccountUnknown, format!("There is no account '{reference}'.")));
         }
         if let Some(index) = index {
             let data = Value::Object(item.data.clone());
@@ -121,7 +122,7 @@ impl App {
                 Ok(event) => Ok((event, index)),
                 Err(fault) => Err(Rejected::violation("", fault.code, fault.message)),
             },
-            (None, None) => Err(Rejected::violation("/type", "event_type_unknown", "There is no such event type.")),
+            (None, None) => Err(Rejected::violation("/type", Code::EventTypeUnknown, "There is no such event type.")),
         }
     }
 }

@@ -19,6 +19,7 @@ use billwire_schemas::{
     clock::Timestamp,
     events::envelope::Parameters,
     ids::{AccountId, OrderingKey, ServiceId, TenantId},
+    refusal::Code,
 };
 use billwire_store::{Filter, Noun, Tx, commit::Failure, idempotency::Reply};
 use uuid::Uuid;
@@ -27,7 +28,7 @@ use crate::{
     App, Demand,
     events::event_parameters::{of_account, of_service},
     execute_bulk::BulkUseCase,
-    objects::{Object, referenced},
+    objects::{Referred, referenced},
     record::Record,
 };
 
@@ -69,7 +70,7 @@ struct Named {
 }
 
 /// What `reference` names among `found`; `broken` gets the violation when it names nothing.
-fn named<'n, T: Object>(
+fn named<'n, T: Referred>(
     pointer: &'static str,
     reference: Option<&String>,
     found: &'n HashMap<String, T>,
@@ -102,7 +103,7 @@ impl Named {
         if let Some(rejected) = Rejected::from_violations(broken) {
             return Err(rejected);
         }
-        let mismatch = |pointer, what: &str| Rejected::violation(pointer, "reference_mismatch", format!("The {what}."));
+        let mismatch = |pointer, what: &str| Rejected::violation(pointer, Code::ReferenceMismatch, format!("The {what}."));
         let mut command = new.command;
         command.service_id = service.map(|service| service.id).or(identifier.map(|identifier| identifier.service_id));
         command.usage_identifier_id = identifier.map(|identifier| identifier.id);
@@ -113,7 +114,7 @@ impl Named {
         let mut owners = owners.into_iter().flatten();
         let Some(owner) = owners.next() else {
             let message = "A charge names its account, or a service or usage identifier that belongs to one.";
-            return Err(Rejected::violation("/account", "account_required", message));
+            return Err(Rejected::violation("/account", Code::AccountRequired, message));
         };
         if owners.any(|other| other != owner) {
             return Err(mismatch("/account", "service or usage identifier belongs to another account"));
@@ -234,7 +235,7 @@ impl RecordChargeableEvents {
             let Some(bucket) = tx.load::<Bucket>(*id).await? else { continue };
             let Some(change) = bucket::count(bucket, quantity, now) else {
                 let message = "A bucket of the service cannot count so much.";
-                return Err(Rejected::violation("/quantity", "amount_out_of_range", message).into());
+                return Err(Rejected::violation("/quantity", Code::AmountOutOfRange, message).into());
             };
             counted.push(change);
         }

@@ -8,6 +8,7 @@ use billwire_schemas::{
     events::envelope::Parameters,
     ids::{BillCycleId, BillRunId},
     money::Money,
+    refusal::Code,
 };
 use chrono::{NaiveDate, SecondsFormat};
 use serde::{Deserialize, Serialize};
@@ -129,13 +130,13 @@ pub fn start(
 ) -> Result<Change<BillRun>, Rejected> {
     if let Some(running) = running {
         let message = format!("Bill run {} of the cycle is not completed; a cycle has one run at a time.", running.id);
-        return Err(Rejected::conflict("bill_run_in_progress", message));
+        return Err(Rejected::conflict(Code::BillRunInProgress, message));
     }
     let today = settings.date_of(now);
     let billing_date = command.billing_date.unwrap_or(today);
     if billing_date > today {
         let message = format!("billingDate is {billing_date}, but in the tenant's time zone it is {today} only.");
-        return Err(Rejected::violation("/billingDate", "billing_date_in_future", message));
+        return Err(Rejected::violation("/billingDate", Code::BillingDateInFuture, message));
     }
     let run = BillRun {
         id: command.id,
@@ -167,7 +168,7 @@ pub fn complete(run: BillRun, tally: Tally, now: Timestamp) -> Option<Change<Bil
 pub fn billing_failed(account: Account, run: BillRunId, refusal: &Rejected, now: Timestamp) -> Change<Account> {
     let parameters = Parameters::from([
         ("billRun.id".to_owned(), run.to_string().into()),
-        ("billingError.code".to_owned(), refusal.code.into()),
+        ("billingError.code".to_owned(), refusal.code.as_str().into()),
         ("billingError.message".to_owned(), refusal.message.clone().into()),
     ]);
     let after = Account { version: account.version + 1, updated_at: now, ..account.clone() };
@@ -263,7 +264,7 @@ mod tests {
     fn each_rule_of_a_start_has_its_code() {
         let run = started(None, None).expect("a run").after;
         assert_eq!(started(Some("2027-02-02"), None).unwrap_err().code, "billing_date_in_future");
-        assert_eq!(started(None, Some(&run)).unwrap_err().code, "bill_run_in_progress");
+        assert_eq!(started(None, Some(&run)).unwrap_err().code.as_str(), "bill_run_in_progress");
     }
 
     #[test]
@@ -290,9 +291,9 @@ mod tests {
         };
         let now = at("2027-01-01T00:00:00Z");
         let account = account::create(command, &cycle(), now).expect("an account").after;
-        let change = billing_failed(account, BillRunId(fresh()), &Rejected::conflict("a_code", "a message"), now);
+        let change = billing_failed(account, BillRunId(fresh()), &Rejected::conflict(Code::NothingToBill, "a message"), now);
         assert_eq!(change.lifecycle, ["account.billing_failed"]);
-        assert_eq!(change.lifecycle[0].parameters.get("billingError.code"), Some(&"a_code".into()));
+        assert_eq!(change.lifecycle[0].parameters.get("billingError.code"), Some(&"nothing_to_bill".into()));
         assert_eq!(change.after.version, 2);
     }
 }

@@ -5,6 +5,7 @@ use billwire_schemas::{
     events::envelope::Parameters,
     ids::{AccountId, CreditId, InvoiceId},
     money::{Decimal, Money},
+    refusal::Code,
 };
 use serde::{Deserialize, Serialize};
 
@@ -70,7 +71,7 @@ pub fn create(
     let mut broken = Vec::new();
     booked("/amount", &command.amount, &account.currency, &mut broken);
     if invoice.as_ref().is_some_and(|invoice| invoice.account_id != account.id) {
-        broken.push(Violation::new("/invoice", "invoice_of_other_account", "The invoice belongs to another account."));
+        broken.push(Violation::new("/invoice", Code::InvoiceOfOtherAccount, "The invoice belongs to another account."));
     }
     if let Some(rejected) = Rejected::from_violations(broken) {
         return Err(rejected);
@@ -80,7 +81,7 @@ pub fn create(
         && command.amount.amount > invoice.amount_due.amount
     {
         let message = format!("Only {} is due on invoice {}.", invoice.amount_due, invoice.number);
-        return Err(Rejected::violation("/amount/amount", "credit_exceeds_due", message));
+        return Err(Rejected::violation("/amount/amount", Code::CreditExceedsDue, message));
     }
     let id = invoice.as_ref().map(|invoice| invoice.id);
     let covered = invoice.map(|invoice| invoice::credit(invoice, command.amount.amount, now)).transpose()?;

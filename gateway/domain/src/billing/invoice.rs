@@ -7,6 +7,7 @@ use billwire_schemas::{
     events::envelope::Parameters,
     ids::{AccountId, AdjustmentId, BillRunId, CreditId, InvoiceId, PackageSubscriptionId},
     money::{Currency, Decimal, Money},
+    refusal::Code,
 };
 use chrono::{Days, NaiveDate, SecondsFormat};
 use serde::{Deserialize, Serialize};
@@ -261,7 +262,7 @@ pub fn deliver(invoice: Invoice, settings: &BillingSettings, now: Timestamp) -> 
         return Err(not_open(&invoice));
     }
     if invoice.delivered_at.is_some() {
-        return Err(Rejected::conflict("invoice_already_delivered", "The invoice has been delivered already."));
+        return Err(Rejected::conflict(Code::InvoiceAlreadyDelivered, "The invoice has been delivered already."));
     }
     let mut after = touched(&invoice, now);
     after.delivered_at = Some(now);
@@ -331,7 +332,7 @@ fn covered(
     let (Some(covered), Some(due)) = (sum.amount.plus(amount), invoice.amount_due.amount.minus(amount).filter(|due| !due.is_negative()))
     else {
         let message = format!("Only {} is due on invoice {}.", invoice.amount_due, invoice.number);
-        return Err(Rejected::violation("/amount", "amount_out_of_range", message));
+        return Err(Rejected::violation("/amount", Code::AmountOutOfRange, message));
     };
     sum.amount = covered;
     after.amount_due.amount = due;
@@ -350,7 +351,7 @@ fn covered(
 pub fn cancel(invoice: Invoice, latest: bool, now: Timestamp) -> Result<Change<Invoice>, Rejected> {
     if !invoice.amount_paid.amount.is_zero() || !invoice.amount_credited.amount.is_zero() {
         let message = "Something was paid or credited on the invoice; give a credit instead of cancelling it.";
-        return Err(Rejected::conflict("invoice_has_payments", message));
+        return Err(Rejected::conflict(Code::InvoiceHasPayments, message));
     }
     // A total of nothing is paid from the start, and can be taken back all the same.
     if invoice.status == Status::Cancelled {
@@ -358,7 +359,7 @@ pub fn cancel(invoice: Invoice, latest: bool, now: Timestamp) -> Result<Change<I
     }
     if !latest {
         let message = "The account has a later invoice; only the latest can be cancelled, since periods are billed in order.";
-        return Err(Rejected::conflict("later_invoice_exists", message));
+        return Err(Rejected::conflict(Code::LaterInvoiceExists, message));
     }
     let mut after = touched(&invoice, now);
     after.status = Status::Cancelled;
@@ -367,7 +368,7 @@ pub fn cancel(invoice: Invoice, latest: bool, now: Timestamp) -> Result<Change<I
 }
 
 fn not_open(invoice: &Invoice) -> Rejected {
-    Rejected::conflict("invoice_not_open", format!("Invoice {} is {}.", invoice.number, invoice.status.name()))
+    Rejected::conflict(Code::InvoiceNotOpen, format!("Invoice {} is {}.", invoice.number, invoice.status.name()))
 }
 
 fn touched(invoice: &Invoice, now: Timestamp) -> Invoice {

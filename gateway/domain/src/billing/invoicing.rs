@@ -12,6 +12,7 @@ use billwire_schemas::{
     clock::Timestamp,
     ids::{AdjustmentId, BillRunId, CreditId, InvoiceId, PackageSubscriptionId},
     money::{Currency, Decimal, Money},
+    refusal::Code,
 };
 use chrono::{Days, NaiveDate};
 
@@ -164,7 +165,7 @@ impl Sheet {
     fn new(account: &Account) -> Result<Self, Rejected> {
         let currency = account.currency.parse().map_err(|no_currency| {
             let message = format!("The account's currency '{}' {no_currency}.", account.currency);
-            Rejected::conflict("billing_data_unreadable", message)
+            Rejected::conflict(Code::BillingDataUnreadable, message)
         })?;
         Ok(Self { currency, lines: Vec::new(), total: Decimal::ZERO })
     }
@@ -211,7 +212,7 @@ impl Sheet {
 
 fn out_of_range() -> Rejected {
     Rejected::conflict(
-        "invoice_total_out_of_range",
+        Code::InvoiceTotalOutOfRange,
         "The sum of what is unbilled leaves the range of amounts, so it cannot be billed at once.",
     )
 }
@@ -243,7 +244,7 @@ pub fn in_bill_runs(account: &Account) -> bool {
 pub fn final_fees_until(account: &Account, settings: &BillingSettings) -> Result<NaiveDate, Rejected> {
     if account.status != AccountStatus::Deactivated {
         let message = "Only a deactivated account is billed on demand; the others are billed by the runs of their cycle.";
-        return Err(Rejected::conflict("account_not_deactivated", message));
+        return Err(Rejected::conflict(Code::AccountNotDeactivated, message));
     }
     Ok(settings.date_of(account.updated_at))
 }

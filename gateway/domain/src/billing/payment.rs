@@ -5,6 +5,7 @@ use billwire_schemas::{
     events::envelope::Parameters,
     ids::{AccountId, InvoiceId, PaymentId},
     money::{Decimal, Money},
+    refusal::Code,
 };
 use chrono::SecondsFormat;
 use serde::{Deserialize, Serialize};
@@ -128,17 +129,17 @@ pub fn record(
     booked("/amount", &command.amount, &account.currency, &mut broken);
     match (command.status, &command.error) {
         (Status::Failed, None) => {
-            broken.push(Violation::new("/error", "payment_error_required", "A payment that failed needs the error it failed with."));
+            broken.push(Violation::new("/error", Code::PaymentErrorRequired, "A payment that failed needs the error it failed with."));
         }
         (Status::Processed, Some(_)) => {
-            broken.push(Violation::new("/error", "payment_error_not_allowed", "A payment that was processed has no error."));
+            broken.push(Violation::new("/error", Code::PaymentErrorNotAllowed, "A payment that was processed has no error."));
         }
         _ => {}
     }
     for (index, invoice) in invoices.iter().enumerate().filter(|_| named) {
         if invoice.account_id != account.id {
             let message = format!("Invoice {} belongs to another account.", invoice.number);
-            broken.push(Violation::new(format!("/invoices/{index}"), "invoice_of_other_account", message));
+            broken.push(Violation::new(format!("/invoices/{index}"), Code::InvoiceOfOtherAccount, message));
         }
     }
     if let Some(rejected) = Rejected::from_violations(broken) {

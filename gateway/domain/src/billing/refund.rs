@@ -5,6 +5,7 @@ use billwire_schemas::{
     events::envelope::Parameters,
     ids::{AccountId, PaymentId, RefundId},
     money::Money,
+    refusal::Code,
 };
 use serde::{Deserialize, Serialize};
 
@@ -58,7 +59,7 @@ pub struct Create {
 /// `payment_not_processed`; the rules of [`booked`]; `refund_exceeds_payment` when all refunds together are more than was paid.
 pub fn create(command: Create, payment: Payment, account: &Account, now: Timestamp) -> Result<(Change<Refund>, Change<Payment>), Rejected> {
     if payment.status != payment::Status::Processed {
-        return Err(Rejected::conflict("payment_not_processed", "The payment failed; there is nothing to pay back."));
+        return Err(Rejected::conflict(Code::PaymentNotProcessed, "The payment failed; there is nothing to pay back."));
     }
     let mut broken = Vec::new();
     booked("/amount", &command.amount, &account.currency, &mut broken);
@@ -68,7 +69,7 @@ pub fn create(command: Create, payment: Payment, account: &Account, now: Timesta
     let total = payment.refunded.amount.plus(command.amount.amount).filter(|total| *total <= payment.amount.amount);
     let Some(total) = total else {
         let message = format!("Of {} that were paid, {} were paid back already.", payment.amount, payment.refunded);
-        return Err(Rejected::violation("/amount/amount", "refund_exceeds_payment", message));
+        return Err(Rejected::violation("/amount/amount", Code::RefundExceedsPayment, message));
     };
     let change = Change::created(Refund {
         id: command.id,

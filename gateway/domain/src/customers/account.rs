@@ -10,6 +10,7 @@ use billwire_schemas::{
     events::envelope::Parameters,
     ids::{AccountId, BillCycleId, ContactId},
     money::Currency,
+    refusal::Code,
 };
 use chrono::{NaiveDate, SecondsFormat};
 use serde::{Deserialize, Serialize};
@@ -156,7 +157,7 @@ pub struct Create {
 pub fn create(command: Create, cycle: &BillCycle, now: Timestamp) -> Result<Change<Account>, Rejected> {
     let mut broken = details::violations(command.company.as_ref(), command.payment_term_days);
     if let Err(no_currency) = command.currency.parse::<Currency>() {
-        broken.push(Violation::new("/currency", "currency_unknown", format!("'{}' {no_currency}.", command.currency)));
+        broken.push(Violation::new("/currency", Code::CurrencyUnknown, format!("'{}' {no_currency}.", command.currency)));
     }
     let rhythm = match (cycle.rhythm(command.billing_day), Rejected::from_violations(broken.clone())) {
         (Ok(rhythm), None) => rhythm,
@@ -197,13 +198,13 @@ pub fn create(command: Create, cycle: &BillCycle, now: Timestamp) -> Result<Chan
 pub fn change_status(account: Account, to: Status, reason: Option<String>, now: Timestamp) -> Result<Change<Account>, Rejected> {
     unless_deactivated(&account)?;
     if account.status == to {
-        return Err(Rejected::conflict("status_unchanged", format!("The account is {} already.", to.name())));
+        return Err(Rejected::conflict(Code::StatusUnchanged, format!("The account is {} already.", to.name())));
     }
     if !account.status.next().contains(&to) {
         let allowed: Vec<_> = account.status.next().iter().map(|s| s.name()).collect();
         let message =
             format!("An account cannot go from {} to {}; it can go to: {}.", account.status.name(), to.name(), allowed.join(", "));
-        return Err(Rejected::conflict("status_transition_not_allowed", message));
+        return Err(Rejected::conflict(Code::StatusTransitionNotAllowed, message));
     }
     let mut after = touched(&account, now);
     after.status = to;
@@ -232,7 +233,7 @@ pub fn update_bill_cycle(
     match valid_from {
         Some(valid_from) if valid_from <= now => Err(Rejected::violation(
             "/validFrom",
-            "valid_from_in_past",
+            Code::ValidFromInPast,
             format!("validFrom must lie after now ({}); leave it out to change at once.", now.to_rfc3339_opts(SecondsFormat::Secs, true)),
         )),
         Some(valid_from) => {
@@ -323,7 +324,10 @@ fn touched(account: &Account, now: Timestamp) -> Account {
 /// `account_deactivated`.
 pub fn unless_deactivated(account: &Account) -> Result<(), Rejected> {
     if account.status == Status::Deactivated {
-        return Err(Rejected::conflict("account_deactivated", "The account is deactivated, and a deactivated account takes no changes."));
+        return Err(Rejected::conflict(
+            Code::AccountDeactivated,
+            "The account is deactivated, and a deactivated account takes no changes.",
+        ));
     }
     Ok(())
 }
@@ -332,7 +336,7 @@ fn planned(account: &Account) -> Result<&PlannedChange, Rejected> {
     account
         .planned_bill_cycle_change
         .as_ref()
-        .ok_or_else(|| Rejected::conflict("no_bill_cycle_change_in_progress", "The account has no bill cycle change in progress."))
+        .ok_or_else(|| Rejected::conflict(Code::NoBillCycleChangeInProgress, "The account has no bill cycle change in progress."))
 }
 
 impl Entity for Account {

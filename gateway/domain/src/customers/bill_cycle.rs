@@ -1,6 +1,6 @@
 //! Bill cycles: the rhythms accounts are billed in.
 
-use billwire_schemas::{clock::Timestamp, events::envelope::Parameters, ids::BillCycleId};
+use billwire_schemas::{clock::Timestamp, events::envelope::Parameters, ids::BillCycleId, refusal::Code};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -66,7 +66,7 @@ fn day_in_range(unit: PeriodUnit, day: u32) -> Option<Violation> {
     let range = unit.billing_days()?;
     (!range.contains(&day)).then(|| {
         let message = format!("billingDay is {day}, but a cycle by {} takes {} to {}.", unit.name(), range.start(), range.end());
-        Violation::new("/billingDay", "billing_day_out_of_range", message)
+        Violation::new("/billingDay", Code::BillingDayOutOfRange, message)
     })
 }
 
@@ -81,24 +81,24 @@ pub fn create(command: Create, now: Timestamp) -> Result<Change<BillCycle>, Reje
         Some(day) if takes_day => broken.extend(day_in_range(command.period, day)),
         Some(_) if command.individual => broken.push(Violation::new(
             "/billingDay",
-            "billing_day_not_allowed",
+            Code::BillingDayNotAllowed,
             "An individual cycle has no billingDay of its own; each account brings one.",
         )),
-        Some(_) => broken.push(Violation::new("/billingDay", "billing_day_not_allowed", "A cycle by day has no billingDay.")),
+        Some(_) => broken.push(Violation::new("/billingDay", Code::BillingDayNotAllowed, "A cycle by day has no billingDay.")),
         None if takes_day => broken.push(Violation::new(
             "/billingDay",
-            "billing_day_required",
+            Code::BillingDayRequired,
             format!("A cycle by {} needs a billingDay, unless it is individual.", command.period.name()),
         )),
         None => {}
     }
     match (command.period, command.billing_month) {
         (PeriodUnit::Year, None) => {
-            broken.push(Violation::new("/billingMonth", "billing_month_required", "A cycle by year needs a billingMonth."));
+            broken.push(Violation::new("/billingMonth", Code::BillingMonthRequired, "A cycle by year needs a billingMonth."));
         }
         (PeriodUnit::Year, Some(_)) | (_, None) => {}
         (_, Some(_)) => {
-            broken.push(Violation::new("/billingMonth", "billing_month_not_allowed", "Only a cycle by year takes a billingMonth."));
+            broken.push(Violation::new("/billingMonth", Code::BillingMonthNotAllowed, "Only a cycle by year takes a billingMonth."));
         }
     }
     if let Some(rejected) = Rejected::from_violations(broken) {
@@ -132,7 +132,7 @@ pub fn update(cycle: BillCycle, name: Option<String>, now: Timestamp) -> Change<
 /// `still_in_use`.
 pub fn delete(cycle: BillCycle, in_use: bool) -> Result<Change<BillCycle>, Rejected> {
     if in_use {
-        return Err(Rejected::conflict("still_in_use", "Accounts are in the bill cycle or plan to be, so it must stay."));
+        return Err(Rejected::conflict(Code::StillInUse, "Accounts are in the bill cycle or plan to be, so it must stay."));
     }
     Ok(Change::deleted(cycle))
 }
@@ -148,7 +148,7 @@ impl BillCycle {
             (false, Some(_)) => {
                 return Err(Rejected::violation(
                     "/billingDay",
-                    "billing_day_not_allowed",
+                    Code::BillingDayNotAllowed,
                     format!("Bill cycle '{}' is not individual, so it sets the billing day itself.", self.name),
                 ));
             }
@@ -160,7 +160,7 @@ impl BillCycle {
             (true, None) => {
                 return Err(Rejected::violation(
                     "/billingDay",
-                    "billing_day_required",
+                    Code::BillingDayRequired,
                     format!("Bill cycle '{}' is individual, so the account must bring a billingDay.", self.name),
                 ));
             }
@@ -210,7 +210,7 @@ mod tests {
     fn codes(command: Create) -> Vec<&'static str> {
         match create(command, Timestamp::UNIX_EPOCH) {
             Ok(_) => vec![],
-            Err(rejected) => rejected.violations.iter().map(|v| v.code).collect(),
+            Err(rejected) => rejected.violations.iter().map(|v| v.code.as_str()).collect(),
         }
     }
 
@@ -231,10 +231,10 @@ mod tests {
     fn an_individual_cycle_takes_the_day_from_the_account() {
         let cycle = create(command(PeriodUnit::Month, true, None, None), Timestamp::UNIX_EPOCH).expect("a cycle").after;
         assert_eq!(cycle.rhythm(Some(9)).map(|r| r.day), Ok(9));
-        assert_eq!(cycle.rhythm(None).unwrap_err().code, "billing_day_required");
-        assert_eq!(cycle.rhythm(Some(0)).unwrap_err().code, "billing_day_out_of_range");
+        assert_eq!(cycle.rhythm(None).unwrap_err().code.as_str(), "billing_day_required");
+        assert_eq!(cycle.rhythm(Some(0)).unwrap_err().code.as_str(), "billing_day_out_of_range");
         let shared = create(command(PeriodUnit::Month, false, Some(5), None), Timestamp::UNIX_EPOCH).expect("a cycle").after;
-        assert_eq!(shared.rhythm(Some(9)).unwrap_err().code, "billing_day_not_allowed");
+        assert_eq!(shared.rhythm(Some(9)).unwrap_err().code.as_str(), "billing_day_not_allowed");
     }
 
     #[test]
@@ -248,7 +248,7 @@ mod tests {
     #[test]
     fn a_cycle_in_use_stays() {
         let cycle = create(command(PeriodUnit::Month, false, Some(5), None), Timestamp::UNIX_EPOCH).expect("a cycle").after;
-        assert_eq!(delete(cycle.clone(), true).unwrap_err().code, "still_in_use");
+        assert_eq!(delete(cycle.clone(), true).unwrap_err().code.as_str(), "still_in_use");
         assert!(delete(cycle, false).is_ok());
     }
 }

@@ -3,7 +3,7 @@
 mod local_time;
 mod status_model;
 
-use billwire_schemas::{clock::Timestamp, ids::BillingSettingsId};
+use billwire_schemas::{clock::Timestamp, ids::BillingSettingsId, refusal::Code};
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
@@ -121,7 +121,7 @@ pub fn update(settings: BillingSettings, command: Update, now: Timestamp) -> Res
     let mut broken = Vec::new();
     let time_zone = command.time_zone.parse::<Tz>().unwrap_or_else(|_| {
         let message = format!("'{}' is no time zone of the IANA database, such as Europe/Berlin.", command.time_zone);
-        broken.push(Violation::new("/timeZone", "time_zone_unknown", message));
+        broken.push(Violation::new("/timeZone", Code::TimeZoneUnknown, message));
         Tz::UTC
     });
     broken.extend(check_payment_term(command.payment_term_days));
@@ -149,30 +149,30 @@ pub fn update(settings: BillingSettings, command: Update, now: Timestamp) -> Res
 pub fn check_payment_term(days: u32) -> Option<Violation> {
     (days > DAYS_MAX).then(|| {
         let message = format!("paymentTermDays is {days}, but must lie between 0 and {DAYS_MAX}.");
-        Violation::new("/paymentTermDays", "payment_term_out_of_range", message)
+        Violation::new("/paymentTermDays", Code::PaymentTermOutOfRange, message)
     })
 }
 
 fn offsets(asked: &[AskedOffset], broken: &mut Vec<Violation>) -> Vec<DeliveryOffset> {
     if asked.len() > OFFSETS_MAX {
         let message = format!("There are {} delivery offsets, but at most {OFFSETS_MAX} are allowed.", asked.len());
-        broken.push(Violation::new("/deliveryOffsets", "too_many_delivery_offsets", message));
+        broken.push(Violation::new("/deliveryOffsets", Code::TooManyDeliveryOffsets, message));
     }
     let mut offsets = Vec::with_capacity(asked.len());
     for (index, offset) in asked.iter().enumerate() {
         if offset.days > DAYS_MAX {
             let message = format!("days is {}, but must lie between 0 and {DAYS_MAX}.", offset.days);
-            broken.push(Violation::new(format!("/deliveryOffsets/{index}/days"), "delivery_offset_out_of_range", message));
+            broken.push(Violation::new(format!("/deliveryOffsets/{index}/days"), Code::DeliveryOffsetOutOfRange, message));
         }
         let Ok(time) = offset.time.parse::<TimeOfDay>() else {
             let message = format!("'{}' is no time of day such as 09:30, from 00:00 to 23:59.", offset.time);
-            broken.push(Violation::new(format!("/deliveryOffsets/{index}/time"), "time_of_day_invalid", message));
+            broken.push(Violation::new(format!("/deliveryOffsets/{index}/time"), Code::TimeOfDayInvalid, message));
             continue;
         };
         let offset = DeliveryOffset { days: offset.days, time };
         if offsets.contains(&offset) {
             let message = format!("{} days after delivery at {time} stands in the list already.", offset.days);
-            broken.push(Violation::new(format!("/deliveryOffsets/{index}"), "delivery_offset_repeated", message));
+            broken.push(Violation::new(format!("/deliveryOffsets/{index}"), Code::DeliveryOffsetRepeated, message));
         }
         offsets.push(offset);
     }

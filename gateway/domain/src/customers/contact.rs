@@ -5,6 +5,7 @@ use billwire_schemas::{
     clock::Timestamp,
     events::envelope::Parameters,
     ids::{AccountId, ContactId},
+    refusal::Code,
 };
 use serde::{Deserialize, Serialize};
 
@@ -145,7 +146,7 @@ pub fn update(contact: Contact, account: &Account, command: Update, now: Timesta
 pub fn delete(contact: Contact, account: &Account) -> Result<Change<Contact>, Rejected> {
     unless_deactivated(account)?;
     if account.bills_to(contact.id) {
-        return Err(Rejected::conflict("still_in_use", "The contact is its account's billing contact; name another one first."));
+        return Err(Rejected::conflict(Code::StillInUse, "The contact is its account's billing contact; name another one first."));
     }
     Ok(Change::deleted(contact))
 }
@@ -216,10 +217,10 @@ mod tests {
     fn a_deactivated_accounts_contacts_stay_as_they_are() {
         let dead = with_status(Status::Deactivated);
         let contact = made(&with_status(Status::Active)).expect("a contact").after;
-        assert_eq!(made(&dead).unwrap_err().code, "account_deactivated");
+        assert_eq!(made(&dead).unwrap_err().code.as_str(), "account_deactivated");
         let refused = update(contact.clone(), &dead, Update::default(), Timestamp::UNIX_EPOCH).unwrap_err();
-        assert_eq!(refused.code, "account_deactivated");
-        assert_eq!(delete(contact, &dead).unwrap_err().code, "account_deactivated");
+        assert_eq!(refused.code.as_str(), "account_deactivated");
+        assert_eq!(delete(contact, &dead).unwrap_err().code.as_str(), "account_deactivated");
     }
 
     #[test]
@@ -227,7 +228,7 @@ mod tests {
         let mut account = with_status(Status::Active);
         let contact = made(&account).expect("a contact").after;
         account.billing_contact_id = Some(contact.id);
-        assert_eq!(delete(contact.clone(), &account).unwrap_err().code, "still_in_use");
+        assert_eq!(delete(contact.clone(), &account).unwrap_err().code.as_str(), "still_in_use");
         account.billing_contact_id = None;
         assert!(delete(contact, &account).is_ok());
     }

@@ -5,6 +5,7 @@ use billwire_schemas::{
     events::envelope::Parameters,
     ids::PackageId,
     money::{Currency, Money},
+    refusal::Code,
 };
 use serde::{Deserialize, Serialize};
 
@@ -95,7 +96,7 @@ pub fn update(package: Package, command: Update, now: Timestamp) -> Result<Chang
     if let Some(fee) = command.recurring_fee {
         if fee.currency != package.currency {
             let message = format!("The package is in {}, and stays so; the fee is in {}.", package.currency, fee.currency);
-            broken.push(Violation::new("/recurringFee/currency", "currency_mismatch", message));
+            broken.push(Violation::new("/recurringFee/currency", Code::CurrencyMismatch, message));
         }
         broken.extend(fee_violations(fee));
     }
@@ -115,7 +116,7 @@ pub fn update(package: Package, command: Update, now: Timestamp) -> Result<Chang
 /// `still_in_use`.
 pub fn delete(package: Package, subscribed: bool) -> Result<Change<Package>, Rejected> {
     if subscribed {
-        return Err(Rejected::conflict("still_in_use", "Accounts have subscribed the package, so it must stay."));
+        return Err(Rejected::conflict(Code::StillInUse, "Accounts have subscribed the package, so it must stay."));
     }
     Ok(Change::deleted(package))
 }
@@ -124,11 +125,11 @@ fn fee_violations(fee: Money) -> Vec<Violation> {
     let mut broken = Vec::new();
     if fee.amount.is_negative() {
         let message = format!("A recurring fee must not be below nothing; this is {fee}.");
-        broken.push(Violation::new("/recurringFee/amount", "amount_negative", message));
+        broken.push(Violation::new("/recurringFee/amount", Code::AmountNegative, message));
     }
     if !fee.in_minor_units() {
         let message = format!("A fee in {} has at most {} decimals; this is {fee}.", fee.currency, fee.currency.decimals());
-        broken.push(Violation::new("/recurringFee/amount", "amount_too_fine", message));
+        broken.push(Violation::new("/recurringFee/amount", Code::AmountTooFine, message));
     }
     broken
 }
@@ -186,7 +187,7 @@ mod tests {
     fn each_rule_about_the_fee_has_its_code() {
         let codes = |amount, currency| match with_fee(money(amount, currency)) {
             Ok(_) => vec![],
-            Err(rejected) => rejected.violations.iter().map(|v| (v.code, v.pointer.to_string())).collect(),
+            Err(rejected) => rejected.violations.iter().map(|v| (v.code.as_str(), v.pointer.to_string())).collect(),
         };
         let at_amount = |code| (code, "/recurringFee/amount".to_owned());
         assert_eq!(codes("0", "EUR"), vec![]);
@@ -202,12 +203,12 @@ mod tests {
         let after = update_fee(money("12", "EUR")).expect("updated").after;
         assert_eq!((after.version, after.name.as_str(), after.recurring_fee), (2, "Fleet", money("12", "EUR")));
         let refused = update_fee(money("12", "USD")).expect_err("another currency");
-        assert_eq!((refused.code, refused.violations[0].pointer.as_ref()), ("currency_mismatch", "/recurringFee/currency"));
+        assert_eq!((refused.code.as_str(), refused.violations[0].pointer.as_ref()), ("currency_mismatch", "/recurringFee/currency"));
     }
 
     #[test]
     fn a_subscribed_package_stays() {
-        assert_eq!(delete(package(), true).unwrap_err().code, "still_in_use");
+        assert_eq!(delete(package(), true).unwrap_err().code.as_str(), "still_in_use");
         assert!(delete(package(), false).is_ok());
     }
 

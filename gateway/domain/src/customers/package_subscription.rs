@@ -4,6 +4,7 @@ use billwire_schemas::{
     clock::Timestamp,
     events::envelope::Parameters,
     ids::{AccountId, PackageId, PackageSubscriptionId},
+    refusal::Code,
 };
 use chrono::{Days, NaiveDate};
 use serde::{Deserialize, Serialize};
@@ -83,14 +84,14 @@ pub fn subscribe(
     let mut broken = Vec::new();
     if package.currency.as_str() != account.currency {
         let message = format!("The package is in {}, but the account is in {}.", package.currency, account.currency);
-        broken.push(Violation::new("/package", "currency_mismatch", message));
+        broken.push(Violation::new("/package", Code::CurrencyMismatch, message));
     }
     let today = settings.date_of(now);
     let start = command.start_date.unwrap_or(today);
     let (first, last) = (today.checked_sub_days(BACKDATED_MAX), today.checked_add_days(AHEAD_MAX));
     if first.is_some_and(|first| start < first) || last.is_some_and(|last| start > last) {
         let message = format!("startDate is {start}; it must lie no more than a year back and ten years ahead of {today}.");
-        broken.push(Violation::new("/startDate", "start_date_out_of_range", message));
+        broken.push(Violation::new("/startDate", Code::StartDateOutOfRange, message));
     }
     if let Some(rejected) = Rejected::from_violations(broken) {
         return Err(rejected);
@@ -143,7 +144,7 @@ pub fn cancel(
 ) -> Result<Change<PackageSubscription>, Rejected> {
     unless_deactivated(account)?;
     if subscription.is_cancelled(settings) {
-        return Err(Rejected::conflict("package_subscription_cancelled", "The package subscription is cancelled already."));
+        return Err(Rejected::conflict(Code::PackageSubscriptionCancelled, "The package subscription is cancelled already."));
     }
     let to = settings.package_statuses.cancelled.clone();
     Ok(moved(subscription, settings, to, reason, now))

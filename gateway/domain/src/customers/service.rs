@@ -4,6 +4,7 @@ use billwire_schemas::{
     clock::Timestamp,
     events::envelope::Parameters,
     ids::{AccountId, PackageSubscriptionId, ServiceId},
+    refusal::Code,
 };
 use serde::{Deserialize, Serialize};
 
@@ -82,10 +83,10 @@ pub fn create(
     if let Some(subscription) = subscription {
         if subscription.account_id != account.id {
             let message = "The package subscription belongs to another account.";
-            broken.push(Violation::new("/packageSubscription", "package_subscription_of_other_account", message));
+            broken.push(Violation::new("/packageSubscription", Code::PackageSubscriptionOfOtherAccount, message));
         } else if subscription.is_cancelled(settings) {
             let message = "The package subscription is cancelled, and takes no new services.";
-            broken.push(Violation::new("/packageSubscription", "package_subscription_ended", message));
+            broken.push(Violation::new("/packageSubscription", Code::PackageSubscriptionEnded, message));
         }
     }
     if let Some(rejected) = Rejected::from_violations(broken) {
@@ -128,11 +129,11 @@ pub fn delete(service: Service, account: &Account, settings: &BillingSettings, i
     let initial = &settings.service_statuses.initial;
     if service.status != *initial {
         let message = format!("The service is {}; only one that is still {initial} can be deleted. Cancel it instead.", service.status);
-        return Err(Rejected::conflict("service_not_initial", message));
+        return Err(Rejected::conflict(Code::ServiceNotInitial, message));
     }
     if in_use {
         let message = "Usage identifiers, buckets or charges belong to the service, so it must stay.";
-        return Err(Rejected::conflict("still_in_use", message));
+        return Err(Rejected::conflict(Code::StillInUse, message));
     }
     Ok(Change::deleted(service))
 }

@@ -4,6 +4,7 @@ use billwire_schemas::{
     clock::Timestamp,
     events::selection::Selection,
     ids::{OrderingKey, QueueId},
+    refusal::Code,
 };
 use serde::{Deserialize, Serialize};
 
@@ -79,7 +80,7 @@ pub struct Update {
 fn registrable(registered: &Selection, catalogue: &Catalogue) -> Result<(), Rejected> {
     let mut broken = catalogue.unknown(registered);
     if registered.is_empty() {
-        broken.push(Violation::new("/eventTypes", "event_types_required", "A queue has at least one event type or object."));
+        broken.push(Violation::new("/eventTypes", Code::EventTypesRequired, "A queue has at least one event type or object."));
     }
     Rejected::from_violations(broken).map_or(Ok(()), Err)
 }
@@ -123,8 +124,8 @@ pub fn update(queue: Queue, command: Update, catalogue: &Catalogue) -> Result<Ch
 /// `queue_paused`, `queue_not_paused`.
 pub fn pause(queue: Queue, paused: bool) -> Result<Change<Queue>, Rejected> {
     match (queue.paused, paused) {
-        (true, true) => Err(Rejected::conflict("queue_paused", "The queue is paused already.")),
-        (false, false) => Err(Rejected::conflict("queue_not_paused", "The queue is not paused.")),
+        (true, true) => Err(Rejected::conflict(Code::QueuePaused, "The queue is paused already.")),
+        (false, false) => Err(Rejected::conflict(Code::QueueNotPaused, "The queue is not paused.")),
         _ => {
             let after = Queue { paused, ..next(&queue) };
             Ok(changed(queue, after))
@@ -175,7 +176,7 @@ pub(crate) mod tests {
         let command = Create { id: QueueId(fresh()), name: "q".into(), mode: Mode::InOrder, registered, partitions: 1 };
         let refused = create(command, &Catalogue::default(), Timestamp::UNIX_EPOCH).unwrap_err();
         let places: Vec<_> = refused.violations.iter().map(|broken| (broken.pointer.as_ref(), broken.code)).collect();
-        assert_eq!(places, [("/eventTypes/1", "event_type_unknown"), ("/eventTypes/3", "event_type_unknown")]);
+        assert_eq!(places, [("/eventTypes/1", Code::EventTypeUnknown), ("/eventTypes/3", Code::EventTypeUnknown)]);
         assert!(refused.violations[0].message.contains("account.bill_cycle_changed"), "{}", refused.violations[0].message);
     }
 
@@ -187,16 +188,16 @@ pub(crate) mod tests {
         assert_eq!((renamed.after.version, &renamed.after.registered), (2, &before.registered));
         let emptied = Update { event_types: Some(vec![]), ..Update::default() };
         let refused = update(before, emptied, &Catalogue::default()).unwrap_err();
-        assert_eq!(refused.violations[0].code, "event_types_required");
+        assert_eq!(refused.violations[0].code, Code::EventTypesRequired);
     }
 
     #[test]
     fn a_queue_is_paused_and_resumed_in_turn() {
         let running = queue("q", &["account.created"]);
-        assert_eq!(pause(running.clone(), false).unwrap_err().code, "queue_not_paused");
+        assert_eq!(pause(running.clone(), false).unwrap_err().code, Code::QueueNotPaused);
         let paused = pause(running, true).expect("paused").after;
         assert!(paused.paused);
-        assert_eq!(pause(paused.clone(), true).unwrap_err().code, "queue_paused");
+        assert_eq!(pause(paused.clone(), true).unwrap_err().code, Code::QueuePaused);
         assert!(!pause(paused, false).expect("resumed").after.paused);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use billwire_schemas::{events::selection::Selection, ids::QueueId};
+use billwire_schemas::{events::selection::Selection, ids::QueueId, refusal::Code};
 
 use crate::{
     delivery::{
@@ -72,7 +72,7 @@ pub fn unless_cycle(routing: &Routing<'_>, from: QueueId, action: &Action) -> Re
     let Some(to) = action.forwards_to() else { return Ok(()) };
     if to == from || routing.downstream(to).contains(&from) {
         let message = "Events forwarded there would come back to this queue.";
-        return Err(Rejected::violation("/action/queueId", "forward_cycle", message));
+        return Err(Rejected::violation("/action/queueId", Code::ForwardCycle, message));
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use billwire_schemas::{
     events::selection::Selection,
     ids::{NotificationTemplateId, OrderingKey, QueueId, SmtpAccountId, SubscriptionId, WebhookEndpointId},
     recipient::Recipient,
+    refusal::Code,
 };
 use serde::{Deserialize, Serialize};
 
@@ -238,8 +239,8 @@ pub fn update(
 /// `already_enabled`, `already_disabled`.
 pub fn enable(subscription: Subscription, enabled: bool) -> Result<Change<Subscription>, Rejected> {
     match (subscription.enabled, enabled) {
-        (true, true) => Err(Rejected::conflict("already_enabled", "The subscription is enabled already.")),
-        (false, false) => Err(Rejected::conflict("already_disabled", "The subscription is disabled already.")),
+        (true, true) => Err(Rejected::conflict(Code::AlreadyEnabled, "The subscription is enabled already.")),
+        (false, false) => Err(Rejected::conflict(Code::AlreadyDisabled, "The subscription is disabled already.")),
         _ => {
             let after = Subscription { enabled, ..next(&subscription) };
             Ok(Change::updated(subscription, after, Vec::<&'static str>::new()))

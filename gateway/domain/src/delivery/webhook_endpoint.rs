@@ -12,6 +12,7 @@ use billwire_schemas::{
     destination,
     events::envelope::Parameters,
     ids::{OrderingKey, WebhookEndpointId},
+    refusal::Code,
 };
 use serde::{Deserialize, Serialize};
 
@@ -185,7 +186,7 @@ pub fn update(last: WebhookEndpoint, mut secrets: Secrets, settings: Settings) -
 /// `webhook_endpoint_enabled`.
 pub fn enable(last: WebhookEndpoint) -> Result<Change<WebhookEndpoint>, Rejected> {
     if last.enabled {
-        return Err(Rejected::conflict("webhook_endpoint_enabled", "The webhook endpoint is enabled already."));
+        return Err(Rejected::conflict(Code::WebhookEndpointEnabled, "The webhook endpoint is enabled already."));
     }
     let after = WebhookEndpoint { enabled: true, disabled_because: None, ..next(&last) };
     Ok(updated(last, after))
@@ -197,7 +198,7 @@ pub fn enable(last: WebhookEndpoint) -> Result<Change<WebhookEndpoint>, Rejected
 /// `webhook_endpoint_disabled`.
 pub fn disable(last: WebhookEndpoint, because: &str) -> Result<Change<WebhookEndpoint>, Rejected> {
     if !last.enabled {
-        return Err(Rejected::conflict("webhook_endpoint_disabled", "The webhook endpoint is disabled already."));
+        return Err(Rejected::conflict(Code::WebhookEndpointDisabled, "The webhook endpoint is disabled already."));
     }
     let after = WebhookEndpoint { enabled: false, disabled_because: Some(because.to_owned()), ..next(&last) };
     let parameters = Parameters::from([

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use billwire_schemas::{
     clock::Timestamp,
     ids::{NotificationTemplateId, OrderingKey},
+    refusal::Code,
     template::{FAULTS_MAX, LANGUAGE_DEFAULT, Reading, Template, Translated, is_language, predefined},
 };
 use serde::{Deserialize, Serialize};
@@ -100,14 +101,14 @@ impl NotificationTemplate {
             if !is_language(tag) {
                 broken.push(Violation::new(
                     pointer,
-                    "language_unknown",
+                    Code::LanguageUnknown,
                     format!("'{tag}' is no language tag (BCP 47), such as de or en-GB."),
                 ));
             }
         }
         if self.translations.len() > TRANSLATIONS_MAX {
             let message = format!("There may be {TRANSLATIONS_MAX} translations at the most.");
-            broken.push(Violation::new("/translations", "translations_too_many", message));
+            broken.push(Violation::new("/translations", Code::TranslationsTooMany, message));
         }
         let offered = offered_sets(catalogue, &self.event_types);
         for (place, parts) in self.all_parts() {
@@ -288,7 +289,7 @@ mod tests {
     fn a_parameter_that_one_of_the_event_types_does_not_offer_is_refused() {
         let both = &["account.created", "bill_cycle.created"];
         let refused = made(given(both, "Dear {{ account.name }}")).unwrap_err();
-        assert_eq!((refused.code, refused.violations[0].pointer.as_ref()), ("template_unknown_parameter", "/text"));
+        assert_eq!((refused.code.as_str(), refused.violations[0].pointer.as_ref()), ("template_unknown_parameter", "/text"));
         assert!(made(given(&["account.created"], "Dear {{ account.name }}")).is_ok());
     }
 
@@ -297,7 +298,7 @@ mod tests {
         let parts = |text: &str| Parts { subject: "Neues".into(), text: text.into(), html: None };
         let translations = BTreeMap::from([("de".to_owned(), parts("{{ account.nmae }}")), ("?".to_owned(), parts(""))]);
         let refused = made(Settings { translations: Some(translations), ..given(&["account.created"], "x") }).unwrap_err();
-        let told: Vec<_> = refused.violations.iter().map(|broken| (broken.code, broken.pointer.as_ref())).collect();
+        let told: Vec<_> = refused.violations.iter().map(|broken| (broken.code.as_str(), broken.pointer.as_ref())).collect();
         assert_eq!(told, [("language_unknown", "/translations/?"), ("template_unknown_parameter", "/translations/de/text")]);
     }
 

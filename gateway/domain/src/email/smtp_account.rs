@@ -3,6 +3,7 @@
 use billwire_schemas::{
     clock::Timestamp,
     ids::{OrderingKey, SmtpAccountId},
+    refusal::Code,
 };
 use serde::{Deserialize, Serialize};
 
@@ -120,12 +121,12 @@ impl Settings {
         let mut broken = Vec::new();
         if account.username.is_some() != account.has_password {
             let missing = if account.has_password { "/username" } else { "/password" };
-            broken.push(Violation::new(missing, "credentials_incomplete", "username and password come together or not at all."));
+            broken.push(Violation::new(missing, Code::CredentialsIncomplete, "username and password come together or not at all."));
         }
         if account.security == Security::None && account.has_password {
             broken.push(Violation::new(
                 "/security",
-                "credentials_in_clear",
+                Code::CredentialsInClear,
                 "A password is not sent over an unprotected connection; choose starttls or tls.",
             ));
         }
@@ -206,7 +207,7 @@ mod tests {
     }
 
     fn codes(refused: Result<Change<SmtpAccount>, Rejected>) -> Vec<&'static str> {
-        refused.unwrap_err().violations.iter().map(|broken| broken.code).collect()
+        refused.unwrap_err().violations.iter().map(|broken| broken.code.as_str()).collect()
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use billwire_schemas::{
     clock::Timestamp,
     ids::{OrderingKey, SystemUserId},
+    refusal::Code,
     template::is_language,
 };
 use chrono_tz::Tz;
@@ -61,7 +62,7 @@ impl Settings {
         if let Some(language) = self.language {
             if !language.is_empty() && !is_language(&language) {
                 let message = format!("'{language}' is no language tag (BCP 47), such as de or en-GB.");
-                broken.push(Violation::new("/language", "language_unknown", message));
+                broken.push(Violation::new("/language", Code::LanguageUnknown, message));
             }
             user.language = (!language.is_empty()).then_some(language);
         }
@@ -69,7 +70,7 @@ impl Settings {
             user.time_zone = if zone.is_empty() { None } else { zone.parse().ok() };
             if user.time_zone.is_none() && !zone.is_empty() {
                 let message = format!("'{zone}' is no time zone of the IANA database, such as Europe/Berlin.");
-                broken.push(Violation::new("/timeZone", "time_zone_unknown", message));
+                broken.push(Violation::new("/timeZone", Code::TimeZoneUnknown, message));
             }
         }
         Rejected::from_violations(broken).map_or(Ok(()), Err)
@@ -138,7 +139,7 @@ mod tests {
         assert_eq!((away.version, away.language, away.time_zone, away.active), (2, None, Some(Tz::Europe__Zurich), false));
         let wrong = Settings { language: text("??"), time_zone: text("Mars/Olympus"), ..Settings::default() };
         let refused = update(made, wrong).unwrap_err();
-        let codes: Vec<_> = refused.violations.iter().map(|broken| broken.code).collect();
+        let codes: Vec<_> = refused.violations.iter().map(|broken| broken.code.as_str()).collect();
         assert_eq!(codes, ["language_unknown", "time_zone_unknown"]);
     }
 }

@@ -10,6 +10,7 @@ use billwire_schemas::{
         selection::{Selection, is_pattern, means},
     },
     ids::DataSourceId,
+    refusal::Code,
 };
 use serde_json::Value;
 
@@ -154,7 +155,7 @@ impl Catalogue {
     /// The violation of a name that no event type has.
     pub fn unknown_type(&self, pointer: String, name: &str) -> Violation {
         let message = format!("There is no event type '{name}'.{}", did_you_mean(name, self.names()));
-        Violation::new(pointer, "event_type_unknown", message)
+        Violation::new(pointer, Code::EventTypeUnknown, message)
     }
 
     /// The violations of a choice of events: each name must exist, each pattern mean some type that exists or may be registered yet, and
@@ -167,7 +168,7 @@ impl Catalogue {
         let unknown = selection.objects.iter().enumerate().filter(|(_, chosen)| !objects.contains(chosen.object.as_str()));
         let unknown = unknown.map(|(index, chosen)| {
             let message = format!("No events tell of '{}'.{}", chosen.object, did_you_mean(&chosen.object, objects.iter().copied()));
-            Violation::new(format!("/objects/{index}/object"), "event_object_unknown", message)
+            Violation::new(format!("/objects/{index}/object"), Code::EventObjectUnknown, message)
         });
         types.chain(unknown).collect()
     }
@@ -259,7 +260,7 @@ mod tests {
     #[test]
     fn an_unknown_type_is_named_with_the_nearest() {
         let found = catalogue(None).unknown_types(&["account.created".into(), "custom.sim_swaped".into()]);
-        assert_eq!((found.len(), found[0].pointer.as_ref(), found[0].code), (1, "/eventTypes/1", "event_type_unknown"));
+        assert_eq!((found.len(), found[0].pointer.as_ref(), found[0].code.as_str()), (1, "/eventTypes/1", "event_type_unknown"));
         assert!(found[0].message.contains("custom.sim_swapped"), "{}", found[0].message);
     }
 }

@@ -8,6 +8,7 @@ use billwire_schemas::{
         parameters::{Group, nearest},
     },
     ids::{AccountId, CustomEventId, EventTypeId, OrderingKey},
+    refusal::Code,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -18,7 +19,7 @@ use crate::{
         data_schema::{faults, is_parameter_name, scalars},
         schema_compatibility::compatible,
     },
-    rejected::{Kind, Rejected, Violation},
+    rejected::{Rejected, Violation},
 };
 
 /// What stands before the names of all of them.
@@ -110,7 +111,7 @@ pub fn register(
 ) -> Result<Change<CustomEventType>, Rejected> {
     if existing.is_none() && count >= TYPES_MAX {
         let message = format!("There are {count} custom event types already, and no more than {TYPES_MAX} are kept; delete one first.");
-        return Err(Rejected::conflict("too_many_event_types", message));
+        return Err(Rejected::conflict(Code::TooManyEventTypes, message));
     }
     let mut broken = faults(&command.schema);
     broken.extend(uncompilable);
@@ -134,7 +135,7 @@ pub fn register(
     let unchanged = CustomEventType { version: before.version, updated_at: before.updated_at, ..after.clone() };
     if unchanged == before {
         let message = format!("Exactly this is registered already, as version {} of {}.", before.version, before.name);
-        return Err(Rejected::conflict("event_type_unchanged", message));
+        return Err(Rejected::conflict(Code::EventTypeUnchanged, message));
     }
     unless_incompatible(&before, &after)?;
     Ok(Change::updated(before, after, Vec::<&str>::new()))
@@ -143,14 +144,18 @@ pub fn register(
 fn unless_incompatible(before: &CustomEventType, after: &CustomEventType) -> Result<(), Rejected> {
     if before.ordering_key != after.ordering_key {
         let message = "What the events of a type keep order within cannot change; register another name.";
-        return Err(Rejected::violation("/orderingKey", "ordering_key_changed", message));
+        return Err(Rejected::violation("/orderingKey", Code::OrderingKeyChanged, message));
     }
     let mut violations = compatible(&before.schema, &after.schema);
     let offered = scalars(&after.schema);
     for lost in scalars(&before.schema) {
         if !offered.iter().any(|scalar| scalar.name == lost.name && scalar.kind == lost.kind) {
             let message = format!("The parameter data.{} must stay a {}; templates may name it.", lost.name, lost.kind.name());
-            violations.push(Violation::new(crate::events::data_schema::step("/schema/properties", &lost.name), "parameter_lost", message));
+            violations.push(Violation::new(
+                crate::events::data_schema::step("/schema/properties", &lost.name),
+                Code::ParameterLost,
+                message,
+            ));
         }
     }
     if violations.is_empty() {
@@ -160,7 +165,7 @@ fn unless_incompatible(before: &CustomEventType, after: &CustomEventType) -> Res
         "The schema may refuse what version {} of {} accepts; a new version may only be wider. Errors tell where.",
         before.version, before.name
     );
-    Err(Rejected { kind: Kind::Unprocessable, code: "schema_incompatible", message, violations })
+    Err(Rejected { code: Code::SchemaIncompatible, message, violations })
 }
 
 impl Entity for CustomEventType {
@@ -226,20 +231,20 @@ impl Submit {
         }
         match (kind.and_then(|kind| kind.ordering_key), &self.account, &self.key) {
             (_, Some(_), Some(_)) => {
-                found.push(Violation::new("/key", "ordering_key_ambiguous", "An event brings an account or a key, not both."));
+                found.push(Violation::new("/key", Code::OrderingKeyAmbiguous, "An event brings an account or a key, not both."));
             }
             (Some(OrderedBy::Account), None, _) => {
                 found.push(Violation::new(
                     "/account",
-                    "ordering_key_required",
+                    Code::OrderingKeyRequired,
                     format!("Events of {} must name their account.", self.kind),
                 ));
             }
             (Some(OrderedBy::Key), _, None) => {
-                found.push(Violation::new("/key", "ordering_key_required", format!("Events of {} must bring a key.", self.kind)));
+                found.push(Violation::new("/key", Code::OrderingKeyRequired, format!("Events of {} must bring a key.", self.kind)));
             }
             (None, None, None) => {
-                found.push(Violation::new("", "ordering_key_required", "An event brings an account or a key, to keep order within."));
+                found.push(Violation::new("", Code::OrderingKeyRequired, "An event brings an account or a key, to keep order within."));
             }
             _ => {}
         }
@@ -255,7 +260,7 @@ impl Submit {
         let key = match (account, self.key.as_deref()) {
             (Some(account), _) => account.into(),
             (None, Some(key)) => ordering_key(key)?,
-            (None, None) => return Err(Violation::new("", "ordering_key_required", "An event brings an account or a key.")),
+            (None, None) => return Err(Violation::new("", Code::OrderingKeyRequired, "An event brings an account or a key.")),
         };
         Ok(CustomEvent { data: self.data, id: self.id, subject: self.subject, at: now, account, key })
     }
@@ -265,21 +270,21 @@ impl Submit {
 fn unknown<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Violation {
     if billwire_schemas::events::catalogue::find(name).is_some() {
         let message = format!("'{name}' is told of by the platform alone; only custom event types can be submitted.");
-        return Violation::new("/type", "event_type_not_custom", message);
+        return Violation::new("/type", Code::EventTypeNotCustom, message);
     }
     let near = nearest(name, names);
     let hint = if near.is_empty() { String::new() } else { format!(" Did you mean {}?", near.join(" or ")) };
-    Violation::new("/type", "event_type_unknown", format!("There is no custom event type '{name}'.{hint}"))
+    Violation::new("/type", Code::EventTypeUnknown, format!("There is no custom event type '{name}'.{hint}"))
 }
 
 fn ordering_key(text: &str) -> Result<OrderingKey, Violation> {
     match text.parse::<OrderingKey>() {
         // The lane of the tenant's configuration, which carries no events.
         Ok(key) if key == OrderingKey::CONFIGURATION => {
-            Err(Violation::new("/key", "key_invalid", format!("'{text}' is reserved; bring another key.")))
+            Err(Violation::new("/key", Code::KeyInvalid, format!("'{text}' is reserved; bring another key.")))
         }
         Ok(key) => Ok(key),
-        Err(error) => Err(Violation::new("/key", "key_invalid", format!("The key {error}."))),
+        Err(error) => Err(Violation::new("/key", Code::KeyInvalid, format!("The key {error}."))),
     }
 }
 

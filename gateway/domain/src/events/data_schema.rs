@@ -7,6 +7,8 @@ mod work;
 
 use std::collections::BTreeMap;
 
+use billwire_schemas::refusal::Code;
+
 use billwire_schemas::events::parameters::{Type, nearest};
 use serde_json::{Map, Value};
 
@@ -111,19 +113,19 @@ pub fn faults(schema: &Value) -> Vec<Violation> {
     let bytes = schema.to_string().len();
     if bytes > BYTES_MAX {
         let message = format!("The schema has {bytes} bytes; {BYTES_MAX} are allowed.");
-        return vec![Violation::new("/schema", "schema_too_large", message)];
+        return vec![Violation::new("/schema", Code::SchemaTooLarge, message)];
     }
     let mut found = Vec::new();
     if schema.get("type").and_then(Value::as_str) != Some("object") {
         found.push(Violation::new(
             "/schema/type",
-            "schema_not_of_object",
+            Code::SchemaNotOfObject,
             "The data of an event is an object: the schema's type must be \"object\".",
         ));
     }
     let dialect = schema.get("$schema").and_then(Value::as_str).map(|dialect| dialect.trim_end_matches('#'));
     if schema.get("$schema").is_some() && dialect != Some(DIALECT) {
-        found.push(Violation::new("/schema/$schema", "schema_dialect_unknown", format!("The only dialect is {DIALECT}.")));
+        found.push(Violation::new("/schema/$schema", Code::SchemaDialectUnknown, format!("The only dialect is {DIALECT}.")));
     }
     keywords(schema, "/schema", 1, &mut found);
     if found.is_empty() {
@@ -132,11 +134,11 @@ pub fn faults(schema: &Value) -> Vec<Violation> {
         collect_patterns(schema, "/schema", &mut patterns);
         found.extend(patterns.iter().filter(|(_, pattern)| pattern.len() > PATTERN_BYTES_MAX).map(|(at, pattern)| {
             let message = format!("The pattern has {} bytes; {PATTERN_BYTES_MAX} are allowed.", pattern.len());
-            Violation::new(at.clone(), "schema_too_large", message)
+            Violation::new(at.clone(), Code::SchemaTooLarge, message)
         }));
         if patterns.len() > PATTERNS_MAX {
             let message = format!("The schema has {} patterns; {PATTERNS_MAX} are allowed.", patterns.len());
-            found.push(Violation::new("/schema", "schema_too_large", message));
+            found.push(Violation::new("/schema", Code::SchemaTooLarge, message));
         }
     }
     found
@@ -175,17 +177,17 @@ fn keywords(schema: &Value, at: &str, depth: usize, found: &mut Vec<Violation>) 
                 "$defs" | "$schema" => " It stands at the top of the schema alone.",
                 _ => "",
             };
-            found.push(Violation::new(here(), "schema_keyword_not_allowed", format!("'{keyword}' is not allowed.{hint}")));
+            found.push(Violation::new(here(), Code::SchemaKeywordNotAllowed, format!("'{keyword}' is not allowed.{hint}")));
         } else if keyword == "$ref" {
             if value.as_str().and_then(definition).is_none() {
                 let message = "A $ref must have the form #/$defs/<name>; nothing outside the schema is read.";
-                found.push(Violation::new(here(), "schema_reference_not_allowed", message));
+                found.push(Violation::new(here(), Code::SchemaReferenceNotAllowed, message));
             }
         } else if !keyword.starts_with("x-") && ![ONE, LIST, NAMED, PLAIN, ANNOTATIONS].iter().any(|known| known.contains(&keyword)) {
             let near = nearest(keyword, [ONE, LIST, NAMED, PLAIN].into_iter().flatten().copied());
             let hint = if near.is_empty() { String::new() } else { format!(" Did you mean {}?", near.join(" or ")) };
             let message = format!("There is no keyword '{keyword}'.{hint} Annotations of your own start with x-.");
-            found.push(Violation::new(here(), "schema_keyword_unknown", message));
+            found.push(Violation::new(here(), Code::SchemaKeywordUnknown, message));
         }
     }
     for (at, schema) in below(schema, at) {
@@ -199,7 +201,7 @@ fn definition(reference: &str) -> Option<&str> {
 }
 
 fn too_deep(at: &str) -> Violation {
-    Violation::new(at.to_owned(), "schema_too_deep", format!("More than {DEPTH_MAX} schemas stand inside each other here."))
+    Violation::new(at.to_owned(), Code::SchemaTooDeep, format!("More than {DEPTH_MAX} schemas stand inside each other here."))
 }
 
 /// How many schemas there are when references are followed, and how deep they stand.
@@ -219,7 +221,7 @@ fn expanded(schema: &Value) -> Result<Extent, Violation> {
     let extent = walk.of(schema, "/schema")?;
     if extent.parts > PARTS_MAX {
         let message = format!("With its references followed, the schema consists of {} schemas; {PARTS_MAX} are allowed.", extent.parts);
-        return Err(Violation::new("/schema", "schema_too_large", message));
+        return Err(Violation::new("/schema", Code::SchemaTooLarge, message));
     }
     if extent.depth > DEPTH_MAX { Err(too_deep("/schema")) } else { Ok(extent) }
 }
@@ -253,14 +255,14 @@ impl<'s> Expansion<'s> {
         let Some((name, schema)) = self.definitions.get_key_value(name) else {
             let near = nearest(name, self.definitions.keys().map(String::as_str));
             let hint = if near.is_empty() { String::new() } else { format!(" Did you mean {}?", near.join(" or ")) };
-            return Err(Violation::new(at.to_owned(), "schema_reference_unknown", format!("$defs has no '{name}'.{hint}")));
+            return Err(Violation::new(at.to_owned(), Code::SchemaReferenceUnknown, format!("$defs has no '{name}'.{hint}")));
         };
         if let Some(extent) = self.known.get(name.as_str()) {
             return Ok(*extent);
         }
         if self.open.contains(&name.as_str()) {
             let message = format!("The definition '{name}' contains itself; events are not that deep.");
-            return Err(Violation::new(at.to_owned(), "schema_reference_recursive", message));
+            return Err(Violation::new(at.to_owned(), Code::SchemaReferenceRecursive, message));
         }
         self.open.push(name);
         let extent = self.of(schema, &step("/schema/$defs", name))?;

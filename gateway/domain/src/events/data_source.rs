@@ -8,6 +8,7 @@ use billwire_schemas::{
         relations::{self, Relation},
     },
     ids::{DataSourceId, OrderingKey},
+    refusal::Code,
 };
 use serde::{Deserialize, Serialize};
 
@@ -95,17 +96,17 @@ fn taken(name: &str) -> bool {
 pub fn create(command: Create, count: usize, now: Timestamp) -> Result<Change<DataSource>, Rejected> {
     if count >= SOURCES_MAX {
         let message = format!("There are {count} data sources already, and no more than {SOURCES_MAX} are kept; delete one first.");
-        return Err(Rejected::conflict("too_many_data_sources", message));
+        return Err(Rejected::conflict(Code::TooManyDataSources, message));
     }
     let mut broken = Vec::new();
     if taken(&command.name) {
         let message = format!("'{}' is a group of built-in parameters; give the data source another name.", command.name);
-        broken.push(Violation::new("/name", "data_source_name_reserved", message));
+        broken.push(Violation::new("/name", Code::DataSourceNameReserved, message));
     }
     if !relations::KINDS.contains(&command.object.as_str()) {
         let near = proposal(&nearest(&command.object, relations::KINDS.iter().copied()));
         let message = format!("There is no object '{}'.{near} There are: {}.", command.object, relations::KINDS.join(", "));
-        broken.push(Violation::new("/object", "data_source_object_unknown", message));
+        broken.push(Violation::new("/object", Code::DataSourceObjectUnknown, message));
     } else if let Err(impossible) = relations::follow(&command.object, &command.path) {
         let (name, at) = (&command.path[impossible.step], &impossible.at);
         let exist = if impossible.exist.is_empty() {
@@ -114,7 +115,7 @@ pub fn create(command: Create, count: usize, now: Timestamp) -> Result<Change<Da
             format!("the relations of {at} are: {}", impossible.exist.join(", "))
         };
         let message = format!("{at} has no relation '{name}'.{} Known: {exist}.", proposal(&impossible.near));
-        broken.push(Violation::new(format!("/path/{}", impossible.step), "data_source_path_impossible", message));
+        broken.push(Violation::new(format!("/path/{}", impossible.step), Code::DataSourcePathImpossible, message));
     }
     if let Some(rejected) = Rejected::from_violations(broken) {
         return Err(rejected);
@@ -183,7 +184,7 @@ mod tests {
     #[test]
     fn an_impossible_path_is_refused_with_the_step_and_what_there_is() {
         let refused = refused("x", "invoice", &["account", "bilCycle", "account"]);
-        assert_eq!((refused.code, refused.violations[0].pointer.as_ref()), ("data_source_path_impossible", "/path/1"));
+        assert_eq!((refused.code.as_str(), refused.violations[0].pointer.as_ref()), ("data_source_path_impossible", "/path/1"));
         assert!(refused.message.contains("Did you mean billCycle") && refused.message.contains("billingContact"), "{}", refused.message);
         assert_eq!(self::refused("x", "package", &["account"]).code, "data_source_path_impossible");
     }
@@ -191,12 +192,15 @@ mod tests {
     #[test]
     fn names_and_objects_have_their_rules() {
         let both = refused("account", "invoise", &["account"]);
-        assert_eq!(both.violations.iter().map(|v| v.code).collect::<Vec<_>>(), ["data_source_name_reserved", "data_source_object_unknown"]);
+        assert_eq!(
+            both.violations.iter().map(|v| v.code.as_str()).collect::<Vec<_>>(),
+            ["data_source_name_reserved", "data_source_object_unknown"]
+        );
         assert!(both.violations[1].message.contains("Did you mean invoice"));
         for name in ["data", "current", "event", "billCycle", "contact"] {
             assert_eq!(refused(name, "invoice", &["account"]).code, "data_source_name_reserved", "{name}");
         }
         let full = create(command("x", "invoice", &["account"]), SOURCES_MAX, Timestamp::UNIX_EPOCH).unwrap_err();
-        assert_eq!(full.code, "too_many_data_sources");
+        assert_eq!(full.code.as_str(), "too_many_data_sources");
     }
 }

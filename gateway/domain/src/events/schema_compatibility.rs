@@ -5,6 +5,8 @@
 
 use std::collections::HashSet;
 
+use billwire_schemas::refusal::Code;
+
 use serde_json::{Map, Value};
 
 use crate::{
@@ -48,7 +50,7 @@ fn compare(old: &Value, new: &Value, at: &str, found: &mut Vec<Violation>) {
         return;
     }
     let Some(new) = new.as_object() else {
-        return found.push(Violation::new(at.to_owned(), "schema_narrowed", "Nothing is accepted here any more."));
+        return found.push(Violation::new(at.to_owned(), Code::SchemaNarrowed, "Nothing is accepted here any more."));
     };
     let everything = Map::new();
     let old = old.as_object().unwrap_or(&everything);
@@ -69,7 +71,7 @@ fn compare(old: &Value, new: &Value, at: &str, found: &mut Vec<Violation>) {
 
 fn changed_keyword(at: &str, keyword: &str) -> Violation {
     let message = format!("'{keyword}' is new or has changed; whether it is wider than before cannot be told.");
-    Violation::new(at.to_owned(), "keyword_changed", message)
+    Violation::new(at.to_owned(), Code::KeywordChanged, message)
 }
 
 fn compare_keyword(old: &Map<String, Value>, keyword: &str, new: &Value, at: &str, found: &mut Vec<Violation>) {
@@ -79,20 +81,20 @@ fn compare_keyword(old: &Map<String, Value>, keyword: &str, new: &Value, at: &st
         _ if was == Some(new) || is_annotation(keyword) || MEMBERS.contains(&keyword) || matches!(keyword, "items" | "prefixItems") => {}
         _ if TOGETHER.iter().any(|group| group.contains(&keyword)) => {}
         "type" if accepts_types(was, new) => {}
-        "type" => violation("type_narrowed", format!("Fewer types than before are accepted: {new}.")),
+        "type" => violation(Code::TypeNarrowed, format!("Fewer types than before are accepted: {new}.")),
         "enum" | "const" if accepts_values(old, keyword, new) => {}
-        "enum" | "const" => violation("enum_narrowed", "A value that was accepted is not among those accepted now.".to_owned()),
+        "enum" | "const" => violation(Code::EnumNarrowed, "A value that was accepted is not among those accepted now.".to_owned()),
         "required" => {
             let before: HashSet<&str> = was.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
             for member in new.as_array().into_iter().flatten().filter(|member| !member.as_str().is_some_and(|name| before.contains(name))) {
-                violation("member_required", format!("The member {member} was optional and is required now."));
+                violation(Code::MemberRequired, format!("The member {member} was optional and is required now."));
             }
         }
         _ if UPPER.contains(&keyword) && was.is_some_and(|was| at_most(was, new)) => {}
         _ if LOWER.contains(&keyword) && was.is_some_and(|was| at_most(new, was)) => {}
         "uniqueItems" if *new == Value::Bool(false) => {}
         _ if UPPER.contains(&keyword) || LOWER.contains(&keyword) || keyword == "uniqueItems" => {
-            violation("bound_narrowed", format!("'{keyword}' is new or narrower than before."));
+            violation(Code::BoundNarrowed, format!("'{keyword}' is new or narrower than before."));
         }
         "anyOf" if was.and_then(Value::as_array).is_some_and(|was| all_in(was, new)) => {}
         "$defs" => {
@@ -100,7 +102,7 @@ fn compare_keyword(old: &Map<String, Value>, keyword: &str, new: &Value, at: &st
                 was.and_then(Value::as_object).into_iter().flatten().filter(|(name, was)| new.get(name).is_some_and(|n| n != *was))
             {
                 let message = format!("The definition '{name}' has changed; give the new one another name.");
-                found.push(Violation::new(step(at, name), "definition_changed", message));
+                found.push(Violation::new(step(at, name), Code::DefinitionChanged, message));
             }
         }
         _ => found.push(changed_keyword(at, keyword)),
@@ -183,14 +185,14 @@ fn compare_members(old: &Map<String, Value>, new: &Map<String, Value>, at: &str,
                     "'{name}' was not declared, but the object was open, so it was accepted with any value. Declare it without a rule about its \
                      value, or under a name of its own type; members with rules can be added to objects that have additionalProperties: false."
                 );
-                found.push(Violation::new(place, "member_constrained", message));
+                found.push(Violation::new(place, Code::MemberConstrained, message));
             }
         }
     }
     for (name, was) in old.named().filter(|(name, _)| !new.named.is_some_and(|named| named.contains_key(*name))) {
         if *new.others == Value::Bool(false) {
             let message = format!("'{name}' was accepted and is not any more.");
-            found.push(Violation::new(step(&here, name), "member_removed", message));
+            found.push(Violation::new(step(&here, name), Code::MemberRemoved, message));
         } else {
             compare(was, new.others, &step(at, "additionalProperties"), found);
         }
@@ -214,7 +216,7 @@ mod tests {
     use super::*;
 
     fn codes(old: Value, new: Value) -> Vec<(String, &'static str)> {
-        compatible(&old, &new).into_iter().map(|found| (found.pointer.into_owned(), found.code)).collect()
+        compatible(&old, &new).into_iter().map(|found| (found.pointer.into_owned(), found.code.as_str())).collect()
     }
 
     fn code(old: Value, new: Value) -> &'static str {

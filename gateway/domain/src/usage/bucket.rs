@@ -5,6 +5,7 @@ use billwire_schemas::{
     events::envelope::Parameters,
     ids::{AccountId, BucketId, ServiceId},
     money::Decimal,
+    refusal::Code,
 };
 use serde::{Deserialize, Serialize};
 
@@ -81,7 +82,7 @@ fn check(tiers: &[Tier]) -> Vec<Violation> {
     for (index, tier) in tiers.iter().enumerate() {
         if tier.up_to <= before {
             let message = format!("Tier {} ends at {}, which is not above {before}.", index + 1, tier.up_to);
-            broken.push(Violation::new(format!("/tiers/{index}/upTo"), "tiers_not_ascending", message));
+            broken.push(Violation::new(format!("/tiers/{index}/upTo"), Code::TiersNotAscending, message));
         }
         before = before.max(tier.up_to);
     }
@@ -139,7 +140,7 @@ pub fn update(
             };
             if !fits {
                 let message = format!("{} is used: tiers used up stay as they are, the others must end above that.", bucket.used);
-                broken.push(Violation::new(format!("/tiers/{index}"), "tiers_not_extendable", message));
+                broken.push(Violation::new(format!("/tiers/{index}"), Code::TiersNotExtendable, message));
             }
         }
         if let Some(rejected) = Rejected::from_violations(broken) {

@@ -8,6 +8,7 @@ use billwire_schemas::{
     events::envelope::Parameters,
     ids::{AccountId, ChargeableEventId, InvoiceId, ServiceId, UsageIdentifierId},
     money::{Decimal, Money},
+    refusal::Code,
 };
 use chrono::{SecondsFormat, TimeDelta};
 use serde::{Deserialize, Serialize};
@@ -126,13 +127,13 @@ pub fn record(command: Record, account: &Account, now: Timestamp) -> Result<Chan
         broken.push(currency_mismatch("/amount/currency", &command.amount, account));
     }
     if command.amount.amount.is_negative() {
-        broken.push(Violation::new("/amount/amount", "amount_negative", "A charge is not negative; credits and adjustments give back."));
+        broken.push(Violation::new("/amount/amount", Code::AmountNegative, "A charge is not negative; credits and adjustments give back."));
     }
     if command.quantity.is_some_and(Decimal::is_negative) {
-        broken.push(Violation::new("/quantity", "quantity_negative", "A quantity is not negative."));
+        broken.push(Violation::new("/quantity", Code::QuantityNegative, "A quantity is not negative."));
     }
     if command.quantity.is_some() && command.unit.is_none() {
-        broken.push(Violation::new("/unit", "unit_required", "A quantity needs a unit, such as MB or minute."));
+        broken.push(Violation::new("/unit", Code::UnitRequired, "A quantity needs a unit, such as MB or minute."));
     }
     if command.occurred_at > now + AHEAD_MAX {
         let message = format!(
@@ -140,7 +141,7 @@ pub fn record(command: Record, account: &Account, now: Timestamp) -> Result<Chan
             AHEAD_MAX.num_minutes(),
             now.to_rfc3339_opts(SecondsFormat::Secs, true)
         );
-        broken.push(Violation::new("/occurredAt", "occurred_at_in_future", message));
+        broken.push(Violation::new("/occurredAt", Code::OccurredAtInFuture, message));
     }
     if let Some(rejected) = Rejected::from_violations(broken) {
         return Err(rejected);
@@ -169,7 +170,7 @@ pub fn record(command: Record, account: &Account, now: Timestamp) -> Result<Chan
 /// The violation of an amount in another currency than the account's.
 fn currency_mismatch(pointer: &'static str, amount: &Money, account: &Account) -> Violation {
     let message = format!("The account's currency is {}, not {}.", account.currency, amount.currency);
-    Violation::new(pointer, "currency_mismatch", message)
+    Violation::new(pointer, Code::CurrencyMismatch, message)
 }
 
 /// Decides `adjustChargeableEvent`: the charge changes, and the adjustment comes to be.
@@ -190,7 +191,7 @@ pub fn adjust(
     if !command.amount.amount.is_positive() {
         broken.push(Violation::new(
             "/amount/amount",
-            "amount_not_positive",
+            Code::AmountNotPositive,
             "An adjustment is more than nothing; chargeType says which way.",
         ));
     }
@@ -202,11 +203,11 @@ pub fn adjust(
         ChargeType::Credit => charge.net_amount.amount.minus(command.amount.amount),
     };
     let Some(net) = net else {
-        return Err(Rejected::violation("/amount/amount", "amount_out_of_range", "The charge would leave the range of amounts."));
+        return Err(Rejected::violation("/amount/amount", Code::AmountOutOfRange, "The charge would leave the range of amounts."));
     };
     if net.is_negative() {
         let message = format!("The charge is {} after its adjustments; it cannot fall below zero.", charge.net_amount);
-        return Err(Rejected::violation("/amount/amount", "charge_below_zero", message));
+        return Err(Rejected::violation("/amount/amount", Code::ChargeBelowZero, message));
     }
     let made = adjustment::create(command, &charge, now);
     let mut after = ChargeableEvent { version: charge.version + 1, updated_at: now, ..charge.clone() };

@@ -7,6 +7,7 @@ use billwire_schemas::{
     events::envelope::Parameters,
     ids::{AccountId, ContractId},
     money::{Decimal, Money},
+    refusal::Code,
 };
 use chrono::{Months, NaiveDate};
 use chrono_tz::Tz;
@@ -131,7 +132,7 @@ pub fn create(command: Create, account: &Account, zone: Tz, now: Timestamp) -> R
     if command.end_date.is_some_and(|end| end <= command.start_date) {
         broken.push(Violation::new(
             "/endDate",
-            "end_date_before_start",
+            Code::EndDateBeforeStart,
             "endDate is the first day after the contract: it lies after startDate.",
         ));
     }
@@ -139,19 +140,19 @@ pub fn create(command: Create, account: &Account, zone: Tz, now: Timestamp) -> R
     let first = first.filter(|first| midnight(zone, first.end) > now);
     if first.is_none() {
         let message = "The contract's first period has ended already; start it with the running period.";
-        broken.push(Violation::new("/startDate", "contract_too_long_ago", message));
+        broken.push(Violation::new("/startDate", Code::ContractTooLongAgo, message));
     }
     let mut before = Decimal::ZERO;
     for (index, tier) in command.tiers.iter().enumerate() {
         if tier.commit.currency.as_str() != account.currency {
             let message = format!("The account's currency is {}, not {}.", account.currency, tier.commit.currency);
-            broken.push(Violation::new(format!("/tiers/{index}/commit/currency"), "currency_mismatch", message));
+            broken.push(Violation::new(format!("/tiers/{index}/commit/currency"), Code::CurrencyMismatch, message));
         }
         let at = format!("/tiers/{index}/commit/amount");
         if !tier.commit.amount.is_positive() {
-            broken.push(Violation::new(at, "amount_not_positive", "A commitment is more than nothing."));
+            broken.push(Violation::new(at, Code::AmountNotPositive, "A commitment is more than nothing."));
         } else if tier.commit.amount <= before {
-            broken.push(Violation::new(at, "tiers_not_ascending", "Each tier commits to more than the one before."));
+            broken.push(Violation::new(at, Code::TiersNotAscending, "Each tier commits to more than the one before."));
         }
         before = before.max(tier.commit.amount);
     }
@@ -174,7 +175,7 @@ pub fn create(command: Create, account: &Account, zone: Tz, now: Timestamp) -> R
             updated_at: now,
         })),
         (Some(rejected), _) => Err(rejected),
-        (None, None) => Err(Rejected::violation("/startDate", "contract_too_long_ago", "The contract cannot start there.")),
+        (None, None) => Err(Rejected::violation("/startDate", Code::ContractTooLongAgo, "The contract cannot start there.")),
     }
 }
 
@@ -192,14 +193,14 @@ pub fn update(
 ) -> Result<Change<Contract>, Rejected> {
     unless_deactivated(account)?;
     if contract.status == Status::Ended {
-        return Err(Rejected::conflict("contract_ended", "The contract has ended, and takes no changes."));
+        return Err(Rejected::conflict(Code::ContractEnded, "The contract has ended, and takes no changes."));
     }
     let mut after = touched(&contract, now);
     after.name = name.unwrap_or(after.name);
     if let Some(end) = end_date {
         if end <= contract.period.start || midnight(zone, end) <= now {
             let message = "endDate must lie after now and after the running period's start.";
-            return Err(Rejected::violation("/endDate", "end_date_in_past", message));
+            return Err(Rejected::violation("/endDate", Code::EndDateInPast, message));
         }
         after.end_date = Some(end);
         let full = (0..).map_while(|number| period(contract.start_date, contract.period_months, number, Some(end)));
@@ -218,7 +219,7 @@ pub fn update(
 pub fn delete(contract: Contract, account: &Account, now: Timestamp) -> Result<Change<Contract>, Rejected> {
     unless_deactivated(account)?;
     if contract.period_starts_at <= now {
-        return Err(Rejected::conflict("contract_started", "The contract has started; give it an endDate instead."));
+        return Err(Rejected::conflict(Code::ContractStarted, "The contract has started; give it an endDate instead."));
     }
     Ok(Change::deleted(contract))
 }

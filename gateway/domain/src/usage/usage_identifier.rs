@@ -6,6 +6,7 @@ use billwire_schemas::{
     clock::Timestamp,
     events::envelope::Parameters,
     ids::{AccountId, ServiceId, UsageIdentifierId},
+    refusal::Code,
 };
 use chrono::{Days, NaiveDate, NaiveTime, SecondsFormat};
 use serde::{Deserialize, Serialize};
@@ -82,7 +83,7 @@ pub fn create(
     unless_deactivated(account)?;
     if taken {
         let message = format!("There is another usage identifier of kind '{}' with the value '{}'.", command.kind, command.value);
-        return Err(Rejected::conflict("usage_identifier_taken", message));
+        return Err(Rejected::conflict(Code::UsageIdentifierTaken, message));
     }
     Ok(Change::created(UsageIdentifier {
         id: command.id,

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use billwire_schemas::refusal::Code;
+
 use serde_json::{Map, Value, json};
 
-use crate::{
-    http::problem::{CODES, CONTENT_TYPE, Code},
-    openapi::operation::Operation,
-};
+use crate::{http::problem::CONTENT_TYPE, openapi::operation::Operation};
 
 /// Responses that several operations give in the same words.
 #[derive(Default)]
@@ -20,7 +19,7 @@ impl Shared {
 }
 
 /// The name of a response that many operations give.
-fn shared_name(status: u16, codes: &[&Code]) -> Option<&'static str> {
+fn shared_name(status: u16, codes: &[Code]) -> Option<&'static str> {
     Some(match status {
         401 => "Unauthenticated",
         403 if codes.len() == 1 => "Forbidden",
@@ -38,9 +37,9 @@ fn shared_name(status: u16, codes: &[&Code]) -> Option<&'static str> {
 /// Adds every refusal to `operation`, and what every answer has.
 pub(super) fn add(operation: &mut Value, asks: &Operation, shared: &mut Shared) {
     let codes = asks.codes();
-    let mut by_status: BTreeMap<u16, Vec<&Code>> = BTreeMap::new();
-    for code in CODES.iter().filter(|known| codes.contains(&known.code)) {
-        by_status.entry(code.status).or_default().push(code);
+    let mut by_status: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
+    for code in Code::ALL.iter().filter(|known| codes.contains(known)) {
+        by_status.entry(code.status()).or_default().push(*code);
     }
     let Some(responses) = operation["responses"].as_object_mut() else { return };
     responses.values_mut().for_each(request_id);
@@ -70,15 +69,15 @@ fn header(description: &str) -> Value {
     json!({ "description": description, "schema": { "type": "string" } })
 }
 
-fn refusal(status: u16, codes: &[&Code]) -> Value {
-    let lines: Vec<String> = codes.iter().map(|code| format!("- `{}`: {}", code.code, code.title)).collect();
+fn refusal(status: u16, codes: &[Code]) -> Value {
+    let lines: Vec<String> = codes.iter().map(|code| format!("- `{code}`: {}", code.title())).collect();
     let example = codes.last().map(|code| {
         json!({
-            "type": format!("urn:billwire:problem:{}", code.code),
-            "title": code.title,
+            "type": format!("urn:billwire:problem:{code}"),
+            "title": code.title(),
             "status": status,
-            "code": code.code,
-            "detail": format!("{}.", code.title),
+            "code": code,
+            "detail": format!("{}.", code.title()),
             "requestId": "0198c0de-0000-7000-8000-00000000000f",
         })
     });

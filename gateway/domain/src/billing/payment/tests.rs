@@ -31,7 +31,7 @@ fn command(amount: Money) -> Create {
 
 fn codes<T: std::fmt::Debug>(result: Result<T, Rejected>) -> Vec<&'static str> {
     let refusal = result.expect_err("refused");
-    if refusal.violations.is_empty() { vec![refusal.code] } else { refusal.violations.iter().map(|v| v.code).collect() }
+    if refusal.violations.is_empty() { vec![refusal.code.as_str()] } else { refusal.violations.iter().map(|v| v.code.as_str()).collect() }
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn sums_hold_together_whatever_is_paid_credited_and_paid_back() {
                     match refund::create(wanted, last.clone(), &account, now) {
                         Ok((_, payment)) => payments.push(payment.after),
                         Err(refusal) => {
-                            assert_eq!(refusal.code, "refund_exceeds_payment");
+                            assert_eq!(refusal.code.as_str(), "refund_exceeds_payment");
                             payments.push(last);
                         }
                     }

@@ -1,6 +1,6 @@
 //! What is known of an account besides its status and bill cycle: name, company, billing contact, payment term.
 
-use billwire_schemas::{clock::Timestamp, events::envelope::Parameters, ids::ContactId};
+use billwire_schemas::{clock::Timestamp, events::envelope::Parameters, ids::ContactId, refusal::Code};
 use serde::{Deserialize, Serialize};
 
 use super::{Account, Status, touched, unless_deactivated};
@@ -71,7 +71,7 @@ pub(super) fn violations(company: Option<&Company>, payment_term_days: Option<u3
         && !COUNTRIES.split(' ').any(|known| known == country)
     {
         let message = format!("'{country}' is no country of ISO 3166-1, such as DE.");
-        broken.push(Violation::new("/company/country", "country_unknown", message));
+        broken.push(Violation::new("/company/country", Code::CountryUnknown, message));
     }
     broken.extend(payment_term_days.and_then(check_payment_term));
     broken
@@ -97,7 +97,7 @@ pub fn update(account: Account, command: Update, billing_contact: Option<&Contac
     let mut broken = violations(command.company.as_ref(), command.payment_term_days);
     if billing_contact.is_some_and(|contact| contact.account_id != account.id) {
         let message = "The contact belongs to another account.";
-        broken.push(Violation::new("/billingContact", "contact_of_other_account", message));
+        broken.push(Violation::new("/billingContact", Code::ContactOfOtherAccount, message));
     }
     if let Some(rejected) = Rejected::from_violations(broken) {
         return Err(rejected);
@@ -118,10 +118,10 @@ pub fn delete(account: Account, in_use: bool) -> Result<Change<Account>, Rejecte
     unless_deactivated(&account)?;
     if account.status != Status::Inactive {
         let message = format!("The account is {}; only an inactive one can be deleted. Cancel it instead.", account.status.name());
-        return Err(Rejected::conflict("account_not_inactive", message));
+        return Err(Rejected::conflict(Code::AccountNotInactive, message));
     }
     if in_use {
-        return Err(Rejected::conflict("still_in_use", "Something belongs to the account: contacts, services, charges or the like."));
+        return Err(Rejected::conflict(Code::StillInUse, "Something belongs to the account: contacts, services, charges or the like."));
     }
     Ok(Change::deleted(account))
 }
@@ -189,19 +189,19 @@ mod tests {
         let foreign = contact_of(&with_status(Status::Active));
         let command = Update { company: Some(company("UK")), payment_term_days: Some(366), ..Update::default() };
         let refused = updated(account, command, Some(&foreign)).expect_err("three rules");
-        let found: Vec<_> = refused.violations.iter().map(|v| (v.code, v.pointer.as_ref())).collect();
+        let found: Vec<_> = refused.violations.iter().map(|v| (v.code.as_str(), v.pointer.as_ref())).collect();
         let expected = [
             ("country_unknown", "/company/country"),
             ("payment_term_out_of_range", "/paymentTermDays"),
             ("contact_of_other_account", "/billingContact"),
         ];
         assert_eq!(found, expected);
-        assert_eq!(updated(with_status(Status::Deactivated), Update::default(), None).unwrap_err().code, "account_deactivated");
+        assert_eq!(updated(with_status(Status::Deactivated), Update::default(), None).unwrap_err().code.as_str(), "account_deactivated");
     }
 
     #[test]
     fn only_an_inactive_account_to_which_nothing_belongs_can_be_deleted() {
-        let code = |status, in_use| delete(with_status(status), in_use).err().map(|r| r.code);
+        let code = |status, in_use| delete(with_status(status), in_use).err().map(|r| r.code.as_str());
         assert_eq!(code(Status::Inactive, false), None);
         assert_eq!(code(Status::Inactive, true), Some("still_in_use"));
         assert_eq!(code(Status::Active, false), Some("account_not_inactive"));

@@ -3,6 +3,8 @@
 
 use std::collections::HashSet;
 
+use billwire_schemas::refusal::Code;
+
 use serde::{Deserialize, Serialize};
 
 use crate::rejected::{Rejected, Violation};
@@ -128,10 +130,10 @@ impl StatusModel {
         if !self.has(to) {
             let known: Vec<_> = self.statuses.iter().map(|status| status.name.as_str()).collect();
             let message = format!("'{to}' is no status of a {noun}; the billing settings know: {}.", known.join(", "));
-            return Err(Rejected::violation("/status", "status_unknown", message));
+            return Err(Rejected::violation("/status", Code::StatusUnknown, message));
         }
         if from == to {
-            return Err(Rejected::conflict("status_unchanged", format!("The {noun} is {to} already.")));
+            return Err(Rejected::conflict(Code::StatusUnchanged, format!("The {noun} is {to} already.")));
         }
         if self.allows(from, to) {
             return Ok(());
@@ -139,7 +141,7 @@ impl StatusModel {
         let next: Vec<_> = self.next(from).collect();
         let next = if next.is_empty() { "nowhere".to_owned() } else { next.join(", ") };
         let message = format!("A {noun} cannot go from {from} to {to}; it can go to: {next}.");
-        Err(Rejected::conflict("status_transition_not_allowed", message))
+        Err(Rejected::conflict(Code::StatusTransitionNotAllowed, message))
     }
 
     /// Every rule this model breaks, with pointers below `at`: `status_repeated`, `status_unknown`, `initial_status_is_cancelled`,
@@ -150,13 +152,13 @@ impl StatusModel {
         for (index, status) in self.statuses.iter().enumerate() {
             if !names.insert(status.name.as_str()) {
                 let message = format!("There are two statuses '{}'.", status.name);
-                broken.push(Violation::new(format!("{at}/statuses/{index}/name"), "status_repeated", message));
+                broken.push(Violation::new(format!("{at}/statuses/{index}/name"), Code::StatusRepeated, message));
             }
         }
         let mut known = |member: String, name: &str| {
             if !names.contains(name) {
                 let message = format!("'{name}' is not among the statuses.");
-                broken.push(Violation::new(format!("{at}/{member}"), "status_unknown", message));
+                broken.push(Violation::new(format!("{at}/{member}"), Code::StatusUnknown, message));
             }
         };
         known("initial".to_owned(), &self.initial);
@@ -172,21 +174,21 @@ impl StatusModel {
         }
         if self.initial == self.cancelled {
             let message = "The cancelled status is where things end; they cannot start in it.";
-            broken.push(Violation::new(format!("{at}/initial"), "initial_status_is_cancelled", message));
+            broken.push(Violation::new(format!("{at}/initial"), Code::InitialStatusIsCancelled, message));
         }
         let mut ways = HashSet::new();
         for (index, way) in self.transitions.iter().enumerate() {
             if way.from == self.cancelled {
                 let message = format!("No way leads out of '{}', the cancelled status.", self.cancelled);
-                broken.push(Violation::new(format!("{at}/transitions/{index}/from"), "cancelled_is_final", message));
+                broken.push(Violation::new(format!("{at}/transitions/{index}/from"), Code::CancelledIsFinal, message));
             }
             if way.from == way.to {
                 let message = format!("'{}' is no way to another status.", way.to);
-                broken.push(Violation::new(format!("{at}/transitions/{index}/to"), "transition_to_itself", message));
+                broken.push(Violation::new(format!("{at}/transitions/{index}/to"), Code::TransitionToItself, message));
             }
             if !ways.insert((&way.from, &way.to)) {
                 let message = format!("The way from '{}' to '{}' stands in the list already.", way.from, way.to);
-                broken.push(Violation::new(format!("{at}/transitions/{index}"), "transition_repeated", message));
+                broken.push(Violation::new(format!("{at}/transitions/{index}"), Code::TransitionRepeated, message));
             }
         }
         broken

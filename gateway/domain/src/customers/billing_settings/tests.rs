@@ -17,7 +17,7 @@ fn command() -> Update {
 fn broken(command: Update) -> Vec<(&'static str, String)> {
     match update(BillingSettings::default(), command, Timestamp::UNIX_EPOCH) {
         Ok(_) => vec![],
-        Err(rejected) => rejected.violations.into_iter().map(|v| (v.code, v.pointer.into_owned())).collect(),
+        Err(rejected) => rejected.violations.into_iter().map(|v| (v.code.as_str(), v.pointer.into_owned())).collect(),
     }
 }
 
@@ -89,7 +89,7 @@ fn each_rule_of_a_status_model_has_its_code() {
 #[test]
 fn transitions_move_only_along_the_table() {
     let model = StatusModel::of_services();
-    let code = |from, to| model.check_transition("service", from, to).err().map(|r| r.code);
+    let code = |from, to| model.check_transition("service", from, to).err().map(|r| r.code.as_str());
     assert_eq!(code("preactive", "active"), None);
     assert_eq!(code("preactive", "suspended"), Some("status_transition_not_allowed"));
     assert_eq!(code("cancelled", "active"), Some("status_transition_not_allowed"));

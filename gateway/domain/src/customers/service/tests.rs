@@ -66,13 +66,13 @@ fn each_rule_of_a_new_service_has_its_code() {
     let account = with_status(Status::Active);
     let code = |subscription: &PackageSubscription| {
         let refused = created(&account, Some(subscription)).expect_err("refused");
-        (refused.code, refused.violations[0].pointer.to_string())
+        (refused.code.as_str(), refused.violations[0].pointer.to_string())
     };
     let pointer = || "/packageSubscription".to_owned();
     let foreign = subscription(&with_status(Status::Active), "active");
     assert_eq!(code(&foreign), ("package_subscription_of_other_account", pointer()));
     assert_eq!(code(&subscription(&account, "cancelled")), ("package_subscription_ended", pointer()));
-    assert_eq!(created(&with_status(Status::Deactivated), None).unwrap_err().code, "account_deactivated");
+    assert_eq!(created(&with_status(Status::Deactivated), None).unwrap_err().code.as_str(), "account_deactivated");
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn statuses_move_only_along_the_table() {
     let model = StatusModel::of_services();
     for from in statuses {
         for to in statuses {
-            let code = transitioned(in_status(from), to).err().map(|r| r.code);
+            let code = transitioned(in_status(from), to).err().map(|r| r.code.as_str());
             let listed = model.transitions.iter().any(|way| way.from == from && way.to == to);
             let expected = match (from == to, listed) {
                 (true, _) => Some("status_unchanged"),
@@ -92,7 +92,7 @@ fn statuses_move_only_along_the_table() {
         }
     }
     let unknown = transitioned(service(), "gone").unwrap_err();
-    assert_eq!((unknown.code, unknown.violations[0].pointer.as_ref()), ("status_unknown", "/status"));
+    assert_eq!((unknown.code.as_str(), unknown.violations[0].pointer.as_ref()), ("status_unknown", "/status"));
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn its_parameters_are_those_of_the_catalogue() {
 #[test]
 fn only_an_initial_service_on_which_nothing_hangs_can_be_deleted() {
     let (account, settings) = (with_status(Status::Active), BillingSettings::default());
-    let code = |service, account: &Account, in_use| delete(service, account, &settings, in_use).err().map(|r| r.code);
+    let code = |service, account: &Account, in_use| delete(service, account, &settings, in_use).err().map(|r| r.code.as_str());
     assert_eq!(code(service(), &account, false), None);
     assert_eq!(code(service(), &account, true), Some("still_in_use"));
     assert_eq!(code(in_status("active"), &account, false), Some("service_not_initial"));

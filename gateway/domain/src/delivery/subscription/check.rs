@@ -9,6 +9,7 @@ use billwire_schemas::{
     },
     expression::Expression,
     recipient::Recipient,
+    refusal::Code,
     template::{self, FAULTS_MAX, Reading, Template},
 };
 use serde_json::Value;
@@ -99,13 +100,13 @@ fn not_carried(subscription: &Subscription, routing: &Routing<'_>) -> Vec<Violat
         }
         let near = nearest(entry, carried.iter().map(String::as_str));
         let message = format!("Queue '{queue}' does not carry '{entry}'; nearest it carries: {}.", near.join(", "));
-        broken.push(Violation::new(format!("/eventTypes/{index}"), "event_type_not_on_queue", message));
+        broken.push(Violation::new(format!("/eventTypes/{index}"), Code::EventTypeNotOnQueue, message));
     }
     broken
 }
 
 fn too_many(pointer: &'static str) -> Violation {
-    Violation::new(pointer, "too_many_expressions", format!("There can be at most {EXPRESSIONS_MAX}."))
+    Violation::new(pointer, Code::TooManyExpressions, format!("There can be at most {EXPRESSIONS_MAX}."))
 }
 
 /// Compiles an expression and holds it against every type that can come; each fault is named once.
@@ -144,10 +145,10 @@ fn added(subscription: &Subscription, coming: &[Coming], broken: &mut Vec<Violat
         let pointer = format!("/parameters/{name}");
         if !is_name(name) {
             let message = format!("'{name}' is no name for a parameter; one is like 'region' or 'sales.region'.");
-            broken.push(Violation::new(pointer.clone(), "parameter_name_invalid", message));
+            broken.push(Violation::new(pointer.clone(), Code::ParameterNameInvalid, message));
         } else if let Some(has) = coming.iter().find(|coming| coming.all.contains(name)) {
             let message = format!("{} offers '{name}' already.", has.name);
-            broken.push(Violation::new(pointer.clone(), "parameter_name_taken", message));
+            broken.push(Violation::new(pointer.clone(), Code::ParameterNameTaken, message));
         }
         expression(pointer, source, coming, broken);
     }
@@ -169,13 +170,13 @@ pub(super) fn placeholders(path: &str) -> Option<Vec<&str>> {
 
 fn path_names(path: &str, subscription: &Subscription, coming: &[Coming], broken: &mut Vec<Violation>) {
     let Some(names) = placeholders(path) else {
-        return broken.push(Violation::new("/action/path", "path_invalid", "A brace lacks its other: a parameter stands as {name}."));
+        return broken.push(Violation::new("/action/path", Code::PathInvalid, "A brace lacks its other: a parameter stands as {name}."));
     };
     for name in names.into_iter().filter(|name| !subscription.parameters.contains_key(*name)) {
         if let Some(lacking) = coming.iter().find(|coming| !coming.open.iter().any(|offered| offered == name)) {
             let near = nearest(name, lacking.open.iter().map(String::as_str));
             let message = format!("{} does not offer '{name}'; nearest: {}.", lacking.name, near.join(", "));
-            broken.push(Violation::new("/action/path", "expression_unknown_parameter", message));
+            broken.push(Violation::new("/action/path", Code::ExpressionUnknownParameter, message));
         }
     }
 }
@@ -190,7 +191,7 @@ fn recipient_names(subscription: &Subscription, coming: &[Coming], broken: &mut 
         if let Some(lacking) = coming.iter().find(|coming| !coming.all.contains(name)) {
             let near = nearest(name, lacking.all.iter().map(String::as_str));
             let message = format!("{} does not offer '{name}'; nearest: {}.", lacking.name, near.join(", "));
-            broken.push(Violation::new(pointer, "expression_unknown_parameter", message));
+            broken.push(Violation::new(pointer, Code::ExpressionUnknownParameter, message));
         }
     }
 }
@@ -208,7 +209,7 @@ fn published<'d>(
         Some(Known::Custom(kind)) => kind,
         Some(Known::BuiltIn(_)) => {
             let message = format!("'{event_type}' is told of by the platform alone; a calculation publishes a {PREFIX}* type.");
-            return broken.push(Violation::new(pointer, "event_type_not_custom", message));
+            return broken.push(Violation::new(pointer, Code::EventTypeNotCustom, message));
         }
         None => return broken.push(catalogue.unknown_type(pointer.to_owned(), event_type)),
     };
@@ -216,12 +217,12 @@ fn published<'d>(
         && let Some(without) = coming.iter().find(|coming| !coming.open.iter().any(|name| name == "account.id"))
     {
         let message = format!("Events of '{event_type}' belong to an account, and {} names none.", without.name);
-        broken.push(Violation::new(pointer, "ordering_key_required", message));
+        broken.push(Violation::new(pointer, Code::OrderingKeyRequired, message));
     }
     let required = kind.schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
     for lacking in required.filter(|name| !members.clone().any(|member| member == *name)) {
         let message = format!("'{event_type}' requires the member '{lacking}'.");
-        broken.push(Violation::new("/action/data", "data_incomplete", message));
+        broken.push(Violation::new("/action/data", Code::DataIncomplete, message));
     }
 }
 

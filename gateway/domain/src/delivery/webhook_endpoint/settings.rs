@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use billwire_schemas::destination;
+use billwire_schemas::{destination, refusal::Code};
 use serde::{Deserialize, Serialize};
 
 use super::{ClientCertificate, Secrets, Settings, WebhookEndpoint, url_faults};
@@ -103,7 +103,7 @@ impl Settings {
 fn header_faults(headers: &BTreeMap<String, String>, with_auth: bool) -> Vec<Violation> {
     let mut broken = Vec::new();
     if headers.len() > HEADERS_MAX {
-        broken.push(Violation::new("/headers", "headers_too_many", format!("There may be {HEADERS_MAX} headers at the most.")));
+        broken.push(Violation::new("/headers", Code::HeadersTooMany, format!("There may be {HEADERS_MAX} headers at the most.")));
     }
     for name in headers.keys() {
         let pointer = format!("/headers/{}", name.replace('~', "~0").replace('/', "~1"));
@@ -120,7 +120,7 @@ fn header_faults(headers: &BTreeMap<String, String>, with_auth: bool) -> Vec<Vio
         } else {
             continue;
         };
-        broken.push(Violation::new(pointer, "header_not_allowed", message));
+        broken.push(Violation::new(pointer, Code::HeaderNotAllowed, message));
     }
     broken
 }
@@ -135,7 +135,7 @@ fn certificate_faults(given: &ClientCertificate) -> Vec<Violation> {
     broken
         .map(|(pointer, _, labels)| {
             let message = format!("This is not PEM with -----BEGIN {}-----, and nothing else.", labels[0]);
-            Violation::new(pointer, "client_certificate_invalid", message)
+            Violation::new(pointer, Code::ClientCertificateInvalid, message)
         })
         .collect()
 }

@@ -2,6 +2,7 @@
 
 use billwire_schemas::{
     clock::Timestamp,
+    refusal::Code,
     signing_secret::{self, Key},
 };
 use chrono::TimeDelta;
@@ -54,7 +55,7 @@ impl NewSecret {
     /// The key it is.
     pub(super) fn read(&self, now: Timestamp) -> Result<SigningKey, Violation> {
         let key = signing_secret::decode(&self.text)
-            .map_err(|unfit| Violation::new("/secret", "secret_invalid", format!("This is no signing secret: {unfit}.")))?;
+            .map_err(|unfit| Violation::new("/secret", Code::SecretInvalid, format!("This is no signing secret: {unfit}.")))?;
         let algorithm = match key {
             Key::Shared(_) => "hmac",
             Key::Pair { .. } => "ed25519",
@@ -92,11 +93,11 @@ pub fn rotate(
     after.signing.retain(|old| old.active(now));
     secrets.signing.retain(|id, _| after.signing.iter().any(|old| old.id == *id));
     if secrets.signing.values().any(|text| *text == command.secret.text) {
-        return Err(Rejected::violation("/secret", "secret_in_use", "Calls are signed with this secret already."));
+        return Err(Rejected::violation("/secret", Code::SecretInUse, "Calls are signed with this secret already."));
     }
     if after.signing.len() >= ACTIVE_MAX {
         let message = format!("{ACTIVE_MAX} secrets are active already; wait until one expires, or rotate without overlap.");
-        return Err(Rejected::conflict("secrets_too_many", message));
+        return Err(Rejected::conflict(Code::SecretsTooMany, message));
     }
     secrets.signing.insert(key.id.clone(), command.secret.text);
     after.signing.insert(0, key);

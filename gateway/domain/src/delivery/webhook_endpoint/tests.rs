@@ -26,7 +26,7 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 fn codes(rejected: Rejected) -> Vec<(String, &'static str)> {
-    rejected.violations.into_iter().map(|broken| (broken.pointer.into_owned(), broken.code)).collect()
+    rejected.violations.into_iter().map(|broken| (broken.pointer.into_owned(), broken.code.as_str())).collect()
 }
 
 #[test]
@@ -99,13 +99,13 @@ fn a_rotation_overlaps_as_long_as_asked_and_prolongs_nothing() {
 fn a_rotation_is_refused_for_a_secret_in_use_and_for_too_many() {
     let (mut last, mut secrets) = endpoint();
     let Err(refused) = rotate(last.clone(), secrets.clone(), Rotate { secret: secret(1), overlap: 60 }, at(1)) else { panic!("taken") };
-    assert_eq!(refused.code, "secret_in_use");
+    assert_eq!(refused.code.as_str(), "secret_in_use");
     for number in 2..=10 {
         let (change, next) = rotate(last, secrets, Rotate { secret: secret(number), overlap: 60 }, at(1)).expect("rotated");
         (last, secrets) = (change.after, next);
     }
     let Err(refused) = rotate(last.clone(), secrets.clone(), Rotate { secret: secret(11), overlap: 60 }, at(1)) else { panic!("taken") };
-    assert_eq!(refused.code, "secrets_too_many");
+    assert_eq!(refused.code.as_str(), "secrets_too_many");
     assert!(rotate(last, secrets, Rotate { secret: secret(11), overlap: 60 }, at(100)).is_ok(), "the old ones have expired");
 }
 
@@ -113,7 +113,7 @@ fn a_rotation_is_refused_for_a_secret_in_use_and_for_too_many() {
 fn an_endpoint_is_disabled_with_an_event_that_tells_why_and_enabled_without_one() {
     let (mut last, _) = endpoint();
     last.url = "https://crm.example.com/hooks?key=k".into();
-    assert_eq!(enable(last.clone()).unwrap_err().code, "webhook_endpoint_enabled");
+    assert_eq!(enable(last.clone()).unwrap_err().code.as_str(), "webhook_endpoint_enabled");
     let disabled = disable(last, "the receiver answered 410 Gone").expect("disabled");
     assert_eq!(disabled.lifecycle[0].kind, "webhook_endpoint.disabled");
     let told = &disabled.lifecycle[0].parameters;

@@ -3,7 +3,7 @@ use serde_json::json;
 use super::*;
 
 fn codes(schema: Value) -> Vec<(String, &'static str)> {
-    faults(&schema).into_iter().map(|fault| (fault.pointer.into_owned(), fault.code)).collect()
+    faults(&schema).into_iter().map(|fault| (fault.pointer.into_owned(), fault.code.as_str())).collect()
 }
 
 fn one(schema: Value) -> (String, &'static str) {

@@ -57,7 +57,7 @@ fn a_tier_counts_as_used_up_at_its_very_end() {
 
 #[test]
 fn each_rule_about_tiers_has_its_code() {
-    let codes = |found: Vec<Violation>| found.iter().map(|v| (v.code, v.pointer.to_string())).collect::<Vec<_>>();
+    let codes = |found: Vec<Violation>| found.iter().map(|v| (v.code.as_str(), v.pointer.to_string())).collect::<Vec<_>>();
     assert_eq!(codes(check(&tiers(&[1, 2, 3]))), vec![]);
     assert_eq!(codes(check(&tiers(&[0]))), [("tiers_not_ascending", "/tiers/0/upTo".to_owned())]);
     assert_eq!(codes(check(&tiers(&[5, 5, 4]))).len(), 2);
@@ -66,7 +66,7 @@ fn each_rule_about_tiers_has_its_code() {
 fn changed(bucket: &Bucket, tiers: Vec<Tier>) -> Result<Bucket, Vec<(&'static str, String)>> {
     update(bucket.clone(), &with_status(Status::Active), None, Some(tiers), Timestamp::UNIX_EPOCH)
         .map(|change| change.after)
-        .map_err(|refused| refused.violations.iter().map(|v| (v.code, v.pointer.to_string())).collect())
+        .map_err(|refused| refused.violations.iter().map(|v| (v.code.as_str(), v.pointer.to_string())).collect())
 }
 
 #[test]
@@ -102,9 +102,9 @@ fn more_than_can_be_counted_is_not_counted() {
 #[test]
 fn a_bucket_of_a_deactivated_account_takes_no_changes() {
     let (dead, now) = (with_status(Status::Deactivated), Timestamp::UNIX_EPOCH);
-    assert_eq!(update(bucket(&[5]), &dead, None, None, now).unwrap_err().code, "account_deactivated");
-    assert_eq!(reset(bucket(&[5]), &dead, now).unwrap_err().code, "account_deactivated");
-    assert_eq!(delete(bucket(&[5]), &dead).unwrap_err().code, "account_deactivated");
+    assert_eq!(update(bucket(&[5]), &dead, None, None, now).unwrap_err().code.as_str(), "account_deactivated");
+    assert_eq!(reset(bucket(&[5]), &dead, now).unwrap_err().code.as_str(), "account_deactivated");
+    assert_eq!(delete(bucket(&[5]), &dead).unwrap_err().code.as_str(), "account_deactivated");
 }
 
 #[test]

@@ -60,7 +60,7 @@ fn adjustment(charge_type: ChargeType, amount: &str) -> adjustment::Create {
 }
 
 fn code(result: Result<impl std::fmt::Debug, Rejected>) -> Vec<&'static str> {
-    result.expect_err("refused").violations.iter().map(|v| v.code).collect()
+    result.expect_err("refused").violations.iter().map(|v| v.code.as_str()).collect()
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn the_net_amount_is_the_recorded_one_and_all_adjustments_and_never_below_zero()
                     charge = changed.after;
                 }
                 Err(refusal) => {
-                    assert_eq!(refusal.code, "charge_below_zero");
+                    assert_eq!(refusal.code.as_str(), "charge_below_zero");
                     assert!(expected + sign * millionths < 0);
                 }
             }

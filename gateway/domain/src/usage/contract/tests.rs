@@ -77,7 +77,7 @@ fn created(start: NaiveDate, end: Option<NaiveDate>, tiers: Vec<Tier>, account: 
     };
     create(command, account, chrono_tz::UTC, midnight(chrono_tz::UTC, date(1, 10)))
         .map(|change| change.after)
-        .map_err(|refused| refused.violations.iter().map(|v| (v.code, v.pointer.to_string())).collect())
+        .map_err(|refused| refused.violations.iter().map(|v| (v.code.as_str(), v.pointer.to_string())).collect())
 }
 
 fn live() -> Account {
@@ -113,7 +113,7 @@ fn each_rule_of_a_new_contract_has_its_code_and_place() {
 fn each_refusal_of_a_change_has_its_code() {
     let (live, dead, utc) = (live(), dead(), chrono_tz::UTC);
     let now = midnight(utc, date(2, 10));
-    let code = |change: Result<Change<Contract>, Rejected>| change.err().map(|refused| refused.code);
+    let code = |change: Result<Change<Contract>, Rejected>| change.err().map(|refused| refused.code.as_str());
     let ended = Contract { status: Status::Ended, ..contract(None) };
     assert_eq!(code(update(ended, &live, Some("x".into()), None, utc, now)), Some("contract_ended"));
     for end in [date(1, 31), date(2, 10)] {
