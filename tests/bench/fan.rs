@@ -1,4 +1,4 @@
-//! What many subscriptions cost, and what waits in the ledger for a long time.
+//! What many subscriptions cost, and what waits in the delivery store for a long time.
 
 use std::{
     sync::Arc,
@@ -143,7 +143,7 @@ pub async fn out(count: usize, report: &mut Report) {
     );
 }
 
-/// Deliveries that have waited in the ledger, sent when their endpoint is enabled.
+/// Deliveries that have waited in the delivery store, sent when their endpoint is enabled.
 pub async fn parked(report: &mut Report) {
     const EVENTS: usize = 100_000;
     let mut setup = setup("bench-parked", Database::Postgres);
@@ -181,7 +181,7 @@ pub async fn parked(report: &mut Report) {
     gateway.stop().await;
     let limit = bare::https(&receiver, CONNECTIONS, 1000, 40_000).await;
     report.row(
-        &format!("{EVENTS} deliveries parked in the ledger over 1 000 lanes, in order, sent when the endpoint is enabled"),
+        &format!("{EVENTS} deliveries parked in the delivery store over 1 000 lanes, in order, sent when the endpoint is enabled"),
         &format!("{speed:.0}/s, {peak:.0} MiB peak"),
         &format!("{limit:.0}/s bare HTTPS POSTs"),
         &format!("{:.0} %", 100.0 * speed / limit),

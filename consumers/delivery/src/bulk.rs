@@ -8,7 +8,7 @@ use tokio::{
     time::{Instant, sleep, timeout_at},
 };
 
-use crate::{channel::BulkSink, event::Event, genuine, lease::under, store::Ledger};
+use crate::{channel::BulkSink, event::Event, genuine, lease::under, store::DeliveryStore};
 
 /// How a bulk sink is fed.
 #[derive(Debug, Clone)]
@@ -34,17 +34,23 @@ impl Options {
 const AGAIN: Duration = Duration::from_millis(500);
 
 /// Feeds `sink` with every event of every tenant until `stop` turns true.
-pub async fn run(bus: Bus, ledger: Arc<dyn Ledger>, sink: Arc<dyn BulkSink>, options: Options, mut stop: watch::Receiver<bool>) {
+pub async fn run(
+    bus: Bus,
+    delivery_store: Arc<dyn DeliveryStore>,
+    sink: Arc<dyn BulkSink>,
+    options: Options,
+    mut stop: watch::Receiver<bool>,
+) {
     loop {
-        match ledger.take_lease(&options.name, options.lease).await {
+        match delivery_store.acquire_lease(&options.name, options.lease).await {
             Ok(Some(lease)) => {
                 let fed = tokio::select! {
-                    fed = under(&ledger, &lease, options.lease, feed(&bus, ledger.as_ref(), sink.as_ref(), &options)) => {
+                    fed = under(&delivery_store, &lease, options.lease, feed(&bus, delivery_store.as_ref(), sink.as_ref(), &options)) => {
                         fed.unwrap_or_else(|| Err("another process took over".into()))
                     }
                     _ = stop.changed() => Ok(()),
                 };
-                if let Err(error) = ledger.drop_lease(&lease).await {
+                if let Err(error) = delivery_store.release_lease(&lease).await {
                     tracing::debug!(%error, "a lease was not given back; it runs out by itself");
                 }
                 match fed {
@@ -62,7 +68,7 @@ pub async fn run(bus: Bus, ledger: Arc<dyn Ledger>, sink: Arc<dyn BulkSink>, opt
     }
 }
 
-async fn feed(bus: &Bus, ledger: &dyn Ledger, sink: &dyn BulkSink, options: &Options) -> Result<(), String> {
+async fn feed(bus: &Bus, delivery_store: &dyn DeliveryStore, sink: &dyn BulkSink, options: &Options) -> Result<(), String> {
     let durable = Durable {
         fence: None,
         name: options.name.clone(),
@@ -75,7 +81,7 @@ async fn feed(bus: &Bus, ledger: &dyn Ledger, sink: &dyn BulkSink, options: &Opt
     sink.load(&[]).await?;
     let mut pull = bus.pull(&durable).await.map_err(|e| e.to_string())?;
     loop {
-        let batch = genuine::only(bus, ledger, gather(&mut pull, options).await?).await?;
+        let batch = genuine::only(bus, delivery_store, gather(&mut pull, options).await?).await?;
         let events: Vec<Event> = batch.iter().filter_map(Event::of).collect();
         sink.load(&events).await?;
         for message in &batch {

@@ -8,19 +8,19 @@ use std::collections::HashMap;
 use billwire_bus::{Authenticity, Bus, Received};
 use billwire_schemas::{events::envelope::subject, ids::EventId};
 
-use crate::{event::Event, store::Ledger};
+use crate::{event::Event, store::DeliveryStore};
 
-/// Takes messages without a seal for genuine where the ledger has their very events.
+/// Takes messages without a seal for genuine where the delivery store has their very events.
 ///
 /// # Errors
-/// When the ledger fails.
-pub async fn confirm(ledger: &dyn Ledger, received: &mut [Received]) -> Result<(), String> {
+/// When the delivery store fails.
+pub async fn confirm(delivery_store: &dyn DeliveryStore, received: &mut [Received]) -> Result<(), String> {
     let unsealed = || received.iter().filter(|message| message.authenticity == Authenticity::Unsealed);
     let ids: Vec<EventId> = unsealed().filter_map(|message| message.id.parse().ok()).collect();
     if ids.is_empty() {
         return Ok(());
     }
-    let known: HashMap<EventId, Event> = ledger.events(&ids).await?.into_iter().map(|event| (event.id, event)).collect();
+    let known: HashMap<EventId, Event> = delivery_store.events(&ids).await?.into_iter().map(|event| (event.id, event)).collect();
     for message in received.iter_mut().filter(|message| message.authenticity == Authenticity::Unsealed) {
         let event = message.id.parse().ok().and_then(|id: EventId| known.get(&id));
         if event.is_some_and(|event| same(event, message)) {
@@ -33,9 +33,9 @@ pub async fn confirm(ledger: &dyn Ledger, received: &mut [Received]) -> Result<(
 /// Those of the messages that the gateway made; the others are rejected.
 ///
 /// # Errors
-/// When the ledger fails; then none was rejected.
-pub(crate) async fn only(bus: &Bus, ledger: &dyn Ledger, mut received: Vec<Received>) -> Result<Vec<Received>, String> {
-    confirm(ledger, &mut received).await?;
+/// When the delivery store fails; then none was rejected.
+pub(crate) async fn only(bus: &Bus, delivery_store: &dyn DeliveryStore, mut received: Vec<Received>) -> Result<Vec<Received>, String> {
+    confirm(delivery_store, &mut received).await?;
     let (genuine, foreign): (Vec<_>, Vec<_>) = received.into_iter().partition(|one| one.authenticity == Authenticity::Genuine);
     for message in foreign {
         bus.reject(&message).await;

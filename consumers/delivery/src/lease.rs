@@ -4,16 +4,21 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use tokio::{task::JoinSet, time::sleep};
 
-use crate::store::{Lease, Ledger};
+use crate::store::{DeliveryStore, Lease};
 
 /// Does `work` while `lease` is held; gives nothing when the lease is lost first, and the work is then dropped where it stands.
 ///
 /// The lease is prolonged by a task of its own. A step of the work may take longer than the lease holds, on a busy machine above all:
 /// a heartbeat between two steps would come too late, another process would take over and fare no better.
-pub(crate) async fn under<T>(ledger: &Arc<dyn Ledger>, lease: &Lease, ttl: Duration, work: impl Future<Output = T>) -> Option<T> {
+pub(crate) async fn under<T>(
+    delivery_store: &Arc<dyn DeliveryStore>,
+    lease: &Lease,
+    ttl: Duration,
+    work: impl Future<Output = T>,
+) -> Option<T> {
     // Ends with this set, whichever way this function is left.
     let mut keeping = JoinSet::new();
-    keeping.spawn(keep(ledger.clone(), lease.clone(), ttl));
+    keeping.spawn(keep(delivery_store.clone(), lease.clone(), ttl));
     tokio::select! {
         done = work => Some(done),
         _ = keeping.join_next() => None,
@@ -21,10 +26,10 @@ pub(crate) async fn under<T>(ledger: &Arc<dyn Ledger>, lease: &Lease, ttl: Durat
 }
 
 /// Prolongs the lease; ends when it is lost.
-async fn keep(ledger: Arc<dyn Ledger>, lease: Lease, ttl: Duration) {
+async fn keep(delivery_store: Arc<dyn DeliveryStore>, lease: Lease, ttl: Duration) {
     loop {
         sleep(ttl / 3).await;
-        match ledger.keep_lease(&lease, ttl).await {
+        match delivery_store.renew_lease(&lease, ttl).await {
             Ok(true) => {}
             Ok(false) => return,
             // It runs on for a while; the next try tells.

@@ -44,7 +44,7 @@ use crate::{
     supervisor::Engine,
 };
 
-/// A message in hand and how many deliveries of it are not in the ledger yet.
+/// A message in hand and how many deliveries of it are not in the delivery store yet.
 pub(crate) struct Pending {
     pub received: Received,
     pub left: usize,
@@ -64,7 +64,7 @@ pub(crate) struct Job {
     pub forgiven: u32,
     /// Why it cannot be said whether the subscription wants it.
     pub fault: Option<String>,
-    /// The message it came with; absent when it came from the ledger.
+    /// The message it came with; absent when it came from the delivery store.
     pub message: Option<u64>,
     pub created_at: Timestamp,
     /// Since when it stands in line.
@@ -91,7 +91,7 @@ pub(crate) enum Stop {
     LeaseLost,
     /// The queue is gone, or is cut into other partitions.
     Reshaped,
-    /// NATS or the ledger failed; start again.
+    /// NATS or the delivery store failed; start again.
     Failed(String),
 }
 
@@ -124,19 +124,19 @@ pub(crate) struct Partition {
     trying: JoinSet<Finished>,
     pub recording: Recording,
     pub counts: Counts,
-    /// Up to which position in the outbox the stream has been taken in; `None`: nothing was left on it. A stop can leave the later events of
-    /// a lane in the ledger, and the earlier ones on the stream alone: what stands in the ledger is not sent before the stream has been
-    /// read up to there.
+    /// Up to which position in the outbox the stream has been taken in; `None`: nothing was left on it. A stop can leave the later events
+    /// of a lane in the delivery store, and the earlier ones on the stream alone: what stands in the delivery store is not sent before the
+    /// stream has been read up to there.
     pub reached: Option<i64>,
     /// All that was left on the stream at the start has been taken in.
     pub caught_up: bool,
-    /// What is being read from the ledger.
+    /// What is being read from the delivery store.
     pub loading: Loading,
     /// More is due than fitted: look again as soon as there is room.
     pub more_due: bool,
 }
 
-/// How often the ledger is asked for what is due.
+/// How often the delivery store is asked for what is due.
 const TICK: Duration = Duration::from_millis(200);
 /// How often a partition tells how it does.
 const TELL_EVERY: Duration = Duration::from_secs(5);
@@ -167,7 +167,7 @@ impl Partition {
         }
     }
 
-    /// This part of the queue, as the ledger is asked for it.
+    /// This part of the queue, as the delivery store is asked for it.
     pub fn part(&self) -> Part {
         Part { queue: self.queue.id, number: self.number }
     }
@@ -178,7 +178,7 @@ impl Partition {
     }
 
     /// Runs, under the lease with this fence, until something ends it. What is in hand then comes again: unacknowledged, or waiting in the
-    /// ledger.
+    /// delivery store.
     pub async fn run(mut self, fence: i64, mut stop: watch::Receiver<bool>) -> Stop {
         let mut pull = match self.start(fence).await {
             Ok(pull) => pull,
@@ -196,7 +196,7 @@ impl Partition {
             self.dispatch();
             self.recording.start(&self.engine, false);
             self.loading.start(&self.engine);
-            // Once full, it takes in nothing until there is room for many: each intake asks the ledger the same questions.
+            // Once full, it takes in nothing until there is room for many: each intake asks the delivery store the same questions.
             let max = self.engine.options.in_hand_max;
             room = self.messages.len() + if room { 0 } else { INTAKE_MAX.min(max / 2) } < max;
             let flows = room && !self.queue.paused;
@@ -269,14 +269,14 @@ impl Partition {
     async fn tell(&mut self) {
         let Some((pending, delivered, failed)) = self.counts.news() else { return };
         let told = Progress { part: self.part(), pending, delivered, failed, at: self.engine.clock.now() };
-        if let Err(error) = self.engine.ledger.keep_progress(told).await {
+        if let Err(error) = self.engine.delivery_store.keep_progress(told).await {
             tracing::debug!(%error, "how a queue does could not be kept");
         }
     }
 
     /// Reads the configuration anew.
     pub async fn reload(&mut self) -> Result<(), Stop> {
-        let plan = self.engine.ledger.plan().await.map_err(Stop::Failed)?;
+        let plan = self.engine.delivery_store.plan().await.map_err(Stop::Failed)?;
         let Some(queue) = plan.queues.iter().find(|q| q.id == self.queue.id && q.partitions == self.queue.partitions) else {
             return Err(Stop::Reshaped);
         };
@@ -290,7 +290,7 @@ impl Partition {
         Ok(())
     }
 
-    /// A lane's head waits in the ledger: so must all behind it.
+    /// A lane's head waits in the delivery store: so must all behind it.
     pub fn park_behind(&mut self, lane: &LaneKey) {
         for behind in self.lanes.failed(lane) {
             let entry = self.entry(&behind, State::Waiting, None);
@@ -380,7 +380,7 @@ impl Partition {
         Ok(())
     }
 
-    /// One delivery of a message stands in the ledger; with the last one the message is done.
+    /// One delivery of a message stands in the delivery store; with the last one the message is done.
     pub async fn settle(&mut self, number: u64) {
         if let Some(pending) = self.messages.get_mut(&number) {
             pending.left = pending.left.saturating_sub(1);

@@ -82,7 +82,7 @@ pub struct Try {
     pub report: Report,
 }
 
-/// One delivery as the ledger keeps it.
+/// One delivery as the delivery store keeps it.
 #[derive(Debug, Clone)]
 pub struct Entry {
     /// Derived from event and subscription.
@@ -119,7 +119,7 @@ pub struct Entry {
     pub last: Option<Try>,
     /// When it was first seen.
     pub created_at: Timestamp,
-    /// Whether the ledger has probably not seen it yet: it came with a message and was asked for. Only a hint.
+    /// Whether the delivery store has probably not seen it yet: it came with a message and was asked for. Only a hint.
     pub new: bool,
 }
 
@@ -167,7 +167,7 @@ pub struct Progress {
 
 /// The engine's memory. Errors are texts for the log; every call may be repeated.
 #[async_trait]
-pub trait Ledger: Send + Sync + 'static {
+pub trait DeliveryStore: Send + Sync + 'static {
     /// The configuration.
     async fn plan(&self) -> Result<Plan, String>;
     /// The revision of the configuration as of now.
@@ -200,9 +200,9 @@ pub trait Ledger: Send + Sync + 'static {
     /// Has a target disabled for this reason, with an event that tells of it.
     async fn give_up(&self, target: &Target, because: &str) -> Result<(), String>;
     /// Takes a lease, if it is free.
-    async fn take_lease(&self, name: &str, ttl: Duration) -> Result<Option<Lease>, String>;
+    async fn acquire_lease(&self, name: &str, ttl: Duration) -> Result<Option<Lease>, String>;
     /// Prolongs a lease; `false`: it is lost.
-    async fn keep_lease(&self, lease: &Lease, ttl: Duration) -> Result<bool, String>;
+    async fn renew_lease(&self, lease: &Lease, ttl: Duration) -> Result<bool, String>;
     /// Gives a lease back.
-    async fn drop_lease(&self, lease: &Lease) -> Result<(), String>;
+    async fn release_lease(&self, lease: &Lease) -> Result<(), String>;
 }

@@ -16,7 +16,7 @@ use crate::{
     lease::under,
     limits::{limiters::Gates, retry_plan::RetryPlan},
     partition::{Partition, Stop},
-    store::{Ledger, Queue},
+    store::{DeliveryStore, Queue},
 };
 
 /// Limits of the engine. Every number can be configured.
@@ -26,7 +26,7 @@ pub struct Options {
     pub retry_plan: RetryPlan,
     /// Messages in hand per partition. Default 4096.
     pub in_hand_max: usize,
-    /// Deliveries of one subscription in line in memory; more go to the ledger. Default 512.
+    /// Deliveries of one subscription in line in memory; more go to the delivery store. Default 512.
     pub line_max: usize,
     /// Tries at once per subscription. Default 32.
     pub per_subscription_max: usize,
@@ -86,7 +86,7 @@ pub struct Engine {
     /// The stream.
     pub bus: Bus,
     /// The memory.
-    pub ledger: Arc<dyn Ledger>,
+    pub delivery_store: Arc<dyn DeliveryStore>,
     /// The ways out.
     pub channels: Channels,
     /// What limits the calls.
@@ -119,7 +119,7 @@ pub async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
         }
         running.retain(|_, task| !task.is_finished());
         watch_over(&engine).await;
-        let plan = match engine.ledger.plan().await {
+        let plan = match engine.delivery_store.plan().await {
             Ok(plan) => plan,
             Err(error) => {
                 tracing::warn!(%error, "the configuration could not be read");
@@ -137,20 +137,20 @@ pub async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
     while tasks.join_next().await.is_some() {}
 }
 
-/// Keeps in the ledger who fails, and gives up on who has failed for too long.
+/// Keeps in the delivery store who fails, and gives up on who has failed for too long.
 async fn watch_over(engine: &Engine) {
     let now = engine.clock.now();
     let news = engine.gates.news(now, engine.options.give_up_after);
     let noted = async {
         if !news.failing.is_empty() || !news.healed.is_empty() {
-            engine.ledger.keep_health(&news.failing, &news.healed).await?;
+            engine.delivery_store.keep_health(&news.failing, &news.healed).await?;
             engine.gates.kept(&news);
         }
         for target in &news.given_up {
             let hours = engine.options.give_up_after.as_secs() / 3600;
-            engine.ledger.give_up(target, &format!("every call has failed for more than {hours} hours")).await?;
+            engine.delivery_store.give_up(target, &format!("every call has failed for more than {hours} hours")).await?;
         }
-        engine.gates.restore(engine.ledger.health().await?);
+        engine.gates.restore(engine.delivery_store.health().await?);
         Ok::<(), String>(())
     };
     if let Err(error) = noted.await {
@@ -163,7 +163,7 @@ async fn keep_running(engine: Arc<Engine>, queue: Arc<Queue>, number: u32, revis
     let name = format!("queue-{}-{}of{}", queue.id, number, queue.partitions);
     let mut revision = revision;
     loop {
-        let lease = match engine.ledger.take_lease(&name, engine.options.lease).await {
+        let lease = match engine.delivery_store.acquire_lease(&name, engine.options.lease).await {
             Ok(lease) => lease,
             Err(error) => {
                 tracing::warn!(%error, "a queue's lease could not be asked for");
@@ -174,8 +174,8 @@ async fn keep_running(engine: Arc<Engine>, queue: Arc<Queue>, number: u32, revis
             let partition = Partition::new(engine.clone(), queue.clone(), number, revision);
             let durable = partition.durable_name();
             let run = partition.run(lease.fence, stop.clone());
-            let ended = under(&engine.ledger, &lease, engine.options.lease, run).await.unwrap_or(Stop::LeaseLost);
-            if let Err(error) = engine.ledger.drop_lease(&lease).await {
+            let ended = under(&engine.delivery_store, &lease, engine.options.lease, run).await.unwrap_or(Stop::LeaseLost);
+            if let Err(error) = engine.delivery_store.release_lease(&lease).await {
                 tracing::debug!(%error, "a lease was not given back; it runs out by itself");
             }
             match ended {
@@ -191,7 +191,7 @@ async fn keep_running(engine: Arc<Engine>, queue: Arc<Queue>, number: u32, revis
             _ = stop.changed() => return,
             () = sleep(AGAIN) => {}
         }
-        match engine.ledger.plan().await {
+        match engine.delivery_store.plan().await {
             Ok(plan) if !plan.queues.iter().any(|q| q.id == queue.id && q.partitions == queue.partitions) => return,
             _ => {}
         }

@@ -233,7 +233,7 @@ impl<A: Accounts> EmailChannel<A> {
             let why = if missing.is_empty() { "every recipient is inactive".to_owned() } else { missing.join("; ") };
             return Err(Ended::Hopeless(format!("there is no recipient: {why}")));
         }
-        // What became of recipients stands in the ledger; before the first try there is nothing.
+        // What became of recipients stands in the delivery store; before the first try there is nothing.
         let earlier = if task.number > 1 { self.accounts.earlier(task.delivery).await.map_err(Ended::NotTried)? } else { Vec::new() };
         let in_state = |state| earlier.iter().filter(move |one: &&Recipient| one.state == state).map(|one| one.address.clone());
         let reached: HashSet<String> = in_state(RecipientState::Sent).collect();

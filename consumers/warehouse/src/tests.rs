@@ -1,4 +1,4 @@
-//! The warehouse over a ledger in memory, with crashes in every place.
+//! The warehouse over a batch store in memory, with crashes in every place.
 
 use std::{
     collections::BTreeMap,
@@ -14,7 +14,7 @@ use billwire_schemas::ids::{EventId, TenantId, fresh};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::json;
 
-use crate::{Directory, Ledger, Warehouse};
+use crate::{BatchStore, Directory, Warehouse};
 
 /// Stands in for SQL: it outlives a `Warehouse` as the database outlives a process.
 #[derive(Clone, Default)]
@@ -33,7 +33,7 @@ struct Kept {
 }
 
 #[async_trait]
-impl Ledger for Memory {
+impl BatchStore for Memory {
     async fn unwritten(&self) -> Result<Vec<(i64, Vec<Event>)>, String> {
         let kept = self.0.lock().unwrap();
         let open = (1..=kept.batches).filter(|batch| !kept.written.contains(batch));
@@ -70,12 +70,12 @@ impl Ledger for Memory {
 
 struct Rig {
     root: PathBuf,
-    ledger: Memory,
+    batch_store: Memory,
 }
 
 impl Rig {
     fn new() -> Self {
-        Self { root: std::env::temp_dir().join(format!("billwire-warehouse-{}", fresh())), ledger: Memory::default() }
+        Self { root: std::env::temp_dir().join(format!("billwire-warehouse-{}", fresh())), batch_store: Memory::default() }
     }
 
     fn directory(&self) -> Directory {
@@ -84,11 +84,11 @@ impl Rig {
 
     /// A fresh process over what is kept.
     fn warehouse(&self) -> Warehouse<Memory> {
-        Warehouse::new(self.ledger.clone(), self.directory())
+        Warehouse::new(self.batch_store.clone(), self.directory())
     }
 
     fn events(&self, count: i64) -> Vec<Event> {
-        let mut kept = self.ledger.0.lock().unwrap();
+        let mut kept = self.batch_store.0.lock().unwrap();
         let first = i64::try_from(kept.events.len()).unwrap() + 1;
         let new: Vec<Event> = (first..first + count).map(event).collect();
         kept.events.extend(new.iter().cloned());
@@ -110,7 +110,7 @@ impl Rig {
     /// Every event that exists stands in the files exactly once, and nothing is left lying about.
     fn assert_each_once(&self) {
         let mut found: Vec<String> = self.rows().iter().flat_map(|rows| texts(rows, "event_id")).collect();
-        let mut expected: Vec<String> = self.ledger.0.lock().unwrap().events.iter().map(|event| event.id.to_string()).collect();
+        let mut expected: Vec<String> = self.batch_store.0.lock().unwrap().events.iter().map(|event| event.id.to_string()).collect();
         found.sort();
         expected.sort();
         assert_eq!(found, expected);
@@ -198,7 +198,7 @@ async fn a_crash_between_assigning_and_writing_loses_nothing() {
     let rig = Rig::new();
     let events = rig.events(4);
     let ids: Vec<EventId> = events.iter().map(|event| event.id).collect();
-    rig.ledger.assign(&ids).await.unwrap();
+    rig.batch_store.assign(&ids).await.unwrap();
     // What a crash in the middle of writing leaves.
     fs::create_dir_all(rig.root.join("_tmp")).unwrap();
     fs::write(rig.root.join("_tmp").join(format!("000000000001.{}.parquet", fresh())), "half").unwrap();
@@ -208,7 +208,7 @@ async fn a_crash_between_assigning_and_writing_loses_nothing() {
     // The same within one process: the answer to the assignment was lost.
     let warehouse = rig.warehouse();
     let more = rig.events(3);
-    rig.ledger.0.lock().unwrap().assign_fails = 1;
+    rig.batch_store.0.lock().unwrap().assign_fails = 1;
     assert!(warehouse.load(&more).await.is_err());
     warehouse.load(&more).await.unwrap();
     rig.assert_each_once();
@@ -222,7 +222,7 @@ async fn what_a_process_that_never_returns_had_assigned_is_written_by_another() 
     for old_and_new in [false, true] {
         let theirs = rig.events(3);
         let ids: Vec<EventId> = theirs.iter().map(|event| event.id).collect();
-        rig.ledger.assign(&ids).await.unwrap();
+        rig.batch_store.assign(&ids).await.unwrap();
         let offered = if old_and_new { [theirs, rig.events(1)].concat() } else { theirs };
         survivor.load(&offered).await.unwrap();
         rig.assert_each_once();
@@ -233,7 +233,7 @@ async fn what_a_process_that_never_returns_had_assigned_is_written_by_another() 
 async fn a_crash_between_writing_and_marking_doubles_nothing() {
     let rig = Rig::new();
     let events = rig.events(4);
-    rig.ledger.0.lock().unwrap().written_fails = 1;
+    rig.batch_store.0.lock().unwrap().written_fails = 1;
     assert!(rig.warehouse().load(&events).await.is_err());
     let before = fs::read(&rig.files()[0]).unwrap();
     // Offered again in another order, together with new ones, to a fresh process.
@@ -241,7 +241,7 @@ async fn a_crash_between_writing_and_marking_doubles_nothing() {
     rig.warehouse().load(&again).await.unwrap();
     rig.assert_each_once();
     assert_eq!(fs::read(&rig.files()[0]).unwrap(), before);
-    assert_eq!(rig.ledger.0.lock().unwrap().written, [1, 2]);
+    assert_eq!(rig.batch_store.0.lock().unwrap().written, [1, 2]);
 }
 
 #[tokio::test]

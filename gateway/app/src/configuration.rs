@@ -120,7 +120,7 @@ pub(crate) async fn addressed<T: Configured>(tx: &Tx<'_>, id: &str, if_match: Op
     let missing = || Rejected::not_found(T::NOT_FOUND, T::NAME, id);
     let uuid = id.parse().map_err(|_| missing())?;
     let found: T = tx.configuration(T::KIND, uuid).await?.ok_or_else(missing)?;
-    Rejected::unless_current(if_match, found.version())?;
+    Rejected::ensure_current(if_match, found.version())?;
     Ok(found)
 }
 

@@ -247,6 +247,6 @@ fn name_taken(name: &str) -> domain::Rejected {
 }
 
 /// Refuses a name that another configuration object of the same kind has.
-async fn unless_named(tx: &billwire_store::Tx<'_>, kind: ConfigurationKind, name: &str) -> Result<(), Failure> {
+async fn ensure_name_free(tx: &billwire_store::Tx<'_>, kind: ConfigurationKind, name: &str) -> Result<(), Failure> {
     if tx.has_configuration(kind, name).await? { Err(name_taken(name).into()) } else { Ok(()) }
 }

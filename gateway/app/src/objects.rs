@@ -163,7 +163,7 @@ fn unknown<T: Referred>(pointer: &'static str, reference: &str) -> Failure {
 /// `<noun>_not_found`, `stale_version`, or the database's failure.
 pub(crate) async fn addressed<T: Object>(tx: &mut Tx<'_>, id: Uuid, if_match: Option<i64>) -> Result<T, Failure> {
     let object = tx.load::<T>(id).await?.ok_or_else(|| not_found::<T>(&id.to_string()))?;
-    Rejected::unless_current(if_match, object.version())?;
+    Rejected::ensure_current(if_match, object.version())?;
     Ok(object)
 }
 

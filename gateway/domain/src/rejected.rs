@@ -74,7 +74,7 @@ impl Rejected {
     ///
     /// # Errors
     /// `stale_version`, naming both versions.
-    pub fn unless_current(if_match: Option<i64>, version: i64) -> Result<(), Self> {
+    pub fn ensure_current(if_match: Option<i64>, version: i64) -> Result<(), Self> {
         match if_match {
             Some(expected) if expected != version => Err(Self::plain(
                 Code::StaleVersion,

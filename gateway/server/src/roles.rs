@@ -32,7 +32,7 @@ use tokio::{
 
 use crate::{
     adapters::{
-        delivery_store::StoreLedger,
+        delivery_store::SqlDeliveryStore,
         internal_actions::{CalculateChannel, ForwardChannel},
         sandbox::Sandbox,
         smtp::Post,
@@ -136,13 +136,14 @@ pub async fn start(settings: &Settings, roles: &[Role], nats: String, lock: Data
     let sandbox = Sandbox::new(settings.template_workers, settings.template_memory_mb);
     let app = App::new(store.clone(), clock.clone(), settings.test_clock).with_renderer(Arc::new(sandbox));
     app.follow_test_clock().await.map_err(|e| e.to_string())?;
-    let ledger = StoreLedger::new(store.clone(), app.clone(), settings.limits(), format!("{}-{}", std::process::id(), fresh()));
-    let webhook = Arc::new(WebhookChannel::new(Arc::new(ledger.clone()), webhook_client(settings)?, Arc::new(SystemClock)));
-    let tail = Tail::new(ledger.clone());
+    let delivery_store =
+        SqlDeliveryStore::new(store.clone(), app.clone(), settings.limits(), format!("{}-{}", std::process::id(), fresh()));
+    let webhook = Arc::new(WebhookChannel::new(Arc::new(delivery_store.clone()), webhook_client(settings)?, Arc::new(SystemClock)));
+    let tail = Tail::new(delivery_store.clone());
     let smtp = Arc::new(smtp_client(settings)?);
     let app = app
-        .with_receivers(Arc::new(Caller { ledger: ledger.clone(), channel: webhook.clone() }))
-        .with_postmen(Arc::new(Post { ledger: ledger.clone(), client: smtp.clone() }))
+        .with_receivers(Arc::new(Caller { delivery_store: delivery_store.clone(), channel: webhook.clone() }))
+        .with_postmen(Arc::new(Post { delivery_store: delivery_store.clone(), client: smtp.clone() }))
         .with_stream(Arc::new(tail.clone()));
     let new_admin_key = admin::ensure_admin_key(&store, settings.admin_key.clone()).await?;
     let (stop, stopped) = watch::channel(false);
@@ -160,7 +161,7 @@ pub async fn start(settings: &Settings, roles: &[Role], nats: String, lock: Data
         tasks.spawn(bill_runs::run(app.clone(), store.clone(), owner, lease, stopped.clone()));
     }
     if !nats.is_empty() {
-        let parts = Parts::of(settings, ledger, webhook, smtp, app.clone(), clock)?;
+        let parts = Parts::of(settings, delivery_store, webhook, smtp, app.clone(), clock)?;
         let bus = billwire_bus::Options::new(nats, Arc::new(seal_keys::load(&store).await?));
         tasks.spawn(connected(settings.clone(), roles.to_vec(), bus, store, parts, tail, stopped));
     }
@@ -222,16 +223,16 @@ fn smtp_client(settings: &Settings) -> Result<billwire_email::Client, String> {
 
 /// What the consumers stand on besides the stream; made before anything starts, so that a bad setting is one clear line.
 struct Parts {
-    ledger: StoreLedger,
+    delivery_store: SqlDeliveryStore,
     channels: Channels,
-    warehouse: Arc<Warehouse<StoreLedger>>,
+    warehouse: Arc<Warehouse<SqlDeliveryStore>>,
     clock: Arc<ShiftedClock>,
 }
 
 impl Parts {
     fn of(
         settings: &Settings,
-        ledger: StoreLedger,
+        delivery_store: SqlDeliveryStore,
         webhook: Arc<WebhookChannel>,
         smtp: Arc<billwire_email::Client>,
         app: App,
@@ -239,16 +240,16 @@ impl Parts {
     ) -> Result<Self, String> {
         let channels = Channels {
             webhook,
-            email: Arc::new(EmailChannel::new(ledger.clone(), smtp)),
-            forward: Arc::new(ForwardChannel(ledger.clone())),
+            email: Arc::new(EmailChannel::new(delivery_store.clone(), smtp)),
+            forward: Arc::new(ForwardChannel(delivery_store.clone())),
             calculate: Arc::new(CalculateChannel(app)),
         };
         let mut directory = Directory::open(&settings.warehouse()?).map_err(|e| format!("BILLWIRE_WAREHOUSE_URL: {e}"))?;
         if settings.warehouse_url.is_some() {
             directory = directory.shared(data_dir::usual_umask());
         }
-        let warehouse = Arc::new(Warehouse::new(ledger.clone(), directory));
-        Ok(Self { ledger, channels, warehouse, clock })
+        let warehouse = Arc::new(Warehouse::new(delivery_store.clone(), directory));
+        Ok(Self { delivery_store, channels, warehouse, clock })
     }
 }
 
@@ -287,15 +288,15 @@ async fn connected(
     }
     if roles.contains(&Role::Consumers) {
         let owner = format!("{}-{}", std::process::id(), fresh());
-        tasks.spawn(replays::run(parts.ledger.clone(), store.clone(), parts.clock.clone(), owner, lease, stopped.clone()));
+        tasks.spawn(replays::run(parts.delivery_store.clone(), store.clone(), parts.clock.clone(), owner, lease, stopped.clone()));
         let mut options = bulk::Options::new("warehouse");
         options.age_max = Duration::from_millis(settings.warehouse_age_ms);
         options.lease = lease;
-        tasks.spawn(bulk::run(bus.clone(), Arc::new(parts.ledger.clone()), parts.warehouse, options, stopped.clone()));
+        tasks.spawn(bulk::run(bus.clone(), Arc::new(parts.delivery_store.clone()), parts.warehouse, options, stopped.clone()));
         let engine = Engine {
             bus,
             changed: store.configured(),
-            ledger: Arc::new(parts.ledger),
+            delivery_store: Arc::new(parts.delivery_store),
             channels: parts.channels,
             clock: parts.clock as Arc<dyn Clock>,
             gates: Gates::new(settings.circuit()),

@@ -23,7 +23,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn take_lease(&self, name: &str, owner: &str, ttl: Duration) -> Result<Option<Lease>, Error> {
+    pub async fn acquire_lease(&self, name: &str, owner: &str, ttl: Duration) -> Result<Option<Lease>, Error> {
         let now = self.0.now_sql();
         let sql = format!(
             "INSERT INTO lease (name, owner, fence, expires_at) VALUES ($1, $2, 1, {now} + $3) \
@@ -40,7 +40,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn keep_lease(&self, lease: &Lease, ttl: Duration) -> Result<bool, Error> {
+    pub async fn renew_lease(&self, lease: &Lease, ttl: Duration) -> Result<bool, Error> {
         let now = self.0.now_sql();
         let sql = format!("UPDATE lease SET expires_at = {now} + $1 WHERE name = $2 AND owner = $3 AND fence = $4 AND expires_at > 0");
         let values = [us(ttl).into(), lease.name.as_str().into(), lease.owner.as_str().into(), lease.fence.into()];
@@ -51,7 +51,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn drop_lease(&self, lease: &Lease) -> Result<(), Error> {
+    pub async fn release_lease(&self, lease: &Lease) -> Result<(), Error> {
         let sql = "UPDATE lease SET expires_at = 0 WHERE name = $1 AND owner = $2 AND fence = $3";
         let values = [lease.name.as_str().into(), lease.owner.as_str().into(), lease.fence.into()];
         self.0.write.execute_raw(self.statement(sql, values)).await?;
@@ -75,13 +75,13 @@ mod tests {
         let url = format!("sqlite://{}", folder.join("billwire.db").display());
         let store = Store::open(Options::new(url), Sealer::new([key.as_str()]).unwrap()).await.unwrap();
         let (short, long) = (Duration::ZERO, Duration::from_secs(3600));
-        let first = store.take_lease("l", "one", short).await.unwrap().unwrap();
-        assert!(store.keep_lease(&first, short).await.unwrap(), "late, and nobody else was there");
-        let second = store.take_lease("l", "two", long).await.unwrap().unwrap();
+        let first = store.acquire_lease("l", "one", short).await.unwrap().unwrap();
+        assert!(store.renew_lease(&first, short).await.unwrap(), "late, and nobody else was there");
+        let second = store.acquire_lease("l", "two", long).await.unwrap().unwrap();
         assert_eq!(second.fence, first.fence + 1);
-        assert!(!store.keep_lease(&first, long).await.unwrap(), "another has it");
-        store.drop_lease(&second).await.unwrap();
-        assert!(!store.keep_lease(&second, long).await.unwrap(), "given back is given back");
+        assert!(!store.renew_lease(&first, long).await.unwrap(), "another has it");
+        store.release_lease(&second).await.unwrap();
+        assert!(!store.renew_lease(&second, long).await.unwrap(), "given back is given back");
         std::fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -1,6 +1,6 @@
 //! The only SQL. SQLite and PostgreSQL behind one [`Store`].
 //!
-//! Called by `app` (decisions, reads) and `server` (relay, timers, the delivery ledger). It never calls a network other than
+//! Called by `app` (decisions, reads) and `server` (relay, timers, the delivery delivery store). It never calls a network other than
 //! its database and never decides a billing rule. It exists so that "accepted" means one thing: one committed transaction that
 //! holds the objects, the business transaction, its events and the idempotency row.
 //!

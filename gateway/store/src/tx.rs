@@ -265,7 +265,7 @@ impl<'group> Tx<'group> {
     ///
     /// # Errors
     /// `external_id_taken`, or the database's failure.
-    pub async fn unless_taken<T: Noun>(&mut self, external_id: Option<&str>) -> Result<(), Failure> {
+    pub async fn ensure_external_id_free<T: Noun>(&mut self, external_id: Option<&str>) -> Result<(), Failure> {
         let Some(external_id) = external_id else { return Ok(()) };
         let known = self.external_ids.get(&(T::TABLE, external_id.to_owned())).copied();
         let taken = match known {
@@ -281,7 +281,7 @@ impl<'group> Tx<'group> {
         Err(Rejected::conflict(Code::ExternalIdTaken, message).into())
     }
 
-    /// Looks up which of these external ids are taken, so that [`Tx::unless_taken`] has them at hand.
+    /// Looks up which of these external ids are taken, so that [`Tx::ensure_external_id_free`] has them at hand.
     ///
     /// # Errors
     /// When the database fails.

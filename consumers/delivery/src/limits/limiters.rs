@@ -294,7 +294,7 @@ impl Drop for Hold {
     }
 }
 
-/// What the ledger is to be told.
+/// What the delivery store is to be told.
 #[derive(Debug, Default)]
 pub struct News {
     /// Who fails.
@@ -323,7 +323,7 @@ impl Gates {
         Self { settings, gates: Mutex::default(), tenants: Mutex::default(), restored: Mutex::default() }
     }
 
-    /// Takes over who fails by the ledger: before a restart, or as another process saw it.
+    /// Takes over who fails by the delivery store: before a restart, or as another process saw it.
     pub fn restore(&self, health: Vec<Health>) {
         *locked(&self.restored) = health.into_iter().map(|one| (one.target, one)).collect();
     }
@@ -368,7 +368,7 @@ impl Gates {
         news
     }
 
-    /// The ledger has taken the news.
+    /// The delivery store has taken the news.
     pub fn kept(&self, news: &News) {
         let gates = locked(&self.gates);
         let failing = news.failing.iter().map(|health| (health.target, Some(health)));

@@ -1,4 +1,4 @@
-//! Slow receivers and the room they take: what they cannot take soon waits in the ledger, so that the hand stays open for others.
+//! Slow receivers and the room they take: what they cannot take soon waits in the delivery store, so that the hand stays open for others.
 
 use billwire_schemas::ids::SubscriptionId;
 
@@ -22,8 +22,8 @@ impl Partition {
                 && self.lines.get(&subscription.0).is_some_and(|line| line.slow(self.alone()))
     }
 
-    /// Sends what stands in the lines of slow receivers to the ledger, all but their share, and all of those that are sent nothing: in hand
-    /// it would keep messages of others from being pulled.
+    /// Sends what stands in the lines of slow receivers to the delivery store, all but their share, and all of those that are sent nothing:
+    /// in hand it would keep messages of others from being pulled.
     pub fn shed(&mut self) {
         let (options, now, alone) = (&self.engine.options, self.engine.clock.now(), self.alone());
         let share = self.in_hand.share(options.line_max, options.in_hand_max);

@@ -1,4 +1,4 @@
-//! How a try ended, and what of it goes to the ledger.
+//! How a try ended, and what of it goes to the delivery store.
 
 use billwire_schemas::clock::Timestamp;
 use chrono::TimeDelta;
@@ -72,7 +72,7 @@ impl Partition {
         let Some(gate) = self.ways.gate(job.subscription.id) else { return };
         let (engine, target) = (self.engine.clone(), gate.target());
         tokio::spawn(async move {
-            if let Err(error) = engine.ledger.give_up(&target, "the receiver answered 410 Gone").await {
+            if let Err(error) = engine.delivery_store.give_up(&target, "the receiver answered 410 Gone").await {
                 tracing::warn!(%error, target.id = %target.id, "a receiver that is gone could not be disabled; it is tried again");
             }
         });
@@ -111,7 +111,7 @@ impl Partition {
         self.recording.add(entry, Effect { message, lane, id, owner });
     }
 
-    /// Writes a job to the ledger instead of trying it: behind the others of its lane, or to come back soon.
+    /// Writes a job to the delivery store instead of trying it: behind the others of its lane, or to come back soon.
     pub fn park(&mut self, job: &Job, behind: bool) {
         let now = self.engine.clock.now();
         let turn = || self.ways.gate(job.subscription.id).map_or(now + CROWDED_WAIT, |gate| gate.turn(now));

@@ -1,4 +1,4 @@
-//! Taking up what waits in the ledger: deliveries that are due, and the lanes behind them.
+//! Taking up what waits in the delivery store: deliveries that are due, and the lanes behind them.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ impl Partition {
     /// How many deliveries of an owner are to be taken up now.
     fn room(&self, owner: Uuid, now: Timestamp) -> usize {
         let line = self.lines.get(&owner);
-        // What stands in line and does not move would only be sent back to the ledger.
+        // What stands in line and does not move would only be sent back to the delivery store.
         if line.is_some_and(|line| line.stuck(self.alone())) {
             return 0;
         }
@@ -43,7 +43,7 @@ impl Partition {
         }
     }
 
-    /// Takes what the ledger said.
+    /// Takes what the delivery store said.
     pub fn loaded(&mut self, loaded: Result<Loaded, JoinError>) -> Result<(), Stop> {
         match loaded.map_err(|panic| Stop::Failed(panic.to_string()))? {
             Loaded::Owners(owners) => {
@@ -60,7 +60,7 @@ impl Partition {
             Loaded::Due { due, more, events } => self.take_up(due, more, &events),
             Loaded::Unknown(error) => {
                 self.loading.looked();
-                tracing::warn!(error, "the ledger did not say what is due");
+                tracing::warn!(error, "the delivery store did not say what is due");
             }
             Loaded::Lanes(lanes, events) => {
                 for (lane, entries) in lanes {
@@ -95,7 +95,7 @@ impl Partition {
         }
     }
 
-    /// The position up to which what stands in the ledger may be sent.
+    /// The position up to which what stands in the delivery store may be sent.
     fn reached(&self) -> i64 {
         self.reached.unwrap_or(i64::MAX)
     }
@@ -113,7 +113,7 @@ impl Partition {
         }
     }
 
-    /// Jobs of ledger entries. An entry whose subscription is gone is given up on.
+    /// Jobs of delivery store entries. An entry whose subscription is gone is given up on.
     fn jobs(&mut self, entries: Vec<Entry>, events: &Events) -> Vec<Job> {
         let mut jobs = Vec::with_capacity(entries.len());
         for mut entry in entries {

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use billwire_schemas::ids::DeliveryId;
 use uuid::Uuid;
 
-/// Deliveries in memory, from their coming in until they stand in the ledger.
+/// Deliveries in memory, from their coming in until they stand in the delivery store.
 #[derive(Debug, Default)]
 pub(crate) struct InHand {
     ids: HashSet<DeliveryId>,

@@ -21,7 +21,7 @@ const SEEN_MAX: usize = 200_000;
 /// An event and who wants it.
 type Matched = (Arc<Event>, Vec<Wanted>);
 
-/// What the ledger knows.
+/// What the delivery store knows.
 struct Stands {
     /// Deliveries it has.
     known: HashSet<DeliveryId>,
@@ -34,7 +34,7 @@ impl Partition {
     pub async fn take_in(&mut self, received: Vec<Received>) -> Result<(), Stop> {
         self.counts.pending = received.iter().rev().find_map(|message| message.pending).unwrap_or(self.counts.pending);
         // Before anything else is believed: a forged sequence would make a true event look like one that was there before.
-        let received = genuine::only(&self.engine.bus, self.engine.ledger.as_ref(), received).await.map_err(Stop::Failed)?;
+        let received = genuine::only(&self.engine.bus, self.engine.delivery_store.as_ref(), received).await.map_err(Stop::Failed)?;
         let reached = received.iter().map(|message| message.position).max();
         let mut fresh: Vec<(Option<Received>, Arc<Event>)> = Vec::with_capacity(received.len());
         for message in received {
@@ -52,9 +52,9 @@ impl Partition {
             fresh.push((Some(message), Arc::new(event)));
         }
         let mut matched = self.match_all(&fresh);
-        let ledger = self.engine.ledger.clone();
+        let delivery_store = self.engine.delivery_store.clone();
         // Asked after the messages have come: whatever was configured before an event was committed is seen here.
-        let (revision, mut stands) = tokio::try_join!(ledger.revision(), self.stands(&matched)).map_err(Stop::Failed)?;
+        let (revision, mut stands) = tokio::try_join!(delivery_store.revision(), self.stands(&matched)).map_err(Stop::Failed)?;
         if revision != self.revision {
             self.reload().await?;
             matched = self.match_all(&fresh);
@@ -89,8 +89,8 @@ impl Partition {
         match last {
             Some(last) if event.sequence > last + 1 => {
                 tracing::warn!(key = %event.key, after = last, before = event.sequence, "a hole in the stream is filled from SQL");
-                let ledger = self.engine.ledger.clone();
-                ledger.events_between(&event.tenant, &event.key, last, event.sequence).await.map_err(Stop::Failed)
+                let delivery_store = self.engine.delivery_store.clone();
+                delivery_store.events_between(&event.tenant, &event.key, last, event.sequence).await.map_err(Stop::Failed)
             }
             _ => Ok(Vec::new()),
         }
@@ -108,7 +108,7 @@ impl Partition {
         events.iter().map(|(_, event)| (event.clone(), self.matching.wanted(event))).collect()
     }
 
-    /// What the ledger knows of the deliveries these events cause and of their lanes.
+    /// What the delivery store knows of the deliveries these events cause and of their lanes.
     async fn stands(&self, matched: &[Matched]) -> Result<Stands, String> {
         let each = || matched.iter().flat_map(|(event, wanted)| wanted.iter().map(move |(subscription, _)| (event, subscription.id)));
         let ids: Vec<DeliveryId> = each().map(|(event, subscription)| DeliveryId::of(event.id, subscription)).collect();
@@ -120,12 +120,12 @@ impl Partition {
         let lanes: Vec<LaneKey> = lanes.into_iter().collect();
         // In this order: what another process parks in between then counts as waiting, and nothing passes it. The other way round it would
         // be known, and dropped here, but not be waited for.
-        let known = self.engine.ledger.known(&ids).await?;
-        let waiting = self.engine.ledger.waiting_lanes(&lanes).await?;
+        let known = self.engine.delivery_store.known(&ids).await?;
+        let waiting = self.engine.delivery_store.waiting_lanes(&lanes).await?;
         Ok(Stands { known, waiting })
     }
 
-    /// Lets new deliveries in; those the ledger knows already are dropped. Gives the numbers of the messages.
+    /// Lets new deliveries in; those the delivery store knows already are dropped. Gives the numbers of the messages.
     async fn admit(&mut self, events: Vec<(Option<Received>, Arc<Event>)>, matched: Vec<Matched>, stands: &Stands) -> Vec<u64> {
         let (mut jobs, mut numbers) = (Vec::new(), Vec::new());
         let now = self.engine.clock.now();

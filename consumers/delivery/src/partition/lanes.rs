@@ -1,8 +1,8 @@
 //! In-order lanes: per subscription and ordering key strictly one at a time. Pure bookkeeping; the caller does the IO.
 //!
 //! A lane lives in memory while something of it is in hand. Its deliveries stand in `queue`, in order. When its head fails,
-//! or too much piles up, the rest goes to the ledger and the lane is *parked*: from then on everything new of it goes to
-//! the ledger too, behind what is there, until the ledger has been worked off.
+//! or too much piles up, the rest goes to the delivery store and the lane is *parked*: from then on everything new of it goes to
+//! the delivery store too, behind what is there, until the delivery store has been worked off.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -17,9 +17,9 @@ struct Lane<J> {
     busy: bool,
     /// Something was parked since it was loaded last.
     newer: bool,
-    /// The ledger holds, or is about to hold, deliveries behind those in `queue`.
+    /// The delivery store holds, or is about to hold, deliveries behind those in `queue`.
     parked: bool,
-    /// The head waits for its time: the ledger is not worked off now.
+    /// The head waits for its time: the delivery store is not worked off now.
     resting: bool,
     /// Records of this lane that are not committed yet.
     recording: usize,
@@ -60,7 +60,7 @@ pub enum Next<J> {
     Try(J),
     /// Nothing now.
     Nothing,
-    /// Load what waits in the ledger and say [`Lanes::resume`].
+    /// Load what waits in the delivery store and say [`Lanes::resume`].
     Load,
 }
 
@@ -80,7 +80,7 @@ impl<J> Lanes<J> {
         self.0.contains_key(key)
     }
 
-    /// Offers a new job. `waiting`: the ledger has deliveries of this lane (asked only of lanes not held);
+    /// Offers a new job. `waiting`: the delivery store has deliveries of this lane (asked only of lanes not held);
     /// `crowded`: too much of this subscription is in memory already.
     pub fn offer(&mut self, key: &LaneKey, job: J, waiting: bool, crowded: bool) -> Offer<J> {
         let lane = self.0.entry(key.clone()).or_insert_with(|| Lane { resting: waiting, ..Lane::new(waiting) });
@@ -141,7 +141,7 @@ impl<J> Lanes<J> {
         self.0.entry(key.clone()).or_insert_with(|| Lane::new(true)).load();
     }
 
-    /// Starts to work off a lane from the ledger: `jobs` in order, the first of them due. With none, the lane is done.
+    /// Starts to work off a lane from the delivery store: `jobs` in order, the first of them due. With none, the lane is done.
     pub fn resume(&mut self, key: &LaneKey, jobs: Vec<J>) -> Next<J> {
         let Some(lane) = self.0.get_mut(key) else { return Next::Nothing };
         let mut jobs: VecDeque<J> = jobs.into();
@@ -195,7 +195,7 @@ mod tests {
         assert_eq!(lanes.offer(&key, 3, false, false), Offer::Park(3), "it must not overtake");
         assert_eq!(lanes.recorded(&key), Next::Nothing);
         assert_eq!(lanes.recorded(&key), Next::Nothing);
-        assert!(lanes.holds(&key), "3 is not in the ledger yet, so a newer one could still overtake it");
+        assert!(lanes.holds(&key), "3 is not in the delivery store yet, so a newer one could still overtake it");
         assert_eq!(lanes.recorded(&key), Next::Nothing);
         assert!(!lanes.holds(&key));
     }
@@ -211,7 +211,7 @@ mod tests {
         assert_eq!(lanes.ended(&key), Next::Nothing);
         assert_eq!(lanes.recorded(&key), Next::Nothing);
         assert_eq!(lanes.recorded(&key), Next::Nothing);
-        assert_eq!(lanes.recorded(&key), Next::Load, "9 waits in the ledger");
+        assert_eq!(lanes.recorded(&key), Next::Load, "9 waits in the delivery store");
         assert_eq!(lanes.resume(&key, vec![9]), Next::Try(9));
         assert_eq!(lanes.ended(&key), Next::Nothing);
         assert_eq!(lanes.recorded(&key), Next::Load);
@@ -230,7 +230,7 @@ mod tests {
 
         let _ = (lanes.ended(&key), lanes.recorded(&key));
         assert_eq!(lanes.offer(&key, 10, false, false), Offer::Park(10));
-        assert_eq!(lanes.resume(&key, vec![]), Next::Nothing, "10 is not in the ledger yet");
+        assert_eq!(lanes.resume(&key, vec![]), Next::Nothing, "10 is not in the delivery store yet");
         assert_eq!(lanes.recorded(&key), Next::Load);
         assert_eq!(lanes.resume(&key, vec![]), Next::Nothing);
         assert!(!lanes.holds(&key));

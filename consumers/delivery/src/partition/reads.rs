@@ -1,4 +1,4 @@
-//! Reading from the ledger beside the partition's own loop, so that nobody's event waits while another's backlog is read.
+//! Reading from the delivery store beside the partition's own loop, so that nobody's event waits while another's backlog is read.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::{
     event::Event,
-    store::{Entry, LaneKey, Ledger, Part},
+    store::{DeliveryStore, Entry, LaneKey, Part},
     supervisor::Engine,
 };
 
@@ -25,13 +25,13 @@ const LANE_PAGE: u64 = 100;
 const LANE_FEW: u64 = 8;
 /// Lanes read by one task.
 const LANES_MAX: usize = 64;
-/// Between two steps of mending: what is looked at only in case must not keep the ledger from what is due.
+/// Between two steps of mending: what is looked at only in case must not keep the delivery store from what is due.
 const MEND_PAUSE: Duration = Duration::from_millis(50);
 
 /// The events of some entries.
 pub(crate) type Events = HashMap<EventId, Arc<Event>>;
 
-/// What the ledger said.
+/// What the delivery store said.
 pub(crate) enum Loaded {
     /// Who has something waiting.
     Owners(Vec<Uuid>),
@@ -44,13 +44,13 @@ pub(crate) enum Loaded {
         /// Their events.
         events: Events,
     },
-    /// The ledger did not say what is due.
+    /// The delivery store did not say what is due.
     Unknown(String),
     /// What waits in lanes.
     Lanes(Vec<(LaneKey, Vec<Entry>)>, Events),
     /// What had no time has one.
     Mended,
-    /// The ledger did not say what waits in lanes that are held for it.
+    /// The delivery store did not say what waits in lanes that are held for it.
     Failed(String),
 }
 
@@ -78,18 +78,18 @@ impl Loading {
         }
         self.looking = true;
         self.released.clear();
-        let ledger = engine.ledger.clone();
-        self.tasks.spawn(async move { ledger.owners(part).await.map_or_else(Loaded::Unknown, Loaded::Owners) });
+        let delivery_store = engine.delivery_store.clone();
+        self.tasks.spawn(async move { delivery_store.owners(part).await.map_or_else(Loaded::Unknown, Loaded::Owners) });
     }
 
     /// Goes on with what is due of these owners, up to so many of each; where lanes matter, of events up to the position `reached`.
     pub fn due(&mut self, engine: &Engine, part: Part, rooms: Vec<(Uuid, usize)>, in_order: bool, reached: i64) {
-        let (ledger, now) = (engine.ledger.clone(), engine.clock.now());
+        let (delivery_store, now) = (engine.delivery_store.clone(), engine.clock.now());
         self.tasks.spawn(async move {
             let read = async {
-                let due = ledger.due(part, &rooms, now, if in_order { reached } else { i64::MAX }).await?;
+                let due = delivery_store.due(part, &rooms, now, if in_order { reached } else { i64::MAX }).await?;
                 // In order, lanes are read: what is due only says which.
-                let events = if in_order { Events::new() } else { events(&*ledger, due.iter()).await? };
+                let events = if in_order { Events::new() } else { events(&*delivery_store, due.iter()).await? };
                 // One is what is asked for to find out whether a receiver is back.
                 let full = |(owner, room): &(Uuid, usize)| *room > 1 && due.iter().filter(|entry| entry.owner() == *owner).count() >= *room;
                 let more = rooms.iter().any(full);
@@ -106,11 +106,11 @@ impl Loading {
             return;
         }
         self.mending = true;
-        let (ledger, clock) = (engine.ledger.clone(), engine.clock.clone());
+        let (delivery_store, clock) = (engine.delivery_store.clone(), engine.clock.clone());
         self.tasks.spawn(async move {
             let mut from = None;
             loop {
-                match ledger.mend(part, in_order, from, clock.now()).await {
+                match delivery_store.mend(part, in_order, from, clock.now()).await {
                     Ok(None) => return Loaded::Mended,
                     Ok(place) => from = place,
                     Err(error) => {
@@ -168,18 +168,18 @@ impl Loading {
             })
             .map(|(lane, _)| lane)
             .collect();
-        let ledger = engine.ledger.clone();
+        let delivery_store = engine.delivery_store.clone();
         self.tasks.spawn(async move {
             let read = async {
-                let found = ledger.lanes(&lanes, if few { LANE_FEW } else { LANE_PAGE }).await?;
-                let events = events(&*ledger, found.iter().flatten()).await?;
+                let found = delivery_store.lanes(&lanes, if few { LANE_FEW } else { LANE_PAGE }).await?;
+                let events = events(&*delivery_store, found.iter().flatten()).await?;
                 Ok(Loaded::Lanes(lanes.into_iter().zip(found).collect(), events))
             };
             read.await.unwrap_or_else(Loaded::Failed)
         });
     }
 
-    /// Resolves with what the ledger said next; never while nothing is being read.
+    /// Resolves with what the delivery store said next; never while nothing is being read.
     pub async fn next(&mut self) -> Option<Result<Loaded, JoinError>> {
         let loaded = self.tasks.join_next().await;
         if matches!(loaded, Some(Ok(Loaded::Lanes(..)))) {
@@ -189,10 +189,10 @@ impl Loading {
     }
 }
 
-async fn events(ledger: &dyn Ledger, entries: impl Iterator<Item = &Entry>) -> Result<Events, String> {
+async fn events(delivery_store: &dyn DeliveryStore, entries: impl Iterator<Item = &Entry>) -> Result<Events, String> {
     let ids: Vec<EventId> = entries.map(|entry| entry.event).collect();
     if ids.is_empty() {
         return Ok(Events::new());
     }
-    Ok(ledger.events(&ids).await?.into_iter().map(|event| (event.id, Arc::new(event))).collect())
+    Ok(delivery_store.events(&ids).await?.into_iter().map(|event| (event.id, Arc::new(event))).collect())
 }

@@ -1,4 +1,4 @@
-//! Writing results to the ledger: one commit at a time, each with all that has gathered meanwhile.
+//! Writing results to the delivery store: one commit at a time, each with all that has gathered meanwhile.
 
 use std::{sync::Arc, time::Duration};
 
@@ -74,9 +74,9 @@ impl Recording {
         let entries: Vec<Entry> = self.entries.drain(..count).collect();
         let effects: Vec<Effect> = self.effects.drain(..count).collect();
         self.since = (!self.entries.is_empty()).then(Instant::now);
-        let ledger = engine.ledger.clone();
+        let delivery_store = engine.delivery_store.clone();
         self.under_way = Some(tokio::spawn(async move {
-            let result = ledger.record(&entries).await;
+            let result = delivery_store.record(&entries).await;
             if result.is_err() {
                 tokio::time::sleep(RECORD_AGAIN).await;
             }

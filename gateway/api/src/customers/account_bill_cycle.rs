@@ -160,7 +160,7 @@ async fn update(context: &Context, reference: &str, wanted: &BillCycleUpdate, ca
     match app.referenced::<BillCycle>(tenant, "/billCycle", &wanted.bill_cycle.0).await {
         Ok(cycle) => app.once(context.demand(canonical), command(account.id, cycle.id)).await,
         Err(unknown) => {
-            Rejected::unless_current(context.if_match(), account.version)?;
+            Rejected::ensure_current(context.if_match(), account.version)?;
             if account.status == Status::Deactivated {
                 let message = "The account is deactivated, and a deactivated account takes no changes.";
                 return Err(Rejected::conflict(Code::AccountDeactivated, message).into());

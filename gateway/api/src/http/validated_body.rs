@@ -75,7 +75,7 @@ impl<'a, T: Checkable> ApiExtractor<'a> for Checked<T> {
         if bytes.is_empty() && !T::IS_REQUIRED {
             return Ok(Self { body: parse(None)?, canonical: None });
         }
-        unless_json(request.headers())?;
+        ensure_json(request.headers())?;
         let value = strict_json::read(&bytes)?;
         let canonical = request.headers().contains_key(IDEMPOTENCY_KEY).then(|| value.to_string());
         check::<T>(&value)?;
@@ -99,7 +99,7 @@ async fn read(headers: &HeaderMap, body: &mut RequestBody, options: &Options) ->
     }
 }
 
-fn unless_json(headers: &HeaderMap) -> Result<(), Problem> {
+fn ensure_json(headers: &HeaderMap) -> Result<(), Problem> {
     let media_type = headers.get(header::CONTENT_TYPE).and_then(|media_type| media_type.to_str().ok()).unwrap_or_default();
     let essence = media_type.split(';').next().unwrap_or_default().trim();
     if essence.eq_ignore_ascii_case(JSON) {

@@ -291,7 +291,7 @@ async fn in_line(rig: &Rig) -> Vec<(String, i64)> {
 async fn events_set_aside_are_listed_and_redriven_by_those_they_belong_to_once_they_fit() {
     for rig in Rig::everywhere().await {
         let other = submitted(&rig).await;
-        let lease = rig.store.take_lease("relay", "me", Duration::from_secs(600)).await.expect("asked").expect("free");
+        let lease = rig.store.acquire_lease("relay", "me", Duration::from_secs(600)).await.expect("asked").expect("free");
         assert_eq!(rig.get("/readyz").await.expect(200), json!({ "status": "ok" }));
         set_aside(&rig, &lease, 8_000).await;
         let line = |of: &[(&str, i64)]| of.iter().map(|(key, n)| ((*key).to_owned(), *n)).collect::<Vec<_>>();

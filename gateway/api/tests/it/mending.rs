@@ -1,4 +1,4 @@
-//! Refusals of mending deliveries, over a ledger filled by hand.
+//! Refusals of mending deliveries, over a delivery store filled by hand.
 
 use billwire_schemas::{
     clock::{Clock, SystemClock},

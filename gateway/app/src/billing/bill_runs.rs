@@ -69,7 +69,7 @@ impl UseCase for StartBillRun {
     }
     async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
         let cycle = referenced::<BillCycle>(tx, "/billCycle", self.bill_cycle.0).await?;
-        tx.unless_taken::<BillRun>(self.command.external_id.as_deref()).await?;
+        tx.ensure_external_id_free::<BillRun>(self.command.external_id.as_deref()).await?;
         let running = Filter::new().is_id("bill_cycle_id", Some(cycle.id.0)).is("status", Some(bill_run::Status::Running.name()));
         let running = tx.select::<BillRun>(running, 1).await?;
         let change = bill_run::start(self.command.clone(), &cycle, running.first(), &settings(tx).await?, now)?;

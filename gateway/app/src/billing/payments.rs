@@ -76,7 +76,7 @@ impl UseCase for RecordPayment {
     }
     async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
         let account = referenced::<Account>(tx, "/account", self.account.0).await?;
-        tx.unless_taken::<Payment>(self.command.external_id.as_deref()).await?;
+        tx.ensure_external_id_free::<Payment>(self.command.external_id.as_deref()).await?;
         let invoices = match &self.invoices {
             Some(references) => named(tx, references).await?,
             None => {
@@ -126,7 +126,7 @@ impl UseCase for CreateRefund {
     async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
         let payment = referenced::<Payment>(tx, "/payment", self.payment.id).await?;
         let account = referenced::<Account>(tx, "/payment", payment.account_id.0).await?;
-        tx.unless_taken::<Refund>(self.command.external_id.as_deref()).await?;
+        tx.ensure_external_id_free::<Refund>(self.command.external_id.as_deref()).await?;
         let (refund, payment) = refund::create(self.command.clone(), payment, &account, now)?;
         let related = of_account(tx, account.id).await?;
         let mut around = related.clone();
@@ -150,7 +150,7 @@ impl UseCase for CreateCredit {
     }
     async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
         let account = referenced::<Account>(tx, "/account", self.account.0).await?;
-        tx.unless_taken::<Credit>(self.command.external_id.as_deref()).await?;
+        tx.ensure_external_id_free::<Credit>(self.command.external_id.as_deref()).await?;
         let invoice = match &self.invoice {
             Some(reference) => Some(found::<Invoice>(tx, "/invoice", reference).await?),
             None => None,

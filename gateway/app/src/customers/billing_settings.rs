@@ -54,7 +54,7 @@ impl UseCase for UpdateBillingSettings {
     }
     async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
         let present = settings(tx).await?;
-        Rejected::unless_current(self.if_match, present.version)?;
+        Rejected::ensure_current(self.if_match, present.version)?;
         let change = billing_settings::update(present, self.command.clone(), now)?;
         let (id, body) = (billwire_domain::Entity::id(&change.after), change.after.clone());
         if change.before.is_none() {

@@ -60,7 +60,7 @@ impl UseCase for CreateContact {
     }
     async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
         let account = referenced::<Account>(tx, "/account", self.account.0).await?;
-        tx.unless_taken::<Contact>(self.command.external_id.as_deref()).await?;
+        tx.ensure_external_id_free::<Contact>(self.command.external_id.as_deref()).await?;
         let change = contact::create(self.command.clone(), &account, now)?;
         save(tx, &change, &account)
     }

@@ -38,7 +38,7 @@ impl UseCase for CreateAccount {
     }
     async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
         let cycle = referenced::<BillCycle>(tx, "/billCycle", self.bill_cycle.0).await?;
-        tx.unless_taken::<Account>(self.command.external_id.as_deref()).await?;
+        tx.ensure_external_id_free::<Account>(self.command.external_id.as_deref()).await?;
         let change = account::create(self.command.clone(), &cycle, now)?;
         tx.save(&change)?;
         Record::of(&change).map(Some)

@@ -20,7 +20,7 @@ impl UseCase for CreateBillCycle {
         self.0.id.0.into()
     }
     async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
-        tx.unless_taken::<BillCycle>(self.0.external_id.as_deref()).await?;
+        tx.ensure_external_id_free::<BillCycle>(self.0.external_id.as_deref()).await?;
         let change = bill_cycle::create(self.0.clone(), now)?;
         tx.save(&change)?;
         Record::of(&change).map(Some)

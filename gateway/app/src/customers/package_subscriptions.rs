@@ -72,7 +72,7 @@ impl UseCase for SubscribePackage {
     async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
         let account = referenced::<Account>(tx, "/account", self.account.0).await?;
         let package = found::<Package>(tx, "/package", &self.package).await?;
-        tx.unless_taken::<PackageSubscription>(self.command.external_id.as_deref()).await?;
+        tx.ensure_external_id_free::<PackageSubscription>(self.command.external_id.as_deref()).await?;
         let change = package_subscription::subscribe(self.command.clone(), &account, &package, &settings(tx).await?, now)?;
         recorded(tx, &change, package.parameters()).await
     }

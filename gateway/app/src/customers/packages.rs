@@ -46,7 +46,7 @@ impl UseCase for CreatePackage {
         self.0.id.0.into()
     }
     async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
-        tx.unless_taken::<Package>(self.0.external_id.as_deref()).await?;
+        tx.ensure_external_id_free::<Package>(self.0.external_id.as_deref()).await?;
         let change = package::create(self.0.clone(), now)?;
         tx.save(&change)?;
         Record::of(&change).map(Some)

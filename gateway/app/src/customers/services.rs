@@ -77,7 +77,7 @@ impl UseCase for CreateService {
             Some(reference) => Some(found::<PackageSubscription>(tx, "/packageSubscription", reference).await?),
             None => None,
         };
-        tx.unless_taken::<Service>(self.command.external_id.as_deref()).await?;
+        tx.ensure_external_id_free::<Service>(self.command.external_id.as_deref()).await?;
         let change = service::create(self.command.clone(), &account, subscription.as_ref(), &settings(tx).await?, now)?;
         let package = around_service(tx, &change.after).await?;
         recorded(tx, &change, package).await

@@ -58,7 +58,7 @@ impl UseCase for UpdateAccount {
     }
     async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
         let account = addressed::<Account>(tx, self.account.0, self.if_match).await?;
-        account::unless_deactivated(&account)?;
+        account::ensure_not_deactivated(&account)?;
         let contact = match &self.billing_contact {
             Some(reference) => Some(found::<Contact>(tx, "/billingContact", reference).await?),
             None => None,

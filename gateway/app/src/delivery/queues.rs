@@ -21,7 +21,8 @@ use billwire_store::{
 };
 
 use crate::{
-    App, configuration::addressed, delivery::subscriptions::template_of, events::catalogue, execute::UseCase, record::Record, unless_named,
+    App, configuration::addressed, delivery::subscriptions::template_of, ensure_name_free, events::catalogue, execute::UseCase,
+    record::Record,
 };
 
 /// Makes a queue.
@@ -37,7 +38,7 @@ impl UseCase for CreateQueue {
         Store::configuration_key()
     }
     async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
-        unless_named(tx, Kind::Queue, &self.0.name).await?;
+        ensure_name_free(tx, Kind::Queue, &self.0.name).await?;
         let change = queue::create(self.0.clone(), &catalogue::of(tx).await?, now)?;
         let (id, name, body) = (change.after.id.0, change.after.name.clone(), change.after.clone());
         tx.save_configuration(Configuration { id, kind: Kind::Queue, name, body, secrets: None, created_at: SystemClock.now() }).await?;
@@ -67,7 +68,7 @@ impl UseCase for UpdateQueue {
     async fn run(&self, tx: &mut Tx<'_>, _: Timestamp) -> Result<Option<Record>, Failure> {
         let queue: Queue = addressed(tx, &self.id, self.if_match).await?;
         if let Some(name) = self.command.name.as_ref().filter(|name| **name != queue.name) {
-            unless_named(tx, Kind::Queue, name).await?;
+            ensure_name_free(tx, Kind::Queue, name).await?;
         }
         let catalogue = catalogue::of(tx).await?;
         let change = queue::update(queue, self.command.clone(), &catalogue)?;
@@ -79,7 +80,7 @@ impl UseCase for UpdateQueue {
         let mut affected = routing.downstream(change.after.id);
         affected.insert(change.after.id);
         for one in subscriptions.iter().filter(|one| affected.contains(&one.queue_id)) {
-            unless_unfit(tx, one, &routing).await?;
+            ensure_fit(tx, one, &routing).await?;
         }
         saved(tx, &change)
     }
@@ -89,7 +90,7 @@ impl UseCase for UpdateQueue {
 ///
 /// # Errors
 /// `subscription_unfit`, or the database's failure.
-async fn unless_unfit(tx: &Tx<'_>, one: &Subscription, routing: &Routing<'_>) -> Result<(), Failure> {
+async fn ensure_fit(tx: &Tx<'_>, one: &Subscription, routing: &Routing<'_>) -> Result<(), Failure> {
     let template = template_of(tx, &one.action).await?;
     let broken = subscription::faults(one, template.as_ref(), routing);
     let unfit = |broken: Violation| {
@@ -131,7 +132,7 @@ fn saved(tx: &mut Tx<'_>, change: &Change<Queue>) -> Result<Option<Record>, Fail
 /// How a queue does.
 #[derive(Debug, Clone)]
 pub struct QueueStatistics {
-    /// What waits in the ledger.
+    /// What waits in the delivery store.
     pub depth: Depth,
     /// What its consumers told last.
     pub progress: Vec<Progress>,

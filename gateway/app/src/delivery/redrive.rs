@@ -72,7 +72,7 @@ async fn retry(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Result<usize, Failu
     let missing = || Failure::from(Rejected::not_found(Code::DeliveryNotFound, "delivery", id));
     let id: DeliveryId = id.parse().map_err(|_| missing())?;
     let delivery = tx.delivery(id).await?.ok_or_else(missing)?;
-    unless_final(&delivery)?;
+    ensure_not_final(&delivery)?;
     if delivery.state == State::Waiting {
         tx.hurry(id, now).await?;
         return Ok(1);
@@ -80,7 +80,7 @@ async fn retry(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Result<usize, Failu
     Ok(tx.redrive(&DeadLetters { ids: vec![id], ..DeadLetters::default() }, 1, now).await?)
 }
 
-fn unless_final(delivery: &Delivery) -> Result<(), Rejected> {
+fn ensure_not_final(delivery: &Delivery) -> Result<(), Rejected> {
     match delivery.state {
         State::Succeeded => Err(Rejected::conflict(Code::DeliverySucceeded, "The receiver has taken it already.")),
         State::Discarded => Err(Rejected::conflict(Code::DeliveryDiscarded, "The delivery was discarded.")),

@@ -26,10 +26,10 @@ use billwire_store::{Configuration, ConfigurationKind as Kind, Store, Tx, commit
 use crate::{
     configuration::{Configured, addressed, referenced},
     email::notification_templates,
+    ensure_name_free,
     events::catalogue,
     execute::UseCase,
     record::Record,
-    unless_named,
 };
 
 /// What a request asks to be done, references not yet resolved.
@@ -163,7 +163,7 @@ impl UseCase for CreateSubscription {
         Store::configuration_key()
     }
     async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
-        unless_named(tx, Kind::Subscription, &self.name).await?;
+        ensure_name_free(tx, Kind::Subscription, &self.name).await?;
         let found = async {
             let queue: Queue = referenced(tx, "/queueId", Code::QueueUnknown, &self.queue).await?;
             resolved(tx, self.action.clone()).await.map(|(action, template)| (queue, action, template))
@@ -234,7 +234,7 @@ impl UseCase for UpdateSubscription {
     async fn run(&self, tx: &mut Tx<'_>, _: Timestamp) -> Result<Option<Record>, Failure> {
         let last: Subscription = addressed(tx, &self.id, self.if_match).await?;
         if let Some(name) = self.name.as_ref().filter(|name| **name != last.name) {
-            unless_named(tx, Kind::Subscription, name).await?;
+            ensure_name_free(tx, Kind::Subscription, name).await?;
         }
         let (action, template) = match self.action.clone() {
             Some(action) => {

@@ -19,9 +19,9 @@ use serde_json::value::{RawValue, to_raw_value};
 use crate::{
     App, Caller, Demand,
     configuration::addressed,
+    ensure_name_free,
     execute::{UseCase, json},
     record::Record,
-    unless_named,
 };
 
 /// How a test call went.
@@ -51,7 +51,7 @@ pub trait Receivers: Send + Sync + 'static {
 }
 
 /// Refuses a certificate that TLS cannot use.
-fn unless_unusable(receivers: Option<&Arc<dyn Receivers>>, settings: &Settings) -> Result<(), Failure> {
+fn ensure_usable(receivers: Option<&Arc<dyn Receivers>>, settings: &Settings) -> Result<(), Failure> {
     let (Some(receivers), Some(Some(certificate))) = (receivers, &settings.client_certificate) else { return Ok(()) };
     receivers.unusable(certificate).map_or(Ok(()), |why| {
         let message = format!("This certificate and key cannot be used together: {why}.");
@@ -158,10 +158,10 @@ impl UseCase for CreateWebhookEndpoint {
     }
     async fn run(&self, tx: &mut Tx<'_>, _: Timestamp) -> Result<Option<Record>, Failure> {
         let name = self.command.settings.name.clone().unwrap_or_default();
-        unless_named(tx, Kind::WebhookEndpoint, &name).await?;
+        ensure_name_free(tx, Kind::WebhookEndpoint, &name).await?;
         // By the machine's clock, as receivers have to know by theirs until when a secret holds.
         let (change, secrets) = webhook_endpoint::create(self.command.clone(), SystemClock.now())?;
-        unless_unusable(self.receivers.as_ref(), &self.command.settings)?;
+        ensure_usable(self.receivers.as_ref(), &self.command.settings)?;
         let (id, kind, body, secrets) = (change.after.id.0, Kind::WebhookEndpoint, change.after.clone(), Some(sealed(&secrets)?));
         tx.save_configuration(Configuration { id, kind, name, body, secrets, created_at: SystemClock.now() }).await?;
         Ok(Some(Record::of(&change)?.reveal(shown(&change.after, &self.command.secret.text)?)))
@@ -179,11 +179,11 @@ impl UseCase for UpdateWebhookEndpoint {
     async fn run(&self, tx: &mut Tx<'_>, _: Timestamp) -> Result<Option<Record>, Failure> {
         let last: WebhookEndpoint = addressed(tx, &self.id, self.if_match).await?;
         if let Some(name) = self.settings.name.as_ref().filter(|name| **name != last.name) {
-            unless_named(tx, Kind::WebhookEndpoint, name).await?;
+            ensure_name_free(tx, Kind::WebhookEndpoint, name).await?;
         }
         let secrets = secrets_of(tx, &last).await?;
         let (change, secrets) = webhook_endpoint::update(last, secrets, self.settings.clone())?;
-        unless_unusable(self.receivers.as_ref(), &self.settings)?;
+        ensure_usable(self.receivers.as_ref(), &self.settings)?;
         saved(tx, &change, Some(&secrets)).map(Some)
     }
 }

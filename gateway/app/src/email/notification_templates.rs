@@ -24,10 +24,10 @@ use uuid::Uuid;
 use crate::{
     App,
     configuration::{Configured, addressed},
+    ensure_name_free,
     events::catalogue,
     execute::{UseCase, json},
     record::Record,
-    unless_named,
 };
 
 /// Makes a notification template.
@@ -123,7 +123,7 @@ impl UseCase for CreateNotificationTemplate {
         Store::configuration_key()
     }
     async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
-        unless_named(tx, Kind::NotificationTemplate, self.settings.name.as_deref().unwrap_or_default()).await?;
+        ensure_name_free(tx, Kind::NotificationTemplate, self.settings.name.as_deref().unwrap_or_default()).await?;
         let (id, settings, catalogue) = (self.id, self.settings.clone(), catalogue::of(tx).await?);
         let change = off_the_runtime(move || notification_template::create(id, settings, &catalogue, now)).await??;
         let (id, name, body) = (change.after.id.0, change.after.name.clone(), change.after.clone());
@@ -144,7 +144,7 @@ impl UseCase for UpdateNotificationTemplate {
     async fn run(&self, tx: &mut Tx<'_>, _: Timestamp) -> Result<Option<Record>, Failure> {
         let last: NotificationTemplate = addressed(tx, &self.id, self.if_match).await?;
         if let Some(name) = self.settings.name.as_ref().filter(|name| **name != last.name) {
-            unless_named(tx, Kind::NotificationTemplate, name).await?;
+            ensure_name_free(tx, Kind::NotificationTemplate, name).await?;
         }
         let catalogue = catalogue::of(tx).await?;
         let settings = self.settings.clone();

@@ -13,7 +13,7 @@ use billwire_schemas::{
 };
 use billwire_store::{Configuration, ConfigurationKind as Kind, Error, Store, Tx, commit::Failure};
 
-use crate::{App, configuration::addressed, execute::UseCase, record::Record, unless_named};
+use crate::{App, configuration::addressed, ensure_name_free, execute::UseCase, record::Record};
 
 /// How far an SMTP server could be used.
 #[derive(Debug, Clone)]
@@ -99,7 +99,7 @@ impl UseCase for CreateSmtpAccount {
         Store::configuration_key()
     }
     async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
-        unless_named(tx, Kind::SmtpAccount, self.settings.name.as_deref().unwrap_or_default()).await?;
+        ensure_name_free(tx, Kind::SmtpAccount, self.settings.name.as_deref().unwrap_or_default()).await?;
         let others: Vec<SmtpAccount> = tx.configurations(Kind::SmtpAccount).await?;
         let change = smtp_account::create(self.id, self.settings.clone(), others.is_empty(), now)?;
         let (id, name, body) = (change.after.id.0, change.after.name.clone(), change.after.clone());
@@ -120,7 +120,7 @@ impl UseCase for UpdateSmtpAccount {
     async fn run(&self, tx: &mut Tx<'_>, _: Timestamp) -> Result<Option<Record>, Failure> {
         let last: SmtpAccount = addressed(tx, &self.id, self.if_match).await?;
         if let Some(name) = self.settings.name.as_ref().filter(|name| **name != last.name) {
-            unless_named(tx, Kind::SmtpAccount, name).await?;
+            ensure_name_free(tx, Kind::SmtpAccount, name).await?;
         }
         let change = smtp_account::update(last, self.settings.clone())?;
         save(tx, &change)?;

@@ -8,7 +8,7 @@ use billwire_schemas::{
 };
 use billwire_store::{Configuration, ConfigurationKind as Kind, Store, Tx, commit::Failure};
 
-use crate::{configuration::addressed, execute::UseCase, record::Record, unless_named};
+use crate::{configuration::addressed, ensure_name_free, execute::UseCase, record::Record};
 
 /// Makes a system user.
 #[derive(Debug, Clone)]
@@ -39,7 +39,7 @@ impl UseCase for CreateSystemUser {
         Store::configuration_key()
     }
     async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
-        unless_named(tx, Kind::SystemUser, self.settings.name.as_deref().unwrap_or_default()).await?;
+        ensure_name_free(tx, Kind::SystemUser, self.settings.name.as_deref().unwrap_or_default()).await?;
         let change = system_user::create(self.id, self.settings.clone(), now)?;
         let (id, name, body) = (change.after.id.0, change.after.name.clone(), change.after.clone());
         let created_at = SystemClock.now();
@@ -59,7 +59,7 @@ impl UseCase for UpdateSystemUser {
     async fn run(&self, tx: &mut Tx<'_>, _: Timestamp) -> Result<Option<Record>, Failure> {
         let last: SystemUser = addressed(tx, &self.id, self.if_match).await?;
         if let Some(name) = self.settings.name.as_ref().filter(|name| **name != last.name) {
-            unless_named(tx, Kind::SystemUser, name).await?;
+            ensure_name_free(tx, Kind::SystemUser, name).await?;
         }
         let change = system_user::update(last, self.settings.clone())?;
         let after = &change.after;

@@ -14,7 +14,7 @@ use billwire_schemas::{
 };
 use billwire_store::{Configuration, ConfigurationKind as Kind, Store, Tx, commit::Failure};
 
-use crate::{configuration::Configured, events::catalogue, execute::UseCase, record::Record, unless_named};
+use crate::{configuration::Configured, ensure_name_free, events::catalogue, execute::UseCase, record::Record};
 
 impl Configured for DataSource {
     const KIND: Kind = Kind::DataSource;
@@ -39,7 +39,7 @@ impl UseCase for CreateDataSource {
         Store::configuration_key()
     }
     async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
-        unless_named(tx, Kind::DataSource, &self.0.name).await?;
+        ensure_name_free(tx, Kind::DataSource, &self.0.name).await?;
         let count = tx.configurations::<DataSource>(Kind::DataSource).await?.len();
         let change = data_source::create(self.0.clone(), count, now)?;
         let (id, name, body) = (change.after.id.0, change.after.name.clone(), change.after.clone());
@@ -70,7 +70,7 @@ impl UseCase for DeleteDataSource {
         let missing = || Rejected::not_found(DataSource::NOT_FOUND, DataSource::NAME, &self.id);
         let id = self.id.parse().map_err(|_| missing())?;
         let last: DataSource = tx.configuration(Kind::DataSource, id).await?.ok_or_else(missing)?;
-        Rejected::unless_current(self.if_match, last.version())?;
+        Rejected::ensure_current(self.if_match, last.version())?;
         let catalogue = catalogue::of(tx).await?.without(last.id);
         let templates: Vec<NotificationTemplate> = tx.configurations(Kind::NotificationTemplate).await?;
         if let Some(template) = templates.iter().find(|template| !template.suits(&catalogue)) {

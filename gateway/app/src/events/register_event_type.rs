@@ -91,7 +91,7 @@ pub struct DeleteEventType {
 }
 
 impl DeleteEventType {
-    async fn unless_in_use(&self, tx: &Tx<'_>) -> Result<(), Failure> {
+    async fn ensure_not_in_use(&self, tx: &Tx<'_>) -> Result<(), Failure> {
         let in_use = |what: &str, name: &str| {
             let message = format!("{what} '{name}' names this event type; delete it first.");
             Err(Rejected::conflict(Code::StillInUse, message).into())
@@ -131,8 +131,8 @@ impl UseCase for DeleteEventType {
             }
             None => return Err(Rejected::not_found(Code::EventTypeNotFound, "event type", &self.name).into()),
         };
-        Rejected::unless_current(self.if_match, last.version())?;
-        self.unless_in_use(tx).await?;
+        Rejected::ensure_current(self.if_match, last.version())?;
+        self.ensure_not_in_use(tx).await?;
         keep(tx, &last).await?;
         tx.delete_configuration(last.id.0);
         Record::of(&Change::deleted(last)).map(Some)

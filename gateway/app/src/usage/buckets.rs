@@ -61,7 +61,7 @@ impl UseCase for CreateBucket {
     async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
         let service = referenced::<Service>(tx, "/service", self.service.id).await?;
         let account = addressed::<Account>(tx, service.account_id.0, None).await?;
-        tx.unless_taken::<Bucket>(self.command.external_id.as_deref()).await?;
+        tx.ensure_external_id_free::<Bucket>(self.command.external_id.as_deref()).await?;
         let related = of_service(tx, service.id).await?;
         recorded(tx, &bucket::create(self.command.clone(), &service, &account, now)?, related).await
     }

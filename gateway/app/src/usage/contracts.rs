@@ -65,7 +65,7 @@ impl UseCase for CreateContract {
     }
     async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
         let account = referenced::<Account>(tx, "/account", self.account.0).await?;
-        tx.unless_taken::<Contract>(self.command.external_id.as_deref()).await?;
+        tx.ensure_external_id_free::<Contract>(self.command.external_id.as_deref()).await?;
         let zone = settings(tx).await?.zone();
         recorded(tx, &contract::create(self.command.clone(), &account, zone, now)?, Parameters::new()).await
     }

@@ -210,7 +210,7 @@ impl BulkUseCase for RecordChargeableEvents {
     async fn run(&self, index: usize, tx: &mut Tx<'_>, now: Timestamp) -> Result<Record, Failure> {
         let item = self.items[index].clone()?;
         let account = referenced::<Account>(tx, "/account", item.account.0).await?;
-        tx.unless_taken::<ChargeableEvent>(item.command.external_id.as_deref()).await?;
+        tx.ensure_external_id_free::<ChargeableEvent>(item.command.external_id.as_deref()).await?;
         let change = chargeable_event::record(item.command, &account, now)?;
         let related = around(tx, &change.after).await?;
         // All that can refuse comes before the first save.

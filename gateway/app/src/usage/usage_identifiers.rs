@@ -65,7 +65,7 @@ impl UseCase for CreateUsageIdentifier {
     async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
         let service = referenced::<Service>(tx, "/service", self.service.id).await?;
         let account = addressed::<Account>(tx, service.account_id.0, None).await?;
-        tx.unless_taken::<UsageIdentifier>(self.command.external_id.as_deref()).await?;
+        tx.ensure_external_id_free::<UsageIdentifier>(self.command.external_id.as_deref()).await?;
         let same = Filter::new().is("kind", Some(&self.command.kind)).is("value", Some(&self.command.value));
         let taken = !tx.select::<UsageIdentifier>(same, 1).await?.is_empty();
         let related = of_service(tx, service.id).await?;

@@ -21,7 +21,7 @@ use crate::{
     calendar::{Period, Rhythm},
     change::Change,
     customers::{
-        account::{Account, Status as AccountStatus, unless_deactivated},
+        account::{Account, Status as AccountStatus, ensure_not_deactivated},
         billing_settings::{BillingSettings, TimeOfDay, local_moment},
         package::Package,
         package_subscription::PackageSubscription,
@@ -254,7 +254,7 @@ pub fn final_fees_until(account: &Account, settings: &BillingSettings) -> Result
 /// # Errors
 /// `account_deactivated`.
 pub fn preview_date(account: &Account) -> Result<NaiveDate, Rejected> {
-    unless_deactivated(account)?;
+    ensure_not_deactivated(account)?;
     Ok(account.bill_cycle.period.end)
 }
 

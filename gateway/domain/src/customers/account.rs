@@ -196,7 +196,7 @@ pub fn create(command: Create, cycle: &BillCycle, now: Timestamp) -> Result<Chan
 /// # Errors
 /// `account_deactivated`, `status_unchanged`, `status_transition_not_allowed`.
 pub fn change_status(account: Account, to: Status, reason: Option<String>, now: Timestamp) -> Result<Change<Account>, Rejected> {
-    unless_deactivated(&account)?;
+    ensure_not_deactivated(&account)?;
     if account.status == to {
         return Err(Rejected::conflict(Code::StatusUnchanged, format!("The account is {} already.", to.name())));
     }
@@ -228,7 +228,7 @@ pub fn update_bill_cycle(
     valid_from: Option<Timestamp>,
     now: Timestamp,
 ) -> Result<Change<Account>, Rejected> {
-    unless_deactivated(&account)?;
+    ensure_not_deactivated(&account)?;
     let rhythm = cycle.rhythm(billing_day)?;
     match valid_from {
         Some(valid_from) if valid_from <= now => Err(Rejected::violation(
@@ -250,7 +250,7 @@ pub fn update_bill_cycle(
 /// # Errors
 /// `account_deactivated`, `no_bill_cycle_change_in_progress`.
 pub fn cancel_bill_cycle_change(account: Account, now: Timestamp) -> Result<Change<Account>, Rejected> {
-    unless_deactivated(&account)?;
+    ensure_not_deactivated(&account)?;
     planned(&account)?;
     let mut after = touched(&account, now);
     after.planned_bill_cycle_change = None;
@@ -262,7 +262,7 @@ pub fn cancel_bill_cycle_change(account: Account, now: Timestamp) -> Result<Chan
 /// # Errors
 /// `account_deactivated`, `no_bill_cycle_change_in_progress`, the billing day rules.
 pub fn perform_bill_cycle_change(account: Account, cycle: &BillCycle, now: Timestamp) -> Result<Change<Account>, Rejected> {
-    unless_deactivated(&account)?;
+    ensure_not_deactivated(&account)?;
     let change = planned(&account)?.clone();
     let rhythm = cycle.rhythm(change.billing_day)?;
     Ok(switch(account, cycle.id, change.billing_day, &rhythm, now, Start::AtOnce))
@@ -322,7 +322,7 @@ fn touched(account: &Account, now: Timestamp) -> Account {
 ///
 /// # Errors
 /// `account_deactivated`.
-pub fn unless_deactivated(account: &Account) -> Result<(), Rejected> {
+pub fn ensure_not_deactivated(account: &Account) -> Result<(), Rejected> {
     if account.status == Status::Deactivated {
         return Err(Rejected::conflict(
             Code::AccountDeactivated,

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     change::{Change, Entity},
-    customers::account::{Account, unless_deactivated},
+    customers::account::{Account, ensure_not_deactivated},
     rejected::Rejected,
 };
 
@@ -93,7 +93,7 @@ pub struct Create {
 /// # Errors
 /// `account_deactivated`.
 pub fn create(command: Create, account: &Account, now: Timestamp) -> Result<Change<Contact>, Rejected> {
-    unless_deactivated(account)?;
+    ensure_not_deactivated(account)?;
     Ok(Change::created(Contact {
         id: command.id,
         version: 1,
@@ -129,7 +129,7 @@ pub struct Update {
 /// # Errors
 /// `account_deactivated`.
 pub fn update(contact: Contact, account: &Account, command: Update, now: Timestamp) -> Result<Change<Contact>, Rejected> {
-    unless_deactivated(account)?;
+    ensure_not_deactivated(account)?;
     let mut after = Contact { version: contact.version + 1, updated_at: now, ..contact.clone() };
     after.role = command.role.unwrap_or(after.role);
     after.name = command.name.unwrap_or(after.name);
@@ -144,7 +144,7 @@ pub fn update(contact: Contact, account: &Account, command: Update, now: Timesta
 /// # Errors
 /// `account_deactivated`; `still_in_use` for the account's billing contact.
 pub fn delete(contact: Contact, account: &Account) -> Result<Change<Contact>, Rejected> {
-    unless_deactivated(account)?;
+    ensure_not_deactivated(account)?;
     if account.bills_to(contact.id) {
         return Err(Rejected::conflict(Code::StillInUse, "The contact is its account's billing contact; name another one first."));
     }

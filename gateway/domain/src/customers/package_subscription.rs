@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     change::{Change, Entity},
     customers::{
-        account::{Account, unless_deactivated},
+        account::{Account, ensure_not_deactivated},
         billing_settings::BillingSettings,
         package::Package,
     },
@@ -80,7 +80,7 @@ pub fn subscribe(
     settings: &BillingSettings,
     now: Timestamp,
 ) -> Result<Change<PackageSubscription>, Rejected> {
-    unless_deactivated(account)?;
+    ensure_not_deactivated(account)?;
     let mut broken = Vec::new();
     if package.currency.as_str() != account.currency {
         let message = format!("The package is in {}, but the account is in {}.", package.currency, account.currency);
@@ -125,7 +125,7 @@ pub fn change_status(
     reason: Option<String>,
     now: Timestamp,
 ) -> Result<Change<PackageSubscription>, Rejected> {
-    unless_deactivated(account)?;
+    ensure_not_deactivated(account)?;
     settings.package_statuses.check_transition("package subscription", &subscription.status, &to)?;
     Ok(moved(subscription, settings, to, reason, now))
 }
@@ -142,7 +142,7 @@ pub fn cancel(
     reason: Option<String>,
     now: Timestamp,
 ) -> Result<Change<PackageSubscription>, Rejected> {
-    unless_deactivated(account)?;
+    ensure_not_deactivated(account)?;
     if subscription.is_cancelled(settings) {
         return Err(Rejected::conflict(Code::PackageSubscriptionCancelled, "The package subscription is cancelled already."));
     }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     change::{Change, Entity, Lifecycle},
     customers::{
-        account::{Account, Status, unless_deactivated},
+        account::{Account, Status, ensure_not_deactivated},
         billing_settings::BillingSettings,
         package_subscription::PackageSubscription,
     },
@@ -78,7 +78,7 @@ pub fn create(
     settings: &BillingSettings,
     now: Timestamp,
 ) -> Result<Change<Service>, Rejected> {
-    unless_deactivated(account)?;
+    ensure_not_deactivated(account)?;
     let mut broken = Vec::new();
     if let Some(subscription) = subscription {
         if subscription.account_id != account.id {
@@ -114,7 +114,7 @@ pub fn create(
 /// # Errors
 /// `account_deactivated`.
 pub fn update(service: Service, account: &Account, name: Option<String>, now: Timestamp) -> Result<Change<Service>, Rejected> {
-    unless_deactivated(account)?;
+    ensure_not_deactivated(account)?;
     let mut after = Service { version: service.version + 1, updated_at: now, ..service.clone() };
     after.name = name.unwrap_or(after.name);
     Ok(Change::updated(service, after, Vec::<&'static str>::new()))
@@ -125,7 +125,7 @@ pub fn update(service: Service, account: &Account, name: Option<String>, now: Ti
 /// # Errors
 /// `account_deactivated`, `service_not_initial`, `still_in_use`.
 pub fn delete(service: Service, account: &Account, settings: &BillingSettings, in_use: bool) -> Result<Change<Service>, Rejected> {
-    unless_deactivated(account)?;
+    ensure_not_deactivated(account)?;
     let initial = &settings.service_statuses.initial;
     if service.status != *initial {
         let message = format!("The service is {}; only one that is still {initial} can be deleted. Cancel it instead.", service.status);
@@ -151,7 +151,7 @@ pub fn transition(
     reason: Option<String>,
     now: Timestamp,
 ) -> Result<Change<Service>, Rejected> {
-    unless_deactivated(account)?;
+    ensure_not_deactivated(account)?;
     settings.service_statuses.check_transition("service", &service.status, &to)?;
     Ok(moved(service, settings, to, reason, now))
 }

@@ -68,7 +68,7 @@ pub fn chosen(choice: &Selection, kind: &str) -> bool {
 ///
 /// # Errors
 /// `forward_cycle`.
-pub fn unless_cycle(routing: &Routing<'_>, from: QueueId, action: &Action) -> Result<(), Rejected> {
+pub fn ensure_no_cycle(routing: &Routing<'_>, from: QueueId, action: &Action) -> Result<(), Rejected> {
     let Some(to) = action.forwards_to() else { return Ok(()) };
     if to == from || routing.downstream(to).contains(&from) {
         let message = "Events forwarded there would come back to this queue.";
@@ -106,7 +106,7 @@ mod tests {
         let catalogue = Catalogue::default();
         let routing = Routing { queues: &queues, subscriptions: &subscriptions, catalogue: &catalogue };
         let refused =
-            |from: usize, to: usize| unless_cycle(&routing, queues[from].id, &Action::Forward { queue_id: queues[to].id }).is_err();
+            |from: usize, to: usize| ensure_no_cycle(&routing, queues[from].id, &Action::Forward { queue_id: queues[to].id }).is_err();
         assert!(refused(0, 0) && refused(1, 0) && refused(2, 0) && refused(2, 1));
         assert!(!refused(0, 2) && !refused(0, 1));
     }

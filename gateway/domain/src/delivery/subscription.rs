@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     change::{Change, Entity},
-    delivery::routing::{Routing, unless_cycle},
+    delivery::routing::{Routing, ensure_no_cycle},
     email::notification_template::NotificationTemplate,
     rejected::Rejected,
 };
@@ -188,7 +188,7 @@ pub fn create(
     routing: &Routing<'_>,
     now: Timestamp,
 ) -> Result<Change<Subscription>, Rejected> {
-    unless_cycle(routing, queue, &wanted.action)?;
+    ensure_no_cycle(routing, queue, &wanted.action)?;
     let made = Subscription {
         id,
         version: 1,
@@ -228,7 +228,7 @@ pub fn update(
     after.when_given_up = command.when_given_up.unwrap_or(after.when_given_up);
     let others: Vec<Subscription> = routing.subscriptions.iter().filter(|one| one.id != after.id).cloned().collect();
     let routing = Routing { subscriptions: &others, ..*routing };
-    unless_cycle(&routing, after.queue_id, &after.action)?;
+    ensure_no_cycle(&routing, after.queue_id, &after.action)?;
     Rejected::from_violations(faults(&after, template, &routing)).map_or(Ok(()), Err)?;
     Ok(Change::updated(subscription, after, Vec::<&'static str>::new()))
 }

@@ -101,7 +101,8 @@ pub struct Register {
 /// found; the tenant has `count` types so far.
 ///
 /// # Errors
-/// `too_many_event_types`, `event_type_unchanged`, `schema_invalid` and the other codes of schemas, `schema_incompatible`, `ordering_key_changed`.
+/// `too_many_event_types`, `event_type_unchanged`, `schema_invalid` and the other codes of schemas, `schema_incompatible`,
+/// `ordering_key_changed`.
 pub fn register(
     command: Register,
     existing: Option<CustomEventType>,
@@ -137,11 +138,11 @@ pub fn register(
         let message = format!("Exactly this is registered already, as version {} of {}.", before.version, before.name);
         return Err(Rejected::conflict(Code::EventTypeUnchanged, message));
     }
-    unless_incompatible(&before, &after)?;
+    ensure_compatible(&before, &after)?;
     Ok(Change::updated(before, after, Vec::<&str>::new()))
 }
 
-fn unless_incompatible(before: &CustomEventType, after: &CustomEventType) -> Result<(), Rejected> {
+fn ensure_compatible(before: &CustomEventType, after: &CustomEventType) -> Result<(), Rejected> {
     if before.ordering_key != after.ordering_key {
         let message = "What the events of a type keep order within cannot change; register another name.";
         return Err(Rejected::violation("/orderingKey", Code::OrderingKeyChanged, message));
@@ -222,8 +223,8 @@ pub struct Submit {
 }
 
 impl Submit {
-    /// What is wrong with it, as far as its type tells; `kind` is absent where there is none of that name among `names`. What its data breaks of
-    /// the schema is found by the compiler of schemas.
+    /// What is wrong with it, as far as its type tells; `kind` is absent where there is none of that name among `names`. What its data
+    /// breaks of the schema is found by the compiler of schemas.
     pub fn faults<'n>(&self, kind: Option<&CustomEventType>, names: impl Iterator<Item = &'n str>) -> Vec<Violation> {
         let mut found = Vec::new();
         if kind.is_none() {

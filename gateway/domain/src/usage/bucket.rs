@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     change::{Change, Entity, Lifecycle},
     customers::{
-        account::{Account, unless_deactivated},
+        account::{Account, ensure_not_deactivated},
         service::Service,
     },
     rejected::{Rejected, Violation},
@@ -94,7 +94,7 @@ fn check(tiers: &[Tier]) -> Vec<Violation> {
 /// # Errors
 /// `account_deactivated`, `tiers_not_ascending`.
 pub fn create(command: Create, service: &Service, account: &Account, now: Timestamp) -> Result<Change<Bucket>, Rejected> {
-    unless_deactivated(account)?;
+    ensure_not_deactivated(account)?;
     if let Some(rejected) = Rejected::from_violations(check(&command.tiers)) {
         return Err(rejected);
     }
@@ -126,7 +126,7 @@ pub fn update(
     tiers: Option<Vec<Tier>>,
     now: Timestamp,
 ) -> Result<Change<Bucket>, Rejected> {
-    unless_deactivated(account)?;
+    ensure_not_deactivated(account)?;
     let mut after = touched(&bucket, now);
     after.name = name.unwrap_or(after.name);
     if let Some(tiers) = tiers {
@@ -156,7 +156,7 @@ pub fn update(
 /// # Errors
 /// `account_deactivated`.
 pub fn reset(bucket: Bucket, account: &Account, now: Timestamp) -> Result<Change<Bucket>, Rejected> {
-    unless_deactivated(account)?;
+    ensure_not_deactivated(account)?;
     let mut after = touched(&bucket, now);
     (after.used, after.tiers_used_up) = (Decimal::ZERO, 0);
     Ok(Change::updated(bucket, after, Vec::<&'static str>::new()))
@@ -167,7 +167,7 @@ pub fn reset(bucket: Bucket, account: &Account, now: Timestamp) -> Result<Change
 /// # Errors
 /// `account_deactivated`.
 pub fn delete(bucket: Bucket, account: &Account) -> Result<Change<Bucket>, Rejected> {
-    unless_deactivated(account)?;
+    ensure_not_deactivated(account)?;
     Ok(Change::deleted(bucket))
 }
 

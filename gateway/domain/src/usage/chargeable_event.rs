@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     change::{Change, Entity, Lifecycle},
-    customers::account::{Account, unless_deactivated},
+    customers::account::{Account, ensure_not_deactivated},
     rejected::{Rejected, Violation},
     usage::adjustment::{self, Adjustment, ChargeType},
 };
@@ -121,7 +121,7 @@ const AHEAD_MAX: TimeDelta = TimeDelta::hours(1);
 /// # Errors
 /// `account_deactivated`; `currency_mismatch`, `amount_negative`, `quantity_negative`, `unit_required`, `occurred_at_in_future`.
 pub fn record(command: Record, account: &Account, now: Timestamp) -> Result<Change<ChargeableEvent>, Rejected> {
-    unless_deactivated(account)?;
+    ensure_not_deactivated(account)?;
     let mut broken = Vec::new();
     if command.amount.currency.as_str() != account.currency {
         broken.push(currency_mismatch("/amount/currency", &command.amount, account));
@@ -183,7 +183,7 @@ pub fn adjust(
     account: &Account,
     now: Timestamp,
 ) -> Result<(Change<Adjustment>, Change<ChargeableEvent>), Rejected> {
-    unless_deactivated(account)?;
+    ensure_not_deactivated(account)?;
     let mut broken = Vec::new();
     if command.amount.currency != charge.amount.currency {
         broken.push(currency_mismatch("/amount/currency", &command.amount, account));

@@ -17,7 +17,7 @@ use crate::{
     calendar::Period,
     change::{Change, Entity, Lifecycle},
     customers::{
-        account::{Account, unless_deactivated},
+        account::{Account, ensure_not_deactivated},
         billing_settings::{TimeOfDay, local_moment},
     },
     rejected::{Rejected, Violation},
@@ -127,7 +127,7 @@ fn period(start: NaiveDate, months: u32, number: u32, end: Option<NaiveDate>) ->
 /// `account_deactivated`; `end_date_before_start`, `contract_too_long_ago`, `currency_mismatch`, `amount_not_positive`,
 /// `tiers_not_ascending`.
 pub fn create(command: Create, account: &Account, zone: Tz, now: Timestamp) -> Result<Change<Contract>, Rejected> {
-    unless_deactivated(account)?;
+    ensure_not_deactivated(account)?;
     let mut broken = Vec::new();
     if command.end_date.is_some_and(|end| end <= command.start_date) {
         broken.push(Violation::new(
@@ -191,7 +191,7 @@ pub fn update(
     zone: Tz,
     now: Timestamp,
 ) -> Result<Change<Contract>, Rejected> {
-    unless_deactivated(account)?;
+    ensure_not_deactivated(account)?;
     if contract.status == Status::Ended {
         return Err(Rejected::conflict(Code::ContractEnded, "The contract has ended, and takes no changes."));
     }
@@ -217,7 +217,7 @@ pub fn update(
 /// # Errors
 /// `account_deactivated`, `contract_started`.
 pub fn delete(contract: Contract, account: &Account, now: Timestamp) -> Result<Change<Contract>, Rejected> {
-    unless_deactivated(account)?;
+    ensure_not_deactivated(account)?;
     if contract.period_starts_at <= now {
         return Err(Rejected::conflict(Code::ContractStarted, "The contract has started; give it an endDate instead."));
     }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     change::{Change, Entity},
     customers::{
-        account::{Account, unless_deactivated},
+        account::{Account, ensure_not_deactivated},
         service::Service,
     },
     rejected::Rejected,
@@ -80,7 +80,7 @@ pub fn create(
     taken: bool,
     now: Timestamp,
 ) -> Result<Change<UsageIdentifier>, Rejected> {
-    unless_deactivated(account)?;
+    ensure_not_deactivated(account)?;
     if taken {
         let message = format!("There is another usage identifier of kind '{}' with the value '{}'.", command.kind, command.value);
         return Err(Rejected::conflict(Code::UsageIdentifierTaken, message));
@@ -112,7 +112,7 @@ pub fn update(
     dormant_after_days: Option<u32>,
     now: Timestamp,
 ) -> Result<Change<UsageIdentifier>, Rejected> {
-    unless_deactivated(account)?;
+    ensure_not_deactivated(account)?;
     let mut after = touched(&identifier, now);
     if dormant_after_days.is_some() {
         after.dormant_after_days = dormant_after_days;
@@ -129,7 +129,7 @@ pub fn update(
 /// # Errors
 /// `account_deactivated`.
 pub fn delete(identifier: UsageIdentifier, account: &Account) -> Result<Change<UsageIdentifier>, Rejected> {
-    unless_deactivated(account)?;
+    ensure_not_deactivated(account)?;
     Ok(Change::deleted(identifier))
 }
 

@@ -13,7 +13,7 @@ use billwire_delivery::{
     event::{self, Event},
     limits::limiters::{Health, Target},
     matching::Matching,
-    store::{Entry, LaneKey, Lease, Ledger, Part, Place, Plan, Progress, State},
+    store::{DeliveryStore, Entry, LaneKey, Lease, Part, Place, Plan, Progress, State},
 };
 use billwire_email::{Readers, SmtpAccount};
 use billwire_schemas::{
@@ -39,7 +39,7 @@ use crate::{
 
 /// The store, as the consumers see it.
 #[derive(Clone)]
-pub struct StoreLedger {
+pub struct SqlDeliveryStore {
     store: Store,
     app: App,
     limits: Limits,
@@ -66,7 +66,7 @@ pub(crate) fn text(error: impl std::fmt::Display) -> String {
     error.to_string()
 }
 
-impl StoreLedger {
+impl SqlDeliveryStore {
     /// Over `store`, holding leases as `owner`; what follows from deliveries happens through `app`.
     pub fn new(store: Store, app: App, limits: Limits, owner: String) -> Self {
         Self { store, app, limits, owner, looked_up: Arc::default() }
@@ -87,7 +87,7 @@ impl StoreLedger {
     }
 }
 
-impl StoreLedger {
+impl SqlDeliveryStore {
     /// What it stands on.
     pub(crate) fn store(&self) -> &Store {
         &self.store
@@ -183,7 +183,7 @@ fn row_of(entry: &Entry) -> rows::Delivery {
     }
 }
 
-/// The states of recipients, and what they are called in the ledger.
+/// The states of recipients, and what they are called in the delivery store.
 const RECIPIENT_STATES: [(RecipientState, &str); 4] = [
     (RecipientState::Sent, recipients::SENT),
     (RecipientState::Deferred, "deferred"),
@@ -239,7 +239,7 @@ fn entry_of(row: rows::Delivery) -> Entry {
 }
 
 #[async_trait]
-impl Ledger for StoreLedger {
+impl DeliveryStore for SqlDeliveryStore {
     async fn plan(&self) -> Result<Plan, String> {
         // The revision first: a change in between makes the plan newer than it says, and it is read again.
         let revision = self.revision().await?;
@@ -353,17 +353,17 @@ impl Ledger for StoreLedger {
         self.app.give_up_webhook_endpoint(target.tenant.clone(), WebhookEndpointId(target.id), because).await.map_err(text)
     }
 
-    async fn take_lease(&self, name: &str, ttl: Duration) -> Result<Option<Lease>, String> {
-        let lease = self.store.take_lease(name, &self.owner, ttl).await.map_err(text)?;
+    async fn acquire_lease(&self, name: &str, ttl: Duration) -> Result<Option<Lease>, String> {
+        let lease = self.store.acquire_lease(name, &self.owner, ttl).await.map_err(text)?;
         Ok(lease.map(|l| Lease { name: l.name, owner: l.owner, fence: l.fence }))
     }
 
-    async fn keep_lease(&self, lease: &Lease, ttl: Duration) -> Result<bool, String> {
-        self.store.keep_lease(&stored_lease(lease), ttl).await.map_err(text)
+    async fn renew_lease(&self, lease: &Lease, ttl: Duration) -> Result<bool, String> {
+        self.store.renew_lease(&stored_lease(lease), ttl).await.map_err(text)
     }
 
-    async fn drop_lease(&self, lease: &Lease) -> Result<(), String> {
-        self.store.drop_lease(&stored_lease(lease)).await.map_err(text)
+    async fn release_lease(&self, lease: &Lease) -> Result<(), String> {
+        self.store.release_lease(&stored_lease(lease)).await.map_err(text)
     }
 }
 
@@ -391,7 +391,7 @@ fn stored_lease(lease: &Lease) -> leases::Lease {
 const UNWRITTEN_MAX: u64 = 100;
 
 #[async_trait]
-impl billwire_warehouse::Ledger for StoreLedger {
+impl billwire_warehouse::BatchStore for SqlDeliveryStore {
     async fn unwritten(&self) -> Result<Vec<(i64, Vec<Event>)>, String> {
         let batches = self.store.unwritten_batches(UNWRITTEN_MAX).await.map_err(text)?;
         Ok(batches.into_iter().map(|(batch, events)| (batch, events.into_iter().map(event_of).collect())).collect())

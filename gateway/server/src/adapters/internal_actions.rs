@@ -10,14 +10,14 @@ use billwire_delivery::{
 };
 use billwire_schemas::expression::Scope;
 
-use crate::adapters::delivery_store::StoreLedger;
+use crate::adapters::delivery_store::SqlDeliveryStore;
 
 fn gone(why: impl AsRef<str>) -> Outcome {
     Outcome::GiveUp(Report::new(None, why))
 }
 
 /// The channel behind `forward` subscriptions: each subscription of the other queue is owed the event from then on.
-pub struct ForwardChannel(pub StoreLedger);
+pub struct ForwardChannel(pub SqlDeliveryStore);
 
 #[async_trait]
 impl Channel for ForwardChannel {

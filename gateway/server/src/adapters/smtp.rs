@@ -8,7 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 use billwire_app::{Postmen, SmtpVerdict};
-use billwire_delivery::{channel::Recipient, store::Ledger};
+use billwire_delivery::{channel::Recipient, store::DeliveryStore};
 use billwire_email::{Accounts, Client, Password, Readers, Security, SmtpAccount, SystemUser, probe::Probed};
 use billwire_schemas::{
     events::envelope::Parameters,
@@ -18,12 +18,12 @@ use billwire_schemas::{
 use billwire_store::ConfigurationKind as Kind;
 
 use crate::{
-    adapters::delivery_store::{StoreLedger, recipient_of, text},
+    adapters::delivery_store::{SqlDeliveryStore, recipient_of, text},
     domain,
 };
 
 #[async_trait]
-impl Accounts for StoreLedger {
+impl Accounts for SqlDeliveryStore {
     async fn smtp_account(&self, tenant: &TenantId, id: SmtpAccountId) -> Result<Option<Arc<SmtpAccount>>, String> {
         if let Some(found) = self.remembered(|l| l.accounts.get(&id).cloned()) {
             return Ok(found);
@@ -105,7 +105,7 @@ impl Accounts for StoreLedger {
 /// The way to SMTP servers.
 pub struct Post {
     /// Where accounts are looked up.
-    pub ledger: StoreLedger,
+    pub delivery_store: SqlDeliveryStore,
     /// What speaks SMTP.
     pub client: Arc<Client>,
 }
@@ -113,8 +113,8 @@ pub struct Post {
 impl Post {
     async fn account(&self, tenant: &TenantId, id: SmtpAccountId) -> Result<Arc<SmtpAccount>, String> {
         // Forgets what was looked up before a change.
-        self.ledger.revision().await?;
-        self.ledger.smtp_account(tenant, id).await?.ok_or_else(|| "the SMTP account does not exist any more".to_owned())
+        self.delivery_store.revision().await?;
+        self.delivery_store.smtp_account(tenant, id).await?.ok_or_else(|| "the SMTP account does not exist any more".to_owned())
     }
 }
 

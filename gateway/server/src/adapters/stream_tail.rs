@@ -11,19 +11,19 @@ use billwire_bus::{Authenticity, Bus};
 use billwire_delivery::genuine;
 use billwire_schemas::ids::TenantId;
 
-use crate::adapters::delivery_store::StoreLedger;
+use crate::adapters::delivery_store::SqlDeliveryStore;
 
 /// The bus, as soon as NATS has been reached.
 #[derive(Clone)]
 pub struct Tail {
     bus: Arc<OnceLock<Bus>>,
-    ledger: StoreLedger,
+    delivery_store: SqlDeliveryStore,
 }
 
 impl Tail {
-    /// Not connected yet; `ledger` confirms what has no seal.
-    pub fn new(ledger: StoreLedger) -> Self {
-        Self { bus: Arc::default(), ledger }
+    /// Not connected yet; `delivery_store` confirms what has no seal.
+    pub fn new(delivery_store: SqlDeliveryStore) -> Self {
+        Self { bus: Arc::default(), delivery_store }
     }
 
     /// NATS has been reached.
@@ -53,7 +53,7 @@ impl Stream for Tail {
     ) -> Result<(Vec<String>, u64), String> {
         let bus = self.bus.get().ok_or("NATS has not been reached from here yet")?;
         let (mut found, next) = bus.after(subjects(tenant, pattern), after, limit, wait).await.map_err(|error| error.to_string())?;
-        genuine::confirm(&self.ledger, &mut found).await?;
+        genuine::confirm(&self.delivery_store, &mut found).await?;
         // The consumers tell of the others: whoever looks at the stream sees them as often as they look.
         let genuine = found.into_iter().filter(|message| message.authenticity == Authenticity::Genuine);
         let text = |body: bytes::Bytes| String::from_utf8(body.into()).map_err(|error| error.to_string());

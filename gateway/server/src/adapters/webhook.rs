@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use billwire_app::{Receivers, Tried};
 use billwire_delivery::{
     channel::{Outcome, Report},
-    store::Ledger,
+    store::DeliveryStore,
 };
 use billwire_schemas::{
     destination,
@@ -16,7 +16,7 @@ use billwire_store::ConfigurationKind as Kind;
 use billwire_webhook::{Auth, Endpoint, Identity, Secret, WebhookChannel};
 
 use crate::{
-    adapters::delivery_store::{StoreLedger, text},
+    adapters::delivery_store::{SqlDeliveryStore, text},
     domain::delivery::webhook_endpoint::{self, ClientCertificate, Secrets},
 };
 
@@ -50,7 +50,7 @@ fn endpoint_of(body: webhook_endpoint::WebhookEndpoint, secrets: Secrets) -> Res
 }
 
 #[async_trait]
-impl billwire_webhook::Endpoints for StoreLedger {
+impl billwire_webhook::Endpoints for SqlDeliveryStore {
     async fn endpoint(&self, tenant: &TenantId, id: WebhookEndpointId) -> Result<Option<Arc<Endpoint>>, String> {
         if let Some(found) = self.remembered(|l| l.endpoints.get(&id).cloned()) {
             return Ok(found);
@@ -71,7 +71,7 @@ impl billwire_webhook::Endpoints for StoreLedger {
 /// The webhook channel as the use cases see it.
 pub struct Caller {
     /// Where endpoints are looked up.
-    pub ledger: StoreLedger,
+    pub delivery_store: SqlDeliveryStore,
     /// What calls.
     pub channel: Arc<WebhookChannel>,
 }
@@ -84,7 +84,7 @@ impl Receivers for Caller {
 
     async fn call(&self, tenant: &TenantId, endpoint: WebhookEndpointId, event: EventId, body: Vec<u8>) -> Result<Tried, String> {
         // Forgets what was looked up before a change.
-        self.ledger.revision().await?;
+        self.delivery_store.revision().await?;
         let began = Instant::now();
         let outcome = self.channel.test(tenant, endpoint, event, body.into()).await?;
         let latency = began.elapsed();

@@ -31,7 +31,7 @@ pub async fn run(app: App, store: Store, owner: String, ttl: Duration, mut stop:
         }
     }
     if let Some(lease) = lease
-        && let Err(error) = store.drop_lease(&lease).await
+        && let Err(error) = store.release_lease(&lease).await
     {
         tracing::debug!(%error, "the lease on bill runs was not given back; it runs out by itself");
     }
@@ -47,8 +47,8 @@ async fn step(
     cursors: &mut BillRunCursors,
 ) -> Option<Duration> {
     let held = match lease.take() {
-        Some(held) => store.keep_lease(&held, ttl).await.map(|kept| kept.then_some(held)),
-        None => store.take_lease(LEASE, owner, ttl).await,
+        Some(held) => store.renew_lease(&held, ttl).await.map(|kept| kept.then_some(held)),
+        None => store.acquire_lease(LEASE, owner, ttl).await,
     };
     match held {
         Ok(Some(held)) => *lease = Some(held),

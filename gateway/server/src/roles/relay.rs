@@ -45,13 +45,13 @@ const HIGHEST: &str = "stream_last_sequence";
 /// Publishes until `stop` turns true.
 pub async fn run(store: Store, bus: Bus, options: Options, mut stop: watch::Receiver<bool>) {
     loop {
-        match store.take_lease("relay", &options.owner, options.lease).await {
+        match store.acquire_lease("relay", &options.owner, options.lease).await {
             Ok(Some(lease)) => {
                 let ended = tokio::select! {
                     ended = lead(&store, &bus, &lease, &options) => ended,
                     _ = stop.changed() => Ok(()),
                 };
-                if let Err(error) = store.drop_lease(&lease).await {
+                if let Err(error) = store.release_lease(&lease).await {
                     tracing::debug!(%error, "the relay's lease was not given back; it runs out by itself");
                 }
                 match ended {
@@ -77,7 +77,7 @@ async fn lead(store: &Store, bus: &Bus, lease: &Lease, options: &Options) -> Res
     let (mut kept, mut checked) = (Instant::now(), Instant::now());
     loop {
         if kept.elapsed() > options.lease / 3 {
-            let held = store.keep_lease(lease, options.lease).await.map_err(|e| e.to_string())?;
+            let held = store.renew_lease(lease, options.lease).await.map_err(|e| e.to_string())?;
             if !held {
                 return Err("another process is the relay now".into());
             }

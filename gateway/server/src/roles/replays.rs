@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use billwire_delivery::{event::Event, store::Ledger};
+use billwire_delivery::{event::Event, store::DeliveryStore};
 use billwire_schemas::{
     clock::{Clock, ShiftedClock},
     expression::Scope,
@@ -19,20 +19,20 @@ use billwire_store::{
 use std::sync::Arc;
 use tokio::{sync::watch, time::sleep};
 
-use crate::adapters::delivery_store::{StoreLedger, event_of, text};
+use crate::adapters::delivery_store::{SqlDeliveryStore, event_of, text};
 
 /// How often new replays are looked for.
 const IDLE: Duration = Duration::from_millis(500);
 /// Events looked at in one step.
 const PAGE: u64 = 500;
-/// Deliveries of a replay that wait at a time: a replay of a year must not fill the ledger of today.
+/// Deliveries of a replay that wait at a time: a replay of a year must not fill the delivery store of today.
 const WAITING_MAX: u64 = 5_000;
 /// The lease's name.
 const LEASE: &str = "replays";
 
 /// Works on replays until `stop` turns true, holding the lease as `owner` for `ttl` at a time.
 pub async fn run(
-    ledger: StoreLedger,
+    delivery_store: SqlDeliveryStore,
     store: Store,
     clock: Arc<ShiftedClock>,
     owner: String,
@@ -42,14 +42,14 @@ pub async fn run(
     let mut lease: Option<Lease> = None;
     loop {
         let held = match lease.take() {
-            Some(held) => store.keep_lease(&held, ttl).await.map(|kept| kept.then_some(held)),
-            None => store.take_lease(LEASE, &owner, ttl).await,
+            Some(held) => store.renew_lease(&held, ttl).await.map(|kept| kept.then_some(held)),
+            None => store.acquire_lease(LEASE, &owner, ttl).await,
         };
         let mut at_once = false;
         match held {
             Ok(Some(held)) => {
                 lease = Some(held);
-                match step(&ledger, &store, &clock).await {
+                match step(&delivery_store, &store, &clock).await {
                     Ok(more) => at_once = more,
                     Err(error) => tracing::warn!(error, "a replay could not go on; it will be tried again"),
                 }
@@ -63,27 +63,27 @@ pub async fn run(
         }
     }
     if let Some(lease) = lease
-        && let Err(error) = store.drop_lease(&lease).await
+        && let Err(error) = store.release_lease(&lease).await
     {
         tracing::debug!(%error, "the lease on replays was not given back; it runs out by itself");
     }
 }
 
 /// Takes each replay a page further; gives whether there is more to do at once.
-async fn step(ledger: &StoreLedger, store: &Store, clock: &ShiftedClock) -> Result<bool, String> {
+async fn step(delivery_store: &SqlDeliveryStore, store: &Store, clock: &ShiftedClock) -> Result<bool, String> {
     let mut more = false;
     for replay in store.collecting_replays().await.map_err(text)? {
         if !replay.dry_run && store.tally(replay.id).await.map_err(text)?.waiting >= WAITING_MAX {
             continue;
         }
-        more |= advance(ledger, store, clock, replay).await?;
+        more |= advance(delivery_store, store, clock, replay).await?;
     }
     Ok(more)
 }
 
-async fn advance(ledger: &StoreLedger, store: &Store, clock: &ShiftedClock, mut replay: Replay) -> Result<bool, String> {
+async fn advance(delivery_store: &SqlDeliveryStore, store: &Store, clock: &ShiftedClock, mut replay: Replay) -> Result<bool, String> {
     let now = clock.now();
-    let plan = ledger.plan().await?;
+    let plan = delivery_store.plan().await?;
     let found = plan.queues.iter().find_map(|queue| {
         let subscription = queue.subscriptions.iter().find(|one| one.id == replay.subscription)?;
         Some((queue.clone(), subscription.clone()))

@@ -1,4 +1,4 @@
-//! The ledger of deliveries: what is owed, what became of it, when it is tried next. All waiting stands here.
+//! The delivery store of deliveries: what is owed, what became of it, when it is tried next. All waiting stands here.
 
 use std::collections::HashSet;
 
@@ -229,7 +229,7 @@ async fn write(
 }
 
 impl Store {
-    /// Which of `ids` stand in the ledger already.
+    /// Which of `ids` stand in the delivery store already.
     ///
     /// # Errors
     /// When the database fails.
@@ -245,7 +245,7 @@ impl Store {
     }
 
     /// Records where deliveries stand now, in one commit. A delivery that came to its end is not touched again. The tries
-    /// before the latest are kept as attempts. `new` are those the ledger has not seen, as far as the caller knows: they are
+    /// before the latest are kept as attempts. `new` are those the delivery store has not seen, as far as the caller knows: they are
     /// written without looking, which costs half; should one be there all the same, everything is written with looking. `of`: what
     /// became of recipients of any of them.
     ///

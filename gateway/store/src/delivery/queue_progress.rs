@@ -1,4 +1,4 @@
-//! How queues do: what waits in the ledger, and what the consumers tell of themselves.
+//! How queues do: what waits in the delivery store, and what the consumers tell of themselves.
 
 use billwire_schemas::{clock::Timestamp, ids::QueueId};
 use sea_orm::ConnectionTrait;

@@ -3,7 +3,7 @@
 use billwire_schemas::{clock::Timestamp, events::envelope::Parameters, ids::ContactId, refusal::Code};
 use serde::{Deserialize, Serialize};
 
-use super::{Account, Status, touched, unless_deactivated};
+use super::{Account, Status, ensure_not_deactivated, touched};
 use crate::{
     change::Change,
     customers::{billing_settings::check_payment_term, contact::Contact},
@@ -93,7 +93,7 @@ pub struct Update {
 /// # Errors
 /// `account_deactivated`; `country_unknown`, `payment_term_out_of_range`, `contact_of_other_account` at `/billingContact`.
 pub fn update(account: Account, command: Update, billing_contact: Option<&Contact>, now: Timestamp) -> Result<Change<Account>, Rejected> {
-    unless_deactivated(&account)?;
+    ensure_not_deactivated(&account)?;
     let mut broken = violations(command.company.as_ref(), command.payment_term_days);
     if billing_contact.is_some_and(|contact| contact.account_id != account.id) {
         let message = "The contact belongs to another account.";
@@ -115,7 +115,7 @@ pub fn update(account: Account, command: Update, billing_contact: Option<&Contac
 /// # Errors
 /// `account_deactivated`, `account_not_inactive`, `still_in_use`.
 pub fn delete(account: Account, in_use: bool) -> Result<Change<Account>, Rejected> {
-    unless_deactivated(&account)?;
+    ensure_not_deactivated(&account)?;
     if account.status != Status::Inactive {
         let message = format!("The account is {}; only an inactive one can be deleted. Cancel it instead.", account.status.name());
         return Err(Rejected::conflict(Code::AccountNotInactive, message));

@@ -6,7 +6,7 @@ use billwire_schemas::ids::EventId;
 
 /// The record of which event belongs to which batch, and which batches are written. Numbers of batches are never used twice.
 #[async_trait]
-pub trait Ledger: Send + Sync + 'static {
+pub trait BatchStore: Send + Sync + 'static {
     /// The batches that are assigned and not marked written, each with all of its events, in position order.
     ///
     /// # Errors
