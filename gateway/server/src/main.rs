@@ -13,6 +13,7 @@ mod data_dir;
 mod dev;
 mod listen;
 mod nats_child;
+mod random;
 mod roles;
 mod seal_keys;
 mod telemetry;

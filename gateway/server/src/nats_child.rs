@@ -8,7 +8,6 @@ use std::{
     time::Duration,
 };
 
-use aws_lc_rs::rand;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use tokio::{
     process::{Child, Command},
@@ -17,7 +16,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use crate::data_dir;
+use crate::{data_dir, random};
 
 /// The running child, started again whenever it ends by itself. It is killed when this is dropped.
 pub struct NatsChild {
@@ -184,20 +183,14 @@ impl Launch {
     }
 }
 
-fn random<const N: usize>() -> Result<[u8; N], String> {
-    let mut bytes = [0; N];
-    rand::fill(&mut bytes).map_err(|_| "the system gives no randomness".to_owned())?;
-    Ok(bytes)
-}
-
 fn password() -> Result<String, String> {
-    Ok(URL_SAFE_NO_PAD.encode(random::<32>()?))
+    Ok(URL_SAFE_NO_PAD.encode(random::bytes::<32>()?))
 }
 
 /// A port nobody listens on. Drawn, so that gateways which start together hardly ever draw the same.
 fn free_port() -> Result<u16, String> {
     for _ in 0..PORT_TRIES {
-        let port = PORTS.start + u16::from_be_bytes(random()?) % (PORTS.end - PORTS.start);
+        let port = PORTS.start + u16::from_be_bytes(random::bytes()?) % (PORTS.end - PORTS.start);
         if is_free(port) {
             return Ok(port);
         }

@@ -1,12 +1,11 @@
 //! The keys that messages are sealed with. They belong to the installation: made once, kept in the database in an envelope of the master
 //! key, read at the start of each process.
 
-use aws_lc_rs::rand;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use billwire_bus::{SEAL_KEY_BYTES, SealKeys};
 use billwire_store::Store;
 
-use crate::adapters::delivery_store::text;
+use crate::{adapters::delivery_store::text, random};
 
 /// The setting they stand under, and what its envelope is bound to: keys in base64, separated by commas, the one that seals first.
 const SETTING: &str = "seal_keys";
@@ -37,9 +36,7 @@ pub async fn load(store: &Store) -> Result<SealKeys, String> {
 }
 
 fn fresh() -> Result<String, String> {
-    let mut key = [0; SEAL_KEY_BYTES];
-    rand::fill(&mut key).map_err(|_| "the system gives no randomness".to_owned())?;
-    Ok(STANDARD.encode(key))
+    Ok(STANDARD.encode(random::bytes::<SEAL_KEY_BYTES>()?))
 }
 
 #[cfg(test)]

@@ -1,13 +1,8 @@
 //! Whether the configured master keys are those of this database, and moving its secrets to the current one.
 
-use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, sea_query::OnConflict};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 
-use crate::{
-    Error, Store,
-    configurations::aad_of,
-    entity::{configuration, setting},
-    secrets::Sealer,
-};
+use crate::{Error, Store, configurations::aad_of, entity::configuration, secrets::Sealer};
 
 /// Where a known value rests, sealed: what opens it is the right key.
 const CHECK: &str = "master_key_check";
@@ -76,7 +71,7 @@ impl Store {
                 continue;
             };
             readable += 1;
-            if Sealer::key_of(&sealed) == Some(self.0.sealer.current_key()) {
+            if self.0.sealer.is_current(&sealed) {
                 continue;
             }
             let anew = self.0.sealer.seal(&secret, &aad)?;
@@ -89,23 +84,16 @@ impl Store {
 
     /// Makes the check, or seals it with the current key.
     async fn keep_check(&self, check: Option<String>) -> Result<MasterKey, Error> {
-        let current = self.0.sealer.current_key();
-        match check {
-            Some(sealed) if Sealer::key_of(&sealed) == Some(current) => return Ok(MasterKey::Right),
+        let seal = || self.0.sealer.seal(KNOWN, CHECK);
+        // Another process may be faster, with another key.
+        let kept = match check {
+            Some(sealed) if self.0.sealer.is_current(&sealed) => return Ok(MasterKey::Right),
             Some(sealed) => {
-                let anew = self.0.sealer.seal(KNOWN, CHECK)?;
-                let sql = "UPDATE setting SET value = $1 WHERE key = $2 AND value = $3";
-                self.0.write.execute_raw(self.statement(sql, [anew.into(), CHECK.into(), sealed.into()])).await?;
+                self.replace_setting(CHECK, &sealed, &seal()?).await?;
+                self.setting(CHECK).await?.unwrap_or_default()
             }
-            None => {
-                let row = setting::ActiveModel { key: Set(CHECK.to_owned()), value: Set(self.0.sealer.seal(KNOWN, CHECK)?) };
-                let mut clash = OnConflict::column(setting::Column::Key);
-                clash.do_nothing();
-                setting::Entity::insert(row).on_conflict(clash).exec_without_returning(&self.0.write).await?;
-            }
-        }
-        // Another process may have been faster, with another key.
-        let kept = setting::Entity::find_by_id(CHECK).one(&self.0.write).await?.map(|row| row.value).unwrap_or_default();
+            None => self.set_once(CHECK, &seal()?).await?,
+        };
         if self.0.sealer.open(&kept, CHECK).is_ok() { Ok(MasterKey::Right) } else { Ok(self.wrong(&kept)) }
     }
 }

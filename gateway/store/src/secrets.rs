@@ -94,7 +94,7 @@ impl Sealer {
 
     /// Whether `sealed` needs the first master key alone, none of the older ones.
     pub fn is_current(&self, sealed: &str) -> bool {
-        sealed.split('.').nth(1) == Some(self.current.as_str())
+        Self::key_of(sealed) == Some(self.current.as_str())
     }
 
     /// Opens what [`Sealer::seal`] made for the same row.

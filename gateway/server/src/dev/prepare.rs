@@ -2,14 +2,11 @@
 
 use std::path::PathBuf;
 
-use aws_lc_rs::rand;
-use base64::{
-    Engine,
-    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
-};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use billwire_store::secrets::Sealer;
 
 use super::{certificate::Identity, files, ports::Ports, receiver};
-use crate::config::Settings;
+use crate::{config::Settings, random};
 
 /// Longest an event waits for the warehouse here, in milliseconds.
 const WAREHOUSE_AGE_MS: u64 = 500;
@@ -67,14 +64,14 @@ pub fn secrets(settings: &mut Settings, folder: &std::path::Path) -> Result<Secr
                 settings.data_dir.display()
             ));
         }
-        files::secret(&path, || Ok(STANDARD.encode(random()?)))?;
+        files::secret(&path, || Sealer::fresh_master_key().map_err(|e| e.to_string()))?;
         settings.master_key_file = Some(path);
     }
     let (admin_key, admin_key_file) = match &settings.admin_key {
         Some(key) => (key.clone(), None),
         None => {
             let path = folder.join("admin.key");
-            let key = files::secret(&path, || Ok(format!("bw_{}", URL_SAFE_NO_PAD.encode(random()?))))?;
+            let key = files::secret(&path, || Ok(format!("bw_{}", URL_SAFE_NO_PAD.encode(random::bytes::<32>()?))))?;
             settings.admin_key = Some(key.clone());
             (key, Some(path))
         }
@@ -85,12 +82,6 @@ pub fn secrets(settings: &mut Settings, folder: &std::path::Path) -> Result<Secr
         None => (billwire_app::Signing::Hmac.secret().map_err(|e| e.to_string())?.text, true),
     };
     Ok(Secrets { admin_key, admin_key_file, webhook, webhook_is_new, webhook_file })
-}
-
-fn random() -> Result<[u8; 32], String> {
-    let mut bytes = [0; 32];
-    rand::fill(&mut bytes).map_err(|_| "the system gives no randomness".to_owned())?;
-    Ok(bytes)
 }
 
 /// Lets webhooks reach the local receiver, beside whatever is configured already.
