@@ -2,13 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use billwire_bus::{Bus, Durable, Pull, Received};
+use billwire_bus::{Bus, ConsumerConfig, Pull, Received};
 use tokio::{
     sync::watch,
     time::{Instant, sleep, timeout_at},
 };
 
-use crate::{channel::BulkSink, event::Event, genuine, lease::under, store::DeliveryStore};
+use crate::{authenticity, channel::BulkSink, event::Event, lease::under, store::DeliveryStore};
 
 /// How a bulk sink is fed.
 #[derive(Debug, Clone)]
@@ -69,19 +69,19 @@ pub async fn run(
 }
 
 async fn feed(bus: &Bus, delivery_store: &dyn DeliveryStore, sink: &dyn BulkSink, options: &Options) -> Result<(), String> {
-    let durable = Durable {
+    let consumer = ConsumerConfig {
         fence: None,
         name: options.name.clone(),
         filter: "billing.>".to_owned(),
         from: None,
         ack_wait: Duration::from_secs(120),
-        in_hand_max: i64::try_from(options.events_max).unwrap_or(i64::MAX),
+        ack_pending_max: i64::try_from(options.events_max).unwrap_or(i64::MAX),
     };
     // Batches that an earlier run left unfinished are finished before anything new comes.
     sink.load(&[]).await?;
-    let mut pull = bus.pull(&durable).await.map_err(|e| e.to_string())?;
+    let mut pull = bus.pull(&consumer).await.map_err(|e| e.to_string())?;
     loop {
-        let batch = genuine::only(bus, delivery_store, gather(&mut pull, options).await?).await?;
+        let batch = authenticity::only(bus, delivery_store, gather(&mut pull, options).await?).await?;
         let events: Vec<Event> = batch.iter().filter_map(Event::of).collect();
         sink.load(&events).await?;
         for message in &batch {

@@ -9,7 +9,7 @@ use crate::event::{Event, Subscription};
 
 /// One try to be made.
 #[derive(Debug, Clone)]
-pub struct Task {
+pub struct Attempt {
     /// The delivery this try belongs to.
     pub delivery: DeliveryId,
     /// Which try this is, from 1.
@@ -68,7 +68,7 @@ pub enum RecipientState {
 
 /// Whom a failed try tells of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Blame {
+pub enum FailureScope {
     /// This delivery alone; the target is well.
     Delivery,
     /// The target: it does not answer, or not as it should.
@@ -105,21 +105,21 @@ pub enum Outcome {
         /// The receiver asked to wait at least this long.
         after: Option<Duration>,
         /// Whom it tells of.
-        blame: Blame,
+        failure_scope: FailureScope,
     },
     /// No further try can succeed (the endpoint is gone, the template fails).
     GiveUp(Report),
     /// The receiver wants no calls any more. The delivery waits with all the others until a person calls it again.
     Gone(Report),
     /// *We* could not try (our database was away): no attempt is spent, it is tried again soon.
-    NotTried(String),
+    NotAttempted(String),
 }
 
 /// A way to reach a receiver. Implementations bound their own time per try.
 #[async_trait]
 pub trait Channel: Send + Sync + 'static {
     /// Tries once.
-    async fn attempt(&self, task: &Task) -> Outcome;
+    async fn attempt(&self, attempt: &Attempt) -> Outcome;
 }
 
 /// Loads many events at once, exactly once each: the warehouse.

@@ -38,7 +38,7 @@ impl Event {
         serde_json::from_slice(&self.body).map_err(|error| format!("the event cannot be read: {error}"))
     }
 
-    /// The event in a received message, read off its subject and headers; `None`: the gateway did not make it ([`crate::genuine`]), or
+    /// The event in a received message, read off its subject and headers; `None`: the gateway did not make it ([`crate::authenticity`]), or
     /// the subject is not one of ours.
     pub fn of(received: &billwire_bus::Received) -> Option<Self> {
         if received.authenticity != billwire_bus::Authenticity::Genuine {
@@ -59,11 +59,11 @@ impl Event {
 }
 
 /// A member that is calculated: its name, and its expression or why that does not compile.
-pub type Calculated = (String, Result<Expression, String>);
+pub type CalculatedMember = (String, Result<Expression, String>);
 
 /// An e-mail that is asked for.
 #[derive(Debug, Clone)]
-pub struct Mailing {
+pub struct EmailAction {
     /// Which SMTP account sends.
     pub smtp_account: SmtpAccountId,
     /// Which template is rendered.
@@ -89,7 +89,7 @@ pub enum Action {
         path: Option<String>,
     },
     /// Send it as an e-mail.
-    Email(Mailing),
+    Email(EmailAction),
     /// Hand it to the subscriptions of another queue.
     Forward {
         /// Which queue.
@@ -100,7 +100,7 @@ pub enum Action {
         /// The custom type.
         event_type: String,
         /// The members of its data.
-        data: Vec<Calculated>,
+        data: Vec<CalculatedMember>,
     },
 }
 
@@ -118,7 +118,7 @@ pub struct Subscription {
     /// What must hold for an event, or why that cannot be asked.
     pub filter: Option<Result<Expression, String>>,
     /// Parameters it adds.
-    pub parameters: Vec<Calculated>,
+    pub parameters: Vec<CalculatedMember>,
     /// Whether a lane whose head is given up on rests until a person acts.
     pub blocks: bool,
     /// Events up to this outbox position happened before the subscription was made or enabled.

@@ -9,10 +9,10 @@
 //! channels try within [`limits`], and writes every result to the delivery store. A message is acknowledged when each delivery it causes is
 //! done *or stands in the delivery store*: a sick receiver therefore holds no message back. The warehouse's loop is [`bulk`].
 
+pub mod authenticity;
 pub mod bulk;
 pub mod channel;
 pub mod event;
-pub mod genuine;
 mod lease;
 pub mod limits;
 pub mod matching;

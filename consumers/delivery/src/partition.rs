@@ -13,7 +13,7 @@ pub(crate) mod writes;
 
 use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
-use billwire_bus::{Durable, Error as BusError, Pull, Received};
+use billwire_bus::{ConsumerConfig, Error as BusError, Pull, Received};
 use billwire_schemas::{
     clock::Timestamp,
     ids::{DeliveryId, OrderingKey, ReplayId},
@@ -28,19 +28,19 @@ use tokio::{
 use uuid::Uuid;
 
 use crate::{
-    channel::{Blame, Outcome, Report, Task},
+    channel::{Attempt, FailureScope, Outcome, Report},
     event::{Event, Subscription},
-    limits::target_limits::{Permits, Ways},
+    limits::target_limits::{Permits, TargetLimits},
     matching::Matching,
     partition::{
-        in_flight::InHand,
+        in_flight::InFlight,
         lanes::{Lanes, Next},
-        reads::Loading,
-        ready_queue::Line,
-        throughput::Counts,
-        writes::{Recorded, Recording},
+        reads::Reads,
+        ready_queue::ReadyQueue,
+        throughput::Throughput,
+        writes::{Writes, Written},
     },
-    store::{LaneKey, Part, Progress, Queue, State},
+    store::{LaneKey, PartitionId, Progress, Queue, State},
     supervisor::Engine,
 };
 
@@ -96,7 +96,7 @@ pub(crate) enum Stop {
 }
 
 /// A try that ended.
-pub(crate) struct Finished {
+pub(crate) struct FinishedAttempt {
     pub job: Job,
     /// What it went through; given back when this is dropped.
     pub permits: Permits,
@@ -112,18 +112,18 @@ pub(crate) struct Partition {
     pub revision: i64,
     pub matching: Matching,
     /// Who calls whom, through which gates.
-    pub ways: Ways,
+    pub target_limits: TargetLimits,
     pub lanes: Lanes<Job>,
     pub messages: HashMap<u64, Pending>,
     pub next_message: u64,
-    pub in_hand: InHand,
+    pub in_flight: InFlight,
     /// The last sequence seen of each key, to notice a hole in the stream.
     pub seen: HashMap<OrderingKey, i64>,
     /// What is to be tried, by owner: a subscription or a replay.
-    pub lines: HashMap<Uuid, Line>,
-    trying: JoinSet<Finished>,
-    pub recording: Recording,
-    pub counts: Counts,
+    pub ready_queues: HashMap<Uuid, ReadyQueue>,
+    under_way: JoinSet<FinishedAttempt>,
+    pub writes: Writes,
+    pub throughput: Throughput,
     /// Up to which position in the outbox the stream has been taken in; `None`: nothing was left on it. A stop can leave the later events
     /// of a lane in the delivery store, and the earlier ones on the stream alone: what stands in the delivery store is not sent before the
     /// stream has been read up to there.
@@ -131,7 +131,7 @@ pub(crate) struct Partition {
     /// All that was left on the stream at the start has been taken in.
     pub caught_up: bool,
     /// What is being read from the delivery store.
-    pub loading: Loading,
+    pub reads: Reads,
     /// More is due than fitted: look again as soon as there is room.
     pub more_due: bool,
 }
@@ -139,14 +139,14 @@ pub(crate) struct Partition {
 /// How often the delivery store is asked for what is due.
 const TICK: Duration = Duration::from_millis(200);
 /// How often a partition tells how it does.
-const TELL_EVERY: Duration = Duration::from_secs(5);
+const REPORT_EVERY: Duration = Duration::from_secs(5);
 /// How often lanes without a time are looked for.
-const MEND_EVERY: Duration = Duration::from_secs(30);
+const REPAIR_EVERY: Duration = Duration::from_secs(30);
 impl Partition {
     pub fn new(engine: Arc<Engine>, queue: Arc<Queue>, number: u32, revision: i64) -> Self {
         Self {
             matching: Matching::of(queue.clone()),
-            ways: Ways::of(&engine, &queue),
+            target_limits: TargetLimits::of(&engine, &queue),
             engine,
             queue,
             number,
@@ -154,26 +154,26 @@ impl Partition {
             lanes: Lanes::default(),
             messages: HashMap::new(),
             next_message: 0,
-            in_hand: InHand::default(),
+            in_flight: InFlight::default(),
             seen: HashMap::new(),
-            lines: HashMap::new(),
-            trying: JoinSet::new(),
-            recording: Recording::default(),
-            counts: Counts::default(),
+            ready_queues: HashMap::new(),
+            under_way: JoinSet::new(),
+            writes: Writes::default(),
+            throughput: Throughput::default(),
             reached: Some(0),
             caught_up: false,
-            loading: Loading::default(),
+            reads: Reads::default(),
             more_due: true,
         }
     }
 
     /// This part of the queue, as the delivery store is asked for it.
-    pub fn part(&self) -> Part {
-        Part { queue: self.queue.id, number: self.number }
+    pub fn partition_id(&self) -> PartitionId {
+        PartitionId { queue: self.queue.id, number: self.number }
     }
 
     /// The durable consumer's name.
-    pub fn durable_name(&self) -> String {
+    pub fn consumer_name(&self) -> String {
         format!("queue-{}-p{}", self.queue.id, self.number)
     }
 
@@ -188,27 +188,27 @@ impl Partition {
         self.reached = (!self.caught_up).then_some(0);
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut mend = interval(MEND_EVERY);
-        let mut tell = interval(TELL_EVERY);
+        let mut repair_lanes = interval(REPAIR_EVERY);
+        let mut report_progress = interval(REPORT_EVERY);
         let mut changed = self.engine.changed.clone();
         let mut room = true;
         loop {
             self.dispatch();
-            self.recording.start(&self.engine, false);
-            self.loading.start(&self.engine);
+            self.writes.start(&self.engine, false);
+            self.reads.start(&self.engine);
             // Once full, it takes in nothing until there is room for many: each intake asks the delivery store the same questions.
-            let max = self.engine.options.in_hand_max;
+            let max = self.engine.options.in_flight_max;
             room = self.messages.len() + if room { 0 } else { INTAKE_MAX.min(max / 2) } < max;
             let flows = room && !self.queue.paused;
             let step = tokio::select! {
                 biased;
                 _ = stop.changed() => Err(Stop::Shutdown),
-                Some(done) = self.trying.join_next() => { self.finished(done); Ok(()) }
-                recorded = self.recording.done() => match recorded {
-                    Some(recorded) => self.recorded(recorded).await,
+                Some(done) = self.under_way.join_next() => { self.finished(done); Ok(()) }
+                written = self.writes.done() => match written {
+                    Some(written) => self.written(written).await,
                     None => Ok(()),
                 },
-                Some(loaded) = self.loading.next() => self.loaded(loaded),
+                Some(loaded) = self.reads.next() => self.loaded(loaded),
                 _ = changed.changed() => self.reload().await,
                 messages = pull.next(INTAKE_MAX), if flows => match messages {
                     Ok(messages) => self.take_in(messages).await,
@@ -219,11 +219,11 @@ impl Partition {
                     self.look_for_due();
                     Ok(())
                 }
-                _ = mend.tick() => {
-                    self.loading.mend(&self.engine, self.part(), self.queue.in_order);
+                _ = repair_lanes.tick() => {
+                    self.reads.repair_lanes(&self.engine, self.partition_id(), self.queue.in_order);
                     Ok(())
                 }
-                _ = tell.tick() => { self.tell().await; Ok(()) }
+                _ = report_progress.tick() => { self.report_progress().await; Ok(()) }
             };
             match step {
                 Ok(()) => {}
@@ -239,12 +239,12 @@ impl Partition {
     /// Lets the tries under way end and records them, so that an orderly stop repeats nothing at the next start.
     async fn wind_down(&mut self) {
         let until = Instant::now() + WIND_DOWN_MAX;
-        while let Ok(Some(done)) = timeout_at(until, self.trying.join_next()).await {
+        while let Ok(Some(done)) = timeout_at(until, self.under_way.join_next()).await {
             self.finished(done);
         }
-        while self.recording.busy() {
-            self.recording.start(&self.engine, true);
-            let Ok(Some((_, effects, Ok(())))) = timeout_at(until, self.recording.done()).await else { return };
+        while self.writes.busy() {
+            self.writes.start(&self.engine, true);
+            let Ok(Some((_, effects, Ok(())))) = timeout_at(until, self.writes.done()).await else { return };
             for effect in effects {
                 if let Some(number) = effect.message {
                     self.settle(number).await;
@@ -254,30 +254,30 @@ impl Partition {
     }
 
     async fn start(&self, fence: i64) -> Result<Pull, String> {
-        let durable = Durable {
-            name: self.durable_name(),
+        let consumer = ConsumerConfig {
+            name: self.consumer_name(),
             fence: Some(fence),
             filter: format!("billing.{}.>", self.queue.tenant),
             from: Some(self.queue.created_at - TimeDelta::minutes(5)),
             ack_wait: self.engine.options.ack_wait,
-            in_hand_max: i64::try_from(self.engine.options.in_hand_max).unwrap_or(i64::MAX),
+            ack_pending_max: i64::try_from(self.engine.options.in_flight_max).unwrap_or(i64::MAX),
         };
-        self.engine.bus.pull(&durable).await.map_err(|e: BusError| e.to_string())
+        self.engine.bus.pull(&consumer).await.map_err(|e: BusError| e.to_string())
     }
 
     /// Tells how this partition does, if that is news.
-    async fn tell(&mut self) {
-        let Some((pending, delivered, failed)) = self.counts.news() else { return };
-        let told = Progress { part: self.part(), pending, delivered, failed, at: self.engine.clock.now() };
-        if let Err(error) = self.engine.delivery_store.keep_progress(told).await {
+    async fn report_progress(&mut self) {
+        let Some((pending, delivered, failed)) = self.throughput.changed() else { return };
+        let told = Progress { partition_id: self.partition_id(), pending, delivered, failed, at: self.engine.clock.now() };
+        if let Err(error) = self.engine.delivery_store.save_progress(told).await {
             tracing::debug!(%error, "how a queue does could not be kept");
         }
     }
 
     /// Reads the configuration anew.
     pub async fn reload(&mut self) -> Result<(), Stop> {
-        let plan = self.engine.delivery_store.plan().await.map_err(Stop::Failed)?;
-        let Some(queue) = plan.queues.iter().find(|q| q.id == self.queue.id && q.partitions == self.queue.partitions) else {
+        let routing_config = self.engine.delivery_store.routing_config().await.map_err(Stop::Failed)?;
+        let Some(queue) = routing_config.queues.iter().find(|q| q.id == self.queue.id && q.partitions == self.queue.partitions) else {
             return Err(Stop::Reshaped);
         };
         if queue.in_order != self.queue.in_order {
@@ -285,8 +285,8 @@ impl Partition {
         }
         self.queue = queue.clone();
         self.matching = Matching::of(queue.clone());
-        self.ways = Ways::of(&self.engine, queue);
-        self.revision = plan.revision;
+        self.target_limits = TargetLimits::of(&self.engine, queue);
+        self.revision = routing_config.revision;
         Ok(())
     }
 
@@ -301,7 +301,7 @@ impl Partition {
     /// Puts a job in line to be tried.
     pub fn ready(&mut self, mut job: Job) {
         job.since = Instant::now();
-        self.lines.entry(job.owner()).or_default().ready.push_back(job);
+        self.ready_queues.entry(job.owner()).or_default().ready.push_back(job);
     }
 
     /// Lets channels try, each subscription up to its own limit, all together up to the partition's.
@@ -309,28 +309,29 @@ impl Partition {
         let options = &self.engine.options;
         let now = self.engine.clock.now();
         // Replays last, and few of each at a time: what happens now goes before what happened once.
-        let fair = (options.trying_max / self.lines.len().max(1)).max(1);
-        let (live, replays): (Vec<&mut Line>, Vec<&mut Line>) = self.lines.values_mut().partition(|line| !line.is_replay());
-        for line in live.into_iter().chain(replays) {
-            let Some(subscription) = line.subscription() else { continue };
-            if self.queue.paused || self.ways.disabled(subscription) {
+        let fair = (options.under_way_max / self.ready_queues.len().max(1)).max(1);
+        let (live, replays): (Vec<&mut ReadyQueue>, Vec<&mut ReadyQueue>) =
+            self.ready_queues.values_mut().partition(|ready_queue| !ready_queue.is_replay());
+        for ready_queue in live.into_iter().chain(replays) {
+            let Some(subscription) = ready_queue.subscription() else { continue };
+            if self.queue.paused || self.target_limits.disabled(subscription) {
                 continue;
             }
-            let at_once = if line.is_replay() { (options.per_subscription_max / 4).max(1) } else { options.per_subscription_max };
+            let at_once = if ready_queue.is_replay() { (options.per_subscription_max / 4).max(1) } else { options.per_subscription_max };
             loop {
                 // Once it gets tight, no line takes more than its share: receivers that hang must not use up the tries of all.
-                let tight = self.trying.len() * 4 >= options.trying_max * 3;
+                let tight = self.under_way.len() * 4 >= options.under_way_max * 3;
                 let most = if tight { at_once.min(fair) } else { at_once };
-                if line.trying >= most || self.trying.len() >= options.trying_max || line.ready.is_empty() {
+                if ready_queue.under_way >= most || self.under_way.len() >= options.under_way_max || ready_queue.ready.is_empty() {
                     break;
                 }
-                let Some(permits) = self.ways.enter(subscription, now) else { break };
-                let Some(job) = line.ready.pop_front() else { break };
-                line.trying += 1;
-                line.moved = Some(Instant::now());
+                let Some(permits) = self.target_limits.enter(subscription, now) else { break };
+                let Some(job) = ready_queue.ready.pop_front() else { break };
+                ready_queue.under_way += 1;
+                ready_queue.moved = Some(Instant::now());
                 let engine = self.engine.clone();
-                self.trying.spawn(async move {
-                    let task = Task {
+                self.under_way.spawn(async move {
+                    let attempt = Attempt {
                         delivery: job.id,
                         number: job.attempts + 1,
                         forgiven: job.forgiven,
@@ -338,33 +339,34 @@ impl Partition {
                         subscription: job.subscription.clone(),
                     };
                     let (at, began) = (engine.clock.now(), Instant::now());
-                    let late = Outcome::Retry { report: Report::new(None, "timed out"), after: None, blame: Blame::Target };
+                    let late = Outcome::Retry { report: Report::new(None, "timed out"), after: None, failure_scope: FailureScope::Target };
                     // A panic must not take the lane with it: it costs no attempt, and the delivery comes back.
-                    let tried = AssertUnwindSafe(timeout(engine.options.try_max, engine.channels.attempt(&task))).catch_unwind().await;
+                    let tried =
+                        AssertUnwindSafe(timeout(engine.options.attempt_timeout, engine.channels.attempt(&attempt))).catch_unwind().await;
                     let outcome = match tried {
                         Ok(in_time) => in_time.unwrap_or(late),
-                        Err(_) => Outcome::NotTried("the channel panicked".to_owned()),
+                        Err(_) => Outcome::NotAttempted("the channel panicked".to_owned()),
                     };
-                    Finished { job, permits, at, latency: began.elapsed(), outcome }
+                    FinishedAttempt { job, permits, at, latency: began.elapsed(), outcome }
                 });
             }
         }
-        self.lines.retain(|_, line| line.trying > 0 || !line.ready.is_empty());
+        self.ready_queues.retain(|_, ready_queue| ready_queue.under_way > 0 || !ready_queue.ready.is_empty());
     }
 
-    async fn recorded(&mut self, (entries, effects, result): Recorded) -> Result<(), Stop> {
+    async fn written(&mut self, (entries, effects, result): Written) -> Result<(), Stop> {
         if let Err(error) = result {
             if entries.is_empty() {
                 // The record panicked and took its entries along: only a fresh start from the stream's own memory is safe.
                 return Err(Stop::Failed(error));
             }
             tracing::warn!(%error, entries = entries.len(), "results could not be recorded; they are kept and tried again");
-            self.recording.put_back(entries, effects);
+            self.writes.put_back(entries, effects);
             return Ok(());
         }
         for effect in effects {
-            self.in_hand.remove(effect.id, effect.owner);
-            self.loading.release(effect.id);
+            self.in_flight.remove(effect.id, effect.owner);
+            self.reads.release(effect.id);
             if let Some(number) = effect.message {
                 self.settle(number).await;
             }

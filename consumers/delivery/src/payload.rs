@@ -4,14 +4,14 @@ use billwire_schemas::{events::envelope::Parameters, expression::Scope};
 use bytes::Bytes;
 use serde_json::Value;
 
-use crate::event::{Calculated, Event, Subscription};
+use crate::event::{CalculatedMember, Event, Subscription};
 
 /// The members of `calculated` for an event.
 ///
 /// # Errors
 /// Which of them failed, and why; it will always fail so.
-pub fn calculate(calculated: &[Calculated], scope: &Scope) -> Result<Vec<(String, Value)>, String> {
-    let one = |(name, expression): &Calculated| {
+pub fn calculate(calculated: &[CalculatedMember], scope: &Scope) -> Result<Vec<(String, Value)>, String> {
+    let one = |(name, expression): &CalculatedMember| {
         let value = expression.as_ref().map_err(Clone::clone).and_then(|expression| expression.value(scope));
         value.map(|value| (name.clone(), value)).map_err(|error| format!("'{name}' failed: {error}"))
     };

@@ -20,7 +20,7 @@ use crate::{
 /// The lane of a delivery: one ordering key of one subscription, or of one replay to it.
 pub type LaneKey = (Uuid, OrderingKey);
 /// Where a step through all lanes ended: the owner and the key of the last one looked at, or an owner and nothing before its first.
-pub type Place = (Uuid, String);
+pub type LaneCursor = (Uuid, String);
 
 /// A queue with its subscriptions.
 #[derive(Debug, Clone)]
@@ -49,7 +49,7 @@ pub struct Queue {
 
 /// All queues, and the revision of the configuration they were read at (or an earlier one).
 #[derive(Debug, Clone, Default)]
-pub struct Plan {
+pub struct RoutingConfig {
     /// Grows with each change of configuration.
     pub revision: i64,
     /// The queues.
@@ -71,7 +71,7 @@ pub enum State {
 
 /// One try.
 #[derive(Debug, Clone)]
-pub struct Try {
+pub struct AttemptRecord {
     /// Which, from 1.
     pub number: u32,
     /// When it began.
@@ -116,7 +116,7 @@ pub struct Entry {
     /// When it is tried next; absent behind another of its lane, and at the end.
     pub next_attempt_at: Option<Timestamp>,
     /// The latest try.
-    pub last: Option<Try>,
+    pub last: Option<AttemptRecord>,
     /// When it was first seen.
     pub created_at: Timestamp,
     /// Whether the delivery store has probably not seen it yet: it came with a message and was asked for. Only a hint.
@@ -143,7 +143,7 @@ pub struct Lease {
 
 /// A partition of a queue.
 #[derive(Debug, Clone, Copy)]
-pub struct Part {
+pub struct PartitionId {
     /// The queue.
     pub queue: QueueId,
     /// Which part of it.
@@ -154,7 +154,7 @@ pub struct Part {
 #[derive(Debug, Clone, Copy)]
 pub struct Progress {
     /// Which.
-    pub part: Part,
+    pub partition_id: PartitionId,
     /// Messages on the stream that it has not taken in yet.
     pub pending: u64,
     /// Deliveries that succeeded in the latest minute.
@@ -169,7 +169,7 @@ pub struct Progress {
 #[async_trait]
 pub trait DeliveryStore: Send + Sync + 'static {
     /// The configuration.
-    async fn plan(&self) -> Result<Plan, String>;
+    async fn routing_config(&self) -> Result<RoutingConfig, String>;
     /// The revision of the configuration as of now.
     async fn revision(&self) -> Result<i64, String>;
     /// Which of these deliveries are known.
@@ -179,24 +179,30 @@ pub trait DeliveryStore: Send + Sync + 'static {
     /// Records where deliveries stand, in one commit; one that ended is not touched again.
     async fn record(&self, entries: &[Entry]) -> Result<(), String>;
     /// Owners of lanes, subscriptions and replays, that have deliveries waiting.
-    async fn owners(&self, part: Part) -> Result<Vec<Uuid>, String>;
+    async fn owners(&self, partition_id: PartitionId) -> Result<Vec<Uuid>, String>;
     /// Deliveries that are due, of each of these owners up to so many, of events up to the outbox position `reached`.
-    async fn due(&self, part: Part, owners: &[(Uuid, usize)], now: Timestamp, reached: i64) -> Result<Vec<Entry>, String>;
+    async fn due(&self, partition_id: PartitionId, owners: &[(Uuid, usize)], now: Timestamp, reached: i64) -> Result<Vec<Entry>, String>;
     /// What waits in each of these lanes, in order and up to so many of each.
     async fn lanes(&self, lanes: &[LaneKey], limit: u64) -> Result<Vec<Vec<Entry>>, String>;
     /// Makes what has no time due, where a stop between two records left it so: in an in-order queue the first of each lane, otherwise
     /// all. One step, from the start or from where the step before ended; gives where it ended, nothing once all has been looked at.
-    async fn mend(&self, part: Part, in_order: bool, from: Option<Place>, now: Timestamp) -> Result<Option<Place>, String>;
+    async fn repair_lanes(
+        &self,
+        partition_id: PartitionId,
+        in_order: bool,
+        from: Option<LaneCursor>,
+        now: Timestamp,
+    ) -> Result<Option<LaneCursor>, String>;
     /// Events by id.
     async fn events(&self, ids: &[EventId]) -> Result<Vec<Event>, String>;
     /// Events of a key strictly between two sequences.
     async fn events_between(&self, tenant: &TenantId, key: &OrderingKey, after: i64, before: i64) -> Result<Vec<Event>, String>;
     /// Keeps what a partition tells of itself.
-    async fn keep_progress(&self, told: Progress) -> Result<(), String>;
+    async fn save_progress(&self, told: Progress) -> Result<(), String>;
     /// Who fails.
     async fn health(&self) -> Result<Vec<Health>, String>;
     /// Notes who fails, and who does not any more.
-    async fn keep_health(&self, failing: &[Health], healed: &[Uuid]) -> Result<(), String>;
+    async fn save_health(&self, failing: &[Health], healed: &[Uuid]) -> Result<(), String>;
     /// Has a target disabled for this reason, with an event that tells of it.
     async fn give_up(&self, target: &Target, because: &str) -> Result<(), String>;
     /// Takes a lease, if it is free.

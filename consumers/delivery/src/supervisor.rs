@@ -11,10 +11,10 @@ use tokio::{
 };
 
 use crate::{
-    channel::{Channel, Outcome, Task},
+    channel::{Attempt, Channel, Outcome},
     event::Action,
     lease::under,
-    limits::{limiters::Gates, retry_plan::RetryPlan},
+    limits::{limiters::Limiters, retry_plan::RetryPlan},
     partition::{Partition, Stop},
     store::{DeliveryStore, Queue},
 };
@@ -25,15 +25,15 @@ pub struct Options {
     /// When a failed delivery is tried again.
     pub retry_plan: RetryPlan,
     /// Messages in hand per partition. Default 4096.
-    pub in_hand_max: usize,
+    pub in_flight_max: usize,
     /// Deliveries of one subscription in line in memory; more go to the delivery store. Default 512.
     pub line_max: usize,
     /// Tries at once per subscription. Default 32.
     pub per_subscription_max: usize,
     /// Tries at once per partition. Default 1024.
-    pub trying_max: usize,
+    pub under_way_max: usize,
     /// Longest a try may take, whatever the channel. Default 60 s.
-    pub try_max: Duration,
+    pub attempt_timeout: Duration,
     /// How long a message may be in hand before the stream offers it again. Default 60 s.
     pub ack_wait: Duration,
     /// How long a lease holds without being prolonged. Default 5 s.
@@ -46,11 +46,11 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             retry_plan: RetryPlan::default(),
-            in_hand_max: 4096,
+            in_flight_max: 4096,
             line_max: 512,
             per_subscription_max: 32,
-            trying_max: 1024,
-            try_max: Duration::from_secs(60),
+            under_way_max: 1024,
+            attempt_timeout: Duration::from_secs(60),
             ack_wait: Duration::from_secs(60),
             lease: Duration::from_secs(5),
             give_up_after: Duration::from_secs(120 * 3600),
@@ -71,12 +71,12 @@ pub struct Channels {
 }
 
 impl Channels {
-    pub(crate) async fn attempt(&self, task: &Task) -> Outcome {
-        match task.subscription.action {
-            Action::Webhook { .. } => self.webhook.attempt(task).await,
-            Action::Email { .. } => self.email.attempt(task).await,
-            Action::Forward { .. } => self.forward.attempt(task).await,
-            Action::Calculate { .. } => self.calculate.attempt(task).await,
+    pub(crate) async fn attempt(&self, attempt: &Attempt) -> Outcome {
+        match attempt.subscription.action {
+            Action::Webhook { .. } => self.webhook.attempt(attempt).await,
+            Action::Email { .. } => self.email.attempt(attempt).await,
+            Action::Forward { .. } => self.forward.attempt(attempt).await,
+            Action::Calculate { .. } => self.calculate.attempt(attempt).await,
         }
     }
 }
@@ -90,7 +90,7 @@ pub struct Engine {
     /// The ways out.
     pub channels: Channels,
     /// What limits the calls.
-    pub gates: Gates,
+    pub limiters: Limiters,
     /// Business time, by which waits are reckoned.
     pub clock: Arc<dyn Clock>,
     /// Limits.
@@ -117,20 +117,20 @@ pub async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
             Ok(()) = changed.changed() => {}
             Some(_) = tasks.join_next() => {}
         }
-        running.retain(|_, task| !task.is_finished());
+        running.retain(|_, attempt| !attempt.is_finished());
         watch_over(&engine).await;
-        let plan = match engine.delivery_store.plan().await {
-            Ok(plan) => plan,
+        let routing_config = match engine.delivery_store.routing_config().await {
+            Ok(routing_config) => routing_config,
             Err(error) => {
                 tracing::warn!(%error, "the configuration could not be read");
                 continue;
             }
         };
-        for queue in &plan.queues {
+        for queue in &routing_config.queues {
             for number in 0..queue.partitions {
-                running
-                    .entry((queue.id, queue.partitions, number))
-                    .or_insert_with(|| tasks.spawn(keep_running(engine.clone(), queue.clone(), number, plan.revision, stop.clone())));
+                running.entry((queue.id, queue.partitions, number)).or_insert_with(|| {
+                    tasks.spawn(keep_running(engine.clone(), queue.clone(), number, routing_config.revision, stop.clone()))
+                });
             }
         }
     }
@@ -140,17 +140,17 @@ pub async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
 /// Keeps in the delivery store who fails, and gives up on who has failed for too long.
 async fn watch_over(engine: &Engine) {
     let now = engine.clock.now();
-    let news = engine.gates.news(now, engine.options.give_up_after);
+    let health_changes = engine.limiters.health_changes(now, engine.options.give_up_after);
     let noted = async {
-        if !news.failing.is_empty() || !news.healed.is_empty() {
-            engine.delivery_store.keep_health(&news.failing, &news.healed).await?;
-            engine.gates.kept(&news);
+        if !health_changes.failing.is_empty() || !health_changes.healed.is_empty() {
+            engine.delivery_store.save_health(&health_changes.failing, &health_changes.healed).await?;
+            engine.limiters.saved(&health_changes);
         }
-        for target in &news.given_up {
+        for target in &health_changes.given_up {
             let hours = engine.options.give_up_after.as_secs() / 3600;
             engine.delivery_store.give_up(target, &format!("every call has failed for more than {hours} hours")).await?;
         }
-        engine.gates.restore(engine.delivery_store.health().await?);
+        engine.limiters.restore(engine.delivery_store.health().await?);
         Ok::<(), String>(())
     };
     if let Err(error) = noted.await {
@@ -172,7 +172,7 @@ async fn keep_running(engine: Arc<Engine>, queue: Arc<Queue>, number: u32, revis
         };
         if let Some(lease) = lease {
             let partition = Partition::new(engine.clone(), queue.clone(), number, revision);
-            let durable = partition.durable_name();
+            let consumer = partition.consumer_name();
             let run = partition.run(lease.fence, stop.clone());
             let ended = under(&engine.delivery_store, &lease, engine.options.lease, run).await.unwrap_or(Stop::LeaseLost);
             if let Err(error) = engine.delivery_store.release_lease(&lease).await {
@@ -180,7 +180,7 @@ async fn keep_running(engine: Arc<Engine>, queue: Arc<Queue>, number: u32, revis
             }
             match ended {
                 Stop::Shutdown => return,
-                Stop::Reshaped => return forget(&engine, &queue, &durable).await,
+                Stop::Reshaped => return forget(&engine, &queue, &consumer).await,
                 Stop::LeaseLost => tracing::info!(queue.id = %queue.id, partition = number, "another process took the queue over"),
                 Stop::Failed(error) => tracing::warn!(queue.id = %queue.id, partition = number, error, "a queue stopped; it starts again"),
             }
@@ -191,17 +191,17 @@ async fn keep_running(engine: Arc<Engine>, queue: Arc<Queue>, number: u32, revis
             _ = stop.changed() => return,
             () = sleep(AGAIN) => {}
         }
-        match engine.delivery_store.plan().await {
-            Ok(plan) if !plan.queues.iter().any(|q| q.id == queue.id && q.partitions == queue.partitions) => return,
+        match engine.delivery_store.routing_config().await {
+            Ok(routing_config) if !routing_config.queues.iter().any(|q| q.id == queue.id && q.partitions == queue.partitions) => return,
             _ => {}
         }
     }
 }
 
 /// Deletes the consumer of a queue that is gone.
-async fn forget(engine: &Engine, queue: &Queue, durable: &str) {
+async fn forget(engine: &Engine, queue: &Queue, consumer: &str) {
     tracing::info!(queue.id = %queue.id, "the queue is gone; its consumer is deleted");
-    if let Err(error) = engine.bus.forget(durable).await {
-        tracing::warn!(%error, durable, "a consumer could not be deleted");
+    if let Err(error) = engine.bus.delete_consumer(consumer).await {
+        tracing::warn!(%error, consumer, "a consumer could not be deleted");
     }
 }

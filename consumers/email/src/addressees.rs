@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use billwire_delivery::event::Mailing;
+use billwire_delivery::event::EmailAction;
 use billwire_schemas::{
     events::envelope::Parameters,
     ids::SystemUserId,
@@ -51,7 +51,11 @@ const CONTACT_EMAIL: &str = "contact.email";
 const CONTACT_NAME: &str = "contact.name";
 
 /// Everyone a mailing is for, each address once, and why others of its recipients cannot be written to. Inactive users are passed over.
-pub fn addressees(mailing: &Mailing, users: &HashMap<SystemUserId, SystemUser>, parameters: &Parameters) -> (Vec<Addressee>, Vec<String>) {
+pub fn addressees(
+    mailing: &EmailAction,
+    users: &HashMap<SystemUserId, SystemUser>,
+    parameters: &Parameters,
+) -> (Vec<Addressee>, Vec<String>) {
     let (mut found, mut missing, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
     let text = |name: &str| parameters.get(name).and_then(|value| value.as_str()).filter(|text| !text.is_empty()).map(str::to_owned);
     for (role, recipients) in [(Role::To, &mailing.to), (Role::Cc, &mailing.cc), (Role::Bcc, &mailing.bcc)] {
@@ -110,7 +114,7 @@ mod tests {
         };
         let users = HashMap::from([(ann, user("ann@example.org", true)), (away, user("away@example.org", false))]);
         let parameter = |name: &str| Recipient::Parameter(name.into());
-        let mailing = Mailing {
+        let mailing = EmailAction {
             smtp_account: SmtpAccountId(fresh()),
             template: NotificationTemplateId(fresh()),
             attach_event: false,

@@ -1,4 +1,4 @@
-//! How a message travels: with [`crate::dial`] the only IO.
+//! How a message travels: with [`crate::connect`] the only IO.
 //!
 //! Connections are kept per SMTP account and version and used again. The pool is our own, on lettre's connections, and not
 //! lettre's: that one takes a connection back whose use was cut off by a timeout, so the next message would read the late
@@ -34,7 +34,7 @@ use rustls_platform_verifier::Verifier;
 
 use crate::{
     SmtpAccount,
-    dial::dial,
+    connect::connect,
     reply::{CLOSING, Cause, Failure, Stage, refusal},
 };
 
@@ -104,7 +104,7 @@ struct Held {
 
 /// A message as it is handed over.
 #[derive(Debug, Clone)]
-pub struct Parcel {
+pub struct Envelope {
     /// The envelope's sender.
     pub from: Address,
     /// The envelope's recipients.
@@ -149,26 +149,26 @@ impl Client {
     ///
     /// # Errors
     /// [`Failure`]: how far it came, and why no further; the message then went to nobody, as far as can be known.
-    pub async fn send(&self, account: &SmtpAccount, parcel: &Parcel) -> Result<(Vec<Recipient>, Report), Failure> {
+    pub async fn send(&self, account: &SmtpAccount, envelope: &Envelope) -> Result<(Vec<Recipient>, Report), Failure> {
         self.within_time(async |stage| {
             let (mut connection, used_before) = self.connection(account, stage).await?;
             *stage = Stage::Sender;
-            let mail = mail(&connection, parcel)?;
+            let mail = mail(&connection, envelope)?;
             let mut begun = connection.command(&mail).await.map_err(|error| Failure::of(Stage::Sender, &error));
             if used_before
                 && matches!(&begun, Err(Failure { cause: Cause::Network | Cause::Garbled | Cause::Answer { code: CLOSING, .. }, .. }))
             {
                 // It was closed while it lay idle, or the server takes no more on it; nothing was said on it yet. What the server
                 // thinks of the account a new connection tells.
-                self.forget(account);
+                self.disconnect(account);
                 connection = self.connection(account, stage).await?.0;
                 *stage = Stage::Sender;
                 begun = connection.command(&mail).await.map_err(|error| Failure::of(Stage::Sender, &error));
             }
             begun?;
             *stage = Stage::Send;
-            let mut recipients = Vec::with_capacity(parcel.to.len());
-            for address in &parcel.to {
+            let mut recipients = Vec::with_capacity(envelope.to.len());
+            for address in &envelope.to {
                 recipients.push(match connection.command(Rcpt::new(address.clone(), vec![])).await {
                     Ok(_) => Recipient::sent(address.to_string()),
                     Err(error) => match Failure::of(Stage::Send, &error) {
@@ -179,7 +179,7 @@ impl Client {
             }
             let answer = if recipients.iter().any(|one| one.state == RecipientState::Sent) {
                 connection.command(Data).await.map_err(|error| Failure::of(Stage::Send, &error))?;
-                connection.command(Stuffed(&parcel.content)).await.map_err(|error| Failure::of(Stage::Send, &error))?
+                connection.command(Stuffed(&envelope.content)).await.map_err(|error| Failure::of(Stage::Send, &error))?
             } else {
                 connection.command(Rset).await.map_err(|error| Failure::of(Stage::Send, &error))?
             };
@@ -224,7 +224,7 @@ impl Client {
 
     /// A new connection that is logged in.
     async fn dialled(&self, account: &SmtpAccount, stage: &mut Stage) -> Result<AsyncSmtpConnection, Failure> {
-        let mut connection = dial(account, self.public_only, &self.tls, &self.hello, stage).await?;
+        let mut connection = connect(account, self.public_only, &self.tls, &self.hello, stage).await?;
         if let Some(username) = &account.username {
             *stage = Stage::Login;
             let password = account.password.as_ref().map_or("", |password| password.reveal());
@@ -257,7 +257,7 @@ impl Client {
     }
 
     /// Closes the account's idle connections.
-    fn forget(&self, account: &SmtpAccount) {
+    fn disconnect(&self, account: &SmtpAccount) {
         if let Some(kept) = self.held().get_mut(&account.id) {
             kept.idle.clear();
         }
@@ -282,24 +282,24 @@ impl Client {
 }
 
 /// The command that begins a message.
-fn mail(connection: &AsyncSmtpConnection, parcel: &Parcel) -> Result<Mail, Failure> {
+fn mail(connection: &AsyncSmtpConnection, envelope: &Envelope) -> Result<Mail, Failure> {
     let offers = |extension| connection.server_info().supports_feature(extension);
     let unsuitable = |what: &str| Failure { stage: Stage::Sender, cause: Cause::Unsuitable(what.to_owned()) };
     let mut options = Vec::new();
     let ascii = |address: &Address| AsRef::<str>::as_ref(address).is_ascii();
-    if !parcel.to.iter().chain([&parcel.from]).all(ascii) {
+    if !envelope.to.iter().chain([&envelope.from]).all(ascii) {
         if !offers(Extension::SmtpUtfEight) {
             return Err(unsuitable("an address is not ASCII, and the server does not offer SMTPUTF8"));
         }
         options.push(MailParameter::SmtpUtfEight);
     }
-    if !parcel.content.is_ascii() {
+    if !envelope.content.is_ascii() {
         if !offers(Extension::EightBitMime) {
             return Err(unsuitable("the message is not ASCII, and the server does not offer 8BITMIME"));
         }
         options.push(MailParameter::Body(MailBodyParameter::EightBitMime));
     }
-    Ok(Mail::new(Some(parcel.from.clone()), options))
+    Ok(Mail::new(Some(envelope.from.clone()), options))
 }
 
 fn report(answer: &Response) -> Report {

@@ -16,7 +16,7 @@
 
 mod addressees;
 pub mod client;
-mod dial;
+mod connect;
 pub mod probe;
 pub mod reply;
 pub mod request;
@@ -31,8 +31,8 @@ use std::{
 
 use async_trait::async_trait;
 use billwire_delivery::{
-    channel::{Channel, Outcome, Recipient, RecipientState, Report, Task},
-    event::{Action, Mailing},
+    channel::{Attempt, Channel, Outcome, Recipient, RecipientState, Report},
+    event::{Action, EmailAction},
     payload,
 };
 use billwire_schemas::{
@@ -199,7 +199,7 @@ pub struct EmailChannel<A> {
 /// A try that has ended before anything was sent.
 enum Ended {
     /// We could not look something up.
-    NotTried(String),
+    NotAttempted(String),
     /// It can never work.
     Hopeless(String),
 }
@@ -216,17 +216,17 @@ impl<A: Accounts> EmailChannel<A> {
         Self { accounts, client }
     }
 
-    async fn tried(&self, task: &Task, mailing: &Mailing) -> Result<Outcome, Ended> {
-        let tenant = &task.subscription.tenant;
+    async fn tried(&self, attempt: &Attempt, mailing: &EmailAction) -> Result<Outcome, Ended> {
+        let tenant = &attempt.subscription.tenant;
         let gone = |what: &str| Ended::Hopeless(format!("the {what} does not exist any more"));
-        let account = self.accounts.smtp_account(tenant, mailing.smtp_account).await.map_err(Ended::NotTried)?;
+        let account = self.accounts.smtp_account(tenant, mailing.smtp_account).await.map_err(Ended::NotAttempted)?;
         let account = account.ok_or_else(|| gone("SMTP account"))?;
-        let template = self.accounts.template(tenant, mailing.template).await.map_err(Ended::NotTried)?;
+        let template = self.accounts.template(tenant, mailing.template).await.map_err(Ended::NotAttempted)?;
         let template = template.ok_or_else(|| gone("notification template"))?;
-        let readers = self.accounts.readers(tenant).await.map_err(Ended::NotTried)?;
-        let private = self.accounts.private_parameters(tenant, task.event.id).await.map_err(Ended::NotTried)?;
+        let readers = self.accounts.readers(tenant).await.map_err(Ended::NotAttempted)?;
+        let private = self.accounts.private_parameters(tenant, attempt.event.id).await.map_err(Ended::NotAttempted)?;
         let parameters: Parameters =
-            payload::parameters(&task.event, &task.subscription).map_err(Ended::Hopeless)?.into_iter().chain(private).collect();
+            payload::parameters(&attempt.event, &attempt.subscription).map_err(Ended::Hopeless)?.into_iter().chain(private).collect();
 
         let (people, missing) = addressees::addressees(mailing, &readers.users, &parameters);
         if people.is_empty() {
@@ -234,14 +234,15 @@ impl<A: Accounts> EmailChannel<A> {
             return Err(Ended::Hopeless(format!("there is no recipient: {why}")));
         }
         // What became of recipients stands in the delivery store; before the first try there is nothing.
-        let earlier = if task.number > 1 { self.accounts.earlier(task.delivery).await.map_err(Ended::NotTried)? } else { Vec::new() };
+        let earlier =
+            if attempt.number > 1 { self.accounts.earlier(attempt.delivery).await.map_err(Ended::NotAttempted)? } else { Vec::new() };
         let in_state = |state| earlier.iter().filter(move |one: &&Recipient| one.state == state).map(|one| one.address.clone());
         let reached: HashSet<String> = in_state(RecipientState::Sent).collect();
         // Whoever was refused is not asked again, until a person has the delivery tried anew.
-        let anew = task.number == task.forgiven + 1;
+        let anew = attempt.number == attempt.forgiven + 1;
         let refused: HashSet<String> = if anew { HashSet::new() } else { in_state(RecipientState::Refused).collect() };
         let addresses: Vec<String> = people.iter().map(|one| one.address.clone()).collect();
-        let suppressed = self.accounts.suppressed(tenant, &addresses).await.map_err(Ended::NotTried)?;
+        let suppressed = self.accounts.suppressed(tenant, &addresses).await.map_err(Ended::NotAttempted)?;
 
         let mut results: Vec<Recipient> = earlier.iter().filter(|one| refused.contains(&one.address)).cloned().collect();
         let mut last = Ok(Report::default());
@@ -263,16 +264,16 @@ impl<A: Accounts> EmailChannel<A> {
             if pending.is_empty() {
                 continue;
             }
-            let identity = request::Identity::of(&task.event, task.subscription.id, &parameters, reading)?;
+            let identity = request::Identity::of(&attempt.event, attempt.subscription.id, &parameters, reading)?;
             let rendering = request::rendering(&template, &parameters, reading, readers.time_zone);
-            let rendered = self.accounts.render(tenant, rendering).await.map_err(Ended::NotTried)?.map_err(Unsendable::Template)?;
-            let attached = mailing.attach_event.then(|| ("event.json".to_owned(), task.event.body.to_vec()));
+            let rendered = self.accounts.render(tenant, rendering).await.map_err(Ended::NotAttempted)?.map_err(Unsendable::Template)?;
+            let attached = mailing.attach_event.then(|| ("event.json".to_owned(), attempt.event.body.to_vec()));
             let content = request::compose(&identity, &account, &group, rendered, attached)?;
             for some in pending.chunks(account.recipients.max(1)) {
-                match self.client.send(&account, &request::parcel(&account, some, content.clone())?).await {
+                match self.client.send(&account, &request::envelope(&account, some, content.clone())?).await {
                     Ok((found, report)) => {
                         for refused in found.iter().filter(|one| reply::is_hard(one)) {
-                            if let Err(error) = self.accounts.suppress(tenant, task.delivery, refused).await {
+                            if let Err(error) = self.accounts.suppress(tenant, attempt.delivery, refused).await {
                                 tracing::warn!(error, "an address that does not exist could not be put on the suppression list");
                             }
                         }
@@ -300,13 +301,13 @@ fn unreached(address: &str, failure: &Failure) -> Recipient {
 
 #[async_trait]
 impl<A: Accounts> Channel for EmailChannel<A> {
-    async fn attempt(&self, task: &Task) -> Outcome {
-        let Action::Email(mailing) = &task.subscription.action else {
+    async fn attempt(&self, attempt: &Attempt) -> Outcome {
+        let Action::Email(mailing) = &attempt.subscription.action else {
             return Outcome::GiveUp(Report::new(None, "this subscription does not ask for an e-mail"));
         };
-        match self.tried(task, mailing).await {
+        match self.tried(attempt, mailing).await {
             Ok(outcome) => outcome,
-            Err(Ended::NotTried(reason)) => Outcome::NotTried(reason),
+            Err(Ended::NotAttempted(reason)) => Outcome::NotAttempted(reason),
             Err(Ended::Hopeless(why)) => Outcome::GiveUp(Report::new(None, why)),
         }
     }

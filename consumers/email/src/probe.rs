@@ -11,7 +11,7 @@ use crate::{
     Client, SmtpAccount,
     addressees::{Addressee, Reading, Role},
     reply::{Failure, Stage},
-    request::{Identity, Unsendable, compose, parcel, sender},
+    request::{Identity, Unsendable, compose, envelope, sender},
 };
 
 /// How far a probe came.
@@ -58,12 +58,12 @@ impl Client {
             account.from_address
         );
         let rendered = Rendered { subject: "[TEST] This SMTP account works".to_owned(), text, html: None };
-        let parcel = compose(&identity, account, &people, rendered, None).and_then(|content| parcel(account, &[&people[0]], content));
-        let parcel = match parcel {
-            Ok(parcel) => parcel,
+        let envelope = compose(&identity, account, &people, rendered, None).and_then(|content| envelope(account, &[&people[0]], content));
+        let envelope = match envelope {
+            Ok(envelope) => envelope,
             Err(why) => return Probed::unsendable(&why),
         };
-        match self.send(account, &parcel).await {
+        match self.send(account, &envelope).await {
             Ok((recipients, report)) => match recipients.into_iter().find(|one| one.state != RecipientState::Sent) {
                 None => Probed::at(Stage::Send, Ok(report)),
                 Some(refused) => Probed { works: false, stage: Stage::Send.name(), report: Report::new(refused.status, refused.detail) },

@@ -2,7 +2,7 @@
 
 use std::error::Error as _;
 
-use billwire_delivery::channel::{Blame, Outcome, Recipient, RecipientState, Report};
+use billwire_delivery::channel::{FailureScope, Outcome, Recipient, RecipientState, Report};
 use lettre::transport::smtp;
 
 /// How far a try came.
@@ -114,11 +114,11 @@ impl Failure {
     }
 
     /// Whom it tells of: the server and the account, or this message alone.
-    pub fn blame(&self) -> Blame {
+    pub fn failure_scope(&self) -> FailureScope {
         match (&self.cause, self.stage) {
-            (Cause::Answer { code: CLOSING, .. }, _) => Blame::Overload,
-            (Cause::Answer { code, .. }, Stage::Sender | Stage::Send) if !LOGIN_WANTED.contains(code) => Blame::Delivery,
-            _ => Blame::Target,
+            (Cause::Answer { code: CLOSING, .. }, _) => FailureScope::Overload,
+            (Cause::Answer { code, .. }, Stage::Sender | Stage::Send) if !LOGIN_WANTED.contains(code) => FailureScope::Delivery,
+            _ => FailureScope::Target,
         }
     }
 
@@ -162,11 +162,13 @@ pub fn outcome(recipients: Vec<Recipient>, last: Result<Report, Failure>, sent_b
     let about = |one: &Recipient| Report::new(one.status, format!("{}: {} {}", one.address, one.status.unwrap_or_default(), one.detail));
     let with = |report: Report| Report { recipients: recipients.clone(), ..report };
     match last {
-        Err(failure) if !failure.is_final() => Outcome::Retry { report: with(failure.report()), after: None, blame: failure.blame() },
+        Err(failure) if !failure.is_final() => {
+            Outcome::Retry { report: with(failure.report()), after: None, failure_scope: failure.failure_scope() }
+        }
         Err(failure) => Outcome::GiveUp(with(failure.report())),
         Ok(report) => {
             if let Some(deferred) = find(RecipientState::Deferred) {
-                return Outcome::Retry { report: with(about(deferred)), after: None, blame: Blame::Delivery };
+                return Outcome::Retry { report: with(about(deferred)), after: None, failure_scope: FailureScope::Delivery };
             }
             if let Some(refused) = find(RecipientState::Refused) {
                 return Outcome::GiveUp(with(about(refused)));
@@ -194,19 +196,19 @@ mod tests {
             assert_eq!((report.status, report.detail), (Some(code), format!("sending: {code} so it is")));
         }
         for (stage, code, expected) in [
-            (Stage::Send, 421, Blame::Overload),
-            (Stage::Send, 451, Blame::Delivery),
-            (Stage::Send, 452, Blame::Delivery),
-            (Stage::Send, 530, Blame::Target),
-            (Stage::Sender, 535, Blame::Target),
-            (Stage::Sender, 451, Blame::Delivery),
-            (Stage::Login, 535, Blame::Target),
-            (Stage::Login, 454, Blame::Target),
-            (Stage::Greeting, 554, Blame::Target),
-            (Stage::Greeting, 421, Blame::Overload),
+            (Stage::Send, 421, FailureScope::Overload),
+            (Stage::Send, 451, FailureScope::Delivery),
+            (Stage::Send, 452, FailureScope::Delivery),
+            (Stage::Send, 530, FailureScope::Target),
+            (Stage::Sender, 535, FailureScope::Target),
+            (Stage::Sender, 451, FailureScope::Delivery),
+            (Stage::Login, 535, FailureScope::Target),
+            (Stage::Login, 454, FailureScope::Target),
+            (Stage::Greeting, 554, FailureScope::Target),
+            (Stage::Greeting, 421, FailureScope::Overload),
         ] {
-            let Outcome::Retry { blame, .. } = answered(stage, code) else { panic!("{stage:?} {code}") };
-            assert_eq!(blame, expected, "{stage:?} {code}");
+            let Outcome::Retry { failure_scope, .. } = answered(stage, code) else { panic!("{stage:?} {code}") };
+            assert_eq!(failure_scope, expected, "{stage:?} {code}");
         }
     }
 
@@ -214,7 +216,7 @@ mod tests {
     fn whatever_breaks_underneath_is_tried_again() {
         for cause in [Cause::Network, Cause::Tls("x".into()), Cause::Garbled, Cause::Timeout, Cause::Unsuitable("no SMTPUTF8".to_owned())] {
             let tried = outcome(Vec::new(), Err(Failure { stage: Stage::Send, cause }), false);
-            assert!(matches!(tried, Outcome::Retry { blame: Blame::Target, .. }));
+            assert!(matches!(tried, Outcome::Retry { failure_scope: FailureScope::Target, .. }));
         }
     }
 
@@ -228,7 +230,7 @@ mod tests {
         let of =
             |states: &[RecipientState], before| outcome(states.iter().map(|state| one(*state)).collect(), Ok(Report::default()), before);
         assert!(matches!(of(&[Sent, Suppressed], false), Outcome::Delivered(_)));
-        assert!(matches!(of(&[Sent, Deferred, Refused], false), Outcome::Retry { blame: Blame::Delivery, .. }));
+        assert!(matches!(of(&[Sent, Deferred, Refused], false), Outcome::Retry { failure_scope: FailureScope::Delivery, .. }));
         assert!(matches!(of(&[Sent, Refused], false), Outcome::GiveUp(_)));
         assert!(matches!(of(&[Suppressed], false), Outcome::GiveUp(_)));
         assert!(matches!(of(&[], true), Outcome::Delivered(_)), "all were sent at an earlier try");

@@ -21,7 +21,7 @@ use lettre::{
 use crate::{
     SmtpAccount,
     addressees::{Addressee, Reading, Role},
-    client::Parcel,
+    client::Envelope,
 };
 
 /// Why no message can be made. Another try would fail the same way.
@@ -148,9 +148,9 @@ pub fn compose(
 ///
 /// # Errors
 /// [`Unsendable::Address`].
-pub fn parcel(account: &SmtpAccount, to: &[&Addressee], content: Vec<u8>) -> Result<Parcel, Unsendable> {
+pub fn envelope(account: &SmtpAccount, to: &[&Addressee], content: Vec<u8>) -> Result<Envelope, Unsendable> {
     let to = to.iter().map(|one| address(&one.address)).collect::<Result<_, _>>()?;
-    Ok(Parcel { from: sender(account)?, to, content })
+    Ok(Envelope { from: sender(account)?, to, content })
 }
 
 /// The account's address.

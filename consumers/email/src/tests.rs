@@ -11,8 +11,8 @@ mod settings;
 
 use async_trait::async_trait;
 use billwire_delivery::{
-    channel::{Blame, Channel, Outcome, Recipient, RecipientState, Task},
-    event::{Action, Event, Mailing, Subscription},
+    channel::{Attempt, Channel, FailureScope, Outcome, Recipient, RecipientState},
+    event::{Action, EmailAction, Event, Subscription},
 };
 use billwire_schemas::{
     events::envelope::Parameters,
@@ -133,8 +133,8 @@ fn event(parameters: Value) -> Event {
     }
 }
 
-fn task(account: SmtpAccountId, to: &[&str]) -> Task {
-    let mailing = Mailing {
+fn attempt(account: SmtpAccountId, to: &[&str]) -> Attempt {
+    let mailing = EmailAction {
         smtp_account: account,
         template: NotificationTemplateId(fresh()),
         to: to.iter().map(|address| To::Address((*address).to_owned())).collect(),
@@ -145,10 +145,10 @@ fn task(account: SmtpAccountId, to: &[&str]) -> Task {
     task_of(mailing)
 }
 
-fn task_of(mailing: Mailing) -> Task {
+fn task_of(mailing: EmailAction) -> Attempt {
     let event = event(json!({ "account.id": "0198c0de-0000-7000-8000-000000000001", "account.name": "Acme & Söhne" }));
     let subscription = Subscription::to_all(TenantId::default_tenant(), Action::Email(mailing));
-    Task {
+    Attempt {
         delivery: DeliveryId::of(event.id, subscription.id),
         number: 1,
         forgiven: 0,
@@ -161,13 +161,13 @@ struct Rig {
     server: Server,
     fixed: Fixed,
     channel: EmailChannel<Fixed>,
-    task: Task,
+    attempt: Attempt,
 }
 
 async fn rig(script: Script) -> Rig {
     let server = Server::start(script).await;
     let account = account(server.port);
-    let task = task(account.id, &["ann@example.org", "bob@example.org"]);
+    let attempt = attempt(account.id, &["ann@example.org", "bob@example.org"]);
     let fixed = Fixed {
         account: Arc::new(Mutex::new(account)),
         template: Some(Arc::new(template())),
@@ -179,7 +179,7 @@ async fn rig(script: Script) -> Rig {
     };
     let settings = Settings { timeout: std::time::Duration::from_secs(5), ..Settings::default() };
     let channel = EmailChannel::new(fixed.clone(), Arc::new(Client::new(&settings).unwrap()));
-    Rig { server, fixed, channel, task }
+    Rig { server, fixed, channel, attempt }
 }
 
 fn retried(outcome: &Outcome) -> &str {
@@ -192,13 +192,13 @@ fn retried(outcome: &Outcome) -> &str {
 #[tokio::test]
 async fn an_accepted_message_is_delivered_with_the_servers_words() {
     let rig = rig(AGREES).await;
-    let Outcome::Delivered(report) = rig.channel.attempt(&rig.task).await else { panic!("not delivered") };
+    let Outcome::Delivered(report) = rig.channel.attempt(&rig.attempt).await else { panic!("not delivered") };
     assert_eq!((report.status, report.detail.as_str()), (Some(250), "2.0.0 queued as 42"));
     let commands = rig.server.commands();
     assert!(commands.iter().any(|c| c == "RCPT TO:<bob@example.org>"), "{commands:?}");
 
     let message = rig.server.seen.lock().unwrap().messages[0].clone();
-    let id = format!("Message-ID: <{}.{}@acme.example>", rig.task.event.id, rig.task.subscription.id);
+    let id = format!("Message-ID: <{}.{}@acme.example>", rig.attempt.event.id, rig.attempt.subscription.id);
     for expected in [
         id.as_str(),
         "Date: Fri, 15 Jan 2027 09:30:00 +0000",
@@ -217,7 +217,7 @@ async fn an_accepted_message_is_delivered_with_the_servers_words() {
 async fn every_try_is_the_same_message_over_the_same_connection() {
     let rig = rig(AGREES).await;
     for _ in 0..3 {
-        assert!(matches!(rig.channel.attempt(&rig.task).await, Outcome::Delivered(_)));
+        assert!(matches!(rig.channel.attempt(&rig.attempt).await, Outcome::Delivered(_)));
     }
     let seen = rig.server.seen.lock().unwrap();
     assert_eq!((seen.connections, seen.messages.len()), (1, 3));
@@ -227,14 +227,14 @@ async fn every_try_is_the_same_message_over_the_same_connection() {
 #[tokio::test]
 async fn a_changed_password_takes_effect_at_once() {
     let rig = rig(AGREES).await;
-    rig.channel.attempt(&rig.task).await;
+    rig.channel.attempt(&rig.attempt).await;
     {
         let mut account = rig.fixed.account.lock().unwrap();
         account.version = 2;
         account.password = Some(Password::new("other"));
         assert!(!format!("{account:?}").contains("other"));
     }
-    rig.channel.attempt(&rig.task).await;
+    rig.channel.attempt(&rig.attempt).await;
     let logins: Vec<String> = rig.server.commands().into_iter().filter(|c| c.starts_with("AUTH")).collect();
     assert_eq!(logins.len(), 2);
     assert_ne!(logins[0], logins[1]);
@@ -250,21 +250,21 @@ async fn each_recipient_has_a_fate_of_its_own_and_nobody_gets_it_twice() {
     use RecipientState::{Deferred, Refused, Sent, Suppressed};
     let fates: &[(&str, &str)] = &[("bob@", "550-5.1.1 no such\r\n550 5.1.1 mailbox"), ("cy@", "452 4.2.2 later")];
     let mut rig = rig(Script { recipients: fates, ..AGREES }).await;
-    rig.task = task(rig.fixed.account.lock().unwrap().id, &["ann@example.org", "bob@example.org", "cy@example.org"]);
-    let first = rig.channel.attempt(&rig.task).await;
+    rig.attempt = attempt(rig.fixed.account.lock().unwrap().id, &["ann@example.org", "bob@example.org", "cy@example.org"]);
+    let first = rig.channel.attempt(&rig.attempt).await;
     assert_eq!(
         states(&first),
         [("ann@example.org", Sent, None), ("bob@example.org", Refused, Some(550)), ("cy@example.org", Deferred, Some(452))]
     );
-    let Outcome::Retry { report, blame: Blame::Delivery, .. } = first else { panic!("{first:?}") };
+    let Outcome::Retry { report, failure_scope: FailureScope::Delivery, .. } = first else { panic!("{first:?}") };
     assert!(report.detail.contains("cy@example.org: 452 4.2.2 later"), "{}", report.detail);
 
     *rig.fixed.earlier.lock().unwrap() = report.recipients;
-    rig.task.number = 2;
-    let second = rig.channel.attempt(&rig.task).await;
+    rig.attempt.number = 2;
+    let second = rig.channel.attempt(&rig.attempt).await;
     assert_eq!(states(&second), [("bob@example.org", Refused, Some(550)), ("cy@example.org", Deferred, Some(452))]);
-    rig.task.forgiven = 1;
-    let anew = rig.channel.attempt(&rig.task).await;
+    rig.attempt.forgiven = 1;
+    let anew = rig.channel.attempt(&rig.attempt).await;
     assert_eq!(states(&anew), [("bob@example.org", Suppressed, None), ("cy@example.org", Deferred, Some(452))]);
     for (address, asked) in [("ann@", 1), ("bob@", 1), ("cy@", 3)] {
         let times = rig.server.commands().into_iter().filter(|said| said.contains(&format!("RCPT TO:<{address}"))).count();
@@ -276,59 +276,59 @@ async fn each_recipient_has_a_fate_of_its_own_and_nobody_gets_it_twice() {
 #[tokio::test]
 async fn a_refusal_for_good_is_a_dead_letter_with_the_servers_words() {
     let rig = rig(Script { recipients: &[("bob@", "554 5.7.1 you are not welcome")], ..AGREES }).await;
-    let Outcome::GiveUp(report) = rig.channel.attempt(&rig.task).await else { panic!("should be final") };
+    let Outcome::GiveUp(report) = rig.channel.attempt(&rig.attempt).await else { panic!("should be final") };
     assert_eq!((report.status, report.detail.as_str()), (Some(554), "bob@example.org: 554 5.7.1 you are not welcome"));
     assert!(rig.fixed.suppressed.lock().unwrap().is_empty(), "policy says nothing of the mailbox");
 
     let full = self::rig(Script { message: Some("552 5.3.4 too big"), ..AGREES }).await;
-    let refused = full.channel.attempt(&full.task).await;
+    let refused = full.channel.attempt(&full.attempt).await;
     assert!(matches!(&refused, Outcome::GiveUp(report) if report.detail == "sending: 552 5.3.4 too big"), "{refused:?}");
     assert!(states(&refused).iter().all(|(_, state, _)| *state == RecipientState::Refused));
 
     let sender = self::rig(Script { sender: "553 5.1.8 who are you", ..AGREES }).await;
-    let refused = sender.channel.attempt(&sender.task).await;
+    let refused = sender.channel.attempt(&sender.attempt).await;
     assert!(matches!(&refused, Outcome::GiveUp(report) if report.detail == "naming the sender: 553 5.1.8 who are you"), "{refused:?}");
 }
 
 #[tokio::test]
 async fn trouble_with_the_server_is_told_of_with_its_stage_and_blamed_on_it() {
-    for (script, detail, blame) in [
-        (Script { greeting: "554 no service here", ..AGREES }, "greeting: 554 no service here", Blame::Target),
-        (Script { login: "535 5.7.8 wrong password", ..AGREES }, "logging in: 535 5.7.8 wrong password", Blame::Target),
-        (Script { login: "421 4.7.0 too many", ..AGREES }, "logging in: 421 4.7.0 too many", Blame::Overload),
-        (Script { recipients: &[("ann@", "421 4.3.2 closing")], ..AGREES }, "sending: 421 4.3.2 closing", Blame::Overload),
-        (Script { message: Some("451 4.3.0 come back"), ..AGREES }, "sending: 451 4.3.0 come back", Blame::Delivery),
-        (Script { message: None, ..AGREES }, "sending: the server broke off or did not speak SMTP", Blame::Target),
+    for (script, detail, failure_scope) in [
+        (Script { greeting: "554 no service here", ..AGREES }, "greeting: 554 no service here", FailureScope::Target),
+        (Script { login: "535 5.7.8 wrong password", ..AGREES }, "logging in: 535 5.7.8 wrong password", FailureScope::Target),
+        (Script { login: "421 4.7.0 too many", ..AGREES }, "logging in: 421 4.7.0 too many", FailureScope::Overload),
+        (Script { recipients: &[("ann@", "421 4.3.2 closing")], ..AGREES }, "sending: 421 4.3.2 closing", FailureScope::Overload),
+        (Script { message: Some("451 4.3.0 come back"), ..AGREES }, "sending: 451 4.3.0 come back", FailureScope::Delivery),
+        (Script { message: None, ..AGREES }, "sending: the server broke off or did not speak SMTP", FailureScope::Target),
     ] {
         let rig = rig(script).await;
-        let outcome = rig.channel.attempt(&rig.task).await;
+        let outcome = rig.channel.attempt(&rig.attempt).await;
         assert_eq!(retried(&outcome), detail);
-        assert!(matches!(outcome, Outcome::Retry { blame: found, .. } if found == blame), "{detail}");
+        assert!(matches!(outcome, Outcome::Retry { failure_scope: found, .. } if found == failure_scope), "{detail}");
     }
 }
 
 #[tokio::test]
 async fn a_connection_that_breaks_off_is_tried_again() {
     let rig = rig(Script { message: None, ..AGREES }).await;
-    assert!(retried(&rig.channel.attempt(&rig.task).await).starts_with("sending: "));
+    assert!(retried(&rig.channel.attempt(&rig.attempt).await).starts_with("sending: "));
     assert_eq!(rig.server.seen.lock().unwrap().messages.len(), 1);
 
     let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
     rig.fixed.account.lock().unwrap().port = nobody;
     rig.fixed.account.lock().unwrap().version = 2;
-    assert_eq!(retried(&rig.channel.attempt(&rig.task).await), "connecting: no connection, or it broke off");
+    assert_eq!(retried(&rig.channel.attempt(&rig.attempt).await), "connecting: no connection, or it broke off");
     rig.fixed.account.lock().unwrap().server = "nowhere.invalid".to_owned();
     rig.fixed.account.lock().unwrap().version = 3;
-    assert_eq!(retried(&rig.channel.attempt(&rig.task).await), "connecting: the server's name has no address");
+    assert_eq!(retried(&rig.channel.attempt(&rig.attempt).await), "connecting: the server's name has no address");
 }
 
 #[tokio::test]
 async fn a_connection_that_was_closed_while_it_lay_idle_costs_nothing() {
     let rig = rig(AGREES).await;
-    rig.channel.attempt(&rig.task).await;
+    rig.channel.attempt(&rig.attempt).await;
     rig.server.closing.notify_waiters();
     tokio::task::yield_now().await;
-    let again = rig.channel.attempt(&rig.task).await;
+    let again = rig.channel.attempt(&rig.attempt).await;
     assert!(matches!(again, Outcome::Delivered(_)), "{again:?}");
     assert_eq!(rig.server.seen.lock().unwrap().connections, 2);
 }
@@ -337,7 +337,7 @@ async fn a_connection_that_was_closed_while_it_lay_idle_costs_nothing() {
 async fn a_server_that_takes_no_more_on_an_old_connection_gets_a_new_one_and_is_not_overloaded() {
     let rig = rig(Script { messages_max: 1, ..AGREES }).await;
     for connections in 1..=2 {
-        let tried = rig.channel.attempt(&rig.task).await;
+        let tried = rig.channel.attempt(&rig.attempt).await;
         assert!(matches!(tried, Outcome::Delivered(_)), "{tried:?}");
         assert_eq!(rig.server.seen.lock().unwrap().connections, connections);
     }
@@ -361,9 +361,9 @@ async fn a_connection_cut_off_by_the_deadline_is_never_used_again() {
     let account = account(server.port);
     // Long enough to come as far as RCPT on a busy machine.
     let client = Client::new(&Settings { timeout: std::time::Duration::from_millis(1500), ..Settings::default() }).unwrap();
-    let parcel = parcel(&account, "Acme", "ann@example.org").unwrap();
+    let envelope = envelope(&account, "Acme", "ann@example.org").unwrap();
     for tries in 1..=2 {
-        let failure = client.send(&account, &parcel).await.unwrap_err();
+        let failure = client.send(&account, &envelope).await.unwrap_err();
         assert_eq!(failure.report().detail, "sending: the server did not answer in time");
         assert_eq!(server.seen.lock().unwrap().connections, tries);
     }
@@ -382,7 +382,7 @@ async fn nothing_is_said_in_clear_where_tls_was_asked_for() {
     ] {
         let rig = rig(script).await;
         rig.fixed.account.lock().unwrap().security = security;
-        let outcome = rig.channel.attempt(&rig.task).await;
+        let outcome = rig.channel.attempt(&rig.attempt).await;
         assert_eq!(retried(&outcome), format!("securing the connection: {why}"));
         let said = rig.server.commands();
         assert!(!said.iter().any(|c| c.starts_with("AUTH") || c.starts_with("MAIL")), "{said:?}");
@@ -391,24 +391,24 @@ async fn nothing_is_said_in_clear_where_tls_was_asked_for() {
 
 #[tokio::test]
 async fn what_we_cannot_look_up_costs_no_try_and_what_is_gone_is_given_up() {
-    let Rig { fixed, channel, task, server } = rig(AGREES).await;
+    let Rig { fixed, channel, attempt, server } = rig(AGREES).await;
     let client = || Arc::new(Client::new(&Settings::default()).unwrap());
     let away = EmailChannel::new(Fixed { away: true, ..fixed.clone() }, client());
-    assert!(matches!(away.attempt(&task).await, Outcome::NotTried(_)));
+    assert!(matches!(away.attempt(&attempt).await, Outcome::NotAttempted(_)));
     let bare = EmailChannel::new(Fixed { template: None, ..fixed.clone() }, client());
-    assert!(matches!(bare.attempt(&task).await, Outcome::GiveUp(_)));
+    assert!(matches!(bare.attempt(&attempt).await, Outcome::GiveUp(_)));
     fixed.account.lock().unwrap().id = SmtpAccountId(fresh());
-    assert!(matches!(channel.attempt(&task).await, Outcome::GiveUp(_)));
+    assert!(matches!(channel.attempt(&attempt).await, Outcome::GiveUp(_)));
     assert_eq!(server.seen.lock().unwrap().connections, 0);
 }
 
 /// A message to one person, about an account of this name.
-fn parcel(account: &SmtpAccount, name: &str, to: &str) -> Result<crate::client::Parcel, request::Unsendable> {
+fn envelope(account: &SmtpAccount, name: &str, to: &str) -> Result<crate::client::Envelope, request::Unsendable> {
     let (event, reading) = (event(json!({ "account.name": name })), Reading::default());
     let parameters = Parameters::from([("account.name".to_owned(), name.into())]);
     let identity = Identity::of(&event, SubscriptionId(fresh()), &parameters, &reading)?;
     let people = [Addressee { address: to.to_owned(), name: Some(format!("{name}\r\nBcc: x@example.org")), role: Role::To, reading }];
     let rendered = request::rendering(&template(), &parameters, &people[0].reading, Tz::UTC).run(|_| ())?;
     let content = request::compose(&identity, account, &people, rendered, None)?;
-    request::parcel(account, &[&people[0]], content)
+    request::envelope(account, &[&people[0]], content)
 }

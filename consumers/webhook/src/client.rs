@@ -74,7 +74,7 @@ pub enum BadConfig {
 
 /// Names into addresses.
 #[async_trait]
-pub trait Names: Send + Sync + 'static {
+pub trait Resolver: Send + Sync + 'static {
     /// All addresses of `host`. A port other than 0 is dialled instead of the URL's.
     ///
     /// # Errors
@@ -84,10 +84,10 @@ pub trait Names: Send + Sync + 'static {
 
 /// The machine's own resolver.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct SystemNames;
+pub struct SystemResolver;
 
 #[async_trait]
-impl Names for SystemNames {
+impl Resolver for SystemResolver {
     async fn addresses(&self, host: &str) -> io::Result<Vec<SocketAddr>> {
         Ok(tokio::net::lookup_host((host, 0)).await?.collect())
     }
@@ -102,7 +102,7 @@ pub struct Client {
 
 /// What clients with and without a certificate have in common.
 struct Base {
-    names: Arc<dyn Names>,
+    resolver: Arc<dyn Resolver>,
     connect_to: Arc<HashMap<String, SocketAddr>>,
     roots: Vec<reqwest::Certificate>,
     call_timeout: Duration,
@@ -119,18 +119,18 @@ impl Client {
     /// # Errors
     /// [`BadConfig`].
     pub fn new(config: Config) -> Result<Self, BadConfig> {
-        Self::with_names(config, Arc::new(SystemNames))
+        Self::with_resolver(config, Arc::new(SystemResolver))
     }
 
-    /// A client that asks `names` for names; their answers are checked like any other.
+    /// A client that asks `resolver` for names; their answers are checked like any other.
     ///
     /// # Errors
     /// [`BadConfig`].
-    pub fn with_names(config: Config, names: Arc<dyn Names>) -> Result<Self, BadConfig> {
+    pub fn with_resolver(config: Config, resolver: Arc<dyn Resolver>) -> Result<Self, BadConfig> {
         // `url` hands hosts over in lower case; what an operator wrote must match that.
         let connect_to: HashMap<_, _> = config.connect_to.into_iter().map(|(host, to)| (host.to_ascii_lowercase(), to)).collect();
         let base = Base {
-            names,
+            resolver,
             connect_to: Arc::new(connect_to),
             roots: roots(config.ca_file)?,
             call_timeout: config.call_timeout,
@@ -147,7 +147,7 @@ impl Client {
     ///
     /// # Errors
     /// Why the certificate cannot be shown, for people.
-    pub fn showing(&self, identity: &Identity) -> Result<Self, String> {
+    pub fn with_client_certificate(&self, identity: &Identity) -> Result<Self, String> {
         let pem = format!("{}\n{}", identity.certificate, identity.key);
         let unfit = |error: reqwest::Error| causes(&error).last().map_or_else(String::new, ToString::to_string);
         let identity = reqwest::Identity::from_pem(pem.as_bytes()).map_err(unfit)?;
@@ -187,7 +187,7 @@ impl Client {
 impl Base {
     #[expect(clippy::disallowed_methods, reason = "this is the guarded client the ban points to")]
     fn http(&self, identity: Option<reqwest::Identity>) -> Result<reqwest::Client, reqwest::Error> {
-        let (names, connect_to) = (Arc::clone(&self.names), Arc::clone(&self.connect_to));
+        let (resolver, connect_to) = (Arc::clone(&self.resolver), Arc::clone(&self.connect_to));
         let mut builder = reqwest::Client::builder()
             .https_only(true)
             .http2_max_header_list_size(HEAD_BYTES_MAX)
@@ -195,7 +195,7 @@ impl Base {
             .retry(reqwest::retry::never()) // a second try is the engine's to decide
             .referer(false)
             .no_proxy()
-            .dns_resolver(GuardedNames { names, connect_to })
+            .dns_resolver(GuardedNames { resolver, connect_to })
             .tls_certs_merge(self.roots.clone())
             .connect_timeout(self.connect_timeout)
             .pool_max_idle_per_host(self.idle_per_host);
@@ -237,7 +237,7 @@ fn roots(ca_file: Option<PathBuf>) -> Result<Vec<reqwest::Certificate>, BadConfi
 /// The resolver the HTTP client sees. It gives a port only for `connect_to` (and for a test's names): hyper dials a
 /// resolver's port where it is not 0 and the URL names none, and our URLs never name one.
 struct GuardedNames {
-    names: Arc<dyn Names>,
+    resolver: Arc<dyn Resolver>,
     connect_to: Arc<HashMap<String, SocketAddr>>,
 }
 
@@ -247,9 +247,9 @@ impl Resolve for GuardedNames {
             let addresses: Addrs = Box::new(std::iter::once(*to));
             return Box::pin(std::future::ready(Ok(addresses)));
         }
-        let names = Arc::clone(&self.names);
+        let resolver = Arc::clone(&self.resolver);
         Box::pin(async move {
-            let found = names.addresses(name.as_str()).await.map_err(|error| {
+            let found = resolver.addresses(name.as_str()).await.map_err(|error| {
                 tracing::debug!(host = name.as_str(), %error, "webhook host not resolved");
                 Failure::NotResolved
             })?;

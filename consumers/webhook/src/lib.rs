@@ -9,11 +9,11 @@
 //! [`request`] (pure) makes URL and headers from an [`endpoint`], [`client`] is the only IO, [`reply`] (pure) judges what came back.
 
 pub mod client;
-pub mod developer;
 pub mod endpoint;
 pub mod reply;
 pub mod request;
 mod tokens;
+pub mod unguarded_client;
 
 use std::{
     collections::HashMap,
@@ -22,7 +22,7 @@ use std::{
 
 use async_trait::async_trait;
 use billwire_delivery::{
-    channel::{Blame, Channel, Outcome, Report, Task},
+    channel::{Attempt, Channel, FailureScope, Outcome, Report},
     event::Action,
     payload,
 };
@@ -54,7 +54,7 @@ pub struct WebhookChannel {
     client: Client,
     clock: Arc<dyn Clock>,
     /// Clients of endpoints that are shown a certificate, each with the version of the endpoint it was made for.
-    showing: Mutex<HashMap<WebhookEndpointId, (i64, Client)>>,
+    with_client_certificate: Mutex<HashMap<WebhookEndpointId, (i64, Client)>>,
     tokens: Tokens,
 }
 
@@ -62,12 +62,12 @@ impl WebhookChannel {
     /// A channel that looks endpoints up in `endpoints`, calls through `client` and stamps calls with `clock`. The clock must
     /// be the machine's, not the test clock: receivers compare the stamp with their own.
     pub fn new(endpoints: Arc<dyn Endpoints>, client: Client, clock: Arc<dyn Clock>) -> Self {
-        Self { endpoints, client, clock, showing: Mutex::default(), tokens: Tokens::default() }
+        Self { endpoints, client, clock, with_client_certificate: Mutex::default(), tokens: Tokens::default() }
     }
 
     /// Why a certificate cannot be shown to receivers, if it cannot.
     pub fn unusable(&self, identity: &Identity) -> Option<String> {
-        self.client.showing(identity).err()
+        self.client.with_client_certificate(identity).err()
     }
 
     /// Sends `body` to the endpoint `id` once, under the id `event`, whether or not it is enabled.
@@ -97,31 +97,31 @@ impl WebhookChannel {
         };
         let headers = match request::headers(endpoint, token.as_deref(), event, &body, self.clock.now()) {
             Ok(headers) => headers,
-            Err(fault) => return Outcome::NotTried(fault.to_string()),
+            Err(fault) => return Outcome::NotAttempted(fault.to_string()),
         };
         let url = request::url(&request::url(&endpoint.url, endpoint.path.as_deref()), path);
         let answer = client.call(url, headers, body).await;
         if let (Some(token), Ok(answer)) = (&token, &answer)
             && answer.status == http::StatusCode::UNAUTHORIZED
         {
-            self.tokens.forget(endpoint.id, token).await;
+            self.tokens.invalidate(endpoint.id, token).await;
         }
         reply::outcome(answer, &request::confidential(endpoint, token.as_deref()), self.clock.now())
     }
 
     fn client_for(&self, endpoint: &Endpoint) -> Result<Client, String> {
         let Some(identity) = &endpoint.identity else { return Ok(self.client.clone()) };
-        let mut showing = self.showing.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((version, client)) = showing.get(&endpoint.id)
+        let mut with_client_certificate = self.with_client_certificate.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((version, client)) = with_client_certificate.get(&endpoint.id)
             && *version == endpoint.version
         {
             return Ok(client.clone());
         }
-        let client = self.client.showing(identity)?;
-        if showing.len() >= SHOWING_MAX {
-            showing.clear();
+        let client = self.client.with_client_certificate(identity)?;
+        if with_client_certificate.len() >= SHOWING_MAX {
+            with_client_certificate.clear();
         }
-        showing.insert(endpoint.id, (endpoint.version, client.clone()));
+        with_client_certificate.insert(endpoint.id, (endpoint.version, client.clone()));
         Ok(client)
     }
 }
@@ -131,16 +131,16 @@ const SHOWING_MAX: usize = 1_000;
 
 /// A try that never got as far as the receiver, for a reason that may pass.
 fn failed(why: String) -> Outcome {
-    Outcome::Retry { report: Report::new(None, why), after: None, blame: Blame::Target }
+    Outcome::Retry { report: Report::new(None, why), after: None, failure_scope: FailureScope::Target }
 }
 
 #[async_trait]
 impl Channel for WebhookChannel {
-    async fn attempt(&self, task: &Task) -> Outcome {
-        let Action::Webhook { endpoint, path } = &task.subscription.action else {
+    async fn attempt(&self, attempt: &Attempt) -> Outcome {
+        let Action::Webhook { endpoint, path } = &attempt.subscription.action else {
             return Outcome::GiveUp(Report::new(None, "not a webhook subscription"));
         };
-        let body = match payload::body(&task.event, &task.subscription) {
+        let body = match payload::body(&attempt.event, &attempt.subscription) {
             Ok(body) => body,
             Err(fault) => return Outcome::GiveUp(Report::new(None, fault)),
         };
@@ -148,11 +148,11 @@ impl Channel for WebhookChannel {
             Ok(path) => path,
             Err(fault) => return Outcome::GiveUp(Report::new(None, fault)),
         };
-        match self.endpoints.endpoint(&task.subscription.tenant, *endpoint).await {
-            Ok(Some(endpoint)) if !endpoint.enabled => Outcome::NotTried("endpoint is disabled".to_owned()),
-            Ok(Some(endpoint)) => self.send(&endpoint, path.as_deref(), task.event.id, body).await,
+        match self.endpoints.endpoint(&attempt.subscription.tenant, *endpoint).await {
+            Ok(Some(endpoint)) if !endpoint.enabled => Outcome::NotAttempted("endpoint is disabled".to_owned()),
+            Ok(Some(endpoint)) => self.send(&endpoint, path.as_deref(), attempt.event.id, body).await,
             Ok(None) => Outcome::GiveUp(Report::new(None, "endpoint does not exist")),
-            Err(text) => Outcome::NotTried(text),
+            Err(text) => Outcome::NotAttempted(text),
         }
     }
 }

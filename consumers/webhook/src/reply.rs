@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use billwire_delivery::channel::{Blame, Outcome, Report};
+use billwire_delivery::channel::{FailureScope, Outcome, Report};
 use billwire_schemas::clock::Timestamp;
 use bytes::Bytes;
 use chrono::NaiveDateTime;
@@ -51,21 +51,23 @@ pub enum Failure {
 }
 
 /// Who answers that he does not want this is well; who answers that he cannot, or has too much to do, is not.
-fn blame(status: StatusCode) -> Blame {
+fn failure_scope(status: StatusCode) -> FailureScope {
     let cannot = status.is_server_error() || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT);
-    if cannot { Blame::Target } else { Blame::Delivery }
+    if cannot { FailureScope::Target } else { FailureScope::Delivery }
 }
 
 /// Judges a call. `confidential` is what must not appear in the report even when the receiver echoes it.
 pub fn outcome(called: Result<Answer, Failure>, confidential: &[String], now: Timestamp) -> Outcome {
     let answer = match called {
         Ok(answer) => answer,
-        Err(failure) => return Outcome::Retry { report: Report::new(None, failure.to_string()), after: None, blame: Blame::Target },
+        Err(failure) => {
+            return Outcome::Retry { report: Report::new(None, failure.to_string()), after: None, failure_scope: FailureScope::Target };
+        }
     };
     let status = answer.status;
     let report = |detail: &str| Report::new(Some(status.as_u16()), detail);
     if status.is_redirection() {
-        return Outcome::Retry { report: report("redirects are not followed"), after: None, blame: Blame::Delivery };
+        return Outcome::Retry { report: report("redirects are not followed"), after: None, failure_scope: FailureScope::Delivery };
     }
     let report = report(&excerpt(&answer.body, confidential));
     if status.is_success() {
@@ -73,7 +75,7 @@ pub fn outcome(called: Result<Answer, Failure>, confidential: &[String], now: Ti
     } else if status == StatusCode::GONE {
         Outcome::Gone(report)
     } else {
-        Outcome::Retry { report, after: retry_after(&answer.headers, now), blame: blame(status) }
+        Outcome::Retry { report, after: retry_after(&answer.headers, now), failure_scope: failure_scope(status) }
     }
 }
 
@@ -204,7 +206,7 @@ mod tests {
             (Failure::Broken, "connection broken before an answer"),
         ] {
             let report = Report::new(None, detail);
-            assert_eq!(outcome(Err(failure), &[], now()), Outcome::Retry { report, after: None, blame: Blame::Target });
+            assert_eq!(outcome(Err(failure), &[], now()), Outcome::Retry { report, after: None, failure_scope: FailureScope::Target });
         }
     }
 

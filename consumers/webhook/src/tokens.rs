@@ -82,7 +82,7 @@ impl Tokens {
     }
 
     /// Forgets a token that the receiver did not take.
-    pub async fn forget(&self, endpoint: WebhookEndpointId, token: &str) {
+    pub async fn invalidate(&self, endpoint: WebhookEndpointId, token: &str) {
         let slot = self.slot(endpoint);
         let mut slot = slot.lock().await;
         if slot.as_ref().is_some_and(|kept| &*kept.text == token) {

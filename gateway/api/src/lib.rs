@@ -30,8 +30,8 @@ use uuid::Uuid;
 
 pub use openapi::operation::{Makes, Operation, Takes};
 
-use http::authorization::{Guard, Shared};
-use openapi::operation_spec::Described;
+use http::authorization::{Authorization, Shared};
+use openapi::operation_spec::OperationSpec;
 use types::scalars::Moment;
 
 /// How the service behaves.
@@ -274,12 +274,12 @@ pub fn service(app: App, options: Options) -> BoxEndpoint<'static, Response> {
     let mut route = openapi::static_routes::add(Route::new(), &shared);
     for (path, methods) in table {
         let guarded = methods.into_iter().fold(RouteMethod::new(), |route, (method, inner)| {
-            let operation = Described::find(&method, &path);
-            route.method(method, Guard { shared: shared.clone(), operation, inner })
+            let operation = OperationSpec::find(&method, &path);
+            route.method(method, Authorization { shared: shared.clone(), operation, inner })
         });
         route = route.at(path, guarded);
     }
-    http::error_middleware::Edge(route).boxed()
+    http::error_middleware::ErrorMiddleware(route).boxed()
 }
 
 /// What a request is answered that the owner of the listener has no room for: 503 `overloaded`.

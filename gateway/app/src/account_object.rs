@@ -3,7 +3,7 @@
 use billwire_domain::customers::account::Account;
 use billwire_schemas::ids::{AccountId, OrderingKey};
 use billwire_store::{
-    Error, Noun, Tx,
+    Error, Persisted, Tx,
     commit::{Failure, Prefetch},
 };
 use uuid::Uuid;
@@ -12,7 +12,7 @@ use crate::objects::{Object, addressed};
 
 /// An object of an account, addressed.
 #[derive(Debug, Clone, Copy)]
-pub struct Owned {
+pub struct AccountObject {
     /// Whose it is. Objects never move to another account, so this can be read before the lock is taken.
     pub account: AccountId,
     /// Which object.
@@ -21,14 +21,14 @@ pub struct Owned {
     pub if_match: Option<i64>,
 }
 
-impl Owned {
+impl AccountObject {
     /// What its events keep order within.
     pub(crate) fn key(&self) -> OrderingKey {
         self.account.into()
     }
 
     /// Object and account, to be read with those of others.
-    pub(crate) fn prefetch<T: Noun>(&self) -> Vec<Prefetch> {
+    pub(crate) fn prefetch<T: Persisted>(&self) -> Vec<Prefetch> {
         vec![Prefetch::of::<T>(self.id), Prefetch::of::<Account>(self.account.0)]
     }
 

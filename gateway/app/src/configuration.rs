@@ -19,7 +19,7 @@ use serde::de::DeserializeOwned;
 use crate::email::notification_templates;
 
 /// A configuration noun: where it rests and what its refusals are called.
-pub trait Configured: Entity + DeserializeOwned + Clone + Send + Sync + 'static {
+pub trait ConfigurationObject: Entity + DeserializeOwned + Clone + Send + Sync + 'static {
     /// Where it rests.
     const KIND: Kind;
     /// For people.
@@ -36,7 +36,7 @@ pub trait Configured: Entity + DeserializeOwned + Clone + Send + Sync + 'static 
     }
 }
 
-impl Configured for Queue {
+impl ConfigurationObject for Queue {
     const KIND: Kind = Kind::Queue;
     const NAME: &'static str = "queue";
     const NOT_FOUND: Code = Code::QueueNotFound;
@@ -46,7 +46,7 @@ impl Configured for Queue {
     }
 }
 
-impl Configured for Subscription {
+impl ConfigurationObject for Subscription {
     const KIND: Kind = Kind::Subscription;
     const NAME: &'static str = "subscription";
     const NOT_FOUND: Code = Code::SubscriptionNotFound;
@@ -56,7 +56,7 @@ impl Configured for Subscription {
     }
 }
 
-impl Configured for WebhookEndpoint {
+impl ConfigurationObject for WebhookEndpoint {
     const KIND: Kind = Kind::WebhookEndpoint;
     const NAME: &'static str = "webhook endpoint";
     const NOT_FOUND: Code = Code::WebhookEndpointNotFound;
@@ -66,7 +66,7 @@ impl Configured for WebhookEndpoint {
     }
 }
 
-impl Configured for SmtpAccount {
+impl ConfigurationObject for SmtpAccount {
     const KIND: Kind = Kind::SmtpAccount;
     const NAME: &'static str = "SMTP account";
     const NOT_FOUND: Code = Code::SmtpAccountNotFound;
@@ -77,7 +77,7 @@ impl Configured for SmtpAccount {
     }
 }
 
-impl Configured for NotificationTemplate {
+impl ConfigurationObject for NotificationTemplate {
     const KIND: Kind = Kind::NotificationTemplate;
     const NAME: &'static str = "notification template";
     const NOT_FOUND: Code = Code::NotificationTemplateNotFound;
@@ -91,7 +91,7 @@ impl Configured for NotificationTemplate {
     }
 }
 
-impl Configured for SystemUser {
+impl ConfigurationObject for SystemUser {
     const KIND: Kind = Kind::SystemUser;
     const NAME: &'static str = "system user";
     const NOT_FOUND: Code = Code::SystemUserNotFound;
@@ -101,7 +101,7 @@ impl Configured for SystemUser {
     }
 }
 
-impl Configured for SuppressedAddress {
+impl ConfigurationObject for SuppressedAddress {
     const KIND: Kind = Kind::SuppressedAddress;
     const NAME: &'static str = "suppressed address";
     const NOT_FOUND: Code = Code::SuppressedAddressNotFound;
@@ -114,8 +114,8 @@ impl Configured for SuppressedAddress {
 /// The configuration object a path names, at the version that is asked for.
 ///
 /// # Errors
-/// `<noun>_not_found`, `stale_version`, why it is [`Configured::fixed`], or the database's failure.
-pub(crate) async fn addressed<T: Configured>(tx: &Tx<'_>, id: &str, if_match: Option<i64>) -> Result<T, Failure> {
+/// `<noun>_not_found`, `stale_version`, why it is [`ConfigurationObject::fixed`], or the database's failure.
+pub(crate) async fn addressed<T: ConfigurationObject>(tx: &Tx<'_>, id: &str, if_match: Option<i64>) -> Result<T, Failure> {
     T::fixed(id).map_or(Ok(()), Err)?;
     let missing = || Rejected::not_found(T::NOT_FOUND, T::NAME, id);
     let uuid = id.parse().map_err(|_| missing())?;
@@ -128,7 +128,7 @@ pub(crate) async fn addressed<T: Configured>(tx: &Tx<'_>, id: &str, if_match: Op
 ///
 /// # Errors
 /// `code`, or the database's failure.
-pub(crate) async fn referenced<T: Configured>(tx: &Tx<'_>, pointer: &'static str, code: Code, id: &str) -> Result<T, Failure> {
+pub(crate) async fn referenced<T: ConfigurationObject>(tx: &Tx<'_>, pointer: &'static str, code: Code, id: &str) -> Result<T, Failure> {
     let found = match id.parse() {
         Ok(id) => tx.configuration(T::KIND, id).await?,
         Err(_) => None,

@@ -9,7 +9,7 @@ use billwire_schemas::{clock::Timestamp, ids::OrderingKey, refusal::Code};
 use billwire_store::{ConfigurationKind as Kind, Store, Tx, commit::Failure};
 
 use crate::{
-    configuration::{Configured, addressed},
+    configuration::{ConfigurationObject, addressed},
     execute::UseCase,
     record::Record,
 };
@@ -32,7 +32,7 @@ impl<T> DeleteConfiguration<T> {
 }
 
 #[async_trait]
-impl<T: Configured> UseCase for DeleteConfiguration<T> {
+impl<T: ConfigurationObject> UseCase for DeleteConfiguration<T> {
     const OPERATION: &'static str = T::DELETE;
     const STATUS: u16 = 200;
 
@@ -47,7 +47,7 @@ impl<T: Configured> UseCase for DeleteConfiguration<T> {
             return Err(Rejected::conflict(Code::StillInUse, message).into());
         }
         tx.delete_configuration(last.id());
-        tx.forget_health(last.id());
+        tx.delete_health(last.id());
         Record::of(&Change::deleted(last)).map(Some)
     }
 }

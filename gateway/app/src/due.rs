@@ -16,7 +16,7 @@ use chrono::TimeDelta;
 use tokio::task::JoinSet;
 
 use crate::{
-    App, Caller, Demand,
+    App, Caller, RequestContext,
     billing::invoices::InvoiceDue,
     customers::bill_cycle_change::PerformDueBillCycleChange,
     usage::{contracts::EndContractPeriod, usage_identifiers::FindDormant},
@@ -102,12 +102,13 @@ impl App {
     }
 
     async fn perform(&self, due: &Due, what: What) -> Result<Reply, Failure> {
-        let demand = Demand { caller: Caller { tenant: due.tenant.clone(), actor: "clock".to_owned(), scopes: Vec::new() }, claim: None };
+        let context =
+            RequestContext { caller: Caller { tenant: due.tenant.clone(), actor: "clock".to_owned(), scopes: Vec::new() }, claim: None };
         match what {
-            What::BillCycleChange => self.once(demand, PerformDueBillCycleChange { account: AccountId(due.id) }).await,
-            What::Dormancy => self.once(demand, FindDormant { key: due.key.clone(), id: UsageIdentifierId(due.id) }).await,
-            What::Invoice => self.once(demand, InvoiceDue { key: due.key.clone(), id: InvoiceId(due.id) }).await,
-            What::ContractPeriod => self.once(demand, EndContractPeriod { key: due.key.clone(), id: ContractId(due.id) }).await,
+            What::BillCycleChange => self.execute(context, PerformDueBillCycleChange { account: AccountId(due.id) }).await,
+            What::Dormancy => self.execute(context, FindDormant { key: due.key.clone(), id: UsageIdentifierId(due.id) }).await,
+            What::Invoice => self.execute(context, InvoiceDue { key: due.key.clone(), id: InvoiceId(due.id) }).await,
+            What::ContractPeriod => self.execute(context, EndContractPeriod { key: due.key.clone(), id: ContractId(due.id) }).await,
         }
     }
 }

@@ -39,25 +39,25 @@ pub trait UseCase: Send + Sync + 'static {
 
 /// Who demands an operation, and under which conditions.
 #[derive(Debug, Clone)]
-pub struct Demand {
+pub struct RequestContext {
     /// Who.
     pub caller: Caller,
     /// The idempotency key it came with.
     pub claim: Option<Claim>,
 }
 
-struct Once<U> {
+struct Execution<U> {
     use_case: U,
-    demand: Demand,
+    context: RequestContext,
     clock: Arc<ShiftedClock>,
     /// Bytes that an event may take.
     event_max: u64,
 }
 
 #[async_trait]
-impl<U: UseCase> Unit for Once<U> {
+impl<U: UseCase> Unit for Execution<U> {
     fn tenant(&self) -> &TenantId {
-        &self.demand.caller.tenant
+        &self.context.caller.tenant
     }
     fn keys(&self) -> Vec<OrderingKey> {
         let mut keys = self.use_case.locks();
@@ -65,7 +65,7 @@ impl<U: UseCase> Unit for Once<U> {
         keys
     }
     fn claim(&self) -> Option<&Claim> {
-        self.demand.claim.as_ref()
+        self.context.claim.as_ref()
     }
     fn prefetch(&self) -> Vec<billwire_store::commit::Prefetch> {
         self.use_case.prefetch()
@@ -73,7 +73,7 @@ impl<U: UseCase> Unit for Once<U> {
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<Reply, Failure> {
         let now = self.clock.now();
         match self.use_case.run(tx, now).await? {
-            Some(record) => record.append(tx, U::OPERATION, U::STATUS, &self.demand.caller, (now, self.event_max)).await,
+            Some(record) => record.append(tx, U::OPERATION, U::STATUS, &self.context.caller, (now, self.event_max)).await,
             None => Ok(Reply { status: 204, body: String::new(), secret: false, replayed: false }),
         }
     }
@@ -84,12 +84,12 @@ impl App {
     ///
     /// # Errors
     /// The refusal, or the database's failure; nothing was changed then.
-    pub async fn once<U: UseCase>(&self, demand: Demand, use_case: U) -> Result<Reply, Failure> {
+    pub async fn execute<U: UseCase>(&self, context: RequestContext, use_case: U) -> Result<Reply, Failure> {
         if self.backlog_full() {
             return Err(Error::Unavailable("the stream is away and the outbox is full".into()).into());
         }
         let (clock, event_max) = (self.clock.clone(), self.store.event_max());
-        self.store.commit(Arc::new(Once { use_case, demand, clock, event_max })).await
+        self.store.commit(Arc::new(Execution { use_case, context, clock, event_max })).await
     }
 }
 

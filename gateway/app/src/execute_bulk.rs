@@ -17,7 +17,7 @@ use billwire_store::{
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::{App, Demand, execute::json, record::Record};
+use crate::{App, RequestContext, execute::json, record::Record};
 
 /// A bulk operation. Items are decided in order, each by itself: a refused one leaves nothing and stops no other; a later one
 /// sees what an earlier one changed.
@@ -40,7 +40,7 @@ pub trait BulkUseCase: Send + Sync + 'static {
 
 struct OnceEach<U> {
     use_case: U,
-    demand: Demand,
+    context: RequestContext,
     clock: Arc<ShiftedClock>,
     keys: Vec<OrderingKey>,
     /// Bytes that an event may take.
@@ -90,13 +90,13 @@ fn problem(index: usize, refusal: Rejected) -> ItemProblem {
 #[async_trait]
 impl<U: BulkUseCase> Unit for OnceEach<U> {
     fn tenant(&self) -> &TenantId {
-        &self.demand.caller.tenant
+        &self.context.caller.tenant
     }
     fn keys(&self) -> Vec<OrderingKey> {
         self.keys.clone()
     }
     fn claim(&self) -> Option<&Claim> {
-        self.demand.claim.as_ref()
+        self.context.claim.as_ref()
     }
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<Reply, Failure> {
         let now = self.clock.now();
@@ -124,7 +124,7 @@ impl<U: BulkUseCase> Unit for OnceEach<U> {
 impl<U: BulkUseCase> OnceEach<U> {
     async fn item(&self, index: usize, tx: &mut Tx<'_>, now: Timestamp) -> Result<Reply, Failure> {
         let record = self.use_case.run(index, tx, now).await?;
-        record.append(tx, U::OPERATION, U::STATUS, &self.demand.caller, (now, self.event_max)).await
+        record.append(tx, U::OPERATION, U::STATUS, &self.context.caller, (now, self.event_max)).await
     }
 }
 
@@ -133,7 +133,7 @@ impl App {
     ///
     /// # Errors
     /// The database's failure; nothing was changed then. Refusals of items stand in the reply.
-    pub async fn once_each<U: BulkUseCase>(&self, demand: Demand, use_case: U) -> Result<Reply, Failure> {
+    pub async fn execute_bulk<U: BulkUseCase>(&self, context: RequestContext, use_case: U) -> Result<Reply, Failure> {
         if self.backlog_full() {
             return Err(Error::Unavailable("the stream is away and the outbox is full".into()).into());
         }
@@ -143,6 +143,6 @@ impl App {
             keys.push(fresh().into());
         }
         let (clock, event_max) = (self.clock.clone(), self.store.event_max());
-        self.store.commit(Arc::new(OnceEach { use_case, demand, clock, keys, event_max })).await
+        self.store.commit(Arc::new(OnceEach { use_case, context, clock, keys, event_max })).await
     }
 }

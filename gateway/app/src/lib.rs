@@ -1,7 +1,7 @@
 //! Use cases, grouped by noun: load, decide, save and record, all inside one committed transaction.
 //!
 //! Called by `api` (operations) and `server` (due dates, start-up). Knows neither HTTP nor NATS; an operation is accepted when
-//! [`App::once`] answers. It exists so that a handler and a due date do the same thing in the same way.
+//! [`App::execute`] answers. It exists so that a handler and a due date do the same thing in the same way.
 
 mod access;
 mod account_object;
@@ -44,13 +44,13 @@ pub use billwire_store::{
 };
 
 pub use access::authenticate::{NewKey, new_key};
-pub use account_object::Owned;
+pub use account_object::AccountObject;
 pub use billing::bill_runs::{BillRunCursors, BillRunNow, StartBillRun};
 pub use billing::invoice_on_demand::CreateInvoiceOnDemand;
 pub use billing::invoices::{CancelInvoice, DeliverInvoice};
 pub use billing::payments::{CreateCredit, CreateRefund, RecordPayment};
 pub use billwire_domain as domain;
-pub use configuration::Configured;
+pub use configuration::ConfigurationObject;
 pub use customers::bill_cycle_change::{CancelAccountBillCycleChange, PerformAccountBillCycleChange, UpdateAccountBillCycle};
 pub use customers::billing_settings::UpdateBillingSettings;
 pub use customers::change_account_status::{CancelAccount, ChangeAccountStatus};
@@ -64,23 +64,23 @@ pub use customers::update_account::{DeleteAccount, UpdateAccount};
 pub use customers::update_bill_cycle::{DeleteBillCycle, UpdateBillCycle};
 pub use delete_configuration::DeleteConfiguration;
 pub use delivery::calculations::Calculation;
-pub use delivery::explain::{Explanation, Met, Verdict};
+pub use delivery::explain::{Explanation, Match, MatchResult};
 pub use delivery::queues::{CreateQueue, PauseQueue, QueueStatistics, UpdateQueue};
 pub use delivery::replays::{NewReplay, ReplayStatus};
 pub use delivery::signing::Signing;
 pub use delivery::subscriptions::{CreateSubscription, DeleteSubscription, EnableSubscription, NewAction, UpdateSubscription};
 pub use delivery::tail::Stream;
 pub use delivery::webhook_endpoints::{
-    CreateWebhookEndpoint, DisableWebhookEndpoint, EnableWebhookEndpoint, Receivers, RotateWebhookSecret, Tried, UpdateWebhookEndpoint,
+    CreateWebhookEndpoint, DisableWebhookEndpoint, EnableWebhookEndpoint, RotateWebhookSecret, Tried, UpdateWebhookEndpoint, WebhookClient,
 };
 pub use email::notification_templates::{CreateNotificationTemplate, TemplateVersion, UpdateNotificationTemplate};
 pub use email::rendering::Renderer;
-pub use email::smtp_accounts::{CreateSmtpAccount, Postmen, UpdateSmtpAccount, Verdict as SmtpVerdict};
+pub use email::smtp_accounts::{CreateSmtpAccount, SmtpCheck, SmtpClient, UpdateSmtpAccount};
 pub use email::suppressed_addresses::SuppressAddress;
 pub use email::system_users::{CreateSystemUser, UpdateSystemUser};
 pub use events::data_sources::{CreateDataSource, DeleteDataSource};
 pub use events::register_event_type::{DeleteEventType, RegisterEventType};
-pub use execute::{Demand, UseCase};
+pub use execute::{RequestContext, UseCase};
 pub use execute_bulk::BulkUseCase;
 pub use objects::{Object, Referred};
 pub use usage::adjust_chargeable_event::AdjustChargeableEvent;
@@ -116,8 +116,8 @@ pub struct App {
     backlog_full: Arc<AtomicBool>,
     keys: Arc<access::authenticate::Cache>,
     compiled: Arc<events::data_schemas::Compiled>,
-    receivers: Option<Arc<dyn Receivers>>,
-    postmen: Option<Arc<dyn Postmen>>,
+    webhook_client: Option<Arc<dyn WebhookClient>>,
+    smtp_client: Option<Arc<dyn SmtpClient>>,
     stream: Option<Arc<dyn Stream>>,
     renderer: Option<Arc<dyn Renderer>>,
 }
@@ -133,8 +133,8 @@ impl App {
             backlog_full,
             keys,
             compiled,
-            receivers: None,
-            postmen: None,
+            webhook_client: None,
+            smtp_client: None,
             stream: None,
             renderer: None,
         }
@@ -142,14 +142,14 @@ impl App {
 
     /// The same with a way to receivers, which testing endpoints needs.
     #[must_use]
-    pub fn with_receivers(self, receivers: Arc<dyn Receivers>) -> Self {
-        Self { receivers: Some(receivers), ..self }
+    pub fn with_webhook_client(self, webhook_client: Arc<dyn WebhookClient>) -> Self {
+        Self { webhook_client: Some(webhook_client), ..self }
     }
 
     /// The same with a way to SMTP servers, which testing accounts needs.
     #[must_use]
-    pub fn with_postmen(self, postmen: Arc<dyn Postmen>) -> Self {
-        Self { postmen: Some(postmen), ..self }
+    pub fn with_smtp_client(self, smtp_client: Arc<dyn SmtpClient>) -> Self {
+        Self { smtp_client: Some(smtp_client), ..self }
     }
 
     /// The same with a place to render templates, which previews and e-mails need.
@@ -191,7 +191,7 @@ impl App {
     ///
     /// # Errors
     /// `<noun>_not_found`, or the database's failure.
-    pub async fn configuration<T: Configured>(&self, tenant: &TenantId, id: &str) -> Result<T, Failure> {
+    pub async fn configuration<T: ConfigurationObject>(&self, tenant: &TenantId, id: &str) -> Result<T, Failure> {
         let found = match id.parse() {
             Ok(id) => self.store.configuration(tenant, T::KIND, id).await?,
             Err(_) => None,
@@ -203,8 +203,12 @@ impl App {
     ///
     /// # Errors
     /// The database's failure.
-    pub async fn list_configurations<T: Configured>(&self, tenant: &TenantId, ask: page::Ask) -> Result<page::Page<T>, Failure> {
-        Ok(self.store.list_configurations(tenant, T::KIND, ask).await?)
+    pub async fn list_configurations<T: ConfigurationObject>(
+        &self,
+        tenant: &TenantId,
+        page_request: page::PageRequest,
+    ) -> Result<page::Page<T>, Failure> {
+        Ok(self.store.list_configurations(tenant, T::KIND, page_request).await?)
     }
 
     /// One delivery with its attempts.
@@ -235,9 +239,9 @@ impl App {
         &self,
         tenant: &TenantId,
         filter: delivery_lists::Filter,
-        ask: page::Ask,
+        page_request: page::PageRequest,
     ) -> Result<page::Page<deliveries::Delivery>, Failure> {
-        Ok(self.store.list_deliveries(tenant, filter, ask).await?)
+        Ok(self.store.list_deliveries(tenant, filter, page_request).await?)
     }
 }
 

@@ -12,13 +12,13 @@ use billwire_domain::{
     },
 };
 use billwire_schemas::{ids::TenantId, refusal::Code};
-use billwire_store::{Filter, Noun, Tx, commit::Failure, page};
+use billwire_store::{Filter, Persisted, Tx, commit::Failure, page};
 use uuid::Uuid;
 
 use crate::App;
 
 /// A platform object that operations name.
-pub trait Object: Noun {
+pub trait Object: Persisted {
     /// For people.
     const NAME: &'static str;
     /// Code of the refusal when it is addressed and there is none.
@@ -210,16 +210,21 @@ impl App {
         filter: Filter,
         sort: (&'static str, bool),
         value: impl Fn(&T) -> i64,
-        ask: page::Ask,
+        page_request: page::PageRequest,
     ) -> Result<page::Page<T>, Failure> {
-        Ok(self.store.list_sorted(tenant, filter, sort, value, ask).await?)
+        Ok(self.store.list_sorted(tenant, filter, sort, value, page_request).await?)
     }
 
     /// A page of objects, oldest first.
     ///
     /// # Errors
     /// The database's failure.
-    pub async fn list<T: Object>(&self, tenant: &TenantId, filter: Filter, ask: page::Ask) -> Result<page::Page<T>, Failure> {
-        Ok(self.store.list(tenant, filter, ask).await?)
+    pub async fn list<T: Object>(
+        &self,
+        tenant: &TenantId,
+        filter: Filter,
+        page_request: page::PageRequest,
+    ) -> Result<page::Page<T>, Failure> {
+        Ok(self.store.list(tenant, filter, page_request).await?)
     }
 }

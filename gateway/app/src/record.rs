@@ -104,8 +104,8 @@ impl Record {
             self.account = change.after.account();
             self.key = Some(change.after.ordering_key());
         }
-        let before = change.before.as_ref().map(Entity::told).transpose().map_err(json)?;
-        let after = (change.action != Action::Deleted).then(|| change.after.told()).transpose().map_err(json)?;
+        let before = change.before.as_ref().map(Entity::to_json).transpose().map_err(json)?;
+        let after = (change.action != Action::Deleted).then(|| change.after.to_json()).transpose().map_err(json)?;
         let object = ObjectRef {
             kind: T::TYPE.to_owned(),
             id: change.after.id().to_string(),

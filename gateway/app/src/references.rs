@@ -5,11 +5,11 @@ use billwire_domain::{
     customers::{account::Account, contact::Contact, package_subscription::PackageSubscription, service::Service},
     usage::{bucket::Bucket, chargeable_event::ChargeableEvent, contract::Contract, usage_identifier::UsageIdentifier},
 };
-use billwire_store::{Filter, Noun, Tx, commit::Failure};
+use billwire_store::{Filter, Persisted, Tx, commit::Failure};
 use uuid::Uuid;
 
 /// Whether an object of noun `T` has this id in `column`.
-async fn any<T: Noun>(tx: &Tx<'_>, column: &'static str, id: Uuid) -> Result<bool, Failure> {
+async fn any<T: Persisted>(tx: &Tx<'_>, column: &'static str, id: Uuid) -> Result<bool, Failure> {
     Ok(!tx.select::<T>(Filter::new().is_id(column, Some(id)), 1).await?.is_empty())
 }
 

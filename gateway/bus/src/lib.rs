@@ -12,8 +12,8 @@ mod tail;
 pub mod topology;
 
 pub use connect::{Bus, Error, Options};
-pub use publish::{BATCH_MAX, Message, Verdict};
-pub use pull::{Durable, Pull, Received};
+pub use publish::{BATCH_MAX, Message, PublishOutcome};
+pub use pull::{ConsumerConfig, Pull, Received};
 pub use seal::{Authenticity, SEAL_KEY_BYTES, SealKeys};
 
 /// Header with the event's position in the outbox.

@@ -46,7 +46,7 @@ pub struct Message {
 
 /// What the server said of a publish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum PublishOutcome {
     /// Stored, or stored before; the stream's last sequence is at least this.
     Stored(u64),
     /// No answer, or one that does not settle it: read back before judging.
@@ -109,7 +109,7 @@ impl Bus {
     }
 
     /// Publishes messages of *different* ordering keys at once and gives a verdict for each.
-    pub async fn publish_each(&self, messages: &[Message]) -> Vec<Verdict> {
+    pub async fn publish_each(&self, messages: &[Message]) -> Vec<PublishOutcome> {
         let mut sent = Vec::with_capacity(messages.len());
         for message in messages {
             sent.push(self.send(message, None).await);
@@ -129,40 +129,40 @@ impl Bus {
         }
     }
 
-    async fn verdict(&self, message: &Message, sent: Option<PublishAckFuture>) -> Verdict {
+    async fn verdict(&self, message: &Message, sent: Option<PublishAckFuture>) -> PublishOutcome {
         match acknowledged(sent).await {
-            None => Verdict::Unknown,
+            None => PublishOutcome::Unknown,
             Some(ack) if ack.duplicate => self.duplicate(message, ack.sequence).await,
-            Some(ack) => Verdict::Stored(ack.sequence),
+            Some(ack) => PublishOutcome::Stored(ack.sequence),
         }
     }
 
     /// The server has the message's id already, at `sequence`: mostly from an earlier try of ours. Otherwise somebody forged a message
     /// with the id, or what stood there is gone, and the message is published past the server's memory of ids: a subscriber that gets it
     /// twice knows it by the event's id.
-    async fn duplicate(&self, message: &Message, sequence: u64) -> Verdict {
+    async fn duplicate(&self, message: &Message, sequence: u64) -> PublishOutcome {
         match self.holds(message, sequence).await {
-            Ok(true) => return Verdict::Stored(sequence),
+            Ok(true) => return PublishOutcome::Stored(sequence),
             Ok(false) => {
                 tracing::warn!(event.id = message.id, sequence, "the event's id was taken by another message; it is published all the same")
             }
             Err(error) => {
                 tracing::debug!(%error, "a duplicate could not be looked at");
-                return Verdict::Unknown;
+                return PublishOutcome::Unknown;
             }
         }
         let sent = self.send(message, Some(&mark())).await;
-        acknowledged(sent).await.map_or(Verdict::Unknown, |ack| Verdict::Stored(ack.sequence))
+        acknowledged(sent).await.map_or(PublishOutcome::Unknown, |ack| PublishOutcome::Stored(ack.sequence))
     }
 
     /// Publishes up to [`BATCH_MAX`] messages so that all become visible together, in order, or none.
     ///
     /// # Errors
     /// When NATS is away or refuses the batch for a reason other than a repeat; the text is for the log.
-    pub async fn publish_together(&self, messages: &[Message]) -> Result<Verdict, Error> {
+    pub async fn publish_batch(&self, messages: &[Message]) -> Result<PublishOutcome, Error> {
         match self.batch(messages, None).await? {
-            Batch::Stored(last) => return Ok(Verdict::Stored(last)),
-            Batch::Unknown => return Ok(Verdict::Unknown),
+            Batch::Stored(last) => return Ok(PublishOutcome::Stored(last)),
+            Batch::Unknown => return Ok(PublishOutcome::Unknown),
             Batch::Duplicate => {}
         }
         // Which id it was the server does not say. Where the stream has some of the messages, the caller reads back which, and leaves
@@ -170,14 +170,14 @@ impl Bus {
         for some in messages.chunks(ASKED_AT_ONCE) {
             for stored in join_all(some.iter().map(|message| self.stored(message))).await {
                 if stored?.is_some() {
-                    return Ok(Verdict::Unknown);
+                    return Ok(PublishOutcome::Unknown);
                 }
             }
         }
         tracing::warn!(messages = messages.len(), "an event's id was taken by another message; the batch is published all the same");
         match self.batch(messages, Some(&mark())).await? {
-            Batch::Stored(last) => Ok(Verdict::Stored(last)),
-            Batch::Unknown | Batch::Duplicate => Ok(Verdict::Unknown),
+            Batch::Stored(last) => Ok(PublishOutcome::Stored(last)),
+            Batch::Unknown | Batch::Duplicate => Ok(PublishOutcome::Unknown),
         }
     }
 

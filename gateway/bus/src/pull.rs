@@ -21,7 +21,7 @@ use crate::{
 
 /// A durable consumer to be.
 #[derive(Debug, Clone)]
-pub struct Durable {
+pub struct ConsumerConfig {
     /// Its name.
     pub name: String,
     /// The fence of the lease it is pulled under, which becomes part of the name: who holds the lease next has a consumer of its own, that
@@ -36,7 +36,7 @@ pub struct Durable {
     /// How long a message may be worked on before it comes again.
     pub ack_wait: Duration,
     /// How many may be worked on at once.
-    pub in_hand_max: i64,
+    pub ack_pending_max: i64,
 }
 
 /// A message in hand. Unless acknowledged it comes again.
@@ -96,7 +96,7 @@ impl Bus {
     ///
     /// # Errors
     /// When NATS is away or the stream is missing; or one with a higher fence pulls already.
-    pub async fn pull(&self, durable: &Durable) -> Result<Pull, Error> {
+    pub async fn pull(&self, durable: &ConsumerConfig) -> Result<Pull, Error> {
         let unavailable = |text: String| Error::Unavailable(text);
         let stream = self.stream().await?;
         let start = durable.from.map_or(DeliverPolicy::All, |start_time| DeliverPolicy::ByStartTime { start_time });
@@ -116,7 +116,7 @@ impl Bus {
             ack_wait: durable.ack_wait,
             // Giving up is decided in SQL; a consumer that moved on by itself would break order silently.
             max_deliver: -1,
-            max_ack_pending: durable.in_hand_max,
+            max_ack_pending: durable.ack_pending_max,
             num_replicas: self.replicas,
             ..pull::Config::default()
         };
@@ -129,7 +129,7 @@ impl Bus {
         let waiting = info.num_pending + u64::try_from(info.num_ack_pending).unwrap_or(0);
         // Only now: until the new one stands, the old ones hold the place.
         for old in before {
-            self.forget_one(&old).await?;
+            self.delete_one_consumer(&old).await?;
         }
         let stream = consumer
             .stream()
@@ -176,14 +176,14 @@ impl Bus {
     ///
     /// # Errors
     /// When NATS is away.
-    pub async fn forget(&self, name: &str) -> Result<(), Error> {
+    pub async fn delete_consumer(&self, name: &str) -> Result<(), Error> {
         for (fenced, _) in self.fenced(name).await? {
-            self.forget_one(&fenced).await?;
+            self.delete_one_consumer(&fenced).await?;
         }
-        self.forget_one(name).await
+        self.delete_one_consumer(name).await
     }
 
-    async fn forget_one(&self, name: &str) -> Result<(), Error> {
+    async fn delete_one_consumer(&self, name: &str) -> Result<(), Error> {
         match self.jetstream.delete_consumer_from_stream(name, STREAM).await {
             Ok(_) => Ok(()),
             Err(error) if error.to_string().contains("not found") => Ok(()),
@@ -198,10 +198,10 @@ impl Bus {
     ///
     /// # Errors
     /// When NATS is away.
-    pub async fn forget_all(&self) -> Result<(), Error> {
+    pub async fn delete_all_consumers(&self) -> Result<(), Error> {
         let names: Vec<_> = self.stream().await?.consumer_names().collect().await;
         for name in names {
-            self.forget_one(&name.map_err(|e| Error::Unavailable(e.to_string()))?).await?;
+            self.delete_one_consumer(&name.map_err(|e| Error::Unavailable(e.to_string()))?).await?;
         }
         Ok(())
     }

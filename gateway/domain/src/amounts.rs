@@ -33,7 +33,7 @@ pub fn decimal(pointer: String, text: &str, broken: &mut Vec<Violation>) -> Opti
 
 /// The rules of an amount that is booked at `at`: more than nothing, in the account's currency, in whole numbers of its smallest
 /// coin. What it breaks goes to `broken`: `amount_not_positive`, `currency_mismatch`, `amount_too_fine`.
-pub fn booked(at: &str, money: &Money, currency: &str, broken: &mut Vec<Violation>) {
+pub fn validate_amount(at: &str, money: &Money, currency: &str, broken: &mut Vec<Violation>) {
     if !money.amount.is_positive() {
         broken.push(Violation::new(
             format!("{at}/amount"),

@@ -63,7 +63,7 @@ impl Period {
 
 /// When a cycle's periods begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rhythm {
+pub struct BillingSchedule {
     /// Unit of the period.
     pub unit: PeriodUnit,
     /// How many units a full period lasts, from 1 (2 weeks = fortnightly).
@@ -74,7 +74,7 @@ pub struct Rhythm {
     pub month: u32,
 }
 
-impl Rhythm {
+impl BillingSchedule {
     /// The first billing date strictly after `date`.
     pub fn next_billing_date(&self, date: NaiveDate) -> NaiveDate {
         match self.unit {
@@ -144,8 +144,8 @@ mod tests {
         text.parse().expect("a date")
     }
 
-    fn monthly(day: u32) -> Rhythm {
-        Rhythm { unit: PeriodUnit::Month, length: 1, day, month: 1 }
+    fn monthly(day: u32) -> BillingSchedule {
+        BillingSchedule { unit: PeriodUnit::Month, length: 1, day, month: 1 }
     }
 
     #[test]
@@ -165,24 +165,24 @@ mod tests {
 
     #[test]
     fn weeks_and_years_and_days_have_their_own_steps() {
-        let weekly = Rhythm { unit: PeriodUnit::Week, length: 2, day: 3, month: 1 };
+        let weekly = BillingSchedule { unit: PeriodUnit::Week, length: 2, day: 3, month: 1 };
         assert_eq!(weekly.next_billing_date(d("2027-06-02")), d("2027-06-09"), "2 June 2027 is a Wednesday");
         assert_eq!(weekly.full_period(d("2027-06-02")).end, d("2027-06-16"));
-        let yearly = Rhythm { unit: PeriodUnit::Year, length: 1, day: 28, month: 2 };
+        let yearly = BillingSchedule { unit: PeriodUnit::Year, length: 1, day: 28, month: 2 };
         assert_eq!(yearly.next_billing_date(d("2027-02-28")), d("2028-02-28"));
-        let daily = Rhythm { unit: PeriodUnit::Day, length: 1, day: 1, month: 1 };
+        let daily = BillingSchedule { unit: PeriodUnit::Day, length: 1, day: 1, month: 1 };
         assert_eq!(daily.period_from(d("2028-02-28")).end, d("2028-02-29"));
     }
 
     #[test]
     fn periods_follow_each_other_without_hole_or_overlap() {
-        for rhythm in [monthly(1), monthly(28), Rhythm { unit: PeriodUnit::Week, length: 1, day: 7, month: 1 }] {
-            let mut period = rhythm.period_from(d("2027-01-31"));
+        for schedule in [monthly(1), monthly(28), BillingSchedule { unit: PeriodUnit::Week, length: 1, day: 7, month: 1 }] {
+            let mut period = schedule.period_from(d("2027-01-31"));
             for _ in 0..60 {
-                let next = rhythm.period_from(period.end);
+                let next = schedule.period_from(period.end);
                 assert_eq!(next.start, period.end);
                 assert!(next.end > next.start);
-                assert!(rhythm.is_billing_date(next.start));
+                assert!(schedule.is_billing_date(next.start));
                 period = next;
             }
         }

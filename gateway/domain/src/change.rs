@@ -50,7 +50,7 @@ pub trait Entity: Serialize {
     ///
     /// # Errors
     /// When it cannot be written as JSON.
-    fn told(&self) -> serde_json::Result<Box<RawValue>> {
+    fn to_json(&self) -> serde_json::Result<Box<RawValue>> {
         to_raw_value(self)
     }
 }

@@ -9,7 +9,7 @@ use billwire_schemas::{
     expression::{Expression, Scope},
     ids::{EventId, WebhookEndpointId, fresh},
 };
-use billwire_webhook::{Endpoint, Secret, developer::Developer, request};
+use billwire_webhook::{Endpoint, Secret, request, unguarded_client::UnguardedClient};
 use bytes::Bytes;
 use chrono::Local;
 use serde::Deserialize;
@@ -62,8 +62,8 @@ struct Listener {
     output: Output,
     selection: Selection,
     filter: Option<Expression>,
-    api: Developer,
-    receiver: Developer,
+    api: UnguardedClient,
+    receiver: UnguardedClient,
     endpoint: Option<Endpoint>,
 }
 
@@ -83,8 +83,8 @@ pub async fn run(options: Options, output: Output) -> Result<(), String> {
     let listener = Listener {
         selection: Selection { event_types: options.types.clone(), objects: Vec::new() },
         filter: filter.transpose()?,
-        api: Developer::new(Duration::from_secs(WAIT_SECONDS + 10))?,
-        receiver: Developer::new(FORWARD_MAX)?,
+        api: UnguardedClient::new(Duration::from_secs(WAIT_SECONDS + 10))?,
+        receiver: UnguardedClient::new(FORWARD_MAX)?,
         endpoint: options.forward_to.clone().map(|url| endpoint(url, options.secret.clone(), output)).transpose()?,
         options,
         output,

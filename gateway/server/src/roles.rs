@@ -12,7 +12,7 @@ use billwire_app::App;
 use billwire_bus::Bus;
 use billwire_delivery::{
     bulk,
-    limits::limiters::Gates,
+    limits::limiters::Limiters,
     supervisor::{self, Channels, Engine},
 };
 use billwire_email::EmailChannel;
@@ -35,9 +35,9 @@ use crate::{
         delivery_store::SqlDeliveryStore,
         internal_actions::{CalculateChannel, ForwardChannel},
         sandbox::Sandbox,
-        smtp::Post,
+        smtp::SmtpAdapter,
         stream_tail::Tail,
-        webhook::Caller,
+        webhook::WebhookAdapter,
     },
     admin,
     config::Settings,
@@ -142,8 +142,8 @@ pub async fn start(settings: &Settings, roles: &[Role], nats: String, lock: Data
     let tail = Tail::new(delivery_store.clone());
     let smtp = Arc::new(smtp_client(settings)?);
     let app = app
-        .with_receivers(Arc::new(Caller { delivery_store: delivery_store.clone(), channel: webhook.clone() }))
-        .with_postmen(Arc::new(Post { delivery_store: delivery_store.clone(), client: smtp.clone() }))
+        .with_webhook_client(Arc::new(WebhookAdapter { delivery_store: delivery_store.clone(), channel: webhook.clone() }))
+        .with_smtp_client(Arc::new(SmtpAdapter { delivery_store: delivery_store.clone(), client: smtp.clone() }))
         .with_stream(Arc::new(tail.clone()));
     let new_admin_key = admin::ensure_admin_key(&store, settings.admin_key.clone()).await?;
     let (stop, stopped) = watch::channel(false);
@@ -153,7 +153,7 @@ pub async fn start(settings: &Settings, roles: &[Role], nats: String, lock: Data
     if roles.contains(&Role::Api) {
         address = Some(serve_http(settings, &app, &mut tasks, stopped.clone()).await?);
         tasks.spawn(timers::watch_store(app.clone(), store.clone(), settings.outbox_max, stopped.clone()));
-        tasks.spawn(timers::forget(store.clone(), settings.idempotency_hours, settings.attempts_days, stopped.clone()));
+        tasks.spawn(timers::purge(store.clone(), settings.idempotency_hours, settings.attempts_days, stopped.clone()));
     }
     if roles.contains(&Role::Clock) {
         tasks.spawn(timers::due(app.clone(), stopped.clone()));
@@ -299,7 +299,7 @@ async fn connected(
             delivery_store: Arc::new(parts.delivery_store),
             channels: parts.channels,
             clock: parts.clock as Arc<dyn Clock>,
-            gates: Gates::new(settings.circuit()),
+            limiters: Limiters::new(settings.circuit()),
             options: supervisor::Options {
                 retry_plan: settings.retry_plan().unwrap_or_default(),
                 lease,

@@ -16,7 +16,7 @@ use crate::{
     batching::filled,
     entity::configuration,
     moment,
-    page::{After, Ask, Page},
+    page::{After, Page, PageRequest},
 };
 
 /// Which noun.
@@ -194,17 +194,22 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn list_configurations<T: DeserializeOwned>(&self, tenant: &TenantId, kind: Kind, ask: Ask) -> Result<Page<T>, Error> {
+    pub async fn list_configurations<T: DeserializeOwned>(
+        &self,
+        tenant: &TenantId,
+        kind: Kind,
+        page_request: PageRequest,
+    ) -> Result<Page<T>, Error> {
         let mut filter =
             Condition::all().add(configuration::Column::Tenant.eq(tenant.as_str())).add(configuration::Column::Kind.eq(kind.name()));
-        if let Some(after) = ask.after {
+        if let Some(after) = page_request.after {
             filter = filter.add(configuration::Column::Id.gt(after.id));
         }
-        let find = configuration::Entity::find().filter(filter).order_by_asc(configuration::Column::Id).limit(ask.limit + 1);
+        let find = configuration::Entity::find().filter(filter).order_by_asc(configuration::Column::Id).limit(page_request.limit + 1);
         let rows = find.all(&self.0.read).await?;
         Page::cut(
             rows,
-            ask.limit,
+            page_request.limit,
             |row| After { sort: 0, id: row.id },
             |row| serde_json::from_str(&row.body).map_err(Error::corrupt("configuration")),
         )

@@ -50,7 +50,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn forget_replies(&self, before: Timestamp, limit: u64) -> Result<u64, Error> {
+    pub async fn purge_replies(&self, before: Timestamp, limit: u64) -> Result<u64, Error> {
         let sql = "DELETE FROM idempotency WHERE (tenant, key) IN
                    (SELECT tenant, key FROM idempotency WHERE created_at < $1 ORDER BY created_at LIMIT $2)";
         let statement = self.statement(sql, [micros(before).into(), i64::try_from(limit).unwrap_or(i64::MAX).into()]);

@@ -43,7 +43,7 @@ pub use connect::{Backend, Options, Store};
 pub use error::Error;
 pub use filter::Filter;
 pub use master_key::MasterKey;
-pub use objects::{Common, Due, Noun, ObjectRow};
+pub use objects::{BaseColumns, Due, ObjectRow, Persisted};
 pub use outbox::Unpublished;
 pub use set_aside::{Redriven, SetAsideEvent};
 pub use tx::{NewEvent, NewTransaction, Tx};

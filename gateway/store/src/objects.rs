@@ -27,12 +27,12 @@ use crate::{
     batching::filled,
     filter::{Filter, column},
     micros, moment,
-    page::{After, Ask, Page},
+    page::{After, Page, PageRequest},
 };
 
 /// The columns every noun's table has.
 #[derive(Debug, Clone)]
-pub struct Common {
+pub struct BaseColumns {
     pub(crate) id: Uuid,
     pub(crate) tenant: String,
     pub(crate) version: i64,
@@ -50,7 +50,7 @@ pub trait ObjectRow: IntoActiveModel<<Self::Table as EntityTrait>::ActiveModel> 
     type Table: EntityTrait<Model = Self, ActiveModel: ActiveModelTrait<Entity = Self::Table> + Send, Column: Iterable>;
 
     /// The columns every noun has.
-    fn common(self) -> Common;
+    fn common(self) -> BaseColumns;
 }
 
 /// Makes the sea-orm entity of a noun: the common columns, and the noun's own.
@@ -59,7 +59,7 @@ macro_rules! object_table {
         pub mod table {
             use sea_orm::entity::prelude::*;
 
-            use crate::objects::{Common, ObjectRow};
+            use crate::objects::{BaseColumns, ObjectRow};
 
             #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
             #[sea_orm(table_name = $table)]
@@ -85,8 +85,8 @@ macro_rules! object_table {
 
             impl Model {
                 /// The row of an object: what every noun has, then the noun's own.
-                pub(crate) fn of(common: Common, $($field: $kind),*) -> Self {
-                    let Common { id, tenant, version, external_id, account_id, status, due_at, created_at, body } = common;
+                pub(crate) fn of(common: BaseColumns, $($field: $kind),*) -> Self {
+                    let BaseColumns { id, tenant, version, external_id, account_id, status, due_at, created_at, body } = common;
                     Self { id, tenant, version, external_id, account_id, status, due_at, created_at, $($field,)* body }
                 }
             }
@@ -94,9 +94,9 @@ macro_rules! object_table {
             impl ObjectRow for Model {
                 type Table = Entity;
 
-                fn common(self) -> Common {
+                fn common(self) -> BaseColumns {
                     let Self { id, tenant, version, external_id, account_id, status, due_at, created_at, body, .. } = self;
-                    Common { id, tenant, version, external_id, account_id, status, due_at, created_at, body }
+                    BaseColumns { id, tenant, version, external_id, account_id, status, due_at, created_at, body }
                 }
             }
         }
@@ -106,14 +106,14 @@ macro_rules! object_table {
 pub(crate) use object_table;
 
 /// A platform object that has a table.
-pub trait Noun: Entity + DeserializeOwned + Clone + Send + Sync + 'static {
+pub trait Persisted: Entity + DeserializeOwned + Clone + Send + Sync + 'static {
     /// Its row.
     type Row: ObjectRow;
     /// Its table's name.
     const TABLE: &'static str;
 
     /// Its row, from the columns every noun has.
-    fn row(&self, common: Common) -> Self::Row;
+    fn row(&self, common: BaseColumns) -> Self::Row;
 
     /// The object of a row.
     ///
@@ -124,11 +124,11 @@ pub trait Noun: Entity + DeserializeOwned + Clone + Send + Sync + 'static {
     }
 }
 
-pub(crate) type TableOf<T> = <<T as Noun>::Row as ObjectRow>::Table;
+pub(crate) type TableOf<T> = <<T as Persisted>::Row as ObjectRow>::Table;
 
 /// The row of `object`.
-pub(crate) fn row_of<T: Noun>(tenant: &TenantId, object: &T) -> Result<T::Row, Error> {
-    let common = Common {
+pub(crate) fn row_of<T: Persisted>(tenant: &TenantId, object: &T) -> Result<T::Row, Error> {
+    let common = BaseColumns {
         id: object.id(),
         tenant: tenant.to_string(),
         version: object.version(),
@@ -143,7 +143,7 @@ pub(crate) fn row_of<T: Noun>(tenant: &TenantId, object: &T) -> Result<T::Row, E
 }
 
 /// Objects by id, each with its tenant.
-pub(crate) async fn by_ids<T: Noun>(conn: &impl ConnectionTrait, ids: &[Uuid]) -> Result<Vec<(String, T)>, Error> {
+pub(crate) async fn by_ids<T: Persisted>(conn: &impl ConnectionTrait, ids: &[Uuid]) -> Result<Vec<(String, T)>, Error> {
     let mut found = Vec::with_capacity(ids.len());
     for part in ids.chunks(512) {
         let rows = TableOf::<T>::find().filter(column("id").is_in(filled(part))).all(conn).await?;
@@ -156,13 +156,22 @@ pub(crate) async fn by_ids<T: Noun>(conn: &impl ConnectionTrait, ids: &[Uuid]) -
 }
 
 /// Objects that fit `filter`, oldest first.
-pub(crate) async fn select<T: Noun>(conn: &impl ConnectionTrait, tenant: &TenantId, filter: Filter, limit: u64) -> Result<Vec<T>, Error> {
+pub(crate) async fn select<T: Persisted>(
+    conn: &impl ConnectionTrait,
+    tenant: &TenantId,
+    filter: Filter,
+    limit: u64,
+) -> Result<Vec<T>, Error> {
     let find = TableOf::<T>::find().filter(filter.of(tenant)).order_by(column("id"), Order::Asc).limit(limit);
     find.all(conn).await?.into_iter().map(T::read).collect()
 }
 
 /// The object with this id, or else this external id.
-pub(crate) async fn by_reference<T: Noun>(conn: &impl ConnectionTrait, tenant: &TenantId, reference: &str) -> Result<Option<T>, Error> {
+pub(crate) async fn by_reference<T: Persisted>(
+    conn: &impl ConnectionTrait,
+    tenant: &TenantId,
+    reference: &str,
+) -> Result<Option<T>, Error> {
     if let Ok(id) = reference.parse::<Uuid>() {
         let same = Condition::all().add(column("id").eq(id)).add(column("tenant").eq(tenant.as_str()));
         if let Some(row) = TableOf::<T>::find().filter(same).one(conn).await? {
@@ -174,7 +183,11 @@ pub(crate) async fn by_reference<T: Noun>(conn: &impl ConnectionTrait, tenant: &
 }
 
 /// The objects that `references` name by id or external id, by reference.
-async fn by_references<T: Noun>(conn: &impl ConnectionTrait, tenant: &TenantId, references: &[&str]) -> Result<HashMap<String, T>, Error> {
+async fn by_references<T: Persisted>(
+    conn: &impl ConnectionTrait,
+    tenant: &TenantId,
+    references: &[&str],
+) -> Result<HashMap<String, T>, Error> {
     let ids: Vec<Uuid> = references.iter().filter_map(|reference| reference.parse().ok()).collect();
     let mut found = HashMap::new();
     for part in references.chunks(512) {
@@ -196,7 +209,7 @@ async fn by_references<T: Noun>(conn: &impl ConnectionTrait, tenant: &TenantId, 
 }
 
 /// Which of `external_ids` objects of the tenant have.
-pub(crate) async fn taken<T: Noun>(
+pub(crate) async fn taken<T: Persisted>(
     conn: &impl ConnectionTrait,
     tenant: &TenantId,
     external_ids: &[&str],
@@ -228,7 +241,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn find<T: Noun>(&self, tenant: &TenantId, reference: &str) -> Result<Option<T>, Error> {
+    pub async fn find<T: Persisted>(&self, tenant: &TenantId, reference: &str) -> Result<Option<T>, Error> {
         by_reference(&self.0.read, tenant, reference).await
     }
 
@@ -236,7 +249,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn find_many<T: Noun>(&self, tenant: &TenantId, references: &[&str]) -> Result<HashMap<String, T>, Error> {
+    pub async fn find_many<T: Persisted>(&self, tenant: &TenantId, references: &[&str]) -> Result<HashMap<String, T>, Error> {
         by_references(&self.0.read, tenant, references).await
     }
 
@@ -244,30 +257,30 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn list<T: Noun>(&self, tenant: &TenantId, filter: Filter, ask: Ask) -> Result<Page<T>, Error> {
+    pub async fn list<T: Persisted>(&self, tenant: &TenantId, filter: Filter, page_request: PageRequest) -> Result<Page<T>, Error> {
         let mut wanted = filter.of(tenant);
-        if let Some(after) = ask.after {
+        if let Some(after) = page_request.after {
             wanted = wanted.add(column("id").gt(after.id));
         }
-        let find = TableOf::<T>::find().filter(wanted).order_by(column("id"), Order::Asc).limit(ask.limit + 1);
+        let find = TableOf::<T>::find().filter(wanted).order_by(column("id"), Order::Asc).limit(page_request.limit + 1);
         let rows = find.all(&self.0.read).await?;
-        Page::cut(rows, ask.limit, |row| After { sort: 0, id: row.clone().common().id }, T::read)
+        Page::cut(rows, page_request.limit, |row| After { sort: 0, id: row.clone().common().id }, T::read)
     }
 
     /// A page of objects sorted by a column of whole numbers, which `value` reads off an object; ties by creation.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn list_sorted<T: Noun>(
+    pub async fn list_sorted<T: Persisted>(
         &self,
         tenant: &TenantId,
         filter: Filter,
         (sort, ascending): (&'static str, bool),
         value: impl Fn(&T) -> i64,
-        ask: Ask,
+        page_request: PageRequest,
     ) -> Result<Page<T>, Error> {
         let mut wanted = filter.of(tenant);
-        if let Some(after) = ask.after {
+        if let Some(after) = page_request.after {
             let (beyond, tie) = if ascending {
                 (column(sort).gt(after.sort), column("id").gt(after.id))
             } else {
@@ -276,17 +289,20 @@ impl Store {
             wanted = wanted.add(beyond.or(column(sort).eq(after.sort).and(tie)));
         }
         let order = if ascending { Order::Asc } else { Order::Desc };
-        let find =
-            TableOf::<T>::find().filter(wanted).order_by(column(sort), order.clone()).order_by(column("id"), order).limit(ask.limit + 1);
+        let find = TableOf::<T>::find()
+            .filter(wanted)
+            .order_by(column(sort), order.clone())
+            .order_by(column("id"), order)
+            .limit(page_request.limit + 1);
         let found = find.all(&self.0.read).await?.into_iter().map(T::read).collect::<Result<Vec<_>, _>>()?;
-        Page::cut(found, ask.limit, |object| After { sort: value(object), id: object.id() }, Ok)
+        Page::cut(found, page_request.limit, |object| After { sort: value(object), id: object.id() }, Ok)
     }
 
     /// Every object that fits `filter`, up to `limit`, oldest first.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn select<T: Noun>(&self, tenant: &TenantId, filter: Filter, limit: u64) -> Result<Vec<T>, Error> {
+    pub async fn select<T: Persisted>(&self, tenant: &TenantId, filter: Filter, limit: u64) -> Result<Vec<T>, Error> {
         select(&self.0.read, tenant, filter, limit).await
     }
 
@@ -294,7 +310,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn due<T: Noun>(&self, now: Timestamp, limit: u64) -> Result<Vec<Due>, Error> {
+    pub async fn due<T: Persisted>(&self, now: Timestamp, limit: u64) -> Result<Vec<Due>, Error> {
         let find = TableOf::<T>::find().filter(column("due_at").lte(micros(now))).order_by(column("due_at"), Order::Asc).limit(limit);
         let rows = find.all(&self.0.read).await?;
         let due = rows.into_iter().filter_map(|row| {
@@ -309,7 +325,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn postpone<T: Noun>(&self, id: Uuid, now: Timestamp, until: Timestamp) -> Result<(), Error> {
+    pub async fn postpone<T: Persisted>(&self, id: Uuid, now: Timestamp, until: Timestamp) -> Result<(), Error> {
         let sql = format!("UPDATE {} SET due_at = $1 WHERE id = $2 AND due_at <= $3", T::TABLE);
         let values = [micros(until).into(), id.into(), micros(now).into()];
         self.0.write.execute_raw(self.statement(&sql, values)).await?;
@@ -322,17 +338,17 @@ pub(crate) type Erased = Arc<dyn Any + Send + Sync>;
 
 /// Objects of several nouns, read or written, by noun and id.
 #[derive(Default)]
-pub(crate) struct Shelf(HashMap<(&'static str, Uuid), Option<Erased>>);
+pub(crate) struct IdentityMap(HashMap<(&'static str, Uuid), Option<Erased>>);
 
-impl Shelf {
+impl IdentityMap {
     /// The object, if it is known whether there is one.
-    pub fn get<T: Noun>(&self, id: Uuid) -> Option<Option<T>> {
+    pub fn get<T: Persisted>(&self, id: Uuid) -> Option<Option<T>> {
         let found = self.0.get(&(T::TABLE, id))?;
         Some(found.as_ref().and_then(|object| object.downcast_ref::<T>().cloned()))
     }
 
     /// Remembers the object, or that there is none; gives what was known before.
-    pub fn put<T: Noun>(&mut self, id: Uuid, object: Option<T>) -> Option<Option<Erased>> {
+    pub fn put<T: Persisted>(&mut self, id: Uuid, object: Option<T>) -> Option<Option<Erased>> {
         self.0.insert((T::TABLE, id), object.map(|object| Arc::new(object) as Erased))
     }
 

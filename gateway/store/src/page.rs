@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 /// Which part of a list, newest or oldest first as the list says.
 #[derive(Debug, Clone, Copy)]
-pub struct Ask {
+pub struct PageRequest {
     /// How many items at the most.
     pub limit: u64,
     /// Go on after this item.

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::{
     Error, Store,
     batching::filled,
-    objects::{Noun, ObjectRow, TableOf, by_ids},
+    objects::{ObjectRow, Persisted, TableOf, by_ids},
 };
 
 impl Store {
@@ -20,7 +20,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn named<T: Noun>(&self, tenant: &TenantId, references: &[String]) -> Result<HashMap<String, Uuid>, Error> {
+    pub async fn named<T: Persisted>(&self, tenant: &TenantId, references: &[String]) -> Result<HashMap<String, Uuid>, Error> {
         let mut found = HashMap::new();
         let ids: Vec<Uuid> = references.iter().filter_map(|reference| reference.parse().ok()).collect();
         for (owner, object) in by_ids::<T>(&self.0.read, &ids).await? {

@@ -18,7 +18,7 @@ use crate::{
     leases::Lease,
     micros, moment,
     outbox::Unpublished,
-    page::{After, Ask, Page},
+    page::{After, Page, PageRequest},
 };
 
 /// Setting with the largest message that the stream takes.
@@ -196,16 +196,16 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn list_set_aside(&self, tenant: &TenantId, ask: Ask) -> Result<Page<SetAsideEvent>, Error> {
-        let before = ask.after.map_or(i64::MAX, |after| after.sort);
+    pub async fn list_set_aside(&self, tenant: &TenantId, page_request: PageRequest) -> Result<Page<SetAsideEvent>, Error> {
+        let before = page_request.after.map_or(i64::MAX, |after| after.sort);
         let sql = "SELECT s.position, e.id, e.kind, s.ordering_key, e.sequence, e.transaction_id, s.size, s.size_max, s.set_aside_at, \
                    (SELECT CAST(COUNT(*) AS BIGINT) FROM set_aside_event w WHERE w.tenant = s.tenant AND w.ordering_key = s.ordering_key \
                    AND w.position > s.position) AS waiting FROM set_aside_event s JOIN event e ON e.position = s.position \
                    WHERE s.tenant = $1 AND s.size_max IS NOT NULL AND s.position < $2 ORDER BY s.position DESC LIMIT $3";
-        let values = [tenant.as_str().into(), before.into(), whole(ask.limit + 1).into()];
+        let values = [tenant.as_str().into(), before.into(), whole(page_request.limit + 1).into()];
         let rows = self.0.read.query_all_raw(self.statement(sql, values)).await?;
         let rows = rows.iter().map(SetAsideEvent::read).collect::<Result<Vec<_>, _>>()?;
-        Page::cut(rows, ask.limit, |one| After { sort: one.position, id: one.event.0 }, Ok)
+        Page::cut(rows, page_request.limit, |one| After { sort: one.position, id: one.event.0 }, Ok)
     }
 }
 

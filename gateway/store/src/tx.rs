@@ -24,7 +24,7 @@ use crate::{
     filter::Filter,
     idempotency::{Claim, Reply},
     micros,
-    objects::{self, Erased, Noun, Shelf},
+    objects::{self, Erased, IdentityMap, Persisted},
     secrets::Sealer,
     writes::Writes,
 };
@@ -41,7 +41,7 @@ pub struct Prefetch {
 
 impl Prefetch {
     /// The object of noun `T` with this id.
-    pub fn of<T: Noun>(id: Uuid) -> Self {
+    pub fn of<T: Persisted>(id: Uuid) -> Self {
         Self { table: T::TABLE, id, fetch: |conn, ids, loaded| Box::pin(loaded.fetch_noun::<T>(conn, ids)) }
     }
 }
@@ -71,7 +71,7 @@ impl Loaded {
         Ok(loaded)
     }
 
-    async fn fetch_noun<T: Noun>(&mut self, conn: &DatabaseTransaction, ids: Vec<Uuid>) -> Result<(), Error> {
+    async fn fetch_noun<T: Persisted>(&mut self, conn: &DatabaseTransaction, ids: Vec<Uuid>) -> Result<(), Error> {
         for (tenant, object) in objects::by_ids::<T>(conn, &ids).await? {
             self.objects.insert((T::TABLE, object.id()), Some((tenant, Arc::new(object))));
         }
@@ -79,7 +79,7 @@ impl Loaded {
     }
 
     /// The tenant's object, if it is known whether there is one.
-    fn get<T: Noun>(&self, tenant: &TenantId, id: Uuid) -> Option<Option<T>> {
+    fn get<T: Persisted>(&self, tenant: &TenantId, id: Uuid) -> Option<Option<T>> {
         let found = self.objects.get(&(T::TABLE, id))?;
         let own = found.as_ref().filter(|(owner, _)| owner == tenant.as_str());
         Some(own.and_then(|(_, object)| object.downcast_ref::<T>().cloned()))
@@ -164,7 +164,7 @@ pub struct Tx<'group> {
     /// The last sequence of each of the unit's ordering keys.
     sequences: HashMap<OrderingKey, i64>,
     /// What this unit has loaded or saved: it sees its own changes.
-    shelf: Shelf,
+    identity_map: IdentityMap,
     /// External ids that were looked up for many at once, by noun: whether they are taken.
     external_ids: HashMap<(&'static str, String), bool>,
     writes: Writes,
@@ -180,8 +180,8 @@ impl<'group> Tx<'group> {
         tenant: TenantId,
         sequences: HashMap<OrderingKey, i64>,
     ) -> Self {
-        let (shelf, external_ids, writes) = Default::default();
-        Self { conn, sealer, loaded, tenant, sequences, shelf, external_ids, writes, item: None }
+        let (identity_map, external_ids, writes) = Default::default();
+        Self { conn, sealer, loaded, tenant, sequences, identity_map, external_ids, writes, item: None }
     }
 
     /// Whose data this is about.
@@ -193,26 +193,26 @@ impl<'group> Tx<'group> {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn load<T: Noun>(&mut self, id: Uuid) -> Result<Option<T>, Failure> {
-        if let Some(known) = self.shelf.get::<T>(id).or_else(|| self.loaded.get::<T>(&self.tenant, id)) {
+    pub async fn load<T: Persisted>(&mut self, id: Uuid) -> Result<Option<T>, Failure> {
+        if let Some(known) = self.identity_map.get::<T>(id).or_else(|| self.loaded.get::<T>(&self.tenant, id)) {
             return Ok(known);
         }
         self.preload::<T>(&[id]).await?;
-        Ok(self.shelf.get::<T>(id).flatten())
+        Ok(self.identity_map.get::<T>(id).flatten())
     }
 
     /// Loads many objects with few queries, so that [`Tx::load`] finds them at hand.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn preload<T: Noun>(&mut self, ids: &[Uuid]) -> Result<(), Failure> {
-        let missing: Vec<Uuid> = ids.iter().copied().filter(|id| self.shelf.get::<T>(*id).is_none()).collect();
+    pub async fn preload<T: Persisted>(&mut self, ids: &[Uuid]) -> Result<(), Failure> {
+        let missing: Vec<Uuid> = ids.iter().copied().filter(|id| self.identity_map.get::<T>(*id).is_none()).collect();
         for id in &missing {
-            self.shelf.put::<T>(*id, None);
+            self.identity_map.put::<T>(*id, None);
         }
         for (tenant, object) in objects::by_ids::<T>(self.conn, &missing).await? {
             if tenant == self.tenant.as_str() {
-                self.shelf.put(object.id(), Some(object));
+                self.identity_map.put(object.id(), Some(object));
             }
         }
         Ok(())
@@ -222,14 +222,14 @@ impl<'group> Tx<'group> {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn preload_where<T: Noun>(&mut self, column: &'static str, ids: &[Uuid]) -> Result<Vec<T>, Failure> {
+    pub async fn preload_where<T: Persisted>(&mut self, column: &'static str, ids: &[Uuid]) -> Result<Vec<T>, Failure> {
         let mut found = Vec::new();
         for part in ids.chunks(512) {
             for object in self.select::<T>(Filter::new().any_id_of(column, part), u64::from(u32::MAX)).await? {
-                match self.shelf.get::<T>(object.id()) {
+                match self.identity_map.get::<T>(object.id()) {
                     Some(known) => found.extend(known),
                     None => {
-                        self.shelf.put(object.id(), Some(object.clone()));
+                        self.identity_map.put(object.id(), Some(object.clone()));
                         found.push(object);
                     }
                 }
@@ -243,7 +243,7 @@ impl<'group> Tx<'group> {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn find<T: Noun>(&mut self, reference: &str) -> Result<Option<T>, Failure> {
+    pub async fn find<T: Persisted>(&mut self, reference: &str) -> Result<Option<T>, Failure> {
         if let Ok(id) = reference.parse::<Uuid>()
             && let Some(object) = self.load::<T>(id).await?
         {
@@ -257,7 +257,7 @@ impl<'group> Tx<'group> {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn select<T: Noun>(&self, filter: Filter, limit: u64) -> Result<Vec<T>, Failure> {
+    pub async fn select<T: Persisted>(&self, filter: Filter, limit: u64) -> Result<Vec<T>, Failure> {
         Ok(objects::select(self.conn, &self.tenant, filter, limit).await?)
     }
 
@@ -265,7 +265,7 @@ impl<'group> Tx<'group> {
     ///
     /// # Errors
     /// `external_id_taken`, or the database's failure.
-    pub async fn ensure_external_id_free<T: Noun>(&mut self, external_id: Option<&str>) -> Result<(), Failure> {
+    pub async fn ensure_external_id_free<T: Persisted>(&mut self, external_id: Option<&str>) -> Result<(), Failure> {
         let Some(external_id) = external_id else { return Ok(()) };
         let known = self.external_ids.get(&(T::TABLE, external_id.to_owned())).copied();
         let taken = match known {
@@ -285,7 +285,7 @@ impl<'group> Tx<'group> {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn preload_external_ids<T: Noun>(&mut self, external_ids: &[&str]) -> Result<(), Failure> {
+    pub async fn preload_external_ids<T: Persisted>(&mut self, external_ids: &[&str]) -> Result<(), Failure> {
         let taken = objects::taken::<T>(self.conn, &self.tenant, external_ids).await?;
         let known = external_ids.iter().map(|id| ((T::TABLE, (*id).to_owned()), taken.contains(*id)));
         self.external_ids.extend(known);
@@ -296,7 +296,7 @@ impl<'group> Tx<'group> {
     ///
     /// # Errors
     /// When it cannot be written as JSON.
-    pub fn save<T: Noun>(&mut self, change: &Change<T>) -> Result<(), Failure> {
+    pub fn save<T: Persisted>(&mut self, change: &Change<T>) -> Result<(), Failure> {
         let id = change.after.id();
         if change.action == Action::Deleted {
             self.shelve::<T>(id, None);

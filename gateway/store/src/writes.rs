@@ -17,7 +17,7 @@ use crate::{
     Error,
     batching::{filled, parts},
     entity::{business_transaction, configuration, event, idempotency as reply_row, ordering_key},
-    objects::{Noun, ObjectRow, TableOf},
+    objects::{ObjectRow, Persisted, TableOf},
 };
 
 /// What a group wants written.
@@ -55,19 +55,19 @@ struct Saved<R> {
     row: R,
 }
 
-struct ObjectsOf<T: Noun> {
+struct ObjectsOf<T: Persisted> {
     saved: HashMap<Uuid, Saved<T::Row>>,
     external_ids: HashSet<String>,
     deleted: Vec<Uuid>,
 }
 
-impl<T: Noun> Default for ObjectsOf<T> {
+impl<T: Persisted> Default for ObjectsOf<T> {
     fn default() -> Self {
         Self { saved: HashMap::new(), external_ids: HashSet::new(), deleted: Vec::new() }
     }
 }
 
-impl<T: Noun> Objects for ObjectsOf<T> {
+impl<T: Persisted> Objects for ObjectsOf<T> {
     fn merge(&mut self, other: Box<dyn Any>) {
         if let Ok(other) = other.downcast::<Self>() {
             // Units of a group hold different ordering keys and so change different objects; items of a bulk may share one.
@@ -126,14 +126,14 @@ impl Writes {
         !self.configurations.is_empty() || !self.changed_configurations.is_empty() || !self.deleted_configurations.is_empty()
     }
 
-    fn objects_of<T: Noun>(&mut self) -> Option<&mut ObjectsOf<T>> {
+    fn objects_of<T: Persisted>(&mut self) -> Option<&mut ObjectsOf<T>> {
         let objects = self.objects.entry(T::TABLE).or_insert_with(|| Box::new(ObjectsOf::<T>::default()));
         let objects: &mut dyn Any = objects.as_mut();
         objects.downcast_mut()
     }
 
     /// Notes a new or changed object; a unit's later change of the same object takes the earlier one's place.
-    pub fn save<T: Noun>(&mut self, id: Uuid, base: i64, version: i64, row: T::Row) {
+    pub fn save<T: Persisted>(&mut self, id: Uuid, base: i64, version: i64, row: T::Row) {
         let Some(objects) = self.objects_of::<T>() else { return };
         if let Some(external_id) = row.clone().common().external_id {
             objects.external_ids.insert(external_id);
@@ -143,14 +143,14 @@ impl Writes {
     }
 
     /// Notes that an object is to be deleted.
-    pub fn delete<T: Noun>(&mut self, id: Uuid) {
+    pub fn delete<T: Persisted>(&mut self, id: Uuid) {
         let Some(objects) = self.objects_of::<T>() else { return };
         objects.saved.remove(&id);
         objects.deleted.push(id);
     }
 
     /// Whether an object of the noun with this external id is to be written.
-    pub fn has_external<T: Noun>(&mut self, external_id: &str) -> bool {
+    pub fn has_external<T: Persisted>(&mut self, external_id: &str) -> bool {
         self.objects_of::<T>().is_some_and(|objects| objects.external_ids.contains(external_id))
     }
 

@@ -38,9 +38,9 @@ enum State {
 
 /// Whether calls go through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Passage {
+pub enum Admission {
     /// They do, so many at a time.
-    Upto(usize),
+    UpTo(usize),
     /// None does until this moment.
     Shut(Timestamp),
     /// One may try whether the receiver is back.
@@ -72,13 +72,13 @@ impl Circuit {
     }
 
     /// How many calls may be under way at `now`; `max` is what the receiver is sent when all is well.
-    pub fn passage(&self, now: Timestamp, max: usize, settings: &Settings) -> Passage {
+    pub fn admission(&self, now: Timestamp, max: usize, settings: &Settings) -> Admission {
         match self.state {
-            State::Closed => Passage::Upto(max),
-            State::Growing { allowed } => Passage::Upto(allowed.min(max)),
+            State::Closed => Admission::UpTo(max),
+            State::Growing { allowed } => Admission::UpTo(allowed.min(max)),
             // A clock that was set back must not keep it open.
-            State::Open { until } if now < until && until - now <= delta(settings.wait_max) => Passage::Shut(until),
-            State::Open { .. } => Passage::OneProbe,
+            State::Open { until } if now < until && until - now <= delta(settings.wait_max) => Admission::Shut(until),
+            State::Open { .. } => Admission::OneProbe,
         }
     }
 
@@ -96,7 +96,7 @@ impl Circuit {
         self.remember(0);
         self.state = match self.state {
             // The answer to a call from before it opened.
-            State::Open { .. } if self.passage(now, max, settings) != Passage::OneProbe => return,
+            State::Open { .. } if self.admission(now, max, settings) != Admission::OneProbe => return,
             State::Open { .. } => {
                 (self.latest, self.seen) = (0, 0);
                 State::Growing { allowed: 2 }
@@ -115,7 +115,7 @@ impl Circuit {
         self.remember(1);
         let bad = self.in_a_row >= settings.in_a_row || (self.seen >= REMEMBERED && self.latest.count_ones() * 2 > REMEMBERED);
         match self.state {
-            State::Open { .. } if self.passage(now, max, settings) != Passage::OneProbe => return false,
+            State::Open { .. } if self.admission(now, max, settings) != Admission::OneProbe => return false,
             State::Open { .. } => {}
             State::Closed | State::Growing { .. } if bad => {}
             State::Growing { allowed } => {
@@ -166,8 +166,8 @@ mod tests {
     #[test]
     fn ten_failures_in_a_row_open_it_for_a_minute_and_then_one_call_tries() {
         let (circuit, settings) = opened();
-        assert_eq!(circuit.passage(at(59), MAX, &settings), Passage::Shut(at(60)));
-        assert_eq!(circuit.passage(at(60), MAX, &settings), Passage::OneProbe);
+        assert_eq!(circuit.admission(at(59), MAX, &settings), Admission::Shut(at(60)));
+        assert_eq!(circuit.admission(at(60), MAX, &settings), Admission::OneProbe);
     }
 
     #[test]
@@ -176,7 +176,7 @@ mod tests {
         let (mut now, mut waits) = (at(60), Vec::new());
         for _ in 0..6 {
             assert!(circuit.failed(now, MAX, &settings));
-            let Passage::Shut(until) = circuit.passage(now, MAX, &settings) else { panic!("it should be shut") };
+            let Admission::Shut(until) = circuit.admission(now, MAX, &settings) else { panic!("it should be shut") };
             waits.push((until - now).num_seconds());
             now = until;
         }
@@ -189,7 +189,7 @@ mod tests {
         let mut allowed = Vec::new();
         for _ in 0..8 {
             circuit.succeeded(at(60), MAX, &settings);
-            if let Passage::Upto(now) = circuit.passage(at(60), MAX, &settings) {
+            if let Admission::UpTo(now) = circuit.admission(at(60), MAX, &settings) {
                 allowed.push(now);
             }
         }
@@ -197,7 +197,7 @@ mod tests {
         for _ in 0..10 {
             circuit.failed(at(70), MAX, &settings);
         }
-        assert_eq!(circuit.passage(at(70), MAX, &settings), Passage::Shut(at(130)), "closed in between, it waits as long as at first");
+        assert_eq!(circuit.admission(at(70), MAX, &settings), Admission::Shut(at(130)), "closed in between, it waits as long as at first");
     }
 
     #[test]
@@ -221,12 +221,12 @@ mod tests {
         let (mut circuit, settings) = opened();
         circuit.succeeded(at(1), MAX, &settings);
         assert!(!circuit.failed(at(2), MAX, &settings));
-        assert_eq!(circuit.passage(at(3), MAX, &settings), Passage::Shut(at(60)));
+        assert_eq!(circuit.admission(at(3), MAX, &settings), Admission::Shut(at(60)));
     }
 
     #[test]
     fn a_clock_that_is_set_back_does_not_keep_it_open() {
         let (circuit, settings) = opened();
-        assert_eq!(circuit.passage(at(-100_000), MAX, &settings), Passage::OneProbe);
+        assert_eq!(circuit.admission(at(-100_000), MAX, &settings), Admission::OneProbe);
     }
 }

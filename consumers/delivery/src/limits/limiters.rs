@@ -21,9 +21,9 @@ use governor::{
 use uuid::Uuid;
 
 use crate::{
-    channel::{Blame, Outcome},
+    channel::{FailureScope, Outcome},
     limits::{
-        circuit_breaker::{self, Circuit, Passage},
+        circuit_breaker::{self, Admission, Circuit},
         retry_plan::RetryPlan,
     },
 };
@@ -65,18 +65,18 @@ pub struct Health {
 }
 
 /// Failures from which on one that fails is told of and kept: a single one is everyday life.
-const TOLD_FROM: u64 = 5;
+const REPORTED_FROM: u64 = 5;
 /// What a parked delivery waits at least.
 const PARKED_MIN: TimeDelta = TimeDelta::seconds(1);
 /// What a delivery that has to wait for its turn waits at most before it is looked at again: limits may change.
 const PARKED_MAX: TimeDelta = TimeDelta::seconds(60);
 
-type Limiter =
+type DirectRateLimiter =
     RateLimiter<NotKeyed, InMemoryState, FakeRelativeClock, NoOpMiddleware<<FakeRelativeClock as governor::clock::Clock>::Instant>>;
 
 /// A rate, on the engine's own clock.
 struct Rate {
-    limiter: Limiter,
+    limiter: DirectRateLimiter,
     clock: FakeRelativeClock,
     per_second: f64,
     /// What the clock shows.
@@ -105,21 +105,22 @@ struct Inner {
     circuit: Circuit,
     in_flight: usize,
     rate: Option<Rate>,
-    holders: u32,
+    partitions_here: u32,
     failing: Option<(Timestamp, u64)>,
     /// What of it was kept last.
-    kept: Option<Health>,
+    saved: Option<Health>,
 }
 
 impl Inner {
-    fn passage(&self, now: Timestamp, settings: &circuit_breaker::Settings) -> Passage {
-        self.circuit.passage(now, self.target.in_flight_max, settings)
+    fn admission(&self, now: Timestamp, settings: &circuit_breaker::Settings) -> Admission {
+        self.circuit.admission(now, self.target.in_flight_max, settings)
     }
 
     /// The part of the rate that falls to this process.
     fn set_rate(&mut self, now: Timestamp) {
-        let share =
-            |limit: u32| f64::from(limit) * f64::from(self.holders.max(1)) / f64::from(self.target.partitions.max(self.holders).max(1));
+        let share = |limit: u32| {
+            f64::from(limit) * f64::from(self.partitions_here.max(1)) / f64::from(self.target.partitions.max(self.partitions_here).max(1))
+        };
         let wanted = self.target.per_second.map(share);
         if self.rate.as_ref().map(|rate| rate.per_second) != wanted {
             self.rate = wanted.and_then(|per_second| Rate::new(per_second, now));
@@ -127,7 +128,7 @@ impl Inner {
     }
 
     fn health(&self) -> Option<Health> {
-        let (failing_since, failures) = self.failing.filter(|(_, failures)| *failures >= TOLD_FROM)?;
+        let (failing_since, failures) = self.failing.filter(|(_, failures)| *failures >= REPORTED_FROM)?;
         let (target, tenant) = (self.target.id, self.target.tenant.clone());
         Some(Health { target, tenant, failing_since, failures, open: self.circuit.open() })
     }
@@ -135,27 +136,27 @@ impl Inner {
 
 /// Whether what waits for a target is to be taken up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stand {
+pub enum Availability {
     /// It is.
-    Flows,
+    Open,
     /// It is not: the target is disabled, or its circuit is open.
-    Rests,
+    Closed,
     /// One delivery is: it shall find out whether the receiver is back.
-    WantsProbe,
+    ProbeWanted,
 }
 
 /// One gate.
-pub struct Gate {
+pub struct Limiter {
     settings: circuit_breaker::Settings,
     inner: Mutex<Inner>,
 }
 
-impl Gate {
+impl Limiter {
     fn new(target: Arc<Target>, restored: Option<Health>, settings: circuit_breaker::Settings) -> Self {
         let open = restored.as_ref().and_then(|health| health.open);
         let circuit = open.map_or_else(Circuit::default, |(until, waited)| Circuit::opened(until, waited));
         let failing = restored.as_ref().map(|health| (health.failing_since, health.failures));
-        let inner = Inner { target, circuit, in_flight: 0, rate: None, holders: 0, failing, kept: restored };
+        let inner = Inner { target, circuit, in_flight: 0, rate: None, partitions_here: 0, failing, saved: restored };
         Self { settings, inner: Mutex::new(inner) }
     }
 
@@ -169,7 +170,7 @@ impl Gate {
             return;
         }
         if target.enabled && !inner.target.enabled {
-            (inner.circuit, inner.failing, inner.kept) = (Circuit::default(), None, None);
+            (inner.circuit, inner.failing, inner.saved) = (Circuit::default(), None, None);
         }
         inner.target = target.clone();
         inner.set_rate(now);
@@ -178,10 +179,10 @@ impl Gate {
     /// Lets one call through, if it may start now.
     pub fn enter(self: &Arc<Self>, now: Timestamp) -> Option<Permit> {
         let mut inner = self.inner();
-        let may = match inner.passage(now, &self.settings) {
-            Passage::Upto(max) => inner.in_flight < max,
-            Passage::OneProbe => inner.in_flight == 0,
-            Passage::Shut(_) => false,
+        let may = match inner.admission(now, &self.settings) {
+            Admission::UpTo(max) => inner.in_flight < max,
+            Admission::OneProbe => inner.in_flight == 0,
+            Admission::Shut(_) => false,
         };
         if !inner.target.enabled || !may || inner.rate.as_mut().is_some_and(|rate| !rate.admits(now)) {
             return None;
@@ -191,21 +192,21 @@ impl Gate {
     }
 
     /// Whether what waits is to be taken up.
-    pub fn stand(&self, now: Timestamp) -> Stand {
+    pub fn availability(&self, now: Timestamp) -> Availability {
         let inner = self.inner();
-        match inner.passage(now, &self.settings) {
-            _ if !inner.target.enabled => Stand::Rests,
-            Passage::Upto(_) => Stand::Flows,
-            Passage::OneProbe if inner.in_flight == 0 => Stand::WantsProbe,
-            Passage::OneProbe | Passage::Shut(_) => Stand::Rests,
+        match inner.admission(now, &self.settings) {
+            _ if !inner.target.enabled => Availability::Closed,
+            Admission::UpTo(_) => Availability::Open,
+            Admission::OneProbe if inner.in_flight == 0 => Availability::ProbeWanted,
+            Admission::OneProbe | Admission::Shut(_) => Availability::Closed,
         }
     }
 
     /// When a delivery that cannot be tried now gets its turn, one after the other by the rate.
     pub fn turn(&self, now: Timestamp) -> Timestamp {
         let mut inner = self.inner();
-        let soonest = match inner.passage(now, &self.settings) {
-            Passage::Shut(until) => until,
+        let soonest = match inner.admission(now, &self.settings) {
+            Admission::Shut(until) => until,
             _ => now + PARKED_MIN,
         };
         let Some(rate) = &mut inner.rate else { return soonest };
@@ -225,33 +226,33 @@ impl Gate {
     }
 
     /// Counts a partition that calls the target, as long as what is given back lives.
-    pub fn hold(self: &Arc<Self>, now: Timestamp) -> Hold {
+    pub fn share_guard(self: &Arc<Self>, now: Timestamp) -> ShareGuard {
         let mut inner = self.inner();
-        inner.holders += 1;
+        inner.partitions_here += 1;
         inner.set_rate(now);
-        Hold(self.clone(), now)
+        ShareGuard(self.clone(), now)
     }
 
     fn ended(&self, outcome: &Outcome, now: Timestamp) {
         let mut inner = self.inner();
         let max = inner.target.in_flight_max;
         match outcome {
-            Outcome::NotTried(_) | Outcome::GiveUp(_) => {}
+            Outcome::NotAttempted(_) | Outcome::GiveUp(_) => {}
             Outcome::Delivered(_) => {
                 inner.failing = None;
                 inner.circuit.succeeded(now, max, &self.settings);
             }
             Outcome::Gone(_) => inner.circuit.shut(now, &self.settings),
-            Outcome::Retry { report, blame, .. } => {
+            Outcome::Retry { report, failure_scope, .. } => {
                 let (since, failures) = inner.failing.unwrap_or((now, 0));
                 inner.failing = Some((since, failures + 1));
-                let opened = match blame {
-                    Blame::Delivery => {
+                let opened = match failure_scope {
+                    FailureScope::Delivery => {
                         inner.circuit.succeeded(now, max, &self.settings);
                         false
                     }
-                    Blame::Target => inner.circuit.failed(now, max, &self.settings),
-                    Blame::Overload => {
+                    FailureScope::Target => inner.circuit.failed(now, max, &self.settings),
+                    FailureScope::Overload => {
                         inner.circuit.shut(now, &self.settings);
                         true
                     }
@@ -267,7 +268,7 @@ impl Gate {
 }
 
 /// A call under way. Dropped, it is over.
-pub struct Permit(Arc<Gate>);
+pub struct Permit(Arc<Limiter>);
 
 impl Permit {
     /// Says how the call went.
@@ -283,20 +284,20 @@ impl Drop for Permit {
     }
 }
 
-/// See [`Gate::hold`].
-pub struct Hold(Arc<Gate>, Timestamp);
+/// See [`Limiter::share_guard`].
+pub struct ShareGuard(Arc<Limiter>, Timestamp);
 
-impl Drop for Hold {
+impl Drop for ShareGuard {
     fn drop(&mut self) {
         let mut inner = self.0.inner();
-        inner.holders = inner.holders.saturating_sub(1);
+        inner.partitions_here = inner.partitions_here.saturating_sub(1);
         inner.set_rate(self.1);
     }
 }
 
 /// What the delivery store is to be told.
 #[derive(Debug, Default)]
-pub struct News {
+pub struct HealthChanges {
     /// Who fails.
     pub failing: Vec<Health>,
     /// Who does not any more.
@@ -306,10 +307,10 @@ pub struct News {
 }
 
 /// All gates of a process.
-pub struct Gates {
+pub struct Limiters {
     settings: circuit_breaker::Settings,
-    gates: Mutex<HashMap<Uuid, Arc<Gate>>>,
-    tenants: Mutex<HashMap<TenantId, Arc<Gate>>>,
+    limiters: Mutex<HashMap<Uuid, Arc<Limiter>>>,
+    tenants: Mutex<HashMap<TenantId, Arc<Limiter>>>,
     restored: Mutex<HashMap<Uuid, Health>>,
 }
 
@@ -317,10 +318,10 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Gates {
+impl Limiters {
     /// Gates whose circuits behave like this.
     pub fn new(settings: circuit_breaker::Settings) -> Self {
-        Self { settings, gates: Mutex::default(), tenants: Mutex::default(), restored: Mutex::default() }
+        Self { settings, limiters: Mutex::default(), tenants: Mutex::default(), restored: Mutex::default() }
     }
 
     /// Takes over who fails by the delivery store: before a restart, or as another process saw it.
@@ -329,52 +330,53 @@ impl Gates {
     }
 
     /// The gate of a target, as it is configured now.
-    pub fn of(&self, target: &Arc<Target>, now: Timestamp) -> Arc<Gate> {
-        let mut gates = locked(&self.gates);
-        let gate = gates.entry(target.id).or_insert_with(|| {
+    pub fn of(&self, target: &Arc<Target>, now: Timestamp) -> Arc<Limiter> {
+        let mut limiters = locked(&self.limiters);
+        let limiter = limiters.entry(target.id).or_insert_with(|| {
             let restored = locked(&self.restored).get(&target.id).cloned();
-            Arc::new(Gate::new(target.clone(), restored, self.settings.clone()))
+            Arc::new(Limiter::new(target.clone(), restored, self.settings.clone()))
         });
-        gate.update(target, now);
-        gate.clone()
+        limiter.update(target, now);
+        limiter.clone()
     }
 
     /// The gate of a tenant: what all its calls together may be.
-    pub fn of_tenant(&self, target: &Arc<Target>, now: Timestamp) -> Arc<Gate> {
+    pub fn of_tenant(&self, target: &Arc<Target>, now: Timestamp) -> Arc<Limiter> {
         let mut tenants = locked(&self.tenants);
-        let gate = tenants.entry(target.tenant.clone()).or_insert_with(|| Arc::new(Gate::new(target.clone(), None, self.settings.clone())));
-        gate.update(target, now);
-        gate.clone()
+        let limiter =
+            tenants.entry(target.tenant.clone()).or_insert_with(|| Arc::new(Limiter::new(target.clone(), None, self.settings.clone())));
+        limiter.update(target, now);
+        limiter.clone()
     }
 
     /// What has changed since it was asked last. A gate that no partition holds any more is forgotten.
-    pub fn news(&self, now: Timestamp, give_up_after: Duration) -> News {
-        let mut news = News::default();
-        locked(&self.gates).retain(|_, gate| {
-            let inner = gate.inner();
+    pub fn health_changes(&self, now: Timestamp, give_up_after: Duration) -> HealthChanges {
+        let mut health_changes = HealthChanges::default();
+        locked(&self.limiters).retain(|_, limiter| {
+            let inner = limiter.inner();
             let health = inner.health();
-            if health != inner.kept {
+            if health != inner.saved {
                 match &health {
-                    Some(health) => news.failing.push(health.clone()),
-                    None => news.healed.push(inner.target.id),
+                    Some(health) => health_changes.failing.push(health.clone()),
+                    None => health_changes.healed.push(inner.target.id),
                 }
             }
             let too_long = |since: Timestamp| (now - since).to_std().is_ok_and(|failing| failing >= give_up_after);
             if inner.target.enabled && inner.target.given_up_on && health.is_some_and(|health| too_long(health.failing_since)) {
-                news.given_up.push(inner.target.clone());
+                health_changes.given_up.push(inner.target.clone());
             }
-            inner.holders > 0
+            inner.partitions_here > 0
         });
-        news
+        health_changes
     }
 
     /// The delivery store has taken the news.
-    pub fn kept(&self, news: &News) {
-        let gates = locked(&self.gates);
-        let failing = news.failing.iter().map(|health| (health.target, Some(health)));
-        for (target, health) in failing.chain(news.healed.iter().map(|target| (*target, None))) {
-            if let Some(gate) = gates.get(&target) {
-                gate.inner().kept = health.cloned();
+    pub fn saved(&self, health_changes: &HealthChanges) {
+        let limiters = locked(&self.limiters);
+        let failing = health_changes.failing.iter().map(|health| (health.target, Some(health)));
+        for (target, health) in failing.chain(health_changes.healed.iter().map(|target| (*target, None))) {
+            if let Some(limiter) = limiters.get(&target) {
+                limiter.inner().saved = health.cloned();
             }
         }
     }

@@ -33,11 +33,11 @@ impl std::str::FromStr for RetryPlan {
     type Err = BadPlan;
 
     fn from_str(text: &str) -> Result<Self, BadPlan> {
-        let wait = |part: &str| {
-            let part = part.trim();
-            let bad = || BadPlan(part.to_owned());
-            let split = part.find(|c: char| !c.is_ascii_digit()).ok_or_else(bad)?;
-            let (number, unit) = part.split_at(split);
+        let wait = |partition_id: &str| {
+            let partition_id = partition_id.trim();
+            let bad = || BadPlan(partition_id.to_owned());
+            let split = partition_id.find(|c: char| !c.is_ascii_digit()).ok_or_else(bad)?;
+            let (number, unit) = partition_id.split_at(split);
             let number: u64 = number.parse().map_err(|_| bad())?;
             match unit {
                 "ms" => Ok(Duration::from_millis(number)),
@@ -83,29 +83,29 @@ mod tests {
 
     #[test]
     fn the_default_plan_makes_ten_attempts_within_a_fifth_of_each_wait() {
-        let plan = RetryPlan::default();
+        let routing_config = RetryPlan::default();
         for _ in 0..1000 {
             let id = delivery();
             for made in 1..10u32 {
-                let (wait, planned) = (plan.wait(id, made, None).expect("another attempt"), plan.0[made as usize]);
+                let (wait, planned) = (routing_config.wait(id, made, None).expect("another attempt"), routing_config.0[made as usize]);
                 assert!(wait >= planned.mul_f64(0.79) && wait <= planned.mul_f64(1.21), "{wait:?} for {planned:?}");
             }
-            assert_eq!(plan.wait(id, 10, None), None);
+            assert_eq!(routing_config.wait(id, 10, None), None);
         }
     }
 
     #[test]
     fn deliveries_that_failed_together_are_spread() {
-        let plan: RetryPlan = "0s,100s".parse().expect("a plan");
-        let waits: std::collections::BTreeSet<_> = (0..100).filter_map(|_| plan.wait(delivery(), 1, None)).collect();
+        let routing_config: RetryPlan = "0s,100s".parse().expect("a plan");
+        let waits: std::collections::BTreeSet<_> = (0..100).filter_map(|_| routing_config.wait(delivery(), 1, None)).collect();
         assert!(waits.len() > 80, "{}", waits.len());
     }
 
     #[test]
     fn retry_after_is_a_floor_with_a_ceiling() {
-        let plan: RetryPlan = "0s,5s".parse().expect("a plan");
-        assert_eq!(plan.wait(delivery(), 1, Some(Duration::from_secs(60))), Some(Duration::from_secs(60)));
-        assert_eq!(plan.wait(delivery(), 1, Some(Duration::from_secs(1_000_000_000))), Some(RETRY_AFTER_MAX));
+        let routing_config: RetryPlan = "0s,5s".parse().expect("a plan");
+        assert_eq!(routing_config.wait(delivery(), 1, Some(Duration::from_secs(60))), Some(Duration::from_secs(60)));
+        assert_eq!(routing_config.wait(delivery(), 1, Some(Duration::from_secs(1_000_000_000))), Some(RETRY_AFTER_MAX));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use billwire_schemas::{clock::Timestamp, ids::SubscriptionId};
 use uuid::Uuid;
 
 use crate::{
-    limits::limiters::{Gate, Hold, Permit, Stand},
+    limits::limiters::{Availability, Limiter, Permit, ShareGuard},
     store::Queue,
     supervisor::Engine,
 };
@@ -22,36 +22,37 @@ pub(crate) struct Permits {
 }
 
 /// The ways of one queue.
-pub(crate) struct Ways {
-    tenant: Arc<Gate>,
-    gates: HashMap<Uuid, Arc<Gate>>,
+pub(crate) struct TargetLimits {
+    tenant: Arc<Limiter>,
+    limiters: HashMap<Uuid, Arc<Limiter>>,
     targets: HashMap<SubscriptionId, Uuid>,
     disabled: HashSet<SubscriptionId>,
     /// As long as they live, this partition counts for the rates.
-    _holds: Vec<Hold>,
+    _share_guards: Vec<ShareGuard>,
 }
 
-impl Ways {
+impl TargetLimits {
     /// Of the queue as it is configured now.
     pub fn of(engine: &Engine, queue: &Queue) -> Self {
         let now = engine.clock.now();
-        let tenant = engine.gates.of_tenant(&queue.tenant_limits, now);
-        let gates: HashMap<Uuid, Arc<Gate>> = queue.targets.iter().map(|target| (target.id, engine.gates.of(target, now))).collect();
-        let mut holds: Vec<Hold> = gates.values().map(|gate| gate.hold(now)).collect();
-        holds.push(tenant.hold(now));
+        let tenant = engine.limiters.of_tenant(&queue.tenant_limits, now);
+        let limiters: HashMap<Uuid, Arc<Limiter>> =
+            queue.targets.iter().map(|target| (target.id, engine.limiters.of(target, now))).collect();
+        let mut share_guards: Vec<ShareGuard> = limiters.values().map(|limiter| limiter.share_guard(now)).collect();
+        share_guards.push(tenant.share_guard(now));
         let mut targets = HashMap::new();
         for one in &queue.subscriptions {
-            if let Some(target) = one.action.target().filter(|target| gates.contains_key(target)) {
+            if let Some(target) = one.action.target().filter(|target| limiters.contains_key(target)) {
                 targets.insert(one.id, target);
             }
         }
         let disabled = queue.subscriptions.iter().filter(|one| !one.enabled).map(|one| one.id).collect();
-        Self { tenant, gates, targets, disabled, _holds: holds }
+        Self { tenant, limiters, targets, disabled, _share_guards: share_guards }
     }
 
     /// The gate a subscription calls through, if there is one.
-    pub fn gate(&self, subscription: SubscriptionId) -> Option<&Arc<Gate>> {
-        self.gates.get(self.targets.get(&subscription)?)
+    pub fn limiter(&self, subscription: SubscriptionId) -> Option<&Arc<Limiter>> {
+        self.limiters.get(self.targets.get(&subscription)?)
     }
 
     /// Whether a subscription is disabled.
@@ -60,18 +61,18 @@ impl Ways {
     }
 
     /// Whether what waits for a subscription is to be taken up.
-    pub fn stand(&self, subscription: SubscriptionId, now: Timestamp) -> Stand {
+    pub fn availability(&self, subscription: SubscriptionId, now: Timestamp) -> Availability {
         if self.disabled(subscription) {
-            return Stand::Rests;
+            return Availability::Closed;
         }
-        self.gate(subscription).map_or(Stand::Flows, |gate| gate.stand(now))
+        self.limiter(subscription).map_or(Availability::Open, |limiter| limiter.availability(now))
     }
 
     /// Lets one call of a subscription through, if it may start now.
     pub fn enter(&self, subscription: SubscriptionId, now: Timestamp) -> Option<Permits> {
-        let Some(gate) = self.gate(subscription) else { return Some(Permits { target: None, _tenant: None }) };
+        let Some(limiter) = self.limiter(subscription) else { return Some(Permits { target: None, _tenant: None }) };
         // The target first: of the two it is the one that mostly says no, and a tenant's turn must not be spent on that.
-        let target = gate.enter(now)?;
+        let target = limiter.enter(now)?;
         let tenant = self.tenant.enter(now)?;
         Some(Permits { target: Some(target), _tenant: Some(tenant) })
     }

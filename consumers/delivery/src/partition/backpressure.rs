@@ -3,7 +3,7 @@
 use billwire_schemas::ids::SubscriptionId;
 
 use crate::{
-    limits::limiters::Stand,
+    limits::limiters::Availability,
     partition::{Job, Partition},
     store::LaneKey,
 };
@@ -15,24 +15,26 @@ impl Partition {
     }
 
     /// Whether a receiver is sent nothing now, or is slow and so much of it is in hand that more would crowd out others.
-    pub fn crowded(&self, subscription: SubscriptionId) -> bool {
+    pub fn over_share(&self, subscription: SubscriptionId) -> bool {
         let options = &self.engine.options;
-        self.ways.stand(subscription, self.engine.clock.now()) == Stand::Rests
-            || self.in_hand.crowds(subscription.0, options.line_max, options.in_hand_max)
-                && self.lines.get(&subscription.0).is_some_and(|line| line.slow(self.alone()))
+        self.target_limits.availability(subscription, self.engine.clock.now()) == Availability::Closed
+            || self.in_flight.is_over_share(subscription.0, options.line_max, options.in_flight_max)
+                && self.ready_queues.get(&subscription.0).is_some_and(|ready_queue| ready_queue.slow(self.alone()))
     }
 
     /// Sends what stands in the lines of slow receivers to the delivery store, all but their share, and all of those that are sent nothing:
     /// in hand it would keep messages of others from being pulled.
     pub fn shed(&mut self) {
         let (options, now, alone) = (&self.engine.options, self.engine.clock.now(), self.alone());
-        let share = self.in_hand.share(options.line_max, options.in_hand_max);
+        let share = self.in_flight.share(options.line_max, options.in_flight_max);
         let mut shed: Vec<Job> = Vec::new();
-        for line in self.lines.values_mut().filter(|line| line.stuck(alone)) {
-            let rests = line.subscription().is_some_and(|subscription| self.ways.stand(subscription, now) == Stand::Rests);
+        for ready_queue in self.ready_queues.values_mut().filter(|ready_queue| ready_queue.stuck(alone)) {
+            let rests = ready_queue
+                .subscription()
+                .is_some_and(|subscription| self.target_limits.availability(subscription, now) == Availability::Closed);
             let keep = if rests { 0 } else { share };
-            if line.ready.len() > keep {
-                shed.extend(line.ready.split_off(keep));
+            if ready_queue.ready.len() > keep {
+                shed.extend(ready_queue.ready.split_off(keep));
             }
         }
         for job in shed {
@@ -45,7 +47,7 @@ impl Partition {
 
     /// Has a lane read that is held for it: of one whose receiver is slow only a little.
     pub fn want_lane(&mut self, lane: LaneKey) {
-        let few = self.lines.get(&lane.0).is_some_and(|line| line.slow(self.alone()));
-        self.loading.want(lane, few);
+        let few = self.ready_queues.get(&lane.0).is_some_and(|ready_queue| ready_queue.slow(self.alone()));
+        self.reads.want(lane, few);
     }
 }

@@ -5,8 +5,8 @@ use chrono::TimeDelta;
 
 use crate::{
     channel::Outcome,
-    partition::{Finished, Job, Partition, lanes::Next, writes::Effect},
-    store::{Entry, LaneKey, State, Try},
+    partition::{FinishedAttempt, Job, Partition, lanes::Next, writes::Effect},
+    store::{AttemptRecord, Entry, LaneKey, State},
 };
 
 /// How soon a delivery is tried again that we could not try.
@@ -15,29 +15,29 @@ const NOT_TRIED_WAIT: TimeDelta = TimeDelta::seconds(2);
 const CROWDED_WAIT: TimeDelta = TimeDelta::seconds(1);
 
 impl Partition {
-    pub fn finished(&mut self, done: Result<Finished, tokio::task::JoinError>) {
-        let Finished { job, permits, at, latency, outcome } = match done {
+    pub fn finished(&mut self, done: Result<FinishedAttempt, tokio::task::JoinError>) {
+        let FinishedAttempt { job, permits, at, latency, outcome } = match done {
             Ok(finished) => finished,
             Err(aborted) => return tracing::debug!(%aborted, "a try was cut off; its delivery comes again"),
         };
-        if let Some(line) = self.lines.get_mut(&job.owner()) {
-            line.trying -= 1;
-            line.latest = latency;
+        if let Some(ready_queue) = self.ready_queues.get_mut(&job.owner()) {
+            ready_queue.under_way -= 1;
+            ready_queue.latest = latency;
         }
         let now = self.engine.clock.now();
         if let Some(permit) = &permits.target {
             permit.report(&outcome, now);
         }
-        if !matches!(outcome, Outcome::NotTried(_)) {
-            self.counts.count(matches!(outcome, Outcome::Delivered(_)));
+        if !matches!(outcome, Outcome::NotAttempted(_)) {
+            self.throughput.count(matches!(outcome, Outcome::Delivered(_)));
         }
         let made = job.attempts + 1;
-        let own_plan = self.ways.gate(job.subscription.id).and_then(|gate| gate.retry_plan());
-        let plan = own_plan.as_ref().unwrap_or(&self.engine.options.retry_plan);
+        let own_plan = self.target_limits.limiter(job.subscription.id).and_then(|limiter| limiter.retry_plan());
+        let routing_config = own_plan.as_ref().unwrap_or(&self.engine.options.retry_plan);
         let (state, attempts, wait, report) = match outcome {
             Outcome::Delivered(report) => (State::Succeeded, made, None, Some(report)),
             Outcome::GiveUp(report) => (self.given_up(&job), made, None, Some(report)),
-            Outcome::NotTried(reason) => {
+            Outcome::NotAttempted(reason) => {
                 tracing::debug!(delivery.id = %job.id, reason, "not tried");
                 (State::Waiting, job.attempts, Some(NOT_TRIED_WAIT), None)
             }
@@ -45,12 +45,12 @@ impl Partition {
                 self.give_up_target(&job);
                 (State::Waiting, made, Some(NOT_TRIED_WAIT), Some(report))
             }
-            Outcome::Retry { report, after, .. } => match plan.wait(job.id, made - job.forgiven, after) {
+            Outcome::Retry { report, after, .. } => match routing_config.wait(job.id, made - job.forgiven, after) {
                 Some(wait) => (State::Waiting, made, TimeDelta::from_std(wait).ok(), Some(report)),
                 None => (self.given_up(&job), made, None, Some(report)),
             },
         };
-        let last = report.map(|report| Try { number: made, at, latency, report });
+        let last = report.map(|report| AttemptRecord { number: made, at, latency, report });
         log_attempt(&job, state, last.as_ref());
         let mut entry = self.entry(&job, state, wait.map(|wait| now + wait));
         entry.attempts = attempts;
@@ -62,15 +62,15 @@ impl Partition {
         self.record(entry, job.message, Some(lane.clone()));
         if matches!(state, State::Waiting | State::Blocking) {
             self.park_behind(&lane);
-        } else if let Next::Try(next) = self.lanes.ended(&lane) {
+        } else if let Next::AttemptRecord(next) = self.lanes.ended(&lane) {
             self.ready(next);
         }
     }
 
     /// Has the target of a delivery disabled, as its receiver wants.
     fn give_up_target(&self, job: &Job) {
-        let Some(gate) = self.ways.gate(job.subscription.id) else { return };
-        let (engine, target) = (self.engine.clone(), gate.target());
+        let Some(limiter) = self.target_limits.limiter(job.subscription.id) else { return };
+        let (engine, target) = (self.engine.clone(), limiter.target());
         tokio::spawn(async move {
             if let Err(error) = engine.delivery_store.give_up(&target, "the receiver answered 410 Gone").await {
                 tracing::warn!(%error, target.id = %target.id, "a receiver that is gone could not be disabled; it is tried again");
@@ -108,13 +108,13 @@ impl Partition {
 
     pub fn record(&mut self, entry: Entry, message: Option<u64>, lane: Option<LaneKey>) {
         let (id, owner) = (entry.id, entry.owner());
-        self.recording.add(entry, Effect { message, lane, id, owner });
+        self.writes.add(entry, Effect { message, lane, id, owner });
     }
 
     /// Writes a job to the delivery store instead of trying it: behind the others of its lane, or to come back soon.
     pub fn park(&mut self, job: &Job, behind: bool) {
         let now = self.engine.clock.now();
-        let turn = || self.ways.gate(job.subscription.id).map_or(now + CROWDED_WAIT, |gate| gate.turn(now));
+        let turn = || self.target_limits.limiter(job.subscription.id).map_or(now + CROWDED_WAIT, |limiter| limiter.turn(now));
         let due = (!behind).then(turn);
         let entry = self.entry(job, State::Waiting, due);
         let lane = self.queue.in_order.then(|| job.lane());
@@ -122,7 +122,7 @@ impl Partition {
     }
 }
 
-fn log_attempt(job: &Job, state: State, last: Option<&Try>) {
+fn log_attempt(job: &Job, state: State, last: Option<&AttemptRecord>) {
     let Some(last) = last else { return };
     tracing::debug!(
         delivery.id = %job.id, event.id = %job.event.id, event.r#type = job.event.kind, subscription.id = %job.subscription.id,

@@ -8,13 +8,13 @@ use uuid::Uuid;
 
 use crate::{
     channel::Report,
-    limits::limiters::Stand,
+    limits::limiters::Availability,
     partition::{
         Job, Partition, Stop,
         lanes::Next,
         reads::{Events, Loaded},
     },
-    store::{Entry, LaneKey, State, Try},
+    store::{AttemptRecord, Entry, LaneKey, State},
 };
 
 /// What is due of one owner is taken up so many at a time, lest a backlog fills the hand.
@@ -23,23 +23,23 @@ const ROOM: usize = 128;
 impl Partition {
     /// How many deliveries of an owner are to be taken up now.
     fn room(&self, owner: Uuid, now: Timestamp) -> usize {
-        let line = self.lines.get(&owner);
+        let ready_queue = self.ready_queues.get(&owner);
         // What stands in line and does not move would only be sent back to the delivery store.
-        if line.is_some_and(|line| line.stuck(self.alone())) {
+        if ready_queue.is_some_and(|ready_queue| ready_queue.stuck(self.alone())) {
             return 0;
         }
-        match self.ways.stand(SubscriptionId(owner), now) {
-            Stand::Rests => 0,
+        match self.target_limits.availability(SubscriptionId(owner), now) {
+            Availability::Closed => 0,
             // One is enough to find out whether the receiver is back.
-            Stand::WantsProbe => usize::from(line.is_none_or(|line| line.ready.is_empty())),
-            Stand::Flows => ROOM.saturating_sub(line.map_or(0, |line| line.ready.len())),
+            Availability::ProbeWanted => usize::from(ready_queue.is_none_or(|ready_queue| ready_queue.ready.is_empty())),
+            Availability::Open => ROOM.saturating_sub(ready_queue.map_or(0, |ready_queue| ready_queue.ready.len())),
         }
     }
 
     /// Begins to look for what is due, if there is room for it.
     pub fn look_for_due(&mut self) {
-        if !self.queue.paused && self.in_hand.len() < self.engine.options.in_hand_max {
-            self.loading.look(&self.engine, self.part());
+        if !self.queue.paused && self.in_flight.len() < self.engine.options.in_flight_max {
+            self.reads.look(&self.engine, self.partition_id());
         }
     }
 
@@ -52,14 +52,14 @@ impl Partition {
                 let rooms: Vec<(Uuid, usize)> = rooms.collect();
                 if rooms.is_empty() {
                     self.more_due = false;
-                    self.loading.looked();
+                    self.reads.looked();
                 } else {
-                    self.loading.due(&self.engine, self.part(), rooms, self.queue.in_order, self.reached());
+                    self.reads.due(&self.engine, self.partition_id(), rooms, self.queue.in_order, self.reached());
                 }
             }
             Loaded::Due { due, more, events } => self.take_up(due, more, &events),
             Loaded::Unknown(error) => {
-                self.loading.looked();
+                self.reads.looked();
                 tracing::warn!(error, "the delivery store did not say what is due");
             }
             Loaded::Lanes(lanes, events) => {
@@ -67,7 +67,7 @@ impl Partition {
                     self.take_up_lane(&lane, entries, &events);
                 }
             }
-            Loaded::Mended => self.loading.mended(&self.engine, self.part(), self.queue.in_order),
+            Loaded::Mended => self.reads.repaired(&self.engine, self.partition_id(), self.queue.in_order),
             Loaded::Failed(error) => return Err(Stop::Failed(error)),
         }
         Ok(())
@@ -76,9 +76,11 @@ impl Partition {
     fn take_up(&mut self, due: Vec<Entry>, more: bool, events: &Events) {
         let now = self.engine.clock.now();
         // A replay's subscription can only be told from its deliveries.
-        let due = due.into_iter().filter(|entry| entry.replay.is_none() || self.ways.stand(entry.subscription, now) == Stand::Flows);
-        let fresh: Vec<Entry> = due.filter(|e| !self.in_hand.contains(e.id) && !self.loading.is_released(e.id)).collect();
-        self.loading.looked();
+        let due = due
+            .into_iter()
+            .filter(|entry| entry.replay.is_none() || self.target_limits.availability(entry.subscription, now) == Availability::Open);
+        let fresh: Vec<Entry> = due.filter(|e| !self.in_flight.contains(e.id) && !self.reads.is_released(e.id)).collect();
+        self.reads.looked();
         self.more_due = more && !fresh.is_empty();
         if !self.queue.in_order {
             for job in self.jobs(fresh, events) {
@@ -88,7 +90,7 @@ impl Partition {
         }
         for entry in fresh {
             let lane = (entry.owner(), entry.key.clone());
-            if !self.lanes.holds(&lane) {
+            if !self.lanes.contains(&lane) {
                 self.lanes.load(&lane);
                 self.want_lane(lane);
             }
@@ -107,7 +109,7 @@ impl Partition {
         let rests = entries.first().and_then(|e| e.next_attempt_at).is_some_and(|at| at > now);
         let jobs = if rests { Vec::new() } else { self.jobs(entries, events) };
         match self.lanes.resume(lane, jobs) {
-            Next::Try(job) => self.ready(job),
+            Next::AttemptRecord(job) => self.ready(job),
             Next::Load => self.want_lane(lane.clone()),
             Next::Nothing => {}
         }
@@ -120,7 +122,7 @@ impl Partition {
             let subscription = self.queue.subscriptions.iter().find(|s| s.id == entry.subscription).cloned();
             match (events.get(&entry.event).cloned(), subscription) {
                 (Some(event), Some(subscription)) => {
-                    self.in_hand.insert(entry.id, entry.owner());
+                    self.in_flight.insert(entry.id, entry.owner());
                     jobs.push(Job {
                         id: entry.id,
                         event,
@@ -139,7 +141,8 @@ impl Partition {
                     entry.state = State::Dead;
                     entry.next_attempt_at = None;
                     let report = Report::new(None, why);
-                    entry.last = Some(Try { number: entry.attempts, at: self.engine.clock.now(), latency: Duration::ZERO, report });
+                    entry.last =
+                        Some(AttemptRecord { number: entry.attempts, at: self.engine.clock.now(), latency: Duration::ZERO, report });
                     self.record(entry, None, None);
                 }
             }

@@ -7,12 +7,12 @@ use uuid::Uuid;
 
 /// Deliveries in memory, from their coming in until they stand in the delivery store.
 #[derive(Debug, Default)]
-pub(crate) struct InHand {
+pub(crate) struct InFlight {
     ids: HashSet<DeliveryId>,
     of_owners: HashMap<Uuid, usize>,
 }
 
-impl InHand {
+impl InFlight {
     /// Takes a delivery of a subscription or replay.
     pub fn insert(&mut self, id: DeliveryId, owner: Uuid) {
         if self.ids.insert(id) {
@@ -48,7 +48,7 @@ impl InHand {
     }
 
     /// Whether an owner has its share or more.
-    pub fn crowds(&self, owner: Uuid, most: usize, max: usize) -> bool {
+    pub fn is_over_share(&self, owner: Uuid, most: usize, max: usize) -> bool {
         self.of_owners.get(&owner).is_some_and(|count| *count >= self.share(most, max))
     }
 }
@@ -61,21 +61,21 @@ mod tests {
 
     #[test]
     fn an_owner_crowds_from_its_share_on_and_no_more_once_it_has_let_go() {
-        let (mut hand, one, other) = (InHand::default(), fresh(), fresh());
+        let (mut hand, one, other) = (InFlight::default(), fresh(), fresh());
         let ids: Vec<DeliveryId> = (0..25).map(|_| DeliveryId(fresh())).collect();
         hand.insert(ids[0], other);
         for id in &ids[1..25] {
-            assert!(!hand.crowds(one, 100, 100), "{}", hand.len());
+            assert!(!hand.is_over_share(one, 100, 100), "{}", hand.len());
             hand.insert(*id, one);
             hand.insert(*id, one);
         }
         hand.insert(DeliveryId(fresh()), one);
-        assert!(hand.crowds(one, 100, 100), "a quarter of 100");
-        assert!(hand.crowds(one, 10, 1000), "more than the most of one");
-        assert!(!hand.crowds(other, 100, 100));
+        assert!(hand.is_over_share(one, 100, 100), "a quarter of 100");
+        assert!(hand.is_over_share(one, 10, 1000), "more than the most of one");
+        assert!(!hand.is_over_share(other, 100, 100));
         hand.remove(ids[1], one);
         hand.remove(ids[1], one);
-        assert!(!hand.crowds(one, 100, 100) && !hand.contains(ids[1]));
+        assert!(!hand.is_over_share(one, 100, 100) && !hand.contains(ids[1]));
         assert_eq!(hand.len(), 25);
     }
 }

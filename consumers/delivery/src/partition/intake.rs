@@ -7,12 +7,12 @@ use billwire_schemas::ids::DeliveryId;
 use tokio::time::Instant;
 
 use crate::{
+    authenticity,
     channel::Report,
     event::Event,
-    genuine,
     matching::Wanted,
     partition::{Job, Partition, Pending, Stop, lanes::Offer},
-    store::{LaneKey, State, Try},
+    store::{AttemptRecord, LaneKey, State},
 };
 
 /// Keys whose last sequence is remembered; past that, all are forgotten and learnt again.
@@ -22,7 +22,7 @@ const SEEN_MAX: usize = 200_000;
 type Matched = (Arc<Event>, Vec<Wanted>);
 
 /// What the delivery store knows.
-struct Stands {
+struct InStore {
     /// Deliveries it has.
     known: HashSet<DeliveryId>,
     /// Lanes of which something waits.
@@ -32,9 +32,9 @@ struct Stands {
 impl Partition {
     /// Takes in messages, in their order.
     pub async fn take_in(&mut self, received: Vec<Received>) -> Result<(), Stop> {
-        self.counts.pending = received.iter().rev().find_map(|message| message.pending).unwrap_or(self.counts.pending);
+        self.throughput.pending = received.iter().rev().find_map(|message| message.pending).unwrap_or(self.throughput.pending);
         // Before anything else is believed: a forged sequence would make a true event look like one that was there before.
-        let received = genuine::only(&self.engine.bus, self.engine.delivery_store.as_ref(), received).await.map_err(Stop::Failed)?;
+        let received = authenticity::only(&self.engine.bus, self.engine.delivery_store.as_ref(), received).await.map_err(Stop::Failed)?;
         let reached = received.iter().map(|message| message.position).max();
         let mut fresh: Vec<(Option<Received>, Arc<Event>)> = Vec::with_capacity(received.len());
         for message in received {
@@ -54,17 +54,17 @@ impl Partition {
         let mut matched = self.match_all(&fresh);
         let delivery_store = self.engine.delivery_store.clone();
         // Asked after the messages have come: whatever was configured before an event was committed is seen here.
-        let (revision, mut stands) = tokio::try_join!(delivery_store.revision(), self.stands(&matched)).map_err(Stop::Failed)?;
+        let (revision, mut in_store) = tokio::try_join!(delivery_store.revision(), self.in_store(&matched)).map_err(Stop::Failed)?;
         if revision != self.revision {
             self.reload().await?;
             matched = self.match_all(&fresh);
-            stands = self.stands(&matched).await.map_err(Stop::Failed)?;
+            in_store = self.in_store(&matched).await.map_err(Stop::Failed)?;
         }
-        let messages = self.admit(fresh, matched, &stands).await;
+        let messages = self.admit(fresh, matched, &in_store).await;
         self.reached = self.reached.max(reached);
-        if !self.caught_up && self.counts.pending == 0 {
+        if !self.caught_up && self.throughput.pending == 0 {
             self.caught_up = true;
-            self.loading.mend(&self.engine, self.part(), self.queue.in_order);
+            self.reads.repair_lanes(&self.engine, self.partition_id(), self.queue.in_order);
         }
         for number in messages {
             // A message without any new delivery is done at once.
@@ -99,7 +99,7 @@ impl Partition {
     /// A dead letter for a delivery of which it cannot be said whether it is wanted: a person can mend the filter and redrive it.
     fn unsendable(&mut self, job: &Job, fault: &str) {
         let mut entry = self.entry(job, State::Dead, None);
-        entry.last = Some(Try { number: 0, at: job.created_at, latency: Duration::ZERO, report: Report::new(None, fault) });
+        entry.last = Some(AttemptRecord { number: 0, at: job.created_at, latency: Duration::ZERO, report: Report::new(None, fault) });
         self.record(entry, job.message, None);
     }
 
@@ -109,11 +109,11 @@ impl Partition {
     }
 
     /// What the delivery store knows of the deliveries these events cause and of their lanes.
-    async fn stands(&self, matched: &[Matched]) -> Result<Stands, String> {
+    async fn in_store(&self, matched: &[Matched]) -> Result<InStore, String> {
         let each = || matched.iter().flat_map(|(event, wanted)| wanted.iter().map(move |(subscription, _)| (event, subscription.id)));
         let ids: Vec<DeliveryId> = each().map(|(event, subscription)| DeliveryId::of(event.id, subscription)).collect();
         let lanes: HashSet<LaneKey> = if self.queue.in_order {
-            each().map(|(event, subscription)| (subscription.0, event.key.clone())).filter(|lane| !self.lanes.holds(lane)).collect()
+            each().map(|(event, subscription)| (subscription.0, event.key.clone())).filter(|lane| !self.lanes.contains(lane)).collect()
         } else {
             HashSet::new()
         };
@@ -122,16 +122,16 @@ impl Partition {
         // be known, and dropped here, but not be waited for.
         let known = self.engine.delivery_store.known(&ids).await?;
         let waiting = self.engine.delivery_store.waiting_lanes(&lanes).await?;
-        Ok(Stands { known, waiting })
+        Ok(InStore { known, waiting })
     }
 
     /// Lets new deliveries in; those the delivery store knows already are dropped. Gives the numbers of the messages.
-    async fn admit(&mut self, events: Vec<(Option<Received>, Arc<Event>)>, matched: Vec<Matched>, stands: &Stands) -> Vec<u64> {
+    async fn admit(&mut self, events: Vec<(Option<Received>, Arc<Event>)>, matched: Vec<Matched>, in_store: &InStore) -> Vec<u64> {
         let (mut jobs, mut numbers) = (Vec::new(), Vec::new());
         let now = self.engine.clock.now();
         for ((received, event), (_, wanted)) in events.into_iter().zip(matched) {
             // In hand already: this is a second copy, and the first one's acknowledgement speaks for both.
-            if wanted.iter().any(|(s, _)| self.in_hand.contains(DeliveryId::of(event.id, s.id))) {
+            if wanted.iter().any(|(s, _)| self.in_flight.contains(DeliveryId::of(event.id, s.id))) {
                 continue;
             }
             let message = match received {
@@ -141,7 +141,7 @@ impl Partition {
                 }
                 Some(received) => {
                     self.next_message += 1;
-                    let new = wanted.iter().filter(|(s, _)| !stands.known.contains(&DeliveryId::of(event.id, s.id))).count();
+                    let new = wanted.iter().filter(|(s, _)| !in_store.known.contains(&DeliveryId::of(event.id, s.id))).count();
                     self.messages.insert(self.next_message, Pending { received, left: new });
                     numbers.push(self.next_message);
                     Some(self.next_message)
@@ -150,16 +150,16 @@ impl Partition {
             };
             for (subscription, fault) in wanted {
                 let id = DeliveryId::of(event.id, subscription.id);
-                if stands.known.contains(&id) {
+                if in_store.known.contains(&id) {
                     continue;
                 }
-                self.in_hand.insert(id, subscription.id.0);
+                self.in_flight.insert(id, subscription.id.0);
                 let (event, since) = (event.clone(), Instant::now());
                 jobs.push(Job { id, event, subscription, replay: None, attempts: 0, forgiven: 0, fault, message, created_at: now, since });
             }
         }
         for job in jobs {
-            self.let_in(job, &stands.waiting);
+            self.let_in(job, &in_store.waiting);
         }
         numbers
     }
@@ -169,15 +169,15 @@ impl Partition {
         if let Some(fault) = &job.fault {
             return self.unsendable(&job, fault);
         }
-        let crowded = self.crowded(job.subscription.id);
+        let over_share = self.over_share(job.subscription.id);
         if !self.queue.in_order {
-            return if crowded { self.park(&job, false) } else { self.ready(job) };
+            return if over_share { self.park(&job, false) } else { self.ready(job) };
         }
         let lane = job.lane();
         let waits = waiting.contains(&lane);
-        let new_and_crowded = crowded && !waits && !self.lanes.holds(&lane);
-        match self.lanes.offer(&lane, job, waits || new_and_crowded, crowded) {
-            Offer::Try(job) => self.ready(job),
+        let new_and_crowded = over_share && !waits && !self.lanes.contains(&lane);
+        match self.lanes.offer(&lane, job, waits || new_and_crowded, over_share) {
+            Offer::AttemptRecord(job) => self.ready(job),
             Offer::Queued => {}
             Offer::Park(job) => self.park(&job, !new_and_crowded),
         }

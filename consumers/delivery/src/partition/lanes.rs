@@ -22,16 +22,16 @@ struct Lane<J> {
     /// The head waits for its time: the delivery store is not worked off now.
     resting: bool,
     /// Records of this lane that are not committed yet.
-    recording: usize,
+    writes: usize,
 }
 
 impl<J> Lane<J> {
     fn new(parked: bool) -> Self {
-        Self { queue: VecDeque::new(), busy: false, newer: false, parked, resting: false, recording: 0 }
+        Self { queue: VecDeque::new(), busy: false, newer: false, parked, resting: false, writes: 0 }
     }
 
     fn idle(&self) -> bool {
-        !self.busy && self.queue.is_empty() && self.recording == 0
+        !self.busy && self.queue.is_empty() && self.writes == 0
     }
 
     fn load(&mut self) {
@@ -46,7 +46,7 @@ impl<J> Lane<J> {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Offer<J> {
     /// Try it now.
-    Try(J),
+    AttemptRecord(J),
     /// It stands in the lane's queue.
     Queued,
     /// Record it as waiting behind the others of its lane, then say [`Lanes::recorded`].
@@ -57,7 +57,7 @@ pub enum Offer<J> {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Next<J> {
     /// Try this one now.
-    Try(J),
+    AttemptRecord(J),
     /// Nothing now.
     Nothing,
     /// Load what waits in the delivery store and say [`Lanes::resume`].
@@ -76,18 +76,18 @@ impl<J> Default for Lanes<J> {
 
 impl<J> Lanes<J> {
     /// Whether something of this lane is in hand.
-    pub fn holds(&self, key: &LaneKey) -> bool {
+    pub fn contains(&self, key: &LaneKey) -> bool {
         self.0.contains_key(key)
     }
 
     /// Offers a new job. `waiting`: the delivery store has deliveries of this lane (asked only of lanes not held);
-    /// `crowded`: too much of this subscription is in memory already.
-    pub fn offer(&mut self, key: &LaneKey, job: J, waiting: bool, crowded: bool) -> Offer<J> {
+    /// `over_share`: too much of this subscription is in memory already.
+    pub fn offer(&mut self, key: &LaneKey, job: J, waiting: bool, over_share: bool) -> Offer<J> {
         let lane = self.0.entry(key.clone()).or_insert_with(|| Lane { resting: waiting, ..Lane::new(waiting) });
-        if lane.parked || (crowded && (lane.busy || !lane.queue.is_empty())) {
+        if lane.parked || (over_share && (lane.busy || !lane.queue.is_empty())) {
             lane.parked = true;
             lane.newer = true;
-            lane.recording += 1;
+            lane.writes += 1;
             return Offer::Park(job);
         }
         if lane.busy {
@@ -95,15 +95,15 @@ impl<J> Lanes<J> {
             return Offer::Queued;
         }
         lane.busy = true;
-        Offer::Try(job)
+        Offer::AttemptRecord(job)
     }
 
     /// The job being tried ended for good; its record is under way. Gives the next.
     pub fn ended(&mut self, key: &LaneKey) -> Next<J> {
         let Some(lane) = self.0.get_mut(key) else { return Next::Nothing };
-        lane.recording += 1;
+        lane.writes += 1;
         match lane.queue.pop_front() {
-            Some(job) => Next::Try(job),
+            Some(job) => Next::AttemptRecord(job),
             None => {
                 lane.busy = false;
                 Next::Nothing
@@ -117,14 +117,14 @@ impl<J> Lanes<J> {
         lane.busy = false;
         lane.parked = true;
         lane.resting = true;
-        lane.recording += 1 + lane.queue.len();
+        lane.writes += 1 + lane.queue.len();
         std::mem::take(&mut lane.queue)
     }
 
     /// A record of this lane was committed.
     pub fn recorded(&mut self, key: &LaneKey) -> Next<J> {
         let Some(lane) = self.0.get_mut(key) else { return Next::Nothing };
-        lane.recording = lane.recording.saturating_sub(1);
+        lane.writes = lane.writes.saturating_sub(1);
         if !lane.idle() {
             return Next::Nothing;
         }
@@ -147,10 +147,10 @@ impl<J> Lanes<J> {
         let mut jobs: VecDeque<J> = jobs.into();
         if let Some(first) = jobs.pop_front() {
             lane.queue = jobs;
-            return Next::Try(first);
+            return Next::AttemptRecord(first);
         }
         lane.busy = false;
-        if lane.recording > 0 {
+        if lane.writes > 0 {
             return Next::Nothing;
         }
         if lane.newer {
@@ -174,16 +174,16 @@ mod tests {
     #[test]
     fn a_lane_tries_one_at_a_time_in_order() {
         let (mut lanes, key) = (Lanes::default(), key());
-        assert_eq!(lanes.offer(&key, 1, false, false), Offer::Try(1));
+        assert_eq!(lanes.offer(&key, 1, false, false), Offer::AttemptRecord(1));
         assert_eq!(lanes.offer(&key, 2, false, false), Offer::Queued);
         assert_eq!(lanes.offer(&key, 3, false, false), Offer::Queued);
-        assert_eq!(lanes.ended(&key), Next::Try(2));
-        assert_eq!(lanes.ended(&key), Next::Try(3));
+        assert_eq!(lanes.ended(&key), Next::AttemptRecord(2));
+        assert_eq!(lanes.ended(&key), Next::AttemptRecord(3));
         assert_eq!(lanes.ended(&key), Next::Nothing);
         for _ in 0..3 {
             assert_eq!(lanes.recorded(&key), Next::Nothing);
         }
-        assert!(!lanes.holds(&key));
+        assert!(!lanes.contains(&key));
     }
 
     #[test]
@@ -195,28 +195,28 @@ mod tests {
         assert_eq!(lanes.offer(&key, 3, false, false), Offer::Park(3), "it must not overtake");
         assert_eq!(lanes.recorded(&key), Next::Nothing);
         assert_eq!(lanes.recorded(&key), Next::Nothing);
-        assert!(lanes.holds(&key), "3 is not in the delivery store yet, so a newer one could still overtake it");
+        assert!(lanes.contains(&key), "3 is not in the delivery store yet, so a newer one could still overtake it");
         assert_eq!(lanes.recorded(&key), Next::Nothing);
-        assert!(!lanes.holds(&key));
+        assert!(!lanes.contains(&key));
     }
 
     #[test]
     fn a_due_lane_is_worked_off_before_anything_new_flows() {
         let (mut lanes, key) = (Lanes::default(), key());
         lanes.load(&key);
-        assert!(lanes.holds(&key));
-        assert_eq!(lanes.resume(&key, vec![1, 2]), Next::Try(1));
+        assert!(lanes.contains(&key));
+        assert_eq!(lanes.resume(&key, vec![1, 2]), Next::AttemptRecord(1));
         assert_eq!(lanes.offer(&key, 9, false, false), Offer::Park(9));
-        assert_eq!(lanes.ended(&key), Next::Try(2));
+        assert_eq!(lanes.ended(&key), Next::AttemptRecord(2));
         assert_eq!(lanes.ended(&key), Next::Nothing);
         assert_eq!(lanes.recorded(&key), Next::Nothing);
         assert_eq!(lanes.recorded(&key), Next::Nothing);
         assert_eq!(lanes.recorded(&key), Next::Load, "9 waits in the delivery store");
-        assert_eq!(lanes.resume(&key, vec![9]), Next::Try(9));
+        assert_eq!(lanes.resume(&key, vec![9]), Next::AttemptRecord(9));
         assert_eq!(lanes.ended(&key), Next::Nothing);
         assert_eq!(lanes.recorded(&key), Next::Load);
         assert_eq!(lanes.resume(&key, vec![]), Next::Nothing);
-        assert_eq!(lanes.offer(&key, 10, false, false), Offer::Try(10));
+        assert_eq!(lanes.offer(&key, 10, false, false), Offer::AttemptRecord(10));
     }
 
     #[test]
@@ -226,20 +226,20 @@ mod tests {
         assert_eq!(lanes.offer(&key, 9, false, false), Offer::Park(9));
         assert_eq!(lanes.recorded(&key), Next::Nothing, "the load goes on");
         assert_eq!(lanes.resume(&key, vec![]), Next::Load, "9 may have come too late for it");
-        assert_eq!(lanes.resume(&key, vec![9]), Next::Try(9));
+        assert_eq!(lanes.resume(&key, vec![9]), Next::AttemptRecord(9));
 
         let _ = (lanes.ended(&key), lanes.recorded(&key));
         assert_eq!(lanes.offer(&key, 10, false, false), Offer::Park(10));
         assert_eq!(lanes.resume(&key, vec![]), Next::Nothing, "10 is not in the delivery store yet");
         assert_eq!(lanes.recorded(&key), Next::Load);
         assert_eq!(lanes.resume(&key, vec![]), Next::Nothing);
-        assert!(!lanes.holds(&key));
+        assert!(!lanes.contains(&key));
     }
 
     #[test]
     fn a_crowded_subscription_sends_followers_to_the_ledger_but_still_works_them_off() {
         let (mut lanes, key) = (Lanes::default(), key());
-        assert_eq!(lanes.offer(&key, 1, false, true), Offer::Try(1), "a lane's head is tried all the same");
+        assert_eq!(lanes.offer(&key, 1, false, true), Offer::AttemptRecord(1), "a lane's head is tried all the same");
         assert_eq!(lanes.offer(&key, 2, false, true), Offer::Park(2));
         assert_eq!(lanes.recorded(&key), Next::Nothing);
         assert_eq!(lanes.ended(&key), Next::Nothing);
@@ -251,6 +251,6 @@ mod tests {
         let (mut lanes, key) = (Lanes::default(), key());
         assert_eq!(lanes.offer(&key, 5, true, false), Offer::Park(5));
         assert_eq!(lanes.recorded(&key), Next::Nothing, "the head has its own time");
-        assert!(!lanes.holds(&key));
+        assert!(!lanes.contains(&key));
     }
 }

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::{
     event::Event,
-    store::{DeliveryStore, Entry, LaneKey, Part},
+    store::{DeliveryStore, Entry, LaneKey, PartitionId},
     supervisor::Engine,
 };
 
@@ -56,7 +56,7 @@ pub(crate) enum Loaded {
 
 /// What is being read.
 #[derive(Default)]
-pub(crate) struct Loading {
+pub(crate) struct Reads {
     tasks: JoinSet<Loaded>,
     /// A look for what is due is under way.
     looking: bool,
@@ -70,24 +70,24 @@ pub(crate) struct Loading {
     mend_again: bool,
 }
 
-impl Loading {
+impl Reads {
     /// Begins to look for what is due, unless a look is under way or what it found is still to be read.
-    pub fn look(&mut self, engine: &Engine, part: Part) {
+    pub fn look(&mut self, engine: &Engine, partition_id: PartitionId) {
         if self.looking || !self.wanted.is_empty() {
             return;
         }
         self.looking = true;
         self.released.clear();
         let delivery_store = engine.delivery_store.clone();
-        self.tasks.spawn(async move { delivery_store.owners(part).await.map_or_else(Loaded::Unknown, Loaded::Owners) });
+        self.tasks.spawn(async move { delivery_store.owners(partition_id).await.map_or_else(Loaded::Unknown, Loaded::Owners) });
     }
 
     /// Goes on with what is due of these owners, up to so many of each; where lanes matter, of events up to the position `reached`.
-    pub fn due(&mut self, engine: &Engine, part: Part, rooms: Vec<(Uuid, usize)>, in_order: bool, reached: i64) {
+    pub fn due(&mut self, engine: &Engine, partition_id: PartitionId, rooms: Vec<(Uuid, usize)>, in_order: bool, reached: i64) {
         let (delivery_store, now) = (engine.delivery_store.clone(), engine.clock.now());
         self.tasks.spawn(async move {
             let read = async {
-                let due = delivery_store.due(part, &rooms, now, if in_order { reached } else { i64::MAX }).await?;
+                let due = delivery_store.due(partition_id, &rooms, now, if in_order { reached } else { i64::MAX }).await?;
                 // In order, lanes are read: what is due only says which.
                 let events = if in_order { Events::new() } else { events(&*delivery_store, due.iter()).await? };
                 // One is what is asked for to find out whether a receiver is back.
@@ -100,7 +100,7 @@ impl Loading {
     }
 
     /// Gives a time to what a stop left without one.
-    pub fn mend(&mut self, engine: &Engine, part: Part, in_order: bool) {
+    pub fn repair_lanes(&mut self, engine: &Engine, partition_id: PartitionId, in_order: bool) {
         if self.mending {
             self.mend_again = true;
             return;
@@ -110,7 +110,7 @@ impl Loading {
         self.tasks.spawn(async move {
             let mut from = None;
             loop {
-                match delivery_store.mend(part, in_order, from, clock.now()).await {
+                match delivery_store.repair_lanes(partition_id, in_order, from, clock.now()).await {
                     Ok(None) => return Loaded::Mended,
                     Ok(place) => from = place,
                     Err(error) => {
@@ -124,10 +124,10 @@ impl Loading {
     }
 
     /// Mending is over; it begins anew if that was asked for meanwhile.
-    pub fn mended(&mut self, engine: &Engine, part: Part, in_order: bool) {
+    pub fn repaired(&mut self, engine: &Engine, partition_id: PartitionId, in_order: bool) {
         self.mending = false;
         if std::mem::take(&mut self.mend_again) {
-            self.mend(engine, part, in_order);
+            self.repair_lanes(engine, partition_id, in_order);
         }
     }
 

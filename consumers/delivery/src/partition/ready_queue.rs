@@ -9,18 +9,18 @@ use crate::partition::Job;
 
 /// What one subscription, or one replay to it, is to be sent now.
 #[derive(Default)]
-pub(crate) struct Line {
+pub(crate) struct ReadyQueue {
     /// In line.
     pub ready: VecDeque<Job>,
     /// Being tried.
-    pub trying: usize,
+    pub under_way: usize,
     /// When one of it was tried last.
     pub moved: Option<Instant>,
     /// How long the try took that ended last.
     pub latest: Duration,
 }
 
-impl Line {
+impl ReadyQueue {
     /// Whose it is; `None`: nothing stands in it.
     pub fn subscription(&self) -> Option<SubscriptionId> {
         self.ready.front().map(|first| first.subscription.id)
@@ -58,11 +58,11 @@ mod tests {
     use tokio::time::advance;
 
     use super::*;
-    use crate::event::{Action, Event, Mailing, Subscription};
+    use crate::event::{Action, EmailAction, Event, Subscription};
 
     fn job() -> Job {
         let tenant = TenantId::default_tenant();
-        let mailing = Mailing {
+        let mailing = EmailAction {
             smtp_account: SmtpAccountId(fresh()),
             template: NotificationTemplateId(fresh()),
             attach_event: false,
@@ -95,13 +95,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_long_line_that_moves_is_stuck_only_where_the_events_of_others_stand_behind_it() {
-        let mut line = Line::default();
-        line.ready.push_back(job());
-        line.moved = Some(Instant::now());
-        assert!(!line.stuck(true) && !line.stuck(false));
+        let mut ready_queue = ReadyQueue::default();
+        ready_queue.ready.push_back(job());
+        ready_queue.moved = Some(Instant::now());
+        assert!(!ready_queue.stuck(true) && !ready_queue.stuck(false));
         advance(SLOW * 2).await;
-        assert!(line.stuck(true) && line.stuck(false), "nobody was served for long");
-        line.moved = Some(Instant::now());
-        assert!(!line.stuck(true) && line.stuck(false), "the first has waited for long, but others were served");
+        assert!(ready_queue.stuck(true) && ready_queue.stuck(false), "nobody was served for long");
+        ready_queue.moved = Some(Instant::now());
+        assert!(!ready_queue.stuck(true) && ready_queue.stuck(false), "the first has waited for long, but others were served");
     }
 }

@@ -8,23 +8,23 @@ use tokio::time::Instant;
 const SECONDS: u64 = 60;
 
 /// Counts of the latest minute.
-pub(crate) struct Counts {
+pub(crate) struct Throughput {
     since: Instant,
     /// Second, successes, failures; only seconds in which something happened.
     seconds: VecDeque<(u64, u64, u64)>,
     /// Messages on the stream behind the last one taken in.
     pub pending: u64,
     /// What was told last.
-    told: Option<(u64, u64, u64)>,
+    reported: Option<(u64, u64, u64)>,
 }
 
-impl Default for Counts {
+impl Default for Throughput {
     fn default() -> Self {
-        Self { since: Instant::now(), seconds: VecDeque::new(), pending: 0, told: None }
+        Self { since: Instant::now(), seconds: VecDeque::new(), pending: 0, reported: None }
     }
 }
 
-impl Counts {
+impl Throughput {
     /// A try ended.
     pub fn count(&mut self, succeeded: bool) {
         let second = self.since.elapsed().as_secs();
@@ -44,13 +44,13 @@ impl Counts {
     }
 
     /// Messages pending, successes and failures of the latest minute, if that is news.
-    pub fn news(&mut self) -> Option<(u64, u64, u64)> {
+    pub fn changed(&mut self) -> Option<(u64, u64, u64)> {
         self.forget(self.since.elapsed().as_secs());
         let (delivered, failed) = self.seconds.iter().fold((0, 0), |(all, bad), (_, more, worse)| (all + more, bad + worse));
         let now = (self.pending, delivered, failed);
-        let idle = self.told.is_none() && now == (0, 0, 0);
-        (self.told != Some(now) && !idle).then(|| {
-            self.told = Some(now);
+        let idle = self.reported.is_none() && now == (0, 0, 0);
+        (self.reported != Some(now) && !idle).then(|| {
+            self.reported = Some(now);
             now
         })
     }
@@ -63,18 +63,18 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_minute_is_counted_and_told_when_it_changes() {
-        let mut counts = Counts::default();
-        assert_eq!(counts.news(), None, "nothing has happened yet");
+        let mut throughput = Throughput::default();
+        assert_eq!(throughput.changed(), None, "nothing has happened yet");
         for _ in 0..30 {
-            counts.count(true);
+            throughput.count(true);
             tokio::time::advance(Duration::from_secs(1)).await;
         }
-        counts.count(false);
-        assert_eq!(counts.news(), Some((0, 30, 1)));
-        assert_eq!(counts.news(), None, "told once");
+        throughput.count(false);
+        assert_eq!(throughput.changed(), Some((0, 30, 1)));
+        assert_eq!(throughput.changed(), None, "told once");
         tokio::time::advance(Duration::from_secs(40)).await;
-        assert_eq!(counts.news(), Some((0, 19, 1)));
+        assert_eq!(throughput.changed(), Some((0, 19, 1)));
         tokio::time::advance(Duration::from_secs(60)).await;
-        assert_eq!(counts.news(), Some((0, 0, 0)), "so does silence");
+        assert_eq!(throughput.changed(), Some((0, 0, 0)), "so does silence");
     }
 }

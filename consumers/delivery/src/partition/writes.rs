@@ -27,7 +27,7 @@ pub(crate) struct Effect {
 }
 
 /// What was to be recorded, the effects of that, and whether it was.
-pub(crate) type Recorded = (Vec<Entry>, Vec<Effect>, Result<(), String>);
+pub(crate) type Written = (Vec<Entry>, Vec<Effect>, Result<(), String>);
 
 /// Entries written in one commit.
 const RECORD_MAX: usize = 512;
@@ -41,15 +41,15 @@ const RECORD_AGAIN: Duration = Duration::from_millis(250);
 
 /// Entries that gather, and the one record under way.
 #[derive(Default)]
-pub(crate) struct Recording {
+pub(crate) struct Writes {
     entries: Vec<Entry>,
     effects: Vec<Effect>,
     /// When the first of them came.
     since: Option<Instant>,
-    under_way: Option<JoinHandle<Recorded>>,
+    under_way: Option<JoinHandle<Written>>,
 }
 
-impl Recording {
+impl Writes {
     /// Takes an entry to be recorded.
     pub fn add(&mut self, entry: Entry, effect: Effect) {
         self.entries.push(entry);
@@ -90,15 +90,15 @@ impl Recording {
     }
 
     /// Resolves when the one under way is done, or with nothing when it is time to start the next.
-    pub async fn done(&mut self) -> Option<Recorded> {
+    pub async fn done(&mut self) -> Option<Written> {
         match (&mut self.under_way, self.since) {
             (None, None) => std::future::pending().await,
             (None, Some(since)) => {
                 sleep_until(since + GATHER).await;
                 None
             }
-            (Some(task), _) => {
-                let done = task.await;
+            (Some(attempt), _) => {
+                let done = attempt.await;
                 self.under_way = None;
                 // A panic takes the batch along; the partition then starts afresh.
                 Some(done.unwrap_or_else(|panic| (Vec::new(), Vec::new(), Err(panic.to_string()))))

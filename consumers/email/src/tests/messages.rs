@@ -18,7 +18,7 @@ async fn people_who_read_differently_get_messages_of_their_own() {
         (bob, user("bob@example.org", Some("fr"), true)),
         (away, user("away@example.org", None, false)),
     ]);
-    let mailing = Mailing {
+    let mailing = EmailAction {
         smtp_account: rig.fixed.account.lock().unwrap().id,
         template: NotificationTemplateId(fresh()),
         to: vec![To::User(ann), To::User(bob), To::User(away)],
@@ -28,8 +28,8 @@ async fn people_who_read_differently_get_messages_of_their_own() {
     };
     rig.fixed.private = Parameters::from([("contact.email".to_owned(), "cy@example.org".into())]);
     let channel = EmailChannel::new(rig.fixed.clone(), Arc::new(Client::new(&Settings::default()).unwrap()));
-    let task = task_of(mailing);
-    let sent = channel.attempt(&task).await;
+    let attempt = task_of(mailing);
+    let sent = channel.attempt(&attempt).await;
     assert!(matches!(sent, Outcome::Delivered(_)), "{sent:?}");
     let messages = rig.server.seen.lock().unwrap().messages.clone();
     assert_eq!(messages.len(), 3, "one in German, one for the French, one for those whose language is not known");
@@ -49,10 +49,10 @@ async fn nobody_to_write_to_is_told() {
     let rig = rig(AGREES).await;
     let account = rig.fixed.account.lock().unwrap().id;
     rig.fixed.suppressed.lock().unwrap().extend(["ann@example.org".to_owned(), "bob@example.org".to_owned()]);
-    let Outcome::GiveUp(report) = rig.channel.attempt(&rig.task).await else { panic!("should be final") };
+    let Outcome::GiveUp(report) = rig.channel.attempt(&rig.attempt).await else { panic!("should be final") };
     assert!(report.detail.contains("suppression list"), "{}", report.detail);
 
-    let mailing = Mailing {
+    let mailing = EmailAction {
         smtp_account: account,
         template: NotificationTemplateId(fresh()),
         to: vec![To::Parameter("contact.email".into())],
@@ -67,15 +67,15 @@ async fn nobody_to_write_to_is_told() {
 
 #[tokio::test]
 async fn what_is_for_email_alone_is_merged_in_when_a_message_is_made() {
-    let Rig { fixed, task, server, .. } = rig(AGREES).await;
-    assert!(!String::from_utf8_lossy(&task.event.body).contains("contact."), "the event itself does not carry it");
+    let Rig { fixed, attempt, server, .. } = rig(AGREES).await;
+    assert!(!String::from_utf8_lossy(&attempt.event.body).contains("contact."), "the event itself does not carry it");
     let parts = Template { subject: "News".into(), text: "Dear {{ contact.name }} of {{ account.name }}".into(), html: None };
     let template = Translated { parts, ..template() };
     let private = Parameters::from([("contact.name".to_owned(), "Ann".into())]);
     let settings = Settings { timeout: std::time::Duration::from_secs(5), ..Settings::default() };
     let client = Arc::new(Client::new(&settings).unwrap());
     let channel = EmailChannel::new(Fixed { template: Some(Arc::new(template)), private, ..fixed }, client);
-    assert!(matches!(channel.attempt(&task).await, Outcome::Delivered(_)));
+    assert!(matches!(channel.attempt(&attempt).await, Outcome::Delivered(_)));
     let sent = server.seen.lock().unwrap().messages.concat();
     assert!(sent.contains("Dear Ann of Acme"), "{sent}");
 }
@@ -83,15 +83,15 @@ async fn what_is_for_email_alone_is_merged_in_when_a_message_is_made() {
 #[test]
 fn no_header_can_be_smuggled_in() {
     let honest = account(25);
-    assert!(parcel(&honest, "Acme", "ann@example.org").is_ok());
-    assert!(parcel(&honest, "Acme\r\nBcc: all@example.org", "ann@example.org").is_err());
+    assert!(envelope(&honest, "Acme", "ann@example.org").is_ok());
+    assert!(envelope(&honest, "Acme\r\nBcc: all@example.org", "ann@example.org").is_err());
     for evil in ["ann@example.org\r\nBcc: all@example.org", "ann@example.org, all@example.org", "Ann <ann@example.org>", "ann", ""] {
-        assert!(parcel(&honest, "Acme", evil).is_err(), "{evil:?}");
+        assert!(envelope(&honest, "Acme", evil).is_err(), "{evil:?}");
     }
     let sly = SmtpAccount { from_name: "Acme\r\nBcc: all@example.org".to_owned(), ..account(25) };
-    assert!(parcel(&sly, "Acme", "ann@example.org").is_err());
+    assert!(envelope(&sly, "Acme", "ann@example.org").is_err());
     let quoted = SmtpAccount { from_name: "Acme\" <all@example.org>, \"".to_owned(), ..account(25) };
-    let message = parcel(&quoted, "Acme", "ann@example.org").unwrap();
+    let message = envelope(&quoted, "Acme", "ann@example.org").unwrap();
     assert_eq!(message.from.to_string(), "billing@acme.example");
     let text = String::from_utf8(message.content).unwrap();
     let from = text.lines().next().unwrap();

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use async_trait::async_trait;
 use billwire_delivery::{
-    channel::{Channel, Outcome, Task},
+    channel::{Attempt, Channel, Outcome},
     event::{Action, Event, Subscription},
 };
 use billwire_schemas::{
@@ -45,9 +45,9 @@ pub(super) fn endpoint() -> Endpoint {
     }
 }
 
-fn task() -> Task {
+fn an_attempt() -> Attempt {
     let (event, subscription, tenant) = (EventId(fresh()), SubscriptionId(fresh()), TenantId::default_tenant());
-    Task {
+    Attempt {
         delivery: DeliveryId::of(event, subscription),
         number: 1,
         forgiven: 0,
@@ -67,7 +67,7 @@ fn task() -> Task {
     }
 }
 
-async fn attempt(receiver: &Receiver, known: Result<Option<Endpoint>, String>, task: &Task) -> Outcome {
+async fn send(receiver: &Receiver, known: Result<Option<Endpoint>, String>, attempt: &Attempt) -> Outcome {
     let config = Config {
         connect_to: HashMap::from([(HOST.to_owned(), receiver.address)]),
         ca_file: Some(receiver.ca_file.clone()),
@@ -75,18 +75,18 @@ async fn attempt(receiver: &Receiver, known: Result<Option<Endpoint>, String>, t
     };
     let clock: Arc<dyn Clock> = Arc::new(FixedClock::new(Timestamp::from_timestamp(1_614_265_330, 0).unwrap()));
     let endpoints = Arc::new(Known(known.map(|endpoint| endpoint.map(Arc::new))));
-    WebhookChannel::new(endpoints, Client::new(config).unwrap(), clock).attempt(task).await
+    WebhookChannel::new(endpoints, Client::new(config).unwrap(), clock).attempt(attempt).await
 }
 
 #[tokio::test]
 async fn an_event_arrives_verbatim_and_signed() {
     let receiver = Receiver::start(HOST, Script::answer("204 No Content", "", "")).await;
-    let task = task();
-    let outcome = attempt(&receiver, Ok(Some(endpoint())), &task).await;
+    let attempt = an_attempt();
+    let outcome = send(&receiver, Ok(Some(endpoint())), &attempt).await;
     assert!(matches!(outcome, Outcome::Delivered(report) if report.status == Some(204)));
     let [request] = &receiver.requests()[..] else { panic!("one request") };
     assert_eq!(request.body, BODY);
-    let id = task.event.id.to_string();
+    let id = attempt.event.id.to_string();
     let signed = signature(&endpoint().secrets, &id, 1_614_265_330, BODY).to_ascii_lowercase();
     for line in [
         "post /base/events http/1.1".to_owned(),
@@ -104,10 +104,10 @@ async fn an_event_arrives_verbatim_and_signed() {
 async fn an_endpoint_that_cannot_be_called_is_not_called() {
     let receiver = Receiver::start(HOST, Script::answer("200 OK", "", "")).await;
     let disabled = Endpoint { enabled: false, ..endpoint() };
-    assert_eq!(attempt(&receiver, Ok(Some(disabled)), &task()).await, Outcome::NotTried("endpoint is disabled".to_owned()));
+    assert_eq!(send(&receiver, Ok(Some(disabled)), &an_attempt()).await, Outcome::NotAttempted("endpoint is disabled".to_owned()));
     let unsigned = Endpoint { secrets: Vec::new(), ..endpoint() };
-    assert!(matches!(attempt(&receiver, Ok(Some(unsigned)), &task()).await, Outcome::NotTried(_)));
-    assert_eq!(attempt(&receiver, Err("database away".to_owned()), &task()).await, Outcome::NotTried("database away".to_owned()));
-    assert!(matches!(attempt(&receiver, Ok(None), &task()).await, Outcome::GiveUp(report) if report.status.is_none()));
+    assert!(matches!(send(&receiver, Ok(Some(unsigned)), &an_attempt()).await, Outcome::NotAttempted(_)));
+    assert_eq!(send(&receiver, Err("database away".to_owned()), &an_attempt()).await, Outcome::NotAttempted("database away".to_owned()));
+    assert!(matches!(send(&receiver, Ok(None), &an_attempt()).await, Outcome::GiveUp(report) if report.status.is_none()));
     assert_eq!(receiver.connections(), 0);
 }

@@ -18,7 +18,7 @@ use url::Url;
 
 use super::receiver::{Receiver, Script};
 use crate::{
-    client::{BODY_BYTES_MAX, BadConfig, Client, Config, Names},
+    client::{BODY_BYTES_MAX, BadConfig, Client, Config, Resolver},
     reply::{Answer, Failure},
 };
 
@@ -32,7 +32,7 @@ struct Scripted {
 }
 
 #[async_trait]
-impl Names for Scripted {
+impl Resolver for Scripted {
     async fn addresses(&self, _host: &str) -> io::Result<Vec<SocketAddr>> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         if self.addresses.is_empty() { Err(io::Error::other("NXDOMAIN")) } else { Ok(self.addresses.clone()) }
@@ -51,7 +51,7 @@ fn reaching(receiver: &Receiver, host: &str, call_timeout: Duration) -> Client {
         call_timeout,
         ..Config::default()
     };
-    Client::with_names(config, names(&[])).unwrap()
+    Client::with_resolver(config, names(&[])).unwrap()
 }
 
 async fn post(client: &Client, url: &str) -> Result<Answer, Failure> {
@@ -116,7 +116,7 @@ async fn a_name_with_any_private_address_makes_no_connection() {
     for addresses in [vec![receiver.address], vec![public, receiver.address], vec![receiver.address, public]] {
         let names = names(&addresses);
         let config = Config { ca_file: Some(receiver.ca_file.clone()), ..Config::default() };
-        let client = Client::with_names(config, Arc::clone(&names) as Arc<dyn Names>).unwrap();
+        let client = Client::with_resolver(config, Arc::clone(&names) as Arc<dyn Resolver>).unwrap();
         assert_eq!(post(&client, "https://hooks.example.com/").await.unwrap_err(), Failure::NotAllowed);
         assert_eq!(names.asked.load(Ordering::SeqCst), 1);
     }
@@ -127,7 +127,7 @@ async fn a_name_with_any_private_address_makes_no_connection() {
 async fn a_host_beside_the_configured_one_gets_no_exception() {
     let receiver = Receiver::start(HOST, Script::answer("200 OK", "", "")).await;
     let config = Config { connect_to: HashMap::from([(HOST.to_owned(), receiver.address)]), ..Config::default() };
-    let client = Client::with_names(config, names(&[receiver.address])).unwrap();
+    let client = Client::with_resolver(config, names(&[receiver.address])).unwrap();
     for url in ["https://other.example.com/", "https://a.hooks.example.com/", "https://hooks.example.com./"] {
         assert_eq!(post(&client, url).await.unwrap_err(), Failure::NotAllowed, "{url}");
     }
@@ -143,7 +143,7 @@ async fn a_literal_or_local_host_makes_no_connection_and_asks_no_resolver() {
     for host in ["127.0.0.1", "localhost", "localhost."] {
         config.connect_to.insert(host.to_owned(), receiver.address);
     }
-    let client = Client::with_names(config, Arc::clone(&names) as Arc<dyn Names>).unwrap();
+    let client = Client::with_resolver(config, Arc::clone(&names) as Arc<dyn Resolver>).unwrap();
     let port = receiver.address.port();
     for host in ["127.0.0.1", "127.1", "2130706433", "[::1]", "[::ffff:127.0.0.1]", "localhost", "localhost.", "LOCALHOST", "a.localhost"] {
         for url in [format!("https://{host}/"), format!("https://{host}:{port}/"), format!("http://{host}:{port}/")] {
@@ -156,7 +156,7 @@ async fn a_literal_or_local_host_makes_no_connection_and_asks_no_resolver() {
 #[tokio::test]
 async fn failures_are_told_apart() {
     let url = "https://hooks.example.com/";
-    let nowhere = Client::with_names(Config::default(), names(&[])).unwrap();
+    let nowhere = Client::with_resolver(Config::default(), names(&[])).unwrap();
     assert_eq!(post(&nowhere, url).await.unwrap_err(), Failure::NotResolved);
 
     let receiver = Receiver::start(HOST, Script::HangUp).await;

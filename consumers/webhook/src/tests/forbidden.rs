@@ -21,7 +21,7 @@ use http::HeaderMap;
 use url::{Host, Url};
 
 use super::channel::{Known, endpoint};
-use crate::{Auth, Client, Config, Endpoint, WebhookChannel, client::Names, reply::Failure};
+use crate::{Auth, Client, Config, Endpoint, WebhookChannel, client::Resolver, reply::Failure};
 
 /// Counts connections dialled.
 #[derive(Clone, Default)]
@@ -63,7 +63,7 @@ fn refused_by_resolver(error: &tower::BoxError) -> bool {
 struct Answers(Vec<Vec<SocketAddr>>, AtomicUsize);
 
 #[async_trait]
-impl Names for Answers {
+impl Resolver for Answers {
     async fn addresses(&self, _: &str) -> io::Result<Vec<SocketAddr>> {
         let asked = self.1.fetch_add(1, Ordering::SeqCst);
         Ok(self.0[asked % self.0.len()].clone())
@@ -72,7 +72,7 @@ impl Names for Answers {
 
 fn client(answers: Vec<Vec<SocketAddr>>) -> Client {
     let config = Config { connect_timeout: std::time::Duration::from_millis(300), ..Config::default() };
-    Client::with_names(config, Arc::new(Answers(answers, AtomicUsize::new(0)))).unwrap()
+    Client::with_resolver(config, Arc::new(Answers(answers, AtomicUsize::new(0)))).unwrap()
 }
 
 fn vectors() -> Vec<Url> {

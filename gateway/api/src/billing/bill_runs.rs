@@ -24,7 +24,7 @@ use crate::{
         problem::Problem,
         request_context::{Context, Query},
         responses::{Created, Found, IfNoneMatch, Listed, REPLAYED, answered, documented},
-        validated_body::{Checkable, Checked},
+        validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, create, created, get, list},
     types::{
@@ -61,7 +61,7 @@ pub(crate) struct NewBillRun {
     billing_date: Option<Date>,
 }
 
-impl Checkable for NewBillRun {}
+impl Validate for NewBillRun {}
 
 impl Example for NewBillRun {
     fn example() -> Self {
@@ -162,7 +162,7 @@ impl BillRuns {
     /// ended periods, pending adjustments and credits become an invoice. An account with nothing to bill gets none; one that
     /// cannot be billed does not stop the run. A run that was interrupted goes on where it stopped and bills nothing twice.
     #[oai(path = "/bill-runs", method = "post", operation_id = "startBillRun")]
-    async fn start(&self, context: Context, input: Checked<NewBillRun>) -> Result<Accepted, Problem> {
+    async fn start(&self, context: Context, input: Validated<NewBillRun>) -> Result<Accepted, Problem> {
         let new = input.body;
         let cycle = context.app().referenced::<BillCycle>(context.tenant(), "/billCycle", &new.bill_cycle.0).await?;
         let command = bill_run::Start {
@@ -171,7 +171,7 @@ impl BillRuns {
             billing_date: new.billing_date.map(|date| date.0),
         };
         let use_case = StartBillRun { bill_cycle: cycle.id, command };
-        let reply = context.app().once(context.demand(input.canonical.as_deref()), use_case).await?;
+        let reply = context.app().execute(context.request(input.canonical.as_deref()), use_case).await?;
         Ok(Accepted::under("/v1/bill-runs", reply))
     }
 
@@ -192,11 +192,11 @@ impl BillRuns {
         /// Where to go on: `nextCursor` of the part before.
         cursor: Query<Cursor>,
     ) -> Result<Listed<BillRun>, Problem> {
-        let ask = context.ask(limit.0, cursor.0.as_ref())?;
+        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
         let filter = Filter::new()
             .is_id("bill_cycle_id", filtered::<BillCycle>(&context, bill_cycle.0.as_ref()).await?)
             .is("status", status.0.map(BillRunStatus::wire));
-        let found = context.app().list::<bill_run::BillRun>(context.tenant(), filter, ask).await?;
+        let found = context.app().list::<bill_run::BillRun>(context.tenant(), filter, page_request).await?;
         let mut items = Vec::with_capacity(found.items.len());
         for run in found.items {
             items.push(context.app().bill_run_now(context.tenant(), run).await?);

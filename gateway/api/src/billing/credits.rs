@@ -16,7 +16,7 @@ use crate::{
         problem::Problem,
         request_context::{Context, Query},
         responses::{Created, Found, IfNoneMatch, Listed},
-        validated_body::{Checkable, Checked},
+        validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, create, created, get, list},
     types::{
@@ -68,7 +68,7 @@ pub(crate) struct NewCredit {
     reason: Reason,
 }
 
-impl Checkable for NewCredit {}
+impl Validate for NewCredit {}
 
 impl Example for NewCredit {
     fn example() -> Self {
@@ -132,7 +132,7 @@ impl Credits {
     /// On an open invoice: less is due on it, and at nothing it is paid. Without one: the account's next invoices take it, as far as
     /// their totals go.
     #[oai(path = "/credits", method = "post", operation_id = "createCredit")]
-    async fn create(&self, context: Context, input: Checked<NewCredit>) -> Result<Created, Problem> {
+    async fn create(&self, context: Context, input: Validated<NewCredit>) -> Result<Created, Problem> {
         let new = input.body;
         let account = context.app().referenced::<Account>(context.tenant(), "/account", &new.account.0).await?.id;
         let command = credit::Create {
@@ -142,7 +142,7 @@ impl Credits {
             reason: new.reason.0,
         };
         let use_case = CreateCredit { account, invoice: new.invoice.map(|reference| reference.0), command };
-        let reply = context.app().once(context.demand(input.canonical.as_deref()), use_case).await?;
+        let reply = context.app().execute(context.request(input.canonical.as_deref()), use_case).await?;
         Ok(Created::under("/v1/credits", reply))
     }
 
@@ -160,9 +160,9 @@ impl Credits {
         /// Where to go on: `nextCursor` of the part before.
         cursor: Query<Cursor>,
     ) -> Result<Listed<Credit>, Problem> {
-        let ask = context.ask(limit.0, cursor.0.as_ref())?;
+        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
         let filter = Filter::new().is_id("account_id", filtered::<Account>(&context, account.0.as_ref()).await?);
-        Listed::page(&context, &context.app().list::<credit::Credit>(context.tenant(), filter, ask).await?)
+        Listed::page(&context, &context.app().list::<credit::Credit>(context.tenant(), filter, page_request).await?)
     }
 
     /// Get a credit

@@ -2,7 +2,7 @@
 
 use billwire_app::{
     domain::billing::invoice::{Invoice, Line},
-    page::{After, Ask, Page},
+    page::{After, Page, PageRequest},
 };
 use billwire_schemas::refusal::Code;
 use poem_openapi::{OpenApi, param::Path};
@@ -27,9 +27,9 @@ pub(crate) const OPERATIONS: &[Operation] =
     &[Operation { own_codes: &[Code::InvoiceNotFound], ..list("getInvoiceLines", "invoices:read") }];
 
 /// A part of an invoice's lines. They never change, so a line's place among them says where to go on.
-fn part(invoice: Invoice, ask: Ask) -> Page<Line> {
-    let from = ask.after.map_or(0, |after| usize::try_from(after.sort).unwrap_or(usize::MAX));
-    let limit = usize::try_from(ask.limit).unwrap_or(usize::MAX);
+fn part(invoice: Invoice, page_request: PageRequest) -> Page<Line> {
+    let from = page_request.after.map_or(0, |after| usize::try_from(after.sort).unwrap_or(usize::MAX));
+    let limit = usize::try_from(page_request.limit).unwrap_or(usize::MAX);
     let to = from.saturating_add(limit);
     let next = (to < invoice.lines.len()).then(|| After { sort: i64::try_from(to).unwrap_or(i64::MAX), id: invoice.id.0 });
     Page { items: invoice.lines.into_iter().skip(from).take(limit).collect(), next }
@@ -52,11 +52,11 @@ impl InvoiceLines {
         /// Where to go on: `nextCursor` of the part before.
         cursor: Query<Cursor>,
     ) -> Result<Listed<InvoiceLine>, Problem> {
-        let ask = context.ask(limit.0, cursor.0.as_ref())?;
+        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
         let invoice = context.app().get::<Invoice>(context.tenant(), &invoice.0.0).await?;
-        if ask.after.is_some_and(|after| after.id != invoice.id.0) {
+        if page_request.after.is_some_and(|after| after.id != invoice.id.0) {
             return Err(cursor::foreign());
         }
-        Listed::page(&context, &part(invoice, ask))
+        Listed::page(&context, &part(invoice, page_request))
     }
 }

@@ -30,7 +30,7 @@ use crate::{
         problem::Problem,
         request_context::{Context, Query},
         responses::{Created, Done, Found, IfNoneMatch, Listed, answered, replayed},
-        validated_body::Checked,
+        validated_body::Validated,
     },
     openapi::operation::{Operation, PLAIN, change, created, get, list, updated},
     types::{
@@ -262,7 +262,7 @@ impl Invoices {
         context: Context,
         /// Id or external id of the account.
         account: Path<Reference>,
-        input: Checked<Option<NoMembers>>,
+        input: Validated<Option<NoMembers>>,
     ) -> Result<Created, Problem> {
         let if_match = context.if_match();
         let use_case = |id| CreateInvoiceOnDemand { account: AccountId(id), invoice: InvoiceId(fresh()), if_match };
@@ -307,14 +307,14 @@ impl Invoices {
         /// Where to go on: `nextCursor` of the part before.
         cursor: Query<Cursor>,
     ) -> Result<Listed<Invoice>, Problem> {
-        let ask = context.ask(limit.0, cursor.0.as_ref())?;
+        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
         let filter = Filter::new()
             .is_id("account_id", filtered::<Account>(&context, account.0.as_ref()).await?)
             .is_id("bill_run_id", filtered::<BillRun>(&context, bill_run.0.as_ref()).await?)
             .is("status", status.0.map(InvoiceStatus::wire))
             .has("overdue_since", overdue.0.map(|flag| flag == Flag::Yes));
-        let Page { items, next } = context.app().list::<invoice::Invoice>(context.tenant(), filter, ask).await?;
-        let items = items.iter().map(Entity::told).collect::<Result<Vec<_>, _>>().map_err(Problem::internal)?;
+        let Page { items, next } = context.app().list::<invoice::Invoice>(context.tenant(), filter, page_request).await?;
+        let items = items.iter().map(Entity::to_json).collect::<Result<Vec<_>, _>>().map_err(Problem::internal)?;
         Listed::page(&context, &Page { items, next })
     }
 
@@ -342,7 +342,7 @@ impl Invoices {
         context: Context,
         /// Id or number of the invoice.
         invoice: Path<Reference>,
-        input: Checked<Option<NoMembers>>,
+        input: Validated<Option<NoMembers>>,
     ) -> Result<Done, Problem> {
         Ok(Done(on_owned::<invoice::Invoice, _>(&context, &invoice.0.0, input.canonical.as_deref(), DeliverInvoice).await?))
     }
@@ -357,7 +357,7 @@ impl Invoices {
         context: Context,
         /// Id or number of the invoice.
         invoice: Path<Reference>,
-        input: Checked<Option<NoMembers>>,
+        input: Validated<Option<NoMembers>>,
     ) -> Result<Done, Problem> {
         Ok(Done(on_owned::<invoice::Invoice, _>(&context, &invoice.0.0, input.canonical.as_deref(), CancelInvoice).await?))
     }

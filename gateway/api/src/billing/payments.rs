@@ -16,7 +16,7 @@ use crate::{
         problem::Problem,
         request_context::{Context, Query},
         responses::{Created, Found, IfNoneMatch, Listed},
-        validated_body::{Checkable, Checked},
+        validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, create, created, get, list},
     types::{
@@ -86,7 +86,7 @@ pub(crate) struct NewPayment {
     received_at: Option<Moment>,
 }
 
-impl Checkable for NewPayment {}
+impl Validate for NewPayment {}
 
 impl Example for NewPayment {
     fn example() -> Self {
@@ -185,7 +185,7 @@ impl Payments {
     /// unallocated. One that failed pays nothing and causes `payment.failed`. The business transaction holds the payment and every
     /// invoice it paid.
     #[oai(path = "/payments", method = "post", operation_id = "recordPayment")]
-    async fn record(&self, context: Context, input: Checked<NewPayment>) -> Result<Created, Problem> {
+    async fn record(&self, context: Context, input: Validated<NewPayment>) -> Result<Created, Problem> {
         let new = input.body;
         let account = context.app().referenced::<Account>(context.tenant(), "/account", &new.account.0).await?.id;
         let command = payment::Create {
@@ -202,7 +202,7 @@ impl Payments {
         };
         let invoices = new.invoices.map(|invoices| invoices.into_iter().map(|reference| reference.0).collect());
         let use_case = RecordPayment { account, invoices, command };
-        let reply = context.app().once(context.demand(input.canonical.as_deref()), use_case).await?;
+        let reply = context.app().execute(context.request(input.canonical.as_deref()), use_case).await?;
         Ok(Created::under("/v1/payments", reply))
     }
 
@@ -222,11 +222,11 @@ impl Payments {
         /// Where to go on: `nextCursor` of the part before.
         cursor: Query<Cursor>,
     ) -> Result<Listed<Payment>, Problem> {
-        let ask = context.ask(limit.0, cursor.0.as_ref())?;
+        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
         let filter = Filter::new()
             .is_id("account_id", filtered::<Account>(&context, account.0.as_ref()).await?)
             .is("status", status.0.map(PaymentStatus::wire));
-        Listed::page(&context, &context.app().list::<payment::Payment>(context.tenant(), filter, ask).await?)
+        Listed::page(&context, &context.app().list::<payment::Payment>(context.tenant(), filter, page_request).await?)
     }
 
     /// Get a payment

@@ -1,7 +1,7 @@
 //! Refunds.
 
 use billwire_app::{
-    CreateRefund, Filter, Owned,
+    AccountObject, CreateRefund, Filter,
     domain::{
         billing::{payment::Payment, refund},
         customers::account::Account,
@@ -19,7 +19,7 @@ use crate::{
         problem::Problem,
         request_context::{Context, Query},
         responses::{Created, Found, IfNoneMatch, Listed},
-        validated_body::{Checkable, Checked},
+        validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, create, created, get, list},
     types::{
@@ -67,7 +67,7 @@ pub(crate) struct NewRefund {
     reason: Reason,
 }
 
-impl Checkable for NewRefund {}
+impl Validate for NewRefund {}
 
 impl Example for NewRefund {
     fn example() -> Self {
@@ -123,7 +123,7 @@ impl Refunds {
     ///
     /// Pays back a part of a payment, or all of it. It opens no invoice again: what a customer got back is not owed.
     #[oai(path = "/refunds", method = "post", operation_id = "createRefund")]
-    async fn create(&self, context: Context, input: Checked<NewRefund>) -> Result<Created, Problem> {
+    async fn create(&self, context: Context, input: Validated<NewRefund>) -> Result<Created, Problem> {
         let new = input.body;
         let payment = context.app().referenced::<Payment>(context.tenant(), "/payment", &new.payment.0).await?;
         let command = refund::Create {
@@ -132,8 +132,8 @@ impl Refunds {
             amount: new.amount.exact("/amount")?,
             reason: new.reason.0,
         };
-        let use_case = CreateRefund { payment: Owned { account: payment.account_id, id: payment.id.0, if_match: None }, command };
-        let reply = context.app().once(context.demand(input.canonical.as_deref()), use_case).await?;
+        let use_case = CreateRefund { payment: AccountObject { account: payment.account_id, id: payment.id.0, if_match: None }, command };
+        let reply = context.app().execute(context.request(input.canonical.as_deref()), use_case).await?;
         Ok(Created::under("/v1/refunds", reply))
     }
 
@@ -153,11 +153,11 @@ impl Refunds {
         /// Where to go on: `nextCursor` of the part before.
         cursor: Query<Cursor>,
     ) -> Result<Listed<Refund>, Problem> {
-        let ask = context.ask(limit.0, cursor.0.as_ref())?;
+        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
         let filter = Filter::new()
             .is_id("account_id", filtered::<Account>(&context, account.0.as_ref()).await?)
             .is_id("payment_id", filtered::<Payment>(&context, payment.0.as_ref()).await?);
-        Listed::page(&context, &context.app().list::<refund::Refund>(context.tenant(), filter, ask).await?)
+        Listed::page(&context, &context.app().list::<refund::Refund>(context.tenant(), filter, page_request).await?)
     }
 
     /// Get a refund

@@ -9,7 +9,7 @@ use crate::{
         problem::Problem,
         request_context::Context,
         responses::Shown,
-        validated_body::{Checkable, Checked},
+        validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, PLAIN, Takes},
     types::scalars::Moment,
@@ -34,7 +34,7 @@ pub(crate) struct TestClockSetting {
     now: Moment,
 }
 
-impl Checkable for TestClockSetting {}
+impl Validate for TestClockSetting {}
 
 impl Example for TestClockSetting {
     fn example() -> Self {
@@ -63,7 +63,7 @@ impl TestClock {
     /// Sets business time for the whole installation; it ticks on from there. Planned changes that fall due are performed
     /// within seconds. Only where the installation runs with `BILLWIRE_TEST_CLOCK`.
     #[oai(path = "/test-clock", method = "post", operation_id = "setTestClock")]
-    async fn set(&self, context: Context, input: Checked<TestClockSetting>) -> Result<Shown<BusinessTime>, Problem> {
+    async fn set(&self, context: Context, input: Validated<TestClockSetting>) -> Result<Shown<BusinessTime>, Problem> {
         Ok(Shown(BusinessTime { now: context.app().set_test_clock(input.body.now.0).await?.into() }))
     }
 }

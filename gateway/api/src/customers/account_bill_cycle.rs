@@ -22,7 +22,7 @@ use crate::{
         problem::Problem,
         request_context::Context,
         responses::Done,
-        validated_body::{Checkable, Checked},
+        validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, change, updated},
     types::scalars::{BillingDay, Moment, Reference},
@@ -72,7 +72,7 @@ pub(crate) struct BillCycleUpdate {
     valid_from: Option<Moment>,
 }
 
-impl Checkable for BillCycleUpdate {}
+impl Validate for BillCycleUpdate {}
 
 impl Example for BillCycleUpdate {
     fn example() -> Self {
@@ -85,7 +85,7 @@ impl Example for BillCycleUpdate {
 #[derive(Debug, Object)]
 pub(crate) struct NoMembers {}
 
-impl Checkable for NoMembers {}
+impl Validate for NoMembers {}
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Accounts")]
 impl AccountBillCycle {
@@ -100,7 +100,7 @@ impl AccountBillCycle {
         context: Context,
         /// Id or external id of the account.
         account: Path<Reference>,
-        input: Checked<BillCycleUpdate>,
+        input: Validated<BillCycleUpdate>,
     ) -> Result<Done, Problem> {
         Ok(Done(update(&context, &account.0.0, &input.body, input.canonical.as_deref()).await?))
     }
@@ -114,7 +114,7 @@ impl AccountBillCycle {
         context: Context,
         /// Id or external id of the account.
         account: Path<Reference>,
-        input: Checked<Option<NoMembers>>,
+        input: Validated<Option<NoMembers>>,
     ) -> Result<Done, Problem> {
         let if_match = context.if_match();
         let use_case = |id| CancelAccountBillCycleChange { account: AccountId(id), if_match };
@@ -130,7 +130,7 @@ impl AccountBillCycle {
         context: Context,
         /// Id or external id of the account.
         account: Path<Reference>,
-        input: Checked<Option<NoMembers>>,
+        input: Validated<Option<NoMembers>>,
     ) -> Result<Done, Problem> {
         let if_match = context.if_match();
         let use_case = |id| PerformAccountBillCycleChange { account: AccountId(id), if_match };
@@ -151,14 +151,14 @@ async fn update(context: &Context, reference: &str, wanted: &BillCycleUpdate, ca
     };
     let (app, tenant) = (context.app(), context.tenant());
     if let (Ok(account), Ok(cycle)) = (reference.parse::<AccountId>(), wanted.bill_cycle.0.parse::<BillCycleId>()) {
-        match app.once(context.demand(canonical), command(account, cycle)).await {
+        match app.execute(context.request(canonical), command(account, cycle)).await {
             Err(Failure::Rejected(refusal)) if matches!(refusal.code, Code::AccountNotFound | Code::BillCycleUnknown) => {}
             done => return done,
         }
     }
     let account = app.get::<Account>(tenant, reference).await?;
     match app.referenced::<BillCycle>(tenant, "/billCycle", &wanted.bill_cycle.0).await {
-        Ok(cycle) => app.once(context.demand(canonical), command(account.id, cycle.id)).await,
+        Ok(cycle) => app.execute(context.request(canonical), command(account.id, cycle.id)).await,
         Err(unknown) => {
             Rejected::ensure_current(context.if_match(), account.version)?;
             if account.status == Status::Deactivated {

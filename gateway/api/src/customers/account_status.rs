@@ -14,7 +14,7 @@ use crate::{
         problem::Problem,
         request_context::Context,
         responses::Done,
-        validated_body::{Checkable, Checked},
+        validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, change, updated},
     types::scalars::{NextStatus, Reason, Reference},
@@ -52,7 +52,7 @@ pub(crate) struct StatusChange {
     services: bool,
 }
 
-impl Checkable for StatusChange {}
+impl Validate for StatusChange {}
 
 impl Example for StatusChange {
     fn example() -> Self {
@@ -75,7 +75,7 @@ fn along() -> bool {
     true
 }
 
-impl Checkable for AccountCancellation {}
+impl Validate for AccountCancellation {}
 
 impl Example for AccountCancellation {
     fn example() -> Self {
@@ -106,7 +106,7 @@ impl AccountStatus {
         context: Context,
         /// Id or external id of the account.
         account: Path<Reference>,
-        input: Checked<StatusChange>,
+        input: Validated<StatusChange>,
     ) -> Result<Done, Problem> {
         let (if_match, wanted) = (context.if_match(), input.body);
         let (status, reason, services) = (wanted.status.into(), wanted.reason.map(|reason| reason.0), wanted.services);
@@ -124,7 +124,7 @@ impl AccountStatus {
         context: Context,
         /// Id or external id of the account.
         account: Path<Reference>,
-        input: Checked<Option<AccountCancellation>>,
+        input: Validated<Option<AccountCancellation>>,
     ) -> Result<Done, Problem> {
         let if_match = context.if_match();
         let (reason, services) = input.body.map_or((None, true), |body| (body.reason.map(|reason| reason.0), body.services));

@@ -19,7 +19,7 @@ use crate::{
         problem::Problem,
         request_context::{Context, Query},
         responses::{Created, Done, Found, IfNoneMatch, Listed},
-        validated_body::{Checkable, Checked},
+        validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, change, create, created, delete, get, list, updated},
     types::scalars::{AnyStatus, BillingDay, Currency, Cursor, Days, ExternalId, FirstStatus, Limit, Moment, Name, Reference},
@@ -95,7 +95,7 @@ fn active() -> FirstStatus {
     FirstStatus::Active
 }
 
-impl Checkable for NewAccount {}
+impl Validate for NewAccount {}
 
 impl Example for NewAccount {
     fn example() -> Self {
@@ -126,7 +126,7 @@ pub(crate) struct AccountUpdate {
     payment_term_days: Option<Days>,
 }
 
-impl Checkable for AccountUpdate {}
+impl Validate for AccountUpdate {}
 
 impl Example for AccountUpdate {
     fn example() -> Self {
@@ -243,7 +243,7 @@ impl Accounts {
     ///
     /// Its first billing period runs from today to the next billing date of its cycle.
     #[oai(path = "/accounts", method = "post", operation_id = "createAccount")]
-    async fn create(&self, context: Context, input: Checked<NewAccount>) -> Result<Created, Problem> {
+    async fn create(&self, context: Context, input: Validated<NewAccount>) -> Result<Created, Problem> {
         let new = input.body;
         let cycle = context.app().referenced::<BillCycle>(context.tenant(), "/billCycle", &new.bill_cycle.0).await?;
         let command = account::Create {
@@ -257,7 +257,7 @@ impl Accounts {
             payment_term_days: new.payment_term_days.map(|days| days.0),
         };
         let use_case = CreateAccount { command, bill_cycle: cycle.id };
-        let reply = context.app().once(context.demand(input.canonical.as_deref()), use_case).await?;
+        let reply = context.app().execute(context.request(input.canonical.as_deref()), use_case).await?;
         Ok(Created::under("/v1/accounts", reply))
     }
 
@@ -275,10 +275,10 @@ impl Accounts {
         /// Where to go on: `nextCursor` of the part before.
         cursor: Query<Cursor>,
     ) -> Result<Listed<Account>, Problem> {
-        let ask = context.ask(limit.0, cursor.0.as_ref())?;
+        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
         let page = context
             .app()
-            .list::<account::Account>(context.tenant(), Filter::new().is("status", status.0.map(AnyStatus::wire)), ask)
+            .list::<account::Account>(context.tenant(), Filter::new().is("status", status.0.map(AnyStatus::wire)), page_request)
             .await?;
         Listed::page(&context, &page)
     }
@@ -306,7 +306,7 @@ impl Accounts {
         context: Context,
         /// Id or external id of the account.
         account: Path<Reference>,
-        input: Checked<AccountUpdate>,
+        input: Validated<AccountUpdate>,
     ) -> Result<Done, Problem> {
         let wanted = input.body;
         let command = account::Update {

@@ -16,7 +16,7 @@ use crate::{
         problem::Problem,
         request_context::{Context, Query},
         responses::{Created, Done, Found, IfNoneMatch, Listed},
-        validated_body::{Checkable, Checked},
+        validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, change, create, created, delete, get, list, updated},
     types::scalars::{BillingDay, Cursor, ExternalId, Limit, Moment, Month, Name, PeriodLength, PeriodUnit, Reference},
@@ -72,7 +72,7 @@ fn one_unit() -> PeriodLength {
     PeriodLength(1)
 }
 
-impl Checkable for NewBillCycle {}
+impl Validate for NewBillCycle {}
 
 impl Example for NewBillCycle {
     fn example() -> Self {
@@ -96,7 +96,7 @@ pub(crate) struct BillCycleRenaming {
     name: Option<Name>,
 }
 
-impl Checkable for BillCycleRenaming {}
+impl Validate for BillCycleRenaming {}
 
 impl Example for BillCycleRenaming {
     fn example() -> Self {
@@ -168,7 +168,7 @@ impl BillCycles {
     /// A bill cycle is a rhythm accounts are billed in, such as every month on the 15th. Individual cycles leave the
     /// billing day to each account.
     #[oai(path = "/bill-cycles", method = "post", operation_id = "createBillCycle")]
-    async fn create(&self, context: Context, input: Checked<NewBillCycle>) -> Result<Created, Problem> {
+    async fn create(&self, context: Context, input: Validated<NewBillCycle>) -> Result<Created, Problem> {
         let new = input.body;
         let create = bill_cycle::Create {
             id: BillCycleId(fresh()),
@@ -180,7 +180,7 @@ impl BillCycles {
             billing_day: new.billing_day.map(|day| day.0),
             billing_month: new.billing_month.map(|month| month.0),
         };
-        let reply = context.app().once(context.demand(input.canonical.as_deref()), CreateBillCycle(create)).await?;
+        let reply = context.app().execute(context.request(input.canonical.as_deref()), CreateBillCycle(create)).await?;
         Ok(Created::under("/v1/bill-cycles", reply))
     }
 
@@ -196,8 +196,8 @@ impl BillCycles {
         /// Where to go on: `nextCursor` of the part before.
         cursor: Query<Cursor>,
     ) -> Result<Listed<BillCycle>, Problem> {
-        let ask = context.ask(limit.0, cursor.0.as_ref())?;
-        Listed::page(&context, &context.app().list::<bill_cycle::BillCycle>(context.tenant(), Filter::new(), ask).await?)
+        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
+        Listed::page(&context, &context.app().list::<bill_cycle::BillCycle>(context.tenant(), Filter::new(), page_request).await?)
     }
 
     /// Get a bill cycle
@@ -225,7 +225,7 @@ impl BillCycles {
         /// Id or external id of the bill cycle.
         #[oai(name = "billCycle")]
         bill_cycle: Path<Reference>,
-        input: Checked<BillCycleRenaming>,
+        input: Validated<BillCycleRenaming>,
     ) -> Result<Done, Problem> {
         let (if_match, name) = (context.if_match(), input.body.name.map(|name| name.0));
         let use_case = |id| UpdateBillCycle { bill_cycle: BillCycleId(id), if_match, name: name.clone() };

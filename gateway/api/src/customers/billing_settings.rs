@@ -15,7 +15,7 @@ use crate::{
         problem::Problem,
         request_context::Context,
         responses::{Done, Found, IfNoneMatch},
-        validated_body::{Checkable, Checked},
+        validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, change, get, updated},
     types::scalars::{Days, Moment, StatusName, TimeOfDay, TimeZoneName},
@@ -112,7 +112,7 @@ pub(crate) struct BillingSettingsUpdate {
     package_statuses: Option<NewStatusModel>,
 }
 
-impl Checkable for BillingSettingsUpdate {}
+impl Validate for BillingSettingsUpdate {}
 
 impl Example for BillingSettingsUpdate {
     fn example() -> Self {
@@ -252,7 +252,7 @@ impl BillingSettings {
     /// As a whole: what is absent goes back to its default. What is in a status that a new model no longer has is not billed, and
     /// may go to any status of the new model.
     #[oai(path = "/billing-settings", method = "put", operation_id = "updateBillingSettings")]
-    async fn update(&self, context: Context, input: Checked<BillingSettingsUpdate>) -> Result<Done, Problem> {
+    async fn update(&self, context: Context, input: Validated<BillingSettingsUpdate>) -> Result<Done, Problem> {
         let wanted = input.body;
         let defaults = billwire_app::domain::customers::billing_settings::BillingSettings::default();
         let offsets = wanted.delivery_offsets.unwrap_or_default();
@@ -265,6 +265,6 @@ impl BillingSettings {
             package_statuses: wanted.package_statuses.map_or(defaults.package_statuses, Into::into),
         };
         let use_case = UpdateBillingSettings { command, if_match: context.if_match() };
-        Ok(Done(context.app().once(context.demand(input.canonical.as_deref()), use_case).await?))
+        Ok(Done(context.app().execute(context.request(input.canonical.as_deref()), use_case).await?))
     }
 }

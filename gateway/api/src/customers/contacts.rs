@@ -16,7 +16,7 @@ use crate::{
         problem::Problem,
         request_context::{Context, Query},
         responses::{Created, Done, Found, IfNoneMatch, Listed},
-        validated_body::{Checkable, Checked},
+        validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, change, create, created, delete, get, list, updated},
     types::scalars::{ContactRole, Cursor, EmailAddress, ExternalId, Language, Limit, Moment, Name, Phone, Reference},
@@ -68,7 +68,7 @@ fn other() -> ContactRole {
     ContactRole::Other
 }
 
-impl Checkable for NewContact {}
+impl Validate for NewContact {}
 
 impl Example for NewContact {
     fn example() -> Self {
@@ -100,7 +100,7 @@ pub(crate) struct ContactUpdate {
     language: Option<Language>,
 }
 
-impl Checkable for ContactUpdate {}
+impl Validate for ContactUpdate {}
 
 impl Example for ContactUpdate {
     fn example() -> Self {
@@ -172,7 +172,7 @@ impl Contacts {
     /// `billingContact`. Parameters of contacts are for e-mails only. The events `contact.created`, `contact.updated` and
     /// `contact.deleted` carry the contact's state: subscribe to them only where that may be known.
     #[oai(path = "/contacts", method = "post", operation_id = "createContact")]
-    async fn create(&self, context: Context, input: Checked<NewContact>) -> Result<Created, Problem> {
+    async fn create(&self, context: Context, input: Validated<NewContact>) -> Result<Created, Problem> {
         let new = input.body;
         let account = context.app().referenced::<Account>(context.tenant(), "/account", &new.account.0).await?.id;
         let command = contact::Create {
@@ -184,7 +184,7 @@ impl Contacts {
             phone: new.phone.map(|phone| phone.0),
             language: new.language.map(|language| language.0),
         };
-        let reply = context.app().once(context.demand(input.canonical.as_deref()), CreateContact { account, command }).await?;
+        let reply = context.app().execute(context.request(input.canonical.as_deref()), CreateContact { account, command }).await?;
         Ok(Created::under("/v1/contacts", reply))
     }
 
@@ -202,9 +202,9 @@ impl Contacts {
         /// Where to go on: `nextCursor` of the part before.
         cursor: Query<Cursor>,
     ) -> Result<Listed<Contact>, Problem> {
-        let ask = context.ask(limit.0, cursor.0.as_ref())?;
+        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
         let filter = Filter::new().is_id("account_id", filtered::<Account>(&context, account.0.as_ref()).await?);
-        Listed::page(&context, &context.app().list::<contact::Contact>(context.tenant(), filter, ask).await?)
+        Listed::page(&context, &context.app().list::<contact::Contact>(context.tenant(), filter, page_request).await?)
     }
 
     /// Get a contact
@@ -230,7 +230,7 @@ impl Contacts {
         context: Context,
         /// Id or external id of the contact.
         contact: Path<Reference>,
-        input: Checked<ContactUpdate>,
+        input: Validated<ContactUpdate>,
     ) -> Result<Done, Problem> {
         let wanted = input.body;
         let command = contact::Update {

@@ -17,7 +17,7 @@ use crate::{
         problem::Problem,
         request_context::{Context, Query},
         responses::{Created, Done, Found, IfNoneMatch, Listed},
-        validated_body::{Checkable, Checked},
+        validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, change, create, created, get, list, updated},
     types::scalars::{Cursor, Date, ExternalId, Limit, Moment, Reason, Reference, StatusName},
@@ -80,7 +80,7 @@ pub(crate) struct NewPackageSubscription {
     start_date: Option<Date>,
 }
 
-impl Checkable for NewPackageSubscription {}
+impl Validate for NewPackageSubscription {}
 
 impl Example for NewPackageSubscription {
     fn example() -> Self {
@@ -98,7 +98,7 @@ pub(crate) struct PackageSubscriptionStatusChange {
     reason: Option<Reason>,
 }
 
-impl Checkable for PackageSubscriptionStatusChange {}
+impl Validate for PackageSubscriptionStatusChange {}
 
 impl Example for PackageSubscriptionStatusChange {
     fn example() -> Self {
@@ -114,7 +114,7 @@ pub(crate) struct PackageSubscriptionCancellation {
     reason: Option<Reason>,
 }
 
-impl Checkable for PackageSubscriptionCancellation {}
+impl Validate for PackageSubscriptionCancellation {}
 
 impl Example for PackageSubscriptionCancellation {
     fn example() -> Self {
@@ -179,7 +179,7 @@ impl PackageSubscriptions {
     /// For an account. The subscription starts in the initial package status of the billing settings; its fee is billed while it
     /// is in a billable one.
     #[oai(path = "/package-subscriptions", method = "post", operation_id = "subscribePackage")]
-    async fn subscribe(&self, context: Context, input: Checked<NewPackageSubscription>) -> Result<Created, Problem> {
+    async fn subscribe(&self, context: Context, input: Validated<NewPackageSubscription>) -> Result<Created, Problem> {
         let new = input.body;
         let account = context.app().referenced::<Account>(context.tenant(), "/account", &new.account.0).await?.id;
         let command = package_subscription::Subscribe {
@@ -188,7 +188,7 @@ impl PackageSubscriptions {
             start_date: new.start_date.map(|date| date.0),
         };
         let use_case = SubscribePackage { account, package: new.package.0, command };
-        let reply = context.app().once(context.demand(input.canonical.as_deref()), use_case).await?;
+        let reply = context.app().execute(context.request(input.canonical.as_deref()), use_case).await?;
         Ok(Created::under("/v1/package-subscriptions", reply))
     }
 
@@ -210,12 +210,12 @@ impl PackageSubscriptions {
         /// Where to go on: `nextCursor` of the part before.
         cursor: Query<Cursor>,
     ) -> Result<Listed<PackageSubscription>, Problem> {
-        let ask = context.ask(limit.0, cursor.0.as_ref())?;
+        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
         let filter = Filter::new()
             .is_id("account_id", filtered::<Account>(&context, account.0.as_ref()).await?)
             .is_id("package_id", filtered::<Package>(&context, package.0.as_ref()).await?)
             .is("status", status.0.as_ref().map(|status| status.0.as_str()));
-        let page = context.app().list::<package_subscription::PackageSubscription>(context.tenant(), filter, ask).await?;
+        let page = context.app().list::<package_subscription::PackageSubscription>(context.tenant(), filter, page_request).await?;
         Listed::page(&context, &page)
     }
 
@@ -245,7 +245,7 @@ impl PackageSubscriptions {
         /// Id or external id of the package subscription.
         #[oai(name = "packageSubscription")]
         subscription: Path<Reference>,
-        input: Checked<PackageSubscriptionStatusChange>,
+        input: Validated<PackageSubscriptionStatusChange>,
     ) -> Result<Done, Problem> {
         let (status, reason) = (input.body.status.0, input.body.reason.map(|reason| reason.0));
         let use_case = |subscription| ChangePackageSubscriptionStatus { subscription, status: status.clone(), reason: reason.clone() };
@@ -264,7 +264,7 @@ impl PackageSubscriptions {
         /// Id or external id of the package subscription.
         #[oai(name = "packageSubscription")]
         subscription: Path<Reference>,
-        input: Checked<Option<PackageSubscriptionCancellation>>,
+        input: Validated<Option<PackageSubscriptionCancellation>>,
     ) -> Result<Done, Problem> {
         let reason = input.body.and_then(|body| body.reason).map(|reason| reason.0);
         let use_case = |subscription| CancelPackageSubscription { subscription, reason: reason.clone() };

@@ -13,7 +13,7 @@ use crate::{
         problem::Problem,
         request_context::{Context, Query},
         responses::{Created, Done, Found, IfNoneMatch, Listed},
-        validated_body::{Checkable, Checked},
+        validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, change, create, created, delete, get, list, updated},
     types::{
@@ -73,7 +73,7 @@ pub(crate) struct NewPackage {
     recurring_fee: NewMoney,
 }
 
-impl Checkable for NewPackage {}
+impl Validate for NewPackage {}
 
 impl Example for NewPackage {
     fn example() -> Self {
@@ -98,7 +98,7 @@ pub(crate) struct PackageUpdate {
     recurring_fee: Option<NewMoney>,
 }
 
-impl Checkable for PackageUpdate {}
+impl Validate for PackageUpdate {}
 
 impl Example for PackageUpdate {
     fn example() -> Self {
@@ -152,7 +152,7 @@ impl Packages {
     ///
     /// A package is what accounts subscribe, with a fee that falls due in each billing period.
     #[oai(path = "/packages", method = "post", operation_id = "createPackage")]
-    async fn create(&self, context: Context, input: Checked<NewPackage>) -> Result<Created, Problem> {
+    async fn create(&self, context: Context, input: Validated<NewPackage>) -> Result<Created, Problem> {
         let new = input.body;
         let create = package::Create {
             id: PackageId(fresh()),
@@ -161,7 +161,7 @@ impl Packages {
             name: new.name.0,
             description: new.description.map(|text| text.0),
         };
-        let reply = context.app().once(context.demand(input.canonical.as_deref()), CreatePackage(create)).await?;
+        let reply = context.app().execute(context.request(input.canonical.as_deref()), CreatePackage(create)).await?;
         Ok(Created::under("/v1/packages", reply))
     }
 
@@ -179,9 +179,9 @@ impl Packages {
         /// Where to go on: `nextCursor` of the part before.
         cursor: Query<Cursor>,
     ) -> Result<Listed<Package>, Problem> {
-        let ask = context.ask(limit.0, cursor.0.as_ref())?;
+        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
         let filter = Filter::new().is("currency", currency.0.as_ref().map(|currency| currency.0.as_str()));
-        Listed::page(&context, &context.app().list::<package::Package>(context.tenant(), filter, ask).await?)
+        Listed::page(&context, &context.app().list::<package::Package>(context.tenant(), filter, page_request).await?)
     }
 
     /// Get a package
@@ -207,7 +207,7 @@ impl Packages {
         context: Context,
         /// Id or external id of the package.
         package: Path<Reference>,
-        input: Checked<PackageUpdate>,
+        input: Validated<PackageUpdate>,
     ) -> Result<Done, Problem> {
         let wanted = input.body;
         let command = package::Update {

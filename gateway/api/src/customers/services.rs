@@ -16,7 +16,7 @@ use crate::{
         problem::Problem,
         request_context::{Context, Query},
         responses::{Created, Done, Found, IfNoneMatch, Listed},
-        validated_body::{Checkable, Checked},
+        validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, change, create, created, delete, get, list, updated},
     types::scalars::{Cursor, ExternalId, Limit, Moment, Name, Reason, Reference, StatusName},
@@ -78,7 +78,7 @@ pub(crate) struct NewService {
     service_type: Name,
 }
 
-impl Checkable for NewService {}
+impl Validate for NewService {}
 
 impl Example for NewService {
     fn example() -> Self {
@@ -100,7 +100,7 @@ pub(crate) struct ServiceUpdate {
     name: Option<Name>,
 }
 
-impl Checkable for ServiceUpdate {}
+impl Validate for ServiceUpdate {}
 
 impl Example for ServiceUpdate {
     fn example() -> Self {
@@ -118,7 +118,7 @@ pub(crate) struct ServiceTransition {
     reason: Option<Reason>,
 }
 
-impl Checkable for ServiceTransition {}
+impl Validate for ServiceTransition {}
 
 impl Example for ServiceTransition {
     fn example() -> Self {
@@ -184,7 +184,7 @@ impl Services {
     ///
     /// It starts in the initial service status of the billing settings.
     #[oai(path = "/services", method = "post", operation_id = "createService")]
-    async fn create(&self, context: Context, input: Checked<NewService>) -> Result<Created, Problem> {
+    async fn create(&self, context: Context, input: Validated<NewService>) -> Result<Created, Problem> {
         let new = input.body;
         let account = context.app().referenced::<Account>(context.tenant(), "/account", &new.account.0).await?.id;
         let command = service::Create {
@@ -194,7 +194,7 @@ impl Services {
             service_type: new.service_type.0,
         };
         let use_case = CreateService { account, package_subscription: new.package_subscription.map(|reference| reference.0), command };
-        let reply = context.app().once(context.demand(input.canonical.as_deref()), use_case).await?;
+        let reply = context.app().execute(context.request(input.canonical.as_deref()), use_case).await?;
         Ok(Created::under("/v1/services", reply))
     }
 
@@ -217,12 +217,12 @@ impl Services {
         /// Where to go on: `nextCursor` of the part before.
         cursor: Query<Cursor>,
     ) -> Result<Listed<Service>, Problem> {
-        let ask = context.ask(limit.0, cursor.0.as_ref())?;
+        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
         let filter = Filter::new()
             .is_id("account_id", filtered::<Account>(&context, account.0.as_ref()).await?)
             .is("status", status.0.as_ref().map(|status| status.0.as_str()))
             .is_id("package_subscription_id", filtered::<PackageSubscription>(&context, subscription.0.as_ref()).await?);
-        Listed::page(&context, &context.app().list::<service::Service>(context.tenant(), filter, ask).await?)
+        Listed::page(&context, &context.app().list::<service::Service>(context.tenant(), filter, page_request).await?)
     }
 
     /// Get a service
@@ -248,7 +248,7 @@ impl Services {
         context: Context,
         /// Id or external id of the service.
         service: Path<Reference>,
-        input: Checked<ServiceUpdate>,
+        input: Validated<ServiceUpdate>,
     ) -> Result<Done, Problem> {
         let name = input.body.name.map(|name| name.0);
         let use_case = |service| UpdateService { service, name: name.clone() };
@@ -278,7 +278,7 @@ impl Services {
         context: Context,
         /// Id or external id of the service.
         service: Path<Reference>,
-        input: Checked<ServiceTransition>,
+        input: Validated<ServiceTransition>,
     ) -> Result<Done, Problem> {
         let (status, reason) = (input.body.status.0, input.body.reason.map(|reason| reason.0));
         let use_case = |service| TransitionService { service, status: status.clone(), reason: reason.clone() };

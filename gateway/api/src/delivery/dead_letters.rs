@@ -13,7 +13,7 @@ use crate::{
         problem::Problem,
         request_context::{Context, Query},
         responses::{Accepted, Listed},
-        validated_body::{Checkable, Checked},
+        validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, in_bulk, list},
     types::scalars::{Cursor, EventTypeName, Limit, Moment, Reference},
@@ -48,7 +48,7 @@ pub(crate) struct DeadLetterChoice {
     to: Option<Moment>,
 }
 
-impl Checkable for DeadLetterChoice {}
+impl Validate for DeadLetterChoice {}
 
 impl Example for DeadLetterChoice {
     fn example() -> Self {
@@ -100,7 +100,7 @@ impl DeadLetters {
         /// Where to go on: `nextCursor` of the part before.
         cursor: Query<Cursor>,
     ) -> Result<Listed<Delivery>, Problem> {
-        let ask = context.ask(limit.0, cursor.0.as_ref())?;
+        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
         let filter = Filter {
             states: vec!["dead".to_owned(), "blocking".to_owned()],
             subscription: subscription.0.map(SubscriptionId),
@@ -110,7 +110,7 @@ impl DeadLetters {
             to: to.0.map(|to| to.0),
             ..Filter::default()
         };
-        let page = context.app().list_deliveries(context.tenant(), filter, ask).await?;
+        let page = context.app().list_deliveries(context.tenant(), filter, page_request).await?;
         let items: Vec<Delivery> = page.items.into_iter().map(|delivery| Delivery::of(delivery, None)).collect();
         Ok(Listed::shown(&items, page.next.map(|after| context.cursor(after))))
     }
@@ -119,17 +119,17 @@ impl DeadLetters {
     ///
     /// Has them tried anew, each by the whole of its retry plan. What waits behind one in a blocked ordering key follows it.
     #[oai(path = "/dead-letters/redrive", method = "post", operation_id = "redriveDeadLetters")]
-    async fn redrive(&self, context: Context, input: Checked<DeadLetterChoice>) -> Result<Accepted<MendedDeliveries>, Problem> {
-        let demand = context.demand(input.canonical.as_deref());
-        Ok(Accepted::of(context.app().redrive_dead_letters(demand, input.body.which()).await?))
+    async fn redrive(&self, context: Context, input: Validated<DeadLetterChoice>) -> Result<Accepted<MendedDeliveries>, Problem> {
+        let request = context.request(input.canonical.as_deref());
+        Ok(Accepted::of(context.app().redrive_dead_letters(request, input.body.which()).await?))
     }
 
     /// Discard dead letters
     ///
     /// Lets them be for good. An ordering key that one of them blocked goes on behind it.
     #[oai(path = "/dead-letters/discard", method = "post", operation_id = "discardDeadLetters")]
-    async fn discard(&self, context: Context, input: Checked<DeadLetterChoice>) -> Result<Accepted<MendedDeliveries>, Problem> {
-        let demand = context.demand(input.canonical.as_deref());
-        Ok(Accepted::of(context.app().discard_dead_letters(demand, input.body.which()).await?))
+    async fn discard(&self, context: Context, input: Validated<DeadLetterChoice>) -> Result<Accepted<MendedDeliveries>, Problem> {
+        let request = context.request(input.canonical.as_deref());
+        Ok(Accepted::of(context.app().discard_dead_letters(request, input.body.which()).await?))
     }
 }

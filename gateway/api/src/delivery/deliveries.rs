@@ -14,7 +14,7 @@ use crate::{
         problem::Problem,
         request_context::{Context, Query},
         responses::{Accepted, Listed, Shown},
-        validated_body::Checked,
+        validated_body::Validated,
     },
     openapi::operation::{Operation, PLAIN, get, in_bulk, list},
     types::scalars::{Cursor, DeliveryState, EventTypeName, Key, Limit, Moment, Reference, StatusCode},
@@ -219,7 +219,7 @@ impl Deliveries {
         /// Where to go on: `nextCursor` of the part before.
         cursor: Query<Cursor>,
     ) -> Result<Listed<Delivery>, Problem> {
-        let ask = context.ask(limit.0, cursor.0.as_ref())?;
+        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
         // What cannot be a key is the key of no event.
         let Ok(key) = key.0.map(|key| key.0.parse()).transpose() else { return Ok(Listed::nothing()) };
         let filter = Filter {
@@ -234,7 +234,7 @@ impl Deliveries {
             from: from.0.map(|from| from.0),
             to: to.0.map(|to| to.0),
         };
-        let page = context.app().list_deliveries(context.tenant(), filter, ask).await?;
+        let page = context.app().list_deliveries(context.tenant(), filter, page_request).await?;
         let items: Vec<Delivery> = page.items.into_iter().map(|delivery| Delivery::of(delivery, None)).collect();
         Ok(Listed::shown(&items, page.next.map(|after| context.cursor(after))))
     }
@@ -265,8 +265,8 @@ impl Deliveries {
         context: Context,
         /// Id of the delivery.
         delivery: Path<Reference>,
-        input: Checked<Option<NoMembers>>,
+        input: Validated<Option<NoMembers>>,
     ) -> Result<Accepted<MendedDeliveries>, Problem> {
-        Ok(Accepted::of(context.app().retry_delivery(context.demand(input.canonical.as_deref()), &delivery.0.0).await?))
+        Ok(Accepted::of(context.app().retry_delivery(context.request(input.canonical.as_deref()), &delivery.0.0).await?))
     }
 }

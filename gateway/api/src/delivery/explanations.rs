@@ -1,6 +1,6 @@
 //! What happened to an event, and why.
 
-use billwire_app::{Explanation, Met, Verdict, domain::delivery::queue};
+use billwire_app::{Explanation, Match, MatchResult, domain::delivery::queue};
 use billwire_schemas::refusal::Code;
 use poem_openapi::{Object, OpenApi, param::Path, types::Example};
 use uuid::Uuid;
@@ -102,17 +102,17 @@ impl Example for EventExplanation {
     }
 }
 
-fn subscription(met: Met) -> ExplainedSubscription {
+fn subscription(met: Match) -> ExplainedSubscription {
     let verdict = met.verdict.name().to_owned();
     let reason = match met.verdict {
-        Verdict::FilterFailed(reason) => Some(reason),
+        MatchResult::FilterFailed(reason) => Some(reason),
         _ => None,
     };
     let delivery = met.delivery.map(|delivery| Delivery::of(delivery, None));
     ExplainedSubscription { subscription_id: met.subscription.id.0, name: met.subscription.name, verdict, reason, delivery }
 }
 
-fn queue((queue, registered, met): (queue::Queue, bool, Vec<Met>)) -> ExplainedQueue {
+fn queue((queue, registered, met): (queue::Queue, bool, Vec<Match>)) -> ExplainedQueue {
     let subscriptions = met.into_iter().map(subscription).collect();
     ExplainedQueue { queue_id: queue.id.0, name: queue.name, registered, paused: queue.paused, subscriptions }
 }
@@ -123,9 +123,9 @@ impl EventExplanation {
         Self {
             event_id: event,
             event_type: told.event_type,
-            on_stream: told.whereabouts.on_stream,
-            set_aside: told.whereabouts.set_aside.then_some(true),
-            in_warehouse: told.whereabouts.in_warehouse,
+            on_stream: told.delivery_place.on_stream,
+            set_aside: told.delivery_place.set_aside.then_some(true),
+            in_warehouse: told.delivery_place.in_warehouse,
             queues: told.queues.into_iter().map(queue).collect(),
             further_deliveries: (!further.is_empty()).then_some(further),
         }

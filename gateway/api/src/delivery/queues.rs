@@ -21,7 +21,7 @@ use crate::{
         problem::Problem,
         request_context::{Context, Query},
         responses::{Created, Done, Found, IfNoneMatch, Listed},
-        validated_body::{Checkable, Checked},
+        validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, change, create, created, delete, get, list, updated},
     types::scalars::{Cursor, EventTypePattern, Limit, Moment, Name, Partitions, QueueMode, Reference},
@@ -82,7 +82,7 @@ fn one_partition() -> Partitions {
     Partitions(1)
 }
 
-impl Checkable for NewQueue {}
+impl Validate for NewQueue {}
 
 impl Example for NewQueue {
     fn example() -> Self {
@@ -112,7 +112,7 @@ pub(crate) struct QueueUpdate {
     objects: Option<Vec<NewObjectEvents>>,
 }
 
-impl Checkable for QueueUpdate {}
+impl Validate for QueueUpdate {}
 
 impl Example for QueueUpdate {
     fn example() -> Self {
@@ -177,7 +177,7 @@ impl Queues {
     ///
     /// From now on it collects the events of its types for the subscriptions on it.
     #[oai(path = "/queues", method = "post", operation_id = "createQueue")]
-    async fn create(&self, context: Context, input: Checked<NewQueue>) -> Result<Created, Problem> {
+    async fn create(&self, context: Context, input: Validated<NewQueue>) -> Result<Created, Problem> {
         let new = input.body;
         let create = queue::Create {
             id: QueueId(fresh()),
@@ -186,7 +186,7 @@ impl Queues {
             registered: Selection { event_types: names(new.event_types), objects: objects(new.objects) },
             partitions: new.partitions.0,
         };
-        let reply = context.app().once(context.demand(input.canonical.as_deref()), CreateQueue(create)).await?;
+        let reply = context.app().execute(context.request(input.canonical.as_deref()), CreateQueue(create)).await?;
         Ok(Created::under("/v1/queues", reply))
     }
 
@@ -202,8 +202,8 @@ impl Queues {
         /// Where to go on: `nextCursor` of the part before.
         cursor: Query<Cursor>,
     ) -> Result<Listed<Queue>, Problem> {
-        let ask = context.ask(limit.0, cursor.0.as_ref())?;
-        Listed::page(&context, &context.app().list_configurations::<queue::Queue>(context.tenant(), ask).await?)
+        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
+        Listed::page(&context, &context.app().list_configurations::<queue::Queue>(context.tenant(), page_request).await?)
     }
 
     /// Get a queue
@@ -230,7 +230,7 @@ impl Queues {
         context: Context,
         /// Id of the queue.
         queue: Path<Reference>,
-        input: Checked<QueueUpdate>,
+        input: Validated<QueueUpdate>,
     ) -> Result<Done, Problem> {
         let body = input.body;
         let command = queue::Update {
@@ -240,7 +240,7 @@ impl Queues {
             objects: body.objects.map(objects),
         };
         let use_case = UpdateQueue { id: queue.0.0, command, if_match: context.if_match() };
-        Ok(Done(context.app().once(context.demand(input.canonical.as_deref()), use_case).await?))
+        Ok(Done(context.app().execute(context.request(input.canonical.as_deref()), use_case).await?))
     }
 
     /// Pause a queue
@@ -252,10 +252,10 @@ impl Queues {
         context: Context,
         /// Id of the queue.
         queue: Path<Reference>,
-        input: Checked<Option<NoMembers>>,
+        input: Validated<Option<NoMembers>>,
     ) -> Result<Done, Problem> {
         let use_case = PauseQueue::<true> { id: queue.0.0, if_match: context.if_match() };
-        Ok(Done(context.app().once(context.demand(input.canonical.as_deref()), use_case).await?))
+        Ok(Done(context.app().execute(context.request(input.canonical.as_deref()), use_case).await?))
     }
 
     /// Resume a queue
@@ -267,10 +267,10 @@ impl Queues {
         context: Context,
         /// Id of the queue.
         queue: Path<Reference>,
-        input: Checked<Option<NoMembers>>,
+        input: Validated<Option<NoMembers>>,
     ) -> Result<Done, Problem> {
         let use_case = PauseQueue::<false> { id: queue.0.0, if_match: context.if_match() };
-        Ok(Done(context.app().once(context.demand(input.canonical.as_deref()), use_case).await?))
+        Ok(Done(context.app().execute(context.request(input.canonical.as_deref()), use_case).await?))
     }
 
     /// Delete a queue
@@ -284,6 +284,6 @@ impl Queues {
         queue: Path<Reference>,
     ) -> Result<Done, Problem> {
         let use_case = DeleteConfiguration::<queue::Queue>::new(queue.0.0, context.if_match());
-        Ok(Done(context.app().once(context.demand(None), use_case).await?))
+        Ok(Done(context.app().execute(context.request(None), use_case).await?))
     }
 }

@@ -13,7 +13,7 @@ use crate::{
         problem::Problem,
         request_context::{Context, Query},
         responses::{Accepted, Listed, Stored},
-        validated_body::{Checkable, Checked},
+        validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, PLAIN, get, in_bulk, list},
     types::scalars::{Cursor, EventTypeName, Limit, Moment, Reference},
@@ -47,7 +47,7 @@ pub(crate) struct ReplayOrder {
     dry_run: bool,
 }
 
-impl Checkable for ReplayOrder {}
+impl Validate for ReplayOrder {}
 
 impl Example for ReplayOrder {
     fn example() -> Self {
@@ -131,7 +131,7 @@ impl Replays {
     /// that the receiver can tell what it has already. Order within each ordering key is kept among the replayed; what happens now goes its
     /// own way and goes first. With `dryRun` it only counts.
     #[oai(path = "/replays", method = "post", operation_id = "replayEvents")]
-    async fn start(&self, context: Context, input: Checked<ReplayOrder>) -> Result<Accepted<Replay>, Problem> {
+    async fn start(&self, context: Context, input: Validated<ReplayOrder>) -> Result<Accepted<Replay>, Problem> {
         let body = input.body;
         let new = NewReplay {
             subscription: body.subscription_id.0,
@@ -140,7 +140,7 @@ impl Replays {
             event_types: body.event_types.into_iter().map(|name| name.0).collect(),
             dry_run: body.dry_run,
         };
-        Ok(Accepted::of(context.app().start_replay(context.demand(input.canonical.as_deref()), new).await?))
+        Ok(Accepted::of(context.app().start_replay(context.request(input.canonical.as_deref()), new).await?))
     }
 
     /// List replays
@@ -155,8 +155,8 @@ impl Replays {
         /// Where to go on: `nextCursor` of the part before.
         cursor: Query<Cursor>,
     ) -> Result<Listed<Replay>, Problem> {
-        let ask = context.ask(limit.0, cursor.0.as_ref())?;
-        Listed::page(&context, &context.app().list_replays(context.tenant(), ask).await?)
+        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
+        Listed::page(&context, &context.app().list_replays(context.tenant(), page_request).await?)
     }
 
     /// Get a replay
@@ -181,8 +181,8 @@ impl Replays {
         context: Context,
         /// Id of the replay.
         replay: Path<Reference>,
-        input: Checked<Option<NoMembers>>,
+        input: Validated<Option<NoMembers>>,
     ) -> Result<Accepted<Replay>, Problem> {
-        Ok(Accepted::of(context.app().cancel_replay(context.demand(input.canonical.as_deref()), &replay.0.0).await?))
+        Ok(Accepted::of(context.app().cancel_replay(context.request(input.canonical.as_deref()), &replay.0.0).await?))
     }
 }

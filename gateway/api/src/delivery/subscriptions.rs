@@ -27,7 +27,7 @@ use crate::{
         problem::{Problem, Violation},
         request_context::{Context, Query},
         responses::{Created, Done, Found, IfNoneMatch, Listed},
-        validated_body::{Checkable, Checked},
+        validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, change, create, created, delete, get, list, updated},
     types::scalars::{CelExpression, CelFilter, Cursor, EventTypePattern, GivenUp, Limit, Moment, Name, Reference},
@@ -131,7 +131,7 @@ fn given_up(wanted: GivenUp) -> WhenGivenUp {
     }
 }
 
-impl Checkable for NewSubscription {
+impl Validate for NewSubscription {
     fn further(body: &Value, found: &mut Vec<Violation>) {
         check_action(body, found);
     }
@@ -174,7 +174,7 @@ pub(crate) struct SubscriptionUpdate {
     when_given_up: Option<GivenUp>,
 }
 
-impl Checkable for SubscriptionUpdate {
+impl Validate for SubscriptionUpdate {
     fn further(body: &Value, found: &mut Vec<Violation>) {
         check_action(body, found);
     }
@@ -254,7 +254,7 @@ impl Subscriptions {
     /// It is owed every matching event committed from now on. Filter, added parameters, path, calculation and template must be content
     /// with the parameters that each event type that can come offers.
     #[oai(path = "/subscriptions", method = "post", operation_id = "createSubscription")]
-    async fn create(&self, context: Context, input: Checked<NewSubscription>) -> Result<Created, Problem> {
+    async fn create(&self, context: Context, input: Validated<NewSubscription>) -> Result<Created, Problem> {
         let new = input.body;
         let use_case = CreateSubscription {
             id: SubscriptionId(fresh()),
@@ -266,7 +266,7 @@ impl Subscriptions {
             action: new.action.wanted(),
             when_given_up: given_up(new.when_given_up),
         };
-        let reply = context.app().once(context.demand(input.canonical.as_deref()), use_case).await?;
+        let reply = context.app().execute(context.request(input.canonical.as_deref()), use_case).await?;
         Ok(Created::under("/v1/subscriptions", reply))
     }
 
@@ -282,8 +282,8 @@ impl Subscriptions {
         /// Where to go on: `nextCursor` of the part before.
         cursor: Query<Cursor>,
     ) -> Result<Listed<Subscription>, Problem> {
-        let ask = context.ask(limit.0, cursor.0.as_ref())?;
-        Listed::page(&context, &context.app().list_configurations::<subscription::Subscription>(context.tenant(), ask).await?)
+        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
+        Listed::page(&context, &context.app().list_configurations::<subscription::Subscription>(context.tenant(), page_request).await?)
     }
 
     /// Get a subscription
@@ -309,7 +309,7 @@ impl Subscriptions {
         context: Context,
         /// Id of the subscription.
         subscription: Path<Reference>,
-        input: Checked<SubscriptionUpdate>,
+        input: Validated<SubscriptionUpdate>,
     ) -> Result<Done, Problem> {
         let body = input.body;
         let use_case = UpdateSubscription {
@@ -323,7 +323,7 @@ impl Subscriptions {
             action: body.action.map(NewSubscriptionAction::wanted),
             when_given_up: body.when_given_up.map(given_up),
         };
-        Ok(Done(context.app().once(context.demand(input.canonical.as_deref()), use_case).await?))
+        Ok(Done(context.app().execute(context.request(input.canonical.as_deref()), use_case).await?))
     }
 
     /// Enable a subscription
@@ -335,10 +335,10 @@ impl Subscriptions {
         context: Context,
         /// Id of the subscription.
         subscription: Path<Reference>,
-        input: Checked<Option<NoMembers>>,
+        input: Validated<Option<NoMembers>>,
     ) -> Result<Done, Problem> {
         let use_case = EnableSubscription::<true> { id: subscription.0.0, if_match: context.if_match() };
-        Ok(Done(context.app().once(context.demand(input.canonical.as_deref()), use_case).await?))
+        Ok(Done(context.app().execute(context.request(input.canonical.as_deref()), use_case).await?))
     }
 
     /// Disable a subscription
@@ -350,10 +350,10 @@ impl Subscriptions {
         context: Context,
         /// Id of the subscription.
         subscription: Path<Reference>,
-        input: Checked<Option<NoMembers>>,
+        input: Validated<Option<NoMembers>>,
     ) -> Result<Done, Problem> {
         let use_case = EnableSubscription::<false> { id: subscription.0.0, if_match: context.if_match() };
-        Ok(Done(context.app().once(context.demand(input.canonical.as_deref()), use_case).await?))
+        Ok(Done(context.app().execute(context.request(input.canonical.as_deref()), use_case).await?))
     }
 
     /// Delete a subscription
@@ -367,6 +367,6 @@ impl Subscriptions {
         subscription: Path<Reference>,
     ) -> Result<Done, Problem> {
         let use_case = DeleteSubscription { id: subscription.0.0, if_match: context.if_match() };
-        Ok(Done(context.app().once(context.demand(None), use_case).await?))
+        Ok(Done(context.app().execute(context.request(None), use_case).await?))
     }
 }

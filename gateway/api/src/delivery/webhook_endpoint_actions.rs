@@ -2,7 +2,7 @@
 
 use billwire_app::{
     DisableWebhookEndpoint, EnableWebhookEndpoint, RotateWebhookSecret, Signing, Tried,
-    domain::delivery::webhook_endpoint::{Rotate, WebhookEndpoint as Configured},
+    domain::delivery::webhook_endpoint::{Rotate, WebhookEndpoint as ConfigurationObject},
 };
 use billwire_schemas::{
     clock::Timestamp,
@@ -21,7 +21,7 @@ use crate::{
         problem::Problem,
         request_context::Context,
         responses::{Done, Shown},
-        validated_body::{Checkable, Checked},
+        validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, PLAIN, Takes, change, get, updated},
     types::scalars::{EventTypeName, Moment, Overlap, Reason, Reference, SigningAlgorithm, SigningSecret},
@@ -64,7 +64,7 @@ pub(crate) struct WebhookEndpointDisabling {
     reason: Option<Reason>,
 }
 
-impl Checkable for WebhookEndpointDisabling {}
+impl Validate for WebhookEndpointDisabling {}
 
 impl Example for WebhookEndpointDisabling {
     fn example() -> Self {
@@ -94,7 +94,7 @@ fn a_day() -> Overlap {
     Overlap(24 * 3600)
 }
 
-impl Checkable for SecretRotation {}
+impl Validate for SecretRotation {}
 
 impl Example for SecretRotation {
     fn example() -> Self {
@@ -110,7 +110,7 @@ pub(crate) struct EndpointTest {
     event_type: EventTypeName,
 }
 
-impl Checkable for EndpointTest {}
+impl Validate for EndpointTest {}
 
 impl Example for EndpointTest {
     fn example() -> Self {
@@ -173,10 +173,10 @@ impl WebhookEndpointActions {
         /// Id of the webhook endpoint.
         #[oai(name = "webhookEndpoint")]
         endpoint: Path<Reference>,
-        input: Checked<Option<NoMembers>>,
+        input: Validated<Option<NoMembers>>,
     ) -> Result<Done, Problem> {
         let use_case = EnableWebhookEndpoint { id: endpoint.0.0, if_match: context.if_match() };
-        Ok(Done(context.app().once(context.demand(input.canonical.as_deref()), use_case).await?))
+        Ok(Done(context.app().execute(context.request(input.canonical.as_deref()), use_case).await?))
     }
 
     /// Disable a webhook endpoint
@@ -190,11 +190,11 @@ impl WebhookEndpointActions {
         /// Id of the webhook endpoint.
         #[oai(name = "webhookEndpoint")]
         endpoint: Path<Reference>,
-        input: Checked<Option<WebhookEndpointDisabling>>,
+        input: Validated<Option<WebhookEndpointDisabling>>,
     ) -> Result<Done, Problem> {
         let reason = input.body.and_then(|body| body.reason).map_or_else(|| "a person asked for it".to_owned(), |reason| reason.0);
         let use_case = DisableWebhookEndpoint { id: endpoint.0.0, because: reason, if_match: context.if_match() };
-        Ok(Done(context.app().once(context.demand(input.canonical.as_deref()), use_case).await?))
+        Ok(Done(context.app().execute(context.request(input.canonical.as_deref()), use_case).await?))
     }
 
     /// Rotate a signing secret
@@ -209,7 +209,7 @@ impl WebhookEndpointActions {
         /// Id of the webhook endpoint.
         #[oai(name = "webhookEndpoint")]
         endpoint: Path<Reference>,
-        input: Checked<SecretRotation>,
+        input: Validated<SecretRotation>,
     ) -> Result<Done, Problem> {
         let signing = match (input.body.secret, input.body.signing_algorithm) {
             (Some(secret), _) => Signing::Given(secret.0),
@@ -218,7 +218,7 @@ impl WebhookEndpointActions {
         };
         let command = Rotate { secret: signing.secret()?, overlap: input.body.overlap_seconds.0 };
         let use_case = RotateWebhookSecret { id: endpoint.0.0, command, if_match: context.if_match() };
-        Ok(Done(context.app().once(context.demand(input.canonical.as_deref()), use_case).await?))
+        Ok(Done(context.app().execute(context.request(input.canonical.as_deref()), use_case).await?))
     }
 
     /// Test a webhook endpoint
@@ -232,7 +232,7 @@ impl WebhookEndpointActions {
         /// Id of the webhook endpoint.
         #[oai(name = "webhookEndpoint")]
         endpoint: Path<Reference>,
-        input: Checked<EndpointTest>,
+        input: Validated<EndpointTest>,
     ) -> Result<Shown<EndpointTestResult>, Problem> {
         let event = EventId(fresh());
         let body = EventType::example_message(context.app(), context.tenant(), &input.body.event_type.0, event).await?;
@@ -253,7 +253,7 @@ impl WebhookEndpointActions {
         #[oai(name = "webhookEndpoint")]
         endpoint: Path<Reference>,
     ) -> Result<Shown<WebhookEndpointHealth>, Problem> {
-        let found: Configured = context.app().configuration(context.tenant(), &endpoint.0.0).await?;
+        let found: ConfigurationObject = context.app().configuration(context.tenant(), &endpoint.0.0).await?;
         let health = context.app().health(context.tenant(), found.id.0).await?;
         let rests_until = health.as_ref().and_then(|health| health.open_until).filter(|until: &Timestamp| *until > context.app().now());
         let state = match &health {

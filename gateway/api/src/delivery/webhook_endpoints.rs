@@ -21,7 +21,7 @@ use crate::{
         problem::{Problem, Violation},
         request_context::{Context, Query},
         responses::{Created, Done, Found, IfNoneMatch, Listed},
-        validated_body::{Checkable, Checked},
+        validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, change, create, created, delete, get, list, updated},
     types::scalars::{
@@ -128,7 +128,7 @@ fn check_form(body: &Value, found: &mut Vec<Violation>) {
     check_certificate(body, found);
 }
 
-impl Checkable for NewWebhookEndpoint {
+impl Validate for NewWebhookEndpoint {
     fn further(body: &Value, found: &mut Vec<Violation>) {
         check_form(body, found);
     }
@@ -184,7 +184,7 @@ pub(crate) struct WebhookEndpointUpdate {
     owner_email: Option<OptionalAddress>,
 }
 
-impl Checkable for WebhookEndpointUpdate {
+impl Validate for WebhookEndpointUpdate {
     fn further(body: &Value, found: &mut Vec<Violation>) {
         check_form(body, found);
     }
@@ -274,7 +274,7 @@ impl WebhookEndpoints {
     ///
     /// The answer, and no other, shows the signing secret (`entities[0].after.secret`).
     #[oai(path = "/webhook-endpoints", method = "post", operation_id = "createWebhookEndpoint")]
-    async fn create(&self, context: Context, input: Checked<NewWebhookEndpoint>) -> Result<Created, Problem> {
+    async fn create(&self, context: Context, input: Validated<NewWebhookEndpoint>) -> Result<Created, Problem> {
         let new = input.body;
         let signing = match (new.secret, new.signing_algorithm) {
             (Some(secret), _) => Signing::Given(secret.0),
@@ -295,7 +295,7 @@ impl WebhookEndpoints {
         };
         let command = Create { id: WebhookEndpointId(fresh()), secret: signing.secret()?, settings };
         let use_case = context.app().create_webhook_endpoint(command);
-        let reply = context.app().once(context.demand(input.canonical.as_deref()), use_case).await?;
+        let reply = context.app().execute(context.request(input.canonical.as_deref()), use_case).await?;
         Ok(Created::under("/v1/webhook-endpoints", reply))
     }
 
@@ -311,8 +311,8 @@ impl WebhookEndpoints {
         /// Where to go on: `nextCursor` of the part before.
         cursor: Query<Cursor>,
     ) -> Result<Listed<WebhookEndpoint>, Problem> {
-        let ask = context.ask(limit.0, cursor.0.as_ref())?;
-        let page = context.app().list_configurations::<webhook_endpoint::WebhookEndpoint>(context.tenant(), ask).await?;
+        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
+        let page = context.app().list_configurations::<webhook_endpoint::WebhookEndpoint>(context.tenant(), page_request).await?;
         Listed::page(&context, &page)
     }
 
@@ -342,7 +342,7 @@ impl WebhookEndpoints {
         /// Id of the webhook endpoint.
         #[oai(name = "webhookEndpoint")]
         endpoint: Path<Reference>,
-        input: Checked<WebhookEndpointUpdate>,
+        input: Validated<WebhookEndpointUpdate>,
     ) -> Result<Done, Problem> {
         let body = input.body;
         let settings = Settings {
@@ -358,7 +358,7 @@ impl WebhookEndpoints {
             owner_email: body.owner_email.map(|address| address.0),
         };
         let use_case = context.app().update_webhook_endpoint(endpoint.0.0, settings, context.if_match());
-        Ok(Done(context.app().once(context.demand(input.canonical.as_deref()), use_case).await?))
+        Ok(Done(context.app().execute(context.request(input.canonical.as_deref()), use_case).await?))
     }
 
     /// Delete a webhook endpoint
@@ -373,6 +373,6 @@ impl WebhookEndpoints {
         endpoint: Path<Reference>,
     ) -> Result<Done, Problem> {
         let use_case = DeleteConfiguration::<webhook_endpoint::WebhookEndpoint>::new(endpoint.0.0, context.if_match());
-        Ok(Done(context.app().once(context.demand(None), use_case).await?))
+        Ok(Done(context.app().execute(context.request(None), use_case).await?))
     }
 }

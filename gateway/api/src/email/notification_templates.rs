@@ -18,7 +18,7 @@ use crate::{
         problem::Problem,
         request_context::{Context, Query},
         responses::{Created, Done, Found, IfNoneMatch, Listed, Shown},
-        validated_body::{Checkable, Checked},
+        validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, PLAIN, change, create, created, delete, get, list, updated},
     types::scalars::{Cursor, EventTypeName, Language, Limit, Moment, Name, Reference, Subject, TemplateText, TemplateTextOrNothing},
@@ -122,7 +122,7 @@ fn translations(given: HashMap<String, NewTemplateParts>) -> BTreeMap<String, Pa
     given.into_iter().map(|(tag, given)| (tag, parts(given))).collect()
 }
 
-impl Checkable for NewNotificationTemplate {}
+impl Validate for NewNotificationTemplate {}
 
 /// Changes of a notification template; what is left out stays.
 #[derive(Debug, Object)]
@@ -145,7 +145,7 @@ pub(crate) struct NotificationTemplateUpdate {
     translations: Option<HashMap<String, NewTemplateParts>>,
 }
 
-impl Checkable for NotificationTemplateUpdate {}
+impl Validate for NotificationTemplateUpdate {}
 
 impl Example for NotificationTemplateUpdate {
     fn example() -> Self {
@@ -278,7 +278,7 @@ impl NotificationTemplates {
     ///
     /// Each part must parse and name only parameters its event types offer; a refusal proposes the nearest names.
     #[oai(path = "/notification-templates", method = "post", operation_id = "createNotificationTemplate")]
-    async fn create(&self, context: Context, input: Checked<NewNotificationTemplate>) -> Result<Created, Problem> {
+    async fn create(&self, context: Context, input: Validated<NewNotificationTemplate>) -> Result<Created, Problem> {
         let new = input.body;
         let settings = Settings {
             name: Some(new.name.0),
@@ -290,7 +290,7 @@ impl NotificationTemplates {
             translations: new.translations.map(translations),
         };
         let use_case = CreateNotificationTemplate { id: NotificationTemplateId(fresh()), settings };
-        let reply = context.app().once(context.demand(input.canonical.as_deref()), use_case).await?;
+        let reply = context.app().execute(context.request(input.canonical.as_deref()), use_case).await?;
         Ok(Created::under("/v1/notification-templates", reply))
     }
 
@@ -306,8 +306,8 @@ impl NotificationTemplates {
         /// Where to go on: `nextCursor` of the part before.
         cursor: Query<Cursor>,
     ) -> Result<Listed<NotificationTemplate>, Problem> {
-        let ask = context.ask(limit.0, cursor.0.as_ref())?;
-        let page = context.app().list_configurations::<notification_template::NotificationTemplate>(context.tenant(), ask).await?;
+        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
+        let page = context.app().list_configurations::<notification_template::NotificationTemplate>(context.tenant(), page_request).await?;
         Listed::page(&context, &page)
     }
 
@@ -332,7 +332,7 @@ impl NotificationTemplates {
         /// Id of the notification template.
         #[oai(name = "notificationTemplate")]
         template: Path<Reference>,
-        input: Checked<NotificationTemplateUpdate>,
+        input: Validated<NotificationTemplateUpdate>,
     ) -> Result<Done, Problem> {
         let new = input.body;
         let settings = Settings {
@@ -345,7 +345,7 @@ impl NotificationTemplates {
             translations: new.translations.map(translations),
         };
         let use_case = UpdateNotificationTemplate { id: template.0.0, settings, if_match: context.if_match() };
-        Ok(Done(context.app().once(context.demand(input.canonical.as_deref()), use_case).await?))
+        Ok(Done(context.app().execute(context.request(input.canonical.as_deref()), use_case).await?))
     }
 
     /// Get a notification template
@@ -376,6 +376,6 @@ impl NotificationTemplates {
         template: Path<Reference>,
     ) -> Result<Done, Problem> {
         let use_case = DeleteConfiguration::<notification_template::NotificationTemplate>::new(template.0.0, context.if_match());
-        Ok(Done(context.app().once(context.demand(None), use_case).await?))
+        Ok(Done(context.app().execute(context.request(None), use_case).await?))
     }
 }

@@ -1,6 +1,6 @@
 //! Whether an SMTP account works.
 
-use billwire_app::SmtpVerdict;
+use billwire_app::SmtpCheck;
 use billwire_schemas::refusal::Code;
 use poem_openapi::{Object, OpenApi, param::Path, types::Example};
 
@@ -11,7 +11,7 @@ use crate::{
         problem::Problem,
         request_context::Context,
         responses::Shown,
-        validated_body::{Checkable, Checked},
+        validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, PLAIN, Takes, get},
     types::scalars::{EmailAddress, Reference},
@@ -33,7 +33,7 @@ pub(crate) struct TestEmail {
     to: EmailAddress,
 }
 
-impl Checkable for TestEmail {}
+impl Validate for TestEmail {}
 
 impl Example for TestEmail {
     fn example() -> Self {
@@ -58,9 +58,9 @@ pub(crate) struct SmtpResult {
     latency_ms: u64,
 }
 
-impl From<SmtpVerdict> for SmtpResult {
-    fn from(verdict: SmtpVerdict) -> Self {
-        let SmtpVerdict { works, stage, status, detail, latency } = verdict;
+impl From<SmtpCheck> for SmtpResult {
+    fn from(verdict: SmtpCheck) -> Self {
+        let SmtpCheck { works, stage, status, detail, latency } = verdict;
         Self { works, stage: stage.to_owned(), status, detail, latency_ms: u64::try_from(latency.as_millis()).unwrap_or(u64::MAX) }
     }
 }
@@ -84,7 +84,7 @@ impl SmtpAccountTests {
         /// Id of the SMTP account.
         #[oai(name = "smtpAccount")]
         account: Path<Reference>,
-        input: Checked<Option<NoMembers>>,
+        input: Validated<Option<NoMembers>>,
     ) -> Result<Shown<SmtpResult>, Problem> {
         let _ = input;
         Ok(Shown(context.app().verify_smtp_account(context.tenant(), &account.0.0).await?.into()))
@@ -100,7 +100,7 @@ impl SmtpAccountTests {
         /// Id of the SMTP account.
         #[oai(name = "smtpAccount")]
         account: Path<Reference>,
-        input: Checked<TestEmail>,
+        input: Validated<TestEmail>,
     ) -> Result<Shown<SmtpResult>, Problem> {
         Ok(Shown(context.app().send_test_email(context.tenant(), &account.0.0, &input.body.to.0).await?.into()))
     }

@@ -12,7 +12,7 @@ use crate::{
         problem::Problem,
         request_context::{Context, Query},
         responses::{Created, Done, Found, IfNoneMatch, Listed},
-        validated_body::{Checkable, Checked},
+        validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, change, create, created, delete, get, list, updated},
     types::scalars::{
@@ -94,7 +94,7 @@ fn starttls() -> Security {
     Security::Starttls
 }
 
-impl Checkable for NewSmtpAccount {}
+impl Validate for NewSmtpAccount {}
 
 impl Example for NewSmtpAccount {
     fn example() -> Self {
@@ -146,7 +146,7 @@ pub(crate) struct SmtpAccountUpdate {
     is_default: Option<bool>,
 }
 
-impl Checkable for SmtpAccountUpdate {}
+impl Validate for SmtpAccountUpdate {}
 
 impl Example for SmtpAccountUpdate {
     fn example() -> Self {
@@ -241,7 +241,7 @@ impl SmtpAccounts {
     ///
     /// Subscriptions with the action `email` send through it.
     #[oai(path = "/smtp-accounts", method = "post", operation_id = "createSmtpAccount")]
-    async fn create(&self, context: Context, input: Checked<NewSmtpAccount>) -> Result<Created, Problem> {
+    async fn create(&self, context: Context, input: Validated<NewSmtpAccount>) -> Result<Created, Problem> {
         let new = input.body;
         let password = new.password.map(|password| password.0);
         let settings = smtp_account::Settings {
@@ -259,7 +259,7 @@ impl SmtpAccounts {
             is_default: Some(new.is_default),
         };
         let use_case = CreateSmtpAccount { id: SmtpAccountId(fresh()), settings, password };
-        let reply = context.app().once(context.demand(input.canonical.as_deref()), use_case).await?;
+        let reply = context.app().execute(context.request(input.canonical.as_deref()), use_case).await?;
         Ok(Created::under("/v1/smtp-accounts", reply))
     }
 
@@ -275,8 +275,8 @@ impl SmtpAccounts {
         /// Where to go on: `nextCursor` of the part before.
         cursor: Query<Cursor>,
     ) -> Result<Listed<SmtpAccount>, Problem> {
-        let ask = context.ask(limit.0, cursor.0.as_ref())?;
-        Listed::page(&context, &context.app().list_configurations::<smtp_account::SmtpAccount>(context.tenant(), ask).await?)
+        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
+        Listed::page(&context, &context.app().list_configurations::<smtp_account::SmtpAccount>(context.tenant(), page_request).await?)
     }
 
     /// Get an SMTP account
@@ -304,7 +304,7 @@ impl SmtpAccounts {
         /// Id of the SMTP account.
         #[oai(name = "smtpAccount")]
         account: Path<Reference>,
-        input: Checked<SmtpAccountUpdate>,
+        input: Validated<SmtpAccountUpdate>,
     ) -> Result<Done, Problem> {
         let new = input.body;
         let password = new.password.map(|password| password.0);
@@ -323,7 +323,7 @@ impl SmtpAccounts {
             is_default: new.is_default,
         };
         let use_case = UpdateSmtpAccount { id: account.0.0, settings, password, if_match: context.if_match() };
-        Ok(Done(context.app().once(context.demand(input.canonical.as_deref()), use_case).await?))
+        Ok(Done(context.app().execute(context.request(input.canonical.as_deref()), use_case).await?))
     }
 
     /// Delete an SMTP account
@@ -338,6 +338,6 @@ impl SmtpAccounts {
         account: Path<Reference>,
     ) -> Result<Done, Problem> {
         let use_case = DeleteConfiguration::<smtp_account::SmtpAccount>::new(account.0.0, context.if_match());
-        Ok(Done(context.app().once(context.demand(None), use_case).await?))
+        Ok(Done(context.app().execute(context.request(None), use_case).await?))
     }
 }

@@ -11,7 +11,7 @@ use crate::{
         problem::Problem,
         request_context::{Context, Query},
         responses::{Created, Done, Found, IfNoneMatch, Listed},
-        validated_body::{Checkable, Checked},
+        validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, create, created, delete, get, list},
     types::scalars::{Cursor, EmailAddress, Limit, Moment, Reason, Reference},
@@ -48,7 +48,7 @@ pub(crate) struct NewSuppressedAddress {
     reason: Option<Reason>,
 }
 
-impl Checkable for NewSuppressedAddress {}
+impl Validate for NewSuppressedAddress {}
 
 impl Example for NewSuppressedAddress {
     fn example() -> Self {
@@ -96,7 +96,7 @@ impl SuppressedAddresses {
     ///
     /// Nothing is sent to it any more. An address gets on the list by itself when a server says that there is no such mailbox.
     #[oai(path = "/suppressed-addresses", method = "post", operation_id = "suppressAddress")]
-    async fn create(&self, context: Context, input: Checked<NewSuppressedAddress>) -> Result<Created, Problem> {
+    async fn create(&self, context: Context, input: Validated<NewSuppressedAddress>) -> Result<Created, Problem> {
         let new = input.body;
         let command = suppressed_address::Suppress {
             id: fresh(),
@@ -105,7 +105,7 @@ impl SuppressedAddresses {
             status: None,
             delivery_id: None,
         };
-        let reply = context.app().once(context.demand(input.canonical.as_deref()), SuppressAddress(command)).await?;
+        let reply = context.app().execute(context.request(input.canonical.as_deref()), SuppressAddress(command)).await?;
         Ok(Created::under("/v1/suppressed-addresses", reply))
     }
 
@@ -121,8 +121,8 @@ impl SuppressedAddresses {
         /// Where to go on: `nextCursor` of the part before.
         cursor: Query<Cursor>,
     ) -> Result<Listed<SuppressedAddress>, Problem> {
-        let ask = context.ask(limit.0, cursor.0.as_ref())?;
-        let page = context.app().list_configurations::<suppressed_address::SuppressedAddress>(context.tenant(), ask).await?;
+        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
+        let page = context.app().list_configurations::<suppressed_address::SuppressedAddress>(context.tenant(), page_request).await?;
         Listed::page(&context, &page)
     }
 
@@ -154,6 +154,6 @@ impl SuppressedAddresses {
         entry: Path<Reference>,
     ) -> Result<Done, Problem> {
         let use_case = DeleteConfiguration::<suppressed_address::SuppressedAddress>::new(entry.0.0, context.if_match());
-        Ok(Done(context.app().once(context.demand(None), use_case).await?))
+        Ok(Done(context.app().execute(context.request(None), use_case).await?))
     }
 }

@@ -12,7 +12,7 @@ use crate::{
         problem::Problem,
         request_context::{Context, Query},
         responses::{Created, Done, Found, IfNoneMatch, Listed},
-        validated_body::{Checkable, Checked},
+        validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, change, create, created, delete, get, list, updated},
     types::scalars::{Cursor, EmailAddress, Language, LanguageOrNothing, Limit, Moment, Name, Reference, TimeZoneName, TimeZoneOrNothing},
@@ -60,7 +60,7 @@ fn yes() -> bool {
     true
 }
 
-impl Checkable for NewSystemUser {}
+impl Validate for NewSystemUser {}
 
 impl Example for NewSystemUser {
     fn example() -> Self {
@@ -90,7 +90,7 @@ pub(crate) struct SystemUserUpdate {
     active: Option<bool>,
 }
 
-impl Checkable for SystemUserUpdate {}
+impl Validate for SystemUserUpdate {}
 
 impl Example for SystemUserUpdate {
     fn example() -> Self {
@@ -141,7 +141,7 @@ impl SystemUsers {
     ///
     /// Subscriptions with the action `email` can name it as a recipient.
     #[oai(path = "/system-users", method = "post", operation_id = "createSystemUser")]
-    async fn create(&self, context: Context, input: Checked<NewSystemUser>) -> Result<Created, Problem> {
+    async fn create(&self, context: Context, input: Validated<NewSystemUser>) -> Result<Created, Problem> {
         let new = input.body;
         let settings = system_user::Settings {
             name: Some(new.name.0),
@@ -151,7 +151,7 @@ impl SystemUsers {
             active: Some(new.active),
         };
         let use_case = CreateSystemUser { id: SystemUserId(fresh()), settings };
-        let reply = context.app().once(context.demand(input.canonical.as_deref()), use_case).await?;
+        let reply = context.app().execute(context.request(input.canonical.as_deref()), use_case).await?;
         Ok(Created::under("/v1/system-users", reply))
     }
 
@@ -167,8 +167,8 @@ impl SystemUsers {
         /// Where to go on: `nextCursor` of the part before.
         cursor: Query<Cursor>,
     ) -> Result<Listed<SystemUser>, Problem> {
-        let ask = context.ask(limit.0, cursor.0.as_ref())?;
-        Listed::page(&context, &context.app().list_configurations::<system_user::SystemUser>(context.tenant(), ask).await?)
+        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
+        Listed::page(&context, &context.app().list_configurations::<system_user::SystemUser>(context.tenant(), page_request).await?)
     }
 
     /// Get a system user
@@ -196,7 +196,7 @@ impl SystemUsers {
         /// Id of the system user.
         #[oai(name = "systemUser")]
         user: Path<Reference>,
-        input: Checked<SystemUserUpdate>,
+        input: Validated<SystemUserUpdate>,
     ) -> Result<Done, Problem> {
         let new = input.body;
         let settings = system_user::Settings {
@@ -207,7 +207,7 @@ impl SystemUsers {
             active: new.active,
         };
         let use_case = UpdateSystemUser { id: user.0.0, settings, if_match: context.if_match() };
-        Ok(Done(context.app().once(context.demand(input.canonical.as_deref()), use_case).await?))
+        Ok(Done(context.app().execute(context.request(input.canonical.as_deref()), use_case).await?))
     }
 
     /// Delete a system user
@@ -222,6 +222,6 @@ impl SystemUsers {
         user: Path<Reference>,
     ) -> Result<Done, Problem> {
         let use_case = DeleteConfiguration::<system_user::SystemUser>::new(user.0.0, context.if_match());
-        Ok(Done(context.app().once(context.demand(None), use_case).await?))
+        Ok(Done(context.app().execute(context.request(None), use_case).await?))
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use billwire_app::{
     Failure, StoreError,
-    domain::{Rejected, email::notification_template::NotificationTemplate as Configured},
+    domain::{Rejected, email::notification_template::NotificationTemplate as ConfigurationObject},
 };
 use billwire_schemas::{
     events::{catalogue, envelope::Parameters},
@@ -26,7 +26,7 @@ use crate::{
         problem::{Problem, Violation},
         request_context::Context,
         responses::Shown,
-        validated_body::{Checkable, Checked},
+        validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, PLAIN, Takes, get},
     types::scalars::{EventTypeName, Language, Reference, TimeZoneName},
@@ -64,7 +64,7 @@ pub(crate) struct TemplatePreviewing {
     time_zone: Option<TimeZoneName>,
 }
 
-impl Checkable for TemplatePreviewing {
+impl Validate for TemplatePreviewing {
     fn further(body: &Value, found: &mut Vec<Violation>) {
         if body.get("eventType").is_some() && body.get("eventId").is_some() {
             found.push(Violation::at("/eventId", "not_allowed", "'/eventId' does not go together with '/eventType'."));
@@ -146,10 +146,10 @@ impl TemplatePreviews {
         /// Id of the notification template.
         #[oai(name = "notificationTemplate")]
         template: Path<Reference>,
-        input: Checked<TemplatePreviewing>,
+        input: Validated<TemplatePreviewing>,
     ) -> Result<Shown<TemplatePreview>, Problem> {
         let wanted = input.body;
-        let found: Configured = context.app().notification_template(context.tenant(), &template.0.0).await?;
+        let found: ConfigurationObject = context.app().notification_template(context.tenant(), &template.0.0).await?;
         let (event_type, parameters) = match (wanted.event_id, wanted.event_type) {
             (Some(id), _) => context.app().parameters_of_event(context.tenant(), &id.0).await?,
             (None, Some(name)) => {

@@ -68,8 +68,8 @@ impl TemplateVersions {
         /// Where to go on: `nextCursor` of the part before.
         cursor: Query<Cursor>,
     ) -> Result<Listed<NotificationTemplateVersion>, Problem> {
-        let ask = context.ask(limit.0, cursor.0.as_ref())?;
-        let page = context.app().notification_template_versions(context.tenant(), &template.0.0, ask).await?;
+        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
+        let page = context.app().notification_template_versions(context.tenant(), &template.0.0, page_request).await?;
         Listed::page(&context, &page)
     }
 }

@@ -52,7 +52,7 @@ impl BusinessTransactions {
         /// Where to go on: `nextCursor` of the part before.
         cursor: Query<Cursor>,
     ) -> Result<Listed<BusinessTransaction>, Problem> {
-        let ask = context.ask(limit.0, cursor.0.as_ref())?;
+        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
         let account = match account.0 {
             None => None,
             Some(account) => match context.app().account_named(context.tenant(), &account.0).await? {
@@ -67,7 +67,7 @@ impl BusinessTransactions {
             from: from.0.map(|from| from.0),
             to: to.0.map(|to| to.0),
         };
-        Listed::stored(&context, context.app().list_business_transactions(context.tenant(), wanted, ask).await?)
+        Listed::stored(&context, context.app().list_business_transactions(context.tenant(), wanted, page_request).await?)
     }
 
     /// Get a business transaction

@@ -12,7 +12,7 @@ use crate::{
         problem::Problem,
         request_context::{Context, Query},
         responses::{Created, Done, Found, IfNoneMatch, Listed},
-        validated_body::{Checkable, Checked},
+        validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, create, created, delete, get, list},
     types::scalars::{Cursor, DataSourceName, Limit, Moment, ObjectKind, Reference, RelationName},
@@ -53,7 +53,7 @@ pub(crate) struct NewDataSource {
     path: Vec<RelationName>,
 }
 
-impl Checkable for NewDataSource {}
+impl Validate for NewDataSource {}
 
 impl Example for NewDataSource {
     fn example() -> Self {
@@ -100,7 +100,7 @@ impl DataSources {
     /// values they have at the moment of the event. Over a contact, they are for e-mail alone. An impossible path is refused, with the
     /// relations that exist.
     #[oai(path = "/data-sources", method = "post", operation_id = "createDataSource")]
-    async fn create(&self, context: Context, input: Checked<NewDataSource>) -> Result<Created, Problem> {
+    async fn create(&self, context: Context, input: Validated<NewDataSource>) -> Result<Created, Problem> {
         let new = input.body;
         let create = data_source::Create {
             id: DataSourceId(fresh()),
@@ -108,7 +108,7 @@ impl DataSources {
             object: new.object.0,
             path: new.path.into_iter().map(|step| step.0).collect(),
         };
-        let reply = context.app().once(context.demand(input.canonical.as_deref()), CreateDataSource(create)).await?;
+        let reply = context.app().execute(context.request(input.canonical.as_deref()), CreateDataSource(create)).await?;
         Ok(Created::under("/v1/data-sources", reply))
     }
 
@@ -124,8 +124,8 @@ impl DataSources {
         /// Where to go on: `nextCursor` of the part before.
         cursor: Query<Cursor>,
     ) -> Result<Listed<DataSource>, Problem> {
-        let ask = context.ask(limit.0, cursor.0.as_ref())?;
-        Listed::page(&context, &context.app().list_configurations::<data_source::DataSource>(context.tenant(), ask).await?)
+        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
+        Listed::page(&context, &context.app().list_configurations::<data_source::DataSource>(context.tenant(), page_request).await?)
     }
 
     /// Get a data source
@@ -155,6 +155,6 @@ impl DataSources {
         source: Path<Reference>,
     ) -> Result<Done, Problem> {
         let use_case = DeleteDataSource { id: source.0.0, if_match: context.if_match() };
-        Ok(Done(context.app().once(context.demand(None), use_case).await?))
+        Ok(Done(context.app().execute(context.request(None), use_case).await?))
     }
 }

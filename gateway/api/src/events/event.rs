@@ -20,7 +20,7 @@ use crate::{
         problem::Problem,
         request_context::{Context, Query},
         responses::{Listed, Stored},
-        validated_body::{Checkable, Checked},
+        validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, PLAIN, create, created, get, list},
     types::scalars::{Cursor, EventTypeName, EventTypePattern, FreeObject, Key, Limit, Moment, Reference, SubjectReference, WaitSeconds},
@@ -80,7 +80,7 @@ pub(crate) struct NewEvents {
     items: Vec<NewEvent>,
 }
 
-impl Checkable for NewEvents {}
+impl Validate for NewEvents {}
 
 impl Example for NewEvents {
     fn example() -> Self {
@@ -199,7 +199,7 @@ impl Events {
     /// one leaves nothing; its problem carries one of the codes told under 422, and names every violation (`data_invalid` with the place in the
     /// data).
     #[oai(path = "/events", method = "post", operation_id = "submitEvents")]
-    async fn submit(&self, context: Context, input: Checked<NewEvents>) -> Result<Each<202>, Problem> {
+    async fn submit(&self, context: Context, input: Validated<NewEvents>) -> Result<Each<202>, Problem> {
         let items = input.body.items.into_iter().map(|item| Submit {
             id: CustomEventId(fresh()),
             kind: item.kind.0,
@@ -208,7 +208,7 @@ impl Events {
             subject: item.subject.map(|subject| subject.0),
             data: item.data.0,
         });
-        Ok(Each(context.app().submit_events(context.demand(input.canonical.as_deref()), items.collect()).await?))
+        Ok(Each(context.app().submit_events(context.request(input.canonical.as_deref()), items.collect()).await?))
     }
 
     /// List events
@@ -238,7 +238,7 @@ impl Events {
         /// Where to go on: `nextCursor` of the part before.
         cursor: Query<Cursor>,
     ) -> Result<Listed<Event>, Problem> {
-        let ask = context.ask(limit.0, cursor.0.as_ref())?;
+        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
         let mut keys = Vec::new();
         if let Some(account) = account.0 {
             let Some(account) = context.app().account_named(context.tenant(), &account.0).await? else { return Ok(Listed::nothing()) };
@@ -259,7 +259,7 @@ impl Events {
             from: from.0.map(|from| from.0),
             to: to.0.map(|to| to.0),
         };
-        Listed::stored(&context, context.app().list_events(context.tenant(), wanted, ask).await?)
+        Listed::stored(&context, context.app().list_events(context.tenant(), wanted, page_request).await?)
     }
 
     /// Tail events
@@ -282,9 +282,9 @@ impl Events {
         /// Where to go on: `nextCursor` of the part before.
         cursor: Query<Cursor>,
     ) -> Result<Listed<Event>, Problem> {
-        let ask = context.ask(limit.0, cursor.0.as_ref())?;
-        let after = ask.after.map(|after| u64::try_from(after.sort).unwrap_or(0));
-        let limit = usize::try_from(ask.limit).unwrap_or(1);
+        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
+        let after = page_request.after.map(|after| u64::try_from(after.sort).unwrap_or(0));
+        let limit = usize::try_from(page_request.limit).unwrap_or(1);
         let wait = Duration::from_secs(wait.0.map_or(0, |wait| u64::from(wait.0)));
         let pattern = kind.0.as_ref().map(|kind| kind.0.as_str());
         let (items, next) = context.app().tail_events(context.tenant(), pattern, after, limit, wait).await?;

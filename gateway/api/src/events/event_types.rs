@@ -21,7 +21,7 @@ use crate::{
         problem::Problem,
         request_context::{Context, Query},
         responses::{Created, Done, Found, IfNoneMatch, Listed},
-        validated_body::{Checkable, Checked},
+        validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, PLAIN, create, created, delete, get},
     types::scalars::{CustomEventName, Description, EventTypeName, EventTypeVersion, FreeObject, Moment, Name, OrderedBy},
@@ -92,7 +92,7 @@ pub(crate) struct NewEventType {
     schema: FreeObject,
 }
 
-impl Checkable for NewEventType {}
+impl Validate for NewEventType {}
 
 fn example_schema() -> FreeObject {
     let schema = json!({
@@ -214,7 +214,7 @@ impl EventTypes {
     /// already it makes the next version, if whatever the version before accepts is still accepted; else it is refused with
     /// `schema_incompatible`, and `errors` tells each place. Earlier versions stay readable.
     #[oai(path = "/event-types", method = "post", operation_id = "registerEventType")]
-    async fn register(&self, context: Context, input: Checked<NewEventType>) -> Result<Created, Problem> {
+    async fn register(&self, context: Context, input: Validated<NewEventType>) -> Result<Created, Problem> {
         let new = input.body;
         let register = custom_event_type::Register {
             id: EventTypeId(fresh()),
@@ -228,7 +228,7 @@ impl EventTypes {
             }),
             schema: serde_json::Value::Object(new.schema.0),
         };
-        let reply = context.app().once(context.demand(input.canonical.as_deref()), RegisterEventType(register)).await?;
+        let reply = context.app().execute(context.request(input.canonical.as_deref()), RegisterEventType(register)).await?;
         Ok(Created::under("/v1/event-types", reply))
     }
 
@@ -245,7 +245,7 @@ impl EventTypes {
         event_type: Path<EventTypeName>,
     ) -> Result<Done, Problem> {
         let use_case = DeleteEventType { name: event_type.0.0, if_match: context.if_match() };
-        Ok(Done(context.app().once(context.demand(None), use_case).await?))
+        Ok(Done(context.app().execute(context.request(None), use_case).await?))
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{
         problem::Problem,
         request_context::{Context, Query},
         responses::{Accepted, Listed},
-        validated_body::{Checkable, Checked},
+        validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, in_bulk, list},
     types::scalars::{Cursor, Limit, Moment, Reference},
@@ -89,7 +89,7 @@ pub(crate) struct SetAsideEventChoice {
     ids: Option<Vec<Reference>>,
 }
 
-impl Checkable for SetAsideEventChoice {}
+impl Validate for SetAsideEventChoice {}
 
 impl Example for SetAsideEventChoice {
     fn example() -> Self {
@@ -128,8 +128,8 @@ impl SetAsideEvents {
         /// Where to go on: `nextCursor` of the part before.
         cursor: Query<Cursor>,
     ) -> Result<Listed<SetAsideEvent>, Problem> {
-        let ask = context.ask(limit.0, cursor.0.as_ref())?;
-        let page = context.app().list_set_aside_events(context.tenant(), ask).await?;
+        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
+        let page = context.app().list_set_aside_events(context.tenant(), page_request).await?;
         let items: Vec<SetAsideEvent> = page.items.into_iter().map(Into::into).collect();
         Ok(Listed::shown(&items, page.next.map(|after| context.cursor(after))))
     }
@@ -139,10 +139,10 @@ impl SetAsideEvents {
     /// Publishes those that fit by now, once NATS takes larger messages (`max_payload`), each with all events of its ordering key that
     /// are set aside, in their order. Those that do not fit stay as they are.
     #[oai(path = "/set-aside-events/redrive", method = "post", operation_id = "redriveSetAsideEvents")]
-    async fn redrive(&self, context: Context, input: Checked<SetAsideEventChoice>) -> Result<Accepted<RedrivenEvents>, Problem> {
-        let demand = context.demand(input.canonical.as_deref());
+    async fn redrive(&self, context: Context, input: Validated<SetAsideEventChoice>) -> Result<Accepted<RedrivenEvents>, Problem> {
+        let request = context.request(input.canonical.as_deref());
         // What is no id is the id of nothing.
         let ids = input.body.ids.unwrap_or_default().into_iter().map(|one| EventId(one.0.parse().unwrap_or(Uuid::nil()))).collect();
-        Ok(Accepted::of(context.app().redrive_set_aside_events(demand, ids).await?))
+        Ok(Accepted::of(context.app().redrive_set_aside_events(request, ids).await?))
     }
 }

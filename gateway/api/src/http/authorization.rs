@@ -15,7 +15,7 @@ use poem::{
 use crate::{
     Options,
     http::{problem::Problem, request_context::Context},
-    openapi::operation_spec::Described,
+    openapi::operation_spec::OperationSpec,
 };
 
 /// The idempotency key's header.
@@ -34,7 +34,7 @@ pub(crate) struct Shared {
 pub(crate) struct Call {
     pub shared: Arc<Shared>,
     pub caller: Caller,
-    pub operation: &'static Described,
+    pub operation: &'static OperationSpec,
     pub path: Vec<String>,
     pub query: Vec<(String, String)>,
     pub idempotency_key: Option<String>,
@@ -42,13 +42,13 @@ pub(crate) struct Call {
 }
 
 /// An operation behind its gate. Without a description it is shut.
-pub(crate) struct Guard {
+pub(crate) struct Authorization {
     pub shared: Arc<Shared>,
-    pub operation: Option<&'static Described>,
+    pub operation: Option<&'static OperationSpec>,
     pub inner: BoxEndpoint<'static>,
 }
 
-impl Endpoint for Guard {
+impl Endpoint for Authorization {
     type Output = Response;
 
     async fn call(&self, mut request: Request) -> poem::Result<Response> {
@@ -58,7 +58,7 @@ impl Endpoint for Guard {
     }
 }
 
-impl Guard {
+impl Authorization {
     async fn admit(&self, request: &Request) -> Result<Call, Problem> {
         let token = bearer(request.headers())?;
         let Some(caller) = self.shared.app.authenticate(token).await? else {
@@ -153,7 +153,7 @@ mod tests {
         let app = App::new(store, Arc::new(ShiftedClock::default()), false);
         let inner = poem::endpoint::make(|_| async { Ok::<_, poem::Error>(()) });
         let shared = Arc::new(Shared { app, options: Options::default() });
-        let shut = Guard { shared, operation: None, inner: poem::EndpointExt::boxed(poem::EndpointExt::map_to_response(inner)) };
+        let shut = Authorization { shared, operation: None, inner: poem::EndpointExt::boxed(poem::EndpointExt::map_to_response(inner)) };
         let request = Request::builder().header("authorization", format!("Bearer {}", new.token)).finish();
         let refused = shut.call(request).await.err().map(|error| error.to_string()).unwrap_or_default();
         assert!(refused.starts_with("insufficient_scope"), "{refused}");

@@ -17,9 +17,9 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const REQUEST_ID_MAX: usize = 128;
 
 /// Wraps the routes.
-pub(crate) struct Edge<E>(pub E);
+pub(crate) struct ErrorMiddleware<E>(pub E);
 
-impl<E: Endpoint<Output = Response>> Endpoint for Edge<E> {
+impl<E: Endpoint<Output = Response>> Endpoint for ErrorMiddleware<E> {
     type Output = Response;
 
     async fn call(&self, request: Request) -> poem::Result<Response> {
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     async fn answer(outcome: fn() -> poem::Result<Response>) -> (StatusCode, String) {
-        let client = TestClient::new(Edge(make(move |_| async move { outcome() })));
+        let client = TestClient::new(ErrorMiddleware(make(move |_| async move { outcome() })));
         let mut response = client.get("/x").header("x-request-id", "r-1").send().await.0;
         assert_eq!(response.headers()[REQUEST_ID], "r-1");
         assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");

@@ -1,6 +1,6 @@
 //! Changing the object that a path names.
 
-use billwire_app::{Failure, Object, Owned, Reply, UseCase};
+use billwire_app::{AccountObject, Failure, Object, Reply, UseCase};
 use billwire_schemas::ids::{AccountId, fresh};
 use uuid::Uuid;
 
@@ -20,13 +20,13 @@ pub(crate) async fn on<T: Object, U: UseCase>(
     use_case: impl Fn(Uuid) -> U,
 ) -> Result<Reply, Failure> {
     if let Ok(id) = reference.parse() {
-        match context.app().once(context.demand(canonical), use_case(id)).await {
+        match context.app().execute(context.request(canonical), use_case(id)).await {
             Err(Failure::Rejected(refusal)) if refusal.code == T::NOT_FOUND => {}
             done => return done,
         }
     }
     let object: T = context.app().get(context.tenant(), reference).await?;
-    context.app().once(context.demand(canonical), use_case(object.id())).await
+    context.app().execute(context.request(canonical), use_case(object.id())).await
 }
 
 /// Demands what `use_case` makes of the object of noun `T`, which belongs to an account, that `reference` names.
@@ -40,18 +40,18 @@ pub(crate) async fn on_owned<T: Object, U: UseCase>(
     context: &Context,
     reference: &str,
     canonical: Option<&str>,
-    use_case: impl Fn(Owned) -> U,
+    use_case: impl Fn(AccountObject) -> U,
 ) -> Result<Reply, Failure> {
-    let demand = context.demand(canonical);
+    let request = context.request(canonical);
     let if_match = context.if_match();
     match context.app().get::<T>(context.tenant(), reference).await {
         Ok(object) => {
             let account = object.account().unwrap_or(AccountId(object.id()));
-            context.app().once(demand, use_case(Owned { account, id: object.id(), if_match })).await
+            context.app().execute(request, use_case(AccountObject { account, id: object.id(), if_match })).await
         }
-        Err(missing) if demand.claim.is_some() => {
+        Err(missing) if request.claim.is_some() => {
             let nobody = fresh();
-            match context.app().once(demand, use_case(Owned { account: AccountId(nobody), id: nobody, if_match })).await {
+            match context.app().execute(request, use_case(AccountObject { account: AccountId(nobody), id: nobody, if_match })).await {
                 Err(Failure::Rejected(refusal)) if refusal.code == T::NOT_FOUND => Err(missing),
                 done => done,
             }

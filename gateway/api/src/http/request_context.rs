@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aws_lc_rs::digest;
-use billwire_app::{App, Claim, Demand, page};
+use billwire_app::{App, Claim, RequestContext, page};
 use billwire_schemas::{ids::TenantId, refusal::Code};
 use poem::{Request, RequestBody};
 use poem_openapi::{
@@ -59,7 +59,7 @@ impl Context {
 
     /// What a changing operation is demanded with. The claim's fingerprint covers operation, path and body (in canonical
     /// JSON, so spaces and the order of members make no other request of it).
-    pub fn demand(&self, canonical: Option<&str>) -> Demand {
+    pub fn request(&self, canonical: Option<&str>) -> RequestContext {
         let claim = self.0.idempotency_key.clone().map(|key| {
             let mut hash = digest::Context::new(&digest::SHA256);
             // Each part with its length, so that no part can pose as the end of another.
@@ -69,16 +69,16 @@ impl Context {
             }
             Claim { key, fingerprint: hex(hash.finish().as_ref()) }
         });
-        Demand { caller: self.0.caller.clone(), claim }
+        RequestContext { caller: self.0.caller.clone(), claim }
     }
 
     /// Which part of a list is asked for; `filters` are the list's other parameters.
     ///
     /// # Errors
     /// `bad_cursor`.
-    pub fn ask(&self, limit: Option<Limit>, cursor: Option<&Cursor>) -> Result<page::Ask, Problem> {
+    pub fn page_request(&self, limit: Option<Limit>, cursor: Option<&Cursor>) -> Result<page::PageRequest, Problem> {
         let after = cursor.map(|cursor| cursor::read(&cursor.0, &self.list_identity())).transpose()?;
-        Ok(page::Ask { limit: limit.map_or(LIMIT_DEFAULT, |limit| limit.0).into(), after })
+        Ok(page::PageRequest { limit: limit.map_or(LIMIT_DEFAULT, |limit| limit.0).into(), after })
     }
 
     /// Where the list goes on after `after`.

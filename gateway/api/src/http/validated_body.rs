@@ -34,27 +34,27 @@ const LINGER: u64 = 4;
 const JSON: &str = "application/json";
 
 /// What a request body can be.
-pub(crate) trait Checkable: ParseFromJSON + 'static {
+pub(crate) trait Validate: ParseFromJSON + 'static {
     /// Rules of form that a schema of OpenAPI 3.0 cannot tell; asked whatever else is wrong with the body.
     fn further(_: &Value, _: &mut Vec<Violation>) {}
 }
 
 /// A body that may be left out.
-impl<T: Checkable> Checkable for Option<T> {
+impl<T: Validate> Validate for Option<T> {
     fn further(body: &Value, found: &mut Vec<Violation>) {
         T::further(body, found);
     }
 }
 
 /// A request body that fits its schema.
-pub(crate) struct Checked<T> {
+pub(crate) struct Validated<T> {
     /// The body, parsed.
     pub body: T,
     /// The body as canonical JSON (members sorted, no spaces); only where an idempotency key needs it.
     pub canonical: Option<String>,
 }
 
-impl<'a, T: Checkable> ApiExtractor<'a> for Checked<T> {
+impl<'a, T: Validate> ApiExtractor<'a> for Validated<T> {
     const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
 
     type ParamType = ();
@@ -113,7 +113,7 @@ fn ensure_json(headers: &HeaderMap) -> Result<(), Problem> {
 ///
 /// # Errors
 /// `schema_violation`, with every violation.
-pub(crate) fn check<T: Checkable>(value: &Value) -> Result<(), Problem> {
+pub(crate) fn check<T: Validate>(value: &Value) -> Result<(), Problem> {
     let validator = validator_of::<T>()?;
     let mut found = Vec::new();
     if !validator.is_valid(value) {

@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// An operation, described.
-pub(crate) struct Described {
+pub(crate) struct OperationSpec {
     /// Its entry in the table.
     pub asks: &'static Operation,
     path: Vec<Parameter>,
@@ -41,10 +41,10 @@ struct Parameter {
 }
 
 /// Every described operation by method and path template; those without an entry in the table are missing.
-static DESCRIBED: LazyLock<HashMap<(Method, String), Described>> = LazyLock::new(|| {
+static DESCRIBED: LazyLock<HashMap<(Method, String), OperationSpec>> = LazyLock::new(|| {
     let paths = Operations::meta().into_iter().flat_map(|api| api.paths);
     let each = paths.flat_map(|path| path.operations.into_iter().map(move |operation| (path.path.clone(), operation)));
-    each.filter_map(|(path, operation)| Some(((operation.method.clone(), routed(&path)), Described::of(&operation)?))).collect()
+    each.filter_map(|(path, operation)| Some(((operation.method.clone(), routed(&path)), OperationSpec::of(&operation)?))).collect()
 });
 
 /// Addresses of all operations with their methods, for `Allow`.
@@ -104,7 +104,7 @@ fn about(name: &str, code: &'static str, message: String) -> Violation {
 /// The values of the path, in order, and the pairs of the query.
 type Parameters = (Vec<String>, Vec<(String, String)>);
 
-impl Described {
+impl OperationSpec {
     fn of(operation: &MetaOperation) -> Option<Self> {
         let asks = Operation::find(operation.operation_id?)?;
         Some(Self { asks, path: Parameter::all(operation, MetaParamIn::Path), query: Parameter::all(operation, MetaParamIn::Query) })

@@ -19,7 +19,7 @@ use crate::{
         problem::Problem,
         request_context::{Context, Query},
         responses::{Done, Found, IfNoneMatch, Listed},
-        validated_body::{Checkable, Checked},
+        validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, change, created, get, list},
     types::{
@@ -69,7 +69,7 @@ pub(crate) struct NewAdjustment {
     user: Option<Name>,
 }
 
-impl Checkable for NewAdjustment {}
+impl Validate for NewAdjustment {}
 
 impl Example for NewAdjustment {
     fn example() -> Self {
@@ -149,7 +149,7 @@ impl Adjustments {
         /// Id or external id of the chargeable event.
         #[oai(name = "chargeableEvent")]
         charge: Path<Reference>,
-        input: Checked<NewAdjustment>,
+        input: Validated<NewAdjustment>,
     ) -> Result<Done, Problem> {
         let new = input.body;
         let command = adjustment::Create {
@@ -184,11 +184,11 @@ impl Adjustments {
         /// Where to go on: `nextCursor` of the part before.
         cursor: Query<Cursor>,
     ) -> Result<Listed<Adjustment>, Problem> {
-        let ask = context.ask(limit.0, cursor.0.as_ref())?;
+        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
         let filter = Filter::new()
             .is_id("account_id", filtered::<Account>(&context, account.0.as_ref()).await?)
             .is_id("chargeable_event_id", filtered::<chargeable_event::ChargeableEvent>(&context, charge.0.as_ref()).await?);
-        Listed::page(&context, &context.app().list::<adjustment::Adjustment>(context.tenant(), filter, ask).await?)
+        Listed::page(&context, &context.app().list::<adjustment::Adjustment>(context.tenant(), filter, page_request).await?)
     }
 
     /// Get an adjustment

@@ -1,7 +1,7 @@
 //! Buckets.
 
 use billwire_app::{
-    CreateBucket, DeleteBucket, Filter, Owned, ResetBucket, UpdateBucket,
+    AccountObject, CreateBucket, DeleteBucket, Filter, ResetBucket, UpdateBucket,
     domain::{
         Rejected, Violation, amounts,
         customers::{account::Account, service::Service},
@@ -22,7 +22,7 @@ use crate::{
         problem::Problem,
         request_context::{Context, Query},
         responses::{Created, Done, Found, IfNoneMatch, Listed},
-        validated_body::{Checkable, Checked},
+        validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, change, create, created, delete, get, list, updated},
     types::scalars::{Amount, Cursor, ExternalId, Limit, Moment, Name, Reference, UnitName},
@@ -98,7 +98,7 @@ pub(crate) struct NewBucket {
     tiers: Vec<NewTier>,
 }
 
-impl Checkable for NewBucket {}
+impl Validate for NewBucket {}
 
 impl Example for NewBucket {
     fn example() -> Self {
@@ -126,7 +126,7 @@ pub(crate) struct BucketUpdate {
     tiers: Option<Vec<NewTier>>,
 }
 
-impl Checkable for BucketUpdate {}
+impl Validate for BucketUpdate {}
 
 impl Example for BucketUpdate {
     fn example() -> Self {
@@ -213,7 +213,7 @@ impl Buckets {
     /// From now on each charge of its service and unit counts; each tier that is used up causes `usage_threshold.exceeded`, once.
     /// What a charge costs is not changed by it: charges come rated.
     #[oai(path = "/buckets", method = "post", operation_id = "createBucket")]
-    async fn create(&self, context: Context, input: Checked<NewBucket>) -> Result<Created, Problem> {
+    async fn create(&self, context: Context, input: Validated<NewBucket>) -> Result<Created, Problem> {
         let new = input.body;
         let service = context.app().referenced::<Service>(context.tenant(), "/service", &new.service.0).await?;
         let command = bucket::Create {
@@ -223,8 +223,8 @@ impl Buckets {
             unit: new.unit.0,
             tiers: tiers(new.tiers)?,
         };
-        let use_case = CreateBucket { service: Owned { account: service.account_id, id: service.id.0, if_match: None }, command };
-        let reply = context.app().once(context.demand(input.canonical.as_deref()), use_case).await?;
+        let use_case = CreateBucket { service: AccountObject { account: service.account_id, id: service.id.0, if_match: None }, command };
+        let reply = context.app().execute(context.request(input.canonical.as_deref()), use_case).await?;
         Ok(Created::under("/v1/buckets", reply))
     }
 
@@ -244,11 +244,11 @@ impl Buckets {
         /// Where to go on: `nextCursor` of the part before.
         cursor: Query<Cursor>,
     ) -> Result<Listed<Bucket>, Problem> {
-        let ask = context.ask(limit.0, cursor.0.as_ref())?;
+        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
         let filter = Filter::new()
             .is_id("account_id", filtered::<Account>(&context, account.0.as_ref()).await?)
             .is_id("service_id", filtered::<Service>(&context, service.0.as_ref()).await?);
-        Listed::page(&context, &context.app().list::<bucket::Bucket>(context.tenant(), filter, ask).await?)
+        Listed::page(&context, &context.app().list::<bucket::Bucket>(context.tenant(), filter, page_request).await?)
     }
 
     /// Get a bucket
@@ -275,7 +275,7 @@ impl Buckets {
         context: Context,
         /// Id or external id of the bucket.
         bucket: Path<Reference>,
-        input: Checked<BucketUpdate>,
+        input: Validated<BucketUpdate>,
     ) -> Result<Done, Problem> {
         let name = input.body.name.map(|name| name.0);
         let tiers = input.body.tiers.map(tiers).transpose()?;
@@ -292,7 +292,7 @@ impl Buckets {
         context: Context,
         /// Id or external id of the bucket.
         bucket: Path<Reference>,
-        input: Checked<Option<NoMembers>>,
+        input: Validated<Option<NoMembers>>,
     ) -> Result<Done, Problem> {
         Ok(Done(on_owned::<bucket::Bucket, _>(&context, &bucket.0.0, input.canonical.as_deref(), ResetBucket).await?))
     }

@@ -21,7 +21,7 @@ use crate::{
         problem::Problem,
         request_context::{Context, Query},
         responses::{Found, IfNoneMatch, Listed},
-        validated_body::{Checkable, Checked},
+        validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, get, in_bulk, list},
     types::{
@@ -127,7 +127,7 @@ pub(crate) struct NewChargeableEvents {
     items: Vec<NewChargeableEvent>,
 }
 
-impl Checkable for NewChargeableEvents {}
+impl Validate for NewChargeableEvents {}
 
 impl Example for NewChargeableEvents {
     fn example() -> Self {
@@ -238,10 +238,10 @@ impl ChargeableEvents {
     /// Up to 1 000 at once. Each is judged by itself, in order, and is a business transaction of its own; all that are good are
     /// committed together. The answer is 200 whatever became of them: look at each result.
     #[oai(path = "/chargeable-events", method = "post", operation_id = "recordChargeableEvents")]
-    async fn record(&self, context: Context, input: Checked<NewChargeableEvents>) -> Result<Each<200>, Problem> {
+    async fn record(&self, context: Context, input: Validated<NewChargeableEvents>) -> Result<Each<200>, Problem> {
         let items = input.body.items.into_iter().map(NewChargeableEvent::read).collect();
-        let demand = context.demand(input.canonical.as_deref());
-        Ok(Each(context.app().record_chargeable_events(demand, items).await?))
+        let request = context.request(input.canonical.as_deref());
+        Ok(Each(context.app().record_chargeable_events(request, items).await?))
     }
 
     /// Search chargeable events
@@ -279,7 +279,7 @@ impl ChargeableEvents {
         /// Where to go on: `nextCursor` of the part before.
         cursor: Query<Cursor>,
     ) -> Result<Listed<ChargeableEvent>, Problem> {
-        let ask = context.ask(limit.0, cursor.0.as_ref())?;
+        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
         let billed = state.0.map(|state| state == ChargeState::Billed);
         let filter = Filter::new()
             .is_id("account_id", filtered::<Account>(&context, account.0.as_ref()).await?)
@@ -295,11 +295,11 @@ impl ChargeableEvents {
         let page = match sort.0.unwrap_or(ChargeOrder::OccurredAt) {
             ChargeOrder::OccurredAt => {
                 let value = |charge: &chargeable_event::ChargeableEvent| charge.occurred_at.timestamp_micros();
-                app.list_sorted(tenant, filter, ("occurred_at", ascending), value, ask).await?
+                app.list_sorted(tenant, filter, ("occurred_at", ascending), value, page_request).await?
             }
             ChargeOrder::Amount => {
                 let value = |charge: &chargeable_event::ChargeableEvent| charge.net_amount.amount.millionths();
-                app.list_sorted(tenant, filter, ("net_amount", ascending), value, ask).await?
+                app.list_sorted(tenant, filter, ("net_amount", ascending), value, page_request).await?
             }
         };
         Listed::page(&context, &page)

@@ -19,7 +19,7 @@ use crate::{
         problem::Problem,
         request_context::{Context, Query},
         responses::{Created, Done, Found, IfNoneMatch, Listed},
-        validated_body::{Checkable, Checked},
+        validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, change, create, created, delete, get, list, updated},
     types::{
@@ -98,7 +98,7 @@ pub(crate) struct NewContract {
     tiers: Vec<NewCommitTier>,
 }
 
-impl Checkable for NewContract {}
+impl Validate for NewContract {}
 
 impl Example for NewContract {
     fn example() -> Self {
@@ -125,7 +125,7 @@ pub(crate) struct ContractUpdate {
     end_date: Option<Date>,
 }
 
-impl Checkable for ContractUpdate {}
+impl Validate for ContractUpdate {}
 
 impl Example for ContractUpdate {
     fn example() -> Self {
@@ -208,7 +208,7 @@ impl Contracts {
     /// At the end of each period, at midnight in the tenant's time zone, the net amounts of the account's charges that occurred in
     /// it are summed up; each tier fallen short of causes `contract.under_commit`.
     #[oai(path = "/contracts", method = "post", operation_id = "createContract")]
-    async fn create(&self, context: Context, input: Checked<NewContract>) -> Result<Created, Problem> {
+    async fn create(&self, context: Context, input: Validated<NewContract>) -> Result<Created, Problem> {
         let new = input.body;
         let account = context.app().referenced::<Account>(context.tenant(), "/account", &new.account.0).await?.id;
         let mut broken: Vec<Violation> = Vec::new();
@@ -230,7 +230,7 @@ impl Contracts {
             end_date: new.end_date.map(|date| date.0),
             tiers,
         };
-        let reply = context.app().once(context.demand(input.canonical.as_deref()), CreateContract { account, command }).await?;
+        let reply = context.app().execute(context.request(input.canonical.as_deref()), CreateContract { account, command }).await?;
         Ok(Created::under("/v1/contracts", reply))
     }
 
@@ -250,11 +250,11 @@ impl Contracts {
         /// Where to go on: `nextCursor` of the part before.
         cursor: Query<Cursor>,
     ) -> Result<Listed<Contract>, Problem> {
-        let ask = context.ask(limit.0, cursor.0.as_ref())?;
+        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
         let filter = Filter::new()
             .is_id("account_id", filtered::<Account>(&context, account.0.as_ref()).await?)
             .is("status", status.0.map(ContractStatus::wire));
-        Listed::page(&context, &context.app().list::<contract::Contract>(context.tenant(), filter, ask).await?)
+        Listed::page(&context, &context.app().list::<contract::Contract>(context.tenant(), filter, page_request).await?)
     }
 
     /// Get a contract
@@ -280,7 +280,7 @@ impl Contracts {
         context: Context,
         /// Id or external id of the contract.
         contract: Path<Reference>,
-        input: Checked<ContractUpdate>,
+        input: Validated<ContractUpdate>,
     ) -> Result<Done, Problem> {
         let (name, end_date) = (input.body.name.map(|name| name.0), input.body.end_date.map(|date| date.0));
         let use_case = |contract| UpdateContract { contract, name: name.clone(), end_date };

@@ -1,7 +1,7 @@
 //! Usage identifiers.
 
 use billwire_app::{
-    CreateUsageIdentifier, DeleteUsageIdentifier, Filter, Owned, UpdateUsageIdentifier,
+    AccountObject, CreateUsageIdentifier, DeleteUsageIdentifier, Filter, UpdateUsageIdentifier,
     domain::{
         customers::{account::Account, service::Service},
         usage::usage_identifier,
@@ -20,7 +20,7 @@ use crate::{
         problem::Problem,
         request_context::{Context, Query},
         responses::{Created, Done, Found, IfNoneMatch, Listed},
-        validated_body::{Checkable, Checked},
+        validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, change, create, created, delete, get, list, updated},
     types::scalars::{Cursor, DormantDays, ExternalId, IdentifierKind, IdentifierValue, Limit, Moment, Reference},
@@ -69,7 +69,7 @@ pub(crate) struct NewUsageIdentifier {
     dormant_after_days: Option<DormantDays>,
 }
 
-impl Checkable for NewUsageIdentifier {}
+impl Validate for NewUsageIdentifier {}
 
 impl Example for NewUsageIdentifier {
     fn example() -> Self {
@@ -91,7 +91,7 @@ pub(crate) struct UsageIdentifierUpdate {
     dormant_after_days: Option<DormantDays>,
 }
 
-impl Checkable for UsageIdentifierUpdate {}
+impl Validate for UsageIdentifierUpdate {}
 
 impl Example for UsageIdentifierUpdate {
     fn example() -> Self {
@@ -154,7 +154,7 @@ impl UsageIdentifiers {
     ///
     /// Charges can be reported under it from now on.
     #[oai(path = "/usage-identifiers", method = "post", operation_id = "createUsageIdentifier")]
-    async fn create(&self, context: Context, input: Checked<NewUsageIdentifier>) -> Result<Created, Problem> {
+    async fn create(&self, context: Context, input: Validated<NewUsageIdentifier>) -> Result<Created, Problem> {
         let new = input.body;
         let service = context.app().referenced::<Service>(context.tenant(), "/service", &new.service.0).await?;
         let command = usage_identifier::Create {
@@ -164,8 +164,9 @@ impl UsageIdentifiers {
             value: new.value.0,
             dormant_after_days: new.dormant_after_days.map(|days| days.0),
         };
-        let use_case = CreateUsageIdentifier { service: Owned { account: service.account_id, id: service.id.0, if_match: None }, command };
-        let reply = context.app().once(context.demand(input.canonical.as_deref()), use_case).await?;
+        let use_case =
+            CreateUsageIdentifier { service: AccountObject { account: service.account_id, id: service.id.0, if_match: None }, command };
+        let reply = context.app().execute(context.request(input.canonical.as_deref()), use_case).await?;
         Ok(Created::under("/v1/usage-identifiers", reply))
     }
 
@@ -190,13 +191,13 @@ impl UsageIdentifiers {
         /// Where to go on: `nextCursor` of the part before.
         cursor: Query<Cursor>,
     ) -> Result<Listed<UsageIdentifier>, Problem> {
-        let ask = context.ask(limit.0, cursor.0.as_ref())?;
+        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
         let filter = Filter::new()
             .is_id("account_id", filtered::<Account>(&context, account.0.as_ref()).await?)
             .is_id("service_id", filtered::<Service>(&context, service.0.as_ref()).await?)
             .is("kind", kind.0.as_ref().map(|kind| kind.0.as_str()))
             .is("value", value.0.as_ref().map(|value| value.0.as_str()));
-        Listed::page(&context, &context.app().list::<usage_identifier::UsageIdentifier>(context.tenant(), filter, ask).await?)
+        Listed::page(&context, &context.app().list::<usage_identifier::UsageIdentifier>(context.tenant(), filter, page_request).await?)
     }
 
     /// Get a usage identifier
@@ -224,7 +225,7 @@ impl UsageIdentifiers {
         /// Id or external id of the usage identifier.
         #[oai(name = "usageIdentifier")]
         identifier: Path<Reference>,
-        input: Checked<UsageIdentifierUpdate>,
+        input: Validated<UsageIdentifierUpdate>,
     ) -> Result<Done, Problem> {
         let dormant_after_days = input.body.dormant_after_days.map(|days| days.0);
         let use_case = |identifier| UpdateUsageIdentifier { identifier, dormant_after_days };

@@ -104,8 +104,8 @@ async fn failed_tries_are_forgotten_by_age_and_deliveries_stay() {
         rig.store.record_deliveries(std::slice::from_ref(&one), &[], &[], SystemClock.now()).await.expect("recorded");
         let attempts = async || rig.get(&format!("/v1/deliveries/{}", one.id)).await.expect(200)["attempts"].as_array().map(Vec::len);
         let soon = SystemClock.now() + chrono::TimeDelta::seconds(1);
-        assert_eq!(rig.store.forget_attempts(one.created_at - chrono::TimeDelta::days(1), 10).await.expect("forgotten"), 0);
-        assert_eq!(rig.store.forget_attempts(soon, 10).await.expect("forgotten"), 1);
+        assert_eq!(rig.store.purge_attempts(one.created_at - chrono::TimeDelta::days(1), 10).await.expect("forgotten"), 0);
+        assert_eq!(rig.store.purge_attempts(soon, 10).await.expect("forgotten"), 1);
         assert_eq!(attempts().await, Some(1), "the latest try stands in the delivery itself");
     }
 }
@@ -116,7 +116,7 @@ async fn mend(rig: &Rig, queue: QueueId, in_order: bool) -> usize {
     loop {
         steps += 1;
         assert!(steps < 100, "no end of it");
-        from = rig.store.mend_lanes((queue, 0), in_order, from, SystemClock.now()).await.expect("mended");
+        from = rig.store.repair_lanes((queue, 0), in_order, from, SystemClock.now()).await.expect("mended");
         if from.is_none() {
             return steps;
         }

@@ -118,13 +118,20 @@ async fn a_value_goes_to_one_identifier_even_when_two_accounts_ask_at_once() {
             let account = rig.account(&cycle).await;
             services.push(rig.create("/v1/services", json!({ "account": account, "name": "s", "serviceType": "iot" })).await);
         }
-        let ask = |service: usize, value: usize| {
+        let page_request = |service: usize, value: usize| {
             let body = json!({ "service": services[service], "kind": "iccid", "value": value.to_string() });
             let rig = &rig;
             async move { rig.post("/v1/usage-identifiers", body).await }
         };
         for round in 0..20 {
-            let (a, b, c, d, e, f) = tokio::join!(ask(0, round), ask(1, round), ask(2, round), ask(3, round), ask(4, round), ask(5, round));
+            let (a, b, c, d, e, f) = tokio::join!(
+                page_request(0, round),
+                page_request(1, round),
+                page_request(2, round),
+                page_request(3, round),
+                page_request(4, round),
+                page_request(5, round)
+            );
             let mut made = 0;
             for answer in [a, b, c, d, e, f] {
                 if answer.status == 201 {

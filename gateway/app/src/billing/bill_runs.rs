@@ -1,6 +1,6 @@
 //! `startBillRun`, and the work that follows: each account of the cycle by itself, until none is left.
 //!
-//! A run is worked on in pages of accounts, many at once through [`App::once`], so that they share commits. What became of an account
+//! A run is worked on in pages of accounts, many at once through [`App::execute`], so that they share commits. What became of an account
 //! is noted in the transaction that bills it: a worker that is killed, or a second one, finds out there what is done.
 
 use std::collections::HashMap;
@@ -30,8 +30,8 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use crate::{
-    App, Caller, Demand,
-    billing::invoicing::{Billing, Wanted, rhythm},
+    App, Caller, RequestContext,
+    billing::invoicing::{Billing, Wanted, schedule},
     customers::billing_settings::settings,
     events::event_parameters::billing_contact,
     execute::UseCase,
@@ -98,19 +98,19 @@ impl UseCase for BillAccount {
     }
     async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
         let Some(account) = to_be_billed(tx, &self.run, self.account).await? else { return Ok(None) };
-        let (settings, rhythm) = (settings(tx).await?, rhythm(tx, &account).await?);
+        let (settings, schedule) = (settings(tx).await?, schedule(tx, &account).await?);
         let date = self.run.billing_date;
         let billing = Billing {
             cutoff: invoicing::cutoff(&settings, date),
-            fees_until: invoicing::fees_until(&account, &rhythm, date),
+            fees_until: invoicing::fees_until(&account, &schedule, date),
             settings,
-            rhythm,
+            schedule,
             account,
         };
         let drawn = billing.draw(tx).await?;
         let wanted = Wanted { id: self.invoice, kind: Kind::Cycle, run: Some(self.run.id) };
         let invoice = billing.post(tx, &drawn, wanted, now).await?;
-        let moved = invoicing::move_on(&billing.account, &billing.rhythm, date, now);
+        let moved = invoicing::move_on(&billing.account, &billing.schedule, date, now);
         let record = billing.save(tx, drawn, invoice.as_ref(), moved, now).await?;
         let outcome = if invoice.is_some() { Outcome::Invoiced } else { Outcome::Nothing };
         let invoice = invoice.map(|invoice| (invoice.after.id, invoice.after.total));
@@ -207,7 +207,7 @@ impl App {
                 cursors.0.insert(run.id.0, last.0);
                 self.bill_accounts(&tenant, &run, accounts).await?;
             } else if cursors.0.remove(&run.id.0).is_none() {
-                match self.once(by_clock(&tenant), CompleteBillRun { run: run.id }).await {
+                match self.execute(by_clock(&tenant), CompleteBillRun { run: run.id }).await {
                     // It stays as it is, and is no reason to keep others waiting.
                     Err(Failure::Rejected(refusal)) => {
                         tracing::error!(%tenant, bill_run.id = %run.id, %refusal, "a bill run could not be completed");
@@ -240,7 +240,7 @@ impl App {
     /// Bills one account; what stands against it is told, and does not stop the run.
     async fn bill_account(&self, tenant: &TenantId, run: BillRun, account: AccountId) -> Result<Reply, Failure> {
         let unit = BillAccount { run: run.clone(), account, invoice: InvoiceId(fresh()) };
-        let refusal = match self.once(by_clock(tenant), unit).await {
+        let refusal = match self.execute(by_clock(tenant), unit).await {
             Ok(reply) => return Ok(reply),
             Err(Failure::Rejected(refusal)) => refusal,
             Err(Failure::Store(error)) if matches!(*error, Error::Corrupt { .. }) => {
@@ -250,10 +250,10 @@ impl App {
         };
         tracing::warn!(account.id = %account, bill_run.id = %run.id, %refusal, "an account could not be billed");
         let failed = |told| FailAccount { run: run.clone(), account, refusal: refusal.clone(), told };
-        match self.once(by_clock(tenant), failed(true)).await {
+        match self.execute(by_clock(tenant), failed(true)).await {
             Err(Failure::Rejected(untold)) => {
                 tracing::error!(account.id = %account, bill_run.id = %run.id, refusal = %untold, "the failure to bill an account could not be told");
-                self.once(by_clock(tenant), failed(false)).await
+                self.execute(by_clock(tenant), failed(false)).await
             }
             done => done,
         }
@@ -285,8 +285,8 @@ pub struct BillRunNow {
     pub accounts_left: Option<i64>,
 }
 
-fn by_clock(tenant: &TenantId) -> Demand {
-    Demand { caller: Caller { tenant: tenant.clone(), actor: "clock".to_owned(), scopes: Vec::new() }, claim: None }
+fn by_clock(tenant: &TenantId) -> RequestContext {
+    RequestContext { caller: Caller { tenant: tenant.clone(), actor: "clock".to_owned(), scopes: Vec::new() }, claim: None }
 }
 
 fn finished(done: Result<Result<Reply, Failure>, tokio::task::JoinError>) -> Result<(), Failure> {

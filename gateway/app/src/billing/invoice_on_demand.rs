@@ -21,7 +21,7 @@ use billwire_store::{
 
 use crate::{
     App,
-    billing::invoicing::{Billing, Wanted, rhythm},
+    billing::invoicing::{Billing, Wanted, schedule},
     customers::billing_settings::settings,
     execute::{UseCase, json},
     objects::addressed,
@@ -54,8 +54,8 @@ impl UseCase for CreateInvoiceOnDemand {
         let account = addressed::<Account>(tx, self.account.0, self.if_match).await?;
         let settings = settings(tx).await?;
         let fees_until = invoicing::final_fees_until(&account, &settings)?;
-        let rhythm = rhythm(tx, &account).await?;
-        let billing = Billing { account, settings, cutoff: now, fees_until, rhythm };
+        let schedule = schedule(tx, &account).await?;
+        let billing = Billing { account, settings, cutoff: now, fees_until, schedule };
         let drawn = billing.draw(tx).await?;
         let wanted = Wanted { id: self.invoice, kind: Kind::OnDemand, run: None };
         let invoice = billing.post(tx, &drawn, wanted, now).await?.ok_or_else(nothing_to_bill)?;
@@ -90,9 +90,9 @@ impl Unit for PreviewInvoice {
         let now = self.clock.now();
         let account = addressed::<Account>(tx, self.account.0, None).await?;
         let date = invoicing::preview_date(&account)?;
-        let (settings, rhythm) = (settings(tx).await?, rhythm(tx, &account).await?);
-        let fees_until = invoicing::fees_until(&account, &rhythm, date);
-        let billing = Billing { cutoff: invoicing::cutoff(&settings, date), account, settings, fees_until, rhythm };
+        let (settings, schedule) = (settings(tx).await?, schedule(tx, &account).await?);
+        let fees_until = invoicing::fees_until(&account, &schedule, date);
+        let billing = Billing { cutoff: invoicing::cutoff(&settings, date), account, settings, fees_until, schedule };
         let drawn = billing.draw(tx).await?;
         let wanted = Wanted { id: InvoiceId(fresh()), kind: Kind::Cycle, run: None };
         let invoice = billing.post(tx, &drawn, wanted, now).await?.ok_or_else(nothing_to_bill)?.after;

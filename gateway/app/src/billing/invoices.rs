@@ -26,7 +26,7 @@ use billwire_store::{
 };
 
 use crate::{
-    account_object::Owned,
+    account_object::AccountObject,
     customers::billing_settings::settings,
     events::event_parameters::{of_account, of_package, recorded},
     execute::UseCase,
@@ -35,11 +35,11 @@ use crate::{
 
 /// Notes that an invoice was delivered.
 #[derive(Debug, Clone)]
-pub struct DeliverInvoice(pub Owned);
+pub struct DeliverInvoice(pub AccountObject);
 
 /// Takes an invoice back: what it billed is billed again.
 #[derive(Debug, Clone)]
-pub struct CancelInvoice(pub Owned);
+pub struct CancelInvoice(pub AccountObject);
 
 /// What the clock does with an invoice that is due for something.
 #[derive(Debug, Clone)]

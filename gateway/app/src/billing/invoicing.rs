@@ -7,7 +7,7 @@ use billwire_domain::{
         invoice::{Invoice, Kind},
         invoicing::{self, Bill, ChargeSum, CreditItem, FeeItem, Post, Unbilled},
     },
-    calendar::Rhythm,
+    calendar::BillingSchedule,
     customers::{
         account::Account,
         bill_cycle::BillCycle,
@@ -41,16 +41,16 @@ pub(crate) struct Billing {
     pub cutoff: Timestamp,
     /// Fees of the days before this date are billed.
     pub fees_until: NaiveDate,
-    pub rhythm: Rhythm,
+    pub schedule: BillingSchedule,
 }
 
 /// The rhythm an account is billed in.
 ///
 /// # Errors
 /// The billing day rules, or the database's failure.
-pub(crate) async fn rhythm(tx: &mut Tx<'_>, account: &Account) -> Result<Rhythm, Failure> {
+pub(crate) async fn schedule(tx: &mut Tx<'_>, account: &Account) -> Result<BillingSchedule, Failure> {
     let cycle = addressed::<BillCycle>(tx, account.bill_cycle.bill_cycle_id.0, None).await?;
-    Ok(cycle.rhythm(account.bill_cycle.billing_day)?)
+    Ok(cycle.schedule(account.bill_cycle.billing_day)?)
 }
 
 /// What is to be billed, and what it is made of.
@@ -89,7 +89,7 @@ impl Billing {
         let credits = tx.select::<Credit>(own().at_least("remaining", Some(1)), MANY).await?;
         let items = credits.iter().map(|one| CreditItem { id: one.id, remaining: one.remaining.amount, reason: one.reason.clone() });
         let unbilled = Unbilled { charges, fees, adjustments: adjustments.clone(), credits: items.collect() };
-        let bill = invoicing::bill(&self.account, &self.rhythm, self.fees_until, unbilled)?;
+        let bill = invoicing::bill(&self.account, &self.schedule, self.fees_until, unbilled)?;
         Ok(Drawn { bill, subscriptions, adjustments, credits })
     }
 

@@ -22,7 +22,7 @@ use billwire_store::{
 };
 
 use crate::{
-    account_object::Owned,
+    account_object::AccountObject,
     events::event_parameters::of_account,
     execute::UseCase,
     objects::{Referred, found, referenced},
@@ -47,7 +47,7 @@ pub struct RecordPayment {
 #[derive(Debug, Clone)]
 pub struct CreateRefund {
     /// Which payment, and whose.
-    pub payment: Owned,
+    pub payment: AccountObject,
     /// What it shall be.
     pub command: refund::Create,
 }

@@ -9,7 +9,7 @@ use billwire_schemas::{
     clock::{Clock, SystemClock, Timestamp},
     ids::{OrderingKey, TenantId},
 };
-use billwire_store::{Configuration, ConfigurationKind as Kind, Store, Tx, commit::Failure, page::Ask};
+use billwire_store::{Configuration, ConfigurationKind as Kind, Store, Tx, commit::Failure, page::PageRequest};
 
 use crate::{App, execute::UseCase, record::Record};
 
@@ -30,7 +30,7 @@ impl App {
     /// # Errors
     /// The database's failure.
     pub async fn billing_settings(&self, tenant: &TenantId) -> Result<BillingSettings, Failure> {
-        let mut found = self.store.list_configurations(tenant, Kind::BillingSettings, Ask { limit: 1, after: None }).await?;
+        let mut found = self.store.list_configurations(tenant, Kind::BillingSettings, PageRequest { limit: 1, after: None }).await?;
         Ok(found.items.pop().unwrap_or_default())
     }
 }

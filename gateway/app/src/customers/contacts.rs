@@ -17,7 +17,7 @@ use billwire_store::{
     commit::{Failure, Prefetch},
 };
 
-use crate::{account_object::Owned, execute::UseCase, objects::referenced, record::Record};
+use crate::{account_object::AccountObject, execute::UseCase, objects::referenced, record::Record};
 
 /// Makes a contact.
 #[derive(Debug, Clone)]
@@ -32,14 +32,14 @@ pub struct CreateContact {
 #[derive(Debug, Clone)]
 pub struct UpdateContact {
     /// Which.
-    pub contact: Owned,
+    pub contact: AccountObject,
     /// What shall change.
     pub command: contact::Update,
 }
 
 /// Deletes a contact.
 #[derive(Debug, Clone)]
-pub struct DeleteContact(pub Owned);
+pub struct DeleteContact(pub AccountObject);
 
 /// Its events offer the contact itself to e-mails, not the account's billing contact as those of other objects do.
 fn save(tx: &mut Tx<'_>, change: &Change<Contact>, account: &Account) -> Result<Option<Record>, Failure> {

@@ -19,7 +19,7 @@ use billwire_store::{
 };
 
 use crate::{
-    account_object::Owned,
+    account_object::AccountObject,
     customers::billing_settings::settings,
     events::event_parameters::{of_package, recorded},
     execute::UseCase,
@@ -42,7 +42,7 @@ pub struct SubscribePackage {
 #[derive(Debug, Clone)]
 pub struct ChangePackageSubscriptionStatus {
     /// Which.
-    pub subscription: Owned,
+    pub subscription: AccountObject,
     /// Where to.
     pub status: String,
     /// Why.
@@ -53,7 +53,7 @@ pub struct ChangePackageSubscriptionStatus {
 #[derive(Debug, Clone)]
 pub struct CancelPackageSubscription {
     /// Which.
-    pub subscription: Owned,
+    pub subscription: AccountObject,
     /// Why.
     pub reason: Option<String>,
 }

@@ -16,7 +16,7 @@ use billwire_store::{
 };
 
 use crate::{
-    account_object::Owned,
+    account_object::AccountObject,
     customers::billing_settings::settings,
     events::event_parameters::{around_service, recorded},
     execute::UseCase,
@@ -40,20 +40,20 @@ pub struct CreateService {
 #[derive(Debug, Clone)]
 pub struct UpdateService {
     /// Which.
-    pub service: Owned,
+    pub service: AccountObject,
     /// Its new name.
     pub name: Option<String>,
 }
 
 /// Deletes a service that never began.
 #[derive(Debug, Clone)]
-pub struct DeleteService(pub Owned);
+pub struct DeleteService(pub AccountObject);
 
 /// Moves a service along its table of statuses.
 #[derive(Debug, Clone)]
 pub struct TransitionService {
     /// Which.
-    pub service: Owned,
+    pub service: AccountObject,
     /// Where to.
     pub status: String,
     /// Why.

@@ -5,7 +5,7 @@ use billwire_schemas::ids::{CustomEventId, DeliveryId, EventId, OrderingKey, Ten
 use billwire_store::{ConfigurationKind as Kind, Error, commit::Failure, idempotency::Claim};
 use serde_json::{Map, Value};
 
-use crate::{App, Caller, Demand, record::Cause};
+use crate::{App, Caller, RequestContext, record::Cause};
 
 /// Most derivations between an event and the operation it goes back to: calculations that feed each other come to an end.
 pub const DEPTH_MAX: u32 = 8;
@@ -52,8 +52,8 @@ impl App {
         };
         let submit = Submit { id: CustomEventId(fresh()), kind: event_type, account, key, subject: None, data };
         let claim = Some(Claim { key: format!("calculation:{delivery}"), fingerprint: "calculation".to_owned() });
-        let demand = Demand { caller: Caller { tenant, actor: "calculation".to_owned(), scopes: Vec::new() }, claim };
-        let reply = self.submit_caused(demand, vec![submit], Some(Cause { event, depth: depth + 1 })).await?;
+        let context = RequestContext { caller: Caller { tenant, actor: "calculation".to_owned(), scopes: Vec::new() }, claim };
+        let reply = self.submit_caused(context, vec![submit], Some(Cause { event, depth: depth + 1 })).await?;
         let body: Value = serde_json::from_str(&reply.body).map_err(|error| Error::Other(error.to_string()))?;
         Ok(body["items"][0]["problem"]["detail"].as_str().map_or(Ok(()), |refusal| Err(refusal.to_owned())))
     }

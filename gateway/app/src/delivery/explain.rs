@@ -14,7 +14,7 @@ use billwire_schemas::{
 use billwire_store::{
     ConfigurationKind as Kind, Error,
     commit::Failure,
-    delivery::{deliveries::Delivery, redrive::Whereabouts},
+    delivery::{deliveries::Delivery, redrive::DeliveryPlace},
 };
 use serde_json::Value;
 
@@ -22,7 +22,7 @@ use crate::App;
 
 /// Why a subscription is or is not owed an event, as it is configured now.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub enum MatchResult {
     /// It wants it.
     Matched,
     /// Its queue does not register the type, and nothing forwards it there.
@@ -39,7 +39,7 @@ pub enum Verdict {
     Disabled,
 }
 
-impl Verdict {
+impl MatchResult {
     /// Its stable name.
     pub fn name(&self) -> &'static str {
         match self {
@@ -56,11 +56,11 @@ impl Verdict {
 
 /// A subscription that an event met.
 #[derive(Debug)]
-pub struct Met {
+pub struct Match {
     /// The subscription.
     pub subscription: Subscription,
     /// Whether it is owed the event.
-    pub verdict: Verdict,
+    pub verdict: MatchResult,
     /// What became of that.
     pub delivery: Option<Delivery>,
 }
@@ -71,30 +71,30 @@ pub struct Explanation {
     /// Its type.
     pub event_type: String,
     /// Stream and warehouse.
-    pub whereabouts: Whereabouts,
+    pub delivery_place: DeliveryPlace,
     /// Each queue, whether the type is registered on it, and who stands on it.
-    pub queues: Vec<(Queue, bool, Vec<Met>)>,
+    pub queues: Vec<(Queue, bool, Vec<Match>)>,
     /// Deliveries to subscriptions that are no more.
     pub orphans: Vec<Delivery>,
 }
 
-fn judge(one: &Subscription, registered: bool, delivered: bool, start: i64, kind: &str, position: i64, scope: &Scope) -> Verdict {
+fn judge(one: &Subscription, registered: bool, delivered: bool, start: i64, kind: &str, position: i64, scope: &Scope) -> MatchResult {
     // What was forwarded needs no registration; that it was, the delivery shows.
     if !registered && !delivered {
-        return Verdict::NotRegistered;
+        return MatchResult::NotRegistered;
     }
     if !routing::chosen(&one.chosen, kind) {
-        return Verdict::NotChosen;
+        return MatchResult::NotChosen;
     }
     if position <= start {
-        return Verdict::TooYoung;
+        return MatchResult::TooYoung;
     }
     let holds = one.filter.as_deref().map(|source| Expression::compile(source).map_err(|fault| fault.message)?.holds(scope));
     match holds {
-        Some(Ok(false)) => Verdict::FilteredOut,
-        Some(Err(error)) => Verdict::FilterFailed(error),
-        _ if !one.enabled && !delivered => Verdict::Disabled,
-        _ => Verdict::Matched,
+        Some(Ok(false)) => MatchResult::FilteredOut,
+        Some(Err(error)) => MatchResult::FilterFailed(error),
+        _ if !one.enabled && !delivered => MatchResult::Disabled,
+        _ => MatchResult::Matched,
     }
 }
 
@@ -107,7 +107,7 @@ impl App {
         let missing = || Failure::from(Rejected::not_found(Code::EventNotFound, "event", event));
         let id: EventId = event.parse().map_err(|_| missing())?;
         let body = self.store.event(tenant, id).await?.ok_or_else(missing)?;
-        let whereabouts = self.store.whereabouts(tenant, id).await?.ok_or_else(missing)?;
+        let delivery_place = self.store.delivery_place(tenant, id).await?.ok_or_else(missing)?;
         let json: Value = serde_json::from_str(&body).map_err(|error| Error::Other(error.to_string()))?;
         let kind = json["type"].as_str().unwrap_or_default().to_owned();
         let scope = Scope::of(&json);
@@ -123,14 +123,14 @@ impl App {
             let own = subscriptions.iter().filter(|(one, _)| one.queue_id == queue.id);
             let met = own.map(|(one, start)| {
                 let delivery = deliveries.remove(&one.id);
-                let verdict = judge(one, registered, delivery.is_some(), *start, &kind, whereabouts.position, &scope);
-                Met { subscription: one.clone(), verdict, delivery }
+                let verdict = judge(one, registered, delivery.is_some(), *start, &kind, delivery_place.position, &scope);
+                Match { subscription: one.clone(), verdict, delivery }
             });
             let met = met.collect();
             explained.push((queue, registered, met));
         }
         orphans.extend(deliveries.into_values());
         orphans.sort_by_key(|delivery| delivery.id);
-        Ok(Explanation { event_type: kind, whereabouts, queues: explained, orphans })
+        Ok(Explanation { event_type: kind, delivery_place, queues: explained, orphans })
     }
 }

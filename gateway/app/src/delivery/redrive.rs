@@ -20,7 +20,7 @@ use billwire_store::{
 };
 use serde::Serialize;
 
-use crate::{App, Demand, execute::json};
+use crate::{App, RequestContext, execute::json};
 
 /// Dead letters taken up or let be by one call.
 pub const AT_ONCE: u64 = 10_000;
@@ -39,7 +39,7 @@ struct Mended {
 }
 
 struct Mend {
-    demand: Demand,
+    context: RequestContext,
     clock: Arc<ShiftedClock>,
     what: What,
 }
@@ -47,13 +47,13 @@ struct Mend {
 #[async_trait]
 impl Unit for Mend {
     fn tenant(&self) -> &TenantId {
-        &self.demand.caller.tenant
+        &self.context.caller.tenant
     }
     fn keys(&self) -> Vec<OrderingKey> {
         vec![OrderingKey::CONFIGURATION]
     }
     fn claim(&self) -> Option<&Claim> {
-        self.demand.claim.as_ref()
+        self.context.claim.as_ref()
     }
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<Reply, Failure> {
         let now = self.clock.now();
@@ -74,7 +74,7 @@ async fn retry(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Result<usize, Failu
     let delivery = tx.delivery(id).await?.ok_or_else(missing)?;
     ensure_not_final(&delivery)?;
     if delivery.state == State::Waiting {
-        tx.hurry(id, now).await?;
+        tx.retry_now(id, now).await?;
         return Ok(1);
     }
     Ok(tx.redrive(&DeadLetters { ids: vec![id], ..DeadLetters::default() }, 1, now).await?)
@@ -93,31 +93,31 @@ fn ensure_not_final(delivery: &Delivery) -> Result<(), Rejected> {
 }
 
 impl App {
-    async fn mend(&self, demand: Demand, what: What) -> Result<Reply, Failure> {
-        self.store.commit(Arc::new(Mend { demand, clock: self.clock.clone(), what })).await
+    async fn mend(&self, context: RequestContext, what: What) -> Result<Reply, Failure> {
+        self.store.commit(Arc::new(Mend { context, clock: self.clock.clone(), what })).await
     }
 
     /// Has a delivery tried now.
     ///
     /// # Errors
     /// `delivery_not_found`, `delivery_succeeded`, `delivery_discarded`, `delivery_behind_another`, or the database's failure.
-    pub async fn retry_delivery(&self, demand: Demand, id: &str) -> Result<Reply, Failure> {
-        self.mend(demand, What::Retry(id.to_owned())).await
+    pub async fn retry_delivery(&self, context: RequestContext, id: &str) -> Result<Reply, Failure> {
+        self.mend(context, What::Retry(id.to_owned())).await
     }
 
     /// Has dead letters tried anew, up to [`AT_ONCE`].
     ///
     /// # Errors
     /// The database's failure.
-    pub async fn redrive_dead_letters(&self, demand: Demand, wanted: DeadLetters) -> Result<Reply, Failure> {
-        self.mend(demand, What::Redrive(wanted)).await
+    pub async fn redrive_dead_letters(&self, context: RequestContext, wanted: DeadLetters) -> Result<Reply, Failure> {
+        self.mend(context, What::Redrive(wanted)).await
     }
 
     /// Lets dead letters be, up to [`AT_ONCE`].
     ///
     /// # Errors
     /// The database's failure.
-    pub async fn discard_dead_letters(&self, demand: Demand, wanted: DeadLetters) -> Result<Reply, Failure> {
-        self.mend(demand, What::Discard(wanted)).await
+    pub async fn discard_dead_letters(&self, context: RequestContext, wanted: DeadLetters) -> Result<Reply, Failure> {
+        self.mend(context, What::Discard(wanted)).await
     }
 }

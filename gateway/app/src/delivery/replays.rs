@@ -14,11 +14,11 @@ use billwire_store::{
     commit::{Failure, Unit},
     delivery::replays::{Replay, State, Tally},
     idempotency::{Claim, Reply},
-    page::{Ask, Page},
+    page::{Page, PageRequest},
 };
 use serde::Serialize;
 
-use crate::{App, Demand, configuration::referenced, events::catalogue, execute::json};
+use crate::{App, RequestContext, configuration::referenced, events::catalogue, execute::json};
 
 /// What shall be replayed.
 #[derive(Debug, Clone)]
@@ -94,7 +94,7 @@ enum What {
 }
 
 struct Order {
-    demand: Demand,
+    context: RequestContext,
     clock: Arc<ShiftedClock>,
     what: What,
 }
@@ -102,13 +102,13 @@ struct Order {
 #[async_trait]
 impl Unit for Order {
     fn tenant(&self) -> &TenantId {
-        &self.demand.caller.tenant
+        &self.context.caller.tenant
     }
     fn keys(&self) -> Vec<OrderingKey> {
         vec![OrderingKey::CONFIGURATION]
     }
     fn claim(&self) -> Option<&Claim> {
-        self.demand.claim.as_ref()
+        self.context.claim.as_ref()
     }
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<Reply, Failure> {
         let now = self.clock.now();
@@ -168,16 +168,16 @@ impl App {
     ///
     /// # Errors
     /// `subscription_unknown`, `event_type_unknown`, `window_empty`, or the database's failure.
-    pub async fn start_replay(&self, demand: Demand, new: NewReplay) -> Result<Reply, Failure> {
-        self.store.commit(Arc::new(Order { demand, clock: self.clock.clone(), what: What::Start(new) })).await
+    pub async fn start_replay(&self, context: RequestContext, new: NewReplay) -> Result<Reply, Failure> {
+        self.store.commit(Arc::new(Order { context, clock: self.clock.clone(), what: What::Start(new) })).await
     }
 
     /// Calls a replay off.
     ///
     /// # Errors
     /// `replay_not_found`, `replay_cancelled`, or the database's failure.
-    pub async fn cancel_replay(&self, demand: Demand, id: &str) -> Result<Reply, Failure> {
-        self.store.commit(Arc::new(Order { demand, clock: self.clock.clone(), what: What::Cancel(id.to_owned()) })).await
+    pub async fn cancel_replay(&self, context: RequestContext, id: &str) -> Result<Reply, Failure> {
+        self.store.commit(Arc::new(Order { context, clock: self.clock.clone(), what: What::Cancel(id.to_owned()) })).await
     }
 
     /// How a replay stands.
@@ -198,8 +198,8 @@ impl App {
     ///
     /// # Errors
     /// The database's failure.
-    pub async fn list_replays(&self, tenant: &TenantId, ask: Ask) -> Result<Page<ReplayStatus>, Failure> {
-        let page = self.store.list_replays(tenant, ask).await?;
+    pub async fn list_replays(&self, tenant: &TenantId, page_request: PageRequest) -> Result<Page<ReplayStatus>, Failure> {
+        let page = self.store.list_replays(tenant, page_request).await?;
         let mut items = Vec::with_capacity(page.items.len());
         for one in page.items {
             let tally = self.store.tally(one.id).await?;

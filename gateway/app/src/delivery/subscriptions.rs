@@ -24,7 +24,7 @@ use billwire_schemas::{
 use billwire_store::{Configuration, ConfigurationKind as Kind, Store, Tx, commit::Failure};
 
 use crate::{
-    configuration::{Configured, addressed, referenced},
+    configuration::{ConfigurationObject, addressed, referenced},
     email::notification_templates,
     ensure_name_free,
     events::catalogue,

@@ -17,7 +17,7 @@ use billwire_store::{Configuration, ConfigurationKind as Kind, Error, Store, Tx,
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::{
-    App, Caller, Demand,
+    App, Caller, RequestContext,
     configuration::addressed,
     ensure_name_free,
     execute::{UseCase, json},
@@ -39,7 +39,7 @@ pub struct Tried {
 
 /// The way to receivers; `server` has it over the webhook channel.
 #[async_trait]
-pub trait Receivers: Send + Sync + 'static {
+pub trait WebhookClient: Send + Sync + 'static {
     /// Why TLS cannot show this certificate, if it cannot.
     fn unusable(&self, certificate: &ClientCertificate) -> Option<String>;
 
@@ -51,9 +51,9 @@ pub trait Receivers: Send + Sync + 'static {
 }
 
 /// Refuses a certificate that TLS cannot use.
-fn ensure_usable(receivers: Option<&Arc<dyn Receivers>>, settings: &Settings) -> Result<(), Failure> {
-    let (Some(receivers), Some(Some(certificate))) = (receivers, &settings.client_certificate) else { return Ok(()) };
-    receivers.unusable(certificate).map_or(Ok(()), |why| {
+fn ensure_usable(webhook_client: Option<&Arc<dyn WebhookClient>>, settings: &Settings) -> Result<(), Failure> {
+    let (Some(webhook_client), Some(Some(certificate))) = (webhook_client, &settings.client_certificate) else { return Ok(()) };
+    webhook_client.unusable(certificate).map_or(Ok(()), |why| {
         let message = format!("This certificate and key cannot be used together: {why}.");
         Err(Rejected::violation("/clientCertificate", Code::ClientCertificateInvalid, message).into())
     })
@@ -90,7 +90,7 @@ fn saved(tx: &mut Tx<'_>, change: &Change<WebhookEndpoint>, secrets: Option<&Sec
 pub struct CreateWebhookEndpoint {
     /// What it shall be.
     pub command: webhook_endpoint::Create,
-    receivers: Option<Arc<dyn Receivers>>,
+    webhook_client: Option<Arc<dyn WebhookClient>>,
 }
 
 /// Changes a webhook endpoint.
@@ -102,18 +102,18 @@ pub struct UpdateWebhookEndpoint {
     pub settings: Settings,
     /// Only at this version.
     pub if_match: Option<i64>,
-    receivers: Option<Arc<dyn Receivers>>,
+    webhook_client: Option<Arc<dyn WebhookClient>>,
 }
 
 impl App {
     /// `createWebhookEndpoint`.
     pub fn create_webhook_endpoint(&self, command: webhook_endpoint::Create) -> CreateWebhookEndpoint {
-        CreateWebhookEndpoint { command, receivers: self.receivers.clone() }
+        CreateWebhookEndpoint { command, webhook_client: self.webhook_client.clone() }
     }
 
     /// `updateWebhookEndpoint`.
     pub fn update_webhook_endpoint(&self, id: String, settings: Settings, if_match: Option<i64>) -> UpdateWebhookEndpoint {
-        UpdateWebhookEndpoint { id, settings, if_match, receivers: self.receivers.clone() }
+        UpdateWebhookEndpoint { id, settings, if_match, webhook_client: self.webhook_client.clone() }
     }
 
     /// `testWebhookEndpoint`: sends `body` as the event `event`.
@@ -122,8 +122,9 @@ impl App {
     /// `webhook_endpoint_not_found`; this process cannot call receivers; or the database's failure.
     pub async fn test_webhook_endpoint(&self, tenant: &TenantId, id: &str, event: EventId, body: Vec<u8>) -> Result<Tried, Failure> {
         let endpoint: WebhookEndpoint = self.configuration(tenant, id).await?;
-        let receivers = self.receivers.as_ref().ok_or_else(|| Error::Unavailable("receivers cannot be called from here".into()))?;
-        receivers.call(tenant, endpoint.id, event, body).await.map_err(|why| Error::Unavailable(why).into())
+        let webhook_client =
+            self.webhook_client.as_ref().ok_or_else(|| Error::Unavailable("receivers cannot be called from here".into()))?;
+        webhook_client.call(tenant, endpoint.id, event, body).await.map_err(|why| Error::Unavailable(why).into())
     }
 
     /// How an endpoint does; `None`: well.
@@ -141,7 +142,7 @@ impl App {
     pub async fn give_up_webhook_endpoint(&self, tenant: TenantId, id: WebhookEndpointId, because: &str) -> Result<(), Failure> {
         let caller = Caller { tenant, actor: "delivery".to_owned(), scopes: Vec::new() };
         let use_case = DisableWebhookEndpoint { id: id.to_string(), because: because.to_owned(), if_match: None };
-        match self.once(Demand { caller, claim: None }, use_case).await {
+        match self.execute(RequestContext { caller, claim: None }, use_case).await {
             Ok(_) | Err(Failure::Rejected(_)) => Ok(()),
             Err(failure) => Err(failure),
         }
@@ -161,7 +162,7 @@ impl UseCase for CreateWebhookEndpoint {
         ensure_name_free(tx, Kind::WebhookEndpoint, &name).await?;
         // By the machine's clock, as receivers have to know by theirs until when a secret holds.
         let (change, secrets) = webhook_endpoint::create(self.command.clone(), SystemClock.now())?;
-        ensure_usable(self.receivers.as_ref(), &self.command.settings)?;
+        ensure_usable(self.webhook_client.as_ref(), &self.command.settings)?;
         let (id, kind, body, secrets) = (change.after.id.0, Kind::WebhookEndpoint, change.after.clone(), Some(sealed(&secrets)?));
         tx.save_configuration(Configuration { id, kind, name, body, secrets, created_at: SystemClock.now() }).await?;
         Ok(Some(Record::of(&change)?.reveal(shown(&change.after, &self.command.secret.text)?)))
@@ -183,7 +184,7 @@ impl UseCase for UpdateWebhookEndpoint {
         }
         let secrets = secrets_of(tx, &last).await?;
         let (change, secrets) = webhook_endpoint::update(last, secrets, self.settings.clone())?;
-        ensure_usable(self.receivers.as_ref(), &self.settings)?;
+        ensure_usable(self.webhook_client.as_ref(), &self.settings)?;
         saved(tx, &change, Some(&secrets)).map(Some)
     }
 }
@@ -235,7 +236,7 @@ impl UseCase for EnableWebhookEndpoint {
     }
     async fn run(&self, tx: &mut Tx<'_>, _: Timestamp) -> Result<Option<Record>, Failure> {
         let change = webhook_endpoint::enable(addressed(tx, &self.id, self.if_match).await?)?;
-        tx.forget_health(change.after.id.0);
+        tx.delete_health(change.after.id.0);
         saved(tx, &change, None).map(Some)
     }
 }
@@ -266,7 +267,7 @@ impl UseCase for DisableWebhookEndpoint {
     async fn run(&self, tx: &mut Tx<'_>, _: Timestamp) -> Result<Option<Record>, Failure> {
         let last: WebhookEndpoint = addressed(tx, &self.id, self.if_match).await?;
         let change = webhook_endpoint::disable(last, &self.because)?;
-        tx.forget_health(change.after.id.0);
+        tx.delete_health(change.after.id.0);
         // The delivery side compares this number.
         tx.next_sequence(&OrderingKey::CONFIGURATION)?;
         Ok(Some(saved(tx, &change, None)?.in_order_of(self.key())))

@@ -23,7 +23,7 @@ use uuid::Uuid;
 
 use crate::{
     App,
-    configuration::{Configured, addressed},
+    configuration::{ConfigurationObject, addressed},
     ensure_name_free,
     events::catalogue,
     execute::{UseCase, json},
@@ -186,11 +186,11 @@ impl App {
         &self,
         tenant: &TenantId,
         id: &str,
-        ask: page::Ask,
+        page_request: page::PageRequest,
     ) -> Result<page::Page<TemplateVersion>, Failure> {
         let missing = || Failure::from(Rejected::not_found(Code::NotificationTemplateNotFound, "notification template", id));
         let wanted = history::Transactions { object: Some(id.to_owned()), ..history::Transactions::default() };
-        let page = self.store.list_business_transactions(tenant, wanted, ask).await?;
+        let page = self.store.list_business_transactions(tenant, wanted, page_request).await?;
         let recorded: Vec<Recorded> =
             page.items.iter().map(|record| serde_json::from_str(record).map_err(json)).collect::<Result<_, _>>()?;
         if recorded.is_empty() || !recorded.iter().all(Recorded::is_of_a_template) {

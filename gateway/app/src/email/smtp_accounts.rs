@@ -17,7 +17,7 @@ use crate::{App, configuration::addressed, ensure_name_free, execute::UseCase, r
 
 /// How far an SMTP server could be used.
 #[derive(Debug, Clone)]
-pub struct Verdict {
+pub struct SmtpCheck {
     /// Whether all went well.
     pub works: bool,
     /// What was done last: `name`, `connect`, `tls`, `greeting`, `login`, `sender` or `send`.
@@ -32,18 +32,18 @@ pub struct Verdict {
 
 /// The way to SMTP servers; `server` has it over the e-mail channel.
 #[async_trait]
-pub trait Postmen: Send + Sync + 'static {
+pub trait SmtpClient: Send + Sync + 'static {
     /// Connects, logs in and names the sender, and sends nothing.
     ///
     /// # Errors
     /// Text for people: it could not be tried.
-    async fn verify(&self, tenant: &TenantId, account: SmtpAccountId) -> Result<Verdict, String>;
+    async fn verify(&self, tenant: &TenantId, account: SmtpAccountId) -> Result<SmtpCheck, String>;
 
     /// Sends a message that says it is a test.
     ///
     /// # Errors
     /// Text for people: it could not be tried.
-    async fn send_test(&self, tenant: &TenantId, account: SmtpAccountId, to: &str) -> Result<Verdict, String>;
+    async fn send_test(&self, tenant: &TenantId, account: SmtpAccountId, to: &str) -> Result<SmtpCheck, String>;
 }
 
 /// Makes an SMTP account.
@@ -138,21 +138,21 @@ impl App {
     ///
     /// # Errors
     /// `smtp_account_not_found`; this process cannot reach SMTP servers; or the database's failure.
-    pub async fn verify_smtp_account(&self, tenant: &TenantId, id: &str) -> Result<Verdict, Failure> {
+    pub async fn verify_smtp_account(&self, tenant: &TenantId, id: &str) -> Result<SmtpCheck, Failure> {
         let account: SmtpAccount = self.configuration(tenant, id).await?;
-        self.postmen()?.verify(tenant, account.id).await.map_err(|why| Error::Unavailable(why).into())
+        self.smtp_client()?.verify(tenant, account.id).await.map_err(|why| Error::Unavailable(why).into())
     }
 
     /// `sendTestEmail`.
     ///
     /// # Errors
     /// As [`App::verify_smtp_account`].
-    pub async fn send_test_email(&self, tenant: &TenantId, id: &str, to: &str) -> Result<Verdict, Failure> {
+    pub async fn send_test_email(&self, tenant: &TenantId, id: &str, to: &str) -> Result<SmtpCheck, Failure> {
         let account: SmtpAccount = self.configuration(tenant, id).await?;
-        self.postmen()?.send_test(tenant, account.id, to).await.map_err(|why| Error::Unavailable(why).into())
+        self.smtp_client()?.send_test(tenant, account.id, to).await.map_err(|why| Error::Unavailable(why).into())
     }
 
-    fn postmen(&self) -> Result<&dyn Postmen, Failure> {
-        self.postmen.as_deref().ok_or_else(|| Error::Unavailable("SMTP servers cannot be reached from here".into()).into())
+    fn smtp_client(&self) -> Result<&dyn SmtpClient, Failure> {
+        self.smtp_client.as_deref().ok_or_else(|| Error::Unavailable("SMTP servers cannot be reached from here".into()).into())
     }
 }

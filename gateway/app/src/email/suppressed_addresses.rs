@@ -14,7 +14,7 @@ use billwire_schemas::{
 };
 use billwire_store::{Configuration, ConfigurationKind as Kind, Store, Tx, commit::Failure};
 
-use crate::{App, Caller, Demand, execute::UseCase, record::Record};
+use crate::{App, Caller, RequestContext, execute::UseCase, record::Record};
 
 /// Puts an address on the suppression list.
 #[derive(Debug, Clone)]
@@ -56,7 +56,7 @@ impl App {
         let caller = Caller { tenant, actor: "delivery".to_owned(), scopes: Vec::new() };
         let (address, reason) = (address.to_owned(), words.to_owned());
         let command = Suppress { id: fresh(), address, reason, status, delivery_id: Some(delivery) };
-        match self.once(Demand { caller, claim: None }, SuppressAddress(command)).await {
+        match self.execute(RequestContext { caller, claim: None }, SuppressAddress(command)).await {
             Ok(_) | Err(Failure::Rejected(_)) => Ok(()),
             Err(failure) => Err(failure),
         }

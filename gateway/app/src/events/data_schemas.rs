@@ -307,15 +307,15 @@ mod tests {
     #[test]
     fn whatever_a_compatible_schema_replaces_it_accepts_what_that_one_accepted() {
         let mut dice = Dice(42);
-        let (mut compatible, mut accepted) = (0, 0);
+        let (mut incompatibilities, mut accepted) = (0, 0);
         for _ in 0..20_000 {
             let old = dice.schema(2);
             let new = dice.changed(&old, 2);
-            if old == new || !billwire_domain::events::schema_compatibility::compatible(&old, &new).is_empty() {
+            if old == new || !billwire_domain::events::schema_compatibility::incompatibilities(&old, &new).is_empty() {
                 continue;
             }
             let (Ok(before), Ok(after)) = (compile(&old), compile(&new)) else { continue };
-            compatible += 1;
+            incompatibilities += 1;
             for _ in 0..20 {
                 let value = dice.value(2);
                 if before.is_valid(&value) {
@@ -324,6 +324,6 @@ mod tests {
                 }
             }
         }
-        assert!(compatible > 1_000 && accepted > 5_000, "{compatible} {accepted}");
+        assert!(incompatibilities > 1_000 && accepted > 5_000, "{incompatibilities} {accepted}");
     }
 }

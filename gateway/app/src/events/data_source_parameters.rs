@@ -12,7 +12,7 @@ use billwire_domain::{
     usage::{chargeable_event::ChargeableEvent, usage_identifier::UsageIdentifier},
 };
 use billwire_schemas::events::envelope::Parameters;
-use billwire_store::{Noun, Tx, commit::Failure};
+use billwire_store::{Persisted, Tx, commit::Failure};
 use serde_json::{Value, value::RawValue};
 use uuid::Uuid;
 
@@ -87,7 +87,7 @@ macro_rules! nouns {
 }
 nouns!(Account, BillCycle, BillRun, ChargeableEvent, Contact, Invoice, Package, PackageSubscription, Payment, Service, UsageIdentifier);
 
-async fn of<T: Noun>(tx: &mut Tx<'_>, id: Uuid) -> Result<Option<Reached>, Failure> {
+async fn of<T: Persisted>(tx: &mut Tx<'_>, id: Uuid) -> Result<Option<Reached>, Failure> {
     let Some(object) = tx.load::<T>(id).await? else { return Ok(None) };
     Ok(Some(Reached { state: serde_json::to_value(&object).map_err(json)?, parameters: object.parameters() }))
 }

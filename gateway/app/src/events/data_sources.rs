@@ -14,9 +14,9 @@ use billwire_schemas::{
 };
 use billwire_store::{Configuration, ConfigurationKind as Kind, Store, Tx, commit::Failure};
 
-use crate::{configuration::Configured, ensure_name_free, events::catalogue, execute::UseCase, record::Record};
+use crate::{configuration::ConfigurationObject, ensure_name_free, events::catalogue, execute::UseCase, record::Record};
 
-impl Configured for DataSource {
+impl ConfigurationObject for DataSource {
     const KIND: Kind = Kind::DataSource;
     const NAME: &'static str = "data source";
     const NOT_FOUND: Code = Code::DataSourceNotFound;

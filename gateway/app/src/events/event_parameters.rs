@@ -8,7 +8,7 @@ use billwire_schemas::{
     events::envelope::Parameters,
     ids::{AccountId, PackageSubscriptionId, ServiceId},
 };
-use billwire_store::{Noun, Tx, commit::Failure};
+use billwire_store::{Persisted, Tx, commit::Failure};
 
 use crate::record::Record;
 
@@ -77,7 +77,7 @@ pub(crate) async fn billing_contact(tx: &mut Tx<'_>, account: &Account) -> Resul
 ///
 /// # Errors
 /// The database's failure.
-pub(crate) async fn recorded<T: Noun>(tx: &mut Tx<'_>, change: &Change<T>, more: Parameters) -> Result<Option<Record>, Failure> {
+pub(crate) async fn recorded<T: Persisted>(tx: &mut Tx<'_>, change: &Change<T>, more: Parameters) -> Result<Option<Record>, Failure> {
     tx.save(change)?;
     let mut related = match change.after.account() {
         Some(account) => of_account(tx, account).await?,

@@ -40,17 +40,22 @@ impl App {
         &self,
         tenant: &TenantId,
         wanted: history::Transactions,
-        ask: page::Ask,
+        page_request: page::PageRequest,
     ) -> Result<page::Page<String>, Failure> {
-        Ok(self.store.list_business_transactions(tenant, wanted, ask).await?)
+        Ok(self.store.list_business_transactions(tenant, wanted, page_request).await?)
     }
 
     /// A page of events, newest first.
     ///
     /// # Errors
     /// The database's failure.
-    pub async fn list_events(&self, tenant: &TenantId, wanted: history::Events, ask: page::Ask) -> Result<page::Page<String>, Failure> {
-        Ok(self.store.list_events(tenant, wanted, ask).await?)
+    pub async fn list_events(
+        &self,
+        tenant: &TenantId,
+        wanted: history::Events,
+        page_request: page::PageRequest,
+    ) -> Result<page::Page<String>, Failure> {
+        Ok(self.store.list_events(tenant, wanted, page_request).await?)
     }
 
     /// The account that a list is asked for by id or external id; `None`: there is none, and nothing is listed.

@@ -12,7 +12,7 @@ use billwire_store::{
 };
 use serde::Serialize;
 
-use crate::{App, Demand, execute::json};
+use crate::{App, RequestContext, execute::json};
 
 /// How many events a redrive concerned.
 #[derive(Serialize)]
@@ -23,7 +23,7 @@ struct Redriven {
 }
 
 struct RedriveSetAsideEvents {
-    demand: Demand,
+    context: RequestContext,
     /// Which; none: all of the tenant.
     ids: Vec<EventId>,
     /// Bytes that an event may take.
@@ -33,13 +33,13 @@ struct RedriveSetAsideEvents {
 #[async_trait]
 impl Unit for RedriveSetAsideEvents {
     fn tenant(&self) -> &TenantId {
-        &self.demand.caller.tenant
+        &self.context.caller.tenant
     }
     fn keys(&self) -> Vec<OrderingKey> {
         vec![OrderingKey::CONFIGURATION]
     }
     fn claim(&self) -> Option<&Claim> {
-        self.demand.claim.as_ref()
+        self.context.claim.as_ref()
     }
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<Reply, Failure> {
         let done = tx.redrive_set_aside(&self.ids, self.event_max).await?;
@@ -56,18 +56,22 @@ impl App {
     ///
     /// # Errors
     /// The database's failure.
-    pub async fn list_set_aside_events(&self, tenant: &TenantId, ask: page::Ask) -> Result<page::Page<SetAsideEvent>, Failure> {
-        Ok(self.store.list_set_aside(tenant, ask).await?)
+    pub async fn list_set_aside_events(
+        &self,
+        tenant: &TenantId,
+        page_request: page::PageRequest,
+    ) -> Result<page::Page<SetAsideEvent>, Failure> {
+        Ok(self.store.list_set_aside(tenant, page_request).await?)
     }
 
     /// Has events that were set aside published, as far as they fit by now: those of `ids`, or, where there are none, all of the tenant.
     ///
     /// # Errors
     /// The database's failure.
-    pub async fn redrive_set_aside_events(&self, demand: Demand, ids: Vec<EventId>) -> Result<Reply, Failure> {
+    pub async fn redrive_set_aside_events(&self, context: RequestContext, ids: Vec<EventId>) -> Result<Reply, Failure> {
         self.store.learn_max_payload().await?;
         let event_max = self.store.event_max();
-        self.store.commit(Arc::new(RedriveSetAsideEvents { demand, ids, event_max })).await
+        self.store.commit(Arc::new(RedriveSetAsideEvents { context, ids, event_max })).await
     }
 
     /// How many events of all tenants are set aside for their size, counted up to 1000.

@@ -17,7 +17,7 @@ use billwire_store::{ConfigurationKind as Kind, Error, Tx, commit::Failure, idem
 use serde_json::Value;
 
 use crate::{
-    App, Demand,
+    App, RequestContext,
     events::{data_schemas::Budget, event_parameters},
     execute_bulk::BulkUseCase,
     record::{Cause, Record},
@@ -66,16 +66,16 @@ impl App {
     ///
     /// # Errors
     /// The database's failure; nothing was changed then. Refusals of items stand in the reply.
-    pub async fn submit_events(&self, demand: Demand, items: Vec<Submit>) -> Result<Reply, Failure> {
-        self.submit_caused(demand, items, None).await
+    pub async fn submit_events(&self, context: RequestContext, items: Vec<Submit>) -> Result<Reply, Failure> {
+        self.submit_caused(context, items, None).await
     }
 
     /// The same for what follows from another event.
     ///
     /// # Errors
     /// As [`App::submit_events`].
-    pub(crate) async fn submit_caused(&self, demand: Demand, items: Vec<Submit>, cause: Option<Cause>) -> Result<Reply, Failure> {
-        let tenant = &demand.caller.tenant;
+    pub(crate) async fn submit_caused(&self, context: RequestContext, items: Vec<Submit>, cause: Option<Cause>) -> Result<Reply, Failure> {
+        let tenant = &context.caller.tenant;
         let types: Vec<CustomEventType> = self.store.configurations(tenant, Kind::EventType).await?;
         let accounts = self.accounts_of(tenant, &items).await?;
         let (app, now) = (self.clone(), self.now());
@@ -87,7 +87,7 @@ impl App {
             SubmitEvents { types, items, cause }
         });
         let use_case = judging.await.map_err(|error| Error::Other(error.to_string()))?;
-        self.once_each(demand, use_case).await
+        self.execute_bulk(context, use_case).await
     }
 
     async fn accounts_of(&self, tenant: &TenantId, items: &[Submit]) -> Result<HashMap<String, AccountId>, Failure> {

@@ -12,7 +12,7 @@ use billwire_store::{
 };
 
 use crate::{
-    account_object::Owned,
+    account_object::AccountObject,
     execute::UseCase,
     record::Record,
     usage::record_chargeable_events::{around, of_charge},
@@ -22,7 +22,7 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct AdjustChargeableEvent {
     /// Which.
-    pub charge: Owned,
+    pub charge: AccountObject,
     /// How.
     pub command: adjustment::Create,
 }

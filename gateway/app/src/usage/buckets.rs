@@ -12,7 +12,7 @@ use billwire_store::{
 };
 
 use crate::{
-    account_object::Owned,
+    account_object::AccountObject,
     events::event_parameters::{of_service, recorded},
     execute::UseCase,
     objects::{addressed, referenced},
@@ -23,7 +23,7 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct CreateBucket {
     /// The service, and the account that it belongs to.
-    pub service: Owned,
+    pub service: AccountObject,
     /// What it shall be.
     pub command: bucket::Create,
 }
@@ -32,7 +32,7 @@ pub struct CreateBucket {
 #[derive(Debug, Clone)]
 pub struct UpdateBucket {
     /// Which.
-    pub bucket: Owned,
+    pub bucket: AccountObject,
     /// Its new name.
     pub name: Option<String>,
     /// Its new tiers.
@@ -41,11 +41,11 @@ pub struct UpdateBucket {
 
 /// Sets a bucket back as if nothing had been used.
 #[derive(Debug, Clone)]
-pub struct ResetBucket(pub Owned);
+pub struct ResetBucket(pub AccountObject);
 
 /// Deletes a bucket.
 #[derive(Debug, Clone)]
-pub struct DeleteBucket(pub Owned);
+pub struct DeleteBucket(pub AccountObject);
 
 #[async_trait]
 impl UseCase for CreateBucket {

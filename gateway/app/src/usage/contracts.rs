@@ -17,7 +17,7 @@ use billwire_store::{
 use chrono::NaiveDate;
 
 use crate::{
-    account_object::Owned, customers::billing_settings::settings, events::event_parameters::recorded, execute::UseCase,
+    account_object::AccountObject, customers::billing_settings::settings, events::event_parameters::recorded, execute::UseCase,
     objects::referenced, record::Record,
 };
 
@@ -34,7 +34,7 @@ pub struct CreateContract {
 #[derive(Debug, Clone)]
 pub struct UpdateContract {
     /// Which.
-    pub contract: Owned,
+    pub contract: AccountObject,
     /// Its new name.
     pub name: Option<String>,
     /// The first day it shall no longer hold.
@@ -43,7 +43,7 @@ pub struct UpdateContract {
 
 /// Deletes a contract that has not started.
 #[derive(Debug, Clone)]
-pub struct DeleteContract(pub Owned);
+pub struct DeleteContract(pub AccountObject);
 
 /// What the clock does at the end of a period.
 #[derive(Debug, Clone)]

@@ -21,11 +21,11 @@ use billwire_schemas::{
     ids::{AccountId, OrderingKey, ServiceId, TenantId},
     refusal::Code,
 };
-use billwire_store::{Filter, Noun, Tx, commit::Failure, idempotency::Reply};
+use billwire_store::{Filter, Persisted, Tx, commit::Failure, idempotency::Reply};
 use uuid::Uuid;
 
 use crate::{
-    App, Demand,
+    App, RequestContext,
     events::event_parameters::{of_account, of_service},
     execute_bulk::BulkUseCase,
     objects::{Referred, referenced},
@@ -134,15 +134,19 @@ impl App {
     ///
     /// # Errors
     /// The database's failure; nothing was recorded then.
-    pub async fn record_chargeable_events(&self, demand: Demand, items: Vec<Result<NewCharge, Rejected>>) -> Result<Reply, Failure> {
+    pub async fn record_chargeable_events(
+        &self,
+        context: RequestContext,
+        items: Vec<Result<NewCharge, Rejected>>,
+    ) -> Result<Reply, Failure> {
         // Objects never move to another account, so whose they are can be read before the accounts are locked.
-        let tenant = &demand.caller.tenant;
+        let tenant = &context.caller.tenant;
         let accounts = self.many(tenant, distinct(&items, |new| new.account.as_ref())).await?;
         let services = self.many(tenant, distinct(&items, |new| new.service.as_ref())).await?;
         let identifiers = self.identifiers(tenant, &items).await?;
         let named = Named { accounts, services, identifiers };
         let items = items.into_iter().map(|item| item.and_then(|new| named.resolve(new))).collect();
-        self.once_each(demand, RecordChargeableEvents { items, buckets: Mutex::default() }).await
+        self.execute_bulk(context, RecordChargeableEvents { items, buckets: Mutex::default() }).await
     }
 
     /// The usage identifiers that items name, by kind and value.
@@ -167,7 +171,7 @@ impl App {
         Ok(found)
     }
 
-    async fn many<T: Noun>(&self, tenant: &TenantId, references: Vec<&str>) -> Result<HashMap<String, T>, Failure> {
+    async fn many<T: Persisted>(&self, tenant: &TenantId, references: Vec<&str>) -> Result<HashMap<String, T>, Failure> {
         if references.is_empty() {
             return Ok(HashMap::new());
         }

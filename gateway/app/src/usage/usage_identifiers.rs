@@ -15,7 +15,7 @@ use billwire_store::{
 };
 
 use crate::{
-    account_object::Owned,
+    account_object::AccountObject,
     events::event_parameters::{of_service, recorded},
     execute::UseCase,
     objects::{addressed, referenced},
@@ -26,7 +26,7 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct CreateUsageIdentifier {
     /// The service, and the account that it belongs to.
-    pub service: Owned,
+    pub service: AccountObject,
     /// What it shall be.
     pub command: usage_identifier::Create,
 }
@@ -35,14 +35,14 @@ pub struct CreateUsageIdentifier {
 #[derive(Debug, Clone)]
 pub struct UpdateUsageIdentifier {
     /// Which.
-    pub identifier: Owned,
+    pub identifier: AccountObject,
     /// After how many days without usage it is dormant; absent: as before.
     pub dormant_after_days: Option<u32>,
 }
 
 /// Deletes a usage identifier.
 #[derive(Debug, Clone)]
-pub struct DeleteUsageIdentifier(pub Owned);
+pub struct DeleteUsageIdentifier(pub AccountObject);
 
 /// What the clock does with one that may be dormant.
 #[derive(Debug, Clone)]

@@ -10,7 +10,7 @@ use billwire_schemas::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    amounts::booked,
+    amounts::validate_amount,
     billing::invoice::{self, Invoice},
     change::{Change, Entity},
     customers::account::Account,
@@ -61,7 +61,7 @@ pub struct Create {
 /// Decides `createCredit`, on an invoice if one is given: that one changes too. A deactivated account gets credits as well.
 ///
 /// # Errors
-/// The rules of [`booked`]; `invoice_of_other_account`, `invoice_not_open`, `credit_exceeds_due`.
+/// The rules of [`validate_amount`]; `invoice_of_other_account`, `invoice_not_open`, `credit_exceeds_due`.
 pub fn create(
     command: Create,
     account: &Account,
@@ -69,7 +69,7 @@ pub fn create(
     now: Timestamp,
 ) -> Result<(Change<Credit>, Option<Change<Invoice>>), Rejected> {
     let mut broken = Vec::new();
-    booked("/amount", &command.amount, &account.currency, &mut broken);
+    validate_amount("/amount", &command.amount, &account.currency, &mut broken);
     if invoice.as_ref().is_some_and(|invoice| invoice.account_id != account.id) {
         broken.push(Violation::new("/invoice", Code::InvoiceOfOtherAccount, "The invoice belongs to another account."));
     }
@@ -104,19 +104,19 @@ pub fn create(
 
 /// What an invoice that takes `amount` of a credit does to it.
 pub fn take(credit: Credit, amount: Decimal, now: Timestamp) -> Change<Credit> {
-    let mut after = touched(&credit, now);
+    let mut after = next_version(&credit, now);
     after.remaining.amount = credit.remaining.amount.minus(amount).unwrap_or(Decimal::ZERO).max(Decimal::ZERO);
     Change::updated(credit, after, Vec::<&'static str>::new())
 }
 
 /// What a cancelled invoice that had taken `amount` of a credit does to it.
 pub fn give_back(credit: Credit, amount: Decimal, now: Timestamp) -> Change<Credit> {
-    let mut after = touched(&credit, now);
+    let mut after = next_version(&credit, now);
     after.remaining.amount = credit.remaining.amount.plus(amount).unwrap_or(credit.amount.amount).min(credit.amount.amount);
     Change::updated(credit, after, Vec::<&'static str>::new())
 }
 
-fn touched(credit: &Credit, now: Timestamp) -> Credit {
+fn next_version(credit: &Credit, now: Timestamp) -> Credit {
     Credit { version: credit.version + 1, updated_at: now, ..credit.clone() }
 }
 

@@ -229,7 +229,7 @@ impl Entity for Invoice {
     }
     /// With its lines, as long as they take up to [`LINES_TOLD_MAX`]; else with their number, and the name of the operation that
     /// gives them.
-    fn told(&self) -> serde_json::Result<Box<RawValue>> {
+    fn to_json(&self) -> serde_json::Result<Box<RawValue>> {
         let whole = to_raw_value(self)?;
         // The lines are a part of it, so only a long one need be looked at closely.
         if whole.get().len() <= LINES_TOLD_MAX || to_raw_value(&self.lines)?.get().len() <= LINES_TOLD_MAX {
@@ -264,7 +264,7 @@ pub fn deliver(invoice: Invoice, settings: &BillingSettings, now: Timestamp) -> 
     if invoice.delivered_at.is_some() {
         return Err(Rejected::conflict(Code::InvoiceAlreadyDelivered, "The invoice has been delivered already."));
     }
-    let mut after = touched(&invoice, now);
+    let mut after = next_version(&invoice, now);
     after.delivered_at = Some(now);
     let date = settings.date_of(now);
     let offsets = settings.delivery_offsets.iter().filter_map(|offset| {
@@ -280,8 +280,8 @@ pub fn deliver(invoice: Invoice, settings: &BillingSettings, now: Timestamp) -> 
 /// What the clock does with an invoice: all that is due by `now`, in the order it fell due. `None` when nothing is, so that a
 /// second clock, a restart or a clock that jumps tells nothing twice.
 pub fn due(invoice: Invoice, now: Timestamp) -> Option<Change<Invoice>> {
-    let mut after = touched(&invoice, now);
-    let mut told: Vec<Lifecycle> = Vec::new();
+    let mut after = next_version(&invoice, now);
+    let mut to_json: Vec<Lifecycle> = Vec::new();
     while let Some(at) = after.due_at().filter(|at| *at <= now) {
         let reached = after.delivery_offsets.iter_mut().find(|offset| offset.reached_at.is_none() && offset.at == at);
         match reached {
@@ -291,15 +291,15 @@ pub fn due(invoice: Invoice, now: Timestamp) -> Option<Change<Invoice>> {
                     ("invoice.offsetDays".to_owned(), offset.days.into()),
                     ("invoice.offsetTime".to_owned(), offset.time.clone().into()),
                 ]);
-                told.push(Lifecycle { kind: "invoice.delivery_offset_reached", parameters });
+                to_json.push(Lifecycle { kind: "invoice.delivery_offset_reached", parameters });
             }
             None => {
                 after.overdue_since = Some(after.overdue_at);
-                told.push("invoice.overdue".into());
+                to_json.push("invoice.overdue".into());
             }
         }
     }
-    (!told.is_empty()).then(|| Change::updated(invoice, after, told))
+    (!to_json.is_empty()).then(|| Change::updated(invoice, after, to_json))
 }
 
 /// An open invoice with `amount` of what is due covered by a payment.
@@ -327,7 +327,7 @@ fn covered(
     if invoice.status != Status::Open {
         return Err(not_open(&invoice));
     }
-    let mut after = touched(&invoice, now);
+    let mut after = next_version(&invoice, now);
     let sum = by(&mut after);
     let (Some(covered), Some(due)) = (sum.amount.plus(amount), invoice.amount_due.amount.minus(amount).filter(|due| !due.is_negative()))
     else {
@@ -336,12 +336,12 @@ fn covered(
     };
     sum.amount = covered;
     after.amount_due.amount = due;
-    let mut told = Vec::new();
+    let mut to_json = Vec::new();
     if due.is_zero() {
         after.status = Status::Paid;
-        told.push("invoice.paid");
+        to_json.push("invoice.paid");
     }
-    Ok(Change::updated(invoice, after, told))
+    Ok(Change::updated(invoice, after, to_json))
 }
 
 /// Decides `cancelInvoice`; `latest` tells whether it is the account's latest that is not cancelled.
@@ -361,7 +361,7 @@ pub fn cancel(invoice: Invoice, latest: bool, now: Timestamp) -> Result<Change<I
         let message = "The account has a later invoice; only the latest can be cancelled, since periods are billed in order.";
         return Err(Rejected::conflict(Code::LaterInvoiceExists, message));
     }
-    let mut after = touched(&invoice, now);
+    let mut after = next_version(&invoice, now);
     after.status = Status::Cancelled;
     after.amount_due.amount = Decimal::ZERO;
     Ok(Change::updated(invoice, after, vec!["invoice.cancelled"]))
@@ -371,7 +371,7 @@ fn not_open(invoice: &Invoice) -> Rejected {
     Rejected::conflict(Code::InvoiceNotOpen, format!("Invoice {} is {}.", invoice.number, invoice.status.name()))
 }
 
-fn touched(invoice: &Invoice, now: Timestamp) -> Invoice {
+fn next_version(invoice: &Invoice, now: Timestamp) -> Invoice {
     Invoice { version: invoice.version + 1, updated_at: now, ..invoice.clone() }
 }
 

@@ -6,7 +6,7 @@
 //! end. Pending adjustments make a line each. The sum never falls below zero: adjustments that give back are taken as a whole or not at
 //! all, credits as far as there is something left to cover, both oldest first; the rest waits for the next invoice.
 
-mod stretches;
+mod billing_periods;
 
 use billwire_schemas::{
     clock::Timestamp,
@@ -18,7 +18,7 @@ use chrono::{Days, NaiveDate};
 
 use crate::{
     billing::invoice::{About, Invoice, Kind, Line, Status},
-    calendar::{Period, Rhythm},
+    calendar::{BillingSchedule, Period},
     change::Change,
     customers::{
         account::{Account, Status as AccountStatus, ensure_not_deactivated},
@@ -30,7 +30,7 @@ use crate::{
     usage::adjustment::{Adjustment, ChargeType},
 };
 
-pub use stretches::{Stretch, moved_on, stretches};
+pub use billing_periods::{BillingPeriod, billing_periods, moved_on};
 
 /// All unbilled charges of one type.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,7 +117,7 @@ pub struct Bill {
 ///
 /// # Errors
 /// `invoice_total_out_of_range`, `billing_data_unreadable`.
-pub fn bill(account: &Account, rhythm: &Rhythm, fees_until: NaiveDate, unbilled: Unbilled) -> Result<Bill, Rejected> {
+pub fn bill(account: &Account, schedule: &BillingSchedule, fees_until: NaiveDate, unbilled: Unbilled) -> Result<Bill, Rejected> {
     let mut sheet = Sheet::new(account)?;
     for charges in unbilled.charges {
         let count = charges.count;
@@ -127,7 +127,7 @@ pub fn bill(account: &Account, rhythm: &Rhythm, fees_until: NaiveDate, unbilled:
         sheet.add(About::Charges { charge_type: charges.charge_type, count }, description, exact)?;
     }
     let first = unbilled.fees.iter().map(|item| item.from).min().unwrap_or(fees_until);
-    let periods = stretches(&account.bill_cycle, rhythm, first, fees_until);
+    let periods = billing_periods(&account.bill_cycle, schedule, first, fees_until);
     let fees = unbilled.fees.iter().filter_map(|item| sheet.add_fee(item, &periods, fees_until).transpose()).collect::<Result<_, _>>()?;
     let mut adjustments = Vec::new();
     let (debits, credits): (Vec<_>, Vec<_>) = unbilled.adjustments.into_iter().partition(|one| one.charge_type == ChargeType::Debit);
@@ -190,7 +190,7 @@ impl Sheet {
     fn add_fee(
         &mut self,
         item: &FeeItem,
-        periods: &[Stretch],
+        periods: &[BillingPeriod],
         fees_until: NaiveDate,
     ) -> Result<Option<(PackageSubscriptionId, NaiveDate)>, Rejected> {
         let until = item.until.unwrap_or(fees_until).min(fees_until);
@@ -218,13 +218,13 @@ fn out_of_range() -> Rejected {
 }
 
 /// Up to which date a bill run of `billing_date` bills the account's fees: the end of the last of its periods that has ended by then.
-pub fn fees_until(account: &Account, rhythm: &Rhythm, billing_date: NaiveDate) -> NaiveDate {
-    moved_on(&account.bill_cycle, rhythm, billing_date).period.start.min(billing_date)
+pub fn fees_until(account: &Account, schedule: &BillingSchedule, billing_date: NaiveDate) -> NaiveDate {
+    moved_on(&account.bill_cycle, schedule, billing_date).period.start.min(billing_date)
 }
 
 /// The account after its periods that have ended by `billing_date`; `None` when its period still runs then.
-pub fn move_on(account: &Account, rhythm: &Rhythm, billing_date: NaiveDate, now: Timestamp) -> Option<Change<Account>> {
-    let bill_cycle = moved_on(&account.bill_cycle, rhythm, billing_date);
+pub fn move_on(account: &Account, schedule: &BillingSchedule, billing_date: NaiveDate, now: Timestamp) -> Option<Change<Account>> {
+    let bill_cycle = moved_on(&account.bill_cycle, schedule, billing_date);
     (bill_cycle != account.bill_cycle).then(|| {
         let after = Account { version: account.version + 1, updated_at: now, bill_cycle, ..account.clone() };
         Change::updated(account.clone(), after, Vec::<&'static str>::new())

@@ -11,7 +11,7 @@ use chrono::SecondsFormat;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    amounts::booked,
+    amounts::validate_amount,
     billing::invoice::{self, Invoice},
     change::{Change, Entity, Lifecycle},
     customers::account::Account,
@@ -117,7 +117,7 @@ pub struct Create {
 /// open, or the account's open ones, oldest first. What is left over stays unallocated. A deactivated account pays as well.
 ///
 /// # Errors
-/// The rules of [`booked`]; `payment_error_required`, `payment_error_not_allowed`, `invoice_of_other_account`, `invoice_not_open`.
+/// The rules of [`validate_amount`]; `payment_error_required`, `payment_error_not_allowed`, `invoice_of_other_account`, `invoice_not_open`.
 pub fn record(
     command: Create,
     account: &Account,
@@ -126,7 +126,7 @@ pub fn record(
     now: Timestamp,
 ) -> Result<(Change<Payment>, Vec<Change<Invoice>>), Rejected> {
     let mut broken = Vec::new();
-    booked("/amount", &command.amount, &account.currency, &mut broken);
+    validate_amount("/amount", &command.amount, &account.currency, &mut broken);
     match (command.status, &command.error) {
         (Status::Failed, None) => {
             broken.push(Violation::new("/error", Code::PaymentErrorRequired, "A payment that failed needs the error it failed with."));
@@ -158,7 +158,7 @@ pub fn record(
             left = left.minus(part).unwrap_or(Decimal::ZERO);
         }
     }
-    let told = match &command.error {
+    let to_json = match &command.error {
         None => Lifecycle::from("payment.processed"),
         Some(error) => {
             let parameters = Parameters::from([
@@ -185,7 +185,7 @@ pub fn record(
         created_at: now,
         updated_at: now,
     });
-    Ok((change.and(told), paid))
+    Ok((change.and(to_json), paid))
 }
 
 /// A payment with `amount` of it paid back; [`crate::billing::refund::create`] has checked it.

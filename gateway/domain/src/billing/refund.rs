@@ -10,7 +10,7 @@ use billwire_schemas::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    amounts::booked,
+    amounts::validate_amount,
     billing::payment::{self, Payment},
     change::{Change, Entity},
     customers::account::Account,
@@ -56,13 +56,13 @@ pub struct Create {
 /// Decides `createRefund`: the refund comes to be, and the payment knows of it.
 ///
 /// # Errors
-/// `payment_not_processed`; the rules of [`booked`]; `refund_exceeds_payment` when all refunds together are more than was paid.
+/// `payment_not_processed`; the rules of [`validate_amount`]; `refund_exceeds_payment` when all refunds together are more than was paid.
 pub fn create(command: Create, payment: Payment, account: &Account, now: Timestamp) -> Result<(Change<Refund>, Change<Payment>), Rejected> {
     if payment.status != payment::Status::Processed {
         return Err(Rejected::conflict(Code::PaymentNotProcessed, "The payment failed; there is nothing to pay back."));
     }
     let mut broken = Vec::new();
-    booked("/amount", &command.amount, &account.currency, &mut broken);
+    validate_amount("/amount", &command.amount, &account.currency, &mut broken);
     if let Some(rejected) = Rejected::from_violations(broken) {
         return Err(rejected);
     }

@@ -16,7 +16,7 @@ use chrono::{NaiveDate, SecondsFormat};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    calendar::{Period, Rhythm},
+    calendar::{BillingSchedule, Period},
     change::{Change, Entity},
     customers::bill_cycle::BillCycle,
     rejected::{Rejected, Violation},
@@ -153,14 +153,14 @@ pub struct Create {
 /// Decides `createAccount`. The first period is shortened up to the first billing date.
 ///
 /// # Errors
-/// `currency_unknown`, `country_unknown`, `payment_term_out_of_range`, and the billing day rules of [`BillCycle::rhythm`].
+/// `currency_unknown`, `country_unknown`, `payment_term_out_of_range`, and the billing day rules of [`BillCycle::schedule`].
 pub fn create(command: Create, cycle: &BillCycle, now: Timestamp) -> Result<Change<Account>, Rejected> {
     let mut broken = details::violations(command.company.as_ref(), command.payment_term_days);
     if let Err(no_currency) = command.currency.parse::<Currency>() {
         broken.push(Violation::new("/currency", Code::CurrencyUnknown, format!("'{}' {no_currency}.", command.currency)));
     }
-    let rhythm = match (cycle.rhythm(command.billing_day), Rejected::from_violations(broken.clone())) {
-        (Ok(rhythm), None) => rhythm,
+    let schedule = match (cycle.schedule(command.billing_day), Rejected::from_violations(broken.clone())) {
+        (Ok(schedule), None) => schedule,
         (Ok(_), Some(rejected)) => return Err(rejected),
         (Err(day), None) => return Err(day),
         (Err(day), Some(rejected)) => {
@@ -182,7 +182,7 @@ pub fn create(command: Create, cycle: &BillCycle, now: Timestamp) -> Result<Chan
         bill_cycle: CurrentBillCycle {
             bill_cycle_id: cycle.id,
             billing_day: command.billing_day,
-            period: rhythm.period_from(now.date_naive()),
+            period: schedule.period_from(now.date_naive()),
             short_period: None,
         },
         planned_bill_cycle_change: None,
@@ -206,7 +206,7 @@ pub fn change_status(account: Account, to: Status, reason: Option<String>, now: 
             format!("An account cannot go from {} to {}; it can go to: {}.", account.status.name(), to.name(), allowed.join(", "));
         return Err(Rejected::conflict(Code::StatusTransitionNotAllowed, message));
     }
-    let mut after = touched(&account, now);
+    let mut after = next_version(&account, now);
     after.status = to;
     after.status_reason = reason;
     let mut lifecycle = vec!["account.status_changed"];
@@ -229,7 +229,7 @@ pub fn update_bill_cycle(
     now: Timestamp,
 ) -> Result<Change<Account>, Rejected> {
     ensure_not_deactivated(&account)?;
-    let rhythm = cycle.rhythm(billing_day)?;
+    let schedule = cycle.schedule(billing_day)?;
     match valid_from {
         Some(valid_from) if valid_from <= now => Err(Rejected::violation(
             "/validFrom",
@@ -237,11 +237,11 @@ pub fn update_bill_cycle(
             format!("validFrom must lie after now ({}); leave it out to change at once.", now.to_rfc3339_opts(SecondsFormat::Secs, true)),
         )),
         Some(valid_from) => {
-            let mut after = touched(&account, now);
+            let mut after = next_version(&account, now);
             after.planned_bill_cycle_change = Some(PlannedChange { bill_cycle_id: cycle.id, billing_day, valid_from });
             Ok(Change::updated(account, after, vec!["account.bill_cycle_change_planned"]))
         }
-        None => Ok(switch(account, cycle.id, billing_day, &rhythm, now, Start::AtOnce)),
+        None => Ok(switch(account, cycle.id, billing_day, &schedule, now, Start::AtOnce)),
     }
 }
 
@@ -252,7 +252,7 @@ pub fn update_bill_cycle(
 pub fn cancel_bill_cycle_change(account: Account, now: Timestamp) -> Result<Change<Account>, Rejected> {
     ensure_not_deactivated(&account)?;
     planned(&account)?;
-    let mut after = touched(&account, now);
+    let mut after = next_version(&account, now);
     after.planned_bill_cycle_change = None;
     Ok(Change::updated(account, after, vec!["account.bill_cycle_change_cancelled"]))
 }
@@ -264,8 +264,8 @@ pub fn cancel_bill_cycle_change(account: Account, now: Timestamp) -> Result<Chan
 pub fn perform_bill_cycle_change(account: Account, cycle: &BillCycle, now: Timestamp) -> Result<Change<Account>, Rejected> {
     ensure_not_deactivated(&account)?;
     let change = planned(&account)?.clone();
-    let rhythm = cycle.rhythm(change.billing_day)?;
-    Ok(switch(account, cycle.id, change.billing_day, &rhythm, now, Start::AtOnce))
+    let schedule = cycle.schedule(change.billing_day)?;
+    Ok(switch(account, cycle.id, change.billing_day, &schedule, now, Start::AtOnce))
 }
 
 /// Decides what the clock does with a planned change: `None` when nothing is planned or not yet due, so that a second
@@ -278,8 +278,8 @@ pub fn perform_due_bill_cycle_change(account: Account, cycle: &BillCycle, now: T
     if account.status == Status::Deactivated || change.valid_from > now || change.bill_cycle_id != cycle.id {
         return Ok(None);
     }
-    let rhythm = cycle.rhythm(change.billing_day)?;
-    Ok(Some(switch(account, cycle.id, change.billing_day, &rhythm, now, Start::AfterRunningPeriod(change.valid_from.date_naive()))))
+    let schedule = cycle.schedule(change.billing_day)?;
+    Ok(Some(switch(account, cycle.id, change.billing_day, &schedule, now, Start::AfterRunningPeriod(change.valid_from.date_naive()))))
 }
 
 /// How a change of cycle meets the running period (OCS.io bill cycle change, "standard" and "immediate").
@@ -294,27 +294,27 @@ fn switch(
     account: Account,
     cycle: BillCycleId,
     billing_day: Option<u32>,
-    rhythm: &Rhythm,
+    schedule: &BillingSchedule,
     now: Timestamp,
     start: Start,
 ) -> Change<Account> {
-    let mut after = touched(&account, now);
+    let mut after = next_version(&account, now);
     let running = account.bill_cycle.period;
     let (period, short_period) = match start {
-        Start::AtOnce => (rhythm.period_from(now.date_naive()), None),
+        Start::AtOnce => (schedule.period_from(now.date_naive()), None),
         Start::AfterRunningPeriod(date) if running.end > date => {
-            let next = rhythm.period_from(running.end);
-            (running, (!rhythm.is_billing_date(running.end)).then_some(next))
+            let next = schedule.period_from(running.end);
+            (running, (!schedule.is_billing_date(running.end)).then_some(next))
         }
         // The stored period ran out before the change fell due (no bill run moved it on): the change starts the next one.
-        Start::AfterRunningPeriod(date) => (rhythm.period_from(date), None),
+        Start::AfterRunningPeriod(date) => (schedule.period_from(date), None),
     };
     after.bill_cycle = CurrentBillCycle { bill_cycle_id: cycle, billing_day, period, short_period };
     after.planned_bill_cycle_change = None;
     Change::updated(account, after, vec!["account.bill_cycle_changed"])
 }
 
-fn touched(account: &Account, now: Timestamp) -> Account {
+fn next_version(account: &Account, now: Timestamp) -> Account {
     Account { version: account.version + 1, updated_at: now, ..account.clone() }
 }
 

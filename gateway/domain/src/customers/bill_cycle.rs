@@ -4,7 +4,7 @@ use billwire_schemas::{clock::Timestamp, events::envelope::Parameters, ids::Bill
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    calendar::{PeriodUnit, Rhythm},
+    calendar::{BillingSchedule, PeriodUnit},
     change::{Change, Entity},
     rejected::{Rejected, Violation},
 };
@@ -142,7 +142,7 @@ impl BillCycle {
     ///
     /// # Errors
     /// `billing_day_required`, `billing_day_not_allowed`, `billing_day_out_of_range`.
-    pub fn rhythm(&self, billing_day: Option<u32>) -> Result<Rhythm, Rejected> {
+    pub fn schedule(&self, billing_day: Option<u32>) -> Result<BillingSchedule, Rejected> {
         let day = match (self.individual, billing_day) {
             (false, None) => self.billing_day.unwrap_or(1),
             (false, Some(_)) => {
@@ -165,7 +165,7 @@ impl BillCycle {
                 ));
             }
         };
-        Ok(Rhythm { unit: self.period, length: self.length, day, month: self.billing_month.unwrap_or(1) })
+        Ok(BillingSchedule { unit: self.period, length: self.length, day, month: self.billing_month.unwrap_or(1) })
     }
 }
 
@@ -230,11 +230,11 @@ mod tests {
     #[test]
     fn an_individual_cycle_takes_the_day_from_the_account() {
         let cycle = create(command(PeriodUnit::Month, true, None, None), Timestamp::UNIX_EPOCH).expect("a cycle").after;
-        assert_eq!(cycle.rhythm(Some(9)).map(|r| r.day), Ok(9));
-        assert_eq!(cycle.rhythm(None).unwrap_err().code.as_str(), "billing_day_required");
-        assert_eq!(cycle.rhythm(Some(0)).unwrap_err().code.as_str(), "billing_day_out_of_range");
+        assert_eq!(cycle.schedule(Some(9)).map(|r| r.day), Ok(9));
+        assert_eq!(cycle.schedule(None).unwrap_err().code.as_str(), "billing_day_required");
+        assert_eq!(cycle.schedule(Some(0)).unwrap_err().code.as_str(), "billing_day_out_of_range");
         let shared = create(command(PeriodUnit::Month, false, Some(5), None), Timestamp::UNIX_EPOCH).expect("a cycle").after;
-        assert_eq!(shared.rhythm(Some(9)).unwrap_err().code.as_str(), "billing_day_not_allowed");
+        assert_eq!(shared.schedule(Some(9)).unwrap_err().code.as_str(), "billing_day_not_allowed");
     }
 
     #[test]

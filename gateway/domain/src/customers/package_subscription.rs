@@ -157,7 +157,7 @@ fn moved(
     reason: Option<String>,
     now: Timestamp,
 ) -> Change<PackageSubscription> {
-    let mut after = touched(&subscription, now);
+    let mut after = next_version(&subscription, now);
     let mut lifecycle = vec!["package.status_changed"];
     if to == settings.package_statuses.cancelled {
         let end = after.end_date.unwrap_or(settings.date_of(now).max(after.start_date));
@@ -176,19 +176,19 @@ fn moved(
 
 /// What a bill run does to a subscription whose fee it has billed for the days before `until`.
 pub fn fee_billed(subscription: PackageSubscription, until: NaiveDate, now: Timestamp) -> Change<PackageSubscription> {
-    let mut after = touched(&subscription, now);
+    let mut after = next_version(&subscription, now);
     after.fee_billed_until = until.max(after.fee_billed_until);
     Change::updated(subscription, after, Vec::<&'static str>::new())
 }
 
 /// What a cancelled invoice does to a subscription whose fee it billed from `from` on: those days are billed again.
 pub fn fee_given_back(subscription: PackageSubscription, from: NaiveDate, now: Timestamp) -> Change<PackageSubscription> {
-    let mut after = touched(&subscription, now);
+    let mut after = next_version(&subscription, now);
     after.fee_billed_until = from.min(after.fee_billed_until);
     Change::updated(subscription, after, Vec::<&'static str>::new())
 }
 
-fn touched(subscription: &PackageSubscription, now: Timestamp) -> PackageSubscription {
+fn next_version(subscription: &PackageSubscription, now: Timestamp) -> PackageSubscription {
     PackageSubscription { version: subscription.version + 1, updated_at: now, ..subscription.clone() }
 }
 

@@ -298,8 +298,8 @@ mod tests {
         let parts = |text: &str| Parts { subject: "Neues".into(), text: text.into(), html: None };
         let translations = BTreeMap::from([("de".to_owned(), parts("{{ account.nmae }}")), ("?".to_owned(), parts(""))]);
         let refused = made(Settings { translations: Some(translations), ..given(&["account.created"], "x") }).unwrap_err();
-        let told: Vec<_> = refused.violations.iter().map(|broken| (broken.code.as_str(), broken.pointer.as_ref())).collect();
-        assert_eq!(told, [("language_unknown", "/translations/?"), ("template_unknown_parameter", "/translations/de/text")]);
+        let to_json: Vec<_> = refused.violations.iter().map(|broken| (broken.code.as_str(), broken.pointer.as_ref())).collect();
+        assert_eq!(to_json, [("language_unknown", "/translations/?"), ("template_unknown_parameter", "/translations/de/text")]);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::{
     change::{Change, Entity},
     events::{
         data_schema::{faults, is_parameter_name, scalars},
-        schema_compatibility::compatible,
+        schema_compatibility::incompatibilities,
     },
     rejected::{Rejected, Violation},
 };
@@ -147,7 +147,7 @@ fn ensure_compatible(before: &CustomEventType, after: &CustomEventType) -> Resul
         let message = "What the events of a type keep order within cannot change; register another name.";
         return Err(Rejected::violation("/orderingKey", Code::OrderingKeyChanged, message));
     }
-    let mut violations = compatible(&before.schema, &after.schema);
+    let mut violations = incompatibilities(&before.schema, &after.schema);
     let offered = scalars(&after.schema);
     for lost in scalars(&before.schema) {
         if !offered.iter().any(|scalar| scalar.name == lost.name && scalar.kind == lost.kind) {

@@ -27,7 +27,7 @@ const LOWER: &[&str] = &["exclusiveMinimum", "minItems", "minLength", "minProper
 ///
 /// An object that is open (without `additionalProperties: false`) has accepted anything under every name, so a member can be added to it
 /// only without a rule about its value. To a closed object any optional member can be added.
-pub fn compatible(old: &Value, new: &Value) -> Vec<Violation> {
+pub fn incompatibilities(old: &Value, new: &Value) -> Vec<Violation> {
     let mut found = Vec::new();
     compare(old, new, "/schema", &mut found);
     found
@@ -216,7 +216,7 @@ mod tests {
     use super::*;
 
     fn codes(old: Value, new: Value) -> Vec<(String, &'static str)> {
-        compatible(&old, &new).into_iter().map(|found| (found.pointer.into_owned(), found.code.as_str())).collect()
+        incompatibilities(&old, &new).into_iter().map(|found| (found.pointer.into_owned(), found.code.as_str())).collect()
     }
 
     fn code(old: Value, new: Value) -> &'static str {

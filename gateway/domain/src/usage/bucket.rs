@@ -127,7 +127,7 @@ pub fn update(
     now: Timestamp,
 ) -> Result<Change<Bucket>, Rejected> {
     ensure_not_deactivated(account)?;
-    let mut after = touched(&bucket, now);
+    let mut after = next_version(&bucket, now);
     after.name = name.unwrap_or(after.name);
     if let Some(tiers) = tiers {
         let mut broken = check(&tiers);
@@ -157,7 +157,7 @@ pub fn update(
 /// `account_deactivated`.
 pub fn reset(bucket: Bucket, account: &Account, now: Timestamp) -> Result<Change<Bucket>, Rejected> {
     ensure_not_deactivated(account)?;
-    let mut after = touched(&bucket, now);
+    let mut after = next_version(&bucket, now);
     (after.used, after.tiers_used_up) = (Decimal::ZERO, 0);
     Ok(Change::updated(bucket, after, Vec::<&'static str>::new()))
 }
@@ -173,7 +173,7 @@ pub fn delete(bucket: Bucket, account: &Account) -> Result<Change<Bucket>, Rejec
 
 /// What a charge of its service and unit does to it: each tier it uses up is told of. `None`: more than can be counted.
 pub fn count(bucket: Bucket, quantity: Decimal, now: Timestamp) -> Option<Change<Bucket>> {
-    let mut after = touched(&bucket, now);
+    let mut after = next_version(&bucket, now);
     after.used = bucket.used.plus(quantity)?;
     let mut exceeded = Vec::new();
     while let Some(tier) = after.tiers.get(after.tiers_used_up as usize)
@@ -191,7 +191,7 @@ pub fn count(bucket: Bucket, quantity: Decimal, now: Timestamp) -> Option<Change
     Some(Change::updated(bucket, after, exceeded))
 }
 
-fn touched(bucket: &Bucket, now: Timestamp) -> Bucket {
+fn next_version(bucket: &Bucket, now: Timestamp) -> Bucket {
     Bucket { version: bucket.version + 1, updated_at: now, ..bucket.clone() }
 }
 

@@ -195,7 +195,7 @@ pub fn update(
     if contract.status == Status::Ended {
         return Err(Rejected::conflict(Code::ContractEnded, "The contract has ended, and takes no changes."));
     }
-    let mut after = touched(&contract, now);
+    let mut after = next_version(&contract, now);
     after.name = name.unwrap_or(after.name);
     if let Some(end) = end_date {
         if end <= contract.period.start || midnight(zone, end) <= now {
@@ -244,7 +244,7 @@ pub fn due(contract: Contract, spend: Decimal, zone: Tz, now: Timestamp) -> Opti
         Lifecycle { kind: "contract.under_commit", parameters }
     });
     let short: Vec<Lifecycle> = short.collect();
-    let mut after = touched(&contract, now);
+    let mut after = next_version(&contract, now);
     let next = (0..)
         .map_while(|number| period(contract.start_date, contract.period_months, number, contract.end_date))
         .take_while(|p| p.start < p.end)
@@ -260,7 +260,7 @@ pub fn due(contract: Contract, spend: Decimal, zone: Tz, now: Timestamp) -> Opti
     Some(Change::updated(contract, after, short))
 }
 
-fn touched(contract: &Contract, now: Timestamp) -> Contract {
+fn next_version(contract: &Contract, now: Timestamp) -> Contract {
     Contract { version: contract.version + 1, updated_at: now, ..contract.clone() }
 }
 

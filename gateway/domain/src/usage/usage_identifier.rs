@@ -113,7 +113,7 @@ pub fn update(
     now: Timestamp,
 ) -> Result<Change<UsageIdentifier>, Rejected> {
     ensure_not_deactivated(account)?;
-    let mut after = touched(&identifier, now);
+    let mut after = next_version(&identifier, now);
     if dormant_after_days.is_some() {
         after.dormant_after_days = dormant_after_days;
         after.dormant_since = None;
@@ -140,7 +140,7 @@ pub fn used(identifier: UsageIdentifier, on: NaiveDate, now: Timestamp) -> Optio
     if !later && !wakes {
         return None;
     }
-    let mut after = touched(&identifier, now);
+    let mut after = next_version(&identifier, now);
     after.last_usage_on = identifier.last_usage_on.max(Some(on));
     if wakes {
         after.dormant_since = None;
@@ -153,12 +153,12 @@ pub fn due(identifier: UsageIdentifier, now: Timestamp) -> Option<Change<UsageId
     if identifier.due_at().is_none_or(|at| at > now) {
         return None;
     }
-    let mut after = touched(&identifier, now);
+    let mut after = next_version(&identifier, now);
     after.dormant_since = Some(now);
     Some(Change::updated(identifier, after, vec!["usage_identifier.dormant"]))
 }
 
-fn touched(identifier: &UsageIdentifier, now: Timestamp) -> UsageIdentifier {
+fn next_version(identifier: &UsageIdentifier, now: Timestamp) -> UsageIdentifier {
     UsageIdentifier { version: identifier.version + 1, updated_at: now, ..identifier.clone() }
 }
 

@@ -13,7 +13,7 @@ use billwire_delivery::{
     event::{self, Event},
     limits::limiters::{Health, Target},
     matching::Matching,
-    store::{DeliveryStore, Entry, LaneKey, Lease, Part, Place, Plan, Progress, State},
+    store::{DeliveryStore, Entry, LaneCursor, LaneKey, Lease, PartitionId, Progress, RoutingConfig, State},
 };
 use billwire_email::{Readers, SmtpAccount};
 use billwire_schemas::{
@@ -44,14 +44,14 @@ pub struct SqlDeliveryStore {
     app: App,
     limits: Limits,
     owner: String,
-    looked_up: Arc<Mutex<LookedUp>>,
+    looked_up: Arc<Mutex<ConfigurationCache>>,
 }
 
 /// What was read of one revision of the configuration. Opening a secret for every call would be waste.
 #[derive(Default)]
-pub(crate) struct LookedUp {
+pub(crate) struct ConfigurationCache {
     revision: i64,
-    plan: Option<Plan>,
+    routing_config: Option<RoutingConfig>,
     /// Subscriptions with their versions; kept over revisions.
     compiled: HashMap<SubscriptionId, (i64, Arc<event::Subscription>)>,
     /// Who wants what is forwarded to a queue.
@@ -72,7 +72,7 @@ impl SqlDeliveryStore {
         Self { store, app, limits, owner, looked_up: Arc::default() }
     }
 
-    pub(crate) fn remembered<T>(&self, of: impl FnOnce(&mut LookedUp) -> T) -> T {
+    pub(crate) fn remembered<T>(&self, of: impl FnOnce(&mut ConfigurationCache) -> T) -> T {
         of(&mut self.looked_up.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -81,7 +81,7 @@ impl SqlDeliveryStore {
         self.remembered(|l| {
             if l.revision != revision {
                 let compiled = std::mem::take(&mut l.compiled);
-                *l = LookedUp { revision, compiled, ..LookedUp::default() };
+                *l = ConfigurationCache { revision, compiled, ..ConfigurationCache::default() };
             }
         });
     }
@@ -103,8 +103,8 @@ impl SqlDeliveryStore {
     /// # Errors
     /// Text for the log; nothing was noted.
     pub async fn forward(&self, event: &Event, queue: QueueId) -> Result<Option<usize>, String> {
-        let plan = self.plan().await?;
-        let Some(to) = plan.queues.iter().find(|one| one.id == queue && one.tenant == event.tenant) else { return Ok(None) };
+        let routing_config = self.routing_config().await?;
+        let Some(to) = routing_config.queues.iter().find(|one| one.id == queue && one.tenant == event.tenant) else { return Ok(None) };
         let wanted = self.remembered(|l| l.forwarded.entry(queue).or_insert_with(|| Matching::of(to.clone())).wanted_forwarded(event));
         let now = SystemClock.now();
         // A filter that fails is told of when it is asked again, at the other queue's try.
@@ -132,7 +132,7 @@ impl SqlDeliveryStore {
             .collect();
         let count = owed.len();
         if count > 0 {
-            self.store.owe(owed, now).await.map_err(text)?;
+            self.store.enqueue(owed, now).await.map_err(text)?;
         }
         Ok(Some(count))
     }
@@ -240,11 +240,11 @@ fn entry_of(row: rows::Delivery) -> Entry {
 
 #[async_trait]
 impl DeliveryStore for SqlDeliveryStore {
-    async fn plan(&self) -> Result<Plan, String> {
+    async fn routing_config(&self) -> Result<RoutingConfig, String> {
         // The revision first: a change in between makes the plan newer than it says, and it is read again.
         let revision = self.revision().await?;
-        if let Some(plan) = self.remembered(|l| l.plan.clone()) {
-            return Ok(plan);
+        if let Some(routing_config) = self.remembered(|l| l.routing_config.clone()) {
+            return Ok(routing_config);
         }
         let mut queues = self.store.all_configurations::<domain::delivery::queue::Queue>(Kind::Queue).await.map_err(text)?;
         let subscriptions =
@@ -271,14 +271,15 @@ impl DeliveryStore for SqlDeliveryStore {
             by_queue.entry(queue).or_default().push(one);
         }
         endpoint_alerts::add(&endpoints, &defaults, &mut queues, &mut by_queue);
-        let plan = Plan { revision, queues: routing_config::queues(queues, by_queue, &endpoints, &accounts, &self.limits) };
+        let routing_config =
+            RoutingConfig { revision, queues: routing_config::queues(queues, by_queue, &endpoints, &accounts, &self.limits) };
         self.remembered(|l| {
             l.compiled = compiled;
             if l.revision == revision {
-                l.plan = Some(plan.clone());
+                l.routing_config = Some(routing_config.clone());
             }
         });
-        Ok(plan)
+        Ok(routing_config)
     }
 
     async fn revision(&self) -> Result<i64, String> {
@@ -302,12 +303,12 @@ impl DeliveryStore for SqlDeliveryStore {
         self.store.record_deliveries(&rows(new), &rows(known), &of, SystemClock.now()).await.map_err(text)
     }
 
-    async fn owners(&self, part: Part) -> Result<Vec<Uuid>, String> {
-        self.store.waiting_owners(part.queue, part.number).await.map_err(text)
+    async fn owners(&self, partition_id: PartitionId) -> Result<Vec<Uuid>, String> {
+        self.store.waiting_owners(partition_id.queue, partition_id.number).await.map_err(text)
     }
 
-    async fn due(&self, part: Part, owners: &[(Uuid, usize)], now: Timestamp, reached: i64) -> Result<Vec<Entry>, String> {
-        let rows = self.store.due_deliveries((part.queue, part.number), owners, now, reached).await.map_err(text)?;
+    async fn due(&self, partition_id: PartitionId, owners: &[(Uuid, usize)], now: Timestamp, reached: i64) -> Result<Vec<Entry>, String> {
+        let rows = self.store.due_deliveries((partition_id.queue, partition_id.number), owners, now, reached).await.map_err(text)?;
         Ok(rows.into_iter().map(entry_of).collect())
     }
 
@@ -316,8 +317,14 @@ impl DeliveryStore for SqlDeliveryStore {
         Ok(found.into_iter().map(|rows| rows.into_iter().map(entry_of).collect()).collect())
     }
 
-    async fn mend(&self, part: Part, in_order: bool, from: Option<Place>, now: Timestamp) -> Result<Option<Place>, String> {
-        self.store.mend_lanes((part.queue, part.number), in_order, from, now).await.map_err(text)
+    async fn repair_lanes(
+        &self,
+        partition_id: PartitionId,
+        in_order: bool,
+        from: Option<LaneCursor>,
+        now: Timestamp,
+    ) -> Result<Option<LaneCursor>, String> {
+        self.store.repair_lanes((partition_id.queue, partition_id.number), in_order, from, now).await.map_err(text)
     }
 
     async fn events(&self, ids: &[EventId]) -> Result<Vec<Event>, String> {
@@ -328,25 +335,25 @@ impl DeliveryStore for SqlDeliveryStore {
         Ok(self.store.events_between(tenant, key, after, before).await.map_err(text)?.into_iter().map(event_of).collect())
     }
 
-    async fn keep_progress(&self, told: Progress) -> Result<(), String> {
+    async fn save_progress(&self, told: Progress) -> Result<(), String> {
         let told = queue_progress::Progress {
-            queue: told.part.queue,
-            partition: told.part.number,
+            queue: told.partition_id.queue,
+            partition: told.partition_id.number,
             pending: told.pending,
             delivered: told.delivered,
             failed: told.failed,
             at: told.at,
         };
-        self.store.keep_progress(&told).await.map_err(text)
+        self.store.save_progress(&told).await.map_err(text)
     }
 
     async fn health(&self) -> Result<Vec<Health>, String> {
         Ok(self.store.all_health().await.map_err(text)?.into_iter().map(health_of).collect())
     }
 
-    async fn keep_health(&self, failing: &[Health], healed: &[Uuid]) -> Result<(), String> {
+    async fn save_health(&self, failing: &[Health], healed: &[Uuid]) -> Result<(), String> {
         let failing: Vec<health::Health> = failing.iter().map(stored_health).collect();
-        self.store.keep_health(&failing, healed).await.map_err(text)
+        self.store.save_health(&failing, healed).await.map_err(text)
     }
 
     async fn give_up(&self, target: &Target, because: &str) -> Result<(), String> {

@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use billwire_delivery::event::{self, Mailing};
+use billwire_delivery::event::{self, EmailAction};
 use billwire_schemas::{
     clock::Timestamp,
     events::selection::Selection,
@@ -60,7 +60,7 @@ pub fn add(
             parameters: Vec::new(),
             blocks: false,
             start_position: stored.start_position,
-            action: event::Action::Email(Mailing {
+            action: event::Action::Email(EmailAction {
                 smtp_account: *account,
                 template,
                 to: vec![Recipient::Address(owner.clone())],

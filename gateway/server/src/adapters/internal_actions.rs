@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 use billwire_app::{App, Calculation};
 use billwire_delivery::{
-    channel::{Channel, Outcome, Report, Task},
+    channel::{Attempt, Channel, Outcome, Report},
     event::Action,
     payload,
 };
@@ -21,12 +21,12 @@ pub struct ForwardChannel(pub SqlDeliveryStore);
 
 #[async_trait]
 impl Channel for ForwardChannel {
-    async fn attempt(&self, task: &Task) -> Outcome {
-        let Action::Forward { queue } = task.subscription.action else { return gone("not a forwarding subscription") };
-        match self.0.forward(&task.event, queue).await {
+    async fn attempt(&self, attempt: &Attempt) -> Outcome {
+        let Action::Forward { queue } = attempt.subscription.action else { return gone("not a forwarding subscription") };
+        match self.0.forward(&attempt.event, queue).await {
             Ok(Some(owed)) => Outcome::Delivered(Report::new(None, format!("owed to {owed} subscriptions"))),
             Ok(None) => gone("the queue does not exist any more"),
-            Err(error) => Outcome::NotTried(error),
+            Err(error) => Outcome::NotAttempted(error),
         }
     }
 }
@@ -36,9 +36,9 @@ pub struct CalculateChannel(pub App);
 
 #[async_trait]
 impl Channel for CalculateChannel {
-    async fn attempt(&self, task: &Task) -> Outcome {
-        let Action::Calculate { event_type, data } = &task.subscription.action else { return gone("not a calculating subscription") };
-        let json = match task.event.json() {
+    async fn attempt(&self, attempt: &Attempt) -> Outcome {
+        let Action::Calculate { event_type, data } = &attempt.subscription.action else { return gone("not a calculating subscription") };
+        let json = match attempt.event.json() {
             Ok(json) => json,
             Err(error) => return gone(error),
         };
@@ -47,19 +47,19 @@ impl Channel for CalculateChannel {
             Err(error) => return gone(error),
         };
         let calculation = Calculation {
-            tenant: task.event.tenant.clone(),
-            delivery: task.delivery,
-            event: task.event.id,
+            tenant: attempt.event.tenant.clone(),
+            delivery: attempt.delivery,
+            event: attempt.event.id,
             depth: json["causationdepth"].as_u64().and_then(|depth| u32::try_from(depth).ok()).unwrap_or(0),
             account: json["data"]["parameters"]["account.id"].as_str().map(str::to_owned),
-            key: task.event.key.clone(),
+            key: attempt.event.key.clone(),
             event_type: event_type.clone(),
             data,
         };
         match self.0.calculate(calculation).await {
             Ok(Ok(())) => Outcome::Delivered(Report::new(None, format!("{event_type} published"))),
             Ok(Err(refusal)) => gone(refusal),
-            Err(failure) => Outcome::NotTried(failure.to_string()),
+            Err(failure) => Outcome::NotAttempted(failure.to_string()),
         }
     }
 }

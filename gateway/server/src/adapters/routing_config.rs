@@ -7,7 +7,7 @@ use std::{
 };
 
 use billwire_delivery::{
-    event::{self, Calculated},
+    event::{self, CalculatedMember},
     limits::{limiters::Target, retry_plan::RetryPlan},
     store::Queue,
 };
@@ -35,7 +35,7 @@ fn compiled(source: &str) -> Result<Expression, String> {
     Expression::compile(source).map_err(|fault| fault.message)
 }
 
-fn calculated(named: BTreeMap<String, String>) -> Vec<Calculated> {
+fn calculated(named: BTreeMap<String, String>) -> Vec<CalculatedMember> {
     named.into_iter().map(|(name, source)| (name, compiled(&source))).collect()
 }
 
@@ -44,14 +44,16 @@ fn action_of(action: domain::delivery::subscription::Action, default: Option<Smt
     use domain::delivery::subscription::Action;
     match action {
         Action::Webhook { webhook_endpoint_id, path } => event::Action::Webhook { endpoint: webhook_endpoint_id, path },
-        Action::Email { smtp_account_id, notification_template_id, to, cc, bcc, attach_event } => event::Action::Email(event::Mailing {
-            smtp_account: smtp_account_id.or(default).unwrap_or(SmtpAccountId(Uuid::nil())),
-            template: notification_template_id,
-            to,
-            cc,
-            bcc,
-            attach_event,
-        }),
+        Action::Email { smtp_account_id, notification_template_id, to, cc, bcc, attach_event } => {
+            event::Action::Email(event::EmailAction {
+                smtp_account: smtp_account_id.or(default).unwrap_or(SmtpAccountId(Uuid::nil())),
+                template: notification_template_id,
+                to,
+                cc,
+                bcc,
+                attach_event,
+            })
+        }
         Action::Forward { queue_id } => event::Action::Forward { queue: queue_id },
         Action::Calculate { event_type, data } => event::Action::Calculate { event_type, data: calculated(data) },
     }

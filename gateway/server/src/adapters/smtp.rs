@@ -7,7 +7,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use billwire_app::{Postmen, SmtpVerdict};
+use billwire_app::{SmtpCheck, SmtpClient};
 use billwire_delivery::{channel::Recipient, store::DeliveryStore};
 use billwire_email::{Accounts, Client, Password, Readers, Security, SmtpAccount, SystemUser, probe::Probed};
 use billwire_schemas::{
@@ -103,14 +103,14 @@ impl Accounts for SqlDeliveryStore {
 }
 
 /// The way to SMTP servers.
-pub struct Post {
+pub struct SmtpAdapter {
     /// Where accounts are looked up.
     pub delivery_store: SqlDeliveryStore,
     /// What speaks SMTP.
     pub client: Arc<Client>,
 }
 
-impl Post {
+impl SmtpAdapter {
     async fn account(&self, tenant: &TenantId, id: SmtpAccountId) -> Result<Arc<SmtpAccount>, String> {
         // Forgets what was looked up before a change.
         self.delivery_store.revision().await?;
@@ -118,19 +118,19 @@ impl Post {
     }
 }
 
-fn verdict(Probed { works, stage, report }: Probed, latency: Duration) -> SmtpVerdict {
-    SmtpVerdict { works, stage, status: report.status, detail: report.detail, latency }
+fn verdict(Probed { works, stage, report }: Probed, latency: Duration) -> SmtpCheck {
+    SmtpCheck { works, stage, status: report.status, detail: report.detail, latency }
 }
 
 #[async_trait]
-impl Postmen for Post {
-    async fn verify(&self, tenant: &TenantId, account: SmtpAccountId) -> Result<SmtpVerdict, String> {
+impl SmtpClient for SmtpAdapter {
+    async fn verify(&self, tenant: &TenantId, account: SmtpAccountId) -> Result<SmtpCheck, String> {
         let account = self.account(tenant, account).await?;
         let began = Instant::now();
         Ok(verdict(self.client.probe(&account).await, began.elapsed()))
     }
 
-    async fn send_test(&self, tenant: &TenantId, account: SmtpAccountId, to: &str) -> Result<SmtpVerdict, String> {
+    async fn send_test(&self, tenant: &TenantId, account: SmtpAccountId, to: &str) -> Result<SmtpCheck, String> {
         let account = self.account(tenant, account).await?;
         let began = Instant::now();
         Ok(verdict(self.client.send_test(&account, to).await, began.elapsed()))

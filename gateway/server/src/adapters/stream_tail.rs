@@ -8,7 +8,7 @@ use std::{
 use async_trait::async_trait;
 use billwire_app::Stream;
 use billwire_bus::{Authenticity, Bus};
-use billwire_delivery::genuine;
+use billwire_delivery::authenticity;
 use billwire_schemas::ids::TenantId;
 
 use crate::adapters::delivery_store::SqlDeliveryStore;
@@ -53,7 +53,7 @@ impl Stream for Tail {
     ) -> Result<(Vec<String>, u64), String> {
         let bus = self.bus.get().ok_or("NATS has not been reached from here yet")?;
         let (mut found, next) = bus.after(subjects(tenant, pattern), after, limit, wait).await.map_err(|error| error.to_string())?;
-        genuine::confirm(&self.delivery_store, &mut found).await?;
+        authenticity::confirm(&self.delivery_store, &mut found).await?;
         // The consumers tell of the others: whoever looks at the stream sees them as often as they look.
         let genuine = found.into_iter().filter(|message| message.authenticity == Authenticity::Genuine);
         let text = |body: bytes::Bytes| String::from_utf8(body.into()).map_err(|error| error.to_string());

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Instant};
 
 use async_trait::async_trait;
-use billwire_app::{Receivers, Tried};
+use billwire_app::{Tried, WebhookClient};
 use billwire_delivery::{
     channel::{Outcome, Report},
     store::DeliveryStore,
@@ -69,7 +69,7 @@ impl billwire_webhook::Endpoints for SqlDeliveryStore {
 }
 
 /// The webhook channel as the use cases see it.
-pub struct Caller {
+pub struct WebhookAdapter {
     /// Where endpoints are looked up.
     pub delivery_store: SqlDeliveryStore,
     /// What calls.
@@ -77,7 +77,7 @@ pub struct Caller {
 }
 
 #[async_trait]
-impl Receivers for Caller {
+impl WebhookClient for WebhookAdapter {
     fn unusable(&self, certificate: &ClientCertificate) -> Option<String> {
         self.channel.unusable(&Identity { certificate: certificate.certificate.clone(), key: certificate.key.clone() })
     }
@@ -92,7 +92,7 @@ impl Receivers for Caller {
         Ok(match outcome {
             Outcome::Delivered(report) => tried(true, report),
             Outcome::Retry { report, .. } | Outcome::GiveUp(report) | Outcome::Gone(report) => tried(false, report),
-            Outcome::NotTried(why) => tried(false, Report::new(None, why)),
+            Outcome::NotAttempted(why) => tried(false, Report::new(None, why)),
         })
     }
 }

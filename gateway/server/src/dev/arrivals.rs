@@ -14,9 +14,9 @@ use chrono::TimeDelta;
 use tokio::time::{Instant, sleep};
 
 use super::{
-    kept::Kept,
     mail::Mail,
     receiver::Call,
+    ring_buffer::RingBuffer,
     story::Told,
     terminal::{Terminal, Tone},
 };
@@ -29,9 +29,9 @@ const LOOK: Duration = Duration::from_millis(20);
 /// Where arrivals are looked up.
 pub struct Places {
     /// The receiver's memory.
-    pub calls: Kept<Call>,
+    pub calls: RingBuffer<Call>,
     /// The mailbox.
-    pub mails: Kept<Mail>,
+    pub mails: RingBuffer<Mail>,
     /// The database, which knows the warehouse's batches.
     pub store: Store,
 }

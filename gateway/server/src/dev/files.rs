@@ -61,8 +61,8 @@ pub fn kept_secret(path: &Path) -> Result<Option<String>, String> {
 /// # Errors
 /// One line that says what is wrong with the file.
 pub fn secret(path: &Path, make: impl FnOnce() -> Result<String, String>) -> Result<String, String> {
-    if let Some(kept) = kept_secret(path)? {
-        return Ok(kept);
+    if let Some(ring_buffer) = kept_secret(path)? {
+        return Ok(ring_buffer);
     }
     let text = make()?;
     write(path, format!("{text}\n").as_bytes(), PRIVATE)?;

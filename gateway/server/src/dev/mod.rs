@@ -9,13 +9,13 @@ mod arrivals;
 mod certificate;
 mod client;
 mod files;
-mod kept;
 mod links;
 mod mail;
 mod page;
 mod ports;
 mod prepare;
 mod receiver;
+mod ring_buffer;
 mod setup;
 mod signature;
 mod smtp;
@@ -25,7 +25,9 @@ mod terminal;
 use billwire_schemas::clock::{Clock, SystemClock};
 use tokio::task::JoinSet;
 
-use self::{arrivals::Places, client::Api, kept::Kept, mail::Mail, ports::Ports, prepare::Secrets, receiver::Call, terminal::Terminal};
+use self::{
+    arrivals::Places, client::Api, mail::Mail, ports::Ports, prepare::Secrets, receiver::Call, ring_buffer::RingBuffer, terminal::Terminal,
+};
 use crate::{
     cli,
     config::Settings,
@@ -40,7 +42,7 @@ use crate::{
 /// One line that says what is wrong and what to do; with `once` also when something did not arrive.
 pub async fn run(settings: Settings, once: bool) -> Result<(), String> {
     let mut signals = cli::Signals::catch()?;
-    let mut house = House { terminal: Terminal::new(), tasks: JoinSet::new(), child: None, running: None };
+    let mut house = DevStack { terminal: Terminal::new(), tasks: JoinSet::new(), child: None, running: None };
     let outcome = tokio::select! {
         () = signals.stopped() => if once { Err("stopped before the story was over".to_owned()) } else { Ok(()) },
         told = house.live(settings, once) => told,
@@ -50,7 +52,7 @@ pub async fn run(settings: Settings, once: bool) -> Result<(), String> {
 }
 
 /// All that runs, so that it can be stopped from wherever it got to.
-struct House {
+struct DevStack {
     terminal: Terminal,
     tasks: JoinSet<()>,
     child: Option<NatsChild>,
@@ -61,11 +63,11 @@ struct House {
 struct Local {
     ports: Ports,
     secrets: Secrets,
-    calls: Kept<Call>,
-    mails: Kept<Mail>,
+    calls: RingBuffer<Call>,
+    mails: RingBuffer<Mail>,
 }
 
-impl House {
+impl DevStack {
     async fn live(&mut self, mut settings: Settings, once: bool) -> Result<(), String> {
         prepare::comforts(&mut settings);
         telemetry::start(&settings.log)?;
@@ -116,7 +118,7 @@ impl House {
         let identity = certificate::of(&folder, receiver::HOST)?;
         let (ports, listeners) = ports::take(&folder)?;
         prepare::local_receiver(settings, &folder, &identity, ports)?;
-        let (calls, mails) = (Kept::default(), Kept::default());
+        let (calls, mails) = (RingBuffer::default(), RingBuffer::default());
         receiver::start(&mut self.tasks, listeners.receiver, identity, &secrets.webhook, calls.clone())?;
         let mailbox = tokio::net::TcpListener::from_std(listeners.mailbox).map_err(|e| format!("the local mailbox: {e}"))?;
         self.tasks.spawn(smtp::serve(mailbox, mails.clone()));

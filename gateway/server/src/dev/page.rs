@@ -15,7 +15,7 @@ use poem::{
 use serde_json::Value;
 use tokio::task::JoinSet;
 
-use super::{kept::Kept, mail::Mail, receiver::Call};
+use super::{mail::Mail, receiver::Call, ring_buffer::RingBuffer};
 
 /// Most of each kind on the page; the JSON has all that is kept.
 const SHOWN_MAX: usize = 100;
@@ -27,7 +27,12 @@ const POLICY: &str = "default-src 'none'; style-src 'self' 'unsafe-inline'; scri
 ///
 /// # Errors
 /// One line that says what is wrong.
-pub fn start(tasks: &mut JoinSet<()>, listener: std::net::TcpListener, calls: Kept<Call>, mails: Kept<Mail>) -> Result<(), String> {
+pub fn start(
+    tasks: &mut JoinSet<()>,
+    listener: std::net::TcpListener,
+    calls: RingBuffer<Call>,
+    mails: RingBuffer<Mail>,
+) -> Result<(), String> {
     let acceptor = TcpAcceptor::from_std(listener).map_err(|e| format!("the local page: {e}"))?;
     let service = service(calls, mails);
     tasks.spawn(async move {
@@ -38,7 +43,7 @@ pub fn start(tasks: &mut JoinSet<()>, listener: std::net::TcpListener, calls: Ke
     Ok(())
 }
 
-fn service(calls: Kept<Call>, mails: Kept<Mail>) -> impl Endpoint + 'static {
+fn service(calls: RingBuffer<Call>, mails: RingBuffer<Mail>) -> impl Endpoint + 'static {
     // One content type and no other: with `nosniff` a browser uses no style or script that calls itself plain text.
     let fixed =
         |kind: &'static str, text: &'static str| poem::endpoint::make_sync(move |_| Response::builder().content_type(kind).body(text));
@@ -69,30 +74,30 @@ async fn guarded<E: Endpoint>(next: std::sync::Arc<E>, request: Request) -> poem
 }
 
 #[handler]
-fn webhooks_json(calls: Data<&Kept<Call>>) -> Json<Vec<Value>> {
+fn webhooks_json(calls: Data<&RingBuffer<Call>>) -> Json<Vec<Value>> {
     Json(calls.all().iter().map(|call| call.json()).collect())
 }
 
 #[handler]
-fn mails_json(mails: Data<&Kept<Mail>>) -> Json<Vec<Value>> {
+fn mails_json(mails: Data<&RingBuffer<Mail>>) -> Json<Vec<Value>> {
     Json(mails.all().iter().map(|mail| mail.json()).collect())
 }
 
 #[handler]
-fn counts_json(calls: Data<&Kept<Call>>, mails: Data<&Kept<Mail>>) -> String {
+fn counts_json(calls: Data<&RingBuffer<Call>>, mails: Data<&RingBuffer<Mail>>) -> String {
     totals(&calls, &mails)
 }
 
-fn totals(calls: &Kept<Call>, mails: &Kept<Mail>) -> String {
+fn totals(calls: &RingBuffer<Call>, mails: &RingBuffer<Mail>) -> String {
     format!("[{},{}]", calls.total(), mails.total())
 }
 
 #[handler]
-fn whole(calls: Data<&Kept<Call>>, mails: Data<&Kept<Mail>>) -> Html<String> {
+fn whole(calls: Data<&RingBuffer<Call>>, mails: Data<&RingBuffer<Mail>>) -> Html<String> {
     Html(rendered(&calls, &mails))
 }
 
-fn rendered(calls: &Kept<Call>, mails: &Kept<Mail>) -> String {
+fn rendered(calls: &RingBuffer<Call>, mails: &RingBuffer<Mail>) -> String {
     let mut html = String::from(concat!(
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width\">",
         "<title>Billwire: what arrived</title><link rel=stylesheet href=/page.css><script src=/page.js defer></script>"
@@ -190,7 +195,7 @@ mod tests {
 
     #[tokio::test]
     async fn style_and_script_have_one_content_type_or_no_browser_would_use_them() {
-        let service = service(Kept::default(), Kept::default());
+        let service = service(RingBuffer::default(), RingBuffer::default());
         for (path, kind) in [("/page.css", "text/css"), ("/page.js", "text/javascript")] {
             let request = Request::builder().uri(path.parse().expect("a path")).header(header::HOST, "localhost").finish();
             let response = service.get_response(request).await;
@@ -201,7 +206,7 @@ mod tests {
 
     #[test]
     fn what_comes_from_outside_stays_text() {
-        let (calls, mails) = (Kept::default(), Kept::default());
+        let (calls, mails) = (RingBuffer::default(), RingBuffer::default());
         let evil = "\"'><script>alert(1)</script>";
         calls.push(
             Call {

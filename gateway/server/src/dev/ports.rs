@@ -41,23 +41,23 @@ pub struct Listeners {
 /// One line that names the file that cannot be read, or says that no port is free.
 pub fn take(folder: &Path) -> Result<(Ports, Listeners), String> {
     let file = folder.join("ports.json");
-    let kept: Option<Ports> = match files::read(&file)? {
+    let ring_buffer: Option<Ports> = match files::read(&file)? {
         Some(text) => {
             Some(serde_json::from_str(&text).map_err(|e| format!("{}: {e}; delete it to have other ports chosen", file.display()))?)
         }
         None => None,
     };
-    let open = |kept: Option<u16>, first: u16| {
-        let kept = kept.and_then(|port| listen(port).ok());
+    let open = |ring_buffer: Option<u16>, first: u16| {
+        let ring_buffer = ring_buffer.and_then(|port| listen(port).ok());
         let in_a_row = || (first..first.saturating_add(TRIES)).find_map(|port| listen(port).ok());
-        let listener = kept.or_else(in_a_row).map_or_else(|| listen(0), Ok);
+        let listener = ring_buffer.or_else(in_a_row).map_or_else(|| listen(0), Ok);
         listener.and_then(|listener| Ok((listener.local_addr()?.port(), listener))).map_err(|e| format!("no free port on 127.0.0.1: {e}"))
     };
-    let receiver = open(kept.map(|kept| kept.receiver), FIRST.receiver)?;
-    let mailbox = open(kept.map(|kept| kept.mailbox), FIRST.mailbox)?;
-    let page = open(kept.map(|kept| kept.page), FIRST.page)?;
+    let receiver = open(ring_buffer.map(|ring_buffer| ring_buffer.receiver), FIRST.receiver)?;
+    let mailbox = open(ring_buffer.map(|ring_buffer| ring_buffer.mailbox), FIRST.mailbox)?;
+    let page = open(ring_buffer.map(|ring_buffer| ring_buffer.page), FIRST.page)?;
     let ports = Ports { receiver: receiver.0, mailbox: mailbox.0, page: page.0 };
-    if kept != Some(ports) {
+    if ring_buffer != Some(ports) {
         let text = serde_json::to_string_pretty(&ports).map_err(|e| e.to_string())?;
         files::write(&file, text.as_bytes(), files::PUBLIC)?;
     }

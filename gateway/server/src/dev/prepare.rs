@@ -78,7 +78,7 @@ pub fn secrets(settings: &mut Settings, folder: &std::path::Path) -> Result<Secr
     };
     let webhook_file = folder.join("webhook.secret");
     let (webhook, webhook_is_new) = match files::kept_secret(&webhook_file)? {
-        Some(kept) => (kept, false),
+        Some(ring_buffer) => (ring_buffer, false),
         None => (billwire_app::Signing::Hmac.secret().map_err(|e| e.to_string())?.text, true),
     };
     Ok(Secrets { admin_key, admin_key_file, webhook, webhook_is_new, webhook_file })

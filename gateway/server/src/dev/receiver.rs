@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 
 use super::{
     certificate::Identity,
-    kept::Kept,
+    ring_buffer::RingBuffer,
     signature::{self, Refused, Signed},
 };
 
@@ -82,7 +82,7 @@ pub fn start(
     listener: std::net::TcpListener,
     identity: Identity,
     secret: &str,
-    calls: Kept<Call>,
+    calls: RingBuffer<Call>,
 ) -> Result<(), String> {
     let Ok(Key::Shared(key)) = signing_secret::decode(secret) else {
         return Err("the local receiver's secret is no shared signing secret".to_owned());
@@ -104,7 +104,7 @@ pub fn start(
 
 /// Keeps the call whatever it is, and answers as a careful receiver would: 401 to what is not signed.
 #[handler]
-async fn answer(request: &Request, body: Body, key: Data<&Arc<hmac::Key>>, calls: Data<&Kept<Call>>) -> StatusCode {
+async fn answer(request: &Request, body: Body, key: Data<&Arc<hmac::Key>>, calls: Data<&RingBuffer<Call>>) -> StatusCode {
     let Ok(body) = body.into_bytes_limit(BODY_BYTES_MAX).await else { return StatusCode::PAYLOAD_TOO_LARGE };
     let call = Call::read(request.headers(), &body, &key, SystemClock.now());
     let status = if call.verdict.is_ok() { StatusCode::NO_CONTENT } else { StatusCode::UNAUTHORIZED };

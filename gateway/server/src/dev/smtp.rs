@@ -10,7 +10,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{kept::Kept, mail::Mail};
+use super::{mail::Mail, ring_buffer::RingBuffer};
 
 /// Longest line taken, CRLF included (RFC 5321 section 4.5.3.1.6).
 const LINE_BYTES_MAX: usize = 1000;
@@ -24,7 +24,7 @@ const CONVERSATIONS_MAX: usize = 64;
 const LINE_WAIT_MAX: Duration = Duration::from_secs(120);
 
 /// Takes mails on `listener` and keeps them in `mails`, until dropped.
-pub async fn serve(listener: TcpListener, mails: Kept<Mail>) {
+pub async fn serve(listener: TcpListener, mails: RingBuffer<Mail>) {
     let mut conversations = JoinSet::new();
     loop {
         while conversations.try_join_next().is_some() {}
@@ -96,7 +96,7 @@ enum Next {
     Close,
 }
 
-async fn converse(stream: TcpStream, mails: Kept<Mail>) -> io::Result<()> {
+async fn converse(stream: TcpStream, mails: RingBuffer<Mail>) -> io::Result<()> {
     let (reader, mut writer) = stream.into_split();
     let mut reader = BufReader::new(reader);
     let mut envelope = Envelope::default();
@@ -221,12 +221,12 @@ async fn data<R: AsyncBufRead + Unpin>(reader: &mut R) -> io::Result<Data> {
             });
         }
         // RFC 5321 section 4.5.2: a dot at the start of a line was added for the journey.
-        let kept = if fresh_line { text.strip_prefix(b".").unwrap_or(&text) } else { &text };
+        let ring_buffer = if fresh_line { text.strip_prefix(b".").unwrap_or(&text) } else { &text };
         fresh_line = text.ends_with(b"\r\n");
-        if mail.len() + kept.len() > MAIL_BYTES_MAX {
+        if mail.len() + ring_buffer.len() > MAIL_BYTES_MAX {
             too_much = true;
         } else {
-            mail.extend_from_slice(kept);
+            mail.extend_from_slice(ring_buffer);
         }
     }
 }

@@ -6,7 +6,7 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use billwire_bus::{BATCH_MAX, Bus, Error, Message, Verdict, topology::State};
+use billwire_bus::{BATCH_MAX, Bus, Error, Message, PublishOutcome, topology::State};
 use billwire_schemas::{events::envelope::subject, ids::fresh};
 use billwire_store::{Store, Unpublished, leases::Lease};
 use tokio::{
@@ -163,7 +163,7 @@ async fn adopt_stream(store: &Store, bus: &Bus) -> Result<u64, String> {
     let highest: u64 = store.setting(HIGHEST).await.map_err(|e| e.to_string())?.and_then(|t| t.parse().ok()).unwrap_or(0);
     let lost = known.as_ref().is_some_and(|known| *known != epoch) || last_sequence < highest;
     if lost {
-        bus.forget_all().await.map_err(|e| e.to_string())?;
+        bus.delete_all_consumers().await.map_err(|e| e.to_string())?;
         let events = store.publish_all_again().await.map_err(|e| e.to_string())?;
         tracing::warn!(events, last_sequence, highest, "the stream was lost or rolled back; it is filled again from SQL");
     }
@@ -201,9 +201,9 @@ async fn publish(bus: &Bus, events: &[Unpublished]) -> Result<(Vec<i64>, u64), S
 /// Whole transactions share a batch, which becomes visible together or not at all.
 async fn publish_batch(bus: &Bus, events: &[Unpublished]) -> Result<(Vec<i64>, u64), String> {
     let messages: Vec<Message> = events.iter().map(message).collect();
-    match bus.publish_together(&messages).await.map_err(|e| e.to_string())? {
-        Verdict::Stored(last) => Ok((events.iter().map(|e| e.position).collect(), last)),
-        Verdict::Unknown => {
+    match bus.publish_batch(&messages).await.map_err(|e| e.to_string())? {
+        PublishOutcome::Stored(last) => Ok((events.iter().map(|e| e.position).collect(), last)),
+        PublishOutcome::Unknown => {
             // Some of it may be stored: an earlier try whose answer was lost. Take out what is, try the rest next time.
             let (mut stored, mut highest) = (Vec::new(), 0);
             for (event, message) in events.iter().zip(&messages) {
@@ -229,8 +229,8 @@ async fn publish_waves(bus: &Bus, events: &[Unpublished]) -> Result<(Vec<i64>, u
         let mut failed = false;
         for ((event, message), verdict) in wave.iter().zip(&messages).zip(bus.publish_each(&messages).await) {
             let last = match verdict {
-                Verdict::Stored(last) => Some(last),
-                Verdict::Unknown => read_back(bus, message).await?,
+                PublishOutcome::Stored(last) => Some(last),
+                PublishOutcome::Unknown => read_back(bus, message).await?,
             };
             match last {
                 Some(last) => {

@@ -83,8 +83,8 @@ async fn step(delivery_store: &SqlDeliveryStore, store: &Store, clock: &ShiftedC
 
 async fn advance(delivery_store: &SqlDeliveryStore, store: &Store, clock: &ShiftedClock, mut replay: Replay) -> Result<bool, String> {
     let now = clock.now();
-    let plan = delivery_store.plan().await?;
-    let found = plan.queues.iter().find_map(|queue| {
+    let routing_config = delivery_store.routing_config().await?;
+    let found = routing_config.queues.iter().find_map(|queue| {
         let subscription = queue.subscriptions.iter().find(|one| one.id == replay.subscription)?;
         Some((queue.clone(), subscription.clone()))
     });

@@ -73,7 +73,7 @@ pub async fn watch_max_payload(store: Store, mut stop: watch::Receiver<bool>) {
 }
 
 /// Forgets replies to idempotency keys older than `hours`, and failed tries older than `days`.
-pub async fn forget(store: Store, hours: u64, days: u64, mut stop: watch::Receiver<bool>) {
+pub async fn purge(store: Store, hours: u64, days: u64, mut stop: watch::Receiver<bool>) {
     let mut tick = interval(Duration::from_secs(60));
     let hours_ago = |hours: u64| TimeDelta::hours(i64::try_from(hours).unwrap_or(i64::MAX).min(HOURS_MAX));
     loop {
@@ -82,10 +82,10 @@ pub async fn forget(store: Store, hours: u64, days: u64, mut stop: watch::Receiv
             _ = tick.tick() => {}
         }
         let now = SystemClock.now();
-        if let Err(error) = store.forget_replies(now - hours_ago(hours), FORGET_MAX).await {
+        if let Err(error) = store.purge_replies(now - hours_ago(hours), FORGET_MAX).await {
             tracing::warn!(%error, "old replies could not be forgotten");
         }
-        if let Err(error) = store.forget_attempts(now - hours_ago(days.saturating_mul(24)), FORGET_MAX).await {
+        if let Err(error) = store.purge_attempts(now - hours_ago(days.saturating_mul(24)), FORGET_MAX).await {
             tracing::warn!(%error, "old tries could not be forgotten");
         }
     }

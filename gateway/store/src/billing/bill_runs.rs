@@ -14,16 +14,16 @@ use uuid::Uuid;
 use crate::{
     Error, Store, Tx,
     commit::Failure,
-    objects::{self, Common, Noun, object_table},
+    objects::{self, BaseColumns, Persisted, object_table},
 };
 
 object_table!("bill_run" { bill_cycle_id: uuid::Uuid });
 
-impl Noun for BillRun {
+impl Persisted for BillRun {
     type Row = Model;
     const TABLE: &'static str = "bill_run";
 
-    fn row(&self, common: Common) -> Model {
+    fn row(&self, common: BaseColumns) -> Model {
         Model::of(common, self.bill_cycle_id.0)
     }
 }

@@ -2,15 +2,15 @@
 
 use billwire_domain::billing::credit::Credit;
 
-use crate::objects::{Common, Noun, object_table};
+use crate::objects::{BaseColumns, Persisted, object_table};
 
 object_table!("credit" { remaining: i64 });
 
-impl Noun for Credit {
+impl Persisted for Credit {
     type Row = Model;
     const TABLE: &'static str = "credit";
 
-    fn row(&self, common: Common) -> Model {
+    fn row(&self, common: BaseColumns) -> Model {
         Model::of(common, self.remaining.amount.millionths())
     }
 }

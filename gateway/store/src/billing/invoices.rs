@@ -8,16 +8,16 @@ use crate::{
     commit::Failure,
     filter::Filter,
     micros,
-    objects::{Common, Noun, object_table},
+    objects::{BaseColumns, Persisted, object_table},
 };
 
 object_table!("invoice" { bill_run_id: Option<uuid::Uuid>, overdue_since: Option<i64> });
 
-impl Noun for Invoice {
+impl Persisted for Invoice {
     type Row = Model;
     const TABLE: &'static str = "invoice";
 
-    fn row(&self, common: Common) -> Model {
+    fn row(&self, common: BaseColumns) -> Model {
         Model::of(common, self.bill_run_id.map(|id| id.0), self.overdue_since.map(micros))
     }
 }

@@ -2,15 +2,15 @@
 
 use billwire_domain::billing::payment::Payment;
 
-use crate::objects::{Common, Noun, object_table};
+use crate::objects::{BaseColumns, Persisted, object_table};
 
 object_table!("payment" {  });
 
-impl Noun for Payment {
+impl Persisted for Payment {
     type Row = Model;
     const TABLE: &'static str = "payment";
 
-    fn row(&self, common: Common) -> Model {
+    fn row(&self, common: BaseColumns) -> Model {
         Model::of(common)
     }
 }

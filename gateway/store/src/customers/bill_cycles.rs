@@ -2,15 +2,15 @@
 
 use billwire_domain::customers::bill_cycle::BillCycle;
 
-use crate::objects::{Common, Noun, object_table};
+use crate::objects::{BaseColumns, Persisted, object_table};
 
 object_table!("bill_cycle" {});
 
-impl Noun for BillCycle {
+impl Persisted for BillCycle {
     type Row = Model;
     const TABLE: &'static str = "bill_cycle";
 
-    fn row(&self, common: Common) -> Model {
+    fn row(&self, common: BaseColumns) -> Model {
         Model::of(common)
     }
 }

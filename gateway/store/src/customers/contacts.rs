@@ -2,15 +2,15 @@
 
 use billwire_domain::customers::contact::Contact;
 
-use crate::objects::{Common, Noun, object_table};
+use crate::objects::{BaseColumns, Persisted, object_table};
 
 object_table!("contact" {});
 
-impl Noun for Contact {
+impl Persisted for Contact {
     type Row = Model;
     const TABLE: &'static str = "contact";
 
-    fn row(&self, common: Common) -> Model {
+    fn row(&self, common: BaseColumns) -> Model {
         Model::of(common)
     }
 }

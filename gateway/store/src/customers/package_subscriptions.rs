@@ -2,15 +2,15 @@
 
 use billwire_domain::customers::package_subscription::PackageSubscription;
 
-use crate::objects::{Common, Noun, object_table};
+use crate::objects::{BaseColumns, Persisted, object_table};
 
 object_table!("package_subscription" { package_id: uuid::Uuid });
 
-impl Noun for PackageSubscription {
+impl Persisted for PackageSubscription {
     type Row = Model;
     const TABLE: &'static str = "package_subscription";
 
-    fn row(&self, common: Common) -> Model {
+    fn row(&self, common: BaseColumns) -> Model {
         Model::of(common, self.package_id.0)
     }
 }

@@ -2,15 +2,15 @@
 
 use billwire_domain::customers::package::Package;
 
-use crate::objects::{Common, Noun, object_table};
+use crate::objects::{BaseColumns, Persisted, object_table};
 
 object_table!("package" { currency: String });
 
-impl Noun for Package {
+impl Persisted for Package {
     type Row = Model;
     const TABLE: &'static str = "package";
 
-    fn row(&self, common: Common) -> Model {
+    fn row(&self, common: BaseColumns) -> Model {
         Model::of(common, self.currency.to_string())
     }
 }

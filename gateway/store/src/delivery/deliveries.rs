@@ -325,14 +325,14 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails; then nothing was noted.
-    pub async fn owe(&self, deliveries: Vec<Delivery>, now: Timestamp) -> Result<(), Error> {
+    pub async fn enqueue(&self, deliveries: Vec<Delivery>, now: Timestamp) -> Result<(), Error> {
         let transaction = self.begin().await?;
-        self.owe_within(&transaction, deliveries, now).await?;
+        self.enqueue_within(&transaction, deliveries, now).await?;
         transaction.commit().await
     }
 
-    /// [`Store::owe`] within a transaction.
-    pub(crate) async fn owe_within(
+    /// [`Store::enqueue`] within a transaction.
+    pub(crate) async fn enqueue_within(
         &self,
         transaction: &DatabaseTransaction,
         deliveries: Vec<Delivery>,

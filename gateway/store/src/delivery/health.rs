@@ -61,7 +61,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn keep_health(&self, failing: &[Health], healed: &[Uuid]) -> Result<(), Error> {
+    pub async fn save_health(&self, failing: &[Health], healed: &[Uuid]) -> Result<(), Error> {
         let transaction = self.begin().await?;
         for one in failing {
             let sql = "INSERT INTO health (target_id, tenant, failing_since, failures, open_until, wait_ms) VALUES ($1, $2, $3, $4, $5, $6) \
@@ -86,7 +86,7 @@ impl Store {
 
 impl Tx<'_> {
     /// Forgets how one does: it starts afresh.
-    pub fn forget_health(&mut self, target: Uuid) {
+    pub fn delete_health(&mut self, target: Uuid) {
         self.defer("DELETE FROM health WHERE target_id = $1".to_owned(), vec![target.into()]);
     }
 }

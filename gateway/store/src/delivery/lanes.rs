@@ -89,7 +89,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn mend_lanes(
+    pub async fn repair_lanes(
         &self,
         (queue, partition): (QueueId, u32),
         in_order: bool,

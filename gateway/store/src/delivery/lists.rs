@@ -11,7 +11,7 @@ use crate::{
     delivery::deliveries::{Attempt, Delivery, parse},
     entity::{attempt, delivery},
     micros, moment,
-    page::{After, Ask, Page},
+    page::{After, Page, PageRequest},
 };
 
 /// Which deliveries a list shows.
@@ -68,14 +68,14 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn list_deliveries(&self, tenant: &TenantId, filter: Filter, ask: Ask) -> Result<Page<Delivery>, Error> {
+    pub async fn list_deliveries(&self, tenant: &TenantId, filter: Filter, page_request: PageRequest) -> Result<Page<Delivery>, Error> {
         use delivery::Column as C;
         let mut wanted = filter.condition(tenant);
-        if let Some(after) = ask.after {
+        if let Some(after) = page_request.after {
             wanted = wanted.add(C::CreatedAt.lt(after.sort).or(C::CreatedAt.eq(after.sort).and(C::Id.lt(after.id))));
         }
-        let find = delivery::Entity::find().filter(wanted).order_by_desc(C::CreatedAt).order_by_desc(C::Id).limit(ask.limit + 1);
-        Page::cut(find.all(&self.0.read).await?, ask.limit, |row| After { sort: row.created_at, id: row.id }, parse)
+        let find = delivery::Entity::find().filter(wanted).order_by_desc(C::CreatedAt).order_by_desc(C::Id).limit(page_request.limit + 1);
+        Page::cut(find.all(&self.0.read).await?, page_request.limit, |row| After { sort: row.created_at, id: row.id }, parse)
     }
 
     /// One delivery with all its attempts, oldest first.

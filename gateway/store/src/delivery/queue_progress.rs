@@ -39,7 +39,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn keep_progress(&self, told: &Progress) -> Result<(), Error> {
+    pub async fn save_progress(&self, told: &Progress) -> Result<(), Error> {
         let sql = "INSERT INTO queue_progress (queue_id, partition, pending, delivered, failed, at) VALUES ($1, $2, $3, $4, $5, $6) \
                    ON CONFLICT (queue_id, partition) DO UPDATE SET pending = $3, delivered = $4, failed = $5, at = $6";
         let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX).into();
@@ -96,7 +96,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn forget_attempts(&self, before: Timestamp, limit: u64) -> Result<u64, Error> {
+    pub async fn purge_attempts(&self, before: Timestamp, limit: u64) -> Result<u64, Error> {
         // Ids of deliveries begin with the time of their event, so the old ones stand together.
         let milliseconds = u64::try_from(before.timestamp_millis()).unwrap_or(0);
         let bound = uuid::Builder::from_unix_timestamp_millis(milliseconds, &[0; 10]).into_uuid();

@@ -71,7 +71,7 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn hurry(&mut self, id: DeliveryId, now: Timestamp) -> Result<(), Error> {
+    pub async fn retry_now(&mut self, id: DeliveryId, now: Timestamp) -> Result<(), Error> {
         let sql = "UPDATE delivery SET next_attempt_at = $1 WHERE id = $2 AND state = 'waiting' RETURNING id";
         self.write(sql, vec![micros(now).into(), id.0.into()]).await.map(drop)
     }
@@ -125,7 +125,7 @@ impl Tx<'_> {
 
 /// What became of an event besides its deliveries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Whereabouts {
+pub struct DeliveryPlace {
     /// Its position in the outbox.
     pub position: i64,
     /// Whether the stream has it.
@@ -141,7 +141,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn whereabouts(&self, tenant: &TenantId, event: EventId) -> Result<Option<Whereabouts>, Error> {
+    pub async fn delivery_place(&self, tenant: &TenantId, event: EventId) -> Result<Option<DeliveryPlace>, Error> {
         let sql = "SELECT e.position, (SELECT COUNT(*) FROM outbox o WHERE o.position = e.position) AS waiting, \
                    (SELECT COUNT(*) FROM set_aside_event s WHERE s.position = e.position) AS aside, \
                    (SELECT COUNT(*) FROM warehouse_event w JOIN warehouse_batch b ON b.id = w.batch WHERE w.event_id = e.id AND b.written) AS loaded \
@@ -150,7 +150,7 @@ impl Store {
         let Some(row) = row else { return Ok(None) };
         let (waiting, aside, loaded): (i64, i64, i64) =
             (row.try_get("", "waiting")?, row.try_get("", "aside")?, row.try_get("", "loaded")?);
-        Ok(Some(Whereabouts {
+        Ok(Some(DeliveryPlace {
             position: row.try_get("", "position")?,
             on_stream: waiting + aside == 0,
             set_aside: aside > 0,

@@ -11,7 +11,7 @@ use crate::{
     delivery::deliveries::{Delivery, OPEN},
     micros, moment,
     outbox::{self, COLUMNS},
-    page::{After, Ask, Page},
+    page::{After, Page, PageRequest},
 };
 
 /// Where a replay stands.
@@ -180,17 +180,17 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn list_replays(&self, tenant: &TenantId, ask: Ask) -> Result<Page<Replay>, Error> {
-        let mut values: Vec<Value> = vec![tenant.as_str().into(), i64::try_from(ask.limit + 1).unwrap_or(i64::MAX).into()];
+    pub async fn list_replays(&self, tenant: &TenantId, page_request: PageRequest) -> Result<Page<Replay>, Error> {
+        let mut values: Vec<Value> = vec![tenant.as_str().into(), i64::try_from(page_request.limit + 1).unwrap_or(i64::MAX).into()];
         let mut after = "";
-        if let Some(last) = ask.after {
+        if let Some(last) = page_request.after {
             values.extend([last.sort.into(), last.id.into()]);
             after = "AND (created_at, id) < ($3, $4)";
         }
         let sql = format!("SELECT * FROM replay WHERE tenant = $1 {after} ORDER BY created_at DESC, id DESC LIMIT $2");
         let rows = self.0.read.query_all_raw(self.statement(&sql, values)).await?;
         let rows = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-        Page::cut(rows, ask.limit, |row| After { sort: micros(row.created_at), id: row.id.0 }, Ok)
+        Page::cut(rows, page_request.limit, |row| After { sort: micros(row.created_at), id: row.id.0 }, Ok)
     }
 
     /// What became of the deliveries of a replay.
@@ -253,7 +253,7 @@ impl Store {
         let values = [replay.cursor.into(), whole(replay.looked_at), whole(replay.matched), replay.state.name().into(), replay.id.0.into()];
         let went_on = transaction.execute_raw(self.statement(sql, values)).await?.rows_affected();
         if went_on == 1 && !owed.is_empty() {
-            self.owe_within(&transaction, owed, now).await?;
+            self.enqueue_within(&transaction, owed, now).await?;
         }
         transaction.commit().await
     }

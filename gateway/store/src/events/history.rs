@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::{
     Error, Store, micros,
-    page::{After, Ask, Page},
+    page::{After, Page, PageRequest},
 };
 
 /// Which business transactions are asked for.
@@ -61,15 +61,15 @@ impl Query {
         }
     }
 
-    fn page(&mut self, from: Option<Timestamp>, to: Option<Timestamp>, ask: Ask) {
+    fn page(&mut self, from: Option<Timestamp>, to: Option<Timestamp>, page_request: PageRequest) {
         self.and("occurred_at >= ?", from.map(micros));
         self.and("occurred_at < ?", to.map(micros));
-        if let Some(After { sort, id }) = ask.after {
+        if let Some(After { sort, id }) = page_request.after {
             let at = self.values.len();
             self.values.extend([sort.into(), id.into()]);
             self.conditions.push(format!("(occurred_at, id) < (${}, ${})", at + 1, at + 2));
         }
-        self.values.push(i64::try_from(ask.limit + 1).unwrap_or(i64::MAX).into());
+        self.values.push(i64::try_from(page_request.limit + 1).unwrap_or(i64::MAX).into());
     }
 
     fn sql(&self, table: &str) -> String {
@@ -95,10 +95,10 @@ impl Row {
 }
 
 impl Store {
-    async fn page_of(&self, table: &str, query: Query, ask: Ask) -> Result<Page<String>, Error> {
+    async fn page_of(&self, table: &str, query: Query, page_request: PageRequest) -> Result<Page<String>, Error> {
         let rows = self.0.read.query_all_raw(self.statement(&query.sql(table), query.values)).await?;
         let rows = rows.iter().map(Row::read).collect::<Result<Vec<_>, _>>()?;
-        Page::cut(rows, ask.limit, |row| row.after, |row| Ok(row.body))
+        Page::cut(rows, page_request.limit, |row| row.after, |row| Ok(row.body))
     }
 
     async fn body_of(&self, table: &str, tenant: &TenantId, id: Uuid) -> Result<Option<String>, Error> {
@@ -127,26 +127,31 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn list_business_transactions(&self, tenant: &TenantId, wanted: Transactions, ask: Ask) -> Result<Page<String>, Error> {
+    pub async fn list_business_transactions(
+        &self,
+        tenant: &TenantId,
+        wanted: Transactions,
+        page_request: PageRequest,
+    ) -> Result<Page<String>, Error> {
         let mut query = Query::of(tenant);
         query.and("operation = ?", wanted.operation);
         query.and("account_id = ?", wanted.account.map(|id| id.0));
         query.and("(object_id = ? OR id IN (SELECT transaction_id FROM event WHERE tenant = $1 AND object_id = ?))", wanted.object);
-        query.page(wanted.from, wanted.to, ask);
-        self.page_of("business_transaction", query, ask).await
+        query.page(wanted.from, wanted.to, page_request);
+        self.page_of("business_transaction", query, page_request).await
     }
 
     /// The messages of events, newest first.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn list_events(&self, tenant: &TenantId, wanted: Events, ask: Ask) -> Result<Page<String>, Error> {
+    pub async fn list_events(&self, tenant: &TenantId, wanted: Events, page_request: PageRequest) -> Result<Page<String>, Error> {
         let mut query = Query::of(tenant);
         query.and("kind = ?", wanted.kind);
         query.and("ordering_key = ?", wanted.key.map(|key| key.as_str().to_owned()));
         query.and("object_id = ?", wanted.object);
-        query.page(wanted.from, wanted.to, ask);
-        self.page_of("event", query, ask).await
+        query.page(wanted.from, wanted.to, page_request);
+        self.page_of("event", query, page_request).await
     }
 
     /// An event's parameters for e-mail alone, JSON, where it has any.

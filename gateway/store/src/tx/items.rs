@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::Tx;
 use crate::{
-    objects::{Erased, Noun},
+    objects::{Erased, Persisted},
     writes::Writes,
 };
 
@@ -34,13 +34,13 @@ impl Tx<'_> {
         let Some(item) = self.item.take() else { return };
         self.writes = item.before;
         for (table, id, before) in item.saved.into_iter().rev() {
-            self.shelf.restore(table, id, before);
+            self.identity_map.restore(table, id, before);
         }
     }
 
     /// Remembers a saved object.
-    pub(super) fn shelve<T: Noun>(&mut self, id: Uuid, object: Option<T>) {
-        let before = self.shelf.put(id, object);
+    pub(super) fn shelve<T: Persisted>(&mut self, id: Uuid, object: Option<T>) {
+        let before = self.identity_map.put(id, object);
         if let Some(item) = &mut self.item {
             item.saved.push((T::TABLE, id, before));
         }

@@ -14,7 +14,7 @@ use crate::{
     Error, Tx,
     commit::Failure,
     micros,
-    objects::{Common, Noun, object_table},
+    objects::{BaseColumns, Persisted, object_table},
 };
 
 object_table!("chargeable_event" {
@@ -26,11 +26,11 @@ object_table!("chargeable_event" {
     search: String,
 });
 
-impl Noun for ChargeableEvent {
+impl Persisted for ChargeableEvent {
     type Row = Model;
     const TABLE: &'static str = "chargeable_event";
 
-    fn row(&self, common: Common) -> Model {
+    fn row(&self, common: BaseColumns) -> Model {
         let texts = [Some(&self.charge_type), self.description.as_ref(), self.external_id.as_ref()];
         let search = texts.into_iter().flatten().map(|text| text.to_lowercase()).collect::<Vec<_>>().join("\n");
         let net_amount = self.net_amount.amount.millionths();

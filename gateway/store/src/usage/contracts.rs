@@ -2,15 +2,15 @@
 
 use billwire_domain::usage::contract::Contract;
 
-use crate::objects::{Common, Noun, object_table};
+use crate::objects::{BaseColumns, Persisted, object_table};
 
 object_table!("contract" {  });
 
-impl Noun for Contract {
+impl Persisted for Contract {
     type Row = Model;
     const TABLE: &'static str = "contract";
 
-    fn row(&self, common: Common) -> Model {
+    fn row(&self, common: BaseColumns) -> Model {
         Model::of(common)
     }
 }

@@ -19,40 +19,41 @@ fn at(milliseconds: i64) -> Timestamp {
     Timestamp::from_timestamp_millis(1_700_000_000_000 + milliseconds).expect("a moment")
 }
 
-fn gate(target: Target) -> (Gates, Arc<Gate>) {
-    let gates = Gates::new(circuit_breaker::Settings::default());
-    let gate = gates.of(&Arc::new(target), at(0));
-    (gates, gate)
+fn limiter(target: Target) -> (Limiters, Arc<Limiter>) {
+    let limiters = Limiters::new(circuit_breaker::Settings::default());
+    let limiter = limiters.of(&Arc::new(target), at(0));
+    (limiters, limiter)
 }
 
 fn failed(status: Option<u16>) -> Outcome {
-    let blame = if status.is_some_and(|status| status < 500 && status != 429) { Blame::Delivery } else { Blame::Target };
-    Outcome::Retry { report: Report::new(status, "no"), after: None, blame }
+    let failure_scope =
+        if status.is_some_and(|status| status < 500 && status != 429) { FailureScope::Delivery } else { FailureScope::Target };
+    Outcome::Retry { report: Report::new(status, "no"), after: None, failure_scope }
 }
 
-fn fail(gate: &Arc<Gate>, times: u32, status: Option<u16>, now: Timestamp) {
+fn fail(limiter: &Arc<Limiter>, times: u32, status: Option<u16>, now: Timestamp) {
     for _ in 0..times {
-        gate.ended(&failed(status), now);
+        limiter.ended(&failed(status), now);
     }
 }
 
 #[test]
 fn no_more_calls_are_under_way_than_allowed() {
-    let (_, gate) = gate(target());
-    let mut permits: Vec<Permit> = (0..4).filter_map(|_| gate.enter(at(0))).collect();
+    let (_, limiter) = limiter(target());
+    let mut permits: Vec<Permit> = (0..4).filter_map(|_| limiter.enter(at(0))).collect();
     assert_eq!(permits.len(), 4);
-    assert!(gate.enter(at(0)).is_none());
+    assert!(limiter.enter(at(0)).is_none());
     permits.pop();
-    assert!(gate.enter(at(0)).is_some());
+    assert!(limiter.enter(at(0)).is_some());
 }
 
 #[test]
 fn in_no_second_more_than_twice_the_rate_starts_and_over_time_no_more_than_the_rate() {
-    let (_, gate) = gate(Target { per_second: Some(50), ..target() });
-    let _hold = gate.hold(at(0));
+    let (_, limiter) = limiter(Target { per_second: Some(50), ..target() });
+    let _hold = limiter.share_guard(at(0));
     let mut starts = vec![0; 10];
     for tick in 0..10_000 {
-        if gate.enter(at(tick)).is_some() {
+        if limiter.enter(at(tick)).is_some() {
             starts[(tick / 1000) as usize] += 1;
         }
     }
@@ -62,11 +63,11 @@ fn in_no_second_more_than_twice_the_rate_starts_and_over_time_no_more_than_the_r
 
 #[test]
 fn a_process_takes_the_part_of_the_rate_that_its_partitions_answer_to() {
-    let (_, gate) = gate(Target { per_second: Some(40), partitions: 4, ..target() });
-    let first = gate.hold(at(0));
-    let count = |from: i64| (from..from + 10_000).filter(|tick| gate.enter(at(*tick)).is_some()).count();
+    let (_, limiter) = limiter(Target { per_second: Some(40), partitions: 4, ..target() });
+    let first = limiter.share_guard(at(0));
+    let count = |from: i64| (from..from + 10_000).filter(|tick| limiter.enter(at(*tick)).is_some()).count();
     assert!((100..=111).contains(&count(0)), "a quarter, and the burst");
-    let second = gate.hold(at(20_000));
+    let second = limiter.share_guard(at(20_000));
     assert!((200..=221).contains(&count(20_000)), "half");
     drop(second);
     assert!((100..=121).contains(&count(40_000)));
@@ -75,71 +76,73 @@ fn a_process_takes_the_part_of_the_rate_that_its_partitions_answer_to() {
 
 #[test]
 fn those_that_have_to_wait_get_their_turns_one_after_the_other() {
-    let (_, gate) = gate(Target { per_second: Some(2), ..target() });
-    let _hold = gate.hold(at(0));
-    let turns: Vec<i64> = (0..4).map(|_| (gate.turn(at(0)) - at(0)).num_milliseconds()).collect();
+    let (_, limiter) = limiter(Target { per_second: Some(2), ..target() });
+    let _hold = limiter.share_guard(at(0));
+    let turns: Vec<i64> = (0..4).map(|_| (limiter.turn(at(0)) - at(0)).num_milliseconds()).collect();
     assert_eq!(turns, [1500, 2000, 2500, 3000]);
-    let last = (0..1000).map(|_| (gate.turn(at(0)) - at(0)).num_seconds()).max();
+    let last = (0..1000).map(|_| (limiter.turn(at(0)) - at(0)).num_seconds()).max();
     assert_eq!(last, Some(61), "limits may change, so none waits for hours");
 }
 
 #[test]
 fn a_receiver_that_fails_rests_and_one_that_refuses_does_not() {
-    let (_, refusing) = gate(target());
+    let (_, refusing) = limiter(target());
     fail(&refusing, 50, Some(422), at(0));
-    assert_eq!(refusing.stand(at(0)), Stand::Flows);
-    let (_, failing) = gate(target());
+    assert_eq!(refusing.availability(at(0)), Availability::Open);
+    let (_, failing) = limiter(target());
     fail(&failing, 10, Some(503), at(0));
-    assert_eq!((failing.stand(at(59_999)), failing.stand(at(60_000))), (Stand::Rests, Stand::WantsProbe));
+    assert_eq!((failing.availability(at(59_999)), failing.availability(at(60_000))), (Availability::Closed, Availability::ProbeWanted));
     let probe = failing.enter(at(60_000));
     assert!(probe.is_some() && failing.enter(at(60_000)).is_none(), "one probe at a time");
-    assert_eq!(failing.stand(at(60_000)), Stand::Rests);
+    assert_eq!(failing.availability(at(60_000)), Availability::Closed);
 }
 
 #[test]
 fn who_fails_is_told_of_kept_over_a_restart_and_given_up_on_after_long() {
-    let (gates, gate) = gate(target());
-    let _hold = gate.hold(at(0));
-    fail(&gate, 10, None, at(0));
+    let (limiters, limiter) = limiter(target());
+    let _hold = limiter.share_guard(at(0));
+    fail(&limiter, 10, None, at(0));
     let long = Duration::from_secs(3600);
-    let news = gates.news(at(1000), long);
-    assert_eq!((news.failing.len(), news.failing[0].failures, news.given_up.len()), (1, 10, 0));
-    gates.kept(&news);
-    assert!(gates.news(at(1000), long).failing.is_empty(), "told once");
-    let after = Gates::new(circuit_breaker::Settings::default());
-    after.restore(news.failing);
-    let restored = after.of(&gate.target(), at(2000));
-    assert_eq!(restored.stand(at(2000)), Stand::Rests);
-    let _held = restored.hold(at(2000));
-    assert_eq!(after.news(at(3_600_000), long).given_up.len(), 1);
+    let health_changes = limiters.health_changes(at(1000), long);
+    assert_eq!((health_changes.failing.len(), health_changes.failing[0].failures, health_changes.given_up.len()), (1, 10, 0));
+    limiters.saved(&health_changes);
+    assert!(limiters.health_changes(at(1000), long).failing.is_empty(), "told once");
+    let after = Limiters::new(circuit_breaker::Settings::default());
+    after.restore(health_changes.failing);
+    let restored = after.of(&limiter.target(), at(2000));
+    assert_eq!(restored.availability(at(2000)), Availability::Closed);
+    let _held = restored.share_guard(at(2000));
+    assert_eq!(after.health_changes(at(3_600_000), long).given_up.len(), 1);
     restored.ended(&Outcome::Delivered(Report::default()), at(60_000));
-    let news = after.news(at(60_000), long);
-    assert_eq!((news.healed.len(), news.given_up.len()), (1, 0));
+    let health_changes = after.health_changes(at(60_000), long);
+    assert_eq!((health_changes.healed.len(), health_changes.given_up.len()), (1, 0));
 }
 
 #[test]
 fn one_that_is_disabled_rests_and_starts_afresh_when_it_is_enabled() {
-    let (gates, gate) = gate(target());
-    fail(&gate, 10, None, at(0));
-    let known = gate.target();
-    gates.of(&Arc::new(Target { enabled: false, ..(*known).clone() }), at(100_000));
-    assert_eq!(gate.stand(at(100_000)), Stand::Rests);
-    assert!(gate.enter(at(100_000)).is_none());
-    gates.of(&known, at(0));
-    assert_eq!(gate.stand(at(1)), Stand::Flows, "its circuit is closed again");
+    let (limiters, limiter) = limiter(target());
+    fail(&limiter, 10, None, at(0));
+    let known = limiter.target();
+    limiters.of(&Arc::new(Target { enabled: false, ..(*known).clone() }), at(100_000));
+    assert_eq!(limiter.availability(at(100_000)), Availability::Closed);
+    assert!(limiter.enter(at(100_000)).is_none());
+    limiters.of(&known, at(0));
+    assert_eq!(limiter.availability(at(1)), Availability::Open, "its circuit is closed again");
 }
 
 #[test]
 fn a_target_that_wants_to_be_left_alone_is_at_once_and_one_delivery_in_trouble_costs_it_nothing() {
-    let (_gates, gate) = gate(target());
+    let (_gates, limiter) = limiter(target());
     for n in 0..50 {
-        let permit = gate.enter(at(n)).expect("a permit");
-        permit.report(&Outcome::Retry { report: Report::new(Some(451), "grey"), after: None, blame: Blame::Delivery }, at(n));
+        let permit = limiter.enter(at(n)).expect("a permit");
+        permit
+            .report(&Outcome::Retry { report: Report::new(Some(451), "grey"), after: None, failure_scope: FailureScope::Delivery }, at(n));
     }
-    assert_eq!(gate.stand(at(60)), Stand::Flows);
-    let permit = gate.enter(at(60)).expect("a permit");
-    permit.report(&Outcome::Retry { report: Report::new(Some(421), "closing"), after: None, blame: Blame::Overload }, at(60));
+    assert_eq!(limiter.availability(at(60)), Availability::Open);
+    let permit = limiter.enter(at(60)).expect("a permit");
+    permit
+        .report(&Outcome::Retry { report: Report::new(Some(421), "closing"), after: None, failure_scope: FailureScope::Overload }, at(60));
     drop(permit);
-    assert_eq!(gate.stand(at(61)), Stand::Rests);
-    assert!(gate.enter(at(61)).is_none());
+    assert_eq!(limiter.availability(at(61)), Availability::Closed);
+    assert!(limiter.enter(at(61)).is_none());
 }

@@ -35,7 +35,7 @@ impl Dice {
 /// One account with all that hangs on it, in memory.
 struct World {
     dice: Dice,
-    rhythm: Rhythm,
+    schedule: BillingSchedule,
     currency: Currency,
     account: Account,
     now: Timestamp,
@@ -81,7 +81,7 @@ impl World {
         let account = account::create(command, &cycle, now).expect("an account").after;
         Self {
             dice,
-            rhythm: cycle.rhythm(None).expect("a rhythm"),
+            schedule: cycle.schedule(None).expect("a rhythm"),
             currency: code.parse().expect("a currency"),
             account,
             now,
@@ -171,7 +171,7 @@ impl World {
             adjustments: self.adjustments.iter().filter(|a| a.state == adjustment::State::Pending).cloned().collect(),
             credits: self.credits.clone(),
         };
-        let bill = bill(&self.account, &self.rhythm, fees_until(&self.account, &self.rhythm, date), unbilled).expect("a bill");
+        let bill = bill(&self.account, &self.schedule, fees_until(&self.account, &self.schedule, date), unbilled).expect("a bill");
         assert!(!bill.total.amount.is_negative(), "the total is never negative");
         assert_eq!(bill.total.amount, sum(bill.lines.iter().map(|line| line.amount.amount)), "the total is the sum of the lines");
         let earlier = i64::try_from(self.invoices.len()).expect("small");
@@ -180,7 +180,7 @@ impl World {
         for (id, until) in &bill.fees {
             self.fees.iter_mut().find(|item| item.id == *id).expect("a subscription").from = *until;
         }
-        if let Some(moved) = move_on(&self.account, &self.rhythm, date, self.now) {
+        if let Some(moved) = move_on(&self.account, &self.schedule, date, self.now) {
             self.account = moved.after;
         }
         let Some(invoice) = post(&command, &self.account, &settings, &bill, self.now) else { return };

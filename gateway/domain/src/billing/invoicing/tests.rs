@@ -19,7 +19,7 @@ fn dec(text: &str) -> Decimal {
     text.parse().expect("a decimal")
 }
 
-const RHYTHM: Rhythm = Rhythm { unit: PeriodUnit::Month, length: 1, day: 15, month: 1 };
+const RHYTHM: BillingSchedule = BillingSchedule { unit: PeriodUnit::Month, length: 1, day: 15, month: 1 };
 
 /// In its first, short period from 1 to 15 June 2027.
 fn account() -> Account {

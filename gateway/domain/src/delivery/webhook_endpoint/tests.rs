@@ -116,9 +116,9 @@ fn an_endpoint_is_disabled_with_an_event_that_tells_why_and_enabled_without_one(
     assert_eq!(enable(last.clone()).unwrap_err().code.as_str(), "webhook_endpoint_enabled");
     let disabled = disable(last, "the receiver answered 410 Gone").expect("disabled");
     assert_eq!(disabled.lifecycle[0].kind, "webhook_endpoint.disabled");
-    let told = &disabled.lifecycle[0].parameters;
-    assert_eq!(told["webhookEndpoint.disabledBecause"], "the receiver answered 410 Gone");
-    assert_eq!(told["webhookEndpoint.url"], "https://crm.example.com/hooks", "a query may hold a key");
+    let to_json = &disabled.lifecycle[0].parameters;
+    assert_eq!(to_json["webhookEndpoint.disabledBecause"], "the receiver answered 410 Gone");
+    assert_eq!(to_json["webhookEndpoint.url"], "https://crm.example.com/hooks", "a query may hold a key");
     assert_eq!(disable(disabled.after.clone(), "again").unwrap_err().code, "webhook_endpoint_disabled");
     let enabled = enable(disabled.after).expect("enabled");
     assert_eq!((enabled.after.enabled, enabled.after.disabled_because, enabled.lifecycle.len()), (true, None, 0));

@@ -27,7 +27,7 @@ fn bucket(sizes: &[i64]) -> Bucket {
     }
 }
 
-fn told(change: &Change<Bucket>) -> Vec<i64> {
+fn to_json(change: &Change<Bucket>) -> Vec<i64> {
     change.lifecycle.iter().filter_map(|event| event.parameters["bucket.tierNumber"].as_i64()).collect()
 }
 
@@ -39,7 +39,7 @@ fn each_tier_is_told_of_once_in_order_however_usage_is_split() {
         while bucket.used < Decimal::units(130) {
             state = (state * 1_103_515_245 + 12_345) % 2_147_483_648;
             let change = count(bucket, Decimal::from_millionths(state % 60_000_000), Timestamp::UNIX_EPOCH).expect("counted");
-            all.extend(told(&change));
+            all.extend(to_json(&change));
             bucket = change.after;
         }
         assert_eq!(all, [1, 2, 3, 4], "seed {seed}");
@@ -49,9 +49,9 @@ fn each_tier_is_told_of_once_in_order_however_usage_is_split() {
 #[test]
 fn a_tier_counts_as_used_up_at_its_very_end() {
     let change = count(bucket(&[10]), Decimal::from_millionths(9_999_999), Timestamp::UNIX_EPOCH).expect("counted");
-    assert_eq!(told(&change), Vec::<i64>::new());
+    assert_eq!(to_json(&change), Vec::<i64>::new());
     let change = count(change.after, Decimal::from_millionths(1), Timestamp::UNIX_EPOCH).expect("counted");
-    assert_eq!(told(&change), [1]);
+    assert_eq!(to_json(&change), [1]);
     assert_eq!(change.after.parameters()["bucket.remaining"], "0");
 }
 
@@ -90,7 +90,7 @@ fn a_reset_bucket_tells_of_its_tiers_anew() {
     let full = count(bucket(&[5, 10]), Decimal::units(12), Timestamp::UNIX_EPOCH).expect("counted").after;
     let empty = reset(full, &with_status(Status::Active), Timestamp::UNIX_EPOCH).expect("reset").after;
     assert_eq!((empty.used, empty.tiers_used_up), (Decimal::ZERO, 0));
-    assert_eq!(told(&count(empty, Decimal::units(12), Timestamp::UNIX_EPOCH).expect("counted")), [1, 2]);
+    assert_eq!(to_json(&count(empty, Decimal::units(12), Timestamp::UNIX_EPOCH).expect("counted")), [1, 2]);
 }
 
 #[test]

@@ -151,16 +151,16 @@ fn missed_periods_are_caught_up_one_after_the_other() {
     let (utc, mut contract) = (chrono_tz::UTC, contract(Some(date(5, 10))));
     contract.period_ends_at = midnight(utc, contract.period.end);
     let now = midnight(utc, date(12, 24));
-    let mut told = Vec::new();
+    let mut to_json = Vec::new();
     while let Some(change) = due(contract.clone(), Decimal::units(200), utc, now) {
         let of = |event: &Lifecycle| event.parameters["contract.periodStart"].as_str().unwrap_or("").to_owned();
-        told.extend(change.lifecycle.iter().map(of));
+        to_json.extend(change.lifecycle.iter().map(of));
         if change.after.status == Status::Active {
             assert_eq!(change.after.period_starts_at, contract.period_ends_at, "no moment falls between two periods");
         }
         contract = change.after;
     }
-    assert_eq!(told, ["2027-01-31", "2027-02-28", "2027-03-31", "2027-04-30"]);
+    assert_eq!(to_json, ["2027-01-31", "2027-02-28", "2027-03-31", "2027-04-30"]);
     assert_eq!((contract.status, contract.period.end), (Status::Ended, date(5, 10)));
 }
 

@@ -4,14 +4,14 @@ use super::*;
 
 struct Sender {
     stream: BufReader<TcpStream>,
-    mails: Kept<Mail>,
+    mails: RingBuffer<Mail>,
 }
 
 impl Sender {
     async fn connect() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let mails = Kept::default();
+        let mails = RingBuffer::default();
         tokio::spawn(serve(listener, mails.clone()));
         let mut sender = Self { stream: BufReader::new(TcpStream::connect(address).await.unwrap()), mails };
         assert!(sender.answer().await.starts_with("220 "));

@@ -12,7 +12,7 @@ const BYTES_MAX: usize = 64 << 20;
 
 /// The newest arrivals of one kind. Clones share them.
 #[derive(Debug)]
-pub struct Kept<T>(Arc<Mutex<Ring<T>>>);
+pub struct RingBuffer<T>(Arc<Mutex<Ring<T>>>);
 
 #[derive(Debug)]
 struct Ring<T> {
@@ -21,19 +21,19 @@ struct Ring<T> {
     total: u64,
 }
 
-impl<T> Clone for Kept<T> {
+impl<T> Clone for RingBuffer<T> {
     fn clone(&self) -> Self {
         Self(self.0.clone())
     }
 }
 
-impl<T> Default for Kept<T> {
+impl<T> Default for RingBuffer<T> {
     fn default() -> Self {
         Self(Arc::new(Mutex::new(Ring { items: VecDeque::new(), bytes: 0, total: 0 })))
     }
 }
 
-impl<T> Kept<T> {
+impl<T> RingBuffer<T> {
     fn with<R>(&self, of: impl FnOnce(&mut Ring<T>) -> R) -> R {
         of(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -68,10 +68,10 @@ mod tests {
 
     #[test]
     fn the_oldest_give_way_by_number_and_by_bytes() {
-        let kept = Kept::default();
-        (0..COUNT_MAX + 2).for_each(|n| kept.push(n, 1));
-        assert_eq!((kept.all().len(), *kept.all()[0], kept.total()), (COUNT_MAX, 2, 502));
-        kept.push(7, BYTES_MAX);
-        assert_eq!(kept.all().iter().map(|n| **n).collect::<Vec<_>>(), [7]);
+        let ring_buffer = RingBuffer::default();
+        (0..COUNT_MAX + 2).for_each(|n| ring_buffer.push(n, 1));
+        assert_eq!((ring_buffer.all().len(), *ring_buffer.all()[0], ring_buffer.total()), (COUNT_MAX, 2, 502));
+        ring_buffer.push(7, BYTES_MAX);
+        assert_eq!(ring_buffer.all().iter().map(|n| **n).collect::<Vec<_>>(), [7]);
     }
 }

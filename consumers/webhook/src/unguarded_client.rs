@@ -12,9 +12,9 @@ const ANSWER_BYTES_MAX: usize = 16 << 20;
 
 /// A client for a developer's own addresses.
 #[derive(Clone)]
-pub struct Developer(reqwest::Client);
+pub struct UnguardedClient(reqwest::Client);
 
-impl Developer {
+impl UnguardedClient {
     /// A client whose calls may take as long as `call`.
     ///
     /// # Errors

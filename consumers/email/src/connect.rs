@@ -101,7 +101,7 @@ impl AsyncWrite for Line {
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn dial(
+pub async fn connect(
     account: &SmtpAccount,
     public_only: bool,
     tls: &Arc<ClientConfig>,
@@ -128,7 +128,7 @@ pub async fn dial(
         }
         Security::Starttls => {
             *stage = Stage::Greeting;
-            let tcp = consented(tcp, hello, stage).await?;
+            let tcp = starttls(tcp, hello, stage).await?;
             *stage = Stage::Tls;
             let wire = Wire::Tls(Box::new(encrypted(tcp, account, tls).await?));
             // The library waits for a greeting; the server has given it already, in clear.
@@ -166,7 +166,7 @@ fn why(error: &io::Error) -> String {
 }
 
 /// Greets, asks for STARTTLS and has the server's consent.
-async fn consented(tcp: TcpStream, hello: &ClientId, stage: &mut Stage) -> Result<TcpStream, Failure> {
+async fn starttls(tcp: TcpStream, hello: &ClientId, stage: &mut Stage) -> Result<TcpStream, Failure> {
     let mut reader = BufReader::new(tcp);
     answer(&mut reader, Stage::Greeting).await?;
     say(&mut reader, &format!("EHLO {hello}\r\n")).await?;
