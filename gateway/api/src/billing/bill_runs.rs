@@ -10,7 +10,7 @@ use billwire_schemas::refusal::Code;
 use chrono::NaiveDate;
 use poem::{IntoResponse, Response};
 use poem_openapi::{
-    ApiResponse, Object, OpenApi,
+    ApiResponse, Object, OpenApi, Tags,
     param::Path,
     registry::{MetaResponses, Registry},
     types::{Example, Type},
@@ -18,7 +18,6 @@ use poem_openapi::{
 use uuid::Uuid;
 
 use crate::{
-    Tag, example_id, example_moment,
     http::{
         execute_on::filtered,
         problem::Problem,
@@ -27,12 +26,20 @@ use crate::{
         validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, create, created, get, list},
+    types::example::{example_id, example_moment},
     types::{
         business_transaction::BusinessTransaction,
         money::Money,
         scalars::{BillRunStatus, Cursor, Date, ExternalId, Limit, Moment, Reference},
     },
 };
+
+#[derive(Tags)]
+pub(crate) enum Tag {
+    /// Runs that bill a cycle's accounts.
+    #[oai(rename = "Bill runs")]
+    BillRuns,
+}
 
 pub(crate) struct BillRuns;
 

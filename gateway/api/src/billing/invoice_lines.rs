@@ -8,8 +8,8 @@ use billwire_schemas::refusal::Code;
 use poem_openapi::{OpenApi, param::Path};
 
 use crate::{
-    Tag,
     billing::invoices::InvoiceLine,
+    billing::invoices::Tag,
     http::{
         cursor,
         problem::Problem,

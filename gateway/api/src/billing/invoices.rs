@@ -14,7 +14,7 @@ use billwire_schemas::refusal::Code;
 use chrono::NaiveDate;
 use poem::{IntoResponse, Response};
 use poem_openapi::{
-    ApiResponse, Object, OpenApi,
+    ApiResponse, Object, OpenApi, Tags,
     param::Path,
     registry::{MetaResponses, Registry},
     types::{Example, Type},
@@ -22,9 +22,7 @@ use poem_openapi::{
 use uuid::Uuid;
 
 use crate::{
-    Tag,
     customers::{account_bill_cycle::NoMembers, accounts::Period},
-    example_id, example_moment,
     http::{
         execute_on::{filtered, on, on_owned},
         problem::Problem,
@@ -33,11 +31,19 @@ use crate::{
         validated_body::Validated,
     },
     openapi::operation::{Operation, PLAIN, change, created, get, list, updated},
+    types::example::{example_id, example_moment},
     types::{
         money::Money,
         scalars::{Cursor, Flag, InvoiceStatus, Limit, Moment, Reference},
     },
 };
+
+#[derive(Tags)]
+pub(crate) enum Tag {
+    /// What accounts owe.
+    #[oai(rename = "Invoices")]
+    Invoices,
+}
 
 pub(crate) struct Invoices;
 

@@ -6,11 +6,10 @@ use billwire_app::{
 };
 use billwire_schemas::ids::{PaymentId, fresh};
 use billwire_schemas::refusal::Code;
-use poem_openapi::{Object, OpenApi, param::Path, types::Example};
+use poem_openapi::{Object, OpenApi, Tags, param::Path, types::Example};
 use uuid::Uuid;
 
 use crate::{
-    Tag, example_id, example_moment,
     http::{
         execute_on::filtered,
         problem::Problem,
@@ -19,11 +18,19 @@ use crate::{
         validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, create, created, get, list},
+    types::example::{example_id, example_moment},
     types::{
         money::{Money, NewMoney},
         scalars::{Cursor, ExternalId, Limit, Moment, Name, PaymentStatus, Reason, Reference},
     },
 };
+
+#[derive(Tags)]
+pub(crate) enum Tag {
+    /// What came in, what was paid back, and what does not have to be paid.
+    #[oai(rename = "Payments")]
+    Payments,
+}
 
 pub(crate) struct Payments;
 

@@ -13,7 +13,7 @@ use poem_openapi::{Object, OpenApi, param::Path, types::Example};
 use uuid::Uuid;
 
 use crate::{
-    Tag, example_id, example_moment,
+    billing::payments::Tag,
     http::{
         execute_on::filtered,
         problem::Problem,
@@ -22,6 +22,7 @@ use crate::{
         validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, create, created, get, list},
+    types::example::{example_id, example_moment},
     types::{
         money::{Money, NewMoney},
         scalars::{Cursor, ExternalId, Limit, Moment, Reason, Reference},

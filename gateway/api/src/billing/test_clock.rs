@@ -1,10 +1,9 @@
 //! The test clock.
 
 use billwire_schemas::refusal::Code;
-use poem_openapi::{Object, OpenApi, types::Example};
+use poem_openapi::{Object, OpenApi, Tags, types::Example};
 
 use crate::{
-    Tag, example_moment,
     http::{
         problem::Problem,
         request_context::Context,
@@ -12,8 +11,16 @@ use crate::{
         validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, PLAIN, Takes},
+    types::example::example_moment,
     types::scalars::Moment,
 };
+
+#[derive(Tags)]
+pub(crate) enum Tag {
+    /// Business time, for tests.
+    #[oai(rename = "Test clock")]
+    TestClock,
+}
 
 pub(crate) struct TestClock;
 

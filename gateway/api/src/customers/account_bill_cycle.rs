@@ -16,7 +16,7 @@ use chrono::{TimeZone, Utc};
 use poem_openapi::{Object, OpenApi, param::Path, types::Example};
 
 use crate::{
-    Tag,
+    customers::accounts::Tag,
     http::{
         execute_on::on,
         problem::Problem,

@@ -8,7 +8,7 @@ use billwire_schemas::{ids::AccountId, refusal::Code};
 use poem_openapi::{Object, OpenApi, param::Path, types::Example};
 
 use crate::{
-    Tag,
+    customers::accounts::Tag,
     http::{
         execute_on::on,
         problem::Problem,

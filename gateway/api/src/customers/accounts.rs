@@ -7,13 +7,11 @@ use billwire_app::{
 use billwire_schemas::ids::{AccountId, fresh};
 use billwire_schemas::refusal::Code;
 use chrono::NaiveDate;
-use poem_openapi::{Object, OpenApi, param::Path, types::Example};
+use poem_openapi::{Object, OpenApi, Tags, param::Path, types::Example};
 use uuid::Uuid;
 
 use crate::{
-    Tag,
     customers::companies::{Company, NewCompany},
-    example_id, example_moment,
     http::{
         execute_on::on,
         problem::Problem,
@@ -22,8 +20,16 @@ use crate::{
         validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, change, create, created, delete, get, list, updated},
+    types::example::{example_id, example_moment},
     types::scalars::{AnyStatus, BillingDay, Currency, Cursor, Days, ExternalId, FirstStatus, Limit, Moment, Name, Reference},
 };
+
+#[derive(Tags)]
+pub(crate) enum Tag {
+    /// Who is billed, their status, and in which bill cycle.
+    #[oai(rename = "Accounts")]
+    Accounts,
+}
 
 pub(crate) struct Accounts;
 

@@ -6,11 +6,10 @@ use billwire_app::{
 };
 use billwire_schemas::ids::{BillingSettingsId, fresh};
 use billwire_schemas::refusal::Code;
-use poem_openapi::{Object, OpenApi, types::Example};
+use poem_openapi::{Object, OpenApi, Tags, types::Example};
 use uuid::Uuid;
 
 use crate::{
-    Tag, example_id, example_moment,
     http::{
         problem::Problem,
         request_context::Context,
@@ -18,8 +17,16 @@ use crate::{
         validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, change, get, updated},
+    types::example::{example_id, example_moment},
     types::scalars::{Days, Moment, StatusName, TimeOfDay, TimeZoneName},
 };
+
+#[derive(Tags)]
+pub(crate) enum Tag {
+    /// What holds for all of the tenant's accounts.
+    #[oai(rename = "Billing settings")]
+    BillingSettings,
+}
 
 pub(crate) struct BillingSettings;
 

@@ -6,11 +6,10 @@ use billwire_app::{
 };
 use billwire_schemas::ids::{ContactId, fresh};
 use billwire_schemas::refusal::Code;
-use poem_openapi::{Object, OpenApi, param::Path, types::Example};
+use poem_openapi::{Object, OpenApi, Tags, param::Path, types::Example};
 use uuid::Uuid;
 
 use crate::{
-    Tag, example_id, example_moment,
     http::{
         execute_on::{filtered, on_owned},
         problem::Problem,
@@ -19,8 +18,16 @@ use crate::{
         validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, change, create, created, delete, get, list, updated},
+    types::example::{example_id, example_moment},
     types::scalars::{ContactRole, Cursor, EmailAddress, ExternalId, Language, Limit, Moment, Name, Phone, Reference},
 };
+
+#[derive(Tags)]
+pub(crate) enum Tag {
+    /// The people to be reached about accounts.
+    #[oai(rename = "Contacts")]
+    Contacts,
+}
 
 pub(crate) struct Contacts;
 

@@ -7,11 +7,10 @@ use billwire_app::{
 use billwire_schemas::ids::{PackageSubscriptionId, fresh};
 use billwire_schemas::refusal::Code;
 use chrono::NaiveDate;
-use poem_openapi::{Object, OpenApi, param::Path, types::Example};
+use poem_openapi::{Object, OpenApi, Tags, param::Path, types::Example};
 use uuid::Uuid;
 
 use crate::{
-    Tag, example_id, example_moment,
     http::{
         execute_on::{filtered, on_owned},
         problem::Problem,
@@ -20,8 +19,16 @@ use crate::{
         validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, change, create, created, get, list, updated},
+    types::example::{example_id, example_moment},
     types::scalars::{Cursor, Date, ExternalId, Limit, Moment, Reason, Reference, StatusName},
 };
+
+#[derive(Tags)]
+pub(crate) enum Tag {
+    /// Which packages accounts have.
+    #[oai(rename = "Package subscriptions")]
+    PackageSubscriptions,
+}
 
 pub(crate) struct PackageSubscriptions;
 

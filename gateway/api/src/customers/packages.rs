@@ -3,11 +3,10 @@
 use billwire_app::{CreatePackage, DeletePackage, Filter, UpdatePackage, domain::customers::package};
 use billwire_schemas::ids::{PackageId, fresh};
 use billwire_schemas::refusal::Code;
-use poem_openapi::{Object, OpenApi, param::Path, types::Example};
+use poem_openapi::{Object, OpenApi, Tags, param::Path, types::Example};
 use uuid::Uuid;
 
 use crate::{
-    Tag, example_id, example_moment,
     http::{
         execute_on::on,
         problem::Problem,
@@ -16,11 +15,19 @@ use crate::{
         validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, change, create, created, delete, get, list, updated},
+    types::example::{example_id, example_moment},
     types::{
         money::{Money, NewMoney},
         scalars::{Currency, Cursor, Description, ExternalId, Limit, Moment, Name, Reference},
     },
 };
+
+#[derive(Tags)]
+pub(crate) enum Tag {
+    /// What accounts can subscribe, with a recurring fee.
+    #[oai(rename = "Packages")]
+    Packages,
+}
 
 pub(crate) struct Packages;
 

@@ -6,11 +6,10 @@ use billwire_app::{
 };
 use billwire_schemas::ids::{ServiceId, fresh};
 use billwire_schemas::refusal::Code;
-use poem_openapi::{Object, OpenApi, param::Path, types::Example};
+use poem_openapi::{Object, OpenApi, Tags, param::Path, types::Example};
 use uuid::Uuid;
 
 use crate::{
-    Tag, example_id, example_moment,
     http::{
         execute_on::{filtered, on_owned},
         problem::Problem,
@@ -19,8 +18,16 @@ use crate::{
         validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, change, create, created, delete, get, list, updated},
+    types::example::{example_id, example_moment},
     types::scalars::{Cursor, ExternalId, Limit, Moment, Name, Reason, Reference, StatusName},
 };
+
+#[derive(Tags)]
+pub(crate) enum Tag {
+    /// What accounts use.
+    #[oai(rename = "Services")]
+    Services,
+}
 
 pub(crate) struct Services;
 

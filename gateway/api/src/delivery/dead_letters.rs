@@ -6,9 +6,8 @@ use poem_openapi::{Object, OpenApi, types::Example};
 use uuid::Uuid;
 
 use crate::{
-    Tag,
+    delivery::deliveries::Tag,
     delivery::deliveries::{Delivery, MendedDeliveries},
-    example_id,
     http::{
         problem::Problem,
         request_context::{Context, Query},
@@ -16,6 +15,7 @@ use crate::{
         validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, in_bulk, list},
+    types::example::example_id,
     types::scalars::{Cursor, EventTypeName, Limit, Moment, Reference},
 };
 

@@ -3,13 +3,11 @@
 use billwire_app::{deliveries, delivery_lists::Filter, recipients};
 use billwire_schemas::ids::{EventId, QueueId, ReplayId, SubscriptionId};
 use billwire_schemas::refusal::Code;
-use poem_openapi::{Object, OpenApi, param::Path, types::Example};
+use poem_openapi::{Object, OpenApi, Tags, param::Path, types::Example};
 use uuid::Uuid;
 
 use crate::{
-    Tag,
     customers::account_bill_cycle::NoMembers,
-    example_id, example_moment,
     http::{
         problem::Problem,
         request_context::{Context, Query},
@@ -17,8 +15,16 @@ use crate::{
         validated_body::Validated,
     },
     openapi::operation::{Operation, PLAIN, get, in_bulk, list},
+    types::example::{example_id, example_moment},
     types::scalars::{Cursor, DeliveryState, EventTypeName, Key, Limit, Moment, Reference, StatusCode},
 };
+
+#[derive(Tags)]
+pub(crate) enum Tag {
+    /// What is owed to subscriptions, and what became of it.
+    #[oai(rename = "Deliveries")]
+    Deliveries,
+}
 
 pub(crate) struct Deliveries;
 

@@ -6,11 +6,11 @@ use poem_openapi::{Object, OpenApi, param::Path, types::Example};
 use uuid::Uuid;
 
 use crate::{
-    Tag,
     delivery::deliveries::Delivery,
-    example_id,
+    events::event::Tag,
     http::{problem::Problem, request_context::Context, responses::Shown},
     openapi::operation::{Operation, PLAIN, get},
+    types::example::example_id,
     types::scalars::Reference,
 };
 

@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use poem_openapi::{Object, OpenApi, param::Path, types::Example};
 
 use crate::{
-    Tag,
+    delivery::queues::Tag,
     http::{problem::Problem, request_context::Context, responses::Shown},
     openapi::operation::{Operation, PLAIN, get},
     types::scalars::{Moment, Reference},

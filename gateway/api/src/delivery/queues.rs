@@ -9,14 +9,12 @@ use billwire_schemas::{
     ids::{QueueId, fresh},
     refusal::Code,
 };
-use poem_openapi::{Object, OpenApi, param::Path, types::Example};
+use poem_openapi::{Object, OpenApi, Tags, param::Path, types::Example};
 use uuid::Uuid;
 
 use crate::{
-    Tag,
     customers::account_bill_cycle::NoMembers,
     delivery::selections::{NewObjectEvents, ObjectEvents, objects},
-    example_id, example_moment,
     http::{
         problem::Problem,
         request_context::{Context, Query},
@@ -24,8 +22,16 @@ use crate::{
         validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, change, create, created, delete, get, list, updated},
+    types::example::{example_id, example_moment},
     types::scalars::{Cursor, EventTypePattern, Limit, Moment, Name, Partitions, QueueMode, Reference},
 };
+
+#[derive(Tags)]
+pub(crate) enum Tag {
+    /// Named spaces of event types that subscriptions stand on.
+    #[oai(rename = "Queues")]
+    Queues,
+}
 
 pub(crate) struct Queues;
 

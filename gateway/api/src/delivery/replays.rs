@@ -6,9 +6,8 @@ use poem_openapi::{Object, OpenApi, param::Path, types::Example};
 use uuid::Uuid;
 
 use crate::{
-    Tag,
     customers::account_bill_cycle::NoMembers,
-    example_id, example_moment,
+    delivery::deliveries::Tag,
     http::{
         problem::Problem,
         request_context::{Context, Query},
@@ -16,6 +15,7 @@ use crate::{
         validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, PLAIN, get, in_bulk, list},
+    types::example::{example_id, example_moment},
     types::scalars::{Cursor, EventTypeName, Limit, Moment, Reference},
 };
 

@@ -11,18 +11,16 @@ use billwire_schemas::{
     ids::{SubscriptionId, fresh},
     refusal::Code,
 };
-use poem_openapi::{Object, OpenApi, param::Path, types::Example};
+use poem_openapi::{Object, OpenApi, Tags, param::Path, types::Example};
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
-    Tag,
     customers::account_bill_cycle::NoMembers,
     delivery::{
         selections::{NewObjectEvents, ObjectEvents, objects},
         subscription_actions::{NewSubscriptionAction, SubscriptionAction, check_action, expressions},
     },
-    example_id, example_moment,
     http::{
         problem::{Problem, Violation},
         request_context::{Context, Query},
@@ -30,8 +28,16 @@ use crate::{
         validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, change, create, created, delete, get, list, updated},
+    types::example::{example_id, example_moment},
     types::scalars::{CelExpression, CelFilter, Cursor, EventTypePattern, GivenUp, Limit, Moment, Name, Reference},
 };
+
+#[derive(Tags)]
+pub(crate) enum Tag {
+    /// What is done with which events of a queue.
+    #[oai(rename = "Subscriptions")]
+    Subscriptions,
+}
 
 pub(crate) struct Subscriptions;
 

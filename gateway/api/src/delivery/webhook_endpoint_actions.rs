@@ -13,10 +13,9 @@ use poem_openapi::{Object, OpenApi, param::Path, types::Example};
 use uuid::Uuid;
 
 use crate::{
-    Tag,
     customers::account_bill_cycle::NoMembers,
+    delivery::webhook_endpoints::Tag,
     events::event_type::EventType,
-    example_id,
     http::{
         problem::Problem,
         request_context::Context,
@@ -24,6 +23,7 @@ use crate::{
         validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, PLAIN, Takes, change, get, updated},
+    types::example::example_id,
     types::scalars::{EventTypeName, Moment, Overlap, Reason, Reference, SigningAlgorithm, SigningSecret},
 };
 
@@ -235,7 +235,7 @@ impl WebhookEndpointActions {
         input: Validated<EndpointTest>,
     ) -> Result<Shown<EndpointTestResult>, Problem> {
         let event = EventId(fresh());
-        let body = EventType::example_message(context.app(), context.tenant(), &input.body.event_type.0, event).await?;
+        let body = EventType::example_message(&context, &input.body.event_type.0, event).await?;
         let Tried { delivered, status, detail, latency } =
             context.app().test_webhook_endpoint(context.tenant(), &endpoint.0.0, event, body).await?;
         let latency_ms = u64::try_from(latency.as_millis()).unwrap_or(u64::MAX);

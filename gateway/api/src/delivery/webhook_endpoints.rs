@@ -9,14 +9,12 @@ use billwire_app::{
     domain::delivery::webhook_endpoint::{self, Create, Settings},
 };
 use billwire_schemas::ids::{WebhookEndpointId, fresh};
-use poem_openapi::{Object, OpenApi, param::Path, types::Example};
+use poem_openapi::{Object, OpenApi, Tags, param::Path, types::Example};
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
-    Tag,
     delivery::webhook_settings::{NewClientCertificate, NewWebhookAuth, SigningKey, WebhookAuth, check_auth, check_certificate, headers},
-    example_id, example_moment,
     http::{
         problem::{Problem, Violation},
         request_context::{Context, Query},
@@ -24,11 +22,19 @@ use crate::{
         validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, change, create, created, delete, get, list, updated},
+    types::example::{example_id, example_moment},
     types::scalars::{
         Cursor, EmailAddress, HeaderValue, Limit, MaxInFlight, MaxPerSecond, Moment, Name, OptionalAddress, OptionalPath, Reference,
         RetryWait, SigningAlgorithm, SigningSecret, Url, UrlPath,
     },
 };
+
+#[derive(Tags)]
+pub(crate) enum Tag {
+    /// Where events are POSTed.
+    #[oai(rename = "Webhook endpoints")]
+    WebhookEndpoints,
+}
 
 pub(crate) struct WebhookEndpoints;
 

@@ -151,7 +151,7 @@ pub(crate) struct SigningKey {
 
 impl Example for SigningKey {
     fn example() -> Self {
-        let (id, algorithm) = (crate::example_id(0x51).to_string(), "hmac".to_owned());
-        Self { id, algorithm, public_key: None, created_at: crate::example_moment(), expires_at: None }
+        let (id, algorithm) = (crate::types::example::example_id(0x51).to_string(), "hmac".to_owned());
+        Self { id, algorithm, public_key: None, created_at: crate::types::example::example_moment(), expires_at: None }
     }
 }

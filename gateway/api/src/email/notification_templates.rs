@@ -9,11 +9,10 @@ use billwire_app::{
     domain::email::notification_template::{self, Parts, Settings},
 };
 use billwire_schemas::ids::{NotificationTemplateId, fresh};
-use poem_openapi::{Object, OpenApi, param::Path, types::Example};
+use poem_openapi::{Object, OpenApi, Tags, param::Path, types::Example};
 use uuid::Uuid;
 
 use crate::{
-    Tag, example_id, example_moment,
     http::{
         problem::Problem,
         request_context::{Context, Query},
@@ -21,8 +20,16 @@ use crate::{
         validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, PLAIN, change, create, created, delete, get, list, updated},
+    types::example::{example_id, example_moment},
     types::scalars::{Cursor, EventTypeName, Language, Limit, Moment, Name, Reference, Subject, TemplateText, TemplateTextOrNothing},
 };
+
+#[derive(Tags)]
+pub(crate) enum Tag {
+    /// What e-mails say.
+    #[oai(rename = "Notification templates")]
+    NotificationTemplates,
+}
 
 pub(crate) struct NotificationTemplates;
 

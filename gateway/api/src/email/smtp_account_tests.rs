@@ -5,8 +5,8 @@ use billwire_schemas::refusal::Code;
 use poem_openapi::{Object, OpenApi, param::Path, types::Example};
 
 use crate::{
-    Tag,
     customers::account_bill_cycle::NoMembers,
+    email::smtp_accounts::Tag,
     http::{
         problem::Problem,
         request_context::Context,

@@ -3,11 +3,10 @@
 use billwire_app::{CreateSmtpAccount, DeleteConfiguration, UpdateSmtpAccount, domain::email::smtp_account};
 use billwire_schemas::ids::{SmtpAccountId, fresh};
 use billwire_schemas::refusal::Code;
-use poem_openapi::{Object, OpenApi, param::Path, types::Example};
+use poem_openapi::{Object, OpenApi, Tags, param::Path, types::Example};
 use uuid::Uuid;
 
 use crate::{
-    Tag, example_id, example_moment,
     http::{
         problem::Problem,
         request_context::{Context, Query},
@@ -15,11 +14,19 @@ use crate::{
         validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, change, create, created, delete, get, list, updated},
+    types::example::{example_id, example_moment},
     types::scalars::{
         Cursor, EmailAddress, Host, Limit, MaxConnections, MaxPerSecond, MaxRecipients, Moment, Name, Port, Reference, Secret, Security,
         Username, UsernameOrNothing,
     },
 };
+
+#[derive(Tags)]
+pub(crate) enum Tag {
+    /// From where e-mail is sent.
+    #[oai(rename = "SMTP accounts")]
+    SmtpAccounts,
+}
 
 pub(crate) struct SmtpAccounts;
 

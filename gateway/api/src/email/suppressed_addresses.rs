@@ -2,11 +2,10 @@
 
 use billwire_app::{DeleteConfiguration, SuppressAddress, domain::email::suppressed_address};
 use billwire_schemas::{ids::fresh, refusal::Code};
-use poem_openapi::{Object, OpenApi, param::Path, types::Example};
+use poem_openapi::{Object, OpenApi, Tags, param::Path, types::Example};
 use uuid::Uuid;
 
 use crate::{
-    Tag, example_id, example_moment,
     http::{
         problem::Problem,
         request_context::{Context, Query},
@@ -14,8 +13,16 @@ use crate::{
         validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, create, created, delete, get, list},
+    types::example::{example_id, example_moment},
     types::scalars::{Cursor, EmailAddress, Limit, Moment, Reason, Reference},
 };
+
+#[derive(Tags)]
+pub(crate) enum Tag {
+    /// Addresses that nothing is sent to any more.
+    #[oai(rename = "Suppressed addresses")]
+    SuppressedAddresses,
+}
 
 pub(crate) struct SuppressedAddresses;
 

@@ -3,11 +3,10 @@
 use billwire_app::{CreateSystemUser, DeleteConfiguration, UpdateSystemUser, domain::email::system_user};
 use billwire_schemas::ids::{SystemUserId, fresh};
 use billwire_schemas::refusal::Code;
-use poem_openapi::{Object, OpenApi, param::Path, types::Example};
+use poem_openapi::{Object, OpenApi, Tags, param::Path, types::Example};
 use uuid::Uuid;
 
 use crate::{
-    Tag, example_id, example_moment,
     http::{
         problem::Problem,
         request_context::{Context, Query},
@@ -15,8 +14,16 @@ use crate::{
         validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, change, create, created, delete, get, list, updated},
+    types::example::{example_id, example_moment},
     types::scalars::{Cursor, EmailAddress, Language, LanguageOrNothing, Limit, Moment, Name, Reference, TimeZoneName, TimeZoneOrNothing},
 };
+
+#[derive(Tags)]
+pub(crate) enum Tag {
+    /// People of the tenant's staff who get notifications.
+    #[oai(rename = "System users")]
+    SystemUsers,
+}
 
 pub(crate) struct SystemUsers;
 

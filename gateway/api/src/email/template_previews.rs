@@ -20,7 +20,7 @@ use poem_openapi::{
 use serde_json::Value;
 
 use crate::{
-    Tag,
+    email::notification_templates::Tag,
     events::event_type::EventType,
     http::{
         problem::{Problem, Violation},
@@ -126,7 +126,7 @@ impl Example for TemplatePreview {
 
 /// The parameters of an event type's example, with those for e-mail alone.
 async fn example_of(context: &Context, name: &str) -> Result<Parameters, Problem> {
-    let message = EventType::example_message(context.app(), context.tenant(), name, EventId(fresh())).await?;
+    let message = EventType::example_message(context, name, EventId(fresh())).await?;
     let message: Value = serde_json::from_slice(&message).map_err(Problem::internal)?;
     let own = message["data"]["parameters"].as_object().into_iter().flatten().map(|(name, value)| (name.clone(), value.clone()));
     let private = catalogue::find(name).into_iter().flat_map(|event| event.offers()).filter(|(_, email_only)| *email_only);

@@ -5,15 +5,15 @@ use poem_openapi::{Object, OpenApi, param::Path, types::Example};
 use uuid::Uuid;
 
 use crate::{
-    Tag,
     email::notification_templates::NotificationTemplate,
-    example_id, example_moment,
+    email::notification_templates::Tag,
     http::{
         problem::Problem,
         request_context::{Context, Query},
         responses::Listed,
     },
     openapi::operation::{Operation, list},
+    types::example::{example_id, example_moment},
     types::scalars::{Cursor, Limit, Moment, Reference},
 };
 

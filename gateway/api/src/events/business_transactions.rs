@@ -2,10 +2,9 @@
 
 use billwire_app::history;
 use billwire_schemas::refusal::Code;
-use poem_openapi::{OpenApi, param::Path};
+use poem_openapi::{OpenApi, Tags, param::Path};
 
 use crate::{
-    Tag,
     http::{
         problem::Problem,
         request_context::{Context, Query},
@@ -17,6 +16,13 @@ use crate::{
         scalars::{Cursor, Limit, Moment, OperationName, Reference},
     },
 };
+
+#[derive(Tags)]
+pub(crate) enum Tag {
+    /// What was changed, and which events tell of it.
+    #[oai(rename = "Business transactions")]
+    BusinessTransactions,
+}
 
 pub(crate) struct BusinessTransactions;
 

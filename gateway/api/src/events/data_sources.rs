@@ -3,11 +3,10 @@
 use billwire_app::{CreateDataSource, DeleteDataSource, domain::events::data_source};
 use billwire_schemas::ids::{DataSourceId, fresh};
 use billwire_schemas::refusal::Code;
-use poem_openapi::{Object, OpenApi, param::Path, types::Example};
+use poem_openapi::{Object, OpenApi, Tags, param::Path, types::Example};
 use uuid::Uuid;
 
 use crate::{
-    Tag, example_id, example_moment,
     http::{
         problem::Problem,
         request_context::{Context, Query},
@@ -15,8 +14,16 @@ use crate::{
         validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, create, created, delete, get, list},
+    types::example::{example_id, example_moment},
     types::scalars::{Cursor, DataSourceName, Limit, Moment, ObjectKind, Reference, RelationName},
 };
+
+#[derive(Tags)]
+pub(crate) enum Tag {
+    /// Paths from an event's object to others, whose parameters they add.
+    #[oai(rename = "Data sources")]
+    DataSources,
+}
 
 pub(crate) struct DataSources;
 

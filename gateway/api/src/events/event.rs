@@ -10,11 +10,10 @@ use billwire_app::{
     page::{After, Page},
 };
 use billwire_schemas::ids::{CustomEventId, fresh};
-use poem_openapi::{Object, OpenApi, param::Path, types::Example};
+use poem_openapi::{Object, OpenApi, Tags, param::Path, types::Example};
 use uuid::Uuid;
 
 use crate::{
-    Tag, example_id, example_moment,
     http::{
         bulk::Each,
         problem::Problem,
@@ -23,8 +22,16 @@ use crate::{
         validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, PLAIN, create, created, get, list},
+    types::example::{example_id, example_moment},
     types::scalars::{Cursor, EventTypeName, EventTypePattern, FreeObject, Key, Limit, Moment, Reference, SubjectReference, WaitSeconds},
 };
+
+#[derive(Tags)]
+pub(crate) enum Tag {
+    /// What has happened.
+    #[oai(rename = "Events")]
+    Events,
+}
 
 pub(crate) struct Events;
 

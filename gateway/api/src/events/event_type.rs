@@ -1,7 +1,5 @@
 //! An event type as the catalogue tells of it, built in or the tenant's own.
 
-use std::sync::LazyLock;
-
 use billwire_app::{
     App, Failure,
     domain::{
@@ -17,14 +15,14 @@ use billwire_schemas::{
         catalogue, example,
         json_schema::{self, Message},
     },
-    ids::{EventId, TenantId},
+    ids::EventId,
 };
 use poem_openapi::{Object, types::Example};
 use serde_json::{Map, Value, json};
 
 use crate::{
     events::event_types::{CustomEventType as RegisteredEventType, not_found},
-    openapi::document,
+    http::request_context::Context,
     types::scalars::FreeObject,
 };
 
@@ -125,12 +123,11 @@ fn members(value: Value) -> Option<FreeObject> {
 }
 
 /// The documented example of an object of this kind: what an event about one could carry.
-fn state_of(kind: &str) -> Value {
-    static DOCUMENT: LazyLock<Value> = LazyLock::new(document::openapi);
+fn state_of(kind: &str, document: &Value) -> Value {
     let mut letters = kind.chars();
     let name = letters.next().map(|first| first.to_uppercase().collect::<String>() + letters.as_str()).unwrap_or_default();
-    let example = &DOCUMENT["components"]["schemas"][name]["example"];
-    if example.is_object() { example.clone() } else { json!({ "id": crate::example_id(9), "version": 1 }) }
+    let example = &document["components"]["schemas"][name]["example"];
+    if example.is_object() { example.clone() } else { json!({ "id": crate::types::example::example_id(9), "version": 1 }) }
 }
 
 impl EventType {
@@ -177,14 +174,15 @@ impl EventType {
     ///
     /// # Errors
     /// `event_type_not_found`, or the database's failure.
-    pub async fn find(app: &App, tenant: &TenantId, name: &str, version: Option<i64>) -> Result<Self, Failure> {
+    pub async fn find(context: &Context, name: &str, version: Option<i64>) -> Result<Self, Failure> {
+        let (app, tenant) = (context.app(), context.tenant());
         let catalogue = app.catalogue(tenant).await?;
         if let Some(event) = catalogue::find(name) {
             if version.is_some_and(|version| version != 1) {
                 return Err(not_found(name, version).into());
             }
             let shown = Self::of(&catalogue, Known::BuiltIn(event));
-            let message = members(example::of(event, &state_of(event.source)));
+            let message = members(example::of(event, &state_of(event.source, context.document())));
             return Ok(Self { schema: members(json_schema::of(event)), message, ..shown });
         }
         let known = catalogue.custom().iter().find(|custom| custom.name == name || custom.id.to_string() == name);
@@ -203,14 +201,14 @@ impl EventType {
     ///
     /// # Errors
     /// `event_type_unknown`, or the database's failure.
-    pub async fn example_message(app: &App, tenant: &TenantId, name: &str, id: EventId) -> Result<Vec<u8>, Failure> {
-        let unknown = app.catalogue(tenant).await?.unknown_types(&[name.to_owned()]).into_iter().next();
+    pub async fn example_message(context: &Context, name: &str, id: EventId) -> Result<Vec<u8>, Failure> {
+        let unknown = context.app().catalogue(context.tenant()).await?.unknown_types(&[name.to_owned()]).into_iter().next();
         if let Some(unknown) = unknown {
             return Err(Rejected::violation("/eventType", unknown.code, unknown.message).into());
         }
-        let mut message = Self::find(app, tenant, name, None).await?.message.map(|message| message.0).unwrap_or_default();
+        let mut message = Self::find(context, name, None).await?.message.map(|message| message.0).unwrap_or_default();
         message.insert("id".to_owned(), id.to_string().into());
-        message.insert("source".to_owned(), format!("/tenants/{tenant}").into());
+        message.insert("source".to_owned(), format!("/tenants/{}", context.tenant()).into());
         Ok(Value::Object(message).to_string().into_bytes())
     }
 
@@ -248,6 +246,6 @@ fn example_of(custom: &CustomEventType, offers: &[Offer], data: &Value) -> Value
         Some(offer) => offer.example.as_str().unwrap_or_default().to_owned(),
         None => custom.name.strip_prefix(PREFIX).unwrap_or("key").to_owned(),
     };
-    let object = json!({ "type": "customEvent", "id": crate::example_id(9), "version": 1, "action": "created" });
+    let object = json!({ "type": "customEvent", "id": crate::types::example::example_id(9), "version": 1, "action": "created" });
     example::message(&custom.name, &custom.dataschema(), &key, &object, data, &parameters)
 }

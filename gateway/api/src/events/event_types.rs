@@ -9,14 +9,12 @@ use billwire_app::{
 };
 use billwire_schemas::ids::{EventTypeId, fresh};
 use billwire_schemas::refusal::Code;
-use poem_openapi::{Object, OpenApi, param::Path, types::Example};
+use poem_openapi::{Object, OpenApi, Tags, param::Path, types::Example};
 use serde_json::json;
 use uuid::Uuid;
 
 use crate::{
-    Tag,
     events::event_type::EventType,
-    example_id, example_moment,
     http::{
         problem::Problem,
         request_context::{Context, Query},
@@ -24,8 +22,16 @@ use crate::{
         validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, PLAIN, create, created, delete, get},
+    types::example::{example_id, example_moment},
     types::scalars::{CustomEventName, Description, EventTypeName, EventTypeVersion, FreeObject, Moment, Name, OrderedBy},
 };
+
+#[derive(Tags)]
+pub(crate) enum Tag {
+    /// What can happen, and which parameters each event offers.
+    #[oai(rename = "Event types")]
+    EventTypes,
+}
 
 pub(crate) struct EventTypes;
 
@@ -204,7 +210,7 @@ impl EventTypes {
     ) -> Result<Found<EventType>, Problem> {
         let name = event_type.0.0.as_str();
         let version = version.0.map(|version| i64::from(version.0));
-        let shown = EventType::find(context.app(), context.tenant(), name, version).await?;
+        let shown = EventType::find(&context, name, version).await?;
         Ok(Found::shown(&shown, shown.version, &known))
     }
 

@@ -6,7 +6,7 @@ use poem_openapi::{Object, OpenApi, types::Example};
 use uuid::Uuid;
 
 use crate::{
-    Tag, example_id, example_moment,
+    delivery::deliveries::Tag,
     http::{
         problem::Problem,
         request_context::{Context, Query},
@@ -14,6 +14,7 @@ use crate::{
         validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, in_bulk, list},
+    types::example::{example_id, example_moment},
     types::scalars::{Cursor, Limit, Moment, Reference},
 };
 

@@ -1,7 +1,10 @@
 //! The gate in front of each operation: who calls, whether the scope allows it, whether path and query fit. It stands in the
 //! route table itself, so no handler can forget it, and it runs before a byte of the body is read.
 
-use std::sync::Arc;
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use billwire_schemas::refusal::Code;
 
@@ -12,8 +15,9 @@ use poem::{
     http::{HeaderMap, header},
 };
 
+use serde_json::Value;
+
 use crate::{
-    Options,
     http::{problem::Problem, request_context::Context},
     openapi::operation_spec::OperationSpec,
 };
@@ -24,10 +28,27 @@ pub(crate) const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// Longest idempotency key.
 const KEY_CHARS_MAX: usize = 255;
 
+/// How the service behaves.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Longest request body, in bytes. Default 1 MiB.
+    pub body_limit: usize,
+    /// How long a body may take to arrive. Default 30 s.
+    pub body_timeout: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { body_limit: 1024 * 1024, body_timeout: Duration::from_secs(30) }
+    }
+}
+
 /// What every request shares.
 pub(crate) struct Shared {
     pub app: App,
     pub options: Options,
+    /// The OpenAPI document: handlers take examples from it.
+    pub document: &'static LazyLock<Value>,
 }
 
 /// An admitted request.
@@ -41,7 +62,7 @@ pub(crate) struct Call {
     pub if_match: Option<i64>,
 }
 
-/// An operation behind its gate. Without a description it is shut.
+/// An operation behind authorization. Without an entry in the registry every request is answered 403.
 pub(crate) struct Authorization {
     pub shared: Arc<Shared>,
     pub operation: Option<&'static OperationSpec>,
@@ -67,14 +88,14 @@ impl Authorization {
         let Some(operation) = self.operation else {
             return Err(Problem::new(Code::InsufficientScope, "No key may call this operation."));
         };
-        let scope = operation.asks.scope;
+        let scope = operation.operation.scope;
         if !caller.may(scope) {
             let challenge = format!(r#"Bearer realm="billwire", error=Code::InsufficientScope, scope="{scope}""#);
             return Err(Problem::new(Code::InsufficientScope, format!("This operation needs the scope '{scope}', which the key lacks."))
                 .with_header(header::WWW_AUTHENTICATE, &challenge));
         }
         let (path, query) = operation.check(request)?;
-        let takes = operation.asks.takes;
+        let takes = operation.operation.takes;
         let idempotency_key = if takes.idempotency_key { idempotency_key(request.headers())? } else { None };
         let if_match = if takes.if_match { if_match(request.headers())? } else { None };
         Ok(Call { shared: self.shared.clone(), caller, operation, path, query, idempotency_key, if_match })
@@ -151,8 +172,9 @@ mod tests {
         let new = billwire_app::new_key(TenantId::default_tenant(), "k", scopes, None, SystemClock.now()).expect("a key");
         store.save_api_key(&new.key).await.expect("saved");
         let app = App::new(store, Arc::new(ShiftedClock::default()), false);
+        static NO_DOCUMENT: LazyLock<Value> = LazyLock::new(Value::default);
         let inner = poem::endpoint::make(|_| async { Ok::<_, poem::Error>(()) });
-        let shared = Arc::new(Shared { app, options: Options::default() });
+        let shared = Arc::new(Shared { app, options: Options::default(), document: &NO_DOCUMENT });
         let shut = Authorization { shared, operation: None, inner: poem::EndpointExt::boxed(poem::EndpointExt::map_to_response(inner)) };
         let request = Request::builder().header("authorization", format!("Bearer {}", new.token)).finish();
         let refused = shut.call(request).await.err().map(|error| error.to_string()).unwrap_or_default();

@@ -9,8 +9,8 @@ use poem_openapi::{
 };
 
 use crate::{
-    example_id,
     http::responses::{REPLAYED, answered, documented, replayed},
+    types::example::example_id,
     types::{
         business_transaction::{BusinessTransaction, EntityChange, EventReference},
         scalars::FreeObject,

@@ -9,7 +9,7 @@ use poem::{
     http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header},
 };
 
-use crate::{http::problem::Problem, openapi::operation_spec::ADDRESSES};
+use crate::{http::problem::Problem, openapi::operation_spec::OperationSpec};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -17,7 +17,11 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const REQUEST_ID_MAX: usize = 128;
 
 /// Wraps the routes.
-pub(crate) struct ErrorMiddleware<E>(pub E);
+pub(crate) struct ErrorMiddleware<E> {
+    /// The routed operations, for `Allow`.
+    pub operations: &'static [OperationSpec],
+    pub inner: E,
+}
 
 impl<E: Endpoint<Output = Response>> Endpoint for ErrorMiddleware<E> {
     type Output = Response;
@@ -25,12 +29,18 @@ impl<E: Endpoint<Output = Response>> Endpoint for ErrorMiddleware<E> {
     async fn call(&self, request: Request) -> poem::Result<Response> {
         let (id, text) = request_id(&request);
         let (method, uri) = (request.method().clone(), request.uri().clone());
-        let outcome = AssertUnwindSafe(self.0.call(request)).catch_unwind().await;
-        let mut response = match outcome {
-            Ok(Ok(response)) => response,
-            Ok(Err(error)) => refuse(error, &method, &uri, &text),
-            Err(_) => render(Problem::internal("a handler panicked; see the panic above"), &method, &uri, &text),
+        let outcome = AssertUnwindSafe(self.inner.call(request)).catch_unwind().await;
+        let refused = match outcome {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(error)) => Problem::from_error(error).map_or_else(|response| Ok(*response), Err),
+            Err(_) => Err(Problem::internal("a handler panicked; see the panic above")),
         };
+        let mut response = refused.unwrap_or_else(|mut problem| {
+            if problem.http_status() == StatusCode::METHOD_NOT_ALLOWED {
+                problem = problem.with_header(header::ALLOW, &allowed(self.operations, uri.path()));
+            }
+            render(problem, &method, &uri, &text)
+        });
         response.headers_mut().insert(REQUEST_ID, id);
         Ok(response)
     }
@@ -58,13 +68,6 @@ fn request_id(request: &Request) -> (HeaderValue, String) {
     (HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("none")), text)
 }
 
-fn refuse(error: poem::Error, method: &Method, uri: &Uri, request_id: &str) -> Response {
-    match Problem::from_error(error) {
-        Ok(problem) => render(problem, method, uri, request_id),
-        Err(response) => *response,
-    }
-}
-
 fn render(mut problem: Problem, method: &Method, uri: &Uri, request_id: &str) -> Response {
     if let Some(cause) = problem.take_cause() {
         // The query may hold what is nobody's business; the path is enough to find the place.
@@ -74,19 +77,12 @@ fn render(mut problem: Problem, method: &Method, uri: &Uri, request_id: &str) ->
             tracing::error!(request.id = request_id, %method, path = uri.path(), cause, "a request failed");
         }
     }
-    if problem.http_status() == StatusCode::METHOD_NOT_ALLOWED {
-        problem = problem.with_header(header::ALLOW, &allowed(uri.path()));
-    }
     problem.render(request_id)
 }
 
-/// The methods an address takes.
-fn allowed(path: &str) -> String {
-    let segments: Vec<&str> = path.split('/').collect();
-    let fits = |template: &[String]| {
-        template.len() == segments.len() && template.iter().zip(&segments).all(|(wanted, found)| wanted.starts_with('{') || wanted == found)
-    };
-    let mut methods: Vec<&str> = ADDRESSES.iter().filter(|(template, _)| fits(template)).map(|(_, method)| method.as_str()).collect();
+/// The methods a path takes.
+fn allowed(operations: &[OperationSpec], path: &str) -> String {
+    let mut methods: Vec<&str> = operations.iter().filter_map(|operation| operation.method_at(path)).map(Method::as_str).collect();
     if methods.is_empty() || methods.contains(&"GET") {
         methods.extend(["GET", "HEAD"]);
     }
@@ -102,7 +98,7 @@ mod tests {
     use super::*;
 
     async fn answer(outcome: fn() -> poem::Result<Response>) -> (StatusCode, String) {
-        let client = TestClient::new(ErrorMiddleware(make(move |_| async move { outcome() })));
+        let client = TestClient::new(ErrorMiddleware { operations: &[], inner: make(move |_| async move { outcome() }) });
         let mut response = client.get("/x").header("x-request-id", "r-1").send().await.0;
         assert_eq!(response.headers()[REQUEST_ID], "r-1");
         assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");

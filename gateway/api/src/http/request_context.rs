@@ -11,10 +11,14 @@ use poem_openapi::{
     registry::{MetaParamIn, MetaSchemaRef, MetaSecurityScheme, Registry},
     types::ParseFromParameter,
 };
+use serde_json::Value;
 
 use crate::{
-    Options,
-    http::{authorization::Call, cursor, problem::Problem},
+    http::{
+        authorization::{Call, Options},
+        cursor,
+        problem::Problem,
+    },
     types::scalars::{Cursor, Limit},
 };
 
@@ -52,6 +56,11 @@ impl Context {
         &self.0.caller.tenant
     }
 
+    /// The OpenAPI document, with an example of each noun.
+    pub fn document(&self) -> &'static Value {
+        self.0.shared.document
+    }
+
     /// The version the caller insists on.
     pub fn if_match(&self) -> Option<i64> {
         self.0.if_match
@@ -63,7 +72,7 @@ impl Context {
         let claim = self.0.idempotency_key.clone().map(|key| {
             let mut hash = digest::Context::new(&digest::SHA256);
             // Each part with its length, so that no part can pose as the end of another.
-            for part in [self.0.operation.asks.id].into_iter().chain(self.0.path.iter().map(String::as_str)).chain(canonical) {
+            for part in [self.0.operation.operation.id].into_iter().chain(self.0.path.iter().map(String::as_str)).chain(canonical) {
                 hash.update(&(part.len() as u64).to_be_bytes());
                 hash.update(part.as_bytes());
             }
@@ -92,7 +101,7 @@ impl Context {
         let filters = self.0.query.iter().filter(|(name, _)| !["cursor", "limit", "waitSeconds"].contains(&name.as_str()));
         let mut filters: Vec<_> = filters.collect();
         filters.sort();
-        format!("{} {} {filters:?}", self.tenant(), self.0.operation.asks.id)
+        format!("{} {} {filters:?}", self.tenant(), self.0.operation.operation.id)
     }
 }
 

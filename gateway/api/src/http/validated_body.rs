@@ -16,9 +16,8 @@ use serde_json::Value;
 use tokio::io::AsyncReadExt;
 
 use crate::{
-    Options,
     http::{
-        authorization::IDEMPOTENCY_KEY,
+        authorization::{IDEMPOTENCY_KEY, Options},
         problem::{Problem, Violation},
         request_context::Context,
         strict_json,

@@ -1,5 +1,5 @@
 //! The published document: what poem-openapi generates, corrected (it writes 3.0.0, odd content types and formats, and leaves
-//! responses to each handler) and completed from [`crate::Operation::all`] and [`billwire_schemas::refusal::Code`].
+//! responses to each handler) and completed from [`crate::registry`] and [`billwire_schemas::refusal::Code`].
 
 mod examples;
 mod responses;
@@ -9,12 +9,12 @@ use poem_openapi::{LicenseObject, OpenApiService};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    ALL, example_id,
     http::problem::ProblemView,
     openapi::{
-        operation::{Operation, Takes},
+        operation::Takes,
         schema::{close, components_of, references, tidy},
     },
+    registry,
 };
 
 const DESCRIPTION: &str = "\
@@ -34,8 +34,8 @@ members and parameters are refused.
 **Growing.** States, types and codes in answers are open strings: new ones may come, and so may new members.";
 
 /// OpenAPI 3.0.3, for generators.
-pub(crate) fn openapi() -> Value {
-    let service = OpenApiService::new(ALL, "Billwire", env!("CARGO_PKG_VERSION"))
+pub fn openapi() -> Value {
+    let service = OpenApiService::new(registry::NOUNS, "Billwire", env!("CARGO_PKG_VERSION"))
         .description(DESCRIPTION)
         .license(LicenseObject::new("Apache-2.0").url("https://www.apache.org/licenses/LICENSE-2.0"))
         .server("/");
@@ -62,7 +62,7 @@ pub(crate) fn openapi() -> Value {
 
 /// OpenAPI 3.1.0, with the outgoing webhooks. Nothing of the other document means anything else in 3.1: it uses neither
 /// `nullable` nor boolean exclusive limits.
-pub(crate) fn openapi_31() -> Value {
+pub fn openapi_31() -> Value {
     let mut document = openapi();
     document["openapi"] = "3.1.0".into();
     document["webhooks"] = webhooks::all();
@@ -86,10 +86,10 @@ pub(crate) fn operations(document: &mut Value) -> Vec<(String, String, &mut Valu
 fn complete(operation: &mut Value, schemas: &mut Map<String, Value>, shared: &mut responses::Shared) {
     let id = operation["operationId"].as_str().unwrap_or_default().to_owned();
     for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
-        tidy_parameter(parameter);
+        tidy_parameter(parameter, schemas);
     }
     // Without an entry in the table it is answered 403, and a test fails.
-    let Some(asks) = Operation::find(&id) else { return };
+    let Some(asks) = registry::operation(&id) else { return };
     add_headers(operation, asks.takes);
     let description = operation["description"].as_str().unwrap_or_default();
     operation["description"] = format!("{description}\n\nScope: `{}`.", asks.scope).into();
@@ -98,45 +98,26 @@ fn complete(operation: &mut Value, schemas: &mut Map<String, Value>, shared: &mu
     responses::add(operation, asks, shared);
 }
 
-fn tidy_parameter(parameter: &mut Value) {
+fn tidy_parameter(parameter: &mut Value, schemas: &Map<String, Value>) {
     if let Some(members) = parameter.as_object_mut() {
         members.remove("explode");
         members.remove("deprecated");
     }
     tidy(&mut parameter["schema"]);
-    match parameter["name"].as_str() {
-        Some("limit") => parameter["schema"]["default"] = 50.into(),
-        Some("account") => parameter["example"] = "CRM-4711".into(),
-        Some("billCycle") => parameter["example"] = "MONTHLY-15".into(),
-        Some("contact") => parameter["example"] = "PERSON-12".into(),
-        Some("package") => parameter["example"] = "FLEET-M".into(),
-        Some("packageSubscription") => parameter["example"] = "ORDER-815".into(),
-        Some("service") => parameter["example"] = "LINE-0042".into(),
-        Some("chargeableEvent") => parameter["example"] = "CDR-2027-01-04-0001".into(),
-        Some("usageIdentifier") => parameter["example"] = "SIM-0042".into(),
-        Some("bucket") => parameter["example"] = "DATA-0042".into(),
-        Some("contract") => parameter["example"] = "FRAME-2027".into(),
-        Some("payment") => parameter["example"] = "PAY-0001".into(),
-        Some("refund") => parameter["example"] = "REF-0001".into(),
-        Some("credit") => parameter["example"] = "CRED-0001".into(),
-        Some("adjustment") => parameter["example"] = example_id(31).to_string().into(),
-        Some("billRun") => parameter["example"] = "RUN-2027-01".into(),
-        Some("invoice") => parameter["example"] = example_id(20).to_string().into(),
-        Some("queue") => parameter["example"] = example_id(4).to_string().into(),
-        Some("webhookEndpoint") => parameter["example"] = example_id(5).to_string().into(),
-        Some("smtpAccount") => parameter["example"] = example_id(6).to_string().into(),
-        Some("systemUser") => parameter["example"] = example_id(0x30).to_string().into(),
-        Some("suppressedAddress") => parameter["example"] = example_id(0x31).to_string().into(),
-        Some("notificationTemplate") => parameter["example"] = example_id(7).to_string().into(),
-        Some("subscription") => parameter["example"] = example_id(8).to_string().into(),
-        Some("delivery") => parameter["example"] = example_id(9).to_string().into(),
-        Some("replay") => parameter["example"] = example_id(0x61).to_string().into(),
-        Some("eventType") => parameter["example"] = "custom.sim_swapped".into(),
-        Some("businessTransaction") => parameter["example"] = example_id(0x100).to_string().into(),
-        Some("event") => parameter["example"] = example_id(0x101).to_string().into(),
-        Some("dataSource") => parameter["example"] = example_id(0x201).to_string().into(),
-        _ => {}
+    let name = parameter["name"].as_str().unwrap_or_default();
+    if name == "limit" {
+        parameter["schema"]["default"] = 50.into();
+    } else if let Some(example) = reference_example(name, schemas) {
+        parameter["example"] = example;
     }
+}
+
+/// How a parameter that is named after a noun may refer to that noun's example: by external id, by id, or by the name of an event type.
+fn reference_example(parameter: &str, schemas: &Map<String, Value>) -> Option<Value> {
+    let mut letters = parameter.chars();
+    let noun: String = letters.next()?.to_uppercase().chain(letters).collect();
+    let example = schemas.get(&noun)?.get("example")?;
+    ["externalId", "id", "name"].iter().find_map(|member| example.get(member)).cloned()
 }
 
 /// The headers an operation takes by its entry in the table.

@@ -101,52 +101,6 @@ pub(crate) const fn created(entity: &'static str, schema: &'static str, events: 
     Makes { entity, schema, action: "created", events }
 }
 
-/// Every noun's table, which stands beside its handlers.
-const ALL: &[&[Operation]] = &[
-    crate::customers::bill_cycles::OPERATIONS,
-    crate::customers::accounts::OPERATIONS,
-    crate::customers::account_bill_cycle::OPERATIONS,
-    crate::customers::account_status::OPERATIONS,
-    crate::customers::contacts::OPERATIONS,
-    crate::customers::packages::OPERATIONS,
-    crate::customers::package_subscriptions::OPERATIONS,
-    crate::customers::services::OPERATIONS,
-    crate::customers::billing_settings::OPERATIONS,
-    crate::usage::usage_identifiers::OPERATIONS,
-    crate::usage::buckets::OPERATIONS,
-    crate::usage::chargeable_events::OPERATIONS,
-    crate::usage::adjustments::OPERATIONS,
-    crate::billing::bill_runs::OPERATIONS,
-    crate::billing::invoices::OPERATIONS,
-    crate::billing::invoice_lines::OPERATIONS,
-    crate::billing::payments::OPERATIONS,
-    crate::billing::refunds::OPERATIONS,
-    crate::billing::credits::OPERATIONS,
-    crate::usage::contracts::OPERATIONS,
-    crate::delivery::queues::OPERATIONS,
-    crate::delivery::queue_statistics::OPERATIONS,
-    crate::delivery::subscriptions::OPERATIONS,
-    crate::delivery::webhook_endpoints::OPERATIONS,
-    crate::delivery::webhook_endpoint_actions::OPERATIONS,
-    crate::email::smtp_accounts::OPERATIONS,
-    crate::email::smtp_account_tests::OPERATIONS,
-    crate::email::notification_templates::OPERATIONS,
-    crate::email::template_previews::OPERATIONS,
-    crate::email::template_versions::OPERATIONS,
-    crate::email::system_users::OPERATIONS,
-    crate::email::suppressed_addresses::OPERATIONS,
-    crate::delivery::deliveries::OPERATIONS,
-    crate::delivery::dead_letters::OPERATIONS,
-    crate::events::set_aside_events::OPERATIONS,
-    crate::delivery::replays::OPERATIONS,
-    crate::delivery::explanations::OPERATIONS,
-    crate::events::event_types::OPERATIONS,
-    crate::events::event::OPERATIONS,
-    crate::events::business_transactions::OPERATIONS,
-    crate::events::data_sources::OPERATIONS,
-    crate::billing::test_clock::OPERATIONS,
-];
-
 /// Refusals any operation can give.
 const ANY: &[Code] = &[
     Code::InvalidParameter,
@@ -158,16 +112,6 @@ const ANY: &[Code] = &[
 ];
 
 impl Operation {
-    /// Every operation, by noun.
-    pub fn all() -> impl Iterator<Item = &'static Self> {
-        ALL.iter().flat_map(|nouns| nouns.iter())
-    }
-
-    /// The operation of this id.
-    pub fn find(id: &str) -> Option<&'static Self> {
-        Self::all().find(|operation| operation.id == id)
-    }
-
     /// Every code its problems can carry.
     pub fn codes(&self) -> Vec<Code> {
         let mut codes = ANY.to_vec();

@@ -1,20 +1,14 @@
-//! An operation as poem-openapi describes it, joined with what [`crate::Operation::all`] says of it, and its path and query
+//! An operation's entry in the registry, joined with what poem-openapi says of its handler: where it is routed, and its path and query
 //! parameters with validators made of the very schemas that are published.
-
-use std::{collections::HashMap, sync::LazyLock};
 
 use billwire_schemas::refusal::Code;
 
 use jsonschema::Validator;
 use poem::{Request, http::Method};
-use poem_openapi::{
-    OpenApi,
-    registry::{MetaOperation, MetaParamIn},
-};
+use poem_openapi::registry::{MetaOperation, MetaParamIn};
 use serde_json::Value;
 
 use crate::{
-    Operations,
     http::{
         problem::{Problem, Violation},
         violations::{self, capped},
@@ -25,10 +19,13 @@ use crate::{
     },
 };
 
-/// An operation, described.
+/// An operation as requests are checked against it.
 pub(crate) struct OperationSpec {
-    /// Its entry in the table.
-    pub asks: &'static Operation,
+    /// Its entry in the registry.
+    pub operation: &'static Operation,
+    method: Method,
+    /// The documented path, segment by segment: `/accounts/{account}`.
+    segments: Vec<String>,
     path: Vec<Parameter>,
     query: Vec<Parameter>,
 }
@@ -38,33 +35,6 @@ struct Parameter {
     /// Compiling it can only fail by a mistake in this crate; then requests are answered 500 and say so in the log.
     validator: Result<Validator, Problem>,
     whole: bool,
-}
-
-/// Every described operation by method and path template; those without an entry in the table are missing.
-static DESCRIBED: LazyLock<HashMap<(Method, String), OperationSpec>> = LazyLock::new(|| {
-    let paths = Operations::meta().into_iter().flat_map(|api| api.paths);
-    let each = paths.flat_map(|path| path.operations.into_iter().map(move |operation| (path.path.clone(), operation)));
-    each.filter_map(|(path, operation)| Some(((operation.method.clone(), routed(&path)), OperationSpec::of(&operation)?))).collect()
-});
-
-/// Addresses of all operations with their methods, for `Allow`.
-pub(crate) static ADDRESSES: LazyLock<Vec<(Vec<String>, Method)>> = LazyLock::new(|| {
-    let paths = Operations::meta().into_iter().flat_map(|api| api.paths);
-    let segments = |path: &str| path.split('/').map(str::to_owned).collect::<Vec<_>>();
-    paths.flat_map(|path| path.operations.into_iter().map(move |one| (segments(&path.path), one.method))).collect()
-});
-
-/// A documented path (`/accounts/{account}`) as it is routed (`/accounts/:param0`).
-fn routed(path: &str) -> String {
-    let mut count = 0;
-    let segments = path.split('/').map(|segment| {
-        if !segment.starts_with('{') {
-            return segment.to_owned();
-        }
-        count += 1;
-        format!(":param{}", count - 1)
-    });
-    segments.collect::<Vec<_>>().join("/")
 }
 
 impl Parameter {
@@ -105,14 +75,34 @@ fn about(name: &str, code: &'static str, message: String) -> Violation {
 type Parameters = (Vec<String>, Vec<(String, String)>);
 
 impl OperationSpec {
-    fn of(operation: &MetaOperation) -> Option<Self> {
-        let asks = Operation::find(operation.operation_id?)?;
-        Some(Self { asks, path: Parameter::all(operation, MetaParamIn::Path), query: Parameter::all(operation, MetaParamIn::Query) })
+    /// The operation that `handler` answers at the documented `path`.
+    pub fn new(operation: &'static Operation, path: &str, handler: &MetaOperation) -> Self {
+        Self {
+            operation,
+            method: handler.method.clone(),
+            segments: path.split('/').map(str::to_owned).collect(),
+            path: Parameter::all(handler, MetaParamIn::Path),
+            query: Parameter::all(handler, MetaParamIn::Query),
+        }
     }
 
-    /// The operation that is routed by `method` and `route`.
-    pub fn find(method: &Method, route: &str) -> Option<&'static Self> {
-        DESCRIBED.get(&(method.clone(), route.to_owned()))
+    /// Whether poem routes `method` and `route` (`/accounts/:param0`) to it.
+    pub fn is_routed_by(&self, method: &Method, route: &str) -> bool {
+        *method == self.method && self.fits(route, |segment| segment.starts_with(':'))
+    }
+
+    /// Its method, if a request's `path` leads to it whatever the request's method is.
+    pub fn method_at(&self, path: &str) -> Option<&Method> {
+        self.fits(path, |_| true).then_some(&self.method)
+    }
+
+    fn fits(&self, path: &str, parameter: impl Fn(&str) -> bool) -> bool {
+        let mut found = path.split('/');
+        let fits = self
+            .segments
+            .iter()
+            .all(|segment| found.next().is_some_and(|text| if segment.starts_with('{') { parameter(text) } else { segment == text }));
+        fits && found.next().is_none()
     }
 
     /// Path and query of a request.

@@ -4,7 +4,7 @@ use poem_openapi::{Object, types::Example};
 use uuid::Uuid;
 
 use crate::{
-    example_id, example_moment,
+    types::example::{example_id, example_moment},
     types::scalars::{FreeObject, Moment},
 };
 

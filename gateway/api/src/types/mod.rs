@@ -1,6 +1,7 @@
 //! What bodies and answers are made of: scalars with their patterns, money, tagged unions, business transactions.
 
 pub(crate) mod business_transaction;
+pub(crate) mod example;
 pub(crate) mod money;
 pub(crate) mod patterns;
 pub(crate) mod scalars;

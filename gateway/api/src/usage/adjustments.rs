@@ -13,7 +13,6 @@ use poem_openapi::{Object, OpenApi, param::Path, types::Example};
 use uuid::Uuid;
 
 use crate::{
-    Tag, example_id, example_moment,
     http::{
         execute_on::{filtered, on_owned},
         problem::Problem,
@@ -22,10 +21,12 @@ use crate::{
         validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, change, created, get, list},
+    types::example::{example_id, example_moment},
     types::{
         money::{Money, NewMoney},
         scalars::{ChargeType, Cursor, Limit, Moment, Name, Reason, Reference},
     },
+    usage::chargeable_events::Tag,
 };
 
 pub(crate) struct Adjustments;

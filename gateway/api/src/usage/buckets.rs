@@ -10,13 +10,11 @@ use billwire_app::{
 };
 use billwire_schemas::ids::{BucketId, fresh};
 use billwire_schemas::refusal::Code;
-use poem_openapi::{Object, OpenApi, param::Path, types::Example};
+use poem_openapi::{Object, OpenApi, Tags, param::Path, types::Example};
 use uuid::Uuid;
 
 use crate::{
-    Tag,
     customers::account_bill_cycle::NoMembers,
-    example_id, example_moment,
     http::{
         execute_on::{filtered, on_owned},
         problem::Problem,
@@ -25,8 +23,16 @@ use crate::{
         validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, change, create, created, delete, get, list, updated},
+    types::example::{example_id, example_moment},
     types::scalars::{Amount, Cursor, ExternalId, Limit, Moment, Name, Reference, UnitName},
 };
+
+#[derive(Tags)]
+pub(crate) enum Tag {
+    /// Allowances of usage that charges count down.
+    #[oai(rename = "Buckets")]
+    Buckets,
+}
 
 pub(crate) struct Buckets;
 

@@ -10,11 +10,10 @@ use billwire_app::{
 };
 use billwire_schemas::ids::{ChargeableEventId, fresh};
 use billwire_schemas::refusal::Code;
-use poem_openapi::{Object, OpenApi, param::Path, types::Example};
+use poem_openapi::{Object, OpenApi, Tags, param::Path, types::Example};
 use uuid::Uuid;
 
 use crate::{
-    Tag, example_id, example_moment,
     http::{
         bulk::Each,
         execute_on::filtered,
@@ -24,6 +23,7 @@ use crate::{
         validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, get, in_bulk, list},
+    types::example::{example_id, example_moment},
     types::{
         money::{Money, NewMoney},
         scalars::{
@@ -32,6 +32,13 @@ use crate::{
         },
     },
 };
+
+#[derive(Tags)]
+pub(crate) enum Tag {
+    /// What accounts are charged for, and how that was adjusted.
+    #[oai(rename = "Charges")]
+    Charges,
+}
 
 pub(crate) struct ChargeableEvents;
 

@@ -7,13 +7,11 @@ use billwire_app::{
 use billwire_schemas::ids::{ContractId, fresh};
 use billwire_schemas::refusal::Code;
 use chrono::NaiveDate;
-use poem_openapi::{Object, OpenApi, param::Path, types::Example};
+use poem_openapi::{Object, OpenApi, Tags, param::Path, types::Example};
 use uuid::Uuid;
 
 use crate::{
-    Tag,
     customers::accounts::Period,
-    example_id, example_moment,
     http::{
         execute_on::{filtered, on_owned},
         problem::Problem,
@@ -22,11 +20,19 @@ use crate::{
         validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, change, create, created, delete, get, list, updated},
+    types::example::{example_id, example_moment},
     types::{
         money::{Money, NewMoney},
         scalars::{ContractStatus, Cursor, Date, ExternalId, Limit, Moment, Name, PeriodMonths, Reference},
     },
 };
+
+#[derive(Tags)]
+pub(crate) enum Tag {
+    /// What accounts have promised to spend.
+    #[oai(rename = "Contracts")]
+    Contracts,
+}
 
 pub(crate) struct Contracts;
 

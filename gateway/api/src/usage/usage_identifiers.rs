@@ -10,11 +10,10 @@ use billwire_app::{
 use billwire_schemas::ids::{UsageIdentifierId, fresh};
 use billwire_schemas::refusal::Code;
 use chrono::NaiveDate;
-use poem_openapi::{Object, OpenApi, param::Path, types::Example};
+use poem_openapi::{Object, OpenApi, Tags, param::Path, types::Example};
 use uuid::Uuid;
 
 use crate::{
-    Tag, example_id, example_moment,
     http::{
         execute_on::{filtered, on_owned},
         problem::Problem,
@@ -23,8 +22,16 @@ use crate::{
         validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, change, create, created, delete, get, list, updated},
+    types::example::{example_id, example_moment},
     types::scalars::{Cursor, DormantDays, ExternalId, IdentifierKind, IdentifierValue, Limit, Moment, Reference},
 };
+
+#[derive(Tags)]
+pub(crate) enum Tag {
+    /// What usage is reported under.
+    #[oai(rename = "Usage identifiers")]
+    UsageIdentifiers,
+}
 
 pub(crate) struct UsageIdentifiers;
 

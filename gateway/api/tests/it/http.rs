@@ -1,6 +1,6 @@
 //! Who calls, what is sent twice, versions, addresses, and what is served beside the operations.
 
-use billwire_api::{Operation, openapi};
+use billwire_api::{openapi, operations as registered};
 use serde_json::json;
 
 use crate::{document::operations, rig::Rig};
@@ -24,8 +24,8 @@ async fn without_valid_credentials_nothing_is_answered() {
 async fn each_operation_needs_its_own_scope() {
     let rig = Rig::new().await;
     for (id, method, path, _) in operations(&openapi()) {
-        let needed = Operation::all().find(|operation| operation.id == id).expect("an entry").scope;
-        let others: Vec<&str> = Operation::all().map(|operation| operation.scope).filter(|scope| *scope != needed).collect();
+        let needed = registered().find(|operation| operation.id == id).expect("an entry").scope;
+        let others: Vec<&str> = registered().map(|operation| operation.scope).filter(|scope| *scope != needed).collect();
         let without = format!("Bearer {}", rig.key_of("default", &others).await);
         let refused = rig.raw(&method, &path, &[("authorization", &without)], b"not JSON".to_vec()).await;
         assert!(refused.header("www-authenticate").contains(&format!("scope=\"{needed}\"")), "{id}");

@@ -3,11 +3,11 @@
 use serde_json::{Map, Value, json};
 
 use crate::{
-    example_id,
     openapi::{
         operation::{Makes, Operation},
         schema::COMPONENTS,
     },
+    types::example::example_id,
 };
 
 /// The JSON content of a request or response.
