@@ -34,7 +34,6 @@ impl<T> DeleteConfiguration<T> {
 #[async_trait]
 impl<T: ConfigurationObject> UseCase for DeleteConfiguration<T> {
     const OPERATION: &'static str = T::DELETE;
-    const STATUS: u16 = 200;
 
     fn key(&self) -> OrderingKey {
         Store::configuration_key()

@@ -21,7 +21,7 @@ pub trait UseCase: Send + Sync + 'static {
     /// The operationId.
     const OPERATION: &'static str;
     /// HTTP status of success.
-    const STATUS: u16;
+    const STATUS: u16 = 200;
 
     /// What its events keep order within.
     fn key(&self) -> OrderingKey;

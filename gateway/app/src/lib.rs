@@ -4,7 +4,6 @@
 //! [`App::execute`] answers. It exists so that a handler and a due date do the same thing in the same way.
 
 mod access;
-mod account_object;
 mod billing;
 mod configuration;
 mod customers;
@@ -15,6 +14,7 @@ mod email;
 mod events;
 mod execute;
 mod execute_bulk;
+mod execute_on;
 mod objects;
 mod record;
 mod references;
@@ -44,7 +44,6 @@ pub use billwire_store::{
 };
 
 pub use access::authenticate::{NewKey, new_key};
-pub use account_object::AccountObject;
 pub use billing::bill_runs::{BillRunCursors, BillRunNow, StartBillRun};
 pub use billing::invoice_on_demand::CreateInvoiceOnDemand;
 pub use billing::invoices::{CancelInvoice, DeliverInvoice};
@@ -82,6 +81,7 @@ pub use events::data_sources::{CreateDataSource, DeleteDataSource};
 pub use events::register_event_type::{DeleteEventType, RegisterEventType};
 pub use execute::{RequestContext, UseCase};
 pub use execute_bulk::BulkUseCase;
+pub use execute_on::ObjectUseCase;
 pub use objects::{Object, Referred};
 pub use usage::adjust_chargeable_event::AdjustChargeableEvent;
 pub use usage::buckets::{CreateBucket, DeleteBucket, ResetBucket, UpdateBucket};

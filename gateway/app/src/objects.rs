@@ -12,7 +12,11 @@ use billwire_domain::{
     },
 };
 use billwire_schemas::{ids::TenantId, refusal::Code};
-use billwire_store::{Filter, Persisted, Tx, commit::Failure, page};
+use billwire_store::{
+    Filter, Persisted, Tx,
+    commit::{Failure, Prefetch},
+    page,
+};
 use uuid::Uuid;
 
 use crate::App;
@@ -23,6 +27,8 @@ pub trait Object: Persisted {
     const NAME: &'static str;
     /// Code of the refusal when it is addressed and there is none.
     const NOT_FOUND: Code;
+    /// Whether its events keep order by its own id, so that the id is the ordering key; otherwise by its account's.
+    const KEEPS_OWN_ORDER: bool = false;
 }
 
 /// A platform object that bodies refer to.
@@ -34,6 +40,7 @@ pub trait Referred: Object {
 impl Object for Account {
     const NAME: &'static str = "account";
     const NOT_FOUND: Code = Code::AccountNotFound;
+    const KEEPS_OWN_ORDER: bool = true;
 }
 
 impl Referred for Account {
@@ -43,6 +50,7 @@ impl Referred for Account {
 impl Object for BillCycle {
     const NAME: &'static str = "bill cycle";
     const NOT_FOUND: Code = Code::BillCycleNotFound;
+    const KEEPS_OWN_ORDER: bool = true;
 }
 
 impl Referred for BillCycle {
@@ -61,6 +69,7 @@ impl Referred for Contact {
 impl Object for Package {
     const NAME: &'static str = "package";
     const NOT_FOUND: Code = Code::PackageNotFound;
+    const KEEPS_OWN_ORDER: bool = true;
 }
 
 impl Referred for Package {
@@ -148,13 +157,13 @@ impl Object for Refund {
 }
 
 /// The refusal when the addressed object does not exist.
-fn not_found<T: Object>(reference: &str) -> Failure {
-    Rejected::not_found(T::NOT_FOUND, T::NAME, reference).into()
+pub(crate) fn not_found<T: Object>(reference: &str) -> Rejected {
+    Rejected::not_found(T::NOT_FOUND, T::NAME, reference)
 }
 
 /// The refusal when a body refers, at `pointer`, to an object that does not exist.
-fn unknown<T: Referred>(pointer: &'static str, reference: &str) -> Failure {
-    Rejected::violation(pointer, T::UNKNOWN, format!("There is no {} '{reference}'.", T::NAME)).into()
+pub(crate) fn unknown<T: Referred>(pointer: &'static str, reference: &str) -> Rejected {
+    Rejected::violation(pointer, T::UNKNOWN, format!("There is no {} '{reference}'.", T::NAME))
 }
 
 /// The addressed object, at the version asked for.
@@ -167,20 +176,17 @@ pub(crate) async fn addressed<T: Object>(tx: &mut Tx<'_>, id: Uuid, if_match: Op
     Ok(object)
 }
 
-/// The object a body refers to at `pointer`.
-///
-/// # Errors
-/// `<noun>_unknown`, or the database's failure.
-pub(crate) async fn referenced<T: Referred>(tx: &mut Tx<'_>, pointer: &'static str, id: Uuid) -> Result<T, Failure> {
-    tx.load::<T>(id).await?.ok_or_else(|| unknown::<T>(pointer, &id.to_string()))
-}
-
 /// The object a body refers to at `pointer`, by id or external id.
 ///
 /// # Errors
 /// `<noun>_unknown`, or the database's failure.
 pub(crate) async fn found<T: Referred>(tx: &mut Tx<'_>, pointer: &'static str, reference: &str) -> Result<T, Failure> {
-    tx.find::<T>(reference).await?.ok_or_else(|| unknown::<T>(pointer, reference))
+    tx.find::<T>(reference).await?.ok_or_else(|| unknown::<T>(pointer, reference).into())
+}
+
+/// What [`found`] will load, where the reference reads as an id.
+pub(crate) fn prefetch_named<T: Persisted>(reference: &str) -> Vec<Prefetch> {
+    reference.parse().ok().map(Prefetch::of::<T>).into_iter().collect()
 }
 
 impl App {
@@ -189,7 +195,15 @@ impl App {
     /// # Errors
     /// `<noun>_not_found`, or the database's failure.
     pub async fn get<T: Object>(&self, tenant: &TenantId, reference: &str) -> Result<T, Failure> {
-        self.store.find(tenant, reference).await?.ok_or_else(|| not_found::<T>(reference))
+        self.find(tenant, reference).await?.ok_or_else(|| not_found::<T>(reference).into())
+    }
+
+    /// The object with this id or external id, if there is one.
+    ///
+    /// # Errors
+    /// The database's failure.
+    pub async fn find<T: Object>(&self, tenant: &TenantId, reference: &str) -> Result<Option<T>, Failure> {
+        Ok(self.store.find(tenant, reference).await?)
     }
 
     /// The object a body refers to at `pointer`, by id or external id.
@@ -197,7 +211,7 @@ impl App {
     /// # Errors
     /// `<noun>_unknown`, or the database's failure.
     pub async fn referenced<T: Referred>(&self, tenant: &TenantId, pointer: &'static str, reference: &str) -> Result<T, Failure> {
-        self.store.find(tenant, reference).await?.ok_or_else(|| unknown::<T>(pointer, reference))
+        self.store.find(tenant, reference).await?.ok_or_else(|| unknown::<T>(pointer, reference).into())
     }
 
     /// A page of objects sorted by a column of whole numbers that `value` reads off an object, ascending or else descending.

@@ -19,7 +19,6 @@ use uuid::Uuid;
 
 use crate::{
     http::{
-        execute_on::filtered,
         problem::Problem,
         request_context::{Context, Query},
         responses::{Created, Found, IfNoneMatch, Listed, REPLAYED, answered, documented},
@@ -171,14 +170,12 @@ impl BillRuns {
     #[oai(path = "/bill-runs", method = "post", operation_id = "startBillRun")]
     async fn start(&self, context: Context, input: Validated<NewBillRun>) -> Result<Accepted, Problem> {
         let new = input.body;
-        let cycle = context.app().referenced::<BillCycle>(context.tenant(), "/billCycle", &new.bill_cycle.0).await?;
         let command = bill_run::Start {
             id: BillRunId(fresh()),
             external_id: new.external_id.map(|id| id.0),
             billing_date: new.billing_date.map(|date| date.0),
         };
-        let use_case = StartBillRun { bill_cycle: cycle.id, command };
-        let reply = context.app().execute(context.request(input.canonical.as_deref()), use_case).await?;
+        let reply = context.execute_on(&new.bill_cycle, input.canonical.as_deref(), StartBillRun { command }).await?;
         Ok(Accepted::under("/v1/bill-runs", reply))
     }
 
@@ -201,7 +198,7 @@ impl BillRuns {
     ) -> Result<Listed<BillRun>, Problem> {
         let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
         let filter = Filter::new()
-            .is_id("bill_cycle_id", filtered::<BillCycle>(&context, bill_cycle.0.as_ref()).await?)
+            .is_id("bill_cycle_id", context.filtered::<BillCycle>(&bill_cycle).await?)
             .is("status", status.0.map(BillRunStatus::wire));
         let found = context.app().list::<bill_run::BillRun>(context.tenant(), filter, page_request).await?;
         let mut items = Vec::with_capacity(found.items.len());

@@ -12,7 +12,6 @@ use uuid::Uuid;
 use crate::{
     billing::payments::Tag,
     http::{
-        execute_on::filtered,
         problem::Problem,
         request_context::{Context, Query},
         responses::{Created, Found, IfNoneMatch, Listed},
@@ -135,15 +134,14 @@ impl Credits {
     #[oai(path = "/credits", method = "post", operation_id = "createCredit")]
     async fn create(&self, context: Context, input: Validated<NewCredit>) -> Result<Created, Problem> {
         let new = input.body;
-        let account = context.app().referenced::<Account>(context.tenant(), "/account", &new.account.0).await?.id;
         let command = credit::Create {
             id: CreditId(fresh()),
             external_id: new.external_id.map(|id| id.0),
             amount: new.amount.exact("/amount")?,
             reason: new.reason.0,
         };
-        let use_case = CreateCredit { account, invoice: new.invoice.map(|reference| reference.0), command };
-        let reply = context.app().execute(context.request(input.canonical.as_deref()), use_case).await?;
+        let use_case = CreateCredit { invoice: new.invoice.map(|reference| reference.0), command };
+        let reply = context.execute_on(&new.account, input.canonical.as_deref(), use_case).await?;
         Ok(Created::under("/v1/credits", reply))
     }
 
@@ -162,7 +160,7 @@ impl Credits {
         cursor: Query<Cursor>,
     ) -> Result<Listed<Credit>, Problem> {
         let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
-        let filter = Filter::new().is_id("account_id", filtered::<Account>(&context, account.0.as_ref()).await?);
+        let filter = Filter::new().is_id("account_id", context.filtered::<Account>(&account).await?);
         Listed::page(&context, &context.app().list::<credit::Credit>(context.tenant(), filter, page_request).await?)
     }
 

@@ -9,7 +9,7 @@ use billwire_app::{
     },
     page::Page,
 };
-use billwire_schemas::ids::{AccountId, InvoiceId, fresh};
+use billwire_schemas::ids::{InvoiceId, fresh};
 use billwire_schemas::refusal::Code;
 use chrono::NaiveDate;
 use poem::{IntoResponse, Response};
@@ -24,7 +24,6 @@ use uuid::Uuid;
 use crate::{
     customers::{account_bill_cycle::NoMembers, accounts::Period},
     http::{
-        execute_on::{filtered, on, on_owned},
         problem::Problem,
         request_context::{Context, Query},
         responses::{Created, Done, Found, IfNoneMatch, Listed, answered, replayed},
@@ -270,9 +269,8 @@ impl Invoices {
         account: Path<Reference>,
         input: Validated<Option<NoMembers>>,
     ) -> Result<Created, Problem> {
-        let if_match = context.if_match();
-        let use_case = |id| CreateInvoiceOnDemand { account: AccountId(id), invoice: InvoiceId(fresh()), if_match };
-        let reply = on::<Account, _>(&context, &account.0.0, input.canonical.as_deref(), use_case).await?;
+        let use_case = CreateInvoiceOnDemand { invoice: InvoiceId(fresh()) };
+        let reply = context.execute_on(&account.0, input.canonical.as_deref(), use_case).await?;
         Ok(Created::under("/v1/invoices", reply))
     }
 
@@ -315,8 +313,8 @@ impl Invoices {
     ) -> Result<Listed<Invoice>, Problem> {
         let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
         let filter = Filter::new()
-            .is_id("account_id", filtered::<Account>(&context, account.0.as_ref()).await?)
-            .is_id("bill_run_id", filtered::<BillRun>(&context, bill_run.0.as_ref()).await?)
+            .is_id("account_id", context.filtered::<Account>(&account).await?)
+            .is_id("bill_run_id", context.filtered::<BillRun>(&bill_run).await?)
             .is("status", status.0.map(InvoiceStatus::wire))
             .has("overdue_since", overdue.0.map(|flag| flag == Flag::Yes));
         let Page { items, next } = context.app().list::<invoice::Invoice>(context.tenant(), filter, page_request).await?;
@@ -350,7 +348,7 @@ impl Invoices {
         invoice: Path<Reference>,
         input: Validated<Option<NoMembers>>,
     ) -> Result<Done, Problem> {
-        Ok(Done(on_owned::<invoice::Invoice, _>(&context, &invoice.0.0, input.canonical.as_deref(), DeliverInvoice).await?))
+        Ok(Done(context.execute_on(&invoice.0, input.canonical.as_deref(), DeliverInvoice).await?))
     }
 
     /// Cancel an invoice
@@ -365,6 +363,6 @@ impl Invoices {
         invoice: Path<Reference>,
         input: Validated<Option<NoMembers>>,
     ) -> Result<Done, Problem> {
-        Ok(Done(on_owned::<invoice::Invoice, _>(&context, &invoice.0.0, input.canonical.as_deref(), CancelInvoice).await?))
+        Ok(Done(context.execute_on(&invoice.0, input.canonical.as_deref(), CancelInvoice).await?))
     }
 }

@@ -11,7 +11,6 @@ use uuid::Uuid;
 
 use crate::{
     http::{
-        execute_on::filtered,
         problem::Problem,
         request_context::{Context, Query},
         responses::{Created, Found, IfNoneMatch, Listed},
@@ -194,7 +193,6 @@ impl Payments {
     #[oai(path = "/payments", method = "post", operation_id = "recordPayment")]
     async fn record(&self, context: Context, input: Validated<NewPayment>) -> Result<Created, Problem> {
         let new = input.body;
-        let account = context.app().referenced::<Account>(context.tenant(), "/account", &new.account.0).await?.id;
         let command = payment::Create {
             id: PaymentId(fresh()),
             external_id: new.external_id.map(|id| id.0),
@@ -208,8 +206,7 @@ impl Payments {
             received_at: new.received_at.map(|moment| moment.0),
         };
         let invoices = new.invoices.map(|invoices| invoices.into_iter().map(|reference| reference.0).collect());
-        let use_case = RecordPayment { account, invoices, command };
-        let reply = context.app().execute(context.request(input.canonical.as_deref()), use_case).await?;
+        let reply = context.execute_on(&new.account, input.canonical.as_deref(), RecordPayment { invoices, command }).await?;
         Ok(Created::under("/v1/payments", reply))
     }
 
@@ -230,9 +227,8 @@ impl Payments {
         cursor: Query<Cursor>,
     ) -> Result<Listed<Payment>, Problem> {
         let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
-        let filter = Filter::new()
-            .is_id("account_id", filtered::<Account>(&context, account.0.as_ref()).await?)
-            .is("status", status.0.map(PaymentStatus::wire));
+        let filter =
+            Filter::new().is_id("account_id", context.filtered::<Account>(&account).await?).is("status", status.0.map(PaymentStatus::wire));
         Listed::page(&context, &context.app().list::<payment::Payment>(context.tenant(), filter, page_request).await?)
     }
 

@@ -1,7 +1,7 @@
 //! Refunds.
 
 use billwire_app::{
-    AccountObject, CreateRefund, Filter,
+    CreateRefund, Filter,
     domain::{
         billing::{payment::Payment, refund},
         customers::account::Account,
@@ -15,7 +15,6 @@ use uuid::Uuid;
 use crate::{
     billing::payments::Tag,
     http::{
-        execute_on::filtered,
         problem::Problem,
         request_context::{Context, Query},
         responses::{Created, Found, IfNoneMatch, Listed},
@@ -126,15 +125,13 @@ impl Refunds {
     #[oai(path = "/refunds", method = "post", operation_id = "createRefund")]
     async fn create(&self, context: Context, input: Validated<NewRefund>) -> Result<Created, Problem> {
         let new = input.body;
-        let payment = context.app().referenced::<Payment>(context.tenant(), "/payment", &new.payment.0).await?;
         let command = refund::Create {
             id: RefundId(fresh()),
             external_id: new.external_id.map(|id| id.0),
             amount: new.amount.exact("/amount")?,
             reason: new.reason.0,
         };
-        let use_case = CreateRefund { payment: AccountObject { account: payment.account_id, id: payment.id.0, if_match: None }, command };
-        let reply = context.app().execute(context.request(input.canonical.as_deref()), use_case).await?;
+        let reply = context.execute_on(&new.payment, input.canonical.as_deref(), CreateRefund { command }).await?;
         Ok(Created::under("/v1/refunds", reply))
     }
 
@@ -156,8 +153,8 @@ impl Refunds {
     ) -> Result<Listed<Refund>, Problem> {
         let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
         let filter = Filter::new()
-            .is_id("account_id", filtered::<Account>(&context, account.0.as_ref()).await?)
-            .is_id("payment_id", filtered::<Payment>(&context, payment.0.as_ref()).await?);
+            .is_id("account_id", context.filtered::<Account>(&account).await?)
+            .is_id("payment_id", context.filtered::<Payment>(&payment).await?);
         Listed::page(&context, &context.app().list::<refund::Refund>(context.tenant(), filter, page_request).await?)
     }
 

@@ -1,16 +1,6 @@
 //! An account's change of bill cycle: planned, cancelled, performed.
 
-use billwire_app::{
-    CancelAccountBillCycleChange, Failure, PerformAccountBillCycleChange, Reply, UpdateAccountBillCycle,
-    domain::{
-        Rejected,
-        customers::{
-            account::{Account, Status},
-            bill_cycle::BillCycle,
-        },
-    },
-};
-use billwire_schemas::ids::{AccountId, BillCycleId};
+use billwire_app::{CancelAccountBillCycleChange, PerformAccountBillCycleChange, UpdateAccountBillCycle};
 use billwire_schemas::refusal::Code;
 use chrono::{TimeZone, Utc};
 use poem_openapi::{Object, OpenApi, param::Path, types::Example};
@@ -18,7 +8,6 @@ use poem_openapi::{Object, OpenApi, param::Path, types::Example};
 use crate::{
     customers::accounts::Tag,
     http::{
-        execute_on::on,
         problem::Problem,
         request_context::Context,
         responses::Done,
@@ -102,7 +91,12 @@ impl AccountBillCycle {
         account: Path<Reference>,
         input: Validated<BillCycleUpdate>,
     ) -> Result<Done, Problem> {
-        Ok(Done(update(&context, &account.0.0, &input.body, input.canonical.as_deref()).await?))
+        let use_case = UpdateAccountBillCycle {
+            bill_cycle: input.body.bill_cycle.0,
+            billing_day: input.body.billing_day.map(|day| day.0),
+            valid_from: input.body.valid_from.map(|moment| moment.0),
+        };
+        Ok(Done(context.execute_on(&account.0, input.canonical.as_deref(), use_case).await?))
     }
 
     /// Cancel a planned bill cycle change
@@ -116,9 +110,7 @@ impl AccountBillCycle {
         account: Path<Reference>,
         input: Validated<Option<NoMembers>>,
     ) -> Result<Done, Problem> {
-        let if_match = context.if_match();
-        let use_case = |id| CancelAccountBillCycleChange { account: AccountId(id), if_match };
-        Ok(Done(on::<Account, _>(&context, &account.0.0, input.canonical.as_deref(), use_case).await?))
+        Ok(Done(context.execute_on(&account.0, input.canonical.as_deref(), CancelAccountBillCycleChange).await?))
     }
 
     /// Perform a planned bill cycle change now
@@ -132,40 +124,6 @@ impl AccountBillCycle {
         account: Path<Reference>,
         input: Validated<Option<NoMembers>>,
     ) -> Result<Done, Problem> {
-        let if_match = context.if_match();
-        let use_case = |id| PerformAccountBillCycleChange { account: AccountId(id), if_match };
-        Ok(Done(on::<Account, _>(&context, &account.0.0, input.canonical.as_deref(), use_case).await?))
-    }
-}
-
-/// The hot path: two references that read as ids cost no look-up before the transaction, which loads both under its lock
-/// anyway. A refusal about either is looked into again, for an external id may look like an id, and because what is wrong
-/// with the account is to be told before what is wrong with the body.
-async fn update(context: &Context, reference: &str, wanted: &BillCycleUpdate, canonical: Option<&str>) -> Result<Reply, Failure> {
-    let command = |account, bill_cycle| UpdateAccountBillCycle {
-        account,
-        if_match: context.if_match(),
-        bill_cycle,
-        billing_day: wanted.billing_day.map(|day| day.0),
-        valid_from: wanted.valid_from.map(|moment| moment.0),
-    };
-    let (app, tenant) = (context.app(), context.tenant());
-    if let (Ok(account), Ok(cycle)) = (reference.parse::<AccountId>(), wanted.bill_cycle.0.parse::<BillCycleId>()) {
-        match app.execute(context.request(canonical), command(account, cycle)).await {
-            Err(Failure::Rejected(refusal)) if matches!(refusal.code, Code::AccountNotFound | Code::BillCycleUnknown) => {}
-            done => return done,
-        }
-    }
-    let account = app.get::<Account>(tenant, reference).await?;
-    match app.referenced::<BillCycle>(tenant, "/billCycle", &wanted.bill_cycle.0).await {
-        Ok(cycle) => app.execute(context.request(canonical), command(account.id, cycle.id)).await,
-        Err(unknown) => {
-            Rejected::ensure_current(context.if_match(), account.version)?;
-            if account.status == Status::Deactivated {
-                let message = "The account is deactivated, and a deactivated account takes no changes.";
-                return Err(Rejected::conflict(Code::AccountDeactivated, message).into());
-            }
-            Err(unknown)
-        }
+        Ok(Done(context.execute_on(&account.0, input.canonical.as_deref(), PerformAccountBillCycleChange).await?))
     }
 }

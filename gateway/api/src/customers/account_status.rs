@@ -1,16 +1,12 @@
 //! An account's status: changed, cancelled; alone or with its services.
 
-use billwire_app::{
-    CancelAccount, ChangeAccountStatus,
-    domain::customers::account::{Account, Status},
-};
-use billwire_schemas::{ids::AccountId, refusal::Code};
+use billwire_app::{CancelAccount, ChangeAccountStatus, domain::customers::account::Status};
+use billwire_schemas::refusal::Code;
 use poem_openapi::{Object, OpenApi, param::Path, types::Example};
 
 use crate::{
     customers::accounts::Tag,
     http::{
-        execute_on::on,
         problem::Problem,
         request_context::Context,
         responses::Done,
@@ -108,10 +104,10 @@ impl AccountStatus {
         account: Path<Reference>,
         input: Validated<StatusChange>,
     ) -> Result<Done, Problem> {
-        let (if_match, wanted) = (context.if_match(), input.body);
+        let wanted = input.body;
         let (status, reason, services) = (wanted.status.into(), wanted.reason.map(|reason| reason.0), wanted.services);
-        let use_case = |id| ChangeAccountStatus { account: AccountId(id), if_match, status, reason: reason.clone(), services };
-        Ok(Done(on::<Account, _>(&context, &account.0.0, input.canonical.as_deref(), use_case).await?))
+        let use_case = ChangeAccountStatus { status, reason, services };
+        Ok(Done(context.execute_on(&account.0, input.canonical.as_deref(), use_case).await?))
     }
 
     /// Cancel an account
@@ -126,9 +122,7 @@ impl AccountStatus {
         account: Path<Reference>,
         input: Validated<Option<AccountCancellation>>,
     ) -> Result<Done, Problem> {
-        let if_match = context.if_match();
         let (reason, services) = input.body.map_or((None, true), |body| (body.reason.map(|reason| reason.0), body.services));
-        let use_case = |id| CancelAccount { account: AccountId(id), if_match, reason: reason.clone(), services };
-        Ok(Done(on::<Account, _>(&context, &account.0.0, input.canonical.as_deref(), use_case).await?))
+        Ok(Done(context.execute_on(&account.0, input.canonical.as_deref(), CancelAccount { reason, services }).await?))
     }
 }

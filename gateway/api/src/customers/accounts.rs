@@ -1,9 +1,6 @@
 //! Accounts.
 
-use billwire_app::{
-    CreateAccount, DeleteAccount, Filter, UpdateAccount,
-    domain::customers::{account, bill_cycle::BillCycle},
-};
+use billwire_app::{CreateAccount, DeleteAccount, Filter, UpdateAccount, domain::customers::account};
 use billwire_schemas::ids::{AccountId, fresh};
 use billwire_schemas::refusal::Code;
 use chrono::NaiveDate;
@@ -13,7 +10,6 @@ use uuid::Uuid;
 use crate::{
     customers::companies::{Company, NewCompany},
     http::{
-        execute_on::on,
         problem::Problem,
         request_context::{Context, Query},
         responses::{Created, Done, Found, IfNoneMatch, Listed},
@@ -251,7 +247,6 @@ impl Accounts {
     #[oai(path = "/accounts", method = "post", operation_id = "createAccount")]
     async fn create(&self, context: Context, input: Validated<NewAccount>) -> Result<Created, Problem> {
         let new = input.body;
-        let cycle = context.app().referenced::<BillCycle>(context.tenant(), "/billCycle", &new.bill_cycle.0).await?;
         let command = account::Create {
             id: AccountId(fresh()),
             external_id: new.external_id.map(|id| id.0),
@@ -262,8 +257,7 @@ impl Accounts {
             company: new.company.map(Into::into),
             payment_term_days: new.payment_term_days.map(|days| days.0),
         };
-        let use_case = CreateAccount { command, bill_cycle: cycle.id };
-        let reply = context.app().execute(context.request(input.canonical.as_deref()), use_case).await?;
+        let reply = context.execute(input.canonical.as_deref(), CreateAccount { command, bill_cycle: new.bill_cycle.0 }).await?;
         Ok(Created::under("/v1/accounts", reply))
     }
 
@@ -320,9 +314,9 @@ impl Accounts {
             company: wanted.company.map(Into::into),
             payment_term_days: wanted.payment_term_days.map(|days| days.0),
         };
-        let (if_match, contact) = (context.if_match(), wanted.billing_contact.map(|contact| contact.0));
-        let use_case = |id| UpdateAccount { account: AccountId(id), if_match, command: command.clone(), billing_contact: contact.clone() };
-        Ok(Done(on::<account::Account, _>(&context, &account.0.0, input.canonical.as_deref(), use_case).await?))
+        let contact = wanted.billing_contact.map(|contact| contact.0);
+        let use_case = UpdateAccount { command, billing_contact: contact };
+        Ok(Done(context.execute_on(&account.0, input.canonical.as_deref(), use_case).await?))
     }
 
     /// Delete an account
@@ -335,8 +329,6 @@ impl Accounts {
         /// Id or external id of the account.
         account: Path<Reference>,
     ) -> Result<Done, Problem> {
-        let if_match = context.if_match();
-        let use_case = |id| DeleteAccount { account: AccountId(id), if_match };
-        Ok(Done(on::<account::Account, _>(&context, &account.0.0, None, use_case).await?))
+        Ok(Done(context.execute_on(&account.0, None, DeleteAccount).await?))
     }
 }

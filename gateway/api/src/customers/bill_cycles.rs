@@ -11,7 +11,6 @@ use uuid::Uuid;
 
 use crate::{
     http::{
-        execute_on::on,
         problem::Problem,
         request_context::{Context, Query},
         responses::{Created, Done, Found, IfNoneMatch, Listed},
@@ -187,7 +186,7 @@ impl BillCycles {
             billing_day: new.billing_day.map(|day| day.0),
             billing_month: new.billing_month.map(|month| month.0),
         };
-        let reply = context.app().execute(context.request(input.canonical.as_deref()), CreateBillCycle(create)).await?;
+        let reply = context.execute(input.canonical.as_deref(), CreateBillCycle(create)).await?;
         Ok(Created::under("/v1/bill-cycles", reply))
     }
 
@@ -234,9 +233,8 @@ impl BillCycles {
         bill_cycle: Path<Reference>,
         input: Validated<BillCycleRenaming>,
     ) -> Result<Done, Problem> {
-        let (if_match, name) = (context.if_match(), input.body.name.map(|name| name.0));
-        let use_case = |id| UpdateBillCycle { bill_cycle: BillCycleId(id), if_match, name: name.clone() };
-        Ok(Done(on::<bill_cycle::BillCycle, _>(&context, &bill_cycle.0.0, input.canonical.as_deref(), use_case).await?))
+        let name = input.body.name.map(|name| name.0);
+        Ok(Done(context.execute_on(&bill_cycle.0, input.canonical.as_deref(), UpdateBillCycle { name }).await?))
     }
 
     /// Delete a bill cycle
@@ -250,8 +248,6 @@ impl BillCycles {
         #[oai(name = "billCycle")]
         bill_cycle: Path<Reference>,
     ) -> Result<Done, Problem> {
-        let if_match = context.if_match();
-        let use_case = |id| DeleteBillCycle { bill_cycle: BillCycleId(id), if_match };
-        Ok(Done(on::<bill_cycle::BillCycle, _>(&context, &bill_cycle.0.0, None, use_case).await?))
+        Ok(Done(context.execute_on(&bill_cycle.0, None, DeleteBillCycle).await?))
     }
 }

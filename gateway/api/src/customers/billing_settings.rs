@@ -272,6 +272,6 @@ impl BillingSettings {
             package_statuses: wanted.package_statuses.map_or(defaults.package_statuses, Into::into),
         };
         let use_case = UpdateBillingSettings { command, if_match: context.if_match() };
-        Ok(Done(context.app().execute(context.request(input.canonical.as_deref()), use_case).await?))
+        Ok(Done(context.execute(input.canonical.as_deref(), use_case).await?))
     }
 }

@@ -11,7 +11,6 @@ use uuid::Uuid;
 
 use crate::{
     http::{
-        execute_on::{filtered, on_owned},
         problem::Problem,
         request_context::{Context, Query},
         responses::{Created, Done, Found, IfNoneMatch, Listed},
@@ -181,7 +180,6 @@ impl Contacts {
     #[oai(path = "/contacts", method = "post", operation_id = "createContact")]
     async fn create(&self, context: Context, input: Validated<NewContact>) -> Result<Created, Problem> {
         let new = input.body;
-        let account = context.app().referenced::<Account>(context.tenant(), "/account", &new.account.0).await?.id;
         let command = contact::Create {
             id: ContactId(fresh()),
             external_id: new.external_id.map(|id| id.0),
@@ -191,7 +189,7 @@ impl Contacts {
             phone: new.phone.map(|phone| phone.0),
             language: new.language.map(|language| language.0),
         };
-        let reply = context.app().execute(context.request(input.canonical.as_deref()), CreateContact { account, command }).await?;
+        let reply = context.execute_on(&new.account, input.canonical.as_deref(), CreateContact { command }).await?;
         Ok(Created::under("/v1/contacts", reply))
     }
 
@@ -210,7 +208,7 @@ impl Contacts {
         cursor: Query<Cursor>,
     ) -> Result<Listed<Contact>, Problem> {
         let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
-        let filter = Filter::new().is_id("account_id", filtered::<Account>(&context, account.0.as_ref()).await?);
+        let filter = Filter::new().is_id("account_id", context.filtered::<Account>(&account).await?);
         Listed::page(&context, &context.app().list::<contact::Contact>(context.tenant(), filter, page_request).await?)
     }
 
@@ -247,8 +245,7 @@ impl Contacts {
             phone: wanted.phone.map(|phone| phone.0),
             language: wanted.language.map(|language| language.0),
         };
-        let use_case = |contact| UpdateContact { contact, command: command.clone() };
-        Ok(Done(on_owned::<contact::Contact, _>(&context, &contact.0.0, input.canonical.as_deref(), use_case).await?))
+        Ok(Done(context.execute_on(&contact.0, input.canonical.as_deref(), UpdateContact { command }).await?))
     }
 
     /// Delete a contact
@@ -261,6 +258,6 @@ impl Contacts {
         /// Id or external id of the contact.
         contact: Path<Reference>,
     ) -> Result<Done, Problem> {
-        Ok(Done(on_owned::<contact::Contact, _>(&context, &contact.0.0, None, DeleteContact).await?))
+        Ok(Done(context.execute_on(&contact.0, None, DeleteContact).await?))
     }
 }

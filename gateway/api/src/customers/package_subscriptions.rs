@@ -12,7 +12,6 @@ use uuid::Uuid;
 
 use crate::{
     http::{
-        execute_on::{filtered, on_owned},
         problem::Problem,
         request_context::{Context, Query},
         responses::{Created, Done, Found, IfNoneMatch, Listed},
@@ -188,14 +187,13 @@ impl PackageSubscriptions {
     #[oai(path = "/package-subscriptions", method = "post", operation_id = "subscribePackage")]
     async fn subscribe(&self, context: Context, input: Validated<NewPackageSubscription>) -> Result<Created, Problem> {
         let new = input.body;
-        let account = context.app().referenced::<Account>(context.tenant(), "/account", &new.account.0).await?.id;
         let command = package_subscription::Subscribe {
             id: PackageSubscriptionId(fresh()),
             external_id: new.external_id.map(|id| id.0),
             start_date: new.start_date.map(|date| date.0),
         };
-        let use_case = SubscribePackage { account, package: new.package.0, command };
-        let reply = context.app().execute(context.request(input.canonical.as_deref()), use_case).await?;
+        let use_case = SubscribePackage { package: new.package.0, command };
+        let reply = context.execute_on(&new.account, input.canonical.as_deref(), use_case).await?;
         Ok(Created::under("/v1/package-subscriptions", reply))
     }
 
@@ -219,8 +217,8 @@ impl PackageSubscriptions {
     ) -> Result<Listed<PackageSubscription>, Problem> {
         let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
         let filter = Filter::new()
-            .is_id("account_id", filtered::<Account>(&context, account.0.as_ref()).await?)
-            .is_id("package_id", filtered::<Package>(&context, package.0.as_ref()).await?)
+            .is_id("account_id", context.filtered::<Account>(&account).await?)
+            .is_id("package_id", context.filtered::<Package>(&package).await?)
             .is("status", status.0.as_ref().map(|status| status.0.as_str()));
         let page = context.app().list::<package_subscription::PackageSubscription>(context.tenant(), filter, page_request).await?;
         Listed::page(&context, &page)
@@ -255,9 +253,8 @@ impl PackageSubscriptions {
         input: Validated<PackageSubscriptionStatusChange>,
     ) -> Result<Done, Problem> {
         let (status, reason) = (input.body.status.0, input.body.reason.map(|reason| reason.0));
-        let use_case = |subscription| ChangePackageSubscriptionStatus { subscription, status: status.clone(), reason: reason.clone() };
-        let (reference, canonical) = (&subscription.0.0, input.canonical.as_deref());
-        Ok(Done(on_owned::<package_subscription::PackageSubscription, _>(&context, reference, canonical, use_case).await?))
+        let use_case = ChangePackageSubscriptionStatus { status, reason };
+        Ok(Done(context.execute_on(&subscription.0, input.canonical.as_deref(), use_case).await?))
     }
 
     /// Cancel a package subscription
@@ -274,8 +271,6 @@ impl PackageSubscriptions {
         input: Validated<Option<PackageSubscriptionCancellation>>,
     ) -> Result<Done, Problem> {
         let reason = input.body.and_then(|body| body.reason).map(|reason| reason.0);
-        let use_case = |subscription| CancelPackageSubscription { subscription, reason: reason.clone() };
-        let (reference, canonical) = (&subscription.0.0, input.canonical.as_deref());
-        Ok(Done(on_owned::<package_subscription::PackageSubscription, _>(&context, reference, canonical, use_case).await?))
+        Ok(Done(context.execute_on(&subscription.0, input.canonical.as_deref(), CancelPackageSubscription { reason }).await?))
     }
 }

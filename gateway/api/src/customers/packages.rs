@@ -8,7 +8,6 @@ use uuid::Uuid;
 
 use crate::{
     http::{
-        execute_on::on,
         problem::Problem,
         request_context::{Context, Query},
         responses::{Created, Done, Found, IfNoneMatch, Listed},
@@ -168,7 +167,7 @@ impl Packages {
             name: new.name.0,
             description: new.description.map(|text| text.0),
         };
-        let reply = context.app().execute(context.request(input.canonical.as_deref()), CreatePackage(create)).await?;
+        let reply = context.execute(input.canonical.as_deref(), CreatePackage(create)).await?;
         Ok(Created::under("/v1/packages", reply))
     }
 
@@ -222,9 +221,7 @@ impl Packages {
             name: wanted.name.map(|name| name.0),
             description: wanted.description.map(|text| text.0),
         };
-        let if_match = context.if_match();
-        let use_case = |id| UpdatePackage { package: PackageId(id), if_match, command: command.clone() };
-        Ok(Done(on::<package::Package, _>(&context, &package.0.0, input.canonical.as_deref(), use_case).await?))
+        Ok(Done(context.execute_on(&package.0, input.canonical.as_deref(), UpdatePackage { command }).await?))
     }
 
     /// Delete a package
@@ -237,8 +234,6 @@ impl Packages {
         /// Id or external id of the package.
         package: Path<Reference>,
     ) -> Result<Done, Problem> {
-        let if_match = context.if_match();
-        let use_case = |id| DeletePackage { package: PackageId(id), if_match };
-        Ok(Done(on::<package::Package, _>(&context, &package.0.0, None, use_case).await?))
+        Ok(Done(context.execute_on(&package.0, None, DeletePackage).await?))
     }
 }

@@ -11,7 +11,6 @@ use uuid::Uuid;
 
 use crate::{
     http::{
-        execute_on::{filtered, on_owned},
         problem::Problem,
         request_context::{Context, Query},
         responses::{Created, Done, Found, IfNoneMatch, Listed},
@@ -193,15 +192,14 @@ impl Services {
     #[oai(path = "/services", method = "post", operation_id = "createService")]
     async fn create(&self, context: Context, input: Validated<NewService>) -> Result<Created, Problem> {
         let new = input.body;
-        let account = context.app().referenced::<Account>(context.tenant(), "/account", &new.account.0).await?.id;
         let command = service::Create {
             id: ServiceId(fresh()),
             external_id: new.external_id.map(|id| id.0),
             name: new.name.0,
             service_type: new.service_type.0,
         };
-        let use_case = CreateService { account, package_subscription: new.package_subscription.map(|reference| reference.0), command };
-        let reply = context.app().execute(context.request(input.canonical.as_deref()), use_case).await?;
+        let use_case = CreateService { package_subscription: new.package_subscription.map(|reference| reference.0), command };
+        let reply = context.execute_on(&new.account, input.canonical.as_deref(), use_case).await?;
         Ok(Created::under("/v1/services", reply))
     }
 
@@ -226,9 +224,9 @@ impl Services {
     ) -> Result<Listed<Service>, Problem> {
         let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
         let filter = Filter::new()
-            .is_id("account_id", filtered::<Account>(&context, account.0.as_ref()).await?)
+            .is_id("account_id", context.filtered::<Account>(&account).await?)
             .is("status", status.0.as_ref().map(|status| status.0.as_str()))
-            .is_id("package_subscription_id", filtered::<PackageSubscription>(&context, subscription.0.as_ref()).await?);
+            .is_id("package_subscription_id", context.filtered::<PackageSubscription>(&subscription).await?);
         Listed::page(&context, &context.app().list::<service::Service>(context.tenant(), filter, page_request).await?)
     }
 
@@ -258,8 +256,7 @@ impl Services {
         input: Validated<ServiceUpdate>,
     ) -> Result<Done, Problem> {
         let name = input.body.name.map(|name| name.0);
-        let use_case = |service| UpdateService { service, name: name.clone() };
-        Ok(Done(on_owned::<service::Service, _>(&context, &service.0.0, input.canonical.as_deref(), use_case).await?))
+        Ok(Done(context.execute_on(&service.0, input.canonical.as_deref(), UpdateService { name }).await?))
     }
 
     /// Delete a service
@@ -273,7 +270,7 @@ impl Services {
         /// Id or external id of the service.
         service: Path<Reference>,
     ) -> Result<Done, Problem> {
-        Ok(Done(on_owned::<service::Service, _>(&context, &service.0.0, None, DeleteService).await?))
+        Ok(Done(context.execute_on(&service.0, None, DeleteService).await?))
     }
 
     /// Change a service's status
@@ -288,7 +285,7 @@ impl Services {
         input: Validated<ServiceTransition>,
     ) -> Result<Done, Problem> {
         let (status, reason) = (input.body.status.0, input.body.reason.map(|reason| reason.0));
-        let use_case = |service| TransitionService { service, status: status.clone(), reason: reason.clone() };
-        Ok(Done(on_owned::<service::Service, _>(&context, &service.0.0, input.canonical.as_deref(), use_case).await?))
+        let use_case = TransitionService { status, reason };
+        Ok(Done(context.execute_on(&service.0, input.canonical.as_deref(), use_case).await?))
     }
 }

@@ -192,7 +192,7 @@ impl Queues {
             registered: Selection { event_types: names(new.event_types), objects: objects(new.objects) },
             partitions: new.partitions.0,
         };
-        let reply = context.app().execute(context.request(input.canonical.as_deref()), CreateQueue(create)).await?;
+        let reply = context.execute(input.canonical.as_deref(), CreateQueue(create)).await?;
         Ok(Created::under("/v1/queues", reply))
     }
 
@@ -246,7 +246,7 @@ impl Queues {
             objects: body.objects.map(objects),
         };
         let use_case = UpdateQueue { id: queue.0.0, command, if_match: context.if_match() };
-        Ok(Done(context.app().execute(context.request(input.canonical.as_deref()), use_case).await?))
+        Ok(Done(context.execute(input.canonical.as_deref(), use_case).await?))
     }
 
     /// Pause a queue
@@ -261,7 +261,7 @@ impl Queues {
         input: Validated<Option<NoMembers>>,
     ) -> Result<Done, Problem> {
         let use_case = PauseQueue::<true> { id: queue.0.0, if_match: context.if_match() };
-        Ok(Done(context.app().execute(context.request(input.canonical.as_deref()), use_case).await?))
+        Ok(Done(context.execute(input.canonical.as_deref(), use_case).await?))
     }
 
     /// Resume a queue
@@ -276,7 +276,7 @@ impl Queues {
         input: Validated<Option<NoMembers>>,
     ) -> Result<Done, Problem> {
         let use_case = PauseQueue::<false> { id: queue.0.0, if_match: context.if_match() };
-        Ok(Done(context.app().execute(context.request(input.canonical.as_deref()), use_case).await?))
+        Ok(Done(context.execute(input.canonical.as_deref(), use_case).await?))
     }
 
     /// Delete a queue
@@ -290,6 +290,6 @@ impl Queues {
         queue: Path<Reference>,
     ) -> Result<Done, Problem> {
         let use_case = DeleteConfiguration::<queue::Queue>::new(queue.0.0, context.if_match());
-        Ok(Done(context.app().execute(context.request(None), use_case).await?))
+        Ok(Done(context.execute(None, use_case).await?))
     }
 }

@@ -272,7 +272,7 @@ impl Subscriptions {
             action: new.action.wanted(),
             when_given_up: given_up(new.when_given_up),
         };
-        let reply = context.app().execute(context.request(input.canonical.as_deref()), use_case).await?;
+        let reply = context.execute(input.canonical.as_deref(), use_case).await?;
         Ok(Created::under("/v1/subscriptions", reply))
     }
 
@@ -329,7 +329,7 @@ impl Subscriptions {
             action: body.action.map(NewSubscriptionAction::wanted),
             when_given_up: body.when_given_up.map(given_up),
         };
-        Ok(Done(context.app().execute(context.request(input.canonical.as_deref()), use_case).await?))
+        Ok(Done(context.execute(input.canonical.as_deref(), use_case).await?))
     }
 
     /// Enable a subscription
@@ -344,7 +344,7 @@ impl Subscriptions {
         input: Validated<Option<NoMembers>>,
     ) -> Result<Done, Problem> {
         let use_case = EnableSubscription::<true> { id: subscription.0.0, if_match: context.if_match() };
-        Ok(Done(context.app().execute(context.request(input.canonical.as_deref()), use_case).await?))
+        Ok(Done(context.execute(input.canonical.as_deref(), use_case).await?))
     }
 
     /// Disable a subscription
@@ -359,7 +359,7 @@ impl Subscriptions {
         input: Validated<Option<NoMembers>>,
     ) -> Result<Done, Problem> {
         let use_case = EnableSubscription::<false> { id: subscription.0.0, if_match: context.if_match() };
-        Ok(Done(context.app().execute(context.request(input.canonical.as_deref()), use_case).await?))
+        Ok(Done(context.execute(input.canonical.as_deref(), use_case).await?))
     }
 
     /// Delete a subscription
@@ -373,6 +373,6 @@ impl Subscriptions {
         subscription: Path<Reference>,
     ) -> Result<Done, Problem> {
         let use_case = DeleteSubscription { id: subscription.0.0, if_match: context.if_match() };
-        Ok(Done(context.app().execute(context.request(None), use_case).await?))
+        Ok(Done(context.execute(None, use_case).await?))
     }
 }

@@ -176,7 +176,7 @@ impl WebhookEndpointActions {
         input: Validated<Option<NoMembers>>,
     ) -> Result<Done, Problem> {
         let use_case = EnableWebhookEndpoint { id: endpoint.0.0, if_match: context.if_match() };
-        Ok(Done(context.app().execute(context.request(input.canonical.as_deref()), use_case).await?))
+        Ok(Done(context.execute(input.canonical.as_deref(), use_case).await?))
     }
 
     /// Disable a webhook endpoint
@@ -194,7 +194,7 @@ impl WebhookEndpointActions {
     ) -> Result<Done, Problem> {
         let reason = input.body.and_then(|body| body.reason).map_or_else(|| "a person asked for it".to_owned(), |reason| reason.0);
         let use_case = DisableWebhookEndpoint { id: endpoint.0.0, because: reason, if_match: context.if_match() };
-        Ok(Done(context.app().execute(context.request(input.canonical.as_deref()), use_case).await?))
+        Ok(Done(context.execute(input.canonical.as_deref(), use_case).await?))
     }
 
     /// Rotate a signing secret
@@ -218,7 +218,7 @@ impl WebhookEndpointActions {
         };
         let command = Rotate { secret: signing.secret()?, overlap: input.body.overlap_seconds.0 };
         let use_case = RotateWebhookSecret { id: endpoint.0.0, command, if_match: context.if_match() };
-        Ok(Done(context.app().execute(context.request(input.canonical.as_deref()), use_case).await?))
+        Ok(Done(context.execute(input.canonical.as_deref(), use_case).await?))
     }
 
     /// Test a webhook endpoint

@@ -300,8 +300,7 @@ impl WebhookEndpoints {
             owner_email: new.owner_email.map(|address| address.0),
         };
         let command = Create { id: WebhookEndpointId(fresh()), secret: signing.secret()?, settings };
-        let use_case = context.app().create_webhook_endpoint(command);
-        let reply = context.app().execute(context.request(input.canonical.as_deref()), use_case).await?;
+        let reply = context.execute(input.canonical.as_deref(), context.app().create_webhook_endpoint(command)).await?;
         Ok(Created::under("/v1/webhook-endpoints", reply))
     }
 
@@ -364,7 +363,7 @@ impl WebhookEndpoints {
             owner_email: body.owner_email.map(|address| address.0),
         };
         let use_case = context.app().update_webhook_endpoint(endpoint.0.0, settings, context.if_match());
-        Ok(Done(context.app().execute(context.request(input.canonical.as_deref()), use_case).await?))
+        Ok(Done(context.execute(input.canonical.as_deref(), use_case).await?))
     }
 
     /// Delete a webhook endpoint
@@ -379,6 +378,6 @@ impl WebhookEndpoints {
         endpoint: Path<Reference>,
     ) -> Result<Done, Problem> {
         let use_case = DeleteConfiguration::<webhook_endpoint::WebhookEndpoint>::new(endpoint.0.0, context.if_match());
-        Ok(Done(context.app().execute(context.request(None), use_case).await?))
+        Ok(Done(context.execute(None, use_case).await?))
     }
 }

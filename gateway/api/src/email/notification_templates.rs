@@ -297,7 +297,7 @@ impl NotificationTemplates {
             translations: new.translations.map(translations),
         };
         let use_case = CreateNotificationTemplate { id: NotificationTemplateId(fresh()), settings };
-        let reply = context.app().execute(context.request(input.canonical.as_deref()), use_case).await?;
+        let reply = context.execute(input.canonical.as_deref(), use_case).await?;
         Ok(Created::under("/v1/notification-templates", reply))
     }
 
@@ -352,7 +352,7 @@ impl NotificationTemplates {
             translations: new.translations.map(translations),
         };
         let use_case = UpdateNotificationTemplate { id: template.0.0, settings, if_match: context.if_match() };
-        Ok(Done(context.app().execute(context.request(input.canonical.as_deref()), use_case).await?))
+        Ok(Done(context.execute(input.canonical.as_deref(), use_case).await?))
     }
 
     /// Get a notification template
@@ -383,6 +383,6 @@ impl NotificationTemplates {
         template: Path<Reference>,
     ) -> Result<Done, Problem> {
         let use_case = DeleteConfiguration::<notification_template::NotificationTemplate>::new(template.0.0, context.if_match());
-        Ok(Done(context.app().execute(context.request(None), use_case).await?))
+        Ok(Done(context.execute(None, use_case).await?))
     }
 }

@@ -266,7 +266,7 @@ impl SmtpAccounts {
             is_default: Some(new.is_default),
         };
         let use_case = CreateSmtpAccount { id: SmtpAccountId(fresh()), settings, password };
-        let reply = context.app().execute(context.request(input.canonical.as_deref()), use_case).await?;
+        let reply = context.execute(input.canonical.as_deref(), use_case).await?;
         Ok(Created::under("/v1/smtp-accounts", reply))
     }
 
@@ -330,7 +330,7 @@ impl SmtpAccounts {
             is_default: new.is_default,
         };
         let use_case = UpdateSmtpAccount { id: account.0.0, settings, password, if_match: context.if_match() };
-        Ok(Done(context.app().execute(context.request(input.canonical.as_deref()), use_case).await?))
+        Ok(Done(context.execute(input.canonical.as_deref(), use_case).await?))
     }
 
     /// Delete an SMTP account
@@ -345,6 +345,6 @@ impl SmtpAccounts {
         account: Path<Reference>,
     ) -> Result<Done, Problem> {
         let use_case = DeleteConfiguration::<smtp_account::SmtpAccount>::new(account.0.0, context.if_match());
-        Ok(Done(context.app().execute(context.request(None), use_case).await?))
+        Ok(Done(context.execute(None, use_case).await?))
     }
 }

@@ -112,7 +112,7 @@ impl SuppressedAddresses {
             status: None,
             delivery_id: None,
         };
-        let reply = context.app().execute(context.request(input.canonical.as_deref()), SuppressAddress(command)).await?;
+        let reply = context.execute(input.canonical.as_deref(), SuppressAddress(command)).await?;
         Ok(Created::under("/v1/suppressed-addresses", reply))
     }
 
@@ -161,6 +161,6 @@ impl SuppressedAddresses {
         entry: Path<Reference>,
     ) -> Result<Done, Problem> {
         let use_case = DeleteConfiguration::<suppressed_address::SuppressedAddress>::new(entry.0.0, context.if_match());
-        Ok(Done(context.app().execute(context.request(None), use_case).await?))
+        Ok(Done(context.execute(None, use_case).await?))
     }
 }

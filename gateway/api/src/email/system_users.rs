@@ -158,7 +158,7 @@ impl SystemUsers {
             active: Some(new.active),
         };
         let use_case = CreateSystemUser { id: SystemUserId(fresh()), settings };
-        let reply = context.app().execute(context.request(input.canonical.as_deref()), use_case).await?;
+        let reply = context.execute(input.canonical.as_deref(), use_case).await?;
         Ok(Created::under("/v1/system-users", reply))
     }
 
@@ -214,7 +214,7 @@ impl SystemUsers {
             active: new.active,
         };
         let use_case = UpdateSystemUser { id: user.0.0, settings, if_match: context.if_match() };
-        Ok(Done(context.app().execute(context.request(input.canonical.as_deref()), use_case).await?))
+        Ok(Done(context.execute(input.canonical.as_deref(), use_case).await?))
     }
 
     /// Delete a system user
@@ -229,6 +229,6 @@ impl SystemUsers {
         user: Path<Reference>,
     ) -> Result<Done, Problem> {
         let use_case = DeleteConfiguration::<system_user::SystemUser>::new(user.0.0, context.if_match());
-        Ok(Done(context.app().execute(context.request(None), use_case).await?))
+        Ok(Done(context.execute(None, use_case).await?))
     }
 }

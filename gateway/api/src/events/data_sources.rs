@@ -115,7 +115,7 @@ impl DataSources {
             object: new.object.0,
             path: new.path.into_iter().map(|step| step.0).collect(),
         };
-        let reply = context.app().execute(context.request(input.canonical.as_deref()), CreateDataSource(create)).await?;
+        let reply = context.execute(input.canonical.as_deref(), CreateDataSource(create)).await?;
         Ok(Created::under("/v1/data-sources", reply))
     }
 
@@ -162,6 +162,6 @@ impl DataSources {
         source: Path<Reference>,
     ) -> Result<Done, Problem> {
         let use_case = DeleteDataSource { id: source.0.0, if_match: context.if_match() };
-        Ok(Done(context.app().execute(context.request(None), use_case).await?))
+        Ok(Done(context.execute(None, use_case).await?))
     }
 }

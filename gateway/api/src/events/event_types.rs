@@ -234,7 +234,7 @@ impl EventTypes {
             }),
             schema: serde_json::Value::Object(new.schema.0),
         };
-        let reply = context.app().execute(context.request(input.canonical.as_deref()), RegisterEventType(register)).await?;
+        let reply = context.execute(input.canonical.as_deref(), RegisterEventType(register)).await?;
         Ok(Created::under("/v1/event-types", reply))
     }
 
@@ -251,7 +251,7 @@ impl EventTypes {
         event_type: Path<EventTypeName>,
     ) -> Result<Done, Problem> {
         let use_case = DeleteEventType { name: event_type.0.0, if_match: context.if_match() };
-        Ok(Done(context.app().execute(context.request(None), use_case).await?))
+        Ok(Done(context.execute(None, use_case).await?))
     }
 }
 

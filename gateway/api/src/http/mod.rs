@@ -4,7 +4,6 @@ pub(crate) mod authorization;
 pub(crate) mod bulk;
 pub(crate) mod cursor;
 pub(crate) mod error_middleware;
-pub(crate) mod execute_on;
 pub(crate) mod problem;
 pub(crate) mod request_context;
 pub(crate) mod responses;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aws_lc_rs::digest;
-use billwire_app::{App, Claim, RequestContext, page};
+use billwire_app::{App, Claim, Failure, Object, ObjectUseCase, Reply, RequestContext, UseCase, page};
 use billwire_schemas::{ids::TenantId, refusal::Code};
 use poem::{Request, RequestBody};
 use poem_openapi::{
@@ -12,6 +12,7 @@ use poem_openapi::{
     types::ParseFromParameter,
 };
 use serde_json::Value;
+use uuid::Uuid;
 
 use crate::{
     http::{
@@ -19,7 +20,7 @@ use crate::{
         cursor,
         problem::Problem,
     },
-    types::scalars::{Cursor, Limit},
+    types::scalars::{Cursor, Limit, Reference},
 };
 
 /// Name of the security scheme in the document.
@@ -79,6 +80,32 @@ impl Context {
             Claim { key, fingerprint: hex(hash.finish().as_ref()) }
         });
         RequestContext { caller: self.0.caller.clone(), claim }
+    }
+
+    /// Runs a use case once for this request; `canonical` is its body in canonical JSON.
+    ///
+    /// # Errors
+    /// The use case's refusal, or the database's failure.
+    pub async fn execute(&self, canonical: Option<&str>, use_case: impl UseCase) -> Result<Reply, Failure> {
+        self.app().execute(self.request(canonical), use_case).await
+    }
+
+    /// Runs a use case once for this request on the object that `reference` names, if it has the version the caller insists on.
+    ///
+    /// # Errors
+    /// The refusal when there is no such object, `stale_version`, the use case's refusal, or the database's failure.
+    pub async fn execute_on(&self, reference: &Reference, canonical: Option<&str>, use_case: impl ObjectUseCase) -> Result<Reply, Failure> {
+        self.app().execute_on(self.request(canonical), &reference.0, self.if_match(), use_case).await
+    }
+
+    /// The id of the object a list is narrowed to, if it is; for one that does not exist an id that nothing has.
+    ///
+    /// # Errors
+    /// The database's failure.
+    pub async fn filtered<T: Object>(&self, reference: &Query<Reference>) -> Result<Option<Uuid>, Failure> {
+        let Some(reference) = &reference.0 else { return Ok(None) };
+        let found: Option<T> = self.app().find(self.tenant(), &reference.0).await?;
+        Ok(Some(found.map_or(Uuid::nil(), |object| object.id())))
     }
 
     /// Which part of a list is asked for; `filters` are the list's other parameters.

@@ -14,7 +14,6 @@ use uuid::Uuid;
 
 use crate::{
     http::{
-        execute_on::{filtered, on_owned},
         problem::Problem,
         request_context::{Context, Query},
         responses::{Done, Found, IfNoneMatch, Listed},
@@ -164,8 +163,7 @@ impl Adjustments {
             reason: new.reason.0,
             user: new.user.map(|user| user.0),
         };
-        let use_case = |charge| AdjustChargeableEvent { charge, command: command.clone() };
-        Ok(Done(on_owned::<chargeable_event::ChargeableEvent, _>(&context, &charge.0.0, input.canonical.as_deref(), use_case).await?))
+        Ok(Done(context.execute_on(&charge.0, input.canonical.as_deref(), AdjustChargeableEvent { command }).await?))
     }
 
     /// List adjustments
@@ -187,8 +185,8 @@ impl Adjustments {
     ) -> Result<Listed<Adjustment>, Problem> {
         let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
         let filter = Filter::new()
-            .is_id("account_id", filtered::<Account>(&context, account.0.as_ref()).await?)
-            .is_id("chargeable_event_id", filtered::<chargeable_event::ChargeableEvent>(&context, charge.0.as_ref()).await?);
+            .is_id("account_id", context.filtered::<Account>(&account).await?)
+            .is_id("chargeable_event_id", context.filtered::<chargeable_event::ChargeableEvent>(&charge).await?);
         Listed::page(&context, &context.app().list::<adjustment::Adjustment>(context.tenant(), filter, page_request).await?)
     }
 

@@ -1,7 +1,7 @@
 //! Buckets.
 
 use billwire_app::{
-    AccountObject, CreateBucket, DeleteBucket, Filter, ResetBucket, UpdateBucket,
+    CreateBucket, DeleteBucket, Filter, ResetBucket, UpdateBucket,
     domain::{
         Rejected, Violation, amounts,
         customers::{account::Account, service::Service},
@@ -16,7 +16,6 @@ use uuid::Uuid;
 use crate::{
     customers::account_bill_cycle::NoMembers,
     http::{
-        execute_on::{filtered, on_owned},
         problem::Problem,
         request_context::{Context, Query},
         responses::{Created, Done, Found, IfNoneMatch, Listed},
@@ -221,7 +220,6 @@ impl Buckets {
     #[oai(path = "/buckets", method = "post", operation_id = "createBucket")]
     async fn create(&self, context: Context, input: Validated<NewBucket>) -> Result<Created, Problem> {
         let new = input.body;
-        let service = context.app().referenced::<Service>(context.tenant(), "/service", &new.service.0).await?;
         let command = bucket::Create {
             id: BucketId(fresh()),
             external_id: new.external_id.map(|id| id.0),
@@ -229,8 +227,7 @@ impl Buckets {
             unit: new.unit.0,
             tiers: tiers(new.tiers)?,
         };
-        let use_case = CreateBucket { service: AccountObject { account: service.account_id, id: service.id.0, if_match: None }, command };
-        let reply = context.app().execute(context.request(input.canonical.as_deref()), use_case).await?;
+        let reply = context.execute_on(&new.service, input.canonical.as_deref(), CreateBucket { command }).await?;
         Ok(Created::under("/v1/buckets", reply))
     }
 
@@ -252,8 +249,8 @@ impl Buckets {
     ) -> Result<Listed<Bucket>, Problem> {
         let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
         let filter = Filter::new()
-            .is_id("account_id", filtered::<Account>(&context, account.0.as_ref()).await?)
-            .is_id("service_id", filtered::<Service>(&context, service.0.as_ref()).await?);
+            .is_id("account_id", context.filtered::<Account>(&account).await?)
+            .is_id("service_id", context.filtered::<Service>(&service).await?);
         Listed::page(&context, &context.app().list::<bucket::Bucket>(context.tenant(), filter, page_request).await?)
     }
 
@@ -285,8 +282,7 @@ impl Buckets {
     ) -> Result<Done, Problem> {
         let name = input.body.name.map(|name| name.0);
         let tiers = input.body.tiers.map(tiers).transpose()?;
-        let use_case = |bucket| UpdateBucket { bucket, name: name.clone(), tiers: tiers.clone() };
-        Ok(Done(on_owned::<bucket::Bucket, _>(&context, &bucket.0.0, input.canonical.as_deref(), use_case).await?))
+        Ok(Done(context.execute_on(&bucket.0, input.canonical.as_deref(), UpdateBucket { name, tiers }).await?))
     }
 
     /// Reset a bucket
@@ -300,7 +296,7 @@ impl Buckets {
         bucket: Path<Reference>,
         input: Validated<Option<NoMembers>>,
     ) -> Result<Done, Problem> {
-        Ok(Done(on_owned::<bucket::Bucket, _>(&context, &bucket.0.0, input.canonical.as_deref(), ResetBucket).await?))
+        Ok(Done(context.execute_on(&bucket.0, input.canonical.as_deref(), ResetBucket).await?))
     }
 
     /// Delete a bucket
@@ -313,6 +309,6 @@ impl Buckets {
         /// Id or external id of the bucket.
         bucket: Path<Reference>,
     ) -> Result<Done, Problem> {
-        Ok(Done(on_owned::<bucket::Bucket, _>(&context, &bucket.0.0, None, DeleteBucket).await?))
+        Ok(Done(context.execute_on(&bucket.0, None, DeleteBucket).await?))
     }
 }

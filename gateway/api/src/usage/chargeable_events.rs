@@ -16,7 +16,6 @@ use uuid::Uuid;
 use crate::{
     http::{
         bulk::Each,
-        execute_on::filtered,
         problem::Problem,
         request_context::{Context, Query},
         responses::{Found, IfNoneMatch, Listed},
@@ -289,8 +288,8 @@ impl ChargeableEvents {
         let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
         let billed = state.0.map(|state| state == ChargeState::Billed);
         let filter = Filter::new()
-            .is_id("account_id", filtered::<Account>(&context, account.0.as_ref()).await?)
-            .is_id("service_id", filtered::<Service>(&context, service.0.as_ref()).await?)
+            .is_id("account_id", context.filtered::<Account>(&account).await?)
+            .is_id("service_id", context.filtered::<Service>(&service).await?)
             .since("occurred_at", from.0.map(|moment| moment.0))
             .until("occurred_at", to.0.map(|moment| moment.0))
             .is("kind", charge_type.0.as_ref().map(|kind| kind.0.as_str()))

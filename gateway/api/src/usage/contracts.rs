@@ -13,7 +13,6 @@ use uuid::Uuid;
 use crate::{
     customers::accounts::Period,
     http::{
-        execute_on::{filtered, on_owned},
         problem::Problem,
         request_context::{Context, Query},
         responses::{Created, Done, Found, IfNoneMatch, Listed},
@@ -216,7 +215,6 @@ impl Contracts {
     #[oai(path = "/contracts", method = "post", operation_id = "createContract")]
     async fn create(&self, context: Context, input: Validated<NewContract>) -> Result<Created, Problem> {
         let new = input.body;
-        let account = context.app().referenced::<Account>(context.tenant(), "/account", &new.account.0).await?.id;
         let mut broken: Vec<Violation> = Vec::new();
         let mut tiers = Vec::with_capacity(new.tiers.len());
         for (index, tier) in new.tiers.into_iter().enumerate() {
@@ -236,7 +234,7 @@ impl Contracts {
             end_date: new.end_date.map(|date| date.0),
             tiers,
         };
-        let reply = context.app().execute(context.request(input.canonical.as_deref()), CreateContract { account, command }).await?;
+        let reply = context.execute_on(&new.account, input.canonical.as_deref(), CreateContract { command }).await?;
         Ok(Created::under("/v1/contracts", reply))
     }
 
@@ -258,7 +256,7 @@ impl Contracts {
     ) -> Result<Listed<Contract>, Problem> {
         let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
         let filter = Filter::new()
-            .is_id("account_id", filtered::<Account>(&context, account.0.as_ref()).await?)
+            .is_id("account_id", context.filtered::<Account>(&account).await?)
             .is("status", status.0.map(ContractStatus::wire));
         Listed::page(&context, &context.app().list::<contract::Contract>(context.tenant(), filter, page_request).await?)
     }
@@ -289,8 +287,7 @@ impl Contracts {
         input: Validated<ContractUpdate>,
     ) -> Result<Done, Problem> {
         let (name, end_date) = (input.body.name.map(|name| name.0), input.body.end_date.map(|date| date.0));
-        let use_case = |contract| UpdateContract { contract, name: name.clone(), end_date };
-        Ok(Done(on_owned::<contract::Contract, _>(&context, &contract.0.0, input.canonical.as_deref(), use_case).await?))
+        Ok(Done(context.execute_on(&contract.0, input.canonical.as_deref(), UpdateContract { name, end_date }).await?))
     }
 
     /// Delete a contract
@@ -303,6 +300,6 @@ impl Contracts {
         /// Id or external id of the contract.
         contract: Path<Reference>,
     ) -> Result<Done, Problem> {
-        Ok(Done(on_owned::<contract::Contract, _>(&context, &contract.0.0, None, DeleteContract).await?))
+        Ok(Done(context.execute_on(&contract.0, None, DeleteContract).await?))
     }
 }

@@ -1,7 +1,7 @@
 //! Usage identifiers.
 
 use billwire_app::{
-    AccountObject, CreateUsageIdentifier, DeleteUsageIdentifier, Filter, UpdateUsageIdentifier,
+    CreateUsageIdentifier, DeleteUsageIdentifier, Filter, UpdateUsageIdentifier,
     domain::{
         customers::{account::Account, service::Service},
         usage::usage_identifier,
@@ -15,7 +15,6 @@ use uuid::Uuid;
 
 use crate::{
     http::{
-        execute_on::{filtered, on_owned},
         problem::Problem,
         request_context::{Context, Query},
         responses::{Created, Done, Found, IfNoneMatch, Listed},
@@ -163,7 +162,6 @@ impl UsageIdentifiers {
     #[oai(path = "/usage-identifiers", method = "post", operation_id = "createUsageIdentifier")]
     async fn create(&self, context: Context, input: Validated<NewUsageIdentifier>) -> Result<Created, Problem> {
         let new = input.body;
-        let service = context.app().referenced::<Service>(context.tenant(), "/service", &new.service.0).await?;
         let command = usage_identifier::Create {
             id: UsageIdentifierId(fresh()),
             external_id: new.external_id.map(|id| id.0),
@@ -171,9 +169,7 @@ impl UsageIdentifiers {
             value: new.value.0,
             dormant_after_days: new.dormant_after_days.map(|days| days.0),
         };
-        let use_case =
-            CreateUsageIdentifier { service: AccountObject { account: service.account_id, id: service.id.0, if_match: None }, command };
-        let reply = context.app().execute(context.request(input.canonical.as_deref()), use_case).await?;
+        let reply = context.execute_on(&new.service, input.canonical.as_deref(), CreateUsageIdentifier { command }).await?;
         Ok(Created::under("/v1/usage-identifiers", reply))
     }
 
@@ -200,8 +196,8 @@ impl UsageIdentifiers {
     ) -> Result<Listed<UsageIdentifier>, Problem> {
         let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
         let filter = Filter::new()
-            .is_id("account_id", filtered::<Account>(&context, account.0.as_ref()).await?)
-            .is_id("service_id", filtered::<Service>(&context, service.0.as_ref()).await?)
+            .is_id("account_id", context.filtered::<Account>(&account).await?)
+            .is_id("service_id", context.filtered::<Service>(&service).await?)
             .is("kind", kind.0.as_ref().map(|kind| kind.0.as_str()))
             .is("value", value.0.as_ref().map(|value| value.0.as_str()));
         Listed::page(&context, &context.app().list::<usage_identifier::UsageIdentifier>(context.tenant(), filter, page_request).await?)
@@ -235,8 +231,8 @@ impl UsageIdentifiers {
         input: Validated<UsageIdentifierUpdate>,
     ) -> Result<Done, Problem> {
         let dormant_after_days = input.body.dormant_after_days.map(|days| days.0);
-        let use_case = |identifier| UpdateUsageIdentifier { identifier, dormant_after_days };
-        Ok(Done(on_owned::<usage_identifier::UsageIdentifier, _>(&context, &identifier.0.0, input.canonical.as_deref(), use_case).await?))
+        let use_case = UpdateUsageIdentifier { dormant_after_days };
+        Ok(Done(context.execute_on(&identifier.0, input.canonical.as_deref(), use_case).await?))
     }
 
     /// Delete a usage identifier
@@ -250,6 +246,6 @@ impl UsageIdentifiers {
         #[oai(name = "usageIdentifier")]
         identifier: Path<Reference>,
     ) -> Result<Done, Problem> {
-        Ok(Done(on_owned::<usage_identifier::UsageIdentifier, _>(&context, &identifier.0.0, None, DeleteUsageIdentifier).await?))
+        Ok(Done(context.execute_on(&identifier.0, None, DeleteUsageIdentifier).await?))
     }
 }

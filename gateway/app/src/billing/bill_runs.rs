@@ -17,7 +17,7 @@ use billwire_domain::{
 };
 use billwire_schemas::{
     clock::Timestamp,
-    ids::{AccountId, BillCycleId, BillRunId, InvoiceId, OrderingKey, TenantId, fresh},
+    ids::{AccountId, BillRunId, InvoiceId, OrderingKey, TenantId, fresh},
     refusal::Code,
 };
 use billwire_store::{
@@ -35,7 +35,8 @@ use crate::{
     customers::billing_settings::settings,
     events::event_parameters::billing_contact,
     execute::UseCase,
-    objects::{addressed, referenced},
+    execute_on::ObjectUseCase,
+    objects::{addressed, unknown},
     record::Record,
 };
 
@@ -49,26 +50,23 @@ const RUNS: u64 = 16;
 /// Starts a bill run.
 #[derive(Debug, Clone)]
 pub struct StartBillRun {
-    /// The cycle to be billed.
-    pub bill_cycle: BillCycleId,
     /// What it shall be.
     pub command: bill_run::Start,
 }
 
 #[async_trait]
-impl UseCase for StartBillRun {
+impl ObjectUseCase for StartBillRun {
+    type Object = BillCycle;
     const OPERATION: &'static str = "startBillRun";
     const STATUS: u16 = 202;
 
-    fn key(&self) -> OrderingKey {
-        self.command.id.0.into()
+    fn missing(reference: &str) -> Rejected {
+        unknown::<BillCycle>("/billCycle", reference)
     }
-    /// One run of a cycle at a time.
-    fn locks(&self) -> Vec<OrderingKey> {
-        vec![self.bill_cycle.0.into()]
+    fn key(&self) -> Option<OrderingKey> {
+        Some(self.command.id.0.into())
     }
-    async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
-        let cycle = referenced::<BillCycle>(tx, "/billCycle", self.bill_cycle.0).await?;
+    async fn run(&self, tx: &mut Tx<'_>, cycle: BillCycle, now: Timestamp) -> Result<Option<Record>, Failure> {
         tx.ensure_external_id_free::<BillRun>(self.command.external_id.as_deref()).await?;
         let running = Filter::new().is_id("bill_cycle_id", Some(cycle.id.0)).is("status", Some(bill_run::Status::Running.name()));
         let running = tx.select::<BillRun>(running, 1).await?;
@@ -88,7 +86,6 @@ struct BillAccount {
 #[async_trait]
 impl UseCase for BillAccount {
     const OPERATION: &'static str = "startBillRun";
-    const STATUS: u16 = 200;
 
     fn key(&self) -> OrderingKey {
         self.account.into()
@@ -140,7 +137,6 @@ struct FailAccount {
 #[async_trait]
 impl UseCase for FailAccount {
     const OPERATION: &'static str = "startBillRun";
-    const STATUS: u16 = 200;
 
     fn key(&self) -> OrderingKey {
         self.account.into()
@@ -169,7 +165,6 @@ struct CompleteBillRun {
 #[async_trait]
 impl UseCase for CompleteBillRun {
     const OPERATION: &'static str = "startBillRun";
-    const STATUS: u16 = 200;
 
     fn key(&self) -> OrderingKey {
         self.run.0.into()

@@ -15,7 +15,7 @@ use billwire_schemas::{
 };
 use billwire_store::{
     Tx,
-    commit::{Failure, Prefetch, Unit},
+    commit::{Failure, Unit},
     idempotency::{Claim, Reply},
 };
 
@@ -23,7 +23,8 @@ use crate::{
     App,
     billing::invoicing::{Billing, Wanted, schedule},
     customers::billing_settings::settings,
-    execute::{UseCase, json},
+    execute::json,
+    execute_on::ObjectUseCase,
     objects::addressed,
     record::Record,
 };
@@ -31,27 +32,17 @@ use crate::{
 /// Posts the final bill of a deactivated account.
 #[derive(Debug, Clone)]
 pub struct CreateInvoiceOnDemand {
-    /// Whose.
-    pub account: AccountId,
     /// The new invoice's id.
     pub invoice: InvoiceId,
-    /// Only at this version.
-    pub if_match: Option<i64>,
 }
 
 #[async_trait]
-impl UseCase for CreateInvoiceOnDemand {
+impl ObjectUseCase for CreateInvoiceOnDemand {
+    type Object = Account;
     const OPERATION: &'static str = "createInvoiceOnDemand";
     const STATUS: u16 = 201;
 
-    fn key(&self) -> OrderingKey {
-        self.account.into()
-    }
-    fn prefetch(&self) -> Vec<Prefetch> {
-        vec![Prefetch::of::<Account>(self.account.0)]
-    }
-    async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
-        let account = addressed::<Account>(tx, self.account.0, self.if_match).await?;
+    async fn run(&self, tx: &mut Tx<'_>, account: Account, now: Timestamp) -> Result<Option<Record>, Failure> {
         let settings = settings(tx).await?;
         let fees_until = invoicing::final_fees_until(&account, &settings)?;
         let schedule = schedule(tx, &account).await?;

@@ -20,26 +20,23 @@ use billwire_schemas::{
     ids::{InvoiceId, OrderingKey},
     refusal::Code,
 };
-use billwire_store::{
-    Filter, Tx,
-    commit::{Failure, Prefetch},
-};
+use billwire_store::{Filter, Tx, commit::Failure};
 
 use crate::{
-    account_object::AccountObject,
     customers::billing_settings::settings,
     events::event_parameters::{of_account, of_package, recorded},
     execute::UseCase,
+    execute_on::{ObjectUseCase, owner},
     record::Record,
 };
 
 /// Notes that an invoice was delivered.
 #[derive(Debug, Clone)]
-pub struct DeliverInvoice(pub AccountObject);
+pub struct DeliverInvoice;
 
 /// Takes an invoice back: what it billed is billed again.
 #[derive(Debug, Clone)]
-pub struct CancelInvoice(pub AccountObject);
+pub struct CancelInvoice;
 
 /// What the clock does with an invoice that is due for something.
 #[derive(Debug, Clone)]
@@ -52,18 +49,11 @@ pub(crate) struct InvoiceDue {
 const ADJUSTMENTS_MAX: usize = 400;
 
 #[async_trait]
-impl UseCase for DeliverInvoice {
+impl ObjectUseCase for DeliverInvoice {
+    type Object = Invoice;
     const OPERATION: &'static str = "deliverInvoice";
-    const STATUS: u16 = 200;
 
-    fn key(&self) -> OrderingKey {
-        self.0.key()
-    }
-    fn prefetch(&self) -> Vec<Prefetch> {
-        self.0.prefetch::<Invoice>()
-    }
-    async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
-        let (invoice, _) = self.0.load::<Invoice>(tx).await?;
+    async fn run(&self, tx: &mut Tx<'_>, invoice: Invoice, now: Timestamp) -> Result<Option<Record>, Failure> {
         let change = invoice::deliver(invoice, &settings(tx).await?, now)?;
         recorded(tx, &change, Parameters::new()).await
     }
@@ -72,7 +62,6 @@ impl UseCase for DeliverInvoice {
 #[async_trait]
 impl UseCase for InvoiceDue {
     const OPERATION: &'static str = "followUpInvoice";
-    const STATUS: u16 = 200;
 
     fn key(&self) -> OrderingKey {
         self.key.clone()
@@ -87,18 +76,12 @@ impl UseCase for InvoiceDue {
 }
 
 #[async_trait]
-impl UseCase for CancelInvoice {
+impl ObjectUseCase for CancelInvoice {
+    type Object = Invoice;
     const OPERATION: &'static str = "cancelInvoice";
-    const STATUS: u16 = 200;
 
-    fn key(&self) -> OrderingKey {
-        self.0.key()
-    }
-    fn prefetch(&self) -> Vec<Prefetch> {
-        self.0.prefetch::<Invoice>()
-    }
-    async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
-        let (invoice, account) = self.0.load::<Invoice>(tx).await?;
+    async fn run(&self, tx: &mut Tx<'_>, invoice: Invoice, now: Timestamp) -> Result<Option<Record>, Failure> {
+        let account = owner(tx, &invoice).await?;
         let later = tx.invoices_after(account.id, invoice.id).await?;
         let latest = !later.iter().any(|other| other.status != Status::Cancelled);
         let change = invoice::cancel(invoice, latest, now)?;

@@ -11,21 +11,13 @@ use billwire_domain::{
     },
     customers::account::Account,
 };
-use billwire_schemas::{
-    clock::Timestamp,
-    ids::{AccountId, OrderingKey},
-    refusal::Code,
-};
-use billwire_store::{
-    Filter, Tx,
-    commit::{Failure, Prefetch},
-};
+use billwire_schemas::{clock::Timestamp, refusal::Code};
+use billwire_store::{Filter, Tx, commit::Failure};
 
 use crate::{
-    account_object::AccountObject,
     events::event_parameters::of_account,
-    execute::UseCase,
-    objects::{Referred, found, referenced},
+    execute_on::{ObjectUseCase, owner},
+    objects::{Referred, found, unknown},
     record::Record,
 };
 
@@ -35,8 +27,6 @@ const INVOICES_MAX: u64 = 200;
 /// Records a payment.
 #[derive(Debug, Clone)]
 pub struct RecordPayment {
-    /// Who paid.
-    pub account: AccountId,
     /// Which invoices it pays, by id or number, in this order; absent: the oldest open ones.
     pub invoices: Option<Vec<String>>,
     /// What it is.
@@ -46,8 +36,6 @@ pub struct RecordPayment {
 /// Pays back a part of a payment.
 #[derive(Debug, Clone)]
 pub struct CreateRefund {
-    /// Which payment, and whose.
-    pub payment: AccountObject,
     /// What it shall be.
     pub command: refund::Create,
 }
@@ -55,8 +43,6 @@ pub struct CreateRefund {
 /// Gives a credit.
 #[derive(Debug, Clone)]
 pub struct CreateCredit {
-    /// Who gets it.
-    pub account: AccountId,
     /// On which invoice, by id or number; absent: on the next one.
     pub invoice: Option<String>,
     /// What it shall be.
@@ -64,18 +50,15 @@ pub struct CreateCredit {
 }
 
 #[async_trait]
-impl UseCase for RecordPayment {
+impl ObjectUseCase for RecordPayment {
+    type Object = Account;
     const OPERATION: &'static str = "recordPayment";
     const STATUS: u16 = 201;
 
-    fn key(&self) -> OrderingKey {
-        self.account.into()
+    fn missing(reference: &str) -> Rejected {
+        unknown::<Account>("/account", reference)
     }
-    fn prefetch(&self) -> Vec<Prefetch> {
-        vec![Prefetch::of::<Account>(self.account.0)]
-    }
-    async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
-        let account = referenced::<Account>(tx, "/account", self.account.0).await?;
+    async fn run(&self, tx: &mut Tx<'_>, account: Account, now: Timestamp) -> Result<Option<Record>, Failure> {
         tx.ensure_external_id_free::<Payment>(self.command.external_id.as_deref()).await?;
         let invoices = match &self.invoices {
             Some(references) => named(tx, references).await?,
@@ -113,19 +96,16 @@ async fn named(tx: &mut Tx<'_>, references: &[String]) -> Result<Vec<Invoice>, F
 }
 
 #[async_trait]
-impl UseCase for CreateRefund {
+impl ObjectUseCase for CreateRefund {
+    type Object = Payment;
     const OPERATION: &'static str = "createRefund";
     const STATUS: u16 = 201;
 
-    fn key(&self) -> OrderingKey {
-        self.payment.key()
+    fn missing(reference: &str) -> Rejected {
+        unknown::<Payment>("/payment", reference)
     }
-    fn prefetch(&self) -> Vec<Prefetch> {
-        self.payment.prefetch::<Payment>()
-    }
-    async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
-        let payment = referenced::<Payment>(tx, "/payment", self.payment.id).await?;
-        let account = referenced::<Account>(tx, "/payment", payment.account_id.0).await?;
+    async fn run(&self, tx: &mut Tx<'_>, payment: Payment, now: Timestamp) -> Result<Option<Record>, Failure> {
+        let account = owner(tx, &payment).await?;
         tx.ensure_external_id_free::<Refund>(self.command.external_id.as_deref()).await?;
         let (refund, payment) = refund::create(self.command.clone(), payment, &account, now)?;
         let related = of_account(tx, account.id).await?;
@@ -138,18 +118,15 @@ impl UseCase for CreateRefund {
 }
 
 #[async_trait]
-impl UseCase for CreateCredit {
+impl ObjectUseCase for CreateCredit {
+    type Object = Account;
     const OPERATION: &'static str = "createCredit";
     const STATUS: u16 = 201;
 
-    fn key(&self) -> OrderingKey {
-        self.account.into()
+    fn missing(reference: &str) -> Rejected {
+        unknown::<Account>("/account", reference)
     }
-    fn prefetch(&self) -> Vec<Prefetch> {
-        vec![Prefetch::of::<Account>(self.account.0)]
-    }
-    async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
-        let account = referenced::<Account>(tx, "/account", self.account.0).await?;
+    async fn run(&self, tx: &mut Tx<'_>, account: Account, now: Timestamp) -> Result<Option<Record>, Failure> {
         tx.ensure_external_id_free::<Credit>(self.command.external_id.as_deref()).await?;
         let invoice = match &self.invoice {
             Some(reference) => Some(found::<Invoice>(tx, "/invoice", reference).await?),

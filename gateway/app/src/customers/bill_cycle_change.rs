@@ -11,7 +11,7 @@ use billwire_domain::{
 use billwire_schemas::{
     clock::Timestamp,
     events::envelope::Parameters,
-    ids::{AccountId, BillCycleId, OrderingKey},
+    ids::{AccountId, OrderingKey},
 };
 use billwire_store::{
     Tx,
@@ -21,19 +21,16 @@ use billwire_store::{
 use crate::{
     events::event_parameters::recorded,
     execute::UseCase,
-    objects::{addressed, referenced},
+    execute_on::ObjectUseCase,
+    objects::{addressed, found, prefetch_named},
     record::Record,
 };
 
 /// Puts an account on another bill cycle, now or later.
 #[derive(Debug, Clone)]
 pub struct UpdateAccountBillCycle {
-    /// Which account.
-    pub account: AccountId,
-    /// Only at this version.
-    pub if_match: Option<i64>,
-    /// The cycle it goes to.
-    pub bill_cycle: BillCycleId,
+    /// Id or external id of the cycle it goes to.
+    pub bill_cycle: String,
     /// The account's own billing day, on an individual cycle.
     pub billing_day: Option<u32>,
     /// When; absent: now.
@@ -42,31 +39,16 @@ pub struct UpdateAccountBillCycle {
 
 /// Drops a planned change.
 #[derive(Debug, Clone)]
-pub struct CancelAccountBillCycleChange {
-    /// Which account.
-    pub account: AccountId,
-    /// Only at this version.
-    pub if_match: Option<i64>,
-}
+pub struct CancelAccountBillCycleChange;
 
 /// Lets a planned change take effect now.
 #[derive(Debug, Clone)]
-pub struct PerformAccountBillCycleChange {
-    /// Which account.
-    pub account: AccountId,
-    /// Only at this version.
-    pub if_match: Option<i64>,
-}
+pub struct PerformAccountBillCycleChange;
 
 /// What the clock does when a planned change is due.
 #[derive(Debug, Clone)]
 pub(crate) struct PerformDueBillCycleChange {
     pub account: AccountId,
-}
-
-/// The account at the version asked for.
-async fn load(tx: &mut Tx<'_>, id: AccountId, if_match: Option<i64>) -> Result<Account, Failure> {
-    addressed(tx, id.0, if_match).await
 }
 
 async fn save(tx: &mut Tx<'_>, change: &Change<Account>) -> Result<Option<Record>, Failure> {
@@ -83,54 +65,37 @@ async fn planned_cycle(tx: &mut Tx<'_>, account: &Account) -> Result<Option<Bill
 }
 
 #[async_trait]
-impl UseCase for UpdateAccountBillCycle {
+impl ObjectUseCase for UpdateAccountBillCycle {
+    type Object = Account;
     const OPERATION: &'static str = "updateAccountBillCycle";
-    const STATUS: u16 = 200;
 
-    fn key(&self) -> OrderingKey {
-        self.account.into()
-    }
     fn prefetch(&self) -> Vec<Prefetch> {
-        vec![Prefetch::of::<Account>(self.account.0), Prefetch::of::<BillCycle>(self.bill_cycle.0)]
+        prefetch_named::<BillCycle>(&self.bill_cycle)
     }
-    async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
-        let account = load(tx, self.account, self.if_match).await?;
-        let cycle = referenced::<BillCycle>(tx, "/billCycle", self.bill_cycle.0).await?;
+    async fn run(&self, tx: &mut Tx<'_>, account: Account, now: Timestamp) -> Result<Option<Record>, Failure> {
+        account::ensure_not_deactivated(&account)?;
+        let cycle = found::<BillCycle>(tx, "/billCycle", &self.bill_cycle).await?;
         let change = account::update_bill_cycle(account, &cycle, self.billing_day, self.valid_from, now)?;
         save(tx, &change).await
     }
 }
 
 #[async_trait]
-impl UseCase for CancelAccountBillCycleChange {
+impl ObjectUseCase for CancelAccountBillCycleChange {
+    type Object = Account;
     const OPERATION: &'static str = "cancelAccountBillCycleChange";
-    const STATUS: u16 = 200;
 
-    fn key(&self) -> OrderingKey {
-        self.account.into()
-    }
-    fn prefetch(&self) -> Vec<Prefetch> {
-        vec![Prefetch::of::<Account>(self.account.0)]
-    }
-    async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
-        let account = load(tx, self.account, self.if_match).await?;
+    async fn run(&self, tx: &mut Tx<'_>, account: Account, now: Timestamp) -> Result<Option<Record>, Failure> {
         save(tx, &account::cancel_bill_cycle_change(account, now)?).await
     }
 }
 
 #[async_trait]
-impl UseCase for PerformAccountBillCycleChange {
+impl ObjectUseCase for PerformAccountBillCycleChange {
+    type Object = Account;
     const OPERATION: &'static str = "performAccountBillCycleChange";
-    const STATUS: u16 = 200;
 
-    fn key(&self) -> OrderingKey {
-        self.account.into()
-    }
-    fn prefetch(&self) -> Vec<Prefetch> {
-        vec![Prefetch::of::<Account>(self.account.0)]
-    }
-    async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
-        let account = load(tx, self.account, self.if_match).await?;
+    async fn run(&self, tx: &mut Tx<'_>, account: Account, now: Timestamp) -> Result<Option<Record>, Failure> {
         let change = match planned_cycle(tx, &account).await? {
             Some(cycle) => account::perform_bill_cycle_change(account, &cycle, now)?,
             // Without a planned change there is no cycle to load; the refusal is the same as cancel's.
@@ -143,7 +108,6 @@ impl UseCase for PerformAccountBillCycleChange {
 #[async_trait]
 impl UseCase for PerformDueBillCycleChange {
     const OPERATION: &'static str = "performAccountBillCycleChange";
-    const STATUS: u16 = 200;
 
     fn key(&self) -> OrderingKey {
         self.account.into()
@@ -152,7 +116,7 @@ impl UseCase for PerformDueBillCycleChange {
         vec![Prefetch::of::<Account>(self.account.0)]
     }
     async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
-        let account = load(tx, self.account, None).await?;
+        let account = addressed::<Account>(tx, self.account.0, None).await?;
         let Some(cycle) = planned_cycle(tx, &account).await? else { return Ok(None) };
         match account::perform_due_bill_cycle_change(account, &cycle, now)? {
             Some(change) => save(tx, &change).await,

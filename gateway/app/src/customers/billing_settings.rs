@@ -47,7 +47,6 @@ pub struct UpdateBillingSettings {
 #[async_trait]
 impl UseCase for UpdateBillingSettings {
     const OPERATION: &'static str = "updateBillingSettings";
-    const STATUS: u16 = 200;
 
     fn key(&self) -> OrderingKey {
         Store::configuration_key()

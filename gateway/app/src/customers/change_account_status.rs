@@ -10,22 +10,14 @@ use billwire_domain::{
         service::{self, Service},
     },
 };
-use billwire_schemas::{
-    clock::Timestamp,
-    ids::{AccountId, OrderingKey},
-    refusal::Code,
-};
-use billwire_store::{
-    Filter, Tx,
-    commit::{Failure, Prefetch},
-};
+use billwire_schemas::{clock::Timestamp, refusal::Code};
+use billwire_store::{Filter, Tx, commit::Failure};
 use uuid::Uuid;
 
 use crate::{
     customers::billing_settings::settings,
     events::event_parameters::{around_service, of_account, recorded},
-    execute::UseCase,
-    objects::addressed,
+    execute_on::ObjectUseCase,
     record::Record,
 };
 
@@ -36,10 +28,6 @@ const SERVICES_MAX: usize = 450;
 /// Moves an account along its table of statuses.
 #[derive(Debug, Clone)]
 pub struct ChangeAccountStatus {
-    /// Which account.
-    pub account: AccountId,
-    /// Only at this version.
-    pub if_match: Option<i64>,
     /// Where to.
     pub status: Status,
     /// Why.
@@ -51,10 +39,6 @@ pub struct ChangeAccountStatus {
 /// Deactivates an account.
 #[derive(Debug, Clone)]
 pub struct CancelAccount {
-    /// Which account.
-    pub account: AccountId,
-    /// Only at this version.
-    pub if_match: Option<i64>,
     /// Why.
     pub reason: Option<String>,
     /// Whether its services are cancelled along.
@@ -62,35 +46,21 @@ pub struct CancelAccount {
 }
 
 #[async_trait]
-impl UseCase for ChangeAccountStatus {
+impl ObjectUseCase for ChangeAccountStatus {
+    type Object = Account;
     const OPERATION: &'static str = "changeAccountStatus";
-    const STATUS: u16 = 200;
 
-    fn key(&self) -> OrderingKey {
-        self.account.into()
-    }
-    fn prefetch(&self) -> Vec<Prefetch> {
-        vec![Prefetch::of::<Account>(self.account.0)]
-    }
-    async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
-        let account = addressed::<Account>(tx, self.account.0, self.if_match).await?;
+    async fn run(&self, tx: &mut Tx<'_>, account: Account, now: Timestamp) -> Result<Option<Record>, Failure> {
         change(tx, account, self.status, self.reason.as_deref(), self.services, now).await
     }
 }
 
 #[async_trait]
-impl UseCase for CancelAccount {
+impl ObjectUseCase for CancelAccount {
+    type Object = Account;
     const OPERATION: &'static str = "cancelAccount";
-    const STATUS: u16 = 200;
 
-    fn key(&self) -> OrderingKey {
-        self.account.into()
-    }
-    fn prefetch(&self) -> Vec<Prefetch> {
-        vec![Prefetch::of::<Account>(self.account.0)]
-    }
-    async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
-        let account = addressed::<Account>(tx, self.account.0, self.if_match).await?;
+    async fn run(&self, tx: &mut Tx<'_>, account: Account, now: Timestamp) -> Result<Option<Record>, Failure> {
         change(tx, account, Status::Deactivated, self.reason.as_deref(), self.services, now).await
     }
 }

@@ -2,28 +2,24 @@
 
 use async_trait::async_trait;
 use billwire_domain::{
-    Change, Entity,
+    Change, Entity, Rejected,
     customers::{
         account::Account,
         contact::{self, Contact},
     },
 };
-use billwire_schemas::{
-    clock::Timestamp,
-    ids::{AccountId, OrderingKey},
-};
-use billwire_store::{
-    Tx,
-    commit::{Failure, Prefetch},
-};
+use billwire_schemas::clock::Timestamp;
+use billwire_store::{Tx, commit::Failure};
 
-use crate::{account_object::AccountObject, execute::UseCase, objects::referenced, record::Record};
+use crate::{
+    execute_on::{ObjectUseCase, owner},
+    objects::unknown,
+    record::Record,
+};
 
 /// Makes a contact.
 #[derive(Debug, Clone)]
 pub struct CreateContact {
-    /// Whose it shall be.
-    pub account: AccountId,
     /// What it shall be.
     pub command: contact::Create,
 }
@@ -31,15 +27,13 @@ pub struct CreateContact {
 /// Changes a contact.
 #[derive(Debug, Clone)]
 pub struct UpdateContact {
-    /// Which.
-    pub contact: AccountObject,
     /// What shall change.
     pub command: contact::Update,
 }
 
 /// Deletes a contact.
 #[derive(Debug, Clone)]
-pub struct DeleteContact(pub AccountObject);
+pub struct DeleteContact;
 
 /// Its events offer the contact itself to e-mails, not the account's billing contact as those of other objects do.
 fn save(tx: &mut Tx<'_>, change: &Change<Contact>, account: &Account) -> Result<Option<Record>, Failure> {
@@ -48,18 +42,15 @@ fn save(tx: &mut Tx<'_>, change: &Change<Contact>, account: &Account) -> Result<
 }
 
 #[async_trait]
-impl UseCase for CreateContact {
+impl ObjectUseCase for CreateContact {
+    type Object = Account;
     const OPERATION: &'static str = "createContact";
     const STATUS: u16 = 201;
 
-    fn key(&self) -> OrderingKey {
-        self.account.into()
+    fn missing(reference: &str) -> Rejected {
+        unknown::<Account>("/account", reference)
     }
-    fn prefetch(&self) -> Vec<Prefetch> {
-        vec![Prefetch::of::<Account>(self.account.0)]
-    }
-    async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
-        let account = referenced::<Account>(tx, "/account", self.account.0).await?;
+    async fn run(&self, tx: &mut Tx<'_>, account: Account, now: Timestamp) -> Result<Option<Record>, Failure> {
         tx.ensure_external_id_free::<Contact>(self.command.external_id.as_deref()).await?;
         let change = contact::create(self.command.clone(), &account, now)?;
         save(tx, &change, &account)
@@ -67,36 +58,24 @@ impl UseCase for CreateContact {
 }
 
 #[async_trait]
-impl UseCase for UpdateContact {
+impl ObjectUseCase for UpdateContact {
+    type Object = Contact;
     const OPERATION: &'static str = "updateContact";
-    const STATUS: u16 = 200;
 
-    fn key(&self) -> OrderingKey {
-        self.contact.key()
-    }
-    fn prefetch(&self) -> Vec<Prefetch> {
-        self.contact.prefetch::<Contact>()
-    }
-    async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
-        let (contact, account) = self.contact.load::<Contact>(tx).await?;
+    async fn run(&self, tx: &mut Tx<'_>, contact: Contact, now: Timestamp) -> Result<Option<Record>, Failure> {
+        let account = owner(tx, &contact).await?;
         let change = contact::update(contact, &account, self.command.clone(), now)?;
         save(tx, &change, &account)
     }
 }
 
 #[async_trait]
-impl UseCase for DeleteContact {
+impl ObjectUseCase for DeleteContact {
+    type Object = Contact;
     const OPERATION: &'static str = "deleteContact";
-    const STATUS: u16 = 200;
 
-    fn key(&self) -> OrderingKey {
-        self.0.key()
-    }
-    fn prefetch(&self) -> Vec<Prefetch> {
-        self.0.prefetch::<Contact>()
-    }
-    async fn run(&self, tx: &mut Tx<'_>, _: Timestamp) -> Result<Option<Record>, Failure> {
-        let (contact, account) = self.0.load::<Contact>(tx).await?;
+    async fn run(&self, tx: &mut Tx<'_>, contact: Contact, _: Timestamp) -> Result<Option<Record>, Failure> {
+        let account = owner(tx, &contact).await?;
         save(tx, &contact::delete(contact, &account)?, &account)
     }
 }

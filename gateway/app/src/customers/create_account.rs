@@ -5,24 +5,25 @@ use billwire_domain::customers::{
     account::{self, Account},
     bill_cycle::BillCycle,
 };
-use billwire_schemas::{
-    clock::Timestamp,
-    ids::{BillCycleId, OrderingKey},
-};
+use billwire_schemas::{clock::Timestamp, ids::OrderingKey};
 use billwire_store::{
     Tx,
     commit::{Failure, Prefetch},
 };
 
-use crate::{execute::UseCase, objects::referenced, record::Record};
+use crate::{
+    execute::UseCase,
+    objects::{found, prefetch_named},
+    record::Record,
+};
 
 /// Makes an account.
 #[derive(Debug, Clone)]
 pub struct CreateAccount {
     /// What it shall be.
     pub command: account::Create,
-    /// The cycle it is billed in.
-    pub bill_cycle: BillCycleId,
+    /// Id or external id of the cycle it is billed in.
+    pub bill_cycle: String,
 }
 
 #[async_trait]
@@ -34,10 +35,10 @@ impl UseCase for CreateAccount {
         self.command.id.into()
     }
     fn prefetch(&self) -> Vec<Prefetch> {
-        vec![Prefetch::of::<BillCycle>(self.bill_cycle.0)]
+        prefetch_named::<BillCycle>(&self.bill_cycle)
     }
     async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
-        let cycle = referenced::<BillCycle>(tx, "/billCycle", self.bill_cycle.0).await?;
+        let cycle = found::<BillCycle>(tx, "/billCycle", &self.bill_cycle).await?;
         tx.ensure_external_id_free::<Account>(self.command.external_id.as_deref()).await?;
         let change = account::create(self.command.clone(), &cycle, now)?;
         tx.save(&change)?;

@@ -2,16 +2,10 @@
 
 use async_trait::async_trait;
 use billwire_domain::customers::package::{self, Package};
-use billwire_schemas::{
-    clock::Timestamp,
-    ids::{OrderingKey, PackageId},
-};
-use billwire_store::{
-    Tx,
-    commit::{Failure, Prefetch},
-};
+use billwire_schemas::{clock::Timestamp, ids::OrderingKey};
+use billwire_store::{Tx, commit::Failure};
 
-use crate::{execute::UseCase, objects::addressed, record::Record, references};
+use crate::{execute::UseCase, execute_on::ObjectUseCase, record::Record, references};
 
 /// Makes a package.
 #[derive(Debug, Clone)]
@@ -20,22 +14,13 @@ pub struct CreatePackage(pub package::Create);
 /// Changes a package.
 #[derive(Debug, Clone)]
 pub struct UpdatePackage {
-    /// Which.
-    pub package: PackageId,
-    /// Only at this version.
-    pub if_match: Option<i64>,
     /// What shall change.
     pub command: package::Update,
 }
 
 /// Deletes a package that nobody has subscribed.
 #[derive(Debug, Clone)]
-pub struct DeletePackage {
-    /// Which.
-    pub package: PackageId,
-    /// Only at this version.
-    pub if_match: Option<i64>,
-}
+pub struct DeletePackage;
 
 #[async_trait]
 impl UseCase for CreatePackage {
@@ -54,18 +39,11 @@ impl UseCase for CreatePackage {
 }
 
 #[async_trait]
-impl UseCase for UpdatePackage {
+impl ObjectUseCase for UpdatePackage {
+    type Object = Package;
     const OPERATION: &'static str = "updatePackage";
-    const STATUS: u16 = 200;
 
-    fn key(&self) -> OrderingKey {
-        self.package.0.into()
-    }
-    fn prefetch(&self) -> Vec<Prefetch> {
-        vec![Prefetch::of::<Package>(self.package.0)]
-    }
-    async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
-        let package = addressed::<Package>(tx, self.package.0, self.if_match).await?;
+    async fn run(&self, tx: &mut Tx<'_>, package: Package, now: Timestamp) -> Result<Option<Record>, Failure> {
         let change = package::update(package, self.command.clone(), now)?;
         tx.save(&change)?;
         Record::of(&change).map(Some)
@@ -73,19 +51,13 @@ impl UseCase for UpdatePackage {
 }
 
 #[async_trait]
-impl UseCase for DeletePackage {
+impl ObjectUseCase for DeletePackage {
+    type Object = Package;
     const OPERATION: &'static str = "deletePackage";
-    const STATUS: u16 = 200;
 
-    fn key(&self) -> OrderingKey {
-        self.package.0.into()
-    }
-    fn prefetch(&self) -> Vec<Prefetch> {
-        vec![Prefetch::of::<Package>(self.package.0)]
-    }
-    async fn run(&self, tx: &mut Tx<'_>, _: Timestamp) -> Result<Option<Record>, Failure> {
-        let package = addressed::<Package>(tx, self.package.0, self.if_match).await?;
-        let change = package::delete(package, references::package(tx, self.package.0).await?)?;
+    async fn run(&self, tx: &mut Tx<'_>, package: Package, _: Timestamp) -> Result<Option<Record>, Failure> {
+        let in_use = references::package(tx, package.id.0).await?;
+        let change = package::delete(package, in_use)?;
         tx.save(&change)?;
         Record::of(&change).map(Some)
     }

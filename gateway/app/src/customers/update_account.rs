@@ -5,31 +5,14 @@ use billwire_domain::customers::{
     account::{self, Account},
     contact::Contact,
 };
-use billwire_schemas::{
-    clock::Timestamp,
-    events::envelope::Parameters,
-    ids::{AccountId, OrderingKey},
-};
-use billwire_store::{
-    Tx,
-    commit::{Failure, Prefetch},
-};
+use billwire_schemas::{clock::Timestamp, events::envelope::Parameters};
+use billwire_store::{Tx, commit::Failure};
 
-use crate::{
-    events::event_parameters::recorded,
-    execute::UseCase,
-    objects::{addressed, found},
-    record::Record,
-    references,
-};
+use crate::{events::event_parameters::recorded, execute_on::ObjectUseCase, objects::found, record::Record, references};
 
 /// Changes what is known of an account.
 #[derive(Debug, Clone)]
 pub struct UpdateAccount {
-    /// Which account.
-    pub account: AccountId,
-    /// Only at this version.
-    pub if_match: Option<i64>,
     /// What shall change.
     pub command: account::Update,
     /// Id or external id of the new billing contact.
@@ -38,26 +21,14 @@ pub struct UpdateAccount {
 
 /// Deletes an account that was never active.
 #[derive(Debug, Clone)]
-pub struct DeleteAccount {
-    /// Which account.
-    pub account: AccountId,
-    /// Only at this version.
-    pub if_match: Option<i64>,
-}
+pub struct DeleteAccount;
 
 #[async_trait]
-impl UseCase for UpdateAccount {
+impl ObjectUseCase for UpdateAccount {
+    type Object = Account;
     const OPERATION: &'static str = "updateAccount";
-    const STATUS: u16 = 200;
 
-    fn key(&self) -> OrderingKey {
-        self.account.into()
-    }
-    fn prefetch(&self) -> Vec<Prefetch> {
-        vec![Prefetch::of::<Account>(self.account.0)]
-    }
-    async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
-        let account = addressed::<Account>(tx, self.account.0, self.if_match).await?;
+    async fn run(&self, tx: &mut Tx<'_>, account: Account, now: Timestamp) -> Result<Option<Record>, Failure> {
         account::ensure_not_deactivated(&account)?;
         let contact = match &self.billing_contact {
             Some(reference) => Some(found::<Contact>(tx, "/billingContact", reference).await?),
@@ -69,19 +40,12 @@ impl UseCase for UpdateAccount {
 }
 
 #[async_trait]
-impl UseCase for DeleteAccount {
+impl ObjectUseCase for DeleteAccount {
+    type Object = Account;
     const OPERATION: &'static str = "deleteAccount";
-    const STATUS: u16 = 200;
 
-    fn key(&self) -> OrderingKey {
-        self.account.into()
-    }
-    fn prefetch(&self) -> Vec<Prefetch> {
-        vec![Prefetch::of::<Account>(self.account.0)]
-    }
-    async fn run(&self, tx: &mut Tx<'_>, _: Timestamp) -> Result<Option<Record>, Failure> {
-        let account = addressed::<Account>(tx, self.account.0, self.if_match).await?;
-        let in_use = references::account(tx, self.account.0).await?;
+    async fn run(&self, tx: &mut Tx<'_>, account: Account, _: Timestamp) -> Result<Option<Record>, Failure> {
+        let in_use = references::account(tx, account.id.0).await?;
         recorded(tx, &account::delete(account, in_use)?, Parameters::new()).await
     }
 }

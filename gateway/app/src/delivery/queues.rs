@@ -60,7 +60,6 @@ pub struct UpdateQueue {
 #[async_trait]
 impl UseCase for UpdateQueue {
     const OPERATION: &'static str = "updateQueue";
-    const STATUS: u16 = 200;
 
     fn key(&self) -> OrderingKey {
         Store::configuration_key()
@@ -112,7 +111,6 @@ pub struct PauseQueue<const PAUSED: bool> {
 #[async_trait]
 impl<const PAUSED: bool> UseCase for PauseQueue<PAUSED> {
     const OPERATION: &'static str = if PAUSED { "pauseQueue" } else { "resumeQueue" };
-    const STATUS: u16 = 200;
 
     fn key(&self) -> OrderingKey {
         Store::configuration_key()

@@ -226,7 +226,6 @@ pub struct UpdateSubscription {
 #[async_trait]
 impl UseCase for UpdateSubscription {
     const OPERATION: &'static str = "updateSubscription";
-    const STATUS: u16 = 200;
 
     fn key(&self) -> OrderingKey {
         Store::configuration_key()
@@ -277,7 +276,6 @@ pub struct EnableSubscription<const ENABLED: bool> {
 #[async_trait]
 impl<const ENABLED: bool> UseCase for EnableSubscription<ENABLED> {
     const OPERATION: &'static str = if ENABLED { "enableSubscription" } else { "disableSubscription" };
-    const STATUS: u16 = 200;
 
     fn key(&self) -> OrderingKey {
         Store::configuration_key()
@@ -303,7 +301,6 @@ pub struct DeleteSubscription {
 #[async_trait]
 impl UseCase for DeleteSubscription {
     const OPERATION: &'static str = Subscription::DELETE;
-    const STATUS: u16 = 200;
 
     fn key(&self) -> OrderingKey {
         Store::configuration_key()

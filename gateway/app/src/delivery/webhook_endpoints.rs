@@ -172,7 +172,6 @@ impl UseCase for CreateWebhookEndpoint {
 #[async_trait]
 impl UseCase for UpdateWebhookEndpoint {
     const OPERATION: &'static str = "updateWebhookEndpoint";
-    const STATUS: u16 = 200;
 
     fn key(&self) -> OrderingKey {
         Store::configuration_key()
@@ -203,7 +202,6 @@ pub struct RotateWebhookSecret {
 #[async_trait]
 impl UseCase for RotateWebhookSecret {
     const OPERATION: &'static str = "rotateWebhookSecret";
-    const STATUS: u16 = 200;
 
     fn key(&self) -> OrderingKey {
         Store::configuration_key()
@@ -229,7 +227,6 @@ pub struct EnableWebhookEndpoint {
 #[async_trait]
 impl UseCase for EnableWebhookEndpoint {
     const OPERATION: &'static str = "enableWebhookEndpoint";
-    const STATUS: u16 = 200;
 
     fn key(&self) -> OrderingKey {
         Store::configuration_key()
@@ -255,7 +252,6 @@ pub struct DisableWebhookEndpoint {
 #[async_trait]
 impl UseCase for DisableWebhookEndpoint {
     const OPERATION: &'static str = "disableWebhookEndpoint";
-    const STATUS: u16 = 200;
 
     /// The endpoint itself: its event needs a gapless order, which the configuration, whose sequence counts changes, does not have.
     fn key(&self) -> OrderingKey {

@@ -136,7 +136,6 @@ impl UseCase for CreateNotificationTemplate {
 #[async_trait]
 impl UseCase for UpdateNotificationTemplate {
     const OPERATION: &'static str = "updateNotificationTemplate";
-    const STATUS: u16 = 200;
 
     fn key(&self) -> OrderingKey {
         Store::configuration_key()

@@ -112,7 +112,6 @@ impl UseCase for CreateSmtpAccount {
 #[async_trait]
 impl UseCase for UpdateSmtpAccount {
     const OPERATION: &'static str = "updateSmtpAccount";
-    const STATUS: u16 = 200;
 
     fn key(&self) -> OrderingKey {
         Store::configuration_key()

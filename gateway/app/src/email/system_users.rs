@@ -51,7 +51,6 @@ impl UseCase for CreateSystemUser {
 #[async_trait]
 impl UseCase for UpdateSystemUser {
     const OPERATION: &'static str = "updateSystemUser";
-    const STATUS: u16 = 200;
 
     fn key(&self) -> OrderingKey {
         Store::configuration_key()

@@ -61,7 +61,6 @@ pub struct DeleteDataSource {
 #[async_trait]
 impl UseCase for DeleteDataSource {
     const OPERATION: &'static str = DataSource::DELETE;
-    const STATUS: u16 = 200;
 
     fn key(&self) -> OrderingKey {
         Store::configuration_key()

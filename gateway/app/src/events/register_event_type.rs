@@ -116,7 +116,6 @@ impl DeleteEventType {
 #[async_trait]
 impl UseCase for DeleteEventType {
     const OPERATION: &'static str = "deleteEventType";
-    const STATUS: u16 = 200;
 
     fn key(&self) -> OrderingKey {
         Store::configuration_key()

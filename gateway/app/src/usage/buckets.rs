@@ -2,28 +2,23 @@
 
 use async_trait::async_trait;
 use billwire_domain::{
-    customers::{account::Account, service::Service},
+    Rejected,
+    customers::service::Service,
     usage::bucket::{self, Bucket, Tier},
 };
-use billwire_schemas::{clock::Timestamp, ids::OrderingKey};
-use billwire_store::{
-    Tx,
-    commit::{Failure, Prefetch},
-};
+use billwire_schemas::clock::Timestamp;
+use billwire_store::{Tx, commit::Failure};
 
 use crate::{
-    account_object::AccountObject,
     events::event_parameters::{of_service, recorded},
-    execute::UseCase,
-    objects::{addressed, referenced},
+    execute_on::{ObjectUseCase, owner},
+    objects::unknown,
     record::Record,
 };
 
 /// Makes a bucket of a service.
 #[derive(Debug, Clone)]
 pub struct CreateBucket {
-    /// The service, and the account that it belongs to.
-    pub service: AccountObject,
     /// What it shall be.
     pub command: bucket::Create,
 }
@@ -31,8 +26,6 @@ pub struct CreateBucket {
 /// Changes a bucket; what is absent stays.
 #[derive(Debug, Clone)]
 pub struct UpdateBucket {
-    /// Which.
-    pub bucket: AccountObject,
     /// Its new name.
     pub name: Option<String>,
     /// Its new tiers.
@@ -41,26 +34,23 @@ pub struct UpdateBucket {
 
 /// Sets a bucket back as if nothing had been used.
 #[derive(Debug, Clone)]
-pub struct ResetBucket(pub AccountObject);
+pub struct ResetBucket;
 
 /// Deletes a bucket.
 #[derive(Debug, Clone)]
-pub struct DeleteBucket(pub AccountObject);
+pub struct DeleteBucket;
 
 #[async_trait]
-impl UseCase for CreateBucket {
+impl ObjectUseCase for CreateBucket {
+    type Object = Service;
     const OPERATION: &'static str = "createBucket";
     const STATUS: u16 = 201;
 
-    fn key(&self) -> OrderingKey {
-        self.service.key()
+    fn missing(reference: &str) -> Rejected {
+        unknown::<Service>("/service", reference)
     }
-    fn prefetch(&self) -> Vec<Prefetch> {
-        self.service.prefetch::<Service>()
-    }
-    async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
-        let service = referenced::<Service>(tx, "/service", self.service.id).await?;
-        let account = addressed::<Account>(tx, service.account_id.0, None).await?;
+    async fn run(&self, tx: &mut Tx<'_>, service: Service, now: Timestamp) -> Result<Option<Record>, Failure> {
+        let account = owner(tx, &service).await?;
         tx.ensure_external_id_free::<Bucket>(self.command.external_id.as_deref()).await?;
         let related = of_service(tx, service.id).await?;
         recorded(tx, &bucket::create(self.command.clone(), &service, &account, now)?, related).await
@@ -68,54 +58,36 @@ impl UseCase for CreateBucket {
 }
 
 #[async_trait]
-impl UseCase for UpdateBucket {
+impl ObjectUseCase for UpdateBucket {
+    type Object = Bucket;
     const OPERATION: &'static str = "updateBucket";
-    const STATUS: u16 = 200;
 
-    fn key(&self) -> OrderingKey {
-        self.bucket.key()
-    }
-    fn prefetch(&self) -> Vec<Prefetch> {
-        self.bucket.prefetch::<Bucket>()
-    }
-    async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
-        let (bucket, account) = self.bucket.load::<Bucket>(tx).await?;
+    async fn run(&self, tx: &mut Tx<'_>, bucket: Bucket, now: Timestamp) -> Result<Option<Record>, Failure> {
+        let account = owner(tx, &bucket).await?;
         let related = of_service(tx, bucket.service_id).await?;
         recorded(tx, &bucket::update(bucket, &account, self.name.clone(), self.tiers.clone(), now)?, related).await
     }
 }
 
 #[async_trait]
-impl UseCase for ResetBucket {
+impl ObjectUseCase for ResetBucket {
+    type Object = Bucket;
     const OPERATION: &'static str = "resetBucket";
-    const STATUS: u16 = 200;
 
-    fn key(&self) -> OrderingKey {
-        self.0.key()
-    }
-    fn prefetch(&self) -> Vec<Prefetch> {
-        self.0.prefetch::<Bucket>()
-    }
-    async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
-        let (bucket, account) = self.0.load::<Bucket>(tx).await?;
+    async fn run(&self, tx: &mut Tx<'_>, bucket: Bucket, now: Timestamp) -> Result<Option<Record>, Failure> {
+        let account = owner(tx, &bucket).await?;
         let related = of_service(tx, bucket.service_id).await?;
         recorded(tx, &bucket::reset(bucket, &account, now)?, related).await
     }
 }
 
 #[async_trait]
-impl UseCase for DeleteBucket {
+impl ObjectUseCase for DeleteBucket {
+    type Object = Bucket;
     const OPERATION: &'static str = "deleteBucket";
-    const STATUS: u16 = 200;
 
-    fn key(&self) -> OrderingKey {
-        self.0.key()
-    }
-    fn prefetch(&self) -> Vec<Prefetch> {
-        self.0.prefetch::<Bucket>()
-    }
-    async fn run(&self, tx: &mut Tx<'_>, _: Timestamp) -> Result<Option<Record>, Failure> {
-        let (bucket, account) = self.0.load::<Bucket>(tx).await?;
+    async fn run(&self, tx: &mut Tx<'_>, bucket: Bucket, _: Timestamp) -> Result<Option<Record>, Failure> {
+        let account = owner(tx, &bucket).await?;
         let related = of_service(tx, bucket.service_id).await?;
         recorded(tx, &bucket::delete(bucket, &account)?, related).await
     }

@@ -2,30 +2,30 @@
 
 use async_trait::async_trait;
 use billwire_domain::{
+    Rejected,
     customers::account::Account,
     usage::contract::{self, Contract},
 };
 use billwire_schemas::{
     clock::Timestamp,
     events::envelope::Parameters,
-    ids::{AccountId, ContractId, OrderingKey},
+    ids::{ContractId, OrderingKey},
 };
-use billwire_store::{
-    Tx,
-    commit::{Failure, Prefetch},
-};
+use billwire_store::{Tx, commit::Failure};
 use chrono::NaiveDate;
 
 use crate::{
-    account_object::AccountObject, customers::billing_settings::settings, events::event_parameters::recorded, execute::UseCase,
-    objects::referenced, record::Record,
+    customers::billing_settings::settings,
+    events::event_parameters::recorded,
+    execute::UseCase,
+    execute_on::{ObjectUseCase, owner},
+    objects::unknown,
+    record::Record,
 };
 
 /// Makes a contract.
 #[derive(Debug, Clone)]
 pub struct CreateContract {
-    /// Whose it shall be.
-    pub account: AccountId,
     /// What it shall be.
     pub command: contract::Create,
 }
@@ -33,8 +33,6 @@ pub struct CreateContract {
 /// Changes a contract; what is absent stays.
 #[derive(Debug, Clone)]
 pub struct UpdateContract {
-    /// Which.
-    pub contract: AccountObject,
     /// Its new name.
     pub name: Option<String>,
     /// The first day it shall no longer hold.
@@ -43,7 +41,7 @@ pub struct UpdateContract {
 
 /// Deletes a contract that has not started.
 #[derive(Debug, Clone)]
-pub struct DeleteContract(pub AccountObject);
+pub struct DeleteContract;
 
 /// What the clock does at the end of a period.
 #[derive(Debug, Clone)]
@@ -53,18 +51,15 @@ pub(crate) struct EndContractPeriod {
 }
 
 #[async_trait]
-impl UseCase for CreateContract {
+impl ObjectUseCase for CreateContract {
+    type Object = Account;
     const OPERATION: &'static str = "createContract";
     const STATUS: u16 = 201;
 
-    fn key(&self) -> OrderingKey {
-        self.account.into()
+    fn missing(reference: &str) -> Rejected {
+        unknown::<Account>("/account", reference)
     }
-    fn prefetch(&self) -> Vec<Prefetch> {
-        vec![Prefetch::of::<Account>(self.account.0)]
-    }
-    async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
-        let account = referenced::<Account>(tx, "/account", self.account.0).await?;
+    async fn run(&self, tx: &mut Tx<'_>, account: Account, now: Timestamp) -> Result<Option<Record>, Failure> {
         tx.ensure_external_id_free::<Contract>(self.command.external_id.as_deref()).await?;
         let zone = settings(tx).await?.zone();
         recorded(tx, &contract::create(self.command.clone(), &account, zone, now)?, Parameters::new()).await
@@ -72,18 +67,12 @@ impl UseCase for CreateContract {
 }
 
 #[async_trait]
-impl UseCase for UpdateContract {
+impl ObjectUseCase for UpdateContract {
+    type Object = Contract;
     const OPERATION: &'static str = "updateContract";
-    const STATUS: u16 = 200;
 
-    fn key(&self) -> OrderingKey {
-        self.contract.key()
-    }
-    fn prefetch(&self) -> Vec<Prefetch> {
-        self.contract.prefetch::<Contract>()
-    }
-    async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
-        let (contract, account) = self.contract.load::<Contract>(tx).await?;
+    async fn run(&self, tx: &mut Tx<'_>, contract: Contract, now: Timestamp) -> Result<Option<Record>, Failure> {
+        let account = owner(tx, &contract).await?;
         let zone = settings(tx).await?.zone();
         let change = contract::update(contract, &account, self.name.clone(), self.end_date, zone, now)?;
         recorded(tx, &change, Parameters::new()).await
@@ -91,18 +80,12 @@ impl UseCase for UpdateContract {
 }
 
 #[async_trait]
-impl UseCase for DeleteContract {
+impl ObjectUseCase for DeleteContract {
+    type Object = Contract;
     const OPERATION: &'static str = "deleteContract";
-    const STATUS: u16 = 200;
 
-    fn key(&self) -> OrderingKey {
-        self.0.key()
-    }
-    fn prefetch(&self) -> Vec<Prefetch> {
-        self.0.prefetch::<Contract>()
-    }
-    async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
-        let (contract, account) = self.0.load::<Contract>(tx).await?;
+    async fn run(&self, tx: &mut Tx<'_>, contract: Contract, now: Timestamp) -> Result<Option<Record>, Failure> {
+        let account = owner(tx, &contract).await?;
         recorded(tx, &contract::delete(contract, &account, now)?, Parameters::new()).await
     }
 }
@@ -110,7 +93,6 @@ impl UseCase for DeleteContract {
 #[async_trait]
 impl UseCase for EndContractPeriod {
     const OPERATION: &'static str = "endContractPeriod";
-    const STATUS: u16 = 200;
 
     fn key(&self) -> OrderingKey {
         self.key.clone()

@@ -28,7 +28,7 @@ use crate::{
     App, RequestContext,
     events::event_parameters::{of_account, of_service},
     execute_bulk::BulkUseCase,
-    objects::{Referred, referenced},
+    objects::{Referred, unknown},
     record::Record,
 };
 
@@ -213,7 +213,7 @@ impl BulkUseCase for RecordChargeableEvents {
     }
     async fn run(&self, index: usize, tx: &mut Tx<'_>, now: Timestamp) -> Result<Record, Failure> {
         let item = self.items[index].clone()?;
-        let account = referenced::<Account>(tx, "/account", item.account.0).await?;
+        let account = tx.load::<Account>(item.account.0).await?.ok_or_else(|| unknown::<Account>("/account", &item.account.to_string()))?;
         tx.ensure_external_id_free::<ChargeableEvent>(item.command.external_id.as_deref()).await?;
         let change = chargeable_event::record(item.command, &account, now)?;
         let related = around(tx, &change.after).await?;

@@ -2,31 +2,27 @@
 
 use async_trait::async_trait;
 use billwire_domain::{
-    customers::{account::Account, service::Service},
+    Rejected,
+    customers::service::Service,
     usage::usage_identifier::{self, UsageIdentifier},
 };
 use billwire_schemas::{
     clock::Timestamp,
     ids::{OrderingKey, UsageIdentifierId},
 };
-use billwire_store::{
-    Filter, Tx,
-    commit::{Failure, Prefetch},
-};
+use billwire_store::{Filter, Tx, commit::Failure};
 
 use crate::{
-    account_object::AccountObject,
     events::event_parameters::{of_service, recorded},
     execute::UseCase,
-    objects::{addressed, referenced},
+    execute_on::{ObjectUseCase, owner},
+    objects::unknown,
     record::Record,
 };
 
 /// Makes a usage identifier of a service.
 #[derive(Debug, Clone)]
 pub struct CreateUsageIdentifier {
-    /// The service, and the account that it belongs to.
-    pub service: AccountObject,
     /// What it shall be.
     pub command: usage_identifier::Create,
 }
@@ -34,15 +30,13 @@ pub struct CreateUsageIdentifier {
 /// Changes a usage identifier.
 #[derive(Debug, Clone)]
 pub struct UpdateUsageIdentifier {
-    /// Which.
-    pub identifier: AccountObject,
     /// After how many days without usage it is dormant; absent: as before.
     pub dormant_after_days: Option<u32>,
 }
 
 /// Deletes a usage identifier.
 #[derive(Debug, Clone)]
-pub struct DeleteUsageIdentifier(pub AccountObject);
+pub struct DeleteUsageIdentifier;
 
 /// What the clock does with one that may be dormant.
 #[derive(Debug, Clone)]
@@ -52,19 +46,16 @@ pub(crate) struct FindDormant {
 }
 
 #[async_trait]
-impl UseCase for CreateUsageIdentifier {
+impl ObjectUseCase for CreateUsageIdentifier {
+    type Object = Service;
     const OPERATION: &'static str = "createUsageIdentifier";
     const STATUS: u16 = 201;
 
-    fn key(&self) -> OrderingKey {
-        self.service.key()
+    fn missing(reference: &str) -> Rejected {
+        unknown::<Service>("/service", reference)
     }
-    fn prefetch(&self) -> Vec<Prefetch> {
-        self.service.prefetch::<Service>()
-    }
-    async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
-        let service = referenced::<Service>(tx, "/service", self.service.id).await?;
-        let account = addressed::<Account>(tx, service.account_id.0, None).await?;
+    async fn run(&self, tx: &mut Tx<'_>, service: Service, now: Timestamp) -> Result<Option<Record>, Failure> {
+        let account = owner(tx, &service).await?;
         tx.ensure_external_id_free::<UsageIdentifier>(self.command.external_id.as_deref()).await?;
         let same = Filter::new().is("kind", Some(&self.command.kind)).is("value", Some(&self.command.value));
         let taken = !tx.select::<UsageIdentifier>(same, 1).await?.is_empty();
@@ -75,36 +66,24 @@ impl UseCase for CreateUsageIdentifier {
 }
 
 #[async_trait]
-impl UseCase for UpdateUsageIdentifier {
+impl ObjectUseCase for UpdateUsageIdentifier {
+    type Object = UsageIdentifier;
     const OPERATION: &'static str = "updateUsageIdentifier";
-    const STATUS: u16 = 200;
 
-    fn key(&self) -> OrderingKey {
-        self.identifier.key()
-    }
-    fn prefetch(&self) -> Vec<Prefetch> {
-        self.identifier.prefetch::<UsageIdentifier>()
-    }
-    async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
-        let (identifier, account) = self.identifier.load::<UsageIdentifier>(tx).await?;
+    async fn run(&self, tx: &mut Tx<'_>, identifier: UsageIdentifier, now: Timestamp) -> Result<Option<Record>, Failure> {
+        let account = owner(tx, &identifier).await?;
         let related = of_service(tx, identifier.service_id).await?;
         recorded(tx, &usage_identifier::update(identifier, &account, self.dormant_after_days, now)?, related).await
     }
 }
 
 #[async_trait]
-impl UseCase for DeleteUsageIdentifier {
+impl ObjectUseCase for DeleteUsageIdentifier {
+    type Object = UsageIdentifier;
     const OPERATION: &'static str = "deleteUsageIdentifier";
-    const STATUS: u16 = 200;
 
-    fn key(&self) -> OrderingKey {
-        self.0.key()
-    }
-    fn prefetch(&self) -> Vec<Prefetch> {
-        self.0.prefetch::<UsageIdentifier>()
-    }
-    async fn run(&self, tx: &mut Tx<'_>, _: Timestamp) -> Result<Option<Record>, Failure> {
-        let (identifier, account) = self.0.load::<UsageIdentifier>(tx).await?;
+    async fn run(&self, tx: &mut Tx<'_>, identifier: UsageIdentifier, _: Timestamp) -> Result<Option<Record>, Failure> {
+        let account = owner(tx, &identifier).await?;
         let related = of_service(tx, identifier.service_id).await?;
         recorded(tx, &usage_identifier::delete(identifier, &account)?, related).await
     }
@@ -113,7 +92,6 @@ impl UseCase for DeleteUsageIdentifier {
 #[async_trait]
 impl UseCase for FindDormant {
     const OPERATION: &'static str = "findDormantUsageIdentifier";
-    const STATUS: u16 = 200;
 
     fn key(&self) -> OrderingKey {
         self.key.clone()
