@@ -37,6 +37,17 @@ pub trait Entity: Serialize {
     fn account(&self) -> Option<AccountId> {
         None
     }
+    /// Makes it the version after this one, updated `now`. One that never changes has no next version.
+    fn set_next_version(&mut self, _now: Timestamp) {}
+    /// The object's next version, updated `now` and otherwise unchanged.
+    fn next_version(&self, now: Timestamp) -> Self
+    where
+        Self: Clone,
+    {
+        let mut next = self.clone();
+        next.set_next_version(now);
+        next
+    }
     /// What order its events keep: its account, else itself.
     fn ordering_key(&self) -> OrderingKey {
         self.account().map_or_else(|| self.id().into(), Into::into)
@@ -54,6 +65,59 @@ pub trait Entity: Serialize {
         to_raw_value(self)
     }
 }
+
+/// The members of [`Entity`] that are read from fields: id, version and creation time of every object, and those that are listed.
+macro_rules! entity_members {
+    (@updated_at) => {
+        fn set_next_version(&mut self, now: billwire_schemas::clock::Timestamp) {
+            self.version += 1;
+            self.updated_at = now;
+        }
+    };
+    (@only_version) => {
+        fn set_next_version(&mut self, _: billwire_schemas::clock::Timestamp) {
+            self.version += 1;
+        }
+    };
+    (@configuration) => {
+        fn ordering_key(&self) -> billwire_schemas::ids::OrderingKey {
+            billwire_schemas::ids::OrderingKey::CONFIGURATION
+        }
+    };
+    (@external_id) => {
+        fn external_id(&self) -> Option<&str> {
+            self.external_id.as_deref()
+        }
+    };
+    (@status) => {
+        fn status(&self) -> Option<&str> {
+            Some(self.status.name())
+        }
+    };
+    (@state) => {
+        fn status(&self) -> Option<&str> {
+            Some(self.state.name())
+        }
+    };
+    (@account_id) => {
+        fn account(&self) -> Option<billwire_schemas::ids::AccountId> {
+            Some(self.account_id)
+        }
+    };
+    ($($member:ident),*) => {
+        fn id(&self) -> uuid::Uuid {
+            self.id.0
+        }
+        fn version(&self) -> i64 {
+            self.version
+        }
+        fn created_at(&self) -> billwire_schemas::clock::Timestamp {
+            self.created_at
+        }
+        $(entity_members!(@$member);)*
+    };
+}
+pub(crate) use entity_members;
 
 /// A lifecycle event to be published about a changed entity.
 #[derive(Debug, Clone, PartialEq)]

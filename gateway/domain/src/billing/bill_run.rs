@@ -14,7 +14,7 @@ use chrono::{NaiveDate, SecondsFormat};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    change::{Change, Entity, Lifecycle},
+    change::{Change, Entity, Lifecycle, entity_members},
     customers::{account::Account, bill_cycle::BillCycle, billing_settings::BillingSettings},
     rejected::Rejected,
 };
@@ -171,7 +171,7 @@ pub fn billing_failed(account: Account, run: BillRunId, refusal: &Rejected, now:
         ("billingError.code".to_owned(), refusal.code.as_str().into()),
         ("billingError.message".to_owned(), refusal.message.clone().into()),
     ]);
-    let after = Account { version: account.version + 1, updated_at: now, ..account.clone() };
+    let after = account.next_version(now);
     Change::updated(account, after, vec![Lifecycle { kind: "account.billing_failed", parameters }])
 }
 
@@ -179,21 +179,7 @@ impl Entity for BillRun {
     const TYPE: &'static str = "billRun";
     const EVENT_OBJECT: Option<&'static str> = Some("bill_run");
 
-    fn id(&self) -> uuid::Uuid {
-        self.id.0
-    }
-    fn version(&self) -> i64 {
-        self.version
-    }
-    fn external_id(&self) -> Option<&str> {
-        self.external_id.as_deref()
-    }
-    fn status(&self) -> Option<&str> {
-        Some(self.status.name())
-    }
-    fn created_at(&self) -> Timestamp {
-        self.created_at
-    }
+    entity_members!(updated_at, external_id, status);
     fn parameters(&self) -> Parameters {
         let moment = |moment: Timestamp| moment.to_rfc3339_opts(SecondsFormat::AutoSi, true);
         let mut parameters = Parameters::from([

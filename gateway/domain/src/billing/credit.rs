@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     amounts::validate_amount,
     billing::invoice::{self, Invoice},
-    change::{Change, Entity},
+    change::{Change, Entity, entity_members},
     customers::account::Account,
     rejected::{Rejected, Violation},
 };
@@ -104,41 +104,23 @@ pub fn create(
 
 /// What an invoice that takes `amount` of a credit does to it.
 pub fn take(credit: Credit, amount: Decimal, now: Timestamp) -> Change<Credit> {
-    let mut after = next_version(&credit, now);
+    let mut after = credit.next_version(now);
     after.remaining.amount = credit.remaining.amount.minus(amount).unwrap_or(Decimal::ZERO).max(Decimal::ZERO);
     Change::updated(credit, after, Vec::<&'static str>::new())
 }
 
 /// What a cancelled invoice that had taken `amount` of a credit does to it.
 pub fn give_back(credit: Credit, amount: Decimal, now: Timestamp) -> Change<Credit> {
-    let mut after = next_version(&credit, now);
+    let mut after = credit.next_version(now);
     after.remaining.amount = credit.remaining.amount.plus(amount).unwrap_or(credit.amount.amount).min(credit.amount.amount);
     Change::updated(credit, after, Vec::<&'static str>::new())
-}
-
-fn next_version(credit: &Credit, now: Timestamp) -> Credit {
-    Credit { version: credit.version + 1, updated_at: now, ..credit.clone() }
 }
 
 impl Entity for Credit {
     const TYPE: &'static str = "credit";
     const EVENT_OBJECT: Option<&'static str> = Some("credit");
 
-    fn id(&self) -> uuid::Uuid {
-        self.id.0
-    }
-    fn version(&self) -> i64 {
-        self.version
-    }
-    fn external_id(&self) -> Option<&str> {
-        self.external_id.as_deref()
-    }
-    fn created_at(&self) -> Timestamp {
-        self.created_at
-    }
-    fn account(&self) -> Option<AccountId> {
-        Some(self.account_id)
-    }
+    entity_members!(updated_at, external_id, account_id);
     fn parameters(&self) -> Parameters {
         Parameters::from([
             ("credit.id".to_owned(), self.id.to_string().into()),

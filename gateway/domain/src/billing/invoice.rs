@@ -15,7 +15,7 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use crate::{
     calendar::Period,
-    change::{Change, Entity, Lifecycle},
+    change::{Change, Entity, Lifecycle, entity_members},
     customers::billing_settings::{BillingSettings, local_moment},
     rejected::Rejected,
 };
@@ -179,21 +179,10 @@ impl Entity for Invoice {
     const TYPE: &'static str = "invoice";
     const EVENT_OBJECT: Option<&'static str> = Some("invoice");
 
-    fn id(&self) -> uuid::Uuid {
-        self.id.0
-    }
-    fn version(&self) -> i64 {
-        self.version
-    }
+    entity_members!(updated_at, status, account_id);
     /// Its number addresses it as well as its id does.
     fn external_id(&self) -> Option<&str> {
         Some(&self.number)
-    }
-    fn status(&self) -> Option<&str> {
-        Some(self.status.name())
-    }
-    fn created_at(&self) -> Timestamp {
-        self.created_at
     }
     /// The clock looks at open invoices only: nothing is told of one that was paid or cancelled.
     fn due_at(&self) -> Option<Timestamp> {
@@ -203,9 +192,6 @@ impl Entity for Invoice {
         let overdue = self.overdue_since.is_none().then_some(self.overdue_at);
         let offsets = self.delivery_offsets.iter().filter(|offset| offset.reached_at.is_none()).map(|offset| offset.at);
         overdue.into_iter().chain(offsets).min()
-    }
-    fn account(&self) -> Option<AccountId> {
-        Some(self.account_id)
     }
     fn parameters(&self) -> Parameters {
         let mut parameters = Parameters::from([
@@ -264,7 +250,7 @@ pub fn deliver(invoice: Invoice, settings: &BillingSettings, now: Timestamp) -> 
     if invoice.delivered_at.is_some() {
         return Err(Rejected::conflict(Code::InvoiceAlreadyDelivered, "The invoice has been delivered already."));
     }
-    let mut after = next_version(&invoice, now);
+    let mut after = invoice.next_version(now);
     after.delivered_at = Some(now);
     let date = settings.date_of(now);
     let offsets = settings.delivery_offsets.iter().filter_map(|offset| {
@@ -280,7 +266,7 @@ pub fn deliver(invoice: Invoice, settings: &BillingSettings, now: Timestamp) -> 
 /// What the clock does with an invoice: all that is due by `now`, in the order it fell due. `None` when nothing is, so that a
 /// second clock, a restart or a clock that jumps tells nothing twice.
 pub fn due(invoice: Invoice, now: Timestamp) -> Option<Change<Invoice>> {
-    let mut after = next_version(&invoice, now);
+    let mut after = invoice.next_version(now);
     let mut to_json: Vec<Lifecycle> = Vec::new();
     while let Some(at) = after.due_at().filter(|at| *at <= now) {
         let reached = after.delivery_offsets.iter_mut().find(|offset| offset.reached_at.is_none() && offset.at == at);
@@ -327,7 +313,7 @@ fn covered(
     if invoice.status != Status::Open {
         return Err(not_open(&invoice));
     }
-    let mut after = next_version(&invoice, now);
+    let mut after = invoice.next_version(now);
     let sum = by(&mut after);
     let (Some(covered), Some(due)) = (sum.amount.plus(amount), invoice.amount_due.amount.minus(amount).filter(|due| !due.is_negative()))
     else {
@@ -361,7 +347,7 @@ pub fn cancel(invoice: Invoice, latest: bool, now: Timestamp) -> Result<Change<I
         let message = "The account has a later invoice; only the latest can be cancelled, since periods are billed in order.";
         return Err(Rejected::conflict(Code::LaterInvoiceExists, message));
     }
-    let mut after = next_version(&invoice, now);
+    let mut after = invoice.next_version(now);
     after.status = Status::Cancelled;
     after.amount_due.amount = Decimal::ZERO;
     Ok(Change::updated(invoice, after, vec!["invoice.cancelled"]))
@@ -369,10 +355,6 @@ pub fn cancel(invoice: Invoice, latest: bool, now: Timestamp) -> Result<Change<I
 
 fn not_open(invoice: &Invoice) -> Rejected {
     Rejected::conflict(Code::InvoiceNotOpen, format!("Invoice {} is {}.", invoice.number, invoice.status.name()))
-}
-
-fn next_version(invoice: &Invoice, now: Timestamp) -> Invoice {
-    Invoice { version: invoice.version + 1, updated_at: now, ..invoice.clone() }
 }
 
 #[cfg(test)]

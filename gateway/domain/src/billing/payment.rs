@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     amounts::validate_amount,
     billing::invoice::{self, Invoice},
-    change::{Change, Entity, Lifecycle},
+    change::{Change, Entity, Lifecycle, entity_members},
     customers::account::Account,
     rejected::{Rejected, Violation},
 };
@@ -190,7 +190,7 @@ pub fn record(
 
 /// A payment with `amount` of it paid back; [`crate::billing::refund::create`] has checked it.
 pub(crate) fn refunded(payment: Payment, total: Decimal, now: Timestamp) -> Change<Payment> {
-    let mut after = Payment { version: payment.version + 1, updated_at: now, ..payment.clone() };
+    let mut after = payment.next_version(now);
     after.refunded.amount = total;
     Change::updated(payment, after, Vec::<&'static str>::new())
 }
@@ -199,24 +199,7 @@ impl Entity for Payment {
     const TYPE: &'static str = "payment";
     const EVENT_OBJECT: Option<&'static str> = Some("payment");
 
-    fn id(&self) -> uuid::Uuid {
-        self.id.0
-    }
-    fn version(&self) -> i64 {
-        self.version
-    }
-    fn external_id(&self) -> Option<&str> {
-        self.external_id.as_deref()
-    }
-    fn status(&self) -> Option<&str> {
-        Some(self.status.name())
-    }
-    fn created_at(&self) -> Timestamp {
-        self.created_at
-    }
-    fn account(&self) -> Option<AccountId> {
-        Some(self.account_id)
-    }
+    entity_members!(updated_at, external_id, status, account_id);
     fn parameters(&self) -> Parameters {
         Parameters::from([
             ("payment.id".to_owned(), self.id.to_string().into()),

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     amounts::validate_amount,
     billing::payment::{self, Payment},
-    change::{Change, Entity},
+    change::{Change, Entity, entity_members},
     customers::account::Account,
     rejected::Rejected,
 };
@@ -88,21 +88,7 @@ impl Entity for Refund {
     const TYPE: &'static str = "refund";
     const EVENT_OBJECT: Option<&'static str> = Some("refund");
 
-    fn id(&self) -> uuid::Uuid {
-        self.id.0
-    }
-    fn version(&self) -> i64 {
-        self.version
-    }
-    fn external_id(&self) -> Option<&str> {
-        self.external_id.as_deref()
-    }
-    fn created_at(&self) -> Timestamp {
-        self.created_at
-    }
-    fn account(&self) -> Option<AccountId> {
-        Some(self.account_id)
-    }
+    entity_members!(external_id, account_id);
     fn parameters(&self) -> Parameters {
         Parameters::from([
             ("refund.id".to_owned(), self.id.to_string().into()),

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     calendar::{BillingSchedule, Period},
-    change::{Change, Entity},
+    change::{Change, Entity, entity_members},
     customers::bill_cycle::BillCycle,
     rejected::{Rejected, Violation},
 };
@@ -206,7 +206,7 @@ pub fn change_status(account: Account, to: Status, reason: Option<String>, now: 
             format!("An account cannot go from {} to {}; it can go to: {}.", account.status.name(), to.name(), allowed.join(", "));
         return Err(Rejected::conflict(Code::StatusTransitionNotAllowed, message));
     }
-    let mut after = next_version(&account, now);
+    let mut after = account.next_version(now);
     after.status = to;
     after.status_reason = reason;
     let mut lifecycle = vec!["account.status_changed"];
@@ -237,7 +237,7 @@ pub fn update_bill_cycle(
             format!("validFrom must lie after now ({}); leave it out to change at once.", now.to_rfc3339_opts(SecondsFormat::Secs, true)),
         )),
         Some(valid_from) => {
-            let mut after = next_version(&account, now);
+            let mut after = account.next_version(now);
             after.planned_bill_cycle_change = Some(PlannedChange { bill_cycle_id: cycle.id, billing_day, valid_from });
             Ok(Change::updated(account, after, vec!["account.bill_cycle_change_planned"]))
         }
@@ -252,7 +252,7 @@ pub fn update_bill_cycle(
 pub fn cancel_bill_cycle_change(account: Account, now: Timestamp) -> Result<Change<Account>, Rejected> {
     ensure_not_deactivated(&account)?;
     planned(&account)?;
-    let mut after = next_version(&account, now);
+    let mut after = account.next_version(now);
     after.planned_bill_cycle_change = None;
     Ok(Change::updated(account, after, vec!["account.bill_cycle_change_cancelled"]))
 }
@@ -298,7 +298,7 @@ fn switch(
     now: Timestamp,
     start: Start,
 ) -> Change<Account> {
-    let mut after = next_version(&account, now);
+    let mut after = account.next_version(now);
     let running = account.bill_cycle.period;
     let (period, short_period) = match start {
         Start::AtOnce => (schedule.period_from(now.date_naive()), None),
@@ -312,10 +312,6 @@ fn switch(
     after.bill_cycle = CurrentBillCycle { bill_cycle_id: cycle, billing_day, period, short_period };
     after.planned_bill_cycle_change = None;
     Change::updated(account, after, vec!["account.bill_cycle_changed"])
-}
-
-fn next_version(account: &Account, now: Timestamp) -> Account {
-    Account { version: account.version + 1, updated_at: now, ..account.clone() }
 }
 
 /// Refuses any change under a deactivated account.
@@ -343,21 +339,7 @@ impl Entity for Account {
     const TYPE: &'static str = "account";
     const EVENT_OBJECT: Option<&'static str> = Some("account");
 
-    fn id(&self) -> uuid::Uuid {
-        self.id.0
-    }
-    fn version(&self) -> i64 {
-        self.version
-    }
-    fn external_id(&self) -> Option<&str> {
-        self.external_id.as_deref()
-    }
-    fn status(&self) -> Option<&str> {
-        Some(self.status.name())
-    }
-    fn created_at(&self) -> Timestamp {
-        self.created_at
-    }
+    entity_members!(updated_at, external_id, status);
     fn due_at(&self) -> Option<Timestamp> {
         self.planned_bill_cycle_change.as_ref().map(|change| change.valid_from)
     }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     calendar::{BillingSchedule, PeriodUnit},
-    change::{Change, Entity},
+    change::{Change, Entity, entity_members},
     rejected::{Rejected, Violation},
 };
 
@@ -121,7 +121,7 @@ pub fn create(command: Create, now: Timestamp) -> Result<Change<BillCycle>, Reje
 
 /// Decides `updateBillCycle`; an absent name stays. Its rhythm never changes: accounts are in the middle of its periods.
 pub fn update(cycle: BillCycle, name: Option<String>, now: Timestamp) -> Change<BillCycle> {
-    let mut after = BillCycle { version: cycle.version + 1, updated_at: now, ..cycle.clone() };
+    let mut after = cycle.next_version(now);
     after.name = name.unwrap_or(after.name);
     Change::updated(cycle, after, Vec::<&'static str>::new())
 }
@@ -173,18 +173,7 @@ impl Entity for BillCycle {
     const TYPE: &'static str = "billCycle";
     const EVENT_OBJECT: Option<&'static str> = Some("bill_cycle");
 
-    fn id(&self) -> uuid::Uuid {
-        self.id.0
-    }
-    fn version(&self) -> i64 {
-        self.version
-    }
-    fn external_id(&self) -> Option<&str> {
-        self.external_id.as_deref()
-    }
-    fn created_at(&self) -> Timestamp {
-        self.created_at
-    }
+    entity_members!(updated_at, external_id);
     fn parameters(&self) -> Parameters {
         let mut parameters = Parameters::from([
             ("billCycle.id".to_owned(), self.id.to_string().into()),

@@ -183,6 +183,10 @@ impl Entity for BillingSettings {
     const TYPE: &'static str = "billingSettings";
     const EVENT_OBJECT: Option<&'static str> = None;
 
+    fn set_next_version(&mut self, now: Timestamp) {
+        self.version += 1;
+        self.updated_at = Some(now);
+    }
     fn id(&self) -> uuid::Uuid {
         self.id.map_or(uuid::Uuid::nil(), |id| id.0)
     }

@@ -10,7 +10,7 @@ use billwire_schemas::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    change::{Change, Entity},
+    change::{Change, Entity, entity_members},
     customers::account::{Account, ensure_not_deactivated},
     rejected::Rejected,
 };
@@ -130,7 +130,7 @@ pub struct Update {
 /// `account_deactivated`.
 pub fn update(contact: Contact, account: &Account, command: Update, now: Timestamp) -> Result<Change<Contact>, Rejected> {
     ensure_not_deactivated(account)?;
-    let mut after = Contact { version: contact.version + 1, updated_at: now, ..contact.clone() };
+    let mut after = contact.next_version(now);
     after.role = command.role.unwrap_or(after.role);
     after.name = command.name.unwrap_or(after.name);
     after.email = command.email.unwrap_or(after.email);
@@ -155,21 +155,7 @@ impl Entity for Contact {
     const TYPE: &'static str = "contact";
     const EVENT_OBJECT: Option<&'static str> = Some("contact");
 
-    fn id(&self) -> uuid::Uuid {
-        self.id.0
-    }
-    fn version(&self) -> i64 {
-        self.version
-    }
-    fn external_id(&self) -> Option<&str> {
-        self.external_id.as_deref()
-    }
-    fn created_at(&self) -> Timestamp {
-        self.created_at
-    }
-    fn account(&self) -> Option<AccountId> {
-        Some(self.account_id)
-    }
+    entity_members!(updated_at, external_id, account_id);
     fn parameters(&self) -> Parameters {
         let id = self.id.to_string();
         let members = [

@@ -10,7 +10,7 @@ use billwire_schemas::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    change::{Change, Entity},
+    change::{Change, Entity, entity_members},
     rejected::{Rejected, Violation},
 };
 
@@ -103,7 +103,7 @@ pub fn update(package: Package, command: Update, now: Timestamp) -> Result<Chang
     if let Some(rejected) = Rejected::from_violations(broken) {
         return Err(rejected);
     }
-    let mut after = Package { version: package.version + 1, updated_at: now, ..package.clone() };
+    let mut after = package.next_version(now);
     after.name = command.name.unwrap_or(after.name);
     after.description = command.description.or(after.description);
     after.recurring_fee = command.recurring_fee.unwrap_or(after.recurring_fee);
@@ -138,18 +138,7 @@ impl Entity for Package {
     const TYPE: &'static str = "package";
     const EVENT_OBJECT: Option<&'static str> = Some("package");
 
-    fn id(&self) -> uuid::Uuid {
-        self.id.0
-    }
-    fn version(&self) -> i64 {
-        self.version
-    }
-    fn external_id(&self) -> Option<&str> {
-        self.external_id.as_deref()
-    }
-    fn created_at(&self) -> Timestamp {
-        self.created_at
-    }
+    entity_members!(updated_at, external_id);
     fn parameters(&self) -> Parameters {
         let mut parameters = Parameters::from([
             ("package.id".to_owned(), self.id.to_string().into()),

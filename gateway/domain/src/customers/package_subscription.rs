@@ -10,7 +10,7 @@ use chrono::{Days, NaiveDate};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    change::{Change, Entity},
+    change::{Change, Entity, entity_members},
     customers::{
         account::{Account, ensure_not_deactivated},
         billing_settings::BillingSettings,
@@ -157,7 +157,7 @@ fn moved(
     reason: Option<String>,
     now: Timestamp,
 ) -> Change<PackageSubscription> {
-    let mut after = next_version(&subscription, now);
+    let mut after = subscription.next_version(now);
     let mut lifecycle = vec!["package.status_changed"];
     if to == settings.package_statuses.cancelled {
         let end = after.end_date.unwrap_or(settings.date_of(now).max(after.start_date));
@@ -176,20 +176,16 @@ fn moved(
 
 /// What a bill run does to a subscription whose fee it has billed for the days before `until`.
 pub fn fee_billed(subscription: PackageSubscription, until: NaiveDate, now: Timestamp) -> Change<PackageSubscription> {
-    let mut after = next_version(&subscription, now);
+    let mut after = subscription.next_version(now);
     after.fee_billed_until = until.max(after.fee_billed_until);
     Change::updated(subscription, after, Vec::<&'static str>::new())
 }
 
 /// What a cancelled invoice does to a subscription whose fee it billed from `from` on: those days are billed again.
 pub fn fee_given_back(subscription: PackageSubscription, from: NaiveDate, now: Timestamp) -> Change<PackageSubscription> {
-    let mut after = next_version(&subscription, now);
+    let mut after = subscription.next_version(now);
     after.fee_billed_until = from.min(after.fee_billed_until);
     Change::updated(subscription, after, Vec::<&'static str>::new())
-}
-
-fn next_version(subscription: &PackageSubscription, now: Timestamp) -> PackageSubscription {
-    PackageSubscription { version: subscription.version + 1, updated_at: now, ..subscription.clone() }
 }
 
 impl PackageSubscription {
@@ -203,23 +199,9 @@ impl Entity for PackageSubscription {
     const TYPE: &'static str = "packageSubscription";
     const EVENT_OBJECT: Option<&'static str> = Some("package_subscription");
 
-    fn id(&self) -> uuid::Uuid {
-        self.id.0
-    }
-    fn version(&self) -> i64 {
-        self.version
-    }
-    fn external_id(&self) -> Option<&str> {
-        self.external_id.as_deref()
-    }
+    entity_members!(updated_at, external_id, account_id);
     fn status(&self) -> Option<&str> {
         Some(&self.status)
-    }
-    fn created_at(&self) -> Timestamp {
-        self.created_at
-    }
-    fn account(&self) -> Option<AccountId> {
-        Some(self.account_id)
     }
     fn parameters(&self) -> Parameters {
         let mut parameters = Parameters::from([

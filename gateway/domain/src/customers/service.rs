@@ -9,7 +9,7 @@ use billwire_schemas::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    change::{Change, Entity, Lifecycle},
+    change::{Change, Entity, Lifecycle, entity_members},
     customers::{
         account::{Account, Status, ensure_not_deactivated},
         billing_settings::BillingSettings,
@@ -115,7 +115,7 @@ pub fn create(
 /// `account_deactivated`.
 pub fn update(service: Service, account: &Account, name: Option<String>, now: Timestamp) -> Result<Change<Service>, Rejected> {
     ensure_not_deactivated(account)?;
-    let mut after = Service { version: service.version + 1, updated_at: now, ..service.clone() };
+    let mut after = service.next_version(now);
     after.name = name.unwrap_or(after.name);
     Ok(Change::updated(service, after, Vec::<&'static str>::new()))
 }
@@ -213,23 +213,9 @@ impl Entity for Service {
     const TYPE: &'static str = "service";
     const EVENT_OBJECT: Option<&'static str> = Some("service");
 
-    fn id(&self) -> uuid::Uuid {
-        self.id.0
-    }
-    fn version(&self) -> i64 {
-        self.version
-    }
-    fn external_id(&self) -> Option<&str> {
-        self.external_id.as_deref()
-    }
+    entity_members!(updated_at, external_id, account_id);
     fn status(&self) -> Option<&str> {
         Some(&self.status)
-    }
-    fn created_at(&self) -> Timestamp {
-        self.created_at
-    }
-    fn account(&self) -> Option<AccountId> {
-        Some(self.account_id)
     }
     fn parameters(&self) -> Parameters {
         let mut parameters = Parameters::from([

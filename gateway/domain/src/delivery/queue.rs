@@ -3,13 +3,13 @@
 use billwire_schemas::{
     clock::Timestamp,
     events::selection::Selection,
-    ids::{OrderingKey, QueueId},
+    ids::QueueId,
     refusal::Code,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    change::{Change, Entity},
+    change::{Change, Entity, entity_members},
     events::catalogue::Catalogue,
     rejected::{Rejected, Violation},
 };
@@ -145,18 +145,7 @@ impl Entity for Queue {
     const TYPE: &'static str = "queue";
     const EVENT_OBJECT: Option<&'static str> = None;
 
-    fn id(&self) -> uuid::Uuid {
-        self.id.0
-    }
-    fn ordering_key(&self) -> OrderingKey {
-        OrderingKey::CONFIGURATION
-    }
-    fn version(&self) -> i64 {
-        self.version
-    }
-    fn created_at(&self) -> Timestamp {
-        self.created_at
-    }
+    entity_members!(only_version, configuration);
 }
 
 #[cfg(test)]

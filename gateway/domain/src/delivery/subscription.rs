@@ -7,14 +7,14 @@ use std::collections::BTreeMap;
 use billwire_schemas::{
     clock::Timestamp,
     events::selection::Selection,
-    ids::{NotificationTemplateId, OrderingKey, QueueId, SmtpAccountId, SubscriptionId, WebhookEndpointId},
+    ids::{NotificationTemplateId, QueueId, SmtpAccountId, SubscriptionId, WebhookEndpointId},
     recipient::Recipient,
     refusal::Code,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    change::{Change, Entity},
+    change::{Change, Entity, entity_members},
     delivery::routing::{Routing, ensure_no_cycle},
     email::notification_template::NotificationTemplate,
     rejected::Rejected,
@@ -256,18 +256,7 @@ impl Entity for Subscription {
     const TYPE: &'static str = "subscription";
     const EVENT_OBJECT: Option<&'static str> = None;
 
-    fn id(&self) -> uuid::Uuid {
-        self.id.0
-    }
-    fn ordering_key(&self) -> OrderingKey {
-        OrderingKey::CONFIGURATION
-    }
-    fn version(&self) -> i64 {
-        self.version
-    }
-    fn created_at(&self) -> Timestamp {
-        self.created_at
-    }
+    entity_members!(only_version, configuration);
 }
 
 #[cfg(test)]

@@ -11,13 +11,13 @@ use billwire_schemas::{
     clock::Timestamp,
     destination,
     events::envelope::Parameters,
-    ids::{OrderingKey, WebhookEndpointId},
+    ids::WebhookEndpointId,
     refusal::Code,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    change::{Change, Entity, Lifecycle},
+    change::{Change, Entity, Lifecycle, entity_members},
     rejected::{Rejected, Violation},
 };
 
@@ -233,16 +233,5 @@ impl Entity for WebhookEndpoint {
     const TYPE: &'static str = "webhookEndpoint";
     const EVENT_OBJECT: Option<&'static str> = None;
 
-    fn id(&self) -> uuid::Uuid {
-        self.id.0
-    }
-    fn ordering_key(&self) -> OrderingKey {
-        OrderingKey::CONFIGURATION
-    }
-    fn version(&self) -> i64 {
-        self.version
-    }
-    fn created_at(&self) -> Timestamp {
-        self.created_at
-    }
+    entity_members!(only_version, configuration);
 }

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use billwire_schemas::{
     clock::Timestamp,
-    ids::{NotificationTemplateId, OrderingKey},
+    ids::NotificationTemplateId,
     refusal::Code,
     template::{FAULTS_MAX, LANGUAGE_DEFAULT, Reading, Template, Translated, is_language, predefined},
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    change::{Change, Entity},
+    change::{Change, Entity, entity_members},
     events::catalogue::Catalogue,
     rejected::{Rejected, Violation},
 };
@@ -251,18 +251,7 @@ impl Entity for NotificationTemplate {
     const TYPE: &'static str = "notificationTemplate";
     const EVENT_OBJECT: Option<&'static str> = None;
 
-    fn id(&self) -> uuid::Uuid {
-        self.id.0
-    }
-    fn ordering_key(&self) -> OrderingKey {
-        OrderingKey::CONFIGURATION
-    }
-    fn version(&self) -> i64 {
-        self.version
-    }
-    fn created_at(&self) -> Timestamp {
-        self.created_at
-    }
+    entity_members!(only_version, configuration);
 }
 
 #[cfg(test)]

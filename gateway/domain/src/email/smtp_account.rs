@@ -2,13 +2,13 @@
 
 use billwire_schemas::{
     clock::Timestamp,
-    ids::{OrderingKey, SmtpAccountId},
+    ids::SmtpAccountId,
     refusal::Code,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    change::{Change, Entity},
+    change::{Change, Entity, entity_members},
     rejected::{Rejected, Violation},
 };
 
@@ -181,18 +181,7 @@ impl Entity for SmtpAccount {
     const TYPE: &'static str = "smtpAccount";
     const EVENT_OBJECT: Option<&'static str> = None;
 
-    fn id(&self) -> uuid::Uuid {
-        self.id.0
-    }
-    fn ordering_key(&self) -> OrderingKey {
-        OrderingKey::CONFIGURATION
-    }
-    fn version(&self) -> i64 {
-        self.version
-    }
-    fn created_at(&self) -> Timestamp {
-        self.created_at
-    }
+    entity_members!(only_version, configuration);
 }
 
 #[cfg(test)]

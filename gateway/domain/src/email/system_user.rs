@@ -2,7 +2,7 @@
 
 use billwire_schemas::{
     clock::Timestamp,
-    ids::{OrderingKey, SystemUserId},
+    ids::SystemUserId,
     refusal::Code,
     template::is_language,
 };
@@ -10,7 +10,7 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    change::{Change, Entity},
+    change::{Change, Entity, entity_members},
     rejected::{Rejected, Violation},
 };
 
@@ -102,18 +102,7 @@ impl Entity for SystemUser {
     const TYPE: &'static str = "systemUser";
     const EVENT_OBJECT: Option<&'static str> = None;
 
-    fn id(&self) -> uuid::Uuid {
-        self.id.0
-    }
-    fn ordering_key(&self) -> OrderingKey {
-        OrderingKey::CONFIGURATION
-    }
-    fn version(&self) -> i64 {
-        self.version
-    }
-    fn created_at(&self) -> Timestamp {
-        self.created_at
-    }
+    entity_members!(only_version, configuration);
 }
 
 #[cfg(test)]

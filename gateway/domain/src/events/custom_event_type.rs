@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
-    change::{Change, Entity},
+    change::{Change, Entity, entity_members},
     events::{
         data_schema::{faults, is_parameter_name, scalars},
         schema_compatibility::incompatibilities,
@@ -173,18 +173,7 @@ impl Entity for CustomEventType {
     const TYPE: &'static str = "eventType";
     const EVENT_OBJECT: Option<&'static str> = None;
 
-    fn id(&self) -> uuid::Uuid {
-        self.id.0
-    }
-    fn ordering_key(&self) -> OrderingKey {
-        OrderingKey::CONFIGURATION
-    }
-    fn version(&self) -> i64 {
-        self.version
-    }
-    fn created_at(&self) -> Timestamp {
-        self.created_at
-    }
+    entity_members!(updated_at, configuration);
 }
 
 /// What happened outside and is told of by one event of a custom type.

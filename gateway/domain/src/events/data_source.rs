@@ -7,13 +7,13 @@ use billwire_schemas::{
         parameters::{Parameter, nearest},
         relations::{self, Relation},
     },
-    ids::{DataSourceId, OrderingKey},
+    ids::DataSourceId,
     refusal::Code,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    change::{Change, Entity},
+    change::{Change, Entity, entity_members},
     rejected::{Rejected, Violation},
 };
 
@@ -134,18 +134,7 @@ impl Entity for DataSource {
     const TYPE: &'static str = "dataSource";
     const EVENT_OBJECT: Option<&'static str> = None;
 
-    fn id(&self) -> uuid::Uuid {
-        self.id.0
-    }
-    fn ordering_key(&self) -> OrderingKey {
-        OrderingKey::CONFIGURATION
-    }
-    fn version(&self) -> i64 {
-        self.version
-    }
-    fn created_at(&self) -> Timestamp {
-        self.created_at
-    }
+    entity_members!(only_version, configuration);
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use billwire_schemas::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    change::{Change, Entity},
+    change::{Change, Entity, entity_members},
     usage::chargeable_event::{ChargeableEvent, State as ChargeState},
 };
 
@@ -136,21 +136,7 @@ impl Entity for Adjustment {
     const TYPE: &'static str = "adjustment";
     const EVENT_OBJECT: Option<&'static str> = Some("adjustment");
 
-    fn id(&self) -> uuid::Uuid {
-        self.id.0
-    }
-    fn version(&self) -> i64 {
-        self.version
-    }
-    fn status(&self) -> Option<&str> {
-        Some(self.state.name())
-    }
-    fn created_at(&self) -> Timestamp {
-        self.created_at
-    }
-    fn account(&self) -> Option<AccountId> {
-        Some(self.account_id)
-    }
+    entity_members!(updated_at, state, account_id);
     fn parameters(&self) -> Parameters {
         let mut parameters = Parameters::from([
             ("adjustment.id".to_owned(), self.id.to_string().into()),

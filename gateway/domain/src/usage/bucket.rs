@@ -10,7 +10,7 @@ use billwire_schemas::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    change::{Change, Entity, Lifecycle},
+    change::{Change, Entity, Lifecycle, entity_members},
     customers::{
         account::{Account, ensure_not_deactivated},
         service::Service,
@@ -127,7 +127,7 @@ pub fn update(
     now: Timestamp,
 ) -> Result<Change<Bucket>, Rejected> {
     ensure_not_deactivated(account)?;
-    let mut after = next_version(&bucket, now);
+    let mut after = bucket.next_version(now);
     after.name = name.unwrap_or(after.name);
     if let Some(tiers) = tiers {
         let mut broken = check(&tiers);
@@ -157,7 +157,7 @@ pub fn update(
 /// `account_deactivated`.
 pub fn reset(bucket: Bucket, account: &Account, now: Timestamp) -> Result<Change<Bucket>, Rejected> {
     ensure_not_deactivated(account)?;
-    let mut after = next_version(&bucket, now);
+    let mut after = bucket.next_version(now);
     (after.used, after.tiers_used_up) = (Decimal::ZERO, 0);
     Ok(Change::updated(bucket, after, Vec::<&'static str>::new()))
 }
@@ -173,7 +173,7 @@ pub fn delete(bucket: Bucket, account: &Account) -> Result<Change<Bucket>, Rejec
 
 /// What a charge of its service and unit does to it: each tier it uses up is told of. `None`: more than can be counted.
 pub fn count(bucket: Bucket, quantity: Decimal, now: Timestamp) -> Option<Change<Bucket>> {
-    let mut after = next_version(&bucket, now);
+    let mut after = bucket.next_version(now);
     after.used = bucket.used.plus(quantity)?;
     let mut exceeded = Vec::new();
     while let Some(tier) = after.tiers.get(after.tiers_used_up as usize)
@@ -191,29 +191,11 @@ pub fn count(bucket: Bucket, quantity: Decimal, now: Timestamp) -> Option<Change
     Some(Change::updated(bucket, after, exceeded))
 }
 
-fn next_version(bucket: &Bucket, now: Timestamp) -> Bucket {
-    Bucket { version: bucket.version + 1, updated_at: now, ..bucket.clone() }
-}
-
 impl Entity for Bucket {
     const TYPE: &'static str = "bucket";
     const EVENT_OBJECT: Option<&'static str> = Some("bucket");
 
-    fn id(&self) -> uuid::Uuid {
-        self.id.0
-    }
-    fn version(&self) -> i64 {
-        self.version
-    }
-    fn external_id(&self) -> Option<&str> {
-        self.external_id.as_deref()
-    }
-    fn created_at(&self) -> Timestamp {
-        self.created_at
-    }
-    fn account(&self) -> Option<AccountId> {
-        Some(self.account_id)
-    }
+    entity_members!(updated_at, external_id, account_id);
     fn parameters(&self) -> Parameters {
         let size = self.tiers.last().map_or(Decimal::ZERO, |tier| tier.up_to);
         let remaining = size.minus(self.used).unwrap_or(Decimal::ZERO).max(Decimal::ZERO);

@@ -14,7 +14,7 @@ use chrono::{SecondsFormat, TimeDelta};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    change::{Change, Entity, Lifecycle},
+    change::{Change, Entity, Lifecycle, entity_members},
     customers::account::{Account, ensure_not_deactivated},
     rejected::{Rejected, Violation},
     usage::adjustment::{self, Adjustment, ChargeType},
@@ -210,7 +210,7 @@ pub fn adjust(
         return Err(Rejected::violation("/amount/amount", Code::ChargeBelowZero, message));
     }
     let made = adjustment::create(command, &charge, now);
-    let mut after = ChargeableEvent { version: charge.version + 1, updated_at: now, ..charge.clone() };
+    let mut after = charge.next_version(now);
     after.net_amount.amount = net;
     let adjusted = Lifecycle { kind: "chargeable_event.adjusted", parameters: made.after.parameters() };
     Ok((made, Change::updated(charge, after, vec![adjusted])))
@@ -220,24 +220,7 @@ impl Entity for ChargeableEvent {
     const TYPE: &'static str = "chargeableEvent";
     const EVENT_OBJECT: Option<&'static str> = Some("chargeable_event");
 
-    fn id(&self) -> uuid::Uuid {
-        self.id.0
-    }
-    fn version(&self) -> i64 {
-        self.version
-    }
-    fn external_id(&self) -> Option<&str> {
-        self.external_id.as_deref()
-    }
-    fn status(&self) -> Option<&str> {
-        Some(self.state.name())
-    }
-    fn created_at(&self) -> Timestamp {
-        self.created_at
-    }
-    fn account(&self) -> Option<AccountId> {
-        Some(self.account_id)
-    }
+    entity_members!(updated_at, external_id, state, account_id);
     fn parameters(&self) -> Parameters {
         let mut parameters = Parameters::from([
             ("chargeableEvent.id".to_owned(), self.id.to_string().into()),

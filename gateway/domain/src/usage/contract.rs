@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     calendar::Period,
-    change::{Change, Entity, Lifecycle},
+    change::{Change, Entity, Lifecycle, entity_members},
     customers::{
         account::{Account, ensure_not_deactivated},
         billing_settings::{TimeOfDay, local_moment},
@@ -195,7 +195,7 @@ pub fn update(
     if contract.status == Status::Ended {
         return Err(Rejected::conflict(Code::ContractEnded, "The contract has ended, and takes no changes."));
     }
-    let mut after = next_version(&contract, now);
+    let mut after = contract.next_version(now);
     after.name = name.unwrap_or(after.name);
     if let Some(end) = end_date {
         if end <= contract.period.start || midnight(zone, end) <= now {
@@ -244,7 +244,7 @@ pub fn due(contract: Contract, spend: Decimal, zone: Tz, now: Timestamp) -> Opti
         Lifecycle { kind: "contract.under_commit", parameters }
     });
     let short: Vec<Lifecycle> = short.collect();
-    let mut after = next_version(&contract, now);
+    let mut after = contract.next_version(now);
     let next = (0..)
         .map_while(|number| period(contract.start_date, contract.period_months, number, contract.end_date))
         .take_while(|p| p.start < p.end)
@@ -260,34 +260,13 @@ pub fn due(contract: Contract, spend: Decimal, zone: Tz, now: Timestamp) -> Opti
     Some(Change::updated(contract, after, short))
 }
 
-fn next_version(contract: &Contract, now: Timestamp) -> Contract {
-    Contract { version: contract.version + 1, updated_at: now, ..contract.clone() }
-}
-
 impl Entity for Contract {
     const TYPE: &'static str = "contract";
     const EVENT_OBJECT: Option<&'static str> = Some("contract");
 
-    fn id(&self) -> uuid::Uuid {
-        self.id.0
-    }
-    fn version(&self) -> i64 {
-        self.version
-    }
-    fn external_id(&self) -> Option<&str> {
-        self.external_id.as_deref()
-    }
-    fn status(&self) -> Option<&str> {
-        Some(self.status.name())
-    }
-    fn created_at(&self) -> Timestamp {
-        self.created_at
-    }
+    entity_members!(updated_at, external_id, status, account_id);
     fn due_at(&self) -> Option<Timestamp> {
         (self.status == Status::Active).then_some(self.period_ends_at)
-    }
-    fn account(&self) -> Option<AccountId> {
-        Some(self.account_id)
     }
     fn parameters(&self) -> Parameters {
         let mut parameters = Parameters::from([

@@ -12,7 +12,7 @@ use chrono::{Days, NaiveDate, NaiveTime, SecondsFormat};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    change::{Change, Entity},
+    change::{Change, Entity, entity_members},
     customers::{
         account::{Account, ensure_not_deactivated},
         service::Service,
@@ -113,7 +113,7 @@ pub fn update(
     now: Timestamp,
 ) -> Result<Change<UsageIdentifier>, Rejected> {
     ensure_not_deactivated(account)?;
-    let mut after = next_version(&identifier, now);
+    let mut after = identifier.next_version(now);
     if dormant_after_days.is_some() {
         after.dormant_after_days = dormant_after_days;
         after.dormant_since = None;
@@ -140,7 +140,7 @@ pub fn used(identifier: UsageIdentifier, on: NaiveDate, now: Timestamp) -> Optio
     if !later && !wakes {
         return None;
     }
-    let mut after = next_version(&identifier, now);
+    let mut after = identifier.next_version(now);
     after.last_usage_on = identifier.last_usage_on.max(Some(on));
     if wakes {
         after.dormant_since = None;
@@ -153,31 +153,16 @@ pub fn due(identifier: UsageIdentifier, now: Timestamp) -> Option<Change<UsageId
     if identifier.due_at().is_none_or(|at| at > now) {
         return None;
     }
-    let mut after = next_version(&identifier, now);
+    let mut after = identifier.next_version(now);
     after.dormant_since = Some(now);
     Some(Change::updated(identifier, after, vec!["usage_identifier.dormant"]))
-}
-
-fn next_version(identifier: &UsageIdentifier, now: Timestamp) -> UsageIdentifier {
-    UsageIdentifier { version: identifier.version + 1, updated_at: now, ..identifier.clone() }
 }
 
 impl Entity for UsageIdentifier {
     const TYPE: &'static str = "usageIdentifier";
     const EVENT_OBJECT: Option<&'static str> = Some("usage_identifier");
 
-    fn id(&self) -> uuid::Uuid {
-        self.id.0
-    }
-    fn version(&self) -> i64 {
-        self.version
-    }
-    fn external_id(&self) -> Option<&str> {
-        self.external_id.as_deref()
-    }
-    fn created_at(&self) -> Timestamp {
-        self.created_at
-    }
+    entity_members!(updated_at, external_id, account_id);
     /// The start of the day (UTC) after the last of the days without usage.
     fn due_at(&self) -> Option<Timestamp> {
         if self.dormant_since.is_some() {
@@ -186,9 +171,6 @@ impl Entity for UsageIdentifier {
         let last = self.created_at.date_naive().max(self.last_usage_on.unwrap_or(NaiveDate::MIN));
         let due = last.checked_add_days(Days::new(u64::from(self.dormant_after_days?) + 1))?;
         Some(due.and_time(NaiveTime::MIN).and_utc())
-    }
-    fn account(&self) -> Option<AccountId> {
-        Some(self.account_id)
     }
     fn parameters(&self) -> Parameters {
         let mut parameters = Parameters::from([

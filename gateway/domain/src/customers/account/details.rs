@@ -3,9 +3,9 @@
 use billwire_schemas::{clock::Timestamp, events::envelope::Parameters, ids::ContactId, refusal::Code};
 use serde::{Deserialize, Serialize};
 
-use super::{Account, Status, ensure_not_deactivated, next_version};
+use super::{Account, Status, ensure_not_deactivated};
 use crate::{
-    change::Change,
+    change::{Change, Entity},
     customers::{billing_settings::check_payment_term, contact::Contact},
     rejected::{Rejected, Violation},
 };
@@ -102,7 +102,7 @@ pub fn update(account: Account, command: Update, billing_contact: Option<&Contac
     if let Some(rejected) = Rejected::from_violations(broken) {
         return Err(rejected);
     }
-    let mut after = next_version(&account, now);
+    let mut after = account.next_version(now);
     after.name = command.name.unwrap_or(after.name);
     after.company = command.company.or(after.company);
     after.payment_term_days = command.payment_term_days.or(after.payment_term_days);
