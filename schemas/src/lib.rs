@@ -4,10 +4,12 @@
 //! It exists so that producer, stream and every consumer agree on names and shapes by sharing the types themselves.
 
 pub mod clock;
+pub mod delivery;
 pub mod destination;
 pub mod events;
 pub mod expression;
 pub mod ids;
+pub mod lease;
 pub mod money;
 pub mod recipient;
 pub mod refusal;

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+pub use billwire_schemas::delivery::{Recipient, RecipientState, Report};
 use billwire_schemas::ids::DeliveryId;
 
 use crate::event::{Event, Subscription};
@@ -22,50 +23,6 @@ pub struct Attempt {
     pub subscription: Arc<Subscription>,
 }
 
-/// How a try went, for people: never holds a secret, a header of the answer, or the inside of a network error.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Report {
-    /// Status code of the receiver's answer (HTTP or SMTP), where there was one.
-    pub status: Option<u16>,
-    /// A short, cleaned excerpt of the answer or the reason there was none, at most [`EXCERPT_BYTES_MAX`] bytes.
-    pub detail: String,
-    /// What became of each recipient, where a delivery has several.
-    pub recipients: Vec<Recipient>,
-}
-
-/// What became of one recipient of a delivery.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Recipient {
-    /// The address.
-    pub address: String,
-    /// What became of it.
-    pub state: RecipientState,
-    /// Status code of the answer about it, where there was one.
-    pub status: Option<u16>,
-    /// As [`Report::detail`].
-    pub detail: String,
-}
-
-impl Recipient {
-    /// One that was sent to.
-    pub fn sent(address: String) -> Self {
-        Self { address, state: RecipientState::Sent, status: None, detail: String::new() }
-    }
-}
-
-/// Where a recipient of a delivery stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RecipientState {
-    /// The server took the message for it; it is not sent to again.
-    Sent,
-    /// Not now; the next try is for it.
-    Deferred,
-    /// The server refused it for good.
-    Refused,
-    /// It was not asked for: the address is on the suppression list.
-    Suppressed,
-}
-
 /// Whom a failed try tells of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureScope {
@@ -75,22 +32,6 @@ pub enum FailureScope {
     Target,
     /// The target, which wants to be left alone for a while: nothing more is sent to it now.
     Overload,
-}
-
-/// Upper bound of [`Report::detail`].
-pub const EXCERPT_BYTES_MAX: usize = 1024;
-
-impl Report {
-    /// A report whose detail is cut to its bound and freed of control characters.
-    pub fn new(status: Option<u16>, detail: impl AsRef<str>) -> Self {
-        let mut clean: String = detail.as_ref().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        let mut end = clean.len().min(EXCERPT_BYTES_MAX);
-        while !clean.is_char_boundary(end) {
-            end -= 1;
-        }
-        clean.truncate(end);
-        Self { status, detail: clean, recipients: Vec::new() }
-    }
 }
 
 /// What became of a try. An unhappy receiver is an outcome, not an error.

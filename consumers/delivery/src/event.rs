@@ -1,14 +1,21 @@
 //! An event on its way out.
 
 use billwire_schemas::{
+    clock::Timestamp,
+    delivery::{Delivery, DeliveryState},
     events::{envelope::type_of_subject, selection::Selection},
     expression::Expression,
-    ids::{EventId, NotificationTemplateId, OrderingKey, QueueId, SmtpAccountId, SubscriptionId, TenantId, WebhookEndpointId, fresh},
+    ids::{
+        DeliveryId, EventId, NotificationTemplateId, OrderingKey, QueueId, ReplayId, SmtpAccountId, SubscriptionId, TenantId,
+        WebhookEndpointId, fresh,
+    },
     recipient::Recipient,
 };
 use bytes::Bytes;
 use serde_json::Value;
 use uuid::Uuid;
+
+use crate::store::Queue;
 
 /// One event as the engine carries it. `body` is the message exactly as it stands on the stream and in SQL.
 #[derive(Debug, Clone)]
@@ -36,6 +43,29 @@ impl Event {
     /// Text for people: its body is none of ours.
     pub fn json(&self) -> Result<Value, String> {
         serde_json::from_slice(&self.body).map_err(|error| format!("the event cannot be read: {error}"))
+    }
+
+    /// The delivery of the event to a subscription of `queue`, or by a replay to it, before the first attempt.
+    pub fn delivery(&self, queue: &Queue, subscription: SubscriptionId, replay: Option<ReplayId>, now: Timestamp) -> Delivery {
+        Delivery {
+            id: replay.map_or_else(|| DeliveryId::of(self.id, subscription), |replay| DeliveryId::of_replay(self.id, replay)),
+            tenant: self.tenant.clone(),
+            event: self.id,
+            event_type: self.kind.clone(),
+            queue: queue.id,
+            partition: self.key.partition(queue.partitions),
+            subscription,
+            replay,
+            key: self.key.clone(),
+            sequence: self.sequence,
+            position: self.position,
+            state: DeliveryState::Waiting,
+            attempts: 0,
+            forgiven: 0,
+            next_attempt_at: None,
+            last: None,
+            created_at: now,
+        }
     }
 
     /// The event in a received message, read off its subject and headers; `None`: the gateway did not make it ([`crate::authenticity`]), or

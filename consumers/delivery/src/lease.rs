@@ -2,9 +2,10 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
+use billwire_schemas::lease::Lease;
 use tokio::{task::JoinSet, time::sleep};
 
-use crate::store::{DeliveryStore, Lease};
+use crate::store::DeliveryStore;
 
 /// Does `work` while `lease` is held; gives nothing when the lease is lost first, and the work is then dropped where it stands.
 ///

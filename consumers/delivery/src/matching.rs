@@ -107,7 +107,7 @@ fn sorted(queue: &Queue, kind: &str) -> OfType {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use billwire_schemas::{
         clock::Timestamp,
@@ -137,7 +137,7 @@ mod tests {
         })
     }
 
-    fn queue(types: &[&str], subscriptions: Vec<Arc<Subscription>>) -> Arc<Queue> {
+    pub(crate) fn queue(types: &[&str], subscriptions: Vec<Arc<Subscription>>) -> Arc<Queue> {
         Arc::new(Queue {
             id: QueueId(fresh()),
             tenant: tenant(),

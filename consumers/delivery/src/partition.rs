@@ -5,6 +5,7 @@ pub(crate) mod completion;
 pub(crate) mod due;
 pub(crate) mod in_flight;
 pub(crate) mod intake;
+pub(crate) mod job;
 pub(crate) mod lanes;
 pub(crate) mod reads;
 pub(crate) mod ready_queue;
@@ -16,7 +17,8 @@ use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Durati
 use billwire_bus::{ConsumerConfig, Error as BusError, Pull, Received};
 use billwire_schemas::{
     clock::Timestamp,
-    ids::{DeliveryId, OrderingKey, ReplayId},
+    delivery::{DeliveryState, LaneKey, PartitionId, Progress},
+    ids::OrderingKey,
 };
 use chrono::TimeDelta;
 use futures::FutureExt;
@@ -29,18 +31,18 @@ use uuid::Uuid;
 
 use crate::{
     channel::{Attempt, FailureScope, Outcome, Report},
-    event::{Event, Subscription},
     limits::target_limits::{Permits, TargetLimits},
     matching::Matching,
     partition::{
         in_flight::InFlight,
+        job::Job,
         lanes::{Lanes, Next},
         reads::Reads,
         ready_queue::ReadyQueue,
         throughput::Throughput,
-        writes::{Writes, Written},
+        writes::{Write, Writes, Written},
     },
-    store::{LaneKey, PartitionId, Progress, Queue, State},
+    store::Queue,
     supervisor::Engine,
 };
 
@@ -48,38 +50,6 @@ use crate::{
 pub(crate) struct Pending {
     pub received: Received,
     pub left: usize,
-}
-
-/// One delivery in hand.
-#[derive(Debug)]
-pub(crate) struct Job {
-    pub id: DeliveryId,
-    pub event: Arc<Event>,
-    pub subscription: Arc<Subscription>,
-    /// The replay that brings the event anew, if one does.
-    pub replay: Option<ReplayId>,
-    /// Tries made before.
-    pub attempts: u32,
-    /// Those of them that a person forgave: the retry plan starts behind them.
-    pub forgiven: u32,
-    /// Why it cannot be said whether the subscription wants it.
-    pub fault: Option<String>,
-    /// The message it came with; absent when it came from the delivery store.
-    pub message: Option<u64>,
-    pub created_at: Timestamp,
-    /// Since when it stands in line.
-    pub since: Instant,
-}
-
-impl Job {
-    /// Whose line it stands in: the subscription's, or that of the replay.
-    pub fn owner(&self) -> Uuid {
-        self.replay.map_or(self.subscription.id.0, |replay| replay.0)
-    }
-
-    pub fn lane(&self) -> LaneKey {
-        (self.owner(), self.event.key.clone())
-    }
 }
 
 /// Why a partition stopped.
@@ -244,11 +214,9 @@ impl Partition {
         }
         while self.writes.busy() {
             self.writes.start(&self.engine, true);
-            let Ok(Some((_, effects, Ok(())))) = timeout_at(until, self.writes.done()).await else { return };
-            for effect in effects {
-                if let Some(number) = effect.message {
-                    self.settle(number).await;
-                }
+            let Ok(Some((writes, Ok(())))) = timeout_at(until, self.writes.done()).await else { return };
+            for number in writes.into_iter().filter_map(|write| write.message) {
+                self.settle(number).await;
             }
         }
     }
@@ -268,9 +236,9 @@ impl Partition {
     /// Tells how this partition does, if that is news.
     async fn report_progress(&mut self) {
         let Some((pending, delivered, failed)) = self.throughput.changed() else { return };
-        let told = Progress { partition_id: self.partition_id(), pending, delivered, failed, at: self.engine.clock.now() };
-        if let Err(error) = self.engine.delivery_store.save_progress(told).await {
-            tracing::debug!(%error, "how a queue does could not be kept");
+        let progress = Progress { partition_id: self.partition_id(), pending, delivered, failed, at: self.engine.clock.now() };
+        if let Err(error) = self.engine.delivery_store.save_progress(progress).await {
+            tracing::debug!(%error, "the progress of a queue could not be saved");
         }
     }
 
@@ -292,16 +260,19 @@ impl Partition {
 
     /// A lane's head waits in the delivery store: so must all behind it.
     pub fn park_behind(&mut self, lane: &LaneKey) {
-        for behind in self.lanes.failed(lane) {
-            let entry = self.entry(&behind, State::Waiting, None);
-            self.record(entry, behind.message, Some(lane.clone()));
+        for job in self.lanes.failed(lane) {
+            self.writes.add(Write {
+                delivery: job.delivery_in(DeliveryState::Waiting, None),
+                message: job.message,
+                lane: Some(lane.clone()),
+            });
         }
     }
 
     /// Puts a job in line to be tried.
     pub fn ready(&mut self, mut job: Job) {
         job.since = Instant::now();
-        self.ready_queues.entry(job.owner()).or_default().ready.push_back(job);
+        self.ready_queues.entry(job.delivery.owner()).or_default().ready.push_back(job);
     }
 
     /// Lets channels try, each subscription up to its own limit, all together up to the partition's.
@@ -332,9 +303,9 @@ impl Partition {
                 let engine = self.engine.clone();
                 self.under_way.spawn(async move {
                     let attempt = Attempt {
-                        delivery: job.id,
-                        number: job.attempts + 1,
-                        forgiven: job.forgiven,
+                        delivery: job.delivery.id,
+                        number: job.delivery.attempts + 1,
+                        forgiven: job.delivery.forgiven,
                         event: job.event.clone(),
                         subscription: job.subscription.clone(),
                     };
@@ -354,23 +325,23 @@ impl Partition {
         self.ready_queues.retain(|_, ready_queue| ready_queue.under_way > 0 || !ready_queue.ready.is_empty());
     }
 
-    async fn written(&mut self, (entries, effects, result): Written) -> Result<(), Stop> {
+    async fn written(&mut self, (writes, result): Written) -> Result<(), Stop> {
         if let Err(error) = result {
-            if entries.is_empty() {
-                // The record panicked and took its entries along: only a fresh start from the stream's own memory is safe.
+            if writes.is_empty() {
+                // The task panicked and its writes are lost: only a fresh start, from the stream and the delivery store, is safe.
                 return Err(Stop::Failed(error));
             }
-            tracing::warn!(%error, entries = entries.len(), "results could not be recorded; they are kept and tried again");
-            self.writes.put_back(entries, effects);
+            tracing::warn!(%error, deliveries = writes.len(), "results could not be recorded; they are kept and recorded again");
+            self.writes.put_back(writes);
             return Ok(());
         }
-        for effect in effects {
-            self.in_flight.remove(effect.id, effect.owner);
-            self.reads.release(effect.id);
-            if let Some(number) = effect.message {
+        for Write { delivery, message, lane } in writes {
+            self.in_flight.remove(delivery.id, delivery.owner());
+            self.reads.release(delivery.id);
+            if let Some(number) = message {
                 self.settle(number).await;
             }
-            if let Some(lane) = effect.lane
+            if let Some(lane) = lane
                 && matches!(self.lanes.recorded(&lane), Next::Load)
             {
                 self.want_lane(lane);

@@ -28,6 +28,7 @@ use std::sync::{
 
 use billwire_schemas::{
     clock::{Clock, ShiftedClock, Timestamp},
+    delivery::{AttemptRecord, Delivery, Recipient},
     ids::{DeliveryId, TenantId},
     refusal::Code,
 };
@@ -37,7 +38,7 @@ use billwire_store::{ConfigurationKind, Error, Store};
 pub use billwire_store::{
     Filter, SetAsideEvent,
     commit::Failure,
-    delivery::{deliveries, lists as delivery_lists, queue_progress::Progress, recipients, redrive::DeadLetters},
+    delivery::{lists as delivery_lists, redrive::DeadLetters},
     events::history,
     idempotency::{Claim, Reply},
     page,
@@ -215,7 +216,7 @@ impl App {
     ///
     /// # Errors
     /// `delivery_not_found`, or the database's failure.
-    pub async fn delivery(&self, tenant: &TenantId, id: &str) -> Result<(deliveries::Delivery, Vec<deliveries::Attempt>), Failure> {
+    pub async fn delivery(&self, tenant: &TenantId, id: &str) -> Result<(Delivery, Vec<AttemptRecord>), Failure> {
         let found = match id.parse() {
             Ok(id) => self.store.delivery(tenant, id).await?,
             Err(_) => None,
@@ -223,11 +224,11 @@ impl App {
         found.ok_or_else(|| domain::Rejected::not_found(Code::DeliveryNotFound, "delivery", id).into())
     }
 
-    /// What became of the recipients of a delivery by e-mail.
+    /// The recipients of a delivery by e-mail, each with the beginning of the attempt it is from.
     ///
     /// # Errors
     /// The database's failure.
-    pub async fn recipients(&self, delivery: DeliveryId) -> Result<Vec<recipients::Recipient>, Failure> {
+    pub async fn recipients(&self, delivery: DeliveryId) -> Result<Vec<(Recipient, Timestamp)>, Failure> {
         Ok(self.store.recipients(delivery).await?)
     }
 
@@ -240,7 +241,7 @@ impl App {
         tenant: &TenantId,
         filter: delivery_lists::Filter,
         page_request: page::PageRequest,
-    ) -> Result<page::Page<deliveries::Delivery>, Failure> {
+    ) -> Result<page::Page<Delivery>, Failure> {
         Ok(self.store.list_deliveries(tenant, filter, page_request).await?)
     }
 }

@@ -1,25 +1,15 @@
-//! Leases: which process does a thing that only one may do. Expiry is by the database's clock; each taking-over raises the
-//! fence, and what is written under a lease checks the fence, so a process that slept through its lease changes nothing.
+//! Leases: which process does work that only one may do at a time. They expire by the database's clock. Each change of owner raises the
+//! fence, and writes under a lease check the fence, so a process that slept through its lease changes nothing.
 
 use std::time::Duration;
 
+use billwire_schemas::lease::Lease;
 use sea_orm::ConnectionTrait;
 
 use crate::{Error, Store};
 
-/// A lease held.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lease {
-    /// What it is for.
-    pub name: String,
-    /// Which process holds it.
-    pub owner: String,
-    /// Grows with each change of hands.
-    pub fence: i64,
-}
-
 impl Store {
-    /// Takes the lease `name` if nobody holds it or its time ran out.
+    /// Acquires the lease `name` if it is free or has expired; `None`: another process holds it.
     ///
     /// # Errors
     /// When the database fails.
@@ -35,8 +25,8 @@ impl Store {
         Ok(Some(Lease { name: name.to_owned(), owner: owner.to_owned(), fence: row.try_get("", "fence")? }))
     }
 
-    /// Prolongs a lease; `false`: it is lost, or was given back. One whose time ran out is prolonged all the same while nobody has taken
-    /// it: the fence says that nobody did anything under it meanwhile.
+    /// Renews a lease; `false`: it is lost, or was released. An expired lease that nobody else has acquired is renewed all the same: the
+    /// unchanged fence proves that nobody worked under it meanwhile.
     ///
     /// # Errors
     /// When the database fails.
@@ -47,7 +37,7 @@ impl Store {
         Ok(self.0.write.execute_raw(self.statement(&sql, values)).await?.rows_affected() == 1)
     }
 
-    /// Gives a lease back, so that another process need not wait for its end.
+    /// Releases a lease, so that another process need not wait until it expires.
     ///
     /// # Errors
     /// When the database fails.

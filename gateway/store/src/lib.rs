@@ -1,6 +1,6 @@
 //! The only SQL. SQLite and PostgreSQL behind one [`Store`].
 //!
-//! Called by `app` (decisions, reads) and `server` (relay, timers, the delivery delivery store). It never calls a network other than
+//! Called by `app` (decisions, reads) and `server` (relay, timers, the delivery store). It never calls a network other than
 //! its database and never decides a billing rule. It exists so that "accepted" means one thing: one committed transaction that
 //! holds the objects, the business transaction, its events and the idempotency row.
 //!
@@ -20,7 +20,7 @@ mod error;
 pub mod events;
 mod filter;
 pub mod idempotency;
-pub mod leases;
+mod leases;
 mod master_key;
 mod migration;
 mod objects;
@@ -47,7 +47,6 @@ pub use objects::{BaseColumns, Due, ObjectRow, Persisted};
 pub use outbox::Unpublished;
 pub use set_aside::{Redriven, SetAsideEvent};
 pub use tx::{NewEvent, NewTransaction, Tx};
-pub use usage::chargeable_events::ChargeSum;
 
 use billwire_schemas::clock::Timestamp;
 

@@ -1,10 +1,13 @@
 //! The outbox: events in line for publishing. A row of `outbox` *is* the flag "not published yet"; the event's own row stays.
 
-use billwire_schemas::ids::{EventId, OrderingKey, TenantId, TransactionId};
+use billwire_schemas::{
+    ids::{EventId, OrderingKey, TenantId, TransactionId},
+    lease::Lease,
+};
 use sea_orm::{ConnectionTrait, QueryResult, Value};
 use uuid::Uuid;
 
-use crate::{Error, Store, batching::filled, leases::Lease};
+use crate::{Error, Store, batching::filled};
 
 /// An event that the stream has not acknowledged.
 #[derive(Debug, Clone)]

@@ -9,13 +9,13 @@ use billwire_schemas::{
     clock::{Clock, SystemClock, Timestamp},
     events::size,
     ids::{EventId, TenantId, TransactionId},
+    lease::Lease,
 };
 use sea_orm::{ConnectionTrait, QueryResult, Value};
 
 use crate::{
     Error, Store, Tx,
     batching::filled,
-    leases::Lease,
     micros, moment,
     outbox::Unpublished,
     page::{After, Page, PageRequest},

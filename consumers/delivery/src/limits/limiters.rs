@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use billwire_schemas::{clock::Timestamp, ids::TenantId};
+use billwire_schemas::{clock::Timestamp, delivery::Health, ids::TenantId};
 use chrono::TimeDelta;
 use governor::{
     Quota, RateLimiter,
@@ -47,21 +47,6 @@ pub struct Target {
     pub given_up_on: bool,
     /// Partitions of queues that call it, in the whole installation.
     pub partitions: u32,
-}
-
-/// How a target that fails does: what is kept over a restart.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Health {
-    /// Which.
-    pub target: Uuid,
-    /// Whose it is.
-    pub tenant: TenantId,
-    /// The first failure since its last success.
-    pub failing_since: Timestamp,
-    /// How many since.
-    pub failures: u64,
-    /// Until when its circuit is open, and how long it was opened for.
-    pub open: Option<(Timestamp, Duration)>,
 }
 
 /// Failures from which on one that fails is told of and kept: a single one is everyday life.

@@ -1,11 +1,10 @@
 //! Slow receivers and the room they take: what they cannot take soon waits in the delivery store, so that the hand stays open for others.
 
-use billwire_schemas::ids::SubscriptionId;
+use billwire_schemas::{delivery::LaneKey, ids::SubscriptionId};
 
 use crate::{
     limits::limiters::Availability,
-    partition::{Job, Partition},
-    store::LaneKey,
+    partition::{Partition, job::Job},
 };
 
 impl Partition {
@@ -40,7 +39,7 @@ impl Partition {
         for job in shed {
             self.park(&job, false);
             if self.queue.in_order {
-                self.park_behind(&job.lane());
+                self.park_behind(&job.delivery.lane());
             }
         }
     }

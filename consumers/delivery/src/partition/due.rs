@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use billwire_schemas::{clock::Timestamp, ids::SubscriptionId};
+use billwire_schemas::{
+    clock::Timestamp,
+    delivery::{AttemptRecord, Delivery, DeliveryState, LaneKey},
+    ids::SubscriptionId,
+};
 use tokio::{task::JoinError, time::Instant};
 use uuid::Uuid;
 
@@ -10,11 +14,12 @@ use crate::{
     channel::Report,
     limits::limiters::Availability,
     partition::{
-        Job, Partition, Stop,
+        Partition, Stop,
+        job::Job,
         lanes::Next,
         reads::{Events, Loaded},
+        writes::Write,
     },
-    store::{AttemptRecord, Entry, LaneKey, State},
 };
 
 /// What is due of one owner is taken up so many at a time, lest a backlog fills the hand.
@@ -73,13 +78,13 @@ impl Partition {
         Ok(())
     }
 
-    fn take_up(&mut self, due: Vec<Entry>, more: bool, events: &Events) {
+    fn take_up(&mut self, due: Vec<Delivery>, more: bool, events: &Events) {
         let now = self.engine.clock.now();
         // A replay's subscription can only be told from its deliveries.
         let due = due
             .into_iter()
             .filter(|entry| entry.replay.is_none() || self.target_limits.availability(entry.subscription, now) == Availability::Open);
-        let fresh: Vec<Entry> = due.filter(|e| !self.in_flight.contains(e.id) && !self.reads.is_released(e.id)).collect();
+        let fresh: Vec<Delivery> = due.filter(|e| !self.in_flight.contains(e.id) && !self.reads.is_released(e.id)).collect();
         self.reads.looked();
         self.more_due = more && !fresh.is_empty();
         if !self.queue.in_order {
@@ -89,7 +94,7 @@ impl Partition {
             return;
         }
         for entry in fresh {
-            let lane = (entry.owner(), entry.key.clone());
+            let lane = entry.lane();
             if !self.lanes.contains(&lane) {
                 self.lanes.load(&lane);
                 self.want_lane(lane);
@@ -102,48 +107,35 @@ impl Partition {
         self.reached.unwrap_or(i64::MAX)
     }
 
-    fn take_up_lane(&mut self, lane: &LaneKey, mut entries: Vec<Entry>, events: &Events) {
+    fn take_up_lane(&mut self, lane: &LaneKey, mut entries: Vec<Delivery>, events: &Events) {
         let now = self.engine.clock.now();
         let ahead = entries.iter().position(|entry| entry.position > self.reached());
         entries.truncate(ahead.unwrap_or(entries.len()));
         let rests = entries.first().and_then(|e| e.next_attempt_at).is_some_and(|at| at > now);
         let jobs = if rests { Vec::new() } else { self.jobs(entries, events) };
         match self.lanes.resume(lane, jobs) {
-            Next::AttemptRecord(job) => self.ready(job),
+            Next::Attempt(job) => self.ready(job),
             Next::Load => self.want_lane(lane.clone()),
             Next::Nothing => {}
         }
     }
 
-    /// Jobs of delivery store entries. An entry whose subscription is gone is given up on.
-    fn jobs(&mut self, entries: Vec<Entry>, events: &Events) -> Vec<Job> {
-        let mut jobs = Vec::with_capacity(entries.len());
-        for mut entry in entries {
-            let subscription = self.queue.subscriptions.iter().find(|s| s.id == entry.subscription).cloned();
-            match (events.get(&entry.event).cloned(), subscription) {
+    /// Jobs for stored deliveries. A delivery whose event or subscription is gone is given up.
+    fn jobs(&mut self, deliveries: Vec<Delivery>, events: &Events) -> Vec<Job> {
+        let mut jobs = Vec::with_capacity(deliveries.len());
+        for delivery in deliveries {
+            let subscription = self.queue.subscriptions.iter().find(|s| s.id == delivery.subscription).cloned();
+            match (events.get(&delivery.event).cloned(), subscription) {
                 (Some(event), Some(subscription)) => {
-                    self.in_flight.insert(entry.id, entry.owner());
-                    jobs.push(Job {
-                        id: entry.id,
-                        event,
-                        subscription,
-                        replay: entry.replay,
-                        attempts: entry.attempts,
-                        forgiven: entry.forgiven,
-                        fault: None,
-                        message: None,
-                        created_at: entry.created_at,
-                        since: Instant::now(),
-                    });
+                    self.in_flight.insert(delivery.id, delivery.owner());
+                    jobs.push(Job { delivery, event, subscription, fault: None, message: None, since: Instant::now() });
                 }
                 (event, _) => {
-                    let why = if event.is_none() { "the event's retention has ended" } else { "the subscription was deleted" };
-                    entry.state = State::Dead;
-                    entry.next_attempt_at = None;
-                    let report = Report::new(None, why);
-                    entry.last =
-                        Some(AttemptRecord { number: entry.attempts, at: self.engine.clock.now(), latency: Duration::ZERO, report });
-                    self.record(entry, None, None);
+                    let why = if event.is_none() { "the event is no longer stored" } else { "the subscription was deleted" };
+                    let (number, at) = (delivery.attempts, self.engine.clock.now());
+                    let last = Some(AttemptRecord { number, at, latency: Duration::ZERO, report: Report::new(None, why) });
+                    let delivery = Delivery { state: DeliveryState::Dead, next_attempt_at: None, last, ..delivery };
+                    self.writes.add(Write { delivery, message: None, lane: None });
                 }
             }
         }

@@ -3,7 +3,10 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use billwire_bus::Received;
-use billwire_schemas::ids::DeliveryId;
+use billwire_schemas::{
+    delivery::{AttemptRecord, Delivery, DeliveryState, LaneKey},
+    ids::DeliveryId,
+};
 use tokio::time::Instant;
 
 use crate::{
@@ -11,8 +14,7 @@ use crate::{
     channel::Report,
     event::Event,
     matching::Wanted,
-    partition::{Job, Partition, Pending, Stop, lanes::Offer},
-    store::{AttemptRecord, LaneKey, State},
+    partition::{Partition, Pending, Stop, job::Job, lanes::Offer, writes::Write},
 };
 
 /// Keys whose last sequence is remembered; past that, all are forgotten and learnt again.
@@ -96,11 +98,11 @@ impl Partition {
         }
     }
 
-    /// A dead letter for a delivery of which it cannot be said whether it is wanted: a person can mend the filter and redrive it.
-    fn unsendable(&mut self, job: &Job, fault: &str) {
-        let mut entry = self.entry(job, State::Dead, None);
-        entry.last = Some(AttemptRecord { number: 0, at: job.created_at, latency: Duration::ZERO, report: Report::new(None, fault) });
-        self.record(entry, job.message, None);
+    /// Records a dead letter for a delivery whose filter failed: a person can correct the filter and redrive it.
+    fn filter_failed(&mut self, job: &Job, fault: &str) {
+        let last = AttemptRecord { number: 0, at: job.delivery.created_at, latency: Duration::ZERO, report: Report::new(None, fault) };
+        let delivery = Delivery { last: Some(last), ..job.delivery_in(DeliveryState::Dead, None) };
+        self.writes.add(Write { delivery, message: job.message, lane: None });
     }
 
     /// Who wants each of these events.
@@ -149,13 +151,12 @@ impl Partition {
                 None => None,
             };
             for (subscription, fault) in wanted {
-                let id = DeliveryId::of(event.id, subscription.id);
-                if in_store.known.contains(&id) {
+                let delivery = event.delivery(&self.queue, subscription.id, None, now);
+                if in_store.known.contains(&delivery.id) {
                     continue;
                 }
-                self.in_flight.insert(id, subscription.id.0);
-                let (event, since) = (event.clone(), Instant::now());
-                jobs.push(Job { id, event, subscription, replay: None, attempts: 0, forgiven: 0, fault, message, created_at: now, since });
+                self.in_flight.insert(delivery.id, delivery.owner());
+                jobs.push(Job { delivery, event: event.clone(), subscription, fault, message, since: Instant::now() });
             }
         }
         for job in jobs {
@@ -167,17 +168,17 @@ impl Partition {
     /// Lets one new delivery in.
     fn let_in(&mut self, job: Job, waiting: &HashSet<LaneKey>) {
         if let Some(fault) = &job.fault {
-            return self.unsendable(&job, fault);
+            return self.filter_failed(&job, fault);
         }
         let over_share = self.over_share(job.subscription.id);
         if !self.queue.in_order {
             return if over_share { self.park(&job, false) } else { self.ready(job) };
         }
-        let lane = job.lane();
+        let lane = job.delivery.lane();
         let waits = waiting.contains(&lane);
         let new_and_crowded = over_share && !waits && !self.lanes.contains(&lane);
         match self.lanes.offer(&lane, job, waits || new_and_crowded, over_share) {
-            Offer::AttemptRecord(job) => self.ready(job),
+            Offer::Attempt(job) => self.ready(job),
             Offer::Queued => {}
             Offer::Park(job) => self.park(&job, !new_and_crowded),
         }

@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use crate::store::LaneKey;
+use billwire_schemas::delivery::LaneKey;
 
 /// A lane in memory, over jobs of type `J`.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ impl<J> Lane<J> {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Offer<J> {
     /// Try it now.
-    AttemptRecord(J),
+    Attempt(J),
     /// It stands in the lane's queue.
     Queued,
     /// Record it as waiting behind the others of its lane, then say [`Lanes::recorded`].
@@ -57,7 +57,7 @@ pub enum Offer<J> {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Next<J> {
     /// Try this one now.
-    AttemptRecord(J),
+    Attempt(J),
     /// Nothing now.
     Nothing,
     /// Load what waits in the delivery store and say [`Lanes::resume`].
@@ -95,7 +95,7 @@ impl<J> Lanes<J> {
             return Offer::Queued;
         }
         lane.busy = true;
-        Offer::AttemptRecord(job)
+        Offer::Attempt(job)
     }
 
     /// The job being tried ended for good; its record is under way. Gives the next.
@@ -103,7 +103,7 @@ impl<J> Lanes<J> {
         let Some(lane) = self.0.get_mut(key) else { return Next::Nothing };
         lane.writes += 1;
         match lane.queue.pop_front() {
-            Some(job) => Next::AttemptRecord(job),
+            Some(job) => Next::Attempt(job),
             None => {
                 lane.busy = false;
                 Next::Nothing
@@ -147,7 +147,7 @@ impl<J> Lanes<J> {
         let mut jobs: VecDeque<J> = jobs.into();
         if let Some(first) = jobs.pop_front() {
             lane.queue = jobs;
-            return Next::AttemptRecord(first);
+            return Next::Attempt(first);
         }
         lane.busy = false;
         if lane.writes > 0 {
@@ -174,11 +174,11 @@ mod tests {
     #[test]
     fn a_lane_tries_one_at_a_time_in_order() {
         let (mut lanes, key) = (Lanes::default(), key());
-        assert_eq!(lanes.offer(&key, 1, false, false), Offer::AttemptRecord(1));
+        assert_eq!(lanes.offer(&key, 1, false, false), Offer::Attempt(1));
         assert_eq!(lanes.offer(&key, 2, false, false), Offer::Queued);
         assert_eq!(lanes.offer(&key, 3, false, false), Offer::Queued);
-        assert_eq!(lanes.ended(&key), Next::AttemptRecord(2));
-        assert_eq!(lanes.ended(&key), Next::AttemptRecord(3));
+        assert_eq!(lanes.ended(&key), Next::Attempt(2));
+        assert_eq!(lanes.ended(&key), Next::Attempt(3));
         assert_eq!(lanes.ended(&key), Next::Nothing);
         for _ in 0..3 {
             assert_eq!(lanes.recorded(&key), Next::Nothing);
@@ -205,18 +205,18 @@ mod tests {
         let (mut lanes, key) = (Lanes::default(), key());
         lanes.load(&key);
         assert!(lanes.contains(&key));
-        assert_eq!(lanes.resume(&key, vec![1, 2]), Next::AttemptRecord(1));
+        assert_eq!(lanes.resume(&key, vec![1, 2]), Next::Attempt(1));
         assert_eq!(lanes.offer(&key, 9, false, false), Offer::Park(9));
-        assert_eq!(lanes.ended(&key), Next::AttemptRecord(2));
+        assert_eq!(lanes.ended(&key), Next::Attempt(2));
         assert_eq!(lanes.ended(&key), Next::Nothing);
         assert_eq!(lanes.recorded(&key), Next::Nothing);
         assert_eq!(lanes.recorded(&key), Next::Nothing);
         assert_eq!(lanes.recorded(&key), Next::Load, "9 waits in the delivery store");
-        assert_eq!(lanes.resume(&key, vec![9]), Next::AttemptRecord(9));
+        assert_eq!(lanes.resume(&key, vec![9]), Next::Attempt(9));
         assert_eq!(lanes.ended(&key), Next::Nothing);
         assert_eq!(lanes.recorded(&key), Next::Load);
         assert_eq!(lanes.resume(&key, vec![]), Next::Nothing);
-        assert_eq!(lanes.offer(&key, 10, false, false), Offer::AttemptRecord(10));
+        assert_eq!(lanes.offer(&key, 10, false, false), Offer::Attempt(10));
     }
 
     #[test]
@@ -226,7 +226,7 @@ mod tests {
         assert_eq!(lanes.offer(&key, 9, false, false), Offer::Park(9));
         assert_eq!(lanes.recorded(&key), Next::Nothing, "the load goes on");
         assert_eq!(lanes.resume(&key, vec![]), Next::Load, "9 may have come too late for it");
-        assert_eq!(lanes.resume(&key, vec![9]), Next::AttemptRecord(9));
+        assert_eq!(lanes.resume(&key, vec![9]), Next::Attempt(9));
 
         let _ = (lanes.ended(&key), lanes.recorded(&key));
         assert_eq!(lanes.offer(&key, 10, false, false), Offer::Park(10));
@@ -239,7 +239,7 @@ mod tests {
     #[test]
     fn a_crowded_subscription_sends_followers_to_the_ledger_but_still_works_them_off() {
         let (mut lanes, key) = (Lanes::default(), key());
-        assert_eq!(lanes.offer(&key, 1, false, true), Offer::AttemptRecord(1), "a lane's head is tried all the same");
+        assert_eq!(lanes.offer(&key, 1, false, true), Offer::Attempt(1), "a lane's head is tried all the same");
         assert_eq!(lanes.offer(&key, 2, false, true), Offer::Park(2));
         assert_eq!(lanes.recorded(&key), Next::Nothing);
         assert_eq!(lanes.ended(&key), Next::Nothing);

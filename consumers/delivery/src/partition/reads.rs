@@ -6,18 +6,17 @@ use std::{
     time::Duration,
 };
 
-use billwire_schemas::ids::{DeliveryId, EventId};
+use billwire_schemas::{
+    delivery::{Delivery, LaneKey, PartitionId},
+    ids::{DeliveryId, EventId},
+};
 use tokio::{
     task::{JoinError, JoinSet},
     time::sleep,
 };
 use uuid::Uuid;
 
-use crate::{
-    event::Event,
-    store::{DeliveryStore, Entry, LaneKey, PartitionId},
-    supervisor::Engine,
-};
+use crate::{event::Event, store::DeliveryStore, supervisor::Engine};
 
 /// Deliveries loaded at once from a lane.
 const LANE_PAGE: u64 = 100;
@@ -38,7 +37,7 @@ pub(crate) enum Loaded {
     /// What is due; with its events where lanes do not matter.
     Due {
         /// Of owners in turn.
-        due: Vec<Entry>,
+        due: Vec<Delivery>,
         /// An owner has all it has room for: there may be more.
         more: bool,
         /// Their events.
@@ -47,7 +46,7 @@ pub(crate) enum Loaded {
     /// The delivery store did not say what is due.
     Unknown(String),
     /// What waits in lanes.
-    Lanes(Vec<(LaneKey, Vec<Entry>)>, Events),
+    Lanes(Vec<(LaneKey, Vec<Delivery>)>, Events),
     /// What had no time has one.
     Mended,
     /// The delivery store did not say what waits in lanes that are held for it.
@@ -189,7 +188,7 @@ impl Reads {
     }
 }
 
-async fn events(delivery_store: &dyn DeliveryStore, entries: impl Iterator<Item = &Entry>) -> Result<Events, String> {
+async fn events(delivery_store: &dyn DeliveryStore, entries: impl Iterator<Item = &Delivery>) -> Result<Events, String> {
     let ids: Vec<EventId> = entries.map(|entry| entry.event).collect();
     if ids.is_empty() {
         return Ok(Events::new());

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, time::Duration};
 use billwire_schemas::ids::SubscriptionId;
 use tokio::time::Instant;
 
-use crate::partition::Job;
+use crate::partition::job::Job;
 
 /// What one subscription, or one replay to it, is to be sent now.
 #[derive(Default)]
@@ -28,7 +28,7 @@ impl ReadyQueue {
 
     /// Whether it is that of a replay.
     pub fn is_replay(&self) -> bool {
-        self.ready.front().is_some_and(|first| first.replay.is_some())
+        self.ready.front().is_some_and(|first| first.delivery.replay.is_some())
     }
 
     /// Whether its receiver takes too slowly: the first in line has waited for long. With nobody else's events behind them (`alone`), a long
@@ -53,12 +53,15 @@ mod tests {
 
     use billwire_schemas::{
         clock::{Clock, SystemClock},
-        ids::{DeliveryId, EventId, NotificationTemplateId, SmtpAccountId, TenantId, fresh},
+        ids::{EventId, NotificationTemplateId, SmtpAccountId, TenantId, fresh},
     };
     use tokio::time::advance;
 
     use super::*;
-    use crate::event::{Action, EmailAction, Event, Subscription};
+    use crate::{
+        event::{Action, EmailAction, Event, Subscription},
+        matching::tests::queue,
+    };
 
     fn job() -> Job {
         let tenant = TenantId::default_tenant();
@@ -79,16 +82,13 @@ mod tests {
             position: 1,
             body: "{}".into(),
         };
+        let subscription = Arc::new(Subscription::to_all(tenant, Action::Email(mailing)));
         Job {
-            id: DeliveryId(fresh()),
+            delivery: event.delivery(&queue(&[], Vec::new()), subscription.id, None, SystemClock.now()),
             event: Arc::new(event),
-            subscription: Arc::new(Subscription::to_all(tenant, Action::Email(mailing))),
-            replay: None,
-            attempts: 0,
-            forgiven: 0,
+            subscription,
             fault: None,
             message: None,
-            created_at: SystemClock.now(),
             since: Instant::now(),
         }
     }

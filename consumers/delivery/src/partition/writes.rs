@@ -2,94 +2,85 @@
 
 use std::{sync::Arc, time::Duration};
 
-use billwire_schemas::ids::DeliveryId;
+use billwire_schemas::delivery::{Delivery, LaneKey};
 use tokio::{
     task::JoinHandle,
     time::{Instant, sleep_until},
 };
-use uuid::Uuid;
 
-use crate::{
-    store::{Entry, LaneKey},
-    supervisor::Engine,
-};
+use crate::supervisor::Engine;
 
-/// What is to be done when an entry has been recorded.
-pub(crate) struct Effect {
-    /// The message it came with.
+/// A delivery to record.
+pub(crate) struct Write {
+    /// The delivery in its new state.
+    pub delivery: Delivery,
+    /// The message it came with: the delivery is then probably not stored yet.
     pub message: Option<u64>,
-    /// Its lane, in an in-order queue.
+    /// Its lane, if the lane waits for this record.
     pub lane: Option<LaneKey>,
-    /// The delivery.
-    pub id: DeliveryId,
-    /// Whose it is: a subscription or a replay.
-    pub owner: Uuid,
 }
 
-/// What was to be recorded, the effects of that, and whether it was.
-pub(crate) type Written = (Vec<Entry>, Vec<Effect>, Result<(), String>);
+/// What one commit recorded, and whether it succeeded.
+pub(crate) type Written = (Vec<Write>, Result<(), String>);
 
-/// Entries written in one commit.
+/// Deliveries recorded by one commit.
 const RECORD_MAX: usize = 512;
-/// With so many gathered a commit starts at once.
+/// With this many pending writes a commit starts at once.
 const RECORD_SOON: usize = 256;
-/// How long entries gather before a commit otherwise. Nothing waits for a record but the acknowledgement of its message, and a
-/// commit costs the same for one entry as for fifty.
+/// How long writes gather before a commit otherwise. Only the acknowledgement of a message waits for its record, and a commit costs the
+/// same for one delivery as for fifty.
 const GATHER: Duration = Duration::from_millis(25);
-/// Wait after a failed record.
+/// The wait after a failed commit.
 const RECORD_AGAIN: Duration = Duration::from_millis(250);
 
-/// Entries that gather, and the one record under way.
+/// Writes that gather, and the one commit under way.
 #[derive(Default)]
 pub(crate) struct Writes {
-    entries: Vec<Entry>,
-    effects: Vec<Effect>,
-    /// When the first of them came.
+    pending: Vec<Write>,
+    /// When the first of the pending writes was added.
     since: Option<Instant>,
     under_way: Option<JoinHandle<Written>>,
 }
 
 impl Writes {
-    /// Takes an entry to be recorded.
-    pub fn add(&mut self, entry: Entry, effect: Effect) {
-        self.entries.push(entry);
-        self.effects.push(effect);
+    /// Adds a delivery to record.
+    pub fn add(&mut self, write: Write) {
+        self.pending.push(write);
         self.since.get_or_insert_with(Instant::now);
     }
 
-    /// Takes back what could not be recorded, before what has come since.
-    pub fn put_back(&mut self, entries: Vec<Entry>, effects: Vec<Effect>) {
-        self.entries.splice(0..0, entries);
-        self.effects.splice(0..0, effects);
+    /// Puts back what could not be recorded, before what has been added since.
+    pub fn put_back(&mut self, writes: Vec<Write>) {
+        self.pending.splice(0..0, writes);
         self.since.get_or_insert_with(Instant::now);
     }
 
-    /// Starts the next record, if none is under way and enough has gathered, or all the same when `now`.
+    /// Starts the next commit if none is under way and enough has gathered, or in any case when `now`.
     pub fn start(&mut self, engine: &Arc<Engine>, now: bool) {
         let Some(since) = self.since else { return };
-        if self.under_way.is_some() || !(now || self.entries.len() >= RECORD_SOON || since.elapsed() >= GATHER) {
+        if self.under_way.is_some() || !(now || self.pending.len() >= RECORD_SOON || since.elapsed() >= GATHER) {
             return;
         }
-        let count = self.entries.len().min(RECORD_MAX);
-        let entries: Vec<Entry> = self.entries.drain(..count).collect();
-        let effects: Vec<Effect> = self.effects.drain(..count).collect();
-        self.since = (!self.entries.is_empty()).then(Instant::now);
+        let writes: Vec<Write> = self.pending.drain(..self.pending.len().min(RECORD_MAX)).collect();
+        self.since = (!self.pending.is_empty()).then(Instant::now);
         let delivery_store = engine.delivery_store.clone();
         self.under_way = Some(tokio::spawn(async move {
-            let result = delivery_store.record(&entries).await;
+            let new: Vec<&Delivery> = writes.iter().filter(|write| write.message.is_some()).map(|write| &write.delivery).collect();
+            let known: Vec<&Delivery> = writes.iter().filter(|write| write.message.is_none()).map(|write| &write.delivery).collect();
+            let result = delivery_store.record(&new, &known).await;
             if result.is_err() {
                 tokio::time::sleep(RECORD_AGAIN).await;
             }
-            (entries, effects, result)
+            (writes, result)
         }));
     }
 
     /// Whether anything is not recorded yet.
     pub fn busy(&self) -> bool {
-        self.under_way.is_some() || !self.entries.is_empty()
+        self.under_way.is_some() || !self.pending.is_empty()
     }
 
-    /// Resolves when the one under way is done, or with nothing when it is time to start the next.
+    /// Resolves when the commit under way is done, or with `None` when it is time to start the next.
     pub async fn done(&mut self) -> Option<Written> {
         match (&mut self.under_way, self.since) {
             (None, None) => std::future::pending().await,
@@ -97,11 +88,11 @@ impl Writes {
                 sleep_until(since + GATHER).await;
                 None
             }
-            (Some(attempt), _) => {
-                let done = attempt.await;
+            (Some(commit), _) => {
+                let done = commit.await;
                 self.under_way = None;
-                // A panic takes the batch along; the partition then starts afresh.
-                Some(done.unwrap_or_else(|panic| (Vec::new(), Vec::new(), Err(panic.to_string()))))
+                // A panic loses the batch; the partition then starts again.
+                Some(done.unwrap_or_else(|panic| (Vec::new(), Err(panic.to_string()))))
             }
         }
     }

@@ -1,6 +1,8 @@
 //! Deliveries: what is owed to subscriptions, and what became of it.
 
-use billwire_app::{deliveries, delivery_lists::Filter, recipients};
+use billwire_app::delivery_lists::Filter;
+use billwire_schemas::clock::Timestamp;
+use billwire_schemas::delivery::{self as record, AttemptRecord};
 use billwire_schemas::ids::{EventId, QueueId, ReplayId, SubscriptionId};
 use billwire_schemas::refusal::Code;
 use poem_openapi::{Object, OpenApi, Tags, param::Path, types::Example};
@@ -71,9 +73,9 @@ pub(crate) struct DeliveryRecipient {
     at: Moment,
 }
 
-impl From<recipients::Recipient> for DeliveryRecipient {
-    fn from(one: recipients::Recipient) -> Self {
-        Self { address: one.address, state: one.state, status: one.status, detail: one.detail, at: one.at.into() }
+impl From<(record::Recipient, Timestamp)> for DeliveryRecipient {
+    fn from((one, at): (record::Recipient, Timestamp)) -> Self {
+        Self { address: one.address, state: one.state.name().to_owned(), status: one.status, detail: one.detail, at: at.into() }
     }
 }
 
@@ -136,20 +138,20 @@ impl Example for Delivery {
     }
 }
 
-impl From<deliveries::Attempt> for Attempt {
-    fn from(attempt: deliveries::Attempt) -> Self {
+impl From<AttemptRecord> for Attempt {
+    fn from(attempt: AttemptRecord) -> Self {
         Self {
             number: attempt.number,
             at: attempt.at.into(),
-            latency_ms: attempt.latency_us as f64 / 1_000.0,
-            status: attempt.status,
-            detail: attempt.detail,
+            latency_ms: attempt.latency.as_micros() as f64 / 1_000.0,
+            status: attempt.report.status,
+            detail: attempt.report.detail,
         }
     }
 }
 
 impl Delivery {
-    pub fn of(delivery: deliveries::Delivery, attempts: Option<Vec<deliveries::Attempt>>) -> Self {
+    pub fn of(delivery: record::Delivery, attempts: Option<Vec<AttemptRecord>>) -> Self {
         Self {
             id: delivery.id.0,
             event_id: delivery.event.0,

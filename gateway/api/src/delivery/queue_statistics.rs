@@ -1,7 +1,7 @@
 //! How a queue does.
 
 use billwire_app::QueueStatistics as Told;
-use billwire_schemas::refusal::Code;
+use billwire_schemas::{delivery::Progress, refusal::Code};
 use chrono::TimeDelta;
 use poem_openapi::{Object, OpenApi, param::Path, types::Example};
 
@@ -69,7 +69,7 @@ impl QueueStatisticsOfQueues {
     ) -> Result<Shown<QueueStatistics>, Problem> {
         let Told { depth, progress } = context.app().queue_statistics(context.tenant(), &queue.0.0).await?;
         let now = context.app().now();
-        let rate = |count: fn(&billwire_app::Progress) -> u64| {
+        let rate = |count: fn(&Progress) -> u64| {
             progress.iter().filter(|told| now - told.at < FRESH).map(count).sum::<u64>() as f64 / FRESH.num_seconds() as f64
         };
         Ok(Shown(QueueStatistics {

@@ -5,7 +5,6 @@ use billwire_app::{
     domain::delivery::webhook_endpoint::{Rotate, WebhookEndpoint as ConfigurationObject},
 };
 use billwire_schemas::{
-    clock::Timestamp,
     ids::{EventId, fresh},
     refusal::Code,
 };
@@ -255,7 +254,8 @@ impl WebhookEndpointActions {
     ) -> Result<Shown<WebhookEndpointHealth>, Problem> {
         let found: ConfigurationObject = context.app().configuration(context.tenant(), &endpoint.0.0).await?;
         let health = context.app().health(context.tenant(), found.id.0).await?;
-        let rests_until = health.as_ref().and_then(|health| health.open_until).filter(|until: &Timestamp| *until > context.app().now());
+        let rests_until =
+            health.as_ref().and_then(|health| health.open).map(|(until, _)| until).filter(|until| *until > context.app().now());
         let state = match &health {
             _ if !found.enabled => "disabled",
             Some(_) if rests_until.is_some() => "resting",

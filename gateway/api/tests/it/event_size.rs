@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use billwire_app::BillRunCursors;
-use billwire_schemas::events::size::{HEADERS_RESERVE, MAX_PAYLOAD_DEFAULT};
-use billwire_store::leases::Lease;
+use billwire_schemas::{
+    events::size::{HEADERS_RESERVE, MAX_PAYLOAD_DEFAULT},
+    lease::Lease,
+};
 use serde_json::{Value, json};
 
 use crate::{

@@ -1,15 +1,17 @@
 //! Refusals of mending deliveries, over a delivery store filled by hand.
 
+use std::time::Duration;
+
 use billwire_schemas::{
     clock::{Clock, SystemClock},
+    delivery::{AttemptRecord, Delivery, DeliveryState, PartitionId, Report},
     ids::{DeliveryId, EventId, OrderingKey, QueueId, SubscriptionId, fresh},
 };
-use billwire_store::delivery::deliveries::{Attempt, Delivery, State};
 use serde_json::json;
 
 use crate::rig::Rig;
 
-fn delivery(state: State, tenant: &str, due: bool) -> Delivery {
+fn delivery(state: DeliveryState, tenant: &str, due: bool) -> Delivery {
     let (event, subscription, now) = (EventId(fresh()), SubscriptionId(fresh()), SystemClock.now());
     Delivery {
         id: DeliveryId::of(event, subscription),
@@ -27,7 +29,7 @@ fn delivery(state: State, tenant: &str, due: bool) -> Delivery {
         attempts: 3,
         forgiven: 0,
         next_attempt_at: due.then_some(now),
-        last: Some(Attempt { number: 3, at: now, latency_us: 1, status: Some(503), detail: "no".into() }),
+        last: Some(AttemptRecord { number: 3, at: now, latency: Duration::from_micros(1), report: Report::new(Some(503), "no") }),
         created_at: now,
     }
 }
@@ -36,14 +38,14 @@ fn delivery(state: State, tenant: &str, due: bool) -> Delivery {
 async fn what_cannot_be_retried_says_why_and_foreign_dead_letters_stay_untouched() {
     for rig in Rig::everywhere().await {
         let all = [
-            delivery(State::Succeeded, "default", false),
-            delivery(State::Discarded, "default", false),
-            delivery(State::Waiting, "default", false),
-            delivery(State::Dead, "other", false),
-            delivery(State::Dead, "default", false),
-            delivery(State::Blocking, "default", false),
+            delivery(DeliveryState::Succeeded, "default", false),
+            delivery(DeliveryState::Discarded, "default", false),
+            delivery(DeliveryState::Waiting, "default", false),
+            delivery(DeliveryState::Dead, "other", false),
+            delivery(DeliveryState::Dead, "default", false),
+            delivery(DeliveryState::Blocking, "default", false),
         ];
-        rig.store.record_deliveries(&all, &[], &[], SystemClock.now()).await.expect("recorded");
+        rig.store.record_deliveries(&all.iter().collect::<Vec<_>>(), &[], SystemClock.now()).await.expect("recorded");
         let retry = async |index: usize| rig.post(&format!("/v1/deliveries/{}/retry", all[index].id), json!({})).await;
         retry(0).await.refused(409, "delivery_succeeded");
         retry(1).await.refused(409, "delivery_discarded");
@@ -100,8 +102,8 @@ async fn a_replay_is_ordered_listed_and_cancelled_and_each_refusal_has_its_code(
 #[tokio::test]
 async fn failed_tries_are_forgotten_by_age_and_deliveries_stay() {
     for rig in Rig::everywhere().await {
-        let one = delivery(State::Dead, "default", false);
-        rig.store.record_deliveries(std::slice::from_ref(&one), &[], &[], SystemClock.now()).await.expect("recorded");
+        let one = delivery(DeliveryState::Dead, "default", false);
+        rig.store.record_deliveries(&[&one], &[], SystemClock.now()).await.expect("recorded");
         let attempts = async || rig.get(&format!("/v1/deliveries/{}", one.id)).await.expect(200)["attempts"].as_array().map(Vec::len);
         let soon = SystemClock.now() + chrono::TimeDelta::seconds(1);
         assert_eq!(rig.store.purge_attempts(one.created_at - chrono::TimeDelta::days(1), 10).await.expect("forgotten"), 0);
@@ -116,7 +118,7 @@ async fn mend(rig: &Rig, queue: QueueId, in_order: bool) -> usize {
     loop {
         steps += 1;
         assert!(steps < 100, "no end of it");
-        from = rig.store.repair_lanes((queue, 0), in_order, from, SystemClock.now()).await.expect("mended");
+        from = rig.store.repair_lanes(PartitionId { queue, number: 0 }, in_order, from, SystemClock.now()).await.expect("mended");
         if from.is_none() {
             return steps;
         }
@@ -133,20 +135,20 @@ async fn what_a_stop_left_without_a_time_gets_one_step_by_step_the_first_of_each
             // Every third lane has a head that waits for its time, every seventh one that blocks it.
             let key: OrderingKey = fresh().into();
             for sequence in 1..=3 {
-                let state = if sequence == 1 && lane % 7 == 0 { State::Blocking } else { State::Waiting };
-                let due = sequence == 1 && lane % 3 == 0 && state == State::Waiting;
-                heads += usize::from(sequence == 1 && !due && state == State::Waiting);
+                let state = if sequence == 1 && lane % 7 == 0 { DeliveryState::Blocking } else { DeliveryState::Waiting };
+                let due = sequence == 1 && lane % 3 == 0 && state == DeliveryState::Waiting;
+                heads += usize::from(sequence == 1 && !due && state == DeliveryState::Waiting);
                 let one = delivery(state, "default", due);
                 // One with very many lanes, others with few.
                 let subscription = subscriptions[if lane < 1_200 { 1 } else { lane % 3 }];
                 all.push(Delivery { queue, subscription, key: key.clone(), sequence, ..one });
             }
         }
-        rig.store.record_deliveries(&all, &[], &[], SystemClock.now()).await.expect("recorded");
+        rig.store.record_deliveries(&all.iter().collect::<Vec<_>>(), &[], SystemClock.now()).await.expect("recorded");
         let due = async || {
             let rooms: Vec<_> = subscriptions.iter().map(|one| (one.0, 10_000)).collect();
             let soon = SystemClock.now() + chrono::TimeDelta::seconds(1);
-            rig.store.due_deliveries((queue, 0), &rooms, soon, i64::MAX).await.expect("what is due")
+            rig.store.due_deliveries(PartitionId { queue, number: 0 }, &rooms, soon, i64::MAX).await.expect("what is due")
         };
         let before = due().await.len();
         assert!(mend(&rig, queue, true).await > 2, "too many lanes for a step");
@@ -154,7 +156,7 @@ async fn what_a_stop_left_without_a_time_gets_one_step_by_step_the_first_of_each
         assert!(found.iter().all(|one| one.sequence == 1), "only heads");
         assert_eq!(found.len() - before, heads);
         mend(&rig, queue, false).await;
-        let waiting = all.iter().filter(|one| one.state == State::Waiting).count();
+        let waiting = all.iter().filter(|one| one.state == DeliveryState::Waiting).count();
         assert_eq!(due().await.len(), waiting, "where order does not matter, everything");
         assert_eq!(mend(&rig, QueueId(fresh()), true).await, 1);
     }

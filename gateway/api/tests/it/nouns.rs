@@ -1,8 +1,10 @@
 //! Each operation doing its work.
 
-use billwire_app::deliveries::{Attempt, Delivery, State};
+use std::time::Duration;
+
 use billwire_schemas::{
     clock::{Clock, SystemClock},
+    delivery::{AttemptRecord, Delivery, DeliveryState, Report},
     events::catalogue,
     ids::{DeliveryId, EventId, QueueId, SubscriptionId, TenantId, fresh},
     signing_secret::Key,
@@ -146,7 +148,8 @@ async fn deliveries_are_listed_filtered_and_shown_with_their_attempts() {
     let now = SystemClock.now();
     let delivery = |state, attempts, tenant: &str| {
         let event = EventId(fresh());
-        let last = (attempts > 0).then(|| Attempt { number: attempts, at: now, latency_us: 1_500, status: Some(500), detail: "no".into() });
+        let report = Report::new(Some(500), "no");
+        let last = (attempts > 0).then(|| AttemptRecord { number: attempts, at: now, latency: Duration::from_micros(1_500), report });
         Delivery {
             forgiven: 0,
             id: DeliveryId::of(event, subscription),
@@ -162,13 +165,17 @@ async fn deliveries_are_listed_filtered_and_shown_with_their_attempts() {
             position: 1,
             state,
             attempts,
-            next_attempt_at: (state == State::Waiting).then_some(now),
+            next_attempt_at: (state == DeliveryState::Waiting).then_some(now),
             last,
             created_at: now,
         }
     };
-    let all = [delivery(State::Waiting, 1, "default"), delivery(State::Dead, 3, "default"), delivery(State::Waiting, 0, "other")];
-    rig.store.record_deliveries(&all, &[], &[], now).await.expect("recorded");
+    let all = [
+        delivery(DeliveryState::Waiting, 1, "default"),
+        delivery(DeliveryState::Dead, 3, "default"),
+        delivery(DeliveryState::Waiting, 0, "other"),
+    ];
+    rig.store.record_deliveries(&all.iter().collect::<Vec<_>>(), &[], now).await.expect("recorded");
 
     assert_eq!(rig.get("/v1/deliveries").await.expect(200)["items"].as_array().map(Vec::len), Some(2), "of this tenant alone");
     let dead = rig.get(&format!("/v1/deliveries?state=dead&subscriptionId={subscription}&eventId={}", all[1].event)).await.expect(200);

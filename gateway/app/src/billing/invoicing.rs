@@ -5,7 +5,7 @@ use billwire_domain::{
     billing::{
         credit::{self, Credit},
         invoice::{Invoice, Kind},
-        invoicing::{self, Bill, ChargeSum, CreditItem, FeeItem, Post, Unbilled},
+        invoicing::{self, Bill, CreditItem, FeeItem, Post, Unbilled},
     },
     calendar::BillingSchedule,
     customers::{
@@ -76,7 +76,6 @@ impl Billing {
     pub async fn draw(&self, tx: &mut Tx<'_>) -> Result<Drawn, Failure> {
         let own = || Filter::new().is_id("account_id", Some(self.account.id.0));
         let charges = tx.unbilled_charges(self.account.id, self.cutoff).await?;
-        let charges = charges.into_iter().map(|c| ChargeSum { charge_type: c.charge_type, count: c.count, sum: c.sum }).collect();
         let mut subscriptions = tx.select::<PackageSubscription>(own(), MANY).await?;
         subscriptions.retain(|one| one.fee_billed_until < one.end_date.unwrap_or(self.fees_until).min(self.fees_until));
         let mut fees = Vec::with_capacity(subscriptions.len());

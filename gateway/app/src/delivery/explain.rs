@@ -7,15 +7,12 @@ use billwire_domain::{
     delivery::{queue::Queue, routing, subscription::Subscription},
 };
 use billwire_schemas::{
+    delivery::Delivery,
     expression::{Expression, Scope},
     ids::{EventId, SubscriptionId, TenantId},
     refusal::Code,
 };
-use billwire_store::{
-    ConfigurationKind as Kind, Error,
-    commit::Failure,
-    delivery::{deliveries::Delivery, redrive::DeliveryPlace},
-};
+use billwire_store::{ConfigurationKind as Kind, Error, commit::Failure, delivery::redrive::DeliveryPlace};
 use serde_json::Value;
 
 use crate::App;

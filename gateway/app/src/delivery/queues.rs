@@ -11,14 +11,11 @@ use billwire_domain::{
 };
 use billwire_schemas::{
     clock::{Clock, SystemClock, Timestamp},
+    delivery::Progress,
     ids::{OrderingKey, TenantId},
     refusal::Code,
 };
-use billwire_store::{
-    Configuration, ConfigurationKind as Kind, Store, Tx,
-    commit::Failure,
-    delivery::queue_progress::{Depth, Progress},
-};
+use billwire_store::{Configuration, ConfigurationKind as Kind, Store, Tx, commit::Failure, delivery::queue_progress::Depth};
 
 use crate::{
     App, configuration::addressed, delivery::subscriptions::template_of, ensure_name_free, events::catalogue, execute::UseCase,

@@ -6,16 +6,14 @@ use async_trait::async_trait;
 use billwire_domain::Rejected;
 use billwire_schemas::{
     clock::{Clock, ShiftedClock, Timestamp},
+    delivery::{Delivery, DeliveryState},
     ids::{DeliveryId, OrderingKey, TenantId},
     refusal::Code,
 };
 use billwire_store::{
     Tx,
     commit::{Failure, Unit},
-    delivery::{
-        deliveries::{Delivery, State},
-        redrive::DeadLetters,
-    },
+    delivery::redrive::DeadLetters,
     idempotency::{Claim, Reply},
 };
 use serde::Serialize;
@@ -73,7 +71,7 @@ async fn retry(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Result<usize, Failu
     let id: DeliveryId = id.parse().map_err(|_| missing())?;
     let delivery = tx.delivery(id).await?.ok_or_else(missing)?;
     ensure_not_final(&delivery)?;
-    if delivery.state == State::Waiting {
+    if delivery.state == DeliveryState::Waiting {
         tx.retry_now(id, now).await?;
         return Ok(1);
     }
@@ -82,13 +80,13 @@ async fn retry(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Result<usize, Failu
 
 fn ensure_not_final(delivery: &Delivery) -> Result<(), Rejected> {
     match delivery.state {
-        State::Succeeded => Err(Rejected::conflict(Code::DeliverySucceeded, "The receiver has taken it already.")),
-        State::Discarded => Err(Rejected::conflict(Code::DeliveryDiscarded, "The delivery was discarded.")),
-        State::Waiting if delivery.next_attempt_at.is_none() => {
+        DeliveryState::Succeeded => Err(Rejected::conflict(Code::DeliverySucceeded, "The receiver has taken it already.")),
+        DeliveryState::Discarded => Err(Rejected::conflict(Code::DeliveryDiscarded, "The delivery was discarded.")),
+        DeliveryState::Waiting if delivery.next_attempt_at.is_none() => {
             let message = "It stands behind another of its ordering key; retry that one.";
             Err(Rejected::conflict(Code::DeliveryBehindAnother, message))
         }
-        State::Waiting | State::Dead | State::Blocking => Ok(()),
+        DeliveryState::Waiting | DeliveryState::Dead | DeliveryState::Blocking => Ok(()),
     }
 }
 

@@ -10,10 +10,11 @@ use billwire_domain::{
 };
 use billwire_schemas::{
     clock::{Clock, SystemClock, Timestamp},
+    delivery::Health,
     ids::{EventId, OrderingKey, TenantId, WebhookEndpointId},
     refusal::Code,
 };
-use billwire_store::{Configuration, ConfigurationKind as Kind, Error, Store, Tx, commit::Failure, delivery::health::Health};
+use billwire_store::{Configuration, ConfigurationKind as Kind, Error, Store, Tx, commit::Failure};
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::{

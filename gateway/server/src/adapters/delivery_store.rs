@@ -9,23 +9,20 @@ use std::{
 use async_trait::async_trait;
 use billwire_app::App;
 use billwire_delivery::{
-    channel::{self, RecipientState},
     event::{self, Event},
-    limits::limiters::{Health, Target},
+    limits::limiters::Target,
     matching::Matching,
-    store::{DeliveryStore, Entry, LaneCursor, LaneKey, Lease, PartitionId, Progress, RoutingConfig, State},
+    store::{DeliveryStore, RoutingConfig},
 };
 use billwire_email::{Readers, SmtpAccount};
 use billwire_schemas::{
     clock::{Clock, SystemClock, Timestamp},
+    delivery::{Delivery, Health, LaneCursor, LaneKey, PartitionId, Progress},
     ids::{DeliveryId, EventId, NotificationTemplateId, OrderingKey, QueueId, SmtpAccountId, SubscriptionId, TenantId, WebhookEndpointId},
+    lease::Lease,
     template::Translated,
 };
-use billwire_store::{
-    ConfigurationKind as Kind, Store, Unpublished,
-    delivery::{deliveries as rows, health, queue_progress, recipients},
-    leases,
-};
+use billwire_store::{ConfigurationKind as Kind, Store, Unpublished};
 use billwire_webhook::Endpoint;
 use uuid::Uuid;
 
@@ -107,32 +104,11 @@ impl SqlDeliveryStore {
         let Some(to) = routing_config.queues.iter().find(|one| one.id == queue && one.tenant == event.tenant) else { return Ok(None) };
         let wanted = self.remembered(|l| l.forwarded.entry(queue).or_insert_with(|| Matching::of(to.clone())).wanted_forwarded(event));
         let now = SystemClock.now();
-        // A filter that fails is told of when it is asked again, at the other queue's try.
-        let owed: Vec<rows::Delivery> = wanted
-            .iter()
-            .map(|(subscription, _)| rows::Delivery {
-                id: DeliveryId::of(event.id, subscription.id),
-                tenant: event.tenant.clone(),
-                event: event.id,
-                event_type: event.kind.clone(),
-                queue,
-                partition: event.key.partition(to.partitions),
-                subscription: subscription.id,
-                replay: None,
-                key: event.key.clone(),
-                sequence: event.sequence,
-                position: event.position,
-                state: rows::State::Waiting,
-                attempts: 0,
-                forgiven: 0,
-                next_attempt_at: None,
-                last: None,
-                created_at: now,
-            })
-            .collect();
-        let count = owed.len();
+        // A filter that fails is evaluated again, and reported, at the attempt through the other queue.
+        let deliveries: Vec<Delivery> = wanted.iter().map(|(subscription, _)| event.delivery(to, subscription.id, None, now)).collect();
+        let count = deliveries.len();
         if count > 0 {
-            self.store.enqueue(owed, now).await.map_err(text)?;
+            self.store.enqueue(deliveries, now).await.map_err(text)?;
         }
         Ok(Some(count))
     }
@@ -147,94 +123,6 @@ pub(crate) fn event_of(row: Unpublished) -> Event {
         sequence: row.sequence,
         position: row.position,
         body: row.body.into(),
-    }
-}
-
-fn row_of(entry: &Entry) -> rows::Delivery {
-    rows::Delivery {
-        id: entry.id,
-        tenant: entry.tenant.clone(),
-        event: entry.event,
-        event_type: entry.event_type.clone(),
-        queue: entry.queue,
-        partition: entry.partition,
-        subscription: entry.subscription,
-        replay: entry.replay,
-        key: entry.key.clone(),
-        sequence: entry.sequence,
-        position: entry.position,
-        state: match entry.state {
-            State::Waiting => rows::State::Waiting,
-            State::Succeeded => rows::State::Succeeded,
-            State::Dead => rows::State::Dead,
-            State::Blocking => rows::State::Blocking,
-        },
-        attempts: entry.attempts,
-        forgiven: entry.forgiven,
-        next_attempt_at: entry.next_attempt_at,
-        last: entry.last.as_ref().map(|last| rows::Attempt {
-            number: last.number,
-            at: last.at,
-            latency_us: i64::try_from(last.latency.as_micros()).unwrap_or(i64::MAX),
-            status: last.report.status,
-            detail: last.report.detail.clone(),
-        }),
-        created_at: entry.created_at,
-    }
-}
-
-/// The states of recipients, and what they are called in the delivery store.
-const RECIPIENT_STATES: [(RecipientState, &str); 4] = [
-    (RecipientState::Sent, recipients::SENT),
-    (RecipientState::Deferred, "deferred"),
-    (RecipientState::Refused, "refused"),
-    (RecipientState::Suppressed, "suppressed"),
-];
-
-pub(crate) fn recipient_of(row: recipients::Recipient) -> Option<channel::Recipient> {
-    let (state, _) = RECIPIENT_STATES.into_iter().find(|(_, name)| *name == row.state)?;
-    Some(channel::Recipient { address: row.address, state, status: row.status, detail: row.detail })
-}
-
-/// What became of the recipients at an entry's latest try.
-fn recipients_of(entry: &Entry) -> Vec<recipients::Recipient> {
-    let Some(last) = &entry.last else { return Vec::new() };
-    let of = |one: &channel::Recipient| recipients::Recipient {
-        delivery: entry.id,
-        address: one.address.clone(),
-        state: RECIPIENT_STATES.iter().find(|(state, _)| *state == one.state).map_or("", |(_, name)| name).to_owned(),
-        status: one.status,
-        detail: one.detail.clone(),
-        at: last.at,
-    };
-    last.report.recipients.iter().map(of).collect()
-}
-
-fn entry_of(row: rows::Delivery) -> Entry {
-    Entry {
-        id: row.id,
-        tenant: row.tenant,
-        event: row.event,
-        event_type: row.event_type,
-        queue: row.queue,
-        partition: row.partition,
-        subscription: row.subscription,
-        replay: row.replay,
-        key: row.key,
-        sequence: row.sequence,
-        position: row.position,
-        state: match row.state {
-            rows::State::Waiting => State::Waiting,
-            rows::State::Succeeded => State::Succeeded,
-            rows::State::Dead | rows::State::Discarded => State::Dead,
-            rows::State::Blocking => State::Blocking,
-        },
-        attempts: row.attempts,
-        forgiven: row.forgiven,
-        next_attempt_at: row.next_attempt_at,
-        last: None,
-        created_at: row.created_at,
-        new: false,
     }
 }
 
@@ -296,25 +184,26 @@ impl DeliveryStore for SqlDeliveryStore {
         self.store.waiting_lanes(lanes).await.map_err(text)
     }
 
-    async fn record(&self, entries: &[Entry]) -> Result<(), String> {
-        let (new, known): (Vec<&Entry>, Vec<&Entry>) = entries.iter().partition(|entry| entry.new);
-        let rows = |entries: Vec<&Entry>| entries.into_iter().map(row_of).collect::<Vec<_>>();
-        let of: Vec<recipients::Recipient> = entries.iter().flat_map(recipients_of).collect();
-        self.store.record_deliveries(&rows(new), &rows(known), &of, SystemClock.now()).await.map_err(text)
+    async fn record(&self, new: &[&Delivery], known: &[&Delivery]) -> Result<(), String> {
+        self.store.record_deliveries(new, known, SystemClock.now()).await.map_err(text)
     }
 
     async fn owners(&self, partition_id: PartitionId) -> Result<Vec<Uuid>, String> {
-        self.store.waiting_owners(partition_id.queue, partition_id.number).await.map_err(text)
+        self.store.waiting_owners(partition_id).await.map_err(text)
     }
 
-    async fn due(&self, partition_id: PartitionId, owners: &[(Uuid, usize)], now: Timestamp, reached: i64) -> Result<Vec<Entry>, String> {
-        let rows = self.store.due_deliveries((partition_id.queue, partition_id.number), owners, now, reached).await.map_err(text)?;
-        Ok(rows.into_iter().map(entry_of).collect())
+    async fn due(
+        &self,
+        partition_id: PartitionId,
+        owners: &[(Uuid, usize)],
+        now: Timestamp,
+        reached: i64,
+    ) -> Result<Vec<Delivery>, String> {
+        self.store.due_deliveries(partition_id, owners, now, reached).await.map_err(text)
     }
 
-    async fn lanes(&self, lanes: &[LaneKey], limit: u64) -> Result<Vec<Vec<Entry>>, String> {
-        let found = self.store.lanes(lanes, limit).await.map_err(text)?;
-        Ok(found.into_iter().map(|rows| rows.into_iter().map(entry_of).collect()).collect())
+    async fn lanes(&self, lanes: &[LaneKey], limit: u64) -> Result<Vec<Vec<Delivery>>, String> {
+        self.store.lanes(lanes, limit).await.map_err(text)
     }
 
     async fn repair_lanes(
@@ -324,7 +213,7 @@ impl DeliveryStore for SqlDeliveryStore {
         from: Option<LaneCursor>,
         now: Timestamp,
     ) -> Result<Option<LaneCursor>, String> {
-        self.store.repair_lanes((partition_id.queue, partition_id.number), in_order, from, now).await.map_err(text)
+        self.store.repair_lanes(partition_id, in_order, from, now).await.map_err(text)
     }
 
     async fn events(&self, ids: &[EventId]) -> Result<Vec<Event>, String> {
@@ -335,25 +224,16 @@ impl DeliveryStore for SqlDeliveryStore {
         Ok(self.store.events_between(tenant, key, after, before).await.map_err(text)?.into_iter().map(event_of).collect())
     }
 
-    async fn save_progress(&self, told: Progress) -> Result<(), String> {
-        let told = queue_progress::Progress {
-            queue: told.partition_id.queue,
-            partition: told.partition_id.number,
-            pending: told.pending,
-            delivered: told.delivered,
-            failed: told.failed,
-            at: told.at,
-        };
-        self.store.save_progress(&told).await.map_err(text)
+    async fn save_progress(&self, progress: Progress) -> Result<(), String> {
+        self.store.save_progress(progress).await.map_err(text)
     }
 
     async fn health(&self) -> Result<Vec<Health>, String> {
-        Ok(self.store.all_health().await.map_err(text)?.into_iter().map(health_of).collect())
+        self.store.all_health().await.map_err(text)
     }
 
     async fn save_health(&self, failing: &[Health], healed: &[Uuid]) -> Result<(), String> {
-        let failing: Vec<health::Health> = failing.iter().map(stored_health).collect();
-        self.store.save_health(&failing, healed).await.map_err(text)
+        self.store.save_health(failing, healed).await.map_err(text)
     }
 
     async fn give_up(&self, target: &Target, because: &str) -> Result<(), String> {
@@ -361,37 +241,16 @@ impl DeliveryStore for SqlDeliveryStore {
     }
 
     async fn acquire_lease(&self, name: &str, ttl: Duration) -> Result<Option<Lease>, String> {
-        let lease = self.store.acquire_lease(name, &self.owner, ttl).await.map_err(text)?;
-        Ok(lease.map(|l| Lease { name: l.name, owner: l.owner, fence: l.fence }))
+        self.store.acquire_lease(name, &self.owner, ttl).await.map_err(text)
     }
 
     async fn renew_lease(&self, lease: &Lease, ttl: Duration) -> Result<bool, String> {
-        self.store.renew_lease(&stored_lease(lease), ttl).await.map_err(text)
+        self.store.renew_lease(lease, ttl).await.map_err(text)
     }
 
     async fn release_lease(&self, lease: &Lease) -> Result<(), String> {
-        self.store.release_lease(&stored_lease(lease)).await.map_err(text)
+        self.store.release_lease(lease).await.map_err(text)
     }
-}
-
-fn health_of(row: health::Health) -> Health {
-    let open = row.open_until.map(|until| (until, Duration::from_millis(row.wait_ms)));
-    Health { target: row.target, tenant: row.tenant, failing_since: row.failing_since, failures: row.failures, open }
-}
-
-fn stored_health(health: &Health) -> health::Health {
-    health::Health {
-        target: health.target,
-        tenant: health.tenant.clone(),
-        failing_since: health.failing_since,
-        failures: health.failures,
-        open_until: health.open.map(|(until, _)| until),
-        wait_ms: health.open.map_or(0, |(_, waited)| u64::try_from(waited.as_millis()).unwrap_or(u64::MAX)),
-    }
-}
-
-fn stored_lease(lease: &Lease) -> leases::Lease {
-    leases::Lease { name: lease.name.clone(), owner: lease.owner.clone(), fence: lease.fence }
 }
 
 /// Batches finished in one go.

@@ -8,9 +8,10 @@ use std::{
 
 use async_trait::async_trait;
 use billwire_app::{SmtpCheck, SmtpClient};
-use billwire_delivery::{channel::Recipient, store::DeliveryStore};
+use billwire_delivery::store::DeliveryStore;
 use billwire_email::{Accounts, Client, Password, Readers, Security, SmtpAccount, SystemUser, probe::Probed};
 use billwire_schemas::{
+    delivery::Recipient,
     events::envelope::Parameters,
     ids::{DeliveryId, EventId, NotificationTemplateId, SmtpAccountId, TenantId},
     template::{RenderError, Rendered, Rendering, Translated},
@@ -18,7 +19,7 @@ use billwire_schemas::{
 use billwire_store::ConfigurationKind as Kind;
 
 use crate::{
-    adapters::delivery_store::{SqlDeliveryStore, recipient_of, text},
+    adapters::delivery_store::{SqlDeliveryStore, text},
     domain,
 };
 
@@ -90,7 +91,7 @@ impl Accounts for SqlDeliveryStore {
     }
 
     async fn earlier(&self, delivery: DeliveryId) -> Result<Vec<Recipient>, String> {
-        Ok(self.store().recipients(delivery).await.map_err(text)?.into_iter().filter_map(recipient_of).collect())
+        Ok(self.store().recipients(delivery).await.map_err(text)?.into_iter().map(|(recipient, _)| recipient).collect())
     }
 
     async fn suppressed(&self, tenant: &TenantId, addresses: &[String]) -> Result<HashSet<String>, String> {

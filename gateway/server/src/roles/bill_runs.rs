@@ -6,7 +6,8 @@
 use std::time::Duration;
 
 use billwire_app::{App, BillRunCursors};
-use billwire_store::{Store, leases::Lease};
+use billwire_schemas::lease::Lease;
+use billwire_store::Store;
 use tokio::{sync::watch, time::sleep};
 
 /// How often a process without runs in progress looks for new ones.

@@ -7,8 +7,8 @@
 use std::{collections::HashSet, time::Duration};
 
 use billwire_bus::{BATCH_MAX, Bus, Error, Message, PublishOutcome, topology::State};
-use billwire_schemas::{events::envelope::subject, ids::fresh};
-use billwire_store::{Store, Unpublished, leases::Lease};
+use billwire_schemas::{events::envelope::subject, ids::fresh, lease::Lease};
+use billwire_store::{Store, Unpublished};
 use tokio::{
     sync::watch,
     time::{Instant, sleep, timeout},

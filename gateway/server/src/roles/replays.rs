@@ -6,15 +6,11 @@ use billwire_delivery::{event::Event, store::DeliveryStore};
 use billwire_schemas::{
     clock::{Clock, ShiftedClock},
     expression::Scope,
-    ids::DeliveryId,
+    lease::Lease,
 };
 use billwire_store::{
     Store,
-    delivery::{
-        deliveries::{Delivery, State as DeliveryState},
-        replays::{Replay, State},
-    },
-    leases::Lease,
+    delivery::replays::{Replay, State},
 };
 use std::sync::Arc;
 use tokio::{sync::watch, time::sleep};
@@ -102,7 +98,7 @@ async fn advance(delivery_store: &SqlDeliveryStore, store: &Store, clock: &Shift
         replay.state = State::Collected;
     }
     let registered = |kind: &str| !subscription.chosen.is_empty() || queue.registered.takes(kind);
-    let mut owed = Vec::new();
+    let mut deliveries = Vec::new();
     for event in events {
         let named = replay.event_types.is_empty() || replay.event_types.contains(&event.kind);
         if !named || !subscription.chooses(&event.kind) || !registered(&event.kind) {
@@ -117,31 +113,13 @@ async fn advance(delivery_store: &SqlDeliveryStore, store: &Store, clock: &Shift
             },
         };
         if wanted {
-            owed.push(Delivery {
-                id: DeliveryId::of_replay(event.id, replay.id),
-                tenant: event.tenant,
-                event: event.id,
-                event_type: event.kind,
-                queue: queue.id,
-                partition: event.key.partition(queue.partitions),
-                subscription: subscription.id,
-                replay: Some(replay.id),
-                key: event.key,
-                sequence: event.sequence,
-                position: event.position,
-                state: DeliveryState::Waiting,
-                attempts: 0,
-                forgiven: 0,
-                next_attempt_at: None,
-                last: None,
-                created_at: now,
-            });
+            deliveries.push(event.delivery(&queue, subscription.id, Some(replay.id), now));
         }
     }
-    replay.matched += owed.len() as u64;
+    replay.matched += deliveries.len() as u64;
     if replay.dry_run {
-        owed.clear();
+        deliveries.clear();
     }
-    store.advance_replay(&replay, owed, now).await.map_err(text)?;
+    store.advance_replay(&replay, deliveries, now).await.map_err(text)?;
     Ok(!last)
 }

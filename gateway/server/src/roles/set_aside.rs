@@ -7,8 +7,8 @@
 use std::collections::HashSet;
 
 use billwire_bus::Bus;
-use billwire_schemas::{events::size, ids::TransactionId};
-use billwire_store::{Store, Unpublished, leases::Lease};
+use billwire_schemas::{events::size, ids::TransactionId, lease::Lease};
+use billwire_store::{Store, Unpublished};
 
 /// The relay's view of the limit and of what is set aside. Only the relay changes either, so it need not ask again.
 pub struct SetAside {

@@ -1,10 +1,11 @@
-//! The delivery store of deliveries: what is owed, what became of it, when it is tried next. All waiting stands here.
+//! Table `delivery`: the state of every delivery, and when its next attempt is due. Everything that waits is stored here.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
 use billwire_schemas::{
     clock::Timestamp,
-    ids::{DeliveryId, EventId, OrderingKey, QueueId, ReplayId, SubscriptionId, TenantId},
+    delivery::{AttemptRecord, Delivery, DeliveryState, PartitionId, Report},
+    ids::{DeliveryId, EventId, QueueId, ReplayId, SubscriptionId},
 };
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, EntityTrait, FromQueryResult, IntoActiveModel,
@@ -16,127 +17,54 @@ use uuid::Uuid;
 use crate::{
     Error, Store,
     batching::{filled, parts},
-    delivery::recipients::{self, Recipient},
+    delivery::recipients,
     entity::{attempt, delivery},
     micros, moment,
 };
 
-/// Where a delivery stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum State {
-    /// To be tried, now or later, or behind another of its lane.
-    Waiting,
-    /// The receiver took it.
-    Succeeded,
-    /// Given up on; a person may redrive or discard it.
-    Dead,
-    /// Given up on, and what stands behind it in its lane waits for a person.
-    Blocking,
-    /// A person let it be, or its subscription was deleted.
-    Discarded,
-}
-
-impl State {
-    /// The name in the API and the table.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Waiting => "waiting",
-            Self::Succeeded => "succeeded",
-            Self::Dead => "dead",
-            Self::Blocking => "blocking",
-            Self::Discarded => "discarded",
-        }
-    }
-
-    fn of(name: &str) -> Option<Self> {
-        [Self::Waiting, Self::Succeeded, Self::Dead, Self::Blocking, Self::Discarded].into_iter().find(|state| state.name() == name)
-    }
-}
-
-/// One try, as it rests.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attempt {
-    /// Which try, from 1.
-    pub number: u32,
-    /// When it began.
-    pub at: Timestamp,
-    /// How long it took, in microseconds.
-    pub latency_us: i64,
-    /// Status code of the answer.
-    pub status: Option<u16>,
-    /// A short report.
-    pub detail: String,
-}
-
-/// A delivery, as it rests.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Delivery {
-    /// Derived from event and subscription.
-    pub id: DeliveryId,
-    /// Whose it is.
-    pub tenant: TenantId,
-    /// The event owed.
-    pub event: EventId,
-    /// Its type.
-    pub event_type: String,
-    /// The queue it came through.
-    pub queue: QueueId,
-    /// The queue's partition.
-    pub partition: u32,
-    /// To which subscription.
-    pub subscription: SubscriptionId,
-    /// The replay that brings the event anew, if one does.
-    pub replay: Option<ReplayId>,
-    /// Its lane is this key of that subscription, or of that replay.
-    pub key: OrderingKey,
-    /// Sequence within the key.
-    pub sequence: i64,
-    /// Position in the outbox.
-    pub position: i64,
-    /// Where it stands.
-    pub state: State,
-    /// Tries made.
-    pub attempts: u32,
-    /// Those of them that count no more: it was tried anew after them.
-    pub forgiven: u32,
-    /// When it is tried next; absent while it stands behind another of its lane, and at the end.
-    pub next_attempt_at: Option<Timestamp>,
-    /// The latest try.
-    pub last: Option<Attempt>,
-    /// When it was first recorded.
-    pub created_at: Timestamp,
-}
-
-/// Owners of lanes whose due deliveries are asked for in one statement.
+/// Owners of lanes whose due deliveries are read by one statement.
 const DUE_OWNERS: usize = 16;
 
-/// What stands in a lane. As in the index, word for word: a planner takes a partial index only for a condition it can read.
+/// The deliveries that are in a lane. The text equals the index's condition: a planner uses a partial index only for a condition it can read.
 pub(crate) const OPEN: &str = "state IN ('waiting', 'blocking')";
 
-impl Delivery {
-    /// Whose lanes it stands in: the subscription's, or those of the replay.
-    pub fn lane(&self) -> Uuid {
-        self.replay.map_or(self.subscription.0, |replay| replay.0)
-    }
+/// The delivery in a row of the whole table.
+pub(crate) fn read(row: &QueryResult) -> Result<Delivery, Error> {
+    parse(delivery::Model::from_query_result(row, "")?)
+}
 
-    /// Of a row of the whole table.
-    pub(crate) fn read(row: &QueryResult) -> Result<Self, Error> {
-        parse(delivery::Model::from_query_result(row, "")?)
+/// A duration in whole microseconds.
+fn latency_us(latency: Duration) -> i64 {
+    i64::try_from(latency.as_micros()).unwrap_or(i64::MAX)
+}
+
+/// An attempt as the columns of a row have it.
+pub(crate) fn attempt_record(number: i32, at: i64, latency_us: i64, status: Option<i32>, detail: String) -> AttemptRecord {
+    AttemptRecord {
+        number: u32::try_from(number).unwrap_or(0),
+        at: moment(at),
+        latency: Duration::from_micros(u64::try_from(latency_us).unwrap_or(0)),
+        report: Report { status: status.and_then(|status| u16::try_from(status).ok()), detail, recipients: Vec::new() },
     }
+}
+
+/// The number of a partition as its column has it.
+pub(crate) fn partition(number: u32) -> i32 {
+    i32::try_from(number).unwrap_or(0)
 }
 
 fn row(d: &Delivery, now: Timestamp) -> delivery::Model {
     let (last_status, last_latency_us, last_attempt_at) =
-        d.last.as_ref().map_or((None, 0, None), |a| (a.status.map(i32::from), a.latency_us, Some(micros(a.at))));
+        d.last.as_ref().map_or((None, 0, None), |a| (a.report.status.map(i32::from), latency_us(a.latency), Some(micros(a.at))));
     delivery::Model {
         id: d.id.0,
         tenant: d.tenant.to_string(),
         event_id: d.event.0,
         event_type: d.event_type.clone(),
         queue_id: d.queue.0,
-        partition: i32::try_from(d.partition).unwrap_or(0),
+        partition: partition(d.partition),
         subscription_id: d.subscription.0,
-        lane_id: d.lane(),
+        lane_id: d.owner(),
         ordering_key: d.key.to_string(),
         sequence: d.sequence,
         position: d.position,
@@ -145,7 +73,7 @@ fn row(d: &Delivery, now: Timestamp) -> delivery::Model {
         forgiven: i32::try_from(d.forgiven).unwrap_or(i32::MAX),
         next_attempt_at: d.next_attempt_at.map(micros),
         last_status,
-        last_detail: d.last.as_ref().map(|a| a.detail.clone()).unwrap_or_default(),
+        last_detail: d.last.as_ref().map(|a| a.report.detail.clone()).unwrap_or_default(),
         last_latency_us,
         last_attempt_at,
         created_at: micros(d.created_at),
@@ -155,14 +83,7 @@ fn row(d: &Delivery, now: Timestamp) -> delivery::Model {
 
 pub(crate) fn parse(row: delivery::Model) -> Result<Delivery, Error> {
     let corrupt = |detail: String| Error::Corrupt { table: "delivery", detail };
-    let attempts = u32::try_from(row.attempts).unwrap_or(0);
-    let last = row.last_attempt_at.map(|at| Attempt {
-        number: attempts,
-        at: moment(at),
-        latency_us: row.last_latency_us,
-        status: row.last_status.and_then(|s| u16::try_from(s).ok()),
-        detail: row.last_detail,
-    });
+    let last = row.last_attempt_at.map(|at| attempt_record(row.attempts, at, row.last_latency_us, row.last_status, row.last_detail));
     Ok(Delivery {
         id: DeliveryId(row.id),
         tenant: row.tenant.parse().map_err(|_| corrupt(row.tenant))?,
@@ -175,8 +96,8 @@ pub(crate) fn parse(row: delivery::Model) -> Result<Delivery, Error> {
         key: row.ordering_key.parse().map_err(|_| corrupt(row.ordering_key))?,
         sequence: row.sequence,
         position: row.position,
-        state: State::of(&row.state).ok_or_else(|| corrupt(row.state))?,
-        attempts,
+        state: DeliveryState::of(&row.state).ok_or_else(|| corrupt(row.state))?,
+        attempts: u32::try_from(row.attempts).unwrap_or(0),
         forgiven: u32::try_from(row.forgiven).unwrap_or(0),
         next_attempt_at: row.next_attempt_at.map(moment),
         last,
@@ -184,23 +105,22 @@ pub(crate) fn parse(row: delivery::Model) -> Result<Delivery, Error> {
     })
 }
 
-/// The latest try, where it was none that ended well: those are kept apart.
-fn failed_try(d: &Delivery) -> Option<attempt::Model> {
-    let a = d.last.as_ref().filter(|_| d.state != State::Succeeded)?;
-    let number = i32::try_from(a.number).unwrap_or(i32::MAX);
-    let status = a.status.map(i32::from);
-    Some(attempt::Model { delivery_id: d.id.0, number, at: micros(a.at), latency_us: a.latency_us, status, detail: a.detail.clone() })
+/// The latest attempt, unless it succeeded: failed attempts have a table of their own.
+fn failed_attempt(d: &Delivery) -> Option<attempt::Model> {
+    let a = d.last.as_ref().filter(|_| d.state != DeliveryState::Succeeded)?;
+    Some(attempt::Model {
+        delivery_id: d.id.0,
+        number: i32::try_from(a.number).unwrap_or(i32::MAX),
+        at: micros(a.at),
+        latency_us: latency_us(a.latency),
+        status: a.report.status.map(i32::from),
+        detail: a.report.detail.clone(),
+    })
 }
 
-async fn write(
-    transaction: &DatabaseTransaction,
-    new: &[Delivery],
-    known: &[Delivery],
-    of: &[Recipient],
-    now: Timestamp,
-) -> Result<(), DbErr> {
+async fn write(transaction: &DatabaseTransaction, new: &[&Delivery], known: &[&Delivery], now: Timestamp) -> Result<(), DbErr> {
     use delivery::Column as C;
-    let rows = |deliveries: &[Delivery]| parts(deliveries.iter().map(|d| row(d, now).into_active_model()).collect());
+    let rows = |deliveries: &[&Delivery]| parts(deliveries.iter().map(|d| row(d, now).into_active_model()).collect());
     for part in rows(new) {
         delivery::Entity::insert_many(part).exec_without_returning(transaction).await?;
     }
@@ -219,17 +139,17 @@ async fn write(
         clash.action_and_where(Expr::col((delivery::Entity, C::State)).eq("waiting"));
         delivery::Entity::insert_many(part).on_conflict(clash).exec_without_returning(transaction).await?;
     }
-    let attempts = new.iter().chain(known).filter_map(failed_try).map(IntoActiveModel::into_active_model).collect();
+    let attempts = new.iter().chain(known).filter_map(|d| failed_attempt(d)).map(IntoActiveModel::into_active_model).collect();
     for part in parts::<attempt::ActiveModel>(attempts) {
         let mut clash = OnConflict::columns([attempt::Column::DeliveryId, attempt::Column::Number]);
         clash.do_nothing();
         attempt::Entity::insert_many(part).on_conflict(clash).exec_without_returning(transaction).await?;
     }
-    recipients::write(transaction, of).await
+    recipients::write(transaction, new.iter().chain(known).copied()).await
 }
 
 impl Store {
-    /// Which of `ids` stand in the delivery store already.
+    /// Which of `ids` are stored.
     ///
     /// # Errors
     /// When the database fails.
@@ -244,67 +164,65 @@ impl Store {
         Ok(known)
     }
 
-    /// Records where deliveries stand now, in one commit. A delivery that came to its end is not touched again. The tries
-    /// before the latest are kept as attempts. `new` are those the delivery store has not seen, as far as the caller knows: they are
-    /// written without looking, which costs half; should one be there all the same, everything is written with looking. `of`: what
-    /// became of recipients of any of them.
+    /// Records the state of deliveries, with their latest attempt and its recipients, in one commit. A delivery in a final state does not
+    /// change. `new` are deliveries that are probably not stored yet: they are inserted without a look, which costs half; if one is
+    /// stored all the same, everything is written again with a look.
     ///
     /// # Errors
     /// When the database fails; then nothing was recorded.
-    pub async fn record_deliveries(&self, new: &[Delivery], known: &[Delivery], of: &[Recipient], now: Timestamp) -> Result<(), Error> {
+    pub async fn record_deliveries(&self, new: &[&Delivery], known: &[&Delivery], now: Timestamp) -> Result<(), Error> {
         if !new.is_empty() {
             let transaction = self.begin().await?;
-            match write(&transaction, new, known, of, now).await {
+            match write(&transaction, new, known, now).await {
                 Ok(()) => return transaction.commit().await,
                 Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => transaction.rollback().await?,
                 Err(error) => return Err(error.into()),
             }
         }
         let transaction = self.begin().await?;
-        write(&transaction, &[], known, of, now).await?;
-        write(&transaction, &[], new, &[], now).await?;
+        write(&transaction, &[], known, now).await?;
+        write(&transaction, &[], new, now).await?;
         transaction.commit().await
     }
 
-    /// Whose lanes have deliveries waiting in a queue's partition: subscriptions and replays. Found by steps through the index, so what
-    /// it costs depends on how many they are, not on how much waits for each.
+    /// The owners of lanes with waiting deliveries in a partition: subscriptions and replays. Found by steps through the index, so the
+    /// cost depends on the number of owners, not on how many deliveries wait.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn waiting_owners(&self, queue: QueueId, partition: u32) -> Result<Vec<Uuid>, Error> {
+    pub async fn waiting_owners(&self, of: PartitionId) -> Result<Vec<Uuid>, Error> {
         const NEXT: &str = "SELECT d.lane_id FROM delivery d WHERE d.queue_id = $1 AND d.partition = $2 AND d.state = 'waiting'";
         let sql = format!(
             "WITH RECURSIVE owner (id) AS (SELECT ({NEXT} ORDER BY d.lane_id LIMIT 1) \
              UNION ALL SELECT ({NEXT} AND d.lane_id > owner.id ORDER BY d.lane_id LIMIT 1) FROM owner WHERE owner.id IS NOT NULL) \
              SELECT id FROM owner WHERE id IS NOT NULL"
         );
-        let values = [queue.0.into(), i32::try_from(partition).unwrap_or(0).into()];
+        let values = [of.queue.0.into(), partition(of.number).into()];
         let rows = self.0.read.query_all_raw(self.statement(&sql, values)).await?;
         Ok(rows.iter().map(|row| row.try_get("", "id")).collect::<Result<_, _>>()?)
     }
 
-    /// Deliveries of a queue's partition that are due, of each of these owners of lanes up to so many, longest due first; of events up to
-    /// the outbox position `reached`.
+    /// The deliveries of a partition that are due, the longest due first: of each owner of lanes up to the given number, and only of events up
+    /// to the outbox position `reached`.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn due_deliveries(
         &self,
-        (queue, partition): (QueueId, u32),
+        of: PartitionId,
         owners: &[(Uuid, usize)],
         now: Timestamp,
         reached: i64,
     ) -> Result<Vec<Delivery>, Error> {
         let mut due = Vec::new();
         for some in owners.chunks(DUE_OWNERS) {
-            let mut values: Vec<Value> =
-                vec![queue.0.into(), i32::try_from(partition).unwrap_or(0).into(), micros(now).into(), reached.into()];
+            let mut values: Vec<Value> = vec![of.queue.0.into(), partition(of.number).into(), micros(now).into(), reached.into()];
             let mut parts = Vec::with_capacity(DUE_OWNERS);
-            // Always as many, so that there is one statement to be prepared.
+            // Always the same number, so that there is one statement to prepare.
             for at in 0..DUE_OWNERS {
                 let (owner, room) = some.get(at).copied().unwrap_or((Uuid::nil(), 0));
                 values.extend([owner.into(), i64::try_from(room).unwrap_or(i64::MAX).into()]);
-                // The state stands in the text: a planner takes a partial index only for a condition it can read.
+                // The state is part of the text: a planner uses a partial index only for a condition it can read.
                 parts.push(format!(
                     "SELECT * FROM (SELECT * FROM delivery WHERE queue_id = $1 AND partition = $2 AND state = 'waiting' AND lane_id = ${} \
                      AND next_attempt_at <= $3 AND position <= $4 ORDER BY next_attempt_at LIMIT ${}) AS d{at}",
@@ -321,10 +239,10 @@ impl Store {
         delivery::Entity::find().from_raw_sql(self.statement(sql, values)).all(conn).await?.into_iter().map(parse).collect()
     }
 
-    /// Notes deliveries that are owed and due, or behind others of their lane; those that are known are left as they are.
+    /// Stores new deliveries: due now, or behind others of their lane. Those that are stored already do not change.
     ///
     /// # Errors
-    /// When the database fails; then nothing was noted.
+    /// When the database fails; then nothing was stored.
     pub async fn enqueue(&self, deliveries: Vec<Delivery>, now: Timestamp) -> Result<(), Error> {
         let transaction = self.begin().await?;
         self.enqueue_within(&transaction, deliveries, now).await?;
@@ -338,11 +256,11 @@ impl Store {
         deliveries: Vec<Delivery>,
         now: Timestamp,
     ) -> Result<(), Error> {
-        let lanes: Vec<_> = deliveries.iter().map(|one| (one.lane(), one.key.clone())).collect();
+        let lanes: Vec<_> = deliveries.iter().map(Delivery::lane).collect();
         let waiting = self.waiting_lanes(&lanes).await?;
         let mut rows = Vec::with_capacity(deliveries.len());
         for mut one in deliveries {
-            one.next_attempt_at = (!waiting.contains(&(one.lane(), one.key.clone()))).then_some(now);
+            one.next_attempt_at = (!waiting.contains(&one.lane())).then_some(now);
             rows.push(row(&one, now).into_active_model());
         }
         let known = OnConflict::column(delivery::Column::Id).do_nothing().to_owned();

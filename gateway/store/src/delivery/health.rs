@@ -1,44 +1,29 @@
-//! How those that calls go to are doing: since when one fails, and until when its circuit is open. A row stands here only while one
+//! Table `health`: the targets that fail, since when, and until when their circuit breaker is open. A target has a row only while it
 //! fails, so that a restart does not forget it.
 
-use billwire_schemas::{clock::Timestamp, ids::TenantId};
+use std::time::Duration;
+
+use billwire_schemas::{delivery::Health, ids::TenantId};
 use sea_orm::{ConnectionTrait, QueryResult, Value};
 use uuid::Uuid;
 
 use crate::{Error, Store, Tx, micros, moment};
 
-/// One that fails.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Health {
-    /// Id of the webhook endpoint.
-    pub target: Uuid,
-    /// Whose it is.
-    pub tenant: TenantId,
-    /// The first failure since its last success.
-    pub failing_since: Timestamp,
-    /// How many there were since.
-    pub failures: u64,
-    /// Until when nothing is sent to it.
-    pub open_until: Option<Timestamp>,
-    /// How long the circuit was opened for, in milliseconds; 0 while it has not been.
-    pub wait_ms: u64,
-}
-
 fn read(row: &QueryResult) -> Result<Health, Error> {
     let tenant: String = row.try_get("", "tenant")?;
     let whole = |column: &str| -> Result<u64, Error> { Ok(u64::try_from(row.try_get::<i64>("", column)?).unwrap_or(0)) };
+    let wait = Duration::from_millis(whole("wait_ms")?);
     Ok(Health {
         target: row.try_get("", "target_id")?,
         tenant: tenant.parse().map_err(|_| Error::Corrupt { table: "health", detail: tenant })?,
         failing_since: moment(row.try_get("", "failing_since")?),
         failures: whole("failures")?,
-        open_until: row.try_get::<Option<i64>>("", "open_until")?.map(moment),
-        wait_ms: whole("wait_ms")?,
+        open: row.try_get::<Option<i64>>("", "open_until")?.map(|until| (moment(until), wait)),
     })
 }
 
 impl Store {
-    /// All that fail, of all tenants.
+    /// The targets that fail, of all tenants.
     ///
     /// # Errors
     /// When the database fails.
@@ -47,7 +32,7 @@ impl Store {
         rows.iter().map(read).collect()
     }
 
-    /// How one does; `None`: well.
+    /// The health of a target; `None`: it does not fail.
     ///
     /// # Errors
     /// When the database fails.
@@ -57,7 +42,7 @@ impl Store {
         row.as_ref().map(read).transpose()
     }
 
-    /// Notes who fails, and who does not any more.
+    /// Stores the health of targets that fail, and deletes that of those that no longer do.
     ///
     /// # Errors
     /// When the database fails.
@@ -72,8 +57,8 @@ impl Store {
                 one.tenant.as_str().into(),
                 micros(one.failing_since).into(),
                 whole(one.failures),
-                one.open_until.map(micros).into(),
-                whole(one.wait_ms),
+                one.open.map(|(until, _)| micros(until)).into(),
+                whole(one.open.map_or(0, |(_, wait)| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX))),
             ];
             transaction.execute_raw(self.statement(sql, values)).await?;
         }
@@ -85,7 +70,7 @@ impl Store {
 }
 
 impl Tx<'_> {
-    /// Forgets how one does: it starts afresh.
+    /// Deletes the health of a target: it counts as healthy.
     pub fn delete_health(&mut self, target: Uuid) {
         self.defer("DELETE FROM health WHERE target_id = $1".to_owned(), vec![target.into()]);
     }

@@ -1,10 +1,10 @@
-//! What waits in the lanes of deliveries.
+//! The lanes of deliveries: what waits in them, in order.
 
 use std::collections::HashSet;
 
 use billwire_schemas::{
     clock::Timestamp,
-    ids::{OrderingKey, QueueId},
+    delivery::{Delivery, DeliveryState, LaneCursor, LaneKey, PartitionId},
 };
 use sea_orm::{ConnectionTrait, DbErr, Value};
 use uuid::Uuid;
@@ -12,29 +12,29 @@ use uuid::Uuid;
 use crate::{
     Error, Store,
     batching::filled,
-    delivery::deliveries::{Delivery, OPEN, State},
+    delivery::deliveries::{OPEN, partition},
     micros,
 };
 
-/// Lanes asked for in one statement.
+/// Lanes looked up by one statement.
 pub(crate) const LANES_ASKED: usize = 256;
-/// Lanes read in one statement.
+/// Lanes read by one statement.
 const LANES_AT_ONCE: usize = 16;
-/// Lanes and owners of lanes looked at in one step of mending.
-const MEND_MAX: usize = 500;
+/// Lanes and owners of lanes visited in one step of the repair.
+const REPAIR_MAX: usize = 500;
 
 impl Store {
-    /// Which of `lanes` have deliveries waiting.
+    /// Which of `lanes` have waiting deliveries.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn waiting_lanes(&self, lanes: &[(Uuid, OrderingKey)]) -> Result<HashSet<(Uuid, OrderingKey)>, Error> {
+    pub async fn waiting_lanes(&self, lanes: &[LaneKey]) -> Result<HashSet<LaneKey>, Error> {
         let mut waiting = HashSet::new();
         for part in lanes.chunks(LANES_ASKED) {
             let part = filled(part);
             let marks: Vec<String> = (0..part.len()).map(|i| format!("(${}, ${})", 2 * i + 1, 2 * i + 2)).collect();
-            // One row of each, however many wait: a lane may hold thousands. A subquery that gives a value is planned once and looked up
-            // lane by lane; one for each lane would be planned as often as there are lanes.
+            // One row per lane, however many deliveries wait: a lane may hold thousands. A scalar subquery is planned once and evaluated
+            // lane by lane; a statement with one subquery per lane would be planned as often as there are lanes.
             let sql = format!(
                 "WITH asked (lane_id, ordering_key) AS (VALUES {}) SELECT lane_id, ordering_key FROM asked WHERE (SELECT 1 FROM delivery \
                  WHERE delivery.lane_id = asked.lane_id AND delivery.ordering_key = asked.ordering_key AND {OPEN} LIMIT 1) = 1",
@@ -51,14 +51,14 @@ impl Store {
         Ok(waiting)
     }
 
-    /// What waits in each of `lanes`, in order and up to `limit` of each; nothing while the head of the lane blocks it.
+    /// The deliveries that wait in each of `lanes`, in order and up to `limit` of each; none behind one that blocks the lane.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn lanes(&self, lanes: &[(Uuid, OrderingKey)], limit: u64) -> Result<Vec<Vec<Delivery>>, Error> {
+    pub async fn lanes(&self, lanes: &[LaneKey], limit: u64) -> Result<Vec<Vec<Delivery>>, Error> {
         let mut found = Vec::with_capacity(lanes.len());
         for some in lanes.chunks(LANES_AT_ONCE) {
-            // One or always as many, so that there are two statements to be prepared; no lane has the empty key.
+            // One lane or always the same number, so that there are two statements to prepare; no lane has the empty key.
             let many = if some.len() > 1 { LANES_AT_ONCE } else { 1 };
             let (mut values, mut parts) = (Vec::<Value>::with_capacity(2 * many), Vec::with_capacity(many));
             for at in 0..many {
@@ -70,12 +70,12 @@ impl Store {
                      ORDER BY sequence LIMIT {limit}) AS l{at}"
                 ));
             }
-            // From the writing connection: the answer decides order, so it must see this process's own latest record.
+            // On the writing connection: the answer decides order, so it must see this process's own latest record.
             let rows = self.rows(&self.0.write, &parts.join(" UNION ALL "), values).await?;
             for (lane, key) in some {
-                let mut waiting: Vec<Delivery> = rows.iter().filter(|row| row.lane() == *lane && row.key == *key).cloned().collect();
+                let mut waiting: Vec<Delivery> = rows.iter().filter(|row| row.owner() == *lane && row.key == *key).cloned().collect();
                 waiting.sort_by_key(|row| row.sequence);
-                let blocked = waiting.iter().position(|row| row.state == State::Blocking);
+                let blocked = waiting.iter().position(|row| row.state == DeliveryState::Blocking);
                 waiting.truncate(blocked.unwrap_or(waiting.len()));
                 found.push(waiting);
             }
@@ -83,36 +83,37 @@ impl Store {
         Ok(found)
     }
 
-    /// Makes due what has no time: in a queue in order the first of each lane, otherwise everything. A stop between the end of one delivery
-    /// and the start of the next leaves a lane so. It is one step, from the start or from where the step before ended; gives where it ended,
-    /// and nothing when all has been looked at. What it costs depends on how many lanes it looks at, not on how much waits in them.
+    /// Makes deliveries due that wait without a time although nothing is before them: in an in-order queue the head of each lane, otherwise
+    /// all. A stop between the end of one delivery and the start of the next leaves a lane in that state. This is one step, from the
+    /// start or from where the step before ended; gives where it ended, `None` after the last lane. The cost depends on the number of
+    /// lanes visited, not on how many deliveries wait in them.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn repair_lanes(
         &self,
-        (queue, partition): (QueueId, u32),
+        of: PartitionId,
         in_order: bool,
-        from: Option<(Uuid, String)>,
+        from: Option<LaneCursor>,
         now: Timestamp,
-    ) -> Result<Option<(Uuid, String)>, Error> {
-        let mut owners = self.waiting_owners(queue, partition).await?;
+    ) -> Result<Option<LaneCursor>, Error> {
+        let mut owners = self.waiting_owners(of).await?;
         owners.sort_unstable();
-        let (first, behind) = from.unwrap_or_default();
-        let (mut untimed, mut left, mut end) = (Vec::new(), MEND_MAX, None);
+        let (first, last_key) = from.unwrap_or_default();
+        let (mut untimed, mut left, mut end) = (Vec::new(), REPAIR_MAX, None);
         for owner in owners.into_iter().filter(|owner| *owner >= first) {
             if left == 0 {
                 end = Some((owner, String::new()));
                 break;
             }
             let found = if in_order {
-                let behind = if owner == first { behind.as_str() } else { "" };
-                self.untimed_heads(partition, owner, behind, left).await?
+                let last_key = if owner == first { last_key.as_str() } else { "" };
+                self.untimed_heads(of.number, owner, last_key, left).await?
             } else {
-                self.untimed(queue, partition, owner, left).await?
+                self.untimed(of, owner, left).await?
             };
             if found.len() == left {
-                // Out of order, those found have a time once this step is over: the next one finds others.
+                // Out of order, the deliveries found have a time after this step: the next step finds others.
                 end = found.last().map(|(key, _)| (owner, if in_order { key.clone() } else { String::new() }));
             }
             left = left.saturating_sub(found.len().max(1));
@@ -133,8 +134,8 @@ impl Store {
         Ok(end)
     }
 
-    /// Lanes of an owner, with keys after `behind`, and the first of each if it waits without a time. Found by steps through the index.
-    async fn untimed_heads(&self, partition: u32, owner: Uuid, behind: &str, limit: usize) -> Result<Vec<(String, Option<Uuid>)>, Error> {
+    /// Lanes of an owner with keys after `last_key`, and the head of each if it waits without a time. Found by steps through the index.
+    async fn untimed_heads(&self, number: u32, owner: Uuid, last_key: &str, limit: usize) -> Result<Vec<(String, Option<Uuid>)>, Error> {
         let next = format!("SELECT d.ordering_key FROM delivery d WHERE d.lane_id = $1 AND d.{OPEN} AND d.ordering_key");
         let sql = format!(
             "WITH RECURSIVE lane (key, number) AS (SELECT ({next} > $2 ORDER BY d.ordering_key LIMIT 1), CAST(1 AS BIGINT) \
@@ -144,15 +145,15 @@ impl Store {
              WHERE d.lane_id = $1 AND d.ordering_key = lane.key AND d.{OPEN} ORDER BY d.sequence LIMIT 1) AS id \
              FROM lane WHERE key IS NOT NULL ORDER BY number"
         );
-        let values = vec![owner.into(), behind.into(), count(limit), i32::try_from(partition).unwrap_or(0).into()];
+        let values = vec![owner.into(), last_key.into(), count(limit), partition(number).into()];
         self.keys_and_ids(&sql, values).await
     }
 
-    /// What waits for an owner without a time.
-    async fn untimed(&self, queue: QueueId, partition: u32, owner: Uuid, limit: usize) -> Result<Vec<(String, Option<Uuid>)>, Error> {
+    /// The deliveries of an owner that wait without a time.
+    async fn untimed(&self, of: PartitionId, owner: Uuid, limit: usize) -> Result<Vec<(String, Option<Uuid>)>, Error> {
         let sql = "SELECT ordering_key AS key, id FROM delivery WHERE queue_id = $1 AND partition = $2 AND state = 'waiting' \
                    AND lane_id = $3 AND next_attempt_at IS NULL LIMIT $4";
-        self.keys_and_ids(sql, vec![queue.0.into(), i32::try_from(partition).unwrap_or(0).into(), owner.into(), count(limit)]).await
+        self.keys_and_ids(sql, vec![of.queue.0.into(), partition(of.number).into(), owner.into(), count(limit)]).await
     }
 
     async fn keys_and_ids(&self, sql: &str, values: Vec<Value>) -> Result<Vec<(String, Option<Uuid>)>, Error> {

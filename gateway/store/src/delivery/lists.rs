@@ -1,23 +1,24 @@
-//! Deliveries as people look at them: page by page, and one with all its attempts.
+//! Deliveries for the API: page by page, and one with all its attempts.
 
 use billwire_schemas::{
     clock::Timestamp,
+    delivery::{AttemptRecord, Delivery},
     ids::{DeliveryId, EventId, OrderingKey, QueueId, ReplayId, SubscriptionId, TenantId},
 };
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, TransactionTrait, sea_query::ExprTrait};
 
 use crate::{
     Error, Store,
-    delivery::deliveries::{Attempt, Delivery, parse},
+    delivery::deliveries::{attempt_record, parse},
     entity::{attempt, delivery},
-    micros, moment,
+    micros,
     page::{After, Page, PageRequest},
 };
 
-/// Which deliveries a list shows.
+/// Which deliveries a list contains.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
-    /// Only in one of these states; none named: in any.
+    /// Only in one of these states; empty: in any.
     pub states: Vec<String>,
     /// Only of this queue.
     pub queue: Option<QueueId>,
@@ -31,11 +32,11 @@ pub struct Filter {
     pub event_type: Option<String>,
     /// Only of this ordering key.
     pub key: Option<OrderingKey>,
-    /// Only those whose latest try was answered with this status code.
+    /// Only those whose latest attempt was answered with this status code.
     pub status: Option<u16>,
-    /// Only those first recorded from this moment on.
+    /// Only those created from this moment on.
     pub from: Option<Timestamp>,
-    /// Only those first recorded before this moment.
+    /// Only those created before this moment.
     pub to: Option<Timestamp>,
 }
 
@@ -47,7 +48,7 @@ impl Filter {
             wanted = wanted.add(C::State.is_in(self.states));
         }
         if let Some(event) = self.event {
-            // Where its deliveries stand side by side.
+            // The ids of an event's deliveries are a range.
             let (first, last) = DeliveryId::all_of(event);
             wanted = wanted.add(C::Id.between(first.0, last.0)).add(C::EventId.eq(event.0));
         }
@@ -82,24 +83,16 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn delivery(&self, tenant: &TenantId, id: DeliveryId) -> Result<Option<(Delivery, Vec<Attempt>)>, Error> {
+    pub async fn delivery(&self, tenant: &TenantId, id: DeliveryId) -> Result<Option<(Delivery, Vec<AttemptRecord>)>, Error> {
         let same = delivery::Column::Tenant.eq(tenant.as_str());
         let read = self.0.read.begin().await?;
         let Some(row) = delivery::Entity::find_by_id(id.0).filter(same).one(&read).await? else { return Ok(None) };
         let found = parse(row)?;
         let kept =
             attempt::Entity::find().filter(attempt::Column::DeliveryId.eq(id.0)).order_by_asc(attempt::Column::Number).all(&read).await?;
-        let mut attempts: Vec<Attempt> = kept
-            .into_iter()
-            .map(|a| Attempt {
-                number: u32::try_from(a.number).unwrap_or(0),
-                at: moment(a.at),
-                latency_us: a.latency_us,
-                status: a.status.and_then(|s| u16::try_from(s).ok()),
-                detail: a.detail,
-            })
-            .collect();
-        // A successful try stands in the delivery's own row alone.
+        let mut attempts: Vec<AttemptRecord> =
+            kept.into_iter().map(|a| attempt_record(a.number, a.at, a.latency_us, a.status, a.detail)).collect();
+        // A successful attempt is in the delivery's own row only.
         if let Some(last) = found.last.clone().filter(|last| attempts.iter().all(|a| a.number != last.number)) {
             attempts.push(last);
         }

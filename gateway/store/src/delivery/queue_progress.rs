@@ -1,61 +1,48 @@
-//! How queues do: what waits in the delivery store, and what the consumers tell of themselves.
+//! The statistics of queues: what waits in SQL, and the progress that the consumers report.
 
-use billwire_schemas::{clock::Timestamp, ids::QueueId};
+use billwire_schemas::{
+    clock::Timestamp,
+    delivery::{PartitionId, Progress},
+    ids::QueueId,
+};
 use sea_orm::ConnectionTrait;
 
-use crate::{Error, Store, micros, moment};
+use crate::{Error, Store, delivery::deliveries::partition, micros, moment};
 
-/// What the consumer of one partition tells of itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress {
-    /// The queue.
-    pub queue: QueueId,
-    /// Which partition.
-    pub partition: u32,
-    /// Messages on the stream that it has not taken in yet.
-    pub pending: u64,
-    /// Deliveries that succeeded in the minute before.
-    pub delivered: u64,
-    /// Tries that failed in the minute before.
-    pub failed: u64,
-    /// When it told this.
-    pub at: Timestamp,
-}
-
-/// What waits in a queue.
+/// The deliveries that wait in a queue.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Depth {
-    /// Deliveries waiting; counted up to [`COUNTED_MAX`].
+    /// How many; counted up to [`COUNTED_MAX`].
     pub waiting: u64,
-    /// When the oldest of them was first recorded.
+    /// When the oldest of them was created.
     pub oldest: Option<Timestamp>,
 }
 
-/// How many waiting deliveries are counted at most.
+/// Waiting deliveries are counted up to this number.
 pub const COUNTED_MAX: u64 = 100_000;
 
 impl Store {
-    /// Takes over what the consumer of a partition tells.
+    /// Stores the progress of a partition.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn save_progress(&self, told: &Progress) -> Result<(), Error> {
+    pub async fn save_progress(&self, progress: Progress) -> Result<(), Error> {
         let sql = "INSERT INTO queue_progress (queue_id, partition, pending, delivered, failed, at) VALUES ($1, $2, $3, $4, $5, $6) \
                    ON CONFLICT (queue_id, partition) DO UPDATE SET pending = $3, delivered = $4, failed = $5, at = $6";
         let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX).into();
         let values = [
-            told.queue.0.into(),
-            i32::try_from(told.partition).unwrap_or(0).into(),
-            whole(told.pending),
-            whole(told.delivered),
-            whole(told.failed),
-            micros(told.at).into(),
+            progress.partition_id.queue.0.into(),
+            partition(progress.partition_id.number).into(),
+            whole(progress.pending),
+            whole(progress.delivered),
+            whole(progress.failed),
+            micros(progress.at).into(),
         ];
         self.0.write.execute_raw(self.statement(sql, values)).await?;
         Ok(())
     }
 
-    /// What the consumers of a queue have told last.
+    /// The latest progress of each partition of a queue.
     ///
     /// # Errors
     /// When the database fails.
@@ -66,8 +53,7 @@ impl Store {
             .map(|row| {
                 let whole = |column: &str| -> Result<u64, Error> { Ok(u64::try_from(row.try_get::<i64>("", column)?).unwrap_or(0)) };
                 Ok(Progress {
-                    queue,
-                    partition: u32::try_from(row.try_get::<i32>("", "partition")?).unwrap_or(0),
+                    partition_id: PartitionId { queue, number: u32::try_from(row.try_get::<i32>("", "partition")?).unwrap_or(0) },
                     pending: whole("pending")?,
                     delivered: whole("delivered")?,
                     failed: whole("failed")?,
@@ -77,7 +63,7 @@ impl Store {
             .collect()
     }
 
-    /// What waits in a queue.
+    /// What waits in a queue, counted in SQL.
     ///
     /// # Errors
     /// When the database fails.
@@ -92,12 +78,12 @@ impl Store {
         Ok(Depth { waiting: u64::try_from(waiting).unwrap_or(0), oldest: row.try_get::<Option<i64>>("", "oldest")?.map(moment) })
     }
 
-    /// Forgets failed tries that began before `before`, of events older than that; up to `limit`. Gives how many.
+    /// Deletes up to `limit` failed attempts that began before `before`, of events older than that. Gives how many.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn purge_attempts(&self, before: Timestamp, limit: u64) -> Result<u64, Error> {
-        // Ids of deliveries begin with the time of their event, so the old ones stand together.
+        // Ids of deliveries begin with the time of their event, so the old ones are a range.
         let milliseconds = u64::try_from(before.timestamp_millis()).unwrap_or(0);
         let bound = uuid::Builder::from_unix_timestamp_millis(milliseconds, &[0; 10]).into_uuid();
         let sql = format!(

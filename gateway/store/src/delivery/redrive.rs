@@ -1,7 +1,8 @@
-//! Mending deliveries: trying again at once, taking dead letters up again, and letting them be. All of it in the unit's transaction.
+//! Redrive: retrying a delivery at once, redriving dead letters, discarding them. All of it happens in the unit's transaction.
 
 use billwire_schemas::{
     clock::Timestamp,
+    delivery::Delivery,
     ids::{DeliveryId, EventId, QueueId, SubscriptionId, TenantId},
 };
 use sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
@@ -11,13 +12,13 @@ use crate::{
     Error, Store, Tx,
     batching::filled,
     delivery::{
-        deliveries::{Delivery, OPEN},
+        deliveries::{self, OPEN},
         lanes::LANES_ASKED,
     },
     micros,
 };
 
-/// Which dead letters are meant: those of `ids`, or, where there are none, all that fit the rest.
+/// Selects dead letters: those in `ids` or, if that is empty, all that match the other members.
 #[derive(Debug, Clone, Default)]
 pub struct DeadLetters {
     /// These.
@@ -28,14 +29,14 @@ pub struct DeadLetters {
     pub queue: Option<QueueId>,
     /// Only of events of this type.
     pub event_type: Option<String>,
-    /// Only those first recorded from this moment on.
+    /// Only those created from this moment on.
     pub from: Option<Timestamp>,
-    /// Only those first recorded before this moment.
+    /// Only those created before this moment.
     pub to: Option<Timestamp>,
 }
 
 impl DeadLetters {
-    /// A condition on `delivery`, with its values behind `values`.
+    /// A condition on `delivery`, which appends its values to `values`.
     fn condition(&self, tenant: &TenantId, values: &mut Vec<Value>) -> String {
         let mut value = |value: Value| {
             values.push(value);
@@ -64,10 +65,10 @@ impl Tx<'_> {
     pub async fn delivery(&self, id: DeliveryId) -> Result<Option<Delivery>, Error> {
         let sql = "SELECT * FROM delivery WHERE id = $1 AND tenant = $2";
         let rows = self.query(sql, vec![id.0.into(), self.tenant().as_str().into()]).await?;
-        rows.first().map(Delivery::read).transpose()
+        rows.first().map(deliveries::read).transpose()
     }
 
-    /// Makes a delivery that waits for its time due now.
+    /// Makes a waiting delivery due now.
     ///
     /// # Errors
     /// When the database fails.
@@ -76,7 +77,7 @@ impl Tx<'_> {
         self.write(sql, vec![micros(now).into(), id.0.into()]).await.map(drop)
     }
 
-    /// Has up to `limit` dead letters tried anew from now on, oldest first, by the whole of their retry plan. Gives how many.
+    /// Redrives up to `limit` dead letters, oldest first: each is due now, and its retry plan starts again. Gives how many.
     ///
     /// # Errors
     /// When the database fails.
@@ -90,7 +91,7 @@ impl Tx<'_> {
         Ok(self.write(&sql, values).await?.len())
     }
 
-    /// Lets up to `limit` dead letters be, oldest first; lanes that one of them blocked go on. Gives how many.
+    /// Discards up to `limit` dead letters, oldest first; lanes that one of them blocked continue. Gives how many.
     ///
     /// # Errors
     /// When the database fails.
@@ -123,21 +124,21 @@ impl Tx<'_> {
     }
 }
 
-/// What became of an event besides its deliveries.
+/// How far an event has got, apart from its deliveries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeliveryPlace {
     /// Its position in the outbox.
     pub position: i64,
     /// Whether the stream has it.
     pub on_stream: bool,
-    /// Whether it is set aside: too large for the stream, or behind one of its ordering key that is.
+    /// Whether it is set aside: too large for the stream, or behind such an event of its ordering key.
     pub set_aside: bool,
     /// Whether a written batch of the warehouse holds it.
     pub in_warehouse: bool,
 }
 
 impl Store {
-    /// Where an event has got to.
+    /// How far an event has got.
     ///
     /// # Errors
     /// When the database fails.
@@ -166,6 +167,6 @@ impl Store {
         let (first, last) = DeliveryId::all_of(event);
         let sql = "SELECT * FROM delivery WHERE id BETWEEN $1 AND $2 AND event_id = $3 AND tenant = $4 ORDER BY id";
         let values = vec![first.0.into(), last.0.into(), event.0.into(), tenant.as_str().into()];
-        self.0.read.query_all_raw(self.statement(sql, values)).await?.iter().map(Delivery::read).collect()
+        self.0.read.query_all_raw(self.statement(sql, values)).await?.iter().map(deliveries::read).collect()
     }
 }

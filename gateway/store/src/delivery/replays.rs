@@ -1,27 +1,28 @@
-//! Replays: events of a window of the past, owed to a subscription once more.
+//! Table `replay`: events of a past window, delivered to a subscription once more.
 
 use billwire_schemas::{
     clock::Timestamp,
+    delivery::Delivery,
     ids::{ReplayId, SubscriptionId, TenantId},
 };
 use sea_orm::{ConnectionTrait, QueryResult, Value};
 
 use crate::{
     Error, Store, Tx, Unpublished,
-    delivery::deliveries::{Delivery, OPEN},
+    delivery::deliveries::OPEN,
     micros, moment,
     outbox::{self, COLUMNS},
     page::{After, Page, PageRequest},
 };
 
-/// Where a replay stands.
+/// The state of a replay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
-    /// Its events are looked for.
+    /// The worker is looking for its events.
     Collecting,
-    /// All that were found are owed.
+    /// All its deliveries are stored.
     Collected,
-    /// A person called it off.
+    /// A person cancelled it.
     Cancelled,
 }
 
@@ -40,40 +41,40 @@ impl State {
 pub struct Replay {
     /// Its id.
     pub id: ReplayId,
-    /// Whose it is.
+    /// The tenant.
     pub tenant: TenantId,
-    /// To whom.
+    /// The subscription it delivers to.
     pub subscription: SubscriptionId,
-    /// The window's first moment.
+    /// The start of the window, inclusive.
     pub from: Timestamp,
-    /// The first moment behind it.
+    /// The end of the window, exclusive.
     pub to: Timestamp,
-    /// Only events of these types; none named: of all.
+    /// Only events of these types; empty: of all.
     pub event_types: Vec<String>,
     /// Whether it only counts.
     pub dry_run: bool,
-    /// Where it stands.
+    /// Its state.
     pub state: State,
-    /// The outbox position up to which events were looked at.
+    /// The outbox position up to which events were examined.
     pub cursor: i64,
-    /// The last position there was when it was made.
+    /// The last outbox position when it was created.
     pub last_position: i64,
-    /// Events looked at.
+    /// Events examined.
     pub looked_at: u64,
-    /// Those of them that the subscription wants.
+    /// How many of them match the subscription.
     pub matched: u64,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
 }
 
-/// What became of the deliveries of a replay.
+/// The deliveries of a replay, by state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Not yet taken by the receiver.
+    /// Waiting.
     pub waiting: u64,
-    /// Given up on.
+    /// Given up.
     pub dead: u64,
-    /// Let be.
+    /// Discarded.
     pub discarded: u64,
 }
 
@@ -106,12 +107,12 @@ fn read(row: &QueryResult) -> Result<Replay, Error> {
 }
 
 impl Tx<'_> {
-    /// Saves a new replay over the events there are now. Gives it as it was saved.
+    /// Stores a new replay over the events of its window so far. Gives it as stored.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn start_replay(&mut self, new: Replay) -> Result<Replay, Error> {
-        // Found by the index on time; a position tells more or less the same order.
+        // Found by the index on time; positions follow nearly the same order.
         let sql = "SELECT CAST(COALESCE(MIN(position), 1) AS BIGINT) AS first, CAST(COALESCE(MAX(position), 0) AS BIGINT) AS last FROM event \
                    WHERE tenant = $1 AND occurred_at >= $2 AND occurred_at < $3";
         let rows = self.query(sql, vec![new.tenant.as_str().into(), micros(new.from).into(), micros(new.to).into()]).await?;
@@ -150,7 +151,7 @@ impl Tx<'_> {
         rows.first().map(read).transpose()
     }
 
-    /// Calls a replay off: what it still waits for is let be.
+    /// Cancels a replay and discards its open deliveries.
     ///
     /// # Errors
     /// When the database fails.
@@ -193,7 +194,7 @@ impl Store {
         Page::cut(rows, page_request.limit, |row| After { sort: micros(row.created_at), id: row.id.0 }, Ok)
     }
 
-    /// What became of the deliveries of a replay.
+    /// The deliveries of a replay, by state.
     ///
     /// # Errors
     /// When the database fails.
@@ -211,7 +212,7 @@ impl Store {
         Ok(Tally { waiting: open - blocking, dead: given_up - discarded, discarded })
     }
 
-    /// Replays whose events are still looked for, of all tenants.
+    /// Replays whose events are still being collected, of all tenants.
     ///
     /// # Errors
     /// When the database fails.
@@ -241,19 +242,19 @@ impl Store {
         rows.iter().map(outbox::read).collect()
     }
 
-    /// Notes what a replay owes of the events it has looked at, and how far it has got: both or none. A replay that was cancelled
-    /// meanwhile owes nothing more.
+    /// Stores the deliveries of the events that a replay has examined, and how far it has got: both or none. A replay that was cancelled
+    /// meanwhile gets no more deliveries.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn advance_replay(&self, replay: &Replay, owed: Vec<Delivery>, now: Timestamp) -> Result<(), Error> {
+    pub async fn advance_replay(&self, replay: &Replay, deliveries: Vec<Delivery>, now: Timestamp) -> Result<(), Error> {
         let transaction = self.begin().await?;
         let sql = "UPDATE replay SET cursor = $1, looked_at = $2, matched = $3, state = $4 WHERE id = $5 AND state = 'collecting'";
         let whole = |number: u64| Value::from(i64::try_from(number).unwrap_or(i64::MAX));
         let values = [replay.cursor.into(), whole(replay.looked_at), whole(replay.matched), replay.state.name().into(), replay.id.0.into()];
         let went_on = transaction.execute_raw(self.statement(sql, values)).await?.rows_affected();
-        if went_on == 1 && !owed.is_empty() {
-            self.enqueue_within(&transaction, owed, now).await?;
+        if went_on == 1 && !deliveries.is_empty() {
+            self.enqueue_within(&transaction, deliveries, now).await?;
         }
         transaction.commit().await
     }

@@ -3,7 +3,10 @@
 //! A bill run puts an account's charges on an invoice by one statement, without loading them: what changes there (version,
 //! state, invoice) is therefore read off the columns, not off the body.
 
-use billwire_domain::usage::chargeable_event::{ChargeableEvent, State};
+use billwire_domain::{
+    billing::invoicing::ChargeSum,
+    usage::chargeable_event::{ChargeableEvent, State},
+};
 use billwire_schemas::{
     clock::Timestamp,
     ids::{AccountId, InvoiceId},
@@ -53,17 +56,6 @@ impl Persisted for ChargeableEvent {
         charge.state = if row.invoice_id.is_some() { State::Billed } else { State::Unbilled };
         Ok(charge)
     }
-}
-
-/// Charges of one type.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ChargeSum {
-    /// Their type.
-    pub charge_type: String,
-    /// How many.
-    pub count: i64,
-    /// The sum of their net amounts; `None`: out of range.
-    pub sum: Option<Decimal>,
 }
 
 /// A sum that the database gave as units and millionths apart: those sums cannot overflow where the sum of millionths could.
