@@ -6,7 +6,8 @@ use std::{
 };
 
 use billwire_delivery::{
-    event::{Action, Event, Subscription},
+    channel::ChannelAction,
+    event::{Event, Subscription},
     limits::limiters::Target,
     matching::Matching,
     store::Queue,
@@ -15,7 +16,7 @@ use billwire_schemas::{
     clock::{Clock, SystemClock},
     events::selection::Selection,
     expression::Expression,
-    ids::{EventId, QueueId, TenantId, WebhookEndpointId, fresh},
+    ids::{EventId, QueueId, TenantId, fresh},
 };
 use billwire_tests::{eventually, gateway::Database, receiver::Receiver};
 use serde_json::{Value, json};
@@ -25,6 +26,13 @@ use crate::{
     bare,
     report::{Report, ms, quantile},
 };
+
+#[derive(Debug)]
+struct Noop;
+
+impl ChannelAction for Noop {
+    const CHANNEL: &'static str = "noop";
+}
 
 fn queue(subscriptions: Vec<Arc<Subscription>>) -> Arc<Queue> {
     let tenant = TenantId::default_tenant();
@@ -67,7 +75,7 @@ pub fn matching(report: &mut Report) {
             Arc::new(Subscription {
                 chosen: Selection::of_types(types),
                 filter: filter.map(|source| Expression::compile(&source).map_err(|fault| fault.message)),
-                ..Subscription::to_all(TenantId::default_tenant(), Action::Webhook { endpoint: WebhookEndpointId(fresh()), path: None })
+                ..Subscription::to_all(TenantId::default_tenant(), Noop)
             })
         };
         let mut matching = Matching::of(queue((0..count).map(subscription).collect()));

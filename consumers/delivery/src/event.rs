@@ -1,46 +1,41 @@
-//! An event on its way out.
+//! Events and the subscriptions to them, as the engine holds them.
 
 use billwire_schemas::{
     clock::Timestamp,
     delivery::{Delivery, DeliveryState},
     events::{envelope::type_of_subject, selection::Selection},
     expression::Expression,
-    ids::{
-        DeliveryId, EventId, NotificationTemplateId, OrderingKey, QueueId, ReplayId, SmtpAccountId, SubscriptionId, TenantId,
-        WebhookEndpointId, fresh,
-    },
-    recipient::Recipient,
+    ids::{DeliveryId, EventId, OrderingKey, ReplayId, SubscriptionId, TenantId, fresh},
 };
 use bytes::Bytes;
 use serde_json::Value;
-use uuid::Uuid;
 
-use crate::store::Queue;
+use crate::{channel::Action, store::Queue};
 
-/// One event as the engine carries it. `body` is the message exactly as it stands on the stream and in SQL.
+/// One event. `body` is the message, byte for byte as on the stream and in SQL.
 #[derive(Debug, Clone)]
 pub struct Event {
     /// The event's id.
     pub id: EventId,
-    /// Whose event it is.
+    /// The tenant.
     pub tenant: TenantId,
     /// `<object>.<what happened>`.
     pub kind: String,
-    /// What order is kept within.
+    /// The ordering key.
     pub key: OrderingKey,
     /// Position within the key, from 1.
     pub sequence: i64,
-    /// Position in the outbox over all keys; a subscription gets only events after the one it was made at.
+    /// Position in the outbox over all keys; a subscription gets only events after its start position.
     pub position: i64,
     /// The structured CloudEvents JSON object ([`billwire_schemas::events::envelope::Envelope`]).
     pub body: Bytes,
 }
 
 impl Event {
-    /// The JSON object it is.
+    /// The body as JSON.
     ///
     /// # Errors
-    /// Text for people: its body is none of ours.
+    /// Text for people: the body is not JSON.
     pub fn json(&self) -> Result<Value, String> {
         serde_json::from_slice(&self.body).map_err(|error| format!("the event cannot be read: {error}"))
     }
@@ -68,8 +63,8 @@ impl Event {
         }
     }
 
-    /// The event in a received message, read off its subject and headers; `None`: the gateway did not make it ([`crate::authenticity`]), or
-    /// the subject is not one of ours.
+    /// The event in a received message, read from its subject and headers; `None`: the message is not authentic
+    /// ([`crate::authenticity`]), or the subject is not that of an event.
     pub fn of(received: &billwire_bus::Received) -> Option<Self> {
         if received.authenticity != billwire_bus::Authenticity::Genuine {
             return None;
@@ -88,89 +83,35 @@ impl Event {
     }
 }
 
-/// A member that is calculated: its name, and its expression or why that does not compile.
+/// A calculated member: its name, and its expression or why the expression does not compile.
 pub type CalculatedMember = (String, Result<Expression, String>);
 
-/// An e-mail that is asked for.
-#[derive(Debug, Clone)]
-pub struct EmailAction {
-    /// Which SMTP account sends.
-    pub smtp_account: SmtpAccountId,
-    /// Which template is rendered.
-    pub template: NotificationTemplateId,
-    /// The recipients.
-    pub to: Vec<Recipient>,
-    /// Those who get a copy.
-    pub cc: Vec<Recipient>,
-    /// Those who get one without the others seeing it.
-    pub bcc: Vec<Recipient>,
-    /// Whether the event itself is attached.
-    pub attach_event: bool,
-}
-
-/// What a subscription asks to be done with its events.
-#[derive(Debug)]
-pub enum Action {
-    /// POST it to a webhook endpoint.
-    Webhook {
-        /// Which endpoint.
-        endpoint: WebhookEndpointId,
-        /// A path below the endpoint's, in which `{name}` stands for a parameter.
-        path: Option<String>,
-    },
-    /// Send it as an e-mail.
-    Email(EmailAction),
-    /// Hand it to the subscriptions of another queue.
-    Forward {
-        /// Which queue.
-        queue: QueueId,
-    },
-    /// Publish what follows from it.
-    Calculate {
-        /// The custom type.
-        event_type: String,
-        /// The members of its data.
-        data: Vec<CalculatedMember>,
-    },
-}
-
-/// One subscription, as far as delivering needs it.
+/// One subscription, as far as the engine needs it.
 #[derive(Debug)]
 pub struct Subscription {
     /// The subscription's id.
     pub id: SubscriptionId,
-    /// Whose it is.
+    /// The tenant.
     pub tenant: TenantId,
-    /// The events it wants; nothing named means every event of its queue.
+    /// The events it selects; empty: every event of its queue.
     pub chosen: Selection,
-    /// Whether it is owed what happens now, and sent what waits.
+    /// Whether it gets deliveries for new events, and attempts for those that wait.
     pub enabled: bool,
-    /// What must hold for an event, or why that cannot be asked.
+    /// The filter an event must pass, or why it does not compile.
     pub filter: Option<Result<Expression, String>>,
-    /// Parameters it adds.
+    /// The parameters it adds to events.
     pub parameters: Vec<CalculatedMember>,
-    /// Whether a lane whose head is given up on rests until a person acts.
+    /// Whether a given-up delivery blocks its lane until a person acts.
     pub blocks: bool,
-    /// Events up to this outbox position happened before the subscription was made or enabled.
+    /// The outbox position when the subscription was created or enabled: earlier events are not for it.
     pub start_position: i64,
-    /// What to do.
+    /// What to do with an event.
     pub action: Action,
 }
 
-impl Action {
-    /// Whom it calls, where that is someone whose calls are limited.
-    pub fn target(&self) -> Option<Uuid> {
-        match self {
-            Self::Webhook { endpoint, .. } => Some(endpoint.0),
-            Self::Email(mailing) => Some(mailing.smtp_account.0),
-            Self::Forward { .. } | Self::Calculate { .. } => None,
-        }
-    }
-}
-
 impl Subscription {
-    /// One that wants every event as it is.
-    pub fn to_all(tenant: TenantId, action: Action) -> Self {
+    /// A subscription to every event, unfiltered and unchanged.
+    pub fn to_all(tenant: TenantId, action: impl Into<Action>) -> Self {
         Self {
             id: SubscriptionId(fresh()),
             tenant,
@@ -180,11 +121,11 @@ impl Subscription {
             parameters: Vec::new(),
             blocks: false,
             start_position: 0,
-            action,
+            action: action.into(),
         }
     }
 
-    /// Whether its choice takes events of a type.
+    /// Whether it selects events of a type.
     pub fn chooses(&self, kind: &str) -> bool {
         self.chosen.is_empty() || self.chosen.takes(kind)
     }

@@ -113,11 +113,18 @@ pub(crate) mod tests {
         clock::Timestamp,
         events::selection::Selection,
         expression::Expression,
-        ids::{EventId, QueueId, SubscriptionId, TenantId, WebhookEndpointId, fresh},
+        ids::{EventId, QueueId, SubscriptionId, TenantId, fresh},
     };
     use serde_json::json;
 
-    use crate::event::Action;
+    use crate::channel::ChannelAction;
+
+    #[derive(Debug)]
+    pub(crate) struct Noop;
+
+    impl ChannelAction for Noop {
+        const CHANNEL: &'static str = "noop";
+    }
 
     fn tenant() -> TenantId {
         "default".parse().expect("a tenant")
@@ -133,7 +140,7 @@ pub(crate) mod tests {
             parameters: Vec::new(),
             blocks: false,
             start_position: 10,
-            action: Action::Webhook { endpoint: WebhookEndpointId(fresh()), path: None },
+            action: Noop.into(),
         })
     }
 

@@ -11,8 +11,7 @@ use tokio::{
 };
 
 use crate::{
-    channel::{Attempt, Channel, Outcome},
-    event::Action,
+    channel::Channels,
     lease::under,
     limits::{limiters::Limiters, retry_plan::RetryPlan},
     partition::{Partition, Stop},
@@ -58,36 +57,13 @@ impl Default for Options {
     }
 }
 
-/// The channels, by action.
-pub struct Channels {
-    /// For [`Action::Webhook`].
-    pub webhook: Arc<dyn Channel>,
-    /// For [`Action::Email`].
-    pub email: Arc<dyn Channel>,
-    /// For [`Action::Forward`].
-    pub forward: Arc<dyn Channel>,
-    /// For [`Action::Calculate`].
-    pub calculate: Arc<dyn Channel>,
-}
-
-impl Channels {
-    pub(crate) async fn attempt(&self, attempt: &Attempt) -> Outcome {
-        match attempt.subscription.action {
-            Action::Webhook { .. } => self.webhook.attempt(attempt).await,
-            Action::Email { .. } => self.email.attempt(attempt).await,
-            Action::Forward { .. } => self.forward.attempt(attempt).await,
-            Action::Calculate { .. } => self.calculate.attempt(attempt).await,
-        }
-    }
-}
-
 /// What every partition stands on.
 pub struct Engine {
     /// The stream.
     pub bus: Bus,
     /// The memory.
     pub delivery_store: Arc<dyn DeliveryStore>,
-    /// The ways out.
+    /// The registered channels.
     pub channels: Channels,
     /// What limits the calls.
     pub limiters: Limiters,

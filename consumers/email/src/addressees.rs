@@ -2,7 +2,6 @@
 
 use std::collections::{HashMap, HashSet};
 
-use billwire_delivery::event::EmailAction;
 use billwire_schemas::{
     events::envelope::Parameters,
     ids::SystemUserId,
@@ -10,7 +9,7 @@ use billwire_schemas::{
 };
 use chrono_tz::Tz;
 
-use crate::SystemUser;
+use crate::{EmailAction, SystemUser};
 
 /// In which header a recipient stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -31,16 +31,17 @@ use std::{
 
 use async_trait::async_trait;
 use billwire_delivery::{
-    channel::{Attempt, Channel, Outcome, Recipient, RecipientState, Report},
-    event::{Action, EmailAction},
+    channel::{Attempt, Channel, ChannelAction, Outcome, Recipient, RecipientState, Report},
     payload,
 };
 use billwire_schemas::{
     events::envelope::Parameters,
     ids::{DeliveryId, EventId, NotificationTemplateId, SmtpAccountId, SystemUserId, TenantId},
+    recipient::Recipient as To,
     template::{RenderError, Rendered, Rendering, Translated},
 };
 use chrono_tz::Tz;
+use uuid::Uuid;
 
 use addressees::{Addressee, Reading};
 use reply::Failure;
@@ -180,6 +181,31 @@ pub trait Accounts: Send + Sync + 'static {
     async fn suppress(&self, tenant: &TenantId, delivery: DeliveryId, refused: &Recipient) -> Result<(), String>;
 }
 
+/// What an e-mail subscription asks for.
+#[derive(Debug, Clone)]
+pub struct EmailAction {
+    /// The SMTP account that sends.
+    pub smtp_account: SmtpAccountId,
+    /// The template.
+    pub template: NotificationTemplateId,
+    /// The recipients.
+    pub to: Vec<To>,
+    /// The recipients of a copy.
+    pub cc: Vec<To>,
+    /// The recipients of a copy that the others do not see.
+    pub bcc: Vec<To>,
+    /// Whether the event itself is attached.
+    pub attach_event: bool,
+}
+
+impl ChannelAction for EmailAction {
+    const CHANNEL: &'static str = "email";
+
+    fn target(&self) -> Option<Uuid> {
+        Some(self.smtp_account.0)
+    }
+}
+
 /// Who can be written to, by a tenant's own list.
 #[derive(Debug, Default)]
 pub struct Readers {
@@ -301,11 +327,10 @@ fn unreached(address: &str, failure: &Failure) -> Recipient {
 
 #[async_trait]
 impl<A: Accounts> Channel for EmailChannel<A> {
-    async fn attempt(&self, attempt: &Attempt) -> Outcome {
-        let Action::Email(mailing) = &attempt.subscription.action else {
-            return Outcome::GiveUp(Report::new(None, "this subscription does not ask for an e-mail"));
-        };
-        match self.tried(attempt, mailing).await {
+    type Action = EmailAction;
+
+    async fn attempt(&self, attempt: &Attempt, action: &EmailAction) -> Outcome {
+        match self.tried(attempt, action).await {
             Ok(outcome) => outcome,
             Err(Ended::NotAttempted(reason)) => Outcome::NotAttempted(reason),
             Err(Ended::Hopeless(why)) => Outcome::GiveUp(Report::new(None, why)),

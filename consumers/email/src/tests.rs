@@ -11,8 +11,8 @@ mod settings;
 
 use async_trait::async_trait;
 use billwire_delivery::{
-    channel::{Attempt, Channel, FailureScope, Outcome, Recipient, RecipientState},
-    event::{Action, EmailAction, Event, Subscription},
+    channel::{Attempt, Channels, FailureScope, Outcome, Recipient, RecipientState},
+    event::{Event, Subscription},
 };
 use billwire_schemas::{
     events::envelope::Parameters,
@@ -26,7 +26,7 @@ use tokio::net::TcpListener;
 
 use self::server::{AGREES, Script, Server};
 use crate::{
-    Accounts, Client, EmailChannel, Password, Readers, Security, Settings, SmtpAccount, SystemUser,
+    Accounts, Client, EmailAction, EmailChannel, Password, Readers, Security, Settings, SmtpAccount, SystemUser,
     addressees::{Addressee, Reading, Role},
     request::{self, Identity},
 };
@@ -147,7 +147,7 @@ fn attempt(account: SmtpAccountId, to: &[&str]) -> Attempt {
 
 fn task_of(mailing: EmailAction) -> Attempt {
     let event = event(json!({ "account.id": "0198c0de-0000-7000-8000-000000000001", "account.name": "Acme & Söhne" }));
-    let subscription = Subscription::to_all(TenantId::default_tenant(), Action::Email(mailing));
+    let subscription = Subscription::to_all(TenantId::default_tenant(), mailing);
     Attempt {
         delivery: DeliveryId::of(event.id, subscription.id),
         number: 1,
@@ -157,10 +157,14 @@ fn task_of(mailing: EmailAction) -> Attempt {
     }
 }
 
+fn registered(fixed: Fixed, client: Client) -> Channels {
+    Channels::default().with(Arc::new(EmailChannel::new(fixed, Arc::new(client))))
+}
+
 struct Rig {
     server: Server,
     fixed: Fixed,
-    channel: EmailChannel<Fixed>,
+    channel: Channels,
     attempt: Attempt,
 }
 
@@ -178,7 +182,7 @@ async fn rig(script: Script) -> Rig {
         away: false,
     };
     let settings = Settings { timeout: std::time::Duration::from_secs(5), ..Settings::default() };
-    let channel = EmailChannel::new(fixed.clone(), Arc::new(Client::new(&settings).unwrap()));
+    let channel = registered(fixed.clone(), Client::new(&settings).unwrap());
     Rig { server, fixed, channel, attempt }
 }
 
@@ -392,10 +396,10 @@ async fn nothing_is_said_in_clear_where_tls_was_asked_for() {
 #[tokio::test]
 async fn what_we_cannot_look_up_costs_no_try_and_what_is_gone_is_given_up() {
     let Rig { fixed, channel, attempt, server } = rig(AGREES).await;
-    let client = || Arc::new(Client::new(&Settings::default()).unwrap());
-    let away = EmailChannel::new(Fixed { away: true, ..fixed.clone() }, client());
+    let client = || Client::new(&Settings::default()).unwrap();
+    let away = registered(Fixed { away: true, ..fixed.clone() }, client());
     assert!(matches!(away.attempt(&attempt).await, Outcome::NotAttempted(_)));
-    let bare = EmailChannel::new(Fixed { template: None, ..fixed.clone() }, client());
+    let bare = registered(Fixed { template: None, ..fixed.clone() }, client());
     assert!(matches!(bare.attempt(&attempt).await, Outcome::GiveUp(_)));
     fixed.account.lock().unwrap().id = SmtpAccountId(fresh());
     assert!(matches!(channel.attempt(&attempt).await, Outcome::GiveUp(_)));

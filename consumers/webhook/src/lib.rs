@@ -22,8 +22,7 @@ use std::{
 
 use async_trait::async_trait;
 use billwire_delivery::{
-    channel::{Attempt, Channel, FailureScope, Outcome, Report},
-    event::Action,
+    channel::{Attempt, Channel, ChannelAction, FailureScope, Outcome, Report},
     payload,
 };
 use billwire_schemas::{
@@ -31,6 +30,7 @@ use billwire_schemas::{
     ids::{EventId, TenantId, WebhookEndpointId},
 };
 use bytes::Bytes;
+use uuid::Uuid;
 
 use crate::tokens::{Grant, Tokens};
 pub use crate::{
@@ -134,12 +134,28 @@ fn failed(why: String) -> Outcome {
     Outcome::Retry { report: Report::new(None, why), after: None, failure_scope: FailureScope::Target }
 }
 
+/// What a webhook subscription asks for: a POST to an endpoint.
+#[derive(Debug)]
+pub struct WebhookAction {
+    /// The endpoint.
+    pub endpoint: WebhookEndpointId,
+    /// A path below the endpoint's own, in which `{name}` stands for a parameter.
+    pub path: Option<String>,
+}
+
+impl ChannelAction for WebhookAction {
+    const CHANNEL: &'static str = "webhook";
+
+    fn target(&self) -> Option<Uuid> {
+        Some(self.endpoint.0)
+    }
+}
+
 #[async_trait]
 impl Channel for WebhookChannel {
-    async fn attempt(&self, attempt: &Attempt) -> Outcome {
-        let Action::Webhook { endpoint, path } = &attempt.subscription.action else {
-            return Outcome::GiveUp(Report::new(None, "not a webhook subscription"));
-        };
+    type Action = WebhookAction;
+
+    async fn attempt(&self, attempt: &Attempt, WebhookAction { endpoint, path }: &WebhookAction) -> Outcome {
         let body = match payload::body(&attempt.event, &attempt.subscription) {
             Ok(body) => body,
             Err(fault) => return Outcome::GiveUp(Report::new(None, fault)),

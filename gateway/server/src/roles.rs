@@ -12,10 +12,10 @@ use billwire_app::App;
 use billwire_bus::Bus;
 use billwire_delivery::{
     bulk,
+    channel::Channels,
     limits::limiters::Limiters,
-    supervisor::{self, Channels, Engine},
+    supervisor::{self, Engine},
 };
-use billwire_email::EmailChannel;
 use billwire_schemas::{
     clock::{Clock, ShiftedClock, SystemClock},
     ids::fresh,
@@ -32,12 +32,7 @@ use tokio::{
 
 use crate::{
     adapters::{
-        delivery_store::SqlDeliveryStore,
-        internal_actions::{CalculateChannel, ForwardChannel},
-        sandbox::Sandbox,
-        smtp::SmtpAdapter,
-        stream_tail::Tail,
-        webhook::WebhookAdapter,
+        channels, delivery_store::SqlDeliveryStore, sandbox::Sandbox, smtp::SmtpAdapter, stream_tail::Tail, webhook::WebhookAdapter,
     },
     admin,
     config::Settings,
@@ -238,12 +233,7 @@ impl Parts {
         app: App,
         clock: Arc<ShiftedClock>,
     ) -> Result<Self, String> {
-        let channels = Channels {
-            webhook,
-            email: Arc::new(EmailChannel::new(delivery_store.clone(), smtp)),
-            forward: Arc::new(ForwardChannel(delivery_store.clone())),
-            calculate: Arc::new(CalculateChannel(app)),
-        };
+        let channels = channels::registered(delivery_store.clone(), webhook, smtp, app);
         let mut directory = Directory::open(&settings.warehouse()?).map_err(|e| format!("BILLWIRE_WAREHOUSE_URL: {e}"))?;
         if settings.warehouse_url.is_some() {
             directory = directory.shared(data_dir::usual_umask());

@@ -42,7 +42,7 @@ impl TargetLimits {
         share_guards.push(tenant.share_guard(now));
         let mut targets = HashMap::new();
         for one in &queue.subscriptions {
-            if let Some(target) = one.action.target().filter(|target| limiters.contains_key(target)) {
+            if let Some(target) = one.action.target.filter(|target| limiters.contains_key(target)) {
                 targets.insert(one.id, target);
             }
         }

@@ -53,26 +53,18 @@ mod tests {
 
     use billwire_schemas::{
         clock::{Clock, SystemClock},
-        ids::{EventId, NotificationTemplateId, SmtpAccountId, TenantId, fresh},
+        ids::{EventId, TenantId, fresh},
     };
     use tokio::time::advance;
 
     use super::*;
     use crate::{
-        event::{Action, EmailAction, Event, Subscription},
-        matching::tests::queue,
+        event::{Event, Subscription},
+        matching::tests::{Noop, queue},
     };
 
     fn job() -> Job {
         let tenant = TenantId::default_tenant();
-        let mailing = EmailAction {
-            smtp_account: SmtpAccountId(fresh()),
-            template: NotificationTemplateId(fresh()),
-            attach_event: false,
-            to: Vec::new(),
-            cc: Vec::new(),
-            bcc: Vec::new(),
-        };
         let event = Event {
             id: EventId(fresh()),
             tenant: tenant.clone(),
@@ -82,7 +74,7 @@ mod tests {
             position: 1,
             body: "{}".into(),
         };
-        let subscription = Arc::new(Subscription::to_all(tenant, Action::Email(mailing)));
+        let subscription = Arc::new(Subscription::to_all(tenant, Noop));
         Job {
             delivery: event.delivery(&queue(&[], Vec::new()), subscription.id, None, SystemClock.now()),
             event: Arc::new(event),

@@ -27,7 +27,7 @@ async fn people_who_read_differently_get_messages_of_their_own() {
         attach_event: true,
     };
     rig.fixed.private = Parameters::from([("contact.email".to_owned(), "cy@example.org".into())]);
-    let channel = EmailChannel::new(rig.fixed.clone(), Arc::new(Client::new(&Settings::default()).unwrap()));
+    let channel = registered(rig.fixed.clone(), Client::new(&Settings::default()).unwrap());
     let attempt = task_of(mailing);
     let sent = channel.attempt(&attempt).await;
     assert!(matches!(sent, Outcome::Delivered(_)), "{sent:?}");
@@ -73,8 +73,7 @@ async fn what_is_for_email_alone_is_merged_in_when_a_message_is_made() {
     let template = Translated { parts, ..template() };
     let private = Parameters::from([("contact.name".to_owned(), "Ann".into())]);
     let settings = Settings { timeout: std::time::Duration::from_secs(5), ..Settings::default() };
-    let client = Arc::new(Client::new(&settings).unwrap());
-    let channel = EmailChannel::new(Fixed { template: Some(Arc::new(template)), private, ..fixed }, client);
+    let channel = registered(Fixed { template: Some(Arc::new(template)), private, ..fixed }, Client::new(&settings).unwrap());
     assert!(matches!(channel.attempt(&attempt).await, Outcome::Delivered(_)));
     let sent = server.seen.lock().unwrap().messages.concat();
     assert!(sent.contains("Dear Ann of Acme"), "{sent}");

@@ -4,8 +4,8 @@ use std::{collections::HashMap, sync::Arc};
 
 use async_trait::async_trait;
 use billwire_delivery::{
-    channel::{Attempt, Channel, Outcome},
-    event::{Action, Event, Subscription},
+    channel::{Attempt, Channels, Outcome},
+    event::{Event, Subscription},
 };
 use billwire_schemas::{
     clock::{Clock, FixedClock, Timestamp},
@@ -15,7 +15,7 @@ use bytes::Bytes;
 use url::Url;
 
 use super::receiver::{Receiver, Script};
-use crate::{Client, Config, Endpoint, Endpoints, Secret, WebhookChannel, request::signature};
+use crate::{Client, Config, Endpoint, Endpoints, Secret, WebhookAction, WebhookChannel, request::signature};
 
 const HOST: &str = "hooks.example.com";
 const BODY: &[u8] = b"{ \"id\":  \"as it stands\" }\n";
@@ -62,7 +62,7 @@ fn an_attempt() -> Attempt {
         }),
         subscription: Arc::new(Subscription {
             id: subscription,
-            ..Subscription::to_all(tenant, Action::Webhook { endpoint: WebhookEndpointId(fresh()), path: None })
+            ..Subscription::to_all(tenant, WebhookAction { endpoint: WebhookEndpointId(fresh()), path: None })
         }),
     }
 }
@@ -75,7 +75,8 @@ async fn send(receiver: &Receiver, known: Result<Option<Endpoint>, String>, atte
     };
     let clock: Arc<dyn Clock> = Arc::new(FixedClock::new(Timestamp::from_timestamp(1_614_265_330, 0).unwrap()));
     let endpoints = Arc::new(Known(known.map(|endpoint| endpoint.map(Arc::new))));
-    WebhookChannel::new(endpoints, Client::new(config).unwrap(), clock).attempt(attempt).await
+    let channel = WebhookChannel::new(endpoints, Client::new(config).unwrap(), clock);
+    Channels::default().with(Arc::new(channel)).attempt(attempt).await
 }
 
 #[tokio::test]

@@ -44,13 +44,16 @@ pub struct SqlDeliveryStore {
     looked_up: Arc<Mutex<ConfigurationCache>>,
 }
 
+/// What a compiled subscription depends on: its version, and the default SMTP account of its tenant.
+type CompiledFrom = (i64, Option<SmtpAccountId>);
+
 /// What was read of one revision of the configuration. Opening a secret for every call would be waste.
 #[derive(Default)]
 pub(crate) struct ConfigurationCache {
     revision: i64,
     routing_config: Option<RoutingConfig>,
-    /// Subscriptions with their versions; kept over revisions.
-    compiled: HashMap<SubscriptionId, (i64, Arc<event::Subscription>)>,
+    /// Compiled subscriptions; kept over revisions.
+    compiled: HashMap<SubscriptionId, (CompiledFrom, Arc<event::Subscription>)>,
     /// Who wants what is forwarded to a queue.
     forwarded: HashMap<QueueId, Matching>,
     pub endpoints: HashMap<WebhookEndpointId, Option<Arc<Endpoint>>>,
@@ -146,16 +149,16 @@ impl DeliveryStore for SqlDeliveryStore {
         let defaults: HashMap<&TenantId, SmtpAccountId> =
             accounts.iter().filter(|stored| stored.body.is_default).map(|stored| (&stored.tenant, stored.body.id)).collect();
         let mut by_queue: HashMap<QueueId, Vec<Arc<event::Subscription>>> = HashMap::new();
-        let mut compiled: HashMap<SubscriptionId, (i64, Arc<event::Subscription>)> = HashMap::new();
+        let mut compiled: HashMap<SubscriptionId, (CompiledFrom, Arc<event::Subscription>)> = HashMap::new();
         for stored in subscriptions {
             let (id, version, queue) = (stored.body.id, stored.body.version, stored.body.queue_id);
             let default = defaults.get(&stored.tenant).copied();
-            // What has not changed since is not compiled again; what an e-mail goes by may have.
-            let known = self.remembered(|l| l.compiled.get(&id).filter(|(of, _)| *of == version).map(|(_, one)| one.clone()));
-            let known = known.filter(|one| !matches!(one.action, event::Action::Email(_)));
+            // What has not changed is not compiled again.
+            let source = (version, default);
+            let known = self.remembered(|l| l.compiled.get(&id).filter(|(of, _)| *of == source).map(|(_, one)| one.clone()));
             let one = known
                 .unwrap_or_else(|| Arc::new(routing_config::subscription_of(stored.tenant, stored.start_position, stored.body, default)));
-            compiled.insert(id, (version, one.clone()));
+            compiled.insert(id, (source, one.clone()));
             by_queue.entry(queue).or_default().push(one);
         }
         endpoint_alerts::add(&endpoints, &defaults, &mut queues, &mut by_queue);

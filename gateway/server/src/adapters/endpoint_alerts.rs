@@ -1,15 +1,16 @@
-//! E-mail to those who look after webhook endpoints: whoever is named as an endpoint's owner is told when it is disabled.
+//! E-mail to the owners of webhook endpoints: an endpoint's owner gets an e-mail when the endpoint is disabled.
 //!
-//! Nobody has to configure that: for each tenant with a default SMTP account there is a queue of ours in the plan, with a subscription for
-//! each endpoint that has an owner. They are delivered as any others are, with retries, dead letters and all; their ids are derived, so
-//! that they stay the same.
+//! This needs no configuration: the routing config of each tenant with a default SMTP account has an internal queue, with a subscription
+//! for each endpoint that has an owner. Its deliveries are like all others, with retries and dead letters; the ids are derived, so they
+//! stay the same.
 
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
 };
 
-use billwire_delivery::event::{self, EmailAction};
+use billwire_delivery::event;
+use billwire_email::EmailAction;
 use billwire_schemas::{
     clock::Timestamp,
     events::selection::Selection,
@@ -38,7 +39,7 @@ fn template() -> Option<NotificationTemplateId> {
     notification_template::predefined().find(|one| one.name == DISABLED).map(|one| one.id)
 }
 
-/// Adds the queues for owners, and the subscriptions on them.
+/// Adds the internal queues, with a subscription for each endpoint that has an owner.
 pub fn add(
     endpoints: &[Stored<WebhookEndpoint>],
     defaults: &HashMap<&TenantId, SmtpAccountId>,
@@ -46,7 +47,7 @@ pub fn add(
     by_queue: &mut HashMap<QueueId, Vec<Arc<event::Subscription>>>,
 ) {
     let Some(template) = template() else { return };
-    // From when on each tenant's queue has to see events.
+    // The start of each tenant's queue: that of its first endpoint.
     let mut since: BTreeMap<TenantId, (Timestamp, i64)> = BTreeMap::new();
     for stored in endpoints {
         let Some((owner, account)) = stored.body.owner_email.as_ref().zip(defaults.get(&stored.tenant)) else { continue };
@@ -60,14 +61,15 @@ pub fn add(
             parameters: Vec::new(),
             blocks: false,
             start_position: stored.start_position,
-            action: event::Action::Email(EmailAction {
+            action: EmailAction {
                 smtp_account: *account,
                 template,
                 to: vec![Recipient::Address(owner.clone())],
                 cc: Vec::new(),
                 bcc: Vec::new(),
                 attach_event: false,
-            }),
+            }
+            .into(),
         };
         by_queue.entry(queue).or_default().push(Arc::new(subscription));
         let from = since.entry(stored.tenant.clone()).or_insert((stored.created_at, stored.start_position));

@@ -1,14 +1,14 @@
-//! The two actions that stay in the house: forwarding an event to another queue, and publishing what is calculated from it. Both leave
-//! something in SQL and can be done again without effect, as a try that is repeated after a stop will be.
+//! The two internal channels: forwarding an event to another queue, and publishing an event calculated from it. Both write to SQL and are
+//! idempotent, because an attempt may be repeated after a stop.
 
 use async_trait::async_trait;
 use billwire_app::{App, Calculation};
 use billwire_delivery::{
-    channel::{Attempt, Channel, Outcome, Report},
-    event::Action,
+    channel::{Attempt, Channel, ChannelAction, Outcome, Report},
+    event::CalculatedMember,
     payload,
 };
-use billwire_schemas::expression::Scope;
+use billwire_schemas::{expression::Scope, ids::QueueId};
 
 use crate::adapters::delivery_store::SqlDeliveryStore;
 
@@ -16,28 +16,54 @@ fn gone(why: impl AsRef<str>) -> Outcome {
     Outcome::GiveUp(Report::new(None, why))
 }
 
-/// The channel behind `forward` subscriptions: each subscription of the other queue is owed the event from then on.
+/// What a forwarding subscription asks for.
+#[derive(Debug)]
+pub struct ForwardAction {
+    /// The queue the event is forwarded to.
+    pub queue: QueueId,
+}
+
+impl ChannelAction for ForwardAction {
+    const CHANNEL: &'static str = "forward";
+}
+
+/// The channel of `forward` subscriptions: stores a delivery for each matching subscription of the other queue.
 pub struct ForwardChannel(pub SqlDeliveryStore);
 
 #[async_trait]
 impl Channel for ForwardChannel {
-    async fn attempt(&self, attempt: &Attempt) -> Outcome {
-        let Action::Forward { queue } = attempt.subscription.action else { return gone("not a forwarding subscription") };
-        match self.0.forward(&attempt.event, queue).await {
-            Ok(Some(owed)) => Outcome::Delivered(Report::new(None, format!("owed to {owed} subscriptions"))),
+    type Action = ForwardAction;
+
+    async fn attempt(&self, attempt: &Attempt, action: &ForwardAction) -> Outcome {
+        match self.0.forward(&attempt.event, action.queue).await {
+            Ok(Some(count)) => Outcome::Delivered(Report::new(None, format!("forwarded to {count} subscriptions"))),
             Ok(None) => gone("the queue does not exist any more"),
             Err(error) => Outcome::NotAttempted(error),
         }
     }
 }
 
-/// The channel behind `calculate` subscriptions.
+/// What a calculating subscription asks for.
+#[derive(Debug)]
+pub struct CalculateAction {
+    /// The custom event type to publish.
+    pub event_type: String,
+    /// The members of its data.
+    pub data: Vec<CalculatedMember>,
+}
+
+impl ChannelAction for CalculateAction {
+    const CHANNEL: &'static str = "calculate";
+}
+
+/// The channel of `calculate` subscriptions.
 pub struct CalculateChannel(pub App);
 
 #[async_trait]
 impl Channel for CalculateChannel {
-    async fn attempt(&self, attempt: &Attempt) -> Outcome {
-        let Action::Calculate { event_type, data } = &attempt.subscription.action else { return gone("not a calculating subscription") };
+    type Action = CalculateAction;
+
+    async fn attempt(&self, attempt: &Attempt, CalculateAction { event_type, data }: &CalculateAction) -> Outcome {
         let json = match attempt.event.json() {
             Ok(json) => json,
             Err(error) => return gone(error),

@@ -1,5 +1,6 @@
 //! The traits of app, delivery engine and channels, over the store and the channels' clients.
 
+pub(crate) mod channels;
 pub(crate) mod delivery_store;
 pub(crate) mod endpoint_alerts;
 pub(crate) mod internal_actions;

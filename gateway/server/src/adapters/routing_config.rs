@@ -1,4 +1,4 @@
-//! The configuration in the delivery engine's form. Pure.
+//! The configuration as the delivery engine needs it. Pure.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -18,14 +18,17 @@ use billwire_schemas::{
 use billwire_store::Stored;
 use uuid::Uuid;
 
-use crate::domain::{self, delivery::webhook_endpoint::WebhookEndpoint, email::smtp_account::SmtpAccount};
+use crate::{
+    adapters::channels,
+    domain::{self, delivery::webhook_endpoint::WebhookEndpoint, email::smtp_account::SmtpAccount},
+};
 
-/// Limits of calls where configuration names none.
+/// The limits of calls where the configuration sets none.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Calls to one endpoint under way at once.
+    /// Concurrent calls to one endpoint.
     pub endpoint_in_flight: usize,
-    /// Calls of one tenant under way at once, to all its endpoints.
+    /// Concurrent calls of one tenant, to all its targets together.
     pub tenant_in_flight: usize,
     /// Calls of one tenant started in a second; `None`: no limit.
     pub tenant_per_second: Option<u32>,
@@ -35,28 +38,8 @@ fn compiled(source: &str) -> Result<Expression, String> {
     Expression::compile(source).map_err(|fault| fault.message)
 }
 
-fn calculated(named: BTreeMap<String, String>) -> Vec<CalculatedMember> {
+pub(crate) fn calculated(named: BTreeMap<String, String>) -> Vec<CalculatedMember> {
     named.into_iter().map(|(name, source)| (name, compiled(&source))).collect()
-}
-
-/// `default`: the tenant's default SMTP account; where there is none, an account that nobody has, so that the try says what is missing.
-fn action_of(action: domain::delivery::subscription::Action, default: Option<SmtpAccountId>) -> event::Action {
-    use domain::delivery::subscription::Action;
-    match action {
-        Action::Webhook { webhook_endpoint_id, path } => event::Action::Webhook { endpoint: webhook_endpoint_id, path },
-        Action::Email { smtp_account_id, notification_template_id, to, cc, bcc, attach_event } => {
-            event::Action::Email(event::EmailAction {
-                smtp_account: smtp_account_id.or(default).unwrap_or(SmtpAccountId(Uuid::nil())),
-                template: notification_template_id,
-                to,
-                cc,
-                bcc,
-                attach_event,
-            })
-        }
-        Action::Forward { queue_id } => event::Action::Forward { queue: queue_id },
-        Action::Calculate { event_type, data } => event::Action::Calculate { event_type, data: calculated(data) },
-    }
 }
 
 /// A subscription, compiled.
@@ -75,7 +58,7 @@ pub fn subscription_of(
         parameters: calculated(body.parameters),
         blocks: body.when_given_up == domain::delivery::subscription::GivenUp::Block,
         start_position,
-        action: action_of(body.action, default),
+        action: channels::action_of(body.action, default),
     }
 }
 
@@ -106,7 +89,7 @@ fn target_of_account(tenant: &TenantId, account: &SmtpAccount, partitions: u32) 
     }
 }
 
-/// The queues, each with those on it and whom they call.
+/// The queues, each with its subscriptions and their targets.
 pub fn queues(
     queues: Vec<Stored<domain::delivery::queue::Queue>>,
     mut by_queue: HashMap<QueueId, Vec<Arc<event::Subscription>>>,
@@ -114,11 +97,11 @@ pub fn queues(
     accounts: &[Stored<SmtpAccount>],
     limits: &Limits,
 ) -> Vec<Arc<Queue>> {
-    // Over how many partitions the calls of each tenant and to each target are spread.
+    // The number of partitions that share the limits of each tenant and of each target.
     let mut of_tenants: HashMap<TenantId, u32> = HashMap::new();
     let mut of_targets: HashMap<Uuid, u32> = HashMap::new();
     let called = |queue: QueueId| -> HashSet<Uuid> {
-        by_queue.get(&queue).into_iter().flatten().filter_map(|subscription| subscription.action.target()).collect()
+        by_queue.get(&queue).into_iter().flatten().filter_map(|subscription| subscription.action.target).collect()
     };
     let called: Vec<HashSet<Uuid>> = queues.iter().map(|queue| called(queue.body.id)).collect();
     for (queue, called) in queues.iter().zip(&called) {
