@@ -13,7 +13,7 @@ pub mod authenticity;
 pub mod bulk;
 pub mod channel;
 pub mod event;
-mod lease;
+pub mod lease;
 pub mod limits;
 pub mod matching;
 mod partition;

@@ -18,7 +18,7 @@ use billwire_bus::{ConsumerConfig, Error as BusError, Pull, Received};
 use billwire_schemas::{
     clock::Timestamp,
     delivery::{DeliveryState, LaneKey, PartitionId, Progress},
-    ids::OrderingKey,
+    ids::{OrderingKey, QueueId},
 };
 use chrono::TimeDelta;
 use futures::FutureExt;
@@ -57,8 +57,6 @@ pub(crate) struct Pending {
 pub(crate) enum Stop {
     /// The program ends.
     Shutdown,
-    /// Another process holds the lease now.
-    LeaseLost,
     /// The queue is gone, or is cut into other partitions.
     Reshaped,
     /// NATS or the delivery store failed; start again.
@@ -73,6 +71,11 @@ pub(crate) struct FinishedAttempt {
     pub at: Timestamp,
     pub latency: Duration,
     pub outcome: Outcome,
+}
+
+/// The name of a partition's durable consumer.
+pub(crate) fn consumer_name(queue: QueueId, number: u32) -> String {
+    format!("queue-{queue}-p{number}")
 }
 
 pub(crate) struct Partition {
@@ -113,14 +116,15 @@ const REPORT_EVERY: Duration = Duration::from_secs(5);
 /// How often lanes without a time are looked for.
 const REPAIR_EVERY: Duration = Duration::from_secs(30);
 impl Partition {
-    pub fn new(engine: Arc<Engine>, queue: Arc<Queue>, number: u32, revision: i64) -> Self {
+    pub fn new(engine: Arc<Engine>, queue: Arc<Queue>, number: u32) -> Self {
         Self {
             matching: Matching::of(queue.clone()),
             target_limits: TargetLimits::of(&engine, &queue),
             engine,
             queue,
             number,
-            revision,
+            // No revision: the first intake reads the configuration, which may have changed since the supervisor did.
+            revision: -1,
             lanes: Lanes::default(),
             messages: HashMap::new(),
             next_message: 0,
@@ -140,11 +144,6 @@ impl Partition {
     /// This part of the queue, as the delivery store is asked for it.
     pub fn partition_id(&self) -> PartitionId {
         PartitionId { queue: self.queue.id, number: self.number }
-    }
-
-    /// The durable consumer's name.
-    pub fn consumer_name(&self) -> String {
-        format!("queue-{}-p{}", self.queue.id, self.number)
     }
 
     /// Runs, under the lease with this fence, until something ends it. What is in hand then comes again: unacknowledged, or waiting in the
@@ -223,7 +222,7 @@ impl Partition {
 
     async fn start(&self, fence: i64) -> Result<Pull, String> {
         let consumer = ConsumerConfig {
-            name: self.consumer_name(),
+            name: consumer_name(self.queue.id, self.number),
             fence: Some(fence),
             filter: format!("billing.{}.>", self.queue.tenant),
             from: Some(self.queue.created_at - TimeDelta::minutes(5)),

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use billwire_bus::Bus;
-use billwire_schemas::{clock::Clock, ids::QueueId};
+use billwire_schemas::{clock::Clock, ids::QueueId, lease::Lease};
 use tokio::{
     sync::watch,
     task::{AbortHandle, JoinSet},
@@ -12,9 +12,9 @@ use tokio::{
 
 use crate::{
     channel::Channels,
-    lease::under,
+    lease::{self, Leases, RETRY_WAIT},
     limits::{limiters::Limiters, retry_plan::RetryPlan},
-    partition::{Partition, Stop},
+    partition::{Partition, Stop, consumer_name},
     store::{DeliveryStore, Queue},
 };
 
@@ -77,8 +77,6 @@ pub struct Engine {
 
 /// How often the configuration is read for queues that are new, here or in another process.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How long before a partition that failed, or whose lease another holds, is tried again.
-const AGAIN: Duration = Duration::from_millis(500);
 
 /// Runs every queue until `stop` turns true. What is in hand then comes again at the next start.
 pub async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
@@ -104,9 +102,9 @@ pub async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
         };
         for queue in &routing_config.queues {
             for number in 0..queue.partitions {
-                running.entry((queue.id, queue.partitions, number)).or_insert_with(|| {
-                    tasks.spawn(keep_running(engine.clone(), queue.clone(), number, routing_config.revision, stop.clone()))
-                });
+                running
+                    .entry((queue.id, queue.partitions, number))
+                    .or_insert_with(|| tasks.spawn(keep_running(engine.clone(), queue.clone(), number, stop.clone())));
             }
         }
     }
@@ -134,38 +132,23 @@ async fn watch_over(engine: &Engine) {
     }
 }
 
-/// Runs one partition whenever its lease can be had, until the queue is reshaped or the program ends.
-async fn keep_running(engine: Arc<Engine>, queue: Arc<Queue>, number: u32, revision: i64, mut stop: watch::Receiver<bool>) {
+/// Runs one partition whenever its lease can be acquired, until the queue is gone or has other partitions, or the program stops.
+async fn keep_running(engine: Arc<Engine>, queue: Arc<Queue>, number: u32, mut stop: watch::Receiver<bool>) {
     let name = format!("queue-{}-{}of{}", queue.id, number, queue.partitions);
-    let mut revision = revision;
+    let leases: Arc<dyn Leases> = engine.delivery_store.clone();
     loop {
-        let lease = match engine.delivery_store.acquire_lease(&name, engine.options.lease).await {
-            Ok(lease) => lease,
-            Err(error) => {
-                tracing::warn!(%error, "a queue's lease could not be asked for");
-                None
+        let run = |lease: Lease| Partition::new(engine.clone(), queue.clone(), number).run(lease.fence, stop.clone());
+        match lease::under(&leases, &name, engine.options.lease, run).await {
+            Some(Stop::Shutdown) => return,
+            Some(Stop::Reshaped) => return delete_consumer(&engine, &queue, number).await,
+            Some(Stop::Failed(error)) => {
+                tracing::warn!(queue.id = %queue.id, partition = number, error, "a partition failed; it starts again");
             }
-        };
-        if let Some(lease) = lease {
-            let partition = Partition::new(engine.clone(), queue.clone(), number, revision);
-            let consumer = partition.consumer_name();
-            let run = partition.run(lease.fence, stop.clone());
-            let ended = under(&engine.delivery_store, &lease, engine.options.lease, run).await.unwrap_or(Stop::LeaseLost);
-            if let Err(error) = engine.delivery_store.release_lease(&lease).await {
-                tracing::debug!(%error, "a lease was not given back; it runs out by itself");
-            }
-            match ended {
-                Stop::Shutdown => return,
-                Stop::Reshaped => return forget(&engine, &queue, &consumer).await,
-                Stop::LeaseLost => tracing::info!(queue.id = %queue.id, partition = number, "another process took the queue over"),
-                Stop::Failed(error) => tracing::warn!(queue.id = %queue.id, partition = number, error, "a queue stopped; it starts again"),
-            }
-            // The queue may have changed meanwhile; a revision that cannot be right makes the first intake read it.
-            revision = -1;
+            None => {}
         }
         tokio::select! {
             _ = stop.changed() => return,
-            () = sleep(AGAIN) => {}
+            () = sleep(RETRY_WAIT) => {}
         }
         match engine.delivery_store.routing_config().await {
             Ok(routing_config) if !routing_config.queues.iter().any(|q| q.id == queue.id && q.partitions == queue.partitions) => return,
@@ -175,9 +158,10 @@ async fn keep_running(engine: Arc<Engine>, queue: Arc<Queue>, number: u32, revis
 }
 
 /// Deletes the consumer of a queue that is gone.
-async fn forget(engine: &Engine, queue: &Queue, consumer: &str) {
+async fn delete_consumer(engine: &Engine, queue: &Queue, number: u32) {
+    let consumer = consumer_name(queue.id, number);
     tracing::info!(queue.id = %queue.id, "the queue is gone; its consumer is deleted");
-    if let Err(error) = engine.bus.delete_consumer(consumer).await {
+    if let Err(error) = engine.bus.delete_consumer(&consumer).await {
         tracing::warn!(%error, consumer, "a consumer could not be deleted");
     }
 }

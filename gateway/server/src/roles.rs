@@ -152,8 +152,8 @@ pub async fn start(settings: &Settings, roles: &[Role], nats: String, lock: Data
     }
     if roles.contains(&Role::Clock) {
         tasks.spawn(timers::due(app.clone(), stopped.clone()));
-        let (owner, lease) = (format!("{}-{}", std::process::id(), fresh()), Duration::from_millis(settings.lease_ms));
-        tasks.spawn(bill_runs::run(app.clone(), store.clone(), owner, lease, stopped.clone()));
+        let lease = Duration::from_millis(settings.lease_ms);
+        tasks.spawn(bill_runs::run(app.clone(), Arc::new(delivery_store.clone()), lease, stopped.clone()));
     }
     if !nats.is_empty() {
         let parts = Parts::of(settings, delivery_store, webhook, smtp, app.clone(), clock)?;
@@ -273,12 +273,10 @@ async fn connected(
     let lease = Duration::from_millis(settings.lease_ms);
     let mut tasks = JoinSet::new();
     if roles.contains(&Role::Relay) {
-        let options = relay::Options { owner: format!("{}-{}", std::process::id(), fresh()), lease };
-        tasks.spawn(relay::run(store.clone(), bus.clone(), options, stopped.clone()));
+        tasks.spawn(relay::run(store.clone(), bus.clone(), Arc::new(parts.delivery_store.clone()), lease, stopped.clone()));
     }
     if roles.contains(&Role::Consumers) {
-        let owner = format!("{}-{}", std::process::id(), fresh());
-        tasks.spawn(replays::run(parts.delivery_store.clone(), store.clone(), parts.clock.clone(), owner, lease, stopped.clone()));
+        tasks.spawn(replays::run(parts.delivery_store.clone(), parts.clock.clone(), lease, stopped.clone()));
         let mut options = bulk::Options::new("warehouse");
         options.age_max = Duration::from_millis(settings.warehouse_age_ms);
         options.lease = lease;

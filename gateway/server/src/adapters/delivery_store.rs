@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use billwire_app::App;
 use billwire_delivery::{
     event::{self, Event},
+    lease::Leases,
     limits::limiters::Target,
     matching::Matching,
     store::{DeliveryStore, RoutingConfig},
@@ -242,7 +243,10 @@ impl DeliveryStore for SqlDeliveryStore {
     async fn give_up(&self, target: &Target, because: &str) -> Result<(), String> {
         self.app.give_up_webhook_endpoint(target.tenant.clone(), WebhookEndpointId(target.id), because).await.map_err(text)
     }
+}
 
+#[async_trait]
+impl Leases for SqlDeliveryStore {
     async fn acquire_lease(&self, name: &str, ttl: Duration) -> Result<Option<Lease>, String> {
         self.store.acquire_lease(name, &self.owner, ttl).await.map_err(text)
     }

@@ -1,70 +1,28 @@
-//! The worker behind bill runs: one process at a time bills, page by page.
+//! The worker of bill runs: one process at a time bills, page by page.
 //!
-//! The lease only saves work that would be done twice; that no account is billed twice is the store's doing, so a process that sleeps
-//! through its lease harms nothing. A worker that is killed leaves a run for the next one to go on with.
+//! The lease only saves double work: the store makes sure that no account is billed twice, so a process that sleeps through its lease
+//! does no harm. The next worker continues a run that a killed one left.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use billwire_app::{App, BillRunCursors};
-use billwire_schemas::lease::Lease;
-use billwire_store::Store;
+use billwire_delivery::lease::{self, Leases};
 use tokio::{sync::watch, time::sleep};
 
-/// How often a process without runs in progress looks for new ones.
+/// How often new runs are looked for while none is in progress.
 const IDLE: Duration = Duration::from_millis(500);
-/// The lease's name.
-const LEASE: &str = "bill-runs";
 
-/// Works on bill runs until `stop` turns true, holding the lease as `owner` for `ttl` at a time.
-pub async fn run(app: App, store: Store, owner: String, ttl: Duration, mut stop: watch::Receiver<bool>) {
-    let mut cursors = BillRunCursors::default();
-    let mut lease = None;
-    loop {
-        let pause = tokio::select! {
-            _ = stop.changed() => break,
-            pause = step(&app, &store, &owner, ttl, &mut lease, &mut cursors) => pause,
-        };
-        if let Some(pause) = pause {
-            tokio::select! {
-                _ = stop.changed() => break,
-                () = sleep(pause) => {}
-            }
-        }
-    }
-    if let Some(lease) = lease
-        && let Err(error) = store.release_lease(&lease).await
-    {
-        tracing::debug!(%error, "the lease on bill runs was not given back; it runs out by itself");
-    }
+/// Works on bill runs until `stop` turns true.
+pub async fn run(app: App, leases: Arc<dyn Leases>, ttl: Duration, stop: watch::Receiver<bool>) {
+    lease::run(&leases, "bill-runs", ttl, stop, |_| advance(&app)).await;
 }
 
-/// Bills a page of each run; gives how long to wait before the next step, if there is nothing to do at once.
-async fn step(
-    app: &App,
-    store: &Store,
-    owner: &str,
-    ttl: Duration,
-    lease: &mut Option<Lease>,
-    cursors: &mut BillRunCursors,
-) -> Option<Duration> {
-    let held = match lease.take() {
-        Some(held) => store.renew_lease(&held, ttl).await.map(|kept| kept.then_some(held)),
-        None => store.acquire_lease(LEASE, owner, ttl).await,
-    };
-    match held {
-        Ok(Some(held)) => *lease = Some(held),
-        Ok(None) => return Some(IDLE),
-        Err(error) => {
-            tracing::warn!(%error, "the lease on bill runs could not be asked for");
-            return Some(IDLE);
-        }
-    }
-    match app.advance_bill_runs(cursors).await {
-        Ok(0) => Some(IDLE),
-        Ok(_) => None,
-        Err(error) => {
-            tracing::warn!(%error, "a bill run could not go on; it will be tried again");
-            Some(IDLE)
+/// Bills a page of each run, again and again.
+async fn advance(app: &App) -> Result<(), String> {
+    let mut cursors = BillRunCursors::default();
+    loop {
+        if app.advance_bill_runs(&mut cursors).await.map_err(|error| error.to_string())? == 0 {
+            sleep(IDLE).await;
         }
     }
 }

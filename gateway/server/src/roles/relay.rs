@@ -1,12 +1,13 @@
 //! The relay: from the outbox to the stream.
 //!
-//! One process at a time, by a lease whose fence is checked whenever events are marked. It publishes all unpublished rows it
+//! One process at a time, under a lease whose fence is checked whenever events are marked. It publishes all unpublished rows it
 //! sees, in the order of their positions, and never by a cursor (reliability notes, section 2.1). A wake-up carries no data:
-//! there is one code path, whether it was woken by a commit or by the clock.
+//! there is one code path, whether a commit or the clock woke it.
 
-use std::{collections::HashSet, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use billwire_bus::{BATCH_MAX, Bus, Error, Message, PublishOutcome, topology::State};
+use billwire_delivery::lease::{self, Leases};
 use billwire_schemas::{events::envelope::subject, ids::fresh, lease::Lease};
 use billwire_store::{Store, Unpublished};
 use tokio::{
@@ -16,89 +17,51 @@ use tokio::{
 
 use crate::roles::set_aside::SetAside;
 
-/// The relay's settings.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// Which process this is.
-    pub owner: String,
-    /// How long the lease holds without being prolonged.
-    pub lease: Duration,
-}
-
 /// Rows read at once, at most: JetStream's limit of one batch.
 const PAGE: u64 = BATCH_MAX as u64;
 /// Rows read at first, and again after a page of large events.
 const PAGE_MIN: u64 = 256;
-/// Bytes of messages published at once, but for a business transaction that has more: what the server is sure to take within the time
-/// an acknowledgement is waited for.
+/// Bytes of messages published at once, unless one business transaction has more: what the server can store before the wait for its
+/// acknowledgement times out.
 const PAGE_BYTES: usize = 8 * 1024 * 1024;
-/// How often the outbox is looked at without being woken.
+/// How often the outbox is read without a wake-up.
 const POLL: Duration = Duration::from_millis(200);
-/// Wait after a failure.
+/// The wait after a failure.
 const AGAIN: Duration = Duration::from_millis(500);
 /// How often the stream is checked against what was published.
 const CHECK_EVERY: Duration = Duration::from_secs(30);
-/// Settings that hold the epoch of the stream, and the highest sequence it acknowledged.
+/// The settings with the epoch of the stream, and with the highest sequence it acknowledged.
 const EPOCH: &str = "stream_epoch";
 const HIGHEST: &str = "stream_last_sequence";
 
 /// Publishes until `stop` turns true.
-pub async fn run(store: Store, bus: Bus, options: Options, mut stop: watch::Receiver<bool>) {
-    loop {
-        match store.acquire_lease("relay", &options.owner, options.lease).await {
-            Ok(Some(lease)) => {
-                let ended = tokio::select! {
-                    ended = lead(&store, &bus, &lease, &options) => ended,
-                    _ = stop.changed() => Ok(()),
-                };
-                if let Err(error) = store.release_lease(&lease).await {
-                    tracing::debug!(%error, "the relay's lease was not given back; it runs out by itself");
-                }
-                match ended {
-                    Ok(()) => return,
-                    Err(error) => tracing::warn!(error, "the relay stopped; it starts again"),
-                }
-            }
-            Ok(None) => {}
-            Err(error) => tracing::warn!(%error, "the relay's lease could not be asked for"),
-        }
-        tokio::select! {
-            _ = stop.changed() => return,
-            () = sleep(AGAIN) => {}
-        }
-    }
+pub async fn run(store: Store, bus: Bus, leases: Arc<dyn Leases>, ttl: Duration, stop: watch::Receiver<bool>) {
+    lease::run(&leases, "relay", ttl, stop, |lease| publish_outbox(&store, &bus, lease)).await;
 }
 
 /// Works as the one relay until something fails.
-async fn lead(store: &Store, bus: &Bus, lease: &Lease, options: &Options) -> Result<(), String> {
+async fn publish_outbox(store: &Store, bus: &Bus, lease: Lease) -> Result<(), String> {
     let mut highest = adopt_stream(store, bus).await?;
     let mut set_aside = SetAside::of(store).await?;
     let mut page = Page { rows: PAGE_MIN };
-    let (mut kept, mut checked) = (Instant::now(), Instant::now());
+    let mut checked = Instant::now();
     loop {
-        if kept.elapsed() > options.lease / 3 {
-            let held = store.renew_lease(lease, options.lease).await.map_err(|e| e.to_string())?;
-            if !held {
-                return Err("another process is the relay now".into());
-            }
-            kept = Instant::now();
-        }
         if checked.elapsed() > CHECK_EVERY {
             highest = highest.max(adopt_stream(store, bus).await?);
             checked = Instant::now();
         }
-        set_aside.follow(store, bus, lease).await?;
+        set_aside.follow(store, bus, &lease).await?;
         let events = page.read(store).await?;
         if events.is_empty() {
             let _ = timeout(POLL, store.committed()).await;
             continue;
         }
-        let events = set_aside.sort_out(store, lease, events).await?;
+        let events = set_aside.sort_out(store, &lease, events).await?;
         if events.is_empty() {
             continue;
         }
         let (published, last) = publish(bus, &events).await?;
-        if !store.mark_published(lease, &published).await.map_err(|e| e.to_string())? && !published.is_empty() {
+        if !store.mark_published(&lease, &published).await.map_err(|e| e.to_string())? && !published.is_empty() {
             return Err("another process is the relay now".into());
         }
         if last > highest {
@@ -111,14 +74,14 @@ async fn lead(store: &Store, bus: &Bus, lease: &Lease, options: &Options) -> Res
     }
 }
 
-/// How many rows are read next. Many only when few were not enough and were not large: a thousand of the largest would fill the memory,
-/// and be a batch that no server takes in time.
+/// How many rows are read next. Many only if few were not enough and were not large: a thousand of the largest would fill the memory,
+/// and be a batch that no server stores in time.
 struct Page {
     rows: u64,
 }
 
 impl Page {
-    /// The first events in line, whole business transactions, up to [`PAGE_BYTES`].
+    /// The first unpublished events, as whole business transactions, up to [`PAGE_BYTES`].
     ///
     /// # Errors
     /// When the database fails.
@@ -127,7 +90,7 @@ impl Page {
             let mut events = store.unpublished(self.rows).await.map_err(|e| e.to_string())?;
             let one = events.windows(2).all(|pair| pair[0].transaction == pair[1].transaction);
             if one && events.len() as u64 == self.rows && self.rows < PAGE {
-                // It may go on behind the page, and becomes visible as a whole.
+                // The transaction may continue behind the page, and its messages become visible together.
                 self.rows = PAGE;
                 continue;
             }
@@ -155,8 +118,8 @@ fn fitting(events: &[Unpublished], bytes: usize) -> usize {
     events.len()
 }
 
-/// Makes sure the stream is the one that was published to, and as long as it was. If it was lost, made anew or rolled back,
-/// every retained event goes in line again: consumers know events by id, so what they have had already changes nothing.
+/// Makes sure the stream is the one that was published to, and as long as it was. If it was lost, created again or rolled back,
+/// every retained event is published again: consumers know events by id, so events they have had already change nothing.
 async fn adopt_stream(store: &Store, bus: &Bus) -> Result<u64, String> {
     let State { epoch, last_sequence, .. } = bus.ensure_stream(&fresh().to_string()).await.map_err(|e| e.to_string())?;
     let known = store.setting(EPOCH).await.map_err(|e| e.to_string())?;
@@ -176,7 +139,7 @@ async fn adopt_stream(store: &Store, bus: &Bus) -> Result<u64, String> {
 }
 
 fn message(event: &Unpublished) -> Message {
-    // The business transaction is the trace, the event is the span: nothing more need be kept to join them later.
+    // The business transaction is the trace, the event is the span: no further data is needed to join them later.
     let span: String = event.id.0.simple().to_string().chars().skip(16).collect();
     Message {
         subject: subject(&event.tenant, &event.kind, &event.key),
@@ -188,11 +151,11 @@ fn message(event: &Unpublished) -> Message {
     }
 }
 
-/// So many events go each by itself; more share a batch, since a stream that is on disk at once pays for each message apart, and for
+/// Up to this many events are published one by one; more share a batch: a stream that syncs to disk pays for each single message, and for
 /// a batch only once.
 const APART_MAX: usize = 16;
 
-/// Publishes `events` and gives the positions that the stream surely holds, and its highest sequence seen.
+/// Publishes `events`; gives the positions that the stream certainly holds, and the highest sequence seen.
 async fn publish(bus: &Bus, events: &[Unpublished]) -> Result<(Vec<i64>, u64), String> {
     let several = events.windows(2).any(|pair| pair[0].transaction == pair[1].transaction);
     if several || events.len() > APART_MAX { publish_batch(bus, events).await } else { publish_waves(bus, events).await }
@@ -204,7 +167,7 @@ async fn publish_batch(bus: &Bus, events: &[Unpublished]) -> Result<(Vec<i64>, u
     match bus.publish_batch(&messages).await.map_err(|e| e.to_string())? {
         PublishOutcome::Stored(last) => Ok((events.iter().map(|e| e.position).collect(), last)),
         PublishOutcome::Unknown => {
-            // Some of it may be stored: an earlier try whose answer was lost. Take out what is, try the rest next time.
+            // Some may be stored: the answer to an earlier attempt was lost. Those are marked; the rest is published next time.
             let (mut stored, mut highest) = (Vec::new(), 0);
             for (event, message) in events.iter().zip(&messages) {
                 if let Some(last) = read_back(bus, message).await? {
@@ -217,8 +180,8 @@ async fn publish_batch(bus: &Bus, events: &[Unpublished]) -> Result<(Vec<i64>, u
     }
 }
 
-/// A few transactions with one message each: pipelined, but only one of an ordering key in flight, so that one that fails cannot be
-/// overtaken by its successor.
+/// A few transactions with one message each: pipelined, but with only one message of an ordering key in flight, so that its successor
+/// cannot overtake one that fails.
 async fn publish_waves(bus: &Bus, events: &[Unpublished]) -> Result<(Vec<i64>, u64), String> {
     let (mut stored, mut highest) = (Vec::new(), 0);
     let mut rest: Vec<&Unpublished> = events.iter().collect();

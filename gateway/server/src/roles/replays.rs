@@ -1,71 +1,47 @@
-//! The worker behind replays: one process at a time looks for the events and notes that they are owed, page by page.
+//! The worker of replays: one process at a time reads the events of each window and stores their deliveries, page by page.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use billwire_delivery::{event::Event, store::DeliveryStore};
+use billwire_delivery::{
+    event::Event,
+    lease::{self, Leases},
+    store::DeliveryStore,
+};
 use billwire_schemas::{
     clock::{Clock, ShiftedClock},
     expression::Scope,
-    lease::Lease,
 };
 use billwire_store::{
     Store,
     delivery::replays::{Replay, State},
 };
-use std::sync::Arc;
 use tokio::{sync::watch, time::sleep};
 
 use crate::adapters::delivery_store::{SqlDeliveryStore, event_of, text};
 
-/// How often new replays are looked for.
+/// How often new replays are looked for while none is in progress.
 const IDLE: Duration = Duration::from_millis(500);
-/// Events looked at in one step.
+/// Events examined in one step.
 const PAGE: u64 = 500;
-/// Deliveries of a replay that wait at a time: a replay of a year must not fill the delivery store of today.
+/// Deliveries of one replay that may wait at a time: a replay of a year must not crowd out current deliveries.
 const WAITING_MAX: u64 = 5_000;
-/// The lease's name.
-const LEASE: &str = "replays";
 
-/// Works on replays until `stop` turns true, holding the lease as `owner` for `ttl` at a time.
-pub async fn run(
-    delivery_store: SqlDeliveryStore,
-    store: Store,
-    clock: Arc<ShiftedClock>,
-    owner: String,
-    ttl: Duration,
-    mut stop: watch::Receiver<bool>,
-) {
-    let mut lease: Option<Lease> = None;
+/// Works on replays until `stop` turns true.
+pub async fn run(delivery_store: SqlDeliveryStore, clock: Arc<ShiftedClock>, ttl: Duration, stop: watch::Receiver<bool>) {
+    let leases: Arc<dyn Leases> = Arc::new(delivery_store.clone());
+    lease::run(&leases, "replays", ttl, stop, |_| collect(&delivery_store, &clock)).await;
+}
+
+/// Advances all replays, again and again.
+async fn collect(delivery_store: &SqlDeliveryStore, clock: &ShiftedClock) -> Result<(), String> {
     loop {
-        let held = match lease.take() {
-            Some(held) => store.renew_lease(&held, ttl).await.map(|kept| kept.then_some(held)),
-            None => store.acquire_lease(LEASE, &owner, ttl).await,
-        };
-        let mut at_once = false;
-        match held {
-            Ok(Some(held)) => {
-                lease = Some(held);
-                match step(&delivery_store, &store, &clock).await {
-                    Ok(more) => at_once = more,
-                    Err(error) => tracing::warn!(error, "a replay could not go on; it will be tried again"),
-                }
-            }
-            Ok(None) => {}
-            Err(error) => tracing::warn!(%error, "the lease on replays could not be asked for"),
+        if !step(delivery_store, delivery_store.store(), clock).await? {
+            sleep(IDLE).await;
         }
-        tokio::select! {
-            _ = stop.changed() => break,
-            () = sleep(if at_once { Duration::ZERO } else { IDLE }) => {}
-        }
-    }
-    if let Some(lease) = lease
-        && let Err(error) = store.release_lease(&lease).await
-    {
-        tracing::debug!(%error, "the lease on replays was not given back; it runs out by itself");
     }
 }
 
-/// Takes each replay a page further; gives whether there is more to do at once.
+/// Advances each replay by a page; gives whether there is more to do at once.
 async fn step(delivery_store: &SqlDeliveryStore, store: &Store, clock: &ShiftedClock) -> Result<bool, String> {
     let mut more = false;
     for replay in store.collecting_replays().await.map_err(text)? {
@@ -85,7 +61,7 @@ async fn advance(delivery_store: &SqlDeliveryStore, store: &Store, clock: &Shift
         Some((queue.clone(), subscription.clone()))
     });
     let Some((queue, subscription)) = found else {
-        // The subscription is gone, and with it who it was for.
+        // The subscription was deleted.
         let ended = Replay { state: State::Cancelled, ..replay };
         store.advance_replay(&ended, Vec::new(), now).await.map_err(text)?;
         return Ok(false);
@@ -106,7 +82,7 @@ async fn advance(delivery_store: &SqlDeliveryStore, store: &Store, clock: &Shift
         }
         let wanted = match &subscription.filter {
             None => true,
-            // A filter that fails now is told of when it is mended and the replay is made again; a replay sends what surely matches.
+            // A replay delivers only what certainly matches; once the filter is corrected, the replay can be repeated.
             Some(filter) => match (filter, event.json()) {
                 (Ok(filter), Ok(json)) => filter.holds(&Scope::of(&json)).unwrap_or(false),
                 _ => false,
