@@ -43,7 +43,7 @@ fn queue(subscriptions: Vec<Arc<Subscription>>) -> Arc<Queue> {
         in_flight_max: 1,
         per_second: None,
         retry_plan: None,
-        given_up_on: true,
+        disable_when_failing: true,
         partitions: 1,
     });
     Arc::new(Queue {
@@ -90,11 +90,11 @@ pub fn matching(report: &mut Report) {
             position: 1,
             body: body.into(),
         };
-        assert_eq!(matching.wanted(&event).len(), 3);
+        assert_eq!(matching.matches(&event).len(), 3);
         let began = Instant::now();
         let mut found = 0;
         for _ in 0..ROUNDS {
-            found += std::hint::black_box(&mut matching).wanted(std::hint::black_box(&event)).len();
+            found += std::hint::black_box(&mut matching).matches(std::hint::black_box(&event)).len();
         }
         assert_eq!(found, 3 * ROUNDS as usize);
         let each = began.elapsed().as_secs_f64() * 1e6 / f64::from(ROUNDS);

@@ -1,7 +1,7 @@
-//! Only what the gateway made is delivered or loaded, whoever can write to the stream.
+//! Authenticity: only events that the gateway published are delivered or loaded, whoever else can write to the stream.
 //!
-//! A message with a seal was judged when it came in. One without may be from before there were seals: then SQL has the very same event,
-//! and is asked for all of them at once.
+//! The bus verifies the seal of a message that has one. A message without a seal may be older than seals: it is genuine if SQL has exactly
+//! the same event.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use billwire_schemas::{events::envelope::subject, ids::EventId};
 
 use crate::{event::Event, store::DeliveryStore};
 
-/// Takes messages without a seal for genuine where the delivery store has their very events.
+/// Marks messages without a seal as genuine if the delivery store has exactly their events.
 ///
 /// # Errors
 /// When the delivery store fails.
@@ -30,11 +30,11 @@ pub async fn confirm(delivery_store: &dyn DeliveryStore, received: &mut [Receive
     Ok(())
 }
 
-/// Those of the messages that the gateway made; the others are rejected.
+/// The genuine messages; the others are rejected.
 ///
 /// # Errors
-/// When the delivery store fails; then none was rejected.
-pub(crate) async fn only(bus: &Bus, delivery_store: &dyn DeliveryStore, mut received: Vec<Received>) -> Result<Vec<Received>, String> {
+/// When the delivery store fails; then no message was rejected.
+pub(crate) async fn genuine(bus: &Bus, delivery_store: &dyn DeliveryStore, mut received: Vec<Received>) -> Result<Vec<Received>, String> {
     confirm(delivery_store, &mut received).await?;
     let (genuine, foreign): (Vec<_>, Vec<_>) = received.into_iter().partition(|one| one.authenticity == Authenticity::Genuine);
     for message in foreign {

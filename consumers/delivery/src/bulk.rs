@@ -56,7 +56,7 @@ async fn feed(bus: &Bus, delivery_store: &dyn DeliveryStore, sink: &dyn BulkSink
     sink.load(&[]).await?;
     let mut pull = bus.pull(&consumer).await.map_err(|e| e.to_string())?;
     loop {
-        let batch = authenticity::only(bus, delivery_store, gather(&mut pull, options).await?).await?;
+        let batch = authenticity::genuine(bus, delivery_store, gather(&mut pull, options).await?).await?;
         let events: Vec<Event> = batch.iter().filter_map(Event::of).collect();
         sink.load(&events).await?;
         for message in &batch {

@@ -1,17 +1,19 @@
-//! The delivery engine every channel shares: pull loop, lanes, permits, retry policy, attempts and dead letters.
+//! The delivery engine that all channels share: pulling, matching, lanes, limits, retries, attempts and dead letters.
 //!
-//! Started by `server`, once per process; it pulls from `bus`, keeps its delivery store through the [`store::DeliveryStore`] trait that
-//! `server` implements over `store`, and hands each attempt to a [`channel::Channel`]. It knows no channel by name, no SQL
-//! and no HTTP. It exists so that retries, order and accounting are decided in one place for all channels.
+//! `server` starts it, once per process. It pulls from `bus`, stores deliveries through the [`store::DeliveryStore`] trait, which `server`
+//! implements over `store`, and hands each attempt to a registered [`channel::Channel`]. It has no list of channels, and knows no SQL
+//! and no HTTP. It exists so that retries, order and limits are decided in one place for all channels.
 //!
-//! The actors: a [`supervisor`] runs one [`partition`] per queue and partition, under a lease. A partition takes messages from its
-//! durable consumer ([`partition::intake`]), finds who wants them ([`matching`]), keeps in-order lanes ([`partition::lanes`]), lets
-//! channels try within [`limits`], and writes every result to the delivery store. A message is acknowledged when each delivery it causes is
-//! done *or stands in the delivery store*: a sick receiver therefore holds no message back. The warehouse's loop is [`bulk`].
+//! The actors: the [`supervisor`] runs one [`partition`] task per queue and partition, under a [`lease`]. A partition receives messages from
+//! its durable consumer ([`partition::intake`]), finds the subscriptions they match ([`matching`]), keeps in-order lanes
+//! ([`partition::lanes`]), starts attempts within [`limits`], and records every result in the delivery store. A message is acknowledged
+//! when each of its deliveries has ended *or is recorded as waiting*: a failing receiver therefore blocks no message. [`bulk`] is the loop of
+//! the warehouse.
 
 pub mod authenticity;
 pub mod bulk;
 pub mod channel;
+pub mod engine;
 pub mod event;
 pub mod lease;
 pub mod limits;

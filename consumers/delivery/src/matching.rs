@@ -1,7 +1,7 @@
-//! Who wants an event: the subscriptions of a queue, found without asking each of them.
+//! Matching: which subscriptions of a queue an event is for, found without evaluating each filter.
 //!
-//! Subscriptions are sorted by the event types they choose, and within a type by a parameter they require to be a certain text, where
-//! their filter says so: of ten thousand that each want the events of one account, only those of the event's account are asked.
+//! Subscriptions are indexed by the event types they select and, within a type, by a parameter that their filter requires to equal a text:
+//! of ten thousand subscriptions to one account each, only those to the event's account are evaluated.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -12,46 +12,46 @@ use crate::{
     store::Queue,
 };
 
-/// A subscription that an event is for, or one whose filter could not be asked, with the reason.
-pub type Wanted = (Arc<Subscription>, Option<String>);
+/// A subscription that an event matches, or one whose filter failed, with the reason.
+pub type Match = (Arc<Subscription>, Option<String>);
 
-/// Who may want events of one type.
+/// The subscriptions to events of one type.
 #[derive(Default)]
 struct OfType {
     registered: bool,
-    /// To be asked always.
+    /// Those that are always evaluated.
     anyone: Vec<Arc<Subscription>>,
-    /// To be asked when the parameter has the text.
+    /// Those that are evaluated if the parameter has the text.
     by_text: HashMap<String, HashMap<String, Vec<Arc<Subscription>>>>,
-    /// Whether someone has a filter.
+    /// Whether any of them has a filter.
     filtered: bool,
 }
 
-/// Finds who wants an event of a queue.
+/// Finds the subscriptions of a queue that an event matches.
 pub struct Matching {
     queue: Arc<Queue>,
     types: HashMap<String, OfType>,
 }
 
 impl Matching {
-    /// Over the subscriptions of `queue` as they are now.
+    /// For the subscriptions of `queue` as they are now.
     pub fn of(queue: Arc<Queue>) -> Self {
         Self { queue, types: HashMap::new() }
     }
 
-    /// Who wants `event`, which came over the stream.
-    pub fn wanted(&mut self, event: &Event) -> Vec<Wanted> {
+    /// The matches of `event`, which came over the stream.
+    pub fn matches(&mut self, event: &Event) -> Vec<Match> {
         self.find(event, false)
     }
 
-    /// Who wants `event`, which was forwarded, whether its type is registered here or not.
-    pub fn wanted_forwarded(&mut self, event: &Event) -> Vec<Wanted> {
+    /// The matches of `event`, which was forwarded; its type need not be registered on the queue.
+    pub fn matches_forwarded(&mut self, event: &Event) -> Vec<Match> {
         self.find(event, true)
     }
 
-    fn find(&mut self, event: &Event, forwarded: bool) -> Vec<Wanted> {
+    fn find(&mut self, event: &Event, forwarded: bool) -> Vec<Match> {
         if !self.types.contains_key(&event.kind) {
-            self.types.insert(event.kind.clone(), sorted(&self.queue, &event.kind));
+            self.types.insert(event.kind.clone(), index(&self.queue, &event.kind));
         }
         let Some(of_type) = self.types.get(&event.kind).filter(|of_type| forwarded || of_type.registered) else { return Vec::new() };
         let started = |one: &&Arc<Subscription>| event.position > one.start_position;
@@ -62,7 +62,7 @@ impl Matching {
             Ok(json) => Scope::of(&json),
             Err(error) => return of_type.everyone().filter(started).map(|one| (one.clone(), Some(error.clone()))).collect(),
         };
-        of_type.asked(&scope).filter(started).filter_map(|one| judged(one, &scope)).collect()
+        of_type.candidates(&scope).filter(started).filter_map(|one| evaluated(one, &scope)).collect()
     }
 }
 
@@ -72,27 +72,27 @@ impl OfType {
     }
 
     /// Those whose filters may hold.
-    fn asked<'s>(&'s self, scope: &'s Scope) -> impl Iterator<Item = &'s Arc<Subscription>> {
+    fn candidates<'s>(&'s self, scope: &'s Scope) -> impl Iterator<Item = &'s Arc<Subscription>> {
         let by_text = self.by_text.iter().filter_map(|(name, texts)| texts.get(scope.get(name)?.as_str()?)).flatten();
         self.anyone.iter().chain(by_text)
     }
 }
 
-/// The subscription, if it wants the event; with the reason, if that cannot be said: nothing that may be owed is passed over.
-fn judged(one: &Arc<Subscription>, scope: &Scope) -> Option<Wanted> {
-    let judged = match &one.filter {
+/// The subscription, if its filter holds; with the reason, if the filter failed: no event is dropped because of a broken filter.
+fn evaluated(one: &Arc<Subscription>, scope: &Scope) -> Option<Match> {
+    let result = match &one.filter {
         None => Ok(true),
         Some(Ok(filter)) => filter.holds(scope),
         Some(Err(broken)) => Err(broken.clone()),
     };
-    match judged {
+    match result {
         Ok(true) => Some((one.clone(), None)),
         Ok(false) => None,
         Err(error) => Some((one.clone(), Some(format!("filter failed: {error}")))),
     }
 }
 
-fn sorted(queue: &Queue, kind: &str) -> OfType {
+fn index(queue: &Queue, kind: &str) -> OfType {
     let mut of_type = OfType { registered: queue.registered.takes(kind), ..OfType::default() };
     for one in queue.subscriptions.iter().filter(|one| one.enabled && one.chooses(kind)) {
         of_type.filtered |= one.filter.is_some();
@@ -188,7 +188,7 @@ pub(crate) mod tests {
                 };
                 let mut asked: Vec<_> = all.iter().filter(wants).map(|one| one.id).collect();
                 let mut found: Vec<_> = matching
-                    .wanted(&event)
+                    .matches(&event)
                     .into_iter()
                     .map(|(one, fault)| {
                         assert_eq!(fault, None);
@@ -207,17 +207,17 @@ pub(crate) mod tests {
         let (one, mut off) = (subscription(&[], None), subscription(&[], None));
         Arc::get_mut(&mut off).expect("alone").enabled = false;
         let mut matching = Matching::of(queue(&["*"], vec![one.clone(), off]));
-        assert!(matching.wanted(&event("account.created", "a", 10)).is_empty());
-        let found: Vec<_> = matching.wanted(&event("account.created", "a", 11)).into_iter().map(|(one, _)| one.id).collect();
+        assert!(matching.matches(&event("account.created", "a", 10)).is_empty());
+        let found: Vec<_> = matching.matches(&event("account.created", "a", 11)).into_iter().map(|(one, _)| one.id).collect();
         assert_eq!(found, [one.id]);
     }
 
     #[test]
-    fn a_filter_that_fails_is_told_and_a_forwarded_event_needs_no_registration() {
+    fn a_filter_that_fails_is_reported_and_a_forwarded_event_needs_no_registration() {
         let mut matching = Matching::of(queue(&["invoice.*"], vec![subscription(&[], Some("account.id > 5"))]));
         let event = event("account.created", "a", 11);
-        assert!(matching.wanted(&event).is_empty());
-        let found = matching.wanted_forwarded(&event);
+        assert!(matching.matches(&event).is_empty());
+        let found = matching.matches_forwarded(&event);
         assert!(found[0].1.as_ref().is_some_and(|fault| fault.starts_with("filter failed: ")), "{found:?}");
     }
 }

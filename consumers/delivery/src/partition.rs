@@ -1,4 +1,4 @@
-//! One partition of one queue: the task that owns all its state. Nothing here is shared, so nothing is locked.
+//! One partition of one queue: a task that owns all its state. Nothing here is shared, so nothing is locked.
 
 pub(crate) mod backpressure;
 pub(crate) mod completion;
@@ -31,6 +31,7 @@ use uuid::Uuid;
 
 use crate::{
     channel::{Attempt, FailureScope, Outcome, Report},
+    engine::Engine,
     limits::target_limits::{Permits, TargetLimits},
     matching::Matching,
     partition::{
@@ -43,10 +44,9 @@ use crate::{
         writes::{Write, Writes, Written},
     },
     store::Queue,
-    supervisor::Engine,
 };
 
-/// A message in hand and how many deliveries of it are not in the delivery store yet.
+/// A message in memory, and how many of its deliveries are not recorded yet.
 pub(crate) struct Pending {
     pub received: Received,
     pub left: usize,
@@ -55,18 +55,18 @@ pub(crate) struct Pending {
 /// Why a partition stopped.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Stop {
-    /// The program ends.
+    /// The program stops.
     Shutdown,
-    /// The queue is gone, or is cut into other partitions.
+    /// The queue was deleted, or has another mode or number of partitions.
     Reshaped,
-    /// NATS or the delivery store failed; start again.
+    /// NATS or the delivery store failed; the partition starts again.
     Failed(String),
 }
 
-/// A try that ended.
+/// An attempt that ended.
 pub(crate) struct FinishedAttempt {
     pub job: Job,
-    /// What it went through; given back when this is dropped.
+    /// The permits it held; released when this is dropped.
     pub permits: Permits,
     pub at: Timestamp,
     pub latency: Duration,
@@ -84,37 +84,38 @@ pub(crate) struct Partition {
     pub number: u32,
     pub revision: i64,
     pub matching: Matching,
-    /// Who calls whom, through which gates.
+    /// The targets of the subscriptions, and their limiters.
     pub target_limits: TargetLimits,
     pub lanes: Lanes<Job>,
     pub messages: HashMap<u64, Pending>,
     pub next_message: u64,
     pub in_flight: InFlight,
-    /// The last sequence seen of each key, to notice a hole in the stream.
+    /// The last sequence seen of each ordering key, to notice a gap in the stream.
     pub seen: HashMap<OrderingKey, i64>,
-    /// What is to be tried, by owner: a subscription or a replay.
+    /// The jobs to attempt, by owner: a subscription or a replay.
     pub ready_queues: HashMap<Uuid, ReadyQueue>,
-    under_way: JoinSet<FinishedAttempt>,
+    attempts: JoinSet<FinishedAttempt>,
     pub writes: Writes,
     pub throughput: Throughput,
-    /// Up to which position in the outbox the stream has been taken in; `None`: nothing was left on it. A stop can leave the later events
-    /// of a lane in the delivery store, and the earlier ones on the stream alone: what stands in the delivery store is not sent before the
-    /// stream has been read up to there.
+    /// The outbox position up to which the stream has been received; `None`: nothing was left on it at the start. A stop can leave the later
+    /// events of a lane in the delivery store and the earlier ones only on the stream: a stored delivery is not attempted before the
+    /// stream has been received up to its event.
     pub reached: Option<i64>,
-    /// All that was left on the stream at the start has been taken in.
+    /// Whether all that was left on the stream at the start has been received.
     pub caught_up: bool,
-    /// What is being read from the delivery store.
+    /// The reads from the delivery store.
     pub reads: Reads,
-    /// More is due than fitted: look again as soon as there is room.
+    /// Whether more is due than there was room for.
     pub more_due: bool,
 }
 
-/// How often the delivery store is asked for what is due.
+/// How often what is due is read.
 const TICK: Duration = Duration::from_millis(200);
-/// How often a partition tells how it does.
+/// How often the progress is reported.
 const REPORT_EVERY: Duration = Duration::from_secs(5);
-/// How often lanes without a time are looked for.
+/// How often lanes are repaired.
 const REPAIR_EVERY: Duration = Duration::from_secs(30);
+
 impl Partition {
     pub fn new(engine: Arc<Engine>, queue: Arc<Queue>, number: u32) -> Self {
         Self {
@@ -131,7 +132,7 @@ impl Partition {
             in_flight: InFlight::default(),
             seen: HashMap::new(),
             ready_queues: HashMap::new(),
-            under_way: JoinSet::new(),
+            attempts: JoinSet::new(),
             writes: Writes::default(),
             throughput: Throughput::default(),
             reached: Some(0),
@@ -141,13 +142,13 @@ impl Partition {
         }
     }
 
-    /// This part of the queue, as the delivery store is asked for it.
+    /// The id of this partition.
     pub fn partition_id(&self) -> PartitionId {
         PartitionId { queue: self.queue.id, number: self.number }
     }
 
-    /// Runs, under the lease with this fence, until something ends it. What is in hand then comes again: unacknowledged, or waiting in the
-    /// delivery store.
+    /// Runs, under the lease with this fence, until something stops it. What is in memory then comes again: as an unacknowledged message, or
+    /// from the delivery store.
     pub async fn run(mut self, fence: i64, mut stop: watch::Receiver<bool>) -> Stop {
         let mut pull = match self.start(fence).await {
             Ok(pull) => pull,
@@ -165,14 +166,14 @@ impl Partition {
             self.dispatch();
             self.writes.start(&self.engine, false);
             self.reads.start(&self.engine);
-            // Once full, it takes in nothing until there is room for many: each intake asks the delivery store the same questions.
+            // Once full, it pulls nothing until there is room for many: the queries of an intake cost the same for few messages as for many.
             let max = self.engine.options.in_flight_max;
             room = self.messages.len() + if room { 0 } else { INTAKE_MAX.min(max / 2) } < max;
             let flows = room && !self.queue.paused;
             let step = tokio::select! {
                 biased;
                 _ = stop.changed() => Err(Stop::Shutdown),
-                Some(done) = self.under_way.join_next() => { self.finished(done); Ok(()) }
+                Some(done) = self.attempts.join_next() => { self.finished(done); Ok(()) }
                 written = self.writes.done() => match written {
                     Some(written) => self.written(written).await,
                     None => Ok(()),
@@ -180,12 +181,12 @@ impl Partition {
                 Some(loaded) = self.reads.next() => self.loaded(loaded),
                 _ = changed.changed() => self.reload().await,
                 messages = pull.next(INTAKE_MAX), if flows => match messages {
-                    Ok(messages) => self.take_in(messages).await,
+                    Ok(messages) => self.receive(messages).await,
                     Err(error) => Err(Stop::Failed(error.to_string())),
                 },
                 _ = tick.tick() => {
                     self.shed();
-                    self.look_for_due();
+                    self.read_due();
                     Ok(())
                 }
                 _ = repair_lanes.tick() => {
@@ -197,7 +198,7 @@ impl Partition {
             match step {
                 Ok(()) => {}
                 Err(Stop::Shutdown) => {
-                    self.wind_down().await;
+                    self.finish_attempts().await;
                     return Stop::Shutdown;
                 }
                 Err(stop) => return stop,
@@ -205,10 +206,10 @@ impl Partition {
         }
     }
 
-    /// Lets the tries under way end and records them, so that an orderly stop repeats nothing at the next start.
-    async fn wind_down(&mut self) {
-        let until = Instant::now() + WIND_DOWN_MAX;
-        while let Ok(Some(done)) = timeout_at(until, self.under_way.join_next()).await {
+    /// Waits for the attempts in progress and records them, so that an orderly stop repeats nothing at the next start.
+    async fn finish_attempts(&mut self) {
+        let until = Instant::now() + FINISH_MAX;
+        while let Ok(Some(done)) = timeout_at(until, self.attempts.join_next()).await {
             self.finished(done);
         }
         while self.writes.busy() {
@@ -232,7 +233,7 @@ impl Partition {
         self.engine.bus.pull(&consumer).await.map_err(|e: BusError| e.to_string())
     }
 
-    /// Tells how this partition does, if that is news.
+    /// Reports the progress, if it changed.
     async fn report_progress(&mut self) {
         let Some((pending, delivered, failed)) = self.throughput.changed() else { return };
         let progress = Progress { partition_id: self.partition_id(), pending, delivered, failed, at: self.engine.clock.now() };
@@ -241,7 +242,7 @@ impl Partition {
         }
     }
 
-    /// Reads the configuration anew.
+    /// Reads the configuration again.
     pub async fn reload(&mut self) -> Result<(), Stop> {
         let routing_config = self.engine.delivery_store.routing_config().await.map_err(Stop::Failed)?;
         let Some(queue) = routing_config.queues.iter().find(|q| q.id == self.queue.id && q.partitions == self.queue.partitions) else {
@@ -257,7 +258,7 @@ impl Partition {
         Ok(())
     }
 
-    /// A lane's head waits in the delivery store: so must all behind it.
+    /// Parks all jobs of a lane behind its head, which waits in the delivery store.
     pub fn park_behind(&mut self, lane: &LaneKey) {
         for job in self.lanes.failed(lane) {
             self.writes.add(Write {
@@ -268,18 +269,18 @@ impl Partition {
         }
     }
 
-    /// Puts a job in line to be tried.
+    /// Adds a job to its ready queue.
     pub fn ready(&mut self, mut job: Job) {
         job.since = Instant::now();
         self.ready_queues.entry(job.delivery.owner()).or_default().ready.push_back(job);
     }
 
-    /// Lets channels try, each subscription up to its own limit, all together up to the partition's.
+    /// Starts attempts, each subscription up to its own limit, all together up to that of the partition.
     fn dispatch(&mut self) {
         let options = &self.engine.options;
         let now = self.engine.clock.now();
-        // Replays last, and few of each at a time: what happens now goes before what happened once.
-        let fair = (options.under_way_max / self.ready_queues.len().max(1)).max(1);
+        // Replays last, and few of each at a time: current events have priority.
+        let fair = (options.attempts_max / self.ready_queues.len().max(1)).max(1);
         let (live, replays): (Vec<&mut ReadyQueue>, Vec<&mut ReadyQueue>) =
             self.ready_queues.values_mut().partition(|ready_queue| !ready_queue.is_replay());
         for ready_queue in live.into_iter().chain(replays) {
@@ -289,18 +290,18 @@ impl Partition {
             }
             let at_once = if ready_queue.is_replay() { (options.per_subscription_max / 4).max(1) } else { options.per_subscription_max };
             loop {
-                // Once it gets tight, no line takes more than its share: receivers that hang must not use up the tries of all.
-                let tight = self.under_way.len() * 4 >= options.under_way_max * 3;
+                // When attempts run short, no queue gets more than its share: receivers that hang must not use up all attempts.
+                let tight = self.attempts.len() * 4 >= options.attempts_max * 3;
                 let most = if tight { at_once.min(fair) } else { at_once };
-                if ready_queue.under_way >= most || self.under_way.len() >= options.under_way_max || ready_queue.ready.is_empty() {
+                if ready_queue.attempting >= most || self.attempts.len() >= options.attempts_max || ready_queue.ready.is_empty() {
                     break;
                 }
-                let Some(permits) = self.target_limits.enter(subscription, now) else { break };
+                let Some(permits) = self.target_limits.try_acquire(subscription, now) else { break };
                 let Some(job) = ready_queue.ready.pop_front() else { break };
-                ready_queue.under_way += 1;
+                ready_queue.attempting += 1;
                 ready_queue.moved = Some(Instant::now());
                 let engine = self.engine.clone();
-                self.under_way.spawn(async move {
+                self.attempts.spawn(async move {
                     let attempt = Attempt {
                         delivery: job.delivery.id,
                         number: job.delivery.attempts + 1,
@@ -310,7 +311,7 @@ impl Partition {
                     };
                     let (at, began) = (engine.clock.now(), Instant::now());
                     let late = Outcome::Retry { report: Report::new(None, "timed out"), after: None, failure_scope: FailureScope::Target };
-                    // A panic must not take the lane with it: it costs no attempt, and the delivery comes back.
+                    // A panic must not stop the lane: the attempt does not count, and the delivery is attempted again.
                     let tried =
                         AssertUnwindSafe(timeout(engine.options.attempt_timeout, engine.channels.attempt(&attempt))).catch_unwind().await;
                     let outcome = match tried {
@@ -321,7 +322,7 @@ impl Partition {
                 });
             }
         }
-        self.ready_queues.retain(|_, ready_queue| ready_queue.under_way > 0 || !ready_queue.ready.is_empty());
+        self.ready_queues.retain(|_, ready_queue| ready_queue.attempting > 0 || !ready_queue.ready.is_empty());
     }
 
     async fn written(&mut self, (writes, result): Written) -> Result<(), Stop> {
@@ -343,16 +344,16 @@ impl Partition {
             if let Some(lane) = lane
                 && matches!(self.lanes.recorded(&lane), Next::Load)
             {
-                self.want_lane(lane);
+                self.read_lane(lane);
             }
         }
         if self.more_due {
-            self.look_for_due();
+            self.read_due();
         }
         Ok(())
     }
 
-    /// One delivery of a message stands in the delivery store; with the last one the message is done.
+    /// One delivery of a message is recorded; with the last one the message is acknowledged.
     pub async fn settle(&mut self, number: u64) {
         if let Some(pending) = self.messages.get_mut(&number) {
             pending.left = pending.left.saturating_sub(1);
@@ -365,8 +366,8 @@ impl Partition {
     }
 }
 
-/// Messages taken in at once.
+/// Messages pulled at once.
 const INTAKE_MAX: usize = 500;
 
-/// How long tries may go on after the program was told to stop.
-const WIND_DOWN_MAX: Duration = Duration::from_secs(3);
+/// How long attempts may take after the stop signal.
+const FINISH_MAX: Duration = Duration::from_secs(3);

@@ -1,4 +1,4 @@
-//! What a subscription is sent of an event: the event's own bytes, with the parameters it adds merged in.
+//! The payload for a subscription: the event's own bytes, with the parameters that the subscription adds merged in.
 
 use billwire_schemas::{events::envelope::Parameters, expression::Scope};
 use bytes::Bytes;
@@ -6,10 +6,10 @@ use serde_json::Value;
 
 use crate::event::{CalculatedMember, Event, Subscription};
 
-/// The members of `calculated` for an event.
+/// The calculated members for an event.
 ///
 /// # Errors
-/// Which of them failed, and why; it will always fail so.
+/// Which of them failed, and why; it will fail each time.
 pub fn calculate(calculated: &[CalculatedMember], scope: &Scope) -> Result<Vec<(String, Value)>, String> {
     let one = |(name, expression): &CalculatedMember| {
         let value = expression.as_ref().map_err(Clone::clone).and_then(|expression| expression.value(scope));
@@ -18,7 +18,7 @@ pub fn calculate(calculated: &[CalculatedMember], scope: &Scope) -> Result<Vec<(
     calculated.iter().map(one).collect()
 }
 
-/// The bytes a subscription is sent. The same event and subscription always give the same bytes.
+/// The body for a subscription. The same event and subscription always give the same bytes.
 ///
 /// # Errors
 /// Which added parameter failed, and why.
@@ -34,7 +34,7 @@ pub fn body(event: &Event, subscription: &Subscription) -> Result<Bytes, String>
     serde_json::to_vec(&json).map(Bytes::from).map_err(|error| error.to_string())
 }
 
-/// The event's parameters with those the subscription adds.
+/// The event's parameters with those that the subscription adds.
 ///
 /// # Errors
 /// Which added parameter failed, and why.

@@ -83,7 +83,7 @@ pub trait DeliveryStore: Leases {
     ) -> Result<Option<LaneCursor>, String>;
     /// Events by id.
     async fn events(&self, ids: &[EventId]) -> Result<Vec<Event>, String>;
-    /// Events of a key strictly between two sequences.
+    /// The first events of a key strictly between two sequences, in order; none after the last.
     async fn events_between(&self, tenant: &TenantId, key: &OrderingKey, after: i64, before: i64) -> Result<Vec<Event>, String>;
     /// Stores the progress of a partition.
     async fn save_progress(&self, progress: Progress) -> Result<(), String>;

@@ -1,8 +1,8 @@
 //! The only IO of this crate: one guarded HTTP client for all endpoints.
 //!
-//! A destination is checked three times, since each check is blind where the next one sees: the URL's literal host (an
-//! address skips the resolver), every address its name resolves to (one private answer spoils them all, or a receiver could
-//! retry until it is picked), and the peer that is really connected.
+//! A destination is checked three times, since each check misses what the next one sees: the URL's literal host (an address
+//! skips the resolver), every address its name resolves to (one private address refuses them all, or a receiver could retry until
+//! it is picked), and the peer that is really connected.
 
 use std::{collections::HashMap, error::Error, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -19,10 +19,10 @@ use crate::{
     reply::{Answer, Failure},
 };
 
-/// Most bytes of an answer's body that are read; then the connection is dropped.
+/// Bytes of an answer's body that are read at most; then the connection is dropped.
 pub const BODY_BYTES_MAX: usize = 16 * 1024;
 
-/// Most bytes of an answer's head over HTTP/2. (Over HTTP/1.1 it is 100 headers and 400 KiB, which the library sets.)
+/// Bytes of an answer's head over HTTP/2 at most. (Over HTTP/1.1 it is 100 headers and 400 KiB, which the library sets.)
 const HEAD_BYTES_MAX: u32 = 16 * 1024;
 
 /// Settings of the client.
@@ -75,7 +75,7 @@ pub enum BadConfig {
 /// Names into addresses.
 #[async_trait]
 pub trait Resolver: Send + Sync + 'static {
-    /// All addresses of `host`. A port other than 0 is dialled instead of the URL's.
+    /// All addresses of `host`. A port other than 0 replaces the URL's.
     ///
     /// # Errors
     /// When the name has none, or DNS is away.
@@ -108,7 +108,7 @@ struct Base {
     call_timeout: Duration,
     connect_timeout: Duration,
     idle_per_host: usize,
-    /// Connections that were dialled, whatever became of them.
+    /// The number of connections attempted.
     #[cfg(test)]
     dialled: crate::tests::Dialled,
 }
@@ -143,10 +143,10 @@ impl Client {
         Ok(Self { http, base: Arc::new(base) })
     }
 
-    /// A client like this one that shows receivers a certificate. It has connections of its own.
+    /// A client like this one, with a client certificate and connections of its own.
     ///
     /// # Errors
-    /// Why the certificate cannot be shown, for people.
+    /// Why the certificate cannot be used, for people.
     pub fn with_client_certificate(&self, identity: &Identity) -> Result<Self, String> {
         let pem = format!("{}\n{}", identity.certificate, identity.key);
         let unfit = |error: reqwest::Error| causes(&error).last().map_or_else(String::new, ToString::to_string);
@@ -154,7 +154,7 @@ impl Client {
         Ok(Self { http: self.base.http(Some(identity)).map_err(unfit)?, base: self.base.clone() })
     }
 
-    /// How many connections were dialled, whatever became of them.
+    /// The number of connections attempted.
     #[cfg(test)]
     pub(crate) fn dialled(&self) -> usize {
         self.base.dialled.count()
@@ -178,7 +178,7 @@ impl Client {
             return Err(Failure::NotAllowed);
         }
         let mut read = BytesMut::new();
-        // Cut at the deadline, what was read so far is enough.
+        // At the deadline, what was read so far is enough.
         let _ = timeout_at(deadline, read_capped(&mut response, &mut read)).await;
         Ok(Answer { status: response.status(), headers: std::mem::take(response.headers_mut()), body: read.freeze() })
     }
@@ -192,7 +192,7 @@ impl Base {
             .https_only(true)
             .http2_max_header_list_size(HEAD_BYTES_MAX)
             .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never()) // a second try is the engine's to decide
+            .retry(reqwest::retry::never()) // the engine decides about a second attempt
             .referer(false)
             .no_proxy()
             .dns_resolver(GuardedNames { resolver, connect_to })
@@ -210,7 +210,7 @@ impl Base {
     }
 }
 
-/// Reads up to the cap, never beyond. A body that ends within it leaves the connection fit for the next call; any other
+/// Reads up to the cap, never beyond. A body that ends within it leaves the connection usable for the next call; any other
 /// one closes it when the response is dropped.
 async fn read_capped(response: &mut reqwest::Response, read: &mut BytesMut) {
     while let Ok(Some(chunk)) = response.chunk().await {
@@ -234,7 +234,7 @@ fn roots(ca_file: Option<PathBuf>) -> Result<Vec<reqwest::Certificate>, BadConfi
     }
 }
 
-/// The resolver the HTTP client sees. It gives a port only for `connect_to` (and for a test's names): hyper dials a
+/// The resolver the HTTP client sees. It gives a port only for `connect_to` (and for a test's names): hyper uses a
 /// resolver's port where it is not 0 and the URL names none, and our URLs never name one.
 struct GuardedNames {
     resolver: Arc<dyn Resolver>,
@@ -266,7 +266,7 @@ impl Resolve for GuardedNames {
     }
 }
 
-/// The category of a failed call. The inside of the error stays in the debug log, without the URL, whose query may hold a key.
+/// The category of a failed call. The details of the error stay in the debug log, without the URL, whose query may hold a key.
 fn failure(error: &reqwest::Error) -> Failure {
     let found = category(error);
     let causes: Vec<String> = causes(error).skip(1).map(ToString::to_string).collect();

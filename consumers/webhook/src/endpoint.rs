@@ -1,4 +1,4 @@
-//! A receiver of webhooks, ready to be called.
+//! A webhook endpoint with its secrets opened.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use billwire_schemas::{
 use http::{HeaderName, HeaderValue};
 use url::Url;
 
-/// A receiver of webhooks, ready to be called.
+/// A webhook endpoint with its secrets opened.
 pub struct Endpoint {
     /// The endpoint's id.
     pub id: WebhookEndpointId,
@@ -22,15 +22,15 @@ pub struct Endpoint {
     pub url: Url,
     /// A path (and query) below the base URL.
     pub path: Option<String>,
-    /// The secrets, newest first. More than one while a rotation is under way.
+    /// The secrets, newest first. More than one during a rotation.
     pub secrets: Vec<Secret>,
     /// Whether it may be called.
     pub enabled: bool,
     /// Credentials besides the signature.
     pub auth: Option<Auth>,
-    /// Headers the tenant adds. Names the call owns ([`billwire_schemas::destination::header_is_reserved`]) are left out.
+    /// Headers the tenant adds. Reserved names ([`billwire_schemas::destination::header_is_reserved`]) are left out.
     pub headers: Vec<(HeaderName, HeaderValue)>,
-    /// The certificate shown to the receiver and its key, PEM.
+    /// The client certificate and its key.
     pub identity: Option<Identity>,
 }
 
@@ -71,15 +71,15 @@ pub enum Auth {
         /// The token.
         token: String,
     },
-    /// A token got by client credentials, RFC 6749 section 4.4.
+    /// A token requested by client credentials, RFC 6749 section 4.4.
     OAuth2 {
-        /// Where it is got.
+        /// The token endpoint.
         token_url: Url,
-        /// Who asks.
+        /// The client id.
         client_id: String,
         /// The client's secret.
         client_secret: String,
-        /// What for.
+        /// The scope.
         scope: Option<String>,
     },
 }
@@ -94,10 +94,10 @@ impl fmt::Debug for Auth {
     }
 }
 
-/// A signing secret, ready to sign. Cannot be printed and cannot be turned back into text.
+/// A signing secret. It cannot be printed or turned back into text.
 pub struct Secret {
     signer: Signer,
-    /// Until when calls are signed with it.
+    /// Until when it signs; absent: without end.
     expires_at: Option<Timestamp>,
 }
 
@@ -107,7 +107,7 @@ enum Signer {
 }
 
 impl Secret {
-    /// Reads `whsec_…` or `whsk_…`, good until `expires_at`.
+    /// Reads `whsec_…` or `whsk_…`, valid until `expires_at`.
     ///
     /// # Errors
     /// [`NotASecret`].

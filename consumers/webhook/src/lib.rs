@@ -1,12 +1,12 @@
-//! The webhook channel: POSTs one event to one endpoint, signed, and tells the delivery engine how it went.
+//! The webhook channel: POSTs one event to one endpoint, signed, and reports the outcome to the delivery engine.
 //!
 //! Called by the engine in `billwire_delivery` (one [`WebhookChannel`] per process, made by `server`), and by `server` for
 //! the test button of an endpoint. It never retries, never waits for a rate limit, never touches SQL or NATS, never follows
-//! a redirect and never calls an address that is not public: when to try is the engine's business, where to is the rule of
-//! [`billwire_schemas::destination`]. It exists so that the only code that dials a place named by a tenant is small enough
-//! to be read in one sitting.
+//! a redirect and never calls an address that is not public: the engine decides when to call, and
+//! [`billwire_schemas::destination`] where to. It exists so that the only code that connects to hosts named by a tenant is small
+//! enough to read in one sitting.
 //!
-//! [`request`] (pure) makes URL and headers from an [`endpoint`], [`client`] is the only IO, [`reply`] (pure) judges what came back.
+//! [`request`] (pure) makes URL and headers from an [`endpoint`], [`client`] is the only IO, [`reply`] (pure) turns the answer into an outcome.
 
 pub mod client;
 pub mod endpoint;
@@ -41,31 +41,31 @@ pub use crate::{
 /// Where endpoints come from; `server` implements it over its database, with secrets decrypted.
 #[async_trait]
 pub trait Endpoints: Send + Sync + 'static {
-    /// The endpoint of this tenant with this id; `None` when the tenant has no such endpoint (any more).
+    /// The endpoint of this tenant with this id; `None`: the tenant has no such endpoint (any more).
     ///
     /// # Errors
-    /// Text for people when it could not be looked up; the try is then not counted.
+    /// Text for people when it could not be read; the attempt then does not count.
     async fn endpoint(&self, tenant: &TenantId, id: WebhookEndpointId) -> Result<Option<Arc<Endpoint>>, String>;
 }
 
-/// The channel behind `webhook` subscriptions.
+/// The channel of `webhook` subscriptions.
 pub struct WebhookChannel {
     endpoints: Arc<dyn Endpoints>,
     client: Client,
     clock: Arc<dyn Clock>,
-    /// Clients of endpoints that are shown a certificate, each with the version of the endpoint it was made for.
+    /// The clients of endpoints with a client certificate, each with the version of the endpoint it was made for.
     with_client_certificate: Mutex<HashMap<WebhookEndpointId, (i64, Client)>>,
     tokens: Tokens,
 }
 
 impl WebhookChannel {
-    /// A channel that looks endpoints up in `endpoints`, calls through `client` and stamps calls with `clock`. The clock must
-    /// be the machine's, not the test clock: receivers compare the stamp with their own.
+    /// A channel that reads endpoints from `endpoints`, calls through `client` and takes timestamps from `clock`. The clock must
+    /// be the machine's, not the test clock: receivers compare the timestamp with their own clock.
     pub fn new(endpoints: Arc<dyn Endpoints>, client: Client, clock: Arc<dyn Clock>) -> Self {
         Self { endpoints, client, clock, with_client_certificate: Mutex::default(), tokens: Tokens::default() }
     }
 
-    /// Why a certificate cannot be shown to receivers, if it cannot.
+    /// Why a client certificate cannot be used, if it cannot.
     pub fn unusable(&self, identity: &Identity) -> Option<String> {
         self.client.with_client_certificate(identity).err()
     }
@@ -73,7 +73,7 @@ impl WebhookChannel {
     /// Sends `body` to the endpoint `id` once, under the id `event`, whether or not it is enabled.
     ///
     /// # Errors
-    /// Text for people: the endpoint could not be looked up, or is gone.
+    /// Text for people: the endpoint could not be read, or does not exist.
     pub async fn test(&self, tenant: &TenantId, id: WebhookEndpointId, event: EventId, body: Bytes) -> Result<Outcome, String> {
         let endpoint = self.endpoints.endpoint(tenant, id).await?.ok_or("endpoint does not exist")?;
         Ok(self.send(&endpoint, None, event, body).await)
@@ -118,7 +118,7 @@ impl WebhookChannel {
             return Ok(client.clone());
         }
         let client = self.client.with_client_certificate(identity)?;
-        if with_client_certificate.len() >= SHOWING_MAX {
+        if with_client_certificate.len() >= CERTIFICATE_CLIENTS_MAX {
             with_client_certificate.clear();
         }
         with_client_certificate.insert(endpoint.id, (endpoint.version, client.clone()));
@@ -126,10 +126,10 @@ impl WebhookChannel {
     }
 }
 
-/// Clients with a certificate that are kept with their connections; past that, all are made anew.
-const SHOWING_MAX: usize = 1_000;
+/// Clients with a certificate that are kept, with their connections; beyond that, all are dropped.
+const CERTIFICATE_CLIENTS_MAX: usize = 1_000;
 
-/// A try that never got as far as the receiver, for a reason that may pass.
+/// An attempt that did not reach the receiver, for a reason that may pass.
 fn failed(why: String) -> Outcome {
     Outcome::Retry { report: Report::new(None, why), after: None, failure_scope: FailureScope::Target }
 }

@@ -1,4 +1,4 @@
-//! What an answer, or its absence, means for a delivery.
+//! The outcome of a call: what an answer, or its absence, means for a delivery.
 
 use std::time::Duration;
 
@@ -8,11 +8,11 @@ use bytes::Bytes;
 use chrono::NaiveDateTime;
 use http::{HeaderMap, StatusCode, header};
 
-/// Longest wait a receiver may ask for.
+/// The longest wait a receiver may ask for.
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 60 * 60);
-/// Most bytes of an answer that are kept for people.
+/// Bytes of an answer that are kept for people at most.
 pub const EXCERPT_BYTES_MAX: usize = 512;
-/// Shorter texts are not blacked out in excerpts: a header value like `1` would black out half of every answer.
+/// Shorter texts are not redacted in excerpts: a header value like `1` would redact half of every answer.
 const CONFIDENTIAL_CHARS_MIN: usize = 6;
 
 /// An answer. The body may have been cut; the status counts all the same.
@@ -26,8 +26,7 @@ pub struct Answer {
     pub body: Bytes,
 }
 
-/// Why there was no answer: the category alone. Addresses, ports and system errors would tell a tenant what our network
-/// looks like from inside.
+/// Why there was no answer: only the category. Addresses, ports and system errors would show a tenant the inside of the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
     /// DNS has no address for the name.
@@ -39,24 +38,24 @@ pub enum Failure {
     /// No TCP connection.
     #[error("connect failed")]
     ConnectFailed,
-    /// A connection, but no agreement on TLS.
+    /// A connection, but the TLS handshake failed.
     #[error("TLS failed")]
     TlsFailed,
     /// No answer within the deadline.
     #[error("timed out")]
     TimedOut,
-    /// The connection ended, or spoke something else than HTTP, before there was an answer.
+    /// The connection ended, or did not speak HTTP, before there was an answer.
     #[error("connection broken before an answer")]
     Broken,
 }
 
-/// Who answers that he does not want this is well; who answers that he cannot, or has too much to do, is not.
+/// A receiver that refuses the delivery is healthy; one that reports an error of its own, or too much load, is not.
 fn failure_scope(status: StatusCode) -> FailureScope {
     let cannot = status.is_server_error() || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT);
     if cannot { FailureScope::Target } else { FailureScope::Delivery }
 }
 
-/// Judges a call. `confidential` is what must not appear in the report even when the receiver echoes it.
+/// The outcome of a call. `confidential` texts must not appear in the report even if the receiver echoes them.
 pub fn outcome(called: Result<Answer, Failure>, confidential: &[String], now: Timestamp) -> Outcome {
     let answer = match called {
         Ok(answer) => answer,
@@ -79,11 +78,11 @@ pub fn outcome(called: Result<Answer, Failure>, confidential: &[String], now: Ti
     }
 }
 
-/// The wait a receiver asks for, in seconds or as a date; capped, and nothing where it makes no sense or is over already.
+/// The wait a receiver asks for, in seconds or as a date; capped, and `None` if it is invalid or in the past.
 fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     let wait = if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
-        // Digits that do not fit are a wait beyond any cap, not garbage.
+        // A number too large to parse is a wait beyond the cap, not an invalid one.
         Duration::from_secs(text.parse().unwrap_or(u64::MAX))
     } else {
         (http_date(text)? - now).to_std().ok()?
@@ -91,7 +90,7 @@ fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     (!wait.is_zero()).then(|| wait.min(RETRY_AFTER_MAX))
 }
 
-/// RFC 9110 section 5.6.7: one form to write, three to understand.
+/// RFC 9110 section 5.6.7: recipients must accept three formats.
 fn http_date(text: &str) -> Option<Timestamp> {
     ["%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"]
         .iter()
@@ -99,14 +98,14 @@ fn http_date(text: &str) -> Option<Timestamp> {
         .map(|moment| moment.and_utc())
 }
 
-/// A short piece of an answer that is safe to show: credentials blacked out, white space folded, no control characters and
-/// none that turn the direction of the text around it.
+/// A short excerpt of an answer that is safe to show: credentials redacted, white space folded, no control characters, and none
+/// that change the direction of the surrounding text.
 pub(crate) fn excerpt(body: &[u8], confidential: &[String]) -> String {
     let mut text = String::from_utf8_lossy(body).into_owned();
     for hidden in confidential.iter().filter(|hidden| hidden.chars().count() >= CONFIDENTIAL_CHARS_MIN) {
         text = text.replace(hidden.as_str(), "[redacted]");
     }
-    let visible: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).filter(|c| !turns_text(*c)).collect();
+    let visible: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).filter(|c| !changes_direction(*c)).collect();
     let mut short = String::new();
     for word in visible.split_whitespace() {
         if !short.is_empty() {
@@ -117,15 +116,11 @@ pub(crate) fn excerpt(body: &[u8], confidential: &[String]) -> String {
             break;
         }
     }
-    let mut end = short.len().min(EXCERPT_BYTES_MAX);
-    while !short.is_char_boundary(end) {
-        end -= 1;
-    }
-    short.truncate(end);
+    short.truncate(short.floor_char_boundary(EXCERPT_BYTES_MAX));
     short
 }
 
-fn turns_text(c: char) -> bool {
+fn changes_direction(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 

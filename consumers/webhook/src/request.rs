@@ -1,4 +1,4 @@
-//! What is sent: an event's bytes, an endpoint and a moment become a URL and headers, signed as Standard Webhooks 1.0 asks.
+//! The request: an event's bytes, an endpoint and a moment become a URL and headers, signed by Standard Webhooks 1.0.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use billwire_schemas::{clock::Timestamp, destination, ids::EventId};
@@ -12,13 +12,13 @@ const ID: HeaderName = HeaderName::from_static("webhook-id");
 const TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
 const SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 
-/// Why no call could be made from an endpoint's own settings.
+/// Why an endpoint's settings allow no call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unsendable {
-    /// An unsigned call would teach receivers not to check.
+    /// An unsigned call would teach receivers not to verify signatures.
     #[error("endpoint has no active signing secret")]
     NoSecret,
-    /// The credentials hold something a header must not.
+    /// The credentials contain a character that is not allowed in a header.
     #[error("endpoint's credentials cannot be sent in a header")]
     Credentials,
 }
@@ -29,8 +29,8 @@ pub fn signature<'s>(secrets: impl IntoIterator<Item = &'s Secret>, id: &str, un
     secrets.into_iter().map(|secret| secret.sign(prefix.as_bytes(), body)).collect::<Vec<_>>().join(" ")
 }
 
-/// All headers of a call made at `now`, with `token` where the endpoint asks for one that was got for it. What the tenant adds goes in
-/// first, so that nothing of it can replace ours.
+/// All headers of a call at `now`, with `token` if the endpoint uses an OAuth2 token. The tenant's own headers come first, so that none of
+/// them can replace the gateway's.
 ///
 /// # Errors
 /// [`Unsendable`], when the endpoint's settings allow no call.
@@ -83,7 +83,7 @@ fn sensitive(text: String) -> Result<HeaderValue, Unsendable> {
     Ok(value)
 }
 
-/// The texts that must not come back to light when a receiver echoes its request.
+/// The texts that must not be shown when a receiver echoes its request.
 pub fn confidential(endpoint: &Endpoint, token: Option<&str>) -> Vec<String> {
     let mut texts: Vec<String> = endpoint.headers.iter().filter_map(|(_, value)| value.to_str().ok().map(str::to_owned)).collect();
     texts.extend(token.map(str::to_owned));
@@ -99,8 +99,8 @@ pub fn confidential(endpoint: &Endpoint, token: Option<&str>) -> Vec<String> {
     texts
 }
 
-/// The URL of a call: `path` below the base URL's own path. A query in `path` replaces the base URL's; the host is beyond
-/// the reach of `path`, whatever it holds.
+/// The URL of a call: `path` below the base URL's own path. A query in `path` replaces the base URL's; `path` cannot
+/// change the host, whatever it contains.
 pub fn url(base: &Url, path: Option<&str>) -> Url {
     let mut url = base.clone();
     let Some(path) = path.filter(|path| !path.is_empty()) else { return url };

@@ -1,4 +1,4 @@
-//! Tokens by client credentials (RFC 6749 section 4.4), kept as long as they hold.
+//! Tokens by client credentials (RFC 6749 section 4.4), cached while they are valid.
 
 use std::{
     collections::HashMap,
@@ -15,17 +15,17 @@ use url::{Url, form_urlencoded};
 
 use crate::{client::Client, reply, request};
 
-/// How long a token is used whose end the server does not tell.
+/// How long a token is used if the server does not say when it expires.
 const UNTOLD: Duration = Duration::from_secs(300);
-/// The longest a token is used.
+/// How long a token is used at most.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
-/// A token is not used any more so long before its end: clocks differ, and calls take time.
+/// How long before it expires a token is no longer used: clocks differ, and calls take time.
 const MARGIN: Duration = Duration::from_secs(30);
 
-/// Endpoints whose tokens are kept; past that, all are got anew.
+/// Endpoints whose tokens are cached; beyond that, all are dropped.
 const KEPT_MAX: usize = 10_000;
 
-/// Who asks for a token, and where.
+/// The request for a token.
 pub(crate) struct Grant<'a> {
     pub token_url: &'a Url,
     pub client_id: &'a str,
@@ -40,7 +40,7 @@ struct Token {
     good_until: Instant,
 }
 
-/// The answer of a token endpoint, as far as it is needed.
+/// The answer of a token endpoint, as far as it is used.
 #[derive(Deserialize)]
 struct Granted {
     access_token: String,
@@ -48,10 +48,10 @@ struct Granted {
     expires_in: Option<u64>,
 }
 
-/// The place of one endpoint's token; whoever holds the lock is getting it.
+/// The cached token of one endpoint; the holder of the lock requests it.
 type Slot = Arc<tokio::sync::Mutex<Option<Token>>>;
 
-/// Tokens of all endpoints.
+/// The tokens of all endpoints.
 #[derive(Default)]
 pub(crate) struct Tokens(Mutex<HashMap<WebhookEndpointId, Slot>>);
 
@@ -64,11 +64,10 @@ impl Tokens {
         slots.entry(endpoint).or_default().clone()
     }
 
-    /// The token of an endpoint at this version of its settings; got anew when there is none that holds. Many who ask at once cause one
-    /// call.
+    /// The token of an endpoint at this version of its settings; requested if no valid one is cached. Concurrent calls cause one request.
     ///
     /// # Errors
-    /// Why there is none, for people.
+    /// Why there is no token, for people.
     pub async fn of(&self, client: &Client, endpoint: WebhookEndpointId, version: i64, grant: Grant<'_>) -> Result<Arc<str>, String> {
         let slot = self.slot(endpoint);
         let mut slot = slot.lock().await;
@@ -81,7 +80,7 @@ impl Tokens {
         Ok(text)
     }
 
-    /// Forgets a token that the receiver did not take.
+    /// Drops a token that the receiver refused.
     pub async fn invalidate(&self, endpoint: WebhookEndpointId, token: &str) {
         let slot = self.slot(endpoint);
         let mut slot = slot.lock().await;

@@ -1,5 +1,5 @@
-//! Calls from a developer's machine: to the gateway's API, and to a receiver that is being written. The rules of destinations do not
-//! hold here, since it is the developer who names both; nothing of a tenant does.
+//! Calls from a developer's machine: to the gateway's API, and to a receiver under development. The rules for destinations do not apply
+//! here, since the developer names both hosts and no tenant does.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use url::Url;
 
-/// Largest answer read.
+/// The largest answer that is read.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
 
 /// A client for a developer's own addresses.

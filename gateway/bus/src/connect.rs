@@ -14,7 +14,7 @@ use crate::{rejections::Rejections, seal::SealKeys};
 pub struct Options {
     /// `nats://…` or `tls://…`, with a name and password where the server asks for them.
     pub url: String,
-    /// What messages are sealed with, and known by.
+    /// The keys that seal and verify messages.
     pub seal: Arc<SealKeys>,
     /// A `.creds` file.
     pub credentials: Option<PathBuf>,
@@ -37,19 +37,19 @@ pub enum Error {
     /// NATS is away, or did not answer in time. What was sent may or may not have arrived.
     #[error("NATS is not available: {0}")]
     Unavailable(String),
-    /// The server is too old, or shaped otherwise than asked.
+    /// The server is too old, or its stream has an unsuitable configuration.
     #[error("{0}")]
     Unsuitable(String),
-    /// The stream or consumer is not there.
+    /// The stream or consumer does not exist.
     #[error("missing: {0}")]
     Missing(String),
 }
 
-/// The oldest server that has all the gateway uses and none of the known ways to lose messages: atomic batches with message
+/// The oldest server with all features that the gateway uses and none of the known message losses: atomic batches with message
 /// ids (2.12.1), consumer reset (2.14), the fixes listed for 2.14.3 and 2.14.5.
 pub(crate) const SERVER_MIN: (u64, u64, u64) = (2, 14, 5);
 
-/// A connection to NATS. Cheap to clone. It reconnects by itself for ever.
+/// A connection to NATS. Cheap to clone. It reconnects by itself, without limit.
 #[derive(Clone)]
 pub struct Bus {
     pub(crate) client: Client,
@@ -61,7 +61,7 @@ pub struct Bus {
 }
 
 impl Bus {
-    /// Connects. The first connection must succeed within the timeout; later losses heal by themselves.
+    /// Connects. The first connection must succeed within the timeout; later losses are reconnected.
     ///
     /// # Errors
     /// When NATS cannot be reached or is too old.
@@ -75,7 +75,7 @@ impl Bus {
         if let Some(file) = &options.credentials {
             connect = connect.credentials_file(file).await.map_err(|e| Error::Unsuitable(format!("{}: {e}", file.display())))?;
         }
-        // The client library passes over a name and password in the URL.
+        // The client library ignores a name and password in the URL.
         let address = address(&options.url)?;
         if let (Some(user), Some(password)) = (address.username(), address.password()) {
             connect = connect.user_and_password(user.to_owned(), password.to_owned());
@@ -88,12 +88,12 @@ impl Bus {
         Ok(Self { client, jetstream, replicas: options.replicas, timeout: options.timeout, seal, rejections })
     }
 
-    /// Whether the connection stands.
+    /// Whether it is connected.
     pub fn connected(&self) -> bool {
         self.client.connection_state() == async_nats::connection::State::Connected
     }
 
-    /// The largest message, headers and payload together, that the server takes it was connected to last, in bytes.
+    /// The largest message, headers and payload together, that the latest server accepts, in bytes.
     pub fn max_payload(&self) -> u64 {
         self.client.max_payload() as u64
     }
@@ -106,7 +106,7 @@ impl Bus {
     }
 }
 
-/// The parser's own words may repeat the URL, and with it a password.
+/// The parser's error may repeat the URL, and with it a password.
 fn address(url: &str) -> Result<ServerAddr, Error> {
     url.parse().map_err(|_| Error::Unsuitable("not a NATS URL; one is nats://host:port or tls://host:port".to_owned()))
 }

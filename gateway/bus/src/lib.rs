@@ -1,7 +1,7 @@
-//! The only NATS: connecting, the stream's topology, publishing, pulling.
+//! The only crate that speaks NATS: connecting, the stream's topology, publishing, pulling.
 //!
 //! Called by `server` (the relay) and `delivery` (the pull loops). Never sees SQL, HTTP or a billing rule. It exists so that
-//! what JetStream really promises, and the ways it answers, are known in one crate.
+//! the real guarantees and answers of JetStream are known in one crate.
 
 mod connect;
 mod publish;
@@ -20,5 +20,5 @@ pub use seal::{Authenticity, SEAL_KEY_BYTES, SealKeys};
 pub(crate) const POSITION: &str = "Billwire-Position";
 /// Header with the event's sequence within its ordering key.
 pub(crate) const SEQUENCE: &str = "Billwire-Sequence";
-/// Header with the proof that the gateway made the message ([`seal`]).
+/// Header with the proof that the gateway published the message ([`seal`]).
 pub(crate) const SEAL: &str = "Billwire-Seal";

@@ -24,13 +24,13 @@ use crate::{
 /// JetStream's limit of one atomic batch (ADR-50).
 pub const BATCH_MAX: usize = 1000;
 
-/// Error code: the batch holds an id the stream has already (ADR-50); all of it was refused.
+/// Error code: the stream has an id of the batch already (ADR-50); the whole batch was refused.
 const DUPLICATE_IN_BATCH: u64 = 10201;
 
 /// One message to publish.
 #[derive(Debug, Clone)]
 pub struct Message {
-    /// Where to.
+    /// The subject.
     pub subject: String,
     /// The event's id, `Nats-Msg-Id`.
     pub id: String,
@@ -44,12 +44,12 @@ pub struct Message {
     pub body: Bytes,
 }
 
-/// What the server said of a publish.
+/// The outcome of a publish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PublishOutcome {
     /// Stored, or stored before; the stream's last sequence is at least this.
     Stored(u64),
-    /// No answer, or one that does not settle it: read back before judging.
+    /// No answer, or an unclear one: read back before publishing again.
     Unknown,
 }
 
@@ -68,24 +68,24 @@ struct ApiError {
     description: String,
 }
 
-/// What became of a batch.
+/// The outcome of a batch.
 enum Batch {
     Stored(u64),
     Unknown,
-    /// The stream has an id of it already; all of it was refused.
+    /// The stream has an id of the batch already; the whole batch was refused.
     Duplicate,
 }
 
-/// So many questions to the stream are under way at once.
-const ASKED_AT_ONCE: usize = 64;
+/// Concurrent look-ups in the stream.
+const LOOKUPS_MAX: usize = 64;
 
 impl Message {
     fn content(&self) -> Content<'_> {
         Content { subject: &self.subject, id: &self.id, position: self.position, sequence: self.sequence, body: &self.body }
     }
 
-    /// Whether a message of the same subject that says this of itself is this one. One without a seal is, when it is the same to the
-    /// byte: it was published before there were seals, and SQL confirms it to whoever reads it.
+    /// Whether a stored message of the same subject, with this claim and body, is this message. Without a seal it is if every byte is equal:
+    /// it was published before seals existed, and its readers confirm it with SQL.
     fn is(&self, claim: &Claim, body: &[u8]) -> bool {
         let same = claim.id == self.id && claim.sequence == self.sequence && claim.position == self.position && *body == *self.body;
         same && claim.authenticity != Authenticity::Forged
@@ -93,7 +93,7 @@ impl Message {
 }
 
 impl Bus {
-    /// `mark`: sets the id for the server's memory of ids apart from the bare one.
+    /// `mark` makes the message id differ from the bare event id, so that the server does not take it for a duplicate.
     fn headers(&self, message: &Message, mark: Option<&str>) -> HeaderMap {
         let mut headers = HeaderMap::new();
         match mark {
@@ -108,16 +108,16 @@ impl Bus {
         headers
     }
 
-    /// Publishes messages of *different* ordering keys at once and gives a verdict for each.
+    /// Publishes messages of *different* ordering keys concurrently; gives the outcome of each.
     pub async fn publish_each(&self, messages: &[Message]) -> Vec<PublishOutcome> {
         let mut sent = Vec::with_capacity(messages.len());
         for message in messages {
             sent.push(self.send(message, None).await);
         }
-        join_all(messages.iter().zip(sent).map(|(message, sent)| self.verdict(message, sent))).await
+        join_all(messages.iter().zip(sent).map(|(message, sent)| self.outcome(message, sent))).await
     }
 
-    /// Sends one; `None`: it was surely not taken.
+    /// Sends one message; `None`: it was certainly not sent.
     async fn send(&self, message: &Message, mark: Option<&str>) -> Option<PublishAckFuture> {
         let publish = PublishMessage::build().headers(self.headers(message, mark)).payload(message.body.clone());
         match self.jetstream.send_publish(message.subject.clone(), publish).await {
@@ -129,7 +129,7 @@ impl Bus {
         }
     }
 
-    async fn verdict(&self, message: &Message, sent: Option<PublishAckFuture>) -> PublishOutcome {
+    async fn outcome(&self, message: &Message, sent: Option<PublishAckFuture>) -> PublishOutcome {
         match acknowledged(sent).await {
             None => PublishOutcome::Unknown,
             Some(ack) if ack.duplicate => self.duplicate(message, ack.sequence).await,
@@ -137,9 +137,9 @@ impl Bus {
         }
     }
 
-    /// The server has the message's id already, at `sequence`: mostly from an earlier try of ours. Otherwise somebody forged a message
-    /// with the id, or what stood there is gone, and the message is published past the server's memory of ids: a subscriber that gets it
-    /// twice knows it by the event's id.
+    /// The server has the message's id already, at `sequence`: usually from an earlier attempt of the relay. Otherwise somebody forged a
+    /// message with the id, or that message is gone; then the message is published with another message id. A subscriber that gets it twice
+    /// recognises it by the event's id.
     async fn duplicate(&self, message: &Message, sequence: u64) -> PublishOutcome {
         match self.holds(message, sequence).await {
             Ok(true) => return PublishOutcome::Stored(sequence),
@@ -147,7 +147,7 @@ impl Bus {
                 tracing::warn!(event.id = message.id, sequence, "the event's id was taken by another message; it is published all the same")
             }
             Err(error) => {
-                tracing::debug!(%error, "a duplicate could not be looked at");
+                tracing::debug!(%error, "a duplicate could not be read");
                 return PublishOutcome::Unknown;
             }
         }
@@ -165,9 +165,9 @@ impl Bus {
             Batch::Unknown => return Ok(PublishOutcome::Unknown),
             Batch::Duplicate => {}
         }
-        // Which id it was the server does not say. Where the stream has some of the messages, the caller reads back which, and leaves
-        // them out the next time. Where it has none, somebody forged a message with one of the ids, which must not hold all of them up.
-        for some in messages.chunks(ASKED_AT_ONCE) {
+        // The server does not say which id it was. If the stream has some of the messages, the caller reads back which, and leaves them out
+        // the next time. If it has none, somebody forged a message with one of the ids, which must not block the batch.
+        for some in messages.chunks(LOOKUPS_MAX) {
             for stored in join_all(some.iter().map(|message| self.stored(message))).await {
                 if stored?.is_some() {
                     return Ok(PublishOutcome::Unknown);
@@ -215,9 +215,9 @@ impl Bus {
         }
     }
 
-    /// Whether the stream holds this message: its subject names type and key, and within those the sequences only grow, so
-    /// the subject's last message settles it. Gives the stream's sequence of that last message. Where that one was made by somebody
-    /// else nothing is settled: the message counts as not stored, and to publish it once more does no harm.
+    /// Whether the stream holds this message. Its subject names type and ordering key, and within those the sequences only grow, so the last
+    /// message of the subject decides. Gives the stream sequence of that last message. If the last message is forged, this message counts
+    /// as not stored: publishing it once more does no harm.
     ///
     /// # Errors
     /// When NATS is away.
@@ -229,7 +229,7 @@ impl Bus {
         Ok((later || message.is(&claim, &last.payload)).then_some(last.sequence))
     }
 
-    /// Whether the stream holds this very message at `sequence`.
+    /// Whether the stream holds this message at `sequence`.
     async fn holds(&self, message: &Message, sequence: u64) -> Result<bool, Error> {
         let Some(there) = found(self.stream().await?.get_raw_message(sequence).await)? else { return Ok(false) };
         let claim = self.seal.read(&there.subject, Some(&there.headers), &there.payload);
@@ -257,7 +257,7 @@ fn found<E: std::fmt::Display>(message: Result<StreamMessage, E>) -> Result<Opti
     }
 }
 
-/// One that nobody can guess, so that no forged message has it first.
+/// A mark that nobody can guess, so that no forged message has it first.
 fn mark() -> String {
     fresh().simple().to_string()
 }

@@ -19,32 +19,31 @@ use crate::{
     topology::STREAM,
 };
 
-/// A durable consumer to be.
+/// The configuration of a durable consumer.
 #[derive(Debug, Clone)]
 pub struct ConsumerConfig {
     /// Its name.
     pub name: String,
-    /// The fence of the lease it is pulled under, which becomes part of the name: who holds the lease next has a consumer of its own, that
-    /// goes on where this one was acknowledged to. A puller that slept through its lease then has no part in the messages any more: had
-    /// both the same consumer, each would get some of them, and neither could see that the other has the rest. Absent: whoever pulls,
-    /// pulls from the same.
+    /// The fence of the lease it is pulled under, which becomes part of the name: the next holder of the lease has a consumer of its own,
+    /// which continues where this one was acknowledged to. A puller that slept through its lease then gets no messages any more: with
+    /// a shared consumer each of the two would get some of them, unseen by the other. Absent: all pull from the same consumer.
     pub fence: Option<i64>,
-    /// What it sees of the stream.
+    /// The subjects it receives.
     pub filter: String,
-    /// Messages stored before this moment are not for it; absent: all are.
+    /// It receives messages stored from this moment on; absent: all.
     pub from: Option<Timestamp>,
-    /// How long a message may be worked on before it comes again.
+    /// How long a message may stay unacknowledged before it is delivered again.
     pub ack_wait: Duration,
-    /// How many may be worked on at once.
+    /// How many messages may be unacknowledged at a time.
     pub ack_pending_max: i64,
 }
 
-/// A message in hand. Unless acknowledged it comes again.
+/// A received message. Unless it is acknowledged, it is delivered again.
 #[derive(Debug)]
 pub struct Received {
     /// Its subject.
     pub subject: String,
-    /// Who made it. What the other members say counts only where it is [`Authenticity::Genuine`].
+    /// Whether the gateway published it. The other members can be trusted only if it is [`Authenticity::Genuine`].
     pub authenticity: Authenticity,
     /// The event's id as the publisher named it.
     pub id: String,
@@ -54,9 +53,9 @@ pub struct Received {
     pub sequence: i64,
     /// The message.
     pub body: Bytes,
-    /// Messages of the consumer's that stood behind it on the stream; absent where it did not come from there.
+    /// How many messages of the consumer were behind it on the stream; absent if it did not come from the stream.
     pub pending: Option<u64>,
-    /// Where its acknowledgement goes; absent likewise.
+    /// The subject of its acknowledgement; absent likewise.
     reply: Option<Subject>,
 }
 
@@ -69,13 +68,13 @@ pub struct Pull {
 
 /// Messages of one pull request.
 const BATCH: usize = 500;
-/// How long a pull request waits at the server. A quarter of it is the heartbeat: two missed ones end the pull, so a
-/// nats-server that was replaced under a standing connection is noticed after some four seconds.
+/// How long a pull request waits at the server. A quarter of it is the heartbeat: two missed heartbeats end the pull, so a
+/// nats-server that was replaced under an open connection is noticed after about four seconds.
 const EXPIRES: Duration = Duration::from_secs(8);
 
 impl Bus {
-    /// Says that everything owed for this message is done or stands in SQL. Fire and forget: a lost acknowledgement only
-    /// brings the message again.
+    /// Acknowledges a message: all that follows from it is done or recorded in SQL. Fire and forget: after a lost acknowledgement the
+    /// message is only delivered again.
     pub async fn ack(&self, received: &Received) {
         let Some(reply) = received.reply.clone() else { return };
         if let Err(error) = self.client.publish(reply, Bytes::from_static(b"+ACK")).await {
@@ -83,19 +82,18 @@ impl Bus {
         }
     }
 
-    /// Takes a message that the gateway did not make out of the way: it is counted, told of in the log, and acknowledged, so that
-    /// it does not come for ever.
+    /// Rejects a message that the gateway did not publish: it is counted, logged, and acknowledged, so that it is not delivered again.
     pub async fn reject(&self, received: &Received) {
         let reason = if received.authenticity == Authenticity::Unsealed { "no seal, and SQL has no such event" } else { "a wrong seal" };
         self.rejections.add(&received.subject, &received.id, reason);
         self.ack(received).await;
     }
 
-    /// Starts pulling from a durable consumer, making it if it is missing. Everything not acknowledged to an earlier puller
-    /// comes again first, in stream order.
+    /// Starts pulling from a durable consumer, which is created if it is missing. What an earlier puller did not acknowledge is delivered
+    /// again first, in stream order.
     ///
     /// # Errors
-    /// When NATS is away or the stream is missing; or one with a higher fence pulls already.
+    /// When NATS is away, the stream is missing, or a consumer with a higher fence exists.
     pub async fn pull(&self, durable: &ConsumerConfig) -> Result<Pull, Error> {
         let unavailable = |text: String| Error::Unavailable(text);
         let stream = self.stream().await?;
@@ -114,7 +112,7 @@ impl Bus {
             deliver_policy: start,
             ack_policy: AckPolicy::Explicit,
             ack_wait: durable.ack_wait,
-            // Giving up is decided in SQL; a consumer that moved on by itself would break order silently.
+            // Giving up is decided in SQL; a consumer that skipped a message by itself would break order silently.
             max_deliver: -1,
             max_ack_pending: durable.ack_pending_max,
             num_replicas: self.replicas,
@@ -122,12 +120,12 @@ impl Bus {
         };
         let consumer: PullConsumer = stream.get_or_create_consumer(&name, config).await.map_err(|e| unavailable(e.to_string()))?;
         if durable.fence.is_none() {
-            // Set back to its acknowledgement floor.
+            // Back to its acknowledgement floor.
             stream.reset_consumer(&name, None).await.map_err(|e| unavailable(format!("consumer reset: {e}")))?;
         }
         let info = consumer.get_info().await.map_err(|e| unavailable(e.to_string()))?;
         let waiting = info.num_pending + u64::try_from(info.num_ack_pending).unwrap_or(0);
-        // Only now: until the new one stands, the old ones hold the place.
+        // Only now: until the new consumer exists, the old ones hold the position.
         for old in before {
             self.delete_one_consumer(&old).await?;
         }
@@ -142,14 +140,14 @@ impl Bus {
         Ok(Pull { stream, waiting, seal: self.seal.clone() })
     }
 
-    /// The consumers of `name` with lower fences, and up to where the furthest of them was acknowledged.
+    /// The consumers of `name` with lower fences, and the highest acknowledgement floor among them.
     async fn before(&self, name: &str, fence: i64) -> Result<(Option<u64>, Vec<String>), Error> {
         let unavailable = |text: String| Error::Unavailable(text);
         let stream = self.stream().await?;
         let (mut floor, mut before) = (None, Vec::new());
         for (found, other) in self.fenced(name).await? {
             if other > fence {
-                return Err(Error::Unavailable("another has taken over".to_owned()));
+                return Err(Error::Unavailable("another process has taken over".to_owned()));
             }
             if other < fence {
                 let info = stream.consumer_info(&found).await.map_err(|e| unavailable(e.to_string()))?;
@@ -193,8 +191,8 @@ impl Bus {
 }
 
 impl Bus {
-    /// Deletes every consumer of the stream. Whoever pulls makes its own anew, from the beginning: after the stream was rolled
-    /// back, an acknowledgement floor ahead of it would pass over what is published again.
+    /// Deletes every consumer of the stream. Pullers create theirs again, from the beginning: after the stream was rolled back, an
+    /// acknowledgement floor ahead of it would skip what is published again.
     ///
     /// # Errors
     /// When NATS is away.
@@ -208,15 +206,15 @@ impl Bus {
 }
 
 impl Pull {
-    /// Messages that were not acknowledged yet when it began.
+    /// The number of messages that were not acknowledged when the pull began.
     pub fn waiting(&self) -> u64 {
         self.waiting
     }
 
-    /// The next message, and whatever else has arrived already, up to `max`.
+    /// The next message, with all others that have arrived already, up to `max`.
     ///
     /// # Errors
-    /// When the pull broke off: start a new one.
+    /// When the pull broke off; the caller starts a new one.
     pub async fn next(&mut self, max: usize) -> Result<Vec<Received>, Error> {
         let first = self.stream.next().await.ok_or_else(|| Error::Unavailable("the pull ended".into()))?;
         let mut received = vec![first.map_err(|e| Error::Unavailable(e.to_string()))?];
@@ -224,7 +222,7 @@ impl Pull {
             match futures::poll!(self.stream.next()) {
                 std::task::Poll::Ready(Some(Ok(message))) => received.push(message),
                 std::task::Poll::Ready(Some(Err(error))) => {
-                    tracing::debug!(%error, "a pull stumbled");
+                    tracing::debug!(%error, "an error within a pull");
                     break;
                 }
                 std::task::Poll::Ready(None) | std::task::Poll::Pending => break,
@@ -235,10 +233,10 @@ impl Pull {
 }
 
 impl Received {
-    /// Reads a message and judges who made it.
+    /// Reads a message and verifies its seal.
     pub(crate) fn open(message: jetstream::Message, seal: &SealKeys) -> Self {
-        // A message that was sent to the pull's inbox past the stream has no place on it, and is acknowledged nowhere: its reply
-        // subject is whatever its sender liked.
+        // A message sent straight to the pull's inbox, past the stream, has no position on it and is not acknowledged: its sender chose the
+        // reply subject.
         let pending = message.info().ok().map(|info| info.pending);
         let message = message.message;
         let claim = seal.read(&message.subject, message.headers.as_ref(), &message.payload);

@@ -1,4 +1,4 @@
-//! Telling of messages that are not ours: all are counted, and however many there are, the log stays readable.
+//! Rejected messages in the log: all are counted, and however many there are, the log stays readable.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -7,16 +7,16 @@ use std::{
 
 use tokio::time::{Instant, sleep_until};
 
-/// At most one line in this time.
-const TELL_EVERY: Duration = Duration::from_secs(10);
-/// Characters of a foreign text that are shown.
+/// At most one line per this time.
+const LOG_EVERY: Duration = Duration::from_secs(10);
+/// Characters of a foreign text that are logged.
 const SHOWN_MAX: usize = 200;
 
 #[derive(Default)]
 struct Count {
     total: u64,
-    untold: u64,
-    /// Until when nothing is told; whoever set it tells the rest then.
+    unlogged: u64,
+    /// Until when nothing is logged; the task that set it logs the rest then.
     quiet_until: Option<Instant>,
 }
 
@@ -25,25 +25,25 @@ struct Count {
 pub(crate) struct Rejections(Mutex<Count>);
 
 impl Rejections {
-    /// Counts a message and tells of it, now or together with others.
+    /// Counts a message and logs it, now or together with others.
     pub fn add(self: &Arc<Self>, subject: &str, id: &str, reason: &'static str) {
         let now = Instant::now();
-        let told = self.count(|count| {
+        let due = self.count(|count| {
             count.total += 1;
-            count.untold += 1;
+            count.unlogged += 1;
             let quiet = count.quiet_until.is_some_and(|until| until > now);
             (!quiet).then(|| {
-                count.quiet_until = Some(now + TELL_EVERY);
-                (std::mem::take(&mut count.untold), count.total)
+                count.quiet_until = Some(now + LOG_EVERY);
+                (std::mem::take(&mut count.unlogged), count.total)
             })
         });
-        let Some((count, total)) = told else { return };
+        let Some((count, total)) = due else { return };
         let (subject, id) = (shown(subject), shown(id));
         tracing::error!(subject, event.id = id, reason, count, total, "a message that the gateway did not make was rejected");
         let rejections = self.clone();
         tokio::spawn(async move {
-            sleep_until(now + TELL_EVERY).await;
-            let (count, total) = rejections.count(|count| (std::mem::take(&mut count.untold), count.total));
+            sleep_until(now + LOG_EVERY).await;
+            let (count, total) = rejections.count(|count| (std::mem::take(&mut count.unlogged), count.total));
             if count > 0 {
                 tracing::error!(reason = "several", count, total, "messages that the gateway did not make were rejected");
             }
@@ -64,15 +64,15 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn one_line_in_ten_seconds_and_none_is_left_untold() {
+    async fn one_line_in_ten_seconds_and_none_is_left_unlogged() {
         let rejections = Arc::new(Rejections::default());
         for _ in 0..5 {
             rejections.add("billing.x", "1", "no seal");
         }
-        assert_eq!(rejections.count(|count| (count.total, count.untold)), (5, 4));
-        tokio::time::sleep(TELL_EVERY + Duration::from_millis(1)).await;
-        assert_eq!(rejections.count(|count| (count.total, count.untold)), (5, 0));
+        assert_eq!(rejections.count(|count| (count.total, count.unlogged)), (5, 4));
+        tokio::time::sleep(LOG_EVERY + Duration::from_millis(1)).await;
+        assert_eq!(rejections.count(|count| (count.total, count.unlogged)), (5, 0));
         rejections.add("billing.x", "1", "no seal");
-        assert_eq!(rejections.count(|count| (count.total, count.untold)), (6, 0));
+        assert_eq!(rejections.count(|count| (count.total, count.unlogged)), (6, 0));
     }
 }

@@ -1,6 +1,6 @@
-//! The seal of a message: by it what the gateway made is told from what somebody else put on the stream.
+//! The seal of a message: it proves that the gateway published the message, not somebody else who can write to the stream.
 //!
-//! A seal is `v1.<key id>.<HMAC-SHA256 in base64url>` in the header `Billwire-Seal`. Checking it needs the keys alone, no look-up.
+//! A seal is `v1.<key id>.<HMAC-SHA256 in base64url>` in the header `Billwire-Seal`. Verifying it needs only the keys, no look-up.
 
 use std::collections::HashMap;
 
@@ -13,12 +13,12 @@ use crate::{Error, POSITION, SEAL, SEQUENCE};
 /// Bytes of a seal key.
 pub const SEAL_KEY_BYTES: usize = 32;
 const FORMAT: &str = "v1";
-/// What every keyed hash begins with, so that the same key can never vouch for a text of another kind.
+/// The prefix of every keyed hash, so that the same key never vouches for a text of another kind.
 const PURPOSE: &[u8] = b"billwire-seal-v1";
-/// Stands between an event's id and a mark in `Nats-Msg-Id`, where the bare id is taken by a message that is not ours.
+/// Separates an event's id from a mark in `Nats-Msg-Id`; a mark is added when a forged message has the bare id.
 pub(crate) const MARK: char = '.';
 
-/// The keys of an installation: the first one seals, all of them check.
+/// The keys of an installation: the first one seals, all of them verify.
 pub struct SealKeys {
     current: String,
     keys: HashMap<String, hmac::Key>,
@@ -46,18 +46,18 @@ pub(crate) struct Content<'a> {
     pub body: &'a [u8],
 }
 
-/// Who made a message.
+/// Whether the gateway published a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Authenticity {
-    /// The gateway: its seal holds, or SQL holds the very same message.
+    /// Yes: its seal is valid, or SQL has exactly the same message.
     Genuine,
-    /// It has no seal, or one of a key that is not known here: it may be from before that key, which SQL must confirm, or a forged one.
+    /// Unknown: it has no seal, or one of a key that this process does not have. SQL decides.
     Unsealed,
-    /// Somebody else.
+    /// No: its seal is invalid.
     Forged,
 }
 
-/// What the headers of a message say, and whether they can be believed.
+/// What the headers of a message claim, and whether that can be trusted.
 #[derive(Debug)]
 pub(crate) struct Claim {
     pub id: String,
@@ -67,10 +67,10 @@ pub(crate) struct Claim {
 }
 
 impl SealKeys {
-    /// The keys, the one that seals first.
+    /// The keys; the first one seals.
     ///
     /// # Errors
-    /// When there is none.
+    /// When there is no key.
     pub fn new(keys: &[[u8; SEAL_KEY_BYTES]]) -> Result<Self, Error> {
         let first = keys.first().ok_or_else(|| Error::Unsuitable("there is no seal key".to_owned()))?;
         let made = |key: &[u8; SEAL_KEY_BYTES]| (key_id(key), hmac::Key::new(hmac::HMAC_SHA256, key));
@@ -83,7 +83,7 @@ impl SealKeys {
         format!("{FORMAT}.{}.{}", self.current, B64.encode(tag.as_ref().map_or(&[][..], AsRef::as_ref)))
     }
 
-    /// Whether `seal` is one of ours for this very message. The comparison takes the same time wherever they differ.
+    /// Verifies `seal` for this message. The comparison takes constant time.
     fn judge(&self, seal: &str, content: &Content<'_>) -> Authenticity {
         let mut parts = seal.split('.');
         let (Some(FORMAT), Some(id), Some(tag), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
@@ -97,7 +97,7 @@ impl SealKeys {
         }
     }
 
-    /// Reads a message's headers and judges them.
+    /// Reads a message's headers and verifies its seal.
     pub(crate) fn read(&self, subject: &str, headers: Option<&HeaderMap>, body: &[u8]) -> Claim {
         let text = |name: &str| headers.and_then(|headers| headers.get(name)).map(|value| value.as_str());
         let number = |name: &str| text(name).and_then(|value| value.parse::<i64>().ok());
@@ -113,12 +113,12 @@ impl SealKeys {
     }
 }
 
-/// Tells keys apart without telling anything of use about them: the first bytes of a hash of 32 random ones.
+/// The id of a key: the first bytes of its hash, which reveal nothing useful about its 32 random bytes.
 fn key_id(key: &[u8]) -> String {
     digest::digest(&digest::SHA256, key).as_ref()[..4].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Each member behind its length, so that no byte can be moved from one to the next.
+/// Each member after its length, so that no byte can move from one member to the next.
 fn keyed_hash(key: &hmac::Key, content: &Content<'_>) -> hmac::Tag {
     let ordering_key = content.subject.rsplit_once('.').map_or("", |(_, key)| key);
     let (position, sequence) = (content.position.to_be_bytes(), content.sequence.to_be_bytes());

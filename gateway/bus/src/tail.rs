@@ -1,4 +1,4 @@
-//! Reading the stream from a place on, without a trace: what a person who looks at it needs.
+//! Reading the stream from a position on, without a durable consumer: for a person who watches it.
 
 use std::time::Duration;
 
@@ -7,12 +7,12 @@ use futures::StreamExt;
 
 use crate::{Bus, Error, Received};
 
-/// How long the server keeps a reader that is gone.
+/// How long the server keeps a consumer whose reader is gone.
 const INACTIVE: Duration = Duration::from_secs(10);
 
 impl Bus {
-    /// Up to `limit` messages behind the stream sequence `after` whose subjects fit `filter`, waiting up to `wait` for the first. Gives
-    /// them, whoever made them, with the sequence to go on behind. Without `after`: nothing, and the stream's present end.
+    /// Up to `limit` messages after the stream sequence `after` whose subjects match `filter`, waiting up to `wait` for the first. Gives
+    /// them, authentic or not, with the sequence to continue after. Without `after`: no message, and the current end of the stream.
     ///
     /// # Errors
     /// When NATS is away or the stream is missing.
@@ -49,7 +49,7 @@ impl Bus {
                 take(message.map_err(|e| unavailable(e.to_string()))?, &mut found, &mut last);
             }
         }
-        // Where nothing fitted, what was there before is passed over for good.
+        // If nothing matched, the next call continues after the current end.
         let next = if found.is_empty() { after.max(end) } else { last };
         Ok((found, next))
     }

@@ -13,8 +13,9 @@ use billwire_bus::Bus;
 use billwire_delivery::{
     bulk,
     channel::Channels,
+    engine::{self, Engine},
     limits::limiters::Limiters,
-    supervisor::{self, Engine},
+    supervisor,
 };
 use billwire_schemas::{
     clock::{Clock, ShiftedClock, SystemClock},
@@ -288,11 +289,11 @@ async fn connected(
             channels: parts.channels,
             clock: parts.clock as Arc<dyn Clock>,
             limiters: Limiters::new(settings.circuit()),
-            options: supervisor::Options {
+            options: engine::Options {
                 retry_plan: settings.retry_plan().unwrap_or_default(),
                 lease,
                 give_up_after: Duration::from_secs(settings.give_up_hours * 3600),
-                ..supervisor::Options::default()
+                ..engine::Options::default()
             },
         };
         tasks.spawn(supervisor::run(Arc::new(engine), stopped.clone()));

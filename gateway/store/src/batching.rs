@@ -1,10 +1,10 @@
-//! Sizes of statements. A statement with another number of rows is another statement to the database: it is parsed and planned
-//! anew and pushes older ones out of the cache. So rows go in a handful of sizes, and lists are filled up.
+//! Sizes of statements. A statement with another number of rows is another statement for the database: it is parsed and planned again
+//! and evicts older ones from the cache. So rows are written in a few sizes, and lists are filled up.
 
 /// Rows of one INSERT, largest first. With 20 columns the largest stays below SQLite's 32 766 parameters.
 const ROWS: [usize; 3] = [256, 64, SMALL];
 
-/// Up to this many rows go as one: so many sizes fit the cache, and small commits stay short.
+/// Up to this many rows form one statement of their own size: that many sizes fit the cache, and small commits stay short.
 const SMALL: usize = 32;
 
 /// Cuts `rows` into parts of few sizes.

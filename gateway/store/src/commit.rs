@@ -1,10 +1,10 @@
 //! Group commit: operations with different ordering keys share one transaction.
 //!
-//! A handler hands a [`Unit`] over and waits; a writer task takes all that is in line, locks their ordering keys, lets each
-//! decide, writes everything at once and commits. Because the writer task owns the transaction, a client that hangs up
-//! cannot cut it in half; because a unit's writes are collected in memory until it has decided, a refusal writes nothing
-//! and needs no savepoint. When the shared transaction fails, each of its units is tried again on its own, so that one
-//! cannot spoil the others.
+//! A handler submits a [`Unit`] and waits; a writer task takes all queued units, locks their ordering keys, has each of them
+//! decide, writes everything at once and commits. Because the writer task owns the transaction, a client that disconnects
+//! cannot interrupt it; because a unit's writes are collected in memory until it has decided, a refusal writes nothing
+//! and needs no savepoint. When the shared transaction fails, each of its units is run again on its own, so that one
+//! cannot fail the others.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -35,16 +35,16 @@ use crate::{
 
 pub use crate::tx::Prefetch;
 
-/// One operation to be committed.
+/// One operation to commit.
 #[async_trait]
 pub trait Unit: Send + Sync + 'static {
-    /// Whose data it changes.
+    /// The tenant whose data it changes.
     fn tenant(&self) -> &TenantId;
-    /// What its events keep order within, all of them locked before [`Unit::decide`] runs. Never empty.
+    /// The ordering keys of its events, all locked before [`Unit::decide`] runs. Never empty.
     fn keys(&self) -> Vec<OrderingKey>;
     /// The idempotency key it came with.
     fn claim(&self) -> Option<&Claim>;
-    /// What it will surely load: read for the whole group at once.
+    /// The objects it will certainly load: read for the whole group at once.
     fn prefetch(&self) -> Vec<Prefetch> {
         Vec::new()
     }
@@ -61,7 +61,7 @@ pub enum Failure {
     /// The database failed. Shared, since one failure may answer several units.
     #[error(transparent)]
     Store(Arc<Error>),
-    /// Too many operations are in line.
+    /// Too many operations are queued.
     #[error("too many operations are waiting to be committed")]
     Overloaded,
 }
@@ -77,7 +77,7 @@ pub(crate) struct Job {
     answer: oneshot::Sender<Result<Reply, Failure>>,
 }
 
-/// The lines to the writer tasks.
+/// The queues of the writer tasks.
 pub(crate) struct Writers(Vec<mpsc::Sender<Job>>);
 
 impl Writers {
@@ -93,7 +93,7 @@ impl Writers {
 }
 
 impl Store {
-    /// Commits one operation, together with whatever others are in line.
+    /// Commits one operation, together with others that are queued.
     ///
     /// # Errors
     /// The unit's refusal, or the database's failure; then nothing was changed.
@@ -111,7 +111,7 @@ fn lanes(job: &Job) -> Vec<(TenantId, OrderingKey)> {
     job.unit.keys().into_iter().map(|key| (job.unit.tenant().clone(), key)).collect()
 }
 
-/// The writer task: groups what is in line, keys being different within a group.
+/// The writer task: forms groups of queued jobs with distinct ordering keys.
 async fn write(inner: Weak<Inner>, mut jobs: mpsc::Receiver<Job>, group_max: usize) {
     let mut held: VecDeque<Job> = VecDeque::new();
     loop {
@@ -133,7 +133,7 @@ async fn write(inner: Weak<Inner>, mut jobs: mpsc::Receiver<Job>, group_max: usi
                 taken.extend(lanes);
                 group.push(job);
             } else {
-                // Whatever comes after it with one of its keys must not overtake it.
+                // Later jobs with one of its keys must not overtake it.
                 taken.extend(lanes);
                 later.push_back(job);
             }
@@ -160,7 +160,7 @@ async fn settle(inner: Arc<Inner>, group: Vec<Job>) {
     };
     match result {
         Ok(answers) => answer(group, answers),
-        // Whether it stands cannot be told, or would come out the same for each alone: a full disk has no room for any of them.
+        // Whether it was committed is unknown, or each unit alone would fail likewise: a full disk has no room for any of them.
         Err(error @ (Error::Unknown(_) | Error::StorageFull(_))) => {
             tracing::warn!(%error, operations = group.len(), "a group of operations could not be committed");
             let error = Arc::new(error);
@@ -176,7 +176,7 @@ async fn settle(inner: Arc<Inner>, group: Vec<Job>) {
     }
 }
 
-/// How often a unit that met a concurrent change is tried again.
+/// How often a unit that met a concurrent change is run again.
 const CONTENTION_RETRIES: usize = 5;
 
 async fn retry_alone(inner: &Inner, group: Vec<Job>, mut error: Error) {
@@ -196,7 +196,7 @@ async fn retry_alone(inner: &Inner, group: Vec<Job>, mut error: Error) {
 
 fn answer(group: Vec<Job>, answers: Vec<Result<Reply, Failure>>) {
     for (job, answer) in group.into_iter().zip(answers) {
-        // The client may have hung up; what was committed stays committed.
+        // The client may have disconnected; what was committed stays committed.
         let _ = job.answer.send(answer);
     }
 }
@@ -229,12 +229,12 @@ async fn attempt(inner: &Inner, group: &[Job]) -> Result<Vec<Result<Reply, Failu
     }
 }
 
-/// How often a commit whose answer was lost is looked for, and how long between two looks.
+/// How often a commit whose answer was lost is looked up, and the wait between two look-ups.
 const READ_BACK: (usize, Duration) = (10, Duration::from_millis(100));
 
-/// A commit that answered with an error may have happened all the same: the connection broke after it. Running its units
-/// again would then do them twice, so the database is asked whether the group's first business transaction stands: on another
-/// connection, since the one that failed may still show what nobody else will ever see.
+/// A commit that answered with an error may have succeeded all the same: the connection broke after it. Running its units again
+/// would then do them twice, so the group's first business transaction is looked up: on another connection, since the failed one
+/// may still show what nobody else will ever see.
 async fn read_back(inner: &Inner, first: Option<Uuid>, detail: String) -> Result<(), Error> {
     let Some(first) = first else { return Err(Error::Unknown(detail)) };
     let final_now = inner.backend == Backend::Postgres || overwrite(inner).await.is_ok();
@@ -250,10 +250,10 @@ async fn read_back(inner: &Inner, first: Option<Uuid>, detail: String) -> Result
     if answered && final_now { Err(Error::Unavailable(detail)) } else { Err(Error::Unknown(detail)) }
 }
 
-/// Writes over what a failed commit left at the end of SQLite's log: nobody sees it now, but a recovery would take it for committed.
+/// Overwrites what a failed commit left at the end of SQLite's log: nobody sees it now, but a recovery would treat it as committed.
 async fn overwrite(inner: &Inner) -> Result<(), Error> {
     let transaction = inner.begin().await?;
-    // A number that nobody uses; setting it writes a page even where it is the same.
+    // A number that nobody uses; setting it writes a page even if it does not change.
     transaction.execute_unprepared("PRAGMA user_version = 0").await?;
     transaction.commit().await
 }
@@ -289,7 +289,7 @@ async fn decide_all(
                 all.merge(tx.into_writes(&before));
                 answers.push(Ok(reply));
             }
-            // A broken database dooms the whole group; a refusal only the unit.
+            // A failure of the database fails the whole group; a refusal only the unit.
             Err(Failure::Store(error)) => return Err(Arc::into_inner(error).unwrap_or_else(|| Error::Unavailable("a load failed".into()))),
             Err(refusal) => answers.push(Err(refusal)),
         }

@@ -19,7 +19,7 @@ use crate::{
     page::{After, Page, PageRequest},
 };
 
-/// Which noun.
+/// The kinds of configuration objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// A queue.
@@ -34,7 +34,7 @@ pub enum Kind {
     NotificationTemplate,
     /// A system user.
     SystemUser,
-    /// An address that nothing is sent to, named by it.
+    /// A suppressed address; the address is its name.
     SuppressedAddress,
     /// A custom event type, at its latest version.
     EventType,
@@ -42,7 +42,7 @@ pub enum Kind {
     EventTypeVersion,
     /// A data source.
     DataSource,
-    /// The billing settings, of which there is one.
+    /// The billing settings; there is one object.
     BillingSettings,
 }
 
@@ -77,7 +77,7 @@ pub(crate) fn named(tenant: &TenantId, kind: Kind, name: &str) -> Condition {
 pub struct Configuration<T> {
     /// Its id.
     pub id: Uuid,
-    /// Its noun.
+    /// Its kind.
     pub kind: Kind,
     /// Its name.
     pub name: String,
@@ -85,11 +85,11 @@ pub struct Configuration<T> {
     pub body: T,
     /// JSON text of its secrets, in clear only in memory.
     pub secrets: Option<String>,
-    /// When it was made, by the machine's clock.
+    /// When it was created, by the machine's clock.
     pub created_at: Timestamp,
 }
 
-/// What sealed secrets are bound to: nothing opens in another row.
+/// The associated data of sealed secrets: they do not open in another row.
 pub(crate) fn aad(tenant: &TenantId, kind: Kind, id: Uuid) -> String {
     aad_of(tenant.as_str(), kind.name(), id)
 }
@@ -99,22 +99,22 @@ pub(crate) fn aad_of(tenant: &str, kind: &str, id: Uuid) -> String {
     format!("configuration|{tenant}|{kind}|{id}")
 }
 
-/// A stored configuration object, as the delivery side reads it.
+/// A stored configuration object, as the consumers read it.
 #[derive(Debug, Clone)]
 pub struct Stored<T> {
-    /// Whose it is.
+    /// The tenant.
     pub tenant: TenantId,
     /// Its document.
     pub body: T,
-    /// Events up to this outbox position were committed before it.
+    /// Its start position: events up to this outbox position were committed before it.
     pub start_position: i64,
-    /// When it was made, by the machine's clock.
+    /// When it was created, by the machine's clock.
     pub created_at: Timestamp,
 }
 
 impl Store {
-    /// The ordering key under which all configuration of a tenant changes, one change after the other: references between
-    /// its objects are checked under that lock, and its sequence counts the changes.
+    /// The ordering key of all configuration of a tenant, which serialises the changes: references between objects are checked under
+    /// its lock, and its sequence counts the changes.
     pub fn configuration_key() -> OrderingKey {
         OrderingKey::CONFIGURATION
     }
@@ -138,7 +138,7 @@ impl Store {
         row.map(|row| serde_json::from_str(&row.body).map_err(Error::corrupt("configuration"))).transpose()
     }
 
-    /// Which of these names objects of a kind have.
+    /// Which of these names are taken by objects of a kind.
     ///
     /// # Errors
     /// When the database fails.
@@ -159,7 +159,7 @@ impl Store {
         rows.iter().map(|row| serde_json::from_str(&row.body).map_err(Error::corrupt("configuration"))).collect()
     }
 
-    /// Every object of a kind that a tenant has, each with the outbox position it starts behind.
+    /// Every object of a kind that a tenant has, each with its start position.
     ///
     /// # Errors
     /// When the database fails.
@@ -215,7 +215,7 @@ impl Store {
         )
     }
 
-    /// Every object of a kind, of all tenants: what the delivery side works from.
+    /// Every object of a kind, of all tenants: what the consumers work from.
     ///
     /// # Errors
     /// When the database fails.

@@ -1,4 +1,4 @@
-//! Opening a database the way its durability promise needs it.
+//! Opening a database with the settings that its durability needs.
 
 use std::{
     path::Path,
@@ -39,9 +39,9 @@ pub struct Options {
     pub url: String,
     /// Connections for reads and for work besides group commit (PostgreSQL), or for reads (SQLite). Default 8.
     pub connections: u32,
-    /// Operations in line for commit before new ones are refused. Default 4096.
+    /// Operations queued for commit before new ones are refused. Default 4096.
     pub backlog_max: usize,
-    /// Most operations in one group. Default 128.
+    /// Operations in one group at most. Default 128.
     pub group_max: usize,
     /// Tasks that commit groups, each with its share of the ordering keys. Default 2 on PostgreSQL; SQLite always has 1.
     pub writers: usize,
@@ -63,15 +63,15 @@ pub(crate) struct Inner {
     pub write: DatabaseConnection,
     /// SQLite: connections of their own. PostgreSQL: the same pool.
     pub read: DatabaseConnection,
-    /// Which connections of `write` are not used again.
+    /// Which connections of `write` must not be used again.
     distrust: Arc<Distrust>,
     pub sealer: Sealer,
     pub writers: Writers,
-    /// Told after each commit that left events to publish.
+    /// Notified after each commit with events to publish.
     pub committed: Notify,
     /// Counts commits of configuration made by this process.
     pub configured: watch::Sender<u64>,
-    /// The largest message that the stream takes, as far as this process knows.
+    /// The largest message that the stream accepts, as far as this process knows.
     pub max_payload: AtomicU64,
 }
 
@@ -139,7 +139,7 @@ impl Store {
         &self.0.sealer
     }
 
-    /// Resolves after a commit that left events to publish (of this process; poll for others').
+    /// Resolves after a commit of this process with events to publish; for those of other processes, poll.
     pub async fn committed(&self) {
         self.0.committed.notified().await;
     }
@@ -149,10 +149,10 @@ impl Store {
         self.0.configured.subscribe()
     }
 
-    /// Asks the database for a sign of life.
+    /// Checks that the database answers.
     ///
     /// # Errors
-    /// When it gives none.
+    /// When it does not.
     pub async fn ping(&self) -> Result<(), Error> {
         self.0.read.execute_unprepared("SELECT 1").await?;
         Ok(())
@@ -176,7 +176,7 @@ impl Inner {
     }
 
     /// A transaction that may write. On SQLite it takes the write lock at once: a read that turns into a write later would
-    /// be refused when another writer came between.
+    /// fail after another writer's commit.
     pub async fn begin(&self) -> Result<Transaction, Error> {
         let immediate = (self.backend == Backend::Sqlite).then_some(SqliteTransactionMode::Immediate);
         let options = TransactionOptions { sqlite_transaction_mode: immediate, ..Default::default() };
@@ -221,8 +221,8 @@ async fn postgres(options: &Options, distrust: Arc<Distrust>) -> Result<Database
         .sqlx_logging(false)
         .acquire_timeout(Duration::from_secs(10))
         .map_sqlx_postgres_opts(|o| {
-            // A prepared statement keeps the plan it got when its table was small, and that is a scan of the whole table: harmless
-            // for a hundred rows, the end of all speed for a million. Everything asked often has its index, so scans are out.
+            // A prepared statement keeps the plan it got when its table was small: a scan of the whole table, harmless for a hundred
+            // rows and far too slow for a million. Every frequent query has an index, so scans are switched off.
             o.options([("synchronous_commit", "on"), ("enable_seqscan", "off")]).statement_cache_capacity(512)
         })
         .map_sqlx_postgres_before_acquire(move |_, connection| {

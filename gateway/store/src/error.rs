@@ -9,25 +9,25 @@ use sqlx::{
 /// A failure of the store. Except for [`Error::Unknown`], nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The database is away, overloaded or timed out: try again later.
+    /// The database is away, overloaded or timed out: retry later.
     #[error("the database is not available: {0}")]
     Unavailable(String),
-    /// The database's disk is full, or takes no more for another reason: try again when there is room.
+    /// The database's disk is full, or refuses writes for another reason: retry when there is room.
     #[error("the database's storage is full: {0}")]
     StorageFull(String),
-    /// Two transactions met: try again at once.
+    /// Two transactions conflicted: retry at once.
     #[error("a concurrent change was met: {0}")]
     Contention(String),
-    /// The connection broke or the log could not be flushed while committing, and the database cannot be asked: the change may stand or
-    /// not. A repeat under the same idempotency key settles it.
+    /// The connection broke or the log could not be flushed while committing, and the database cannot be read: the change may have
+    /// been committed or not. A repeat with the same idempotency key settles it.
     #[error("whether the change was committed is not known: {0}")]
     Unknown(String),
     /// What the database holds is not what this program wrote.
     #[error("unexpected content in {table}: {detail}")]
     Corrupt {
-        /// Where.
+        /// The table.
         table: &'static str,
-        /// What.
+        /// What is wrong.
         detail: String,
     },
     /// A programming or configuration error; the text is for the log.
@@ -37,7 +37,7 @@ pub enum Error {
 
 impl From<DbErr> for Error {
     fn from(error: DbErr) -> Self {
-        // A reference to what is being deleted meanwhile: decided again, the one that comes second is refused by its rule.
+        // A reference to an object that is deleted concurrently: run again, the later operation is refused by its rule.
         if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_) | SqlErr::ForeignKeyConstraintViolation(_))) {
             return Self::Contention(error.to_string());
         }
@@ -58,11 +58,11 @@ impl Error {
         move |error| Self::Corrupt { table, detail: error.to_string() }
     }
 
-    /// What a COMMIT's failure means: only some of them say that nothing was changed.
+    /// The meaning of a failed COMMIT: only some failures say that nothing was changed.
     pub(crate) fn of_commit(error: DbErr) -> Self {
         let refused = match driver(&error) {
             Some(sqlx::Error::Database(told)) => match told.try_downcast_ref::<PgDatabaseError>() {
-                // FATAL and PANIC end the connection, and may come when the commit stands already.
+                // FATAL and PANIC end the connection, and may come after the commit.
                 Some(told) => told.severity() == PgSeverity::Error,
                 // When the log is written but cannot be flushed or indexed it may hold the whole commit, and a recovery would find it.
                 None => sqlite_code(told.as_ref()).is_some_and(|code| code & 0xff != sqlite::IOERR || code == sqlite::IOERR_WRITE),
@@ -73,7 +73,7 @@ impl Error {
     }
 }
 
-/// What the driver said, if it is the driver's error.
+/// The driver's error, if it is one.
 fn driver(error: &DbErr) -> Option<&sqlx::Error> {
     match error {
         DbErr::Conn(RuntimeErr::SqlxError(told)) | DbErr::Exec(RuntimeErr::SqlxError(told)) | DbErr::Query(RuntimeErr::SqlxError(told)) => {

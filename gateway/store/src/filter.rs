@@ -1,4 +1,4 @@
-//! What a list of objects is narrowed by.
+//! Filters of lists of objects.
 
 use billwire_schemas::{clock::Timestamp, ids::TenantId};
 use sea_orm::{
@@ -14,7 +14,7 @@ pub(crate) fn column(name: &'static str) -> SimpleExpr {
     Expr::col(Alias::new(name))
 }
 
-/// What a list is narrowed by. Columns are the noun's own or the common ones.
+/// A filter of a list. Columns are the noun's own or the base columns.
 #[derive(Debug, Clone)]
 pub struct Filter(Condition);
 
@@ -54,7 +54,7 @@ impl Filter {
         self.add(Some(column(name).is_in(filled(ids))))
     }
 
-    /// Only what was made after the object with this id.
+    /// Only objects created after the one with this id.
     #[must_use]
     pub fn after(self, id: Uuid) -> Self {
         self.add(Some(column("id").gt(id)))
@@ -66,7 +66,7 @@ impl Filter {
         self.add(flag.map(|flag| column(name).eq(flag)))
     }
 
-    /// Only where the column has a value, or has none, if that is asked.
+    /// Only where the column has a value, or has none, if either is requested.
     #[must_use]
     pub fn has(self, name: &'static str, wanted: Option<bool>) -> Self {
         self.add(wanted.map(|wanted| if wanted { column(name).is_not_null() } else { column(name).is_null() }))
@@ -112,7 +112,7 @@ impl Filter {
         }
     }
 
-    /// Together with whose objects.
+    /// The condition, with that on the tenant.
     pub(crate) fn of(self, tenant: &TenantId) -> Condition {
         Condition::all().add(column("tenant").eq(tenant.as_str())).add(self.0)
     }

@@ -7,12 +7,12 @@ use billwire_schemas::clock::Timestamp;
 
 use crate::{Error, Store, commit::Job, entity::idempotency, micros};
 
-/// What a request claims by bringing an `Idempotency-Key`.
+/// The claim of a request with an `Idempotency-Key`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
     /// The key as the client sent it.
     pub key: String,
-    /// Hash of operation, address and body: the same key with another one is a mistake of the client.
+    /// Hash of operation, address and body: the same key with another hash is an error of the client.
     pub fingerprint: String,
 }
 
@@ -46,7 +46,7 @@ pub(crate) async fn find<C: ConnectionTrait>(conn: &C, jobs: &[Job]) -> Result<V
 }
 
 impl Store {
-    /// Forgets replies older than `before`, at most `limit` of them. Gives how many.
+    /// Deletes up to `limit` replies older than `before`. Gives how many.
     ///
     /// # Errors
     /// When the database fails.

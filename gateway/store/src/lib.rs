@@ -5,7 +5,7 @@
 //! holds the objects, the business transaction, its events and the idempotency row.
 //!
 //! The hot path is [`commit`]: several operations with different ordering keys share one transaction (group commit). Each is
-//! decided on its own; what it wants written is collected in memory, so a refused one leaves nothing behind.
+//! decided on its own; its writes are collected in memory, so a refused one leaves nothing behind.
 
 mod access;
 mod batching;
@@ -50,7 +50,7 @@ pub use tx::{NewEvent, NewTransaction, Tx};
 
 use billwire_schemas::clock::Timestamp;
 
-/// Microseconds since the epoch, UTC: how moments rest in both databases.
+/// Microseconds since the epoch, UTC: how both databases store moments.
 pub(crate) fn micros(at: Timestamp) -> i64 {
     at.timestamp_micros()
 }

@@ -1,18 +1,18 @@
-//! Whether the configured master keys are those of this database, and moving its secrets to the current one.
+//! Checks that the configured master keys are those of this database, and reseals its secrets with the current one.
 
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 
 use crate::{Error, Store, configurations::aad_of, entity::configuration, secrets::Sealer};
 
-/// Where a known value rests, sealed: what opens it is the right key.
+/// The setting with a known value, sealed: a key that opens it is right.
 const CHECK: &str = "master_key_check";
-/// That value.
+/// The known value.
 const KNOWN: &str = "billwire";
 
-/// What the configured master keys are to a database.
+/// Whether the configured master keys fit a database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MasterKey {
-    /// They open it.
+    /// They do.
     Right,
     /// They do not.
     Wrong {
@@ -24,8 +24,8 @@ pub enum MasterKey {
 }
 
 impl Store {
-    /// Holds the master keys against this database. What the current one does not seal yet is sealed with it anew, so that an older
-    /// key is needed no more. At the first start the current key becomes the database's.
+    /// Checks the master keys against this database. Everything sealed with an older key is resealed with the current one, so that the
+    /// older key is no longer needed. At the first start the current key becomes the database's.
     ///
     /// # Errors
     /// When the database fails.
@@ -38,7 +38,7 @@ impl Store {
         }
         let unread = self.seal_anew().await?;
         if let (None, Some((sealed, 0))) = (&check, &unread) {
-            // A database of before there was a check: what it holds must show it.
+            // A database from before there was a check: its secrets decide.
             return Ok(self.wrong(sealed));
         }
         if let Some((sealed, _)) = &unread {
@@ -53,8 +53,8 @@ impl Store {
         MasterKey::Wrong { needed, configured: self.0.sealer.current_key().to_owned() }
     }
 
-    /// Seals every secret of the configuration with the current key. Gives one whose key is not configured, if there is any, and how many
-    /// secrets could be read.
+    /// Reseals every secret of the configuration with the current key. Gives one whose key is not configured, if there is any, and how many
+    /// secrets could be opened.
     async fn seal_anew(&self) -> Result<Option<(String, usize)>, Error> {
         let held = configuration::Column::Secrets.is_not_null();
         let rows = configuration::Entity::find().filter(held).all(&self.0.read).await?;
@@ -64,7 +64,7 @@ impl Store {
             let aad = aad_of(&row.tenant, &row.kind, row.id);
             let Ok(secret) = self.0.sealer.open(&sealed, &aad) else {
                 if self.0.sealer.knows(&sealed) {
-                    tracing::error!(kind = row.kind, id = %row.id, "a secret is damaged and must be set anew");
+                    tracing::error!(kind = row.kind, id = %row.id, "a secret is damaged and must be set again");
                 } else {
                     unread = Some(sealed);
                 }
@@ -75,14 +75,14 @@ impl Store {
                 continue;
             }
             let anew = self.0.sealer.seal(&secret, &aad)?;
-            // A secret that was changed meanwhile was sealed anew by that change.
+            // A secret that was changed meanwhile was sealed with the current key then.
             let sql = "UPDATE configuration SET secrets = $1 WHERE id = $2 AND secrets = $3";
             self.0.write.execute_raw(self.statement(sql, [anew.into(), row.id.into(), sealed.into()])).await?;
         }
         Ok(unread.map(|sealed| (sealed, readable)))
     }
 
-    /// Makes the check, or seals it with the current key.
+    /// Creates the check value, or reseals it with the current key.
     async fn keep_check(&self, check: Option<String>) -> Result<MasterKey, Error> {
         let seal = || self.0.sealer.seal(KNOWN, CHECK);
         // Another process may be faster, with another key.

@@ -1,8 +1,8 @@
-//! Platform objects at rest: a table per noun with the same first columns, and one way to find, list and write them.
+//! Stored platform objects: a table per noun with the same base columns, and one set of functions to find, list and write them.
 //!
-//! An object is its JSON in `body`. What is searched or locked on stands in columns beside it; those that every noun has are
-//! taken from [`Entity`], a noun's own are named in its file. Unlike a table that is designed for joins, this one can be
-//! widened without moving data, and an event's `after` is what the row says.
+//! An object is its JSON in `body`. Columns beside it are for searches and locks: those of every noun are taken from [`Entity`], a
+//! noun's own are named in its file. Unlike a table designed for joins, this one can be widened without moving data, and an event's
+//! `after` equals the row.
 
 use std::{
     any::Any,
@@ -223,14 +223,14 @@ pub(crate) async fn taken<T: Persisted>(
     Ok(taken)
 }
 
-/// Something that falls due.
+/// An object that is due.
 #[derive(Debug, Clone)]
 pub struct Due {
     /// When.
     pub at: Timestamp,
-    /// Whose.
+    /// The tenant.
     pub tenant: TenantId,
-    /// What it keeps order within.
+    /// The ordering key.
     pub key: OrderingKey,
     /// The object.
     pub id: Uuid,
@@ -306,7 +306,7 @@ impl Store {
         select(&self.0.read, tenant, filter, limit).await
     }
 
-    /// What of this noun is due, longest overdue first.
+    /// The due objects of this noun, longest overdue first.
     ///
     /// # Errors
     /// When the database fails.
@@ -321,7 +321,7 @@ impl Store {
         Ok(due.collect())
     }
 
-    /// Has the clock look at an object no earlier than `until`, unless it changes: what is due at `now` cannot be done.
+    /// Postpones an object that is due at `now` but cannot be processed: it is due again at `until`, unless it changes before.
     ///
     /// # Errors
     /// When the database fails.
@@ -333,7 +333,7 @@ impl Store {
     }
 }
 
-/// A typed object behind a common face.
+/// A typed object behind one trait.
 pub(crate) type Erased = Arc<dyn Any + Send + Sync>;
 
 /// Objects of several nouns, read or written, by noun and id.

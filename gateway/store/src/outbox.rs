@@ -1,4 +1,4 @@
-//! The outbox: events in line for publishing. A row of `outbox` *is* the flag "not published yet"; the event's own row stays.
+//! The outbox: events to publish. A row of `outbox` *is* the flag "not published yet"; the event's own row stays.
 
 use billwire_schemas::{
     ids::{EventId, OrderingKey, TenantId, TransactionId},
@@ -16,7 +16,7 @@ pub struct Unpublished {
     pub position: i64,
     /// The event's id.
     pub id: EventId,
-    /// Whose it is.
+    /// The tenant.
     pub tenant: TenantId,
     /// Its type.
     pub kind: String,
@@ -47,6 +47,9 @@ pub(crate) fn read(row: &QueryResult) -> Result<Unpublished, Error> {
     })
 }
 
+/// Events that [`Store::events_between`] gives at most.
+const BETWEEN_MAX: u64 = 1000;
+
 impl Store {
     /// Unpublished events in order of their positions, whole transactions only: the one that `limit` would cut is left for
     /// the next call. Within a key, position order is commit order, since positions are drawn under the key's lock.
@@ -54,7 +57,7 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn unpublished(&self, limit: u64) -> Result<Vec<Unpublished>, Error> {
-        // Bounded from both sides: a planner that took the events first would otherwise go through all that is retained.
+        // Bounded on both sides: a planner that starts with the events would otherwise read all stored events.
         let sql = format!(
             "WITH page AS MATERIALIZED (SELECT position FROM outbox ORDER BY position LIMIT $1) \
              SELECT {COLUMNS} FROM page o JOIN event e ON e.position = o.position \
@@ -73,7 +76,7 @@ impl Store {
         Ok(events)
     }
 
-    /// How many events are in line, counted up to `limit`.
+    /// How many events are unpublished, counted up to `limit`.
     ///
     /// # Errors
     /// When the database fails.
@@ -104,7 +107,7 @@ impl Store {
         Ok(self.0.write.execute_raw(self.statement(&sql, values)).await?.rows_affected() > 0)
     }
 
-    /// Puts every retained event in line again, but for what is set aside: the stream was lost. Gives how many.
+    /// Puts every stored event back into the outbox, except those set aside: the stream was lost. Gives how many.
     ///
     /// # Errors
     /// When the database fails.
@@ -131,13 +134,14 @@ impl Store {
         Ok(found)
     }
 
-    /// The highest sequence recorded for `key`.
+    /// Events of `key` with sequences strictly between `after` and `before`, in order, up to [`BETWEEN_MAX`].
     ///
     /// # Errors
     /// When the database fails.
     pub async fn events_between(&self, tenant: &TenantId, key: &OrderingKey, after: i64, before: i64) -> Result<Vec<Unpublished>, Error> {
         let sql = format!(
-            "SELECT {COLUMNS} FROM event e WHERE e.tenant = $1 AND e.ordering_key = $2 AND e.sequence > $3 AND e.sequence < $4 ORDER BY e.sequence LIMIT 1000"
+            "SELECT {COLUMNS} FROM event e WHERE e.tenant = $1 AND e.ordering_key = $2 AND e.sequence > $3 AND e.sequence < $4 ORDER BY e.sequence \
+             LIMIT {BETWEEN_MAX}"
         );
         let values = [tenant.as_str().into(), key.as_str().into(), after.into(), before.into()];
         let rows = self.0.read.query_all_raw(self.statement(&sql, values)).await?;

@@ -2,12 +2,12 @@
 
 use uuid::Uuid;
 
-/// Which part of a list, newest or oldest first as the list says.
+/// The requested part of a list; the list decides whether the newest or the oldest item is first.
 #[derive(Debug, Clone, Copy)]
 pub struct PageRequest {
-    /// How many items at the most.
+    /// The largest number of items.
     pub limit: u64,
-    /// Go on after this item.
+    /// Continue after this item.
     pub after: Option<After>,
 }
 
@@ -25,7 +25,7 @@ pub struct After {
 pub struct Page<T> {
     /// The items.
     pub items: Vec<T>,
-    /// Where the next page goes on; absent on the last.
+    /// Where the next page continues; absent on the last.
     pub next: Option<After>,
 }
 

@@ -1,4 +1,4 @@
-//! Looking up what many references name, with few queries.
+//! Resolving many references with few queries.
 
 use std::collections::HashMap;
 

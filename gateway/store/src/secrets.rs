@@ -112,7 +112,7 @@ impl Sealer {
     }
 }
 
-/// Length of the nonce that stands before each ciphertext (AES-GCM, NIST SP 800-38D).
+/// Length of the nonce before each ciphertext (AES-GCM, NIST SP 800-38D).
 const NONCE: usize = 12;
 
 fn encrypt(key: &RandomizedNonceKey, plain: &[u8], aad: &str) -> Result<Vec<u8>, Error> {

@@ -1,7 +1,7 @@
-//! Events set aside: one that is larger than the stream takes, and what comes behind it in its ordering key.
+//! Events set aside: those that are too large for the stream, and those behind them in their ordering keys.
 //!
-//! Only the relay moves rows between the outbox and this table, under its lease, so a key can neither be taken up again nor added to
-//! behind its back: an operation merely marks what shall be redriven. What is set aside is looked at no more, however much it is.
+//! Only the relay moves rows between the outbox and this table, under its lease, so no other process changes a key concurrently; an
+//! operation only marks events for a redrive. Events set aside cost the relay nothing, however many there are.
 
 use std::{collections::HashSet, sync::atomic::Ordering};
 
@@ -21,7 +21,7 @@ use crate::{
     page::{After, Page, PageRequest},
 };
 
-/// Setting with the largest message that the stream takes.
+/// The setting with the largest message that the stream accepts.
 const MAX_PAYLOAD: &str = "max_payload";
 
 /// An event that was too large for the stream, as it is listed.
@@ -31,7 +31,7 @@ pub struct SetAsideEvent {
     pub event: EventId,
     /// Its type.
     pub kind: String,
-    /// What its order is kept within.
+    /// Its ordering key.
     pub key: String,
     /// Its sequence within the key.
     pub sequence: i64,
@@ -39,7 +39,7 @@ pub struct SetAsideEvent {
     pub transaction: TransactionId,
     /// Its size, in bytes.
     pub size: i64,
-    /// What the stream took at that time, in bytes.
+    /// The largest event that the stream accepted at that time, in bytes.
     pub size_max: i64,
     /// When it was set aside.
     pub at: Timestamp,
@@ -65,17 +65,17 @@ impl SetAsideEvent {
     }
 }
 
-/// How many events a redrive concerned.
+/// The result of a redrive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Redriven {
-    /// They go to the stream now.
+    /// How many events go to the stream now.
     pub events: usize,
-    /// They stay: too large still, or behind one that is.
+    /// How many stay: still too large, or behind one that is.
     pub too_large: usize,
 }
 
-/// Holds while the lease of the first three values does. Each statement asks by itself: what a stop between two of them leaves standing
-/// in both tables is sorted out by the next relay before it publishes anything.
+/// True while the lease of the first three values holds. Each statement checks it: rows that a stop between two statements leaves in both
+/// tables are removed by the next relay before it publishes.
 const HELD: &str = "EXISTS (SELECT 1 FROM lease WHERE name = $1 AND owner = $2 AND fence = $3)";
 
 fn held(lease: &Lease) -> Vec<Value> {
@@ -87,13 +87,13 @@ fn whole(number: u64) -> i64 {
 }
 
 impl Store {
-    /// The largest event that the stream takes, in bytes of its JSON, as far as this process knows: [`Store::learn_max_payload`] asks
-    /// what another one has found out.
+    /// The largest event that the stream accepts, in bytes of its JSON, as far as this process knows: [`Store::learn_max_payload`] reads
+    /// what another process has found out.
     pub fn event_max(&self) -> u64 {
         size::event_max(self.0.max_payload.load(Ordering::Relaxed))
     }
 
-    /// Keeps the largest message that the stream takes, in bytes.
+    /// Stores the largest message that the stream accepts, in bytes.
     ///
     /// # Errors
     /// When the database fails.
@@ -103,7 +103,7 @@ impl Store {
         Ok(())
     }
 
-    /// Reads the largest message that the stream takes; [`size::MAX_PAYLOAD_DEFAULT`] as long as nobody has seen a server.
+    /// Reads the largest message that the stream accepts; [`size::MAX_PAYLOAD_DEFAULT`] until a process has connected to NATS.
     ///
     /// # Errors
     /// When the database fails.
@@ -113,7 +113,7 @@ impl Store {
         Ok(())
     }
 
-    /// Takes the events at these positions out of the line for publishing: those larger than `event_max` bytes, and those that wait for
+    /// Moves the events at these positions from the outbox to this table: those larger than `event_max` bytes, and those that wait for
     /// them. `false`: the lease is lost, and nothing was changed.
     ///
     /// # Errors
@@ -136,7 +136,7 @@ impl Store {
         self.mark_published(lease, positions).await
     }
 
-    /// Which of these events come behind one of their ordering key that is set aside, by position.
+    /// Which of these events are behind one that is set aside in their ordering key, by position.
     ///
     /// # Errors
     /// When the database fails.
@@ -157,7 +157,7 @@ impl Store {
         Ok(behind)
     }
 
-    /// How many events are set aside for their size, all tenants' together, counted up to `limit`.
+    /// How many events are set aside for their size, in all tenants, counted up to `limit`.
     ///
     /// # Errors
     /// When the database fails.
@@ -168,7 +168,7 @@ impl Store {
         Ok(u64::try_from(n).unwrap_or(0))
     }
 
-    /// Puts the ordering keys that are marked for it back in line, whole, if `lease` still holds. Gives how many events that were, or
+    /// Moves the whole ordering keys that are marked back to the outbox, if `lease` still holds. Gives how many events, or
     /// `None`: the lease is lost, and nothing was changed.
     ///
     /// # Errors
@@ -210,8 +210,8 @@ impl Store {
 }
 
 impl Tx<'_> {
-    /// Marks events that are set aside to go to the stream: those of `ids`, or, where there are none, all of the tenant, as far as they
-    /// and what stands before them fit `size_max` by now. With each go all of its ordering key that are set aside.
+    /// Marks events that are set aside for the stream: those in `ids` or, if it is empty, all of the tenant, as far as they and the events
+    /// before them fit `size_max` now. All events of their ordering keys that are set aside are marked with them.
     ///
     /// # Errors
     /// When the database fails.

@@ -25,8 +25,7 @@ impl Store {
         Ok(())
     }
 
-    /// Sets the value under `key` unless there is one, and gives the one that stands: of two processes that start together, both get the
-    /// same.
+    /// Sets the value under `key` unless there is one, and gives the stored one: two processes that start together get the same.
     ///
     /// # Errors
     /// When the database fails.
@@ -36,7 +35,7 @@ impl Store {
         self.setting(key).await?.ok_or_else(|| Error::Corrupt { table: "setting", detail: format!("{key} is gone") })
     }
 
-    /// Puts `new` in the place of `old`, unless another process has changed it meanwhile.
+    /// Replaces `old` by `new`, unless another process has changed it meanwhile.
     ///
     /// # Errors
     /// When the database fails.

@@ -1,4 +1,4 @@
-//! A transaction whose connection is thrown away when its end fails.
+//! A transaction whose connection is closed when its end fails.
 //!
 //! sqlx counts how deep a connection is in transactions and leaves the count as it is when a COMMIT or ROLLBACK fails. Used again, such
 //! a connection would make every later transaction a savepoint in one that nobody commits, and would still answer reads from it. So each
@@ -18,7 +18,7 @@ use sqlx::{Connection, pool::PoolConnectionMetadata};
 
 use crate::Error;
 
-/// The moment up to which connections are not to be used again.
+/// The moment before which connections must not be used again.
 pub(crate) struct Distrust {
     start: Instant,
     /// In microseconds since `start`; 0: every connection is trusted.
@@ -38,7 +38,7 @@ impl Distrust {
         self.until.fetch_max(until, Ordering::AcqRel);
     }
 
-    /// Whether an idle connection may be used: one made after the last failed end.
+    /// Whether an idle connection may be used: only one opened after the last failed end.
     pub fn allows(&self, connection: &PoolConnectionMetadata) -> bool {
         let made = self.start.elapsed().saturating_sub(connection.age);
         let until = self.until.load(Ordering::Acquire);
@@ -46,8 +46,8 @@ impl Distrust {
     }
 }
 
-/// Whether a connection that comes back to its pool has left every transaction. A rollback that a dropped transaction has asked for is
-/// waited for first.
+/// Whether a connection that returns to its pool is outside of every transaction. A rollback requested by a dropped transaction is
+/// awaited first.
 ///
 /// # Errors
 /// When the connection is broken; the pool then closes it too.

@@ -1,4 +1,4 @@
-//! One operation's view of the shared transaction: loads through it, writes collected beside it.
+//! One operation's view of the shared transaction: it loads through it, and its writes are collected.
 
 mod configurations;
 mod items;
@@ -31,7 +31,7 @@ use crate::{
 
 type Fetching<'a> = Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'a>>;
 
-/// An object a unit will surely load.
+/// An object a unit will certainly load.
 #[derive(Clone, Copy)]
 pub struct Prefetch {
     table: &'static str,
@@ -119,7 +119,7 @@ pub(crate) async fn lock(
     Ok(found)
 }
 
-/// An event to be recorded.
+/// An event to record.
 #[derive(Debug)]
 pub struct NewEvent {
     /// Its id.
@@ -130,7 +130,7 @@ pub struct NewEvent {
     pub object_id: String,
     /// From [`Tx::next_sequence`].
     pub sequence: i64,
-    /// The whole message as it will stand on the stream.
+    /// The whole message as it will be on the stream.
     pub body: String,
     /// Parameters for e-mail only, JSON; they never leave SQL otherwise.
     pub private: Option<String>,
@@ -184,7 +184,7 @@ impl<'group> Tx<'group> {
         Self { conn, sealer, loaded, tenant, sequences, identity_map, external_ids, writes, item: None }
     }
 
-    /// Whose data this is about.
+    /// The tenant.
     pub fn tenant(&self) -> &TenantId {
         &self.tenant
     }
@@ -309,7 +309,7 @@ impl<'group> Tx<'group> {
         Ok(())
     }
 
-    /// A statement to be run after the unit's objects are written; for what concerns too many rows to load them.
+    /// A statement to run after the unit's objects are written; for changes of too many rows to load them.
     pub(crate) fn defer(&mut self, sql: String, values: Vec<Value>) {
         self.writes.statements.push((sql, values));
     }
@@ -352,14 +352,14 @@ impl<'group> Tx<'group> {
             operation: new.operation.to_owned(),
             account_id: new.account.map(|id| id.0),
             occurred_at: micros(new.occurred_at),
-            // Otherwise its events tell of its objects, and their rows find it.
+            // Otherwise its events name its objects, and their rows find it.
             object_id: if silent { new.object } else { None },
             body: new.body,
         });
         if *key == OrderingKey::CONFIGURATION
             && let Some(last) = self.sequences.get_mut(key)
         {
-            // Causes no event, but counts: this is the revision the delivery side compares with.
+            // Causes no event, but counts: this is the revision that the consumers compare.
             *last += 1;
         }
     }

@@ -1,4 +1,4 @@
-//! Which warehouse batch holds which event. An event is assigned to a batch once and for all; that is what makes loading
+//! Which warehouse batch holds which event. An event is assigned to a batch once and for all; that makes loading
 //! exactly once, whatever is redelivered, replayed or restarted.
 
 use billwire_schemas::{clock::Timestamp, ids::EventId};
@@ -12,7 +12,7 @@ use crate::{
 };
 
 impl Store {
-    /// Assigns those of `ids` that no batch holds yet to a new batch. `None`: all are held.
+    /// Assigns those of `ids` that are in no batch yet to a new batch. `None`: all are in one.
     ///
     /// # Errors
     /// When the database fails; then nothing was assigned.
@@ -57,7 +57,7 @@ impl Store {
         Ok(batches)
     }
 
-    /// Those of `ids` that stand in a batch that was written.
+    /// Those of `ids` that are in a written batch.
     ///
     /// # Errors
     /// When the database fails.

@@ -1,4 +1,4 @@
-//! What a group of operations wants written, and writing it in as few statements as will do.
+//! The writes of a group of operations, in as few statements as possible.
 
 use std::{
     any::Any,
@@ -20,7 +20,7 @@ use crate::{
     objects::{ObjectRow, Persisted, TableOf},
 };
 
-/// What a group wants written.
+/// The writes of a group.
 #[derive(Default)]
 pub(crate) struct Writes {
     /// Platform objects, by table.
@@ -41,13 +41,13 @@ pub(crate) struct Writes {
 
 type Flushing<'a> = Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'a>>;
 
-/// The objects of one noun, behind a common face.
+/// The objects of one noun, behind one trait.
 trait Objects: Any + Send + Sync {
     fn merge(&mut self, other: Box<dyn Any>);
     fn flush<'a>(self: Box<Self>, conn: &'a DatabaseTransaction) -> Flushing<'a>;
 }
 
-/// An object to be written.
+/// An object to write.
 struct Saved<R> {
     /// The version it has in the database; 0 for a new one.
     base: i64,
@@ -132,7 +132,7 @@ impl Writes {
         objects.downcast_mut()
     }
 
-    /// Notes a new or changed object; a unit's later change of the same object takes the earlier one's place.
+    /// Adds a new or changed object; a unit's later change of the same object replaces the earlier one.
     pub fn save<T: Persisted>(&mut self, id: Uuid, base: i64, version: i64, row: T::Row) {
         let Some(objects) = self.objects_of::<T>() else { return };
         if let Some(external_id) = row.clone().common().external_id {
@@ -142,14 +142,14 @@ impl Writes {
         objects.saved.insert(id, Saved { base, version, row });
     }
 
-    /// Notes that an object is to be deleted.
+    /// Adds the deletion of an object.
     pub fn delete<T: Persisted>(&mut self, id: Uuid) {
         let Some(objects) = self.objects_of::<T>() else { return };
         objects.saved.remove(&id);
         objects.deleted.push(id);
     }
 
-    /// Whether an object of the noun with this external id is to be written.
+    /// Whether an object of the noun with this external id is among the writes.
     pub fn has_external<T: Persisted>(&mut self, external_id: &str) -> bool {
         self.objects_of::<T>().is_some_and(|objects| objects.external_ids.contains(external_id))
     }
@@ -202,8 +202,8 @@ impl Writes {
 }
 
 async fn change_configuration(conn: &DatabaseTransaction, id: Uuid, version: i64, name: String, body: String) -> Result<(), Error> {
-    // A version is given once, so a row that has not reached this one has not been changed meanwhile. Rows of event types that were
-    // registered again once rested at 1, whatever their version.
+    // A version is used once, so a row below this version has not been changed meanwhile. Rows of event types that were registered again
+    // were once stored with version 1, whatever their version.
     let sql = "UPDATE configuration SET version = $1, name = $2, body = $3 WHERE id = $4 AND version < $1";
     let values: [Value; 4] = [version.into(), name.into(), body.into(), id.into()];
     let done = conn.execute_raw(Statement::from_sql_and_values(conn.get_database_backend(), sql, values)).await?;
@@ -223,7 +223,7 @@ where
     Ok(())
 }
 
-/// Inserts new rows and changes rows that stand `step` versions behind; anything else is a concurrent change.
+/// Inserts new rows and changes rows that are `step` versions behind; anything else is a concurrent change.
 async fn upsert<E, M>(conn: &DatabaseTransaction, rows: Vec<M>, step: i64) -> Result<(), Error>
 where
     E: EntityTrait,
@@ -241,7 +241,7 @@ where
     if written == wanted { Ok(()) } else { Err(Error::Contention("a row is not at the version it was read at".into())) }
 }
 
-/// Puts the events of these transactions in line for publishing.
+/// Adds the events of these transactions to the outbox.
 async fn enqueue(conn: &DatabaseTransaction, transactions: &[Uuid]) -> Result<(), Error> {
     let transactions = filled(transactions);
     let marks: Vec<String> = (1..=transactions.len()).map(|i| format!("${i}")).collect();
@@ -251,7 +251,7 @@ async fn enqueue(conn: &DatabaseTransaction, transactions: &[Uuid]) -> Result<()
     Ok(())
 }
 
-/// Moves the ordering keys on to their new last sequences.
+/// Stores the new last sequences of the ordering keys.
 async fn advance(conn: &DatabaseTransaction, lanes: Vec<ordering_key::Model>) -> Result<(), Error> {
     let mut clash = OnConflict::columns([ordering_key::Column::Tenant, ordering_key::Column::Key]);
     clash.update_column(ordering_key::Column::LastSequence);

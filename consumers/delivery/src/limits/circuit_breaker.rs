@@ -1,20 +1,19 @@
-//! The circuit of one receiver. Pure: what happened and when becomes how many calls may be under way.
+//! The circuit breaker of one target. Pure: from outcomes and moments it decides how many calls may be in flight.
 //!
-//! Closed, it lets all through. After many failures it opens and lets none through for a while; then one call tries whether the
-//! receiver is back. If it is, the number of calls grows with each success, so that what has gathered does not fall on it all at once; if
-//! not, the wait doubles.
+//! Closed, it admits all calls. After many failures it opens and admits none for a while; then one call probes whether the target works
+//! again. If so, the number of calls grows with each success, so that the backlog does not arrive all at once; if not, the wait doubles.
 
 use std::time::Duration;
 
 use billwire_schemas::clock::Timestamp;
 use chrono::TimeDelta;
 
-/// When a circuit opens, and for how long.
+/// When a circuit breaker opens, and for how long.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Failures in a row that open it. Default 10.
+    /// The number of consecutive failures that opens it. Default 10.
     pub in_a_row: u32,
-    /// How long it is open first; each further time doubles that. Default 60 s.
+    /// How long it is open the first time; each further time doubles that. Default 60 s.
     pub wait: Duration,
     /// The longest it is open. Default 15 min.
     pub wait_max: Duration,
@@ -26,7 +25,7 @@ impl Default for Settings {
     }
 }
 
-/// How many of the latest calls are remembered; more than half of them failing opens the circuit as well.
+/// How many of the latest calls are remembered; it also opens when more than half of them failed.
 const REMEMBERED: u32 = 20;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,18 +35,18 @@ enum State {
     Growing { allowed: usize },
 }
 
-/// Whether calls go through.
+/// Whether calls are admitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
-    /// They do, so many at a time.
+    /// Up to this many at a time.
     UpTo(usize),
-    /// None does until this moment.
+    /// None until this moment.
     Shut(Timestamp),
-    /// One may try whether the receiver is back.
+    /// One, as a probe of whether the target works again.
     OneProbe,
 }
 
-/// A circuit.
+/// A circuit breaker.
 #[derive(Debug)]
 pub struct Circuit {
     state: State,
@@ -71,7 +70,7 @@ impl Circuit {
         Self { state: State::Open { until }, waited, ..Self::default() }
     }
 
-    /// How many calls may be under way at `now`; `max` is what the receiver is sent when all is well.
+    /// How many calls may be in flight at `now`; `max` is the limit of a healthy target.
     pub fn admission(&self, now: Timestamp, max: usize, settings: &Settings) -> Admission {
         match self.state {
             State::Closed => Admission::UpTo(max),

@@ -1,7 +1,7 @@
-//! The gates that calls go through: one per receiver and one per tenant, shared by all partitions of a process. A gate limits how many
-//! calls are under way and how many start in a second, and shuts while its receiver fails.
+//! Limiters: one per target and one per tenant, shared by all partitions of a process. A limiter bounds how many calls are in flight and how
+//! many start per second, and admits none while the target's circuit breaker is open.
 //!
-//! The limits hold for the installation: each process takes the part of a rate that answers to the partitions it works for.
+//! Rates hold for the installation: each process uses the part of a rate that its share of the partitions gives it.
 
 use std::{
     collections::HashMap,
@@ -28,45 +28,45 @@ use crate::{
     },
 };
 
-/// One that calls go to.
+/// What calls go to: a webhook endpoint or an SMTP account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     /// Its id.
     pub id: Uuid,
-    /// Whose it is.
+    /// The tenant.
     pub tenant: TenantId,
-    /// Whether it is called.
+    /// Whether it may be called.
     pub enabled: bool,
-    /// Calls under way at once.
+    /// The number of concurrent calls.
     pub in_flight_max: usize,
-    /// Calls started in a second.
+    /// The number of calls started per second; `None`: no limit.
     pub per_second: Option<u32>,
-    /// When a failed delivery is tried again, where that is its own.
+    /// Its own retry plan, if it has one.
     pub retry_plan: Option<RetryPlan>,
-    /// Whether it is disabled when it has failed for too long.
-    pub given_up_on: bool,
-    /// Partitions of queues that call it, in the whole installation.
+    /// Whether it is disabled after failing for too long.
+    pub disable_when_failing: bool,
+    /// The number of partitions that call it, in the whole installation.
     pub partitions: u32,
 }
 
-/// Failures from which on one that fails is told of and kept: a single one is everyday life.
+/// The number of failures from which on the health of a target is stored: fewer are normal.
 const REPORTED_FROM: u64 = 5;
-/// What a parked delivery waits at least.
+/// The shortest wait of a parked delivery.
 const PARKED_MIN: TimeDelta = TimeDelta::seconds(1);
-/// What a delivery that has to wait for its turn waits at most before it is looked at again: limits may change.
+/// The longest wait of a delivery for its turn: limits may change meanwhile.
 const PARKED_MAX: TimeDelta = TimeDelta::seconds(60);
 
 type DirectRateLimiter =
     RateLimiter<NotKeyed, InMemoryState, FakeRelativeClock, NoOpMiddleware<<FakeRelativeClock as governor::clock::Clock>::Instant>>;
 
-/// A rate, on the engine's own clock.
+/// A rate limit on the engine's own clock.
 struct Rate {
     limiter: DirectRateLimiter,
     clock: FakeRelativeClock,
     per_second: f64,
-    /// What the clock shows.
+    /// The time the clock shows.
     shown: Timestamp,
-    /// When the next delivery that has to wait gets its turn.
+    /// The turn given to the latest delivery that has to wait.
     booked: Timestamp,
 }
 
@@ -92,7 +92,7 @@ struct Inner {
     rate: Option<Rate>,
     partitions_here: u32,
     failing: Option<(Timestamp, u64)>,
-    /// What of it was kept last.
+    /// The health that was saved last.
     saved: Option<Health>,
 }
 
@@ -101,14 +101,14 @@ impl Inner {
         self.circuit.admission(now, self.target.in_flight_max, settings)
     }
 
-    /// The part of the rate that falls to this process.
+    /// Sets the part of the rate that this process may use.
     fn set_rate(&mut self, now: Timestamp) {
         let share = |limit: u32| {
             f64::from(limit) * f64::from(self.partitions_here.max(1)) / f64::from(self.target.partitions.max(self.partitions_here).max(1))
         };
-        let wanted = self.target.per_second.map(share);
-        if self.rate.as_ref().map(|rate| rate.per_second) != wanted {
-            self.rate = wanted.and_then(|per_second| Rate::new(per_second, now));
+        let per_second = self.target.per_second.map(share);
+        if self.rate.as_ref().map(|rate| rate.per_second) != per_second {
+            self.rate = per_second.and_then(|per_second| Rate::new(per_second, now));
         }
     }
 
@@ -119,18 +119,18 @@ impl Inner {
     }
 }
 
-/// Whether what waits for a target is to be taken up.
+/// Whether waiting deliveries of a target should be attempted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Availability {
-    /// It is.
+    /// Yes.
     Open,
-    /// It is not: the target is disabled, or its circuit is open.
+    /// No: the target is disabled, or its circuit breaker is open.
     Closed,
-    /// One delivery is: it shall find out whether the receiver is back.
+    /// One delivery, as a probe of whether the target works again.
     ProbeWanted,
 }
 
-/// One gate.
+/// The limiter of a target or tenant.
 pub struct Limiter {
     settings: circuit_breaker::Settings,
     inner: Mutex<Inner>,
@@ -161,8 +161,8 @@ impl Limiter {
         inner.set_rate(now);
     }
 
-    /// Lets one call through, if it may start now.
-    pub fn enter(self: &Arc<Self>, now: Timestamp) -> Option<Permit> {
+    /// A permit for one call, if it may start now.
+    pub fn try_acquire(self: &Arc<Self>, now: Timestamp) -> Option<Permit> {
         let mut inner = self.inner();
         let may = match inner.admission(now, &self.settings) {
             Admission::UpTo(max) => inner.in_flight < max,
@@ -176,7 +176,7 @@ impl Limiter {
         Some(Permit(self.clone()))
     }
 
-    /// Whether what waits is to be taken up.
+    /// Whether waiting deliveries should be attempted.
     pub fn availability(&self, now: Timestamp) -> Availability {
         let inner = self.inner();
         match inner.admission(now, &self.settings) {
@@ -187,8 +187,8 @@ impl Limiter {
         }
     }
 
-    /// When a delivery that cannot be tried now gets its turn, one after the other by the rate.
-    pub fn turn(&self, now: Timestamp) -> Timestamp {
+    /// When a delivery that cannot be attempted now gets its turn; turns follow each other at the rate.
+    pub fn next_turn(&self, now: Timestamp) -> Timestamp {
         let mut inner = self.inner();
         let soonest = match inner.admission(now, &self.settings) {
             Admission::Shut(until) => until,
@@ -210,7 +210,7 @@ impl Limiter {
         self.inner().target.clone()
     }
 
-    /// Counts a partition that calls the target, as long as what is given back lives.
+    /// Counts one more partition that calls the target, until the guard is dropped.
     pub fn share_guard(self: &Arc<Self>, now: Timestamp) -> ShareGuard {
         let mut inner = self.inner();
         inner.partitions_here += 1;
@@ -218,7 +218,7 @@ impl Limiter {
         ShareGuard(self.clone(), now)
     }
 
-    fn ended(&self, outcome: &Outcome, now: Timestamp) {
+    fn record(&self, outcome: &Outcome, now: Timestamp) {
         let mut inner = self.inner();
         let max = inner.target.in_flight_max;
         match outcome {
@@ -245,20 +245,20 @@ impl Limiter {
                 if opened {
                     let (target, open) = (inner.target.id, inner.circuit.open());
                     let seconds = open.map_or(0, |(_, waited)| waited.as_secs());
-                    tracing::warn!(target.id = %target, seconds, detail = report.detail, "a receiver fails; nothing is sent to it for a while");
+                    tracing::warn!(target.id = %target, seconds, detail = report.detail, "a target fails; nothing is sent to it for a while");
                 }
             }
         }
     }
 }
 
-/// A call under way. Dropped, it is over.
+/// The permit for a call. The call ends when it is dropped.
 pub struct Permit(Arc<Limiter>);
 
 impl Permit {
-    /// Says how the call went.
+    /// Reports the outcome of the call.
     pub fn report(&self, outcome: &Outcome, now: Timestamp) {
-        self.0.ended(outcome, now);
+        self.0.record(outcome, now);
     }
 }
 
@@ -280,18 +280,18 @@ impl Drop for ShareGuard {
     }
 }
 
-/// What the delivery store is to be told.
+/// What changed in the health of targets.
 #[derive(Debug, Default)]
 pub struct HealthChanges {
-    /// Who fails.
+    /// Targets that fail, with their current health.
     pub failing: Vec<Health>,
-    /// Who does not any more.
+    /// Targets that no longer fail.
     pub healed: Vec<Uuid>,
-    /// Who has failed for too long.
+    /// Targets that have failed for too long.
     pub given_up: Vec<Arc<Target>>,
 }
 
-/// All gates of a process.
+/// All limiters of a process.
 pub struct Limiters {
     settings: circuit_breaker::Settings,
     limiters: Mutex<HashMap<Uuid, Arc<Limiter>>>,
@@ -304,17 +304,17 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Limiters {
-    /// Gates whose circuits behave like this.
+    /// Limiters whose circuit breakers have these settings.
     pub fn new(settings: circuit_breaker::Settings) -> Self {
         Self { settings, limiters: Mutex::default(), tenants: Mutex::default(), restored: Mutex::default() }
     }
 
-    /// Takes over who fails by the delivery store: before a restart, or as another process saw it.
+    /// Takes over the stored health, from before a restart or from other processes.
     pub fn restore(&self, health: Vec<Health>) {
         *locked(&self.restored) = health.into_iter().map(|one| (one.target, one)).collect();
     }
 
-    /// The gate of a target, as it is configured now.
+    /// The limiter of a target, as configured now.
     pub fn of(&self, target: &Arc<Target>, now: Timestamp) -> Arc<Limiter> {
         let mut limiters = locked(&self.limiters);
         let limiter = limiters.entry(target.id).or_insert_with(|| {
@@ -325,7 +325,7 @@ impl Limiters {
         limiter.clone()
     }
 
-    /// The gate of a tenant: what all its calls together may be.
+    /// The limiter of a tenant, for all its calls together.
     pub fn of_tenant(&self, target: &Arc<Target>, now: Timestamp) -> Arc<Limiter> {
         let mut tenants = locked(&self.tenants);
         let limiter =
@@ -334,7 +334,7 @@ impl Limiters {
         limiter.clone()
     }
 
-    /// What has changed since it was asked last. A gate that no partition holds any more is forgotten.
+    /// What changed since the last [`Limiters::saved`]. A limiter that no partition uses any more is dropped.
     pub fn health_changes(&self, now: Timestamp, give_up_after: Duration) -> HealthChanges {
         let mut health_changes = HealthChanges::default();
         locked(&self.limiters).retain(|_, limiter| {
@@ -347,7 +347,7 @@ impl Limiters {
                 }
             }
             let too_long = |since: Timestamp| (now - since).to_std().is_ok_and(|failing| failing >= give_up_after);
-            if inner.target.enabled && inner.target.given_up_on && health.is_some_and(|health| too_long(health.failing_since)) {
+            if inner.target.enabled && inner.target.disable_when_failing && health.is_some_and(|health| too_long(health.failing_since)) {
                 health_changes.given_up.push(inner.target.clone());
             }
             inner.partitions_here > 0
@@ -355,7 +355,7 @@ impl Limiters {
         health_changes
     }
 
-    /// The delivery store has taken the news.
+    /// The changes have been saved.
     pub fn saved(&self, health_changes: &HealthChanges) {
         let limiters = locked(&self.limiters);
         let failing = health_changes.failing.iter().map(|health| (health.target, Some(health)));

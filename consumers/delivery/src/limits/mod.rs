@@ -1,4 +1,4 @@
-//! How much may be under way where: limiters, circuit breakers, the limits of targets, the plan of retries.
+//! What limits attempts: limiters, circuit breakers, the limits of targets, the retry plan.
 
 pub mod circuit_breaker;
 pub mod limiters;

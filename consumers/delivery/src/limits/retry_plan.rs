@@ -1,17 +1,17 @@
-//! When a delivery is tried again. Pure: no clock, no randomness of its own.
+//! The retry plan: when a delivery is attempted again. Pure: no clock, no randomness of its own.
 
 use std::time::Duration;
 
 use billwire_schemas::ids::DeliveryId;
 
-/// Waits before each attempt; as many attempts as entries.
+/// The wait before each attempt; there are as many attempts as waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetryPlan(Vec<Duration>);
 
-/// How far a wait is spread around its plan, in parts of a hundred, so that what failed together does not return together.
+/// How far a wait is spread around its plan, in percent, so that deliveries that failed together do not return together.
 const JITTER_PERCENT: u32 = 20;
 
-/// A receiver's Retry-After is honoured up to this.
+/// The longest Retry-After of a receiver that is honoured.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 3600);
 
 /// A plan that cannot be read.
@@ -33,11 +33,11 @@ impl std::str::FromStr for RetryPlan {
     type Err = BadPlan;
 
     fn from_str(text: &str) -> Result<Self, BadPlan> {
-        let wait = |partition_id: &str| {
-            let partition_id = partition_id.trim();
-            let bad = || BadPlan(partition_id.to_owned());
-            let split = partition_id.find(|c: char| !c.is_ascii_digit()).ok_or_else(bad)?;
-            let (number, unit) = partition_id.split_at(split);
+        let wait = |part: &str| {
+            let part = part.trim();
+            let bad = || BadPlan(part.to_owned());
+            let split = part.find(|c: char| !c.is_ascii_digit()).ok_or_else(bad)?;
+            let (number, unit) = part.split_at(split);
             let number: u64 = number.parse().map_err(|_| bad())?;
             match unit {
                 "ms" => Ok(Duration::from_millis(number)),
@@ -52,17 +52,17 @@ impl std::str::FromStr for RetryPlan {
 }
 
 impl RetryPlan {
-    /// A first try at once, and further ones after these waits.
+    /// A first attempt at once, and further ones after these waits.
     pub fn of_waits(waits: impl IntoIterator<Item = Duration>) -> Self {
         Self(std::iter::once(Duration::ZERO).chain(waits).collect())
     }
 
-    /// How long to wait after `made` attempts have failed; `None`: the plan is used up. The receiver's own wish to wait
-    /// (`after`) is a lower bound. The spread comes from the delivery's id, which is as good as random between deliveries.
+    /// How long to wait after `made` attempts have failed; `None`: no attempt is left. The wait that the receiver asked for (`after`) is a
+    /// lower bound. The spread comes from the delivery's id, which is as good as random between deliveries.
     pub fn wait(&self, delivery: DeliveryId, made: u32, after: Option<Duration>) -> Option<Duration> {
         let planned = self.0.get(made as usize)?;
         let bytes = delivery.0.as_bytes();
-        // The part of the id behind what it shares with other deliveries of its time.
+        // The part of the id behind the bytes that deliveries of the same time share.
         let at = 9 + made as usize * 2 % 6;
         let draw = u32::from(bytes[at]) * 256 + u32::from(bytes[at + 1]);
         // From 80 % to 120 % in 65 535 steps.
@@ -83,29 +83,29 @@ mod tests {
 
     #[test]
     fn the_default_plan_makes_ten_attempts_within_a_fifth_of_each_wait() {
-        let routing_config = RetryPlan::default();
+        let plan = RetryPlan::default();
         for _ in 0..1000 {
             let id = delivery();
             for made in 1..10u32 {
-                let (wait, planned) = (routing_config.wait(id, made, None).expect("another attempt"), routing_config.0[made as usize]);
+                let (wait, planned) = (plan.wait(id, made, None).expect("another attempt"), plan.0[made as usize]);
                 assert!(wait >= planned.mul_f64(0.79) && wait <= planned.mul_f64(1.21), "{wait:?} for {planned:?}");
             }
-            assert_eq!(routing_config.wait(id, 10, None), None);
+            assert_eq!(plan.wait(id, 10, None), None);
         }
     }
 
     #[test]
     fn deliveries_that_failed_together_are_spread() {
-        let routing_config: RetryPlan = "0s,100s".parse().expect("a plan");
-        let waits: std::collections::BTreeSet<_> = (0..100).filter_map(|_| routing_config.wait(delivery(), 1, None)).collect();
+        let plan: RetryPlan = "0s,100s".parse().expect("a plan");
+        let waits: std::collections::BTreeSet<_> = (0..100).filter_map(|_| plan.wait(delivery(), 1, None)).collect();
         assert!(waits.len() > 80, "{}", waits.len());
     }
 
     #[test]
     fn retry_after_is_a_floor_with_a_ceiling() {
-        let routing_config: RetryPlan = "0s,5s".parse().expect("a plan");
-        assert_eq!(routing_config.wait(delivery(), 1, Some(Duration::from_secs(60))), Some(Duration::from_secs(60)));
-        assert_eq!(routing_config.wait(delivery(), 1, Some(Duration::from_secs(1_000_000_000))), Some(RETRY_AFTER_MAX));
+        let plan: RetryPlan = "0s,5s".parse().expect("a plan");
+        assert_eq!(plan.wait(delivery(), 1, Some(Duration::from_secs(60))), Some(Duration::from_secs(60)));
+        assert_eq!(plan.wait(delivery(), 1, Some(Duration::from_secs(1_000_000_000))), Some(RETRY_AFTER_MAX));
     }
 
     #[test]

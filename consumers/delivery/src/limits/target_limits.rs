@@ -1,4 +1,4 @@
-//! The ways out of a queue: which subscription calls whom, and through which gates.
+//! The limits of a queue's targets: which subscription calls which target, through which limiters.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -9,30 +9,30 @@ use billwire_schemas::{clock::Timestamp, ids::SubscriptionId};
 use uuid::Uuid;
 
 use crate::{
+    engine::Engine,
     limits::limiters::{Availability, Limiter, Permit, ShareGuard},
     store::Queue,
-    supervisor::Engine,
 };
 
-/// What a call went through.
+/// The permits of one call.
 pub(crate) struct Permits {
-    /// That of the target; the one whose circuit learns how it went.
+    /// The permit of the target, whose circuit breaker learns the outcome.
     pub target: Option<Permit>,
     _tenant: Option<Permit>,
 }
 
-/// The ways of one queue.
+/// The targets of one queue and their limiters.
 pub(crate) struct TargetLimits {
     tenant: Arc<Limiter>,
     limiters: HashMap<Uuid, Arc<Limiter>>,
     targets: HashMap<SubscriptionId, Uuid>,
     disabled: HashSet<SubscriptionId>,
-    /// As long as they live, this partition counts for the rates.
+    /// While they live, this partition counts for the rates.
     _share_guards: Vec<ShareGuard>,
 }
 
 impl TargetLimits {
-    /// Of the queue as it is configured now.
+    /// Those of the queue as configured now.
     pub fn of(engine: &Engine, queue: &Queue) -> Self {
         let now = engine.clock.now();
         let tenant = engine.limiters.of_tenant(&queue.tenant_limits, now);
@@ -50,7 +50,7 @@ impl TargetLimits {
         Self { tenant, limiters, targets, disabled, _share_guards: share_guards }
     }
 
-    /// The gate a subscription calls through, if there is one.
+    /// The limiter of a subscription's target, if it has a target.
     pub fn limiter(&self, subscription: SubscriptionId) -> Option<&Arc<Limiter>> {
         self.limiters.get(self.targets.get(&subscription)?)
     }
@@ -60,7 +60,7 @@ impl TargetLimits {
         self.disabled.contains(&subscription)
     }
 
-    /// Whether what waits for a subscription is to be taken up.
+    /// Whether waiting deliveries of a subscription should be attempted.
     pub fn availability(&self, subscription: SubscriptionId, now: Timestamp) -> Availability {
         if self.disabled(subscription) {
             return Availability::Closed;
@@ -68,12 +68,12 @@ impl TargetLimits {
         self.limiter(subscription).map_or(Availability::Open, |limiter| limiter.availability(now))
     }
 
-    /// Lets one call of a subscription through, if it may start now.
-    pub fn enter(&self, subscription: SubscriptionId, now: Timestamp) -> Option<Permits> {
+    /// The permits for one call of a subscription, if it may start now.
+    pub fn try_acquire(&self, subscription: SubscriptionId, now: Timestamp) -> Option<Permits> {
         let Some(limiter) = self.limiter(subscription) else { return Some(Permits { target: None, _tenant: None }) };
-        // The target first: of the two it is the one that mostly says no, and a tenant's turn must not be spent on that.
-        let target = limiter.enter(now)?;
-        let tenant = self.tenant.enter(now)?;
+        // The target first: it refuses more often, and a permit of the tenant must not be wasted then.
+        let target = limiter.try_acquire(now)?;
+        let tenant = self.tenant.try_acquire(now)?;
         Some(Permits { target: Some(target), _tenant: Some(tenant) })
     }
 }

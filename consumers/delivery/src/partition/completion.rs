@@ -20,7 +20,7 @@ impl Partition {
             Err(aborted) => return tracing::debug!(%aborted, "an attempt was aborted; its delivery comes again"),
         };
         if let Some(ready_queue) = self.ready_queues.get_mut(&job.delivery.owner()) {
-            ready_queue.under_way -= 1;
+            ready_queue.attempting -= 1;
             ready_queue.latest = latency;
         }
         let now = self.engine.clock.now();
@@ -57,7 +57,7 @@ impl Partition {
         let Some(lane) = lane else { return };
         if matches!(state, DeliveryState::Waiting | DeliveryState::Blocking) {
             self.park_behind(&lane);
-        } else if let Next::Attempt(next) = self.lanes.ended(&lane) {
+        } else if let Next::Attempt(next) = self.lanes.completed(&lane) {
             self.ready(next);
         }
     }
@@ -81,7 +81,7 @@ impl Partition {
     /// Records a job as waiting instead of attempting it: behind the others of its lane, or due soon.
     pub fn park(&mut self, job: &Job, behind: bool) {
         let now = self.engine.clock.now();
-        let turn = || self.target_limits.limiter(job.subscription.id).map_or(now + OVER_SHARE_WAIT, |limiter| limiter.turn(now));
+        let turn = || self.target_limits.limiter(job.subscription.id).map_or(now + OVER_SHARE_WAIT, |limiter| limiter.next_turn(now));
         let delivery = job.delivery_in(DeliveryState::Waiting, (!behind).then(turn));
         let lane = self.queue.in_order.then(|| delivery.lane());
         self.writes.add(Write { delivery, message: job.message, lane });

@@ -1,4 +1,4 @@
-//! Taking up what waits in the delivery store: deliveries that are due, and the lanes behind them.
+//! Deliveries from the delivery store: those that are due, and the lanes behind them.
 
 use std::time::Duration;
 
@@ -22,33 +22,33 @@ use crate::{
     },
 };
 
-/// What is due of one owner is taken up so many at a time, lest a backlog fills the hand.
+/// Deliveries of one owner that are read at a time, so that a backlog does not fill the memory.
 const ROOM: usize = 128;
 
 impl Partition {
-    /// How many deliveries of an owner are to be taken up now.
+    /// How many due deliveries of an owner to read now.
     fn room(&self, owner: Uuid, now: Timestamp) -> usize {
         let ready_queue = self.ready_queues.get(&owner);
-        // What stands in line and does not move would only be sent back to the delivery store.
+        // More would only be parked again.
         if ready_queue.is_some_and(|ready_queue| ready_queue.stuck(self.alone())) {
             return 0;
         }
         match self.target_limits.availability(SubscriptionId(owner), now) {
             Availability::Closed => 0,
-            // One is enough to find out whether the receiver is back.
+            // One is enough as a probe.
             Availability::ProbeWanted => usize::from(ready_queue.is_none_or(|ready_queue| ready_queue.ready.is_empty())),
             Availability::Open => ROOM.saturating_sub(ready_queue.map_or(0, |ready_queue| ready_queue.ready.len())),
         }
     }
 
-    /// Begins to look for what is due, if there is room for it.
-    pub fn look_for_due(&mut self) {
+    /// Starts to read what is due, if there is room.
+    pub fn read_due(&mut self) {
         if !self.queue.paused && self.in_flight.len() < self.engine.options.in_flight_max {
-            self.reads.look(&self.engine, self.partition_id());
+            self.reads.owners(&self.engine, self.partition_id());
         }
     }
 
-    /// Takes what the delivery store said.
+    /// Handles the result of a read.
     pub fn loaded(&mut self, loaded: Result<Loaded, JoinError>) -> Result<(), Stop> {
         match loaded.map_err(|panic| Stop::Failed(panic.to_string()))? {
             Loaded::Owners(owners) => {
@@ -57,35 +57,35 @@ impl Partition {
                 let rooms: Vec<(Uuid, usize)> = rooms.collect();
                 if rooms.is_empty() {
                     self.more_due = false;
-                    self.reads.looked();
+                    self.reads.due_finished();
                 } else {
                     self.reads.due(&self.engine, self.partition_id(), rooms, self.queue.in_order, self.reached());
                 }
             }
-            Loaded::Due { due, more, events } => self.take_up(due, more, &events),
-            Loaded::Unknown(error) => {
-                self.reads.looked();
-                tracing::warn!(error, "the delivery store did not say what is due");
+            Loaded::Due { due, more, events } => self.start_due(due, more, &events),
+            Loaded::DueFailed(error) => {
+                self.reads.due_finished();
+                tracing::warn!(error, "what is due could not be read from the delivery store");
             }
             Loaded::Lanes(lanes, events) => {
                 for (lane, entries) in lanes {
-                    self.take_up_lane(&lane, entries, &events);
+                    self.resume_lane(&lane, entries, &events);
                 }
             }
-            Loaded::Mended => self.reads.repaired(&self.engine, self.partition_id(), self.queue.in_order),
-            Loaded::Failed(error) => return Err(Stop::Failed(error)),
+            Loaded::Repaired => self.reads.repaired(&self.engine, self.partition_id(), self.queue.in_order),
+            Loaded::LanesFailed(error) => return Err(Stop::Failed(error)),
         }
         Ok(())
     }
 
-    fn take_up(&mut self, due: Vec<Delivery>, more: bool, events: &Events) {
+    fn start_due(&mut self, due: Vec<Delivery>, more: bool, events: &Events) {
         let now = self.engine.clock.now();
-        // A replay's subscription can only be told from its deliveries.
+        // The owner of a replay's lane does not name the subscription; its deliveries do.
         let due = due
             .into_iter()
             .filter(|entry| entry.replay.is_none() || self.target_limits.availability(entry.subscription, now) == Availability::Open);
         let fresh: Vec<Delivery> = due.filter(|e| !self.in_flight.contains(e.id) && !self.reads.is_released(e.id)).collect();
-        self.reads.looked();
+        self.reads.due_finished();
         self.more_due = more && !fresh.is_empty();
         if !self.queue.in_order {
             for job in self.jobs(fresh, events) {
@@ -97,25 +97,25 @@ impl Partition {
             let lane = entry.lane();
             if !self.lanes.contains(&lane) {
                 self.lanes.load(&lane);
-                self.want_lane(lane);
+                self.read_lane(lane);
             }
         }
     }
 
-    /// The position up to which what stands in the delivery store may be sent.
+    /// The outbox position up to which stored deliveries may be attempted.
     fn reached(&self) -> i64 {
         self.reached.unwrap_or(i64::MAX)
     }
 
-    fn take_up_lane(&mut self, lane: &LaneKey, mut entries: Vec<Delivery>, events: &Events) {
+    fn resume_lane(&mut self, lane: &LaneKey, mut entries: Vec<Delivery>, events: &Events) {
         let now = self.engine.clock.now();
         let ahead = entries.iter().position(|entry| entry.position > self.reached());
         entries.truncate(ahead.unwrap_or(entries.len()));
-        let rests = entries.first().and_then(|e| e.next_attempt_at).is_some_and(|at| at > now);
-        let jobs = if rests { Vec::new() } else { self.jobs(entries, events) };
+        let not_due = entries.first().and_then(|e| e.next_attempt_at).is_some_and(|at| at > now);
+        let jobs = if not_due { Vec::new() } else { self.jobs(entries, events) };
         match self.lanes.resume(lane, jobs) {
             Next::Attempt(job) => self.ready(job),
-            Next::Load => self.want_lane(lane.clone()),
+            Next::Load => self.read_lane(lane.clone()),
             Next::Nothing => {}
         }
     }

@@ -1,11 +1,11 @@
-//! Which deliveries a partition has in hand, and how many of each owner.
+//! The deliveries a partition has in memory, and how many of each owner.
 
 use std::collections::{HashMap, HashSet};
 
 use billwire_schemas::ids::DeliveryId;
 use uuid::Uuid;
 
-/// Deliveries in memory, from their coming in until they stand in the delivery store.
+/// Deliveries in memory, from intake until their record is committed.
 #[derive(Debug, Default)]
 pub(crate) struct InFlight {
     ids: HashSet<DeliveryId>,
@@ -13,14 +13,14 @@ pub(crate) struct InFlight {
 }
 
 impl InFlight {
-    /// Takes a delivery of a subscription or replay.
+    /// Adds a delivery of an owner.
     pub fn insert(&mut self, id: DeliveryId, owner: Uuid) {
         if self.ids.insert(id) {
             *self.of_owners.entry(owner).or_default() += 1;
         }
     }
 
-    /// Lets go of it.
+    /// Removes a delivery.
     pub fn remove(&mut self, id: DeliveryId, owner: Uuid) {
         if self.ids.remove(&id)
             && let Some(count) = self.of_owners.get_mut(&owner)
@@ -32,7 +32,7 @@ impl InFlight {
         }
     }
 
-    /// Whether it is in hand: a message that comes again while it is worked on changes nothing.
+    /// Whether a delivery is in memory: a message that arrives again meanwhile changes nothing.
     pub fn contains(&self, id: DeliveryId) -> bool {
         self.ids.contains(&id)
     }
@@ -42,7 +42,7 @@ impl InFlight {
         self.ids.len()
     }
 
-    /// How many an owner may have so that those of others find room among `max`: `most`, or an even share of the half.
+    /// How many deliveries an owner may have, so that others find room among `max`: at most `most`, and at most an even share of half.
     pub fn share(&self, most: usize, max: usize) -> usize {
         most.min(max / 2 / self.of_owners.len().max(1)).max(1)
     }
@@ -60,22 +60,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_owner_crowds_from_its_share_on_and_no_more_once_it_has_let_go() {
-        let (mut hand, one, other) = (InFlight::default(), fresh(), fresh());
+    fn an_owner_is_over_share_from_its_share_on_until_it_releases_one() {
+        let (mut in_flight, one, other) = (InFlight::default(), fresh(), fresh());
         let ids: Vec<DeliveryId> = (0..25).map(|_| DeliveryId(fresh())).collect();
-        hand.insert(ids[0], other);
+        in_flight.insert(ids[0], other);
         for id in &ids[1..25] {
-            assert!(!hand.is_over_share(one, 100, 100), "{}", hand.len());
-            hand.insert(*id, one);
-            hand.insert(*id, one);
+            assert!(!in_flight.is_over_share(one, 100, 100), "{}", in_flight.len());
+            in_flight.insert(*id, one);
+            in_flight.insert(*id, one);
         }
-        hand.insert(DeliveryId(fresh()), one);
-        assert!(hand.is_over_share(one, 100, 100), "a quarter of 100");
-        assert!(hand.is_over_share(one, 10, 1000), "more than the most of one");
-        assert!(!hand.is_over_share(other, 100, 100));
-        hand.remove(ids[1], one);
-        hand.remove(ids[1], one);
-        assert!(!hand.is_over_share(one, 100, 100) && !hand.contains(ids[1]));
-        assert_eq!(hand.len(), 25);
+        in_flight.insert(DeliveryId(fresh()), one);
+        assert!(in_flight.is_over_share(one, 100, 100), "a quarter of 100");
+        assert!(in_flight.is_over_share(one, 10, 1000), "more than the most of one");
+        assert!(!in_flight.is_over_share(other, 100, 100));
+        in_flight.remove(ids[1], one);
+        in_flight.remove(ids[1], one);
+        assert!(!in_flight.is_over_share(one, 100, 100) && !in_flight.contains(ids[1]));
+        assert_eq!(in_flight.len(), 25);
     }
 }

@@ -1,8 +1,8 @@
 //! In-order lanes: per subscription and ordering key strictly one at a time. Pure bookkeeping; the caller does the IO.
 //!
-//! A lane lives in memory while something of it is in hand. Its deliveries stand in `queue`, in order. When its head fails,
-//! or too much piles up, the rest goes to the delivery store and the lane is *parked*: from then on everything new of it goes to
-//! the delivery store too, behind what is there, until the delivery store has been worked off.
+//! A lane is in memory while one of its deliveries is. The deliveries are in `queue`, in order. When the head fails, or too many pile up,
+//! the rest goes to the delivery store and the lane is *parked*: from then on all new deliveries of the lane go to the delivery store
+//! too, behind those already there, until all of them have been delivered.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -11,23 +11,23 @@ use billwire_schemas::delivery::LaneKey;
 /// A lane in memory, over jobs of type `J`.
 #[derive(Debug)]
 struct Lane<J> {
-    /// Behind the one that is being tried.
+    /// The deliveries behind the one being attempted.
     queue: VecDeque<J>,
-    /// One is being tried, or what waits is being loaded.
+    /// A delivery is being attempted, or the waiting ones are being loaded.
     busy: bool,
-    /// Something was parked since it was loaded last.
+    /// A delivery was parked since the last load.
     newer: bool,
     /// The delivery store holds, or is about to hold, deliveries behind those in `queue`.
     parked: bool,
-    /// The head waits for its time: the delivery store is not worked off now.
-    resting: bool,
-    /// Records of this lane that are not committed yet.
+    /// The head waits for its time: nothing is loaded now.
+    head_waits: bool,
+    /// The number of records of this lane that are not committed yet.
     writes: usize,
 }
 
 impl<J> Lane<J> {
     fn new(parked: bool) -> Self {
-        Self { queue: VecDeque::new(), busy: false, newer: false, parked, resting: false, writes: 0 }
+        Self { queue: VecDeque::new(), busy: false, newer: false, parked, head_waits: false, writes: 0 }
     }
 
     fn idle(&self) -> bool {
@@ -36,31 +36,31 @@ impl<J> Lane<J> {
 
     fn load(&mut self) {
         self.parked = true;
-        self.resting = false;
+        self.head_waits = false;
         self.busy = true;
         self.newer = false;
     }
 }
 
-/// What to do with a job that was offered to its lane.
+/// What to do with a job offered to its lane.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Offer<J> {
-    /// Try it now.
+    /// Attempt it now.
     Attempt(J),
-    /// It stands in the lane's queue.
+    /// It is in the lane's queue.
     Queued,
-    /// Record it as waiting behind the others of its lane, then say [`Lanes::recorded`].
+    /// Record it as waiting behind the others of its lane, then call [`Lanes::recorded`].
     Park(J),
 }
 
-/// What a lane needs after something of it ended.
+/// What a lane needs next.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Next<J> {
-    /// Try this one now.
+    /// Attempt this job now.
     Attempt(J),
-    /// Nothing now.
+    /// Nothing.
     Nothing,
-    /// Load what waits in the delivery store and say [`Lanes::resume`].
+    /// Load what waits in the delivery store and call [`Lanes::resume`].
     Load,
 }
 
@@ -75,15 +75,15 @@ impl<J> Default for Lanes<J> {
 }
 
 impl<J> Lanes<J> {
-    /// Whether something of this lane is in hand.
+    /// Whether the lane is in memory.
     pub fn contains(&self, key: &LaneKey) -> bool {
         self.0.contains_key(key)
     }
 
-    /// Offers a new job. `waiting`: the delivery store has deliveries of this lane (asked only of lanes not held);
-    /// `over_share`: too much of this subscription is in memory already.
+    /// Offers a new job. `waiting`: the delivery store has waiting deliveries of this lane (known only for lanes not in memory);
+    /// `over_share`: the subscription has its share of the memory already.
     pub fn offer(&mut self, key: &LaneKey, job: J, waiting: bool, over_share: bool) -> Offer<J> {
-        let lane = self.0.entry(key.clone()).or_insert_with(|| Lane { resting: waiting, ..Lane::new(waiting) });
+        let lane = self.0.entry(key.clone()).or_insert_with(|| Lane { head_waits: waiting, ..Lane::new(waiting) });
         if lane.parked || (over_share && (lane.busy || !lane.queue.is_empty())) {
             lane.parked = true;
             lane.newer = true;
@@ -98,8 +98,8 @@ impl<J> Lanes<J> {
         Offer::Attempt(job)
     }
 
-    /// The job being tried ended for good; its record is under way. Gives the next.
-    pub fn ended(&mut self, key: &LaneKey) -> Next<J> {
+    /// The job being attempted has reached a final state and will be recorded. Gives the next.
+    pub fn completed(&mut self, key: &LaneKey) -> Next<J> {
         let Some(lane) = self.0.get_mut(key) else { return Next::Nothing };
         lane.writes += 1;
         match lane.queue.pop_front() {
@@ -111,12 +111,12 @@ impl<J> Lanes<J> {
         }
     }
 
-    /// The job being tried must wait; its record is under way. Gives the rest of the queue, to be parked behind it.
+    /// The job being attempted must wait and will be recorded. Gives the rest of the queue, to park behind it.
     pub fn failed(&mut self, key: &LaneKey) -> VecDeque<J> {
         let Some(lane) = self.0.get_mut(key) else { return VecDeque::new() };
         lane.busy = false;
         lane.parked = true;
-        lane.resting = true;
+        lane.head_waits = true;
         lane.writes += 1 + lane.queue.len();
         std::mem::take(&mut lane.queue)
     }
@@ -128,7 +128,7 @@ impl<J> Lanes<J> {
         if !lane.idle() {
             return Next::Nothing;
         }
-        if lane.parked && !lane.resting {
+        if lane.parked && !lane.head_waits {
             lane.load();
             return Next::Load;
         }
@@ -136,12 +136,12 @@ impl<J> Lanes<J> {
         Next::Nothing
     }
 
-    /// Holds a lane that is not held, because what waits of it is going to be loaded: see [`Lanes::resume`].
+    /// Takes a lane into memory because its waiting deliveries will be loaded: see [`Lanes::resume`].
     pub fn load(&mut self, key: &LaneKey) {
         self.0.entry(key.clone()).or_insert_with(|| Lane::new(true)).load();
     }
 
-    /// Starts to work off a lane from the delivery store: `jobs` in order, the first of them due. With none, the lane is done.
+    /// Continues a lane with `jobs` loaded from the delivery store, in order, the first of them due. Without any, the lane is finished.
     pub fn resume(&mut self, key: &LaneKey, jobs: Vec<J>) -> Next<J> {
         let Some(lane) = self.0.get_mut(key) else { return Next::Nothing };
         let mut jobs: VecDeque<J> = jobs.into();
@@ -177,9 +177,9 @@ mod tests {
         assert_eq!(lanes.offer(&key, 1, false, false), Offer::Attempt(1));
         assert_eq!(lanes.offer(&key, 2, false, false), Offer::Queued);
         assert_eq!(lanes.offer(&key, 3, false, false), Offer::Queued);
-        assert_eq!(lanes.ended(&key), Next::Attempt(2));
-        assert_eq!(lanes.ended(&key), Next::Attempt(3));
-        assert_eq!(lanes.ended(&key), Next::Nothing);
+        assert_eq!(lanes.completed(&key), Next::Attempt(2));
+        assert_eq!(lanes.completed(&key), Next::Attempt(3));
+        assert_eq!(lanes.completed(&key), Next::Nothing);
         for _ in 0..3 {
             assert_eq!(lanes.recorded(&key), Next::Nothing);
         }
@@ -207,13 +207,13 @@ mod tests {
         assert!(lanes.contains(&key));
         assert_eq!(lanes.resume(&key, vec![1, 2]), Next::Attempt(1));
         assert_eq!(lanes.offer(&key, 9, false, false), Offer::Park(9));
-        assert_eq!(lanes.ended(&key), Next::Attempt(2));
-        assert_eq!(lanes.ended(&key), Next::Nothing);
+        assert_eq!(lanes.completed(&key), Next::Attempt(2));
+        assert_eq!(lanes.completed(&key), Next::Nothing);
         assert_eq!(lanes.recorded(&key), Next::Nothing);
         assert_eq!(lanes.recorded(&key), Next::Nothing);
         assert_eq!(lanes.recorded(&key), Next::Load, "9 waits in the delivery store");
         assert_eq!(lanes.resume(&key, vec![9]), Next::Attempt(9));
-        assert_eq!(lanes.ended(&key), Next::Nothing);
+        assert_eq!(lanes.completed(&key), Next::Nothing);
         assert_eq!(lanes.recorded(&key), Next::Load);
         assert_eq!(lanes.resume(&key, vec![]), Next::Nothing);
         assert_eq!(lanes.offer(&key, 10, false, false), Offer::Attempt(10));
@@ -228,7 +228,7 @@ mod tests {
         assert_eq!(lanes.resume(&key, vec![]), Next::Load, "9 may have come too late for it");
         assert_eq!(lanes.resume(&key, vec![9]), Next::Attempt(9));
 
-        let _ = (lanes.ended(&key), lanes.recorded(&key));
+        let _ = (lanes.completed(&key), lanes.recorded(&key));
         assert_eq!(lanes.offer(&key, 10, false, false), Offer::Park(10));
         assert_eq!(lanes.resume(&key, vec![]), Next::Nothing, "10 is not in the delivery store yet");
         assert_eq!(lanes.recorded(&key), Next::Load);
@@ -237,17 +237,17 @@ mod tests {
     }
 
     #[test]
-    fn a_crowded_subscription_sends_followers_to_the_ledger_but_still_works_them_off() {
+    fn followers_over_share_are_parked_and_still_delivered() {
         let (mut lanes, key) = (Lanes::default(), key());
         assert_eq!(lanes.offer(&key, 1, false, true), Offer::Attempt(1), "a lane's head is tried all the same");
         assert_eq!(lanes.offer(&key, 2, false, true), Offer::Park(2));
         assert_eq!(lanes.recorded(&key), Next::Nothing);
-        assert_eq!(lanes.ended(&key), Next::Nothing);
+        assert_eq!(lanes.completed(&key), Next::Nothing);
         assert_eq!(lanes.recorded(&key), Next::Load);
     }
 
     #[test]
-    fn a_lane_that_waits_in_the_ledger_is_not_overtaken_by_a_newcomer() {
+    fn a_lane_that_waits_in_the_delivery_store_is_not_overtaken_by_a_new_delivery() {
         let (mut lanes, key) = (Lanes::default(), key());
         assert_eq!(lanes.offer(&key, 5, true, false), Offer::Park(5));
         assert_eq!(lanes.recorded(&key), Next::Nothing, "the head has its own time");

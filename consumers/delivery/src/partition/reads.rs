@@ -1,4 +1,4 @@
-//! Reading from the delivery store beside the partition's own loop, so that nobody's event waits while another's backlog is read.
+//! Reads from the delivery store, in tasks beside the partition's loop, so that no event waits while the backlog of another owner is read.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -16,150 +16,151 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use crate::{event::Event, store::DeliveryStore, supervisor::Engine};
+use crate::{engine::Engine, event::Event, store::DeliveryStore};
 
-/// Deliveries loaded at once from a lane.
+/// Deliveries read at once from a lane.
 const LANE_PAGE: u64 = 100;
-/// The same of a receiver that is slow: what is loaded takes room in hand.
+/// The same for a slow receiver: what is read occupies room in memory.
 const LANE_FEW: u64 = 8;
 /// Lanes read by one task.
 const LANES_MAX: usize = 64;
-/// Between two steps of mending: what is looked at only in case must not keep the delivery store from what is due.
-const MEND_PAUSE: Duration = Duration::from_millis(50);
+/// The pause between two steps of a repair: a precaution must not delay the reads of what is due.
+const REPAIR_PAUSE: Duration = Duration::from_millis(50);
 
-/// The events of some entries.
+/// The events of some deliveries.
 pub(crate) type Events = HashMap<EventId, Arc<Event>>;
 
-/// What the delivery store said.
+/// The result of a read.
 pub(crate) enum Loaded {
-    /// Who has something waiting.
+    /// The owners with waiting deliveries.
     Owners(Vec<Uuid>),
-    /// What is due; with its events where lanes do not matter.
+    /// What is due.
     Due {
-        /// Of owners in turn.
+        /// The deliveries, owner by owner.
         due: Vec<Delivery>,
-        /// An owner has all it has room for: there may be more.
+        /// Whether an owner filled its room: there may be more.
         more: bool,
-        /// Their events.
+        /// Their events; none in an in-order queue, which reads lanes next.
         events: Events,
     },
-    /// The delivery store did not say what is due.
-    Unknown(String),
-    /// What waits in lanes.
+    /// The read of what is due failed.
+    DueFailed(String),
+    /// The deliveries that wait in lanes.
     Lanes(Vec<(LaneKey, Vec<Delivery>)>, Events),
-    /// What had no time has one.
-    Mended,
-    /// The delivery store did not say what waits in lanes that are held for it.
-    Failed(String),
+    /// The repair of lanes has ended.
+    Repaired,
+    /// The read of lanes failed; they stay reserved for it, so the partition must start again.
+    LanesFailed(String),
 }
 
-/// What is being read.
+/// The reads in progress.
 #[derive(Default)]
 pub(crate) struct Reads {
     tasks: JoinSet<Loaded>,
-    /// A look for what is due is under way.
-    looking: bool,
-    /// What was let go of since that look began: it may still find it as it was.
+    /// A read of what is due is in progress.
+    reading_due: bool,
+    /// Deliveries released since that read began: it may still return their earlier state.
     released: HashSet<DeliveryId>,
-    /// Lanes to be read next, and whether only a little of each; they are held.
-    wanted: Vec<(LaneKey, bool)>,
+    /// Lanes to read next, and whether only a few deliveries of each.
+    queued_lanes: Vec<(LaneKey, bool)>,
     reading_lanes: bool,
-    mending: bool,
-    /// Mending was asked for while it was under way.
-    mend_again: bool,
+    repairing: bool,
+    /// A repair was requested while one was in progress.
+    repair_again: bool,
 }
 
 impl Reads {
-    /// Begins to look for what is due, unless a look is under way or what it found is still to be read.
-    pub fn look(&mut self, engine: &Engine, partition_id: PartitionId) {
-        if self.looking || !self.wanted.is_empty() {
+    /// Starts a read of what is due with its first part, the owners; unless one is in progress, or lanes are still queued.
+    pub fn owners(&mut self, engine: &Engine, partition_id: PartitionId) {
+        if self.reading_due || !self.queued_lanes.is_empty() {
             return;
         }
-        self.looking = true;
+        self.reading_due = true;
         self.released.clear();
         let delivery_store = engine.delivery_store.clone();
-        self.tasks.spawn(async move { delivery_store.owners(partition_id).await.map_or_else(Loaded::Unknown, Loaded::Owners) });
+        self.tasks.spawn(async move { delivery_store.owners(partition_id).await.map_or_else(Loaded::DueFailed, Loaded::Owners) });
     }
 
-    /// Goes on with what is due of these owners, up to so many of each; where lanes matter, of events up to the position `reached`.
+    /// Continues with the deliveries of these owners that are due, up to the given number of each; in an in-order queue only of events up to
+    /// the position `reached`.
     pub fn due(&mut self, engine: &Engine, partition_id: PartitionId, rooms: Vec<(Uuid, usize)>, in_order: bool, reached: i64) {
         let (delivery_store, now) = (engine.delivery_store.clone(), engine.clock.now());
         self.tasks.spawn(async move {
             let read = async {
                 let due = delivery_store.due(partition_id, &rooms, now, if in_order { reached } else { i64::MAX }).await?;
-                // In order, lanes are read: what is due only says which.
+                // An in-order queue reads whole lanes: what is due only says which.
                 let events = if in_order { Events::new() } else { events(&*delivery_store, due.iter()).await? };
-                // One is what is asked for to find out whether a receiver is back.
+                // A room of one is a probe.
                 let full = |(owner, room): &(Uuid, usize)| *room > 1 && due.iter().filter(|entry| entry.owner() == *owner).count() >= *room;
                 let more = rooms.iter().any(full);
                 Ok(Loaded::Due { due, more, events })
             };
-            read.await.unwrap_or_else(Loaded::Unknown)
+            read.await.unwrap_or_else(Loaded::DueFailed)
         });
     }
 
-    /// Gives a time to what a stop left without one.
+    /// Makes deliveries due that a stop left without a time.
     pub fn repair_lanes(&mut self, engine: &Engine, partition_id: PartitionId, in_order: bool) {
-        if self.mending {
-            self.mend_again = true;
+        if self.repairing {
+            self.repair_again = true;
             return;
         }
-        self.mending = true;
+        self.repairing = true;
         let (delivery_store, clock) = (engine.delivery_store.clone(), engine.clock.clone());
         self.tasks.spawn(async move {
             let mut from = None;
             loop {
                 match delivery_store.repair_lanes(partition_id, in_order, from, clock.now()).await {
-                    Ok(None) => return Loaded::Mended,
+                    Ok(None) => return Loaded::Repaired,
                     Ok(place) => from = place,
                     Err(error) => {
-                        tracing::warn!(%error, "lanes could not be mended");
-                        return Loaded::Mended;
+                        tracing::warn!(%error, "lanes could not be repaired");
+                        return Loaded::Repaired;
                     }
                 }
-                sleep(MEND_PAUSE).await;
+                sleep(REPAIR_PAUSE).await;
             }
         });
     }
 
-    /// Mending is over; it begins anew if that was asked for meanwhile.
+    /// A repair has ended; another one starts if it was requested meanwhile.
     pub fn repaired(&mut self, engine: &Engine, partition_id: PartitionId, in_order: bool) {
-        self.mending = false;
-        if std::mem::take(&mut self.mend_again) {
+        self.repairing = false;
+        if std::mem::take(&mut self.repair_again) {
             self.repair_lanes(engine, partition_id, in_order);
         }
     }
 
-    /// The look is over.
-    pub fn looked(&mut self) {
-        self.looking = false;
+    /// The read of what is due has ended.
+    pub fn due_finished(&mut self) {
+        self.reading_due = false;
     }
 
-    /// Notes that a delivery is not in hand any more.
+    /// A delivery is no longer in memory.
     pub fn release(&mut self, id: DeliveryId) {
-        if self.looking {
+        if self.reading_due {
             self.released.insert(id);
         }
     }
 
-    /// Whether a delivery was let go of while the look was under way.
+    /// Whether a delivery was released during the latest read of what is due.
     pub fn is_released(&self, id: DeliveryId) -> bool {
         self.released.contains(&id)
     }
 
-    /// Has a lane read that is held for it, or only a `few` deliveries of it.
-    pub fn want(&mut self, lane: LaneKey, few: bool) {
-        self.wanted.push((lane, few));
+    /// Queues the read of a lane, or of only a `few` deliveries of it.
+    pub fn lane(&mut self, lane: LaneKey, few: bool) {
+        self.queued_lanes.push((lane, few));
     }
 
-    /// Starts to read the lanes that are wanted, some at a time.
+    /// Starts to read queued lanes, a number at a time.
     pub fn start(&mut self, engine: &Engine) {
-        let Some((_, few)) = self.wanted.first().filter(|_| !self.reading_lanes) else { return };
+        let Some((_, few)) = self.queued_lanes.first().filter(|_| !self.reading_lanes) else { return };
         self.reading_lanes = true;
         let few = *few;
         let mut taken = 0;
         let lanes: Vec<LaneKey> = self
-            .wanted
+            .queued_lanes
             .extract_if(.., |(_, one)| {
                 let take = *one == few && taken < LANES_MAX;
                 taken += usize::from(take);
@@ -174,11 +175,11 @@ impl Reads {
                 let events = events(&*delivery_store, found.iter().flatten()).await?;
                 Ok(Loaded::Lanes(lanes.into_iter().zip(found).collect(), events))
             };
-            read.await.unwrap_or_else(Loaded::Failed)
+            read.await.unwrap_or_else(Loaded::LanesFailed)
         });
     }
 
-    /// Resolves with what the delivery store said next; never while nothing is being read.
+    /// Resolves with the next result; `None` while nothing is read.
     pub async fn next(&mut self) -> Option<Result<Loaded, JoinError>> {
         let loaded = self.tasks.join_next().await;
         if matches!(loaded, Some(Ok(Loaded::Lanes(..)))) {

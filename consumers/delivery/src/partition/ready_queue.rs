@@ -1,4 +1,4 @@
-//! The line of one subscription: what is ready to be tried.
+//! The ready queue of one owner: jobs to attempt next.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -7,44 +7,44 @@ use tokio::time::Instant;
 
 use crate::partition::job::Job;
 
-/// What one subscription, or one replay to it, is to be sent now.
+/// The ready jobs of one subscription, or of one replay to it.
 #[derive(Default)]
 pub(crate) struct ReadyQueue {
-    /// In line.
+    /// The jobs, in order.
     pub ready: VecDeque<Job>,
-    /// Being tried.
-    pub under_way: usize,
-    /// When one of it was tried last.
+    /// How many are being attempted.
+    pub attempting: usize,
+    /// When the latest attempt began.
     pub moved: Option<Instant>,
-    /// How long the try took that ended last.
+    /// How long the attempt took that ended last.
     pub latest: Duration,
 }
 
 impl ReadyQueue {
-    /// Whose it is; `None`: nothing stands in it.
+    /// The subscription; `None`: the queue is empty.
     pub fn subscription(&self) -> Option<SubscriptionId> {
         self.ready.front().map(|first| first.subscription.id)
     }
 
-    /// Whether it is that of a replay.
+    /// Whether the owner is a replay.
     pub fn is_replay(&self) -> bool {
         self.ready.front().is_some_and(|first| first.delivery.replay.is_some())
     }
 
-    /// Whether its receiver takes too slowly: the first in line has waited for long. With nobody else's events behind them (`alone`), a long
-    /// line that moves is only a long line.
+    /// Whether the receiver is too slow: the first job has waited too long. If no other subscription competes (`alone`), a long queue that
+    /// moves is not stuck.
     pub fn stuck(&self, alone: bool) -> bool {
         let moved = self.moved.filter(|_| alone);
         self.ready.front().is_some_and(|first| moved.map_or(first.since, |moved| moved.max(first.since)).elapsed() > SLOW)
     }
 
-    /// Whether its receiver is slow, be it that only what stands behind the heads of its lanes waits.
+    /// Whether the receiver is slow; also true when only non-head jobs are waiting.
     pub fn slow(&self, alone: bool) -> bool {
         self.stuck(alone) || self.latest > SLOW
     }
 }
 
-/// How long the first in line may wait, or a try take, before the receiver counts as slow.
+/// How long the first job may wait, or an attempt take, before the receiver counts as slow.
 const SLOW: Duration = Duration::from_millis(500);
 
 #[cfg(test)]
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_long_line_that_moves_is_stuck_only_where_the_events_of_others_stand_behind_it() {
+    async fn a_long_queue_that_moves_is_stuck_only_where_others_compete() {
         let mut ready_queue = ReadyQueue::default();
         ready_queue.ready.push_back(job());
         ready_queue.moved = Some(Instant::now());

@@ -1,20 +1,20 @@
-//! What a partition tells of itself: how far it is behind, and how much it delivers.
+//! The throughput of a partition: how far it is behind the stream, and how much it delivers.
 
 use std::collections::VecDeque;
 
 use tokio::time::Instant;
 
-/// Seconds that count.
+/// The length of the window, in seconds.
 const SECONDS: u64 = 60;
 
-/// Counts of the latest minute.
+/// The counts of the latest minute.
 pub(crate) struct Throughput {
     since: Instant,
     /// Second, successes, failures; only seconds in which something happened.
     seconds: VecDeque<(u64, u64, u64)>,
-    /// Messages on the stream behind the last one taken in.
+    /// Messages on the stream behind the last one pulled.
     pub pending: u64,
-    /// What was told last.
+    /// What was reported last.
     reported: Option<(u64, u64, u64)>,
 }
 
@@ -25,7 +25,7 @@ impl Default for Throughput {
 }
 
 impl Throughput {
-    /// A try ended.
+    /// Counts an attempt.
     pub fn count(&mut self, succeeded: bool) {
         let second = self.since.elapsed().as_secs();
         if self.seconds.back().is_none_or(|(last, ..)| *last != second) {
@@ -34,18 +34,18 @@ impl Throughput {
         if let Some((_, successes, failures)) = self.seconds.back_mut() {
             *if succeeded { successes } else { failures } += 1;
         }
-        self.forget(second);
+        self.drop_old(second);
     }
 
-    fn forget(&mut self, now: u64) {
+    fn drop_old(&mut self, now: u64) {
         while self.seconds.front().is_some_and(|(second, ..)| second + SECONDS <= now) {
             self.seconds.pop_front();
         }
     }
 
-    /// Messages pending, successes and failures of the latest minute, if that is news.
+    /// Messages pending, successes and failures of the latest minute, if any of them changed since the last call.
     pub fn changed(&mut self) -> Option<(u64, u64, u64)> {
-        self.forget(self.since.elapsed().as_secs());
+        self.drop_old(self.since.elapsed().as_secs());
         let (delivered, failed) = self.seconds.iter().fold((0, 0), |(all, bad), (_, more, worse)| (all + more, bad + worse));
         let now = (self.pending, delivered, failed);
         let idle = self.reported.is_none() && now == (0, 0, 0);
@@ -62,7 +62,7 @@ mod tests {
     use std::time::Duration;
 
     #[tokio::test(start_paused = true)]
-    async fn a_minute_is_counted_and_told_when_it_changes() {
+    async fn a_minute_is_counted_and_reported_when_it_changes() {
         let mut throughput = Throughput::default();
         assert_eq!(throughput.changed(), None, "nothing has happened yet");
         for _ in 0..30 {
@@ -71,7 +71,7 @@ mod tests {
         }
         throughput.count(false);
         assert_eq!(throughput.changed(), Some((0, 30, 1)));
-        assert_eq!(throughput.changed(), None, "told once");
+        assert_eq!(throughput.changed(), None, "reported once");
         tokio::time::advance(Duration::from_secs(40)).await;
         assert_eq!(throughput.changed(), Some((0, 19, 1)));
         tokio::time::advance(Duration::from_secs(60)).await;

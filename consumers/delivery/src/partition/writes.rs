@@ -8,7 +8,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use crate::supervisor::Engine;
+use crate::engine::Engine;
 
 /// A delivery to record.
 pub(crate) struct Write {
@@ -33,13 +33,13 @@ const GATHER: Duration = Duration::from_millis(25);
 /// The wait after a failed commit.
 const RECORD_AGAIN: Duration = Duration::from_millis(250);
 
-/// Writes that gather, and the one commit under way.
+/// Writes that gather, and the one commit in progress.
 #[derive(Default)]
 pub(crate) struct Writes {
     pending: Vec<Write>,
     /// When the first of the pending writes was added.
     since: Option<Instant>,
-    under_way: Option<JoinHandle<Written>>,
+    commit: Option<JoinHandle<Written>>,
 }
 
 impl Writes {
@@ -55,16 +55,16 @@ impl Writes {
         self.since.get_or_insert_with(Instant::now);
     }
 
-    /// Starts the next commit if none is under way and enough has gathered, or in any case when `now`.
+    /// Starts the next commit if none is in progress and enough has gathered, or in any case when `now`.
     pub fn start(&mut self, engine: &Arc<Engine>, now: bool) {
         let Some(since) = self.since else { return };
-        if self.under_way.is_some() || !(now || self.pending.len() >= RECORD_SOON || since.elapsed() >= GATHER) {
+        if self.commit.is_some() || !(now || self.pending.len() >= RECORD_SOON || since.elapsed() >= GATHER) {
             return;
         }
         let writes: Vec<Write> = self.pending.drain(..self.pending.len().min(RECORD_MAX)).collect();
         self.since = (!self.pending.is_empty()).then(Instant::now);
         let delivery_store = engine.delivery_store.clone();
-        self.under_way = Some(tokio::spawn(async move {
+        self.commit = Some(tokio::spawn(async move {
             let new: Vec<&Delivery> = writes.iter().filter(|write| write.message.is_some()).map(|write| &write.delivery).collect();
             let known: Vec<&Delivery> = writes.iter().filter(|write| write.message.is_none()).map(|write| &write.delivery).collect();
             let result = delivery_store.record(&new, &known).await;
@@ -77,12 +77,12 @@ impl Writes {
 
     /// Whether anything is not recorded yet.
     pub fn busy(&self) -> bool {
-        self.under_way.is_some() || !self.pending.is_empty()
+        self.commit.is_some() || !self.pending.is_empty()
     }
 
-    /// Resolves when the commit under way is done, or with `None` when it is time to start the next.
+    /// Resolves when the commit in progress is done, or with `None` when it is time to start the next.
     pub async fn done(&mut self) -> Option<Written> {
-        match (&mut self.under_way, self.since) {
+        match (&mut self.commit, self.since) {
             (None, None) => std::future::pending().await,
             (None, Some(since)) => {
                 sleep_until(since + GATHER).await;
@@ -90,7 +90,7 @@ impl Writes {
             }
             (Some(commit), _) => {
                 let done = commit.await;
-                self.under_way = None;
+                self.commit = None;
                 // A panic loses the batch; the partition then starts again.
                 Some(done.unwrap_or_else(|panic| (Vec::new(), Err(panic.to_string()))))
             }

@@ -1,4 +1,4 @@
-//! The delivery engine's memory and the channels' look-ups, over `store`. Only translation.
+//! The storage of the delivery engine, and the configuration of the channels, over `store`. It only translates and caches.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -35,27 +35,27 @@ use crate::{
     domain,
 };
 
-/// The store, as the consumers see it.
+/// The store as the consumers see it.
 #[derive(Clone)]
 pub struct SqlDeliveryStore {
     store: Store,
     app: App,
     limits: Limits,
     owner: String,
-    looked_up: Arc<Mutex<ConfigurationCache>>,
+    cache: Arc<Mutex<ConfigurationCache>>,
 }
 
 /// What a compiled subscription depends on: its version, and the default SMTP account of its tenant.
 type CompiledFrom = (i64, Option<SmtpAccountId>);
 
-/// What was read of one revision of the configuration. Opening a secret for every call would be waste.
+/// What was read of one revision of the configuration, so that no attempt reads configuration or opens secrets again.
 #[derive(Default)]
 pub(crate) struct ConfigurationCache {
     revision: i64,
     routing_config: Option<RoutingConfig>,
     /// Compiled subscriptions; kept over revisions.
     compiled: HashMap<SubscriptionId, (CompiledFrom, Arc<event::Subscription>)>,
-    /// Who wants what is forwarded to a queue.
+    /// The matching of queues that events are forwarded to.
     forwarded: HashMap<QueueId, Matching>,
     pub endpoints: HashMap<WebhookEndpointId, Option<Arc<Endpoint>>>,
     pub accounts: HashMap<SmtpAccountId, Option<Arc<SmtpAccount>>>,
@@ -68,18 +68,18 @@ pub(crate) fn text(error: impl std::fmt::Display) -> String {
 }
 
 impl SqlDeliveryStore {
-    /// Over `store`, holding leases as `owner`; what follows from deliveries happens through `app`.
+    /// Over `store`, with `owner` as the owner of leases; use cases go through `app`.
     pub fn new(store: Store, app: App, limits: Limits, owner: String) -> Self {
-        Self { store, app, limits, owner, looked_up: Arc::default() }
+        Self { store, app, limits, owner, cache: Arc::default() }
     }
 
-    pub(crate) fn remembered<T>(&self, of: impl FnOnce(&mut ConfigurationCache) -> T) -> T {
-        of(&mut self.looked_up.lock().unwrap_or_else(PoisonError::into_inner))
+    pub(crate) fn with_cache<T>(&self, of: impl FnOnce(&mut ConfigurationCache) -> T) -> T {
+        of(&mut self.cache.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Forgets what was looked up when the configuration has changed since.
+    /// Clears the cache if the configuration has changed.
     fn at_revision(&self, revision: i64) {
-        self.remembered(|l| {
+        self.with_cache(|l| {
             if l.revision != revision {
                 let compiled = std::mem::take(&mut l.compiled);
                 *l = ConfigurationCache { revision, compiled, ..ConfigurationCache::default() };
@@ -89,7 +89,7 @@ impl SqlDeliveryStore {
 }
 
 impl SqlDeliveryStore {
-    /// What it stands on.
+    /// The store.
     pub(crate) fn store(&self) -> &Store {
         &self.store
     }
@@ -99,14 +99,14 @@ impl SqlDeliveryStore {
         &self.app
     }
 
-    /// Notes that the subscriptions of `queue` that want `event` are owed it. Gives how many; `None`: there is no such queue.
+    /// Stores a delivery for each subscription of `queue` that `event` matches. Gives how many; `None`: there is no such queue.
     ///
     /// # Errors
-    /// Text for the log; nothing was noted.
+    /// Text for the log; nothing was stored.
     pub async fn forward(&self, event: &Event, queue: QueueId) -> Result<Option<usize>, String> {
         let routing_config = self.routing_config().await?;
         let Some(to) = routing_config.queues.iter().find(|one| one.id == queue && one.tenant == event.tenant) else { return Ok(None) };
-        let wanted = self.remembered(|l| l.forwarded.entry(queue).or_insert_with(|| Matching::of(to.clone())).wanted_forwarded(event));
+        let wanted = self.with_cache(|l| l.forwarded.entry(queue).or_insert_with(|| Matching::of(to.clone())).matches_forwarded(event));
         let now = SystemClock.now();
         // A filter that fails is evaluated again, and reported, at the attempt through the other queue.
         let deliveries: Vec<Delivery> = wanted.iter().map(|(subscription, _)| event.delivery(to, subscription.id, None, now)).collect();
@@ -133,9 +133,9 @@ pub(crate) fn event_of(row: Unpublished) -> Event {
 #[async_trait]
 impl DeliveryStore for SqlDeliveryStore {
     async fn routing_config(&self) -> Result<RoutingConfig, String> {
-        // The revision first: a change in between makes the plan newer than it says, and it is read again.
+        // The revision first: after a change in between, the routing config is newer than its revision says, and is read again.
         let revision = self.revision().await?;
-        if let Some(routing_config) = self.remembered(|l| l.routing_config.clone()) {
+        if let Some(routing_config) = self.with_cache(|l| l.routing_config.clone()) {
             return Ok(routing_config);
         }
         let mut queues = self.store.all_configurations::<domain::delivery::queue::Queue>(Kind::Queue).await.map_err(text)?;
@@ -156,7 +156,7 @@ impl DeliveryStore for SqlDeliveryStore {
             let default = defaults.get(&stored.tenant).copied();
             // What has not changed is not compiled again.
             let source = (version, default);
-            let known = self.remembered(|l| l.compiled.get(&id).filter(|(of, _)| *of == source).map(|(_, one)| one.clone()));
+            let known = self.with_cache(|l| l.compiled.get(&id).filter(|(of, _)| *of == source).map(|(_, one)| one.clone()));
             let one = known
                 .unwrap_or_else(|| Arc::new(routing_config::subscription_of(stored.tenant, stored.start_position, stored.body, default)));
             compiled.insert(id, (source, one.clone()));
@@ -165,7 +165,7 @@ impl DeliveryStore for SqlDeliveryStore {
         endpoint_alerts::add(&endpoints, &defaults, &mut queues, &mut by_queue);
         let routing_config =
             RoutingConfig { revision, queues: routing_config::queues(queues, by_queue, &endpoints, &accounts, &self.limits) };
-        self.remembered(|l| {
+        self.with_cache(|l| {
             l.compiled = compiled;
             if l.revision == revision {
                 l.routing_config = Some(routing_config.clone());
@@ -260,7 +260,7 @@ impl Leases for SqlDeliveryStore {
     }
 }
 
-/// Batches finished in one go.
+/// Batches finished at once.
 const UNWRITTEN_MAX: u64 = 100;
 
 #[async_trait]

@@ -1,4 +1,4 @@
-//! The traits of app, delivery engine and channels, over the store and the channels' clients.
+//! The traits of app, delivery engine and channels, implemented over the store and the clients of the channels.
 
 pub(crate) mod channels;
 pub(crate) mod delivery_store;

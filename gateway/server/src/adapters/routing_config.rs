@@ -71,7 +71,7 @@ fn target_of(tenant: &TenantId, endpoint: &WebhookEndpoint, limits: &Limits, par
         in_flight_max: endpoint.max_in_flight.map_or(limits.endpoint_in_flight, |max| max as usize),
         per_second: endpoint.max_per_second,
         retry_plan: endpoint.retry_waits.as_ref().map(waits),
-        given_up_on: true,
+        disable_when_failing: true,
         partitions,
     }
 }
@@ -84,7 +84,7 @@ fn target_of_account(tenant: &TenantId, account: &SmtpAccount, partitions: u32) 
         in_flight_max: account.connections as usize,
         per_second: account.max_per_second,
         retry_plan: None,
-        given_up_on: false,
+        disable_when_failing: false,
         partitions,
     }
 }
@@ -121,7 +121,7 @@ pub fn queues(
         in_flight_max: limits.tenant_in_flight,
         per_second: limits.tenant_per_second,
         retry_plan: None,
-        given_up_on: false,
+        disable_when_failing: false,
         partitions: of_tenants.get(tenant).copied().unwrap_or(1),
     };
     let tenants: HashMap<TenantId, Arc<Target>> =

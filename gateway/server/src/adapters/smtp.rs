@@ -1,4 +1,4 @@
-//! What the e-mail channel looks up, and the way to SMTP servers as the use cases see it.
+//! What the e-mail channel reads from the store, and SMTP for the use cases.
 
 use std::{
     collections::HashSet,
@@ -26,7 +26,7 @@ use crate::{
 #[async_trait]
 impl Accounts for SqlDeliveryStore {
     async fn smtp_account(&self, tenant: &TenantId, id: SmtpAccountId) -> Result<Option<Arc<SmtpAccount>>, String> {
-        if let Some(found) = self.remembered(|l| l.accounts.get(&id).cloned()) {
+        if let Some(found) = self.with_cache(|l| l.accounts.get(&id).cloned()) {
             return Ok(found);
         }
         let row = self.store().configuration_with_secrets::<domain::email::smtp_account::SmtpAccount>(tenant, Kind::SmtpAccount, id.0);
@@ -49,12 +49,12 @@ impl Accounts for SqlDeliveryStore {
                 recipients: body.max_recipients as usize,
             })
         });
-        self.remembered(|l| l.accounts.insert(id, found.clone()));
+        self.with_cache(|l| l.accounts.insert(id, found.clone()));
         Ok(found)
     }
 
     async fn template(&self, tenant: &TenantId, id: NotificationTemplateId) -> Result<Option<Arc<Translated>>, String> {
-        if let Some(found) = self.remembered(|l| l.templates.get(&id).cloned()) {
+        if let Some(found) = self.with_cache(|l| l.templates.get(&id).cloned()) {
             return Ok(found);
         }
         let found = match domain::email::notification_template::predefined().find(|one| one.id == id) {
@@ -62,7 +62,7 @@ impl Accounts for SqlDeliveryStore {
             None => self.store().configuration(tenant, Kind::NotificationTemplate, id.0).await.map_err(text)?,
         };
         let found = found.map(|body: domain::email::notification_template::NotificationTemplate| Arc::new(body.translated()));
-        self.remembered(|l| l.templates.insert(id, found.clone()));
+        self.with_cache(|l| l.templates.insert(id, found.clone()));
         Ok(found)
     }
 
@@ -71,7 +71,7 @@ impl Accounts for SqlDeliveryStore {
     }
 
     async fn readers(&self, tenant: &TenantId) -> Result<Arc<Readers>, String> {
-        if let Some(found) = self.remembered(|l| l.readers.get(tenant).cloned()) {
+        if let Some(found) = self.with_cache(|l| l.readers.get(tenant).cloned()) {
             return Ok(found);
         }
         let users = self.store().configurations::<domain::email::system_user::SystemUser>(tenant, Kind::SystemUser).await.map_err(text)?;
@@ -81,7 +81,7 @@ impl Accounts for SqlDeliveryStore {
         };
         let time_zone = self.app().billing_settings(tenant).await.map_err(text)?.time_zone;
         let found = Arc::new(Readers { users: users.into_iter().map(user).collect(), time_zone });
-        self.remembered(|l| l.readers.insert(tenant.clone(), found.clone()));
+        self.with_cache(|l| l.readers.insert(tenant.clone(), found.clone()));
         Ok(found)
     }
 
@@ -103,17 +103,17 @@ impl Accounts for SqlDeliveryStore {
     }
 }
 
-/// The way to SMTP servers.
+/// SMTP for the use cases.
 pub struct SmtpAdapter {
-    /// Where accounts are looked up.
+    /// Where accounts are read from.
     pub delivery_store: SqlDeliveryStore,
-    /// What speaks SMTP.
+    /// The SMTP client.
     pub client: Arc<Client>,
 }
 
 impl SmtpAdapter {
     async fn account(&self, tenant: &TenantId, id: SmtpAccountId) -> Result<Arc<SmtpAccount>, String> {
-        // Forgets what was looked up before a change.
+        // Clears the cache after a change.
         self.delivery_store.revision().await?;
         self.delivery_store.smtp_account(tenant, id).await?.ok_or_else(|| "the SMTP account does not exist any more".to_owned())
     }

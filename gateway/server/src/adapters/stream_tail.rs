@@ -1,4 +1,4 @@
-//! The stream as the API looks at it.
+//! The stream as the API reads it.
 
 use std::{
     sync::{Arc, OnceLock},
@@ -13,7 +13,7 @@ use billwire_schemas::ids::TenantId;
 
 use crate::adapters::delivery_store::SqlDeliveryStore;
 
-/// The bus, as soon as NATS has been reached.
+/// The bus, once NATS is connected.
 #[derive(Clone)]
 pub struct Tail {
     bus: Arc<OnceLock<Bus>>,
@@ -21,19 +21,19 @@ pub struct Tail {
 }
 
 impl Tail {
-    /// Not connected yet; `delivery_store` confirms what has no seal.
+    /// Not connected yet; `delivery_store` confirms messages without a seal.
     pub fn new(delivery_store: SqlDeliveryStore) -> Self {
         Self { bus: Arc::default(), delivery_store }
     }
 
-    /// NATS has been reached.
+    /// NATS is connected.
     pub fn connected(&self, bus: Bus) {
-        // It is set once; a second connection of the same process would be as good.
+        // Set once; a second connection of the same process would be equivalent.
         let _ = self.bus.set(bus);
     }
 }
 
-/// The subjects of a tenant's events of these types.
+/// The subjects of a tenant's events whose types match the pattern.
 fn subjects(tenant: &TenantId, pattern: Option<&str>) -> String {
     match pattern.and_then(|pattern| pattern.split_once('.')) {
         Some((object, what)) => format!("billing.{tenant}.{object}.{what}.*"),
@@ -54,7 +54,7 @@ impl Stream for Tail {
         let bus = self.bus.get().ok_or("NATS has not been reached from here yet")?;
         let (mut found, next) = bus.after(subjects(tenant, pattern), after, limit, wait).await.map_err(|error| error.to_string())?;
         authenticity::confirm(&self.delivery_store, &mut found).await?;
-        // The consumers tell of the others: whoever looks at the stream sees them as often as they look.
+        // The others are logged by the consumers; here each read would log them again.
         let genuine = found.into_iter().filter(|message| message.authenticity == Authenticity::Genuine);
         let text = |body: bytes::Bytes| String::from_utf8(body.into()).map_err(|error| error.to_string());
         Ok((genuine.map(|message| text(message.body)).collect::<Result<_, _>>()?, next))

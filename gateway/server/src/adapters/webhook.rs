@@ -1,4 +1,4 @@
-//! The way to webhook receivers: endpoints as the store has them, and the test button.
+//! The webhook endpoints from the store, and test calls for the use cases.
 
 use std::{sync::Arc, time::Instant};
 
@@ -52,7 +52,7 @@ fn endpoint_of(body: webhook_endpoint::WebhookEndpoint, secrets: Secrets) -> Res
 #[async_trait]
 impl billwire_webhook::Endpoints for SqlDeliveryStore {
     async fn endpoint(&self, tenant: &TenantId, id: WebhookEndpointId) -> Result<Option<Arc<Endpoint>>, String> {
-        if let Some(found) = self.remembered(|l| l.endpoints.get(&id).cloned()) {
+        if let Some(found) = self.with_cache(|l| l.endpoints.get(&id).cloned()) {
             return Ok(found);
         }
         let row = self.store().configuration_with_secrets::<webhook_endpoint::WebhookEndpoint>(tenant, Kind::WebhookEndpoint, id.0);
@@ -63,16 +63,16 @@ impl billwire_webhook::Endpoints for SqlDeliveryStore {
                 Some(Arc::new(endpoint_of(body, secrets)?))
             }
         };
-        self.remembered(|l| l.endpoints.insert(id, found.clone()));
+        self.with_cache(|l| l.endpoints.insert(id, found.clone()));
         Ok(found)
     }
 }
 
 /// The webhook channel as the use cases see it.
 pub struct WebhookAdapter {
-    /// Where endpoints are looked up.
+    /// Where endpoints are read from.
     pub delivery_store: SqlDeliveryStore,
-    /// What calls.
+    /// The channel that calls.
     pub channel: Arc<WebhookChannel>,
 }
 
@@ -83,7 +83,7 @@ impl WebhookClient for WebhookAdapter {
     }
 
     async fn call(&self, tenant: &TenantId, endpoint: WebhookEndpointId, event: EventId, body: Vec<u8>) -> Result<Tried, String> {
-        // Forgets what was looked up before a change.
+        // Clears the cache after a change.
         self.delivery_store.revision().await?;
         let began = Instant::now();
         let outcome = self.channel.test(tenant, endpoint, event, body.into()).await?;

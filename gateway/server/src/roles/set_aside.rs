@@ -1,7 +1,7 @@
-//! What the relay does with events that the stream would never take: each is set aside alone, with what comes behind it in its ordering
-//! key, so that all others go on; and what was redriven goes back in line.
+//! Events that are too large for the stream: the relay sets each aside with the events behind it in its ordering key, so that all others
+//! are published; redriven ones go back to the outbox.
 //!
-//! Operations refuse such events before they are accepted. One can come this far all the same: the limit was lowered since, or an older
+//! Operations refuse such events before they are accepted. One can reach the relay all the same: the limit was lowered since, or an older
 //! version accepted it.
 
 use std::collections::HashSet;
@@ -10,21 +10,21 @@ use billwire_bus::Bus;
 use billwire_schemas::{events::size, ids::TransactionId, lease::Lease};
 use billwire_store::{Store, Unpublished};
 
-/// The relay's view of the limit and of what is set aside. Only the relay changes either, so it need not ask again.
+/// The relay's view of the limit and of what is set aside. Only the relay changes either, so it reads them once.
 pub struct SetAside {
-    /// The largest message that the server takes, as kept in SQL.
+    /// The largest message that the server accepts, as stored in SQL.
     max_payload: Option<u64>,
     /// Whether anything is set aside.
     any: bool,
 }
 
 /// An error, for the log, when the lease is lost.
-fn held(done: Option<()>) -> Result<(), String> {
+fn ensure_held(done: Option<()>) -> Result<(), String> {
     done.ok_or_else(|| "another process is the relay now".to_owned())
 }
 
 impl SetAside {
-    /// Looks whether anything is set aside.
+    /// Reads whether anything is set aside.
     ///
     /// # Errors
     /// When the database fails.
@@ -33,20 +33,20 @@ impl SetAside {
         Ok(Self { max_payload: None, any })
     }
 
-    /// Keeps the limit of the server that the bus is connected to by now, and puts in line what was redriven.
+    /// Stores the limit of the server that the bus is connected to now, and puts redriven events back into the outbox.
     ///
     /// # Errors
     /// When the database fails or the lease is lost.
     pub async fn follow(&mut self, store: &Store, bus: &Bus, lease: &Lease) -> Result<(), String> {
-        let told = bus.max_payload();
-        if told > 0 && self.max_payload != Some(told) {
-            store.set_max_payload(told).await.map_err(|e| e.to_string())?;
-            tracing::info!(max_payload = told, "the largest message that NATS takes");
-            self.max_payload = Some(told);
+        let max_payload = bus.max_payload();
+        if max_payload > 0 && self.max_payload != Some(max_payload) {
+            store.set_max_payload(max_payload).await.map_err(|e| e.to_string())?;
+            tracing::info!(max_payload, "the largest message that NATS accepts");
+            self.max_payload = Some(max_payload);
         }
         if self.any {
             let events = store.put_back_redriven(lease).await.map_err(|e| e.to_string())?;
-            held(events.map(drop))?;
+            ensure_held(events.map(drop))?;
             if let Some(events) = events.filter(|events| *events > 0) {
                 tracing::info!(events, "events that were set aside are published now");
                 self.any = store.count_set_aside(1).await.map_err(|e| e.to_string())? > 0;
@@ -73,7 +73,7 @@ impl SetAside {
                 "an event is too large for the stream and was set aside; its ordering key waits"
             );
         }
-        held(store.set_aside(lease, &aside, event_max).await.map_err(|e| e.to_string())?.then_some(()))?;
+        ensure_held(store.set_aside(lease, &aside, event_max).await.map_err(|e| e.to_string())?.then_some(()))?;
         self.any = true;
         // Positions are in order.
         events.retain(|event| aside.binary_search(&event.position).is_err());
@@ -86,7 +86,7 @@ fn large(event: &Unpublished, event_max: u64) -> bool {
 }
 
 /// The positions, in order, of the events that cannot be published: those too large, the others of their business transactions, whose
-/// messages become visible together, and all that come behind one of these, or behind what is set aside already, in their ordering key.
+/// messages become visible together, and all behind one of these, or behind what is set aside already, in their ordering key.
 fn unpublishable(events: &[Unpublished], behind: &HashSet<i64>, event_max: u64) -> Vec<i64> {
     let torn: HashSet<TransactionId> = events.iter().filter(|event| large(event, event_max)).map(|event| event.transaction).collect();
     if torn.is_empty() && behind.is_empty() {

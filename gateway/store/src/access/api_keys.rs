@@ -1,4 +1,4 @@
-//! API keys. Only a SHA-256 of the random part rests here: it has 256 bits of entropy, so a slow hash adds nothing.
+//! API keys. Only a SHA-256 of the key is stored: it has 256 bits of entropy, so a slow hash adds nothing.
 
 use billwire_schemas::{clock::Timestamp, ids::TenantId};
 use sea_orm::{
@@ -13,7 +13,7 @@ use crate::{
     micros, moment,
 };
 
-/// A key as it rests.
+/// A stored key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiKey {
     /// The public part, which finds the row.
@@ -26,7 +26,7 @@ pub struct ApiKey {
     pub hash: String,
     /// Its scopes; `*` is every scope.
     pub scopes: Vec<String>,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
     /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
@@ -44,19 +44,19 @@ fn parse(row: api_key::Model) -> Result<ApiKey, Error> {
     })
 }
 
-/// The setting that names the key which the environment set last.
+/// The setting with the id of the key that the environment set last.
 const SET_BY_ENVIRONMENT: &str = "admin_key";
 
-/// What became of the key that the environment sets.
+/// The result of setting the key of the environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AdminKey {
-    /// It is the one that was set before.
+    /// The same key was set before.
     Unchanged,
-    /// It was set before and then revoked: it stays revoked.
+    /// The key was set before and then revoked: it stays revoked.
     Revoked,
-    /// It is in force now.
+    /// The key is valid now.
     Set {
-        /// The key that was set before, and is revoked now.
+        /// The key that was set before; it is revoked now.
         replaced: Option<String>,
     },
 }
@@ -74,8 +74,8 @@ fn row_of(key: &ApiKey) -> api_key::ActiveModel {
 }
 
 impl Store {
-    /// Puts the key that the environment sets in force and revokes the one it set before, both or neither. A key that was made in another
-    /// way and serves here too stays as it is, and is not revoked when the next one is set.
+    /// Makes the key of the environment valid and revokes the one it set before, both or neither. A key that was created in another way
+    /// and is set here too stays as it is, and is not revoked when the next one is set.
     ///
     /// # Errors
     /// When the database fails.

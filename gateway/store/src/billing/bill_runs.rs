@@ -1,7 +1,7 @@
-//! Table `bill_run`, and `billed_account`: what became of each account in a run.
+//! Tables `bill_run` and `billed_account`: the result for each account of a run.
 //!
-//! A row of the second is written in the same transaction as the account's invoice. It is what makes a run resumable and bills nothing
-//! twice: the accounts that are left are those of the cycle without one.
+//! A row of `billed_account` is written in the same transaction as the account's invoice. It makes a run resumable, and no account is
+//! billed twice: the accounts left are those of the cycle without a row.
 
 use billwire_domain::billing::bill_run::{BillRun, Outcome, Tally};
 use billwire_schemas::{
@@ -28,20 +28,20 @@ impl Persisted for BillRun {
     }
 }
 
-/// What became of an account in a run.
+/// The result for an account in a run.
 #[derive(Debug, Clone)]
 pub struct BilledAccount {
-    /// In which run.
+    /// The run.
     pub run: BillRunId,
-    /// Whose.
+    /// The account.
     pub account: AccountId,
-    /// What.
+    /// The result.
     pub outcome: Outcome,
     /// The invoice it got, and its total.
     pub invoice: Option<(InvoiceId, Money)>,
 }
 
-/// The accounts of a run's cycle that it has still to deal with.
+/// The accounts of a run's cycle that it has not processed yet.
 const LEFT: &str = "FROM account WHERE tenant = $1 AND bill_cycle_id = $2 AND status IN ('active', 'suspended') AND id > $4 \
     AND NOT EXISTS (SELECT 1 FROM billed_account done WHERE done.run_id = $3 AND done.account_id = account.id)";
 
@@ -49,11 +49,11 @@ fn left(tenant: &TenantId, run: &BillRun, after: Option<Uuid>) -> Vec<Value> {
     vec![tenant.as_str().into(), run.bill_cycle_id.0.into(), run.id.0.into(), after.unwrap_or(Uuid::nil()).into()]
 }
 
-/// Units and millionths apart: their sums cannot overflow where the sum of millionths could.
+/// Units and millionths are summed apart: a single sum of millionths could overflow.
 const TALLY: &str = "SELECT outcome, currency, CAST(COUNT(*) AS BIGINT) AS count, CAST(SUM(CAST(total / 1000000 AS BIGINT)) AS BIGINT) AS units, \
     CAST(SUM(total % 1000000) AS BIGINT) AS millionths FROM billed_account WHERE run_id = $1 GROUP BY outcome, currency ORDER BY currency";
 
-/// The sum of a run's invoices in one currency stands in the tally as far as it is in the range of amounts.
+/// The tally contains the sum of a run's invoices in a currency only if it is in the range of amounts.
 fn tally(rows: &[QueryResult]) -> Result<Tally, Error> {
     let mut tally = Tally::default();
     for row in rows {
@@ -77,7 +77,7 @@ fn tally(rows: &[QueryResult]) -> Result<Tally, Error> {
 }
 
 impl Tx<'_> {
-    /// Whether the run has dealt with the account.
+    /// Whether the run has processed the account.
     ///
     /// # Errors
     /// When the database fails.
@@ -86,7 +86,7 @@ impl Tx<'_> {
         Ok(!self.query(sql, vec![run.0.into(), account.0.into()]).await?.is_empty())
     }
 
-    /// Notes what became of an account in a run. A second note about the same fails the transaction.
+    /// Records the result for an account in a run. A second record for the same account fails the transaction.
     pub fn note_billed(&mut self, billed: &BilledAccount) {
         let (invoice, total, currency) = match &billed.invoice {
             Some((id, total)) => (Some(id.0), total.amount.millionths(), total.currency.to_string()),
@@ -130,7 +130,7 @@ impl Store {
         Ok(found.into_iter().filter_map(|(tenant, run)| Some((tenant.parse().ok()?, run))).collect())
     }
 
-    /// The next accounts a run has to deal with, by id from `after` on.
+    /// The next accounts a run has to process, by id, after `after`.
     ///
     /// # Errors
     /// When the database fails.

@@ -23,7 +23,7 @@ impl Persisted for Invoice {
 }
 
 impl Tx<'_> {
-    /// How many invoices an account has had, cancelled ones too.
+    /// The number of invoices of an account, cancelled ones included.
     ///
     /// # Errors
     /// When the database fails.
@@ -34,12 +34,12 @@ impl Tx<'_> {
         Ok(count.unwrap_or(0))
     }
 
-    /// The invoices an account got after this one.
+    /// The invoices of an account after this one.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn invoices_after(&self, account: AccountId, invoice: InvoiceId) -> Result<Vec<Invoice>, Failure> {
-        // Ids sort by when they were made.
+        // Ids sort by creation.
         self.select(Filter::new().is_id("account_id", Some(account.0)).after(invoice.0), u64::from(u32::MAX)).await
     }
 }

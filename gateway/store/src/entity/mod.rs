@@ -1,4 +1,4 @@
-//! One file per table; those of platform objects stand in the file of their noun. Objects rest as JSON in `body`, beside the columns that are searched, locked or unique.
+//! One file per table; those of platform objects are in the file of their noun.
 
 pub mod api_key;
 pub mod attempt;

@@ -1,4 +1,4 @@
-//! Table `recipient`: what became of each recipient of an e-mail
+//! Table `recipient`: the result for each recipient of an e-mail
 
 use sea_orm::entity::prelude::*;
 

@@ -1,4 +1,4 @@
-//! What has happened: business transactions and events as they were recorded, newest first.
+//! The history: business transactions and events as they were recorded, newest first.
 
 use billwire_schemas::{
     clock::Timestamp,
@@ -12,7 +12,7 @@ use crate::{
     page::{After, Page, PageRequest},
 };
 
-/// Which business transactions are asked for.
+/// Selects business transactions.
 #[derive(Debug, Clone, Default)]
 pub struct Transactions {
     /// Only of this operation.
@@ -27,7 +27,7 @@ pub struct Transactions {
     pub to: Option<Timestamp>,
 }
 
-/// Which events are asked for.
+/// Selects events.
 #[derive(Debug, Clone, Default)]
 pub struct Events {
     /// Only of this type.
@@ -42,7 +42,7 @@ pub struct Events {
     pub to: Option<Timestamp>,
 }
 
-/// A statement that is written condition by condition.
+/// A statement built condition by condition.
 struct Query {
     conditions: Vec<String>,
     values: Vec<Value>,
@@ -53,7 +53,7 @@ impl Query {
         Self { conditions: vec!["tenant = $1".to_owned()], values: vec![tenant.as_str().into()] }
     }
 
-    /// One condition more, where there is a value; `?` in it stands for the value.
+    /// Adds a condition if there is a value; `?` stands for the value.
     fn and(&mut self, condition: &str, value: Option<impl Into<Value>>) {
         if let Some(value) = value {
             self.values.push(value.into());
@@ -81,7 +81,7 @@ impl Query {
     }
 }
 
-/// A row as it is read: where the page goes on, and the stored JSON.
+/// A row: where the page continues, and the stored JSON.
 struct Row {
     after: After,
     body: String,
@@ -154,7 +154,7 @@ impl Store {
         self.page_of("event", query, page_request).await
     }
 
-    /// An event's parameters for e-mail alone, JSON, where it has any.
+    /// An event's parameters for e-mail only, JSON, if it has any.
     ///
     /// # Errors
     /// When the database fails.

@@ -1,3 +1,3 @@
-//! What happened: events and business transactions, as they are looked up.
+//! Events and business transactions, as the API reads them.
 
 pub mod history;

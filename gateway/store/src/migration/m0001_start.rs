@@ -13,7 +13,7 @@ impl MigrationName for Migration {
 /// The tables of platform objects: a name, the noun's own columns, and more indexes as (name, columns).
 type ObjectTable = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
 
-/// Every noun's table. The columns they have in common stand in [`object_statements`].
+/// Every noun's table. [`object_statements`] has the base columns.
 ///
 /// What an account's objects refer to across accounts (a bill cycle, a package) is a foreign key: such a reference is made under the
 /// account's lock and deleting its target happens under another, so the database has the last word.
@@ -115,7 +115,7 @@ const TABLES: &[&str] = &[
         total BIGINT NOT NULL, currency TEXT NOT NULL, PRIMARY KEY (run_id, account_id))",
     "CREATE TABLE outbox (position BIGINT PRIMARY KEY)",
     "CREATE TABLE ordering_key (tenant TEXT NOT NULL, key TEXT NOT NULL, last_sequence BIGINT NOT NULL, PRIMARY KEY (tenant, key))",
-    // The delivery side asks for this one key of all tenants at each pull.
+    // The consumers read this one key of all tenants at each pull.
     "CREATE INDEX ordering_key_configuration ON ordering_key (key) WHERE key = 'configuration'",
     "CREATE TABLE idempotency (tenant TEXT NOT NULL, key TEXT NOT NULL, fingerprint TEXT NOT NULL,
         status INTEGER NOT NULL, sealed BOOLEAN NOT NULL, body TEXT NOT NULL, created_at BIGINT NOT NULL, PRIMARY KEY (tenant, key))",
@@ -126,7 +126,7 @@ const TABLES: &[&str] = &[
         sequence BIGINT NOT NULL, position BIGINT NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL, forgiven INTEGER NOT NULL,
         next_attempt_at BIGINT, last_status INTEGER, last_detail TEXT NOT NULL, last_latency_us BIGINT NOT NULL, last_attempt_at BIGINT,
         created_at BIGINT NOT NULL, updated_at BIGINT NOT NULL)",
-    // By lane first: what waits for one that is sent nothing now must not stand in the way of what is due for others.
+    // By lane first: deliveries that wait for a closed target must not slow down the reads of those that are due for others.
     "CREATE INDEX delivery_due ON delivery (queue_id, partition, lane_id, next_attempt_at) WHERE state = 'waiting'",
     "CREATE INDEX delivery_lane ON delivery (lane_id, ordering_key, sequence) WHERE state IN ('waiting', 'blocking')",
     "CREATE INDEX delivery_dead ON delivery (tenant, created_at, id) WHERE state IN ('dead', 'blocking')",
@@ -143,7 +143,7 @@ const TABLES: &[&str] = &[
     "CREATE INDEX replay_collecting ON replay (id) WHERE state = 'collecting'",
     "CREATE TABLE queue_progress (queue_id {uuid} NOT NULL, partition INTEGER NOT NULL, pending BIGINT NOT NULL, delivered BIGINT NOT NULL,
         failed BIGINT NOT NULL, at BIGINT NOT NULL, PRIMARY KEY (queue_id, partition))",
-    // How those that calls go to are doing, as long as one of them is not well.
+    // The health of targets that fail.
     "CREATE TABLE health (target_id {uuid} PRIMARY KEY, tenant TEXT NOT NULL, failing_since BIGINT NOT NULL, failures BIGINT NOT NULL,
         open_until BIGINT, wait_ms BIGINT NOT NULL)",
     "CREATE TABLE api_key (id TEXT PRIMARY KEY, tenant TEXT NOT NULL, name TEXT NOT NULL, hash TEXT NOT NULL, scopes TEXT NOT NULL,

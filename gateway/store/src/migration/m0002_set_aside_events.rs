@@ -1,4 +1,4 @@
-//! Events that the stream does not take, apart from the outbox.
+//! Events that are too large for the stream, apart from the outbox.
 
 use sea_orm_migration::prelude::*;
 

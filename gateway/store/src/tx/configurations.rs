@@ -90,7 +90,7 @@ impl Tx<'_> {
             tenant: self.tenant.to_string(),
             kind: new.kind.name().to_owned(),
             name: new.name,
-            // Not always 1: an event type that was deleted goes on where it stood.
+            // Not always 1: an event type that was deleted continues with its next version.
             version: new.body.version(),
             start_position,
             created_at: micros(new.created_at),
@@ -103,7 +103,7 @@ impl Tx<'_> {
     /// The outbox position that everything committed until now has, and nothing that commits later.
     async fn present_position(&self) -> Result<i64, Failure> {
         if self.conn.get_database_backend() == DatabaseBackend::Postgres {
-            // Waits for the inserts under way: positions are drawn before they commit, and an event that commits after this
+            // Waits for concurrent inserts: positions are drawn before they commit, and an event that commits after this
             // must not have a position before it.
             self.conn.execute_unprepared("LOCK TABLE event IN SHARE MODE").await.map_err(Error::from)?;
         }
@@ -115,7 +115,7 @@ impl Tx<'_> {
         Ok(found.unwrap_or(0))
     }
 
-    /// Lets a configuration object be owed only what is committed from now on.
+    /// Sets the start position of a configuration object to now: it gets only events that commit later.
     ///
     /// # Errors
     /// When the database fails.
@@ -146,7 +146,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Gives up on everything a subscription still waits for, without a try.
+    /// Discards all open deliveries of a subscription, without an attempt.
     pub fn discard_waiting(&mut self, subscription: SubscriptionId, why: &'static str) {
         let sql = "UPDATE delivery SET state = 'discarded', next_attempt_at = NULL, last_detail = $1 \
                    WHERE subscription_id = $2 AND state IN ('waiting', 'blocking')";

@@ -1,4 +1,4 @@
-//! Items of a bulk: each keeps what it has saved, or leaves nothing.
+//! Items of a bulk: each is written whole or not at all.
 
 use uuid::Uuid;
 
@@ -10,26 +10,26 @@ use crate::{
 
 /// What an item has done so far, so that it can be undone.
 pub(super) struct Item {
-    /// What the items before it want written.
+    /// The writes of the items before it.
     pub before: Writes,
     /// The objects it has saved, as the unit had them before.
     pub saved: Vec<(&'static str, Uuid, Option<Option<Erased>>)>,
 }
 
 impl Tx<'_> {
-    /// Begins an item: until it is kept or dropped, what is saved and recorded is its own.
+    /// Begins an item: what is saved and recorded from now on belongs to it.
     pub fn begin_item(&mut self) {
         self.item = Some(Item { before: std::mem::take(&mut self.writes), saved: Vec::new() });
     }
 
-    /// Ends the item; what it wants written is written with the unit.
+    /// Ends the item; its writes are written with the unit.
     pub fn keep_item(&mut self) {
         let Some(item) = self.item.take() else { return };
         let own = std::mem::replace(&mut self.writes, item.before);
         self.writes.merge(own);
     }
 
-    /// Ends the item as if it had not been.
+    /// Ends the item and drops its writes.
     pub fn drop_item(&mut self) {
         let Some(item) = self.item.take() else { return };
         self.writes = item.before;

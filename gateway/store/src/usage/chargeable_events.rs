@@ -1,7 +1,7 @@
 //! Table `chargeable_event`.
 //!
 //! A bill run puts an account's charges on an invoice by one statement, without loading them: what changes there (version,
-//! state, invoice) is therefore read off the columns, not off the body.
+//! state, invoice) is therefore read from the columns, not from the body.
 
 use billwire_domain::{
     billing::invoicing::ChargeSum,
@@ -58,7 +58,7 @@ impl Persisted for ChargeableEvent {
     }
 }
 
-/// A sum that the database gave as units and millionths apart: those sums cannot overflow where the sum of millionths could.
+/// A sum that the database gave as units and millionths: a single sum of millionths could overflow.
 fn in_range(units: i64, millionths: i64) -> Option<Decimal> {
     let sum = units.checked_mul(1_000_000)?.checked_add(millionths)?;
     Decimal::from_millionths(sum).plus(Decimal::ZERO)
@@ -88,14 +88,14 @@ impl Tx<'_> {
         self.defer(sql.to_owned(), vec![invoice.0.into(), account.0.into(), micros(cutoff).into()]);
     }
 
-    /// Takes the charges of an invoice off it: they are to be billed again.
+    /// Removes the charges of an invoice from it: they are unbilled again.
     pub fn unbill_charges(&mut self, invoice: InvoiceId) {
         let sql = "UPDATE chargeable_event SET invoice_id = NULL, status = 'unbilled', version = version + 1 WHERE invoice_id = $1";
         self.defer(sql.to_owned(), vec![invoice.0.into()]);
     }
 
-    /// The sum of the net amounts of an account's charges that occurred from `from` on and before `to`; the largest amount there
-    /// is, when it is more than that.
+    /// The sum of the net amounts of an account's charges that occurred from `from` on and before `to`; the largest amount
+    /// if the sum exceeds it.
     ///
     /// # Errors
     /// When the database fails.

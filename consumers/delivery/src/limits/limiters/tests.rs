@@ -10,7 +10,7 @@ pub(crate) fn target() -> Target {
         in_flight_max: 4,
         per_second: None,
         retry_plan: None,
-        given_up_on: true,
+        disable_when_failing: true,
         partitions: 1,
     }
 }
@@ -33,18 +33,18 @@ fn failed(status: Option<u16>) -> Outcome {
 
 fn fail(limiter: &Arc<Limiter>, times: u32, status: Option<u16>, now: Timestamp) {
     for _ in 0..times {
-        limiter.ended(&failed(status), now);
+        limiter.record(&failed(status), now);
     }
 }
 
 #[test]
-fn no_more_calls_are_under_way_than_allowed() {
+fn no_more_calls_are_in_flight_than_allowed() {
     let (_, limiter) = limiter(target());
-    let mut permits: Vec<Permit> = (0..4).filter_map(|_| limiter.enter(at(0))).collect();
+    let mut permits: Vec<Permit> = (0..4).filter_map(|_| limiter.try_acquire(at(0))).collect();
     assert_eq!(permits.len(), 4);
-    assert!(limiter.enter(at(0)).is_none());
+    assert!(limiter.try_acquire(at(0)).is_none());
     permits.pop();
-    assert!(limiter.enter(at(0)).is_some());
+    assert!(limiter.try_acquire(at(0)).is_some());
 }
 
 #[test]
@@ -53,7 +53,7 @@ fn in_no_second_more_than_twice_the_rate_starts_and_over_time_no_more_than_the_r
     let _hold = limiter.share_guard(at(0));
     let mut starts = vec![0; 10];
     for tick in 0..10_000 {
-        if limiter.enter(at(tick)).is_some() {
+        if limiter.try_acquire(at(tick)).is_some() {
             starts[(tick / 1000) as usize] += 1;
         }
     }
@@ -65,7 +65,7 @@ fn in_no_second_more_than_twice_the_rate_starts_and_over_time_no_more_than_the_r
 fn a_process_takes_the_part_of_the_rate_that_its_partitions_answer_to() {
     let (_, limiter) = limiter(Target { per_second: Some(40), partitions: 4, ..target() });
     let first = limiter.share_guard(at(0));
-    let count = |from: i64| (from..from + 10_000).filter(|tick| limiter.enter(at(*tick)).is_some()).count();
+    let count = |from: i64| (from..from + 10_000).filter(|tick| limiter.try_acquire(at(*tick)).is_some()).count();
     assert!((100..=111).contains(&count(0)), "a quarter, and the burst");
     let second = limiter.share_guard(at(20_000));
     assert!((200..=221).contains(&count(20_000)), "half");
@@ -78,9 +78,9 @@ fn a_process_takes_the_part_of_the_rate_that_its_partitions_answer_to() {
 fn those_that_have_to_wait_get_their_turns_one_after_the_other() {
     let (_, limiter) = limiter(Target { per_second: Some(2), ..target() });
     let _hold = limiter.share_guard(at(0));
-    let turns: Vec<i64> = (0..4).map(|_| (limiter.turn(at(0)) - at(0)).num_milliseconds()).collect();
+    let turns: Vec<i64> = (0..4).map(|_| (limiter.next_turn(at(0)) - at(0)).num_milliseconds()).collect();
     assert_eq!(turns, [1500, 2000, 2500, 3000]);
-    let last = (0..1000).map(|_| (limiter.turn(at(0)) - at(0)).num_seconds()).max();
+    let last = (0..1000).map(|_| (limiter.next_turn(at(0)) - at(0)).num_seconds()).max();
     assert_eq!(last, Some(61), "limits may change, so none waits for hours");
 }
 
@@ -92,13 +92,13 @@ fn a_receiver_that_fails_rests_and_one_that_refuses_does_not() {
     let (_, failing) = limiter(target());
     fail(&failing, 10, Some(503), at(0));
     assert_eq!((failing.availability(at(59_999)), failing.availability(at(60_000))), (Availability::Closed, Availability::ProbeWanted));
-    let probe = failing.enter(at(60_000));
-    assert!(probe.is_some() && failing.enter(at(60_000)).is_none(), "one probe at a time");
+    let probe = failing.try_acquire(at(60_000));
+    assert!(probe.is_some() && failing.try_acquire(at(60_000)).is_none(), "one probe at a time");
     assert_eq!(failing.availability(at(60_000)), Availability::Closed);
 }
 
 #[test]
-fn who_fails_is_told_of_kept_over_a_restart_and_given_up_on_after_long() {
+fn a_failing_target_is_reported_restored_after_a_restart_and_given_up_after_long() {
     let (limiters, limiter) = limiter(target());
     let _hold = limiter.share_guard(at(0));
     fail(&limiter, 10, None, at(0));
@@ -106,14 +106,14 @@ fn who_fails_is_told_of_kept_over_a_restart_and_given_up_on_after_long() {
     let health_changes = limiters.health_changes(at(1000), long);
     assert_eq!((health_changes.failing.len(), health_changes.failing[0].failures, health_changes.given_up.len()), (1, 10, 0));
     limiters.saved(&health_changes);
-    assert!(limiters.health_changes(at(1000), long).failing.is_empty(), "told once");
+    assert!(limiters.health_changes(at(1000), long).failing.is_empty(), "reported once");
     let after = Limiters::new(circuit_breaker::Settings::default());
     after.restore(health_changes.failing);
     let restored = after.of(&limiter.target(), at(2000));
     assert_eq!(restored.availability(at(2000)), Availability::Closed);
     let _held = restored.share_guard(at(2000));
     assert_eq!(after.health_changes(at(3_600_000), long).given_up.len(), 1);
-    restored.ended(&Outcome::Delivered(Report::default()), at(60_000));
+    restored.record(&Outcome::Delivered(Report::default()), at(60_000));
     let health_changes = after.health_changes(at(60_000), long);
     assert_eq!((health_changes.healed.len(), health_changes.given_up.len()), (1, 0));
 }
@@ -125,24 +125,24 @@ fn one_that_is_disabled_rests_and_starts_afresh_when_it_is_enabled() {
     let known = limiter.target();
     limiters.of(&Arc::new(Target { enabled: false, ..(*known).clone() }), at(100_000));
     assert_eq!(limiter.availability(at(100_000)), Availability::Closed);
-    assert!(limiter.enter(at(100_000)).is_none());
+    assert!(limiter.try_acquire(at(100_000)).is_none());
     limiters.of(&known, at(0));
     assert_eq!(limiter.availability(at(1)), Availability::Open, "its circuit is closed again");
 }
 
 #[test]
 fn a_target_that_wants_to_be_left_alone_is_at_once_and_one_delivery_in_trouble_costs_it_nothing() {
-    let (_gates, limiter) = limiter(target());
+    let (_limiters, limiter) = limiter(target());
     for n in 0..50 {
-        let permit = limiter.enter(at(n)).expect("a permit");
+        let permit = limiter.try_acquire(at(n)).expect("a permit");
         permit
             .report(&Outcome::Retry { report: Report::new(Some(451), "grey"), after: None, failure_scope: FailureScope::Delivery }, at(n));
     }
     assert_eq!(limiter.availability(at(60)), Availability::Open);
-    let permit = limiter.enter(at(60)).expect("a permit");
+    let permit = limiter.try_acquire(at(60)).expect("a permit");
     permit
         .report(&Outcome::Retry { report: Report::new(Some(421), "closing"), after: None, failure_scope: FailureScope::Overload }, at(60));
     drop(permit);
     assert_eq!(limiter.availability(at(61)), Availability::Closed);
-    assert!(limiter.enter(at(61)).is_none());
+    assert!(limiter.try_acquire(at(61)).is_none());
 }
