@@ -92,8 +92,15 @@ impl Partition {
         match last {
             Some(last) if event.sequence > last + 1 => {
                 tracing::warn!(key = %event.key, after = last, before = event.sequence, "a gap in the stream is filled from SQL");
-                let delivery_store = self.engine.delivery_store.clone();
-                delivery_store.events_between(&event.tenant, &event.key, last, event.sequence).await.map_err(Stop::Failed)
+                let (mut missing, mut last) = (Vec::new(), last);
+                while last + 1 < event.sequence {
+                    let page = self.engine.delivery_store.events_between(&event.tenant, &event.key, last, event.sequence).await;
+                    let page = page.map_err(Stop::Failed)?;
+                    let Some(end) = page.last() else { break };
+                    last = end.sequence;
+                    missing.extend(page);
+                }
+                Ok(missing)
             }
             _ => Ok(Vec::new()),
         }
