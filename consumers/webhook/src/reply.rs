@@ -5,7 +5,6 @@ use std::time::Duration;
 use billwire_delivery::channel::{FailureScope, Outcome, Report};
 use billwire_schemas::clock::Timestamp;
 use bytes::Bytes;
-use chrono::NaiveDateTime;
 use http::{HeaderMap, StatusCode, header};
 
 /// The longest wait a receiver may ask for.
@@ -85,17 +84,9 @@ fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
         // A number too large to parse is a wait beyond the cap, not an invalid one.
         Duration::from_secs(text.parse().unwrap_or(u64::MAX))
     } else {
-        (http_date(text)? - now).to_std().ok()?
+        (Timestamp::from(httpdate::parse_http_date(text).ok()?) - now).to_std().ok()?
     };
     (!wait.is_zero()).then(|| wait.min(RETRY_AFTER_MAX))
-}
-
-/// RFC 9110 section 5.6.7: recipients must accept three formats.
-fn http_date(text: &str) -> Option<Timestamp> {
-    ["%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"]
-        .iter()
-        .find_map(|form| NaiveDateTime::parse_from_str(text, form).ok())
-        .map(|moment| moment.and_utc())
 }
 
 /// A short excerpt of an answer that is safe to show: credentials redacted, white space folded, no control characters, and none

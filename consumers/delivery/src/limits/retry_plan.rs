@@ -33,20 +33,7 @@ impl std::str::FromStr for RetryPlan {
     type Err = BadPlan;
 
     fn from_str(text: &str) -> Result<Self, BadPlan> {
-        let wait = |part: &str| {
-            let part = part.trim();
-            let bad = || BadPlan(part.to_owned());
-            let split = part.find(|c: char| !c.is_ascii_digit()).ok_or_else(bad)?;
-            let (number, unit) = part.split_at(split);
-            let number: u64 = number.parse().map_err(|_| bad())?;
-            match unit {
-                "ms" => Ok(Duration::from_millis(number)),
-                "s" => Ok(Duration::from_secs(number)),
-                "m" => Ok(Duration::from_secs(number * 60)),
-                "h" => Ok(Duration::from_secs(number * 3600)),
-                _ => Err(bad()),
-            }
-        };
+        let wait = |part: &str| humantime::parse_duration(part.trim()).map_err(|_| BadPlan(part.trim().to_owned()));
         text.split(',').map(wait).collect::<Result<Vec<_>, _>>().map(Self)
     }
 }
