@@ -13,6 +13,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("billwire-app", &["billwire-schemas", "billwire-domain", "billwire-store"]),
     ("billwire-api", &["billwire-schemas", "billwire-domain", "billwire-app"]),
     ("billwire-bus", &["billwire-schemas"]),
+    ("billwire-dev", &["billwire-schemas"]),
     ("billwire-delivery", &["billwire-schemas", "billwire-bus"]),
     ("billwire-webhook", &["billwire-schemas", "billwire-delivery"]),
     ("billwire-email", &["billwire-schemas", "billwire-delivery"]),
@@ -23,7 +24,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 const FOREIGN: &[(&str, &[&str])] = &[
     ("sea-orm", &["billwire-store"]),
     ("sqlx", &["billwire-store", "billwire-tests"]),
-    ("poem", &["billwire-api", "billwire"]),
+    ("poem", &["billwire-api", "billwire-dev", "billwire"]),
     ("poem-openapi", &["billwire-api"]),
     ("async-nats", &["billwire-bus", "billwire-tests"]),
     ("reqwest", &["billwire-webhook", "billwire-tests"]),

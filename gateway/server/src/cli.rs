@@ -14,7 +14,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::{
     admin,
     config::{self, Settings},
-    dev, listen,
+    listen,
     roles::{self, Role},
     telemetry,
 };
@@ -53,6 +53,7 @@ enum Command {
         listen: Option<std::net::SocketAddr>,
     },
     /// Run everything on this machine, play a short story through the public API, and stay up
+    #[cfg_attr(not(feature = "dev"), command(hide = true))]
     Dev {
         /// HTTP address
         #[arg(long)]
@@ -151,7 +152,7 @@ pub async fn run(cli: Cli) -> Result<(), String> {
         }
         Command::Dev { listen, once } => {
             let settings = settings(cli.config.as_deref(), listen)?;
-            dev::run(settings, once).await
+            dev(settings, once).await
         }
         // Told apart before there is a runtime; see `main`.
         Command::Sandbox { .. } => Ok(()),
@@ -213,6 +214,14 @@ async fn serve(settings: Settings, roles: Vec<Role>) -> Result<(), String> {
     }
     drop(taken);
     Ok(())
+}
+
+#[cfg(feature = "dev")]
+use crate::dev::run as dev;
+
+#[cfg(not(feature = "dev"))]
+async fn dev(_: Settings, _: bool) -> Result<(), String> {
+    Err("`billwire dev` is not part of this build; use a build with the cargo feature `dev`, which is on by default".to_owned())
 }
 
 /// Ctrl-C and SIGTERM, caught from the moment this is made: a stop that comes during the start is a clean stop too.

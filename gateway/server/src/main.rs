@@ -10,6 +10,7 @@ mod cli;
 mod config;
 mod connections;
 mod data_dir;
+#[cfg(feature = "dev")]
 mod dev;
 mod listen;
 mod nats_child;

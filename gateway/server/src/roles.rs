@@ -62,8 +62,12 @@ pub const ALL: [Role; 4] = [Role::Api, Role::Relay, Role::Clock, Role::Consumers
 pub struct Running {
     /// Where it listens, once it does.
     pub address: Option<std::net::SocketAddr>,
-    /// The use cases, for `dev`.
+    /// The use cases. `dev` asks them for business time.
+    #[cfg(feature = "dev")]
     pub app: App,
+    /// The database. `dev` looks the warehouse's batches up in it.
+    #[cfg(feature = "dev")]
+    pub store: Store,
     /// The admin key, if one was made just now: it is shown once.
     pub new_admin_key: Option<String>,
     stop: watch::Sender<bool>,
@@ -159,9 +163,19 @@ pub async fn start(settings: &Settings, roles: &[Role], nats: String, lock: Data
     if !nats.is_empty() {
         let parts = Parts::of(settings, delivery_store, webhook, smtp, app.clone(), clock)?;
         let bus = billwire_bus::Options::new(nats, Arc::new(seal_keys::load(&store).await?));
-        tasks.spawn(connected(settings.clone(), roles.to_vec(), bus, store, parts, tail, stopped));
+        tasks.spawn(connected(settings.clone(), roles.to_vec(), bus, store.clone(), parts, tail, stopped));
     }
-    Ok(Running { address, app, new_admin_key, stop, tasks, lock })
+    Ok(Running {
+        address,
+        #[cfg(feature = "dev")]
+        app,
+        #[cfg(feature = "dev")]
+        store,
+        new_admin_key,
+        stop,
+        tasks,
+        lock,
+    })
 }
 
 impl Running {

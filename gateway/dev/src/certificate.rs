@@ -1,37 +1,37 @@
-//! The receiver's certificate: an authority made for this data directory alone, and one leaf.
+//! The receiver's certificate: one certificate authority for this data directory, and one leaf certificate.
 //!
-//! The authority's key is dropped as soon as it has signed, so a `ca.pem` that someone trusts can vouch for nothing else.
+//! The authority's key is dropped after it has signed the leaf. Whoever trusts `ca.pem` therefore trusts no other certificate.
 
 use std::path::{Path, PathBuf};
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 
-use super::files;
+use crate::files;
 
 /// Certificate and key of the receiver.
 #[derive(Debug)]
 pub struct Identity {
-    /// The authority's certificate, PEM: what the gateway is told to trust.
+    /// The file with the authority's certificate, PEM. The gateway trusts it.
     pub authority: PathBuf,
     /// The leaf's key followed by its certificate, PEM.
     pub leaf: String,
 }
 
-/// The kept certificate for `host`, or a new one.
+/// Loads the certificate for `host`, or creates one.
 ///
 /// # Errors
 /// One line that says what is wrong.
-pub fn of(folder: &Path, host: &str) -> Result<Identity, String> {
+pub fn load_or_create(folder: &Path, host: &str) -> Result<Identity, String> {
     let authority = folder.join("ca.pem");
-    // The host stands in the name, so that a version that uses another one does not meet the wrong leaf.
+    // The file name contains the host: a version with another host name does not load the wrong leaf.
     let path = folder.join(format!("{host}.pem"));
     if let Some(leaf) = files::read(&path)?
         && authority.exists()
     {
         return Ok(Identity { authority, leaf });
     }
-    let (ca, leaf) = make(host).map_err(|e| format!("cannot make the local receiver's certificate: {e}"))?;
-    // The leaf last: where it stands, the authority that signed it stands too.
+    let (ca, leaf) = make(host).map_err(|e| format!("cannot create the local receiver's certificate: {e}"))?;
+    // The leaf is written last: if it exists, its authority exists too.
     files::write(&authority, ca.as_bytes(), files::PUBLIC)?;
     files::write(&path, leaf.as_bytes(), files::PRIVATE)?;
     Ok(Identity { authority, leaf })

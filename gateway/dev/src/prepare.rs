@@ -1,33 +1,33 @@
-//! Settings for a gateway on one's own machine: what is not configured is made once and kept in the data directory.
+//! Completes the settings for a gateway on this machine: what is not configured is created once and kept in the data directory.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use billwire_store::secrets::Sealer;
+use aws_lc_rs::rand;
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
+use billwire_schemas::signing_secret::{self, Key};
 
-use super::{certificate::Identity, files, ports::Ports, receiver};
-use crate::{config::Settings, random};
+use crate::{Settings, certificate::Identity, files, ports::Ports, receiver};
 
-/// Longest an event waits for the warehouse here, in milliseconds.
-const WAREHOUSE_AGE_MS: u64 = 500;
-
-/// What the rest of `dev` needs to know besides the settings.
+/// The secrets that the rest of `dev` uses.
 #[derive(Debug)]
 pub struct Secrets {
     /// The admin API key.
     pub admin_key: String,
-    /// The file it stands in, unless it was configured.
+    /// The file that holds the admin API key, unless the key is configured.
     pub admin_key_file: Option<PathBuf>,
-    /// What webhook calls are signed with.
+    /// The secret that signs webhook calls.
     pub webhook: String,
-    /// Whether that was made just now, so that an endpoint in the database has another one.
+    /// Whether the webhook secret is new, so that an endpoint already in the database has another one.
     pub webhook_is_new: bool,
-    /// The file it stands in once the endpoint has it.
+    /// The file that holds the webhook secret once the endpoint has it.
     pub webhook_file: PathBuf,
 }
 
 impl Secrets {
-    /// Keeps the webhook secret for later starts, once the endpoint signs with it.
+    /// Saves the webhook secret for later starts. Call it once the endpoint signs with that secret.
     ///
     /// # Errors
     /// One line that names the file.
@@ -39,7 +39,7 @@ impl Secrets {
     }
 }
 
-/// The folder of everything that belongs to `dev` alone.
+/// Creates the folder for the files that only `dev` uses.
 ///
 /// # Errors
 /// One line that names the folder.
@@ -49,46 +49,46 @@ pub fn folder(settings: &Settings) -> Result<PathBuf, String> {
     Ok(folder)
 }
 
-/// Makes or finds the keys and sets them.
+/// Loads the keys, or creates them, and sets them in `settings`.
 ///
 /// # Errors
 /// One line that says what is wrong.
-pub fn secrets(settings: &mut Settings, folder: &std::path::Path) -> Result<Secrets, String> {
+pub fn secrets(settings: &mut Settings, folder: &Path) -> Result<Secrets, String> {
     if settings.master_key.is_none() && settings.master_key_file.is_none() {
         let path = settings.data_dir.join("master.key");
-        // A fresh key beside a database that another one seals would leave every secret in it unreadable.
+        // With a new key, the secrets in an existing database could not be decrypted.
         if settings.database_url.is_none() && settings.data_dir.join("billwire.db").exists() && !path.exists() {
             return Err(format!(
-                "the database in {} is sealed with a master key that is not here; set BILLWIRE_MASTER_KEY or BILLWIRE_MASTER_KEY_FILE \
-                 to it, or BILLWIRE_DATA_DIR to another folder",
+                "the database in {} is encrypted with a master key that is not there; set BILLWIRE_MASTER_KEY or \
+                 BILLWIRE_MASTER_KEY_FILE to that key, or BILLWIRE_DATA_DIR to another folder",
                 settings.data_dir.display()
             ));
         }
-        files::secret(&path, || Sealer::fresh_master_key().map_err(|e| e.to_string()))?;
+        files::secret(&path, || Ok(STANDARD.encode(random()?)))?;
         settings.master_key_file = Some(path);
     }
     let (admin_key, admin_key_file) = match &settings.admin_key {
         Some(key) => (key.clone(), None),
         None => {
             let path = folder.join("admin.key");
-            let key = files::secret(&path, || Ok(format!("bw_{}", URL_SAFE_NO_PAD.encode(random::bytes::<32>()?))))?;
+            let key = files::secret(&path, || Ok(format!("bw_{}", URL_SAFE_NO_PAD.encode(random()?))))?;
             settings.admin_key = Some(key.clone());
             (key, Some(path))
         }
     };
     let webhook_file = folder.join("webhook.secret");
     let (webhook, webhook_is_new) = match files::kept_secret(&webhook_file)? {
-        Some(ring_buffer) => (ring_buffer, false),
-        None => (billwire_app::Signing::Hmac.secret().map_err(|e| e.to_string())?.text, true),
+        Some(kept) => (kept, false),
+        None => (signing_secret::encode(&Key::Shared(random()?.to_vec())).map_err(|e| e.to_string())?, true),
     };
     Ok(Secrets { admin_key, admin_key_file, webhook, webhook_is_new, webhook_file })
 }
 
-/// Lets webhooks reach the local receiver, beside whatever is configured already.
+/// Lets webhooks reach the local receiver, in addition to what is configured.
 ///
 /// # Errors
 /// One line that names the file that cannot be read.
-pub fn local_receiver(settings: &mut Settings, folder: &std::path::Path, identity: &Identity, ports: Ports) -> Result<(), String> {
+pub fn local_receiver(settings: &mut Settings, folder: &Path, identity: &Identity, ports: Ports) -> Result<(), String> {
     let to = format!("{}=127.0.0.1:{}", receiver::HOST, ports.receiver);
     settings.webhook_connect_to = match settings.webhook_connect_to.trim().trim_end_matches(',') {
         "" => to,
@@ -107,13 +107,10 @@ pub fn local_receiver(settings: &mut Settings, folder: &std::path::Path, identit
     Ok(())
 }
 
-/// What makes a story pleasant to watch.
-pub fn comforts(settings: &mut Settings) {
-    settings.test_clock = true;
-    settings.warehouse_age_ms = settings.warehouse_age_ms.min(WAREHOUSE_AGE_MS);
-    if settings.log == Settings::default().log {
-        "warn".clone_into(&mut settings.log);
-    }
+fn random() -> Result<[u8; 32], String> {
+    let mut bytes = [0; 32];
+    rand::fill(&mut bytes).map_err(|_| "the system's random number generator failed".to_owned())?;
+    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -121,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_configured_stays_and_what_is_made_is_found_again() {
+    fn configured_settings_stay_and_created_ones_are_loaded_again() {
         let data = std::env::temp_dir().join(format!("billwire-prepare-{}", billwire_schemas::ids::fresh()));
         let user_roots = data.join("user.pem");
         std::fs::create_dir_all(&data).unwrap();
@@ -135,25 +132,26 @@ mod tests {
         let mut again = settings.clone();
         let folder = folder(&settings).unwrap();
         let first = secrets(&mut settings, &folder).unwrap();
-        let identity = super::super::certificate::of(&folder, receiver::HOST).unwrap();
+        let identity = crate::certificate::load_or_create(&folder, receiver::HOST).unwrap();
         local_receiver(&mut settings, &folder, &identity, Ports { receiver: 1, mailbox: 2, page: 3 }).unwrap();
-        let to = settings.connect_to().unwrap();
-        assert_eq!((to.len(), to[receiver::HOST].port()), (2, 1));
+        assert_eq!(settings.webhook_connect_to, format!("hooks.example=10.0.0.1:443,{}=127.0.0.1:1", receiver::HOST));
         let roots = std::fs::read_to_string(settings.webhook_ca_file.as_ref().unwrap()).unwrap();
         assert!(roots.starts_with("USER\n-----BEGIN CERTIFICATE"), "{roots}");
-        assert_eq!(settings.master_keys().unwrap().len(), 1);
+        let master_key = std::fs::read_to_string(settings.master_key_file.as_ref().unwrap()).unwrap();
+        assert_eq!(STANDARD.decode(master_key.trim()).unwrap().len(), 32);
 
         first.keep_webhook().unwrap();
         let second = secrets(&mut again, &folder).unwrap();
         assert_eq!((second.admin_key, second.webhook, second.webhook_is_new), (first.admin_key, first.webhook, false));
         assert!(first.webhook_is_new);
-        assert_eq!(again.master_keys().unwrap(), settings.master_keys().unwrap());
-        assert_eq!(super::super::certificate::of(&folder, receiver::HOST).unwrap().leaf, identity.leaf);
+        assert_eq!(again.master_key_file, settings.master_key_file);
+        assert_eq!(std::fs::read_to_string(again.master_key_file.unwrap()).unwrap(), master_key);
+        assert_eq!(crate::certificate::load_or_create(&folder, receiver::HOST).unwrap().leaf, identity.leaf);
         std::fs::remove_dir_all(&data).unwrap();
     }
 
     #[test]
-    fn a_database_whose_key_is_gone_is_not_given_another() {
+    fn no_new_master_key_is_created_for_an_existing_database() {
         let data = std::env::temp_dir().join(format!("billwire-prepare-{}", billwire_schemas::ids::fresh()));
         std::fs::create_dir_all(&data).unwrap();
         std::fs::write(data.join("billwire.db"), "").unwrap();

@@ -1,4 +1,4 @@
-//! Files that stand whole or not at all, and secrets that only their owner reads.
+//! Files that are written atomically, and secrets that only their owner can read.
 
 use std::{
     fs,
@@ -7,19 +7,19 @@ use std::{
     path::Path,
 };
 
-/// Only the owner reads it.
+/// Only the owner can read the file.
 pub const PRIVATE: u32 = 0o600;
-/// No secret: its rights are the usual ones of the data directory, which only its owner can read.
+/// Not a secret. Only the owner can read the data directory anyway.
 pub const PUBLIC: u32 = 0o644;
 
-/// Writes `path` whole, synced, with these rights.
+/// Writes `path` atomically and durably, with the permissions `mode`.
 ///
 /// # Errors
 /// One line that names the file.
 pub fn write(path: &Path, content: &[u8], mode: u32) -> Result<(), String> {
     let writing = || -> io::Result<()> {
         let new = path.with_extension("new");
-        // A leftover of an earlier try could have other rights.
+        // A file that an interrupted write left could have other permissions.
         match fs::remove_file(&new) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -32,7 +32,7 @@ pub fn write(path: &Path, content: &[u8], mode: u32) -> Result<(), String> {
     writing().map_err(|e| format!("{}: {e}", path.display()))
 }
 
-/// The text in `path`; `None` where there is no such file.
+/// The text in `path`; `None` if there is no such file.
 ///
 /// # Errors
 /// One line that names the file.
@@ -44,25 +44,25 @@ pub fn read(path: &Path) -> Result<Option<String>, String> {
     }
 }
 
-/// The secret that is kept in a file; `None` where there is no such file.
+/// The secret in a file; `None` if there is no such file.
 ///
 /// # Errors
 /// One line that says what is wrong with the file.
 pub fn kept_secret(path: &Path) -> Result<Option<String>, String> {
     match read(path)? {
-        Some(text) if text.trim().is_empty() => Err(format!("{} is empty; delete it to have another made", path.display())),
+        Some(text) if text.trim().is_empty() => Err(format!("{} is empty; delete it to have another one created", path.display())),
         Some(text) => Ok(Some(text.trim().to_owned())),
         None => Ok(None),
     }
 }
 
-/// A secret that is made once and kept.
+/// The secret in a file. It is created at the first call.
 ///
 /// # Errors
 /// One line that says what is wrong with the file.
 pub fn secret(path: &Path, make: impl FnOnce() -> Result<String, String>) -> Result<String, String> {
-    if let Some(ring_buffer) = kept_secret(path)? {
-        return Ok(ring_buffer);
+    if let Some(kept) = kept_secret(path)? {
+        return Ok(kept);
     }
     let text = make()?;
     write(path, format!("{text}\n").as_bytes(), PRIVATE)?;

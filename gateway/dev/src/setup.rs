@@ -3,7 +3,7 @@
 use billwire_schemas::events::catalogue;
 use serde_json::{Map, Value, json};
 
-use super::{client::Api, prepare::Secrets, receiver, story::created, terminal::Terminal};
+use crate::{client::Api, prepare::Secrets, receiver, story::created, terminal};
 
 /// The two cycles the story moves an account between: external id and billing day.
 pub const CYCLES: [(&str, u32); 2] = [("MONTHLY-1", 1), ("MONTHLY-15", 15)];
@@ -70,7 +70,6 @@ const MAILS: &str = "dev mails";
 
 struct Setup<'a> {
     api: &'a Api,
-    terminal: Terminal,
     found: Vec<String>,
 }
 
@@ -78,8 +77,8 @@ struct Setup<'a> {
 ///
 /// # Errors
 /// The first refusal.
-pub async fn run(api: &Api, terminal: Terminal, secrets: &Secrets, mailbox_port: u16) -> Result<(), String> {
-    let mut setup = Setup { api, terminal, found: Vec::new() };
+pub async fn run(api: &Api, secrets: &Secrets, mailbox_port: u16) -> Result<(), String> {
+    let mut setup = Setup { api, found: Vec::new() };
     let all: Vec<&str> = catalogue::all().map(|event| event.name).collect();
     let mailed: Vec<&str> = all.iter().copied().filter(|name| mailed(name)).collect();
     setup.narrow(MAILS, &mailed).await?;
@@ -103,7 +102,7 @@ pub async fn run(api: &Api, terminal: Terminal, secrets: &Secrets, mailbox_port:
         setup.bill_cycle(external_id, day).await?;
     }
     if !setup.found.is_empty() {
-        terminal.done("found again", &setup.found.join(", "));
+        terminal::done("found again", &setup.found.join(", "));
     }
     Ok(())
 }
@@ -122,7 +121,7 @@ impl Setup<'_> {
         let name = wanted["name"].as_str().unwrap_or_default().to_owned();
         let Some(there) = self.named(noun, &name).await? else {
             let made = self.api.post(noun.path, &wanted).await?.success(noun.create)?;
-            self.terminal.done(noun.create, outcome);
+            terminal::done(noun.create, outcome);
             return Ok(Ensured { id: created(noun.create, &made)?, made: true });
         };
         let id = there["id"].as_str().unwrap_or_default().to_owned();
@@ -137,11 +136,11 @@ impl Setup<'_> {
         } else {
             let members: Vec<String> = changed.keys().cloned().collect();
             self.api.patch(&format!("{}/{id}", noun.path), &Value::Object(changed)).await?.success(noun.update)?;
-            self.terminal.done(noun.update, &format!("{name}: {}", members.join(", ")));
+            terminal::done(noun.update, &format!("{name}: {}", members.join(", ")));
         }
         if let Some(restart) = noun.restart.as_ref().filter(|restart| there[restart.member] == restart.stopped) {
             self.api.post(&format!("{}/{id}/{}", noun.path, restart.path), &json!({})).await?.success(restart.operation)?;
-            self.terminal.done(restart.operation, &name);
+            terminal::done(restart.operation, &name);
         }
         Ok(Ensured { id, made: false })
     }
@@ -152,7 +151,7 @@ impl Setup<'_> {
         if !made && secrets.webhook_is_new {
             let body = json!({ "secret": secrets.webhook, "overlapSeconds": 0 });
             self.api.post(&format!("{}/{id}/rotate-secret", ENDPOINT.path), &body).await?.success("rotateWebhookSecret")?;
-            self.terminal.done("rotateWebhookSecret", "the receiver has another secret now");
+            terminal::done("rotateWebhookSecret", "the receiver has another secret now");
         }
         // Kept only now: a start that is killed before this makes another one and rotates to it.
         secrets.keep_webhook()?;
@@ -172,7 +171,7 @@ impl Setup<'_> {
         let id = there["id"].as_str().unwrap_or_default();
         let body = json!({ "eventTypes": stays });
         self.api.patch(&format!("{}/{id}", SUBSCRIPTION.path), &body).await?.success(SUBSCRIPTION.update)?;
-        self.terminal.done(SUBSCRIPTION.update, &format!("{name}: fewer event types"));
+        terminal::done(SUBSCRIPTION.update, &format!("{name}: fewer event types"));
         Ok(())
     }
 
@@ -200,7 +199,7 @@ impl Setup<'_> {
             let mut body = wanted;
             body["externalId"] = external_id.into();
             self.api.post("/bill-cycles", &body).await?.success("createBillCycle")?;
-            self.terminal.done("createBillCycle", &format!("{external_id}: monthly, billed on day {day}"));
+            terminal::done("createBillCycle", &format!("{external_id}: monthly, billed on day {day}"));
             return Ok(());
         }
         let there = there.success("getBillCycle")?;
@@ -209,7 +208,7 @@ impl Setup<'_> {
             self.found.push(external_id.to_owned());
         } else {
             self.api.patch(&path, &Value::Object(changed)).await?.success("updateBillCycle")?;
-            self.terminal.done("updateBillCycle", &format!("{external_id}: monthly, billed on day {day}"));
+            terminal::done("updateBillCycle", &format!("{external_id}: monthly, billed on day {day}"));
         }
         Ok(())
     }

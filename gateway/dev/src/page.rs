@@ -15,7 +15,7 @@ use poem::{
 use serde_json::Value;
 use tokio::task::JoinSet;
 
-use super::{mail::Mail, receiver::Call, ring_buffer::RingBuffer};
+use crate::{mail::Mail, receiver::Call, ring_buffer::RingBuffer};
 
 /// Most of each kind on the page; the JSON has all that is kept.
 const SHOWN_MAX: usize = 100;

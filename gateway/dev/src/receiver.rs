@@ -18,7 +18,7 @@ use poem::{
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use super::{
+use crate::{
     certificate::Identity,
     ring_buffer::RingBuffer,
     signature::{self, Refused, Signed},

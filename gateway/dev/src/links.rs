@@ -1,19 +1,14 @@
-//! Where to look and what to try next.
+//! Prints where to look and what to try next.
 
 use std::path::Path;
 
-use super::{client::Api, ports::Ports, prepare::Secrets, terminal::Terminal};
-use crate::config::Settings;
+use crate::{client::Api, ports::Ports, prepare::Secrets, terminal};
 
-/// Prints them.
-///
-/// # Errors
-/// When the warehouse's folder cannot be named.
-pub fn show(terminal: Terminal, settings: &Settings, api: &Api, secrets: &Secrets, ports: Ports) -> Result<(), String> {
+/// Prints the addresses, files and commands.
+pub fn show(warehouse: &str, api: &Api, secrets: &Secrets, ports: Ports) {
     let base = api.base();
-    let warehouse = settings.warehouse()?;
-    let entry = |what: &str, value: &str| terminal.line(&format!("  {what:<14} {value}"));
-    terminal.heading("Where to look");
+    let entry = |what: &str, value: &str| terminal::line(&format!("  {what:<14} {value}"));
+    terminal::heading("Where to look");
     entry("API", &format!("{base}/v1"));
     entry("Swagger UI", &format!("{base}/docs"));
     entry("What arrived", &format!("http://127.0.0.1:{}/ (webhooks and mails)", ports.page));
@@ -22,7 +17,7 @@ pub fn show(terminal: Terminal, settings: &Settings, api: &Api, secrets: &Secret
             entry("Warehouse", folder);
             entry("", &duckdb(folder));
         }
-        None => entry("Warehouse", &warehouse),
+        None => entry("Warehouse", warehouse),
     }
     let token = match &secrets.admin_key_file {
         Some(file) => {
@@ -35,10 +30,9 @@ pub fn show(terminal: Terminal, settings: &Settings, api: &Api, secrets: &Secret
         }
     };
     entry("Try", &format!("curl -H \"Authorization: Bearer {token}\" {base}/v1/accounts"));
-    Ok(())
 }
 
-/// A line that asks DuckDB for the number of events of each type.
+/// A shell command that counts the events of each type with DuckDB.
 fn duckdb(folder: &str) -> String {
     let files = Path::new(folder).join("events/*/*.parquet");
     let files = files.display().to_string().replace('\'', "''");
@@ -46,13 +40,13 @@ fn duckdb(folder: &str) -> String {
     format!("duckdb -c {}", double_quoted(&query))
 }
 
-/// A word of a shell's command line.
+/// `text` as one word of a shell command.
 fn shell(text: &str) -> String {
     let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c));
     if plain { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
-/// The same in double quotes, for a text full of single ones.
+/// `text` as one word of a shell command, in double quotes: for a text with many single quotes.
 fn double_quoted(text: &str) -> String {
     let mut out = String::from("\"");
     for character in text.chars() {
@@ -70,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn odd_folders_survive_the_shell() {
+    fn folders_with_special_characters_are_quoted() {
         assert_eq!(shell("/tmp/a_b"), "/tmp/a_b");
         assert_eq!(shell("/tmp/it's mine"), r"'/tmp/it'\''s mine'");
         assert!(duckdb("/tmp/it's $1").ends_with(r#"read_parquet('/tmp/it''s \$1/events/*/*.parquet') GROUP BY ALL ORDER BY ALL""#));

@@ -10,7 +10,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{mail::Mail, ring_buffer::RingBuffer};
+use crate::{mail::Mail, ring_buffer::RingBuffer};
 
 /// Longest line taken, CRLF included (RFC 5321 section 4.5.3.1.6).
 const LINE_BYTES_MAX: usize = 1000;

@@ -5,13 +5,14 @@ use std::{collections::BTreeMap, time::Duration};
 
 use billwire_schemas::clock::{Clock, SystemClock, Timestamp};
 use chrono::{SecondsFormat, TimeDelta};
+use console::style;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use super::{
+use crate::{
     client::Api,
     setup::{self, CYCLES},
-    terminal::{Terminal, Tone},
+    terminal,
 };
 
 /// An event that an accepted operation promised.
@@ -57,8 +58,8 @@ pub fn created(operation: &str, transaction: &Value) -> Result<String, String> {
 ///
 /// # Errors
 /// The first refusal.
-pub async fn play(api: &Api, terminal: Terminal, shift: TimeDelta) -> Result<Vec<Told>, String> {
-    let mut story = Story { api, terminal, shift, account: String::new(), ids: BTreeMap::new(), events: Vec::new() };
+pub async fn play(api: &Api, shift: TimeDelta) -> Result<Vec<Told>, String> {
+    let mut story = Story { api, shift, account: String::new(), ids: BTreeMap::new(), events: Vec::new() };
     story.bill_cycle().await?;
     story.usage().await?;
     story.billing().await?;
@@ -68,7 +69,6 @@ pub async fn play(api: &Api, terminal: Terminal, shift: TimeDelta) -> Result<Vec
 
 struct Story<'a> {
     api: &'a Api,
-    terminal: Terminal,
     shift: TimeDelta,
     account: String,
     /// What the story has made, by names of its own.
@@ -205,7 +205,7 @@ impl Story<'_> {
         let body = json!({ "now": moment.to_rfc3339_opts(SecondsFormat::Secs, true) });
         self.call("setTestClock", "/test-clock", &body).await?;
         self.shift = moment - SystemClock.now();
-        self.terminal.done("setTestClock", &format!("business time is {}", moment.date_naive()));
+        terminal::done("setTestClock", &format!("business time is {}", moment.date_naive()));
         Ok(())
     }
 
@@ -248,7 +248,7 @@ impl Story<'_> {
     }
 
     async fn call(&self, operation: &str, path: &str, body: &Value) -> Result<Value, String> {
-        let calling = self.terminal.during(|| operation.to_owned(), self.api.post(path, body));
+        let calling = terminal::during(operation, self.api.post(path, body));
         calling.await?.success(operation)
     }
 
@@ -258,8 +258,8 @@ impl Story<'_> {
 
     fn show(&mut self, who: &str, outcome: &str, events: Vec<Told>) {
         let names: Vec<&str> = events.iter().map(|event| event.kind.as_str()).collect();
-        self.terminal.done(who, outcome);
-        self.terminal.line(&self.terminal.paint(Tone::Faint, &format!("      {}", names.join(", "))));
+        terminal::done(who, outcome);
+        terminal::line(&style(format!("      {}", names.join(", "))).dim().to_string());
         self.events.extend(events);
     }
 }
