@@ -160,7 +160,7 @@ impl Arrivals {
         let heading = format!("  {:<38} {:<14} {:<14} {:<14}", "event", "webhook", "e-mail", "warehouse");
         terminal::line(&style(heading.trim_end()).dim().to_string());
         for row in &self.rows {
-            let cells = [row.webhook, row.mail, row.warehouse].map(|seen| cell(seen)).join(" ");
+            let cells = [row.webhook, row.mail, row.warehouse].map(cell).join(" ");
             terminal::line(format!("  {:<38} {cells}", row.kind).trim_end());
         }
         let (missing, totals) = (self.missing(), style(self.totals()));

@@ -17,7 +17,6 @@ mod prepare;
 mod receiver;
 mod ring_buffer;
 mod setup;
-mod signature;
 mod smtp;
 mod story;
 mod terminal;

@@ -1,23 +1,22 @@
 //! One page that shows what arrived: webhooks and mails, newest first, and both as JSON.
 //!
-//! Everything on it came from outside, so everything is escaped, a mail's HTML stands in a sandboxed frame, and the page
-//! itself may load nothing but its own style and script.
-
-use std::fmt::Write;
+//! Its content comes from outside. The template therefore escapes everything, a mail's HTML is in a sandboxed frame, and the page may
+//! load nothing but its own style and script.
 
 use chrono::SecondsFormat;
+use minijinja::{Environment, value::Serde};
 use poem::{
     Endpoint, EndpointExt, IntoEndpoint, IntoResponse, Request, Response, Route, Server, get, handler,
     http::{StatusCode, header},
     listener::TcpAcceptor,
     web::{Data, Html, Json},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::{mail::Mail, receiver::Call, ring_buffer::RingBuffer};
 
-/// Most of each kind on the page; the JSON has all that is kept.
+/// Most entries of each kind on the page; the JSON has all that are kept.
 const SHOWN_MAX: usize = 100;
 
 const POLICY: &str = "default-src 'none'; style-src 'self' 'unsafe-inline'; script-src 'self'; connect-src 'self'; base-uri 'none'; \
@@ -44,7 +43,7 @@ pub fn start(
 }
 
 fn service(calls: RingBuffer<Call>, mails: RingBuffer<Mail>) -> impl Endpoint + 'static {
-    // One content type and no other: with `nosniff` a browser uses no style or script that calls itself plain text.
+    // Exactly one content type: with `nosniff` a browser ignores a style or script that is labelled plain text.
     let fixed =
         |kind: &'static str, text: &'static str| poem::endpoint::make_sync(move |_| Response::builder().content_type(kind).body(text));
     Route::new()
@@ -60,7 +59,8 @@ fn service(calls: RingBuffer<Call>, mails: RingBuffer<Mail>) -> impl Endpoint + 
         .into_endpoint()
 }
 
-/// Answers only who asks for this machine by its own name: a foreign site whose name is pointed at 127.0.0.1 reads nothing.
+/// Answers only requests for this machine's own names, so that a foreign site whose name resolves to 127.0.0.1 (DNS rebinding) reads
+/// nothing.
 async fn guarded<E: Endpoint>(next: std::sync::Arc<E>, request: Request) -> poem::Result<Response> {
     let host = request.header(header::HOST).unwrap_or_default();
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
@@ -93,99 +93,44 @@ fn totals(calls: &RingBuffer<Call>, mails: &RingBuffer<Mail>) -> String {
 }
 
 #[handler]
-fn whole(calls: Data<&RingBuffer<Call>>, mails: Data<&RingBuffer<Mail>>) -> Html<String> {
-    Html(rendered(&calls, &mails))
+fn whole(calls: Data<&RingBuffer<Call>>, mails: Data<&RingBuffer<Mail>>) -> poem::Result<Html<String>> {
+    rendered(&calls, &mails).map(Html).map_err(poem::error::InternalServerError)
 }
 
-fn rendered(calls: &RingBuffer<Call>, mails: &RingBuffer<Mail>) -> String {
-    let mut html = String::from(concat!(
-        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width\">",
-        "<title>Billwire: what arrived</title><link rel=stylesheet href=/page.css><script src=/page.js defer></script>"
-    ));
-    let _ = write!(
-        html,
-        "<body data-counts=\"{}\"><h1>What arrived</h1><nav>On this machine, since `billwire dev` was started. Newest first. \
-         As JSON: <a href=/webhooks.json>webhooks</a>, <a href=/mails.json>mails</a>.</nav>",
-        totals(calls, mails)
-    );
-    let all = calls.all();
-    let _ = write!(html, "<h2>Webhooks ({})</h2>", calls.total());
-    for (index, call) in all.iter().enumerate().rev().take(SHOWN_MAX) {
-        webhook_entry(&mut html, call, calls.total() - (all.len() - index) as u64);
-    }
-    let all = mails.all();
-    let _ = write!(html, "<h2>E-mails ({})</h2>", mails.total());
-    for (index, mail) in all.iter().enumerate().rev().take(SHOWN_MAX) {
-        mail_entry(&mut html, mail, mails.total() - (all.len() - index) as u64);
-    }
-    html
+fn rendered(calls: &RingBuffer<Call>, mails: &RingBuffer<Mail>) -> Result<String, minijinja::Error> {
+    let mut templates = Environment::new();
+    // The extension turns HTML escaping on.
+    templates.add_template("page.html", include_str!("page.html"))?;
+    let content = json!({ "counts": totals(calls, mails), "calls_total": calls.total(), "mails_total": mails.total(),
+                          "calls": newest(calls, webhook_entry), "mails": newest(mails, mail_entry) });
+    templates.get_template("page.html")?.render(Serde(content))
 }
 
-fn webhook_entry(html: &mut String, call: &Call, number: u64) {
-    let (class, verdict) = match call.verdict {
-        Ok(()) => ("good", "✓ signature valid".to_owned()),
-        Err(refused) => ("bad", format!("✗ {refused}")),
-    };
+/// The newest entries first, each with its number since the start: it stays the same when the page is loaded again.
+fn newest<T>(arrivals: &RingBuffer<T>, entry: fn(&T) -> Value) -> Vec<Value> {
+    let all = arrivals.all();
+    let numbers = (0..arrivals.total()).rev();
+    let entries = all.iter().rev().zip(numbers).take(SHOWN_MAX).map(|(arrival, number)| {
+        let mut entry = entry(arrival);
+        entry["number"] = number.into();
+        entry
+    });
+    entries.collect()
+}
+
+fn webhook_entry(call: &Call) -> Value {
     let body = serde_json::from_str::<Value>(&call.body).ok().and_then(|body| serde_json::to_string_pretty(&body).ok());
-    let _ = write!(
-        html,
-        "<details id=w{number}><summary><b>{}</b><span class={class}>{}</span><span class=faint>{}</span><code class=faint>{}</code></summary>\
-         <pre>{}</pre>",
-        escaped(&call.kind),
-        escaped(&verdict),
-        time(call.received_at),
-        escaped(&call.id),
-        escaped(body.as_deref().unwrap_or(&call.body)),
-    );
-    headers(html, &format!("w{number}h"), &call.headers);
-    html.push_str("</details>");
+    json!({ "kind": call.kind, "refused": call.verdict.as_ref().err().map(ToString::to_string), "received_at": time(call.received_at),
+            "id": call.id, "body": body.as_ref().unwrap_or(&call.body), "headers": call.headers })
 }
 
-fn mail_entry(html: &mut String, mail: &Mail, number: u64) {
-    let _ = write!(
-        html,
-        "<details id=m{number}><summary><b>{}</b><span>to {}</span><span class=faint>{}</span></summary>",
-        escaped(&mail.subject),
-        escaped(&mail.to.join(", ")),
-        time(mail.received_at),
-    );
-    if let Some(text) = &mail.text {
-        let _ = write!(html, "<pre>{}</pre>", escaped(text));
-    }
-    if let Some(part) = &mail.html {
-        // No `allow-…`: no scripts, no forms, no way out of the frame; the page's policy holds in it too.
-        let _ = write!(html, "<iframe sandbox title=\"HTML part\" srcdoc=\"{}\"></iframe>", escaped(part));
-    }
-    headers(html, &format!("m{number}h"), &mail.headers);
-    let _ = write!(html, "<details id=m{number}r><summary>Raw</summary><pre>{}</pre></details></details>", escaped(&mail.raw));
-}
-
-fn headers(html: &mut String, id: &str, headers: &[(String, String)]) {
-    let _ = write!(html, "<details id={id}><summary>Headers</summary><table>");
-    for (name, value) in headers {
-        let _ = write!(html, "<tr><td><code>{}</code><td><code>{}</code>", escaped(name), escaped(value));
-    }
-    html.push_str("</table></details>");
+fn mail_entry(mail: &Mail) -> Value {
+    json!({ "subject": mail.subject, "to": mail.to.join(", "), "received_at": time(mail.received_at), "text": mail.text,
+            "html": mail.html, "headers": mail.headers, "raw": mail.raw })
 }
 
 fn time(at: billwire_schemas::clock::Timestamp) -> String {
     at.to_rfc3339_opts(SecondsFormat::Millis, true)
-}
-
-/// Text that stays text, in an element and in a quoted attribute.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            other => out.push(other),
-        }
-    }
-    out
 }
 
 #[cfg(test)]
@@ -194,7 +139,7 @@ mod tests {
     use billwire_schemas::clock::Timestamp;
 
     #[tokio::test]
-    async fn style_and_script_have_one_content_type_or_no_browser_would_use_them() {
+    async fn style_and_script_have_exactly_one_content_type() {
         let service = service(RingBuffer::default(), RingBuffer::default());
         for (path, kind) in [("/page.css", "text/css"), ("/page.js", "text/javascript")] {
             let request = Request::builder().uri(path.parse().expect("a path")).header(header::HOST, "localhost").finish();
@@ -205,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_from_outside_stays_text() {
+    fn content_from_outside_is_escaped() {
         let (calls, mails) = (RingBuffer::default(), RingBuffer::default());
         let evil = "\"'><script>alert(1)</script>";
         calls.push(
@@ -221,7 +166,7 @@ mod tests {
         );
         let raw = format!("Subject: {evil}\r\nContent-Type: text/html\r\n\r\n{evil}");
         mails.push(Mail::read(evil.into(), vec![evil.into()], raw.as_bytes(), Timestamp::UNIX_EPOCH), 1);
-        let html = rendered(&calls, &mails);
+        let html = rendered(&calls, &mails).unwrap();
         assert!(!html.contains("<script>") && !html.contains("\"'>"), "{html}");
         assert!(html.contains("sandbox") && html.contains("id=w0>") && html.contains("id=m0>"), "{html}");
     }

@@ -152,33 +152,18 @@ impl Group {
     }
 }
 
-/// A longer name is no slip of the pen, and comparing costs its length times that of each name offered.
+/// A longer name is no typo, and a comparison costs the product of both lengths.
 const NAME_BYTES_MAX: usize = 200;
 
-/// Up to three of `offered` that look most like `name`, nearest first; what a refusal proposes.
+/// Up to three names of `offered` that are most similar to `name` (Levenshtein distance), nearest first. Refusals suggest them.
 pub fn nearest<'a>(name: &str, offered: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     if name.len() > NAME_BYTES_MAX {
         return Vec::new();
     }
-    let mut scored: Vec<(usize, &str)> = offered.map(|o| (distance(name, o), o)).collect();
+    let mut scored: Vec<(usize, &str)> = offered.map(|o| (strsim::levenshtein(name, o), o)).collect();
     scored.sort();
     scored.dedup();
     scored.into_iter().filter(|(d, o)| *d <= o.len().max(name.len()) / 2).take(3).map(|(_, o)| o).collect()
-}
-
-/// Levenshtein distance, on bytes: names of parameters are ASCII.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.bytes().enumerate() {
-        let mut before = row[0];
-        row[0] = i + 1;
-        for (j, cb) in b.bytes().enumerate() {
-            let change = before + usize::from(ca != cb);
-            before = row[j + 1];
-            row[j + 1] = change.min(row[j] + 1).min(before + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]
