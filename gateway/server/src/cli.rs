@@ -14,7 +14,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::{
     admin,
     config::{self, Settings},
-    listen,
+    data_dir, database, listen, nats_child,
     roles::{self, Role},
     telemetry,
 };
@@ -26,7 +26,7 @@ pub struct Cli {
     /// Configuration file (default: billwire.toml, if it is there)
     #[arg(long, global = true)]
     config: Option<PathBuf>,
-    /// How answers are printed
+    /// Output format
     #[arg(long, global = true, value_enum, default_value_t = Output::Text)]
     output: Output,
     #[command(subcommand)]
@@ -35,9 +35,9 @@ pub struct Cli {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Output {
-    /// For people.
+    /// For people
     Text,
-    /// For programs.
+    /// For programs
     Json,
 }
 
@@ -45,7 +45,7 @@ pub enum Output {
 enum Command {
     /// Run the gateway
     Serve {
-        /// What this process does (default: everything)
+        /// The roles of this process (default: all)
         #[arg(long, value_enum, value_delimiter = ',')]
         roles: Vec<Role>,
         /// HTTP address
@@ -64,7 +64,7 @@ enum Command {
     },
     /// Bring a tenant's events to this machine: show them, and forward them to a URL, signed as in production
     Listen(listen::Options),
-    /// Bring the database's tables to this version
+    /// Migrate the database's tables to this version
     Migrate,
     /// Print the OpenAPI document
     Openapi {
@@ -77,30 +77,30 @@ enum Command {
         #[command(subcommand)]
         command: Keys,
     },
-    /// Render templates from standard input: what the gateway runs itself as
+    /// Render templates from standard input; the gateway starts itself with this command
     #[command(hide = true)]
     Sandbox {
-        /// Memory a template may take, in MiB
+        /// Memory limit of a template, in MiB
         #[arg(long)]
         memory_mb: u64,
     },
     /// Print a completion script for a shell
     Completions {
-        /// Which shell
+        /// The shell
         shell: Shell,
     },
 }
 
 #[derive(Debug, Subcommand)]
 enum Keys {
-    /// Make a key; its text is shown once
+    /// Create a key; it is shown once
     Create {
-        /// What it is for; the actor of its business transactions
+        /// Name of the key; it is the actor of its business transactions
         name: String,
-        /// The tenant it acts in
+        /// Tenant of the key
         #[arg(long, default_value = "default")]
         tenant: String,
-        /// What it may do, e.g. accounts:read; `*` is everything
+        /// Scopes of the key, e.g. accounts:read; `*` is every scope
         #[arg(long, value_delimiter = ',', default_value = "*")]
         scopes: Vec<String>,
     },
@@ -108,21 +108,21 @@ enum Keys {
     List,
     /// Revoke a key
     Revoke {
-        /// Its id
+        /// Id of the key
         id: String,
     },
 }
 
-/// Prints why the program ends.
-#[expect(clippy::print_stderr, reason = "the last words of a failed command")]
+/// Prints why the command failed.
+#[expect(clippy::print_stderr, reason = "the error message of a failed command")]
 pub fn fail(error: &str) -> ExitCode {
     eprintln!("billwire: {error}");
     ExitCode::FAILURE
 }
 
 impl Cli {
-    /// Whether this process shall be a sandbox, and how many bytes a template may take there. It needs no runtime, no configuration and
-    /// none of the secrets in it.
+    /// The memory limit of a template in bytes, if this process is a sandbox. A sandbox needs no runtime, no configuration, and none of
+    /// the secrets in it.
     pub fn sandbox(&self) -> Option<u64> {
         match self.command {
             Command::Sandbox { memory_mb } => Some(memory_mb << 20),
@@ -154,13 +154,13 @@ pub async fn run(cli: Cli) -> Result<(), String> {
             let settings = settings(cli.config.as_deref(), listen)?;
             dev(settings, once).await
         }
-        // Told apart before there is a runtime; see `main`.
+        // `main` handles it before the runtime starts.
         Command::Sandbox { .. } => Ok(()),
         Command::Listen(options) => listen::run(options, cli.output).await,
         Command::Migrate => {
             let settings = settings(cli.config.as_deref(), None)?;
-            roles::open_store(&settings).await?;
-            answer(cli.output, "the database is at this version", json!({ "migrated": true }))
+            database::open(&settings).await?;
+            answer(cli.output, "the database is migrated to this version", json!({ "migrated": true }))
         }
         Command::Keys { command } => {
             let settings = settings(cli.config.as_deref(), None)?;
@@ -194,11 +194,11 @@ fn answer(output: Output, text: &str, value: Value) -> Result<(), String> {
 
 async fn serve(settings: Settings, roles: Vec<Role>) -> Result<(), String> {
     let mut signals = Signals::catch()?;
-    let lock = roles::lock_data_dir(&settings)?;
+    let lock = data_dir::lock(&settings.data_dir)?;
     let needs_nats = roles.contains(&Role::Relay) || roles.contains(&Role::Consumers);
-    // The API alone uses NATS where it is configured, to show the stream, and starts none of its own.
+    // The API alone uses a configured NATS server to read the stream. It does not start a private one.
     let uses_nats = needs_nats || (roles.contains(&Role::Api) && settings.nats_url.is_some());
-    let (nats, child) = if uses_nats { roles::nats(&settings).await? } else { (String::new(), None) };
+    let (nats, child) = if uses_nats { nats_child::configured_or_private(&settings).await? } else { (String::new(), None) };
     let running = roles::start(&settings, &roles, nats, lock).await?;
     if let Some(key) = &running.new_admin_key {
         println!("admin API key (shown once): {key}");
@@ -208,11 +208,12 @@ async fn serve(settings: Settings, roles: Vec<Role>) -> Result<(), String> {
     }
     signals.stopped().await;
     tracing::info!("stopping");
-    let taken = running.stop().await;
+    let lock = running.stop().await;
     if let Some(child) = child {
         child.stop().await;
     }
-    drop(taken);
+    // Only now may another process use the data directory.
+    drop(lock);
     Ok(())
 }
 
@@ -224,23 +225,23 @@ async fn dev(_: Settings, _: bool) -> Result<(), String> {
     Err("`billwire dev` is not part of this build; use a build with the cargo feature `dev`, which is on by default".to_owned())
 }
 
-/// Ctrl-C and SIGTERM, caught from the moment this is made: a stop that comes during the start is a clean stop too.
+/// Ctrl-C and SIGTERM, caught from the moment of creation: a stop during the start is a clean stop too.
 pub struct Signals {
     interrupt: Signal,
     terminate: Signal,
 }
 
 impl Signals {
-    /// Starts to catch them.
+    /// Starts to catch the signals.
     ///
     /// # Errors
-    /// When the system does not let us.
+    /// When the operating system refuses.
     pub fn catch() -> Result<Self, String> {
         let catch = |kind| signal(kind).map_err(|e| format!("signals: {e}"));
         Ok(Self { interrupt: catch(SignalKind::interrupt())?, terminate: catch(SignalKind::terminate())? })
     }
 
-    /// Resolves when one has come.
+    /// Resolves when one of the signals arrives.
     pub async fn stopped(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
@@ -250,7 +251,7 @@ impl Signals {
 }
 
 async fn keys(settings: &Settings, command: Keys, output: Output) -> Result<(), String> {
-    let store = roles::open_store(settings).await?;
+    let store = database::open(settings).await?;
     match command {
         Keys::Create { name, tenant, scopes } => {
             let tenant: TenantId = tenant.parse().map_err(|e| format!("--tenant {e}"))?;

@@ -1,5 +1,5 @@
-//! Configuration: `billwire.toml`, overridden by `BILLWIRE_*`, overridden by flags. An unknown name is an error, so that a typo
-//! cannot quietly leave a default in force.
+//! Configuration: `billwire.toml`, overridden by `BILLWIRE_*`, overridden by flags. An unknown name is an error, so that a typo does not
+//! silently leave a default in effect.
 
 use std::{
     collections::HashMap,
@@ -19,7 +19,7 @@ use crate::{
     connections::{self, TrustedProxies},
 };
 
-/// Processes that render templates, at the least: so many that a tenant whose templates take all their time leaves one to the others.
+/// Fewest processes that render templates: enough that one tenant's slow templates do not occupy all of them.
 const TEMPLATE_WORKERS: usize = 4;
 
 /// Every setting. DESIGN section 4 has the table; the README repeats it.
@@ -28,7 +28,7 @@ const TEMPLATE_WORKERS: usize = 4;
 pub struct Settings {
     /// HTTP address.
     pub listen: SocketAddr,
-    /// All local state.
+    /// The directory of all local state.
     pub data_dir: PathBuf,
     /// `sqlite://…` or `postgres://…`; absent: SQLite in the data directory.
     pub database_url: Option<String>,
@@ -40,15 +40,15 @@ pub struct Settings {
     pub nats_replicas: usize,
     /// The nats-server program for the private one; absent: from the PATH.
     pub nats_server: Option<PathBuf>,
-    /// API key with every scope of tenant `default`.
+    /// API key with all scopes in tenant `default`.
     pub admin_key: Option<String>,
     /// Encrypts secrets at rest: base64 of 32 bytes; older ones may follow after commas.
     pub master_key: Option<String>,
     /// The same, read from a file.
     pub master_key_file: Option<PathBuf>,
-    /// Where the warehouse stands; absent: a directory in the data directory.
+    /// The warehouse's URL; absent: a directory in the data directory.
     pub warehouse_url: Option<String>,
-    /// Load the warehouse at the latest when an event is this old, in milliseconds.
+    /// Longest an event waits before it is loaded into the warehouse, in milliseconds.
     pub warehouse_age_ms: u64,
     /// `host=ip:port,…`.
     pub webhook_connect_to: String,
@@ -56,57 +56,57 @@ pub struct Settings {
     pub webhook_ca_file: Option<PathBuf>,
     /// Waits before each attempt.
     pub webhook_retry_plan: String,
-    /// Longest a webhook call may take, in milliseconds.
+    /// Timeout of a webhook call, in milliseconds.
     pub webhook_timeout_ms: u64,
-    /// Calls to one webhook endpoint under way at once, where the endpoint has no limit of its own.
+    /// Most concurrent calls to one webhook endpoint that has no limit of its own.
     pub endpoint_in_flight: usize,
-    /// Calls of one tenant under way at once.
+    /// Most concurrent calls of one tenant.
     pub tenant_in_flight: usize,
-    /// Calls of one tenant started in a second; 0: no limit.
+    /// Most calls of one tenant per second; 0: no limit.
     pub tenant_per_second: u32,
-    /// Failures in a row after which a receiver is sent nothing for a while.
+    /// Consecutive failures that open the circuit of a receiver.
     pub circuit_failures: u32,
-    /// How long that is at first, in milliseconds; each further time doubles it.
+    /// How long a circuit stays open the first time, in milliseconds; each further time doubles it.
     pub circuit_wait_ms: u64,
-    /// How long it is at most, in milliseconds.
+    /// Longest time a circuit stays open, in milliseconds.
     pub circuit_wait_max_ms: u64,
-    /// For how many hours a receiver may fail before its endpoint is disabled.
+    /// Hours of failure after which an endpoint is disabled.
     pub give_up_hours: u64,
     /// Extra trusted roots for SMTP servers, PEM.
     pub smtp_ca_file: Option<PathBuf>,
-    /// Longest one e-mail may take, in milliseconds.
+    /// Timeout of one e-mail, in milliseconds.
     pub smtp_timeout_ms: u64,
     /// Whether mail servers must have public addresses.
     pub smtp_public_only: bool,
-    /// Processes that render templates, for all tenants; absent: as many as processors, and at least [`TEMPLATE_WORKERS`].
+    /// Number of processes that render templates, for all tenants; absent: the number of CPUs, at least [`TEMPLATE_WORKERS`].
     pub template_workers: usize,
-    /// Memory a template may take, in MiB.
+    /// Memory limit of a template, in MiB.
     pub template_memory_mb: u64,
     /// Allows `setTestClock`.
     pub test_clock: bool,
     /// Largest request body, in bytes.
     pub body_max: usize,
-    /// HTTP connections at once.
+    /// Most HTTP connections.
     pub connections_max: usize,
-    /// Of these, how many one address may have; absent: a quarter.
+    /// Most HTTP connections from one address; absent: a quarter of all.
     pub connections_per_address: Option<usize>,
-    /// Addresses and networks of proxies whose word on a client's address counts, separated by commas.
+    /// Addresses and networks of proxies that are trusted to report a client's address, separated by commas.
     pub trusted_proxies: String,
-    /// How long the head of an HTTP request may take, in milliseconds.
+    /// Timeout of the head of an HTTP request, in milliseconds.
     pub http_header_timeout_ms: u64,
-    /// How long a kept HTTP connection may say nothing, in milliseconds.
+    /// Timeout of an idle HTTP connection, in milliseconds.
     pub http_idle_timeout_ms: u64,
     /// Events that may wait for the stream before operations are refused.
     pub outbox_max: u64,
     /// Connections to the database.
     pub database_connections: u32,
-    /// How long a lease holds without being prolonged, in milliseconds.
+    /// How long a lease lasts without being renewed, in milliseconds.
     pub lease_ms: u64,
     /// How long replies to idempotency keys are kept, in hours.
     pub idempotency_hours: u64,
-    /// How long failed tries are kept, in days. The deliveries themselves stay.
+    /// How long failed attempts are kept, in days. The deliveries themselves are kept.
     pub attempts_days: u64,
-    /// `info`, `debug`, or a filter as tracing knows it.
+    /// `info`, `debug`, or a filter of the crate tracing-subscriber.
     pub log: String,
 }
 
@@ -158,10 +158,10 @@ impl Default for Settings {
     }
 }
 
-/// Reads the settings; `file`: named on the command line, so it must exist.
+/// Reads the settings. `file` is the file that the command line names; it must exist.
 ///
 /// # Errors
-/// A text that names the setting and what is wrong with it.
+/// One line that names the setting and says what is wrong with it.
 pub fn read(file: Option<&Path>) -> Result<Settings, String> {
     let mut builder = Config::builder();
     builder = match file {
@@ -172,7 +172,7 @@ pub fn read(file: Option<&Path>) -> Result<Settings, String> {
     unknown_variables()?;
     let config = builder.add_source(environment).build().map_err(|e| format!("configuration: {e}"))?;
     let mut settings: Settings = config.try_deserialize().map_err(|e| format!("configuration: {e}"))?;
-    // An unset variable of a compose file arrives as an empty one.
+    // A compose file passes an unset variable as an empty one.
     settings.admin_key = settings.admin_key.filter(|key| !key.trim().is_empty());
     settings.retry_plan()?;
     settings.connect_to()?;
@@ -180,13 +180,13 @@ pub fn read(file: Option<&Path>) -> Result<Settings, String> {
     Ok(settings)
 }
 
-/// The names of all settings, as they stand in the file.
+/// The names of all settings, as in the file.
 fn names() -> Vec<String> {
     struct Names(Vec<String>);
     impl<'de> serde::Deserializer<'de> for &mut Names {
         type Error = serde::de::value::Error;
         fn deserialize_any<V: serde::de::Visitor<'de>>(self, _: V) -> Result<V::Value, Self::Error> {
-            Err(serde::de::Error::custom("only the names were wanted"))
+            Err(serde::de::Error::custom("only the names are needed"))
         }
         fn deserialize_struct<V: serde::de::Visitor<'de>>(
             self,
@@ -207,7 +207,7 @@ fn names() -> Vec<String> {
     names.0
 }
 
-/// Refuses a `BILLWIRE_*` variable that is no setting, naming the nearest that is.
+/// Refuses a `BILLWIRE_*` variable that is not a setting, and suggests the most similar setting.
 fn unknown_variables() -> Result<(), String> {
     let known: Vec<String> = names().iter().map(|name| format!("BILLWIRE_{}", name.to_uppercase())).collect();
     for (name, _) in std::env::vars_os() {
@@ -244,16 +244,21 @@ impl Settings {
     /// The retry plan.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// When it cannot be parsed.
     pub fn retry_plan(&self) -> Result<RetryPlan, String> {
         self.webhook_retry_plan.parse().map_err(|e| format!("BILLWIRE_WEBHOOK_RETRY_PLAN: {e}"))
     }
 
-    /// Limits of HTTP connections.
+    /// The limits of HTTP connections.
     pub fn connections(&self) -> connections::Limits {
         let connections = self.connections_max.max(1);
         let per_address = self.connections_per_address.unwrap_or(connections / 4).clamp(1, connections);
         connections::Limits { connections, per_address }
+    }
+
+    /// How long a lease lasts without being renewed.
+    pub fn lease(&self) -> Duration {
+        Duration::from_millis(self.lease_ms)
     }
 
     /// How long HTTP clients may take.
@@ -262,16 +267,16 @@ impl Settings {
         connections::Patience { head, idle }
     }
 
-    /// The proxies whose word on a client's address counts.
+    /// The proxies that are trusted to report a client's address.
     ///
     /// # Errors
-    /// When a part is no address and no network.
+    /// When a part is neither an address nor a network.
     pub fn trusted_proxies(&self) -> Result<TrustedProxies, String> {
         TrustedProxies::parse(&self.trusted_proxies)
             .map_err(|part| format!("BILLWIRE_TRUSTED_PROXIES: '{part}' is neither an address nor a network such as 10.0.0.0/8"))
     }
 
-    /// Limits of calls.
+    /// The limits of calls.
     pub fn limits(&self) -> Limits {
         Limits {
             endpoint_in_flight: self.endpoint_in_flight.max(1),
@@ -280,7 +285,7 @@ impl Settings {
         }
     }
 
-    /// When circuits open.
+    /// When circuits open, and for how long.
     pub fn circuit(&self) -> circuit_breaker::Settings {
         circuit_breaker::Settings {
             in_a_row: self.circuit_failures.max(1),
@@ -289,7 +294,7 @@ impl Settings {
         }
     }
 
-    /// Where named hosts are really reached.
+    /// The address to connect to for each of these hosts.
     ///
     /// # Errors
     /// When a part is not `host=ip:port`.
@@ -308,7 +313,7 @@ impl Settings {
     /// The master keys, the current one first.
     ///
     /// # Errors
-    /// When there is none, or the file cannot be read.
+    /// When no key is set, or the file cannot be read.
     pub fn master_keys(&self) -> Result<Vec<String>, String> {
         let text = match (&self.master_key, &self.master_key_file) {
             (Some(key), _) => key.clone(),
@@ -317,7 +322,7 @@ impl Settings {
             }
             (None, None) => {
                 return Err("BILLWIRE_MASTER_KEY or BILLWIRE_MASTER_KEY_FILE must be set (32 random bytes in base64, e.g. from \
-                            `openssl rand -base64 32`); `billwire dev` makes one by itself"
+                            `openssl rand -base64 32`); `billwire dev` creates one"
                     .to_owned());
             }
         };

@@ -1,4 +1,5 @@
-//! The data directory is its owner's alone: keys, the database and the login of the private nats-server stand in it.
+//! The data directory. Only its owner can read it, because it holds keys, the database and the login of the private nats-server; and
+//! only one process at a time uses it.
 
 use std::{
     fs::{self, OpenOptions},
@@ -10,43 +11,44 @@ use std::{
 
 use rustix::{fs::Mode, process};
 
-/// What is taken from the rights of every file: all that is not the owner's.
+/// The permissions that every file loses: those of group and others.
 const OTHERS: u32 = 0o077;
-/// What the program puts into a data directory. Only these are narrowed: the directory might be named by mistake.
+/// What the program creates in a data directory. Only the permissions of these are changed: the setting may name a wrong directory.
 const OURS: [&str; 8] = ["billwire.db", "billwire.db-shm", "billwire.db-wal", "dev", "lock", "master.key", "nats", "warehouse"];
 
 static UMASK: OnceLock<u32> = OnceLock::new();
 
-/// From now on whatever this process and its children make is readable for its user alone, unless it is asked to be otherwise.
+/// From now on, only the user of this process can read the files that it and its child processes create, unless a caller sets other
+/// permissions.
 pub fn make_files_private() {
     let before = process::umask(Mode::RWXG | Mode::RWXO);
     UMASK.get_or_init(|| wide(before.bits()));
 }
 
-/// Rights are 16 bits wide on some systems.
+/// Permissions have 16 bits on some systems.
 fn wide(bits: impl Into<u32>) -> u32 {
     bits.into()
 }
 
-/// What would be taken from a file's rights without [`make_files_private`].
+/// The umask before [`make_files_private`].
 pub fn usual_umask() -> u32 {
     UMASK.get().copied().unwrap_or(OTHERS)
 }
 
-/// Makes the directory if it is missing, and takes from everybody else whatever rights they have on it and on what the program put there.
+/// Creates the directory if it is missing, and removes the permissions of group and others on it and on the program's files in it.
 ///
 /// # Errors
 /// One line that says what is wrong with it and what to do.
-pub fn make_private(folder: &Path) -> Result<(), String> {
+fn make_private(folder: &Path) -> Result<(), String> {
     let failed = |error: io::Error| format!("BILLWIRE_DATA_DIR: {}: {error}", folder.display());
     fs::create_dir_all(folder).map_err(failed)?;
     let there = fs::metadata(folder).map_err(failed)?;
     let (owner, us) = (there.uid(), process::geteuid().as_raw());
-    // As root for instance, who may write into any directory: its owner could open what is closed here.
+    // Root, for example, may write into any directory. The directory's owner could then read the files.
     if owner != us {
         return Err(format!(
-            "BILLWIRE_DATA_DIR: {} belongs to user {owner}, and this process runs as user {us}; change its owner, or name a folder of \
-             the gateway's own",
+            "BILLWIRE_DATA_DIR: {} belongs to user {owner}, and this process runs as user {us}; change its owner, or set another \
+             folder",
             folder.display()
         ));
     }
@@ -54,7 +56,10 @@ pub fn make_private(folder: &Path) -> Result<(), String> {
     let temporary = std::env::temp_dir().canonicalize().is_ok_and(|temporary| temporary == real);
     let shared = there.mode() & 0o1000 != 0 || real.parent().is_none() || temporary;
     if shared {
-        return Err(format!("BILLWIRE_DATA_DIR: {} is used by others too; name a folder of the gateway's own", folder.display()));
+        return Err(format!(
+            "BILLWIRE_DATA_DIR: {} is shared with other programs; set a folder that only the gateway uses",
+            folder.display()
+        ));
     }
     if there.mode() & OTHERS == 0 {
         return Ok(());
@@ -62,9 +67,9 @@ pub fn make_private(folder: &Path) -> Result<(), String> {
     for ours in OURS {
         narrow(&folder.join(ours))?;
     }
-    // Last: should this be interrupted, the next start goes on.
+    // Last, so that the next start continues after an interruption.
     close(folder, there.mode())?;
-    tracing::warn!(folder = %folder.display(), "others could read in the data directory; now its owner alone can");
+    tracing::warn!(folder = %folder.display(), "other users could read the data directory; now only its owner can");
     Ok(())
 }
 
@@ -79,7 +84,7 @@ fn narrow(path: &Path) -> Result<(), String> {
             narrow(&entry.map_err(failed)?.path())?;
         }
     }
-    // A link has no rights of its own, and where it leads is not ours to judge.
+    // A symbolic link has no permissions of its own, and its target may be outside the data directory.
     if there.is_symlink() || there.mode() & OTHERS == 0 { Ok(()) } else { close(path, there.mode()) }
 }
 
@@ -88,7 +93,7 @@ fn close(path: &Path, mode: u32) -> Result<(), String> {
     fs::set_permissions(path, mode).map_err(|error| format!("BILLWIRE_DATA_DIR: {}: {error}", path.display()))
 }
 
-/// Writes a file that only its owner may read, also where one with other rights stood before.
+/// Writes a file that only its owner can read. Replaces an existing file, whatever its permissions.
 ///
 /// # Errors
 /// One line that names the file.
@@ -101,4 +106,23 @@ pub fn write_private(path: &Path, text: &str) -> Result<(), String> {
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?.write_all(text.as_bytes())
     };
     writing().map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// The lock on a data directory. It ends when this is dropped, or with the process.
+pub struct DataDirLock(#[expect(dead_code, reason = "held, never read: the lock ends with the file")] fs::File);
+
+/// Makes `folder` private and locks it for this process.
+///
+/// # Errors
+/// One line that says what is wrong with the folder, or that another process uses it.
+pub fn lock(folder: &Path) -> Result<DataDirLock, String> {
+    make_private(folder)?;
+    let path = folder.join("lock");
+    let file = fs::File::create(&path).map_err(|e| format!("BILLWIRE_DATA_DIR: {}: {e}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(DataDirLock(file)),
+        Err(_) => {
+            Err(format!("another billwire works in {} already; stop it, or set BILLWIRE_DATA_DIR to another folder", folder.display()))
+        }
+    }
 }

@@ -7,8 +7,10 @@ use billwire_schemas::ids::EventId;
 use crate::{
     cli,
     config::Settings,
-    nats_child::NatsChild,
-    roles::{self, DataDirLock, Running},
+    data_dir::{self, DataDirLock},
+    database,
+    nats_child::{self, NatsChild},
+    roles::{self, Running},
     telemetry,
 };
 
@@ -27,7 +29,7 @@ pub async fn run(mut settings: Settings, once: bool) -> Result<(), String> {
         "warn".clone_into(&mut settings.log);
     }
     telemetry::start(&settings.log)?;
-    let lock = roles::lock_data_dir(&settings)?;
+    let lock = data_dir::lock(&settings.data_dir)?;
     let read = billwire_dev::Settings {
         data_dir: settings.data_dir.clone(),
         database_url: settings.database_url.clone(),
@@ -58,11 +60,11 @@ impl billwire_dev::Gateway for Gateway {
         settings.admin_key.clone_from(&completed.admin_key);
         settings.webhook_connect_to.clone_from(&completed.webhook_connect_to);
         settings.webhook_ca_file.clone_from(&completed.webhook_ca_file);
-        let (url, child) = roles::nats(settings).await?;
+        let (url, child) = nats_child::configured_or_private(settings).await?;
         self.child = child;
         let nats = match &self.child {
             Some(child) => ("private nats-server", format!("its URL, with the login, is in {}", child.url_file.display())),
-            None => ("NATS, as configured", roles::without_password(&url)),
+            None => ("NATS, as configured", database::without_password(&url)),
         };
         let lock = self.lock.take().ok_or("the gateway was started before")?;
         let running = self.running.insert(roles::start(settings, &roles::ALL, url, lock).await?);

@@ -1,8 +1,8 @@
 //! The program `billwire`: command line, configuration, telemetry, and the wiring of roles.
 //!
-//! The only crate that knows all the others. It decides nothing about billing or delivery; it gives each part what it stands on
-//! and starts and stops it.
-#![expect(clippy::print_stdout, reason = "a command's answer goes to standard output")]
+//! The only crate that imports all others. It has no logic of billing or delivery: it creates each part with its dependencies, starts it
+//! and stops it.
+#![expect(clippy::print_stdout, reason = "the output of a command goes to standard output")]
 
 mod adapters;
 mod admin;
@@ -10,6 +10,7 @@ mod cli;
 mod config;
 mod connections;
 mod data_dir;
+mod database;
 #[cfg(feature = "dev")]
 mod dev;
 mod listen;
@@ -25,12 +26,12 @@ use billwire_app::domain;
 
 use clap::Parser;
 
-/// Draining a backlog spent an eighth of the machine in the system's allocator.
+/// With the system's allocator, draining a backlog spent an eighth of the CPU time in it.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    // Named once for every crate in the tree, before anything opens a TLS connection.
+    // The default for all crates; it must be installed before the first TLS connection.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let cli = cli::Cli::parse();
     if let Some(memory) = cli.sandbox() {

@@ -1,4 +1,5 @@
-//! A private nats-server as a child process, with its store in the data directory. Only who can read the data directory can log in.
+//! A private nats-server as a child process. Its store and its login are in the data directory: only who can read that directory can
+//! log in.
 
 use std::{
     fs::OpenOptions,
@@ -9,6 +10,10 @@ use std::{
 };
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use rustix::{
+    io::Errno,
+    process::{Pid, Signal, kill_process},
+};
 use tokio::{
     process::{Child, Command},
     sync::watch,
@@ -16,45 +21,59 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use crate::{data_dir, random};
+use crate::{config::Settings, data_dir, random};
 
-/// The running child, started again whenever it ends by itself. It is killed when this is dropped.
+/// The running nats-server. It is restarted whenever it ends by itself, and killed when this is dropped.
 pub struct NatsChild {
-    /// Where it listens, with the login. Not to be shown.
+    /// Its URL, with the login. Secret.
     pub url: String,
-    /// The file that holds the same, for a person who wants to look at the stream.
+    /// The file that holds the URL, for people who want to inspect the stream.
     pub url_file: PathBuf,
     stop: watch::Sender<bool>,
     keeper: JoinSet<()>,
 }
 
-/// What the private server runs with: every acknowledged message is on disk before the acknowledgement.
+/// Its configuration: every message is on disk before it is acknowledged.
 const CONFIGURATION: &str = include_str!("../../../deploy/nats/local.conf");
-/// Who we are to it.
+/// The user that the gateway logs in as.
 const USER: &str = "billwire";
-/// How long the child may take to say where it listens.
+/// How long the server may take to start.
 const START_MAX: Duration = Duration::from_secs(15);
-/// Ports to choose from, below the range from which systems lend ports to outgoing connections: the port must be free again when the
-/// child is, since clients come back to it.
+/// Ports to choose from. They are below the ephemeral port range: the port must still be free when the server is restarted, because
+/// clients reconnect to it. The kernel would choose an ephemeral port.
 const PORTS: std::ops::Range<u16> = 20_000..32_768;
-/// How many are tried, and how often a start that lost its port to another program is repeated.
+/// How many ports are tried, and how often a start is repeated when another program took the port first.
 const PORT_TRIES: usize = 100;
 const FIRST_TRIES: usize = 5;
-/// Wait before an ended child is started again: at first, and at most, doubled in between.
+/// Wait before a restart: the first wait, which doubles with each failure, and the longest.
 const AGAIN_MIN: Duration = Duration::from_millis(100);
 const AGAIN_MAX: Duration = Duration::from_secs(5);
-/// One that ran for so long ended for a new reason.
+/// After a run of this length, the next restart begins with the first wait again.
 const STEADY: Duration = Duration::from_secs(30);
 
-/// What one start takes.
+/// The parameters of a start.
 struct Launch {
     program: PathBuf,
     folder: PathBuf,
     port: u16,
 }
 
+/// The URL of NATS: the configured one, or that of a private server, which this starts.
+///
+/// # Errors
+/// One line that says what to do.
+pub async fn configured_or_private(settings: &Settings) -> Result<(String, Option<NatsChild>), String> {
+    match &settings.nats_url {
+        Some(url) => Ok((url.clone(), None)),
+        None => {
+            let child = NatsChild::start(settings.nats_server.as_deref(), &settings.data_dir).await?;
+            Ok((child.url.clone(), Some(child)))
+        }
+    }
+}
+
 impl NatsChild {
-    /// Starts `program` with its store and files under `data_dir`, with a login drawn for this very start.
+    /// Starts `program` with its store and files in `data_dir`, and with a new random login.
     ///
     /// # Errors
     /// One line that says what to do.
@@ -65,7 +84,7 @@ impl NatsChild {
         reap(&folder);
         let _ = std::fs::remove_file(folder.join("nats.log"));
         let password = password()?;
-        // Letters, digits, `-` and `_` alone: nothing in it means anything to the configuration or in a URL.
+        // The password has only letters, digits, `-` and `_`, so it needs no escaping in the configuration or in the URL.
         let login = format!("\nauthorization {{\n  user: \"{USER}\"\n  password: \"{password}\"\n}}\n");
         data_dir::write_private(&folder.join("nats.conf"), &format!("{CONFIGURATION}{login}"))?;
         let mut launch = Launch { program, folder, port: free_port()? };
@@ -87,15 +106,15 @@ impl NatsChild {
         Ok(Self { url, url_file, stop, keeper })
     }
 
-    /// Stops the child and waits for it.
+    /// Stops the server and waits for its end.
     pub async fn stop(mut self) {
         let _ = self.stop.send(true);
         while self.keeper.join_next().await.is_some() {}
     }
 }
 
-/// Starts the child again whenever it ends, until `stop` turns true: with the same login on the same port, so that every client comes
-/// back by itself.
+/// Restarts the server whenever it ends, until `stop` turns true: with the same login on the same port, so that every client reconnects
+/// by itself.
 async fn keep(launch: Launch, mut child: Child, mut stop: watch::Receiver<bool>) {
     let mut wait = AGAIN_MIN;
     loop {
@@ -103,7 +122,7 @@ async fn keep(launch: Launch, mut child: Child, mut stop: watch::Receiver<bool>)
         tokio::select! {
             ended = child.wait() => {
                 let status = ended.map_or_else(|error| error.to_string(), |status| status.to_string());
-                tracing::error!(status, "the private nats-server ended by itself; it is started again, and events wait until then");
+                tracing::error!(status, "the private nats-server ended unexpectedly; it is restarted, and events wait until then");
             }
             _ = stop.changed() => return terminate(child).await,
         }
@@ -122,25 +141,23 @@ async fn keep(launch: Launch, mut child: Child, mut stop: watch::Receiver<bool>)
             wait = (wait * 2).min(AGAIN_MAX);
             match started {
                 Ok(child) => break child,
-                Err(error) => tracing::error!(error, "the private nats-server could not be started again; it will be tried further"),
+                Err(error) => tracing::error!(error, "cannot restart the private nats-server; the next attempt follows"),
             }
         };
-        tracing::info!("the private nats-server runs again");
+        tracing::info!("the private nats-server is running again");
     }
 }
 
 async fn terminate(mut child: Child) {
-    if let Some(pid) = child.id() {
-        // SIGTERM lets it flush; a kill follows if it does not end.
-        let _ = std::process::Command::new("kill").arg(pid.to_string()).status();
-    }
+    // SIGTERM lets it flush its store. It is killed if that takes too long.
+    signal(child.id().and_then(|id| i32::try_from(id).ok()), Signal::TERM);
     if timeout(Duration::from_secs(5), child.wait()).await.is_err() {
         let _ = child.kill().await;
     }
 }
 
 impl Launch {
-    /// Starts the child and waits until it listens.
+    /// Starts the server and waits until it listens.
     async fn run(&self) -> Result<Child, String> {
         let Self { program, folder, port } = self;
         for old in ports_files(folder) {
@@ -149,7 +166,7 @@ impl Launch {
         let log_file = folder.join("nats.log");
         let log = OpenOptions::new().create(true).append(true).open(&log_file).map_err(|e| format!("{}: {e}", log_file.display()))?;
         let mut command = Command::new(program);
-        // The login stands in the configuration alone: everybody on the machine can read a command line.
+        // The login is only in the configuration: every user of the machine can read a command line.
         command
             .arg("-c")
             .arg(folder.join("nats.conf"))
@@ -161,18 +178,18 @@ impl Launch {
             .stdout(Stdio::null())
             .stderr(log)
             .kill_on_drop(true)
-            // Ctrl-C on the terminal is for us; we stop the child when our own work is done.
+            // Ctrl-C on the terminal must not reach the server: it is stopped after the gateway's own work is done.
             .process_group(0);
-        let mut child = command.spawn().map_err(|e| {
-            format!("no nats-server to be had at '{}' ({e}); `make run` installs one, or set BILLWIRE_NATS_URL", program.display())
-        })?;
+        let mut child = command
+            .spawn()
+            .map_err(|e| format!("no nats-server at '{}' ({e}); `make run` installs one, or set BILLWIRE_NATS_URL", program.display()))?;
         if let Some(pid) = child.id() {
             let _ = std::fs::write(folder.join("nats.pid"), pid.to_string());
         }
         for _ in 0..START_MAX.as_millis() / 20 {
             if let Ok(Some(status)) = child.try_wait() {
-                let taken = if is_free(*port) { String::new() } else { format!("another program has port {port}; ") };
-                return Err(format!("nats-server ended at once ({status}); {taken}its log is {}", log_file.display()));
+                let port_taken = if is_free(*port) { String::new() } else { format!("another program has port {port}; ") };
+                return Err(format!("nats-server ended at once ({status}); {port_taken}its log is {}", log_file.display()));
             }
             if !ports_files(folder).is_empty() {
                 return Ok(child);
@@ -183,11 +200,21 @@ impl Launch {
     }
 }
 
+/// Sends `signal` to the process `pid`. A process that has ended is no error.
+fn signal(pid: Option<i32>, signal: Signal) {
+    if let Some(pid) = pid.and_then(Pid::from_raw)
+        && let Err(error) = kill_process(pid, signal)
+        && error != Errno::SRCH
+    {
+        tracing::warn!(%error, "cannot send a signal to the private nats-server");
+    }
+}
+
 fn password() -> Result<String, String> {
     Ok(URL_SAFE_NO_PAD.encode(random::bytes::<32>()?))
 }
 
-/// A port nobody listens on. Drawn, so that gateways which start together hardly ever draw the same.
+/// A random port that is free. Gateways that start at the same time hardly ever choose the same one.
 fn free_port() -> Result<u16, String> {
     for _ in 0..PORT_TRIES {
         let port = PORTS.start + u16::from_be_bytes(random::bytes()?) % (PORTS.end - PORTS.start);
@@ -202,12 +229,12 @@ fn is_free(port: u16) -> bool {
     TcpListener::bind(("127.0.0.1", port)).is_ok()
 }
 
-/// A child that outlived a killed parent would hold the store: it is ended first, if it is surely ours.
+/// Kills a server that outlived a killed gateway, because it holds the store. Only if it certainly is this data directory's.
 fn reap(folder: &Path) {
     let Ok(pid) = std::fs::read_to_string(folder.join("nats.pid")) else { return };
     let command = std::fs::read_to_string(format!("/proc/{}/cmdline", pid.trim())).unwrap_or_default();
     if command.contains("nats") && command.contains(&*folder.to_string_lossy()) {
-        let _ = std::process::Command::new("kill").args(["-9", pid.trim()]).status();
+        signal(pid.trim().parse().ok(), Signal::KILL);
         for _ in 0..100 {
             if !Path::new(&format!("/proc/{}", pid.trim())).exists() {
                 break;
@@ -217,7 +244,7 @@ fn reap(folder: &Path) {
     }
 }
 
-/// The files that say where it listens: they appear once it does.
+/// The files in which the server writes where it listens. They appear once it listens.
 fn ports_files(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     entries.flatten().map(|e| e.path()).filter(|path| path.extension().is_some_and(|e| e == "ports")).collect()

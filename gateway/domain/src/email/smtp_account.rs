@@ -1,10 +1,6 @@
 //! SMTP accounts: from where e-mail is sent.
 
-use billwire_schemas::{
-    clock::Timestamp,
-    ids::SmtpAccountId,
-    refusal::Code,
-};
+use billwire_schemas::{clock::Timestamp, ids::SmtpAccountId, refusal::Code};
 use serde::{Deserialize, Serialize};
 
 use crate::{

@@ -1,0 +1,42 @@
+//! The role `api`: answers HTTP. It also watches how full the outbox is, because a full outbox makes the API refuse operations, and
+//! deletes what was kept long enough.
+
+use std::{net::SocketAddr, time::Duration};
+
+use billwire_app::App;
+use billwire_store::Store;
+use tokio::{net::TcpListener, sync::watch, task::JoinSet};
+
+use super::{outbox_watch, retention};
+use crate::{config::Settings, connections};
+
+/// How long open HTTP requests may take to finish at a stop.
+pub const DRAIN: Duration = Duration::from_secs(5);
+
+/// Starts the role; returns where it listens.
+///
+/// # Errors
+/// One line that says what is wrong and what to do.
+pub async fn start(
+    tasks: &mut JoinSet<()>,
+    settings: &Settings,
+    app: &App,
+    store: &Store,
+    stopped: &watch::Receiver<bool>,
+) -> Result<SocketAddr, String> {
+    let failed = |e| format!("cannot listen on {}: {e}; stop what uses that port, or set BILLWIRE_LISTEN to another", settings.listen);
+    let listener = TcpListener::bind(settings.listen).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    let options = connections::Options {
+        limits: settings.connections(),
+        patience: settings.patience(),
+        trusted_proxies: settings.trusted_proxies()?,
+        drain: DRAIN,
+    };
+    let service =
+        billwire_api::service(app.clone(), billwire_api::Options { body_limit: settings.body_max, ..billwire_api::Options::default() });
+    tasks.spawn(connections::serve(listener, service, options, stopped.clone()));
+    tasks.spawn(outbox_watch::backlog(app.clone(), store.clone(), settings.outbox_max, stopped.clone()));
+    tasks.spawn(retention::purge(store.clone(), settings.idempotency_hours, settings.attempts_days, stopped.clone()));
+    Ok(address)
+}

@@ -1,0 +1,84 @@
+//! The role `consumers`: delivers to webhooks and by e-mail, performs internal actions, loads the warehouse, and works on replays.
+
+use std::{sync::Arc, time::Duration};
+
+use billwire_app::App;
+use billwire_bus::Bus;
+use billwire_delivery::{
+    bulk,
+    channel::Channels,
+    engine::{self, Engine},
+    limits::limiters::Limiters,
+    supervisor,
+};
+use billwire_schemas::clock::{Clock, ShiftedClock};
+use billwire_store::Store;
+use billwire_warehouse::{Directory, Warehouse};
+use billwire_webhook::WebhookChannel;
+use tokio::{sync::watch, task::JoinSet};
+
+use super::replays;
+use crate::{
+    adapters::{channels, delivery_store::SqlDeliveryStore},
+    config::Settings,
+    data_dir,
+};
+
+/// What the role needs besides the bus. Created before the process waits for NATS, so that a wrong setting ends the start with one
+/// clear line.
+pub struct Consumers {
+    settings: Settings,
+    delivery_store: SqlDeliveryStore,
+    channels: Channels,
+    warehouse: Arc<Warehouse<SqlDeliveryStore>>,
+    clock: Arc<ShiftedClock>,
+}
+
+impl Consumers {
+    /// Connects the channels and the warehouse.
+    ///
+    /// # Errors
+    /// One line that names the wrong setting.
+    pub fn new(
+        settings: Settings,
+        delivery_store: SqlDeliveryStore,
+        webhook: Arc<WebhookChannel>,
+        smtp: Arc<billwire_email::Client>,
+        app: App,
+        clock: Arc<ShiftedClock>,
+    ) -> Result<Self, String> {
+        let channels = channels::registered(delivery_store.clone(), webhook, smtp, app);
+        let mut directory = Directory::open(&settings.warehouse()?).map_err(|e| format!("BILLWIRE_WAREHOUSE_URL: {e}"))?;
+        if settings.warehouse_url.is_some() {
+            directory = directory.shared(data_dir::usual_umask());
+        }
+        let warehouse = Arc::new(Warehouse::new(delivery_store.clone(), directory));
+        Ok(Self { settings, delivery_store, channels, warehouse, clock })
+    }
+
+    /// Starts the role.
+    pub fn start(self, tasks: &mut JoinSet<()>, bus: Bus, store: Store, stopped: &watch::Receiver<bool>) {
+        let Self { settings, delivery_store, channels, warehouse, clock } = self;
+        let lease = settings.lease();
+        tasks.spawn(replays::run(delivery_store.clone(), clock.clone(), lease, stopped.clone()));
+        let mut options = bulk::Options::new("warehouse");
+        options.age_max = Duration::from_millis(settings.warehouse_age_ms);
+        options.lease = lease;
+        tasks.spawn(bulk::run(bus.clone(), Arc::new(delivery_store.clone()), warehouse, options, stopped.clone()));
+        let engine = Engine {
+            bus,
+            changed: store.configured(),
+            delivery_store: Arc::new(delivery_store),
+            channels,
+            clock: clock as Arc<dyn Clock>,
+            limiters: Limiters::new(settings.circuit()),
+            options: engine::Options {
+                retry_plan: settings.retry_plan().unwrap_or_default(),
+                lease,
+                give_up_after: Duration::from_secs(settings.give_up_hours * 3600),
+                ..engine::Options::default()
+            },
+        };
+        tasks.spawn(supervisor::run(Arc::new(engine), stopped.clone()));
+    }
+}
