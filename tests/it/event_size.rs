@@ -12,11 +12,11 @@ use std::{
 
 use billwire_tests::{
     api::Api,
-    eventually, free_port,
+    eventually,
     gateway::{BOTH, Database, Gateway, Setup},
     peers,
     receiver::Receiver,
-    required,
+    required, reserved_port,
     story::SECRET,
 };
 use serde_json::{Value, json};
@@ -29,7 +29,7 @@ struct Nats {
 
 impl Nats {
     fn new(setup: &mut Setup) -> Self {
-        let port = free_port();
+        let port = reserved_port();
         setup.set("BILLWIRE_NATS_URL", format!("nats://127.0.0.1:{port}"));
         Self { port, child: None }
     }
@@ -230,7 +230,7 @@ async fn an_event_that_a_lower_limit_stops_is_set_aside_with_its_key_alone_and_r
 
 /// A process of the API alone refuses what would not fit the limit that another process has read from the server.
 async fn refused_without_nats(setup: &Setup) {
-    let address = std::net::SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let address = std::net::SocketAddr::from(([127, 0, 0, 1], reserved_port()));
     let mut command = setup.command(&["serve", "--roles", "api"]);
     command.env("BILLWIRE_LISTEN", address.to_string()).env("BILLWIRE_DATA_DIR", setup.folder.0.join("api-alone"));
     command.env_remove("BILLWIRE_NATS_URL");

@@ -236,7 +236,7 @@ async fn operations_are_accepted_while_nats_is_away_and_told_when_it_is_back() {
     let (history, stop) = (Arc::new(History::default()), Arc::new(AtomicBool::new(false)));
     assert!(gateway.stop().await.success());
     // The same store, but NATS as a server of its own that can go and come back.
-    let port = billwire_tests::free_port();
+    let port = billwire_tests::reserved_port();
     let mut scene = scene;
     let mut server = scene.setup.nats_server(port);
     let gateway = scene.setup.start().await;

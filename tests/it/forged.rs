@@ -12,10 +12,11 @@ use async_nats::{
 };
 use billwire_tests::{
     api::Api,
-    eventually, free_port,
+    eventually,
     gateway::{BOTH, Database, Setup, nats_client},
     peers,
     receiver::Receiver,
+    reserved_port,
     story::subscribe,
 };
 use serde_json::{Value, json};
@@ -207,7 +208,7 @@ async fn a_forged_message_with_the_id_of_a_true_event_keeps_neither_it_nor_other
     let first = api.account(&cycle).await;
     check(&setup, &api, &receiver).await;
     assert!(gateway.stop().await.success());
-    let server = setup.nats_server(free_port());
+    let server = setup.nats_server(reserved_port());
     let intruder = Intruder::at(&server.url).await;
     // Accepted while nothing publishes: the ids are known before the stream has the events. First one that goes by itself, then
     // transactions of several that share a batch.
@@ -259,11 +260,11 @@ async fn messages_from_before_there_were_seals_and_from_before_the_master_key_wa
         assert!(gateway.stop().await.success());
 
         // The same messages as the version before left them; the last keeps its seal. One of them also with another body, in front.
-        let server = setup.nats_server(free_port());
+        let server = setup.nats_server(reserved_port());
         Intruder::at(&server.url).await.stream.purge().await.expect("purged");
         drop(server);
         // A server remembers ids until it starts anew.
-        let server = setup.nats_server(free_port());
+        let server = setup.nats_server(reserved_port());
         let intruder = Intruder::at(&server.url).await;
         let of = &messages[0];
         let headers = changed(of, &[(ID, &format!("{}.x", header(of, ID))), (SEAL, "")]);

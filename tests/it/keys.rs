@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use billwire_tests::{
     api::Api,
-    free_port,
     gateway::{BOTH, Database, Gateway, Setup},
+    reserved_port,
 };
 use serde_json::json;
 
@@ -96,7 +96,7 @@ async fn status(setup: &Setup, key: &str) -> u16 {
 /// Starts with this admin key; empty: with none.
 async fn with_key(setup: &mut Setup, key: &str) -> Gateway {
     setup.key = key.to_owned();
-    setup.address.set_port(free_port());
+    setup.address.set_port(reserved_port());
     setup.start().await
 }
 

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{Folder, PATIENCE, api::Api, free_port, required, root};
+use crate::{Folder, PATIENCE, api::Api, required, reserved_port, root};
 
 /// Which database a test runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +50,7 @@ impl Setup {
             Database::Sqlite => None,
             Database::Postgres => Some(new_postgres_database()),
         };
-        let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        let address = SocketAddr::from(([127, 0, 0, 1], reserved_port()));
         let environment = vec![
             ("BILLWIRE_NATS_SERVER".to_owned(), required("BILLWIRE_NATS_SERVER")),
             ("BILLWIRE_WAREHOUSE_AGE_MS".to_owned(), "200".to_owned()),

@@ -19,10 +19,13 @@ pub mod small_mount;
 pub mod story;
 
 use std::{
+    net::SocketAddr,
     path::PathBuf,
-    sync::atomic::{AtomicU16, Ordering},
+    sync::Mutex,
     time::{Duration, Instant},
 };
+
+use tokio::net::TcpSocket;
 
 /// Longest a test waits for what has to come, and for a process to start or to end. No promise is measured by it: it is far more than
 /// anything takes on a machine whose cores are all busy with other work, and only a failing test waits so long.
@@ -58,16 +61,20 @@ impl Drop for Folder {
     }
 }
 
-/// A port nobody listens on right now, given to nobody else in this process. It lies below the range from which systems lend ports to
-/// outgoing connections: a server that is away for a moment finds it free again.
-pub fn free_port() -> u16 {
-    const FIRST: u16 = 20_000;
-    const PORTS: u16 = 10_000;
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    // Test processes that run at the same time begin at different places.
-    let begin = u16::try_from(std::process::id() % 100).expect("small") * (PORTS / 100);
-    let next = || FIRST + (begin + NEXT.fetch_add(1, Ordering::Relaxed)) % PORTS;
-    std::iter::repeat_with(next).take(PORTS.into()).find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a port")
+/// A port of 127.0.0.1 that the kernel has chosen, reserved until this process ends: its socket is bound but does not listen. On Linux
+/// the kernel then gives the port to no other socket, except to one that names it and sets `SO_REUSEADDR`. All servers of the tests do,
+/// so that they can listen on it, and listen on it again after a restart.
+pub fn reserved_port() -> u16 {
+    static RESERVED: Mutex<Vec<TcpSocket>> = Mutex::new(Vec::new());
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_reuseaddr(true).expect("the option");
+    socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port");
+    let port = socket.local_addr().expect("an address").port();
+    // On other systems the socket would keep the server from listening.
+    if cfg!(target_os = "linux") {
+        RESERVED.lock().expect("not poisoned").push(socket);
+    }
+    port
 }
 
 /// Waits until `done` gives something, for [`PATIENCE`] at the most; says `what` was missing otherwise.
