@@ -1,9 +1,12 @@
-//! How a message travels: with [`crate::connect`] the only IO.
+//! Sends messages: with [`crate::connect`] the only IO of the crate.
 //!
-//! Connections are kept per SMTP account and version and used again. The pool is our own, on lettre's connections, and not
-//! lettre's: that one takes a connection back whose use was cut off by a timeout, so the next message would read the late
-//! answers to the one before and could count as delivered without being sent. Here a connection only ever comes back after
-//! its conversation has ended well; any other is closed by being dropped.
+//! Idle connections are pooled per SMTP account and version. The pool is written by hand, over lettre's connections:
+//!
+//! - lettre's own pool takes a connection back after a timeout, so that the next message would read the late replies to the one before
+//!   and could count as delivered without being sent. It also connects without the check for public addresses. Here a connection returns
+//!   to the pool only after a message was sent; otherwise it is dropped, which closes it.
+//! - deadpool and bb8 create connections without the caller's context, so that a timeout could not tell which stage the attempt had
+//!   reached. Neither drops the pools of changed or unused accounts.
 
 use std::{
     collections::HashMap,
@@ -41,20 +44,20 @@ use crate::{
 /// How long one try may take, from connecting to the last answer.
 pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
 
-/// Accounts whose connections are kept at the same time; the least recently used gives way.
+/// Most accounts with pooled connections; the least recently used one is dropped.
 const ACCOUNTS_MAX: usize = 64;
-/// Idle connections older than this are closed: servers close them before long (RFC 5321 section 4.5.3.2.7 grants 5 min).
+/// Connections that are idle for longer are closed, before the server closes them (after 5 minutes or more, RFC 5321 section 4.5.3.2.7).
 const IDLE_FOR_MAX: Duration = Duration::from_secs(60);
 
 /// What can be configured.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// How long one try may take in all.
+    /// The timeout of one attempt as a whole.
     pub timeout: Duration,
     /// A PEM file of roots to trust in addition to the system's.
     pub ca_file: Option<PathBuf>,
-    /// Whether only servers with public addresses are dialled: where tenants are strangers, an account must not be a way to look around in
-    /// our own network. Default: no, since relays mostly stand there.
+    /// Whether only servers with public addresses are allowed. With tenants that are not trusted, an account must not give access to the
+    /// private network. Default: no, because most relays are in the private network.
     pub public_only: bool,
 }
 
@@ -92,17 +95,17 @@ pub struct Client {
     public_only: bool,
     tls: Arc<ClientConfig>,
     hello: ClientId,
-    held: Mutex<HashMap<SmtpAccountId, Held>>,
+    pools: Mutex<HashMap<SmtpAccountId, Pool>>,
 }
 
-/// What is kept of one account.
-struct Held {
+/// The idle connections of one account, all for the same version of the account.
+struct Pool {
     version: i64,
-    used: Instant,
+    last_used: Instant,
     idle: Vec<(AsyncSmtpConnection, Instant)>,
 }
 
-/// A message as it is handed over.
+/// A message and its envelope.
 #[derive(Debug, Clone)]
 pub struct Envelope {
     /// The envelope's sender.
@@ -140,15 +143,15 @@ impl Client {
             public_only: settings.public_only,
             tls: Arc::new(tls),
             hello: ClientId::default(),
-            held: Mutex::default(),
+            pools: Mutex::default(),
         })
     }
 
-    /// Hands a message to the account's server: to all recipients that the server takes. Gives what became of each, in their order, and
-    /// the server's last answer.
+    /// Sends a message through the account's server to all recipients that the server accepts. Returns the result for each recipient, in
+    /// their order, and the server's last reply.
     ///
     /// # Errors
-    /// [`Failure`]: how far it came, and why no further; the message then went to nobody, as far as can be known.
+    /// [`Failure`]: the stage it failed in, and why. As far as the client can know, no recipient then got the message.
     pub async fn send(&self, account: &SmtpAccount, envelope: &Envelope) -> Result<(Vec<Recipient>, Report), Failure> {
         self.within_time(async |stage| {
             let (mut connection, used_before) = self.connection(account, stage).await?;
@@ -158,8 +161,8 @@ impl Client {
             if used_before
                 && matches!(&begun, Err(Failure { cause: Cause::Network | Cause::Garbled | Cause::Answer { code: CLOSING, .. }, .. }))
             {
-                // It was closed while it lay idle, or the server takes no more on it; nothing was said on it yet. What the server
-                // thinks of the account a new connection tells.
+                // The server closed the idle connection, or accepts no more mail on it. Nothing was sent on it yet, so a new connection is
+                // safe, and shows whether the account works.
                 self.disconnect(account);
                 connection = self.connection(account, stage).await?.0;
                 *stage = Stage::Sender;
@@ -183,47 +186,47 @@ impl Client {
             } else {
                 connection.command(Rset).await.map_err(|error| Failure::of(Stage::Send, &error))?
             };
-            self.keep(account, connection);
+            self.put_back(account, connection);
             Ok((recipients, report(&answer)))
         })
         .await
     }
 
-    /// Connects, logs in and names the sender, and sends nothing: whether the account works.
+    /// Checks whether the account works: connects, logs in and names the sender, but sends no message.
     ///
     /// # Errors
-    /// [`Failure`]: how far it came, and why no further.
+    /// [`Failure`]: the stage it failed in, and why.
     pub async fn verify(&self, account: &SmtpAccount, from: Address) -> Result<Report, Failure> {
         self.within_time(async |stage| {
-            let mut connection = self.dialled(account, stage).await?;
+            let mut connection = self.connect(account, stage).await?;
             *stage = Stage::Sender;
             let failed = |error| Failure::of(Stage::Sender, &error);
             let answer = connection.command(Mail::new(Some(from), vec![])).await.map_err(failed)?;
             connection.command(Rset).await.map_err(failed)?;
-            // What follows cannot change what was found.
+            // An error here does not change the result.
             let _ = connection.quit().await;
             Ok(report(&answer))
         })
         .await
     }
 
-    /// Cuts `work` off when its time is over. `work` notes how far it came. Dropping it drops its connection.
+    /// Runs `work` with the timeout. `work` records the stage that it has reached. A timeout drops its connection.
     async fn within_time<T>(&self, work: impl AsyncFnOnce(&mut Stage) -> Result<T, Failure>) -> Result<T, Failure> {
         let mut stage = Stage::Connect;
         let worked = tokio::time::timeout(self.timeout, work(&mut stage)).await;
         worked.unwrap_or(Err(Failure { stage, cause: Cause::Timeout }))
     }
 
-    /// A connection that is logged in: an idle one, or a new one; and whether it was used before.
+    /// A connection that is logged in, and whether it is an idle one that was used before.
     async fn connection(&self, account: &SmtpAccount, stage: &mut Stage) -> Result<(AsyncSmtpConnection, bool), Failure> {
         match self.take(account) {
             Some(idle) => Ok((idle, true)),
-            None => Ok((self.dialled(account, stage).await?, false)),
+            None => Ok((self.connect(account, stage).await?, false)),
         }
     }
 
     /// A new connection that is logged in.
-    async fn dialled(&self, account: &SmtpAccount, stage: &mut Stage) -> Result<AsyncSmtpConnection, Failure> {
+    async fn connect(&self, account: &SmtpAccount, stage: &mut Stage) -> Result<AsyncSmtpConnection, Failure> {
         let mut connection = connect(account, self.public_only, &self.tls, &self.hello, stage).await?;
         if let Some(username) = &account.username {
             *stage = Stage::Login;
@@ -235,49 +238,49 @@ impl Client {
         Ok(connection)
     }
 
-    /// One of the account's idle connections. Makes room for the account if it is new.
+    /// One of the account's idle connections. Creates the account's pool if it is missing.
     fn take(&self, account: &SmtpAccount) -> Option<AsyncSmtpConnection> {
         let now = Instant::now();
-        let mut held = self.held();
-        held.retain(|id, kept| *id != account.id || kept.version == account.version);
-        for kept in held.values_mut() {
-            kept.idle.retain(|(_, since)| now.duration_since(*since) < IDLE_FOR_MAX);
+        let mut pools = self.pools();
+        pools.retain(|id, pool| *id != account.id || pool.version == account.version);
+        for pool in pools.values_mut() {
+            pool.idle.retain(|(_, since)| now.duration_since(*since) < IDLE_FOR_MAX);
         }
-        if let Some(kept) = held.get_mut(&account.id) {
-            kept.used = now;
-            return kept.idle.pop().map(|(connection, _)| connection);
+        if let Some(pool) = pools.get_mut(&account.id) {
+            pool.last_used = now;
+            return pool.idle.pop().map(|(connection, _)| connection);
         }
-        if held.len() >= ACCOUNTS_MAX
-            && let Some(oldest) = held.iter().min_by_key(|(_, kept)| kept.used).map(|(id, _)| *id)
+        if pools.len() >= ACCOUNTS_MAX
+            && let Some(oldest) = pools.iter().min_by_key(|(_, pool)| pool.last_used).map(|(id, _)| *id)
         {
-            held.remove(&oldest);
+            pools.remove(&oldest);
         }
-        held.insert(account.id, Held { version: account.version, used: now, idle: Vec::new() });
+        pools.insert(account.id, Pool { version: account.version, last_used: now, idle: Vec::new() });
         None
     }
 
     /// Closes the account's idle connections.
     fn disconnect(&self, account: &SmtpAccount) {
-        if let Some(kept) = self.held().get_mut(&account.id) {
-            kept.idle.clear();
+        if let Some(pool) = self.pools().get_mut(&account.id) {
+            pool.idle.clear();
         }
     }
 
-    /// Keeps a connection whose conversation has ended well.
-    fn keep(&self, account: &SmtpAccount, connection: AsyncSmtpConnection) {
+    /// Returns a connection to the pool after a message was sent.
+    fn put_back(&self, account: &SmtpAccount, connection: AsyncSmtpConnection) {
         if connection.has_broken() {
             return;
         }
-        if let Some(kept) = self.held().get_mut(&account.id)
-            && kept.version == account.version
-            && kept.idle.len() < account.connections
+        if let Some(pool) = self.pools().get_mut(&account.id)
+            && pool.version == account.version
+            && pool.idle.len() < account.connections
         {
-            kept.idle.push((connection, Instant::now()));
+            pool.idle.push((connection, Instant::now()));
         }
     }
 
-    fn held(&self) -> MutexGuard<'_, HashMap<SmtpAccountId, Held>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    fn pools(&self) -> MutexGuard<'_, HashMap<SmtpAccountId, Pool>> {
+        self.pools.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -307,7 +310,7 @@ fn report(answer: &Response) -> Report {
     Report::new(Some(answer.code().into()), words.join(" "))
 }
 
-/// The content up to and with the final dot, in one piece: dots that begin a line are doubled (RFC 5321 section 4.5.2).
+/// The content including the final dot. A dot at the start of a line is doubled (RFC 5321 section 4.5.2).
 struct Stuffed<'a>(&'a [u8]);
 
 impl fmt::Display for Stuffed<'_> {

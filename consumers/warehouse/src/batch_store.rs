@@ -1,26 +1,26 @@
-//! What is known of batches. `server` implements it over SQL.
+//! The record of batches. `server` implements it over SQL.
 
 use async_trait::async_trait;
 use billwire_delivery::event::Event;
 use billwire_schemas::ids::EventId;
 
-/// The record of which event belongs to which batch, and which batches are written. Numbers of batches are never used twice.
+/// Records which event belongs to which batch, and which batches are written. A batch number is never used twice.
 #[async_trait]
 pub trait BatchStore: Send + Sync + 'static {
-    /// The batches that are assigned and not marked written, each with all of its events, in position order.
+    /// The batches that are assigned but not marked as written, each with all of its events in position order.
     ///
     /// # Errors
-    /// Text for the log; loading goes on from here later.
+    /// Text for the log; loading is retried later.
     async fn unwritten(&self) -> Result<Vec<(i64, Vec<Event>)>, String>;
 
-    /// Gives those of `ids` that no batch holds yet to a new batch, and tells its number and which they were; `None` if
-    /// every one of them has its batch already. Committed when it returns, whole or not at all, also against other processes.
+    /// Assigns those of `ids` that have no batch yet to a new batch; returns its number and these ids, or `None` if all have a batch. The
+    /// assignment is atomic, also with respect to other processes, and committed on return.
     ///
     /// # Errors
-    /// Text for the log; it may nevertheless have been committed.
+    /// Text for the log; the assignment may nevertheless be committed.
     async fn assign(&self, ids: &[EventId]) -> Result<Option<(i64, Vec<EventId>)>, String>;
 
-    /// Marks a batch written.
+    /// Marks a batch as written.
     ///
     /// # Errors
     /// Text for the log; the batch will be written again.

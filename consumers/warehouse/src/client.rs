@@ -1,10 +1,13 @@
-//! How a file comes to be: the only IO.
+//! Writes the files: the only IO of the crate.
 //!
 //! ```text
-//! <root>/_tmp/…                                  being written; a reader leaves it alone
-//! <root>/events/<batch / 1000>/<batch>.parquet   whole, and never changed
-//! <root>/duckdb.sql                              views over all of it
+//! <root>/_tmp/…                                  temporary files; readers ignore them
+//! <root>/events/<batch / 1000>/<batch>.parquet   complete files, which never change
+//! <root>/duckdb.sql                              views over all files
 //! ```
+//!
+//! Not written through the crate `object_store`, whose local files are as durable: a file for other users must have their permissions
+//! before it appears under its name, and temporary files that a crash left must be found again.
 
 use std::{
     fs::{self, File, Permissions},
@@ -24,28 +27,28 @@ use url::Url;
 
 const DUCKDB: &str = include_str!("duckdb.sql");
 
-/// Why the warehouse cannot be used, or a file not be written.
+/// Why the warehouse cannot be used or a file cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub enum SinkError {
-    /// Not a URL of a directory on this machine.
-    #[error("{0}: the warehouse must be a directory of this machine, file:///absolute/path")]
+    /// The URL is not that of a local directory.
+    #[error("{0}: the warehouse must be a local directory, file:///absolute/path")]
     Url(String),
-    /// Something of the file system.
+    /// The file system reported an error.
     #[error("{path}: {source}")]
     Io {
-        /// Where.
+        /// The path.
         path: PathBuf,
-        /// What.
+        /// The error.
         source: io::Error,
     },
     /// The rows could not be written as Parquet.
     #[error(transparent)]
     Parquet(#[from] parquet::errors::ParquetError),
-    /// Batches are numbered from 0.
-    #[error("{0} is not the number of a batch")]
+    /// The batch number is negative.
+    #[error("{0} is not a batch number")]
     Batch(i64),
     /// The process is ending.
-    #[error("the write was cut off")]
+    #[error("the write was cancelled")]
     CutOff,
 }
 
@@ -53,28 +56,28 @@ pub enum SinkError {
 #[derive(Debug, Clone)]
 pub struct Directory {
     root: Arc<PathBuf>,
-    explained: Arc<AtomicBool>,
+    views_written: Arc<AtomicBool>,
     umask: Option<u32>,
 }
 
 impl Directory {
-    /// The directory a `file://` URL names. It is made when the first batch is written.
+    /// The directory of a `file://` URL. The first batch creates it.
     ///
     /// # Errors
     /// [`SinkError::Url`].
     pub fn open(url: &str) -> Result<Self, SinkError> {
         let parsed = Url::parse(url).ok().filter(|parsed| parsed.scheme() == "file");
         let root = parsed.and_then(|parsed| parsed.to_file_path().ok()).ok_or_else(|| SinkError::Url(url.to_owned()))?;
-        Ok(Self { root: Arc::new(root), explained: Arc::default(), umask: None })
+        Ok(Self { root: Arc::new(root), views_written: Arc::default(), umask: None })
     }
 
-    /// Gives what is written the rights that `umask` leaves, however private the process keeps its other files: others read it too.
+    /// Lets other users read the files: they get the permissions that `umask` leaves, although the process keeps its other files private.
     #[must_use]
     pub fn shared(self, umask: u32) -> Self {
         Self { umask: Some(umask), ..self }
     }
 
-    /// Where the file of `batch` stands once it is written.
+    /// The path of the file of `batch`.
     ///
     /// # Errors
     /// [`SinkError::Batch`] if it is negative.
@@ -83,11 +86,11 @@ impl Directory {
         Ok(self.root.join("events").join(format!("{:06}", number / 1000)).join(format!("{number:012}.parquet")))
     }
 
-    /// Writes the file of `batch`. When it returns `Ok`, the file stands under its name, whole, and survives a power cut.
-    /// Writing it again with the same rows changes nothing a reader could see.
+    /// Writes the file of `batch`. After `Ok`, the file is complete and survives a power cut. Writing it again with the same rows
+    /// changes nothing that a reader can see.
     ///
     /// # Errors
-    /// [`SinkError`]; the file is then either absent or whole.
+    /// [`SinkError`]; the file is then either missing or complete.
     pub async fn write(&self, batch: i64, rows: RecordBatch) -> Result<(), SinkError> {
         let directory = self.clone();
         tokio::task::spawn_blocking(move || directory.write_blocking(batch, &rows)).await.map_err(|_| SinkError::CutOff)?
@@ -103,15 +106,15 @@ impl Directory {
             writer.close()?;
             Ok(())
         })?;
-        // After the first file, since the view could not be made over nothing; then once in the life of a process.
-        if !self.explained.load(Ordering::Relaxed) {
-            self.explain()?;
-            self.explained.store(true, Ordering::Relaxed);
+        // Once per process, and after the first file, because DuckDB cannot create a view over no files.
+        if !self.views_written.load(Ordering::Relaxed) {
+            self.write_views()?;
+            self.views_written.store(true, Ordering::Relaxed);
         }
         Ok(())
     }
 
-    fn explain(&self) -> Result<(), SinkError> {
+    fn write_views(&self) -> Result<(), SinkError> {
         let path = self.root.join("duckdb.sql");
         if fs::read(&path).is_ok_and(|there| there == DUCKDB.as_bytes()) {
             return Ok(());
@@ -119,13 +122,13 @@ impl Directory {
         self.put(&path, &format!("{}.sql", fresh()), |mut file| file.write_all(DUCKDB.as_bytes()).map_err(at(&path)))
     }
 
-    /// Makes `path` appear with what `fill` writes, at once and for good: a power cut leaves all of it or nothing.
+    /// Writes `path` atomically and durably with what `fill` writes. A power cut leaves the complete file or none.
     fn put(&self, path: &Path, draft: &str, fill: impl FnOnce(&File) -> Result<(), SinkError>) -> Result<(), SinkError> {
         let drafts = self.root.join("_tmp");
-        self.folder(&drafts)?;
+        self.create_folder(&drafts)?;
         let draft = drafts.join(draft);
-        let home = path.parent().unwrap_or(&self.root);
-        self.folder(home)?;
+        let folder = path.parent().unwrap_or(&self.root);
+        self.create_folder(folder)?;
         let written = (|| {
             let file = File::create_new(&draft).map_err(at(&draft))?;
             fill(&file)?;
@@ -139,26 +142,26 @@ impl Directory {
             let _ = fs::remove_file(&draft);
         }
         written?;
-        // A name is only as durable as the directory it stands in, and that one's name in turn.
-        for directory in home.ancestors().take_while(|directory| directory.starts_with(&*self.root)) {
+        // A new name is durable once its directory is synced, and so on for each parent.
+        for directory in folder.ancestors().take_while(|directory| directory.starts_with(&*self.root)) {
             File::open(directory).and_then(|opened| opened.sync_all()).map_err(at(directory))?;
         }
         Ok(())
     }
 
-    fn folder(&self, path: &Path) -> Result<(), SinkError> {
+    fn create_folder(&self, path: &Path) -> Result<(), SinkError> {
         let missing: Vec<&Path> = path.ancestors().take_while(|folder| !folder.exists()).collect();
         fs::create_dir_all(path).map_err(at(path))?;
         if let Some(umask) = self.umask {
-            for made in missing {
-                fs::set_permissions(made, Permissions::from_mode(0o777 & !umask)).map_err(at(made))?;
+            for created in missing {
+                fs::set_permissions(created, Permissions::from_mode(0o777 & !umask)).map_err(at(created))?;
             }
         }
         Ok(())
     }
 
-    /// Removes drafts that a crash left behind. They can only be of a batch that has no file yet, which is therefore
-    /// written again and comes by here. Should another process be writing it just now, that one fails and looks again.
+    /// Removes the temporary files of a batch that a crash left behind. Such a batch is written again, and calls this first. If another
+    /// process is writing the same batch, its write fails and is repeated.
     fn sweep(&self, prefix: &str) -> Result<(), SinkError> {
         let drafts = self.root.join("_tmp");
         let entries = match fs::read_dir(&drafts) {

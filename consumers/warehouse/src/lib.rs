@@ -1,21 +1,20 @@
-//! The warehouse: every event once, as rows in Parquet files that any analytical engine reads.
+//! The warehouse: every event exactly once, as a row in Parquet files that any analytical engine can read.
 //!
-//! Called by the delivery engine's bulk loop, through [`BulkSink`]; `server` makes the [`Warehouse`] and implements
-//! [`BatchStore`] over SQL. It never touches SQL or NATS itself, never reads the clock, and never changes a file that is there.
-//! It exists so that the one promise other channels do not make, exactly once, is kept in one place: what a row is
-//! ([`row`], pure), how a file comes to be ([`client`], the only IO), what is known of batches ([`batch_store`]).
+//! The delivery engine's bulk loop calls it through [`BulkSink`]; `server` creates the [`Warehouse`] and implements [`BatchStore`] over
+//! SQL. This crate uses neither SQL nor NATS nor a clock, and never changes an existing file. [`row`] defines the columns (pure),
+//! [`client`] writes the files (the only IO), and [`batch_store`] records the batches.
 //!
 //! # Why exactly once
 //!
-//! 1. SQL gives every event to exactly one batch, in one committed statement ([`BatchStore::assign`]). An event that comes a
-//!    second time (redelivered, replayed, offered by another process) already has its batch and gets no other.
-//! 2. The rows of a batch are a pure function of its events, and its file has one name, made of the batch's number.
-//! 3. That file appears whole or not at all: it is written elsewhere, synced, and renamed to its name.
+//! 1. SQL assigns every event to exactly one batch, in one committed statement ([`BatchStore::assign`]). An event that arrives again
+//!    (redelivered, replayed, or in another process) already has a batch and gets no second one.
+//! 2. The rows of a batch are a pure function of its events, and the name of its file is made from the batch's number.
+//! 3. The file appears atomically: it is written under a temporary name, synced, and renamed.
 //!
-//! So a crash can leave two things behind. A batch without a file: it is still unwritten in SQL, and is written before
-//! anything else when loading goes on, or by the process that is offered its events next. Or a whole file that SQL does not know of yet:
-//! the same file is written again in its place, with the same rows. In neither case is a row lost or doubled, and no reader ever sees half
-//! a file. For the same reason two processes may load at once: at worst both write the same file.
+//! A crash can leave one of two states. A batch without a file is still unwritten in SQL; it is written first when loading continues, or
+//! by the process that receives its events next. A complete file that SQL does not record as written is written again with the same rows.
+//! In both cases no row is lost or duplicated, and no reader sees a partial file. For the same reason two processes may load at the same
+//! time: at worst both write the same file.
 
 pub mod batch_store;
 pub mod client;
@@ -39,32 +38,32 @@ pub use client::Directory;
 pub struct Warehouse<L> {
     batch_store: L,
     directory: Directory,
-    /// Whether every batch below the newest is known to be written. Held while loading: one load at a time.
+    /// Whether all earlier batches are known to be written. The lock is held while loading, so that loads do not overlap.
     settled: Mutex<bool>,
 }
 
 impl<L: BatchStore> Warehouse<L> {
-    /// A warehouse in `directory` whose batches stand in `batch_store`.
+    /// A warehouse in `directory` whose batches are recorded in `batch_store`.
     pub fn new(batch_store: L, directory: Directory) -> Self {
         Self { batch_store, directory, settled: Mutex::new(false) }
     }
 
-    /// Writes what was assigned before a crash or failure and has no file for certain.
+    /// Writes the batches that were assigned before a crash or failure and may have no file.
     async fn settle(&self) -> Result<(), String> {
         for (batch, events) in self.batch_store.unwritten().await? {
-            tracing::info!(batch, events = events.len(), "writing a batch of the warehouse that was left unfinished");
+            tracing::info!(batch, events = events.len(), "writing an unfinished batch of the warehouse");
             self.write(batch, events.iter().collect()).await?;
         }
         Ok(())
     }
 
     async fn write(&self, batch: i64, mut events: Vec<&Event>) -> Result<(), String> {
-        // The order, too, must not depend on how the events came here.
+        // The order of the rows must not depend on the order of arrival.
         events.sort_by_key(|event| (event.position, event.id));
         let rows = row::rows(&events).map_err(|error| format!("batch {batch} of the warehouse: {error}"))?;
         let unreadable = rows.column(row::OBJECT_ID).null_count();
         if unreadable > 0 {
-            tracing::warn!(batch, unreadable, "events that are not in our envelope were loaded with their payload only");
+            tracing::warn!(batch, unreadable, "events in an unknown envelope were loaded with their payload only");
         }
         self.directory.write(batch, rows).await.map_err(|error| format!("batch {batch} of the warehouse: {error}"))?;
         self.batch_store.written(batch).await
@@ -81,9 +80,9 @@ impl<L: BatchStore> Warehouse<L> {
         };
         let by_id: HashMap<EventId, &Event> = events.iter().map(|event| (event.id, event)).collect();
         let members: Option<Vec<&Event>> = taken.iter().map(|id| by_id.get(id).copied()).collect();
-        let members = members.ok_or_else(|| format!("batch {batch} of the warehouse was assigned an event nobody offered"))?;
+        let members = members.ok_or_else(|| format!("batch {batch} of the warehouse was assigned an event that was not offered"))?;
         self.write(batch, members).await?;
-        // Some had their batch already. Whoever assigned it may have died before writing it, and will not come back for it.
+        // Some events already had a batch. The process that assigned it may have crashed before it wrote the file.
         if taken.len() < ids.len() { self.settle().await } else { Ok(()) }
     }
 }
@@ -92,7 +91,7 @@ impl<L: BatchStore> Warehouse<L> {
 impl<L: BatchStore> BulkSink for Warehouse<L> {
     async fn load(&self, events: &[Event]) -> Result<(), String> {
         let mut settled = self.settled.lock().await;
-        // Stays false if what follows fails, or is dropped half way.
+        // Stays false if the rest fails or is cancelled.
         if !std::mem::replace(&mut *settled, false) {
             self.settle().await?;
         }

@@ -1,4 +1,4 @@
-//! What a row is. Pure: the same events give the same rows.
+//! The columns of a row. Pure: the same events give the same rows.
 
 use std::sync::Arc;
 
@@ -7,13 +7,13 @@ use arrow_schema::{ArrowError, DataType, Field, Schema, TimeUnit};
 use billwire_delivery::event::Event;
 use billwire_schemas::events::envelope::{Action, Envelope};
 
-/// Which column `object_id` is.
+/// The index of the column `object_id`.
 pub const OBJECT_ID: usize = 5;
 
-/// The columns. Ever only added to, at the end, and as nullable: older files stay readable beside newer ones.
+/// The columns. New columns are added only at the end and are nullable, so that older and newer files can be read together.
 ///
-/// What can be null is so only in an event whose message is not in our envelope; it is loaded all the same, since refusing it
-/// would hold up every event behind it.
+/// A nullable column is null only for an event in an unknown envelope. Such an event is loaded too, because refusing it would block all
+/// events after it.
 pub fn schema() -> Schema {
     let text = |name, null| Field::new(name, DataType::Utf8, null);
     Schema::new(vec![
@@ -36,19 +36,19 @@ pub fn schema() -> Schema {
 /// One row for each of `events`, in their order.
 ///
 /// # Errors
-/// None that is known of: columns and schema are both made here.
+/// None that is known: columns and schema are defined together here.
 pub fn rows(events: &[&Event]) -> Result<RecordBatch, ArrowError> {
     let envelopes: Vec<Option<Envelope>> = events.iter().map(|event| serde_json::from_slice(&event.body).ok()).collect();
-    let told = || envelopes.iter().map(Option::as_ref);
-    let object = || told().map(|envelope| envelope.map(|e| &e.data.object));
+    let envelope = || envelopes.iter().map(Option::as_ref);
+    let object = || envelope().map(|envelope| envelope.map(|e| &e.data.object));
     let text = |values: Vec<String>| -> ArrayRef { Arc::new(StringArray::from(values)) };
     let maybe_text = |values: Vec<Option<String>>| -> ArrayRef { Arc::new(StringArray::from(values)) };
 
-    let occurred_at: TimestampMicrosecondArray = told().map(|envelope| envelope.map(|e| e.time.timestamp_micros())).collect();
+    let occurred_at: TimestampMicrosecondArray = envelope().map(|envelope| envelope.map(|e| e.time.timestamp_micros())).collect();
     let columns: Vec<ArrayRef> = vec![
         text(events.iter().map(|event| event.id.to_string()).collect()),
         text(events.iter().map(|event| event.kind.clone()).collect()),
-        Arc::new(told().map(|envelope| Some(envelope.map_or(1, |e| schema_version(&e.dataschema)))).collect::<Int32Array>()),
+        Arc::new(envelope().map(|envelope| Some(envelope.map_or(1, |e| schema_version(&e.dataschema)))).collect::<Int32Array>()),
         text(events.iter().map(|event| event.tenant.to_string()).collect()),
         maybe_text(object().map(|object| Some(object?.kind.clone())).collect()),
         maybe_text(object().map(|object| Some(object?.id.clone())).collect()),
@@ -56,14 +56,14 @@ pub fn rows(events: &[&Event]) -> Result<RecordBatch, ArrowError> {
         maybe_text(object().map(|object| Some(action(object?.action).to_owned())).collect()),
         text(events.iter().map(|event| event.key.to_string()).collect()),
         Arc::new(events.iter().map(|event| Some(event.sequence)).collect::<Int64Array>()),
-        maybe_text(told().map(|envelope| Some(envelope?.transactionid.to_string())).collect()),
+        maybe_text(envelope().map(|envelope| Some(envelope?.transactionid.to_string())).collect()),
         Arc::new(occurred_at.with_timezone("UTC")),
         text(events.iter().map(|event| String::from_utf8_lossy(&event.body).into_owned()).collect()),
     ];
     RecordBatch::try_new(Arc::new(schema()), columns)
 }
 
-/// The version at the end of `urn:billwire:<type>:v<version>`; 1 where there is none.
+/// The version at the end of `urn:billwire:<type>:v<version>`; 1 if there is none.
 fn schema_version(dataschema: &str) -> i32 {
     dataschema.rsplit_once(":v").and_then(|(_, version)| version.parse().ok()).unwrap_or(1)
 }

@@ -1,4 +1,4 @@
-//! The story's way into the gateway: the public HTTP API and nothing else. Plain HTTP to this machine, one connection a call.
+//! A client of the gateway's public HTTP API: plain HTTP to this machine, one connection per call.
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -16,31 +16,31 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-/// Longest a call may take.
+/// Timeout of a call.
 const CALL_MAX: Duration = Duration::from_secs(30);
-/// Largest answer read.
-const ANSWER_BYTES_MAX: usize = 4 << 20;
-/// How often a call that met "a dependency is away" is made again.
-const AGAIN_MAX: u32 = 20;
+/// Largest response body.
+const BODY_BYTES_MAX: usize = 4 << 20;
+/// How often a call that was answered with 503 is repeated.
+const RETRIES_MAX: u32 = 20;
 
-/// The API of the gateway that was just started.
+/// The API of a gateway.
 #[derive(Debug, Clone)]
 pub struct Api {
     address: SocketAddr,
     key: String,
 }
 
-/// What came back.
+/// A response.
 #[derive(Debug)]
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
-    /// The body; null where it is no JSON.
+    /// The body; null if it is not JSON.
     pub body: Value,
 }
 
 impl Answer {
-    /// The body of a success.
+    /// The body of a successful response.
     ///
     /// # Errors
     /// One line with the status, the code and every violation.
@@ -64,7 +64,7 @@ impl Answer {
 impl Api {
     /// The API at `address`, called with `key`.
     pub fn new(address: SocketAddr, key: String) -> Self {
-        // Who listens on every address is reached on the loopback one.
+        // A listener on all addresses is reached on the loopback address.
         let ip = match address.ip() {
             IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
             IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
@@ -81,7 +81,7 @@ impl Api {
     /// GET.
     ///
     /// # Errors
-    /// When there is no answer.
+    /// When there is no response.
     pub async fn get(&self, path: &str) -> Result<Answer, String> {
         self.call(Method::GET, path, None).await
     }
@@ -89,7 +89,7 @@ impl Api {
     /// POST.
     ///
     /// # Errors
-    /// When there is no answer.
+    /// When there is no response.
     pub async fn post(&self, path: &str, body: &Value) -> Result<Answer, String> {
         self.call(Method::POST, path, Some(body)).await
     }
@@ -97,25 +97,25 @@ impl Api {
     /// PATCH.
     ///
     /// # Errors
-    /// When there is no answer.
+    /// When there is no response.
     pub async fn patch(&self, path: &str, body: &Value) -> Result<Answer, String> {
         self.call(Method::PATCH, path, Some(body)).await
     }
 
-    /// A call is made again while a dependency is away (503 says that nothing was changed). The idempotency key is the
-    /// same each time, so even a wrong 503 could not do anything twice.
+    /// Repeats a call that is answered with 503: a dependency is down, and nothing was changed. All attempts have the same idempotency
+    /// key, so that the operation is performed once at most.
     async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Answer, String> {
         let key = fresh().to_string();
-        let mut tries = 0;
+        let mut attempts = 0;
         loop {
             let asked = timeout(CALL_MAX, self.once(&method, path, body, &key)).await;
             let answer = match asked {
                 Ok(Ok(answer)) => answer,
                 Ok(Err(error)) => return Err(format!("{method} {path}: {error}")),
-                Err(_) => return Err(format!("{method} {path}: no answer within {} s", CALL_MAX.as_secs())),
+                Err(_) => return Err(format!("{method} {path}: no response within {} s", CALL_MAX.as_secs())),
             };
-            tries += 1;
-            if answer.status != 503 || tries > AGAIN_MAX {
+            attempts += 1;
+            if answer.status != 503 || attempts > RETRIES_MAX {
                 return Ok(answer);
             }
             sleep(Duration::from_millis(250)).await;
@@ -151,10 +151,10 @@ impl Api {
         let exchange = async move {
             let response = sender.send_request(request).await?;
             let status = response.status().as_u16();
-            let bytes = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await?.to_bytes();
+            let bytes = Limited::new(response.into_body(), BODY_BYTES_MAX).collect().await?.to_bytes();
             Ok(Answer { status, body: serde_json::from_slice(&bytes).unwrap_or_default() })
         };
-        // The connection moves only while it is polled, and ends once the exchange lets go of its sender.
+        // The connection makes progress only while it is polled. It ends when the exchange drops its sender.
         let (answer, _) = tokio::join!(exchange, connection);
         answer
     }

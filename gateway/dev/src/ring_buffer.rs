@@ -1,16 +1,16 @@
-//! What arrived lately, bounded in number and in bytes: a forgotten `billwire dev` must not eat the machine.
+//! The newest arrivals, limited in number and in bytes, so that a `billwire dev` that runs for long does not use up the memory.
 
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// Most arrivals kept of each kind.
+/// Most arrivals of each kind.
 const COUNT_MAX: usize = 500;
-/// Most bytes kept of each kind.
+/// Most bytes of each kind.
 const BYTES_MAX: usize = 64 << 20;
 
-/// The newest arrivals of one kind. Clones share them.
+/// The newest arrivals of one kind. Clones share the same buffer.
 #[derive(Debug)]
 pub struct RingBuffer<T>(Arc<Mutex<Ring<T>>>);
 
@@ -38,25 +38,25 @@ impl<T> RingBuffer<T> {
         of(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Keeps `item`, which takes about `bytes`; the oldest give way.
+    /// Adds `item`, whose size is about `bytes`, and drops the oldest arrivals beyond the limits.
     pub fn push(&self, item: T, bytes: usize) {
         self.with(|ring| {
             ring.items.push_back((bytes, Arc::new(item)));
             ring.bytes += bytes;
             ring.total += 1;
             while ring.items.len() > COUNT_MAX || (ring.bytes > BYTES_MAX && ring.items.len() > 1) {
-                let gone = ring.items.pop_front().map_or(0, |(bytes, _)| bytes);
-                ring.bytes = ring.bytes.saturating_sub(gone);
+                let dropped = ring.items.pop_front().map_or(0, |(bytes, _)| bytes);
+                ring.bytes = ring.bytes.saturating_sub(dropped);
             }
         });
     }
 
-    /// What is kept, oldest first.
+    /// The arrivals, oldest first.
     pub fn all(&self) -> Vec<Arc<T>> {
         self.with(|ring| ring.items.iter().map(|(_, item)| item.clone()).collect())
     }
 
-    /// How many arrived since the start, kept or not.
+    /// How many have arrived since the start, including the dropped ones.
     pub fn total(&self) -> u64 {
         self.with(|ring| ring.total)
     }
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_oldest_give_way_by_number_and_by_bytes() {
+    fn the_oldest_are_dropped_by_number_and_by_bytes() {
         let ring_buffer = RingBuffer::default();
         (0..COUNT_MAX + 2).for_each(|n| ring_buffer.push(n, 1));
         assert_eq!((ring_buffer.all().len(), *ring_buffer.all()[0], ring_buffer.total()), (COUNT_MAX, 2, 502));

@@ -1,32 +1,32 @@
-//! What the story stands on, made through the public API at the first start, found again and kept in shape at later ones.
+//! The configuration that the story needs: created through the public API at the first start, and updated at later starts.
 
 use billwire_schemas::events::catalogue;
 use serde_json::{Map, Value, json};
 
 use crate::{client::Api, prepare::Secrets, receiver, story::created, terminal};
 
-/// The two cycles the story moves an account between: external id and billing day.
+/// The bill cycles of the story: external id and billing day. The account moves from the first to the second.
 pub const CYCLES: [(&str, u32); 2] = [("MONTHLY-1", 1), ("MONTHLY-15", 15)];
-/// Who gets the e-mails.
+/// The recipient of the e-mails.
 const FINANCE: &str = "finance@acme.example";
 
-/// Whether e-mail is owed for an event type.
+/// Whether events of this type are also sent by e-mail.
 pub fn mailed(event_type: &str) -> bool {
     event_type.starts_with("account.bill_cycle_") || matches!(event_type, "invoice.overdue" | "usage_threshold.exceeded")
 }
 
-/// A kind of configuration and what its operations are called.
+/// A kind of configuration, and the names of its operations.
 struct Noun {
     path: &'static str,
     create: &'static str,
     update: &'static str,
-    /// Members that no update takes.
+    /// Members that cannot be updated.
     fixed: &'static [&'static str],
-    /// What makes one work again that a person, or the gateway, has stopped.
+    /// The operation that restarts an object that a user or the gateway has stopped.
     restart: Option<Restart>,
 }
 
-/// An object with `member` at `stopped` works again after the operation.
+/// Restarts an object whose `member` has the value `stopped`.
 struct Restart {
     member: &'static str,
     stopped: bool,
@@ -64,7 +64,7 @@ const SUBSCRIPTION: Noun = Noun {
     restart: Some(Restart { member: "enabled", stopped: false, path: "enable", operation: "enableSubscription" }),
 };
 
-/// Our two subscriptions, by name.
+/// The names of the two subscriptions.
 const WEBHOOKS: &str = "dev webhooks";
 const MAILS: &str = "dev mails";
 
@@ -73,7 +73,7 @@ struct Setup<'a> {
     found: Vec<String>,
 }
 
-/// Makes what is missing and updates what differs. Nothing is deleted: what an earlier run left to be delivered stays owed.
+/// Creates what is missing and updates what differs. Deletes nothing, so that deliveries of an earlier run stay pending.
 ///
 /// # Errors
 /// The first refusal.
@@ -107,29 +107,29 @@ pub async fn run(api: &Api, secrets: &Secrets, mailbox_port: u16) -> Result<(), 
     Ok(())
 }
 
-/// An object that stands as it is wanted.
+/// An object that has the wanted state.
 struct Ensured {
     id: String,
-    /// Whether it was made just now.
-    made: bool,
+    /// Whether this run created it.
+    created: bool,
 }
 
 impl Setup<'_> {
-    /// Makes the object with this name, or brings the one that is there into the wanted shape. What differs is updated in place, never
-    /// deleted and made again: with a subscription its deliveries would go.
+    /// Creates the object with this name, or updates the existing one. It is never deleted and created again: the deliveries of a
+    /// subscription would be deleted with it.
     async fn ensure(&mut self, noun: &Noun, wanted: Value, outcome: &str) -> Result<Ensured, String> {
         let name = wanted["name"].as_str().unwrap_or_default().to_owned();
         let Some(there) = self.named(noun, &name).await? else {
             let made = self.api.post(noun.path, &wanted).await?.success(noun.create)?;
             terminal::done(noun.create, outcome);
-            return Ok(Ensured { id: created(noun.create, &made)?, made: true });
+            return Ok(Ensured { id: created(noun.create, &made)?, created: true });
         };
         let id = there["id"].as_str().unwrap_or_default().to_owned();
         let mut changed = differing(&there, &wanted);
-        // A secret is never answered back, so it cannot be compared.
+        // The API does not return secrets, so they cannot be compared.
         changed.remove("secret");
         if let Some(fixed) = noun.fixed.iter().find(|member| changed.contains_key(**member)) {
-            return Err(format!("'{name}' under {} has another {fixed} than `billwire dev` needs; rename or delete it", noun.path));
+            return Err(format!("'{name}' under {} has a different {fixed} than `billwire dev` needs; rename or delete it", noun.path));
         }
         if changed.is_empty() {
             self.found.push(name.clone());
@@ -142,34 +142,34 @@ impl Setup<'_> {
             self.api.post(&format!("{}/{id}/{}", noun.path, restart.path), &json!({})).await?.success(restart.operation)?;
             terminal::done(restart.operation, &name);
         }
-        Ok(Ensured { id, made: false })
+        Ok(Ensured { id, created: false })
     }
 
-    /// The endpoint of the local receiver, which signs with the secret that the receiver checks by.
+    /// The webhook endpoint of the local receiver. It signs with the secret that the receiver verifies with.
     async fn endpoint(&mut self, wanted: Value, secrets: &Secrets) -> Result<String, String> {
-        let Ensured { id, made } = self.ensure(&ENDPOINT, wanted, receiver::URL).await?;
-        if !made && secrets.webhook_is_new {
+        let Ensured { id, created } = self.ensure(&ENDPOINT, wanted, receiver::URL).await?;
+        if !created && secrets.webhook_is_new {
             let body = json!({ "secret": secrets.webhook, "overlapSeconds": 0 });
             self.api.post(&format!("{}/{id}/rotate-secret", ENDPOINT.path), &body).await?.success("rotateWebhookSecret")?;
-            terminal::done("rotateWebhookSecret", "the receiver has another secret now");
+            terminal::done("rotateWebhookSecret", "the receiver has a new secret");
         }
-        // Kept only now: a start that is killed before this makes another one and rotates to it.
+        // Saved last: if this start is killed before, the next one creates a new secret and rotates to it.
         secrets.keep_webhook()?;
         Ok(id)
     }
 
-    /// Takes the event types from a subscription that are not wanted any more. A queue or a template is not changed while a
-    /// subscription names what would go, and a subscription is not changed to what is not there yet: so what goes, goes first.
+    /// Removes unwanted event types from a subscription. This comes first, because a queue or a template cannot lose an event type that a
+    /// subscription still uses, and a subscription cannot gain one that they do not have yet.
     async fn narrow(&mut self, name: &str, wanted: &[&str]) -> Result<(), String> {
         let Some(there) = self.named(&SUBSCRIPTION, name).await? else { return Ok(()) };
         let named = there["eventTypes"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let stays: Vec<&Value> = named.iter().filter(|one| wanted.iter().any(|kind| *one == kind)).collect();
-        // With none named it would want all of the queue.
-        if stays.len() == named.len() || stays.is_empty() {
+        let kept: Vec<&Value> = named.iter().filter(|one| wanted.iter().any(|kind| *one == kind)).collect();
+        // An empty list would mean all event types of the queue.
+        if kept.len() == named.len() || kept.is_empty() {
             return Ok(());
         }
         let id = there["id"].as_str().unwrap_or_default();
-        let body = json!({ "eventTypes": stays });
+        let body = json!({ "eventTypes": kept });
         self.api.patch(&format!("{}/{id}", SUBSCRIPTION.path), &body).await?.success(SUBSCRIPTION.update)?;
         terminal::done(SUBSCRIPTION.update, &format!("{name}: fewer event types"));
         Ok(())
@@ -214,16 +214,16 @@ impl Setup<'_> {
     }
 }
 
-/// The members of `wanted` that do not hold of `there`.
+/// The members of `wanted` that `there` does not include.
 fn differing(there: &Value, wanted: &Value) -> Map<String, Value> {
     let members = wanted.as_object().into_iter().flatten();
-    members.filter(|(name, value)| !holds(&there[name.as_str()], value)).map(|(name, value)| (name.clone(), value.clone())).collect()
+    members.filter(|(name, value)| !includes(&there[name.as_str()], value)).map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
-/// Whether `there` is what is wanted. It may have more members: the answer also tells what was not asked for and has its default.
-fn holds(there: &Value, wanted: &Value) -> bool {
+/// Whether `there` includes `wanted`. It may have additional members, because the API also returns defaults.
+fn includes(there: &Value, wanted: &Value) -> bool {
     match wanted {
-        Value::Object(members) => there.is_object() && members.iter().all(|(name, value)| holds(&there[name.as_str()], value)),
+        Value::Object(members) => there.is_object() && members.iter().all(|(name, value)| includes(&there[name.as_str()], value)),
         _ => there == wanted,
     }
 }
@@ -233,10 +233,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_wanted_and_differs_is_changed() {
+    fn only_differing_members_are_changed() {
         let there = json!({ "id": "1", "name": "n", "action": { "type": "email", "to": ["a"], "attachEvent": false }, "port": 1 });
         let same = json!({ "name": "n", "action": { "type": "email", "to": ["a"] }, "port": 1 });
-        assert!(differing(&there, &same).is_empty(), "defaults that the answer adds are no difference");
+        assert!(differing(&there, &same).is_empty(), "additional defaults are no difference");
         let other = json!({ "name": "n", "action": { "type": "email", "to": ["a", "b"] }, "port": 2, "path": "/p" });
         assert_eq!(differing(&there, &other).keys().collect::<Vec<_>>(), ["action", "path", "port"]);
     }

@@ -1,4 +1,6 @@
-//! The local mailbox's door: as much SMTP (RFC 5321) as a sender needs, with limits on everything it may send.
+//! The local mailbox's SMTP server (RFC 5321): the commands that a sender needs, with limits on everything it may send.
+//!
+//! Written by hand: of the SMTP server crates on crates.io none is maintained (mailin: 2024, samotop: async-std).
 
 use std::{io, time::Duration};
 
@@ -12,35 +14,35 @@ use tokio::{
 
 use crate::{mail::Mail, ring_buffer::RingBuffer};
 
-/// Longest line taken, CRLF included (RFC 5321 section 4.5.3.1.6).
+/// Longest line accepted, CRLF included (RFC 5321 section 4.5.3.1.6).
 const LINE_BYTES_MAX: usize = 1000;
-/// Largest mail taken.
+/// Largest mail accepted.
 const MAIL_BYTES_MAX: usize = 1 << 20;
 /// Most recipients of one mail (RFC 5321 section 4.5.3.1.8 asks for no fewer).
 const RECIPIENTS_MAX: usize = 100;
-/// Most conversations at once.
-const CONVERSATIONS_MAX: usize = 64;
-/// How long the next line may take.
+/// Most sessions at once.
+const SESSIONS_MAX: usize = 64;
+/// How long to wait for the next line.
 const LINE_WAIT_MAX: Duration = Duration::from_secs(120);
 
-/// Takes mails on `listener` and keeps them in `mails`, until dropped.
+/// Accepts mails on `listener` and puts them into `mails`, until the future is dropped.
 pub async fn serve(listener: TcpListener, mails: RingBuffer<Mail>) {
-    let mut conversations = JoinSet::new();
+    let mut sessions = JoinSet::new();
     loop {
-        while conversations.try_join_next().is_some() {}
-        if conversations.len() >= CONVERSATIONS_MAX {
-            conversations.join_next().await;
+        while sessions.try_join_next().is_some() {}
+        if sessions.len() >= SESSIONS_MAX {
+            sessions.join_next().await;
         }
         match listener.accept().await {
             Ok((stream, _)) => {
                 let mails = mails.clone();
-                conversations.spawn(async move {
-                    if let Err(error) = converse(stream, mails).await {
-                        tracing::debug!(%error, "a mail conversation broke off");
+                sessions.spawn(async move {
+                    if let Err(error) = session(stream, mails).await {
+                        tracing::debug!(%error, "an SMTP session ended with an error");
                     }
                 });
             }
-            // Out of file descriptors, most likely: they come back.
+            // Probably out of file descriptors, for a while.
             Err(error) => {
                 tracing::warn!(%error, "the local mailbox cannot accept");
                 tokio::time::sleep(Duration::from_millis(100)).await;
@@ -55,7 +57,7 @@ enum Line {
     End,
 }
 
-/// The next line, never holding more than its limit in memory.
+/// The next line. Holds at most [`LINE_BYTES_MAX`] in memory.
 async fn line<R: AsyncBufRead + Unpin>(reader: &mut R) -> io::Result<Line> {
     let mut text = Vec::new();
     reader.take(LINE_BYTES_MAX as u64).read_until(b'\n', &mut text).await?;
@@ -66,10 +68,10 @@ async fn line<R: AsyncBufRead + Unpin>(reader: &mut R) -> io::Result<Line> {
         return Ok(Line::End);
     }
     loop {
-        let held = reader.fill_buf().await?;
-        let (end, length) = match held.iter().position(|byte| *byte == b'\n') {
+        let buffered = reader.fill_buf().await?;
+        let (end, length) = match buffered.iter().position(|byte| *byte == b'\n') {
             Some(at) => (true, at + 1),
-            None => (held.is_empty(), held.len()),
+            None => (buffered.is_empty(), buffered.len()),
         };
         reader.consume(length);
         if end {
@@ -82,21 +84,21 @@ async fn line_in_time<R: AsyncBufRead + Unpin>(reader: &mut R) -> io::Result<Lin
     timeout(LINE_WAIT_MAX, line(reader)).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
 }
 
-/// A mail under way.
+/// The envelope of the current mail.
 #[derive(Default)]
 struct Envelope {
     from: Option<String>,
     to: Vec<String>,
 }
 
-/// What follows an answer.
+/// What follows a reply.
 enum Next {
     Command,
     Data,
     Close,
 }
 
-async fn converse(stream: TcpStream, mails: RingBuffer<Mail>) -> io::Result<()> {
+async fn session(stream: TcpStream, mails: RingBuffer<Mail>) -> io::Result<()> {
     let (reader, mut writer) = stream.into_split();
     let mut reader = BufReader::new(reader);
     let mut envelope = Envelope::default();
@@ -117,7 +119,7 @@ async fn converse(stream: TcpStream, mails: RingBuffer<Mail>) -> io::Result<()> 
                     Data::Mail(raw) => {
                         let bytes = raw.len() * 2;
                         mails.push(Mail::read(from.unwrap_or_default(), to, &raw, SystemClock.now()), bytes);
-                        "250 kept"
+                        "250 accepted"
                     }
                     Data::TooMuch => "552 the mail is too large",
                     Data::LineTooLong => "500 a line is too long",
@@ -129,7 +131,7 @@ async fn converse(stream: TcpStream, mails: RingBuffer<Mail>) -> io::Result<()> 
     }
 }
 
-/// Answers one command. The whole of the protocol's order is here: MAIL, then RCPT, then DATA.
+/// The reply to one command. Enforces the order MAIL, RCPT, DATA.
 fn command(envelope: &mut Envelope, text: &str) -> (String, Next) {
     let (verb, rest) = text.split_once(' ').unwrap_or((text, ""));
     let mut next = Next::Command;
@@ -142,39 +144,39 @@ fn command(envelope: &mut Envelope, text: &str) -> (String, Next) {
             *envelope = Envelope::default();
             "250 mailbox.billwire.test".to_owned()
         }
-        ("MAIL", Some(_)) => "503 one mail at a time".to_owned(),
+        ("MAIL", Some(_)) => "503 nested MAIL command".to_owned(),
         ("MAIL", None) => match path(rest, "FROM:") {
             Some((_, options)) if too_large(options) => "552 the mail is too large".to_owned(),
             Some((from, _)) => {
                 envelope.from = Some(from);
-                "250 go on".to_owned()
+                "250 ok".to_owned()
             }
             None => "501 MAIL FROM:<address>".to_owned(),
         },
-        ("RCPT" | "DATA", None) => "503 MAIL comes first".to_owned(),
+        ("RCPT" | "DATA", None) => "503 MAIL first".to_owned(),
         ("RCPT", Some(_)) if envelope.to.len() >= RECIPIENTS_MAX => "452 too many recipients".to_owned(),
         ("RCPT", Some(_)) => match path(rest, "TO:").filter(|(to, _)| !to.is_empty()) {
             Some((to, _)) => {
                 envelope.to.push(to);
-                "250 go on".to_owned()
+                "250 ok".to_owned()
             }
             None => "501 RCPT TO:<address>".to_owned(),
         },
-        ("DATA", Some(_)) if envelope.to.is_empty() => "503 RCPT comes first".to_owned(),
+        ("DATA", Some(_)) if envelope.to.is_empty() => "503 RCPT first".to_owned(),
         ("DATA", Some(_)) => {
             next = Next::Data;
-            "354 end with a line that holds only a dot".to_owned()
+            "354 end with a line that contains only a dot".to_owned()
         }
         ("RSET", _) => {
             *envelope = Envelope::default();
-            "250 forgotten".to_owned()
+            "250 ok".to_owned()
         }
-        ("NOOP", _) => "250 still here".to_owned(),
+        ("NOOP", _) => "250 ok".to_owned(),
         ("QUIT", _) => {
             next = Next::Close;
             "221 goodbye".to_owned()
         }
-        _ => "502 not here".to_owned(),
+        _ => "502 command not implemented".to_owned(),
     };
     (answer, next)
 }
@@ -199,8 +201,8 @@ enum Data {
     End,
 }
 
-/// Reads a mail up to the line that holds only a dot. What is refused is read to its end all the same, or the rest of it
-/// would be taken for commands. Only CRLF ends a line here: with a bare LF a sender could smuggle a second mail in.
+/// Reads a mail up to the line that contains only a dot. A refused mail is read to its end too; otherwise the rest would be read as
+/// commands. Only CRLF ends a line: with a bare LF a sender could smuggle a second mail in.
 async fn data<R: AsyncBufRead + Unpin>(reader: &mut R) -> io::Result<Data> {
     let mut mail = Vec::new();
     let (mut too_much, mut too_long, mut fresh_line) = (false, false, true);
@@ -220,13 +222,13 @@ async fn data<R: AsyncBufRead + Unpin>(reader: &mut R) -> io::Result<Data> {
                 _ => Data::Mail(mail),
             });
         }
-        // RFC 5321 section 4.5.2: a dot at the start of a line was added for the journey.
-        let ring_buffer = if fresh_line { text.strip_prefix(b".").unwrap_or(&text) } else { &text };
+        // RFC 5321 section 4.5.2: the sender added a dot to a line that starts with one.
+        let text = if fresh_line { text.strip_prefix(b".").unwrap_or(&text) } else { &text };
         fresh_line = text.ends_with(b"\r\n");
-        if mail.len() + ring_buffer.len() > MAIL_BYTES_MAX {
+        if mail.len() + text.len() > MAIL_BYTES_MAX {
             too_much = true;
         } else {
-            mail.extend_from_slice(ring_buffer);
+            mail.extend_from_slice(text);
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The story: an account from its first bill cycle to its end. Every step is a call of the public API; what it promises is taken
-//! from its answer, or, where the clock did it, from the list of events.
+//! The story: an account from its first bill cycle to its cancellation. Every step calls the public API. The expected events come from
+//! the response, or, for what the clock does, from the list of events.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -15,23 +15,23 @@ use crate::{
     terminal,
 };
 
-/// An event that an accepted operation promised.
+/// An event of the story, which must arrive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Told {
-    /// Its id.
+    /// The event's id.
     pub id: String,
-    /// Its type.
+    /// The event's type.
     pub kind: String,
-    /// When the operation was decided, by the machine's clock.
+    /// When the operation was decided, by the system clock.
     pub at: Timestamp,
-    /// Whether it is also owed by e-mail.
+    /// Whether it must also arrive by e-mail.
     pub mailed: bool,
 }
 
-/// The events in a business transaction; `shift` is how far business time is ahead of the machine's clock.
+/// The events in a business transaction; `shift` is how far business time is ahead of the system clock.
 ///
 /// # Errors
-/// When the answer is no business transaction.
+/// When the response is not a business transaction.
 pub fn told(operation: &str, transaction: &Value, shift: TimeDelta) -> Result<Vec<Told>, String> {
     let read = || {
         let at: Timestamp = transaction["occurredAt"].as_str()?.parse().ok()?;
@@ -42,19 +42,19 @@ pub fn told(operation: &str, transaction: &Value, shift: TimeDelta) -> Result<Ve
         });
         events.collect::<Option<Vec<_>>>()
     };
-    read().ok_or_else(|| format!("{operation} answered no business transaction: {transaction}"))
+    read().ok_or_else(|| format!("{operation} did not return a business transaction: {transaction}"))
 }
 
-/// The id of the object a business transaction made.
+/// The id of the object that a business transaction created.
 ///
 /// # Errors
-/// When the answer is no business transaction.
+/// When the response is not a business transaction.
 pub fn created(operation: &str, transaction: &Value) -> Result<String, String> {
     let id = transaction["entities"][0]["id"].as_str().map(str::to_owned);
-    id.ok_or_else(|| format!("{operation} answered no business transaction: {transaction}"))
+    id.ok_or_else(|| format!("{operation} did not return a business transaction: {transaction}"))
 }
 
-/// Plays it, business time being `shift` ahead of the machine's clock; gives the events that are owed.
+/// Plays the story; returns its events. Business time is `shift` ahead of the system clock.
 ///
 /// # Errors
 /// The first refusal.
@@ -71,7 +71,7 @@ struct Story<'a> {
     api: &'a Api,
     shift: TimeDelta,
     account: String,
-    /// What the story has made, by names of its own.
+    /// The ids of the objects that the story has created, by names that only the story uses.
     ids: BTreeMap<&'static str, String>,
     events: Vec<Told>,
 }
@@ -102,7 +102,7 @@ impl Story<'_> {
         Ok(())
     }
 
-    /// A package, a service, and usage that eats up its bucket.
+    /// A package, a service, and usage that uses up its bucket.
     async fn usage(&mut self) -> Result<(), String> {
         let account = self.account.clone();
         let body = json!({ "name": "Fleet M", "recurringFee": eur("9.90") });
@@ -119,7 +119,7 @@ impl Story<'_> {
         self.make("identifier", "createUsageIdentifier", "/usage-identifiers", body, "dormant after 30 days without usage").await?;
         let tiers = json!([{ "name": "80 percent", "upTo": "80" }, { "name": "all", "upTo": "100" }]);
         let body = json!({ "service": service, "name": "Data 100 MB", "unit": "MB", "tiers": tiers });
-        self.make("bucket", "createBucket", "/buckets", body, "100 MB, told of at 80 and at 100").await?;
+        self.make("bucket", "createBucket", "/buckets", body, "100 MB, with events at 80 and at 100").await?;
         let item = |quantity: &str, amount: &str| {
             json!({ "usageIdentifier": { "kind": "iccid", "value": account }, "type": "data", "quantity": quantity, "unit": "MB",
                     "amount": eur(amount), "occurredAt": self.now() })
@@ -135,7 +135,7 @@ impl Story<'_> {
         self.show("recordChargeableEvents", "three charges, 95 MB: the 80 % tier is used up", events);
         let body = json!({ "chargeType": "CREDIT", "amount": eur("3.00"), "reason": "goodwill", "user": "csr-17" });
         let path = format!("/chargeable-events/{charge}/adjustments");
-        self.step("adjustChargeableEvent", &path, body, "3.00 of 4.00 EUR given back").await?;
+        self.step("adjustChargeableEvent", &path, body, "3.00 of 4.00 EUR credited").await?;
         Ok(())
     }
 
@@ -159,7 +159,7 @@ impl Story<'_> {
         Ok(())
     }
 
-    /// Starts a bill run. A cycle has one at a time: what an earlier story left running, when it was killed, ends first.
+    /// Starts a bill run. A cycle has one at a time, so a run that a killed story left in progress must end first.
     async fn bill_run(&mut self, body: &Value, outcome: &str) -> Result<String, String> {
         for _ in 0..HAPPENS_TRIES {
             let answer = self.api.post("/bill-runs", body).await?;
@@ -173,25 +173,25 @@ impl Story<'_> {
         Err(format!("an earlier bill run of the cycle did not end within {} s", happens_max()))
     }
 
-    /// A payment fails, another pays a part, the rest falls overdue; then everything ends.
+    /// A payment fails, another one pays a part, the rest becomes overdue; then everything is cancelled.
     async fn money(&mut self) -> Result<(), String> {
         let account = self.account.clone();
         let error = json!({ "code": "insufficient_funds", "message": "The card was declined" });
         let failed = json!({ "account": account, "method": "card", "amount": eur("5.00"), "status": "failed", "error": error });
         self.step("recordPayment", "/payments", failed, "failed: the card was declined").await?;
         let paid = json!({ "account": account, "method": "transfer", "amount": eur("5.00") });
-        let payment = self.make("payment", "recordPayment", "/payments", paid, "5.00 EUR came in").await?;
+        let payment = self.make("payment", "recordPayment", "/payments", paid, "5.00 EUR received").await?;
         let refund = json!({ "payment": payment, "amount": eur("1.00"), "reason": "paid too much" });
-        self.step("createRefund", "/refunds", refund, "1.00 EUR paid back").await?;
+        self.step("createRefund", "/refunds", refund, "1.00 EUR refunded").await?;
         let credit = json!({ "account": account, "amount": eur("2.00"), "reason": "outage" });
         self.step("createCredit", "/credits", credit, "2.00 EUR off the next invoice").await?;
-        // Past the payment term and past the days without usage, whatever the day of the month the story began on.
+        // After the payment term and after the days without usage, on whatever day of the month the story begins.
         self.clock(self.now() + TimeDelta::days(40)).await?;
         self.happens("the clock", &account, &["invoice.overdue", "usage_identifier.dormant"]).await?;
         let path = format!("/package-subscriptions/{}/cancel", self.ids.get("subscription").cloned().unwrap_or_default());
         self.step("cancelPackageSubscription", &path, json!({}), "Fleet M is cancelled").await?;
         let path = format!("/accounts/{account}/cancel");
-        self.step("cancelAccount", &path, json!({ "reason": "unpaid_invoice" }), "Acme leaves, its service with it").await?;
+        self.step("cancelAccount", &path, json!({ "reason": "unpaid_invoice" }), "Acme is cancelled, and its service with it").await?;
         Ok(())
     }
 
@@ -209,7 +209,7 @@ impl Story<'_> {
         Ok(())
     }
 
-    /// Waits until events of these kinds have happened under `key`, and takes note of everything that has.
+    /// Waits for events of these types with the ordering key `key`, and adds all events with that key.
     async fn happens(&mut self, who: &str, key: &str, kinds: &[&str]) -> Result<(), String> {
         let path = format!("/events?key={key}&limit=200");
         for _ in 0..HAPPENS_TRIES {
@@ -226,13 +226,13 @@ impl Story<'_> {
                 (!self.events.iter().any(|known| known.id == id)).then_some(Told { id, kind, at: at - self.shift, mailed })
             });
             let fresh: Vec<Told> = fresh.collect();
-            self.show(who, &format!("{}, as was due", kinds.join(", ")), fresh);
+            self.show(who, &format!("{}, when due", kinds.join(", ")), fresh);
             return Ok(());
         }
         Err(format!("{} did not happen within {} s", kinds.join(", "), happens_max()))
     }
 
-    /// A step that makes something, under a name of the story's own.
+    /// A step that creates an object; `name` is what the story calls the object.
     async fn make(&mut self, name: &'static str, operation: &str, path: &str, body: Value, outcome: &str) -> Result<String, String> {
         let made = self.step(operation, path, body, outcome).await?;
         let id = created(operation, &made)?;
@@ -264,11 +264,11 @@ impl Story<'_> {
     }
 }
 
-/// How often and how many times it is looked for what the clock or a bill run does.
+/// How often, and how many times, the effects of the clock or of a bill run are looked up.
 const HAPPENS_EVERY: Duration = Duration::from_millis(200);
 const HAPPENS_TRIES: u32 = 600;
 
-/// How long that is, in seconds.
+/// The longest wait, in seconds.
 fn happens_max() -> f64 {
     HAPPENS_EVERY.as_secs_f64() * f64::from(HAPPENS_TRIES)
 }
@@ -278,12 +278,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_owed_is_read_from_the_answer() {
+    fn the_events_are_read_from_the_response() {
         let answer = json!({ "occurredAt": "2027-01-15T09:30:00.000001Z", "entities": [{ "id": "a" }],
             "events": [{ "id": "1", "type": "account.updated" }, { "id": "2", "type": "account.bill_cycle_changed" }] });
         let events = told("x", &answer, TimeDelta::zero()).unwrap();
         assert_eq!(events.iter().map(|e| (e.id.as_str(), e.mailed)).collect::<Vec<_>>(), [("1", false), ("2", true)]);
         assert_eq!(created("x", &answer).as_deref(), Ok("a"));
-        assert!(told("x", &json!({ "events": [] }), TimeDelta::zero()).unwrap_err().contains("no business transaction"));
+        assert!(told("x", &json!({ "events": [] }), TimeDelta::zero()).unwrap_err().contains("did not return a business transaction"));
     }
 }

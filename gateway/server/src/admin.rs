@@ -1,4 +1,4 @@
-//! API keys from the command line and at the first start.
+//! API keys that the command line and the first start create.
 
 use billwire_app::{NewKey, new_key};
 use billwire_schemas::{
@@ -10,8 +10,8 @@ use billwire_store::{AdminKey, ApiKey, Store};
 /// Name of the key that `BILLWIRE_ADMIN_KEY` sets.
 const ADMIN: &str = "admin";
 
-/// Makes sure there is an admin key: the configured one, in place of the one configured before, or at the very first start a fresh one,
-/// whose text is given back. Where none is configured any more, the last one stays in force.
+/// Ensures that there is an admin key: the configured one, which replaces the one configured before, or, at the very first start, a new
+/// one, which is returned. If no key is configured any more, the last one stays valid.
 ///
 /// # Errors
 /// When the database fails.
@@ -27,15 +27,15 @@ pub async fn ensure_admin_key(store: &Store, configured: Option<String>) -> Resu
     let new = new_key(TenantId::default_tenant(), ADMIN, every_scope(), Some(token), SystemClock.now()).map_err(|e| e.to_string())?;
     match store.set_admin_key(&new.key).await.map_err(|e| e.to_string())? {
         AdminKey::Unchanged => {}
-        AdminKey::Revoked => tracing::warn!(key.id = new.key.id, "BILLWIRE_ADMIN_KEY was revoked and is refused; set another"),
+        AdminKey::Revoked => tracing::warn!(key.id = new.key.id, "BILLWIRE_ADMIN_KEY was revoked and is not accepted; set another key"),
         AdminKey::Set { replaced: Some(replaced) } => {
             tracing::info!(key.id = new.key.id, replaced, "BILLWIRE_ADMIN_KEY has changed; the key it set before is revoked");
         }
         AdminKey::Set { replaced: None } => {
-            // A version that kept no record may have left keys of earlier values; they look like keys that people made.
+            // An old version, which did not record the configured key, may have left earlier ones. They look like keys that users created.
             let alike = |key: &&ApiKey| (&key.tenant, &key.name, &key.scopes) == (&new.key.tenant, &new.key.name, &new.key.scopes);
             for old in keys.iter().filter(alike).filter(|key| key.id != new.key.id && key.revoked_at.is_none()) {
-                tracing::warn!(key.id = old.id, "another admin key is in force; `billwire keys revoke` it if nobody needs it");
+                tracing::warn!(key.id = old.id, "another admin key is valid; revoke it with `billwire keys revoke` if nobody needs it");
             }
         }
     }
@@ -46,7 +46,7 @@ fn every_scope() -> Vec<String> {
     vec!["*".to_owned()]
 }
 
-/// Makes and saves a key.
+/// Creates and saves a key.
 ///
 /// # Errors
 /// When the database fails.

@@ -1,8 +1,8 @@
-//! The HTTP listener: which connections are let in, how long they may keep us waiting, and what is served on them.
+//! The HTTP listener: which connections it accepts, how long a client may take, and what it serves.
 //!
-//! poem's own server sets no limit to the time a request's head may take, so its endpoint is served through hyper-util here. hyper's
-//! `header_read_timeout` is no help either: it starts with the answer before, so it would end idle connections, and it does not cover the
-//! reading that tells HTTP/1 from HTTP/2. [`activity`] therefore watches each connection as a whole.
+//! poem's own server does not limit the time for a request's head, so hyper-util serves its endpoint here. hyper's
+//! `header_read_timeout` is not enough either: it starts at the previous response, so it would close idle connections, and it does not
+//! cover the detection of HTTP/1 or HTTP/2. [`activity`] therefore watches each connection as a whole.
 
 mod activity;
 mod clients;
@@ -45,42 +45,42 @@ use self::{
     table::{Admission, Place, Table},
 };
 
-/// Requests of one HTTP/2 connection under way at once.
+/// Most concurrent requests of one HTTP/2 connection.
 const STREAMS_MAX: u32 = 100;
-/// Longest head of an HTTP/2 request, in bytes.
+/// Largest head of an HTTP/2 request, in bytes.
 const HTTP2_HEAD_MAX: u32 = 16 * 1024;
-/// How often an HTTP/2 client is asked for a sign of life, and how long it has for that.
+/// How often an HTTP/2 client is pinged, and how long it may take to reply.
 const PING_EVERY: Duration = Duration::from_secs(20);
-/// How long an HTTP/2 connection that is told to end may take for it.
-const GOODBYE: Duration = Duration::from_secs(1);
-/// How long to wait after a connection that could not be accepted.
-const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
+/// How long an HTTP/2 connection may take to shut down.
+const SHUTDOWN: Duration = Duration::from_secs(1);
+/// Wait after cannot accept a connection.
+const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 
-/// What the listener is run with.
+/// The listener's settings.
 pub struct Options {
-    /// How many connections.
+    /// How many connections there may be.
     pub limits: Limits,
-    /// For how long.
+    /// How long clients may take.
     pub patience: Patience,
-    /// Whose word on a client's address counts.
+    /// The proxies that are trusted to report a client's address.
     pub trusted_proxies: TrustedProxies,
-    /// How long open requests may take to end at a stop.
+    /// How long open requests may take to finish at a stop.
     pub drain: Duration,
 }
 
-/// What all connections share.
+/// The state that all connections share.
 struct Shared {
     endpoint: BoxEndpoint<'static, Response>,
     options: Options,
     table: Arc<Table>,
     http: Builder<TokioExecutor>,
-    /// Requests over HTTP/2 under way: a connection carries many of them, and all together must stay bounded.
+    /// Permits for HTTP/2 requests: one connection carries many, and their total must be limited too.
     http2_requests: Semaphore,
-    /// Requests under way of each client behind a trusted proxy. Its connections are the proxy's, so its requests are counted.
+    /// Current requests of each client behind a trusted proxy. The connections are the proxy's, so requests are counted instead.
     proxied: Mutex<HashMap<IpAddr, usize>>,
 }
 
-/// Serves `endpoint` until `stopped`, then lets the requests under way end.
+/// Serves `endpoint` until `stopped`, then waits for the current requests.
 pub async fn serve(listener: TcpListener, endpoint: BoxEndpoint<'static, Response>, options: Options, mut stopped: watch::Receiver<bool>) {
     let mut http = Builder::new(TokioExecutor::new());
     http.http2()
@@ -94,34 +94,34 @@ pub async fn serve(listener: TcpListener, endpoint: BoxEndpoint<'static, Respons
     let drain = options.drain;
     let shared = Arc::new(Shared { endpoint, options, table, http, http2_requests, proxied: Mutex::default() });
     let mut connections = JoinSet::new();
-    // Accepted, but there is no room for it yet. Those behind it wait in the system's line, where they cost us nothing.
-    let mut held: Option<(TcpStream, SocketAddr)> = None;
+    // An accepted connection that has no place yet. Later ones wait in the kernel's backlog, where they cost nothing.
+    let mut pending: Option<(TcpStream, SocketAddr)> = None;
     loop {
-        if let Some((stream, peer)) = held.take() {
+        if let Some((stream, peer)) = pending.take() {
             let share = (!shared.options.trusted_proxies.contain(peer.ip())).then(|| share_of(peer.ip()));
             match shared.table.admit(share, Instant::now()) {
                 Admission::Admitted(place) => {
                     connections.spawn(shared.clone().connection(stream, peer, share.is_none(), place, stopped.clone()));
                 }
-                Admission::ShareTaken => tracing::debug!(%peer, "refused a connection: its address has its share"),
-                Admission::Full => held = Some((stream, peer)),
+                Admission::ShareTaken => tracing::debug!(%peer, "refused a connection: its address has reached its share"),
+                Admission::Full => pending = Some((stream, peer)),
             }
         }
         tokio::select! {
             _ = stopped.changed() => break,
             Some(ended) = connections.join_next() => note(ended),
-            () = shared.table.room(), if held.is_some() => {}
-            accepted = listener.accept(), if held.is_none() => held = usable(accepted).await,
+            () = shared.table.room(), if pending.is_some() => {}
+            accepted = listener.accept(), if pending.is_none() => pending = usable(accepted).await,
         }
     }
-    drop((listener, held));
+    drop((listener, pending));
     let all = async {
         while let Some(ended) = connections.join_next().await {
             note(ended);
         }
     };
     if timeout(drain, all).await.is_err() {
-        tracing::info!("some connections did not end in time and were closed");
+        tracing::info!("some connections did not finish in time and were closed");
     }
 }
 
@@ -129,9 +129,9 @@ async fn usable(accepted: io::Result<(TcpStream, SocketAddr)>) -> Option<(TcpStr
     match accepted {
         Ok((stream, peer)) => Some((stream, SocketAddr::new(peer.ip().to_canonical(), peer.port()))),
         Err(error) => {
-            tracing::warn!(%error, "a connection could not be accepted");
-            // Where the system has no more files, the next try fails as well.
-            sleep(ACCEPT_AGAIN).await;
+            tracing::warn!(%error, "cannot accept a connection");
+            // Without a pause, the next attempt would fail too, for example when the process is out of file descriptors.
+            sleep(ACCEPT_RETRY).await;
             None
         }
     }
@@ -141,7 +141,7 @@ fn note(ended: Result<(), tokio::task::JoinError>) {
     if let Err(error) = ended
         && error.is_panic()
     {
-        tracing::error!(%error, "a connection ended in a panic");
+        tracing::error!(%error, "a connection panicked");
     }
 }
 
@@ -155,7 +155,7 @@ impl Shared {
         mut stopped: watch::Receiver<bool>,
     ) {
         if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%peer, %error, "a connection's delay could not be switched off");
+            tracing::debug!(%peer, %error, "cannot set TCP_NODELAY on a connection");
         }
         let local = LocalAddr(stream.local_addr().unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0))).into());
         let activity = place.activity.clone();
@@ -183,7 +183,7 @@ impl Shared {
                 ended = ended_or_time_up => match (ended, activity.deadline()) {
                     (Some(ended), _) => {
                         if let Err(error) = ended {
-                            tracing::debug!(%peer, error, "a connection broke");
+                            tracing::debug!(%peer, error, "a connection failed");
                         }
                         return;
                     }
@@ -197,11 +197,11 @@ impl Shared {
                 }
             }
         }
-        tracing::debug!(%peer, "closing a connection: its client took too long, or another needs its place");
+        tracing::debug!(%peer, "closing a connection: its client took too long, or a new connection needs its place");
         if activity.is_http2() {
-            // Says up to which request it was served, so that none is repeated or lost by guessing.
+            // GOAWAY tells the client which requests were served, so that it neither repeats nor loses one.
             connection.as_mut().graceful_shutdown();
-            let _ = timeout(GOODBYE, connection).await;
+            let _ = timeout(SHUTDOWN, connection).await;
         }
     }
 
@@ -226,7 +226,7 @@ impl Shared {
     }
 }
 
-/// A handler at work; ends with its request, also where the client gives up.
+/// A running handler. Ends with its request, also when the client disconnects.
 struct Running(Arc<Activity>);
 
 impl Running {
@@ -242,7 +242,7 @@ impl Drop for Running {
     }
 }
 
-/// One request's part of the share of a client behind a trusted proxy.
+/// One request in the share of a client behind a trusted proxy.
 struct Share {
     shared: Arc<Shared>,
     client: IpAddr,

@@ -1,4 +1,4 @@
-//! `billwire listen`: brings a tenant's events to a developer's machine, signed as in production, with a log to be read.
+//! `billwire listen`: shows a tenant's events on a developer's machine, and forwards them, signed as in production.
 
 use std::{io::IsTerminal, time::Duration};
 
@@ -19,7 +19,7 @@ use url::Url;
 
 use crate::cli::{Output, Signals};
 
-/// What is listened to, and where it goes.
+/// Which events, and where they are forwarded to.
 #[derive(Debug, clap::Args)]
 pub struct Options {
     /// Where each event is POSTed to, e.g. http://localhost:3000/hook; absent: events are only shown
@@ -37,19 +37,19 @@ pub struct Options {
     /// Only events for which this CEL expression holds, e.g. "account.currency == 'EUR'"
     #[arg(long)]
     filter: Option<String>,
-    /// The secret that forwarded events are signed with (whsec_… or whsk_…); absent: one is made and shown
+    /// The secret that forwarded events are signed with (whsec_… or whsk_…); absent: one is created and shown
     #[arg(long)]
     secret: Option<String>,
 }
 
-/// How long a call of the API waits for an event.
+/// How long an API call waits for an event.
 const WAIT_SECONDS: u64 = 20;
-/// Longest a call to the developer's receiver may take: what a delivery may take.
+/// Timeout of a call to the developer's receiver: that of a delivery.
 const FORWARD_MAX: Duration = Duration::from_secs(20);
-/// How soon the API is asked again after it could not be reached.
+/// Wait before the next call after the API could not be reached.
 const AGAIN: Duration = Duration::from_secs(2);
 
-/// One event that came.
+/// One event that arrived.
 struct Came {
     id: EventId,
     kind: String,
@@ -74,7 +74,7 @@ struct Listener {
 pub async fn run(options: Options, output: Output) -> Result<(), String> {
     for (name, url) in [("--api", Some(&options.api)), ("--forward-to", options.forward_to.as_ref())] {
         if url.is_some_and(|url| !["http", "https"].contains(&url.scheme()) || url.host().is_none()) {
-            return Err(format!("{name} must be a whole URL, such as http://localhost:3000/hook"));
+            return Err(format!("{name} must be a complete URL, such as http://localhost:3000/hook"));
         }
     }
     let mut signals = Signals::catch()?;
@@ -141,11 +141,11 @@ impl Listener {
         }
     }
 
-    /// The events behind `cursor`, and where to go on.
+    /// The events after `cursor`, and the next cursor.
     async fn next(&self, cursor: Option<&str>) -> Result<(Vec<Came>, String), Fault> {
         let mut url = self.options.api.join("/v1/events/tail").map_err(|e| Fault::Refused(format!("--api: {e}")))?;
         url.query_pairs_mut().append_pair("limit", "200").append_pair("waitSeconds", &WAIT_SECONDS.to_string());
-        // One type is left out at the source; several are told apart here.
+        // The API filters by one type; several types are filtered here.
         if let [one] = self.options.types.as_slice() {
             url.query_pairs_mut().append_pair("type", one);
         }
@@ -220,11 +220,11 @@ impl Listener {
     }
 }
 
-/// A part of the stream, or a problem.
+/// A page of the stream, or a problem.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Page {
-    /// Kept as they came: what is signed and forwarded is what the gateway sends.
+    /// Unchanged, so that the signed and forwarded bytes are those that the gateway sends.
     #[serde(default)]
     items: Vec<Box<RawValue>>,
     next_cursor: Option<String>,
@@ -233,8 +233,8 @@ struct Page {
 
 /// Why there are no events.
 enum Fault {
-    /// It will not get better by itself.
+    /// Permanent.
     Refused(String),
-    /// It may.
+    /// Temporary.
     Away(String),
 }

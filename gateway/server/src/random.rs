@@ -1,13 +1,13 @@
-//! Random bytes for keys, logins and whatever must not be guessed.
+//! Random bytes for keys and passwords.
 
 use aws_lc_rs::rand;
 
-/// Bytes from the system's generator.
+/// Bytes from the system's random number generator.
 ///
 /// # Errors
-/// One line when the system gives none.
+/// One line when the generator fails.
 pub fn bytes<const N: usize>() -> Result<[u8; N], String> {
     let mut bytes = [0; N];
-    rand::fill(&mut bytes).map_err(|_| "the system gives no randomness".to_owned())?;
+    rand::fill(&mut bytes).map_err(|_| "the system's random number generator failed".to_owned())?;
     Ok(bytes)
 }

@@ -1,5 +1,5 @@
-//! The keys that messages are sealed with. They belong to the installation: made once, kept in the database in an envelope of the master
-//! key, read at the start of each process.
+//! The keys that seal messages. They belong to the installation: created once, stored in the database encrypted with the master key, and
+//! read at the start of each process.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use billwire_bus::{SEAL_KEY_BYTES, SealKeys};
@@ -7,14 +7,15 @@ use billwire_store::Store;
 
 use crate::{adapters::delivery_store::text, random};
 
-/// The setting they stand under, and what its envelope is bound to: keys in base64, separated by commas, the one that seals first.
+/// The database setting that holds the keys, which is also the associated data of its encryption. The value is base64 keys, separated by
+/// commas; the first one seals.
 const SETTING: &str = "seal_keys";
 
-/// The keys; the first process of an installation makes one. An envelope of an older master key is replaced by one of the current, so that
-/// the older one can be taken away.
+/// Loads the keys. The first process of an installation creates one. A value that is encrypted with an older master key is encrypted again
+/// with the current one, so that the older key can be removed.
 ///
 /// # Errors
-/// One line: the database fails, or no configured master key opens the envelope.
+/// One line: the database fails, or no configured master key decrypts the value.
 pub async fn load(store: &Store) -> Result<SealKeys, String> {
     let sealer = store.sealer();
     let sealed = match store.setting(SETTING).await.map_err(text)? {
@@ -23,7 +24,7 @@ pub async fn load(store: &Store) -> Result<SealKeys, String> {
     };
     let keys = sealer.open(&sealed, SETTING).map_err(|error| {
         format!(
-            "BILLWIRE_MASTER_KEY does not open the keys that messages are sealed with ({error}); add the key this database was made with"
+            "BILLWIRE_MASTER_KEY does not decrypt the keys that seal messages ({error}); add the master key that this database was created with"
         )
     })?;
     if !sealer.is_current(&sealed) {
@@ -32,7 +33,7 @@ pub async fn load(store: &Store) -> Result<SealKeys, String> {
     }
     let read = |key: &str| STANDARD.decode(key).ok().and_then(|key| <[u8; SEAL_KEY_BYTES]>::try_from(key).ok());
     let keys: Option<Vec<_>> = keys.split(',').map(read).collect();
-    SealKeys::new(&keys.ok_or("the seal keys in the database cannot be read")?).map_err(text)
+    SealKeys::new(&keys.ok_or("the keys that seal messages cannot be parsed")?).map_err(text)
 }
 
 fn fresh() -> Result<String, String> {
@@ -68,13 +69,13 @@ mod tests {
         }
     }
 
-    /// The keys' names: the same keys have the same.
+    /// The keys' names: equal keys have equal names.
     async fn loaded(store: &Store) -> Result<String, String> {
         load(store).await.map(|keys| format!("{keys:?}"))
     }
 
     #[tokio::test]
-    async fn processes_that_start_together_get_the_same_keys() {
+    async fn processes_that_start_at_the_same_time_load_the_same_keys() {
         let database = Database::new();
         let master = Sealer::fresh_master_key().unwrap();
         let mut stores = Vec::new();
@@ -95,7 +96,7 @@ mod tests {
         let refused = loaded(&database.open(&[&new]).await).await.unwrap_err();
         assert!(refused.contains("BILLWIRE_MASTER_KEY"), "{refused}");
         assert_eq!(loaded(&database.open(&[&new, &old]).await).await.unwrap(), first);
-        // Sealed anew just now: the old one is no longer needed.
+        // Encrypted again by the previous load: the old key is no longer needed.
         assert_eq!(loaded(&database.open(&[&new]).await).await.unwrap(), first);
     }
 }

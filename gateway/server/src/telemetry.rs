@@ -7,9 +7,9 @@ use tracing_subscriber::EnvFilter;
 /// Starts logging to standard error.
 ///
 /// # Errors
-/// When `filter` cannot be read.
+/// When `filter` cannot be parsed.
 pub fn start(filter: &str) -> Result<(), String> {
-    // What libraries say of their own loops is of no use at `info`.
+    // Libraries log too much of their internals at `info`.
     let quiet = format!("{filter},sqlx=warn,async_nats=warn,sea_orm_migration=warn,hyper=warn,rustls=warn");
     let filter = EnvFilter::try_new(quiet).map_err(|e| format!("BILLWIRE_LOG: {e}"))?;
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr);

@@ -1,4 +1,4 @@
-//! Conversations over real TCP, as a sender would have them.
+//! SMTP sessions over TCP.
 
 use super::*;
 
@@ -18,7 +18,7 @@ impl Sender {
         sender
     }
 
-    /// The last line of the next answer.
+    /// The last line of the next reply.
     async fn answer(&mut self) -> String {
         loop {
             let mut line = String::new();
@@ -47,7 +47,7 @@ impl Sender {
 }
 
 #[tokio::test]
-async fn a_mail_is_kept_with_its_dots_unstuffed() {
+async fn a_mail_is_accepted_and_its_dots_are_unstuffed() {
     let mut sender = Sender::connect().await;
     sender.expect("EHLO me", "250").await;
     sender.begin().await;
@@ -64,7 +64,7 @@ async fn a_mail_is_kept_with_its_dots_unstuffed() {
 }
 
 #[tokio::test]
-async fn commands_come_in_their_order() {
+async fn commands_must_be_in_order() {
     let mut sender = Sender::connect().await;
     for (text, code) in [
         ("HELO me", "250"),
@@ -91,7 +91,7 @@ async fn commands_come_in_their_order() {
 }
 
 #[tokio::test]
-async fn what_is_too_large_is_refused_and_the_conversation_goes_on() {
+async fn what_is_too_large_is_refused_and_the_session_goes_on() {
     let mut sender = Sender::connect().await;
     sender.expect("EHLO me", "250").await;
     sender.begin().await;

@@ -1,4 +1,4 @@
-//! What one connection waits for, and until when: for the client's next request, for the client to take an answer, or for us.
+//! What one connection waits for, and until when: the client's next request, the client reading a response, or a handler.
 
 use std::{
     io,
@@ -14,43 +14,43 @@ use tokio::{
     time::Instant,
 };
 
-/// How long a client may leave us waiting.
+/// How long a client may take.
 #[derive(Debug, Clone, Copy)]
 pub struct Patience {
     /// From accept to a complete request head, and from the first byte of a later head to its last.
     pub head: Duration,
-    /// From an answer to the first byte of the next request.
+    /// From a response to the first byte of the next request.
     pub idle: Duration,
 }
 
-/// How long a client may take nothing of an answer that lies ready.
+/// How long a client may read nothing of a response that is ready.
 const STALLED_MAX: Duration = Duration::from_secs(30);
-/// How long a connection is left alone after its last handler has ended, so that its answer leaves before it gives way to another.
+/// How long a connection is not displaced after its last handler has ended, so that the response is sent first.
 const ANSWERING: Duration = Duration::from_secs(1);
 
-/// Where a connection stands. Shared by its task, its requests and the table of all connections.
+/// The activity of a connection. Shared by its task, its requests and the table of all connections.
 pub struct Activity {
     state: Mutex<State>,
     patience: Patience,
-    /// Told when the connection must give way to another.
+    /// Notified when the connection must close for another one.
     giving_way: Notify,
 }
 
 struct State {
-    /// Requests whose handlers run.
+    /// Number of running handlers.
     running: usize,
     /// When the last handler ended, or the connection was accepted.
     waiting_since: Instant,
-    /// When the head that is not complete yet began.
+    /// When the current, incomplete head began.
     head_since: Option<Instant>,
-    /// When writing last came to a halt, if it has not gone on since.
+    /// Since when writing is blocked, if it is.
     stalled_since: Option<Instant>,
-    /// HTTP/2 carries more than requests: its pings begin no head.
+    /// Whether it is HTTP/2, where not every byte belongs to a request: a ping begins no head.
     http2: bool,
 }
 
 impl Activity {
-    /// Of a connection accepted `now`.
+    /// The activity of a connection that was accepted at `now`.
     pub fn new(patience: Patience, now: Instant) -> Self {
         let state = State { running: 0, waiting_since: now, head_since: Some(now), stalled_since: None, http2: false };
         Self { state: Mutex::new(state), patience, giving_way: Notify::new() }
@@ -60,7 +60,7 @@ impl Activity {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// When the client's time is over; `None`: it is our turn.
+    /// The client's deadline; `None` while a handler runs.
     pub fn deadline(&self) -> Option<Instant> {
         let state = self.state();
         match (state.stalled_since, state.running, state.head_since) {
@@ -71,7 +71,7 @@ impl Activity {
         }
     }
 
-    /// Since when we wait for the client; `None`: a handler works for it, or its answer is on the way.
+    /// Since when the connection waits for the client; `None` while a handler runs or its response is being sent.
     pub fn waiting_since(&self, now: Instant) -> Option<Instant> {
         let state = self.state();
         match (state.running, state.head_since) {
@@ -81,17 +81,17 @@ impl Activity {
         }
     }
 
-    /// Whether it has spoken HTTP/2.
+    /// Whether the connection uses HTTP/2.
     pub fn is_http2(&self) -> bool {
         self.state().http2
     }
 
-    /// Asks the connection to end.
+    /// Asks the connection to close.
     pub fn give_way(&self) {
         self.giving_way.notify_one();
     }
 
-    /// Resolves when the connection must end.
+    /// Resolves when the connection must close.
     pub async fn must_give_way(&self) {
         self.giving_way.notified().await;
     }
@@ -126,17 +126,17 @@ impl Activity {
         }
         state.stalled_since = None;
         if !state.http2 {
-            // A long answer that is still being taken is no idle connection.
+            // A connection on which a long response is still being read is not idle.
             state.waiting_since = now;
         }
     }
 }
 
-/// A connection that notes what is read and written.
+/// A connection that records reads and writes.
 pub struct Watched<T> {
     /// The connection.
     pub io: T,
-    /// Where it is noted.
+    /// Where they are recorded.
     pub activity: Arc<Activity>,
 }
 
@@ -180,7 +180,7 @@ mod tests {
     const HEAD: Duration = Duration::from_secs(10);
     const IDLE: Duration = Duration::from_secs(75);
 
-    /// An activity, and the clock it is told the time by.
+    /// An activity and its clock.
     fn accepted() -> (Activity, impl Fn(u64) -> Instant) {
         let start = Instant::now();
         (Activity::new(Patience { head: HEAD, idle: IDLE }, start), move |seconds| start + Duration::from_secs(seconds))

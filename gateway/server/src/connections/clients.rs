@@ -1,19 +1,19 @@
-//! Who a request comes from: the connected peer, or, where that is a proxy we trust, who the proxy says.
+//! The client of a request: the connected peer, or, if that is a trusted proxy, the client that the proxy reports.
 
 use std::net::{IpAddr, Ipv6Addr};
 
 use ipnet::IpNet;
 use poem::http::{HeaderMap, HeaderName, header};
 
-/// What proxies that know no `Forwarded` (RFC 7239) send, and most that do send too.
+/// The header of proxies that do not support `Forwarded` (RFC 7239). Most others send it too.
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// The proxies whose word on a client's address counts.
+/// The proxies that are trusted to report a client's address.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TrustedProxies(Vec<IpNet>);
 
 impl TrustedProxies {
-    /// Reads addresses and networks, separated by commas.
+    /// Parses addresses and networks, separated by commas.
     ///
     /// # Errors
     /// The part that is neither.
@@ -23,15 +23,15 @@ impl TrustedProxies {
         parts.map(read).collect::<Result<_, _>>().map(Self)
     }
 
-    /// Whether `address` is one of them.
+    /// Whether `address` is a trusted proxy.
     pub fn contain(&self, address: IpAddr) -> bool {
         self.0.iter().any(|net| net.contains(&address))
     }
 
-    /// The client that a trusted proxy's request comes from: the right-most address that is not a trusted proxy itself, since what
-    /// stands left of it was written by a stranger. `None`: the proxy does not say, or not in a way that can be read.
+    /// The client of a trusted proxy's request: the right-most address that is not a trusted proxy itself, because anyone may have written
+    /// what is left of it. `None` if the proxy reports no address, or none that can be parsed.
     ///
-    /// `X-Forwarded-For` goes before `Forwarded`: most proxies write only that, and let a `Forwarded` of the client's own through.
+    /// `X-Forwarded-For` takes precedence over `Forwarded`: most proxies write only the former, and pass on a client's own `Forwarded`.
     pub fn client(&self, headers: &HeaderMap) -> Option<IpAddr> {
         let name = if headers.contains_key(X_FORWARDED_FOR) { X_FORWARDED_FOR } else { header::FORWARDED };
         let values: Vec<&str> = headers.get_all(&name).iter().map(|value| value.to_str().unwrap_or_default()).collect();
@@ -63,7 +63,8 @@ fn address(text: &str) -> Option<IpAddr> {
     bare.parse::<IpAddr>().ok().map(|address| address.to_canonical())
 }
 
-/// Whose share `address` takes from: an IPv4 address its own, an IPv6 address that of its /64, which is what one customer has.
+/// The address whose share `address` counts towards: an IPv4 address itself, or the /64 of an IPv6 address, which is what one customer
+/// has.
 pub fn share_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(v4) => v4.into(),

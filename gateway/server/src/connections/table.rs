@@ -1,4 +1,4 @@
-//! All open connections: how many there may be, in total and from one address, and which one gives way to a new one.
+//! All open connections: how many there may be in total and per address, and which one is closed for a new one.
 
 use std::{
     collections::HashMap,
@@ -14,8 +14,8 @@ use tokio::{
 
 use super::activity::{Activity, Patience};
 
-/// How often a connection that there is no room for is tried again.
-const ASK_AGAIN: Duration = Duration::from_millis(100);
+/// How often a connection without a place is tried again.
+const RETRY_EVERY: Duration = Duration::from_millis(100);
 
 /// How many connections there may be.
 #[derive(Debug, Clone, Copy)]
@@ -31,7 +31,7 @@ pub struct Table {
     limits: Limits,
     patience: Patience,
     open: Mutex<Open>,
-    /// Told when a connection ends.
+    /// Notified when a connection ends.
     room: Notify,
 }
 
@@ -43,31 +43,31 @@ struct Open {
 }
 
 struct Connection {
-    /// Whose share it takes from; `None`: a trusted proxy's, which carries many clients.
+    /// The address whose share it counts towards; `None` for a trusted proxy, which carries many clients.
     share: Option<IpAddr>,
     activity: Arc<Activity>,
 }
 
-/// What becomes of a new connection.
+/// The result for a new connection.
 pub enum Admission {
-    /// It is let in.
+    /// It has a place.
     Admitted(Place),
-    /// Its address has its share, and every connection of it is at work.
+    /// Its address has reached its share, and a handler runs for each of its connections.
     ShareTaken,
-    /// Every connection is at work.
+    /// The table is full, and a handler runs for each connection.
     Full,
 }
 
-/// A connection's place in the table, for as long as it is open.
+/// A connection's place in the table. Dropping it frees the place.
 pub struct Place {
-    /// Where the connection stands.
+    /// The connection's activity.
     pub activity: Arc<Activity>,
     id: u64,
     table: Arc<Table>,
 }
 
 impl Table {
-    /// An empty one.
+    /// An empty table.
     pub fn new(limits: Limits, patience: Patience) -> Self {
         Self { limits, patience, open: Mutex::default(), room: Notify::new() }
     }
@@ -76,8 +76,8 @@ impl Table {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets a new connection in. Where there is no room, the connection that has waited for its client the longest gives way: of the same
-    /// address if that has its share, else of all. One that a handler works for never does.
+    /// Gives a new connection a place. If there is none, closes the connection that has waited longest for its client: among those of the
+    /// same address if that address has reached its share, otherwise among all. Never closes one for which a handler runs.
     pub fn admit(self: &Arc<Self>, share: Option<IpAddr>, now: Instant) -> Admission {
         let mut open = self.open();
         if let Some(address) = share
@@ -98,14 +98,14 @@ impl Table {
         Admission::Admitted(Place { activity, id, table: self.clone() })
     }
 
-    /// Resolves when it is worth to ask again: a connection has ended, or one may have come to wait for its client.
+    /// Resolves when it is worth trying again: a connection has ended, or one may have started to wait for its client.
     pub async fn room(&self) {
-        let _ = timeout(ASK_AGAIN, self.room.notified()).await;
+        let _ = timeout(RETRY_EVERY, self.room.notified()).await;
     }
 }
 
 impl Open {
-    /// Ends the one of these connections that has waited for its client the longest; `false`: none waits.
+    /// Closes the one among these connections that has waited longest for its client; `false` if none waits.
     fn displace(&mut self, now: Instant, among: impl Fn(&Connection) -> bool) -> bool {
         let waiting = self.connections.iter().filter(|(_, one)| among(one));
         let waiting = waiting.filter_map(|(id, one)| Some((one.activity.waiting_since(now)?, *id)));
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_the_longest_gives_way_and_who_is_worked_for_never_does() {
+    fn the_longest_waiting_connection_is_closed_and_a_busy_one_never() {
         let (table, start) = (table(3, 3), Instant::now());
         let at = |seconds: u64| start + Duration::from_secs(seconds);
         let mut places: Vec<Place> = (1..=3).map(|n| admitted(&table, from(n), at(n.into()))).collect();
@@ -177,13 +177,13 @@ mod tests {
         places[3].activity.begin(true);
         assert!(matches!(table.admit(from(5), at(5)), Admission::Full));
         places[3].activity.end(at(6));
-        assert!(matches!(table.admit(from(5), at(6)), Admission::Full), "its answer may not have left yet");
+        assert!(matches!(table.admit(from(5), at(6)), Admission::Full), "its response may not be sent yet");
         places.push(admitted(&table, from(5), at(7)));
         assert!(gives_way(&places[3]));
     }
 
     #[test]
-    fn an_address_takes_its_share_and_pushes_out_its_own_alone() {
+    fn an_address_has_a_share_and_displaces_only_its_own_connections() {
         let (table, start) = (table(8, 2), Instant::now());
         let at = |seconds: u64| start + Duration::from_secs(seconds);
         let other = admitted(&table, from(9), at(0));
