@@ -33,7 +33,7 @@ use crate::{
     writes::Writes,
 };
 
-pub use crate::tx::Prefetch;
+pub use crate::{error::Failure, tx::Prefetch};
 
 /// One operation to commit.
 #[async_trait]
@@ -50,26 +50,6 @@ pub trait Unit: Send + Sync + 'static {
     }
     /// Loads, decides, collects writes. May run again after a failed commit, so it changes nothing but `tx`.
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<Reply, Failure>;
-}
-
-/// Why an operation was not committed.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum Failure {
-    /// A rule refused it.
-    #[error(transparent)]
-    Rejected(#[from] Rejected),
-    /// The database failed. Shared, since one failure may answer several units.
-    #[error(transparent)]
-    Store(Arc<Error>),
-    /// Too many operations are queued.
-    #[error("too many operations are waiting to be committed")]
-    Overloaded,
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Self::Store(Arc::new(error))
-    }
 }
 
 pub(crate) struct Job {
@@ -265,7 +245,11 @@ async fn decide_all(
 ) -> Result<(Vec<Result<Reply, Failure>>, Writes), Error> {
     let sequences = crate::tx::lock(transaction, inner.dialect(), group.iter().flat_map(lanes).collect()).await?;
     let stored: HashMap<(String, String), row::Model> =
-        idempotency::find(transaction, group).await?.into_iter().map(|r| ((r.tenant.clone(), r.key.clone()), r)).collect();
+        idempotency::find(transaction, group.iter().filter_map(|job| Some((job.unit.tenant(), job.unit.claim()?))))
+            .await?
+            .into_iter()
+            .map(|r| ((r.tenant.clone(), r.key.clone()), r))
+            .collect();
     let wanted = group.iter().flat_map(|job| job.unit.prefetch()).collect();
     let loaded = Loaded::fetch(transaction, wanted).await?;
 

@@ -1,5 +1,8 @@
 //! What can go wrong with a database, by what the caller should do about it.
 
+use std::sync::Arc;
+
+use billwire_domain::Rejected;
 use sea_orm::{DbErr, RuntimeErr, SqlErr};
 use sqlx::{
     postgres::{PgDatabaseError, PgSeverity},
@@ -33,6 +36,26 @@ pub enum Error {
     /// A programming or configuration error; the text is for the log.
     #[error("database error: {0}")]
     Other(String),
+}
+
+/// Why an operation was not committed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Failure {
+    /// A rule refused it.
+    #[error(transparent)]
+    Rejected(#[from] Rejected),
+    /// The database failed. Shared, since one failure may answer several units.
+    #[error(transparent)]
+    Store(Arc<Error>),
+    /// Too many operations are queued.
+    #[error("too many operations are waiting to be committed")]
+    Overloaded,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Store(Arc::new(error))
+    }
 }
 
 impl From<DbErr> for Error {

@@ -3,9 +3,9 @@
 
 use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, sea_query::ExprTrait};
 
-use billwire_schemas::clock::Timestamp;
+use billwire_schemas::{clock::Timestamp, ids::TenantId};
 
-use crate::{Error, Store, commit::Job, entity::idempotency, micros};
+use crate::{Error, Store, entity::idempotency, micros};
 
 /// The claim of a request with an `Idempotency-Key`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,17 +29,16 @@ pub struct Reply {
     pub replayed: bool,
 }
 
-/// The stored rows of the claims among `jobs`.
-pub(crate) async fn find<C: ConnectionTrait>(conn: &C, jobs: &[Job]) -> Result<Vec<idempotency::Model>, Error> {
-    let mut any = Condition::any();
-    let mut claims = 0;
-    for job in jobs {
-        if let Some(claim) = job.unit.claim() {
-            claims += 1;
-            any = any.add(idempotency::Column::Tenant.eq(job.unit.tenant().as_str()).and(idempotency::Column::Key.eq(claim.key.as_str())));
-        }
-    }
-    if claims == 0 {
+/// The stored rows of these tenants' claims.
+pub(crate) async fn find<'c, C: ConnectionTrait>(
+    conn: &C,
+    claims: impl Iterator<Item = (&'c TenantId, &'c Claim)>,
+) -> Result<Vec<idempotency::Model>, Error> {
+    let one = |(tenant, claim): (&TenantId, &Claim)| {
+        idempotency::Column::Tenant.eq(tenant.as_str()).and(idempotency::Column::Key.eq(claim.key.as_str()))
+    };
+    let any = claims.map(one).fold(Condition::any(), Condition::add);
+    if any.is_empty() {
         return Ok(Vec::new());
     }
     Ok(idempotency::Entity::find().filter(any).all(conn).await?)

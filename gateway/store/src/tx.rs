@@ -19,8 +19,8 @@ use uuid::Uuid;
 
 use crate::{
     Error,
-    commit::Failure,
     entity::{business_transaction, event, idempotency as reply_row, ordering_key},
+    error::Failure,
     filter::Filter,
     idempotency::{Claim, Reply},
     micros,

@@ -13,9 +13,9 @@ use uuid::Uuid;
 use super::{Tx, parse, text};
 use crate::{
     Error,
-    commit::Failure,
     configurations::{Configuration, Kind, aad, named},
     entity::configuration,
+    error::Failure,
     micros,
 };
 

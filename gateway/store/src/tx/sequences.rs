@@ -3,7 +3,7 @@
 use billwire_schemas::ids::OrderingKey;
 
 use super::Tx;
-use crate::{Error, commit::Failure};
+use crate::{Error, error::Failure};
 
 impl Tx<'_> {
     /// The next sequence of one of the unit's ordering keys.
