@@ -59,7 +59,7 @@ const ENVELOPE: [(&str, bool); 8] = [
 pub struct Fault {
     /// `expression_syntax`, `expression_too_complex` or `expression_unknown_parameter`.
     pub code: Code,
-    /// For people.
+    /// Human-readable text.
     pub message: String,
 }
 

@@ -262,7 +262,7 @@ impl<'de> Deserialize<'de> for Decimal {
 /// An amount of a currency. On the wire `{"amount": "12.50", "currency": "EUR"}`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Money {
-    /// How much.
+    /// The amount.
     pub amount: Decimal,
     /// Of what.
     pub currency: Currency,

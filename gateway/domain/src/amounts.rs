@@ -1,12 +1,12 @@
-//! Amounts of money as a body names them: read exactly, or refused with the pointer of what is wrong.
+//! Amounts of money in a request body: parsed exactly, or refused with a pointer to the invalid member.
 
 use billwire_schemas::money::{BadDecimal, Currency, Decimal, Money};
 use billwire_schemas::refusal::Code;
 
 use crate::rejected::Violation;
 
-/// The money that `amount` and `currency`, members of the object at `at`, name; `None` when either breaks a rule, which then
-/// stands in `broken`: `amount_invalid`, `amount_too_fine`, `amount_out_of_range`, `currency_unknown`.
+/// Parses the members `amount` and `currency` of the object at `at`. Returns `None` after pushing every violation to `broken`:
+/// `amount_invalid`, `amount_too_fine`, `amount_out_of_range`, `currency_unknown`.
 pub fn money(at: &str, amount: &str, currency: &str, broken: &mut Vec<Violation>) -> Option<Money> {
     let amount = decimal(format!("{at}/amount"), amount, broken);
     let currency = currency.parse::<Currency>().map_err(|no_currency| {
@@ -15,7 +15,7 @@ pub fn money(at: &str, amount: &str, currency: &str, broken: &mut Vec<Violation>
     Some(Money::new(amount?, currency.ok()?))
 }
 
-/// The decimal that the text at `pointer` names; `None` when it breaks a rule: `amount_invalid`, `amount_too_fine`,
+/// Parses the decimal at `pointer`. Returns `None` after pushing the violation to `broken`: `amount_invalid`, `amount_too_fine`,
 /// `amount_out_of_range`.
 pub fn decimal(pointer: String, text: &str, broken: &mut Vec<Violation>) -> Option<Decimal> {
     let error = match text.parse::<Decimal>() {
@@ -31,22 +31,22 @@ pub fn decimal(pointer: String, text: &str, broken: &mut Vec<Violation>) -> Opti
     None
 }
 
-/// The rules of an amount that is booked at `at`: more than nothing, in the account's currency, in whole numbers of its smallest
-/// coin. What it breaks goes to `broken`: `amount_not_positive`, `currency_mismatch`, `amount_too_fine`.
+/// Checks an amount to book at `at`: positive, in the account's currency, with no fraction of the currency's minor unit. Pushes
+/// violations to `broken`: `amount_not_positive`, `currency_mismatch`, `amount_too_fine`.
 pub fn validate_amount(at: &str, money: &Money, currency: &str, broken: &mut Vec<Violation>) {
     if !money.amount.is_positive() {
         broken.push(Violation::new(
             format!("{at}/amount"),
             Code::AmountNotPositive,
-            format!("It must be more than nothing; this is {money}."),
+            format!("The amount must be greater than zero; it is {money}."),
         ));
     }
     if money.currency.as_str() != currency {
-        let message = format!("The account's currency is {currency}, not {}.", money.currency);
+        let message = format!("The currency must be the account's, {currency}; it is {}.", money.currency);
         broken.push(Violation::new(format!("{at}/currency"), Code::CurrencyMismatch, message));
     }
     if !money.in_minor_units() {
-        let message = format!("An amount in {} has at most {} decimals; this is {money}.", money.currency, money.currency.decimals());
+        let message = format!("An amount in {} has at most {} decimals; it is {money}.", money.currency, money.currency.decimals());
         broken.push(Violation::new(format!("{at}/amount"), Code::AmountTooFine, message));
     }
 }

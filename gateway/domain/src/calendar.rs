@@ -1,5 +1,5 @@
-//! Bill cycle arithmetic on dates. Billing days: 1-7 (Monday = 1) for weeks, 1-28 for months and years, so that every
-//! period of every cycle has its day (OCS.io bill cycles: 1-7 and 1-28).
+//! Bill cycle arithmetic on dates. Billing days are 1-7 (Monday = 1) for weeks and 1-28 for months and years, so that every
+//! period contains its billing day (OCS.io bill cycles: 1-7 and 1-28).
 
 use chrono::{Datelike, Days, Months, NaiveDate};
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub enum PeriodUnit {
     /// Calendar days.
     Day,
-    /// Weeks from Monday.
+    /// Weeks, starting on Monday.
     Week,
     /// Calendar months.
     Month,
@@ -19,7 +19,7 @@ pub enum PeriodUnit {
 }
 
 impl PeriodUnit {
-    /// The billing days this unit allows; `None`: it has no billing day.
+    /// The billing days valid for this unit; `None` if the unit has no billing day.
     pub fn billing_days(self) -> Option<std::ops::RangeInclusive<u32>> {
         match self {
             Self::Day => None,
@@ -28,7 +28,7 @@ impl PeriodUnit {
         }
     }
 
-    /// The name used in messages and parameters.
+    /// The name in messages and parameters.
     pub fn name(self) -> &'static str {
         match self {
             Self::Day => "day",
@@ -39,38 +39,38 @@ impl PeriodUnit {
     }
 }
 
-/// A half-open range of dates: `start` is in it, `end` is the first day after.
+/// A half-open range of dates: includes `start`, excludes `end`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Period {
     /// First day.
     pub start: NaiveDate,
-    /// First day after.
+    /// First day after the period.
     pub end: NaiveDate,
 }
 
 impl Period {
-    /// How many days it lasts; never negative.
+    /// Length in days; never negative.
     pub fn days(&self) -> i64 {
         (self.end - self.start).num_days().max(0)
     }
 
-    /// What of it lies in `other`; `None`: not a day.
+    /// The intersection with `other`; `None` if it is empty.
     pub fn within(&self, other: Self) -> Option<Self> {
         let both = Self { start: self.start.max(other.start), end: self.end.min(other.end) };
         (both.start < both.end).then_some(both)
     }
 }
 
-/// When a cycle's periods begin.
+/// The rule that sets where a cycle's billing periods start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BillingSchedule {
     /// Unit of the period.
     pub unit: PeriodUnit,
-    /// How many units a full period lasts, from 1 (2 weeks = fortnightly).
+    /// Units per full period, at least 1 (2 weeks = fortnightly).
     pub length: u32,
     /// The billing day within the unit.
     pub day: u32,
-    /// The billing month, for years.
+    /// The billing month; used for years only.
     pub month: u32,
 }
 
@@ -105,7 +105,7 @@ impl BillingSchedule {
         Period { start, end }
     }
 
-    /// The full period that ends (exclusively) at `end`; `None` before the beginning of the calendar.
+    /// The full period that ends (exclusively) at `end`; `None` if it would start before the earliest supported date.
     pub fn full_period_ending(&self, end: NaiveDate) -> Option<Period> {
         let start = match self.unit {
             PeriodUnit::Day => end.checked_sub_days(Days::new(u64::from(self.length))),
@@ -121,13 +121,13 @@ impl BillingSchedule {
         date.pred_opt().is_some_and(|eve| self.next_billing_date(eve) == date)
     }
 
-    /// The period an account is in from `start` on: a full one when `start` is a billing date, else a shortened one up to
+    /// The billing period that starts on `start`: a full period if `start` is a billing date, otherwise a short one that ends on
     /// the next billing date.
     pub fn period_from(&self, start: NaiveDate) -> Period {
         if self.is_billing_date(start) { self.full_period(start) } else { Period { start, end: self.next_billing_date(start) } }
     }
 
-    /// The period after the one that ends (exclusively) at `end`.
+    /// The period that contains `date`, counted on from `period`; `period` itself if it ends after `date`.
     pub fn period_containing(&self, mut period: Period, date: NaiveDate) -> Period {
         while period.end <= date {
             period = self.period_from(period.end);

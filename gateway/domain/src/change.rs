@@ -1,4 +1,4 @@
-//! What a decision gives: the new state and the events that tell of it.
+//! The result of a decision: the new state and the events to publish.
 
 use billwire_schemas::{
     clock::Timestamp,
@@ -8,32 +8,32 @@ use billwire_schemas::{
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
-/// A platform object, as far as business transactions and events need it.
+/// A platform object, as business transactions and events see it.
 pub trait Entity: Serialize {
-    /// camelCase noun in business transactions, e.g. `billCycle`.
+    /// camelCase object type in business transactions, e.g. `billCycle`.
     const TYPE: &'static str;
-    /// snake_case noun in event types, e.g. `bill_cycle`; `None` for configuration, whose changes are no events.
+    /// snake_case object name in event types, e.g. `bill_cycle`; `None` for configuration, whose changes publish no events.
     const EVENT_OBJECT: Option<&'static str>;
 
     /// The object's id.
     fn id(&self) -> uuid::Uuid;
-    /// The object's version, from 1.
+    /// The object's version, starting at 1.
     fn version(&self) -> i64;
-    /// Its id in the outside system, unique among the tenant's objects of this type.
+    /// The object's id in the external system, unique among the tenant's objects of this type.
     fn external_id(&self) -> Option<&str> {
         None
     }
-    /// Its status or state, where it has one, as on the wire.
+    /// The status or state on the wire, if the object has one.
     fn status(&self) -> Option<&str> {
         None
     }
-    /// When it was made.
+    /// Creation time.
     fn created_at(&self) -> Timestamp;
-    /// When the clock has to look at it next.
+    /// When the clock must process the object next.
     fn due_at(&self) -> Option<Timestamp> {
         None
     }
-    /// The account it belongs to, where it belongs to one.
+    /// The owning account, if there is one.
     fn account(&self) -> Option<AccountId> {
         None
     }
@@ -48,19 +48,19 @@ pub trait Entity: Serialize {
         next.set_next_version(now);
         next
     }
-    /// What order its events keep: its account, else itself.
+    /// The key that orders the object's events: the owning account, or else the object itself.
     fn ordering_key(&self) -> OrderingKey {
         self.account().map_or_else(|| self.id().into(), Into::into)
     }
-    /// The parameters it offers to its own events and to those of objects that reach it, as the catalogue lists them for its
+    /// The parameters the object contributes to its own events and to those of objects related to it; the catalogue lists them by
     /// group (`schemas::events::objects`).
     fn parameters(&self) -> Parameters {
         Parameters::new()
     }
-    /// Its state as events and business transactions carry it, JSON: the whole of it, unless that has no bound.
+    /// The state in events and business transactions, as JSON. Objects of unbounded size override this method to leave parts out.
     ///
     /// # Errors
-    /// When it cannot be written as JSON.
+    /// The object cannot be serialized as JSON.
     fn to_json(&self) -> serde_json::Result<Box<RawValue>> {
         to_raw_value(self)
     }
@@ -119,12 +119,12 @@ macro_rules! entity_members {
 }
 pub(crate) use entity_members;
 
-/// A lifecycle event to be published about a changed entity.
+/// A lifecycle event to publish about a changed entity.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Lifecycle {
-    /// Its type in the catalogue.
+    /// Event type in the catalogue.
     pub kind: &'static str,
-    /// Parameters only this event offers, besides those of its entity.
+    /// Parameters of this event only, in addition to those of the entity.
     pub parameters: Parameters,
 }
 
@@ -140,16 +140,16 @@ impl PartialEq<&str> for Lifecycle {
     }
 }
 
-/// A committed-to-be change of one entity.
+/// A decided change of one entity, not yet committed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change<T> {
-    /// The state before; absent for a created entity.
+    /// The state before; `None` for a created entity.
     pub before: Option<T>,
-    /// The state after (for a deleted entity: its last state).
+    /// The state after; for a deleted entity, its last state.
     pub after: T,
-    /// What happened to it.
+    /// Created, updated or deleted.
     pub action: Action,
-    /// Lifecycle events, in order; the object event (`created`, `updated`, `deleted`) goes before them.
+    /// Lifecycle events, in order. The object event (`created`, `updated`, `deleted`) precedes them.
     pub lifecycle: Vec<Lifecycle>,
 }
 
@@ -159,19 +159,19 @@ impl<T> Change<T> {
         Self { before: None, after, action: Action::Created, lifecycle: Vec::new() }
     }
 
-    /// A changed entity and what people call it.
+    /// An updated entity and its lifecycle events.
     pub fn updated(before: T, after: T, lifecycle: Vec<impl Into<Lifecycle>>) -> Self {
         Self { before: Some(before), after, action: Action::Updated, lifecycle: lifecycle.into_iter().map(Into::into).collect() }
     }
 
-    /// The same change with a lifecycle event more.
+    /// Appends a lifecycle event.
     #[must_use]
     pub fn and(mut self, event: impl Into<Lifecycle>) -> Self {
         self.lifecycle.push(event.into());
         self
     }
 
-    /// A deleted entity.
+    /// A deleted entity without lifecycle events.
     pub fn deleted(last: T) -> Self
     where
         T: Clone,

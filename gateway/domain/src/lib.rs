@@ -1,8 +1,8 @@
-//! The rules of billing: pure decisions from state, command and the present moment.
+//! Billing rules: pure decisions from state, command and current time.
 //!
-//! Called by `app` alone. Nothing here awaits, reads a clock, a database or a network; the same arguments always give the
-//! same decision, so each rule is a plain unit test. A file per noun, in the
-//! same groups as in `app`, `api` and `store`.
+//! Only `app` calls this crate. The code is synchronous and reads no clock, database or network: the same arguments always produce
+//! the same decision, so every rule is testable with a plain unit test. One file per object type, in the same groups as `app`,
+//! `api` and `store`.
 
 pub mod amounts;
 pub mod billing;

@@ -1,15 +1,15 @@
-//! Refusals: every rule's stable code. A code is never reused for another meaning.
+//! Refusals and their stable codes. A code is never reused with another meaning.
 
 use std::borrow::Cow;
 
 use billwire_schemas::refusal::Code;
 
-/// One rule broken, and where in the request body.
+/// A broken rule and its place in the request body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
-    /// JSON pointer (RFC 6901) into the body; empty: the body as a whole.
+    /// JSON pointer (RFC 6901) into the body; empty for the body as a whole.
     pub pointer: Cow<'static, str>,
-    /// Stable code of the rule.
+    /// Stable code of the broken rule.
     pub code: Code,
     /// What is wrong and what would be right.
     pub message: String,
@@ -22,15 +22,15 @@ impl Violation {
     }
 }
 
-/// A command that was refused; nothing was changed.
+/// A refused command; nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {message}")]
 pub struct Rejected {
-    /// Stable code of the refusal as a whole.
+    /// Stable code of the refusal.
     pub code: Code,
-    /// For people.
+    /// Human-readable text.
     pub message: String,
-    /// Every violation found, where the refusal is about the body.
+    /// Every violation, if the refusal is about the body.
     pub violations: Vec<Violation>,
 }
 
@@ -39,7 +39,7 @@ impl Rejected {
         Self { code, message: message.into(), violations: Vec::new() }
     }
 
-    /// 404 for the addressed entity. A foreign tenant's entity looks the same.
+    /// 404 for the addressed entity. Another tenant's entity is reported the same way.
     pub fn not_found(code: Code, noun: &str, reference: &str) -> Self {
         Self::plain(code, format!("There is no {noun} '{reference}'."))
     }
@@ -54,12 +54,12 @@ impl Rejected {
         Self::plain(code, message)
     }
 
-    /// 422 for several violations; `None` when there are none.
+    /// 422 for all `violations`; `None` if the list is empty.
     pub fn from_violations(violations: Vec<Violation>) -> Option<Self> {
         let first = violations.first()?;
         let (code, message) = match violations.as_slice() {
             [one] => (one.code, one.message.clone()),
-            more => (first.code, format!("{} rules are broken; see errors.", more.len())),
+            more => (first.code, format!("{} rules are violated; see errors.", more.len())),
         };
         Some(Self { code, message, violations })
     }
@@ -70,15 +70,15 @@ impl Rejected {
         Self { code, message: violation.message.clone(), violations: vec![violation] }
     }
 
-    /// 412 unless `if_match` is absent or names `version`.
+    /// 412 if `if_match` names a version other than `version`.
     ///
     /// # Errors
-    /// `stale_version`, naming both versions.
+    /// `stale_version`; the message contains both versions.
     pub fn ensure_current(if_match: Option<i64>, version: i64) -> Result<(), Self> {
         match if_match {
             Some(expected) if expected != version => Err(Self::plain(
                 Code::StaleVersion,
-                format!("If-Match names version {expected}, but the entity is at version {version}. Read it again and repeat."),
+                format!("If-Match names version {expected}, but the current version is {version}. Read the object again and retry."),
             )),
             _ => Ok(()),
         }

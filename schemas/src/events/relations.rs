@@ -12,7 +12,7 @@ use super::{
 pub struct Relation {
     /// Kind of the object it starts at, camelCase.
     pub from: &'static str,
-    /// Its name.
+    /// Display name.
     pub name: &'static str,
     /// Kind of the object it leads to.
     pub to: &'static str,

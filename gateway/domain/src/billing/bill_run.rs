@@ -1,7 +1,7 @@
-//! Bill runs: a bill cycle's accounts, billed up to a date.
+//! Bill runs: billing the accounts of a bill cycle up to a date.
 //!
-//! A run deals with each account by itself, in a transaction of its own, and leaves a trace there; the run as an object changes twice
-//! only, when it is started and when no account is left. What it has done meanwhile is counted over the traces.
+//! A run bills each account in a separate transaction and records the outcome there. The run object itself changes only when it starts
+//! and when no account is left; progress in between is counted from the recorded outcomes.
 
 use billwire_schemas::{
     clock::Timestamp,
@@ -19,18 +19,18 @@ use crate::{
     rejected::Rejected,
 };
 
-/// Where a bill run stands.
+/// Status of a bill run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Status {
-    /// Accounts are left.
+    /// Accounts remain to be processed.
     Running,
-    /// Every account was dealt with.
+    /// All accounts are processed.
     Completed,
 }
 
 impl Status {
-    /// The name used on the wire.
+    /// The name on the wire.
     pub fn name(self) -> &'static str {
         match self {
             Self::Running => "running",
@@ -39,19 +39,19 @@ impl Status {
     }
 }
 
-/// What became of an account in a run.
+/// Outcome of a run for one account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// It got an invoice.
+    /// An invoice was posted.
     Invoiced,
     /// There was nothing to bill.
     Nothing,
-    /// It could not be billed; what is unbilled stays so.
+    /// The account could not be billed; its charges stay unbilled.
     Failed,
 }
 
 impl Outcome {
-    /// The name it rests under.
+    /// The name under which the outcome is stored.
     pub fn name(self) -> &'static str {
         match self {
             Self::Invoiced => "invoiced",
@@ -61,17 +61,17 @@ impl Outcome {
     }
 }
 
-/// What a run has done so far.
+/// Totals of a run so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Tally {
-    /// Accounts dealt with, whatever became of them.
+    /// Accounts processed, whatever the outcome.
     pub accounts: i64,
     /// Invoices posted.
     pub invoices: i64,
     /// Accounts that could not be billed.
     pub failed: i64,
-    /// The sum of the invoices, one amount per currency.
+    /// Sums of the invoices, one amount per currency.
     pub totals: Vec<Money>,
 }
 
@@ -79,30 +79,30 @@ pub struct Tally {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BillRun {
-    /// Its id.
+    /// Object id.
     pub id: BillRunId,
-    /// Its version, from 1.
+    /// Object version, starting at 1.
     pub version: i64,
-    /// Its id in the outside system.
+    /// The object's id in the external system.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub external_id: Option<String>,
-    /// The cycle whose accounts it bills.
+    /// The cycle whose accounts are billed.
     pub bill_cycle_id: BillCycleId,
-    /// It bills what happened before this date, in the tenant's time zone, and the periods that have ended by it.
+    /// The run bills charges from before this date, in the tenant's time zone, and periods that have ended by then.
     pub billing_date: NaiveDate,
-    /// Where it stands.
+    /// Current status.
     pub status: Status,
-    /// What it has done, once it is completed; zeros before.
+    /// Totals; zero until the run is completed.
     #[serde(flatten)]
     pub tally: Tally,
-    /// When it was started.
+    /// Start time.
     pub started_at: Timestamp,
-    /// When it was completed.
+    /// Completion time.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub completed_at: Option<Timestamp>,
-    /// When it was made.
+    /// Creation time.
     pub created_at: Timestamp,
-    /// When it last changed.
+    /// Time of the last change.
     pub updated_at: Timestamp,
 }
 
@@ -117,7 +117,7 @@ pub struct Start {
     pub billing_date: Option<NaiveDate>,
 }
 
-/// Decides `startBillRun`; `running` is a run of the same cycle that is not completed.
+/// Decides `startBillRun`; `running` is an incomplete run of the same cycle, if any.
 ///
 /// # Errors
 /// `bill_run_in_progress`; `billing_date_in_future` at `/billingDate`.
@@ -129,13 +129,13 @@ pub fn start(
     now: Timestamp,
 ) -> Result<Change<BillRun>, Rejected> {
     if let Some(running) = running {
-        let message = format!("Bill run {} of the cycle is not completed; a cycle has one run at a time.", running.id);
+        let message = format!("Bill run {} of this cycle is still running; a cycle can have one run at a time.", running.id);
         return Err(Rejected::conflict(Code::BillRunInProgress, message));
     }
     let today = settings.date_of(now);
     let billing_date = command.billing_date.unwrap_or(today);
     if billing_date > today {
-        let message = format!("billingDate is {billing_date}, but in the tenant's time zone it is {today} only.");
+        let message = format!("billingDate is {billing_date}; it must not be after today, {today}, in the tenant's time zone.");
         return Err(Rejected::violation("/billingDate", Code::BillingDateInFuture, message));
     }
     let run = BillRun {
@@ -154,7 +154,7 @@ pub fn start(
     Ok(Change::created(run).and("bill_run.started"))
 }
 
-/// The run after its last account; `None` when it is completed already, so that a second worker changes nothing.
+/// Completes the run after its last account; `None` if it is already completed, so a second worker has no effect.
 pub fn complete(run: BillRun, tally: Tally, now: Timestamp) -> Option<Change<BillRun>> {
     if run.status == Status::Completed {
         return None;
@@ -164,7 +164,7 @@ pub fn complete(run: BillRun, tally: Tally, now: Timestamp) -> Option<Change<Bil
     Some(Change::updated(run, after, vec!["bill_run.completed"]))
 }
 
-/// What `run` tells of an account it could not bill. Nothing of the account changes but its version.
+/// Reports an account that `run` could not bill. The account itself changes only its version and update time.
 pub fn billing_failed(account: Account, run: BillRunId, refusal: &Rejected, now: Timestamp) -> Change<Account> {
     let parameters = Parameters::from([
         ("billRun.id".to_owned(), run.to_string().into()),

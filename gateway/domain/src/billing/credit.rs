@@ -1,4 +1,4 @@
-//! Credits: money an account does not have to pay, on an invoice that is open or on the next one.
+//! Credits: amounts an account need not pay, applied to an open invoice or to the next ones.
 
 use billwire_schemas::{
     clock::Timestamp,
@@ -21,27 +21,27 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Credit {
-    /// Its id.
+    /// Object id.
     pub id: CreditId,
-    /// Its version, from 1.
+    /// Object version, starting at 1.
     pub version: i64,
-    /// Its id in the outside system.
+    /// The object's id in the external system.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub external_id: Option<String>,
-    /// Who gets it.
+    /// The account that receives the credit.
     pub account_id: AccountId,
-    /// The invoice it was given on; absent: it goes on the next ones.
+    /// The invoice the credit was applied to; absent: it is applied to the next invoices.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub invoice_id: Option<InvoiceId>,
-    /// How much.
+    /// The amount.
     pub amount: Money,
-    /// How much of it no invoice has taken yet.
+    /// The part not yet applied to an invoice.
     pub remaining: Money,
-    /// Why.
+    /// Reason.
     pub reason: String,
-    /// When it was made.
+    /// Creation time.
     pub created_at: Timestamp,
-    /// When it last changed.
+    /// Time of the last change.
     pub updated_at: Timestamp,
 }
 
@@ -58,7 +58,7 @@ pub struct Create {
     pub reason: String,
 }
 
-/// Decides `createCredit`, on an invoice if one is given: that one changes too. A deactivated account gets credits as well.
+/// Decides `createCredit`, on `invoice` if given, which then changes too. Deactivated accounts can receive credits.
 ///
 /// # Errors
 /// The rules of [`validate_amount`]; `invoice_of_other_account`, `invoice_not_open`, `credit_exceeds_due`.
@@ -80,7 +80,7 @@ pub fn create(
         && invoice.status == invoice::Status::Open
         && command.amount.amount > invoice.amount_due.amount
     {
-        let message = format!("Only {} is due on invoice {}.", invoice.amount_due, invoice.number);
+        let message = format!("The credit must not exceed {}, the amount due on invoice {}.", invoice.amount_due, invoice.number);
         return Err(Rejected::violation("/amount/amount", Code::CreditExceedsDue, message));
     }
     let id = invoice.as_ref().map(|invoice| invoice.id);
@@ -102,14 +102,14 @@ pub fn create(
     Ok((change, covered))
 }
 
-/// What an invoice that takes `amount` of a credit does to it.
+/// Applies `amount` of a credit to a new invoice.
 pub fn take(credit: Credit, amount: Decimal, now: Timestamp) -> Change<Credit> {
     let mut after = credit.next_version(now);
     after.remaining.amount = credit.remaining.amount.minus(amount).unwrap_or(Decimal::ZERO).max(Decimal::ZERO);
     Change::updated(credit, after, Vec::<&'static str>::new())
 }
 
-/// What a cancelled invoice that had taken `amount` of a credit does to it.
+/// Returns `amount` to a credit after the invoice that used it was cancelled.
 pub fn give_back(credit: Credit, amount: Decimal, now: Timestamp) -> Change<Credit> {
     let mut after = credit.next_version(now);
     after.remaining.amount = credit.remaining.amount.plus(amount).unwrap_or(credit.amount.amount).min(credit.amount.amount);

@@ -1,6 +1,6 @@
-//! Invoices: what an account owes for a period, and what becomes of that.
+//! Invoices: what an account owes for a period, and its settlement.
 //!
-//! How the lines come about is the subject of [`crate::billing::invoicing`]; here is what happens to an invoice once it is posted.
+//! This module covers posted invoices. [`crate::billing::invoicing`] computes their lines.
 
 use billwire_schemas::{
     clock::Timestamp,
@@ -20,30 +20,30 @@ use crate::{
     rejected::Rejected,
 };
 
-/// Why an invoice was made.
+/// What triggered an invoice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Kind {
-    /// By a bill run of the account's cycle.
+    /// A bill run of the account's cycle.
     Cycle,
-    /// On demand: the final bill of a deactivated account.
+    /// A request: the final bill of a deactivated account.
     OnDemand,
 }
 
-/// Where an invoice stands.
+/// Status of an invoice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Status {
-    /// Something is due.
+    /// An amount is due.
     Open,
-    /// Nothing is due any more.
+    /// Nothing is due.
     Paid,
-    /// Taken back; what it billed is billed again.
+    /// Cancelled; its items are billed again.
     Cancelled,
 }
 
 impl Status {
-    /// The name used on the wire.
+    /// The name on the wire.
     pub fn name(self) -> &'static str {
         match self {
             Self::Open => "open",
@@ -53,69 +53,69 @@ impl Status {
     }
 }
 
-/// What a line is about.
+/// Subject of a line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum About {
     /// All charges of one type.
     Charges {
-        /// Their type.
+        /// Type of the charges.
         charge_type: String,
-        /// How many.
+        /// Number of charges.
         count: i64,
     },
-    /// The recurring fee of a package subscription for a period, or a part of one.
+    /// The recurring fee of a package subscription for all or part of a period.
     Fee {
-        /// Which subscription.
+        /// The subscription.
         package_subscription_id: PackageSubscriptionId,
-        /// The days it is for.
+        /// The billed days.
         period: Period,
     },
-    /// An adjustment of a charge that was on an earlier invoice.
+    /// An adjustment of a charge on an earlier invoice.
     Adjustment {
-        /// Which.
+        /// The adjustment.
         adjustment_id: AdjustmentId,
     },
     /// A credit of the account.
     Credit {
-        /// Which.
+        /// The credit.
         credit_id: CreditId,
     },
 }
 
-/// One line.
+/// An invoice line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Line {
-    /// What it is about.
+    /// Subject of the line.
     #[serde(flatten)]
     pub about: About,
-    /// For people.
+    /// Human-readable text.
     pub description: String,
     /// The sum before rounding, in the invoice's currency.
     pub exact: Decimal,
-    /// What is billed: the sum rounded to the currency's minor unit, halves to even. Negative for what is given back.
+    /// The billed amount: `exact` rounded to the currency's minor unit, half to even. Negative for credits.
     pub amount: Money,
 }
 
-/// Most bytes of JSON that the lines may take where an invoice is told of. An event carries the state before and after; with both it
-/// stays far below what a stream takes by default.
+/// Maximum size, in bytes of JSON, of the lines in an event or business transaction. An event carries the state before and after;
+/// with both it stays far below NATS's default maximum message size.
 pub const LINES_TOLD_MAX: usize = 64 * 1024;
 
-/// The operation that gives the lines of an invoice that is told of without them.
+/// The operation that returns the lines of an invoice whose events omit them.
 pub const LINES_OPERATION: &str = "getInvoiceLines";
 
-/// A moment a number of days after delivery.
+/// A point in time a number of days after delivery.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeliveryOffset {
-    /// Days after the delivery's date in the tenant's time zone.
+    /// Days after the delivery date in the tenant's time zone.
     pub days: u32,
-    /// Time of day there, `HH:MM`.
+    /// Time of day in the tenant's time zone, `HH:MM`.
     pub time: String,
-    /// The moment that is.
+    /// The resulting moment.
     pub at: Timestamp,
-    /// When the clock told of it.
+    /// When the clock published the event.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reached_at: Option<Timestamp>,
 }
@@ -124,54 +124,54 @@ pub struct DeliveryOffset {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Invoice {
-    /// Its id.
+    /// Object id.
     pub id: InvoiceId,
-    /// Its version, from 1.
+    /// Object version, starting at 1.
     pub version: i64,
-    /// Whose it is.
+    /// The owning account.
     pub account_id: AccountId,
-    /// Its number: unique, counted per account.
+    /// Invoice number, unique within the tenant; counts the account's invoices.
     pub number: String,
-    /// Why it was made.
+    /// What triggered the invoice.
     pub kind: Kind,
-    /// The bill run that made it.
+    /// The bill run that posted the invoice.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub bill_run_id: Option<BillRunId>,
-    /// ISO 4217.
+    /// ISO 4217 currency code.
     pub currency: Currency,
-    /// Its lines, never none; absent where it is told of without them ([`LINES_TOLD_MAX`]).
+    /// Lines, at least one; omitted from events if too large ([`LINES_TOLD_MAX`]).
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub lines: Vec<Line>,
     /// The sum of the lines' amounts; never negative.
     pub total: Money,
-    /// What payments have covered.
+    /// Amount covered by payments.
     pub amount_paid: Money,
-    /// What credits made after posting have covered.
+    /// Amount covered by credits created after posting.
     pub amount_credited: Money,
-    /// Total less paid less credited.
+    /// Total minus paid minus credited.
     pub amount_due: Money,
-    /// Where it stands.
+    /// Current status.
     pub status: Status,
-    /// The date it was posted, in the tenant's time zone.
+    /// Posting date in the tenant's time zone.
     pub issued_on: NaiveDate,
-    /// The last day to pay, in the tenant's time zone.
+    /// Last day for payment, in the tenant's time zone.
     pub due_on: NaiveDate,
-    /// When it becomes overdue unless it is paid: the end of that day.
+    /// When the unpaid invoice becomes overdue: the end of `due_on`.
     pub overdue_at: Timestamp,
-    /// It bills charges that occurred before this moment.
+    /// The invoice bills charges that occurred before this moment.
     pub cutoff: Timestamp,
-    /// When it was delivered.
+    /// When the invoice was delivered.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub delivered_at: Option<Timestamp>,
-    /// Since when it is overdue.
+    /// When the invoice became overdue.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub overdue_since: Option<Timestamp>,
-    /// What is to be told a number of days after delivery; fixed at delivery, in order of the moments.
+    /// The delivery offsets to report, fixed at delivery, in order of time.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub delivery_offsets: Vec<DeliveryOffset>,
-    /// When it was made.
+    /// Creation time.
     pub created_at: Timestamp,
-    /// When it last changed.
+    /// Time of the last change.
     pub updated_at: Timestamp,
 }
 
@@ -180,11 +180,11 @@ impl Entity for Invoice {
     const EVENT_OBJECT: Option<&'static str> = Some("invoice");
 
     entity_members!(updated_at, status, account_id);
-    /// Its number addresses it as well as its id does.
+    /// The number addresses the invoice as an external id does.
     fn external_id(&self) -> Option<&str> {
         Some(&self.number)
     }
-    /// The clock looks at open invoices only: nothing is told of one that was paid or cancelled.
+    /// Only open invoices are due: the clock publishes nothing about paid or cancelled ones.
     fn due_at(&self) -> Option<Timestamp> {
         if self.status != Status::Open {
             return None;
@@ -213,11 +213,10 @@ impl Entity for Invoice {
         }
         parameters
     }
-    /// With its lines, as long as they take up to [`LINES_TOLD_MAX`]; else with their number, and the name of the operation that
-    /// gives them.
+    /// Includes the lines if they take at most [`LINES_TOLD_MAX`]; otherwise their number and the operation that returns them.
     fn to_json(&self) -> serde_json::Result<Box<RawValue>> {
         let whole = to_raw_value(self)?;
-        // The lines are a part of it, so only a long one need be looked at closely.
+        // The lines are part of the whole, so a short whole needs no second serialization.
         if whole.get().len() <= LINES_TOLD_MAX || to_raw_value(&self.lines)?.get().len() <= LINES_TOLD_MAX {
             return Ok(whole);
         }
@@ -229,7 +228,7 @@ impl Entity for Invoice {
     }
 }
 
-/// An invoice as it is told of when its lines are too many.
+/// An invoice in events when its lines are too large.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct WithoutLines<'i> {
@@ -239,23 +238,23 @@ struct WithoutLines<'i> {
     lines_operation: &'static str,
 }
 
-/// Decides `deliverInvoice`: fixes the moments of the tenant's delivery offsets.
+/// Decides `deliverInvoice`; sets the moments of the tenant's delivery offsets.
 ///
 /// # Errors
-/// `invoice_not_open` for a cancelled one, `invoice_already_delivered`.
+/// `invoice_not_open` for a cancelled invoice, `invoice_already_delivered`.
 pub fn deliver(invoice: Invoice, settings: &BillingSettings, now: Timestamp) -> Result<Change<Invoice>, Rejected> {
     if invoice.status == Status::Cancelled {
         return Err(not_open(&invoice));
     }
     if invoice.delivered_at.is_some() {
-        return Err(Rejected::conflict(Code::InvoiceAlreadyDelivered, "The invoice has been delivered already."));
+        return Err(Rejected::conflict(Code::InvoiceAlreadyDelivered, "The invoice has already been delivered."));
     }
     let mut after = invoice.next_version(now);
     after.delivered_at = Some(now);
     let date = settings.date_of(now);
     let offsets = settings.delivery_offsets.iter().filter_map(|offset| {
         let at = local_moment(settings.zone(), date.checked_add_days(Days::new(u64::from(offset.days)))?, offset.time);
-        // One of the day of delivery may have passed already; it is told of at once.
+        // An offset of 0 days may already have passed; its event is published at once.
         Some(DeliveryOffset { days: offset.days, time: offset.time.to_string(), at, reached_at: None })
     });
     after.delivery_offsets = offsets.collect();
@@ -263,8 +262,8 @@ pub fn deliver(invoice: Invoice, settings: &BillingSettings, now: Timestamp) -> 
     Ok(Change::updated(invoice, after, vec!["invoice.delivered"]))
 }
 
-/// What the clock does with an invoice: all that is due by `now`, in the order it fell due. `None` when nothing is, so that a
-/// second clock, a restart or a clock that jumps tells nothing twice.
+/// Publishes everything due by `now`, in the order it fell due; `None` if nothing is due. A second clock, a restart or a clock
+/// jump publishes nothing twice.
 pub fn due(invoice: Invoice, now: Timestamp) -> Option<Change<Invoice>> {
     let mut after = invoice.next_version(now);
     let mut to_json: Vec<Lifecycle> = Vec::new();
@@ -288,18 +287,18 @@ pub fn due(invoice: Invoice, now: Timestamp) -> Option<Change<Invoice>> {
     (!to_json.is_empty()).then(|| Change::updated(invoice, after, to_json))
 }
 
-/// An open invoice with `amount` of what is due covered by a payment.
+/// Applies a payment of `amount` to an open invoice.
 ///
 /// # Errors
-/// `invoice_not_open`, `amount_out_of_range` when more is paid than is due.
+/// `invoice_not_open`; `amount_out_of_range` if `amount` exceeds the amount due.
 pub fn pay(invoice: Invoice, amount: Decimal, now: Timestamp) -> Result<Change<Invoice>, Rejected> {
     covered(invoice, amount, now, |after| &mut after.amount_paid)
 }
 
-/// An open invoice with `amount` of what is due covered by a credit.
+/// Applies a credit of `amount` to an open invoice.
 ///
 /// # Errors
-/// `invoice_not_open`, `amount_out_of_range` when more is credited than is due.
+/// `invoice_not_open`; `amount_out_of_range` if `amount` exceeds the amount due.
 pub fn credit(invoice: Invoice, amount: Decimal, now: Timestamp) -> Result<Change<Invoice>, Rejected> {
     covered(invoice, amount, now, |after| &mut after.amount_credited)
 }
@@ -317,7 +316,7 @@ fn covered(
     let sum = by(&mut after);
     let (Some(covered), Some(due)) = (sum.amount.plus(amount), invoice.amount_due.amount.minus(amount).filter(|due| !due.is_negative()))
     else {
-        let message = format!("Only {} is due on invoice {}.", invoice.amount_due, invoice.number);
+        let message = format!("The amount must not exceed {}, the amount due on invoice {}.", invoice.amount_due, invoice.number);
         return Err(Rejected::violation("/amount", Code::AmountOutOfRange, message));
     };
     sum.amount = covered;
@@ -330,21 +329,21 @@ fn covered(
     Ok(Change::updated(invoice, after, to_json))
 }
 
-/// Decides `cancelInvoice`; `latest` tells whether it is the account's latest that is not cancelled.
+/// Decides `cancelInvoice`; `latest` is true for the account's latest invoice that is not cancelled.
 ///
 /// # Errors
 /// `invoice_not_open`, `invoice_has_payments`, `later_invoice_exists`.
 pub fn cancel(invoice: Invoice, latest: bool, now: Timestamp) -> Result<Change<Invoice>, Rejected> {
     if !invoice.amount_paid.amount.is_zero() || !invoice.amount_credited.amount.is_zero() {
-        let message = "Something was paid or credited on the invoice; give a credit instead of cancelling it.";
+        let message = "The invoice has payments or credits and cannot be cancelled; create a credit instead.";
         return Err(Rejected::conflict(Code::InvoiceHasPayments, message));
     }
-    // A total of nothing is paid from the start, and can be taken back all the same.
+    // An invoice with a total of zero is paid from the start and can still be cancelled.
     if invoice.status == Status::Cancelled {
         return Err(not_open(&invoice));
     }
     if !latest {
-        let message = "The account has a later invoice; only the latest can be cancelled, since periods are billed in order.";
+        let message = "The account has a later invoice; cancel that one first, because periods are billed in order.";
         return Err(Rejected::conflict(Code::LaterInvoiceExists, message));
     }
     let mut after = invoice.next_version(now);
@@ -354,7 +353,7 @@ pub fn cancel(invoice: Invoice, latest: bool, now: Timestamp) -> Result<Change<I
 }
 
 fn not_open(invoice: &Invoice) -> Rejected {
-    Rejected::conflict(Code::InvoiceNotOpen, format!("Invoice {} is {}.", invoice.number, invoice.status.name()))
+    Rejected::conflict(Code::InvoiceNotOpen, format!("Invoice {} is {}, not open.", invoice.number, invoice.status.name()))
 }
 
 #[cfg(test)]

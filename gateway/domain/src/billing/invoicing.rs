@@ -1,10 +1,10 @@
-//! How an invoice comes about: what an account has not been billed for, as lines with a sum.
+//! Computes invoices: an account's unbilled items as lines with a total.
 //!
-//! The rules, in the order they apply. Charges that occurred before the cutoff make one line per type: their exact sum, rounded once.
-//! Recurring fees are billed in arrears: a line per package subscription and period that has ended, `fee * days / days of the full
-//! period`. A subscription that is not billable when its period is billed costs nothing for that period; a cancelled one costs until its
-//! end. Pending adjustments make a line each. The sum never falls below zero: adjustments that give back are taken as a whole or not at
-//! all, credits as far as there is something left to cover, both oldest first; the rest waits for the next invoice.
+//! Rules, in order of application. Charges before the cutoff form one line per type: their exact sum, rounded once. Recurring fees are
+//! billed in arrears, one line per package subscription and ended period: `fee * days / days of the full period`. A subscription that
+//! is not billable when its period is billed costs nothing for that period; a cancelled one is charged up to its end. Each pending
+//! adjustment forms a line. The total never becomes negative: credit adjustments are applied whole or not at all, credits up to the
+//! remaining total, both oldest first. The rest waits for the next invoice.
 
 mod billing_periods;
 
@@ -35,33 +35,33 @@ pub use billing_periods::{BillingPeriod, billing_periods, moved_on};
 /// All unbilled charges of one type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChargeSum {
-    /// Their type.
+    /// Type of the charges.
     pub charge_type: String,
-    /// How many.
+    /// Number of charges.
     pub count: i64,
-    /// The sum of their net amounts; `None`: it leaves the range of amounts.
+    /// Sum of the net amounts; `None` if it is out of range.
     pub sum: Option<Decimal>,
 }
 
 /// A package subscription whose fee may be due.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FeeItem {
-    /// Which.
+    /// The subscription.
     pub id: PackageSubscriptionId,
-    /// The package's name, for people.
+    /// The package's display name.
     pub package: String,
-    /// The fee of a full period.
+    /// Fee of a full period.
     pub fee: Decimal,
-    /// The first day it has not been billed for.
+    /// First unbilled day.
     pub from: NaiveDate,
-    /// The first day it is no longer due for.
+    /// First day without a fee.
     pub until: Option<NaiveDate>,
-    /// Whether its days cost anything.
+    /// Whether the days are charged.
     pub billable: bool,
 }
 
 impl FeeItem {
-    /// The fee of `subscription` to `package`. A cancelled subscription is due up to its end.
+    /// The fee of `subscription` to `package`. A cancelled subscription is charged up to its end.
     pub fn of(subscription: &PackageSubscription, package: &Package, settings: &BillingSettings) -> Self {
         Self {
             id: subscription.id,
@@ -74,46 +74,46 @@ impl FeeItem {
     }
 }
 
-/// A credit of the account that is not used up.
+/// A credit with a remaining amount.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreditItem {
-    /// Which.
+    /// The credit.
     pub id: CreditId,
-    /// What is left of it.
+    /// Remaining amount.
     pub remaining: Decimal,
-    /// Why it was given, for people.
+    /// Reason, as human-readable text.
     pub reason: String,
 }
 
-/// What an account has not been billed for. Adjustments and credits stand oldest first.
+/// The unbilled items of an account. Adjustments and credits are sorted oldest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Unbilled {
     /// Charges before the cutoff, by type.
     pub charges: Vec<ChargeSum>,
-    /// Its package subscriptions.
+    /// Package subscriptions.
     pub fees: Vec<FeeItem>,
-    /// Its pending adjustments.
+    /// Pending adjustments.
     pub adjustments: Vec<Adjustment>,
-    /// Its credits with something left.
+    /// Credits with a remaining amount.
     pub credits: Vec<CreditItem>,
 }
 
-/// What is to be billed.
+/// The computed bill.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bill {
-    /// The lines; none: there is nothing to bill.
+    /// Lines; empty if there is nothing to bill.
     pub lines: Vec<Line>,
     /// The sum of the lines' amounts; never negative.
     pub total: Money,
-    /// Up to which date each subscription has been dealt with, whether it cost anything or not.
+    /// The date up to which each subscription is processed, charged or not.
     pub fees: Vec<(PackageSubscriptionId, NaiveDate)>,
-    /// The adjustments that stand on it.
+    /// The billed adjustments.
     pub adjustments: Vec<AdjustmentId>,
-    /// How much of which credit it takes.
+    /// The amount used of each credit.
     pub credits: Vec<(CreditId, Decimal)>,
 }
 
-/// What is to be billed to `account`, with fees for the days before `fees_until`.
+/// Computes the bill of `account`, with fees for the days before `fees_until`.
 ///
 /// # Errors
 /// `invoice_total_out_of_range`, `billing_data_unreadable`.
@@ -154,7 +154,7 @@ pub fn bill(account: &Account, schedule: &BillingSchedule, fees_until: NaiveDate
     Ok(Bill { lines: sheet.lines, total, fees, adjustments, credits: taken })
 }
 
-/// The lines so far.
+/// The bill under construction.
 struct Sheet {
     currency: Currency,
     lines: Vec<Line>,
@@ -181,12 +181,12 @@ impl Sheet {
         Ok(())
     }
 
-    /// Whether the sum stays at zero or above with `exact` on it.
+    /// Whether the total stays non-negative after adding `exact`.
     fn covers(&self, exact: Decimal) -> bool {
         self.total.plus(self.rounded(exact)).is_some_and(|rest| !rest.is_negative())
     }
 
-    /// A line for each stretch the subscription has a part in; gives the date it has been dealt with up to, if there was anything to do.
+    /// Adds a line for each period that overlaps the subscription. Returns the date up to which it is processed, if any day was due.
     fn add_fee(
         &mut self,
         item: &FeeItem,
@@ -213,16 +213,16 @@ impl Sheet {
 fn out_of_range() -> Rejected {
     Rejected::conflict(
         Code::InvoiceTotalOutOfRange,
-        "The sum of what is unbilled leaves the range of amounts, so it cannot be billed at once.",
+        "The sum of the unbilled items exceeds the largest amount, so one invoice cannot bill them.",
     )
 }
 
-/// Up to which date a bill run of `billing_date` bills the account's fees: the end of the last of its periods that has ended by then.
+/// The date up to which a bill run of `billing_date` bills fees: the end of the account's last period that has ended by then.
 pub fn fees_until(account: &Account, schedule: &BillingSchedule, billing_date: NaiveDate) -> NaiveDate {
     moved_on(&account.bill_cycle, schedule, billing_date).period.start.min(billing_date)
 }
 
-/// The account after its periods that have ended by `billing_date`; `None` when its period still runs then.
+/// Advances the account past the periods that have ended by `billing_date`; `None` if the current period is still running.
 pub fn move_on(account: &Account, schedule: &BillingSchedule, billing_date: NaiveDate, now: Timestamp) -> Option<Change<Account>> {
     let bill_cycle = moved_on(&account.bill_cycle, schedule, billing_date);
     (bill_cycle != account.bill_cycle).then(|| {
@@ -231,25 +231,25 @@ pub fn move_on(account: &Account, schedule: &BillingSchedule, billing_date: Naiv
     })
 }
 
-/// Whether a bill run bills the account at all.
+/// Whether bill runs include the account.
 pub fn in_bill_runs(account: &Account) -> bool {
     matches!(account.status, AccountStatus::Active | AccountStatus::Suspended)
 }
 
-/// Refuses a final bill unless the account is deactivated; gives the date its fees are due up to: the day it was deactivated on.
-/// Nothing changes a deactivated account, so that is when it last changed.
+/// Checks that the account is deactivated, as a final bill requires. Returns the date up to which fees are due: the date of
+/// deactivation, which is the last change because a deactivated account never changes.
 ///
 /// # Errors
 /// `account_not_deactivated`.
 pub fn final_fees_until(account: &Account, settings: &BillingSettings) -> Result<NaiveDate, Rejected> {
     if account.status != AccountStatus::Deactivated {
-        let message = "Only a deactivated account is billed on demand; the others are billed by the runs of their cycle.";
+        let message = "Only a deactivated account is billed on demand; bill runs bill all others.";
         return Err(Rejected::conflict(Code::AccountNotDeactivated, message));
     }
     Ok(settings.date_of(account.updated_at))
 }
 
-/// Refuses a preview for a deactivated account, which no run will bill; gives the billing date it is for: the end of the running period.
+/// Refuses a preview for a deactivated account, which no run bills. Returns the billing date: the end of the current period.
 ///
 /// # Errors
 /// `account_deactivated`.
@@ -258,17 +258,17 @@ pub fn preview_date(account: &Account) -> Result<NaiveDate, Rejected> {
     Ok(account.bill_cycle.period.end)
 }
 
-/// The moment charges must have occurred before to be billed at `billing_date`.
+/// Charges that occurred before this moment are billed at `billing_date`.
 pub fn cutoff(settings: &BillingSettings, billing_date: NaiveDate) -> Timestamp {
     local_moment(settings.zone(), billing_date, TimeOfDay::MIDNIGHT)
 }
 
-/// An invoice to be posted.
+/// An invoice to post.
 #[derive(Debug, Clone)]
 pub struct Post {
-    /// Its id.
+    /// Object id.
     pub id: InvoiceId,
-    /// How many invoices the account has had, cancelled ones too.
+    /// Number of previous invoices of the account, including cancelled ones.
     pub earlier: i64,
     /// See [`Invoice::kind`].
     pub kind: Kind,
@@ -278,7 +278,7 @@ pub struct Post {
     pub cutoff: Timestamp,
 }
 
-/// Posts `bill`; `None` when there is nothing on it. An invoice on which nothing is due is paid from the start.
+/// Posts `bill`; `None` if it has no lines. An invoice with nothing due is paid from the start.
 pub fn post(command: &Post, account: &Account, settings: &BillingSettings, bill: &Bill, now: Timestamp) -> Option<Change<Invoice>> {
     if bill.lines.is_empty() {
         return None;
@@ -315,24 +315,24 @@ pub fn post(command: &Post, account: &Account, settings: &BillingSettings, bill:
     Some(Change::created(invoice).and("invoice.posted"))
 }
 
-/// The last part of the account's id, which no other account's ends with, and the count.
+/// The last 12 hexadecimal digits of the account's id, random in a UUIDv7, and a counter.
 fn number(account: &Account, earlier: i64) -> String {
     let id = account.id.0.simple().to_string();
     format!("{}-{:04}", id.get(20..).unwrap_or(&id), earlier + 1)
 }
 
-/// What a cancelled invoice gives back.
+/// What cancelling an invoice releases.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Undone {
-    /// The first day each subscription is unbilled from again.
+    /// The first day from which each subscription is unbilled again.
     pub fees: Vec<(PackageSubscriptionId, NaiveDate)>,
-    /// The adjustments that are pending again.
+    /// The adjustments that become pending again.
     pub adjustments: Vec<AdjustmentId>,
-    /// How much goes back to which credit.
+    /// The amount returned to each credit.
     pub credits: Vec<(CreditId, Decimal)>,
 }
 
-/// What cancelling an invoice with these lines gives back, besides its charges.
+/// What cancelling an invoice with these lines releases, apart from its charges.
 pub fn undo(lines: &[Line]) -> Undone {
     let mut undone = Undone::default();
     for line in lines {

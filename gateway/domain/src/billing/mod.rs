@@ -1,4 +1,4 @@
-//! Bill runs, invoices and how they are made, payments, refunds, credits.
+//! Bill runs, invoices and invoicing, payments, refunds, credits.
 
 pub mod bill_run;
 pub mod credit;

@@ -1,4 +1,4 @@
-//! Payments: money that came in, or did not, and which invoices it pays.
+//! Payments: received and failed payments, and the invoices they pay.
 
 use billwire_schemas::{
     clock::Timestamp,
@@ -18,18 +18,18 @@ use crate::{
     rejected::{Rejected, Violation},
 };
 
-/// Whether the money came in.
+/// Status of a payment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Status {
-    /// It did.
+    /// The money was received.
     Processed,
-    /// It did not.
+    /// The payment failed.
     Failed,
 }
 
 impl Status {
-    /// The name used on the wire.
+    /// The name on the wire.
     pub fn name(self) -> &'static str {
         match self {
             Self::Processed => "processed",
@@ -38,22 +38,22 @@ impl Status {
     }
 }
 
-/// Why a payment failed, in the words of whoever processed it.
+/// Why a payment failed, as the payment processor reports it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessingError {
     /// The processor's code.
     pub code: String,
-    /// For people.
+    /// Human-readable text.
     pub message: String,
 }
 
-/// How much of a payment pays which invoice.
+/// The part of a payment that pays an invoice.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Allocation {
-    /// Which invoice.
+    /// The invoice.
     pub invoice_id: InvoiceId,
-    /// How much.
+    /// The amount.
     pub amount: Money,
 }
 
@@ -61,36 +61,36 @@ pub struct Allocation {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Payment {
-    /// Its id.
+    /// Object id.
     pub id: PaymentId,
-    /// Its version, from 1.
+    /// Object version, starting at 1.
     pub version: i64,
-    /// Its id in the outside system.
+    /// The object's id in the external system.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub external_id: Option<String>,
-    /// Who paid.
+    /// The paying account.
     pub account_id: AccountId,
-    /// How, such as `card` or `transfer`; free text.
+    /// Payment method, such as `card` or `transfer`; free text.
     pub method: String,
-    /// How much.
+    /// The amount.
     pub amount: Money,
-    /// Whether it came in.
+    /// Current status.
     pub status: Status,
-    /// Why not.
+    /// The error of a failed payment.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub error: Option<ProcessingError>,
-    /// What it pays.
+    /// The invoices paid.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub allocations: Vec<Allocation>,
-    /// How much of it pays nothing yet.
+    /// Amount not allocated to an invoice.
     pub unallocated: Money,
-    /// How much of it was paid back.
+    /// Amount refunded.
     pub refunded: Money,
-    /// When it was received.
+    /// When the payment was received.
     pub received_at: Timestamp,
-    /// When it was recorded.
+    /// When the payment was recorded.
     pub created_at: Timestamp,
-    /// When it last changed.
+    /// Time of the last change.
     pub updated_at: Timestamp,
 }
 
@@ -113,8 +113,8 @@ pub struct Create {
     pub received_at: Option<Timestamp>,
 }
 
-/// Decides `recordPayment`. `invoices` are those it shall pay, in this order: the ones `named` in the request, all of which must be
-/// open, or the account's open ones, oldest first. What is left over stays unallocated. A deactivated account pays as well.
+/// Decides `recordPayment`. `invoices` are paid in order: those `named` in the request, which must all be open, or else the account's
+/// open ones, oldest first. The rest stays unallocated. Deactivated accounts can pay.
 ///
 /// # Errors
 /// The rules of [`validate_amount`]; `payment_error_required`, `payment_error_not_allowed`, `invoice_of_other_account`, `invoice_not_open`.
@@ -129,10 +129,10 @@ pub fn record(
     validate_amount("/amount", &command.amount, &account.currency, &mut broken);
     match (command.status, &command.error) {
         (Status::Failed, None) => {
-            broken.push(Violation::new("/error", Code::PaymentErrorRequired, "A payment that failed needs the error it failed with."));
+            broken.push(Violation::new("/error", Code::PaymentErrorRequired, "A failed payment needs an error."));
         }
         (Status::Processed, Some(_)) => {
-            broken.push(Violation::new("/error", Code::PaymentErrorNotAllowed, "A payment that was processed has no error."));
+            broken.push(Violation::new("/error", Code::PaymentErrorNotAllowed, "A processed payment must not have an error."));
         }
         _ => {}
     }
@@ -188,7 +188,7 @@ pub fn record(
     Ok((change.and(to_json), paid))
 }
 
-/// A payment with `amount` of it paid back; [`crate::billing::refund::create`] has checked it.
+/// Sets the refunded amount to `total`; [`crate::billing::refund::create`] has validated it.
 pub(crate) fn refunded(payment: Payment, total: Decimal, now: Timestamp) -> Change<Payment> {
     let mut after = payment.next_version(now);
     after.refunded.amount = total;

@@ -1,4 +1,4 @@
-//! Refunds: money of a payment that was paid back. A refund opens no invoice again; who wants that gives a debit.
+//! Refunds: money of a payment paid back. A refund does not reopen an invoice; a debit adjustment charges the account again.
 
 use billwire_schemas::{
     clock::Timestamp,
@@ -21,22 +21,22 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Refund {
-    /// Its id.
+    /// Object id.
     pub id: RefundId,
-    /// Its version; a refund never changes.
+    /// Object version; always 1, since a refund never changes.
     pub version: i64,
-    /// Its id in the outside system.
+    /// The object's id in the external system.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub external_id: Option<String>,
-    /// Who gets it.
+    /// The account that receives the refund.
     pub account_id: AccountId,
-    /// Of which payment.
+    /// The refunded payment.
     pub payment_id: PaymentId,
-    /// How much.
+    /// The amount.
     pub amount: Money,
-    /// Why.
+    /// Reason.
     pub reason: String,
-    /// When it was made.
+    /// Creation time.
     pub created_at: Timestamp,
 }
 
@@ -53,13 +53,13 @@ pub struct Create {
     pub reason: String,
 }
 
-/// Decides `createRefund`: the refund comes to be, and the payment knows of it.
+/// Decides `createRefund`: creates the refund and updates the payment.
 ///
 /// # Errors
-/// `payment_not_processed`; the rules of [`validate_amount`]; `refund_exceeds_payment` when all refunds together are more than was paid.
+/// `payment_not_processed`; the rules of [`validate_amount`]; `refund_exceeds_payment` if the total of all refunds exceeds the payment.
 pub fn create(command: Create, payment: Payment, account: &Account, now: Timestamp) -> Result<(Change<Refund>, Change<Payment>), Rejected> {
     if payment.status != payment::Status::Processed {
-        return Err(Rejected::conflict(Code::PaymentNotProcessed, "The payment failed; there is nothing to pay back."));
+        return Err(Rejected::conflict(Code::PaymentNotProcessed, "The payment failed, so there is nothing to refund."));
     }
     let mut broken = Vec::new();
     validate_amount("/amount", &command.amount, &account.currency, &mut broken);
@@ -68,7 +68,8 @@ pub fn create(command: Create, payment: Payment, account: &Account, now: Timesta
     }
     let total = payment.refunded.amount.plus(command.amount.amount).filter(|total| *total <= payment.amount.amount);
     let Some(total) = total else {
-        let message = format!("Of {} that were paid, {} were paid back already.", payment.amount, payment.refunded);
+        let message =
+            format!("Refunds must not exceed the payment: {} was paid and {} is already refunded.", payment.amount, payment.refunded);
         return Err(Rejected::violation("/amount/amount", Code::RefundExceedsPayment, message));
     };
     let change = Change::created(Refund {

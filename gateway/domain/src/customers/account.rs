@@ -1,7 +1,7 @@
-//! Accounts: who is billed, their status, and in which bill cycle.
+//! Accounts: their status and their bill cycle.
 //!
-//! The state machine of a bill cycle change (OCS.io "Update Account's Bill Cycle"): none -> planned (update with a
-//! future `validFrom`) -> changed (the clock, or perform) or cancelled. An update without `validFrom` changes at once.
+//! State machine of a bill cycle change (OCS.io "Update Account's Bill Cycle"): none -> planned (update with a future
+//! `validFrom`) -> changed (by the clock or by perform) or cancelled. An update without `validFrom` takes effect at once.
 
 mod details;
 
@@ -32,14 +32,14 @@ pub enum Status {
     Inactive,
     /// Billed.
     Active,
-    /// Billed, but its services rest.
+    /// Billed, with services suspended.
     Suspended,
-    /// Ended for good.
+    /// Terminated; terminal.
     Deactivated,
 }
 
 impl Status {
-    /// The name used on the wire.
+    /// The name on the wire.
     pub fn name(self) -> &'static str {
         match self {
             Self::Inactive => "inactive",
@@ -49,7 +49,7 @@ impl Status {
         }
     }
 
-    /// The statuses an account may go to from this one.
+    /// The statuses an account can change to from this one.
     pub fn next(self) -> &'static [Self] {
         match self {
             Self::Inactive => &[Self::Active, Self::Deactivated],
@@ -64,14 +64,14 @@ impl Status {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CurrentBillCycle {
-    /// Which cycle.
+    /// The current billing period.
     pub bill_cycle_id: BillCycleId,
     /// The account's own billing day, on an individual cycle.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub billing_day: Option<u32>,
     /// The running billing period.
     pub period: Period,
-    /// The shortened, prorated period that follows the running one after a change of cycle.
+    /// The short, prorated period between the current period and the first full one after a change of cycle.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub short_period: Option<Period>,
 }
@@ -80,12 +80,12 @@ pub struct CurrentBillCycle {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PlannedChange {
-    /// The cycle it leads to.
+    /// The new cycle.
     pub bill_cycle_id: BillCycleId,
     /// The account's own billing day, on an individual cycle.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub billing_day: Option<u32>,
-    /// When it takes effect.
+    /// When the change takes effect.
     pub valid_from: Timestamp,
 }
 
@@ -93,43 +93,43 @@ pub struct PlannedChange {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Account {
-    /// Its id.
+    /// Object id.
     pub id: AccountId,
-    /// Its version, from 1.
+    /// Object version, starting at 1.
     pub version: i64,
-    /// Its id in the outside system.
+    /// The object's id in the external system.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub external_id: Option<String>,
-    /// Its name.
+    /// Display name.
     pub name: String,
-    /// Its status.
+    /// Current status.
     pub status: Status,
-    /// Why it has this status.
+    /// Reason for the status.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub status_reason: Option<String>,
-    /// ISO 4217.
+    /// ISO 4217 currency code.
     pub currency: String,
-    /// The company behind it.
+    /// The billed company.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub company: Option<Company>,
-    /// Who gets its bills.
+    /// The contact that receives the bills.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub billing_contact_id: Option<ContactId>,
-    /// Days from an invoice's posting to its due date; absent: as the billing settings say.
+    /// Days from an invoice's posting to its due date; absent: the default of the billing settings.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub payment_term_days: Option<u32>,
-    /// The cycle it is billed in.
+    /// The current bill cycle.
     pub bill_cycle: CurrentBillCycle,
-    /// The change of cycle in progress.
+    /// The planned change of cycle.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub planned_bill_cycle_change: Option<PlannedChange>,
-    /// When it was made.
+    /// Creation time.
     pub created_at: Timestamp,
-    /// When it last changed.
+    /// Time of the last change.
     pub updated_at: Timestamp,
 }
 
-/// `createAccount`; the cycle is loaded already.
+/// `createAccount`; the bill cycle is already loaded.
 #[derive(Debug, Clone)]
 pub struct Create {
     /// The new account's id.
@@ -138,9 +138,9 @@ pub struct Create {
     pub external_id: Option<String>,
     /// See [`Account::name`].
     pub name: String,
-    /// ISO 4217.
+    /// ISO 4217 currency code.
     pub currency: String,
-    /// Whether it starts active (or inactive).
+    /// Whether the account starts active instead of inactive.
     pub active: bool,
     /// The account's own billing day, on an individual cycle.
     pub billing_day: Option<u32>,
@@ -150,7 +150,7 @@ pub struct Create {
     pub payment_term_days: Option<u32>,
 }
 
-/// Decides `createAccount`. The first period is shortened up to the first billing date.
+/// Decides `createAccount`. The first period ends on the first billing date and may be short.
 ///
 /// # Errors
 /// `currency_unknown`, `country_unknown`, `payment_term_out_of_range`, and the billing day rules of [`BillCycle::schedule`].
@@ -191,19 +191,18 @@ pub fn create(command: Create, cycle: &BillCycle, now: Timestamp) -> Result<Chan
     }))
 }
 
-/// Decides `changeAccountStatus` and, to deactivated, `cancelAccount`. A deactivated account keeps no planned change.
+/// Decides `changeAccountStatus` and, for deactivated, `cancelAccount`. Deactivating drops a planned bill cycle change.
 ///
 /// # Errors
 /// `account_deactivated`, `status_unchanged`, `status_transition_not_allowed`.
 pub fn change_status(account: Account, to: Status, reason: Option<String>, now: Timestamp) -> Result<Change<Account>, Rejected> {
     ensure_not_deactivated(&account)?;
     if account.status == to {
-        return Err(Rejected::conflict(Code::StatusUnchanged, format!("The account is {} already.", to.name())));
+        return Err(Rejected::conflict(Code::StatusUnchanged, format!("The account is already {}.", to.name())));
     }
     if !account.status.next().contains(&to) {
         let allowed: Vec<_> = account.status.next().iter().map(|s| s.name()).collect();
-        let message =
-            format!("An account cannot go from {} to {}; it can go to: {}.", account.status.name(), to.name(), allowed.join(", "));
+        let message = format!("An account cannot change from {} to {}; allowed: {}.", account.status.name(), to.name(), allowed.join(", "));
         return Err(Rejected::conflict(Code::StatusTransitionNotAllowed, message));
     }
     let mut after = account.next_version(now);
@@ -217,7 +216,7 @@ pub fn change_status(account: Account, to: Status, reason: Option<String>, now: 
     Ok(Change::updated(account, after, lifecycle))
 }
 
-/// Decides `updateAccountBillCycle` to `cycle`, at once or planned for `valid_from`. Replaces a planned change.
+/// Decides `updateAccountBillCycle` to `cycle`, at once or at `valid_from`. Replaces a planned change.
 ///
 /// # Errors
 /// `account_deactivated`, the billing day rules, `valid_from_in_past`.
@@ -234,7 +233,10 @@ pub fn update_bill_cycle(
         Some(valid_from) if valid_from <= now => Err(Rejected::violation(
             "/validFrom",
             Code::ValidFromInPast,
-            format!("validFrom must lie after now ({}); leave it out to change at once.", now.to_rfc3339_opts(SecondsFormat::Secs, true)),
+            format!(
+                "validFrom must be in the future (now: {}); omit it to change at once.",
+                now.to_rfc3339_opts(SecondsFormat::Secs, true)
+            ),
         )),
         Some(valid_from) => {
             let mut after = account.next_version(now);
@@ -257,7 +259,7 @@ pub fn cancel_bill_cycle_change(account: Account, now: Timestamp) -> Result<Chan
     Ok(Change::updated(account, after, vec!["account.bill_cycle_change_cancelled"]))
 }
 
-/// Decides `performAccountBillCycleChange`: the planned change takes effect now. `cycle` is the planned one.
+/// Decides `performAccountBillCycleChange`: the planned change takes effect now. `cycle` must be the planned cycle.
 ///
 /// # Errors
 /// `account_deactivated`, `no_bill_cycle_change_in_progress`, the billing day rules.
@@ -268,8 +270,8 @@ pub fn perform_bill_cycle_change(account: Account, cycle: &BillCycle, now: Times
     Ok(switch(account, cycle.id, change.billing_day, &schedule, now, Start::AtOnce))
 }
 
-/// Decides what the clock does with a planned change: `None` when nothing is planned or not yet due, so that a second
-/// clock, a restart or a late wake-up changes nothing.
+/// Decides a planned change that the clock has picked up. Returns `None` if no change is planned or due, so a second clock, a
+/// restart or a late run has no effect.
 ///
 /// # Errors
 /// The billing day rules.
@@ -282,11 +284,11 @@ pub fn perform_due_bill_cycle_change(account: Account, cycle: &BillCycle, now: T
     Ok(Some(switch(account, cycle.id, change.billing_day, &schedule, now, Start::AfterRunningPeriod(change.valid_from.date_naive()))))
 }
 
-/// How a change of cycle meets the running period (OCS.io bill cycle change, "standard" and "immediate").
+/// How a change of cycle treats the current period (OCS.io bill cycle change, "standard" and "immediate").
 enum Start {
-    /// The running period is cut short at today.
+    /// The current period ends today.
     AtOnce,
-    /// The running period, the one this date lies in, ends untouched.
+    /// The current period, which contains this date, runs to its end.
     AfterRunningPeriod(NaiveDate),
 }
 
@@ -306,7 +308,7 @@ fn switch(
             let next = schedule.period_from(running.end);
             (running, (!schedule.is_billing_date(running.end)).then_some(next))
         }
-        // The stored period ran out before the change fell due (no bill run moved it on): the change starts the next one.
+        // The stored period ended before the change was due (no bill run advanced it), so a new period starts on the change's date.
         Start::AfterRunningPeriod(date) => (schedule.period_from(date), None),
     };
     after.bill_cycle = CurrentBillCycle { bill_cycle_id: cycle, billing_day, period, short_period };
@@ -320,10 +322,7 @@ fn switch(
 /// `account_deactivated`.
 pub fn ensure_not_deactivated(account: &Account) -> Result<(), Rejected> {
     if account.status == Status::Deactivated {
-        return Err(Rejected::conflict(
-            Code::AccountDeactivated,
-            "The account is deactivated, and a deactivated account takes no changes.",
-        ));
+        return Err(Rejected::conflict(Code::AccountDeactivated, "The account is deactivated and cannot be changed."));
     }
     Ok(())
 }
@@ -332,7 +331,7 @@ fn planned(account: &Account) -> Result<&PlannedChange, Rejected> {
     account
         .planned_bill_cycle_change
         .as_ref()
-        .ok_or_else(|| Rejected::conflict(Code::NoBillCycleChangeInProgress, "The account has no bill cycle change in progress."))
+        .ok_or_else(|| Rejected::conflict(Code::NoBillCycleChangeInProgress, "The account has no planned bill cycle change."))
 }
 
 impl Entity for Account {

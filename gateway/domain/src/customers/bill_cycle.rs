@@ -1,4 +1,4 @@
-//! Bill cycles: the rhythms accounts are billed in.
+//! Bill cycles: the schedules on which accounts are billed.
 
 use billwire_schemas::{clock::Timestamp, events::envelope::Parameters, ids::BillCycleId, refusal::Code};
 use serde::{Deserialize, Serialize};
@@ -13,30 +13,30 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BillCycle {
-    /// Its id.
+    /// Object id.
     pub id: BillCycleId,
-    /// Its version, from 1.
+    /// Object version, starting at 1.
     pub version: i64,
-    /// Its id in the outside system.
+    /// The object's id in the external system.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub external_id: Option<String>,
-    /// Its name.
+    /// Display name.
     pub name: String,
     /// Unit of the billing period.
     pub period: PeriodUnit,
-    /// How many units a period lasts.
+    /// Units per period.
     pub length: u32,
     /// Whether each account has its own billing day.
     pub individual: bool,
-    /// The billing day of every account on it; absent for individual cycles and for days.
+    /// The billing day of every account on this cycle; absent for individual cycles and for the unit day.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub billing_day: Option<u32>,
-    /// The billing month, for years.
+    /// The billing month; for years only.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub billing_month: Option<u32>,
-    /// When it was made.
+    /// Creation time.
     pub created_at: Timestamp,
-    /// When it last changed.
+    /// Time of the last change.
     pub updated_at: Timestamp,
 }
 
@@ -61,11 +61,11 @@ pub struct Create {
     pub billing_month: Option<u32>,
 }
 
-/// Whether `day` stands in the range `unit` allows; the violation otherwise.
+/// Checks that `day` is in the range of `unit`; returns the violation otherwise.
 fn day_in_range(unit: PeriodUnit, day: u32) -> Option<Violation> {
     let range = unit.billing_days()?;
     (!range.contains(&day)).then(|| {
-        let message = format!("billingDay is {day}, but a cycle by {} takes {} to {}.", unit.name(), range.start(), range.end());
+        let message = format!("billingDay is {day}; for a cycle by {} it must be from {} to {}.", unit.name(), range.start(), range.end());
         Violation::new("/billingDay", Code::BillingDayOutOfRange, message)
     })
 }
@@ -73,7 +73,7 @@ fn day_in_range(unit: PeriodUnit, day: u32) -> Option<Violation> {
 /// Decides `createBillCycle`.
 ///
 /// # Errors
-/// Every broken rule about the billing day and month.
+/// Every violated rule about the billing day and month.
 pub fn create(command: Create, now: Timestamp) -> Result<Change<BillCycle>, Rejected> {
     let mut broken = Vec::new();
     let takes_day = command.period.billing_days().is_some() && !command.individual;
@@ -82,7 +82,7 @@ pub fn create(command: Create, now: Timestamp) -> Result<Change<BillCycle>, Reje
         Some(_) if command.individual => broken.push(Violation::new(
             "/billingDay",
             Code::BillingDayNotAllowed,
-            "An individual cycle has no billingDay of its own; each account brings one.",
+            "An individual cycle has no billingDay; each account sets its own.",
         )),
         Some(_) => broken.push(Violation::new("/billingDay", Code::BillingDayNotAllowed, "A cycle by day has no billingDay.")),
         None if takes_day => broken.push(Violation::new(
@@ -119,26 +119,26 @@ pub fn create(command: Create, now: Timestamp) -> Result<Change<BillCycle>, Reje
     }))
 }
 
-/// Decides `updateBillCycle`; an absent name stays. Its rhythm never changes: accounts are in the middle of its periods.
+/// Decides `updateBillCycle`; an absent name stays unchanged. The schedule is immutable because accounts are in its periods.
 pub fn update(cycle: BillCycle, name: Option<String>, now: Timestamp) -> Change<BillCycle> {
     let mut after = cycle.next_version(now);
     after.name = name.unwrap_or(after.name);
     Change::updated(cycle, after, Vec::<&'static str>::new())
 }
 
-/// Decides `deleteBillCycle`; `in_use` tells whether an account is in it or plans to be.
+/// Decides `deleteBillCycle`; `in_use` is true if an account is on the cycle or plans to change to it.
 ///
 /// # Errors
 /// `still_in_use`.
 pub fn delete(cycle: BillCycle, in_use: bool) -> Result<Change<BillCycle>, Rejected> {
     if in_use {
-        return Err(Rejected::conflict(Code::StillInUse, "Accounts are in the bill cycle or plan to be, so it must stay."));
+        return Err(Rejected::conflict(Code::StillInUse, "Accounts use the bill cycle or plan to change to it, so it cannot be deleted."));
     }
     Ok(Change::deleted(cycle))
 }
 
 impl BillCycle {
-    /// The rhythm of an account on this cycle that asks for `billing_day` (individual cycles only).
+    /// The schedule of an account on this cycle; `billing_day` is the account's own day (individual cycles only).
     ///
     /// # Errors
     /// `billing_day_required`, `billing_day_not_allowed`, `billing_day_out_of_range`.
@@ -149,7 +149,7 @@ impl BillCycle {
                 return Err(Rejected::violation(
                     "/billingDay",
                     Code::BillingDayNotAllowed,
-                    format!("Bill cycle '{}' is not individual, so it sets the billing day itself.", self.name),
+                    format!("Bill cycle '{}' is not individual and sets the billing day itself; omit billingDay.", self.name),
                 ));
             }
             (true, Some(day)) => match day_in_range(self.period, day) {
@@ -161,7 +161,7 @@ impl BillCycle {
                 return Err(Rejected::violation(
                     "/billingDay",
                     Code::BillingDayRequired,
-                    format!("Bill cycle '{}' is individual, so the account must bring a billingDay.", self.name),
+                    format!("Bill cycle '{}' is individual; the account needs a billingDay.", self.name),
                 ));
             }
         };

@@ -1,4 +1,4 @@
-//! Billing settings: what holds for all of a tenant's accounts. One object per tenant; until it is first set, the defaults hold.
+//! Billing settings: the settings of all accounts of a tenant. One object per tenant; defaults apply until it is first set.
 
 mod local_time;
 mod status_model;
@@ -16,12 +16,12 @@ use crate::{
 pub use local_time::{TimeOfDay, local_moment};
 pub use status_model::{StatusKind, StatusModel, StatusTransition};
 
-/// The longest payment term and delivery offset, in days.
+/// The maximum payment term and delivery offset, in days.
 const DAYS_MAX: u32 = 365;
-/// How many delivery offsets a tenant can have.
+/// The maximum number of delivery offsets per tenant.
 const OFFSETS_MAX: usize = 20;
 
-/// So many days after an invoice's delivery, at this time of day in the tenant's time zone.
+/// A number of days after an invoice's delivery, at a time of day in the tenant's time zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeliveryOffset {
     /// Days after the day of delivery.
@@ -34,25 +34,25 @@ pub struct DeliveryOffset {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BillingSettings {
-    /// Their id; absent until they are first set.
+    /// Object id; absent until the settings are first set.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub id: Option<BillingSettingsId>,
-    /// Their version: 0 while the defaults hold, from 1 once they are set.
+    /// Object version: 0 while the defaults apply, then counted from 1.
     pub version: i64,
-    /// The tenant's time zone, by its IANA name.
+    /// The tenant's time zone, as an IANA name.
     pub time_zone: Tz,
-    /// Days from an invoice's posting to its due date, for accounts that have no term of their own.
+    /// Days from an invoice's posting to its due date, for accounts without a payment term of their own.
     pub payment_term_days: u32,
-    /// When `invoice.delivery_offset_reached` is published after a delivery.
+    /// When to publish `invoice.delivery_offset_reached` after a delivery.
     pub delivery_offsets: Vec<DeliveryOffset>,
     /// The statuses of services.
     pub service_statuses: StatusModel,
     /// The statuses of package subscriptions.
     pub package_statuses: StatusModel,
-    /// When they were first set.
+    /// When the settings were first set.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub created_at: Option<Timestamp>,
-    /// When they were last set.
+    /// When the settings were last set.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub updated_at: Option<Timestamp>,
 }
@@ -79,13 +79,13 @@ impl BillingSettings {
         self.time_zone
     }
 
-    /// The date it is in the tenant's time zone at `moment`.
+    /// The date at `moment` in the tenant's time zone.
     pub fn date_of(&self, moment: Timestamp) -> NaiveDate {
         moment.with_timezone(&self.time_zone).date_naive()
     }
 }
 
-/// A delivery offset as it was asked for.
+/// A delivery offset as requested.
 #[derive(Debug, Clone)]
 pub struct AskedOffset {
     /// See [`DeliveryOffset::days`].
@@ -94,12 +94,12 @@ pub struct AskedOffset {
     pub time: String,
 }
 
-/// `updateBillingSettings`: the settings as they shall be, whole.
+/// `updateBillingSettings`: the complete new settings.
 #[derive(Debug, Clone)]
 pub struct Update {
-    /// Their id, if they are set for the first time.
+    /// Object id, used if the settings are set for the first time.
     pub id: BillingSettingsId,
-    /// An IANA name.
+    /// IANA time zone name.
     pub time_zone: String,
     /// See [`BillingSettings::payment_term_days`].
     pub payment_term_days: u32,
@@ -111,16 +111,16 @@ pub struct Update {
     pub package_statuses: StatusModel,
 }
 
-/// Decides `updateBillingSettings`; `settings` are the present ones, or the defaults.
+/// Decides `updateBillingSettings`; `settings` are the current ones or the defaults.
 ///
 /// # Errors
-/// `time_zone_unknown`, `payment_term_out_of_range`, the rules of [`check_payment_term`], of delivery offsets
-/// (`too_many_delivery_offsets`, `delivery_offset_out_of_range`, `time_of_day_invalid`, `delivery_offset_repeated`) and of
-/// status models ([`StatusModel::violations`]).
+/// `time_zone_unknown`, `payment_term_out_of_range`, the rules of delivery offsets (`too_many_delivery_offsets`,
+/// `delivery_offset_out_of_range`, `time_of_day_invalid`, `delivery_offset_repeated`) and of status models
+/// ([`StatusModel::violations`]).
 pub fn update(settings: BillingSettings, command: Update, now: Timestamp) -> Result<Change<BillingSettings>, Rejected> {
     let mut broken = Vec::new();
     let time_zone = command.time_zone.parse::<Tz>().unwrap_or_else(|_| {
-        let message = format!("'{}' is no time zone of the IANA database, such as Europe/Berlin.", command.time_zone);
+        let message = format!("'{}' is not an IANA time zone, such as Europe/Berlin.", command.time_zone);
         broken.push(Violation::new("/timeZone", Code::TimeZoneUnknown, message));
         Tz::UTC
     });
@@ -145,33 +145,33 @@ pub fn update(settings: BillingSettings, command: Update, now: Timestamp) -> Res
     Ok(if settings.id.is_none() { Change::created(after) } else { Change::updated(settings, after, Vec::<&'static str>::new()) })
 }
 
-/// What is wrong with a payment term of `days` at `/paymentTermDays`, of the settings or of an account: `payment_term_out_of_range`.
+/// Checks a payment term of the settings or of an account: `payment_term_out_of_range` at `/paymentTermDays`.
 pub fn check_payment_term(days: u32) -> Option<Violation> {
     (days > DAYS_MAX).then(|| {
-        let message = format!("paymentTermDays is {days}, but must lie between 0 and {DAYS_MAX}.");
+        let message = format!("paymentTermDays is {days}; it must be from 0 to {DAYS_MAX}.");
         Violation::new("/paymentTermDays", Code::PaymentTermOutOfRange, message)
     })
 }
 
 fn offsets(asked: &[AskedOffset], broken: &mut Vec<Violation>) -> Vec<DeliveryOffset> {
     if asked.len() > OFFSETS_MAX {
-        let message = format!("There are {} delivery offsets, but at most {OFFSETS_MAX} are allowed.", asked.len());
+        let message = format!("There are {} delivery offsets; at most {OFFSETS_MAX} are allowed.", asked.len());
         broken.push(Violation::new("/deliveryOffsets", Code::TooManyDeliveryOffsets, message));
     }
     let mut offsets = Vec::with_capacity(asked.len());
     for (index, offset) in asked.iter().enumerate() {
         if offset.days > DAYS_MAX {
-            let message = format!("days is {}, but must lie between 0 and {DAYS_MAX}.", offset.days);
+            let message = format!("days is {}; it must be from 0 to {DAYS_MAX}.", offset.days);
             broken.push(Violation::new(format!("/deliveryOffsets/{index}/days"), Code::DeliveryOffsetOutOfRange, message));
         }
         let Ok(time) = offset.time.parse::<TimeOfDay>() else {
-            let message = format!("'{}' is no time of day such as 09:30, from 00:00 to 23:59.", offset.time);
+            let message = format!("'{}' is not a time of day from 00:00 to 23:59, such as 09:30.", offset.time);
             broken.push(Violation::new(format!("/deliveryOffsets/{index}/time"), Code::TimeOfDayInvalid, message));
             continue;
         };
         let offset = DeliveryOffset { days: offset.days, time };
         if offsets.contains(&offset) {
-            let message = format!("{} days after delivery at {time} stands in the list already.", offset.days);
+            let message = format!("The offset of {} days at {time} is listed twice.", offset.days);
             broken.push(Violation::new(format!("/deliveryOffsets/{index}"), Code::DeliveryOffsetRepeated, message));
         }
         offsets.push(offset);

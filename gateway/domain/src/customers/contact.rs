@@ -1,5 +1,5 @@
-//! Contacts: the people to be reached about an account. Other objects' events offer them to e-mails alone; a contact's own object
-//! events carry its state, as those of any object do.
+//! Contacts: the people to reach about an account. Events of other objects make contact data available to e-mails only; a
+//! contact's own object events carry its state, like those of any object.
 
 use billwire_schemas::{
     clock::Timestamp,
@@ -15,20 +15,20 @@ use crate::{
     rejected::Rejected,
 };
 
-/// What a contact is for.
+/// The purpose of a contact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Role {
     /// Bills and payments.
     Billing,
-    /// Services and faults.
+    /// Any other purpose.
     Technical,
     /// Anything else.
     Other,
 }
 
 impl Role {
-    /// The name used on the wire.
+    /// The name on the wire.
     pub fn name(self) -> &'static str {
         match self {
             Self::Billing => "billing",
@@ -42,16 +42,16 @@ impl Role {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Contact {
-    /// Its id.
+    /// Object id.
     pub id: ContactId,
-    /// Its version, from 1.
+    /// Object version, starting at 1.
     pub version: i64,
-    /// Its id in the outside system.
+    /// The object's id in the external system.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub external_id: Option<String>,
-    /// Whose contact it is.
+    /// The owning account.
     pub account_id: AccountId,
-    /// What it is for.
+    /// Purpose of the contact.
     pub role: Role,
     /// The person's name.
     pub name: String,
@@ -60,12 +60,12 @@ pub struct Contact {
     /// The person's telephone number.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub phone: Option<String>,
-    /// The language to write in, as a BCP 47 tag.
+    /// Preferred language, as a BCP 47 tag.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub language: Option<String>,
-    /// When it was made.
+    /// Creation time.
     pub created_at: Timestamp,
-    /// When it last changed.
+    /// Time of the last change.
     pub updated_at: Timestamp,
 }
 
@@ -109,7 +109,7 @@ pub fn create(command: Create, account: &Account, now: Timestamp) -> Result<Chan
     }))
 }
 
-/// `updateContact`; what is absent stays.
+/// `updateContact`; absent members stay unchanged.
 #[derive(Debug, Clone, Default)]
 pub struct Update {
     /// See [`Contact::role`].
@@ -146,7 +146,10 @@ pub fn update(contact: Contact, account: &Account, command: Update, now: Timesta
 pub fn delete(contact: Contact, account: &Account) -> Result<Change<Contact>, Rejected> {
     ensure_not_deactivated(account)?;
     if account.bills_to(contact.id) {
-        return Err(Rejected::conflict(Code::StillInUse, "The contact is its account's billing contact; name another one first."));
+        return Err(Rejected::conflict(
+            Code::StillInUse,
+            "The contact is its account's billing contact; set another billing contact first.",
+        ));
     }
     Ok(Change::deleted(contact))
 }

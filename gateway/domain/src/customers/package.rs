@@ -1,4 +1,4 @@
-//! Packages: what accounts can subscribe, with a recurring fee per billing period. They belong to the catalogue, not to an account.
+//! Packages: products with a recurring fee per billing period, which accounts subscribe to. A package belongs to the tenant.
 
 use billwire_schemas::{
     clock::Timestamp,
@@ -18,25 +18,25 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Package {
-    /// Its id.
+    /// Object id.
     pub id: PackageId,
-    /// Its version, from 1.
+    /// Object version, starting at 1.
     pub version: i64,
-    /// Its id in the outside system.
+    /// The object's id in the external system.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub external_id: Option<String>,
-    /// Its name.
+    /// Display name.
     pub name: String,
-    /// What it is, for people.
+    /// Description.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub description: Option<String>,
-    /// The currency of its fee, and so of the accounts that can subscribe it.
+    /// Currency of the fee, and of the accounts that can subscribe.
     pub currency: Currency,
-    /// What it costs per billing period of the account's cycle; nothing is possible.
+    /// The fee per billing period of the account's cycle; may be zero.
     pub recurring_fee: Money,
-    /// When it was made.
+    /// Creation time.
     pub created_at: Timestamp,
-    /// When it last changed.
+    /// Time of the last change.
     pub updated_at: Timestamp,
 }
 
@@ -76,26 +76,26 @@ pub fn create(command: Create, now: Timestamp) -> Result<Change<Package>, Reject
     }))
 }
 
-/// `updatePackage`; what is absent stays.
+/// `updatePackage`; absent members stay unchanged.
 #[derive(Debug, Clone, Default)]
 pub struct Update {
     /// See [`Package::name`].
     pub name: Option<String>,
     /// See [`Package::description`].
     pub description: Option<String>,
-    /// See [`Package::recurring_fee`]. It holds for every period that is billed from now on.
+    /// See [`Package::recurring_fee`]. Applies to every period billed from now on.
     pub recurring_fee: Option<Money>,
 }
 
 /// Decides `updatePackage`.
 ///
 /// # Errors
-/// `currency_mismatch` for a fee in another currency (its subscribers' accounts would not take it), and the rules of [`create`].
+/// `currency_mismatch` for a fee in another currency (subscribers' accounts could not be billed), and the rules of [`create`].
 pub fn update(package: Package, command: Update, now: Timestamp) -> Result<Change<Package>, Rejected> {
     let mut broken = Vec::new();
     if let Some(fee) = command.recurring_fee {
         if fee.currency != package.currency {
-            let message = format!("The package is in {}, and stays so; the fee is in {}.", package.currency, fee.currency);
+            let message = format!("The package's currency is {} and cannot be changed; the fee is in {}.", package.currency, fee.currency);
             broken.push(Violation::new("/recurringFee/currency", Code::CurrencyMismatch, message));
         }
         broken.extend(fee_violations(fee));
@@ -110,13 +110,13 @@ pub fn update(package: Package, command: Update, now: Timestamp) -> Result<Chang
     Ok(Change::updated(package, after, Vec::<&'static str>::new()))
 }
 
-/// Decides `deletePackage`; `subscribed` tells whether there is or was a subscription of it.
+/// Decides `deletePackage`; `subscribed` is true if the package has or had a subscription.
 ///
 /// # Errors
 /// `still_in_use`.
 pub fn delete(package: Package, subscribed: bool) -> Result<Change<Package>, Rejected> {
     if subscribed {
-        return Err(Rejected::conflict(Code::StillInUse, "Accounts have subscribed the package, so it must stay."));
+        return Err(Rejected::conflict(Code::StillInUse, "Accounts have or had subscriptions to the package, so it cannot be deleted."));
     }
     Ok(Change::deleted(package))
 }
@@ -124,11 +124,11 @@ pub fn delete(package: Package, subscribed: bool) -> Result<Change<Package>, Rej
 fn fee_violations(fee: Money) -> Vec<Violation> {
     let mut broken = Vec::new();
     if fee.amount.is_negative() {
-        let message = format!("A recurring fee must not be below nothing; this is {fee}.");
+        let message = format!("The recurring fee must not be negative; it is {fee}.");
         broken.push(Violation::new("/recurringFee/amount", Code::AmountNegative, message));
     }
     if !fee.in_minor_units() {
-        let message = format!("A fee in {} has at most {} decimals; this is {fee}.", fee.currency, fee.currency.decimals());
+        let message = format!("A fee in {} has at most {} decimals; it is {fee}.", fee.currency, fee.currency.decimals());
         broken.push(Violation::new("/recurringFee/amount", Code::AmountTooFine, message));
     }
     broken

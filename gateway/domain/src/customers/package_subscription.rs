@@ -1,4 +1,4 @@
-//! Package subscriptions: which packages an account has, since when, and up to which date their recurring fee has been billed.
+//! Package subscriptions: the packages of an account, their start, and the date up to which their recurring fee is billed.
 
 use billwire_schemas::{
     clock::Timestamp,
@@ -19,42 +19,42 @@ use crate::{
     rejected::{Rejected, Violation},
 };
 
-/// How far a subscription's start may lie in the past: what lies longer back would be billed by hand anyway, and a bill run
-/// would have to make a line for each period since.
+/// How far a start date may lie in the past. The limit bounds the lines of a bill run, which has one line per period since the
+/// start.
 const BACKDATED_MAX: Days = Days::new(366);
-/// How far it may lie ahead.
+/// How far a start date may lie in the future.
 const AHEAD_MAX: Days = Days::new(3660);
 
 /// A package subscription.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PackageSubscription {
-    /// Its id.
+    /// Object id.
     pub id: PackageSubscriptionId,
-    /// Its version, from 1.
+    /// Object version, starting at 1.
     pub version: i64,
-    /// Its id in the outside system.
+    /// The object's id in the external system.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub external_id: Option<String>,
-    /// Whose it is.
+    /// The owning account.
     pub account_id: AccountId,
-    /// Of which package.
+    /// The package.
     pub package_id: PackageId,
-    /// Its status, one of the package statuses of the billing settings.
+    /// Current status, one of the package statuses of the billing settings.
     pub status: String,
-    /// Why it has this status.
+    /// Reason for the status.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub status_reason: Option<String>,
-    /// The first day its fee is due for.
+    /// The first day the fee is charged for.
     pub start_date: NaiveDate,
-    /// The first day its fee is no longer due for; set when it is cancelled, never before the start.
+    /// The first day the fee is no longer charged for. Cancelling sets it, never before the start date.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub end_date: Option<NaiveDate>,
-    /// The first day its fee has not been billed for yet; starts at the start.
+    /// The first day not yet billed; initially the start date.
     pub fee_billed_until: NaiveDate,
-    /// When it was made.
+    /// Creation time.
     pub created_at: Timestamp,
-    /// When it last changed.
+    /// Time of the last change.
     pub updated_at: Timestamp,
 }
 
@@ -65,7 +65,7 @@ pub struct Subscribe {
     pub id: PackageSubscriptionId,
     /// See [`PackageSubscription::external_id`].
     pub external_id: Option<String>,
-    /// See [`PackageSubscription::start_date`]; absent: today, in the tenant's time zone.
+    /// See [`PackageSubscription::start_date`]; absent: today in the tenant's time zone.
     pub start_date: Option<NaiveDate>,
 }
 
@@ -83,14 +83,14 @@ pub fn subscribe(
     ensure_not_deactivated(account)?;
     let mut broken = Vec::new();
     if package.currency.as_str() != account.currency {
-        let message = format!("The package is in {}, but the account is in {}.", package.currency, account.currency);
+        let message = format!("The package's currency is {}, but the account's is {}.", package.currency, account.currency);
         broken.push(Violation::new("/package", Code::CurrencyMismatch, message));
     }
     let today = settings.date_of(now);
     let start = command.start_date.unwrap_or(today);
     let (first, last) = (today.checked_sub_days(BACKDATED_MAX), today.checked_add_days(AHEAD_MAX));
     if first.is_some_and(|first| start < first) || last.is_some_and(|last| start > last) {
-        let message = format!("startDate is {start}; it must lie no more than a year back and ten years ahead of {today}.");
+        let message = format!("startDate is {start}; it must be at most one year before and ten years after today, {today}.");
         broken.push(Violation::new("/startDate", Code::StartDateOutOfRange, message));
     }
     if let Some(rejected) = Rejected::from_violations(broken) {
@@ -112,7 +112,7 @@ pub fn subscribe(
     }))
 }
 
-/// Decides `changePackageSubscriptionStatus`. To the cancelled status it is the same as [`cancel`].
+/// Decides `changePackageSubscriptionStatus`. A change to the cancelled status also ends the subscription, as [`cancel`] does.
 ///
 /// # Errors
 /// `account_deactivated`, and the rules of
@@ -130,8 +130,8 @@ pub fn change_status(
     Ok(moved(subscription, settings, to, reason, now))
 }
 
-/// Decides `cancelPackageSubscription`: it ends today, in the tenant's time zone. Cancelling needs no way in the table of
-/// transitions: what an account no longer wants must be able to end.
+/// Decides `cancelPackageSubscription`: the subscription ends today, in the tenant's time zone. The table of transitions does
+/// not apply, so that every subscription can be cancelled.
 ///
 /// # Errors
 /// `account_deactivated`, `package_subscription_cancelled`.
@@ -144,7 +144,7 @@ pub fn cancel(
 ) -> Result<Change<PackageSubscription>, Rejected> {
     ensure_not_deactivated(account)?;
     if subscription.is_cancelled(settings) {
-        return Err(Rejected::conflict(Code::PackageSubscriptionCancelled, "The package subscription is cancelled already."));
+        return Err(Rejected::conflict(Code::PackageSubscriptionCancelled, "The package subscription is already cancelled."));
     }
     let to = settings.package_statuses.cancelled.clone();
     Ok(moved(subscription, settings, to, reason, now))
@@ -162,7 +162,7 @@ fn moved(
     if to == settings.package_statuses.cancelled {
         let end = after.end_date.unwrap_or(settings.date_of(now).max(after.start_date));
         after.end_date = Some(end);
-        // What was ordered and taken back before it was delivered costs nothing.
+        // A subscription cancelled before activation costs nothing.
         let statuses = &settings.package_statuses;
         if subscription.status == statuses.initial && !statuses.billable(&statuses.initial) {
             after.fee_billed_until = after.fee_billed_until.max(end);
@@ -174,14 +174,14 @@ fn moved(
     Change::updated(subscription, after, lifecycle)
 }
 
-/// What a bill run does to a subscription whose fee it has billed for the days before `until`.
+/// Marks the fee as billed for the days before `until`, after a bill run.
 pub fn fee_billed(subscription: PackageSubscription, until: NaiveDate, now: Timestamp) -> Change<PackageSubscription> {
     let mut after = subscription.next_version(now);
     after.fee_billed_until = until.max(after.fee_billed_until);
     Change::updated(subscription, after, Vec::<&'static str>::new())
 }
 
-/// What a cancelled invoice does to a subscription whose fee it billed from `from` on: those days are billed again.
+/// Makes the days from `from` on billable again, after the invoice that billed them was cancelled.
 pub fn fee_given_back(subscription: PackageSubscription, from: NaiveDate, now: Timestamp) -> Change<PackageSubscription> {
     let mut after = subscription.next_version(now);
     after.fee_billed_until = from.min(after.fee_billed_until);
@@ -189,7 +189,7 @@ pub fn fee_given_back(subscription: PackageSubscription, from: NaiveDate, now: T
 }
 
 impl PackageSubscription {
-    /// Whether it has ended.
+    /// Whether the subscription has ended.
     pub fn is_cancelled(&self, settings: &BillingSettings) -> bool {
         self.end_date.is_some() || self.status == settings.package_statuses.cancelled
     }

@@ -1,4 +1,4 @@
-//! Services: what an account uses, each in one of the statuses the billing settings define.
+//! Services: what an account uses, each in a status that the billing settings define.
 
 use billwire_schemas::{
     clock::Timestamp,
@@ -22,35 +22,35 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Service {
-    /// Its id.
+    /// Object id.
     pub id: ServiceId,
-    /// Its version, from 1.
+    /// Object version, starting at 1.
     pub version: i64,
-    /// Its id in the outside system.
+    /// The object's id in the external system.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub external_id: Option<String>,
-    /// Whose it is.
+    /// The owning account.
     pub account_id: AccountId,
-    /// The package subscription it came with, where it did.
+    /// The package subscription that includes the service, if any.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub package_subscription_id: Option<PackageSubscriptionId>,
-    /// Its name.
+    /// Display name.
     pub name: String,
-    /// What kind of service it is; free text.
+    /// Kind of service; free text.
     pub service_type: String,
-    /// Its status, one of the service statuses of the billing settings.
+    /// Current status, one of the service statuses of the billing settings.
     pub status: String,
-    /// Why it has this status.
+    /// Reason for the status.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub status_reason: Option<String>,
-    /// Since when it has this status.
+    /// When the status last changed.
     pub status_changed_at: Timestamp,
-    /// Whether its account's suspension suspended it, so that the account's re-activation brings it back.
+    /// Whether the account's suspension suspended the service, so that the account's reactivation reactivates it.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub suspended_with_account: bool,
-    /// When it was made.
+    /// Creation time.
     pub created_at: Timestamp,
-    /// When it last changed.
+    /// Time of the last change.
     pub updated_at: Timestamp,
 }
 
@@ -67,7 +67,7 @@ pub struct Create {
     pub service_type: String,
 }
 
-/// Decides `createService`; it starts in the initial status.
+/// Decides `createService`; the service starts in the initial status.
 ///
 /// # Errors
 /// `account_deactivated`; `package_subscription_of_other_account`, `package_subscription_ended` at `/packageSubscription`.
@@ -85,7 +85,7 @@ pub fn create(
             let message = "The package subscription belongs to another account.";
             broken.push(Violation::new("/packageSubscription", Code::PackageSubscriptionOfOtherAccount, message));
         } else if subscription.is_cancelled(settings) {
-            let message = "The package subscription is cancelled, and takes no new services.";
+            let message = "The package subscription is cancelled; a new service needs a running one.";
             broken.push(Violation::new("/packageSubscription", Code::PackageSubscriptionEnded, message));
         }
     }
@@ -109,7 +109,7 @@ pub fn create(
     }))
 }
 
-/// Decides `updateService`; an absent name stays.
+/// Decides `updateService`; an absent name stays unchanged.
 ///
 /// # Errors
 /// `account_deactivated`.
@@ -120,7 +120,7 @@ pub fn update(service: Service, account: &Account, name: Option<String>, now: Ti
     Ok(Change::updated(service, after, Vec::<&'static str>::new()))
 }
 
-/// Decides `deleteService`; `in_use` tells whether usage identifiers, buckets or charges hang on it.
+/// Decides `deleteService`; `in_use` is true if usage identifiers, buckets or charges belong to the service.
 ///
 /// # Errors
 /// `account_deactivated`, `service_not_initial`, `still_in_use`.
@@ -128,11 +128,12 @@ pub fn delete(service: Service, account: &Account, settings: &BillingSettings, i
     ensure_not_deactivated(account)?;
     let initial = &settings.service_statuses.initial;
     if service.status != *initial {
-        let message = format!("The service is {}; only one that is still {initial} can be deleted. Cancel it instead.", service.status);
+        let message =
+            format!("The service is {}; only a service that is {initial} can be deleted. Cancel the service instead.", service.status);
         return Err(Rejected::conflict(Code::ServiceNotInitial, message));
     }
     if in_use {
-        let message = "Usage identifiers, buckets or charges belong to the service, so it must stay.";
+        let message = "Usage identifiers, buckets or charges belong to the service, so it cannot be deleted.";
         return Err(Rejected::conflict(Code::StillInUse, message));
     }
     Ok(Change::deleted(service))
@@ -156,10 +157,11 @@ pub fn transition(
     Ok(moved(service, settings, to, reason, now))
 }
 
-/// What an account's change to status `to`, with its services, does to one of them; `None`: it stays as it is.
+/// Applies an account's change to status `to` to one of its services. Returns `None` if the service stays unchanged.
 ///
-/// Suspended: the service is suspended where the table allows it. Active again: it comes back, if the account's suspension
-/// suspended it. Deactivated: it is cancelled, also where the table has no way, since the account takes no later change.
+/// Suspended: the service is suspended if the table of transitions allows it. Active: the service is reactivated if the
+/// account's suspension suspended it. Deactivated: the service is cancelled regardless of the table, because a deactivated account
+/// accepts no later change.
 pub fn follow_account(
     service: Service,
     to: Status,
@@ -203,7 +205,7 @@ fn moved(service: Service, settings: &BillingSettings, to: String, reason: Optio
 }
 
 impl Service {
-    /// Whether it has ended.
+    /// Whether the service has ended.
     pub fn is_cancelled(&self, settings: &BillingSettings) -> bool {
         self.status == settings.service_statuses.cancelled
     }

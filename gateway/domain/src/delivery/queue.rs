@@ -9,13 +9,13 @@ use crate::{
     rejected::{Rejected, Violation},
 };
 
-/// Whether a queue keeps order within each ordering key.
+/// Whether a queue preserves order per ordering key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
-    /// Each lane moves strictly one by one.
+    /// Each lane is delivered strictly one event at a time.
     InOrder,
-    /// Everything goes as soon as it can.
+    /// Each event is delivered as soon as possible.
     OutOfOrder,
 }
 
@@ -23,23 +23,23 @@ pub enum Mode {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Queue {
-    /// Its id.
+    /// Object id.
     pub id: QueueId,
-    /// Its version, from 1.
+    /// Object version, starting at 1.
     pub version: i64,
-    /// Its name, unique in the tenant.
+    /// Name, unique within the tenant.
     pub name: String,
-    /// In order or out of order.
+    /// Delivery order.
     pub mode: Mode,
-    /// The events registered on it.
+    /// The events registered on the queue.
     #[serde(flatten)]
     pub registered: Selection,
-    /// How many parts its keys are spread over, each with a durable consumer of its own.
+    /// Number of partitions the ordering keys are spread over, each with its own durable consumer.
     pub partitions: u32,
-    /// Whether it rests: its events gather and none is delivered.
+    /// Whether delivery is paused. Events accumulate in a paused queue.
     #[serde(default)]
     pub paused: bool,
-    /// When it was made.
+    /// Creation time.
     pub created_at: Timestamp,
 }
 
@@ -58,7 +58,7 @@ pub struct Create {
     pub partitions: u32,
 }
 
-/// `updateQueue`; what is absent stays.
+/// `updateQueue`; absent members stay unchanged.
 #[derive(Debug, Clone, Default)]
 pub struct Update {
     /// See [`Queue::name`].
@@ -71,11 +71,11 @@ pub struct Update {
     pub objects: Option<Vec<billwire_schemas::events::selection::ObjectEvents>>,
 }
 
-/// The violations of what shall be registered: each type and object must exist, and there must be something.
+/// Checks the events to register: each type and object must exist, and the selection must not be empty.
 fn registrable(registered: &Selection, catalogue: &Catalogue) -> Result<(), Rejected> {
     let mut broken = catalogue.unknown(registered);
     if registered.is_empty() {
-        broken.push(Violation::new("/eventTypes", Code::EventTypesRequired, "A queue has at least one event type or object."));
+        broken.push(Violation::new("/eventTypes", Code::EventTypesRequired, "A queue needs at least one event type or object."));
     }
     Rejected::from_violations(broken).map_or(Ok(()), Err)
 }
@@ -83,7 +83,7 @@ fn registrable(registered: &Selection, catalogue: &Catalogue) -> Result<(), Reje
 /// Decides `createQueue`.
 ///
 /// # Errors
-/// `event_types_required`; `event_type_unknown` and `event_object_unknown` for each that is unknown.
+/// `event_types_required`; one `event_type_unknown` or `event_object_unknown` per unknown entry.
 pub fn create(command: Create, catalogue: &Catalogue, now: Timestamp) -> Result<Change<Queue>, Rejected> {
     registrable(&command.registered, catalogue)?;
     Ok(Change::created(Queue {
@@ -98,11 +98,10 @@ pub fn create(command: Create, catalogue: &Catalogue, now: Timestamp) -> Result<
     }))
 }
 
-/// Decides `updateQueue`. Whether the subscriptions on it are still content is for
-/// [`routing`](crate::delivery::routing) to say.
+/// Decides `updateQueue`. The caller checks the subscriptions on the queue, with [`routing`](crate::delivery::routing).
 ///
 /// # Errors
-/// As [`create`].
+/// See [`create`].
 pub fn update(queue: Queue, command: Update, catalogue: &Catalogue) -> Result<Change<Queue>, Rejected> {
     let mut after = next(&queue);
     after.name = command.name.unwrap_or(after.name);
@@ -119,7 +118,7 @@ pub fn update(queue: Queue, command: Update, catalogue: &Catalogue) -> Result<Ch
 /// `queue_paused`, `queue_not_paused`.
 pub fn pause(queue: Queue, paused: bool) -> Result<Change<Queue>, Rejected> {
     match (queue.paused, paused) {
-        (true, true) => Err(Rejected::conflict(Code::QueuePaused, "The queue is paused already.")),
+        (true, true) => Err(Rejected::conflict(Code::QueuePaused, "The queue is already paused.")),
         (false, false) => Err(Rejected::conflict(Code::QueueNotPaused, "The queue is not paused.")),
         _ => {
             let after = Queue { paused, ..next(&queue) };

@@ -1,4 +1,4 @@
-//! What comes to a queue: the events registered on it, and those that subscriptions of other queues forward to it.
+//! The events that reach a queue: those registered on it, and those that subscriptions of other queues forward to it.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -13,7 +13,7 @@ use crate::{
     rejected::Rejected,
 };
 
-/// The queues and subscriptions of a tenant, as they shall be.
+/// A tenant's queues and subscriptions after a planned change.
 #[derive(Debug, Clone, Copy)]
 pub struct Routing<'r> {
     /// All queues.
@@ -25,7 +25,7 @@ pub struct Routing<'r> {
 }
 
 impl Routing<'_> {
-    /// The event types that can come to a queue.
+    /// The event types that can reach a queue.
     pub fn carried(&self, queue: QueueId) -> BTreeSet<String> {
         let mut carried = BTreeSet::new();
         self.collect(queue, &mut carried, &mut HashSet::new());
@@ -42,7 +42,7 @@ impl Routing<'_> {
         }
     }
 
-    /// The queues that events of `queue` are forwarded to, over however many steps.
+    /// The queues that events of `queue` are forwarded to, directly or indirectly.
     pub fn downstream(&self, queue: QueueId) -> HashSet<QueueId> {
         let mut reached = HashSet::new();
         let mut todo = vec![queue];
@@ -53,25 +53,25 @@ impl Routing<'_> {
         reached
     }
 
-    /// The event types a subscription can be sent.
+    /// The event types that can reach a subscription.
     pub fn types_of(&self, subscription: &Subscription) -> Vec<String> {
         self.carried(subscription.queue_id).into_iter().filter(|name| chosen(&subscription.chosen, name)).collect()
     }
 }
 
-/// Whether a subscription's choice takes a type; no choice takes all.
+/// Whether a selection includes an event type; an empty selection includes all.
 pub fn chosen(choice: &Selection, kind: &str) -> bool {
     choice.is_empty() || choice.takes(kind)
 }
 
-/// Refuses a forwarding that leads back to the queue it starts from.
+/// Refuses an action that forwards events back to the queue they come from, directly or indirectly.
 ///
 /// # Errors
 /// `forward_cycle`.
 pub fn ensure_no_cycle(routing: &Routing<'_>, from: QueueId, action: &Action) -> Result<(), Rejected> {
     let Some(to) = action.forwards_to() else { return Ok(()) };
     if to == from || routing.downstream(to).contains(&from) {
-        let message = "Events forwarded there would come back to this queue.";
+        let message = "Events forwarded to that queue would return to this queue.";
         return Err(Rejected::violation("/action/queueId", Code::ForwardCycle, message));
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! Subscriptions: what a subscriber asks of a queue.
+//! Subscriptions: which events of a queue a subscriber receives, and how.
 
 mod check;
 
@@ -22,56 +22,56 @@ use crate::{
 
 pub use check::{faults, syntax};
 
-/// Most parameters a subscription adds, and most members a calculation gives.
+/// Maximum number of added parameters, and of members of a calculation.
 pub const EXPRESSIONS_MAX: usize = 32;
 
-/// What is done with a matching event.
+/// What happens with a matching event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Action {
-    /// POST it to a webhook endpoint.
+    /// POSTs the event to a webhook endpoint.
     Webhook {
-        /// Which endpoint.
+        /// The endpoint.
         webhook_endpoint_id: WebhookEndpointId,
-        /// A path below the endpoint's, in which `{name}` stands for a parameter.
+        /// A path below the endpoint's, in which `{name}` is replaced by a parameter's value.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         path: Option<String>,
     },
-    /// Send it by e-mail.
+    /// Sends the event by e-mail.
     Email {
-        /// Which SMTP account sends it; absent: the tenant's default one.
+        /// The sending SMTP account; absent: the tenant's default.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         smtp_account_id: Option<SmtpAccountId>,
-        /// Which template it is rendered with.
+        /// The template of the e-mail.
         notification_template_id: NotificationTemplateId,
         /// The recipients.
         to: Vec<Recipient>,
-        /// Those who get a copy.
+        /// Copy recipients.
         #[serde(skip_serializing_if = "Vec::is_empty", default)]
         cc: Vec<Recipient>,
-        /// Those who get one without the others seeing it.
+        /// Blind copy recipients.
         #[serde(skip_serializing_if = "Vec::is_empty", default)]
         bcc: Vec<Recipient>,
-        /// Whether the event itself is attached, as JSON.
+        /// Whether the event is attached as JSON.
         #[serde(default)]
         attach_event: bool,
     },
-    /// Hand it to the subscriptions of another queue.
+    /// Forwards the event to the subscriptions of another queue.
     Forward {
-        /// Which queue.
+        /// The target queue.
         queue_id: QueueId,
     },
-    /// Tell of something new that follows from it.
+    /// Publishes a new event computed from this one.
     Calculate {
-        /// The custom event type that is published.
+        /// The custom event type to publish.
         event_type: String,
-        /// The members of its data, each a CEL expression over the event.
+        /// The members of the new event's data, each a CEL expression over the event.
         data: BTreeMap<String, String>,
     },
 }
 
 impl Action {
-    /// The queue it forwards to.
+    /// The queue the action forwards to, if it forwards.
     pub fn forwards_to(&self) -> Option<QueueId> {
         match self {
             Self::Forward { queue_id } => Some(*queue_id),
@@ -79,7 +79,7 @@ impl Action {
         }
     }
 
-    /// Whoever it writes to, with where that stands in a request.
+    /// All e-mail recipients, each with its JSON pointer in the request.
     pub fn recipients(&self) -> impl Iterator<Item = (String, &Recipient)> {
         let (to, cc, bcc) = match self {
             Self::Email { to, cc, bcc, .. } => (to.as_slice(), cc.as_slice(), bcc.as_slice()),
@@ -91,14 +91,14 @@ impl Action {
     }
 }
 
-/// What becomes of a lane of an in-order queue when its head is given up on.
+/// What happens to a lane of an in-order queue after its head becomes a dead letter.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum GivenUp {
-    /// It goes on behind the dead letter.
+    /// The lane continues after the dead letter.
     #[default]
     Skip,
-    /// It rests until a person redrives or discards the dead letter.
+    /// The lane stops until the dead letter is redriven or discarded.
     Block,
 }
 
@@ -106,32 +106,32 @@ pub enum GivenUp {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Subscription {
-    /// Its id.
+    /// Object id.
     pub id: SubscriptionId,
-    /// Its version, from 1.
+    /// Object version, starting at 1.
     pub version: i64,
-    /// Its name, unique in the tenant.
+    /// Name, unique within the tenant.
     pub name: String,
-    /// The queue it is on.
+    /// The subscribed queue.
     pub queue_id: QueueId,
-    /// The events it wants of the queue; nothing named: all of them.
+    /// The selected events of the queue; if empty, all of them.
     #[serde(flatten)]
     pub chosen: Selection,
-    /// A CEL expression that must hold for an event; absent: every chosen one is wanted.
+    /// A CEL expression that must be true for an event; absent: every selected event matches.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub filter: Option<String>,
-    /// Parameters it adds to the events, each a CEL expression.
+    /// Parameters added to the events, each a CEL expression.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub parameters: BTreeMap<String, String>,
-    /// What is done.
+    /// What happens with a matching event.
     pub action: Action,
-    /// What becomes of a lane whose head is given up on.
+    /// What happens to a lane after its head becomes a dead letter.
     #[serde(default)]
     pub when_given_up: GivenUp,
-    /// Whether it is owed what happens now.
+    /// Whether new events are delivered.
     #[serde(default = "yes")]
     pub enabled: bool,
-    /// When it was made. It is owed every matching event committed after that, except while it was disabled.
+    /// Creation time. Every matching event committed later is delivered, except those committed while disabled.
     pub created_at: Timestamp,
 }
 
@@ -139,7 +139,7 @@ fn yes() -> bool {
     true
 }
 
-/// What a subscription is to be, apart from its id and queue.
+/// The definition of a subscription, apart from its id and queue.
 #[derive(Debug, Clone)]
 pub struct Wanted {
     /// See [`Subscription::name`].
@@ -156,7 +156,7 @@ pub struct Wanted {
     pub when_given_up: GivenUp,
 }
 
-/// `updateSubscription`; what is absent stays.
+/// `updateSubscription`; absent members stay unchanged.
 #[derive(Debug, Clone, Default)]
 pub struct Update {
     /// See [`Subscription::name`].
@@ -165,7 +165,7 @@ pub struct Update {
     pub event_types: Option<Vec<String>>,
     /// Replaces the entries of [`Selection::objects`].
     pub objects: Option<Vec<billwire_schemas::events::selection::ObjectEvents>>,
-    /// See [`Subscription::filter`]; the empty text takes it away.
+    /// See [`Subscription::filter`]; an empty string removes it.
     pub filter: Option<String>,
     /// See [`Subscription::parameters`].
     pub parameters: Option<BTreeMap<String, String>>,
@@ -175,11 +175,11 @@ pub struct Update {
     pub when_given_up: Option<GivenUp>,
 }
 
-/// Decides `createSubscription`; the action's references exist. Filter, parameters, template and calculation must be content with
-/// what *every* event type that can come offers.
+/// Decides `createSubscription`; the caller has resolved the action's references. Filter, parameters, template and calculation must
+/// use only parameters that *every* event type that can arrive offers.
 ///
 /// # Errors
-/// `forward_cycle`, and every fault of [`faults`].
+/// `forward_cycle`, and all violations of [`faults`].
 pub fn create(
     id: SubscriptionId,
     queue: QueueId,
@@ -206,10 +206,10 @@ pub fn create(
     Ok(Change::created(made))
 }
 
-/// Decides `updateSubscription`; `routing` holds it as it was.
+/// Decides `updateSubscription`; `routing` contains the subscription before the update.
 ///
 /// # Errors
-/// As [`create`].
+/// See [`create`].
 pub fn update(
     subscription: Subscription,
     command: Update,
@@ -239,8 +239,8 @@ pub fn update(
 /// `already_enabled`, `already_disabled`.
 pub fn enable(subscription: Subscription, enabled: bool) -> Result<Change<Subscription>, Rejected> {
     match (subscription.enabled, enabled) {
-        (true, true) => Err(Rejected::conflict(Code::AlreadyEnabled, "The subscription is enabled already.")),
-        (false, false) => Err(Rejected::conflict(Code::AlreadyDisabled, "The subscription is disabled already.")),
+        (true, true) => Err(Rejected::conflict(Code::AlreadyEnabled, "The subscription is already enabled.")),
+        (false, false) => Err(Rejected::conflict(Code::AlreadyDisabled, "The subscription is already disabled.")),
         _ => {
             let after = Subscription { enabled, ..next(&subscription) };
             Ok(Change::updated(subscription, after, Vec::<&'static str>::new()))

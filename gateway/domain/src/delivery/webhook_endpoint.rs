@@ -1,4 +1,4 @@
-//! Webhook endpoints: where events are POSTed, and what the call carries.
+//! Webhook endpoints: the receivers of event POST requests, and the contents of the requests.
 
 mod settings;
 mod signing;
@@ -18,101 +18,101 @@ use crate::{
 pub use settings::{Auth, Credentials};
 pub use signing::{NewSecret, Rotate, SigningKey, rotate};
 
-/// A webhook endpoint. What is secret of it stands sealed beside it, in [`Secrets`], never in it.
+/// A webhook endpoint. Its secret data is sealed and stored separately, in [`Secrets`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WebhookEndpoint {
-    /// Its id.
+    /// Object id.
     pub id: WebhookEndpointId,
-    /// Its version, from 1.
+    /// Object version, starting at 1.
     pub version: i64,
-    /// Its name, unique in the tenant.
+    /// Name, unique within the tenant.
     pub name: String,
     /// The base URL.
     pub url: String,
     /// The path below the base URL.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub path: Option<String>,
-    /// Whether it is called. What it is owed while it is not waits.
+    /// Whether the endpoint is called. While disabled, its deliveries wait.
     pub enabled: bool,
-    /// Why it is not called.
+    /// Why the endpoint is disabled.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub disabled_because: Option<String>,
-    /// The keys its calls are signed with, newest first, without what is secret of them.
+    /// The signing keys, newest first, without secret parts.
     pub signing: Vec<SigningKey>,
-    /// How calls say who they are, besides the signature.
+    /// Authentication in addition to the signature.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub auth: Option<Auth>,
-    /// Names of the headers that go with each call.
+    /// Names of the custom headers of each call.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub header_names: Vec<String>,
-    /// The certificate, and those that vouch for it, that is shown to the receiver: PEM.
+    /// The client certificate chain, as PEM.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub client_certificate: Option<String>,
-    /// Waits before each further try, in seconds; absent: the installation's.
+    /// Delays before each retry, in seconds; absent: the installation's.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub retry_waits: Option<Vec<u32>>,
-    /// Calls under way at once; absent: the installation's.
+    /// Maximum concurrent calls; absent: the installation's.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub max_in_flight: Option<u32>,
-    /// Calls started in a second; absent: no limit.
+    /// Maximum calls per second; absent: no limit.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub max_per_second: Option<u32>,
-    /// Address of who is told when it is disabled.
+    /// Address that receives a notice when the endpoint is disabled.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub owner_email: Option<String>,
-    /// When it was made.
+    /// Creation time.
     pub created_at: Timestamp,
 }
 
-/// What of an endpoint rests sealed.
+/// The secret data of an endpoint, stored sealed.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Secrets {
-    /// Written signing secrets, by the id of their [`SigningKey`].
+    /// Encoded signing secrets, by the id of their [`SigningKey`].
     pub signing: BTreeMap<String, String>,
     /// The password, token or client secret of [`WebhookEndpoint::auth`].
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub credential: Option<String>,
-    /// Values of the headers, by name.
+    /// Header values, by name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub headers: BTreeMap<String, String>,
-    /// The private key of the client certificate: PEM.
+    /// Private key of the client certificate, as PEM.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub client_key: Option<String>,
 }
 
-/// A client certificate with its key, PEM both.
+/// A client certificate and its key, both PEM.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ClientCertificate {
-    /// The chain.
+    /// The certificate chain.
     pub certificate: String,
     /// The private key.
     pub key: String,
 }
 
-/// What can be set when an endpoint is made and later; what is absent is not set, or stays.
+/// The settable members of an endpoint; absent members are not set, or stay unchanged.
 #[derive(Clone, Default)]
 pub struct Settings {
     /// See [`WebhookEndpoint::name`].
     pub name: Option<String>,
     /// See [`WebhookEndpoint::url`].
     pub url: Option<String>,
-    /// See [`WebhookEndpoint::path`]; the empty text: none.
+    /// See [`WebhookEndpoint::path`]; an empty string removes it.
     pub path: Option<String>,
-    /// How calls say who they are.
+    /// Authentication, with secrets.
     pub auth: Option<Credentials>,
-    /// All headers that go with each call, by name.
+    /// All custom headers of each call, by name.
     pub headers: Option<BTreeMap<String, String>>,
-    /// The client certificate; `Some(None)`: none.
+    /// The client certificate; `Some(None)` removes it.
     pub client_certificate: Option<Option<ClientCertificate>>,
     /// See [`WebhookEndpoint::retry_waits`].
     pub retry_waits: Option<Vec<u32>>,
     /// See [`WebhookEndpoint::max_in_flight`].
     pub max_in_flight: Option<u32>,
-    /// See [`WebhookEndpoint::max_per_second`]; 0: no limit.
+    /// See [`WebhookEndpoint::max_per_second`]; 0 removes the limit.
     pub max_per_second: Option<u32>,
-    /// See [`WebhookEndpoint::owner_email`]; the empty text: nobody.
+    /// See [`WebhookEndpoint::owner_email`]; an empty string removes it.
     pub owner_email: Option<String>,
 }
 
@@ -121,16 +121,16 @@ pub struct Settings {
 pub struct Create {
     /// The new endpoint's id.
     pub id: WebhookEndpointId,
-    /// What its calls are signed with.
+    /// The signing secret.
     pub secret: NewSecret,
-    /// What it shall be; name and URL are there.
+    /// The settings; name and URL are present.
     pub settings: Settings,
 }
 
 /// Decides `createWebhookEndpoint`.
 ///
 /// # Errors
-/// Every broken rule of [`destination::parse`]; `secret_invalid`, `header_not_allowed`, `headers_too_many`, `retry_waits_invalid`,
+/// All violations of [`destination::parse`]; `secret_invalid`, `header_not_allowed`, `headers_too_many`,
 /// `client_certificate_invalid`.
 pub fn create(command: Create, now: Timestamp) -> Result<(Change<WebhookEndpoint>, Secrets), Rejected> {
     let mut broken = Vec::new();
@@ -167,7 +167,7 @@ pub fn create(command: Create, now: Timestamp) -> Result<(Change<WebhookEndpoint
 /// Decides `updateWebhookEndpoint`.
 ///
 /// # Errors
-/// As [`create`], without `secret_invalid`.
+/// The errors of [`create`], without `secret_invalid`.
 pub fn update(last: WebhookEndpoint, mut secrets: Secrets, settings: Settings) -> Result<(Change<WebhookEndpoint>, Secrets), Rejected> {
     let mut after = next(&last);
     let broken = settings.apply(&mut after, &mut secrets);
@@ -180,19 +180,19 @@ pub fn update(last: WebhookEndpoint, mut secrets: Secrets, settings: Settings) -
 /// `webhook_endpoint_enabled`.
 pub fn enable(last: WebhookEndpoint) -> Result<Change<WebhookEndpoint>, Rejected> {
     if last.enabled {
-        return Err(Rejected::conflict(Code::WebhookEndpointEnabled, "The webhook endpoint is enabled already."));
+        return Err(Rejected::conflict(Code::WebhookEndpointEnabled, "The webhook endpoint is already enabled."));
     }
     let after = WebhookEndpoint { enabled: true, disabled_because: None, ..next(&last) };
     Ok(updated(last, after))
 }
 
-/// Decides `disableWebhookEndpoint`, asked for by a person or by what its receiver did.
+/// Decides `disableWebhookEndpoint`, on a person's request or after failures of the receiver.
 ///
 /// # Errors
 /// `webhook_endpoint_disabled`.
 pub fn disable(last: WebhookEndpoint, because: &str) -> Result<Change<WebhookEndpoint>, Rejected> {
     if !last.enabled {
-        return Err(Rejected::conflict(Code::WebhookEndpointDisabled, "The webhook endpoint is disabled already."));
+        return Err(Rejected::conflict(Code::WebhookEndpointDisabled, "The webhook endpoint is already disabled."));
     }
     let after = WebhookEndpoint { enabled: false, disabled_because: Some(because.to_owned()), ..next(&last) };
     let parameters = Parameters::from([
@@ -204,7 +204,7 @@ pub fn disable(last: WebhookEndpoint, because: &str) -> Result<Change<WebhookEnd
     Ok(updated(last, after).and(Lifecycle { kind: "webhook_endpoint.disabled", parameters }))
 }
 
-/// A query may hold a key, which belongs in no event.
+/// A query may contain a key, which must not appear in events.
 fn without_query(url: &str) -> &str {
     url.split('?').next().unwrap_or(url)
 }
@@ -217,7 +217,7 @@ fn updated(before: WebhookEndpoint, after: WebhookEndpoint) -> Change<WebhookEnd
     Change::updated(before, after, Vec::<&'static str>::new())
 }
 
-/// The violations of a URL that is to be called, told of at `pointer`.
+/// The violations of a URL to call, reported at `pointer`.
 fn url_faults(pointer: &'static str, url: &str) -> Vec<Violation> {
     let Err(refused) = destination::parse(url) else { return Vec::new() };
     refused.0.into_iter().map(|rule| Violation::new(pointer, rule.code, rule.message)).collect()

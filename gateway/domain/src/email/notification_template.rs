@@ -1,4 +1,4 @@
-//! Notification templates: what an e-mail says.
+//! Notification templates: the contents of e-mails.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,13 +20,13 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NotificationTemplate {
-    /// Its id.
+    /// Object id.
     pub id: NotificationTemplateId,
-    /// Its version, from 1.
+    /// Object version, starting at 1.
     pub version: i64,
-    /// Its name, unique in the tenant.
+    /// Name, unique within the tenant.
     pub name: String,
-    /// The event types it is written for; its parameters are checked against each of them.
+    /// The event types the template is for; its parameters are checked against each of them.
     pub event_types: Vec<String>,
     /// The subject line.
     pub subject: String,
@@ -35,15 +35,15 @@ pub struct NotificationTemplate {
     /// The HTML part.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub html: Option<String>,
-    /// The language of these parts, a BCP 47 tag.
+    /// The language of these parts, as a BCP 47 tag.
     pub language: String,
-    /// The same in other languages, by tag.
+    /// Parts in other languages, by tag.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub translations: BTreeMap<String, Parts>,
-    /// Whether it comes with the product; then it cannot be changed.
+    /// Whether the template is part of the product and cannot be changed.
     #[serde(default)]
     pub predefined: bool,
-    /// When it was made.
+    /// Creation time.
     pub created_at: Timestamp,
 }
 
@@ -66,33 +66,33 @@ impl Parts {
     }
 }
 
-/// Most translations of a template.
+/// Maximum number of translations per template.
 pub const TRANSLATIONS_MAX: usize = 50;
 
 impl NotificationTemplate {
-    /// Whether it is content with what its event types offer according to `catalogue`.
+    /// Whether `catalogue` offers all parameters that the template uses.
     pub fn suits(&self, catalogue: &Catalogue) -> bool {
         self.faults(catalogue).is_empty()
     }
 
-    /// The parts as the template engine takes them, in the template's own language.
+    /// The parts in the template's own language, for the template engine.
     pub fn parts(&self) -> Template {
         Template { subject: self.subject.clone(), text: self.text.clone(), html: self.html.clone() }
     }
 
-    /// All of it as the template engine takes it.
+    /// All languages, for the template engine.
     pub fn translated(&self) -> Translated {
         let translations = self.translations.iter().map(|(tag, parts)| (tag.clone(), parts.template())).collect();
         Translated { language: self.language.clone(), parts: self.parts(), translations }
     }
 
-    /// Every set of parts, with where it stands in a request.
+    /// The parts of every language, each with its JSON pointer in the request.
     pub fn all_parts(&self) -> impl Iterator<Item = (String, Template)> + '_ {
         let others = self.translations.iter().map(|(tag, parts)| (format!("/translations/{tag}"), parts.template()));
         std::iter::once((String::new(), self.parts())).chain(others)
     }
 
-    /// What is wrong with it, given what the events it is written for offer.
+    /// All violations of the template, given the parameters of its event types.
     fn faults(&self, catalogue: &Catalogue) -> Vec<Violation> {
         let mut broken = Vec::new();
         for (tag, pointer) in std::iter::once((&self.language, "/language".to_owned()))
@@ -102,12 +102,12 @@ impl NotificationTemplate {
                 broken.push(Violation::new(
                     pointer,
                     Code::LanguageUnknown,
-                    format!("'{tag}' is no language tag (BCP 47), such as de or en-GB."),
+                    format!("'{tag}' is not a BCP 47 language tag, such as de or en-GB."),
                 ));
             }
         }
         if self.translations.len() > TRANSLATIONS_MAX {
-            let message = format!("There may be {TRANSLATIONS_MAX} translations at the most.");
+            let message = format!("At most {TRANSLATIONS_MAX} translations are allowed.");
             broken.push(Violation::new("/translations", Code::TranslationsTooMany, message));
         }
         let offered = offered_sets(catalogue, &self.event_types);
@@ -122,12 +122,12 @@ impl NotificationTemplate {
     }
 }
 
-/// The id of the predefined template for an event type: always the same.
+/// The constant id of the predefined template for an event type.
 fn predefined_id(event_type: &str) -> NotificationTemplateId {
     NotificationTemplateId(uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, format!("urn:billwire:template:{event_type}").as_bytes()))
 }
 
-/// The templates that come with the product, by event type.
+/// The predefined templates, in the order of the built-in list.
 pub fn predefined() -> impl Iterator<Item = NotificationTemplate> {
     predefined::all().iter().map(|one| NotificationTemplate {
         id: predefined_id(one.event_type),
@@ -144,22 +144,22 @@ pub fn predefined() -> impl Iterator<Item = NotificationTemplate> {
     })
 }
 
-/// What can be set of a template; what is absent stays as it is.
+/// The settable members of a template; absent members stay unchanged.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
     /// See [`NotificationTemplate::name`].
     pub name: Option<String>,
-    /// See [`NotificationTemplate::event_types`]; empty: every type of the catalogue.
+    /// See [`NotificationTemplate::event_types`]; empty: any type of the catalogue.
     pub event_types: Option<Vec<String>>,
     /// See [`NotificationTemplate::subject`].
     pub subject: Option<String>,
     /// See [`NotificationTemplate::text`].
     pub text: Option<String>,
-    /// See [`NotificationTemplate::html`]; the empty text takes it away.
+    /// See [`NotificationTemplate::html`]; an empty string removes it.
     pub html: Option<String>,
     /// See [`NotificationTemplate::language`].
     pub language: Option<String>,
-    /// See [`NotificationTemplate::translations`]: all of them.
+    /// See [`NotificationTemplate::translations`]; replaces all of them.
     pub translations: Option<BTreeMap<String, Parts>>,
 }
 
@@ -180,8 +180,8 @@ impl Settings {
     }
 }
 
-/// Decides `createNotificationTemplate`: every part must parse, and name only parameters that *each* of its event types
-/// offers (with none named: that at least the core group offers).
+/// Decides `createNotificationTemplate`. Every part must parse and use only parameters that *each* of its event types offers; without
+/// event types, parameters that any type offers.
 ///
 /// # Errors
 /// `event_type_unknown`, `language_unknown`, `translations_too_many`, `template_syntax`, `template_unknown_parameter`,
@@ -209,18 +209,17 @@ pub fn create(
     Ok(Change::created(made))
 }
 
-/// Decides `updateNotificationTemplate`. Whether the subscriptions that use it are still content is for
-/// [`crate::delivery::subscription::faults`] to say.
+/// Decides `updateNotificationTemplate`. [`crate::delivery::subscription::faults`] checks the subscriptions that use the template.
 ///
 /// # Errors
-/// As [`create`].
+/// See [`create`].
 pub fn update(template: NotificationTemplate, settings: Settings, catalogue: &Catalogue) -> Result<Change<NotificationTemplate>, Rejected> {
     let mut after = NotificationTemplate { version: template.version + 1, ..template.clone() };
     settings.apply(&mut after, catalogue)?;
     Ok(Change::updated(template, after, Vec::<&'static str>::new()))
 }
 
-/// What is wrong with parts that stand at `place`, given what the events they are written for offer.
+/// Violations of the parts at `place`, given the parameters of each event type.
 fn faults(place: &str, parts: &Template, offered_sets: &[Vec<String>]) -> Vec<Violation> {
     let mut broken = Vec::new();
     let read = Reading::of(parts);
@@ -238,7 +237,7 @@ fn faults(place: &str, parts: &Template, offered_sets: &[Vec<String>]) -> Vec<Vi
     broken
 }
 
-/// What each of `event_types` offers; for none, what any event type might: a subscription checks again.
+/// The parameters of each event type. Without event types, those of all types; the subscription checks again.
 fn offered_sets(catalogue: &Catalogue, event_types: &[String]) -> Vec<Vec<String>> {
     if event_types.is_empty() {
         let all: BTreeSet<String> = catalogue.all().flat_map(|event| catalogue.offers(event)).map(|offer| offer.name).collect();

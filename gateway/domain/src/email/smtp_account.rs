@@ -1,4 +1,4 @@
-//! SMTP accounts: from where e-mail is sent.
+//! SMTP accounts: the servers and senders of outgoing e-mail.
 
 use billwire_schemas::{clock::Timestamp, ids::SmtpAccountId, refusal::Code};
 use serde::{Deserialize, Serialize};
@@ -8,11 +8,11 @@ use crate::{
     rejected::{Rejected, Violation},
 };
 
-/// How the connection is protected. Never opportunistic: a stripped STARTTLS is a failure.
+/// Connection security. Never opportunistic: if the server does not offer STARTTLS, sending fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Security {
-    /// In clear.
+    /// Unencrypted.
     None,
     /// STARTTLS, required.
     Starttls,
@@ -20,52 +20,52 @@ pub enum Security {
     Tls,
 }
 
-/// An SMTP account. The password stands sealed beside it, never in it.
+/// An SMTP account. The password is sealed and stored separately.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SmtpAccount {
-    /// Its id.
+    /// Object id.
     pub id: SmtpAccountId,
-    /// Its version, from 1.
+    /// Object version, starting at 1.
     pub version: i64,
-    /// Its name, unique in the tenant.
+    /// Name, unique within the tenant.
     pub name: String,
-    /// The outgoing SMTP server.
+    /// TCP port of the server.
     pub server: String,
     /// Its port.
     pub port: u16,
-    /// How the connection is protected.
+    /// Connection security.
     pub security: Security,
     /// The name in the From field.
     pub from_name: String,
     /// The address in the From field.
     pub from_address: String,
-    /// The user name, where the server wants one.
+    /// User name, if the server requires authentication.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub username: Option<String>,
-    /// Whether a password is set; it is never answered back.
+    /// Whether a password is set. The password itself is never returned.
     pub has_password: bool,
-    /// Messages handed over in a second at the most; absent: no limit.
+    /// Maximum messages per second; absent: no limit.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub max_per_second: Option<u32>,
-    /// Connections at once.
+    /// Maximum concurrent connections.
     pub connections: u32,
-    /// Recipients of one message; one for more is handed over several times.
+    /// Maximum recipients per message; a message to more recipients is sent in several parts.
     pub max_recipients: u32,
-    /// Whether it sends what names no account. One of a tenant's accounts is the default.
+    /// Whether this account sends e-mail that names no account. One account per tenant is the default.
     pub is_default: bool,
-    /// When it was made.
+    /// Creation time.
     pub created_at: Timestamp,
 }
 
-/// Connections at once of an account that names no number.
+/// Default number of concurrent connections.
 pub const CONNECTIONS_DEFAULT: u32 = 4;
-/// Recipients of one message of an account that names no number: what every server takes, RFC 5321 section 4.5.3.1.8.
+/// Default number of recipients per message: the minimum every server must accept, RFC 5321 section 4.5.3.1.8.
 pub const RECIPIENTS_DEFAULT: u32 = 100;
-/// The port of an account that names none.
+/// Default port.
 pub const PORT_DEFAULT: u16 = 25;
 
-/// What can be set of an SMTP account; what is absent stays as it is.
+/// The settable members of an SMTP account; absent members stay unchanged.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
     /// See [`SmtpAccount::name`].
@@ -80,11 +80,11 @@ pub struct Settings {
     pub from_name: Option<String>,
     /// See [`SmtpAccount::from_address`].
     pub from_address: Option<String>,
-    /// See [`SmtpAccount::username`]; the empty text takes it and the password away.
+    /// See [`SmtpAccount::username`]; an empty string removes user name and password.
     pub username: Option<String>,
-    /// Whether a password comes with this.
+    /// Whether the request contains a password.
     pub with_password: bool,
-    /// See [`SmtpAccount::max_per_second`]; 0: no limit.
+    /// See [`SmtpAccount::max_per_second`]; 0 removes the limit.
     pub max_per_second: Option<u32>,
     /// See [`SmtpAccount::connections`].
     pub connections: Option<u32>,
@@ -117,20 +117,20 @@ impl Settings {
         let mut broken = Vec::new();
         if account.username.is_some() != account.has_password {
             let missing = if account.has_password { "/username" } else { "/password" };
-            broken.push(Violation::new(missing, Code::CredentialsIncomplete, "username and password come together or not at all."));
+            broken.push(Violation::new(missing, Code::CredentialsIncomplete, "Set both username and password, or neither."));
         }
         if account.security == Security::None && account.has_password {
             broken.push(Violation::new(
                 "/security",
                 Code::CredentialsInClear,
-                "A password is not sent over an unprotected connection; choose starttls or tls.",
+                "A password requires an encrypted connection; choose starttls or tls.",
             ));
         }
         Rejected::from_violations(broken).map_or(Ok(()), Err)
     }
 }
 
-/// Decides `createSmtpAccount`: a tenant's `first` account is its default.
+/// Decides `createSmtpAccount`. A tenant's `first` account becomes the default.
 ///
 /// # Errors
 /// `credentials_incomplete`, `credentials_in_clear`.
@@ -160,14 +160,14 @@ pub fn create(id: SmtpAccountId, settings: Settings, first: bool, now: Timestamp
 /// Decides `updateSmtpAccount`.
 ///
 /// # Errors
-/// As [`create`].
+/// See [`create`].
 pub fn update(account: SmtpAccount, settings: Settings) -> Result<Change<SmtpAccount>, Rejected> {
     let mut after = SmtpAccount { version: account.version + 1, ..account.clone() };
     settings.apply(&mut after)?;
     Ok(Change::updated(account, after, Vec::<&'static str>::new()))
 }
 
-/// What becomes of the one that was the default when another becomes it.
+/// Clears the default flag when another account becomes the default.
 pub fn supersede(account: SmtpAccount) -> Change<SmtpAccount> {
     let after = SmtpAccount { version: account.version + 1, is_default: false, ..account.clone() };
     Change::updated(account, after, Vec::<&'static str>::new())

@@ -1,4 +1,4 @@
-//! The suppression list: addresses that nothing is sent to any more.
+//! The suppression list: addresses that no longer receive e-mail.
 
 use billwire_schemas::{
     clock::Timestamp,
@@ -13,30 +13,30 @@ use crate::change::{Change, Entity};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SuppressedAddress {
-    /// Its id.
+    /// Object id.
     pub id: Uuid,
-    /// Its version, always 1.
+    /// Object version, always 1.
     pub version: i64,
-    /// The address, in small letters; unique in the tenant.
+    /// The address in lower case; unique within the tenant.
     pub address: String,
-    /// Why: what its server said, or what a person wrote.
+    /// Reason: the server's response, or a person's text.
     pub reason: String,
-    /// The server's code, where a server refused it.
+    /// The server's reply code, if a server refused the address.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub status: Option<u16>,
-    /// The delivery that was refused, where it was one.
+    /// The refused delivery, if there was one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub delivery_id: Option<DeliveryId>,
-    /// Since when.
+    /// When the address was suppressed.
     pub created_at: Timestamp,
 }
 
-/// `suppressAddress`, by a person or after a refusal.
+/// `suppressAddress`, by a person or after a server's refusal.
 #[derive(Debug, Clone)]
 pub struct Suppress {
     /// The new entry's id.
     pub id: Uuid,
-    /// See [`SuppressedAddress::address`], as it was written.
+    /// See [`SuppressedAddress::address`], as written in the request.
     pub address: String,
     /// See [`SuppressedAddress::reason`].
     pub reason: String,
@@ -46,12 +46,12 @@ pub struct Suppress {
     pub delivery_id: Option<DeliveryId>,
 }
 
-/// How an address is compared: mail systems do not tell capital letters from small ones, whatever RFC 5321 grants them.
+/// The form in which addresses are compared. Mail systems ignore case, although RFC 5321 makes the local part case-sensitive.
 pub fn compared(address: &str) -> String {
     address.to_lowercase()
 }
 
-/// Puts an address on the list.
+/// Adds an address to the list.
 pub fn suppress(command: Suppress, now: Timestamp) -> Change<SuppressedAddress> {
     let Suppress { id, address, reason, status, delivery_id } = command;
     Change::created(SuppressedAddress { id, version: 1, address: compared(&address), reason, status, delivery_id, created_at: now })

@@ -1,4 +1,4 @@
-//! System users: people of the tenant's staff who get notifications.
+//! System users: members of the tenant's staff who receive notifications.
 
 use billwire_schemas::{clock::Timestamp, ids::SystemUserId, refusal::Code, template::is_language};
 use chrono_tz::Tz;
@@ -13,27 +13,27 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SystemUser {
-    /// Its id.
+    /// Object id.
     pub id: SystemUserId,
-    /// Its version, from 1.
+    /// Object version, starting at 1.
     pub version: i64,
-    /// The name, unique in the tenant.
+    /// Name, unique within the tenant.
     pub name: String,
-    /// The e-mail address.
+    /// E-mail address.
     pub email: String,
-    /// The language to write in, a BCP 47 tag; absent: the template's own.
+    /// Preferred language, as a BCP 47 tag; absent: the template's own.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub language: Option<String>,
-    /// The time zone to show moments in; absent: the tenant's.
+    /// Time zone for displayed times; absent: the tenant's.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub time_zone: Option<Tz>,
-    /// Whether notifications are sent to it.
+    /// Whether the user receives notifications.
     pub active: bool,
-    /// When it was made.
+    /// Creation time.
     pub created_at: Timestamp,
 }
 
-/// What can be set of a system user; what is absent stays as it is, and an empty text takes a language or time zone away.
+/// The settable members of a system user; absent members stay unchanged, an empty string removes a language or time zone.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
     /// See [`SystemUser::name`].
@@ -42,7 +42,7 @@ pub struct Settings {
     pub email: Option<String>,
     /// See [`SystemUser::language`].
     pub language: Option<String>,
-    /// See [`SystemUser::time_zone`], as the client wrote it.
+    /// See [`SystemUser::time_zone`], as written in the request.
     pub time_zone: Option<String>,
     /// See [`SystemUser::active`].
     pub active: Option<bool>,
@@ -56,7 +56,7 @@ impl Settings {
         user.active = self.active.unwrap_or(user.active);
         if let Some(language) = self.language {
             if !language.is_empty() && !is_language(&language) {
-                let message = format!("'{language}' is no language tag (BCP 47), such as de or en-GB.");
+                let message = format!("'{language}' is not a BCP 47 language tag, such as de or en-GB.");
                 broken.push(Violation::new("/language", Code::LanguageUnknown, message));
             }
             user.language = (!language.is_empty()).then_some(language);
@@ -64,7 +64,7 @@ impl Settings {
         if let Some(zone) = self.time_zone {
             user.time_zone = if zone.is_empty() { None } else { zone.parse().ok() };
             if user.time_zone.is_none() && !zone.is_empty() {
-                let message = format!("'{zone}' is no time zone of the IANA database, such as Europe/Berlin.");
+                let message = format!("'{zone}' is not an IANA time zone, such as Europe/Berlin.");
                 broken.push(Violation::new("/timeZone", Code::TimeZoneUnknown, message));
             }
         }
@@ -86,7 +86,7 @@ pub fn create(id: SystemUserId, settings: Settings, now: Timestamp) -> Result<Ch
 /// Decides `updateSystemUser`.
 ///
 /// # Errors
-/// As [`create`].
+/// See [`create`].
 pub fn update(user: SystemUser, settings: Settings) -> Result<Change<SystemUser>, Rejected> {
     let mut after = SystemUser { version: user.version + 1, ..user.clone() };
     settings.apply(&mut after)?;

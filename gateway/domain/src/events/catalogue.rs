@@ -1,5 +1,5 @@
-//! What a tenant's events are and offer: the built-in types, the tenant's own, and what its data sources add. Everything that is
-//! saved and names an event type or a parameter is held against this.
+//! A tenant's event types and their parameters: the built-in types, the tenant's own types, and the parameters that data sources add.
+//! Every stored object that names an event type or a parameter is validated against this catalogue.
 
 use std::collections::BTreeSet;
 
@@ -23,30 +23,30 @@ use crate::{
     rejected::Violation,
 };
 
-/// The pattern of all custom types, which means something before there is any.
+/// The pattern of all custom types, valid even if no custom type exists.
 const CUSTOM: &str = "custom.*";
 
-/// A parameter that events of a type offer.
+/// A parameter offered by events of a type.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Offer {
-    /// The name templates use.
+    /// The name in templates.
     pub name: String,
-    /// What its value is.
+    /// Type of the value.
     pub kind: Type,
-    /// What it means.
+    /// Meaning.
     pub meaning: String,
-    /// A value it could have.
+    /// An example value.
     pub example: Value,
-    /// Whether it is for e-mail alone, and stands in no event that webhooks and the stream carry.
+    /// Whether the parameter is available in e-mail only; webhooks and the stream never carry it.
     pub email_only: bool,
 }
 
-/// What is known of a type: built in or the tenant's own.
+/// An event type, built in or the tenant's own.
 #[derive(Debug, Clone, Copy)]
 pub enum Known<'c> {
-    /// Of the platform.
+    /// Defined by the platform.
     BuiltIn(&'static catalogue::EventType),
-    /// Of the tenant.
+    /// Defined by the tenant.
     Custom(&'c CustomEventType),
 }
 
@@ -60,7 +60,7 @@ impl Known<'_> {
         }
     }
 
-    /// What its events keep order within: `account`, `object`, `key` or, where each event says so itself, `accountOrKey`.
+    /// What orders the events: `account`, `object`, `key`, or `accountOrKey` if each event chooses.
     pub fn ordering_key(&self) -> &'static str {
         match self {
             Self::BuiltIn(event) if event.key == Key::Account => "account",
@@ -74,7 +74,7 @@ impl Known<'_> {
     }
 }
 
-/// A tenant's catalogue.
+/// A tenant's event catalogue.
 #[derive(Debug, Clone, Default)]
 pub struct Catalogue {
     custom: Vec<CustomEventType>,
@@ -82,41 +82,41 @@ pub struct Catalogue {
 }
 
 impl Catalogue {
-    /// The built-in types with the tenant's own and what its data sources add.
+    /// Combines the built-in types with the tenant's custom types and data sources.
     pub fn new(mut custom: Vec<CustomEventType>, sources: Vec<DataSource>) -> Self {
         custom.sort_by(|one, other| one.name.cmp(&other.name));
         Self { custom, sources }
     }
 
-    /// The tenant's own types, by name.
+    /// The tenant's own types, sorted by name.
     pub fn custom(&self) -> &[CustomEventType] {
         &self.custom
     }
 
-    /// The same without one data source.
+    /// The catalogue without one data source.
     #[must_use]
     pub fn without(mut self, source: DataSourceId) -> Self {
         self.sources.retain(|other| other.id != source);
         self
     }
 
-    /// Every type: the built-in ones by object, then the tenant's own.
+    /// Every type: first the built-in ones by object, then the tenant's own.
     pub fn all(&self) -> impl Iterator<Item = Known<'_>> {
         catalogue::all().map(Known::BuiltIn).chain(self.custom.iter().map(Known::Custom))
     }
 
-    /// The type of this name.
+    /// The type named `name`.
     pub fn find(&self, name: &str) -> Option<Known<'_>> {
         let custom = || self.custom.iter().find(|custom| custom.name == name).map(Known::Custom);
         catalogue::find(name).map(Known::BuiltIn).or_else(custom)
     }
 
-    /// Every name.
+    /// The names of all types.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         catalogue::all().map(|event| event.name).chain(self.custom.iter().map(|custom| custom.name.as_str()))
     }
 
-    /// What events of this type offer.
+    /// The parameters that events of this type offer.
     pub fn offers(&self, event: Known<'_>) -> Vec<Offer> {
         match event {
             Known::BuiltIn(event) => {
@@ -140,26 +140,26 @@ impl Catalogue {
         }
     }
 
-    /// The names of the parameters that events of this type offer, where there is such a type.
+    /// The names of the parameters that events of this type offer; `None` if the type does not exist.
     pub fn offered(&self, event_type: &str) -> Option<Vec<String>> {
         let known = self.find(event_type)?;
         Some(self.offers(known).into_iter().map(|offer| offer.name).collect())
     }
 
-    /// The violations of a list of event types: each must exist.
+    /// Checks that each event type exists; returns a violation for each unknown one.
     pub fn unknown_types(&self, event_types: &[String]) -> Vec<Violation> {
         let unknown = event_types.iter().enumerate().filter(|(_, name)| self.find(name).is_none());
         unknown.map(|(index, name)| self.unknown_type(format!("/eventTypes/{index}"), name)).collect()
     }
 
-    /// The violation of a name that no event type has.
+    /// The violation of an unknown event type.
     pub fn unknown_type(&self, pointer: String, name: &str) -> Violation {
         let message = format!("There is no event type '{name}'.{}", did_you_mean(name, self.names()));
         Violation::new(pointer, Code::EventTypeUnknown, message)
     }
 
-    /// The violations of a choice of events: each name must exist, each pattern mean some type that exists or may be registered yet, and
-    /// each object be one that events tell of.
+    /// Checks a selection of events: each name must exist, each pattern must match an existing type or types that can be registered, and
+    /// each object must have events.
     pub fn unknown(&self, selection: &Selection) -> Vec<Violation> {
         let known = |entry: &str| self.find(entry).is_some() || (is_pattern(entry) && self.names().any(|name| means(entry, name)));
         let types = selection.event_types.iter().enumerate().filter(|(_, entry)| !known(entry) && *entry != CUSTOM);
@@ -167,14 +167,15 @@ impl Catalogue {
         let objects: BTreeSet<&str> = self.names().filter_map(|name| Some(name.split_once('.')?.0)).collect();
         let unknown = selection.objects.iter().enumerate().filter(|(_, chosen)| !objects.contains(chosen.object.as_str()));
         let unknown = unknown.map(|(index, chosen)| {
-            let message = format!("No events tell of '{}'.{}", chosen.object, did_you_mean(&chosen.object, objects.iter().copied()));
+            let message =
+                format!("There are no events of object '{}'.{}", chosen.object, did_you_mean(&chosen.object, objects.iter().copied()));
             Violation::new(format!("/objects/{index}/object"), Code::EventObjectUnknown, message)
         });
         types.chain(unknown).collect()
     }
 }
 
-/// A hint at the nearest of what there is.
+/// A hint with the most similar names.
 fn did_you_mean<'n>(name: &str, there_are: impl Iterator<Item = &'n str>) -> String {
     let near = nearest(name, there_are);
     if near.is_empty() { String::new() } else { format!(" Did you mean {}?", near.join(" or ")) }
@@ -195,7 +196,7 @@ fn added(source: &DataSource) -> Vec<Offer> {
     let over = source.path.join(", then ");
     let parameters = source.parameters().into_iter().map(|(name, parameter)| Offer {
         name,
-        meaning: format!("{} (over {over})", parameter.meaning),
+        meaning: format!("{} (via {over})", parameter.meaning),
         ..built_in(parameter, email_only)
     });
     parameters.collect()

@@ -1,5 +1,5 @@
-//! Custom event types: what a tenant's own systems tell of through us. Each has a JSON Schema of its data, in versions that
-//! only ever get wider, so that what could be told yesterday can be told tomorrow.
+//! Custom event types: events of a tenant's own systems, published through the gateway. The data of each type has a JSON Schema;
+//! each new version must accept everything that the previous one accepted.
 
 use billwire_schemas::{
     clock::Timestamp,
@@ -22,18 +22,18 @@ use crate::{
     rejected::{Rejected, Violation},
 };
 
-/// What stands before the names of all of them.
+/// The prefix of all custom type names.
 pub const PREFIX: &str = "custom.";
-/// Most custom event types a tenant may have.
+/// Maximum number of custom event types per tenant.
 pub const TYPES_MAX: usize = 200;
 
-/// What the events of a type keep order within.
+/// What orders the events of a type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum OrderedBy {
-    /// An account, which each of them must name; they offer its parameters.
+    /// An account, which every event must name. The events offer the account's parameters.
     Account,
-    /// A key, which each of them must bring.
+    /// A key, which every event must have.
     Key,
 }
 
@@ -41,35 +41,35 @@ pub enum OrderedBy {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CustomEventType {
-    /// Its id; the same for all versions.
+    /// Object id, the same for all versions.
     pub id: EventTypeId,
-    /// Its version, from 1: the `n` of its JSON Schema.
+    /// Version, starting at 1; the `n` of the version's JSON Schema.
     pub version: i64,
     /// `custom.<name>`.
     pub name: String,
-    /// The name people know it by.
+    /// Human-readable name.
     pub title: String,
-    /// What it means and when it happens.
+    /// Meaning of the event and when it occurs.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub description: Option<String>,
-    /// What its events keep order within; absent: each brings an account or a key.
+    /// What orders the events; absent: each event has an account or a key.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub ordering_key: Option<OrderedBy>,
     /// JSON Schema (draft 2020-12) of `data.after`.
     pub schema: Value,
-    /// When it was registered first.
+    /// When the type was first registered.
     pub created_at: Timestamp,
     /// When this version was registered.
     pub updated_at: Timestamp,
 }
 
 impl CustomEventType {
-    /// The `dataschema` of its events.
+    /// The `dataschema` of the type's events.
     pub fn dataschema(&self) -> String {
         custom_dataschema(&self.name, self.version)
     }
 
-    /// The built-in groups of parameters its events offer.
+    /// The built-in parameter groups that the type's events offer.
     pub fn groups(&self) -> &'static [Group] {
         match self.ordering_key {
             Some(OrderedBy::Account) => &[Group::Core, Group::Account, Group::Company, Group::Contact],
@@ -81,11 +81,11 @@ impl CustomEventType {
 /// `registerEventType`.
 #[derive(Debug, Clone)]
 pub struct Register {
-    /// Its id, if it is new.
+    /// Object id, for a new type.
     pub id: EventTypeId,
-    /// Its version, if it is new: the one after the last of a deleted type of this name, so that no version ever means two schemas.
+    /// Version of a new type: follows the last version of a deleted type of the same name, so that a version never has two schemas.
     pub version: i64,
-    /// Its name without `custom.`.
+    /// Name without `custom.`.
     pub name: String,
     /// See [`CustomEventType::title`].
     pub title: String,
@@ -97,8 +97,8 @@ pub struct Register {
     pub schema: Value,
 }
 
-/// Decides `registerEventType`: a new type, or the next version of `existing`. `uncompilable` is what the compiler of schemas
-/// found; the tenant has `count` types so far.
+/// Decides `registerEventType`: a new type, or the next version of `existing`. `uncompilable` holds the schema compiler's findings;
+/// `count` is the tenant's current number of types.
 ///
 /// # Errors
 /// `too_many_event_types`, `event_type_unchanged`, `schema_invalid` and the other codes of schemas, `schema_incompatible`,
@@ -111,7 +111,7 @@ pub fn register(
     now: Timestamp,
 ) -> Result<Change<CustomEventType>, Rejected> {
     if existing.is_none() && count >= TYPES_MAX {
-        let message = format!("There are {count} custom event types already, and no more than {TYPES_MAX} are kept; delete one first.");
+        let message = format!("There are already {count} custom event types; at most {TYPES_MAX} are allowed. Delete one first.");
         return Err(Rejected::conflict(Code::TooManyEventTypes, message));
     }
     let mut broken = faults(&command.schema);
@@ -135,7 +135,7 @@ pub fn register(
     let Some(before) = existing else { return Ok(Change::created(after)) };
     let unchanged = CustomEventType { version: before.version, updated_at: before.updated_at, ..after.clone() };
     if unchanged == before {
-        let message = format!("Exactly this is registered already, as version {} of {}.", before.version, before.name);
+        let message = format!("This definition is already registered, as version {} of {}.", before.version, before.name);
         return Err(Rejected::conflict(Code::EventTypeUnchanged, message));
     }
     ensure_compatible(&before, &after)?;
@@ -144,14 +144,14 @@ pub fn register(
 
 fn ensure_compatible(before: &CustomEventType, after: &CustomEventType) -> Result<(), Rejected> {
     if before.ordering_key != after.ordering_key {
-        let message = "What the events of a type keep order within cannot change; register another name.";
+        let message = "The ordering key of an event type cannot change; register a type with another name.";
         return Err(Rejected::violation("/orderingKey", Code::OrderingKeyChanged, message));
     }
     let mut violations = incompatibilities(&before.schema, &after.schema);
     let offered = scalars(&after.schema);
     for lost in scalars(&before.schema) {
         if !offered.iter().any(|scalar| scalar.name == lost.name && scalar.kind == lost.kind) {
-            let message = format!("The parameter data.{} must stay a {}; templates may name it.", lost.name, lost.kind.name());
+            let message = format!("The parameter data.{} must stay a {}, because templates may use it.", lost.name, lost.kind.name());
             violations.push(Violation::new(
                 crate::events::data_schema::step("/schema/properties", &lost.name),
                 Code::ParameterLost,
@@ -163,7 +163,7 @@ fn ensure_compatible(before: &CustomEventType, after: &CustomEventType) -> Resul
         return Ok(());
     }
     let message = format!(
-        "The schema may refuse what version {} of {} accepts; a new version may only be wider. Errors tell where.",
+        "The schema may refuse what version {} of {} accepts; a new version must accept all of it. See errors.",
         before.version, before.name
     );
     Err(Rejected { code: Code::SchemaIncompatible, message, violations })
@@ -176,11 +176,11 @@ impl Entity for CustomEventType {
     entity_members!(updated_at, configuration);
 }
 
-/// What happened outside and is told of by one event of a custom type.
+/// An event of a custom type, as submitted.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct CustomEvent {
-    /// Its data, as submitted.
+    /// The submitted data.
     data: Map<String, Value>,
     #[serde(skip)]
     id: CustomEventId,
@@ -197,23 +197,23 @@ pub struct CustomEvent {
 /// One item of `submitEvents`.
 #[derive(Debug, Clone)]
 pub struct Submit {
-    /// The id of what it tells of.
+    /// Id of the new event.
     pub id: CustomEventId,
-    /// Name of its type.
+    /// Name of the event type.
     pub kind: String,
-    /// Id or external id of the account it is about.
+    /// Id or external id of the event's account.
     pub account: Option<String>,
-    /// What it keeps order within, if not an account.
+    /// Ordering key, if the event has no account.
     pub key: Option<String>,
-    /// What it is about, as the system that submits it names it.
+    /// Subject of the event, as the submitting system names it.
     pub subject: Option<String>,
-    /// Its data.
+    /// The event's data.
     pub data: Map<String, Value>,
 }
 
 impl Submit {
-    /// What is wrong with it, as far as its type tells; `kind` is absent where there is none of that name among `names`. What its data
-    /// breaks of the schema is found by the compiler of schemas.
+    /// Checks the event against its type; `kind` is `None` if no type in `names` has that name. The schema compiler validates the data
+    /// separately.
     pub fn faults<'n>(&self, kind: Option<&CustomEventType>, names: impl Iterator<Item = &'n str>) -> Vec<Violation> {
         let mut found = Vec::new();
         if kind.is_none() {
@@ -221,20 +221,16 @@ impl Submit {
         }
         match (kind.and_then(|kind| kind.ordering_key), &self.account, &self.key) {
             (_, Some(_), Some(_)) => {
-                found.push(Violation::new("/key", Code::OrderingKeyAmbiguous, "An event brings an account or a key, not both."));
+                found.push(Violation::new("/key", Code::OrderingKeyAmbiguous, "An event must have an account or a key, not both."));
             }
             (Some(OrderedBy::Account), None, _) => {
-                found.push(Violation::new(
-                    "/account",
-                    Code::OrderingKeyRequired,
-                    format!("Events of {} must name their account.", self.kind),
-                ));
+                found.push(Violation::new("/account", Code::OrderingKeyRequired, format!("Events of {} must have an account.", self.kind)));
             }
             (Some(OrderedBy::Key), _, None) => {
-                found.push(Violation::new("/key", Code::OrderingKeyRequired, format!("Events of {} must bring a key.", self.kind)));
+                found.push(Violation::new("/key", Code::OrderingKeyRequired, format!("Events of {} must have a key.", self.kind)));
             }
             (None, None, None) => {
-                found.push(Violation::new("", Code::OrderingKeyRequired, "An event brings an account or a key, to keep order within."));
+                found.push(Violation::new("", Code::OrderingKeyRequired, "An event must have an account or a key, which sets its order."));
             }
             _ => {}
         }
@@ -242,7 +238,7 @@ impl Submit {
         found
     }
 
-    /// The event it becomes, once it has no faults. `account` is the one it names.
+    /// Creates the event after validation. `account` is the resolved account.
     ///
     /// # Errors
     /// `ordering_key_required`, `key_invalid`.
@@ -250,16 +246,16 @@ impl Submit {
         let key = match (account, self.key.as_deref()) {
             (Some(account), _) => account.into(),
             (None, Some(key)) => ordering_key(key)?,
-            (None, None) => return Err(Violation::new("", Code::OrderingKeyRequired, "An event brings an account or a key.")),
+            (None, None) => return Err(Violation::new("", Code::OrderingKeyRequired, "An event must have an account or a key.")),
         };
         Ok(CustomEvent { data: self.data, id: self.id, subject: self.subject, at: now, account, key })
     }
 }
 
-/// The violation of naming a type that cannot be submitted.
+/// The violation of an event type that cannot be submitted.
 fn unknown<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Violation {
     if billwire_schemas::events::catalogue::find(name).is_some() {
-        let message = format!("'{name}' is told of by the platform alone; only custom event types can be submitted.");
+        let message = format!("Only the platform publishes '{name}'; submit custom event types only.");
         return Violation::new("/type", Code::EventTypeNotCustom, message);
     }
     let near = nearest(name, names);
@@ -269,9 +265,9 @@ fn unknown<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Violation {
 
 fn ordering_key(text: &str) -> Result<OrderingKey, Violation> {
     match text.parse::<OrderingKey>() {
-        // The lane of the tenant's configuration, which carries no events.
+        // The ordering key of the tenant's configuration, which no event uses.
         Ok(key) if key == OrderingKey::CONFIGURATION => {
-            Err(Violation::new("/key", Code::KeyInvalid, format!("'{text}' is reserved; bring another key.")))
+            Err(Violation::new("/key", Code::KeyInvalid, format!("'{text}' is reserved; use another key.")))
         }
         Ok(key) => Ok(key),
         Err(error) => Err(Violation::new("/key", Code::KeyInvalid, format!("The key {error}."))),
@@ -279,7 +275,7 @@ fn ordering_key(text: &str) -> Result<OrderingKey, Violation> {
 }
 
 impl CustomEvent {
-    /// What it is about: as it was submitted, else an id of its own.
+    /// The submitted subject, or else the event's own id.
     pub fn subject(&self) -> String {
         self.subject.clone().unwrap_or_else(|| self.id.to_string())
     }

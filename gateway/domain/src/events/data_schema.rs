@@ -1,7 +1,7 @@
-//! JSON Schemas that tenants register (draft 2020-12): what they may contain, and what they offer to templates.
+//! JSON Schemas that tenants register (draft 2020-12): permitted keywords, limits, and the parameters offered to templates.
 //!
-//! Whoever registers a schema makes us run it on every event, so it is kept small, flat and self-contained; and a keyword that
-//! JSON Schema would silently skip (a typo) is refused instead. Whether a keyword's value is well-formed is the compiler's to say.
+//! The gateway validates every event against its schema, so schemas must be small, shallow and self-contained. Unknown keywords, which
+//! JSON Schema ignores, are refused as likely typos. The schema compiler checks that keyword values are well-formed.
 
 mod work;
 
@@ -15,24 +15,24 @@ use serde_json::{Map, Value};
 pub use self::work::{CALL_WORK_MAX, NAMED_WORK_MAX, WORK_MAX, work};
 use crate::rejected::Violation;
 
-/// Most bytes of a schema, as JSON without spaces.
+/// Maximum size of a schema, in bytes of compact JSON.
 pub const BYTES_MAX: usize = 64 * 1024;
-/// How many schemas may stand inside each other, references followed.
+/// Maximum nesting depth of schemas, with references followed.
 pub const DEPTH_MAX: usize = 16;
-/// Most schemas in a schema, references followed: what one validation may have to visit per value.
+/// Maximum number of subschemas, with references followed: what one validation may visit per value.
 pub const PARTS_MAX: usize = 2_000;
-/// Most patterns in a schema. Each is compiled to an automaton, which may be many times larger than the schema.
+/// Maximum number of patterns in a schema. The automaton of a pattern can be many times larger than the schema.
 pub const PATTERNS_MAX: usize = 200;
-/// Most bytes of one pattern.
+/// Maximum size of a pattern, in bytes.
 pub const PATTERN_BYTES_MAX: usize = 2_000;
 
-/// Keywords that hold one schema.
+/// Keywords with one subschema.
 const ONE: &[&str] = &["additionalProperties", "contains", "else", "if", "items", "not", "propertyNames", "then"];
-/// Keywords that hold a list of schemas.
+/// Keywords with a list of subschemas.
 const LIST: &[&str] = &["allOf", "anyOf", "oneOf", "prefixItems"];
-/// Keywords that hold schemas by name.
+/// Keywords with named subschemas.
 const NAMED: &[&str] = &["$defs", "patternProperties", "properties"];
-/// Keywords that judge without looking further down.
+/// Assertions without subschemas.
 const PLAIN: &[&str] = &[
     "$ref",
     "const",
@@ -57,7 +57,7 @@ const PLAIN: &[&str] = &[
     "type",
     "uniqueItems",
 ];
-/// Keywords that judge nothing.
+/// Keywords that assert nothing.
 pub(crate) const ANNOTATIONS: &[&str] = &[
     "$comment",
     "$schema",
@@ -71,7 +71,7 @@ pub(crate) const ANNOTATIONS: &[&str] = &[
     "title",
     "writeOnly",
 ];
-/// Keywords of the draft that we do not take: they reach out of the schema, or make its meaning depend on its surroundings.
+/// Keywords of the draft that are refused: they refer outside the schema, or their meaning depends on adjacent keywords.
 const NOT_ALLOWED: &[&str] = &[
     "$anchor",
     "$dynamicAnchor",
@@ -84,15 +84,15 @@ const NOT_ALLOWED: &[&str] = &[
     "unevaluatedProperties",
 ];
 
-/// The only dialect.
+/// The only supported dialect.
 const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 
-/// A JSON pointer with one more step.
+/// Appends a step to a JSON pointer.
 pub(crate) fn step(at: &str, name: &str) -> String {
     format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
-/// The schemas directly below `schema`, each with its pointer.
+/// The direct subschemas of `schema`, each with its pointer.
 fn below<'s>(schema: &'s Value, at: &str) -> Vec<(String, &'s Value)> {
     let mut found = Vec::new();
     for (keyword, value) in schema.as_object().into_iter().flatten() {
@@ -108,11 +108,11 @@ fn below<'s>(schema: &'s Value, at: &str) -> Vec<(String, &'s Value)> {
     found
 }
 
-/// What is wrong with `schema`, pointers starting with `/schema`.
+/// Validates `schema`; the pointers of violations start with `/schema`.
 pub fn faults(schema: &Value) -> Vec<Violation> {
     let bytes = schema.to_string().len();
     if bytes > BYTES_MAX {
-        let message = format!("The schema has {bytes} bytes; {BYTES_MAX} are allowed.");
+        let message = format!("The schema has {bytes} bytes; at most {BYTES_MAX} are allowed.");
         return vec![Violation::new("/schema", Code::SchemaTooLarge, message)];
     }
     let mut found = Vec::new();
@@ -120,12 +120,12 @@ pub fn faults(schema: &Value) -> Vec<Violation> {
         found.push(Violation::new(
             "/schema/type",
             Code::SchemaNotOfObject,
-            "The data of an event is an object: the schema's type must be \"object\".",
+            "An event's data is an object, so the schema's type must be \"object\".",
         ));
     }
     let dialect = schema.get("$schema").and_then(Value::as_str).map(|dialect| dialect.trim_end_matches('#'));
     if schema.get("$schema").is_some() && dialect != Some(DIALECT) {
-        found.push(Violation::new("/schema/$schema", Code::SchemaDialectUnknown, format!("The only dialect is {DIALECT}.")));
+        found.push(Violation::new("/schema/$schema", Code::SchemaDialectUnknown, format!("The only supported dialect is {DIALECT}.")));
     }
     keywords(schema, "/schema", 1, &mut found);
     if found.is_empty() {
@@ -133,18 +133,18 @@ pub fn faults(schema: &Value) -> Vec<Violation> {
         let mut patterns = Vec::new();
         collect_patterns(schema, "/schema", &mut patterns);
         found.extend(patterns.iter().filter(|(_, pattern)| pattern.len() > PATTERN_BYTES_MAX).map(|(at, pattern)| {
-            let message = format!("The pattern has {} bytes; {PATTERN_BYTES_MAX} are allowed.", pattern.len());
+            let message = format!("The pattern has {} bytes; at most {PATTERN_BYTES_MAX} are allowed.", pattern.len());
             Violation::new(at.clone(), Code::SchemaTooLarge, message)
         }));
         if patterns.len() > PATTERNS_MAX {
-            let message = format!("The schema has {} patterns; {PATTERNS_MAX} are allowed.", patterns.len());
+            let message = format!("The schema has {} patterns; at most {PATTERNS_MAX} are allowed.", patterns.len());
             found.push(Violation::new("/schema", Code::SchemaTooLarge, message));
         }
     }
     found
 }
 
-/// How many patterns a schema has.
+/// The number of patterns in a schema.
 pub fn patterns(schema: &Value) -> usize {
     let mut found = Vec::new();
     collect_patterns(schema, "", &mut found);
@@ -174,19 +174,19 @@ fn keywords(schema: &Value, at: &str, depth: usize, found: &mut Vec<Violation>) 
         if NOT_ALLOWED.contains(&keyword) || (depth > 1 && matches!(keyword, "$defs" | "$schema")) {
             let hint = match keyword {
                 "unevaluatedProperties" => " Use additionalProperties.",
-                "$defs" | "$schema" => " It stands at the top of the schema alone.",
+                "$defs" | "$schema" => " It is allowed at the top of the schema only.",
                 _ => "",
             };
             found.push(Violation::new(here(), Code::SchemaKeywordNotAllowed, format!("'{keyword}' is not allowed.{hint}")));
         } else if keyword == "$ref" {
             if value.as_str().and_then(definition).is_none() {
-                let message = "A $ref must have the form #/$defs/<name>; nothing outside the schema is read.";
+                let message = "A $ref must have the form #/$defs/<name>; references outside the schema are not allowed.";
                 found.push(Violation::new(here(), Code::SchemaReferenceNotAllowed, message));
             }
         } else if !keyword.starts_with("x-") && ![ONE, LIST, NAMED, PLAIN, ANNOTATIONS].iter().any(|known| known.contains(&keyword)) {
             let near = nearest(keyword, [ONE, LIST, NAMED, PLAIN].into_iter().flatten().copied());
             let hint = if near.is_empty() { String::new() } else { format!(" Did you mean {}?", near.join(" or ")) };
-            let message = format!("There is no keyword '{keyword}'.{hint} Annotations of your own start with x-.");
+            let message = format!("Unknown keyword '{keyword}'.{hint} Your own annotations must start with x-.");
             found.push(Violation::new(here(), Code::SchemaKeywordUnknown, message));
         }
     }
@@ -195,16 +195,16 @@ fn keywords(schema: &Value, at: &str, depth: usize, found: &mut Vec<Violation>) 
     }
 }
 
-/// The name of the definition that a reference names.
+/// The name of the referenced definition.
 fn definition(reference: &str) -> Option<&str> {
     reference.strip_prefix("#/$defs/").filter(|name| !name.is_empty() && !name.contains(['/', '~', '%']))
 }
 
 fn too_deep(at: &str) -> Violation {
-    Violation::new(at.to_owned(), Code::SchemaTooDeep, format!("More than {DEPTH_MAX} schemas stand inside each other here."))
+    Violation::new(at.to_owned(), Code::SchemaTooDeep, format!("Schemas are nested more than {DEPTH_MAX} levels deep here."))
 }
 
-/// How many schemas there are when references are followed, and how deep they stand.
+/// Number of subschemas and nesting depth, with references followed.
 #[derive(Clone, Copy)]
 struct Extent {
     parts: usize,
@@ -220,7 +220,7 @@ fn expanded(schema: &Value) -> Result<Extent, Violation> {
     }
     let extent = walk.of(schema, "/schema")?;
     if extent.parts > PARTS_MAX {
-        let message = format!("With its references followed, the schema consists of {} schemas; {PARTS_MAX} are allowed.", extent.parts);
+        let message = format!("With references followed, the schema has {} subschemas; at most {PARTS_MAX} are allowed.", extent.parts);
         return Err(Violation::new("/schema", Code::SchemaTooLarge, message));
     }
     if extent.depth > DEPTH_MAX { Err(too_deep("/schema")) } else { Ok(extent) }
@@ -261,7 +261,7 @@ impl<'s> Expansion<'s> {
             return Ok(*extent);
         }
         if self.open.contains(&name.as_str()) {
-            let message = format!("The definition '{name}' contains itself; events are not that deep.");
+            let message = format!("The definition '{name}' refers to itself; recursive definitions are not allowed.");
             return Err(Violation::new(at.to_owned(), Code::SchemaReferenceRecursive, message));
         }
         self.open.push(name);
@@ -272,25 +272,25 @@ impl<'s> Expansion<'s> {
     }
 }
 
-/// A member of the data that every template can name, since its value is a scalar.
+/// A top-level member of the data with a scalar value, which templates can use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scalar {
     /// The member's name.
     pub name: String,
-    /// What its value is.
+    /// Type of the value.
     pub kind: Type,
-    /// What it means, as far as the schema says.
+    /// Meaning, from the schema's description or title.
     pub meaning: String,
 }
 
-/// Whether a member of this name can be a parameter: templates read dots and other signs in a name as something else.
+/// Whether a member of this name can be a parameter: in templates, dots and other punctuation are syntax.
 pub fn is_parameter_name(name: &str) -> bool {
     let mut bytes = name.bytes();
     bytes.next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')
         && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
-/// The scalar members the schema declares at its top.
+/// The scalar members declared at the top of the schema.
 pub fn scalars(schema: &Value) -> Vec<Scalar> {
     let properties = schema.get("properties").and_then(Value::as_object);
     let members = properties.into_iter().flatten().filter(|(name, _)| is_parameter_name(name));
@@ -303,7 +303,7 @@ pub fn scalars(schema: &Value) -> Vec<Scalar> {
     declared.collect()
 }
 
-/// What a member's value is, where it is always a scalar (or null, which is as good as absent).
+/// The type of a member that is always a scalar or null (null counts as absent); `None` for any other member.
 fn scalar(schema: &Value, member: &Value) -> Option<Type> {
     if let Some(name) = member.get("$ref").and_then(Value::as_str).and_then(definition) {
         return scalar(schema, schema.get("$defs")?.get(name)?);

@@ -1,4 +1,4 @@
-//! Data sources: named paths from an event's object over its relations, which add the parameters of the object they end at.
+//! Data sources: named paths from an event's object along its relations. A data source adds the parameters of the path's last object.
 
 use billwire_schemas::{
     clock::Timestamp,
@@ -17,45 +17,45 @@ use crate::{
     rejected::{Rejected, Violation},
 };
 
-/// Most data sources a tenant may have: each may cost a look-up per event.
+/// Maximum number of data sources per tenant; each may cost a query per event.
 pub const SOURCES_MAX: usize = 50;
 
 /// A data source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DataSource {
-    /// Its id.
+    /// Object id.
     pub id: DataSourceId,
-    /// Its version, from 1.
+    /// Object version, starting at 1.
     pub version: i64,
-    /// Its name, unique in the tenant: the group of the parameters it adds.
+    /// Name, unique within the tenant; also the group of the added parameters.
     pub name: String,
-    /// Kind of the object whose events it adds parameters to.
+    /// Type of the object whose events get the parameters.
     pub object: String,
-    /// The relations to go along.
+    /// The relations to follow.
     pub path: Vec<String>,
-    /// When it was made.
+    /// Creation time.
     pub created_at: Timestamp,
 }
 
 impl DataSource {
-    /// The relations of its path.
+    /// The relations of the path.
     pub fn relations(&self) -> Vec<&'static Relation> {
         relations::follow(&self.object, &self.path).unwrap_or_default()
     }
 
-    /// Whether its parameters are for e-mail alone: the path goes through a person.
+    /// Whether the parameters are available in e-mail only, because the path passes through a contact.
     pub fn email_only(&self) -> bool {
         self.object == "contact" || self.relations().iter().any(|relation| relation.to == "contact")
     }
 
-    /// The name of its parameter that comes from `parameter` of the object at its end.
+    /// The added parameter's name for `parameter` of the last object.
     pub fn name_of(&self, parameter: &str) -> Option<String> {
         let (_, rest) = parameter.split_once('.')?;
         Some(format!("{}.{rest}", self.name))
     }
 
-    /// The parameters it adds: each with the one of the object at its end.
+    /// The added parameters, each with the last object's parameter it is based on.
     pub fn parameters(&self) -> Vec<(String, &'static Parameter)> {
         let parameters = self.relations().last().map(|last| relations::parameters(last.to)).unwrap_or_default();
         parameters.into_iter().filter_map(|parameter| Some((self.name_of(parameter.name)?, parameter))).collect()
@@ -79,7 +79,7 @@ fn proposal(near: &[&str]) -> String {
     if near.is_empty() { String::new() } else { format!(" Did you mean {}?", near.join(" or ")) }
 }
 
-/// The groups of the built-in parameters, whose names are taken.
+/// Whether `name` is a group of built-in parameters.
 fn taken(name: &str) -> bool {
     let built_in = || catalogue::all().flat_map(|event| event.parameters().map(|parameter| parameter.name));
     let of_objects = || relations::KINDS.iter().flat_map(|kind| relations::parameters(kind)).map(|parameter| parameter.name);
@@ -89,30 +89,30 @@ fn taken(name: &str) -> bool {
         || built_in().chain(of_objects()).any(|parameter| group(parameter) == name)
 }
 
-/// Decides `createDataSource`; the tenant has `count` of them so far.
+/// Decides `createDataSource`; `count` is the tenant's current number of data sources.
 ///
 /// # Errors
 /// `too_many_data_sources`, `data_source_name_reserved`, `data_source_object_unknown`, `data_source_path_impossible`.
 pub fn create(command: Create, count: usize, now: Timestamp) -> Result<Change<DataSource>, Rejected> {
     if count >= SOURCES_MAX {
-        let message = format!("There are {count} data sources already, and no more than {SOURCES_MAX} are kept; delete one first.");
+        let message = format!("There are already {count} data sources; at most {SOURCES_MAX} are allowed. Delete one first.");
         return Err(Rejected::conflict(Code::TooManyDataSources, message));
     }
     let mut broken = Vec::new();
     if taken(&command.name) {
-        let message = format!("'{}' is a group of built-in parameters; give the data source another name.", command.name);
+        let message = format!("'{}' is a group of built-in parameters; choose another name.", command.name);
         broken.push(Violation::new("/name", Code::DataSourceNameReserved, message));
     }
     if !relations::KINDS.contains(&command.object.as_str()) {
         let near = proposal(&nearest(&command.object, relations::KINDS.iter().copied()));
-        let message = format!("There is no object '{}'.{near} There are: {}.", command.object, relations::KINDS.join(", "));
+        let message = format!("There is no object type '{}'.{near} Object types: {}.", command.object, relations::KINDS.join(", "));
         broken.push(Violation::new("/object", Code::DataSourceObjectUnknown, message));
     } else if let Err(impossible) = relations::follow(&command.object, &command.path) {
         let (name, at) = (&command.path[impossible.step], &impossible.at);
         let exist = if impossible.exist.is_empty() {
-            format!("{at} has no relations to one other object")
+            format!("{at} has no relation to a single object")
         } else {
-            format!("the relations of {at} are: {}", impossible.exist.join(", "))
+            format!("relations of {at}: {}", impossible.exist.join(", "))
         };
         let message = format!("{at} has no relation '{name}'.{} Known: {exist}.", proposal(&impossible.near));
         broken.push(Violation::new(format!("/path/{}", impossible.step), Code::DataSourcePathImpossible, message));

@@ -1,4 +1,4 @@
-//! The catalogue of event types, a tenant's own types and their schemas, data sources.
+//! The event catalogue, custom event types and their schemas, data sources.
 
 pub mod catalogue;
 pub mod custom_event_type;

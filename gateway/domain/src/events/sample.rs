@@ -1,12 +1,12 @@
-//! A sample of data that fits a registered schema, for examples. It follows the schema's plain keywords; whether it fits in the
-//! end is for the compiler of schemas to say.
+//! Sample data for a registered schema, used in examples. The sampler follows the plain keywords; the schema compiler decides whether
+//! the sample is valid.
 
 use serde_json::{Map, Value};
 
-/// Parts of a sample made at most: a schema with references can be larger than it looks.
+/// Maximum number of values in a sample, because references can make a small schema expand to a large one.
 const PARTS_MAX: usize = 500;
 
-/// A value that the schema most likely accepts; what the schema gives as an example is taken before anything that is made up.
+/// A value that most likely matches the schema; constants, defaults and examples in the schema take precedence over made-up values.
 pub fn of(schema: &Value) -> Value {
     Sampler { root: schema, left: PARTS_MAX }.of(schema)
 }

@@ -1,7 +1,7 @@
-//! Whether a new version of a schema still accepts everything the old one accepted.
+//! Decides whether a new version of a schema accepts everything that the old version accepted.
 //!
-//! That question has no answer for schemas in general, so this one errs on the safe side: it looks keyword by keyword, and
-//! what it cannot show to be wider is refused, with a code that says why.
+//! The question is undecidable for schemas in general, so this check is conservative: it compares keyword by keyword and refuses, with
+//! a specific code, every change that it cannot show to be compatible.
 
 use std::collections::HashSet;
 
@@ -14,19 +14,19 @@ use crate::{
     rejected::Violation,
 };
 
-/// The keywords that together say what members an object has.
+/// The keywords that define the members of an object.
 const MEMBERS: &[&str] = &["additionalProperties", "patternProperties", "properties"];
-/// Keywords whose meaning lies in several together: all of them stay, or none of what they say is left.
+/// Keywords that act in combination: each group must be unchanged, or its first keyword must be gone.
 const TOGETHER: &[&[&str]] = &[&["contains", "maxContains", "minContains"], &["if", "then", "else"]];
-/// Limits a value must not be above.
+/// Upper limits.
 const UPPER: &[&str] = &["exclusiveMaximum", "maxItems", "maxLength", "maxProperties", "maximum"];
-/// Limits a value must not be below.
+/// Lower limits.
 const LOWER: &[&str] = &["exclusiveMinimum", "minItems", "minLength", "minProperties", "minimum"];
 
-/// Everything in `new` by which it may refuse what `old` accepted; pointers start with `/schema`. Empty: it accepts it all.
+/// Every place in `new` that may refuse what `old` accepted; pointers start with `/schema`. Empty if the versions are compatible.
 ///
-/// An object that is open (without `additionalProperties: false`) has accepted anything under every name, so a member can be added to it
-/// only without a rule about its value. To a closed object any optional member can be added.
+/// An open object (without `additionalProperties: false`) accepted any value under every name, so a new member must not constrain its
+/// value. A closed object can gain any optional member.
 pub fn incompatibilities(old: &Value, new: &Value) -> Vec<Violation> {
     let mut found = Vec::new();
     compare(old, new, "/schema", &mut found);
@@ -50,7 +50,7 @@ fn compare(old: &Value, new: &Value, at: &str, found: &mut Vec<Violation>) {
         return;
     }
     let Some(new) = new.as_object() else {
-        return found.push(Violation::new(at.to_owned(), Code::SchemaNarrowed, "Nothing is accepted here any more."));
+        return found.push(Violation::new(at.to_owned(), Code::SchemaNarrowed, "Values accepted here before are no longer accepted."));
     };
     let everything = Map::new();
     let old = old.as_object().unwrap_or(&everything);
@@ -70,7 +70,7 @@ fn compare(old: &Value, new: &Value, at: &str, found: &mut Vec<Violation>) {
 }
 
 fn changed_keyword(at: &str, keyword: &str) -> Violation {
-    let message = format!("'{keyword}' is new or has changed; whether it is wider than before cannot be told.");
+    let message = format!("'{keyword}' was added or changed, and compatibility cannot be shown.");
     Violation::new(at.to_owned(), Code::KeywordChanged, message)
 }
 
@@ -81,27 +81,27 @@ fn compare_keyword(old: &Map<String, Value>, keyword: &str, new: &Value, at: &st
         _ if was == Some(new) || is_annotation(keyword) || MEMBERS.contains(&keyword) || matches!(keyword, "items" | "prefixItems") => {}
         _ if TOGETHER.iter().any(|group| group.contains(&keyword)) => {}
         "type" if accepts_types(was, new) => {}
-        "type" => violation(Code::TypeNarrowed, format!("Fewer types than before are accepted: {new}.")),
+        "type" => violation(Code::TypeNarrowed, format!("The type must accept all previous types; it is now {new}.")),
         "enum" | "const" if accepts_values(old, keyword, new) => {}
-        "enum" | "const" => violation(Code::EnumNarrowed, "A value that was accepted is not among those accepted now.".to_owned()),
+        "enum" | "const" => violation(Code::EnumNarrowed, "A previously accepted value is no longer accepted.".to_owned()),
         "required" => {
             let before: HashSet<&str> = was.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
             for member in new.as_array().into_iter().flatten().filter(|member| !member.as_str().is_some_and(|name| before.contains(name))) {
-                violation(Code::MemberRequired, format!("The member {member} was optional and is required now."));
+                violation(Code::MemberRequired, format!("The member {member} was optional and must stay optional."));
             }
         }
         _ if UPPER.contains(&keyword) && was.is_some_and(|was| at_most(was, new)) => {}
         _ if LOWER.contains(&keyword) && was.is_some_and(|was| at_most(new, was)) => {}
         "uniqueItems" if *new == Value::Bool(false) => {}
         _ if UPPER.contains(&keyword) || LOWER.contains(&keyword) || keyword == "uniqueItems" => {
-            violation(Code::BoundNarrowed, format!("'{keyword}' is new or narrower than before."));
+            violation(Code::BoundNarrowed, format!("'{keyword}' was added or is stricter than before."));
         }
         "anyOf" if was.and_then(Value::as_array).is_some_and(|was| all_in(was, new)) => {}
         "$defs" => {
             for (name, _) in
                 was.and_then(Value::as_object).into_iter().flatten().filter(|(name, was)| new.get(name).is_some_and(|n| n != *was))
             {
-                let message = format!("The definition '{name}' has changed; give the new one another name.");
+                let message = format!("The definition '{name}' was changed; use another name for the new one.");
                 found.push(Violation::new(step(at, name), Code::DefinitionChanged, message));
             }
         }
@@ -109,7 +109,7 @@ fn compare_keyword(old: &Map<String, Value>, keyword: &str, new: &Value, at: &st
     }
 }
 
-/// By what they look like as JSON: to compare each with each takes too long where there are thousands.
+/// Compares serialized JSON, because pairwise comparison is too slow for thousands of values.
 fn all_in(wanted: &[Value], list: &Value) -> bool {
     let list: Option<HashSet<String>> = list.as_array().map(|list| list.iter().map(Value::to_string).collect());
     list.is_some_and(|list| wanted.iter().all(|one| list.contains(&one.to_string())))
@@ -136,18 +136,18 @@ fn accepts_values(old: &Map<String, Value>, keyword: &str, new: &Value) -> bool 
     }
 }
 
-/// Whether one limit is at most another. Whole numbers are compared as such: a float would take neighbours for equal.
+/// Whether one limit is at most the other. Integers are compared exactly; as floats, neighbouring large integers compare as equal.
 fn at_most(one: &Value, other: &Value) -> bool {
     let whole = |value: &Value| value.as_i64().map(i128::from).or_else(|| value.as_u64().map(i128::from));
     match (whole(one), whole(other)) {
         (Some(one), Some(other)) => one <= other,
         (None, None) => one.as_f64().zip(other.as_f64()).is_some_and(|(one, other)| one <= other),
-        // One of each: floats tell apart what is not far beyond their precision.
+        // An integer and a float: equal values are exact only within float precision.
         _ => one.as_f64().zip(other.as_f64()).is_some_and(|(one, other)| one < other || (one == other && one.abs() < 9e15)),
     }
 }
 
-/// What an object may have as members, of the three keywords that say so.
+/// The members an object may have, from the keywords in [`MEMBERS`].
 struct Members<'s> {
     named: Option<&'s Map<String, Value>>,
     patterns: Option<&'s Map<String, Value>>,
@@ -176,14 +176,14 @@ fn compare_members(old: &Map<String, Value>, new: &Map<String, Value>, at: &str,
         let place = step(&here, name);
         match old.named.and_then(|named| named.get(name)) {
             Some(was) => compare(was, member, &place, found),
-            // Under a pattern, anything may have been accepted.
+            // Under a pattern, any value may have been accepted.
             None if old.patterns.is_none() && *old.others == Value::Bool(false) => {}
             None if says_nothing(member) => {}
             None if old.patterns.is_none() && !says_nothing(old.others) => compare(old.others, member, &place, found),
             None => {
                 let message = format!(
-                    "'{name}' was not declared, but the object was open, so it was accepted with any value. Declare it without a rule about its \
-                     value, or under a name of its own type; members with rules can be added to objects that have additionalProperties: false."
+                    "'{name}' was undeclared in an open object, so any value was accepted. Declare it without constraining its value, or \
+                     register another event type. Objects with additionalProperties: false can gain constrained members."
                 );
                 found.push(Violation::new(place, Code::MemberConstrained, message));
             }
@@ -191,7 +191,7 @@ fn compare_members(old: &Map<String, Value>, new: &Map<String, Value>, at: &str,
     }
     for (name, was) in old.named().filter(|(name, _)| !new.named.is_some_and(|named| named.contains_key(*name))) {
         if *new.others == Value::Bool(false) {
-            let message = format!("'{name}' was accepted and is not any more.");
+            let message = format!("'{name}' was accepted before and must stay accepted.");
             found.push(Violation::new(step(&here, name), Code::MemberRemoved, message));
         } else {
             compare(was, new.others, &step(at, "additionalProperties"), found);

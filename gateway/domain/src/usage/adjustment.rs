@@ -1,4 +1,4 @@
-//! Adjustments of chargeable events: what a person gave back or charged on top, and why.
+//! Adjustments of chargeable events: manual credits and extra charges, each with a reason.
 
 use billwire_schemas::{
     clock::Timestamp,
@@ -13,7 +13,7 @@ use crate::{
     usage::chargeable_event::{ChargeableEvent, State as ChargeState},
 };
 
-/// Which way an adjustment goes (OCS.io `chargeType`).
+/// Direction of an adjustment (OCS.io `chargeType`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum ChargeType {
@@ -24,7 +24,7 @@ pub enum ChargeType {
 }
 
 impl ChargeType {
-    /// The name used on the wire.
+    /// The name on the wire.
     pub fn name(self) -> &'static str {
         match self {
             Self::Credit => "CREDIT",
@@ -33,20 +33,20 @@ impl ChargeType {
     }
 }
 
-/// How an adjustment reaches an invoice.
+/// Billing state of an adjustment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum State {
-    /// Its charge is not billed yet and will be billed with it.
+    /// The charge is not billed yet; the adjustment is billed as part of it.
     Applied,
-    /// Its charge was on an invoice already: it goes on the next one.
+    /// The charge was already billed; the adjustment goes on the next invoice.
     Pending,
-    /// It stands on an invoice by itself.
+    /// The adjustment has its own line on an invoice.
     Billed,
 }
 
 impl State {
-    /// The name used on the wire.
+    /// The name on the wire.
     pub fn name(self) -> &'static str {
         match self {
             Self::Applied => "applied",
@@ -60,37 +60,37 @@ impl State {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Adjustment {
-    /// Its id.
+    /// Object id.
     pub id: AdjustmentId,
-    /// Its version, from 1.
+    /// Object version, starting at 1.
     pub version: i64,
-    /// Whose charge it adjusts.
+    /// The account whose charge is adjusted.
     pub account_id: AccountId,
-    /// Which charge.
+    /// The adjusted charge.
     pub chargeable_event_id: ChargeableEventId,
-    /// Which way.
+    /// Direction.
     pub charge_type: ChargeType,
-    /// By how much.
+    /// The amount, always positive.
     pub amount: Money,
     /// Whether the amount includes tax.
     pub tax_included: bool,
-    /// Why.
+    /// Reason.
     pub reason: String,
-    /// Who wanted it, as the calling system names its users.
+    /// The person who requested the adjustment, as the calling system identifies its users.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub user: Option<String>,
-    /// How it reaches an invoice.
+    /// Billing state.
     pub state: State,
-    /// The invoice it stands on by itself.
+    /// The invoice on which the adjustment has its own line.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub invoice_id: Option<InvoiceId>,
-    /// When it was made.
+    /// Creation time.
     pub created_at: Timestamp,
-    /// When it last changed.
+    /// Time of the last change.
     pub updated_at: Timestamp,
 }
 
-/// What `adjustChargeableEvent` asks for.
+/// The adjustment that `adjustChargeableEvent` requests.
 #[derive(Debug, Clone)]
 pub struct Create {
     /// The new adjustment's id.
@@ -107,7 +107,7 @@ pub struct Create {
     pub user: Option<String>,
 }
 
-/// The adjustment of `charge`; [`crate::usage::chargeable_event::adjust`] has checked it.
+/// Creates an adjustment of `charge`; [`crate::usage::chargeable_event::adjust`] has validated it.
 pub(crate) fn create(command: Create, charge: &ChargeableEvent, now: Timestamp) -> Change<Adjustment> {
     Change::created(Adjustment {
         id: command.id,
@@ -126,7 +126,7 @@ pub(crate) fn create(command: Create, charge: &ChargeableEvent, now: Timestamp) 
     })
 }
 
-/// The adjustment in another state: billed on `invoice`, or back from it.
+/// Moves the adjustment to another state: billed on `invoice`, or pending again after the invoice was cancelled.
 pub fn moved(adjustment: Adjustment, state: State, invoice: Option<InvoiceId>, now: Timestamp) -> Change<Adjustment> {
     let after = Adjustment { version: adjustment.version + 1, state, invoice_id: invoice, updated_at: now, ..adjustment.clone() };
     Change::updated(adjustment, after, Vec::<&'static str>::new())

@@ -1,4 +1,4 @@
-//! Buckets: an allowance of usage in tiers that charges count down. Each tier that is used up is told of, once.
+//! Buckets: usage allowances in tiers. Charges count against a bucket; an event reports each tier once when it is used up.
 
 use billwire_schemas::{
     clock::Timestamp,
@@ -22,10 +22,10 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Tier {
-    /// Its name.
+    /// Display name.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub name: Option<String>,
-    /// It is used up when so much has been used.
+    /// The total usage at which the tier is used up.
     pub up_to: Decimal,
 }
 
@@ -33,30 +33,30 @@ pub struct Tier {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Bucket {
-    /// Its id.
+    /// Object id.
     pub id: BucketId,
-    /// Its version, from 1.
+    /// Object version, starting at 1.
     pub version: i64,
-    /// Its id in the outside system.
+    /// The object's id in the external system.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub external_id: Option<String>,
-    /// Whose it is.
+    /// The owning account.
     pub account_id: AccountId,
-    /// The service whose charges it counts.
+    /// The service whose charges count.
     pub service_id: ServiceId,
-    /// Its name.
+    /// Display name.
     pub name: String,
-    /// The unit of the charges it counts.
+    /// The unit of the charges that count.
     pub unit: String,
-    /// Its tiers, ascending; the last is its size.
+    /// Tiers in ascending order; the last one ends at the bucket's size.
     pub tiers: Vec<Tier>,
-    /// How much has been used; more than its size where usage went on.
+    /// Total usage; exceeds the size if usage continued.
     pub used: Decimal,
-    /// How many of its tiers are used up.
+    /// Number of tiers used up.
     pub tiers_used_up: u32,
-    /// When it was made.
+    /// Creation time.
     pub created_at: Timestamp,
-    /// When it last changed.
+    /// Time of the last change.
     pub updated_at: Timestamp,
 }
 
@@ -75,13 +75,13 @@ pub struct Create {
     pub tiers: Vec<Tier>,
 }
 
-/// The violations of a list of tiers: each above nothing and above the one before.
+/// Checks tiers: each must end above zero and above the previous tier.
 fn check(tiers: &[Tier]) -> Vec<Violation> {
     let mut broken = Vec::new();
     let mut before = Decimal::ZERO;
     for (index, tier) in tiers.iter().enumerate() {
         if tier.up_to <= before {
-            let message = format!("Tier {} ends at {}, which is not above {before}.", index + 1, tier.up_to);
+            let message = format!("Tier {} ends at {}; it must end above {before}.", index + 1, tier.up_to);
             broken.push(Violation::new(format!("/tiers/{index}/upTo"), Code::TiersNotAscending, message));
         }
         before = before.max(tier.up_to);
@@ -114,8 +114,8 @@ pub fn create(command: Create, service: &Service, account: &Account, now: Timest
     }))
 }
 
-/// Decides `updateBucket`; what is absent stays. Tiers that are used up stay as they are, the others must lie above what is used:
-/// otherwise a tier would be used up without any usage that did it.
+/// Decides `updateBucket`; absent members stay unchanged. Used-up tiers must not change, and the others must end above the
+/// current usage; otherwise a tier would be used up without any usage.
 ///
 /// # Errors
 /// `account_deactivated`, `tiers_not_ascending`, `tiers_not_extendable`.
@@ -139,7 +139,7 @@ pub fn update(
                 None => false,
             };
             if !fits {
-                let message = format!("{} is used: tiers used up stay as they are, the others must end above that.", bucket.used);
+                let message = format!("Current usage is {}: used-up tiers must not change, and all others must end above it.", bucket.used);
                 broken.push(Violation::new(format!("/tiers/{index}"), Code::TiersNotExtendable, message));
             }
         }
@@ -151,7 +151,7 @@ pub fn update(
     Ok(Change::updated(bucket, after, Vec::<&'static str>::new()))
 }
 
-/// Decides `resetBucket`: as if nothing had been used.
+/// Decides `resetBucket`: usage and used-up tiers return to zero.
 ///
 /// # Errors
 /// `account_deactivated`.
@@ -171,7 +171,7 @@ pub fn delete(bucket: Bucket, account: &Account) -> Result<Change<Bucket>, Rejec
     Ok(Change::deleted(bucket))
 }
 
-/// What a charge of its service and unit does to it: each tier it uses up is told of. `None`: more than can be counted.
+/// Counts a charge of the bucket's service and unit; each tier it uses up gets an event. `None` if the total exceeds the decimal range.
 pub fn count(bucket: Bucket, quantity: Decimal, now: Timestamp) -> Option<Change<Bucket>> {
     let mut after = bucket.next_version(now);
     after.used = bucket.used.plus(quantity)?;

@@ -1,7 +1,7 @@
-//! Chargeable events: usage and one-off charges, rated by whoever reports them, billed by a bill run.
+//! Chargeable events: usage and one-off charges, rated by the reporting system and billed by a bill run.
 //!
-//! The amount as it was recorded is kept for ever; every adjustment is an object of its own, and `netAmount` is the sum of them
-//! all. A charge on a posted invoice is adjusted all the same: the difference goes on the next invoice.
+//! The recorded amount never changes. Every adjustment is a separate object, and `netAmount` is the recorded amount after all
+//! adjustments. A charge on a posted invoice can still be adjusted: the difference goes on the next invoice.
 
 use billwire_schemas::{
     clock::Timestamp,
@@ -20,18 +20,18 @@ use crate::{
     usage::adjustment::{self, Adjustment, ChargeType},
 };
 
-/// Whether a charge stands on an invoice.
+/// Billing state of a charge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum State {
-    /// Not yet.
+    /// Not on an invoice yet.
     Unbilled,
-    /// It does.
+    /// On an invoice.
     Billed,
 }
 
 impl State {
-    /// The name used on the wire.
+    /// The name on the wire.
     pub fn name(self) -> &'static str {
         match self {
             Self::Unbilled => "unbilled",
@@ -44,47 +44,47 @@ impl State {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ChargeableEvent {
-    /// Its id.
+    /// Object id.
     pub id: ChargeableEventId,
-    /// Its version, from 1. Billing moves it on without an event of its own: the invoice tells.
+    /// Object version, starting at 1. Billing increments it without publishing an event; the invoice's events cover it.
     pub version: i64,
-    /// Its id in the outside system.
+    /// The object's id in the external system.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub external_id: Option<String>,
-    /// Who is charged.
+    /// The charged account.
     pub account_id: AccountId,
-    /// For which service.
+    /// The service, if the charge is for one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub service_id: Option<ServiceId>,
-    /// Under which usage identifier it was reported.
+    /// The usage identifier under which the usage was reported.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub usage_identifier_id: Option<UsageIdentifierId>,
-    /// What kind of charge it is; free text. An invoice has one line for each.
+    /// Type of charge; free text. An invoice has one line per type.
     #[serde(rename = "type")]
     pub charge_type: String,
-    /// For people.
+    /// Human-readable text.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub description: Option<String>,
-    /// How much was used.
+    /// Quantity used.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub quantity: Option<Decimal>,
-    /// What the quantity counts.
+    /// Unit of the quantity.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub unit: Option<String>,
-    /// What was charged, as recorded.
+    /// The amount as recorded.
     pub amount: Money,
-    /// What is charged after all adjustments; never below zero.
+    /// The amount after all adjustments; never negative.
     pub net_amount: Money,
-    /// When it happened.
+    /// When the charge occurred.
     pub occurred_at: Timestamp,
-    /// Whether it stands on an invoice.
+    /// Whether the charge is on an invoice.
     pub state: State,
-    /// On which.
+    /// The invoice with the charge.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub invoice_id: Option<InvoiceId>,
-    /// When it was recorded.
+    /// When the charge was recorded.
     pub created_at: Timestamp,
-    /// When it last changed.
+    /// Time of the last change.
     pub updated_at: Timestamp,
 }
 
@@ -113,7 +113,7 @@ pub struct Record {
     pub occurred_at: Timestamp,
 }
 
-/// How far ahead of the gateway's clock a charge may have happened: clocks differ.
+/// How far a charge's time may be ahead of the gateway's clock, since clocks differ.
 const AHEAD_MAX: TimeDelta = TimeDelta::hours(1);
 
 /// Decides one item of `recordChargeableEvents`.
@@ -127,17 +127,21 @@ pub fn record(command: Record, account: &Account, now: Timestamp) -> Result<Chan
         broken.push(currency_mismatch("/amount/currency", &command.amount, account));
     }
     if command.amount.amount.is_negative() {
-        broken.push(Violation::new("/amount/amount", Code::AmountNegative, "A charge is not negative; credits and adjustments give back."));
+        broken.push(Violation::new(
+            "/amount/amount",
+            Code::AmountNegative,
+            "A charge must not be negative; use a credit or an adjustment to reduce charges.",
+        ));
     }
     if command.quantity.is_some_and(Decimal::is_negative) {
-        broken.push(Violation::new("/quantity", Code::QuantityNegative, "A quantity is not negative."));
+        broken.push(Violation::new("/quantity", Code::QuantityNegative, "The quantity must not be negative."));
     }
     if command.quantity.is_some() && command.unit.is_none() {
         broken.push(Violation::new("/unit", Code::UnitRequired, "A quantity needs a unit, such as MB or minute."));
     }
     if command.occurred_at > now + AHEAD_MAX {
         let message = format!(
-            "occurredAt lies more than {} minutes after now ({}).",
+            "occurredAt must be at most {} minutes in the future (now: {}).",
             AHEAD_MAX.num_minutes(),
             now.to_rfc3339_opts(SecondsFormat::Secs, true)
         );
@@ -167,13 +171,13 @@ pub fn record(command: Record, account: &Account, now: Timestamp) -> Result<Chan
     }))
 }
 
-/// The violation of an amount in another currency than the account's.
+/// The violation of an amount that is not in the account's currency.
 fn currency_mismatch(pointer: &'static str, amount: &Money, account: &Account) -> Violation {
-    let message = format!("The account's currency is {}, not {}.", account.currency, amount.currency);
+    let message = format!("The currency must be the account's, {}; it is {}.", account.currency, amount.currency);
     Violation::new(pointer, Code::CurrencyMismatch, message)
 }
 
-/// Decides `adjustChargeableEvent`: the charge changes, and the adjustment comes to be.
+/// Decides `adjustChargeableEvent`: creates the adjustment and updates the charge.
 ///
 /// # Errors
 /// `account_deactivated`; `currency_mismatch`, `amount_not_positive`, `charge_below_zero`, `amount_out_of_range`.
@@ -192,7 +196,7 @@ pub fn adjust(
         broken.push(Violation::new(
             "/amount/amount",
             Code::AmountNotPositive,
-            "An adjustment is more than nothing; chargeType says which way.",
+            "The amount must be greater than zero; chargeType sets the direction.",
         ));
     }
     if let Some(rejected) = Rejected::from_violations(broken) {
@@ -203,10 +207,14 @@ pub fn adjust(
         ChargeType::Credit => charge.net_amount.amount.minus(command.amount.amount),
     };
     let Some(net) = net else {
-        return Err(Rejected::violation("/amount/amount", Code::AmountOutOfRange, "The charge would leave the range of amounts."));
+        return Err(Rejected::violation(
+            "/amount/amount",
+            Code::AmountOutOfRange,
+            "The adjusted charge would be out of range for an amount.",
+        ));
     };
     if net.is_negative() {
-        let message = format!("The charge is {} after its adjustments; it cannot fall below zero.", charge.net_amount);
+        let message = format!("The charge is {} after its adjustments; a credit must not exceed that.", charge.net_amount);
         return Err(Rejected::violation("/amount/amount", Code::ChargeBelowZero, message));
     }
     let made = adjustment::create(command, &charge, now);

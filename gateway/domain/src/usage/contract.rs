@@ -1,6 +1,6 @@
-//! Contracts with commit tiers: what an account has promised to spend in each period.
+//! Contracts with commit tiers: the spend an account has committed to per period.
 //!
-//! At a period's end the clock compares what was spent with each tier's commitment; falling short is told of, per tier.
+//! At the end of a period the clock compares the spend with each tier's commitment; an event reports each shortfall.
 
 use billwire_schemas::{
     clock::Timestamp,
@@ -23,18 +23,18 @@ use crate::{
     rejected::{Rejected, Violation},
 };
 
-/// Whether a contract still runs.
+/// Status of a contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Status {
-    /// It does.
+    /// In force.
     Active,
-    /// Its end date is reached.
+    /// The end date is reached.
     Ended,
 }
 
 impl Status {
-    /// The name used on the wire.
+    /// The name on the wire.
     pub fn name(self) -> &'static str {
         match self {
             Self::Active => "active",
@@ -43,12 +43,12 @@ impl Status {
     }
 }
 
-/// A tier: what is to be spent in a period at least.
+/// A tier: a minimum spend per period.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tier {
-    /// Its name.
+    /// Display name.
     pub name: String,
-    /// How much.
+    /// The committed amount.
     pub commit: Money,
 }
 
@@ -56,37 +56,37 @@ pub struct Tier {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Contract {
-    /// Its id.
+    /// Object id.
     pub id: ContractId,
-    /// Its version, from 1.
+    /// Object version, starting at 1.
     pub version: i64,
-    /// Its id in the outside system.
+    /// The object's id in the external system.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub external_id: Option<String>,
-    /// Whose it is.
+    /// The owning account.
     pub account_id: AccountId,
-    /// Its name.
+    /// Display name.
     pub name: String,
-    /// Whether it still runs.
+    /// Current status.
     pub status: Status,
-    /// Its first day.
+    /// First day.
     pub start_date: NaiveDate,
-    /// Months a period lasts, counted from the start date.
+    /// Months per period, counted from the start date.
     pub period_months: u32,
-    /// The first day it no longer holds.
+    /// The first day after the contract.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub end_date: Option<NaiveDate>,
-    /// Its tiers, ascending.
+    /// Tiers in ascending order.
     pub tiers: Vec<Tier>,
-    /// The running period, or the last one.
+    /// The current period, or the last one.
     pub period: Period,
-    /// When the running period began, in the tenant's time zone of then.
+    /// Start of the current period, in the tenant's time zone at the time it was computed.
     pub period_starts_at: Timestamp,
-    /// When the clock looks at it: the end of the running period in the tenant's time zone.
+    /// End of the current period in the tenant's time zone, when the clock processes the contract.
     pub period_ends_at: Timestamp,
-    /// When it was made.
+    /// Creation time.
     pub created_at: Timestamp,
-    /// When it last changed.
+    /// Time of the last change.
     pub updated_at: Timestamp,
 }
 
@@ -114,7 +114,7 @@ fn midnight(zone: Tz, date: NaiveDate) -> Timestamp {
     local_moment(zone, date, TimeOfDay::MIDNIGHT)
 }
 
-/// The `number`th period, from 0: each counted from the start date, so that a start on the 31st does not wander.
+/// Period `number`, from 0. Each is counted from the start date, so that a start on the 31st does not drift.
 fn period(start: NaiveDate, months: u32, number: u32, end: Option<NaiveDate>) -> Option<Period> {
     let from = start.checked_add_months(Months::new(months.checked_mul(number)?))?;
     let to = start.checked_add_months(Months::new(months.checked_mul(number.checked_add(1)?)?))?;
@@ -133,26 +133,26 @@ pub fn create(command: Create, account: &Account, zone: Tz, now: Timestamp) -> R
         broken.push(Violation::new(
             "/endDate",
             Code::EndDateBeforeStart,
-            "endDate is the first day after the contract: it lies after startDate.",
+            "endDate, the first day after the contract, must be after startDate.",
         ));
     }
     let first = period(command.start_date, command.period_months, 0, command.end_date);
     let first = first.filter(|first| midnight(zone, first.end) > now);
     if first.is_none() {
-        let message = "The contract's first period has ended already; start it with the running period.";
+        let message = "The contract's first period has already ended; set startDate to the start of the current period.";
         broken.push(Violation::new("/startDate", Code::ContractTooLongAgo, message));
     }
     let mut before = Decimal::ZERO;
     for (index, tier) in command.tiers.iter().enumerate() {
         if tier.commit.currency.as_str() != account.currency {
-            let message = format!("The account's currency is {}, not {}.", account.currency, tier.commit.currency);
+            let message = format!("The currency must be the account's, {}; it is {}.", account.currency, tier.commit.currency);
             broken.push(Violation::new(format!("/tiers/{index}/commit/currency"), Code::CurrencyMismatch, message));
         }
         let at = format!("/tiers/{index}/commit/amount");
         if !tier.commit.amount.is_positive() {
-            broken.push(Violation::new(at, Code::AmountNotPositive, "A commitment is more than nothing."));
+            broken.push(Violation::new(at, Code::AmountNotPositive, "The commitment must be greater than zero."));
         } else if tier.commit.amount <= before {
-            broken.push(Violation::new(at, Code::TiersNotAscending, "Each tier commits to more than the one before."));
+            broken.push(Violation::new(at, Code::TiersNotAscending, "Each tier's commitment must exceed the previous tier's."));
         }
         before = before.max(tier.commit.amount);
     }
@@ -175,11 +175,11 @@ pub fn create(command: Create, account: &Account, zone: Tz, now: Timestamp) -> R
             updated_at: now,
         })),
         (Some(rejected), _) => Err(rejected),
-        (None, None) => Err(Rejected::violation("/startDate", Code::ContractTooLongAgo, "The contract cannot start there.")),
+        (None, None) => Err(Rejected::violation("/startDate", Code::ContractTooLongAgo, "startDate is out of range for a contract.")),
     }
 }
 
-/// Decides `updateContract`; what is absent stays. A new end date cuts the running period short or lets it go on.
+/// Decides `updateContract`; absent members stay unchanged. A new end date shortens or extends the current period.
 ///
 /// # Errors
 /// `account_deactivated`, `contract_ended`, `end_date_in_past`.
@@ -193,13 +193,13 @@ pub fn update(
 ) -> Result<Change<Contract>, Rejected> {
     ensure_not_deactivated(account)?;
     if contract.status == Status::Ended {
-        return Err(Rejected::conflict(Code::ContractEnded, "The contract has ended, and takes no changes."));
+        return Err(Rejected::conflict(Code::ContractEnded, "The contract has ended and cannot be changed."));
     }
     let mut after = contract.next_version(now);
     after.name = name.unwrap_or(after.name);
     if let Some(end) = end_date {
         if end <= contract.period.start || midnight(zone, end) <= now {
-            let message = "endDate must lie after now and after the running period's start.";
+            let message = "endDate must be in the future and after the start of the current period.";
             return Err(Rejected::violation("/endDate", Code::EndDateInPast, message));
         }
         after.end_date = Some(end);
@@ -219,13 +219,13 @@ pub fn update(
 pub fn delete(contract: Contract, account: &Account, now: Timestamp) -> Result<Change<Contract>, Rejected> {
     ensure_not_deactivated(account)?;
     if contract.period_starts_at <= now {
-        return Err(Rejected::conflict(Code::ContractStarted, "The contract has started; give it an endDate instead."));
+        return Err(Rejected::conflict(Code::ContractStarted, "The contract has started and cannot be deleted; set an endDate instead."));
     }
     Ok(Change::deleted(contract))
 }
 
-/// What the clock does at the end of the running period, in which `spend` was spent: `None` when it has not ended. Periods
-/// missed are worked off one after the other.
+/// Closes the current period, in which `spend` was spent; `None` if the period has not ended. Missed periods are closed one per
+/// call.
 pub fn due(contract: Contract, spend: Decimal, zone: Tz, now: Timestamp) -> Option<Change<Contract>> {
     if contract.due_at().is_none_or(|at| at > now) {
         return None;

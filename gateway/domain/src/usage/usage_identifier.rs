@@ -1,6 +1,6 @@
-//! Usage identifiers: what usage is reported under, such as a SIM or a number.
+//! Usage identifiers: the identifiers under which usage is reported, such as a SIM or a phone number.
 //!
-//! One that has seen no usage for the days it was given is dormant; the clock tells so once, until usage comes again.
+//! An identifier without usage for its configured number of days becomes dormant. An event reports this once, until usage resumes.
 
 use billwire_schemas::{
     clock::Timestamp,
@@ -24,33 +24,33 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UsageIdentifier {
-    /// Its id.
+    /// Object id.
     pub id: UsageIdentifierId,
-    /// Its version, from 1.
+    /// Object version, starting at 1.
     pub version: i64,
-    /// Its id in the outside system.
+    /// The object's id in the external system.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub external_id: Option<String>,
-    /// Whose it is.
+    /// The owning account.
     pub account_id: AccountId,
-    /// Which service its usage is for.
+    /// The service the usage belongs to.
     pub service_id: ServiceId,
-    /// What kind it is, such as `iccid` or `msisdn`; free text.
+    /// Kind of identifier, such as `iccid` or `msisdn`; free text.
     pub kind: String,
     /// The identifier itself; unique within its kind.
     pub value: String,
-    /// After how many days without usage it is dormant; absent: never.
+    /// Days without usage until the identifier is dormant; absent: never.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub dormant_after_days: Option<u32>,
-    /// The latest date of usage, UTC. A date, not a moment: it changes at most once a day.
+    /// The latest date of usage, UTC. Stored as a date, so it changes at most once a day.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub last_usage_on: Option<NaiveDate>,
-    /// Since when it is dormant.
+    /// When the identifier became dormant.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub dormant_since: Option<Timestamp>,
-    /// When it was made.
+    /// Creation time.
     pub created_at: Timestamp,
-    /// When it last changed.
+    /// Time of the last change.
     pub updated_at: Timestamp,
 }
 
@@ -69,7 +69,7 @@ pub struct Create {
     pub dormant_after_days: Option<u32>,
 }
 
-/// Decides `createUsageIdentifier`; `taken` tells whether its kind has this value already.
+/// Decides `createUsageIdentifier`; `taken` is true if another identifier of the kind has this value.
 ///
 /// # Errors
 /// `account_deactivated`, `usage_identifier_taken`.
@@ -82,7 +82,7 @@ pub fn create(
 ) -> Result<Change<UsageIdentifier>, Rejected> {
     ensure_not_deactivated(account)?;
     if taken {
-        let message = format!("There is another usage identifier of kind '{}' with the value '{}'.", command.kind, command.value);
+        let message = format!("A usage identifier of kind '{}' with the value '{}' already exists.", command.kind, command.value);
         return Err(Rejected::conflict(Code::UsageIdentifierTaken, message));
     }
     Ok(Change::created(UsageIdentifier {
@@ -101,8 +101,8 @@ pub fn create(
     }))
 }
 
-/// Decides `updateUsageIdentifier`: another number of days. One that is dormant wakes up where the new days have not passed yet;
-/// otherwise it stays dormant, and is not told of again without usage.
+/// Decides `updateUsageIdentifier`: sets the number of days. A dormant identifier wakes up if the new number has not passed yet.
+/// Otherwise it stays dormant, without a second event.
 ///
 /// # Errors
 /// `account_deactivated`.
@@ -133,7 +133,7 @@ pub fn delete(identifier: UsageIdentifier, account: &Account) -> Result<Change<U
     Ok(Change::deleted(identifier))
 }
 
-/// What usage on a date changes: `None` when that date or a later one is noted already and nothing has to wake up.
+/// Applies usage on a date. `None` if this or a later date is already recorded and the identifier need not wake up.
 pub fn used(identifier: UsageIdentifier, on: NaiveDate, now: Timestamp) -> Option<Change<UsageIdentifier>> {
     let later = identifier.last_usage_on.is_none_or(|last| on > last);
     let wakes = identifier.dormant_since.is_some_and(|since| on >= since.date_naive());
@@ -148,7 +148,7 @@ pub fn used(identifier: UsageIdentifier, on: NaiveDate, now: Timestamp) -> Optio
     Some(Change::updated(identifier, after, Vec::<&'static str>::new()))
 }
 
-/// What the clock does with it: `None` when it is not due, so that a second clock or a restart changes nothing.
+/// Marks an identifier without usage as dormant. `None` if it is not due, so a second clock or a restart has no effect.
 pub fn due(identifier: UsageIdentifier, now: Timestamp) -> Option<Change<UsageIdentifier>> {
     if identifier.due_at().is_none_or(|at| at > now) {
         return None;

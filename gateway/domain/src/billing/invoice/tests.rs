@@ -11,7 +11,7 @@ fn money(amount: &str) -> Money {
     Money::new(amount.parse().expect("an amount"), "EUR".parse().expect("a currency"))
 }
 
-/// An open invoice of 2027-01-31 over so much, due on 2027-02-14.
+/// An open invoice with this total, posted on 2027-01-31 and due on 2027-02-14.
 pub(crate) fn open(amount: &str) -> Invoice {
     let now = moment("2027-01-31T10:00:00Z");
     Invoice {

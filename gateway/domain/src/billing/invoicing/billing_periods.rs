@@ -1,4 +1,4 @@
-//! The days fees are for: an account's billing periods, the ones behind it, the running one, and how they move on.
+//! The days that fees cover: an account's past, current and future billing periods.
 
 use chrono::NaiveDate;
 
@@ -7,20 +7,19 @@ use crate::{
     customers::account::CurrentBillCycle,
 };
 
-/// More periods than any account has: ten years of daily ones. Bounds the work whatever the dates are.
+/// More periods than an account needs (ten years of daily ones); bounds the work for any dates.
 const PERIODS_MAX: usize = 4_000;
 
-/// Days that one fee line can be for: a billing period, or what an account had of one.
+/// The days of one fee line: a billing period or part of one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BillingPeriod {
     /// The days.
     pub period: Period,
-    /// Days of the full period they belong to: a fee is due as `days / full_days` of it.
+    /// Days of the full period; the fee is prorated as `days / full_days`.
     pub full_days: i64,
 }
 
-/// The account's bill cycle after every period that has ended by `date`. A short period that a change of cycle left behind is used up
-/// on the way.
+/// Advances the bill cycle past every period that has ended by `date`. Consumes a short period left by a change of cycle.
 pub fn moved_on(current: &CurrentBillCycle, schedule: &BillingSchedule, date: NaiveDate) -> CurrentBillCycle {
     let mut moved = current.clone();
     while moved.period.end <= date {
@@ -37,8 +36,8 @@ fn next_period(current: &mut CurrentBillCycle, schedule: &BillingSchedule) -> Pe
     }
 }
 
-/// The stretches of the days from `from` up to `until`, oldest first: the periods before the account's running one, as its rhythm
-/// would have had them, the running one, and those after it.
+/// The billing periods from `from` up to `until`, oldest first: past periods as the current schedule would place them, the current
+/// period, and later ones.
 pub fn billing_periods(current: &CurrentBillCycle, schedule: &BillingSchedule, from: NaiveDate, until: NaiveDate) -> Vec<BillingPeriod> {
     let asked = Period { start: from, end: until };
     let mut found = before(current.period, schedule, from);
@@ -50,15 +49,15 @@ pub fn billing_periods(current: &CurrentBillCycle, schedule: &BillingSchedule, f
     found.iter().filter_map(|stretch| Some(BillingPeriod { period: stretch.period.within(asked)?, ..*stretch })).collect()
 }
 
-/// Days of the full period that `period` is, or is the end of. A period that ends on no billing date of the rhythm is the last one of
-/// an earlier cycle, which ends untouched: it is full by itself.
+/// Days of the full period that `period` is or ends. A period that does not end on a billing date of the schedule is the untouched
+/// last period of an earlier cycle and counts as full.
 fn full_days(period: Period, schedule: &BillingSchedule) -> i64 {
     let full = schedule.is_billing_date(period.end).then(|| schedule.full_period_ending(period.end)).flatten();
     full.map_or(0, |full| full.days()).max(period.days())
 }
 
-/// Back from the start of `running` to `from`, oldest first. The full periods are those that end where the running one would begin if it
-/// were full, so that days billed again after a cancelled invoice cost what they cost before.
+/// Periods from `from` up to the start of `running`, oldest first. Full periods are aligned with the full form of the running one, so
+/// that days billed again after a cancelled invoice cost the same as before.
 fn before(running: Period, schedule: &BillingSchedule, from: NaiveDate) -> Vec<BillingPeriod> {
     let mut found = Vec::new();
     let mut cursor = running.start;

@@ -1,4 +1,4 @@
-//! Over any order of charges, adjustments, status changes, runs and cancellations: nothing is billed twice, nothing is lost.
+//! Property test: in any order of charges, adjustments, status changes, runs and cancellations, nothing is billed twice or lost.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-/// Numbers that look random and are the same each time (splitmix64).
+/// Reproducible pseudo-random numbers (splitmix64).
 struct Dice(u64);
 
 impl Dice {
@@ -32,7 +32,7 @@ impl Dice {
     }
 }
 
-/// One account with all that hangs on it, in memory.
+/// One account and its objects, in memory.
 struct World {
     dice: Dice,
     schedule: BillingSchedule,
@@ -197,7 +197,7 @@ impl World {
         }
     }
 
-    /// Takes the latest live invoice back, as `cancelInvoice` does. The adjustments of its charges are part of these again.
+    /// Cancels the latest live invoice, as `cancelInvoice` does. Adjustments of its charges become part of the charges again.
     fn cancel(&mut self) {
         let Some(invoice) = self.invoices.iter_mut().rfind(|invoice| invoice.status != Status::Cancelled) else { return };
         invoice.status = Status::Cancelled;
@@ -245,7 +245,7 @@ impl World {
         }
     }
 
-    /// Each day of the subscription before the first unbilled one stands on exactly one live line, and costs what it should.
+    /// Each billed day of the subscription is on exactly one live line and costs the right amount.
     fn check_days(&self, item: &FeeItem) {
         let mut periods: Vec<(Period, Decimal)> = self
             .live_lines()
@@ -289,8 +289,8 @@ fn invoices_hold_everything_once_whatever_the_order_of_events() {
     }
 }
 
-/// Lines may be cut otherwise the second time (a short first period stands behind the account by then), so a line's rounding may differ,
-/// but not the sum before it.
+/// The second run may split lines differently (a short first period may have become a past one), so the rounding of a line may
+/// differ, but not the exact sum.
 #[test]
 fn billing_again_after_a_cancellation_costs_the_same() {
     let exact = |invoice: &Invoice| sum(invoice.lines.iter().map(|line| line.exact));

@@ -21,7 +21,7 @@ fn dec(text: &str) -> Decimal {
 
 const RHYTHM: BillingSchedule = BillingSchedule { unit: PeriodUnit::Month, length: 1, day: 15, month: 1 };
 
-/// In its first, short period from 1 to 15 June 2027.
+/// An account in its first, short period, from 1 to 15 June 2027.
 fn account() -> Account {
     let cycle = bill_cycle::Create {
         id: BillCycleId(fresh()),

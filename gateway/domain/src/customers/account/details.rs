@@ -1,4 +1,4 @@
-//! What is known of an account besides its status and bill cycle: name, company, billing contact, payment term.
+//! An account's descriptive data: name, company, billing contact, payment term.
 
 use billwire_schemas::{clock::Timestamp, events::envelope::Parameters, ids::ContactId, refusal::Code};
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use crate::{
     rejected::{Rejected, Violation},
 };
 
-/// Officially assigned codes of ISO 3166-1 alpha-2.
+/// Officially assigned ISO 3166-1 alpha-2 codes.
 const COUNTRIES: &str = "AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BV BW BY \
     BZ CA CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO DZ EC EE EG EH ER ES ET FI FJ FK FM FO FR GA GB GD GE \
     GF GG GH GI GL GM GN GP GQ GR GS GT GU GW GY HK HM HN HR HT HU ID IE IL IM IN IO IQ IR IS IT JE JM JO JP KE KG KH KI KM KN KP KR \
@@ -18,19 +18,19 @@ const COUNTRIES: &str = "AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB B
     NL NO NP NR NU NZ OM PA PE PF PG PH PK PL PM PN PR PS PT PW PY QA RE RO RS RU RW SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS \
     ST SV SX SY SZ TC TD TF TG TH TJ TK TL TM TN TO TR TT TV TW TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS YE YT ZA ZM ZW";
 
-/// The company behind an account.
+/// The billed company.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Company {
-    /// Its name.
+    /// Display name.
     pub name: String,
-    /// Street and number.
+    /// Street and house number.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub address1: Option<String>,
-    /// More of the address.
+    /// Second address line.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub address2: Option<String>,
-    /// Town.
+    /// City or town.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub city: Option<String>,
     /// State, province or county.
@@ -39,7 +39,7 @@ pub struct Company {
     /// Postal code.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub postal_code: Option<String>,
-    /// Country, ISO 3166-1 alpha-2.
+    /// ISO 3166-1 alpha-2 country code.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub country: Option<String>,
     /// Telephone number.
@@ -48,7 +48,7 @@ pub struct Company {
 }
 
 impl Company {
-    /// What it offers to events, as the catalogue lists it.
+    /// The parameters the company contributes to events, as listed in the catalogue.
     pub(super) fn parameters(&self) -> Parameters {
         let members = [
             ("company.name", Some(&self.name)),
@@ -64,31 +64,31 @@ impl Company {
     }
 }
 
-/// Every rule that company and payment term break: `country_unknown`, `payment_term_out_of_range`.
+/// Checks company and payment term. Returns all violations: `country_unknown`, `payment_term_out_of_range`.
 pub(super) fn violations(company: Option<&Company>, payment_term_days: Option<u32>) -> Vec<Violation> {
     let mut broken = Vec::new();
     if let Some(country) = company.and_then(|company| company.country.as_deref())
         && !COUNTRIES.split(' ').any(|known| known == country)
     {
-        let message = format!("'{country}' is no country of ISO 3166-1, such as DE.");
+        let message = format!("'{country}' is not an ISO 3166-1 alpha-2 country code, such as DE.");
         broken.push(Violation::new("/company/country", Code::CountryUnknown, message));
     }
     broken.extend(payment_term_days.and_then(check_payment_term));
     broken
 }
 
-/// `updateAccount`; what is absent stays.
+/// `updateAccount`; absent members stay unchanged.
 #[derive(Debug, Clone, Default)]
 pub struct Update {
     /// See [`Account::name`].
     pub name: Option<String>,
-    /// See [`Account::company`]; it replaces the whole company.
+    /// See [`Account::company`]; replaces the whole company.
     pub company: Option<Company>,
     /// See [`Account::payment_term_days`].
     pub payment_term_days: Option<u32>,
 }
 
-/// Decides `updateAccount`; `billing_contact` is the new one, if there shall be a new one.
+/// Decides `updateAccount`; `billing_contact` is the new billing contact, if it changes.
 ///
 /// # Errors
 /// `account_deactivated`; `country_unknown`, `payment_term_out_of_range`, `contact_of_other_account` at `/billingContact`.
@@ -110,24 +110,25 @@ pub fn update(account: Account, command: Update, billing_contact: Option<&Contac
     Ok(Change::updated(account, after, Vec::<&'static str>::new()))
 }
 
-/// Decides `deleteAccount`; `in_use` tells whether anything belongs to it: contacts, services, charges and so on.
+/// Decides `deleteAccount`; `in_use` is true if any object belongs to the account: contacts, services, charges and so on.
 ///
 /// # Errors
 /// `account_deactivated`, `account_not_inactive`, `still_in_use`.
 pub fn delete(account: Account, in_use: bool) -> Result<Change<Account>, Rejected> {
     ensure_not_deactivated(&account)?;
     if account.status != Status::Inactive {
-        let message = format!("The account is {}; only an inactive one can be deleted. Cancel it instead.", account.status.name());
+        let message =
+            format!("The account is {}; only an inactive account can be deleted. Cancel the account instead.", account.status.name());
         return Err(Rejected::conflict(Code::AccountNotInactive, message));
     }
     if in_use {
-        return Err(Rejected::conflict(Code::StillInUse, "Something belongs to the account: contacts, services, charges or the like."));
+        return Err(Rejected::conflict(Code::StillInUse, "The account still has contacts, services, charges or other objects."));
     }
     Ok(Change::deleted(account))
 }
 
 impl Account {
-    /// Whether this contact gets the account's bills.
+    /// Whether this contact receives the account's bills.
     pub fn bills_to(&self, contact: ContactId) -> bool {
         self.billing_contact_id == Some(contact)
     }

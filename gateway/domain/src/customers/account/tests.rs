@@ -62,7 +62,7 @@ fn each_rule_of_a_new_account_has_its_code() {
     );
 }
 
-/// An account in EUR for the tests of other nouns.
+/// An account in EUR, also used by the tests of other object types.
 pub(crate) fn with_status(status: Status) -> Account {
     Account { status, ..account(&cycle(Some(1)), "2027-05-10T12:00:00Z") }
 }

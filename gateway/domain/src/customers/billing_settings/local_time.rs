@@ -1,4 +1,4 @@
-//! Times of day in a time zone, with daylight saving right.
+//! Times of day in a time zone, correct across daylight saving changes.
 
 use std::{fmt, str::FromStr};
 
@@ -7,7 +7,7 @@ use chrono::{LocalResult, NaiveDate, NaiveTime, Offset, TimeDelta, TimeZone};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
-/// A time of day to the minute. On the wire `"09:30"`.
+/// A time of day to the minute, `"09:30"` on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TimeOfDay(NaiveTime);
 
@@ -15,13 +15,13 @@ impl TimeOfDay {
     /// 00:00.
     pub const MIDNIGHT: Self = Self(NaiveTime::MIN);
 
-    /// The same as chrono knows it.
+    /// The time as a chrono value.
     pub fn naive(self) -> NaiveTime {
         self.0
     }
 }
 
-/// A text that is no time of day.
+/// A text that is not a time of day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be a time of day such as 09:30, from 00:00 to 23:59")]
 pub struct NoTimeOfDay;
@@ -29,7 +29,7 @@ pub struct NoTimeOfDay;
 impl FromStr for TimeOfDay {
     type Err = NoTimeOfDay;
     fn from_str(s: &str) -> Result<Self, Self::Err> {
-        // chrono alone would take "9:30" and "+9:30" too, and one time would have many names.
+        // chrono alone also accepts "9:30" and "+9:30", so one time would have several spellings.
         let digits = |part: &str| part.len() == 2 && part.bytes().all(|b| b.is_ascii_digit());
         let (hour, minute) = s.split_once(':').filter(|(hour, minute)| digits(hour) && digits(minute)).ok_or(NoTimeOfDay)?;
         let number = |part: &str| part.parse::<u32>().map_err(|_| NoTimeOfDay);
@@ -55,16 +55,16 @@ impl<'de> Deserialize<'de> for TimeOfDay {
     }
 }
 
-/// The moment at which the clocks of `zone` show `time` on `date`.
+/// The moment at which clocks in `zone` show `time` on `date`.
 ///
-/// A time that the clocks skip (spring forward) becomes the first moment after the gap; one that they show twice (autumn back)
-/// becomes the earlier of the two.
+/// A time skipped in spring becomes the first moment after the gap. A time that occurs twice in autumn becomes the earlier
+/// moment.
 pub fn local_moment(zone: Tz, date: NaiveDate, time: TimeOfDay) -> Timestamp {
     let local = date.and_time(time.naive());
     match zone.from_local_datetime(&local) {
         LocalResult::Single(moment) | LocalResult::Ambiguous(moment, _) => moment.to_utc(),
         LocalResult::None => {
-            // No zone is further from UTC than a day, so the jump over `local` lies between these two.
+            // No zone's offset exceeds a day, so the jump over `local` is between these two.
             let day = TimeDelta::hours(26);
             let (Some(mut before), Some(mut after)) = (local.checked_sub_signed(day), local.checked_add_signed(day)) else {
                 return local.and_utc();

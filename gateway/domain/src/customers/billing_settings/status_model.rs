@@ -1,5 +1,5 @@
-//! Status models: which statuses a tenant's services or package subscriptions have, which of them are billed, and the table of
-//! allowed transitions. Operators differ too much in their statuses for a fixed list (LogiSense: service status types).
+//! Status models: the statuses of a tenant's services or package subscriptions, which of them are billed, and the allowed
+//! transitions. Operators' statuses differ too much for a fixed list (LogiSense: service status types).
 
 use std::collections::HashSet;
 
@@ -13,19 +13,19 @@ use crate::rejected::{Rejected, Violation};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StatusKind {
-    /// Its name.
+    /// Display name.
     pub name: String,
-    /// Whether what is in this status is billed.
+    /// Whether objects in this status are billed.
     pub billable: bool,
 }
 
-/// An allowed way from one status to another.
+/// An allowed transition from one status to another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StatusTransition {
-    /// Where from.
+    /// Source status.
     pub from: String,
-    /// Where to.
+    /// Target status.
     pub to: String,
 }
 
@@ -33,19 +33,19 @@ pub struct StatusTransition {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StatusModel {
-    /// Which there are.
+    /// All statuses.
     pub statuses: Vec<StatusKind>,
-    /// The one things start in.
+    /// The status of new objects.
     pub initial: String,
-    /// The one that is gone back to when the account is active again after a suspension that took services along; absent: none does.
+    /// Target status of services when their account, suspended together with them, becomes active again; absent: services stay as they are.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub active: Option<String>,
-    /// The one that is gone to when the account is suspended and takes its services along; absent: none does.
+    /// Target status of services when their account is suspended together with them; absent: services stay as they are.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub suspended: Option<String>,
-    /// The one things end in; no way leads out of it.
+    /// The final status; no transition leads out of it.
     pub cancelled: String,
-    /// The allowed ways.
+    /// The allowed transitions.
     pub transitions: Vec<StatusTransition>,
 }
 
@@ -62,7 +62,7 @@ impl StatusModel {
         }
     }
 
-    /// The statuses services have until a tenant sets its own.
+    /// The default statuses of services.
     pub fn of_services() -> Self {
         Self::new(
             &[("preactive", false), ("trial", false), ("active", true), ("suspended", false), ("cancelled", false)],
@@ -81,7 +81,7 @@ impl StatusModel {
         )
     }
 
-    /// The statuses package subscriptions have until a tenant sets its own.
+    /// The default statuses of package subscriptions.
     pub fn of_packages() -> Self {
         Self::new(
             &[("pending", false), ("active", true), ("suspended", false), ("cancelled", false)],
@@ -101,7 +101,7 @@ impl StatusModel {
         self.statuses.iter().any(|known| known.name == status)
     }
 
-    /// Whether what is in this status is billed; a status the model no longer has is not.
+    /// Whether objects in this status are billed; false for a status the model no longer has.
     pub fn billable(&self, status: &str) -> bool {
         self.statuses.iter().any(|known| known.name == status && known.billable)
     }
@@ -111,53 +111,53 @@ impl StatusModel {
         self.statuses.iter().filter(|status| status.billable).map(|status| status.name.as_str())
     }
 
-    /// Whether the table allows the way from `from` to `to`. What is in a status that the model no longer has may go anywhere,
-    /// or it could never leave it.
+    /// Whether the transition from `from` to `to` is allowed. From a status that the model no longer has, every transition is
+    /// allowed; objects would be stuck in it otherwise.
     pub fn allows(&self, from: &str, to: &str) -> bool {
         from != to && self.has(to) && (!self.has(from) || self.transitions.iter().any(|way| way.from == from && way.to == to))
     }
 
-    /// Where one can go from `from`.
+    /// The statuses that can follow `from`.
     pub fn next<'a>(&'a self, from: &'a str) -> impl Iterator<Item = &'a str> {
         self.statuses.iter().map(|status| status.name.as_str()).filter(move |to| self.allows(from, to))
     }
 
-    /// Refuses a way of `noun` from `from` to `to` that the model does not have.
+    /// Refuses a transition of `noun` (the object type in messages) from `from` to `to` that the model does not allow.
     ///
     /// # Errors
     /// 422 `status_unknown` at `/status`; 409 `status_unchanged`, `status_transition_not_allowed`.
     pub fn check_transition(&self, noun: &str, from: &str, to: &str) -> Result<(), Rejected> {
         if !self.has(to) {
             let known: Vec<_> = self.statuses.iter().map(|status| status.name.as_str()).collect();
-            let message = format!("'{to}' is no status of a {noun}; the billing settings know: {}.", known.join(", "));
+            let message = format!("'{to}' is not a status of a {noun}; the billing settings define: {}.", known.join(", "));
             return Err(Rejected::violation("/status", Code::StatusUnknown, message));
         }
         if from == to {
-            return Err(Rejected::conflict(Code::StatusUnchanged, format!("The {noun} is {to} already.")));
+            return Err(Rejected::conflict(Code::StatusUnchanged, format!("The {noun} is already {to}.")));
         }
         if self.allows(from, to) {
             return Ok(());
         }
         let next: Vec<_> = self.next(from).collect();
-        let next = if next.is_empty() { "nowhere".to_owned() } else { next.join(", ") };
-        let message = format!("A {noun} cannot go from {from} to {to}; it can go to: {next}.");
+        let next = if next.is_empty() { "none".to_owned() } else { next.join(", ") };
+        let message = format!("A {noun} cannot change from {from} to {to}; allowed: {next}.");
         Err(Rejected::conflict(Code::StatusTransitionNotAllowed, message))
     }
 
-    /// Every rule this model breaks, with pointers below `at`: `status_repeated`, `status_unknown`, `initial_status_is_cancelled`,
+    /// All violations of this model, with pointers below `at`: `status_repeated`, `status_unknown`, `initial_status_is_cancelled`,
     /// `cancelled_is_final`, `transition_to_itself`, `transition_repeated`.
     pub fn violations(&self, at: &str) -> Vec<Violation> {
         let mut broken = Vec::new();
         let mut names = HashSet::new();
         for (index, status) in self.statuses.iter().enumerate() {
             if !names.insert(status.name.as_str()) {
-                let message = format!("There are two statuses '{}'.", status.name);
+                let message = format!("Status '{}' is listed twice.", status.name);
                 broken.push(Violation::new(format!("{at}/statuses/{index}/name"), Code::StatusRepeated, message));
             }
         }
         let mut known = |member: String, name: &str| {
             if !names.contains(name) {
-                let message = format!("'{name}' is not among the statuses.");
+                let message = format!("'{name}' is not one of the statuses.");
                 broken.push(Violation::new(format!("{at}/{member}"), Code::StatusUnknown, message));
             }
         };
@@ -173,21 +173,21 @@ impl StatusModel {
             known(format!("transitions/{index}/to"), &way.to);
         }
         if self.initial == self.cancelled {
-            let message = "The cancelled status is where things end; they cannot start in it.";
+            let message = "The initial status must differ from the cancelled status.";
             broken.push(Violation::new(format!("{at}/initial"), Code::InitialStatusIsCancelled, message));
         }
         let mut ways = HashSet::new();
         for (index, way) in self.transitions.iter().enumerate() {
             if way.from == self.cancelled {
-                let message = format!("No way leads out of '{}', the cancelled status.", self.cancelled);
+                let message = format!("A transition must not start in '{}', the cancelled status.", self.cancelled);
                 broken.push(Violation::new(format!("{at}/transitions/{index}/from"), Code::CancelledIsFinal, message));
             }
             if way.from == way.to {
-                let message = format!("'{}' is no way to another status.", way.to);
+                let message = format!("A transition from '{}' must lead to another status.", way.to);
                 broken.push(Violation::new(format!("{at}/transitions/{index}/to"), Code::TransitionToItself, message));
             }
             if !ways.insert((&way.from, &way.to)) {
-                let message = format!("The way from '{}' to '{}' stands in the list already.", way.from, way.to);
+                let message = format!("The transition from '{}' to '{}' is listed twice.", way.from, way.to);
                 broken.push(Violation::new(format!("{at}/transitions/{index}"), Code::TransitionRepeated, message));
             }
         }

@@ -1,4 +1,4 @@
-//! Whether a subscription is content with the events that can come to it: all that is found is named.
+//! Validates a subscription against the events that can reach it. Reports all violations.
 
 use std::collections::BTreeMap;
 
@@ -25,17 +25,17 @@ use crate::{
     rejected::Violation,
 };
 
-/// An event type that can come, and what it offers to webhooks and expressions, and to e-mail besides.
+/// An event type that can arrive: the parameters open to webhooks and expressions, and all parameters, which e-mail can use.
 struct Coming {
     name: String,
     open: Vec<String>,
     all: Vec<String>,
 }
 
-/// Everything that is wrong with a subscription, given what can come to its queue: `event_type_unknown`, `event_object_unknown`,
+/// All violations of a subscription, given the events that can reach its queue: `event_type_unknown`, `event_object_unknown`,
 /// `event_type_not_on_queue`, `expression_syntax`, `expression_too_complex`, `expression_unknown_parameter`, `too_many_expressions`,
 /// `parameter_name_invalid`, `parameter_name_taken`, `event_type_not_custom`, `ordering_key_required`, `data_incomplete`,
-/// `path_invalid`, and those of [`template::check()`], no more than fifty of those.
+/// `path_invalid`, and those of [`template::check()`], at most [`FAULTS_MAX`].
 pub fn faults(subscription: &Subscription, template: Option<&NotificationTemplate>, routing: &Routing<'_>) -> Vec<Violation> {
     let mut broken = not_carried(subscription, routing);
     let coming: Vec<Coming> = routing.types_of(subscription).into_iter().filter_map(|name| offers(routing.catalogue, name)).collect();
@@ -72,7 +72,7 @@ fn offers(catalogue: &Catalogue, name: String) -> Option<Coming> {
     Some(Coming { name, open, all: offers.into_iter().map(|offer| offer.name).collect() })
 }
 
-/// What is wrong with expressions by themselves, whatever they are held against: `expression_syntax`, `expression_too_complex`.
+/// Checks expressions on their own, without event types: `expression_syntax`, `expression_too_complex`.
 pub fn syntax(filter: Option<&str>, parameters: &BTreeMap<String, String>, action: Option<&BTreeMap<String, String>>) -> Vec<Violation> {
     let named = |place: &'static str, named: &BTreeMap<String, String>| -> Vec<(String, String)> {
         named.iter().map(|(name, source)| (format!("{place}/{name}"), source.clone())).collect()
@@ -89,7 +89,7 @@ pub fn syntax(filter: Option<&str>, parameters: &BTreeMap<String, String>, actio
     broken
 }
 
-/// What is chosen and cannot come.
+/// Selected events that do not exist or cannot arrive.
 fn not_carried(subscription: &Subscription, routing: &Routing<'_>) -> Vec<Violation> {
     let mut broken = routing.catalogue.unknown(&subscription.chosen);
     let carried = routing.carried(subscription.queue_id);
@@ -99,21 +99,21 @@ fn not_carried(subscription: &Subscription, routing: &Routing<'_>) -> Vec<Violat
             continue;
         }
         let near = nearest(entry, carried.iter().map(String::as_str));
-        let message = format!("Queue '{queue}' does not carry '{entry}'; nearest it carries: {}.", near.join(", "));
+        let message = format!("Queue '{queue}' does not carry '{entry}'; the most similar types it carries: {}.", near.join(", "));
         broken.push(Violation::new(format!("/eventTypes/{index}"), Code::EventTypeNotOnQueue, message));
     }
     broken
 }
 
 fn too_many(pointer: &'static str) -> Violation {
-    Violation::new(pointer, Code::TooManyExpressions, format!("There can be at most {EXPRESSIONS_MAX}."))
+    Violation::new(pointer, Code::TooManyExpressions, format!("At most {EXPRESSIONS_MAX} expressions are allowed."))
 }
 
-/// Compiles an expression and holds it against every type that can come; each fault is named once.
+/// Compiles an expression and checks it against every type that can arrive; reports each unknown parameter once.
 fn expression(pointer: String, source: &str, coming: &[Coming], broken: &mut Vec<Violation>) {
     let compiled = match Expression::compile(source) {
         Ok(compiled) => compiled,
-        Err(fault) => return broken.push(Violation::new(pointer, fault.code, format!("This is not possible: {}.", fault.message))),
+        Err(fault) => return broken.push(Violation::new(pointer, fault.code, format!("Invalid expression: {}.", fault.message))),
     };
     let mut codes = Vec::new();
     for coming in coming {
@@ -136,7 +136,7 @@ fn is_name(name: &str) -> bool {
     name.len() <= 64 && name.split('.').count() <= 2 && name.split('.').all(word)
 }
 
-/// The parameters that the subscription adds.
+/// Checks the parameters that the subscription adds.
 fn added(subscription: &Subscription, coming: &[Coming], broken: &mut Vec<Violation>) {
     if subscription.parameters.len() > EXPRESSIONS_MAX {
         broken.push(too_many("/parameters"));
@@ -144,17 +144,17 @@ fn added(subscription: &Subscription, coming: &[Coming], broken: &mut Vec<Violat
     for (name, source) in &subscription.parameters {
         let pointer = format!("/parameters/{name}");
         if !is_name(name) {
-            let message = format!("'{name}' is no name for a parameter; one is like 'region' or 'sales.region'.");
+            let message = format!("'{name}' is not a parameter name, such as 'region' or 'sales.region'.");
             broken.push(Violation::new(pointer.clone(), Code::ParameterNameInvalid, message));
         } else if let Some(has) = coming.iter().find(|coming| coming.all.contains(name)) {
-            let message = format!("{} offers '{name}' already.", has.name);
+            let message = format!("{} already offers '{name}'.", has.name);
             broken.push(Violation::new(pointer.clone(), Code::ParameterNameTaken, message));
         }
         expression(pointer, source, coming, broken);
     }
 }
 
-/// The names between braces in a path; `None`: a brace without its other.
+/// The names between braces in a path; `None` if the braces are unbalanced.
 pub(super) fn placeholders(path: &str) -> Option<Vec<&str>> {
     let (mut names, mut rest) = (Vec::new(), path);
     while let Some((before, after)) = rest.split_once('{') {
@@ -170,18 +170,18 @@ pub(super) fn placeholders(path: &str) -> Option<Vec<&str>> {
 
 fn path_names(path: &str, subscription: &Subscription, coming: &[Coming], broken: &mut Vec<Violation>) {
     let Some(names) = placeholders(path) else {
-        return broken.push(Violation::new("/action/path", Code::PathInvalid, "A brace lacks its other: a parameter stands as {name}."));
+        return broken.push(Violation::new("/action/path", Code::PathInvalid, "Unbalanced braces; write a parameter as {name}."));
     };
     for name in names.into_iter().filter(|name| !subscription.parameters.contains_key(*name)) {
         if let Some(lacking) = coming.iter().find(|coming| !coming.open.iter().any(|offered| offered == name)) {
             let near = nearest(name, lacking.open.iter().map(String::as_str));
-            let message = format!("{} does not offer '{name}'; nearest: {}.", lacking.name, near.join(", "));
+            let message = format!("{} does not offer '{name}'; most similar: {}.", lacking.name, near.join(", "));
             broken.push(Violation::new("/action/path", Code::ExpressionUnknownParameter, message));
         }
     }
 }
 
-/// Recipients named by parameters that events which can come do not offer, not even to e-mail.
+/// Checks that every event type that can arrive offers the parameters that name recipients; e-mail-only parameters count.
 fn recipient_names(subscription: &Subscription, coming: &[Coming], broken: &mut Vec<Violation>) {
     for (pointer, recipient) in subscription.action.recipients() {
         let Recipient::Parameter(name) = recipient else { continue };
@@ -190,13 +190,13 @@ fn recipient_names(subscription: &Subscription, coming: &[Coming], broken: &mut 
         }
         if let Some(lacking) = coming.iter().find(|coming| !coming.all.contains(name)) {
             let near = nearest(name, lacking.all.iter().map(String::as_str));
-            let message = format!("{} does not offer '{name}'; nearest: {}.", lacking.name, near.join(", "));
+            let message = format!("{} does not offer '{name}'; most similar: {}.", lacking.name, near.join(", "));
             broken.push(Violation::new(pointer, Code::ExpressionUnknownParameter, message));
         }
     }
 }
 
-/// The custom type that a calculation publishes.
+/// Checks the custom type that a calculation publishes.
 fn published<'d>(
     event_type: &str,
     members: impl Iterator<Item = &'d str> + Clone,
@@ -208,7 +208,7 @@ fn published<'d>(
     let kind = match catalogue.find(event_type) {
         Some(Known::Custom(kind)) => kind,
         Some(Known::BuiltIn(_)) => {
-            let message = format!("'{event_type}' is told of by the platform alone; a calculation publishes a {PREFIX}* type.");
+            let message = format!("Only the platform publishes '{event_type}'; a calculation must publish a {PREFIX}* type.");
             return broken.push(Violation::new(pointer, Code::EventTypeNotCustom, message));
         }
         None => return broken.push(catalogue.unknown_type(pointer.to_owned(), event_type)),
@@ -216,7 +216,7 @@ fn published<'d>(
     if kind.ordering_key == Some(OrderedBy::Account)
         && let Some(without) = coming.iter().find(|coming| !coming.open.iter().any(|name| name == "account.id"))
     {
-        let message = format!("Events of '{event_type}' belong to an account, and {} names none.", without.name);
+        let message = format!("Events of '{event_type}' need an account, but {} has none.", without.name);
         broken.push(Violation::new(pointer, Code::OrderingKeyRequired, message));
     }
     let required = kind.schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
@@ -230,7 +230,7 @@ fn template_faults(template: &NotificationTemplate, read: &[Reading<'_>], coming
     let offered: Vec<&str> = coming.all.iter().chain(own).map(String::as_str).collect();
     let faults: Vec<template::Fault> = read.iter().flat_map(|parts| parts.faults(&offered)).collect();
     let violation = |fault: template::Fault| {
-        let message = format!("Template '{}' does not suit {}: {}", template.name, coming.name, fault.message);
+        let message = format!("Template '{}' does not fit {}: {}", template.name, coming.name, fault.message);
         Violation::new("/action/notificationTemplateId", fault.code, message)
     };
     faults.into_iter().map(violation).collect()

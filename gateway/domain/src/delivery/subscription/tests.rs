@@ -43,7 +43,7 @@ fn custom(name: &str, ordering_key: Option<OrderedBy>) -> CustomEventType {
     custom_event_type::register(register, None, 0, vec![], Timestamp::UNIX_EPOCH).expect("registered").after
 }
 
-/// Pointers and codes of what is wrong with a subscription made by `change` on a queue of these types.
+/// Pointers and codes of the violations of a subscription, modified by `change`, on a queue of these types.
 fn wrong(types: &[&str], change: impl FnOnce(&mut Subscription)) -> Vec<(String, &'static str)> {
     let queues = [queue("q", types)];
     let catalogue = Catalogue::new(vec![custom("sum", Some(OrderedBy::Account)), custom("note", None)], vec![]);

@@ -1,4 +1,4 @@
-//! What can be set of an endpoint, and its rules.
+//! The settable members of an endpoint and their rules.
 
 use std::collections::BTreeMap;
 
@@ -9,44 +9,44 @@ use serde::{Deserialize, Serialize};
 use super::{ClientCertificate, Secrets, Settings, WebhookEndpoint, url_faults};
 use crate::rejected::Violation;
 
-/// Most headers of a tenant's own.
+/// Maximum number of custom headers.
 const HEADERS_MAX: usize = 20;
 
-/// How calls say who they are: what may be shown of it.
+/// The public part of the authentication.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Auth {
-    /// RFC 7617.
+    /// HTTP Basic, RFC 7617.
     Basic {
         /// User name.
         username: String,
     },
-    /// RFC 6750.
+    /// Bearer token, RFC 6750.
     Bearer,
-    /// A bearer token got by client credentials, RFC 6749 section 4.4.
+    /// Bearer token obtained with client credentials, RFC 6749 section 4.4.
     #[serde(rename = "oauth2")]
     OAuth2 {
-        /// Where tokens are got.
+        /// Token endpoint.
         token_url: String,
-        /// Who asks.
+        /// Client id.
         client_id: String,
-        /// What for.
+        /// Requested scope.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         scope: Option<String>,
     },
 }
 
-/// [`Auth`] with what is secret of it.
+/// [`Auth`] with its secret.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Credentials {
-    /// By the signature alone.
+    /// Signature only.
     None,
-    /// With a password, token or client secret.
+    /// With the password, token or client secret.
     Of(Auth, String),
 }
 
 impl Settings {
-    /// Puts these settings into an endpoint and its secrets. Gives every rule that is broken.
+    /// Applies these settings to an endpoint and its secrets. Returns all violations.
     pub(super) fn apply(self, endpoint: &mut WebhookEndpoint, secrets: &mut Secrets) -> Vec<Violation> {
         let mut broken = Vec::new();
         let text = |text: String| (!text.is_empty()).then_some(text);
@@ -99,24 +99,24 @@ impl Settings {
     }
 }
 
-/// What is wrong with a tenant's headers. Their values are held against the schema, which lets no control character through.
+/// Checks custom headers. The request schema has already excluded control characters in values.
 fn header_faults(headers: &BTreeMap<String, String>, with_auth: bool) -> Vec<Violation> {
     let mut broken = Vec::new();
     if headers.len() > HEADERS_MAX {
-        broken.push(Violation::new("/headers", Code::HeadersTooMany, format!("There may be {HEADERS_MAX} headers at the most.")));
+        broken.push(Violation::new("/headers", Code::HeadersTooMany, format!("At most {HEADERS_MAX} headers are allowed.")));
     }
     for name in headers.keys() {
         let pointer = format!("/headers/{}", name.replace('~', "~0").replace('/', "~1"));
         // RFC 9110 section 5.6.2.
         let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
         let message = if name.is_empty() || name.len() > 100 || !name.chars().all(token) {
-            "This is no name of a header.".to_owned()
+            "This is not a valid header name.".to_owned()
         } else if destination::header_is_reserved(name) {
-            format!("'{name}' belongs to the call itself and cannot be set.")
+            format!("'{name}' is reserved and cannot be set.")
         } else if with_auth && name.eq_ignore_ascii_case("authorization") {
-            "'auth' makes this header already; give one of them.".to_owned()
+            "'auth' already sets this header; use one or the other.".to_owned()
         } else if headers.keys().any(|other| other < name && other.eq_ignore_ascii_case(name)) {
-            "This header stands twice, spelled differently.".to_owned()
+            "This header is listed twice, in different case.".to_owned()
         } else {
             continue;
         };
@@ -125,7 +125,7 @@ fn header_faults(headers: &BTreeMap<String, String>, with_auth: bool) -> Vec<Vio
     broken
 }
 
-/// What is wrong with the form of a certificate and its key. Whether they belong together is for TLS to say.
+/// Checks the format of a certificate and its key. TLS checks that they match.
 fn certificate_faults(given: &ClientCertificate) -> Vec<Violation> {
     let parts = [
         ("/clientCertificate/certificate", &given.certificate, &["CERTIFICATE"][..]),
@@ -134,13 +134,13 @@ fn certificate_faults(given: &ClientCertificate) -> Vec<Violation> {
     let broken = parts.into_iter().filter(|(_, pem, labels)| !holds_only(pem, labels));
     broken
         .map(|(pointer, _, labels)| {
-            let message = format!("This is not PEM with -----BEGIN {}-----, and nothing else.", labels[0]);
+            let message = format!("This must be PEM with -----BEGIN {}----- blocks only.", labels[0]);
             Violation::new(pointer, Code::ClientCertificateInvalid, message)
         })
         .collect()
 }
 
-/// Whether a text consists of PEM blocks (RFC 7468) of these labels, at least one.
+/// Whether a text consists of at least one PEM block (RFC 7468), all with these labels.
 fn holds_only(pem: &str, labels: &[&str]) -> bool {
     let mut rest = pem.trim();
     while !rest.is_empty() {

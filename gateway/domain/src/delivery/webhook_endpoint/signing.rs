@@ -1,4 +1,4 @@
-//! The keys an endpoint's calls are signed with, and their rotation.
+//! The signing keys of an endpoint, and their rotation.
 
 use billwire_schemas::{
     clock::Timestamp,
@@ -14,48 +14,48 @@ use crate::{
     rejected::{Rejected, Violation},
 };
 
-/// Most keys active at once: each costs a signature in each call's header.
+/// Maximum number of active keys; each adds a signature to the header of each call.
 const ACTIVE_MAX: usize = 10;
 
-/// A key that calls are signed with: what may be shown of it.
+/// The public part of a signing key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SigningKey {
-    /// Its id.
+    /// Key id.
     pub id: String,
     /// `hmac` or `ed25519`.
     pub algorithm: String,
-    /// Of `ed25519`: what receivers check with, `whpk_…`.
+    /// For `ed25519`, the public key for verification, `whpk_…`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub public_key: Option<String>,
-    /// Since when calls are signed with it, by the machine's clock: receivers live by theirs.
+    /// Start of use, by the system clock, because receivers use real time.
     pub created_at: Timestamp,
-    /// Until when, where another has taken its place.
+    /// End of use, if another key has replaced this one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub expires_at: Option<Timestamp>,
 }
 
 impl SigningKey {
-    /// Whether calls are signed with it at `now`.
+    /// Whether calls are signed with this key at `now`.
     pub fn active(&self, now: Timestamp) -> bool {
         self.expires_at.is_none_or(|at| now < at)
     }
 }
 
-/// A secret to sign with.
+/// A new signing secret.
 #[derive(Clone)]
 pub struct NewSecret {
-    /// The id it gets.
+    /// Key id.
     pub id: String,
-    /// As it is written.
+    /// The encoded secret.
     pub text: String,
 }
 
 impl NewSecret {
-    /// The key it is.
+    /// Decodes the secret into its key.
     pub(super) fn read(&self, now: Timestamp) -> Result<SigningKey, Violation> {
         let key = signing_secret::decode(&self.text)
-            .map_err(|unfit| Violation::new("/secret", Code::SecretInvalid, format!("This is no signing secret: {unfit}.")))?;
+            .map_err(|unfit| Violation::new("/secret", Code::SecretInvalid, format!("This is not a valid signing secret: {unfit}.")))?;
         let algorithm = match key {
             Key::Shared(_) => "hmac",
             Key::Pair { .. } => "ed25519",
@@ -68,13 +68,13 @@ impl NewSecret {
 /// `rotateWebhookSecret`.
 #[derive(Clone)]
 pub struct Rotate {
-    /// What calls are signed with from now on.
+    /// The new signing secret.
     pub secret: NewSecret,
-    /// How long, in seconds, they are signed with the present ones besides.
+    /// How long, in seconds, calls are also signed with the previous keys.
     pub overlap: u32,
 }
 
-/// Decides `rotateWebhookSecret`. `now` is the machine's time.
+/// Decides `rotateWebhookSecret`. `now` is the system time.
 ///
 /// # Errors
 /// `secret_invalid`, `secret_in_use`, `secrets_too_many`.
@@ -93,10 +93,10 @@ pub fn rotate(
     after.signing.retain(|old| old.active(now));
     secrets.signing.retain(|id, _| after.signing.iter().any(|old| old.id == *id));
     if secrets.signing.values().any(|text| *text == command.secret.text) {
-        return Err(Rejected::violation("/secret", Code::SecretInUse, "Calls are signed with this secret already."));
+        return Err(Rejected::violation("/secret", Code::SecretInUse, "This secret is already in use."));
     }
     if after.signing.len() >= ACTIVE_MAX {
-        let message = format!("{ACTIVE_MAX} secrets are active already; wait until one expires, or rotate without overlap.");
+        let message = format!("There are already {ACTIVE_MAX} active secrets; wait until one expires, or rotate without overlap.");
         return Err(Rejected::conflict(Code::SecretsTooMany, message));
     }
     secrets.signing.insert(key.id.clone(), command.secret.text);

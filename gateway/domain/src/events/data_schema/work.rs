@@ -1,23 +1,23 @@
-//! What it costs to hold data against a schema, told before it is done.
+//! Estimates the cost of validating data against a schema before validating.
 //!
-//! Each part of a schema meets each value it applies to, so a short schema and short data can mean long work: two thousand alternatives
-//! for each of ten thousand numbers. What breaks a schema costs more than what fits it, since the compiler builds a fault for every part
-//! that a value breaks, alternatives included, before the first of them can be told.
+//! Each part of a schema meets each value it applies to, so short inputs can be expensive: two thousand alternatives for each of ten
+//! thousand numbers. Invalid data costs more than valid data, because the compiler builds an error for every failing part, alternatives
+//! included, before it reports the first one.
 
 use serde_json::{Map, Value};
 
 use super::definition;
 
-/// Most work for one event, in parts of a schema that meet a value. Larger data are refused unread.
+/// Maximum work for one event, in pairs of schema part and value. Events above the limit are refused without validation.
 pub const WORK_MAX: usize = 1_000_000;
-/// Most work for the events of one call together.
+/// Maximum work for all events of one call.
 pub const CALL_WORK_MAX: usize = 5 * WORK_MAX;
-/// Most work up to which every fault is named; beyond it, broken data are refused as a whole.
+/// Up to this work every violation is reported; above it, invalid data is refused as a whole.
 pub const NAMED_WORK_MAX: usize = 50_000;
-/// Bytes of a text that count as much as one part.
+/// Number of bytes of text that count as one part.
 const BYTES: usize = 64;
 
-/// The work of holding `data` against `schema`; where it is more than `most`, something above `most`.
+/// The work of validating `data` against `schema`. Stops counting above `most`, so the result is then only a lower bound.
 pub fn work(schema: &Value, data: &Value, most: usize) -> usize {
     let definitions = schema.get("$defs").and_then(Value::as_object);
     let mut work = Work { definitions, done: 0, most };
@@ -79,7 +79,7 @@ impl Work<'_> {
                 }
             }
             "uniqueItems" => self.spend(size(data)),
-            // What else there is reads a text from end to end, or its own value.
+            // All other keywords read a text from end to end, or their own value.
             _ => self.spend(size(value).saturating_add(data.as_str().map_or(0, |text| text.len() / BYTES))),
         }
     }
@@ -94,7 +94,7 @@ impl Work<'_> {
     }
 }
 
-/// How many values a value consists of, a long text counting as several.
+/// The number of values that make up a value; a long text counts as several.
 fn size(value: &Value) -> usize {
     match value {
         Value::Array(items) => 1 + items.iter().map(size).sum::<usize>(),
@@ -115,12 +115,12 @@ mod tests {
         let consts: Vec<Value> = (0..1_900).map(|n| json!({ "const": n })).collect();
         let schema = json!({ "type": "object", "properties": { "a": { "items": { "anyOf": consts } } } });
         let of = |count: usize| json!({ "a": vec![7; count] });
-        // Two for each constant and each number, and one for each number itself.
+        // Two per constant and number, and one per number itself.
         assert_eq!(work(&schema, &of(11), WORK_MAX) - work(&schema, &of(10), WORK_MAX), 2 * 1_900 + 1);
         assert!(work(&schema, &of(10), WORK_MAX) < NAMED_WORK_MAX);
         let stopped = work(&schema, &of(100_000), WORK_MAX);
         assert!(stopped > WORK_MAX && stopped < WORK_MAX + 10, "{stopped}");
-        // What a part does not apply to costs nothing.
+        // Parts that do not apply cost nothing.
         assert!(work(&schema, &json!({ "b": vec![7; 10_000] }), WORK_MAX) < 10);
     }
 

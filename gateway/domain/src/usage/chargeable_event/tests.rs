@@ -98,7 +98,7 @@ fn an_adjustment_of_a_billed_charge_waits_for_the_next_invoice() {
     assert_eq!(changed.after.amount, money("5"), "what was recorded stays");
 }
 
-/// Numbers that look random and are the same each time.
+/// Reproducible pseudo-random numbers.
 fn numbers(seed: u64) -> impl Iterator<Item = u64> {
     let mut state = seed;
     std::iter::repeat_with(move || {
