@@ -1,4 +1,4 @@
-//! Time as a parameter. Rules receive a [`Timestamp`]; only the edges own a [`Clock`].
+//! Time as a parameter. Rules receive a [`Timestamp`]; only the outermost layers own a [`Clock`].
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -7,13 +7,13 @@ use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 /// A moment in UTC.
 pub type Timestamp = DateTime<Utc>;
 
-/// Where "now" comes from.
+/// A source of the current time.
 pub trait Clock: Send + Sync + 'static {
-    /// The current moment, in UTC, with microseconds (what both databases keep).
+    /// The current moment in UTC, with microsecond precision, as both databases store it.
     fn now(&self) -> Timestamp;
 }
 
-/// The machine's clock.
+/// The system clock.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct SystemClock;
 
@@ -24,24 +24,24 @@ impl Clock for SystemClock {
     }
 }
 
-/// The machine's clock moved by an offset: what `setTestClock` sets. It keeps ticking after it is set.
+/// The system clock plus an offset, which `setTestClock` sets. The clock keeps running.
 #[derive(Debug, Default)]
 pub struct ShiftedClock {
     offset_us: AtomicI64,
 }
 
 impl ShiftedClock {
-    /// A clock moved by `offset_us` microseconds against the machine's clock.
+    /// A clock that is `offset_us` microseconds ahead of the system clock.
     pub fn new(offset_us: i64) -> Self {
         Self { offset_us: AtomicI64::new(offset_us) }
     }
 
-    /// Moves the clock by `offset_us` microseconds against the machine's clock.
+    /// Sets the offset from the system clock to `offset_us` microseconds.
     pub fn shift(&self, offset_us: i64) {
         self.offset_us.store(offset_us, Ordering::SeqCst);
     }
 
-    /// The offset in microseconds that makes this clock show `now`.
+    /// The offset in microseconds at which this clock shows `now`.
     pub fn offset_to(now: Timestamp) -> i64 {
         (now - SystemClock.now()).num_microseconds().unwrap_or(0)
     }
@@ -53,7 +53,7 @@ impl Clock for ShiftedClock {
     }
 }
 
-/// A clock that stands still until told otherwise; for tests of rules and schedules.
+/// A stopped clock, for tests of rules and schedules.
 #[derive(Debug)]
 pub struct FixedClock(std::sync::Mutex<Timestamp>);
 

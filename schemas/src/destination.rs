@@ -1,7 +1,7 @@
-//! Where a webhook may go: the rules of its URL, of the addresses behind it, and of the headers a tenant may add.
+//! Rules for webhook destinations: the URL, the addresses its host resolves to, and the custom headers of a tenant.
 //!
-//! One parse serves the check *and* the call. The `url` crate turns every disguise of an address (`127.1`, `0x7f.1`,
-//! full-width digits, percent signs) into that address, so what is judged here is what will be dialled later.
+//! Validation and call use the same parser. The `url` crate normalizes every disguised address (`127.1`, `0x7f.1`, full-width digits,
+//! percent-encoding), so the address checked here is the address called later.
 
 use crate::refusal::Code;
 use std::{
@@ -11,21 +11,21 @@ use std::{
 
 use url::{Host, Url};
 
-/// Longest URL accepted, in characters.
+/// Maximum length of a URL, in characters.
 pub const URL_CHARS_MAX: usize = 2048;
-/// Longest host accepted, in bytes: the limit of a name in DNS.
+/// Maximum length of a host, in bytes: the DNS limit for names.
 pub const HOST_BYTES_MAX: usize = 253;
 
-/// One broken rule.
+/// A violated rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Broken {
     /// Stable code of the rule.
     pub code: Code,
-    /// The rule, for people. Never says what stands behind a refused host: that would map our network.
+    /// The rule as human-readable text. Never reveals what is behind a refused host, which would map the internal network.
     pub message: String,
 }
 
-/// Every rule a URL breaks; never empty.
+/// All rules that a URL violates; never empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused(pub Vec<Broken>);
 
@@ -51,16 +51,16 @@ fn verdict(found: Vec<Broken>) -> Result<(), Refused> {
     if found.is_empty() { Ok(()) } else { Err(Refused(found)) }
 }
 
-/// Reads the base URL of a webhook endpoint.
+/// Parses and checks the base URL of a webhook endpoint.
 ///
 /// # Errors
-/// Every rule it breaks, not the first one.
+/// All rules that the URL violates.
 pub fn parse(base_url: &str) -> Result<Url, Refused> {
     let mut found = Vec::new();
     if base_url.chars().count() > URL_CHARS_MAX {
         found.push(broken(Code::UrlTooLong, format!("the URL must not be longer than {URL_CHARS_MAX} characters")));
     }
-    // `url` drops these in silence; then the stored URL would not be the one that was written and reviewed.
+    // `url` silently removes these characters, so the stored URL would differ from the submitted one.
     if base_url.chars().any(|c| c.is_control() || c.is_whitespace()) {
         found.push(broken(Code::UrlUnparsable, "the URL must not contain spaces or control characters"));
     }
@@ -78,10 +78,10 @@ pub fn parse(base_url: &str) -> Result<Url, Refused> {
     }
 }
 
-/// Checks a URL that is parsed already: what is asked again at every attempt.
+/// Checks a parsed URL; repeated before every attempt.
 ///
 /// # Errors
-/// Every rule it breaks.
+/// All rules that the URL violates.
 pub fn check(url: &Url) -> Result<(), Refused> {
     verdict(judge(url))
 }
@@ -116,24 +116,24 @@ fn host_fault(host: Option<Host<&str>>) -> Option<String> {
     if name.len() > HOST_BYTES_MAX {
         return Some(format!("the host must not be longer than {HOST_BYTES_MAX} bytes"));
     }
-    // `url` reads addresses only for the schemes it knows; for any other one a literal arrives here as a name.
+    // `url` parses addresses only for schemes it knows; with any other scheme, an address arrives here as a name.
     if let Ok(ip) = name.parse::<IpAddr>() {
         return not_public(ip);
     }
     let name = name.to_ascii_lowercase();
-    // A trailing dot means the same host to DNS, but another one to TLS, pools and lists of exceptions.
+    // To DNS a trailing dot makes no difference, but to TLS, connection pools and exception lists it is another host.
     let local = ["localhost", "local", "internal"].iter().any(|zone| name.rsplit('.').next() == Some(zone));
     if name.ends_with('.') || !name.contains('.') || local { Some(PUBLIC_ONLY.to_owned()) } else { None }
 }
 
-const PUBLIC_ONLY: &str = "the host must be a full public name or a public address";
+const PUBLIC_ONLY: &str = "the host must be a fully qualified public name or a public address";
 
 fn not_public(ip: IpAddr) -> Option<String> {
     (!is_public(ip)).then(|| PUBLIC_ONLY.to_owned())
 }
 
-/// Whether an address belongs to the public internet. IPv6 is an allow-list: `2000::/3` less what is special in it, so
-/// every form that wraps an IPv4 address (mapped, compatible, NAT64, 6to4, Teredo) is out.
+/// Whether an address is on the public internet. IPv6 uses an allow-list: `2000::/3` except its special ranges. This excludes every
+/// form that embeds an IPv4 address (mapped, compatible, NAT64, 6to4, Teredo).
 pub fn is_public(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => !SPECIAL_V4.iter().any(|(net, bits)| same_prefix(ip.to_bits(), net.to_bits(), *bits)),
@@ -148,8 +148,8 @@ fn same_prefix(left: u32, right: u32, bits: u32) -> bool {
     (left ^ right) >> (32 - bits) == 0
 }
 
-/// The IANA IPv4 special-purpose registry whole (also the few entries that are routed: nobody's receiver lives there),
-/// multicast, and Azure's platform address, which is public by number only.
+/// The complete IANA IPv4 special-purpose registry (including its few routed entries, where no receiver runs), multicast, and Azure's
+/// platform address, which is not public although its range is.
 const SPECIAL_V4: [(Ipv4Addr, u32); 19] = [
     (Ipv4Addr::new(0, 0, 0, 0), 8),
     (Ipv4Addr::new(10, 0, 0, 0), 8),
@@ -172,7 +172,7 @@ const SPECIAL_V4: [(Ipv4Addr, u32); 19] = [
     (Ipv4Addr::new(240, 0, 0, 0), 4),
 ];
 
-/// What is special inside `2000::/3`.
+/// The special ranges within `2000::/3`.
 const SPECIAL_V6: [(Ipv6Addr, u32); 5] = [
     (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23), // protocol assignments: Teredo, ORCHID, benchmarks
     (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0), 32),
@@ -181,8 +181,8 @@ const SPECIAL_V6: [(Ipv6Addr, u32); 5] = [
     (Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0), 20),
 ];
 
-/// Whether a tenant's static header may not carry this name, because the call itself owns it: routing, framing and
-/// signature. Letting one of them through would turn a header into a second request or a forged signature.
+/// Whether custom headers must not use this name because the client itself sets it: routing, framing and signature. Allowing one would
+/// enable request smuggling or forged signatures.
 pub fn header_is_reserved(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     let owned = [
@@ -329,7 +329,7 @@ mod tests {
         }
     }
 
-    /// URLs no webhook may be sent to, with what each is.
+    /// URLs that webhooks must not call, each with a description.
     fn forbidden() -> Vec<(&'static str, &'static str)> {
         let lines = include_str!("../../tests/vectors/forbidden-urls.tsv").lines();
         lines.filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once('\t')).collect()

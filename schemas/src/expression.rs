@@ -1,14 +1,14 @@
-//! Filters and calculations: CEL (Common Expression Language) over an event and its parameters.
+//! Filters and calculations: CEL (Common Expression Language) expressions over an event and its parameters.
 //!
-//! [`Expression::compile`] and [`Expression::check`] run when something is saved and name the fault; [`Expression::holds`] and
-//! [`Expression::value`] run when an event comes by. Expressions are written by tenants, so what they may cost is bounded before
-//! they run: the source is short, trees are shallow, lists are gone over in one level only, and there are no regular expressions. CEL
-//! itself has neither loops nor side effects.
+//! [`Expression::compile`] and [`Expression::check`] run when an expression is stored and report violations; [`Expression::holds`] and
+//! [`Expression::value`] run for each event. Tenants write expressions, so their cost is bounded before they run: sources are short,
+//! trees are shallow, loops over lists do not nest, and regular expressions are not available. CEL itself has no unbounded loops and no
+//! side effects.
 //!
-//! An event's parameters are there under their names (`account.name`), its envelope as `event.id`, `event.type`, `event.time`,
-//! `event.subject`, `event.sequence`, `event.object`, `event.before` and `event.after`. A parameter that this event lacks is `null`,
-//! except in `has(…)`, which asks for just that. Amounts are texts: `decimal("12.50")` gives whole millionths, whose comparisons and sums
-//! are exact, and `amount(…)` writes them as a text again.
+//! Parameters are available under their names (`account.name`), the envelope as `event.id`, `event.type`, `event.time`,
+//! `event.subject`, `event.sequence`, `event.object`, `event.before` and `event.after`. A parameter that the event does not have is
+//! `null`, unless the expression tests it with `has(…)`. Amounts are strings: `decimal("12.50")` returns an integer number of millionths,
+//! with exact comparisons and sums, and `amount(…)` converts it back to a string.
 
 mod names;
 #[cfg(test)]
@@ -31,18 +31,18 @@ use serde_json::{Map as JsonMap, Value as Json};
 
 use crate::{events::parameters::nearest, money::Decimal};
 
-/// Longest source, in characters.
+/// Maximum length of a source, in characters.
 pub const SOURCE_CHARS_MAX: usize = 2_000;
-/// Deepest tree. An evaluation goes as deep, and its stack is a worker's.
+/// Maximum depth of a tree. Evaluation recurses to this depth on a worker's stack.
 const DEPTH_MAX: usize = 48;
-/// Parts of a tree.
+/// Maximum number of nodes in a tree.
 const PARTS_MAX: usize = 1_000;
-/// Lists gone over (`map`, `filter`, `all`, `exists`), none of them within another.
+/// Maximum number of loops over lists (`map`, `filter`, `all`, `exists`); loops must not nest.
 const ROUNDS_MAX: usize = 4;
-/// Stack to compile with: the parser goes as deep as the source says before anything can be measured.
+/// Stack size for compiling: the parser recurses as deep as the source nests, before its depth can be measured.
 const COMPILER_STACK_BYTES: usize = 64 * 1024 * 1024;
 
-/// The members of `event` besides the parameters of that name, and whether they have members of their own.
+/// The envelope members of `event`, each with whether it has members of its own.
 const ENVELOPE: [(&str, bool); 8] = [
     ("id", false),
     ("type", false),
@@ -54,7 +54,7 @@ const ENVELOPE: [(&str, bool); 8] = [
     ("after", true),
 ];
 
-/// What is wrong with an expression.
+/// An error in an expression.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     /// `expression_syntax`, `expression_too_complex` or `expression_unknown_parameter`.
@@ -67,9 +67,9 @@ pub struct Fault {
 pub struct Expression {
     program: Program,
     source: String,
-    /// Names it uses: `account.name`. Those asked for by `has` alone or as well are not among them.
+    /// Names used outside `has`, e.g. `account.name`.
     used: Vec<String>,
-    /// Names it asks for by `has`.
+    /// Names tested with `has`.
     asked: HashSet<String>,
     required_text: Option<(String, String)>,
 }
@@ -90,7 +90,7 @@ impl Expression {
     pub fn compile(source: &str) -> Result<Self, Fault> {
         let complex = |message: String| Fault { code: Code::ExpressionTooComplex, message };
         if source.chars().count() > SOURCE_CHARS_MAX {
-            return Err(complex(format!("the expression is longer than {SOURCE_CHARS_MAX} characters")));
+            return Err(complex(format!("the expression must not be longer than {SOURCE_CHARS_MAX} characters")));
         }
         let compile = || {
             let program = ENVIRONMENT.compile(source).map_err(|errors| Fault { code: Code::ExpressionSyntax, message: syntax(&errors) })?;
@@ -99,54 +99,54 @@ impl Expression {
                 return Err(complex("the expression is too large or nested too deeply".to_owned()));
             }
             if size.rounds > ROUNDS_MAX || size.nested_rounds {
-                return Err(complex(format!("at most {ROUNDS_MAX} lists can be gone over, none of them within another")));
+                return Err(complex(format!("at most {ROUNDS_MAX} loops over lists are allowed, and they must not be nested")));
             }
             let (used, asked) = names::references(program.expression());
             let required_text = names::required_text(program.expression());
             Ok(Self { program, source: source.to_owned(), used, asked, required_text })
         };
-        // A thread of its own for its stack: source that is nested too deeply must end in a refusal.
+        // Compiling needs its own thread for the large stack: deeply nested source must be refused, not overflow the stack.
         thread::scope(|scope| {
             let compiling = thread::Builder::new().stack_size(COMPILER_STACK_BYTES).spawn_scoped(scope, compile);
             let compiled = compiling.map(|compiling| compiling.join());
             match compiled {
                 Ok(Ok(compiled)) => compiled,
-                _ => Err(Fault { code: Code::ExpressionSyntax, message: "the expression cannot be read".to_owned() }),
+                _ => Err(Fault { code: Code::ExpressionSyntax, message: "the expression cannot be parsed".to_owned() }),
             }
         })
     }
 
-    /// Holds every name the expression uses against what events of a type offer.
+    /// Checks every name in the expression against the parameters that events of a type offer.
     ///
     /// # Errors
-    /// `expression_unknown_parameter` for each name that is not offered, with the nearest.
+    /// `expression_unknown_parameter` for each name that is not offered, with the most similar names.
     pub fn check(&self, event_type: &str, offered: &[String]) -> Result<(), Vec<Fault>> {
         let unknown = self.used.iter().chain(&self.asked).filter(|name| !in_envelope(name) && !offered.contains(name));
         let faults: Vec<Fault> = unknown
             .map(|name| {
                 let near = nearest(name, offered.iter().map(String::as_str));
-                let hint = if near.is_empty() { String::new() } else { format!("; nearest: {}", near.join(", ")) };
+                let hint = if near.is_empty() { String::new() } else { format!("; most similar: {}", near.join(", ")) };
                 Fault { code: Code::ExpressionUnknownParameter, message: format!("{event_type} does not offer '{name}'{hint}") }
             })
             .collect();
         if faults.is_empty() { Ok(()) } else { Err(faults) }
     }
 
-    /// Whether it holds for an event.
+    /// Whether the expression is true for an event.
     ///
     /// # Errors
-    /// What went wrong, for people: types that do not go together, or a result that is not `true` or `false`.
+    /// A human-readable error: incompatible types, or a result that is not `true` or `false`.
     pub fn holds(&self, scope: &Scope) -> Result<bool, String> {
         match self.run(scope)? {
             Value::Bool(holds) => Ok(holds),
-            other => Err(format!("the expression gives a {}, not true or false", other.type_of())),
+            other => Err(format!("the expression returns a {}, not true or false", other.type_of())),
         }
     }
 
-    /// What it gives for an event, as JSON.
+    /// The result for an event, as JSON.
     ///
     /// # Errors
-    /// What went wrong, for people.
+    /// A human-readable error.
     pub fn value(&self, scope: &Scope) -> Result<Json, String> {
         self.run(scope)?.json().map_err(|error| error.to_string())
     }
@@ -164,13 +164,13 @@ impl Expression {
         self.program.execute(&scope.context()).map_err(said)
     }
 
-    /// A parameter and the text it must be equal to for the expression to hold, if there is such a one: lets a matcher look up
-    /// who wants an event instead of asking everyone.
+    /// A parameter and the string it must equal for the expression to be true, if the expression has such a condition. Matchers use it
+    /// as an index, instead of evaluating every subscription.
     pub fn required_text(&self) -> Option<&(String, String)> {
         self.required_text.as_ref()
     }
 
-    /// What it was compiled from.
+    /// The source text.
     pub fn source(&self) -> &str {
         &self.source
     }
@@ -182,20 +182,20 @@ fn in_envelope(name: &str) -> bool {
     ENVELOPE.iter().any(|(known, has_members)| *known == first && (!deeper || *has_members))
 }
 
-/// The parser's complaint, without its picture of the source.
+/// The parser's first error line, without the source excerpt.
 fn syntax(errors: &cel::ParseErrors) -> String {
     let text = errors.to_string();
-    text.lines().next().unwrap_or("the expression cannot be read").chars().take(300).collect()
+    text.lines().next().unwrap_or("the expression cannot be parsed").chars().take(300).collect()
 }
 
-/// What an expression can name: an event and its parameters.
+/// The names available to an expression: an event and its parameters.
 #[derive(Debug, Clone, Default)]
 pub struct Scope {
     groups: JsonMap<String, Json>,
 }
 
 impl Scope {
-    /// The scope of an event: the CloudEvents JSON object as it stands on the stream.
+    /// The scope of an event, given as the CloudEvents JSON object on the stream.
     pub fn of(event: &Json) -> Self {
         let mut scope = Self::default();
         for (name, value) in event["data"]["parameters"].as_object().into_iter().flatten() {
@@ -213,7 +213,7 @@ impl Scope {
         scope
     }
 
-    /// The value of a parameter or member of the envelope.
+    /// The value of a parameter or envelope member.
     pub fn get(&self, name: &str) -> Option<&Json> {
         let mut parts = name.split('.');
         let first = self.groups.get(parts.next()?)?;
@@ -233,7 +233,7 @@ impl Scope {
                 return;
             }
             let inner = members.entry(part).or_insert_with(|| Json::Object(JsonMap::new()));
-            // A name that goes on beyond another parameter's value has no place.
+            // A name cannot extend another parameter whose value is a scalar.
             let Json::Object(inner) = inner else { return };
             members = inner;
         }
@@ -244,7 +244,7 @@ impl Scope {
         for (name, value) in &self.groups {
             context.add_variable_from_value(name.as_str(), cel_value(value));
         }
-        // The names are ours alone, so neither can be taken.
+        // Only this code registers functions, so neither name can be taken.
         let _ = context.add_function("decimal", decimal);
         let _ = context.add_function("amount", amount);
         context
@@ -274,7 +274,7 @@ fn cel_value(json: &Json) -> Value {
     }
 }
 
-/// A literal text.
+/// The value of a string literal.
 fn text_of(expression: &IdedExpr) -> Option<&str> {
     match &expression.expr {
         Expr::Literal(LiteralValue::String(text)) => Some(text.inner()),

@@ -1,4 +1,4 @@
-//! One type per id, so that an account's id cannot be passed where a queue's is meant.
+//! One type per kind of id, so that an account's id cannot be passed as a queue's.
 
 use std::{borrow::Cow, fmt, str::FromStr};
 
@@ -29,17 +29,17 @@ ids! {
     BillCycleId,
     /// A tenant's billing settings.
     BillingSettingsId,
-    /// A person to be reached about an account.
+    /// A person to contact about an account.
     ContactId,
     /// A service an account uses.
     ServiceId,
-    /// A package that can be subscribed.
+    /// A package that accounts can subscribe to.
     PackageId,
-    /// An account's subscription of a package.
+    /// An account's subscription to a package.
     PackageSubscriptionId,
-    /// What usage is reported under: a SIM, a number.
+    /// An identifier of usage, such as a SIM or a phone number.
     UsageIdentifierId,
-    /// A bucket of usage.
+    /// A usage bucket.
     BucketId,
     /// A contract with commit tiers.
     ContractId,
@@ -71,33 +71,33 @@ ids! {
     SmtpAccountId,
     /// A notification template.
     NotificationTemplateId,
-    /// A system user: someone of the tenant's staff who gets notifications.
+    /// A system user: a member of the tenant's staff who receives notifications.
     SystemUserId,
-    /// A delivery: one event owed to one subscription.
+    /// A delivery: one event for one subscription.
     DeliveryId,
     /// A replay of past events.
     ReplayId,
     /// A custom event type.
     EventTypeId,
-    /// What an event of a custom type tells of.
+    /// An event of a custom type.
     CustomEventId,
     /// A data source.
     DataSourceId,
 }
 
-/// Makes fresh ids. UUIDv7 (RFC 9562 section 5.7): they sort by the time they were made.
+/// Creates a new id: a UUIDv7 (RFC 9562 section 5.7), which sorts by creation time.
 #[expect(clippy::disallowed_methods, reason = "the one place that makes ids")]
 pub fn fresh() -> Uuid {
     Uuid::now_v7()
 }
 
-/// Namespace of ids that are derived rather than drawn (RFC 9562 section 5.5).
+/// Namespace of derived ids (RFC 9562 section 5.5).
 const DERIVED: Uuid = Uuid::from_u128(0x6f0d_7a5e_31c4_4d0b_9c57_0f4f_2f6a_b111);
 
 impl DeliveryId {
-    /// The id of the delivery of `event` to `subscription`: the same pair always gives the same id, which is
-    /// what makes recording a delivery twice harmless. It begins as the event's, so that a database keeps the deliveries of a time, and
-    /// of an event, side by side (UUIDv8, RFC 9562 section 5.8).
+    /// The id of the delivery of `event` to `subscription`. It is deterministic, so recording a delivery twice is harmless. It starts with
+    /// the first half of the event's id, so that databases store deliveries of the same time and event next to each other (UUIDv8, RFC 9562
+    /// section 5.8).
     pub fn of(event: EventId, subscription: SubscriptionId) -> Self {
         let mut pair = [0u8; 32];
         pair[..16].copy_from_slice(event.0.as_bytes());
@@ -107,12 +107,12 @@ impl DeliveryId {
         Self(uuid::Builder::from_custom_bytes(bytes).into_uuid())
     }
 
-    /// The id of the delivery of `event` by a replay.
+    /// The id of the delivery of `event` in a replay.
     pub fn of_replay(event: EventId, replay: ReplayId) -> Self {
         Self::of(event, SubscriptionId(replay.0))
     }
 
-    /// The first and the last id that deliveries of `event` can have.
+    /// The lowest and highest possible id of deliveries of `event`.
     pub fn all_of(event: EventId) -> (Self, Self) {
         let bound = |fill: u8| {
             let mut bytes = [fill; 16];
@@ -123,13 +123,13 @@ impl DeliveryId {
     }
 }
 
-/// A tenant's name: the first token of its subjects, so only `[A-Za-z0-9_-]`, 1 to 32 characters.
+/// A tenant's name, used as the first token of its subjects: 1 to 32 characters of `[A-Za-z0-9_-]`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct TenantId(String);
 
 impl TenantId {
-    /// The tenant of a fresh installation.
+    /// The tenant of a new installation.
     pub fn default_tenant() -> Self {
         Self("default".to_owned())
     }
@@ -146,7 +146,7 @@ impl fmt::Display for TenantId {
     }
 }
 
-/// A text that cannot stand as a token of a subject.
+/// A text that is not valid as a token of a subject.
 #[derive(Debug, thiserror::Error)]
 #[error("must be 1 to {max} characters of A-Z, a-z, 0-9, '_' and '-'")]
 pub struct NotAToken {
@@ -166,21 +166,21 @@ impl FromStr for TenantId {
     }
 }
 
-/// What order is kept within: the account of an event, or the object itself where it has no account.
+/// The unit within which order is preserved: an event's account, the object itself if it has no account, or a custom key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct OrderingKey(Cow<'static, str>);
 
 impl OrderingKey {
-    /// The key of everything that configures a tenant. Not an object's id, so no event carries it.
+    /// The key of all configuration of a tenant. It is not an object's id, so no event has it.
     pub const CONFIGURATION: Self = Self(Cow::Borrowed("configuration"));
 
-    /// The key as text; a token of the subject.
+    /// The key as text; also a token of the subject.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Which of `partitions` parts this key belongs to (FNV-1a 32, as the NATS server's `partition()` uses).
+    /// The partition of this key, out of `partitions` (FNV-1a 32, like `partition()` of the NATS server).
     pub fn partition(&self, partitions: u32) -> u32 {
         let hash = self.0.bytes().fold(0x811c_9dc5_u32, |h, b| (h ^ u32::from(b)).wrapping_mul(0x0100_0193));
         hash % partitions.max(1)

@@ -1,7 +1,7 @@
-//! The vocabulary every room of Billwire shares: ids, clock, event types, the envelope and its subjects.
+//! The vocabulary shared by all crates of Billwire: ids, clock, money, event types, envelope, templates, expressions, refusals.
 //!
-//! Called by every other crate. Never does IO, never awaits, never reads the wall clock except through [`clock::SystemClock`].
-//! It exists so that producer, stream and every consumer agree on names and shapes by sharing the types themselves.
+//! Every other crate uses it. It does no I/O, has no async code, and reads the wall clock only in [`clock::SystemClock`]. Producer,
+//! stream and consumers agree on names and formats because they share these types.
 
 pub mod clock;
 pub mod delivery;

@@ -1,8 +1,8 @@
-//! Money: an exact decimal and its currency.
+//! Money: an exact decimal and a currency.
 //!
-//! An amount is held as a whole number of millionths of the currency's unit: that adds up exactly, in Rust and in SQL on
-//! both databases, and leaves room for rates finer than a currency's smallest coin. On the wire it is a decimal string
-//! (`"12.50"`), never a float. Rounding to the minor unit happens once, where an invoice line is made.
+//! An amount is stored as an integer number of millionths of the currency's unit. Integers add up exactly in Rust and in SQL on both
+//! databases, and millionths allow rates finer than the minor unit. On the wire an amount is a decimal string (`"12.50"`), never a
+//! float. Amounts are rounded to the minor unit once, when an invoice line is created.
 
 use std::{fmt, str::FromStr};
 
@@ -10,14 +10,14 @@ use serde::{Deserialize, Serialize};
 
 /// Millionths per unit.
 const SCALE: i64 = 1_000_000;
-/// Decimals an amount can hold.
+/// Maximum number of decimals.
 pub const DECIMALS: u32 = 6;
 
-/// A currency of ISO 4217.
+/// An ISO 4217 currency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Currency([u8; 3]);
 
-/// Active codes whose minor unit is not a hundredth, with their decimals (ISO 4217 list one).
+/// Active codes whose minor unit is not a hundredth, with their number of decimals (ISO 4217 list one).
 const OTHER_DECIMALS: &[(&str, u32)] = &[
     ("BHD", 3),
     ("BIF", 0),
@@ -54,7 +54,7 @@ const TWO_DECIMALS: &str = "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD 
     NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TOP TRY TTD \
     TWD TZS UAH USD USN UYU UZS VED VES WST XCD XCG YER ZAR ZMW ZWG";
 
-/// A text that names no currency.
+/// A text that is not a currency code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be an active ISO 4217 code, such as EUR")]
 pub struct NoCurrency;
@@ -65,7 +65,7 @@ impl Currency {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
-    /// Decimals of its minor unit: 2 for EUR, 0 for JPY, 3 for KWD.
+    /// Number of decimals of the minor unit: 2 for EUR, 0 for JPY, 3 for KWD.
     pub fn decimals(self) -> u32 {
         OTHER_DECIMALS.iter().find(|(code, _)| *code == self.as_str()).map_or(2, |(_, decimals)| *decimals)
     }
@@ -98,21 +98,21 @@ impl<'de> Deserialize<'de> for Currency {
     }
 }
 
-/// An exact decimal: a whole number of millionths. Also used for quantities of usage.
+/// An exact decimal: an integer number of millionths. Also used for quantities of usage.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Decimal(i64);
 
-/// Why a text is no decimal.
+/// Why a text is not a decimal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadDecimal {
-    /// Not digits with perhaps a sign and a point.
+    /// Not digits with an optional sign and decimal point.
     #[error("must be a decimal such as 12.50, without exponent, spaces or thousands separators")]
     Syntax,
-    /// More decimals than can be held.
+    /// Too many decimals.
     #[error("must have at most {DECIMALS} decimals")]
     Decimals,
-    /// Too large.
-    #[error("must lie between -9000000000000 and 9000000000000")]
+    /// Out of range.
+    #[error("must be from -9000000000000 to 9000000000000")]
     Range,
 }
 
@@ -120,62 +120,62 @@ pub enum BadDecimal {
 const UNITS_MAX: i64 = 9_000_000_000_000;
 
 impl Decimal {
-    /// Nothing.
+    /// Zero.
     pub const ZERO: Self = Self(0);
-    /// The most it can hold.
+    /// The largest value.
     pub const MAX: Self = Self::units(UNITS_MAX);
 
-    /// From millionths, as they rest in the database.
+    /// Converts from millionths, as the database stores them.
     pub const fn from_millionths(millionths: i64) -> Self {
         Self(millionths)
     }
 
-    /// In millionths.
+    /// The value in millionths.
     pub const fn millionths(self) -> i64 {
         self.0
     }
 
-    /// A whole number of units.
+    /// An integer number of units.
     pub const fn units(units: i64) -> Self {
         Self(units.saturating_mul(SCALE))
     }
 
-    /// The sum, unless it leaves the range.
+    /// The sum; `None` if it is out of range.
     pub fn plus(self, other: Self) -> Option<Self> {
         self.0.checked_add(other.0).filter(|sum| sum.unsigned_abs() <= UNITS_MAX.unsigned_abs() * SCALE.unsigned_abs()).map(Self)
     }
 
-    /// The difference, unless it leaves the range.
+    /// The difference; `None` if it is out of range.
     pub fn minus(self, other: Self) -> Option<Self> {
         self.plus(Self(other.0.checked_neg()?))
     }
 
-    /// With the other sign.
+    /// The value with the opposite sign.
     pub fn negated(self) -> Self {
         Self(-self.0)
     }
 
-    /// Below nothing.
+    /// Whether the value is less than zero.
     pub fn is_negative(self) -> bool {
         self.0 < 0
     }
 
-    /// Nothing at all.
+    /// Whether the value is zero.
     pub fn is_zero(self) -> bool {
         self.0 == 0
     }
 
-    /// Above nothing.
+    /// Whether the value is greater than zero.
     pub fn is_positive(self) -> bool {
         self.0 > 0
     }
 
-    /// Whether it has no more than `decimals` decimals.
+    /// Whether the value has at most `decimals` decimals.
     pub fn fits(self, decimals: u32) -> bool {
         self.0 % 10i64.pow(DECIMALS.saturating_sub(decimals)) == 0
     }
 
-    /// Rounded to `decimals` decimals, halves to the even neighbour (ISO 80000-1, rule A): over many lines neither side gains.
+    /// Rounds to `decimals` decimals, half to even (ISO 80000-1, rule A), which favours neither side over many lines.
     pub fn rounded(self, decimals: u32) -> Self {
         let step = 10i64.pow(DECIMALS.saturating_sub(decimals));
         let (whole, rest) = (self.0.div_euclid(step), self.0.rem_euclid(step));
@@ -187,8 +187,8 @@ impl Decimal {
         Self((whole + i64::from(up)) * step)
     }
 
-    /// `self * numerator / denominator`, to the nearest millionth, halves to even; `None` for a denominator of 0 or a result
-    /// out of range. Proration: `fee.times(days, days_of_full_period)`.
+    /// `self * numerator / denominator`, rounded to the nearest millionth, half to even. `None` if `denominator` is 0 or the result is out
+    /// of range. For proration: `fee.times(days, days_of_full_period)`.
     pub fn times(self, numerator: i64, denominator: i64) -> Option<Self> {
         if denominator == 0 {
             return None;
@@ -205,7 +205,7 @@ impl Decimal {
         Self(result).plus(Self::ZERO)
     }
 
-    /// As text with at least `decimals` decimals, and as many more as are needed.
+    /// The value as text with at least `decimals` decimals, or more if needed.
     pub fn text(self, decimals: u32) -> String {
         let magnitude = self.0.unsigned_abs();
         let (units, rest) = (magnitude / SCALE.unsigned_abs(), magnitude % SCALE.unsigned_abs());
@@ -259,27 +259,27 @@ impl<'de> Deserialize<'de> for Decimal {
     }
 }
 
-/// An amount of a currency. On the wire `{"amount": "12.50", "currency": "EUR"}`.
+/// An amount in a currency. On the wire `{"amount": "12.50", "currency": "EUR"}`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Money {
     /// The amount.
     pub amount: Decimal,
-    /// Of what.
+    /// The currency.
     pub currency: Currency,
 }
 
 impl Money {
-    /// `amount` of `currency`.
+    /// Combines amount and currency.
     pub const fn new(amount: Decimal, currency: Currency) -> Self {
         Self { amount, currency }
     }
 
-    /// The amount as text, with the currency's decimals at least.
+    /// The amount as text, with at least the currency's number of decimals.
     pub fn amount_text(&self) -> String {
         self.amount.text(self.currency.decimals())
     }
 
-    /// Whether the amount is a whole number of the currency's smallest coins.
+    /// Whether the amount is a whole number of minor units.
     pub fn in_minor_units(&self) -> bool {
         self.amount.fits(self.currency.decimals())
     }

@@ -1,4 +1,4 @@
-//! To whom a notification goes: an address, a system user, or whoever a parameter of the event names.
+//! Recipients of notifications: an address, a system user, or an address in a parameter of the event.
 
 use std::fmt;
 
@@ -6,21 +6,21 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
 use crate::ids::SystemUserId;
 
-/// One recipient, written as a text: an e-mail address, the id of a system user, or the name of a parameter that holds an address.
+/// A recipient as text: an e-mail address, the id of a system user, or the name of a parameter that contains an address.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Recipient {
     /// A fixed address.
     Address(String),
-    /// A system user, in his own language and time zone.
+    /// A system user, addressed in their own language and time zone.
     User(SystemUserId),
-    /// The address that this parameter of the event holds.
+    /// The address in this parameter of the event.
     Parameter(String),
 }
 
-/// Upper bound of an address, RFC 5321 section 4.5.3.1.3 without the brackets.
+/// Maximum length of an address, RFC 5321 section 4.5.3.1.3 without the angle brackets.
 pub const ADDRESS_CHARS_MAX: usize = 254;
 
-/// Whether this is one address and nothing else: a local part and a domain, without blanks, brackets, lists or control characters.
+/// Whether a text is exactly one address: local part and domain, without spaces, brackets, lists or control characters.
 pub fn is_address(text: &str) -> bool {
     let Some((local, domain)) = text.rsplit_once('@') else { return false };
     let atom = |c: char| c.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.".contains(c);
@@ -41,7 +41,7 @@ pub fn is_address(text: &str) -> bool {
 }
 
 impl Recipient {
-    /// Reads a text; `None`: it is none of the three.
+    /// Parses a text; `None` if it is none of the three kinds.
     pub fn parse(text: &str) -> Option<Self> {
         if text.contains('@') {
             return is_address(text).then(|| Self::Address(text.to_owned()));
@@ -73,7 +73,7 @@ impl Serialize for Recipient {
 impl<'de> Deserialize<'de> for Recipient {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        Self::parse(&text).ok_or_else(|| D::Error::custom("not a recipient"))
+        Self::parse(&text).ok_or_else(|| D::Error::custom("must be an e-mail address, the id of a system user or the name of a parameter"))
     }
 }
 

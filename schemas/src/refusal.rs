@@ -1,7 +1,7 @@
-//! Refusals: the stable code of every rule, with the HTTP status and title of the problem it becomes.
+//! Refusals: the stable code of every rule, with the HTTP status and title of the resulting problem.
 //!
-//! The one list of them: rules of the domain, the HTTP problems, the published documents and the tests use it. A code is never renamed
-//! and never used for another meaning.
+//! The only list of codes, used by domain rules, HTTP problems, published documents and tests. A code is never renamed or reused with
+//! another meaning.
 
 use std::fmt;
 
@@ -14,10 +14,10 @@ macro_rules! codes {
         }
 
         impl Code {
-            /// All of them, by status.
+            /// All codes, ordered by status.
             pub const ALL: &[Self] = &[$(Self::$variant),*];
 
-            /// The stable name that callers see.
+            /// The stable name in responses.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $code,)* }
             }
@@ -27,7 +27,7 @@ macro_rules! codes {
                 match self { $(Self::$variant => $status,)* }
             }
 
-            /// What the problem is called, for people.
+            /// The title of the problem, as human-readable text.
             pub const fn title(self) -> &'static str {
                 match self { $(Self::$variant => $title,)* }
             }

@@ -1,42 +1,42 @@
-//! How a webhook's signing secret is written (Standard Webhooks 1.0): `whsec_` and the base64 of 24 to 64 bytes for HMAC-SHA256, or
-//! `whsk_` and the base64 of an ed25519 key pair, seed before public key, whose public key receivers get as `whpk_` and base64.
+//! Encoding of webhook signing secrets (Standard Webhooks 1.0): `whsec_` and the base64 of 24 to 64 bytes for HMAC-SHA256, or `whsk_`
+//! and the base64 of an ed25519 key pair, seed before public key. Receivers get the public key as `whpk_` and base64.
 //!
-//! Only the notation. Who needs a fresh secret brings the random bytes; who signs turns the bytes into a key.
+//! This module only encodes and decodes. Callers generate random bytes and create signatures.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 const SHARED: &str = "whsec_";
 const PRIVATE: &str = "whsk_";
 const PUBLIC: &str = "whpk_";
-/// Fewest bytes of a shared key.
+/// Minimum number of bytes of a shared key.
 pub const KEY_BYTES_MIN: usize = 24;
-/// Most bytes of a shared key.
+/// Maximum number of bytes of a shared key.
 pub const KEY_BYTES_MAX: usize = 64;
-/// Bytes of an ed25519 seed, and of a public key (RFC 8032).
+/// Number of bytes of an ed25519 seed, and of a public key (RFC 8032).
 pub const ED25519_BYTES: usize = 32;
 
-/// A text that is no signing secret. Says the rule and nothing about the text.
+/// A text that is not a signing secret. The message states the rule and does not repeat the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "a signing secret is \"whsec_\" and the base64 of 24 to 64 bytes, or \"whsk_\" and the base64 of an ed25519 seed and its public key"
 )]
 pub struct NotASecret;
 
-/// The key of a written secret. Not printable on purpose.
+/// The key of a decoded secret. Deliberately without `Debug` and `Display`.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Key {
-    /// Shared with the receiver: HMAC-SHA256, signatures `v1,…`.
+    /// Key shared with the receiver: HMAC-SHA256, signatures `v1,…`.
     Shared(Vec<u8>),
-    /// Ours alone: ed25519, signatures `v1a,…`.
+    /// Private key pair: ed25519, signatures `v1a,…`.
     Pair {
-        /// What signatures are made from.
+        /// Private seed that creates signatures.
         seed: [u8; ED25519_BYTES],
-        /// What they are checked with.
+        /// Public key that verifies signatures.
         public: [u8; ED25519_BYTES],
     },
 }
 
-/// Reads a written secret. Whether the halves of a pair belong together is for who signs to say.
+/// Decodes a secret. Does not check that the halves of a pair match.
 ///
 /// # Errors
 /// [`NotASecret`].
@@ -52,10 +52,10 @@ pub fn decode(text: &str) -> Result<Key, NotASecret> {
     Ok(Key::Pair { seed: half(seed)?, public: half(public)? })
 }
 
-/// Writes a key as a secret.
+/// Encodes a key as a secret.
 ///
 /// # Errors
-/// [`NotASecret`] when a shared key is too short or too long.
+/// [`NotASecret`] if a shared key is too short or too long.
 pub fn encode(key: &Key) -> Result<String, NotASecret> {
     match key {
         Key::Shared(key) => fits(key).map(|()| format!("{SHARED}{}", STANDARD.encode(key))),
@@ -63,7 +63,7 @@ pub fn encode(key: &Key) -> Result<String, NotASecret> {
     }
 }
 
-/// What a receiver checks signatures of `key` with, where that is no secret.
+/// The encoded public key of a pair; `None` for a shared key.
 pub fn public(key: &Key) -> Option<String> {
     match key {
         Key::Shared(_) => None,

@@ -1,23 +1,23 @@
-//! Notification templates: minijinja in a cage.
+//! Notification templates, rendered in a sandboxed minijinja environment.
 //!
-//! [`check()`] runs when a template is saved and names every fault; [`Rendering::run`] runs when an event is delivered. Templates are
-//! written by tenants, parameters come from outside systems, so neither is trusted:
+//! [`check()`] runs when a template is stored and reports every violation; [`Rendering::run`] runs when an event is delivered. Tenants
+//! write templates and external systems supply parameters, so neither is trusted:
 //!
-//! - The source keeps [`bounds`] before the engine compiles it, so that compiling it stays within a stack and a moment.
-//! - Fuel bounds the instructions of a render (minijinja charges a unit for each, and for each 64 bytes made), and the output of each
-//!   part is capped. Fuel does not bound what one instruction does: a value can contain itself a million times over, and to print or
-//!   compare such a value takes for ever or overflows the stack. So [`Rendering::run`] is only for a process that may end at any time:
-//!   the gateway renders in processes of their own, with limits of memory and of processor time.
-//! - Nothing can be loaded: there are no other templates, files or functions that reach outside.
-//! - HTML is escaped by our own formatter, which does not ask the engine's mutable escape mode, and the `safe` filter is
-//!   taken out; so neither a filter nor `autoescape` can switch escaping off even if [`check()`] were passed by.
+//! - The source must respect the [`bounds`] before the engine compiles it, so that compiling needs little stack and time.
+//! - Fuel bounds the instructions of a render (minijinja charges one unit per instruction and per 64 bytes produced), and the output of
+//! each part is capped. Fuel does not bound the work of one instruction: a value can contain itself a million times, and printing or
+//! comparing such a value takes forever or overflows the stack. [`Rendering::run`] is therefore only for processes that may be killed
+//! at any time: the gateway renders in separate processes with memory and CPU time limits.
+//! - Nothing can be loaded: no other templates, no files, no functions with external access.
+//! - Our own formatter escapes HTML, independently of the engine's mutable escape mode, and the `safe` filter is removed. Neither a
+//! filter nor `autoescape` can turn escaping off, even if [`check()`] is bypassed.
 //!
-//! Beside the engine's own filters there are `money`, `number`, `date` and `datetime`, which write as the recipient does.
+//! In addition to the engine's filters there are `money`, `number`, `date` and `datetime`, which format for the recipient's locale.
 //!
-//! **Undefined values are semi-strict.** A parameter that is offered may still be absent from one event (an account without
-//! `externalId`), and `{% if account.externalId %}` is how everyone asks for that; the strict mode makes this very question
-//! an error. Printing, comparing, looping over or computing with something absent stays an error in both, so a letter never goes out
-//! with a hole in it. Typos are no reason for strictness here: [`check()`] finds them when the template is saved.
+//! **Undefined values are semi-strict.** An offered parameter may be absent from an event (an account without `externalId`), and
+//! `{% if account.externalId %}` is the usual test for that; strict mode makes this test an error. In both modes, printing, comparing,
+//! iterating or computing with an absent value is an error, so no e-mail is sent with a gap. Strict mode is not needed to find typos:
+//! [`check()`] finds them when the template is stored.
 
 pub mod bounds;
 mod check;
@@ -48,40 +48,40 @@ pub use self::{
 };
 use crate::events::envelope::Parameters;
 
-/// Work one part may do: instructions, and 64 bytes made for each unit, so about 3 MB.
+/// Work limit per part, in units of one instruction or 64 bytes of output; about 3 MB.
 const FUEL: u64 = 50_000;
 
-/// Upper bound of each rendered part in bytes.
+/// Maximum size of each rendered part, in bytes.
 pub const PART_BYTES_MAX: usize = 256 * 1024;
 
-/// Stack to compile with, whatever thread asks: room for everything that keeps [`bounds`], many times over.
+/// Stack size for compiling, whatever the calling thread: many times what a source within the [`bounds`] needs.
 const COMPILER_STACK_BYTES: usize = 16 * 1024 * 1024;
 
-/// Runs on a thread with a stack of [`COMPILER_STACK_BYTES`]; `None` where it panicked, or no thread could be had.
+/// Runs on a thread with a stack of [`COMPILER_STACK_BYTES`]; `None` if it panics or no thread can be started.
 fn on_a_stack<T: Send>(run: impl FnOnce() -> T + Send) -> Option<T> {
     thread::scope(|scope| thread::Builder::new().stack_size(COMPILER_STACK_BYTES).spawn_scoped(scope, run).ok()?.join().ok())
 }
 
-/// A template's source, part by part.
+/// The source of a template, by part.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Template {
     /// The subject line.
     pub subject: String,
     /// The plain text body.
     pub text: String,
-    /// The HTML body, where there is one.
+    /// The HTML body, if any.
     pub html: Option<String>,
 }
 
 impl Template {
-    /// The parts that exist, with their names.
+    /// The existing parts, with their names.
     fn parts(&self) -> impl Iterator<Item = (Part, &str)> {
         [(Part::Subject, Some(&self.subject)), (Part::Text, Some(&self.text)), (Part::Html, self.html.as_ref())]
             .into_iter()
             .filter_map(|(part, source)| Some((part, source?.as_str())))
     }
 
-    /// The parameters it names, whatever it does with them; of a part that does not compile, none.
+    /// The parameters used in any way; a part that does not compile contributes none.
     pub fn names(&self) -> BTreeSet<String> {
         Reading::of(self).names()
     }
@@ -92,15 +92,15 @@ impl Template {
 pub struct Translated {
     /// The language of `parts`.
     pub language: String,
-    /// What is used where no translation fits.
+    /// The parts used if no translation matches.
     pub parts: Template,
     /// Translations by language tag.
     pub translations: BTreeMap<String, Template>,
 }
 
 impl Translated {
-    /// The parts for a reader of `wanted`, found by cutting the tag short until there is a text (RFC 4647 section 3.4), and the language
-    /// to format amounts and dates in: the reader's own, or the template's where there is no text for him.
+    /// The parts for a reader of `wanted`, found by truncating the tag until a text matches (RFC 4647 section 3.4), and the language for
+    /// amounts and dates: the reader's own, or the template's language if no text matches.
     pub fn lookup<'a>(&'a self, wanted: Option<&'a str>) -> (&'a str, &'a Template) {
         let wanted = wanted.unwrap_or_default();
         let mut range = wanted;
@@ -117,54 +117,54 @@ impl Translated {
     }
 }
 
-/// Everything a render needs: a template, the parameters of an event, and how its reader writes.
+/// The input of a render: a template, the parameters of an event, and the reader's locale.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Rendering {
     /// The template.
     pub parts: Template,
     /// The parameters.
     pub parameters: Parameters,
-    /// The reader's language, a BCP 47 tag.
+    /// The reader's language, as a BCP 47 tag.
     pub language: String,
     /// The reader's time zone.
     pub zone: Tz,
 }
 
 impl Rendering {
-    /// Renders here and now; `begin` is told of each part (`subject`, `text`, `html`) before it is rendered. It may never end, take any
-    /// memory and overflow the stack: not for a process that is needed for anything else.
+    /// Renders in the current process and calls `begin` with each part (`subject`, `text`, `html`) before rendering it. The call may never
+    /// return, use any amount of memory, or overflow the stack; use it only in a process that does nothing else.
     ///
-    /// A dotted name becomes a member of an object (`account.name` of `account`); were one name both a value and such an object,
-    /// the value would win, as it sorts first. A parameter that is absent, or whose whole group is, can be asked for with `if` and replaced
-    /// with `default`; printing it is an error.
+    /// A dotted name becomes a member of an object (`account.name` of `account`). If a name is both a value and such an object, the value
+    /// wins, because it sorts first. An absent parameter or group can be tested with `if` and replaced with `default`; printing it is an
+    /// error.
     ///
     /// # Errors
-    /// The first thing that went wrong. Trying again cannot help.
+    /// The first error. Retrying does not help.
     pub fn run(&self, mut begin: impl FnMut(&'static str)) -> Result<Rendered, RenderError> {
         render_parts(&self.parts, &self.parameters, &Locale::new(&self.language, self.zone), &mut begin)
     }
 }
 
-/// What a template became for one event.
+/// A template rendered for one event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rendered {
     /// One line, without control characters.
     pub subject: String,
     /// The plain text body.
     pub text: String,
-    /// The HTML body, where the template has one.
+    /// The HTML body, if the template has one.
     pub html: Option<String>,
 }
 
-/// Why a template could not be rendered. The same event and template will always fail the same way.
+/// Why a template could not be rendered. The same event and template always fail in the same way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{part}{}: {message}", line.map(|line| format!(", line {line}")).unwrap_or_default())]
 pub struct RenderError {
     /// `subject`, `text` or `html`.
     pub part: Cow<'static, str>,
-    /// Where in the part, from 1.
+    /// Line in the part, from 1.
     pub line: Option<usize>,
-    /// What went wrong, for people.
+    /// Human-readable error.
     pub message: String,
 }
 
@@ -200,7 +200,7 @@ fn render_parts(
         return Err(RenderError {
             part: Part::Subject.name().into(),
             line: None,
-            message: "the subject has a line break or another control character in it".to_owned(),
+            message: "the subject must not contain line breaks or other control characters".to_owned(),
         });
     }
     let text = part(Part::Text, &parts.text)?;
@@ -233,8 +233,8 @@ fn render_part(part: Part, source: &str, parameters: &Parameters, locale: &Local
         }),
         Err(error) => {
             let message = match error.kind() {
-                _ if out.overflown => format!("the result is longer than {} KiB", PART_BYTES_MAX / 1024),
-                ErrorKind::OutOfFuel => "the template does too much work".to_owned(),
+                _ if out.overflown => format!("the result must not be longer than {} KiB", PART_BYTES_MAX / 1024),
+                ErrorKind::OutOfFuel => "the template needs too much work".to_owned(),
                 _ => describe(&error),
             };
             Err(RenderError { part: part.name().into(), line: error.line(), message })
@@ -242,14 +242,14 @@ fn render_part(part: Part, source: &str, parameters: &Parameters, locale: &Local
     }
 }
 
-/// The engine as templates of this kind may use it.
+/// The engine, restricted for templates of this kind.
 fn environment(part: Part, locale: &Locale) -> Environment<'static> {
     let mut environment = Environment::new();
     locale.add_to(&mut environment);
     environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
     environment.set_fuel(Some(FUEL));
     environment.set_recursion_limit(64);
-    // Errors then name the parameter that was undefined. The message is cut to kind and detail by `describe`.
+    // Errors then name the undefined parameter. `describe` reduces the message to kind and detail.
     environment.set_debug(true);
     environment.remove_filter("safe");
     environment.remove_global("debug");
@@ -263,14 +263,14 @@ fn environment(part: Part, locale: &Locale) -> Environment<'static> {
     environment
 }
 
-/// Prints one value: null as nothing, booleans as JSON does (the engine's own way is Python's `None` and `True`).
+/// Prints a value: null as nothing, booleans as in JSON (the engine prints Python's `None` and `True`).
 fn print(out: &mut Output, value: &Value, escape: bool) -> Result<(), minijinja::Error> {
     let text = match value.kind() {
         ValueKind::None | ValueKind::Undefined => return Ok(()),
         ValueKind::Bool => return Ok(out.write_str(if value.is_true() { "true" } else { "false" })?),
         ValueKind::Number => return Ok(write!(out, "{value}")?),
         ValueKind::String => value.as_str().unwrap_or_default(),
-        // Nobody means to mail a debug print; and it could be far longer than the fuel that made it.
+        // Debug output does not belong in e-mails, and it can be far larger than the fuel spent on it.
         kind => {
             return Err(minijinja::Error::new(
                 ErrorKind::InvalidOperation,
@@ -286,7 +286,7 @@ fn print(out: &mut Output, value: &Value, escape: bool) -> Result<(), minijinja:
     Ok(())
 }
 
-/// What went wrong, without the source listing the engine can add.
+/// The error without the source listing that the engine can add.
 fn describe(error: &minijinja::Error) -> String {
     match error.detail() {
         Some(detail) if error.kind() == ErrorKind::SyntaxError => detail.to_owned(),
@@ -295,8 +295,8 @@ fn describe(error: &minijinja::Error) -> String {
     }
 }
 
-/// Dotted names as nested objects. Every group a template names exists, if only empty: a parameter of a group that this
-/// event lacks altogether is then merely undefined, and `if` and `default` work on it.
+/// Converts dotted names to nested objects. Every group that a template names exists, if only empty, so that a parameter of an absent
+/// group is merely undefined and works with `if` and `default`.
 fn context<'a>(parameters: &Parameters, named: impl Iterator<Item = &'a str>) -> Value {
     let mut root = Map::new();
     for (name, value) in parameters {
@@ -305,14 +305,13 @@ fn context<'a>(parameters: &Parameters, named: impl Iterator<Item = &'a str>) ->
         }
     }
     for name in named {
-        // Only the way there is made: what the name itself stands for stays undefined.
+        // Creates the groups only; the name itself stays undefined.
         let _ = descend(&mut root, name);
     }
     Value::from(Serde(root))
 }
 
-/// The group a dotted name belongs to, made where it is missing, and the name's last segment. `None` where a value stands
-/// in the way.
+/// Returns the group of a dotted name, created if missing, and the name's last segment. `None` if a parent is already a value.
 fn descend<'n, 't>(mut group: &'n mut Map<String, Json>, name: &'t str) -> Option<(&'n mut Map<String, Json>, &'t str)> {
     let mut rest = name;
     while let Some((head, tail)) = rest.split_once('.') {
@@ -322,7 +321,7 @@ fn descend<'n, 't>(mut group: &'n mut Map<String, Json>, name: &'t str) -> Optio
     Some((group, rest))
 }
 
-/// Takes bytes until there are too many.
+/// A writer with a size limit.
 struct Capped {
     bytes: Vec<u8>,
     overflown: bool,

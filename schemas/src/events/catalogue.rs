@@ -1,5 +1,5 @@
-//! The built-in event types. Each object's stand in its own file under [`objects`]; here is what they are made of
-//! and the list of all.
+//! The built-in event types. Each object's types are in a separate file under [`objects`]; this module defines their structure and
+//! the complete list.
 
 use std::{collections::HashMap, sync::LazyLock};
 
@@ -10,21 +10,21 @@ use super::{
     parameters::{Group, Parameter},
 };
 
-/// Which family an event belongs to (DESIGN section 5).
+/// The family of an event (DESIGN section 5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Family {
-    /// State of one created, updated or deleted object.
+    /// The state of a created, updated or deleted object.
     Object,
-    /// An occurrence a person or process reacts to.
+    /// A billing milestone that people or processes react to.
     Lifecycle,
 }
 
-/// What an event keeps order within.
+/// What orders the events of a type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Key {
-    /// Its account.
+    /// The object's account.
     Account,
     /// The object itself, which belongs to no account.
     Object,
@@ -36,70 +36,70 @@ pub enum Key {
 pub struct EventType {
     /// `<object>.<what happened>`.
     pub name: &'static str,
-    /// The name people know it by.
+    /// Human-readable name.
     pub title: &'static str,
-    /// Other names it goes by in the field.
+    /// Other names common in the field.
     pub aliases: &'static [&'static str],
-    /// Object or lifecycle.
+    /// Object or lifecycle family.
     pub family: Family,
-    /// What makes it happen.
+    /// What causes the event.
     pub trigger: &'static str,
-    /// The object its `data` tells of, camelCase.
+    /// Type of the object in `data`, camelCase.
     pub source: &'static str,
-    /// What it keeps order within.
+    /// What orders the events.
     pub key: Key,
-    /// The groups of parameters it offers.
+    /// Parameter groups the event offers.
     pub groups: &'static [Group],
-    /// Parameters that only this event offers.
+    /// Parameters of this event only.
     pub own_parameters: &'static [Parameter],
 }
 
 impl EventType {
-    /// The parameters this event offers, group by group.
+    /// The offered parameters, group by group.
     pub fn parameters(&self) -> impl Iterator<Item = &'static Parameter> + '_ {
         self.groups.iter().flat_map(|group| group.parameters()).chain(self.own_parameters)
     }
 
-    /// The same, each with whether it is for e-mail alone.
+    /// The offered parameters, each with whether it is for e-mail only.
     pub fn offers(&self) -> impl Iterator<Item = (&'static Parameter, bool)> + '_ {
         let own = self.own_parameters.iter().map(|parameter| (parameter, false));
         self.groups.iter().flat_map(|group| group.parameters().iter().map(|parameter| (parameter, group.email_only()))).chain(own)
     }
 
-    /// What it tells, for people.
+    /// A human-readable description.
     pub fn description(&self) -> String {
         let noun = self.object().replace('_', " ");
         let article = if noun.starts_with(['a', 'e', 'i', 'o']) { "an" } else { "a" };
         match (self.family, self.name.rsplit_once('.').map_or("", |(_, what)| what)) {
-            (Family::Object, "created") => format!("The state of {article} {noun} that has come to be."),
-            (Family::Object, "deleted") => format!("The last state of {article} {noun} that is gone."),
-            (Family::Object, _) => format!("The state of {article} {noun} before and after a change of it."),
+            (Family::Object, "created") => format!("The state of {article} {noun} after its creation."),
+            (Family::Object, "deleted") => format!("The last state of {article} {noun} before its deletion."),
+            (Family::Object, _) => format!("The state of {article} {noun} before and after a change."),
             (Family::Lifecycle, _) => {
                 format!(
-                    "{}: told of {article} {noun} when it happens, for people and processes that react to it; with the {noun}'s state.",
+                    "{}: a milestone of {article} {noun} for people and processes that react to it, with the {noun}'s state.",
                     self.title
                 )
             }
         }
     }
 
-    /// The object token of the name.
+    /// The object part of the name.
     pub fn object(&self) -> &'static str {
         self.name.split_once('.').map_or(self.name, |(object, _)| object)
     }
 
-    /// With other names.
+    /// Sets the aliases.
     pub(crate) const fn also(self, aliases: &'static [&'static str]) -> Self {
         Self { aliases, ..self }
     }
 
-    /// With parameters of its own.
+    /// Sets the parameters of this event only.
     pub(crate) const fn with(self, own_parameters: &'static [Parameter]) -> Self {
         Self { own_parameters, ..self }
     }
 }
 
-/// What the events of one object have in common.
+/// The common properties of one object's events.
 pub(crate) struct Source {
     pub kind: &'static str,
     pub key: Key,
@@ -123,12 +123,12 @@ impl Source {
     }
 }
 
-/// Every built-in event type, by object.
+/// Every built-in event type, object by object.
 pub fn all() -> impl Iterator<Item = &'static EventType> {
     objects::EVENTS.iter().flat_map(|events| events.iter())
 }
 
-/// The built-in event type of this name.
+/// The built-in event type named `name`.
 pub fn find(name: &str) -> Option<&'static EventType> {
     static BY_NAME: LazyLock<HashMap<&str, &EventType>> = LazyLock::new(|| all().map(|event| (event.name, event)).collect());
     BY_NAME.get(name).copied()

@@ -1,4 +1,4 @@
-//! What travels: a structured CloudEvents 1.0 JSON object, on the stream and in a webhook alike (DESIGN section 4).
+//! The message format: a structured CloudEvents 1.0 JSON object, on the stream and in webhooks (DESIGN section 4).
 
 use std::collections::BTreeMap;
 
@@ -10,30 +10,30 @@ use crate::{
     ids::{EventId, OrderingKey, TenantId, TransactionId},
 };
 
-/// Name-value pairs of one event. Values are JSON scalars.
+/// Name-value pairs of an event. Values are JSON scalars.
 pub type Parameters = BTreeMap<String, Value>;
 
 /// What happened to an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Action {
-    /// It came to be.
+    /// The object was created.
     Created,
-    /// It changed.
+    /// The object was changed.
     Updated,
-    /// It is gone.
+    /// The object was deleted.
     Deleted,
 }
 
-/// Which object, at which version, and what happened to it.
+/// An object, its version, and what happened to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObjectRef {
-    /// camelCase noun, e.g. `account`, `billCycle`.
+    /// camelCase object type, e.g. `account`, `billCycle`.
     #[serde(rename = "type")]
     pub kind: String,
     /// The object's id.
     pub id: String,
-    /// The object's version after the change, from 1.
+    /// The object's version after the change, starting at 1.
     pub version: i64,
     /// What happened.
     pub action: Action,
@@ -44,22 +44,22 @@ pub struct ObjectRef {
 pub struct Data {
     /// The object the event is about.
     pub object: ObjectRef,
-    /// Its state before; absent for a created object.
+    /// The state before; absent for a created object.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub before: Option<Box<RawValue>>,
-    /// Its state after; absent for a deleted object.
+    /// The state after; absent for a deleted object.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub after: Option<Box<RawValue>>,
     /// Contextual name-value pairs.
     pub parameters: Parameters,
 }
 
-/// One event as it stands on the stream.
+/// An event as it is on the stream.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Envelope {
     /// Always `1.0` (CloudEvents 1.0 section 3.1).
     pub specversion: String,
-    /// The event's id; equal over retries, replays and re-publishing.
+    /// The event's id; unchanged by retries, replays and re-publishing.
     pub id: EventId,
     /// `/tenants/<tenant>`.
     pub source: String,
@@ -68,22 +68,22 @@ pub struct Envelope {
     pub kind: String,
     /// The object's id.
     pub subject: String,
-    /// When it happened.
+    /// When the event occurred.
     pub time: Timestamp,
     /// Always `application/json`.
     pub datacontenttype: String,
-    /// Where the JSON Schema of this event stands; see [`dataschema`].
+    /// The URN of the event's JSON Schema; see [`dataschema`].
     pub dataschema: String,
     /// The ordering key (CloudEvents partitioning extension).
     pub partitionkey: OrderingKey,
-    /// Gapless per ordering key, from 1, zero-padded so that text order is number order (CloudEvents sequence extension).
+    /// Position within the ordering key, without gaps, from 1; zero-padded so that it sorts as text (CloudEvents sequence extension).
     pub sequence: Sequence,
     /// The business transaction that caused the event.
     pub transactionid: TransactionId,
-    /// The event this one was derived from.
+    /// The event from which this event was derived.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub causationid: Option<EventId>,
-    /// How many derivations lie between this event and one that an operation caused; absent: none.
+    /// Number of derivations between this event and one caused by an operation; absent for zero.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub causationdepth: Option<u32>,
     /// The payload.
@@ -91,7 +91,7 @@ pub struct Envelope {
 }
 
 impl Envelope {
-    /// The tenant named in `source`.
+    /// The tenant in `source`.
     pub fn tenant(&self) -> Option<TenantId> {
         self.source.strip_prefix("/tenants/")?.parse().ok()
     }
@@ -114,13 +114,13 @@ impl<'de> Deserialize<'de> for Sequence {
     }
 }
 
-/// The `dataschema` of an event type: a URN, since CloudEvents asks for an absolute URI and the gateway's own address
-/// differs between installations. `urn:billwire:<type>:v1` is served under `/schemas/events/<type>/v1.json`.
+/// The `dataschema` of an event type. It is a URN because CloudEvents requires an absolute URI and the gateway's address differs
+/// between installations. `urn:billwire:<type>:v1` is served at `/schemas/events/<type>/v1.json`.
 pub fn dataschema(event_type: &str) -> String {
     format!("urn:billwire:{event_type}:v1")
 }
 
-/// The `dataschema` of a version of a tenant's own event type, whose name starts with `custom.`.
+/// The `dataschema` of a version of a custom event type, whose name starts with `custom.`.
 pub fn custom_dataschema(event_type: &str, version: i64) -> String {
     format!("urn:billwire:{event_type}:v{version}")
 }
@@ -130,7 +130,7 @@ pub fn subject(tenant: &TenantId, event_type: &str, key: &OrderingKey) -> String
     format!("billing.{tenant}.{event_type}.{key}")
 }
 
-/// The event type a subject names, without reading the message.
+/// The event type in a subject, found without reading the message.
 pub fn type_of_subject(subject: &str) -> Option<&str> {
     let rest = subject.strip_prefix("billing.")?;
     let (_, rest) = rest.split_once('.')?;

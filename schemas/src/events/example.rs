@@ -1,4 +1,4 @@
-//! A full example of a message, made from the catalogue. It fits the event type's own JSON Schema.
+//! Complete example messages, generated from the catalogue. Each is valid against the JSON Schema of its event type.
 
 use serde_json::{Map, Value, json};
 
@@ -7,14 +7,14 @@ use super::{
     envelope::dataschema,
 };
 
-/// The object whose state no one has told.
+/// The id of an object whose example state has none.
 const ID: &str = "0198c0de-0000-7000-8000-000000000009";
 
-/// Lifecycle events that tell of an object that has just come to be.
+/// Lifecycle events published when an object is created.
 const OF_NEW_OBJECTS: &[&str] =
     &["bill_run.started", "credit.processed", "invoice.posted", "payment.failed", "payment.processed", "refund.processed"];
 
-/// An example message of `event` about an object that looks like `state`.
+/// An example message of `event` about an object with this `state`.
 pub fn of(event: &EventType, state: &Value) -> Value {
     let action = match (event.family, event.name.split_once('.')) {
         (Family::Object, Some((_, what))) => what,
@@ -39,13 +39,13 @@ pub fn of(event: &EventType, state: &Value) -> Value {
     message(event.name, &dataschema(event.name), key, &object(event.source, id, action), state, &parameters)
 }
 
-/// The object of a message: version 1 when it is created, else 2.
+/// The object member: version 1 for a created object, otherwise 2.
 fn object(kind: &str, id: &str, action: &str) -> Value {
     let version = if action == "created" { 1 } else { 2 };
     json!({ "type": kind, "id": id, "version": version, "action": action })
 }
 
-/// An example message with these parts; `state` is that of the object, before or after as its action says.
+/// An example message with these parts; `state` becomes `before` or `after`, depending on the object's action.
 pub fn message(kind: &str, schema: &str, key: &str, object: &Value, state: &Value, parameters: &Map<String, Value>) -> Value {
     let mut data = json!({ "object": object, "parameters": parameters });
     let at = |version: Value| {

@@ -1,4 +1,4 @@
-//! JSON Schemas of the event types, generated; committed under `schemas/events/<type>/v1.json`, append only.
+//! Generates the JSON Schemas of event types. They are committed as `schemas/events/<type>/v1.json` and only ever gain optional members.
 
 use serde_json::{Map, Value, json};
 
@@ -28,25 +28,25 @@ pub fn of(event: &EventType) -> Value {
     })
 }
 
-/// What the schemas of different event types differ in.
+/// The parts in which the schemas of event types differ.
 pub struct Message<'m> {
     /// The event type.
     pub kind: &'m str,
-    /// The `dataschema` of its messages, which is the `$id` of the schema.
+    /// The `dataschema` of the messages, used as the schema's `$id`.
     pub dataschema: String,
-    /// The name people know it by.
+    /// Human-readable name.
     pub title: &'m str,
-    /// What it means.
+    /// Meaning of the event.
     pub description: String,
     /// Schema of `data.object.action`.
     pub action: Value,
     /// Schemas of the parameters.
     pub parameters: Map<String, Value>,
-    /// Schema of `data.after`. Its definitions move to the top, where its references still find them.
+    /// Schema of `data.after`. Its definitions are moved to the top level, where its references resolve.
     pub after: &'m Value,
 }
 
-/// The JSON Schema (draft 2020-12) of messages.
+/// Builds the JSON Schema (draft 2020-12) of messages.
 pub fn message(of: &Message<'_>) -> Value {
     let mut after = of.after.clone();
     let definitions = after.as_object_mut().and_then(|members| {

@@ -1,7 +1,7 @@
-//! Events: which exist ([`catalogue`]), what they carry ([`envelope`], [`parameters`]).
+//! Events: the types ([`catalogue`]) and their contents ([`envelope`], [`parameters`]).
 //!
-//! Law of names: an event type is `<object>.<what happened>`, both in snake case, what happened in the past tense.
-//! Law of versions: `schemas/events/<type>/v1.json` only ever gains optional members; anything else is a `v2`.
+//! Naming: an event type is `<object>.<what happened>`, both parts in snake case, the second in the past tense.
+//! Versioning: `schemas/events/<type>/v1.json` only ever gains optional members; any other change needs a `v2`.
 
 pub mod catalogue;
 pub mod envelope;

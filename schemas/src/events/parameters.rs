@@ -1,32 +1,32 @@
-//! Parameters: the name-value pairs an event offers to templates, callouts and filters.
+//! Parameters: the name-value pairs an event offers to templates, webhooks and filters.
 //!
-//! They are contextual: an event offers the groups its object reaches by a relation to *one* thing (DESIGN section 5;
-//! LogiSense notification tokens). A bill run spans many accounts and so offers no service name.
+//! Parameters are contextual: an event offers the groups of objects that its object relates to *once* (DESIGN section 5; LogiSense
+//! notification tokens). A bill run spans many accounts, so it offers no service name.
 
 use serde::Serialize;
 use serde_json::Value;
 
 use super::objects;
 
-/// A group of parameters that come from one object.
+/// A group of parameters from one object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Group {
-    /// Of the event itself: offered by every event.
+    /// Of the event itself; offered by every event.
     Core,
     /// Of the account the event belongs to.
     Account,
-    /// Of the company behind the account.
+    /// Of the account's company.
     Company,
     /// Of the bill cycle the event is about.
     BillCycle,
-    /// Of the attempt at a payment that failed.
+    /// Of a failed payment.
     PaymentError,
-    /// Of a contact of the account. For e-mail only: they never stand in an event that webhooks and the stream carry.
+    /// Of a contact of the account. For e-mail only; webhooks and the stream never carry these parameters.
     Contact,
     /// Of the service the event is about.
     Service,
-    /// Of the package the event is about, or whose subscription it is about.
+    /// Of the package that the event or its subscription is about.
     Package,
     /// Of the bucket the event is about.
     Bucket,
@@ -50,7 +50,7 @@ pub enum Group {
     Adjustment,
 }
 
-/// What a parameter's value is in JSON. Amounts and dates are texts.
+/// JSON type of a parameter's value. Amounts and dates are strings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Type {
@@ -63,7 +63,7 @@ pub enum Type {
 }
 
 impl Type {
-    /// Its name, in JSON Schema as well as in the catalogue.
+    /// The name in JSON Schema and in the catalogue.
     pub fn name(self) -> &'static str {
         match self {
             Self::String => "string",
@@ -73,22 +73,22 @@ impl Type {
     }
 }
 
-/// One parameter as the catalogue tells of it.
+/// A parameter in the catalogue.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Parameter {
-    /// The name templates use, e.g. `account.name`.
+    /// The name in templates, e.g. `account.name`.
     pub name: &'static str,
-    /// What its value is.
+    /// Type of the value.
     #[serde(rename = "type")]
     pub kind: Type,
-    /// What it means.
+    /// Meaning.
     pub meaning: &'static str,
-    /// A value it could have.
+    /// An example value.
     pub example: &'static str,
 }
 
 impl Parameter {
-    /// The example, as its value would stand in an event.
+    /// The example as a JSON value, as an event carries it.
     pub fn value(&self) -> Value {
         match self.kind {
             Type::String => self.example.into(),
@@ -97,12 +97,12 @@ impl Parameter {
     }
 }
 
-/// A text.
+/// A string parameter.
 pub(crate) const fn p(name: &'static str, meaning: &'static str, example: &'static str) -> Parameter {
     Parameter { name, kind: Type::String, meaning, example }
 }
 
-/// A number: what an event carries without quotes.
+/// A number parameter; events carry it without quotes.
 pub(crate) const fn n(name: &'static str, meaning: &'static str, example: &'static str) -> Parameter {
     Parameter { name, kind: Type::Number, meaning, example }
 }
@@ -116,13 +116,13 @@ const CORE: &[Parameter] = &[
     p("current.dateTime", "Moment of the event, UTC", "2027-01-15T09:30:00Z"),
 ];
 
-/// `true` or `false`.
+/// A boolean parameter.
 pub(crate) const fn b(name: &'static str, meaning: &'static str, example: &'static str) -> Parameter {
     Parameter { name, kind: Type::Boolean, meaning, example }
 }
 
 impl Group {
-    /// Whether its parameters are for e-mail alone: they never stand in an event that the stream and webhooks carry.
+    /// Whether the parameters are for e-mail only; webhooks and the stream never carry them.
     pub fn email_only(self) -> bool {
         self == Self::Contact
     }
@@ -152,10 +152,10 @@ impl Group {
     }
 }
 
-/// A longer name is no typo, and a comparison costs the product of both lengths.
+/// Longer names are not typos, and comparing one costs its length times that of each offered name.
 const NAME_BYTES_MAX: usize = 200;
 
-/// Up to three names of `offered` that are most similar to `name` (Levenshtein distance), nearest first. Refusals suggest them.
+/// Up to three of `offered` most similar to `name`, most similar first; used for suggestions in refusals.
 pub fn nearest<'a>(name: &str, offered: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     if name.len() > NAME_BYTES_MAX {
         return Vec::new();

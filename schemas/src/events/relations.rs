@@ -1,22 +1,22 @@
-//! Relations: how one object leads to another. Data sources go along them, and so does nothing else.
+//! Relations between objects; data sources follow them.
 //!
-//! A relation leads to *one* object: `invoice.account` is one, an account's invoices are not.
+//! A relation leads to *one* object: `invoice.account` is a relation, the invoices of an account are not.
 
 use super::{
     objects::package,
     parameters::{Group, Parameter, nearest},
 };
 
-/// A way from one object to another.
+/// A relation from one object type to another.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Relation {
-    /// Kind of the object it starts at, camelCase.
+    /// Type of the source object, camelCase.
     pub from: &'static str,
-    /// Display name.
+    /// Name of the relation, unique per source object.
     pub name: &'static str,
-    /// Kind of the object it leads to.
+    /// Type of the target object.
     pub to: &'static str,
-    /// Where in the state of the object the id of the other stands: a JSON pointer.
+    /// JSON pointer to the target's id in the state of the source.
     pub member: &'static str,
 }
 
@@ -24,7 +24,7 @@ const fn r(from: &'static str, name: &'static str, to: &'static str, member: &'s
     Relation { from, name, to, member }
 }
 
-/// The kinds of objects there are.
+/// All object types.
 pub const KINDS: &[&str] = &[
     "account",
     "adjustment",
@@ -44,7 +44,7 @@ pub const KINDS: &[&str] = &[
     "usageIdentifier",
 ];
 
-/// Every relation.
+/// All relations.
 pub const RELATIONS: &[Relation] = &[
     r("account", "billCycle", "billCycle", "/billCycle/billCycleId"),
     r("account", "plannedBillCycle", "billCycle", "/plannedBillCycleChange/billCycleId"),
@@ -76,7 +76,7 @@ pub const RELATIONS: &[Relation] = &[
     r("usageIdentifier", "service", "service", "/serviceId"),
 ];
 
-/// The parameters that an object of this kind offers of itself.
+/// The parameters that an object of this type offers about itself.
 pub fn parameters(kind: &str) -> Vec<&'static Parameter> {
     let group = match kind {
         "account" => Group::Account,
@@ -90,7 +90,7 @@ pub fn parameters(kind: &str) -> Vec<&'static Parameter> {
         "credit" => Group::Credit,
         "invoice" => Group::Invoice,
         "package" => return package::CATALOGUE_PARAMETERS.iter().collect(),
-        // Of the package it subscribes, another step of the path tells.
+        // A further step of the path reaches the subscribed package's parameters.
         "packageSubscription" => {
             let of_package = |one: &Parameter| package::CATALOGUE_PARAMETERS.iter().any(|other| other.name == one.name);
             return package::PARAMETERS.iter().filter(|parameter| !of_package(parameter)).collect();
@@ -104,28 +104,28 @@ pub fn parameters(kind: &str) -> Vec<&'static Parameter> {
     group.parameters().iter().collect()
 }
 
-/// The relations that start at objects of this kind.
+/// The relations of objects of this type.
 pub fn of(kind: &str) -> impl Iterator<Item = &'static Relation> {
     RELATIONS.iter().filter(move |relation| relation.from == kind)
 }
 
-/// A path that cannot be gone.
+/// A path with a relation that does not exist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Impossible {
-    /// The step that does not exist, from 0.
+    /// Index of the failing step, from 0.
     pub step: usize,
-    /// Kind of the object reached before it.
+    /// Type of the object reached before that step.
     pub at: String,
     /// The relations that exist there.
     pub exist: Vec<&'static str>,
-    /// Those that look most like what was asked for.
+    /// The most similar of these.
     pub near: Vec<&'static str>,
 }
 
-/// The relations of `path`, gone from an object of this kind.
+/// The relations of `path`, followed from an object of this type.
 ///
 /// # Errors
-/// The first step that is no relation of the object reached.
+/// The first step that is not a relation of the object reached.
 pub fn follow(kind: &str, path: &[impl AsRef<str>]) -> Result<Vec<&'static Relation>, Impossible> {
     let mut at = kind;
     let mut gone = Vec::with_capacity(path.len());
@@ -152,7 +152,7 @@ mod tests {
             assert_eq!(of(relation.from).filter(|other| other.name == relation.name).count(), 1, "{relation:?}");
         }
         for event in catalogue::all() {
-            // What belongs to the gateway itself is related to nothing.
+            // Objects of the gateway itself have no relations.
             let alone = event.groups.iter().all(|group| *group == Group::Core);
             assert!(alone || KINDS.contains(&event.source), "{}", event.source);
         }

@@ -1,24 +1,24 @@
-//! Which events are meant: by type, by pattern, by object and what happens to it. Queues register events with it, subscriptions
-//! choose with it.
+//! Selects events by type, by pattern, or by object and kind of event. Queues register events with a selection, and subscriptions
+//! narrow them with one.
 
 use serde::{Deserialize, Serialize};
 
-/// What can happen to an object, as far as a selection tells it apart.
+/// Kinds of events of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Happening {
-    /// It came to be.
+    /// The object was created.
     Created,
-    /// It changed.
+    /// The object was changed.
     Updated,
-    /// It is gone.
+    /// The object was deleted.
     Deleted,
-    /// Anything else that is told of it: its milestones.
+    /// All other events of the object: its milestones.
     Lifecycle,
 }
 
 impl Happening {
-    /// Of an event type's second part.
+    /// The kind of an event type, from the second part of its name.
     fn of(what: &str) -> Self {
         match what {
             "created" => Self::Created,
@@ -29,21 +29,21 @@ impl Happening {
     }
 }
 
-/// Events of one object.
+/// A selection of one object's events.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ObjectEvents {
-    /// The first part of the event types' names: `invoice`.
+    /// First part of the event types' names, e.g. `invoice`.
     pub object: String,
-    /// What happens to it.
+    /// The selected kinds of events.
     pub events: Vec<Happening>,
 }
 
-/// A choice of event types.
+/// A selection of event types.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Selection {
-    /// Names of types, and patterns: `invoice.*`, `*.created`, `*`.
+    /// Names of event types, and patterns: `invoice.*`, `*.created`, `*`.
     #[serde(default)]
     pub event_types: Vec<String>,
     /// Events by object.
@@ -56,8 +56,8 @@ pub fn is_pattern(name: &str) -> bool {
     name.contains('*')
 }
 
-/// Whether an entry of [`Selection::event_types`] means the type `kind`. In a pattern, `*` stands for one whole part of a name, or
-/// alone for every name.
+/// Whether an entry of [`Selection::event_types`] matches the type `kind`. In a pattern, `*` matches one whole part of a name, or on its
+/// own every name.
 pub fn means(entry: &str, kind: &str) -> bool {
     if entry == "*" || entry == kind {
         return true;
@@ -67,17 +67,17 @@ pub fn means(entry: &str, kind: &str) -> bool {
 }
 
 impl Selection {
-    /// The types of these names.
+    /// Selects types by name.
     pub fn of_types(names: &[&str]) -> Self {
         Self { event_types: names.iter().map(|name| (*name).to_owned()).collect(), objects: Vec::new() }
     }
 
-    /// Whether nothing is named.
+    /// Whether the selection has no entries.
     pub fn is_empty(&self) -> bool {
         self.event_types.is_empty() && self.objects.is_empty()
     }
 
-    /// Whether it means events of the type `kind`.
+    /// Whether the selection includes the type `kind`.
     pub fn takes(&self, kind: &str) -> bool {
         let by_object = || {
             kind.split_once('.').is_some_and(|(object, what)| {

@@ -1,13 +1,12 @@
-//! How large a message of the stream may be. NATS counts headers and payload against its `max_payload`; a message beyond it is never
-//! taken, however often it is sent.
+//! The maximum size of a stream message. NATS counts headers and payload against its `max_payload` and never accepts a larger message.
 
-/// What counts before a server has told its own limit, in bytes: nats-server's default.
+/// The limit in bytes until the server has reported its own: nats-server's default.
 pub const MAX_PAYLOAD_DEFAULT: u64 = 1 << 20;
 
-/// Bytes of a message that its headers may take, and with them the batch's and the seal: an event has the rest.
+/// Bytes reserved for a message's headers, including batch headers and seal; the rest is available to the event.
 pub const HEADERS_RESERVE: u64 = 1024;
 
-/// The largest event, in bytes of its JSON, that fits a message of `max_payload` bytes.
+/// Maximum size of an event, in bytes of JSON, in a message of at most `max_payload` bytes.
 pub fn event_max(max_payload: u64) -> u64 {
     max_payload.saturating_sub(HEADERS_RESERVE)
 }

@@ -1,4 +1,4 @@
-//! What a compiled expression is made of: its size, and the names it uses.
+//! Analyses a compiled expression: its size and the names it uses.
 
 use std::collections::HashSet;
 
@@ -6,20 +6,20 @@ use cel::common::ast::{EntryExpr, Expr, IdedEntryExpr, IdedExpr, SelectExpr};
 
 use super::text_of;
 
-/// How large an expression is.
+/// Size of an expression.
 #[derive(Debug, Default)]
 pub(super) struct Size {
-    /// Its deepest part.
+    /// Depth of the tree.
     pub depth: usize,
-    /// All its parts.
+    /// Number of nodes.
     pub parts: usize,
-    /// Lists gone over.
+    /// Number of loops over lists.
     pub rounds: usize,
-    /// Whether one is gone over within another.
+    /// Whether a loop is inside another loop.
     pub nested_rounds: bool,
 }
 
-/// The parts right below one.
+/// The direct children of a node.
 fn below(expression: &Expr) -> Vec<&IdedExpr> {
     match expression {
         Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => Vec::new(),
@@ -41,7 +41,7 @@ fn of_entry(entry: &IdedEntryExpr) -> Vec<&IdedExpr> {
     }
 }
 
-/// Measures without going deep itself.
+/// Measures an expression without recursion.
 pub(super) fn measure(expression: &IdedExpr) -> Size {
     let mut size = Size::default();
     let mut todo = vec![(expression, 1, false)];
@@ -58,7 +58,7 @@ pub(super) fn measure(expression: &IdedExpr) -> Size {
     size
 }
 
-/// `account.name` of a chain of members from a variable on; `None`: it starts at something else.
+/// The names of a member chain such as `account.name`; `None` if the chain does not start at a variable.
 fn chain(expression: &Expr) -> Option<Vec<&str>> {
     let (mut names, mut at) = (Vec::new(), expression);
     loop {
@@ -77,13 +77,13 @@ fn chain(expression: &Expr) -> Option<Vec<&str>> {
     }
 }
 
-/// The names an expression uses, and those it asks for by `has`.
+/// The names an expression uses outside `has`, and the names it tests with `has`.
 pub(super) fn references(expression: &IdedExpr) -> (Vec<String>, HashSet<String>) {
     let (mut used, mut asked) = (Vec::new(), HashSet::new());
     let mut todo: Vec<(&IdedExpr, Vec<&str>)> = vec![(expression, Vec::new())];
     while let Some((part, mut bound)) = todo.pop() {
         if let Some(names) = chain(&part.expr) {
-            // What stands for an element of a list, and CEL's own (`@result`), are no parameters.
+            // Loop variables and CEL's internal names (`@result`) are not parameters.
             if !bound.contains(&names[0]) && !names[0].starts_with('@') {
                 let name = names.join(".");
                 if matches!(&part.expr, Expr::Select(select) if select.test) {
@@ -95,7 +95,7 @@ pub(super) fn references(expression: &IdedExpr) -> (Vec<String>, HashSet<String>
             continue;
         }
         if let Expr::Comprehension(round) = &part.expr {
-            // The list itself stands outside of what the element's name is bound in.
+            // The list itself is outside the scope of the loop variable.
             todo.push((&round.iter_range, bound.clone()));
             bound.push(&round.iter_var);
             bound.extend(round.iter_var2.as_deref());
@@ -110,7 +110,7 @@ pub(super) fn references(expression: &IdedExpr) -> (Vec<String>, HashSet<String>
     (used, asked)
 }
 
-/// The first `name == "text"` among what must all hold.
+/// A condition `name == "text"` that must hold for the whole expression to hold, if there is one.
 pub(super) fn required_text(expression: &IdedExpr) -> Option<(String, String)> {
     let mut todo = vec![expression];
     while let Some(part) = todo.pop() {

@@ -1,51 +1,47 @@
-//! Bounds that a template's source keeps before the engine compiles it.
+//! Bounds that a template's source must respect before the engine compiles it.
 //!
-//! The engine's parser, compiler and destructors go as deep into their stack as the syntax tree is deep, and the engine bounds only some
-//! of that depth: brackets, but no chains. A stack overflow aborts the process, so the depth is measured here first, on the engine's own
-//! tokens. Each level of the tree costs at least one token of those counted, so what is counted is never less than the tree's depth.
+//! The engine's parser, compiler and destructors recurse as deep as the syntax tree, and the engine limits only brackets, not chains. A
+//! stack overflow aborts the process, so this module measures the depth first, on the engine's own tokens. Each level of the tree costs
+//! at least one counted token, so the count is never below the tree's depth.
 
 use minijinja::{
     machinery::{Span, Token, tokenize},
     syntax::SyntaxConfig,
 };
 
-/// Most tokens of a part.
+/// Maximum number of tokens per part.
 pub const TOKENS_MAX: usize = 20_000;
-/// Most levels of one expression: each operator, attribute, subscript, call, filter, test and bracket within another is one.
+/// Maximum nesting depth of an expression: each operator, attribute, subscript, call, filter, test and bracket is one level.
 pub const EXPRESSION_DEPTH_MAX: usize = 128;
-/// Most blocks open at once, each `elif` of an open `if` counted as one.
+/// Maximum number of open blocks; each `elif` of an open `if` counts as one.
 pub const BLOCK_DEPTH_MAX: usize = 100;
 
-/// A bound a source does not keep, and where.
+/// A violated bound and its position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Exceeded {
-    /// From 1.
+    /// Line, from 1.
     pub(super) line: usize,
-    /// In characters from 1.
+    /// Column in characters, from 1.
     pub(super) column: usize,
-    /// For people: what there is too much of, and the bound.
+    /// Human-readable text: what is exceeded, and the bound.
     pub(super) message: String,
 }
 
-/// Statements whose body goes on until an `end…`. `set` has one only where it assigns nothing itself.
+/// Statements with a body up to an `end…`. `set` has a body only if it assigns nothing itself.
 const OPENING: &[&str] = &["autoescape", "block", "call", "filter", "for", "if", "macro", "with"];
 
-/// Words that are operators.
+/// Keywords that are operators.
 const OPERATORS: &[&str] = &["and", "else", "if", "in", "is", "not", "or"];
 
-/// Holds `source` against the bounds.
+/// Checks `source` against the bounds.
 ///
 /// # Errors
-/// The first bound that it does not keep.
+/// The first violated bound.
 pub(super) fn check(source: &str) -> Result<(), Exceeded> {
     let mut scan = Scan::default();
-    // What is no token ends the parser's reading too: nothing after it becomes a part of any tree.
+    // An invalid token also stops the parser, so nothing after it becomes part of a tree.
     for (count, (token, span)) in tokenize(source, false, SyntaxConfig::default()).map_while(Result::ok).enumerate() {
-        let exceeded = if count >= TOKENS_MAX {
-            Some(format!("the part consists of more than {TOKENS_MAX} names, signs and texts"))
-        } else {
-            scan.take(&token)
-        };
+        let exceeded = if count >= TOKENS_MAX { Some(format!("the part has more than {TOKENS_MAX} tokens")) } else { scan.take(&token) };
         if let Some(message) = exceeded {
             return Err(at(source, span, message));
         }
@@ -59,14 +55,14 @@ fn at(source: &str, span: Span, message: String) -> Exceeded {
     Exceeded { line: before.matches('\n').count() + 1, column, message }
 }
 
-/// What stands within one pair of brackets, or one tag: the part since the last comma.
+/// The state within one pair of brackets or one tag, since the last comma.
 #[derive(Default, Clone, Copy)]
 struct Slot {
-    /// Levels that its own tokens may make.
+    /// Levels from the slot's own tokens.
     own: usize,
-    /// The most levels that a closed pair of brackets in it may have.
+    /// Maximum levels of a closed pair of brackets in the slot.
     inner: usize,
-    /// The most levels of the parts before.
+    /// Maximum levels before the last comma.
     before: usize,
 }
 
@@ -76,29 +72,29 @@ impl Slot {
     }
 }
 
-/// The depth of the tree so far.
+/// Tracks the depth of the tree.
 #[derive(Default)]
 struct Scan {
-    /// For each open block the levels it makes.
+    /// The levels of each open block.
     blocks: Vec<usize>,
-    /// The open tag and the brackets open in it.
+    /// The open tag and its open brackets.
     slots: Vec<Slot>,
-    /// The statement the open tag is, and whether that assigns.
+    /// The statement of the open tag, and whether it assigns.
     statement: Option<(Statement, bool)>,
-    /// Whether the next token is a statement's name.
+    /// Whether the next token is the name of a statement.
     named_next: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Statement {
     Opens,
-    /// Opens if it does not assign.
+    /// Opens a block unless it assigns.
     Set,
     Other,
 }
 
 impl Scan {
-    /// Takes the next token, and says which bound is exceeded with it.
+    /// Processes the next token; returns a message if it exceeds a bound.
     fn take(&mut self, token: &Token<'_>) -> Option<String> {
         let named = std::mem::take(&mut self.named_next);
         match token {
@@ -124,7 +120,7 @@ impl Scan {
                 self.deeper();
                 self.slots.push(Slot::default());
             }
-            // A bracket too many ends the parser; the tag's own slot stays.
+            // A surplus closing bracket stops the parser; the tag's own slot stays.
             Token::BracketClose | Token::ParenClose | Token::BraceClose if self.slots.len() > 1 => {
                 let closed = self.slots.pop().unwrap_or_default().depth();
                 if let Some(slot) = self.slots.last_mut() {
@@ -171,11 +167,11 @@ impl Scan {
 
     fn exceeded(&self) -> Option<String> {
         if self.blocks.iter().sum::<usize>() > BLOCK_DEPTH_MAX {
-            return Some(format!("more than {BLOCK_DEPTH_MAX} blocks stand inside each other here, each elif counted as one"));
+            return Some(format!("more than {BLOCK_DEPTH_MAX} blocks are nested here, counting each elif as one"));
         }
         let open: usize = self.slots.iter().map(|slot| slot.own).sum();
         let depth = open + self.slots.iter().map(|slot| slot.inner).max().unwrap_or_default();
-        let too_deep = format!("more than {EXPRESSION_DEPTH_MAX} operators, attributes, filters and brackets build upon each other here");
+        let too_deep = format!("more than {EXPRESSION_DEPTH_MAX} operators, attributes, filters and brackets are nested here");
         (depth > EXPRESSION_DEPTH_MAX).then_some(too_deep)
     }
 }

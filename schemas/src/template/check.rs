@@ -1,4 +1,4 @@
-//! What is refused when a template is saved.
+//! Checks a template before it is stored.
 
 use crate::refusal::Code;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -12,13 +12,13 @@ use super::{
 };
 use crate::events::parameters::nearest;
 
-/// Most faults told of one template.
+/// Maximum number of violations reported per template.
 pub const FAULTS_MAX: usize = 50;
 
-/// Statements that would load another template or change escaping.
+/// Statements that load another template or change escaping.
 const FORBIDDEN_STATEMENTS: &[&str] = &["include", "import", "from", "extends", "block", "autoescape", "endautoescape"];
 
-/// Proposed for a filter that does not exist.
+/// Suggestions for unknown filters.
 const FILTERS: &[&str] = &[
     "abs",
     "capitalize",
@@ -57,35 +57,35 @@ const FILTERS: &[&str] = &[
     "upper",
 ];
 
-/// One thing that is wrong with a template.
+/// A violation in a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     /// `subject`, `text` or `html`.
     pub part: &'static str,
-    /// Where in the part, from 1.
+    /// Line in the part, from 1.
     pub line: Option<usize>,
-    /// Where in that line, in characters from 1.
+    /// Column in that line, in characters from 1.
     pub column: Option<usize>,
     /// `template_syntax`, `template_unknown_parameter`, `template_forbidden` or `template_too_complex`.
     pub code: Code,
-    /// What is wrong, for people; it proposes what is in `near`.
+    /// Human-readable text, which includes the suggestions in `near`.
     pub message: String,
-    /// What may have been meant, nearest first.
+    /// Suggestions, most similar first.
     pub near: Vec<String>,
 }
 
-/// Finds the faults of every part: bounds (see [`super::bounds`]), syntax (the first error of a part hides what follows it), names
-/// that are not among the `offered` parameters, and what templates must not do. A group of parameters (`account` of `account.name`)
-/// counts as offered when it is used as an object.
+/// Finds the violations in every part: bounds (see [`super::bounds`]), syntax (a part's first syntax error hides the rest of the part),
+/// names that are not `offered` parameters, and forbidden constructs. A group of parameters (`account` of `account.name`) counts as
+/// offered if it is used as an object.
 ///
 /// # Errors
-/// The faults, part by part; no more than [`FAULTS_MAX`].
+/// The violations, part by part; at most [`FAULTS_MAX`].
 pub fn check(template: &Template, offered: &[&str]) -> Result<(), Vec<Fault>> {
     let faults = Reading::of(template).faults(offered);
     if faults.is_empty() { Ok(()) } else { Err(faults) }
 }
 
-/// A template as it was read once, to be held against what several kinds of event offer.
+/// A template parsed once, for checks against the parameters of several event types.
 #[derive(Debug)]
 pub struct Reading<'t>(Vec<ReadPart<'t>>);
 
@@ -94,25 +94,25 @@ struct ReadPart<'t> {
     part: Part,
     source: &'t str,
     tags: Vec<scan::Tag>,
-    /// What is wrong whatever is offered.
+    /// Violations independent of the offered parameters.
     faults: Vec<Fault>,
-    /// The names of parameters, sorted; none where the part does not compile.
+    /// Names of parameters, sorted; empty if the part does not compile.
     named: Vec<String>,
     globals: Vec<String>,
 }
 
 impl<'t> Reading<'t> {
-    /// Reads every part of `template`.
+    /// Parses every part of `template`.
     pub fn of(template: &'t Template) -> Self {
         Self(template.parts().map(|(part, source)| ReadPart::of(part, source)).collect())
     }
 
-    /// The parameters it names, whatever it does with them.
+    /// The parameters used in any way.
     pub(super) fn names(self) -> BTreeSet<String> {
         self.0.into_iter().flat_map(|part| part.named).collect()
     }
 
-    /// The faults, given what is `offered`; no more than [`FAULTS_MAX`].
+    /// The violations, given the `offered` parameters; at most [`FAULTS_MAX`].
     pub fn faults(&self, offered: &[&str]) -> Vec<Fault> {
         let names: HashSet<&str> = offered.iter().copied().collect();
         let dots = offered.iter().flat_map(|name| name.match_indices('.').map(|(at, _)| &name[..at]));
@@ -162,7 +162,7 @@ impl<'t> ReadPart<'t> {
                 read.globals = environment.globals().map(|(name, _)| name.to_owned()).collect();
             }
             Some(Err(error)) => read.faults.extend(read.of_syntax(&error)),
-            None => read.faults.push(read.fault(None, "", Code::TemplateSyntax, "the part cannot be read".to_owned(), vec![])),
+            None => read.faults.push(read.fault(None, "", Code::TemplateSyntax, "the part cannot be parsed".to_owned(), vec![])),
         }
         read
     }
@@ -178,7 +178,7 @@ impl<'t> ReadPart<'t> {
         }
     }
 
-    /// Statements and filters that there are not, or not here.
+    /// Finds forbidden statements and filters, and unknown filters.
     fn of_tags(&mut self, environment: &Environment<'_>) {
         let mut known: HashMap<&str, bool> = HashMap::new();
         let mut faults = Vec::new();
@@ -195,7 +195,7 @@ impl<'t> ReadPart<'t> {
                     faults.push(self.fault(Some(line), name, Code::TemplateForbidden, message, vec![]));
                 } else if !*known.entry(name).or_insert_with(|| is_filter(environment, name)) {
                     let near = nearest(name, FILTERS.iter().copied());
-                    faults.push(self.fault(Some(line), name, Code::TemplateSyntax, format!("there is no filter '{}'", short(name)), near));
+                    faults.push(self.fault(Some(line), name, Code::TemplateSyntax, format!("unknown filter '{}'", short(name)), near));
                 }
                 if faults.len() >= FAULTS_MAX {
                     break;
@@ -205,7 +205,7 @@ impl<'t> ReadPart<'t> {
         self.faults = faults;
     }
 
-    /// What the engine's compiler complains of, where that is not told already.
+    /// The engine's syntax error, unless it is already reported.
     fn of_syntax(&self, error: &minijinja::Error) -> Option<Fault> {
         let message = describe(error);
         let told = message.strip_prefix("unknown statement ").is_some_and(|statement| FORBIDDEN_STATEMENTS.contains(&statement));
@@ -215,11 +215,11 @@ impl<'t> ReadPart<'t> {
         (!told).then(|| Fault { column, ..self.fault(error.line(), "", Code::TemplateSyntax, message, vec![]) })
     }
 
-    /// What is wrong with naming `path`.
+    /// The violation of using `path`, if it is not offered.
     fn of_name(&self, path: &str, offered: &[&str], names: &HashSet<&str>, groups: &HashSet<&str>) -> Option<Fault> {
         if groups.contains(path) {
             let tag = self.tags.iter().find(|tag| !tag.statement && tag.code.trim() == path)?;
-            let message = format!("'{path}' is a group of parameters and cannot be printed; name one of them");
+            let message = format!("'{path}' is a group of parameters and cannot be printed; use one of its parameters");
             let members = offered.iter().copied().filter(|name| name.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')));
             return Some(self.fault(Some(tag.line), path, Code::TemplateUnknownParameter, message, members.take(3).collect()));
         }
@@ -227,17 +227,17 @@ impl<'t> ReadPart<'t> {
             return None;
         }
         let line = self.tags.iter().find_map(|tag| tag.line_of(path));
-        let message = format!("'{}' is not a parameter that the events of this template offer", short(path));
+        let message = format!("'{}' is not a parameter of this template's events", short(path));
         Some(self.fault(line, path, Code::TemplateUnknownParameter, message, nearest(path, offered.iter().copied())))
     }
 }
 
-/// No more than this much of a name comes back.
+/// Limits how much of a name is repeated in a message.
 fn short(name: &str) -> &str {
     name.char_indices().nth(100).map_or(name, |(end, _)| &name[..end])
 }
 
-/// Where in a line a word stands as a whole.
+/// The column of a whole word in a line.
 fn column(source: &str, line: usize, word: &str) -> Option<usize> {
     let text = source.split('\n').nth(line.checked_sub(1)?)?;
     let part_of_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
@@ -248,7 +248,7 @@ fn column(source: &str, line: usize, word: &str) -> Option<usize> {
     text.match_indices(word).find(whole).map(|(at, _)| text[..at].chars().count() + 1)
 }
 
-/// The engine has no list of its filters, but says when one does not exist.
+/// The engine does not list its filters, but reports unknown ones.
 fn is_filter(environment: &Environment<'_>, name: &str) -> bool {
     let probe = format!("1|{name}");
     let outcome = environment.compile_expression(&probe).and_then(|expression| expression.eval(()));

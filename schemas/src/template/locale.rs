@@ -1,5 +1,5 @@
-//! How amounts, numbers and dates read in a recipient's language and time zone: the filters `money`, `number`, `date` and
-//! `datetime` of templates. The data are those of the Unicode CLDR.
+//! Formats amounts, numbers and dates for a recipient's language and time zone: the template filters `money`, `number`, `date` and
+//! `datetime`. The data is from the Unicode CLDR.
 
 use chrono::{DateTime, Datelike, NaiveDate, Timelike};
 use chrono_tz::Tz;
@@ -12,7 +12,7 @@ use icu_decimal::{DecimalFormatter, input::Decimal};
 use icu_locale_core::Locale as Tag;
 use minijinja::{Environment, Error, ErrorKind, Value, value::ValueKind};
 
-/// The language of texts that name none.
+/// The language of texts without a language.
 pub const LANGUAGE_DEFAULT: &str = "en";
 
 /// Whether `tag` is a well-formed language tag (BCP 47).
@@ -34,7 +34,7 @@ impl Default for Locale {
 }
 
 impl Locale {
-    /// Of a language tag (BCP 47) and a time zone; what is no tag counts as [`LANGUAGE_DEFAULT`].
+    /// Combines a language tag (BCP 47) and a time zone; an invalid tag counts as [`LANGUAGE_DEFAULT`].
     pub fn new(language: &str, zone: Tz) -> Self {
         let language = language.parse().or_else(|_| LANGUAGE_DEFAULT.parse()).unwrap_or(Tag::UNKNOWN);
         Self { language, zone }
@@ -61,7 +61,7 @@ impl Locale {
         Ok(formatter.format(&decimal).to_string())
     }
 
-    /// A date, or the date of a moment in the recipient's time zone.
+    /// Formats a date, or the date of a moment in the recipient's time zone.
     fn date(&self, text: &str) -> Result<String, Error> {
         let date = match text.parse::<NaiveDate>() {
             Ok(date) => date,
@@ -71,7 +71,7 @@ impl Locale {
         Ok(formatter.format(&iso(date)?).to_string())
     }
 
-    /// A moment by the recipient's clock, to the minute, with the name of the time zone.
+    /// Formats a moment in the recipient's time zone, to the minute, with the zone's abbreviation.
     fn moment(&self, text: &str) -> Result<String, Error> {
         let local = self.local(text)?;
         let formatter =
@@ -83,7 +83,8 @@ impl Locale {
     }
 
     fn local(&self, text: &str) -> Result<DateTime<Tz>, Error> {
-        let moment = DateTime::parse_from_rfc3339(text).map_err(|_| wrong(format!("'{text}' is neither a date nor a moment")))?;
+        let moment =
+            DateTime::parse_from_rfc3339(text).map_err(|_| wrong(format!("'{text}' is neither a date nor an RFC 3339 date-time")))?;
         Ok(moment.with_timezone(&self.zone))
     }
 }
@@ -97,14 +98,14 @@ fn wrong(message: String) -> Error {
     Error::new(ErrorKind::InvalidOperation, message)
 }
 
-/// What `format` makes of a value's text; of null nothing. What is absent stays an error.
+/// Formats a value's text; null becomes an empty string. An undefined value stays an error.
 fn with_text(value: &Value, format: impl FnOnce(&str) -> Result<String, Error>) -> Result<String, Error> {
     match value.kind() {
         ValueKind::Undefined => Err(Error::from(ErrorKind::UndefinedError)),
         ValueKind::None => Ok(String::new()),
         ValueKind::String => format(value.as_str().unwrap_or_default()),
         ValueKind::Number => format(&value.to_string()),
-        kind => Err(wrong(format!("a {kind} is neither a number nor a date"))),
+        kind => Err(wrong(format!("a {kind} cannot be formatted as a number or date"))),
     }
 }
 
@@ -130,7 +131,7 @@ mod tests {
             ("en-GB", Tz::UTC, "'2027-01-15'|date", "15 January 2027"),
             ("de", Tz::UTC, "'2027-01-15'|date", "15. Januar 2027"),
             ("ja", Tz::UTC, "'2027-01-15'|date", "2027年1月15日"),
-            // 23:30 UTC is the next day in Berlin.
+            // 23:30 UTC is already the next day in Berlin.
             ("de", Tz::Europe__Berlin, "'2027-01-15T23:30:00Z'|date", "16. Januar 2027"),
             ("de", Tz::Europe__Berlin, "'2027-07-15T09:30:00Z'|datetime", "15. Juli 2027 um 11:30 CEST"),
             ("en", Tz::America__New_York, "'2027-01-15T23:30:00Z'|datetime", "January 15, 2027 at 6:30\u{202f}PM EST"),

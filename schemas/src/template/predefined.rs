@@ -1,31 +1,31 @@
-//! The templates that come with the product: one for every lifecycle event, in plain text and HTML.
+//! The predefined templates: one per lifecycle event, in plain text and HTML.
 //!
-//! They are made from a table of facts, so that all look and read alike: a subject, a sentence, and the values that matter, each left out
-//! where an event does not have it. They say what happened in the third person, for the staff of a tenant and for its customers alike.
+//! All are generated from one table, so they share one form: a subject, a sentence, and the relevant values, each omitted if the event
+//! does not have it. They report in the third person, for a tenant's staff and customers alike.
 
 use std::{fmt::Write, sync::LazyLock};
 
 use super::Template;
 
-/// The templates of one event type.
+/// The template of one event type.
 #[derive(Debug)]
 pub struct Predefined {
-    /// The event type it is written for.
+    /// The event type the template is for.
     pub event_type: &'static str,
-    /// Its parts, in English.
+    /// The parts, in English.
     pub template: Template,
 }
 
-/// The predefined templates, by event type.
+/// The predefined templates, in the order of the table.
 pub fn all() -> &'static [Predefined] {
     static ALL: LazyLock<Vec<Predefined>> = LazyLock::new(|| FACTS.iter().map(made).collect());
     &ALL
 }
 
-/// What is told of one event type: the subject, the sentence, and the values by their labels.
+/// The contents for one event type: event type, subject, sentence, and labelled parameters.
 struct Facts(&'static str, &'static str, &'static str, &'static [(&'static str, &'static str)]);
 
-/// How a value is written; its parameter alone where this is `None`.
+/// The template expression that prints a parameter, with its filter if it needs one.
 fn expression(parameter: &str) -> String {
     let group = parameter.split('.').next().unwrap_or_default();
     let filter = match parameter {
@@ -56,7 +56,7 @@ fn made(Facts(event_type, subject, sentence, values): &Facts) -> Predefined {
     let mut rows = String::new();
     for (label, parameter) in *values {
         let value = expression(parameter);
-        // Writing to a text cannot fail.
+        // Writing to a string cannot fail.
         let _ = write!(text, "{{% if {parameter} is defined %}}{label}: {value}\n{{% endif %}}");
         let _ = writeln!(
             rows,
@@ -105,8 +105,8 @@ const FACTS: &[Facts] = &[
     Facts(
         "account.bill_cycle_change_planned",
         "{{ account.name }} changes its bill cycle",
-        "The account {{ account.name }} is going to be billed in another cycle.",
-        &[("Present bill cycle", "account.billCycle"), ("Next bill cycle", "account.plannedBillCycle"), ("From", "account.plannedFrom")],
+        "The account {{ account.name }} will be billed in another cycle.",
+        &[("Current bill cycle", "account.billCycle"), ("Next bill cycle", "account.plannedBillCycle"), ("From", "account.plannedFrom")],
     ),
     Facts(
         "account.bill_cycle_change_cancelled",
@@ -132,7 +132,7 @@ const FACTS: &[Facts] = &[
             ("Account", "account.name"),
             ("Account id", "account.externalId"),
             ("Bill run", "billRun.id"),
-            ("What failed", "billingError.message"),
+            ("Error", "billingError.message"),
             ("Code", "billingError.code"),
         ],
     ),
@@ -162,7 +162,7 @@ const FACTS: &[Facts] = &[
     ),
     Facts(
         "invoice.posted",
-        "Invoice {{ invoice.number }} over {{ invoice.total|money(invoice.currency) }}",
+        "Invoice {{ invoice.number }} for {{ invoice.total|money(invoice.currency) }}",
         "An invoice was posted for {{ account.name }}.",
         INVOICE,
     ),
@@ -174,7 +174,7 @@ const FACTS: &[Facts] = &[
     ),
     Facts(
         "invoice.delivery_offset_reached",
-        "Invoice {{ invoice.number }}: {{ invoice.offsetDays }} days since it was delivered",
+        "Invoice {{ invoice.number }}: {{ invoice.offsetDays }} days since delivery",
         "The invoice {{ invoice.number }} of {{ account.name }} was delivered {{ invoice.offsetDays }} days ago and is open.",
         INVOICE,
     ),
@@ -193,7 +193,7 @@ const FACTS: &[Facts] = &[
     Facts(
         "invoice.cancelled",
         "Invoice {{ invoice.number }} was cancelled",
-        "The invoice {{ invoice.number }} of {{ account.name }} was cancelled; nothing is to be paid for it.",
+        "The invoice {{ invoice.number }} of {{ account.name }} was cancelled; no payment is due.",
         INVOICE,
     ),
     Facts(
@@ -216,26 +216,21 @@ const FACTS: &[Facts] = &[
             ("Account", "account.name"),
             ("Amount", "payment.amount"),
             ("Method", "payment.method"),
-            ("What failed", "paymentError.message"),
+            ("Error", "paymentError.message"),
             ("Code", "paymentError.code"),
         ],
     ),
-    Facts(
-        "refund.processed",
-        "{{ refund.amount|money(refund.currency) }} were refunded",
-        "A refund was paid to {{ account.name }}.",
-        REFUND,
-    ),
+    Facts("refund.processed", "{{ refund.amount|money(refund.currency) }} refunded", "A refund was paid to {{ account.name }}.", REFUND),
     Facts(
         "credit.processed",
         "A credit of {{ credit.amount|money(credit.currency) }}",
-        "The account {{ account.name }} was given a credit.",
+        "The account {{ account.name }} received a credit.",
         &[("Account", "account.name"), ("Credit", "credit.amount"), ("Not yet used", "credit.remaining"), ("Reason", "credit.reason")],
     ),
     Facts(
         "contract.under_commit",
-        "{{ account.name }} is below the commitment of its contract",
-        "The period of contract {{ contract.name }} has ended with less than was committed to.",
+        "{{ account.name }} is below its contract commitment",
+        "The period of contract {{ contract.name }} has ended with less spend than committed.",
         &[
             ("Account", "account.name"),
             ("Contract", "contract.name"),
@@ -267,14 +262,14 @@ const FACTS: &[Facts] = &[
             ("Service", "service.name"),
             ("Type", "service.type"),
             ("Status", "service.status"),
-            ("Before", "service.previousStatus"),
+            ("Previous status", "service.previousStatus"),
             ("Reason", "service.statusReason"),
             ("Package", "package.name"),
         ],
     ),
     Facts(
         "usage_threshold.exceeded",
-        "{{ account.name }} has used up {{ bucket.name }}",
+        "{{ account.name }} has exceeded a threshold of {{ bucket.name }}",
         "The account {{ account.name }} has exceeded a threshold of {{ bucket.name }}.",
         &[
             ("Account", "account.name"),
@@ -313,9 +308,9 @@ const FACTS: &[Facts] = &[
     Facts(
         "webhook_endpoint.disabled",
         "The webhook endpoint {{ webhookEndpoint.name }} was disabled",
-        "Nothing is sent to the webhook endpoint {{ webhookEndpoint.name }} any more. Its events keep waiting; enable it again once its \
-         receiver is well.",
-        &[("Endpoint", "webhookEndpoint.name"), ("URL", "webhookEndpoint.url"), ("Because", "webhookEndpoint.disabledBecause")],
+        "The webhook endpoint {{ webhookEndpoint.name }} no longer receives events. Its events wait; enable the endpoint again when its \
+         receiver works again.",
+        &[("Endpoint", "webhookEndpoint.name"), ("URL", "webhookEndpoint.url"), ("Reason", "webhookEndpoint.disabledBecause")],
     ),
 ];
 
@@ -324,7 +319,7 @@ const INVOICE: &[(&str, &str)] = &[
     ("Invoice", "invoice.number"),
     ("Total", "invoice.total"),
     ("Paid", "invoice.amountPaid"),
-    ("Still to be paid", "invoice.amountDue"),
+    ("Amount due", "invoice.amountDue"),
     ("Issued on", "invoice.issuedOn"),
     ("Due on", "invoice.dueOn"),
 ];

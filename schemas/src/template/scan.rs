@@ -1,20 +1,20 @@
-//! Finds the tags of a template's source, for the questions the engine's compiler does not answer: which filters and
-//! statements are used, and on which line a name stands.
+//! Finds the tags in a template's source, to answer what the engine's compiler does not: which filters and statements are used, and on
+//! which line a name is.
 //!
-//! It follows the engine's lexer, but nothing safe depends on that: what it would miss, rendering still refuses.
+//! The scanner follows the engine's lexer, but safety does not depend on it: rendering refuses whatever it misses.
 
-/// One `{{ … }}` or `{% … %}`.
+/// A tag `{{ … }}` or `{% … %}`.
 #[derive(Debug)]
 pub(super) struct Tag {
-    /// The line it begins on, from 1.
+    /// First line, from 1.
     pub(super) line: usize,
     /// Whether it is a statement.
     pub(super) statement: bool,
-    /// What stands in it, with the contents of strings taken out.
+    /// The tag's code, with the contents of strings blanked.
     pub(super) code: String,
 }
 
-/// A word and the line it stands on.
+/// A word and its line.
 pub(super) type Word<'t> = (&'t str, usize);
 
 impl Tag {
@@ -35,7 +35,7 @@ impl Tag {
         found
     }
 
-    /// The line on which `path` (a dotted name) stands as a whole, where it does.
+    /// The line on which `path` (a dotted name) occurs as a whole, if it does.
     pub(super) fn line_of(&self, path: &str) -> Option<usize> {
         let part_of_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
         self.code.match_indices(path).find_map(|(at, _)| {
@@ -56,7 +56,7 @@ fn word(text: &str) -> &str {
     &text[..end]
 }
 
-/// The tags of `source`, in their order.
+/// The tags of `source`, in order.
 pub(super) fn tags(source: &str) -> Vec<Tag> {
     let mut found = Vec::new();
     let mut at = 0;
@@ -87,7 +87,7 @@ pub(super) fn tags(source: &str) -> Vec<Tag> {
     found
 }
 
-/// The code from `start` to the `close` that stands outside strings and brackets, and where it ends.
+/// The code from `start` up to `close` outside strings and brackets, and the end position.
 fn code(source: &str, start: usize, close: &str) -> (String, usize) {
     let mut code = String::new();
     let mut depth = 0_i32;
@@ -119,7 +119,7 @@ fn code(source: &str, start: usize, close: &str) -> (String, usize) {
         }
         code.push(if quote.is_some() { ' ' } else { c });
     }
-    // `{%-` and `-%}` only say what happens to white space.
+    // `{%-` and `-%}` only control white space.
     let body = code.strip_prefix(['-', '+']).unwrap_or(&code);
     let body = body.strip_suffix(['-', '+']).unwrap_or(body);
     (body.to_owned(), end)

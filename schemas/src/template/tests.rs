@@ -184,7 +184,7 @@ fn no_template_works_without_bound() {
     let long = parameters(&[("account.name", json!("x".repeat(PART_BYTES_MAX / 2)))]);
     assert!(render(&text("{{ account.name }}{{ account.name }}"), &long, &Locale::default()).is_ok());
     let error = render(&text("{{ account.name }}{{ account.name }}!"), &long, &Locale::default()).unwrap_err();
-    assert_eq!(error.message, "the result is longer than 256 KiB");
+    assert_eq!(error.message, "the result must not be longer than 256 KiB");
 }
 
 #[test]
@@ -196,7 +196,7 @@ fn a_line_break_in_the_subject_is_an_error() {
             "{evil:?}"
         );
     }
-    // The line end an editor leaves behind is the engine's to drop.
+    // The engine drops the trailing newline that editors add.
     assert_eq!(render(&subject("Hello\n"), &acme(), &Locale::default()).unwrap().subject, "Hello");
 }
 

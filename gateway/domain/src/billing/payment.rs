@@ -41,7 +41,7 @@ impl Status {
 /// Why a payment failed, as the payment processor reports it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessingError {
-    /// The processor's code.
+    /// Error code of the payment processor.
     pub code: String,
     /// Human-readable text.
     pub message: String,

@@ -5,10 +5,10 @@ use crate::events::{
     parameters::{Group, Parameter, p},
 };
 
-/// What a bill cycle's events offer of it.
+/// The bill cycle parameters of a bill cycle's events.
 pub const PARAMETERS: &[Parameter] = &[
     p("billCycle.id", "The bill cycle's id", "0198c0de-0000-7000-8000-000000000002"),
-    p("billCycle.externalId", "The bill cycle's id in the outside system, where it has one", "MONTHLY-15"),
+    p("billCycle.externalId", "The bill cycle's id in the external system, if any", "MONTHLY-15"),
     p("billCycle.name", "The bill cycle's name", "Monthly on the 15th"),
     p("billCycle.period", "Unit of the billing period", "month"),
 ];

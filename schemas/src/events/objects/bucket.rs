@@ -5,20 +5,20 @@ use crate::events::{
     parameters::{Group, Parameter, n, p},
 };
 
-/// What a bucket's events offer of it.
+/// The bucket parameters of a bucket's events.
 pub const PARAMETERS: &[Parameter] = &[
     p("bucket.id", "The bucket's id", "0198c0de-0000-7000-8000-000000000017"),
     p("bucket.name", "The bucket's name", "Data 10 GB"),
-    p("bucket.unit", "The unit it counts", "MB"),
-    p("bucket.size", "Where its last tier ends", "10000"),
-    p("bucket.used", "How much has been used", "8000"),
-    p("bucket.remaining", "How much is left", "2000"),
+    p("bucket.unit", "The unit of the usage", "MB"),
+    p("bucket.size", "The bucket's size, where the last tier ends", "10000"),
+    p("bucket.used", "Usage so far", "8000"),
+    p("bucket.remaining", "Remaining allowance", "2000"),
 ];
 
 const TIER: &[Parameter] = &[
-    p("bucket.tier", "Name of the tier that was used up, or its number", "80 percent"),
-    n("bucket.tierNumber", "Number of the tier that was used up, from 1", "1"),
-    p("bucket.tierSize", "Where that tier ends", "8000"),
+    p("bucket.tier", "Name of the used-up tier, or its number", "80 percent"),
+    n("bucket.tierNumber", "Number of the used-up tier, from 1", "1"),
+    p("bucket.tierSize", "Usage at which the tier ends", "8000"),
 ];
 
 const BUCKET: Source = Source {
@@ -30,9 +30,9 @@ const BUCKET: Source = Source {
 /// The events of buckets.
 pub const EVENTS: &[EventType] = &[
     BUCKET.object("bucket.created", "Bucket Created", "createBucket"),
-    BUCKET.object("bucket.updated", "Bucket Updated", "updateBucket, resetBucket, and each charge it counts"),
+    BUCKET.object("bucket.updated", "Bucket Updated", "updateBucket, resetBucket, and each charge that counts against the bucket"),
     BUCKET.object("bucket.deleted", "Bucket Deleted", "deleteBucket"),
     BUCKET
-        .lifecycle("usage_threshold.exceeded", "Usage Threshold Exceeded", "recordChargeableEvents, for each tier that is used up, once")
+        .lifecycle("usage_threshold.exceeded", "Usage Threshold Exceeded", "recordChargeableEvents, once for each tier that is used up")
         .with(TIER),
 ];

@@ -1,22 +1,22 @@
 //! Contacts: their events and parameters.
 //!
-//! The parameters are for e-mail alone: every event of an account offers its billing contact to e-mails, none carries these
-//! parameters on the stream or to a webhook. (The state in a contact's own object events is another matter: it is the object.)
+//! The parameters are for e-mail only. Every event of an account offers its billing contact to e-mails; no event carries these
+//! parameters on the stream or to a webhook. (A contact's own object events do carry its state, which is the object itself.)
 
 use crate::events::{
     catalogue::{EventType, Key, Source},
     parameters::{Group, Parameter, p},
 };
 
-/// What e-mails are offered of a contact.
+/// The contact parameters offered to e-mails.
 pub const PARAMETERS: &[Parameter] = &[
     p("contact.id", "The contact's id; for e-mail only", "0198c0de-0000-7000-8000-000000000007"),
-    p("contact.externalId", "The contact's id in the outside system, where it has one; for e-mail only", "PERSON-12"),
-    p("contact.role", "What the contact is for; for e-mail only", "billing"),
+    p("contact.externalId", "The contact's id in the external system, if any; for e-mail only", "PERSON-12"),
+    p("contact.role", "Purpose of the contact; for e-mail only", "billing"),
     p("contact.name", "The person's name; for e-mail only", "Ada Example"),
     p("contact.email", "The person's e-mail address; for e-mail only", "ada@example.com"),
-    p("contact.phone", "The person's telephone number, where known; for e-mail only", "+49 30 1234567"),
-    p("contact.language", "The language to write in, where known; for e-mail only", "de"),
+    p("contact.phone", "The person's telephone number, if known; for e-mail only", "+49 30 1234567"),
+    p("contact.language", "Preferred language, if known; for e-mail only", "de"),
 ];
 
 const CONTACT: Source =

@@ -5,21 +5,21 @@ use crate::events::{
     parameters::{Group, Parameter, p},
 };
 
-/// What its events offer of it.
+/// The credit parameters of a credit's events.
 pub const PARAMETERS: &[Parameter] = &[
     p("credit.id", "The credit's id", "0198c0de-0000-7000-8000-000000000024"),
-    p("credit.amount", "How much", "15.00"),
-    p("credit.remaining", "How much of it no invoice has taken yet", "15.00"),
+    p("credit.amount", "The credit's amount", "15.00"),
+    p("credit.remaining", "Amount not yet applied to an invoice", "15.00"),
     p("credit.currency", "The credit's currency, ISO 4217", "EUR"),
-    p("credit.reason", "Why", "outage in January"),
+    p("credit.reason", "Reason for the credit", "outage in January"),
 ];
 
 const CREDIT: Source =
     Source { kind: "credit", key: Key::Account, groups: &[Group::Core, Group::Account, Group::Company, Group::Contact, Group::Credit] };
 
-/// Its events.
+/// The events of credits.
 pub const EVENTS: &[EventType] = &[
     CREDIT.object("credit.created", "Credit Created", "createCredit"),
-    CREDIT.object("credit.updated", "Credit Updated", "an invoice that takes it, cancelInvoice that gives it back"),
+    CREDIT.object("credit.updated", "Credit Updated", "an invoice that uses the credit, or cancelInvoice that returns it"),
     CREDIT.lifecycle("credit.processed", "Credit Processed", "createCredit").also(&["Credit Note"]),
 ];

@@ -1,4 +1,4 @@
-//! A file per platform object: its events and the parameters they offer.
+//! One file per object type, with its events and their parameters.
 
 pub mod account;
 pub mod adjustment;
@@ -20,7 +20,7 @@ pub mod webhook_endpoint;
 
 use super::catalogue::EventType;
 
-/// The events of every object.
+/// The events of all objects.
 pub(super) const EVENTS: &[&[EventType]] = &[
     account::EVENTS,
     adjustment::EVENTS,

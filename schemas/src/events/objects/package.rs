@@ -1,7 +1,7 @@
 //! Packages: their events and parameters.
 //!
-//! `package.created`, `.updated` and `.deleted` tell of the catalogue's package; `package.status_changed` and `package.cancelled`
-//! tell of an account's subscription of one, and stand with it ([`package_subscription`](super::package_subscription)).
+//! `package.created`, `.updated` and `.deleted` are about the package itself; `package.status_changed` and `package.cancelled` are about
+//! an account's subscription to a package and are defined in [`package_subscription`](super::package_subscription).
 
 use crate::events::{
     catalogue::{EventType, Key, Source},
@@ -9,25 +9,25 @@ use crate::events::{
 };
 
 const ID: Parameter = p("package.id", "The package's id", "0198c0de-0000-7000-8000-000000000004");
-const EXTERNAL_ID: Parameter = p("package.externalId", "The package's id in the outside system, where it has one", "FLEET-M");
+const EXTERNAL_ID: Parameter = p("package.externalId", "The package's id in the external system, if any", "FLEET-M");
 const NAME: Parameter = p("package.name", "The package's name", "Fleet M");
 const FEE: Parameter = p("package.recurringFee", "The package's fee per billing period", "9.90");
 const CURRENCY: Parameter = p("package.currency", "The currency of the package's fee, ISO 4217", "EUR");
 
-/// What the events of the catalogue's package offer of it.
+/// The package parameters of a package's events.
 pub const CATALOGUE_PARAMETERS: &[Parameter] = &[ID, EXTERNAL_ID, NAME, FEE, CURRENCY];
 
-/// What the events of a package subscription, and of what came with one, offer of the package and its subscription.
+/// The package and subscription parameters in events of a package subscription and of the services that belong to one.
 pub const PARAMETERS: &[Parameter] = &[
     ID,
     EXTERNAL_ID,
     NAME,
     FEE,
     CURRENCY,
-    p("package.subscriptionId", "Id of the account's subscription of the package", "0198c0de-0000-7000-8000-000000000005"),
-    p("package.subscriptionExternalId", "The subscription's id in the outside system, where it has one", "ORDER-815"),
+    p("package.subscriptionId", "Id of the account's subscription to the package", "0198c0de-0000-7000-8000-000000000005"),
+    p("package.subscriptionExternalId", "The subscription's id in the external system, if any", "ORDER-815"),
     p("package.status", "The subscription's status after the event", "active"),
-    p("package.statusReason", "Why the subscription has this status, where a reason was given", "ordered"),
+    p("package.statusReason", "Why the subscription has this status, if given", "ordered"),
     p("package.startDate", "First day of the subscription", "2027-01-15"),
     p("package.endDate", "First day after the subscription, once it is cancelled", "2027-03-01"),
 ];

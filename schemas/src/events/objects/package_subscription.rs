@@ -1,4 +1,4 @@
-//! Package subscriptions: their events. Their parameters stand with those of the package they subscribe.
+//! Package subscriptions: their events. Their parameters are defined with those of packages.
 
 use crate::events::{
     catalogue::{EventType, Key, Source},
@@ -17,7 +17,7 @@ pub const EVENTS: &[EventType] = &[
     SUBSCRIPTION.object(
         "package_subscription.updated",
         "Package Subscription Updated",
-        "every operation and bill run that changes a package subscription",
+        "any operation or bill run that changes a package subscription",
     ),
     SUBSCRIPTION
         .lifecycle("package.status_changed", "Account Package Change", "changePackageSubscriptionStatus, cancelPackageSubscription")

@@ -5,12 +5,12 @@ use crate::events::{
     parameters::{Group, Parameter, p},
 };
 
-/// What its events offer of it.
+/// The refund parameters of a refund's events.
 pub const PARAMETERS: &[Parameter] = &[
     p("refund.id", "The refund's id", "0198c0de-0000-7000-8000-000000000023"),
-    p("refund.amount", "How much was paid back", "20.00"),
+    p("refund.amount", "The refund's amount", "20.00"),
     p("refund.currency", "The refund's currency, ISO 4217", "EUR"),
-    p("refund.reason", "Why", "paid twice"),
+    p("refund.reason", "Reason for the refund", "paid twice"),
 ];
 
 const REFUND: Source = Source {
@@ -19,6 +19,6 @@ const REFUND: Source = Source {
     groups: &[Group::Core, Group::Account, Group::Company, Group::Contact, Group::Payment, Group::Refund],
 };
 
-/// Its events.
+/// The events of refunds.
 pub const EVENTS: &[EventType] =
     &[REFUND.object("refund.created", "Refund Created", "createRefund"), REFUND.lifecycle("refund.processed", "Refund", "createRefund")];

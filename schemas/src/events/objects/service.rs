@@ -5,14 +5,14 @@ use crate::events::{
     parameters::{Group, Parameter, b, p},
 };
 
-/// What a service's events, and those of what belongs to one, offer of it.
+/// The service parameters in events of a service and of objects that belong to one.
 pub const PARAMETERS: &[Parameter] = &[
     p("service.id", "The service's id", "0198c0de-0000-7000-8000-000000000006"),
-    p("service.externalId", "The service's id in the outside system, where it has one", "LINE-0042"),
+    p("service.externalId", "The service's id in the external system, if any", "LINE-0042"),
     p("service.name", "The service's name", "Truck 42"),
-    p("service.type", "What kind of service it is", "iot-sim"),
+    p("service.type", "Type of the service", "iot-sim"),
     p("service.status", "The service's status after the event", "active"),
-    p("service.statusReason", "Why the service has this status, where a reason was given", "installed"),
+    p("service.statusReason", "Why the service has this status, if given", "installed"),
 ];
 
 const SERVICE: Source = Source {
@@ -24,13 +24,13 @@ const SERVICE: Source = Source {
 /// The events of services.
 pub const EVENTS: &[EventType] = &[
     SERVICE.object("service.created", "Service Created", "createService"),
-    SERVICE.object("service.updated", "Service Updated", "every operation that changes a service"),
+    SERVICE.object("service.updated", "Service Updated", "any operation that changes a service"),
     SERVICE.object("service.deleted", "Service Deleted", "deleteService"),
     SERVICE
         .lifecycle(
             "service.state_changed",
             "Service State Transition",
-            "transitionService; changeAccountStatus and cancelAccount that take services along",
+            "transitionService; changeAccountStatus and cancelAccount, if they include services",
         )
         .also(&["Account Service State Transition"])
         .with(&[

@@ -1,4 +1,4 @@
-//! Webhook endpoints: the event that tells of one that is not called any more.
+//! Webhook endpoints: the event of a disabled endpoint.
 
 use crate::events::{
     catalogue::{EventType, Key, Source},
@@ -7,9 +7,9 @@ use crate::events::{
 
 const OWN: &[Parameter] = &[
     p("webhookEndpoint.id", "The endpoint's id", "0198c0de-0000-7000-8000-000000000005"),
-    p("webhookEndpoint.name", "Its name", "crm"),
-    p("webhookEndpoint.url", "Its base URL, without the query", "https://crm.example.com/hooks"),
-    p("webhookEndpoint.disabledBecause", "Why it is not called any more", "the receiver answered 410 Gone"),
+    p("webhookEndpoint.name", "The endpoint's name", "crm"),
+    p("webhookEndpoint.url", "The endpoint's base URL, without the query", "https://crm.example.com/hooks"),
+    p("webhookEndpoint.disabledBecause", "Why the endpoint was disabled", "the receiver answered 410 Gone"),
 ];
 
 const WEBHOOK_ENDPOINT: Source = Source { kind: "webhookEndpoint", key: Key::Object, groups: &[Group::Core] };
@@ -19,6 +19,6 @@ pub const EVENTS: &[EventType] = &[WEBHOOK_ENDPOINT
     .lifecycle(
         "webhook_endpoint.disabled",
         "Webhook Endpoint Disabled",
-        "disableWebhookEndpoint; the receiver's answer 410 Gone; or failure for longer than the installation allows",
+        "disableWebhookEndpoint; a 410 Gone response of the receiver; or failures for longer than the installation allows",
     )
     .with(OWN)];

@@ -15,7 +15,7 @@ fn text(source: String) -> Template {
     Template { subject: "News".to_owned(), text: source, html: None }
 }
 
-/// The code a source is refused with, and the code and line of the refusal to render it.
+/// The code of the refusal when the source is stored, and the code and line when it is rendered.
 fn refusal(source: &str) -> Option<(&'static str, Option<usize>)> {
     let template = text(source.to_owned());
     let fault = check(&template, &["account.name"]).err()?.remove(0);
@@ -79,7 +79,7 @@ fn what_people_write_is_far_from_the_bounds() {
     }
 }
 
-/// Numbers that look random and are the same in each run (an LCG of Knuth's).
+/// Reproducible pseudo-random numbers (Knuth's LCG).
 struct Dice(u64);
 
 impl Dice {
@@ -92,7 +92,7 @@ impl Dice {
         some[self.throw(some.len())]
     }
 
-    /// An expression, built around another again and again; sometimes one way many times, sometimes many ways.
+    /// An expression wrapped repeatedly, sometimes in one way many times, sometimes in many ways.
     fn expression(&mut self) -> String {
         const AROUND: &[(&str, &str)] = &[
             ("not ", ""),
@@ -177,14 +177,14 @@ impl Dice {
     }
 }
 
-/// Whatever keeps the bounds compiles, and is taken apart again, within a quarter of the stack it gets: this test's process would end
-/// otherwise. The build without optimization, which tests have, takes several times the stack of the one that is delivered.
+/// Every source within the bounds compiles, and is dropped, within a quarter of its stack; otherwise the test process aborts. Unoptimized
+/// builds, which tests use, need several times the stack of release builds.
 #[test]
 #[expect(clippy::print_stdout, reason = "how many templates of each kind there were")]
 fn whatever_keeps_the_bounds_compiles_within_a_quarter_of_its_stack() {
     let (mut dice, begin) = (Dice(42), Instant::now());
     let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
-    // A busy machine takes longer to have seen enough of each kind.
+    // A busy machine needs more time to cover every kind.
     let few =
         |seen: &BTreeMap<&str, usize>| seen.get("compiles").is_none_or(|n| *n < 50) || seen.get("too complex").is_none_or(|n| *n < 20);
     while begin.elapsed() < Duration::from_secs(4) || few(&seen) {
@@ -203,13 +203,13 @@ fn whatever_keeps_the_bounds_compiles_within_a_quarter_of_its_stack() {
             }
         };
         *seen.entry(kind).or_default() += 1;
-        // What is saved goes the same way and ends, too.
+        // Storing a template uses the same code and must also terminate.
         let _ = on_a_stack(|| check(&text(source), &["a", "a.b"]));
     }
     println!("{seen:?}");
 }
 
-/// At each bound there is something that just keeps it, so the test above is about templates of the largest kind too.
+/// For each bound, a source that just respects it, so that the test above covers templates of maximum size.
 #[test]
 fn the_largest_that_keep_the_bounds_compile() {
     let expression = |before: &str, after: &str| {

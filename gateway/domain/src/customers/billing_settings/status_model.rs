@@ -13,7 +13,7 @@ use crate::rejected::{Rejected, Violation};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StatusKind {
-    /// Display name.
+    /// Name, unique within the model.
     pub name: String,
     /// Whether objects in this status are billed.
     pub billable: bool,
