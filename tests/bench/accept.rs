@@ -1,4 +1,4 @@
-//! Accepted operations: `updateAccountBillCycle` over 32 connections, beside the same SQL bare.
+//! Accepted operations: `updateAccountBillCycle` over 32 connections, compared with the same SQL alone.
 
 use std::{
     sync::{
@@ -24,14 +24,14 @@ const ACCOUNTS: usize = 1000;
 const WARM: Duration = Duration::from_secs(2);
 const RUN: Duration = Duration::from_secs(10);
 
-/// Resident memory of a process, in MiB, by its line in /proc.
+/// A memory figure of a process, in MiB, from the given line of `/proc/<pid>/status`.
 pub fn memory(gateway: &Gateway, line: &str) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", gateway.pid())).unwrap_or_default();
     let kib: f64 = status.lines().find(|l| l.starts_with(line)).and_then(|l| l.split_whitespace().nth(1)?.parse().ok()).unwrap_or(0.0);
     kib / 1024.0
 }
 
-/// A release gateway for measuring.
+/// Starts a release gateway configured for measuring.
 pub fn setup(name: &str, database: Database) -> Setup {
     let mut setup = Setup::new(name, database);
     setup.set("BILLWIRE_LOG", "warn").set("BILLWIRE_LEASE_MS", "5000").set("BILLWIRE_WAREHOUSE_AGE_MS", "2000");
@@ -47,7 +47,7 @@ pub async fn populate(api: &Api) -> (Arc<Vec<String>>, Arc<Vec<String>>) {
     (Arc::new(accounts), Arc::new(cycles))
 }
 
-/// Works with `connections` clients until `stop`; gives each operation's end and latency.
+/// Runs `connections` clients until `stop`; returns the end time and latency of each operation.
 pub async fn work(
     api: &Api,
     accounts: &Arc<Vec<String>>,

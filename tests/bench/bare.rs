@@ -1,4 +1,4 @@
-//! The limits: the same SQL without us, a bare acknowledged publish, bare HTTPS POSTs.
+//! Baselines: the same SQL without the gateway, acknowledged publishing alone, HTTPS POSTs alone.
 
 use std::{
     sync::Arc,
@@ -19,8 +19,8 @@ use sqlx::{
 };
 use uuid::Uuid;
 
-/// What one `updateAccountBillCycle` costs in SQL, one transaction per operation, without HTTP, rules or JSON: the same
-/// statements on the same tables with bodies of the same size. Gives transactions per second.
+/// The SQL of one `updateAccountBillCycle`, one transaction per operation, without HTTP, rules or JSON: the same statements on the
+/// same tables, with bodies of the same size. Returns transactions per second.
 pub async fn sql(setup: &Setup, accounts: &Arc<Vec<String>>, cycles: &Arc<Vec<String>>, connections: usize, run: Duration) -> f64 {
     match &setup.database_url {
         Some(url) => postgres(url, accounts, cycles, connections, run).await,
@@ -66,7 +66,7 @@ macro_rules! operation {
     }};
 }
 
-/// Sizes of a reply and an event of the measured operation.
+/// Sizes of the reply and the event of the measured operation.
 fn bodies() -> (String, String) {
     ("r".repeat(1400), "e".repeat(2200))
 }
@@ -102,11 +102,11 @@ macro_rules! drive {
     }};
 }
 
-/// Charges of one bulk, and rows of one statement.
+/// Charges per bulk, and rows per statement.
 const BULK: usize = 1000;
 const ROWS: usize = 250;
 
-/// `(?, ?), (?, ?)` in the form both databases take, starting at `$1`.
+/// `($1, $2), ($3, $4)`: placeholders that both databases accept.
 fn marks(columns: usize) -> String {
     let row = |r: usize| format!("({})", (1..=columns).map(|c| format!("${}", r * columns + c)).collect::<Vec<_>>().join(", "));
     (0..ROWS).map(row).collect::<Vec<_>>().join(", ")
@@ -205,12 +205,12 @@ async fn sqlite(path: &std::path::Path, accounts: &Arc<Vec<String>>, cycles: &Ar
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(Duration::from_secs(10));
-    // One writer is SQLite's nature; the others wait for the connection instead of spinning on its lock.
+    // SQLite allows one writer; the others wait for the connection instead of spinning on its lock.
     let pool = SqlitePoolOptions::new().max_connections(1).acquire_timeout(Duration::from_secs(60)).connect_with(options).await.unwrap();
     drive!(pool, "BEGIN IMMEDIATE", accounts, cycles, connections, run)
 }
 
-/// Acknowledged messages per second into a stream like ours: pipelined one by one, and in atomic batches of `batch`.
+/// Acknowledged messages per second into a stream like the gateway's: pipelined one by one, and in atomic batches of `batch`.
 pub async fn jetstream(url: &str, batch: usize) -> (f64, f64) {
     const MESSAGES: usize = 20_000;
     let client = nats_client(url).await;
@@ -253,7 +253,7 @@ pub async fn jetstream(url: &str, batch: usize) -> (f64, f64) {
     (plain, batched)
 }
 
-/// Messages per second pulled from our stream and acknowledged, nothing done with them.
+/// Messages per second pulled from the gateway's stream and acknowledged without processing.
 pub async fn pull(url: &str, messages: usize) -> f64 {
     let client = nats_client(url).await;
     let context = jetstream::new(client);
@@ -268,7 +268,7 @@ pub async fn pull(url: &str, messages: usize) -> f64 {
     messages as f64 / began.elapsed().as_secs_f64()
 }
 
-/// A client that keeps its connections, and where it posts to.
+/// A client with persistent connections, and the URL it posts to.
 fn poster(receiver: &Receiver, at_once: usize) -> (reqwest::Client, String) {
     let ca = reqwest::Certificate::from_pem(receiver.ca().as_bytes()).unwrap();
     let client = reqwest::Client::builder()
@@ -282,7 +282,7 @@ fn poster(receiver: &Receiver, at_once: usize) -> (reqwest::Client, String) {
     (client, format!("https://{HOST}:{}/hooks", receiver.address.port()))
 }
 
-/// HTTPS POSTs per second to `receiver`, `at_once` in flight, bodies of `bytes`, over one client with kept connections.
+/// HTTPS POSTs per second to `receiver`, with `at_once` in flight and bodies of `bytes`, over one client with persistent connections.
 pub async fn https(receiver: &Receiver, at_once: usize, bytes: usize, posts: usize) -> f64 {
     let (client, url) = poster(receiver, at_once);
     let body = Bytes::from(vec![b'x'; bytes]);
@@ -303,8 +303,8 @@ pub async fn https(receiver: &Receiver, at_once: usize, bytes: usize, posts: usi
     (posts / at_once * at_once) as f64 / began.elapsed().as_secs_f64()
 }
 
-/// Messages per second pulled from our stream, POSTed to `receiver`, each with a row like that of a delivery and acknowledged when the row
-/// stands: what delivering costs without us, nothing matched, signed, ordered or kept in hand (PostgreSQL).
+/// Messages per second pulled from the gateway's stream, POSTed to `receiver`, recorded as a row like a delivery's, and acknowledged once
+/// the row is committed: the cost of delivery without matching, signing, ordering or in-flight state (PostgreSQL).
 pub async fn chain(setup: &Setup, receiver: &Receiver, at_once: usize, messages: usize) -> f64 {
     const ROWS: &str = "INSERT INTO delivery (id, tenant, event_id, event_type, queue_id, partition, subscription_id, lane_id, ordering_key,
             sequence, position, state, attempts, forgiven, last_status, last_detail, last_latency_us, last_attempt_at, created_at, updated_at)
@@ -355,7 +355,7 @@ async fn count(setup: &Setup, sql: &'static str) -> i64 {
     count
 }
 
-/// Holds a queue back, or lets it go: its lease is taken by nobody in particular (PostgreSQL).
+/// Holds a queue back or releases it, by taking its lease for a placeholder owner (PostgreSQL).
 pub async fn hold_queue(setup: &Setup, queue: &str, hold: bool) {
     let url = setup.database_url.as_ref().expect("PostgreSQL");
     let pool = PgPoolOptions::new().max_connections(1).connect(url).await.unwrap();
@@ -366,18 +366,18 @@ pub async fn hold_queue(setup: &Setup, queue: &str, hold: bool) {
     pool.close().await;
 }
 
-/// How many events written warehouse batches hold (PostgreSQL).
+/// Number of events in written warehouse batches (PostgreSQL).
 pub async fn loaded(setup: &Setup) -> i64 {
     count(setup, "SELECT COUNT(*) FROM warehouse_event e JOIN warehouse_batch b ON b.id = e.batch WHERE b.written").await
 }
 
-/// How many events still wait for the stream (PostgreSQL).
+/// Number of events not yet published to the stream (PostgreSQL).
 pub async fn outbox(setup: &Setup) -> i64 {
     count(setup, "SELECT COUNT(*) FROM outbox").await
 }
 
-/// Rows a bulk of charges leaves, written bare: one transaction per bulk, each table in statements of many rows, with bodies of
-/// the sizes ours had. Gives charges per second.
+/// Writes the rows of bulk charges directly: one transaction per bulk, each table in multi-row statements, with bodies of the same size
+/// as the gateway's. Returns charges per second.
 pub async fn charges(setup: &Setup, accounts: &Arc<Vec<String>>, calls: usize, total: usize) -> f64 {
     let accounts: Arc<Vec<Uuid>> = Arc::new(accounts.iter().map(|a| a.parse().unwrap()).collect());
     match &setup.database_url {

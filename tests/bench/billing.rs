@@ -1,4 +1,4 @@
-//! Charges in bulk, and a bill run over many accounts.
+//! Bulk charges, and a bill run over many accounts.
 
 use std::{
     sync::{
@@ -21,9 +21,9 @@ use crate::{
     report::Report,
 };
 
-/// Items of one call: as many as the operation takes.
+/// Items per call, the operation's maximum.
 const BULK: usize = 1000;
-/// Calls under way at once.
+/// Concurrent calls.
 const CALLS: usize = 2;
 
 async fn accounts(api: &Api, count: usize, cycle: &str) -> Arc<Vec<String>> {
@@ -44,7 +44,7 @@ fn items(accounts: &[String], from: usize, count: usize) -> Value {
     json!({ "items": items })
 }
 
-/// Records `total` charges; gives the time it took.
+/// Records `total` charges; returns the time taken.
 async fn record(api: &Api, accounts: &Arc<Vec<String>>, total: usize) -> Duration {
     let next = Arc::new(AtomicUsize::new(0));
     let began = Instant::now();
@@ -57,7 +57,7 @@ async fn record(api: &Api, accounts: &Arc<Vec<String>>, total: usize) -> Duratio
                     if from >= total {
                         return;
                     }
-                    // The outbox has a limit; past it the gateway asks to wait, as it does with any caller.
+                    // The outbox is bounded; when it is full, the gateway asks callers to wait, as here.
                     loop {
                         let answer = api.post("/v1/chargeable-events", items(&accounts, from, BULK.min(total - from))).await;
                         if answer.status != 503 {
@@ -92,10 +92,10 @@ async fn ready(
     (setup, gateway, api, cycle, accounts)
 }
 
-/// Everything in one process.
+/// All roles in one process.
 const ALL: &str = "api,relay,clock,consumers";
 
-/// Charges through the bulk operation, beside the same rows written bare: with nothing else to do, as the bare rows are, and while
+/// Charges through the bulk operation, compared with the same rows written directly: once with nothing else running, and once while
 /// the same process publishes the events and loads the warehouse.
 pub async fn charges(database: Database, report: &mut Report) {
     for (roles, beside) in [("api", "nothing"), (ALL, "relay and warehouse at work")] {

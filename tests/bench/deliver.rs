@@ -1,4 +1,4 @@
-//! From commit to webhook, and draining a backlog to webhooks and warehouse.
+//! Latency from commit to webhook, and draining a backlog to webhooks and warehouse.
 
 use std::{
     collections::HashMap,
@@ -18,7 +18,7 @@ use crate::{
     report::{Report, ms, quantile},
 };
 
-/// Latency from the reply of an operation (its commit is just before) to its lifecycle event's arrival at the receiver.
+/// Latency from an operation's reply (just after its commit) to the arrival of its lifecycle event at the receiver.
 pub async fn latency(report: &mut Report) {
     let mut setup = setup("bench-latency", Database::Postgres);
     let receiver = Receiver::start().await;
@@ -90,7 +90,7 @@ async fn probe(
     found
 }
 
-/// Loading a backlog into the warehouse, with nobody subscribed.
+/// Loads a backlog into the warehouse, without subscriptions.
 pub async fn warehouse(report: &mut Report) {
     let setup = setup("bench-warehouse", Database::Postgres);
     let gateway = setup.start_with(&["serve", "--roles", "api,relay"]).await;
@@ -128,8 +128,8 @@ pub async fn warehouse(report: &mut Report) {
     );
 }
 
-/// A backlog of webhooks made while no consumer runs, then worked off: alone, the warehouse having had its turn before, or
-/// with the warehouse loading the same events beside it.
+/// Drains a backlog of webhooks created while no consumer ran: either alone, after the warehouse has loaded, or while the warehouse
+/// loads the same events.
 pub async fn drain(report: &mut Report, alone: bool) {
     let mut setup = setup("bench-drain", Database::Postgres);
     let receiver = Receiver::start().await;

@@ -1,4 +1,4 @@
-//! What many subscriptions cost, and what waits in the delivery store for a long time.
+//! The cost of many subscriptions, and of deliveries that wait in the delivery store for a long time.
 
 use std::{
     sync::Arc,
@@ -60,7 +60,7 @@ fn queue(subscriptions: Vec<Arc<Subscription>>) -> Arc<Queue> {
     })
 }
 
-/// Finding the three subscriptions an event matches among many: a third of them by type alone, the others by a filter on the account.
+/// Finds the three subscriptions that match an event among many: a third select by type only, the rest also filter by account.
 pub fn matching(report: &mut Report) {
     const ROUNDS: u32 = 20_000;
     let mut alone = 0.0;
@@ -111,7 +111,7 @@ pub fn matching(report: &mut Report) {
     }
 }
 
-/// From the reply of an operation to the arrival at the last of many subscriptions.
+/// Latency from an operation's reply to the arrival at the last of many subscriptions.
 pub async fn out(count: usize, report: &mut Report) {
     let mut setup = setup("bench-fan-out", Database::Postgres);
     let receiver = Receiver::start().await;
@@ -151,7 +151,7 @@ pub async fn out(count: usize, report: &mut Report) {
     );
 }
 
-/// Deliveries that have waited in the delivery store, sent when their endpoint is enabled.
+/// Sends deliveries that have waited in the delivery store when their endpoint is enabled.
 pub async fn parked(report: &mut Report) {
     const EVENTS: usize = 100_000;
     let mut setup = setup("bench-parked", Database::Postgres);

@@ -1,4 +1,4 @@
-//! What sick receivers cost the healthy ones that are subscribed to the same events.
+//! The effect of failing receivers on healthy ones subscribed to the same events.
 
 use std::{
     collections::HashMap,
@@ -20,7 +20,7 @@ use crate::{
 
 const PER_SECOND: u32 = 100;
 
-/// How long each of the two runs lasts: five minutes, unless the environment says otherwise.
+/// Duration of each of the two runs: five minutes unless the environment overrides it.
 fn run() -> Duration {
     let seconds = std::env::var("BILLWIRE_BENCH_ISOLATION_SECONDS").ok().and_then(|text| text.parse().ok());
     Duration::from_secs(seconds.unwrap_or(300))
@@ -32,7 +32,7 @@ struct Figures {
     memory: f64,
 }
 
-/// The healthy receivers' latency, from the reply of the operation to the arrival, with or without sick ones beside them.
+/// Latency of the healthy receivers, from an operation's reply to the arrival, with or without failing ones.
 async fn latency(sick: bool) -> Figures {
     let mut setup = setup("bench-isolation", Database::Postgres);
     setup.set("BILLWIRE_CIRCUIT_WAIT_MS", "60000").set("BILLWIRE_CIRCUIT_WAIT_MAX_MS", "900000");
@@ -40,7 +40,7 @@ async fn latency(sick: bool) -> Figures {
     let mut all = healthy.to_vec();
     if sick {
         let mut dead = Receiver::named("dead.sick.example", None).await;
-        // Nobody listens there.
+        // Nothing listens there.
         dead.address.set_port(9);
         let slow = Receiver::named("slow.sick.example", None).await;
         slow.always(Some(Answer::Slow(Duration::from_secs(10))));

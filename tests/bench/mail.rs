@@ -1,4 +1,4 @@
-//! E-mail: messages a second beside the bare SMTP library, and what a dead server costs another account.
+//! E-mail: messages per second compared with the SMTP library alone, and the effect of a dead server on another account.
 
 use std::{
     collections::HashMap,
@@ -24,7 +24,7 @@ use crate::{
 
 const MAILS: usize = 4_000;
 
-/// Takes every mail and notes when it came, by the first part of its `Message-ID`.
+/// Accepts every message and records its arrival time, by the first part of its `Message-ID`.
 #[derive(Clone, Default)]
 struct Sink(Arc<Mutex<HashMap<String, Instant>>>);
 
@@ -80,7 +80,7 @@ async fn account(api: &Api, name: &str, port: u16, connections: u32) -> String {
     api.create("/v1/smtp-accounts", account).await
 }
 
-/// A subscription that writes of each status change by this account; gives the queue's id.
+/// Creates a subscription that e-mails each status change through this account; returns the queue's id.
 async fn subscribe(api: &Api, name: &str, account: &str) -> String {
     let all = api.get("/v1/notification-templates/predefined").await.expect(200);
     let template = all["items"].as_array().expect("items").iter().find(|one| one["name"] == "account.status_changed").expect("one");
@@ -107,7 +107,7 @@ async fn change(api: &Api, accounts: &[String], n: usize) -> String {
     answer["events"][1]["id"].as_str().expect("an event").to_owned()
 }
 
-/// Mails a second by the bare library, to the same kind of server.
+/// Messages per second with the SMTP library alone, to the same kind of server.
 async fn bare(connections: u32, mails: usize, body: &str) -> f64 {
     let (sink, port) = Sink::start().await;
     let pool = PoolConfig::new().max_size(connections);
@@ -137,7 +137,7 @@ async fn bare(connections: u32, mails: usize, body: &str) -> f64 {
     speed
 }
 
-/// The same conversation on the library's bare connections, freed of waiting for delayed acknowledgements, which its transport cannot be.
+/// The same exchange on the library's raw connections, with `TCP_NODELAY`, which its transport cannot set.
 async fn bare_undelayed(connections: usize, mails: usize, body: &str) -> f64 {
     let (sink, port) = Sink::start().await;
     let from: lettre::Address = "billing@acme.example".parse().expect("an address");
@@ -164,7 +164,7 @@ async fn bare_undelayed(connections: usize, mails: usize, body: &str) -> f64 {
     speed
 }
 
-/// A backlog of mails through so many connections.
+/// Sends a backlog of e-mails over the given number of connections.
 pub async fn speed(connections: u32, report: &mut Report) {
     let setup = setup("bench-mail", Database::Postgres);
     let gateway = setup.start().await;
@@ -186,7 +186,7 @@ pub async fn speed(connections: u32, report: &mut Report) {
     let ours = MAILS as f64 / first.elapsed().as_secs_f64();
     gateway.stop().await;
     let body = "x".repeat(2_200);
-    // The bare library waits for a delayed acknowledgement with each message: few are enough to see its speed.
+    // The SMTP library waits for a delayed acknowledgement per message, so a few messages suffice to measure it.
     let bare = bare(connections, 50 * connections as usize, &body).await;
     let undelayed = bare_undelayed(connections as usize, MAILS, &body).await;
     report.row(
@@ -200,7 +200,7 @@ pub async fn speed(connections: u32, report: &mut Report) {
     );
 }
 
-/// From the reply of an operation to the arrival of its mail, at 50 a second, with or without another account whose server is dead.
+/// Latency from an operation's reply to the arrival of its e-mail, at 50 per second, with or without another account with a dead server.
 async fn latency(dead: bool) -> (Duration, Duration) {
     let setup = setup("bench-mail-apart", Database::Postgres);
     let gateway = setup.start().await;
@@ -208,7 +208,7 @@ async fn latency(dead: bool) -> (Duration, Duration) {
     let (sink, port) = Sink::start().await;
     subscribe(&api, "one", &account(&api, "one", port, 4).await).await;
     if dead {
-        // Nobody listens there.
+        // Nothing listens there.
         subscribe(&api, "dead", &account(&api, "dead", 9, 4).await).await;
     }
     let accounts = Arc::new(accounts(&api).await);

@@ -1,7 +1,7 @@
-//! `make bench`: our own speed, each figure beside its physical limit measured in the same run on the same machine.
+//! `make bench`: the gateway's performance, each figure next to a baseline measured in the same run on the same machine.
 //!
-//! Load generator, database, nats-server, receiver and gateway share the machine's cores, for our figures and for the
-//! limits alike. Results go to `tests/bench/RESULTS.md`.
+//! Load generator, database, nats-server, receiver and gateway share the machine's cores, for the gateway's figures and the baselines
+//! alike. Results are written to `tests/bench/RESULTS.md`.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -24,7 +24,7 @@ use billwire_tests::gateway::Database;
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
     let mut report = report::Report::start();
-    // One part alone while working on it: `bench drain`. Only a whole run is written down.
+    // Runs a single part during development: `bench drain`. Only a full run is written to the results.
     let only = std::env::args().nth(1);
     let wanted = |part: &str| only.as_deref().is_none_or(|o| o == part);
     for database in [Database::Postgres, Database::Sqlite] {

@@ -1,4 +1,4 @@
-//! The results as a page.
+//! Writes the results as a page.
 
 use std::{fmt::Write, process::Command, time::Duration};
 
@@ -8,7 +8,7 @@ pub struct Report {
     text: String,
 }
 
-/// Quantile of sorted values.
+/// A quantile of sorted values.
 pub fn quantile(sorted: &[Duration], q: f64) -> Duration {
     if sorted.is_empty() {
         return Duration::ZERO;

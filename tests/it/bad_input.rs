@@ -1,12 +1,12 @@
-//! Bad input, generated from the served document: for every operation with a body, every member missing, of every wrong type,
-//! oversized and malicious, and an unknown one. Each is a 4xx problem that names the member, and nothing is written.
+//! Invalid input, generated from the served document: for every operation with a body, every member missing, of every wrong type, too
+//! long or malicious, and an unknown member. Each must return a 4xx problem that names the member, and write nothing.
 
 use billwire_tests::{api::Api, gateway::BOTH, peers};
 use serde_json::{Map, Value, json};
 
 use crate::plain;
 
-/// Longer than any text any operation takes.
+/// Longer than the maximum length of any text.
 const LONG: usize = 300_000;
 
 struct Operation {
@@ -16,7 +16,7 @@ struct Operation {
     example: Value,
 }
 
-/// Operations with a body that has members, their paths filled with something that exists.
+/// Operations with a body that has members, with paths to existing objects.
 fn operations(document: &Value, account: &str) -> Vec<Operation> {
     let mut found = Vec::new();
     for (path, methods) in document["paths"].as_object().unwrap() {
@@ -33,7 +33,7 @@ fn operations(document: &Value, account: &str) -> Vec<Operation> {
     found
 }
 
-/// Values that are of no JSON type a member could want, given the one it has.
+/// Values of other JSON types than the member's own.
 fn wrong_types(good: &Value) -> Vec<Value> {
     let all = [json!(null), json!(true), json!(12.5), json!("text"), json!([]), json!({}), json!([[1]])];
     all.into_iter().filter(|v| std::mem::discriminant(v) != std::mem::discriminant(good)).collect()
@@ -43,7 +43,7 @@ fn malicious() -> Vec<Value> {
     vec![json!("a\r\nBcc: evil@example.com"), json!("a\u{0}b"), json!("\u{1b}[2J"), json!("x".repeat(LONG))]
 }
 
-/// The refusal names the member, in a problem document.
+/// Checks that the refusal is a problem document that names the member.
 fn names(answer: billwire_tests::api::Answer, member: &str, what: &str) {
     assert!((400..500).contains(&answer.status), "{what}: {} {}", answer.status, &answer.text[..answer.text.len().min(300)]);
     assert_eq!(answer.headers["content-type"], "application/problem+json", "{what}");

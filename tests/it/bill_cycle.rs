@@ -1,4 +1,4 @@
-//! An account's bill cycle change through its whole life, on both databases.
+//! The complete life of an account's bill cycle change, on both databases.
 
 use billwire_tests::{eventually, gateway::BOTH};
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! Bill runs of a gateway that is killed again and again: what was charged is invoiced, all of it, once.
+//! Bill runs of a gateway that is killed repeatedly: every charge is invoiced exactly once.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -23,14 +23,14 @@ async fn all(api: &Api, path: &str) -> Vec<Value> {
     }
 }
 
-/// An amount with six decimals at the most, in millionths.
+/// An amount with at most six decimals, in millionths.
 fn millionths(amount: &Value) -> i64 {
     let text = amount.as_str().expect("an amount");
     let (units, rest) = text.split_once('.').unwrap_or((text, ""));
     format!("{units}{rest:0<6}").parse().expect("digits")
 }
 
-/// Accounts in a monthly cycle, with charges of many small amounts; gives what was charged to each, in millionths.
+/// Accounts in a monthly cycle with many small charges; returns the sum per account in millionths.
 async fn charged(api: &Api) -> BTreeMap<String, i64> {
     api.post("/v1/test-clock", json!({ "now": "2090-02-10T00:00:00Z" })).await.expect(200);
     let cycle = json!({ "externalId": "MONTHLY", "name": "Monthly", "period": "month", "billingDay": 1 });

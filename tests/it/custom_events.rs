@@ -1,4 +1,4 @@
-//! A tenant's own events, all the way; and what only e-mails may say.
+//! Custom events, end to end, and data reserved for e-mails.
 
 use billwire_tests::{
     eventually,

@@ -1,4 +1,4 @@
-//! Retries, order, dead letters, and what the API tells of them.
+//! Retries, order and dead letters, and how the API reports them.
 
 use std::time::Duration;
 
@@ -107,7 +107,7 @@ async fn a_receiver_that_is_away_gets_everything_in_order_when_it_is_back_even_o
         let mut setup = Setup::new("away", database);
         let receiver = Receiver::start().await;
         receiver.known_to(&mut setup);
-        // A plan that no pause of a busy machine uses up.
+        // A retry plan that outlasts any pause of a busy machine.
         setup.set("BILLWIRE_WEBHOOK_RETRY_PLAN", vec!["500ms"; 1000].join(","));
         let gateway = setup.start().await;
         let api = setup.api();
@@ -153,7 +153,7 @@ async fn a_sick_receiver_does_not_hold_a_healthy_one_back() {
     let mut setup = Setup::new("apart", BOTH[0]);
     let (sick, healthy) = (Receiver::start().await, Receiver::start().await);
     healthy.known_to(&mut setup);
-    // Both receivers under their own names; the sick one's certificate is of another authority, which is sick enough too.
+    // Both receivers have their own names. The failing one's certificate is signed by another authority, which makes every call fail.
     setup.set(
         "BILLWIRE_WEBHOOK_CONNECT_TO",
         format!("{}={},sick.receiver.example={}", billwire_tests::receiver::HOST, healthy.address, sick.address),

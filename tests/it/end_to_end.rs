@@ -1,4 +1,4 @@
-//! One operation, all the way: HTTP, SQL, stream, then a signed TLS webhook, an e-mail and warehouse files.
+//! One operation, end to end: HTTP, SQL, stream, then a signed webhook over TLS, an e-mail and warehouse files.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Webhook endpoints from outside: signatures through a rotation, receivers that are gone or fail, limits and plans by the test clock.
+//! Webhook endpoints from outside: signatures during a rotation, receivers that are gone or fail, limits and retry plans by the test clock.
 
 use std::{collections::BTreeMap, time::Instant};
 
@@ -24,7 +24,7 @@ async fn world(name: &str, database: Database, settings: &[(&str, &str)]) -> (Re
     (receiver, gateway.keeping(setup), api)
 }
 
-/// An endpoint, and a queue for accounts with a subscription that calls it. Gives the endpoint's path.
+/// Creates an endpoint, and a queue for accounts with a subscription that calls it. Returns the endpoint's path.
 async fn subscribe(api: &Api, receiver: &Receiver, mode: &str, more: Value) -> String {
     let mut body = json!({ "name": "e", "url": receiver.url() });
     body.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
@@ -43,7 +43,7 @@ const FIRST: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const SECOND: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 const THIRD: &str = "whsec_plJ3nmyCDGBKInavdOK15jsl7OXbOVs2";
 
-/// Which of the secrets a call verifies with, by the libraries for Python and for JavaScript, which must agree.
+/// Which of the secrets verify a call, according to the Python and JavaScript libraries, which must agree.
 fn verifies(peers: &mut [(Peer, Peer)], call: &Call) -> Vec<bool> {
     let headers: BTreeMap<&str, &str> =
         ["webhook-id", "webhook-timestamp", "webhook-signature"].into_iter().map(|name| (name, call.header(name))).collect();
@@ -118,7 +118,7 @@ async fn a_receiver_that_is_gone_is_called_no_more_and_gets_everything_in_order_
     }
 }
 
-/// Business time, moved on.
+/// Advances business time.
 async fn pass(api: &Api, now: &mut DateTime<Utc>, seconds: i64) {
     *now += TimeDelta::seconds(seconds);
     api.post("/v1/test-clock", json!({ "now": *now })).await.expect(200);
@@ -130,17 +130,17 @@ async fn clock(api: &Api) -> DateTime<Utc> {
     now
 }
 
-/// The number of calls once there are `count` and no more come.
+/// The number of calls once it has reached `count` and stays constant.
 async fn reached(receiver: &Receiver, count: usize) -> usize {
     eventually("the calls", async || (receiver.count() >= count).then_some(())).await;
     settled(receiver).await
 }
 
-/// The number of calls once it stands still.
+/// The number of calls once it stays constant.
 async fn settled(receiver: &Receiver) -> usize {
     let mut last = receiver.count();
     loop {
-        // Longer than the engine's tick, by which it takes up what is due.
+        // Longer than the engine's tick, at which it picks up due deliveries.
         tokio::time::sleep(std::time::Duration::from_millis(700)).await;
         let now = receiver.count();
         if now == last {
@@ -175,7 +175,7 @@ async fn a_receiver_that_fails_is_left_alone_and_asked_once_in_a_while_and_told_
     pass(&api, &mut now, 100).await;
     assert_eq!(settled(&receiver).await, 11, "the wait has doubled");
     pass(&api, &mut now, 30).await;
-    // Those that failed have their plan; all the others come at once.
+    // Failed calls follow their retry plan; all others arrive at once.
     assert_eq!(reached(&receiver, 11 + 19).await, 11 + 19);
     pass(&api, &mut now, 3600 * 2).await;
     assert_eq!(reached(&receiver, 11 + 30).await, 11 + 30);
@@ -236,7 +236,7 @@ async fn retries_come_at_the_endpoint_s_plan_within_a_fifth_and_not_before() {
         let (last, next) = (moment(&delivery["lastAttempt"]["at"]), moment(&delivery["nextAttemptAt"]));
         let wait = (next - last).num_milliseconds();
         assert!((plan * 800..=plan * 1200 + 1000).contains(&wait), "{wait} ms where the plan says {plan} s");
-        // The clock ticks on by itself meanwhile, some seconds at the most.
+        // The clock also runs by itself meanwhile, at most a few seconds.
         pass(&api, &mut (next - TimeDelta::seconds(10)), 0).await;
         assert_eq!(settled(&receiver).await, tries + 1, "before its time");
         pass(&api, &mut (next + TimeDelta::seconds(1)), 0).await;
@@ -249,7 +249,7 @@ async fn retries_come_at_the_endpoint_s_plan_within_a_fifth_and_not_before() {
     assert_eq!(letters["items"][0]["attemptCount"], 4);
 }
 
-/// How many deliveries that succeeded were begun in each second.
+/// Number of successful deliveries started in each second.
 async fn starts(api: &Api) -> BTreeMap<String, usize> {
     let (mut starts, mut cursor) = (BTreeMap::<String, usize>::new(), String::new());
     loop {
@@ -289,7 +289,7 @@ async fn after_an_hours_outage_of_a_thousand_lanes_no_second_exceeds_twice_the_l
     pass(&api, &mut now, 901).await;
     let mut passed = Instant::now();
     eventually("a call for each lane", async || {
-        // Never back, however long a step takes: what happened in a second is counted by it.
+        // Never set the clock back, however long a step takes, because deliveries are counted per second.
         let step = i64::try_from(passed.elapsed().as_secs()).expect("few") + 1;
         passed = Instant::now();
         pass(&api, &mut now, step).await;

@@ -1,5 +1,5 @@
-//! P8 and P11 for large events: what would not fit the stream is refused before it is accepted; what cannot be published all the same is
-//! set aside alone; invoices stay deliverable however many lines they have.
+//! P8 and P11 for large events: events that do not fit the stream are refused before acceptance; events that cannot be published
+//! nevertheless are set aside individually; invoices stay deliverable regardless of their number of lines.
 
 use std::{
     collections::BTreeMap,
@@ -21,7 +21,7 @@ use billwire_tests::{
 };
 use serde_json::{Value, json};
 
-/// A nats-server of the test's own, which can be stopped and started with another limit.
+/// The test's own nats-server, which can be stopped and restarted with another limit.
 struct Nats {
     port: u16,
     child: Option<Child>,
@@ -59,7 +59,7 @@ impl Drop for Nats {
     }
 }
 
-/// A custom type whose events carry a text, and a webhook subscription for it.
+/// Creates a custom type whose events carry a text, and a webhook subscription for it.
 async fn noted(api: &Api, receiver: &Receiver) {
     let schema = json!({ "type": "object", "properties": { "text": { "type": "string" } } });
     let kind = json!({ "name": "noted", "title": "Noted", "orderingKey": "key", "schema": schema });
@@ -67,7 +67,7 @@ async fn noted(api: &Api, receiver: &Receiver) {
     wanted(api, receiver, "custom.noted").await;
 }
 
-/// A webhook subscription for events of these types, in order.
+/// Creates an in-order webhook subscription for events of these types.
 async fn wanted(api: &Api, receiver: &Receiver, types: &str) {
     let endpoint = api.create("/v1/webhook-endpoints", json!({ "name": "e", "url": receiver.url(), "secret": SECRET })).await;
     let queue = api.create("/v1/queues", json!({ "name": "q", "mode": "in_order", "eventTypes": [types] })).await;
@@ -79,7 +79,7 @@ fn note(key: &str, text: &str) -> Value {
     json!({ "type": "custom.noted", "key": key, "data": { "text": text } })
 }
 
-/// The texts that arrived with an ordering key, in order, or how long one is where it is long.
+/// The texts that arrived with an ordering key, in order; long texts are replaced by their length.
 fn texts(receiver: &Receiver, key: &str) -> Vec<String> {
     let calls = receiver.calls().into_iter().map(|call| call.json()).filter(|call| call["partitionkey"] == key);
     let text = |call: Value| call["data"]["after"]["text"].as_str().unwrap().to_owned();
@@ -95,7 +95,7 @@ async fn an_event_that_would_not_fit_is_refused_with_its_size_and_the_limit_and_
         let gateway = setup.start().await;
         let api = setup.api();
         noted(&api, &receiver).await;
-        // The text stands twice in the message: in the data and as a parameter.
+        // The message contains the text twice: in the data and as a parameter.
         let items = json!({ "items": [note("a", "1"), note("a", &"x".repeat(600_000)), note("a", "2"), note("b", "1")] });
         let told = api.post("/v1/events", items).await.expect(202);
         let judged: Vec<_> = told["items"].as_array().unwrap().iter().map(|item| item["status"].as_str().unwrap()).collect();
@@ -106,8 +106,8 @@ async fn an_event_that_would_not_fit_is_refused_with_its_size_and_the_limit_and_
         assert!(detail.contains("1047552") && detail.contains("1200"), "size and limit: {detail}");
         eventually("what was accepted", async || (texts(&receiver, "a") == ["1", "2"] && texts(&receiver, "b") == ["1"]).then_some(()))
             .await;
-        // The largest that is accepted reaches the stream, in a batch with others too, whose headers are longest. Its key is as long as
-        // that of the one refused, and so is all else but the text.
+        // The largest accepted event reaches the stream, even in a batch, where headers are longest. Its key, like everything except the
+        // text, is as long as that of the refused one.
         let size: usize = detail.split(|c: char| !c.is_ascii_digit()).find_map(|digits| digits.parse().ok()).expect("a size");
         let fits = "x".repeat(600_000 - (size - 1_047_552).div_ceil(2));
         let mut items: Vec<Value> = (0..40).map(|n| note("others", &n.to_string())).collect();
@@ -139,10 +139,10 @@ async fn a_database_of_the_version_before_is_opened_with_what_it_holds() {
     assert!(gateway.stop().await.success());
 }
 
-/// Items on the ordering key `stuck` behind the large event; more than the relay reads at once.
+/// Items with the ordering key `stuck` after the large event; more than the relay reads at once.
 const BEHIND: usize = 1_200;
 
-/// Two large events and many small ones of the same key, accepted while NATS is away.
+/// Two large events and many small ones with the same key, accepted while NATS is down.
 async fn accepted_while_nats_is_away(api: &Api) {
     let large = "x".repeat(100_000);
     let items = json!({ "items": [note("stuck", "before"), note("stuck", &large), note("stuck", &large), note("free", "1")] });
@@ -188,12 +188,12 @@ async fn an_event_that_a_lower_limit_stops_is_set_aside_with_its_key_alone_and_r
         assert_eq!((&told["onStream"], &told["setAside"]), (&json!(false), &json!(true)));
         assert!(setup.log_tail().contains("set aside"), "the log tells of it");
 
-        // The limit is known to operations by now, also to a process that has no NATS.
+        // Operations now know the limit, even in a process without NATS.
         refused_without_nats(&setup).await;
-        // As long as the limit is what it is, nothing can be done about it; nor is it looked at again and again.
+        // While the limit stays the same, a redrive has no effect and the event is not checked repeatedly.
         let redrive = json!({ "ids": [aside[1]["eventId"]] });
         assert_eq!(api.post("/v1/set-aside-events/redrive", redrive.clone()).await.expect(202), json!({ "events": 0, "tooLarge": 1 }));
-        // A restart changes nothing about that.
+        // A restart does not change that.
         assert!(gateway.stop().await.success());
         let gateway = setup.start().await;
         api.post("/v1/events", json!({ "items": [note("stuck", "last"), note("free", "3")] })).await.expect(202);
@@ -228,7 +228,7 @@ async fn an_event_that_a_lower_limit_stops_is_set_aside_with_its_key_alone_and_r
     }
 }
 
-/// A process of the API alone refuses what would not fit the limit that another process has read from the server.
+/// An API-only process refuses events above the limit that another process has read from the server.
 async fn refused_without_nats(setup: &Setup) {
     let address = std::net::SocketAddr::from(([127, 0, 0, 1], reserved_port()));
     let mut command = setup.command(&["serve", "--roles", "api"]);
@@ -249,7 +249,7 @@ async fn refused_without_nats(setup: &Setup) {
     assert_eq!(told.json()["items"][0]["problem"]["code"], "event_too_large", "{}", told.text);
 }
 
-/// Package subscriptions of one account, made by a few clients at once.
+/// Creates package subscriptions of one account with several concurrent clients.
 async fn subscribed(api: &Api, account: &str, package: &str, count: usize) {
     let next = Arc::new(AtomicUsize::new(0));
     let clients: Vec<_> = (0..8)
@@ -268,7 +268,7 @@ async fn subscribed(api: &Api, account: &str, package: &str, count: usize) {
     }
 }
 
-/// One charge of each of many types.
+/// Records one charge of each of many types.
 async fn charged(api: &Api, account: &str, types: usize) {
     for part in (0..types).collect::<Vec<_>>().chunks(1_000) {
         let item = |n: &usize| {
@@ -281,7 +281,7 @@ async fn charged(api: &Api, account: &str, types: usize) {
     }
 }
 
-/// Every line of an invoice, by the operation that its events name.
+/// All lines of an invoice, from the operation that its events name.
 async fn lines(api: &Api, invoice: &str) -> Vec<Value> {
     let (mut items, mut cursor) = (Vec::new(), String::new());
     loop {
@@ -295,12 +295,12 @@ async fn lines(api: &Api, invoice: &str) -> Vec<Value> {
 const SUBSCRIPTIONS: usize = 2_270;
 const CHARGE_TYPES: usize = 6_000;
 
-/// A gateway with an account of many subscriptions, one of many charge types, and one of few, all in one cycle; gives the accounts.
+/// A gateway with one account each of many subscriptions, many charge types and few items, all in one cycle; returns the accounts.
 async fn many_lines(setup: &Setup, receiver: &Receiver) -> (Gateway, BTreeMap<String, usize>) {
     let gateway = setup.start().await;
     let api = setup.api();
     wanted(&api, receiver, "invoice.*").await;
-    // Subscriptions are billable from their start, so that each takes one call.
+    // Subscriptions are billable from the start, so that each needs one call only.
     let statuses = json!({ "statuses": [{ "name": "active", "billable": true }, { "name": "cancelled", "billable": false }],
                            "initial": "active", "cancelled": "cancelled", "transitions": [{ "from": "active", "to": "cancelled" }] });
     api.send(reqwest::Method::PUT, "/v1/billing-settings", Some(&json!({ "packageStatuses": statuses })), &[]).await.expect(200);

@@ -1,5 +1,5 @@
-//! P1-P7 under `kill -9`. A client works all the time and writes down what it was told; the gateway is killed at random
-//! moments; in the end the recorded history is held against receiver and warehouse.
+//! P1-P7 under `kill -9`. Clients work continuously and record the replies; the gateway is killed at random times; in the end the recorded
+//! history is compared with receiver and warehouse.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -23,18 +23,18 @@ use serde_json::{Value, json};
 const ACCOUNTS: usize = 12;
 const CLIENTS: usize = 4;
 
-/// What the clients were told.
+/// The replies the clients received.
 #[derive(Default)]
 struct History {
-    /// Idempotency key to reply: exactly the accepted operations.
+    /// Reply by idempotency key: exactly the accepted operations.
     accepted: Mutex<BTreeMap<String, Value>>,
-    /// Asked, but the answer never came: (key, path, body).
+    /// Requests without a reply: (key, path, body).
     unknown: Mutex<Vec<(String, String, Value)>>,
     asked: AtomicUsize,
 }
 
-/// Changes accounts without pause until told to stop. An operation whose answer is lost is asked again later, under the
-/// same key, until it is answered.
+/// Changes accounts continuously until `stop`. An operation whose reply is lost is repeated later with the same key until it gets a
+/// reply.
 async fn work(api: Api, client: usize, accounts: Arc<Vec<String>>, cycles: Arc<Vec<String>>, history: Arc<History>, stop: Arc<AtomicBool>) {
     let mut n = 0usize;
     while !stop.load(Ordering::Relaxed) {
@@ -42,7 +42,7 @@ async fn work(api: Api, client: usize, accounts: Arc<Vec<String>>, cycles: Arc<V
         let (key, path, body) = again.unwrap_or_else(|| {
             n += 1;
             history.asked.fetch_add(1, Ordering::Relaxed);
-            // Each client has its own accounts, so the order it asks in is the order the account must show.
+            // Each client has its own accounts, so an account's history must follow the client's order.
             let account = &accounts[client + CLIENTS * (n % (ACCOUNTS / CLIENTS))];
             (format!("c{client}-{n}"), format!("/v1/accounts/{account}/bill-cycle"), json!({ "billCycle": cycles[n % 2] }))
         });
@@ -60,7 +60,7 @@ async fn work(api: Api, client: usize, accounts: Arc<Vec<String>>, cycles: Arc<V
     }
 }
 
-/// A pseudo-random sequence, so that a run can be repeated by its seed.
+/// A pseudo-random sequence; a run can be repeated with its seed.
 struct Dice(u64);
 
 impl Dice {
@@ -76,11 +76,11 @@ struct Scene {
     api: Api,
     accounts: Arc<Vec<String>>,
     cycles: Arc<Vec<String>>,
-    /// Events of the set-up: id to (key, sequence).
+    /// Events of the set-up that must be delivered.
     owed: Vec<Value>,
 }
 
-/// Account, cycles and one in-order webhook subscription for everything. The gateway is left running.
+/// Creates accounts, cycles and one in-order webhook subscription for everything. The gateway keeps running.
 async fn scene(name: &str, database: Database) -> (Scene, billwire_tests::gateway::Gateway) {
     let mut setup = Setup::new(name, database);
     let receiver = Receiver::start().await;
@@ -117,7 +117,7 @@ impl Scene {
     /// Waits until everything is delivered and loaded, then checks P1 to P7.
     async fn check(&self, history: &History) {
         let accepted = history.accepted.lock().unwrap().clone();
-        // P1: each accepted operation still answers the same under its key, and no account changed more often than accepted.
+        // P1: every accepted operation still returns the same reply for its key, and no account changed more often than accepted.
         let mut changes: HashMap<String, i64> = HashMap::new();
         for transaction in accepted.values() {
             *changes.entry(transaction["account"].as_str().unwrap().to_owned()).or_default() += 1;
@@ -133,7 +133,7 @@ impl Scene {
             .flat_map(|t| t["events"].as_array().unwrap().iter().map(|e| e["id"].as_str().unwrap().to_owned()))
             .collect();
 
-        // P2, P3, P7: the warehouse holds exactly the events owed, each once; P5: gapless per key.
+        // P2, P3, P7: the warehouse contains exactly the expected events, each once; P5: without gaps per key.
         let folder = self.setup.data_dir().join("warehouse");
         let loaded = eventually("the warehouse", async || {
             tokio::time::sleep(Duration::from_millis(300)).await;
@@ -147,7 +147,7 @@ impl Scene {
         assert_eq!(loaded["rows"].as_u64(), Some(owed.len() as u64), "each once");
         assert_eq!(loaded["gaps"], 0);
 
-        // P2, P3, P6 at the receiver, and P5: per key, first occurrences come in order without a gap.
+        // P2, P3, P6 at the receiver, and P5: per key, first occurrences arrive in order without gaps.
         eventually("the last webhooks", async || {
             let got: BTreeSet<String> = self.receiver.calls().iter().map(|c| c.header("webhook-id").to_owned()).collect();
             got.is_superset(&owed).then_some(())
@@ -172,7 +172,7 @@ impl Scene {
         println!("{} operations accepted, {} events, {repeats} webhooks repeated", accepted.len(), owed.len());
     }
 
-    /// Asks again for everything whose answer was lost.
+    /// Repeats every request whose reply was lost.
     async fn settle(&self, history: &Arc<History>) {
         let unknown = std::mem::take(&mut *history.unknown.lock().unwrap());
         for (key, path, body) in unknown {
@@ -188,10 +188,10 @@ async fn killed_at_random(database: Database, rounds: u64, seed: u64) {
     let workers = scene.start_work(&history, &stop);
     let mut dice = Dice(seed);
     for round in 0..rounds {
-        // Mostly short lives, now and then one long enough for leases, retries and loads to get going.
+        // Mostly short runs, and some long enough for leases, retries and loads to start.
         let life = if round % 5 == 4 { 1500 } else { 50 + dice.roll(500) };
         tokio::time::sleep(Duration::from_millis(life)).await;
-        // The receiver has bad days too; they do not pile up, or it would hardly be sent anything while it is being killed.
+        // The receiver also fails at times. Failures do not accumulate, or the receiver would get hardly any calls between kills.
         scene.receiver.forget_script();
         scene.receiver.script((0..dice.roll(6)).map(|_| Answer::Status(503)));
         gateway.kill();
@@ -203,7 +203,7 @@ async fn killed_at_random(database: Database, rounds: u64, seed: u64) {
         gateway = scene.setup.start().await;
     }
     tokio::time::sleep(Duration::from_millis(500)).await;
-    // Fewer would prove too little.
+    // Fewer would be no evidence.
     let enough = async || (history.accepted.lock().unwrap().len() as u64 > rounds).then_some(());
     eventually("more operations accepted than kills", enough).await;
     stop.store(true, Ordering::Relaxed);
@@ -215,7 +215,7 @@ async fn killed_at_random(database: Database, rounds: u64, seed: u64) {
     gateway.stop().await;
 }
 
-/// Kills per database in a run of `make test`; `BILLWIRE_TEST_KILLS` asks for more.
+/// Kills per database in `make test`; `BILLWIRE_TEST_KILLS` sets another number.
 fn rounds() -> u64 {
     std::env::var("BILLWIRE_TEST_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(50)
 }

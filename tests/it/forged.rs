@@ -1,5 +1,5 @@
-//! P3 against somebody with a login to NATS: what they put on the stream reaches no webhook and no warehouse, and keeps nothing true from
-//! either.
+//! P3 against an attacker with a NATS login: forged messages on the stream reach neither webhook nor warehouse, and do not hold back
+//! genuine ones.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -26,7 +26,7 @@ const SEAL: &str = "Billwire-Seal";
 const SEQUENCE: &str = "Billwire-Sequence";
 const POSITION: &str = "Billwire-Position";
 
-/// The stream, as one sees it who has a login.
+/// The stream, as an attacker with a login sees it.
 struct Intruder {
     jetstream: jetstream::Context,
     stream: Stream,
@@ -63,7 +63,7 @@ fn header(message: &StreamMessage, name: &str) -> String {
     message.headers.get(name).map(|value| value.as_str().to_owned()).unwrap_or_default()
 }
 
-/// The headers of a message, with these instead.
+/// The headers of a message, with some replaced.
 fn changed(of: &StreamMessage, changes: &[(&'static str, &str)]) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for name in [ID, SEAL, SEQUENCE, POSITION, "traceparent", "Content-Type"] {
@@ -83,7 +83,7 @@ async fn owed(api: &Api) -> BTreeSet<String> {
     api.get("/v1/events?limit=200").await.expect(200)["items"].as_array().expect("items").iter().map(id_of).collect()
 }
 
-/// Waits until everything owed has come to both, then checks that nothing else has, each once at the warehouse, and in order.
+/// Waits until all expected events have arrived at both, then checks that nothing else has, each once at the warehouse, and in order.
 async fn check(setup: &Setup, api: &Api, receiver: &Receiver) {
     let owed = owed(api).await;
     eventually("the true events at the receiver", async || {
@@ -141,11 +141,11 @@ async fn what_the_gateway_did_not_make_is_neither_delivered_nor_loaded_nor_shown
         let far = i64::MAX.to_string();
         let copy = format!("{}.x", header(&truth, ID));
         let other = |n: u32| format!("01a20646-9088-7331-a3ce-9a6e76bbfa{n:02}");
-        // As found: everything right but nothing of it true.
+        // Plausible messages with forged contents.
         let forged = |n: u32| body.replace(&header(&truth, ID), &other(n)).replace("Acme Telecom", "Mallory");
         let unsealed = changed(&truth, &[(ID, &other(1)), (SEQUENCE, &next), (POSITION, &after), (SEAL, "")]);
         intruder.publish(&subject, unsealed, forged(1)).await;
-        // The same with the seal of another message, and with ones that are none.
+        // The same with the seal of another message, and with invalid seals.
         for (n, end, seal) in
             [(2, "", header(&truth, SEAL)), (3, "", "v1.00000000.AAAA".to_owned()), (4, "\u{1b}[31m", "Mallory".to_owned())]
         {
@@ -153,14 +153,14 @@ async fn what_the_gateway_did_not_make_is_neither_delivered_nor_loaded_nor_shown
             let headers = changed(&truth, &[(ID, &id), (SEQUENCE, &next), (POSITION, &after), (SEAL, &seal)]);
             intruder.publish(&subject, headers, forged(n)).await;
         }
-        // A true message, seal and all, moved: to the next place of its key, to the end of the outbox, to another type and tenant.
+        // A genuine message with its seal, moved: to the next place of its key, to the end of the outbox, to another type and tenant.
         intruder.publish(&subject, changed(&truth, &[(ID, &copy), (SEQUENCE, &next)]), body.clone()).await;
         intruder.publish(&subject, changed(&truth, &[(ID, &format!("{copy}1")), (POSITION, &far)]), body.clone()).await;
         let cancelled = subject.replace("account.created", "account.cancelled");
         intruder.publish(&cancelled, changed(&truth, &[(ID, &format!("{copy}2"))]), body.clone()).await;
         let foreign = subject.replace("billing.default", "billing.other");
         intruder.publish(&foreign, changed(&truth, &[(ID, &format!("{copy}3"))]), body.clone()).await;
-        // The true id and headers without a seal, around another body; and something that is no event at all.
+        // The genuine id and headers without a seal, with another body; and a message that is not an event.
         let unsealed = changed(&truth, &[(ID, &format!("{copy}4")), (SEAL, "")]);
         intruder.publish(&subject, unsealed, body.replace("Acme Telecom", "Mallory")).await;
         intruder.publish("billing.default.mallory", HeaderMap::new(), "Mallory").await;
@@ -178,7 +178,7 @@ async fn what_the_gateway_did_not_make_is_neither_delivered_nor_loaded_nor_shown
         }
         let new: Vec<String> = told["events"].as_array().unwrap().iter().map(id_of).collect();
         assert_eq!(shown, new, "the true ones alone, in order");
-        // Each is counted: once by the warehouse, and once by the queue if it is of its tenant.
+        // Each forgery is counted: once by the warehouse, and once by the queue if it is of its tenant.
         eventually("the count in the log", async || {
             let log = std::fs::read_to_string(setup.folder.0.join("gateway.log")).unwrap();
             assert!(!log.contains("\u{1b}[31m"), "what a stranger wrote is not shown as it is");
@@ -187,7 +187,7 @@ async fn what_the_gateway_did_not_make_is_neither_delivered_nor_loaded_nor_shown
             (total >= Some(2 * forgeries - 1)).then_some(())
         })
         .await;
-        // They do not come again.
+        // The forgeries are not processed again.
         assert!(gateway.stop().await.success());
         let gateway = setup.start().await;
         status(&api, &account, "active").await;
@@ -210,8 +210,8 @@ async fn a_forged_message_with_the_id_of_a_true_event_keeps_neither_it_nor_other
     assert!(gateway.stop().await.success());
     let server = setup.nats_server(reserved_port());
     let intruder = Intruder::at(&server.url).await;
-    // Accepted while nothing publishes: the ids are known before the stream has the events. First one that goes by itself, then
-    // transactions of several that share a batch.
+    // Accepted while nothing publishes: the ids are known before the stream has the events. First a single event, then transactions with
+    // several events that share a batch.
     let mut gateway = setup.start_with(&["serve", "--roles", "api"]).await;
     for round in 0..2 {
         let told = if round == 0 {

@@ -1,4 +1,4 @@
-//! The master key and the admin key at a start: the wrong one is refused, the changed one takes the old one's place.
+//! The master key and the admin key at startup: a wrong key is refused, a changed one replaces the old one.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ const FIRST: &str = "q83vEjRWeJq83vEjRWeJq83vEjRWeJq83vEjRWeJq80=";
 const SECOND: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const STRANGE: &str = "Hx4dHBsaGRgXFhUUExIREA8ODQwLCgkIBwYFBAMCAQA=";
 
-/// Whether a start with this master key is refused, in one line that names the setting.
+/// Checks that a start with this master key is refused, in one line that names the setting.
 async fn refused(setup: &mut Setup, key: &str) {
     setup.set("BILLWIRE_MASTER_KEY", key);
     for arguments in [&["serve"][..], &["keys", "list"], &["migrate"]] {
@@ -32,12 +32,12 @@ async fn endpoint(api: &Api) -> String {
     api.create("/v1/webhook-endpoints", json!({ "name": "e", "url": "https://example.com/" })).await
 }
 
-/// Uses an endpoint's sealed secret.
+/// Uses the sealed secret of an endpoint.
 async fn used(api: &Api, endpoint: &str) {
     api.patch(&format!("/v1/webhook-endpoints/{endpoint}"), json!({ "headers": { "x-a": "b" } })).await.expect(200);
 }
 
-/// Does to the database what no operation does.
+/// Runs a statement that no operation runs.
 async fn sql(setup: &Setup, statement: &'static str) {
     match &setup.database_url {
         Some(url) => {
@@ -54,14 +54,14 @@ async fn sql(setup: &Setup, statement: &'static str) {
 async fn a_wrong_master_key_is_refused_at_start() {
     for database in BOTH {
         let mut setup = Setup::new("master-key", database);
-        // Nothing is sealed yet, and the key is the database's all the same.
+        // Nothing is sealed yet, but the database is already bound to the key.
         setup.start().await.stop().await;
         refused(&mut setup, STRANGE).await;
         setup.set("BILLWIRE_MASTER_KEY", FIRST);
         let gateway = setup.start().await;
         let made = endpoint(&setup.api()).await;
         gateway.stop().await;
-        // A database of the version before has no check.
+        // A database of the previous version has no check value.
         sql(&setup, "DELETE FROM setting WHERE key = 'master_key_check'").await;
         refused(&mut setup, STRANGE).await;
         setup.set("BILLWIRE_MASTER_KEY", FIRST);
@@ -93,7 +93,7 @@ async fn status(setup: &Setup, key: &str) -> u16 {
     Api::new(&format!("http://{}", setup.address), key).get("/v1/queues").await.status
 }
 
-/// Starts with this admin key; empty: with none.
+/// Starts with this admin key; empty for none.
 async fn with_key(setup: &mut Setup, key: &str) -> Gateway {
     setup.key = key.to_owned();
     setup.address.set_port(reserved_port());
@@ -150,7 +150,7 @@ async fn a_key_that_a_person_made_may_serve_as_the_admin_key_and_is_not_taken_aw
     }
 }
 
-/// The id of the key with this text, as `keys list` shows it.
+/// The id of the key with this token, as `keys list` prints it.
 fn id_of(token: &str) -> String {
     let output = std::process::Command::new("sh").args(["-c", "printf %s \"$1\" | sha256sum", "sh", token]).output().expect("sha256sum");
     String::from_utf8_lossy(&output.stdout)[..16].to_owned()

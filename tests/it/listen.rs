@@ -19,7 +19,7 @@ use tokio::{
 
 use crate::plain;
 
-/// A plain HTTP server as a developer has one: it answers each call with `status` and gives what it was sent.
+/// A plain HTTP server like a developer's: it answers each call with `status` and returns what it received.
 async fn receiver(status: &'static str) -> (String, tokio::sync::mpsc::Receiver<(Value, String)>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}/hook", listener.local_addr().expect("an address"));
@@ -61,7 +61,7 @@ async fn receiver(status: &'static str) -> (String, tokio::sync::mpsc::Receiver<
     (url, calls)
 }
 
-/// The program as a developer starts it, and the lines it prints.
+/// The program as a developer starts it, and its output lines.
 struct Listening {
     child: Child,
     lines: mpsc::Receiver<Value>,

@@ -1,4 +1,4 @@
-//! E-mail through a real SMTP server that insists on TLS and a login.
+//! E-mail through a real SMTP server that requires TLS and a login.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use billwire_tests::{
 };
 use serde_json::{Value, json};
 
-/// A mailbox that is reached by TLS alone and knows one user.
+/// A mail server that requires TLS and knows one user.
 fn mailbox(files: &Files, tls: &str) -> (Peer, u64) {
     let path = |path: &Path| path.to_str().expect("a path").to_owned();
     let (certificate, key) = (path(&files.certificate), path(&files.key));
@@ -31,7 +31,7 @@ async fn verified(api: &Api, account: &str) -> Value {
     api.post(&format!("/v1/smtp-accounts/{account}/verify"), json!({})).await.expect(200)
 }
 
-/// A subscription of invoices posted that writes to these with the predefined template; gives its id.
+/// Creates a subscription that e-mails account status changes to these recipients with the predefined template; returns its id.
 async fn invoices_to(api: &Api, name: &str, account: Option<&str>, to: Value) -> String {
     let all = api.get("/v1/notification-templates/predefined").await.expect(200);
     let template = all["items"].as_array().expect("items").iter().find(|one| one["name"] == "account.status_changed").expect("one");
@@ -153,7 +153,7 @@ async fn each_recipient_is_kept_apart_and_an_address_that_does_not_exist_is_not_
         assert_eq!(reached, ["ada@example.com", "defer-once@example.com", "finance@example.com"], "each once");
         assert!(mails.iter().all(|mail| mail["tls"] == true), "nothing in clear");
 
-        // The address is on the list, with the server's words; the next mail does not ask for it.
+        // The address is on the list with the server's response; the next e-mail is not sent to it.
         let listed = api.get("/v1/suppressed-addresses").await.expect(200);
         assert_eq!((&listed["items"][0]["address"], &listed["items"][0]["status"]), (&json!("bounce@example.com"), &json!(550)));
         api.post(&format!("/v1/accounts/{account}/status"), status("active")).await.expect(200);
@@ -164,7 +164,7 @@ async fn each_recipient_is_kept_apart_and_an_address_that_does_not_exist_is_not_
         .await;
         assert!(peer.heard().iter().all(|line| line["refused"] != "bounce@example.com"));
 
-        // Redriven, the dead letter reaches nobody twice.
+        // After a redrive, no recipient gets the message twice.
         api.post("/v1/dead-letters/redrive", json!({ "subscriptionId": subscription })).await.expect(202);
         eventually("the redriven one", async || (api.get(&path).await.expect(200)["state"] == "succeeded").then_some(())).await;
         assert!(peer.heard().iter().all(|line| line.get("raw").is_none()));

@@ -1,4 +1,4 @@
-//! The promises, tested from outside: real processes, real databases, a real nats-server, real peers.
+//! The promises, tested from outside with real processes, databases, nats-servers and peers.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -40,7 +40,7 @@ use billwire_tests::{
     gateway::{Database, Gateway, Setup},
 };
 
-/// A gateway on `database` without any receiver.
+/// A gateway on `database` without a receiver.
 async fn plain(name: &str, database: Database) -> (Setup, Gateway, Api) {
     let setup = Setup::new(name, database);
     let gateway = setup.start().await;

@@ -1,4 +1,4 @@
-//! What a person can see and mend: retries, dead letters, lanes that wait for a decision, and why an event went where it went.
+//! Inspection and repair: retries, dead letters, blocked lanes, and explanations of an event's deliveries.
 
 use billwire_tests::{
     api::Api,
@@ -8,7 +8,7 @@ use billwire_tests::{
 };
 use serde_json::{Value, json};
 
-/// A gateway that gives up after the second try, and a receiver.
+/// A gateway with this webhook retry plan, and a receiver.
 async fn world(name: &str, database: Database, plan: &str) -> (Receiver, Gateway, Api) {
     let mut setup = Setup::new(name, database);
     setup.set("BILLWIRE_WEBHOOK_RETRY_PLAN", plan);
@@ -19,7 +19,7 @@ async fn world(name: &str, database: Database, plan: &str) -> (Receiver, Gateway
     (receiver, gateway.keeping(setup), api)
 }
 
-/// An in-order queue for accounts, and a subscription that does so when a lane's head is given up on.
+/// An in-order queue for accounts, and a subscription with this setting for given-up deliveries.
 async fn subscribe(api: &Api, receiver: &Receiver, when_given_up: &str) -> String {
     let endpoint = api.create("/v1/webhook-endpoints", json!({ "name": "e", "url": receiver.url() })).await;
     let queue = api.create("/v1/queues", json!({ "name": "q", "mode": "in_order", "eventTypes": ["account.*"] })).await;

@@ -1,4 +1,4 @@
-//! What holds of every operation: exactly once, whole, and refusals that change nothing. On both databases.
+//! Properties of every operation: executed exactly once, atomically, and without changes if refused. On both databases.
 
 use billwire_tests::gateway::BOTH;
 use futures::future::join_all;
@@ -67,7 +67,7 @@ async fn a_client_that_hangs_up_does_not_cut_its_operation_in_half() {
             let sent = api.post(&path, change);
             let _ = tokio::time::timeout(std::time::Duration::from_micros(200 + 37 * i), sent).await;
         }
-        // What was taken up is whole: the version counts exactly the transactions, and the account still changes.
+        // Accepted operations are complete: the version counts exactly the transactions, and the account can still be changed.
         let before = api.get(&format!("/v1/accounts/{account}")).await.json()["version"].as_i64().expect("a version");
         let after = api.post(&path, json!({ "billCycle": cycles[0] })).await.expect(200);
         assert!(after["entities"][0]["version"].as_i64().expect("a version") > before);

@@ -1,4 +1,4 @@
-//! What stands in the data directory, and the nats-server that runs in it, is for its owner alone.
+//! The data directory, and the nats-server that runs in it, are accessible to the owner only.
 
 use std::{
     os::unix::fs::{MetadataExt, PermissionsExt},
@@ -14,9 +14,9 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// Every file and folder below and including `path` that somebody else has a right on.
+/// Every file and folder at or below `path` that others have access to.
 fn open_to_others(path: &Path, found: &mut Vec<String>) {
-    // What goes meanwhile is closed enough.
+    // A file removed meanwhile is not accessible.
     let Ok(there) = std::fs::symlink_metadata(path) else { return };
     if there.mode() & 0o077 != 0 {
         found.push(format!("{} {:o}", path.display(), there.mode() & 0o7777));
@@ -68,7 +68,7 @@ async fn a_data_directory_that_others_can_read_is_closed_at_the_start_and_a_shar
     let mut setup = Setup::new("wide", Database::Sqlite);
     let gateway = setup.start().await;
     assert!(gateway.stop().await.success());
-    // As the version before left it, with something in it that is not ours.
+    // As the previous version left it, with a file in it that is not the gateway's.
     let wide = |path: &Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
     let data = setup.data_dir();
     for (path, mode) in
@@ -100,7 +100,7 @@ fn a_data_directory_of_somebody_else_is_refused_in_one_line() {
     let setup = Setup::new("foreign-dir", Database::Sqlite);
     let foreign = setup.folder.0.join("foreign");
     std::fs::create_dir(&foreign).unwrap();
-    // Only root can give a folder away; everybody else has the root folder, which is not theirs.
+    // Only root can change a folder's owner; other users test with the root folder, which is not theirs.
     let given = std::os::unix::fs::chown(&foreign, Some(12_345), None).is_ok();
     let folder = if given { foreign.as_path() } else { Path::new("/") };
     let output = setup.command(&["serve"]).env("BILLWIRE_DATA_DIR", folder).output().expect("a run");
@@ -108,7 +108,7 @@ fn a_data_directory_of_somebody_else_is_refused_in_one_line() {
     let lines = text(&output.stderr);
     let line = lines.lines().last().unwrap_or_default();
     assert!(line.contains("BILLWIRE_DATA_DIR") && line.contains("belongs to user"), "{line}");
-    // As /tmp is on most machines.
+    // Like /tmp on most machines.
     let sticky = setup.folder.0.join("sticky");
     std::fs::create_dir(&sticky).unwrap();
     std::fs::set_permissions(&sticky, std::fs::Permissions::from_mode(0o1777)).unwrap();

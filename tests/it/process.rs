@@ -1,4 +1,4 @@
-//! The program as an operator meets it: clear lines when something is wrong, and a clean end.
+//! The program from an operator's view: clear messages on errors, and a clean shutdown.
 
 use std::process::Output;
 

@@ -1,4 +1,4 @@
-//! The past once more, and how a queue does.
+//! Replays of past events, and the status of a queue.
 
 use std::collections::BTreeMap;
 
@@ -91,7 +91,7 @@ async fn a_replay_does_not_hold_live_lanes_up_and_can_be_called_off() {
     let account = accounts(&api, 1).await.remove(0);
     eventually("the live calls", async || (receiver.count() >= 5).then_some(())).await;
     receiver.forget();
-    // The replay's first delivery is refused for good, so that its lane waits for a person.
+    // The replay's first delivery is refused permanently, so its lane is blocked.
     receiver.script([Answer::Status(400), Answer::Status(400)]);
     let replay = api.post("/v1/replays", json!({ "subscriptionId": subscription, "from": window() })).await.expect(202);
     let path = format!("/v1/replays/{}", replay["id"].as_str().expect("an id"));
@@ -104,14 +104,14 @@ async fn a_replay_does_not_hold_live_lanes_up_and_can_be_called_off() {
     assert_eq!((&ended["discarded"], &ended["waiting"], &ended["delivered"]), (&json!(5), &json!(0), &json!(0)));
 }
 
-/// Deliveries of the latest minute, as the queue tells.
+/// Deliveries of the last minute, as the queue reports them.
 async fn delivered_in_a_minute(api: &Api, path: &str) -> (u64, Value) {
     let told = api.get(path).await.expect(200);
-    // A rate of a sixtieth each; half of one is for what is lost in writing it.
+    // The rate is per second; the half compensates for rounding.
     ((told["deliveredPerSecond"].as_f64().unwrap_or_default() * 60.0 + 0.5) as u64, told)
 }
 
-/// A step that takes longer than the lease holds, as on a busy machine, must not make a queue start anew while no other process wants it.
+/// A step that outlasts the lease, as on a busy machine, must not restart a queue that no other process wants.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_queue_goes_on_under_a_lease_that_ran_out_while_nobody_else_takes_it() {
     let mut setup = Setup::new("short-lease", Database::Sqlite);

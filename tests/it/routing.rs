@@ -1,4 +1,4 @@
-//! What reaches whom: selections, filters, added parameters and paths, forwarding and calculations, pauses, all on real parts.
+//! Routing with real components: selections, filters, added parameters and paths, forwarding, calculations and pauses.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use billwire_tests::{
 };
 use serde_json::{Value, json};
 
-/// A running gateway with a receiver it knows.
+/// A running gateway and the receiver it can reach.
 struct World {
     setup: Setup,
     receiver: Receiver,
@@ -51,7 +51,7 @@ impl World {
         self.api.create("/v1/accounts", json!({ "name": name, "currency": "EUR", "billCycle": self.cycle })).await
     }
 
-    /// The calls made to paths that start so, once there are as many.
+    /// The calls to paths with this prefix, once there are `count`.
     async fn calls(&self, path: &str, count: usize) -> Vec<Call> {
         let to = |call: &Call| call.path.strip_prefix("/hooks").is_some_and(|below| below.starts_with(path));
         eventually(path, async || (self.receiver.calls().iter().filter(|call| to(call)).count() >= count).then_some(())).await;
@@ -86,7 +86,7 @@ async fn a_subscription_gets_what_it_chose_and_filtered_with_what_it_adds() {
         }
         assert_eq!(world.calls("/in/all", 9).await.len(), 9);
         let chosen = world.calls("/in/by/", 2).await;
-        // Of two accounts neither waits for the other.
+        // Neither account waits for the other.
         let by_path: BTreeMap<&str, Value> = chosen.iter().map(|call| (call.path.as_str(), call.json())).collect();
         assert_eq!(by_path.keys().collect::<Vec<_>>(), [&"/hooks/in/by/A%2F1%3F", &"/hooks/in/by/A2"]);
         let parameters = &by_path["/hooks/in/by/A%2F1%3F"]["data"]["parameters"];
@@ -134,7 +134,7 @@ async fn forwarded_events_reach_the_other_queue_in_order_once_and_calculated_one
             }
             created.push(id);
         }
-        // Of A five forwarded and one calculated, of B the calculated one.
+        // Of A, five forwarded and one calculated; of B, the calculated one.
         let calls = world.calls("/in/sink", 7).await;
         let all: Vec<Value> = calls.iter().map(Call::json).collect();
         let forwarded: Vec<&str> =

@@ -1,5 +1,5 @@
-//! `billwire dev` again in the same folder: after an orderly end, after a kill in the middle of the story, over a set-up that another
-//! version made. Each run plays the same story, counts its own events alone, and leaves what an earlier one owes to be delivered.
+//! `billwire dev` again in the same folder: after a regular end, after a kill in the middle of the story, and on a set-up of another
+//! version. Each run plays the same story, counts only its own events, and leaves pending events of an earlier run to be delivered.
 
 use std::{
     io::{BufRead, BufReader},
@@ -13,7 +13,7 @@ use billwire_tests::{
 };
 use serde_json::{Value, json};
 
-/// Plays the story to its end; gives the rows of its table, each an event and where it arrived, without their times and in no order.
+/// Plays the story to its end; returns the rows of its table (event and places of arrival), sorted and without times.
 fn play(setup: &Setup, when: &str) -> Vec<String> {
     let output = setup.command(&["dev", "--once"]).output().expect("a run");
     let (told, log) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -46,8 +46,8 @@ async fn named(api: &Api, list: &str, name: &str) -> Value {
     page["items"].as_array().expect("items").iter().find(|item| item["name"] == name).unwrap_or_else(|| panic!("no {name}")).clone()
 }
 
-/// Gives everything the set-up made another shape, as an older version could have made it or a person left it, and leaves an event
-/// that is owed to the webhook subscription. Gives the ids of both subscriptions and of the event.
+/// Changes everything the set-up created, as an older version or a person could have, and leaves an undelivered event for the webhook
+/// subscription. Returns the ids of both subscriptions and of the event.
 async fn alter(api: &Api) -> (Vec<Value>, String) {
     let id = |object: &Value| object["id"].as_str().expect("an id").to_owned();
     let (webhooks, mails) = (named(api, "subscriptions", "dev webhooks").await, named(api, "subscriptions", "dev mails").await);
@@ -70,7 +70,7 @@ async fn alter(api: &Api) -> (Vec<Value>, String) {
 
     let account = json!({ "name": "Owed", "currency": "EUR", "billCycle": "MONTHLY-1" });
     let event = id(&api.post("/v1/accounts", account).await.expect(201)["events"][0]);
-    // The receiver is `dev`'s, so it is not there now.
+    // The receiver is part of `dev`, so it is not running now.
     eventually("a failed try", async || {
         let owed = api.get(&format!("/v1/deliveries?eventId={event}")).await.expect(200);
         (owed["items"][0]["state"] == "waiting").then_some(())
@@ -92,7 +92,7 @@ async fn each_run_in_the_same_folder_tells_the_same_story_whatever_the_one_befor
     let gateway = setup.start().await;
     let (subscriptions, event) = alter(&setup.api()).await;
     assert!(gateway.stop().await.success());
-    // Lost, so that another one is made, and the endpoint has to be told.
+    // The secret is lost, so a new one is created and set on the endpoint.
     std::fs::remove_file(setup.data_dir().join("dev/webhook.secret")).expect("the secret");
     let delivered = async || {
         let gateway = setup.start().await;
@@ -105,7 +105,7 @@ async fn each_run_in_the_same_folder_tells_the_same_story_whatever_the_one_befor
         owed == "succeeded"
     };
     assert_eq!(play(&setup, "the run over an altered set-up"), first);
-    // It may have come too late for a run that ends with its own story.
+    // It may arrive too late for a run that ends with its own story.
     for _ in 0..5 {
         if delivered().await {
             return;

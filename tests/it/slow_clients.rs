@@ -1,4 +1,4 @@
-//! Clients that hold connections without asking for anything: they are closed in time and shut nobody out.
+//! Clients that hold connections without sending requests: they are disconnected in time and lock nobody out.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -38,14 +38,14 @@ async fn gateway(name: &str, settings: &[(&str, &str)]) -> (Setup, Gateway) {
     (setup, gateway)
 }
 
-/// Reads until the other side closes; `None`: it does not.
+/// Reads until the peer closes the connection; `None` if it does not.
 async fn closed(stream: &mut TcpStream) -> Option<Vec<u8>> {
     let mut read = Vec::new();
     timeout(MARGIN, stream.read_to_end(&mut read)).await.ok()?.ok();
     Some(read)
 }
 
-/// Asks on a connection that is kept, and gives the head of the answer; `None`: there is none in time, or the connection was closed.
+/// Sends a request on a persistent connection and returns the head of the response; `None` on a timeout or a closed connection.
 async fn ask(stream: &mut TcpStream, request: &str) -> Option<String> {
     stream.write_all(request.as_bytes()).await.ok()?;
     let mut read = Vec::new();
@@ -67,7 +67,7 @@ async fn lives(stream: &mut TcpStream) -> bool {
     ask(stream, LIVEZ).await.is_some_and(|head| head.starts_with("HTTP/1.1 200"))
 }
 
-/// Starts a request whose body does not come, and waits until its handler does. `more`: header lines.
+/// Starts a request whose body never arrives, and waits until its handler runs. `more`: additional header lines.
 async fn at_work(stream: &mut TcpStream, key: &str, more: &str) -> bool {
     let head = format!(
         "POST /v1/queues HTTP/1.1\r\nhost: b\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\n\
@@ -76,7 +76,7 @@ async fn at_work(stream: &mut TcpStream, key: &str, more: &str) -> bool {
     ask(stream, &head).await.is_some_and(|head| head.starts_with("HTTP/1.1 100"))
 }
 
-/// A client of its own connections, at an address of its own, that asks until it is answered.
+/// A client with its own connections and address that retries until it gets a response.
 async fn healthy(setup: &Setup, from: &str) -> Duration {
     let began = Instant::now();
     let client = reqwest::Client::builder().no_proxy().local_address(from.parse::<IpAddr>().ok()).pool_max_idle_per_host(0);
@@ -160,7 +160,7 @@ async fn who_waits_gives_way_where_all_connections_are_taken() {
     for at_rest in &mut kept {
         assert!(at_work(at_rest, &setup.key, "").await);
     }
-    // Four handlers are at work: whoever comes now waits until one of them has ended.
+    // Four handlers are busy: new clients wait until one has finished.
     let mut waiting = connect("127.0.0.3", setup.address).await;
     waiting.write_all(LIVEZ.as_bytes()).await.unwrap();
     assert!(timeout(Duration::from_millis(300), waiting.read_u8()).await.is_err(), "nobody who is worked for gives way");
@@ -217,7 +217,7 @@ fn proxies_that_are_no_networks_are_named() {
     assert!(!output.status.success() && said.contains("BILLWIRE_TRUSTED_PROXIES: 'proxy.example.com'"), "{said}");
 }
 
-/// A body of which nothing ever comes.
+/// A body that never arrives.
 struct Never;
 
 impl Body for Never {

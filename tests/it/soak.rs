@@ -1,6 +1,6 @@
-//! Many events over many lanes with several consumer processes, killed and paused at random: nothing missing, nothing out of order.
+//! Many events over many lanes with several consumer processes, killed and paused at random: no loss, no reordering.
 //!
-//! `make soak` does it with a million events; `make test` with fewer (`BILLWIRE_TEST_SOAK_EVENTS`).
+//! `make soak` runs it with a million events, `make test` with fewer (`BILLWIRE_TEST_SOAK_EVENTS`).
 
 use std::{
     collections::HashMap,
@@ -21,7 +21,7 @@ fn events() -> usize {
     std::env::var("BILLWIRE_TEST_SOAK_EVENTS").ok().and_then(|text| text.parse().ok()).unwrap_or(20_000)
 }
 
-/// Small numbers that look random; the seed is printed, so that a failure can be had again.
+/// Small pseudo-random numbers; the seed is printed, so that a failure can be reproduced.
 struct Dice(u64);
 
 impl Dice {
@@ -79,14 +79,14 @@ async fn a_thousand_lanes_keep_order_and_miss_nothing_while_four_processes_are_k
             processes[number] = Some(setup.consumers(number));
             kills += 1;
         } else {
-            // Longer than the lease, so that another takes over from one that does not know it yet.
+            // Longer than the lease, so that another process takes over while the paused one still believes it holds the lease.
             signal(&process.pid(), "-STOP");
             tokio::time::sleep(Duration::from_millis(300 + dice.roll(900))).await;
             signal(&process.pid(), "-CONT");
             processes[number] = Some(process);
             pauses += 1;
         }
-        // What arrived for the first time must be the next of its lane: everything before it has arrived already.
+        // The first arrival of an event must be the next in its lane: everything before it has already arrived.
         for call in receiver.take() {
             let event = call.json();
             let lane = event["partitionkey"].as_str().expect("a lane").to_owned();

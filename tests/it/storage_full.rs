@@ -1,5 +1,5 @@
-//! P1 and P3 while the database's disk is full for a moment: what was accepted is kept, what was refused is not there, and work goes on by
-//! itself as soon as there is room.
+//! P1 and P3 while the database's disk is temporarily full: accepted operations are kept, refused ones leave no trace, and work resumes by
+//! itself once there is space.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -26,11 +26,11 @@ use tokio::task::JoinHandle;
 const CLIENTS: usize = 6;
 const ROUNDS: usize = 4;
 
-/// A request under an Idempotency-Key of its own.
+/// A request with its own Idempotency-Key.
 #[derive(Clone)]
 struct Ask {
     key: String,
-    /// External id of the account it makes or changes.
+    /// External id of the account to create or change.
     account: String,
     creates: bool,
     body: Value,
@@ -55,13 +55,13 @@ impl Ask {
     }
 }
 
-/// What the clients were told.
+/// The replies the clients received.
 #[derive(Default)]
 struct History {
-    /// In the order of the answers.
+    /// In the order of the replies.
     accepted: Mutex<Vec<(Ask, Answer)>>,
     refused: Mutex<Vec<Ask>>,
-    /// How often each refusal was given.
+    /// Number of refusals by code.
     codes: Mutex<BTreeMap<String, usize>>,
 }
 
@@ -74,7 +74,7 @@ impl History {
         self.refused.lock().unwrap().len()
     }
 
-    /// Sends and writes down the answer; gives whether it was accepted.
+    /// Sends the request and records the reply; returns whether it was accepted.
     async fn ask(&self, api: &Api, ask: Ask) -> bool {
         let answer = ask.send(api).await;
         let accepted = matches!(answer.status, 200 | 201);
@@ -90,7 +90,7 @@ impl History {
     }
 }
 
-/// Makes accounts and changes them, until told to stop.
+/// Creates and changes accounts until `stop`.
 async fn work(api: Api, client: String, cycle: String, history: Arc<History>, stop: Arc<AtomicBool>) {
     let mut account: Option<String> = None;
     for n in 0.. {
@@ -111,7 +111,7 @@ async fn work(api: Api, client: String, cycle: String, history: Arc<History>, st
     }
 }
 
-/// Asks all the time whether the process lives.
+/// Polls the liveness of the process.
 fn watch(api: Api, stop: Arc<AtomicBool>) -> JoinHandle<(usize, Duration)> {
     tokio::spawn(async move {
         let (mut asked, mut longest) = (0, Duration::ZERO);
@@ -126,7 +126,7 @@ fn watch(api: Api, stop: Arc<AtomicBool>) -> JoinHandle<(usize, Duration)> {
     })
 }
 
-/// Holds what the gateway answers now against what the clients were told.
+/// Compares the gateway's current answers with the replies the clients received.
 async fn check(api: &Api, history: &History) {
     let (accepted, refused) = (history.accepted.lock().unwrap().clone(), history.refused.lock().unwrap().clone());
     let mut made: BTreeMap<&str, (&str, i64)> = BTreeMap::new();
@@ -154,7 +154,7 @@ async fn check(api: &Api, history: &History) {
     }
 }
 
-/// One time of work with a full disk in its midst; all the while the process lives.
+/// A period of work during which the disk is full for a while; the process stays alive throughout.
 async fn round(api: &Api, mount: &SmallMount, number: usize, cycle: &str, history: &Arc<History>) {
     let (stop, stop_watching) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let watching = watch(api.clone(), stop_watching.clone());
@@ -177,7 +177,7 @@ async fn round(api: &Api, mount: &SmallMount, number: usize, cycle: &str, histor
         worker.await.expect("the client's own checks hold");
     }
     check(api, history).await;
-    // What was refused is taken under the same key now that there is room.
+    // Refused requests succeed with the same key now that there is space.
     let refused = std::mem::take(&mut *history.refused.lock().unwrap());
     for ask in refused {
         let key = ask.key.clone();
@@ -211,7 +211,7 @@ async fn full_for_a_while(setup: &Setup, mount: &SmallMount) {
     assert!(gateway.stop().await.success());
 }
 
-/// In turn by an orderly stop and by `kill -9`.
+/// Alternates between a regular stop and `kill -9`.
 async fn restarted(setup: &Setup, gateway: Gateway, number: usize) -> Gateway {
     if number.is_multiple_of(2) {
         assert!(gateway.stop().await.success());
@@ -221,7 +221,7 @@ async fn restarted(setup: &Setup, gateway: Gateway, number: usize) -> Gateway {
     setup.start().await
 }
 
-/// P2 and P3: the warehouse gets the events of what was accepted, and no others.
+/// P2 and P3: the warehouse gets exactly the events of accepted operations.
 async fn told_of(setup: &Setup, first: &Value, history: &History) {
     let accepted: Vec<Value> = history.accepted.lock().unwrap().iter().map(|(_, answer)| answer.json()).collect();
     let events = |transaction: &Value| transaction["events"].as_array().unwrap().clone();
@@ -248,8 +248,8 @@ async fn nothing_accepted_is_lost_on_sqlite_when_the_disk_is_full_for_a_while() 
     full_for_a_while(&setup, &mount).await;
 }
 
-/// A PostgreSQL of its own, with one database on the small file system: the others must not suffer from it, and the write-ahead log,
-/// without which the whole server stops, lies elsewhere.
+/// A separate PostgreSQL cluster with one database on the small file system, so that other tests are not affected. Its write-ahead log,
+/// without which the whole server stops, is elsewhere.
 struct Cluster(Folder);
 
 impl Cluster {
@@ -259,7 +259,7 @@ impl Cluster {
         command
     }
 
-    /// Starts it and gives its URL.
+    /// Starts the cluster and returns its URL.
     fn start(&self) -> String {
         let done = self.command("start").output().expect("pg-cluster");
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
@@ -281,7 +281,7 @@ async fn nothing_accepted_is_lost_on_postgres_when_the_disk_is_full_for_a_while(
     let server = cluster.start();
     let place = mount.path().join("tablespace");
     std::fs::create_dir(&place).expect("a folder");
-    // The server runs as another user than root, and the tablespace's folder has to be its own.
+    // The server runs as a user other than root, which must own the tablespace's folder.
     let owner = Command::new("chown").arg("--reference").arg(cluster.0.0.join("data")).arg(&place).status().expect("chown");
     assert!(owner.success());
     for sql in [format!("CREATE TABLESPACE small LOCATION '{}'", place.display()), "CREATE DATABASE small TABLESPACE small".to_owned()] {

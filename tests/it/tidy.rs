@@ -1,11 +1,11 @@
-//! The shape of the house: who may import whom, how long a file may be, which names are not used.
+//! The structure of the code base: who may import whom, how long files may be, which names are not used.
 
 use std::{collections::BTreeMap, path::Path, process::Command};
 
 use billwire_tests::root;
 use serde_json::Value;
 
-/// Which of our crates each crate may import (DESIGN section 3), besides itself.
+/// The workspace crates that each crate may import (DESIGN section 3), apart from itself.
 const ARROWS: &[(&str, &[&str])] = &[
     ("billwire-schemas", &[]),
     ("billwire-domain", &["billwire-schemas"]),
@@ -20,7 +20,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("billwire-warehouse", &["billwire-schemas", "billwire-delivery"]),
 ];
 
-/// Third parties that only the named crates import.
+/// Third-party crates that only the listed crates import.
 const FOREIGN: &[(&str, &[&str])] = &[
     ("sea-orm", &["billwire-store"]),
     ("sqlx", &["billwire-store", "billwire-tests"]),
@@ -37,7 +37,7 @@ fn dependencies() -> BTreeMap<String, Vec<String>> {
     let packages = metadata["packages"].as_array().expect("packages");
     let names = |package: &Value| {
         let of = package["dependencies"].as_array().expect("dependencies");
-        // Tests of a crate may stand on more than the crate does.
+        // A crate's tests may depend on more than the crate itself.
         of.iter().filter(|d| d["kind"] != "dev").filter_map(|d| d["name"].as_str()).map(str::to_owned).collect()
     };
     packages.iter().map(|p| (p["name"].as_str().expect("a name").to_owned(), names(p))).collect()

@@ -1,4 +1,4 @@
-//! Tenants' templates and JSON Schemas at their worst: each is refused or ends as a dead letter, and all others are served all the while.
+//! Malicious templates and JSON Schemas of tenants: each is refused or ends as a dead letter, while all other tenants are served.
 
 use std::{
     process::Command,
@@ -17,7 +17,7 @@ use billwire_tests::{
 };
 use serde_json::{Value, json};
 
-/// Sources that overflow the stack of a compiler.
+/// Sources that overflow a compiler's stack.
 fn uncompilable() -> Vec<(&'static str, String)> {
     vec![
         ("not", format!("{{{{ {}true }}}}", "not ".repeat(2_340))),
@@ -29,7 +29,7 @@ fn uncompilable() -> Vec<(&'static str, String)> {
     ]
 }
 
-/// Sources that compile and then overflow a stack, or never end.
+/// Sources that compile and then overflow a stack, or never terminate.
 fn unrenderable() -> Vec<(&'static str, String)> {
     let nested = "{% set ns=namespace(a=1) %}{% for i in range(5000) %}{% set ns.a={\"a\":ns.a} %}{% endfor %}";
     let lists = "{% set ns=namespace(a=[]) %}{% for i in range(5000) %}{% set ns.a=[ns.a] %}{% endfor %}";
@@ -50,7 +50,7 @@ fn unrenderable() -> Vec<(&'static str, String)> {
     ]
 }
 
-/// Asks `/livez` all the while, and tells the longest it took.
+/// Polls `/livez` continuously and reports the longest response time.
 struct Pulse {
     stop: Arc<AtomicBool>,
     longest: tokio::task::JoinHandle<Duration>,
@@ -79,12 +79,12 @@ impl Pulse {
     }
 }
 
-/// A template for accounts whose status changes.
+/// A template for account status changes.
 fn template(name: &str, text: &str) -> Value {
     json!({ "name": name, "eventTypes": ["account.status_changed"], "subject": "News", "text": text })
 }
 
-/// An account of a mailbox, and a queue of status changes.
+/// Creates an SMTP account for the mailbox, and a queue of status changes.
 async fn mail(api: &Api, mailbox: &Peer) -> (String, String) {
     let port = mailbox.hear()["port"].as_u64().expect("a port");
     let smtp = json!({ "name": "mail", "server": "127.0.0.1", "port": port, "security": "none",
@@ -99,7 +99,7 @@ async fn subscribed(api: &Api, name: &str, (smtp, queue): &(String, String), tem
     api.create("/v1/subscriptions", json!({ "name": name, "queueId": queue, "action": action })).await
 }
 
-/// The dead letter a subscription ended with, as its last attempt tells it.
+/// The detail of the last attempt of a subscription's dead letter.
 async fn dead(api: &Api, name: &str, subscription: &str) -> String {
     eventually(&format!("a dead letter of {name}"), async || {
         let found = api.get(&format!("/v1/deliveries?subscriptionId={subscription}")).await.expect(200);
@@ -109,7 +109,7 @@ async fn dead(api: &Api, name: &str, subscription: &str) -> String {
     .await
 }
 
-/// Puts text into templates by their names, as a version that did not look at it may have saved it.
+/// Overwrites template texts in the database by name, as a version without checks may have stored them.
 fn overwrite(setup: &Setup, texts: &[(&str, String)]) {
     let script = "import json, sqlite3, sys\n\
                   c = sqlite3.connect(sys.argv[1])\n\
@@ -126,7 +126,7 @@ fn overwrite(setup: &Setup, texts: &[(&str, String)]) {
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
 }
 
-/// The sandboxes of a process, and what it left unburied of them.
+/// The sandboxes of a process, including zombies not yet reaped.
 fn sandboxes(pid: &str) -> usize {
     let all = std::fs::read_dir("/proc").expect("/proc").flatten().filter(|entry| {
         let path = entry.path();
@@ -156,7 +156,7 @@ async fn a_template_that_would_abort_or_hang_is_refused_when_saved_or_previewed(
         let begin = Instant::now();
         let preview = api.post(&format!("/v1/notification-templates/{id}/preview"), json!({})).await;
         longest = longest.max(begin.elapsed());
-        // A stack of the size a sandbox has takes some of the nested ones; they are rendered then, in a moment.
+        // A sandbox's stack is large enough for some of the nested sources; these are rendered quickly.
         if preview.status != 200 || !name.starts_with("nested") {
             let refused = preview.refused(422, "template_not_rendered");
             println!("{name}: {} after {:?}", refused["detail"], begin.elapsed());
@@ -165,7 +165,7 @@ async fn a_template_that_would_abort_or_hang_is_refused_when_saved_or_previewed(
             println!("{name}: rendered after {:?}", begin.elapsed());
         }
     }
-    // Whoever comes after them is served as before.
+    // Later requests are served normally.
     let preview = api.post(&format!("/v1/notification-templates/{harmless}/preview"), json!({})).await.expect(200);
     assert!(preview["text"].as_str().is_some_and(|text| text.starts_with("Dear ")), "{preview}");
     println!("a preview took at most {longest:?}, /livez {:?}", pulse.end().await);
@@ -192,7 +192,7 @@ async fn an_e_mail_whose_template_would_abort_or_hang_is_a_dead_letter_and_the_o
     let account = api.account(&api.bill_cycle(1).await).await;
     assert!(gateway.stop().await.success());
 
-    // What a version before this one saved lies in the database when this one starts, and an event is on its way.
+    // Templates stored by a previous version are in the database at startup, and an event is on its way.
     overwrite(&setup, &all);
     let gateway = setup.start().await;
     let (pid, pulse) = (gateway.pid(), Pulse::of(&setup));
@@ -225,12 +225,12 @@ async fn sandboxes_end_with_the_gateway_also_when_that_is_killed() {
     let sandbox = sandbox.expect("a sandbox").path();
     assert!(std::fs::read(sandbox.join("environ")).expect("its environment").windows(8).all(|name| name != b"BILLWIRE"));
     gateway.kill();
-    // Nothing is left of it, or what nobody has buried yet.
+    // The process is gone or a zombie.
     let ended = || std::fs::read(sandbox.join("cmdline")).map_or(true, |line| line.is_empty());
     eventually("the sandbox to end", async || ended().then_some(())).await;
 }
 
-/// Resident memory of a process at its highest, in MiB.
+/// Peak resident memory of a process, in MiB.
 fn peak(pid: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a status");
     let line = status.lines().find(|line| line.starts_with("VmHWM")).expect("a peak");
@@ -256,7 +256,7 @@ async fn a_schema_of_many_alternatives_takes_neither_memory_nor_time() {
         assert_eq!(problem["errors"][0]["code"], code, "{answer}");
         assert!(errors <= 50);
     }
-    // What fits is taken, as long as it takes no more than the stated work.
+    // Valid data is accepted within the documented work limit.
     let item = json!({ "type": "custom.many", "key": "k", "data": { "a": vec!["c0"; 100] } });
     let answer = api.post("/v1/events", json!({ "items": [item] })).await.expect(202);
     assert_eq!(answer["items"][0]["status"], "recorded", "{answer}");

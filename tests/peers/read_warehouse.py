@@ -1,14 +1,14 @@
-"""Reads a warehouse directory as a DuckDB user does and sums it up.
+"""Reads a warehouse directory the way a DuckDB user does and summarizes it.
 
     read_warehouse.py DIR
 
 Reads DIR/events/*/*.parquet and prints one line of JSON:
-  rows, distinct   how many rows, and how many different event ids
+  rows, distinct   number of rows, and of distinct event ids
   ids              the event ids in the order of the files
   by_type          event type -> rows
-  files            how many files
-  keys             how many ordering keys (a key belongs to a tenant)
-  inversions       rows that stand behind a row of their ordering key with a higher sequence
+  files            number of files
+  keys             number of ordering keys (a key belongs to a tenant)
+  inversions       rows that follow a row of the same ordering key with a higher sequence
   gaps             ordering keys whose sequences are not exactly 1..n
   bad_payloads     rows whose payload is not a JSON object with the row's event id as its `id`
 """

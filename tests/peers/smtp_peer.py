@@ -1,4 +1,4 @@
-"""A real SMTP server (aiosmtpd) that tells what it was given.
+"""A real SMTP server (aiosmtpd) that reports what it receives.
 
     smtp_peer.py [--tls starttls|implicit --cert PEM --key PEM] [--user U --password P] [--log-refusals]
 
@@ -25,7 +25,7 @@ import warnings
 
 from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 
-# aiosmtpd warns of passwords asked for in clear, which is what a test may want.
+# aiosmtpd warns about passwords over unencrypted connections, which tests use on purpose.
 warnings.filterwarnings("ignore", module="aiosmtpd")
 logging.getLogger("mail.log").setLevel(logging.ERROR)
 

@@ -2,8 +2,8 @@
 
     validate_openapi.py FILE      (`-` for stdin)
 
-Prints {"ok": true, "version": "3.0.3", "errors": []} or the errors, each {"path": "...", "message": "..."}; ends with 0 either way,
-and with 2 when FILE is not JSON. A document that calls itself 3.0 is held to 3.0, one that calls itself 3.1 to 3.1.
+Prints {"ok": true, "version": "3.0.3", "errors": []} or the errors, each {"path": "...", "message": "..."}; exits with 0 either way,
+and with 2 if FILE is not JSON. The document is validated against the version it declares, 3.0 or 3.1.
 """
 
 import json

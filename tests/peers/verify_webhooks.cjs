@@ -12,7 +12,7 @@ createInterface({ input: process.stdin }).on("line", (line) => {
     const call = JSON.parse(line);
     webhook.verify(call.body, call.headers);
   } catch (error) {
-    // Whatever is wrong with a call is the answer about this call.
+    // Any error is the result of this call.
     answer = { ok: false, error: `${error.name}: ${error.message}` };
   }
   console.log(JSON.stringify(answer));

@@ -17,6 +17,6 @@ for line in sys.stdin:
         call = json.loads(line)
         webhook.verify(call["body"], call["headers"])
         answer = {"ok": True, "error": None}
-    except Exception as error:  # whatever is wrong with a call is the answer about this call
+    except Exception as error:  # any error is the result of this call
         answer = {"ok": False, "error": f"{type(error).__name__}: {error}"}
     print(json.dumps(answer), flush=True)

@@ -1,9 +1,9 @@
-//! A client of the public API, as an outside system has one.
+//! A client of the public API, like that of an external system.
 
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 
-/// An answer, taken apart.
+/// A response, parsed.
 #[derive(Debug, Clone)]
 pub struct Answer {
     pub status: u16,
@@ -16,7 +16,7 @@ impl Answer {
         serde_json::from_str(&self.text).unwrap_or_else(|e| panic!("not JSON ({e}): {}", self.text))
     }
 
-    /// The body, if the status is as expected.
+    /// The body; panics if the status differs from `status`.
     pub fn expect(self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", self.text);
         self.json()
@@ -77,7 +77,7 @@ impl Api {
         self.send(Method::DELETE, path, None, &[]).await
     }
 
-    /// Creates something and gives its id.
+    /// Creates an object and returns its id.
     pub async fn create(&self, path: &str, body: Value) -> String {
         let transaction = self.post(path, body).await.expect(201);
         transaction["entities"][0]["id"].as_str().expect("an id").to_owned()

@@ -1,18 +1,18 @@
-//! Certificates for servers of tests, as files.
+//! Certificates of test servers, as files.
 
 use std::path::{Path, PathBuf};
 
-/// A server's certificate, its key and the authority that signed it, in PEM.
+/// A server's certificate, its key and the signing authority, in PEM.
 pub struct Files {
     pub certificate: PathBuf,
     pub key: PathBuf,
     pub authority: PathBuf,
 }
 
-/// Writes a certificate for `host` into a folder; with `expired` one that was valid in 2020.
+/// Writes a certificate for `host` into a folder; if `expired`, one that was valid in 2020.
 pub fn write(folder: &Path, host: &str, expired: bool) -> Files {
     let mut authority = rcgen::CertificateParams::new(Vec::new()).expect("parameters");
-    // A name of its own: with the same name as a trusted one it would not be a stranger but a forger.
+    // A unique name: an authority with the name of a trusted one would count as a forgery, not as unknown.
     authority.distinguished_name.push(rcgen::DnType::CommonName, folder.display().to_string());
     authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
     let authority_key = rcgen::KeyPair::generate().expect("a key");

@@ -1,4 +1,4 @@
-//! A gateway as a process of its own.
+//! A gateway in a separate process.
 
 use std::{
     net::SocketAddr,
@@ -9,7 +9,7 @@ use std::{
 
 use crate::{Folder, PATIENCE, api::Api, required, reserved_port, root};
 
-/// Which database a test runs on.
+/// The database a test runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Database {
     Sqlite,
@@ -18,21 +18,21 @@ pub enum Database {
 
 pub const BOTH: [Database; 2] = [Database::Sqlite, Database::Postgres];
 
-/// Everything a gateway is started with; kept, so that it can be started again.
+/// Everything needed to start a gateway; kept so that it can be restarted.
 pub struct Setup {
     pub folder: Folder,
     pub database_url: Option<String>,
     pub address: SocketAddr,
     pub key: String,
     pub environment: Vec<(String, String)>,
-    /// What its commands begin with: a program that runs the rest elsewhere.
+    /// Prefix of its commands: a program that runs the rest elsewhere.
     pub through: Vec<String>,
 }
 
 pub const ADMIN_KEY: &str = "test-admin-key";
 const MASTER_KEY: &str = "q83vEjRWeJq83vEjRWeJq83vEjRWeJq83vEjRWeJq80=";
 
-/// The program under test: the one this test was built beside, or the one named.
+/// The program under test: the one built with this test, or the one named in the environment.
 pub fn program() -> PathBuf {
     if let Ok(named) = std::env::var("BILLWIRE_TEST_PROGRAM") {
         return named.into();
@@ -55,7 +55,7 @@ impl Setup {
             ("BILLWIRE_NATS_SERVER".to_owned(), required("BILLWIRE_NATS_SERVER")),
             ("BILLWIRE_WAREHOUSE_AGE_MS".to_owned(), "200".to_owned()),
             ("BILLWIRE_LEASE_MS".to_owned(), "600".to_owned()),
-            // A receiver that is away for a moment must not cost a test a minute.
+            // A receiver that is briefly unavailable must not delay a test by a minute.
             ("BILLWIRE_CIRCUIT_WAIT_MS".to_owned(), "200".to_owned()),
             ("BILLWIRE_CIRCUIT_WAIT_MAX_MS".to_owned(), "800".to_owned()),
             ("BILLWIRE_TEST_CLOCK".to_owned(), "true".to_owned()),
@@ -107,7 +107,7 @@ impl Setup {
     pub async fn start_with(&self, arguments: &[&str]) -> Gateway {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.folder.0.join("gateway.log")).expect("a log");
         let child = self.command(arguments).stdout(Stdio::null()).stderr(log).spawn().expect("billwire starts");
-        // Dropped on the way out, it ends the process.
+        // Dropping it on an early return ends the process.
         let mut gateway = Gateway { child: Some(child), setup: None };
         let api = self.api();
         let until = Instant::now() + PATIENCE;
@@ -125,8 +125,8 @@ impl Setup {
         panic!("billwire does not answer:\n{}", self.log_tail());
     }
 
-    /// Starts a process of its own beside the running gateway, on the same database and the same NATS, that only delivers. `number`
-    /// tells it from others.
+    /// Starts a separate process that only delivers, on the same database and NATS as the running gateway. `number` tells it apart from
+    /// others.
     pub fn consumers(&self, number: usize) -> Gateway {
         let log = self.folder.0.join(format!("consumers-{number}.log"));
         let log = std::fs::OpenOptions::new().create(true).append(true).open(log).expect("a log");
@@ -142,13 +142,13 @@ impl Setup {
         Gateway { child: Some(child), setup: None }
     }
 
-    /// Where the private nats-server of a running gateway listens, with the login.
+    /// The address of a running gateway's private nats-server, with the login.
     pub fn nats_address(&self) -> String {
         std::fs::read_to_string(self.data_dir().join("nats/url")).expect("a URL").trim().to_owned()
     }
 
-    /// Starts a nats-server beside the gateway, on the store, with the configuration and so with the login of the private one, which must
-    /// not be running, and has the gateway use it from its next start on.
+    /// Starts a nats-server on the store of the private one, which must not be running, with the same configuration and login. The
+    /// gateway uses it from its next start on.
     pub fn nats_server(&mut self, port: u16) -> NatsServer {
         let folder = self.data_dir().join("nats");
         let address = self.nats_address();
@@ -186,7 +186,7 @@ impl Setup {
 
 impl Drop for Setup {
     fn drop(&mut self) {
-        // A killed gateway leaves its nats-server behind, as a crash would.
+        // A killed gateway leaves its nats-server running, as after a crash.
         if let Some(pid) = self.nats_pid() {
             signal(&pid, "-9");
         }
@@ -196,10 +196,10 @@ impl Drop for Setup {
     }
 }
 
-/// A nats-server of the test's own. Dropping it kills it.
+/// A nats-server started by the test. Dropping it kills it.
 pub struct NatsServer {
     child: Child,
-    /// Where it listens, with the login.
+    /// Its address, with the login.
     pub url: String,
 }
 
@@ -210,7 +210,7 @@ impl Drop for NatsServer {
     }
 }
 
-/// A client of the nats-server at `url`, logged in as the URL says (the client library passes over that), once it answers.
+/// Connects to the nats-server at `url` once it answers, with the login in the URL, which the client library ignores.
 pub async fn nats_client(url: &str) -> async_nats::Client {
     let address: async_nats::ServerAddr = url.parse().expect("a URL");
     let login = |part: Option<&str>| part.expect("a login").to_owned();
@@ -229,12 +229,12 @@ pub fn signal(pid: &str, which: &str) {
     let _ = Command::new("kill").args([which, pid.trim()]).stderr(Stdio::null()).status();
 }
 
-/// Kills a process as `kill -9` does and waits until it is gone: only then are its files nobody's.
+/// Kills a process with `kill -9` and waits until it is gone and has released its files.
 pub async fn kill(pid: &str) {
     signal(pid, "-9");
     crate::eventually("the end of a killed process", async || {
         let status = std::fs::read_to_string(format!("/proc/{}/status", pid.trim()));
-        // One that ended and that nobody has asked for yet holds nothing any more.
+        // A zombie holds no files.
         status.map_or(Some(()), |status| status.contains("State:\tZ").then_some(()))
     })
     .await;
@@ -247,7 +247,7 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Keeps what it was started from for as long as it runs.
+    /// Keeps the set-up for as long as the gateway runs.
     pub fn keeping(mut self, setup: Setup) -> Self {
         self.setup = Some(setup);
         self
@@ -257,7 +257,7 @@ impl Gateway {
         self.child.as_ref().expect("running").id().to_string()
     }
 
-    /// `kill -9`: what a power switch or the kernel does.
+    /// `kill -9`: like a power failure or the kernel's OOM killer.
     pub fn kill(mut self) {
         if let Some(mut child) = self.child.take() {
             let _ = child.kill();
@@ -265,7 +265,7 @@ impl Gateway {
         }
     }
 
-    /// SIGTERM, and waits for the end.
+    /// Sends SIGTERM and waits for the process to end.
     pub async fn stop(mut self) -> std::process::ExitStatus {
         let child = self.child.as_mut().expect("running");
         signal(&child.id().to_string(), "-TERM");
@@ -290,7 +290,7 @@ impl Drop for Gateway {
     }
 }
 
-/// A fresh database in the cluster that `make test` started.
+/// Creates a database in the cluster that `make test` started.
 pub fn new_postgres_database() -> String {
     let server = required("BILLWIRE_TEST_POSTGRES");
     let name = format!("t_{}", uuid::Uuid::now_v7().simple());

@@ -1,6 +1,6 @@
-//! What the tests stand on: real gateways as processes, real databases, a real nats-server, receivers that record.
+//! Test infrastructure: gateways in separate processes, real databases, a real nats-server, recording receivers.
 //!
-//! Used by `tests/it` and `tests/bench`. `make test` brings what is needed and says where it is by environment variables.
+//! Used by `tests/it` and `tests/bench`. `make test` provides what is needed and passes its location in environment variables.
 #![expect(
     clippy::print_stderr,
     clippy::expect_used,
@@ -36,12 +36,12 @@ pub fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().expect("a parent").to_path_buf()
 }
 
-/// A variable that `make test` sets.
+/// Reads a variable that `make test` sets.
 pub fn required(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set; run the tests by `make test`"))
 }
 
-/// A folder of this test's own, removed at its end unless the test fails.
+/// A folder of this test, removed at its end unless the test fails.
 pub struct Folder(pub PathBuf);
 
 impl Folder {
@@ -77,10 +77,10 @@ pub fn reserved_port() -> u16 {
     port
 }
 
-/// Waits until `done` gives something, for [`PATIENCE`] at the most; says `what` was missing otherwise.
+/// Waits until `done` returns a value, for at most [`PATIENCE`]; otherwise panics and names `what` is missing.
 pub async fn eventually<T>(what: &str, mut done: impl AsyncFnMut() -> Option<T>) -> T {
     let until = Instant::now() + PATIENCE;
-    // Looking takes time from what is waited for, so it is done less often the longer that takes.
+    // Polling takes time away from the awaited work, so the interval grows.
     let mut pause = Duration::from_millis(10);
     loop {
         if let Some(found) = done().await {

@@ -1,4 +1,4 @@
-//! Third-party peers: Python and JavaScript programs that know the standards but not us.
+//! Third-party peers: Python and JavaScript programs that know the standards, but not the gateway.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::{PATIENCE, required, root};
 
-/// A peer's program: Python, or JavaScript where its name says so.
+/// The command of a peer: Python, or JavaScript if the script's name ends in `.cjs`.
 fn program(script: &str) -> Command {
     let mut command = if script.ends_with(".cjs") {
         let folder = PathBuf::from(required("BILLWIRE_TEST_JS"));
@@ -25,19 +25,19 @@ fn program(script: &str) -> Command {
     command
 }
 
-/// Runs a peer to its end and gives the JSON it printed.
+/// Runs a peer to its end and returns the JSON it printed.
 pub fn run(script: &str, arguments: &[&str]) -> Value {
     let output = program(script).args(arguments).output().expect("a peer");
     assert!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{script}: {e}: {}", String::from_utf8_lossy(&output.stdout)))
 }
 
-/// What DuckDB reads in a warehouse folder.
+/// What DuckDB reads from a warehouse folder.
 pub fn warehouse(folder: &Path) -> Value {
     run("read_warehouse.py", &[folder.to_str().expect("a path")])
 }
 
-/// A peer that stays: JSON lines in, JSON lines out. It ends with its standard input.
+/// A long-running peer: JSON lines in, JSON lines out. It ends when its standard input closes.
 pub struct Peer {
     child: Child,
     input: Option<ChildStdin>,

@@ -1,4 +1,4 @@
-//! A webhook receiver over real TLS that records every call and answers by script.
+//! A webhook receiver with real TLS that records every call and answers according to a script.
 
 use std::{
     collections::VecDeque,
@@ -22,10 +22,10 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::gateway::Setup;
 
-/// The name the receiver's certificate is for.
+/// The name in the receiver's certificate.
 pub const HOST: &str = "hooks.receiver.example";
 
-/// One call as it came.
+/// A received call.
 #[derive(Debug, Clone)]
 pub struct Call {
     pub headers: hyper::HeaderMap,
@@ -44,23 +44,23 @@ impl Call {
     }
 }
 
-/// What the receiver does with a call.
+/// The receiver's response to a call.
 #[derive(Debug, Clone)]
 pub enum Answer {
     Status(u16),
     RetryAfter(u16, u32),
-    /// Waits, then 204.
+    /// Waits, then answers 204.
     Slow(Duration),
 }
 
-/// What a receiver does that does not speak HTTP as it should.
+/// Misbehaviour of a receiver that violates HTTP.
 #[derive(Debug, Clone, Copy)]
 pub enum Misbehaviour {
-    /// A byte of the head now and then.
+    /// One byte of the head at a time, slowly.
     DripHead,
-    /// Headers without end, as fast as they are taken.
+    /// Endless headers, as fast as the client reads.
     EndlessHead,
-    /// A body without end, as fast as it is taken.
+    /// An endless body, as fast as the client reads.
     EndlessBody,
 }
 
@@ -87,7 +87,7 @@ impl Receiver {
         Self::named(HOST, None).await
     }
 
-    /// One under a name of its own, which may misbehave.
+    /// Starts a receiver with another name, which may misbehave.
     pub async fn named(host: &str, misbehaviour: Option<Misbehaviour>) -> Self {
         let mut authority = rcgen::CertificateParams::new(Vec::new()).expect("parameters");
         authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
@@ -140,7 +140,7 @@ impl Receiver {
         setup.set("BILLWIRE_WEBHOOK_CA_FILE", file.display().to_string());
     }
 
-    /// The PEM of the authority that signed the certificate.
+    /// The certificate of the signing authority, as PEM.
     pub fn ca(&self) -> &str {
         &self.ca
     }
@@ -153,22 +153,22 @@ impl Receiver {
         self.state.lock().expect("the receiver's state")
     }
 
-    /// Answers the next calls so, one after the other.
+    /// Sets the answers to the next calls, in order.
     pub fn script(&self, answers: impl IntoIterator<Item = Answer>) {
         self.state().script.extend(answers);
     }
 
-    /// Forgets what is left of the script.
+    /// Discards the rest of the script.
     pub fn forget_script(&self) {
         self.state().script.clear();
     }
 
-    /// Answers every call so, when the script is used up; `None`: 204.
+    /// Sets the answer to every call after the script; `None`: 204.
     pub fn always(&self, answer: Option<Answer>) {
         self.state().always = answer;
     }
 
-    /// Whether calls are kept, or only counted (for measuring).
+    /// Whether calls are recorded or only counted (for measuring).
     pub fn keep_calls(&self, keep: bool) {
         self.state().keep = keep;
     }
@@ -177,7 +177,7 @@ impl Receiver {
         self.state().calls.clone()
     }
 
-    /// The calls since it was asked last.
+    /// The calls since the last `take`.
     pub fn take(&self) -> Vec<Call> {
         std::mem::take(&mut self.state().calls)
     }
@@ -193,7 +193,7 @@ impl Receiver {
     }
 }
 
-/// Answers the first call of a connection as it should not be answered, until the caller hangs up.
+/// Answers the first call of a connection with this misbehaviour until the client hangs up.
 async fn misbehave(mut stream: tokio_rustls::server::TlsStream<tokio::net::TcpStream>, how: Misbehaviour, state: Arc<Mutex<State>>) {
     let mut read = [0; 4096];
     if stream.read(&mut read).await.unwrap_or(0) == 0 {

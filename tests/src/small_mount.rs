@@ -1,4 +1,4 @@
-//! A file system of a few megabytes, for tests of what happens when a disk is full.
+//! A file system of a few megabytes, for tests of full disks.
 
 use std::{
     fs::{File, OpenOptions},
@@ -15,17 +15,17 @@ use std::{
 
 use crate::Folder;
 
-/// A mounted tmpfs, gone at the end of the test.
+/// A mounted tmpfs, unmounted at the end of the test.
 pub struct SmallMount {
     path: PathBuf,
-    /// Where the user may not mount: the process that holds the name space in which it is mounted.
+    /// The process that holds the mount namespace, if the user may not mount in the current one.
     holder: Option<Child>,
     _folder: Folder,
 }
 
 impl SmallMount {
-    /// Mounts one: as root for all to see, else in a name space of its own. Panics where neither is possible, since what such a test
-    /// shows cannot be shown otherwise.
+    /// Mounts a tmpfs: visible to all if run as root, otherwise in a separate namespace. Panics if neither is possible, because such a
+    /// test has no alternative.
     pub fn new(name: &str, megabytes: u32) -> Self {
         let folder = Folder::new(name);
         let options = format!("size={megabytes}m,mode=0777");
@@ -55,24 +55,24 @@ impl SmallMount {
         Self { path, holder: Some(holder), _folder: folder }
     }
 
-    /// How this process reaches it.
+    /// The path for this process.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What a command begins with that is to see it at [`SmallMount::inside`].
+    /// Prefix for commands that need to see the file system at [`SmallMount::inside`].
     pub fn entering(&self) -> Vec<String> {
         let Some(holder) = &self.holder else { return Vec::new() };
         ["nsenter", "--user", "--mount", "--preserve-credentials", "-t", &holder.id().to_string()].map(str::to_owned).into()
     }
 
-    /// Where commands begun with [`SmallMount::entering`] see it. (SQLite resolves links, and so would leave the name space by
-    /// [`SmallMount::path`].)
+    /// The path for commands with the prefix [`SmallMount::entering`]. (SQLite resolves links, so [`SmallMount::path`] would lead it out of
+    /// the namespace.)
     pub fn inside(&self) -> &Path {
         &self._folder.0
     }
 
-    /// Fills it to the last block, and keeps it so until the result is dropped.
+    /// Fills the file system completely and keeps it full until the result is dropped.
     pub fn fill(&self) -> Full {
         let path = self.path.join("filling");
         let mut file = OpenOptions::new().create(true).append(true).open(&path).expect("a file");
@@ -81,7 +81,7 @@ impl SmallMount {
         let filling = spawn({
             let freed = freed.clone();
             move || {
-                // What others give back meanwhile is taken too.
+                // Also takes space that others free meanwhile.
                 while !freed.load(Ordering::Relaxed) {
                     fill_up(&mut file);
                     sleep(Duration::from_millis(2));
@@ -103,7 +103,7 @@ impl Drop for SmallMount {
     }
 }
 
-/// A file system that is full for as long as this lives.
+/// Keeps a file system full until dropped.
 pub struct Full {
     path: PathBuf,
     freed: Arc<AtomicBool>,

@@ -1,10 +1,10 @@
-//! The usual set-up: one queue, one webhook subscription for everything on it.
+//! The usual set-up: one queue with one webhook subscription for all events.
 
 use serde_json::json;
 
 use crate::{api::Api, receiver::Receiver};
 
-/// Every event type there is.
+/// All event types.
 pub fn all_event_types() -> Vec<&'static str> {
     billwire_schemas::events::catalogue::all().map(|event| event.name).collect()
 }
@@ -12,7 +12,7 @@ pub fn all_event_types() -> Vec<&'static str> {
 /// A signing secret known to both sides.
 pub const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
-/// Makes a webhook endpoint, a queue of `mode` for every event type, and a subscription; gives the subscription's id.
+/// Creates a webhook endpoint, a queue of `mode` for all event types, and a subscription; returns the subscription's id.
 pub async fn subscribe(api: &Api, receiver: &Receiver, name: &str, mode: &str) -> String {
     let endpoint =
         api.create("/v1/webhook-endpoints", json!({ "name": format!("{name} endpoint"), "url": receiver.url(), "secret": SECRET })).await;

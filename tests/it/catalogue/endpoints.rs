@@ -1,4 +1,4 @@
-//! Events of the delivery side itself.
+//! Events of webhook endpoints.
 
 use serde_json::json;
 

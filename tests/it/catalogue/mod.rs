@@ -1,5 +1,5 @@
-//! A test per row of the catalogue: what causes the event, that it tells what the catalogue promises (parameters, ordering key),
-//! and that nothing else was published. The rows stand in files by subject; a row of the catalogue without one fails here.
+//! One test per event type of the catalogue: its cause, the parameters and ordering key the catalogue promises, and that nothing else
+//! is published. The rows are in files by subject; an event type without a row fails here.
 
 mod customers;
 mod endpoints;
@@ -17,17 +17,17 @@ use serde_json::Value;
 use crate::plain;
 use world::World;
 
-/// How one event type comes about.
+/// How an event type is caused and checked.
 struct Row {
-    /// The event type this row is about.
+    /// The event type.
     kind: &'static str,
-    /// Every event the cause publishes, in order.
+    /// All events published by the cause, in order.
     publishes: &'static [&'static str],
-    /// Parameters that must be there, beyond those every event has.
+    /// Parameters that must be present, in addition to those of every event.
     tells: &'static [&'static str],
-    /// Prepares what the cause needs; its events do not count.
+    /// Prepares the preconditions; the events of this step are ignored.
     given: for<'a> fn(&'a mut World) -> LocalBoxFuture<'a, ()>,
-    /// Causes the event; what is due by the clock is waited for by the number of events.
+    /// Causes the event. For events of the clock, the test waits for the expected number.
     when: for<'a> fn(&'a mut World) -> LocalBoxFuture<'a, ()>,
 }
 
@@ -65,7 +65,7 @@ async fn each_event_has_its_cause_tells_what_it_promises_and_nothing_else_is_pub
     assert!(failed.is_empty(), "{}", failed.join("\n"));
 }
 
-/// What is wrong with `event` by its row of the catalogue.
+/// The differences between `event` and its catalogue entry.
 fn faults(row: &Row, event: &Value) -> Vec<String> {
     let promised = catalogue::find(row.kind).expect("a row of the catalogue");
     let mut faults = Vec::new();

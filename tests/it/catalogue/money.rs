@@ -8,7 +8,7 @@ use super::{
     world::World,
 };
 
-/// Bills the account for what it has been charged so far.
+/// Bills the account's charges so far.
 async fn bill(world: &mut World) {
     world.days_pass(40).await;
     let run = world.post("/v1/bill-runs", json!({ "billCycle": world.cycle })).await;
@@ -18,7 +18,7 @@ async fn bill(world: &mut World) {
     world.until(&format!("/v1/bill-runs/{id}"), "the bill run", |run| run["status"] == "completed").await;
 }
 
-/// An invoice over 10 EUR.
+/// An invoice with a total of 10 EUR.
 async fn invoice(world: &mut World) {
     charge(world, json!({})).await;
     bill(world).await;
@@ -52,7 +52,7 @@ async fn credit(world: &mut World) {
     world.make("credit", "/v1/credits", body).await;
 }
 
-/// More than an invoice can hold.
+/// Charges above the maximum total of an invoice.
 async fn too_much(world: &mut World) {
     for _ in 0..2 {
         charge(world, json!({ "amount": { "amount": "9000000000000", "currency": "EUR" } })).await;
@@ -195,7 +195,7 @@ pub const ROWS: &[Row] = &[
         given: |world| {
             Box::pin(async {
                 invoice(world).await;
-                // Or it would become overdue while the next period passes.
+                // Otherwise the invoice would become overdue in the next period.
                 pay(world, "10").await;
                 adjust(world, "DEBIT", "3").await;
             })

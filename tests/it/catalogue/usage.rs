@@ -23,7 +23,7 @@ async fn bucket(world: &mut World) {
     world.make("bucket", "/v1/buckets", body).await;
 }
 
-/// Reports a charge and gives its id.
+/// Reports a charge and returns its id.
 pub async fn charge(world: &mut World, more: Value) {
     let mut item = json!({ "account": world.account, "type": "data", "amount": { "amount": "10", "currency": "EUR" },
                            "occurredAt": world.now().await });

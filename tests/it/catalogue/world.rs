@@ -1,4 +1,4 @@
-//! What rows start from: an account on a monthly cycle, and ways to whatever else they need.
+//! The starting point of the rows: an account on a monthly cycle, and helpers to create everything else.
 
 use std::time::{Duration, Instant};
 
@@ -7,14 +7,14 @@ use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-/// One row's own account and what hangs on it.
+/// A row's own account and its objects.
 pub struct World {
     pub api: Api,
     pub cycle: String,
     pub account: String,
-    /// Ids the row has made, by its own names.
+    /// Ids of created objects, by the row's names for them.
     pub ids: std::collections::BTreeMap<&'static str, String>,
-    /// Keys whose events count for this row: those of the account, and of objects that belong to none.
+    /// Ordering keys whose events count for this row: the account, and watched objects without an account.
     keys: Vec<String>,
 }
 
@@ -26,7 +26,7 @@ impl World {
         Self { api: api.clone(), cycle, account, ids: Default::default(), keys }
     }
 
-    /// Every event of this row's keys so far, in the order of the outbox within each key.
+    /// All events of this row's keys so far, in outbox order within each key.
     pub async fn events(&self) -> Vec<Value> {
         let mut found = Vec::new();
         for key in &self.keys {
@@ -38,12 +38,12 @@ impl World {
         found
     }
 
-    /// The events once there are `count` of them; a clock needs a moment. More are looked for, too.
+    /// The events, once there are at least `count`; the clock needs a moment.
     pub async fn events_when(&self, count: usize) -> Vec<Value> {
         let until = Instant::now() + PATIENCE;
         loop {
             let found = self.events().await;
-            // Too few are for the caller to name.
+            // The caller reports missing events.
             if found.len() >= count || Instant::now() > until {
                 return found;
             }
@@ -51,7 +51,7 @@ impl World {
         }
     }
 
-    /// Also counts the events of an object that belongs to no account.
+    /// Also counts the events of an object without an account.
     pub fn watch(&mut self, key: &str) {
         self.keys.push(key.to_owned());
     }
@@ -60,7 +60,7 @@ impl World {
         self.ids.get(name).unwrap_or_else(|| panic!("no {name} was made"))
     }
 
-    /// Creates something under a name of the row's own.
+    /// Creates an object and stores its id under a name of the row.
     pub async fn make(&mut self, name: &'static str, path: &str, body: Value) -> String {
         let id = self.api.create(path, body).await;
         self.ids.insert(name, id.clone());
@@ -85,24 +85,24 @@ impl World {
         self.api.delete(path).await.expect(200)
     }
 
-    /// Business time, as the gateway tells it.
+    /// The gateway's current business time.
     pub async fn now(&self) -> String {
         let account = self.api.get(&format!("/v1/business-transactions?account={}&limit=1", self.account)).await.expect(200);
         account["items"][0]["occurredAt"].as_str().expect("a moment").to_owned()
     }
 
-    /// Its date.
+    /// The date of the current business time.
     pub async fn today(&self) -> String {
         self.now().await[..10].to_owned()
     }
 
-    /// Moves business time on.
+    /// Advances business time.
     pub async fn days_pass(&self, days: i64) {
         let now: DateTime<Utc> = self.now().await.parse().expect("a moment");
         self.api.post("/v1/test-clock", json!({ "now": now + TimeDelta::days(days) })).await.expect(200);
     }
 
-    /// Waits until the object at `path` says so.
+    /// Waits until the object at `path` fits.
     pub async fn until(&self, path: &str, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
         eventually(what, async || Some(self.api.get(path).await.expect(200)).filter(|found| fits(found))).await
     }
