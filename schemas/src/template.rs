@@ -5,12 +5,12 @@
 //!
 //! - The source must respect the [`bounds`] before the engine compiles it, so that compiling needs little stack and time.
 //! - Fuel bounds the instructions of a render (minijinja charges one unit per instruction and per 64 bytes produced), and the output of
-//! each part is capped. Fuel does not bound the work of one instruction: a value can contain itself a million times, and printing or
-//! comparing such a value takes forever or overflows the stack. [`Rendering::run`] is therefore only for processes that may be killed
-//! at any time: the gateway renders in separate processes with memory and CPU time limits.
+//!   each part is capped. Fuel does not bound the work of one instruction: a value can contain itself a million times, and printing or
+//!   comparing such a value takes forever or overflows the stack. [`Rendering::run`] is therefore only for processes that may be killed
+//!   at any time: the gateway renders in separate processes with memory and CPU time limits.
 //! - Nothing can be loaded: no other templates, no files, no functions with external access.
 //! - Our own formatter escapes HTML, independently of the engine's mutable escape mode, and the `safe` filter is removed. Neither a
-//! filter nor `autoescape` can turn escaping off, even if [`check()`] is bypassed.
+//!   filter nor `autoescape` can turn escaping off, even if [`check()`] is bypassed.
 //!
 //! In addition to the engine's filters there are `money`, `number`, `date` and `datetime`, which format for the recipient's locale.
 //!
