@@ -110,11 +110,11 @@ pub fn create(command: Create, count: usize, now: Timestamp) -> Result<Change<Da
     } else if let Err(impossible) = relations::follow(&command.object, &command.path) {
         let (name, at) = (&command.path[impossible.step], &impossible.at);
         let exist = if impossible.exist.is_empty() {
-            format!("{at} has no relation to a single object")
+            "It has no relations".to_owned()
         } else {
-            format!("relations of {at}: {}", impossible.exist.join(", "))
+            format!("Its relations: {}", impossible.exist.join(", "))
         };
-        let message = format!("{at} has no relation '{name}'.{} Known: {exist}.", proposal(&impossible.near));
+        let message = format!("{at} has no relation '{name}'.{} {exist}.", proposal(&impossible.near));
         broken.push(Violation::new(format!("/path/{}", impossible.step), Code::DataSourcePathImpossible, message));
     }
     if let Some(rejected) = Rejected::from_violations(broken) {
