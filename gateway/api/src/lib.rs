@@ -1,13 +1,13 @@
-//! HTTP: from a request to a use case and back, and the document that tells of it.
+//! The HTTP API: maps requests to use cases, and publishes the OpenAPI document that describes it.
 //!
-//! Called by `server`, which owns the listener. It never sees SQL or NATS and decides no rule of billing; it authenticates,
-//! holds requests against the published schema, calls one use case of `app` and writes what comes back. It exists so that
-//! everything a caller can rely on (addresses, shapes, codes) is in one crate, and is documented from the code that does it.
+//! Called by `server`, which owns the listener. This crate never sees SQL or NATS and decides no billing rule: it authenticates,
+//! validates requests against the published schema, calls one use case of `app` and writes the result. It exists so that
+//! everything a caller relies on (paths, schemas, codes) is in one crate and is documented from the code that implements it.
 //!
-//! A request's way: [`http::error_middleware`] (request id, errors to problems) → route → [`http::authorization`] (who, scope, path and
-//! query) → [`http::validated_body`] → the handler of its noun → `app`. Nouns stand in the same groups as in `app`, `domain` and `store`.
-//! To add an operation: a handler in its noun's file, an entry in the `OPERATIONS` beside it, its refusals in
-//! [`billwire_schemas::refusal`], `UPDATE=1 cargo test -p billwire-api` for the document; the tests say what is missing.
+//! Request flow: [`http::error_middleware`] (request id, errors to problems) → route → [`http::authorization`] (caller, scope, path and
+//! query) → [`http::validated_body`] → the resource's handler → `app`. Resources have the same groups as in `app`, `domain` and `store`.
+//! To add an operation: write a handler in the resource's file, add an entry to the `OPERATIONS` beside it, add its refusals to
+//! [`billwire_schemas::refusal`], and run `UPDATE=1 cargo test -p billwire-api` for the document. Tests name what is missing.
 
 mod billing;
 mod customers;
@@ -42,7 +42,7 @@ use http::{
     error_middleware::{self, ErrorMiddleware},
 };
 
-/// The document, made when it is first needed.
+/// The document, generated on first use.
 static DOCUMENT: LazyLock<Value> = LazyLock::new(openapi);
 
 /// The whole HTTP service: `/v1`, the documents, `/docs`, `/schemas`, `/livez` and `/readyz`.
@@ -61,7 +61,7 @@ pub fn service(app: App, options: Options) -> BoxEndpoint<'static, Response> {
     ErrorMiddleware { operations: &registry::SPECS, inner: route }.boxed()
 }
 
-/// The answer to a request that the owner of the listener has no room for: 503 `overloaded`.
+/// The response to a request beyond the listener's capacity: 503 `overloaded`.
 pub fn overloaded(request: &Request) -> Response {
     error_middleware::overloaded(request)
 }

@@ -1,6 +1,6 @@
-//! Every noun of the API, once. Routes, tags, authorization, documents and tests are made from this list, and no other file names all nouns.
+//! The one list of the API's resources. Routes, tags, authorization, documents and tests are derived from it.
 //!
-//! A noun's file has a unit struct with its handlers and, beside it, the table `OPERATIONS` with each operation's scope and refusals.
+//! A resource's file has a unit struct with the handlers and the table `OPERATIONS` with each operation's scope and refusals.
 
 use std::sync::LazyLock;
 
@@ -10,13 +10,13 @@ use crate::openapi::{operation::Operation, operation_spec::OperationSpec};
 
 macro_rules! registry {
     ($($group:ident { $($file:ident::$noun:ident,)+ })+) => {
-        /// The nouns by group. A tuple of them holds at most sixteen.
+        /// The resources by group. A tuple holds at most sixteen.
         pub(crate) type Nouns = ($(($(crate::$group::$file::$noun,)+),)+);
 
-        /// The nouns' handlers. They keep no state: what they need comes with each call.
+        /// The handlers of all resources. They are stateless.
         pub(crate) const NOUNS: Nouns = ($(($(crate::$group::$file::$noun,)+),)+);
 
-        /// The nouns' tables of operations.
+        /// The operation tables of all resources.
         const TABLES: &[&[Operation]] = &[$($(crate::$group::$file::OPERATIONS,)+)+];
     };
 }
@@ -78,7 +78,7 @@ registry! {
     }
 }
 
-/// Every operation, by noun.
+/// Every operation, grouped by resource.
 pub fn operations() -> impl Iterator<Item = &'static Operation> {
     TABLES.iter().copied().flatten()
 }
@@ -88,7 +88,7 @@ pub(crate) fn operation(id: &str) -> Option<&'static Operation> {
     operations().find(|operation| operation.id == id)
 }
 
-/// Every operation with the parameters that its handler declares. A handler without an entry in its noun's table is missing here.
+/// Every operation with the parameters its handler declares. A handler without an entry in `OPERATIONS` is missing here.
 pub(crate) static SPECS: LazyLock<Vec<OperationSpec>> = LazyLock::new(|| {
     let paths = Nouns::meta().into_iter().flat_map(|api| api.paths);
     let specs = paths.flat_map(|path| {

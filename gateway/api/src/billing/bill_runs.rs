@@ -42,7 +42,7 @@ pub(crate) enum Tag {
 
 pub(crate) struct BillRuns;
 
-/// What they ask for and answer.
+/// Registry entries of the operations below.
 pub(crate) const OPERATIONS: &[Operation] = &[
     create(
         "startBillRun",
@@ -79,17 +79,17 @@ impl Example for NewBillRun {
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct BillRun {
-    /// Its id.
+    /// Unique id.
     id: Uuid,
-    /// Its version, from 1.
+    /// Version, starting at 1.
     version: i64,
-    /// Its id in your system.
+    /// External id: the id in your system.
     external_id: Option<String>,
     /// The cycle whose accounts it bills.
     bill_cycle_id: Uuid,
     /// It bills charges that occurred before this date in the tenant's time zone, and fees of the periods that have ended by it.
     billing_date: NaiveDate,
-    /// `running`: accounts are left. `completed`: every account was dealt with. More may come.
+    /// `running`: accounts are left. `completed`: every account was dealt with. More values may be added.
     status: String,
     /// How many accounts it has dealt with, whatever became of them.
     accounts: i64,
@@ -105,9 +105,9 @@ pub(crate) struct BillRun {
     started_at: Moment,
     /// When it was completed.
     completed_at: Option<Moment>,
-    /// When it was made.
+    /// Creation time.
     created_at: Moment,
-    /// When it last changed.
+    /// Time of the last change.
     updated_at: Moment,
 }
 
@@ -191,9 +191,9 @@ impl BillRuns {
         bill_cycle: Query<Reference>,
         /// Only runs of this status.
         status: Query<BillRunStatus>,
-        /// How many items at the most.
+        /// Maximum number of items to return.
         limit: Query<Limit>,
-        /// Where to go on: `nextCursor` of the part before.
+        /// `nextCursor` of the previous page. Absent: the first page.
         cursor: Query<Cursor>,
     ) -> Result<Listed<BillRun>, Problem> {
         let page_request = context.page_request(limit.0, cursor.0.as_ref())?;

@@ -27,7 +27,7 @@ use crate::{
 
 pub(crate) struct Credits;
 
-/// What they ask for and answer.
+/// Registry entries of the operations below.
 pub(crate) const OPERATIONS: &[Operation] = &[
     create(
         "createCredit",
@@ -86,11 +86,11 @@ impl Example for NewCredit {
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct Credit {
-    /// Its id.
+    /// Unique id.
     id: Uuid,
-    /// Its version, from 1.
+    /// Version, starting at 1.
     version: i64,
-    /// Its id in your system.
+    /// External id: the id in your system.
     external_id: Option<String>,
     /// Who gets it.
     account_id: Uuid,
@@ -102,9 +102,9 @@ pub(crate) struct Credit {
     remaining: Money,
     /// Why.
     reason: String,
-    /// When it was made.
+    /// Creation time.
     created_at: Moment,
-    /// When it last changed.
+    /// Time of the last change.
     updated_at: Moment,
 }
 
@@ -154,9 +154,9 @@ impl Credits {
         context: Context,
         /// Only credits of this account, by its id or external id.
         account: Query<Reference>,
-        /// How many items at the most.
+        /// Maximum number of items to return.
         limit: Query<Limit>,
-        /// Where to go on: `nextCursor` of the part before.
+        /// `nextCursor` of the previous page. Absent: the first page.
         cursor: Query<Cursor>,
     ) -> Result<Listed<Credit>, Problem> {
         let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
@@ -166,7 +166,7 @@ impl Credits {
 
     /// Get a credit
     ///
-    /// By its id or external id.
+    /// Looks it up by id or external id.
     #[oai(path = "/credits/:credit", method = "get", operation_id = "getCredit")]
     async fn get(
         &self,

@@ -22,7 +22,7 @@ use crate::{
 
 pub(crate) struct InvoiceLines;
 
-/// What they ask for and answer.
+/// Registry entries of the operations below.
 pub(crate) const OPERATIONS: &[Operation] =
     &[Operation { own_codes: &[Code::InvoiceNotFound], ..list("getInvoiceLines", "invoices:read") }];
 
@@ -47,9 +47,9 @@ impl InvoiceLines {
         context: Context,
         /// Id or number of the invoice.
         invoice: Path<Reference>,
-        /// How many items at the most.
+        /// Maximum number of items to return.
         limit: Query<Limit>,
-        /// Where to go on: `nextCursor` of the part before.
+        /// `nextCursor` of the previous page. Absent: the first page.
         cursor: Query<Cursor>,
     ) -> Result<Listed<InvoiceLine>, Problem> {
         let page_request = context.page_request(limit.0, cursor.0.as_ref())?;

@@ -46,7 +46,7 @@ pub(crate) enum Tag {
 
 pub(crate) struct Invoices;
 
-/// What they ask for and answer.
+/// Registry entries of the operations below.
 pub(crate) const OPERATIONS: &[Operation] = &[
     change(
         "createInvoiceOnDemand",
@@ -94,7 +94,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct InvoiceLine {
     /// `charges`: all charges of one type. `fee`: a package subscription's fee for a period. `adjustment`: one of a charge on an
-    /// earlier invoice. `credit`: what a credit covers. More may come.
+    /// earlier invoice. `credit`: what a credit covers. More values may be added.
     kind: String,
     /// For people.
     description: String,
@@ -152,15 +152,15 @@ pub(crate) struct InvoiceDeliveryOffset {
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct Invoice {
-    /// Its id.
+    /// Unique id.
     id: Uuid,
-    /// Its version, from 1.
+    /// Version, starting at 1.
     version: i64,
-    /// Whose it is.
+    /// The owning account.
     account_id: Uuid,
     /// Its number: unique, and counted per account.
     number: String,
-    /// `cycle`: made by a bill run. `onDemand`: the final bill of a deactivated account. More may come.
+    /// `cycle`: made by a bill run. `onDemand`: the final bill of a deactivated account. More values may be added.
     kind: String,
     /// The bill run that made it.
     bill_run_id: Option<Uuid>,
@@ -181,7 +181,7 @@ pub(crate) struct Invoice {
     amount_credited: Money,
     /// What is still to be paid.
     amount_due: Money,
-    /// `open`: something is due. `paid`: nothing is. `cancelled`: it was taken back. More may come.
+    /// `open`: something is due. `paid`: nothing is. `cancelled`: it was taken back. More values may be added.
     status: String,
     /// The date it was posted, in the tenant's time zone.
     issued_on: NaiveDate,
@@ -197,9 +197,9 @@ pub(crate) struct Invoice {
     overdue_since: Option<Moment>,
     /// What is told a number of days after delivery; fixed at delivery.
     delivery_offsets: Option<Vec<InvoiceDeliveryOffset>>,
-    /// When it was made.
+    /// Creation time.
     created_at: Moment,
-    /// When it last changed.
+    /// Time of the last change.
     updated_at: Moment,
 }
 
@@ -260,7 +260,7 @@ impl Invoices {
     /// Post the final bill of an account
     ///
     /// Of a deactivated account, which no bill run bills any more: all its unbilled charges, fees up to the day it was
-    /// deactivated on, pending adjustments and credits. The body may be left out.
+    /// deactivated on, pending adjustments and credits. The body is optional.
     #[oai(path = "/accounts/:account/invoices", method = "post", operation_id = "createInvoiceOnDemand")]
     async fn create_on_demand(
         &self,
@@ -306,9 +306,9 @@ impl Invoices {
         status: Query<InvoiceStatus>,
         /// Only invoices that have become overdue, or only those that have not.
         overdue: Query<Flag>,
-        /// How many items at the most.
+        /// Maximum number of items to return.
         limit: Query<Limit>,
-        /// Where to go on: `nextCursor` of the part before.
+        /// `nextCursor` of the previous page. Absent: the first page.
         cursor: Query<Cursor>,
     ) -> Result<Listed<Invoice>, Problem> {
         let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
@@ -324,7 +324,7 @@ impl Invoices {
 
     /// Get an invoice
     ///
-    /// By its id or number.
+    /// Looks it up by id or number.
     #[oai(path = "/invoices/:invoice", method = "get", operation_id = "getInvoice")]
     async fn get(
         &self,
@@ -339,7 +339,7 @@ impl Invoices {
     /// Deliver an invoice
     ///
     /// Notes that it reached the customer. The moments of the billing settings' delivery offsets are fixed now; the clock tells of
-    /// each while the invoice is open. The body may be left out.
+    /// each while the invoice is open. The body is optional.
     #[oai(path = "/invoices/:invoice/deliver", method = "post", operation_id = "deliverInvoice")]
     async fn deliver(
         &self,
@@ -354,7 +354,7 @@ impl Invoices {
     /// Cancel an invoice
     ///
     /// Only the account's latest, and only while nothing was paid or credited on it. What it billed is billed again: charges,
-    /// fees, adjustments, and what it took of credits. The account's period is not moved back. The body may be left out.
+    /// fees, adjustments, and what it took of credits. The account's period is not moved back. The body is optional.
     #[oai(path = "/invoices/:invoice/cancel", method = "post", operation_id = "cancelInvoice")]
     async fn cancel(
         &self,

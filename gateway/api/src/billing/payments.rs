@@ -33,7 +33,7 @@ pub(crate) enum Tag {
 
 pub(crate) struct Payments;
 
-/// What they ask for and answer.
+/// Registry entries of the operations below.
 pub(crate) const OPERATIONS: &[Operation] = &[
     create(
         "recordPayment",
@@ -132,11 +132,11 @@ pub(crate) struct Allocation {
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct Payment {
-    /// Its id.
+    /// Unique id.
     id: Uuid,
-    /// Its version, from 1.
+    /// Version, starting at 1.
     version: i64,
-    /// Its id in your system.
+    /// External id: the id in your system.
     external_id: Option<String>,
     /// Who paid.
     account_id: Uuid,
@@ -144,7 +144,7 @@ pub(crate) struct Payment {
     method: String,
     /// How much.
     amount: Money,
-    /// `processed` or `failed`. More may come.
+    /// `processed` or `failed`. More values may be added.
     status: String,
     /// Why it failed.
     error: Option<PaymentError>,
@@ -158,7 +158,7 @@ pub(crate) struct Payment {
     received_at: Moment,
     /// When it was recorded.
     created_at: Moment,
-    /// When it last changed.
+    /// Time of the last change.
     updated_at: Moment,
 }
 
@@ -221,9 +221,9 @@ impl Payments {
         account: Query<Reference>,
         /// Only payments of this status.
         status: Query<PaymentStatus>,
-        /// How many items at the most.
+        /// Maximum number of items to return.
         limit: Query<Limit>,
-        /// Where to go on: `nextCursor` of the part before.
+        /// `nextCursor` of the previous page. Absent: the first page.
         cursor: Query<Cursor>,
     ) -> Result<Listed<Payment>, Problem> {
         let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
@@ -234,7 +234,7 @@ impl Payments {
 
     /// Get a payment
     ///
-    /// By its id or external id.
+    /// Looks it up by id or external id.
     #[oai(path = "/payments/:payment", method = "get", operation_id = "getPayment")]
     async fn get(
         &self,

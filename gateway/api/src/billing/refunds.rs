@@ -30,7 +30,7 @@ use crate::{
 
 pub(crate) struct Refunds;
 
-/// What they ask for and answer.
+/// Registry entries of the operations below.
 pub(crate) const OPERATIONS: &[Operation] = &[
     create(
         "createRefund",
@@ -84,11 +84,11 @@ impl Example for NewRefund {
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct Refund {
-    /// Its id.
+    /// Unique id.
     id: Uuid,
     /// Its version; a refund never changes.
     version: i64,
-    /// Its id in your system.
+    /// External id: the id in your system.
     external_id: Option<String>,
     /// Who gets it.
     account_id: Uuid,
@@ -98,7 +98,7 @@ pub(crate) struct Refund {
     amount: Money,
     /// Why.
     reason: String,
-    /// When it was made.
+    /// Creation time.
     created_at: Moment,
 }
 
@@ -146,9 +146,9 @@ impl Refunds {
         account: Query<Reference>,
         /// Only refunds of this payment, by its id or external id.
         payment: Query<Reference>,
-        /// How many items at the most.
+        /// Maximum number of items to return.
         limit: Query<Limit>,
-        /// Where to go on: `nextCursor` of the part before.
+        /// `nextCursor` of the previous page. Absent: the first page.
         cursor: Query<Cursor>,
     ) -> Result<Listed<Refund>, Problem> {
         let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
@@ -160,7 +160,7 @@ impl Refunds {
 
     /// Get a refund
     ///
-    /// By its id or external id.
+    /// Looks it up by id or external id.
     #[oai(path = "/refunds/:refund", method = "get", operation_id = "getRefund")]
     async fn get(
         &self,

@@ -24,7 +24,7 @@ pub(crate) enum Tag {
 
 pub(crate) struct TestClock;
 
-/// What they ask for and answer.
+/// Registry entries of the operations below.
 pub(crate) const OPERATIONS: &[Operation] = &[Operation {
     id: "setTestClock",
     scope: "test_clock:write",

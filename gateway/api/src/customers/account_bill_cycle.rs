@@ -19,7 +19,7 @@ use crate::{
 
 pub(crate) struct AccountBillCycle;
 
-/// What they ask for and answer.
+/// Registry entries of the operations below.
 pub(crate) const OPERATIONS: &[Operation] = &[
     change(
         "updateAccountBillCycle",
@@ -101,7 +101,7 @@ impl AccountBillCycle {
 
     /// Cancel a planned bill cycle change
     ///
-    /// The account stays in its cycle. The body may be left out.
+    /// The account stays in its cycle. The body is optional.
     #[oai(path = "/accounts/:account/bill-cycle-change/cancel", method = "post", operation_id = "cancelAccountBillCycleChange")]
     async fn cancel(
         &self,
@@ -115,7 +115,7 @@ impl AccountBillCycle {
 
     /// Perform a planned bill cycle change now
     ///
-    /// It takes effect at once instead of at its `validFrom`, and can then not be cancelled any more. The body may be left out.
+    /// It takes effect at once instead of at its `validFrom`, and can then not be cancelled any more. The body is optional.
     #[oai(path = "/accounts/:account/bill-cycle-change/perform", method = "post", operation_id = "performAccountBillCycleChange")]
     async fn perform(
         &self,

@@ -18,7 +18,7 @@ use crate::{
 
 pub(crate) struct AccountStatus;
 
-/// What they ask for and answer.
+/// Registry entries of the operations below.
 pub(crate) const OPERATIONS: &[Operation] = &[
     change(
         "changeAccountStatus",
@@ -113,7 +113,7 @@ impl AccountStatus {
     /// Cancel an account
     ///
     /// Deactivates it, which is final, and cancels its services along unless told otherwise: a deactivated account's services can
-    /// not be changed any more. At most 450 services go along. The body may be left out.
+    /// not be changed any more. At most 450 services go along. The body is optional.
     #[oai(path = "/accounts/:account/cancel", method = "post", operation_id = "cancelAccount")]
     async fn cancel(
         &self,

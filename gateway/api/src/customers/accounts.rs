@@ -29,7 +29,7 @@ pub(crate) enum Tag {
 
 pub(crate) struct Accounts;
 
-/// What they ask for and answer.
+/// Registry entries of the operations below.
 pub(crate) const OPERATIONS: &[Operation] = &[
     create(
         "createAccount",
@@ -76,7 +76,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
 pub(crate) struct NewAccount {
     /// Its id in your system; unique. It addresses the account as well as the id does.
     external_id: Option<ExternalId>,
-    /// Its name.
+    /// Display name.
     name: Name,
     /// Its currency, ISO 4217.
     currency: Currency,
@@ -118,7 +118,7 @@ impl Example for NewAccount {
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct AccountUpdate {
-    /// Its name.
+    /// Display name.
     name: Option<Name>,
     /// The company behind it; replaces the present one as a whole.
     company: Option<NewCompany>,
@@ -146,7 +146,7 @@ pub(crate) struct Period {
 }
 
 impl Period {
-    /// For examples.
+    /// Builds an example.
     pub fn of(start: NaiveDate, end: NaiveDate) -> Self {
         Self { start, end }
     }
@@ -182,17 +182,17 @@ pub(crate) struct PlannedBillCycleChange {
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct Account {
-    /// Its id.
+    /// Unique id.
     id: Uuid,
-    /// Its version, from 1.
+    /// Version, starting at 1.
     version: i64,
-    /// Its id in your system.
+    /// External id: the id in your system.
     external_id: Option<String>,
-    /// Its name.
+    /// Display name.
     name: String,
-    /// Its status: `inactive`, `active`, `suspended` or `deactivated`. More may come.
+    /// Its status: `inactive`, `active`, `suspended` or `deactivated`. More values may be added.
     status: String,
-    /// Why it has this status, where a reason was given.
+    /// Reason for the status, if one was given.
     status_reason: Option<String>,
     /// Its currency, ISO 4217.
     currency: String,
@@ -206,9 +206,9 @@ pub(crate) struct Account {
     bill_cycle: CurrentBillCycle,
     /// The change of cycle in progress, where there is one.
     planned_bill_cycle_change: Option<PlannedBillCycleChange>,
-    /// When it was made.
+    /// Creation time.
     created_at: Moment,
-    /// When it last changed.
+    /// Time of the last change.
     updated_at: Moment,
 }
 
@@ -270,9 +270,9 @@ impl Accounts {
         context: Context,
         /// Only accounts of this status.
         status: Query<AnyStatus>,
-        /// How many items at the most.
+        /// Maximum number of items to return.
         limit: Query<Limit>,
-        /// Where to go on: `nextCursor` of the part before.
+        /// `nextCursor` of the previous page. Absent: the first page.
         cursor: Query<Cursor>,
     ) -> Result<Listed<Account>, Problem> {
         let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
@@ -285,7 +285,7 @@ impl Accounts {
 
     /// Get an account
     ///
-    /// By its id or external id.
+    /// Looks it up by id or external id.
     #[oai(path = "/accounts/:account", method = "get", operation_id = "getAccount")]
     async fn get(
         &self,

@@ -30,7 +30,7 @@ pub(crate) enum Tag {
 
 pub(crate) struct BillCycles;
 
-/// What they ask for and answer.
+/// Registry entries of the operations below.
 pub(crate) const OPERATIONS: &[Operation] = &[
     create(
         "createBillCycle",
@@ -57,7 +57,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
 pub(crate) struct NewBillCycle {
     /// Its id in your system; unique. It addresses the cycle as well as the id does.
     external_id: Option<ExternalId>,
-    /// Its name.
+    /// Display name.
     name: Name,
     /// Unit of the billing period.
     period: PeriodUnit,
@@ -98,7 +98,7 @@ impl Example for NewBillCycle {
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct BillCycleRenaming {
-    /// Its name.
+    /// Display name.
     name: Option<Name>,
 }
 
@@ -114,13 +114,13 @@ impl Example for BillCycleRenaming {
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct BillCycle {
-    /// Its id.
+    /// Unique id.
     id: Uuid,
-    /// Its version, from 1.
+    /// Version, starting at 1.
     version: i64,
-    /// Its id in your system.
+    /// External id: the id in your system.
     external_id: Option<String>,
-    /// Its name.
+    /// Display name.
     name: String,
     /// Unit of the billing period: `day`, `week`, `month` or `year`.
     period: String,
@@ -132,9 +132,9 @@ pub(crate) struct BillCycle {
     billing_day: Option<u32>,
     /// The billing month, by year.
     billing_month: Option<u32>,
-    /// When it was made.
+    /// Creation time.
     created_at: Moment,
-    /// When it last changed.
+    /// Time of the last change.
     updated_at: Moment,
 }
 
@@ -197,9 +197,9 @@ impl BillCycles {
     async fn list(
         &self,
         context: Context,
-        /// How many items at the most.
+        /// Maximum number of items to return.
         limit: Query<Limit>,
-        /// Where to go on: `nextCursor` of the part before.
+        /// `nextCursor` of the previous page. Absent: the first page.
         cursor: Query<Cursor>,
     ) -> Result<Listed<BillCycle>, Problem> {
         let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
@@ -208,7 +208,7 @@ impl BillCycles {
 
     /// Get a bill cycle
     ///
-    /// By its id or external id.
+    /// Looks it up by id or external id.
     #[oai(path = "/bill-cycles/:billCycle", method = "get", operation_id = "getBillCycle")]
     async fn get(
         &self,

@@ -30,7 +30,7 @@ pub(crate) enum Tag {
 
 pub(crate) struct BillingSettings;
 
-/// What they ask for and answer.
+/// Registry entries of the operations below.
 pub(crate) const OPERATIONS: &[Operation] = &[
     get("getBillingSettings", "billing_settings:read", &[]),
     change(
@@ -67,7 +67,7 @@ pub(crate) struct NewDeliveryOffset {
 /// A status.
 #[derive(Debug, Object)]
 pub(crate) struct NewStatus {
-    /// Its name.
+    /// Display name.
     name: StatusName,
     /// Whether what is in this status is billed.
     billable: bool,
@@ -145,7 +145,7 @@ pub(crate) struct DeliveryOffset {
 /// A status of a model.
 #[derive(Debug, Object)]
 pub(crate) struct ModelStatus {
-    /// Its name.
+    /// Display name.
     name: String,
     /// Whether what is in this status is billed.
     billable: bool,

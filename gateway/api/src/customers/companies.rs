@@ -9,7 +9,7 @@ use crate::types::scalars::{Country, Name, Phone};
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(crate) struct NewCompany {
-    /// Its name.
+    /// Display name.
     name: Name,
     /// Street and number.
     address1: Option<Name>,
@@ -62,7 +62,7 @@ impl From<NewCompany> for account::Company {
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(crate) struct Company {
-    /// Its name.
+    /// Display name.
     name: String,
     /// Street and number.
     address1: Option<String>,

@@ -30,7 +30,7 @@ pub(crate) enum Tag {
 
 pub(crate) struct Contacts;
 
-/// What they ask for and answer.
+/// Registry entries of the operations below.
 pub(crate) const OPERATIONS: &[Operation] = &[
     create(
         "createContact",
@@ -118,15 +118,15 @@ impl Example for ContactUpdate {
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct Contact {
-    /// Its id.
+    /// Unique id.
     id: Uuid,
-    /// Its version, from 1.
+    /// Version, starting at 1.
     version: i64,
-    /// Its id in your system.
+    /// External id: the id in your system.
     external_id: Option<String>,
     /// The account it is a contact of.
     account_id: Uuid,
-    /// What it is for: `billing`, `technical` or `other`. More may come.
+    /// What it is for: `billing`, `technical` or `other`. More values may be added.
     role: String,
     /// The person's name.
     name: String,
@@ -136,9 +136,9 @@ pub(crate) struct Contact {
     phone: Option<String>,
     /// The language to write in, BCP 47.
     language: Option<String>,
-    /// When it was made.
+    /// Creation time.
     created_at: Moment,
-    /// When it last changed.
+    /// Time of the last change.
     updated_at: Moment,
 }
 
@@ -202,9 +202,9 @@ impl Contacts {
         context: Context,
         /// Only contacts of this account, by its id or external id.
         account: Query<Reference>,
-        /// How many items at the most.
+        /// Maximum number of items to return.
         limit: Query<Limit>,
-        /// Where to go on: `nextCursor` of the part before.
+        /// `nextCursor` of the previous page. Absent: the first page.
         cursor: Query<Cursor>,
     ) -> Result<Listed<Contact>, Problem> {
         let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
@@ -214,7 +214,7 @@ impl Contacts {
 
     /// Get a contact
     ///
-    /// By its id or external id.
+    /// Looks it up by id or external id.
     #[oai(path = "/contacts/:contact", method = "get", operation_id = "getContact")]
     async fn get(
         &self,
@@ -228,7 +228,7 @@ impl Contacts {
 
     /// Change a contact
     ///
-    /// What is absent stays.
+    /// Absent members keep their values.
     #[oai(path = "/contacts/:contact", method = "patch", operation_id = "updateContact")]
     async fn update(
         &self,

@@ -31,7 +31,7 @@ pub(crate) enum Tag {
 
 pub(crate) struct PackageSubscriptions;
 
-/// What they ask for and answer.
+/// Registry entries of the operations below.
 pub(crate) const OPERATIONS: &[Operation] = &[
     create(
         "subscribePackage",
@@ -132,19 +132,19 @@ impl Example for PackageSubscriptionCancellation {
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct PackageSubscription {
-    /// Its id.
+    /// Unique id.
     id: Uuid,
-    /// Its version, from 1.
+    /// Version, starting at 1.
     version: i64,
-    /// Its id in your system.
+    /// External id: the id in your system.
     external_id: Option<String>,
-    /// Whose it is.
+    /// The owning account.
     account_id: Uuid,
     /// Of which package.
     package_id: Uuid,
     /// Its status, one of the package statuses of the billing settings.
     status: String,
-    /// Why it has this status, where a reason was given.
+    /// Reason for the status, if one was given.
     status_reason: Option<String>,
     /// The first day its fee is due for.
     start_date: NaiveDate,
@@ -152,9 +152,9 @@ pub(crate) struct PackageSubscription {
     end_date: Option<NaiveDate>,
     /// The first day its fee has not been billed for yet.
     fee_billed_until: NaiveDate,
-    /// When it was made.
+    /// Creation time.
     created_at: Moment,
-    /// When it last changed.
+    /// Time of the last change.
     updated_at: Moment,
 }
 
@@ -210,9 +210,9 @@ impl PackageSubscriptions {
         package: Query<Reference>,
         /// Only those of this status.
         status: Query<StatusName>,
-        /// How many items at the most.
+        /// Maximum number of items to return.
         limit: Query<Limit>,
-        /// Where to go on: `nextCursor` of the part before.
+        /// `nextCursor` of the previous page. Absent: the first page.
         cursor: Query<Cursor>,
     ) -> Result<Listed<PackageSubscription>, Problem> {
         let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
@@ -226,7 +226,7 @@ impl PackageSubscriptions {
 
     /// Get a package subscription
     ///
-    /// By its id or external id.
+    /// Looks it up by id or external id.
     #[oai(path = "/package-subscriptions/:packageSubscription", method = "get", operation_id = "getPackageSubscription")]
     async fn get(
         &self,
@@ -260,7 +260,7 @@ impl PackageSubscriptions {
     /// Cancel a package subscription
     ///
     /// It ends today, in the tenant's time zone; today is the first day its fee is no longer due for. This needs no way in the
-    /// table of transitions. The body may be left out.
+    /// table of transitions. The body is optional.
     #[oai(path = "/package-subscriptions/:packageSubscription/cancel", method = "post", operation_id = "cancelPackageSubscription")]
     async fn cancel(
         &self,

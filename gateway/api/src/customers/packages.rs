@@ -30,7 +30,7 @@ pub(crate) enum Tag {
 
 pub(crate) struct Packages;
 
-/// What they ask for and answer.
+/// Registry entries of the operations below.
 pub(crate) const OPERATIONS: &[Operation] = &[
     create(
         "createPackage",
@@ -70,7 +70,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
 pub(crate) struct NewPackage {
     /// Its id in your system; unique among packages. It addresses the package as well as the id does.
     external_id: Option<ExternalId>,
-    /// Its name.
+    /// Display name.
     name: Name,
     /// What it is.
     description: Option<Description>,
@@ -96,7 +96,7 @@ impl Example for NewPackage {
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct PackageUpdate {
-    /// Its name.
+    /// Display name.
     name: Option<Name>,
     /// What it is.
     description: Option<Description>,
@@ -116,13 +116,13 @@ impl Example for PackageUpdate {
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct Package {
-    /// Its id.
+    /// Unique id.
     id: Uuid,
-    /// Its version, from 1.
+    /// Version, starting at 1.
     version: i64,
-    /// Its id in your system.
+    /// External id: the id in your system.
     external_id: Option<String>,
-    /// Its name.
+    /// Display name.
     name: String,
     /// What it is.
     description: Option<String>,
@@ -130,9 +130,9 @@ pub(crate) struct Package {
     currency: String,
     /// What it costs per billing period of the account's bill cycle.
     recurring_fee: Money,
-    /// When it was made.
+    /// Creation time.
     created_at: Moment,
-    /// When it last changed.
+    /// Time of the last change.
     updated_at: Moment,
 }
 
@@ -180,9 +180,9 @@ impl Packages {
         context: Context,
         /// Only packages of this currency.
         currency: Query<Currency>,
-        /// How many items at the most.
+        /// Maximum number of items to return.
         limit: Query<Limit>,
-        /// Where to go on: `nextCursor` of the part before.
+        /// `nextCursor` of the previous page. Absent: the first page.
         cursor: Query<Cursor>,
     ) -> Result<Listed<Package>, Problem> {
         let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
@@ -192,7 +192,7 @@ impl Packages {
 
     /// Get a package
     ///
-    /// By its id or external id.
+    /// Looks it up by id or external id.
     #[oai(path = "/packages/:package", method = "get", operation_id = "getPackage")]
     async fn get(
         &self,

@@ -30,7 +30,7 @@ pub(crate) enum Tag {
 
 pub(crate) struct Services;
 
-/// What they ask for and answer.
+/// Registry entries of the operations below.
 pub(crate) const OPERATIONS: &[Operation] = &[
     create(
         "createService",
@@ -78,7 +78,7 @@ pub(crate) struct NewService {
     account: Reference,
     /// Id or external id of the account's package subscription it comes with.
     package_subscription: Option<Reference>,
-    /// Its name.
+    /// Display name.
     name: Name,
     /// What kind of service it is, in your own words.
     service_type: Name,
@@ -102,7 +102,7 @@ impl Example for NewService {
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct ServiceUpdate {
-    /// Its name.
+    /// Display name.
     name: Option<Name>,
 }
 
@@ -136,31 +136,31 @@ impl Example for ServiceTransition {
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct Service {
-    /// Its id.
+    /// Unique id.
     id: Uuid,
-    /// Its version, from 1.
+    /// Version, starting at 1.
     version: i64,
-    /// Its id in your system.
+    /// External id: the id in your system.
     external_id: Option<String>,
-    /// Whose it is.
+    /// The owning account.
     account_id: Uuid,
     /// The package subscription it came with, where it did.
     package_subscription_id: Option<Uuid>,
-    /// Its name.
+    /// Display name.
     name: String,
     /// What kind of service it is.
     service_type: String,
     /// Its status, one of the service statuses of the billing settings.
     status: String,
-    /// Why it has this status, where a reason was given.
+    /// Reason for the status, if one was given.
     status_reason: Option<String>,
     /// Since when it has this status.
     status_changed_at: Moment,
     /// `true`: its account's suspension suspended it, so that the account's re-activation brings it back. Absent otherwise.
     suspended_with_account: Option<bool>,
-    /// When it was made.
+    /// Creation time.
     created_at: Moment,
-    /// When it last changed.
+    /// Time of the last change.
     updated_at: Moment,
 }
 
@@ -217,9 +217,9 @@ impl Services {
         /// Only services that came with this package subscription, by its id or external id.
         #[oai(name = "packageSubscription")]
         subscription: Query<Reference>,
-        /// How many items at the most.
+        /// Maximum number of items to return.
         limit: Query<Limit>,
-        /// Where to go on: `nextCursor` of the part before.
+        /// `nextCursor` of the previous page. Absent: the first page.
         cursor: Query<Cursor>,
     ) -> Result<Listed<Service>, Problem> {
         let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
@@ -232,7 +232,7 @@ impl Services {
 
     /// Get a service
     ///
-    /// By its id or external id.
+    /// Looks it up by id or external id.
     #[oai(path = "/services/:service", method = "get", operation_id = "getService")]
     async fn get(
         &self,

@@ -21,7 +21,7 @@ use crate::{
 
 pub(crate) struct DeadLetters;
 
-/// What they ask for and answer.
+/// Registry entries of the operations below.
 pub(crate) const OPERATIONS: &[Operation] = &[
     list("listDeadLetters", "deliveries:read"),
     in_bulk("redriveDeadLetters", "deliveries:write", &[]),
@@ -95,9 +95,9 @@ impl DeadLetters {
         from: Query<Moment>,
         /// Only those first recorded before this moment.
         to: Query<Moment>,
-        /// How many items at the most.
+        /// Maximum number of items to return.
         limit: Query<Limit>,
-        /// Where to go on: `nextCursor` of the part before.
+        /// `nextCursor` of the previous page. Absent: the first page.
         cursor: Query<Cursor>,
     ) -> Result<Listed<Delivery>, Problem> {
         let page_request = context.page_request(limit.0, cursor.0.as_ref())?;

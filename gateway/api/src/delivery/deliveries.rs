@@ -30,7 +30,7 @@ pub(crate) enum Tag {
 
 pub(crate) struct Deliveries;
 
-/// What they ask for and answer.
+/// Registry entries of the operations below.
 pub(crate) const OPERATIONS: &[Operation] = &[
     list("listDeliveries", "deliveries:read"),
     Operation { takes: PLAIN, ..get("getDelivery", "deliveries:read", &[Code::DeliveryNotFound]) },
@@ -63,7 +63,7 @@ pub(crate) struct Attempt {
 pub(crate) struct DeliveryRecipient {
     /// The address.
     address: String,
-    /// `sent`, `deferred` (it is tried again), `refused` (for good) or `suppressed` (it is on the suppression list). More may come.
+    /// `sent`, `deferred` (it is tried again), `refused` (for good) or `suppressed` (it is on the suppression list). More values may be added.
     state: String,
     /// The server's code about it, where there was one.
     status: Option<u16>,
@@ -83,7 +83,7 @@ impl From<(record::Recipient, Timestamp)> for DeliveryRecipient {
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct Delivery {
-    /// Its id.
+    /// Unique id.
     id: Uuid,
     /// The event owed.
     event_id: Uuid,
@@ -222,9 +222,9 @@ impl Deliveries {
         from: Query<Moment>,
         /// Only deliveries first recorded before this moment.
         to: Query<Moment>,
-        /// How many items at the most.
+        /// Maximum number of items to return.
         limit: Query<Limit>,
-        /// Where to go on: `nextCursor` of the part before.
+        /// `nextCursor` of the previous page. Absent: the first page.
         cursor: Query<Cursor>,
     ) -> Result<Listed<Delivery>, Problem> {
         let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
@@ -266,7 +266,7 @@ impl Deliveries {
     /// Retry a delivery
     ///
     /// Has one tried now that waits for its time or was given up on; the latter starts with its retry plan anew. One that stands behind
-    /// another of its ordering key has to wait for that one. The body may be left out.
+    /// another of its ordering key has to wait for that one. The body is optional.
     #[oai(path = "/deliveries/:delivery/retry", method = "post", operation_id = "retryDelivery")]
     async fn retry(
         &self,

@@ -16,20 +16,20 @@ use crate::{
 
 pub(crate) struct Explanations;
 
-/// What they ask for and answer.
+/// Registry entries of the operations below.
 pub(crate) const OPERATIONS: &[Operation] = &[Operation { takes: PLAIN, ..get("explainEvent", "events:read", &[Code::EventNotFound]) }];
 
 /// A subscription that the event met.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(crate) struct ExplainedSubscription {
-    /// Its id.
+    /// Unique id.
     subscription_id: Uuid,
-    /// Its name.
+    /// Display name.
     name: String,
     /// Whether it is owed the event, by the configuration as it is now: `matched`, `notRegistered` (its queue does not carry the type),
     /// `notChosen` (it does not choose the type), `filteredOut`, `filterFailed`, `tooYoung` (made or enabled after the event) or
-    /// `disabled`. More may come.
+    /// `disabled`. More values may be added.
     verdict: String,
     /// More about it, where there is more to say.
     reason: Option<String>,
@@ -41,9 +41,9 @@ pub(crate) struct ExplainedSubscription {
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(crate) struct ExplainedQueue {
-    /// Its id.
+    /// Unique id.
     queue_id: Uuid,
-    /// Its name.
+    /// Display name.
     name: String,
     /// Whether the event's type is registered on it.
     registered: bool,

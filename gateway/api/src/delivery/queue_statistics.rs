@@ -14,7 +14,7 @@ use crate::{
 
 pub(crate) struct QueueStatisticsOfQueues;
 
-/// What they ask for and answer.
+/// Registry entries of the operations below.
 pub(crate) const OPERATIONS: &[Operation] =
     &[Operation { takes: PLAIN, ..get("getQueueStatistics", "queues:read", &[Code::QueueNotFound]) }];
 

@@ -35,7 +35,7 @@ pub(crate) enum Tag {
 
 pub(crate) struct Queues;
 
-/// What they ask for and answer.
+/// Registry entries of the operations below.
 pub(crate) const OPERATIONS: &[Operation] = &[
     create(
         "createQueue",
@@ -130,11 +130,11 @@ impl Example for QueueUpdate {
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct Queue {
-    /// Its id.
+    /// Unique id.
     id: Uuid,
-    /// Its version, from 1.
+    /// Version, starting at 1.
     version: i64,
-    /// Its name.
+    /// Display name.
     name: String,
     /// `in_order` or `out_of_order`.
     mode: String,
@@ -146,7 +146,7 @@ pub(crate) struct Queue {
     partitions: u32,
     /// Whether it rests: its events gather, and none is delivered.
     paused: bool,
-    /// When it was made.
+    /// Creation time.
     created_at: Moment,
 }
 
@@ -203,9 +203,9 @@ impl Queues {
     async fn list(
         &self,
         context: Context,
-        /// How many items at the most.
+        /// Maximum number of items to return.
         limit: Query<Limit>,
-        /// Where to go on: `nextCursor` of the part before.
+        /// `nextCursor` of the previous page. Absent: the first page.
         cursor: Query<Cursor>,
     ) -> Result<Listed<Queue>, Problem> {
         let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
@@ -214,7 +214,7 @@ impl Queues {
 
     /// Get a queue
     ///
-    /// By its id.
+    /// Looks it up by id.
     #[oai(path = "/queues/:queue", method = "get", operation_id = "getQueue")]
     async fn get(
         &self,
@@ -251,7 +251,7 @@ impl Queues {
 
     /// Pause a queue
     ///
-    /// Its events gather, and none is delivered until it is resumed; what is on its way ends. The body may be left out.
+    /// Its events gather, and none is delivered until it is resumed; what is on its way ends. The body is optional.
     #[oai(path = "/queues/:queue/pause", method = "post", operation_id = "pauseQueue")]
     async fn pause(
         &self,
@@ -266,7 +266,7 @@ impl Queues {
 
     /// Resume a queue
     ///
-    /// What has gathered is delivered, in order where the queue keeps it. The body may be left out.
+    /// What has gathered is delivered, in order where the queue keeps it. The body is optional.
     #[oai(path = "/queues/:queue/resume", method = "post", operation_id = "resumeQueue")]
     async fn resume(
         &self,
@@ -281,7 +281,7 @@ impl Queues {
 
     /// Delete a queue
     ///
-    /// Only when no subscription stands on it any more.
+    /// Allowed only when no subscription uses it.
     #[oai(path = "/queues/:queue", method = "delete", operation_id = "deleteQueue")]
     async fn delete(
         &self,

@@ -21,7 +21,7 @@ use crate::{
 
 pub(crate) struct Replays;
 
-/// What they ask for and answer.
+/// Registry entries of the operations below.
 pub(crate) const OPERATIONS: &[Operation] = &[
     in_bulk("replayEvents", "deliveries:write", &[Code::SubscriptionUnknown, Code::EventTypeUnknown, Code::WindowEmpty]),
     list("listReplays", "deliveries:read"),
@@ -77,7 +77,7 @@ pub(crate) struct Replay {
     event_types: Option<Vec<String>>,
     /// Whether it only counts.
     dry_run: bool,
-    /// `collecting` (events are looked for, and sent meanwhile), `delivering`, `completed` or `cancelled`. More may come.
+    /// `collecting` (events are looked for, and sent meanwhile), `delivering`, `completed` or `cancelled`. More values may be added.
     state: String,
     /// How much of the window has been looked at, from 0 to 1.
     progress: f64,
@@ -150,9 +150,9 @@ impl Replays {
     async fn list(
         &self,
         context: Context,
-        /// How many items at the most.
+        /// Maximum number of items to return.
         limit: Query<Limit>,
-        /// Where to go on: `nextCursor` of the part before.
+        /// `nextCursor` of the previous page. Absent: the first page.
         cursor: Query<Cursor>,
     ) -> Result<Listed<Replay>, Problem> {
         let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
@@ -174,7 +174,7 @@ impl Replays {
 
     /// Cancel a replay
     ///
-    /// What it has not sent yet is discarded. The body may be left out.
+    /// What it has not sent yet is discarded. The body is optional.
     #[oai(path = "/replays/:replay/cancel", method = "post", operation_id = "cancelReplay")]
     async fn cancel(
         &self,

@@ -88,7 +88,7 @@ impl NewSubscriptionAction {
         }
     }
 
-    /// For examples.
+    /// Builds an example.
     pub fn of_webhook(endpoint: Uuid) -> Self {
         Self {
             kind: ActionType::Webhook,
@@ -131,7 +131,7 @@ pub(crate) fn check_action(body: &Value, found: &mut Vec<Violation>) {
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(crate) struct SubscriptionAction {
-    /// `webhook`, `email`, `forward` or `calculate`. More may come.
+    /// `webhook`, `email`, `forward` or `calculate`. More values may be added.
     #[oai(rename = "type")]
     kind: String,
     /// Of `webhook`: the endpoint it is POSTed to.
@@ -159,7 +159,7 @@ pub(crate) struct SubscriptionAction {
 }
 
 impl SubscriptionAction {
-    /// For examples.
+    /// Builds an example.
     pub fn of_webhook(endpoint: Uuid) -> Self {
         Self {
             kind: "webhook".to_owned(),

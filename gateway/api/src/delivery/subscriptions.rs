@@ -79,7 +79,7 @@ const UNFIT_OR_MISSING: [Code; 24] = {
     codes
 };
 
-/// What they ask for and answer.
+/// Registry entries of the operations below.
 pub(crate) const OPERATIONS: &[Operation] = &[
     create("createSubscription", "subscriptions:write", &UNFIT, created("subscription", "Subscription", &[])),
     list("listSubscriptions", "subscriptions:read"),
@@ -118,7 +118,7 @@ pub(crate) struct NewSubscription {
     filter: Option<CelFilter>,
     /// Parameters to be added to the events, by name; each is a CEL expression.
     parameters: Option<HashMap<String, CelExpression>>,
-    // Told by its type.
+    // Described by its type.
     action: NewSubscriptionAction,
     /// In an in-order queue, what becomes of an ordering key's further events when one is given up on: `skip` lets them pass behind
     /// the dead letter, `block` keeps them until a person redrives or discards it.
@@ -174,7 +174,7 @@ pub(crate) struct SubscriptionUpdate {
     filter: Option<CelFilter>,
     /// Parameters to be added, all of them.
     parameters: Option<HashMap<String, CelExpression>>,
-    // Told by its type.
+    // Described by its type.
     action: Option<NewSubscriptionAction>,
     /// `skip` or `block`.
     when_given_up: Option<GivenUp>,
@@ -204,11 +204,11 @@ impl Example for SubscriptionUpdate {
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct Subscription {
-    /// Its id.
+    /// Unique id.
     id: Uuid,
-    /// Its version, from 1.
+    /// Version, starting at 1.
     version: i64,
-    /// Its name.
+    /// Display name.
     name: String,
     /// The queue it stands on.
     queue_id: Uuid,
@@ -220,7 +220,7 @@ pub(crate) struct Subscription {
     filter: Option<String>,
     /// Parameters it adds, each a CEL expression.
     parameters: Option<HashMap<String, String>>,
-    // Told by its type.
+    // Described by its type.
     action: SubscriptionAction,
     /// `skip` or `block`.
     when_given_up: String,
@@ -283,9 +283,9 @@ impl Subscriptions {
     async fn list(
         &self,
         context: Context,
-        /// How many items at the most.
+        /// Maximum number of items to return.
         limit: Query<Limit>,
-        /// Where to go on: `nextCursor` of the part before.
+        /// `nextCursor` of the previous page. Absent: the first page.
         cursor: Query<Cursor>,
     ) -> Result<Listed<Subscription>, Problem> {
         let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
@@ -294,7 +294,7 @@ impl Subscriptions {
 
     /// Get a subscription
     ///
-    /// By its id.
+    /// Looks it up by id.
     #[oai(path = "/subscriptions/:subscription", method = "get", operation_id = "getSubscription")]
     async fn get(
         &self,
@@ -334,7 +334,7 @@ impl Subscriptions {
 
     /// Enable a subscription
     ///
-    /// It is owed what happens from now on, and what waited for it is sent. The body may be left out.
+    /// It is owed what happens from now on, and what waited for it is sent. The body is optional.
     #[oai(path = "/subscriptions/:subscription/enable", method = "post", operation_id = "enableSubscription")]
     async fn enable(
         &self,
@@ -349,7 +349,7 @@ impl Subscriptions {
 
     /// Disable a subscription
     ///
-    /// What waits for it rests until it is enabled; what happens meanwhile it is not owed. The body may be left out.
+    /// What waits for it rests until it is enabled; what happens meanwhile it is not owed. The body is optional.
     #[oai(path = "/subscriptions/:subscription/disable", method = "post", operation_id = "disableSubscription")]
     async fn disable(
         &self,

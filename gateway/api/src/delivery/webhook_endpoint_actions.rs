@@ -28,7 +28,7 @@ use crate::{
 
 pub(crate) struct WebhookEndpointActions;
 
-/// What they ask for and answer.
+/// Registry entries of the operations below.
 pub(crate) const OPERATIONS: &[Operation] = &[
     change(
         "enableWebhookEndpoint",
@@ -144,7 +144,7 @@ impl Example for EndpointTestResult {
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct WebhookEndpointHealth {
     /// `healthy`; `failing` (calls fail and are tried again by plan); `resting` (after many failures nothing is sent until `restsUntil`,
-    /// then one call tries whether it is back); or `disabled`. More may come.
+    /// then one call tries whether it is back); or `disabled`. More values may be added.
     state: String,
     /// The first failure since its last success.
     failing_since: Option<Moment>,
@@ -164,7 +164,7 @@ impl Example for WebhookEndpointHealth {
 impl WebhookEndpointActions {
     /// Enable a webhook endpoint
     ///
-    /// What waits for it is sent, in order where its queue keeps it. The body may be left out.
+    /// What waits for it is sent, in order where its queue keeps it. The body is optional.
     #[oai(path = "/webhook-endpoints/:webhookEndpoint/enable", method = "post", operation_id = "enableWebhookEndpoint")]
     async fn enable(
         &self,

@@ -38,7 +38,7 @@ pub(crate) enum Tag {
 
 pub(crate) struct WebhookEndpoints;
 
-/// What they ask for and answer.
+/// Registry entries of the operations below.
 pub(crate) const OPERATIONS: &[Operation] = &[
     create(
         "createWebhookEndpoint",
@@ -106,11 +106,11 @@ pub(crate) struct NewWebhookEndpoint {
     /// the receiver needs only the public half.
     #[oai(default = "hmac")]
     signing_algorithm: SigningAlgorithm,
-    // Told by its type.
+    // Described by its type.
     auth: Option<NewWebhookAuth>,
     /// Headers that go with each call, up to 20. Their values rest sealed and are never shown.
     headers: Option<HashMap<String, HeaderValue>>,
-    // Told by its type.
+    // Described by its type.
     client_certificate: Option<NewClientCertificate>,
     /// Waits before each further try after a failed one, in seconds, each spread by a fifth; after the last one a delivery is given up on.
     /// Absent: 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h, 24 h, unless the installation is set otherwise.
@@ -173,11 +173,11 @@ pub(crate) struct WebhookEndpointUpdate {
     url: Option<Url>,
     /// A path, perhaps with a query, below the base URL; the empty text takes it away.
     path: Option<OptionalPath>,
-    // Told by its type.
+    // Described by its type.
     auth: Option<NewWebhookAuth>,
     /// Headers that go with each call, all of them, with their values.
     headers: Option<HashMap<String, HeaderValue>>,
-    // Told by its type.
+    // Described by its type.
     client_certificate: Option<NewClientCertificate>,
     /// Waits before each further try after a failed one, in seconds; none: one try is all.
     #[oai(validator(max_items = 20))]
@@ -217,11 +217,11 @@ impl Example for WebhookEndpointUpdate {
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct WebhookEndpoint {
-    /// Its id.
+    /// Unique id.
     id: Uuid,
-    /// Its version, from 1.
+    /// Version, starting at 1.
     version: i64,
-    /// Its name.
+    /// Display name.
     name: String,
     /// The base URL.
     url: String,
@@ -247,7 +247,7 @@ pub(crate) struct WebhookEndpoint {
     max_per_second: Option<u32>,
     /// Address of who is told when it is disabled.
     owner_email: Option<String>,
-    /// When it was made.
+    /// Creation time.
     created_at: Moment,
 }
 
@@ -311,9 +311,9 @@ impl WebhookEndpoints {
     async fn list(
         &self,
         context: Context,
-        /// How many items at the most.
+        /// Maximum number of items to return.
         limit: Query<Limit>,
-        /// Where to go on: `nextCursor` of the part before.
+        /// `nextCursor` of the previous page. Absent: the first page.
         cursor: Query<Cursor>,
     ) -> Result<Listed<WebhookEndpoint>, Problem> {
         let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
@@ -323,7 +323,7 @@ impl WebhookEndpoints {
 
     /// Get a webhook endpoint
     ///
-    /// By its id.
+    /// Looks it up by id.
     #[oai(path = "/webhook-endpoints/:webhookEndpoint", method = "get", operation_id = "getWebhookEndpoint")]
     async fn get(
         &self,
@@ -368,7 +368,7 @@ impl WebhookEndpoints {
 
     /// Delete a webhook endpoint
     ///
-    /// Only when no subscription stands on it any more.
+    /// Allowed only when no subscription uses it.
     #[oai(path = "/webhook-endpoints/:webhookEndpoint", method = "delete", operation_id = "deleteWebhookEndpoint")]
     async fn delete(
         &self,

@@ -67,7 +67,7 @@ impl NewWebhookAuth {
         }
     }
 
-    /// For examples.
+    /// Builds an example.
     pub fn of_token() -> Self {
         let kind = AuthType::Bearer;
         let token = Some("b1946ac92492d234".into());
@@ -114,7 +114,7 @@ pub(crate) fn headers(given: HashMap<String, HeaderValue>) -> BTreeMap<String, S
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(crate) struct WebhookAuth {
-    /// `basic`, `bearer` or `oauth2`. More may come.
+    /// `basic`, `bearer` or `oauth2`. More values may be added.
     #[oai(rename = "type")]
     kind: String,
     /// Of `basic`: the user name.
@@ -137,7 +137,7 @@ impl Example for WebhookAuth {
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(crate) struct SigningKey {
-    /// Its id.
+    /// Unique id.
     id: String,
     /// `hmac` (signatures `v1,…`) or `ed25519` (signatures `v1a,…`).
     algorithm: String,

@@ -33,7 +33,7 @@ pub(crate) enum Tag {
 
 pub(crate) struct NotificationTemplates;
 
-/// What they ask for and answer.
+/// Registry entries of the operations below.
 pub(crate) const OPERATIONS: &[Operation] = &[
     create(
         "createNotificationTemplate",
@@ -202,11 +202,11 @@ pub(crate) struct TemplateParts {
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct NotificationTemplate {
-    /// Its id.
+    /// Unique id.
     id: Uuid,
-    /// Its version, from 1.
+    /// Version, starting at 1.
     version: i64,
-    /// Its name.
+    /// Display name.
     name: String,
     /// The event types it is written for; empty: any.
     event_types: Vec<String>,
@@ -222,7 +222,7 @@ pub(crate) struct NotificationTemplate {
     translations: Option<HashMap<String, TemplateParts>>,
     /// Whether it comes with the product; then it cannot be changed or deleted.
     predefined: bool,
-    /// When it was made.
+    /// Creation time.
     created_at: Moment,
 }
 
@@ -308,9 +308,9 @@ impl NotificationTemplates {
     async fn list(
         &self,
         context: Context,
-        /// How many items at the most.
+        /// Maximum number of items to return.
         limit: Query<Limit>,
-        /// Where to go on: `nextCursor` of the part before.
+        /// `nextCursor` of the previous page. Absent: the first page.
         cursor: Query<Cursor>,
     ) -> Result<Listed<NotificationTemplate>, Problem> {
         let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
@@ -373,7 +373,7 @@ impl NotificationTemplates {
 
     /// Delete a notification template
     ///
-    /// Only when no subscription stands on it any more.
+    /// Allowed only when no subscription uses it.
     #[oai(path = "/notification-templates/:notificationTemplate", method = "delete", operation_id = "deleteNotificationTemplate")]
     async fn delete(
         &self,

@@ -19,7 +19,7 @@ use crate::{
 
 pub(crate) struct SmtpAccountTests;
 
-/// What they ask for and answer.
+/// Registry entries of the operations below.
 pub(crate) const OPERATIONS: &[Operation] = &[
     Operation { takes: Takes { body: true, ..PLAIN }, ..get("verifySmtpAccount", "smtp_accounts:write", &[Code::SmtpAccountNotFound]) },
     Operation { takes: Takes { body: true, ..PLAIN }, ..get("sendTestEmail", "smtp_accounts:write", &[Code::SmtpAccountNotFound]) },
@@ -48,7 +48,7 @@ pub(crate) struct SmtpResult {
     /// Whether all went well.
     works: bool,
     /// What was done last: `name` (finding the server's address), `connect`, `tls`, `greeting`, `login`, `sender` (naming the sender) or
-    /// `send`. More may come.
+    /// `send`. More values may be added.
     stage: String,
     /// The server's code, where it gave one.
     status: Option<u16>,
@@ -76,7 +76,7 @@ impl SmtpAccountTests {
     /// Verify an SMTP account
     ///
     /// Finds the server, connects, secures the connection, logs in and names the sender, and sends nothing. The answer says how far that
-    /// came, and what the server said. The body may be left out.
+    /// came, and what the server said. The body is optional.
     #[oai(path = "/smtp-accounts/:smtpAccount/verify", method = "post", operation_id = "verifySmtpAccount")]
     async fn verify(
         &self,

@@ -30,7 +30,7 @@ pub(crate) enum Tag {
 
 pub(crate) struct SmtpAccounts;
 
-/// What they ask for and answer.
+/// Registry entries of the operations below.
 pub(crate) const OPERATIONS: &[Operation] = &[
     create(
         "createSmtpAccount",
@@ -178,11 +178,11 @@ impl Example for SmtpAccountUpdate {
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct SmtpAccount {
-    /// Its id.
+    /// Unique id.
     id: Uuid,
-    /// Its version, from 1.
+    /// Version, starting at 1.
     version: i64,
-    /// Its name.
+    /// Display name.
     name: String,
     /// The outgoing SMTP server.
     server: String,
@@ -206,7 +206,7 @@ pub(crate) struct SmtpAccount {
     max_recipients: u32,
     /// Whether it sends what names no account.
     is_default: bool,
-    /// When it was made.
+    /// Creation time.
     created_at: Moment,
 }
 
@@ -277,9 +277,9 @@ impl SmtpAccounts {
     async fn list(
         &self,
         context: Context,
-        /// How many items at the most.
+        /// Maximum number of items to return.
         limit: Query<Limit>,
-        /// Where to go on: `nextCursor` of the part before.
+        /// `nextCursor` of the previous page. Absent: the first page.
         cursor: Query<Cursor>,
     ) -> Result<Listed<SmtpAccount>, Problem> {
         let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
@@ -288,7 +288,7 @@ impl SmtpAccounts {
 
     /// Get an SMTP account
     ///
-    /// By its id.
+    /// Looks it up by id.
     #[oai(path = "/smtp-accounts/:smtpAccount", method = "get", operation_id = "getSmtpAccount")]
     async fn get(
         &self,
@@ -335,7 +335,7 @@ impl SmtpAccounts {
 
     /// Delete an SMTP account
     ///
-    /// Only when no subscription stands on it any more.
+    /// Allowed only when no subscription uses it.
     #[oai(path = "/smtp-accounts/:smtpAccount", method = "delete", operation_id = "deleteSmtpAccount")]
     async fn delete(
         &self,

@@ -26,7 +26,7 @@ pub(crate) enum Tag {
 
 pub(crate) struct SuppressedAddresses;
 
-/// What they ask for and answer.
+/// Registry entries of the operations below.
 pub(crate) const OPERATIONS: &[Operation] = &[
     create(
         "suppressAddress",
@@ -67,7 +67,7 @@ impl Example for NewSuppressedAddress {
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct SuppressedAddress {
-    /// Its id.
+    /// Unique id.
     id: Uuid,
     /// Its version, always 1.
     version: i64,
@@ -123,9 +123,9 @@ impl SuppressedAddresses {
     async fn list(
         &self,
         context: Context,
-        /// How many items at the most.
+        /// Maximum number of items to return.
         limit: Query<Limit>,
-        /// Where to go on: `nextCursor` of the part before.
+        /// `nextCursor` of the previous page. Absent: the first page.
         cursor: Query<Cursor>,
     ) -> Result<Listed<SuppressedAddress>, Problem> {
         let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
@@ -135,7 +135,7 @@ impl SuppressedAddresses {
 
     /// Get a suppressed address
     ///
-    /// By its id.
+    /// Looks it up by id.
     #[oai(path = "/suppressed-addresses/:suppressedAddress", method = "get", operation_id = "getSuppressedAddress")]
     async fn get(
         &self,

@@ -27,7 +27,7 @@ pub(crate) enum Tag {
 
 pub(crate) struct SystemUsers;
 
-/// What they ask for and answer.
+/// Registry entries of the operations below.
 pub(crate) const OPERATIONS: &[Operation] = &[
     create(
         "createSystemUser",
@@ -109,9 +109,9 @@ impl Example for SystemUserUpdate {
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct SystemUser {
-    /// Its id.
+    /// Unique id.
     id: Uuid,
-    /// Its version, from 1.
+    /// Version, starting at 1.
     version: i64,
     /// The name.
     name: String,
@@ -123,7 +123,7 @@ pub(crate) struct SystemUser {
     time_zone: Option<String>,
     /// Whether notifications are sent to it.
     active: bool,
-    /// When it was made.
+    /// Creation time.
     created_at: Moment,
 }
 
@@ -169,9 +169,9 @@ impl SystemUsers {
     async fn list(
         &self,
         context: Context,
-        /// How many items at the most.
+        /// Maximum number of items to return.
         limit: Query<Limit>,
-        /// Where to go on: `nextCursor` of the part before.
+        /// `nextCursor` of the previous page. Absent: the first page.
         cursor: Query<Cursor>,
     ) -> Result<Listed<SystemUser>, Problem> {
         let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
@@ -180,7 +180,7 @@ impl SystemUsers {
 
     /// Get a system user
     ///
-    /// By its id.
+    /// Looks it up by id.
     #[oai(path = "/system-users/:systemUser", method = "get", operation_id = "getSystemUser")]
     async fn get(
         &self,

@@ -34,7 +34,7 @@ use crate::{
 
 pub(crate) struct TemplatePreviews;
 
-/// What they ask for and answer.
+/// Registry entries of the operations below.
 pub(crate) const OPERATIONS: &[Operation] = &[Operation {
     takes: Takes { body: true, ..PLAIN },
     ..get(

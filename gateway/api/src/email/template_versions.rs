@@ -19,7 +19,7 @@ use crate::{
 
 pub(crate) struct TemplateVersions;
 
-/// What they ask for and answer.
+/// Registry entries of the operations below.
 pub(crate) const OPERATIONS: &[Operation] = &[Operation {
     own_codes: &[Code::NotificationTemplateNotFound],
     ..list("listNotificationTemplateVersions", "notification_templates:read")
@@ -63,9 +63,9 @@ impl TemplateVersions {
         /// Id of the notification template.
         #[oai(name = "notificationTemplate")]
         template: Path<Reference>,
-        /// How many items at the most.
+        /// Maximum number of items to return.
         limit: Query<Limit>,
-        /// Where to go on: `nextCursor` of the part before.
+        /// `nextCursor` of the previous page. Absent: the first page.
         cursor: Query<Cursor>,
     ) -> Result<Listed<NotificationTemplateVersion>, Problem> {
         let page_request = context.page_request(limit.0, cursor.0.as_ref())?;

@@ -26,7 +26,7 @@ pub(crate) enum Tag {
 
 pub(crate) struct BusinessTransactions;
 
-/// What they ask for and answer.
+/// Registry entries of the operations below.
 pub(crate) const OPERATIONS: &[Operation] = &[
     list("listBusinessTransactions", "business_transactions:read"),
     Operation { takes: PLAIN, ..get("getBusinessTransaction", "business_transactions:read", &[Code::BusinessTransactionNotFound]) },
@@ -53,9 +53,9 @@ impl BusinessTransactions {
         from: Query<Moment>,
         /// Only before this moment.
         to: Query<Moment>,
-        /// How many items at the most.
+        /// Maximum number of items to return.
         limit: Query<Limit>,
-        /// Where to go on: `nextCursor` of the part before.
+        /// `nextCursor` of the previous page. Absent: the first page.
         cursor: Query<Cursor>,
     ) -> Result<Listed<BusinessTransaction>, Problem> {
         let page_request = context.page_request(limit.0, cursor.0.as_ref())?;

@@ -27,7 +27,7 @@ pub(crate) enum Tag {
 
 pub(crate) struct DataSources;
 
-/// What they ask for and answer.
+/// Registry entries of the operations below.
 pub(crate) const OPERATIONS: &[Operation] = &[
     create(
         "createDataSource",
@@ -72,17 +72,17 @@ impl Example for NewDataSource {
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", example)]
 pub(crate) struct DataSource {
-    /// Its id.
+    /// Unique id.
     id: Uuid,
-    /// Its version, from 1.
+    /// Version, starting at 1.
     version: i64,
-    /// Its name.
+    /// Display name.
     name: String,
     /// Type of the object whose events it adds parameters to.
     object: String,
     /// The relations it goes along.
     path: Vec<String>,
-    /// When it was made.
+    /// Creation time.
     created_at: Moment,
 }
 
@@ -126,9 +126,9 @@ impl DataSources {
     async fn list(
         &self,
         context: Context,
-        /// How many items at the most.
+        /// Maximum number of items to return.
         limit: Query<Limit>,
-        /// Where to go on: `nextCursor` of the part before.
+        /// `nextCursor` of the previous page. Absent: the first page.
         cursor: Query<Cursor>,
     ) -> Result<Listed<DataSource>, Problem> {
         let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
@@ -137,7 +137,7 @@ impl DataSources {
 
     /// Get a data source
     ///
-    /// By its id.
+    /// Looks it up by id.
     #[oai(path = "/data-sources/:dataSource", method = "get", operation_id = "getDataSource")]
     async fn get(
         &self,

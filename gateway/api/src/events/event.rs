@@ -35,7 +35,7 @@ pub(crate) enum Tag {
 
 pub(crate) struct Events;
 
-/// What they ask for and answer.
+/// Registry entries of the operations below.
 pub(crate) const OPERATIONS: &[Operation] = &[
     Operation {
         makes: None,
@@ -107,10 +107,10 @@ impl Example for NewEvents {
 #[derive(Debug, Object)]
 #[oai(rename = "EventObject", rename_all = "camelCase")]
 pub(crate) struct ObjectReference {
-    /// Its type, such as `account`. More may come.
+    /// Its type, such as `account`. More values may be added.
     #[oai(rename = "type")]
     kind: String,
-    /// Its id.
+    /// Unique id.
     id: String,
     /// Its version after the change, from 1.
     version: i64,
@@ -142,7 +142,7 @@ pub(crate) struct Event {
     id: Uuid,
     /// `/tenants/<tenant>`.
     source: String,
-    /// Its type, such as `account.bill_cycle_changed`. More may come.
+    /// Its type, such as `account.bill_cycle_changed`. More values may be added.
     #[oai(rename = "type")]
     kind: String,
     /// Id of the object it tells of.
@@ -240,9 +240,9 @@ impl Events {
         from: Query<Moment>,
         /// Only before this moment.
         to: Query<Moment>,
-        /// How many items at the most.
+        /// Maximum number of items to return.
         limit: Query<Limit>,
-        /// Where to go on: `nextCursor` of the part before.
+        /// `nextCursor` of the previous page. Absent: the first page.
         cursor: Query<Cursor>,
     ) -> Result<Listed<Event>, Problem> {
         let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
@@ -284,9 +284,9 @@ impl Events {
         /// How long to wait for the first event, in seconds; absent: not at all.
         #[oai(name = "waitSeconds")]
         wait: Query<WaitSeconds>,
-        /// How many items at the most.
+        /// Maximum number of items to return.
         limit: Query<Limit>,
-        /// Where to go on: `nextCursor` of the part before.
+        /// `nextCursor` of the previous page. Absent: the first page.
         cursor: Query<Cursor>,
     ) -> Result<Listed<Event>, Problem> {
         let page_request = context.page_request(limit.0, cursor.0.as_ref())?;

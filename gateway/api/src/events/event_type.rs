@@ -60,20 +60,20 @@ impl From<Offer> for Parameter {
 pub(crate) struct EventType {
     /// `<object>.<what happened>`, or `custom.<name>`.
     name: String,
-    /// Its version, from 1.
+    /// Version, starting at 1.
     pub version: i64,
     /// The name people know it by.
     title: String,
     /// Other names it goes by in the field.
     aliases: Vec<String>,
     /// `object`: the state of one created, updated or deleted object. `lifecycle`: an occurrence people or processes react to.
-    /// `custom`: one of your own. More may come.
+    /// `custom`: one of your own. More values may be added.
     family: String,
     /// What it tells.
     description: Option<String>,
     /// What makes it happen.
     trigger: String,
-    /// Type of the object it tells of, such as `account`. More may come.
+    /// Type of the object it tells of, such as `account`. More values may be added.
     source: String,
     /// What its events keep order within: `account`, `object` (the object itself), `key` (a text that each brings) or `accountOrKey`.
     ordering_key: String,

@@ -35,7 +35,7 @@ pub(crate) enum Tag {
 
 pub(crate) struct EventTypes;
 
-/// What they ask for and answer.
+/// Registry entries of the operations below.
 pub(crate) const OPERATIONS: &[Operation] = &[
     Operation { takes: PLAIN, ..get("listEventTypes", "event_types:read", &[]) },
     get("getEventType", "event_types:read", &[Code::EventTypeNotFound]),
@@ -128,7 +128,7 @@ impl Example for NewEventType {
 pub(crate) struct CustomEventType {
     /// Its id; the same for all versions.
     id: Uuid,
-    /// Its version, from 1.
+    /// Version, starting at 1.
     version: i64,
     /// `custom.<name>`.
     name: String,

@@ -20,7 +20,7 @@ use crate::{
 
 pub(crate) struct SetAsideEvents;
 
-/// What they ask for and answer.
+/// Registry entries of the operations below.
 pub(crate) const OPERATIONS: &[Operation] =
     &[list("listSetAsideEvents", "deliveries:read"), in_bulk("redriveSetAsideEvents", "deliveries:write", &[])];
 
@@ -124,9 +124,9 @@ impl SetAsideEvents {
     async fn list(
         &self,
         context: Context,
-        /// How many items at the most.
+        /// Maximum number of items to return.
         limit: Query<Limit>,
-        /// Where to go on: `nextCursor` of the part before.
+        /// `nextCursor` of the previous page. Absent: the first page.
         cursor: Query<Cursor>,
     ) -> Result<Listed<SetAsideEvent>, Problem> {
         let page_request = context.page_request(limit.0, cursor.0.as_ref())?;

@@ -1,5 +1,5 @@
-//! The gate in front of each operation: who calls, whether the scope allows it, whether path and query fit. It stands in the
-//! route table itself, so no handler can forget it, and it runs before a byte of the body is read.
+//! Authorization of each operation: authenticates the caller, checks the scope, and validates path and query. It is part of the route
+//! table, so no handler can omit it, and it runs before the body is read.
 
 use std::{
     sync::{Arc, LazyLock},
@@ -22,18 +22,18 @@ use crate::{
     openapi::operation_spec::OperationSpec,
 };
 
-/// The idempotency key's header.
+/// Header name of the idempotency key.
 pub(crate) const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
-/// Longest idempotency key.
+/// Maximum length of an idempotency key, in characters.
 const KEY_CHARS_MAX: usize = 255;
 
-/// How the service behaves.
+/// Limits of the service.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Longest request body, in bytes. Default 1 MiB.
+    /// Maximum size of a request body, in bytes. Default 1 MiB.
     pub body_limit: usize,
-    /// How long a body may take to arrive. Default 30 s.
+    /// Timeout for receiving a body. Default 30 s.
     pub body_timeout: Duration,
 }
 
@@ -43,11 +43,11 @@ impl Default for Options {
     }
 }
 
-/// What every request shares.
+/// State shared by all requests.
 pub(crate) struct Shared {
     pub app: App,
     pub options: Options,
-    /// The OpenAPI document: handlers take examples from it.
+    /// The OpenAPI document, from which handlers take examples.
     pub document: &'static LazyLock<Value>,
 }
 
@@ -62,7 +62,7 @@ pub(crate) struct Call {
     pub if_match: Option<i64>,
 }
 
-/// An operation behind authorization. Without an entry in the registry every request is answered 403.
+/// An operation behind authorization. Without an entry in the registry, every request is refused with 403.
 pub(crate) struct Authorization {
     pub shared: Arc<Shared>,
     pub operation: Option<&'static OperationSpec>,
@@ -83,7 +83,7 @@ impl Authorization {
     async fn admit(&self, request: &Request) -> Result<Call, Problem> {
         let token = bearer(request.headers())?;
         let Some(caller) = self.shared.app.authenticate(token).await? else {
-            return Err(unauthenticated("The API key is not known, or was revoked.", r#"Bearer realm="billwire", error="invalid_token""#));
+            return Err(unauthenticated("The API key is unknown or revoked.", r#"Bearer realm="billwire", error="invalid_token""#));
         };
         let Some(operation) = self.operation else {
             return Err(Problem::new(Code::InsufficientScope, "No key may call this operation."));
@@ -91,7 +91,7 @@ impl Authorization {
         let scope = operation.operation.scope;
         if !caller.may(scope) {
             let challenge = format!(r#"Bearer realm="billwire", error=Code::InsufficientScope, scope="{scope}""#);
-            return Err(Problem::new(Code::InsufficientScope, format!("This operation needs the scope '{scope}', which the key lacks."))
+            return Err(Problem::new(Code::InsufficientScope, format!("The key does not have the required scope '{scope}'."))
                 .with_header(header::WWW_AUTHENTICATE, &challenge));
         }
         let (path, query) = operation.check(request)?;
@@ -115,7 +115,7 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
     token.ok_or_else(|| unauthenticated("Send 'Authorization: Bearer <API key>'.", r#"Bearer realm="billwire""#))
 }
 
-/// The only value of a header, if it is there.
+/// The value of a header that may occur once; `None` if absent.
 fn single<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>, ()> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else { return Ok(None) };
@@ -125,10 +125,10 @@ fn single<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>, ()>
     value.to_str().map(|text| Some(text.trim())).map_err(|_| ())
 }
 
-/// A plain text or the quoted string of a structured field (RFC 9651): both mean the same key.
+/// Parses plain text or a structured-field string (RFC 9651); both forms mean the same key.
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let refused = || {
-        let detail = format!("Idempotency-Key must be 1 to {KEY_CHARS_MAX} visible ASCII characters, once.");
+        let detail = format!("Idempotency-Key must occur once, with 1 to {KEY_CHARS_MAX} visible ASCII characters.");
         Problem::new(Code::BadIdempotencyKey, detail)
     };
     let Some(text) = single(headers, IDEMPOTENCY_KEY).map_err(|()| refused())? else { return Ok(None) };
@@ -137,10 +137,10 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     if fits { Ok(Some(key.to_owned())) } else { Err(refused()) }
 }
 
-/// The version asked for: `"3"`, or `3` from clients that forget the quotes. `*`: any that exists. 0 is that of settings which
+/// The required version: `"3"`, or `3` from clients that omit the quotes. `*` matches any version. Version 0 means settings that
 /// were never set.
 fn if_match(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
-    let refused = || Problem::new(Code::BadIfMatch, "If-Match must be one strong ETag as answered, such as \"3\", or *.");
+    let refused = || Problem::new(Code::BadIfMatch, "If-Match must be one strong ETag from a response, such as \"3\", or *.");
     let Some(text) = single(headers, "if-match").map_err(|()| refused())? else { return Ok(None) };
     if text == "*" {
         return Ok(None);

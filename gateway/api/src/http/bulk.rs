@@ -1,4 +1,4 @@
-//! What bulk operations answer: for each item its business transaction, or why it was refused.
+//! Responses of bulk operations: per item, the business transaction or the refusal.
 
 use billwire_app::Reply;
 use poem::{IntoResponse, Response};
@@ -17,45 +17,45 @@ use crate::{
     },
 };
 
-/// A rule that an item breaks.
+/// A violation in an item.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase")]
 pub(crate) struct ItemError {
-    /// Where in the body, as a JSON pointer (RFC 6901).
+    /// Location as a JSON pointer (RFC 6901).
     pointer: String,
-    /// Stable code of the rule. More may come.
+    /// Stable code of the broken rule. More values may be added.
     code: String,
-    /// What is wrong and what would be right.
+    /// What is wrong, and what would be valid.
     message: String,
 }
 
-/// Why an item was refused.
+/// The refusal of an item.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(crate) struct ItemProblem {
-    /// Stable code of the refusal as a whole.
+    /// Stable code of the refusal.
     code: String,
-    /// For people.
+    /// Explanation as text.
     detail: String,
     /// Every violation found.
     errors: Option<Vec<ItemError>>,
 }
 
-/// What became of an item.
+/// The result of an item.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(crate) struct ItemResult {
-    /// Its place in the request, from 0.
+    /// Index of the item in the request, starting at 0.
     index: u32,
-    /// `recorded`: it is a business transaction now. `refused`: it left nothing. More may come.
+    /// `recorded`: a business transaction was committed. `refused`: nothing was changed. More values may be added.
     status: String,
-    /// The business transaction it is.
+    /// The item's business transaction, if recorded.
     transaction: Option<BusinessTransaction>,
-    /// Why it was refused.
+    /// The refusal, if refused.
     problem: Option<ItemProblem>,
 }
 
-/// What became of each item, in the order of the request.
+/// The result of each item, in request order.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", example)]
 pub(crate) struct BulkResult {
@@ -80,7 +80,7 @@ impl Example for BulkResult {
     }
 }
 
-/// The answer of a bulk operation whose status, whatever became of the items, is this.
+/// The response of a bulk operation. The status is fixed, whatever the results of the items.
 pub(crate) struct Each<const STATUS: u16>(pub Reply);
 
 impl<const STATUS: u16> IntoResponse for Each<STATUS> {
@@ -92,7 +92,7 @@ impl<const STATUS: u16> IntoResponse for Each<STATUS> {
 impl<const STATUS: u16> ApiResponse for Each<STATUS> {
     fn meta() -> MetaResponses {
         let headers = vec![documented(REPLAYED.0, REPLAYED.1)];
-        let description = "Each item was judged by itself: recorded, or refused with every violation named.";
+        let description = "The result of each item: recorded, or refused with every violation.";
         MetaResponses { responses: vec![answered(STATUS, description, Some(BulkResult::schema_ref()), headers)] }
     }
 

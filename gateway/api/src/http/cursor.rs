@@ -1,4 +1,4 @@
-//! Cursors: opaque to clients, and bound to the list they were given by.
+//! Cursors: opaque to clients, and bound to the list that issued them.
 
 use aws_lc_rs::digest;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -12,11 +12,11 @@ use crate::http::{problem::Problem, request_context::hex};
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Position {
-    /// What the list is sorted by first.
+    /// Sort value of the last item.
     s: i64,
-    /// The last item.
+    /// Id of the last item.
     i: Uuid,
-    /// Checksum over the position and the list it belongs to. No secret: a cursor opens nothing its caller may not read anyway.
+    /// Checksum over the position and its list. It needs no secret: a cursor grants no access beyond the caller's own.
     h: String,
 }
 
@@ -25,16 +25,16 @@ fn checksum(after: &After, list: &str) -> String {
     hex(&digest::digest(&digest::SHA256, text.as_bytes()).as_ref()[..8])
 }
 
-/// The cursor of `list` that goes on after `after`.
+/// The cursor with which `list` continues after `after`.
 pub(crate) fn write(after: After, list: &str) -> String {
     let position = Position { s: after.sort, i: after.id, h: checksum(&after, list) };
     URL_SAFE_NO_PAD.encode(serde_json::to_vec(&position).unwrap_or_default())
 }
 
-/// Where `list` goes on.
+/// The position at which `list` continues.
 ///
 /// # Errors
-/// `bad_cursor`: mutilated, or of another list.
+/// `bad_cursor`: damaged, or issued by another list.
 pub(crate) fn read(cursor: &str, list: &str) -> Result<After, Problem> {
     let position = URL_SAFE_NO_PAD.decode(cursor).ok().and_then(|json| serde_json::from_slice::<Position>(&json).ok());
     let found = position.and_then(|position| {
@@ -44,9 +44,9 @@ pub(crate) fn read(cursor: &str, list: &str) -> Result<After, Problem> {
     found.ok_or_else(foreign)
 }
 
-/// The refusal of a cursor that another list has given, or none.
+/// The refusal of a cursor that this list did not issue.
 pub(crate) fn foreign() -> Problem {
-    Problem::new(Code::BadCursor, "The cursor is not one that this list, with these filters, has answered; start again without it.")
+    Problem::new(Code::BadCursor, "The cursor was not issued by this list with these filters. Start again without a cursor.")
 }
 
 #[cfg(test)]

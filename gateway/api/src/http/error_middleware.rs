@@ -1,4 +1,4 @@
-//! The outermost layer: a request id for everything, and one place where errors and panics become problems.
+//! The outermost layer: assigns request ids and turns errors and panics into problems.
 
 use std::panic::AssertUnwindSafe;
 
@@ -13,7 +13,7 @@ use crate::{http::problem::Problem, openapi::operation_spec::OperationSpec};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Longest request id taken over from a caller.
+/// Maximum length of a caller's request id.
 const REQUEST_ID_MAX: usize = 128;
 
 /// Wraps the routes.
@@ -33,7 +33,7 @@ impl<E: Endpoint<Output = Response>> Endpoint for ErrorMiddleware<E> {
         let refused = match outcome {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => Problem::from_error(error).map_or_else(|response| Ok(*response), Err),
-            Err(_) => Err(Problem::internal("a handler panicked; see the panic above")),
+            Err(_) => Err(Problem::internal("a handler panicked; the panic message is logged above")),
         };
         let mut response = refused.unwrap_or_else(|mut problem| {
             if problem.http_status() == StatusCode::METHOD_NOT_ALLOWED {
@@ -46,16 +46,16 @@ impl<E: Endpoint<Output = Response>> Endpoint for ErrorMiddleware<E> {
     }
 }
 
-/// The refusal of a request that is one too many.
+/// The refusal of a request beyond capacity.
 pub(crate) fn overloaded(request: &Request) -> Response {
     let (id, text) = request_id(request);
-    let problem = Problem::later(Code::Overloaded, "Too many requests are under way; nothing was changed. Repeat after a moment.", None);
+    let problem = Problem::later(Code::Overloaded, "Too many requests are in progress; nothing was changed. Retry after a moment.", None);
     let mut response = render(problem, request.method(), request.uri(), &text);
     response.headers_mut().insert(REQUEST_ID, id);
     response
 }
 
-/// The caller's own id if it is fit for logs, else a fresh one.
+/// The caller's request id if it is safe to log, else a new one.
 fn request_id(request: &Request) -> (HeaderValue, String) {
     let theirs = request.headers().get(REQUEST_ID).and_then(|id| Some((id, id.to_str().ok()?)));
     if let Some((id, text)) = theirs
@@ -70,17 +70,17 @@ fn request_id(request: &Request) -> (HeaderValue, String) {
 
 fn render(mut problem: Problem, method: &Method, uri: &Uri, request_id: &str) -> Response {
     if let Some(cause) = problem.take_cause() {
-        // The query may hold what is nobody's business; the path is enough to find the place.
+        // The query may contain personal data; the path is enough to find the operation.
         if problem.http_status() == StatusCode::SERVICE_UNAVAILABLE {
-            tracing::warn!(request.id = request_id, %method, path = uri.path(), cause, "a request was turned away");
+            tracing::warn!(request.id = request_id, %method, path = uri.path(), cause, "request refused: dependency unavailable");
         } else {
-            tracing::error!(request.id = request_id, %method, path = uri.path(), cause, "a request failed");
+            tracing::error!(request.id = request_id, %method, path = uri.path(), cause, "request failed");
         }
     }
     problem.render(request_id)
 }
 
-/// The methods a path takes.
+/// The methods a path supports.
 fn allowed(operations: &[OperationSpec], path: &str) -> String {
     let mut methods: Vec<&str> = operations.iter().filter_map(|operation| operation.method_at(path)).map(Method::as_str).collect();
     if methods.is_empty() || methods.contains(&"GET") {

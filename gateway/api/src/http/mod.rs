@@ -1,4 +1,4 @@
-//! From a request to a handler and back: authorization, request context, validated bodies, responses, problems.
+//! Request handling: authorization, request context, validated bodies, responses, problems.
 
 pub(crate) mod authorization;
 pub(crate) mod bulk;

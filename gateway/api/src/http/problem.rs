@@ -1,5 +1,5 @@
-//! The one table from what went wrong to what is answered (RFC 9457). Public text comes from here and from the refusals of
-//! the domain; the cause of an internal failure only ever reaches the log, once, in [`crate::http::error_middleware`].
+//! Maps every error to a problem response (RFC 9457). Public text comes from here and from the domain's refusals. The cause of an
+//! internal failure goes to the log only, once, in [`crate::http::error_middleware`].
 
 use std::fmt;
 
@@ -18,7 +18,7 @@ use poem_openapi::{
 };
 use serde::Serialize;
 
-/// One thing that is wrong with a request, and where.
+/// A violation in a request, with its location.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Violation {
     /// JSON pointer into the body.
@@ -29,18 +29,18 @@ pub(crate) struct Violation {
     pub parameter: Option<String>,
     /// Stable code of the rule.
     pub code: &'static str,
-    /// What is wrong and what would be right.
+    /// What is wrong, and what would be valid.
     pub message: String,
 }
 
 impl Violation {
-    /// Something wrong at `pointer` in the body.
+    /// A violation at `pointer` in the body.
     pub fn at(pointer: impl Into<String>, code: &'static str, message: impl Into<String>) -> Self {
         Self { pointer: Some(pointer.into()), parameter: None, code, message: message.into() }
     }
 }
 
-/// A refusal or failure on its way to the client.
+/// A refusal or failure to report to the client.
 #[derive(Debug)]
 pub(crate) struct Problem(Box<Parts>);
 
@@ -54,19 +54,19 @@ struct Parts {
 }
 
 impl Problem {
-    /// The problem with this code of the table.
+    /// A problem with this code.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
         Self(Box::new(Parts { code, detail: detail.into(), errors: Vec::new(), headers: Vec::new(), cause: None }))
     }
 
-    /// A failure of ours: the client learns that it happened, the log why.
+    /// An internal failure. The client gets the request id; the log gets the cause.
     pub fn internal(cause: impl fmt::Display) -> Self {
-        let mut problem = Self::new(Code::InternalError, "Something went wrong here; the request id leads to the cause in our log.");
+        let mut problem = Self::new(Code::InternalError, "An internal error occurred. The log has its cause under the request id.");
         problem.0.cause = Some(cause.to_string());
         problem
     }
 
-    /// Names every violation.
+    /// Sets the violations.
     pub fn with_errors(mut self, errors: Vec<Violation>) -> Self {
         self.0.errors = errors;
         self
@@ -80,14 +80,14 @@ impl Problem {
         self
     }
 
-    /// A dependency is away; nothing was changed.
+    /// A temporary refusal with `Retry-After`; nothing was changed.
     pub(crate) fn later(code: Code, detail: &str, cause: Option<String>) -> Self {
         let mut problem = Self::new(code, detail).with_header(header::RETRY_AFTER, "1");
         problem.0.cause = cause;
         problem
     }
 
-    /// What any error of the framework becomes.
+    /// Converts any framework error. `Err` is a finished response to pass through.
     pub fn from_error(error: poem::Error) -> Result<Self, Box<Response>> {
         let error = match error.downcast::<Self>() {
             Ok(problem) => return Ok(problem),
@@ -97,29 +97,29 @@ impl Problem {
             return Err(Box::new(error.into_response()));
         }
         if error.is::<NotFoundError>() {
-            return Ok(Self::new(Code::RouteNotFound, "There is nothing at this address."));
+            return Ok(Self::new(Code::RouteNotFound, "No resource has this path."));
         }
         if error.is::<MethodNotAllowedError>() {
-            return Ok(Self::new(Code::MethodNotAllowed, "This address does not take this method; the Allow header names those it takes."));
+            return Ok(Self::new(Code::MethodNotAllowed, "The path does not support this method; the Allow header lists those it does."));
         }
         if let Some(unreadable) = error.downcast_ref::<ReadBodyError>() {
             return Ok(Self::unreadable(unreadable));
         }
         if error.status().is_client_error() {
-            return Ok(Self::new(Code::BadRequest, "The request could not be understood."));
+            return Ok(Self::new(Code::BadRequest, "The request is malformed."));
         }
         Ok(Self::internal(error))
     }
 
-    /// What a body that cannot be read becomes.
+    /// The problem for an unreadable body.
     pub fn unreadable(error: &ReadBodyError) -> Self {
         match error {
-            ReadBodyError::PayloadTooLarge => Self::new(Code::BodyTooLarge, "The body is longer than this server takes."),
-            _ => Self::new(Code::MalformedJson, "The body ended early or could not be read."),
+            ReadBodyError::PayloadTooLarge => Self::new(Code::BodyTooLarge, "The body exceeds this server's size limit."),
+            _ => Self::new(Code::MalformedJson, "The body ended early or is unreadable."),
         }
     }
 
-    /// The cause for the log, once.
+    /// Takes the cause, for the log.
     pub fn take_cause(&mut self) -> Option<String> {
         self.0.cause.take()
     }
@@ -129,7 +129,7 @@ impl Problem {
         StatusCode::from_u16(self.0.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
-    /// The answer.
+    /// The response.
     pub fn render(self, request_id: &str) -> Response {
         let status = self.http_status();
         let Parts { code, detail, errors, headers, .. } = *self.0;
@@ -173,15 +173,15 @@ impl From<Failure> for Problem {
         match failure {
             Failure::Rejected(rejected) => rejected.into(),
             Failure::Overloaded => {
-                Self::later(Code::Overloaded, "Too many operations are waiting; nothing was changed. Repeat after a moment.", None)
+                Self::later(Code::Overloaded, "Too many operations are queued; nothing was changed. Retry after a moment.", None)
             }
             Failure::Store(error) => match &*error {
                 StoreError::Unavailable(_) | StoreError::Contention(_) => {
-                    let detail = "A dependency is away; nothing was changed. Repeat after a moment.";
+                    let detail = "A dependency is unavailable; nothing was changed. Retry after a moment.";
                     Self::later(Code::Unavailable, detail, Some(error.to_string()))
                 }
                 StoreError::StorageFull(_) => {
-                    let detail = "The database's storage is full; nothing was changed. Repeat when there is room.";
+                    let detail = "The database's storage is full; nothing was changed. Retry when space is available.";
                     Self::later(Code::StorageFull, detail, Some(error.to_string()))
                 }
                 _ => Self::internal(error),
@@ -204,7 +204,7 @@ impl ResponseError for Problem {
     }
 }
 
-/// Handlers may answer a problem; which ones is documented from [`crate::Operation::all`], not here.
+/// Handlers may return problems; [`crate::Operation::codes`] documents which ones.
 impl ApiResponse for Problem {
     fn meta() -> MetaResponses {
         MetaResponses { responses: Vec::new() }
@@ -213,38 +213,38 @@ impl ApiResponse for Problem {
     fn register(_: &mut Registry) {}
 }
 
-/// Why a request was not done (RFC 9457). `code` is stable and never gets another meaning; `errors` names every violation found.
+/// Why a request failed (RFC 9457). The meaning of a `code` never changes; `errors` lists every violation found.
 #[derive(Debug, Object)]
 #[oai(rename = "Problem", rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct ProblemView {
     /// `urn:billwire:problem:<code>`.
     #[oai(rename = "type")]
     kind: String,
-    /// What kind of problem this is, for people.
+    /// Short description of the kind of problem.
     title: String,
     /// The HTTP status.
     status: u16,
-    /// Stable code for programs. New ones may come; treat an unknown one by its status.
+    /// Stable machine-readable code. More values may be added; handle an unknown one by its status.
     code: String,
-    /// What went wrong this time, for people.
+    /// Explanation of this occurrence.
     detail: String,
-    /// Every violation found, where the problem is one of the request's content.
+    /// Every violation found, if the request's content is the problem.
     errors: Option<Vec<ViolationView>>,
-    /// Equal to the answer's X-Request-Id; quote it when asking for help.
+    /// The response's X-Request-Id; quote it in support requests.
     request_id: String,
 }
 
-/// One thing that is wrong with a request, and where.
+/// A violation in a request, with its location.
 #[derive(Debug, Object)]
 #[oai(rename = "Violation", rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(crate) struct ViolationView {
-    /// JSON pointer (RFC 6901) into the body; empty: the body as a whole.
+    /// JSON pointer (RFC 6901) into the body; empty for the whole body.
     pointer: Option<String>,
     /// Name of the path or query parameter.
     parameter: Option<String>,
-    /// Stable code of the rule that is broken.
+    /// Stable code of the broken rule.
     code: String,
-    /// What is wrong and what would be right.
+    /// What is wrong, and what would be valid.
     message: String,
 }
 

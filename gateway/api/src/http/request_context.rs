@@ -1,4 +1,4 @@
-//! What a handler starts with: the admitted call, as [`crate::http::authorization`] left it in the request.
+//! The context of a handler: the authorized call that [`crate::http::authorization`] stored in the request.
 
 use std::sync::Arc;
 
@@ -26,20 +26,20 @@ use crate::{
 /// Name of the security scheme in the document.
 const SCHEME: &str = "bearer";
 
-/// Items of a page, unless asked otherwise.
+/// Default page size.
 const LIMIT_DEFAULT: u32 = 50;
 
-/// An admitted call.
+/// An authorized call.
 #[derive(Clone)]
 pub(crate) struct Context(pub Arc<Call>);
 
 impl Context {
-    /// The admitted call of a request.
+    /// The authorized call of a request.
     ///
     /// # Errors
-    /// When nobody admitted it, which is a mistake in this crate.
+    /// When the request was not authorized, which is a bug in this crate.
     pub fn of(request: &Request) -> Result<&Self, Problem> {
-        request.data::<Self>().ok_or_else(|| Problem::internal("a handler ran without its guard"))
+        request.data::<Self>().ok_or_else(|| Problem::internal("a handler ran without authorization"))
     }
 
     /// The use cases.
@@ -52,27 +52,27 @@ impl Context {
         &self.0.shared.options
     }
 
-    /// Whose data this is about.
+    /// The caller's tenant.
     pub fn tenant(&self) -> &TenantId {
         &self.0.caller.tenant
     }
 
-    /// The OpenAPI document, with an example of each noun.
+    /// The OpenAPI document, with an example of each resource.
     pub fn document(&self) -> &'static Value {
         self.0.shared.document
     }
 
-    /// The version the caller insists on.
+    /// The version required by `If-Match`.
     pub fn if_match(&self) -> Option<i64> {
         self.0.if_match
     }
 
-    /// What a changing operation is demanded with. The claim's fingerprint covers operation, path and body (in canonical
-    /// JSON, so spaces and the order of members make no other request of it).
+    /// The caller and idempotency claim of a changing operation. The claim's fingerprint covers operation, path and body; the body is
+    /// canonical JSON, so whitespace and member order do not matter.
     pub fn request(&self, canonical: Option<&str>) -> RequestContext {
         let claim = self.0.idempotency_key.clone().map(|key| {
             let mut hash = digest::Context::new(&digest::SHA256);
-            // Each part with its length, so that no part can pose as the end of another.
+            // Each part is prefixed with its length, so that no two lists of parts hash alike.
             for part in [self.0.operation.operation.id].into_iter().chain(self.0.path.iter().map(String::as_str)).chain(canonical) {
                 hash.update(&(part.len() as u64).to_be_bytes());
                 hash.update(part.as_bytes());
@@ -85,30 +85,30 @@ impl Context {
     /// Runs a use case once for this request; `canonical` is its body in canonical JSON.
     ///
     /// # Errors
-    /// The use case's refusal, or the database's failure.
+    /// The use case's refusal, or a database failure.
     pub async fn execute(&self, canonical: Option<&str>, use_case: impl UseCase) -> Result<Reply, Failure> {
         self.app().execute(self.request(canonical), use_case).await
     }
 
-    /// Runs a use case once for this request on the object that `reference` names, if it has the version the caller insists on.
+    /// Runs a use case once for this request on the object that `reference` names, if it has the version required by `If-Match`.
     ///
     /// # Errors
-    /// The refusal when there is no such object, `stale_version`, the use case's refusal, or the database's failure.
+    /// The refusal for a missing object, `stale_version`, the use case's refusal, or a database failure.
     pub async fn execute_on(&self, reference: &Reference, canonical: Option<&str>, use_case: impl ObjectUseCase) -> Result<Reply, Failure> {
         self.app().execute_on(self.request(canonical), &reference.0, self.if_match(), use_case).await
     }
 
-    /// The id of the object a list is narrowed to, if it is; for one that does not exist an id that nothing has.
+    /// The id of the object a list is filtered by; the nil id, which matches nothing, if that object does not exist.
     ///
     /// # Errors
-    /// The database's failure.
+    /// A database failure.
     pub async fn filtered<T: Object>(&self, reference: &Query<Reference>) -> Result<Option<Uuid>, Failure> {
         let Some(reference) = &reference.0 else { return Ok(None) };
         let found: Option<T> = self.app().find(self.tenant(), &reference.0).await?;
         Ok(Some(found.map_or(Uuid::nil(), |object| object.id())))
     }
 
-    /// Which part of a list is asked for; `filters` are the list's other parameters.
+    /// The requested page of a list.
     ///
     /// # Errors
     /// `bad_cursor`.
@@ -117,14 +117,14 @@ impl Context {
         Ok(page::PageRequest { limit: limit.map_or(LIMIT_DEFAULT, |limit| limit.0).into(), after })
     }
 
-    /// Where the list goes on after `after`.
+    /// The cursor with which the list continues after `after`.
     pub fn cursor(&self, after: page::After) -> String {
         cursor::write(after, &self.list_identity())
     }
 
-    /// What a cursor belongs to: the operation and its filters.
+    /// Identifies the list a cursor belongs to: tenant, operation and filters.
     fn list_identity(&self) -> String {
-        // These say how a part is read, not which items the list has.
+        // These parameters do not affect which items the list has.
         let filters = self.0.query.iter().filter(|(name, _)| !["cursor", "limit", "waitSeconds"].contains(&name.as_str()));
         let mut filters: Vec<_> = filters.collect();
         filters.sort();
@@ -148,7 +148,7 @@ impl<'a> ApiExtractor<'a> for Context {
     type ParamRawType = ();
 
     fn register(registry: &mut Registry) {
-        let description = "An API key, sent as `Authorization: Bearer <key>`. `billwire keys create` makes one.";
+        let description = "An API key, sent as `Authorization: Bearer <key>`. Create one with `billwire keys create`.";
         registry.create_security_scheme(
             SCHEME,
             MetaSecurityScheme {
@@ -173,7 +173,7 @@ impl<'a> ApiExtractor<'a> for Context {
     }
 }
 
-/// An optional query parameter, checked by the guard already.
+/// An optional query parameter, already validated by [`crate::http::authorization`].
 pub(crate) struct Query<T>(pub Option<T>);
 
 impl<'a, T: ParseFromParameter> ApiExtractor<'a> for Query<T> {

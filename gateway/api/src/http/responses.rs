@@ -1,5 +1,5 @@
-//! What operations answer. Domain entities go out as serde writes them, and the document describes them beside: there is one
-//! mapping, not two; a test holds samples of the one against the other.
+//! Responses of operations. Domain entities are serialized by serde, and separate types document them; a test validates samples
+//! against the documented schemas.
 
 use std::{borrow::Cow, marker::PhantomData};
 
@@ -52,9 +52,9 @@ pub(crate) fn replayed(reply: Reply) -> Response {
 }
 
 pub(crate) const REPLAYED: (&str, &str) =
-    ("Idempotency-Replayed", "`true`: this is the stored answer to an earlier request with the same Idempotency-Key.");
+    ("Idempotency-Replayed", "`true`: this is the stored response to an earlier request with the same Idempotency-Key.");
 
-/// A change that was made: the business transaction.
+/// 200 with the business transaction of a change.
 pub(crate) struct Done(pub Reply);
 
 impl IntoResponse for Done {
@@ -66,7 +66,7 @@ impl IntoResponse for Done {
 impl ApiResponse for Done {
     fn meta() -> MetaResponses {
         let headers = vec![documented(REPLAYED.0, REPLAYED.1)];
-        let description = "Done. What was changed, and the events that tell of it.";
+        let description = "Done: the business transaction with the changed entities and published events.";
         MetaResponses { responses: vec![answered(200, description, Some(BusinessTransaction::schema_ref()), headers)] }
     }
 
@@ -75,7 +75,7 @@ impl ApiResponse for Done {
     }
 }
 
-/// 202 with what was accepted, of schema `S`: it is worked on from here.
+/// 202 with a body of schema `S`; processing continues asynchronously.
 pub(crate) struct Accepted<S>(Reply, PhantomData<S>);
 
 impl<S> Accepted<S> {
@@ -94,7 +94,7 @@ impl<S: Type> IntoResponse for Accepted<S> {
 impl<S: Type> ApiResponse for Accepted<S> {
     fn meta() -> MetaResponses {
         let headers = vec![documented(REPLAYED.0, REPLAYED.1)];
-        MetaResponses { responses: vec![answered(202, "Accepted: it is worked on from here.", Some(S::schema_ref()), headers)] }
+        MetaResponses { responses: vec![answered(202, "Accepted: processing continues asynchronously.", Some(S::schema_ref()), headers)] }
     }
 
     fn register(registry: &mut Registry) {
@@ -102,14 +102,14 @@ impl<S: Type> ApiResponse for Accepted<S> {
     }
 }
 
-/// An entity that was made: the business transaction, and where the entity is.
+/// 201 with the business transaction and the location of the created entity.
 pub(crate) struct Created {
     reply: Reply,
     location: Option<String>,
 }
 
 impl Created {
-    /// `collection`: the path the entity stands under. Its id is read from the reply, which may be one of an earlier request.
+    /// `collection` is the path of the entity's collection. The id is read from the reply, which may be that of an earlier request.
     pub fn under(collection: &str, reply: Reply) -> Self {
         #[derive(Deserialize)]
         struct Transaction<'r> {
@@ -138,8 +138,8 @@ impl IntoResponse for Created {
 
 impl ApiResponse for Created {
     fn meta() -> MetaResponses {
-        let headers = vec![documented("Location", "Address of what was made."), documented(REPLAYED.0, REPLAYED.1)];
-        let description = "Made. The state it has now, and the events that tell of it.";
+        let headers = vec![documented("Location", "URL of the created entity."), documented(REPLAYED.0, REPLAYED.1)];
+        let description = "Created: the business transaction with the entity and published events.";
         MetaResponses { responses: vec![answered(201, description, Some(BusinessTransaction::schema_ref()), headers)] }
     }
 
@@ -148,7 +148,7 @@ impl ApiResponse for Created {
     }
 }
 
-/// One entity, documented as `S`. With a version it has an `ETag`.
+/// One entity with its `ETag`, documented as `S`.
 pub(crate) struct Found<S> {
     body: Option<String>,
     etag: String,
@@ -156,10 +156,10 @@ pub(crate) struct Found<S> {
 }
 
 impl<S> Found<S> {
-    /// `entity` as it is, or nothing if the client has this version already.
+    /// `entity`, or 304 if the client already has this version.
     ///
     /// # Errors
-    /// When it cannot be written as JSON.
+    /// When serialization fails.
     pub fn of<T: Entity>(entity: &T, known: &IfNoneMatch) -> Result<Self, Problem> {
         let etag = format!("\"{}\"", entity.version());
         let body = if known.names(&etag) { None } else { Some(serde_json::to_string(entity).map_err(Problem::internal)?) };
@@ -168,10 +168,10 @@ impl<S> Found<S> {
 }
 
 impl<S> Found<S> {
-    /// What is counted at this moment, which `state` names; or nothing if the client has that already.
+    /// A value counted just now, with `state` as its `ETag`; 304 if the client already has that state.
     ///
     /// # Errors
-    /// When it cannot be written as JSON.
+    /// When serialization fails.
     pub fn counted(value: &impl Serialize, state: &str, known: &IfNoneMatch) -> Result<Self, Problem> {
         let etag = format!("\"{state}\"");
         let body = if known.names(&etag) { None } else { Some(serde_json::to_string(value).map_err(Problem::internal)?) };
@@ -180,7 +180,7 @@ impl<S> Found<S> {
 }
 
 impl<S: ToJSON> Found<S> {
-    /// A value at this version, written by its own description, or nothing if the client has this version already.
+    /// A value serialized by its documented type, at this version; 304 if the client already has it.
     pub fn shown(value: &S, version: i64, known: &IfNoneMatch) -> Self {
         let etag = format!("\"{version}\"");
         let body = if known.names(&etag) { None } else { Some(value.to_json_string()) };
@@ -203,9 +203,9 @@ impl<S: Type> IntoResponse for Found<S> {
 
 impl<S: Type> ApiResponse for Found<S> {
     fn meta() -> MetaResponses {
-        let etag = || vec![documented("ETag", "The version, to be sent back as If-Match or If-None-Match.")];
-        let same = answered(304, "It still has the version named in If-None-Match.", None, etag());
-        MetaResponses { responses: vec![answered(200, "As it is now.", Some(S::schema_ref()), etag()), same] }
+        let etag = || vec![documented("ETag", "The version, for If-Match and If-None-Match.")];
+        let same = answered(304, "Not modified: the version is one listed in If-None-Match.", None, etag());
+        MetaResponses { responses: vec![answered(200, "The current state.", Some(S::schema_ref()), etag()), same] }
     }
 
     fn register(registry: &mut Registry) {
@@ -213,14 +213,14 @@ impl<S: Type> ApiResponse for Found<S> {
     }
 }
 
-/// The versions a client has already (`If-None-Match`).
+/// The versions the client already has (`If-None-Match`).
 #[derive(Debug, Default)]
 pub(crate) struct IfNoneMatch(Option<String>);
 
 impl IfNoneMatch {
     fn names(&self, etag: &str) -> bool {
         let Some(list) = &self.0 else { return false };
-        // The weak comparison of RFC 9110, section 8.8.3.2.
+        // Weak comparison, RFC 9110 section 8.8.3.2.
         list.split(',').map(str::trim).any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == etag)
     }
 }
@@ -231,7 +231,7 @@ impl<'a> poem::FromRequest<'a> for IfNoneMatch {
     }
 }
 
-/// A value that has no version, written by its own description.
+/// A value without a version, serialized by its documented type.
 pub(crate) struct Shown<S>(pub S);
 
 impl<S: ToJSON> IntoResponse for Shown<S> {
@@ -242,7 +242,7 @@ impl<S: ToJSON> IntoResponse for Shown<S> {
 
 impl<S: ToJSON> ApiResponse for Shown<S> {
     fn meta() -> MetaResponses {
-        MetaResponses { responses: vec![answered(200, "As it is now.", Some(S::schema_ref()), Vec::new())] }
+        MetaResponses { responses: vec![answered(200, "The current state.", Some(S::schema_ref()), Vec::new())] }
     }
 
     fn register(registry: &mut Registry) {
@@ -250,14 +250,14 @@ impl<S: ToJSON> ApiResponse for Shown<S> {
     }
 }
 
-/// What was recorded once and never changes, as it was recorded, documented as `S`.
+/// A stored JSON record, returned byte for byte, documented as `S`.
 pub(crate) struct Stored<S> {
     body: String,
     schema: PhantomData<fn() -> S>,
 }
 
 impl<S> Stored<S> {
-    /// These bytes.
+    /// Wraps `body`.
     pub fn of(body: String) -> Self {
         Self { body, schema: PhantomData }
     }
@@ -271,7 +271,7 @@ impl<S: Type> IntoResponse for Stored<S> {
 
 impl<S: Type> ApiResponse for Stored<S> {
     fn meta() -> MetaResponses {
-        MetaResponses { responses: vec![answered(200, "As it was recorded.", Some(S::schema_ref()), Vec::new())] }
+        MetaResponses { responses: vec![answered(200, "The stored record.", Some(S::schema_ref()), Vec::new())] }
     }
 
     fn register(registry: &mut Registry) {
@@ -279,7 +279,7 @@ impl<S: Type> ApiResponse for Stored<S> {
     }
 }
 
-/// A part of a list, its items documented as `S`.
+/// A page of a list, its items documented as `S`.
 pub(crate) struct Listed<S> {
     body: String,
     schema: PhantomData<fn() -> S>,
@@ -294,10 +294,10 @@ struct Items<'l, T> {
 }
 
 impl<S> Listed<S> {
-    /// A page as the store gives it.
+    /// A page from the store.
     ///
     /// # Errors
-    /// When it cannot be written as JSON.
+    /// When serialization fails.
     pub fn page<T: Serialize>(context: &Context, page: &Page<T>) -> Result<Self, Problem> {
         let next_cursor = page.next.map(|after| context.cursor(after));
         let body = serde_json::to_string(&Items { items: &page.items, next_cursor }).map_err(Problem::internal)?;
@@ -309,20 +309,20 @@ impl<S> Listed<S> {
     /// A page of stored JSON, byte for byte.
     ///
     /// # Errors
-    /// When what is stored is not JSON.
+    /// When a stored item is not JSON.
     pub fn stored(context: &Context, page: Page<String>) -> Result<Self, Problem> {
         let items = page.items.into_iter().map(RawValue::from_string).collect::<Result<Vec<_>, _>>().map_err(Problem::internal)?;
         Self::page(context, &Page { items, next: page.next })
     }
 
-    /// A list without items.
+    /// An empty list.
     pub fn nothing() -> Self {
         Self { body: r#"{"items":[]}"#.to_owned(), schema: PhantomData }
     }
 }
 
 impl<S: ToJSON> Listed<S> {
-    /// Items written by their own description.
+    /// Items serialized by their documented type.
     pub fn shown(items: &[S], next_cursor: Option<String>) -> Self {
         let items: Vec<Value> = items.iter().filter_map(ToJSON::to_json).collect();
         let body = serde_json::to_string(&Items { items: &items, next_cursor }).unwrap_or_default();
@@ -346,12 +346,10 @@ impl<S: Type> ListOf<S> {
 
     fn schema() -> MetaSchema {
         let items = MetaSchema { items: Some(Box::new(S::schema_ref())), ..MetaSchema::new("array") };
-        let cursor = MetaSchema {
-            description: Some("Send it back as `cursor` for the next part; absent on the last."),
-            ..MetaSchema::new("string")
-        };
+        let cursor =
+            MetaSchema { description: Some("The `cursor` of the next page; absent on the last page."), ..MetaSchema::new("string") };
         MetaSchema {
-            description: Some("A part of a list."),
+            description: Some("A page of a list."),
             required: vec!["items"],
             properties: vec![("items", MetaSchemaRef::Inline(Box::new(items))), ("nextCursor", MetaSchemaRef::Inline(Box::new(cursor)))],
             ..MetaSchema::new("object")
@@ -362,7 +360,7 @@ impl<S: Type> ListOf<S> {
 impl<S: Type> ApiResponse for Listed<S> {
     fn meta() -> MetaResponses {
         let schema = MetaSchemaRef::Reference(ListOf::<S>::name().into_owned());
-        MetaResponses { responses: vec![answered(200, "A part of the list.", Some(schema), Vec::new())] }
+        MetaResponses { responses: vec![answered(200, "A page of the list.", Some(schema), Vec::new())] }
     }
 
     fn register(registry: &mut Registry) {

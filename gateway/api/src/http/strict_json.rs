@@ -1,5 +1,4 @@
-//! JSON as clients should send it: a member that stands twice in an object is refused, where serde_json would let the last
-//! one win in silence and a proxy in front of us perhaps the first.
+//! Strict JSON parsing: a duplicate member is refused. serde_json would silently keep the last one, and a proxy might keep the first.
 
 use std::{cell::RefCell, fmt};
 
@@ -13,11 +12,11 @@ use crate::http::{
     violations::{capped, escaped},
 };
 
-/// Where a member was found for the second time.
+/// The first duplicate member found.
 type Twice = RefCell<Option<Violation>>;
 
-/// A place in the document that is being read, as a chain up to its root: building pointers for all that is in order would
-/// cost more than reading it.
+/// A location in the document, as a chain up to its root. The pointer is built only for a violation, since building all of them
+/// would cost more than parsing.
 #[derive(Clone, Copy)]
 enum Place<'p> {
     Root,
@@ -41,7 +40,7 @@ struct Strict<'s> {
     twice: &'s Twice,
 }
 
-/// Reads a body. Depth is bounded by serde_json (128).
+/// Parses a body. serde_json limits the depth to 128.
 ///
 /// # Errors
 /// `malformed_json` with line and column, `duplicate_key`.
@@ -52,9 +51,9 @@ pub(crate) fn read(body: &[u8]) -> Result<Value, Problem> {
     read.map_err(|error| match twice.into_inner() {
         Some(violation) => Problem::new(Code::DuplicateKey, violation.message.clone()).with_errors(vec![violation]),
         None if body.iter().all(u8::is_ascii_whitespace) => {
-            Problem::new(Code::MalformedJson, "The body is empty; a JSON object is needed.")
+            Problem::new(Code::MalformedJson, "The body is empty; a JSON object is required.")
         }
-        // serde_json's message ends with "at line x column y" and repeats nothing of the input.
+        // serde_json's message ends with "at line x column y" and does not quote the input.
         None => Problem::new(Code::MalformedJson, format!("The body is not JSON: {error}.")),
     })
 }
@@ -109,9 +108,9 @@ impl<'de> Visitor<'de> for Strict<'_> {
             let place = Place::Member(self.place, &name);
             if members.contains_key(&name) {
                 let pointer = place.pointer();
-                let message = format!("'{}' stands there twice.", capped(&pointer));
+                let message = format!("'{}' is listed twice.", capped(&pointer));
                 *self.twice.borrow_mut() = Some(Violation::at(capped(&pointer), Code::DuplicateKey.as_str(), message));
-                return Err(A::Error::custom("a member stands there twice"));
+                return Err(A::Error::custom("duplicate member"));
             }
             let value = entries.next_value_seed(Strict { place: &place, ..self })?;
             members.insert(name, value);
@@ -136,7 +135,7 @@ mod tests {
     #[test]
     fn a_member_that_stands_twice_is_named_by_its_pointer() {
         let refused = read(br#"{"a":[{"x/y":1,"x/y":2}]}"#).expect_err("refused");
-        assert_eq!(refused.to_string(), "duplicate_key: '/a/0/x~1y' stands there twice.");
+        assert_eq!(refused.to_string(), "duplicate_key: '/a/0/x~1y' is listed twice.");
     }
 
     #[test]

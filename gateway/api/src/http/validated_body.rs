@@ -1,5 +1,5 @@
-//! The one request body type: read within limits, held against the published schema, every violation named, and only then
-//! parsed. poem-openapi's own `Json` stops at the first fault, often cannot name the member, and quietly coerces.
+//! The request body type: reads within limits, validates against the published schema, reports every violation, and only then parses.
+//! poem-openapi's `Json` stops at the first violation, often cannot name the member, and silently coerces.
 
 use billwire_schemas::refusal::Code;
 use poem::{
@@ -26,30 +26,30 @@ use crate::{
     openapi::schema::validator_of,
 };
 
-/// How many times the limit of a body is received, only so that its sender sees the refusal.
+/// An oversized body is received up to this multiple of the limit, so that its sender sees the refusal.
 const LINGER: u64 = 4;
 
 /// The media type of bodies.
 const JSON: &str = "application/json";
 
-/// What a request body can be.
+/// A type of request body.
 pub(crate) trait Validate: ParseFromJSON + 'static {
-    /// Rules of form that a schema of OpenAPI 3.0 cannot tell; asked whatever else is wrong with the body.
+    /// Checks syntax rules that an OpenAPI 3.0 schema cannot express. Runs whatever else is wrong with the body.
     fn further(_: &Value, _: &mut Vec<Violation>) {}
 }
 
-/// A body that may be left out.
+/// An optional body.
 impl<T: Validate> Validate for Option<T> {
     fn further(body: &Value, found: &mut Vec<Violation>) {
         T::further(body, found);
     }
 }
 
-/// A request body that fits its schema.
+/// A request body that conforms to its schema.
 pub(crate) struct Validated<T> {
     /// The body, parsed.
     pub body: T,
-    /// The body as canonical JSON (members sorted, no spaces); only where an idempotency key needs it.
+    /// The body as canonical JSON (members sorted, no whitespace); only with an idempotency key.
     pub canonical: Option<String>,
 }
 
@@ -86,15 +86,15 @@ async fn read(headers: &HeaderMap, body: &mut RequestBody, options: &Options) ->
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     let Ok(body) = body.take() else { return Ok(Vec::new()) };
     if announced.is_some_and(|length| length > options.body_limit as u64) {
-        // Most clients send all before they look for an answer, and a connection that is closed meanwhile shows them none: what is not
-        // far too large is received and thrown away.
+        // Most clients send the whole body before they read the response, and see none if the connection closes meanwhile. A body
+        // that is not far too large is therefore received and discarded.
         let mut unwanted = body.into_async_read().take((options.body_limit as u64).saturating_mul(LINGER));
         let _ = tokio::time::timeout(options.body_timeout, tokio::io::copy(&mut unwanted, &mut tokio::io::sink())).await;
         return Err(Problem::unreadable(&ReadBodyError::PayloadTooLarge));
     }
     match tokio::time::timeout(options.body_timeout, body.into_bytes_limit(options.body_limit)).await {
         Ok(read) => read.map(Vec::from).map_err(|error| Problem::unreadable(&error)),
-        Err(_) => Err(Problem::new(Code::RequestTimeout, "The body did not arrive in time.")),
+        Err(_) => Err(Problem::new(Code::RequestTimeout, "The body did not arrive before the timeout.")),
     }
 }
 
@@ -104,11 +104,11 @@ fn ensure_json(headers: &HeaderMap) -> Result<(), Problem> {
     if essence.eq_ignore_ascii_case(JSON) {
         return Ok(());
     }
-    let found = if media_type.is_empty() { "there is none".to_owned() } else { format!("it is '{}'", capped(media_type)) };
+    let found = if media_type.is_empty() { "it is missing".to_owned() } else { format!("it is '{}'", capped(media_type)) };
     Err(Problem::new(Code::UnsupportedMediaType, format!("The Content-Type must be {JSON}; {found}.")).with_header(header::ACCEPT, JSON))
 }
 
-/// Holds `value` against the schema of `T` and its further rules.
+/// Validates `value` against the schema of `T` and its further rules.
 ///
 /// # Errors
 /// `schema_violation`, with every violation.
@@ -122,16 +122,16 @@ pub(crate) fn check<T: Validate>(value: &Value) -> Result<(), Problem> {
     match found.as_slice() {
         [] => return Ok(()),
         [one] => Err(one.message.clone()),
-        many => Err(format!("{} things are wrong with the body; see errors.", many.len())),
+        many => Err(format!("The body has {} violations; see errors.", many.len())),
     }
     .map_err(|detail: String| Problem::new(Code::SchemaViolation, detail).with_errors(found))
 }
 
-/// Takes over what has been checked. A fault here is a rule the schema does not tell, so it is still the client's.
+/// Parses a validated body. An error here means a rule missing from the schema, so it is still reported as the client's.
 fn parse<T: ParseFromJSON>(value: Option<Value>) -> Result<T, Problem> {
     T::parse_from_json(value).map_err(|error| {
-        tracing::warn!(kind = %<T as Type>::name(), error = error.message(), "a body passed its schema and yet did not parse");
-        let violation = Violation::at("", "invalid", "The body does not fit the schema.");
+        tracing::warn!(kind = %<T as Type>::name(), error = error.message(), "a body passed its schema but did not parse");
+        let violation = Violation::at("", "invalid", "The body does not match the schema.");
         Problem::new(Code::SchemaViolation, violation.message.clone()).with_errors(vec![violation])
     })
 }

@@ -1,5 +1,4 @@
-//! From what the JSON Schema crate finds to what a client is told: each violation with pointer, stable code and a text that
-//! repeats no more than a little of the input.
+//! Converts JSON Schema errors to violations: each with pointer, stable code and a message that quotes only a short part of the input.
 
 use jsonschema::{
     JsonType, ValidationError,
@@ -9,13 +8,13 @@ use serde_json::Value;
 
 use crate::{http::problem::Violation, types::patterns::rule_of};
 
-/// Most violations told at once; a body with more is broken in one and the same way.
+/// Maximum number of reported violations; a body with more repeats the same ones.
 const TOLD_MAX: usize = 200;
 
-/// Most characters of the input repeated in a text.
+/// Maximum number of input characters quoted in a message.
 const ECHO_MAX: usize = 100;
 
-/// `text`, cut to what may be repeated.
+/// `text`, truncated for quoting.
 pub(crate) fn capped(text: &str) -> String {
     match text.char_indices().nth(ECHO_MAX) {
         Some((end, _)) => format!("{}…", &text[..end]),
@@ -23,7 +22,7 @@ pub(crate) fn capped(text: &str) -> String {
     }
 }
 
-/// A member's name as a part of a JSON pointer (RFC 6901).
+/// A member name escaped for a JSON pointer (RFC 6901).
 pub(crate) fn escaped(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1")
 }
@@ -51,7 +50,7 @@ fn tell(error: &ValidationError<'_>, found: &mut Vec<Violation>) {
         Kind::AdditionalProperties { unexpected } => {
             return found.extend(unexpected.iter().take(TOLD_MAX).map(|name| {
                 let pointer = format!("{path}/{}", capped(&escaped(name)));
-                Violation::at(pointer.clone(), "unknown_field", format!("'{pointer}' is not a member this operation knows."))
+                Violation::at(pointer.clone(), "unknown_field", format!("'{pointer}' is not a known member."))
             }));
         }
         Kind::Type { kind } => ("wrong_type", format!("must be {}, not {}", wanted(kind), article(found_type(error.instance())))),
@@ -60,23 +59,23 @@ fn tell(error: &ValidationError<'_>, found: &mut Vec<Violation>) {
         Kind::MinLength { limit } => ("too_short", format!("must have at least {limit} characters")),
         Kind::MaxItems { limit } => ("too_many", format!("must not have more than {limit} items")),
         Kind::MinItems { limit } => ("too_few", format!("must have at least {limit} items")),
-        Kind::UniqueItems => ("not_unique", "must not have the same item twice".to_owned()),
+        Kind::UniqueItems => ("not_unique", "must not list an item twice".to_owned()),
         Kind::Maximum { limit } => ("out_of_range", format!("must not be greater than {limit}")),
         Kind::Minimum { limit } => ("out_of_range", format!("must not be less than {limit}")),
         Kind::Pattern { pattern } => ("pattern", rule_of(pattern).to_owned()),
         Kind::Format { format } => ("format", format_rule(format).to_owned()),
-        _ => ("invalid", "does not fit the schema".to_owned()),
+        _ => ("invalid", "does not match the schema".to_owned()),
     };
     let pointer = capped(path);
     let what = if path.is_empty() { "The body".to_owned() } else { format!("'{pointer}'") };
     found.push(Violation::at(path, code, format!("{what} {rule}{}.", echo(error.instance(), code))));
 }
 
-/// The value itself, where seeing it helps: never of texts that may be secrets or long.
+/// Quotes the value where that helps; never strings that may be secret or long.
 fn echo(value: &Value, code: &str) -> String {
     match (value, code) {
-        (Value::String(text), "not_in_enum") => format!("; '{}' is not", capped(text)),
-        (Value::Number(number), "out_of_range") => format!("; {number} is"),
+        (Value::String(text), "not_in_enum") => format!("; got '{}'", capped(text)),
+        (Value::Number(number), "out_of_range") => format!("; got {number}"),
         _ => String::new(),
     }
 }
@@ -92,7 +91,7 @@ fn format_rule(format: &str) -> &'static str {
         "date" => "must be a date (ISO 8601), such as 2027-01-15",
         "uuid" => "must be a UUID",
         "email" => "must be an e-mail address",
-        _ => "does not have the format asked for",
+        _ => "does not have the required format",
     }
 }
 

@@ -1,4 +1,4 @@
-//! From the registry to the published documents, and the routes that serve them.
+//! The published documents, generated from the registry, and the routes that serve them.
 
 pub(crate) mod document;
 pub(crate) mod operation;

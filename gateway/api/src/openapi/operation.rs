@@ -1,5 +1,5 @@
-//! What each operation asks for and which refusals it can give: for authorization, for the documented responses and for the
-//! tests. The entries stand beside the handlers of their noun; an operation that has none is answered 403.
+//! The registry entry of an operation: scope, headers, refusals and change, for authorization, documented responses and tests. Entries
+//! are beside their handlers; an operation without one is refused with 403.
 
 use billwire_schemas::{events::catalogue, refusal::Code};
 
@@ -8,17 +8,17 @@ use billwire_schemas::{events::catalogue, refusal::Code};
 pub struct Operation {
     /// The operationId.
     pub id: &'static str,
-    /// The scope a caller needs.
+    /// The required scope.
     pub scope: &'static str,
-    /// The refusals of its own; see [`Operation::codes`] for all.
+    /// The operation's own refusals; [`Operation::codes`] has all.
     pub own_codes: &'static [Code],
-    /// What it takes besides path, query and body.
+    /// The body, headers and common parameters it takes.
     pub takes: Takes,
-    /// What its business transaction tells of, where it makes one.
+    /// The change in its business transaction, if it creates one.
     pub makes: Option<Makes>,
 }
 
-/// Which headers and common parameters an operation takes.
+/// The body, headers and common parameters an operation takes.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Takes {
     /// A JSON body.
@@ -38,15 +38,15 @@ pub struct Takes {
 pub struct Makes {
     /// The entity's type in business transactions.
     pub entity: &'static str,
-    /// Its schema in the document.
+    /// The entity's schema in the document.
     pub schema: &'static str,
     /// `created`, `updated` or `deleted`.
     pub action: &'static str,
-    /// The events, as far as they are always the same.
+    /// The events it always publishes.
     pub events: &'static [&'static str],
 }
 
-/// Nothing besides path and query.
+/// Only path and query.
 pub(crate) const PLAIN: Takes = Takes { body: false, idempotency_key: false, if_match: false, cursor: false, if_none_match: false };
 const READ: Takes = Takes { if_none_match: true, ..PLAIN };
 const LIST: Takes = Takes { cursor: true, ..PLAIN };
@@ -54,32 +54,32 @@ const CREATE: Takes = Takes { body: true, idempotency_key: true, ..PLAIN };
 const CHANGE: Takes = Takes { if_match: true, ..CREATE };
 const DELETE: Takes = Takes { body: false, ..CHANGE };
 
-/// Reads one.
+/// An operation that reads one entity.
 pub(crate) const fn get(id: &'static str, scope: &'static str, own_codes: &'static [Code]) -> Operation {
     Operation { id, scope, own_codes, takes: READ, makes: None }
 }
 
-/// Reads a page.
+/// An operation that reads a page.
 pub(crate) const fn list(id: &'static str, scope: &'static str) -> Operation {
     Operation { id, scope, own_codes: &[], takes: LIST, makes: None }
 }
 
-/// Makes one.
+/// An operation that creates an entity.
 pub(crate) const fn create(id: &'static str, scope: &'static str, own_codes: &'static [Code], makes: Makes) -> Operation {
     Operation { id, scope, own_codes, takes: CREATE, makes: Some(makes) }
 }
 
-/// Makes many at once; codes are those of its items.
+/// A bulk operation; `own_codes` are those of its items.
 pub(crate) const fn in_bulk(id: &'static str, scope: &'static str, own_codes: &'static [Code]) -> Operation {
     Operation { id, scope, own_codes, takes: CREATE, makes: None }
 }
 
-/// Changes the one its path names.
+/// An operation that changes the entity in its path.
 pub(crate) const fn change(id: &'static str, scope: &'static str, own_codes: &'static [Code], makes: Makes) -> Operation {
     Operation { id, scope, own_codes, takes: CHANGE, makes: Some(makes) }
 }
 
-/// Deletes the one its path names.
+/// An operation that deletes the entity in its path.
 pub(crate) const fn delete(
     id: &'static str,
     scope: &'static str,
@@ -91,7 +91,7 @@ pub(crate) const fn delete(
     Operation { id, scope, own_codes, takes: DELETE, makes: Some(makes) }
 }
 
-/// A changed entity and its events, as far as they are always the same.
+/// A changed entity and the events always published.
 pub(crate) const fn updated(entity: &'static str, schema: &'static str, events: &'static [&'static str]) -> Makes {
     Makes { entity, schema, action: "updated", events }
 }
@@ -101,7 +101,7 @@ pub(crate) const fn created(entity: &'static str, schema: &'static str, events: 
     Makes { entity, schema, action: "created", events }
 }
 
-/// Refusals any operation can give.
+/// Refusals common to all operations.
 const ANY: &[Code] = &[
     Code::InvalidParameter,
     Code::UnknownParameter,
@@ -112,7 +112,7 @@ const ANY: &[Code] = &[
 ];
 
 impl Operation {
-    /// Every code its problems can carry.
+    /// Every code its problems can have.
     pub fn codes(&self) -> Vec<Code> {
         let mut codes = ANY.to_vec();
         let takes = self.takes;
@@ -136,7 +136,7 @@ impl Operation {
                 codes.extend(more);
             }
         }
-        // What is told of in events must fit the stream.
+        // An entity with events must fit into a message of the stream.
         if self.makes.is_some_and(|makes| catalogue::all().any(|event| event.source == makes.entity)) {
             codes.push(Code::EventTooLarge);
         }

@@ -1,5 +1,5 @@
-//! An operation's entry in the registry, joined with what poem-openapi says of its handler: where it is routed, and its path and query
-//! parameters with validators made of the very schemas that are published.
+//! An operation's registry entry joined with poem-openapi's metadata of its handler: the route, and path and query parameters with
+//! validators compiled from the published schemas.
 
 use billwire_schemas::refusal::Code;
 
@@ -19,9 +19,9 @@ use crate::{
     },
 };
 
-/// An operation as requests are checked against it.
+/// The specification that requests are validated against.
 pub(crate) struct OperationSpec {
-    /// Its entry in the registry.
+    /// The registry entry.
     pub operation: &'static Operation,
     method: Method,
     /// The documented path, segment by segment: `/accounts/{account}`.
@@ -32,7 +32,7 @@ pub(crate) struct OperationSpec {
 
 struct Parameter {
     name: String,
-    /// Compiling it can only fail by a mistake in this crate; then requests are answered 500 and say so in the log.
+    /// Compiling fails only by a bug in this crate; requests then get 500, and the log has the cause.
     validator: Result<Validator, Problem>,
     whole: bool,
 }
@@ -71,11 +71,11 @@ fn about(name: &str, code: &'static str, message: String) -> Violation {
     Violation { pointer: None, parameter: Some(capped(name)), code, message }
 }
 
-/// The values of the path, in order, and the pairs of the query.
+/// The path values, in order, and the query pairs.
 type Parameters = (Vec<String>, Vec<(String, String)>);
 
 impl OperationSpec {
-    /// The operation that `handler` answers at the documented `path`.
+    /// The operation that `handler` implements at the documented `path`.
     pub fn new(operation: &'static Operation, path: &str, handler: &MetaOperation) -> Self {
         Self {
             operation,
@@ -86,12 +86,12 @@ impl OperationSpec {
         }
     }
 
-    /// Whether poem routes `method` and `route` (`/accounts/:param0`) to it.
+    /// Whether poem routes `method` and `route` (`/accounts/:param0`) to this operation.
     pub fn is_routed_by(&self, method: &Method, route: &str) -> bool {
         *method == self.method && self.fits(route, |segment| segment.starts_with(':'))
     }
 
-    /// Its method, if a request's `path` leads to it whatever the request's method is.
+    /// The operation's method, if the request `path` matches; the request's method is ignored.
     pub fn method_at(&self, path: &str) -> Option<&Method> {
         self.fits(path, |_| true).then_some(&self.method)
     }
@@ -105,7 +105,7 @@ impl OperationSpec {
         fits && found.next().is_none()
     }
 
-    /// Path and query of a request.
+    /// Validates path and query of a request.
     ///
     /// # Errors
     /// `invalid_parameter` or `unknown_parameter`, with every violation.
@@ -128,7 +128,8 @@ impl OperationSpec {
         } else {
             Code::InvalidParameter
         };
-        let detail = if found.len() == 1 { first.message.clone() } else { format!("{} things are wrong; see errors.", found.len()) };
+        let detail =
+            if found.len() == 1 { first.message.clone() } else { format!("The request has {} violations; see errors.", found.len()) };
         Err(Problem::new(code, detail).with_errors(found))
     }
 
@@ -137,13 +138,13 @@ impl OperationSpec {
             return Ok(Vec::new());
         }
         let Ok(pairs) = request.params::<Vec<(String, String)>>() else {
-            return Err(Problem::new(Code::InvalidParameter, "The query string cannot be read."));
+            return Err(Problem::new(Code::InvalidParameter, "The query string is malformed."));
         };
         for (at, (name, text)) in pairs.iter().enumerate() {
             match self.query.iter().find(|parameter| parameter.name == *name) {
                 None => found.push(about(name, Code::UnknownParameter.as_str(), self.unknown(name))),
                 Some(_) if pairs[..at].iter().any(|(earlier, _)| earlier == name) => {
-                    found.push(about(name, "repeated", format!("'{name}' stands there twice.")));
+                    found.push(about(name, "repeated", format!("'{name}' is listed twice.")));
                 }
                 Some(parameter) => parameter.check(text, found)?,
             }
@@ -154,7 +155,8 @@ impl OperationSpec {
 
     fn unknown(&self, name: &str) -> String {
         let known: Vec<&str> = self.query.iter().map(|parameter| parameter.name.as_str()).collect();
-        let those = if known.is_empty() { "this operation takes none".to_owned() } else { format!("known are: {}", known.join(", ")) };
+        let those =
+            if known.is_empty() { "this operation takes none".to_owned() } else { format!("known parameters: {}", known.join(", ")) };
         format!("There is no query parameter '{}'; {those}.", capped(name))
     }
 }

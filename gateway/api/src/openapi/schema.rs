@@ -1,5 +1,5 @@
-//! JSON Schemas out of poem-openapi's registry, corrected. The published document and the validators go through the same
-//! functions, so what is promised is what is enforced.
+//! JSON Schemas from poem-openapi's registry, corrected. The published document and the validators use the same functions, so the
+//! published schema is the enforced one.
 
 use std::{
     any::TypeId,
@@ -16,10 +16,10 @@ use crate::{
     types::scalars::{date, moment},
 };
 
-/// Where component schemas stand in a document.
+/// Prefix of references to component schemas.
 pub(crate) const COMPONENTS: &str = "#/components/schemas/";
 
-/// The component schemas `T` needs, corrected.
+/// The component schemas that `T` uses, corrected.
 pub(crate) fn components_of<T: Type>() -> Map<String, Value> {
     let mut registry = Registry::new();
     T::register(&mut registry);
@@ -31,8 +31,8 @@ pub(crate) fn components_of<T: Type>() -> Map<String, Value> {
     schemas
 }
 
-/// Corrects one schema and all below it: whole limits as whole numbers, known formats, references that keep their
-/// description, no keywords of other versions of OpenAPI.
+/// Corrects a schema and its subschemas: integral limits as integers, standard formats, references with their description, no keywords
+/// of other OpenAPI versions.
 pub(crate) fn tidy(schema: &mut Value) {
     let Some(members) = schema.as_object_mut() else { return };
     members.remove("title");
@@ -63,8 +63,8 @@ pub(crate) fn tidy(schema: &mut Value) {
     }
 }
 
-/// poem-openapi writes a described reference as `allOf` of the reference and an object with the description, once more beside
-/// it. Generators make an intersection type of that; of `allOf` with the reference alone they make the type itself.
+/// poem-openapi writes a described reference as `allOf` with the reference and an object with the description, and repeats the
+/// description beside it. Generators turn that into an intersection type, but `allOf` with the reference alone into the type itself.
 fn described_reference(members: &mut Map<String, Value>) {
     if let Some(parts) = members.get_mut("allOf").and_then(Value::as_array_mut)
         && parts.first().is_some_and(|first| first.get("$ref").is_some())
@@ -73,7 +73,7 @@ fn described_reference(members: &mut Map<String, Value>) {
     }
 }
 
-/// Names of the component schemas that `schema` refers to, not following them.
+/// Names of the component schemas that `schema` refers to directly.
 pub(crate) fn references(schema: &Value, found: &mut Vec<String>) {
     match schema {
         Value::Object(members) => {
@@ -87,7 +87,7 @@ pub(crate) fn references(schema: &Value, found: &mut Vec<String>) {
     }
 }
 
-/// Lets the objects reachable from `roots` take no members but those they name: what makes a misspelt member an error.
+/// Closes the objects reachable from `roots` to unknown members, so that a misspelt member is an error.
 pub(crate) fn close(schemas: &mut Map<String, Value>, roots: Vec<String>) {
     let mut todo = roots;
     let mut done: Vec<String> = Vec::new();
@@ -95,7 +95,7 @@ pub(crate) fn close(schemas: &mut Map<String, Value>, roots: Vec<String>) {
         let Some(schema) = schemas.get_mut(&name).filter(|_| !done.contains(&name)) else { continue };
         if schema.get("type").and_then(Value::as_str) == Some("object") && schema.get("additionalProperties").is_none() {
             schema["additionalProperties"] = false.into();
-            // Without the keyword the validator says that a member is unknown, but not which.
+            // Without the keyword, the validator does not name the unknown member.
             if schema.get("properties").is_none() {
                 schema["properties"] = json!({});
             }
@@ -105,7 +105,7 @@ pub(crate) fn close(schemas: &mut Map<String, Value>, roots: Vec<String>) {
     }
 }
 
-/// The request schema of `T`: closed, with all it refers to.
+/// The request schema of `T`: closed, with all referenced components.
 fn request_schema<T: Type>() -> Value {
     let mut schemas = components_of::<T>();
     let mut root = serde_json::to_value(T::schema_ref()).unwrap_or_default();
@@ -117,17 +117,17 @@ fn request_schema<T: Type>() -> Value {
     root
 }
 
-/// Compiles a schema the way this API reads schemas.
+/// Compiles a schema with this API's formats and regular expression engine.
 ///
 /// # Errors
-/// When it is no schema, which is a mistake in this crate.
+/// When `schema` is invalid, which is a bug in this crate.
 pub(crate) fn compile(schema: &Value) -> Result<Validator, Problem> {
     jsonschema::options()
         .with_draft(Draft::Draft202012)
         .should_validate_formats(true)
         .with_format("date-time", |text: &str| moment(text).is_some())
         .with_format("date", |text: &str| date(text).is_some())
-        // The linear engine: no pattern of ours needs more, and no input can make it slow.
+        // The linear-time engine: no pattern here needs more, and no input can make it slow.
         .with_pattern_options(PatternOptions::regex())
         .build(schema)
         .map_err(Problem::internal)
@@ -135,10 +135,10 @@ pub(crate) fn compile(schema: &Value) -> Result<Validator, Problem> {
 
 static COMPILED: LazyLock<RwLock<HashMap<TypeId, Arc<Validator>>>> = LazyLock::new(RwLock::default);
 
-/// The validator of request bodies of `T`, compiled once.
+/// The validator of request bodies of type `T`, compiled once.
 ///
 /// # Errors
-/// As [`compile`].
+/// See [`compile`].
 pub(crate) fn validator_of<T: Type + 'static>() -> Result<Arc<Validator>, Problem> {
     let key = TypeId::of::<T>();
     if let Some(known) = COMPILED.read().unwrap_or_else(PoisonError::into_inner).get(&key) {

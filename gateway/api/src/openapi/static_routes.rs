@@ -1,4 +1,4 @@
-//! What is served beside the operations: the documents, Swagger UI, the events' schemas, and whether the process is well.
+//! Routes besides the operations: the documents, Swagger UI, event schemas, liveness and readiness.
 
 use std::sync::{Arc, LazyLock};
 
@@ -18,7 +18,7 @@ use crate::{
     openapi::document,
 };
 
-/// What Swagger UI needs, and nothing more: no foreign hosts, no inline code, no frames.
+/// Content security policy for Swagger UI: no other hosts, no inline code, no frames.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
@@ -54,7 +54,7 @@ impl Asset {
         headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         if self.gzipped {
-            // Only gzip is kept; every browser of this century takes it.
+            // Only the gzip form is embedded; every current browser accepts it.
             headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
         response
@@ -76,7 +76,7 @@ fn json(body: impl Into<poem::Body>, media_type: &str) -> Response {
     Response::builder().content_type(media_type).body(body)
 }
 
-/// Adds everything of this file to `route`.
+/// Adds these routes to `route`.
 pub(crate) fn add(route: Route, shared: &Arc<Shared>) -> Route {
     let mut route = route
         .at("/openapi.json", get(fixed(|| json(DOCUMENT.as_str(), "application/json"))))
@@ -90,18 +90,22 @@ pub(crate) fn add(route: Route, shared: &Arc<Shared>) -> Route {
     route
 }
 
-/// Ready is who can accept an operation: the database answers, and the outbox is not full. Tells besides how many events are set aside.
+/// Readiness: the database responds and the outbox is not full. Also reports the number of events set aside.
 fn readyz(shared: Arc<Shared>) -> impl Endpoint + 'static {
     make(move |_: Request| {
         let shared = shared.clone();
         async move {
             if let Err(error) = shared.app.ping().await {
-                return Err(poem::Error::from(Problem::later(Code::Unavailable, "The database does not answer.", Some(error.to_string()))));
+                return Err(poem::Error::from(Problem::later(
+                    Code::Unavailable,
+                    "The database does not respond.",
+                    Some(error.to_string()),
+                )));
             }
             if shared.app.backlog_full() {
-                return Err(Problem::later(Code::Overloaded, "The stream is away and the outbox is full.", None).into());
+                return Err(Problem::later(Code::Overloaded, "The stream is unavailable and the outbox is full.", None).into());
             }
-            // Whoever watches learns of it here; it keeps nobody from accepting operations.
+            // Events set aside are reported for monitoring; they do not affect readiness.
             match shared.app.count_set_aside_events().await {
                 Ok(0) => Ok(json(r#"{"status":"ok"}"#, "application/json")),
                 Ok(events) => Ok(json(format!(r#"{{"status":"ok","setAsideEvents":{events}}}"#), "application/json")),
@@ -115,7 +119,7 @@ fn readyz(shared: Arc<Shared>) -> impl Endpoint + 'static {
 async fn event_schema(request: Request) -> poem::Result<Response> {
     let name = request.raw_path_param("event_type").unwrap_or_default();
     let Some(event) = catalogue::find(name) else {
-        return Err(Problem::new(Code::EventTypeNotFound, "There is no event type of this name.").into());
+        return Err(Problem::new(Code::EventTypeNotFound, "No event type has this name.").into());
     };
     let schema: Value = json_schema::of(event);
     Ok(json(schema.to_string(), "application/schema+json"))

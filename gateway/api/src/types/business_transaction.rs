@@ -1,4 +1,4 @@
-//! The business transaction as the document tells of it. It is written in `app::record`.
+//! The documented schema of a business transaction. `app::record` writes the JSON.
 
 use poem_openapi::{Object, types::Example};
 use uuid::Uuid;
@@ -8,23 +8,23 @@ use crate::{
     types::scalars::{FreeObject, Moment},
 };
 
-/// The committed result of a changing operation: what was changed, and the events that tell of it.
+/// The committed result of a changing operation: the changed entities and the events published for them.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct BusinessTransaction {
-    /// Its id.
+    /// Unique id.
     id: Uuid,
     /// The operationId.
     operation: String,
-    /// When it happened, in business time.
+    /// Time of the transaction, in business time.
     occurred_at: Moment,
-    /// Who did it: the name of the API key, or `clock`.
+    /// Name of the API key that called the operation, or `clock`.
     actor: String,
-    /// The account it belongs to, where it belongs to one.
+    /// The account it belongs to, if any.
     account: Option<Uuid>,
-    /// What was changed.
+    /// The changed entities.
     entities: Vec<EntityChange>,
-    /// The events, in order.
+    /// The published events, in order.
     events: Vec<EventReference>,
 }
 
@@ -45,7 +45,7 @@ impl Example for BusinessTransaction {
 }
 
 impl BusinessTransaction {
-    /// An example: one entity, one event.
+    /// Builds an example with one entity and one event.
     pub fn of(operation: &str, entity: EntityChange, event: EventReference) -> Self {
         Self {
             id: example_id(0x100),
@@ -59,22 +59,22 @@ impl BusinessTransaction {
     }
 }
 
-/// An entity that was changed.
+/// A changed entity.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(crate) struct EntityChange {
-    /// Its type, such as `account` or `billCycle`. More may come.
+    /// Object type, such as `account` or `billCycle`. More values may be added.
     #[oai(rename = "type")]
     pub kind: String,
-    /// Its id.
+    /// Unique id.
     pub id: String,
-    /// Its version after the change, from 1.
+    /// Version after the change, starting at 1.
     pub version: i64,
     /// `created`, `updated` or `deleted`.
     pub action: String,
-    /// Its state before; absent for a created one. It has the shape the entity's own get operation answers.
+    /// State before the change, as the entity's get operation returns it. Absent if the entity was created.
     pub before: Option<FreeObject>,
-    /// Its state after; absent for a deleted one. It has the shape the entity's own get operation answers.
+    /// State after the change, as the entity's get operation returns it. Absent if the entity was deleted.
     pub after: Option<FreeObject>,
 }
 
@@ -82,9 +82,9 @@ pub(crate) struct EntityChange {
 #[derive(Debug, Object)]
 #[oai(rename = "EventReference", rename_all = "camelCase")]
 pub(crate) struct EventReference {
-    /// Its id; also `Nats-Msg-Id` on the stream and `webhook-id` at receivers.
+    /// Event id; also `Nats-Msg-Id` on the stream and `webhook-id` in webhook calls.
     pub id: Uuid,
-    /// Its type, such as `account.bill_cycle_changed`. More may come.
+    /// Event type, such as `account.bill_cycle_changed`. More values may be added.
     #[oai(rename = "type")]
     pub kind: String,
 }

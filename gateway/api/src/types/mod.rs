@@ -1,4 +1,4 @@
-//! What bodies and answers are made of: scalars with their patterns, money, tagged unions, business transactions.
+//! Types shared by request and response bodies: scalars with their patterns, money, tagged unions, business transactions.
 
 pub(crate) mod business_transaction;
 pub(crate) mod example;

@@ -1,4 +1,4 @@
-//! Money in requests and answers.
+//! Money in requests and responses.
 
 use billwire_app::domain::{Rejected, Violation, amounts};
 use billwire_schemas::money;
@@ -9,13 +9,13 @@ use crate::{
     types::scalars::{Amount, Currency},
 };
 
-/// An amount of a currency.
+/// An amount in a currency.
 #[derive(Debug, Object)]
 #[oai(example)]
 pub(crate) struct NewMoney {
-    /// How much, as a decimal; with a point, without exponent.
+    /// The amount as a decimal string with a decimal point and no exponent.
     pub amount: Amount,
-    /// Of what currency, ISO 4217.
+    /// Currency code, ISO 4217.
     pub currency: Currency,
 }
 
@@ -26,37 +26,37 @@ impl Example for NewMoney {
 }
 
 impl NewMoney {
-    /// For examples.
+    /// Builds an example.
     pub fn of(amount: &str, currency: &str) -> Self {
         Self { amount: amount.into(), currency: currency.into() }
     }
 
-    /// The exact amount; `None` when it breaks a rule, which then stands in `broken` with a pointer below `at`.
+    /// The exact amount. `None` if it breaks a rule; the violations are added to `broken`, with pointers below `at`.
     pub fn read(&self, at: &str, broken: &mut Vec<Violation>) -> Option<money::Money> {
         amounts::money(at, &self.amount.0, &self.currency.0, broken)
     }
 
-    /// The exact amount of a body whose only money this is, at `at`.
+    /// The exact amount of a body with a single money member, located at `at`.
     ///
     /// # Errors
-    /// Every rule it breaks.
+    /// Every violation.
     pub fn exact(&self, at: &str) -> Result<money::Money, Problem> {
         let mut broken = Vec::new();
         match (self.read(at, &mut broken), Rejected::from_violations(broken)) {
             (Some(money), None) => Ok(money),
             (_, Some(rejected)) => Err(rejected.into()),
-            (None, None) => Err(Problem::internal("an amount was refused without a reason")),
+            (None, None) => Err(Problem::internal("an amount was refused without a violation")),
         }
     }
 }
 
-/// An amount of a currency.
+/// An amount in a currency.
 #[derive(Debug, Object)]
 #[oai(example)]
 pub(crate) struct Money {
-    /// How much, as a decimal string with at least the currency's decimals.
+    /// The amount as a decimal string with at least the currency's number of decimals.
     amount: String,
-    /// Of what currency, ISO 4217.
+    /// Currency code, ISO 4217.
     currency: String,
 }
 
@@ -67,7 +67,7 @@ impl Example for Money {
 }
 
 impl Money {
-    /// For examples.
+    /// Builds an example.
     pub fn of(amount: &str, currency: &str) -> Self {
         Self { amount: amount.to_owned(), currency: currency.to_owned() }
     }

@@ -1,9 +1,8 @@
-//! What a member of a request may hold: texts, choices, whole numbers and moments, each with the schema that is published
-//! *and* enforced.
+//! Scalar types of requests: strings, enums, integers and times, each with the schema that is published *and* enforced.
 //!
-//! poem-openapi's own validators are left out on purpose: they stop at the first fault, and their `pattern` compiles its regular
-//! expression anew for each request. The limits stand in the schema alone; [`crate::http::validated_body`] holds the body against it,
-//! and what arrives here only has to be taken over.
+//! poem-openapi's validators are deliberately not used: they stop at the first violation, and their `pattern` compiles its regular
+//! expression for each request. The limits are in the schema alone. [`crate::http::validated_body`] validates the body against it;
+//! parsing here only converts.
 
 use std::borrow::Cow;
 
@@ -81,61 +80,61 @@ macro_rules! texts {
 }
 
 texts! {
-    /// A name for people.
+    /// A display name.
     Name = text(1, 200, LINE);
-    /// An id in an outside system.
+    /// An id in an external system.
     ExternalId = text(1, 128, LINE);
-    /// An id, or an id in an outside system.
+    /// An id or an external id.
     Reference = text(1, 128, LINE);
-    /// A reason for people.
+    /// A reason, as free text.
     Reason = text(1, 500, LINE);
     /// A currency.
     Currency = text(3, 3, CURRENCY);
     /// The name of an event type.
     EventTypeName = text(1, 128, LINE);
-    /// The name of an event type, or a pattern of names.
+    /// An event type name, or a pattern of names.
     EventTypePattern = text(1, 128, LINE);
-    /// The first part of event types' names.
+    /// The first part of event type names.
     EventObject = text(1, 64, LINE);
-    /// A CEL expression; what it may say is the rule of the domain.
+    /// A CEL expression; the domain validates it.
     CelExpression = text(1, 2_000, LINES);
-    /// A CEL expression, or nothing.
+    /// A CEL expression, or empty.
     CelFilter = text(0, 2_000, LINES);
-    /// A URL. Its rules are the domain's, which name each that is broken; here is only a bound.
+    /// A URL, bounded in length; the domain validates it and names each violation.
     Url = text(1, 4096, LINE);
     /// A path below a URL.
     UrlPath = text(1, 1024, PATH);
-    /// A path below a URL, or nothing.
+    /// A path below a URL, or empty.
     OptionalPath = text(0, 1024, PATH_OR_NOTHING);
-    /// A value of a header.
+    /// A header value.
     HeaderValue = MetaSchema { format: Some("password"), ..text(1, 4096, HEADER) };
-    /// A token, or a secret that is sent like one.
+    /// A token, or a secret sent as one.
     Token = MetaSchema { format: Some("password"), ..text(1, 4096, VISIBLE) };
-    /// The name of a client of an authorization server.
+    /// An OAuth2 client id.
     ClientId = text(1, 256, HEADER);
-    /// What a token is for.
+    /// An OAuth2 scope.
     TokenScope = text(1, 1024, HEADER);
-    /// PEM text. Its form is the domain's.
+    /// PEM text; the domain validates it.
     Pem = text(1, 65_536, LINES);
-    /// An e-mail address, or nothing.
+    /// An e-mail address, or empty.
     OptionalAddress = text(0, 254, ADDRESS_OR_NOTHING);
-    /// A signing secret. Its rule is the domain's.
+    /// A signing secret; the domain validates it.
     SigningSecret = text(1, 200, VISIBLE);
     /// A host.
     Host = text(1, 253, HOST);
     /// An e-mail address.
     EmailAddress = MetaSchema { format: Some("email"), ..text(3, 254, ADDRESS) };
-    /// Who gets an e-mail.
+    /// An e-mail recipient.
     MailRecipient = text(3, 254, RECIPIENT);
     /// A user name.
     Username = text(1, 256, LINE);
-    /// A user name, or none.
+    /// A user name, or empty.
     UsernameOrNothing = text(0, 256, LINE);
-    /// A language tag, or none.
+    /// A language tag, or empty.
     LanguageOrNothing = text(0, 35, LANGUAGE_OR_NOTHING);
-    /// The name of a time zone, or none.
+    /// A time zone name, or empty.
     TimeZoneOrNothing = text(0, 64, VISIBLE);
-    /// The body of a template, or none.
+    /// The body of a template, or empty.
     TemplateTextOrNothing = text(0, 100_000, LINES);
     /// A password.
     Secret = MetaSchema { format: Some("password"), write_only: true, ..text(1, 1024, LINE) };
@@ -147,43 +146,43 @@ texts! {
     CustomEventName = text(1, 64, SNAKE);
     /// The name of a data source.
     DataSourceName = text(1, 64, CAMEL);
-    /// The type of a platform object. Which there are is the domain's to tell, with the nearest names.
+    /// The type of a platform object. The domain refuses an unknown one, with the nearest names.
     ObjectKind = text(1, 64, LINE);
-    /// The name of a relation. Which there are is the domain's to tell, with the nearest names.
+    /// The name of a relation. The domain refuses an unknown one, with the nearest names.
     RelationName = text(1, 64, LINE);
     /// An operationId.
     OperationName = text(1, 64, LINE);
-    /// An ordering key. Its rule is the domain's.
+    /// An ordering key; the domain validates it.
     Key = text(1, 64, LINE);
-    /// What an event is about, as an outside system names it.
+    /// The subject of an event, as an external system names it.
     SubjectReference = text(1, 128, LINE);
-    /// A description for people.
+    /// A description, as free text.
     Description = text(0, 2_000, LINES);
     /// An amount or a quantity.
     Amount = text(1, 32, DECIMAL);
-    /// A type of charge.
+    /// A charge type.
     ChargeTypeName = text(1, 64, LINE);
-    /// What a quantity counts.
+    /// The unit of a quantity.
     UnitName = text(1, 32, LINE);
     /// A kind of usage identifier.
     IdentifierKind = text(1, 32, LINE);
     /// A usage identifier.
     IdentifierValue = text(1, 128, LINE);
-    /// A text to be found.
+    /// A text to search for.
     SearchText = text(1, 200, LINE);
-    /// A name of a status.
+    /// A status name.
     StatusName = text(1, 64, STATUS);
-    /// A country.
+    /// A country code.
     Country = text(2, 2, COUNTRY);
     /// A language tag.
     Language = text(2, 35, LANGUAGE);
-    /// A telephone number, as people write it.
+    /// A telephone number in any notation.
     Phone = text(1, 50, LINE);
-    /// The name of a time zone. Which there are is the rule of the domain.
+    /// A time zone name; the domain validates it.
     TimeZoneName = text(1, 64, VISIBLE);
-    /// A time of day. Its form is the rule of the domain.
+    /// A time of day; the domain validates it.
     TimeOfDay = text(1, 16, VISIBLE);
-    /// Where a list goes on.
+    /// A list cursor.
     Cursor = text(1, 512, VISIBLE);
 }
 
@@ -196,7 +195,7 @@ macro_rules! choices {
         plumbing!($name, MetaSchema { enum_items: vec![$($wire.into()),+], ..MetaSchema::new("string") });
 
         impl $name {
-            /// The name on the wire.
+            /// The value in JSON and queries.
             pub fn wire(self) -> &'static str {
                 match self { $(Self::$variant => $wire),+ }
             }
@@ -205,7 +204,7 @@ macro_rules! choices {
             fn parse_from_parameter(value: &str) -> ParseResult<Self> {
                 match value {
                     $($wire => Ok(Self::$variant),)+
-                    _ => Err(ParseError::custom("not one of the values")),
+                    _ => Err(ParseError::custom("not one of the allowed values")),
                 }
             }
         }
@@ -225,49 +224,49 @@ macro_rules! choices {
 choices! {
     /// Unit of a billing period.
     PeriodUnit { Day = "day", Week = "week", Month = "month", Year = "year" }
-    /// A status a new account may have.
+    /// The status of a new account.
     FirstStatus { Active = "active", Inactive = "inactive" }
-    /// A status an account may go to.
+    /// The target status of an account.
     NextStatus { Active = "active", Suspended = "suspended", Deactivated = "deactivated" }
-    /// A status to list accounts by.
+    /// A status to filter accounts by.
     AnyStatus { Inactive = "inactive", Active = "active", Suspended = "suspended", Deactivated = "deactivated" }
-    /// Which way an adjustment goes.
+    /// Direction of an adjustment.
     ChargeType { Credit = "CREDIT", Debit = "DEBIT" }
-    /// Whether a charge stands on an invoice.
+    /// Whether a charge has been invoiced.
     ChargeState { Unbilled = "unbilled", Billed = "billed" }
-    /// A status to list invoices by.
+    /// A status to filter invoices by.
     InvoiceStatus { Open = "open", Paid = "paid", Cancelled = "cancelled" }
-    /// A status to list bill runs by.
+    /// A status to filter bill runs by.
     BillRunStatus { Running = "running", Completed = "completed" }
-    /// Yes or no, in a query.
+    /// A boolean query parameter.
     Flag { Yes = "true", No = "false" }
-    /// Whether the money of a payment came in.
+    /// Whether a payment succeeded.
     PaymentStatus { Processed = "processed", Failed = "failed" }
-    /// Whether a contract still runs.
+    /// Whether a contract is in force.
     ContractStatus { Active = "active", Ended = "ended" }
-    /// What charges are sorted by.
+    /// Sort key of charges.
     ChargeOrder { OccurredAt = "occurredAt", Amount = "amount" }
-    /// Which way a list is sorted.
+    /// Sort direction.
     Direction { Ascending = "ascending", Descending = "descending" }
-    /// What a contact is for.
+    /// Role of a contact.
     ContactRole { Billing = "billing", Technical = "technical", Other = "other" }
-    /// Whether a queue keeps order.
+    /// Delivery order of a queue.
     QueueMode { InOrder = "in_order", OutOfOrder = "out_of_order" }
-    /// What the events of a custom type keep order within.
+    /// Ordering key of a custom event type.
     OrderedBy { Account = "account", Key = "key" }
-    /// What a subscription does.
+    /// Action type of a subscription.
     ActionType { Webhook = "webhook", Email = "email", Forward = "forward", Calculate = "calculate" }
-    /// What becomes of a lane whose head is given up on.
+    /// Whether a lane continues after its head becomes a dead letter.
     GivenUp { Skip = "skip", Block = "block" }
-    /// What happens to an object.
+    /// Kind of an object's events.
     Happening { Created = "created", Updated = "updated", Deleted = "deleted", Lifecycle = "lifecycle" }
-    /// What a signing secret is made for.
+    /// Signature algorithm.
     SigningAlgorithm { Hmac = "hmac", Ed25519 = "ed25519" }
-    /// How calls say who they are.
+    /// Authentication scheme of webhook calls.
     AuthType { None = "none", Basic = "basic", Bearer = "bearer", OAuth2 = "oauth2" }
-    /// How an SMTP connection is protected.
+    /// Encryption of an SMTP connection.
     Security { None = "none", Starttls = "starttls", Tls = "tls" }
-    /// Where a delivery stands.
+    /// State of a delivery.
     DeliveryState { Waiting = "waiting", Succeeded = "succeeded", Dead = "dead", Blocking = "blocking", Discarded = "discarded" }
 }
 
@@ -285,7 +284,7 @@ macro_rules! whole_numbers {
 
         impl ParseFromJSON for $name {
             fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
-                // To JSON Schema 3.0 is an integer, too.
+                // JSON Schema counts 3.0 as an integer.
                 let number = value.as_ref().and_then(|value| value.as_u64().or_else(|| value.as_f64().map(|float| float as u64)));
                 number.and_then(|number| u32::try_from(number).ok()).map(Self).ok_or_else(|| ParseError::custom("not a whole number"))
             }
@@ -304,48 +303,48 @@ macro_rules! whole_numbers {
 }
 
 whole_numbers! {
-    /// How many units a billing period lasts.
+    /// Length of a billing period, in units.
     PeriodLength = 1..=52;
-    /// A billing day; which of them a cycle takes is the rule of the domain, which names it.
+    /// A billing day; the domain checks the range for the cycle's unit.
     BillingDay = 1..=31;
     /// A month.
     Month = 1..=12;
-    /// A number of days; how many are allowed is the rule of the domain.
+    /// A number of days; the domain checks the range.
     Days = 0..=100_000;
     /// Days without usage.
     DormantDays = 1..=3650;
-    /// Months a contract's period lasts.
+    /// Length of a contract period, in months.
     PeriodMonths = 1..=120;
-    /// Parts of a queue.
+    /// Number of a queue's partitions.
     Partitions = 1..=64;
-    /// A version of an event type.
+    /// An event type version.
     EventTypeVersion = 1..=1_000_000;
     /// A TCP port.
     Port = 1..=65535;
-    /// Seconds to wait before a further try.
+    /// Wait before a retry, in seconds.
     RetryWait = 0..=604_800;
-    /// Seconds an old signing secret still holds.
+    /// Time an old signing secret stays valid, in seconds.
     Overlap = 0..=2_678_400;
-    /// Calls under way at once.
+    /// Maximum number of concurrent calls.
     MaxInFlight = 1..=1_000;
-    /// Calls started in a second; 0: no limit.
+    /// Maximum rate per second; 0: no limit.
     MaxPerSecond = 0..=100_000;
-    /// Connections at once.
+    /// Maximum number of concurrent connections.
     MaxConnections = 1..=100;
-    /// Recipients of one message.
+    /// Maximum number of recipients per message.
     MaxRecipients = 1..=1_000;
-    /// A status code of an answer.
+    /// An HTTP status code.
     StatusCode = 100..=599;
-    /// Seconds to wait for the first item.
+    /// Wait for the first item, in seconds.
     WaitSeconds = 0..=25;
-    /// Items of a page.
+    /// Page size.
     Limit = 1..=200;
 }
 
 mod moment;
 pub(crate) use moment::{Date, Moment, date, moment};
 
-/// Any JSON object; its shape is told elsewhere.
+/// Any JSON object; its schema is documented elsewhere.
 #[derive(Debug, Clone)]
 pub(crate) struct FreeObject(pub serde_json::Map<String, Value>);
 

@@ -30,7 +30,7 @@ use crate::{
 
 pub(crate) struct Adjustments;
 
-/// What they ask for and answer.
+/// Registry entries of the operations below.
 pub(crate) const OPERATIONS: &[Operation] = &[
     change(
         "adjustChargeableEvent",
@@ -87,9 +87,9 @@ impl Example for NewAdjustment {
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct Adjustment {
-    /// Its id.
+    /// Unique id.
     id: Uuid,
-    /// Its version, from 1.
+    /// Version, starting at 1.
     version: i64,
     /// Whose charge it adjusts.
     account_id: Uuid,
@@ -106,13 +106,13 @@ pub(crate) struct Adjustment {
     /// Who wanted it.
     user: Option<String>,
     /// `applied`: it is billed with its charge. `pending`: its charge was on an invoice already, so it goes on the next one.
-    /// `billed`: it stands on one. More may come.
+    /// `billed`: it stands on one. More values may be added.
     state: String,
     /// The invoice it stands on by itself.
     invoice_id: Option<Uuid>,
-    /// When it was made.
+    /// Creation time.
     created_at: Moment,
-    /// When it last changed.
+    /// Time of the last change.
     updated_at: Moment,
 }
 
@@ -178,9 +178,9 @@ impl Adjustments {
         /// Only adjustments of this charge, by its id or external id.
         #[oai(name = "chargeableEvent")]
         charge: Query<Reference>,
-        /// How many items at the most.
+        /// Maximum number of items to return.
         limit: Query<Limit>,
-        /// Where to go on: `nextCursor` of the part before.
+        /// `nextCursor` of the previous page. Absent: the first page.
         cursor: Query<Cursor>,
     ) -> Result<Listed<Adjustment>, Problem> {
         let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
@@ -192,7 +192,7 @@ impl Adjustments {
 
     /// Get an adjustment
     ///
-    /// By its id.
+    /// Looks it up by id.
     #[oai(path = "/adjustments/:adjustment", method = "get", operation_id = "getAdjustment")]
     async fn get(
         &self,

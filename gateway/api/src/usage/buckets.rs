@@ -35,7 +35,7 @@ pub(crate) enum Tag {
 
 pub(crate) struct Buckets;
 
-/// What they ask for and answer.
+/// Registry entries of the operations below.
 pub(crate) const OPERATIONS: &[Operation] = &[
     create(
         "createBucket",
@@ -80,7 +80,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(crate) struct NewTier {
-    /// Its name.
+    /// Display name.
     name: Option<Name>,
     /// It is used up when so much has been used; above the tier before.
     up_to: Amount,
@@ -94,7 +94,7 @@ pub(crate) struct NewBucket {
     external_id: Option<ExternalId>,
     /// Id or external id of the service whose charges it counts.
     service: Reference,
-    /// Its name.
+    /// Display name.
     name: Name,
     /// The unit of the charges it counts: a charge of another unit does not touch it.
     unit: UnitName,
@@ -124,7 +124,7 @@ impl Example for NewBucket {
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct BucketUpdate {
-    /// Its name.
+    /// Display name.
     name: Option<Name>,
     /// Its tiers: those used up stay as they are, the others end above what is used.
     #[oai(validator(min_items = 1, max_items = 20))]
@@ -155,7 +155,7 @@ fn tiers(new: Vec<NewTier>) -> Result<Vec<bucket::Tier>, Problem> {
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(crate) struct Tier {
-    /// Its name.
+    /// Display name.
     name: Option<String>,
     /// It is used up when so much has been used.
     up_to: String,
@@ -165,17 +165,17 @@ pub(crate) struct Tier {
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct Bucket {
-    /// Its id.
+    /// Unique id.
     id: Uuid,
-    /// Its version, from 1.
+    /// Version, starting at 1.
     version: i64,
-    /// Its id in your system.
+    /// External id: the id in your system.
     external_id: Option<String>,
-    /// Whose it is.
+    /// The owning account.
     account_id: Uuid,
     /// The service whose charges it counts.
     service_id: Uuid,
-    /// Its name.
+    /// Display name.
     name: String,
     /// The unit of the charges it counts.
     unit: String,
@@ -185,9 +185,9 @@ pub(crate) struct Bucket {
     used: String,
     /// How many of its tiers are used up.
     tiers_used_up: u32,
-    /// When it was made.
+    /// Creation time.
     created_at: Moment,
-    /// When it last changed.
+    /// Time of the last change.
     updated_at: Moment,
 }
 
@@ -242,9 +242,9 @@ impl Buckets {
         account: Query<Reference>,
         /// Only buckets of this service, by its id or external id.
         service: Query<Reference>,
-        /// How many items at the most.
+        /// Maximum number of items to return.
         limit: Query<Limit>,
-        /// Where to go on: `nextCursor` of the part before.
+        /// `nextCursor` of the previous page. Absent: the first page.
         cursor: Query<Cursor>,
     ) -> Result<Listed<Bucket>, Problem> {
         let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
@@ -256,7 +256,7 @@ impl Buckets {
 
     /// Get a bucket
     ///
-    /// By its id or external id.
+    /// Looks it up by id or external id.
     #[oai(path = "/buckets/:bucket", method = "get", operation_id = "getBucket")]
     async fn get(
         &self,
@@ -287,7 +287,7 @@ impl Buckets {
 
     /// Reset a bucket
     ///
-    /// As if nothing had been used: its tiers will be told of anew. The body may be left out.
+    /// As if nothing had been used: its tiers will be told of anew. The body is optional.
     #[oai(path = "/buckets/:bucket/reset", method = "post", operation_id = "resetBucket")]
     async fn reset(
         &self,

@@ -41,7 +41,7 @@ pub(crate) enum Tag {
 
 pub(crate) struct ChargeableEvents;
 
-/// What they ask for and answer.
+/// Registry entries of the operations below.
 pub(crate) const OPERATIONS: &[Operation] = &[
     in_bulk(
         "recordChargeableEvents",
@@ -176,11 +176,11 @@ impl NewChargeableEvent {
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct ChargeableEvent {
-    /// Its id.
+    /// Unique id.
     id: Uuid,
     /// Its version, from 1. Being billed moves it on without an event of its own: the invoice's event tells.
     version: i64,
-    /// Its id in your system.
+    /// External id: the id in your system.
     external_id: Option<String>,
     /// Who is charged.
     account_id: Uuid,
@@ -203,13 +203,13 @@ pub(crate) struct ChargeableEvent {
     net_amount: Money,
     /// When it happened.
     occurred_at: Moment,
-    /// `unbilled` or `billed`. More may come.
+    /// `unbilled` or `billed`. More values may be added.
     state: String,
     /// The invoice it stands on.
     invoice_id: Option<Uuid>,
     /// When it was recorded.
     created_at: Moment,
-    /// When it last changed.
+    /// Time of the last change.
     updated_at: Moment,
 }
 
@@ -280,9 +280,9 @@ impl ChargeableEvents {
         sort: Query<ChargeOrder>,
         /// Which way. Default `descending`.
         order: Query<Direction>,
-        /// How many items at the most.
+        /// Maximum number of items to return.
         limit: Query<Limit>,
-        /// Where to go on: `nextCursor` of the part before.
+        /// `nextCursor` of the previous page. Absent: the first page.
         cursor: Query<Cursor>,
     ) -> Result<Listed<ChargeableEvent>, Problem> {
         let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
@@ -313,7 +313,7 @@ impl ChargeableEvents {
 
     /// Get a chargeable event
     ///
-    /// By its id or external id.
+    /// Looks it up by id or external id.
     #[oai(path = "/chargeable-events/:chargeableEvent", method = "get", operation_id = "getChargeableEvent")]
     async fn get(
         &self,

@@ -35,7 +35,7 @@ pub(crate) enum Tag {
 
 pub(crate) struct Contracts;
 
-/// What they ask for and answer.
+/// Registry entries of the operations below.
 pub(crate) const OPERATIONS: &[Operation] = &[
     create(
         "createContract",
@@ -76,7 +76,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
 /// A tier to be committed to.
 #[derive(Debug, Object)]
 pub(crate) struct NewCommitTier {
-    /// Its name.
+    /// Display name.
     name: Name,
     /// What is to be spent in a period at least; more than the tier before.
     commit: NewMoney,
@@ -90,7 +90,7 @@ pub(crate) struct NewContract {
     external_id: Option<ExternalId>,
     /// Id or external id of the account that has promised.
     account: Reference,
-    /// Its name.
+    /// Display name.
     name: Name,
     /// Its first day; its first period must not have ended yet.
     start_date: Date,
@@ -124,7 +124,7 @@ impl Example for NewContract {
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct ContractUpdate {
-    /// Its name.
+    /// Display name.
     name: Option<Name>,
     /// The first day it shall no longer hold, after now: the running period is cut short or goes on.
     end_date: Option<Date>,
@@ -141,7 +141,7 @@ impl Example for ContractUpdate {
 /// A tier of a contract.
 #[derive(Debug, Object)]
 pub(crate) struct CommitTier {
-    /// Its name.
+    /// Display name.
     name: String,
     /// What is to be spent in a period at least.
     commit: Money,
@@ -151,17 +151,17 @@ pub(crate) struct CommitTier {
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct Contract {
-    /// Its id.
+    /// Unique id.
     id: Uuid,
-    /// Its version, from 1.
+    /// Version, starting at 1.
     version: i64,
-    /// Its id in your system.
+    /// External id: the id in your system.
     external_id: Option<String>,
-    /// Whose it is.
+    /// The owning account.
     account_id: Uuid,
-    /// Its name.
+    /// Display name.
     name: String,
-    /// `active` or `ended`. More may come.
+    /// `active` or `ended`. More values may be added.
     status: String,
     /// Its first day.
     start_date: NaiveDate,
@@ -177,9 +177,9 @@ pub(crate) struct Contract {
     period_starts_at: Moment,
     /// When it ends and what was spent is compared with what was promised.
     period_ends_at: Moment,
-    /// When it was made.
+    /// Creation time.
     created_at: Moment,
-    /// When it last changed.
+    /// Time of the last change.
     updated_at: Moment,
 }
 
@@ -249,9 +249,9 @@ impl Contracts {
         account: Query<Reference>,
         /// Only contracts of this status.
         status: Query<ContractStatus>,
-        /// How many items at the most.
+        /// Maximum number of items to return.
         limit: Query<Limit>,
-        /// Where to go on: `nextCursor` of the part before.
+        /// `nextCursor` of the previous page. Absent: the first page.
         cursor: Query<Cursor>,
     ) -> Result<Listed<Contract>, Problem> {
         let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
@@ -263,7 +263,7 @@ impl Contracts {
 
     /// Get a contract
     ///
-    /// By its id or external id.
+    /// Looks it up by id or external id.
     #[oai(path = "/contracts/:contract", method = "get", operation_id = "getContract")]
     async fn get(
         &self,
@@ -277,7 +277,7 @@ impl Contracts {
 
     /// Change a contract
     ///
-    /// What is absent stays.
+    /// Absent members keep their values.
     #[oai(path = "/contracts/:contract", method = "patch", operation_id = "updateContract")]
     async fn update(
         &self,

@@ -34,7 +34,7 @@ pub(crate) enum Tag {
 
 pub(crate) struct UsageIdentifiers;
 
-/// What they ask for and answer.
+/// Registry entries of the operations below.
 pub(crate) const OPERATIONS: &[Operation] = &[
     create(
         "createUsageIdentifier",
@@ -109,13 +109,13 @@ impl Example for UsageIdentifierUpdate {
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct UsageIdentifier {
-    /// Its id.
+    /// Unique id.
     id: Uuid,
-    /// Its version, from 1.
+    /// Version, starting at 1.
     version: i64,
-    /// Its id in your system.
+    /// External id: the id in your system.
     external_id: Option<String>,
-    /// Whose it is.
+    /// The owning account.
     account_id: Uuid,
     /// Which service its usage is for.
     service_id: Uuid,
@@ -129,9 +129,9 @@ pub(crate) struct UsageIdentifier {
     last_usage_on: Option<NaiveDate>,
     /// Since when it is dormant, while it is.
     dormant_since: Option<Moment>,
-    /// When it was made.
+    /// Creation time.
     created_at: Moment,
-    /// When it last changed.
+    /// Time of the last change.
     updated_at: Moment,
 }
 
@@ -189,9 +189,9 @@ impl UsageIdentifiers {
         kind: Query<IdentifierKind>,
         /// Only those with this value.
         value: Query<IdentifierValue>,
-        /// How many items at the most.
+        /// Maximum number of items to return.
         limit: Query<Limit>,
-        /// Where to go on: `nextCursor` of the part before.
+        /// `nextCursor` of the previous page. Absent: the first page.
         cursor: Query<Cursor>,
     ) -> Result<Listed<UsageIdentifier>, Problem> {
         let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
@@ -205,7 +205,7 @@ impl UsageIdentifiers {
 
     /// Get a usage identifier
     ///
-    /// By its id or external id.
+    /// Looks it up by id or external id.
     #[oai(path = "/usage-identifiers/:usageIdentifier", method = "get", operation_id = "getUsageIdentifier")]
     async fn get(
         &self,
@@ -220,7 +220,7 @@ impl UsageIdentifiers {
 
     /// Change a usage identifier
     ///
-    /// What is absent stays.
+    /// Absent members keep their values.
     #[oai(path = "/usage-identifiers/:usageIdentifier", method = "patch", operation_id = "updateUsageIdentifier")]
     async fn update(
         &self,

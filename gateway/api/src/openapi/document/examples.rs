@@ -1,4 +1,4 @@
-//! Examples: those of the types, put where readers and tools look for them.
+//! Examples: moves the types' examples to requests and responses, where readers and tools expect them.
 
 use serde_json::{Map, Value, json};
 
@@ -25,7 +25,7 @@ pub(super) fn of_request(operation: &mut Value, schemas: &mut Map<String, Value>
     content["example"] = example.unwrap_or_else(|| json!({}));
 }
 
-/// Gives each success an example.
+/// Adds an example to each success response.
 pub(super) fn of_answers(operation: &mut Value, asks: &Operation, schemas: &mut Map<String, Value>) {
     for (_, response) in operation["responses"].as_object_mut().into_iter().flatten() {
         let Some(content) = response.pointer_mut(JSON) else { continue };
@@ -41,7 +41,7 @@ pub(super) fn of_answers(operation: &mut Value, asks: &Operation, schemas: &mut 
     }
 }
 
-/// What an operation changes of its object, as far as an example needs to show it.
+/// Applies an operation's change to the example of its object.
 fn alter(operation: &str, before: &mut Value, after: &mut Value) {
     let planned = || json!({ "billCycleId": example_id(3), "validFrom": "2035-06-01T00:00:00Z" });
     match operation {
@@ -87,7 +87,7 @@ fn alter(operation: &str, before: &mut Value, after: &mut Value) {
     }
 }
 
-/// The business transaction an operation answers.
+/// The example of an operation's business transaction.
 fn transaction(operation: &str, makes: Makes, schemas: &Map<String, Value>) -> Value {
     let mut state = schemas.get(makes.schema).and_then(|schema| schema.get("example").cloned()).unwrap_or_default();
     let (id, account) = (state["id"].clone(), state.get("accountId").cloned());
@@ -95,7 +95,7 @@ fn transaction(operation: &str, makes: Makes, schemas: &Map<String, Value>) -> V
     let mut entity = json!({ "type": makes.entity, "id": id, "version": version, "action": makes.action });
     match makes.action {
         "created" => {
-            // The one answer that ever shows it.
+            // Only this response shows the secret.
             if makes.entity == "webhookEndpoint" {
                 state["secret"] = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".into();
             }

@@ -1,4 +1,4 @@
-//! The responses of an operation: its success as its type tells, its refusals from the tables.
+//! The responses of an operation: success from its response type, refusals from its registry entry.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{http::problem::CONTENT_TYPE, openapi::operation::Operation};
 
-/// Responses that several operations give in the same words.
+/// Responses shared by several operations.
 #[derive(Default)]
 pub(super) struct Shared(Map<String, Value>);
 
@@ -18,7 +18,7 @@ impl Shared {
     }
 }
 
-/// The name of a response that many operations give.
+/// The component name of a shared response.
 fn shared_name(status: u16, codes: &[Code]) -> Option<&'static str> {
     Some(match status {
         401 => "Unauthenticated",
@@ -34,7 +34,7 @@ fn shared_name(status: u16, codes: &[Code]) -> Option<&'static str> {
     })
 }
 
-/// Adds every refusal to `operation`, and what every answer has.
+/// Adds every refusal to `operation`, and the headers of every response.
 pub(super) fn add(operation: &mut Value, asks: &Operation, shared: &mut Shared) {
     let codes = asks.codes();
     let mut by_status: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
@@ -62,7 +62,7 @@ fn request_id(response: &mut Value) {
             header.remove("deprecated");
         }
     }
-    response["headers"]["X-Request-Id"] = header("Of this request: the caller's own, or a fresh one.");
+    response["headers"]["X-Request-Id"] = header("The request id: the caller's own, or a generated one.");
 }
 
 fn header(description: &str) -> Value {
@@ -95,16 +95,16 @@ fn refusal(status: u16, codes: &[Code]) -> Value {
 fn reason(status: u16) -> &'static str {
     match status {
         400 => "The request is not well-formed.",
-        401 => "Who calls is not known.",
-        403 => "Who calls may not do this.",
-        404 => "What is addressed does not exist.",
+        401 => "The caller is not authenticated.",
+        403 => "The caller is not authorized.",
+        404 => "The resource does not exist.",
         408 => "The request took too long to arrive.",
-        409 => "The state of what is addressed does not allow it.",
-        412 => "What is addressed has changed meanwhile.",
+        409 => "The state of the resource does not allow the operation.",
+        412 => "The resource has changed since the given version.",
         413 => "The request is too large.",
-        415 => "The request is of another media type.",
+        415 => "The media type is not supported.",
         422 => "The request is well-formed, but breaks a rule.",
-        503 => "Nothing was changed; repeat after a moment.",
-        _ => "Something went wrong here.",
+        503 => "Nothing was changed; retry after a moment.",
+        _ => "An internal error occurred.",
     }
 }

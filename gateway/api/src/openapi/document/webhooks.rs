@@ -1,4 +1,4 @@
-//! The outgoing webhook: what a receiver gets, per event type.
+//! The outgoing webhook calls, per event type.
 
 use billwire_schemas::events::{catalogue, json_schema};
 use serde_json::{Map, Value, json};
@@ -8,7 +8,7 @@ pub(super) fn all() -> Value {
     let items = catalogue::all().map(|event| {
         let mut schema = json_schema::of(event);
         if let Some(members) = schema.as_object_mut() {
-            // Of a document of its own; here the dialect is the surrounding document's.
+            // The surrounding document defines the dialect.
             members.remove("$schema");
         }
         let call = json!({
@@ -16,21 +16,21 @@ pub(super) fn all() -> Value {
             "tags": ["Webhooks"],
             "summary": event.title,
             "description": format!(
-                "Sent to the webhook endpoint of every matching subscription, at least once: a repeat carries the same \
-                 `webhook-id` and the same bytes. Caused by: {}.",
+                "Sent to the webhook endpoint of every matching subscription, at least once: a repeated call has the same \
+                `webhook-id` and the same bytes. Caused by: {}.",
                 event.trigger
             ),
             "security": [],
             "parameters": [
-                header("webhook-id", "The event's id; equal over retries and replays."),
-                header("webhook-timestamp", "When this attempt was signed, in seconds since the epoch."),
+                header("webhook-id", "The event's id; the same for retries and replays."),
+                header("webhook-timestamp", "Time of this attempt's signature, in seconds since the Unix epoch."),
                 header("webhook-signature", "Standard Webhooks 1.0: `v1,` and the base64 of an HMAC-SHA256 over id, timestamp and body."),
             ],
             "requestBody": { "required": true, "content": { "application/cloudevents+json": { "schema": schema } } },
             "responses": {
-                "2XX": { "description": "Taken. The answer's body is not read." },
-                "410": { "description": "Gone: the event is given up on." },
-                "default": { "description": "Anything else is tried again, according to the retry plan and `Retry-After`." },
+                "2XX": { "description": "Accepted. The response body is ignored." },
+                "410": { "description": "Gone: the endpoint is disabled, and its deliveries wait until it is enabled." },
+                "default": { "description": "Any other response is retried according to the retry plan and `Retry-After`." },
             },
         });
         (event.name.to_owned(), json!({ "post": call }))

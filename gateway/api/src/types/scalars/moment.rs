@@ -1,4 +1,4 @@
-//! Moments and dates.
+//! Times and dates.
 
 use std::borrow::Cow;
 
@@ -10,13 +10,13 @@ use poem_openapi::{
 };
 use serde_json::Value;
 
-/// A moment, to the microsecond.
+/// A point in time, to the microsecond.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Moment(pub Timestamp);
 
 plumbing!(Moment, MetaSchema::new_with_format("string", "date-time"));
 
-/// Reads an RFC 3339 date-time. What this takes is what the schema's `date-time` means here.
+/// Parses an RFC 3339 date-time, truncated to microseconds. Defines the schema format `date-time`.
 pub(crate) fn moment(text: &str) -> Option<Timestamp> {
     let separated = matches!(text.as_bytes().get(10), Some(b'T' | b't'));
     let at = DateTime::parse_from_rfc3339(text).ok().filter(|_| separated)?;
@@ -54,7 +54,7 @@ pub(crate) struct Date(pub NaiveDate);
 
 plumbing!(Date, MetaSchema { max_length: Some(10), ..MetaSchema::new_with_format("string", "date") });
 
-/// Reads a date of ISO 8601, year, month and day. What this takes is what the schema's `date` means here.
+/// Parses an ISO 8601 date, `YYYY-MM-DD`. Defines the schema format `date`.
 pub(crate) fn date(text: &str) -> Option<NaiveDate> {
     text.parse().ok().filter(|_| text.len() == 10 && text.as_bytes()[0].is_ascii_digit())
 }
