@@ -35,7 +35,7 @@ use crate::{
 
 #[derive(Tags)]
 pub(crate) enum Tag {
-    /// Runs that bill a cycle's accounts.
+    /// Runs that bill the accounts of a bill cycle.
     #[oai(rename = "Bill runs")]
     BillRuns,
 }
@@ -54,16 +54,16 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     get("getBillRun", "bill_runs:read", &[Code::BillRunNotFound]),
 ];
 
-/// A bill run to be started.
+/// The bill run to start.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct NewBillRun {
-    /// Its id in your system; unique among bill runs. It addresses the run as well as the id does.
+    /// External id: the id in your system; unique among bill runs. Operations accept it in place of the id.
     external_id: Option<ExternalId>,
-    /// Id or external id of the bill cycle whose accounts are to be billed. It has one run at a time.
+    /// Id or external id of the bill cycle whose accounts are billed. A cycle has at most one run in progress.
     bill_cycle: Reference,
-    /// It bills charges that occurred before this date in the tenant's time zone, and fees of the periods that have ended by it;
-    /// absent: today. It cannot lie in the future.
+    /// The run bills charges that occurred before this date in the tenant's time zone, and fees of periods that have ended by then. Must
+    /// not be in the future. Absent: today.
     billing_date: Option<Date>,
 }
 
@@ -75,7 +75,7 @@ impl Example for NewBillRun {
     }
 }
 
-/// The billing of a bill cycle's accounts up to a date. What it counts is of this moment while it is running.
+/// The billing of a bill cycle's accounts up to a date. While the run is in progress, its counts are live.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct BillRun {
@@ -85,25 +85,25 @@ pub(crate) struct BillRun {
     version: i64,
     /// External id: the id in your system.
     external_id: Option<String>,
-    /// The cycle whose accounts it bills.
+    /// Id of the bill cycle.
     bill_cycle_id: Uuid,
-    /// It bills charges that occurred before this date in the tenant's time zone, and fees of the periods that have ended by it.
+    /// The run bills charges that occurred before this date in the tenant's time zone, and fees of periods that have ended by then.
     billing_date: NaiveDate,
-    /// `running`: accounts are left. `completed`: every account was dealt with. More values may be added.
+    /// `running`: accounts remain. `completed`: all accounts were processed. More values may be added.
     status: String,
-    /// How many accounts it has dealt with, whatever became of them.
+    /// Number of processed accounts, including failed ones.
     accounts: i64,
-    /// How many invoices it has posted.
+    /// Number of posted invoices.
     invoices: i64,
-    /// How many accounts could not be billed; `account.billing_failed` tells of each. What they owe waits for the next run.
+    /// Number of accounts that could not be billed; each has an `account.billing_failed` event. The next run bills them again.
     failed: i64,
-    /// The sum of its invoices, one amount per currency.
+    /// Totals of the invoices, one amount per currency.
     totals: Vec<Money>,
-    /// How many accounts it has still to deal with, while it is running.
+    /// Number of accounts still to process, while the run is in progress.
     accounts_left: Option<i64>,
-    /// When it was started.
+    /// Start time.
     started_at: Moment,
-    /// When it was completed.
+    /// Completion time.
     completed_at: Option<Moment>,
     /// Creation time.
     created_at: Moment,
@@ -133,7 +133,7 @@ impl Example for BillRun {
     }
 }
 
-/// What was accepted and runs on: the business transaction, and where to look for what becomes of it.
+/// 202 with the business transaction and the location of the started run.
 pub(crate) struct Accepted(Created);
 
 impl IntoResponse for Accepted {
@@ -150,8 +150,8 @@ impl Accepted {
 
 impl ApiResponse for Accepted {
     fn meta() -> MetaResponses {
-        let headers = vec![documented("Location", "Address of what was started."), documented(REPLAYED.0, REPLAYED.1)];
-        let description = "Accepted; it runs on. The state it has now, and the events that tell of its start.";
+        let headers = vec![documented("Location", "URL of the started bill run."), documented(REPLAYED.0, REPLAYED.1)];
+        let description = "Accepted: the run continues asynchronously. Business transaction with its initial state and events.";
         MetaResponses { responses: vec![answered(202, description, Some(BusinessTransaction::schema_ref()), headers)] }
     }
 
@@ -164,9 +164,9 @@ impl ApiResponse for Accepted {
 impl BillRuns {
     /// Start a bill run
     ///
-    /// It bills the cycle's active and suspended accounts, each in a business transaction of its own: unbilled charges, fees of
-    /// ended periods, pending adjustments and credits become an invoice. An account with nothing to bill gets none; one that
-    /// cannot be billed does not stop the run. A run that was interrupted goes on where it stopped and bills nothing twice.
+    /// Bills the cycle's active and suspended accounts, each in its own business transaction: unbilled charges, fees of ended periods,
+    /// pending adjustments and credits become an invoice. An account with nothing to bill gets no invoice, and one that cannot be billed
+    /// does not stop the run. An interrupted run resumes where it stopped and bills nothing twice.
     #[oai(path = "/bill-runs", method = "post", operation_id = "startBillRun")]
     async fn start(&self, context: Context, input: Validated<NewBillRun>) -> Result<Accepted, Problem> {
         let new = input.body;
@@ -189,7 +189,7 @@ impl BillRuns {
         /// Only runs of this bill cycle, by its id or external id.
         #[oai(name = "billCycle")]
         bill_cycle: Query<Reference>,
-        /// Only runs of this status.
+        /// Only runs with this status.
         status: Query<BillRunStatus>,
         /// Maximum number of items to return.
         limit: Query<Limit>,
@@ -210,7 +210,7 @@ impl BillRuns {
 
     /// Get a bill run
     ///
-    /// By its id or external id. While it is running, its counts are those of this moment, and so is its `ETag`.
+    /// Looks it up by id or external id. While the run is in progress, its counts and its `ETag` are live.
     #[oai(path = "/bill-runs/:billRun", method = "get", operation_id = "getBillRun")]
     async fn get(
         &self,

@@ -52,19 +52,19 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     get("getCredit", "credits:read", &[Code::CreditNotFound]),
 ];
 
-/// A credit to be given.
+/// The credit to create.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct NewCredit {
-    /// Its id in your system; unique among credits.
+    /// External id: the id in your system; unique among credits.
     external_id: Option<ExternalId>,
-    /// Id or external id of the account that gets it.
+    /// Id or external id of the credited account.
     account: Reference,
-    /// Id or number of the open invoice it is given on, not more than is due on it; absent: it goes on the next ones.
+    /// Id or number of the open invoice to credit; the credit must not exceed its amount due. Absent: the next invoices are credited.
     invoice: Option<Reference>,
-    /// How much.
+    /// Amount of the credit.
     amount: NewMoney,
-    /// Why.
+    /// Reason for the credit.
     reason: Reason,
 }
 
@@ -82,7 +82,7 @@ impl Example for NewCredit {
     }
 }
 
-/// Money an account does not have to pay.
+/// An amount that an account does not have to pay.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct Credit {
@@ -92,15 +92,15 @@ pub(crate) struct Credit {
     version: i64,
     /// External id: the id in your system.
     external_id: Option<String>,
-    /// Who gets it.
+    /// Id of the credited account.
     account_id: Uuid,
-    /// The invoice it was given on.
+    /// Id of the credited invoice, if one was named.
     invoice_id: Option<Uuid>,
-    /// How much.
+    /// Amount of the credit.
     amount: Money,
-    /// How much of it no invoice has taken yet.
+    /// Amount not yet applied to an invoice.
     remaining: Money,
-    /// Why.
+    /// Reason for the credit.
     reason: String,
     /// Creation time.
     created_at: Moment,
@@ -129,8 +129,8 @@ impl Example for Credit {
 impl Credits {
     /// Create a credit
     ///
-    /// On an open invoice: less is due on it, and at nothing it is paid. Without one: the account's next invoices take it, as far as
-    /// their totals go.
+    /// With an open invoice, the credit lowers its amount due; at zero, the invoice is paid. Without one, the credit is applied to the
+    /// account's next invoices, up to their totals.
     #[oai(path = "/credits", method = "post", operation_id = "createCredit")]
     async fn create(&self, context: Context, input: Validated<NewCredit>) -> Result<Created, Problem> {
         let new = input.body;

@@ -1,4 +1,4 @@
-//! The lines of an invoice, in parts.
+//! The lines of an invoice, in pages.
 
 use billwire_app::{
     domain::billing::invoice::{Invoice, Line},
@@ -26,7 +26,7 @@ pub(crate) struct InvoiceLines;
 pub(crate) const OPERATIONS: &[Operation] =
     &[Operation { own_codes: &[Code::InvoiceNotFound], ..list("getInvoiceLines", "invoices:read") }];
 
-/// A part of an invoice's lines. They never change, so a line's place among them says where to go on.
+/// A page of an invoice's lines. Lines never change, so the cursor is a line's index.
 fn part(invoice: Invoice, page_request: PageRequest) -> Page<Line> {
     let from = page_request.after.map_or(0, |after| usize::try_from(after.sort).unwrap_or(usize::MAX));
     let limit = usize::try_from(page_request.limit).unwrap_or(usize::MAX);
@@ -39,8 +39,8 @@ fn part(invoice: Invoice, page_request: PageRequest) -> Page<Line> {
 impl InvoiceLines {
     /// Get the lines of an invoice
     ///
-    /// All of them, in parts, in the order of the invoice. Events and business transactions carry an invoice without its lines where those
-    /// take more than 64 KiB of JSON, and name this operation instead.
+    /// Returns all lines in pages, in invoice order. Events and business transactions omit lines that take more than 64 KiB of JSON and
+    /// name this operation instead.
     #[oai(path = "/invoices/:invoice/lines", method = "get", operation_id = "getInvoiceLines")]
     async fn list(
         &self,

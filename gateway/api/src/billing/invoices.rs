@@ -1,4 +1,4 @@
-//! Invoices: reading them, the final bill of an account, and the preview of the next one.
+//! Invoices: reading, delivery, cancellation, final invoices and previews.
 
 use billwire_app::{
     CancelInvoice, CreateInvoiceOnDemand, DeliverInvoice, Filter, Reply,
@@ -39,7 +39,7 @@ use crate::{
 
 #[derive(Tags)]
 pub(crate) enum Tag {
-    /// What accounts owe.
+    /// Invoices of accounts.
     #[oai(rename = "Invoices")]
     Invoices,
 }
@@ -93,27 +93,26 @@ pub(crate) const OPERATIONS: &[Operation] = &[
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct InvoiceLine {
-    /// `charges`: all charges of one type. `fee`: a package subscription's fee for a period. `adjustment`: one of a charge on an
-    /// earlier invoice. `credit`: what a credit covers. More values may be added.
+    /// `charges`: all charges of one type. `fee`: a package subscription's fee for a period. `adjustment`: an adjustment of a charge on an
+    /// earlier invoice. `credit`: the amount a credit covers. More values may be added.
     kind: String,
-    /// For people.
+    /// Description of the line.
     description: String,
-    /// The charges' type.
+    /// Charge type.
     charge_type: Option<String>,
-    /// How many charges.
+    /// Number of charges.
     count: Option<i64>,
-    /// Which package subscription.
+    /// Id of the package subscription.
     package_subscription_id: Option<Uuid>,
-    /// The days the fee is for.
+    /// Period of the fee.
     period: Option<Period>,
-    /// Which adjustment.
+    /// Id of the adjustment.
     adjustment_id: Option<Uuid>,
-    /// Which credit.
+    /// Id of the credit.
     credit_id: Option<Uuid>,
-    /// The sum before rounding, as a decimal string.
+    /// Sum before rounding, as a decimal string.
     exact: String,
-    /// What is billed: the sum rounded to the currency's smallest coin, halves to the even neighbour. Negative for what is given
-    /// back.
+    /// Billed amount: the sum rounded half to even to the currency's minor unit. Negative amounts are in the customer's favour.
     amount: Money,
 }
 
@@ -134,21 +133,21 @@ impl Example for InvoiceLine {
     }
 }
 
-/// A moment a number of days after an invoice's delivery.
+/// A time that is a number of days after an invoice's delivery.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(crate) struct InvoiceDeliveryOffset {
     /// Days after the day of delivery.
     days: u32,
-    /// The time of day, `HH:MM` in the tenant's time zone.
+    /// Time of day, `HH:MM` in the tenant's time zone.
     time: String,
-    /// The moment that is.
+    /// The resulting time.
     at: Moment,
-    /// When it was reached and told of.
+    /// Time at which it was reached and its event was published.
     reached_at: Option<Moment>,
 }
 
-/// What an account owes.
+/// An invoice of an account.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct Invoice {
@@ -158,44 +157,44 @@ pub(crate) struct Invoice {
     version: i64,
     /// The owning account.
     account_id: Uuid,
-    /// Its number: unique, and counted per account.
+    /// Invoice number: unique, and sequential per account.
     number: String,
-    /// `cycle`: made by a bill run. `onDemand`: the final bill of a deactivated account. More values may be added.
+    /// `cycle`: created by a bill run. `onDemand`: the final invoice of a deactivated account. More values may be added.
     kind: String,
-    /// The bill run that made it.
+    /// Id of the bill run that created it.
     bill_run_id: Option<Uuid>,
-    /// Its currency, ISO 4217.
+    /// Currency code, ISO 4217.
     currency: String,
-    /// Its lines. Events, business transactions and lists carry them up to 64 KiB of JSON; beyond that they are absent there, and
-    /// `lineCount` and `linesOperation` stand in their place. Of one invoice that is asked for, all are told.
+    /// The lines. Events, business transactions and lists omit lines that take more than 64 KiB of JSON, and have `lineCount` and
+    /// `linesOperation` instead. Getting a single invoice always returns all lines.
     lines: Option<Vec<InvoiceLine>>,
-    /// How many lines it has; only where they are absent.
+    /// Number of lines; present only if `lines` is absent.
     line_count: Option<u32>,
-    /// The operation that gives the lines, in parts: `getInvoiceLines`; only where they are absent.
+    /// The operation that returns the lines, in pages: `getInvoiceLines`. Present only if `lines` is absent.
     lines_operation: Option<String>,
-    /// The sum of the lines' amounts; never below nothing.
+    /// Sum of the lines' amounts; never negative.
     total: Money,
-    /// What payments have covered.
+    /// Amount covered by payments.
     amount_paid: Money,
-    /// What credits made after posting have covered.
+    /// Amount covered by credits created after posting.
     amount_credited: Money,
-    /// What is still to be paid.
+    /// Amount still to be paid.
     amount_due: Money,
-    /// `open`: something is due. `paid`: nothing is. `cancelled`: it was taken back. More values may be added.
+    /// `open`: an amount is due. `paid`: nothing is due. `cancelled`: withdrawn. More values may be added.
     status: String,
-    /// The date it was posted, in the tenant's time zone.
+    /// Posting date, in the tenant's time zone.
     issued_on: NaiveDate,
-    /// The last day to pay.
+    /// Due date: the last day to pay.
     due_on: NaiveDate,
-    /// When it becomes overdue unless it is paid.
+    /// Time at which the invoice becomes overdue unless paid.
     overdue_at: Moment,
-    /// It bills charges that occurred before this moment.
+    /// The invoice bills charges that occurred before this time.
     cutoff: Moment,
-    /// When it was delivered.
+    /// Time of delivery to the customer.
     delivered_at: Option<Moment>,
-    /// Since when it is overdue.
+    /// Time at which the invoice became overdue.
     overdue_since: Option<Moment>,
-    /// What is told a number of days after delivery; fixed at delivery.
+    /// Times after delivery at which `invoice.delivery_offset_reached` is published; fixed at delivery.
     delivery_offsets: Option<Vec<InvoiceDeliveryOffset>>,
     /// Creation time.
     created_at: Moment,
@@ -235,7 +234,7 @@ impl Example for Invoice {
     }
 }
 
-/// An invoice that was not made.
+/// 200 with a previewed invoice.
 pub(crate) struct Previewed(Reply);
 
 impl IntoResponse for Previewed {
@@ -246,7 +245,7 @@ impl IntoResponse for Previewed {
 
 impl ApiResponse for Previewed {
     fn meta() -> MetaResponses {
-        let description = "What the invoice would be. Its id and number mean nothing.";
+        let description = "The previewed invoice. Its id and number have no meaning.";
         MetaResponses { responses: vec![answered(200, description, Some(Invoice::schema_ref()), Vec::new())] }
     }
 
@@ -259,8 +258,8 @@ impl ApiResponse for Previewed {
 impl Invoices {
     /// Post the final bill of an account
     ///
-    /// Of a deactivated account, which no bill run bills any more: all its unbilled charges, fees up to the day it was
-    /// deactivated on, pending adjustments and credits. The body is optional.
+    /// Bills a deactivated account, which bill runs no longer include: all unbilled charges, fees up to the day of deactivation, pending
+    /// adjustments and credits. The body is optional.
     #[oai(path = "/accounts/:account/invoices", method = "post", operation_id = "createInvoiceOnDemand")]
     async fn create_on_demand(
         &self,
@@ -276,8 +275,8 @@ impl Invoices {
 
     /// Preview an account's next invoice
     ///
-    /// As the next bill run of its cycle would make it at the end of the running period, from what is known now. Nothing is kept
-    /// and no event is published.
+    /// Returns the invoice that the next bill run of the cycle would create at the end of the current period, from the data known now.
+    /// Nothing is stored and no event is published.
     #[oai(path = "/accounts/:account/invoice-preview", method = "get", operation_id = "previewInvoice")]
     async fn preview(
         &self,
@@ -291,7 +290,7 @@ impl Invoices {
 
     /// List invoices
     ///
-    /// Oldest first; those of very many lines without them.
+    /// Oldest first. Invoices with very many lines are returned without `lines`.
     #[oai(path = "/invoices", method = "get", operation_id = "listInvoices")]
     #[expect(clippy::too_many_arguments, reason = "each is a query parameter")]
     async fn list(
@@ -302,9 +301,9 @@ impl Invoices {
         /// Only invoices of this bill run, by its id or external id.
         #[oai(name = "billRun")]
         bill_run: Query<Reference>,
-        /// Only invoices of this status.
+        /// Only invoices with this status.
         status: Query<InvoiceStatus>,
-        /// Only invoices that have become overdue, or only those that have not.
+        /// `true`: only invoices that have become overdue. `false`: only the others.
         overdue: Query<Flag>,
         /// Maximum number of items to return.
         limit: Query<Limit>,
@@ -338,8 +337,8 @@ impl Invoices {
 
     /// Deliver an invoice
     ///
-    /// Notes that it reached the customer. The moments of the billing settings' delivery offsets are fixed now; the clock tells of
-    /// each while the invoice is open. The body is optional.
+    /// Records that the invoice reached the customer. The times of the billing settings' delivery offsets are fixed now; each one reached
+    /// while the invoice is open publishes an event. The body is optional.
     #[oai(path = "/invoices/:invoice/deliver", method = "post", operation_id = "deliverInvoice")]
     async fn deliver(
         &self,
@@ -353,8 +352,8 @@ impl Invoices {
 
     /// Cancel an invoice
     ///
-    /// Only the account's latest, and only while nothing was paid or credited on it. What it billed is billed again: charges,
-    /// fees, adjustments, and what it took of credits. The account's period is not moved back. The body is optional.
+    /// Allowed only for the account's latest invoice, and only if nothing was paid or credited on it. Its charges, fees, adjustments and
+    /// applied credits will be billed again. The account's period stays as it is. The body is optional.
     #[oai(path = "/invoices/:invoice/cancel", method = "post", operation_id = "cancelInvoice")]
     async fn cancel(
         &self,

@@ -26,7 +26,7 @@ use crate::{
 
 #[derive(Tags)]
 pub(crate) enum Tag {
-    /// What came in, what was paid back, and what does not have to be paid.
+    /// Payments, refunds and credits.
     #[oai(rename = "Payments")]
     Payments,
 }
@@ -60,35 +60,35 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     get("getPayment", "payments:read", &[Code::PaymentNotFound]),
 ];
 
-/// Why a payment failed.
+/// The error of a failed payment.
 #[derive(Debug, Object)]
 pub(crate) struct NewPaymentError {
-    /// The processor's code.
+    /// Error code of the payment processor.
     code: Name,
-    /// For people.
+    /// Error message.
     message: Reason,
 }
 
-/// A payment to be recorded.
+/// The payment to record.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct NewPayment {
-    /// Its id in your system; unique among payments.
+    /// External id: the id in your system; unique among payments.
     external_id: Option<ExternalId>,
-    /// Id or external id of the account that paid.
+    /// Id or external id of the paying account.
     account: Reference,
-    /// How it was paid, such as `card` or `transfer`.
+    /// Payment method, such as `card` or `transfer`.
     method: Name,
-    /// How much.
+    /// Amount.
     amount: NewMoney,
-    /// Whether the money came in. Default `processed`.
+    /// Whether the payment succeeded. Default `processed`.
     status: Option<PaymentStatus>,
-    /// Why not; required for a failed payment, else not allowed.
+    /// The error; required for a failed payment, otherwise not allowed.
     error: Option<NewPaymentError>,
-    /// Ids or numbers of the invoices it pays, in this order; absent: the account's open ones, oldest first.
+    /// Ids or numbers of the invoices to pay, in this order. Absent: the account's open invoices, oldest first.
     #[oai(validator(min_items = 1, max_items = 50))]
     invoices: Option<Vec<Reference>>,
-    /// When it was received; absent: now.
+    /// Time of receipt. Absent: now.
     received_at: Option<Moment>,
 }
 
@@ -109,26 +109,26 @@ impl Example for NewPayment {
     }
 }
 
-/// Why a payment failed.
+/// The error of a failed payment.
 #[derive(Debug, Object)]
 pub(crate) struct PaymentError {
-    /// The processor's code.
+    /// Error code of the payment processor.
     code: String,
-    /// For people.
+    /// Error message.
     message: String,
 }
 
-/// How much of a payment pays which invoice.
+/// The part of a payment that pays one invoice.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase")]
 pub(crate) struct Allocation {
-    /// Which invoice.
+    /// Id of the invoice.
     invoice_id: Uuid,
-    /// How much.
+    /// Amount.
     amount: Money,
 }
 
-/// Money that came in, or did not.
+/// A processed or failed payment.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct Payment {
@@ -138,25 +138,25 @@ pub(crate) struct Payment {
     version: i64,
     /// External id: the id in your system.
     external_id: Option<String>,
-    /// Who paid.
+    /// Id of the paying account.
     account_id: Uuid,
-    /// How it was paid.
+    /// Payment method.
     method: String,
-    /// How much.
+    /// Amount.
     amount: Money,
     /// `processed` or `failed`. More values may be added.
     status: String,
-    /// Why it failed.
+    /// The error, if the payment failed.
     error: Option<PaymentError>,
-    /// What it pays; absent: nothing.
+    /// Allocations to invoices, if any.
     allocations: Option<Vec<Allocation>>,
-    /// How much of it pays nothing yet.
+    /// Amount not allocated to an invoice.
     unallocated: Money,
-    /// How much of it was paid back.
+    /// Refunded amount.
     refunded: Money,
-    /// When it was received.
+    /// Time of receipt.
     received_at: Moment,
-    /// When it was recorded.
+    /// Time of recording.
     created_at: Moment,
     /// Time of the last change.
     updated_at: Moment,
@@ -187,9 +187,8 @@ impl Example for Payment {
 impl Payments {
     /// Record a payment
     ///
-    /// One that came in pays the invoices named, else the account's open ones, oldest first; what is left over stays
-    /// unallocated. One that failed pays nothing and causes `payment.failed`. The business transaction holds the payment and every
-    /// invoice it paid.
+    /// A processed payment pays the named invoices, or else the account's open invoices, oldest first; the rest stays unallocated. A failed
+    /// payment pays nothing and publishes `payment.failed`. The business transaction contains the payment and every paid invoice.
     #[oai(path = "/payments", method = "post", operation_id = "recordPayment")]
     async fn record(&self, context: Context, input: Validated<NewPayment>) -> Result<Created, Problem> {
         let new = input.body;
@@ -219,7 +218,7 @@ impl Payments {
         context: Context,
         /// Only payments of this account, by its id or external id.
         account: Query<Reference>,
-        /// Only payments of this status.
+        /// Only payments with this status.
         status: Query<PaymentStatus>,
         /// Maximum number of items to return.
         limit: Query<Limit>,

@@ -53,17 +53,17 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     get("getRefund", "refunds:read", &[Code::RefundNotFound]),
 ];
 
-/// A refund to be made.
+/// The refund to create.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct NewRefund {
-    /// Its id in your system; unique among refunds.
+    /// External id: the id in your system; unique among refunds.
     external_id: Option<ExternalId>,
-    /// Id or external id of the payment that is paid back.
+    /// Id or external id of the payment to refund.
     payment: Reference,
-    /// How much of it; all refunds together are not more than was paid.
+    /// Amount. All refunds of a payment together must not exceed the payment.
     amount: NewMoney,
-    /// Why.
+    /// Reason for the refund.
     reason: Reason,
 }
 
@@ -80,23 +80,23 @@ impl Example for NewRefund {
     }
 }
 
-/// Money of a payment that was paid back.
+/// A full or partial refund of a payment.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct Refund {
     /// Unique id.
     id: Uuid,
-    /// Its version; a refund never changes.
+    /// Version; a refund never changes.
     version: i64,
     /// External id: the id in your system.
     external_id: Option<String>,
-    /// Who gets it.
+    /// Id of the refunded account.
     account_id: Uuid,
-    /// Of which payment.
+    /// Id of the payment.
     payment_id: Uuid,
-    /// How much.
+    /// Refunded amount.
     amount: Money,
-    /// Why.
+    /// Reason for the refund.
     reason: String,
     /// Creation time.
     created_at: Moment,
@@ -121,7 +121,7 @@ impl Example for Refund {
 impl Refunds {
     /// Create a refund
     ///
-    /// Pays back a part of a payment, or all of it. It opens no invoice again: what a customer got back is not owed.
+    /// Refunds a payment in part or in full. Paid invoices are not reopened: a refunded amount is not owed again.
     #[oai(path = "/refunds", method = "post", operation_id = "createRefund")]
     async fn create(&self, context: Context, input: Validated<NewRefund>) -> Result<Created, Problem> {
         let new = input.body;

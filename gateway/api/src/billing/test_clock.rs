@@ -17,7 +17,7 @@ use crate::{
 
 #[derive(Tags)]
 pub(crate) enum Tag {
-    /// Business time, for tests.
+    /// Control of business time, for tests.
     #[oai(rename = "Test clock")]
     TestClock,
 }
@@ -33,11 +33,11 @@ pub(crate) const OPERATIONS: &[Operation] = &[Operation {
     makes: None,
 }];
 
-/// A moment to set the clock to.
+/// The time to set the test clock to.
 #[derive(Debug, Object)]
 #[oai(example)]
 pub(crate) struct TestClockSetting {
-    /// What the clock shall show.
+    /// The new business time.
     now: Moment,
 }
 
@@ -49,7 +49,7 @@ impl Example for TestClockSetting {
     }
 }
 
-/// What the clock shows.
+/// The current business time.
 #[derive(Debug, Object)]
 #[oai(example)]
 pub(crate) struct BusinessTime {
@@ -67,8 +67,8 @@ impl Example for BusinessTime {
 impl TestClock {
     /// Set the test clock
     ///
-    /// Sets business time for the whole installation; it ticks on from there. Planned changes that fall due are performed
-    /// within seconds. Only where the installation runs with `BILLWIRE_TEST_CLOCK`.
+    /// Sets business time for the whole installation; time advances from there. Planned changes that become due are performed within
+    /// seconds. Available only if the installation runs with `BILLWIRE_TEST_CLOCK`.
     #[oai(path = "/test-clock", method = "post", operation_id = "setTestClock")]
     async fn set(&self, context: Context, input: Validated<TestClockSetting>) -> Result<Shown<BusinessTime>, Problem> {
         Ok(Shown(BusinessTime { now: context.app().set_test_clock(input.body.now.0).await?.into() }))

@@ -1,4 +1,4 @@
-//! An account's change of bill cycle: planned, cancelled, performed.
+//! Bill cycle changes of an account: planned, cancelled, performed.
 
 use billwire_app::{CancelAccountBillCycleChange, PerformAccountBillCycleChange, UpdateAccountBillCycle};
 use billwire_schemas::refusal::Code;
@@ -49,15 +49,15 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     ),
 ];
 
-/// A bill cycle to go to.
+/// A bill cycle change.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct BillCycleUpdate {
-    /// Id or external id of the bill cycle.
+    /// Id or external id of the new bill cycle.
     bill_cycle: Reference,
-    /// The account's own billing day; required by an individual bill cycle, else not allowed.
+    /// The account's own billing day; required for an individual bill cycle, otherwise not allowed.
     billing_day: Option<BillingDay>,
-    /// When it takes effect; it must lie in the future. Absent: at once.
+    /// Time at which the change takes effect; must be in the future. Absent: immediately.
     valid_from: Option<Moment>,
 }
 
@@ -70,7 +70,7 @@ impl Example for BillCycleUpdate {
     }
 }
 
-/// Nothing: this operation needs no more than its address.
+/// An empty object: the operation has no parameters besides its path.
 #[derive(Debug, Object)]
 pub(crate) struct NoMembers {}
 
@@ -80,9 +80,9 @@ impl Validate for NoMembers {}
 impl AccountBillCycle {
     /// Update an account's bill cycle
     ///
-    /// Without `validFrom` the account goes to the cycle at once: the running period is cut short today. With `validFrom` the
-    /// change is planned: the running period ends untouched, a shortened, prorated one leads to the first full period of the
-    /// new cycle, and the gateway's clock performs the change when it is due. A second update replaces the planned one.
+    /// Without `validFrom`, the account changes to the cycle immediately, and its current period ends today. With `validFrom`, the
+    /// change is planned: the current period ends unchanged, a shortened, prorated period leads up to the first full period of the
+    /// new cycle, and the gateway's clock performs the change when it is due. A second update replaces the planned change.
     #[oai(path = "/accounts/:account/bill-cycle", method = "post", operation_id = "updateAccountBillCycle")]
     async fn update(
         &self,
@@ -101,7 +101,7 @@ impl AccountBillCycle {
 
     /// Cancel a planned bill cycle change
     ///
-    /// The account stays in its cycle. The body is optional.
+    /// The account stays in its current cycle. The body is optional.
     #[oai(path = "/accounts/:account/bill-cycle-change/cancel", method = "post", operation_id = "cancelAccountBillCycleChange")]
     async fn cancel(
         &self,
@@ -115,7 +115,7 @@ impl AccountBillCycle {
 
     /// Perform a planned bill cycle change now
     ///
-    /// It takes effect at once instead of at its `validFrom`, and can then not be cancelled any more. The body is optional.
+    /// The change takes effect immediately instead of at its `validFrom`, and can no longer be cancelled. The body is optional.
     #[oai(path = "/accounts/:account/bill-cycle-change/perform", method = "post", operation_id = "performAccountBillCycleChange")]
     async fn perform(
         &self,

@@ -1,4 +1,4 @@
-//! An account's status: changed, cancelled; alone or with its services.
+//! Status changes and cancellation of an account, with or without its services.
 
 use billwire_app::{CancelAccount, ChangeAccountStatus, domain::customers::account::Status};
 use billwire_schemas::refusal::Code;
@@ -34,16 +34,16 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     ),
 ];
 
-/// A status to go to.
+/// A status change of an account.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct StatusChange {
-    /// Where to. From inactive to active; from active to suspended and back; from any of them to deactivated, which is final.
+    /// The new status. Allowed: inactive to active, active to suspended and back, and any of them to deactivated, which is final.
     status: NextStatus,
-    /// Why.
+    /// Reason for the change.
     reason: Option<Reason>,
-    /// Whether its services go along in the same business transaction: with a suspension those that their table lets are
-    /// suspended, with the return to active those come back that were suspended along, with a deactivation all are cancelled.
+    /// Whether the change includes the account's services, in the same business transaction. Suspension suspends those whose transitions
+    /// allow it, reactivation restores those suspended with the account, and deactivation cancels all.
     #[oai(default)]
     services: bool,
 }
@@ -56,13 +56,13 @@ impl Example for StatusChange {
     }
 }
 
-/// An account's end.
+/// A cancellation of an account.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct AccountCancellation {
-    /// Why.
+    /// Reason for the change.
     reason: Option<Reason>,
-    /// Whether its services are cancelled along in the same business transaction.
+    /// Whether its services are cancelled in the same business transaction.
     #[oai(default = "along")]
     services: bool,
 }
@@ -93,9 +93,9 @@ impl From<NextStatus> for Status {
 impl AccountStatus {
     /// Change an account's status
     ///
-    /// Moves the account along its table of statuses. Deactivated is final: the account takes no changes after it, and a
-    /// planned bill cycle change is dropped. Deactivating causes `account.cancelled` besides `account.status_changed`. At most 450
-    /// services go along.
+    /// Changes the status along the allowed transitions. Deactivation is final: the account can no longer be changed, and a planned bill
+    /// cycle change is discarded. It publishes `account.cancelled` in addition to `account.status_changed`. At most 450 services can be
+    /// included.
     #[oai(path = "/accounts/:account/status", method = "post", operation_id = "changeAccountStatus")]
     async fn change_status(
         &self,
@@ -112,8 +112,8 @@ impl AccountStatus {
 
     /// Cancel an account
     ///
-    /// Deactivates it, which is final, and cancels its services along unless told otherwise: a deactivated account's services can
-    /// not be changed any more. At most 450 services go along. The body is optional.
+    /// Deactivates the account, which is final, and cancels its services unless `services` is `false`: the services of a deactivated
+    /// account can no longer be changed. At most 450 services can be included. The body is optional.
     #[oai(path = "/accounts/:account/cancel", method = "post", operation_id = "cancelAccount")]
     async fn cancel(
         &self,

@@ -22,7 +22,7 @@ use crate::{
 
 #[derive(Tags)]
 pub(crate) enum Tag {
-    /// Who is billed, their status, and in which bill cycle.
+    /// The billed parties, with their status and bill cycle.
     #[oai(rename = "Accounts")]
     Accounts,
 }
@@ -70,26 +70,26 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     ),
 ];
 
-/// An account to be made.
+/// The account to create.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct NewAccount {
-    /// Its id in your system; unique. It addresses the account as well as the id does.
+    /// External id: the id in your system; unique. Operations accept it in place of the id.
     external_id: Option<ExternalId>,
     /// Display name.
     name: Name,
-    /// Its currency, ISO 4217.
+    /// Currency code, ISO 4217.
     currency: Currency,
-    /// Id or external id of the bill cycle it is billed in.
+    /// Id or external id of the account's bill cycle.
     bill_cycle: Reference,
-    /// Its own billing day; required by an individual bill cycle, else not allowed.
+    /// The account's own billing day; required for an individual bill cycle, otherwise not allowed.
     billing_day: Option<BillingDay>,
-    /// Whether it is billed from now on.
+    /// Initial status: `active` accounts are billed, `inactive` ones are not.
     #[oai(default = "active")]
     status: FirstStatus,
-    /// The company behind it.
+    /// The account holder's company.
     company: Option<NewCompany>,
-    /// Days from an invoice's posting to its due date, 0 to 365; absent: as the billing settings say.
+    /// Days from an invoice's posting to its due date, 0 to 365. Absent: the value in the billing settings.
     payment_term_days: Option<Days>,
 }
 
@@ -114,15 +114,15 @@ impl Example for NewAccount {
     }
 }
 
-/// What shall change of an account; what is absent stays. Status and bill cycle have operations of their own.
+/// Changes to an account. Absent members keep their values.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct AccountUpdate {
     /// Display name.
     name: Option<Name>,
-    /// The company behind it; replaces the present one as a whole.
+    /// The account holder's company; replaces the current one entirely.
     company: Option<NewCompany>,
-    /// Id or external id of the contact, one of the account's own, who gets its bills.
+    /// Id or external id of the contact that receives the invoices; must belong to the account.
     billing_contact: Option<Reference>,
     /// Days from an invoice's posting to its due date, 0 to 365.
     payment_term_days: Option<Days>,
@@ -136,12 +136,12 @@ impl Example for AccountUpdate {
     }
 }
 
-/// A range of dates: `start` is in it, `end` is the first day after.
+/// A date range with an inclusive `start` and an exclusive `end`.
 #[derive(Debug, Object)]
 pub(crate) struct Period {
     /// First day.
     start: NaiveDate,
-    /// First day after.
+    /// First day after the period.
     end: NaiveDate,
 }
 
@@ -152,17 +152,17 @@ impl Period {
     }
 }
 
-/// The bill cycle an account is in.
+/// The current bill cycle of an account.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(crate) struct CurrentBillCycle {
-    /// Which cycle.
+    /// Id of the bill cycle.
     bill_cycle_id: Uuid,
-    /// The account's own billing day, on an individual cycle.
+    /// The account's own billing day, for an individual cycle.
     billing_day: Option<u32>,
-    /// The running billing period.
+    /// The current billing period.
     period: Period,
-    /// The shortened, prorated period between the running one and the first full one of a new cycle.
+    /// The shortened, prorated period between the current period and the first full period of a new cycle.
     short_period: Option<Period>,
 }
 
@@ -170,11 +170,11 @@ pub(crate) struct CurrentBillCycle {
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(crate) struct PlannedBillCycleChange {
-    /// The cycle it leads to.
+    /// Id of the new bill cycle.
     bill_cycle_id: Uuid,
-    /// The account's own billing day, on an individual cycle.
+    /// The account's own billing day, for an individual cycle.
     billing_day: Option<u32>,
-    /// When it takes effect.
+    /// Time at which the change takes effect.
     valid_from: Moment,
 }
 
@@ -190,21 +190,21 @@ pub(crate) struct Account {
     external_id: Option<String>,
     /// Display name.
     name: String,
-    /// Its status: `inactive`, `active`, `suspended` or `deactivated`. More values may be added.
+    /// `inactive`, `active`, `suspended` or `deactivated`. More values may be added.
     status: String,
     /// Reason for the status, if one was given.
     status_reason: Option<String>,
-    /// Its currency, ISO 4217.
+    /// Currency code, ISO 4217.
     currency: String,
-    /// The company behind it.
+    /// The account holder's company.
     company: Option<Company>,
-    /// The contact who gets its bills.
+    /// Id of the contact that receives the invoices.
     billing_contact_id: Option<Uuid>,
-    /// Days from an invoice's posting to its due date; absent: as the billing settings say.
+    /// Days from an invoice's posting to its due date. Absent: the value in the billing settings.
     payment_term_days: Option<u32>,
-    /// The cycle it is billed in.
+    /// The current bill cycle.
     bill_cycle: CurrentBillCycle,
-    /// The change of cycle in progress, where there is one.
+    /// The planned bill cycle change, if any.
     planned_bill_cycle_change: Option<PlannedBillCycleChange>,
     /// Creation time.
     created_at: Moment,
@@ -243,7 +243,7 @@ impl Example for Account {
 impl Accounts {
     /// Create an account
     ///
-    /// Its first billing period runs from today to the next billing date of its cycle.
+    /// The first billing period runs from today to the next billing date of the bill cycle.
     #[oai(path = "/accounts", method = "post", operation_id = "createAccount")]
     async fn create(&self, context: Context, input: Validated<NewAccount>) -> Result<Created, Problem> {
         let new = input.body;
@@ -268,7 +268,7 @@ impl Accounts {
     async fn list(
         &self,
         context: Context,
-        /// Only accounts of this status.
+        /// Only accounts with this status.
         status: Query<AnyStatus>,
         /// Maximum number of items to return.
         limit: Query<Limit>,
@@ -299,7 +299,7 @@ impl Accounts {
 
     /// Change an account
     ///
-    /// What is absent stays. Its status and its bill cycle have operations of their own.
+    /// Absent members keep their values. Status and bill cycle have their own operations.
     #[oai(path = "/accounts/:account", method = "patch", operation_id = "updateAccount")]
     async fn update(
         &self,
@@ -321,7 +321,7 @@ impl Accounts {
 
     /// Delete an account
     ///
-    /// Only one that was never active and to which nothing belongs. Any other is cancelled instead.
+    /// Allowed only for an account that was never active and has no dependent objects. Cancel other accounts instead.
     #[oai(path = "/accounts/:account", method = "delete", operation_id = "deleteAccount")]
     async fn delete(
         &self,

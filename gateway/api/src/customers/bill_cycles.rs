@@ -23,7 +23,7 @@ use crate::{
 
 #[derive(Tags)]
 pub(crate) enum Tag {
-    /// The rhythms accounts are billed in.
+    /// Billing schedules of accounts.
     #[oai(rename = "Bill cycles")]
     BillCycles,
 }
@@ -51,26 +51,26 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     delete("deleteBillCycle", "bill_cycles:write", &[Code::BillCycleNotFound, Code::StillInUse], "billCycle", "BillCycle"),
 ];
 
-/// A bill cycle to be made.
+/// The bill cycle to create.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct NewBillCycle {
-    /// Its id in your system; unique. It addresses the cycle as well as the id does.
+    /// External id: the id in your system; unique. Operations accept it in place of the id.
     external_id: Option<ExternalId>,
     /// Display name.
     name: Name,
     /// Unit of the billing period.
     period: PeriodUnit,
-    /// How many units a period lasts.
+    /// Length of a billing period, in units.
     #[oai(default = "one_unit")]
     length: PeriodLength,
-    /// Whether each account has its own billing day. Then the cycle has none.
+    /// Whether each account has its own billing day; the cycle then has none.
     #[oai(default)]
     individual: bool,
-    /// The day of every account on it: 1 to 7 (Monday is 1) by week, 1 to 28 by month and year. Required for those unless
-    /// individual; not allowed by day.
+    /// Billing day of all its accounts: 1 to 7 (Monday is 1) for `week`, 1 to 28 for `month` and `year`. Required for these units unless
+    /// `individual`; not allowed for `day`.
     billing_day: Option<BillingDay>,
-    /// The month; required by year, else not allowed.
+    /// Billing month; required for `year`, otherwise not allowed.
     billing_month: Option<Month>,
 }
 
@@ -94,7 +94,7 @@ impl Example for NewBillCycle {
     }
 }
 
-/// What shall change of a bill cycle; what is absent stays.
+/// Changes to a bill cycle. Absent members keep their values.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct BillCycleRenaming {
@@ -124,13 +124,13 @@ pub(crate) struct BillCycle {
     name: String,
     /// Unit of the billing period: `day`, `week`, `month` or `year`.
     period: String,
-    /// How many units a period lasts.
+    /// Length of a billing period, in units.
     length: u32,
     /// Whether each account has its own billing day.
     individual: bool,
-    /// The billing day of every account on it.
+    /// Billing day of all its accounts.
     billing_day: Option<u32>,
-    /// The billing month, by year.
+    /// Billing month, for `year`.
     billing_month: Option<u32>,
     /// Creation time.
     created_at: Moment,
@@ -171,8 +171,8 @@ impl From<PeriodUnit> for calendar::PeriodUnit {
 impl BillCycles {
     /// Create a bill cycle
     ///
-    /// A bill cycle is a rhythm accounts are billed in, such as every month on the 15th. Individual cycles leave the
-    /// billing day to each account.
+    /// A bill cycle is a billing schedule for accounts, such as every month on the 15th. In an individual cycle, each account has its own
+    /// billing day.
     #[oai(path = "/bill-cycles", method = "post", operation_id = "createBillCycle")]
     async fn create(&self, context: Context, input: Validated<NewBillCycle>) -> Result<Created, Problem> {
         let new = input.body;
@@ -223,7 +223,7 @@ impl BillCycles {
 
     /// Rename a bill cycle
     ///
-    /// Its rhythm stays: accounts are in the middle of its periods. For another rhythm make another cycle.
+    /// The schedule cannot change, since accounts are in the middle of their periods. Create another cycle for another schedule.
     #[oai(path = "/bill-cycles/:billCycle", method = "patch", operation_id = "updateBillCycle")]
     async fn update(
         &self,
@@ -239,7 +239,7 @@ impl BillCycles {
 
     /// Delete a bill cycle
     ///
-    /// Only when no account is in it or plans to be.
+    /// Allowed only when no account is in the cycle or has a planned change to it.
     #[oai(path = "/bill-cycles/:billCycle", method = "delete", operation_id = "deleteBillCycle")]
     async fn delete(
         &self,

@@ -23,7 +23,7 @@ use crate::{
 
 #[derive(Tags)]
 pub(crate) enum Tag {
-    /// What holds for all of the tenant's accounts.
+    /// Settings for all accounts of the tenant.
     #[oai(rename = "Billing settings")]
     BillingSettings,
 }
@@ -54,63 +54,63 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     ),
 ];
 
-/// So many days after an invoice's delivery.
+/// A number of days after an invoice's delivery, at a time of day.
 #[derive(Debug, Object)]
 pub(crate) struct NewDeliveryOffset {
     /// Days after the day of delivery, 0 to 365.
     days: Days,
-    /// Time of day in the tenant's time zone, `HH:MM`. One that the clocks skip becomes the next moment that exists; of one they
-    /// show twice it is the first.
+    /// Time of day in the tenant's time zone, `HH:MM`. A time skipped by a clock change means the next existing time; a repeated time
+    /// means its first occurrence.
     time: TimeOfDay,
 }
 
-/// A status.
+/// A status of a status model.
 #[derive(Debug, Object)]
 pub(crate) struct NewStatus {
-    /// Display name.
+    /// Name of the status.
     name: StatusName,
-    /// Whether what is in this status is billed.
+    /// Whether objects in this status are billed.
     billable: bool,
 }
 
-/// An allowed way from one status to another.
+/// An allowed transition between two statuses.
 #[derive(Debug, Object)]
 pub(crate) struct NewTransition {
-    /// Where from.
+    /// Source status.
     from: StatusName,
-    /// Where to.
+    /// Target status.
     to: StatusName,
 }
 
-/// Statuses and the allowed ways between them.
+/// Statuses and the allowed transitions between them.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(crate) struct NewStatusModel {
-    /// Which there are, each name once.
+    /// The statuses; names must be unique.
     #[oai(validator(max_items = 50))]
     statuses: Vec<NewStatus>,
-    /// The one things start in.
+    /// Initial status.
     initial: StatusName,
-    /// The one that is gone back to when an account that took its services along is active again; absent: none goes back.
+    /// Status restored when an account is reactivated together with its services. Absent: none is restored.
     active: Option<StatusName>,
-    /// The one that is gone to when an account is suspended and takes its services along; absent: none goes along.
+    /// Status set when an account is suspended together with its services. Absent: none is suspended.
     suspended: Option<StatusName>,
-    /// The one things end in; no way leads out of it.
+    /// Final status; no transition leaves it.
     cancelled: StatusName,
-    /// The allowed ways, each once.
+    /// The allowed transitions; each must be unique.
     #[oai(validator(max_items = 500))]
     transitions: Vec<NewTransition>,
 }
 
-/// The billing settings as they shall be, whole: what is absent goes back to its default.
+/// The complete billing settings. Absent members get their default values.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct BillingSettingsUpdate {
-    /// The tenant's time zone, by its IANA name. Default UTC.
+    /// The tenant's time zone, an IANA name. Default UTC.
     time_zone: Option<TimeZoneName>,
-    /// Days from an invoice's posting to its due date, 0 to 365, for accounts without a term of their own. Default 14.
+    /// Days from an invoice's posting to its due date, 0 to 365, for accounts without their own value. Default 14.
     payment_term_days: Option<Days>,
-    /// When `invoice.delivery_offset_reached` is published after an invoice's delivery; at most 20. Default none.
+    /// Times after an invoice's delivery at which `invoice.delivery_offset_reached` is published; at most 20. Default: none.
     #[oai(validator(max_items = 100))]
     delivery_offsets: Option<Vec<NewDeliveryOffset>>,
     /// The statuses of services. Default: preactive, trial, active (billable), suspended, cancelled.
@@ -133,7 +133,7 @@ impl Example for BillingSettingsUpdate {
     }
 }
 
-/// So many days after an invoice's delivery, at this time of day.
+/// A number of days after an invoice's delivery, at a time of day.
 #[derive(Debug, Object)]
 pub(crate) struct DeliveryOffset {
     /// Days after the day of delivery.
@@ -145,60 +145,60 @@ pub(crate) struct DeliveryOffset {
 /// A status of a model.
 #[derive(Debug, Object)]
 pub(crate) struct ModelStatus {
-    /// Display name.
+    /// Name of the status.
     name: String,
-    /// Whether what is in this status is billed.
+    /// Whether objects in this status are billed.
     billable: bool,
 }
 
-/// An allowed way from one status to another.
+/// An allowed transition between two statuses.
 #[derive(Debug, Object)]
 pub(crate) struct ModelTransition {
-    /// Where from.
+    /// Source status.
     from: String,
-    /// Where to.
+    /// Target status.
     to: String,
 }
 
-/// Statuses and the allowed ways between them.
+/// Statuses and the allowed transitions between them.
 #[derive(Debug, Object)]
 #[oai(rename = "StatusModel", rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(crate) struct ShownStatusModel {
-    /// Which there are.
+    /// The statuses.
     statuses: Vec<ModelStatus>,
-    /// The one things start in.
+    /// Initial status.
     initial: String,
-    /// The one that is gone back to when an account that took its services along is active again.
+    /// Status restored when an account is reactivated together with its services.
     active: Option<String>,
-    /// The one that is gone to when an account is suspended and takes its services along.
+    /// Status set when an account is suspended together with its services.
     suspended: Option<String>,
-    /// The one things end in.
+    /// Final status.
     cancelled: String,
-    /// The allowed ways.
+    /// The allowed transitions.
     transitions: Vec<ModelTransition>,
 }
 
-/// What holds for all of the tenant's accounts.
+/// Settings for all accounts of the tenant.
 #[derive(Debug, Object)]
 #[oai(rename = "BillingSettings", rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct ShownBillingSettings {
-    /// Their id; absent until they are first set.
+    /// Unique id; absent until the settings are first set.
     id: Option<Uuid>,
-    /// Their version: 0 while the defaults hold, from 1 once they are set.
+    /// Version: 0 while the defaults apply, starting at 1 once set.
     version: i64,
-    /// The tenant's time zone, by its IANA name.
+    /// The tenant's time zone, an IANA name.
     time_zone: String,
-    /// Days from an invoice's posting to its due date, for accounts without a term of their own.
+    /// Days from an invoice's posting to its due date, for accounts without their own value.
     payment_term_days: u32,
-    /// When `invoice.delivery_offset_reached` is published after an invoice's delivery.
+    /// Times after an invoice's delivery at which `invoice.delivery_offset_reached` is published.
     delivery_offsets: Vec<DeliveryOffset>,
     /// The statuses of services.
     service_statuses: ShownStatusModel,
     /// The statuses of package subscriptions.
     package_statuses: ShownStatusModel,
-    /// When they were first set.
+    /// Time at which the settings were first set.
     created_at: Option<Moment>,
-    /// When they were last set.
+    /// Time at which the settings were last set.
     updated_at: Option<Moment>,
 }
 
@@ -248,7 +248,7 @@ impl From<NewStatusModel> for StatusModel {
 impl BillingSettings {
     /// Get the billing settings
     ///
-    /// Until they are first set, the defaults are answered, at version 0.
+    /// Returns the defaults, at version 0, until the settings are first set.
     #[oai(path = "/billing-settings", method = "get", operation_id = "getBillingSettings")]
     async fn get(&self, context: Context, known: IfNoneMatch) -> Result<Found<ShownBillingSettings>, Problem> {
         Found::of(&context.app().billing_settings(context.tenant()).await?, &known)
@@ -256,8 +256,8 @@ impl BillingSettings {
 
     /// Set the billing settings
     ///
-    /// As a whole: what is absent goes back to its default. What is in a status that a new model no longer has is not billed, and
-    /// may go to any status of the new model.
+    /// Replaces all settings; absent members get their default values. Objects whose status is missing from a new model are not billed, and
+    /// may change to any status of the new model.
     #[oai(path = "/billing-settings", method = "put", operation_id = "updateBillingSettings")]
     async fn update(&self, context: Context, input: Validated<BillingSettingsUpdate>) -> Result<Done, Problem> {
         let wanted = input.body;

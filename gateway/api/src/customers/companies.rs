@@ -1,21 +1,21 @@
-//! The company behind an account.
+//! The company of an account holder.
 
 use billwire_app::domain::customers::account;
 use poem_openapi::{Object, types::Example};
 
 use crate::types::scalars::{Country, Name, Phone};
 
-/// The company behind an account.
+/// The company of an account holder.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(crate) struct NewCompany {
-    /// Display name.
+    /// Company name.
     name: Name,
     /// Street and number.
     address1: Option<Name>,
-    /// More of the address.
+    /// Second address line.
     address2: Option<Name>,
-    /// Town.
+    /// City.
     city: Option<Name>,
     /// State, province or county.
     region: Option<Name>,
@@ -58,17 +58,17 @@ impl From<NewCompany> for account::Company {
     }
 }
 
-/// The company behind an account.
+/// The company of an account holder.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(crate) struct Company {
-    /// Display name.
+    /// Company name.
     name: String,
     /// Street and number.
     address1: Option<String>,
-    /// More of the address.
+    /// Second address line.
     address2: Option<String>,
-    /// Town.
+    /// City.
     city: Option<String>,
     /// State, province or county.
     region: Option<String>,

@@ -23,7 +23,7 @@ use crate::{
 
 #[derive(Tags)]
 pub(crate) enum Tag {
-    /// The people to be reached about accounts.
+    /// Contact persons of accounts.
     #[oai(rename = "Contacts")]
     Contacts,
 }
@@ -49,15 +49,15 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     delete("deleteContact", "contacts:write", &[Code::ContactNotFound, Code::AccountDeactivated, Code::StillInUse], "contact", "Contact"),
 ];
 
-/// A contact to be made.
+/// The contact to create.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct NewContact {
-    /// Its id in your system; unique among contacts. It addresses the contact as well as the id does.
+    /// External id: the id in your system; unique among contacts. Operations accept it in place of the id.
     external_id: Option<ExternalId>,
-    /// Id or external id of the account it is a contact of.
+    /// Id or external id of the account.
     account: Reference,
-    /// What it is for.
+    /// Role of the contact.
     #[oai(default = "other")]
     role: ContactRole,
     /// The person's name.
@@ -66,7 +66,7 @@ pub(crate) struct NewContact {
     email: EmailAddress,
     /// The person's telephone number.
     phone: Option<Phone>,
-    /// The language to write in, BCP 47.
+    /// Preferred language, BCP 47.
     language: Option<Language>,
 }
 
@@ -90,11 +90,11 @@ impl Example for NewContact {
     }
 }
 
-/// What shall change of a contact; what is absent stays.
+/// Changes to a contact. Absent members keep their values.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct ContactUpdate {
-    /// What it is for.
+    /// Role of the contact.
     role: Option<ContactRole>,
     /// The person's name.
     name: Option<Name>,
@@ -102,7 +102,7 @@ pub(crate) struct ContactUpdate {
     email: Option<EmailAddress>,
     /// The person's telephone number.
     phone: Option<Phone>,
-    /// The language to write in, BCP 47.
+    /// Preferred language, BCP 47.
     language: Option<Language>,
 }
 
@@ -114,7 +114,7 @@ impl Example for ContactUpdate {
     }
 }
 
-/// A person to be reached about an account.
+/// A contact person of an account.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct Contact {
@@ -124,9 +124,9 @@ pub(crate) struct Contact {
     version: i64,
     /// External id: the id in your system.
     external_id: Option<String>,
-    /// The account it is a contact of.
+    /// Id of the account.
     account_id: Uuid,
-    /// What it is for: `billing`, `technical` or `other`. More values may be added.
+    /// Role: `billing`, `technical` or `other`. More values may be added.
     role: String,
     /// The person's name.
     name: String,
@@ -134,7 +134,7 @@ pub(crate) struct Contact {
     email: String,
     /// The person's telephone number.
     phone: Option<String>,
-    /// The language to write in, BCP 47.
+    /// Preferred language, BCP 47.
     language: Option<String>,
     /// Creation time.
     created_at: Moment,
@@ -174,9 +174,9 @@ impl From<ContactRole> for contact::Role {
 impl Contacts {
     /// Create a contact
     ///
-    /// A contact is a person to be reached about an account. To send an account's bills there, name it as the account's
-    /// `billingContact`. Parameters of contacts are for e-mails only. The events `contact.created`, `contact.updated` and
-    /// `contact.deleted` carry the contact's state: subscribe to them only where that may be known.
+    /// A contact is a contact person of an account. To send an account's invoices to a contact, set the account's `billingContact`.
+    /// Contact parameters are available in e-mails only. The events `contact.created`, `contact.updated` and `contact.deleted` contain
+    /// the contact's personal data: subscribe only receivers that may have it.
     #[oai(path = "/contacts", method = "post", operation_id = "createContact")]
     async fn create(&self, context: Context, input: Validated<NewContact>) -> Result<Created, Problem> {
         let new = input.body;
@@ -250,7 +250,7 @@ impl Contacts {
 
     /// Delete a contact
     ///
-    /// Not the account's billing contact: name another one first.
+    /// The account's billing contact cannot be deleted; set another one first.
     #[oai(path = "/contacts/:contact", method = "delete", operation_id = "deleteContact")]
     async fn delete(
         &self,

@@ -24,7 +24,7 @@ use crate::{
 
 #[derive(Tags)]
 pub(crate) enum Tag {
-    /// Which packages accounts have.
+    /// Accounts' subscriptions to packages.
     #[oai(rename = "Package subscriptions")]
     PackageSubscriptions,
 }
@@ -72,17 +72,17 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     ),
 ];
 
-/// A package to be subscribed.
+/// The package subscription to create.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct NewPackageSubscription {
-    /// Its id in your system; unique among package subscriptions. It addresses the subscription as well as the id does.
+    /// External id: the id in your system; unique among package subscriptions. Operations accept it in place of the id.
     external_id: Option<ExternalId>,
-    /// Id or external id of the account that subscribes.
+    /// Id or external id of the subscribing account.
     account: Reference,
-    /// Id or external id of the package, which has the account's currency.
+    /// Id or external id of the package; its currency must be that of the account.
     package: Reference,
-    /// The first day its fee is due for, at most a year back and ten years ahead; absent: today in the tenant's time zone.
+    /// First day the fee is charged for, at most one year ago and ten years ahead. Absent: today in the tenant's time zone.
     start_date: Option<Date>,
 }
 
@@ -94,13 +94,13 @@ impl Example for NewPackageSubscription {
     }
 }
 
-/// A status to go to.
+/// A status change of a package subscription.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct PackageSubscriptionStatusChange {
-    /// Where to: one of the package statuses of the billing settings, along their table of transitions.
+    /// The new status: a package status of the billing settings, reached by an allowed transition.
     status: StatusName,
-    /// Why.
+    /// Reason for the change.
     reason: Option<Reason>,
 }
 
@@ -112,11 +112,11 @@ impl Example for PackageSubscriptionStatusChange {
     }
 }
 
-/// A package subscription's end.
+/// A cancellation of a package subscription.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct PackageSubscriptionCancellation {
-    /// Why.
+    /// Reason for the change.
     reason: Option<Reason>,
 }
 
@@ -128,7 +128,7 @@ impl Example for PackageSubscriptionCancellation {
     }
 }
 
-/// An account's subscription of a package.
+/// An account's subscription to a package.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct PackageSubscription {
@@ -140,17 +140,17 @@ pub(crate) struct PackageSubscription {
     external_id: Option<String>,
     /// The owning account.
     account_id: Uuid,
-    /// Of which package.
+    /// Id of the package.
     package_id: Uuid,
-    /// Its status, one of the package statuses of the billing settings.
+    /// Status: a package status of the billing settings.
     status: String,
     /// Reason for the status, if one was given.
     status_reason: Option<String>,
-    /// The first day its fee is due for.
+    /// First day the fee is charged for.
     start_date: NaiveDate,
-    /// The first day its fee is no longer due for, once it is cancelled.
+    /// First day the fee is no longer charged for, once cancelled.
     end_date: Option<NaiveDate>,
-    /// The first day its fee has not been billed for yet.
+    /// First day the fee has not been billed for.
     fee_billed_until: NaiveDate,
     /// Creation time.
     created_at: Moment,
@@ -182,8 +182,8 @@ impl Example for PackageSubscription {
 impl PackageSubscriptions {
     /// Subscribe a package
     ///
-    /// For an account. The subscription starts in the initial package status of the billing settings; its fee is billed while it
-    /// is in a billable one.
+    /// Subscribes an account to a package. The subscription starts in the initial package status of the billing settings. Its fee is
+    /// billed while its status is billable.
     #[oai(path = "/package-subscriptions", method = "post", operation_id = "subscribePackage")]
     async fn subscribe(&self, context: Context, input: Validated<NewPackageSubscription>) -> Result<Created, Problem> {
         let new = input.body;
@@ -204,11 +204,11 @@ impl PackageSubscriptions {
     async fn list(
         &self,
         context: Context,
-        /// Only those of this account, by its id or external id.
+        /// Only subscriptions of this account, by its id or external id.
         account: Query<Reference>,
-        /// Only those of this package, by its id or external id.
+        /// Only subscriptions to this package, by its id or external id.
         package: Query<Reference>,
-        /// Only those of this status.
+        /// Only subscriptions with this status.
         status: Query<StatusName>,
         /// Maximum number of items to return.
         limit: Query<Limit>,
@@ -242,7 +242,7 @@ impl PackageSubscriptions {
 
     /// Change a package subscription's status
     ///
-    /// Along the table of package statuses in the billing settings. To go to the cancelled status is to cancel it.
+    /// Changes the status along the package transitions of the billing settings. Changing to the cancelled status cancels the subscription.
     #[oai(path = "/package-subscriptions/:packageSubscription/status", method = "post", operation_id = "changePackageSubscriptionStatus")]
     async fn change_status(
         &self,
@@ -259,8 +259,8 @@ impl PackageSubscriptions {
 
     /// Cancel a package subscription
     ///
-    /// It ends today, in the tenant's time zone; today is the first day its fee is no longer due for. This needs no way in the
-    /// table of transitions. The body is optional.
+    /// The subscription ends today in the tenant's time zone; today is the first day without a fee. No transition to the cancelled
+    /// status is required. The body is optional.
     #[oai(path = "/package-subscriptions/:packageSubscription/cancel", method = "post", operation_id = "cancelPackageSubscription")]
     async fn cancel(
         &self,

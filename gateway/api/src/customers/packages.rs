@@ -23,7 +23,7 @@ use crate::{
 
 #[derive(Tags)]
 pub(crate) enum Tag {
-    /// What accounts can subscribe, with a recurring fee.
+    /// Products with a recurring fee that accounts can subscribe to.
     #[oai(rename = "Packages")]
     Packages,
 }
@@ -64,18 +64,18 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     delete("deletePackage", "packages:write", &[Code::PackageNotFound, Code::StillInUse], "package", "Package"),
 ];
 
-/// A package to be made.
+/// The package to create.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct NewPackage {
-    /// Its id in your system; unique among packages. It addresses the package as well as the id does.
+    /// External id: the id in your system; unique among packages. Operations accept it in place of the id.
     external_id: Option<ExternalId>,
     /// Display name.
     name: Name,
-    /// What it is.
+    /// Description of the package.
     description: Option<Description>,
-    /// What it costs per billing period, in whole numbers of the currency's smallest coin; may be nothing. Accounts of this
-    /// currency can subscribe it.
+    /// Fee per billing period, in whole minor units of the currency; may be zero. Only accounts with this currency can subscribe to the
+    /// package.
     recurring_fee: NewMoney,
 }
 
@@ -92,15 +92,15 @@ impl Example for NewPackage {
     }
 }
 
-/// What shall change of a package; what is absent stays.
+/// Changes to a package. Absent members keep their values.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct PackageUpdate {
     /// Display name.
     name: Option<Name>,
-    /// What it is.
+    /// Description of the package.
     description: Option<Description>,
-    /// What it costs per billing period, in the same currency as before. It holds for every period that is billed from now on.
+    /// Fee per billing period, in the same currency as before. Applies to every period billed from now on.
     recurring_fee: Option<NewMoney>,
 }
 
@@ -112,7 +112,7 @@ impl Example for PackageUpdate {
     }
 }
 
-/// What accounts can subscribe, with a recurring fee.
+/// Products with a recurring fee that accounts can subscribe to.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct Package {
@@ -124,11 +124,11 @@ pub(crate) struct Package {
     external_id: Option<String>,
     /// Display name.
     name: String,
-    /// What it is.
+    /// Description of the package.
     description: Option<String>,
-    /// The currency of its fee, and so of the accounts that can subscribe it.
+    /// Currency of the fee, and of the accounts that can subscribe to the package.
     currency: String,
-    /// What it costs per billing period of the account's bill cycle.
+    /// Fee per billing period of the account's bill cycle.
     recurring_fee: Money,
     /// Creation time.
     created_at: Moment,
@@ -156,7 +156,7 @@ impl Example for Package {
 impl Packages {
     /// Create a package
     ///
-    /// A package is what accounts subscribe, with a fee that falls due in each billing period.
+    /// A package is a product that accounts subscribe to, with a fee for each billing period.
     #[oai(path = "/packages", method = "post", operation_id = "createPackage")]
     async fn create(&self, context: Context, input: Validated<NewPackage>) -> Result<Created, Problem> {
         let new = input.body;
@@ -178,7 +178,7 @@ impl Packages {
     async fn list(
         &self,
         context: Context,
-        /// Only packages of this currency.
+        /// Only packages with this currency.
         currency: Query<Currency>,
         /// Maximum number of items to return.
         limit: Query<Limit>,
@@ -206,7 +206,7 @@ impl Packages {
 
     /// Change a package
     ///
-    /// What is absent stays. A new fee holds for every period that is billed from now on, of present subscriptions too.
+    /// Absent members keep their values. A new fee applies to every period billed from now on, including existing subscriptions.
     #[oai(path = "/packages/:package", method = "patch", operation_id = "updatePackage")]
     async fn update(
         &self,
@@ -226,7 +226,7 @@ impl Packages {
 
     /// Delete a package
     ///
-    /// Only one that no account has ever subscribed.
+    /// Allowed only for a package that no account has ever subscribed to.
     #[oai(path = "/packages/:package", method = "delete", operation_id = "deletePackage")]
     async fn delete(
         &self,

@@ -23,7 +23,7 @@ use crate::{
 
 #[derive(Tags)]
 pub(crate) enum Tag {
-    /// What accounts use.
+    /// Services that accounts use.
     #[oai(rename = "Services")]
     Services,
 }
@@ -68,19 +68,19 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     ),
 ];
 
-/// A service to be made.
+/// The service to create.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct NewService {
-    /// Its id in your system; unique among services. It addresses the service as well as the id does.
+    /// External id: the id in your system; unique among services. Operations accept it in place of the id.
     external_id: Option<ExternalId>,
-    /// Id or external id of the account that uses it.
+    /// Id or external id of the account.
     account: Reference,
-    /// Id or external id of the account's package subscription it comes with.
+    /// Id or external id of the account's package subscription that includes the service.
     package_subscription: Option<Reference>,
     /// Display name.
     name: Name,
-    /// What kind of service it is, in your own words.
+    /// Kind of service, in your own terms.
     service_type: Name,
 }
 
@@ -98,7 +98,7 @@ impl Example for NewService {
     }
 }
 
-/// What shall change of a service; what is absent stays.
+/// Changes to a service. Absent members keep their values.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct ServiceUpdate {
@@ -114,13 +114,13 @@ impl Example for ServiceUpdate {
     }
 }
 
-/// A status to go to.
+/// A status change of a service.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct ServiceTransition {
-    /// Where to: one of the service statuses of the billing settings, along their table of transitions.
+    /// The new status: a service status of the billing settings, reached by an allowed transition.
     status: StatusName,
-    /// Why.
+    /// Reason for the change.
     reason: Option<Reason>,
 }
 
@@ -132,7 +132,7 @@ impl Example for ServiceTransition {
     }
 }
 
-/// What an account uses.
+/// A service that an account uses.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct Service {
@@ -144,19 +144,19 @@ pub(crate) struct Service {
     external_id: Option<String>,
     /// The owning account.
     account_id: Uuid,
-    /// The package subscription it came with, where it did.
+    /// Id of the package subscription that includes the service, if any.
     package_subscription_id: Option<Uuid>,
     /// Display name.
     name: String,
-    /// What kind of service it is.
+    /// Kind of service.
     service_type: String,
-    /// Its status, one of the service statuses of the billing settings.
+    /// Status: a service status of the billing settings.
     status: String,
     /// Reason for the status, if one was given.
     status_reason: Option<String>,
-    /// Since when it has this status.
+    /// Time of the last status change.
     status_changed_at: Moment,
-    /// `true`: its account's suspension suspended it, so that the account's re-activation brings it back. Absent otherwise.
+    /// `true` if the service was suspended with its account; reactivating the account then restores it. Otherwise absent.
     suspended_with_account: Option<bool>,
     /// Creation time.
     created_at: Moment,
@@ -188,7 +188,7 @@ impl Example for Service {
 impl Services {
     /// Create a service
     ///
-    /// It starts in the initial service status of the billing settings.
+    /// The service starts in the initial service status of the billing settings.
     #[oai(path = "/services", method = "post", operation_id = "createService")]
     async fn create(&self, context: Context, input: Validated<NewService>) -> Result<Created, Problem> {
         let new = input.body;
@@ -212,9 +212,9 @@ impl Services {
         context: Context,
         /// Only services of this account, by its id or external id.
         account: Query<Reference>,
-        /// Only services of this status.
+        /// Only services with this status.
         status: Query<StatusName>,
-        /// Only services that came with this package subscription, by its id or external id.
+        /// Only services included in this package subscription, by its id or external id.
         #[oai(name = "packageSubscription")]
         subscription: Query<Reference>,
         /// Maximum number of items to return.
@@ -246,7 +246,7 @@ impl Services {
 
     /// Rename a service
     ///
-    /// Its status has an operation of its own.
+    /// The status has its own operation.
     #[oai(path = "/services/:service", method = "patch", operation_id = "updateService")]
     async fn update(
         &self,
@@ -261,8 +261,7 @@ impl Services {
 
     /// Delete a service
     ///
-    /// Only in its initial status, and only when no usage identifiers, buckets or charges belong to it. One that has begun is
-    /// cancelled instead.
+    /// Allowed only in the initial status, and only without usage identifiers, buckets and charges. Cancel other services instead.
     #[oai(path = "/services/:service", method = "delete", operation_id = "deleteService")]
     async fn delete(
         &self,
@@ -275,7 +274,7 @@ impl Services {
 
     /// Change a service's status
     ///
-    /// Along the table of service statuses in the billing settings.
+    /// Changes the status along the service transitions of the billing settings.
     #[oai(path = "/services/:service/status", method = "post", operation_id = "transitionService")]
     async fn transition(
         &self,

@@ -52,20 +52,20 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     get("getAdjustment", "charges:read", &[Code::AdjustmentNotFound]),
 ];
 
-/// How a charge is to be adjusted.
+/// The adjustment to create.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct NewAdjustment {
-    /// `CREDIT`: the account pays less; `DEBIT`: it pays more.
+    /// `CREDIT` lowers the charge; `DEBIT` raises it.
     charge_type: ChargeType,
-    /// By how much: more than nothing, in the charge's currency. A credit cannot take the charge below zero.
+    /// Positive amount in the charge's currency. A credit cannot lower the charge below zero.
     amount: NewMoney,
     /// Whether the amount includes tax.
     #[oai(default)]
     tax_included: bool,
-    /// Why.
+    /// Reason for the adjustment.
     reason: Reason,
-    /// Who wants it, as your system names its users.
+    /// User who requested it, as named in your system.
     user: Option<Name>,
 }
 
@@ -91,24 +91,24 @@ pub(crate) struct Adjustment {
     id: Uuid,
     /// Version, starting at 1.
     version: i64,
-    /// Whose charge it adjusts.
+    /// Id of the account of the charge.
     account_id: Uuid,
-    /// Which charge.
+    /// Id of the adjusted charge.
     chargeable_event_id: Uuid,
     /// `CREDIT` or `DEBIT`.
     charge_type: String,
-    /// By how much.
+    /// Amount of the adjustment.
     amount: Money,
     /// Whether the amount includes tax.
     tax_included: bool,
-    /// Why.
+    /// Reason for the adjustment.
     reason: String,
-    /// Who wanted it.
+    /// User who requested it.
     user: Option<String>,
-    /// `applied`: it is billed with its charge. `pending`: its charge was on an invoice already, so it goes on the next one.
-    /// `billed`: it stands on one. More values may be added.
+    /// `applied`: billed as part of its charge. `pending`: its charge was already invoiced, so the next invoice bills it.
+    /// `billed`: billed by an invoice. More values may be added.
     state: String,
-    /// The invoice it stands on by itself.
+    /// Id of the invoice with a line for this adjustment.
     invoice_id: Option<Uuid>,
     /// Creation time.
     created_at: Moment,
@@ -140,8 +140,8 @@ impl Example for Adjustment {
 impl Adjustments {
     /// Adjust a chargeable event
     ///
-    /// The amount as recorded stays; `netAmount` changes, and the adjustment is kept. A charge that stands on an invoice is
-    /// adjusted by a line of the account's next invoice. The business transaction holds the adjustment and the charge.
+    /// The recorded `amount` stays unchanged; `netAmount` changes, and the adjustment is stored. If the charge is already on an invoice, a
+    /// line on the account's next invoice adjusts it. The business transaction contains the adjustment and the charge.
     #[oai(path = "/chargeable-events/:chargeableEvent/adjustments", method = "post", operation_id = "adjustChargeableEvent")]
     async fn adjust(
         &self,

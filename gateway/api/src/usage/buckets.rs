@@ -28,7 +28,7 @@ use crate::{
 
 #[derive(Tags)]
 pub(crate) enum Tag {
-    /// Allowances of usage that charges count down.
+    /// Usage allowances that charges consume.
     #[oai(rename = "Buckets")]
     Buckets,
 }
@@ -76,29 +76,29 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     delete("deleteBucket", "buckets:write", &[Code::BucketNotFound, Code::AccountDeactivated], "bucket", "Bucket"),
 ];
 
-/// A tier to be.
+/// The tier to create.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(crate) struct NewTier {
     /// Display name.
     name: Option<Name>,
-    /// It is used up when so much has been used; above the tier before.
+    /// Usage at which the tier is used up; greater than that of the previous tier.
     up_to: Amount,
 }
 
-/// A bucket to be made.
+/// The bucket to create.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct NewBucket {
-    /// Its id in your system; unique among buckets.
+    /// External id: the id in your system; unique among buckets.
     external_id: Option<ExternalId>,
-    /// Id or external id of the service whose charges it counts.
+    /// Id or external id of the service whose charges the bucket counts.
     service: Reference,
     /// Display name.
     name: Name,
-    /// The unit of the charges it counts: a charge of another unit does not touch it.
+    /// Unit of the counted charges; charges with another unit do not count.
     unit: UnitName,
-    /// Its tiers, ascending; the last is its size.
+    /// The tiers, in ascending order; the last one is the bucket's size.
     #[oai(validator(min_items = 1, max_items = 20))]
     tiers: Vec<NewTier>,
 }
@@ -120,13 +120,13 @@ impl Example for NewBucket {
     }
 }
 
-/// What shall change of a bucket; what is absent stays.
+/// Changes to a bucket. Absent members keep their values.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct BucketUpdate {
     /// Display name.
     name: Option<Name>,
-    /// Its tiers: those used up stay as they are, the others end above what is used.
+    /// The tiers. Tiers already used up must be unchanged; the others must be above the current usage.
     #[oai(validator(min_items = 1, max_items = 20))]
     tiers: Option<Vec<NewTier>>,
 }
@@ -139,7 +139,7 @@ impl Example for BucketUpdate {
     }
 }
 
-/// The tiers, unless their sizes cannot be read.
+/// Converts the tiers, or refuses invalid sizes.
 fn tiers(new: Vec<NewTier>) -> Result<Vec<bucket::Tier>, Problem> {
     let mut broken: Vec<Violation> = Vec::new();
     let mut tiers = Vec::with_capacity(new.len());
@@ -157,11 +157,11 @@ fn tiers(new: Vec<NewTier>) -> Result<Vec<bucket::Tier>, Problem> {
 pub(crate) struct Tier {
     /// Display name.
     name: Option<String>,
-    /// It is used up when so much has been used.
+    /// Usage at which the tier is used up.
     up_to: String,
 }
 
-/// An allowance of usage in tiers that charges count down.
+/// A usage allowance, in tiers, that charges consume.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct Bucket {
@@ -173,17 +173,17 @@ pub(crate) struct Bucket {
     external_id: Option<String>,
     /// The owning account.
     account_id: Uuid,
-    /// The service whose charges it counts.
+    /// Id of the service whose charges the bucket counts.
     service_id: Uuid,
     /// Display name.
     name: String,
-    /// The unit of the charges it counts.
+    /// Unit of the counted charges.
     unit: String,
-    /// Its tiers, ascending; the last is its size.
+    /// The tiers, in ascending order; the last one is the bucket's size.
     tiers: Vec<Tier>,
-    /// How much has been used; more than its size where usage went on.
+    /// Usage so far; may exceed the bucket's size.
     used: String,
-    /// How many of its tiers are used up.
+    /// Number of tiers used up.
     tiers_used_up: u32,
     /// Creation time.
     created_at: Moment,
@@ -215,8 +215,8 @@ impl Example for Bucket {
 impl Buckets {
     /// Create a bucket
     ///
-    /// From now on each charge of its service and unit counts; each tier that is used up causes `usage_threshold.exceeded`, once.
-    /// What a charge costs is not changed by it: charges come rated.
+    /// From now on, each charge for its service and unit counts. Each tier used up publishes `usage_threshold.exceeded` once. The bucket
+    /// does not affect the price of a charge: charges arrive already rated.
     #[oai(path = "/buckets", method = "post", operation_id = "createBucket")]
     async fn create(&self, context: Context, input: Validated<NewBucket>) -> Result<Created, Problem> {
         let new = input.body;
@@ -270,8 +270,8 @@ impl Buckets {
 
     /// Change a bucket
     ///
-    /// What is absent stays. Tiers that are used up cannot be changed, and no other may lie below what is used: otherwise a tier
-    /// would be used up without any usage that did it.
+    /// Absent members keep their values. Tiers already used up cannot change, and no other tier may be below the current usage: otherwise a
+    /// tier would become used up without any usage.
     #[oai(path = "/buckets/:bucket", method = "patch", operation_id = "updateBucket")]
     async fn update(
         &self,
@@ -287,7 +287,7 @@ impl Buckets {
 
     /// Reset a bucket
     ///
-    /// As if nothing had been used: its tiers will be told of anew. The body is optional.
+    /// Sets the usage to zero; each tier used up afterwards publishes its event again. The body is optional.
     #[oai(path = "/buckets/:bucket/reset", method = "post", operation_id = "resetBucket")]
     async fn reset(
         &self,
@@ -301,7 +301,7 @@ impl Buckets {
 
     /// Delete a bucket
     ///
-    /// Charges no longer count.
+    /// Charges are no longer counted.
     #[oai(path = "/buckets/:bucket", method = "delete", operation_id = "deleteBucket")]
     async fn delete(
         &self,

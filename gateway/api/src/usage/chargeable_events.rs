@@ -1,4 +1,4 @@
-//! Chargeable events: recorded in bulk, searched.
+//! Chargeable events: bulk recording and search.
 
 use billwire_app::{
     Filter, NewCharge,
@@ -34,7 +34,7 @@ use crate::{
 
 #[derive(Tags)]
 pub(crate) enum Tag {
-    /// What accounts are charged for, and how that was adjusted.
+    /// Charges of accounts, and their adjustments.
     #[oai(rename = "Charges")]
     Charges,
 }
@@ -70,40 +70,40 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     get("getChargeableEvent", "charges:read", &[Code::ChargeableEventNotFound]),
 ];
 
-/// A usage identifier by what it is.
+/// A usage identifier, named by kind and value.
 #[derive(Debug, Object)]
 pub(crate) struct UsageIdentifierName {
-    /// Its kind.
+    /// Kind, such as `iccid`.
     kind: IdentifierKind,
-    /// Its value.
+    /// The identifier.
     value: IdentifierValue,
 }
 
-/// A charge to be recorded. It names its account, or a service or usage identifier that belongs to one; all that it names must
-/// belong together.
+/// The charge to record. It names an account, or a service or usage identifier of one. If it names several, they must belong to the
+/// same account and service.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct NewChargeableEvent {
-    /// Its id in your system; unique among charges. Sent again, the item is refused and nothing is charged twice.
+    /// External id: the id in your system; unique among charges. A repeated item is refused, so nothing is charged twice.
     external_id: Option<ExternalId>,
-    /// Id or external id of the account that is charged.
+    /// Id or external id of the charged account.
     account: Option<Reference>,
-    /// Id or external id of the service it is for.
+    /// Id or external id of the service.
     service: Option<Reference>,
-    /// The usage identifier it was reported under.
+    /// The usage identifier it was reported with.
     usage_identifier: Option<UsageIdentifierName>,
-    /// What kind of charge it is, in your own words. An invoice has one line for each.
+    /// Charge type, in your own terms. An invoice has one line per type.
     #[oai(rename = "type")]
     charge_type: ChargeTypeName,
-    /// For people.
+    /// Description of the charge.
     description: Option<Reason>,
-    /// How much was used, as a decimal; with it the unit.
+    /// Used quantity, as a decimal string; requires `unit`.
     quantity: Option<Amount>,
-    /// What the quantity counts, such as `MB` or `minute`.
+    /// Unit of the quantity, such as `MB` or `minute`.
     unit: Option<UnitName>,
-    /// What is charged, rated already: up to six decimals, in the account's currency.
+    /// Rated amount in the account's currency, with up to six decimals.
     amount: NewMoney,
-    /// When it happened.
+    /// Time of the usage or event.
     occurred_at: Moment,
 }
 
@@ -124,11 +124,11 @@ impl Example for NewChargeableEvent {
     }
 }
 
-/// Charges to be recorded.
+/// The charges to record.
 #[derive(Debug, Object)]
 #[oai(example)]
 pub(crate) struct NewChargeableEvents {
-    /// The charges, 1 to 1 000, in order.
+    /// The charges, 1 to 1 000, processed in order.
     #[oai(validator(min_items = 1, max_items = 1000))]
     items: Vec<NewChargeableEvent>,
 }
@@ -142,7 +142,7 @@ impl Example for NewChargeableEvents {
 }
 
 impl NewChargeableEvent {
-    /// The charge, unless its amounts break a rule.
+    /// Converts the charge, or refuses invalid amounts.
     fn read(self) -> Result<NewCharge, Rejected> {
         let mut broken: Vec<Violation> = Vec::new();
         let amount = self.amount.read("/amount", &mut broken);
@@ -150,7 +150,7 @@ impl NewChargeableEvent {
         if let Some(rejected) = Rejected::from_violations(broken) {
             return Err(rejected);
         }
-        let Some(amount) = amount else { return Err(Rejected::violation("/amount", Code::AmountInvalid, "The amount cannot be read.")) };
+        let Some(amount) = amount else { return Err(Rejected::violation("/amount", Code::AmountInvalid, "The amount is not a decimal.")) };
         let command = chargeable_event::Record {
             id: ChargeableEventId(fresh()),
             external_id: self.external_id.map(|id| id.0),
@@ -178,36 +178,36 @@ impl NewChargeableEvent {
 pub(crate) struct ChargeableEvent {
     /// Unique id.
     id: Uuid,
-    /// Its version, from 1. Being billed moves it on without an event of its own: the invoice's event tells.
+    /// Version, starting at 1. Billing increments it without an event for the charge; the invoice has the event.
     version: i64,
     /// External id: the id in your system.
     external_id: Option<String>,
-    /// Who is charged.
+    /// Id of the charged account.
     account_id: Uuid,
-    /// For which service.
+    /// Id of the service.
     service_id: Option<Uuid>,
-    /// Under which usage identifier it was reported.
+    /// Id of the usage identifier it was reported with.
     usage_identifier_id: Option<Uuid>,
-    /// What kind of charge it is.
+    /// Charge type.
     #[oai(rename = "type")]
     charge_type: String,
-    /// For people.
+    /// Description of the charge.
     description: Option<String>,
-    /// How much was used, as a decimal.
+    /// Used quantity, as a decimal string.
     quantity: Option<String>,
-    /// What the quantity counts.
+    /// Unit of the quantity.
     unit: Option<String>,
-    /// What was charged, as recorded. It never changes.
+    /// Amount as recorded; never changes.
     amount: Money,
-    /// What is charged after all adjustments; never below zero.
+    /// Amount after all adjustments; never below zero.
     net_amount: Money,
-    /// When it happened.
+    /// Time of the usage or event.
     occurred_at: Moment,
     /// `unbilled` or `billed`. More values may be added.
     state: String,
-    /// The invoice it stands on.
+    /// Id of the invoice that bills it.
     invoice_id: Option<Uuid>,
-    /// When it was recorded.
+    /// Time of recording.
     created_at: Moment,
     /// Time of the last change.
     updated_at: Moment,
@@ -241,8 +241,8 @@ impl Example for ChargeableEvent {
 impl ChargeableEvents {
     /// Record chargeable events
     ///
-    /// Up to 1 000 at once. Each is judged by itself, in order, and is a business transaction of its own; all that are good are
-    /// committed together. The answer is 200 whatever became of them: look at each result.
+    /// Records up to 1 000 charges. Items are validated one by one, in order, and each is its own business transaction; all valid items are
+    /// committed together. The status is 200 even if items are refused: check each result.
     #[oai(path = "/chargeable-events", method = "post", operation_id = "recordChargeableEvents")]
     async fn record(&self, context: Context, input: Validated<NewChargeableEvents>) -> Result<Each<200>, Problem> {
         let items = input.body.items.into_iter().map(NewChargeableEvent::read).collect();
@@ -252,7 +252,7 @@ impl ChargeableEvents {
 
     /// Search chargeable events
     ///
-    /// All filters together; the latest first, unless sorted otherwise.
+    /// Filters are combined with AND. Newest first by default.
     #[oai(path = "/chargeable-events", method = "get", operation_id = "searchChargeableEvents")]
     #[expect(clippy::too_many_arguments, reason = "a search has many filters")]
     async fn search(
@@ -262,11 +262,11 @@ impl ChargeableEvents {
         account: Query<Reference>,
         /// Only charges for this service, by its id or external id.
         service: Query<Reference>,
-        /// Only charges that happened at this moment or later.
+        /// Only charges that occurred at or after this time.
         from: Query<Moment>,
-        /// Only charges that happened before this moment.
+        /// Only charges that occurred before this time.
         to: Query<Moment>,
-        /// Only charges of this type.
+        /// Only charges with this type.
         #[oai(name = "type")]
         charge_type: Query<ChargeTypeName>,
         /// Only charges in this state.
@@ -274,11 +274,11 @@ impl ChargeableEvents {
         /// Only charges on this invoice.
         #[oai(name = "invoiceId")]
         invoice: Query<Uuid>,
-        /// Only charges whose type, description or external id contains this, in whatever case.
+        /// Only charges whose type, description or external id contains this text; case-insensitive.
         text: Query<SearchText>,
-        /// What to sort by. Default `occurredAt`.
+        /// Sort key. Default `occurredAt`.
         sort: Query<ChargeOrder>,
-        /// Which way. Default `descending`.
+        /// Sort direction. Default `descending`.
         order: Query<Direction>,
         /// Maximum number of items to return.
         limit: Query<Limit>,

@@ -28,7 +28,7 @@ use crate::{
 
 #[derive(Tags)]
 pub(crate) enum Tag {
-    /// What accounts have promised to spend.
+    /// Spending commitments of accounts.
     #[oai(rename = "Contracts")]
     Contracts,
 }
@@ -73,32 +73,32 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     ),
 ];
 
-/// A tier to be committed to.
+/// The commit tier to create.
 #[derive(Debug, Object)]
 pub(crate) struct NewCommitTier {
     /// Display name.
     name: Name,
-    /// What is to be spent in a period at least; more than the tier before.
+    /// Minimum spending per period; greater than that of the previous tier.
     commit: NewMoney,
 }
 
-/// A contract to be made.
+/// The contract to create.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct NewContract {
-    /// Its id in your system; unique among contracts.
+    /// External id: the id in your system; unique among contracts.
     external_id: Option<ExternalId>,
-    /// Id or external id of the account that has promised.
+    /// Id or external id of the committed account.
     account: Reference,
     /// Display name.
     name: Name,
-    /// Its first day; its first period must not have ended yet.
+    /// First day of the contract. The first period must not have ended yet.
     start_date: Date,
-    /// Months a period lasts, counted from the start date.
+    /// Length of a period in months, counted from the start date.
     period_months: PeriodMonths,
-    /// The first day it no longer holds; absent: it has no end.
+    /// First day after the contract. Absent: the contract is open-ended.
     end_date: Option<Date>,
-    /// Its tiers, ascending.
+    /// The commit tiers, in ascending order.
     #[oai(validator(min_items = 1, max_items = 20))]
     tiers: Vec<NewCommitTier>,
 }
@@ -120,13 +120,13 @@ impl Example for NewContract {
     }
 }
 
-/// What shall change of a contract; what is absent stays.
+/// Changes to a contract. Absent members keep their values.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct ContractUpdate {
     /// Display name.
     name: Option<Name>,
-    /// The first day it shall no longer hold, after now: the running period is cut short or goes on.
+    /// First day after the contract, in the future. The current period is shortened or extended accordingly.
     end_date: Option<Date>,
 }
 
@@ -143,11 +143,11 @@ impl Example for ContractUpdate {
 pub(crate) struct CommitTier {
     /// Display name.
     name: String,
-    /// What is to be spent in a period at least.
+    /// Minimum spending per period.
     commit: Money,
 }
 
-/// What an account has promised to spend in each period.
+/// An account's commitment to spend a minimum in each period.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct Contract {
@@ -163,19 +163,19 @@ pub(crate) struct Contract {
     name: String,
     /// `active` or `ended`. More values may be added.
     status: String,
-    /// Its first day.
+    /// First day of the contract.
     start_date: NaiveDate,
-    /// Months a period lasts, counted from the start date.
+    /// Length of a period in months, counted from the start date.
     period_months: u32,
-    /// The first day it no longer holds.
+    /// First day after the contract.
     end_date: Option<NaiveDate>,
-    /// Its tiers, ascending.
+    /// The commit tiers, in ascending order.
     tiers: Vec<CommitTier>,
-    /// The running period, or the last one.
+    /// The current period, or the last one.
     period: Period,
-    /// When that period began, at midnight in the tenant's time zone.
+    /// Start of that period, midnight in the tenant's time zone.
     period_starts_at: Moment,
-    /// When it ends and what was spent is compared with what was promised.
+    /// End of that period, when the spending is compared with the tiers.
     period_ends_at: Moment,
     /// Creation time.
     created_at: Moment,
@@ -210,8 +210,8 @@ impl Example for Contract {
 impl Contracts {
     /// Create a contract
     ///
-    /// At the end of each period, at midnight in the tenant's time zone, the net amounts of the account's charges that occurred in
-    /// it are summed up; each tier fallen short of causes `contract.under_commit`.
+    /// At the end of each period, at midnight in the tenant's time zone, the net amounts of the account's charges in the period are summed
+    /// up. Each tier that is not reached publishes `contract.under_commit`.
     #[oai(path = "/contracts", method = "post", operation_id = "createContract")]
     async fn create(&self, context: Context, input: Validated<NewContract>) -> Result<Created, Problem> {
         let new = input.body;
@@ -247,7 +247,7 @@ impl Contracts {
         context: Context,
         /// Only contracts of this account, by its id or external id.
         account: Query<Reference>,
-        /// Only contracts of this status.
+        /// Only contracts with this status.
         status: Query<ContractStatus>,
         /// Maximum number of items to return.
         limit: Query<Limit>,
@@ -292,7 +292,7 @@ impl Contracts {
 
     /// Delete a contract
     ///
-    /// Only before it starts; one that has started gets an end date instead.
+    /// Allowed only before the contract starts. Set an end date on a contract that has started.
     #[oai(path = "/contracts/:contract", method = "delete", operation_id = "deleteContract")]
     async fn delete(
         &self,

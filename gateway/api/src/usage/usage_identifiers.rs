@@ -27,7 +27,7 @@ use crate::{
 
 #[derive(Tags)]
 pub(crate) enum Tag {
-    /// What usage is reported under.
+    /// Identifiers, such as SIM numbers, that usage is reported with.
     #[oai(rename = "Usage identifiers")]
     UsageIdentifiers,
 }
@@ -59,19 +59,19 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     ),
 ];
 
-/// A usage identifier to be made.
+/// The usage identifier to create.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct NewUsageIdentifier {
-    /// Its id in your system; unique among usage identifiers.
+    /// External id: the id in your system; unique among usage identifiers.
     external_id: Option<ExternalId>,
-    /// Id or external id of the service its usage is for.
+    /// Id or external id of the service.
     service: Reference,
-    /// What kind it is, such as `iccid`, `imsi` or `msisdn`.
+    /// Kind, such as `iccid`, `imsi` or `msisdn`.
     kind: IdentifierKind,
-    /// The identifier itself; unique within its kind.
+    /// The identifier; unique within its kind.
     value: IdentifierValue,
-    /// After how many days without usage `usage_identifier.dormant` is published; absent: never.
+    /// Days without usage after which `usage_identifier.dormant` is published. Absent: never.
     dormant_after_days: Option<DormantDays>,
 }
 
@@ -89,11 +89,11 @@ impl Example for NewUsageIdentifier {
     }
 }
 
-/// What shall change of a usage identifier; what is absent stays.
+/// Changes to a usage identifier. Absent members keep their values.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct UsageIdentifierUpdate {
-    /// After how many days without usage it is dormant. One that is dormant stays so, unless these days have not passed yet.
+    /// Days without usage after which the identifier is dormant. A dormant one stays dormant unless fewer days than that have passed.
     dormant_after_days: Option<DormantDays>,
 }
 
@@ -105,7 +105,7 @@ impl Example for UsageIdentifierUpdate {
     }
 }
 
-/// What usage is reported under.
+/// Identifiers, such as SIM numbers, that usage is reported with.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct UsageIdentifier {
@@ -117,17 +117,17 @@ pub(crate) struct UsageIdentifier {
     external_id: Option<String>,
     /// The owning account.
     account_id: Uuid,
-    /// Which service its usage is for.
+    /// Id of the service.
     service_id: Uuid,
-    /// What kind it is.
+    /// Kind of identifier.
     kind: String,
-    /// The identifier itself.
+    /// The identifier.
     value: String,
-    /// After how many days without usage it is dormant.
+    /// Days without usage after which the identifier is dormant.
     dormant_after_days: Option<u32>,
-    /// The latest date of usage, UTC.
+    /// Latest date of usage, in UTC.
     last_usage_on: Option<NaiveDate>,
-    /// Since when it is dormant, while it is.
+    /// Time since which the identifier is dormant, if it is.
     dormant_since: Option<Moment>,
     /// Creation time.
     created_at: Moment,
@@ -158,7 +158,7 @@ impl Example for UsageIdentifier {
 impl UsageIdentifiers {
     /// Create a usage identifier
     ///
-    /// Charges can be reported under it from now on.
+    /// Charges can be reported with the identifier from now on.
     #[oai(path = "/usage-identifiers", method = "post", operation_id = "createUsageIdentifier")]
     async fn create(&self, context: Context, input: Validated<NewUsageIdentifier>) -> Result<Created, Problem> {
         let new = input.body;
@@ -181,13 +181,13 @@ impl UsageIdentifiers {
     async fn list(
         &self,
         context: Context,
-        /// Only those of this account, by its id or external id.
+        /// Only identifiers of this account, by its id or external id.
         account: Query<Reference>,
-        /// Only those of this service, by its id or external id.
+        /// Only identifiers of this service, by its id or external id.
         service: Query<Reference>,
-        /// Only those of this kind.
+        /// Only identifiers of this kind.
         kind: Query<IdentifierKind>,
-        /// Only those with this value.
+        /// Only identifiers with this value.
         value: Query<IdentifierValue>,
         /// Maximum number of items to return.
         limit: Query<Limit>,
@@ -237,7 +237,7 @@ impl UsageIdentifiers {
 
     /// Delete a usage identifier
     ///
-    /// Charges that were reported under it keep its id.
+    /// Charges that were reported with the identifier keep its id.
     #[oai(path = "/usage-identifiers/:usageIdentifier", method = "delete", operation_id = "deleteUsageIdentifier")]
     async fn delete(
         &self,
