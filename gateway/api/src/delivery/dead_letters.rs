@@ -1,4 +1,4 @@
-//! Dead letters: deliveries that were given up on, for a person to take up again or to let be.
+//! Dead letters: failed deliveries, to be redriven or discarded by an operator.
 
 use billwire_app::{DeadLetters as Which, delivery_lists::Filter};
 use billwire_schemas::ids::{DeliveryId, QueueId, SubscriptionId};
@@ -28,23 +28,23 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     in_bulk("discardDeadLetters", "deliveries:write", &[]),
 ];
 
-/// Which dead letters are meant: those named, or all that fit every member that is given. With no member at all: every one. One call
-/// deals with up to 10 000, oldest first; call again while it says so many.
+/// Selects dead letters: those that match every given member. Without members: all. One call handles up to 10 000, oldest first; repeat
+/// the call while the result has that number.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct DeadLetterChoice {
-    /// Ids of deliveries.
+    /// Delivery ids.
     #[oai(validator(min_items = 1, max_items = 1000))]
     ids: Option<Vec<Reference>>,
-    /// Only of this subscription.
+    /// Only dead letters of this subscription.
     subscription_id: Option<Reference>,
-    /// Only of this queue.
+    /// Only dead letters of this queue.
     queue_id: Option<Reference>,
-    /// Only of events of this type.
+    /// Only dead letters of events of this type.
     event_type: Option<EventTypeName>,
-    /// Only those first recorded from this moment on.
+    /// Only dead letters first recorded at or after this time.
     from: Option<Moment>,
-    /// Only those first recorded before this moment.
+    /// Only dead letters first recorded before this time.
     to: Option<Moment>,
 }
 
@@ -59,7 +59,7 @@ impl Example for DeadLetterChoice {
 
 impl DeadLetterChoice {
     fn which(self) -> Which {
-        // What is no id is the id of nothing.
+        // An invalid id matches nothing.
         let id = |reference: Reference| reference.0.parse().unwrap_or(Uuid::nil());
         Which {
             ids: self.ids.unwrap_or_default().into_iter().map(|one| DeliveryId(id(one))).collect(),
@@ -76,24 +76,24 @@ impl DeadLetterChoice {
 impl DeadLetters {
     /// List dead letters
     ///
-    /// Deliveries that were given up on, and those among them that block their ordering key. Newest first.
+    /// Returns failed deliveries, including those that block their ordering key. Newest first.
     #[oai(path = "/dead-letters", method = "get", operation_id = "listDeadLetters")]
     #[expect(clippy::too_many_arguments, reason = "each is a query parameter")]
     async fn list(
         &self,
         context: Context,
-        /// Only of this subscription.
+        /// Only dead letters of this subscription.
         #[oai(name = "subscriptionId")]
         subscription: Query<Uuid>,
-        /// Only of this queue.
+        /// Only dead letters of this queue.
         #[oai(name = "queueId")]
         queue: Query<Uuid>,
-        /// Only of events of this type.
+        /// Only dead letters of events of this type.
         #[oai(name = "eventType")]
         kind: Query<EventTypeName>,
-        /// Only those first recorded from this moment on.
+        /// Only dead letters first recorded at or after this time.
         from: Query<Moment>,
-        /// Only those first recorded before this moment.
+        /// Only dead letters first recorded before this time.
         to: Query<Moment>,
         /// Maximum number of items to return.
         limit: Query<Limit>,
@@ -117,7 +117,7 @@ impl DeadLetters {
 
     /// Redrive dead letters
     ///
-    /// Has them tried anew, each by the whole of its retry plan. What waits behind one in a blocked ordering key follows it.
+    /// Retries the selected dead letters, each with a new retry plan. Deliveries waiting in a blocked ordering key follow.
     #[oai(path = "/dead-letters/redrive", method = "post", operation_id = "redriveDeadLetters")]
     async fn redrive(&self, context: Context, input: Validated<DeadLetterChoice>) -> Result<Accepted<MendedDeliveries>, Problem> {
         let request = context.request(input.canonical.as_deref());
@@ -126,7 +126,7 @@ impl DeadLetters {
 
     /// Discard dead letters
     ///
-    /// Lets them be for good. An ordering key that one of them blocked goes on behind it.
+    /// Discards the selected dead letters permanently. A blocked ordering key continues with its next delivery.
     #[oai(path = "/dead-letters/discard", method = "post", operation_id = "discardDeadLetters")]
     async fn discard(&self, context: Context, input: Validated<DeadLetterChoice>) -> Result<Accepted<MendedDeliveries>, Problem> {
         let request = context.request(input.canonical.as_deref());

@@ -1,4 +1,4 @@
-//! Deliveries: what is owed to subscriptions, and what became of it.
+//! Deliveries of events to subscriptions, with their attempts.
 
 use billwire_app::delivery_lists::Filter;
 use billwire_schemas::clock::Timestamp;
@@ -23,7 +23,7 @@ use crate::{
 
 #[derive(Tags)]
 pub(crate) enum Tag {
-    /// What is owed to subscriptions, and what became of it.
+    /// Deliveries of events to subscriptions, with dead letters and replays.
     #[oai(rename = "Deliveries")]
     Deliveries,
 }
@@ -41,35 +41,35 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     ),
 ];
 
-/// One try at a delivery.
+/// An attempt at a delivery.
 #[derive(Debug, Object)]
 #[oai(rename = "DeliveryAttempt", rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(crate) struct Attempt {
-    /// Which try, from 1.
+    /// Number of the attempt, starting at 1.
     number: u32,
-    /// When it began.
+    /// Start time.
     at: Moment,
-    /// How long it took, in milliseconds.
+    /// Duration in milliseconds.
     latency_ms: f64,
-    /// Status code of the answer, where there was one.
+    /// Status code of the response, if any.
     status: Option<u16>,
-    /// A short report.
+    /// Short description of the result.
     detail: String,
 }
 
-/// A recipient of a delivery by e-mail.
+/// A recipient of an e-mail delivery.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(crate) struct DeliveryRecipient {
-    /// The address.
+    /// E-mail address.
     address: String,
-    /// `sent`, `deferred` (it is tried again), `refused` (for good) or `suppressed` (it is on the suppression list). More values may be added.
+    /// `sent`, `deferred` (will be retried), `refused` (permanently) or `suppressed` (on the suppression list). More values may be added.
     state: String,
-    /// The server's code about it, where there was one.
+    /// SMTP status code for the recipient, if any.
     status: Option<u16>,
-    /// The server's words.
+    /// Response text of the server.
     detail: String,
-    /// When that was.
+    /// Time of this result.
     at: Moment,
 }
 
@@ -79,40 +79,40 @@ impl From<(record::Recipient, Timestamp)> for DeliveryRecipient {
     }
 }
 
-/// A delivery: one event owed to one subscription.
+/// A delivery of one event to one subscription.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct Delivery {
     /// Unique id.
     id: Uuid,
-    /// The event owed.
+    /// Id of the event.
     event_id: Uuid,
-    /// Its type.
+    /// Event type.
     event_type: String,
-    /// The queue it came through.
+    /// Id of the queue.
     queue_id: Uuid,
-    /// The subscription it is owed to.
+    /// Id of the subscription.
     subscription_id: Uuid,
-    /// The replay that brings the event anew, if one does.
+    /// Id of the replay, if the delivery belongs to one.
     replay_id: Option<Uuid>,
-    /// What its order is kept within.
+    /// The ordering key.
     ordering_key: String,
-    /// Its place within the ordering key, from 1.
+    /// Position of the event within the ordering key, starting at 1.
     sequence: i64,
-    /// `waiting`, `succeeded`, `dead` (given up on), `blocking` (given up on, and its ordering key waits for a person) or `discarded`. More
-    /// may come.
+    /// `waiting`, `succeeded`, `dead` (a dead letter), `blocking` (a dead letter that blocks its ordering key) or `discarded`. More values
+    /// may be added.
     state: String,
-    /// Tries made.
+    /// Number of attempts made.
     attempt_count: u32,
-    /// When it is tried next; absent at the end, and while it waits for another of its lane.
+    /// Time of the next attempt; absent once finished, and while an earlier delivery of the lane is pending.
     next_attempt_at: Option<Moment>,
-    /// When it was first recorded.
+    /// Time at which it was first recorded.
     created_at: Moment,
-    /// The latest try.
+    /// The latest attempt.
     last_attempt: Option<Attempt>,
-    /// The tries, oldest first; only where one delivery is asked for.
+    /// The attempts, oldest first. Present only when a single delivery is requested.
     attempts: Option<Vec<Attempt>>,
-    /// Of an e-mail: what became of each recipient; only where one delivery is asked for.
+    /// Results per recipient of an e-mail. Present only when a single delivery is requested.
     recipients: Option<Vec<DeliveryRecipient>>,
 }
 
@@ -172,11 +172,11 @@ impl Delivery {
     }
 }
 
-/// How many deliveries it concerned.
+/// The number of affected deliveries.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", example)]
 pub(crate) struct MendedDeliveries {
-    /// How many.
+    /// Number of deliveries.
     deliveries: u32,
 }
 
@@ -196,9 +196,9 @@ impl Deliveries {
     async fn list(
         &self,
         context: Context,
-        /// Only deliveries that stand here.
+        /// Only deliveries in this state.
         state: Query<DeliveryState>,
-        /// Only deliveries owed to this subscription.
+        /// Only deliveries to this subscription.
         #[oai(name = "subscriptionId")]
         subscription: Query<Uuid>,
         /// Only deliveries of this replay.
@@ -207,7 +207,7 @@ impl Deliveries {
         /// Only deliveries of this event.
         #[oai(name = "eventId")]
         event: Query<Uuid>,
-        /// Only deliveries that came through this queue.
+        /// Only deliveries of this queue.
         #[oai(name = "queueId")]
         queue: Query<Uuid>,
         /// Only deliveries of events of this type.
@@ -216,11 +216,11 @@ impl Deliveries {
         /// Only deliveries with this ordering key, such as the id of an account.
         #[oai(name = "orderingKey")]
         key: Query<Key>,
-        /// Only deliveries whose latest try was answered with this status code.
+        /// Only deliveries whose latest attempt got this status code.
         status: Query<StatusCode>,
-        /// Only deliveries first recorded from this moment on.
+        /// Only deliveries first recorded at or after this time.
         from: Query<Moment>,
-        /// Only deliveries first recorded before this moment.
+        /// Only deliveries first recorded before this time.
         to: Query<Moment>,
         /// Maximum number of items to return.
         limit: Query<Limit>,
@@ -228,7 +228,7 @@ impl Deliveries {
         cursor: Query<Cursor>,
     ) -> Result<Listed<Delivery>, Problem> {
         let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
-        // What cannot be a key is the key of no event.
+        // An invalid key matches no event.
         let Ok(key) = key.0.map(|key| key.0.parse()).transpose() else { return Ok(Listed::nothing()) };
         let filter = Filter {
             states: state.0.map(|state| state.wire().to_owned()).into_iter().collect(),
@@ -249,7 +249,7 @@ impl Deliveries {
 
     /// Get a delivery
     ///
-    /// With all its attempts and, of an e-mail, its recipients.
+    /// Includes all attempts and, for an e-mail, the recipients.
     #[oai(path = "/deliveries/:delivery", method = "get", operation_id = "getDelivery")]
     async fn get(
         &self,
@@ -265,8 +265,8 @@ impl Deliveries {
 
     /// Retry a delivery
     ///
-    /// Has one tried now that waits for its time or was given up on; the latter starts with its retry plan anew. One that stands behind
-    /// another of its ordering key has to wait for that one. The body is optional.
+    /// Immediately retries a waiting delivery or a dead letter; a dead letter starts a new retry plan. A delivery behind another one of its
+    /// ordering key cannot be retried. The body is optional.
     #[oai(path = "/deliveries/:delivery/retry", method = "post", operation_id = "retryDelivery")]
     async fn retry(
         &self,

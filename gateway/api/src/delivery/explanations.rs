@@ -1,4 +1,4 @@
-//! What happened to an event, and why.
+//! Explains the routing and delivery of an event.
 
 use billwire_app::{Explanation, Match, MatchResult, domain::delivery::queue};
 use billwire_schemas::refusal::Code;
@@ -19,58 +19,58 @@ pub(crate) struct Explanations;
 /// Registry entries of the operations below.
 pub(crate) const OPERATIONS: &[Operation] = &[Operation { takes: PLAIN, ..get("explainEvent", "events:read", &[Code::EventNotFound]) }];
 
-/// A subscription that the event met.
+/// The matching result of a subscription.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(crate) struct ExplainedSubscription {
-    /// Unique id.
+    /// Id of the subscription.
     subscription_id: Uuid,
     /// Display name.
     name: String,
-    /// Whether it is owed the event, by the configuration as it is now: `matched`, `notRegistered` (its queue does not carry the type),
-    /// `notChosen` (it does not choose the type), `filteredOut`, `filterFailed`, `tooYoung` (made or enabled after the event) or
+    /// Whether the event matches, by the current configuration: `matched`, `notRegistered` (the type is not on the queue), `notChosen` (the
+    /// subscription does not select the type), `filteredOut`, `filterFailed`, `tooYoung` (created or enabled after the event) or
     /// `disabled`. More values may be added.
     verdict: String,
-    /// More about it, where there is more to say.
+    /// Details, if any.
     reason: Option<String>,
-    /// What became of the delivery; absent while the event has not come by yet, and where it is not owed.
+    /// The delivery; absent if the event has not been processed yet or does not match.
     delivery: Option<Delivery>,
 }
 
-/// A queue that the event met.
+/// The matching results of a queue.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(crate) struct ExplainedQueue {
-    /// Unique id.
+    /// Id of the subscription.
     queue_id: Uuid,
     /// Display name.
     name: String,
-    /// Whether the event's type is registered on it.
+    /// Whether the event's type is registered on the queue.
     registered: bool,
-    /// Whether it rests.
+    /// Whether the queue is paused.
     paused: bool,
-    /// Who stands on it.
+    /// The queue's subscriptions.
     subscriptions: Vec<ExplainedSubscription>,
 }
 
-/// What happened to an event, and why.
+/// The routing and deliveries of an event.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct EventExplanation {
-    /// The event.
+    /// Id of the event.
     event_id: Uuid,
-    /// Its type.
+    /// Event type.
     event_type: String,
-    /// Whether the stream has it.
+    /// Whether the event is on the stream.
     on_stream: bool,
-    /// `true`: it is set aside, since it is too large for the stream, or stands behind one of its ordering key that is
-    /// (`listSetAsideEvents`).
+    /// `true` if the event is set aside because it, or an earlier event of its ordering key, is too large for the stream
+    /// (`listSetAsideEvents`). Otherwise absent.
     set_aside: Option<bool>,
-    /// Whether the warehouse has loaded it.
+    /// Whether the warehouse has loaded the event.
     in_warehouse: bool,
-    /// Every queue of the tenant.
+    /// All queues of the tenant.
     queues: Vec<ExplainedQueue>,
-    /// Deliveries by replays, and to subscriptions that do not exist any more.
+    /// Deliveries of replays, and to deleted subscriptions.
     further_deliveries: Option<Vec<Delivery>>,
 }
 
@@ -136,8 +136,8 @@ impl EventExplanation {
 impl Explanations {
     /// Explain an event
     ///
-    /// Whether stream and warehouse have it, which queues and subscriptions it met, why each of them is or is not owed it, and what became
-    /// of each delivery. Matching is told by the configuration as it is now; deliveries are told as they were made.
+    /// Reports whether the stream and the warehouse have the event, which queues and subscriptions match it and why, and the state of each
+    /// delivery. Matching uses the current configuration; deliveries are shown as recorded.
     #[oai(path = "/events/:event/explanation", method = "get", operation_id = "explainEvent")]
     async fn explain(
         &self,

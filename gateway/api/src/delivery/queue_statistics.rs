@@ -1,4 +1,4 @@
-//! How a queue does.
+//! Queue statistics.
 
 use billwire_app::QueueStatistics as Told;
 use billwire_schemas::{delivery::Progress, refusal::Code};
@@ -18,23 +18,23 @@ pub(crate) struct QueueStatisticsOfQueues;
 pub(crate) const OPERATIONS: &[Operation] =
     &[Operation { takes: PLAIN, ..get("getQueueStatistics", "queues:read", &[Code::QueueNotFound]) }];
 
-/// How a queue does.
+/// Statistics of a queue.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct QueueStatistics {
-    /// Deliveries that wait: for their next try, or behind another of their ordering key. Counted up to 100 000.
+    /// Number of waiting deliveries: for their next attempt, or behind another one of their ordering key. Counted up to 100 000.
     waiting: u64,
-    /// When the oldest of them was first recorded.
+    /// Time at which the oldest of them was first recorded.
     oldest_waiting_at: Option<Moment>,
-    /// How long it has waited, in seconds.
+    /// Time the oldest one has waited, in seconds.
     oldest_waiting_seconds: Option<i64>,
-    /// Messages on the stream that the queue's consumers have not taken in yet. While the queue is paused they gather here.
+    /// Number of messages on the stream that the queue's consumers have not read yet. It grows while the queue is paused.
     lag: u64,
-    /// Deliveries that succeeded, per second, over the latest minute.
+    /// Successful deliveries per second, averaged over the last minute.
     delivered_per_second: f64,
-    /// Tries that failed, per second, over the latest minute.
+    /// Failed attempts per second, averaged over the last minute.
     failed_per_second: f64,
-    /// When the consumers told this; they do so every few seconds while something happens.
+    /// Time of the consumers' latest report; they report every few seconds while active.
     as_of: Option<Moment>,
 }
 
@@ -52,14 +52,14 @@ impl Example for QueueStatistics {
     }
 }
 
-/// How long what consumers told is the truth about rates.
+/// Maximum age of a consumer's report for rates.
 const FRESH: TimeDelta = TimeDelta::seconds(60);
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Queues")]
 impl QueueStatisticsOfQueues {
     /// Get the statistics of a queue
     ///
-    /// What waits, since when, how far its consumers are behind the stream, and how much they deliver.
+    /// Returns the waiting deliveries, the lag behind the stream, and the delivery rates.
     #[oai(path = "/queues/:queue/statistics", method = "get", operation_id = "getQueueStatistics")]
     async fn get(
         &self,

@@ -28,7 +28,7 @@ use crate::{
 
 #[derive(Tags)]
 pub(crate) enum Tag {
-    /// Named spaces of event types that subscriptions stand on.
+    /// Named sets of event types that subscriptions consume.
     #[oai(rename = "Queues")]
     Queues,
 }
@@ -63,23 +63,23 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     delete("deleteQueue", "queues:write", &[Code::QueueNotFound, Code::StillInUse], "queue", "Queue"),
 ];
 
-/// A queue to be made. It names event types, objects or both.
+/// The queue to create. It selects event types, objects or both.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct NewQueue {
-    /// Its name; unique among queues.
+    /// Display name; unique among queues.
     name: Name,
-    /// `in_order`: the events of one ordering key (an account) are delivered one by one, each after the one before was delivered
-    /// or given up on. `out_of_order`: each as soon as possible.
+    /// `in_order`: events of one ordering key (such as an account) are delivered one by one, each after the previous one was delivered or
+    /// became a dead letter. `out_of_order`: each as soon as possible.
     mode: QueueMode,
-    /// The event types registered on it: names, and patterns in which `*` stands for one part of a name (`invoice.*`, `*.created`)
-    /// or alone for every type. A pattern means types registered later as well.
+    /// The registered event types: names, or patterns in which `*` stands for one part of a name (`invoice.*`, `*.created`) or, alone, for
+    /// every type. Patterns also match types registered later.
     #[oai(default, validator(max_items = 200, unique_items))]
     event_types: Vec<EventTypePattern>,
-    /// Objects whose events are registered on it.
+    /// Objects whose events are registered.
     #[oai(default, validator(max_items = 100))]
     objects: Vec<NewObjectEvents>,
-    /// How many parts its ordering keys are spread over, each with a durable consumer of its own.
+    /// Number of partitions that the ordering keys are distributed over, each with its own durable consumer.
     #[oai(default = "one_partition")]
     partitions: Partitions,
 }
@@ -102,18 +102,18 @@ impl Example for NewQueue {
     }
 }
 
-/// Changes of a queue; what is left out stays. What is registered anew counts for events from now on. Its partitions cannot change.
+/// Changes to a queue. Absent members keep their values. New registrations apply to events from now on. Partitions cannot change.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct QueueUpdate {
-    /// Its name; unique among queues.
+    /// Display name; unique among queues.
     name: Option<Name>,
     /// `in_order` or `out_of_order`.
     mode: Option<QueueMode>,
-    /// The event types registered on it, all of them.
+    /// The complete list of registered event types.
     #[oai(validator(max_items = 200, unique_items))]
     event_types: Option<Vec<EventTypePattern>>,
-    /// Objects whose events are registered on it, all of them.
+    /// The complete list of objects whose events are registered.
     #[oai(validator(max_items = 100))]
     objects: Option<Vec<NewObjectEvents>>,
 }
@@ -126,7 +126,7 @@ impl Example for QueueUpdate {
     }
 }
 
-/// A queue: a named space of event types that subscriptions stand on.
+/// A queue: a named set of event types that subscriptions consume.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct Queue {
@@ -138,13 +138,13 @@ pub(crate) struct Queue {
     name: String,
     /// `in_order` or `out_of_order`.
     mode: String,
-    /// The event types registered on it, and patterns of such.
+    /// The registered event types and patterns.
     event_types: Vec<String>,
-    /// Objects whose events are registered on it.
+    /// Objects whose events are registered.
     objects: Option<Vec<ObjectEvents>>,
-    /// How many parts its ordering keys are spread over.
+    /// Number of partitions that the ordering keys are distributed over.
     partitions: u32,
-    /// Whether it rests: its events gather, and none is delivered.
+    /// Whether the queue is paused: events accumulate and are not delivered.
     paused: bool,
     /// Creation time.
     created_at: Moment,
@@ -181,7 +181,7 @@ fn names(patterns: Vec<EventTypePattern>) -> Vec<String> {
 impl Queues {
     /// Create a queue
     ///
-    /// From now on it collects the events of its types for the subscriptions on it.
+    /// From now on, the queue collects events of its types for its subscriptions.
     #[oai(path = "/queues", method = "post", operation_id = "createQueue")]
     async fn create(&self, context: Context, input: Validated<NewQueue>) -> Result<Created, Problem> {
         let new = input.body;
@@ -228,8 +228,8 @@ impl Queues {
 
     /// Change a queue
     ///
-    /// Takes effect at once, without a restart, and loses nothing: what is registered anew is delivered from now on, also where the
-    /// consumers lag behind. Every subscription on the queue has to be content with the change.
+    /// Takes effect immediately, without loss: events of newly registered types are delivered from now on, even if consumers lag behind.
+    /// The change must be valid for every subscription on the queue.
     #[oai(path = "/queues/:queue", method = "patch", operation_id = "updateQueue")]
     async fn update(
         &self,
@@ -251,7 +251,7 @@ impl Queues {
 
     /// Pause a queue
     ///
-    /// Its events gather, and none is delivered until it is resumed; what is on its way ends. The body is optional.
+    /// Events accumulate and are not delivered until the queue is resumed; deliveries in flight finish. The body is optional.
     #[oai(path = "/queues/:queue/pause", method = "post", operation_id = "pauseQueue")]
     async fn pause(
         &self,
@@ -266,7 +266,7 @@ impl Queues {
 
     /// Resume a queue
     ///
-    /// What has gathered is delivered, in order where the queue keeps it. The body is optional.
+    /// Accumulated events are delivered, in order for an in-order queue. The body is optional.
     #[oai(path = "/queues/:queue/resume", method = "post", operation_id = "resumeQueue")]
     async fn resume(
         &self,
@@ -281,7 +281,7 @@ impl Queues {
 
     /// Delete a queue
     ///
-    /// Allowed only when no subscription uses it.
+    /// Allowed only when the queue has no subscriptions.
     #[oai(path = "/queues/:queue", method = "delete", operation_id = "deleteQueue")]
     async fn delete(
         &self,

@@ -1,4 +1,4 @@
-//! Replays: events of the past, sent to a subscription once more.
+//! Replays: past events, sent to a subscription again.
 
 use billwire_app::NewReplay;
 use billwire_schemas::refusal::Code;
@@ -29,20 +29,20 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     in_bulk("cancelReplay", "deliveries:write", &[Code::ReplayNotFound, Code::ReplayCancelled]),
 ];
 
-/// A window of the past to be sent to a subscription once more.
+/// The time window of events to send to a subscription again.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct ReplayOrder {
-    /// The subscription it is sent to. Its choice of events, filter and action hold as they are now.
+    /// Id of the subscription. Its current event selection, filter and action apply.
     subscription_id: Reference,
-    /// The window's first moment, by the time of the events.
+    /// Start of the window (inclusive), compared with the time of the events.
     from: Moment,
-    /// The first moment behind the window. Absent: now.
+    /// End of the window (exclusive). Absent: now.
     to: Option<Moment>,
-    /// Only events of these types. None named: all that the subscription wants.
+    /// Only events of these types. Empty: all types that the subscription selects.
     #[oai(default, validator(max_items = 200, unique_items))]
     event_types: Vec<EventTypeName>,
-    /// Whether it only counts what it would send.
+    /// Whether to only count the events, without sending them.
     #[oai(default)]
     dry_run: bool,
 }
@@ -61,39 +61,39 @@ impl Example for ReplayOrder {
     }
 }
 
-/// A replay. What it counts is of this moment while it is under way.
+/// A replay. While it is in progress, its counts are live.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct Replay {
-    /// Its id. Its deliveries carry it as `replayId`.
+    /// Unique id; its deliveries have it as `replayId`.
     id: Uuid,
-    /// The subscription it is sent to.
+    /// Id of the subscription.
     subscription_id: Uuid,
-    /// The window's first moment.
+    /// Start of the window (inclusive).
     from: Moment,
-    /// The first moment behind the window.
+    /// End of the window (exclusive).
     to: Moment,
     /// Only events of these types.
     event_types: Option<Vec<String>>,
-    /// Whether it only counts.
+    /// Whether events are only counted.
     dry_run: bool,
-    /// `collecting` (events are looked for, and sent meanwhile), `delivering`, `completed` or `cancelled`. More values may be added.
+    /// `collecting` (scanning for events, and sending meanwhile), `delivering`, `completed` or `cancelled`. More values may be added.
     state: String,
-    /// How much of the window has been looked at, from 0 to 1.
+    /// Scanned fraction of the window, from 0 to 1.
     progress: f64,
-    /// Events looked at.
+    /// Number of scanned events.
     looked_at: i64,
-    /// Those of them that the subscription wants.
+    /// Number of scanned events that match the subscription.
     matched: i64,
-    /// Taken by the receiver.
+    /// Number of delivered events.
     delivered: i64,
-    /// On their way.
+    /// Number of waiting deliveries.
     waiting: i64,
-    /// Given up on: they stand among the dead letters.
+    /// Number of dead letters.
     dead: i64,
-    /// Let be.
+    /// Number of discarded deliveries.
     discarded: i64,
-    /// When it was ordered.
+    /// Creation time.
     created_at: Moment,
 }
 
@@ -127,9 +127,9 @@ fn told(status: &impl serde::Serialize) -> Result<Stored<Replay>, Problem> {
 impl Replays {
     /// Replay events
     ///
-    /// Sends the events of a window to one subscription once more, with the same bytes and the same `webhook-id` as the first time, so
-    /// that the receiver can tell what it has already. Order within each ordering key is kept among the replayed; what happens now goes its
-    /// own way and goes first. With `dryRun` it only counts.
+    /// Sends the events of a time window to one subscription again, with the original bytes and `webhook-id`, so that the receiver can
+    /// detect duplicates. Replayed events keep their order within each ordering key. Current events are delivered independently and have
+    /// priority. With `dryRun`, events are only counted.
     #[oai(path = "/replays", method = "post", operation_id = "replayEvents")]
     async fn start(&self, context: Context, input: Validated<ReplayOrder>) -> Result<Accepted<Replay>, Problem> {
         let body = input.body;
@@ -161,7 +161,7 @@ impl Replays {
 
     /// Get a replay
     ///
-    /// With how far it has got.
+    /// Includes its progress.
     #[oai(path = "/replays/:replay", method = "get", operation_id = "getReplay")]
     async fn get(
         &self,
@@ -174,7 +174,7 @@ impl Replays {
 
     /// Cancel a replay
     ///
-    /// What it has not sent yet is discarded. The body is optional.
+    /// Events not sent yet are discarded. The body is optional.
     #[oai(path = "/replays/:replay/cancel", method = "post", operation_id = "cancelReplay")]
     async fn cancel(
         &self,

@@ -1,17 +1,17 @@
-//! A choice of events, in requests and answers of queues and subscriptions.
+//! Selections of events, in requests and responses of queues and subscriptions.
 
 use billwire_schemas::events::selection::{self, Happening as What};
 use poem_openapi::{Object, types::Example};
 
 use crate::types::scalars::{EventObject, Happening};
 
-/// Events of one object.
+/// A selection of an object's events.
 #[derive(Debug, Clone, Object)]
 #[oai(rename = "NewObjectEvents", rename_all = "camelCase", example)]
 pub(crate) struct NewObjectEvents {
-    /// The object: the first part of its event types' names, such as `invoice` or `bill_cycle`.
+    /// Object, as in the first part of its event type names, such as `invoice` or `bill_cycle`.
     object: EventObject,
-    /// What happens to it; `lifecycle` is all that is neither created, updated nor deleted.
+    /// Kinds of events; `lifecycle` means all except `created`, `updated` and `deleted`.
     #[oai(validator(min_items = 1, max_items = 4, unique_items))]
     events: Vec<Happening>,
 }
@@ -34,13 +34,13 @@ impl From<NewObjectEvents> for selection::ObjectEvents {
     }
 }
 
-/// Events of one object.
+/// A selection of an object's events.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", example)]
 pub(crate) struct ObjectEvents {
-    /// The object.
+    /// Object, as in the first part of its event type names.
     object: String,
-    /// `created`, `updated`, `deleted`, `lifecycle`.
+    /// Kinds of events: `created`, `updated`, `deleted`, `lifecycle`.
     events: Vec<String>,
 }
 
@@ -50,7 +50,7 @@ impl Example for ObjectEvents {
     }
 }
 
-/// The domain's form of a list.
+/// Converts a list to the domain's type.
 pub(crate) fn objects(new: Vec<NewObjectEvents>) -> Vec<selection::ObjectEvents> {
     new.into_iter().map(Into::into).collect()
 }

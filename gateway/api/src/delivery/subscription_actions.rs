@@ -1,6 +1,6 @@
-//! What a subscription does: its action, in requests and answers.
+//! Subscription actions, in requests and responses.
 //!
-//! Which members go with which type is a rule of form, told by [`check_action`].
+//! [`check_action`] checks which members each type allows.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -15,45 +15,45 @@ use crate::{
     types::scalars::{ActionType, CelExpression, EventTypeName, MailRecipient, Reference, UrlPath},
 };
 
-/// What shall be done with each matching event. `webhook` takes `webhookEndpointId` and, if wanted, `path`; `email` takes
-/// `notificationTemplateId`, `to` and, if wanted, `smtpAccountId`, `cc`, `bcc` and `attachEvent`; `forward` takes `queueId`; `calculate` takes `eventType` and `data`. Nothing else
-/// is allowed.
+/// The action for each matching event. `webhook` requires `webhookEndpointId` and allows `path`; `email` requires
+/// `notificationTemplateId` and `to` and allows `smtpAccountId`, `cc`, `bcc` and `attachEvent`; `forward` requires `queueId`; `calculate`
+/// requires `eventType` and `data`. Other members are refused.
 #[derive(Debug, Object)]
 #[oai(rename = "NewSubscriptionAction", rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(crate) struct NewSubscriptionAction {
-    /// What is done.
+    /// Type of the action.
     #[oai(rename = "type")]
     kind: ActionType,
-    /// Of `webhook`: id of the webhook endpoint it is POSTed to.
+    /// For `webhook`: id of the webhook endpoint that events are POSTed to.
     webhook_endpoint_id: Option<Reference>,
-    /// Of `webhook`: a path below the endpoint's own, in which `{name}` stands for a parameter (percent-encoded), e.g.
+    /// For `webhook`: a path below the endpoint's path, in which `{name}` is replaced by a parameter's percent-encoded value, such as
     /// `/accounts/{account.id}`.
     path: Option<UrlPath>,
-    /// Of `email`: id of the SMTP account that sends it. Absent: the tenant's default account.
+    /// For `email`: id of the sending SMTP account. Absent: the tenant's default account.
     smtp_account_id: Option<Reference>,
-    /// Of `email`: id of the template it is rendered with, one of your own or a predefined one.
+    /// For `email`: id of the notification template, your own or predefined.
     notification_template_id: Option<Reference>,
-    /// Of `email`: the recipients. Each is an e-mail address, the id of a system user, or the name of a parameter that holds an address,
-    /// such as `contact.email`.
+    /// For `email`: the recipients. Each is an e-mail address, the id of a system user, or the name of a parameter with an address, such as
+    /// `contact.email`.
     #[oai(validator(min_items = 1, max_items = 50, unique_items))]
     to: Option<Vec<MailRecipient>>,
-    /// Of `email`: those who get a copy.
+    /// For `email`: the Cc recipients.
     #[oai(validator(max_items = 50, unique_items))]
     cc: Option<Vec<MailRecipient>>,
-    /// Of `email`: those who get a copy that the others do not see.
+    /// For `email`: the Bcc recipients.
     #[oai(validator(max_items = 50, unique_items))]
     bcc: Option<Vec<MailRecipient>>,
-    /// Of `email`: whether the event itself is attached, as JSON. Absent: it is not.
+    /// For `email`: whether the event is attached as JSON. Default `false`.
     attach_event: Option<bool>,
-    /// Of `forward`: id of the queue whose subscriptions get it as well.
+    /// For `forward`: id of the queue to forward events to.
     queue_id: Option<Reference>,
-    /// Of `calculate`: the custom event type that is published.
+    /// For `calculate`: the custom event type to publish.
     event_type: Option<EventTypeName>,
-    /// Of `calculate`: the members of its data, each a CEL expression over the event.
+    /// For `calculate`: the members of the new event's data, each a CEL expression over the event.
     data: Option<HashMap<String, CelExpression>>,
 }
 
-/// What each type of action must have, and what it may have besides.
+/// The required and the optional members of each action type.
 const TAKES: [(&str, &[&str], &[&str]); 4] = [
     ("webhook", &["webhookEndpointId"], &["path"]),
     ("email", &["notificationTemplateId", "to"], &["smtpAccountId", "cc", "bcc", "attachEvent"]),
@@ -61,13 +61,13 @@ const TAKES: [(&str, &[&str], &[&str]); 4] = [
     ("calculate", &["eventType", "data"], &[]),
 ];
 
-/// Named expressions in the domain's form.
+/// Converts named expressions to the domain's type.
 pub(crate) fn expressions(named: HashMap<String, CelExpression>) -> BTreeMap<String, String> {
     named.into_iter().map(|(name, source)| (name, source.0)).collect()
 }
 
 impl NewSubscriptionAction {
-    /// What it asks the use case for.
+    /// Converts the action for the use case.
     pub fn wanted(self) -> NewAction {
         let id = |reference: Option<Reference>| reference.map(|reference| reference.0).unwrap_or_default();
         match self.kind {
@@ -108,11 +108,11 @@ impl NewSubscriptionAction {
 }
 
 fn recipients(texts: Option<Vec<MailRecipient>>) -> Vec<Recipient> {
-    // What is none was refused by `check_action`.
+    // `check_action` has refused invalid recipients.
     texts.unwrap_or_default().iter().filter_map(|text| Recipient::parse(&text.0)).collect()
 }
 
-/// Names what an action lacks, what does not go with its type, and recipients that are none.
+/// Adds to `found` missing members, members that the type does not allow, and invalid recipients.
 pub(crate) fn check_action(body: &Value, found: &mut Vec<Violation>) {
     crate::types::tagged_union::check(body, "action", &TAKES, found);
     for member in ["to", "cc", "bcc"] {
@@ -120,41 +120,41 @@ pub(crate) fn check_action(body: &Value, found: &mut Vec<Violation>) {
             let text = recipient.as_str().unwrap_or_default();
             let pointer = format!("/action/{member}/{index}");
             if !text.is_empty() && Recipient::parse(text).is_none() && !found.iter().any(|one| one.pointer.as_deref() == Some(&pointer)) {
-                let message = format!("'{pointer}' must be an e-mail address, the id of a system user, or the name of a parameter.");
+                let message = format!("'{pointer}' must be an e-mail address, the id of a system user, or a parameter name.");
                 found.push(Violation::at(pointer, "format", message));
             }
         }
     }
 }
 
-/// What is done with each matching event.
+/// The action for each matching event.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(crate) struct SubscriptionAction {
     /// `webhook`, `email`, `forward` or `calculate`. More values may be added.
     #[oai(rename = "type")]
     kind: String,
-    /// Of `webhook`: the endpoint it is POSTed to.
+    /// For `webhook`: id of the webhook endpoint.
     webhook_endpoint_id: Option<Uuid>,
-    /// Of `webhook`: the path below the endpoint's own.
+    /// For `webhook`: the path below the endpoint's path.
     path: Option<String>,
-    /// Of `email`: the SMTP account that sends it; absent: the default one.
+    /// For `email`: id of the sending SMTP account. Absent: the tenant's default account.
     smtp_account_id: Option<Uuid>,
-    /// Of `email`: the template it is rendered with.
+    /// For `email`: id of the notification template.
     notification_template_id: Option<Uuid>,
-    /// Of `email`: the recipients.
+    /// For `email`: the recipients.
     to: Option<Vec<String>>,
-    /// Of `email`: those who get a copy.
+    /// For `email`: the Cc recipients.
     cc: Option<Vec<String>>,
-    /// Of `email`: those who get a copy unseen.
+    /// For `email`: the Bcc recipients.
     bcc: Option<Vec<String>>,
-    /// Of `email`: whether the event is attached.
+    /// For `email`: whether the event is attached.
     attach_event: Option<bool>,
-    /// Of `forward`: the queue whose subscriptions get it as well.
+    /// For `forward`: id of the queue to forward events to.
     queue_id: Option<Uuid>,
-    /// Of `calculate`: the custom event type that is published.
+    /// For `calculate`: the custom event type to publish.
     event_type: Option<String>,
-    /// Of `calculate`: the members of its data, each a CEL expression.
+    /// For `calculate`: the members of the new event's data, each a CEL expression.
     data: Option<HashMap<String, String>>,
 }
 

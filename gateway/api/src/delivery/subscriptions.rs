@@ -34,14 +34,14 @@ use crate::{
 
 #[derive(Tags)]
 pub(crate) enum Tag {
-    /// What is done with which events of a queue.
+    /// Actions on selected events of a queue.
     #[oai(rename = "Subscriptions")]
     Subscriptions,
 }
 
 pub(crate) struct Subscriptions;
 
-/// What a subscription can be refused for.
+/// Refusals of an invalid subscription.
 const UNFIT: [Code; 23] = [
     Code::NameTaken,
     Code::QueueUnknown,
@@ -68,7 +68,7 @@ const UNFIT: [Code; 23] = [
     Code::TemplateTooComplex,
 ];
 
-/// The same with the refusals of one that exists.
+/// [`UNFIT`] and the refusal of a missing subscription.
 const UNFIT_OR_MISSING: [Code; 24] = {
     let mut codes = [Code::SubscriptionNotFound; 24];
     let mut at = 0;
@@ -100,28 +100,28 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     delete("deleteSubscription", "subscriptions:write", &[Code::SubscriptionNotFound, Code::StillInUse], "subscription", "Subscription"),
 ];
 
-/// A subscription to be made.
+/// The subscription to create.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct NewSubscription {
-    /// Its name; unique among subscriptions.
+    /// Display name; unique among subscriptions.
     name: Name,
-    /// Id of the queue it stands on.
+    /// Id of the queue.
     queue_id: Reference,
-    /// The event types it wants of the queue, names and patterns. With none named, and no objects either: all of them.
+    /// The event types to select from the queue: names and patterns. If `objects` is empty too: all events of the queue.
     #[oai(default, validator(max_items = 200, unique_items))]
     event_types: Vec<EventTypePattern>,
-    /// Objects whose events it wants of the queue.
+    /// Objects whose events to select from the queue.
     #[oai(default, validator(max_items = 100))]
     objects: Vec<NewObjectEvents>,
-    /// A CEL expression over the event and its parameters that must hold, e.g. `decimal(invoice.total) > decimal("1000")`.
+    /// A CEL expression over the event and its parameters that must be true, such as `decimal(invoice.total) > decimal("1000")`.
     filter: Option<CelFilter>,
-    /// Parameters to be added to the events, by name; each is a CEL expression.
+    /// Parameters to add to the events, by name; each is a CEL expression.
     parameters: Option<HashMap<String, CelExpression>>,
     // Described by its type.
     action: NewSubscriptionAction,
-    /// In an in-order queue, what becomes of an ordering key's further events when one is given up on: `skip` lets them pass behind
-    /// the dead letter, `block` keeps them until a person redrives or discards it.
+    /// In an in-order queue, the handling of an ordering key's further events after a dead letter: `skip` delivers them, `block` holds them
+    /// until the dead letter is redriven or discarded.
     #[oai(default = "skip")]
     when_given_up: GivenUp,
 }
@@ -158,21 +158,21 @@ impl Example for NewSubscription {
     }
 }
 
-/// Changes of a subscription; what is left out stays.
+/// Changes to a subscription. Absent members keep their values.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct SubscriptionUpdate {
-    /// Its name; unique among subscriptions.
+    /// Display name; unique among subscriptions.
     name: Option<Name>,
-    /// The event types it wants, all of them.
+    /// The complete list of event types to select.
     #[oai(validator(max_items = 200, unique_items))]
     event_types: Option<Vec<EventTypePattern>>,
-    /// Objects whose events it wants, all of them.
+    /// The complete list of objects whose events to select.
     #[oai(validator(max_items = 100))]
     objects: Option<Vec<NewObjectEvents>>,
-    /// A CEL expression that must hold; the empty text takes the filter away.
+    /// A CEL expression that must be true; an empty string removes the filter.
     filter: Option<CelFilter>,
-    /// Parameters to be added, all of them.
+    /// The complete set of parameters to add.
     parameters: Option<HashMap<String, CelExpression>>,
     // Described by its type.
     action: Option<NewSubscriptionAction>,
@@ -200,7 +200,7 @@ impl Example for SubscriptionUpdate {
     }
 }
 
-/// A subscription: what is done with which events of a queue.
+/// A subscription: an action on selected events of a queue.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct Subscription {
@@ -210,23 +210,23 @@ pub(crate) struct Subscription {
     version: i64,
     /// Display name.
     name: String,
-    /// The queue it stands on.
+    /// Id of the queue.
     queue_id: Uuid,
-    /// The event types it wants of the queue, and patterns of such.
+    /// The selected event types and patterns.
     event_types: Vec<String>,
-    /// Objects whose events it wants. Where neither is named, it wants all of the queue.
+    /// Objects whose events are selected. If neither objects nor event types are given, all events of the queue are selected.
     objects: Option<Vec<ObjectEvents>>,
-    /// The CEL expression that must hold.
+    /// The CEL expression that must be true.
     filter: Option<String>,
-    /// Parameters it adds, each a CEL expression.
+    /// The added parameters, each a CEL expression.
     parameters: Option<HashMap<String, String>>,
     // Described by its type.
     action: SubscriptionAction,
     /// `skip` or `block`.
     when_given_up: String,
-    /// Whether it is owed what happens now.
+    /// Whether the subscription receives current events.
     enabled: bool,
-    /// When it was made. It is owed every matching event committed after that, except while it was disabled.
+    /// Creation time. Every matching event committed since is delivered, except those committed while the subscription was disabled.
     created_at: Moment,
 }
 
@@ -257,8 +257,8 @@ fn names(patterns: Vec<EventTypePattern>) -> Vec<String> {
 impl Subscriptions {
     /// Create a subscription
     ///
-    /// It is owed every matching event committed from now on. Filter, added parameters, path, calculation and template must be content
-    /// with the parameters that each event type that can come offers.
+    /// Every matching event committed from now on is delivered. Filter, added parameters, path, calculation and template may use only
+    /// parameters that every selected event type offers.
     #[oai(path = "/subscriptions", method = "post", operation_id = "createSubscription")]
     async fn create(&self, context: Context, input: Validated<NewSubscription>) -> Result<Created, Problem> {
         let new = input.body;
@@ -308,7 +308,7 @@ impl Subscriptions {
 
     /// Change a subscription
     ///
-    /// Takes effect at once. What was matched before stays owed, and is sent as the subscription is then.
+    /// Takes effect immediately. Events matched earlier are still delivered, with the changed configuration.
     #[oai(path = "/subscriptions/:subscription", method = "patch", operation_id = "updateSubscription")]
     async fn update(
         &self,
@@ -334,7 +334,7 @@ impl Subscriptions {
 
     /// Enable a subscription
     ///
-    /// It is owed what happens from now on, and what waited for it is sent. The body is optional.
+    /// Events committed from now on are delivered, and waiting deliveries resume. The body is optional.
     #[oai(path = "/subscriptions/:subscription/enable", method = "post", operation_id = "enableSubscription")]
     async fn enable(
         &self,
@@ -349,7 +349,7 @@ impl Subscriptions {
 
     /// Disable a subscription
     ///
-    /// What waits for it rests until it is enabled; what happens meanwhile it is not owed. The body is optional.
+    /// Waiting deliveries pause until the subscription is enabled; events committed meanwhile are not delivered. The body is optional.
     #[oai(path = "/subscriptions/:subscription/disable", method = "post", operation_id = "disableSubscription")]
     async fn disable(
         &self,
@@ -364,7 +364,7 @@ impl Subscriptions {
 
     /// Delete a subscription
     ///
-    /// What still waits for it is discarded.
+    /// Waiting deliveries are discarded.
     #[oai(path = "/subscriptions/:subscription", method = "delete", operation_id = "deleteSubscription")]
     async fn delete(
         &self,

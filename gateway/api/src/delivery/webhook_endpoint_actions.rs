@@ -1,4 +1,4 @@
-//! What can be done with a webhook endpoint: enabling and disabling it, rotating its secret, testing it, and asking how it does.
+//! Actions on webhook endpoints: enable, disable, rotate the secret, test, get the health.
 
 use billwire_app::{
     DisableWebhookEndpoint, EnableWebhookEndpoint, RotateWebhookSecret, Signing, Tried,
@@ -55,11 +55,11 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     Operation { takes: PLAIN, ..get("getWebhookEndpointHealth", "webhook_endpoints:read", &[Code::WebhookEndpointNotFound]) },
 ];
 
-/// Why a webhook endpoint is disabled.
+/// The disabling of a webhook endpoint.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct WebhookEndpointDisabling {
-    /// Why, for people.
+    /// Reason, as free text.
     reason: Option<Reason>,
 }
 
@@ -75,12 +75,12 @@ impl Example for WebhookEndpointDisabling {
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct SecretRotation {
-    /// The new secret, written as when an endpoint is created. Absent: one is made.
+    /// The new secret, in the format of `createWebhookEndpoint`. Absent: one is generated.
     secret: Option<SigningSecret>,
-    /// What a secret is made for, where none is given.
+    /// Algorithm of a generated secret.
     #[oai(default = "hmac")]
     signing_algorithm: SigningAlgorithm,
-    /// How long calls are signed with the present secrets besides, in seconds, so that the receiver can change over. 0: not at all.
+    /// Time for which calls are also signed with the current secrets, in seconds, so that the receiver can switch. 0: none.
     #[oai(default = "a_day")]
     overlap_seconds: Overlap,
 }
@@ -105,7 +105,7 @@ impl Example for SecretRotation {
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct EndpointTest {
-    /// The event type whose example is sent.
+    /// Event type whose example message is sent.
     event_type: EventTypeName,
 }
 
@@ -117,19 +117,19 @@ impl Example for EndpointTest {
     }
 }
 
-/// How a test call went.
+/// The result of a test call.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct EndpointTestResult {
-    /// Whether the receiver took it: it answered with a status of 2xx.
+    /// Whether the receiver accepted the call with a 2xx status.
     delivered: bool,
     /// Id of the example event, sent as `webhook-id`.
     event_id: Uuid,
-    /// Status code of the answer, where there was one.
+    /// Status code of the response, if any.
     status: Option<u16>,
-    /// An excerpt of the answer, or why there was none.
+    /// An excerpt of the response, or the reason why there was none.
     detail: String,
-    /// How long the call took, in milliseconds.
+    /// Duration of the call in milliseconds.
     latency_ms: u64,
 }
 
@@ -139,18 +139,18 @@ impl Example for EndpointTestResult {
     }
 }
 
-/// How a webhook endpoint does.
+/// The health of a webhook endpoint.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct WebhookEndpointHealth {
-    /// `healthy`; `failing` (calls fail and are tried again by plan); `resting` (after many failures nothing is sent until `restsUntil`,
-    /// then one call tries whether it is back); or `disabled`. More values may be added.
+    /// `healthy`; `failing` (calls fail and are retried according to plan); `resting` (after many failures, no calls until `restsUntil`,
+    /// then a single probe call); or `disabled`. More values may be added.
     state: String,
-    /// The first failure since its last success.
+    /// Time of the first failure since the last success.
     failing_since: Option<Moment>,
-    /// How many calls have failed since.
+    /// Number of failed calls since then.
     failures: Option<u64>,
-    /// Until when nothing is sent.
+    /// Time until which no calls are made.
     rests_until: Option<Moment>,
 }
 
@@ -164,7 +164,7 @@ impl Example for WebhookEndpointHealth {
 impl WebhookEndpointActions {
     /// Enable a webhook endpoint
     ///
-    /// What waits for it is sent, in order where its queue keeps it. The body is optional.
+    /// Waiting deliveries are sent, in order for in-order queues. The body is optional.
     #[oai(path = "/webhook-endpoints/:webhookEndpoint/enable", method = "post", operation_id = "enableWebhookEndpoint")]
     async fn enable(
         &self,
@@ -180,8 +180,8 @@ impl WebhookEndpointActions {
 
     /// Disable a webhook endpoint
     ///
-    /// It is not called any more. What its subscriptions are owed, now and from now on, waits until it is enabled. An endpoint is disabled
-    /// by itself when its receiver answers 410 Gone, and after long failure.
+    /// Calls stop; deliveries of its subscriptions, existing and new, wait until the endpoint is enabled. The gateway disables an endpoint
+    /// automatically when its receiver responds with 410 Gone, and after a long period of failure.
     #[oai(path = "/webhook-endpoints/:webhookEndpoint/disable", method = "post", operation_id = "disableWebhookEndpoint")]
     async fn disable(
         &self,
@@ -191,16 +191,16 @@ impl WebhookEndpointActions {
         endpoint: Path<Reference>,
         input: Validated<Option<WebhookEndpointDisabling>>,
     ) -> Result<Done, Problem> {
-        let reason = input.body.and_then(|body| body.reason).map_or_else(|| "a person asked for it".to_owned(), |reason| reason.0);
+        let reason = input.body.and_then(|body| body.reason).map_or_else(|| "disabled on request".to_owned(), |reason| reason.0);
         let use_case = DisableWebhookEndpoint { id: endpoint.0.0, because: reason, if_match: context.if_match() };
         Ok(Done(context.execute(input.canonical.as_deref(), use_case).await?))
     }
 
     /// Rotate a signing secret
     ///
-    /// Calls are signed with the new secret at once, and for a while with the present ones besides: each call then carries a signature by
-    /// each, and the receiver may check any. Up to 10 secrets are active at a time. The answer, and no other, shows the new secret
-    /// (`entities[0].after.secret`).
+    /// Calls are signed with the new secret immediately, and during `overlapSeconds` with the current ones too: each call then has one
+    /// signature per secret, and the receiver may verify any of them. Up to 10 secrets can be active. Only this response shows the new
+    /// secret (`entities[0].after.secret`).
     #[oai(path = "/webhook-endpoints/:webhookEndpoint/rotate-secret", method = "post", operation_id = "rotateWebhookSecret")]
     async fn rotate(
         &self,
@@ -222,8 +222,8 @@ impl WebhookEndpointActions {
 
     /// Test a webhook endpoint
     ///
-    /// Sends the example of an event type, once and at once, as a delivery would be sent: same address, same headers, signed. An endpoint
-    /// that is disabled can be tested, too.
+    /// Immediately sends the example message of an event type, once, as a delivery would be sent: same URL, same headers, signed. A
+    /// disabled endpoint can be tested too.
     #[oai(path = "/webhook-endpoints/:webhookEndpoint/test", method = "post", operation_id = "testWebhookEndpoint")]
     async fn test(
         &self,
@@ -243,7 +243,7 @@ impl WebhookEndpointActions {
 
     /// Get the health of a webhook endpoint
     ///
-    /// Since when its receiver fails, if it does, and when it is called next. A few seconds old at the most.
+    /// Reports since when calls have failed, if they do, and until when none are made. The data is at most a few seconds old.
     #[oai(path = "/webhook-endpoints/:webhookEndpoint/health", method = "get", operation_id = "getWebhookEndpointHealth")]
     async fn health(
         &self,

@@ -31,7 +31,7 @@ use crate::{
 
 #[derive(Tags)]
 pub(crate) enum Tag {
-    /// Where events are POSTed.
+    /// URLs that events are POSTed to.
     #[oai(rename = "Webhook endpoints")]
     WebhookEndpoints,
 }
@@ -89,38 +89,38 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     ),
 ];
 
-/// A webhook endpoint to be made.
+/// The webhook endpoint to create.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct NewWebhookEndpoint {
-    /// Its name; unique among webhook endpoints.
+    /// Display name; unique among webhook endpoints.
     name: Name,
     /// The base URL: https, a public host, port 443, no credentials, no fragment; up to 2048 characters.
     url: Url,
-    /// A path, perhaps with a query, below the base URL.
+    /// A path below the base URL, with an optional query.
     path: Option<UrlPath>,
-    /// The signing secret: `whsec_` and the base64 of 24 to 64 bytes, or `whsk_` and the base64 of an ed25519 seed and its public key
-    /// (Standard Webhooks). Absent: one is made. Only the answer to this operation shows it.
+    /// The signing secret (Standard Webhooks): `whsec_` and the base64 of 24 to 64 bytes, or `whsk_` and the base64 of an ed25519 seed and
+    /// public key. Absent: one is generated. Only this operation's response shows it.
     secret: Option<SigningSecret>,
-    /// What a secret is made for, where none is given: `hmac` signs with a secret the receiver shares, `ed25519` with a key pair of which
-    /// the receiver needs only the public half.
+    /// Algorithm of a generated secret: `hmac` uses a secret shared with the receiver, `ed25519` a key pair of which the receiver needs
+    /// only the public key.
     #[oai(default = "hmac")]
     signing_algorithm: SigningAlgorithm,
     // Described by its type.
     auth: Option<NewWebhookAuth>,
-    /// Headers that go with each call, up to 20. Their values rest sealed and are never shown.
+    /// Headers to send with each call, at most 20. Values are stored encrypted and never shown.
     headers: Option<HashMap<String, HeaderValue>>,
     // Described by its type.
     client_certificate: Option<NewClientCertificate>,
-    /// Waits before each further try after a failed one, in seconds, each spread by a fifth; after the last one a delivery is given up on.
-    /// Absent: 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h, 24 h, unless the installation is set otherwise.
+    /// Waits before each retry, in seconds, each with 20 % jitter; after the last retry, a delivery becomes a dead letter. Absent: the
+    /// installation's plan, by default 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h, 24 h.
     #[oai(validator(max_items = 20))]
     retry_waits: Option<Vec<RetryWait>>,
-    /// Calls under way at once. Absent: as the installation is set.
+    /// Maximum number of concurrent calls. Absent: the installation's setting.
     max_in_flight: Option<MaxInFlight>,
-    /// Calls started in a second; 0: no limit.
+    /// Maximum number of calls per second; 0: no limit.
     max_per_second: Option<MaxPerSecond>,
-    /// Address of who is told when the endpoint is disabled because its receiver fails.
+    /// E-mail address to notify when the endpoint is disabled because its receiver fails.
     owner_email: Option<EmailAddress>,
 }
 
@@ -128,7 +128,7 @@ fn hmac() -> SigningAlgorithm {
     SigningAlgorithm::Hmac
 }
 
-/// Rules of form that the schema cannot tell.
+/// Syntax rules that the schema cannot express.
 fn check_form(body: &Value, found: &mut Vec<Violation>) {
     check_auth(body, found);
     check_certificate(body, found);
@@ -163,30 +163,30 @@ fn waits(waits: Vec<RetryWait>) -> Vec<u32> {
     waits.into_iter().map(|wait| wait.0).collect()
 }
 
-/// Changes of a webhook endpoint; what is left out stays.
+/// Changes to a webhook endpoint. Absent members keep their values.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct WebhookEndpointUpdate {
-    /// Its name; unique among webhook endpoints.
+    /// Display name; unique among webhook endpoints.
     name: Option<Name>,
     /// The base URL: https, a public host, port 443, no credentials, no fragment; up to 2048 characters.
     url: Option<Url>,
-    /// A path, perhaps with a query, below the base URL; the empty text takes it away.
+    /// A path below the base URL, with an optional query; an empty string removes it.
     path: Option<OptionalPath>,
     // Described by its type.
     auth: Option<NewWebhookAuth>,
-    /// Headers that go with each call, all of them, with their values.
+    /// The complete set of headers to send with each call.
     headers: Option<HashMap<String, HeaderValue>>,
     // Described by its type.
     client_certificate: Option<NewClientCertificate>,
-    /// Waits before each further try after a failed one, in seconds; none: one try is all.
+    /// Waits before each retry, in seconds; an empty list means no retries.
     #[oai(validator(max_items = 20))]
     retry_waits: Option<Vec<RetryWait>>,
-    /// Calls under way at once.
+    /// Maximum number of concurrent calls.
     max_in_flight: Option<MaxInFlight>,
-    /// Calls started in a second; 0: no limit.
+    /// Maximum number of calls per second; 0: no limit.
     max_per_second: Option<MaxPerSecond>,
-    /// Address of who is told when the endpoint is disabled; the empty text: nobody.
+    /// E-mail address to notify when the endpoint is disabled; an empty string removes it.
     owner_email: Option<OptionalAddress>,
 }
 
@@ -213,7 +213,7 @@ impl Example for WebhookEndpointUpdate {
     }
 }
 
-/// A webhook endpoint: where events are POSTed, signed according to Standard Webhooks.
+/// A webhook endpoint: a URL that events are POSTed to, signed according to Standard Webhooks.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct WebhookEndpoint {
@@ -227,25 +227,25 @@ pub(crate) struct WebhookEndpoint {
     url: String,
     /// The path below the base URL.
     path: Option<String>,
-    /// Whether it is called. What it is owed while it is not waits.
+    /// Whether the endpoint is called. Deliveries to a disabled endpoint wait.
     enabled: bool,
-    /// Why it is not called.
+    /// Reason why the endpoint is disabled.
     disabled_because: Option<String>,
-    /// The keys its calls are signed with, newest first.
+    /// The keys that calls are signed with, newest first.
     signing: Vec<SigningKey>,
-    /// How calls say who they are, besides the signature.
+    /// Authentication of calls, besides the signature.
     auth: Option<WebhookAuth>,
-    /// Names of the headers that go with each call.
+    /// Names of the headers sent with each call.
     header_names: Option<Vec<String>>,
-    /// The certificate shown to the receiver, PEM.
+    /// The client certificate, PEM.
     client_certificate: Option<String>,
-    /// Waits before each further try, in seconds, where they are its own.
+    /// Waits before each retry, in seconds. Absent: the installation's plan.
     retry_waits: Option<Vec<u32>>,
-    /// Calls under way at once, where the limit is its own.
+    /// Maximum number of concurrent calls. Absent: the installation's setting.
     max_in_flight: Option<u32>,
-    /// Calls started in a second, where there is a limit.
+    /// Maximum number of calls per second. Absent: no limit.
     max_per_second: Option<u32>,
-    /// Address of who is told when it is disabled.
+    /// E-mail address to notify when the endpoint is disabled.
     owner_email: Option<String>,
     /// Creation time.
     created_at: Moment,
@@ -278,7 +278,7 @@ impl Example for WebhookEndpoint {
 impl WebhookEndpoints {
     /// Create a webhook endpoint
     ///
-    /// The answer, and no other, shows the signing secret (`entities[0].after.secret`).
+    /// Only this response shows the signing secret (`entities[0].after.secret`).
     #[oai(path = "/webhook-endpoints", method = "post", operation_id = "createWebhookEndpoint")]
     async fn create(&self, context: Context, input: Validated<NewWebhookEndpoint>) -> Result<Created, Problem> {
         let new = input.body;
@@ -339,7 +339,7 @@ impl WebhookEndpoints {
 
     /// Change a webhook endpoint
     ///
-    /// Takes effect with the next call; what waits for it is sent as it is then. Its signing secret is changed by rotating it.
+    /// Takes effect with the next call, including waiting deliveries. To change the signing secret, rotate it.
     #[oai(path = "/webhook-endpoints/:webhookEndpoint", method = "patch", operation_id = "updateWebhookEndpoint")]
     async fn update(
         &self,

@@ -1,4 +1,4 @@
-//! What a webhook endpoint's calls carry, in requests and answers.
+//! Authentication, client certificate, headers and signing keys of webhook endpoints.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,32 +11,32 @@ use crate::{
     types::scalars::{AuthType, ClientId, HeaderValue, Moment, Pem, Token, TokenScope, Url, Username},
 };
 
-/// How calls shall say who they are, besides the signature. `none` takes nothing; `basic` takes `username` and `password`; `bearer` takes
-/// `token`; `oauth2` (client credentials, RFC 6749 section 4.4) takes `tokenUrl`, `clientId`, `clientSecret` and, if wanted, `scope`.
-/// What is secret rests sealed and is never shown.
+/// Authentication of calls, besides the signature. `none` has no members; `basic` requires `username` and `password`; `bearer` requires
+/// `token`; `oauth2` (client credentials, RFC 6749 section 4.4) requires `tokenUrl`, `clientId` and `clientSecret` and allows `scope`.
+/// Secrets are stored encrypted and never shown.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(crate) struct NewWebhookAuth {
-    /// Which way.
+    /// Type of authentication.
     #[oai(rename = "type")]
     kind: AuthType,
-    /// Of `basic`: the user name.
+    /// For `basic`: the user name.
     username: Option<Username>,
-    /// Of `basic`: the password.
+    /// For `basic`: the password.
     password: Option<HeaderValue>,
-    /// Of `bearer`: the token.
+    /// For `bearer`: the token.
     token: Option<Token>,
-    /// Of `oauth2`: where tokens are got. The rules of the base URL hold for it, too.
+    /// For `oauth2`: the token endpoint. The rules for the base URL apply.
     token_url: Option<Url>,
-    /// Of `oauth2`: the name of the client.
+    /// For `oauth2`: the client id.
     client_id: Option<ClientId>,
-    /// Of `oauth2`: the client's secret.
+    /// For `oauth2`: the client secret.
     client_secret: Option<HeaderValue>,
-    /// Of `oauth2`: what the token is for.
+    /// For `oauth2`: the requested scope.
     scope: Option<TokenScope>,
 }
 
-/// What each way must have, and what it may have besides.
+/// The required and the optional members of each authentication type.
 const TAKES: [(&str, &[&str], &[&str]); 4] = [
     ("none", &[], &[]),
     ("basic", &["username", "password"], &[]),
@@ -44,13 +44,13 @@ const TAKES: [(&str, &[&str], &[&str]); 4] = [
     ("oauth2", &["tokenUrl", "clientId", "clientSecret"], &["scope"]),
 ];
 
-/// Names what a way to say who calls lacks, and what does not go with its type.
+/// Adds to `found` missing members and members that the authentication type does not allow.
 pub(crate) fn check_auth(body: &Value, found: &mut Vec<Violation>) {
     crate::types::tagged_union::check(body, "auth", &TAKES, found);
 }
 
 impl NewWebhookAuth {
-    /// In the domain's form.
+    /// Converts to the domain's type.
     pub fn credentials(self) -> Credentials {
         let secret = |text: Option<HeaderValue>| text.map(|text| text.0).unwrap_or_default();
         match self.kind {
@@ -75,17 +75,17 @@ impl NewWebhookAuth {
     }
 }
 
-/// A client certificate for mutual TLS. An empty object takes away the one there is.
+/// A client certificate for mutual TLS. An empty object removes the current one.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(crate) struct NewClientCertificate {
-    /// The certificate and those that vouch for it, PEM.
+    /// The certificate and its chain, PEM.
     certificate: Option<Pem>,
-    /// Its private key, PEM, without a passphrase. Rests sealed and is never shown.
+    /// The private key, PEM, without a passphrase. Stored encrypted and never shown.
     key: Option<Pem>,
 }
 
-/// Names the half of a client certificate that is missing.
+/// Adds a violation to `found` if only one of certificate and key is given.
 pub(crate) fn check_certificate(body: &Value, found: &mut Vec<Violation>) {
     let Some(given) = body.get("clientCertificate").and_then(Value::as_object) else { return };
     for (name, other) in [("certificate", "key"), ("key", "certificate")] {
@@ -98,32 +98,32 @@ pub(crate) fn check_certificate(body: &Value, found: &mut Vec<Violation>) {
 }
 
 impl NewClientCertificate {
-    /// In the domain's form; `None`: none.
+    /// Converts to the domain's type; `None` removes the certificate.
     pub fn wanted(self) -> Option<ClientCertificate> {
         let (certificate, key) = (self.certificate?.0, self.key?.0);
         Some(ClientCertificate { certificate, key })
     }
 }
 
-/// Headers in the domain's form.
+/// Converts headers to the domain's type.
 pub(crate) fn headers(given: HashMap<String, HeaderValue>) -> BTreeMap<String, String> {
     given.into_iter().map(|(name, value)| (name, value.0)).collect()
 }
 
-/// How calls say who they are, without what is secret of it.
+/// Authentication of calls, without secrets.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(crate) struct WebhookAuth {
     /// `basic`, `bearer` or `oauth2`. More values may be added.
     #[oai(rename = "type")]
     kind: String,
-    /// Of `basic`: the user name.
+    /// For `basic`: the user name.
     username: Option<String>,
-    /// Of `oauth2`: where tokens are got.
+    /// For `oauth2`: the token endpoint.
     token_url: Option<String>,
-    /// Of `oauth2`: the name of the client.
+    /// For `oauth2`: the client id.
     client_id: Option<String>,
-    /// Of `oauth2`: what the token is for.
+    /// For `oauth2`: the requested scope.
     scope: Option<String>,
 }
 
@@ -133,7 +133,7 @@ impl Example for WebhookAuth {
     }
 }
 
-/// A key that calls are signed with, without what is secret of it.
+/// A signing key, without its secret.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(crate) struct SigningKey {
@@ -141,11 +141,11 @@ pub(crate) struct SigningKey {
     id: String,
     /// `hmac` (signatures `v1,…`) or `ed25519` (signatures `v1a,…`).
     algorithm: String,
-    /// Of `ed25519`: what signatures are checked with, `whpk_` and base64.
+    /// For `ed25519`: the public key to verify signatures with, `whpk_` and base64.
     public_key: Option<String>,
-    /// Since when calls are signed with it.
+    /// Time since which calls are signed with the key.
     created_at: Moment,
-    /// Until when, where another has taken its place.
+    /// Time until which calls are signed with the key, if it has been replaced.
     expires_at: Option<Moment>,
 }
 

@@ -26,7 +26,7 @@ use crate::{
 
 #[derive(Tags)]
 pub(crate) enum Tag {
-    /// What e-mails say.
+    /// Templates of e-mails.
     #[oai(rename = "Notification templates")]
     NotificationTemplates,
 }
@@ -85,26 +85,26 @@ const TEXT: &str = "Dear {{ account.name }},\n\nyour billing period now ends on 
 const SUBJECT_DE: &str = "Ihr Abrechnungstag, {{ account.name }}";
 const TEXT_DE: &str = "Guten Tag {{ account.name }},\n\nIhre Abrechnungsperiode endet nun am {{ account.periodEnd|date }}.\n";
 
-/// A notification template to be made.
+/// The notification template to create.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct NewNotificationTemplate {
-    /// Its name; unique among notification templates.
+    /// Display name; unique among notification templates.
     name: Name,
-    /// The event types it is written for; it may name the parameters that each of them offers. None named: any type, and a
-    /// subscription is checked when it is made.
+    /// The event types the template is for; it may use the parameters that all of them offer. Empty: any type; the template is then checked
+    /// when a subscription uses it.
     #[oai(default, validator(max_items = 200, unique_items))]
     event_types: Vec<EventTypeName>,
-    /// The subject line, a template of one line.
+    /// The subject line, a single-line template.
     subject: Subject,
     /// The plain text part, a template.
     text: TemplateText,
-    /// The HTML part, a template; values are escaped in it.
+    /// The HTML part, a template; values are escaped.
     html: Option<TemplateText>,
-    /// The language of these parts, a BCP 47 tag.
+    /// Language of these parts, a BCP 47 tag.
     #[oai(default = "english")]
     language: Language,
-    /// The same in other languages, by language tag. Who reads `de-CH` gets `de-CH`, else `de`, else the parts above.
+    /// Translations by language tag. A reader of `de-CH` gets `de-CH`, else `de`, else the parts above.
     translations: Option<HashMap<String, NewTemplateParts>>,
 }
 
@@ -131,24 +131,24 @@ fn translations(given: HashMap<String, NewTemplateParts>) -> BTreeMap<String, Pa
 
 impl Validate for NewNotificationTemplate {}
 
-/// Changes of a notification template; what is left out stays.
+/// Changes to a notification template. Absent members keep their values.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct NotificationTemplateUpdate {
-    /// Its name; unique among notification templates.
+    /// Display name; unique among notification templates.
     name: Option<Name>,
-    /// The event types it is written for, all of them.
+    /// The complete list of event types the template is for.
     #[oai(validator(max_items = 200, unique_items))]
     event_types: Option<Vec<EventTypeName>>,
     /// The subject line.
     subject: Option<Subject>,
     /// The plain text part.
     text: Option<TemplateText>,
-    /// The HTML part; the empty text takes it away.
+    /// The HTML part; an empty string removes it.
     html: Option<TemplateTextOrNothing>,
-    /// The language of these parts.
+    /// Language of these parts.
     language: Option<Language>,
-    /// Translations by language tag, all of them.
+    /// The complete set of translations, by language tag.
     translations: Option<HashMap<String, NewTemplateParts>>,
 }
 
@@ -193,12 +193,12 @@ pub(crate) struct TemplateParts {
     subject: String,
     /// The plain text part.
     text: String,
-    /// The HTML part, where there is one.
+    /// The HTML part, if any.
     html: Option<String>,
 }
 
-/// A notification template: what an e-mail says. Parameters stand in double braces (Jinja); the filters `money`, `number`, `date` and
-/// `datetime` write them as the recipient does, e.g. `{{ invoice.total|money(invoice.currency) }}`.
+/// A template of an e-mail. Parameters are written in double braces (Jinja); the filters `money`, `number`, `date` and `datetime` format
+/// them for the recipient's locale, such as `{{ invoice.total|money(invoice.currency) }}`.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct NotificationTemplate {
@@ -208,19 +208,19 @@ pub(crate) struct NotificationTemplate {
     version: i64,
     /// Display name.
     name: String,
-    /// The event types it is written for; empty: any.
+    /// The event types the template is for; empty: any.
     event_types: Vec<String>,
     /// The subject line.
     subject: String,
     /// The plain text part.
     text: String,
-    /// The HTML part, where there is one.
+    /// The HTML part, if any.
     html: Option<String>,
-    /// The language of these parts.
+    /// Language of these parts.
     language: String,
-    /// The same in other languages, by language tag.
+    /// Translations, by language tag.
     translations: Option<HashMap<String, TemplateParts>>,
-    /// Whether it comes with the product; then it cannot be changed or deleted.
+    /// Whether the template is predefined; it then cannot be changed or deleted.
     predefined: bool,
     /// Creation time.
     created_at: Moment,
@@ -265,11 +265,11 @@ impl From<notification_template::NotificationTemplate> for NotificationTemplate 
     }
 }
 
-/// The templates that come with the product.
+/// The predefined templates.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct PredefinedTemplates {
-    /// One for each lifecycle event.
+    /// One template per lifecycle event.
     items: Vec<NotificationTemplate>,
 }
 
@@ -283,7 +283,7 @@ impl Example for PredefinedTemplates {
 impl NotificationTemplates {
     /// Create a notification template
     ///
-    /// Each part must parse and name only parameters its event types offer; a refusal proposes the nearest names.
+    /// Each part must parse and use only parameters that its event types offer; a refusal suggests the nearest names.
     #[oai(path = "/notification-templates", method = "post", operation_id = "createNotificationTemplate")]
     async fn create(&self, context: Context, input: Validated<NewNotificationTemplate>) -> Result<Created, Problem> {
         let new = input.body;
@@ -320,8 +320,8 @@ impl NotificationTemplates {
 
     /// List predefined templates
     ///
-    /// Those that come with the product: one for each lifecycle event, named by it. Subscriptions can use them as they are; to have other
-    /// words, create a template of your own from their parts.
+    /// Returns the templates that come with the product: one per lifecycle event, named after the event. Subscriptions can use them
+    /// directly. To change the text, create your own template from their parts.
     #[oai(path = "/notification-templates/predefined", method = "get", operation_id = "listPredefinedTemplates")]
     async fn predefined(&self, context: Context) -> Result<Shown<PredefinedTemplates>, Problem> {
         let _ = context;
@@ -330,8 +330,8 @@ impl NotificationTemplates {
 
     /// Change a notification template
     ///
-    /// What is sent from now on uses the changed parts, also where it is sent again. Each must parse and name only parameters its event
-    /// types offer, and so must every subscription's events that use it.
+    /// Every e-mail sent from now on uses the changed parts, retries included. Each part must parse and use only parameters offered by the
+    /// template's event types and by the events of every subscription that uses the template.
     #[oai(path = "/notification-templates/:notificationTemplate", method = "patch", operation_id = "updateNotificationTemplate")]
     async fn update(
         &self,
@@ -357,7 +357,7 @@ impl NotificationTemplates {
 
     /// Get a notification template
     ///
-    /// By its id; a predefined one, too.
+    /// Looks it up by id; predefined templates included.
     #[oai(path = "/notification-templates/:notificationTemplate", method = "get", operation_id = "getNotificationTemplate")]
     async fn get(
         &self,

@@ -1,4 +1,4 @@
-//! Whether an SMTP account works.
+//! Tests of SMTP accounts.
 
 use billwire_app::SmtpCheck;
 use billwire_schemas::refusal::Code;
@@ -25,11 +25,11 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     Operation { takes: Takes { body: true, ..PLAIN }, ..get("sendTestEmail", "smtp_accounts:write", &[Code::SmtpAccountNotFound]) },
 ];
 
-/// An e-mail that says it is a test.
+/// The test e-mail to send.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct TestEmail {
-    /// To whom.
+    /// Recipient address.
     to: EmailAddress,
 }
 
@@ -41,20 +41,20 @@ impl Example for TestEmail {
     }
 }
 
-/// How far an SMTP account could be used.
+/// The result of testing an SMTP account.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct SmtpResult {
-    /// Whether all went well.
+    /// Whether every stage succeeded.
     works: bool,
-    /// What was done last: `name` (finding the server's address), `connect`, `tls`, `greeting`, `login`, `sender` (naming the sender) or
-    /// `send`. More values may be added.
+    /// The last stage reached: `name` (resolving the server's name), `connect`, `tls`, `greeting`, `login`, `sender` (MAIL FROM) or `send`.
+    /// More values may be added.
     stage: String,
-    /// The server's code, where it gave one.
+    /// SMTP status code, if any.
     status: Option<u16>,
-    /// The server's words, or what went wrong.
+    /// Response text of the server, or the error.
     detail: String,
-    /// How long it took, in milliseconds.
+    /// Duration in milliseconds.
     latency_ms: u64,
 }
 
@@ -75,8 +75,8 @@ impl Example for SmtpResult {
 impl SmtpAccountTests {
     /// Verify an SMTP account
     ///
-    /// Finds the server, connects, secures the connection, logs in and names the sender, and sends nothing. The answer says how far that
-    /// came, and what the server said. The body is optional.
+    /// Resolves the server's name, connects, secures the connection, logs in and names the sender, but sends no e-mail. The response has
+    /// the last stage reached and the server's reply. The body is optional.
     #[oai(path = "/smtp-accounts/:smtpAccount/verify", method = "post", operation_id = "verifySmtpAccount")]
     async fn verify(
         &self,
@@ -92,7 +92,7 @@ impl SmtpAccountTests {
 
     /// Send a test e-mail
     ///
-    /// A short text whose subject begins with `[TEST]`, once and at once, from the account as it is.
+    /// Immediately sends a short e-mail whose subject begins with `[TEST]`, once, with the account's current settings.
     #[oai(path = "/smtp-accounts/:smtpAccount/test", method = "post", operation_id = "sendTestEmail")]
     async fn test(
         &self,

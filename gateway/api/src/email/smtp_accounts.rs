@@ -23,7 +23,7 @@ use crate::{
 
 #[derive(Tags)]
 pub(crate) enum Tag {
-    /// From where e-mail is sent.
+    /// Servers and senders of outgoing e-mail.
     #[oai(rename = "SMTP accounts")]
     SmtpAccounts,
 }
@@ -49,38 +49,38 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     delete("deleteSmtpAccount", "smtp_accounts:write", &[Code::SmtpAccountNotFound, Code::StillInUse], "smtpAccount", "SmtpAccount"),
 ];
 
-/// An SMTP account to be made.
+/// The SMTP account to create.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct NewSmtpAccount {
-    /// Its name; unique among SMTP accounts.
+    /// Display name; unique among SMTP accounts.
     name: Name,
     /// Host name or IP address of the outgoing SMTP server.
     server: Host,
-    /// Its port.
+    /// Port of the SMTP server.
     #[oai(default = "smtp_port")]
     port: Port,
-    /// How the connection is protected: `starttls` insists on STARTTLS, `tls` begins with TLS (port 465).
+    /// Encryption of the connection: `starttls` requires STARTTLS, `tls` is implicit TLS (port 465).
     #[oai(default = "starttls")]
     security: Security,
     /// The name in the From field.
     from_name: Name,
     /// The address in the From field.
     from_address: EmailAddress,
-    /// The user name, where the server wants one. It comes together with `password`.
+    /// The user name, if the server requires one; requires `password`.
     username: Option<Username>,
-    /// The password. It is kept encrypted and never answered back; it is not sent over an unprotected connection.
+    /// The password. Stored encrypted and never returned; not sent over an unencrypted connection.
     #[oai(write_only)]
     password: Option<Secret>,
-    /// Messages handed over in a second at the most; 0: no limit.
+    /// Maximum number of messages per second; 0: no limit.
     max_per_second: Option<MaxPerSecond>,
-    /// Connections at once.
+    /// Maximum number of concurrent connections.
     #[oai(default = "connections")]
     connections: MaxConnections,
-    /// Recipients of one message at the most; one for more is handed over several times.
+    /// Maximum number of recipients per SMTP transaction; a message with more is submitted several times.
     #[oai(default = "recipients")]
     max_recipients: MaxRecipients,
-    /// Whether it sends what names no account. A tenant's first account is its default until another is made so.
+    /// Whether subscriptions without an SMTP account use this one. A tenant's first account is the default until another is set.
     #[oai(default)]
     is_default: bool,
 }
@@ -122,15 +122,15 @@ impl Example for NewSmtpAccount {
     }
 }
 
-/// Changes of an SMTP account; what is left out stays. They take effect at the next connection.
+/// Changes to an SMTP account. Absent members keep their values.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct SmtpAccountUpdate {
-    /// Its name; unique among SMTP accounts.
+    /// Display name; unique among SMTP accounts.
     name: Option<Name>,
     /// Host name or IP address of the outgoing SMTP server.
     server: Option<Host>,
-    /// Its port.
+    /// Port of the SMTP server.
     port: Option<Port>,
     /// `none`, `starttls` or `tls`.
     security: Option<Security>,
@@ -138,18 +138,18 @@ pub(crate) struct SmtpAccountUpdate {
     from_name: Option<Name>,
     /// The address in the From field.
     from_address: Option<EmailAddress>,
-    /// The user name; the empty text takes it and the password away.
+    /// The user name; an empty string removes it and the password.
     username: Option<UsernameOrNothing>,
     /// The password.
     #[oai(write_only)]
     password: Option<Secret>,
-    /// Messages handed over in a second at the most; 0: no limit.
+    /// Maximum number of messages per second; 0: no limit.
     max_per_second: Option<MaxPerSecond>,
-    /// Connections at once.
+    /// Maximum number of concurrent connections.
     connections: Option<MaxConnections>,
-    /// Recipients of one message at the most.
+    /// Maximum number of recipients per SMTP transaction.
     max_recipients: Option<MaxRecipients>,
-    /// Whether it sends what names no account; the one that did so then does not any more.
+    /// Whether subscriptions without an SMTP account use this one, in place of the current default.
     is_default: Option<bool>,
 }
 
@@ -174,7 +174,7 @@ impl Example for SmtpAccountUpdate {
     }
 }
 
-/// An SMTP account: from where e-mail is sent.
+/// An SMTP account: server and sender of outgoing e-mail.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct SmtpAccount {
@@ -186,25 +186,25 @@ pub(crate) struct SmtpAccount {
     name: String,
     /// The outgoing SMTP server.
     server: String,
-    /// Its port.
+    /// Port of the SMTP server.
     port: u16,
-    /// How the connection is protected: `none`, `starttls` or `tls`.
+    /// Encryption of the connection: `none`, `starttls` or `tls`.
     security: String,
     /// The name in the From field.
     from_name: String,
     /// The address in the From field.
     from_address: String,
-    /// The user name, where there is one.
+    /// The user name, if any.
     username: Option<String>,
     /// Whether a password is set.
     has_password: bool,
-    /// Messages handed over in a second at the most.
+    /// Maximum number of messages per second. Absent: no limit.
     max_per_second: Option<u32>,
-    /// Connections at once.
+    /// Maximum number of concurrent connections.
     connections: u32,
-    /// Recipients of one message at the most.
+    /// Maximum number of recipients per SMTP transaction.
     max_recipients: u32,
-    /// Whether it sends what names no account.
+    /// Whether subscriptions without an SMTP account use this one.
     is_default: bool,
     /// Creation time.
     created_at: Moment,
@@ -246,7 +246,7 @@ impl From<Security> for smtp_account::Security {
 impl SmtpAccounts {
     /// Create an SMTP account
     ///
-    /// Subscriptions with the action `email` send through it.
+    /// Subscriptions with the action `email` can send through the account.
     #[oai(path = "/smtp-accounts", method = "post", operation_id = "createSmtpAccount")]
     async fn create(&self, context: Context, input: Validated<NewSmtpAccount>) -> Result<Created, Problem> {
         let new = input.body;
@@ -303,7 +303,7 @@ impl SmtpAccounts {
 
     /// Change an SMTP account
     ///
-    /// What is sent from now on goes by the changed account; a changed password is used at the next connection.
+    /// E-mails sent from now on use the changed account. A changed password is used from the next connection on.
     #[oai(path = "/smtp-accounts/:smtpAccount", method = "patch", operation_id = "updateSmtpAccount")]
     async fn update(
         &self,

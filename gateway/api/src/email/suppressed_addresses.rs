@@ -19,7 +19,7 @@ use crate::{
 
 #[derive(Tags)]
 pub(crate) enum Tag {
-    /// Addresses that nothing is sent to any more.
+    /// Addresses that no e-mail is sent to.
     #[oai(rename = "Suppressed addresses")]
     SuppressedAddresses,
 }
@@ -45,13 +45,13 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     ),
 ];
 
-/// An address to be put on the suppression list.
+/// The address to suppress.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct NewSuppressedAddress {
-    /// The address.
+    /// E-mail address.
     address: EmailAddress,
-    /// Why.
+    /// Reason, as free text.
     reason: Option<Reason>,
 }
 
@@ -63,23 +63,23 @@ impl Example for NewSuppressedAddress {
     }
 }
 
-/// An address on the suppression list: nothing is sent to it any more.
+/// An address on the suppression list, to which no e-mail is sent.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct SuppressedAddress {
     /// Unique id.
     id: Uuid,
-    /// Its version, always 1.
+    /// Version, always 1.
     version: i64,
-    /// The address, in small letters.
+    /// E-mail address, in lowercase.
     address: String,
-    /// Why: what its server said, or what a person wrote.
+    /// Reason: the server's reply, or a text given by the caller.
     reason: String,
-    /// The server's code, where a server refused it.
+    /// SMTP status code, if a server refused the address.
     status: Option<u16>,
-    /// The delivery that was refused, where it was one.
+    /// Id of the refused delivery, if any.
     delivery_id: Option<Uuid>,
-    /// Since when.
+    /// Time of suppression.
     created_at: Moment,
 }
 
@@ -101,14 +101,15 @@ impl Example for SuppressedAddress {
 impl SuppressedAddresses {
     /// Suppress an address
     ///
-    /// Nothing is sent to it any more. An address gets on the list by itself when a server says that there is no such mailbox.
+    /// No e-mail is sent to the address any more. An address is suppressed automatically when a server reports that the mailbox does not
+    /// exist.
     #[oai(path = "/suppressed-addresses", method = "post", operation_id = "suppressAddress")]
     async fn create(&self, context: Context, input: Validated<NewSuppressedAddress>) -> Result<Created, Problem> {
         let new = input.body;
         let command = suppressed_address::Suppress {
             id: fresh(),
             address: new.address.0,
-            reason: new.reason.map_or_else(|| "a person asked for it".to_owned(), |reason| reason.0),
+            reason: new.reason.map_or_else(|| "suppressed on request".to_owned(), |reason| reason.0),
             status: None,
             delivery_id: None,
         };
@@ -151,7 +152,7 @@ impl SuppressedAddresses {
 
     /// Take an address off the suppression list
     ///
-    /// What is sent from now on reaches it again. Dead letters stay until they are redriven.
+    /// E-mail from now on is sent to the address again. Dead letters stay until they are redriven.
     #[oai(path = "/suppressed-addresses/:suppressedAddress", method = "delete", operation_id = "deleteSuppressedAddress")]
     async fn delete(
         &self,

@@ -20,7 +20,7 @@ use crate::{
 
 #[derive(Tags)]
 pub(crate) enum Tag {
-    /// People of the tenant's staff who get notifications.
+    /// Staff members of the tenant who receive notifications.
     #[oai(rename = "System users")]
     SystemUsers,
 }
@@ -46,7 +46,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     delete("deleteSystemUser", "system_users:write", &[Code::SystemUserNotFound, Code::StillInUse], "systemUser", "SystemUser"),
 ];
 
-/// A system user to be made.
+/// The system user to create.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct NewSystemUser {
@@ -54,11 +54,11 @@ pub(crate) struct NewSystemUser {
     name: Name,
     /// The e-mail address.
     email: EmailAddress,
-    /// The language to write in, a BCP 47 tag. Absent: that of the template.
+    /// Preferred language, a BCP 47 tag. Absent: the template's language.
     language: Option<Language>,
-    /// The time zone to show moments in, e.g. Europe/Berlin. Absent: the tenant's.
+    /// Time zone in which times are shown, such as Europe/Berlin. Absent: the tenant's time zone.
     time_zone: Option<TimeZoneName>,
-    /// Whether notifications are sent to it.
+    /// Whether the user receives notifications.
     #[oai(default = "yes")]
     active: bool,
 }
@@ -81,7 +81,7 @@ impl Example for NewSystemUser {
     }
 }
 
-/// Changes of a system user; what is left out stays.
+/// Changes to a system user. Absent members keep their values.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct SystemUserUpdate {
@@ -89,11 +89,11 @@ pub(crate) struct SystemUserUpdate {
     name: Option<Name>,
     /// The e-mail address.
     email: Option<EmailAddress>,
-    /// The language to write in; the empty text: that of the template.
+    /// Preferred language; an empty string means the template's language.
     language: Option<LanguageOrNothing>,
-    /// The time zone to show moments in; the empty text: the tenant's.
+    /// Time zone in which times are shown; an empty string means the tenant's time zone.
     time_zone: Option<TimeZoneOrNothing>,
-    /// Whether notifications are sent to it.
+    /// Whether the user receives notifications.
     active: Option<bool>,
 }
 
@@ -105,7 +105,7 @@ impl Example for SystemUserUpdate {
     }
 }
 
-/// A system user: someone of the tenant's staff who gets notifications.
+/// A system user: a staff member of the tenant who receives notifications.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct SystemUser {
@@ -117,11 +117,11 @@ pub(crate) struct SystemUser {
     name: String,
     /// The e-mail address.
     email: String,
-    /// The language to write in.
+    /// Preferred language.
     language: Option<String>,
-    /// The time zone to show moments in.
+    /// Time zone in which times are shown.
     time_zone: Option<String>,
-    /// Whether notifications are sent to it.
+    /// Whether the user receives notifications.
     active: bool,
     /// Creation time.
     created_at: Moment,
@@ -146,7 +146,7 @@ impl Example for SystemUser {
 impl SystemUsers {
     /// Create a system user
     ///
-    /// Subscriptions with the action `email` can name it as a recipient.
+    /// Subscriptions with the action `email` can name the user as a recipient.
     #[oai(path = "/system-users", method = "post", operation_id = "createSystemUser")]
     async fn create(&self, context: Context, input: Validated<NewSystemUser>) -> Result<Created, Problem> {
         let new = input.body;
@@ -195,7 +195,7 @@ impl SystemUsers {
 
     /// Change a system user
     ///
-    /// One that is not active is passed over when notifications are sent.
+    /// An inactive user receives no notifications.
     #[oai(path = "/system-users/:systemUser", method = "patch", operation_id = "updateSystemUser")]
     async fn update(
         &self,
@@ -219,7 +219,7 @@ impl SystemUsers {
 
     /// Delete a system user
     ///
-    /// Only when no subscription names it any more.
+    /// Allowed only when no subscription names the user.
     #[oai(path = "/system-users/:systemUser", method = "delete", operation_id = "deleteSystemUser")]
     async fn delete(
         &self,

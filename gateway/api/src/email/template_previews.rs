@@ -1,4 +1,4 @@
-//! What a notification template becomes for an event.
+//! Previews of notification templates.
 
 use std::collections::BTreeSet;
 
@@ -50,13 +50,13 @@ pub(crate) const OPERATIONS: &[Operation] = &[Operation {
     )
 }];
 
-/// For which event and reader a template is previewed.
+/// The event and reader of a template preview.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct TemplatePreviewing {
-    /// The event type whose example is used. Absent, and no `eventId` either: the first the template is written for.
+    /// Event type whose example is used. Without `eventType` and `eventId`: the template's first event type.
     event_type: Option<EventTypeName>,
-    /// Id of a past event to be used. It does not go together with `eventType`.
+    /// Id of a past event to use; not allowed with `eventType`.
     event_id: Option<Reference>,
     /// The reader's language, a BCP 47 tag. Absent: the template's own.
     language: Option<Language>,
@@ -67,7 +67,7 @@ pub(crate) struct TemplatePreviewing {
 impl Validate for TemplatePreviewing {
     fn further(body: &Value, found: &mut Vec<Violation>) {
         if body.get("eventType").is_some() && body.get("eventId").is_some() {
-            found.push(Violation::at("/eventId", "not_allowed", "'/eventId' does not go together with '/eventType'."));
+            found.push(Violation::at("/eventId", "not_allowed", "'/eventId' is not allowed with '/eventType'."));
         }
     }
 }
@@ -83,31 +83,31 @@ impl Example for TemplatePreviewing {
     }
 }
 
-/// What a parameter was for a preview.
+/// The value of a parameter in a preview.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(crate) struct PreviewParameter {
-    /// The parameter.
+    /// Name of the parameter.
     name: String,
-    /// Its value; absent where the event does not have it.
+    /// Value; absent if the event does not have it.
     value: Option<Any<Value>>,
 }
 
-/// What a template became.
+/// The rendered template.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct TemplatePreview {
-    /// The event type of the event.
+    /// Type of the event.
     event_type: String,
-    /// The language that amounts and dates are written in.
+    /// Language of amounts and dates.
     language: String,
     /// The subject line.
     subject: String,
     /// The plain text part.
     text: String,
-    /// The HTML part, where the template has one.
+    /// The HTML part, if the template has one.
     html: Option<String>,
-    /// The parameters the template names, and what they were.
+    /// The parameters that the template uses, with their values.
     parameters: Vec<PreviewParameter>,
 }
 
@@ -124,7 +124,7 @@ impl Example for TemplatePreview {
     }
 }
 
-/// The parameters of an event type's example, with those for e-mail alone.
+/// The parameters of an event type's example, including those available in e-mails only.
 async fn example_of(context: &Context, name: &str) -> Result<Parameters, Problem> {
     let message = EventType::example_message(context, name, EventId(fresh())).await?;
     let message: Value = serde_json::from_slice(&message).map_err(Problem::internal)?;
@@ -137,8 +137,8 @@ async fn example_of(context: &Context, name: &str) -> Result<Parameters, Problem
 impl TemplatePreviews {
     /// Preview a notification template
     ///
-    /// For the example of an event type, or for an event that has happened; nothing is sent. The answer has the rendered parts, and what
-    /// each parameter that the template names was.
+    /// Renders the template for the example of an event type or for a past event; nothing is sent. The response has the rendered parts and
+    /// the value of each parameter that the template uses.
     #[oai(path = "/notification-templates/:notificationTemplate/preview", method = "post", operation_id = "previewNotificationTemplate")]
     async fn preview(
         &self,
@@ -158,7 +158,7 @@ impl TemplatePreviews {
             }
             (None, None) => {
                 let Some(name) = found.event_types.first() else {
-                    let message = "The template is written for any event type; name one, or an event.";
+                    let message = "The template is for any event type; give an event type or an event id.";
                     return Err(Rejected::violation("/eventType", Code::EventTypeUnknown, message).into());
                 };
                 (name.clone(), example_of(&context, name).await?)
@@ -167,7 +167,7 @@ impl TemplatePreviews {
         let zone = match wanted.time_zone {
             None => context.app().billing_settings(context.tenant()).await?.time_zone,
             Some(zone) => zone.0.parse().map_err(|_| {
-                let message = format!("'{}' is no time zone of the IANA database, such as Europe/Berlin.", zone.0);
+                let message = format!("'{}' is not an IANA time zone name, such as Europe/Berlin.", zone.0);
                 Rejected::violation("/timeZone", Code::TimeZoneUnknown, message)
             })?,
         };

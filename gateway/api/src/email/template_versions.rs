@@ -1,4 +1,4 @@
-//! What notification templates were.
+//! The version history of notification templates.
 
 use billwire_schemas::refusal::Code;
 use poem_openapi::{Object, OpenApi, param::Path, types::Example};
@@ -25,17 +25,17 @@ pub(crate) const OPERATIONS: &[Operation] = &[Operation {
     ..list("listNotificationTemplateVersions", "notification_templates:read")
 }];
 
-/// A notification template as it was from one change to the next.
+/// A version of a notification template.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", example)]
 pub(crate) struct NotificationTemplateVersion {
-    /// From when on; until then `version - 1` was in use.
+    /// Time since which this version was used; `version - 1` was used before.
     changed_at: Moment,
-    /// Who made it so: the name of the API key.
+    /// Name of the API key that created the version.
     actor: String,
-    /// The business transaction that made it so.
+    /// Id of the business transaction that created the version.
     business_transaction: Uuid,
-    /// The template then.
+    /// The template at this version.
     template: NotificationTemplate,
 }
 
@@ -50,8 +50,8 @@ impl Example for NotificationTemplateVersion {
 impl TemplateVersions {
     /// List a notification template's versions
     ///
-    /// Newest first; those of a deleted template stay. To go back to one, update the template with its parts. A try of a delivery used the
-    /// version that was newest at the time of the try.
+    /// Newest first. Versions of a deleted template stay readable. To restore a version, update the template with its parts. A delivery
+    /// attempt uses the newest version at the time of the attempt.
     #[oai(
         path = "/notification-templates/:notificationTemplate/versions",
         method = "get",

@@ -1,4 +1,4 @@
-//! Business transactions of the past.
+//! The history of business transactions.
 
 use billwire_app::history;
 use billwire_schemas::refusal::Code;
@@ -19,7 +19,7 @@ use crate::{
 
 #[derive(Tags)]
 pub(crate) enum Tag {
-    /// What was changed, and which events tell of it.
+    /// Committed changes and the events published for them.
     #[oai(rename = "Business transactions")]
     BusinessTransactions,
 }
@@ -42,16 +42,16 @@ impl BusinessTransactions {
     async fn list(
         &self,
         context: Context,
-        /// Only of this operation, by its operationId.
+        /// Only transactions of this operation, by its operationId.
         operation: Query<OperationName>,
-        /// Only of this account, by id or external id.
+        /// Only transactions of this account, by its id or external id.
         account: Query<Reference>,
-        /// Only those that changed this object, by its id.
+        /// Only transactions that changed this object, by its id.
         #[oai(name = "objectId")]
         object: Query<Reference>,
-        /// Only from this moment on.
+        /// Only transactions at or after this time.
         from: Query<Moment>,
-        /// Only before this moment.
+        /// Only transactions before this time.
         to: Query<Moment>,
         /// Maximum number of items to return.
         limit: Query<Limit>,
@@ -78,7 +78,7 @@ impl BusinessTransactions {
 
     /// Get a business transaction
     ///
-    /// As its operation answered it; what was shown that one time alone (a signing secret) is not shown again.
+    /// Returns the transaction as its operation returned it, without secrets that are shown only once (signing secrets).
     #[oai(path = "/business-transactions/:businessTransaction", method = "get", operation_id = "getBusinessTransaction")]
     async fn get(
         &self,

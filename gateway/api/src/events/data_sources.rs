@@ -20,7 +20,7 @@ use crate::{
 
 #[derive(Tags)]
 pub(crate) enum Tag {
-    /// Paths from an event's object to others, whose parameters they add.
+    /// Relation paths from an event's object to other objects, whose parameters they add to the event.
     #[oai(rename = "Data sources")]
     DataSources,
 }
@@ -46,16 +46,16 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     delete("deleteDataSource", "data_sources:write", &[Code::DataSourceNotFound, Code::StillInUse], "dataSource", "DataSource"),
 ];
 
-/// A data source to be made.
+/// The data source to create.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct NewDataSource {
-    /// Its name; unique among data sources, and not that of a group of built-in parameters. Its parameters are called
+    /// Name; unique among data sources, and different from the groups of built-in parameters. The added parameters are named
     /// `<name>.<parameter>`.
     name: DataSourceName,
-    /// Type of the object whose events it adds parameters to, such as `account` or `invoice`.
+    /// Object type whose events get the parameters, such as `account` or `invoice`.
     object: ObjectKind,
-    /// The relations to go along from there, each to one other object.
+    /// The relations to follow from that object, each to one other object.
     #[oai(validator(min_items = 1, max_items = 8))]
     path: Vec<RelationName>,
 }
@@ -68,7 +68,7 @@ impl Example for NewDataSource {
     }
 }
 
-/// A data source: a named path from an event's object over its relations to another object, whose parameters it adds.
+/// A data source: a named relation path from an event's object to another object, whose parameters it adds to the event.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", example)]
 pub(crate) struct DataSource {
@@ -76,11 +76,11 @@ pub(crate) struct DataSource {
     id: Uuid,
     /// Version, starting at 1.
     version: i64,
-    /// Display name.
+    /// Name; prefix of the added parameters.
     name: String,
-    /// Type of the object whose events it adds parameters to.
+    /// Object type whose events get the parameters.
     object: String,
-    /// The relations it goes along.
+    /// The relations of the path.
     path: Vec<String>,
     /// Creation time.
     created_at: Moment,
@@ -103,9 +103,9 @@ impl Example for DataSource {
 impl DataSources {
     /// Create a data source
     ///
-    /// From now on the events of its object offer the parameters `<name>.<parameter>` of the object at the end of its path, with the
-    /// values they have at the moment of the event. Over a contact, they are for e-mail alone. An impossible path is refused, with the
-    /// relations that exist.
+    /// From now on, events of the object type offer the parameters `<name>.<parameter>` of the object at the end of the path, with their
+    /// values at the time of the event. Parameters of a path through a contact are available in e-mails only. An impossible path is
+    /// refused; the refusal lists the existing relations.
     #[oai(path = "/data-sources", method = "post", operation_id = "createDataSource")]
     async fn create(&self, context: Context, input: Validated<NewDataSource>) -> Result<Created, Problem> {
         let new = input.body;
@@ -152,7 +152,7 @@ impl DataSources {
 
     /// Delete a data source
     ///
-    /// Only when no notification template names its parameters any more.
+    /// Allowed only when no notification template uses its parameters.
     #[oai(path = "/data-sources/:dataSource", method = "delete", operation_id = "deleteDataSource")]
     async fn delete(
         &self,

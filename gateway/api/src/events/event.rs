@@ -1,4 +1,4 @@
-//! Events: those of the past, and those that outside systems submit.
+//! Events: history, tailing, and submission by external systems.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ use crate::{
 
 #[derive(Tags)]
 pub(crate) enum Tag {
-    /// What has happened.
+    /// Events on the stream.
     #[oai(rename = "Events")]
     Events,
 }
@@ -61,28 +61,28 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     Operation { takes: PLAIN, ..get("getEvent", "events:read", &[Code::EventNotFound]) },
 ];
 
-/// Something that happened outside.
+/// The event to submit.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(crate) struct NewEvent {
     /// Name of the custom event type.
     #[oai(rename = "type")]
     kind: EventTypeName,
-    /// Id or external id of the account it is about. Order is kept within the account, and its parameters are offered.
+    /// Id or external id of the account. The account is the ordering key, and the event offers its parameters.
     account: Option<Reference>,
-    /// What order is kept within, where it is about no account: letters, digits, `_` and `-`.
+    /// Ordering key of an event without account: letters, digits, `_` and `-`.
     key: Option<Key>,
-    /// What it is about, as your system names it; absent: an id of its own.
+    /// Subject of the event, as named in your system. Absent: a generated id.
     subject: Option<SubjectReference>,
-    /// Its data, as the type's JSON Schema tells. Scalar members at the top become the parameters `data.<member>`.
+    /// Data that conforms to the type's JSON Schema. Top-level scalar members become the parameters `data.<member>`.
     data: FreeObject,
 }
 
-/// Events to be told of.
+/// The events to submit.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", example)]
 pub(crate) struct NewEvents {
-    /// Each is judged by itself.
+    /// The events; each is validated separately.
     #[oai(validator(min_items = 1, max_items = 1000))]
     items: Vec<NewEvent>,
 }
@@ -103,67 +103,67 @@ impl Example for NewEvents {
     }
 }
 
-/// Which object an event tells of.
+/// The object of an event.
 #[derive(Debug, Object)]
 #[oai(rename = "EventObject", rename_all = "camelCase")]
 pub(crate) struct ObjectReference {
-    /// Its type, such as `account`. More values may be added.
+    /// Object type, such as `account`. More values may be added.
     #[oai(rename = "type")]
     kind: String,
     /// Unique id.
     id: String,
-    /// Its version after the change, from 1.
+    /// Version after the change, starting at 1.
     version: i64,
     /// `created`, `updated` or `deleted`.
     action: String,
 }
 
-/// What an event carries.
+/// The data of an event.
 #[derive(Debug, Object)]
 #[oai(rename = "EventData", rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(crate) struct Data {
-    /// The object it tells of.
+    /// The changed object.
     object: ObjectReference,
-    /// Its state before; absent for a created one.
+    /// State before the change; absent if the object was created.
     before: Option<FreeObject>,
-    /// Its state after; absent for a deleted one.
+    /// State after the change; absent if the object was deleted.
     after: Option<FreeObject>,
-    /// Name-value pairs, as the event's type offers them.
+    /// Name-value pairs that the event type offers.
     parameters: FreeObject,
 }
 
-/// An event as it stands on the stream and in webhooks: a structured CloudEvents 1.0 object.
+/// An event as on the stream and in webhook calls: a structured CloudEvents 1.0 object.
 #[derive(Debug, Object)]
 #[oai(skip_serializing_if_is_none, example)]
 pub(crate) struct Event {
     /// `1.0`.
     specversion: String,
-    /// Its id; also `Nats-Msg-Id` on the stream and `webhook-id` at receivers.
+    /// Event id; also `Nats-Msg-Id` on the stream and `webhook-id` in webhook calls.
     id: Uuid,
     /// `/tenants/<tenant>`.
     source: String,
-    /// Its type, such as `account.bill_cycle_changed`. More values may be added.
+    /// Event type, such as `account.bill_cycle_changed`. More values may be added.
     #[oai(rename = "type")]
     kind: String,
-    /// Id of the object it tells of.
+    /// Id of the changed object.
     subject: String,
-    /// When it happened, in business time.
+    /// Time of the event, in business time.
     time: Moment,
     /// `application/json`.
     datacontenttype: String,
-    /// Name of the JSON Schema it fits.
+    /// Identifies the JSON Schema of the message.
     dataschema: String,
-    /// What order is kept within.
+    /// The ordering key.
     partitionkey: String,
-    /// Its place in that order: gapless, from 1, zero-padded.
+    /// Position within the ordering key: gapless, starting at 1, zero-padded.
     sequence: String,
-    /// The business transaction that caused it.
+    /// Id of the business transaction.
     transactionid: Uuid,
-    /// The event it was derived from, where it was.
+    /// Id of the event it was derived from, if any.
     causationid: Option<Uuid>,
-    /// How many derivations lie between this event and one that an operation caused; absent: none.
+    /// Number of derivations since an event caused by an operation; absent: none.
     causationdepth: Option<u32>,
-    /// What it carries.
+    /// The event's data.
     data: Data,
 }
 
@@ -201,10 +201,9 @@ impl Example for Event {
 impl Events {
     /// Submit events
     ///
-    /// Tells of what happened outside, as events of your own types. Each item is held against its type's JSON Schema and judged by
-    /// itself: an accepted one is a business transaction of its own with one event, and all accepted ones are committed together. A refused
-    /// one leaves nothing; its problem carries one of the codes told under 422, and names every violation (`data_invalid` with the place in the
-    /// data).
+    /// Submits external occurrences as events of your custom types. Each item is validated separately against its type's JSON Schema. An
+    /// accepted item is its own business transaction with one event; all accepted items are committed together. A refused item changes
+    /// nothing: its problem has one of the codes listed under 422 and names every violation (`data_invalid` with the location in the data).
     #[oai(path = "/events", method = "post", operation_id = "submitEvents")]
     async fn submit(&self, context: Context, input: Validated<NewEvents>) -> Result<Each<202>, Problem> {
         let items = input.body.items.into_iter().map(|item| Submit {
@@ -226,19 +225,19 @@ impl Events {
     async fn list(
         &self,
         context: Context,
-        /// Only of this type.
+        /// Only events of this type.
         #[oai(name = "type")]
         kind: Query<EventTypeName>,
-        /// Only of this account, by id or external id.
+        /// Only events of this account, by its id or external id.
         account: Query<Reference>,
-        /// Only with this ordering key.
+        /// Only events with this ordering key.
         key: Query<Key>,
-        /// Only about this object, by its id.
+        /// Only events of this object, by its id.
         #[oai(name = "objectId")]
         object: Query<Reference>,
-        /// Only from this moment on.
+        /// Only events at or after this time.
         from: Query<Moment>,
-        /// Only before this moment.
+        /// Only events before this time.
         to: Query<Moment>,
         /// Maximum number of items to return.
         limit: Query<Limit>,
@@ -252,7 +251,7 @@ impl Events {
             keys.push(account.into());
         }
         if let Some(key) = key.0 {
-            // What cannot be a key is the key of no event.
+            // An invalid key matches no event.
             let Ok(key) = key.0.parse() else { return Ok(Listed::nothing()) };
             keys.push(key);
         }
@@ -271,17 +270,17 @@ impl Events {
 
     /// Tail events
     ///
-    /// The events that come after a place on the stream, oldest first, as they are published. Without a cursor it answers none, and the
-    /// cursor of now; each answer has the cursor to go on with. With `waitSeconds` it waits for the first event that comes. Meant for a
-    /// person who watches (`billwire listen`); a system subscribes.
+    /// Returns the events published after a position on the stream, oldest first. Without a cursor, returns no events and the current
+    /// position as the cursor; every response has the cursor to continue with. `waitSeconds` waits for the first event. Intended for
+    /// interactive use (`billwire listen`); systems should use a subscription.
     #[oai(path = "/events/tail", method = "get", operation_id = "tailEvents")]
     async fn tail(
         &self,
         context: Context,
-        /// Only of this type, or of the types this pattern means, such as `invoice.*`.
+        /// Only events of this type, or of types that match this pattern, such as `invoice.*`.
         #[oai(name = "type")]
         kind: Query<EventTypePattern>,
-        /// How long to wait for the first event, in seconds; absent: not at all.
+        /// Maximum time to wait for the first event, in seconds. Absent: no wait.
         #[oai(name = "waitSeconds")]
         wait: Query<WaitSeconds>,
         /// Maximum number of items to return.
@@ -301,7 +300,7 @@ impl Events {
 
     /// Get an event
     ///
-    /// As it stands on the stream.
+    /// Returns the event as on the stream.
     #[oai(path = "/events/:event", method = "get", operation_id = "getEvent")]
     async fn get(
         &self,

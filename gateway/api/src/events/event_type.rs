@@ -1,4 +1,4 @@
-//! An event type as the catalogue tells of it, built in or the tenant's own.
+//! Catalogue entries of event types, built-in and custom.
 
 use billwire_app::{
     App, Failure,
@@ -26,20 +26,20 @@ use crate::{
     types::scalars::FreeObject,
 };
 
-/// A parameter an event offers to templates.
+/// A parameter that an event offers.
 #[derive(Debug, Object)]
 #[oai(rename = "EventParameter", rename_all = "camelCase")]
 pub(crate) struct Parameter {
-    /// The name templates use.
+    /// Parameter name, as used in templates and expressions.
     name: String,
-    /// What its value is: `string` (amounts and dates too), `number` or `boolean`.
+    /// Value type: `string` (also amounts and dates), `number` or `boolean`.
     #[oai(rename = "type")]
     kind: String,
-    /// What it means.
+    /// Description.
     meaning: String,
-    /// A value it could have.
+    /// An example value.
     example: String,
-    /// Whether it is for e-mail alone: such a one stands neither on the stream nor in any webhook.
+    /// Whether it is available in e-mails only, and neither on the stream nor in webhook calls.
     email_only: bool,
 }
 
@@ -62,30 +62,30 @@ pub(crate) struct EventType {
     name: String,
     /// Version, starting at 1.
     pub version: i64,
-    /// The name people know it by.
+    /// Title.
     title: String,
-    /// Other names it goes by in the field.
+    /// Alternative names in the industry.
     aliases: Vec<String>,
-    /// `object`: the state of one created, updated or deleted object. `lifecycle`: an occurrence people or processes react to.
-    /// `custom`: one of your own. More values may be added.
+    /// `object`: the state of a created, updated or deleted object. `lifecycle`: an occurrence that people or processes react to.
+    /// `custom`: a type of your own. More values may be added.
     family: String,
-    /// What it tells.
+    /// Description.
     description: Option<String>,
-    /// What makes it happen.
+    /// What triggers the event.
     trigger: String,
-    /// Type of the object it tells of, such as `account`. More values may be added.
+    /// Type of the event's object, such as `account`. More values may be added.
     source: String,
-    /// What its events keep order within: `account`, `object` (the object itself), `key` (a text that each brings) or `accountOrKey`.
+    /// Ordering key of its events: `account`, `object` (the object's id), `key` (given with each event) or `accountOrKey`.
     ordering_key: String,
-    /// The parameters it offers.
+    /// The parameters its events offer.
     parameters: Vec<Parameter>,
-    /// The JSON Schema (draft 2020-12) of its messages; of a built-in type also at `/schemas/events/<name>/v1.json`. Only where one
-    /// type is asked for.
+    /// JSON Schema (draft 2020-12) of its messages; for built-in types also at `/schemas/events/<name>/v1.json`. Present only when a single
+    /// type is requested.
     schema: Option<FreeObject>,
-    /// A full message. Only where one type is asked for, and where one that fits can be made up.
+    /// An example message. Present only when a single type is requested and an example can be generated.
     #[oai(rename = "example")]
     message: Option<FreeObject>,
-    /// One of your own as it was registered. Only where one type is asked for.
+    /// The registration of a custom type. Present only when a single type is requested.
     registered: Option<RegisteredEventType>,
 }
 
@@ -122,7 +122,7 @@ fn members(value: Value) -> Option<FreeObject> {
     }
 }
 
-/// The documented example of an object of this kind: what an event about one could carry.
+/// The documented example of an object of this type.
 fn state_of(kind: &str, document: &Value) -> Value {
     let mut letters = kind.chars();
     let name = letters.next().map(|first| first.to_uppercase().collect::<String>() + letters.as_str()).unwrap_or_default();
@@ -131,7 +131,7 @@ fn state_of(kind: &str, document: &Value) -> Value {
 }
 
 impl EventType {
-    /// As a list shows it.
+    /// The entry as in lists.
     pub fn of(catalogue: &Catalogue, event: Known<'_>) -> Self {
         let parameters = catalogue.offers(event).into_iter().map(Parameter::from).collect();
         let (family, ordering_key) = (event.family().to_owned(), event.ordering_key().to_owned());
@@ -170,10 +170,10 @@ impl EventType {
         }
     }
 
-    /// The type of this name, whole.
+    /// The full entry of the type with this name.
     ///
     /// # Errors
-    /// `event_type_not_found`, or the database's failure.
+    /// `event_type_not_found`, or a database failure.
     pub async fn find(context: &Context, name: &str, version: Option<i64>) -> Result<Self, Failure> {
         let (app, tenant) = (context.app(), context.tenant());
         let catalogue = app.catalogue(tenant).await?;
@@ -197,10 +197,10 @@ impl EventType {
         Ok(Self::of_custom(app, &catalogue, &custom))
     }
 
-    /// The example message of a type that a request names, as the event `id`.
+    /// The example message of a type, with the event id `id`.
     ///
     /// # Errors
-    /// `event_type_unknown`, or the database's failure.
+    /// `event_type_unknown`, or a database failure.
     pub async fn example_message(context: &Context, name: &str, id: EventId) -> Result<Vec<u8>, Failure> {
         let unknown = context.app().catalogue(context.tenant()).await?.unknown_types(&[name.to_owned()]).into_iter().next();
         if let Some(unknown) = unknown {
@@ -219,7 +219,7 @@ impl EventType {
             kind: &custom.name,
             dataschema: custom.dataschema(),
             title: &custom.title,
-            description: custom.description.clone().unwrap_or_else(|| "Submitted by an outside system.".to_owned()),
+            description: custom.description.clone().unwrap_or_else(|| "Submitted by an external system.".to_owned()),
             action: json!({ "const": "created" }),
             parameters: offers.iter().map(|offer| (offer.name.clone(), described(offer))).collect(),
             after: &custom.schema,
@@ -230,7 +230,7 @@ impl EventType {
     }
 }
 
-/// An example message of a custom type whose data is this.
+/// An example message of a custom type with this data.
 fn example_of(custom: &CustomEventType, offers: &[Offer], data: &Value) -> Value {
     let mut parameters = Map::new();
     for offer in offers {

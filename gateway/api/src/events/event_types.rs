@@ -1,4 +1,4 @@
-//! Event types: the catalogue, and the tenant's own.
+//! Event types: the catalogue, and the tenant's custom types.
 
 use billwire_app::{
     DeleteEventType, RegisterEventType,
@@ -28,7 +28,7 @@ use crate::{
 
 #[derive(Tags)]
 pub(crate) enum Tag {
-    /// What can happen, and which parameters each event offers.
+    /// The catalogue of event types and the parameters each offers.
     #[oai(rename = "Event types")]
     EventTypes,
 }
@@ -79,22 +79,22 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     ),
 ];
 
-/// A custom event type to be registered, or its next version.
+/// The custom event type to register, or its next version.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct NewEventType {
-    /// Its name; the type is called `custom.<name>`.
+    /// Name; the full type name is `custom.<name>`.
     name: CustomEventName,
-    /// The name people know it by.
+    /// Title.
     title: Name,
-    /// What it means and when it happens.
+    /// Meaning, and when the event occurs.
     description: Option<Description>,
-    /// What its events keep order within: `account` (each names its account, and offers its parameters) or `key` (each brings a text
-    /// of its own). Absent: each event brings one of the two. It cannot be changed later.
+    /// Ordering key of its events: `account` (each event names its account and offers the account's parameters) or `key` (each event has
+    /// its own key). Absent: each event has one of the two. Cannot be changed later.
     ordering_key: Option<OrderedBy>,
-    /// JSON Schema (draft 2020-12) of the events' data, an object. Its scalar members become the parameters `data.<member>`. Give
-    /// objects `additionalProperties: false`: to an open object no later version can add a member with rules, since anything may have
-    /// been told under its name.
+    /// JSON Schema (draft 2020-12) of the events' data, which is an object. Its scalar members become the parameters `data.<member>`. Set
+    /// `additionalProperties: false` on objects: a later version cannot add a constrained member to an open object, since earlier events
+    /// may have any value under that name.
     schema: FreeObject,
 }
 
@@ -122,27 +122,27 @@ impl Example for NewEventType {
     }
 }
 
-/// A custom event type as it was registered.
+/// A registered custom event type.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct CustomEventType {
-    /// Its id; the same for all versions.
+    /// Unique id; the same for all versions.
     id: Uuid,
     /// Version, starting at 1.
     version: i64,
     /// `custom.<name>`.
     name: String,
-    /// The name people know it by.
+    /// Title.
     title: String,
-    /// What it means and when it happens.
+    /// Meaning, and when the event occurs.
     description: Option<String>,
-    /// What its events keep order within: `account` or `key`; absent: each brings one of the two.
+    /// Ordering key of its events: `account` or `key`. Absent: each event has one of the two.
     ordering_key: Option<String>,
     /// JSON Schema (draft 2020-12) of `data.after`.
     schema: FreeObject,
-    /// When it was registered first.
+    /// Time of the first registration.
     created_at: Moment,
-    /// When this version was registered.
+    /// Time at which this version was registered.
     updated_at: Moment,
 }
 
@@ -186,7 +186,7 @@ impl Example for CustomEventType {
 impl EventTypes {
     /// List event types
     ///
-    /// All there are: the built-in ones by object, then your own by name.
+    /// Returns all types: the built-in ones by object, then custom types by name.
     #[oai(path = "/event-types", method = "get", operation_id = "listEventTypes")]
     async fn list(&self, context: Context) -> Result<Listed<EventType>, Problem> {
         let catalogue = context.app().catalogue(context.tenant()).await?;
@@ -196,16 +196,16 @@ impl EventTypes {
 
     /// Get an event type
     ///
-    /// With its parameters, the JSON Schema of its messages and a full example.
+    /// Includes its parameters, the JSON Schema of its messages and an example message.
     #[oai(path = "/event-types/:eventType", method = "get", operation_id = "getEventType")]
     async fn get(
         &self,
         context: Context,
         known: IfNoneMatch,
-        /// Name of the event type; of a custom one also its id.
+        /// Name of the event type, or id of a custom one.
         #[oai(name = "eventType")]
         event_type: Path<EventTypeName>,
-        /// An earlier version of a custom event type, also of a deleted one.
+        /// An earlier version of a custom event type; deleted types included.
         version: Query<EventTypeVersion>,
     ) -> Result<Found<EventType>, Problem> {
         let name = event_type.0.0.as_str();
@@ -216,9 +216,9 @@ impl EventTypes {
 
     /// Register an event type
     ///
-    /// Makes an event type of your own, which queues, subscriptions and templates can name at once. Under a name that is registered
-    /// already it makes the next version, if whatever the version before accepts is still accepted; else it is refused with
-    /// `schema_incompatible`, and `errors` tells each place. Earlier versions stay readable.
+    /// Registers a custom event type, which queues, subscriptions and templates can use immediately. An existing name gets its next
+    /// version, provided that the new schema accepts everything the previous version accepts. Otherwise the request is refused with
+    /// `schema_incompatible`, and `errors` lists each location. Earlier versions stay readable.
     #[oai(path = "/event-types", method = "post", operation_id = "registerEventType")]
     async fn register(&self, context: Context, input: Validated<NewEventType>) -> Result<Created, Problem> {
         let new = input.body;
@@ -240,8 +240,8 @@ impl EventTypes {
 
     /// Delete an event type
     ///
-    /// One of your own, when no queue and no template names it any more. Its versions stay readable; if the name is registered again,
-    /// it goes on with the next version.
+    /// Allowed only for a custom type that no queue and no template uses. Its versions stay readable. Registering the name again continues
+    /// with the next version.
     #[oai(path = "/event-types/:eventType", method = "delete", operation_id = "deleteEventType")]
     async fn delete(
         &self,
@@ -255,7 +255,7 @@ impl EventTypes {
     }
 }
 
-/// The refusal when there is no such type or no such version of it.
+/// The refusal for a missing type or version.
 pub(crate) fn not_found(name: &str, version: Option<i64>) -> Rejected {
     let what = version.map_or_else(|| name.to_owned(), |version| format!("{name}' at version '{version}"));
     let hint = if name.starts_with(PREFIX) { "custom event type" } else { "event type" };

@@ -1,4 +1,4 @@
-//! Events set aside: accepted once, but larger than the stream takes by now.
+//! Events set aside: accepted earlier, but larger than the stream's current message limit.
 
 use billwire_app::SetAsideEvent as Found;
 use billwire_schemas::ids::EventId;
@@ -28,24 +28,24 @@ pub(crate) const OPERATIONS: &[Operation] =
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", example)]
 pub(crate) struct SetAsideEvent {
-    /// The event.
+    /// Id of the event.
     event_id: Uuid,
-    /// Its type.
+    /// Event type.
     #[oai(rename = "type")]
     kind: String,
-    /// What its order is kept within.
+    /// The ordering key.
     ordering_key: String,
-    /// Its place within the ordering key, from 1.
+    /// Position within the ordering key, starting at 1.
     sequence: i64,
-    /// The business transaction that caused it.
+    /// Id of the business transaction.
     transaction_id: Uuid,
-    /// Its size in bytes.
+    /// Size in bytes.
     size: i64,
-    /// The size in bytes that the stream took when the event was set aside.
+    /// Maximum message size of the stream when the event was set aside, in bytes.
     size_max: i64,
-    /// When it was set aside.
+    /// Time at which the event was set aside.
     set_aside_at: Moment,
-    /// How many events of its ordering key wait behind it.
+    /// Number of events of the ordering key that wait behind this one.
     waiting: i64,
 }
 
@@ -81,11 +81,11 @@ impl From<Found> for SetAsideEvent {
     }
 }
 
-/// Which events set aside are meant: those named; with no member at all: every one.
+/// The set-aside events to redrive. Without `ids`: all of them.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct SetAsideEventChoice {
-    /// Ids of events.
+    /// Event ids.
     #[oai(validator(min_items = 1, max_items = 1000))]
     ids: Option<Vec<Reference>>,
 }
@@ -98,13 +98,13 @@ impl Example for SetAsideEventChoice {
     }
 }
 
-/// How many events it concerned.
+/// Numbers of redriven and remaining events.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", example)]
 pub(crate) struct RedrivenEvents {
-    /// How many fit by now and go to the stream.
+    /// Number of events that now fit and will be published.
     events: u32,
-    /// How many stay: they, or one that stands before them in their ordering key, are still too large.
+    /// Number of events that stay set aside: they, or an earlier event of their ordering key, are still too large.
     too_large: u32,
 }
 
@@ -118,8 +118,8 @@ impl Example for RedrivenEvents {
 impl SetAsideEvents {
     /// List events set aside
     ///
-    /// Events that were accepted and cannot go to the stream, since NATS takes smaller messages (`max_payload`) than when they were
-    /// accepted. Later events of the same ordering key wait behind them; all others go on. Newest first.
+    /// Returns events that were accepted but cannot be published, because NATS's message limit (`max_payload`) was lowered since. Later
+    /// events of the same ordering key wait behind them; all others are published. Newest first.
     #[oai(path = "/set-aside-events", method = "get", operation_id = "listSetAsideEvents")]
     async fn list(
         &self,
@@ -137,12 +137,12 @@ impl SetAsideEvents {
 
     /// Redrive events set aside
     ///
-    /// Publishes those that fit by now, once NATS takes larger messages (`max_payload`), each with all events of its ordering key that
-    /// are set aside, in their order. Those that do not fit stay as they are.
+    /// Use after raising NATS's message limit (`max_payload`). Publishes the events that now fit, each with all set-aside events of its
+    /// ordering key, in order. Events that do not fit stay set aside.
     #[oai(path = "/set-aside-events/redrive", method = "post", operation_id = "redriveSetAsideEvents")]
     async fn redrive(&self, context: Context, input: Validated<SetAsideEventChoice>) -> Result<Accepted<RedrivenEvents>, Problem> {
         let request = context.request(input.canonical.as_deref());
-        // What is no id is the id of nothing.
+        // An invalid id matches nothing.
         let ids = input.body.ids.unwrap_or_default().into_iter().map(|one| EventId(one.0.parse().unwrap_or(Uuid::nil()))).collect();
         Ok(Accepted::of(context.app().redrive_set_aside_events(request, ids).await?))
     }
