@@ -1,4 +1,4 @@
-//! Configuration nouns: what is configured, where it rests, and how it is found.
+//! Configuration objects: their types, storage and lookup.
 
 use billwire_domain::{
     Entity, Rejected,
@@ -18,19 +18,19 @@ use serde::de::DeserializeOwned;
 
 use crate::email::notification_templates;
 
-/// A configuration noun: where it rests and what its refusals are called.
+/// A type of configuration object, with its storage kind and refusal codes.
 pub trait ConfigurationObject: Entity + DeserializeOwned + Clone + Send + Sync + 'static {
-    /// Where it rests.
+    /// Kind of the stored rows.
     const KIND: Kind;
-    /// For people.
+    /// Name in messages.
     const NAME: &'static str;
-    /// Code of its 404.
+    /// Code of the refusal for a missing object.
     const NOT_FOUND: Code;
-    /// The operation that deletes it.
+    /// The operationId of its deletion.
     const DELETE: &'static str;
-    /// Whether `subscription` stands on it.
+    /// Whether `subscription` uses the object.
     fn carries(&self, subscription: &Subscription) -> bool;
-    /// Why what is addressed as `id` can be neither changed nor deleted, where it comes with the product.
+    /// The refusal to change or delete the object `id`, if it is predefined.
     fn fixed(_id: &str) -> Option<Rejected> {
         None
     }
@@ -86,7 +86,7 @@ impl ConfigurationObject for NotificationTemplate {
         matches!(&subscription.action, Action::Email { notification_template_id, .. } if *notification_template_id == self.id)
     }
     fn fixed(id: &str) -> Option<Rejected> {
-        let message = "This template comes with the product and stays as it is; create one of your own from its parts.";
+        let message = "This template is predefined and cannot be changed; create your own template from its parts.";
         id.parse().ok().and_then(notification_templates::predefined).map(|_| Rejected::conflict(Code::TemplatePredefined, message))
     }
 }
@@ -111,10 +111,10 @@ impl ConfigurationObject for SuppressedAddress {
     }
 }
 
-/// The configuration object a path names, at the version that is asked for.
+/// The configuration object named in the path, at the required version.
 ///
 /// # Errors
-/// `<noun>_not_found`, `stale_version`, why it is [`ConfigurationObject::fixed`], or the database's failure.
+/// `<object>_not_found`, `stale_version`, the refusal of [`ConfigurationObject::fixed`], or a database failure.
 pub(crate) async fn addressed<T: ConfigurationObject>(tx: &Tx<'_>, id: &str, if_match: Option<i64>) -> Result<T, Failure> {
     T::fixed(id).map_or(Ok(()), Err)?;
     let missing = || Rejected::not_found(T::NOT_FOUND, T::NAME, id);
@@ -124,10 +124,10 @@ pub(crate) async fn addressed<T: ConfigurationObject>(tx: &Tx<'_>, id: &str, if_
     Ok(found)
 }
 
-/// The configuration object a body refers to, or the 422 that names the field.
+/// The configuration object that a body refers to at `pointer`.
 ///
 /// # Errors
-/// `code`, or the database's failure.
+/// `code`, or a database failure.
 pub(crate) async fn referenced<T: ConfigurationObject>(tx: &Tx<'_>, pointer: &'static str, code: Code, id: &str) -> Result<T, Failure> {
     let found = match id.parse() {
         Ok(id) => tx.configuration(T::KIND, id).await?,

@@ -1,5 +1,5 @@
-//! Deleting configuration: `deleteQueue`, `deleteSubscription`, `deleteWebhookEndpoint`, `deleteSmtpAccount`,
-//! `deleteNotificationTemplate`. What a subscription stands on is not deleted from under it.
+//! Deletes configuration objects: `deleteQueue`, `deleteWebhookEndpoint`, `deleteSmtpAccount`, `deleteNotificationTemplate`,
+//! `deleteSystemUser`, `deleteSuppressedAddress`. An object that a subscription uses is not deleted.
 
 use std::marker::PhantomData;
 
@@ -17,9 +17,9 @@ use crate::{
 /// Deletes a configuration object.
 #[derive(Debug, Clone)]
 pub struct DeleteConfiguration<T> {
-    /// Its id, as the client wrote it.
+    /// The id, as the client sent it.
     pub id: String,
-    /// Only at this version.
+    /// The required version, if any.
     pub if_match: Option<i64>,
     noun: PhantomData<fn() -> T>,
 }
@@ -42,7 +42,7 @@ impl<T: ConfigurationObject> UseCase for DeleteConfiguration<T> {
         let last: T = addressed(tx, &self.id, self.if_match).await?;
         let subscriptions: Vec<Subscription> = tx.configurations(Kind::Subscription).await?;
         if let Some(user) = subscriptions.iter().find(|s| last.carries(s)) {
-            let message = format!("Subscription '{}' stands on this {}; delete it first.", user.name, T::NAME);
+            let message = format!("Subscription '{}' uses this {}; delete the subscription first.", user.name, T::NAME);
             return Err(Rejected::conflict(Code::StillInUse, message).into());
         }
         tx.delete_configuration(last.id());

@@ -1,7 +1,7 @@
-//! What falls due by time, through the same rules as a call.
+//! Performs what becomes due by time, by the same rules as a request.
 //!
-//! Each noun keeps the moment the clock has to look at it next in its row. Whatever is found due is decided again under its
-//! ordering key's lock, so a second clock, a restart or a clock that jumps finds nothing left to do.
+//! Each object's row has the time at which it is next due. A due object is decided again under the lock of its ordering key, so that a
+//! second clock, a restart or a clock jump does nothing twice.
 
 use std::collections::BTreeMap;
 
@@ -22,13 +22,13 @@ use crate::{
     usage::{contracts::EndContractPeriod, usage_identifiers::FindDormant},
 };
 
-/// Due objects of one noun taken up at once; they share commits.
+/// Maximum number of due objects per type in one pass; they share commits.
 const AT_ONCE: u64 = 128;
 
-/// How long what was refused is let be: were it found due at each look, a handful of such objects would keep all others from being found.
+/// Delay after a refusal. Without it, a few refused objects would fill each pass and hide all others.
 const REFUSED_FOR: TimeDelta = TimeDelta::hours(1);
 
-/// What is to be done with an object that is due.
+/// The action for a due object.
 #[derive(Debug, Clone, Copy)]
 enum What {
     BillCycleChange,
@@ -38,16 +38,16 @@ enum What {
 }
 
 impl App {
-    /// Lets what is due happen, longest overdue first, up to a handful of each noun. Gives how much was found: more may be due
-    /// when it is not 0.
+    /// Performs what is due, longest overdue first, up to [`AT_ONCE`] objects per type. Returns the number of objects found; if it is not
+    /// 0, more may be due.
     ///
     /// # Errors
-    /// The database's failure. What is refused is logged, and put off so that it stands in nobody's way.
+    /// A database failure. Refused actions are logged and postponed by [`REFUSED_FOR`].
     pub async fn perform_due(&self) -> Result<u64, Failure> {
         let mut found = self.due().await?;
         found.sort_by_key(|(due, _)| due.at);
         let count = found.len() as u64;
-        // One ordering key's due dates happen one after the other, in the order they fell due.
+        // Actions of one ordering key run one after another, in the order of their due times.
         let mut lanes: BTreeMap<(TenantId, OrderingKey), Vec<(Due, What)>> = BTreeMap::new();
         for (due, what) in found {
             lanes.entry((due.tenant.clone(), due.key.clone())).or_default().push((due, what));
@@ -60,7 +60,7 @@ impl App {
                     match app.perform(&due, what).await {
                         Ok(_) => {}
                         Err(Failure::Rejected(refusal)) => {
-                            tracing::error!(tenant = %due.tenant, object.id = %due.id, ?what, %refusal, "what was due was refused");
+                            tracing::error!(tenant = %due.tenant, object.id = %due.id, ?what, %refusal, "a due action was refused");
                             app.put_off(&due, what).await?;
                         }
                         Err(error) => return Err(error),
@@ -72,13 +72,13 @@ impl App {
         while let Some(done) = running.join_next().await {
             match done {
                 Ok(lane) => lane?,
-                Err(panic) => tracing::error!(error = %panic, "what was due panicked"),
+                Err(panic) => tracing::error!(error = %panic, "a due action panicked"),
             }
         }
         Ok(count)
     }
 
-    /// Looks at what was refused no earlier than in a while, unless the object changes before.
+    /// Postpones a refused object by [`REFUSED_FOR`], unless it changes earlier.
     async fn put_off(&self, due: &Due, what: What) -> Result<(), Failure> {
         let (now, id) = (self.now(), due.id);
         let until = now + REFUSED_FOR;

@@ -1,4 +1,4 @@
-//! One operation, once: claimed, decided, recorded and answered in one committed transaction.
+//! Executes an operation exactly once: claim, decision, record and reply are one committed transaction.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use billwire_store::{
 
 use crate::{App, Caller, record::Record};
 
-/// A changing operation: a command that knows how to load what it needs and let the domain decide.
+/// A changing operation: a command that loads its objects and lets the domain decide.
 #[async_trait]
 pub trait UseCase: Send + Sync + 'static {
     /// The operationId.
@@ -23,26 +23,26 @@ pub trait UseCase: Send + Sync + 'static {
     /// HTTP status of success.
     const STATUS: u16 = 200;
 
-    /// What its events keep order within.
+    /// The ordering key of its events.
     fn key(&self) -> OrderingKey;
-    /// What it must be alone with besides, though no event of its own keeps order there.
+    /// Further ordering keys to lock, without events of their own.
     fn locks(&self) -> Vec<OrderingKey> {
         Vec::new()
     }
-    /// What it will surely load.
+    /// Objects that it always loads.
     fn prefetch(&self) -> Vec<billwire_store::commit::Prefetch> {
         Vec::new()
     }
-    /// Loads, decides and saves. `None`: there was nothing to do.
+    /// Loads, decides and saves. Returns `None` if there was nothing to do.
     async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure>;
 }
 
-/// Who demands an operation, and under which conditions.
+/// The caller of an operation, and the idempotency claim.
 #[derive(Debug, Clone)]
 pub struct RequestContext {
-    /// Who.
+    /// The authenticated caller.
     pub caller: Caller,
-    /// The idempotency key it came with.
+    /// The claim of the request's idempotency key, if it has one.
     pub claim: Option<Claim>,
 }
 
@@ -50,7 +50,7 @@ struct Execution<U> {
     use_case: U,
     context: RequestContext,
     clock: Arc<ShiftedClock>,
-    /// Bytes that an event may take.
+    /// Maximum size of an event, in bytes.
     event_max: u64,
 }
 
@@ -80,20 +80,20 @@ impl<U: UseCase> Unit for Execution<U> {
 }
 
 impl App {
-    /// Runs `use_case` once: a demand that repeats a claim gets the first reply.
+    /// Runs `use_case` once: a request that repeats a claim gets the first reply.
     ///
     /// # Errors
-    /// The refusal, or the database's failure; nothing was changed then.
+    /// The use case's refusal, or a database failure; nothing was changed then.
     pub async fn execute<U: UseCase>(&self, context: RequestContext, use_case: U) -> Result<Reply, Failure> {
         if self.backlog_full() {
-            return Err(Error::Unavailable("the stream is away and the outbox is full".into()).into());
+            return Err(Error::Unavailable("the stream is unavailable and the outbox is full".into()).into());
         }
         let (clock, event_max) = (self.clock.clone(), self.store.event_max());
         self.store.commit(Arc::new(Execution { use_case, context, clock, event_max })).await
     }
 }
 
-/// JSON that cannot be written, which only a broken type could cause.
+/// A JSON failure, which only a bug or corrupt data can cause.
 pub(crate) fn json(error: serde_json::Error) -> Failure {
     Error::Corrupt { table: "business_transaction", detail: error.to_string() }.into()
 }

@@ -1,4 +1,4 @@
-//! A bulk operation: many items, each a business transaction of its own, all committed together.
+//! Bulk operations: many items, each its own business transaction, all committed together.
 
 use std::sync::Arc;
 
@@ -19,20 +19,20 @@ use serde_json::value::RawValue;
 
 use crate::{App, RequestContext, execute::json, record::Record};
 
-/// A bulk operation. Items are decided in order, each by itself: a refused one leaves nothing and stops no other; a later one
-/// sees what an earlier one changed.
+/// A bulk operation. Items are decided one by one, in order: a refused item changes nothing and does not stop the others; a later item
+/// sees the changes of earlier ones.
 #[async_trait]
 pub trait BulkUseCase: Send + Sync + 'static {
     /// The operationId.
     const OPERATION: &'static str;
-    /// HTTP status of the whole, whatever became of the items.
+    /// HTTP status of the response, whatever the results of the items.
     const STATUS: u16;
 
-    /// How many items; never 0, the schema says so.
+    /// Number of items; at least 1, as the schema requires.
     fn count(&self) -> usize;
-    /// What their events keep order within, each key once.
+    /// The distinct ordering keys of their events.
     fn keys(&self) -> Vec<OrderingKey>;
-    /// Loads what many items need with few queries.
+    /// Preloads the items' objects with few queries.
     async fn prepare(&self, tx: &mut Tx<'_>) -> Result<(), Failure>;
     /// Decides and saves the item at `index`.
     async fn run(&self, index: usize, tx: &mut Tx<'_>, now: Timestamp) -> Result<Record, Failure>;
@@ -43,17 +43,17 @@ struct OnceEach<U> {
     context: RequestContext,
     clock: Arc<ShiftedClock>,
     keys: Vec<OrderingKey>,
-    /// Bytes that an event may take.
+    /// Maximum size of an event, in bytes.
     event_max: u64,
 }
 
-/// What became of one item.
+/// The result of an item.
 #[derive(Serialize)]
 #[serde(tag = "status", rename_all = "camelCase")]
 enum Item {
-    /// It is a business transaction now.
+    /// A business transaction was recorded.
     Recorded { index: usize, transaction: Box<RawValue> },
-    /// A rule refused it.
+    /// The item was refused.
     Refused { index: usize, problem: ItemProblem },
 }
 
@@ -77,7 +77,7 @@ struct Items {
     items: Vec<Item>,
 }
 
-/// Pointers are relative to the item in a rule and lead through the bulk's `items` in the answer.
+/// Makes pointers, which are relative to the item, relative to the request body.
 fn problem(index: usize, refusal: Rejected) -> ItemProblem {
     let errors = refusal
         .violations
@@ -129,17 +129,17 @@ impl<U: BulkUseCase> OnceEach<U> {
 }
 
 impl App {
-    /// Runs the items of `use_case` once: a demand that repeats a claim gets the first reply.
+    /// Runs the items of `use_case` once: a request that repeats a claim gets the first reply.
     ///
     /// # Errors
-    /// The database's failure; nothing was changed then. Refusals of items stand in the reply.
+    /// A database failure; nothing was changed then. The reply contains refusals of items.
     pub async fn execute_bulk<U: BulkUseCase>(&self, context: RequestContext, use_case: U) -> Result<Reply, Failure> {
         if self.backlog_full() {
-            return Err(Error::Unavailable("the stream is away and the outbox is full".into()).into());
+            return Err(Error::Unavailable("the stream is unavailable and the outbox is full".into()).into());
         }
         let mut keys = use_case.keys();
         if keys.is_empty() {
-            // Nothing will be recorded, but the claim must be kept all the same.
+            // Nothing will be recorded, but the claim must still be stored.
             keys.push(fresh().into());
         }
         let (clock, event_max) = (self.clock.clone(), self.store.event_max());

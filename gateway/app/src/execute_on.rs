@@ -1,4 +1,4 @@
-//! Use cases on an object that a request names, in its path or its body, by id or external id.
+//! Use cases on one object that a request names in its path or body, by id or external id.
 
 use std::sync::Arc;
 
@@ -19,37 +19,37 @@ use crate::{
     record::Record,
 };
 
-/// A use case on one object. The object is loaded under the lock of its ordering key, at the version the caller insists on, before
-/// [`ObjectUseCase::run`].
+/// A use case on one object. Before [`ObjectUseCase::run`], the object is loaded under the lock of its ordering key and its version is
+/// checked.
 #[async_trait]
 pub trait ObjectUseCase: Send + Sync + 'static {
-    /// The object's noun.
+    /// Type of the object.
     type Object: Object;
     /// The operationId.
     const OPERATION: &'static str;
     /// HTTP status of success.
     const STATUS: u16 = 200;
 
-    /// The refusal when there is no such object: 404 for one that the path names. A use case whose body names the object says 422.
+    /// The refusal for a missing object: 404 if the path names the object; a use case whose body names the object overrides it with 422.
     fn missing(reference: &str) -> Rejected {
         not_found::<Self::Object>(reference)
     }
-    /// What its events keep order within, where that is not the object's own ordering key. The object's is locked all the same.
+    /// The ordering key of its events, if it differs from the object's. The object's key is locked too.
     fn key(&self) -> Option<OrderingKey> {
         None
     }
-    /// What it will surely load besides the object and its account.
+    /// Objects that it always loads, besides the object and its account.
     fn prefetch(&self) -> Vec<Prefetch> {
         Vec::new()
     }
-    /// Decides and saves. `None`: there was nothing to do.
+    /// Decides and saves. Returns `None` if there was nothing to do.
     async fn run(&self, tx: &mut Tx<'_>, object: Self::Object, now: Timestamp) -> Result<Option<Record>, Failure>;
 }
 
-/// The account an object belongs to.
+/// The account that owns an object.
 ///
 /// # Errors
-/// The database's failure; an object without its account is one.
+/// A database failure; a missing account counts as one.
 pub(crate) async fn owner<T: Persisted>(tx: &mut Tx<'_>, object: &T) -> Result<Account, Failure> {
     let account = match object.account() {
         Some(id) => tx.load::<Account>(id.0).await?,
@@ -58,7 +58,7 @@ pub(crate) async fn owner<T: Persisted>(tx: &mut Tx<'_>, object: &T) -> Result<A
     account.ok_or_else(|| Error::Corrupt { table: T::TABLE, detail: format!("{} belongs to no account", object.id()) }.into())
 }
 
-/// A use case with the object it is for.
+/// A use case bound to its object.
 struct On<U> {
     use_case: Arc<U>,
     key: OrderingKey,
@@ -93,15 +93,14 @@ impl<U: ObjectUseCase> UseCase for On<U> {
 }
 
 impl App {
-    /// Runs `use_case` once, on the object with this id or external id, if it has the version `if_match`.
+    /// Runs `use_case` once on the object with this id or external id, if its version is `if_match`.
     ///
-    /// Which ordering key to lock has to be known before the transaction. An object that keeps its own order needs no look-up for it: a
-    /// reference that reads as an id is taken for one, and only if nothing has that id it is looked up as an external id. Another object is
-    /// looked up first, for its account; an object never moves to another account. Where there is no object the claim of the request is
-    /// looked up all the same, since a request that is repeated may have deleted it.
+    /// The ordering key to lock must be known before the transaction. For an object that is its own ordering key, a UUID reference is tried
+    /// as the id, without a lookup, and only then as an external id. Other objects are looked up first, for their account, which never
+    /// changes. Without an object, the use case still runs, because the claim of a repeated deletion must be found.
     ///
     /// # Errors
-    /// [`ObjectUseCase::missing`], `stale_version`, the use case's refusal, or the database's failure; nothing was changed then.
+    /// [`ObjectUseCase::missing`], `stale_version`, the use case's refusal, or a database failure; nothing was changed then.
     pub async fn execute_on<U: ObjectUseCase>(
         &self,
         context: RequestContext,

@@ -1,7 +1,7 @@
-//! Use cases, grouped by noun: load, decide, save and record, all inside one committed transaction.
+//! Use cases, grouped by object: load, decide, save and record, in one committed transaction.
 //!
-//! Called by `api` (operations) and `server` (due dates, start-up). Knows neither HTTP nor NATS; an operation is accepted when
-//! [`App::execute`] answers. It exists so that a handler and a due date do the same thing in the same way.
+//! Called by `api` (operations) and `server` (due dates, start-up). Knows neither HTTP nor NATS. An operation is accepted when
+//! [`App::execute`] returns. It exists so that requests and due dates run the same code.
 
 mod access;
 mod billing;
@@ -32,7 +32,7 @@ use billwire_schemas::{
     ids::{DeliveryId, TenantId},
     refusal::Code,
 };
-/// What can go wrong with a database; part of [`Failure`].
+/// A database error; part of [`Failure`].
 pub use billwire_store::Error as StoreError;
 use billwire_store::{ConfigurationKind, Error, Store};
 pub use billwire_store::{
@@ -90,14 +90,14 @@ pub use usage::contracts::{CreateContract, DeleteContract, UpdateContract};
 pub use usage::record_chargeable_events::NewCharge;
 pub use usage::usage_identifiers::{CreateUsageIdentifier, DeleteUsageIdentifier, UpdateUsageIdentifier};
 
-/// Who calls, as authenticated.
+/// An authenticated caller.
 #[derive(Debug, Clone)]
 pub struct Caller {
-    /// The tenant everything happens in.
+    /// The caller's tenant.
     pub tenant: TenantId,
-    /// Named in business transactions.
+    /// Actor name in business transactions.
     pub actor: String,
-    /// What it may do; `*` is everything.
+    /// Granted scopes; `*` grants all.
     pub scopes: Vec<String>,
 }
 
@@ -108,7 +108,7 @@ impl Caller {
     }
 }
 
-/// The use cases and what they stand on. Cheap to clone.
+/// The use cases and their dependencies. Cheap to clone.
 #[derive(Clone)]
 pub struct App {
     store: Store,
@@ -124,7 +124,7 @@ pub struct App {
 }
 
 impl App {
-    /// The use cases over `store`, telling time by `clock`.
+    /// The use cases over `store`, with business time from `clock`.
     pub fn new(store: Store, clock: Arc<ShiftedClock>, test_clock_allowed: bool) -> Self {
         let (backlog_full, keys, compiled) = Default::default();
         Self {
@@ -141,25 +141,25 @@ impl App {
         }
     }
 
-    /// The same with a way to receivers, which testing endpoints needs.
+    /// Adds a webhook client, required to test endpoints.
     #[must_use]
     pub fn with_webhook_client(self, webhook_client: Arc<dyn WebhookClient>) -> Self {
         Self { webhook_client: Some(webhook_client), ..self }
     }
 
-    /// The same with a way to SMTP servers, which testing accounts needs.
+    /// Adds an SMTP client, required to test accounts.
     #[must_use]
     pub fn with_smtp_client(self, smtp_client: Arc<dyn SmtpClient>) -> Self {
         Self { smtp_client: Some(smtp_client), ..self }
     }
 
-    /// The same with a place to render templates, which previews and e-mails need.
+    /// Adds a template renderer, required for previews and e-mails.
     #[must_use]
     pub fn with_renderer(self, renderer: Arc<dyn Renderer>) -> Self {
         Self { renderer: Some(renderer), ..self }
     }
 
-    /// The same with a view of the stream, which tailing events needs.
+    /// Adds access to the stream, required to tail events.
     #[must_use]
     pub fn with_stream(self, stream: Arc<dyn Stream>) -> Self {
         Self { stream: Some(stream), ..self }
@@ -170,20 +170,20 @@ impl App {
         self.clock.now()
     }
 
-    /// Says whether so much waits for the stream that nothing more may be accepted.
+    /// Sets whether operations are refused because too many events wait for the stream.
     pub fn set_backlog_full(&self, full: bool) {
         self.backlog_full.store(full, Ordering::Relaxed);
     }
 
-    /// Whether operations are refused because the stream is far behind.
+    /// Whether operations are refused because too many events wait for the stream.
     pub fn backlog_full(&self) -> bool {
         self.backlog_full.load(Ordering::Relaxed)
     }
 
-    /// Whether the database answers.
+    /// Checks that the database responds.
     ///
     /// # Errors
-    /// When it does not.
+    /// When the database does not respond.
     pub async fn ping(&self) -> Result<(), Error> {
         self.store.ping().await
     }
@@ -191,7 +191,7 @@ impl App {
     /// One configuration object.
     ///
     /// # Errors
-    /// `<noun>_not_found`, or the database's failure.
+    /// `<object>_not_found`, or a database failure.
     pub async fn configuration<T: ConfigurationObject>(&self, tenant: &TenantId, id: &str) -> Result<T, Failure> {
         let found = match id.parse() {
             Ok(id) => self.store.configuration(tenant, T::KIND, id).await?,
@@ -203,7 +203,7 @@ impl App {
     /// A page of configuration objects.
     ///
     /// # Errors
-    /// The database's failure.
+    /// A database failure.
     pub async fn list_configurations<T: ConfigurationObject>(
         &self,
         tenant: &TenantId,
@@ -215,7 +215,7 @@ impl App {
     /// One delivery with its attempts.
     ///
     /// # Errors
-    /// `delivery_not_found`, or the database's failure.
+    /// `delivery_not_found`, or a database failure.
     pub async fn delivery(&self, tenant: &TenantId, id: &str) -> Result<(Delivery, Vec<AttemptRecord>), Failure> {
         let found = match id.parse() {
             Ok(id) => self.store.delivery(tenant, id).await?,
@@ -224,10 +224,10 @@ impl App {
         found.ok_or_else(|| domain::Rejected::not_found(Code::DeliveryNotFound, "delivery", id).into())
     }
 
-    /// The recipients of a delivery by e-mail, each with the beginning of the attempt it is from.
+    /// The recipients of an e-mail delivery, each with the start time of its attempt.
     ///
     /// # Errors
-    /// The database's failure.
+    /// A database failure.
     pub async fn recipients(&self, delivery: DeliveryId) -> Result<Vec<(Recipient, Timestamp)>, Failure> {
         Ok(self.store.recipients(delivery).await?)
     }
@@ -235,7 +235,7 @@ impl App {
     /// A page of deliveries.
     ///
     /// # Errors
-    /// The database's failure.
+    /// A database failure.
     pub async fn list_deliveries(
         &self,
         tenant: &TenantId,
@@ -246,9 +246,9 @@ impl App {
     }
 }
 
-/// The refusal when a name is taken in the tenant.
+/// The refusal of a name that is already used in the tenant.
 fn name_taken(name: &str) -> domain::Rejected {
-    domain::Rejected::conflict(Code::NameTaken, format!("The name '{name}' is taken; names are unique within their kind."))
+    domain::Rejected::conflict(Code::NameTaken, format!("The name '{name}' is already in use; names must be unique per object type."))
 }
 
 /// Refuses a name that another configuration object of the same kind has.

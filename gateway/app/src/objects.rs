@@ -1,4 +1,4 @@
-//! Platform objects as operations name them: addressed in a path (404 when there is none) or referenced in a body (422).
+//! Lookup of platform objects: addressed in a path (404 if missing) or referenced in a body (422 if missing).
 
 use billwire_domain::{
     Rejected,
@@ -21,19 +21,19 @@ use uuid::Uuid;
 
 use crate::App;
 
-/// A platform object that operations name.
+/// A platform object that operations can address.
 pub trait Object: Persisted {
-    /// For people.
+    /// Name in messages.
     const NAME: &'static str;
-    /// Code of the refusal when it is addressed and there is none.
+    /// Code of the refusal if an addressed object is missing.
     const NOT_FOUND: Code;
-    /// Whether its events keep order by its own id, so that the id is the ordering key; otherwise by its account's.
+    /// Whether the object's own id is its ordering key; otherwise its account's id is.
     const KEEPS_OWN_ORDER: bool = false;
 }
 
-/// A platform object that bodies refer to.
+/// A platform object that bodies can refer to.
 pub trait Referred: Object {
-    /// Code of the refusal when a body refers to it and there is none.
+    /// Code of the refusal if a referenced object is missing.
     const UNKNOWN: Code;
 }
 
@@ -156,35 +156,35 @@ impl Object for Refund {
     const NOT_FOUND: Code = Code::RefundNotFound;
 }
 
-/// The refusal when the addressed object does not exist.
+/// The refusal for a missing addressed object.
 pub(crate) fn not_found<T: Object>(reference: &str) -> Rejected {
     Rejected::not_found(T::NOT_FOUND, T::NAME, reference)
 }
 
-/// The refusal when a body refers, at `pointer`, to an object that does not exist.
+/// The refusal for a missing object referenced at `pointer` in the body.
 pub(crate) fn unknown<T: Referred>(pointer: &'static str, reference: &str) -> Rejected {
     Rejected::violation(pointer, T::UNKNOWN, format!("There is no {} '{reference}'.", T::NAME))
 }
 
-/// The addressed object, at the version asked for.
+/// The addressed object, at the required version.
 ///
 /// # Errors
-/// `<noun>_not_found`, `stale_version`, or the database's failure.
+/// `<object>_not_found`, `stale_version`, or a database failure.
 pub(crate) async fn addressed<T: Object>(tx: &mut Tx<'_>, id: Uuid, if_match: Option<i64>) -> Result<T, Failure> {
     let object = tx.load::<T>(id).await?.ok_or_else(|| not_found::<T>(&id.to_string()))?;
     Rejected::ensure_current(if_match, object.version())?;
     Ok(object)
 }
 
-/// The object a body refers to at `pointer`, by id or external id.
+/// The object referenced at `pointer` in the body, by id or external id.
 ///
 /// # Errors
-/// `<noun>_unknown`, or the database's failure.
+/// `<object>_unknown`, or a database failure.
 pub(crate) async fn found<T: Referred>(tx: &mut Tx<'_>, pointer: &'static str, reference: &str) -> Result<T, Failure> {
     tx.find::<T>(reference).await?.ok_or_else(|| unknown::<T>(pointer, reference).into())
 }
 
-/// What [`found`] will load, where the reference reads as an id.
+/// Prefetches the object for [`found`], if the reference is a UUID.
 pub(crate) fn prefetch_named<T: Persisted>(reference: &str) -> Vec<Prefetch> {
     reference.parse().ok().map(Prefetch::of::<T>).into_iter().collect()
 }
@@ -193,31 +193,31 @@ impl App {
     /// The addressed object, by id or external id.
     ///
     /// # Errors
-    /// `<noun>_not_found`, or the database's failure.
+    /// `<object>_not_found`, or a database failure.
     pub async fn get<T: Object>(&self, tenant: &TenantId, reference: &str) -> Result<T, Failure> {
         self.find(tenant, reference).await?.ok_or_else(|| not_found::<T>(reference).into())
     }
 
-    /// The object with this id or external id, if there is one.
+    /// The object with this id or external id, if it exists.
     ///
     /// # Errors
-    /// The database's failure.
+    /// A database failure.
     pub async fn find<T: Object>(&self, tenant: &TenantId, reference: &str) -> Result<Option<T>, Failure> {
         Ok(self.store.find(tenant, reference).await?)
     }
 
-    /// The object a body refers to at `pointer`, by id or external id.
+    /// The object referenced at `pointer` in the body, by id or external id.
     ///
     /// # Errors
-    /// `<noun>_unknown`, or the database's failure.
+    /// `<object>_unknown`, or a database failure.
     pub async fn referenced<T: Referred>(&self, tenant: &TenantId, pointer: &'static str, reference: &str) -> Result<T, Failure> {
         self.store.find(tenant, reference).await?.ok_or_else(|| unknown::<T>(pointer, reference).into())
     }
 
-    /// A page of objects sorted by a column of whole numbers that `value` reads off an object, ascending or else descending.
+    /// A page of objects sorted by an integer column. `sort` is the column and whether ascending; `value` reads the column from an object.
     ///
     /// # Errors
-    /// The database's failure.
+    /// A database failure.
     pub async fn list_sorted<T: Object>(
         &self,
         tenant: &TenantId,
@@ -232,7 +232,7 @@ impl App {
     /// A page of objects, oldest first.
     ///
     /// # Errors
-    /// The database's failure.
+    /// A database failure.
     pub async fn list<T: Object>(
         &self,
         tenant: &TenantId,

@@ -1,4 +1,4 @@
-//! From decided changes to the business transaction: the record, its events, and the reply.
+//! Builds the business transaction from decided changes: the record, its events and the reply.
 
 use billwire_domain::{
     Change, Entity, Rejected,
@@ -24,7 +24,7 @@ use crate::{
     execute::json,
 };
 
-/// What an operation changed, ready to be recorded.
+/// The changes of an operation, ready to be recorded.
 #[derive(Debug, Default)]
 pub struct Record {
     account: Option<AccountId>,
@@ -35,12 +35,12 @@ pub struct Record {
     cause: Option<Cause>,
 }
 
-/// The event that something was derived from.
+/// The event that a derived event results from.
 #[derive(Debug, Clone, Copy)]
 pub struct Cause {
-    /// Which event.
+    /// The event.
     pub event: EventId,
-    /// How many derivations what follows from it lies behind an operation.
+    /// Number of derivations between the derived event and an operation.
     pub depth: u32,
 }
 
@@ -60,7 +60,7 @@ struct Draft {
     kind: String,
     entity: usize,
     parameters: Parameters,
-    /// Title and `dataschema` of a type that is not built in.
+    /// Title and `dataschema` of a custom type.
     custom: Option<(String, String)>,
 }
 
@@ -71,7 +71,7 @@ struct EventRef {
     kind: String,
 }
 
-/// DESIGN section 4, "Business transaction".
+/// The documented business transaction (DESIGN section 4).
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct BusinessTransaction<'a> {
@@ -86,19 +86,19 @@ struct BusinessTransaction<'a> {
 }
 
 impl Record {
-    /// The record of one change: its entity, its object event, its lifecycle events.
+    /// The record of one change: entity, object event and lifecycle events.
     ///
     /// # Errors
-    /// When the entity cannot be written as JSON.
+    /// When the entity cannot be serialized.
     pub fn of<T: Entity>(change: &Change<T>) -> Result<Self, Failure> {
         Self::default().and(change, &Parameters::new())
     }
 
-    /// The same record with one change more, whose events offer the `related` parameters besides the entity's own. The first
-    /// change says which account the transaction belongs to and what its events keep order within.
+    /// Adds a change, whose events offer the `related` parameters besides the entity's own. The first change determines the transaction's
+    /// account and ordering key.
     ///
     /// # Errors
-    /// When the entity cannot be written as JSON.
+    /// When the entity cannot be serialized.
     pub fn and<T: Entity>(mut self, change: &Change<T>, related: &Parameters) -> Result<Self, Failure> {
         if self.entities.is_empty() {
             self.account = change.after.account();
@@ -132,10 +132,10 @@ impl Record {
         Ok(self)
     }
 
-    /// The record of one event of a custom type, which offers the `related` parameters besides those of its data.
+    /// The record of one custom event, which offers the `related` parameters besides those of its data.
     ///
     /// # Errors
-    /// When its data cannot be written as JSON.
+    /// When its data cannot be serialized.
     pub fn custom(event: &CustomEvent, kind: &CustomEventType, related: &Parameters) -> Result<Self, Failure> {
         let mut record = Self::default().and(&Change::created(event.clone()), related)?;
         for entity in &mut record.entities {
@@ -148,29 +148,29 @@ impl Record {
         Ok(record)
     }
 
-    /// The same record, whose events keep order within `key`.
+    /// Sets the ordering key of the events.
     pub fn in_order_of(mut self, key: OrderingKey) -> Self {
         self.key = Some(key);
         self
     }
 
-    /// The same record as something that follows from another event.
+    /// Sets the event that the record is derived from.
     pub fn caused_by(mut self, cause: Option<Cause>) -> Self {
         self.cause = cause;
         self
     }
 
-    /// Lets the reply, and only the reply, show `after` with a secret in it.
+    /// Sets the `after` state, with a secret, that only the reply shows.
     pub fn reveal(mut self, after: Box<RawValue>) -> Self {
         self.reveal = Some(after);
         self
     }
 
-    /// Appends transaction and events to `tx` and gives the reply.
+    /// Appends the transaction and its events to `tx` and returns the reply.
     ///
     /// # Errors
-    /// `event_too_large` when an event takes more than `event_max` bytes, or when something cannot be written as JSON. `tx` is as it was
-    /// then, but for what was saved before.
+    /// `event_too_large` if an event exceeds `event_max` bytes, or a serialization failure. This call then leaves `tx` unchanged; earlier
+    /// saves remain.
     pub async fn append(
         self,
         tx: &mut Tx<'_>,
@@ -222,7 +222,7 @@ impl Record {
             };
             let body = serde_json::to_string(&envelope).map_err(json)?;
             if let Err(refusal) = fits(&draft.kind, body.len() as u64, event_max) {
-                // This one's sequence, and those of the events before it.
+                // Gives back the sequences of this event and the ones before it.
                 tx.give_back_sequences(&key, i64::try_from(events.len() + 1).unwrap_or(i64::MAX));
                 return Err(refusal.into());
             }
@@ -259,16 +259,16 @@ impl Record {
     }
 }
 
-/// Refuses an event that the stream would never take.
+/// Refuses an event that is too large for the stream.
 fn fits(kind: &str, size: u64, event_max: u64) -> Result<(), Rejected> {
     if size <= event_max {
         return Ok(());
     }
-    let message = format!("The event {kind} would be {size} bytes long; the stream takes up to {event_max} bytes. Nothing was changed.");
+    let message = format!("The event {kind} would have {size} bytes; the stream accepts up to {event_max} bytes. Nothing was changed.");
     Err(Rejected::violation("", Code::EventTooLarge, message))
 }
 
-/// Parameters of this group are for e-mail only: what tells of a person never stands on the stream or in a webhook.
+/// Prefix of the parameters available in e-mails only: personal data is neither on the stream nor in webhook calls.
 const PRIVATE: &str = "contact.";
 
 fn core_parameters(kind: &str, title: &str, caller: &Caller, now: Timestamp) -> Parameters {

@@ -1,4 +1,4 @@
-//! Whether something hangs on an object, so that it cannot be deleted.
+//! Checks for dependent objects, which prevent deletion.
 
 use billwire_domain::{
     billing::{bill_run::BillRun, credit::Credit, invoice::Invoice, payment::Payment},
@@ -8,15 +8,15 @@ use billwire_domain::{
 use billwire_store::{Filter, Persisted, Tx, commit::Failure};
 use uuid::Uuid;
 
-/// Whether an object of noun `T` has this id in `column`.
+/// Whether an object of type `T` has this id in `column`.
 async fn any<T: Persisted>(tx: &Tx<'_>, column: &'static str, id: Uuid) -> Result<bool, Failure> {
     Ok(!tx.select::<T>(Filter::new().is_id(column, Some(id)), 1).await?.is_empty())
 }
 
-/// Whether anything belongs to an account.
+/// Whether an account has dependent objects.
 ///
 /// # Errors
-/// The database's failure.
+/// A database failure.
 pub(crate) async fn account(tx: &Tx<'_>, id: Uuid) -> Result<bool, Failure> {
     let belongs = "account_id";
     Ok(any::<Contact>(tx, belongs, id).await?
@@ -29,28 +29,28 @@ pub(crate) async fn account(tx: &Tx<'_>, id: Uuid) -> Result<bool, Failure> {
         || any::<Credit>(tx, belongs, id).await?)
 }
 
-/// Whether an account is in a bill cycle or plans to be, or a run has billed it.
+/// Whether a bill cycle has accounts, current or planned, or bill runs.
 ///
 /// # Errors
-/// The database's failure.
+/// A database failure.
 pub(crate) async fn bill_cycle(tx: &Tx<'_>, id: Uuid) -> Result<bool, Failure> {
     Ok(any::<Account>(tx, "bill_cycle_id", id).await?
         || any::<Account>(tx, "planned_bill_cycle_id", id).await?
         || any::<BillRun>(tx, "bill_cycle_id", id).await?)
 }
 
-/// Whether a package is or was subscribed.
+/// Whether a package has ever been subscribed to.
 ///
 /// # Errors
-/// The database's failure.
+/// A database failure.
 pub(crate) async fn package(tx: &Tx<'_>, id: Uuid) -> Result<bool, Failure> {
     any::<PackageSubscription>(tx, "package_id", id).await
 }
 
-/// Whether something hangs on a service: usage identifiers, buckets, charges.
+/// Whether a service has usage identifiers, buckets or charges.
 ///
 /// # Errors
-/// The database's failure.
+/// A database failure.
 pub(crate) async fn service(tx: &Tx<'_>, id: Uuid) -> Result<bool, Failure> {
     let belongs = "service_id";
     Ok(any::<ChargeableEvent>(tx, belongs, id).await?

@@ -1,4 +1,4 @@
-//! `setTestClock`: moves business time. Only where the installation allows it.
+//! `setTestClock`: sets business time, if the installation allows it.
 
 use billwire_domain::Rejected;
 use billwire_schemas::clock::{ShiftedClock, Timestamp};
@@ -7,14 +7,14 @@ use billwire_store::commit::Failure;
 
 use crate::App;
 
-/// Where the offset rests, so that a restart keeps it.
+/// Setting that stores the offset across restarts, in microseconds.
 const SETTING: &str = "test_clock_offset_us";
 
 impl App {
-    /// Sets business time to `now`; it ticks on from there. Gives the time it shows.
+    /// Sets business time to `now`, from where it advances. Returns the new business time.
     ///
     /// # Errors
-    /// `test_clock_not_allowed`, or the database's failure.
+    /// `test_clock_not_allowed`, or a database failure.
     pub async fn set_test_clock(&self, now: Timestamp) -> Result<Timestamp, Failure> {
         if !self.test_clock_allowed {
             return Err(Rejected::forbidden(Code::TestClockNotAllowed, "This installation runs without BILLWIRE_TEST_CLOCK.").into());
@@ -25,10 +25,10 @@ impl App {
         Ok(self.now())
     }
 
-    /// Takes over the offset another process, or an earlier start, has set.
+    /// Applies the offset set by another process or before a restart.
     ///
     /// # Errors
-    /// The database's failure.
+    /// A database failure.
     pub async fn follow_test_clock(&self) -> Result<(), Failure> {
         if self.test_clock_allowed {
             let offset = self.store.setting(SETTING).await?.and_then(|text| text.parse().ok()).unwrap_or(0);

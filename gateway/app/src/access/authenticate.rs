@@ -1,4 +1,4 @@
-//! API keys: who calls.
+//! Authentication by API key.
 
 use std::{
     collections::HashMap,
@@ -13,22 +13,22 @@ use billwire_store::{ApiKey, Error, commit::Failure};
 
 use crate::{App, Caller};
 
-/// Keys seen lately. A revoked key is refused at the latest after [`REMEMBERED`].
+/// Cache of recently used keys. A revoked key is refused after [`REMEMBERED`] at the latest.
 #[derive(Default)]
 pub(crate) struct Cache(Mutex<HashMap<String, (ApiKey, Instant)>>);
 
-/// How long a key is trusted without asking the database again.
+/// How long a cached key is valid.
 const REMEMBERED: Duration = Duration::from_secs(5);
 
-/// Keys remembered at the most; past that, all are asked for again.
+/// Maximum number of cached keys; beyond it, the cache is cleared.
 const CACHE_MAX: usize = 10_000;
 
-/// A key at its birth, the only time its text is known.
+/// A newly created key; its token is not stored.
 #[derive(Debug)]
 pub struct NewKey {
-    /// What the caller sends.
+    /// The token that the caller sends.
     pub token: String,
-    /// What rests.
+    /// The stored key, with the hash of the token.
     pub key: ApiKey,
 }
 
@@ -36,21 +36,21 @@ fn hash(token: &str) -> String {
     digest::digest(&digest::SHA256, token.as_bytes()).as_ref().iter().map(|b| format!("{b:02x}")).collect()
 }
 
-/// The id of the key with this text: the first half of its hash's hex, so that any text can serve as a key.
+/// The id of the key with this token: the first 16 hex digits of its hash, so that any text can be a token.
 fn key_id(token: &str) -> String {
     hash(token)[..16].to_owned()
 }
 
-/// Makes a key; `token`: the text it shall have, else 256 random bits.
+/// Creates a key with this token, or with 256 random bits.
 ///
 /// # Errors
-/// When the system gives no randomness.
+/// When the system's random generator fails.
 pub fn new_key(tenant: TenantId, name: &str, scopes: Vec<String>, token: Option<String>, now: Timestamp) -> Result<NewKey, Error> {
     let token = match token {
         Some(token) => token,
         None => {
             let mut raw = [0u8; 32];
-            rand::fill(&mut raw).map_err(|_| Error::Other("the system gives no randomness".into()))?;
+            rand::fill(&mut raw).map_err(|_| Error::Other("the system's random generator failed".into()))?;
             format!("bw_{}", URL_SAFE_NO_PAD.encode(raw))
         }
     };
@@ -59,10 +59,10 @@ pub fn new_key(tenant: TenantId, name: &str, scopes: Vec<String>, token: Option<
 }
 
 impl App {
-    /// Who sends this bearer token; `None`: nobody we know, or a revoked key.
+    /// The caller with this bearer token; `None` if the key is unknown or revoked.
     ///
     /// # Errors
-    /// The database's failure.
+    /// A database failure.
     pub async fn authenticate(&self, token: &str) -> Result<Option<Caller>, Failure> {
         let hash = hash(token);
         let id = hash[..16].to_owned();

@@ -1,3 +1,3 @@
-//! Who calls: API keys.
+//! Authentication.
 
 pub(crate) mod authenticate;

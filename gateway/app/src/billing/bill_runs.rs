@@ -1,7 +1,7 @@
-//! `startBillRun`, and the work that follows: each account of the cycle by itself, until none is left.
+//! `startBillRun`, and the processing of the run: the cycle's accounts one by one.
 //!
-//! A run is worked on in pages of accounts, many at once through [`App::execute`], so that they share commits. What became of an account
-//! is noted in the transaction that bills it: a worker that is killed, or a second one, finds out there what is done.
+//! Accounts are processed in pages, many at once through [`App::execute`], so that they share commits. The transaction that bills an
+//! account also records its result, from which a restarted or second worker sees what is done.
 
 use std::collections::HashMap;
 
@@ -40,17 +40,17 @@ use crate::{
     record::Record,
 };
 
-/// Accounts read in one step.
+/// Accounts read per page.
 const PAGE: u64 = 256;
-/// Accounts billed at once.
+/// Maximum number of accounts billed concurrently.
 const AT_ONCE: usize = 64;
-/// Runs looked after at once.
+/// Maximum number of runs processed in one pass.
 const RUNS: u64 = 16;
 
 /// Starts a bill run.
 #[derive(Debug, Clone)]
 pub struct StartBillRun {
-    /// What it shall be.
+    /// What to create.
     pub command: bill_run::Start,
 }
 
@@ -116,7 +116,7 @@ impl UseCase for BillAccount {
     }
 }
 
-/// The account, if the run has still to deal with it.
+/// The account, if the run has not processed it yet.
 async fn to_be_billed(tx: &mut Tx<'_>, run: &BillRun, id: AccountId) -> Result<Option<Account>, Failure> {
     if tx.billed_in_run(run.id, id).await? {
         return Ok(None);
@@ -125,12 +125,12 @@ async fn to_be_billed(tx: &mut Tx<'_>, run: &BillRun, id: AccountId) -> Result<O
     Ok(account.filter(|account| invoicing::in_bill_runs(account) && account.bill_cycle.bill_cycle_id == run.bill_cycle_id))
 }
 
-/// Notes that an account could not be billed in a run, and tells why.
+/// Records that an account could not be billed in a run, and why.
 struct FailAccount {
     run: BillRun,
     account: AccountId,
     refusal: Rejected,
-    /// Whether an event tells of it.
+    /// Whether to publish `account.billing_failed`.
     told: bool,
 }
 
@@ -157,7 +157,7 @@ impl UseCase for FailAccount {
     }
 }
 
-/// Completes a run that has no account left.
+/// Completes a run without remaining accounts.
 struct CompleteBillRun {
     run: BillRunId,
 }
@@ -181,16 +181,16 @@ impl UseCase for CompleteBillRun {
     }
 }
 
-/// How far each run has got in its list of accounts. Only saves looking at those that are done once more: it may be lost at any time.
+/// The position of each run in its list of accounts. An optimization that skips processed accounts; it may be lost at any time.
 #[derive(Debug, Default)]
 pub struct BillRunCursors(HashMap<Uuid, Uuid>);
 
 impl App {
-    /// Bills a page of accounts of each run that is not completed, and completes those that have none left. Gives how many runs there
-    /// were: when it is not 0, there may be more to do.
+    /// Bills a page of accounts of each running run, and completes runs without remaining accounts. Returns the number of runs; if it is
+    /// not 0, there may be more to do.
     ///
     /// # Errors
-    /// The database's failure; what was not billed then will be by the next call.
+    /// A database failure; the next call bills the remaining accounts.
     pub async fn advance_bill_runs(&self, cursors: &mut BillRunCursors) -> Result<usize, Failure> {
         let runs = self.store.running_bill_runs(RUNS).await?;
         cursors.0.retain(|id, _| runs.iter().any(|(_, run)| run.id.0 == *id));
@@ -203,7 +203,7 @@ impl App {
                 self.bill_accounts(&tenant, &run, accounts).await?;
             } else if cursors.0.remove(&run.id.0).is_none() {
                 match self.execute(by_clock(&tenant), CompleteBillRun { run: run.id }).await {
-                    // It stays as it is, and is no reason to keep others waiting.
+                    // The run stays running, and must not keep the caller busy.
                     Err(Failure::Rejected(refusal)) => {
                         tracing::error!(%tenant, bill_run.id = %run.id, %refusal, "a bill run could not be completed");
                         count -= 1;
@@ -232,14 +232,14 @@ impl App {
         Ok(())
     }
 
-    /// Bills one account; what stands against it is told, and does not stop the run.
+    /// Bills one account. A refusal is recorded and published, and does not stop the run.
     async fn bill_account(&self, tenant: &TenantId, run: BillRun, account: AccountId) -> Result<Reply, Failure> {
         let unit = BillAccount { run: run.clone(), account, invoice: InvoiceId(fresh()) };
         let refusal = match self.execute(by_clock(tenant), unit).await {
             Ok(reply) => return Ok(reply),
             Err(Failure::Rejected(refusal)) => refusal,
             Err(Failure::Store(error)) if matches!(*error, Error::Corrupt { .. }) => {
-                Rejected::conflict(Code::BillingDataUnreadable, "Something of the account's cannot be read.")
+                Rejected::conflict(Code::BillingDataUnreadable, "The account's billing data is unreadable.")
             }
             Err(failure) => return Err(failure),
         };
@@ -247,17 +247,17 @@ impl App {
         let failed = |told| FailAccount { run: run.clone(), account, refusal: refusal.clone(), told };
         match self.execute(by_clock(tenant), failed(true)).await {
             Err(Failure::Rejected(untold)) => {
-                tracing::error!(account.id = %account, bill_run.id = %run.id, refusal = %untold, "the failure to bill an account could not be told");
+                tracing::error!(account.id = %account, bill_run.id = %run.id, refusal = %untold, "a billing failure could not be published");
                 self.execute(by_clock(tenant), failed(false)).await
             }
             done => done,
         }
     }
 
-    /// A run with what it has done by now.
+    /// A run with its current progress.
     ///
     /// # Errors
-    /// The database's failure.
+    /// A database failure.
     pub async fn bill_run_now(&self, tenant: &TenantId, mut run: BillRun) -> Result<BillRunNow, Failure> {
         if run.status == bill_run::Status::Completed {
             return Ok(BillRunNow { run, accounts_left: None });
@@ -268,14 +268,14 @@ impl App {
     }
 }
 
-/// A run with what it has done by now.
+/// A run with its current progress.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BillRunNow {
-    /// The run; while it is running, with the counts of this moment.
+    /// The run; while it is in progress, with live counts.
     #[serde(flatten)]
     pub run: BillRun,
-    /// How many accounts it has still to deal with, while it is running.
+    /// Number of accounts still to process, while the run is in progress.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accounts_left: Option<i64>,
 }

@@ -1,4 +1,4 @@
-//! `createInvoiceOnDemand`, the final bill of a deactivated account, and `previewInvoice`.
+//! `createInvoiceOnDemand`, the final invoice of a deactivated account, and `previewInvoice`.
 
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ use crate::{
     record::Record,
 };
 
-/// Posts the final bill of a deactivated account.
+/// Posts the final invoice of a deactivated account.
 #[derive(Debug, Clone)]
 pub struct CreateInvoiceOnDemand {
     /// The new invoice's id.
@@ -54,12 +54,12 @@ impl ObjectUseCase for CreateInvoiceOnDemand {
     }
 }
 
-/// The refusal when there is no invoice to be made.
+/// The refusal if there is nothing to bill.
 fn nothing_to_bill() -> Rejected {
-    Rejected::conflict(Code::NothingToBill, "The account has nothing that is not billed already.")
+    Rejected::conflict(Code::NothingToBill, "The account has nothing left to bill.")
 }
 
-/// The invoice that the next bill run of an account's cycle would make, as far as it is known now. Nothing of it is kept.
+/// Previews the invoice that the next bill run would create from current data. Nothing is stored.
 struct PreviewInvoice {
     tenant: TenantId,
     account: AccountId,
@@ -92,10 +92,10 @@ impl Unit for PreviewInvoice {
 }
 
 impl App {
-    /// The invoice, as JSON, that the next bill run of the account's cycle would make; published nowhere, kept nowhere.
+    /// The invoice, as JSON, that the next bill run of the account's cycle would create. Nothing is stored or published.
     ///
     /// # Errors
-    /// `account_not_found`, `account_deactivated`, `nothing_to_bill`, `invoice_total_out_of_range`, or the database's failure.
+    /// `account_not_found`, `account_deactivated`, `nothing_to_bill`, `invoice_total_out_of_range`, or a database failure.
     pub async fn preview_invoice(&self, tenant: &TenantId, account: AccountId) -> Result<Reply, Failure> {
         self.store.commit(Arc::new(PreviewInvoice { tenant: tenant.clone(), account, clock: self.clock.clone() })).await
     }

@@ -1,4 +1,4 @@
-//! `deliverInvoice`, `cancelInvoice`, and what the clock tells of an invoice.
+//! `deliverInvoice`, `cancelInvoice`, and due dates of invoices.
 
 use async_trait::async_trait;
 use billwire_domain::{
@@ -30,22 +30,22 @@ use crate::{
     record::Record,
 };
 
-/// Notes that an invoice was delivered.
+/// Records that an invoice was delivered.
 #[derive(Debug, Clone)]
 pub struct DeliverInvoice;
 
-/// Takes an invoice back: what it billed is billed again.
+/// Cancels an invoice; its items will be billed again.
 #[derive(Debug, Clone)]
 pub struct CancelInvoice;
 
-/// What the clock does with an invoice that is due for something.
+/// Performs what is due for an invoice.
 #[derive(Debug, Clone)]
 pub(crate) struct InvoiceDue {
     pub key: OrderingKey,
     pub id: InvoiceId,
 }
 
-/// More adjustments of charges on one invoice than a stream batch has room for.
+/// Maximum number of adjustments a cancellation changes, so that its events fit into one batch of the stream.
 const ADJUSTMENTS_MAX: usize = 400;
 
 #[async_trait]
@@ -114,8 +114,8 @@ impl ObjectUseCase for CancelInvoice {
     }
 }
 
-/// The adjustments a cancelled invoice sets free, and where they stand then: those it billed wait for the next one again; those of
-/// charges it billed, made since, are billed with their charge again.
+/// The adjustments that a cancelled invoice releases, with their new state. Those the invoice billed become pending; pending ones of
+/// charges it billed are applied to their charge again.
 async fn adjustments_given_back(tx: &mut Tx<'_>, invoice: &Invoice) -> Result<Vec<(Adjustment, adjustment::State)>, Failure> {
     let billed = tx.select::<Adjustment>(Filter::new().is_id("invoice_id", Some(invoice.id.0)), u64::from(u32::MAX)).await?;
     let mut free: Vec<_> = billed.into_iter().map(|one| (one, adjustment::State::Pending)).collect();
@@ -127,7 +127,7 @@ async fn adjustments_given_back(tx: &mut Tx<'_>, invoice: &Invoice) -> Result<Ve
         }
     }
     if free.len() > ADJUSTMENTS_MAX {
-        let message = format!("{} adjustments would go back, and {ADJUSTMENTS_MAX} can at once; give a credit instead.", free.len());
+        let message = format!("The invoice has {} adjustments, more than {ADJUSTMENTS_MAX}; create a credit instead.", free.len());
         return Err(Rejected::conflict(Code::TooManyAdjustments, message).into());
     }
     Ok(free)

@@ -1,4 +1,4 @@
-//! From an account's unbilled things to its invoice: what bill runs, the final bill and the preview have in common.
+//! Creates an account's invoice from its unbilled items; shared by bill runs, final invoices and previews.
 
 use billwire_domain::{
     Change,
@@ -30,30 +30,30 @@ use crate::{
     record::Record,
 };
 
-/// More than an account has of anything that stands on an invoice by itself; what is beyond waits for the next one.
+/// Maximum number of fees, adjustments and credits each per invoice; the rest waits for the next invoice.
 const MANY: u64 = 10_000;
 
-/// An account about to be billed.
+/// An account to bill.
 pub(crate) struct Billing {
     pub account: Account,
     pub settings: BillingSettings,
-    /// Charges that occurred before this moment are billed.
+    /// Charges that occurred before this time are billed.
     pub cutoff: Timestamp,
-    /// Fees of the days before this date are billed.
+    /// Fees for days before this date are billed.
     pub fees_until: NaiveDate,
     pub schedule: BillingSchedule,
 }
 
-/// The rhythm an account is billed in.
+/// The billing schedule of an account.
 ///
 /// # Errors
-/// The billing day rules, or the database's failure.
+/// A billing day refusal, or a database failure.
 pub(crate) async fn schedule(tx: &mut Tx<'_>, account: &Account) -> Result<BillingSchedule, Failure> {
     let cycle = addressed::<BillCycle>(tx, account.bill_cycle.bill_cycle_id.0, None).await?;
     Ok(cycle.schedule(account.bill_cycle.billing_day)?)
 }
 
-/// What is to be billed, and what it is made of.
+/// The bill and its items.
 pub(crate) struct Drawn {
     bill: Bill,
     subscriptions: Vec<PackageSubscription>,
@@ -61,7 +61,7 @@ pub(crate) struct Drawn {
     credits: Vec<Credit>,
 }
 
-/// An invoice to be made.
+/// The invoice to create.
 pub(crate) struct Wanted {
     pub id: InvoiceId,
     pub kind: Kind,
@@ -69,10 +69,10 @@ pub(crate) struct Wanted {
 }
 
 impl Billing {
-    /// Reads what the account has not been billed for.
+    /// Reads the account's unbilled items.
     ///
     /// # Errors
-    /// `invoice_total_out_of_range`, or the database's failure.
+    /// `invoice_total_out_of_range`, or a database failure.
     pub async fn draw(&self, tx: &mut Tx<'_>) -> Result<Drawn, Failure> {
         let own = || Filter::new().is_id("account_id", Some(self.account.id.0));
         let charges = tx.unbilled_charges(self.account.id, self.cutoff).await?;
@@ -92,20 +92,20 @@ impl Billing {
         Ok(Drawn { bill, subscriptions, adjustments, credits })
     }
 
-    /// The invoice of what was drawn; `None`: there is nothing to bill.
+    /// The invoice for the drawn items; `None` if there is nothing to bill.
     ///
     /// # Errors
-    /// The database's failure.
+    /// A database failure.
     pub async fn post(&self, tx: &Tx<'_>, drawn: &Drawn, wanted: Wanted, now: Timestamp) -> Result<Option<Change<Invoice>>, Failure> {
         let earlier = tx.invoice_count(self.account.id).await?;
         let command = Post { id: wanted.id, earlier, kind: wanted.kind, bill_run_id: wanted.run, cutoff: self.cutoff };
         Ok(invoicing::post(&command, &self.account, &self.settings, &drawn.bill, now))
     }
 
-    /// Saves the invoice and what stands on it, and records it all. `moved` is the account after its period.
+    /// Saves and records the invoice and its items. `moved` is the account in its next period.
     ///
     /// # Errors
-    /// The database's failure.
+    /// A database failure.
     pub async fn save(
         &self,
         tx: &mut Tx<'_>,

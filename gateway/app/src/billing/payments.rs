@@ -21,31 +21,31 @@ use crate::{
     record::Record,
 };
 
-/// Open invoices one payment is spread over at the most; what is left over then stays unallocated.
+/// Maximum number of open invoices that one payment pays; the rest stays unallocated.
 const INVOICES_MAX: u64 = 200;
 
 /// Records a payment.
 #[derive(Debug, Clone)]
 pub struct RecordPayment {
-    /// Which invoices it pays, by id or number, in this order; absent: the oldest open ones.
+    /// Ids or numbers of the invoices to pay, in this order; absent: the open ones, oldest first.
     pub invoices: Option<Vec<String>>,
-    /// What it is.
+    /// The payment to record.
     pub command: payment::Create,
 }
 
-/// Pays back a part of a payment.
+/// Refunds a payment, in part or in full.
 #[derive(Debug, Clone)]
 pub struct CreateRefund {
-    /// What it shall be.
+    /// What to create.
     pub command: refund::Create,
 }
 
-/// Gives a credit.
+/// Creates a credit.
 #[derive(Debug, Clone)]
 pub struct CreateCredit {
-    /// On which invoice, by id or number; absent: on the next one.
+    /// Id or number of the invoice to credit; absent: the next ones.
     pub invoice: Option<String>,
-    /// What it shall be.
+    /// What to create.
     pub command: credit::Create,
 }
 
@@ -79,7 +79,7 @@ impl ObjectUseCase for RecordPayment {
     }
 }
 
-/// The invoices a body names, each once.
+/// The invoices that a body names; each may be named once.
 async fn named(tx: &mut Tx<'_>, references: &[String]) -> Result<Vec<Invoice>, Failure> {
     let (mut invoices, mut broken) = (Vec::<Invoice>::new(), Vec::new());
     for (index, reference) in references.iter().enumerate() {
@@ -87,7 +87,7 @@ async fn named(tx: &mut Tx<'_>, references: &[String]) -> Result<Vec<Invoice>, F
         match tx.find::<Invoice>(reference).await? {
             None => broken.push(Violation::new(pointer, Invoice::UNKNOWN, format!("There is no invoice '{reference}'."))),
             Some(invoice) if invoices.iter().any(|earlier| earlier.id == invoice.id) => {
-                broken.push(Violation::new(pointer, Code::InvoiceNamedTwice, format!("Invoice '{reference}' stands there twice.")));
+                broken.push(Violation::new(pointer, Code::InvoiceNamedTwice, format!("Invoice '{reference}' is listed twice.")));
             }
             Some(invoice) => invoices.push(invoice),
         }

@@ -1,4 +1,4 @@
-//! `updateAccountBillCycle`, `cancelAccountBillCycleChange`, `performAccountBillCycleChange`, and the clock's own perform.
+//! `updateAccountBillCycle`, `cancelAccountBillCycleChange`, `performAccountBillCycleChange`, and performing due changes.
 
 use async_trait::async_trait;
 use billwire_domain::{
@@ -26,26 +26,26 @@ use crate::{
     record::Record,
 };
 
-/// Puts an account on another bill cycle, now or later.
+/// Changes an account's bill cycle, now or later.
 #[derive(Debug, Clone)]
 pub struct UpdateAccountBillCycle {
-    /// Id or external id of the cycle it goes to.
+    /// Id or external id of the new cycle.
     pub bill_cycle: String,
-    /// The account's own billing day, on an individual cycle.
+    /// The account's own billing day, for an individual cycle.
     pub billing_day: Option<u32>,
-    /// When; absent: now.
+    /// Time at which the change takes effect; absent: now.
     pub valid_from: Option<Timestamp>,
 }
 
-/// Drops a planned change.
+/// Cancels a planned change.
 #[derive(Debug, Clone)]
 pub struct CancelAccountBillCycleChange;
 
-/// Lets a planned change take effect now.
+/// Performs a planned change now.
 #[derive(Debug, Clone)]
 pub struct PerformAccountBillCycleChange;
 
-/// What the clock does when a planned change is due.
+/// Performs a planned change that is due.
 #[derive(Debug, Clone)]
 pub(crate) struct PerformDueBillCycleChange {
     pub account: AccountId,
@@ -55,7 +55,7 @@ async fn save(tx: &mut Tx<'_>, change: &Change<Account>) -> Result<Option<Record
     recorded(tx, change, Parameters::new()).await
 }
 
-/// The cycle a planned change leads to. One that is planned for is never deleted, so a missing one means a broken database.
+/// The cycle of the planned change. Such a cycle cannot be deleted, so a missing one means corrupt data.
 async fn planned_cycle(tx: &mut Tx<'_>, account: &Account) -> Result<Option<BillCycle>, Failure> {
     let Some(planned) = &account.planned_bill_cycle_change else { return Ok(None) };
     let found = tx.load::<BillCycle>(planned.bill_cycle_id.0).await?;
@@ -98,7 +98,7 @@ impl ObjectUseCase for PerformAccountBillCycleChange {
     async fn run(&self, tx: &mut Tx<'_>, account: Account, now: Timestamp) -> Result<Option<Record>, Failure> {
         let change = match planned_cycle(tx, &account).await? {
             Some(cycle) => account::perform_bill_cycle_change(account, &cycle, now)?,
-            // Without a planned change there is no cycle to load; the refusal is the same as cancel's.
+            // Without a planned change there is no cycle to load; the refusal is that of the cancellation.
             None => account::cancel_bill_cycle_change(account, now)?,
         };
         save(tx, &change).await

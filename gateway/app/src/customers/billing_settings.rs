@@ -13,13 +13,13 @@ use billwire_store::{Configuration, ConfigurationKind as Kind, Store, Tx, commit
 
 use crate::{App, execute::UseCase, record::Record};
 
-/// Their name among configuration objects: being unique, it keeps them one per tenant.
+/// Their configuration name; since names are unique, each tenant has at most one.
 const NAME: &str = "billing settings";
 
 /// The tenant's billing settings, or the defaults.
 ///
 /// # Errors
-/// The database's failure.
+/// A database failure.
 pub(crate) async fn settings(tx: &Tx<'_>) -> Result<BillingSettings, Failure> {
     Ok(tx.configurations::<BillingSettings>(Kind::BillingSettings).await?.pop().unwrap_or_default())
 }
@@ -28,19 +28,19 @@ impl App {
     /// The tenant's billing settings, or the defaults.
     ///
     /// # Errors
-    /// The database's failure.
+    /// A database failure.
     pub async fn billing_settings(&self, tenant: &TenantId) -> Result<BillingSettings, Failure> {
         let mut found = self.store.list_configurations(tenant, Kind::BillingSettings, PageRequest { limit: 1, after: None }).await?;
         Ok(found.items.pop().unwrap_or_default())
     }
 }
 
-/// Sets the billing settings, whole.
+/// Replaces the billing settings.
 #[derive(Debug, Clone)]
 pub struct UpdateBillingSettings {
-    /// What they shall be.
+    /// The new settings.
     pub command: billing_settings::Update,
-    /// Only at this version; 0 while the defaults hold.
+    /// The required version, if any; 0 while the defaults apply.
     pub if_match: Option<i64>,
 }
 

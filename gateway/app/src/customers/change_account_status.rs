@@ -1,4 +1,4 @@
-//! `changeAccountStatus`, `cancelAccount`: alone, or with the account's services.
+//! `changeAccountStatus`, `cancelAccount`, with or without the account's services.
 
 use async_trait::async_trait;
 use billwire_domain::{
@@ -21,27 +21,27 @@ use crate::{
     record::Record,
 };
 
-/// How many services an account can take along. Each causes two events, and all events of one business transaction stand in one
-/// batch of the stream, which holds 1 000.
+/// Maximum number of services changed with their account. Each has two events, and all events of a business transaction must fit into one
+/// batch of the stream, at most 1 000.
 const SERVICES_MAX: usize = 450;
 
-/// Moves an account along its table of statuses.
+/// Changes an account's status along the allowed transitions.
 #[derive(Debug, Clone)]
 pub struct ChangeAccountStatus {
-    /// Where to.
+    /// The new status.
     pub status: Status,
-    /// Why.
+    /// Reason.
     pub reason: Option<String>,
-    /// Whether its services go along.
+    /// Whether to change its services too.
     pub services: bool,
 }
 
 /// Deactivates an account.
 #[derive(Debug, Clone)]
 pub struct CancelAccount {
-    /// Why.
+    /// Reason.
     pub reason: Option<String>,
-    /// Whether its services are cancelled along.
+    /// Whether to cancel its services too.
     pub services: bool,
 }
 
@@ -81,7 +81,7 @@ async fn change(
     }
 }
 
-/// Changes the account's services as its new status wants it, in the same business transaction.
+/// Changes the account's services to match its new status, in the same business transaction.
 async fn take_along(
     tx: &mut Tx<'_>,
     mut record: Record,
@@ -95,7 +95,7 @@ async fn take_along(
     let changes: Vec<_> = services.into_iter().filter_map(follow).collect();
     if changes.len() > SERVICES_MAX {
         let message = format!(
-            "{} services would go along, but one operation takes at most {SERVICES_MAX}. Change services first, then the account.",
+            "The change includes {} services, and at most {SERVICES_MAX} are allowed. Change services first, then the account.",
             changes.len()
         );
         return Err(Rejected::conflict(Code::TooManyServices, message).into());

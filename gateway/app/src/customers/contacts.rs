@@ -17,17 +17,17 @@ use crate::{
     record::Record,
 };
 
-/// Makes a contact.
+/// Creates a contact.
 #[derive(Debug, Clone)]
 pub struct CreateContact {
-    /// What it shall be.
+    /// What to create.
     pub command: contact::Create,
 }
 
 /// Changes a contact.
 #[derive(Debug, Clone)]
 pub struct UpdateContact {
-    /// What shall change.
+    /// The changes.
     pub command: contact::Update,
 }
 
@@ -35,7 +35,7 @@ pub struct UpdateContact {
 #[derive(Debug, Clone)]
 pub struct DeleteContact;
 
-/// Its events offer the contact itself to e-mails, not the account's billing contact as those of other objects do.
+/// Saves and records a change. E-mails get the contact's own parameters, unlike events of other objects, which offer the billing contact's.
 fn save(tx: &mut Tx<'_>, change: &Change<Contact>, account: &Account) -> Result<Option<Record>, Failure> {
     tx.save(change)?;
     Record::default().and(change, &account.parameters()).map(Some)

@@ -17,12 +17,12 @@ use crate::{
     record::Record,
 };
 
-/// Makes an account.
+/// Creates an account.
 #[derive(Debug, Clone)]
 pub struct CreateAccount {
-    /// What it shall be.
+    /// What to create.
     pub command: account::Create,
-    /// Id or external id of the cycle it is billed in.
+    /// Id or external id of the bill cycle.
     pub bill_cycle: String,
 }
 

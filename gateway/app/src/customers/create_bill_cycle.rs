@@ -7,7 +7,7 @@ use billwire_store::{Tx, commit::Failure};
 
 use crate::{execute::UseCase, record::Record};
 
-/// Makes a bill cycle.
+/// Creates a bill cycle.
 #[derive(Debug, Clone)]
 pub struct CreateBillCycle(pub bill_cycle::Create);
 

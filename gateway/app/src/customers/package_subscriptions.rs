@@ -25,23 +25,23 @@ use crate::{
 pub struct SubscribePackage {
     /// Id or external id of the package.
     pub package: String,
-    /// What it shall be.
+    /// What to create.
     pub command: package_subscription::Subscribe,
 }
 
-/// Moves a package subscription along its table of statuses.
+/// Changes a package subscription's status along the allowed transitions.
 #[derive(Debug, Clone)]
 pub struct ChangePackageSubscriptionStatus {
-    /// Where to.
+    /// The new status.
     pub status: String,
-    /// Why.
+    /// Reason.
     pub reason: Option<String>,
 }
 
-/// Ends a package subscription.
+/// Cancels a package subscription.
 #[derive(Debug, Clone)]
 pub struct CancelPackageSubscription {
-    /// Why.
+    /// Reason.
     pub reason: Option<String>,
 }
 

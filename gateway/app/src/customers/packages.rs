@@ -7,18 +7,18 @@ use billwire_store::{Tx, commit::Failure};
 
 use crate::{execute::UseCase, execute_on::ObjectUseCase, record::Record, references};
 
-/// Makes a package.
+/// Creates a package.
 #[derive(Debug, Clone)]
 pub struct CreatePackage(pub package::Create);
 
 /// Changes a package.
 #[derive(Debug, Clone)]
 pub struct UpdatePackage {
-    /// What shall change.
+    /// The changes.
     pub command: package::Update,
 }
 
-/// Deletes a package that nobody has subscribed.
+/// Deletes a package that was never subscribed to.
 #[derive(Debug, Clone)]
 pub struct DeletePackage;
 

@@ -21,32 +21,32 @@ use crate::{
     references,
 };
 
-/// Makes a service.
+/// Creates a service.
 #[derive(Debug, Clone)]
 pub struct CreateService {
-    /// Id or external id of the package subscription it comes with.
+    /// Id or external id of the package subscription that includes it.
     pub package_subscription: Option<String>,
-    /// What it shall be.
+    /// What to create.
     pub command: service::Create,
 }
 
 /// Renames a service.
 #[derive(Debug, Clone)]
 pub struct UpdateService {
-    /// Its new name.
+    /// The new name.
     pub name: Option<String>,
 }
 
-/// Deletes a service that never began.
+/// Deletes a service that is still in its initial status.
 #[derive(Debug, Clone)]
 pub struct DeleteService;
 
-/// Moves a service along its table of statuses.
+/// Changes a service's status along the allowed transitions.
 #[derive(Debug, Clone)]
 pub struct TransitionService {
-    /// Where to.
+    /// The new status.
     pub status: String,
-    /// Why.
+    /// Reason.
     pub reason: Option<String>,
 }
 

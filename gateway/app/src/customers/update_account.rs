@@ -10,10 +10,10 @@ use billwire_store::{Tx, commit::Failure};
 
 use crate::{events::event_parameters::recorded, execute_on::ObjectUseCase, objects::found, record::Record, references};
 
-/// Changes what is known of an account.
+/// Changes an account's details.
 #[derive(Debug, Clone)]
 pub struct UpdateAccount {
-    /// What shall change.
+    /// The changes.
     pub command: account::Update,
     /// Id or external id of the new billing contact.
     pub billing_contact: Option<String>,

@@ -10,11 +10,11 @@ use crate::{execute_on::ObjectUseCase, record::Record, references};
 /// Renames a bill cycle.
 #[derive(Debug, Clone)]
 pub struct UpdateBillCycle {
-    /// Its new name.
+    /// The new name.
     pub name: Option<String>,
 }
 
-/// Deletes a bill cycle that no account is in.
+/// Deletes an unused bill cycle.
 #[derive(Debug, Clone)]
 pub struct DeleteBillCycle;
 

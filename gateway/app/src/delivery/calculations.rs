@@ -1,4 +1,4 @@
-//! Calculations: what follows from an event, published as an event of the tenant's own, once for each delivery.
+//! Calculations: publish a custom event derived from an event, once per delivery.
 
 use billwire_domain::events::custom_event_type::{CustomEventType, OrderedBy, Submit};
 use billwire_schemas::ids::{CustomEventId, DeliveryId, EventId, OrderingKey, TenantId, fresh};
@@ -7,41 +7,39 @@ use serde_json::{Map, Value};
 
 use crate::{App, Caller, RequestContext, record::Cause};
 
-/// Most derivations between an event and the operation it goes back to: calculations that feed each other come to an end.
+/// Maximum number of derivations since an operation, which ends calculations that trigger each other.
 pub const DEPTH_MAX: u32 = 8;
 
-/// What follows from an event.
+/// The result of a calculation for an event.
 #[derive(Debug, Clone)]
 pub struct Calculation {
-    /// Whose it is.
+    /// The owning tenant.
     pub tenant: TenantId,
-    /// The delivery that it is done for; done again, it changes nothing.
+    /// The delivery it belongs to; a repeated calculation changes nothing.
     pub delivery: DeliveryId,
-    /// The event it follows from.
+    /// The source event.
     pub event: EventId,
-    /// How many derivations that one lies behind an operation.
+    /// Number of derivations between the source event and an operation.
     pub depth: u32,
-    /// The account that event belongs to.
+    /// The account of the source event.
     pub account: Option<String>,
-    /// What that event keeps order within.
+    /// The ordering key of the source event.
     pub key: OrderingKey,
-    /// The custom type to be published.
+    /// The custom event type to publish.
     pub event_type: String,
-    /// Its data.
+    /// The data of the new event.
     pub data: Map<String, Value>,
 }
 
 impl App {
-    /// Publishes what a calculation gave, or gives the reason why that can never be: too many derivations, or what its type's schema says.
+    /// Publishes the result of a calculation. The inner error is permanent: too many derivations, or a refusal of the event.
     ///
     /// # Errors
-    /// The database's failure.
+    /// A database failure.
     pub async fn calculate(&self, calculation: Calculation) -> Result<Result<(), String>, Failure> {
         let Calculation { tenant, delivery, event, depth, account, key, event_type, data } = calculation;
         if depth >= DEPTH_MAX {
-            return Ok(Err(format!(
-                "{DEPTH_MAX} calculations lie between this event and the operation it goes back to; no more may follow"
-            )));
+            return Ok(Err(format!("this event already results from {DEPTH_MAX} successive calculations, the maximum")));
         }
         let kind: Option<CustomEventType> = self.store.configuration_named(&tenant, Kind::EventType, &event_type).await?;
         let (account, key) = match kind.and_then(|kind| kind.ordering_key) {

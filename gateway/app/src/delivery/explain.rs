@@ -1,4 +1,4 @@
-//! `explainEvent`: which queues and subscriptions an event met, why each did or did not match, and what became of each delivery.
+//! `explainEvent`: which queues and subscriptions match an event, why, and the state of each delivery.
 
 use std::collections::HashMap;
 
@@ -17,27 +17,27 @@ use serde_json::Value;
 
 use crate::App;
 
-/// Why a subscription is or is not owed an event, as it is configured now.
+/// Whether and why a subscription matches an event, by the current configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MatchResult {
-    /// It wants it.
+    /// The subscription matches.
     Matched,
-    /// Its queue does not register the type, and nothing forwards it there.
+    /// The type is not registered on the queue, and the event was not forwarded there.
     NotRegistered,
-    /// It does not choose the type.
+    /// The subscription does not select the type.
     NotChosen,
-    /// Its filter does not hold.
+    /// The filter is false.
     FilteredOut,
-    /// Its filter cannot be said to hold or not, for this reason.
+    /// The filter failed, for this reason.
     FilterFailed(String),
-    /// It was made or enabled after the event.
+    /// The subscription was created or enabled after the event.
     TooYoung,
-    /// It is disabled.
+    /// The subscription is disabled.
     Disabled,
 }
 
 impl MatchResult {
-    /// Its stable name.
+    /// The stable name in responses.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Matched => "matched",
@@ -51,32 +51,32 @@ impl MatchResult {
     }
 }
 
-/// A subscription that an event met.
+/// The matching result of a subscription.
 #[derive(Debug)]
 pub struct Match {
     /// The subscription.
     pub subscription: Subscription,
-    /// Whether it is owed the event.
+    /// Whether it matches the event.
     pub verdict: MatchResult,
-    /// What became of that.
+    /// The delivery, if there is one.
     pub delivery: Option<Delivery>,
 }
 
-/// What happened to an event, and why.
+/// The routing and deliveries of an event.
 #[derive(Debug)]
 pub struct Explanation {
-    /// Its type.
+    /// The event type.
     pub event_type: String,
-    /// Stream and warehouse.
+    /// Whether the stream and the warehouse have the event.
     pub delivery_place: DeliveryPlace,
-    /// Each queue, whether the type is registered on it, and who stands on it.
+    /// Each queue, whether the type is registered on it, and its subscriptions.
     pub queues: Vec<(Queue, bool, Vec<Match>)>,
-    /// Deliveries to subscriptions that are no more.
+    /// Deliveries of replays, and to deleted subscriptions.
     pub orphans: Vec<Delivery>,
 }
 
 fn judge(one: &Subscription, registered: bool, delivered: bool, start: i64, kind: &str, position: i64, scope: &Scope) -> MatchResult {
-    // What was forwarded needs no registration; that it was, the delivery shows.
+    // A forwarded event needs no registration; an existing delivery shows that it was forwarded.
     if !registered && !delivered {
         return MatchResult::NotRegistered;
     }
@@ -96,10 +96,10 @@ fn judge(one: &Subscription, registered: bool, delivered: bool, start: i64, kind
 }
 
 impl App {
-    /// What happened to an event, and why, by the configuration as it is now.
+    /// Explains an event's routing, by the current configuration, and its deliveries.
     ///
     /// # Errors
-    /// `event_not_found`, or the database's failure.
+    /// `event_not_found`, or a database failure.
     pub async fn explain(&self, tenant: &TenantId, event: &str) -> Result<Explanation, Failure> {
         let missing = || Failure::from(Rejected::not_found(Code::EventNotFound, "event", event));
         let id: EventId = event.parse().map_err(|_| missing())?;

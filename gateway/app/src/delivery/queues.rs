@@ -22,7 +22,7 @@ use crate::{
     record::Record,
 };
 
-/// Makes a queue.
+/// Creates a queue.
 #[derive(Debug, Clone)]
 pub struct CreateQueue(pub queue::Create);
 
@@ -43,14 +43,14 @@ impl UseCase for CreateQueue {
     }
 }
 
-/// Changes a queue. What stands on it, and on the queues it is forwarded to, must be content with the change.
+/// Changes a queue. The change must be valid for its subscriptions and those of queues it forwards to.
 #[derive(Debug, Clone)]
 pub struct UpdateQueue {
-    /// Its id, as the client wrote it.
+    /// The id, as the client sent it.
     pub id: String,
-    /// What changes.
+    /// The changes.
     pub command: queue::Update,
-    /// Only at this version.
+    /// The required version, if any.
     pub if_match: Option<i64>,
 }
 
@@ -82,26 +82,26 @@ impl UseCase for UpdateQueue {
     }
 }
 
-/// Refuses a change of a queue that a subscription is not content with.
+/// Refuses a change that is invalid for a subscription.
 ///
 /// # Errors
-/// `subscription_unfit`, or the database's failure.
+/// `subscription_unfit`, or a database failure.
 async fn ensure_fit(tx: &Tx<'_>, one: &Subscription, routing: &Routing<'_>) -> Result<(), Failure> {
     let template = template_of(tx, &one.action).await?;
     let broken = subscription::faults(one, template.as_ref(), routing);
     let unfit = |broken: Violation| {
-        let message = format!("Subscription '{}' does not go with this: {}", one.name, broken.message);
+        let message = format!("The change is invalid for subscription '{}': {}", one.name, broken.message);
         Violation::new("/eventTypes", Code::SubscriptionUnfit, message)
     };
     Rejected::from_violations(broken.into_iter().map(unfit).collect()).map_or(Ok(()), |rejected| Err(rejected.into()))
 }
 
-/// Pauses a queue or lets it go on.
+/// Pauses or resumes a queue.
 #[derive(Debug, Clone)]
 pub struct PauseQueue<const PAUSED: bool> {
-    /// Its id, as the client wrote it.
+    /// The id, as the client sent it.
     pub id: String,
-    /// Only at this version.
+    /// The required version, if any.
     pub if_match: Option<i64>,
 }
 
@@ -124,20 +124,20 @@ fn saved(tx: &mut Tx<'_>, change: &Change<Queue>) -> Result<Option<Record>, Fail
     Record::of(change).map(Some)
 }
 
-/// How a queue does.
+/// Statistics of a queue.
 #[derive(Debug, Clone)]
 pub struct QueueStatistics {
-    /// What waits in the delivery store.
+    /// Deliveries waiting in the delivery store.
     pub depth: Depth,
-    /// What its consumers told last.
+    /// The latest reports of its consumers.
     pub progress: Vec<Progress>,
 }
 
 impl App {
-    /// How a queue does.
+    /// Statistics of a queue.
     ///
     /// # Errors
-    /// `queue_not_found`, or the database's failure.
+    /// `queue_not_found`, or a database failure.
     pub async fn queue_statistics(&self, tenant: &TenantId, id: &str) -> Result<QueueStatistics, Failure> {
         let queue: Queue = self.configuration(tenant, id).await?;
         Ok(QueueStatistics { depth: self.store.depth(queue.id).await?, progress: self.store.progress(queue.id).await? })

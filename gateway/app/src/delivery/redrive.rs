@@ -1,4 +1,4 @@
-//! `retryDelivery`, `redriveDeadLetters`, `discardDeadLetters`: what a person does about deliveries that did not go well.
+//! `retryDelivery`, `redriveDeadLetters`, `discardDeadLetters`: manual handling of failed deliveries.
 
 use std::sync::Arc;
 
@@ -20,17 +20,17 @@ use serde::Serialize;
 
 use crate::{App, RequestContext, execute::json};
 
-/// Dead letters taken up or let be by one call.
+/// Maximum number of dead letters handled by one call.
 pub const AT_ONCE: u64 = 10_000;
 
-/// What shall be done.
+/// The action to perform.
 enum What {
     Retry(String),
     Redrive(DeadLetters),
     Discard(DeadLetters),
 }
 
-/// How many deliveries it concerned.
+/// The number of affected deliveries.
 #[derive(Serialize)]
 struct Mended {
     deliveries: usize,
@@ -65,7 +65,7 @@ impl Unit for Mend {
     }
 }
 
-/// Has a delivery tried now: one that waits for its time, or one that was given up on.
+/// Retries a waiting delivery or a dead letter now.
 async fn retry(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Result<usize, Failure> {
     let missing = || Failure::from(Rejected::not_found(Code::DeliveryNotFound, "delivery", id));
     let id: DeliveryId = id.parse().map_err(|_| missing())?;
@@ -80,10 +80,10 @@ async fn retry(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Result<usize, Failu
 
 fn ensure_not_final(delivery: &Delivery) -> Result<(), Rejected> {
     match delivery.state {
-        DeliveryState::Succeeded => Err(Rejected::conflict(Code::DeliverySucceeded, "The receiver has taken it already.")),
+        DeliveryState::Succeeded => Err(Rejected::conflict(Code::DeliverySucceeded, "The delivery has already succeeded.")),
         DeliveryState::Discarded => Err(Rejected::conflict(Code::DeliveryDiscarded, "The delivery was discarded.")),
         DeliveryState::Waiting if delivery.next_attempt_at.is_none() => {
-            let message = "It stands behind another of its ordering key; retry that one.";
+            let message = "The delivery waits for an earlier one of its ordering key; retry that one.";
             Err(Rejected::conflict(Code::DeliveryBehindAnother, message))
         }
         DeliveryState::Waiting | DeliveryState::Dead | DeliveryState::Blocking => Ok(()),
@@ -95,26 +95,26 @@ impl App {
         self.store.commit(Arc::new(Mend { context, clock: self.clock.clone(), what })).await
     }
 
-    /// Has a delivery tried now.
+    /// Retries a delivery now.
     ///
     /// # Errors
-    /// `delivery_not_found`, `delivery_succeeded`, `delivery_discarded`, `delivery_behind_another`, or the database's failure.
+    /// `delivery_not_found`, `delivery_succeeded`, `delivery_discarded`, `delivery_behind_another`, or a database failure.
     pub async fn retry_delivery(&self, context: RequestContext, id: &str) -> Result<Reply, Failure> {
         self.mend(context, What::Retry(id.to_owned())).await
     }
 
-    /// Has dead letters tried anew, up to [`AT_ONCE`].
+    /// Redrives dead letters, up to [`AT_ONCE`].
     ///
     /// # Errors
-    /// The database's failure.
+    /// A database failure.
     pub async fn redrive_dead_letters(&self, context: RequestContext, wanted: DeadLetters) -> Result<Reply, Failure> {
         self.mend(context, What::Redrive(wanted)).await
     }
 
-    /// Lets dead letters be, up to [`AT_ONCE`].
+    /// Discards dead letters, up to [`AT_ONCE`].
     ///
     /// # Errors
-    /// The database's failure.
+    /// A database failure.
     pub async fn discard_dead_letters(&self, context: RequestContext, wanted: DeadLetters) -> Result<Reply, Failure> {
         self.mend(context, What::Discard(wanted)).await
     }

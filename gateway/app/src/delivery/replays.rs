@@ -1,4 +1,4 @@
-//! `replayEvents`, `getReplay`, `listReplays`, `cancelReplay`: events of the past, owed to a subscription once more.
+//! `replayEvents`, `getReplay`, `listReplays`, `cancelReplay`: past events, delivered to a subscription again.
 
 use std::sync::Arc;
 
@@ -20,22 +20,22 @@ use serde::Serialize;
 
 use crate::{App, RequestContext, configuration::referenced, events::catalogue, execute::json};
 
-/// What shall be replayed.
+/// The replay to start.
 #[derive(Debug, Clone)]
 pub struct NewReplay {
-    /// To whom, as the client wrote it.
+    /// Id of the subscription, as the client sent it.
     pub subscription: String,
-    /// The window's first moment.
+    /// Start of the window (inclusive).
     pub from: Timestamp,
-    /// The first moment behind it; absent: now.
+    /// End of the window (exclusive); absent: now.
     pub to: Option<Timestamp>,
-    /// Only events of these types; none named: of all the subscription wants.
+    /// Only events of these types; empty: all types that the subscription selects.
     pub event_types: Vec<String>,
-    /// Whether it only counts.
+    /// Whether to only count the events.
     pub dry_run: bool,
 }
 
-/// A replay as it is told of.
+/// A replay with its progress, as the API returns it.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ReplayStatus {
@@ -126,7 +126,7 @@ async fn start(tx: &mut Tx<'_>, new: &NewReplay, now: Timestamp) -> Result<Repla
     let to = new.to.unwrap_or(now);
     let mut broken = catalogue::of(tx).await?.unknown_types(&new.event_types);
     if new.from >= to {
-        broken.push(Violation::new("/from", Code::WindowEmpty, format!("The window ends at {to}; it has to begin before that.")));
+        broken.push(Violation::new("/from", Code::WindowEmpty, format!("The window ends at {to} and must start before that.")));
     }
     if let Some(rejected) = Rejected::from_violations(broken) {
         return Err(rejected.into());
@@ -153,7 +153,7 @@ async fn cancel(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Result<Replay, Fai
     let missing = || Failure::from(missing(id));
     let found = tx.replay(id.parse().map_err(|_| missing())?).await?.ok_or_else(missing)?;
     if found.state == State::Cancelled {
-        return Err(Rejected::conflict(Code::ReplayCancelled, "The replay is cancelled already.").into());
+        return Err(Rejected::conflict(Code::ReplayCancelled, "The replay is already cancelled.").into());
     }
     tx.cancel_replay(found.id, now).await?;
     Ok(Replay { state: State::Cancelled, ..found })
@@ -167,23 +167,23 @@ impl App {
     /// Starts a replay.
     ///
     /// # Errors
-    /// `subscription_unknown`, `event_type_unknown`, `window_empty`, or the database's failure.
+    /// `subscription_unknown`, `event_type_unknown`, `window_empty`, or a database failure.
     pub async fn start_replay(&self, context: RequestContext, new: NewReplay) -> Result<Reply, Failure> {
         self.store.commit(Arc::new(Order { context, clock: self.clock.clone(), what: What::Start(new) })).await
     }
 
-    /// Calls a replay off.
+    /// Cancels a replay.
     ///
     /// # Errors
-    /// `replay_not_found`, `replay_cancelled`, or the database's failure.
+    /// `replay_not_found`, `replay_cancelled`, or a database failure.
     pub async fn cancel_replay(&self, context: RequestContext, id: &str) -> Result<Reply, Failure> {
         self.store.commit(Arc::new(Order { context, clock: self.clock.clone(), what: What::Cancel(id.to_owned()) })).await
     }
 
-    /// How a replay stands.
+    /// A replay with its progress.
     ///
     /// # Errors
-    /// `replay_not_found`, or the database's failure.
+    /// `replay_not_found`, or a database failure.
     pub async fn replay(&self, tenant: &TenantId, id: &str) -> Result<ReplayStatus, Failure> {
         let found = match id.parse() {
             Ok(id) => self.store.replay(tenant, id).await?,
@@ -197,7 +197,7 @@ impl App {
     /// A page of replays, newest first.
     ///
     /// # Errors
-    /// The database's failure.
+    /// A database failure.
     pub async fn list_replays(&self, tenant: &TenantId, page_request: PageRequest) -> Result<Page<ReplayStatus>, Failure> {
         let page = self.store.list_replays(tenant, page_request).await?;
         let mut items = Vec::with_capacity(page.items.len());

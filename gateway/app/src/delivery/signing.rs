@@ -1,4 +1,4 @@
-//! Fresh signing secrets, and whether a given key pair is one.
+//! Generates signing secrets and validates given key pairs.
 
 use aws_lc_rs::{
     rand,
@@ -12,32 +12,32 @@ use billwire_schemas::{
 };
 use billwire_store::{Error, commit::Failure};
 
-/// Bytes of a shared secret we make: as many as HMAC-SHA256 can make use of without hashing the key first.
+/// Size of a generated shared secret: the output size of HMAC-SHA256.
 const SHARED_BYTES: usize = 32;
 
-/// What calls are to be signed with.
+/// The secret to sign calls with.
 #[derive(Clone)]
 pub enum Signing {
-    /// With this secret.
+    /// This secret.
     Given(String),
-    /// With a fresh shared secret.
+    /// A generated shared secret.
     Hmac,
-    /// With a fresh key pair.
+    /// A generated key pair.
     Ed25519,
 }
 
 impl Signing {
-    /// The secret, made now unless it was given.
+    /// The given or generated secret.
     ///
     /// # Errors
-    /// `secret_invalid` for the halves of a pair that do not belong together; or the system gives no randomness.
+    /// `secret_invalid` if seed and public key do not match; or the system's random generator fails.
     pub fn secret(self) -> Result<NewSecret, Failure> {
         let text = match self {
             Self::Given(text) => {
                 if let Ok(Key::Pair { seed, public }) = signing_secret::decode(&text)
                     && Ed25519KeyPair::from_seed_and_public_key(&seed, &public).is_err()
                 {
-                    let message = "The public key in this secret is not that of its seed.";
+                    let message = "The public key in this secret does not match its seed.";
                     return Err(Rejected::violation("/secret", Code::SecretInvalid, message).into());
                 }
                 text
@@ -55,7 +55,7 @@ impl Signing {
 }
 
 fn no_key() -> Failure {
-    Error::Other("the system gives no signing key".into()).into()
+    Error::Other("generating a signing key failed".into()).into()
 }
 
 fn random<const BYTES: usize>() -> Result<[u8; BYTES], Failure> {

@@ -32,46 +32,46 @@ use crate::{
     record::Record,
 };
 
-/// What a request asks to be done, references not yet resolved.
+/// The requested action, with unresolved references.
 #[derive(Debug, Clone)]
 pub enum NewAction {
-    /// POST to this endpoint.
+    /// POST to a webhook endpoint.
     Webhook {
-        /// Its id.
+        /// Id of the object.
         endpoint: String,
-        /// A path below the endpoint's.
+        /// A path below the endpoint's path.
         path: Option<String>,
     },
-    /// Mail by this account with this template.
+    /// Send an e-mail.
     Email {
-        /// Its id; absent: the default one.
+        /// Id of the SMTP account; absent: the default one.
         smtp_account: Option<String>,
-        /// Its id.
+        /// Id of the object.
         template: String,
         /// The recipients.
         to: Vec<Recipient>,
-        /// Those who get a copy.
+        /// The Cc recipients.
         cc: Vec<Recipient>,
-        /// Those who get one unseen.
+        /// The Bcc recipients.
         bcc: Vec<Recipient>,
         /// Whether the event is attached.
         attach_event: bool,
     },
-    /// Hand over to this queue.
+    /// Forward to a queue.
     Forward {
-        /// Its id.
+        /// Id of the object.
         queue: String,
     },
-    /// Publish what follows.
+    /// Publish a derived custom event.
     Calculate {
-        /// The custom type.
+        /// The custom event type.
         event_type: String,
-        /// Its members.
+        /// The members of its data, each a CEL expression.
         data: BTreeMap<String, String>,
     },
 }
 
-/// Finds what an action names, and the template, which has to be held against the events.
+/// Resolves the references of an action. Also returns the template, to be checked against the events.
 async fn resolved(tx: &Tx<'_>, action: NewAction) -> Result<(Action, Option<NotificationTemplate>), Failure> {
     Ok(match action {
         NewAction::Webhook { endpoint, path } => {
@@ -84,7 +84,7 @@ async fn resolved(tx: &Tx<'_>, action: NewAction) -> Result<(Action, Option<Noti
                 None => {
                     let accounts: Vec<SmtpAccount> = tx.configurations(Kind::SmtpAccount).await?;
                     if !accounts.iter().any(|one| one.is_default) {
-                        let message = "There is no default SMTP account; name one, or make one the default.";
+                        let message = "There is no default SMTP account; name an account, or set a default.";
                         return Err(Rejected::violation("/action/smtpAccountId", Code::SmtpAccountUnknown, message).into());
                     }
                     None
@@ -115,7 +115,7 @@ async fn resolved(tx: &Tx<'_>, action: NewAction) -> Result<(Action, Option<Noti
     })
 }
 
-/// All that subscriptions are held against.
+/// The configuration that subscriptions are validated against.
 struct Standing {
     queues: Vec<Queue>,
     subscriptions: Vec<Subscription>,
@@ -133,24 +133,24 @@ impl Standing {
     }
 }
 
-/// Makes a subscription.
+/// Creates a subscription.
 #[derive(Debug, Clone)]
 pub struct CreateSubscription {
     /// The new subscription's id.
     pub id: SubscriptionId,
-    /// Its name.
+    /// The new name.
     pub name: String,
-    /// The queue it is on.
+    /// Id of the queue.
     pub queue: String,
-    /// The events it wants of the queue; nothing named: all.
+    /// The selected events of the queue; empty: all.
     pub chosen: Selection,
-    /// What must hold for an event.
+    /// The filter expression.
     pub filter: Option<String>,
-    /// Parameters it adds.
+    /// The added parameters.
     pub parameters: BTreeMap<String, String>,
-    /// What is done.
+    /// The action.
     pub action: NewAction,
-    /// What becomes of a lane whose head is given up on.
+    /// Whether a lane continues after its head becomes a dead letter.
     pub when_given_up: GivenUp,
 }
 
@@ -187,7 +187,7 @@ impl UseCase for CreateSubscription {
 }
 
 impl CreateSubscription {
-    /// A refusal for a reference that names nothing, with what can be said of the expressions without it.
+    /// Adds the syntax violations of the expressions to a refusal of a missing reference.
     fn with_syntax(&self, failure: Failure) -> Failure {
         let Failure::Rejected(refusal) = failure else { return failure };
         let data = match &self.action {
@@ -200,26 +200,26 @@ impl CreateSubscription {
     }
 }
 
-/// Changes a subscription; what is absent stays.
+/// Changes a subscription; absent members keep their values.
 #[derive(Debug, Clone)]
 pub struct UpdateSubscription {
-    /// Its id, as the client wrote it.
+    /// The id, as the client sent it.
     pub id: String,
-    /// Only at this version.
+    /// The required version, if any.
     pub if_match: Option<i64>,
-    /// Its name.
+    /// The new name.
     pub name: Option<String>,
-    /// The types it wants.
+    /// The selected event types.
     pub event_types: Option<Vec<String>>,
-    /// The objects whose events it wants.
+    /// The objects whose events are selected.
     pub objects: Option<Vec<ObjectEvents>>,
-    /// What must hold; the empty text: nothing.
+    /// The filter expression; empty removes the filter.
     pub filter: Option<String>,
-    /// Parameters it adds.
+    /// The added parameters.
     pub parameters: Option<BTreeMap<String, String>>,
-    /// What is done.
+    /// The action.
     pub action: Option<NewAction>,
-    /// What becomes of a lane whose head is given up on.
+    /// Whether a lane continues after its head becomes a dead letter.
     pub when_given_up: Option<GivenUp>,
 }
 
@@ -264,12 +264,12 @@ pub(crate) async fn template_of(tx: &Tx<'_>, action: &Action) -> Result<Option<N
     }
 }
 
-/// Enables a subscription, from now on, or disables it: what it waits for rests, and what happens meanwhile it is not owed.
+/// Enables or disables a subscription. While it is disabled, waiting deliveries pause and new events are not delivered to it.
 #[derive(Debug, Clone)]
 pub struct EnableSubscription<const ENABLED: bool> {
-    /// Its id, as the client wrote it.
+    /// The id, as the client sent it.
     pub id: String,
-    /// Only at this version.
+    /// The required version, if any.
     pub if_match: Option<i64>,
 }
 
@@ -289,12 +289,12 @@ impl<const ENABLED: bool> UseCase for EnableSubscription<ENABLED> {
     }
 }
 
-/// Deletes a subscription. What it still waits for is discarded.
+/// Deletes a subscription and discards its waiting deliveries.
 #[derive(Debug, Clone)]
 pub struct DeleteSubscription {
-    /// Its id, as the client wrote it.
+    /// The id, as the client sent it.
     pub id: String,
-    /// Only at this version.
+    /// The required version, if any.
     pub if_match: Option<i64>,
 }
 
@@ -308,7 +308,7 @@ impl UseCase for DeleteSubscription {
     async fn run(&self, tx: &mut Tx<'_>, _: Timestamp) -> Result<Option<Record>, Failure> {
         let last: Subscription = addressed(tx, &self.id, self.if_match).await?;
         let standing = Standing::of(tx).await?;
-        // What it forwards may be what others count on.
+        // Subscriptions on other queues may depend on what this one forwards.
         let others: Vec<Subscription> = standing.subscriptions.iter().filter(|one| one.id != last.id).cloned().collect();
         let routing = Routing { subscriptions: &others, ..standing.routing() };
         if let Some(to) = last.action.forwards_to() {
@@ -318,7 +318,7 @@ impl UseCase for DeleteSubscription {
                 one.queue_id == to && one.chosen.event_types.iter().any(|entry| named(&entry))
             });
             if let Some(stranded) = stranded {
-                let message = format!("Subscription '{}' wants what is forwarded by it; change or delete that first.", stranded.name);
+                let message = format!("Subscription '{}' needs events that this one forwards; change or delete it first.", stranded.name);
                 return Err(Rejected::conflict(Code::StillInUse, message).into());
             }
         }

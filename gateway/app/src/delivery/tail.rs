@@ -1,4 +1,4 @@
-//! `tailEvents`: the stream from a place on.
+//! `tailEvents`: reads the stream from a position.
 
 use std::time::Duration;
 
@@ -9,14 +9,14 @@ use billwire_store::{Error, commit::Failure};
 
 use crate::App;
 
-/// The stream, as far as one looks at it; `server` has it over the bus.
+/// Read access to the stream; `server` implements it over the bus.
 #[async_trait]
 pub trait Stream: Send + Sync + 'static {
-    /// Up to `limit` messages of a tenant behind the place `after`, JSON each, and the place to go on behind; without `after` none, and the
-    /// present end. `pattern`: only of these types. Waits up to `wait` for the first.
+    /// Up to `limit` messages of a tenant after the position `after`, as JSON, and the position to continue after. Without `after`, returns
+    /// no messages and the current end. `pattern` selects event types. Waits up to `wait` for the first message.
     ///
     /// # Errors
-    /// Text for people: the stream cannot be read now.
+    /// A message if the stream is currently unreadable.
     async fn after(
         &self,
         tenant: &TenantId,
@@ -31,7 +31,7 @@ impl App {
     /// Messages of the stream; see [`Stream::after`].
     ///
     /// # Errors
-    /// `event_type_unknown`; or the stream cannot be read now.
+    /// `event_type_unknown`, or the stream is currently unreadable.
     pub async fn tail_events(
         &self,
         tenant: &TenantId,
@@ -40,7 +40,7 @@ impl App {
         limit: usize,
         wait: Duration,
     ) -> Result<(Vec<String>, u64), Failure> {
-        // Also keeps what is no type out of the stream's subjects.
+        // Validating the pattern also keeps arbitrary text out of stream subjects.
         let unknown = match pattern {
             Some(pattern) => self.catalogue(tenant).await?.unknown(&Selection::of_types(&[pattern])).into_iter().next(),
             None => None,
@@ -48,7 +48,7 @@ impl App {
         if let Some(unknown) = unknown {
             return Err(Rejected::violation("", unknown.code, unknown.message).into());
         }
-        let stream = self.stream.as_ref().ok_or_else(|| Error::Unavailable("the stream cannot be read from here".into()))?;
+        let stream = self.stream.as_ref().ok_or_else(|| Error::Unavailable("this process has no access to the stream".into()))?;
         stream.after(tenant, pattern, after, limit, wait).await.map_err(|why| Error::Unavailable(why).into())
     }
 }

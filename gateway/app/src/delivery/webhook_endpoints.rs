@@ -25,29 +25,29 @@ use crate::{
     record::Record,
 };
 
-/// How a test call went.
+/// The result of a test call.
 #[derive(Debug, Clone)]
 pub struct Tried {
-    /// Whether the receiver took it.
+    /// Whether the receiver accepted the call.
     pub delivered: bool,
-    /// Status code of its answer, where there was one.
+    /// Status code of the response, if any.
     pub status: Option<u16>,
-    /// An excerpt of its answer, or why there was none.
+    /// An excerpt of the response, or the reason why there was none.
     pub detail: String,
-    /// How long it took.
+    /// Duration of the call.
     pub latency: Duration,
 }
 
-/// The way to receivers; `server` has it over the webhook channel.
+/// A client for webhook receivers; `server` implements it over the webhook channel.
 #[async_trait]
 pub trait WebhookClient: Send + Sync + 'static {
-    /// Why TLS cannot show this certificate, if it cannot.
+    /// Why TLS cannot use this certificate, or `None` if it can.
     fn unusable(&self, certificate: &ClientCertificate) -> Option<String>;
 
-    /// Calls an endpoint once, whether or not it is enabled, as a delivery would.
+    /// Calls an endpoint once, as a delivery would, even if it is disabled.
     ///
     /// # Errors
-    /// Text for people: it could not be tried.
+    /// A message if the call could not be attempted.
     async fn call(&self, tenant: &TenantId, endpoint: WebhookEndpointId, event: EventId, body: Vec<u8>) -> Result<Tried, String>;
 }
 
@@ -55,7 +55,7 @@ pub trait WebhookClient: Send + Sync + 'static {
 fn ensure_usable(webhook_client: Option<&Arc<dyn WebhookClient>>, settings: &Settings) -> Result<(), Failure> {
     let (Some(webhook_client), Some(Some(certificate))) = (webhook_client, &settings.client_certificate) else { return Ok(()) };
     webhook_client.unusable(certificate).map_or(Ok(()), |why| {
-        let message = format!("This certificate and key cannot be used together: {why}.");
+        let message = format!("This certificate and key are not usable: {why}.");
         Err(Rejected::violation("/clientCertificate", Code::ClientCertificateInvalid, message).into())
     })
 }
@@ -64,7 +64,7 @@ fn sealed(secrets: &Secrets) -> Result<String, Failure> {
     serde_json::to_string(secrets).map_err(json)
 }
 
-/// The endpoint as its answer shows it, with the new secret.
+/// The endpoint with the new secret, for the response.
 fn shown(endpoint: &WebhookEndpoint, secret: &str) -> Result<Box<RawValue>, Failure> {
     let mut shown = serde_json::to_value(endpoint).map_err(json)?;
     shown["secret"] = secret.into();
@@ -86,10 +86,10 @@ fn saved(tx: &mut Tx<'_>, change: &Change<WebhookEndpoint>, secrets: Option<&Sec
     Record::of(change)
 }
 
-/// Makes a webhook endpoint. The reply, and only the reply, shows the signing secret.
+/// Creates a webhook endpoint. Only the reply shows the signing secret.
 #[derive(Clone)]
 pub struct CreateWebhookEndpoint {
-    /// What it shall be.
+    /// What to create.
     pub command: webhook_endpoint::Create,
     webhook_client: Option<Arc<dyn WebhookClient>>,
 }
@@ -97,11 +97,11 @@ pub struct CreateWebhookEndpoint {
 /// Changes a webhook endpoint.
 #[derive(Clone)]
 pub struct UpdateWebhookEndpoint {
-    /// Its id, as the client wrote it.
+    /// The id, as the client sent it.
     pub id: String,
-    /// What changes.
+    /// The changes.
     pub settings: Settings,
-    /// Only at this version.
+    /// The required version, if any.
     pub if_match: Option<i64>,
     webhook_client: Option<Arc<dyn WebhookClient>>,
 }
@@ -120,26 +120,25 @@ impl App {
     /// `testWebhookEndpoint`: sends `body` as the event `event`.
     ///
     /// # Errors
-    /// `webhook_endpoint_not_found`; this process cannot call receivers; or the database's failure.
+    /// `webhook_endpoint_not_found`, no webhook client in this process, or a database failure.
     pub async fn test_webhook_endpoint(&self, tenant: &TenantId, id: &str, event: EventId, body: Vec<u8>) -> Result<Tried, Failure> {
         let endpoint: WebhookEndpoint = self.configuration(tenant, id).await?;
-        let webhook_client =
-            self.webhook_client.as_ref().ok_or_else(|| Error::Unavailable("receivers cannot be called from here".into()))?;
+        let webhook_client = self.webhook_client.as_ref().ok_or_else(|| Error::Unavailable("this process has no webhook client".into()))?;
         webhook_client.call(tenant, endpoint.id, event, body).await.map_err(|why| Error::Unavailable(why).into())
     }
 
-    /// How an endpoint does; `None`: well.
+    /// The health record of an endpoint; `None` means healthy.
     ///
     /// # Errors
-    /// The database's failure.
+    /// A database failure.
     pub async fn health(&self, tenant: &TenantId, endpoint: uuid::Uuid) -> Result<Option<Health>, Failure> {
         Ok(self.store.health(tenant, endpoint).await?)
     }
 
-    /// Disables an endpoint for what its receiver did; nothing happens when it is disabled or gone already.
+    /// Disables an endpoint because of its receiver. Does nothing if the endpoint is already disabled or deleted.
     ///
     /// # Errors
-    /// The database's failure.
+    /// A database failure.
     pub async fn give_up_webhook_endpoint(&self, tenant: TenantId, id: WebhookEndpointId, because: &str) -> Result<(), Failure> {
         let caller = Caller { tenant, actor: "delivery".to_owned(), scopes: Vec::new() };
         let use_case = DisableWebhookEndpoint { id: id.to_string(), because: because.to_owned(), if_match: None };
@@ -161,7 +160,7 @@ impl UseCase for CreateWebhookEndpoint {
     async fn run(&self, tx: &mut Tx<'_>, _: Timestamp) -> Result<Option<Record>, Failure> {
         let name = self.command.settings.name.clone().unwrap_or_default();
         ensure_name_free(tx, Kind::WebhookEndpoint, &name).await?;
-        // By the machine's clock, as receivers have to know by theirs until when a secret holds.
+        // Wall-clock time, since receivers compare the expiry of secrets with their own clocks.
         let (change, secrets) = webhook_endpoint::create(self.command.clone(), SystemClock.now())?;
         ensure_usable(self.webhook_client.as_ref(), &self.command.settings)?;
         let (id, kind, body, secrets) = (change.after.id.0, Kind::WebhookEndpoint, change.after.clone(), Some(sealed(&secrets)?));
@@ -189,14 +188,14 @@ impl UseCase for UpdateWebhookEndpoint {
     }
 }
 
-/// Gives a webhook endpoint a new signing secret. The reply, and only the reply, shows it.
+/// Rotates the signing secret of a webhook endpoint. Only the reply shows the new secret.
 #[derive(Clone)]
 pub struct RotateWebhookSecret {
-    /// Its id, as the client wrote it.
+    /// The id, as the client sent it.
     pub id: String,
-    /// The new secret, and how long the present ones still hold.
+    /// The new secret, and the overlap with the current ones.
     pub command: Rotate,
-    /// Only at this version.
+    /// The required version, if any.
     pub if_match: Option<i64>,
 }
 
@@ -216,12 +215,12 @@ impl UseCase for RotateWebhookSecret {
     }
 }
 
-/// Enables a webhook endpoint: what it is owed is sent.
+/// Enables a webhook endpoint; waiting deliveries are sent.
 #[derive(Debug, Clone)]
 pub struct EnableWebhookEndpoint {
-    /// Its id, as the client wrote it.
+    /// The id, as the client sent it.
     pub id: String,
-    /// Only at this version.
+    /// The required version, if any.
     pub if_match: Option<i64>,
 }
 
@@ -239,14 +238,14 @@ impl UseCase for EnableWebhookEndpoint {
     }
 }
 
-/// Disables a webhook endpoint: what it is owed waits until it is enabled.
+/// Disables a webhook endpoint; its deliveries wait until it is enabled.
 #[derive(Debug, Clone)]
 pub struct DisableWebhookEndpoint {
-    /// Its id, as the client wrote it.
+    /// The id, as the client sent it.
     pub id: String,
-    /// Why, for people.
+    /// Reason, as free text.
     pub because: String,
-    /// Only at this version.
+    /// The required version, if any.
     pub if_match: Option<i64>,
 }
 
@@ -254,7 +253,7 @@ pub struct DisableWebhookEndpoint {
 impl UseCase for DisableWebhookEndpoint {
     const OPERATION: &'static str = "disableWebhookEndpoint";
 
-    /// The endpoint itself: its event needs a gapless order, which the configuration, whose sequence counts changes, does not have.
+    /// The endpoint's own id: its event needs a gapless sequence, and that of the configuration key also counts changes without events.
     fn key(&self) -> OrderingKey {
         self.id.parse().map_or(OrderingKey::CONFIGURATION, |id: WebhookEndpointId| id.0.into())
     }
@@ -265,7 +264,7 @@ impl UseCase for DisableWebhookEndpoint {
         let last: WebhookEndpoint = addressed(tx, &self.id, self.if_match).await?;
         let change = webhook_endpoint::disable(last, &self.because)?;
         tx.delete_health(change.after.id.0);
-        // The delivery side compares this number.
+        // The delivery engine compares this number to detect configuration changes.
         tx.next_sequence(&OrderingKey::CONFIGURATION)?;
         Ok(Some(saved(tx, &change, None)?.in_order_of(self.key())))
     }

@@ -1,5 +1,4 @@
-//! `createNotificationTemplate`, `updateNotificationTemplate`, `previewNotificationTemplate`, and the templates that come with the
-//! product.
+//! `createNotificationTemplate`, `updateNotificationTemplate`, template versions, and predefined templates.
 
 use async_trait::async_trait;
 use billwire_domain::{
@@ -30,41 +29,41 @@ use crate::{
     record::Record,
 };
 
-/// Makes a notification template.
+/// Creates a notification template.
 #[derive(Debug, Clone)]
 pub struct CreateNotificationTemplate {
     /// The new template's id.
     pub id: NotificationTemplateId,
-    /// What it shall be.
+    /// What to create.
     pub settings: Settings,
 }
 
-/// Changes a notification template. What is sent with it must be content with the change.
+/// Changes a notification template. The change must be valid for every subscription that uses it.
 #[derive(Debug, Clone)]
 pub struct UpdateNotificationTemplate {
-    /// Its id, as the client wrote it.
+    /// The id, as the client sent it.
     pub id: String,
-    /// What changes.
+    /// The changes.
     pub settings: Settings,
-    /// Only at this version.
+    /// The required version, if any.
     pub if_match: Option<i64>,
 }
 
-/// A template as it was from one change to the next.
+/// A version of a template.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TemplateVersion {
-    /// From when on, in business time.
+    /// Time since which this version was used, in business time.
     pub changed_at: Timestamp,
-    /// Who made it so: the name of the API key.
+    /// Name of the API key that created the version.
     pub actor: String,
-    /// The business transaction that made it so.
+    /// Id of the business transaction that created the version.
     pub business_transaction: TransactionId,
-    /// The template then.
+    /// The template at this version.
     pub template: Value,
 }
 
-/// What a business transaction's record tells of a template.
+/// The parts of a recorded business transaction needed for a template version.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Recorded {
@@ -86,22 +85,22 @@ impl Recorded {
         self.entities.iter().any(|entity| entity.kind == NotificationTemplate::TYPE)
     }
 
-    /// Nothing where the template was deleted.
+    /// The version; `None` for the deletion.
     fn version(mut self) -> Option<TemplateVersion> {
         let template = self.entities.pop()?.after?;
         Some(TemplateVersion { changed_at: self.occurred_at, actor: self.actor, business_transaction: self.id, template })
     }
 }
 
-/// The template that comes with the product under this id.
+/// The predefined template with this id.
 pub(crate) fn predefined(id: Uuid) -> Option<NotificationTemplate> {
     notification_template::predefined().find(|one| one.id.0 == id)
 }
 
-/// A tenant's template, or one that comes with the product.
+/// A tenant's template or a predefined one.
 ///
 /// # Errors
-/// When the database fails.
+/// A database failure.
 pub(crate) async fn template(tx: &Tx<'_>, id: Uuid) -> Result<Option<NotificationTemplate>, Failure> {
     match predefined(id) {
         Some(found) => Ok(Some(found)),
@@ -109,7 +108,7 @@ pub(crate) async fn template(tx: &Tx<'_>, id: Uuid) -> Result<Option<Notificatio
     }
 }
 
-/// Reading a template of the largest size takes longer than a thread that others wait for should.
+/// Runs `run` on a blocking thread: parsing a template of maximum size would block the runtime for too long.
 async fn off_the_runtime<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
     tokio::task::spawn_blocking(run).await.map_err(|error| Error::Other(error.to_string()).into())
 }
@@ -154,7 +153,7 @@ impl UseCase for UpdateNotificationTemplate {
         let routing = Routing { queues: &queues, subscriptions: &subscriptions, catalogue: &catalogue };
         for one in subscriptions.iter().filter(|one| after.carries(one)) {
             let unfit = |broken: Violation| {
-                let message = format!("Subscription '{}' does not go with this: {}", one.name, broken.message);
+                let message = format!("The change is invalid for subscription '{}': {}", one.name, broken.message);
                 Violation::new("/text", Code::SubscriptionUnfit, message)
             };
             let broken = subscription::faults(one, Some(after), &routing).into_iter().map(unfit).collect();
@@ -166,10 +165,10 @@ impl UseCase for UpdateNotificationTemplate {
 }
 
 impl App {
-    /// A tenant's template, or one that comes with the product.
+    /// A tenant's template or a predefined one.
     ///
     /// # Errors
-    /// `notification_template_not_found`, or the database's failure.
+    /// `notification_template_not_found`, or a database failure.
     pub async fn notification_template(&self, tenant: &TenantId, id: &str) -> Result<NotificationTemplate, Failure> {
         match id.parse().ok().and_then(predefined) {
             Some(found) => Ok(found),
@@ -177,10 +176,10 @@ impl App {
         }
     }
 
-    /// A page of the versions a template has had, newest first; of a deleted one, too.
+    /// A page of a template's versions, newest first; deleted templates included.
     ///
     /// # Errors
-    /// `notification_template_not_found`, or the database's failure.
+    /// `notification_template_not_found`, or a database failure.
     pub async fn notification_template_versions(
         &self,
         tenant: &TenantId,
@@ -198,10 +197,10 @@ impl App {
         Ok(page::Page { items: recorded.into_iter().filter_map(Recorded::version).collect(), next: page.next })
     }
 
-    /// A past event with all that e-mails are offered of it, and its type.
+    /// The type of a past event, and its parameters including those for e-mails only.
     ///
     /// # Errors
-    /// `event_not_found`, or the database's failure.
+    /// `event_not_found`, or a database failure.
     pub async fn parameters_of_event(&self, tenant: &TenantId, id: &str) -> Result<(String, Parameters), Failure> {
         let missing = || Failure::from(Rejected::not_found(Code::EventNotFound, "event", id));
         let event: EventId = id.parse().map_err(|_| missing())?;

@@ -1,4 +1,4 @@
-//! Rendering tenants' templates, which happens outside this process.
+//! Rendering of tenants' templates, outside this process.
 
 use async_trait::async_trait;
 use billwire_schemas::{
@@ -8,13 +8,13 @@ use billwire_schemas::{
 
 use crate::App;
 
-/// Where templates are rendered; `server` has it over processes that may end at any time.
+/// Renders templates; `server` implements it with disposable processes.
 #[async_trait]
 pub trait Renderer: Send + Sync + 'static {
-    /// What a template of `tenant` becomes, or why it never becomes anything: a fault of its own, or a bound of memory, stack or time.
+    /// Renders a template of `tenant`. The inner error is permanent: a template error, or a limit of memory, stack or time.
     ///
     /// # Errors
-    /// Text for people: it could not be tried; later it may be.
+    /// A message if rendering could not be attempted; a retry may succeed.
     async fn render(&self, tenant: &TenantId, rendering: Rendering) -> Result<Result<Rendered, RenderError>, String>;
 }
 
@@ -22,9 +22,9 @@ impl App {
     /// Renders a template of `tenant`.
     ///
     /// # Errors
-    /// As [`Renderer::render`]; this process may have no renderer.
+    /// See [`Renderer::render`]; also if this process has no renderer.
     pub async fn render(&self, tenant: &TenantId, rendering: Rendering) -> Result<Result<Rendered, RenderError>, String> {
-        let renderer = self.renderer.as_ref().ok_or("templates cannot be rendered from here")?;
+        let renderer = self.renderer.as_ref().ok_or("this process has no template renderer")?;
         renderer.render(tenant, rendering).await
     }
 }

@@ -15,62 +15,62 @@ use billwire_store::{Configuration, ConfigurationKind as Kind, Error, Store, Tx,
 
 use crate::{App, configuration::addressed, ensure_name_free, execute::UseCase, record::Record};
 
-/// How far an SMTP server could be used.
+/// The result of testing an SMTP account.
 #[derive(Debug, Clone)]
 pub struct SmtpCheck {
-    /// Whether all went well.
+    /// Whether every stage succeeded.
     pub works: bool,
-    /// What was done last: `name`, `connect`, `tls`, `greeting`, `login`, `sender` or `send`.
+    /// The last stage reached: `name`, `connect`, `tls`, `greeting`, `login`, `sender` or `send`.
     pub stage: &'static str,
-    /// The server's code, where it gave one.
+    /// SMTP status code, if any.
     pub status: Option<u16>,
-    /// The server's words, or what went wrong.
+    /// Response text of the server, or the error.
     pub detail: String,
-    /// How long it took.
+    /// Duration of the test.
     pub latency: Duration,
 }
 
-/// The way to SMTP servers; `server` has it over the e-mail channel.
+/// A client for SMTP servers; `server` implements it over the e-mail channel.
 #[async_trait]
 pub trait SmtpClient: Send + Sync + 'static {
-    /// Connects, logs in and names the sender, and sends nothing.
+    /// Connects, logs in and names the sender, without sending an e-mail.
     ///
     /// # Errors
-    /// Text for people: it could not be tried.
+    /// A message if the test could not be attempted.
     async fn verify(&self, tenant: &TenantId, account: SmtpAccountId) -> Result<SmtpCheck, String>;
 
-    /// Sends a message that says it is a test.
+    /// Sends a test e-mail.
     ///
     /// # Errors
-    /// Text for people: it could not be tried.
+    /// A message if the test could not be attempted.
     async fn send_test(&self, tenant: &TenantId, account: SmtpAccountId, to: &str) -> Result<SmtpCheck, String>;
 }
 
-/// Makes an SMTP account.
+/// Creates an SMTP account.
 #[derive(Clone)]
 pub struct CreateSmtpAccount {
     /// The new account's id.
     pub id: SmtpAccountId,
-    /// What it shall be.
+    /// What to create.
     pub settings: Settings,
-    /// Its password; rests sealed, is never answered back.
+    /// The password; stored encrypted and never returned.
     pub password: Option<String>,
 }
 
 /// Changes an SMTP account.
 #[derive(Clone)]
 pub struct UpdateSmtpAccount {
-    /// Its id, as the client wrote it.
+    /// The id, as the client sent it.
     pub id: String,
-    /// What changes.
+    /// The changes.
     pub settings: Settings,
-    /// Its new password.
+    /// The new password.
     pub password: Option<String>,
-    /// Only at this version.
+    /// The required version, if any.
     pub if_match: Option<i64>,
 }
 
-/// Another account of the tenant may have been the default until now.
+/// Unsets the tenant's previous default account, if `by` is the new default.
 async fn superseded(tx: &mut Tx<'_>, by: &SmtpAccount, record: Record) -> Result<Record, Failure> {
     if !by.is_default {
         return Ok(record);
@@ -123,7 +123,7 @@ impl UseCase for UpdateSmtpAccount {
         }
         let change = smtp_account::update(last, self.settings.clone())?;
         save(tx, &change)?;
-        // One that logs in no more keeps no password.
+        // Removing the user name also removes the password.
         let gone = (!change.after.has_password).then_some("");
         if let Some(password) = self.password.as_deref().filter(|_| change.after.has_password).or(gone) {
             tx.change_secrets(Kind::SmtpAccount, change.after.id.0, password)?;
@@ -136,7 +136,7 @@ impl App {
     /// `verifySmtpAccount`.
     ///
     /// # Errors
-    /// `smtp_account_not_found`; this process cannot reach SMTP servers; or the database's failure.
+    /// `smtp_account_not_found`, no SMTP client in this process, or a database failure.
     pub async fn verify_smtp_account(&self, tenant: &TenantId, id: &str) -> Result<SmtpCheck, Failure> {
         let account: SmtpAccount = self.configuration(tenant, id).await?;
         self.smtp_client()?.verify(tenant, account.id).await.map_err(|why| Error::Unavailable(why).into())
@@ -145,13 +145,13 @@ impl App {
     /// `sendTestEmail`.
     ///
     /// # Errors
-    /// As [`App::verify_smtp_account`].
+    /// See [`App::verify_smtp_account`].
     pub async fn send_test_email(&self, tenant: &TenantId, id: &str, to: &str) -> Result<SmtpCheck, Failure> {
         let account: SmtpAccount = self.configuration(tenant, id).await?;
         self.smtp_client()?.send_test(tenant, account.id, to).await.map_err(|why| Error::Unavailable(why).into())
     }
 
     fn smtp_client(&self) -> Result<&dyn SmtpClient, Failure> {
-        self.smtp_client.as_deref().ok_or_else(|| Error::Unavailable("SMTP servers cannot be reached from here".into()).into())
+        self.smtp_client.as_deref().ok_or_else(|| Error::Unavailable("this process has no SMTP client".into()).into())
     }
 }

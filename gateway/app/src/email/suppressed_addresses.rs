@@ -1,4 +1,4 @@
-//! `suppressAddress`, `deleteSuppressedAddress`, and addresses that servers refuse for good.
+//! `suppressAddress`, and suppression of addresses that servers refuse permanently.
 
 use std::collections::HashSet;
 
@@ -16,7 +16,7 @@ use billwire_store::{Configuration, ConfigurationKind as Kind, Store, Tx, commit
 
 use crate::{App, Caller, RequestContext, execute::UseCase, record::Record};
 
-/// Puts an address on the suppression list.
+/// Adds an address to the suppression list.
 #[derive(Debug, Clone)]
 pub struct SuppressAddress(pub Suppress);
 
@@ -32,7 +32,7 @@ impl UseCase for SuppressAddress {
         let change = suppressed_address::suppress(self.0.clone(), SystemClock.now());
         let (id, name, body) = (change.after.id, change.after.address.clone(), change.after.clone());
         if tx.has_configuration(Kind::SuppressedAddress, &name).await? {
-            return Err(Rejected::conflict(Code::AddressSuppressed, format!("'{name}' is on the suppression list already.")).into());
+            return Err(Rejected::conflict(Code::AddressSuppressed, format!("'{name}' is already on the suppression list.")).into());
         }
         let created_at = SystemClock.now();
         tx.save_configuration(Configuration { id, kind: Kind::SuppressedAddress, name, body, secrets: None, created_at }).await?;
@@ -41,10 +41,10 @@ impl UseCase for SuppressAddress {
 }
 
 impl App {
-    /// Notes that a server refused an address for good; nothing happens when it is on the list already.
+    /// Suppresses an address that a server refused permanently. Does nothing if the address is already on the list.
     ///
     /// # Errors
-    /// The database's failure.
+    /// A database failure.
     pub async fn suppress(
         &self,
         tenant: TenantId,
@@ -62,10 +62,10 @@ impl App {
         }
     }
 
-    /// Which of these addresses are on the suppression list, in small letters.
+    /// Those of `addresses` that are on the suppression list, in lowercase.
     ///
     /// # Errors
-    /// The database's failure.
+    /// A database failure.
     pub async fn suppressed(&self, tenant: &TenantId, addresses: &[String]) -> Result<HashSet<String>, Failure> {
         let names: Vec<String> = addresses.iter().map(|address| compared(address)).collect();
         Ok(self.store.configurations_named(tenant, Kind::SuppressedAddress, &names).await?)

@@ -10,23 +10,23 @@ use billwire_store::{Configuration, ConfigurationKind as Kind, Store, Tx, commit
 
 use crate::{configuration::addressed, ensure_name_free, execute::UseCase, record::Record};
 
-/// Makes a system user.
+/// Creates a system user.
 #[derive(Debug, Clone)]
 pub struct CreateSystemUser {
     /// The new user's id.
     pub id: SystemUserId,
-    /// What it shall be.
+    /// What to create.
     pub settings: Settings,
 }
 
 /// Changes a system user.
 #[derive(Debug, Clone)]
 pub struct UpdateSystemUser {
-    /// Its id, as the client wrote it.
+    /// The id, as the client sent it.
     pub id: String,
-    /// What changes.
+    /// The changes.
     pub settings: Settings,
-    /// Only at this version.
+    /// The required version, if any.
     pub if_match: Option<i64>,
 }
 

@@ -1,5 +1,5 @@
-//! Running tenants' JSON Schemas: the compiler, and what data breaks. What a schema may contain was judged by the domain, which also tells
-//! what it costs to hold data against one; nothing is held against it that costs more than the bounds say.
+//! Compiles tenants' JSON Schemas and validates data against them. The domain decides which schemas are allowed and estimates the cost of
+//! validation; data that costs more than the limits is refused without validation.
 
 use std::{
     collections::HashMap,
@@ -18,21 +18,21 @@ use jsonschema::{Draft, PatternOptions, ValidationError, Validator, error::Valid
 use serde_json::Value;
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
-/// Most violations told of one schema or one event.
+/// Maximum number of violations reported per schema or event.
 const TOLD_MAX: usize = 50;
-/// How large a compiled pattern may be. A tenant's pattern can be small and mean a very large automaton.
+/// Maximum size of a compiled pattern. A short pattern can compile to a very large automaton.
 const PATTERN_BYTES_MAX: usize = 256 * 1024;
-/// Validators kept, by what they may take: about a kilobyte for each hundred bytes of schema, and what its patterns are compiled to.
+/// Maximum estimated size of the cached validators: ten times the schema's size, plus the maximum size of its patterns.
 const KEPT_BYTES_MAX: usize = 128 * 1024 * 1024;
-/// Calls whose data are judged at once, each on a thread that others do not wait for.
+/// Maximum number of concurrent validations, each on a blocking thread.
 const JUDGING_MAX: usize = 2;
 
 /// Compiles a schema.
 ///
 /// # Errors
-/// `schema_invalid` for whatever the compiler does not take.
+/// `schema_invalid` for each error of the compiler.
 pub(crate) fn compile(schema: &Value) -> Result<Validator, Vec<Violation>> {
-    // The linear engine: no event can make it slow.
+    // The linear-time engine: no event can make it slow.
     let patterns = PatternOptions::regex().size_limit(PATTERN_BYTES_MAX).dfa_size_limit(PATTERN_BYTES_MAX);
     let options = jsonschema::options().with_draft(Draft::Draft202012).should_validate_formats(true).with_pattern_options(patterns);
     options.build(schema).map_err(|first| {
@@ -46,17 +46,17 @@ pub(crate) fn compile(schema: &Value) -> Result<Validator, Vec<Violation>> {
 }
 
 fn invalid(error: &ValidationError<'_>) -> Violation {
-    let message = format!("This is no JSON Schema (draft 2020-12) we can run: {}.", short(&error.to_string()));
+    let message = format!("The JSON Schema (draft 2020-12) is invalid or not supported: {}.", short(&error.to_string()));
     Violation::new(format!("/schema{}", error.instance_path()), Code::SchemaInvalid, message)
 }
 
-/// What the compiler finds wrong with a schema that the domain finds nothing wrong with.
+/// The compiler's errors for a schema that the domain allows.
 pub(crate) fn uncompilable(schema: &Value) -> Vec<Violation> {
-    // Only then: the domain's limits keep the compiler from running far.
+    // Only a schema within the domain's limits is safe to compile.
     if data_schema::faults(schema).is_empty() { compile(schema).err().unwrap_or_default() } else { Vec::new() }
 }
 
-/// No more than this much of the input comes back.
+/// Truncates `text`, so that errors quote only a short part of the input.
 fn short(text: &str) -> String {
     match text.char_indices().nth(200) {
         Some((end, _)) => format!("{}…", &text[..end]),
@@ -64,7 +64,7 @@ fn short(text: &str) -> String {
     }
 }
 
-/// What may still be done for the events of one call.
+/// The remaining validation steps for the events of one call.
 pub(crate) struct Budget(usize);
 
 impl Default for Budget {
@@ -73,14 +73,14 @@ impl Default for Budget {
     }
 }
 
-/// Everything by which `data` breaks the schema, [`TOLD_MAX`] faults at the most. `work` is what it costs: beyond [`NAMED_WORK_MAX`], that
-/// it does is all that is told, as the compiler builds every fault before the first can be seen.
+/// The violations of the schema in `data`, at most [`TOLD_MAX`]. If `work`, the estimated cost, exceeds [`NAMED_WORK_MAX`], only the fact
+/// is reported, because the validator builds all errors before returning the first.
 fn broken(validator: &Validator, data: &Value, work: usize) -> Vec<Violation> {
     if validator.is_valid(data) {
         return Vec::new();
     }
     if work > NAMED_WORK_MAX {
-        let message = "The data do not fit the schema. They are too many for each fault to be named; send smaller data to see them.";
+        let message = "The data does not match the schema and is too large to list the violations; send smaller data.";
         return vec![Violation::new("/data", Code::DataInvalid, message)];
     }
     let mut found = Vec::new();
@@ -93,16 +93,16 @@ fn broken(validator: &Validator, data: &Value, work: usize) -> Vec<Violation> {
                 found.push(Violation::new(member(name), Code::DataInvalid, format!("'{name}' is required by the schema.")));
             }
             ValidationErrorKind::AdditionalProperties { unexpected } => found.extend(unexpected.iter().take(TOLD_MAX).map(|name| {
-                Violation::new(member(name), Code::DataInvalid, format!("'{}' is not a member the schema knows.", short(name)))
+                Violation::new(member(name), Code::DataInvalid, format!("'{}' is not a member the schema defines.", short(name)))
             })),
-            _ => found.push(Violation::new(at, Code::DataInvalid, format!("Against the schema: {}.", short(&error.to_string())))),
+            _ => found.push(Violation::new(at, Code::DataInvalid, format!("Schema violation: {}.", short(&error.to_string())))),
         }
     }
     found.truncate(TOLD_MAX);
     found
 }
 
-/// Validators by type and version, so that a schema is compiled once and not for each call.
+/// Cached validators by type and version.
 pub(crate) struct Compiled {
     kept: Mutex<Kept>,
     judging: Arc<Semaphore>,
@@ -120,13 +120,13 @@ impl Default for Compiled {
     }
 }
 
-/// What a validator may take.
+/// The estimated size of a validator.
 fn bytes(schema: &Value) -> usize {
     10 * schema.to_string().len() + PATTERN_BYTES_MAX * data_schema::patterns(schema)
 }
 
 impl Compiled {
-    /// Waits for one of the places to judge data in.
+    /// Waits for a validation permit.
     ///
     /// # Errors
     /// Never while the process runs.
@@ -134,19 +134,17 @@ impl Compiled {
         self.judging.clone().acquire_owned().await
     }
 
-    /// What is wrong with data of a registered type; `budget` is what the call may still cost.
+    /// The violations in data of a registered type; reduces `budget` by the cost.
     pub fn faults(&self, kind: &CustomEventType, data: &Value, budget: &mut Budget) -> Vec<Violation> {
         let most = WORK_MAX.min(budget.0);
         let work = data_schema::work(&kind.schema, data, most);
         if work > most {
             let message = if most < WORK_MAX {
-                format!(
-                    "With the items before, it takes more than {CALL_WORK_MAX} steps to hold the data against their schemas; send fewer."
-                )
+                format!("Validating the data of this and the previous items takes more than {CALL_WORK_MAX} steps; send fewer items.")
             } else {
                 format!(
-                    "It takes more than {WORK_MAX} steps to hold the data against the schema, each part of it against each value it \
-                     applies to; send smaller data."
+                    "Validating the data against the schema takes more than {WORK_MAX} steps, one per subschema and value; \
+                    send smaller data."
                 )
             };
             return vec![Violation::new("/data", Code::DataTooComplex, message)];
@@ -158,7 +156,7 @@ impl Compiled {
     /// The validator of a registered type.
     ///
     /// # Errors
-    /// When the schema, which compiled when it was registered, does not any more.
+    /// When the registered schema no longer compiles.
     pub fn of(&self, kind: &CustomEventType) -> Result<Arc<Validator>, Vec<Violation>> {
         let key = (kind.id, kind.version);
         if let Some(known) = self.kept.lock().unwrap_or_else(PoisonError::into_inner).validators.get(&key) {
@@ -209,7 +207,7 @@ mod tests {
         assert_eq!(broken(&validator, &json!({ "a": 1, "c": "2027-01-15" }), 1), []);
     }
 
-    /// Numbers that look random and are the same in each run (an LCG of Knuth's).
+    /// A deterministic pseudo-random generator (Knuth's LCG).
     struct Dice(u64);
 
     impl Dice {
@@ -274,7 +272,7 @@ mod tests {
             }
         }
 
-        /// The same schema with something changed, somewhere.
+        /// The schema with a random change.
         fn changed(&mut self, schema: &Value, depth: u32) -> Value {
             let Value::Object(members) = schema else { return self.schema(depth) };
             let mut members = members.clone();

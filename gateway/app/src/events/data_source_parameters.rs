@@ -1,5 +1,4 @@
-//! What data sources add to an event: the parameters of the objects at the ends of their paths, as they are at the moment of
-//! the event, inside its transaction.
+//! Parameters that data sources add to an event: those of the objects at the ends of their paths, read in the event's transaction.
 
 use billwire_domain::{
     Entity,
@@ -18,25 +17,25 @@ use uuid::Uuid;
 
 use crate::execute::json;
 
-/// Parameters, those for e-mail alone apart.
+/// Added parameters, with those for e-mails only kept apart.
 #[derive(Debug, Default)]
 pub(crate) struct Added {
-    /// For everyone.
+    /// Parameters for all uses.
     pub open: Parameters,
-    /// For e-mail alone.
+    /// Parameters for e-mails only.
     pub private: Parameters,
 }
 
-/// An object on the way.
+/// An object on a path.
 struct Reached {
     state: Value,
     parameters: Parameters,
 }
 
-/// What the tenant's data sources add to the events of an object of this kind in this state.
+/// The parameters that the tenant's data sources add to events of an object with this type and state.
 ///
 /// # Errors
-/// The database's failure.
+/// A database failure.
 pub(crate) async fn by_sources(tx: &mut Tx<'_>, kind: &str, state: &RawValue) -> Result<Added, Failure> {
     let sources = tx.data_sources().await?;
     let mut added = Added::default();
@@ -62,7 +61,7 @@ async fn along(tx: &mut Tx<'_>, source: &DataSource, state: &Value) -> Result<Pa
             None => None,
         };
         if reached.is_none() {
-            // An account without a billing contact: the way ends here, and the parameters are absent.
+            // The path ends here, such as at an account without a billing contact; the parameters are absent.
             return Ok(Parameters::new());
         }
     }
@@ -71,7 +70,7 @@ async fn along(tx: &mut Tx<'_>, source: &DataSource, state: &Value) -> Result<Pa
     Ok(wanted.into_iter().filter_map(|(name, from)| Some((name, parameters.get(from.name)?.clone()))).collect())
 }
 
-/// The nouns a path can reach. A relation to another noun adds nothing, so each must stand here once it has a table.
+/// The object types that a path can reach. A relation to any other type adds nothing.
 macro_rules! nouns {
     ($($noun:ty),+ $(,)?) => {
         #[cfg(test)]

@@ -26,7 +26,7 @@ impl ConfigurationObject for DataSource {
     }
 }
 
-/// Makes a data source.
+/// Creates a data source.
 #[derive(Debug, Clone)]
 pub struct CreateDataSource(pub data_source::Create);
 
@@ -49,12 +49,12 @@ impl UseCase for CreateDataSource {
     }
 }
 
-/// Deletes a data source whose parameters no template names any more.
+/// Deletes a data source whose parameters no template uses.
 #[derive(Debug, Clone)]
 pub struct DeleteDataSource {
-    /// Its id, as the client wrote it.
+    /// The id, as the client sent it.
     pub id: String,
-    /// Only at this version.
+    /// The required version, if any.
     pub if_match: Option<i64>,
 }
 
@@ -73,7 +73,7 @@ impl UseCase for DeleteDataSource {
         let catalogue = catalogue::of(tx).await?.without(last.id);
         let templates: Vec<NotificationTemplate> = tx.configurations(Kind::NotificationTemplate).await?;
         if let Some(template) = templates.iter().find(|template| !template.suits(&catalogue)) {
-            let message = format!("Notification template '{}' names its parameters; delete it first.", template.name);
+            let message = format!("Notification template '{}' uses its parameters; delete the template first.", template.name);
             return Err(Rejected::conflict(Code::StillInUse, message).into());
         }
         tx.delete_configuration(id);

@@ -1,4 +1,4 @@
-//! What an event offers besides the parameters of its own object: those of the objects it reaches by a relation to one thing.
+//! Parameters of related objects that an event offers besides those of its own object.
 
 use billwire_domain::{
     Change, Entity,
@@ -12,10 +12,10 @@ use billwire_store::{Persisted, Tx, commit::Failure};
 
 use crate::record::Record;
 
-/// The parameters of the account an object belongs to, its company's and, for e-mail alone, its billing contact's.
+/// The parameters of an object's account, its company and, for e-mails only, its billing contact.
 ///
 /// # Errors
-/// The database's failure.
+/// A database failure.
 pub(crate) async fn of_account(tx: &mut Tx<'_>, id: AccountId) -> Result<Parameters, Failure> {
     let Some(account) = tx.load::<Account>(id.0).await? else { return Ok(Parameters::new()) };
     let mut parameters = billing_contact(tx, &account).await?;
@@ -26,7 +26,7 @@ pub(crate) async fn of_account(tx: &mut Tx<'_>, id: AccountId) -> Result<Paramet
 /// The parameters of a package subscription and its package.
 ///
 /// # Errors
-/// The database's failure.
+/// A database failure.
 pub(crate) async fn of_package_subscription(tx: &mut Tx<'_>, id: PackageSubscriptionId) -> Result<Parameters, Failure> {
     let Some(subscription) = tx.load::<PackageSubscription>(id.0).await? else { return Ok(Parameters::new()) };
     let mut parameters = of_package(tx, &subscription).await?;
@@ -34,18 +34,18 @@ pub(crate) async fn of_package_subscription(tx: &mut Tx<'_>, id: PackageSubscrip
     Ok(parameters)
 }
 
-/// The parameters of what a package subscription subscribes.
+/// The parameters of a package subscription's package.
 ///
 /// # Errors
-/// The database's failure.
+/// A database failure.
 pub(crate) async fn of_package(tx: &mut Tx<'_>, subscription: &PackageSubscription) -> Result<Parameters, Failure> {
     Ok(tx.load::<Package>(subscription.package_id.0).await?.map(|package| package.parameters()).unwrap_or_default())
 }
 
-/// The parameters of a service and of the package it came with.
+/// The parameters of a service and its package.
 ///
 /// # Errors
-/// The database's failure.
+/// A database failure.
 pub(crate) async fn of_service(tx: &mut Tx<'_>, id: ServiceId) -> Result<Parameters, Failure> {
     let Some(service) = tx.load::<Service>(id.0).await? else { return Ok(Parameters::new()) };
     let mut parameters = around_service(tx, &service).await?;
@@ -53,10 +53,10 @@ pub(crate) async fn of_service(tx: &mut Tx<'_>, id: ServiceId) -> Result<Paramet
     Ok(parameters)
 }
 
-/// The parameters of the package a service came with.
+/// The parameters of a service's package.
 ///
 /// # Errors
-/// The database's failure.
+/// A database failure.
 pub(crate) async fn around_service(tx: &mut Tx<'_>, service: &Service) -> Result<Parameters, Failure> {
     match service.package_subscription_id {
         Some(id) => of_package_subscription(tx, id).await,
@@ -64,19 +64,19 @@ pub(crate) async fn around_service(tx: &mut Tx<'_>, service: &Service) -> Result
     }
 }
 
-/// The parameters of an account's billing contact; for e-mail alone.
+/// The parameters of an account's billing contact, for e-mails only.
 ///
 /// # Errors
-/// The database's failure.
+/// A database failure.
 pub(crate) async fn billing_contact(tx: &mut Tx<'_>, account: &Account) -> Result<Parameters, Failure> {
     let Some(id) = account.billing_contact_id else { return Ok(Parameters::new()) };
     Ok(tx.load::<Contact>(id.0).await?.map(|contact| contact.parameters()).unwrap_or_default())
 }
 
-/// Saves a change of an object that belongs to an account and records it; its events offer the account's parameters and `more`.
+/// Saves and records a change of an account's object; its events offer the account's parameters and `more`.
 ///
 /// # Errors
-/// The database's failure.
+/// A database failure.
 pub(crate) async fn recorded<T: Persisted>(tx: &mut Tx<'_>, change: &Change<T>, more: Parameters) -> Result<Option<Record>, Failure> {
     tx.save(change)?;
     let mut related = match change.after.account() {

@@ -1,4 +1,4 @@
-//! What has happened: business transactions and events as they were recorded.
+//! The history of business transactions and events.
 
 use billwire_domain::{Rejected, customers::account::Account};
 use billwire_schemas::ids::{AccountId, TenantId};
@@ -8,10 +8,10 @@ use billwire_store::{commit::Failure, events::history, page};
 use crate::App;
 
 impl App {
-    /// A business transaction's record, JSON.
+    /// A recorded business transaction, as JSON.
     ///
     /// # Errors
-    /// `business_transaction_not_found`, or the database's failure.
+    /// `business_transaction_not_found`, or a database failure.
     pub async fn business_transaction(&self, tenant: &TenantId, id: &str) -> Result<String, Failure> {
         let found = match id.parse() {
             Ok(id) => self.store.business_transaction(tenant, id).await?,
@@ -20,10 +20,10 @@ impl App {
         found.ok_or_else(|| Rejected::not_found(Code::BusinessTransactionNotFound, "business transaction", id).into())
     }
 
-    /// An event's message, JSON.
+    /// An event's message, as JSON.
     ///
     /// # Errors
-    /// `event_not_found`, or the database's failure.
+    /// `event_not_found`, or a database failure.
     pub async fn event(&self, tenant: &TenantId, id: &str) -> Result<String, Failure> {
         let found = match id.parse() {
             Ok(id) => self.store.event(tenant, id).await?,
@@ -35,7 +35,7 @@ impl App {
     /// A page of business transactions, newest first.
     ///
     /// # Errors
-    /// The database's failure.
+    /// A database failure.
     pub async fn list_business_transactions(
         &self,
         tenant: &TenantId,
@@ -48,7 +48,7 @@ impl App {
     /// A page of events, newest first.
     ///
     /// # Errors
-    /// The database's failure.
+    /// A database failure.
     pub async fn list_events(
         &self,
         tenant: &TenantId,
@@ -58,10 +58,10 @@ impl App {
         Ok(self.store.list_events(tenant, wanted, page_request).await?)
     }
 
-    /// The account that a list is asked for by id or external id; `None`: there is none, and nothing is listed.
+    /// The id of the account with this id or external id; `None` if it does not exist.
     ///
     /// # Errors
-    /// The database's failure.
+    /// A database failure.
     pub async fn account_named(&self, tenant: &TenantId, reference: &str) -> Result<Option<AccountId>, Failure> {
         let named = self.store.named::<Account>(tenant, &[reference.to_owned()]).await?;
         Ok(named.get(reference).copied().map(AccountId))

@@ -1,4 +1,4 @@
-//! Event types and their schemas, submitted events, data sources, and the parameters events carry.
+//! Event types and their schemas, submitted events, data sources, and event parameters.
 
 pub(crate) mod catalogue;
 pub(crate) mod data_schemas;

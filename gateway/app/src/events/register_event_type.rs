@@ -1,4 +1,4 @@
-//! `registerEventType` and `deleteEventType`: a tenant's own event types.
+//! `registerEventType` and `deleteEventType`: custom event types.
 
 use async_trait::async_trait;
 use billwire_domain::{
@@ -60,7 +60,7 @@ impl UseCase for RegisterEventType {
         if existing.is_none() {
             command.version = kept(tx, &name).await?.iter().map(|earlier| earlier.version + 1).max().unwrap_or(1);
         }
-        // Schemas of the largest size take longer to compile and compare than a thread that others wait for should.
+        // Compiling and comparing schemas of maximum size would block the runtime for too long.
         let judging = tokio::task::spawn_blocking(move || {
             let broken = uncompilable(&command.schema);
             custom_event_type::register(command, existing, count, broken, now)
@@ -81,19 +81,19 @@ impl UseCase for RegisterEventType {
     }
 }
 
-/// Deletes a custom event type that nothing names any more. Its versions stay readable, and are not given again.
+/// Deletes an unused custom event type. Its versions stay readable, and their numbers are not reused.
 #[derive(Debug, Clone)]
 pub struct DeleteEventType {
-    /// Its name, with `custom.`.
+    /// The name, with `custom.`.
     pub name: String,
-    /// Only at this version.
+    /// The required version, if any.
     pub if_match: Option<i64>,
 }
 
 impl DeleteEventType {
     async fn ensure_not_in_use(&self, tx: &Tx<'_>) -> Result<(), Failure> {
         let in_use = |what: &str, name: &str| {
-            let message = format!("{what} '{name}' names this event type; delete it first.");
+            let message = format!("{what} '{name}' uses this event type; delete that first.");
             Err(Rejected::conflict(Code::StillInUse, message).into())
         };
         let queues: Vec<Queue> = tx.configurations(Kind::Queue).await?;

@@ -1,4 +1,4 @@
-//! `listSetAsideEvents`, `redriveSetAsideEvents`: what a person does about events that are larger than the stream takes.
+//! `listSetAsideEvents`, `redriveSetAsideEvents`: manual handling of events that are too large for the stream.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::{App, RequestContext, execute::json};
 
-/// How many events a redrive concerned.
+/// Numbers of redriven and remaining events.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Redriven {
@@ -24,9 +24,9 @@ struct Redriven {
 
 struct RedriveSetAsideEvents {
     context: RequestContext,
-    /// Which; none: all of the tenant.
+    /// Ids of the events; empty: all of the tenant.
     ids: Vec<EventId>,
-    /// Bytes that an event may take.
+    /// Maximum size of an event, in bytes.
     event_max: u64,
 }
 
@@ -48,14 +48,14 @@ impl Unit for RedriveSetAsideEvents {
     }
 }
 
-/// Most events counted for people who look whether all is well.
+/// Maximum count reported for monitoring.
 const COUNTED_MAX: u64 = 1000;
 
 impl App {
     /// A page of the events that were too large for the stream, newest first.
     ///
     /// # Errors
-    /// The database's failure.
+    /// A database failure.
     pub async fn list_set_aside_events(
         &self,
         tenant: &TenantId,
@@ -64,10 +64,10 @@ impl App {
         Ok(self.store.list_set_aside(tenant, page_request).await?)
     }
 
-    /// Has events that were set aside published, as far as they fit by now: those of `ids`, or, where there are none, all of the tenant.
+    /// Publishes set-aside events that now fit: those in `ids`, or all of the tenant if `ids` is empty.
     ///
     /// # Errors
-    /// The database's failure.
+    /// A database failure.
     pub async fn redrive_set_aside_events(&self, context: RequestContext, ids: Vec<EventId>) -> Result<Reply, Failure> {
         self.store.learn_max_payload().await?;
         let event_max = self.store.event_max();
@@ -77,7 +77,7 @@ impl App {
     /// How many events of all tenants are set aside for their size, counted up to 1000.
     ///
     /// # Errors
-    /// The database's failure.
+    /// A database failure.
     pub async fn count_set_aside_events(&self) -> Result<u64, Failure> {
         Ok(self.store.count_set_aside(COUNTED_MAX).await?)
     }

@@ -1,4 +1,4 @@
-//! `submitEvents`: what happened outside, as events of the tenant's own types.
+//! `submitEvents`: external occurrences, as events of custom types.
 
 use std::collections::{HashMap, HashSet};
 
@@ -23,7 +23,7 @@ use crate::{
     record::{Cause, Record},
 };
 
-/// An item that has been judged.
+/// A validated item, with the index of its type.
 type Judged = Result<(CustomEvent, usize), Rejected>;
 
 struct SubmitEvents {
@@ -59,21 +59,21 @@ impl BulkUseCase for SubmitEvents {
 }
 
 impl App {
-    /// Accepts each item that fits its type as a business transaction of its own with one event.
+    /// Accepts each valid item as its own business transaction with one event.
     ///
-    /// Types, accounts and data are judged before the transaction: running a tenant's schemas is no work for the one
-    /// writer, and the accounts' ids are the keys it has to lock.
+    /// Types, accounts and data are validated before the transaction: running tenants' schemas must not block the single writer, and the
+    /// accounts' ids are the ordering keys to lock.
     ///
     /// # Errors
-    /// The database's failure; nothing was changed then. Refusals of items stand in the reply.
+    /// A database failure; nothing was changed then. The reply contains refusals of items.
     pub async fn submit_events(&self, context: RequestContext, items: Vec<Submit>) -> Result<Reply, Failure> {
         self.submit_caused(context, items, None).await
     }
 
-    /// The same for what follows from another event.
+    /// Like [`App::submit_events`], for events derived from another event.
     ///
     /// # Errors
-    /// As [`App::submit_events`].
+    /// See [`App::submit_events`].
     pub(crate) async fn submit_caused(&self, context: RequestContext, items: Vec<Submit>, cause: Option<Cause>) -> Result<Reply, Failure> {
         let tenant = &context.caller.tenant;
         let types: Vec<CustomEventType> = self.store.configurations(tenant, Kind::EventType).await?;
@@ -97,7 +97,7 @@ impl App {
         Ok(named.into_iter().map(|(reference, id)| (reference, AccountId(id))).collect())
     }
 
-    /// Everything that is wrong with an item, or the event it becomes.
+    /// The event of a valid item, or every violation.
     fn judge(
         &self,
         item: Submit,

@@ -17,7 +17,7 @@ use crate::{
 /// Adjusts a charge.
 #[derive(Debug, Clone)]
 pub struct AdjustChargeableEvent {
-    /// How.
+    /// The adjustment to create.
     pub command: adjustment::Create,
 }
 

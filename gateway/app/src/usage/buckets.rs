@@ -16,23 +16,23 @@ use crate::{
     record::Record,
 };
 
-/// Makes a bucket of a service.
+/// Creates a bucket of a service.
 #[derive(Debug, Clone)]
 pub struct CreateBucket {
-    /// What it shall be.
+    /// What to create.
     pub command: bucket::Create,
 }
 
-/// Changes a bucket; what is absent stays.
+/// Changes a bucket; absent members keep their values.
 #[derive(Debug, Clone)]
 pub struct UpdateBucket {
-    /// Its new name.
+    /// The new name.
     pub name: Option<String>,
-    /// Its new tiers.
+    /// The new tiers.
     pub tiers: Option<Vec<Tier>>,
 }
 
-/// Sets a bucket back as if nothing had been used.
+/// Resets a bucket's usage to zero.
 #[derive(Debug, Clone)]
 pub struct ResetBucket;
 

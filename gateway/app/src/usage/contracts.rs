@@ -1,4 +1,4 @@
-//! `createContract`, `updateContract`, `deleteContract`, and the clock at the end of a contract's period.
+//! `createContract`, `updateContract`, `deleteContract`, and the end of a contract period.
 
 use async_trait::async_trait;
 use billwire_domain::{
@@ -23,19 +23,19 @@ use crate::{
     record::Record,
 };
 
-/// Makes a contract.
+/// Creates a contract.
 #[derive(Debug, Clone)]
 pub struct CreateContract {
-    /// What it shall be.
+    /// What to create.
     pub command: contract::Create,
 }
 
-/// Changes a contract; what is absent stays.
+/// Changes a contract; absent members keep their values.
 #[derive(Debug, Clone)]
 pub struct UpdateContract {
-    /// Its new name.
+    /// The new name.
     pub name: Option<String>,
-    /// The first day it shall no longer hold.
+    /// The first day after the contract.
     pub end_date: Option<NaiveDate>,
 }
 
@@ -43,7 +43,7 @@ pub struct UpdateContract {
 #[derive(Debug, Clone)]
 pub struct DeleteContract;
 
-/// What the clock does at the end of a period.
+/// Evaluates a contract at the end of its period.
 #[derive(Debug, Clone)]
 pub(crate) struct EndContractPeriod {
     pub key: OrderingKey,

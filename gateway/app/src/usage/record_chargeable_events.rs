@@ -1,4 +1,4 @@
-//! `recordChargeableEvents`: usage and charges in bulk, each item a business transaction of its own.
+//! `recordChargeableEvents`: records charges in bulk, each item as its own business transaction.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -32,20 +32,20 @@ use crate::{
     record::Record,
 };
 
-/// A charge as it is reported: for whom, by any of three references.
+/// A reported charge, with up to three references to its account.
 #[derive(Debug, Clone)]
 pub struct NewCharge {
     /// Id or external id of the account.
     pub account: Option<String>,
     /// Id or external id of the service, which belongs to an account.
     pub service: Option<String>,
-    /// Kind and value of the usage identifier it was reported under, which belongs to a service.
+    /// Kind and value of the usage identifier it was reported with, which belongs to a service.
     pub usage_identifier: Option<(String, String)>,
-    /// What it shall be; which service and usage identifier it is for is filled in here.
+    /// The charge to record; its service and usage identifier are filled in here.
     pub command: chargeable_event::Record,
 }
 
-/// A charge whose account is known.
+/// A charge with its resolved account.
 #[derive(Debug, Clone)]
 struct Resolved {
     account: AccountId,
@@ -55,21 +55,21 @@ struct Resolved {
 /// Records charges.
 struct RecordChargeableEvents {
     items: Vec<Result<Resolved, Rejected>>,
-    /// The buckets of the services that items are for; read anew each time the bulk is decided.
+    /// The buckets of the items' services; read again each time the bulk is decided.
     buckets: Mutex<HashMap<ServiceId, Vec<(Uuid, String)>>>,
 }
 
-/// Values in one list of a query.
+/// Maximum number of values per query.
 const LOOKED_UP_AT_ONCE: usize = 512;
 
-/// What the references of a bulk name.
+/// The objects that the items of a bulk refer to.
 struct Named {
     accounts: HashMap<String, Account>,
     services: HashMap<String, Service>,
     identifiers: HashMap<(String, String), UsageIdentifier>,
 }
 
-/// What `reference` names among `found`; `broken` gets the violation when it names nothing.
+/// The object in `found` that `reference` names; adds a violation to `broken` if there is none.
 fn named<'n, T: Referred>(
     pointer: &'static str,
     reference: Option<&String>,
@@ -77,7 +77,7 @@ fn named<'n, T: Referred>(
     broken: &mut Vec<Violation>,
 ) -> Option<&'n T> {
     let reference = reference?;
-    // An id may be written in other forms than its usual one.
+    // A UUID can be written in several forms.
     let usual = reference.parse::<Uuid>().ok().map(|id| id.to_string());
     let object = usual.and_then(|usual| found.get(&usual)).or_else(|| found.get(reference));
     if object.is_none() {
@@ -87,7 +87,7 @@ fn named<'n, T: Referred>(
 }
 
 impl Named {
-    /// The charge with its account, if its references hold together.
+    /// Resolves a charge's references, which must belong to the same account and service.
     fn resolve(&self, new: NewCharge) -> Result<Resolved, Rejected> {
         let mut broken = Vec::new();
         let account = named("/account", new.account.as_ref(), &self.accounts, &mut broken).map(|account| account.id);
@@ -113,7 +113,7 @@ impl Named {
         let owners = [account, service.map(|service| service.account_id), identifier.map(|identifier| identifier.account_id)];
         let mut owners = owners.into_iter().flatten();
         let Some(owner) = owners.next() else {
-            let message = "A charge names its account, or a service or usage identifier that belongs to one.";
+            let message = "A charge must name an account, a service or a usage identifier.";
             return Err(Rejected::violation("/account", Code::AccountRequired, message));
         };
         if owners.any(|other| other != owner) {
@@ -123,23 +123,23 @@ impl Named {
     }
 }
 
-/// The texts that `read` gives, each once.
+/// The distinct texts that `read` returns.
 fn distinct<'i>(items: &'i [Result<NewCharge, Rejected>], read: impl Fn(&'i NewCharge) -> Option<&'i String>) -> Vec<&'i str> {
     let texts: BTreeSet<&str> = items.iter().flatten().filter_map(read).map(String::as_str).collect();
     texts.into_iter().collect()
 }
 
 impl App {
-    /// Records charges, each by itself; `items` that could not be read are refused as they say.
+    /// Records charges, each separately. Items that are already refused keep their refusal.
     ///
     /// # Errors
-    /// The database's failure; nothing was recorded then.
+    /// A database failure; nothing was recorded then.
     pub async fn record_chargeable_events(
         &self,
         context: RequestContext,
         items: Vec<Result<NewCharge, Rejected>>,
     ) -> Result<Reply, Failure> {
-        // Objects never move to another account, so whose they are can be read before the accounts are locked.
+        // An object's account never changes, so it can be read before the accounts are locked.
         let tenant = &context.caller.tenant;
         let accounts = self.many(tenant, distinct(&items, |new| new.account.as_ref())).await?;
         let services = self.many(tenant, distinct(&items, |new| new.service.as_ref())).await?;
@@ -201,7 +201,7 @@ impl BulkUseCase for RecordChargeableEvents {
         tx.preload_external_ids::<ChargeableEvent>(&external_ids).await?;
         let identifiers: BTreeSet<Uuid> = items().filter_map(|item| item.command.usage_identifier_id).map(|id| id.0).collect();
         tx.preload::<UsageIdentifier>(&identifiers.into_iter().collect::<Vec<_>>()).await?;
-        // Without a quantity there is nothing to count.
+        // Buckets count only charges with a quantity.
         let counted: BTreeSet<Uuid> =
             items().filter(|item| item.command.quantity.is_some()).filter_map(|item| item.command.service_id).map(|id| id.0).collect();
         let mut buckets: HashMap<ServiceId, Vec<(Uuid, String)>> = HashMap::new();
@@ -217,7 +217,7 @@ impl BulkUseCase for RecordChargeableEvents {
         tx.ensure_external_id_free::<ChargeableEvent>(item.command.external_id.as_deref()).await?;
         let change = chargeable_event::record(item.command, &account, now)?;
         let related = around(tx, &change.after).await?;
-        // All that can refuse comes before the first save.
+        // Everything that can be refused comes before the first save.
         let counted = self.counted(tx, &change.after, now).await?;
         tx.save(&change)?;
         let mut record = Record::default().and(&change, &related)?;
@@ -230,7 +230,7 @@ impl BulkUseCase for RecordChargeableEvents {
 }
 
 impl RecordChargeableEvents {
-    /// What the charge does to the buckets of its service and unit.
+    /// The changes to the buckets of the charge's service and unit.
     async fn counted(&self, tx: &mut Tx<'_>, charge: &ChargeableEvent, now: Timestamp) -> Result<Vec<Change<Bucket>>, Failure> {
         let (Some(service), Some(quantity), Some(unit)) = (charge.service_id, charge.quantity, &charge.unit) else { return Ok(Vec::new()) };
         let buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner).get(&service).cloned().unwrap_or_default();
@@ -238,7 +238,7 @@ impl RecordChargeableEvents {
         for (id, _) in buckets.iter().filter(|(_, counts)| counts == unit) {
             let Some(bucket) = tx.load::<Bucket>(*id).await? else { continue };
             let Some(change) = bucket::count(bucket, quantity, now) else {
-                let message = "A bucket of the service cannot count so much.";
+                let message = "The quantity exceeds what a bucket of the service can count.";
                 return Err(Rejected::violation("/quantity", Code::AmountOutOfRange, message).into());
             };
             counted.push(change);
@@ -247,7 +247,7 @@ impl RecordChargeableEvents {
     }
 }
 
-/// Notes on the charge's usage identifier that it was used.
+/// Records the usage on the charge's usage identifier.
 async fn noted(tx: &mut Tx<'_>, charge: &ChargeableEvent, record: Record, related: &Parameters, now: Timestamp) -> Result<Record, Failure> {
     let Some(id) = charge.usage_identifier_id else { return Ok(record) };
     let Some(identifier) = tx.load::<UsageIdentifier>(id.0).await? else { return Ok(record) };
@@ -260,10 +260,10 @@ async fn noted(tx: &mut Tx<'_>, charge: &ChargeableEvent, record: Record, relate
     }
 }
 
-/// What a charge's events offer besides its own parameters.
+/// The parameters that a charge's events offer besides its own.
 ///
 /// # Errors
-/// The database's failure.
+/// A database failure.
 pub(crate) async fn around(tx: &mut Tx<'_>, charge: &ChargeableEvent) -> Result<Parameters, Failure> {
     let mut related = of_account(tx, charge.account_id).await?;
     if let Some(service) = charge.service_id {
@@ -272,10 +272,10 @@ pub(crate) async fn around(tx: &mut Tx<'_>, charge: &ChargeableEvent) -> Result<
     Ok(related)
 }
 
-/// What the events about an object of a charge offer besides: the charge's own parameters and what it is for.
+/// The parameters that events of an adjustment offer besides its own: those of the charge and its related objects.
 ///
 /// # Errors
-/// The database's failure.
+/// A database failure.
 pub(crate) async fn of_charge(tx: &mut Tx<'_>, charge: &ChargeableEvent) -> Result<Parameters, Failure> {
     let mut related = around(tx, charge).await?;
     related.extend(charge.parameters());

@@ -1,4 +1,4 @@
-//! `createUsageIdentifier`, `updateUsageIdentifier`, `deleteUsageIdentifier`, and the clock that finds one dormant.
+//! `createUsageIdentifier`, `updateUsageIdentifier`, `deleteUsageIdentifier`, and the detection of dormant ones.
 
 use async_trait::async_trait;
 use billwire_domain::{
@@ -20,17 +20,17 @@ use crate::{
     record::Record,
 };
 
-/// Makes a usage identifier of a service.
+/// Creates a usage identifier of a service.
 #[derive(Debug, Clone)]
 pub struct CreateUsageIdentifier {
-    /// What it shall be.
+    /// What to create.
     pub command: usage_identifier::Create,
 }
 
 /// Changes a usage identifier.
 #[derive(Debug, Clone)]
 pub struct UpdateUsageIdentifier {
-    /// After how many days without usage it is dormant; absent: as before.
+    /// Days without usage after which the identifier is dormant; absent: unchanged.
     pub dormant_after_days: Option<u32>,
 }
 
@@ -38,7 +38,7 @@ pub struct UpdateUsageIdentifier {
 #[derive(Debug, Clone)]
 pub struct DeleteUsageIdentifier;
 
-/// What the clock does with one that may be dormant.
+/// Marks an identifier as dormant, if it is.
 #[derive(Debug, Clone)]
 pub(crate) struct FindDormant {
     pub key: OrderingKey,
