@@ -1,15 +1,15 @@
-//! What is deleted can be made again under its name, and then changed: every noun of the configuration, on both databases.
+//! Configuration objects of every type can be recreated under the name of a deleted one, and then changed; on both databases.
 
 use serde_json::{Value, json};
 
 use crate::rig::Rig;
 
-/// A noun.
+/// A type of configuration object.
 struct Noun {
     path: &'static str,
-    /// What one is made of.
+    /// The body that creates one.
     body: Value,
-    /// Sent by PATCH; absent: it cannot be changed.
+    /// The PATCH body; absent if the type cannot be changed.
     change: Option<Value>,
 }
 

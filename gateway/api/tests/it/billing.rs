@@ -1,4 +1,4 @@
-//! Bill runs and invoices over HTTP: what they make, once, whatever interrupts them.
+//! Bill runs and invoices over HTTP: each item is billed once, whatever interrupts a run.
 
 use std::collections::BTreeSet;
 
@@ -24,7 +24,7 @@ async fn account(rig: &Rig, name: &str) {
     rig.post("/v1/accounts", json!({ "externalId": name, "name": name, "currency": "EUR", "billCycle": "MONTHLY" })).await.expect(201);
 }
 
-/// A monthly cycle on the first, accounts in it, and it is 10 January.
+/// Creates a monthly cycle on the first with accounts; the date is 10 January.
 async fn world(rig: &Rig, accounts: &[&str]) {
     at(rig, "2027-01-10T00:00:00Z").await;
     rig.post("/v1/bill-cycles", json!({ "externalId": "MONTHLY", "name": "c", "period": "month", "billingDay": 1 })).await.expect(201);
@@ -33,7 +33,7 @@ async fn world(rig: &Rig, accounts: &[&str]) {
     }
 }
 
-/// Works until no run is in progress.
+/// Advances bill runs until none is in progress.
 async fn work(rig: &Rig) {
     let mut cursors = BillRunCursors::default();
     while rig.app.advance_bill_runs(&mut cursors).await.expect("an advance") > 0 {}
@@ -120,7 +120,7 @@ async fn a_run_that_is_stopped_half_way_goes_on_and_bills_nothing_twice() {
         let started = rig.post("/v1/bill-runs", json!({ "externalId": "R", "billCycle": "MONTHLY" })).await;
         started.expect(202);
         rig.post("/v1/bill-runs", json!({ "billCycle": "MONTHLY" })).await.refused(409, "bill_run_in_progress");
-        // Two workers at once, each killed in the middle of a page.
+        // Two concurrent workers, each killed in the middle of a page.
         for _ in 0..3 {
             let (mut one, mut other) = (BillRunCursors::default(), BillRunCursors::default());
             let both = futures::future::join(rig.app.advance_bill_runs(&mut one), rig.app.advance_bill_runs(&mut other));

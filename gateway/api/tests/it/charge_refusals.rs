@@ -1,4 +1,4 @@
-//! Refusals of charges, their adjustments and what bills them; and that every refusal has a test somewhere.
+//! Refusals of charges, adjustments and billing; and a check that every refusal has a test.
 
 use std::{fs, path::Path};
 
@@ -14,7 +14,7 @@ fn charge(more: Value) -> Value {
     item
 }
 
-/// Two accounts, each with a service that has a usage identifier; it is 10 January.
+/// Creates two accounts, each with a service and a usage identifier; the date is 10 January.
 async fn world(rig: &Rig) {
     rig.post("/v1/test-clock", json!({ "now": "2027-01-10T00:00:00Z" })).await;
     let cycle = rig.cycle(1).await;
@@ -68,7 +68,7 @@ async fn what_a_call_to_get_or_delete_names_has_to_exist() {
     }
 }
 
-/// Bills account A by a run on the first of `month`; gives the invoice's number.
+/// Bills account A by a run on the first of `month`; returns the invoice number.
 async fn billed(rig: &Rig, month: u32) -> String {
     rig.post("/v1/test-clock", json!({ "now": format!("2027-{month:02}-01T08:00:00Z") })).await;
     let cycle = rig.get("/v1/accounts/A").await.expect(200)["billCycle"]["billCycleId"].clone();
@@ -116,7 +116,7 @@ async fn an_account_whose_data_cannot_be_read_is_told_and_stops_no_run() {
     assert_eq!(failed["items"][0]["data"]["parameters"]["billingError.code"], "billing_data_unreadable", "{failed}");
 }
 
-/// The Rust files below `folder` that hold tests, as one text: files and modules named for it.
+/// The text of all Rust test files below `folder`, recognized by file or module name.
 fn tests_below(folder: &Path, within_tests: bool, text: &mut String) {
     for entry in fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()) {
         let name = entry.file_name().and_then(|name| name.to_str()).unwrap_or_default();
@@ -138,7 +138,7 @@ fn every_code_of_a_refusal_is_named_by_a_test() {
     let gateway = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the folder of the rooms");
     let mut tests = String::new();
     tests_below(gateway, false, &mut tests);
-    // What only a bug or an outage brings forth.
+    // Codes that only a bug or an outage causes.
     let beyond_tests = ["internal_error"];
     let untested: Vec<&str> = billwire_schemas::refusal::Code::ALL
         .iter()

@@ -1,4 +1,4 @@
-//! Charges over HTTP: recorded in bulk, searched, adjusted.
+//! Charges over HTTP: bulk recording, search and adjustment.
 
 use serde_json::{Value, json};
 

@@ -1,5 +1,5 @@
-//! Holds every answer of every test against the document: a documented status, a documented code, a body that fits its schema
-//! and has no member the schema does not name.
+//! Checks every response of every test against the document: a documented status, a documented code, and a body that matches its schema
+//! without undocumented members.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -35,8 +35,8 @@ static EVENTS: LazyLock<HashMap<&'static str, Validator>> = LazyLock::new(|| {
     catalogue::all().map(|event| (event.name, compiled(event))).collect()
 });
 
-/// Panics unless this event of a built-in type fits its schema and carries only parameters its type offers to everyone, or that
-/// a data source has added.
+/// Panics unless this event of a built-in type matches its schema and has only public parameters of its type or parameters of a data
+/// source.
 #[track_caller]
 pub fn check_event(kind: &str, body: &str) {
     let Some(event) = catalogue::find(kind) else { return assert!(kind.starts_with("custom."), "{kind}") };
@@ -51,7 +51,7 @@ pub fn check_event(kind: &str, body: &str) {
     }
 }
 
-/// Panics unless the answer to this call is one the document promises.
+/// Panics unless the document allows this response to the call.
 #[track_caller]
 pub fn check(method: &str, path: &str, answer: &Answer) {
     let path = path.split('?').next().expect("a path");
@@ -74,7 +74,7 @@ pub fn check(method: &str, path: &str, answer: &Answer) {
     assert!(faults.is_empty(), "{id}: {faults:#?}\n{body:#}");
     if answer.status >= 400 {
         let code = body["code"].as_str().expect("a code");
-        // Of no operation: there is none at such an address.
+        // Codes of requests that match no operation.
         if ["route_not_found", "method_not_allowed"].contains(&code) {
             return;
         }

@@ -1,4 +1,4 @@
-//! Each refusal of contacts, packages, their subscriptions, services and billing settings, with its own code.
+//! Each refusal of contacts, packages, package subscriptions, services and billing settings, with its code.
 
 use serde_json::{Value, json};
 
@@ -237,7 +237,7 @@ async fn an_account_with_too_many_services_does_not_take_them_along() {
         rig.post("/v1/services", service).await.expect(201);
     }
     rig.post(&format!("/v1/accounts/{account}/cancel"), json!({})).await.refused(409, "too_many_services");
-    // None of them is in a status that a suspension could change.
+    // No service is in a status that a suspension changes.
     rig.post(&format!("/v1/accounts/{account}/status"), json!({ "status": "suspended", "services": true })).await.expect(200);
     rig.post(&format!("/v1/accounts/{account}/cancel"), json!({ "services": false })).await.expect(200);
 }

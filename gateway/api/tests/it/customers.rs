@@ -1,5 +1,4 @@
-//! Contacts, packages, their subscriptions, services and billing settings doing their work; the events they cause and what those
-//! offer.
+//! Contacts, packages, package subscriptions, services and billing settings: successful operations, their events and parameters.
 
 use std::collections::BTreeSet;
 
@@ -11,8 +10,8 @@ use serde_json::{Value, json};
 
 use crate::rig::{Answer, Rig};
 
-/// Checks that an answer is a business transaction with exactly these events, each with its ordering key and with parameters that
-/// its type offers, none of them of a contact; gives the messages.
+/// Checks that a response is a business transaction with exactly these events, each with the ordering key and only parameters that its
+/// type offers, none of a contact. Returns the messages.
 async fn caused(rig: &Rig, answer: Answer, status: u16, expected: &[&str]) -> (Value, Vec<Value>) {
     let made = answer.expect(status);
     let types: Vec<&str> = made["events"].as_array().expect("events").iter().map(|e| e["type"].as_str().expect("a type")).collect();

@@ -1,4 +1,4 @@
-//! The published document: committed as generated, complete, and true to what is answered.
+//! The published document: committed as generated, complete and consistent with the registry.
 
 use std::{collections::BTreeSet, path::PathBuf};
 
@@ -7,7 +7,7 @@ use billwire_schemas::refusal::Code;
 use billwire_api::{Operation, openapi, openapi_31, operations as registered};
 use serde_json::Value;
 
-/// Every operation: id, method, path, itself.
+/// Every operation: id, method, path and definition.
 pub fn operations(document: &Value) -> Vec<(String, String, String, Value)> {
     let mut found = Vec::new();
     for (path, methods) in document["paths"].as_object().expect("paths") {
@@ -51,7 +51,7 @@ fn every_operation_has_an_entry_in_the_table_and_the_table_no_other() {
 #[test]
 fn every_code_is_given_by_an_operation() {
     let mut used: BTreeSet<Code> = registered().flat_map(Operation::codes).collect();
-    // Of no operation: there is none at such an address.
+    // Codes of requests that match no operation.
     used.extend([Code::RouteNotFound, Code::MethodNotAllowed, Code::BadRequest]);
     for known in Code::ALL {
         assert!(used.contains(known), "{known} is given by no operation");
@@ -74,7 +74,7 @@ fn each_operation_is_told_whole() {
                 "{id} {status}"
             );
         }
-        // They change nothing, or the same again.
+        // These operations change nothing, or are idempotent.
         let plain = ["setTestClock", "testWebhookEndpoint", "verifySmtpAccount", "sendTestEmail", "previewNotificationTemplate"];
         if !plain.contains(&id.as_str()) && matches!(method.as_str(), "POST" | "PUT" | "PATCH" | "DELETE") {
             let parameters = operation["parameters"].to_string();
@@ -97,7 +97,7 @@ fn nothing_of_another_version_or_of_poems_habits_is_left() {
     assert_eq!(openapi_31()["webhooks"].as_object().map(serde_json::Map::len), Some(billwire_schemas::events::catalogue::all().count()));
 }
 
-/// Request objects that are not called new.
+/// Request schemas whose names do not start with `New`.
 const REQUESTS: &[&str] = &[
     "AccountCancellation",
     "AccountUpdate",

@@ -1,4 +1,4 @@
-//! Events that would not fit the stream: refused before they are accepted, whatever asks for them; and those set aside.
+//! Events too large for the stream: refused before acceptance, whatever causes them; and events set aside.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::{
     usage::{service, usage},
 };
 
-/// Lets the stream take events up to this size.
+/// Sets the maximum event size of the stream.
 async fn limit(rig: &Rig, bytes: u64) {
     rig.store.set_max_payload(bytes + HEADERS_RESERVE).await.expect("kept");
 }
@@ -23,13 +23,13 @@ async fn no_limit(rig: &Rig) {
     rig.store.set_max_payload(MAX_PAYLOAD_DEFAULT).await.expect("kept");
 }
 
-/// Every event so far, in order of positions: type, message.
+/// Type and message of every event so far, by position.
 async fn events(rig: &Rig) -> Vec<(String, Value)> {
     let all = rig.store.unpublished(1_000_000).await.expect("events");
     all.into_iter().map(|event| (event.kind, serde_json::from_str(&event.body).expect("JSON"))).collect()
 }
 
-/// Panics unless each ordering key's sequences are 1, 2, 3 and so on.
+/// Panics unless each ordering key's sequences are gapless from 1.
 async fn gapless(rig: &Rig) {
     let mut last = std::collections::HashMap::<String, i64>::new();
     for (kind, event) in events(rig).await {
@@ -58,7 +58,7 @@ async fn an_operation_whose_event_would_not_fit_is_refused_with_size_and_limit_a
         let kept = rig.get(&format!("/v1/accounts/{account}")).await.expect(200);
         assert_eq!((&kept["name"], &kept["version"]), (&json!("Acme"), &json!(1)));
         assert_eq!(events(&rig).await.len(), before);
-        // What no event tells of is no concern of the stream's.
+        // A change without events does not depend on the stream.
         rig.queue("q", &["account.created"]).await;
 
         no_limit(&rig).await;
@@ -79,7 +79,7 @@ async fn before_any_server_was_seen_its_default_counts_and_what_one_process_has_
     let refused = submit(600_000).await;
     assert_eq!(refused["problem"]["code"], "event_too_large");
     assert!(refused["problem"]["detail"].as_str().expect("text").contains("1047552"), "{refused}");
-    // Another process, whose relay has met a server.
+    // Another process, whose relay has connected to a server.
     rig.damage("INSERT INTO setting (key, value) VALUES ('max_payload', '65536')");
     rig.store.learn_max_payload().await.expect("learnt");
     let refused = submit(40_000).await;
@@ -105,7 +105,7 @@ async fn of_a_bulk_the_item_that_would_not_fit_leaves_nothing_and_the_others_sta
         assert_eq!(first["items"][0]["status"], "recorded", "{first}");
         let largest = rig.store.unpublished(1_000_000).await.expect("events").iter().map(|event| event.body.len()).max();
         limit(&rig, largest.expect("an event") as u64 + 40).await;
-        // The second saves charge, bucket and identifier before it shows that it would not fit.
+        // The second item saves charge, bucket and identifier before its event proves too large.
         let items = [item("c1", "x".to_owned()), item("c2", "x".repeat(200)), item("c3", "x".to_owned()), item("c3", "x".to_owned())];
         let told = rig.post("/v1/chargeable-events", json!({ "items": items })).await.expect(200);
         let judged: Vec<_> = told["items"].as_array().expect("items").iter().map(|item| item["problem"]["code"].clone()).collect();
@@ -128,7 +128,7 @@ fn charges(account: &str, types: usize) -> Vec<Value> {
     (0..types).map(charge).collect()
 }
 
-/// Accounts in a monthly cycle on 10 January, each with a charge of so many types.
+/// Creates accounts in a monthly cycle on 10 January, each with charges of the given number of types.
 async fn billed(rig: &Rig, accounts: &[(&str, usize)]) {
     rig.post("/v1/test-clock", json!({ "now": "2027-01-10T00:00:00Z" })).await;
     rig.post("/v1/bill-cycles", json!({ "externalId": "MONTHLY", "name": "c", "period": "month", "billingDay": 1 })).await.expect(201);
@@ -254,7 +254,7 @@ async fn an_invoice_of_many_lines_is_told_of_without_them_and_they_are_read_in_p
     }
 }
 
-/// Custom events of two tenants; gives the foreign tenant's key.
+/// Submits custom events of two tenants; returns the foreign tenant's key.
 async fn submitted(rig: &Rig) -> String {
     let other = rig.key_of("other", &["*"]).await;
     let bearer = format!("Bearer {other}");
@@ -269,7 +269,7 @@ async fn submitted(rig: &Rig) -> String {
     bearer
 }
 
-/// Sets aside what is in line, as the relay does at a limit.
+/// Sets aside the queued events, as the relay does at a limit.
 async fn set_aside(rig: &Rig, lease: &Lease, event_max: u64) {
     let events = rig.store.unpublished(1_000).await.expect("events");
     let mut keys = Vec::new();
@@ -320,7 +320,7 @@ async fn events_set_aside_are_listed_and_redriven_by_those_they_belong_to_once_t
         rig.raw("GET", "/v1/set-aside-events", &headers, Vec::new()).await.expect(200);
         rig.raw("POST", "/v1/set-aside-events/redrive", &headers, "{}").await.refused(403, "insufficient_scope");
 
-        // The stream is lost: what is set aside stays so, all else goes in line again.
+        // After a loss of the stream, set-aside events stay set aside and all others are queued again.
         rig.store.publish_all_again().await.expect("in line");
         assert_eq!(in_line(&rig).await, line(&[("a", 1), ("b", 1)]));
         limit(&rig, 12_000).await;

@@ -1,4 +1,4 @@
-//! The catalogue, a tenant's own event types, and what it submits.
+//! The catalogue, custom event types and submitted events.
 
 use billwire_schemas::events::catalogue;
 use serde_json::{Value, json};
@@ -59,7 +59,7 @@ async fn every_type_is_told_with_an_example_that_fits_its_schema() {
                 Value::Bool(_) => "boolean",
                 other => panic!("{}: {parameter} is {other}", item["name"]),
             };
-            // Members of the data that are not required may be missing.
+            // Optional members of the data may be missing.
             assert_eq!(parameter["type"], kind, "{}: {parameter}", item["name"]);
         }
         for member in ["title", "description", "trigger", "source", "orderingKey", "family"] {
@@ -189,8 +189,8 @@ async fn queues_subscriptions_and_templates_take_a_tenants_own_types() {
     rig.delete("/v1/event-types/custom.sim_swapped").await.expect(200);
 }
 
-/// Two thousand alternatives for each of ten thousand numbers: refused before anything is held against anything, and less of it without
-/// naming each of the numbers.
+/// Two thousand alternatives for each of ten thousand numbers are refused before validation; fewer numbers are validated without listing
+/// each violation.
 #[tokio::test]
 async fn data_that_take_too_much_work_are_refused_and_no_more_than_fifty_faults_are_told() {
     let rig = Rig::new().await;
@@ -219,7 +219,7 @@ async fn data_that_take_too_much_work_are_refused_and_no_more_than_fifty_faults_
     assert_eq!(told(2), (1, vec!["data_too_complex"]));
     assert_eq!(told(3), (50, vec!["data_invalid"]));
     assert_eq!(answer["items"][4]["status"], "recorded");
-    // What a call may cost is bounded too, whatever the number of its items.
+    // The cost of a whole call is limited too.
     let many: Vec<Value> = (0..8).map(|_| item(json!({ "a": vec!["c1"; 240] }))).collect();
     let answer = rig.post("/v1/events", json!({ "items": many })).await.expect(202);
     assert_eq!(answer["items"][0]["status"], "recorded");

@@ -1,4 +1,4 @@
-//! The examples of the document, played as a newcomer would: in a sensible order, ids taken from what was answered.
+//! Plays the document's examples in a sensible order, with ids taken from earlier responses.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{document::operations, rig::Rig};
 
-/// What to call, in which order. The document's example ids stand for what the operation before has made.
+/// The calls, in order. The document's example ids stand for objects that earlier calls created.
 const ORDER: &[&str] = &[
     "setTestClock",
     "createBillCycle",
@@ -236,7 +236,7 @@ async fn every_example_works_as_it_stands() {
     }
 }
 
-/// An example shows no member that is not answered, at least at the top and in what was changed.
+/// Checks that the response has every member of the example; entity states are not compared.
 fn same_members(id: &str, place: &str, example: &Value, answered: &Value) {
     for (name, value) in example.as_object().into_iter().flatten() {
         assert!(answered.get(name).is_some() || id.starts_with("list"), "{id}: {place}/{name} is not answered");

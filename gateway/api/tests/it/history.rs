@@ -1,4 +1,4 @@
-//! Business transactions and events of the past, and what data sources add to events.
+//! History of business transactions and events, and parameters of data sources.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Who calls, what is sent twice, versions, addresses, and what is served beside the operations.
+//! Authentication, idempotency, versions, routing, and static routes.
 
 use billwire_api::{openapi, operations as registered};
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! Lists, part by part.
+//! Paging of lists.
 
 use serde_json::{Value, json};
 
@@ -32,7 +32,7 @@ async fn a_cursor_serves_its_list_its_filters_and_its_tenant_alone() {
     }
     let part = rig.get("/v1/accounts?status=active&limit=1").await.expect(200);
     let cursor = part["nextCursor"].as_str().expect("a cursor").to_owned();
-    // Another limit is the same list; the order of parameters is no matter.
+    // A cursor stays valid with another limit and another order of parameters.
     let rest = rig.get(&format!("/v1/accounts?limit=10&cursor={cursor}&status=active")).await.expect(200);
     assert_eq!(rest["items"].as_array().map(Vec::len), Some(2));
     let tampered = format!("{}A{}", &cursor[..10], &cursor[11..]);

@@ -1,4 +1,4 @@
-//! What is sent by e-mail: accounts, templates, system users and the suppression list.
+//! E-mail configuration: accounts, templates, system users and the suppression list.
 
 use serde_json::{Value, json};
 
@@ -107,7 +107,7 @@ async fn templates_are_translated_changed_and_previewed() {
     let changed = rig.patch(&path, json!({ "text": "{{ account.statusReason }}", "translations": {} })).await.expect(200);
     assert_eq!(after(&changed)["version"], 2);
 
-    // Of an event that has happened, with what it really had.
+    // The preview of a past event, with its actual parameters.
     let account = rig.account(&rig.cycle(1).await).await;
     let changed = rig.post(&format!("/v1/accounts/{account}/status"), json!({ "status": "suspended" })).await.expect(200);
     let event = &changed["events"][0]["id"];

@@ -1,4 +1,4 @@
-//! The API over a real store on SQLite, spoken to as HTTP.
+//! Tests of the API over HTTP, with a real store.
 #![expect(clippy::expect_used, clippy::panic, reason = "test code: a failed expectation is the report")]
 
 mod again;

@@ -1,4 +1,4 @@
-//! Refusals of mending deliveries, over a delivery store filled by hand.
+//! Retry, redrive and discard of deliveries, on a manually filled delivery store.
 
 use std::time::Duration;
 
@@ -112,7 +112,7 @@ async fn failed_tries_are_forgotten_by_age_and_deliveries_stay() {
     }
 }
 
-/// Has all lanes of a partition looked at, in as many steps as it takes. Gives how many.
+/// Repairs all lanes of a partition; returns the number of steps.
 async fn mend(rig: &Rig, queue: QueueId, in_order: bool) -> usize {
     let (mut from, mut steps) = (None, 0);
     loop {
@@ -132,14 +132,14 @@ async fn what_a_stop_left_without_a_time_gets_one_step_by_step_the_first_of_each
         let subscriptions: Vec<SubscriptionId> = (0..3).map(|_| SubscriptionId(fresh())).collect();
         let (mut all, mut heads) = (Vec::new(), 0);
         for lane in 0..1_300_usize {
-            // Every third lane has a head that waits for its time, every seventh one that blocks it.
+            // Every third lane has a waiting head, and every seventh a blocking one.
             let key: OrderingKey = fresh().into();
             for sequence in 1..=3 {
                 let state = if sequence == 1 && lane % 7 == 0 { DeliveryState::Blocking } else { DeliveryState::Waiting };
                 let due = sequence == 1 && lane % 3 == 0 && state == DeliveryState::Waiting;
                 heads += usize::from(sequence == 1 && !due && state == DeliveryState::Waiting);
                 let one = delivery(state, "default", due);
-                // One with very many lanes, others with few.
+                // One subscription with very many lanes, others with few.
                 let subscription = subscriptions[if lane < 1_200 { 1 } else { lane % 3 }];
                 all.push(Delivery { queue, subscription, key: key.clone(), sequence, ..one });
             }

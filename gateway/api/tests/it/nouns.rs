@@ -1,4 +1,4 @@
-//! Each operation doing its work.
+//! Each operation, successfully.
 
 use std::time::Duration;
 
@@ -51,7 +51,7 @@ async fn an_account_lives() {
     let planned = rig.post(&format!("{path}/bill-cycle"), later.clone()).await.expect(200);
     assert_eq!(planned["entities"][0]["after"]["plannedBillCycleChange"]["validFrom"], "2035-06-01T00:00:00.500Z");
     let cancel = format!("{path}/bill-cycle-change/cancel");
-    // Without a body, without a media type.
+    // Without a body, the media type is optional.
     let cancelled = rig.call("POST", &cancel, &[], None).await.expect(200);
     assert_eq!(cancelled["entities"][0]["after"].get("plannedBillCycleChange"), None);
     rig.post(&format!("{path}/bill-cycle"), later).await.expect(200);

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::rig::Rig;
 
-/// A cancelled account with an invoice over 10 EUR, made on demand; gives the invoice.
+/// Creates a cancelled account with an on-demand invoice of 10 EUR; returns the invoice.
 async fn invoiced(rig: &Rig, account: &str) -> Value {
     rig.post("/v1/test-clock", json!({ "now": "2027-01-10T00:00:00Z" })).await;
     let cycle = rig.cycle(1).await;

@@ -1,4 +1,4 @@
-//! Each refusal, with its own code.
+//! Each refusal, with its code.
 
 use billwire_api::Options;
 use serde_json::{Value, json};
@@ -96,7 +96,7 @@ async fn bill_cycle_changes() {
     update(&path, json!({ "billCycle": cycle, "validFrom": "2001-01-01T00:00:00Z" })).await.refused(422, "valid_from_in_past");
     for unknown in ["nowhere", nobody] {
         update(&path, json!({ "billCycle": unknown })).await.refused(422, "bill_cycle_unknown");
-        // What is addressed is judged before what the body refers to.
+        // The addressed object is checked before references in the body.
         update(&format!("/v1/accounts/{nobody}"), json!({ "billCycle": unknown })).await.refused(404, "account_not_found");
         update("/v1/accounts/nowhere", json!({ "billCycle": unknown })).await.refused(404, "account_not_found");
         let stale = rig.call("POST", &format!("{path}/bill-cycle"), &[("if-match", "\"9\"")], Some(&json!({ "billCycle": unknown }))).await;

@@ -1,4 +1,4 @@
-//! A service with a store of its own, and one call to it.
+//! Test setup: a service with its own store, and calls to it.
 
 use std::{
     path::PathBuf,
@@ -27,7 +27,7 @@ use serde_json::{Value, json};
 
 use crate::conform;
 
-/// Renders here: these tests are one program with the API, and write no template that exceeds a bound of a process.
+/// Renders in this process: these tests use no template that exceeds a process limit.
 struct InProcess;
 
 #[async_trait::async_trait]
@@ -37,7 +37,7 @@ impl Renderer for InProcess {
     }
 }
 
-/// An answer, taken apart.
+/// A parsed response.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
@@ -60,7 +60,7 @@ impl Answer {
         self.json()
     }
 
-    /// Checks that this is a whole problem, of this status and code.
+    /// Checks that this is a complete problem with this status and code.
     #[track_caller]
     pub fn refused(self, status: u16, code: &str) -> Value {
         let body = self.json();
@@ -90,7 +90,7 @@ pub struct Rig {
     pub app: App,
     pub store: Store,
     pub key: String,
-    /// Position of the last event that was held against the catalogue.
+    /// Position of the last event checked against the catalogue.
     checked: AtomicI64,
     folder: PathBuf,
 }
@@ -110,7 +110,7 @@ impl Rig {
         Self::over(None, options, test_clock_allowed).await
     }
 
-    /// One on each database that is at hand: SQLite, and PostgreSQL where `BILLWIRE_TEST_POSTGRES` names a cluster.
+    /// A rig per available database: SQLite, and PostgreSQL if `BILLWIRE_TEST_POSTGRES` names a cluster.
     pub async fn everywhere() -> Vec<Self> {
         let mut rigs = vec![Self::new().await];
         if let Some(server) = std::env::var_os("BILLWIRE_TEST_POSTGRES") {
@@ -137,7 +137,7 @@ impl Rig {
         rig
     }
 
-    /// A key of a tenant with these scopes.
+    /// Creates a key of a tenant with these scopes.
     pub async fn key_of(&self, tenant: &str, scopes: &[&str]) -> String {
         let tenant: TenantId = tenant.parse().expect("a tenant");
         let scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
@@ -146,14 +146,14 @@ impl Rig {
         new.token
     }
 
-    /// Does to the database (SQLite) what no operation does.
+    /// Executes SQL on the SQLite database, for states that no operation produces.
     pub fn damage(&self, sql: &str) {
         let script = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute(sys.argv[2]); c.commit()";
         let done = Command::new("python3").args(["-c", script]).arg(self.folder.join("billwire.db")).arg(sql).output().expect("python3");
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     }
 
-    /// A call with exactly these headers.
+    /// Calls with exactly these headers.
     pub async fn raw(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Answer {
         let verb: Method = method.parse().expect("a method");
         let mut request = self.client.request(verb, path).body(body);
@@ -173,7 +173,7 @@ impl Rig {
         answer
     }
 
-    /// Holds what was recorded since the last time against the catalogue.
+    /// Checks the events recorded since the last check against the catalogue.
     async fn check_events(&self) {
         let events = self.store.unpublished(1_000_000).await.expect("events");
         let from = self.checked.load(Ordering::Relaxed);
@@ -183,7 +183,7 @@ impl Rig {
         }
     }
 
-    /// A call with the admin's key.
+    /// Calls with the admin key.
     pub async fn call(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<&Value>) -> Answer {
         let bearer = format!("Bearer {}", self.key);
         let mut all = vec![("authorization", bearer.as_str())];
@@ -214,18 +214,18 @@ impl Rig {
         self.call("DELETE", path, &[], None).await
     }
 
-    /// Creates something and gives its id.
+    /// Creates an object and returns its id.
     pub async fn create(&self, path: &str, body: Value) -> String {
         let made = self.post(path, body).await.expect(201);
         made["entities"][0]["id"].as_str().expect("an id").to_owned()
     }
 
-    /// A monthly cycle on a day.
+    /// Creates a monthly cycle on a day.
     pub async fn cycle(&self, day: u32) -> String {
         self.create("/v1/bill-cycles", json!({ "name": "c", "period": "month", "billingDay": day })).await
     }
 
-    /// An active account in a cycle.
+    /// Creates an active account in a cycle.
     pub async fn account(&self, cycle: &str) -> String {
         self.create("/v1/accounts", json!({ "name": "Acme", "currency": "EUR", "billCycle": cycle })).await
     }

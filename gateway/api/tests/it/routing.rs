@@ -1,10 +1,10 @@
-//! Queues and subscriptions over HTTP: what is registered, chosen, filtered, added, forwarded and calculated, and what is refused.
+//! Queues and subscriptions over HTTP: registration, selection, filters, parameters, forwarding, calculation, and refusals.
 
 use serde_json::{Value, json};
 
 use crate::rig::Rig;
 
-/// A queue, an endpoint and a custom type.
+/// Creates a queue, an endpoint and a custom type.
 async fn world(rig: &Rig) -> (String, String) {
     let schema = json!({ "type": "object", "properties": { "total": { "type": "string" } }, "required": ["total"] });
     let kind = json!({ "name": "sum", "title": "Sum", "orderingKey": "account", "schema": schema });

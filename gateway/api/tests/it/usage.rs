@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::rig::Rig;
 
-/// An account with a service; gives the service's id.
+/// Creates an account with a service; returns the service's id.
 pub(crate) async fn service(rig: &Rig) -> String {
     rig.post("/v1/test-clock", json!({ "now": "2027-01-10T00:00:00Z" })).await;
     let cycle = rig.cycle(1).await;

@@ -1,10 +1,10 @@
-//! What the clock finds about usage identifiers and contracts, and what happens when two want the same.
+//! Due dates of usage identifiers and contracts, and concurrent requests for the same identifier.
 
 use serde_json::{Value, json};
 
 use crate::{rig::Rig, usage::service};
 
-/// Sets the business clock and lets all that is due happen.
+/// Sets business time and performs everything due.
 async fn at(rig: &Rig, now: &str) {
     rig.post("/v1/test-clock", json!({ "now": now })).await.expect(200);
     for _ in 0..100 {
@@ -42,7 +42,7 @@ async fn an_identifier_without_usage_is_told_of_once_until_usage_comes_again() {
         assert_eq!((&dormant[0]["usageIdentifier.value"], &dormant[0]["usageIdentifier.dormantAfterDays"]), (&json!("8949"), &json!(3)));
         assert_eq!((&dormant[0]["service.name"], &dormant[0]["account.name"]), (&json!("Truck 42"), &json!("A")));
         assert!(rig.get("/v1/usage-identifiers/I").await.expect(200)["dormantSince"].is_string());
-        // The same days again are no usage.
+        // Setting the same number of days is not usage.
         rig.patch("/v1/usage-identifiers/I", json!({ "dormantAfterDays": 3 })).await.expect(200);
         at(&rig, "2027-01-20T00:00:00Z").await;
         assert_eq!(told(&rig, "usage_identifier.dormant").await.len(), 1, "told once");
@@ -155,7 +155,7 @@ async fn a_deactivated_account_s_usage_objects_take_no_changes() {
     let tiers = json!([{ "name": "T", "commit": { "amount": "1", "currency": "EUR" } }]);
     let contract = json!({ "externalId": "C", "account": "A", "name": "F", "startDate": "2027-02-01", "periodMonths": 1, "tiers": tiers });
     rig.create("/v1/contracts", contract.clone()).await;
-    // Each with an external id that is taken, and with references that lead nowhere, while changes are still taken.
+    // Each with a taken external id and with missing references, while other changes are still accepted.
     rig.post("/v1/buckets", bucket.clone()).await.refused(409, "external_id_taken");
     rig.post("/v1/contracts", contract.clone()).await.refused(409, "external_id_taken");
     let with = |body: &Value, member: &str, value: Value| {

@@ -1,4 +1,4 @@
-//! Bodies and parameters: every violation named, nothing echoed at length.
+//! Validation of bodies and parameters: every violation is named, and long input is not quoted.
 
 use billwire_api::{Options, openapi};
 use serde_json::{Value, json};
@@ -135,7 +135,7 @@ async fn nothing_is_echoed_at_length_and_not_without_end() {
     assert!(!secret.text.contains("hunter2"));
 }
 
-/// Every operation with a body: its id, method, an address for it, and whether the body may be left out.
+/// Every operation with a body: id, method, an example path, and whether the body is optional.
 fn with_bodies() -> Vec<(String, String, String, bool)> {
     let document = openapi();
     let taking = operations(&document).into_iter().filter(|(.., operation)| operation.get("requestBody").is_some());

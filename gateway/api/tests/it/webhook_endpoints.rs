@@ -1,4 +1,4 @@
-//! Webhook endpoints: what they may carry, what is never shown, and how they are changed.
+//! Webhook endpoints: allowed settings, hidden secrets, and changes.
 
 use serde_json::{Value, json};
 
