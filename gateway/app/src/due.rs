@@ -38,11 +38,11 @@ enum What {
 }
 
 impl App {
-    /// Performs what is due, longest overdue first, up to [`AT_ONCE`] objects per type. Returns the number of objects found; if it is not
-    /// 0, more may be due.
+    /// Performs what is due, longest overdue first, up to a batch per type. Returns the number of objects found; if it is not 0, more
+    /// may be due.
     ///
     /// # Errors
-    /// A database failure. Refused actions are logged and postponed by [`REFUSED_FOR`].
+    /// A database failure. Refused actions are logged and postponed.
     pub async fn perform_due(&self) -> Result<u64, Failure> {
         let mut found = self.due().await?;
         found.sort_by_key(|(due, _)| due.at);

@@ -210,7 +210,7 @@ impl BillRuns {
 
     /// Get a bill run
     ///
-    /// Looks it up by id or external id. While the run is in progress, its counts and its `ETag` are live.
+    /// Returns the run with this id or external id. While the run is in progress, its counts and its `ETag` are live.
     #[oai(path = "/bill-runs/:billRun", method = "get", operation_id = "getBillRun")]
     async fn get(
         &self,

@@ -166,7 +166,7 @@ impl Credits {
 
     /// Get a credit
     ///
-    /// Looks it up by id or external id.
+    /// Returns the object with this id or external id.
     #[oai(path = "/credits/:credit", method = "get", operation_id = "getCredit")]
     async fn get(
         &self,

@@ -323,7 +323,7 @@ impl Invoices {
 
     /// Get an invoice
     ///
-    /// Looks it up by id or number.
+    /// Returns the invoice with this id or number.
     #[oai(path = "/invoices/:invoice", method = "get", operation_id = "getInvoice")]
     async fn get(
         &self,

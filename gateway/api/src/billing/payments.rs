@@ -233,7 +233,7 @@ impl Payments {
 
     /// Get a payment
     ///
-    /// Looks it up by id or external id.
+    /// Returns the object with this id or external id.
     #[oai(path = "/payments/:payment", method = "get", operation_id = "getPayment")]
     async fn get(
         &self,

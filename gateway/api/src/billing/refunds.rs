@@ -160,7 +160,7 @@ impl Refunds {
 
     /// Get a refund
     ///
-    /// Looks it up by id or external id.
+    /// Returns the object with this id or external id.
     #[oai(path = "/refunds/:refund", method = "get", operation_id = "getRefund")]
     async fn get(
         &self,

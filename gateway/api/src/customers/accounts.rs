@@ -285,7 +285,7 @@ impl Accounts {
 
     /// Get an account
     ///
-    /// Looks it up by id or external id.
+    /// Returns the object with this id or external id.
     #[oai(path = "/accounts/:account", method = "get", operation_id = "getAccount")]
     async fn get(
         &self,

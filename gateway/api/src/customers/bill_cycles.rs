@@ -208,7 +208,7 @@ impl BillCycles {
 
     /// Get a bill cycle
     ///
-    /// Looks it up by id or external id.
+    /// Returns the object with this id or external id.
     #[oai(path = "/bill-cycles/:billCycle", method = "get", operation_id = "getBillCycle")]
     async fn get(
         &self,

@@ -214,7 +214,7 @@ impl Contacts {
 
     /// Get a contact
     ///
-    /// Looks it up by id or external id.
+    /// Returns the object with this id or external id.
     #[oai(path = "/contacts/:contact", method = "get", operation_id = "getContact")]
     async fn get(
         &self,

@@ -226,7 +226,7 @@ impl PackageSubscriptions {
 
     /// Get a package subscription
     ///
-    /// Looks it up by id or external id.
+    /// Returns the object with this id or external id.
     #[oai(path = "/package-subscriptions/:packageSubscription", method = "get", operation_id = "getPackageSubscription")]
     async fn get(
         &self,

@@ -192,7 +192,7 @@ impl Packages {
 
     /// Get a package
     ///
-    /// Looks it up by id or external id.
+    /// Returns the object with this id or external id.
     #[oai(path = "/packages/:package", method = "get", operation_id = "getPackage")]
     async fn get(
         &self,

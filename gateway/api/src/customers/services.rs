@@ -232,7 +232,7 @@ impl Services {
 
     /// Get a service
     ///
-    /// Looks it up by id or external id.
+    /// Returns the object with this id or external id.
     #[oai(path = "/services/:service", method = "get", operation_id = "getService")]
     async fn get(
         &self,

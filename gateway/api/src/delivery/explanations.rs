@@ -41,7 +41,7 @@ pub(crate) struct ExplainedSubscription {
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(crate) struct ExplainedQueue {
-    /// Id of the subscription.
+    /// Id of the queue.
     queue_id: Uuid,
     /// Display name.
     name: String,

@@ -214,7 +214,7 @@ impl Queues {
 
     /// Get a queue
     ///
-    /// Looks it up by id.
+    /// Returns the object with this id.
     #[oai(path = "/queues/:queue", method = "get", operation_id = "getQueue")]
     async fn get(
         &self,
@@ -281,7 +281,7 @@ impl Queues {
 
     /// Delete a queue
     ///
-    /// Allowed only when the queue has no subscriptions.
+    /// Allowed only when no subscription uses the queue.
     #[oai(path = "/queues/:queue", method = "delete", operation_id = "deleteQueue")]
     async fn delete(
         &self,

@@ -294,7 +294,7 @@ impl Subscriptions {
 
     /// Get a subscription
     ///
-    /// Looks it up by id.
+    /// Returns the object with this id.
     #[oai(path = "/subscriptions/:subscription", method = "get", operation_id = "getSubscription")]
     async fn get(
         &self,

@@ -323,7 +323,7 @@ impl WebhookEndpoints {
 
     /// Get a webhook endpoint
     ///
-    /// Looks it up by id.
+    /// Returns the object with this id.
     #[oai(path = "/webhook-endpoints/:webhookEndpoint", method = "get", operation_id = "getWebhookEndpoint")]
     async fn get(
         &self,

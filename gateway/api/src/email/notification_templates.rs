@@ -357,7 +357,7 @@ impl NotificationTemplates {
 
     /// Get a notification template
     ///
-    /// Looks it up by id; predefined templates included.
+    /// Returns the template with this id; predefined templates included.
     #[oai(path = "/notification-templates/:notificationTemplate", method = "get", operation_id = "getNotificationTemplate")]
     async fn get(
         &self,

@@ -288,7 +288,7 @@ impl SmtpAccounts {
 
     /// Get an SMTP account
     ///
-    /// Looks it up by id.
+    /// Returns the object with this id.
     #[oai(path = "/smtp-accounts/:smtpAccount", method = "get", operation_id = "getSmtpAccount")]
     async fn get(
         &self,

@@ -136,7 +136,7 @@ impl SuppressedAddresses {
 
     /// Get a suppressed address
     ///
-    /// Looks it up by id.
+    /// Returns the object with this id.
     #[oai(path = "/suppressed-addresses/:suppressedAddress", method = "get", operation_id = "getSuppressedAddress")]
     async fn get(
         &self,

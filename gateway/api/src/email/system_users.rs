@@ -180,7 +180,7 @@ impl SystemUsers {
 
     /// Get a system user
     ///
-    /// Looks it up by id.
+    /// Returns the object with this id.
     #[oai(path = "/system-users/:systemUser", method = "get", operation_id = "getSystemUser")]
     async fn get(
         &self,

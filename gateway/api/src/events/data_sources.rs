@@ -137,7 +137,7 @@ impl DataSources {
 
     /// Get a data source
     ///
-    /// Looks it up by id.
+    /// Returns the object with this id.
     #[oai(path = "/data-sources/:dataSource", method = "get", operation_id = "getDataSource")]
     async fn get(
         &self,

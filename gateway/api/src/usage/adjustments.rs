@@ -192,7 +192,7 @@ impl Adjustments {
 
     /// Get an adjustment
     ///
-    /// Looks it up by id.
+    /// Returns the object with this id.
     #[oai(path = "/adjustments/:adjustment", method = "get", operation_id = "getAdjustment")]
     async fn get(
         &self,

@@ -256,7 +256,7 @@ impl Buckets {
 
     /// Get a bucket
     ///
-    /// Looks it up by id or external id.
+    /// Returns the object with this id or external id.
     #[oai(path = "/buckets/:bucket", method = "get", operation_id = "getBucket")]
     async fn get(
         &self,

@@ -313,7 +313,7 @@ impl ChargeableEvents {
 
     /// Get a chargeable event
     ///
-    /// Looks it up by id or external id.
+    /// Returns the object with this id or external id.
     #[oai(path = "/chargeable-events/:chargeableEvent", method = "get", operation_id = "getChargeableEvent")]
     async fn get(
         &self,

@@ -263,7 +263,7 @@ impl Contracts {
 
     /// Get a contract
     ///
-    /// Looks it up by id or external id.
+    /// Returns the object with this id or external id.
     #[oai(path = "/contracts/:contract", method = "get", operation_id = "getContract")]
     async fn get(
         &self,

@@ -205,7 +205,7 @@ impl UsageIdentifiers {
 
     /// Get a usage identifier
     ///
-    /// Looks it up by id or external id.
+    /// Returns the object with this id or external id.
     #[oai(path = "/usage-identifiers/:usageIdentifier", method = "get", operation_id = "getUsageIdentifier")]
     async fn get(
         &self,
