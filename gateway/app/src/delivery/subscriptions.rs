@@ -37,7 +37,7 @@ use crate::{
 pub enum NewAction {
     /// POST to a webhook endpoint.
     Webhook {
-        /// Id of the object.
+        /// Id of the webhook endpoint.
         endpoint: String,
         /// A path below the endpoint's path.
         path: Option<String>,
@@ -46,7 +46,7 @@ pub enum NewAction {
     Email {
         /// Id of the SMTP account; absent: the default one.
         smtp_account: Option<String>,
-        /// Id of the object.
+        /// Id of the notification template.
         template: String,
         /// The recipients.
         to: Vec<Recipient>,
@@ -59,7 +59,7 @@ pub enum NewAction {
     },
     /// Forward to a queue.
     Forward {
-        /// Id of the object.
+        /// Id of the queue.
         queue: String,
     },
     /// Publish a derived custom event.
@@ -138,7 +138,7 @@ impl Standing {
 pub struct CreateSubscription {
     /// The new subscription's id.
     pub id: SubscriptionId,
-    /// The new name.
+    /// Display name.
     pub name: String,
     /// Id of the queue.
     pub queue: String,
