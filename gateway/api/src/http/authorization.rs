@@ -90,7 +90,7 @@ impl Authorization {
         };
         let scope = operation.operation.scope;
         if !caller.may(scope) {
-            let challenge = format!(r#"Bearer realm="billwire", error=Code::InsufficientScope, scope="{scope}""#);
+            let challenge = format!(r#"Bearer realm="billwire", error="insufficient_scope", scope="{scope}""#);
             return Err(Problem::new(Code::InsufficientScope, format!("The key does not have the required scope '{scope}'."))
                 .with_header(header::WWW_AUTHENTICATE, &challenge));
         }

@@ -28,7 +28,8 @@ async fn each_operation_needs_its_own_scope() {
         let others: Vec<&str> = registered().map(|operation| operation.scope).filter(|scope| *scope != needed).collect();
         let without = format!("Bearer {}", rig.key_of("default", &others).await);
         let refused = rig.raw(&method, &path, &[("authorization", &without)], b"not JSON".to_vec()).await;
-        assert!(refused.header("www-authenticate").contains(&format!("scope=\"{needed}\"")), "{id}");
+        let challenge = format!("Bearer realm=\"billwire\", error=\"insufficient_scope\", scope=\"{needed}\"");
+        assert_eq!(refused.header("www-authenticate"), challenge, "{id}");
         refused.refused(403, "insufficient_scope");
         let with = format!("Bearer {}", rig.key_of("default", &[needed]).await);
         let allowed = rig.raw(&method, &path, &[("authorization", &with)], Vec::new()).await;

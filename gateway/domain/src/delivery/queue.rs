@@ -1,11 +1,6 @@
 //! Queues: named subscription spaces for event types.
 
-use billwire_schemas::{
-    clock::Timestamp,
-    events::selection::Selection,
-    ids::QueueId,
-    refusal::Code,
-};
+use billwire_schemas::{clock::Timestamp, events::selection::Selection, ids::QueueId, refusal::Code};
 use serde::{Deserialize, Serialize};
 
 use crate::{

@@ -7,13 +7,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use billwire_schemas::{
-    clock::Timestamp,
-    destination,
-    events::envelope::Parameters,
-    ids::WebhookEndpointId,
-    refusal::Code,
-};
+use billwire_schemas::{clock::Timestamp, destination, events::envelope::Parameters, ids::WebhookEndpointId, refusal::Code};
 use serde::{Deserialize, Serialize};
 
 use crate::{

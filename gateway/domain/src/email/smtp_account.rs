@@ -1,10 +1,6 @@
 //! SMTP accounts: the servers and senders of outgoing e-mail.
 
-use billwire_schemas::{
-    clock::Timestamp,
-    ids::SmtpAccountId,
-    refusal::Code,
-};
+use billwire_schemas::{clock::Timestamp, ids::SmtpAccountId, refusal::Code};
 use serde::{Deserialize, Serialize};
 
 use crate::{

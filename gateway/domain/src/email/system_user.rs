@@ -1,11 +1,6 @@
 //! System users: members of the tenant's staff who receive notifications.
 
-use billwire_schemas::{
-    clock::Timestamp,
-    ids::SystemUserId,
-    refusal::Code,
-    template::is_language,
-};
+use billwire_schemas::{clock::Timestamp, ids::SystemUserId, refusal::Code, template::is_language};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
