@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use async_nats::jetstream::consumer::Info;
 use billwire_tests::{
     api::Api,
     eventually,
-    gateway::{BOTH, Database, Gateway, Setup},
+    gateway::{BOTH, Database, Gateway, Setup, nats_client},
     receiver::{Call, Receiver},
 };
+use futures::TryStreamExt;
 use serde_json::{Value, json};
 
 /// A running gateway and the receiver it can reach.
@@ -226,4 +228,34 @@ async fn types_registered_on_a_running_queue_flow_at_once() {
     world.api.post(&format!("/v1/accounts/{id}/status"), json!({ "status": "suspended" })).await.expect(200);
     let kinds: Vec<Value> = world.calls("/in/x", 2).await.iter().map(|call| call.json()["type"].clone()).collect();
     assert_eq!(kinds, ["account.created", "account.status_changed"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_that_another_process_resumes_goes_on_without_a_new_event() {
+    let mut setup = Setup::new("resume-elsewhere", Database::Postgres);
+    let receiver = Receiver::start().await;
+    receiver.known_to(&mut setup);
+    let gateway = setup.start_with(&["serve", "--roles", "api,relay,clock"]).await;
+    let _consumers = setup.consumers(0);
+    let (api, cycle) = (setup.api(), setup.api().bill_cycle(1).await);
+    let world = World { setup, receiver, gateway, api, cycle };
+    let queue = world.queue("q", &["account.created"]).await;
+    let endpoint = world.endpoint("e").await;
+    world.subscribe("s", &queue, json!({ "type": "webhook", "webhookEndpointId": endpoint }), json!({})).await;
+    world.account("before").await;
+    world.calls("/e", 1).await;
+    let nats = nats_client(&world.setup.nats_address()).await;
+    let stream = async_nats::jetstream::new(nats).get_stream("BILLING").await.expect("the stream");
+    for delivered in 2..=5 {
+        world.api.post(&format!("/v1/queues/{queue}/pause"), json!({})).await.expect(200);
+        world.account("during").await;
+        eventually("the other process has read the event", async || {
+            let consumers: Vec<_> = stream.consumers().try_collect().await.expect("the consumers");
+            let of_queue = |consumer: &&Info| consumer.name.starts_with(&format!("queue-{queue}-"));
+            consumers.iter().find(of_queue).filter(|consumer| consumer.num_ack_pending > 0).map(|_| ())
+        })
+        .await;
+        world.api.post(&format!("/v1/queues/{queue}/resume"), json!({})).await.expect(200);
+        assert_eq!(world.calls("/e", delivered).await.len(), delivered);
+    }
 }

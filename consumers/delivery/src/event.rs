@@ -1,16 +1,14 @@
 //! Events and the subscriptions to them, as the engine holds them.
 
 use billwire_schemas::{
-    clock::Timestamp,
-    delivery::{Delivery, DeliveryState},
     events::{envelope::type_of_subject, selection::Selection},
     expression::Expression,
-    ids::{DeliveryId, EventId, OrderingKey, ReplayId, SubscriptionId, TenantId, fresh},
+    ids::{EventId, OrderingKey, SubscriptionId, TenantId, fresh},
 };
 use bytes::Bytes;
 use serde_json::Value;
 
-use crate::{channel::Action, store::Queue};
+use crate::channel::Action;
 
 /// One event. `body` is the message, byte for byte as on the stream and in SQL.
 #[derive(Debug, Clone)]
@@ -38,29 +36,6 @@ impl Event {
     /// Text for people: the body is not JSON.
     pub fn json(&self) -> Result<Value, String> {
         serde_json::from_slice(&self.body).map_err(|error| format!("the event cannot be read: {error}"))
-    }
-
-    /// The delivery of the event to a subscription of `queue`, or by a replay to it, before the first attempt.
-    pub fn delivery(&self, queue: &Queue, subscription: SubscriptionId, replay: Option<ReplayId>, now: Timestamp) -> Delivery {
-        Delivery {
-            id: replay.map_or_else(|| DeliveryId::of(self.id, subscription), |replay| DeliveryId::of_replay(self.id, replay)),
-            tenant: self.tenant.clone(),
-            event: self.id,
-            event_type: self.kind.clone(),
-            queue: queue.id,
-            partition: self.key.partition(queue.partitions),
-            subscription,
-            replay,
-            key: self.key.clone(),
-            sequence: self.sequence,
-            position: self.position,
-            state: DeliveryState::Waiting,
-            attempts: 0,
-            forgiven: 0,
-            next_attempt_at: None,
-            last: None,
-            created_at: now,
-        }
     }
 
     /// The event in a received message, read from its subject and headers; `None`: the message is not authentic

@@ -5,9 +5,9 @@ use std::{collections::HashSet, sync::Arc};
 use async_trait::async_trait;
 use billwire_schemas::{
     clock::Timestamp,
-    delivery::{Delivery, Health, LaneCursor, LaneKey, PartitionId, Progress},
+    delivery::{Delivery, DeliveryState, Health, LaneCursor, LaneKey, PartitionId, Progress},
     events::selection::Selection,
-    ids::{DeliveryId, EventId, OrderingKey, QueueId, TenantId},
+    ids::{DeliveryId, EventId, OrderingKey, QueueId, ReplayId, SubscriptionId, TenantId},
 };
 use uuid::Uuid;
 
@@ -40,6 +40,31 @@ pub struct Queue {
     pub targets: Vec<Arc<Target>>,
     /// The limits of all calls of the tenant together.
     pub tenant_limits: Arc<Target>,
+}
+
+impl Queue {
+    /// The delivery of `event` to a subscription of the queue, or by a replay to it, before the first attempt.
+    pub fn delivery(&self, event: &Event, subscription: SubscriptionId, replay: Option<ReplayId>, now: Timestamp) -> Delivery {
+        Delivery {
+            id: replay.map_or_else(|| DeliveryId::of(event.id, subscription), |replay| DeliveryId::of_replay(event.id, replay)),
+            tenant: event.tenant.clone(),
+            event: event.id,
+            event_type: event.kind.clone(),
+            queue: self.id,
+            partition: event.key.partition(self.partitions),
+            subscription,
+            replay,
+            key: event.key.clone(),
+            sequence: event.sequence,
+            position: event.position,
+            state: DeliveryState::Waiting,
+            attempts: 0,
+            forgiven: 0,
+            next_attempt_at: None,
+            last: None,
+            created_at: now,
+        }
+    }
 }
 
 /// All queues, and the revision of the configuration they were read at, or an earlier one.

@@ -242,6 +242,15 @@ impl<A: Accounts> EmailChannel<A> {
         Self { accounts, client }
     }
 
+    /// Puts the addresses that the server reported as unknown on the suppression list.
+    async fn suppress_unknown(&self, attempt: &Attempt, recipients: &[Recipient]) {
+        for refused in recipients.iter().filter(|one| reply::is_hard(one)) {
+            if let Err(error) = self.accounts.suppress(&attempt.subscription.tenant, attempt.delivery, refused).await {
+                tracing::warn!(error, "an unknown address could not be put on the suppression list");
+            }
+        }
+    }
+
     async fn tried(&self, attempt: &Attempt, mailing: &EmailAction) -> Result<Outcome, Ended> {
         let tenant = &attempt.subscription.tenant;
         let gone = |what: &str| Ended::Hopeless(format!("the {what} does not exist any more"));
@@ -298,11 +307,7 @@ impl<A: Accounts> EmailChannel<A> {
             for some in pending.chunks(account.recipients.max(1)) {
                 match self.client.send(&account, &request::envelope(&account, some, content.clone())?).await {
                     Ok((found, report)) => {
-                        for refused in found.iter().filter(|one| reply::is_hard(one)) {
-                            if let Err(error) = self.accounts.suppress(tenant, attempt.delivery, refused).await {
-                                tracing::warn!(error, "an address that does not exist could not be put on the suppression list");
-                            }
-                        }
+                        self.suppress_unknown(attempt, &found).await;
                         results.extend(found);
                         last = Ok(report);
                     }

@@ -365,7 +365,7 @@ async fn a_connection_cut_off_by_the_deadline_is_never_used_again() {
     let account = account(server.port);
     // Long enough to come as far as RCPT on a busy machine.
     let client = Client::new(&Settings { timeout: std::time::Duration::from_millis(1500), ..Settings::default() }).unwrap();
-    let envelope = envelope(&account, "Acme", "ann@example.org").unwrap();
+    let envelope = messages::envelope(&account, "Acme", "ann@example.org").unwrap();
     for tries in 1..=2 {
         let failure = client.send(&account, &envelope).await.unwrap_err();
         assert_eq!(failure.report().detail, "sending: the server did not answer in time");
@@ -391,28 +391,4 @@ async fn nothing_is_said_in_clear_where_tls_was_asked_for() {
         let said = rig.server.commands();
         assert!(!said.iter().any(|c| c.starts_with("AUTH") || c.starts_with("MAIL")), "{said:?}");
     }
-}
-
-#[tokio::test]
-async fn what_we_cannot_look_up_costs_no_try_and_what_is_gone_is_given_up() {
-    let Rig { fixed, channel, attempt, server } = rig(AGREES).await;
-    let client = || Client::new(&Settings::default()).unwrap();
-    let away = registered(Fixed { away: true, ..fixed.clone() }, client());
-    assert!(matches!(away.attempt(&attempt).await, Outcome::NotAttempted(_)));
-    let bare = registered(Fixed { template: None, ..fixed.clone() }, client());
-    assert!(matches!(bare.attempt(&attempt).await, Outcome::GiveUp(_)));
-    fixed.account.lock().unwrap().id = SmtpAccountId(fresh());
-    assert!(matches!(channel.attempt(&attempt).await, Outcome::GiveUp(_)));
-    assert_eq!(server.seen.lock().unwrap().connections, 0);
-}
-
-/// A message to one person, about an account of this name.
-fn envelope(account: &SmtpAccount, name: &str, to: &str) -> Result<crate::client::Envelope, request::Unsendable> {
-    let (event, reading) = (event(json!({ "account.name": name })), Reading::default());
-    let parameters = Parameters::from([("account.name".to_owned(), name.into())]);
-    let identity = Identity::of(&event, SubscriptionId(fresh()), &parameters, &reading)?;
-    let people = [Addressee { address: to.to_owned(), name: Some(format!("{name}\r\nBcc: x@example.org")), role: Role::To, reading }];
-    let rendered = request::rendering(&template(), &parameters, &people[0].reading, Tz::UTC).run(|_| ())?;
-    let content = request::compose(&identity, account, &people, rendered, None)?;
-    request::envelope(account, &[&people[0]], content)
 }

@@ -85,6 +85,27 @@ struct BusinessTransaction<'a> {
     events: &'a [EventRef],
 }
 
+impl EntityChange {
+    /// The parameters that data sources add to the entity's events.
+    async fn added_by_sources(&self, tx: &mut Tx<'_>) -> Result<Added, Failure> {
+        match self.after.as_ref().or(self.before.as_ref()) {
+            Some(state) => by_sources(tx, &self.object.kind, state).await,
+            None => Ok(Added::default()),
+        }
+    }
+}
+
+impl BusinessTransaction<'_> {
+    /// It as JSON, with `after` as the state of its first entity.
+    fn with_secret(self, after: Box<RawValue>) -> Result<String, Failure> {
+        let mut entities = self.entities.to_vec();
+        if let Some(first) = entities.first_mut() {
+            first.after = Some(after);
+        }
+        serde_json::to_string(&BusinessTransaction { entities: &entities, ..self }).map_err(json)
+    }
+}
+
 impl Record {
     /// The record of one change: entity, object event and lifecycle events.
     ///
@@ -191,18 +212,12 @@ impl Record {
                 draft.parameters.into_iter().partition(|(name, _)| name.starts_with(PRIVATE));
             let by_sources = match added.take() {
                 Some((of, added)) if of == draft.entity => added,
-                _ => match entity.after.as_ref().or(entity.before.as_ref()) {
-                    Some(state) => by_sources(tx, &entity.object.kind, state).await?,
-                    None => Added::default(),
-                },
+                _ => entity.added_by_sources(tx).await?,
             };
             parameters.extend(by_sources.open.clone());
             private.extend(by_sources.private.clone());
             added = Some((draft.entity, by_sources));
-            let (title, schema) = draft.custom.unwrap_or_else(|| {
-                let title = catalogue::find(&draft.kind).map_or(draft.kind.as_str(), |event| event.title);
-                (title.to_owned(), dataschema(&draft.kind))
-            });
+            let (title, schema) = draft.custom.unwrap_or_else(|| built_in(&draft.kind));
             parameters.extend(core_parameters(&draft.kind, &title, caller, now));
             let envelope = Envelope {
                 specversion: "1.0".to_owned(),
@@ -231,7 +246,7 @@ impl Record {
             events.push(NewEvent { id: event.0, kind: draft.kind.clone(), object_id, sequence, body, private });
             refs.push(EventRef { id: event, kind: draft.kind });
         }
-        let mut transaction = BusinessTransaction {
+        let transaction = BusinessTransaction {
             id,
             operation,
             occurred_at: now,
@@ -241,22 +256,17 @@ impl Record {
             events: &refs,
         };
         let body = serde_json::to_string(&transaction).map_err(json)?;
-        let mut shown = self.entities.clone();
         let secret = self.reveal.is_some();
-        let reply = match self.reveal {
-            None => body.clone(),
-            Some(after) => {
-                if let Some(first) = shown.first_mut() {
-                    first.after = Some(after);
-                }
-                transaction.entities = &shown;
-                serde_json::to_string(&transaction).map_err(json)?
-            }
-        };
+        let reply = self.reveal.map_or_else(|| Ok(body.clone()), |after| transaction.with_secret(after))?;
         let object = self.entities.first().map(|entity| entity.object.id.clone());
         tx.append(&key, NewTransaction { id: id.0, operation, account: self.account, occurred_at: now, object, body, events });
         Ok(Reply { status, body: reply, secret, replayed: false })
     }
+}
+
+/// Title and `dataschema` of a type of the catalogue.
+fn built_in(kind: &str) -> (String, String) {
+    (catalogue::find(kind).map_or(kind, |event| event.title).to_owned(), dataschema(kind))
 }
 
 /// Refuses an event that is too large for the stream.

@@ -22,7 +22,7 @@ use crate::{
 /// Fewest processes that render templates: enough that one tenant's slow templates do not occupy all of them.
 const TEMPLATE_WORKERS: usize = 4;
 
-/// Every setting. DESIGN section 4 has the table; the README repeats it.
+/// Every setting. `deploy/README.md` has the table, and a test compares the names.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {

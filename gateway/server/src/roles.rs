@@ -31,7 +31,9 @@ use tokio::{
 
 use self::consumers::Consumers;
 use crate::{
-    adapters::{delivery_store::SqlDeliveryStore, sandbox::Sandbox, smtp::SmtpAdapter, stream_tail::Tail, webhook::WebhookAdapter},
+    adapters::{
+        channels, delivery_store::SqlDeliveryStore, sandbox::Sandbox, smtp::SmtpAdapter, stream_tail::Tail, webhook::WebhookAdapter,
+    },
     admin,
     config::Settings,
     data_dir::DataDirLock,
@@ -82,7 +84,7 @@ pub async fn start(settings: &Settings, roles: &[Role], nats: String, lock: Data
     let app = App::new(store.clone(), clock.clone(), settings.test_clock).with_renderer(Arc::new(sandbox));
     app.follow_test_clock().await.map_err(|e| e.to_string())?;
     let owner = format!("{}-{}", std::process::id(), fresh());
-    let delivery_store = SqlDeliveryStore::new(store.clone(), app.clone(), settings.limits(), owner);
+    let delivery_store = SqlDeliveryStore::new(store.clone(), app.clone(), settings.limits(), owner, channels::action_of);
     let leases: Arc<dyn Leases> = Arc::new(delivery_store.clone());
     let webhook = Arc::new(WebhookChannel::new(Arc::new(delivery_store.clone()), webhook_client(settings)?, Arc::new(SystemClock)));
     let tail = Tail::new(delivery_store.clone());

@@ -201,7 +201,7 @@ async fn attempt(inner: &Inner, group: &[Job]) -> Result<Vec<Result<Reply, Failu
                 inner.committed.notify_one();
             }
             if configured {
-                inner.configured.send_modify(|revision| *revision += 1);
+                inner.configured.send_modify(|changes| *changes += 1);
             }
             Ok(answers)
         }

@@ -144,6 +144,11 @@ impl Store {
         self.0.committed.notified().await;
     }
 
+    /// Reports to this process that the configuration has changed; a commit of this process does so itself.
+    pub fn report_configured(&self) {
+        self.0.configured.send_modify(|changes| *changes += 1);
+    }
+
     /// Changes with each commit of configuration by this process.
     pub fn configured(&self) -> watch::Receiver<u64> {
         self.0.configured.subscribe()

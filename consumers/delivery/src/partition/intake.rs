@@ -159,7 +159,7 @@ impl Partition {
                 None => None,
             };
             for (subscription, fault) in matches {
-                let delivery = event.delivery(&self.queue, subscription.id, None, now);
+                let delivery = self.queue.delivery(&event, subscription.id, None, now);
                 if in_store.known.contains(&delivery.id) {
                     continue;
                 }

@@ -76,7 +76,7 @@ mod tests {
         };
         let subscription = Arc::new(Subscription::to_all(tenant, Noop));
         Job {
-            delivery: event.delivery(&queue(&[], Vec::new()), subscription.id, None, SystemClock.now()),
+            delivery: queue(&[], Vec::new()).delivery(&event, subscription.id, None, SystemClock.now()),
             event: Arc::new(event),
             subscription,
             fault: None,

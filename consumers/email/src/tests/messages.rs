@@ -96,3 +96,14 @@ fn no_header_can_be_smuggled_in() {
     let from = text.lines().next().unwrap();
     assert!(from.starts_with("From: ") && from.ends_with(" <billing@acme.example>") && !from.contains("all@"), "{from}");
 }
+
+/// A message to one person, about an account of this name.
+pub fn envelope(account: &SmtpAccount, name: &str, to: &str) -> Result<crate::client::Envelope, request::Unsendable> {
+    let (event, reading) = (event(json!({ "account.name": name })), Reading::default());
+    let parameters = Parameters::from([("account.name".to_owned(), name.into())]);
+    let identity = Identity::of(&event, SubscriptionId(fresh()), &parameters, &reading)?;
+    let people = [Addressee { address: to.to_owned(), name: Some(format!("{name}\r\nBcc: x@example.org")), role: Role::To, reading }];
+    let rendered = request::rendering(&template(), &parameters, &people[0].reading, Tz::UTC).run(|_| ())?;
+    let content = request::compose(&identity, account, &people, rendered, None)?;
+    request::envelope(account, &[&people[0]], content)
+}

@@ -1,8 +1,6 @@
 //! What a client is made with.
 
-use billwire_schemas::ids::fresh;
-
-use crate::{Settings, client::Client};
+use super::*;
 
 #[test]
 fn a_file_of_roots_that_is_none_is_named() {
@@ -12,4 +10,17 @@ fn a_file_of_roots_that_is_none_is_named() {
     std::fs::write(&path, "not a certificate").unwrap();
     assert!(Client::new(&settings).unwrap_err().to_string().contains("not certificates"));
     std::fs::remove_file(&path).unwrap();
+}
+
+#[tokio::test]
+async fn what_we_cannot_look_up_costs_no_try_and_what_is_gone_is_given_up() {
+    let Rig { fixed, channel, attempt, server } = rig(AGREES).await;
+    let client = || Client::new(&Settings::default()).unwrap();
+    let away = registered(Fixed { away: true, ..fixed.clone() }, client());
+    assert!(matches!(away.attempt(&attempt).await, Outcome::NotAttempted(_)));
+    let bare = registered(Fixed { template: None, ..fixed.clone() }, client());
+    assert!(matches!(bare.attempt(&attempt).await, Outcome::GiveUp(_)));
+    fixed.account.lock().unwrap().id = SmtpAccountId(fresh());
+    assert!(matches!(channel.attempt(&attempt).await, Outcome::GiveUp(_)));
+    assert_eq!(server.seen.lock().unwrap().connections, 0);
 }

@@ -1,7 +1,6 @@
 //! Tests of the API over HTTP, with a real store.
 #![expect(clippy::expect_used, clippy::panic, reason = "test code: a failed expectation is the report")]
 
-mod again;
 mod billing;
 mod charge_refusals;
 mod charges;
@@ -16,12 +15,13 @@ mod history;
 mod http;
 mod lists;
 mod mail;
-mod mending;
-mod nouns;
 mod payments;
+mod recreated;
+mod redrive;
 mod refusals;
 mod rig;
 mod routing;
+mod successes;
 mod usage;
 mod usage_clock;
 mod violations;

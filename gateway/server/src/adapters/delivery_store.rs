@@ -30,7 +30,7 @@ use uuid::Uuid;
 use crate::{
     adapters::{
         endpoint_alerts,
-        routing_config::{self, Limits},
+        routing_config::{self, ActionOf, Limits},
     },
     domain,
 };
@@ -42,6 +42,7 @@ pub struct SqlDeliveryStore {
     app: App,
     limits: Limits,
     owner: String,
+    action_of: ActionOf,
     cache: Arc<Mutex<ConfigurationCache>>,
 }
 
@@ -68,9 +69,9 @@ pub(crate) fn text(error: impl std::fmt::Display) -> String {
 }
 
 impl SqlDeliveryStore {
-    /// Over `store`, with `owner` as the owner of leases; use cases go through `app`.
-    pub fn new(store: Store, app: App, limits: Limits, owner: String) -> Self {
-        Self { store, app, limits, owner, cache: Arc::default() }
+    /// Over `store`, with `owner` as the owner of leases; use cases go through `app`, and `action_of` translates configured actions for channels.
+    pub fn new(store: Store, app: App, limits: Limits, owner: String, action_of: ActionOf) -> Self {
+        Self { store, app, limits, owner, action_of, cache: Arc::default() }
     }
 
     pub(crate) fn with_cache<T>(&self, of: impl FnOnce(&mut ConfigurationCache) -> T) -> T {
@@ -79,12 +80,18 @@ impl SqlDeliveryStore {
 
     /// Clears the cache if the configuration has changed.
     fn at_revision(&self, revision: i64) {
-        self.with_cache(|l| {
-            if l.revision != revision {
+        let changed = self.with_cache(|l| {
+            let changed = l.revision != revision;
+            if changed {
                 let compiled = std::mem::take(&mut l.compiled);
                 *l = ConfigurationCache { revision, compiled, ..ConfigurationCache::default() };
             }
+            changed
         });
+        // Another process may have changed it. Partitions that wait for nothing else, such as those of a paused queue, must learn of it.
+        if changed {
+            self.store.report_configured();
+        }
     }
 }
 
@@ -109,7 +116,7 @@ impl SqlDeliveryStore {
         let wanted = self.with_cache(|l| l.forwarded.entry(queue).or_insert_with(|| Matching::of(to.clone())).matches_forwarded(event));
         let now = SystemClock.now();
         // A filter that fails is evaluated again, and reported, at the attempt through the other queue.
-        let deliveries: Vec<Delivery> = wanted.iter().map(|(subscription, _)| event.delivery(to, subscription.id, None, now)).collect();
+        let deliveries: Vec<Delivery> = wanted.iter().map(|(subscription, _)| to.delivery(event, subscription.id, None, now)).collect();
         let count = deliveries.len();
         if count > 0 {
             self.store.enqueue(deliveries, now).await.map_err(text)?;
@@ -157,8 +164,9 @@ impl DeliveryStore for SqlDeliveryStore {
             // What has not changed is not compiled again.
             let source = (version, default);
             let known = self.with_cache(|l| l.compiled.get(&id).filter(|(of, _)| *of == source).map(|(_, one)| one.clone()));
-            let one = known
-                .unwrap_or_else(|| Arc::new(routing_config::subscription_of(stored.tenant, stored.start_position, stored.body, default)));
+            let one = known.unwrap_or_else(|| {
+                Arc::new(routing_config::subscription_of(stored.tenant, stored.start_position, stored.body, default, self.action_of))
+            });
             compiled.insert(id, (source, one.clone()));
             by_queue.entry(queue).or_default().push(one);
         }

@@ -7,6 +7,7 @@ use std::{
 };
 
 use billwire_delivery::{
+    channel::Action,
     event::{self, CalculatedMember},
     limits::{limiters::Target, retry_plan::RetryPlan},
     store::Queue,
@@ -18,10 +19,14 @@ use billwire_schemas::{
 use billwire_store::Stored;
 use uuid::Uuid;
 
-use crate::{
-    adapters::channels,
-    domain::{self, delivery::webhook_endpoint::WebhookEndpoint, email::smtp_account::SmtpAccount},
+use crate::domain::{
+    self,
+    delivery::{subscription::Action as Configured, webhook_endpoint::WebhookEndpoint},
+    email::smtp_account::SmtpAccount,
 };
+
+/// What a channel is asked to do for a configured action, with the tenant's default SMTP account.
+pub type ActionOf = fn(Configured, Option<SmtpAccountId>) -> Action;
 
 /// The limits of calls where the configuration sets none.
 #[derive(Debug, Clone)]
@@ -48,6 +53,7 @@ pub fn subscription_of(
     start_position: i64,
     body: domain::delivery::subscription::Subscription,
     default: Option<SmtpAccountId>,
+    action_of: ActionOf,
 ) -> event::Subscription {
     event::Subscription {
         id: body.id,
@@ -58,7 +64,7 @@ pub fn subscription_of(
         parameters: calculated(body.parameters),
         blocks: body.when_given_up == domain::delivery::subscription::GivenUp::Block,
         start_position,
-        action: channels::action_of(body.action, default),
+        action: action_of(body.action, default),
     }
 }
 

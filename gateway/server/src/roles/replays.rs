@@ -89,7 +89,7 @@ async fn advance(delivery_store: &SqlDeliveryStore, store: &Store, clock: &Shift
             },
         };
         if wanted {
-            deliveries.push(event.delivery(&queue, subscription.id, Some(replay.id), now));
+            deliveries.push(queue.delivery(&event, subscription.id, Some(replay.id), now));
         }
     }
     replay.matched += deliveries.len() as u64;
