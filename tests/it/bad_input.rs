@@ -1,7 +1,12 @@
 //! Invalid input, generated from the served document: for every operation with a body, every member missing, of every wrong type, too
 //! long or malicious, and an unknown member. Each must return a 4xx problem that names the member, and write nothing.
 
-use billwire_tests::{api::Api, gateway::BOTH, peers};
+use billwire_tests::{
+    api::{Answer, Api},
+    gateway::BOTH,
+    peers,
+};
+use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use crate::plain;
@@ -11,25 +16,38 @@ const LONG: usize = 300_000;
 
 struct Operation {
     id: String,
+    method: Method,
     path: String,
     schema: Value,
     example: Value,
 }
 
+impl Operation {
+    async fn call(&self, api: &Api, body: &Value) -> Answer {
+        api.send(self.method.clone(), &self.path, Some(body), &[]).await
+    }
+}
+
 /// Operations with a body that has members, with paths to existing objects.
 fn operations(document: &Value, account: &str) -> Vec<Operation> {
     let mut found = Vec::new();
-    for (path, methods) in document["paths"].as_object().unwrap() {
-        let body = &methods["post"]["requestBody"]["content"]["application/json"];
+    let each = document["paths"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .flat_map(|(path, methods)| methods.as_object().unwrap().iter().map(move |(method, operation)| (path, method, operation)));
+    for (path, method, operation) in each {
+        let body = &operation["requestBody"]["content"]["application/json"];
         let Some(name) = body["schema"]["$ref"].as_str() else { continue };
         let schema = document.pointer(name.trim_start_matches('#')).unwrap().clone();
         if schema["properties"].as_object().is_none_or(Map::is_empty) {
             continue;
         }
-        let id = methods["post"]["operationId"].as_str().unwrap().to_owned();
-        found.push(Operation { id, path: path.replace("{account}", account), schema, example: body["example"].clone() });
+        let id = operation["operationId"].as_str().unwrap().to_owned();
+        let method = method.to_uppercase().parse().unwrap();
+        found.push(Operation { id, method, path: path.replace("{account}", account), schema, example: body["example"].clone() });
     }
-    assert!(found.len() >= 8, "the document has lost its operations");
+    assert!(found.iter().filter(|operation| operation.method == Method::PATCH).count() >= 8, "the document has lost its operations");
     found
 }
 
@@ -44,11 +62,15 @@ fn malicious() -> Vec<Value> {
 }
 
 /// Checks that the refusal is a problem document that names the member.
-fn names(answer: billwire_tests::api::Answer, member: &str, what: &str) {
+fn names(answer: Answer, member: &str, what: &str) {
     assert!((400..500).contains(&answer.status), "{what}: {} {}", answer.status, &answer.text[..answer.text.len().min(300)]);
     assert_eq!(answer.headers["content-type"], "application/problem+json", "{what}");
     assert!(answer.text.len() < 20_000, "{what}: the answer echoes too much ({} bytes)", answer.text.len());
     if answer.status == 413 {
+        return;
+    }
+    // What only a rule can find bad, such as a filter that is no expression, is not reached where the path names no object.
+    if answer.status == 404 && what.ends_with("malicious") {
         return;
     }
     let problem = answer.json();
@@ -100,12 +122,12 @@ async fn every_bad_member_of_every_operation_is_named_and_nothing_is_written() {
                 for (what, body) in bad {
                     tried += 1;
                     let what = format!("{} {member}: {what}", operation.id);
-                    names(api.post(&operation.path, body).await, member, &what);
+                    names(operation.call(&api, &body).await, member, &what);
                 }
             }
             let mut body = operation.example.clone();
             body["nonsense"] = json!(1);
-            names(api.post(&operation.path, body).await, "nonsense", &format!("{} unknown member", operation.id));
+            names(operation.call(&api, &body).await, "nonsense", &format!("{} unknown member", operation.id));
         }
         assert!(tried > 200, "only {tried} bad bodies were tried");
         assert_eq!(before, (count(&api).await, api.get(&format!("/v1/accounts/{account}")).await.text), "something was written");

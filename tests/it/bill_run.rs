@@ -65,11 +65,23 @@ async fn a_run_that_is_killed_again_and_again_bills_everything_once() {
         let api = setup.api();
         let charged = charged(&api).await;
         api.post("/v1/bill-runs", json!({ "externalId": "RUN", "billCycle": "MONTHLY" })).await.expect(202);
-        for round in 0..4 {
-            tokio::time::sleep(Duration::from_millis(150 + 60 * round)).await;
+        // Each kill comes once the run has billed more accounts than at the kill before.
+        let (mut billed, mut inside) = (0, 0);
+        for _ in 0..4 {
+            let run = eventually("progress", async || {
+                let run = api.get("/v1/bill-runs/RUN").await.json();
+                (run["accounts"].as_u64() > Some(billed) || run["status"] == "completed").then_some(run)
+            })
+            .await;
+            billed = run["accounts"].as_u64().expect("a count");
             gateway.kill();
             gateway = setup.start().await;
+            // The lease of the killed process is still held, so what the run has billed now it had billed at the kill.
+            let run = api.get("/v1/bill-runs/RUN").await.expect(200);
+            let accounts = run["accounts"].as_u64().expect("a count");
+            inside += usize::from(run["status"] == "running" && (1..ACCOUNTS as u64).contains(&accounts));
         }
+        assert!(inside > 0, "no kill fell inside the run");
         let run = eventually("the run's end", async || {
             tokio::time::sleep(Duration::from_millis(100)).await;
             let run = api.get("/v1/bill-runs/RUN").await.json();

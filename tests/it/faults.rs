@@ -285,7 +285,7 @@ async fn a_private_nats_server_that_dies_alone_is_started_again_and_nothing_is_l
     scene.settle(&history).await;
     scene.check(&history).await;
     let log = std::fs::read_to_string(scene.setup.folder.0.join("gateway.log")).unwrap();
-    assert!(log.contains("the private nats-server ended by itself"), "told of");
+    assert!(log.contains("the private nats-server ended unexpectedly"), "told of");
     assert!(gateway.stop().await.success());
 }
 

@@ -34,6 +34,7 @@ mod soak;
 mod storage_full;
 mod tidy;
 mod untrusted;
+mod upgrade;
 
 use billwire_tests::{
     api::Api,

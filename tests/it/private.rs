@@ -114,7 +114,7 @@ fn a_data_directory_of_somebody_else_is_refused_in_one_line() {
     std::fs::set_permissions(&sticky, std::fs::Permissions::from_mode(0o1777)).unwrap();
     for shared in [Path::new("/"), &sticky] {
         let output = setup.command(&["serve"]).env("BILLWIRE_DATA_DIR", shared).output().expect("a run");
-        assert!(!output.status.success() && text(&output.stderr).contains("the gateway's own"), "{}", shared.display());
+        assert!(!output.status.success() && text(&output.stderr).contains("only the gateway uses"), "{}", shared.display());
     }
     assert_eq!(std::fs::metadata(&sticky).unwrap().mode() & 0o7777, 0o1777, "not touched");
 }
@@ -135,7 +135,7 @@ async fn a_private_nats_server_whose_port_was_taken_meanwhile_comes_back_when_it
     let log = || std::fs::read_to_string(setup.folder.0.join("gateway.log")).unwrap();
     eventually("a word about the port", async || log().contains("another program has port").then_some(())).await;
     drop(taken);
-    eventually("the nats-server", async || log().contains("the private nats-server runs again").then_some(())).await;
+    eventually("the nats-server", async || log().contains("the private nats-server is running again").then_some(())).await;
     assert_eq!(setup.nats_address(), address);
     nats_client(&address).await;
     assert!(gateway.stop().await.success());

@@ -1,8 +1,15 @@
 //! The program from an operator's view: clear messages on errors, and a clean shutdown.
 
-use std::process::Output;
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
 
-use billwire_tests::gateway::{Database, Setup};
+use billwire_tests::{
+    eventually,
+    gateway::{ADMIN_KEY, BOTH, Database, Setup},
+};
+use serde_json::json;
 
 fn error(output: &Output) -> String {
     assert!(!output.status.success());
@@ -52,32 +59,66 @@ async fn a_stopped_gateway_leaves_no_child_behind() {
     assert!(!std::path::Path::new(&format!("/proc/{nats}")).exists());
 }
 
+/// Every file at or below `folder` with its content, readable or not as text.
+fn contents(folder: &Path, found: &mut Vec<(PathBuf, Vec<u8>)>) {
+    for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
+        match std::fs::read(entry.path()) {
+            Ok(bytes) => found.push((entry.path(), bytes)),
+            Err(_) if entry.path().is_dir() => contents(&entry.path(), found),
+            Err(_) => {}
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_rests_in_clear() {
-    let mut setup = Setup::new("secret", Database::Sqlite);
-    setup.set("BILLWIRE_LOG", "trace");
-    let gateway = setup.start().await;
-    let api = setup.api();
-    let secret = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
-    let body = serde_json::json!({ "name": "e", "url": "https://example.com/", "secret": secret });
-    let headers = [("Idempotency-Key", "make-endpoint")];
-    let made = api.send(reqwest::Method::POST, "/v1/webhook-endpoints", Some(&body), &headers).await;
-    assert!(made.text.contains(secret), "shown once, in the answer");
-    let again = api.send(reqwest::Method::POST, "/v1/webhook-endpoints", Some(&body), &headers).await;
-    assert_eq!(made.text, again.text, "a repeat answers the same bytes");
-    let smtp = serde_json::json!({ "name": "m", "server": "mail.example.com", "port": 465, "security": "tls", "fromName": "B",
-        "fromAddress": "b@example.com", "username": "u", "password": "hunter2-canary" });
-    assert!(!api.post("/v1/smtp-accounts", smtp).await.text.contains("hunter2-canary"));
-    gateway.stop().await;
-    for entry in std::fs::read_dir(setup.data_dir())
-        .expect("a folder")
-        .flatten()
-        .chain(std::fs::read_dir(&setup.folder.0).expect("a folder").flatten())
-    {
-        let Ok(bytes) = std::fs::read(entry.path()) else { continue };
-        let text = String::from_utf8_lossy(&bytes);
-        for canary in ["C2FVsBQIhrscChlQIMV", "hunter2-canary", billwire_tests::gateway::ADMIN_KEY] {
-            assert!(!text.contains(canary), "{canary} stands in {}", entry.path().display());
+    for database in BOTH {
+        let mut setup = Setup::new("secret", database);
+        setup.set("BILLWIRE_LOG", "trace");
+        let gateway = setup.start().await;
+        let api = setup.api();
+        let queue = api.create("/v1/queues", json!({ "name": "q", "mode": "in_order", "eventTypes": ["*"] })).await;
+        let secret = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
+        let certificate = rcgen::generate_simple_self_signed(["client.example".to_owned()]).expect("a certificate");
+        let (pem, key) = (certificate.cert.pem(), certificate.signing_key.serialize_pem());
+        let auth = json!({ "type": "oauth2", "tokenUrl": "https://example.com/token", "clientId": "c", "clientSecret": "oauth2-canary" });
+        let body = json!({ "name": "e", "url": "https://example.com/", "secret": secret, "auth": auth,
+            "headers": { "x-canary": "header-canary" }, "clientCertificate": { "certificate": pem, "key": key } });
+        let headers = [("Idempotency-Key", "make-endpoint")];
+        let made = api.send(reqwest::Method::POST, "/v1/webhook-endpoints", Some(&body), &headers).await;
+        assert_eq!(made.status, 201, "{}", made.text);
+        assert!(made.text.contains(secret), "shown once, in the answer");
+        let again = api.send(reqwest::Method::POST, "/v1/webhook-endpoints", Some(&body), &headers).await;
+        assert_eq!(made.text, again.text, "a repeat answers the same bytes");
+        let basic = json!({ "type": "basic", "username": "u", "password": "basic-canary" });
+        let other = api.post("/v1/webhook-endpoints", json!({ "name": "b", "url": "https://example.com/", "auth": basic })).await;
+        let endpoint = other.expect(201)["entities"][0]["id"].as_str().expect("an id").to_owned();
+        api.create(
+            "/v1/subscriptions",
+            json!({ "name": "s", "queueId": queue, "action": { "type": "webhook", "webhookEndpointId": endpoint } }),
+        )
+        .await;
+        let smtp = json!({ "name": "m", "server": "mail.example.com", "port": 465, "security": "tls", "fromName": "B",
+            "fromAddress": "b@example.com", "username": "u", "password": "hunter2-canary" });
+        assert!(!api.post("/v1/smtp-accounts", smtp).await.text.contains("hunter2-canary"));
+        api.bill_cycle(1).await;
+        eventually("the warehouse has a file", async || setup.data_dir().join("warehouse/events").exists().then_some(())).await;
+        let mut found = Vec::new();
+        if let Some(url) = &setup.database_url {
+            let dump = Command::new("pg_dump").arg(url).output().expect("pg_dump");
+            assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
+            found.push((PathBuf::from("PostgreSQL"), dump.stdout));
+        }
+        gateway.stop().await;
+        contents(&setup.folder.0, &mut found);
+        assert!(found.iter().any(|(path, _)| path.components().any(|part| part.as_os_str() == "nats")), "the stream's files are looked at");
+        let line = key.lines().nth(1).expect("a line of the key");
+        let canaries = ["C2FVsBQIhrscChlQIMV", "hunter2-canary", "oauth2-canary", "header-canary", "basic-canary", line, ADMIN_KEY];
+        for (path, bytes) in &found {
+            let text = String::from_utf8_lossy(bytes);
+            for canary in canaries {
+                assert!(!text.contains(canary), "{canary} stands in {}", path.display());
+            }
         }
     }
 }

@@ -13,7 +13,7 @@ use chrono::TimeDelta;
 use console::style;
 use tokio::time::{Instant, sleep};
 
-use crate::{Gateway, mail::Mail, receiver::Call, ring_buffer::RingBuffer, story::Told, terminal};
+use crate::{Gateway, mail::Mail, receiver::Call, ring_buffer::RingBuffer, story::ExpectedEvent, terminal};
 
 /// How long to wait without any new arrival. Longer than the leases of a killed process last and than a busy machine pauses.
 const WAIT_MAX: Duration = Duration::from_secs(60);
@@ -59,8 +59,8 @@ impl<G: Gateway> Places<'_, G> {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn wait(&self, told: &[Told]) -> Result<Arrivals, String> {
-        let ids: Vec<EventId> = told.iter().filter_map(|event| event.id.parse().ok()).collect();
+    pub async fn wait(&self, expected: &[ExpectedEvent]) -> Result<Arrivals, String> {
+        let ids: Vec<EventId> = expected.iter().filter_map(|event| event.id.parse().ok()).collect();
         let spinner = terminal::spinner("waiting for the events to arrive");
         let (mut last, mut deadline) = (String::new(), Instant::now() + WAIT_MAX);
         let mut loaded: HashMap<EventId, Timestamp> = HashMap::new();
@@ -69,7 +69,7 @@ impl<G: Gateway> Places<'_, G> {
             let found = self.gateway.loaded(&open).await?;
             let now = SystemClock.now();
             loaded.extend(found.into_iter().map(|id| (id, now)));
-            let arrivals = self.arrivals(told, &loaded);
+            let arrivals = self.arrivals(expected, &loaded);
             if arrivals.missing().is_empty() || Instant::now() >= deadline {
                 return Ok(arrivals);
             }
@@ -82,10 +82,10 @@ impl<G: Gateway> Places<'_, G> {
         }
     }
 
-    fn arrivals(&self, told: &[Told], loaded: &HashMap<EventId, Timestamp>) -> Arrivals {
+    fn arrivals(&self, expected: &[ExpectedEvent], loaded: &HashMap<EventId, Timestamp>) -> Arrivals {
         let (mut calls, mails) = (self.calls.all(), self.mails.all());
         // Deliveries that an earlier run left pending arrive too. They do not belong to this story.
-        let own: HashSet<&str> = told.iter().map(|event| event.id.as_str()).collect();
+        let own: HashSet<&str> = expected.iter().map(|event| event.id.as_str()).collect();
         calls.retain(|call| own.contains(call.id.as_str()));
         let (mut first, mut repeats) = (HashMap::new(), 0);
         let mut unsigned = HashSet::new();
@@ -104,10 +104,10 @@ impl<G: Gateway> Places<'_, G> {
                 mailed.entry(event).or_insert(mail.received_at);
             }
         }
-        let mut by_arrival: Vec<&Told> = told.iter().collect();
+        let mut by_arrival: Vec<&ExpectedEvent> = expected.iter().collect();
         // The sort is stable: events that arrived in the same microsecond, or not at all, stay in the order of the story.
         by_arrival.sort_by_key(|event| first.get(event.id.as_str()).copied().unwrap_or(Timestamp::MAX_UTC));
-        let after = |event: &Told, at: Option<&Timestamp>| at.map(|at| Seen::After(*at - event.at));
+        let after = |event: &ExpectedEvent, at: Option<&Timestamp>| at.map(|at| Seen::After(*at - event.at));
         let rows = by_arrival.into_iter().map(|event| {
             let bad = if unsigned.contains(event.id.as_str()) { Seen::Unsigned } else { Seen::Missing };
             let loaded_at = event.id.parse().ok().and_then(|id: EventId| loaded.get(&id));

@@ -120,9 +120,9 @@ async fn live(tasks: &mut JoinSet<()>, mut settings: Settings, gateway: &mut imp
     terminal::heading("Set-up, through the public API");
     setup::run(&api, &local.secrets, local.ports.mailbox).await?;
     terminal::heading("The story");
-    let told = story::play(&api, shift).await?;
+    let expected = story::play(&api, shift).await?;
     let places = Places { calls: local.calls, mails: local.mails, gateway };
-    let arrivals = places.wait(&told).await?;
+    let arrivals = places.wait(&expected).await?;
     arrivals.show();
     links::show(&settings.warehouse_url, &api, &local.secrets, local.ports);
     if once {

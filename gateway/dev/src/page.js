@@ -1,4 +1,4 @@
-// Shows what is new: asks for the two counts, and reloads when they changed. What was unfolded stays unfolded.
+// Reloads the page when one of the two counts changes. Open details stay open.
 const counts = document.body.dataset.counts;
 const open = new Set(JSON.parse(sessionStorage.getItem("open") || "[]"));
 for (const details of document.querySelectorAll("details[id]")) {
@@ -12,5 +12,5 @@ setInterval(async () => {
   try {
     const now = await (await fetch("/counts.json")).text();
     if (now !== counts) location.reload();
-  } catch { /* stopped: what is shown stays */ }
+  } catch { /* billwire dev has stopped: the page stays as it is */ }
 }, 1500);

@@ -17,7 +17,7 @@ use crate::{
 
 /// An event of the story, which must arrive.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Told {
+pub struct ExpectedEvent {
     /// The event's id.
     pub id: String,
     /// The event's type.
@@ -32,13 +32,13 @@ pub struct Told {
 ///
 /// # Errors
 /// When the response is not a business transaction.
-pub fn told(operation: &str, transaction: &Value, shift: TimeDelta) -> Result<Vec<Told>, String> {
+pub fn expected_events(operation: &str, transaction: &Value, shift: TimeDelta) -> Result<Vec<ExpectedEvent>, String> {
     let read = || {
         let at: Timestamp = transaction["occurredAt"].as_str()?.parse().ok()?;
         let events = transaction["events"].as_array()?.iter().map(|event| {
             let (id, kind) = (event["id"].as_str()?.to_owned(), event["type"].as_str()?.to_owned());
             let mailed = setup::mailed(&kind);
-            Some(Told { id, kind, at: at - shift, mailed })
+            Some(ExpectedEvent { id, kind, at: at - shift, mailed })
         });
         events.collect::<Option<Vec<_>>>()
     };
@@ -58,7 +58,7 @@ pub fn created(operation: &str, transaction: &Value) -> Result<String, String> {
 ///
 /// # Errors
 /// The first refusal.
-pub async fn play(api: &Api, shift: TimeDelta) -> Result<Vec<Told>, String> {
+pub async fn play(api: &Api, shift: TimeDelta) -> Result<Vec<ExpectedEvent>, String> {
     let mut story = Story { api, shift, account: String::new(), ids: BTreeMap::new(), events: Vec::new() };
     story.bill_cycle().await?;
     story.usage().await?;
@@ -73,7 +73,7 @@ struct Story<'a> {
     account: String,
     /// The ids of the objects that the story has created, by names that only the story uses.
     ids: BTreeMap<&'static str, String>,
-    events: Vec<Told>,
+    events: Vec<ExpectedEvent>,
 }
 
 fn eur(amount: &str) -> Value {
@@ -130,7 +130,7 @@ impl Story<'_> {
         let mut events = Vec::new();
         for item in answer["items"].as_array().into_iter().flatten() {
             charge = created("recordChargeableEvents", &item["transaction"])?;
-            events.extend(told("recordChargeableEvents", &item["transaction"], self.shift)?);
+            events.extend(expected_events("recordChargeableEvents", &item["transaction"], self.shift)?);
         }
         self.show("recordChargeableEvents", "three charges, 95 MB: the 80 % tier is used up", events);
         let body = json!({ "chargeType": "CREDIT", "amount": eur("3.00"), "reason": "goodwill", "user": "csr-17" });
@@ -165,7 +165,7 @@ impl Story<'_> {
             let answer = self.api.post("/bill-runs", body).await?;
             if answer.body["code"] != "bill_run_in_progress" {
                 let made = answer.success("startBillRun")?;
-                self.show("startBillRun", outcome, told("startBillRun", &made, self.shift)?);
+                self.show("startBillRun", outcome, expected_events("startBillRun", &made, self.shift)?);
                 return created("startBillRun", &made);
             }
             sleep(HAPPENS_EVERY).await;
@@ -223,9 +223,9 @@ impl Story<'_> {
                 let (id, kind) = (event["id"].as_str()?.to_owned(), event["type"].as_str()?.to_owned());
                 let at: Timestamp = event["time"].as_str()?.parse().ok()?;
                 let mailed = setup::mailed(&kind);
-                (!self.events.iter().any(|known| known.id == id)).then_some(Told { id, kind, at: at - self.shift, mailed })
+                (!self.events.iter().any(|known| known.id == id)).then_some(ExpectedEvent { id, kind, at: at - self.shift, mailed })
             });
-            let fresh: Vec<Told> = fresh.collect();
+            let fresh: Vec<ExpectedEvent> = fresh.collect();
             self.show(who, &format!("{}, when due", kinds.join(", ")), fresh);
             return Ok(());
         }
@@ -242,7 +242,7 @@ impl Story<'_> {
 
     async fn step(&mut self, operation: &str, path: &str, body: Value, outcome: &str) -> Result<Value, String> {
         let transaction = self.call(operation, path, &body).await?;
-        let events = told(operation, &transaction, self.shift)?;
+        let events = expected_events(operation, &transaction, self.shift)?;
         self.show(operation, outcome, events);
         Ok(transaction)
     }
@@ -256,7 +256,7 @@ impl Story<'_> {
         self.api.get(path).await?.success(&format!("GET {path}"))
     }
 
-    fn show(&mut self, who: &str, outcome: &str, events: Vec<Told>) {
+    fn show(&mut self, who: &str, outcome: &str, events: Vec<ExpectedEvent>) {
         let names: Vec<&str> = events.iter().map(|event| event.kind.as_str()).collect();
         terminal::done(who, outcome);
         terminal::line(&style(format!("      {}", names.join(", "))).dim().to_string());
@@ -281,9 +281,13 @@ mod tests {
     fn the_events_are_read_from_the_response() {
         let answer = json!({ "occurredAt": "2027-01-15T09:30:00.000001Z", "entities": [{ "id": "a" }],
             "events": [{ "id": "1", "type": "account.updated" }, { "id": "2", "type": "account.bill_cycle_changed" }] });
-        let events = told("x", &answer, TimeDelta::zero()).unwrap();
+        let events = expected_events("x", &answer, TimeDelta::zero()).unwrap();
         assert_eq!(events.iter().map(|e| (e.id.as_str(), e.mailed)).collect::<Vec<_>>(), [("1", false), ("2", true)]);
         assert_eq!(created("x", &answer).as_deref(), Ok("a"));
-        assert!(told("x", &json!({ "events": [] }), TimeDelta::zero()).unwrap_err().contains("did not return a business transaction"));
+        assert!(
+            expected_events("x", &json!({ "events": [] }), TimeDelta::zero())
+                .unwrap_err()
+                .contains("did not return a business transaction")
+        );
     }
 }

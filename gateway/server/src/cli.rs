@@ -199,6 +199,9 @@ async fn serve(settings: Settings, roles: Vec<Role>) -> Result<(), String> {
     // The API alone uses a configured NATS server to read the stream. It does not start a private one.
     let uses_nats = needs_nats || (roles.contains(&Role::Api) && settings.nats_url.is_some());
     let (nats, child) = if uses_nats { nats_child::configured_or_private(&settings).await? } else { (String::new(), None) };
+    if let Some(child) = &child {
+        tracing::info!(url_file = %child.url_file.display(), "a private nats-server runs");
+    }
     let running = roles::start(&settings, &roles, nats, lock).await?;
     if let Some(key) = &running.new_admin_key {
         println!("admin API key (shown once): {key}");

@@ -154,7 +154,7 @@ impl Listener {
         }
         let (status, body) = self.api.get(url, &self.options.key).await.map_err(Fault::Away)?;
         let page: Page = serde_json::from_slice(&body).unwrap_or_default();
-        let detail = || page.detail.clone().unwrap_or_else(|| "no reason was told".to_owned());
+        let detail = || page.detail.clone().unwrap_or_else(|| "no reason was given".to_owned());
         match status {
             200 => {}
             401 => return Err(Fault::Refused("the API key is not valid; give another with --key or BILLWIRE_ADMIN_KEY".to_owned())),
@@ -208,8 +208,8 @@ impl Listener {
             Some(Ok(status)) => (Some(status), None),
             Some(Err(why)) => (None, Some(why)),
         };
-        let told = json!({ "id": event.id, "type": event.kind, "status": status, "error": error, "latencyMs": took.as_millis() as u64 });
-        self.say(line.trim_end(), &told);
+        let result = json!({ "id": event.id, "type": event.kind, "status": status, "error": error, "latencyMs": took.as_millis() as u64 });
+        self.say(line.trim_end(), &result);
     }
 
     fn say(&self, text: &str, value: &Value) {
