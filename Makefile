@@ -40,6 +40,8 @@ check: ## formatting, lints, documentation, dependencies, and every file in depl
 	@cargo fmt --all --check
 	@echo "-- cargo clippy"
 	@cargo clippy $(LOCKED) --quiet --workspace --all-targets -- -D warnings
+	@echo "-- cargo check without the feature dev, as the image is built"
+	@cargo check $(LOCKED) --quiet -p billwire --no-default-features
 	@echo "-- cargo doc"
 	@RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc $(LOCKED) --quiet --workspace --no-deps --document-private-items
 	@tools/check-files
