@@ -97,7 +97,7 @@ impl App {
     ///
     /// The ordering key to lock must be known before the transaction. For an object that is its own ordering key, a UUID reference is tried
     /// as the id, without a lookup, and only then as an external id. Other objects are looked up first, for their account, which never
-    /// changes. Without an object, the use case still runs, because the claim of a repeated deletion must be found.
+    /// changes. Without an object, a request with a claim is committed all the same, because it may repeat a deletion.
     ///
     /// # Errors
     /// [`ObjectUseCase::missing`], `stale_version`, the use case's refusal, or a database failure; nothing was changed then.
@@ -123,6 +123,7 @@ impl App {
                 let account = object.account().map(|account| account.0);
                 self.execute(context, on(object.ordering_key(), object.id(), account)).await
             }
+            None if context.claim.is_none() => Err(U::missing(reference).into()),
             None => self.execute(context, on(Uuid::nil().into(), Uuid::nil(), None)).await,
         }
     }

@@ -206,14 +206,6 @@ impl App {
         Ok(self.store.find(tenant, reference).await?)
     }
 
-    /// The object referenced at `pointer` in the body, by id or external id.
-    ///
-    /// # Errors
-    /// `<object>_unknown`, or a database failure.
-    pub async fn referenced<T: Referred>(&self, tenant: &TenantId, pointer: &'static str, reference: &str) -> Result<T, Failure> {
-        self.store.find(tenant, reference).await?.ok_or_else(|| unknown::<T>(pointer, reference).into())
-    }
-
     /// A page of objects sorted by an integer column. `sort` is the column and whether ascending; `value` reads the column from an object.
     ///
     /// # Errors
