@@ -13,7 +13,10 @@ use billwire_store::{
     idempotency::{Claim, Reply},
 };
 
-use crate::{App, Caller, record::Record};
+use crate::{
+    App, Caller,
+    record::{Record, first_entity},
+};
 
 /// A changing operation: a command that loads its objects and lets the domain decide.
 #[async_trait]
@@ -73,8 +76,8 @@ impl<U: UseCase> Unit for Execution<U> {
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<Reply, Failure> {
         let now = self.clock.now();
         match self.use_case.run(tx, now).await? {
-            Some(record) => record.append(tx, U::OPERATION, U::STATUS, &self.context.caller, (now, self.event_max)).await,
-            None => Ok(Reply { status: 204, body: String::new(), secret: false, replayed: false }),
+            Some(record) => Ok(record.append(tx, U::OPERATION, &self.context.caller, (now, self.event_max)).await?.reply(U::STATUS)),
+            None => Ok(Reply { status: 204, body: String::new(), entity: None, secret: false, replayed: false }),
         }
     }
 }
@@ -89,7 +92,11 @@ impl App {
             return Err(Error::Unavailable("the stream is unavailable and the outbox is full".into()).into());
         }
         let (clock, event_max) = (self.clock.clone(), self.store.event_max());
-        self.store.commit(Arc::new(Execution { use_case, context, clock, event_max })).await
+        let mut reply = self.store.commit(Arc::new(Execution { use_case, context, clock, event_max })).await?;
+        if reply.replayed {
+            reply.entity = first_entity(&reply.body);
+        }
+        Ok(reply)
     }
 }
 

@@ -105,9 +105,9 @@ impl<U: BulkUseCase> Unit for OnceEach<U> {
         for index in 0..self.use_case.count() {
             tx.begin_item();
             items.push(match self.item(index, tx, now).await {
-                Ok(reply) => {
+                Ok(transaction) => {
                     tx.keep_item();
-                    Item::Recorded { index, transaction: RawValue::from_string(reply.body).map_err(json)? }
+                    Item::Recorded { index, transaction }
                 }
                 Err(Failure::Rejected(refusal)) => {
                     tx.drop_item();
@@ -117,14 +117,14 @@ impl<U: BulkUseCase> Unit for OnceEach<U> {
             });
         }
         let body = serde_json::to_string(&Items { items }).map_err(json)?;
-        Ok(Reply { status: U::STATUS, body, secret: false, replayed: false })
+        Ok(Reply { status: U::STATUS, body, entity: None, secret: false, replayed: false })
     }
 }
 
 impl<U: BulkUseCase> OnceEach<U> {
-    async fn item(&self, index: usize, tx: &mut Tx<'_>, now: Timestamp) -> Result<Reply, Failure> {
+    async fn item(&self, index: usize, tx: &mut Tx<'_>, now: Timestamp) -> Result<Box<RawValue>, Failure> {
         let record = self.use_case.run(index, tx, now).await?;
-        record.append(tx, U::OPERATION, U::STATUS, &self.context.caller, (now, self.event_max)).await
+        Ok(record.append(tx, U::OPERATION, &self.context.caller, (now, self.event_max)).await?.transaction)
     }
 }
 

@@ -15,8 +15,8 @@ use billwire_schemas::{
 };
 use billwire_store::{Error, NewEvent, NewTransaction, Tx, commit::Failure, idempotency::Reply};
 use chrono::SecondsFormat;
-use serde::Serialize;
-use serde_json::value::RawValue;
+use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
 
 use crate::{
     Caller,
@@ -97,13 +97,42 @@ impl EntityChange {
 
 impl BusinessTransaction<'_> {
     /// It as JSON, with `after` as the state of its first entity.
-    fn with_secret(self, after: Box<RawValue>) -> Result<String, Failure> {
+    fn with_secret(self, after: Box<RawValue>) -> Result<Box<RawValue>, Failure> {
         let mut entities = self.entities.to_vec();
         if let Some(first) = entities.first_mut() {
             first.after = Some(after);
         }
-        serde_json::to_string(&BusinessTransaction { entities: &entities, ..self }).map_err(json)
+        to_raw_value(&BusinessTransaction { entities: &entities, ..self }).map_err(json)
     }
+}
+
+/// A recorded business transaction, as the reply shows it.
+pub(crate) struct Appended {
+    /// The transaction.
+    pub transaction: Box<RawValue>,
+    entity: Option<String>,
+    secret: bool,
+}
+
+impl Appended {
+    /// The reply of an operation that recorded it.
+    pub fn reply(self, status: u16) -> Reply {
+        let body = Box::<str>::from(self.transaction).into_string();
+        Reply { status, body, entity: self.entity, secret: self.secret, replayed: false }
+    }
+}
+
+/// The id of a stored reply's first entity: the store keeps the reply's text only.
+pub(crate) fn first_entity(body: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Transaction {
+        entities: Vec<First>,
+    }
+    #[derive(Deserialize)]
+    struct First {
+        id: String,
+    }
+    serde_json::from_str::<Transaction>(body).ok()?.entities.into_iter().next().map(|first| first.id)
 }
 
 impl Record {
@@ -187,19 +216,18 @@ impl Record {
         self
     }
 
-    /// Appends the transaction and its events to `tx` and returns the reply.
+    /// Appends the transaction and its events to `tx`.
     ///
     /// # Errors
     /// `event_too_large` if an event exceeds `event_max` bytes, or a serialization failure. This call then leaves `tx` unchanged; earlier
     /// saves remain.
-    pub async fn append(
+    pub(crate) async fn append(
         self,
         tx: &mut Tx<'_>,
         operation: &'static str,
-        status: u16,
         caller: &Caller,
         (now, event_max): (Timestamp, u64),
-    ) -> Result<Reply, Failure> {
+    ) -> Result<Appended, Failure> {
         let id = TransactionId(fresh());
         let key = self.key.ok_or_else(|| Error::Other(format!("{operation} recorded no change")))?;
         let mut refs = Vec::with_capacity(self.events.len());
@@ -255,12 +283,13 @@ impl Record {
             entities: &self.entities,
             events: &refs,
         };
-        let body = serde_json::to_string(&transaction).map_err(json)?;
-        let secret = self.reveal.is_some();
-        let reply = self.reveal.map_or_else(|| Ok(body.clone()), |after| transaction.with_secret(after))?;
+        let recorded = to_raw_value(&transaction).map_err(json)?;
+        let (body, secret) = (recorded.get().to_owned(), self.reveal.is_some());
+        let transaction = self.reveal.map_or(Ok(recorded), |after| transaction.with_secret(after))?;
         let object = self.entities.first().map(|entity| entity.object.id.clone());
+        let entity = object.clone();
         tx.append(&key, NewTransaction { id: id.0, operation, account: self.account, occurred_at: now, object, body, events });
-        Ok(Reply { status, body: reply, secret, replayed: false })
+        Ok(Appended { transaction, entity, secret })
     }
 }
 

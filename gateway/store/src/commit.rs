@@ -287,7 +287,7 @@ fn replay(inner: &Inner, row: &row::Model, claim: &Claim) -> Result<Reply, Failu
         return Err(Rejected::violation("", Code::IdempotencyKeyReused, message).into());
     }
     let body = if row.sealed { inner.sealer.open(&row.body, &crate::tx::reply_aad(&row.tenant, &row.key))? } else { row.body.clone() };
-    Ok(Reply { status: u16::try_from(row.status).unwrap_or(200), body, secret: row.sealed, replayed: true })
+    Ok(Reply { status: u16::try_from(row.status).unwrap_or(200), body, entity: None, secret: row.sealed, replayed: true })
 }
 
 #[cfg(test)]

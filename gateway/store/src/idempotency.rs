@@ -23,6 +23,8 @@ pub struct Reply {
     pub status: u16,
     /// JSON text; a repeat answers the same bytes.
     pub body: String,
+    /// Id of the first entity of the business transaction that the body shows.
+    pub entity: Option<String>,
     /// Whether the body shows a secret, so that its stored copy must be sealed.
     pub secret: bool,
     /// Whether this was stored by an earlier request.

@@ -9,6 +9,7 @@ use billwire_schemas::{
     refusal::Code,
 };
 use poem_openapi::{Object, OpenApi, param::Path, types::Example};
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
@@ -235,6 +236,7 @@ impl WebhookEndpointActions {
     ) -> Result<Shown<EndpointTestResult>, Problem> {
         let event = EventId(fresh());
         let body = EventType::example_message(&context, &input.body.event_type.0, event).await?;
+        let body = Value::Object(body).to_string().into_bytes();
         let Tried { delivered, status, detail, latency } =
             context.app().test_webhook_endpoint(context.tenant(), &endpoint.0.0, event, body).await?;
         let latency_ms = u64::try_from(latency.as_millis()).unwrap_or(u64::MAX);

@@ -127,8 +127,8 @@ impl Example for TemplatePreview {
 /// The parameters of an event type's example, including those available in e-mails only.
 async fn example_of(context: &Context, name: &str) -> Result<Parameters, Problem> {
     let message = EventType::example_message(context, name, EventId(fresh())).await?;
-    let message: Value = serde_json::from_slice(&message).map_err(Problem::internal)?;
-    let own = message["data"]["parameters"].as_object().into_iter().flatten().map(|(name, value)| (name.clone(), value.clone()));
+    let parameters = message.get("data").and_then(|data| data.get("parameters"));
+    let own = parameters.and_then(Value::as_object).into_iter().flatten().map(|(name, value)| (name.clone(), value.clone()));
     let private = catalogue::find(name).into_iter().flat_map(|event| event.offers()).filter(|(_, email_only)| *email_only);
     Ok(own.chain(private.map(|(parameter, _)| (parameter.name.to_owned(), parameter.value()))).collect())
 }

@@ -201,7 +201,7 @@ impl EventType {
     ///
     /// # Errors
     /// `event_type_unknown`, or a database failure.
-    pub async fn example_message(context: &Context, name: &str, id: EventId) -> Result<Vec<u8>, Failure> {
+    pub async fn example_message(context: &Context, name: &str, id: EventId) -> Result<Map<String, Value>, Failure> {
         let unknown = context.app().catalogue(context.tenant()).await?.unknown_types(&[name.to_owned()]).into_iter().next();
         if let Some(unknown) = unknown {
             return Err(Rejected::violation("/eventType", unknown.code, unknown.message).into());
@@ -209,7 +209,7 @@ impl EventType {
         let mut message = Self::find(context, name, None).await?.message.map(|message| message.0).unwrap_or_default();
         message.insert("id".to_owned(), id.to_string().into());
         message.insert("source".to_owned(), format!("/tenants/{}", context.tenant()).into());
-        Ok(Value::Object(message).to_string().into_bytes())
+        Ok(message)
     }
 
     fn of_custom(app: &App, catalogue: &Catalogue, custom: &CustomEventType) -> Self {

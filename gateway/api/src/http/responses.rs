@@ -13,7 +13,7 @@ use poem_openapi::{
     registry::{MetaHeader, MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry},
     types::{ToJSON, Type},
 };
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, value::RawValue};
 
 use crate::{
@@ -109,19 +109,9 @@ pub(crate) struct Created {
 }
 
 impl Created {
-    /// `collection` is the path of the entity's collection. The id is read from the reply, which may be that of an earlier request.
+    /// `collection` is the path of the entity's collection.
     pub fn under(collection: &str, reply: Reply) -> Self {
-        #[derive(Deserialize)]
-        struct Transaction<'r> {
-            #[serde(borrow)]
-            entities: Vec<Made<'r>>,
-        }
-        #[derive(Deserialize)]
-        struct Made<'r> {
-            id: &'r str,
-        }
-        let made = serde_json::from_str::<Transaction<'_>>(&reply.body).ok();
-        let location = made.and_then(|transaction| Some(format!("{collection}/{}", transaction.entities.first()?.id)));
+        let location = reply.entity.as_ref().map(|id| format!("{collection}/{id}"));
         Self { reply, location }
     }
 }

@@ -87,7 +87,7 @@ impl Unit for PreviewInvoice {
         let drawn = billing.draw(tx).await?;
         let wanted = Wanted { id: InvoiceId(fresh()), kind: Kind::Cycle, run: None };
         let invoice = billing.post(tx, &drawn, wanted, now).await?.ok_or_else(nothing_to_bill)?.after;
-        Ok(Reply { status: 200, body: serde_json::to_string(&invoice).map_err(json)?, secret: false, replayed: false })
+        Ok(Reply { status: 200, body: serde_json::to_string(&invoice).map_err(json)?, entity: None, secret: false, replayed: false })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use billwire_domain::events::custom_event_type::{CustomEventType, OrderedBy, Submit};
 use billwire_schemas::ids::{CustomEventId, DeliveryId, EventId, OrderingKey, TenantId, fresh};
-use billwire_store::{ConfigurationKind as Kind, Error, commit::Failure, idempotency::Claim};
+use billwire_store::{ConfigurationKind as Kind, commit::Failure, idempotency::Claim};
 use serde_json::{Map, Value};
 
 use crate::{App, Caller, RequestContext, record::Cause};
@@ -49,10 +49,12 @@ impl App {
             None => (None, Some(key.to_string())),
         };
         let submit = Submit { id: CustomEventId(fresh()), kind: event_type, account, key, subject: None, data };
-        let claim = Some(Claim { key: format!("calculation:{delivery}"), fingerprint: "calculation".to_owned() });
+        let claim = Some(Claim { key: format!("calculated:{delivery}"), fingerprint: "calculation".to_owned() });
         let context = RequestContext { caller: Caller { tenant, actor: "calculation".to_owned(), scopes: Vec::new() }, claim };
-        let reply = self.submit_caused(context, vec![submit], Some(Cause { event, depth: depth + 1 })).await?;
-        let body: Value = serde_json::from_str(&reply.body).map_err(|error| Error::Other(error.to_string()))?;
-        Ok(body["items"][0]["problem"]["detail"].as_str().map_or(Ok(()), |refusal| Err(refusal.to_owned())))
+        match self.submit_caused(context, submit, Cause { event, depth: depth + 1 }).await {
+            Ok(_) => Ok(Ok(())),
+            Err(Failure::Rejected(refusal)) => Ok(Err(refusal.message)),
+            Err(failure) => Err(failure),
+        }
     }
 }

@@ -61,7 +61,7 @@ impl Unit for Mend {
             What::Discard(wanted) => tx.discard(wanted, AT_ONCE, now).await?,
         };
         let body = serde_json::to_string(&Mended { deliveries }).map_err(json)?;
-        Ok(Reply { status: 202, body, secret: false, replayed: false })
+        Ok(Reply { status: 202, body, entity: None, secret: false, replayed: false })
     }
 }
 

@@ -117,7 +117,7 @@ impl Unit for Order {
             What::Cancel(id) => cancel(tx, id, now).await?,
         };
         let body = serde_json::to_string(&ReplayStatus::of(replay, Tally::default())).map_err(json)?;
-        Ok(Reply { status: 202, body, secret: false, replayed: false })
+        Ok(Reply { status: 202, body, entity: None, secret: false, replayed: false })
     }
 }
 

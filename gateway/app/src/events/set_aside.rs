@@ -44,7 +44,7 @@ impl Unit for RedriveSetAsideEvents {
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<Reply, Failure> {
         let done = tx.redrive_set_aside(&self.ids, self.event_max).await?;
         let body = serde_json::to_string(&Redriven { events: done.events, too_large: done.too_large }).map_err(json)?;
-        Ok(Reply { status: 202, body, secret: false, replayed: false })
+        Ok(Reply { status: 202, body, entity: None, secret: false, replayed: false })
     }
 }
 

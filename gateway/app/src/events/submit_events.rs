@@ -15,10 +15,12 @@ use billwire_schemas::{
 };
 use billwire_store::{ConfigurationKind as Kind, Error, Tx, commit::Failure, idempotency::Reply};
 use serde_json::Value;
+use uuid::Uuid;
 
 use crate::{
     App, RequestContext,
     events::{data_schemas::Budget, event_parameters},
+    execute::UseCase,
     execute_bulk::BulkUseCase,
     record::{Cause, Record},
 };
@@ -58,6 +60,20 @@ impl BulkUseCase for SubmitEvents {
     }
 }
 
+/// A single item: its refusal is that of the use case, and no reply of a refusal is stored.
+#[async_trait]
+impl UseCase for SubmitEvents {
+    const OPERATION: &'static str = <Self as BulkUseCase>::OPERATION;
+    const STATUS: u16 = <Self as BulkUseCase>::STATUS;
+
+    fn key(&self) -> OrderingKey {
+        self.keys().pop().unwrap_or_else(|| Uuid::nil().into())
+    }
+    async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
+        BulkUseCase::run(self, 0, tx, now).await.map(Some)
+    }
+}
+
 impl App {
     /// Accepts each valid item as its own business transaction with one event.
     ///
@@ -67,15 +83,20 @@ impl App {
     /// # Errors
     /// A database failure; nothing was changed then. The reply contains refusals of items.
     pub async fn submit_events(&self, context: RequestContext, items: Vec<Submit>) -> Result<Reply, Failure> {
-        self.submit_caused(context, items, None).await
+        let use_case = self.judged(&context.caller.tenant, items, None).await?;
+        self.execute_bulk(context, use_case).await
     }
 
-    /// Like [`App::submit_events`], for events derived from another event.
+    /// Accepts one event that is derived from another.
     ///
     /// # Errors
-    /// See [`App::submit_events`].
-    pub(crate) async fn submit_caused(&self, context: RequestContext, items: Vec<Submit>, cause: Option<Cause>) -> Result<Reply, Failure> {
-        let tenant = &context.caller.tenant;
+    /// The refusal of the item, or a database failure; nothing was changed then.
+    pub(crate) async fn submit_caused(&self, context: RequestContext, item: Submit, cause: Cause) -> Result<Reply, Failure> {
+        let use_case = self.judged(&context.caller.tenant, vec![item], Some(cause)).await?;
+        self.execute(context, use_case).await
+    }
+
+    async fn judged(&self, tenant: &TenantId, items: Vec<Submit>, cause: Option<Cause>) -> Result<SubmitEvents, Failure> {
         let types: Vec<CustomEventType> = self.store.configurations(tenant, Kind::EventType).await?;
         let accounts = self.accounts_of(tenant, &items).await?;
         let (app, now) = (self.clone(), self.now());
@@ -86,8 +107,7 @@ impl App {
             let items = items.into_iter().map(|item| app.judge(item, &types, &accounts, now, &mut budget)).collect();
             SubmitEvents { types, items, cause }
         });
-        let use_case = judging.await.map_err(|error| Error::Other(error.to_string()))?;
-        self.execute_bulk(context, use_case).await
+        judging.await.map_err(|error| Error::Other(error.to_string()).into())
     }
 
     async fn accounts_of(&self, tenant: &TenantId, items: &[Submit]) -> Result<HashMap<String, AccountId>, Failure> {
