@@ -1,38 +1,50 @@
-//! Configuration objects: their types, storage and lookup.
+//! Configuration objects: their types, and use cases on one of them that a request names by its id.
 
+use async_trait::async_trait;
 use billwire_domain::{
-    Entity, Rejected,
-    delivery::{
-        queue::Queue,
-        subscription::{Action, Subscription},
-        webhook_endpoint::WebhookEndpoint,
-    },
-    email::{
-        notification_template::NotificationTemplate, smtp_account::SmtpAccount, suppressed_address::SuppressedAddress,
-        system_user::SystemUser,
-    },
+    Change, Entity, Rejected,
+    delivery::{queue::Queue, subscription::Subscription},
 };
-use billwire_schemas::{ids::SmtpAccountId, recipient::Recipient, refusal::Code};
-use billwire_store::{ConfigurationKind as Kind, Tx, commit::Failure};
+use billwire_schemas::{
+    clock::{Clock, SystemClock, Timestamp},
+    ids::OrderingKey,
+    refusal::Code,
+};
+use billwire_store::{Configuration, ConfigurationKind as Kind, Tx, commit::Failure, idempotency::Reply};
 use serde::de::DeserializeOwned;
 
-use crate::email::notification_templates;
+use crate::{App, RequestContext, ensure_name_free, execute::UseCase, record::Record};
 
 /// A type of configuration object, with its storage kind and refusal codes.
+#[async_trait]
 pub trait ConfigurationObject: Entity + DeserializeOwned + Clone + Send + Sync + 'static {
     /// Kind of the stored rows.
     const KIND: Kind;
-    /// Name in messages.
+    /// Name of the type in messages.
     const NAME: &'static str;
     /// Code of the refusal for a missing object.
     const NOT_FOUND: Code;
     /// The operationId of its deletion.
     const DELETE: &'static str;
+    /// The object's name, unique among the tenant's objects of its kind.
+    fn name(&self) -> &str;
     /// Whether `subscription` uses the object.
-    fn carries(&self, subscription: &Subscription) -> bool;
+    fn carries(&self, _subscription: &Subscription) -> bool {
+        false
+    }
     /// The refusal to change or delete the object `id`, if it is predefined.
     fn fixed(_id: &str) -> Option<Rejected> {
         None
+    }
+    /// Refuses the deletion of an object in use; deletes what belongs to the object.
+    async fn before_deletion(&self, tx: &mut Tx<'_>) -> Result<(), Failure> {
+        let subscriptions: Vec<Subscription> = tx.configurations(Kind::Subscription).await?;
+        if let Some(user) = subscriptions.iter().find(|s| self.carries(s)) {
+            let message = format!("Subscription '{}' uses this {}; delete the subscription first.", user.name, Self::NAME);
+            return Err(Rejected::conflict(Code::StillInUse, message).into());
+        }
+        tx.delete_health(self.id());
+        Ok(())
     }
 }
 
@@ -41,74 +53,100 @@ impl ConfigurationObject for Queue {
     const NAME: &'static str = "queue";
     const NOT_FOUND: Code = Code::QueueNotFound;
     const DELETE: &'static str = "deleteQueue";
+    fn name(&self) -> &str {
+        &self.name
+    }
     fn carries(&self, subscription: &Subscription) -> bool {
         subscription.queue_id == self.id || subscription.action.forwards_to() == Some(self.id)
     }
 }
 
-impl ConfigurationObject for Subscription {
-    const KIND: Kind = Kind::Subscription;
-    const NAME: &'static str = "subscription";
-    const NOT_FOUND: Code = Code::SubscriptionNotFound;
-    const DELETE: &'static str = "deleteSubscription";
-    fn carries(&self, _: &Subscription) -> bool {
-        false
+/// A use case on one configuration object. Before [`ConfigurationUseCase::run`], the object is loaded under the lock of the tenant's
+/// configuration, its version is checked, and a new name is checked to be free.
+#[async_trait]
+pub trait ConfigurationUseCase: Send + Sync + 'static {
+    /// Type of the object.
+    type Object: ConfigurationObject;
+    /// The operationId.
+    const OPERATION: &'static str;
+
+    /// The name the object is to have, if given.
+    fn name(&self) -> Option<&str> {
+        None
+    }
+    /// The ordering key of its events, if it has any. The configuration is locked too.
+    fn key(_id: &str) -> Option<OrderingKey> {
+        None
+    }
+    /// Decides and saves.
+    async fn run(&self, tx: &mut Tx<'_>, object: Self::Object, now: Timestamp) -> Result<Record, Failure>;
+}
+
+/// A use case bound to its object.
+struct OnConfiguration<U> {
+    use_case: U,
+    id: String,
+    if_match: Option<i64>,
+}
+
+#[async_trait]
+impl<U: ConfigurationUseCase> UseCase for OnConfiguration<U> {
+    const OPERATION: &'static str = U::OPERATION;
+
+    fn key(&self) -> OrderingKey {
+        U::key(&self.id).unwrap_or(OrderingKey::CONFIGURATION)
+    }
+    fn locks(&self) -> Vec<OrderingKey> {
+        U::key(&self.id).map(|_| OrderingKey::CONFIGURATION).into_iter().collect()
+    }
+    async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
+        let object: U::Object = addressed(tx, &self.id, self.if_match).await?;
+        if let Some(name) = self.use_case.name().filter(|name| *name != object.name()) {
+            ensure_name_free(tx, U::Object::KIND, name).await?;
+        }
+        self.use_case.run(tx, object, now).await.map(Some)
     }
 }
 
-impl ConfigurationObject for WebhookEndpoint {
-    const KIND: Kind = Kind::WebhookEndpoint;
-    const NAME: &'static str = "webhook endpoint";
-    const NOT_FOUND: Code = Code::WebhookEndpointNotFound;
-    const DELETE: &'static str = "deleteWebhookEndpoint";
-    fn carries(&self, subscription: &Subscription) -> bool {
-        matches!(&subscription.action, Action::Webhook { webhook_endpoint_id, .. } if *webhook_endpoint_id == self.id)
+impl App {
+    /// Runs `use_case` once on the configuration object with this id, if its version is `if_match`.
+    ///
+    /// # Errors
+    /// `<object>_not_found`, `stale_version`, `name_taken`, the use case's refusal, or a database failure; nothing was changed then.
+    pub async fn execute_on_configuration<U: ConfigurationUseCase>(
+        &self,
+        context: RequestContext,
+        id: &str,
+        if_match: Option<i64>,
+        use_case: U,
+    ) -> Result<Reply, Failure> {
+        self.execute(context, OnConfiguration { use_case, id: id.to_owned(), if_match }).await
     }
 }
 
-impl ConfigurationObject for SmtpAccount {
-    const KIND: Kind = Kind::SmtpAccount;
-    const NAME: &'static str = "SMTP account";
-    const NOT_FOUND: Code = Code::SmtpAccountNotFound;
-    const DELETE: &'static str = "deleteSmtpAccount";
-    fn carries(&self, subscription: &Subscription) -> bool {
-        let named = |id: Option<SmtpAccountId>| id.map_or(self.is_default, |id| id == self.id);
-        matches!(&subscription.action, Action::Email { smtp_account_id, .. } if named(*smtp_account_id))
-    }
+/// Saves a created object with its secrets, JSON.
+///
+/// # Errors
+/// A database failure.
+pub(crate) async fn created<T: ConfigurationObject>(
+    tx: &mut Tx<'_>,
+    change: &Change<T>,
+    secrets: Option<String>,
+) -> Result<Record, Failure> {
+    let (body, kind, created_at) = (change.after.clone(), T::KIND, SystemClock.now());
+    let (id, name) = (body.id(), body.name().to_owned());
+    tx.save_configuration(Configuration { id, kind, name, body, secrets, created_at }).await?;
+    Record::of(change)
 }
 
-impl ConfigurationObject for NotificationTemplate {
-    const KIND: Kind = Kind::NotificationTemplate;
-    const NAME: &'static str = "notification template";
-    const NOT_FOUND: Code = Code::NotificationTemplateNotFound;
-    const DELETE: &'static str = "deleteNotificationTemplate";
-    fn carries(&self, subscription: &Subscription) -> bool {
-        matches!(&subscription.action, Action::Email { notification_template_id, .. } if *notification_template_id == self.id)
-    }
-    fn fixed(id: &str) -> Option<Rejected> {
-        let message = "This template is predefined and cannot be changed; create your own template from its parts.";
-        id.parse().ok().and_then(notification_templates::predefined).map(|_| Rejected::conflict(Code::TemplatePredefined, message))
-    }
-}
-
-impl ConfigurationObject for SystemUser {
-    const KIND: Kind = Kind::SystemUser;
-    const NAME: &'static str = "system user";
-    const NOT_FOUND: Code = Code::SystemUserNotFound;
-    const DELETE: &'static str = "deleteSystemUser";
-    fn carries(&self, subscription: &Subscription) -> bool {
-        subscription.action.recipients().any(|(_, recipient)| *recipient == Recipient::User(self.id))
-    }
-}
-
-impl ConfigurationObject for SuppressedAddress {
-    const KIND: Kind = Kind::SuppressedAddress;
-    const NAME: &'static str = "suppressed address";
-    const NOT_FOUND: Code = Code::SuppressedAddressNotFound;
-    const DELETE: &'static str = "deleteSuppressedAddress";
-    fn carries(&self, _: &Subscription) -> bool {
-        false
-    }
+/// Saves a changed object.
+///
+/// # Errors
+/// When the object cannot be serialized.
+pub(crate) fn changed<T: ConfigurationObject>(tx: &mut Tx<'_>, change: &Change<T>) -> Result<Record, Failure> {
+    let after = &change.after;
+    tx.change_configuration(after.id(), after.version(), after.name().to_owned(), after)?;
+    Record::of(change)
 }
 
 /// The configuration object named in the path, at the required version.

@@ -1,12 +1,12 @@
-//! Deletes configuration objects: `deleteQueue`, `deleteWebhookEndpoint`, `deleteSmtpAccount`, `deleteNotificationTemplate`,
-//! `deleteSystemUser`, `deleteSuppressedAddress`. An object that a subscription uses is not deleted.
+//! Deletes configuration objects: `deleteQueue`, `deleteSubscription`, `deleteWebhookEndpoint`, `deleteSmtpAccount`,
+//! `deleteNotificationTemplate`, `deleteSystemUser`, `deleteSuppressedAddress`, `deleteDataSource`. An object in use is not deleted.
 
 use std::marker::PhantomData;
 
 use async_trait::async_trait;
-use billwire_domain::{Change, Rejected, delivery::subscription::Subscription};
-use billwire_schemas::{clock::Timestamp, ids::OrderingKey, refusal::Code};
-use billwire_store::{ConfigurationKind as Kind, Store, Tx, commit::Failure};
+use billwire_domain::Change;
+use billwire_schemas::clock::Timestamp;
+use billwire_store::{Tx, commit::Failure};
 
 use crate::{
     configuration::{ConfigurationObject, addressed},
@@ -35,18 +35,10 @@ impl<T> DeleteConfiguration<T> {
 impl<T: ConfigurationObject> UseCase for DeleteConfiguration<T> {
     const OPERATION: &'static str = T::DELETE;
 
-    fn key(&self) -> OrderingKey {
-        Store::configuration_key()
-    }
     async fn run(&self, tx: &mut Tx<'_>, _: Timestamp) -> Result<Option<Record>, Failure> {
         let last: T = addressed(tx, &self.id, self.if_match).await?;
-        let subscriptions: Vec<Subscription> = tx.configurations(Kind::Subscription).await?;
-        if let Some(user) = subscriptions.iter().find(|s| last.carries(s)) {
-            let message = format!("Subscription '{}' uses this {}; delete the subscription first.", user.name, T::NAME);
-            return Err(Rejected::conflict(Code::StillInUse, message).into());
-        }
+        last.before_deletion(tx).await?;
         tx.delete_configuration(last.id());
-        tx.delete_health(last.id());
         Record::of(&Change::deleted(last)).map(Some)
     }
 }

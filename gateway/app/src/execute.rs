@@ -26,8 +26,10 @@ pub trait UseCase: Send + Sync + 'static {
     /// HTTP status of success.
     const STATUS: u16 = 200;
 
-    /// The ordering key of its events.
-    fn key(&self) -> OrderingKey;
+    /// The ordering key of its events; by default that of the tenant's configuration, whose changes run one after another.
+    fn key(&self) -> OrderingKey {
+        OrderingKey::CONFIGURATION
+    }
     /// Further ordering keys to lock, without events of their own.
     fn locks(&self) -> Vec<OrderingKey> {
         Vec::new()

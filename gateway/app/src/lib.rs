@@ -50,7 +50,7 @@ pub use billing::invoice_on_demand::CreateInvoiceOnDemand;
 pub use billing::invoices::{CancelInvoice, DeliverInvoice};
 pub use billing::payments::{CreateCredit, CreateRefund, RecordPayment};
 pub use billwire_domain as domain;
-pub use configuration::ConfigurationObject;
+pub use configuration::{ConfigurationObject, ConfigurationUseCase};
 pub use customers::bill_cycle_change::{CancelAccountBillCycleChange, PerformAccountBillCycleChange, UpdateAccountBillCycle};
 pub use customers::billing_settings::UpdateBillingSettings;
 pub use customers::change_account_status::{CancelAccount, ChangeAccountStatus};
@@ -68,7 +68,7 @@ pub use delivery::explain::{Explanation, Match, MatchResult};
 pub use delivery::queues::{CreateQueue, PauseQueue, QueueStatistics, UpdateQueue};
 pub use delivery::replays::{NewReplay, ReplayStatus};
 pub use delivery::signing::Signing;
-pub use delivery::subscriptions::{CreateSubscription, DeleteSubscription, EnableSubscription, NewAction, UpdateSubscription};
+pub use delivery::subscriptions::{CreateSubscription, EnableSubscription, NewAction, UpdateSubscription};
 pub use delivery::tail::Stream;
 pub use delivery::webhook_endpoints::{
     CreateWebhookEndpoint, DisableWebhookEndpoint, EnableWebhookEndpoint, RotateWebhookSecret, Tried, UpdateWebhookEndpoint, WebhookClient,
@@ -78,7 +78,7 @@ pub use email::rendering::Renderer;
 pub use email::smtp_accounts::{CreateSmtpAccount, SmtpCheck, SmtpClient, UpdateSmtpAccount};
 pub use email::suppressed_addresses::SuppressAddress;
 pub use email::system_users::{CreateSystemUser, UpdateSystemUser};
-pub use events::data_sources::{CreateDataSource, DeleteDataSource};
+pub use events::data_sources::CreateDataSource;
 pub use events::register_event_type::{DeleteEventType, RegisterEventType};
 pub use execute::{RequestContext, UseCase};
 pub use execute_bulk::BulkUseCase;

@@ -29,7 +29,7 @@ use crate::{
     types::{
         business_transaction::BusinessTransaction,
         money::Money,
-        scalars::{BillRunStatus, Cursor, Date, ExternalId, Limit, Moment, Reference},
+        scalars::{BillRunStatus, Date, ExternalId, Moment, Reference},
     },
 };
 
@@ -191,16 +191,11 @@ impl BillRuns {
         bill_cycle: Query<Reference>,
         /// Only runs with this status.
         status: Query<BillRunStatus>,
-        /// Maximum number of items to return.
-        limit: Query<Limit>,
-        /// `nextCursor` of the previous page. Absent: the first page.
-        cursor: Query<Cursor>,
     ) -> Result<Listed<BillRun>, Problem> {
-        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
         let filter = Filter::new()
             .is_id("bill_cycle_id", context.filtered::<BillCycle>(&bill_cycle).await?)
             .is("status", status.0.map(BillRunStatus::wire));
-        let found = context.app().list::<bill_run::BillRun>(context.tenant(), filter, page_request).await?;
+        let found = context.app().list::<bill_run::BillRun>(context.tenant(), filter, context.page()?).await?;
         let mut items = Vec::with_capacity(found.items.len());
         for run in found.items {
             items.push(context.app().bill_run_now(context.tenant(), run).await?);

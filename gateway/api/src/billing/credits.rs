@@ -21,7 +21,7 @@ use crate::{
     types::example::{example_id, example_moment},
     types::{
         money::{Money, NewMoney},
-        scalars::{Cursor, ExternalId, Limit, Moment, Reason, Reference},
+        scalars::{ExternalId, Moment, Reason, Reference},
     },
 };
 
@@ -154,14 +154,9 @@ impl Credits {
         context: Context,
         /// Only credits of this account, by its id or external id.
         account: Query<Reference>,
-        /// Maximum number of items to return.
-        limit: Query<Limit>,
-        /// `nextCursor` of the previous page. Absent: the first page.
-        cursor: Query<Cursor>,
     ) -> Result<Listed<Credit>, Problem> {
-        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
         let filter = Filter::new().is_id("account_id", context.filtered::<Account>(&account).await?);
-        Listed::page(&context, &context.app().list::<credit::Credit>(context.tenant(), filter, page_request).await?)
+        Listed::objects::<credit::Credit>(&context, filter).await
     }
 
     /// Get a credit

@@ -10,14 +10,9 @@ use poem_openapi::{OpenApi, param::Path};
 use crate::{
     billing::invoices::InvoiceLine,
     billing::invoices::Tag,
-    http::{
-        cursor,
-        problem::Problem,
-        request_context::{Context, Query},
-        responses::Listed,
-    },
+    http::{cursor, problem::Problem, request_context::Context, responses::Listed},
     openapi::operation::{Operation, list},
-    types::scalars::{Cursor, Limit, Reference},
+    types::scalars::Reference,
 };
 
 pub(crate) struct InvoiceLines;
@@ -47,12 +42,8 @@ impl InvoiceLines {
         context: Context,
         /// Id or number of the invoice.
         invoice: Path<Reference>,
-        /// Maximum number of items to return.
-        limit: Query<Limit>,
-        /// `nextCursor` of the previous page. Absent: the first page.
-        cursor: Query<Cursor>,
     ) -> Result<Listed<InvoiceLine>, Problem> {
-        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
+        let page_request = context.page()?;
         let invoice = context.app().get::<Invoice>(context.tenant(), &invoice.0.0).await?;
         if page_request.after.is_some_and(|after| after.id != invoice.id.0) {
             return Err(cursor::foreign());

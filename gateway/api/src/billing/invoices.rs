@@ -33,7 +33,7 @@ use crate::{
     types::example::{example_id, example_moment},
     types::{
         money::Money,
-        scalars::{Cursor, Flag, InvoiceStatus, Limit, Moment, Reference},
+        scalars::{Flag, InvoiceStatus, Moment, Reference},
     },
 };
 
@@ -292,7 +292,6 @@ impl Invoices {
     ///
     /// Oldest first. Invoices with very many lines are returned without `lines`.
     #[oai(path = "/invoices", method = "get", operation_id = "listInvoices")]
-    #[expect(clippy::too_many_arguments, reason = "each is a query parameter")]
     async fn list(
         &self,
         context: Context,
@@ -305,18 +304,13 @@ impl Invoices {
         status: Query<InvoiceStatus>,
         /// `true`: only invoices that have become overdue. `false`: only the others.
         overdue: Query<Flag>,
-        /// Maximum number of items to return.
-        limit: Query<Limit>,
-        /// `nextCursor` of the previous page. Absent: the first page.
-        cursor: Query<Cursor>,
     ) -> Result<Listed<Invoice>, Problem> {
-        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
         let filter = Filter::new()
             .is_id("account_id", context.filtered::<Account>(&account).await?)
             .is_id("bill_run_id", context.filtered::<BillRun>(&bill_run).await?)
             .is("status", status.0.map(InvoiceStatus::wire))
             .has("overdue_since", overdue.0.map(|flag| flag == Flag::Yes));
-        let Page { items, next } = context.app().list::<invoice::Invoice>(context.tenant(), filter, page_request).await?;
+        let Page { items, next } = context.app().list::<invoice::Invoice>(context.tenant(), filter, context.page()?).await?;
         let items = items.iter().map(Entity::to_json).collect::<Result<Vec<_>, _>>().map_err(Problem::internal)?;
         Listed::page(&context, &Page { items, next })
     }

@@ -20,7 +20,7 @@ use crate::{
     types::example::{example_id, example_moment},
     types::{
         money::{Money, NewMoney},
-        scalars::{Cursor, ExternalId, Limit, Moment, Name, PaymentStatus, Reason, Reference},
+        scalars::{ExternalId, Moment, Name, PaymentStatus, Reason, Reference},
     },
 };
 
@@ -220,15 +220,10 @@ impl Payments {
         account: Query<Reference>,
         /// Only payments with this status.
         status: Query<PaymentStatus>,
-        /// Maximum number of items to return.
-        limit: Query<Limit>,
-        /// `nextCursor` of the previous page. Absent: the first page.
-        cursor: Query<Cursor>,
     ) -> Result<Listed<Payment>, Problem> {
-        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
         let filter =
             Filter::new().is_id("account_id", context.filtered::<Account>(&account).await?).is("status", status.0.map(PaymentStatus::wire));
-        Listed::page(&context, &context.app().list::<payment::Payment>(context.tenant(), filter, page_request).await?)
+        Listed::objects::<payment::Payment>(&context, filter).await
     }
 
     /// Get a payment

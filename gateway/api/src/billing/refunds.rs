@@ -24,7 +24,7 @@ use crate::{
     types::example::{example_id, example_moment},
     types::{
         money::{Money, NewMoney},
-        scalars::{Cursor, ExternalId, Limit, Moment, Reason, Reference},
+        scalars::{ExternalId, Moment, Reason, Reference},
     },
 };
 
@@ -146,16 +146,11 @@ impl Refunds {
         account: Query<Reference>,
         /// Only refunds of this payment, by its id or external id.
         payment: Query<Reference>,
-        /// Maximum number of items to return.
-        limit: Query<Limit>,
-        /// `nextCursor` of the previous page. Absent: the first page.
-        cursor: Query<Cursor>,
     ) -> Result<Listed<Refund>, Problem> {
-        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
         let filter = Filter::new()
             .is_id("account_id", context.filtered::<Account>(&account).await?)
             .is_id("payment_id", context.filtered::<Payment>(&payment).await?);
-        Listed::page(&context, &context.app().list::<refund::Refund>(context.tenant(), filter, page_request).await?)
+        Listed::objects::<refund::Refund>(&context, filter).await
     }
 
     /// Get a refund

@@ -17,7 +17,7 @@ use crate::{
     },
     openapi::operation::{Operation, change, create, created, delete, get, list, updated},
     types::example::{example_id, example_moment},
-    types::scalars::{AnyStatus, BillingDay, Currency, Cursor, Days, ExternalId, FirstStatus, Limit, Moment, Name, Reference},
+    types::scalars::{AnyStatus, BillingDay, Currency, Days, ExternalId, FirstStatus, Moment, Name, Reference},
 };
 
 #[derive(Tags)]
@@ -270,17 +270,8 @@ impl Accounts {
         context: Context,
         /// Only accounts with this status.
         status: Query<AnyStatus>,
-        /// Maximum number of items to return.
-        limit: Query<Limit>,
-        /// `nextCursor` of the previous page. Absent: the first page.
-        cursor: Query<Cursor>,
     ) -> Result<Listed<Account>, Problem> {
-        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
-        let page = context
-            .app()
-            .list::<account::Account>(context.tenant(), Filter::new().is("status", status.0.map(AnyStatus::wire)), page_request)
-            .await?;
-        Listed::page(&context, &page)
+        Listed::objects::<account::Account>(&context, Filter::new().is("status", status.0.map(AnyStatus::wire))).await
     }
 
     /// Get an account

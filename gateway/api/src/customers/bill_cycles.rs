@@ -12,13 +12,13 @@ use uuid::Uuid;
 use crate::{
     http::{
         problem::Problem,
-        request_context::{Context, Query},
+        request_context::Context,
         responses::{Created, Done, Found, IfNoneMatch, Listed},
         validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, change, create, created, delete, get, list, updated},
     types::example::{example_id, example_moment},
-    types::scalars::{BillingDay, Cursor, ExternalId, Limit, Moment, Month, Name, PeriodLength, PeriodUnit, Reference},
+    types::scalars::{BillingDay, ExternalId, Moment, Month, Name, PeriodLength, PeriodUnit, Reference},
 };
 
 #[derive(Tags)]
@@ -194,16 +194,8 @@ impl BillCycles {
     ///
     /// Oldest first.
     #[oai(path = "/bill-cycles", method = "get", operation_id = "listBillCycles")]
-    async fn list(
-        &self,
-        context: Context,
-        /// Maximum number of items to return.
-        limit: Query<Limit>,
-        /// `nextCursor` of the previous page. Absent: the first page.
-        cursor: Query<Cursor>,
-    ) -> Result<Listed<BillCycle>, Problem> {
-        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
-        Listed::page(&context, &context.app().list::<bill_cycle::BillCycle>(context.tenant(), Filter::new(), page_request).await?)
+    async fn list(&self, context: Context) -> Result<Listed<BillCycle>, Problem> {
+        Listed::objects::<bill_cycle::BillCycle>(&context, Filter::new()).await
     }
 
     /// Get a bill cycle

@@ -18,7 +18,7 @@ use crate::{
     },
     openapi::operation::{Operation, change, create, created, delete, get, list, updated},
     types::example::{example_id, example_moment},
-    types::scalars::{ContactRole, Cursor, EmailAddress, ExternalId, Language, Limit, Moment, Name, Phone, Reference},
+    types::scalars::{ContactRole, EmailAddress, ExternalId, Language, Moment, Name, Phone, Reference},
 };
 
 #[derive(Tags)]
@@ -202,14 +202,9 @@ impl Contacts {
         context: Context,
         /// Only contacts of this account, by its id or external id.
         account: Query<Reference>,
-        /// Maximum number of items to return.
-        limit: Query<Limit>,
-        /// `nextCursor` of the previous page. Absent: the first page.
-        cursor: Query<Cursor>,
     ) -> Result<Listed<Contact>, Problem> {
-        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
         let filter = Filter::new().is_id("account_id", context.filtered::<Account>(&account).await?);
-        Listed::page(&context, &context.app().list::<contact::Contact>(context.tenant(), filter, page_request).await?)
+        Listed::objects::<contact::Contact>(&context, filter).await
     }
 
     /// Get a contact

@@ -19,7 +19,7 @@ use crate::{
     },
     openapi::operation::{Operation, change, create, created, get, list, updated},
     types::example::{example_id, example_moment},
-    types::scalars::{Cursor, Date, ExternalId, Limit, Moment, Reason, Reference, StatusName},
+    types::scalars::{Date, ExternalId, Moment, Reason, Reference, StatusName},
 };
 
 #[derive(Tags)]
@@ -210,18 +210,12 @@ impl PackageSubscriptions {
         package: Query<Reference>,
         /// Only subscriptions with this status.
         status: Query<StatusName>,
-        /// Maximum number of items to return.
-        limit: Query<Limit>,
-        /// `nextCursor` of the previous page. Absent: the first page.
-        cursor: Query<Cursor>,
     ) -> Result<Listed<PackageSubscription>, Problem> {
-        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
         let filter = Filter::new()
             .is_id("account_id", context.filtered::<Account>(&account).await?)
             .is_id("package_id", context.filtered::<Package>(&package).await?)
             .is("status", status.0.as_ref().map(|status| status.0.as_str()));
-        let page = context.app().list::<package_subscription::PackageSubscription>(context.tenant(), filter, page_request).await?;
-        Listed::page(&context, &page)
+        Listed::objects::<package_subscription::PackageSubscription>(&context, filter).await
     }
 
     /// Get a package subscription

@@ -17,7 +17,7 @@ use crate::{
     types::example::{example_id, example_moment},
     types::{
         money::{Money, NewMoney},
-        scalars::{Currency, Cursor, Description, ExternalId, Limit, Moment, Name, Reference},
+        scalars::{Currency, Description, ExternalId, Moment, Name, Reference},
     },
 };
 
@@ -180,14 +180,9 @@ impl Packages {
         context: Context,
         /// Only packages with this currency.
         currency: Query<Currency>,
-        /// Maximum number of items to return.
-        limit: Query<Limit>,
-        /// `nextCursor` of the previous page. Absent: the first page.
-        cursor: Query<Cursor>,
     ) -> Result<Listed<Package>, Problem> {
-        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
         let filter = Filter::new().is("currency", currency.0.as_ref().map(|currency| currency.0.as_str()));
-        Listed::page(&context, &context.app().list::<package::Package>(context.tenant(), filter, page_request).await?)
+        Listed::objects::<package::Package>(&context, filter).await
     }
 
     /// Get a package

@@ -18,7 +18,7 @@ use crate::{
     },
     openapi::operation::{Operation, change, create, created, delete, get, list, updated},
     types::example::{example_id, example_moment},
-    types::scalars::{Cursor, ExternalId, Limit, Moment, Name, Reason, Reference, StatusName},
+    types::scalars::{ExternalId, Moment, Name, Reason, Reference, StatusName},
 };
 
 #[derive(Tags)]
@@ -217,17 +217,12 @@ impl Services {
         /// Only services included in this package subscription, by its id or external id.
         #[oai(name = "packageSubscription")]
         subscription: Query<Reference>,
-        /// Maximum number of items to return.
-        limit: Query<Limit>,
-        /// `nextCursor` of the previous page. Absent: the first page.
-        cursor: Query<Cursor>,
     ) -> Result<Listed<Service>, Problem> {
-        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
         let filter = Filter::new()
             .is_id("account_id", context.filtered::<Account>(&account).await?)
             .is("status", status.0.as_ref().map(|status| status.0.as_str()))
             .is_id("package_subscription_id", context.filtered::<PackageSubscription>(&subscription).await?);
-        Listed::page(&context, &context.app().list::<service::Service>(context.tenant(), filter, page_request).await?)
+        Listed::objects::<service::Service>(&context, filter).await
     }
 
     /// Get a service

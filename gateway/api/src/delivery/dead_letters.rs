@@ -16,7 +16,7 @@ use crate::{
     },
     openapi::operation::{Operation, in_bulk, list},
     types::example::example_id,
-    types::scalars::{Cursor, EventTypeName, Limit, Moment, Reference},
+    types::scalars::{EventTypeName, Moment, Reference},
 };
 
 pub(crate) struct DeadLetters;
@@ -78,7 +78,6 @@ impl DeadLetters {
     ///
     /// Returns failed deliveries, including those that block their ordering key. Newest first.
     #[oai(path = "/dead-letters", method = "get", operation_id = "listDeadLetters")]
-    #[expect(clippy::too_many_arguments, reason = "each is a query parameter")]
     async fn list(
         &self,
         context: Context,
@@ -95,12 +94,8 @@ impl DeadLetters {
         from: Query<Moment>,
         /// Only dead letters first recorded before this time.
         to: Query<Moment>,
-        /// Maximum number of items to return.
-        limit: Query<Limit>,
-        /// `nextCursor` of the previous page. Absent: the first page.
-        cursor: Query<Cursor>,
     ) -> Result<Listed<Delivery>, Problem> {
-        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
+        let page_request = context.page()?;
         let filter = Filter {
             states: vec!["dead".to_owned(), "blocking".to_owned()],
             subscription: subscription.0.map(SubscriptionId),

@@ -18,7 +18,7 @@ use crate::{
     },
     openapi::operation::{Operation, PLAIN, get, in_bulk, list},
     types::example::{example_id, example_moment},
-    types::scalars::{Cursor, DeliveryState, EventTypeName, Key, Limit, Moment, Reference, StatusCode},
+    types::scalars::{DeliveryState, EventTypeName, Key, Moment, Reference, StatusCode},
 };
 
 #[derive(Tags)]
@@ -222,12 +222,8 @@ impl Deliveries {
         from: Query<Moment>,
         /// Only deliveries first recorded before this time.
         to: Query<Moment>,
-        /// Maximum number of items to return.
-        limit: Query<Limit>,
-        /// `nextCursor` of the previous page. Absent: the first page.
-        cursor: Query<Cursor>,
     ) -> Result<Listed<Delivery>, Problem> {
-        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
+        let page_request = context.page()?;
         // An invalid key matches no event.
         let Ok(key) = key.0.map(|key| key.0.parse()).transpose() else { return Ok(Listed::nothing()) };
         let filter = Filter {

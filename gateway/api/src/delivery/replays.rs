@@ -10,13 +10,13 @@ use crate::{
     delivery::deliveries::Tag,
     http::{
         problem::Problem,
-        request_context::{Context, Query},
+        request_context::Context,
         responses::{Accepted, Listed, Stored},
         validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, PLAIN, get, in_bulk, list},
     types::example::{example_id, example_moment},
-    types::scalars::{Cursor, EventTypeName, Limit, Moment, Reference},
+    types::scalars::{EventTypeName, Moment, Reference},
 };
 
 pub(crate) struct Replays;
@@ -147,16 +147,8 @@ impl Replays {
     ///
     /// Newest first.
     #[oai(path = "/replays", method = "get", operation_id = "listReplays")]
-    async fn list(
-        &self,
-        context: Context,
-        /// Maximum number of items to return.
-        limit: Query<Limit>,
-        /// `nextCursor` of the previous page. Absent: the first page.
-        cursor: Query<Cursor>,
-    ) -> Result<Listed<Replay>, Problem> {
-        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
-        Listed::page(&context, &context.app().list_replays(context.tenant(), page_request).await?)
+    async fn list(&self, context: Context) -> Result<Listed<Replay>, Problem> {
+        Listed::page(&context, &context.app().list_replays(context.tenant(), context.page()?).await?)
     }
 
     /// Get a replay

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use billwire_app::{
-    CreateSubscription, DeleteSubscription, EnableSubscription, UpdateSubscription,
+    CreateSubscription, EnableSubscription, UpdateSubscription,
     domain::delivery::subscription::{self, GivenUp as WhenGivenUp},
 };
 use billwire_schemas::{
@@ -23,13 +23,13 @@ use crate::{
     },
     http::{
         problem::{Problem, Violation},
-        request_context::{Context, Query},
+        request_context::Context,
         responses::{Created, Done, Found, IfNoneMatch, Listed},
         validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, change, create, created, delete, get, list, updated},
     types::example::{example_id, example_moment},
-    types::scalars::{CelExpression, CelFilter, Cursor, EventTypePattern, GivenUp, Limit, Moment, Name, Reference},
+    types::scalars::{CelExpression, CelFilter, EventTypePattern, GivenUp, Moment, Name, Reference},
 };
 
 #[derive(Tags)]
@@ -280,16 +280,8 @@ impl Subscriptions {
     ///
     /// Oldest first.
     #[oai(path = "/subscriptions", method = "get", operation_id = "listSubscriptions")]
-    async fn list(
-        &self,
-        context: Context,
-        /// Maximum number of items to return.
-        limit: Query<Limit>,
-        /// `nextCursor` of the previous page. Absent: the first page.
-        cursor: Query<Cursor>,
-    ) -> Result<Listed<Subscription>, Problem> {
-        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
-        Listed::page(&context, &context.app().list_configurations::<subscription::Subscription>(context.tenant(), page_request).await?)
+    async fn list(&self, context: Context) -> Result<Listed<Subscription>, Problem> {
+        Listed::configurations::<subscription::Subscription>(&context).await
     }
 
     /// Get a subscription
@@ -319,8 +311,6 @@ impl Subscriptions {
     ) -> Result<Done, Problem> {
         let body = input.body;
         let use_case = UpdateSubscription {
-            id: subscription.0.0,
-            if_match: context.if_match(),
             name: body.name.map(|name| name.0),
             event_types: body.event_types.map(names),
             objects: body.objects.map(objects),
@@ -329,7 +319,7 @@ impl Subscriptions {
             action: body.action.map(NewSubscriptionAction::wanted),
             when_given_up: body.when_given_up.map(given_up),
         };
-        Ok(Done(context.execute(input.canonical.as_deref(), use_case).await?))
+        Ok(Done(context.execute_on_configuration(&subscription.0, input.canonical.as_deref(), use_case).await?))
     }
 
     /// Enable a subscription
@@ -343,8 +333,7 @@ impl Subscriptions {
         subscription: Path<Reference>,
         input: Validated<Option<NoMembers>>,
     ) -> Result<Done, Problem> {
-        let use_case = EnableSubscription::<true> { id: subscription.0.0, if_match: context.if_match() };
-        Ok(Done(context.execute(input.canonical.as_deref(), use_case).await?))
+        Ok(Done(context.execute_on_configuration(&subscription.0, input.canonical.as_deref(), EnableSubscription::<true>).await?))
     }
 
     /// Disable a subscription
@@ -358,8 +347,7 @@ impl Subscriptions {
         subscription: Path<Reference>,
         input: Validated<Option<NoMembers>>,
     ) -> Result<Done, Problem> {
-        let use_case = EnableSubscription::<false> { id: subscription.0.0, if_match: context.if_match() };
-        Ok(Done(context.execute(input.canonical.as_deref(), use_case).await?))
+        Ok(Done(context.execute_on_configuration(&subscription.0, input.canonical.as_deref(), EnableSubscription::<false>).await?))
     }
 
     /// Delete a subscription
@@ -372,7 +360,6 @@ impl Subscriptions {
         /// Id of the subscription.
         subscription: Path<Reference>,
     ) -> Result<Done, Problem> {
-        let use_case = DeleteSubscription { id: subscription.0.0, if_match: context.if_match() };
-        Ok(Done(context.execute(None, use_case).await?))
+        Ok(Done(context.delete::<subscription::Subscription>(subscription.0).await?))
     }
 }

@@ -175,8 +175,7 @@ impl WebhookEndpointActions {
         endpoint: Path<Reference>,
         input: Validated<Option<NoMembers>>,
     ) -> Result<Done, Problem> {
-        let use_case = EnableWebhookEndpoint { id: endpoint.0.0, if_match: context.if_match() };
-        Ok(Done(context.execute(input.canonical.as_deref(), use_case).await?))
+        Ok(Done(context.execute_on_configuration(&endpoint.0, input.canonical.as_deref(), EnableWebhookEndpoint).await?))
     }
 
     /// Disable a webhook endpoint
@@ -193,8 +192,8 @@ impl WebhookEndpointActions {
         input: Validated<Option<WebhookEndpointDisabling>>,
     ) -> Result<Done, Problem> {
         let reason = input.body.and_then(|body| body.reason).map_or_else(|| "disabled on request".to_owned(), |reason| reason.0);
-        let use_case = DisableWebhookEndpoint { id: endpoint.0.0, because: reason, if_match: context.if_match() };
-        Ok(Done(context.execute(input.canonical.as_deref(), use_case).await?))
+        let use_case = DisableWebhookEndpoint { because: reason };
+        Ok(Done(context.execute_on_configuration(&endpoint.0, input.canonical.as_deref(), use_case).await?))
     }
 
     /// Rotate a signing secret
@@ -216,9 +215,8 @@ impl WebhookEndpointActions {
             (None, SigningAlgorithm::Hmac) => Signing::Hmac,
             (None, SigningAlgorithm::Ed25519) => Signing::Ed25519,
         };
-        let command = Rotate { secret: signing.secret()?, overlap: input.body.overlap_seconds.0 };
-        let use_case = RotateWebhookSecret { id: endpoint.0.0, command, if_match: context.if_match() };
-        Ok(Done(context.execute(input.canonical.as_deref(), use_case).await?))
+        let use_case = RotateWebhookSecret(Rotate { secret: signing.secret()?, overlap: input.body.overlap_seconds.0 });
+        Ok(Done(context.execute_on_configuration(&endpoint.0, input.canonical.as_deref(), use_case).await?))
     }
 
     /// Test a webhook endpoint

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use billwire_schemas::refusal::Code;
 
 use billwire_app::{
-    DeleteConfiguration, Signing,
+    Signing,
     domain::delivery::webhook_endpoint::{self, Create, Settings},
 };
 use billwire_schemas::ids::{WebhookEndpointId, fresh};
@@ -17,15 +17,15 @@ use crate::{
     delivery::webhook_settings::{NewClientCertificate, NewWebhookAuth, SigningKey, WebhookAuth, check_auth, check_certificate, headers},
     http::{
         problem::{Problem, Violation},
-        request_context::{Context, Query},
+        request_context::Context,
         responses::{Created, Done, Found, IfNoneMatch, Listed},
         validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, change, create, created, delete, get, list, updated},
     types::example::{example_id, example_moment},
     types::scalars::{
-        Cursor, EmailAddress, HeaderValue, Limit, MaxInFlight, MaxPerSecond, Moment, Name, OptionalAddress, OptionalPath, Reference,
-        RetryWait, SigningAlgorithm, SigningSecret, Url, UrlPath,
+        EmailAddress, HeaderValue, MaxInFlight, MaxPerSecond, Moment, Name, OptionalAddress, OptionalPath, Reference, RetryWait,
+        SigningAlgorithm, SigningSecret, Url, UrlPath,
     },
 };
 
@@ -308,17 +308,8 @@ impl WebhookEndpoints {
     ///
     /// Oldest first.
     #[oai(path = "/webhook-endpoints", method = "get", operation_id = "listWebhookEndpoints")]
-    async fn list(
-        &self,
-        context: Context,
-        /// Maximum number of items to return.
-        limit: Query<Limit>,
-        /// `nextCursor` of the previous page. Absent: the first page.
-        cursor: Query<Cursor>,
-    ) -> Result<Listed<WebhookEndpoint>, Problem> {
-        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
-        let page = context.app().list_configurations::<webhook_endpoint::WebhookEndpoint>(context.tenant(), page_request).await?;
-        Listed::page(&context, &page)
+    async fn list(&self, context: Context) -> Result<Listed<WebhookEndpoint>, Problem> {
+        Listed::configurations::<webhook_endpoint::WebhookEndpoint>(&context).await
     }
 
     /// Get a webhook endpoint
@@ -362,8 +353,8 @@ impl WebhookEndpoints {
             max_per_second: body.max_per_second.map(|max| max.0),
             owner_email: body.owner_email.map(|address| address.0),
         };
-        let use_case = context.app().update_webhook_endpoint(endpoint.0.0, settings, context.if_match());
-        Ok(Done(context.execute(input.canonical.as_deref(), use_case).await?))
+        let use_case = context.app().update_webhook_endpoint(settings);
+        Ok(Done(context.execute_on_configuration(&endpoint.0, input.canonical.as_deref(), use_case).await?))
     }
 
     /// Delete a webhook endpoint
@@ -377,7 +368,6 @@ impl WebhookEndpoints {
         #[oai(name = "webhookEndpoint")]
         endpoint: Path<Reference>,
     ) -> Result<Done, Problem> {
-        let use_case = DeleteConfiguration::<webhook_endpoint::WebhookEndpoint>::new(endpoint.0.0, context.if_match());
-        Ok(Done(context.execute(None, use_case).await?))
+        Ok(Done(context.delete::<webhook_endpoint::WebhookEndpoint>(endpoint.0).await?))
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use billwire_schemas::refusal::Code;
 
 use billwire_app::{
-    CreateNotificationTemplate, DeleteConfiguration, UpdateNotificationTemplate,
+    CreateNotificationTemplate, UpdateNotificationTemplate,
     domain::email::notification_template::{self, Parts, Settings},
 };
 use billwire_schemas::ids::{NotificationTemplateId, fresh};
@@ -15,13 +15,13 @@ use uuid::Uuid;
 use crate::{
     http::{
         problem::Problem,
-        request_context::{Context, Query},
+        request_context::Context,
         responses::{Created, Done, Found, IfNoneMatch, Listed, Shown},
         validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, PLAIN, change, create, created, delete, get, list, updated},
     types::example::{example_id, example_moment},
-    types::scalars::{Cursor, EventTypeName, Language, Limit, Moment, Name, Reference, Subject, TemplateText, TemplateTextOrNothing},
+    types::scalars::{EventTypeName, Language, Moment, Name, Reference, Subject, TemplateText, TemplateTextOrNothing},
 };
 
 #[derive(Tags)]
@@ -305,17 +305,8 @@ impl NotificationTemplates {
     ///
     /// Oldest first.
     #[oai(path = "/notification-templates", method = "get", operation_id = "listNotificationTemplates")]
-    async fn list(
-        &self,
-        context: Context,
-        /// Maximum number of items to return.
-        limit: Query<Limit>,
-        /// `nextCursor` of the previous page. Absent: the first page.
-        cursor: Query<Cursor>,
-    ) -> Result<Listed<NotificationTemplate>, Problem> {
-        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
-        let page = context.app().list_configurations::<notification_template::NotificationTemplate>(context.tenant(), page_request).await?;
-        Listed::page(&context, &page)
+    async fn list(&self, context: Context) -> Result<Listed<NotificationTemplate>, Problem> {
+        Listed::configurations::<notification_template::NotificationTemplate>(&context).await
     }
 
     /// List predefined templates
@@ -351,8 +342,7 @@ impl NotificationTemplates {
             language: new.language.map(|language| language.0),
             translations: new.translations.map(translations),
         };
-        let use_case = UpdateNotificationTemplate { id: template.0.0, settings, if_match: context.if_match() };
-        Ok(Done(context.execute(input.canonical.as_deref(), use_case).await?))
+        Ok(Done(context.execute_on_configuration(&template.0, input.canonical.as_deref(), UpdateNotificationTemplate(settings)).await?))
     }
 
     /// Get a notification template
@@ -382,7 +372,6 @@ impl NotificationTemplates {
         #[oai(name = "notificationTemplate")]
         template: Path<Reference>,
     ) -> Result<Done, Problem> {
-        let use_case = DeleteConfiguration::<notification_template::NotificationTemplate>::new(template.0.0, context.if_match());
-        Ok(Done(context.execute(None, use_case).await?))
+        Ok(Done(context.delete::<notification_template::NotificationTemplate>(template.0).await?))
     }
 }

@@ -1,6 +1,6 @@
 //! SMTP accounts.
 
-use billwire_app::{CreateSmtpAccount, DeleteConfiguration, UpdateSmtpAccount, domain::email::smtp_account};
+use billwire_app::{CreateSmtpAccount, UpdateSmtpAccount, domain::email::smtp_account};
 use billwire_schemas::ids::{SmtpAccountId, fresh};
 use billwire_schemas::refusal::Code;
 use poem_openapi::{Object, OpenApi, Tags, param::Path, types::Example};
@@ -9,15 +9,15 @@ use uuid::Uuid;
 use crate::{
     http::{
         problem::Problem,
-        request_context::{Context, Query},
+        request_context::Context,
         responses::{Created, Done, Found, IfNoneMatch, Listed},
         validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, change, create, created, delete, get, list, updated},
     types::example::{example_id, example_moment},
     types::scalars::{
-        Cursor, EmailAddress, Host, Limit, MaxConnections, MaxPerSecond, MaxRecipients, Moment, Name, Port, Reference, Secret, Security,
-        Username, UsernameOrNothing,
+        EmailAddress, Host, MaxConnections, MaxPerSecond, MaxRecipients, Moment, Name, Port, Reference, Secret, Security, Username,
+        UsernameOrNothing,
     },
 };
 
@@ -274,16 +274,8 @@ impl SmtpAccounts {
     ///
     /// Oldest first.
     #[oai(path = "/smtp-accounts", method = "get", operation_id = "listSmtpAccounts")]
-    async fn list(
-        &self,
-        context: Context,
-        /// Maximum number of items to return.
-        limit: Query<Limit>,
-        /// `nextCursor` of the previous page. Absent: the first page.
-        cursor: Query<Cursor>,
-    ) -> Result<Listed<SmtpAccount>, Problem> {
-        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
-        Listed::page(&context, &context.app().list_configurations::<smtp_account::SmtpAccount>(context.tenant(), page_request).await?)
+    async fn list(&self, context: Context) -> Result<Listed<SmtpAccount>, Problem> {
+        Listed::configurations::<smtp_account::SmtpAccount>(&context).await
     }
 
     /// Get an SMTP account
@@ -329,8 +321,8 @@ impl SmtpAccounts {
             max_recipients: new.max_recipients.map(|max| max.0),
             is_default: new.is_default,
         };
-        let use_case = UpdateSmtpAccount { id: account.0.0, settings, password, if_match: context.if_match() };
-        Ok(Done(context.execute(input.canonical.as_deref(), use_case).await?))
+        let use_case = UpdateSmtpAccount { settings, password };
+        Ok(Done(context.execute_on_configuration(&account.0, input.canonical.as_deref(), use_case).await?))
     }
 
     /// Delete an SMTP account
@@ -344,7 +336,6 @@ impl SmtpAccounts {
         #[oai(name = "smtpAccount")]
         account: Path<Reference>,
     ) -> Result<Done, Problem> {
-        let use_case = DeleteConfiguration::<smtp_account::SmtpAccount>::new(account.0.0, context.if_match());
-        Ok(Done(context.execute(None, use_case).await?))
+        Ok(Done(context.delete::<smtp_account::SmtpAccount>(account.0).await?))
     }
 }

@@ -1,6 +1,6 @@
 //! The suppression list.
 
-use billwire_app::{DeleteConfiguration, SuppressAddress, domain::email::suppressed_address};
+use billwire_app::{SuppressAddress, domain::email::suppressed_address};
 use billwire_schemas::{ids::fresh, refusal::Code};
 use poem_openapi::{Object, OpenApi, Tags, param::Path, types::Example};
 use uuid::Uuid;
@@ -8,13 +8,13 @@ use uuid::Uuid;
 use crate::{
     http::{
         problem::Problem,
-        request_context::{Context, Query},
+        request_context::Context,
         responses::{Created, Done, Found, IfNoneMatch, Listed},
         validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, create, created, delete, get, list},
     types::example::{example_id, example_moment},
-    types::scalars::{Cursor, EmailAddress, Limit, Moment, Reason, Reference},
+    types::scalars::{EmailAddress, Moment, Reason, Reference},
 };
 
 #[derive(Tags)]
@@ -121,17 +121,8 @@ impl SuppressedAddresses {
     ///
     /// Oldest first.
     #[oai(path = "/suppressed-addresses", method = "get", operation_id = "listSuppressedAddresses")]
-    async fn list(
-        &self,
-        context: Context,
-        /// Maximum number of items to return.
-        limit: Query<Limit>,
-        /// `nextCursor` of the previous page. Absent: the first page.
-        cursor: Query<Cursor>,
-    ) -> Result<Listed<SuppressedAddress>, Problem> {
-        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
-        let page = context.app().list_configurations::<suppressed_address::SuppressedAddress>(context.tenant(), page_request).await?;
-        Listed::page(&context, &page)
+    async fn list(&self, context: Context) -> Result<Listed<SuppressedAddress>, Problem> {
+        Listed::configurations::<suppressed_address::SuppressedAddress>(&context).await
     }
 
     /// Get a suppressed address
@@ -161,7 +152,6 @@ impl SuppressedAddresses {
         #[oai(name = "suppressedAddress")]
         entry: Path<Reference>,
     ) -> Result<Done, Problem> {
-        let use_case = DeleteConfiguration::<suppressed_address::SuppressedAddress>::new(entry.0.0, context.if_match());
-        Ok(Done(context.execute(None, use_case).await?))
+        Ok(Done(context.delete::<suppressed_address::SuppressedAddress>(entry.0).await?))
     }
 }

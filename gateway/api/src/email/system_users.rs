@@ -1,6 +1,6 @@
 //! System users.
 
-use billwire_app::{CreateSystemUser, DeleteConfiguration, UpdateSystemUser, domain::email::system_user};
+use billwire_app::{CreateSystemUser, UpdateSystemUser, domain::email::system_user};
 use billwire_schemas::ids::{SystemUserId, fresh};
 use billwire_schemas::refusal::Code;
 use poem_openapi::{Object, OpenApi, Tags, param::Path, types::Example};
@@ -9,13 +9,13 @@ use uuid::Uuid;
 use crate::{
     http::{
         problem::Problem,
-        request_context::{Context, Query},
+        request_context::Context,
         responses::{Created, Done, Found, IfNoneMatch, Listed},
         validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, change, create, created, delete, get, list, updated},
     types::example::{example_id, example_moment},
-    types::scalars::{Cursor, EmailAddress, Language, LanguageOrNothing, Limit, Moment, Name, Reference, TimeZoneName, TimeZoneOrNothing},
+    types::scalars::{EmailAddress, Language, LanguageOrNothing, Moment, Name, Reference, TimeZoneName, TimeZoneOrNothing},
 };
 
 #[derive(Tags)]
@@ -166,16 +166,8 @@ impl SystemUsers {
     ///
     /// Oldest first.
     #[oai(path = "/system-users", method = "get", operation_id = "listSystemUsers")]
-    async fn list(
-        &self,
-        context: Context,
-        /// Maximum number of items to return.
-        limit: Query<Limit>,
-        /// `nextCursor` of the previous page. Absent: the first page.
-        cursor: Query<Cursor>,
-    ) -> Result<Listed<SystemUser>, Problem> {
-        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
-        Listed::page(&context, &context.app().list_configurations::<system_user::SystemUser>(context.tenant(), page_request).await?)
+    async fn list(&self, context: Context) -> Result<Listed<SystemUser>, Problem> {
+        Listed::configurations::<system_user::SystemUser>(&context).await
     }
 
     /// Get a system user
@@ -213,8 +205,7 @@ impl SystemUsers {
             time_zone: new.time_zone.map(|zone| zone.0),
             active: new.active,
         };
-        let use_case = UpdateSystemUser { id: user.0.0, settings, if_match: context.if_match() };
-        Ok(Done(context.execute(input.canonical.as_deref(), use_case).await?))
+        Ok(Done(context.execute_on_configuration(&user.0, input.canonical.as_deref(), UpdateSystemUser(settings)).await?))
     }
 
     /// Delete a system user
@@ -228,7 +219,6 @@ impl SystemUsers {
         #[oai(name = "systemUser")]
         user: Path<Reference>,
     ) -> Result<Done, Problem> {
-        let use_case = DeleteConfiguration::<system_user::SystemUser>::new(user.0.0, context.if_match());
-        Ok(Done(context.execute(None, use_case).await?))
+        Ok(Done(context.delete::<system_user::SystemUser>(user.0).await?))
     }
 }

@@ -7,14 +7,10 @@ use uuid::Uuid;
 use crate::{
     email::notification_templates::NotificationTemplate,
     email::notification_templates::Tag,
-    http::{
-        problem::Problem,
-        request_context::{Context, Query},
-        responses::Listed,
-    },
+    http::{problem::Problem, request_context::Context, responses::Listed},
     openapi::operation::{Operation, list},
     types::example::{example_id, example_moment},
-    types::scalars::{Cursor, Limit, Moment, Reference},
+    types::scalars::{Moment, Reference},
 };
 
 pub(crate) struct TemplateVersions;
@@ -63,13 +59,8 @@ impl TemplateVersions {
         /// Id of the notification template.
         #[oai(name = "notificationTemplate")]
         template: Path<Reference>,
-        /// Maximum number of items to return.
-        limit: Query<Limit>,
-        /// `nextCursor` of the previous page. Absent: the first page.
-        cursor: Query<Cursor>,
     ) -> Result<Listed<NotificationTemplateVersion>, Problem> {
-        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
-        let page = context.app().notification_template_versions(context.tenant(), &template.0.0, page_request).await?;
+        let page = context.app().notification_template_versions(context.tenant(), &template.0.0, context.page()?).await?;
         Listed::page(&context, &page)
     }
 }

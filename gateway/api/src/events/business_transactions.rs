@@ -13,7 +13,7 @@ use crate::{
     openapi::operation::{Operation, PLAIN, get, list},
     types::{
         business_transaction::BusinessTransaction,
-        scalars::{Cursor, Limit, Moment, OperationName, Reference},
+        scalars::{Moment, OperationName, Reference},
     },
 };
 
@@ -38,7 +38,6 @@ impl BusinessTransactions {
     ///
     /// Newest first.
     #[oai(path = "/business-transactions", method = "get", operation_id = "listBusinessTransactions")]
-    #[expect(clippy::too_many_arguments, reason = "each is a query parameter")]
     async fn list(
         &self,
         context: Context,
@@ -53,12 +52,8 @@ impl BusinessTransactions {
         from: Query<Moment>,
         /// Only transactions before this time.
         to: Query<Moment>,
-        /// Maximum number of items to return.
-        limit: Query<Limit>,
-        /// `nextCursor` of the previous page. Absent: the first page.
-        cursor: Query<Cursor>,
     ) -> Result<Listed<BusinessTransaction>, Problem> {
-        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
+        let page_request = context.page()?;
         let account = match account.0 {
             None => None,
             Some(account) => match context.app().account_named(context.tenant(), &account.0).await? {

@@ -1,6 +1,6 @@
 //! Data sources.
 
-use billwire_app::{CreateDataSource, DeleteDataSource, domain::events::data_source};
+use billwire_app::{CreateDataSource, domain::events::data_source};
 use billwire_schemas::ids::{DataSourceId, fresh};
 use billwire_schemas::refusal::Code;
 use poem_openapi::{Object, OpenApi, Tags, param::Path, types::Example};
@@ -9,13 +9,13 @@ use uuid::Uuid;
 use crate::{
     http::{
         problem::Problem,
-        request_context::{Context, Query},
+        request_context::Context,
         responses::{Created, Done, Found, IfNoneMatch, Listed},
         validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, create, created, delete, get, list},
     types::example::{example_id, example_moment},
-    types::scalars::{Cursor, DataSourceName, Limit, Moment, ObjectKind, Reference, RelationName},
+    types::scalars::{DataSourceName, Moment, ObjectKind, Reference, RelationName},
 };
 
 #[derive(Tags)]
@@ -123,16 +123,8 @@ impl DataSources {
     ///
     /// Oldest first.
     #[oai(path = "/data-sources", method = "get", operation_id = "listDataSources")]
-    async fn list(
-        &self,
-        context: Context,
-        /// Maximum number of items to return.
-        limit: Query<Limit>,
-        /// `nextCursor` of the previous page. Absent: the first page.
-        cursor: Query<Cursor>,
-    ) -> Result<Listed<DataSource>, Problem> {
-        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
-        Listed::page(&context, &context.app().list_configurations::<data_source::DataSource>(context.tenant(), page_request).await?)
+    async fn list(&self, context: Context) -> Result<Listed<DataSource>, Problem> {
+        Listed::configurations::<data_source::DataSource>(&context).await
     }
 
     /// Get a data source
@@ -161,7 +153,6 @@ impl DataSources {
         #[oai(name = "dataSource")]
         source: Path<Reference>,
     ) -> Result<Done, Problem> {
-        let use_case = DeleteDataSource { id: source.0.0, if_match: context.if_match() };
-        Ok(Done(context.execute(None, use_case).await?))
+        Ok(Done(context.delete::<data_source::DataSource>(source.0).await?))
     }
 }

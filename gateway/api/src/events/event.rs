@@ -23,7 +23,7 @@ use crate::{
     },
     openapi::operation::{Operation, PLAIN, create, created, get, list},
     types::example::{example_id, example_moment},
-    types::scalars::{Cursor, EventTypeName, EventTypePattern, FreeObject, Key, Limit, Moment, Reference, SubjectReference, WaitSeconds},
+    types::scalars::{EventTypeName, EventTypePattern, FreeObject, Key, Moment, Reference, SubjectReference, WaitSeconds},
 };
 
 #[derive(Tags)]
@@ -239,12 +239,8 @@ impl Events {
         from: Query<Moment>,
         /// Only events before this time.
         to: Query<Moment>,
-        /// Maximum number of items to return.
-        limit: Query<Limit>,
-        /// `nextCursor` of the previous page. Absent: the first page.
-        cursor: Query<Cursor>,
     ) -> Result<Listed<Event>, Problem> {
-        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
+        let page_request = context.page()?;
         let mut keys = Vec::new();
         if let Some(account) = account.0 {
             let Some(account) = context.app().account_named(context.tenant(), &account.0).await? else { return Ok(Listed::nothing()) };
@@ -283,12 +279,8 @@ impl Events {
         /// Maximum time to wait for the first event, in seconds. Absent: no wait.
         #[oai(name = "waitSeconds")]
         wait: Query<WaitSeconds>,
-        /// Maximum number of items to return.
-        limit: Query<Limit>,
-        /// `nextCursor` of the previous page. Absent: the first page.
-        cursor: Query<Cursor>,
     ) -> Result<Listed<Event>, Problem> {
-        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
+        let page_request = context.page()?;
         let after = page_request.after.map(|after| u64::try_from(after.sort).unwrap_or(0));
         let limit = usize::try_from(page_request.limit).unwrap_or(1);
         let wait = Duration::from_secs(wait.0.map_or(0, |wait| u64::from(wait.0)));

@@ -9,13 +9,13 @@ use crate::{
     delivery::deliveries::Tag,
     http::{
         problem::Problem,
-        request_context::{Context, Query},
+        request_context::Context,
         responses::{Accepted, Listed},
         validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, in_bulk, list},
     types::example::{example_id, example_moment},
-    types::scalars::{Cursor, Limit, Moment, Reference},
+    types::scalars::{Moment, Reference},
 };
 
 pub(crate) struct SetAsideEvents;
@@ -121,16 +121,8 @@ impl SetAsideEvents {
     /// Returns events that were accepted but cannot be published, because NATS's message limit (`max_payload`) was lowered since. Later
     /// events of the same ordering key wait behind them; all others are published. Newest first.
     #[oai(path = "/set-aside-events", method = "get", operation_id = "listSetAsideEvents")]
-    async fn list(
-        &self,
-        context: Context,
-        /// Maximum number of items to return.
-        limit: Query<Limit>,
-        /// `nextCursor` of the previous page. Absent: the first page.
-        cursor: Query<Cursor>,
-    ) -> Result<Listed<SetAsideEvent>, Problem> {
-        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
-        let page = context.app().list_set_aside_events(context.tenant(), page_request).await?;
+    async fn list(&self, context: Context) -> Result<Listed<SetAsideEvent>, Problem> {
+        let page = context.app().list_set_aside_events(context.tenant(), context.page()?).await?;
         let items: Vec<SetAsideEvent> = page.items.into_iter().map(Into::into).collect();
         Ok(Listed::shown(&items, page.next.map(|after| context.cursor(after))))
     }

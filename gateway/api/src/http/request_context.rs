@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use aws_lc_rs::digest;
-use billwire_app::{App, Claim, Failure, Object, ObjectUseCase, Reply, RequestContext, UseCase, page};
+use billwire_app::{
+    App, Claim, ConfigurationObject, ConfigurationUseCase, DeleteConfiguration, Failure, Object, ObjectUseCase, Reply, RequestContext,
+    UseCase, page,
+};
 use billwire_schemas::{ids::TenantId, refusal::Code};
 use poem::{Request, RequestBody};
 use poem_openapi::{
@@ -98,6 +101,27 @@ impl Context {
         self.app().execute_on(self.request(canonical), &reference.0, self.if_match(), use_case).await
     }
 
+    /// Runs a use case once for this request on the configuration object with this id, if it has the version required by `If-Match`.
+    ///
+    /// # Errors
+    /// The refusal for a missing object, `stale_version`, the use case's refusal, or a database failure.
+    pub async fn execute_on_configuration(
+        &self,
+        id: &Reference,
+        canonical: Option<&str>,
+        use_case: impl ConfigurationUseCase,
+    ) -> Result<Reply, Failure> {
+        self.app().execute_on_configuration(self.request(canonical), &id.0, self.if_match(), use_case).await
+    }
+
+    /// Deletes the configuration object with this id, if it has the version required by `If-Match`.
+    ///
+    /// # Errors
+    /// The refusal for a missing object or for one in use, `stale_version`, or a database failure.
+    pub async fn delete<T: ConfigurationObject>(&self, id: Reference) -> Result<Reply, Failure> {
+        self.execute(None, DeleteConfiguration::<T>::new(id.0, self.if_match())).await
+    }
+
     /// The id of the object a list is filtered by; the nil id, which matches nothing, if that object does not exist.
     ///
     /// # Errors
@@ -108,7 +132,22 @@ impl Context {
         Ok(Some(found.map_or(Uuid::nil(), |object| object.id())))
     }
 
+    /// A query parameter, already validated by [`crate::http::authorization`].
+    fn parameter<T: ParseFromParameter>(&self, name: &str) -> Result<Option<T>, Problem> {
+        let Some((_, text)) = self.0.query.iter().find(|(known, _)| known == name) else { return Ok(None) };
+        let parsed = T::parse_from_parameter(text).map(Some);
+        parsed.map_err(|_| Problem::new(Code::InvalidParameter, format!("'{name}' is not valid.")))
+    }
+
     /// The requested page of a list.
+    ///
+    /// # Errors
+    /// `bad_cursor`.
+    pub fn page(&self) -> Result<page::PageRequest, Problem> {
+        self.page_request(self.parameter("limit")?, self.parameter("cursor")?.as_ref())
+    }
+
+    /// The page with this limit and cursor.
     ///
     /// # Errors
     /// `bad_cursor`.
@@ -195,11 +234,6 @@ impl<'a, T: ParseFromParameter> ApiExtractor<'a> for Query<T> {
     }
 
     async fn from_request(request: &'a Request, _: &mut RequestBody, options: ExtractParamOptions<T>) -> poem::Result<Self> {
-        let query = &Context::of(request)?.0.query;
-        let Some((_, text)) = query.iter().find(|(name, _)| name == options.name) else { return Ok(Self(None)) };
-        match T::parse_from_parameter(text) {
-            Ok(value) => Ok(Self(Some(value))),
-            Err(_) => Err(Problem::new(Code::InvalidParameter, format!("'{}' is not valid.", options.name)).into()),
-        }
+        Ok(Self(Context::of(request)?.parameter(options.name)?))
     }
 }

@@ -3,7 +3,7 @@
 
 use std::{borrow::Cow, marker::PhantomData};
 
-use billwire_app::{Reply, domain::Entity, page::Page};
+use billwire_app::{ConfigurationObject, Filter, Object, Reply, domain::Entity, page::Page};
 use poem::{
     IntoResponse, Response,
     http::{HeaderName, HeaderValue, StatusCode, header},
@@ -296,6 +296,22 @@ impl<S> Listed<S> {
 }
 
 impl<S> Listed<S> {
+    /// The requested page of the objects that `filter` selects, oldest first.
+    ///
+    /// # Errors
+    /// `bad_cursor`, or a database failure.
+    pub async fn objects<T: Object>(context: &Context, filter: Filter) -> Result<Self, Problem> {
+        Self::page(context, &context.app().list::<T>(context.tenant(), filter, context.page()?).await?)
+    }
+
+    /// The requested page of configuration objects, oldest first.
+    ///
+    /// # Errors
+    /// `bad_cursor`, or a database failure.
+    pub async fn configurations<T: ConfigurationObject>(context: &Context) -> Result<Self, Problem> {
+        Self::page(context, &context.app().list_configurations::<T>(context.tenant(), context.page()?).await?)
+    }
+
     /// A page of stored JSON, byte for byte.
     ///
     /// # Errors

@@ -12,6 +12,7 @@ use crate::{
     http::problem::ProblemView,
     openapi::{
         operation::Takes,
+        operation_spec::paging,
         schema::{close, components_of, references, tidy},
     },
     registry,
@@ -85,11 +86,15 @@ pub(crate) fn operations(document: &mut Value) -> Vec<(String, String, &mut Valu
 
 fn complete(operation: &mut Value, schemas: &mut Map<String, Value>, shared: &mut responses::Shared) {
     let id = operation["operationId"].as_str().unwrap_or_default().to_owned();
+    let asks = registry::operation(&id);
+    if asks.is_some_and(|asks| asks.takes.cursor) {
+        add_paging(operation);
+    }
     for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
         tidy_parameter(parameter, schemas);
     }
     // An operation without a registry entry is refused with 403, and a test fails.
-    let Some(asks) = registry::operation(&id) else { return };
+    let Some(asks) = asks else { return };
     add_headers(operation, asks.takes);
     let description = operation["description"].as_str().unwrap_or_default();
     operation["description"] = format!("{description}\n\nScope: `{}`.", asks.scope).into();
@@ -120,6 +125,23 @@ fn reference_example(parameter: &str, schemas: &Map<String, Value>) -> Option<Va
     ["externalId", "id", "name"].iter().find_map(|member| example.get(member)).cloned()
 }
 
+fn add_parameter(operation: &mut Value, parameter: Value) {
+    match operation.get_mut("parameters").and_then(Value::as_array_mut) {
+        Some(parameters) => parameters.push(parameter),
+        None => operation["parameters"] = json!([parameter]),
+    }
+}
+
+/// Adds the parameters of lists, unless the handler declares them.
+fn add_paging(operation: &mut Value) {
+    if operation["parameters"].as_array().into_iter().flatten().any(|parameter| parameter["name"] == "cursor") {
+        return;
+    }
+    for (name, description, schema) in paging() {
+        add_parameter(operation, json!({ "name": name, "in": "query", "description": description, "required": false, "schema": schema }));
+    }
+}
+
 /// Adds the headers that the operation's registry entry lists.
 fn add_headers(operation: &mut Value, takes: Takes) {
     let headers = [
@@ -135,10 +157,6 @@ fn add_headers(operation: &mut Value, takes: Takes) {
     ];
     for (_, name, max, description) in headers.into_iter().filter(|(taken, ..)| *taken) {
         let schema = json!({ "type": "string", "minLength": 1, "maxLength": max });
-        let header = json!({ "name": name, "in": "header", "description": description, "required": false, "schema": schema });
-        match operation.get_mut("parameters").and_then(Value::as_array_mut) {
-            Some(parameters) => parameters.push(header),
-            None => operation["parameters"] = json!([header]),
-        }
+        add_parameter(operation, json!({ "name": name, "in": "header", "description": description, "required": false, "schema": schema }));
     }
 }

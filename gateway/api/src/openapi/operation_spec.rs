@@ -5,7 +5,10 @@ use billwire_schemas::refusal::Code;
 
 use jsonschema::Validator;
 use poem::{Request, http::Method};
-use poem_openapi::registry::{MetaOperation, MetaParamIn};
+use poem_openapi::{
+    registry::{MetaOperation, MetaParamIn, MetaSchemaRef},
+    types::Type,
+};
 use serde_json::Value;
 
 use crate::{
@@ -17,6 +20,7 @@ use crate::{
         operation::Operation,
         schema::{compile, tidy},
     },
+    types::scalars::{Cursor, Limit},
 };
 
 /// The specification that requests are validated against.
@@ -30,6 +34,14 @@ pub(crate) struct OperationSpec {
     query: Vec<Parameter>,
 }
 
+/// The query parameters that every list takes: name, description and schema. Handlers do not declare them.
+pub(crate) fn paging() -> [(&'static str, &'static str, MetaSchemaRef); 2] {
+    [
+        ("limit", "Maximum number of items to return.", Limit::schema_ref()),
+        ("cursor", "`nextCursor` of the previous page. Absent: the first page.", Cursor::schema_ref()),
+    ]
+}
+
 struct Parameter {
     name: String,
     /// Compiling fails only by a bug in this crate; requests then get 500, and the log has the cause.
@@ -38,16 +50,16 @@ struct Parameter {
 }
 
 impl Parameter {
+    fn new(name: &str, schema: &MetaSchemaRef) -> Self {
+        let mut schema = serde_json::to_value(schema).unwrap_or_default();
+        tidy(&mut schema);
+        let whole = schema["type"] == "integer";
+        Self { name: name.to_owned(), validator: compile(&schema), whole }
+    }
+
     fn all(operation: &MetaOperation, place: MetaParamIn) -> Vec<Self> {
         let wanted = operation.params.iter().filter(|parameter| parameter.in_type == place);
-        wanted
-            .map(|parameter| {
-                let mut schema = serde_json::to_value(&parameter.schema).unwrap_or_default();
-                tidy(&mut schema);
-                let whole = schema["type"] == "integer";
-                Self { name: parameter.name.clone(), validator: compile(&schema), whole }
-            })
-            .collect()
+        wanted.map(|parameter| Self::new(&parameter.name, &parameter.schema)).collect()
     }
 
     fn check(&self, text: &str, found: &mut Vec<Violation>) -> Result<(), Problem> {
@@ -77,12 +89,16 @@ type Parameters = (Vec<String>, Vec<(String, String)>);
 impl OperationSpec {
     /// The operation that `handler` implements at the documented `path`.
     pub fn new(operation: &'static Operation, path: &str, handler: &MetaOperation) -> Self {
+        let mut query = Parameter::all(handler, MetaParamIn::Query);
+        if operation.takes.cursor && query.iter().all(|parameter| parameter.name != "cursor") {
+            query.extend(paging().iter().map(|(name, _, schema)| Parameter::new(name, schema)));
+        }
         Self {
             operation,
             method: handler.method.clone(),
             segments: path.split('/').map(str::to_owned).collect(),
             path: Parameter::all(handler, MetaParamIn::Path),
-            query: Parameter::all(handler, MetaParamIn::Query),
+            query,
         }
     }
 

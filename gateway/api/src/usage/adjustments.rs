@@ -23,7 +23,7 @@ use crate::{
     types::example::{example_id, example_moment},
     types::{
         money::{Money, NewMoney},
-        scalars::{ChargeType, Cursor, Limit, Moment, Name, Reason, Reference},
+        scalars::{ChargeType, Moment, Name, Reason, Reference},
     },
     usage::chargeable_events::Tag,
 };
@@ -178,16 +178,11 @@ impl Adjustments {
         /// Only adjustments of this charge, by its id or external id.
         #[oai(name = "chargeableEvent")]
         charge: Query<Reference>,
-        /// Maximum number of items to return.
-        limit: Query<Limit>,
-        /// `nextCursor` of the previous page. Absent: the first page.
-        cursor: Query<Cursor>,
     ) -> Result<Listed<Adjustment>, Problem> {
-        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
         let filter = Filter::new()
             .is_id("account_id", context.filtered::<Account>(&account).await?)
             .is_id("chargeable_event_id", context.filtered::<chargeable_event::ChargeableEvent>(&charge).await?);
-        Listed::page(&context, &context.app().list::<adjustment::Adjustment>(context.tenant(), filter, page_request).await?)
+        Listed::objects::<adjustment::Adjustment>(&context, filter).await
     }
 
     /// Get an adjustment

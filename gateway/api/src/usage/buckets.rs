@@ -23,7 +23,7 @@ use crate::{
     },
     openapi::operation::{Operation, change, create, created, delete, get, list, updated},
     types::example::{example_id, example_moment},
-    types::scalars::{Amount, Cursor, ExternalId, Limit, Moment, Name, Reference, UnitName},
+    types::scalars::{Amount, ExternalId, Moment, Name, Reference, UnitName},
 };
 
 #[derive(Tags)]
@@ -242,16 +242,11 @@ impl Buckets {
         account: Query<Reference>,
         /// Only buckets of this service, by its id or external id.
         service: Query<Reference>,
-        /// Maximum number of items to return.
-        limit: Query<Limit>,
-        /// `nextCursor` of the previous page. Absent: the first page.
-        cursor: Query<Cursor>,
     ) -> Result<Listed<Bucket>, Problem> {
-        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
         let filter = Filter::new()
             .is_id("account_id", context.filtered::<Account>(&account).await?)
             .is_id("service_id", context.filtered::<Service>(&service).await?);
-        Listed::page(&context, &context.app().list::<bucket::Bucket>(context.tenant(), filter, page_request).await?)
+        Listed::objects::<bucket::Bucket>(&context, filter).await
     }
 
     /// Get a bucket

@@ -26,8 +26,8 @@ use crate::{
     types::{
         money::{Money, NewMoney},
         scalars::{
-            Amount, ChargeOrder, ChargeState, ChargeTypeName, Cursor, Direction, ExternalId, IdentifierKind, IdentifierValue, Limit,
-            Moment, Reason, Reference, SearchText, UnitName,
+            Amount, ChargeOrder, ChargeState, ChargeTypeName, Direction, ExternalId, IdentifierKind, IdentifierValue, Moment, Reason,
+            Reference, SearchText, UnitName,
         },
     },
 };
@@ -280,12 +280,8 @@ impl ChargeableEvents {
         sort: Query<ChargeOrder>,
         /// Sort direction. Default `descending`.
         order: Query<Direction>,
-        /// Maximum number of items to return.
-        limit: Query<Limit>,
-        /// `nextCursor` of the previous page. Absent: the first page.
-        cursor: Query<Cursor>,
     ) -> Result<Listed<ChargeableEvent>, Problem> {
-        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
+        let page_request = context.page()?;
         let billed = state.0.map(|state| state == ChargeState::Billed);
         let filter = Filter::new()
             .is_id("account_id", context.filtered::<Account>(&account).await?)

@@ -22,7 +22,7 @@ use crate::{
     types::example::{example_id, example_moment},
     types::{
         money::{Money, NewMoney},
-        scalars::{ContractStatus, Cursor, Date, ExternalId, Limit, Moment, Name, PeriodMonths, Reference},
+        scalars::{ContractStatus, Date, ExternalId, Moment, Name, PeriodMonths, Reference},
     },
 };
 
@@ -249,16 +249,11 @@ impl Contracts {
         account: Query<Reference>,
         /// Only contracts with this status.
         status: Query<ContractStatus>,
-        /// Maximum number of items to return.
-        limit: Query<Limit>,
-        /// `nextCursor` of the previous page. Absent: the first page.
-        cursor: Query<Cursor>,
     ) -> Result<Listed<Contract>, Problem> {
-        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
         let filter = Filter::new()
             .is_id("account_id", context.filtered::<Account>(&account).await?)
             .is("status", status.0.map(ContractStatus::wire));
-        Listed::page(&context, &context.app().list::<contract::Contract>(context.tenant(), filter, page_request).await?)
+        Listed::objects::<contract::Contract>(&context, filter).await
     }
 
     /// Get a contract

@@ -22,7 +22,7 @@ use crate::{
     },
     openapi::operation::{Operation, change, create, created, delete, get, list, updated},
     types::example::{example_id, example_moment},
-    types::scalars::{Cursor, DormantDays, ExternalId, IdentifierKind, IdentifierValue, Limit, Moment, Reference},
+    types::scalars::{DormantDays, ExternalId, IdentifierKind, IdentifierValue, Moment, Reference},
 };
 
 #[derive(Tags)]
@@ -177,7 +177,6 @@ impl UsageIdentifiers {
     ///
     /// Oldest first.
     #[oai(path = "/usage-identifiers", method = "get", operation_id = "listUsageIdentifiers")]
-    #[expect(clippy::too_many_arguments, reason = "a list has many filters")]
     async fn list(
         &self,
         context: Context,
@@ -189,18 +188,13 @@ impl UsageIdentifiers {
         kind: Query<IdentifierKind>,
         /// Only identifiers with this value.
         value: Query<IdentifierValue>,
-        /// Maximum number of items to return.
-        limit: Query<Limit>,
-        /// `nextCursor` of the previous page. Absent: the first page.
-        cursor: Query<Cursor>,
     ) -> Result<Listed<UsageIdentifier>, Problem> {
-        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
         let filter = Filter::new()
             .is_id("account_id", context.filtered::<Account>(&account).await?)
             .is_id("service_id", context.filtered::<Service>(&service).await?)
             .is("kind", kind.0.as_ref().map(|kind| kind.0.as_str()))
             .is("value", value.0.as_ref().map(|value| value.0.as_str()));
-        Listed::page(&context, &context.app().list::<usage_identifier::UsageIdentifier>(context.tenant(), filter, page_request).await?)
+        Listed::objects::<usage_identifier::UsageIdentifier>(&context, filter).await
     }
 
     /// Get a usage identifier

@@ -7,9 +7,9 @@ use billwire_domain::{
 };
 use billwire_schemas::{
     clock::{Clock, SystemClock, Timestamp},
-    ids::{OrderingKey, TenantId},
+    ids::TenantId,
 };
-use billwire_store::{Configuration, ConfigurationKind as Kind, Store, Tx, commit::Failure, page::PageRequest};
+use billwire_store::{Configuration, ConfigurationKind as Kind, Tx, commit::Failure, page::PageRequest};
 
 use crate::{App, execute::UseCase, record::Record};
 
@@ -48,24 +48,14 @@ pub struct UpdateBillingSettings {
 impl UseCase for UpdateBillingSettings {
     const OPERATION: &'static str = "updateBillingSettings";
 
-    fn key(&self) -> OrderingKey {
-        Store::configuration_key()
-    }
     async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
         let present = settings(tx).await?;
         Rejected::ensure_current(self.if_match, present.version)?;
         let change = billing_settings::update(present, self.command.clone(), now)?;
         let (id, body) = (billwire_domain::Entity::id(&change.after), change.after.clone());
         if change.before.is_none() {
-            let new = Configuration {
-                id,
-                kind: Kind::BillingSettings,
-                name: NAME.to_owned(),
-                body,
-                secrets: None,
-                created_at: SystemClock.now(),
-            };
-            tx.save_configuration(new).await?;
+            let (kind, name, created_at) = (Kind::BillingSettings, NAME.to_owned(), SystemClock.now());
+            tx.save_configuration(Configuration { id, kind, name, body, secrets: None, created_at }).await?;
         } else {
             tx.change_configuration(id, body.version, NAME.to_owned(), &body)?;
         }

@@ -1,10 +1,10 @@
-//! `createSubscription`, `updateSubscription`, `enableSubscription`, `disableSubscription`, `deleteSubscription`.
+//! `createSubscription`, `updateSubscription`, `enableSubscription`, `disableSubscription`, and the check before `deleteSubscription`.
 
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use billwire_domain::{
-    Change, Rejected,
+    Rejected,
     delivery::{
         queue::Queue,
         routing::Routing,
@@ -15,16 +15,16 @@ use billwire_domain::{
     events::catalogue::Catalogue,
 };
 use billwire_schemas::{
-    clock::{Clock, SystemClock, Timestamp},
+    clock::Timestamp,
     events::selection::{ObjectEvents, Selection},
-    ids::{OrderingKey, SubscriptionId},
+    ids::SubscriptionId,
     recipient::Recipient,
     refusal::Code,
 };
-use billwire_store::{Configuration, ConfigurationKind as Kind, Store, Tx, commit::Failure};
+use billwire_store::{ConfigurationKind as Kind, Tx, commit::Failure};
 
 use crate::{
-    configuration::{ConfigurationObject, addressed, referenced},
+    configuration::{ConfigurationObject, ConfigurationUseCase, changed, created, referenced},
     email::notification_templates,
     ensure_name_free,
     events::catalogue,
@@ -133,6 +133,36 @@ impl Standing {
     }
 }
 
+#[async_trait]
+impl ConfigurationObject for Subscription {
+    const KIND: Kind = Kind::Subscription;
+    const NAME: &'static str = "subscription";
+    const NOT_FOUND: Code = Code::SubscriptionNotFound;
+    const DELETE: &'static str = "deleteSubscription";
+    fn name(&self) -> &str {
+        &self.name
+    }
+    async fn before_deletion(&self, tx: &mut Tx<'_>) -> Result<(), Failure> {
+        let standing = Standing::of(tx).await?;
+        // Subscriptions on other queues may depend on what this one forwards.
+        let others: Vec<Subscription> = standing.subscriptions.iter().filter(|one| one.id != self.id).cloned().collect();
+        let routing = Routing { subscriptions: &others, ..standing.routing() };
+        if let Some(to) = self.action.forwards_to() {
+            let carried = routing.carried(to);
+            let stranded = others.iter().find(|one| {
+                let named = |entry: &&String| standing.catalogue.find(entry).is_some() && !carried.contains(*entry);
+                one.queue_id == to && one.chosen.event_types.iter().any(|entry| named(&entry))
+            });
+            if let Some(stranded) = stranded {
+                let message = format!("Subscription '{}' needs events that this one forwards; change or delete it first.", stranded.name);
+                return Err(Rejected::conflict(Code::StillInUse, message).into());
+            }
+        }
+        tx.discard_waiting(self.id, "the subscription was deleted");
+        Ok(())
+    }
+}
+
 /// Creates a subscription.
 #[derive(Debug, Clone)]
 pub struct CreateSubscription {
@@ -159,9 +189,6 @@ impl UseCase for CreateSubscription {
     const OPERATION: &'static str = "createSubscription";
     const STATUS: u16 = 201;
 
-    fn key(&self) -> OrderingKey {
-        Store::configuration_key()
-    }
     async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
         ensure_name_free(tx, Kind::Subscription, &self.name).await?;
         let found = async {
@@ -179,10 +206,7 @@ impl UseCase for CreateSubscription {
         };
         let standing = Standing::of(tx).await?;
         let change = subscription::create(self.id, queue.id, wanted, template.as_ref(), &standing.routing(), now)?;
-        let (id, name, body) = (self.id.0, self.name.clone(), change.after.clone());
-        let kind = Kind::Subscription;
-        tx.save_configuration(Configuration { id, kind, name, body, secrets: None, created_at: SystemClock.now() }).await?;
-        Record::of(&change).map(Some)
+        created(tx, &change, None).await.map(Some)
     }
 }
 
@@ -203,10 +227,6 @@ impl CreateSubscription {
 /// Changes a subscription; absent members keep their values.
 #[derive(Debug, Clone)]
 pub struct UpdateSubscription {
-    /// The id, as the client sent it.
-    pub id: String,
-    /// The required version, if any.
-    pub if_match: Option<i64>,
     /// The new name.
     pub name: Option<String>,
     /// The selected event types.
@@ -224,17 +244,14 @@ pub struct UpdateSubscription {
 }
 
 #[async_trait]
-impl UseCase for UpdateSubscription {
+impl ConfigurationUseCase for UpdateSubscription {
+    type Object = Subscription;
     const OPERATION: &'static str = "updateSubscription";
 
-    fn key(&self) -> OrderingKey {
-        Store::configuration_key()
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref()
     }
-    async fn run(&self, tx: &mut Tx<'_>, _: Timestamp) -> Result<Option<Record>, Failure> {
-        let last: Subscription = addressed(tx, &self.id, self.if_match).await?;
-        if let Some(name) = self.name.as_ref().filter(|name| **name != last.name) {
-            ensure_name_free(tx, Kind::Subscription, name).await?;
-        }
+    async fn run(&self, tx: &mut Tx<'_>, last: Subscription, _: Timestamp) -> Result<Record, Failure> {
         let (action, template) = match self.action.clone() {
             Some(action) => {
                 let (action, template) = resolved(tx, action).await?;
@@ -252,8 +269,7 @@ impl UseCase for UpdateSubscription {
             when_given_up: self.when_given_up,
         };
         let standing = Standing::of(tx).await?;
-        let change = subscription::update(last, command, template.as_ref(), &standing.routing())?;
-        saved(tx, &change)
+        changed(tx, &subscription::update(last, command, template.as_ref(), &standing.routing())?)
     }
 }
 
@@ -266,70 +282,18 @@ pub(crate) async fn template_of(tx: &Tx<'_>, action: &Action) -> Result<Option<N
 
 /// Enables or disables a subscription. While it is disabled, waiting deliveries pause and new events are not delivered to it.
 #[derive(Debug, Clone)]
-pub struct EnableSubscription<const ENABLED: bool> {
-    /// The id, as the client sent it.
-    pub id: String,
-    /// The required version, if any.
-    pub if_match: Option<i64>,
-}
+pub struct EnableSubscription<const ENABLED: bool>;
 
 #[async_trait]
-impl<const ENABLED: bool> UseCase for EnableSubscription<ENABLED> {
+impl<const ENABLED: bool> ConfigurationUseCase for EnableSubscription<ENABLED> {
+    type Object = Subscription;
     const OPERATION: &'static str = if ENABLED { "enableSubscription" } else { "disableSubscription" };
 
-    fn key(&self) -> OrderingKey {
-        Store::configuration_key()
-    }
-    async fn run(&self, tx: &mut Tx<'_>, _: Timestamp) -> Result<Option<Record>, Failure> {
-        let change = subscription::enable(addressed(tx, &self.id, self.if_match).await?, ENABLED)?;
+    async fn run(&self, tx: &mut Tx<'_>, last: Subscription, _: Timestamp) -> Result<Record, Failure> {
+        let change = subscription::enable(last, ENABLED)?;
         if ENABLED {
             tx.start_configuration_anew(change.after.id.0).await?;
         }
-        saved(tx, &change)
+        changed(tx, &change)
     }
-}
-
-/// Deletes a subscription and discards its waiting deliveries.
-#[derive(Debug, Clone)]
-pub struct DeleteSubscription {
-    /// The id, as the client sent it.
-    pub id: String,
-    /// The required version, if any.
-    pub if_match: Option<i64>,
-}
-
-#[async_trait]
-impl UseCase for DeleteSubscription {
-    const OPERATION: &'static str = Subscription::DELETE;
-
-    fn key(&self) -> OrderingKey {
-        Store::configuration_key()
-    }
-    async fn run(&self, tx: &mut Tx<'_>, _: Timestamp) -> Result<Option<Record>, Failure> {
-        let last: Subscription = addressed(tx, &self.id, self.if_match).await?;
-        let standing = Standing::of(tx).await?;
-        // Subscriptions on other queues may depend on what this one forwards.
-        let others: Vec<Subscription> = standing.subscriptions.iter().filter(|one| one.id != last.id).cloned().collect();
-        let routing = Routing { subscriptions: &others, ..standing.routing() };
-        if let Some(to) = last.action.forwards_to() {
-            let carried = routing.carried(to);
-            let stranded = others.iter().find(|one| {
-                let named = |entry: &&String| standing.catalogue.find(entry).is_some() && !carried.contains(*entry);
-                one.queue_id == to && one.chosen.event_types.iter().any(|entry| named(&entry))
-            });
-            if let Some(stranded) = stranded {
-                let message = format!("Subscription '{}' needs events that this one forwards; change or delete it first.", stranded.name);
-                return Err(Rejected::conflict(Code::StillInUse, message).into());
-            }
-        }
-        tx.delete_configuration(last.id.0);
-        tx.discard_waiting(last.id, "the subscription was deleted");
-        Record::of(&Change::deleted(last)).map(Some)
-    }
-}
-
-fn saved(tx: &mut Tx<'_>, change: &Change<Subscription>) -> Result<Option<Record>, Failure> {
-    let after = &change.after;
-    tx.change_configuration(after.id.0, after.version, after.name.clone(), after)?;
-    Record::of(change).map(Some)
 }

@@ -6,6 +6,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use billwire_domain::{
     Change, Rejected,
+    delivery::subscription::{Action, Subscription},
     delivery::webhook_endpoint::{self, ClientCertificate, Rotate, Secrets, Settings, WebhookEndpoint},
 };
 use billwire_schemas::{
@@ -14,16 +15,29 @@ use billwire_schemas::{
     ids::{EventId, OrderingKey, TenantId, WebhookEndpointId},
     refusal::Code,
 };
-use billwire_store::{Configuration, ConfigurationKind as Kind, Error, Store, Tx, commit::Failure};
+use billwire_store::{ConfigurationKind as Kind, Error, Tx, commit::Failure};
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::{
     App, Caller, RequestContext,
-    configuration::addressed,
+    configuration::{ConfigurationObject, ConfigurationUseCase, changed, created},
     ensure_name_free,
     execute::{UseCase, json},
     record::Record,
 };
+
+impl ConfigurationObject for WebhookEndpoint {
+    const KIND: Kind = Kind::WebhookEndpoint;
+    const NAME: &'static str = "webhook endpoint";
+    const NOT_FOUND: Code = Code::WebhookEndpointNotFound;
+    const DELETE: &'static str = "deleteWebhookEndpoint";
+    fn name(&self) -> &str {
+        &self.name
+    }
+    fn carries(&self, subscription: &Subscription) -> bool {
+        matches!(&subscription.action, Action::Webhook { webhook_endpoint_id, .. } if *webhook_endpoint_id == self.id)
+    }
+}
 
 /// The result of a test call.
 #[derive(Debug, Clone)]
@@ -77,13 +91,9 @@ async fn secrets_of(tx: &Tx<'_>, endpoint: &WebhookEndpoint) -> Result<Secrets, 
     serde_json::from_str(&text.ok_or_else(missing)?).map_err(json)
 }
 
-fn saved(tx: &mut Tx<'_>, change: &Change<WebhookEndpoint>, secrets: Option<&Secrets>) -> Result<Record, Failure> {
-    let after = &change.after;
-    tx.change_configuration(after.id.0, after.version, after.name.clone(), after)?;
-    if let Some(secrets) = secrets {
-        tx.change_secrets(Kind::WebhookEndpoint, after.id.0, &sealed(secrets)?)?;
-    }
-    Record::of(change)
+fn saved(tx: &mut Tx<'_>, change: &Change<WebhookEndpoint>, secrets: &Secrets) -> Result<Record, Failure> {
+    tx.change_secrets(Kind::WebhookEndpoint, change.after.id.0, &sealed(secrets)?)?;
+    changed(tx, change)
 }
 
 /// Creates a webhook endpoint. Only the reply shows the signing secret.
@@ -97,12 +107,8 @@ pub struct CreateWebhookEndpoint {
 /// Changes a webhook endpoint.
 #[derive(Clone)]
 pub struct UpdateWebhookEndpoint {
-    /// The id, as the client sent it.
-    pub id: String,
     /// The changes.
     pub settings: Settings,
-    /// The required version, if any.
-    pub if_match: Option<i64>,
     webhook_client: Option<Arc<dyn WebhookClient>>,
 }
 
@@ -113,8 +119,8 @@ impl App {
     }
 
     /// `updateWebhookEndpoint`.
-    pub fn update_webhook_endpoint(&self, id: String, settings: Settings, if_match: Option<i64>) -> UpdateWebhookEndpoint {
-        UpdateWebhookEndpoint { id, settings, if_match, webhook_client: self.webhook_client.clone() }
+    pub fn update_webhook_endpoint(&self, settings: Settings) -> UpdateWebhookEndpoint {
+        UpdateWebhookEndpoint { settings, webhook_client: self.webhook_client.clone() }
     }
 
     /// `testWebhookEndpoint`: sends `body` as the event `event`.
@@ -141,8 +147,8 @@ impl App {
     /// A database failure.
     pub async fn give_up_webhook_endpoint(&self, tenant: TenantId, id: WebhookEndpointId, because: &str) -> Result<(), Failure> {
         let caller = Caller { tenant, actor: "delivery".to_owned(), scopes: Vec::new() };
-        let use_case = DisableWebhookEndpoint { id: id.to_string(), because: because.to_owned(), if_match: None };
-        match self.execute(RequestContext { caller, claim: None }, use_case).await {
+        let use_case = DisableWebhookEndpoint { because: because.to_owned() };
+        match self.execute_on_configuration(RequestContext { caller, claim: None }, &id.to_string(), None, use_case).await {
             Ok(_) | Err(Failure::Rejected(_)) => Ok(()),
             Err(failure) => Err(failure),
         }
@@ -154,118 +160,86 @@ impl UseCase for CreateWebhookEndpoint {
     const OPERATION: &'static str = "createWebhookEndpoint";
     const STATUS: u16 = 201;
 
-    fn key(&self) -> OrderingKey {
-        Store::configuration_key()
-    }
     async fn run(&self, tx: &mut Tx<'_>, _: Timestamp) -> Result<Option<Record>, Failure> {
-        let name = self.command.settings.name.clone().unwrap_or_default();
-        ensure_name_free(tx, Kind::WebhookEndpoint, &name).await?;
+        ensure_name_free(tx, Kind::WebhookEndpoint, self.command.settings.name.as_deref().unwrap_or_default()).await?;
         // Wall-clock time, since receivers compare the expiry of secrets with their own clocks.
         let (change, secrets) = webhook_endpoint::create(self.command.clone(), SystemClock.now())?;
         ensure_usable(self.webhook_client.as_ref(), &self.command.settings)?;
-        let (id, kind, body, secrets) = (change.after.id.0, Kind::WebhookEndpoint, change.after.clone(), Some(sealed(&secrets)?));
-        tx.save_configuration(Configuration { id, kind, name, body, secrets, created_at: SystemClock.now() }).await?;
-        Ok(Some(Record::of(&change)?.reveal(shown(&change.after, &self.command.secret.text)?)))
+        let record = created(tx, &change, Some(sealed(&secrets)?)).await?;
+        Ok(Some(record.reveal(shown(&change.after, &self.command.secret.text)?)))
     }
 }
 
 #[async_trait]
-impl UseCase for UpdateWebhookEndpoint {
+impl ConfigurationUseCase for UpdateWebhookEndpoint {
+    type Object = WebhookEndpoint;
     const OPERATION: &'static str = "updateWebhookEndpoint";
 
-    fn key(&self) -> OrderingKey {
-        Store::configuration_key()
+    fn name(&self) -> Option<&str> {
+        self.settings.name.as_deref()
     }
-    async fn run(&self, tx: &mut Tx<'_>, _: Timestamp) -> Result<Option<Record>, Failure> {
-        let last: WebhookEndpoint = addressed(tx, &self.id, self.if_match).await?;
-        if let Some(name) = self.settings.name.as_ref().filter(|name| **name != last.name) {
-            ensure_name_free(tx, Kind::WebhookEndpoint, name).await?;
-        }
+    async fn run(&self, tx: &mut Tx<'_>, last: WebhookEndpoint, _: Timestamp) -> Result<Record, Failure> {
         let secrets = secrets_of(tx, &last).await?;
         let (change, secrets) = webhook_endpoint::update(last, secrets, self.settings.clone())?;
         ensure_usable(self.webhook_client.as_ref(), &self.settings)?;
-        saved(tx, &change, Some(&secrets)).map(Some)
+        saved(tx, &change, &secrets)
     }
 }
 
 /// Rotates the signing secret of a webhook endpoint. Only the reply shows the new secret.
 #[derive(Clone)]
-pub struct RotateWebhookSecret {
-    /// The id, as the client sent it.
-    pub id: String,
-    /// The new secret, and the overlap with the current ones.
-    pub command: Rotate,
-    /// The required version, if any.
-    pub if_match: Option<i64>,
-}
+pub struct RotateWebhookSecret(pub Rotate);
 
 #[async_trait]
-impl UseCase for RotateWebhookSecret {
+impl ConfigurationUseCase for RotateWebhookSecret {
+    type Object = WebhookEndpoint;
     const OPERATION: &'static str = "rotateWebhookSecret";
 
-    fn key(&self) -> OrderingKey {
-        Store::configuration_key()
-    }
-    async fn run(&self, tx: &mut Tx<'_>, _: Timestamp) -> Result<Option<Record>, Failure> {
-        let last: WebhookEndpoint = addressed(tx, &self.id, self.if_match).await?;
+    async fn run(&self, tx: &mut Tx<'_>, last: WebhookEndpoint, _: Timestamp) -> Result<Record, Failure> {
         let secrets = secrets_of(tx, &last).await?;
-        let (change, secrets) = webhook_endpoint::rotate(last, secrets, self.command.clone(), SystemClock.now())?;
-        let shown = shown(&change.after, &self.command.secret.text)?;
-        Ok(Some(saved(tx, &change, Some(&secrets))?.reveal(shown)))
+        let (change, secrets) = webhook_endpoint::rotate(last, secrets, self.0.clone(), SystemClock.now())?;
+        let shown = shown(&change.after, &self.0.secret.text)?;
+        Ok(saved(tx, &change, &secrets)?.reveal(shown))
     }
 }
 
 /// Enables a webhook endpoint; waiting deliveries are sent.
 #[derive(Debug, Clone)]
-pub struct EnableWebhookEndpoint {
-    /// The id, as the client sent it.
-    pub id: String,
-    /// The required version, if any.
-    pub if_match: Option<i64>,
-}
+pub struct EnableWebhookEndpoint;
 
 #[async_trait]
-impl UseCase for EnableWebhookEndpoint {
+impl ConfigurationUseCase for EnableWebhookEndpoint {
+    type Object = WebhookEndpoint;
     const OPERATION: &'static str = "enableWebhookEndpoint";
 
-    fn key(&self) -> OrderingKey {
-        Store::configuration_key()
-    }
-    async fn run(&self, tx: &mut Tx<'_>, _: Timestamp) -> Result<Option<Record>, Failure> {
-        let change = webhook_endpoint::enable(addressed(tx, &self.id, self.if_match).await?)?;
-        tx.delete_health(change.after.id.0);
-        saved(tx, &change, None).map(Some)
+    async fn run(&self, tx: &mut Tx<'_>, last: WebhookEndpoint, _: Timestamp) -> Result<Record, Failure> {
+        tx.delete_health(last.id.0);
+        changed(tx, &webhook_endpoint::enable(last)?)
     }
 }
 
 /// Disables a webhook endpoint; its deliveries wait until it is enabled.
 #[derive(Debug, Clone)]
 pub struct DisableWebhookEndpoint {
-    /// The id, as the client sent it.
-    pub id: String,
     /// Reason, as free text.
     pub because: String,
-    /// The required version, if any.
-    pub if_match: Option<i64>,
 }
 
 #[async_trait]
-impl UseCase for DisableWebhookEndpoint {
+impl ConfigurationUseCase for DisableWebhookEndpoint {
+    type Object = WebhookEndpoint;
     const OPERATION: &'static str = "disableWebhookEndpoint";
 
     /// The endpoint's own id: its event needs a gapless sequence, and that of the configuration key also counts changes without events.
-    fn key(&self) -> OrderingKey {
-        self.id.parse().map_or(OrderingKey::CONFIGURATION, |id: WebhookEndpointId| id.0.into())
+    fn key(id: &str) -> Option<OrderingKey> {
+        id.parse().ok().map(|id: WebhookEndpointId| id.0.into())
     }
-    fn locks(&self) -> Vec<OrderingKey> {
-        if self.key() == OrderingKey::CONFIGURATION { Vec::new() } else { vec![OrderingKey::CONFIGURATION] }
-    }
-    async fn run(&self, tx: &mut Tx<'_>, _: Timestamp) -> Result<Option<Record>, Failure> {
-        let last: WebhookEndpoint = addressed(tx, &self.id, self.if_match).await?;
+    async fn run(&self, tx: &mut Tx<'_>, last: WebhookEndpoint, _: Timestamp) -> Result<Record, Failure> {
+        let id = last.id.0;
         let change = webhook_endpoint::disable(last, &self.because)?;
-        tx.delete_health(change.after.id.0);
+        tx.delete_health(id);
         // The delivery engine compares this number to detect configuration changes.
         tx.next_sequence(&OrderingKey::CONFIGURATION)?;
-        Ok(Some(saved(tx, &change, None)?.in_order_of(self.key())))
+        Ok(changed(tx, &change)?.in_order_of(id.into()))
     }
 }

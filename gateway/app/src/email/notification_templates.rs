@@ -5,29 +5,46 @@ use billwire_domain::{
     Entity, Rejected, Violation,
     delivery::{
         routing::Routing,
-        subscription::{self, Subscription},
+        subscription::{self, Action, Subscription},
     },
     email::notification_template::{self, NotificationTemplate, Settings},
 };
 use billwire_schemas::{
-    clock::{Clock, SystemClock, Timestamp},
+    clock::Timestamp,
     events::envelope::Parameters,
-    ids::{EventId, NotificationTemplateId, OrderingKey, TenantId, TransactionId},
+    ids::{EventId, NotificationTemplateId, TenantId, TransactionId},
     refusal::Code,
 };
-use billwire_store::{Configuration, ConfigurationKind as Kind, Error, Store, Tx, commit::Failure, events::history, page};
+use billwire_store::{ConfigurationKind as Kind, Error, Tx, commit::Failure, events::history, page};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
     App,
-    configuration::{ConfigurationObject, addressed},
+    configuration::{ConfigurationObject, ConfigurationUseCase, changed, created},
     ensure_name_free,
     events::catalogue,
     execute::{UseCase, json},
     record::Record,
 };
+
+impl ConfigurationObject for NotificationTemplate {
+    const KIND: Kind = Kind::NotificationTemplate;
+    const NAME: &'static str = "notification template";
+    const NOT_FOUND: Code = Code::NotificationTemplateNotFound;
+    const DELETE: &'static str = "deleteNotificationTemplate";
+    fn name(&self) -> &str {
+        &self.name
+    }
+    fn carries(&self, subscription: &Subscription) -> bool {
+        matches!(&subscription.action, Action::Email { notification_template_id, .. } if *notification_template_id == self.id)
+    }
+    fn fixed(id: &str) -> Option<Rejected> {
+        let message = "This template is predefined and cannot be changed; create your own template from its parts.";
+        id.parse().ok().and_then(predefined).map(|_| Rejected::conflict(Code::TemplatePredefined, message))
+    }
+}
 
 /// Creates a notification template.
 #[derive(Debug, Clone)]
@@ -40,14 +57,7 @@ pub struct CreateNotificationTemplate {
 
 /// Changes a notification template. The change must be valid for every subscription that uses it.
 #[derive(Debug, Clone)]
-pub struct UpdateNotificationTemplate {
-    /// The id, as the client sent it.
-    pub id: String,
-    /// The changes.
-    pub settings: Settings,
-    /// The required version, if any.
-    pub if_match: Option<i64>,
-}
+pub struct UpdateNotificationTemplate(pub Settings);
 
 /// A version of a template.
 #[derive(Debug, Clone, Serialize)]
@@ -118,34 +128,24 @@ impl UseCase for CreateNotificationTemplate {
     const OPERATION: &'static str = "createNotificationTemplate";
     const STATUS: u16 = 201;
 
-    fn key(&self) -> OrderingKey {
-        Store::configuration_key()
-    }
     async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
         ensure_name_free(tx, Kind::NotificationTemplate, self.settings.name.as_deref().unwrap_or_default()).await?;
         let (id, settings, catalogue) = (self.id, self.settings.clone(), catalogue::of(tx).await?);
         let change = off_the_runtime(move || notification_template::create(id, settings, &catalogue, now)).await??;
-        let (id, name, body) = (change.after.id.0, change.after.name.clone(), change.after.clone());
-        let kind = Kind::NotificationTemplate;
-        tx.save_configuration(Configuration { id, kind, name, body, secrets: None, created_at: SystemClock.now() }).await?;
-        Record::of(&change).map(Some)
+        created(tx, &change, None).await.map(Some)
     }
 }
 
 #[async_trait]
-impl UseCase for UpdateNotificationTemplate {
+impl ConfigurationUseCase for UpdateNotificationTemplate {
+    type Object = NotificationTemplate;
     const OPERATION: &'static str = "updateNotificationTemplate";
 
-    fn key(&self) -> OrderingKey {
-        Store::configuration_key()
+    fn name(&self) -> Option<&str> {
+        self.0.name.as_deref()
     }
-    async fn run(&self, tx: &mut Tx<'_>, _: Timestamp) -> Result<Option<Record>, Failure> {
-        let last: NotificationTemplate = addressed(tx, &self.id, self.if_match).await?;
-        if let Some(name) = self.settings.name.as_ref().filter(|name| **name != last.name) {
-            ensure_name_free(tx, Kind::NotificationTemplate, name).await?;
-        }
-        let catalogue = catalogue::of(tx).await?;
-        let settings = self.settings.clone();
+    async fn run(&self, tx: &mut Tx<'_>, last: NotificationTemplate, _: Timestamp) -> Result<Record, Failure> {
+        let (catalogue, settings) = (catalogue::of(tx).await?, self.0.clone());
         let (change, catalogue) = off_the_runtime(move || (notification_template::update(last, settings, &catalogue), catalogue)).await?;
         let change = change?;
         let after = &change.after;
@@ -159,8 +159,7 @@ impl UseCase for UpdateNotificationTemplate {
             let broken = subscription::faults(one, Some(after), &routing).into_iter().map(unfit).collect();
             Rejected::from_violations(broken).map_or(Ok(()), Err)?;
         }
-        tx.change_configuration(after.id.0, after.version, after.name.clone(), after)?;
-        Record::of(&change).map(Some)
+        changed(tx, &change)
     }
 }
 

@@ -4,16 +4,37 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use billwire_domain::{
-    Change,
+    delivery::subscription::{Action, Subscription},
     email::smtp_account::{self, Settings, SmtpAccount},
 };
 use billwire_schemas::{
-    clock::{Clock, SystemClock, Timestamp},
-    ids::{OrderingKey, SmtpAccountId, TenantId},
+    clock::Timestamp,
+    ids::{SmtpAccountId, TenantId},
+    refusal::Code,
 };
-use billwire_store::{Configuration, ConfigurationKind as Kind, Error, Store, Tx, commit::Failure};
+use billwire_store::{ConfigurationKind as Kind, Error, Tx, commit::Failure};
 
-use crate::{App, configuration::addressed, ensure_name_free, execute::UseCase, record::Record};
+use crate::{
+    App,
+    configuration::{ConfigurationObject, ConfigurationUseCase, changed, created},
+    ensure_name_free,
+    execute::UseCase,
+    record::Record,
+};
+
+impl ConfigurationObject for SmtpAccount {
+    const KIND: Kind = Kind::SmtpAccount;
+    const NAME: &'static str = "SMTP account";
+    const NOT_FOUND: Code = Code::SmtpAccountNotFound;
+    const DELETE: &'static str = "deleteSmtpAccount";
+    fn name(&self) -> &str {
+        &self.name
+    }
+    fn carries(&self, subscription: &Subscription) -> bool {
+        let named = |id: Option<SmtpAccountId>| id.map_or(self.is_default, |id| id == self.id);
+        matches!(&subscription.action, Action::Email { smtp_account_id, .. } if named(*smtp_account_id))
+    }
+}
 
 /// The result of testing an SMTP account.
 #[derive(Debug, Clone)]
@@ -60,14 +81,10 @@ pub struct CreateSmtpAccount {
 /// Changes an SMTP account.
 #[derive(Clone)]
 pub struct UpdateSmtpAccount {
-    /// The id, as the client sent it.
-    pub id: String,
     /// The changes.
     pub settings: Settings,
     /// The new password.
     pub password: Option<String>,
-    /// The required version, if any.
-    pub if_match: Option<i64>,
 }
 
 /// Unsets the tenant's previous default account, if `by` is the new default.
@@ -79,15 +96,10 @@ async fn superseded(tx: &mut Tx<'_>, by: &SmtpAccount, record: Record) -> Result
     let mut record = record;
     for other in others.into_iter().filter(|one| one.is_default && one.id != by.id) {
         let change = smtp_account::supersede(other);
-        save(tx, &change)?;
+        changed(tx, &change)?;
         record = record.and(&change, &Default::default())?;
     }
     Ok(record)
-}
-
-fn save(tx: &mut Tx<'_>, change: &Change<SmtpAccount>) -> Result<(), Failure> {
-    let after = &change.after;
-    tx.change_configuration(after.id.0, after.version, after.name.clone(), after)
 }
 
 #[async_trait]
@@ -95,40 +107,32 @@ impl UseCase for CreateSmtpAccount {
     const OPERATION: &'static str = "createSmtpAccount";
     const STATUS: u16 = 201;
 
-    fn key(&self) -> OrderingKey {
-        Store::configuration_key()
-    }
     async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
         ensure_name_free(tx, Kind::SmtpAccount, self.settings.name.as_deref().unwrap_or_default()).await?;
         let others: Vec<SmtpAccount> = tx.configurations(Kind::SmtpAccount).await?;
         let change = smtp_account::create(self.id, self.settings.clone(), others.is_empty(), now)?;
-        let (id, name, body) = (change.after.id.0, change.after.name.clone(), change.after.clone());
-        let secrets = self.password.clone();
-        tx.save_configuration(Configuration { id, kind: Kind::SmtpAccount, name, body, secrets, created_at: SystemClock.now() }).await?;
-        superseded(tx, &change.after, Record::of(&change)?).await.map(Some)
+        let record = created(tx, &change, self.password.clone()).await?;
+        superseded(tx, &change.after, record).await.map(Some)
     }
 }
 
 #[async_trait]
-impl UseCase for UpdateSmtpAccount {
+impl ConfigurationUseCase for UpdateSmtpAccount {
+    type Object = SmtpAccount;
     const OPERATION: &'static str = "updateSmtpAccount";
 
-    fn key(&self) -> OrderingKey {
-        Store::configuration_key()
+    fn name(&self) -> Option<&str> {
+        self.settings.name.as_deref()
     }
-    async fn run(&self, tx: &mut Tx<'_>, _: Timestamp) -> Result<Option<Record>, Failure> {
-        let last: SmtpAccount = addressed(tx, &self.id, self.if_match).await?;
-        if let Some(name) = self.settings.name.as_ref().filter(|name| **name != last.name) {
-            ensure_name_free(tx, Kind::SmtpAccount, name).await?;
-        }
-        let change = smtp_account::update(last, self.settings.clone())?;
-        save(tx, &change)?;
+    async fn run(&self, tx: &mut Tx<'_>, account: SmtpAccount, _: Timestamp) -> Result<Record, Failure> {
+        let change = smtp_account::update(account, self.settings.clone())?;
+        let record = changed(tx, &change)?;
         // Removing the user name also removes the password.
         let gone = (!change.after.has_password).then_some("");
         if let Some(password) = self.password.as_deref().filter(|_| change.after.has_password).or(gone) {
             tx.change_secrets(Kind::SmtpAccount, change.after.id.0, password)?;
         }
-        superseded(tx, &change.after, Record::of(&change)?).await.map(Some)
+        superseded(tx, &change.after, record).await
     }
 }
 

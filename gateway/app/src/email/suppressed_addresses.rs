@@ -5,16 +5,31 @@ use std::collections::HashSet;
 use async_trait::async_trait;
 use billwire_domain::{
     Rejected,
-    email::suppressed_address::{self, Suppress, compared},
+    email::suppressed_address::{self, Suppress, SuppressedAddress, compared},
 };
 use billwire_schemas::{
     clock::{Clock, SystemClock, Timestamp},
-    ids::{DeliveryId, OrderingKey, TenantId, fresh},
+    ids::{DeliveryId, TenantId, fresh},
     refusal::Code,
 };
-use billwire_store::{Configuration, ConfigurationKind as Kind, Store, Tx, commit::Failure};
+use billwire_store::{ConfigurationKind as Kind, Tx, commit::Failure};
 
-use crate::{App, Caller, RequestContext, execute::UseCase, record::Record};
+use crate::{
+    App, Caller, RequestContext,
+    configuration::{ConfigurationObject, created},
+    execute::UseCase,
+    record::Record,
+};
+
+impl ConfigurationObject for SuppressedAddress {
+    const KIND: Kind = Kind::SuppressedAddress;
+    const NAME: &'static str = "suppressed address";
+    const NOT_FOUND: Code = Code::SuppressedAddressNotFound;
+    const DELETE: &'static str = "deleteSuppressedAddress";
+    fn name(&self) -> &str {
+        &self.address
+    }
+}
 
 /// Adds an address to the suppression list.
 #[derive(Debug, Clone)]
@@ -25,18 +40,13 @@ impl UseCase for SuppressAddress {
     const OPERATION: &'static str = "suppressAddress";
     const STATUS: u16 = 201;
 
-    fn key(&self) -> OrderingKey {
-        Store::configuration_key()
-    }
     async fn run(&self, tx: &mut Tx<'_>, _: Timestamp) -> Result<Option<Record>, Failure> {
         let change = suppressed_address::suppress(self.0.clone(), SystemClock.now());
-        let (id, name, body) = (change.after.id, change.after.address.clone(), change.after.clone());
-        if tx.has_configuration(Kind::SuppressedAddress, &name).await? {
-            return Err(Rejected::conflict(Code::AddressSuppressed, format!("'{name}' is already on the suppression list.")).into());
+        let address = &change.after.address;
+        if tx.has_configuration(Kind::SuppressedAddress, address).await? {
+            return Err(Rejected::conflict(Code::AddressSuppressed, format!("'{address}' is already on the suppression list.")).into());
         }
-        let created_at = SystemClock.now();
-        tx.save_configuration(Configuration { id, kind: Kind::SuppressedAddress, name, body, secrets: None, created_at }).await?;
-        Record::of(&change).map(Some)
+        created(tx, &change, None).await.map(Some)
     }
 }
 

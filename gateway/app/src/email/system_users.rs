@@ -1,14 +1,32 @@
 //! `createSystemUser`, `updateSystemUser`.
 
 use async_trait::async_trait;
-use billwire_domain::email::system_user::{self, Settings, SystemUser};
-use billwire_schemas::{
-    clock::{Clock, SystemClock, Timestamp},
-    ids::{OrderingKey, SystemUserId},
+use billwire_domain::{
+    delivery::subscription::Subscription,
+    email::system_user::{self, Settings, SystemUser},
 };
-use billwire_store::{Configuration, ConfigurationKind as Kind, Store, Tx, commit::Failure};
+use billwire_schemas::{clock::Timestamp, ids::SystemUserId, recipient::Recipient, refusal::Code};
+use billwire_store::{ConfigurationKind as Kind, Tx, commit::Failure};
 
-use crate::{configuration::addressed, ensure_name_free, execute::UseCase, record::Record};
+use crate::{
+    configuration::{ConfigurationObject, ConfigurationUseCase, changed, created},
+    ensure_name_free,
+    execute::UseCase,
+    record::Record,
+};
+
+impl ConfigurationObject for SystemUser {
+    const KIND: Kind = Kind::SystemUser;
+    const NAME: &'static str = "system user";
+    const NOT_FOUND: Code = Code::SystemUserNotFound;
+    const DELETE: &'static str = "deleteSystemUser";
+    fn name(&self) -> &str {
+        &self.name
+    }
+    fn carries(&self, subscription: &Subscription) -> bool {
+        subscription.action.recipients().any(|(_, recipient)| *recipient == Recipient::User(self.id))
+    }
+}
 
 /// Creates a system user.
 #[derive(Debug, Clone)]
@@ -21,48 +39,28 @@ pub struct CreateSystemUser {
 
 /// Changes a system user.
 #[derive(Debug, Clone)]
-pub struct UpdateSystemUser {
-    /// The id, as the client sent it.
-    pub id: String,
-    /// The changes.
-    pub settings: Settings,
-    /// The required version, if any.
-    pub if_match: Option<i64>,
-}
+pub struct UpdateSystemUser(pub Settings);
 
 #[async_trait]
 impl UseCase for CreateSystemUser {
     const OPERATION: &'static str = "createSystemUser";
     const STATUS: u16 = 201;
 
-    fn key(&self) -> OrderingKey {
-        Store::configuration_key()
-    }
     async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
         ensure_name_free(tx, Kind::SystemUser, self.settings.name.as_deref().unwrap_or_default()).await?;
-        let change = system_user::create(self.id, self.settings.clone(), now)?;
-        let (id, name, body) = (change.after.id.0, change.after.name.clone(), change.after.clone());
-        let created_at = SystemClock.now();
-        tx.save_configuration(Configuration { id, kind: Kind::SystemUser, name, body, secrets: None, created_at }).await?;
-        Record::of(&change).map(Some)
+        created(tx, &system_user::create(self.id, self.settings.clone(), now)?, None).await.map(Some)
     }
 }
 
 #[async_trait]
-impl UseCase for UpdateSystemUser {
+impl ConfigurationUseCase for UpdateSystemUser {
+    type Object = SystemUser;
     const OPERATION: &'static str = "updateSystemUser";
 
-    fn key(&self) -> OrderingKey {
-        Store::configuration_key()
+    fn name(&self) -> Option<&str> {
+        self.0.name.as_deref()
     }
-    async fn run(&self, tx: &mut Tx<'_>, _: Timestamp) -> Result<Option<Record>, Failure> {
-        let last: SystemUser = addressed(tx, &self.id, self.if_match).await?;
-        if let Some(name) = self.settings.name.as_ref().filter(|name| **name != last.name) {
-            ensure_name_free(tx, Kind::SystemUser, name).await?;
-        }
-        let change = system_user::update(last, self.settings.clone())?;
-        let after = &change.after;
-        tx.change_configuration(after.id.0, after.version, after.name.clone(), after)?;
-        Record::of(&change).map(Some)
+    async fn run(&self, tx: &mut Tx<'_>, user: SystemUser, _: Timestamp) -> Result<Record, Failure> {
+        changed(tx, &system_user::update(user, self.0.clone())?)
     }
 }

@@ -15,10 +15,10 @@ use billwire_domain::{
 };
 use billwire_schemas::{
     clock::{Clock, SystemClock, Timestamp},
-    ids::{OrderingKey, fresh},
+    ids::fresh,
     refusal::Code,
 };
-use billwire_store::{Configuration, ConfigurationKind as Kind, Error, Store, Tx, commit::Failure};
+use billwire_store::{Configuration, ConfigurationKind as Kind, Error, Tx, commit::Failure};
 
 use crate::{
     events::{
@@ -48,9 +48,6 @@ impl UseCase for RegisterEventType {
     const OPERATION: &'static str = "registerEventType";
     const STATUS: u16 = 201;
 
-    fn key(&self) -> OrderingKey {
-        Store::configuration_key()
-    }
     async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
         let mut command = self.0.clone();
         let name = format!("{PREFIX}{}", command.name);
@@ -117,9 +114,6 @@ impl DeleteEventType {
 impl UseCase for DeleteEventType {
     const OPERATION: &'static str = "deleteEventType";
 
-    fn key(&self) -> OrderingKey {
-        Store::configuration_key()
-    }
     async fn run(&self, tx: &mut Tx<'_>, _: Timestamp) -> Result<Option<Record>, Failure> {
         let catalogue = catalogue::of(tx).await?;
         let last = match catalogue.find(&self.name) {
