@@ -34,6 +34,7 @@ pub fn memory(gateway: &Gateway, line: &str) -> f64 {
 /// Starts a release gateway configured for measuring.
 pub fn setup(name: &str, database: Database) -> Setup {
     let mut setup = Setup::new(name, database);
+    setup.leaving = Some("a benchmark ends with its measurement");
     setup.set("BILLWIRE_LOG", "warn").set("BILLWIRE_LEASE_MS", "5000").set("BILLWIRE_WAREHOUSE_AGE_MS", "2000");
     setup
 }

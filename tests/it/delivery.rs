@@ -158,7 +158,7 @@ async fn a_sick_receiver_does_not_hold_a_healthy_one_back() {
         "BILLWIRE_WEBHOOK_CONNECT_TO",
         format!("{}={},sick.receiver.example={}", billwire_tests::receiver::HOST, healthy.address, sick.address),
     );
-    let _gateway = setup.start().await;
+    let _gateway = setup.start().await.leaving("what the sick receiver does not take waits");
     let api = setup.api();
     subscribe(&api, &healthy, "healthy", "in_order").await;
     let queues = api.get("/v1/queues").await.json();

@@ -190,6 +190,7 @@ async fn a_receiver_that_fails_is_left_alone_and_asked_once_in_a_while_and_told_
 async fn a_receiver_that_fails_for_too_long_is_disabled_with_an_event_over_a_restart_too() {
     let mut setup = Setup::new("give-up", Database::Sqlite);
     setup.set("BILLWIRE_GIVE_UP_HOURS", "2");
+    setup.leaving = Some("the endpoint is disabled before its receiver takes anything");
     let receiver = Receiver::start().await;
     receiver.known_to(&mut setup);
     let gateway = setup.start().await;

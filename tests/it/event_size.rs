@@ -194,7 +194,7 @@ async fn an_event_that_a_lower_limit_stops_is_set_aside_with_its_key_alone_and_r
         let redrive = json!({ "ids": [aside[1]["eventId"]] });
         assert_eq!(api.post("/v1/set-aside-events/redrive", redrive.clone()).await.expect(202), json!({ "events": 0, "tooLarge": 1 }));
         // A restart does not change that.
-        assert!(gateway.stop().await.success());
+        assert!(gateway.leaving("events wait behind those that were set aside").stop().await.success());
         let gateway = setup.start().await;
         api.post("/v1/events", json!({ "items": [note("stuck", "last"), note("free", "3")] })).await.expect(202);
         eventually("the other key's next", async || texts(&receiver, "free").contains(&"3".to_owned()).then_some(())).await;

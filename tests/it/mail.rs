@@ -207,7 +207,7 @@ async fn each_notification_goes_by_its_own_account_and_a_dead_one_holds_up_nobod
         json!({ "name": name, "server": "127.0.0.1", "port": port, "security": "none", "fromName": name,
                 "fromAddress": format!("{name}@acme.example") })
     };
-    let _gateway = setup.start().await;
+    let _gateway = setup.start().await.leaving("the mails of the dead account wait");
     let api = setup.api();
     for (name, port) in [("one", port(&one)), ("two", port(&two)), ("dead", 9)] {
         let id = api.create("/v1/smtp-accounts", open(name, port)).await;
@@ -234,7 +234,7 @@ async fn the_owner_of_an_endpoint_is_told_when_it_is_disabled() {
     receiver.always(Some(Answer::Status(410)));
     let mailbox = Peer::start("smtp_peer.py", &[]);
     let port = mailbox.hear()["port"].as_u64().expect("a port");
-    let _gateway = setup.start().await;
+    let _gateway = setup.start().await.leaving("the delivery to the disabled endpoint waits");
     let api = setup.api();
     let account = json!({ "name": "ops", "server": "127.0.0.1", "port": port, "security": "none", "fromName": "Ops", "fromAddress": "ops@acme.example" });
     api.create("/v1/smtp-accounts", account).await;

@@ -75,7 +75,7 @@ async fn no_secret_rests_in_clear() {
     for database in BOTH {
         let mut setup = Setup::new("secret", database);
         setup.set("BILLWIRE_LOG", "trace");
-        let gateway = setup.start().await;
+        let gateway = setup.start().await.leaving("example.com takes no deliveries");
         let api = setup.api();
         let queue = api.create("/v1/queues", json!({ "name": "q", "mode": "in_order", "eventTypes": ["*"] })).await;
         let secret = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";

@@ -12,14 +12,14 @@ use billwire_tests::{
 use chrono::{TimeDelta, Utc};
 use serde_json::{Value, json};
 
-async fn world(name: &str, database: Database) -> (Receiver, Gateway, Api, Setup) {
+async fn world(name: &str, database: Database) -> (Receiver, Gateway, Api) {
     let mut setup = Setup::new(name, database);
     setup.set("BILLWIRE_WEBHOOK_RETRY_PLAN", "0s,100ms");
     let receiver = Receiver::start().await;
     receiver.known_to(&mut setup);
     let gateway = setup.start().await;
     let api = setup.api();
-    (receiver, gateway, api, setup)
+    (receiver, gateway.keeping(setup), api)
 }
 
 async fn subscribe(api: &Api, receiver: &Receiver, more: Value) -> (String, String) {
@@ -55,7 +55,7 @@ fn window() -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replay_sends_the_same_bytes_in_order_once_more_and_a_dry_run_only_counts() {
     for database in BOTH {
-        let (receiver, _gateway, api, _setup) = world("replay", database).await;
+        let (receiver, _gateway, api) = world("replay", database).await;
         let (_, subscription) = subscribe(&api, &receiver, json!({ "filter": "event.type != 'account.updated'" })).await;
         accounts(&api, 3).await;
         let live = eventually("the live calls", async || Some(receiver.calls()).filter(|calls| calls.len() >= 9)).await;
@@ -86,7 +86,7 @@ async fn a_replay_sends_the_same_bytes_in_order_once_more_and_a_dry_run_only_cou
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replay_does_not_hold_live_lanes_up_and_can_be_called_off() {
-    let (receiver, _gateway, api, _setup) = world("replay-live", Database::Sqlite).await;
+    let (receiver, _gateway, api) = world("replay-live", Database::Sqlite).await;
     let (_, subscription) = subscribe(&api, &receiver, json!({ "whenGivenUp": "block" })).await;
     let account = accounts(&api, 1).await.remove(0);
     eventually("the live calls", async || (receiver.count() >= 5).then_some(())).await;
@@ -130,7 +130,8 @@ async fn a_queue_goes_on_under_a_lease_that_ran_out_while_nobody_else_takes_it()
 #[tokio::test(flavor = "multi_thread")]
 async fn a_queue_tells_what_waits_how_far_it_is_behind_and_how_much_it_delivers() {
     for database in BOTH {
-        let (receiver, _gateway, api, _setup) = world("statistics", database).await;
+        let (receiver, gateway, api) = world("statistics", database).await;
+        let _gateway = gateway.leaving("the receiver asks to be called in an hour");
         let (queue, _) = subscribe(&api, &receiver, json!({})).await;
         accounts(&api, 4).await;
         let path = format!("/v1/queues/{queue}/statistics");

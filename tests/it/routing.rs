@@ -14,9 +14,10 @@ use serde_json::{Value, json};
 
 /// A running gateway and the receiver it can reach.
 struct World {
+    // Dropped first: until then the receiver takes what is left.
+    gateway: Gateway,
     setup: Setup,
     receiver: Receiver,
-    gateway: Gateway,
     api: Api,
     cycle: String,
 }
@@ -189,7 +190,7 @@ async fn a_paused_queue_keeps_its_events_over_a_restart_and_delivers_them_in_ord
         for name in ["one", "two"] {
             world.account(name).await;
         }
-        assert!(world.gateway.stop().await.success());
+        assert!(world.gateway.leaving("the queue is paused").stop().await.success());
         world.gateway = world.setup.start().await;
         world.account("three").await;
         assert_eq!(world.receiver.count(), 1, "it rests");

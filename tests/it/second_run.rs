@@ -89,13 +89,13 @@ async fn each_run_in_the_same_folder_tells_the_same_story_whatever_the_one_befor
     kill_at(&setup, "startBillRun");
     assert_eq!(play(&setup, "the run after a kill"), first);
 
-    let gateway = setup.start().await;
+    let gateway = setup.start().await.leaving("an event that the next run of `dev` has to deliver");
     let (subscriptions, event) = alter(&setup.api()).await;
     assert!(gateway.stop().await.success());
     // The secret is lost, so a new one is created and set on the endpoint.
     std::fs::remove_file(setup.data_dir().join("dev/webhook.secret")).expect("the secret");
     let delivered = async || {
-        let gateway = setup.start().await;
+        let gateway = setup.start().await.leaving("the receiver is part of `dev`, which does not run");
         let api = setup.api();
         let still = [named(&api, "subscriptions", "dev webhooks").await, named(&api, "subscriptions", "dev mails").await];
         assert_eq!(still.map(|one| one["id"].clone()), subscriptions[..], "made again instead of updated");

@@ -110,6 +110,6 @@ async fn a_thousand_lanes_keep_order_and_miss_nothing_while_four_processes_are_k
         "{events} events in {:.0} s, {kills} kills, {pauses} pauses, {repeats} deliveries repeated, no inversion, none missing",
         began.elapsed().as_secs_f64()
     );
-    drop(processes);
     gateway.stop().await;
+    drop(processes);
 }

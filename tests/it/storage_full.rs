@@ -244,6 +244,7 @@ async fn nothing_accepted_is_lost_on_sqlite_when_the_disk_is_full_for_a_while() 
     let mount = SmallMount::new("full", 64);
     let mut setup = Setup::new("storage-full", Database::Sqlite);
     setup.through = mount.entering();
+    setup.leaving = Some("the database can be seen only inside the mount");
     setup.database_url = Some(format!("sqlite://{}/billwire.db", mount.inside().display()));
     full_for_a_while(&setup, &mount).await;
 }

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{Folder, PATIENCE, api::Api, required, reserved_port, root};
+use crate::{Folder, PATIENCE, api::Api, pending::Places, required, reserved_port, root};
 
 /// The database a test runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub struct Setup {
     pub environment: Vec<(String, String)>,
     /// Prefix of its commands: a program that runs the rest elsewhere.
     pub through: Vec<String>,
+    /// Why its gateways may end with something left to do.
+    pub leaving: Option<&'static str>,
 }
 
 pub const ADMIN_KEY: &str = "test-admin-key";
@@ -61,7 +63,7 @@ impl Setup {
             ("BILLWIRE_TEST_CLOCK".to_owned(), "true".to_owned()),
             ("BILLWIRE_LOG".to_owned(), std::env::var("BILLWIRE_TEST_LOG").unwrap_or_else(|_| "info".to_owned())),
         ];
-        Self { folder, database_url, address, key: ADMIN_KEY.to_owned(), environment, through: Vec::new() }
+        Self { folder, database_url, address, key: ADMIN_KEY.to_owned(), environment, through: Vec::new(), leaving: None }
     }
 
     pub fn set(&mut self, name: &str, value: impl Into<String>) -> &mut Self {
@@ -108,13 +110,14 @@ impl Setup {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.folder.0.join("gateway.log")).expect("a log");
         let child = self.command(arguments).stdout(Stdio::null()).stderr(log).spawn().expect("billwire starts");
         // Dropping it on an early return ends the process.
-        let mut gateway = Gateway { child: Some(child), setup: None };
+        let mut gateway = Gateway { child: Some(child), setup: None, places: None };
         let api = self.api();
         let until = Instant::now() + PATIENCE;
         while Instant::now() < until {
             if let Ok(answer) = api.try_send(reqwest::Method::GET, "/livez", None, &[]).await
                 && answer.status == 200
             {
+                gateway.places = self.leaving.is_none().then(|| Places::of(self));
                 return gateway;
             }
             if let Some(status) = gateway.child.as_mut().expect("running").try_wait().expect("a status") {
@@ -139,7 +142,7 @@ impl Setup {
             .stderr(log)
             .spawn()
             .expect("billwire starts");
-        Gateway { child: Some(child), setup: None }
+        Gateway { child: Some(child), setup: None, places: None }
     }
 
     /// The address of a running gateway's private nats-server, with the login.
@@ -210,12 +213,14 @@ impl Drop for NatsServer {
     }
 }
 
-/// Connects to the nats-server at `url` once it answers, with the login in the URL, which the client library ignores.
+/// Connects to the nats-server at `url` once it answers, with the login in the URL, if any, which the client library ignores.
 pub async fn nats_client(url: &str) -> async_nats::Client {
     let address: async_nats::ServerAddr = url.parse().expect("a URL");
-    let login = |part: Option<&str>| part.expect("a login").to_owned();
     for _ in 0..500 {
-        let options = async_nats::ConnectOptions::with_user_and_password(login(address.username()), login(address.password()));
+        let options = match (address.username(), address.password()) {
+            (Some(user), Some(password)) => async_nats::ConnectOptions::with_user_and_password(user.to_owned(), password.to_owned()),
+            _ => async_nats::ConnectOptions::new(),
+        };
         match options.connect(address.clone()).await {
             Ok(client) => return client,
             Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
@@ -240,16 +245,25 @@ pub async fn kill(pid: &str) {
     .await;
 }
 
-/// A running gateway. Dropping it kills it.
+/// A running gateway. Dropping it kills it. Before it is dropped or stopped, it must have nothing left to do: every event is published
+/// and every delivery made. A test that leaves something says why with [`Gateway::leaving`]; one that fails is not checked.
 pub struct Gateway {
     child: Option<Child>,
     setup: Option<Setup>,
+    /// Where to look for what is left to do; `None` if it may leave something.
+    places: Option<Places>,
 }
 
 impl Gateway {
     /// Keeps the set-up for as long as the gateway runs.
     pub fn keeping(mut self, setup: Setup) -> Self {
         self.setup = Some(setup);
+        self
+    }
+
+    /// Allows it to end with something left to do, for this reason.
+    pub fn leaving(mut self, _reason: &'static str) -> Self {
+        self.places = None;
         self
     }
 
@@ -267,6 +281,9 @@ impl Gateway {
 
     /// Sends SIGTERM and waits for the process to end.
     pub async fn stop(mut self) -> std::process::ExitStatus {
+        if let Some(places) = self.places.take() {
+            places.settled().await;
+        }
         let child = self.child.as_mut().expect("running");
         signal(&child.id().to_string(), "-TERM");
         let until = Instant::now() + PATIENCE;
@@ -283,9 +300,17 @@ impl Gateway {
 
 impl Drop for Gateway {
     fn drop(&mut self) {
-        if let Some(child) = &mut self.child {
-            let _ = child.kill();
-            let _ = child.wait();
+        let Some(mut child) = self.child.take() else { return };
+        let places = self.places.take().filter(|_| !std::thread::panicking());
+        // On a thread and runtime of its own, since this one may not wait here.
+        let settled = places.map(|places| {
+            let wait = move || tokio::runtime::Runtime::new().expect("a runtime").block_on(places.settled());
+            std::thread::spawn(wait).join()
+        });
+        let _ = child.kill();
+        let _ = child.wait();
+        if let Some(Err(panic)) = settled {
+            std::panic::resume_unwind(panic);
         }
     }
 }

@@ -14,6 +14,7 @@ pub mod api;
 pub mod certificates;
 pub mod gateway;
 pub mod peers;
+pub mod pending;
 pub mod receiver;
 pub mod small_mount;
 pub mod story;
