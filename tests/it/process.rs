@@ -49,6 +49,16 @@ fn an_unknown_setting_is_an_error_that_names_it() {
     assert!(line.contains("BILLWIRE_LISTN") && line.contains("did you mean BILLWIRE_LISTEN?"), "{line}");
 }
 
+#[test]
+fn a_warehouse_that_is_no_local_directory_is_refused_by_every_role() {
+    let mut setup = Setup::new("warehouse-url", Database::Sqlite);
+    setup.set("BILLWIRE_WAREHOUSE_URL", "s3://bucket/events");
+    for role in ["api", "relay", "clock", "consumers"] {
+        let line = error(&setup.command(&["serve", "--roles", role]).output().expect("a run"));
+        assert!(line.contains("BILLWIRE_WAREHOUSE_URL") && line.contains("s3://bucket/events"), "{role}: {line}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stopped_gateway_leaves_no_child_behind() {
     let setup = Setup::new("clean", Database::Sqlite);

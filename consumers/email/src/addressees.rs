@@ -11,36 +11,36 @@ use chrono_tz::Tz;
 
 use crate::{EmailAction, SystemUser};
 
-/// In which header a recipient stands.
+/// The header that names a recipient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
     /// To.
     To,
     /// Cc.
     Cc,
-    /// None: nobody else sees it.
+    /// No header: the other recipients do not see this one.
     Bcc,
 }
 
-/// How someone reads.
+/// The language and time zone of a message.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Reading {
-    /// His language; `None`: the template's own.
+    /// The recipient's language; `None`: the template's own.
     pub language: Option<String>,
-    /// His time zone; `None`: the tenant's.
+    /// The recipient's time zone; `None`: the tenant's.
     pub zone: Option<Tz>,
 }
 
-/// One person to be written to.
+/// One recipient of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Addressee {
     /// The address.
     pub address: String,
-    /// The name, where it is known.
+    /// The name, if known.
     pub name: Option<String>,
-    /// In which header.
+    /// The header that names the recipient.
     pub role: Role,
-    /// How he reads.
+    /// The language and time zone of the recipient's message.
     pub reading: Reading,
 }
 
@@ -49,15 +49,15 @@ const CONTACT_LANGUAGE: &str = "contact.language";
 const CONTACT_EMAIL: &str = "contact.email";
 const CONTACT_NAME: &str = "contact.name";
 
-/// Everyone a mailing is for, each address once, and why others of its recipients cannot be written to. Inactive users are passed over.
+/// The recipients of an e-mail action, each address once, and why mail cannot be sent to the others. Inactive users are omitted.
 pub fn addressees(
-    mailing: &EmailAction,
+    action: &EmailAction,
     users: &HashMap<SystemUserId, SystemUser>,
     parameters: &Parameters,
 ) -> (Vec<Addressee>, Vec<String>) {
     let (mut found, mut missing, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
     let text = |name: &str| parameters.get(name).and_then(|value| value.as_str()).filter(|text| !text.is_empty()).map(str::to_owned);
-    for (role, recipients) in [(Role::To, &mailing.to), (Role::Cc, &mailing.cc), (Role::Bcc, &mailing.bcc)] {
+    for (role, recipients) in [(Role::To, &action.to), (Role::Cc, &action.cc), (Role::Bcc, &action.bcc)] {
         for recipient in recipients {
             let (address, name, reading) = match recipient {
                 Recipient::Address(address) => (address.clone(), None, Reading::default()),
@@ -113,7 +113,7 @@ mod tests {
         };
         let users = HashMap::from([(ann, user("ann@example.org", true)), (away, user("away@example.org", false))]);
         let parameter = |name: &str| Recipient::Parameter(name.into());
-        let mailing = EmailAction {
+        let action = EmailAction {
             smtp_account: SmtpAccountId(fresh()),
             template: NotificationTemplateId(fresh()),
             attach_event: false,
@@ -123,7 +123,7 @@ mod tests {
         };
         let parameters = [("contact.email", "cy@example.org"), ("contact.language", "fr"), ("bad.email", "a@b, c@d")];
         let parameters: Parameters = parameters.into_iter().map(|(name, value)| (name.to_owned(), json!(value))).collect();
-        let (found, missing) = addressees(&mailing, &users, &parameters);
+        let (found, missing) = addressees(&action, &users, &parameters);
         let told: Vec<(&str, Role, Option<&str>)> =
             found.iter().map(|one| (one.address.as_str(), one.role, one.reading.language.as_deref())).collect();
         assert_eq!(

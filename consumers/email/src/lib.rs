@@ -115,11 +115,11 @@ pub struct SystemUser {
     pub name: String,
     /// The address.
     pub email: String,
-    /// The language to write in, a BCP 47 tag.
+    /// The user's language, a BCP 47 tag.
     pub language: Option<String>,
-    /// The time zone to show moments in.
+    /// The time zone in which times are shown.
     pub time_zone: Option<Tz>,
-    /// Whether he is written to.
+    /// Whether the user receives mail.
     pub active: bool,
 }
 
@@ -251,19 +251,19 @@ impl<A: Accounts> EmailChannel<A> {
         }
     }
 
-    async fn tried(&self, attempt: &Attempt, mailing: &EmailAction) -> Result<Outcome, Ended> {
+    async fn tried(&self, attempt: &Attempt, action: &EmailAction) -> Result<Outcome, Ended> {
         let tenant = &attempt.subscription.tenant;
         let gone = |what: &str| Ended::Hopeless(format!("the {what} does not exist any more"));
-        let account = self.accounts.smtp_account(tenant, mailing.smtp_account).await.map_err(Ended::NotAttempted)?;
+        let account = self.accounts.smtp_account(tenant, action.smtp_account).await.map_err(Ended::NotAttempted)?;
         let account = account.ok_or_else(|| gone("SMTP account"))?;
-        let template = self.accounts.template(tenant, mailing.template).await.map_err(Ended::NotAttempted)?;
+        let template = self.accounts.template(tenant, action.template).await.map_err(Ended::NotAttempted)?;
         let template = template.ok_or_else(|| gone("notification template"))?;
         let readers = self.accounts.readers(tenant).await.map_err(Ended::NotAttempted)?;
         let private = self.accounts.private_parameters(tenant, attempt.event.id).await.map_err(Ended::NotAttempted)?;
         let parameters: Parameters =
             payload::parameters(&attempt.event, &attempt.subscription).map_err(Ended::Hopeless)?.into_iter().chain(private).collect();
 
-        let (people, missing) = addressees::addressees(mailing, &readers.users, &parameters);
+        let (people, missing) = addressees::addressees(action, &readers.users, &parameters);
         if people.is_empty() {
             let why = if missing.is_empty() { "every recipient is inactive".to_owned() } else { missing.join("; ") };
             return Err(Ended::Hopeless(format!("there is no recipient: {why}")));
@@ -302,7 +302,7 @@ impl<A: Accounts> EmailChannel<A> {
             let identity = request::Identity::of(&attempt.event, attempt.subscription.id, &parameters, reading)?;
             let rendering = request::rendering(&template, &parameters, reading, readers.time_zone);
             let rendered = self.accounts.render(tenant, rendering).await.map_err(Ended::NotAttempted)?.map_err(Unsendable::Template)?;
-            let attached = mailing.attach_event.then(|| ("event.json".to_owned(), attempt.event.body.to_vec()));
+            let attached = action.attach_event.then(|| ("event.json".to_owned(), attempt.event.body.to_vec()));
             let content = request::compose(&identity, &account, &group, rendered, attached)?;
             for some in pending.chunks(account.recipients.max(1)) {
                 match self.client.send(&account, &request::envelope(&account, some, content.clone())?).await {

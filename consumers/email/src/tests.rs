@@ -134,7 +134,7 @@ fn event(parameters: Value) -> Event {
 }
 
 fn attempt(account: SmtpAccountId, to: &[&str]) -> Attempt {
-    let mailing = EmailAction {
+    let action = EmailAction {
         smtp_account: account,
         template: NotificationTemplateId(fresh()),
         to: to.iter().map(|address| To::Address((*address).to_owned())).collect(),
@@ -142,12 +142,12 @@ fn attempt(account: SmtpAccountId, to: &[&str]) -> Attempt {
         bcc: Vec::new(),
         attach_event: false,
     };
-    task_of(mailing)
+    task_of(action)
 }
 
-fn task_of(mailing: EmailAction) -> Attempt {
+fn task_of(action: EmailAction) -> Attempt {
     let event = event(json!({ "account.id": "0198c0de-0000-7000-8000-000000000001", "account.name": "Acme & Söhne" }));
-    let subscription = Subscription::to_all(TenantId::default_tenant(), mailing);
+    let subscription = Subscription::to_all(TenantId::default_tenant(), action);
     Attempt {
         delivery: DeliveryId::of(event.id, subscription.id),
         number: 1,

@@ -11,6 +11,7 @@ use std::{
 
 use billwire_delivery::limits::{circuit_breaker, retry_plan::RetryPlan};
 use billwire_schemas::events::parameters::nearest;
+use billwire_warehouse::Directory;
 use config::{Config, Environment, File, FileFormat};
 use serde::Deserialize;
 
@@ -177,6 +178,7 @@ pub fn read(file: Option<&Path>) -> Result<Settings, String> {
     settings.retry_plan()?;
     settings.connect_to()?;
     settings.trusted_proxies()?;
+    settings.warehouse()?;
     Ok(settings)
 }
 
@@ -230,15 +232,17 @@ impl Settings {
     /// The warehouse's URL.
     ///
     /// # Errors
-    /// When the data directory has no absolute path.
+    /// When the URL is not that of a local directory, or the data directory has no absolute path.
     pub fn warehouse(&self) -> Result<String, String> {
-        match &self.warehouse_url {
-            Some(url) => Ok(url.clone()),
+        let url = match &self.warehouse_url {
+            Some(url) => url.clone(),
             None => {
                 let path = std::path::absolute(self.data_dir.join("warehouse")).map_err(|e| format!("data_dir: {e}"))?;
-                Ok(format!("file://{}", path.display()))
+                format!("file://{}", path.display())
             }
-        }
+        };
+        Directory::open(&url).map_err(|e| format!("BILLWIRE_WAREHOUSE_URL: {e}"))?;
+        Ok(url)
     }
 
     /// The retry plan.

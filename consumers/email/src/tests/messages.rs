@@ -18,7 +18,7 @@ async fn people_who_read_differently_get_messages_of_their_own() {
         (bob, user("bob@example.org", Some("fr"), true)),
         (away, user("away@example.org", None, false)),
     ]);
-    let mailing = EmailAction {
+    let action = EmailAction {
         smtp_account: rig.fixed.account.lock().unwrap().id,
         template: NotificationTemplateId(fresh()),
         to: vec![To::User(ann), To::User(bob), To::User(away)],
@@ -28,7 +28,7 @@ async fn people_who_read_differently_get_messages_of_their_own() {
     };
     rig.fixed.private = Parameters::from([("contact.email".to_owned(), "cy@example.org".into())]);
     let channel = registered(rig.fixed.clone(), Client::new(&Settings::default()).unwrap());
-    let attempt = task_of(mailing);
+    let attempt = task_of(action);
     let sent = channel.attempt(&attempt).await;
     assert!(matches!(sent, Outcome::Delivered(_)), "{sent:?}");
     let messages = rig.server.seen.lock().unwrap().messages.clone();
@@ -52,7 +52,7 @@ async fn nobody_to_write_to_is_told() {
     let Outcome::GiveUp(report) = rig.channel.attempt(&rig.attempt).await else { panic!("should be final") };
     assert!(report.detail.contains("suppression list"), "{}", report.detail);
 
-    let mailing = EmailAction {
+    let action = EmailAction {
         smtp_account: account,
         template: NotificationTemplateId(fresh()),
         to: vec![To::Parameter("contact.email".into())],
@@ -60,7 +60,7 @@ async fn nobody_to_write_to_is_told() {
         bcc: vec![],
         attach_event: false,
     };
-    let Outcome::GiveUp(report) = rig.channel.attempt(&task_of(mailing)).await else { panic!("should be final") };
+    let Outcome::GiveUp(report) = rig.channel.attempt(&task_of(action)).await else { panic!("should be final") };
     assert_eq!(report.detail, "there is no recipient: 'contact.email' is absent");
     assert_eq!(rig.server.seen.lock().unwrap().connections, 0);
 }

@@ -1,0 +1,57 @@
+//! Accounts.
+
+use super::Facts;
+
+pub(super) const FACTS: &[Facts] = &[
+    Facts(
+        "account.status_changed",
+        "{{ account.name }} is now {{ account.status }}",
+        "The status of account {{ account.name }} has changed to {{ account.status }}.",
+        &[
+            ("Account", "account.name"),
+            ("Account id", "account.externalId"),
+            ("Status", "account.status"),
+            ("Reason", "account.statusReason"),
+        ],
+    ),
+    Facts(
+        "account.cancelled",
+        "Account {{ account.name }} was cancelled",
+        "The account {{ account.name }} was cancelled.",
+        &[("Account", "account.name"), ("Account id", "account.externalId"), ("Reason", "account.statusReason")],
+    ),
+    Facts(
+        "account.bill_cycle_change_planned",
+        "{{ account.name }} changes its bill cycle",
+        "The account {{ account.name }} will be billed in another cycle.",
+        &[("Current bill cycle", "account.billCycle"), ("Next bill cycle", "account.plannedBillCycle"), ("From", "account.plannedFrom")],
+    ),
+    Facts(
+        "account.bill_cycle_change_cancelled",
+        "{{ account.name }} keeps its bill cycle",
+        "The planned change of bill cycle of account {{ account.name }} was cancelled.",
+        &[("Bill cycle", "account.billCycle"), ("Billing period ends on", "account.periodEnd")],
+    ),
+    Facts(
+        "account.bill_cycle_changed",
+        "{{ account.name }} has a new bill cycle",
+        "The account {{ account.name }} is now billed in another cycle.",
+        &[
+            ("Bill cycle", "account.billCycle"),
+            ("Billing period begins on", "account.periodStart"),
+            ("Billing period ends on", "account.periodEnd"),
+        ],
+    ),
+    Facts(
+        "account.billing_failed",
+        "{{ account.name }} could not be billed",
+        "The bill run could not bill the account {{ account.name }}.",
+        &[
+            ("Account", "account.name"),
+            ("Account id", "account.externalId"),
+            ("Bill run", "billRun.id"),
+            ("Error", "billingError.message"),
+            ("Code", "billingError.code"),
+        ],
+    ),
+];
