@@ -125,7 +125,7 @@ impl Source {
 
 /// Every built-in event type, object by object.
 pub fn all() -> impl Iterator<Item = &'static EventType> {
-    objects::EVENTS.iter().flat_map(|events| events.iter())
+    objects::OBJECTS.iter().flat_map(|object| object.events)
 }
 
 /// The built-in event type named `name`.

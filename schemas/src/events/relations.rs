@@ -2,9 +2,11 @@
 //!
 //! A relation leads to *one* object: `invoice.account` is a relation, the invoices of an account are not.
 
+use std::sync::LazyLock;
+
 use super::{
-    objects::package,
-    parameters::{Group, Parameter, nearest},
+    objects::OBJECTS,
+    parameters::{Parameter, nearest},
 };
 
 /// A relation from one object type to another.
@@ -24,25 +26,9 @@ const fn r(from: &'static str, name: &'static str, to: &'static str, member: &'s
     Relation { from, name, to, member }
 }
 
-/// All object types.
-pub const KINDS: &[&str] = &[
-    "account",
-    "adjustment",
-    "billCycle",
-    "billRun",
-    "bucket",
-    "chargeableEvent",
-    "contact",
-    "contract",
-    "credit",
-    "invoice",
-    "package",
-    "packageSubscription",
-    "payment",
-    "refund",
-    "service",
-    "usageIdentifier",
-];
+/// The types of objects that have relations or are reached by them.
+pub static KINDS: LazyLock<Vec<&str>> =
+    LazyLock::new(|| OBJECTS.iter().filter(|object| !object.parameters.is_empty()).map(|object| object.kind).collect());
 
 /// All relations.
 pub const RELATIONS: &[Relation] = &[
@@ -77,31 +63,8 @@ pub const RELATIONS: &[Relation] = &[
 ];
 
 /// The parameters that an object of this type offers about itself.
-pub fn parameters(kind: &str) -> Vec<&'static Parameter> {
-    let group = match kind {
-        "account" => Group::Account,
-        "adjustment" => Group::Adjustment,
-        "billCycle" => Group::BillCycle,
-        "billRun" => Group::BillRun,
-        "bucket" => Group::Bucket,
-        "chargeableEvent" => Group::ChargeableEvent,
-        "contact" => Group::Contact,
-        "contract" => Group::Contract,
-        "credit" => Group::Credit,
-        "invoice" => Group::Invoice,
-        "package" => return package::CATALOGUE_PARAMETERS.iter().collect(),
-        // A further step of the path reaches the subscribed package's parameters.
-        "packageSubscription" => {
-            let of_package = |one: &Parameter| package::CATALOGUE_PARAMETERS.iter().any(|other| other.name == one.name);
-            return package::PARAMETERS.iter().filter(|parameter| !of_package(parameter)).collect();
-        }
-        "payment" => Group::Payment,
-        "refund" => Group::Refund,
-        "service" => Group::Service,
-        "usageIdentifier" => Group::UsageIdentifier,
-        _ => return Vec::new(),
-    };
-    group.parameters().iter().collect()
+pub fn parameters(kind: &str) -> &'static [Parameter] {
+    OBJECTS.iter().find(|object| object.kind == kind).map(|object| object.parameters).unwrap_or_default()
 }
 
 /// The relations of objects of this type.
@@ -143,7 +106,7 @@ pub fn follow(kind: &str, path: &[impl AsRef<str>]) -> Result<Vec<&'static Relat
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::events::catalogue;
+    use crate::events::{catalogue, parameters::Group};
 
     #[test]
     fn relations_join_kinds_that_exist_and_each_name_stands_once() {

@@ -58,7 +58,7 @@ impl DataSource {
     /// The added parameters, each with the last object's parameter it is based on.
     pub fn parameters(&self) -> Vec<(String, &'static Parameter)> {
         let parameters = self.relations().last().map(|last| relations::parameters(last.to)).unwrap_or_default();
-        parameters.into_iter().filter_map(|parameter| Some((self.name_of(parameter.name)?, parameter))).collect()
+        parameters.iter().filter_map(|parameter| Some((self.name_of(parameter.name)?, parameter))).collect()
     }
 }
 

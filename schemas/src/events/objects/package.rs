@@ -32,6 +32,9 @@ pub const PARAMETERS: &[Parameter] = &[
     p("package.endDate", "First day after the subscription, once it is cancelled", "2027-03-01"),
 ];
 
+/// The subscription parameters among these. A further step of a path reaches the subscribed package's parameters.
+pub const SUBSCRIPTION_PARAMETERS: &[Parameter] = PARAMETERS.split_at(CATALOGUE_PARAMETERS.len()).1;
+
 const PACKAGE: Source = Source { kind: "package", key: Key::Object, groups: &[Group::Core] };
 
 /// The events of packages.
