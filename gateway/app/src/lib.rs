@@ -68,7 +68,7 @@ pub use delivery::explain::{Explanation, Match, MatchResult};
 pub use delivery::queues::{CreateQueue, PauseQueue, QueueStatistics, UpdateQueue};
 pub use delivery::replays::{NewReplay, ReplayStatus};
 pub use delivery::signing::Signing;
-pub use delivery::subscriptions::{CreateSubscription, EnableSubscription, NewAction, UpdateSubscription};
+pub use delivery::subscriptions::{CreateSubscription, EnableSubscription, UpdateSubscription};
 pub use delivery::tail::Stream;
 pub use delivery::webhook_endpoints::{
     CreateWebhookEndpoint, DisableWebhookEndpoint, EnableWebhookEndpoint, RotateWebhookSecret, Tried, UpdateWebhookEndpoint, WebhookClient,

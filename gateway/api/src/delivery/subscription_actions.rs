@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use billwire_app::NewAction;
+use billwire_app::domain::delivery::subscription::NewAction;
 use billwire_schemas::recipient::Recipient;
 use poem_openapi::Object;
 use serde_json::Value;
@@ -71,16 +71,18 @@ impl NewSubscriptionAction {
     pub fn wanted(self) -> NewAction {
         let id = |reference: Option<Reference>| reference.map(|reference| reference.0).unwrap_or_default();
         match self.kind {
-            ActionType::Webhook => NewAction::Webhook { endpoint: id(self.webhook_endpoint_id), path: self.path.map(|path| path.0) },
+            ActionType::Webhook => {
+                NewAction::Webhook { webhook_endpoint_id: id(self.webhook_endpoint_id), path: self.path.map(|path| path.0) }
+            }
             ActionType::Email => NewAction::Email {
-                smtp_account: self.smtp_account_id.map(|reference| reference.0),
-                template: id(self.notification_template_id),
+                smtp_account_id: self.smtp_account_id.map(|reference| reference.0),
+                notification_template_id: id(self.notification_template_id),
                 to: recipients(self.to),
                 cc: recipients(self.cc),
                 bcc: recipients(self.bcc),
                 attach_event: self.attach_event.unwrap_or(false),
             },
-            ActionType::Forward => NewAction::Forward { queue: id(self.queue_id) },
+            ActionType::Forward => NewAction::Forward { queue_id: id(self.queue_id) },
             ActionType::Calculate => NewAction::Calculate {
                 event_type: self.event_type.map(|name| name.0).unwrap_or_default(),
                 data: expressions(self.data.unwrap_or_default()),

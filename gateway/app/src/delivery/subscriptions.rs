@@ -8,7 +8,7 @@ use billwire_domain::{
     delivery::{
         queue::Queue,
         routing::Routing,
-        subscription::{self, Action, GivenUp, Subscription},
+        subscription::{self, Action, GivenUp, NewAction, Subscription},
         webhook_endpoint::WebhookEndpoint,
     },
     email::{notification_template::NotificationTemplate, smtp_account::SmtpAccount, system_user::SystemUser},
@@ -32,54 +32,16 @@ use crate::{
     record::Record,
 };
 
-/// The requested action, with unresolved references.
-#[derive(Debug, Clone)]
-pub enum NewAction {
-    /// POST to a webhook endpoint.
-    Webhook {
-        /// Id of the webhook endpoint.
-        endpoint: String,
-        /// A path below the endpoint's path.
-        path: Option<String>,
-    },
-    /// Send an e-mail.
-    Email {
-        /// Id of the SMTP account; absent: the default one.
-        smtp_account: Option<String>,
-        /// Id of the notification template.
-        template: String,
-        /// The recipients.
-        to: Vec<Recipient>,
-        /// The Cc recipients.
-        cc: Vec<Recipient>,
-        /// The Bcc recipients.
-        bcc: Vec<Recipient>,
-        /// Whether the event is attached.
-        attach_event: bool,
-    },
-    /// Forward to a queue.
-    Forward {
-        /// Id of the queue.
-        queue: String,
-    },
-    /// Publish a derived custom event.
-    Calculate {
-        /// The custom event type.
-        event_type: String,
-        /// The members of its data, each a CEL expression.
-        data: BTreeMap<String, String>,
-    },
-}
-
 /// Resolves the references of an action. Also returns the template, to be checked against the events.
 async fn resolved(tx: &Tx<'_>, action: NewAction) -> Result<(Action, Option<NotificationTemplate>), Failure> {
     Ok(match action {
-        NewAction::Webhook { endpoint, path } => {
-            let endpoint: WebhookEndpoint = referenced(tx, "/action/webhookEndpointId", Code::WebhookEndpointUnknown, &endpoint).await?;
+        NewAction::Webhook { webhook_endpoint_id, path } => {
+            let endpoint: WebhookEndpoint =
+                referenced(tx, "/action/webhookEndpointId", Code::WebhookEndpointUnknown, &webhook_endpoint_id).await?;
             (Action::Webhook { webhook_endpoint_id: endpoint.id, path }, None)
         }
-        NewAction::Email { smtp_account, template, to, cc, bcc, attach_event } => {
-            let smtp_account_id = match smtp_account {
+        NewAction::Email { smtp_account_id, notification_template_id, to, cc, bcc, attach_event } => {
+            let smtp_account_id = match smtp_account_id {
                 Some(id) => Some(referenced::<SmtpAccount>(tx, "/action/smtpAccountId", Code::SmtpAccountUnknown, &id).await?.id),
                 None => {
                     let accounts: Vec<SmtpAccount> = tx.configurations(Kind::SmtpAccount).await?;
@@ -91,10 +53,10 @@ async fn resolved(tx: &Tx<'_>, action: NewAction) -> Result<(Action, Option<Noti
                 }
             };
             let unknown = || {
-                let message = format!("There is no notification template '{template}'.");
+                let message = format!("There is no notification template '{notification_template_id}'.");
                 Rejected::violation("/action/notificationTemplateId", Code::NotificationTemplateUnknown, message)
             };
-            let id = template.parse().map_err(|_| unknown())?;
+            let id = notification_template_id.parse().map_err(|_| unknown())?;
             let template = notification_templates::template(tx, id).await?.ok_or_else(unknown)?;
             let action = Action::Email { smtp_account_id, notification_template_id: template.id, to, cc, bcc, attach_event };
             let users: Vec<SystemUser> = tx.configurations(Kind::SystemUser).await?;
@@ -107,8 +69,8 @@ async fn resolved(tx: &Tx<'_>, action: NewAction) -> Result<(Action, Option<Noti
             }
             (action, Some(template))
         }
-        NewAction::Forward { queue } => {
-            let queue: Queue = referenced(tx, "/action/queueId", Code::QueueUnknown, &queue).await?;
+        NewAction::Forward { queue_id } => {
+            let queue: Queue = referenced(tx, "/action/queueId", Code::QueueUnknown, &queue_id).await?;
             (Action::Forward { queue_id: queue.id }, None)
         }
         NewAction::Calculate { event_type, data } => (Action::Calculate { event_type, data }, None),

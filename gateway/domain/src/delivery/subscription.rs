@@ -25,14 +25,14 @@ pub use check::{faults, syntax};
 /// Maximum number of added parameters, and of members of a calculation.
 pub const EXPRESSIONS_MAX: usize = 32;
 
-/// What happens with a matching event.
+/// What happens with a matching event. The parameters are the types of the references to other objects.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
-pub enum Action {
+pub enum Action<Endpoint = WebhookEndpointId, Account = SmtpAccountId, Template = NotificationTemplateId, Queue = QueueId> {
     /// POSTs the event to a webhook endpoint.
     Webhook {
         /// The endpoint.
-        webhook_endpoint_id: WebhookEndpointId,
+        webhook_endpoint_id: Endpoint,
         /// A path below the endpoint's, in which `{name}` is replaced by a parameter's value.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         path: Option<String>,
@@ -40,10 +40,10 @@ pub enum Action {
     /// Sends the event by e-mail.
     Email {
         /// The sending SMTP account; absent: the tenant's default.
-        #[serde(skip_serializing_if = "Option::is_none", default)]
-        smtp_account_id: Option<SmtpAccountId>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        smtp_account_id: Option<Account>,
         /// The template of the e-mail.
-        notification_template_id: NotificationTemplateId,
+        notification_template_id: Template,
         /// The recipients.
         to: Vec<Recipient>,
         /// Copy recipients.
@@ -59,7 +59,7 @@ pub enum Action {
     /// Forwards the event to the subscriptions of another queue.
     Forward {
         /// The target queue.
-        queue_id: QueueId,
+        queue_id: Queue,
     },
     /// Publishes a new event computed from this one.
     Calculate {
@@ -69,6 +69,9 @@ pub enum Action {
         data: BTreeMap<String, String>,
     },
 }
+
+/// A requested action: its references are texts from the request.
+pub type NewAction = Action<String, String, String, String>;
 
 impl Action {
     /// The queue the action forwards to, if it forwards.
