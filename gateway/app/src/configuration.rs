@@ -1,10 +1,7 @@
 //! Configuration objects: their types, and use cases on one of them that a request names by its id.
 
 use async_trait::async_trait;
-use billwire_domain::{
-    Change, Entity, Rejected,
-    delivery::{queue::Queue, subscription::Subscription},
-};
+use billwire_domain::{Change, Entity, Rejected, delivery::subscription::Subscription};
 use billwire_schemas::{
     clock::{Clock, SystemClock, Timestamp},
     ids::OrderingKey,
@@ -45,19 +42,6 @@ pub trait ConfigurationObject: Entity + DeserializeOwned + Clone + Send + Sync +
         }
         tx.delete_health(self.id());
         Ok(())
-    }
-}
-
-impl ConfigurationObject for Queue {
-    const KIND: Kind = Kind::Queue;
-    const NAME: &'static str = "queue";
-    const NOT_FOUND: Code = Code::QueueNotFound;
-    const DELETE: &'static str = "deleteQueue";
-    fn name(&self) -> &str {
-        &self.name
-    }
-    fn carries(&self, subscription: &Subscription) -> bool {
-        subscription.queue_id == self.id || subscription.action.forwards_to() == Some(self.id)
     }
 }
 

@@ -3,10 +3,7 @@
 
 use std::collections::HashSet;
 
-use billwire_schemas::{
-    clock::Timestamp,
-    ids::{OrderingKey, TenantId},
-};
+use billwire_schemas::{clock::Timestamp, ids::TenantId};
 use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::ExprTrait};
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
@@ -113,12 +110,6 @@ pub struct Stored<T> {
 }
 
 impl Store {
-    /// The ordering key of all configuration of a tenant, which serialises the changes: references between objects are checked under
-    /// its lock, and its sequence counts the changes.
-    pub fn configuration_key() -> OrderingKey {
-        OrderingKey::CONFIGURATION
-    }
-
     /// One object of a tenant.
     ///
     /// # Errors

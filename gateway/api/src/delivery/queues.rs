@@ -1,7 +1,7 @@
 //! Queues.
 
 use billwire_app::{
-    CreateQueue, DeleteConfiguration, PauseQueue, UpdateQueue,
+    CreateQueue, PauseQueue, UpdateQueue,
     domain::delivery::queue::{self, Mode},
 };
 use billwire_schemas::{
@@ -17,13 +17,13 @@ use crate::{
     delivery::selections::{NewObjectEvents, ObjectEvents, objects},
     http::{
         problem::Problem,
-        request_context::{Context, Query},
+        request_context::Context,
         responses::{Created, Done, Found, IfNoneMatch, Listed},
         validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, change, create, created, delete, get, list, updated},
     types::example::{example_id, example_moment},
-    types::scalars::{Cursor, EventTypePattern, Limit, Moment, Name, Partitions, QueueMode, Reference},
+    types::scalars::{EventTypePattern, Moment, Name, Partitions, QueueMode, Reference},
 };
 
 #[derive(Tags)]
@@ -200,16 +200,8 @@ impl Queues {
     ///
     /// Oldest first.
     #[oai(path = "/queues", method = "get", operation_id = "listQueues")]
-    async fn list(
-        &self,
-        context: Context,
-        /// Maximum number of items to return.
-        limit: Query<Limit>,
-        /// `nextCursor` of the previous page. Absent: the first page.
-        cursor: Query<Cursor>,
-    ) -> Result<Listed<Queue>, Problem> {
-        let page_request = context.page_request(limit.0, cursor.0.as_ref())?;
-        Listed::page(&context, &context.app().list_configurations::<queue::Queue>(context.tenant(), page_request).await?)
+    async fn list(&self, context: Context) -> Result<Listed<Queue>, Problem> {
+        Listed::configurations::<queue::Queue>(&context).await
     }
 
     /// Get a queue
@@ -245,8 +237,7 @@ impl Queues {
             event_types: body.event_types.map(names),
             objects: body.objects.map(objects),
         };
-        let use_case = UpdateQueue { id: queue.0.0, command, if_match: context.if_match() };
-        Ok(Done(context.execute(input.canonical.as_deref(), use_case).await?))
+        Ok(Done(context.execute_on_configuration(&queue.0, input.canonical.as_deref(), UpdateQueue(command)).await?))
     }
 
     /// Pause a queue
@@ -260,8 +251,7 @@ impl Queues {
         queue: Path<Reference>,
         input: Validated<Option<NoMembers>>,
     ) -> Result<Done, Problem> {
-        let use_case = PauseQueue::<true> { id: queue.0.0, if_match: context.if_match() };
-        Ok(Done(context.execute(input.canonical.as_deref(), use_case).await?))
+        Ok(Done(context.execute_on_configuration(&queue.0, input.canonical.as_deref(), PauseQueue::<true>).await?))
     }
 
     /// Resume a queue
@@ -275,8 +265,7 @@ impl Queues {
         queue: Path<Reference>,
         input: Validated<Option<NoMembers>>,
     ) -> Result<Done, Problem> {
-        let use_case = PauseQueue::<false> { id: queue.0.0, if_match: context.if_match() };
-        Ok(Done(context.execute(input.canonical.as_deref(), use_case).await?))
+        Ok(Done(context.execute_on_configuration(&queue.0, input.canonical.as_deref(), PauseQueue::<false>).await?))
     }
 
     /// Delete a queue
@@ -289,7 +278,6 @@ impl Queues {
         /// Id of the queue.
         queue: Path<Reference>,
     ) -> Result<Done, Problem> {
-        let use_case = DeleteConfiguration::<queue::Queue>::new(queue.0.0, context.if_match());
-        Ok(Done(context.execute(None, use_case).await?))
+        Ok(Done(context.delete::<queue::Queue>(queue.0).await?))
     }
 }

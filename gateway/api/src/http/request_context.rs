@@ -144,14 +144,7 @@ impl Context {
     /// # Errors
     /// `bad_cursor`.
     pub fn page(&self) -> Result<page::PageRequest, Problem> {
-        self.page_request(self.parameter("limit")?, self.parameter("cursor")?.as_ref())
-    }
-
-    /// The page with this limit and cursor.
-    ///
-    /// # Errors
-    /// `bad_cursor`.
-    pub fn page_request(&self, limit: Option<Limit>, cursor: Option<&Cursor>) -> Result<page::PageRequest, Problem> {
+        let (limit, cursor): (Option<Limit>, Option<Cursor>) = (self.parameter("limit")?, self.parameter("cursor")?);
         let after = cursor.map(|cursor| cursor::read(&cursor.0, &self.list_identity())).transpose()?;
         Ok(page::PageRequest { limit: limit.map_or(LIMIT_DEFAULT, |limit| limit.0).into(), after })
     }

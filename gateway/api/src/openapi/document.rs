@@ -132,11 +132,8 @@ fn add_parameter(operation: &mut Value, parameter: Value) {
     }
 }
 
-/// Adds the parameters of lists, unless the handler declares them.
+/// Adds the parameters of lists.
 fn add_paging(operation: &mut Value) {
-    if operation["parameters"].as_array().into_iter().flatten().any(|parameter| parameter["name"] == "cursor") {
-        return;
-    }
     for (name, description, schema) in paging() {
         add_parameter(operation, json!({ "name": name, "in": "query", "description": description, "required": false, "schema": schema }));
     }

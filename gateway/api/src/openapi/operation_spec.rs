@@ -90,7 +90,7 @@ impl OperationSpec {
     /// The operation that `handler` implements at the documented `path`.
     pub fn new(operation: &'static Operation, path: &str, handler: &MetaOperation) -> Self {
         let mut query = Parameter::all(handler, MetaParamIn::Query);
-        if operation.takes.cursor && query.iter().all(|parameter| parameter.name != "cursor") {
+        if operation.takes.cursor {
             query.extend(paging().iter().map(|(name, _, schema)| Parameter::new(name, schema)));
         }
         Self {

@@ -2,25 +2,38 @@
 
 use async_trait::async_trait;
 use billwire_domain::{
-    Change, Rejected, Violation,
+    Rejected, Violation,
     delivery::{
         queue::{self, Queue},
         routing::Routing,
         subscription::{self, Subscription},
     },
 };
-use billwire_schemas::{
-    clock::{Clock, SystemClock, Timestamp},
-    delivery::Progress,
-    ids::{OrderingKey, TenantId},
-    refusal::Code,
-};
-use billwire_store::{Configuration, ConfigurationKind as Kind, Store, Tx, commit::Failure, delivery::queue_progress::Depth};
+use billwire_schemas::{clock::Timestamp, delivery::Progress, ids::TenantId, refusal::Code};
+use billwire_store::{ConfigurationKind as Kind, Tx, commit::Failure, delivery::queue_progress::Depth};
 
 use crate::{
-    App, configuration::addressed, delivery::subscriptions::template_of, ensure_name_free, events::catalogue, execute::UseCase,
+    App,
+    configuration::{ConfigurationObject, ConfigurationUseCase, changed, created},
+    delivery::subscriptions::template_of,
+    ensure_name_free,
+    events::catalogue,
+    execute::UseCase,
     record::Record,
 };
+
+impl ConfigurationObject for Queue {
+    const KIND: Kind = Kind::Queue;
+    const NAME: &'static str = "queue";
+    const NOT_FOUND: Code = Code::QueueNotFound;
+    const DELETE: &'static str = "deleteQueue";
+    fn name(&self) -> &str {
+        &self.name
+    }
+    fn carries(&self, subscription: &Subscription) -> bool {
+        subscription.queue_id == self.id || subscription.action.forwards_to() == Some(self.id)
+    }
+}
 
 /// Creates a queue.
 #[derive(Debug, Clone)]
@@ -31,43 +44,28 @@ impl UseCase for CreateQueue {
     const OPERATION: &'static str = "createQueue";
     const STATUS: u16 = 201;
 
-    fn key(&self) -> OrderingKey {
-        Store::configuration_key()
-    }
     async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
         ensure_name_free(tx, Kind::Queue, &self.0.name).await?;
         let change = queue::create(self.0.clone(), &catalogue::of(tx).await?, now)?;
-        let (id, name, body) = (change.after.id.0, change.after.name.clone(), change.after.clone());
-        tx.save_configuration(Configuration { id, kind: Kind::Queue, name, body, secrets: None, created_at: SystemClock.now() }).await?;
-        Record::of(&change).map(Some)
+        created(tx, &change, None).await.map(Some)
     }
 }
 
 /// Changes a queue. The change must be valid for its subscriptions and those of queues it forwards to.
 #[derive(Debug, Clone)]
-pub struct UpdateQueue {
-    /// The id, as the client sent it.
-    pub id: String,
-    /// The changes.
-    pub command: queue::Update,
-    /// The required version, if any.
-    pub if_match: Option<i64>,
-}
+pub struct UpdateQueue(pub queue::Update);
 
 #[async_trait]
-impl UseCase for UpdateQueue {
+impl ConfigurationUseCase for UpdateQueue {
+    type Object = Queue;
     const OPERATION: &'static str = "updateQueue";
 
-    fn key(&self) -> OrderingKey {
-        Store::configuration_key()
+    fn name(&self) -> Option<&str> {
+        self.0.name.as_deref()
     }
-    async fn run(&self, tx: &mut Tx<'_>, _: Timestamp) -> Result<Option<Record>, Failure> {
-        let queue: Queue = addressed(tx, &self.id, self.if_match).await?;
-        if let Some(name) = self.command.name.as_ref().filter(|name| **name != queue.name) {
-            ensure_name_free(tx, Kind::Queue, name).await?;
-        }
+    async fn run(&self, tx: &mut Tx<'_>, queue: Queue, _: Timestamp) -> Result<Record, Failure> {
         let catalogue = catalogue::of(tx).await?;
-        let change = queue::update(queue, self.command.clone(), &catalogue)?;
+        let change = queue::update(queue, self.0.clone(), &catalogue)?;
         let mut queues: Vec<Queue> = tx.configurations(Kind::Queue).await?;
         queues.retain(|one| one.id != change.after.id);
         queues.push(change.after.clone());
@@ -78,7 +76,7 @@ impl UseCase for UpdateQueue {
         for one in subscriptions.iter().filter(|one| affected.contains(&one.queue_id)) {
             ensure_fit(tx, one, &routing).await?;
         }
-        saved(tx, &change)
+        changed(tx, &change)
     }
 }
 
@@ -98,30 +96,16 @@ async fn ensure_fit(tx: &Tx<'_>, one: &Subscription, routing: &Routing<'_>) -> R
 
 /// Pauses or resumes a queue.
 #[derive(Debug, Clone)]
-pub struct PauseQueue<const PAUSED: bool> {
-    /// The id, as the client sent it.
-    pub id: String,
-    /// The required version, if any.
-    pub if_match: Option<i64>,
-}
+pub struct PauseQueue<const PAUSED: bool>;
 
 #[async_trait]
-impl<const PAUSED: bool> UseCase for PauseQueue<PAUSED> {
+impl<const PAUSED: bool> ConfigurationUseCase for PauseQueue<PAUSED> {
+    type Object = Queue;
     const OPERATION: &'static str = if PAUSED { "pauseQueue" } else { "resumeQueue" };
 
-    fn key(&self) -> OrderingKey {
-        Store::configuration_key()
+    async fn run(&self, tx: &mut Tx<'_>, queue: Queue, _: Timestamp) -> Result<Record, Failure> {
+        changed(tx, &queue::pause(queue, PAUSED)?)
     }
-    async fn run(&self, tx: &mut Tx<'_>, _: Timestamp) -> Result<Option<Record>, Failure> {
-        let change = queue::pause(addressed(tx, &self.id, self.if_match).await?, PAUSED)?;
-        saved(tx, &change)
-    }
-}
-
-fn saved(tx: &mut Tx<'_>, change: &Change<Queue>) -> Result<Option<Record>, Failure> {
-    let after = &change.after;
-    tx.change_configuration(after.id.0, after.version, after.name.clone(), after)?;
-    Record::of(change).map(Some)
 }
 
 /// Statistics of a queue.
