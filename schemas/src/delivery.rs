@@ -6,22 +6,13 @@ use uuid::Uuid;
 
 use crate::{
     clock::Timestamp,
-    ids::{DeliveryId, EventId, OrderingKey, QueueId, ReplayId, SubscriptionId, TenantId},
+    ids::{DeliveryId, EventId, OrderingKey, QueueId, ReplayId, Slot, SubscriptionId, TenantId},
 };
 
 /// A lane: one ordering key of one owner. The owner is a subscription, or a replay to a subscription.
 pub type LaneKey = (Uuid, OrderingKey);
 /// Where a step through all lanes ended: the owner and the key of the last lane visited, or an owner and an empty key before its first.
 pub type LaneCursor = (Uuid, String);
-
-/// A partition of a queue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PartitionId {
-    /// The queue.
-    pub queue: QueueId,
-    /// The number of the partition, from 0.
-    pub number: u32,
-}
 
 /// The state of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -69,8 +60,8 @@ pub struct Delivery {
     pub event_type: String,
     /// The queue.
     pub queue: QueueId,
-    /// The partition of the queue.
-    pub partition: u32,
+    /// The slot of its ordering key.
+    pub slot: Slot,
     /// The subscription.
     pub subscription: SubscriptionId,
     /// The replay that delivers the event again, if one does.
@@ -208,17 +199,19 @@ pub struct Health {
     pub open: Option<(Timestamp, Duration)>,
 }
 
-/// The progress of a partition.
+/// The progress of a queue in one slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
-    /// The partition.
-    pub partition_id: PartitionId,
-    /// Messages on the stream that the partition has not pulled yet.
+    /// The queue.
+    pub queue: QueueId,
+    /// The slot.
+    pub slot: Slot,
+    /// Messages on the stream, for whatever queue, that have not been pulled yet.
     pub pending: u64,
     /// Deliveries that succeeded in the latest minute.
     pub delivered: u64,
     /// Attempts that failed in the latest minute.
     pub failed: u64,
-    /// When the partition reported this.
+    /// When this was reported.
     pub at: Timestamp,
 }

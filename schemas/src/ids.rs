@@ -180,10 +180,47 @@ impl OrderingKey {
         &self.0
     }
 
-    /// The partition of this key, out of `partitions` (FNV-1a 32, like `partition()` of the NATS server).
-    pub fn partition(&self, partitions: u32) -> u32 {
-        let hash = self.0.bytes().fold(0x811c_9dc5_u32, |h, b| (h ^ u32::from(b)).wrapping_mul(0x0100_0193));
-        hash % partitions.max(1)
+    /// The part of this key, out of `parts`: the same for each process and version.
+    pub fn part(&self, parts: u32) -> u32 {
+        fnv1a([self.0.as_bytes()]) % parts.max(1)
+    }
+}
+
+/// FNV-1a, 32 bits, of these bytes one after the other.
+fn fnv1a<const N: usize>(texts: [&[u8]; N]) -> u32 {
+    texts.into_iter().flatten().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
+}
+
+/// The slot of an ordering key: one of sixteen shares of all events, over all tenants. It is part of an event's subject, so that sixteen
+/// consumers with one filter each receive every event once. A subscriber of NATS uses a wildcard in its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Slot(u8);
+
+impl Slot {
+    /// How many slots there are. The number is part of every subject and never changes.
+    pub const COUNT: u8 = 16;
+
+    /// The slot of a tenant's ordering key: FNV-1a (32 bits) over `<tenant>.<key>`, modulo 16.
+    pub fn of(tenant: &TenantId, key: &OrderingKey) -> Self {
+        let hash = fnv1a([tenant.as_str().as_bytes(), b".", key.0.as_bytes()]);
+        Self(u8::try_from(hash % u32::from(Self::COUNT)).unwrap_or(0))
+    }
+
+    /// All slots.
+    pub fn all() -> impl Iterator<Item = Self> {
+        (0..Self::COUNT).map(Self)
+    }
+
+    /// Its number, from 0.
+    pub fn number(self) -> u8 {
+        self.0
+    }
+}
+
+impl fmt::Display for Slot {
+    /// Two digits, as in subjects.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:02}", self.0)
     }
 }
 
@@ -223,6 +260,24 @@ mod tests {
             assert!(bad.parse::<TenantId>().is_err(), "{bad:?}");
         }
         assert!("acme-telecom_1".parse::<TenantId>().is_ok());
+    }
+
+    #[test]
+    fn slots_are_as_published_and_shared_out_evenly() {
+        for (tenant, key, slot) in [
+            ("default", "configuration", "02"),
+            ("default", "k", "01"),
+            ("acme", "k", "08"),
+            ("default", "01a221f2-a01c-735a-b4da-aa5d511dff50", "08"),
+        ] {
+            let key = OrderingKey(Cow::Owned(key.to_owned()));
+            assert_eq!(Slot::of(&tenant.parse().expect("a tenant"), &key).to_string(), slot, "{tenant} {key:?}");
+        }
+        let mut counts = [0u32; Slot::COUNT as usize];
+        for _ in 0..16_000 {
+            counts[usize::from(Slot::of(&TenantId::default_tenant(), &fresh().into()).number())] += 1;
+        }
+        assert!(counts.iter().all(|count| (700..1300).contains(count)), "{counts:?}");
     }
 
     #[test]

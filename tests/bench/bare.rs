@@ -6,6 +6,7 @@ use std::{
 };
 
 use async_nats::{HeaderMap, Request, jetstream};
+use billwire_schemas::ids::Slot;
 use billwire_tests::{
     gateway::{Setup, nats_client},
     receiver::{HOST, Receiver},
@@ -306,7 +307,7 @@ pub async fn https(receiver: &Receiver, at_once: usize, bytes: usize, posts: usi
 /// Messages per second pulled from the gateway's stream, POSTed to `receiver`, recorded as a row like a delivery's, and acknowledged once
 /// the row is committed: the cost of delivery without matching, signing, ordering or in-flight state (PostgreSQL).
 pub async fn chain(setup: &Setup, receiver: &Receiver, at_once: usize, messages: usize) -> f64 {
-    const ROWS: &str = "INSERT INTO delivery (id, tenant, event_id, event_type, queue_id, partition, subscription_id, lane_id, ordering_key,
+    const ROWS: &str = "INSERT INTO delivery (id, tenant, event_id, event_type, queue_id, slot, subscription_id, lane_id, ordering_key,
             sequence, position, state, attempts, forgiven, last_status, last_detail, last_latency_us, last_attempt_at, created_at, updated_at)
         SELECT id, 'default', id, 'account.bill_cycle_changed', $2, 0, $2, $2, id::text, 1, 1, 'succeeded', 1, 0, 204, '', 1000, 0, 0, 0
         FROM unnest($1::uuid[]) AS id";
@@ -355,14 +356,16 @@ async fn count(setup: &Setup, sql: &'static str) -> i64 {
     count
 }
 
-/// Holds a queue back or releases it, by taking its lease for a placeholder owner (PostgreSQL).
-pub async fn hold_queue(setup: &Setup, queue: &str, hold: bool) {
+/// Holds all slots back or releases them, by taking their leases for a placeholder owner (PostgreSQL).
+pub async fn hold_slots(setup: &Setup, hold: bool) {
     let url = setup.database_url.as_ref().expect("PostgreSQL");
     let pool = PgPoolOptions::new().max_connections(1).connect(url).await.unwrap();
     let until: i64 = if hold { i64::MAX } else { 0 };
     let sql =
         "INSERT INTO lease (name, owner, fence, expires_at) VALUES ($1, 'bench', 1, $2) ON CONFLICT (name) DO UPDATE SET expires_at = $2";
-    sqlx::query(sql).bind(format!("queue-{queue}-0of1")).bind(until).execute(&pool).await.unwrap();
+    for slot in Slot::all() {
+        sqlx::query(sql).bind(format!("slot-{slot}")).bind(until).execute(&pool).await.unwrap();
+    }
     pool.close().await;
 }
 

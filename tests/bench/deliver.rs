@@ -154,7 +154,6 @@ pub async fn drain(report: &mut Report, alone: bool) {
     receiver.keep_calls(false);
     receiver.forget();
     let gateway = setup.start_with(&["serve", "--roles", "api,relay"]).await;
-    let queue = api.get("/v1/queues").await.expect(200)["items"][0]["id"].as_str().expect("an id").to_owned();
     let waiting = bare::outbox(&setup).await;
     let began = Instant::now();
     eventually("the outbox to be empty", async || (bare::outbox(&setup).await == 0).then_some(())).await;
@@ -172,12 +171,12 @@ pub async fn drain(report: &mut Report, alone: bool) {
     gateway.stop().await;
 
     if alone {
-        bare::hold_queue(&setup, &queue, true).await;
+        bare::hold_slots(&setup, true).await;
     }
     let gateway = setup.start_with(&["serve"]).await;
     if alone {
         eventually("the warehouse", async || (bare::loaded(&setup).await >= events as i64).then_some(())).await;
-        bare::hold_queue(&setup, &queue, false).await;
+        bare::hold_slots(&setup, false).await;
     }
     eventually("the first webhook", async || (receiver.count() > 0).then_some(())).await;
     let first = Instant::now();

@@ -8,12 +8,10 @@ use std::{
 use billwire_delivery::{
     channel::ChannelAction,
     event::{Event, Subscription},
-    limits::limiters::Target,
     matching::Matching,
-    store::Queue,
+    routing::Queue,
 };
 use billwire_schemas::{
-    clock::{Clock, SystemClock},
     events::selection::Selection,
     expression::Expression,
     ids::{EventId, QueueId, TenantId, fresh},
@@ -35,28 +33,14 @@ impl ChannelAction for Noop {
 }
 
 fn queue(subscriptions: Vec<Arc<Subscription>>) -> Arc<Queue> {
-    let tenant = TenantId::default_tenant();
-    let tenant_limits = Arc::new(Target {
-        id: fresh(),
-        tenant: tenant.clone(),
-        enabled: true,
-        in_flight_max: 1,
-        per_second: None,
-        retry_plan: None,
-        disable_when_failing: true,
-        partitions: 1,
-    });
     Arc::new(Queue {
         id: QueueId(fresh()),
-        tenant,
+        tenant: TenantId::default_tenant(),
         in_order: true,
         registered: Selection::of_types(&["*"]),
         paused: false,
-        partitions: 1,
-        created_at: SystemClock.now(),
+        held: false,
         subscriptions,
-        targets: Vec::new(),
-        tenant_limits,
     })
 }
 
@@ -78,7 +62,7 @@ pub fn matching(report: &mut Report) {
                 ..Subscription::to_all(TenantId::default_tenant(), Noop)
             })
         };
-        let mut matching = Matching::of(queue((0..count).map(subscription).collect()));
+        let matching = Matching::of(vec![queue((0..count).map(subscription).collect())]);
         let body =
             json!({ "type": "invoice.posted", "data": { "parameters": { "account.id": "a7", "invoice.total": "5.00" } } }).to_string();
         let event = Event {
@@ -90,11 +74,11 @@ pub fn matching(report: &mut Report) {
             position: 1,
             body: body.into(),
         };
-        assert_eq!(matching.matches(&event).len(), 3);
+        assert_eq!(matching.matches(&event).matches.len(), 3);
         let began = Instant::now();
         let mut found = 0;
         for _ in 0..ROUNDS {
-            found += std::hint::black_box(&mut matching).matches(std::hint::black_box(&event)).len();
+            found += std::hint::black_box(&matching).matches(std::hint::black_box(&event)).matches.len();
         }
         assert_eq!(found, 3 * ROUNDS as usize);
         let each = began.elapsed().as_secs_f64() * 1e6 / f64::from(ROUNDS);
@@ -163,7 +147,7 @@ pub async fn parked(report: &mut Report) {
     let schema = json!({ "type": "object", "properties": { "n": { "type": "integer" } } });
     let register = json!({ "name": "reading", "title": "Reading", "orderingKey": "key", "schema": schema });
     api.post("/v1/event-types", register).await.expect(201);
-    let queue = json!({ "name": "q", "mode": "in_order", "eventTypes": ["custom.reading"], "partitions": 4 });
+    let queue = json!({ "name": "q", "mode": "in_order", "eventTypes": ["custom.reading"] });
     let queue = api.create("/v1/queues", queue).await;
     let action = json!({ "type": "webhook", "webhookEndpointId": endpoint });
     api.create("/v1/subscriptions", json!({ "name": "s", "queueId": queue, "action": action })).await;

@@ -17,6 +17,7 @@ mod deliver;
 mod fan;
 mod isolation;
 mod mail;
+mod many;
 mod report;
 
 use billwire_tests::gateway::Database;
@@ -51,6 +52,16 @@ async fn main() {
     if wanted("drain") {
         deliver::drain(&mut report, true).await;
         deliver::drain(&mut report, false).await;
+    }
+    for database in [Database::Postgres, Database::Sqlite] {
+        for (queues, subscriptions) in [(0, 0), (20, 1), (100, 1), (1_000, 10)] {
+            if wanted("many") || only.as_deref() == Some(&format!("many-{queues}-{database:?}")) {
+                many::measure(database, many::Beside { queues, subscriptions }, &mut report).await;
+            }
+        }
+        if wanted("bulk") {
+            many::bulk(database, &mut report).await;
+        }
     }
     if wanted("matching") {
         fan::matching(&mut report);

@@ -29,6 +29,7 @@ mod redrive;
 mod replays;
 mod routing;
 mod second_run;
+mod slots;
 mod slow_clients;
 mod soak;
 mod storage_full;

@@ -47,7 +47,7 @@ async fn a_thousand_lanes_keep_order_and_miss_nothing_while_four_processes_are_k
     let schema = json!({ "type": "object", "properties": { "n": { "type": "integer" } } });
     api.post("/v1/event-types", json!({ "name": "reading", "title": "Reading", "orderingKey": "key", "schema": schema })).await.expect(201);
     let endpoint = api.create("/v1/webhook-endpoints", json!({ "name": "e", "url": receiver.url() })).await;
-    let queue = json!({ "name": "q", "mode": "in_order", "eventTypes": ["custom.reading"], "partitions": 8 });
+    let queue = json!({ "name": "q", "mode": "in_order", "eventTypes": ["custom.reading"] });
     let queue = api.create("/v1/queues", queue).await;
     let action = json!({ "type": "webhook", "webhookEndpointId": endpoint });
     api.create("/v1/subscriptions", json!({ "name": "s", "queueId": queue, "action": action })).await;

@@ -6,7 +6,10 @@
 use std::collections::HashMap;
 
 use billwire_bus::{Authenticity, Bus, Received};
-use billwire_schemas::{events::envelope::subject, ids::EventId};
+use billwire_schemas::{
+    events::envelope::{subject, subject_without_slot},
+    ids::EventId,
+};
 
 use crate::{event::Event, store::DeliveryStore};
 
@@ -44,7 +47,9 @@ pub(crate) async fn genuine(bus: &Bus, delivery_store: &dyn DeliveryStore, mut r
 }
 
 fn same(event: &Event, message: &Received) -> bool {
-    message.subject == subject(&event.tenant, &event.kind, &event.key)
+    // A message without a seal is of a version before seals, and so before slots.
+    (message.subject == subject_without_slot(&event.tenant, &event.kind, &event.key)
+        || message.subject == subject(&event.tenant, &event.kind, &event.key))
         && message.sequence == event.sequence
         && message.position == event.position
         && message.body == event.body

@@ -48,7 +48,6 @@ async fn feed(bus: &Bus, delivery_store: &dyn DeliveryStore, sink: &dyn BulkSink
         fence: None,
         name: options.name.clone(),
         filter: "billing.>".to_owned(),
-        from: None,
         ack_wait: Duration::from_secs(120),
         ack_pending_max: i64::try_from(options.events_max).unwrap_or(i64::MAX),
     };

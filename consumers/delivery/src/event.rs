@@ -1,7 +1,7 @@
 //! Events and the subscriptions to them, as the engine holds them.
 
 use billwire_schemas::{
-    events::{envelope::type_of_subject, selection::Selection},
+    events::{envelope::parts_of_subject, selection::Selection},
     expression::Expression,
     ids::{EventId, OrderingKey, SubscriptionId, TenantId, fresh},
 };
@@ -44,11 +44,10 @@ impl Event {
         if received.authenticity != billwire_bus::Authenticity::Genuine {
             return None;
         }
-        let kind = type_of_subject(&received.subject)?;
-        let (_, key) = received.subject.rsplit_once('.')?;
+        let (tenant, kind, key) = parts_of_subject(&received.subject)?;
         Some(Self {
             id: received.id.parse().ok()?,
-            tenant: received.subject.split('.').nth(1)?.parse().ok()?,
+            tenant: tenant.parse().ok()?,
             kind: kind.to_owned(),
             key: key.parse().ok()?,
             sequence: received.sequence,

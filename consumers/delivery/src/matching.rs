@@ -1,86 +1,130 @@
-//! Matching: which subscriptions of a queue an event is for, found without evaluating each filter.
+//! Matching: which subscriptions of a tenant an event is for, found without evaluating each filter.
 //!
 //! Subscriptions are indexed by the event types they select and, within a type, by a parameter that their filter requires to equal a text:
 //! of ten thousand subscriptions to one account each, only those to the event's account are evaluated.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
-use billwire_schemas::expression::Scope;
+use billwire_schemas::{expression::Scope, ids::QueueId};
 
 use crate::{
-    event::{Event, Subscription},
-    store::Queue,
+    event::Event,
+    routing::{Queue, Route},
 };
 
 /// A subscription that an event matches, or one whose filter failed, with the reason.
-pub type Match = (Arc<Subscription>, Option<String>);
+pub type Match = (Route, Option<String>);
 
-/// The subscriptions to events of one type.
-#[derive(Default)]
-struct OfType {
-    registered: bool,
-    /// Those that are always evaluated.
-    anyone: Vec<Arc<Subscription>>,
-    /// Those that are evaluated if the parameter has the text.
-    by_text: HashMap<String, HashMap<String, Vec<Arc<Subscription>>>>,
-    /// Whether any of them has a filter.
-    filtered: bool,
+/// What an event matches.
+#[derive(Debug, Default)]
+pub struct Matches {
+    /// The subscriptions.
+    pub matches: Vec<Match>,
+    /// The held queues that the event's type is registered on: they take it in later.
+    pub held: Vec<QueueId>,
 }
 
-/// Finds the subscriptions of a queue that an event matches.
+/// The subscriptions to events of one type.
+#[derive(Debug, Default)]
+struct OfType {
+    /// Those that are always evaluated.
+    anyone: Vec<Route>,
+    /// Those that are evaluated if the parameter has the text.
+    by_text: HashMap<String, HashMap<String, Vec<Route>>>,
+    /// Whether any of them has a filter.
+    filtered: bool,
+    held: Vec<QueueId>,
+}
+
+/// What is indexed: the events of a type that come over the stream to every queue, or to one queue from elsewhere.
+type Key = (String, Option<QueueId>);
+
+/// Finds the subscriptions that an event matches.
+#[derive(Debug)]
 pub struct Matching {
-    queue: Arc<Queue>,
-    types: HashMap<String, OfType>,
+    queues: Vec<Arc<Queue>>,
+    types: Mutex<HashMap<Key, Arc<OfType>>>,
 }
 
 impl Matching {
-    /// For the subscriptions of `queue` as they are now.
-    pub fn of(queue: Arc<Queue>) -> Self {
-        Self { queue, types: HashMap::new() }
+    /// For the subscriptions of `queues` as they are now.
+    pub fn of(queues: Vec<Arc<Queue>>) -> Self {
+        Self { queues, types: Mutex::default() }
     }
 
-    /// The matches of `event`, which came over the stream.
-    pub fn matches(&mut self, event: &Event) -> Vec<Match> {
-        self.find(event, false)
+    /// What `event`, which came over the stream, matches.
+    pub fn matches(&self, event: &Event) -> Matches {
+        let of_type = self.of_type(&event.kind, None);
+        Matches { matches: of_type.find(event), held: of_type.held.clone() }
     }
 
-    /// The matches of `event`, which was forwarded; its type need not be registered on the queue.
-    pub fn matches_forwarded(&mut self, event: &Event) -> Vec<Match> {
-        self.find(event, true)
+    /// The subscriptions of one queue that `event` matches; its type need not be registered on the queue, and the queue may be held.
+    pub fn matches_in(&self, queue: QueueId, event: &Event) -> Vec<Match> {
+        self.of_type(&event.kind, Some(queue)).find(event)
     }
 
-    fn find(&mut self, event: &Event, forwarded: bool) -> Vec<Match> {
-        if !self.types.contains_key(&event.kind) {
-            self.types.insert(event.kind.clone(), index(&self.queue, &event.kind));
+    fn of_type(&self, kind: &str, queue: Option<QueueId>) -> Arc<OfType> {
+        let mut types = self.types.lock().unwrap_or_else(PoisonError::into_inner);
+        types.entry((kind.to_owned(), queue)).or_insert_with(|| Arc::new(self.index(kind, queue))).clone()
+    }
+
+    fn index(&self, kind: &str, only: Option<QueueId>) -> OfType {
+        let mut of_type = OfType::default();
+        for queue in &self.queues {
+            let takes = only.map_or_else(|| queue.registered.takes(kind), |only| only == queue.id);
+            if takes && queue.held && only.is_none() {
+                of_type.held.push(queue.id);
+            } else if takes {
+                of_type.add(queue, kind);
+            }
         }
-        let Some(of_type) = self.types.get(&event.kind).filter(|of_type| forwarded || of_type.registered) else { return Vec::new() };
-        let started = |one: &&Arc<Subscription>| event.position > one.start_position;
-        if !of_type.filtered {
-            return of_type.anyone.iter().filter(started).map(|one| (one.clone(), None)).collect();
-        }
-        let scope = match event.json() {
-            Ok(json) => Scope::of(&json),
-            Err(error) => return of_type.everyone().filter(started).map(|one| (one.clone(), Some(error.clone()))).collect(),
-        };
-        of_type.candidates(&scope).filter(started).filter_map(|one| evaluated(one, &scope)).collect()
+        of_type
     }
 }
 
 impl OfType {
-    fn everyone(&self) -> impl Iterator<Item = &Arc<Subscription>> {
+    fn add(&mut self, queue: &Arc<Queue>, kind: &str) {
+        for one in queue.subscriptions.iter().filter(|one| one.enabled && one.chooses(kind)) {
+            self.filtered |= one.filter.is_some();
+            let route = Route { queue: queue.clone(), subscription: one.clone() };
+            match one.filter.as_ref().and_then(|filter| filter.as_ref().ok()?.required_text()) {
+                Some((name, text)) => {
+                    self.by_text.entry(name.clone()).or_default().entry(text.clone()).or_default().push(route);
+                }
+                None => self.anyone.push(route),
+            }
+        }
+    }
+
+    fn find(&self, event: &Event) -> Vec<Match> {
+        let started = |one: &&Route| event.position > one.subscription.start_position;
+        if !self.filtered {
+            return self.anyone.iter().filter(started).map(|one| (one.clone(), None)).collect();
+        }
+        let scope = match event.json() {
+            Ok(json) => Scope::of(&json),
+            Err(error) => return self.everyone().filter(started).map(|one| (one.clone(), Some(error.clone()))).collect(),
+        };
+        self.candidates(&scope).filter(started).filter_map(|one| evaluated(one, &scope)).collect()
+    }
+
+    fn everyone(&self) -> impl Iterator<Item = &Route> {
         self.anyone.iter().chain(self.by_text.values().flat_map(HashMap::values).flatten())
     }
 
     /// Those whose filters may hold.
-    fn candidates<'s>(&'s self, scope: &'s Scope) -> impl Iterator<Item = &'s Arc<Subscription>> {
+    fn candidates<'s>(&'s self, scope: &'s Scope) -> impl Iterator<Item = &'s Route> {
         let by_text = self.by_text.iter().filter_map(|(name, texts)| texts.get(scope.get(name)?.as_str()?)).flatten();
         self.anyone.iter().chain(by_text)
     }
 }
 
 /// The subscription, if its filter holds; with the reason, if the filter failed: no event is dropped because of a broken filter.
-fn evaluated(one: &Arc<Subscription>, scope: &Scope) -> Option<Match> {
-    let result = match &one.filter {
+fn evaluated(one: &Route, scope: &Scope) -> Option<Match> {
+    let result = match &one.subscription.filter {
         None => Ok(true),
         Some(Ok(filter)) => filter.holds(scope),
         Some(Err(broken)) => Err(broken.clone()),
@@ -92,32 +136,17 @@ fn evaluated(one: &Arc<Subscription>, scope: &Scope) -> Option<Match> {
     }
 }
 
-fn index(queue: &Queue, kind: &str) -> OfType {
-    let mut of_type = OfType { registered: queue.registered.takes(kind), ..OfType::default() };
-    for one in queue.subscriptions.iter().filter(|one| one.enabled && one.chooses(kind)) {
-        of_type.filtered |= one.filter.is_some();
-        match one.filter.as_ref().and_then(|filter| filter.as_ref().ok()?.required_text()) {
-            Some((name, text)) => {
-                of_type.by_text.entry(name.clone()).or_default().entry(text.clone()).or_default().push(one.clone());
-            }
-            None => of_type.anyone.push(one.clone()),
-        }
-    }
-    of_type
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
     use billwire_schemas::{
-        clock::Timestamp,
         events::selection::Selection,
         expression::Expression,
         ids::{EventId, QueueId, SubscriptionId, TenantId, fresh},
     };
     use serde_json::json;
 
-    use crate::channel::ChannelAction;
+    use crate::{channel::ChannelAction, event::Subscription};
 
     #[derive(Debug)]
     pub(crate) struct Noop;
@@ -151,10 +180,7 @@ pub(crate) mod tests {
             in_order: true,
             registered: Selection::of_types(types),
             paused: false,
-            partitions: 1,
-            created_at: Timestamp::UNIX_EPOCH,
-            targets: Vec::new(),
-            tenant_limits: Arc::new(crate::limits::limiters::tests::target()),
+            held: false,
             subscriptions,
         })
     }
@@ -176,7 +202,7 @@ pub(crate) mod tests {
         ];
         let types: [&[&str]; 3] = [&[], &["account.*"], &["invoice.posted"]];
         let all: Vec<_> = types.iter().flat_map(|types| filters.iter().map(|filter| subscription(types, *filter))).collect();
-        let mut matching = Matching::of(queue(&["account.*", "invoice.posted"], all.clone()));
+        let matching = Matching::of(vec![queue(&["account.*", "invoice.posted"], all.clone())]);
         for kind in ["account.created", "invoice.posted", "payment.created"] {
             for account in ["a1", "a2", "a3"] {
                 let event = event(kind, account, 11);
@@ -189,10 +215,11 @@ pub(crate) mod tests {
                 let mut asked: Vec<_> = all.iter().filter(wants).map(|one| one.id).collect();
                 let mut found: Vec<_> = matching
                     .matches(&event)
+                    .matches
                     .into_iter()
                     .map(|(one, fault)| {
                         assert_eq!(fault, None);
-                        one.id
+                        one.subscription.id
                     })
                     .collect();
                 asked.sort();
@@ -206,18 +233,34 @@ pub(crate) mod tests {
     fn what_happened_before_a_subscription_is_not_for_it_and_disabled_ones_get_nothing() {
         let (one, mut off) = (subscription(&[], None), subscription(&[], None));
         Arc::get_mut(&mut off).expect("alone").enabled = false;
-        let mut matching = Matching::of(queue(&["*"], vec![one.clone(), off]));
-        assert!(matching.matches(&event("account.created", "a", 10)).is_empty());
-        let found: Vec<_> = matching.matches(&event("account.created", "a", 11)).into_iter().map(|(one, _)| one.id).collect();
+        let matching = Matching::of(vec![queue(&["*"], vec![one.clone(), off])]);
+        assert!(matching.matches(&event("account.created", "a", 10)).matches.is_empty());
+        let found: Vec<_> =
+            matching.matches(&event("account.created", "a", 11)).matches.into_iter().map(|(one, _)| one.subscription.id).collect();
         assert_eq!(found, [one.id]);
     }
 
     #[test]
     fn a_filter_that_fails_is_reported_and_a_forwarded_event_needs_no_registration() {
-        let mut matching = Matching::of(queue(&["invoice.*"], vec![subscription(&[], Some("account.id > 5"))]));
+        let queue = queue(&["invoice.*"], vec![subscription(&[], Some("account.id > 5"))]);
+        let matching = Matching::of(vec![queue.clone()]);
         let event = event("account.created", "a", 11);
-        assert!(matching.matches(&event).is_empty());
-        let found = matching.matches_forwarded(&event);
+        assert!(matching.matches(&event).matches.is_empty());
+        let found = matching.matches_in(queue.id, &event);
         assert!(found[0].1.as_ref().is_some_and(|fault| fault.starts_with("filter failed: ")), "{found:?}");
+    }
+
+    #[test]
+    fn an_event_meets_every_queue_and_a_held_queue_is_named_instead_of_its_subscriptions() {
+        let (one, other) = (queue(&["*"], vec![subscription(&[], None)]), queue(&["account.*"], vec![subscription(&[], None)]));
+        let mut held = queue(&["account.*"], vec![subscription(&[], None)]);
+        Arc::get_mut(&mut held).expect("alone").held = true;
+        let matching = Matching::of(vec![one.clone(), other.clone(), held.clone()]);
+        let found = matching.matches(&event("account.created", "a", 11));
+        let queues: Vec<_> = found.matches.iter().map(|(route, _)| route.queue.id).collect();
+        assert_eq!((queues, found.held), (vec![one.id, other.id], vec![held.id]));
+        let found = matching.matches(&event("invoice.posted", "a", 11));
+        assert_eq!((found.matches.len(), found.held.len()), (1, 0), "not registered on the others");
+        assert_eq!(matching.matches_in(held.id, &event("account.created", "a", 11)).len(), 1, "forwarded to it");
     }
 }

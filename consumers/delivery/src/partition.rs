@@ -1,26 +1,28 @@
-//! One partition of one queue: a task that owns all its state. Nothing here is shared, so nothing is locked.
+//! One slot of the stream: a task that owns all its state. Nothing here is shared, so nothing is locked.
 
 pub(crate) mod backpressure;
 pub(crate) mod completion;
 pub(crate) mod due;
+pub(crate) mod due_times;
 pub(crate) mod in_flight;
 pub(crate) mod intake;
 pub(crate) mod job;
 pub(crate) mod lanes;
+pub(crate) mod messages;
 pub(crate) mod reads;
 pub(crate) mod ready_queue;
+pub(crate) mod seen;
 pub(crate) mod throughput;
 pub(crate) mod writes;
 
-use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{collections::VecDeque, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use billwire_bus::{ConsumerConfig, Error as BusError, Pull, Received};
 use billwire_schemas::{
     clock::Timestamp,
-    delivery::{DeliveryState, LaneKey, PartitionId, Progress},
-    ids::{OrderingKey, QueueId},
+    delivery::{DeliveryState, LaneKey},
+    ids::Slot,
 };
-use chrono::TimeDelta;
 use futures::FutureExt;
 use tokio::{
     sync::watch,
@@ -32,33 +34,30 @@ use uuid::Uuid;
 use crate::{
     channel::{Attempt, FailureScope, Outcome, Report},
     engine::Engine,
-    limits::target_limits::{Permits, TargetLimits},
-    matching::Matching,
+    limits::{
+        limiter::Waiter,
+        target_limits::{Acquired, Permits, TargetLimits},
+    },
     partition::{
+        due_times::DueTimes,
         in_flight::InFlight,
         job::Job,
         lanes::{Lanes, Next},
+        messages::Messages,
         reads::Reads,
-        ready_queue::ReadyQueue,
+        ready_queue::ReadyQueues,
+        seen::Seen,
         throughput::Throughput,
         writes::{Write, Writes, Written},
     },
-    store::Queue,
+    routing::Routing,
 };
-
-/// A message in memory, and how many of its deliveries are not recorded yet.
-pub(crate) struct Pending {
-    pub received: Received,
-    pub left: usize,
-}
 
 /// Why a partition stopped.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Stop {
-    /// The program stops.
+    /// The program stops, or another process is to run the slot.
     Shutdown,
-    /// The queue was deleted, or has another mode or number of partitions.
-    Reshaped,
     /// NATS or the delivery store failed; the partition starts again.
     Failed(String),
 }
@@ -73,29 +72,23 @@ pub(crate) struct FinishedAttempt {
     pub outcome: Outcome,
 }
 
-/// The name of a partition's durable consumer.
-pub(crate) fn consumer_name(queue: QueueId, number: u32) -> String {
-    format!("queue-{queue}-p{number}")
-}
-
 pub(crate) struct Partition {
     pub engine: Arc<Engine>,
-    pub queue: Arc<Queue>,
-    pub number: u32,
-    pub revision: i64,
-    pub matching: Matching,
-    /// The targets of the subscriptions, and their limiters.
-    pub target_limits: TargetLimits,
-    pub lanes: Lanes<Job>,
-    pub messages: HashMap<u64, Pending>,
-    pub next_message: u64,
+    pub slot: Slot,
+    pub routing: Arc<Routing>,
+    /// Messages that were pulled and not taken in yet.
+    pub inbox: VecDeque<Received>,
+    pub messages: Messages,
     pub in_flight: InFlight,
-    /// The last sequence seen of each ordering key, to notice a gap in the stream.
-    pub seen: HashMap<OrderingKey, i64>,
-    /// The jobs to attempt, by owner: a subscription or a replay.
-    pub ready_queues: HashMap<Uuid, ReadyQueue>,
+    pub seen: Seen,
+    pub lanes: Lanes<Job>,
+    pub ready_queues: ReadyQueues,
+    /// Woken when a call has ended at a target that this partition waits for.
+    waiter: Arc<Waiter>,
     attempts: JoinSet<FinishedAttempt>,
     pub writes: Writes,
+    pub reads: Reads,
+    pub due_times: DueTimes,
     pub throughput: Throughput,
     /// The outbox position up to which the stream has been received; `None`: nothing was left on it at the start. A stop can leave the later
     /// events of a lane in the delivery store and the earlier ones only on the stream: a stored delivery is not attempted before the
@@ -103,48 +96,41 @@ pub(crate) struct Partition {
     pub reached: Option<i64>,
     /// Whether all that was left on the stream at the start has been received.
     pub caught_up: bool,
-    /// The reads from the delivery store.
-    pub reads: Reads,
-    /// Whether more is due than there was room for.
-    pub more_due: bool,
 }
 
-/// How often what is due is read.
+/// How often time-dependent state is looked at; nothing is read for it unless something is due.
 const TICK: Duration = Duration::from_millis(200);
 /// How often the progress is reported.
 const REPORT_EVERY: Duration = Duration::from_secs(5);
 /// How often lanes are repaired.
 const REPAIR_EVERY: Duration = Duration::from_secs(30);
+/// Messages pulled at once.
+const INTAKE_MAX: usize = 500;
+/// How long attempts may take after the stop signal.
+const FINISH_MAX: Duration = Duration::from_secs(3);
 
 impl Partition {
-    pub fn new(engine: Arc<Engine>, queue: Arc<Queue>, number: u32) -> Self {
+    pub fn new(engine: Arc<Engine>, slot: Slot) -> Self {
         Self {
-            matching: Matching::of(queue.clone()),
-            target_limits: TargetLimits::of(&engine, &queue),
             engine,
-            queue,
-            number,
-            // No revision: the first intake reads the configuration, which may have changed since the supervisor did.
-            revision: -1,
-            lanes: Lanes::default(),
-            messages: HashMap::new(),
-            next_message: 0,
+            slot,
+            // No revision: the start reads the configuration.
+            routing: Arc::default(),
+            inbox: VecDeque::new(),
+            messages: Messages::default(),
             in_flight: InFlight::default(),
-            seen: HashMap::new(),
-            ready_queues: HashMap::new(),
+            seen: Seen::default(),
+            lanes: Lanes::default(),
+            ready_queues: ReadyQueues::default(),
+            waiter: Arc::default(),
             attempts: JoinSet::new(),
             writes: Writes::default(),
+            reads: Reads::default(),
+            due_times: DueTimes::default(),
             throughput: Throughput::default(),
             reached: Some(0),
             caught_up: false,
-            reads: Reads::default(),
-            more_due: true,
         }
-    }
-
-    /// The id of this partition.
-    pub fn partition_id(&self) -> PartitionId {
-        PartitionId { queue: self.queue.id, number: self.number }
     }
 
     /// Runs, under the lease with this fence, until something stops it. What is in memory then comes again: as an unacknowledged message, or
@@ -160,16 +146,14 @@ impl Partition {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut repair_lanes = interval(REPAIR_EVERY);
         let mut report_progress = interval(REPORT_EVERY);
-        let mut changed = self.engine.changed.clone();
+        let (mut changed, mut enqueued) = (self.engine.changed.clone(), self.engine.enqueued.clone());
         let mut room = true;
         loop {
             self.dispatch();
             self.writes.start(&self.engine, false);
             self.reads.start(&self.engine);
-            // Once full, it pulls nothing until there is room for many: the queries of an intake cost the same for few messages as for many.
-            let max = self.engine.options.in_flight_max;
-            room = self.messages.len() + if room { 0 } else { INTAKE_MAX.min(max / 2) } < max;
-            let flows = room && !self.queue.paused;
+            room = self.has_room(room);
+            let waiter = self.waiter.clone();
             let step = tokio::select! {
                 biased;
                 _ = stop.changed() => Err(Stop::Shutdown),
@@ -179,21 +163,25 @@ impl Partition {
                     None => Ok(()),
                 },
                 Some(loaded) = self.reads.next() => self.loaded(loaded),
+                () = waiter.woken() => { self.unblock(); Ok(()) }
                 _ = changed.changed() => self.reload().await,
-                messages = pull.next(INTAKE_MAX), if flows => match messages {
-                    Ok(messages) => self.receive(messages).await,
-                    Err(error) => Err(Stop::Failed(error.to_string())),
-                },
+                _ = enqueued.changed() => { self.due_times.invalidate(); self.read_due(); Ok(()) }
                 _ = tick.tick() => {
                     self.shed();
+                    self.ready_queues.unblock_each();
                     self.read_due();
                     Ok(())
                 }
                 _ = repair_lanes.tick() => {
-                    self.reads.repair_lanes(&self.engine, self.partition_id(), self.queue.in_order);
+                    self.reads.repair_lanes(&self.engine, self.slot, &self.routing);
                     Ok(())
                 }
                 _ = report_progress.tick() => { self.report_progress().await; Ok(()) }
+                () = std::future::ready(()), if room && !self.inbox.is_empty() => self.take_in().await,
+                messages = pull.next(INTAKE_MAX), if room && self.inbox.is_empty() => match messages {
+                    Ok(messages) => self.receive(messages).await,
+                    Err(error) => Err(Stop::Failed(error.to_string())),
+                },
             };
             match step {
                 Ok(()) => {}
@@ -204,6 +192,14 @@ impl Partition {
                 Err(stop) => return stop,
             }
         }
+    }
+
+    /// Whether more messages may be taken into memory. Once full, none are until there is room for many: the queries of an intake cost the
+    /// same for few messages as for many.
+    fn has_room(&self, had_room: bool) -> bool {
+        let max = self.engine.options.in_flight_max;
+        let margin = if had_room { 0 } else { INTAKE_MAX.min(max / 2) };
+        self.messages.len().max(self.in_flight.len()) + margin < max && self.engine.in_flight_bytes.has_room()
     }
 
     /// Waits for the attempts in progress and records them, so that an orderly stop repeats nothing at the next start.
@@ -221,41 +217,42 @@ impl Partition {
         }
     }
 
-    async fn start(&self, fence: i64) -> Result<Pull, String> {
+    async fn start(&mut self, fence: i64) -> Result<Pull, String> {
+        self.routing = self.engine.routing().await?;
+        let options = &self.engine.options;
         let consumer = ConsumerConfig {
-            name: consumer_name(self.queue.id, self.number),
+            name: format!("slot-{}", self.slot),
             fence: Some(fence),
-            filter: format!("billing.{}.>", self.queue.tenant),
-            from: Some(self.queue.created_at - TimeDelta::minutes(5)),
-            ack_wait: self.engine.options.ack_wait,
-            ack_pending_max: i64::try_from(self.engine.options.in_flight_max).unwrap_or(i64::MAX),
+            filter: format!("billing.*.*.*.{}.>", self.slot),
+            ack_wait: options.ack_wait,
+            // What is in memory, and what waits in the inbox.
+            ack_pending_max: i64::try_from(options.in_flight_max + 2 * INTAKE_MAX).unwrap_or(i64::MAX),
         };
         self.engine.bus.pull(&consumer).await.map_err(|e: BusError| e.to_string())
     }
 
-    /// Reports the progress, if it changed.
+    /// Reports the progress of each queue that changed.
     async fn report_progress(&mut self) {
-        let Some((pending, delivered, failed)) = self.throughput.changed() else { return };
-        let progress = Progress { partition_id: self.partition_id(), pending, delivered, failed, at: self.engine.clock.now() };
-        if let Err(error) = self.engine.delivery_store.save_progress(progress).await {
-            tracing::debug!(%error, "the progress of a queue could not be saved");
+        let changed = self.throughput.changed(self.slot, self.engine.clock.now());
+        if !changed.is_empty()
+            && let Err(error) = self.engine.delivery_store.save_progress(changed).await
+        {
+            tracing::debug!(%error, "the progress of queues could not be saved");
         }
     }
 
     /// Reads the configuration again.
     pub async fn reload(&mut self) -> Result<(), Stop> {
-        let routing_config = self.engine.delivery_store.routing_config().await.map_err(Stop::Failed)?;
-        let Some(queue) = routing_config.queues.iter().find(|q| q.id == self.queue.id && q.partitions == self.queue.partitions) else {
-            return Err(Stop::Reshaped);
-        };
-        if queue.in_order != self.queue.in_order {
-            return Err(Stop::Reshaped);
-        }
-        self.queue = queue.clone();
-        self.matching = Matching::of(queue.clone());
-        self.target_limits = TargetLimits::of(&self.engine, queue);
-        self.revision = routing_config.revision;
+        self.routing = self.engine.routing().await.map_err(Stop::Failed)?;
+        // An endpoint may be enabled again, or a queue resumed.
+        self.ready_queues.unblock_each();
+        self.read_due();
         Ok(())
+    }
+
+    /// The limits of targets, as configured now.
+    pub fn target_limits(&self) -> TargetLimits<'_> {
+        TargetLimits { routing: &self.routing, limiters: &self.engine.limiters }
     }
 
     /// Parks all jobs of a lane behind its head, which waits in the delivery store.
@@ -265,64 +262,56 @@ impl Partition {
                 delivery: job.delivery_in(DeliveryState::Waiting, None),
                 message: job.message,
                 lane: Some(lane.clone()),
+                _held_bytes: job.held_bytes,
             });
         }
     }
 
-    /// Adds a job to its ready queue.
-    pub fn ready(&mut self, mut job: Job) {
-        job.since = Instant::now();
-        self.ready_queues.entry(job.delivery.owner()).or_default().ready.push_back(job);
+    /// Calls have ended at targets that some owners wait for.
+    fn unblock(&mut self) {
+        for target in self.waiter.freed() {
+            self.ready_queues.unblock(target);
+        }
     }
 
-    /// Starts attempts, each subscription up to its own limit, all together up to that of the partition.
+    /// Starts attempts, each owner up to its own limit, all together up to that of the partition.
     fn dispatch(&mut self) {
-        let options = &self.engine.options;
-        let now = self.engine.clock.now();
-        // Replays last, and few of each at a time: current events have priority.
-        let fair = (options.attempts_max / self.ready_queues.len().max(1)).max(1);
-        let (live, replays): (Vec<&mut ReadyQueue>, Vec<&mut ReadyQueue>) =
-            self.ready_queues.values_mut().partition(|ready_queue| !ready_queue.is_replay());
-        for ready_queue in live.into_iter().chain(replays) {
-            let Some(subscription) = ready_queue.subscription() else { continue };
-            if self.queue.paused || self.target_limits.disabled(subscription) {
-                continue;
-            }
-            let at_once = if ready_queue.is_replay() { (options.per_subscription_max / 4).max(1) } else { options.per_subscription_max };
-            loop {
-                // When attempts run short, no queue gets more than its share: receivers that hang must not use up all attempts.
-                let tight = self.attempts.len() * 4 >= options.attempts_max * 3;
-                let most = if tight { at_once.min(fair) } else { at_once };
-                if ready_queue.attempting >= most || self.attempts.len() >= options.attempts_max || ready_queue.ready.is_empty() {
-                    break;
-                }
-                let Some(permits) = self.target_limits.try_acquire(subscription, now) else { break };
-                let Some(job) = ready_queue.ready.pop_front() else { break };
-                ready_queue.attempting += 1;
-                ready_queue.moved = Some(Instant::now());
-                let engine = self.engine.clone();
-                self.attempts.spawn(async move {
-                    let attempt = Attempt {
-                        delivery: job.delivery.id,
-                        number: job.delivery.attempts + 1,
-                        forgiven: job.delivery.forgiven,
-                        event: job.event.clone(),
-                        subscription: job.subscription.clone(),
-                    };
-                    let (at, began) = (engine.clock.now(), Instant::now());
-                    let late = Outcome::Retry { report: Report::new(None, "timed out"), after: None, failure_scope: FailureScope::Target };
-                    // A panic must not stop the lane: the attempt does not count, and the delivery is attempted again.
-                    let tried =
-                        AssertUnwindSafe(timeout(engine.options.attempt_timeout, engine.channels.attempt(&attempt))).catch_unwind().await;
-                    let outcome = match tried {
-                        Ok(in_time) => in_time.unwrap_or(late),
-                        Err(_) => Outcome::NotAttempted("the channel panicked".to_owned()),
-                    };
-                    FinishedAttempt { job, permits, at, latency: began.elapsed(), outcome }
-                });
+        while self.attempts.len() < self.engine.options.attempts_max {
+            let Some(owner) = self.ready_queues.next_turn() else { return };
+            match self.start_attempts(owner) {
+                Ok(target) => self.ready_queues.passed(target),
+                Err(target) => self.ready_queues.block(owner, target),
             }
         }
-        self.ready_queues.retain(|_, ready_queue| ready_queue.attempting > 0 || !ready_queue.ready.is_empty());
+    }
+
+    /// Starts the attempts of an owner: until it has no more jobs or its own limit is reached (gives its target), or until a target or tenant
+    /// admits no more.
+    fn start_attempts(&mut self, owner: Uuid) -> Result<Option<Uuid>, Uuid> {
+        let (options, now) = (&self.engine.options, self.engine.clock.now());
+        let fair = (options.attempts_max / self.ready_queues.len().max(1)).max(1);
+        let Some(ready_queue) = self.ready_queues.get_mut(owner) else { return Ok(None) };
+        let at_once = if ready_queue.is_replay() { (options.per_subscription_max / 4).max(1) } else { options.per_subscription_max };
+        let limits = TargetLimits { routing: &self.routing, limiters: &self.engine.limiters };
+        let mut target = None;
+        while let Some(subscription) = ready_queue.subscription() {
+            // When attempts run short, no owner gets more than its share: receivers that hang must not use up all attempts.
+            let tight = self.attempts.len() * 4 >= options.attempts_max * 3;
+            let most = if tight { at_once.min(fair) } else { at_once };
+            if ready_queue.attempting >= most || self.attempts.len() >= options.attempts_max {
+                break;
+            }
+            target = target.or_else(|| limits.target(subscription));
+            let permits = match limits.try_acquire(subscription, now, &self.waiter) {
+                Acquired::Permits(permits) => permits,
+                Acquired::Wait(target) => return Err(target),
+            };
+            let Some(job) = ready_queue.ready.pop_front() else { break };
+            ready_queue.attempting += 1;
+            ready_queue.moved = Some(Instant::now());
+            self.attempts.spawn(attempt(self.engine.clone(), job, permits));
+        }
+        Ok(target)
     }
 
     async fn written(&mut self, (writes, result): Written) -> Result<(), Stop> {
@@ -335,9 +324,15 @@ impl Partition {
             self.writes.put_back(writes);
             return Ok(());
         }
-        for Write { delivery, message, lane } in writes {
-            self.in_flight.remove(delivery.id, delivery.owner());
+        let now = self.engine.clock.now();
+        for Write { delivery, message, lane, .. } in writes {
+            let owner = delivery.owner();
+            self.in_flight.remove(delivery.id, owner);
             self.reads.release(delivery.id);
+            self.due_times.recorded(owner, now);
+            if let (DeliveryState::Waiting, Some(at)) = (delivery.state, delivery.next_attempt_at) {
+                self.due_times.add(owner, at);
+            }
             if let Some(number) = message {
                 self.settle(number).await;
             }
@@ -347,27 +342,34 @@ impl Partition {
                 self.read_lane(lane);
             }
         }
-        if self.more_due {
-            self.read_due();
-        }
+        self.read_due();
         Ok(())
     }
 
     /// One delivery of a message is recorded; with the last one the message is acknowledged.
-    pub async fn settle(&mut self, number: u64) {
-        if let Some(pending) = self.messages.get_mut(&number) {
-            pending.left = pending.left.saturating_sub(1);
-            if pending.left == 0
-                && let Some(pending) = self.messages.remove(&number)
-            {
-                self.engine.bus.ack(&pending.received).await;
-            }
+    async fn settle(&mut self, number: u64) {
+        if let Some(received) = self.messages.recorded(number) {
+            self.engine.bus.ack(&received).await;
         }
     }
 }
 
-/// Messages pulled at once.
-const INTAKE_MAX: usize = 500;
-
-/// How long attempts may take after the stop signal.
-const FINISH_MAX: Duration = Duration::from_secs(3);
+/// Makes one attempt.
+async fn attempt(engine: Arc<Engine>, job: Job, permits: Permits) -> FinishedAttempt {
+    let attempt = Attempt {
+        delivery: job.delivery.id,
+        number: job.delivery.attempts + 1,
+        forgiven: job.delivery.forgiven,
+        event: job.event.clone(),
+        subscription: job.route.subscription.clone(),
+    };
+    let (at, began) = (engine.clock.now(), Instant::now());
+    let late = Outcome::Retry { report: Report::new(None, "timed out"), after: None, failure_scope: FailureScope::Target };
+    // A panic must not stop the lane: the attempt does not count, and the delivery is attempted again.
+    let tried = AssertUnwindSafe(timeout(engine.options.attempt_timeout, engine.channels.attempt(&attempt))).catch_unwind().await;
+    let outcome = match tried {
+        Ok(in_time) => in_time.unwrap_or(late),
+        Err(_) => Outcome::NotAttempted("the channel panicked".to_owned()),
+    };
+    FinishedAttempt { job, permits, at, latency: began.elapsed(), outcome }
+}

@@ -1,88 +1,52 @@
 //! What the engine stores outside itself: configuration, deliveries and leases. `server` implements it over `store`.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use billwire_schemas::{
     clock::Timestamp,
-    delivery::{Delivery, DeliveryState, Health, LaneCursor, LaneKey, PartitionId, Progress},
-    events::selection::Selection,
-    ids::{DeliveryId, EventId, OrderingKey, QueueId, ReplayId, SubscriptionId, TenantId},
+    delivery::{Delivery, Health, LaneCursor, LaneKey, Progress},
+    ids::{DeliveryId, EventId, OrderingKey, QueueId, Slot, TenantId},
 };
 use uuid::Uuid;
 
 use crate::{
-    event::{Event, Subscription},
+    event::Event,
     lease::Leases,
-    limits::limiters::Target,
+    limits::limiter::Target,
+    routing::{Revision, Routing},
 };
 
-/// A queue with its subscriptions.
-#[derive(Debug, Clone)]
-pub struct Queue {
-    /// Its id.
-    pub id: QueueId,
-    /// The tenant.
-    pub tenant: TenantId,
-    /// Whether each lane is delivered in order, one delivery at a time.
-    pub in_order: bool,
-    /// The event types registered on it.
-    pub registered: Selection,
-    /// Whether it is paused: nothing is pulled or attempted.
-    pub paused: bool,
-    /// The number of partitions; an ordering key belongs to one of them.
-    pub partitions: u32,
-    /// When it was created, by the machine's clock.
-    pub created_at: Timestamp,
-    /// Its subscriptions.
-    pub subscriptions: Vec<Arc<Subscription>>,
-    /// The targets of its subscriptions.
-    pub targets: Vec<Arc<Target>>,
-    /// The limits of all calls of the tenant together.
-    pub tenant_limits: Arc<Target>,
+/// An owner of lanes whose due deliveries are read.
+#[derive(Debug, Clone, Copy)]
+pub struct DueOf {
+    /// The subscription or replay.
+    pub owner: Uuid,
+    /// Up to this many deliveries.
+    pub room: usize,
+    /// Only of events up to this outbox position.
+    pub reached: i64,
 }
 
-impl Queue {
-    /// The delivery of `event` to a subscription of the queue, or by a replay to it, before the first attempt.
-    pub fn delivery(&self, event: &Event, subscription: SubscriptionId, replay: Option<ReplayId>, now: Timestamp) -> Delivery {
-        Delivery {
-            id: replay.map_or_else(|| DeliveryId::of(event.id, subscription), |replay| DeliveryId::of_replay(event.id, replay)),
-            tenant: event.tenant.clone(),
-            event: event.id,
-            event_type: event.kind.clone(),
-            queue: self.id,
-            partition: event.key.partition(self.partitions),
-            subscription,
-            replay,
-            key: event.key.clone(),
-            sequence: event.sequence,
-            position: event.position,
-            state: DeliveryState::Waiting,
-            attempts: 0,
-            forgiven: 0,
-            next_attempt_at: None,
-            last: None,
-            created_at: now,
-        }
-    }
-}
-
-/// All queues, and the revision of the configuration they were read at, or an earlier one.
-#[derive(Debug, Clone, Default)]
-pub struct RoutingConfig {
-    /// Grows with each change of configuration.
-    pub revision: i64,
-    /// The queues.
-    pub queues: Vec<Arc<Queue>>,
+/// What is due.
+#[derive(Debug, Default)]
+pub struct Due {
+    /// The deliveries that are due, owner by owner.
+    pub deliveries: Vec<Delivery>,
+    /// When the next delivery of each owner is due, after those that were due already.
+    pub next: HashMap<Uuid, Timestamp>,
 }
 
 /// The storage of the engine. Errors are texts for the log; every call may be repeated.
 #[async_trait]
 pub trait DeliveryStore: Leases {
     /// The configuration.
-    async fn routing_config(&self) -> Result<RoutingConfig, String>;
+    async fn routing(&self) -> Result<Arc<Routing>, String>;
     /// The current revision of the configuration.
-    async fn revision(&self) -> Result<i64, String>;
+    async fn revision(&self) -> Result<Revision, String>;
     /// Which of these deliveries are stored.
     async fn known(&self, ids: &[DeliveryId]) -> Result<HashSet<DeliveryId>, String>;
     /// Which of these lanes have waiting deliveries.
@@ -90,19 +54,21 @@ pub trait DeliveryStore: Leases {
     /// Records the state of deliveries, in one commit; a delivery in a final state does not change. `new` are those that are probably not
     /// stored yet: only a hint.
     async fn record(&self, new: &[&Delivery], known: &[&Delivery]) -> Result<(), String>;
-    /// The owners of lanes with waiting deliveries: subscriptions and replays.
-    async fn owners(&self, partition_id: PartitionId) -> Result<Vec<Uuid>, String>;
-    /// Deliveries that are due: of each of these owners up to the given number, and only of events up to the outbox position `reached`.
-    async fn due(&self, partition_id: PartitionId, owners: &[(Uuid, usize)], now: Timestamp, reached: i64)
-    -> Result<Vec<Delivery>, String>;
+    /// Records that queues are behind: each takes in the events from this outbox position on later, from SQL. `false`: one of the queues is
+    /// not held any more, and nothing was recorded; the caller reads the configuration again.
+    async fn hold_back(&self, from: &HashMap<QueueId, i64>) -> Result<bool, String>;
+    /// The owners with deliveries that wait for a time, and the earliest time of each.
+    async fn owners(&self, slot: Slot) -> Result<Vec<(Uuid, Timestamp)>, String>;
+    /// Deliveries of these owners that are due, the longest due first.
+    async fn due(&self, slot: Slot, owners: &[DueOf], now: Timestamp) -> Result<Due, String>;
     /// The deliveries that wait in each of these lanes, in order and up to `limit` of each; none behind one that blocks its lane.
     async fn lanes(&self, lanes: &[LaneKey], limit: u64) -> Result<Vec<Vec<Delivery>>, String>;
-    /// Makes deliveries due that a stop between two records left waiting without a time: in an in-order queue the head of each lane, otherwise
-    /// all. One step, from the start or from where the step before ended; gives where it ended, `None` after the last lane.
+    /// Makes deliveries due that a stop between two records left waiting without a time: in order the head of each lane, otherwise all. One
+    /// step, from the start or from where the step before ended; gives where it ended, `None` after the last lane.
     async fn repair_lanes(
         &self,
-        partition_id: PartitionId,
-        in_order: bool,
+        slot: Slot,
+        routing: Arc<Routing>,
         from: Option<LaneCursor>,
         now: Timestamp,
     ) -> Result<Option<LaneCursor>, String>;
@@ -110,8 +76,8 @@ pub trait DeliveryStore: Leases {
     async fn events(&self, ids: &[EventId]) -> Result<Vec<Event>, String>;
     /// The first events of a key strictly between two sequences, in order; none after the last.
     async fn events_between(&self, tenant: &TenantId, key: &OrderingKey, after: i64, before: i64) -> Result<Vec<Event>, String>;
-    /// Stores the progress of a partition.
-    async fn save_progress(&self, progress: Progress) -> Result<(), String>;
+    /// Stores the progress of a slot.
+    async fn save_progress(&self, progress: Vec<Progress>) -> Result<(), String>;
     /// The health of all targets that fail.
     async fn health(&self) -> Result<Vec<Health>, String>;
     /// Stores the health of targets that fail, and deletes that of those that no longer do.

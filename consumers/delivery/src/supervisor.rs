@@ -1,8 +1,8 @@
-//! The supervisor: runs one task per queue and partition.
+//! The supervisor: runs this process's share of the slots, each as a partition under a lease.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use billwire_schemas::{ids::QueueId, lease::Lease};
+use billwire_schemas::{ids::Slot, lease::Lease};
 use tokio::{
     sync::watch,
     task::{AbortHandle, JoinSet},
@@ -12,44 +12,90 @@ use tokio::{
 use crate::{
     engine::Engine,
     lease::{self, Leases, RETRY_WAIT},
-    partition::{Partition, Stop, consumer_name},
-    store::Queue,
+    partition::{Partition, Stop},
 };
 
-/// How often the configuration is read for new queues, made here or by another process.
+/// How often the shares are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// Runs every queue until `stop` turns true.
+/// The processes that share the slots are counted by leases with this prefix, one held by each.
+const MEMBER: &str = "consumers-";
+/// The leases of slots have this prefix.
+const SLOT: &str = "slot-";
+
+/// A slot that runs here, or waits for its lease.
+struct Running {
+    task: AbortHandle,
+    stop: watch::Sender<bool>,
+}
+
+/// Runs this process's share of the slots until `stop` turns true.
 pub async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
-    let mut running: HashMap<(QueueId, u32, u32), AbortHandle> = HashMap::new();
+    let mut running: HashMap<Slot, Running> = HashMap::new();
     let mut tasks = JoinSet::new();
     let mut look = interval(LOOK_EVERY);
-    let mut changed = engine.changed.clone();
+    let (leases, name): (Arc<dyn Leases>, String) = (engine.delivery_store.clone(), format!("{MEMBER}{}", engine.delivery_store.owner()));
+    let (ttl, stopped) = (engine.options.lease, stop.clone());
+    // A lease of its own, for as long as this process runs slots.
+    tasks.spawn(async move { lease::run(&leases, &name, ttl, stopped, |_| std::future::pending()).await });
     loop {
         tokio::select! {
             _ = stop.changed() => break,
             _ = look.tick() => {}
-            Ok(()) = changed.changed() => {}
             Some(_) = tasks.join_next() => {}
         }
-        running.retain(|_, attempt| !attempt.is_finished());
+        running.retain(|_, one| !one.task.is_finished());
         save_health(&engine).await;
-        let routing_config = match engine.delivery_store.routing_config().await {
-            Ok(routing_config) => routing_config,
-            Err(error) => {
-                tracing::warn!(%error, "the configuration could not be read");
-                continue;
-            }
-        };
-        for queue in &routing_config.queues {
-            for number in 0..queue.partitions {
-                running
-                    .entry((queue.id, queue.partitions, number))
-                    .or_insert_with(|| tasks.spawn(keep_running(engine.clone(), queue.clone(), number, stop.clone())));
-            }
+        // Slots at rest learn of what another process has configured.
+        if let Err(error) = engine.routing().await {
+            tracing::warn!(error, "the configuration could not be read");
         }
+        if let Err(error) = share_out(&engine, &mut running, &mut tasks).await {
+            tracing::warn!(error, "the slots could not be shared out");
+        }
+        engine.limiters.set_slots(u8::try_from(running.len()).unwrap_or(Slot::COUNT), engine.clock.now());
+    }
+    for one in running.values() {
+        one.stop.send_replace(true);
     }
     while tasks.join_next().await.is_some() {}
+}
+
+/// Stops slots beyond this process's share, so that all processes run about as many, and starts free ones up to the share.
+async fn share_out(engine: &Arc<Engine>, running: &mut HashMap<Slot, Running>, tasks: &mut JoinSet<()>) -> Result<(), String> {
+    let (leases, ttl) = (&engine.delivery_store, engine.options.lease);
+    let held = leases.held_leases(&[MEMBER, SLOT]).await?;
+    let members = held.iter().filter(|name| name.starts_with(MEMBER)).count();
+    let share = usize::from(Slot::COUNT).div_ceil(members.max(1));
+    for one in running.values().filter(|one| !*one.stop.borrow()).skip(share) {
+        one.stop.send_replace(true);
+    }
+    for slot in Slot::all() {
+        let name = lease_name(slot);
+        if running.len() >= share || running.contains_key(&slot) || held.contains(&name) {
+            continue;
+        }
+        if let Some(lease) = leases.acquire_lease(&name, ttl).await? {
+            let (stop, stopped) = watch::channel(false);
+            let task = tasks.spawn(run_slot(engine.clone(), slot, lease, stopped));
+            running.insert(slot, Running { task, stop });
+        }
+    }
+    Ok(())
+}
+
+fn lease_name(slot: Slot) -> String {
+    format!("{SLOT}{slot}")
+}
+
+/// Runs one slot until it is stopped or fails.
+async fn run_slot(engine: Arc<Engine>, slot: Slot, lease: Lease, stop: watch::Receiver<bool>) {
+    let leases: Arc<dyn Leases> = engine.delivery_store.clone();
+    let run = |lease: Lease| Partition::new(engine.clone(), slot).run(lease.fence, stop);
+    if let Some(Stop::Failed(error)) = lease::while_held(&leases, lease, engine.options.lease, run).await {
+        tracing::warn!(%slot, error, "the work on a slot failed; it starts again");
+        sleep(RETRY_WAIT).await;
+    }
 }
 
 /// Stores the health of targets, and disables those that have failed for too long.
@@ -70,39 +116,5 @@ async fn save_health(engine: &Engine) {
     };
     if let Err(error) = saved.await {
         tracing::warn!(%error, "the health of targets could not be saved");
-    }
-}
-
-/// Runs one partition whenever its lease can be acquired, until the queue is gone or has other partitions, or the program stops.
-async fn keep_running(engine: Arc<Engine>, queue: Arc<Queue>, number: u32, mut stop: watch::Receiver<bool>) {
-    let name = format!("queue-{}-{}of{}", queue.id, number, queue.partitions);
-    let leases: Arc<dyn Leases> = engine.delivery_store.clone();
-    loop {
-        let run = |lease: Lease| Partition::new(engine.clone(), queue.clone(), number).run(lease.fence, stop.clone());
-        match lease::under(&leases, &name, engine.options.lease, run).await {
-            Some(Stop::Shutdown) => return,
-            Some(Stop::Reshaped) => return delete_consumer(&engine, &queue, number).await,
-            Some(Stop::Failed(error)) => {
-                tracing::warn!(queue.id = %queue.id, partition = number, error, "a partition failed; it starts again");
-            }
-            None => {}
-        }
-        tokio::select! {
-            _ = stop.changed() => return,
-            () = sleep(RETRY_WAIT) => {}
-        }
-        match engine.delivery_store.routing_config().await {
-            Ok(routing_config) if !routing_config.queues.iter().any(|q| q.id == queue.id && q.partitions == queue.partitions) => return,
-            _ => {}
-        }
-    }
-}
-
-/// Deletes the consumer of a partition that is gone.
-async fn delete_consumer(engine: &Engine, queue: &Queue, number: u32) {
-    let consumer = consumer_name(queue.id, number);
-    tracing::info!(queue.id = %queue.id, "a partition is gone; its consumer is deleted");
-    if let Err(error) = engine.bus.delete_consumer(&consumer).await {
-        tracing::warn!(%error, consumer, "a consumer could not be deleted");
     }
 }

@@ -117,6 +117,7 @@ pub struct App {
     backlog_full: Arc<AtomicBool>,
     keys: Arc<access::authenticate::Cache>,
     compiled: Arc<events::data_schemas::Compiled>,
+    event_types: Arc<events::submit_events::EventTypes>,
     webhook_client: Option<Arc<dyn WebhookClient>>,
     smtp_client: Option<Arc<dyn SmtpClient>>,
     stream: Option<Arc<dyn Stream>>,
@@ -126,7 +127,7 @@ pub struct App {
 impl App {
     /// The use cases over `store`, with business time from `clock`.
     pub fn new(store: Store, clock: Arc<ShiftedClock>, test_clock_allowed: bool) -> Self {
-        let (backlog_full, keys, compiled) = Default::default();
+        let (backlog_full, keys, compiled, event_types) = Default::default();
         Self {
             store,
             clock,
@@ -134,6 +135,7 @@ impl App {
             backlog_full,
             keys,
             compiled,
+            event_types,
             webhook_client: None,
             smtp_client: None,
             stream: None,

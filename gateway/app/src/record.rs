@@ -233,7 +233,13 @@ impl Record {
         let mut refs = Vec::with_capacity(self.events.len());
         let mut events = Vec::with_capacity(self.events.len());
         let mut added: Option<(usize, Added)> = None;
-        for draft in self.events {
+        let common = Envelope {
+            transactionsize: u32::try_from(self.events.len()).ok(),
+            causationid: self.cause.map(|cause| cause.event),
+            causationdepth: self.cause.map(|cause| cause.depth),
+            ..Envelope::of_transaction(id, operation, &caller.tenant, &caller.actor, &key, now)
+        };
+        for (index, draft) in (1..).zip(self.events) {
             let entity = &self.entities[draft.entity];
             let (event, sequence) = (EventId(fresh()), tx.next_sequence(&key)?);
             let (mut private, mut parameters): (Parameters, Parameters) =
@@ -248,20 +254,14 @@ impl Record {
             let (title, schema) = draft.custom.unwrap_or_else(|| built_in(&draft.kind));
             parameters.extend(core_parameters(&draft.kind, &title, caller, now));
             let envelope = Envelope {
-                specversion: "1.0".to_owned(),
                 id: event,
-                source: format!("/tenants/{}", caller.tenant),
                 kind: draft.kind.clone(),
                 subject: entity.object.id.clone(),
-                time: now,
-                datacontenttype: "application/json".to_owned(),
                 dataschema: schema,
-                partitionkey: key.clone(),
                 sequence: Sequence(sequence),
-                transactionid: id,
-                causationid: self.cause.map(|cause| cause.event),
-                causationdepth: self.cause.map(|cause| cause.depth),
+                transactionindex: Some(index),
                 data: Data { object: entity.object.clone(), before: entity.before.clone(), after: entity.after.clone(), parameters },
+                ..common.clone()
             };
             let body = serde_json::to_string(&envelope).map_err(json)?;
             if let Err(refusal) = fits(&draft.kind, body.len() as u64, event_max) {

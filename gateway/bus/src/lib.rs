@@ -13,7 +13,7 @@ pub mod topology;
 
 pub use connect::{Bus, Error, Options};
 pub use publish::{BATCH_MAX, Message, PublishOutcome};
-pub use pull::{ConsumerConfig, Pull, Received};
+pub use pull::{ConsumerConfig, Pull, QueueConsumer, Received};
 pub use seal::{Authenticity, SEAL_KEY_BYTES, SealKeys};
 
 /// Header with the event's position in the outbox.

@@ -247,7 +247,7 @@ async fn acknowledged(sent: Option<PublishAckFuture>) -> Option<PublishAck> {
     }
 }
 
-fn found<E: std::fmt::Display>(message: Result<StreamMessage, E>) -> Result<Option<StreamMessage>, Error> {
+pub(crate) fn found<E: std::fmt::Display>(message: Result<StreamMessage, E>) -> Result<Option<StreamMessage>, Error> {
     match message {
         Ok(message) => Ok(Some(message)),
         Err(error) => {

@@ -9,14 +9,15 @@ use async_nats::{
         consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull},
     },
 };
-use billwire_schemas::clock::Timestamp;
 use bytes::Bytes;
 use futures::StreamExt;
+use uuid::Uuid;
 
 use crate::{
     Bus, Error,
+    publish::found,
     seal::{Authenticity, SealKeys},
-    topology::STREAM,
+    topology::{STREAM, SUBJECTS},
 };
 
 /// The configuration of a durable consumer.
@@ -30,8 +31,6 @@ pub struct ConsumerConfig {
     pub fence: Option<i64>,
     /// The subjects it receives.
     pub filter: String,
-    /// It receives messages stored from this moment on; absent: all.
-    pub from: Option<Timestamp>,
     /// How long a message may stay unacknowledged before it is delivered again.
     pub ack_wait: Duration,
     /// How many messages may be unacknowledged at a time.
@@ -68,6 +67,8 @@ pub struct Pull {
 
 /// Messages of one pull request.
 const BATCH: usize = 500;
+/// Bytes of one pull request, unless a single message may be larger.
+const BATCH_BYTES: usize = 1024 * 1024;
 /// How long a pull request waits at the server. A quarter of it is the heartbeat: two missed heartbeats end the pull, so a
 /// nats-server that was replaced under an open connection is noticed after about four seconds.
 const EXPIRES: Duration = Duration::from_secs(8);
@@ -97,12 +98,11 @@ impl Bus {
     pub async fn pull(&self, durable: &ConsumerConfig) -> Result<Pull, Error> {
         let unavailable = |text: String| Error::Unavailable(text);
         let stream = self.stream().await?;
-        let start = durable.from.map_or(DeliverPolicy::All, |start_time| DeliverPolicy::ByStartTime { start_time });
         let (name, start, before) = match durable.fence {
-            None => (durable.name.clone(), start, Vec::new()),
+            None => (durable.name.clone(), DeliverPolicy::All, Vec::new()),
             Some(fence) => {
                 let (floor, before) = self.before(&durable.name, fence).await?;
-                let start = floor.map_or(start, |floor| DeliverPolicy::ByStartSequence { start_sequence: floor + 1 });
+                let start = floor.map_or(DeliverPolicy::All, |floor| DeliverPolicy::ByStartSequence { start_sequence: floor + 1 });
                 (format!("{}-{fence}", durable.name), start, before)
             }
         };
@@ -132,6 +132,7 @@ impl Bus {
         let stream = consumer
             .stream()
             .max_messages_per_batch(BATCH)
+            .max_bytes_per_batch(BATCH_BYTES.max(self.client.max_payload() * 2))
             .expires(EXPIRES)
             .heartbeat(EXPIRES / 4)
             .messages()
@@ -189,6 +190,55 @@ impl Bus {
         }
     }
 }
+
+/// A consumer of version 0.2, which had one for each partition of a queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueConsumer {
+    /// Its name.
+    pub name: String,
+    /// The queue.
+    pub queue: Uuid,
+    /// The outbox position of the first message that it has not acknowledged; `None`: it has acknowledged all.
+    pub first_unacknowledged: Option<i64>,
+}
+
+impl Bus {
+    /// The consumers of version 0.2.
+    ///
+    /// # Errors
+    /// When NATS is away.
+    pub async fn queue_consumers(&self) -> Result<Vec<QueueConsumer>, Error> {
+        let unavailable = |text: String| Error::Unavailable(text);
+        let stream = self.stream().await?;
+        let names: Vec<_> = stream.consumer_names().collect().await;
+        let mut found = Vec::new();
+        for name in names {
+            let name = name.map_err(|e| unavailable(e.to_string()))?;
+            let queue = name.strip_prefix("queue-").and_then(|rest| rest.get(..UUID_LENGTH)?.parse().ok());
+            let Some(queue) = queue else { continue };
+            let info = stream.consumer_info(&name).await.map_err(|e| unavailable(e.to_string()))?;
+            let first_unacknowledged = self.position_from(info.ack_floor.stream_sequence + 1).await?;
+            found.push(QueueConsumer { name, queue, first_unacknowledged });
+        }
+        Ok(found)
+    }
+
+    /// The outbox position of the first message of the gateway with this stream sequence or a later one.
+    async fn position_from(&self, mut sequence: u64) -> Result<Option<i64>, Error> {
+        let stream = self.stream().await?;
+        loop {
+            let next = stream.get_first_raw_message_by_subject(SUBJECTS, sequence).await;
+            let Some(message) = found(next)? else { return Ok(None) };
+            let claim = self.seal.read(&message.subject, Some(&message.headers), &message.payload);
+            if claim.authenticity != Authenticity::Forged && claim.position > 0 {
+                return Ok(Some(claim.position));
+            }
+            sequence = message.sequence + 1;
+        }
+    }
+}
+
+const UUID_LENGTH: usize = 36;
 
 impl Bus {
     /// Deletes every consumer of the stream. Pullers create theirs again, from the beginning: after the stream was rolled back, an

@@ -71,6 +71,8 @@ pub struct Settings {
     pub circuit_wait_ms: u64,
     /// Longest time a circuit stays open, in milliseconds.
     pub circuit_wait_max_ms: u64,
+    /// Bytes of events that are being delivered in memory.
+    pub in_flight_bytes: usize,
     /// Hours of failure after which an endpoint is disabled.
     pub give_up_hours: u64,
     /// Extra trusted roots for SMTP servers, PEM.
@@ -136,6 +138,7 @@ impl Default for Settings {
             circuit_failures: 10,
             circuit_wait_ms: 60_000,
             circuit_wait_max_ms: 900_000,
+            in_flight_bytes: 64 * 1024 * 1024,
             give_up_hours: 120,
             smtp_ca_file: None,
             smtp_timeout_ms: 30_000,

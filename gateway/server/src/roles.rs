@@ -6,6 +6,7 @@ pub(crate) mod api;
 pub(crate) mod bill_runs;
 pub(crate) mod clock;
 pub(crate) mod consumers;
+pub(crate) mod held_queues;
 pub(crate) mod outbox_watch;
 pub(crate) mod relay;
 pub(crate) mod replays;

@@ -30,6 +30,7 @@ use crate::{
     entity::{business_transaction, idempotency as row},
     idempotency::{self, Claim, Reply},
     tx::{Loaded, Tx},
+    wake,
     writes::Writes,
 };
 
@@ -79,7 +80,7 @@ impl Store {
     /// The unit's refusal, or the database's failure; then nothing was changed.
     pub async fn commit(&self, unit: Arc<dyn Unit>) -> Result<Reply, Failure> {
         let lines = &self.0.writers.0;
-        let line = unit.keys().first().map_or(0, |key| key.partition(u32::try_from(lines.len()).unwrap_or(1))) as usize;
+        let line = unit.keys().first().map_or(0, |key| key.part(u32::try_from(lines.len()).unwrap_or(1))) as usize;
         let (answer, reply) = oneshot::channel();
         lines[line].try_send(Job { unit, answer }).map_err(|_| Failure::Overloaded)?;
         reply.await.unwrap_or_else(|_| Err(Error::Unavailable("the writer stopped".into()).into()))
@@ -189,7 +190,7 @@ async fn attempt(inner: &Inner, group: &[Job]) -> Result<Vec<Result<Reply, Failu
             Ok(answers)
         }
         Ok((answers, writes)) => {
-            let (events, configured, first) = (writes.has_events(), writes.has_configuration(), writes.first_transaction());
+            let (what, first) = (woken_by(&writes), writes.first_transaction());
             if let Err(error) = writes.flush(&transaction).await {
                 return Err(transaction.abandon(error).await);
             }
@@ -197,16 +198,17 @@ async fn attempt(inner: &Inner, group: &[Job]) -> Result<Vec<Result<Reply, Failu
                 Err(Error::Unknown(detail)) => read_back(inner, first, detail).await?,
                 ended => ended?,
             }
-            if events {
-                inner.committed.notify_one();
-            }
-            if configured {
-                inner.configured.send_modify(|changes| *changes += 1);
-            }
+            inner.wake.everywhere(what);
             Ok(answers)
         }
         Err(error) => Err(transaction.abandon(error).await),
     }
+}
+
+/// What others wait for among these writes.
+fn woken_by(writes: &Writes) -> u8 {
+    let of = |is: bool, what: u8| if is { what } else { 0 };
+    of(writes.has_events(), wake::EVENTS) | of(writes.has_configuration(), wake::CONFIGURATION) | of(writes.at_once, wake::DELIVERIES)
 }
 
 /// How often a commit whose answer was lost is looked up, and the wait between two look-ups.

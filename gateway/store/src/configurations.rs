@@ -1,10 +1,10 @@
 //! Configuration: queues, subscriptions, webhook endpoints, SMTP accounts, notification templates, custom event types and data
 //! sources, system users and suppressed addresses. One table, since all of them are small named documents that differ only in their body.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use billwire_schemas::{clock::Timestamp, ids::TenantId};
-use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::ExprTrait};
+use sea_orm::{ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::ExprTrait};
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
@@ -12,7 +12,6 @@ use crate::{
     Error, Store,
     batching::filled,
     entity::configuration,
-    moment,
     page::{After, Page, PageRequest},
 };
 
@@ -105,8 +104,6 @@ pub struct Stored<T> {
     pub body: T,
     /// Its start position: events up to this outbox position were committed before it.
     pub start_position: i64,
-    /// When it was created, by the machine's clock.
-    pub created_at: Timestamp,
 }
 
 impl Store {
@@ -148,6 +145,16 @@ impl Store {
         let same = configuration::Column::Tenant.eq(tenant.as_str()).and(configuration::Column::Kind.eq(kind.name()));
         let rows = configuration::Entity::find().filter(same).order_by_asc(configuration::Column::Id).all(&self.0.read).await?;
         rows.iter().map(|row| serde_json::from_str(&row.body).map_err(Error::corrupt("configuration"))).collect()
+    }
+
+    /// How often a tenant's configuration has changed.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn changes_of(&self, tenant: &TenantId) -> Result<i64, Error> {
+        let sql = "SELECT last_sequence FROM ordering_key WHERE tenant = $1 AND key = 'configuration'";
+        let row = self.0.read.query_one_raw(self.statement(sql, [tenant.as_str().into()])).await?;
+        Ok(row.map(|row| row.try_get("", "last_sequence")).transpose()?.unwrap_or(0))
     }
 
     /// Every object of a kind that a tenant has, each with its start position.
@@ -206,33 +213,53 @@ impl Store {
         )
     }
 
-    /// Every object of a kind, of all tenants: what the consumers work from.
+    /// Every object of a kind that one of these tenants has: what the consumers work from.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn all_configurations<T: DeserializeOwned>(&self, kind: Kind) -> Result<Vec<Stored<T>>, Error> {
-        let find =
-            configuration::Entity::find().filter(configuration::Column::Kind.eq(kind.name())).order_by_asc(configuration::Column::Id);
-        let rows = find.all(&self.0.read).await?;
-        rows.into_iter()
-            .map(|row| {
-                Ok(Stored {
+    pub async fn configurations_of<T: DeserializeOwned>(&self, tenants: &[TenantId], kind: Kind) -> Result<Vec<Stored<T>>, Error> {
+        let mut found = Vec::new();
+        for some in tenants.chunks(TENANTS_AT_ONCE) {
+            let tenants: Vec<&str> = some.iter().map(TenantId::as_str).collect();
+            let same = configuration::Column::Tenant.is_in(filled(&tenants)).and(configuration::Column::Kind.eq(kind.name()));
+            let rows = configuration::Entity::find().filter(same).order_by_asc(configuration::Column::Id).all(&self.0.read).await?;
+            for row in rows {
+                found.push(Stored {
                     tenant: row.tenant.parse().map_err(|_| Error::Corrupt { table: "configuration", detail: row.tenant })?,
                     body: serde_json::from_str(&row.body).map_err(Error::corrupt("configuration"))?,
                     start_position: row.start_position,
-                    created_at: moment(row.created_at),
-                })
-            })
-            .collect()
+                });
+            }
+        }
+        Ok(found)
     }
 
-    /// Grows with each committed change of any tenant's configuration, by whichever process.
+    /// The changes of any tenant's configuration, by whichever process, in number; and how many queues are held.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn configuration_revision(&self) -> Result<i64, Error> {
-        let sql = "SELECT CAST(COALESCE(SUM(last_sequence), 0) AS BIGINT) AS revision FROM ordering_key WHERE key = 'configuration'";
+    pub async fn configuration_revision(&self) -> Result<(i64, i64), Error> {
+        let sql = "SELECT CAST(COALESCE(SUM(last_sequence), 0) AS BIGINT) AS changes, (SELECT COUNT(*) FROM held_queue) AS held \
+                   FROM ordering_key WHERE key = 'configuration'";
         let row = self.0.read.query_one_raw(self.statement(sql, [])).await?;
-        Ok(row.map(|row| row.try_get("", "revision")).transpose()?.unwrap_or(0))
+        Ok(row.map(|row| Ok::<_, DbErr>((row.try_get("", "changes")?, row.try_get("", "held")?))).transpose()?.unwrap_or_default())
+    }
+
+    /// The changes of each tenant's configuration, in number.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn configuration_changes(&self) -> Result<HashMap<TenantId, i64>, Error> {
+        let sql = "SELECT tenant, last_sequence FROM ordering_key WHERE key = 'configuration'";
+        let mut changes = HashMap::new();
+        for row in self.0.read.query_all_raw(self.statement(sql, [])).await? {
+            let tenant: String = row.try_get("", "tenant")?;
+            let tenant = tenant.parse().map_err(|_| Error::Corrupt { table: "ordering_key", detail: tenant })?;
+            changes.insert(tenant, row.try_get("", "last_sequence")?);
+        }
+        Ok(changes)
     }
 }
+
+/// Tenants whose configuration is read by one statement.
+const TENANTS_AT_ONCE: usize = 64;

@@ -13,7 +13,7 @@ use sea_orm::{
 };
 use sea_orm_migration::MigratorTrait;
 use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
 use crate::{
     commit::Writers,
@@ -21,6 +21,7 @@ use crate::{
     migration::Migrator,
     secrets::Sealer,
     transaction::{Distrust, Transaction, is_idle},
+    wake::{self, Wake},
 };
 
 /// Which database.
@@ -63,14 +64,14 @@ pub(crate) struct Inner {
     pub write: DatabaseConnection,
     /// SQLite: connections of their own. PostgreSQL: the same pool.
     pub read: DatabaseConnection,
+    /// For leases. PostgreSQL: a connection of its own, so that no renewal waits for other work. SQLite: that of `write`.
+    pub leases: DatabaseConnection,
     /// Which connections of `write` must not be used again.
     distrust: Arc<Distrust>,
     pub sealer: Sealer,
     pub writers: Writers,
-    /// Notified after each commit with events to publish.
-    pub committed: Notify,
-    /// Counts commits of configuration made by this process.
-    pub configured: watch::Sender<u64>,
+    /// Who waits for commits.
+    pub wake: Wake,
     /// The largest message that the stream accepts, as far as this process knows.
     pub max_payload: AtomicU64,
 }
@@ -85,30 +86,34 @@ impl Store {
     /// When it cannot be reached, is too old, or a migration fails.
     pub async fn open(options: Options, sealer: Sealer) -> Result<Self, Error> {
         let distrust = Distrust::new();
-        let (backend, write, read) = if let Some(path) = options.url.strip_prefix("sqlite://") {
+        let (backend, write, read, leases) = if let Some(path) = options.url.strip_prefix("sqlite://") {
             let path = path.split('?').next().unwrap_or(path);
             if let Some(folder) = Path::new(path).parent() {
                 std::fs::create_dir_all(folder).map_err(|e| Error::Unavailable(format!("{}: {e}", folder.display())))?;
             }
             let write = sqlite(path, 1, distrust.clone()).await?;
             check_sqlite(&write).await?;
-            (Backend::Sqlite, write, sqlite(path, options.connections, Distrust::new()).await?)
+            (Backend::Sqlite, write.clone(), sqlite(path, options.connections, Distrust::new()).await?, write)
         } else {
-            let pool = postgres(&options, distrust.clone()).await?;
-            (Backend::Postgres, pool.clone(), pool)
+            let pool = postgres(&options, options.connections.max(4), distrust.clone()).await?;
+            (Backend::Postgres, pool.clone(), pool, postgres(&options, 1, Distrust::new()).await?)
         };
         let store = Self(Arc::new_cyclic(|inner| Inner {
             backend,
             write,
             read,
+            leases,
             distrust,
             sealer,
             writers: Writers::start(inner.clone(), backend, &options),
-            committed: Notify::new(),
-            configured: watch::Sender::new(0),
+            wake: Wake::new(),
             max_payload: AtomicU64::new(MAX_PAYLOAD_DEFAULT),
         }));
         store.migrate().await?;
+        if backend == Backend::Postgres {
+            tokio::spawn(wake::announce(Arc::downgrade(&store.0)));
+            tokio::spawn(wake::listen(Arc::downgrade(&store.0), options.url.clone()));
+        }
         store.learn_max_payload().await?;
         Ok(store)
     }
@@ -139,19 +144,29 @@ impl Store {
         &self.0.sealer
     }
 
-    /// Resolves after a commit of this process with events to publish; for those of other processes, poll.
+    /// Resolves after a commit with events to publish. A notification of another process may be lost, so poll as well.
     pub async fn committed(&self) {
-        self.0.committed.notified().await;
+        self.0.wake.committed.notified().await;
     }
 
-    /// Reports to this process that the configuration has changed; a commit of this process does so itself.
+    /// Reports to this process that the configuration has changed; a commit does so itself.
     pub fn report_configured(&self) {
-        self.0.configured.send_modify(|changes| *changes += 1);
+        self.0.wake.here(wake::CONFIGURATION);
     }
 
-    /// Changes with each commit of configuration by this process.
+    /// Changes with each commit of configuration.
     pub fn configured(&self) -> watch::Receiver<u64> {
-        self.0.configured.subscribe()
+        self.0.wake.configured.subscribe()
+    }
+
+    /// Reports that deliveries were stored, or became due, other than by the engine; the commit of an operation on deliveries does so itself.
+    pub fn report_enqueued(&self) {
+        self.0.wake.everywhere(wake::DELIVERIES);
+    }
+
+    /// Changes with each [`Store::report_enqueued`], and with each commit of an operation on deliveries.
+    pub fn enqueued(&self) -> watch::Receiver<u64> {
+        self.0.wake.enqueued.subscribe()
     }
 
     /// Checks that the database answers.
@@ -185,7 +200,12 @@ impl Inner {
     pub async fn begin(&self) -> Result<Transaction, Error> {
         let immediate = (self.backend == Backend::Sqlite).then_some(SqliteTransactionMode::Immediate);
         let options = TransactionOptions { sqlite_transaction_mode: immediate, ..Default::default() };
-        Ok(Transaction::new(self.write.begin_with_options(options).await?, self.distrust.clone()))
+        let write = self.write.clone();
+        // A task of its own: sqlx loses sight of a transaction whose caller is dropped while BEGIN is under way. The connection would go back
+        // to the pool inside it, and what others write there would not be committed.
+        let begun = tokio::spawn(async move { write.begin_with_options(options).await });
+        let begun = begun.await.map_err(|error| Error::Other(error.to_string()))?;
+        Ok(Transaction::new(begun?, self.distrust.clone()))
     }
 
     /// SQL for the database's own clock, in microseconds: leases of several processes must agree on the time.
@@ -218,10 +238,10 @@ async fn sqlite(path: &str, connections: u32, distrust: Arc<Distrust>) -> Result
     Ok(Database::connect(options).await?)
 }
 
-async fn postgres(options: &Options, distrust: Arc<Distrust>) -> Result<DatabaseConnection, Error> {
+async fn postgres(options: &Options, connections: u32, distrust: Arc<Distrust>) -> Result<DatabaseConnection, Error> {
     let mut connect = ConnectOptions::new(options.url.clone());
     connect
-        .max_connections(options.connections.max(4))
+        .max_connections(connections)
         .test_before_acquire_if_idle_for(Duration::from_secs(30))
         .sqlx_logging(false)
         .acquire_timeout(Duration::from_secs(10))

@@ -1,12 +1,12 @@
 //! Leases: which process does work that only one may do at a time. They expire by the database's clock. Each change of owner raises the
 //! fence, and writes under a lease check the fence, so a process that slept through its lease changes nothing.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use billwire_schemas::lease::Lease;
-use sea_orm::ConnectionTrait;
+use sea_orm::{ConnectionTrait, DbErr, Value};
 
-use crate::{Error, Store};
+use crate::{Error, Store, batching::filled};
 
 impl Store {
     /// Acquires the lease `name` if it is free or has expired; `None`: another process holds it.
@@ -20,21 +20,53 @@ impl Store {
              ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, fence = lease.fence + 1, expires_at = excluded.expires_at \
              WHERE lease.expires_at <= {now} RETURNING fence"
         );
-        let row = self.0.write.query_one_raw(self.statement(&sql, [name.into(), owner.into(), us(ttl).into()])).await?;
+        let row = self.0.leases.query_one_raw(self.statement(&sql, [name.into(), owner.into(), us(ttl).into()])).await?;
         let Some(row) = row else { return Ok(None) };
         Ok(Some(Lease { name: name.to_owned(), owner: owner.to_owned(), fence: row.try_get("", "fence")? }))
     }
 
-    /// Renews a lease; `false`: it is lost, or was released. An expired lease that nobody else has acquired is renewed all the same: the
-    /// unchanged fence proves that nobody worked under it meanwhile.
+    /// Renews leases; gives the names of those renewed. The others are lost, or were released. An expired lease that nobody else has acquired
+    /// is renewed all the same: the unchanged fence proves that nobody worked under it meanwhile.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn renew_lease(&self, lease: &Lease, ttl: Duration) -> Result<bool, Error> {
+    pub async fn renew_leases(&self, leases: &[Lease], ttl: Duration) -> Result<HashSet<String>, Error> {
+        if leases.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let leases = filled(leases);
+        let marks: Vec<String> = (0..leases.len()).map(|at| format!("(${}, ${}, ${})", 3 * at + 2, 3 * at + 3, 3 * at + 4)).collect();
         let now = self.0.now_sql();
-        let sql = format!("UPDATE lease SET expires_at = {now} + $1 WHERE name = $2 AND owner = $3 AND fence = $4 AND expires_at > 0");
-        let values = [us(ttl).into(), lease.name.as_str().into(), lease.owner.as_str().into(), lease.fence.into()];
-        Ok(self.0.write.execute_raw(self.statement(&sql, values)).await?.rows_affected() == 1)
+        let sql = format!(
+            "UPDATE lease SET expires_at = {now} + $1 WHERE expires_at > 0 AND (name, owner, fence) IN (VALUES {}) RETURNING name",
+            marks.join(", ")
+        );
+        let of = |lease: &Lease| [Value::from(lease.name.as_str()), lease.owner.as_str().into(), lease.fence.into()];
+        let values = std::iter::once(us(ttl).into()).chain(leases.iter().flat_map(of));
+        let rows = self.0.leases.query_all_raw(self.statement(&sql, values)).await?;
+        Ok(rows.iter().map(|row| row.try_get("", "name")).collect::<Result<_, DbErr>>()?)
+    }
+
+    /// The names of the leases that somebody holds and that begin with one of these texts.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn held_leases(&self, prefixes: &[&str]) -> Result<Vec<String>, Error> {
+        let sql = format!("SELECT name FROM lease WHERE expires_at > {}", self.0.now_sql());
+        let rows = self.0.leases.query_all_raw(self.statement(&sql, [])).await?;
+        let mut names = rows.iter().map(|row| row.try_get("", "name")).collect::<Result<Vec<String>, DbErr>>()?;
+        names.retain(|name| prefixes.iter().any(|prefix| name.starts_with(prefix)));
+        Ok(names)
+    }
+
+    /// Deletes leases that begin with `prefix` and expired more than a day ago.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn purge_leases(&self, prefix: &str) -> Result<(), Error> {
+        let sql = format!("DELETE FROM lease WHERE name LIKE $1 AND expires_at < {} - {DAY_US}", self.0.now_sql());
+        self.0.leases.execute_raw(self.statement(&sql, [format!("{prefix}%").into()])).await?;
+        Ok(())
     }
 
     /// Releases a lease, so that another process need not wait until it expires.
@@ -44,10 +76,12 @@ impl Store {
     pub async fn release_lease(&self, lease: &Lease) -> Result<(), Error> {
         let sql = "UPDATE lease SET expires_at = 0 WHERE name = $1 AND owner = $2 AND fence = $3";
         let values = [lease.name.as_str().into(), lease.owner.as_str().into(), lease.fence.into()];
-        self.0.write.execute_raw(self.statement(sql, values)).await?;
+        self.0.leases.execute_raw(self.statement(sql, values)).await?;
         Ok(())
     }
 }
+
+const DAY_US: i64 = 24 * 3600 * 1_000_000;
 
 fn us(ttl: Duration) -> i64 {
     i64::try_from(ttl.as_micros()).unwrap_or(i64::MAX)
@@ -66,12 +100,13 @@ mod tests {
         let store = Store::open(Options::new(url), Sealer::new([key.as_str()]).unwrap()).await.unwrap();
         let (short, long) = (Duration::ZERO, Duration::from_secs(3600));
         let first = store.acquire_lease("l", "one", short).await.unwrap().unwrap();
-        assert!(store.renew_lease(&first, short).await.unwrap(), "late, and nobody else was there");
+        let renewed = async |lease: &Lease| store.renew_leases(std::slice::from_ref(lease), long).await.unwrap().len() == 1;
+        assert_eq!(store.renew_leases(std::slice::from_ref(&first), short).await.unwrap().len(), 1, "late, and nobody else was there");
         let second = store.acquire_lease("l", "two", long).await.unwrap().unwrap();
         assert_eq!(second.fence, first.fence + 1);
-        assert!(!store.renew_lease(&first, long).await.unwrap(), "another has it");
+        assert!(!renewed(&first).await, "another has it");
         store.release_lease(&second).await.unwrap();
-        assert!(!store.renew_lease(&second, long).await.unwrap(), "given back is given back");
+        assert!(!renewed(&second).await, "given back is given back");
         std::fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -33,6 +33,7 @@ mod settings;
 mod transaction;
 mod tx;
 mod usage;
+mod wake;
 mod warehouse;
 mod writes;
 

@@ -4,7 +4,7 @@ use billwire_schemas::{
     ids::{EventId, OrderingKey, TenantId, TransactionId},
     lease::Lease,
 };
-use sea_orm::{ConnectionTrait, QueryResult, Value};
+use sea_orm::{ConnectionTrait, DatabaseBackend, DatabaseTransaction, QueryResult, Statement, Value};
 use uuid::Uuid;
 
 use crate::{Error, Store, batching::filled};
@@ -45,6 +45,20 @@ pub(crate) fn read(row: &QueryResult) -> Result<Unpublished, Error> {
         transaction: TransactionId(row.try_get("", "transaction_id")?),
         body: row.try_get("", "body")?,
     })
+}
+
+/// The outbox position that everything committed until now has, and nothing that commits later. Until the transaction ends, no events are
+/// recorded.
+pub(crate) async fn settle(transaction: &DatabaseTransaction) -> Result<i64, Error> {
+    let backend = transaction.get_database_backend();
+    if backend == DatabaseBackend::Postgres {
+        // Waits for concurrent inserts: positions are drawn before they commit, and an event that commits after this must not have a
+        // position before it.
+        transaction.execute_unprepared("LOCK TABLE event IN SHARE MODE").await?;
+    }
+    let sql = "SELECT CAST(COALESCE(MAX(position), 0) AS BIGINT) AS position FROM event";
+    let row = transaction.query_one_raw(Statement::from_string(backend, sql)).await?;
+    Ok(row.map(|row| row.try_get("", "position")).transpose()?.unwrap_or(0))
 }
 
 /// Events that [`Store::events_between`] gives at most.

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
+use uuid::Uuid;
 
 use crate::{
     clock::Timestamp,
-    ids::{EventId, OrderingKey, TenantId, TransactionId},
+    ids::{EventId, OrderingKey, Slot, TenantId, TransactionId},
 };
 
 /// Name-value pairs of an event. Values are JSON scalars.
@@ -80,6 +81,18 @@ pub struct Envelope {
     pub sequence: Sequence,
     /// The business transaction that caused the event.
     pub transactionid: TransactionId,
+    /// The number of the event within its business transaction, from 1. Events of version 0.2 lack this member and the next three.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub transactionindex: Option<u32>,
+    /// How many events the business transaction has.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub transactionsize: Option<u32>,
+    /// The operation that caused the event, such as `updateAccountBillCycle`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub operation: Option<String>,
+    /// Who called the operation.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub actor: Option<String>,
     /// The event from which this event was derived.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub causationid: Option<EventId>,
@@ -91,6 +104,31 @@ pub struct Envelope {
 }
 
 impl Envelope {
+    /// What all events of a business transaction have in common; the members of a single event are empty.
+    pub fn of_transaction(id: TransactionId, operation: &str, tenant: &TenantId, actor: &str, key: &OrderingKey, time: Timestamp) -> Self {
+        let object = ObjectRef { kind: String::new(), id: String::new(), version: 0, action: Action::Created };
+        Self {
+            specversion: "1.0".to_owned(),
+            id: EventId(Uuid::nil()),
+            source: format!("/tenants/{tenant}"),
+            kind: String::new(),
+            subject: String::new(),
+            time,
+            datacontenttype: "application/json".to_owned(),
+            dataschema: String::new(),
+            partitionkey: key.clone(),
+            sequence: Sequence(0),
+            transactionid: id,
+            transactionindex: None,
+            transactionsize: None,
+            operation: Some(operation.to_owned()),
+            actor: Some(actor.to_owned()),
+            causationid: None,
+            causationdepth: None,
+            data: Data { object, before: None, after: None, parameters: Parameters::new() },
+        }
+    }
+
     /// The tenant in `source`.
     pub fn tenant(&self) -> Option<TenantId> {
         self.source.strip_prefix("/tenants/")?.parse().ok()
@@ -125,17 +163,27 @@ pub fn custom_dataschema(event_type: &str, version: i64) -> String {
     format!("urn:billwire:{event_type}:v{version}")
 }
 
-/// The subject of an event: `billing.<tenant>.<object>.<event>.<ordering key>`.
+/// The subject of an event: `billing.<tenant>.<object>.<event>.<slot>.<ordering key>`.
 pub fn subject(tenant: &TenantId, event_type: &str, key: &OrderingKey) -> String {
+    format!("billing.{tenant}.{event_type}.{}.{key}", Slot::of(tenant, key))
+}
+
+/// The subject that version 0.2 gave an event: the same without the slot. A stream may still hold such messages.
+pub fn subject_without_slot(tenant: &TenantId, event_type: &str, key: &OrderingKey) -> String {
     format!("billing.{tenant}.{event_type}.{key}")
 }
 
-/// The event type in a subject, found without reading the message.
-pub fn type_of_subject(subject: &str) -> Option<&str> {
+/// Tenant, event type and ordering key in a subject, with or without a slot, found without reading the message.
+pub fn parts_of_subject(subject: &str) -> Option<(&str, &str, &str)> {
     let rest = subject.strip_prefix("billing.")?;
-    let (_, rest) = rest.split_once('.')?;
-    let (event_type, _) = rest.rsplit_once('.')?;
-    Some(event_type)
+    let (tenant, rest) = rest.split_once('.')?;
+    let (rest, key) = rest.rsplit_once('.')?;
+    let event_type = match rest.split('.').count() {
+        2 => rest,
+        3 => rest.rsplit_once('.')?.0,
+        _ => return None,
+    };
+    Some((tenant, event_type, key))
 }
 
 #[cfg(test)]
@@ -144,10 +192,16 @@ mod tests {
     use crate::ids::fresh;
 
     #[test]
-    fn the_type_can_be_read_off_the_subject() {
-        let subject = subject(&TenantId::default_tenant(), "account.bill_cycle_changed", &fresh().into());
-        assert_eq!(type_of_subject(&subject), Some("account.bill_cycle_changed"));
-        assert_eq!(type_of_subject("orders.x"), None);
+    fn a_subject_tells_tenant_type_and_key_with_and_without_a_slot() {
+        let (tenant, key) = (TenantId::default_tenant(), OrderingKey::from(fresh()));
+        let parts = Some(("default", "account.bill_cycle_changed", key.as_str()));
+        let with = subject(&tenant, "account.bill_cycle_changed", &key);
+        assert_eq!(with.split('.').count(), 6);
+        assert_eq!(parts_of_subject(&with), parts);
+        assert_eq!(parts_of_subject(&subject_without_slot(&tenant, "account.bill_cycle_changed", &key)), parts);
+        for other in ["orders.x", "billing.default.mallory", "billing.default.a.b.00.c.d"] {
+            assert_eq!(parts_of_subject(other), None, "{other}");
+        }
     }
 
     #[test]

@@ -75,6 +75,10 @@ pub fn message(kind: &str, schema: &str, key: &str, object: &Value, state: &Valu
         "partitionkey": key,
         "sequence": format!("{:020}", 42),
         "transactionid": "0198c0de-0000-7000-8000-000000000100",
+        "transactionindex": 1,
+        "transactionsize": 1,
+        "operation": "exampleOperation",
+        "actor": "admin",
         "data": data,
     })
 }

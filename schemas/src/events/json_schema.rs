@@ -72,6 +72,10 @@ pub fn message(of: &Message<'_>) -> Value {
             "partitionkey": { "type": "string" },
             "sequence": { "type": "string", "pattern": "^[0-9]{20}$" },
             "transactionid": { "type": "string", "format": "uuid" },
+            "transactionindex": { "type": "integer", "minimum": 1 },
+            "transactionsize": { "type": "integer", "minimum": 1 },
+            "operation": { "type": "string" },
+            "actor": { "type": "string" },
             "causationid": { "type": "string", "format": "uuid" },
             "causationdepth": { "type": "integer", "minimum": 1 },
             "data": {

@@ -1,284 +1,28 @@
 //! Limiters: one per target and one per tenant, shared by all partitions of a process. A limiter bounds how many calls are in flight and how
 //! many start per second, and admits none while the target's circuit breaker is open.
 //!
-//! Rates hold for the installation: each process uses the part of a rate that its share of the partitions gives it.
+//! Rates hold for the installation: each process uses the part of a rate that its share of the slots gives it.
 
 use std::{
-    collections::HashMap,
-    num::NonZeroU32,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    collections::{HashMap, HashSet},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU8, Ordering},
+    },
     time::Duration,
 };
 
-use billwire_schemas::{clock::Timestamp, delivery::Health, ids::TenantId};
-use chrono::TimeDelta;
-use governor::{
-    Quota, RateLimiter,
-    clock::FakeRelativeClock,
-    middleware::NoOpMiddleware,
-    state::{InMemoryState, NotKeyed},
+use billwire_schemas::{
+    clock::Timestamp,
+    delivery::Health,
+    ids::{Slot, TenantId},
 };
 use uuid::Uuid;
 
-use crate::{
-    channel::{FailureScope, Outcome},
-    limits::{
-        circuit_breaker::{self, Admission, Circuit},
-        retry_plan::RetryPlan,
-    },
+use crate::limits::{
+    circuit_breaker,
+    limiter::{Limiter, Target},
 };
-
-/// What calls go to: a webhook endpoint or an SMTP account.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target {
-    /// Its id.
-    pub id: Uuid,
-    /// The tenant.
-    pub tenant: TenantId,
-    /// Whether it may be called.
-    pub enabled: bool,
-    /// The number of concurrent calls.
-    pub in_flight_max: usize,
-    /// The number of calls started per second; `None`: no limit.
-    pub per_second: Option<u32>,
-    /// Its own retry plan, if it has one.
-    pub retry_plan: Option<RetryPlan>,
-    /// Whether it is disabled after failing for too long.
-    pub disable_when_failing: bool,
-    /// The number of partitions that call it, in the whole installation.
-    pub partitions: u32,
-}
-
-/// The number of failures from which on the health of a target is stored: fewer are normal.
-const REPORTED_FROM: u64 = 5;
-/// The shortest wait of a parked delivery.
-const PARKED_MIN: TimeDelta = TimeDelta::seconds(1);
-/// The longest wait of a delivery for its turn: limits may change meanwhile.
-const PARKED_MAX: TimeDelta = TimeDelta::seconds(60);
-
-type DirectRateLimiter =
-    RateLimiter<NotKeyed, InMemoryState, FakeRelativeClock, NoOpMiddleware<<FakeRelativeClock as governor::clock::Clock>::Instant>>;
-
-/// A rate limit on the engine's own clock.
-struct Rate {
-    limiter: DirectRateLimiter,
-    clock: FakeRelativeClock,
-    per_second: f64,
-    /// The time the clock shows.
-    shown: Timestamp,
-    /// The turn given to the latest delivery that has to wait.
-    booked: Timestamp,
-}
-
-impl Rate {
-    fn new(per_second: f64, now: Timestamp) -> Option<Self> {
-        let burst = NonZeroU32::new(per_second.round().clamp(1.0, f64::from(u32::MAX)) as u32)?;
-        let quota = Quota::with_period(Duration::from_secs_f64(1.0 / per_second))?.allow_burst(burst);
-        let clock = FakeRelativeClock::default();
-        Some(Self { limiter: RateLimiter::direct_with_clock(quota, clock.clone()), clock, per_second, shown: now, booked: now })
-    }
-
-    fn admits(&mut self, now: Timestamp) -> bool {
-        self.clock.advance((now - self.shown).to_std().unwrap_or_default());
-        self.shown = now;
-        self.limiter.check().is_ok()
-    }
-}
-
-struct Inner {
-    target: Arc<Target>,
-    circuit: Circuit,
-    in_flight: usize,
-    rate: Option<Rate>,
-    partitions_here: u32,
-    failing: Option<(Timestamp, u64)>,
-    /// The health that was saved last.
-    saved: Option<Health>,
-}
-
-impl Inner {
-    fn admission(&self, now: Timestamp, settings: &circuit_breaker::Settings) -> Admission {
-        self.circuit.admission(now, self.target.in_flight_max, settings)
-    }
-
-    /// Sets the part of the rate that this process may use.
-    fn set_rate(&mut self, now: Timestamp) {
-        let share = |limit: u32| {
-            f64::from(limit) * f64::from(self.partitions_here.max(1)) / f64::from(self.target.partitions.max(self.partitions_here).max(1))
-        };
-        let per_second = self.target.per_second.map(share);
-        if self.rate.as_ref().map(|rate| rate.per_second) != per_second {
-            self.rate = per_second.and_then(|per_second| Rate::new(per_second, now));
-        }
-    }
-
-    fn health(&self) -> Option<Health> {
-        let (failing_since, failures) = self.failing.filter(|(_, failures)| *failures >= REPORTED_FROM)?;
-        let (target, tenant) = (self.target.id, self.target.tenant.clone());
-        Some(Health { target, tenant, failing_since, failures, open: self.circuit.open() })
-    }
-}
-
-/// Whether waiting deliveries of a target should be attempted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Availability {
-    /// Yes.
-    Open,
-    /// No: the target is disabled, or its circuit breaker is open.
-    Closed,
-    /// One delivery, as a probe of whether the target works again.
-    ProbeWanted,
-}
-
-/// The limiter of a target or tenant.
-pub struct Limiter {
-    settings: circuit_breaker::Settings,
-    inner: Mutex<Inner>,
-}
-
-impl Limiter {
-    fn new(target: Arc<Target>, restored: Option<Health>, settings: circuit_breaker::Settings) -> Self {
-        let open = restored.as_ref().and_then(|health| health.open);
-        let circuit = open.map_or_else(Circuit::default, |(until, waited)| Circuit::opened(until, waited));
-        let failing = restored.as_ref().map(|health| (health.failing_since, health.failures));
-        let inner = Inner { target, circuit, in_flight: 0, rate: None, partitions_here: 0, failing, saved: restored };
-        Self { settings, inner: Mutex::new(inner) }
-    }
-
-    fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn update(&self, target: &Arc<Target>, now: Timestamp) {
-        let mut inner = self.inner();
-        if inner.target == *target {
-            return;
-        }
-        if target.enabled && !inner.target.enabled {
-            (inner.circuit, inner.failing, inner.saved) = (Circuit::default(), None, None);
-        }
-        inner.target = target.clone();
-        inner.set_rate(now);
-    }
-
-    /// A permit for one call, if it may start now.
-    pub fn try_acquire(self: &Arc<Self>, now: Timestamp) -> Option<Permit> {
-        let mut inner = self.inner();
-        let may = match inner.admission(now, &self.settings) {
-            Admission::UpTo(max) => inner.in_flight < max,
-            Admission::OneProbe => inner.in_flight == 0,
-            Admission::Shut(_) => false,
-        };
-        if !inner.target.enabled || !may || inner.rate.as_mut().is_some_and(|rate| !rate.admits(now)) {
-            return None;
-        }
-        inner.in_flight += 1;
-        Some(Permit(self.clone()))
-    }
-
-    /// Whether waiting deliveries should be attempted.
-    pub fn availability(&self, now: Timestamp) -> Availability {
-        let inner = self.inner();
-        match inner.admission(now, &self.settings) {
-            _ if !inner.target.enabled => Availability::Closed,
-            Admission::UpTo(_) => Availability::Open,
-            Admission::OneProbe if inner.in_flight == 0 => Availability::ProbeWanted,
-            Admission::OneProbe | Admission::Shut(_) => Availability::Closed,
-        }
-    }
-
-    /// When a delivery that cannot be attempted now gets its turn; turns follow each other at the rate.
-    pub fn next_turn(&self, now: Timestamp) -> Timestamp {
-        let mut inner = self.inner();
-        let soonest = match inner.admission(now, &self.settings) {
-            Admission::Shut(until) => until,
-            _ => now + PARKED_MIN,
-        };
-        let Some(rate) = &mut inner.rate else { return soonest };
-        let step = TimeDelta::from_std(Duration::from_secs_f64(1.0 / rate.per_second)).unwrap_or(PARKED_MAX);
-        rate.booked = (rate.booked.max(soonest) + step).min(soonest + PARKED_MAX);
-        rate.booked
-    }
-
-    /// The target's own retry plan.
-    pub fn retry_plan(&self) -> Option<RetryPlan> {
-        self.inner().target.retry_plan.clone()
-    }
-
-    /// The target.
-    pub fn target(&self) -> Arc<Target> {
-        self.inner().target.clone()
-    }
-
-    /// Counts one more partition that calls the target, until the guard is dropped.
-    pub fn share_guard(self: &Arc<Self>, now: Timestamp) -> ShareGuard {
-        let mut inner = self.inner();
-        inner.partitions_here += 1;
-        inner.set_rate(now);
-        ShareGuard(self.clone(), now)
-    }
-
-    fn record(&self, outcome: &Outcome, now: Timestamp) {
-        let mut inner = self.inner();
-        let max = inner.target.in_flight_max;
-        match outcome {
-            Outcome::NotAttempted(_) | Outcome::GiveUp(_) => {}
-            Outcome::Delivered(_) => {
-                inner.failing = None;
-                inner.circuit.succeeded(now, max, &self.settings);
-            }
-            Outcome::Gone(_) => inner.circuit.shut(now, &self.settings),
-            Outcome::Retry { report, failure_scope, .. } => {
-                let (since, failures) = inner.failing.unwrap_or((now, 0));
-                inner.failing = Some((since, failures + 1));
-                let opened = match failure_scope {
-                    FailureScope::Delivery => {
-                        inner.circuit.succeeded(now, max, &self.settings);
-                        false
-                    }
-                    FailureScope::Target => inner.circuit.failed(now, max, &self.settings),
-                    FailureScope::Overload => {
-                        inner.circuit.shut(now, &self.settings);
-                        true
-                    }
-                };
-                if opened {
-                    let (target, open) = (inner.target.id, inner.circuit.open());
-                    let seconds = open.map_or(0, |(_, waited)| waited.as_secs());
-                    tracing::warn!(target.id = %target, seconds, detail = report.detail, "a target fails; nothing is sent to it for a while");
-                }
-            }
-        }
-    }
-}
-
-/// The permit for a call. The call ends when it is dropped.
-pub struct Permit(Arc<Limiter>);
-
-impl Permit {
-    /// Reports the outcome of the call.
-    pub fn report(&self, outcome: &Outcome, now: Timestamp) {
-        self.0.record(outcome, now);
-    }
-}
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        let mut inner = self.0.inner();
-        inner.in_flight = inner.in_flight.saturating_sub(1);
-    }
-}
-
-/// See [`Limiter::share_guard`].
-pub struct ShareGuard(Arc<Limiter>, Timestamp);
-
-impl Drop for ShareGuard {
-    fn drop(&mut self) {
-        let mut inner = self.0.inner();
-        inner.partitions_here = inner.partitions_here.saturating_sub(1);
-        inner.set_rate(self.1);
-    }
-}
 
 /// What changed in the health of targets.
 #[derive(Debug, Default)]
@@ -294,6 +38,7 @@ pub struct HealthChanges {
 /// All limiters of a process.
 pub struct Limiters {
     settings: circuit_breaker::Settings,
+    slots_here: AtomicU8,
     limiters: Mutex<HashMap<Uuid, Arc<Limiter>>>,
     tenants: Mutex<HashMap<TenantId, Arc<Limiter>>>,
     restored: Mutex<HashMap<Uuid, Health>>,
@@ -306,7 +51,13 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Limiters {
     /// Limiters whose circuit breakers have these settings.
     pub fn new(settings: circuit_breaker::Settings) -> Self {
-        Self { settings, limiters: Mutex::default(), tenants: Mutex::default(), restored: Mutex::default() }
+        Self {
+            settings,
+            slots_here: AtomicU8::new(Slot::COUNT),
+            limiters: Mutex::default(),
+            tenants: Mutex::default(),
+            restored: Mutex::default(),
+        }
     }
 
     /// Takes over the stored health, from before a restart or from other processes.
@@ -314,30 +65,65 @@ impl Limiters {
         *locked(&self.restored) = health.into_iter().map(|one| (one.target, one)).collect();
     }
 
+    /// Sets how many slots run in this process, which gives its part of each rate.
+    pub fn set_slots(&self, slots_here: u8, now: Timestamp) {
+        if self.slots_here.swap(slots_here, Ordering::Relaxed) != slots_here {
+            for limiter in locked(&self.limiters).values().chain(locked(&self.tenants).values()) {
+                let target = limiter.target();
+                limiter.update(&target, slots_here, now);
+            }
+        }
+    }
+
+    /// Adopts the configured targets, and the limits of each tenant; limiters of others are dropped.
+    pub fn configure<'t>(
+        &self,
+        targets: impl Iterator<Item = &'t Arc<Target>>,
+        tenants: impl Iterator<Item = &'t Arc<Target>>,
+        now: Timestamp,
+    ) {
+        let targets: HashSet<Uuid> = targets.map(|target| self.of(target, now).target().id).collect();
+        locked(&self.limiters).retain(|id, _| targets.contains(id));
+        let tenants: HashSet<TenantId> = tenants.map(|limits| self.of_tenant(limits, now).target().tenant.clone()).collect();
+        locked(&self.tenants).retain(|tenant, _| tenants.contains(tenant));
+    }
+
+    /// The limiter of a configured target.
+    pub fn get(&self, target: Uuid) -> Option<Arc<Limiter>> {
+        locked(&self.limiters).get(&target).cloned()
+    }
+
+    /// The limiter of a tenant with configured targets.
+    pub fn get_tenant(&self, tenant: &TenantId) -> Option<Arc<Limiter>> {
+        locked(&self.tenants).get(tenant).cloned()
+    }
+
     /// The limiter of a target, as configured now.
-    pub fn of(&self, target: &Arc<Target>, now: Timestamp) -> Arc<Limiter> {
+    fn of(&self, target: &Arc<Target>, now: Timestamp) -> Arc<Limiter> {
+        let slots_here = self.slots_here.load(Ordering::Relaxed);
         let mut limiters = locked(&self.limiters);
         let limiter = limiters.entry(target.id).or_insert_with(|| {
             let restored = locked(&self.restored).get(&target.id).cloned();
-            Arc::new(Limiter::new(target.clone(), restored, self.settings.clone()))
+            Arc::new(Limiter::new(target.clone(), restored, self.settings.clone(), slots_here, now))
         });
-        limiter.update(target, now);
+        limiter.update(target, slots_here, now);
         limiter.clone()
     }
 
     /// The limiter of a tenant, for all its calls together.
-    pub fn of_tenant(&self, target: &Arc<Target>, now: Timestamp) -> Arc<Limiter> {
+    fn of_tenant(&self, limits: &Arc<Target>, now: Timestamp) -> Arc<Limiter> {
+        let slots_here = self.slots_here.load(Ordering::Relaxed);
         let mut tenants = locked(&self.tenants);
-        let limiter =
-            tenants.entry(target.tenant.clone()).or_insert_with(|| Arc::new(Limiter::new(target.clone(), None, self.settings.clone())));
-        limiter.update(target, now);
+        let new = || Arc::new(Limiter::new(limits.clone(), None, self.settings.clone(), slots_here, now));
+        let limiter = tenants.entry(limits.tenant.clone()).or_insert_with(new);
+        limiter.update(limits, slots_here, now);
         limiter.clone()
     }
 
-    /// What changed since the last [`Limiters::saved`]. A limiter that no partition uses any more is dropped.
+    /// What changed since the last [`Limiters::saved`].
     pub fn health_changes(&self, now: Timestamp, give_up_after: Duration) -> HealthChanges {
         let mut health_changes = HealthChanges::default();
-        locked(&self.limiters).retain(|_, limiter| {
+        for limiter in locked(&self.limiters).values() {
             let inner = limiter.inner();
             let health = inner.health();
             if health != inner.saved {
@@ -350,8 +136,7 @@ impl Limiters {
             if inner.target.enabled && inner.target.disable_when_failing && health.is_some_and(|health| too_long(health.failing_since)) {
                 health_changes.given_up.push(inner.target.clone());
             }
-            inner.partitions_here > 0
-        });
+        }
         health_changes
     }
 

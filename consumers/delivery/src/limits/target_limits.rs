@@ -1,17 +1,16 @@
-//! The limits of a queue's targets: which subscription calls which target, through which limiters.
+//! Which target a subscription calls, and whether it may be called now.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use billwire_schemas::{clock::Timestamp, ids::SubscriptionId};
 use uuid::Uuid;
 
 use crate::{
-    engine::Engine,
-    limits::limiters::{Availability, Limiter, Permit, ShareGuard},
-    store::Queue,
+    limits::{
+        limiter::{Availability, Limiter, Permit, Waiter},
+        limiters::Limiters,
+    },
+    routing::{Route, Routing},
 };
 
 /// The permits of one call.
@@ -21,59 +20,61 @@ pub(crate) struct Permits {
     _tenant: Option<Permit>,
 }
 
-/// The targets of one queue and their limiters.
-pub(crate) struct TargetLimits {
-    tenant: Arc<Limiter>,
-    limiters: HashMap<Uuid, Arc<Limiter>>,
-    targets: HashMap<SubscriptionId, Uuid>,
-    disabled: HashSet<SubscriptionId>,
-    /// While they live, this partition counts for the rates.
-    _share_guards: Vec<ShareGuard>,
+/// The outcome of [`TargetLimits::try_acquire`].
+pub(crate) enum Acquired {
+    /// The call may start.
+    Permits(Permits),
+    /// The call must wait: for this target, or for the tenant's other calls, or for the subscription itself.
+    Wait(Uuid),
 }
 
-impl TargetLimits {
-    /// Those of the queue as configured now.
-    pub fn of(engine: &Engine, queue: &Queue) -> Self {
-        let now = engine.clock.now();
-        let tenant = engine.limiters.of_tenant(&queue.tenant_limits, now);
-        let limiters: HashMap<Uuid, Arc<Limiter>> =
-            queue.targets.iter().map(|target| (target.id, engine.limiters.of(target, now))).collect();
-        let mut share_guards: Vec<ShareGuard> = limiters.values().map(|limiter| limiter.share_guard(now)).collect();
-        share_guards.push(tenant.share_guard(now));
-        let mut targets = HashMap::new();
-        for one in &queue.subscriptions {
-            if let Some(target) = one.action.target.filter(|target| limiters.contains_key(target)) {
-                targets.insert(one.id, target);
-            }
-        }
-        let disabled = queue.subscriptions.iter().filter(|one| !one.enabled).map(|one| one.id).collect();
-        Self { tenant, limiters, targets, disabled, _share_guards: share_guards }
+/// The limits of all targets, as one partition sees them.
+pub(crate) struct TargetLimits<'e> {
+    pub routing: &'e Routing,
+    pub limiters: &'e Limiters,
+}
+
+impl TargetLimits<'_> {
+    fn limiter_of(&self, route: &Route) -> Option<Arc<Limiter>> {
+        self.limiters.get(route.subscription.action.target?)
+    }
+
+    /// The target of a subscription.
+    pub fn target(&self, subscription: SubscriptionId) -> Option<Uuid> {
+        self.routing.route(subscription)?.subscription.action.target
     }
 
     /// The limiter of a subscription's target, if it has a target.
-    pub fn limiter(&self, subscription: SubscriptionId) -> Option<&Arc<Limiter>> {
-        self.limiters.get(self.targets.get(&subscription)?)
+    pub fn limiter(&self, subscription: SubscriptionId) -> Option<Arc<Limiter>> {
+        self.limiter_of(self.routing.route(subscription)?)
     }
 
-    /// Whether a subscription is disabled.
-    pub fn disabled(&self, subscription: SubscriptionId) -> bool {
-        self.disabled.contains(&subscription)
-    }
-
-    /// Whether waiting deliveries of a subscription should be attempted.
+    /// Whether waiting deliveries of a subscription should be attempted. Those of a deleted one should: they are given up.
     pub fn availability(&self, subscription: SubscriptionId, now: Timestamp) -> Availability {
-        if self.disabled(subscription) {
+        let Some(route) = self.routing.route(subscription) else { return Availability::Open };
+        if route.queue.paused || !route.subscription.enabled {
             return Availability::Closed;
         }
-        self.limiter(subscription).map_or(Availability::Open, |limiter| limiter.availability(now))
+        self.limiter_of(route).map_or(Availability::Open, |limiter| limiter.availability(now))
     }
 
-    /// The permits for one call of a subscription, if it may start now.
-    pub fn try_acquire(&self, subscription: SubscriptionId, now: Timestamp) -> Option<Permits> {
-        let Some(limiter) = self.limiter(subscription) else { return Some(Permits { target: None, _tenant: None }) };
+    /// The permits for one call of a subscription, if it may start now; otherwise `waiter` is woken when a call has ended.
+    pub fn try_acquire(&self, subscription: SubscriptionId, now: Timestamp, waiter: &Arc<Waiter>) -> Acquired {
+        let free = Acquired::Permits(Permits { target: None, _tenant: None });
+        let Some(route) = self.routing.route(subscription) else { return free };
+        if route.queue.paused || !route.subscription.enabled {
+            return Acquired::Wait(subscription.0);
+        }
+        let Some(limiter) = self.limiter_of(route) else { return free };
         // The target first: it refuses more often, and a permit of the tenant must not be wasted then.
-        let target = limiter.try_acquire(now)?;
-        let tenant = self.tenant.try_acquire(now)?;
-        Some(Permits { target: Some(target), _tenant: Some(tenant) })
+        let Some(target) = limiter.try_acquire(now, waiter) else { return Acquired::Wait(limiter.target().id) };
+        let tenant = match self.limiters.get_tenant(&route.queue.tenant) {
+            None => None,
+            Some(limiter) => match limiter.try_acquire(now, waiter) {
+                None => return Acquired::Wait(limiter.target().id),
+                some => some,
+            },
+        };
+        Acquired::Permits(Permits { target: Some(target), _tenant: tenant })
     }
 }

@@ -1,20 +1,34 @@
 //! The deliveries a partition has in memory, and how many of each owner.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use billwire_schemas::ids::DeliveryId;
+use tokio::time::Instant;
 use uuid::Uuid;
+
+/// For how long an owner without deliveries counts as one that others compete with.
+const RECENT: Duration = Duration::from_secs(10);
 
 /// Deliveries in memory, from intake until their record is committed.
 #[derive(Debug, Default)]
 pub(crate) struct InFlight {
     ids: HashSet<DeliveryId>,
     of_owners: HashMap<Uuid, usize>,
+    /// The latest owner, the latest other than that one, and when each had its latest delivery.
+    latest: [Option<(Uuid, Instant)>; 2],
 }
 
 impl InFlight {
     /// Adds a delivery of an owner.
     pub fn insert(&mut self, id: DeliveryId, owner: Uuid) {
+        let now = Some((owner, Instant::now()));
+        match self.latest {
+            [Some((first, _)), _] if first == owner => self.latest[0] = now,
+            [first, _] => self.latest = [now, first],
+        }
         if self.ids.insert(id) {
             *self.of_owners.entry(owner).or_default() += 1;
         }
@@ -30,6 +44,11 @@ impl InFlight {
                 self.of_owners.remove(&owner);
             }
         }
+    }
+
+    /// Whether no other owner has had deliveries of late: then there is no other to protect from this one.
+    pub fn alone(&self, owner: Uuid) -> bool {
+        !self.latest.iter().flatten().any(|(other, at)| *other != owner && at.elapsed() < RECENT)
     }
 
     /// Whether a delivery is in memory: a message that arrives again meanwhile changes nothing.
@@ -56,11 +75,27 @@ impl InFlight {
 #[cfg(test)]
 mod tests {
     use billwire_schemas::ids::fresh;
+    use tokio::time::advance;
 
     use super::*;
 
-    #[test]
-    fn an_owner_is_over_share_from_its_share_on_until_it_releases_one() {
+    #[tokio::test(start_paused = true)]
+    async fn an_owner_is_alone_until_another_one_comes_and_again_later() {
+        let (mut in_flight, one, other) = (InFlight::default(), fresh(), fresh());
+        in_flight.insert(DeliveryId(fresh()), one);
+        assert!(in_flight.alone(one) && !in_flight.alone(other));
+        in_flight.insert(DeliveryId(fresh()), other);
+        for _ in 0..3 {
+            in_flight.insert(DeliveryId(fresh()), one);
+            assert!(!in_flight.alone(one) && !in_flight.alone(other));
+        }
+        advance(RECENT).await;
+        in_flight.insert(DeliveryId(fresh()), one);
+        assert!(in_flight.alone(one), "the other one has been silent for long");
+    }
+
+    #[tokio::test]
+    async fn an_owner_is_over_share_from_its_share_on_until_it_releases_one() {
         let (mut in_flight, one, other) = (InFlight::default(), fresh(), fresh());
         let ids: Vec<DeliveryId> = (0..25).map(|_| DeliveryId(fresh())).collect();
         in_flight.insert(ids[0], other);

@@ -1,27 +1,34 @@
 //! Intake of messages: which deliveries each message causes, and which of them are new.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use billwire_bus::Received;
 use billwire_schemas::{
-    delivery::{AttemptRecord, Delivery, DeliveryState, LaneKey},
-    ids::DeliveryId,
+    delivery::LaneKey,
+    ids::{DeliveryId, QueueId, Slot},
 };
 use tokio::time::Instant;
 
 use crate::{
     authenticity,
-    channel::Report,
     event::Event,
-    matching::Match,
-    partition::{Partition, Pending, Stop, job::Job, lanes::Offer, writes::Write},
+    matching::Matches,
+    partition::{Partition, Stop, job::Job, lanes::Offer, writes::Write},
+    routing::filter_failed,
 };
 
-/// Ordering keys whose last sequence is remembered; beyond that, all are forgotten.
-const SEEN_MAX: usize = 200_000;
+/// Deliveries that one step of the intake causes, unless a single message causes more.
+const DELIVERIES_AT_ONCE: usize = 1024;
 
-/// An event and the subscriptions it matches.
-type EventMatches = (Arc<Event>, Vec<Match>);
+/// An event, the message it came with, and what it matches. An event that was missing on the stream has no message.
+struct Arrival {
+    message: Option<Received>,
+    event: Arc<Event>,
+    matches: Matches,
+}
 
 /// What the delivery store holds.
 struct InStore {
@@ -32,101 +39,103 @@ struct InStore {
 }
 
 impl Partition {
-    /// Receives messages, in their order.
+    /// Receives messages, in their order: those already in the inbox after `received` are put there. Takes in as many as fit into memory.
     pub async fn receive(&mut self, received: Vec<Received>) -> Result<(), Stop> {
         self.throughput.pending = received.iter().rev().find_map(|message| message.pending).unwrap_or(self.throughput.pending);
         // First of all: a forged sequence would make an authentic event look like a repeated one.
         let received =
             authenticity::genuine(&self.engine.bus, self.engine.delivery_store.as_ref(), received).await.map_err(Stop::Failed)?;
-        let reached = received.iter().map(|message| message.position).max();
-        let mut fresh: Vec<(Option<Received>, Arc<Event>)> = Vec::with_capacity(received.len());
-        for message in received {
-            let Some(event) = Event::of(&message) else {
-                self.engine.bus.ack(&message).await;
-                continue;
-            };
-            if event.key.partition(self.queue.partitions) != self.number {
-                self.engine.bus.ack(&message).await;
-                continue;
-            }
-            for missing in self.gap_before(&event).await? {
-                fresh.push((None, Arc::new(missing)));
-            }
-            fresh.push((Some(message), Arc::new(event)));
-        }
-        let mut matched = self.match_all(&fresh);
-        let delivery_store = self.engine.delivery_store.clone();
-        // After the messages have arrived: the revision then covers all that was configured before the events were committed.
-        let (revision, mut in_store) = tokio::try_join!(delivery_store.revision(), self.in_store(&matched)).map_err(Stop::Failed)?;
-        if revision != self.revision {
-            self.reload().await?;
-            matched = self.match_all(&fresh);
-            in_store = self.in_store(&matched).await.map_err(Stop::Failed)?;
-        }
-        let messages = self.admit_all(fresh, matched, &in_store).await;
+        self.inbox.extend(received);
+        self.take_in().await
+    }
+
+    /// Takes in messages from the inbox.
+    pub async fn take_in(&mut self) -> Result<(), Stop> {
+        let mut arrivals = self.next_arrivals().await?;
+        let reached = arrivals.iter().map(|arrival| arrival.event.position).max();
+        let in_store = self.route_all(&mut arrivals).await?;
+        self.admit_all(arrivals, &in_store).await;
         self.reached = self.reached.max(reached);
-        if !self.caught_up && self.throughput.pending == 0 {
+        if !self.caught_up && self.throughput.pending == 0 && self.inbox.is_empty() {
             self.caught_up = true;
-            self.reads.repair_lanes(&self.engine, self.partition_id(), self.queue.in_order);
-        }
-        for number in messages {
-            // A message without a new delivery is finished at once.
-            if self.messages.get(&number).is_some_and(|p| p.left == 0) {
-                self.settle(number).await;
-            }
+            self.reads.repair_lanes(&self.engine, self.slot, &self.routing);
         }
         Ok(())
     }
 
-    /// The events of the ordering key that are missing on the stream before this one. An in-order queue sees every event of its keys, so
-    /// a jump in the sequence is a gap in the stream; SQL has the missing events.
-    async fn gap_before(&mut self, event: &Event) -> Result<Vec<Event>, Stop> {
-        if !self.queue.in_order {
-            return Ok(Vec::new());
-        }
-        if self.seen.len() >= SEEN_MAX {
-            self.seen.clear();
-        }
-        let last = self.seen.get(&event.key).copied();
-        self.seen.insert(event.key.clone(), last.unwrap_or(0).max(event.sequence));
-        match last {
-            Some(last) if event.sequence > last + 1 => {
-                tracing::warn!(key = %event.key, after = last, before = event.sequence, "a gap in the stream is filled from SQL");
-                let (mut missing, mut last) = (Vec::new(), last);
-                while last + 1 < event.sequence {
-                    let page = self.engine.delivery_store.events_between(&event.tenant, &event.key, last, event.sequence).await;
-                    let page = page.map_err(Stop::Failed)?;
-                    let Some(end) = page.last() else { break };
-                    last = end.sequence;
-                    missing.extend(page);
-                }
-                Ok(missing)
+    /// The next messages of the inbox with their events, and events that are missing before them; as many as cause a limited number of
+    /// deliveries.
+    async fn next_arrivals(&mut self) -> Result<Vec<Arrival>, Stop> {
+        let (mut arrivals, mut deliveries) = (Vec::new(), 0);
+        while deliveries < DELIVERIES_AT_ONCE {
+            let Some(message) = self.inbox.pop_front() else { break };
+            let event = Event::of(&message).filter(|event| Slot::of(&event.tenant, &event.key) == self.slot);
+            let Some(event) = event else {
+                self.engine.bus.ack(&message).await;
+                continue;
+            };
+            for missing in self.missing_before(&event).await? {
+                arrivals.push(self.arrival(None, missing));
             }
-            _ => Ok(Vec::new()),
+            let arrival = self.arrival(Some(message), event);
+            deliveries += arrival.matches.matches.len();
+            arrivals.push(arrival);
         }
+        Ok(arrivals)
     }
 
-    /// Records a dead letter for a delivery whose filter failed: a person can correct the filter and redrive it.
-    fn filter_failed(&mut self, job: &Job, fault: &str) {
-        let last = AttemptRecord { number: 0, at: job.delivery.created_at, latency: Duration::ZERO, report: Report::new(None, fault) };
-        let delivery = Delivery { last: Some(last), ..job.delivery_in(DeliveryState::Dead, None) };
-        self.writes.add(Write { delivery, message: job.message, lane: None });
+    fn arrival(&self, message: Option<Received>, event: Event) -> Arrival {
+        Arrival { message, matches: self.matches(&event), event: Arc::new(event) }
     }
 
-    /// The matches of each of these events.
-    fn match_all(&mut self, events: &[(Option<Received>, Arc<Event>)]) -> Vec<EventMatches> {
-        events.iter().map(|(_, event)| (event.clone(), self.matching.matches(event))).collect()
+    fn matches(&self, event: &Event) -> Matches {
+        self.routing.tenants.get(&event.tenant).map(|tenant| tenant.matching.matches(event)).unwrap_or_default()
+    }
+
+    /// The events of the ordering key that are missing on the stream before this one; SQL has them.
+    async fn missing_before(&mut self, event: &Event) -> Result<Vec<Event>, Stop> {
+        let Some(mut last) = self.seen.gap_before(event) else { return Ok(Vec::new()) };
+        tracing::warn!(key = %event.key, after = last, before = event.sequence, "a gap in the stream is filled from SQL");
+        let mut missing = Vec::new();
+        while last + 1 < event.sequence {
+            let page = self.engine.delivery_store.events_between(&event.tenant, &event.key, last, event.sequence).await;
+            let page = page.map_err(Stop::Failed)?;
+            let Some(end) = page.last() else { break };
+            last = end.sequence;
+            missing.extend(page);
+        }
+        Ok(missing)
+    }
+
+    /// Makes sure that the matches are those of the configuration as it was when the events were committed or later, and that held queues know
+    /// from where they are behind. Gives what the delivery store holds.
+    async fn route_all(&mut self, arrivals: &mut [Arrival]) -> Result<InStore, Stop> {
+        let delivery_store = self.engine.delivery_store.clone();
+        loop {
+            // After the messages have arrived: the revision then covers all that was configured before the events were committed.
+            let (revision, in_store) = tokio::try_join!(delivery_store.revision(), self.in_store(arrivals)).map_err(Stop::Failed)?;
+            if revision == self.routing.revision {
+                let held = held_from(arrivals);
+                if held.is_empty() || delivery_store.hold_back(&held).await.map_err(Stop::Failed)? {
+                    return Ok(in_store);
+                }
+            }
+            self.reload().await?;
+            for arrival in arrivals.iter_mut() {
+                arrival.matches = self.matches(&arrival.event);
+            }
+        }
     }
 
     /// What the delivery store holds of the deliveries these events cause, and of their lanes.
-    async fn in_store(&self, matched: &[EventMatches]) -> Result<InStore, String> {
-        let each = || matched.iter().flat_map(|(event, matches)| matches.iter().map(move |(subscription, _)| (event, subscription.id)));
-        let ids: Vec<DeliveryId> = each().map(|(event, subscription)| DeliveryId::of(event.id, subscription)).collect();
-        let lanes: HashSet<LaneKey> = if self.queue.in_order {
-            each().map(|(event, subscription)| (subscription.0, event.key.clone())).filter(|lane| !self.lanes.contains(lane)).collect()
-        } else {
-            HashSet::new()
-        };
+    async fn in_store(&self, arrivals: &[Arrival]) -> Result<InStore, String> {
+        let each = || arrivals.iter().flat_map(|one| one.matches.matches.iter().map(move |(route, _)| (&one.event, route)));
+        let ids: Vec<DeliveryId> = each().map(|(event, route)| DeliveryId::of(event.id, route.subscription.id)).collect();
+        let lanes: HashSet<LaneKey> = each()
+            .filter(|(_, route)| route.queue.in_order)
+            .map(|(event, route)| (route.subscription.id.0, event.key.clone()))
+            .filter(|lane| !self.lanes.contains(lane))
+            .collect();
         let lanes: Vec<LaneKey> = lanes.into_iter().collect();
         // In this order: a delivery that another process parks in between then counts as waiting, and no later one overtakes it. In the
         // other order it would be known, and dropped here, but later ones would not wait for it.
@@ -135,60 +144,69 @@ impl Partition {
         Ok(InStore { known, waiting })
     }
 
-    /// Admits the new deliveries of these events and drops those that are stored already. Gives the numbers of the messages.
-    async fn admit_all(&mut self, events: Vec<(Option<Received>, Arc<Event>)>, matched: Vec<EventMatches>, in_store: &InStore) -> Vec<u64> {
-        let (mut jobs, mut numbers) = (Vec::new(), Vec::new());
-        let now = self.engine.clock.now();
-        for ((received, event), (_, matches)) in events.into_iter().zip(matched) {
+    /// Admits the new deliveries of these events and drops those that are stored already.
+    async fn admit_all(&mut self, arrivals: Vec<Arrival>, in_store: &InStore) {
+        let (mut jobs, now) = (Vec::new(), self.engine.clock.now());
+        for Arrival { message, event, matches } in arrivals {
             // In memory already: this is a second copy, and the acknowledgement of the first covers both.
-            if matches.iter().any(|(s, _)| self.in_flight.contains(DeliveryId::of(event.id, s.id))) {
+            if matches.matches.iter().any(|(route, _)| self.in_flight.contains(DeliveryId::of(event.id, route.subscription.id))) {
                 continue;
             }
-            let message = match received {
-                Some(received) if matches.is_empty() => {
+            let deliveries = matches.matches.into_iter().map(|(route, fault)| {
+                let delivery = route.queue.delivery(&event, route.subscription.id, None, now);
+                (delivery, route, fault)
+            });
+            let new: Vec<_> = deliveries.filter(|(delivery, ..)| !in_store.known.contains(&delivery.id)).collect();
+            let message = match message {
+                Some(received) if new.is_empty() => {
                     self.engine.bus.ack(&received).await;
                     continue;
                 }
-                Some(received) => {
-                    self.next_message += 1;
-                    let new = matches.iter().filter(|(s, _)| !in_store.known.contains(&DeliveryId::of(event.id, s.id))).count();
-                    self.messages.insert(self.next_message, Pending { received, left: new });
-                    numbers.push(self.next_message);
-                    Some(self.next_message)
-                }
-                None => None,
+                received => received.map(|received| {
+                    let held_bytes = self.engine.in_flight_bytes.hold(event.body.len());
+                    self.messages.insert(received, new.len(), held_bytes)
+                }),
             };
-            for (subscription, fault) in matches {
-                let delivery = self.queue.delivery(&event, subscription.id, None, now);
-                if in_store.known.contains(&delivery.id) {
-                    continue;
-                }
+            let held_bytes = message.is_none().then(|| Arc::new(self.engine.in_flight_bytes.hold(event.body.len())));
+            for (delivery, route, fault) in new {
                 self.in_flight.insert(delivery.id, delivery.owner());
-                jobs.push(Job { delivery, event: event.clone(), subscription, fault, message, since: Instant::now() });
+                let (event, held_bytes) = (event.clone(), held_bytes.clone());
+                jobs.push(Job { delivery, event, route, fault, message, held_bytes, since: Instant::now() });
             }
         }
         for job in jobs {
             self.admit(job, &in_store.waiting);
         }
-        numbers
     }
 
     /// Admits one new delivery.
     fn admit(&mut self, job: Job, waiting: &HashSet<LaneKey>) {
         if let Some(fault) = &job.fault {
-            return self.filter_failed(&job, fault);
+            let delivery = filter_failed(job.delivery.clone(), fault);
+            return self.writes.add(Write { delivery, message: job.message, lane: None, _held_bytes: job.held_bytes });
         }
-        let over_share = self.over_share(job.subscription.id);
-        if !self.queue.in_order {
-            return if over_share { self.park(&job, false) } else { self.ready(job) };
+        let over_share = self.over_share(job.delivery.subscription);
+        if !job.route.queue.in_order {
+            return if over_share { self.park(&job, false) } else { self.ready_queues.push(job) };
         }
         let lane = job.delivery.lane();
         let waits = waiting.contains(&lane);
         let new_over_share = over_share && !waits && !self.lanes.contains(&lane);
         match self.lanes.offer(&lane, job, waits || new_over_share, over_share) {
-            Offer::Attempt(job) => self.ready(job),
+            Offer::Attempt(job) => self.ready_queues.push(job),
             Offer::Queued => {}
             Offer::Park(job) => self.park(&job, !new_over_share),
         }
     }
+}
+
+/// The held queues that these events are for, each with the lowest outbox position among its events.
+fn held_from(arrivals: &[Arrival]) -> HashMap<QueueId, i64> {
+    let mut held = HashMap::new();
+    for Arrival { event, matches, .. } in arrivals {
+        for queue in &matches.held {
+            held.entry(*queue).and_modify(|from: &mut i64| *from = event.position.min(*from)).or_insert(event.position);
+        }
+    }
+    held
 }

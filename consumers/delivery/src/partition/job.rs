@@ -8,7 +8,7 @@ use billwire_schemas::{
 };
 use tokio::time::Instant;
 
-use crate::event::{Event, Subscription};
+use crate::{engine::HeldBytes, event::Event, routing::Route};
 
 /// One delivery in flight.
 #[derive(Debug)]
@@ -16,11 +16,14 @@ pub(crate) struct Job {
     /// The delivery as it was when it came in.
     pub delivery: Delivery,
     pub event: Arc<Event>,
-    pub subscription: Arc<Subscription>,
+    /// The subscription and its queue, as configured when the delivery came in.
+    pub route: Route,
     /// Why the subscription's filter could not be evaluated.
     pub fault: Option<String>,
     /// The message it came with; absent when it was read from the delivery store.
     pub message: Option<u64>,
+    /// The memory that its event occupies, if it was read from the delivery store; a message holds its own.
+    pub held_bytes: Option<Arc<HeldBytes>>,
     /// Since when it has been in the ready queue.
     pub since: Instant,
 }

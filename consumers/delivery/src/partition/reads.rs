@@ -7,8 +7,9 @@ use std::{
 };
 
 use billwire_schemas::{
-    delivery::{Delivery, LaneKey, PartitionId},
-    ids::{DeliveryId, EventId},
+    clock::Timestamp,
+    delivery::{Delivery, LaneKey},
+    ids::{DeliveryId, EventId, Slot},
 };
 use tokio::{
     task::{JoinError, JoinSet},
@@ -16,7 +17,12 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use crate::{engine::Engine, event::Event, store::DeliveryStore};
+use crate::{
+    engine::{Engine, HeldBytes, InFlightBytes},
+    event::Event,
+    routing::Routing,
+    store::{DeliveryStore, Due, DueOf},
+};
 
 /// Deliveries read at once from a lane.
 const LANE_PAGE: u64 = 100;
@@ -27,24 +33,19 @@ const LANES_MAX: usize = 64;
 /// The pause between two steps of a repair: a precaution must not delay the reads of what is due.
 const REPAIR_PAUSE: Duration = Duration::from_millis(50);
 
-/// The events of some deliveries.
-pub(crate) type Events = HashMap<EventId, Arc<Event>>;
+/// The events of some deliveries, and the memory each occupies.
+pub(crate) type Events = HashMap<EventId, (Arc<Event>, Arc<HeldBytes>)>;
 
 /// The result of a read.
 pub(crate) enum Loaded {
-    /// The owners with waiting deliveries.
-    Owners(Vec<Uuid>),
-    /// What is due.
-    Due {
-        /// The deliveries, owner by owner.
-        due: Vec<Delivery>,
-        /// Whether an owner filled its room: there may be more.
-        more: bool,
-        /// Their events; none in an in-order queue, which reads lanes next.
-        events: Events,
-    },
-    /// The read of what is due failed.
-    DueFailed(String),
+    /// The owners with deliveries that wait for a time, and the earliest time of each.
+    Owners(Vec<(Uuid, Timestamp)>),
+    /// What is due of these owners, and its events, unless they are in order: their lanes are read next.
+    Due(Vec<DueOf>, Due, Events),
+    /// The read of the owners failed.
+    OwnersFailed(String),
+    /// The read of what is due of these owners failed.
+    DueFailed(Vec<DueOf>, String),
     /// The deliveries that wait in lanes.
     Lanes(Vec<(LaneKey, Vec<Delivery>)>, Events),
     /// The repair of lanes has ended.
@@ -57,6 +58,7 @@ pub(crate) enum Loaded {
 #[derive(Default)]
 pub(crate) struct Reads {
     tasks: JoinSet<Loaded>,
+    reading_owners: bool,
     /// A read of what is due is in progress.
     reading_due: bool,
     /// Deliveries released since that read began: it may still return their earlier state.
@@ -70,47 +72,55 @@ pub(crate) struct Reads {
 }
 
 impl Reads {
-    /// Starts a read of what is due with its first part, the owners; unless one is in progress, or lanes are still queued.
-    pub fn owners(&mut self, engine: &Engine, partition_id: PartitionId) {
-        if self.reading_due || !self.queued_lanes.is_empty() {
-            return;
-        }
-        self.reading_due = true;
-        self.released.clear();
-        let delivery_store = engine.delivery_store.clone();
-        self.tasks.spawn(async move { delivery_store.owners(partition_id).await.map_or_else(Loaded::DueFailed, Loaded::Owners) });
+    /// Whether the owners may be read now.
+    pub fn may_read_owners(&self) -> bool {
+        !self.reading_owners
     }
 
-    /// Continues with the deliveries of these owners that are due, up to the given number of each; in an in-order queue only of events up to
-    /// the position `reached`.
-    pub fn due(&mut self, engine: &Engine, partition_id: PartitionId, rooms: Vec<(Uuid, usize)>, in_order: bool, reached: i64) {
-        let (delivery_store, now) = (engine.delivery_store.clone(), engine.clock.now());
+    /// Starts to read the owners.
+    pub fn owners(&mut self, engine: &Engine, slot: Slot) {
+        self.reading_owners = true;
+        let delivery_store = engine.delivery_store.clone();
+        self.tasks.spawn(async move { delivery_store.owners(slot).await.map_or_else(Loaded::OwnersFailed, Loaded::Owners) });
+    }
+
+    /// Whether what is due may be read now: not while lanes are still queued.
+    pub fn may_read_due(&self) -> bool {
+        !self.reading_due && self.queued_lanes.is_empty()
+    }
+
+    /// Starts to read what is due of these owners.
+    pub fn due(&mut self, engine: &Engine, slot: Slot, owners: Vec<DueOf>, routing: Arc<Routing>) {
+        self.reading_due = true;
+        self.released.clear();
+        let (delivery_store, now, bytes) = (engine.delivery_store.clone(), engine.clock.now(), engine.in_flight_bytes.clone());
         self.tasks.spawn(async move {
             let read = async {
-                let due = delivery_store.due(partition_id, &rooms, now, if in_order { reached } else { i64::MAX }).await?;
-                // An in-order queue reads whole lanes: what is due only says which.
-                let events = if in_order { Events::new() } else { events(&*delivery_store, due.iter()).await? };
-                // A room of one is a probe.
-                let full = |(owner, room): &(Uuid, usize)| *room > 1 && due.iter().filter(|entry| entry.owner() == *owner).count() >= *room;
-                let more = rooms.iter().any(full);
-                Ok(Loaded::Due { due, more, events })
+                let due = delivery_store.due(slot, &owners, now).await?;
+                // Of those in order, whole lanes are read: what is due only says which.
+                let apart = due.deliveries.iter().filter(|one| !routing.route(one.subscription).is_some_and(|route| route.queue.in_order));
+                let events = events(&*delivery_store, apart, &bytes).await?;
+                Ok((due, events))
             };
-            read.await.unwrap_or_else(Loaded::DueFailed)
+            match read.await {
+                Ok((due, events)) => Loaded::Due(owners, due, events),
+                Err(error) => Loaded::DueFailed(owners, error),
+            }
         });
     }
 
     /// Makes deliveries due that a stop left without a time.
-    pub fn repair_lanes(&mut self, engine: &Engine, partition_id: PartitionId, in_order: bool) {
+    pub fn repair_lanes(&mut self, engine: &Engine, slot: Slot, routing: &Arc<Routing>) {
         if self.repairing {
             self.repair_again = true;
             return;
         }
         self.repairing = true;
-        let (delivery_store, clock) = (engine.delivery_store.clone(), engine.clock.clone());
+        let (delivery_store, clock, routing) = (engine.delivery_store.clone(), engine.clock.clone(), routing.clone());
         self.tasks.spawn(async move {
             let mut from = None;
             loop {
-                match delivery_store.repair_lanes(partition_id, in_order, from, clock.now()).await {
+                match delivery_store.repair_lanes(slot, routing.clone(), from, clock.now()).await {
                     Ok(None) => return Loaded::Repaired,
                     Ok(place) => from = place,
                     Err(error) => {
@@ -124,10 +134,10 @@ impl Reads {
     }
 
     /// A repair has ended; another one starts if it was requested meanwhile.
-    pub fn repaired(&mut self, engine: &Engine, partition_id: PartitionId, in_order: bool) {
+    pub fn repaired(&mut self, engine: &Engine, slot: Slot, routing: &Arc<Routing>) {
         self.repairing = false;
         if std::mem::take(&mut self.repair_again) {
-            self.repair_lanes(engine, partition_id, in_order);
+            self.repair_lanes(engine, slot, routing);
         }
     }
 
@@ -168,11 +178,11 @@ impl Reads {
             })
             .map(|(lane, _)| lane)
             .collect();
-        let delivery_store = engine.delivery_store.clone();
+        let (delivery_store, bytes) = (engine.delivery_store.clone(), engine.in_flight_bytes.clone());
         self.tasks.spawn(async move {
             let read = async {
                 let found = delivery_store.lanes(&lanes, if few { LANE_FEW } else { LANE_PAGE }).await?;
-                let events = events(&*delivery_store, found.iter().flatten()).await?;
+                let events = events(&*delivery_store, found.iter().flatten(), &bytes).await?;
                 Ok(Loaded::Lanes(lanes.into_iter().zip(found).collect(), events))
             };
             read.await.unwrap_or_else(Loaded::LanesFailed)
@@ -182,17 +192,28 @@ impl Reads {
     /// Resolves with the next result; `None` while nothing is read.
     pub async fn next(&mut self) -> Option<Result<Loaded, JoinError>> {
         let loaded = self.tasks.join_next().await;
-        if matches!(loaded, Some(Ok(Loaded::Lanes(..)))) {
-            self.reading_lanes = false;
+        match &loaded {
+            Some(Ok(Loaded::Lanes(..))) => self.reading_lanes = false,
+            Some(Ok(Loaded::Owners(_) | Loaded::OwnersFailed(_))) => self.reading_owners = false,
+            _ => {}
         }
         loaded
     }
 }
 
-async fn events(delivery_store: &dyn DeliveryStore, entries: impl Iterator<Item = &Delivery>) -> Result<Events, String> {
+async fn events(
+    delivery_store: &dyn DeliveryStore,
+    entries: impl Iterator<Item = &Delivery>,
+    bytes: &Arc<InFlightBytes>,
+) -> Result<Events, String> {
     let ids: Vec<EventId> = entries.map(|entry| entry.event).collect();
     if ids.is_empty() {
         return Ok(Events::new());
     }
-    Ok(delivery_store.events(&ids).await?.into_iter().map(|event| (event.id, Arc::new(event))).collect())
+    let found = delivery_store.events(&ids).await?;
+    let held = |event: Event| {
+        let held_bytes = bytes.hold(event.body.len());
+        (event.id, (Arc::new(event), Arc::new(held_bytes)))
+    };
+    Ok(found.into_iter().map(held).collect())
 }

@@ -1,32 +1,32 @@
-//! The throughput of a partition: how far it is behind the stream, and how much it delivers.
+//! The throughput of a slot: how far it is behind the stream, and how much it delivers for each queue.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
+use billwire_schemas::{
+    clock::Timestamp,
+    delivery::Progress,
+    ids::{QueueId, Slot},
+};
 use tokio::time::Instant;
 
 /// The length of the window, in seconds.
 const SECONDS: u64 = 60;
 
-/// The counts of the latest minute.
-pub(crate) struct Throughput {
+/// The counts of the latest minute of one queue.
+struct Counts {
     since: Instant,
     /// Second, successes, failures; only seconds in which something happened.
     seconds: VecDeque<(u64, u64, u64)>,
-    /// Messages on the stream behind the last one pulled.
-    pub pending: u64,
-    /// What was reported last.
+    /// Messages pending, successes and failures as reported last.
     reported: Option<(u64, u64, u64)>,
 }
 
-impl Default for Throughput {
-    fn default() -> Self {
-        Self { since: Instant::now(), seconds: VecDeque::new(), pending: 0, reported: None }
+impl Counts {
+    fn new() -> Self {
+        Self { since: Instant::now(), seconds: VecDeque::new(), reported: None }
     }
-}
 
-impl Throughput {
-    /// Counts an attempt.
-    pub fn count(&mut self, succeeded: bool) {
+    fn count(&mut self, succeeded: bool) {
         let second = self.since.elapsed().as_secs();
         if self.seconds.back().is_none_or(|(last, ..)| *last != second) {
             self.seconds.push_back((second, 0, 0));
@@ -34,47 +34,76 @@ impl Throughput {
         if let Some((_, successes, failures)) = self.seconds.back_mut() {
             *if succeeded { successes } else { failures } += 1;
         }
-        self.drop_old(second);
     }
 
-    fn drop_old(&mut self, now: u64) {
+    /// Successes and failures of the latest minute.
+    fn latest(&mut self) -> (u64, u64) {
+        let now = self.since.elapsed().as_secs();
         while self.seconds.front().is_some_and(|(second, ..)| second + SECONDS <= now) {
             self.seconds.pop_front();
         }
+        self.seconds.iter().fold((0, 0), |(all, bad), (_, more, worse)| (all + more, bad + worse))
+    }
+}
+
+/// The counts of a slot.
+#[derive(Default)]
+pub(crate) struct Throughput {
+    queues: HashMap<QueueId, Counts>,
+    /// Messages on the stream behind the last one pulled.
+    pub pending: u64,
+}
+
+impl Throughput {
+    /// Counts an attempt for a queue.
+    pub fn count(&mut self, queue: QueueId, succeeded: bool) {
+        self.queues.entry(queue).or_insert_with(Counts::new).count(succeeded);
     }
 
-    /// Messages pending, successes and failures of the latest minute, if any of them changed since the last call.
-    pub fn changed(&mut self) -> Option<(u64, u64, u64)> {
-        self.drop_old(self.since.elapsed().as_secs());
-        let (delivered, failed) = self.seconds.iter().fold((0, 0), |(all, bad), (_, more, worse)| (all + more, bad + worse));
-        let now = (self.pending, delivered, failed);
-        let idle = self.reported.is_none() && now == (0, 0, 0);
-        (self.reported != Some(now) && !idle).then(|| {
-            self.reported = Some(now);
-            now
-        })
+    /// The progress of each queue for which anything changed since the last call.
+    pub fn changed(&mut self, slot: Slot, at: Timestamp) -> Vec<Progress> {
+        let (mut changed, pending) = (Vec::new(), self.pending);
+        self.queues.retain(|queue, counts| {
+            let (delivered, failed) = counts.latest();
+            let now = (pending, delivered, failed);
+            if counts.reported != Some(now) {
+                counts.reported = Some(now);
+                changed.push(Progress { queue: *queue, slot, pending, delivered, failed, at });
+            }
+            now != (0, 0, 0)
+        });
+        changed
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use billwire_schemas::ids::fresh;
     use std::time::Duration;
 
+    use super::*;
+
     #[tokio::test(start_paused = true)]
-    async fn a_minute_is_counted_and_reported_when_it_changes() {
-        let mut throughput = Throughput::default();
-        assert_eq!(throughput.changed(), None, "nothing has happened yet");
+    async fn a_minute_is_counted_for_each_queue_and_reported_when_it_changes() {
+        let (mut throughput, queue, other) = (Throughput::default(), QueueId(fresh()), QueueId(fresh()));
+        let slot = Slot::all().next().expect("a slot");
+        let changed = |throughput: &mut Throughput| {
+            let found = throughput.changed(slot, Timestamp::UNIX_EPOCH);
+            found.iter().filter(|one| one.queue == queue).map(|one| (one.delivered, one.failed)).collect::<Vec<_>>()
+        };
+        assert_eq!(changed(&mut throughput), [], "nothing has happened yet");
         for _ in 0..30 {
-            throughput.count(true);
+            throughput.count(queue, true);
+            throughput.count(other, false);
             tokio::time::advance(Duration::from_secs(1)).await;
         }
-        throughput.count(false);
-        assert_eq!(throughput.changed(), Some((0, 30, 1)));
-        assert_eq!(throughput.changed(), None, "reported once");
+        throughput.count(queue, false);
+        assert_eq!(changed(&mut throughput), [(30, 1)]);
+        assert_eq!(changed(&mut throughput), [], "reported once");
         tokio::time::advance(Duration::from_secs(40)).await;
-        assert_eq!(throughput.changed(), Some((0, 19, 1)));
+        assert_eq!(changed(&mut throughput), [(19, 1)]);
         tokio::time::advance(Duration::from_secs(60)).await;
-        assert_eq!(throughput.changed(), Some((0, 0, 0)), "so does silence");
+        assert_eq!(changed(&mut throughput), [(0, 0)], "so does silence");
+        assert!(throughput.queues.is_empty(), "nothing is kept of silent queues");
     }
 }

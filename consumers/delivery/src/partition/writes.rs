@@ -8,7 +8,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use crate::engine::Engine;
+use crate::engine::{Engine, HeldBytes};
 
 /// A delivery to record.
 pub(crate) struct Write {
@@ -18,6 +18,8 @@ pub(crate) struct Write {
     pub message: Option<u64>,
     /// Its lane, if the lane waits for this record.
     pub lane: Option<LaneKey>,
+    /// The memory that its event still occupies.
+    pub _held_bytes: Option<Arc<HeldBytes>>,
 }
 
 /// What one commit recorded, and whether it succeeded.

@@ -28,7 +28,8 @@ pub(crate) struct QueueStatistics {
     oldest_waiting_at: Option<Moment>,
     /// Time the oldest one has waited, in seconds.
     oldest_waiting_seconds: Option<i64>,
-    /// Number of messages on the stream that the queue's consumers have not read yet. It grows while the queue is paused.
+    /// Number of events that the queue has not taken in: those that came while it was paused, counted up to 100 000, or the messages on
+    /// the stream, for whatever queue, that the consumers had not read when they last delivered for this queue.
     lag: u64,
     /// Successful deliveries per second, averaged over the last minute.
     delivered_per_second: f64,
@@ -67,7 +68,7 @@ impl QueueStatisticsOfQueues {
         /// Id of the queue.
         queue: Path<Reference>,
     ) -> Result<Shown<QueueStatistics>, Problem> {
-        let Told { depth, progress } = context.app().queue_statistics(context.tenant(), &queue.0.0).await?;
+        let Told { depth, progress, behind } = context.app().queue_statistics(context.tenant(), &queue.0.0).await?;
         let now = context.app().now();
         let rate = |count: fn(&Progress) -> u64| {
             progress.iter().filter(|told| now - told.at < FRESH).map(count).sum::<u64>() as f64 / FRESH.num_seconds() as f64
@@ -76,7 +77,7 @@ impl QueueStatisticsOfQueues {
             waiting: depth.waiting,
             oldest_waiting_at: depth.oldest.map(Into::into),
             oldest_waiting_seconds: depth.oldest.map(|oldest| (now - oldest).num_seconds().max(0)),
-            lag: progress.iter().map(|told| told.pending).sum(),
+            lag: behind.max(progress.iter().map(|told| told.pending).sum()),
             delivered_per_second: rate(|told| told.delivered),
             failed_per_second: rate(|told| told.failed),
             as_of: progress.iter().map(|told| told.at).max().map(Into::into),

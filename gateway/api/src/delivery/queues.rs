@@ -23,7 +23,7 @@ use crate::{
     },
     openapi::operation::{Operation, change, create, created, delete, get, list, updated},
     types::example::{example_id, example_moment},
-    types::scalars::{EventTypePattern, Moment, Name, Partitions, QueueMode, Reference},
+    types::scalars::{EventTypePattern, Moment, Name, QueueMode, Reference},
 };
 
 #[derive(Tags)]
@@ -79,13 +79,6 @@ pub(crate) struct NewQueue {
     /// Objects whose events are registered.
     #[oai(default, validator(max_items = 100))]
     objects: Vec<NewObjectEvents>,
-    /// Number of partitions that the ordering keys are distributed over, each with its own durable consumer.
-    #[oai(default = "one_partition")]
-    partitions: Partitions,
-}
-
-fn one_partition() -> Partitions {
-    Partitions(1)
 }
 
 impl Validate for NewQueue {}
@@ -97,12 +90,11 @@ impl Example for NewQueue {
             mode: QueueMode::InOrder,
             event_types: vec!["account.updated".into(), "account.bill_cycle_changed".into()],
             objects: vec![NewObjectEvents::example()],
-            partitions: one_partition(),
         }
     }
 }
 
-/// Changes to a queue. Absent members keep their values. New registrations apply to events from now on. Partitions cannot change.
+/// Changes to a queue. Absent members keep their values. New registrations apply to events from now on.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct QueueUpdate {
@@ -142,9 +134,7 @@ pub(crate) struct Queue {
     event_types: Vec<String>,
     /// Objects whose events are registered.
     objects: Option<Vec<ObjectEvents>>,
-    /// Number of partitions that the ordering keys are distributed over.
-    partitions: u32,
-    /// Whether the queue is paused: events accumulate and are not delivered.
+    /// Whether the queue is paused: events are delivered once it is resumed.
     paused: bool,
     /// Creation time.
     created_at: Moment,
@@ -159,7 +149,6 @@ impl Example for Queue {
             mode: "in_order".to_owned(),
             event_types: vec!["account.updated".to_owned(), "account.bill_cycle_changed".to_owned()],
             objects: Some(vec![ObjectEvents::example()]),
-            partitions: 1,
             paused: false,
             created_at: example_moment(),
         }
@@ -190,7 +179,6 @@ impl Queues {
             name: new.name.0,
             mode: mode(new.mode),
             registered: Selection { event_types: names(new.event_types), objects: objects(new.objects) },
-            partitions: new.partitions.0,
         };
         let reply = context.execute(input.canonical.as_deref(), CreateQueue(create)).await?;
         Ok(Created::under("/v1/queues", reply))
@@ -242,7 +230,7 @@ impl Queues {
 
     /// Pause a queue
     ///
-    /// Events accumulate and are not delivered until the queue is resumed; deliveries in flight finish. The body is optional.
+    /// Events are not delivered until the queue is resumed, however long that takes; deliveries in flight finish. The body is optional.
     #[oai(path = "/queues/:queue/pause", method = "post", operation_id = "pauseQueue")]
     async fn pause(
         &self,
@@ -256,7 +244,7 @@ impl Queues {
 
     /// Resume a queue
     ///
-    /// Accumulated events are delivered, in order for an in-order queue. The body is optional.
+    /// The events since the pause are delivered, in order for an in-order queue, then current ones. The body is optional.
     #[oai(path = "/queues/:queue/resume", method = "post", operation_id = "resumeQueue")]
     async fn resume(
         &self,

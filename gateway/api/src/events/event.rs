@@ -159,6 +159,14 @@ pub(crate) struct Event {
     sequence: String,
     /// Id of the business transaction.
     transactionid: Uuid,
+    /// Number of the event within its business transaction, starting at 1.
+    transactionindex: Option<u32>,
+    /// Number of events in the business transaction.
+    transactionsize: Option<u32>,
+    /// The operation that caused the event, such as `updateAccountBillCycle`.
+    operation: Option<String>,
+    /// Who called the operation.
+    actor: Option<String>,
     /// Id of the event it was derived from, if any.
     causationid: Option<Uuid>,
     /// Number of derivations since an event caused by an operation; absent: none.
@@ -185,6 +193,10 @@ impl Example for Event {
             partitionkey: id.clone(),
             sequence: "00000000000000000001".to_owned(),
             transactionid: example_id(0x100),
+            transactionindex: Some(1),
+            transactionsize: Some(1),
+            operation: Some("createBillCycle".to_owned()),
+            actor: Some("admin".to_owned()),
             causationid: None,
             causationdepth: None,
             data: Data {

@@ -315,8 +315,6 @@ whole_numbers! {
     DormantDays = 1..=3650;
     /// Length of a contract period, in months.
     PeriodMonths = 1..=120;
-    /// Number of a queue's partitions.
-    Partitions = 1..=64;
     /// An event type version.
     EventTypeVersion = 1..=1_000_000;
     /// A TCP port.

@@ -8,6 +8,7 @@ mod conform;
 mod customer_refusals;
 mod customers;
 mod document;
+mod dropped_callers;
 mod event_size;
 mod event_types;
 mod examples;

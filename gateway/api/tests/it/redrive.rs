@@ -4,25 +4,27 @@ use std::time::Duration;
 
 use billwire_schemas::{
     clock::{Clock, SystemClock},
-    delivery::{AttemptRecord, Delivery, DeliveryState, PartitionId, Report},
-    ids::{DeliveryId, EventId, OrderingKey, QueueId, SubscriptionId, fresh},
+    delivery::{AttemptRecord, Delivery, DeliveryState, Report},
+    ids::{DeliveryId, EventId, OrderingKey, QueueId, Slot, SubscriptionId, TenantId, fresh},
 };
+use billwire_store::delivery::held_queues::HeldQueue;
 use serde_json::json;
 
 use crate::rig::Rig;
 
 fn delivery(state: DeliveryState, tenant: &str, due: bool) -> Delivery {
     let (event, subscription, now) = (EventId(fresh()), SubscriptionId(fresh()), SystemClock.now());
+    let (tenant, key) = (tenant.parse().expect("a tenant"), OrderingKey::from(fresh()));
     Delivery {
         id: DeliveryId::of(event, subscription),
-        tenant: tenant.parse().expect("a tenant"),
+        slot: Slot::of(&tenant, &key),
+        tenant,
         event,
         event_type: "account.created".into(),
         queue: QueueId(fresh()),
-        partition: 0,
         subscription,
         replay: None,
-        key: fresh().into(),
+        key,
         sequence: 1,
         position: 1,
         state,
@@ -112,13 +114,17 @@ async fn failed_tries_are_forgotten_by_age_and_deliveries_stay() {
     }
 }
 
-/// Repairs all lanes of a partition; returns the number of steps.
-async fn mend(rig: &Rig, queue: QueueId, in_order: bool) -> usize {
+fn slot() -> Slot {
+    Slot::all().next().expect("a slot")
+}
+
+/// Repairs all lanes of a slot; returns the number of steps.
+async fn mend(rig: &Rig, slot: Slot, in_order: bool) -> usize {
     let (mut from, mut steps) = (None, 0);
     loop {
         steps += 1;
         assert!(steps < 100, "no end of it");
-        from = rig.store.repair_lanes(PartitionId { queue, number: 0 }, in_order, from, SystemClock.now()).await.expect("mended");
+        from = rig.store.repair_lanes(slot, |_| in_order, from, SystemClock.now()).await.expect("mended");
         if from.is_none() {
             return steps;
         }
@@ -133,7 +139,8 @@ async fn what_a_stop_left_without_a_time_gets_one_step_by_step_the_first_of_each
         let (mut all, mut heads) = (Vec::new(), 0);
         for lane in 0..1_300_usize {
             // Every third lane has a waiting head, and every seventh a blocking one.
-            let key: OrderingKey = fresh().into();
+            let tenant = TenantId::default_tenant();
+            let key = std::iter::repeat_with(|| OrderingKey::from(fresh())).find(|key| Slot::of(&tenant, key) == slot()).expect("a key");
             for sequence in 1..=3 {
                 let state = if sequence == 1 && lane % 7 == 0 { DeliveryState::Blocking } else { DeliveryState::Waiting };
                 let due = sequence == 1 && lane % 3 == 0 && state == DeliveryState::Waiting;
@@ -141,23 +148,51 @@ async fn what_a_stop_left_without_a_time_gets_one_step_by_step_the_first_of_each
                 let one = delivery(state, "default", due);
                 // One subscription with very many lanes, others with few.
                 let subscription = subscriptions[if lane < 1_200 { 1 } else { lane % 3 }];
-                all.push(Delivery { queue, subscription, key: key.clone(), sequence, ..one });
+                all.push(Delivery { queue, subscription, slot: slot(), key: key.clone(), sequence, ..one });
             }
         }
         rig.store.record_deliveries(&all.iter().collect::<Vec<_>>(), &[], SystemClock.now()).await.expect("recorded");
         let due = async || {
-            let rooms: Vec<_> = subscriptions.iter().map(|one| (one.0, 10_000)).collect();
+            let rooms: Vec<_> = subscriptions.iter().map(|one| (one.0, 10_000, i64::MAX)).collect();
             let soon = SystemClock.now() + chrono::TimeDelta::seconds(1);
-            rig.store.due_deliveries(PartitionId { queue, number: 0 }, &rooms, soon, i64::MAX).await.expect("what is due")
+            rig.store.due_deliveries(slot(), &rooms, soon).await.expect("what is due")
         };
         let before = due().await.len();
-        assert!(mend(&rig, queue, true).await > 2, "too many lanes for a step");
+        assert!(mend(&rig, slot(), true).await > 2, "too many lanes for a step");
         let found = due().await;
         assert!(found.iter().all(|one| one.sequence == 1), "only heads");
         assert_eq!(found.len() - before, heads);
-        mend(&rig, queue, false).await;
+        mend(&rig, slot(), false).await;
         let waiting = all.iter().filter(|one| one.state == DeliveryState::Waiting).count();
         assert_eq!(due().await.len(), waiting, "where order does not matter, everything");
-        assert_eq!(mend(&rig, QueueId(fresh()), true).await, 1);
+        assert_eq!(mend(&rig, Slot::all().last().expect("a slot"), true).await, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_held_queue_knows_from_where_it_is_behind_until_it_has_caught_up() {
+    for rig in Rig::everywhere().await {
+        let id = rig.queue("q", &["account.created"]).await;
+        let queue = QueueId(id.parse().expect("an id"));
+        let (store, now) = (&rig.store, SystemClock.now());
+        let position = async || store.held_queues().await.expect("the held queues").first().map(|held| held.position);
+        let hold_back = async |position: i64| store.hold_back([(queue, position)]).await.expect("recorded");
+        assert!(!hold_back(5).await, "it is not held");
+        rig.post(&format!("/v1/queues/{id}/pause"), json!({})).await.expect(200);
+        assert_eq!(position().await, Some(i64::MAX), "it is not behind");
+        for (event, lowest) in [(50, 50), (70, 50), (40, 40)] {
+            assert!(hold_back(event).await);
+            assert_eq!(position().await, Some(lowest));
+        }
+        let held = store.held_queues().await.expect("the held queues").remove(0);
+        let advance = async |held: &HeldQueue, to| store.advance_held_queue(held, to, Vec::new(), true, now).await.expect("advanced");
+        assert!(advance(&held, 100).await);
+        assert!(hold_back(60).await, "an event that was committed late");
+        let stale = HeldQueue { position: 100, ..held };
+        let release = async |held: &HeldQueue| store.release_queue(held, |_| Vec::new(), true, now).await.expect("an answer");
+        assert!(!advance(&stale, 200).await && !release(&stale).await, "it has fallen behind further");
+        assert_eq!(position().await, Some(60));
+        assert!(release(&HeldQueue { position: 60, ..stale }).await);
+        assert_eq!((position().await, hold_back(5).await), (None, false));
     }
 }

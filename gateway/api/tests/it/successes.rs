@@ -6,7 +6,7 @@ use billwire_schemas::{
     clock::{Clock, SystemClock},
     delivery::{AttemptRecord, Delivery, DeliveryState, Report},
     events::catalogue,
-    ids::{DeliveryId, EventId, QueueId, SubscriptionId, TenantId, fresh},
+    ids::{DeliveryId, EventId, OrderingKey, QueueId, Slot, SubscriptionId, TenantId, fresh},
     signing_secret::Key,
 };
 use serde_json::{Value, json};
@@ -150,17 +150,18 @@ async fn deliveries_are_listed_filtered_and_shown_with_their_attempts() {
         let event = EventId(fresh());
         let report = Report::new(Some(500), "no");
         let last = (attempts > 0).then(|| AttemptRecord { number: attempts, at: now, latency: Duration::from_micros(1_500), report });
+        let (tenant, key) = (tenant.parse::<TenantId>().expect("a tenant"), OrderingKey::from(fresh()));
         Delivery {
             forgiven: 0,
             id: DeliveryId::of(event, subscription),
-            tenant: tenant.parse::<TenantId>().expect("a tenant"),
+            slot: Slot::of(&tenant, &key),
+            tenant,
             event,
             event_type: "account.created".into(),
             queue,
-            partition: 0,
             subscription,
             replay: None,
-            key: fresh().into(),
+            key,
             sequence: 1,
             position: 1,
             state,

@@ -10,7 +10,7 @@ use billwire_domain::{
     },
 };
 use billwire_schemas::{clock::Timestamp, delivery::Progress, ids::TenantId, refusal::Code};
-use billwire_store::{ConfigurationKind as Kind, Tx, commit::Failure, delivery::queue_progress::Depth};
+use billwire_store::{ConfigurationKind as Kind, Tx, commit::Failure, delivery::queue_progress::{COUNTED_MAX, Depth}};
 
 use crate::{
     App,
@@ -104,7 +104,12 @@ impl<const PAUSED: bool> ConfigurationUseCase for PauseQueue<PAUSED> {
     const OPERATION: &'static str = if PAUSED { "pauseQueue" } else { "resumeQueue" };
 
     async fn run(&self, tx: &mut Tx<'_>, queue: Queue, _: Timestamp) -> Result<Record, Failure> {
-        changed(tx, &queue::pause(queue, PAUSED)?)
+        let change = queue::pause(queue, PAUSED)?;
+        if PAUSED {
+            // A resumed queue stays held until it has caught up.
+            tx.hold_queue(change.after.id).await?;
+        }
+        changed(tx, &change)
     }
 }
 
@@ -115,6 +120,8 @@ pub struct QueueStatistics {
     pub depth: Depth,
     /// The latest reports of its consumers.
     pub progress: Vec<Progress>,
+    /// Events that came while the queue was held, and that it has not taken in yet.
+    pub behind: u64,
 }
 
 impl App {
@@ -124,6 +131,11 @@ impl App {
     /// `queue_not_found`, or a database failure.
     pub async fn queue_statistics(&self, tenant: &TenantId, id: &str) -> Result<QueueStatistics, Failure> {
         let queue: Queue = self.configuration(tenant, id).await?;
-        Ok(QueueStatistics { depth: self.store.depth(queue.id).await?, progress: self.store.progress(queue.id).await? })
+        let held = self.store.held_queues().await?.into_iter().find(|held| held.queue == queue.id);
+        let behind = match held {
+            Some(held) => self.store.count_events_from(tenant, held.position, COUNTED_MAX).await?,
+            None => 0,
+        };
+        Ok(QueueStatistics { depth: self.store.depth(queue.id).await?, progress: self.store.progress(queue.id).await?, behind })
     }
 }

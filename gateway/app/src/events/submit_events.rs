@@ -1,6 +1,9 @@
 //! `submitEvents`: external occurrences, as events of custom types.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use async_trait::async_trait;
 use billwire_domain::{
@@ -13,7 +16,7 @@ use billwire_schemas::{
     ids::{AccountId, OrderingKey, TenantId},
     refusal::Code,
 };
-use billwire_store::{ConfigurationKind as Kind, Error, Tx, commit::Failure, idempotency::Reply};
+use billwire_store::{ConfigurationKind as Kind, Error, Store, Tx, commit::Failure, idempotency::Reply};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -28,8 +31,30 @@ use crate::{
 /// A validated item, with the index of its type.
 type Judged = Result<(CustomEvent, usize), Rejected>;
 
+/// The custom event types of each tenant, with the number of changes of its configuration at which they were read or earlier.
+#[derive(Default)]
+pub(crate) struct EventTypes(Mutex<HashMap<TenantId, (i64, Arc<Vec<CustomEventType>>)>>);
+
+impl EventTypes {
+    fn known(&self) -> MutexGuard<'_, HashMap<TenantId, (i64, Arc<Vec<CustomEventType>>)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The types of a tenant as they are now; read again only after a change of its configuration.
+    async fn of(&self, store: &Store, tenant: &TenantId) -> Result<Arc<Vec<CustomEventType>>, Error> {
+        let changes = store.changes_of(tenant).await?;
+        let known = self.known().get(tenant).filter(|(of, _)| *of == changes).map(|(_, types)| types.clone());
+        if let Some(types) = known {
+            return Ok(types);
+        }
+        let types = Arc::new(store.configurations(tenant, Kind::EventType).await?);
+        self.known().insert(tenant.clone(), (changes, types.clone()));
+        Ok(types)
+    }
+}
+
 struct SubmitEvents {
-    types: Vec<CustomEventType>,
+    types: Arc<Vec<CustomEventType>>,
     items: Vec<Judged>,
     cause: Option<Cause>,
 }
@@ -97,7 +122,7 @@ impl App {
     }
 
     async fn judged(&self, tenant: &TenantId, items: Vec<Submit>, cause: Option<Cause>) -> Result<SubmitEvents, Failure> {
-        let types: Vec<CustomEventType> = self.store.configurations(tenant, Kind::EventType).await?;
+        let types = self.event_types.of(&self.store, tenant).await?;
         let accounts = self.accounts_of(tenant, &items).await?;
         let (app, now) = (self.clone(), self.now());
         let place = self.compiled.place().await.map_err(|error| Error::Other(error.to_string()))?;

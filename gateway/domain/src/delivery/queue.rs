@@ -34,8 +34,6 @@ pub struct Queue {
     /// The events registered on the queue.
     #[serde(flatten)]
     pub registered: Selection,
-    /// Number of partitions the ordering keys are spread over, each with its own durable consumer.
-    pub partitions: u32,
     /// Whether delivery is paused. Events accumulate in a paused queue.
     #[serde(default)]
     pub paused: bool,
@@ -54,8 +52,6 @@ pub struct Create {
     pub mode: Mode,
     /// See [`Queue::registered`].
     pub registered: Selection,
-    /// See [`Queue::partitions`].
-    pub partitions: u32,
 }
 
 /// `updateQueue`; absent members stay unchanged.
@@ -92,7 +88,6 @@ pub fn create(command: Create, catalogue: &Catalogue, now: Timestamp) -> Result<
         name: command.name,
         mode: command.mode,
         registered: command.registered,
-        partitions: command.partitions,
         paused: false,
         created_at: now,
     }))
@@ -149,14 +144,14 @@ pub(crate) mod tests {
 
     pub(crate) fn queue(name: &str, types: &[&str]) -> Queue {
         let registered = Selection::of_types(types);
-        let command = Create { id: QueueId(fresh()), name: name.into(), mode: Mode::InOrder, registered, partitions: 1 };
+        let command = Create { id: QueueId(fresh()), name: name.into(), mode: Mode::InOrder, registered };
         create(command, &Catalogue::default(), Timestamp::UNIX_EPOCH).expect("a queue").after
     }
 
     #[test]
     fn an_unknown_event_type_is_refused_with_the_nearest_name() {
         let registered = Selection::of_types(&["account.created", "account.bill_cycle_change", "invoice.*", "invoise.*"]);
-        let command = Create { id: QueueId(fresh()), name: "q".into(), mode: Mode::InOrder, registered, partitions: 1 };
+        let command = Create { id: QueueId(fresh()), name: "q".into(), mode: Mode::InOrder, registered };
         let refused = create(command, &Catalogue::default(), Timestamp::UNIX_EPOCH).unwrap_err();
         let places: Vec<_> = refused.violations.iter().map(|broken| (broken.pointer.as_ref(), broken.code)).collect();
         assert_eq!(places, [("/eventTypes/1", Code::EventTypeUnknown), ("/eventTypes/3", Code::EventTypeUnknown)]);

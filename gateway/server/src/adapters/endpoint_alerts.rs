@@ -4,10 +4,7 @@
 //! for each endpoint that has an owner. Its deliveries are like all others, with retries and dead letters; the ids are derived, so they
 //! stay the same.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use billwire_delivery::event;
 use billwire_email::EmailAction;
@@ -39,22 +36,26 @@ fn template() -> Option<NotificationTemplateId> {
     notification_template::predefined().find(|one| one.name == DISABLED).map(|one| one.id)
 }
 
-/// Adds the internal queues, with a subscription for each endpoint that has an owner.
+/// The internal queue of a tenant.
+pub fn queue_id(tenant: &TenantId) -> QueueId {
+    QueueId(derived("queue", tenant.as_str()))
+}
+
+/// Adds the internal queue of a tenant whose default SMTP account is `account`, with a subscription for each endpoint that has an owner.
 pub fn add(
+    tenant: &TenantId,
     endpoints: &[Stored<WebhookEndpoint>],
-    defaults: &HashMap<&TenantId, SmtpAccountId>,
-    queues: &mut Vec<Stored<Queue>>,
+    account: SmtpAccountId,
+    queues: &mut Vec<Queue>,
     by_queue: &mut HashMap<QueueId, Vec<Arc<event::Subscription>>>,
 ) {
     let Some(template) = template() else { return };
-    // The start of each tenant's queue: that of its first endpoint.
-    let mut since: BTreeMap<TenantId, (Timestamp, i64)> = BTreeMap::new();
-    for stored in endpoints {
-        let Some((owner, account)) = stored.body.owner_email.as_ref().zip(defaults.get(&stored.tenant)) else { continue };
-        let queue = QueueId(derived("queue", stored.tenant.as_str()));
-        let subscription = event::Subscription {
+    let id = queue_id(tenant);
+    let owned = endpoints.iter().filter_map(|stored| Some((stored, stored.body.owner_email.clone()?)));
+    let subscriptions = owned.map(|(stored, owner)| {
+        Arc::new(event::Subscription {
             id: SubscriptionId(derived("subscription", &stored.body.id.to_string())),
-            tenant: stored.tenant.clone(),
+            tenant: tenant.clone(),
             chosen: Selection::of_types(&[DISABLED]),
             enabled: true,
             filter: Some(Expression::compile(&format!("webhookEndpoint.id == '{}'", stored.body.id)).map_err(|fault| fault.message)),
@@ -62,30 +63,28 @@ pub fn add(
             blocks: false,
             start_position: stored.start_position,
             action: EmailAction {
-                smtp_account: *account,
+                smtp_account: account,
                 template,
-                to: vec![Recipient::Address(owner.clone())],
+                to: vec![Recipient::Address(owner)],
                 cc: Vec::new(),
                 bcc: Vec::new(),
                 attach_event: false,
             }
             .into(),
-        };
-        by_queue.entry(queue).or_default().push(Arc::new(subscription));
-        let from = since.entry(stored.tenant.clone()).or_insert((stored.created_at, stored.start_position));
-        *from = (from.0.min(stored.created_at), from.1.min(stored.start_position));
+        })
+    });
+    let subscriptions: Vec<_> = subscriptions.collect();
+    if subscriptions.is_empty() {
+        return;
     }
-    for (tenant, (created_at, start_position)) in since {
-        let body = Queue {
-            id: QueueId(derived("queue", tenant.as_str())),
-            version: 1,
-            name: "owners of webhook endpoints".to_owned(),
-            mode: Mode::OutOfOrder,
-            registered: Selection::of_types(&[DISABLED]),
-            partitions: 1,
-            paused: false,
-            created_at,
-        };
-        queues.push(Stored { tenant, body, start_position, created_at });
-    }
+    by_queue.insert(id, subscriptions);
+    queues.push(Queue {
+        id,
+        version: 1,
+        name: "owners of webhook endpoints".to_owned(),
+        mode: Mode::OutOfOrder,
+        registered: Selection::of_types(&[DISABLED]),
+        paused: false,
+        created_at: Timestamp::UNIX_EPOCH,
+    });
 }

@@ -9,14 +9,13 @@ use std::{
 use billwire_delivery::{
     channel::Action,
     event::{self, CalculatedMember},
-    limits::{limiters::Target, retry_plan::RetryPlan},
-    store::Queue,
+    limits::{limiter::Target, retry_plan::RetryPlan},
+    routing::{Queue, TenantRouting},
 };
 use billwire_schemas::{
     expression::Expression,
     ids::{QueueId, SmtpAccountId, TenantId},
 };
-use billwire_store::Stored;
 use uuid::Uuid;
 
 use crate::domain::{
@@ -68,7 +67,7 @@ pub fn subscription_of(
     }
 }
 
-fn target_of(tenant: &TenantId, endpoint: &WebhookEndpoint, limits: &Limits, partitions: u32) -> Target {
+fn target_of(tenant: &TenantId, endpoint: &WebhookEndpoint, limits: &Limits) -> Target {
     let waits = |waits: &Vec<u32>| RetryPlan::of_waits(waits.iter().map(|wait| Duration::from_secs(u64::from(*wait))));
     Target {
         id: endpoint.id.0,
@@ -78,11 +77,10 @@ fn target_of(tenant: &TenantId, endpoint: &WebhookEndpoint, limits: &Limits, par
         per_second: endpoint.max_per_second,
         retry_plan: endpoint.retry_waits.as_ref().map(waits),
         disable_when_failing: true,
-        partitions,
     }
 }
 
-fn target_of_account(tenant: &TenantId, account: &SmtpAccount, partitions: u32) -> Target {
+fn target_of_account(tenant: &TenantId, account: &SmtpAccount) -> Target {
     Target {
         id: account.id.0,
         tenant: tenant.clone(),
@@ -91,64 +89,41 @@ fn target_of_account(tenant: &TenantId, account: &SmtpAccount, partitions: u32) 
         per_second: account.max_per_second,
         retry_plan: None,
         disable_when_failing: false,
-        partitions,
     }
 }
 
-/// The queues, each with its subscriptions and their targets.
-pub fn queues(
-    queues: Vec<Stored<domain::delivery::queue::Queue>>,
+/// The routing of a tenant: its queues, each with its subscriptions, and the targets that they call. `held` are the queues that are held.
+pub fn tenant_routing(
+    tenant: &TenantId,
+    queues: Vec<domain::delivery::queue::Queue>,
     mut by_queue: HashMap<QueueId, Vec<Arc<event::Subscription>>>,
-    endpoints: &[Stored<WebhookEndpoint>],
-    accounts: &[Stored<SmtpAccount>],
+    (endpoints, accounts): (&[WebhookEndpoint], &[SmtpAccount]),
+    held: &HashSet<QueueId>,
     limits: &Limits,
-) -> Vec<Arc<Queue>> {
-    // The number of partitions that share the limits of each tenant and of each target.
-    let mut of_tenants: HashMap<TenantId, u32> = HashMap::new();
-    let mut of_targets: HashMap<Uuid, u32> = HashMap::new();
-    let called = |queue: QueueId| -> HashSet<Uuid> {
-        by_queue.get(&queue).into_iter().flatten().filter_map(|subscription| subscription.action.target).collect()
-    };
-    let called: Vec<HashSet<Uuid>> = queues.iter().map(|queue| called(queue.body.id)).collect();
-    for (queue, called) in queues.iter().zip(&called) {
-        *of_tenants.entry(queue.tenant.clone()).or_default() += queue.body.partitions;
-        for target in called {
-            *of_targets.entry(*target).or_default() += queue.body.partitions;
-        }
-    }
-    let partitions = |target: Uuid| of_targets.get(&target).copied().unwrap_or(0);
-    let endpoints = endpoints.iter().map(|stored| target_of(&stored.tenant, &stored.body, limits, partitions(stored.body.id.0)));
-    let accounts = accounts.iter().map(|stored| target_of_account(&stored.tenant, &stored.body, partitions(stored.body.id.0)));
-    let targets: HashMap<Uuid, Arc<Target>> = endpoints.chain(accounts).map(|target| (target.id, Arc::new(target))).collect();
-    let tenant_limits = |tenant: &TenantId| Target {
-        id: Uuid::nil(),
+) -> TenantRouting {
+    let called: HashSet<Uuid> = by_queue.values().flatten().filter_map(|subscription| subscription.action.target).collect();
+    let endpoints = endpoints.iter().map(|endpoint| target_of(tenant, endpoint, limits));
+    let accounts = accounts.iter().map(|account| target_of_account(tenant, account));
+    let targets = endpoints.chain(accounts).filter(|target| called.contains(&target.id)).map(Arc::new).collect();
+    let tenant_limits = Target {
+        id: Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("urn:billwire:tenant:{tenant}").as_bytes()),
         tenant: tenant.clone(),
         enabled: true,
         in_flight_max: limits.tenant_in_flight,
         per_second: limits.tenant_per_second,
         retry_plan: None,
         disable_when_failing: false,
-        partitions: of_tenants.get(tenant).copied().unwrap_or(1),
     };
-    let tenants: HashMap<TenantId, Arc<Target>> =
-        of_tenants.keys().map(|tenant| (tenant.clone(), Arc::new(tenant_limits(tenant)))).collect();
-    queues
-        .into_iter()
-        .zip(called)
-        .map(|(stored, called)| {
-            let body = stored.body;
-            Arc::new(Queue {
-                id: body.id,
-                tenant_limits: tenants.get(&stored.tenant).cloned().unwrap_or_else(|| Arc::new(tenant_limits(&stored.tenant))),
-                tenant: stored.tenant,
-                in_order: body.mode == domain::delivery::queue::Mode::InOrder,
-                registered: body.registered,
-                paused: body.paused,
-                partitions: body.partitions,
-                created_at: stored.created_at,
-                subscriptions: by_queue.remove(&body.id).unwrap_or_default(),
-                targets: called.iter().filter_map(|target| targets.get(target).cloned()).collect(),
-            })
+    let queue = |body: domain::delivery::queue::Queue| {
+        Arc::new(Queue {
+            id: body.id,
+            tenant: tenant.clone(),
+            in_order: body.mode == domain::delivery::queue::Mode::InOrder,
+            registered: body.registered,
+            paused: body.paused,
+            held: held.contains(&body.id),
+            subscriptions: by_queue.remove(&body.id).unwrap_or_default(),
         })
-        .collect()
+    };
+    TenantRouting::new(queues.into_iter().map(queue).collect(), targets, Arc::new(tenant_limits))
 }

@@ -23,47 +23,45 @@ use crate::{
     domain,
 };
 
+fn account_of(body: domain::email::smtp_account::SmtpAccount, password: Option<String>) -> SmtpAccount {
+    SmtpAccount {
+        id: body.id,
+        version: body.version,
+        server: body.server,
+        port: body.port,
+        security: match body.security {
+            domain::email::smtp_account::Security::None => Security::None,
+            domain::email::smtp_account::Security::Starttls => Security::Starttls,
+            domain::email::smtp_account::Security::Tls => Security::Tls,
+        },
+        from_name: body.from_name,
+        from_address: body.from_address,
+        username: body.username,
+        password: password.filter(|_| body.has_password).map(Password::new),
+        connections: body.connections as usize,
+        recipients: body.max_recipients as usize,
+    }
+}
+
 #[async_trait]
 impl Accounts for SqlDeliveryStore {
     async fn smtp_account(&self, tenant: &TenantId, id: SmtpAccountId) -> Result<Option<Arc<SmtpAccount>>, String> {
-        if let Some(found) = self.with_cache(|l| l.accounts.get(&id).cloned()) {
-            return Ok(found);
-        }
-        let row = self.store().configuration_with_secrets::<domain::email::smtp_account::SmtpAccount>(tenant, Kind::SmtpAccount, id.0);
-        let found = row.await.map_err(text)?.map(|(body, password)| {
-            Arc::new(SmtpAccount {
-                id,
-                version: body.version,
-                server: body.server,
-                port: body.port,
-                security: match body.security {
-                    domain::email::smtp_account::Security::None => Security::None,
-                    domain::email::smtp_account::Security::Starttls => Security::Starttls,
-                    domain::email::smtp_account::Security::Tls => Security::Tls,
-                },
-                from_name: body.from_name,
-                from_address: body.from_address,
-                username: body.username,
-                password: password.filter(|_| body.has_password).map(Password::new),
-                connections: body.connections as usize,
-                recipients: body.max_recipients as usize,
-            })
-        });
-        self.with_cache(|l| l.accounts.insert(id, found.clone()));
-        Ok(found)
+        let read = async {
+            let row = self.store().configuration_with_secrets::<domain::email::smtp_account::SmtpAccount>(tenant, Kind::SmtpAccount, id.0);
+            Ok(row.await.map_err(text)?.map(|(body, password)| Arc::new(account_of(body, password))))
+        };
+        self.cached(tenant, |cache| &mut cache.accounts, id, read).await
     }
 
     async fn template(&self, tenant: &TenantId, id: NotificationTemplateId) -> Result<Option<Arc<Translated>>, String> {
-        if let Some(found) = self.with_cache(|l| l.templates.get(&id).cloned()) {
-            return Ok(found);
-        }
-        let found = match domain::email::notification_template::predefined().find(|one| one.id == id) {
-            Some(found) => Some(found),
-            None => self.store().configuration(tenant, Kind::NotificationTemplate, id.0).await.map_err(text)?,
+        let read = async {
+            let found = match domain::email::notification_template::predefined().find(|one| one.id == id) {
+                Some(found) => Some(found),
+                None => self.store().configuration(tenant, Kind::NotificationTemplate, id.0).await.map_err(text)?,
+            };
+            Ok(found.map(|body: domain::email::notification_template::NotificationTemplate| Arc::new(body.translated())))
         };
-        let found = found.map(|body: domain::email::notification_template::NotificationTemplate| Arc::new(body.translated()));
-        self.with_cache(|l| l.templates.insert(id, found.clone()));
-        Ok(found)
+        self.cached(tenant, |cache| &mut cache.templates, id, read).await
     }
 
     async fn render(&self, tenant: &TenantId, rendering: Rendering) -> Result<Result<Rendered, RenderError>, String> {
@@ -71,18 +69,17 @@ impl Accounts for SqlDeliveryStore {
     }
 
     async fn readers(&self, tenant: &TenantId) -> Result<Arc<Readers>, String> {
-        if let Some(found) = self.with_cache(|l| l.readers.get(tenant).cloned()) {
-            return Ok(found);
-        }
-        let users = self.store().configurations::<domain::email::system_user::SystemUser>(tenant, Kind::SystemUser).await.map_err(text)?;
-        let user = |body: domain::email::system_user::SystemUser| {
-            let domain::email::system_user::SystemUser { id, name, email, language, time_zone, active, .. } = body;
-            (id, SystemUser { name, email, language, time_zone, active })
+        let read = async {
+            let users = self.store().configurations::<domain::email::system_user::SystemUser>(tenant, Kind::SystemUser);
+            let user = |body: domain::email::system_user::SystemUser| {
+                let domain::email::system_user::SystemUser { id, name, email, language, time_zone, active, .. } = body;
+                (id, SystemUser { name, email, language, time_zone, active })
+            };
+            let users = users.await.map_err(text)?.into_iter().map(user).collect();
+            let time_zone = self.app().billing_settings(tenant).await.map_err(text)?.time_zone;
+            Ok(Arc::new(Readers { users, time_zone }))
         };
-        let time_zone = self.app().billing_settings(tenant).await.map_err(text)?.time_zone;
-        let found = Arc::new(Readers { users: users.into_iter().map(user).collect(), time_zone });
-        self.with_cache(|l| l.readers.insert(tenant.clone(), found.clone()));
-        Ok(found)
+        self.cached(tenant, |cache| &mut cache.readers, (), read).await
     }
 
     async fn private_parameters(&self, tenant: &TenantId, event: EventId) -> Result<Parameters, String> {
@@ -114,7 +111,7 @@ pub struct SmtpAdapter {
 impl SmtpAdapter {
     async fn account(&self, tenant: &TenantId, id: SmtpAccountId) -> Result<Arc<SmtpAccount>, String> {
         // Clears the cache after a change.
-        self.delivery_store.revision().await?;
+        self.delivery_store.routing().await?;
         self.delivery_store.smtp_account(tenant, id).await?.ok_or_else(|| "the SMTP account does not exist any more".to_owned())
     }
 }

@@ -36,7 +36,7 @@ impl Tail {
 /// The subjects of a tenant's events whose types match the pattern.
 fn subjects(tenant: &TenantId, pattern: Option<&str>) -> String {
     match pattern.and_then(|pattern| pattern.split_once('.')) {
-        Some((object, what)) => format!("billing.{tenant}.{object}.{what}.*"),
+        Some((object, what)) => format!("billing.{tenant}.{object}.{what}.>"),
         None => format!("billing.{tenant}.>"),
     }
 }
@@ -71,9 +71,9 @@ mod tests {
         for (pattern, expected) in [
             (None, "billing.default.>"),
             (Some("*"), "billing.default.>"),
-            (Some("invoice.posted"), "billing.default.invoice.posted.*"),
-            (Some("invoice.*"), "billing.default.invoice.*.*"),
-            (Some("*.created"), "billing.default.*.created.*"),
+            (Some("invoice.posted"), "billing.default.invoice.posted.>"),
+            (Some("invoice.*"), "billing.default.invoice.*.>"),
+            (Some("*.created"), "billing.default.*.created.>"),
         ] {
             assert_eq!(subjects(&tenant, pattern), expected);
         }

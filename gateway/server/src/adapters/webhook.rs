@@ -52,19 +52,13 @@ fn endpoint_of(body: webhook_endpoint::WebhookEndpoint, secrets: Secrets) -> Res
 #[async_trait]
 impl billwire_webhook::Endpoints for SqlDeliveryStore {
     async fn endpoint(&self, tenant: &TenantId, id: WebhookEndpointId) -> Result<Option<Arc<Endpoint>>, String> {
-        if let Some(found) = self.with_cache(|l| l.endpoints.get(&id).cloned()) {
-            return Ok(found);
-        }
-        let row = self.store().configuration_with_secrets::<webhook_endpoint::WebhookEndpoint>(tenant, Kind::WebhookEndpoint, id.0);
-        let found = match row.await.map_err(text)? {
-            None => None,
-            Some((body, secrets)) => {
-                let secrets = secrets.map(|text| serde_json::from_str(&text)).transpose().map_err(text)?.unwrap_or_default();
-                Some(Arc::new(endpoint_of(body, secrets)?))
-            }
+        let read = async {
+            let row = self.store().configuration_with_secrets::<webhook_endpoint::WebhookEndpoint>(tenant, Kind::WebhookEndpoint, id.0);
+            let Some((body, secrets)) = row.await.map_err(text)? else { return Ok(None) };
+            let secrets = secrets.map(|text| serde_json::from_str(&text)).transpose().map_err(text)?.unwrap_or_default();
+            Ok(Some(Arc::new(endpoint_of(body, secrets)?)))
         };
-        self.with_cache(|l| l.endpoints.insert(id, found.clone()));
-        Ok(found)
+        self.cached(tenant, |cache| &mut cache.endpoints, id, read).await
     }
 }
 
@@ -84,7 +78,7 @@ impl WebhookClient for WebhookAdapter {
 
     async fn call(&self, tenant: &TenantId, endpoint: WebhookEndpointId, event: EventId, body: Vec<u8>) -> Result<Tried, String> {
         // Clears the cache after a change.
-        self.delivery_store.revision().await?;
+        self.delivery_store.routing().await?;
         let began = Instant::now();
         let outcome = self.channel.test(tenant, endpoint, event, body.into()).await?;
         let latency = began.elapsed();

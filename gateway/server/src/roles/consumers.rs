@@ -1,13 +1,17 @@
 //! The role `consumers`: delivers to webhooks and by e-mail, performs internal actions, loads the warehouse, and works on replays.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use billwire_app::App;
 use billwire_bus::Bus;
 use billwire_delivery::{
     bulk,
     channel::Channels,
-    engine::{self, Engine},
+    engine::{self, Engine, InFlightBytes},
+    lease::Leases,
     limits::limiters::Limiters,
     supervisor,
 };
@@ -15,9 +19,9 @@ use billwire_schemas::clock::{Clock, ShiftedClock};
 use billwire_store::Store;
 use billwire_warehouse::{Directory, Warehouse};
 use billwire_webhook::WebhookChannel;
-use tokio::{sync::watch, task::JoinSet};
+use tokio::{sync::watch, task::JoinSet, time::sleep};
 
-use super::replays;
+use super::{held_queues, replays};
 use crate::{
     adapters::{channels, delivery_store::SqlDeliveryStore},
     config::Settings,
@@ -65,13 +69,17 @@ impl Consumers {
         options.age_max = Duration::from_millis(settings.warehouse_age_ms);
         options.lease = lease;
         tasks.spawn(bulk::run(bus.clone(), Arc::new(delivery_store.clone()), warehouse, options, stopped.clone()));
+        let shifted = clock.clone();
         let engine = Engine {
             bus,
             changed: store.configured(),
-            delivery_store: Arc::new(delivery_store),
+            enqueued: store.enqueued(),
+            adopted: Mutex::default(),
+            delivery_store: Arc::new(delivery_store.clone()),
             channels,
             clock: clock as Arc<dyn Clock>,
             limiters: Limiters::new(settings.circuit()),
+            in_flight_bytes: InFlightBytes::new(settings.in_flight_bytes),
             options: engine::Options {
                 retry_plan: settings.retry_plan().unwrap_or_default(),
                 lease,
@@ -79,6 +87,23 @@ impl Consumers {
                 ..engine::Options::default()
             },
         };
-        tasks.spawn(supervisor::run(Arc::new(engine), stopped.clone()));
+        tasks.spawn(held_queues::run(delivery_store.clone(), shifted, lease, stopped.clone()));
+        tasks.spawn(deliver(Arc::new(engine), store, stopped.clone()));
     }
+}
+
+/// The wait after a failed take-over.
+const AGAIN: Duration = Duration::from_millis(500);
+
+/// Runs the delivery engine, after the take-over from the version before.
+async fn deliver(engine: Arc<Engine>, store: Store, mut stopped: watch::Receiver<bool>) {
+    let leases: Arc<dyn Leases> = engine.delivery_store.clone();
+    while let Err(error) = held_queues::take_over(&store, &engine.bus, &leases, engine.options.lease).await {
+        tracing::warn!(error, "the take-over from the version before failed; it starts again");
+        tokio::select! {
+            _ = stopped.changed() => return,
+            () = sleep(AGAIN) => {}
+        }
+    }
+    supervisor::run(engine, stopped).await;
 }

@@ -25,7 +25,7 @@ const PAGE_MIN: u64 = 256;
 /// acknowledgement times out.
 const PAGE_BYTES: usize = 8 * 1024 * 1024;
 /// How often the outbox is read without a wake-up.
-const POLL: Duration = Duration::from_millis(200);
+const POLL: Duration = Duration::from_secs(1);
 /// The wait after a failure.
 const AGAIN: Duration = Duration::from_millis(500);
 /// How often the stream is checked against what was published.

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use billwire_delivery::{
     event::Event,
     lease::{self, Leases},
+    routing::Route,
     store::DeliveryStore,
 };
 use billwire_schemas::{
@@ -55,15 +56,11 @@ async fn step(delivery_store: &SqlDeliveryStore, store: &Store, clock: &ShiftedC
 
 async fn advance(delivery_store: &SqlDeliveryStore, store: &Store, clock: &ShiftedClock, mut replay: Replay) -> Result<bool, String> {
     let now = clock.now();
-    let routing_config = delivery_store.routing_config().await?;
-    let found = routing_config.queues.iter().find_map(|queue| {
-        let subscription = queue.subscriptions.iter().find(|one| one.id == replay.subscription)?;
-        Some((queue.clone(), subscription.clone()))
-    });
-    let Some((queue, subscription)) = found else {
+    let routing = delivery_store.routing().await?;
+    let Some(Route { queue, subscription }) = routing.route(replay.subscription) else {
         // The subscription was deleted.
         let ended = Replay { state: State::Cancelled, ..replay };
-        store.advance_replay(&ended, Vec::new(), now).await.map_err(text)?;
+        store.advance_replay(&ended, Vec::new(), false, now).await.map_err(text)?;
         return Ok(false);
     };
     let events: Vec<Event> = store.events_to_replay(&replay, PAGE).await.map_err(text)?.into_iter().map(event_of).collect();
@@ -96,6 +93,6 @@ async fn advance(delivery_store: &SqlDeliveryStore, store: &Store, clock: &Shift
     if replay.dry_run {
         deliveries.clear();
     }
-    store.advance_replay(&replay, deliveries, now).await.map_err(text)?;
+    store.advance_replay(&replay, deliveries, queue.in_order, now).await.map_err(text)?;
     Ok(!last)
 }

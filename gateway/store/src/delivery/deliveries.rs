@@ -1,11 +1,14 @@
 //! Table `delivery`: the state of every delivery, and when its next attempt is due. Everything that waits is stored here.
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use billwire_schemas::{
     clock::Timestamp,
-    delivery::{AttemptRecord, Delivery, DeliveryState, PartitionId, Report},
-    ids::{DeliveryId, EventId, QueueId, ReplayId, SubscriptionId},
+    delivery::{AttemptRecord, Delivery, DeliveryState, Report},
+    ids::{DeliveryId, EventId, OrderingKey, QueueId, ReplayId, Slot, SubscriptionId, TenantId},
 };
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, EntityTrait, FromQueryResult, IntoActiveModel,
@@ -21,6 +24,9 @@ use crate::{
     entity::{attempt, delivery},
     micros, moment,
 };
+
+/// The beginning of a query for the time that deliveries of a slot wait for.
+const EARLIEST: &str = "SELECT d.next_attempt_at FROM delivery d WHERE d.slot = $1 AND d.state = 'waiting'";
 
 /// Owners of lanes whose due deliveries are read by one statement.
 const DUE_OWNERS: usize = 16;
@@ -48,9 +54,9 @@ pub(crate) fn attempt_record(number: i32, at: i64, latency_us: i64, status: Opti
     }
 }
 
-/// The number of a partition as its column has it.
-pub(crate) fn partition(number: u32) -> i32 {
-    i32::try_from(number).unwrap_or(0)
+/// A slot as its column has it.
+pub(crate) fn slot(slot: Slot) -> i32 {
+    slot.number().into()
 }
 
 fn row(d: &Delivery, now: Timestamp) -> delivery::Model {
@@ -62,7 +68,7 @@ fn row(d: &Delivery, now: Timestamp) -> delivery::Model {
         event_id: d.event.0,
         event_type: d.event_type.clone(),
         queue_id: d.queue.0,
-        partition: partition(d.partition),
+        slot: slot(d.slot),
         subscription_id: d.subscription.0,
         lane_id: d.owner(),
         ordering_key: d.key.to_string(),
@@ -84,16 +90,18 @@ fn row(d: &Delivery, now: Timestamp) -> delivery::Model {
 pub(crate) fn parse(row: delivery::Model) -> Result<Delivery, Error> {
     let corrupt = |detail: String| Error::Corrupt { table: "delivery", detail };
     let last = row.last_attempt_at.map(|at| attempt_record(row.attempts, at, row.last_latency_us, row.last_status, row.last_detail));
+    let tenant: TenantId = row.tenant.parse().map_err(|_| corrupt(row.tenant))?;
+    let key: OrderingKey = row.ordering_key.parse().map_err(|_| corrupt(row.ordering_key))?;
     Ok(Delivery {
         id: DeliveryId(row.id),
-        tenant: row.tenant.parse().map_err(|_| corrupt(row.tenant))?,
+        slot: Slot::of(&tenant, &key),
+        tenant,
         event: EventId(row.event_id),
         event_type: row.event_type,
         queue: QueueId(row.queue_id),
-        partition: u32::try_from(row.partition).unwrap_or(0),
         subscription: SubscriptionId(row.subscription_id),
         replay: (row.lane_id != row.subscription_id).then_some(ReplayId(row.lane_id)),
-        key: row.ordering_key.parse().map_err(|_| corrupt(row.ordering_key))?,
+        key,
         sequence: row.sequence,
         position: row.position,
         state: DeliveryState::of(&row.state).ok_or_else(|| corrupt(row.state))?,
@@ -139,13 +147,18 @@ async fn write(transaction: &DatabaseTransaction, new: &[&Delivery], known: &[&D
         clash.action_and_where(Expr::col((delivery::Entity, C::State)).eq("waiting"));
         delivery::Entity::insert_many(part).on_conflict(clash).exec_without_returning(transaction).await?;
     }
-    let attempts = new.iter().chain(known).filter_map(|d| failed_attempt(d)).map(IntoActiveModel::into_active_model).collect();
+    write_attempts(transaction, new.iter().chain(known).copied()).await?;
+    recipients::write(transaction, new.iter().chain(known).copied()).await
+}
+
+async fn write_attempts(transaction: &DatabaseTransaction, of: impl Iterator<Item = &Delivery>) -> Result<(), DbErr> {
+    let attempts = of.filter_map(failed_attempt).map(IntoActiveModel::into_active_model).collect();
     for part in parts::<attempt::ActiveModel>(attempts) {
         let mut clash = OnConflict::columns([attempt::Column::DeliveryId, attempt::Column::Number]);
         clash.do_nothing();
         attempt::Entity::insert_many(part).on_conflict(clash).exec_without_returning(transaction).await?;
     }
-    recipients::write(transaction, new.iter().chain(known).copied()).await
+    Ok(())
 }
 
 impl Store {
@@ -185,49 +198,45 @@ impl Store {
         transaction.commit().await
     }
 
-    /// The owners of lanes with waiting deliveries in a partition: subscriptions and replays. Found by steps through the index, so the
-    /// cost depends on the number of owners, not on how many deliveries wait.
+    /// The owners with waiting deliveries in a slot, subscriptions and replays, and the earliest time each waits for, if any of its deliveries has
+    /// one. Found by steps through the index, so the cost depends on the number of owners, not on how many deliveries wait.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn waiting_owners(&self, of: PartitionId) -> Result<Vec<Uuid>, Error> {
-        const NEXT: &str = "SELECT d.lane_id FROM delivery d WHERE d.queue_id = $1 AND d.partition = $2 AND d.state = 'waiting'";
+    pub async fn waiting_owners(&self, of: Slot) -> Result<Vec<(Uuid, Option<Timestamp>)>, Error> {
+        const NEXT: &str = "SELECT d.lane_id FROM delivery d WHERE d.slot = $1 AND d.state = 'waiting'";
         let sql = format!(
             "WITH RECURSIVE owner (id) AS (SELECT ({NEXT} ORDER BY d.lane_id LIMIT 1) \
              UNION ALL SELECT ({NEXT} AND d.lane_id > owner.id ORDER BY d.lane_id LIMIT 1) FROM owner WHERE owner.id IS NOT NULL) \
-             SELECT id FROM owner WHERE id IS NOT NULL"
+             SELECT id, ({EARLIEST} AND d.lane_id = owner.id AND d.next_attempt_at IS NOT NULL ORDER BY d.next_attempt_at LIMIT 1) AS earliest \
+             FROM owner WHERE id IS NOT NULL"
         );
-        let values = [of.queue.0.into(), partition(of.number).into()];
-        let rows = self.0.read.query_all_raw(self.statement(&sql, values)).await?;
-        Ok(rows.iter().map(|row| row.try_get("", "id")).collect::<Result<_, _>>()?)
+        let rows = self.0.read.query_all_raw(self.statement(&sql, [slot(of).into()])).await?;
+        let read = |row: &QueryResult| Ok((row.try_get("", "id")?, row.try_get::<Option<i64>>("", "earliest")?.map(moment)));
+        Ok(rows.iter().map(read).collect::<Result<_, DbErr>>()?)
     }
 
-    /// The deliveries of a partition that are due, the longest due first: of each owner of lanes up to the given number, and only of events up
-    /// to the outbox position `reached`.
+    /// The deliveries of a slot that are due, the longest due first: of each owner of lanes up to the given number, and only of events up to
+    /// the given outbox position.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn due_deliveries(
-        &self,
-        of: PartitionId,
-        owners: &[(Uuid, usize)],
-        now: Timestamp,
-        reached: i64,
-    ) -> Result<Vec<Delivery>, Error> {
+    pub async fn due_deliveries(&self, of: Slot, owners: &[(Uuid, usize, i64)], now: Timestamp) -> Result<Vec<Delivery>, Error> {
         let mut due = Vec::new();
         for some in owners.chunks(DUE_OWNERS) {
-            let mut values: Vec<Value> = vec![of.queue.0.into(), partition(of.number).into(), micros(now).into(), reached.into()];
+            let mut values: Vec<Value> = vec![slot(of).into(), micros(now).into()];
             let mut parts = Vec::with_capacity(DUE_OWNERS);
             // Always the same number, so that there is one statement to prepare.
             for at in 0..DUE_OWNERS {
-                let (owner, room) = some.get(at).copied().unwrap_or((Uuid::nil(), 0));
-                values.extend([owner.into(), i64::try_from(room).unwrap_or(i64::MAX).into()]);
+                let (owner, room, reached) = some.get(at).copied().unwrap_or((Uuid::nil(), 0, 0));
+                values.extend([owner.into(), reached.into(), i64::try_from(room).unwrap_or(i64::MAX).into()]);
+                let n = values.len();
                 // The state is part of the text: a planner uses a partial index only for a condition it can read.
                 parts.push(format!(
-                    "SELECT * FROM (SELECT * FROM delivery WHERE queue_id = $1 AND partition = $2 AND state = 'waiting' AND lane_id = ${} \
-                     AND next_attempt_at <= $3 AND position <= $4 ORDER BY next_attempt_at LIMIT ${}) AS d{at}",
-                    values.len() - 1,
-                    values.len()
+                    "SELECT * FROM (SELECT * FROM delivery WHERE slot = $1 AND state = 'waiting' AND lane_id = ${} \
+                     AND next_attempt_at <= $2 AND position <= ${} ORDER BY next_attempt_at LIMIT ${n}) AS d{at}",
+                    n - 2,
+                    n - 1
                 ));
             }
             due.extend(self.rows(&self.0.read, &parts.join(" UNION ALL "), values).await?);
@@ -235,38 +244,70 @@ impl Store {
         Ok(due)
     }
 
+    /// The first time after `now` that deliveries of each of these owners wait for in a slot.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn next_due(&self, of: Slot, owners: &[Uuid], now: Timestamp) -> Result<HashMap<Uuid, Timestamp>, Error> {
+        let mut next = HashMap::new();
+        for some in owners.chunks(DUE_OWNERS) {
+            let some = filled(some);
+            let marks: Vec<String> = (0..some.len()).map(|at| format!("(${})", at + 3)).collect();
+            let sql = format!(
+                "WITH owner (id) AS (VALUES {}) SELECT id, ({EARLIEST} AND d.lane_id = owner.id AND d.next_attempt_at > $2 \
+                 ORDER BY d.next_attempt_at LIMIT 1) AS earliest FROM owner",
+                marks.join(", ")
+            );
+            let values = [slot(of).into(), micros(now).into()].into_iter().chain(some.into_iter().map(Value::from));
+            for row in self.0.read.query_all_raw(self.statement(&sql, values)).await? {
+                if let Some(at) = row.try_get::<Option<i64>>("", "earliest")? {
+                    next.insert(row.try_get("", "id")?, moment(at));
+                }
+            }
+        }
+        Ok(next)
+    }
+
     pub(crate) async fn rows(&self, conn: &DatabaseConnection, sql: &str, values: Vec<Value>) -> Result<Vec<Delivery>, Error> {
         delivery::Entity::find().from_raw_sql(self.statement(sql, values)).all(conn).await?.into_iter().map(parse).collect()
     }
 
-    /// Stores new deliveries: due now, or behind others of their lane. Those that are stored already do not change.
+    /// Stores new deliveries. Those that wait are due now or, `in_order`, behind others of their lane. Those that are stored already do not
+    /// change.
     ///
     /// # Errors
     /// When the database fails; then nothing was stored.
-    pub async fn enqueue(&self, deliveries: Vec<Delivery>, now: Timestamp) -> Result<(), Error> {
+    pub async fn enqueue(&self, deliveries: Vec<Delivery>, in_order: bool, now: Timestamp) -> Result<(), Error> {
         let transaction = self.begin().await?;
-        self.enqueue_within(&transaction, deliveries, now).await?;
-        transaction.commit().await
+        self.enqueue_within(&transaction, deliveries, in_order, now).await?;
+        transaction.commit().await?;
+        self.report_enqueued();
+        Ok(())
     }
 
-    /// [`Store::enqueue`] within a transaction.
+    /// [`Store::enqueue`] within a transaction; the caller calls [`Store::report_enqueued`] after its commit.
     pub(crate) async fn enqueue_within(
         &self,
         transaction: &DatabaseTransaction,
-        deliveries: Vec<Delivery>,
+        mut deliveries: Vec<Delivery>,
+        in_order: bool,
         now: Timestamp,
     ) -> Result<(), Error> {
-        let lanes: Vec<_> = deliveries.iter().map(Delivery::lane).collect();
-        let waiting = self.waiting_lanes(&lanes).await?;
-        let mut rows = Vec::with_capacity(deliveries.len());
-        for mut one in deliveries {
-            one.next_attempt_at = (!waiting.contains(&one.lane())).then_some(now);
-            rows.push(row(&one, now).into_active_model());
+        let waiting = if in_order {
+            let lanes: HashSet<_> = deliveries.iter().map(Delivery::lane).collect();
+            self.waiting_lanes_of(transaction, &lanes.into_iter().collect::<Vec<_>>()).await?
+        } else {
+            HashSet::new()
+        };
+        let mut first = HashSet::new();
+        for one in deliveries.iter_mut().filter(|one| one.state == DeliveryState::Waiting) {
+            let due = !in_order || (!waiting.contains(&one.lane()) && first.insert(one.lane()));
+            one.next_attempt_at = due.then_some(now);
         }
         let known = OnConflict::column(delivery::Column::Id).do_nothing().to_owned();
-        for part in parts(rows) {
+        for part in parts(deliveries.iter().map(|one| row(one, now).into_active_model()).collect()) {
             delivery::Entity::insert_many(part).on_conflict(known.clone()).exec_without_returning(transaction).await?;
         }
-        Ok(())
+        Ok(write_attempts(transaction, deliveries.iter()).await?)
     }
 }

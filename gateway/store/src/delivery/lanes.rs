@@ -4,7 +4,8 @@ use std::collections::HashSet;
 
 use billwire_schemas::{
     clock::Timestamp,
-    delivery::{Delivery, DeliveryState, LaneCursor, LaneKey, PartitionId},
+    delivery::{Delivery, DeliveryState, LaneCursor, LaneKey},
+    ids::Slot,
 };
 use sea_orm::{ConnectionTrait, DbErr, Value};
 use uuid::Uuid;
@@ -12,7 +13,7 @@ use uuid::Uuid;
 use crate::{
     Error, Store,
     batching::filled,
-    delivery::deliveries::{OPEN, partition},
+    delivery::deliveries::{OPEN, slot},
     micros,
 };
 
@@ -29,6 +30,11 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn waiting_lanes(&self, lanes: &[LaneKey]) -> Result<HashSet<LaneKey>, Error> {
+        self.waiting_lanes_of(&self.0.read, lanes).await
+    }
+
+    /// [`Store::waiting_lanes`] as a connection or transaction sees them.
+    pub(crate) async fn waiting_lanes_of(&self, conn: &impl ConnectionTrait, lanes: &[LaneKey]) -> Result<HashSet<LaneKey>, Error> {
         let mut waiting = HashSet::new();
         for part in lanes.chunks(LANES_ASKED) {
             let part = filled(part);
@@ -41,7 +47,7 @@ impl Store {
                 marks.join(", ")
             );
             let values: Vec<Value> = part.iter().flat_map(|(lane, key)| [(*lane).into(), key.as_str().into()]).collect();
-            for row in self.0.read.query_all_raw(self.statement(&sql, values)).await? {
+            for row in conn.query_all_raw(self.statement(&sql, values)).await? {
                 let (lane, key): (Uuid, String) = (row.try_get("", "lane_id")?, row.try_get("", "ordering_key")?);
                 if let Ok(key) = key.parse() {
                     waiting.insert((lane, key));
@@ -83,7 +89,7 @@ impl Store {
         Ok(found)
     }
 
-    /// Makes deliveries due that wait without a time although nothing is before them: in an in-order queue the head of each lane, otherwise
+    /// Makes deliveries due that wait without a time although nothing is before them: of owners in order the head of each lane, of others
     /// all. A stop between the end of one delivery and the start of the next leaves a lane in that state. This is one step, from the
     /// start or from where the step before ended; gives where it ended, `None` after the last lane. The cost depends on the number of
     /// lanes visited, not on how many deliveries wait in them.
@@ -92,12 +98,12 @@ impl Store {
     /// When the database fails.
     pub async fn repair_lanes(
         &self,
-        of: PartitionId,
-        in_order: bool,
+        of: Slot,
+        in_order: impl Fn(Uuid) -> bool,
         from: Option<LaneCursor>,
         now: Timestamp,
     ) -> Result<Option<LaneCursor>, Error> {
-        let mut owners = self.waiting_owners(of).await?;
+        let mut owners: Vec<Uuid> = self.waiting_owners(of).await?.into_iter().map(|(owner, _)| owner).collect();
         owners.sort_unstable();
         let (first, last_key) = from.unwrap_or_default();
         let (mut untimed, mut left, mut end) = (Vec::new(), REPAIR_MAX, None);
@@ -106,9 +112,10 @@ impl Store {
                 end = Some((owner, String::new()));
                 break;
             }
+            let in_order = in_order(owner);
             let found = if in_order {
                 let last_key = if owner == first { last_key.as_str() } else { "" };
-                self.untimed_heads(of.number, owner, last_key, left).await?
+                self.untimed_heads(of, owner, last_key, left).await?
             } else {
                 self.untimed(of, owner, left).await?
             };
@@ -135,25 +142,25 @@ impl Store {
     }
 
     /// Lanes of an owner with keys after `last_key`, and the head of each if it waits without a time. Found by steps through the index.
-    async fn untimed_heads(&self, number: u32, owner: Uuid, last_key: &str, limit: usize) -> Result<Vec<(String, Option<Uuid>)>, Error> {
+    async fn untimed_heads(&self, of: Slot, owner: Uuid, last_key: &str, limit: usize) -> Result<Vec<(String, Option<Uuid>)>, Error> {
         let next = format!("SELECT d.ordering_key FROM delivery d WHERE d.lane_id = $1 AND d.{OPEN} AND d.ordering_key");
         let sql = format!(
             "WITH RECURSIVE lane (key, number) AS (SELECT ({next} > $2 ORDER BY d.ordering_key LIMIT 1), CAST(1 AS BIGINT) \
              UNION ALL SELECT ({next} > lane.key ORDER BY d.ordering_key LIMIT 1), number + 1 FROM lane \
              WHERE lane.key IS NOT NULL AND number < $3) \
-             SELECT key, (SELECT CASE WHEN d.state = 'waiting' AND d.next_attempt_at IS NULL AND d.partition = $4 THEN d.id END FROM delivery d \
+             SELECT key, (SELECT CASE WHEN d.state = 'waiting' AND d.next_attempt_at IS NULL AND d.slot = $4 THEN d.id END FROM delivery d \
              WHERE d.lane_id = $1 AND d.ordering_key = lane.key AND d.{OPEN} ORDER BY d.sequence LIMIT 1) AS id \
              FROM lane WHERE key IS NOT NULL ORDER BY number"
         );
-        let values = vec![owner.into(), last_key.into(), count(limit), partition(number).into()];
+        let values = vec![owner.into(), last_key.into(), count(limit), slot(of).into()];
         self.keys_and_ids(&sql, values).await
     }
 
     /// The deliveries of an owner that wait without a time.
-    async fn untimed(&self, of: PartitionId, owner: Uuid, limit: usize) -> Result<Vec<(String, Option<Uuid>)>, Error> {
-        let sql = "SELECT ordering_key AS key, id FROM delivery WHERE queue_id = $1 AND partition = $2 AND state = 'waiting' \
-                   AND lane_id = $3 AND next_attempt_at IS NULL LIMIT $4";
-        self.keys_and_ids(sql, vec![of.queue.0.into(), partition(of.number).into(), owner.into(), count(limit)]).await
+    async fn untimed(&self, of: Slot, owner: Uuid, limit: usize) -> Result<Vec<(String, Option<Uuid>)>, Error> {
+        let sql = "SELECT ordering_key AS key, id FROM delivery WHERE slot = $1 AND state = 'waiting' \
+                   AND lane_id = $2 AND next_attempt_at IS NULL LIMIT $3";
+        self.keys_and_ids(sql, vec![slot(of).into(), owner.into(), count(limit)]).await
     }
 
     async fn keys_and_ids(&self, sql: &str, values: Vec<Value>) -> Result<Vec<(String, Option<Uuid>)>, Error> {

@@ -2,12 +2,12 @@
 
 use billwire_schemas::{
     clock::Timestamp,
-    delivery::{PartitionId, Progress},
-    ids::QueueId,
+    delivery::Progress,
+    ids::{QueueId, Slot},
 };
-use sea_orm::ConnectionTrait;
+use sea_orm::{ConnectionTrait, QueryResult, Value};
 
-use crate::{Error, Store, delivery::deliveries::partition, micros, moment};
+use crate::{Error, Store, delivery::deliveries::slot, micros, moment};
 
 /// The deliveries that wait in a queue.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -18,49 +18,53 @@ pub struct Depth {
     pub oldest: Option<Timestamp>,
 }
 
+/// Rows written by one statement.
+const PROGRESS_AT_ONCE: usize = 256;
+
 /// Waiting deliveries are counted up to this number.
 pub const COUNTED_MAX: u64 = 100_000;
 
 impl Store {
-    /// Stores the progress of a partition.
+    /// Stores the progress of queues.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn save_progress(&self, progress: Progress) -> Result<(), Error> {
-        let sql = "INSERT INTO queue_progress (queue_id, partition, pending, delivered, failed, at) VALUES ($1, $2, $3, $4, $5, $6) \
-                   ON CONFLICT (queue_id, partition) DO UPDATE SET pending = $3, delivered = $4, failed = $5, at = $6";
-        let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX).into();
-        let values = [
-            progress.partition_id.queue.0.into(),
-            partition(progress.partition_id.number).into(),
-            whole(progress.pending),
-            whole(progress.delivered),
-            whole(progress.failed),
-            micros(progress.at).into(),
-        ];
-        self.0.write.execute_raw(self.statement(sql, values)).await?;
+    pub async fn save_progress(&self, progress: &[Progress]) -> Result<(), Error> {
+        const COLUMNS: usize = 6;
+        let whole = |number: u64| Value::from(i64::try_from(number).unwrap_or(i64::MAX));
+        for some in progress.chunks(PROGRESS_AT_ONCE) {
+            let marks: Vec<String> = (0..some.len())
+                .map(|row| (1..=COLUMNS).map(|column| format!("${}", row * COLUMNS + column)).collect::<Vec<_>>().join(", "))
+                .collect();
+            let sql = format!(
+                "INSERT INTO queue_progress (queue_id, slot, pending, delivered, failed, at) VALUES ({}) ON CONFLICT (queue_id, slot) \
+                 DO UPDATE SET pending = excluded.pending, delivered = excluded.delivered, failed = excluded.failed, at = excluded.at",
+                marks.join("), (")
+            );
+            let values = some.iter().flat_map(|one| {
+                let (queue, at) = (one.queue.0.into(), micros(one.at).into());
+                [queue, slot(one.slot).into(), whole(one.pending), whole(one.delivered), whole(one.failed), at]
+            });
+            self.0.write.execute_raw(self.statement(&sql, values)).await?;
+        }
         Ok(())
     }
 
-    /// The latest progress of each partition of a queue.
+    /// The latest progress of a queue in each slot.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn progress(&self, queue: QueueId) -> Result<Vec<Progress>, Error> {
-        let sql = "SELECT partition, pending, delivered, failed, at FROM queue_progress WHERE queue_id = $1 ORDER BY partition";
+        let sql = "SELECT slot, pending, delivered, failed, at FROM queue_progress WHERE queue_id = $1 ORDER BY slot";
         let rows = self.0.read.query_all_raw(self.statement(sql, [queue.0.into()])).await?;
-        rows.iter()
-            .map(|row| {
-                let whole = |column: &str| -> Result<u64, Error> { Ok(u64::try_from(row.try_get::<i64>("", column)?).unwrap_or(0)) };
-                Ok(Progress {
-                    partition_id: PartitionId { queue, number: u32::try_from(row.try_get::<i32>("", "partition")?).unwrap_or(0) },
-                    pending: whole("pending")?,
-                    delivered: whole("delivered")?,
-                    failed: whole("failed")?,
-                    at: moment(row.try_get("", "at")?),
-                })
-            })
-            .collect()
+        let read = |row: &QueryResult| -> Result<Option<Progress>, Error> {
+            let whole = |column: &str| -> Result<u64, Error> { Ok(u64::try_from(row.try_get::<i64>("", column)?).unwrap_or(0)) };
+            let number: i32 = row.try_get("", "slot")?;
+            let Some(slot) = Slot::all().find(|one| slot(*one) == number) else { return Ok(None) };
+            let (pending, delivered, failed) = (whole("pending")?, whole("delivered")?, whole("failed")?);
+            Ok(Some(Progress { queue, slot, pending, delivered, failed, at: moment(row.try_get("", "at")?) }))
+        };
+        rows.iter().filter_map(|row| read(row).transpose()).collect()
     }
 
     /// What waits in a queue, counted in SQL.

@@ -247,15 +247,17 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn advance_replay(&self, replay: &Replay, deliveries: Vec<Delivery>, now: Timestamp) -> Result<(), Error> {
+    pub async fn advance_replay(&self, replay: &Replay, deliveries: Vec<Delivery>, in_order: bool, now: Timestamp) -> Result<(), Error> {
         let transaction = self.begin().await?;
         let sql = "UPDATE replay SET cursor = $1, looked_at = $2, matched = $3, state = $4 WHERE id = $5 AND state = 'collecting'";
         let whole = |number: u64| Value::from(i64::try_from(number).unwrap_or(i64::MAX));
         let values = [replay.cursor.into(), whole(replay.looked_at), whole(replay.matched), replay.state.name().into(), replay.id.0.into()];
         let went_on = transaction.execute_raw(self.statement(sql, values)).await?.rows_affected();
         if went_on == 1 && !deliveries.is_empty() {
-            self.enqueue_within(&transaction, deliveries, now).await?;
+            self.enqueue_within(&transaction, deliveries, in_order, now).await?;
         }
-        transaction.commit().await
+        transaction.commit().await?;
+        self.report_enqueued();
+        Ok(())
     }
 }

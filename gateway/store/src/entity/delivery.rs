@@ -11,7 +11,7 @@ pub struct Model {
     pub event_id: Uuid,
     pub event_type: String,
     pub queue_id: Uuid,
-    pub partition: i32,
+    pub slot: i32,
     pub subscription_id: Uuid,
     pub lane_id: Uuid,
     pub ordering_key: String,

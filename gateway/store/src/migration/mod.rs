@@ -2,6 +2,7 @@
 
 mod m0001_start;
 mod m0002_set_aside_events;
+mod m0003_slots;
 
 use sea_orm_migration::prelude::*;
 
@@ -10,6 +11,6 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_start::Migration), Box::new(m0002_set_aside_events::Migration)]
+        vec![Box::new(m0001_start::Migration), Box::new(m0002_set_aside_events::Migration), Box::new(m0003_slots::Migration)]
     }
 }

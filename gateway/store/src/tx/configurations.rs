@@ -5,7 +5,7 @@ use std::sync::Arc;
 use billwire_domain::{Entity, events::data_source::DataSource};
 use billwire_schemas::ids::SubscriptionId;
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DatabaseBackend, EntityTrait, QueryFilter, Statement,
+    ColumnTrait, Condition, EntityTrait, QueryFilter,
     sea_query::{ExprTrait, LikeExpr},
 };
 use uuid::Uuid;
@@ -16,7 +16,7 @@ use crate::{
     configurations::{Configuration, Kind, aad, named},
     entity::configuration,
     error::Failure,
-    micros,
+    micros, outbox,
 };
 
 impl Tx<'_> {
@@ -102,17 +102,7 @@ impl Tx<'_> {
 
     /// The outbox position that everything committed until now has, and nothing that commits later.
     async fn present_position(&self) -> Result<i64, Failure> {
-        if self.conn.get_database_backend() == DatabaseBackend::Postgres {
-            // Waits for concurrent inserts: positions are drawn before they commit, and an event that commits after this
-            // must not have a position before it.
-            self.conn.execute_unprepared("LOCK TABLE event IN SHARE MODE").await.map_err(Error::from)?;
-        }
-        let row = self.conn.query_one_raw(Statement::from_string(
-            self.conn.get_database_backend(),
-            "SELECT CAST(COALESCE(MAX(position), 0) AS BIGINT) AS position FROM event",
-        ));
-        let found = row.await.map_err(Error::from)?.map(|row| row.try_get("", "position")).transpose().map_err(Error::from)?;
-        Ok(found.unwrap_or(0))
+        Ok(outbox::settle(self.conn).await?)
     }
 
     /// Sets the start position of a configuration object to now: it gets only events that commit later.

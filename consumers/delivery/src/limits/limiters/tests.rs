@@ -1,5 +1,8 @@
 use super::*;
-use crate::channel::Report;
+use crate::{
+    channel::{FailureScope, Outcome, Report},
+    limits::limiter::{Availability, Permit, Waiter},
+};
 use billwire_schemas::ids::fresh;
 
 pub(crate) fn target() -> Target {
@@ -11,8 +14,11 @@ pub(crate) fn target() -> Target {
         per_second: None,
         retry_plan: None,
         disable_when_failing: true,
-        partitions: 1,
     }
+}
+
+fn waiter() -> Arc<Waiter> {
+    Arc::default()
 }
 
 fn at(milliseconds: i64) -> Timestamp {
@@ -40,20 +46,19 @@ fn fail(limiter: &Arc<Limiter>, times: u32, status: Option<u16>, now: Timestamp)
 #[test]
 fn no_more_calls_are_in_flight_than_allowed() {
     let (_, limiter) = limiter(target());
-    let mut permits: Vec<Permit> = (0..4).filter_map(|_| limiter.try_acquire(at(0))).collect();
+    let mut permits: Vec<Permit> = (0..4).filter_map(|_| limiter.try_acquire(at(0), &waiter())).collect();
     assert_eq!(permits.len(), 4);
-    assert!(limiter.try_acquire(at(0)).is_none());
+    assert!(limiter.try_acquire(at(0), &waiter()).is_none());
     permits.pop();
-    assert!(limiter.try_acquire(at(0)).is_some());
+    assert!(limiter.try_acquire(at(0), &waiter()).is_some());
 }
 
 #[test]
 fn in_no_second_more_than_twice_the_rate_starts_and_over_time_no_more_than_the_rate() {
     let (_, limiter) = limiter(Target { per_second: Some(50), ..target() });
-    let _hold = limiter.share_guard(at(0));
     let mut starts = vec![0; 10];
     for tick in 0..10_000 {
-        if limiter.try_acquire(at(tick)).is_some() {
+        if limiter.try_acquire(at(tick), &waiter()).is_some() {
             starts[(tick / 1000) as usize] += 1;
         }
     }
@@ -62,22 +67,44 @@ fn in_no_second_more_than_twice_the_rate_starts_and_over_time_no_more_than_the_r
 }
 
 #[test]
-fn a_process_takes_the_part_of_the_rate_that_its_partitions_answer_to() {
-    let (_, limiter) = limiter(Target { per_second: Some(40), partitions: 4, ..target() });
-    let first = limiter.share_guard(at(0));
-    let count = |from: i64| (from..from + 10_000).filter(|tick| limiter.try_acquire(at(*tick)).is_some()).count();
+fn a_process_takes_the_part_of_the_rate_that_its_slots_give_it() {
+    let (limiters, limiter) = limiter(Target { per_second: Some(40), ..target() });
+    let count = |from: i64| (from..from + 10_000).filter(|tick| limiter.try_acquire(at(*tick), &waiter()).is_some()).count();
+    limiters.set_slots(4, at(0));
     assert!((100..=111).contains(&count(0)), "a quarter, and the burst");
-    let second = limiter.share_guard(at(20_000));
+    limiters.set_slots(8, at(20_000));
     assert!((200..=221).contains(&count(20_000)), "half");
-    drop(second);
-    assert!((100..=121).contains(&count(40_000)));
-    drop(first);
+    limiters.set_slots(16, at(40_000));
+    assert!((400..=441).contains(&count(40_000)), "all of it");
+}
+
+#[test]
+fn one_that_waits_for_a_permit_is_woken_when_a_call_ends() {
+    let (_, limiter) = limiter(Target { in_flight_max: 1, ..target() });
+    let (first, second) = (waiter(), waiter());
+    let permit = limiter.try_acquire(at(0), &first).expect("a permit");
+    assert!(limiter.try_acquire(at(0), &first).is_none() && limiter.try_acquire(at(0), &second).is_none());
+    assert!(first.freed().is_empty());
+    drop(permit);
+    assert_eq!((first.freed(), second.freed()), (vec![limiter.target().id], vec![]), "one call has ended, so one is woken");
+    let permit = limiter.try_acquire(at(0), &first).expect("a permit");
+    drop(permit);
+    assert_eq!(second.freed().len(), 1, "the other one is next");
+}
+
+#[test]
+fn limiters_of_targets_that_are_gone_are_dropped() {
+    let limiters = Limiters::new(circuit_breaker::Settings::default());
+    let (one, other) = (Arc::new(target()), Arc::new(target()));
+    limiters.configure([&one, &other].into_iter(), [&one].into_iter(), at(0));
+    assert!(limiters.get(one.id).is_some() && limiters.get(other.id).is_some() && limiters.get_tenant(&one.tenant).is_some());
+    limiters.configure([&other].into_iter(), [].into_iter(), at(0));
+    assert!(limiters.get(one.id).is_none() && limiters.get(other.id).is_some() && limiters.get_tenant(&one.tenant).is_none());
 }
 
 #[test]
 fn those_that_have_to_wait_get_their_turns_one_after_the_other() {
     let (_, limiter) = limiter(Target { per_second: Some(2), ..target() });
-    let _hold = limiter.share_guard(at(0));
     let turns: Vec<i64> = (0..4).map(|_| (limiter.next_turn(at(0)) - at(0)).num_milliseconds()).collect();
     assert_eq!(turns, [1500, 2000, 2500, 3000]);
     let last = (0..1000).map(|_| (limiter.next_turn(at(0)) - at(0)).num_seconds()).max();
@@ -92,15 +119,14 @@ fn a_receiver_that_fails_rests_and_one_that_refuses_does_not() {
     let (_, failing) = limiter(target());
     fail(&failing, 10, Some(503), at(0));
     assert_eq!((failing.availability(at(59_999)), failing.availability(at(60_000))), (Availability::Closed, Availability::ProbeWanted));
-    let probe = failing.try_acquire(at(60_000));
-    assert!(probe.is_some() && failing.try_acquire(at(60_000)).is_none(), "one probe at a time");
+    let probe = failing.try_acquire(at(60_000), &waiter());
+    assert!(probe.is_some() && failing.try_acquire(at(60_000), &waiter()).is_none(), "one probe at a time");
     assert_eq!(failing.availability(at(60_000)), Availability::Closed);
 }
 
 #[test]
 fn a_failing_target_is_reported_restored_after_a_restart_and_given_up_after_long() {
     let (limiters, limiter) = limiter(target());
-    let _hold = limiter.share_guard(at(0));
     fail(&limiter, 10, None, at(0));
     let long = Duration::from_secs(3600);
     let health_changes = limiters.health_changes(at(1000), long);
@@ -111,7 +137,6 @@ fn a_failing_target_is_reported_restored_after_a_restart_and_given_up_after_long
     after.restore(health_changes.failing);
     let restored = after.of(&limiter.target(), at(2000));
     assert_eq!(restored.availability(at(2000)), Availability::Closed);
-    let _held = restored.share_guard(at(2000));
     assert_eq!(after.health_changes(at(3_600_000), long).given_up.len(), 1);
     restored.record(&Outcome::Delivered(Report::default()), at(60_000));
     let health_changes = after.health_changes(at(60_000), long);
@@ -125,7 +150,7 @@ fn one_that_is_disabled_rests_and_starts_afresh_when_it_is_enabled() {
     let known = limiter.target();
     limiters.of(&Arc::new(Target { enabled: false, ..(*known).clone() }), at(100_000));
     assert_eq!(limiter.availability(at(100_000)), Availability::Closed);
-    assert!(limiter.try_acquire(at(100_000)).is_none());
+    assert!(limiter.try_acquire(at(100_000), &waiter()).is_none());
     limiters.of(&known, at(0));
     assert_eq!(limiter.availability(at(1)), Availability::Open, "its circuit is closed again");
 }
@@ -134,15 +159,15 @@ fn one_that_is_disabled_rests_and_starts_afresh_when_it_is_enabled() {
 fn a_target_that_wants_to_be_left_alone_is_at_once_and_one_delivery_in_trouble_costs_it_nothing() {
     let (_limiters, limiter) = limiter(target());
     for n in 0..50 {
-        let permit = limiter.try_acquire(at(n)).expect("a permit");
+        let permit = limiter.try_acquire(at(n), &waiter()).expect("a permit");
         permit
             .report(&Outcome::Retry { report: Report::new(Some(451), "grey"), after: None, failure_scope: FailureScope::Delivery }, at(n));
     }
     assert_eq!(limiter.availability(at(60)), Availability::Open);
-    let permit = limiter.try_acquire(at(60)).expect("a permit");
+    let permit = limiter.try_acquire(at(60), &waiter()).expect("a permit");
     permit
         .report(&Outcome::Retry { report: Report::new(Some(421), "closing"), after: None, failure_scope: FailureScope::Overload }, at(60));
     drop(permit);
     assert_eq!(limiter.availability(at(61)), Availability::Closed);
-    assert!(limiter.try_acquire(at(61)).is_none());
+    assert!(limiter.try_acquire(at(61), &waiter()).is_none());
 }
