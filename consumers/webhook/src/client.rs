@@ -1,29 +1,37 @@
-//! The only IO of this crate: one guarded HTTP client for all endpoints.
-//!
-//! A destination is checked three times, since each check misses what the next one sees: the URL's literal host (an address
-//! skips the resolver), every address its name resolves to (one private address refuses them all, or a receiver could retry until
-//! it is picked), and the peer that is really connected.
+//! The guarded HTTP client for all endpoints: one POST, within a deadline and bounds on what is read of the answer.
 
-use std::{collections::HashMap, error::Error, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::HashMap, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use async_trait::async_trait;
 use billwire_schemas::destination;
 use bytes::{Bytes, BytesMut};
-use http::HeaderMap;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use http::{HeaderMap, HeaderValue, Request, Response, Uri, header};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use rustls::{
+    ClientConfig,
+    client::{Resumption, danger::ServerCertVerifier},
+    crypto::CryptoProvider,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+};
+use rustls_platform_verifier::Verifier;
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
+pub use crate::connect::{Resolver, SystemResolver};
 use crate::{
+    connect::{Body, Connector, GuardedNames, Timeouts},
     endpoint::Identity,
+    pool::{Lease, Pool},
     reply::{Answer, Failure},
 };
 
 /// Bytes of an answer's body that are read at most; then the connection is dropped.
 pub const BODY_BYTES_MAX: usize = 16 * 1024;
 
-/// Bytes of an answer's head over HTTP/2 at most. (Over HTTP/1.1 it is 100 headers and 400 KiB, which the library sets.)
-const HEAD_BYTES_MAX: u32 = 16 * 1024;
+/// Hosts whose TLS sessions are kept for resumption. (The library keeps up to eight tickets for each.)
+const RESUMED_HOSTS: usize = 1024;
+/// How often a call is sent again that the receiver has certainly not processed, such as one over a connection that was just closed.
+const RESENDS_MAX: usize = 3;
 
 /// Settings of the client.
 #[derive(Debug, Clone)]
@@ -37,8 +45,12 @@ pub struct Config {
     pub call_timeout: Duration,
     /// Time for name, TCP and TLS. Default: 5 s.
     pub connect_timeout: Duration,
-    /// Connections kept open per host while unused. Default: 32.
-    pub idle_per_host: usize,
+    /// Open connections at most, to all hosts together; those of clients with a certificate count too. Default: 4096.
+    pub connections: usize,
+    /// How long an unused connection is kept. Default: 50 s, before the 60 s after which many receivers close it.
+    pub idle_timeout: Duration,
+    /// How long an HTTP/2 connection is silent before a PING asks for an answer, and how long the answer may take. Default: 7 s.
+    pub ping: Duration,
 }
 
 impl Default for Config {
@@ -48,7 +60,9 @@ impl Default for Config {
             ca_file: None,
             call_timeout: Duration::from_secs(20),
             connect_timeout: Duration::from_secs(5),
-            idle_per_host: 32,
+            connections: 4096,
+            idle_timeout: Duration::from_secs(50),
+            ping: Duration::from_secs(7),
         }
     }
 }
@@ -69,48 +83,22 @@ pub enum BadConfig {
     NoCertificate(PathBuf),
     /// TLS cannot be set up.
     #[error("cannot set up TLS for webhooks: {0}")]
-    Tls(#[source] reqwest::Error),
-}
-
-/// Names into addresses.
-#[async_trait]
-pub trait Resolver: Send + Sync + 'static {
-    /// All addresses of `host`. A port other than 0 replaces the URL's.
-    ///
-    /// # Errors
-    /// When the name has none, or DNS is away.
-    async fn addresses(&self, host: &str) -> io::Result<Vec<SocketAddr>>;
-}
-
-/// The machine's own resolver.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct SystemResolver;
-
-#[async_trait]
-impl Resolver for SystemResolver {
-    async fn addresses(&self, host: &str) -> io::Result<Vec<SocketAddr>> {
-        Ok(tokio::net::lookup_host((host, 0)).await?.collect())
-    }
+    Tls(#[from] rustls::Error),
 }
 
 /// Calls receivers. Cheap to clone; clones share connections.
 #[derive(Clone)]
 pub struct Client {
-    http: reqwest::Client,
-    base: Arc<Base>,
+    connector: Arc<Connector>,
+    pool: Arc<Pool>,
+    tls: Arc<Tls>,
+    call_timeout: Duration,
 }
 
-/// What clients with and without a certificate have in common.
-struct Base {
-    resolver: Arc<dyn Resolver>,
-    connect_to: Arc<HashMap<String, SocketAddr>>,
-    roots: Vec<reqwest::Certificate>,
-    call_timeout: Duration,
-    connect_timeout: Duration,
-    idle_per_host: usize,
-    /// The number of connections attempted.
-    #[cfg(test)]
-    dialled: crate::tests::Dialled,
+/// What the TLS configurations of clients with and without a certificate have in common.
+struct Tls {
+    provider: Arc<CryptoProvider>,
+    verifier: Arc<dyn ServerCertVerifier>,
 }
 
 impl Client {
@@ -129,173 +117,123 @@ impl Client {
     pub fn with_resolver(config: Config, resolver: Arc<dyn Resolver>) -> Result<Self, BadConfig> {
         // `url` hands hosts over in lower case; what an operator wrote must match that.
         let connect_to: HashMap<_, _> = config.connect_to.into_iter().map(|(host, to)| (host.to_ascii_lowercase(), to)).collect();
-        let base = Base {
-            resolver,
-            connect_to: Arc::new(connect_to),
-            roots: roots(config.ca_file)?,
+        let names = GuardedNames { resolver, connect_to: Arc::new(connect_to) };
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let verifier = Arc::new(Verifier::new_with_extra_roots(roots(config.ca_file)?, Arc::clone(&provider))?);
+        let tls = Tls { provider, verifier };
+        let timeouts = Timeouts { connect: config.connect_timeout, ping: config.ping };
+        Ok(Self {
+            connector: Arc::new(Connector::new(names, tls.config(None)?, timeouts)),
+            pool: Pool::new(config.connections, config.idle_timeout, config.connect_timeout),
+            tls: Arc::new(tls),
             call_timeout: config.call_timeout,
-            connect_timeout: config.connect_timeout,
-            idle_per_host: config.idle_per_host,
-            #[cfg(test)]
-            dialled: crate::tests::Dialled::default(),
-        };
-        let http = base.http(None).map_err(BadConfig::Tls)?;
-        Ok(Self { http, base: Arc::new(base) })
+        })
     }
 
-    /// A client like this one, with a client certificate and connections of its own.
+    /// A client like this one, with a client certificate, and connections and TLS sessions of its own within the same total.
     ///
     /// # Errors
     /// Why the certificate cannot be used, for people.
     pub fn with_client_certificate(&self, identity: &Identity) -> Result<Self, String> {
-        let pem = format!("{}\n{}", identity.certificate, identity.key);
-        let unfit = |error: reqwest::Error| causes(&error).last().map_or_else(String::new, ToString::to_string);
-        let identity = reqwest::Identity::from_pem(pem.as_bytes()).map_err(unfit)?;
-        Ok(Self { http: self.base.http(Some(identity)).map_err(unfit)?, base: self.base.clone() })
+        let tls = self.tls.config(Some(identity)).map_err(|error| error.to_string())?;
+        Ok(Self { connector: Arc::new(self.connector.with_tls(tls)), ..self.clone() })
     }
 
     /// The number of connections attempted.
     #[cfg(test)]
     pub(crate) fn dialled(&self) -> usize {
-        self.base.dialled.count()
+        self.connector.dialled()
     }
 
-    /// POSTs `body` to `url` once.
+    /// POSTs `body` to `url` once: again only where the receiver has certainly not processed the first request.
     ///
     /// # Errors
     /// Why there is no answer. Once the head of an answer is there, its status counts, however the body ends.
     pub async fn call(&self, url: Url, headers: HeaderMap, body: Bytes) -> Result<Answer, Failure> {
-        let deadline = Instant::now() + self.base.call_timeout;
+        let deadline = Instant::now() + self.call_timeout;
         destination::check(&url).map_err(|_| Failure::NotAllowed)?;
-        let redirected = url.host_str().is_some_and(|host| self.base.connect_to.contains_key(host));
-        let sending = self.http.post(url).headers(headers).body(body).send();
-        let mut response = match timeout_at(deadline, sending).await {
-            Ok(Ok(response)) => response,
-            Ok(Err(error)) => return Err(failure(&error)),
-            Err(_) => return Err(Failure::TimedOut),
-        };
-        if !redirected && !response.remote_addr().is_some_and(|peer| destination::is_public(peer.ip())) {
-            return Err(Failure::NotAllowed);
-        }
+        let (lease, response) = timeout_at(deadline, self.send(&url, headers, body)).await.unwrap_or(Err(Failure::TimedOut))?;
+        let (head, mut incoming) = response.into_parts();
         let mut read = BytesMut::new();
         // At the deadline, what was read so far is enough.
-        let _ = timeout_at(deadline, read_capped(&mut response, &mut read)).await;
-        Ok(Answer { status: response.status(), headers: std::mem::take(response.headers_mut()), body: read.freeze() })
+        if let Ok(true) = timeout_at(deadline, read_capped(&mut incoming, &mut read)).await {
+            lease.keep(deadline);
+        }
+        Ok(Answer { status: head.status, headers: head.headers, body: read.freeze() })
+    }
+
+    async fn send(&self, url: &Url, mut headers: HeaderMap, body: Bytes) -> Result<(Lease, Response<Incoming>), Failure> {
+        let host = url.host_str().ok_or(Failure::NotAllowed)?;
+        let whole = Uri::try_from(url.as_str()).map_err(|_| Failure::NotAllowed)?;
+        headers.entry(header::ACCEPT).or_insert(HeaderValue::from_static("*/*"));
+        let mut sent = 0;
+        loop {
+            let mut lease = self.pool.lease(&self.connector, host).await?;
+            let mut request = Request::new(Body::new(body.clone()));
+            *request.method_mut() = http::Method::POST;
+            *request.headers_mut() = headers.clone();
+            if lease.is_http2() {
+                *request.uri_mut() = whole.clone();
+            } else {
+                *request.uri_mut() = whole.path_and_query().cloned().map(Uri::from).unwrap_or_default();
+                request.headers_mut().insert(header::HOST, HeaderValue::from_str(host).map_err(|_| Failure::NotAllowed)?);
+            }
+            sent += 1;
+            match lease.send(request).await {
+                Ok(response) => return Ok((lease, response)),
+                Err(unanswered) if unanswered.unprocessed && lease.reused && sent <= RESENDS_MAX => {}
+                Err(unanswered) => return Err(unanswered.failure),
+            }
+        }
     }
 }
 
-impl Base {
-    #[expect(clippy::disallowed_methods, reason = "this is the guarded client the ban points to")]
-    fn http(&self, identity: Option<reqwest::Identity>) -> Result<reqwest::Client, reqwest::Error> {
-        let (resolver, connect_to) = (Arc::clone(&self.resolver), Arc::clone(&self.connect_to));
-        let mut builder = reqwest::Client::builder()
-            .https_only(true)
-            .http2_max_header_list_size(HEAD_BYTES_MAX)
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never()) // the engine decides about a second attempt
-            .referer(false)
-            .no_proxy()
-            .dns_resolver(GuardedNames { resolver, connect_to })
-            .tls_certs_merge(self.roots.clone())
-            .connect_timeout(self.connect_timeout)
-            .pool_max_idle_per_host(self.idle_per_host);
-        #[cfg(test)]
-        {
-            builder = self.dialled.counted_in(builder);
-        }
-        if let Some(identity) = identity {
-            builder = builder.identity(identity);
-        }
-        builder.build()
+impl Tls {
+    fn config(&self, identity: Option<&Identity>) -> Result<ClientConfig, rustls::Error> {
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&self.provider)).with_safe_default_protocol_versions()?;
+        let builder = builder.dangerous().with_custom_certificate_verifier(Arc::clone(&self.verifier));
+        let (mut config, hosts) = match identity {
+            None => (builder.with_no_client_auth(), RESUMED_HOSTS),
+            Some(identity) => {
+                let (chain, key) = pem(identity).map_err(|error| rustls::Error::General(format!("not a certificate in PEM: {error}")))?;
+                (builder.with_client_auth_cert(chain, key)?, 1)
+            }
+        };
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        // The library counts eight sessions for each host.
+        config.resumption = Resumption::in_memory_sessions(8 * hosts);
+        Ok(config)
     }
 }
 
-/// Reads up to the cap, never beyond. A body that ends within it leaves the connection usable for the next call; any other
-/// one closes it when the response is dropped.
-async fn read_capped(response: &mut reqwest::Response, read: &mut BytesMut) {
-    while let Ok(Some(chunk)) = response.chunk().await {
+type Pem = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+fn pem(identity: &Identity) -> Result<Pem, rustls::pki_types::pem::Error> {
+    let both = format!("{}\n{}", identity.certificate, identity.key);
+    let chain = CertificateDer::pem_slice_iter(both.as_bytes()).collect::<Result<_, _>>()?;
+    Ok((chain, PrivateKeyDer::from_pem_slice(both.as_bytes())?))
+}
+
+/// Reads up to the cap, never beyond; true if the body ended within it.
+async fn read_capped(body: &mut Incoming, read: &mut BytesMut) -> bool {
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else { return false };
+        let Ok(chunk) = frame.into_data() else { continue };
         let room = BODY_BYTES_MAX - read.len();
         read.extend_from_slice(&chunk[..chunk.len().min(room)]);
         if chunk.len() >= room {
-            return;
+            return false;
         }
     }
+    true
 }
 
-fn roots(ca_file: Option<PathBuf>) -> Result<Vec<reqwest::Certificate>, BadConfig> {
+fn roots(ca_file: Option<PathBuf>) -> Result<Vec<CertificateDer<'static>>, BadConfig> {
     let Some(path) = ca_file else { return Ok(Vec::new()) };
     let pem = match std::fs::read(&path) {
         Ok(pem) => pem,
         Err(source) => return Err(BadConfig::CaFile { path, source }),
     };
-    match reqwest::Certificate::from_pem_bundle(&pem) {
-        Ok(roots) if !roots.is_empty() => Ok(roots),
-        _ => Err(BadConfig::NoCertificate(path)),
-    }
-}
-
-/// The resolver the HTTP client sees. It gives a port only for `connect_to` (and for a test's names): hyper uses a
-/// resolver's port where it is not 0 and the URL names none, and our URLs never name one.
-struct GuardedNames {
-    resolver: Arc<dyn Resolver>,
-    connect_to: Arc<HashMap<String, SocketAddr>>,
-}
-
-impl Resolve for GuardedNames {
-    fn resolve(&self, name: Name) -> Resolving {
-        if let Some(to) = self.connect_to.get(name.as_str()) {
-            let addresses: Addrs = Box::new(std::iter::once(*to));
-            return Box::pin(std::future::ready(Ok(addresses)));
-        }
-        let resolver = Arc::clone(&self.resolver);
-        Box::pin(async move {
-            let found = resolver.addresses(name.as_str()).await.map_err(|error| {
-                tracing::debug!(host = name.as_str(), %error, "webhook host not resolved");
-                Failure::NotResolved
-            })?;
-            if found.is_empty() {
-                return Err(Failure::NotResolved.into());
-            }
-            if let Some(address) = found.iter().find(|address| !destination::is_public(address.ip())) {
-                tracing::warn!(host = name.as_str(), address = %address.ip(), "webhook host resolves to an address that is not public");
-                return Err(Failure::NotAllowed.into());
-            }
-            let addresses: Addrs = Box::new(found.into_iter());
-            Ok(addresses)
-        })
-    }
-}
-
-/// The category of a failed call. The details of the error stay in the debug log, without the URL, whose query may hold a key.
-fn failure(error: &reqwest::Error) -> Failure {
-    let found = category(error);
-    let causes: Vec<String> = causes(error).skip(1).map(ToString::to_string).collect();
-    tracing::debug!(category = %found, causes = causes.join(": "), "webhook call failed");
-    found
-}
-
-fn category(error: &reqwest::Error) -> Failure {
-    if let Some(ours) = causes(error).find_map(|cause| cause.downcast_ref::<Failure>()) {
-        *ours
-    } else if error.is_timeout() {
-        Failure::TimedOut
-    } else if causes(error).any(|cause| cause.is::<rustls::Error>()) {
-        Failure::TlsFailed
-    } else if error.is_connect() {
-        Failure::ConnectFailed
-    } else {
-        Failure::Broken
-    }
-}
-
-/// An error and all below it. `io::Error` hides the error it wraps from `source`, so it is unwrapped by hand.
-fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    let below = |error: &&'a (dyn Error + 'static)| {
-        let error: &'a (dyn Error + 'static) = *error;
-        match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-            Some(wrapped) => Some(wrapped as &(dyn Error + 'static)),
-            None => error.source(),
-        }
-    };
-    std::iter::successors(Some(error), below)
+    let roots: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    roots.ok().filter(|roots| !roots.is_empty()).ok_or(BadConfig::NoCertificate(path))
 }

@@ -6,10 +6,14 @@
 //! [`billwire_schemas::destination`] where to. It exists so that the only code that connects to hosts named by a tenant is small
 //! enough to read in one sitting.
 //!
-//! [`request`] (pure) makes URL and headers from an [`endpoint`], [`client`] is the only IO, [`reply`] (pure) turns the answer into an outcome.
+//! [`request`] (pure) makes URL and headers from an [`endpoint`], [`client`] makes the call over a connection of the pool (`pool`,
+//! `connections`, opened by `connect`: the only IO), [`reply`] (pure) turns the answer into an outcome.
 
 pub mod client;
+mod connect;
+mod connections;
 pub mod endpoint;
+mod pool;
 pub mod reply;
 pub mod request;
 mod tokens;

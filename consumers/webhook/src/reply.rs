@@ -46,6 +46,9 @@ pub enum Failure {
     /// The connection ended, or did not speak HTTP, before there was an answer.
     #[error("connection broken before an answer")]
     Broken,
+    /// All connections that may be open were in use, or the machine has no room for another, so that no call was made.
+    #[error("no free connection")]
+    Saturated,
 }
 
 /// A receiver that refuses the delivery is healthy; one that reports an error of its own, or too much load, is not.
@@ -58,6 +61,7 @@ fn failure_scope(status: StatusCode) -> FailureScope {
 pub fn outcome(called: Result<Answer, Failure>, confidential: &[String], now: Timestamp) -> Outcome {
     let answer = match called {
         Ok(answer) => answer,
+        Err(Failure::Saturated) => return Outcome::NotAttempted(Failure::Saturated.to_string()),
         Err(failure) => {
             return Outcome::Retry { report: Report::new(None, failure.to_string()), after: None, failure_scope: FailureScope::Target };
         }
@@ -194,6 +198,11 @@ mod tests {
             let report = Report::new(None, detail);
             assert_eq!(outcome(Err(failure), &[], now()), Outcome::Retry { report, after: None, failure_scope: FailureScope::Target });
         }
+    }
+
+    #[test]
+    fn a_call_that_was_not_made_is_no_attempt() {
+        assert_eq!(outcome(Err(Failure::Saturated), &[], now()), Outcome::NotAttempted("no free connection".to_owned()));
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 mod channel;
 mod client;
+mod connections;
 mod credentials;
 mod forbidden;
+mod http2;
 mod receiver;
-
-pub(crate) use forbidden::Dialled;

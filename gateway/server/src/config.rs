@@ -59,6 +59,8 @@ pub struct Settings {
     pub webhook_retry_plan: String,
     /// Timeout of a webhook call, in milliseconds.
     pub webhook_timeout_ms: u64,
+    /// Most connections to webhook receivers, in use and idle.
+    pub webhook_connections: usize,
     /// Most concurrent calls to one webhook endpoint that has no limit of its own.
     pub endpoint_in_flight: usize,
     /// Most concurrent calls of one tenant.
@@ -132,6 +134,7 @@ impl Default for Settings {
             webhook_ca_file: None,
             webhook_retry_plan: "0s,5s,5m,30m,2h,5h,10h,14h,20h,24h".to_owned(),
             webhook_timeout_ms: 20_000,
+            webhook_connections: 4096,
             endpoint_in_flight: 64,
             tenant_in_flight: 1024,
             tenant_per_second: 0,

@@ -148,6 +148,7 @@ fn webhook_client(settings: &Settings) -> Result<billwire_webhook::Client, Strin
         connect_to: settings.connect_to()?,
         ca_file: settings.webhook_ca_file.clone(),
         call_timeout: Duration::from_millis(settings.webhook_timeout_ms),
+        connections: settings.webhook_connections,
         ..billwire_webhook::Config::default()
     })
     .map_err(|e| format!("webhooks: {e}"))

@@ -19,6 +19,7 @@ use url::Url;
 use super::receiver::{Receiver, Script};
 use crate::{
     client::{BODY_BYTES_MAX, BadConfig, Client, Config, Resolver},
+    connect::failure,
     reply::{Answer, Failure},
 };
 
@@ -172,6 +173,14 @@ async fn failures_are_told_apart() {
     let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let config = Config { connect_to: HashMap::from([(HOST.to_owned(), closed)]), ..Config::default() };
     assert_eq!(post(&Client::new(config).unwrap(), url).await.unwrap_err(), Failure::ConnectFailed);
+}
+
+#[test]
+fn what_the_machine_lacks_is_no_failure_of_the_receiver() {
+    for (code, found) in [(23, Failure::Saturated), (24, Failure::Saturated), (111, Failure::ConnectFailed)] {
+        let wrapped = io::Error::other(io::Error::from_raw_os_error(code));
+        assert_eq!(failure(&wrapped, Failure::ConnectFailed), found, "{wrapped}");
+    }
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! How calls say who they are: tokens by client credentials, client certificates; and HTTP/2.
+//! How calls say who they are: tokens by client credentials, client certificates.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -8,10 +8,7 @@ use billwire_schemas::{
     ids::{EventId, fresh},
 };
 use bytes::Bytes;
-use http::{HeaderMap, Response};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio::net::TcpListener;
-use tokio_rustls::TlsAcceptor;
+use rustls::pki_types::CertificateDer;
 use url::Url;
 
 use super::{
@@ -117,39 +114,4 @@ async fn a_receiver_that_asks_for_a_certificate_is_shown_the_endpoint_s_own() {
     let strange = rcgen::generate_simple_self_signed(vec!["x.example.com".to_owned()]).unwrap();
     let mixed = Identity { key: strange.signing_key.serialize_pem(), ..identity };
     assert!(channel.unusable(&mixed).is_some(), "certificate and key do not belong together");
-}
-
-#[tokio::test]
-async fn a_receiver_that_speaks_http_2_gets_many_calls_over_one_connection() {
-    let made = rcgen::generate_simple_self_signed(vec![HOST.to_owned()]).unwrap();
-    let chain = vec![CertificateDer::from(made.cert.der().to_vec())];
-    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
-    let mut tls = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .unwrap();
-    tls.alpn_protocols = vec![b"h2".to_vec()];
-    let (acceptor, listener) = (TlsAcceptor::from(Arc::new(tls)), TcpListener::bind("127.0.0.1:0").await.unwrap());
-    let address = listener.local_addr().unwrap();
-    // One connection is accepted, and no other.
-    tokio::spawn(async move {
-        let (socket, _) = listener.accept().await.unwrap();
-        let mut connection = h2::server::handshake(acceptor.accept(socket).await.unwrap()).await.unwrap();
-        while let Some(Ok((_, mut answer))) = connection.accept().await {
-            answer.send_response(Response::new(()), true).unwrap();
-        }
-    });
-    let ca_file = std::env::temp_dir().join(format!("billwire-webhook-{}.pem", fresh()));
-    std::fs::write(&ca_file, made.cert.pem()).unwrap();
-    let config = Config { connect_to: HashMap::from([(HOST.to_owned(), address)]), ca_file: Some(ca_file.clone()), ..Config::default() };
-    let client = Client::new(config).unwrap();
-    let _ = std::fs::remove_file(ca_file);
-    let url = Url::parse("https://hooks.example.com/in").unwrap();
-    let first = client.call(url.clone(), HeaderMap::new(), Bytes::from_static(b"{}")).await.unwrap();
-    assert_eq!(first.status.as_u16(), 200);
-    let calls = (0..50).map(|_| client.call(url.clone(), HeaderMap::new(), Bytes::from_static(b"{}")));
-    let answers = futures::future::join_all(calls).await;
-    assert!(answers.into_iter().all(|answer| answer.is_ok_and(|answer| answer.status.is_success())));
 }

@@ -1,7 +1,6 @@
-//! Destinations that must never be dialled, counted at the connector: what the resolver refuses is no dial, everything else is.
+//! Destinations that must never be dialled, counted where they are dialled: what the resolver refuses is no dial, everything else is.
 
 use std::{
-    error::Error,
     io,
     net::{IpAddr, SocketAddr},
     sync::{
@@ -22,42 +21,6 @@ use url::{Host, Url};
 
 use super::channel::{Known, endpoint};
 use crate::{Auth, Client, Config, Endpoint, WebhookChannel, client::Resolver, reply::Failure};
-
-/// Counts connections dialled.
-#[derive(Clone, Default)]
-pub(crate) struct Dialled(Arc<AtomicUsize>);
-
-impl Dialled {
-    pub fn count(&self) -> usize {
-        self.0.load(Ordering::SeqCst)
-    }
-
-    /// Lets a client's connections be counted: those that come about, and those that fail for any other reason than the resolver's no.
-    pub fn counted_in(&self, builder: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
-        let dialled = self.0.clone();
-        builder.connector_layer(tower::util::MapResultLayer::new(move |result| {
-            let refused = matches!(&result, Err(error) if refused_by_resolver(error));
-            if !refused {
-                dialled.fetch_add(1, Ordering::SeqCst);
-            }
-            result
-        }))
-    }
-}
-
-fn refused_by_resolver(error: &tower::BoxError) -> bool {
-    let mut at: Option<&(dyn Error + 'static)> = Some(error.as_ref());
-    while let Some(error) = at {
-        if error.downcast_ref::<Failure>().is_some() {
-            return true;
-        }
-        at = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-            Some(wrapped) => Some(wrapped),
-            None => error.source(),
-        };
-    }
-    false
-}
 
 /// A resolver that says what a test wants, another thing at each question.
 struct Answers(Vec<Vec<SocketAddr>>, AtomicUsize);

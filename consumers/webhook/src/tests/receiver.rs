@@ -10,11 +10,14 @@ use std::{
     time::Duration,
 };
 
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{
+    HandshakeKind,
+    pki_types::{CertificateDer, PrivateKeyDer},
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
-    sync::Notify,
+    sync::{Barrier, Notify},
     task::JoinHandle,
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
@@ -32,6 +35,8 @@ pub enum Script {
     DripHead,
     /// By hanging up.
     HangUp,
+    /// With these bytes, once as many requests wait as the barrier asks for.
+    Together(Arc<Barrier>, String),
 }
 
 impl Script {
@@ -52,6 +57,9 @@ pub struct Request {
 #[derive(Default)]
 struct Seen {
     connections: AtomicUsize,
+    open: AtomicUsize,
+    open_max: AtomicUsize,
+    handshakes: Mutex<Vec<HandshakeKind>>,
     requests: Mutex<Vec<Request>>,
     broken_off: Notify,
 }
@@ -79,24 +87,7 @@ impl Receiver {
 
     /// One that lets in only who shows a certificate that `asked` vouches for.
     pub async fn asking(name: &str, script: Script, asked: Option<CertificateDer<'static>>) -> Self {
-        let made = rcgen::generate_simple_self_signed(vec![name.to_owned()]).unwrap();
-        let ca_file = std::env::temp_dir().join(format!("billwire-webhook-{}.pem", billwire_schemas::ids::fresh()));
-        std::fs::write(&ca_file, made.cert.pem()).unwrap();
-        let chain = vec![CertificateDer::from(made.cert.der().to_vec())];
-        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let tls = rustls::ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions().unwrap();
-        let tls = match asked {
-            None => tls.with_no_client_auth(),
-            Some(root) => {
-                let mut roots = rustls::RootCertStore::empty();
-                roots.add(root).unwrap();
-                let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
-                tls.with_client_cert_verifier(verifier)
-            }
-        };
-        let tls = tls.with_single_cert(chain, key).unwrap();
-        let acceptor = TlsAcceptor::from(Arc::new(tls));
+        let (acceptor, ca_file) = acceptor(name, asked, &[]);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::new(Seen::default());
@@ -104,7 +95,13 @@ impl Receiver {
         let accepting = tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
                 shared.connections.fetch_add(1, Ordering::SeqCst);
-                tokio::spawn(serve(acceptor.clone(), socket, script.clone(), Arc::clone(&shared)));
+                let (acceptor, script, shared) = (acceptor.clone(), script.clone(), Arc::clone(&shared));
+                tokio::spawn(async move {
+                    let open = shared.open.fetch_add(1, Ordering::SeqCst) + 1;
+                    shared.open_max.fetch_max(open, Ordering::SeqCst);
+                    serve(acceptor, socket, script, &shared).await;
+                    shared.open.fetch_sub(1, Ordering::SeqCst);
+                });
             }
         });
         Self { address, ca_file, seen, accepting }
@@ -112,6 +109,16 @@ impl Receiver {
 
     pub fn connections(&self) -> usize {
         self.seen.connections.load(Ordering::SeqCst)
+    }
+
+    /// Connections that are open now, and the most that were open at once.
+    pub fn open(&self) -> (usize, usize) {
+        (self.seen.open.load(Ordering::SeqCst), self.seen.open_max.load(Ordering::SeqCst))
+    }
+
+    /// How each connection's TLS session began.
+    pub fn handshakes(&self) -> Vec<HandshakeKind> {
+        self.seen.handshakes.lock().unwrap().clone()
     }
 
     pub fn requests(&self) -> Vec<Request> {
@@ -124,13 +131,40 @@ impl Receiver {
     }
 }
 
-async fn serve(acceptor: TlsAcceptor, socket: TcpStream, script: Script, seen: Arc<Seen>) {
+/// TLS with a new certificate for `name`, and a file with its root.
+pub fn acceptor(name: &str, asked: Option<CertificateDer<'static>>, protocols: &[&[u8]]) -> (TlsAcceptor, PathBuf) {
+    let made = rcgen::generate_simple_self_signed(vec![name.to_owned()]).unwrap();
+    let ca_file = std::env::temp_dir().join(format!("billwire-webhook-{}.pem", billwire_schemas::ids::fresh()));
+    std::fs::write(&ca_file, made.cert.pem()).unwrap();
+    let chain = vec![CertificateDer::from(made.cert.der().to_vec())];
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let tls = rustls::ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions().unwrap();
+    let tls = match asked {
+        None => tls.with_no_client_auth(),
+        Some(root) => {
+            let mut roots = rustls::RootCertStore::empty();
+            roots.add(root).unwrap();
+            let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
+            tls.with_client_cert_verifier(verifier)
+        }
+    };
+    let mut tls = tls.with_single_cert(chain, key).unwrap();
+    tls.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+    (TlsAcceptor::from(Arc::new(tls)), ca_file)
+}
+
+async fn serve(acceptor: TlsAcceptor, socket: TcpStream, script: Script, seen: &Seen) {
     let Ok(mut stream) = acceptor.accept(socket).await else { return };
+    seen.handshakes.lock().unwrap().extend(stream.get_ref().1.handshake_kind());
     while let Some(request) = read_request(&mut stream).await {
         seen.requests.lock().unwrap().push(request);
         let mut wait = Duration::from_millis(20);
         let (first, then) = match &script {
-            Script::Answer(text) => {
+            Script::Answer(text) | Script::Together(_, text) => {
+                if let Script::Together(barrier, _) = &script {
+                    barrier.wait().await;
+                }
                 if stream.write_all(text.as_bytes()).await.is_err() || stream.flush().await.is_err() {
                     return;
                 }
