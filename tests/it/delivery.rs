@@ -169,3 +169,24 @@ async fn a_sick_receiver_does_not_hold_a_healthy_one_back() {
     eventually("101 events at the healthy one", async || (sequences(&healthy, &account).len() == 101).then_some(())).await;
     assert_eq!(sick.count(), 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn receivers_of_either_protocol_get_everything_over_connections_that_are_kept() {
+    let mut setup = Setup::new("protocols", BOTH[0]);
+    let receivers = [Receiver::start().await, Receiver::reached_as(vec!["http2.receiver.example".to_owned()], true, None).await];
+    Receiver::all_known_to(&receivers, &mut setup);
+    let _gateway = setup.start().await;
+    let api = setup.api();
+    for (receiver, name) in receivers.iter().zip(["http1", "http2"]) {
+        subscribe(&api, receiver, name, "out_of_order").await;
+    }
+    for _ in 0..2 {
+        let account = changes(&api, 50).await;
+        for receiver in &receivers {
+            eventually("101 events", async || (sequences(receiver, &account).len() == 101).then_some(())).await;
+        }
+    }
+    let [http1, http2] = receivers.map(|receiver| receiver.connections());
+    assert!(http1 <= 64, "no more than calls that may be under way: {http1}");
+    assert_eq!(http2, 1, "all calls share one");
+}

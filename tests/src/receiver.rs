@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::{Request, Response, body::Incoming, service::service_fn};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::Value;
 use tokio::{
@@ -71,13 +71,17 @@ struct State {
     always: Option<Answer>,
     keep: bool,
     count: usize,
+    connections: usize,
 }
 
 /// A running receiver.
 #[derive(Clone)]
 pub struct Receiver {
     pub address: SocketAddr,
-    host: String,
+    /// The names under which it is reached.
+    pub hosts: Vec<String>,
+    /// Whether it offers HTTP/2 besides HTTP/1.1.
+    pub http2: bool,
     ca: String,
     state: Arc<Mutex<State>>,
 }
@@ -89,22 +93,12 @@ impl Receiver {
 
     /// Starts a receiver with another name, which may misbehave.
     pub async fn named(host: &str, misbehaviour: Option<Misbehaviour>) -> Self {
-        let mut authority = rcgen::CertificateParams::new(Vec::new()).expect("parameters");
-        authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        let authority_key = rcgen::KeyPair::generate().expect("a key");
-        let ca = authority.self_signed(&authority_key).expect("a certificate");
-        let issuer = rcgen::Issuer::new(authority, authority_key);
-        let key = rcgen::KeyPair::generate().expect("a key");
-        let leaf = rcgen::CertificateParams::new(vec![host.to_owned()]).expect("parameters").signed_by(&key, &issuer).expect("signed");
-        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = rustls::ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .expect("versions")
-            .with_no_client_auth()
-            .with_single_cert(vec![CertificateDer::from(leaf.der().to_vec())], key)
-            .expect("a certificate");
-        let acceptor = TlsAcceptor::from(Arc::new(config));
+        Self::reached_as(vec![host.to_owned()], false, misbehaviour).await
+    }
+
+    /// Starts a receiver with several names, which may offer HTTP/2.
+    pub async fn reached_as(hosts: Vec<String>, http2: bool, misbehaviour: Option<Misbehaviour>) -> Self {
+        let (acceptor, ca) = tls(&hosts, http2);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let state = Arc::new(Mutex::new(State { keep: true, ..State::default() }));
@@ -112,18 +106,24 @@ impl Receiver {
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (acceptor, state) = (acceptor.clone(), shared.clone());
+                state.lock().expect("the receiver's state").connections += 1;
                 let _ = stream.set_nodelay(true);
                 tokio::spawn(async move {
                     let Ok(stream) = acceptor.accept(stream).await else { return };
                     if let Some(misbehaviour) = misbehaviour {
                         return misbehave(stream, misbehaviour, state).await;
                     }
-                    let service = service_fn(move |request| answer(request, state.clone()));
-                    let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+                    let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+                    let (stream, service) = (TokioIo::new(stream), service_fn(move |request| answer(request, state.clone())));
+                    let _ = if http2 {
+                        hyper::server::conn::http2::Builder::new(TokioExecutor::new()).serve_connection(stream, service).await
+                    } else {
+                        hyper::server::conn::http1::Builder::new().serve_connection(stream, service).await
+                    };
                 });
             }
         });
-        Self { address, host: host.to_owned(), ca: ca.pem(), state }
+        Self { address, hosts, http2, ca, state }
     }
 
     /// Lets a gateway reach this receiver under [`HOST`].
@@ -135,8 +135,8 @@ impl Receiver {
     pub fn all_known_to(receivers: &[Self], setup: &mut Setup) {
         let file = setup.folder.0.join("receiver-ca.pem");
         std::fs::write(&file, receivers.iter().map(|one| one.ca.as_str()).collect::<String>()).expect("a file");
-        let names: Vec<String> = receivers.iter().map(|one| format!("{}={}", one.host, one.address)).collect();
-        setup.set("BILLWIRE_WEBHOOK_CONNECT_TO", names.join(","));
+        let names = receivers.iter().flat_map(|one| one.hosts.iter().map(|host| format!("{host}={}", one.address)));
+        setup.set("BILLWIRE_WEBHOOK_CONNECT_TO", names.collect::<Vec<_>>().join(","));
         setup.set("BILLWIRE_WEBHOOK_CA_FILE", file.display().to_string());
     }
 
@@ -146,7 +146,7 @@ impl Receiver {
     }
 
     pub fn url(&self) -> String {
-        format!("https://{}/hooks", self.host)
+        format!("https://{}/hooks", self.hosts[0])
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -186,11 +186,39 @@ impl Receiver {
         self.state().count
     }
 
+    /// The number of connections accepted.
+    pub fn connections(&self) -> usize {
+        self.state().connections
+    }
+
     pub fn forget(&self) {
         let mut state = self.state();
         state.calls.clear();
         state.count = 0;
     }
+}
+
+/// TLS for these names, and the certificate of the signing authority as PEM.
+fn tls(hosts: &[String], http2: bool) -> (TlsAcceptor, String) {
+    let mut authority = rcgen::CertificateParams::new(Vec::new()).expect("parameters");
+    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let authority_key = rcgen::KeyPair::generate().expect("a key");
+    let ca = authority.self_signed(&authority_key).expect("a certificate");
+    let issuer = rcgen::Issuer::new(authority, authority_key);
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let leaf = rcgen::CertificateParams::new(hosts.to_vec()).expect("parameters").signed_by(&key, &issuer).expect("signed");
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![CertificateDer::from(leaf.der().to_vec())], key)
+        .expect("a certificate");
+    if http2 {
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    }
+    (TlsAcceptor::from(Arc::new(config)), ca.pem())
 }
 
 /// Answers the first call of a connection with this misbehaviour until the client hangs up.
