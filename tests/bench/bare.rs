@@ -1,4 +1,4 @@
-//! Baselines: the same SQL without the gateway, acknowledged publishing alone, HTTPS POSTs alone.
+//! Baselines: the same SQL without the gateway, acknowledged publishing alone.
 
 use std::{
     sync::Arc,
@@ -9,7 +9,7 @@ use async_nats::{HeaderMap, Request, jetstream};
 use billwire_schemas::ids::Slot;
 use billwire_tests::{
     gateway::{Setup, nats_client},
-    receiver::{HOST, Receiver},
+    receiver::Receiver,
 };
 use bytes::Bytes;
 use futures::StreamExt;
@@ -19,6 +19,8 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use uuid::Uuid;
+
+use crate::posts;
 
 /// The SQL of one `updateAccountBillCycle`, one transaction per operation, without HTTP, rules or JSON: the same statements on the
 /// same tables, with bodies of the same size. Returns transactions per second.
@@ -269,41 +271,6 @@ pub async fn pull(url: &str, messages: usize) -> f64 {
     messages as f64 / began.elapsed().as_secs_f64()
 }
 
-/// A client with persistent connections, and the URL it posts to.
-fn poster(receiver: &Receiver, at_once: usize) -> (reqwest::Client, String) {
-    let ca = reqwest::Certificate::from_pem(receiver.ca().as_bytes()).unwrap();
-    let client = reqwest::Client::builder()
-        .no_proxy()
-        .http1_only()
-        .tls_certs_only([ca])
-        .resolve(HOST, receiver.address)
-        .pool_max_idle_per_host(at_once)
-        .build()
-        .unwrap();
-    (client, format!("https://{HOST}:{}/hooks", receiver.address.port()))
-}
-
-/// HTTPS POSTs per second to `receiver`, with `at_once` in flight and bodies of `bytes`, over one client with persistent connections.
-pub async fn https(receiver: &Receiver, at_once: usize, bytes: usize, posts: usize) -> f64 {
-    let (client, url) = poster(receiver, at_once);
-    let body = Bytes::from(vec![b'x'; bytes]);
-    let began = Instant::now();
-    let workers: Vec<_> = (0..at_once)
-        .map(|_| {
-            let (client, url, body) = (client.clone(), url.clone(), body.clone());
-            tokio::spawn(async move {
-                for _ in 0..posts / at_once {
-                    client.post(&url).body(body.clone()).send().await.unwrap().error_for_status().unwrap();
-                }
-            })
-        })
-        .collect();
-    for worker in workers {
-        worker.await.unwrap();
-    }
-    (posts / at_once * at_once) as f64 / began.elapsed().as_secs_f64()
-}
-
 /// Messages per second pulled from the gateway's stream, POSTed to `receiver`, recorded as a row like a delivery's, and acknowledged once
 /// the row is committed: the cost of delivery without matching, signing, ordering or in-flight state (PostgreSQL).
 pub async fn chain(setup: &Setup, receiver: &Receiver, at_once: usize, messages: usize) -> f64 {
@@ -318,7 +285,7 @@ pub async fn chain(setup: &Setup, receiver: &Receiver, at_once: usize, messages:
     let config = jetstream::consumer::pull::Config { max_ack_pending: 10_000, ..Default::default() };
     let consumer = stream.create_consumer(config).await.unwrap();
     let pulled = consumer.stream().max_messages_per_batch(500).messages().await.unwrap();
-    let (client, url) = poster(receiver, at_once);
+    let (client, url) = posts::client(receiver, 0);
     let (posted, mut to_record) = tokio::sync::mpsc::channel::<jetstream::Message>(1024);
     let began = Instant::now();
     let recorder = tokio::spawn(async move {

@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::{
     accept::{CONNECTIONS, memory, populate, setup, work},
-    bare,
+    bare, posts,
     report::{Report, ms, quantile},
 };
 
@@ -185,7 +185,7 @@ pub async fn drain(report: &mut Report, alone: bool) {
     let peak = memory(&gateway, "VmHWM");
     let chain = bare::chain(&setup, &receiver, CONNECTIONS, events).await;
     gateway.stop().await;
-    let bare = bare::https(&receiver, CONNECTIONS, 2200, 40_000).await;
+    let bare = posts::per_second(&receiver, 1, CONNECTIONS, 2200, 40_000).await;
     report.row(
         &format!(
             "webhooks drained from a backlog of {events}, in order, TLS, signed, {}",

@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 
 use crate::{
     accept::{CONNECTIONS, memory, setup},
-    bare,
+    posts,
     report::{Report, ms, quantile},
 };
 
@@ -124,7 +124,7 @@ pub async fn out(count: usize, report: &mut Report) {
     }
     took.sort();
     gateway.stop().await;
-    let limit = bare::https(&receiver, CONNECTIONS, 2200, 20_000).await;
+    let limit = posts::per_second(&receiver, 1, CONNECTIONS, 2200, 20_000).await;
     let middle = quantile(&took, 0.5);
     report.row(
         &format!("one event to {count} subscriptions, until the last of them has it"),
@@ -132,6 +132,62 @@ pub async fn out(count: usize, report: &mut Report) {
         &format!("{} for as many bare HTTPS POSTs", ms(Duration::from_secs_f64(count as f64 / limit))),
         &format!("{:.0} calls/s", count as f64 / middle.as_secs_f64()),
         "-",
+    );
+}
+
+/// Deliveries per second when every event goes to many endpoints, on one host or several, over HTTP/1.1 or HTTP/2.
+pub async fn endpoints(count: usize, hosts: usize, http2: bool, report: &mut Report) {
+    const DELIVERIES: usize = 40_000;
+    const BULK: usize = 200;
+    let mut setup = setup("bench-endpoints", Database::Postgres);
+    let names = (0..hosts).map(|number| format!("hooks{number}.receiver.example")).collect();
+    let receiver = Receiver::reached_as(names, http2, None).await;
+    receiver.known_to(&mut setup);
+    let gateway = setup.start().await;
+    let api = setup.api();
+    let schema = json!({ "type": "object", "properties": { "n": { "type": "integer" }, "text": { "type": "string" } } });
+    let register = json!({ "name": "reading", "title": "Reading", "orderingKey": "key", "schema": schema });
+    api.post("/v1/event-types", register).await.expect(201);
+    let queue = api.create("/v1/queues", json!({ "name": "q", "mode": "out_of_order", "eventTypes": ["custom.reading"] })).await;
+    for number in 0..count {
+        let url = format!("https://{}/hooks/{number}", receiver.hosts[number % hosts]);
+        let endpoint = api.create("/v1/webhook-endpoints", json!({ "name": format!("e{number}"), "url": url })).await;
+        let action = json!({ "type": "webhook", "webhookEndpointId": endpoint });
+        api.create("/v1/subscriptions", json!({ "name": format!("s{number}"), "queueId": queue, "action": action })).await;
+    }
+    receiver.keep_calls(false);
+    let submit = async |events: usize| {
+        for part in 0..events.div_ceil(BULK) {
+            let item =
+                |n: usize| json!({ "type": "custom.reading", "key": format!("k{n}"), "data": { "n": part, "text": "x".repeat(400) } });
+            let items: Vec<Value> = (0..BULK.min(events - part * BULK)).map(item).collect();
+            api.post("/v1/events", json!({ "items": items })).await.expect(202);
+        }
+    };
+    let received = async |deliveries: usize| {
+        while receiver.count() < deliveries {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    // Opens the connections, and compiles what the gateway keeps compiled.
+    submit(DELIVERIES / 10 / count).await;
+    received(DELIVERIES / 10 / count * count).await;
+    receiver.forget();
+    let opened = receiver.connections();
+    let began = Instant::now();
+    submit(DELIVERIES / count).await;
+    received(DELIVERIES).await;
+    let speed = DELIVERIES as f64 / began.elapsed().as_secs_f64();
+    let later = receiver.connections() - opened;
+    gateway.stop().await;
+    let at_once = (64 * count).min(1024);
+    let limit = posts::per_second(&receiver, if http2 { opened + later } else { hosts }, at_once, 1000, DELIVERIES).await;
+    report.row(
+        &format!("fan-out to {count} endpoints on {hosts} host(s), {}, deliveries", if http2 { "HTTP/2" } else { "HTTP/1.1" }),
+        &format!("{speed:.0}/s over {} connections, {later} of them opened under load", opened + later),
+        &format!("{limit:.0}/s bare HTTPS POSTs"),
+        &format!("{:.0} %", 100.0 * speed / limit),
+        "10 000/s",
     );
 }
 
@@ -171,7 +227,7 @@ pub async fn parked(report: &mut Report) {
     let speed = EVENTS as f64 / began.elapsed().as_secs_f64();
     let peak = memory(&gateway, "VmHWM");
     gateway.stop().await;
-    let limit = bare::https(&receiver, CONNECTIONS, 1000, 40_000).await;
+    let limit = posts::per_second(&receiver, 1, CONNECTIONS, 1000, 40_000).await;
     report.row(
         &format!("{EVENTS} deliveries parked in the delivery store over 1 000 lanes, in order, sent when the endpoint is enabled"),
         &format!("{speed:.0}/s, {peak:.0} MiB peak"),

@@ -18,6 +18,7 @@ mod fan;
 mod isolation;
 mod mail;
 mod many;
+mod posts;
 mod report;
 
 use billwire_tests::gateway::Database;
@@ -69,6 +70,11 @@ async fn main() {
     if wanted("fan-out") {
         for subscriptions in [10, 1_000] {
             fan::out(subscriptions, &mut report).await;
+        }
+    }
+    if wanted("endpoints") {
+        for (count, hosts, http2) in [(10, 1), (10, 10), (100, 1), (100, 10)].into_iter().flat_map(|(c, h)| [(c, h, false), (c, h, true)]) {
+            fan::endpoints(count, hosts, http2, &mut report).await;
         }
     }
     if wanted("parked") {

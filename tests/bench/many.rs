@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use crate::{
     accept::{CONNECTIONS, memory, setup},
-    bare,
+    posts,
     report::Report,
 };
 
@@ -72,7 +72,7 @@ pub async fn measure(database: Database, beside: Beside, report: &mut Report) {
     eventually("all events at the receiver", async || (receiver.count() >= accepted.len()).then_some(())).await;
     let peak = memory(&gateway, "VmHWM");
     gateway.stop().await;
-    let limit = bare::https(&receiver, CONNECTIONS, 1300, 40_000).await;
+    let limit = posts::https(&receiver, CONNECTIONS, 1300, 40_000).await;
     let Beside { queues, subscriptions } = beside;
     let name = format!("{database:?}, beside it {queues} queues with {subscriptions} subscriptions each");
     let accepted = in_run as f64 / RUN.as_secs_f64();
