@@ -1,5 +1,7 @@
 //! The outbox: events to publish. A row of `outbox` *is* the flag "not published yet"; the event's own row stays.
 
+use std::collections::{HashMap, HashSet};
+
 use billwire_schemas::{
     ids::{EventId, OrderingKey, TenantId, TransactionId},
     lease::Lease,
@@ -65,8 +67,9 @@ pub(crate) async fn settle(transaction: &DatabaseTransaction) -> Result<i64, Err
 const BETWEEN_MAX: u64 = 1000;
 
 impl Store {
-    /// Unpublished events in order of their positions, whole transactions only: the one that `limit` would cut is left for
-    /// the next call. Within a key, position order is commit order, since positions are drawn under the key's lock.
+    /// Unpublished events, whole transactions only, one after the other in the order of their first positions: those that `limit` would cut
+    /// are left for the next call, unless there is no other. Two transactions that commit at the same time may have drawn their positions in
+    /// turns. Within a key, this is commit order: positions are drawn under the locks of all keys of a transaction.
     ///
     /// # Errors
     /// When the database fails.
@@ -81,13 +84,39 @@ impl Store {
         let rows = self.0.read.query_all_raw(self.statement(&sql, [limit.into()])).await?;
         let cut = rows.len() as i64 == limit;
         let mut events = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-        if cut && let Some(last) = events.last().map(|e| e.transaction) {
-            let whole = events.iter().any(|e| e.transaction != last);
-            if whole {
-                events.retain(|e| e.transaction != last);
+        if cut && let Some(end) = events.last().map(|event| event.position) {
+            let continued = self.continued(&events, end).await?;
+            if events.iter().any(|event| !continued.contains(&event.transaction)) {
+                events.retain(|event| !continued.contains(&event.transaction));
             }
         }
+        let mut first: HashMap<TransactionId, i64> = HashMap::new();
+        for event in &events {
+            first.entry(event.transaction).or_insert(event.position);
+        }
+        events.sort_by_key(|event| (first.get(&event.transaction).copied(), event.position));
         Ok(events)
+    }
+
+    /// Which transactions of these events have unpublished events after this position.
+    async fn continued(&self, events: &[Unpublished], end: i64) -> Result<HashSet<TransactionId>, Error> {
+        let of: HashSet<TransactionId> = events.iter().map(|event| event.transaction).collect();
+        let of: Vec<TransactionId> = of.into_iter().collect();
+        let mut continued = HashSet::new();
+        for part in of.chunks(512) {
+            let part = filled(part);
+            let marks: Vec<String> = (0..part.len()).map(|at| format!("${}", at + 2)).collect();
+            let sql = format!(
+                "SELECT DISTINCT e.transaction_id FROM event e JOIN outbox o ON o.position = e.position \
+                 WHERE e.transaction_id IN ({}) AND e.position > $1",
+                marks.join(", ")
+            );
+            let values = std::iter::once(end.into()).chain(part.iter().map(|id| Value::from(id.0)));
+            for row in self.0.read.query_all_raw(self.statement(&sql, values)).await? {
+                continued.insert(TransactionId(row.try_get("", "transaction_id")?));
+            }
+        }
+        Ok(continued)
     }
 
     /// How many events are unpublished, counted up to `limit`.

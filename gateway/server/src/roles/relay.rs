@@ -1,7 +1,7 @@
 //! The relay: from the outbox to the stream.
 //!
 //! One process at a time, under a lease whose fence is checked whenever events are marked. It publishes all unpublished rows it
-//! sees, in the order of their positions, and never by a cursor (reliability notes, section 2.1). A wake-up carries no data:
+//! sees, transaction by transaction, and never by a cursor (reliability notes, section 2.1). A wake-up carries no data:
 //! there is one code path, whether a commit or the clock woke it.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
