@@ -55,9 +55,9 @@ async fn main() {
         deliver::drain(&mut report, false).await;
     }
     for database in [Database::Postgres, Database::Sqlite] {
-        for (queues, subscriptions) in [(0, 0), (20, 1), (100, 1), (1_000, 10)] {
+        for (queues, tenants, subscriptions) in [(0, 0, 0), (20, 0, 1), (100, 0, 1), (1_000, 100, 10)] {
             if wanted("many") || only.as_deref() == Some(&format!("many-{queues}-{database:?}")) {
-                many::measure(database, many::Beside { queues, subscriptions }, &mut report).await;
+                many::measure(database, many::Beside { queues, tenants, subscriptions }, &mut report).await;
             }
         }
         if wanted("bulk") {

@@ -29,13 +29,14 @@ const RUN: Duration = Duration::from_secs(10);
 const KEYS: usize = 1_000;
 /// Characters of text in an event's data: a message then has about 1 300 bytes.
 const TEXT: usize = 300;
-const TENANTS: usize = 100;
 
 /// What stands beside the queue that is measured.
 #[derive(Clone, Copy)]
 pub struct Beside {
-    /// Queues, spread over a hundred tenants.
+    /// Queues.
     pub queues: usize,
+    /// The tenants they belong to; 0: the same tenant.
+    pub tenants: usize,
     /// Subscriptions of each queue.
     pub subscriptions: usize,
 }
@@ -72,9 +73,10 @@ pub async fn measure(database: Database, beside: Beside, report: &mut Report) {
     eventually("all events at the receiver", async || (receiver.count() >= accepted.len()).then_some(())).await;
     let peak = memory(&gateway, "VmHWM");
     gateway.stop().await;
-    let limit = posts::https(&receiver, CONNECTIONS, 1300, 40_000).await;
-    let Beside { queues, subscriptions } = beside;
-    let name = format!("{database:?}, beside it {queues} queues with {subscriptions} subscriptions each");
+    let limit = posts::per_second(&receiver, 1, CONNECTIONS, 1300, 40_000).await;
+    let Beside { queues, tenants, subscriptions } = beside;
+    let whose = if tenants == 0 { "the same tenant".to_owned() } else { format!("{tenants} tenants") };
+    let name = format!("{database:?}, beside it {queues} queues of {whose} with {subscriptions} subscriptions each");
     let accepted = in_run as f64 / RUN.as_secs_f64();
     report.row(
         &format!("single custom events, {CONNECTIONS} connections, one endpoint, {name}"),
@@ -148,18 +150,17 @@ async fn submit(api: Api, client: usize, stop: Arc<AtomicBool>) -> Vec<Instant> 
     accepted
 }
 
-/// Creates queues and subscriptions in a hundred tenants.
+/// Creates queues and subscriptions.
 async fn crowd(setup: &Setup, beside: Beside) {
-    let (each, rest) = (beside.queues / TENANTS, beside.queues % TENANTS);
-    for tenant in 0..TENANTS {
-        let queues = each + usize::from(tenant < rest);
-        if queues == 0 {
-            break;
-        }
-        let api = tenant_api(setup, &format!("tenant-{tenant}"));
-        let endpoint = api.create("/v1/webhook-endpoints", json!({ "name": "e", "url": "https://example.com" })).await;
+    if beside.queues == 0 {
+        return;
+    }
+    for tenant in 0..beside.tenants.max(1) {
+        let queues = beside.queues / beside.tenants.max(1);
+        let api = if beside.tenants == 0 { setup.api() } else { tenant_api(setup, &format!("tenant-{tenant}")) };
+        let endpoint = api.create("/v1/webhook-endpoints", json!({ "name": "beside", "url": "https://example.com" })).await;
         for queue in 0..queues {
-            let body = json!({ "name": format!("q{queue}"), "mode": "in_order", "eventTypes": ["invoice.*"] });
+            let body = json!({ "name": format!("beside{queue}"), "mode": "in_order", "eventTypes": ["invoice.*"] });
             let queue = api.create("/v1/queues", body).await;
             let subscriptions = (0..beside.subscriptions).map(|number| {
                 let action = json!({ "type": "webhook", "webhookEndpointId": endpoint });

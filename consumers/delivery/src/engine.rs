@@ -16,6 +16,7 @@ use crate::{
     channel::Channels,
     limits::{limiters::Limiters, retry_plan::RetryPlan},
     routing::Routing,
+    shared_store::SharedStore,
     store::DeliveryStore,
 };
 
@@ -109,6 +110,8 @@ pub struct Engine {
     pub bus: Bus,
     /// The delivery store.
     pub delivery_store: Arc<dyn DeliveryStore>,
+    /// The same for what several slots ask or record at the same time.
+    pub shared_store: SharedStore,
     /// The registered channels.
     pub channels: Channels,
     /// The limiters of all targets.

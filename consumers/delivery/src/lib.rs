@@ -22,5 +22,6 @@ pub mod matching;
 mod partition;
 pub mod payload;
 pub mod routing;
+pub mod shared_store;
 pub mod store;
 pub mod supervisor;

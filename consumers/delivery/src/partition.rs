@@ -90,12 +90,10 @@ pub(crate) struct Partition {
     pub reads: Reads,
     pub due_times: DueTimes,
     pub throughput: Throughput,
-    /// The outbox position up to which the stream has been received; `None`: nothing was left on it at the start. A stop can leave the later
-    /// events of a lane in the delivery store and the earlier ones only on the stream: a stored delivery is not attempted before the
-    /// stream has been received up to its event.
+    /// The outbox position up to which the stream has been received; `None`: all that was left on it at the start has been. A stop can leave
+    /// the later events of a lane in the delivery store and the earlier ones only on the stream: a stored delivery is not attempted before
+    /// the stream has been received up to its event.
     pub reached: Option<i64>,
-    /// Whether all that was left on the stream at the start has been received.
-    pub caught_up: bool,
 }
 
 /// How often time-dependent state is looked at; nothing is read for it unless something is due.
@@ -129,7 +127,6 @@ impl Partition {
             due_times: DueTimes::default(),
             throughput: Throughput::default(),
             reached: Some(0),
-            caught_up: false,
         }
     }
 
@@ -140,8 +137,7 @@ impl Partition {
             Ok(pull) => pull,
             Err(error) => return Stop::Failed(error),
         };
-        self.caught_up = pull.waiting() == 0;
-        self.reached = (!self.caught_up).then_some(0);
+        self.reached = (pull.waiting() > 0).then_some(0);
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut repair_lanes = interval(REPAIR_EVERY);
@@ -158,10 +154,7 @@ impl Partition {
                 biased;
                 _ = stop.changed() => Err(Stop::Shutdown),
                 Some(done) = self.attempts.join_next() => { self.finished(done); Ok(()) }
-                written = self.writes.done() => match written {
-                    Some(written) => self.written(written).await,
-                    None => Ok(()),
-                },
+                written = self.writes.done() => self.written(written).await,
                 Some(loaded) = self.reads.next() => self.loaded(loaded),
                 () = waiter.woken() => { self.unblock(); Ok(()) }
                 _ = changed.changed() => self.reload().await,
@@ -210,7 +203,7 @@ impl Partition {
         }
         while self.writes.busy() {
             self.writes.start(&self.engine, true);
-            let Ok(Some((writes, Ok(())))) = timeout_at(until, self.writes.done()).await else { return };
+            let Ok((writes, Ok(()))) = timeout_at(until, self.writes.done()).await else { return };
             for number in writes.into_iter().filter_map(|write| write.message) {
                 self.settle(number).await;
             }
@@ -270,7 +263,16 @@ impl Partition {
     /// Calls have ended at targets that some owners wait for.
     fn unblock(&mut self) {
         for target in self.waiter.freed() {
-            self.ready_queues.unblock(target);
+            self.unblock_or_pass_on(target);
+        }
+    }
+
+    /// A target may admit more calls: to an owner of this slot, or else to another slot.
+    fn unblock_or_pass_on(&mut self, target: Uuid) {
+        if !self.ready_queues.unblock(target)
+            && let Some(limiter) = self.engine.limiters.get(target)
+        {
+            limiter.pass_on();
         }
     }
 
@@ -279,7 +281,7 @@ impl Partition {
         while self.attempts.len() < self.engine.options.attempts_max {
             let Some(owner) = self.ready_queues.next_turn() else { return };
             match self.start_attempts(owner) {
-                Ok(target) => self.ready_queues.passed(target),
+                Ok(target) => target.into_iter().for_each(|target| self.unblock_or_pass_on(target)),
                 Err(target) => self.ready_queues.block(owner, target),
             }
         }
@@ -298,7 +300,12 @@ impl Partition {
             // When attempts run short, no owner gets more than its share: receivers that hang must not use up all attempts.
             let tight = self.attempts.len() * 4 >= options.attempts_max * 3;
             let most = if tight { at_once.min(fair) } else { at_once };
-            if ready_queue.attempting >= most || self.attempts.len() >= options.attempts_max {
+            if self.attempts.len() >= options.attempts_max {
+                // Its turn comes again when an attempt has ended, of whomever.
+                self.ready_queues.run(owner);
+                return Ok(None);
+            }
+            if ready_queue.attempting >= most {
                 break;
             }
             target = target.or_else(|| limits.target(subscription));

@@ -217,6 +217,18 @@ impl Limiter {
         Some(Permit(self.clone()))
     }
 
+    /// Wakes the next partition that waits, if a call may start: the one that was woken did not need it.
+    pub fn pass_on(&self) {
+        let (waiter, target) = {
+            let mut inner = self.inner();
+            let waiter = if inner.in_flight < inner.target.in_flight_max { inner.waiters.pop_front() } else { None };
+            (waiter, inner.target.id)
+        };
+        if let Some(waiter) = waiter {
+            waiter.wake(target);
+        }
+    }
+
     /// Whether waiting deliveries should be attempted.
     pub fn availability(&self, now: Timestamp) -> Availability {
         let inner = self.inner();

@@ -129,7 +129,9 @@ impl Partition {
         }
         for entry in in_order {
             let lane = entry.lane();
-            if !self.lanes.contains(&lane) {
+            if self.lanes.contains(&lane) {
+                self.due_times.add_once_recorded(lane.0);
+            } else {
                 self.lanes.load(&lane);
                 self.read_lane(lane);
             }

@@ -18,6 +18,7 @@ use crate::{
     matching::Matches,
     partition::{Partition, Stop, job::Job, lanes::Offer, writes::Write},
     routing::filter_failed,
+    shared_store::InStore,
 };
 
 /// Deliveries that one step of the intake causes, unless a single message causes more.
@@ -28,14 +29,6 @@ struct Arrival {
     message: Option<Received>,
     event: Arc<Event>,
     matches: Matches,
-}
-
-/// What the delivery store holds.
-struct InStore {
-    /// Deliveries that are stored.
-    known: HashSet<DeliveryId>,
-    /// Lanes with waiting deliveries.
-    waiting: HashSet<LaneKey>,
 }
 
 impl Partition {
@@ -55,10 +48,12 @@ impl Partition {
         let reached = arrivals.iter().map(|arrival| arrival.event.position).max();
         let in_store = self.route_all(&mut arrivals).await?;
         self.admit_all(arrivals, &in_store).await;
-        self.reached = self.reached.max(reached);
-        if !self.caught_up && self.throughput.pending == 0 && self.inbox.is_empty() {
-            self.caught_up = true;
-            self.reads.repair_lanes(&self.engine, self.slot, &self.routing);
+        if self.reached.is_some() {
+            self.reached = self.reached.max(reached);
+            if self.throughput.pending == 0 && self.inbox.is_empty() {
+                self.reached = None;
+                self.reads.repair_lanes(&self.engine, self.slot, &self.routing);
+            }
         }
         Ok(())
     }
@@ -110,13 +105,12 @@ impl Partition {
     /// Makes sure that the matches are those of the configuration as it was when the events were committed or later, and that held queues know
     /// from where they are behind. Gives what the delivery store holds.
     async fn route_all(&mut self, arrivals: &mut [Arrival]) -> Result<InStore, Stop> {
-        let delivery_store = self.engine.delivery_store.clone();
         loop {
             // After the messages have arrived: the revision then covers all that was configured before the events were committed.
-            let (revision, in_store) = tokio::try_join!(delivery_store.revision(), self.in_store(arrivals)).map_err(Stop::Failed)?;
-            if revision == self.routing.revision {
+            let in_store = self.in_store(arrivals).await.map_err(Stop::Failed)?;
+            if in_store.revision == self.routing.revision {
                 let held = held_from(arrivals);
-                if held.is_empty() || delivery_store.hold_back(&held).await.map_err(Stop::Failed)? {
+                if held.is_empty() || self.engine.delivery_store.hold_back(&held).await.map_err(Stop::Failed)? {
                     return Ok(in_store);
                 }
             }
@@ -136,12 +130,7 @@ impl Partition {
             .map(|(event, route)| (route.subscription.id.0, event.key.clone()))
             .filter(|lane| !self.lanes.contains(lane))
             .collect();
-        let lanes: Vec<LaneKey> = lanes.into_iter().collect();
-        // In this order: a delivery that another process parks in between then counts as waiting, and no later one overtakes it. In the
-        // other order it would be known, and dropped here, but later ones would not wait for it.
-        let known = self.engine.delivery_store.known(&ids).await?;
-        let waiting = self.engine.delivery_store.waiting_lanes(&lanes).await?;
-        Ok(InStore { known, waiting })
+        self.engine.shared_store.in_store(ids, lanes.into_iter().collect()).await
     }
 
     /// Admits the new deliveries of these events and drops those that are stored already.

@@ -75,7 +75,7 @@ impl ReadyQueues {
     }
 
     /// Makes an owner runnable that has ready jobs and is neither runnable nor blocked.
-    fn run(&mut self, owner: Uuid) {
+    pub fn run(&mut self, owner: Uuid) {
         let Some(ready_queue) = self.queues.get(&owner).filter(|ready_queue| !ready_queue.ready.is_empty()) else { return };
         if self.queued.insert(owner) {
             if ready_queue.is_replay() { self.replays.push_back(owner) } else { self.runnable.push_back(owner) }
@@ -83,7 +83,7 @@ impl ReadyQueues {
     }
 
     /// The next owner whose turn it is; its queue is not empty. The caller starts its attempts, then calls [`Self::block`] if its target
-    /// admits no more of them, or [`Self::passed`].
+    /// admits no more of them, or else [`Self::unblock`].
     pub fn next_turn(&mut self) -> Option<Uuid> {
         while let Some(owner) = self.runnable.pop_front().or_else(|| self.replays.pop_front()) {
             self.queued.remove(&owner);
@@ -101,16 +101,9 @@ impl ReadyQueues {
         }
     }
 
-    /// The turn of an owner ended although its target might admit more calls: the next owner blocked by that target may try.
-    pub fn passed(&mut self, target: Option<Uuid>) {
-        if let Some(target) = target {
-            self.unblock(target);
-        }
-    }
-
-    /// A call to a target has ended: the first owner that it blocked may try again.
-    pub fn unblock(&mut self, target: Uuid) {
-        let Some(owners) = self.blocked.get_mut(&target) else { return };
+    /// A target may admit more calls: the first owner that it blocked may try again. `false`: it has blocked none.
+    pub fn unblock(&mut self, target: Uuid) -> bool {
+        let Some(owners) = self.blocked.get_mut(&target) else { return false };
         if let Some(owner) = owners.pop_front() {
             self.queued.remove(&owner);
             self.run(owner);
@@ -118,6 +111,7 @@ impl ReadyQueues {
         if self.blocked.get(&target).is_some_and(VecDeque::is_empty) {
             self.blocked.remove(&target);
         }
+        true
     }
 
     /// Time has passed, or the configuration has changed: at each target the first blocked owner may try again.
@@ -254,7 +248,7 @@ mod tests {
         queues.block(one.id.0, target);
         queues.unblock_each();
         assert_eq!((queues.next_turn(), queues.next_turn()), (Some(other.id.0), None), "the first one waits behind it");
-        queues.passed(Some(target));
+        assert!(queues.unblock(target) && !queues.unblock(fresh()));
         assert_eq!(queues.next_turn(), Some(one.id.0));
     }
 

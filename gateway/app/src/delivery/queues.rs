@@ -10,7 +10,11 @@ use billwire_domain::{
     },
 };
 use billwire_schemas::{clock::Timestamp, delivery::Progress, ids::TenantId, refusal::Code};
-use billwire_store::{ConfigurationKind as Kind, Tx, commit::Failure, delivery::queue_progress::{COUNTED_MAX, Depth}};
+use billwire_store::{
+    ConfigurationKind as Kind, Tx,
+    commit::Failure,
+    delivery::queue_progress::{COUNTED_MAX, Depth},
+};
 
 use crate::{
     App,

@@ -32,11 +32,14 @@ use crate::{
 type Judged = Result<(CustomEvent, usize), Rejected>;
 
 /// The custom event types of each tenant, with the number of changes of its configuration at which they were read or earlier.
+type ByTenant = HashMap<TenantId, (i64, Arc<Vec<CustomEventType>>)>;
+
+/// The custom event types that were read.
 #[derive(Default)]
-pub(crate) struct EventTypes(Mutex<HashMap<TenantId, (i64, Arc<Vec<CustomEventType>>)>>);
+pub(crate) struct EventTypes(Mutex<ByTenant>);
 
 impl EventTypes {
-    fn known(&self) -> MutexGuard<'_, HashMap<TenantId, (i64, Arc<Vec<CustomEventType>>)>> {
+    fn known(&self) -> MutexGuard<'_, ByTenant> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -13,6 +13,7 @@ use billwire_delivery::{
     engine::{self, Engine, InFlightBytes},
     lease::Leases,
     limits::limiters::Limiters,
+    shared_store::SharedStore,
     supervisor,
 };
 use billwire_schemas::clock::{Clock, ShiftedClock};
@@ -76,6 +77,7 @@ impl Consumers {
             enqueued: store.enqueued(),
             adopted: Mutex::default(),
             delivery_store: Arc::new(delivery_store.clone()),
+            shared_store: SharedStore::new(Arc::new(delivery_store.clone())),
             channels,
             clock: clock as Arc<dyn Clock>,
             limiters: Limiters::new(settings.circuit()),

@@ -27,6 +27,9 @@ const STATEMENTS: &[&str] = &[
     "ALTER TABLE queue_progress RENAME COLUMN partition TO slot",
     "CREATE TABLE held_queue (queue_id {uuid} PRIMARY KEY, tenant TEXT NOT NULL, position BIGINT NOT NULL)",
     "DELETE FROM lease WHERE name LIKE 'queue-%'",
+    // Where nothing was delivered before, there is nothing to take over.
+    "INSERT INTO setting (key, value) SELECT 'slots', '1' WHERE NOT EXISTS \
+     (SELECT 1 FROM configuration WHERE kind IN ('queue', 'webhook_endpoint'))",
 ];
 
 /// Deliveries read and written at once.
