@@ -25,3 +25,5 @@ pub mod routing;
 pub mod shared_store;
 pub mod store;
 pub mod supervisor;
+
+pub use partition::{consumer_filter, consumer_name};

@@ -53,6 +53,16 @@ use crate::{
     routing::Routing,
 };
 
+/// The name of a slot's durable consumer.
+pub fn consumer_name(slot: Slot) -> String {
+    format!("slot-{slot}")
+}
+
+/// The subjects that a slot's consumer receives.
+pub fn consumer_filter(slot: Slot) -> String {
+    format!("billing.*.*.*.{slot}.>")
+}
+
 /// Why a partition stopped.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Stop {
@@ -214,9 +224,9 @@ impl Partition {
         self.routing = self.engine.routing().await?;
         let options = &self.engine.options;
         let consumer = ConsumerConfig {
-            name: format!("slot-{}", self.slot),
+            name: consumer_name(self.slot),
             fence: Some(fence),
-            filter: format!("billing.*.*.*.{}.>", self.slot),
+            filter: consumer_filter(self.slot),
             ack_wait: options.ack_wait,
             // What is in memory, and what waits in the inbox.
             ack_pending_max: i64::try_from(options.in_flight_max + 2 * INTAKE_MAX).unwrap_or(i64::MAX),

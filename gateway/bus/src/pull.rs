@@ -217,17 +217,35 @@ impl Bus {
             let queue = name.strip_prefix("queue-").and_then(|rest| rest.get(..UUID_LENGTH)?.parse().ok());
             let Some(queue) = queue else { continue };
             let info = stream.consumer_info(&name).await.map_err(|e| unavailable(e.to_string()))?;
-            let first_unacknowledged = self.position_from(info.ack_floor.stream_sequence + 1).await?;
+            let first_unacknowledged = self.position_from(SUBJECTS, info.ack_floor.stream_sequence + 1).await?;
             found.push(QueueConsumer { name, queue, first_unacknowledged });
         }
         Ok(found)
     }
 
-    /// The outbox position of the first message of the gateway with this stream sequence or a later one.
-    async fn position_from(&self, mut sequence: u64) -> Result<Option<i64>, Error> {
+    /// The outbox position of the first message that the consumer `name`, whatever its fence, has not acknowledged; `None`: it has acknowledged
+    /// all. `filter` are its subjects. Without a consumer, all messages count as not acknowledged.
+    ///
+    /// # Errors
+    /// When NATS is away.
+    pub async fn first_unacknowledged(&self, name: &str, filter: &str) -> Result<Option<i64>, Error> {
+        let stream = self.stream().await?;
+        let mut floor = 0;
+        for (fenced, _) in self.fenced(name).await? {
+            let info = stream.consumer_info(&fenced).await.map_err(|e| Error::Unavailable(e.to_string()))?;
+            if info.num_pending == 0 && info.num_ack_pending == 0 {
+                return Ok(None);
+            }
+            floor = floor.max(info.ack_floor.stream_sequence);
+        }
+        self.position_from(filter, floor + 1).await
+    }
+
+    /// The outbox position of the first message of the gateway on these subjects with this stream sequence or a later one.
+    async fn position_from(&self, filter: &str, mut sequence: u64) -> Result<Option<i64>, Error> {
         let stream = self.stream().await?;
         loop {
-            let next = stream.get_first_raw_message_by_subject(SUBJECTS, sequence).await;
+            let next = stream.get_first_raw_message_by_subject(filter, sequence).await;
             let Some(message) = found(next)? else { return Ok(None) };
             let claim = self.seal.read(&message.subject, Some(&message.headers), &message.payload);
             if claim.authenticity != Authenticity::Forged && claim.position > 0 {

@@ -89,7 +89,7 @@ impl Consumers {
                 ..engine::Options::default()
             },
         };
-        tasks.spawn(held_queues::run(delivery_store.clone(), shifted, lease, stopped.clone()));
+        tasks.spawn(held_queues::run(delivery_store.clone(), engine.bus.clone(), shifted, lease, stopped.clone()));
         tasks.spawn(deliver(Arc::new(engine), store, stopped.clone()));
     }
 }
