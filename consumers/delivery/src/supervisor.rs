@@ -19,7 +19,7 @@ use crate::{
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// The processes that share the slots are counted by leases with this prefix, one held by each.
-const MEMBER: &str = "consumers-";
+pub const MEMBER: &str = "consumers-";
 /// The leases of slots have this prefix.
 const SLOT: &str = "slot-";
 

@@ -107,5 +107,9 @@ async fn deliver(engine: Arc<Engine>, store: Store, mut stopped: watch::Receiver
             () = sleep(AGAIN) => {}
         }
     }
+    // Each process has a lease with a name of its own; those of processes that are gone would gather.
+    if let Err(error) = store.purge_leases(supervisor::MEMBER).await {
+        tracing::warn!(%error, "the leases of earlier processes were not deleted");
+    }
     supervisor::run(engine, stopped).await;
 }
