@@ -153,8 +153,10 @@ impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
 
 impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        // Before the write: once the client has its response, it may act on it before this task goes on.
+        let now = Instant::now();
         let outcome = Pin::new(&mut self.io).poll_write(cx, buf);
-        self.activity.has_written(&outcome, Instant::now());
+        self.activity.has_written(&outcome, now);
         outcome
     }
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -164,8 +166,9 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
         Pin::new(&mut self.io).poll_shutdown(cx)
     }
     fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let now = Instant::now();
         let outcome = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
-        self.activity.has_written(&outcome, Instant::now());
+        self.activity.has_written(&outcome, now);
         outcome
     }
     fn is_write_vectored(&self) -> bool {
