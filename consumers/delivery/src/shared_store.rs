@@ -2,7 +2,7 @@
 //! question waits for nothing while none is under way; records gather for a moment, since only the acknowledgement of a message waits for
 //! them, and a commit costs the same for one delivery as for fifty.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use billwire_schemas::{
     delivery::{Delivery, LaneKey},
@@ -15,8 +15,7 @@ use tokio::{
 
 use crate::{
     partition::writes::{Write, Written},
-    routing::Revision,
-    store::DeliveryStore,
+    store::{DeliveryStore, InStore},
 };
 
 /// Requests that wait; there are at most two of each slot.
@@ -29,17 +28,6 @@ const RECORD_SOON: usize = 512;
 const GATHER: Duration = Duration::from_millis(25);
 /// How often the gathered records are counted.
 const GATHER_STEP: Duration = Duration::from_millis(5);
-
-/// What the delivery store holds of the deliveries that events cause.
-#[derive(Debug, Default, Clone)]
-pub(crate) struct InStore {
-    /// The revision of the configuration.
-    pub revision: Revision,
-    /// Deliveries that are stored.
-    pub known: HashSet<DeliveryId>,
-    /// Lanes with waiting deliveries.
-    pub waiting: HashSet<LaneKey>,
-}
 
 /// A question for what is stored of these deliveries and lanes.
 struct Question {
@@ -99,18 +87,12 @@ async fn answer(store: Arc<dyn DeliveryStore>, mut asked: mpsc::Receiver<Questio
     while asked.recv_many(&mut questions, WAITING_MAX).await > 0 {
         let ids: Vec<DeliveryId> = questions.iter().flat_map(|one| one.ids.iter().copied()).collect();
         let lanes: Vec<LaneKey> = questions.iter().flat_map(|one| one.lanes.iter().cloned()).collect();
-        let stored = async {
-            // In this order: a delivery that another process parks in between then counts as waiting, and no later one overtakes it. In the
-            // other order it would be known, and dropped, but later ones would not wait for it.
-            let known = store.known(&ids).await?;
-            Ok::<_, String>((known, store.waiting_lanes(&lanes).await?))
-        };
-        let found = tokio::try_join!(store.revision(), stored);
+        let found = store.in_store(&ids, &lanes).await;
         for Question { ids, lanes, answer } in questions.drain(..) {
-            let own = found.as_ref().map_err(Clone::clone).map(|(revision, (known, waiting))| InStore {
-                revision: *revision,
-                known: ids.into_iter().filter(|id| known.contains(id)).collect(),
-                waiting: lanes.into_iter().filter(|lane| waiting.contains(lane)).collect(),
+            let own = found.as_ref().map_err(Clone::clone).map(|found| InStore {
+                revision: found.revision,
+                known: ids.into_iter().filter(|id| found.known.contains(id)).collect(),
+                waiting: lanes.into_iter().filter(|lane| found.waiting.contains(lane)).collect(),
             });
             // A slot that stopped meanwhile needs no answer.
             let _ = answer.send(own);

@@ -40,6 +40,17 @@ pub struct Due {
     pub next: HashMap<Uuid, Timestamp>,
 }
 
+/// What is stored of the deliveries that events cause.
+#[derive(Debug, Default, Clone)]
+pub struct InStore {
+    /// The revision of the configuration.
+    pub revision: Revision,
+    /// Deliveries that are stored.
+    pub known: HashSet<DeliveryId>,
+    /// Lanes with waiting deliveries.
+    pub waiting: HashSet<LaneKey>,
+}
+
 /// The storage of the engine. Errors are texts for the log; every call may be repeated.
 #[async_trait]
 pub trait DeliveryStore: Leases {
@@ -47,10 +58,9 @@ pub trait DeliveryStore: Leases {
     async fn routing(&self) -> Result<Arc<Routing>, String>;
     /// The current revision of the configuration.
     async fn revision(&self) -> Result<Revision, String>;
-    /// Which of these deliveries are stored.
-    async fn known(&self, ids: &[DeliveryId]) -> Result<HashSet<DeliveryId>, String>;
-    /// Which of these lanes have waiting deliveries.
-    async fn waiting_lanes(&self, lanes: &[LaneKey]) -> Result<HashSet<LaneKey>, String>;
+    /// The revision of the configuration, which of these deliveries are stored, and, read no earlier, which of these lanes have waiting
+    /// deliveries.
+    async fn in_store(&self, ids: &[DeliveryId], lanes: &[LaneKey]) -> Result<InStore, String>;
     /// Records the state of deliveries, in one commit; a delivery in a final state does not change. `new` are those that are probably not
     /// stored yet: only a hint.
     async fn record(&self, new: &[&Delivery], known: &[&Delivery]) -> Result<(), String>;

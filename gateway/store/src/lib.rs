@@ -45,7 +45,7 @@ pub use error::Error;
 pub use filter::Filter;
 pub use master_key::MasterKey;
 pub use objects::{BaseColumns, Due, ObjectRow, Persisted};
-pub use outbox::Unpublished;
+pub use outbox::{HIGHEST as HIGHEST_SEQUENCE, Unpublished};
 pub use set_aside::{Redriven, SetAsideEvent};
 pub use tx::{NewEvent, NewTransaction, Tx};
 

@@ -9,7 +9,7 @@ use billwire_schemas::{
 use sea_orm::{ConnectionTrait, DatabaseBackend, DatabaseTransaction, QueryResult, Statement, Value};
 use uuid::Uuid;
 
-use crate::{Error, Store, batching::filled};
+use crate::{Error, Store, batching::filled, settings};
 
 /// An event that the stream has not acknowledged.
 #[derive(Debug, Clone)]
@@ -62,6 +62,9 @@ pub(crate) async fn settle(transaction: &DatabaseTransaction) -> Result<i64, Err
     let row = transaction.query_one_raw(Statement::from_string(backend, sql)).await?;
     Ok(row.map(|row| row.try_get("", "position")).transpose()?.unwrap_or(0))
 }
+
+/// The setting with the highest sequence that the stream has acknowledged.
+pub const HIGHEST: &str = "stream_last_sequence";
 
 /// Events that [`Store::events_between`] gives at most.
 const BETWEEN_MAX: u64 = 1000;
@@ -131,14 +134,16 @@ impl Store {
         Ok(u64::try_from(n).unwrap_or(0))
     }
 
-    /// Marks events as published, if `lease` still holds. `false`: it does not, and nothing was marked.
+    /// Marks events as published, if `lease` still holds; with the highest sequence that the stream has acknowledged, if that has changed.
+    /// `false`: the lease does not hold, and nothing was changed.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn mark_published(&self, lease: &Lease, positions: &[i64]) -> Result<bool, Error> {
+    pub async fn mark_published(&self, lease: &Lease, positions: &[i64], highest: Option<u64>) -> Result<bool, Error> {
         if positions.is_empty() {
             return Ok(true);
         }
+        // One commit for both: each waits for the disk, and the next events wait for it.
         let positions = filled(positions);
         let marks: Vec<String> = (0..positions.len()).map(|i| format!("${}", i + 4)).collect();
         let sql = format!(
@@ -147,7 +152,13 @@ impl Store {
         );
         let mut values: Vec<Value> = vec![lease.name.as_str().into(), lease.owner.as_str().into(), lease.fence.into()];
         values.extend(positions.iter().map(|p| Value::from(*p)));
-        Ok(self.0.write.execute_raw(self.statement(&sql, values)).await?.rows_affected() > 0)
+        let transaction = self.begin().await?;
+        let marked = transaction.execute_raw(self.statement(&sql, values)).await?.rows_affected() > 0;
+        if marked && let Some(highest) = highest {
+            settings::set(&*transaction, HIGHEST, &highest.to_string()).await?;
+        }
+        transaction.commit().await?;
+        Ok(marked)
     }
 
     /// Puts every stored event back into the outbox, except those set aside: the stream was lost. Gives how many.

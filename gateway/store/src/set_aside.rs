@@ -133,7 +133,7 @@ impl Store {
             );
             self.0.write.execute_raw(self.statement(&sql, values)).await?;
         }
-        self.mark_published(lease, positions).await
+        self.mark_published(lease, positions, None).await
     }
 
     /// Which of these events are behind one that is set aside in their ordering key, by position.

@@ -1,8 +1,17 @@
 //! Single values of the installation: the stream's epoch, the test clock, the seal keys.
 
-use sea_orm::{ActiveValue::Set, ConnectionTrait, EntityTrait, sea_query::OnConflict};
+use sea_orm::{ActiveValue::Set, ConnectionTrait, DbErr, EntityTrait, sea_query::OnConflict};
 
 use crate::{Error, Store, entity::setting};
+
+/// [`Store::set`] on a connection or within a transaction.
+pub(crate) async fn set(conn: &impl ConnectionTrait, key: &str, value: &str) -> Result<(), DbErr> {
+    let row = setting::ActiveModel { key: Set(key.to_owned()), value: Set(value.to_owned()) };
+    let mut clash = OnConflict::column(setting::Column::Key);
+    clash.update_column(setting::Column::Value);
+    setting::Entity::insert(row).on_conflict(clash).exec_without_returning(conn).await?;
+    Ok(())
+}
 
 impl Store {
     /// The value under `key`.
@@ -18,11 +27,7 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn set(&self, key: &str, value: &str) -> Result<(), Error> {
-        let row = setting::ActiveModel { key: Set(key.to_owned()), value: Set(value.to_owned()) };
-        let mut clash = OnConflict::column(setting::Column::Key);
-        clash.update_column(setting::Column::Value);
-        setting::Entity::insert(row).on_conflict(clash).exec_without_returning(&self.0.write).await?;
-        Ok(())
+        Ok(set(&self.0.write, key, value).await?)
     }
 
     /// Sets the value under `key` unless there is one, and gives the stored one: two processes that start together get the same.

@@ -18,7 +18,7 @@ use crate::{
     matching::Matches,
     partition::{Partition, Stop, job::Job, lanes::Offer, writes::Write},
     routing::filter_failed,
-    shared_store::InStore,
+    store::InStore,
 };
 
 /// Deliveries that one step of the intake causes, unless a single message causes more.

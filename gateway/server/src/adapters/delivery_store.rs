@@ -15,7 +15,7 @@ use billwire_delivery::{
     lease::{Leases, Renewals},
     limits::limiter::Target,
     routing::{Revision, Routing, TenantRouting},
-    store::{DeliveryStore, Due, DueOf},
+    store::{DeliveryStore, Due, DueOf, InStore},
 };
 use billwire_email::{Readers, SmtpAccount};
 use billwire_schemas::{
@@ -27,7 +27,7 @@ use billwire_schemas::{
     lease::Lease,
     template::Translated,
 };
-use billwire_store::{ConfigurationKind as Kind, Store, Stored, Unpublished};
+use billwire_store::{ConfigurationKind as Kind, Store, Stored, Unpublished, delivery::lookup::Lookup};
 use billwire_webhook::Endpoint;
 use uuid::Uuid;
 
@@ -279,12 +279,9 @@ impl DeliveryStore for SqlDeliveryStore {
         Ok(Revision { changes, held: Reverse(held) })
     }
 
-    async fn known(&self, ids: &[DeliveryId]) -> Result<HashSet<DeliveryId>, String> {
-        self.store.known_deliveries(ids).await.map_err(text)
-    }
-
-    async fn waiting_lanes(&self, lanes: &[LaneKey]) -> Result<HashSet<LaneKey>, String> {
-        self.store.waiting_lanes(lanes).await.map_err(text)
+    async fn in_store(&self, ids: &[DeliveryId], lanes: &[LaneKey]) -> Result<InStore, String> {
+        let Lookup { changes, held, known, waiting } = self.store.lookup(ids, lanes).await.map_err(text)?;
+        Ok(InStore { revision: Revision { changes, held: Reverse(held) }, known, waiting })
     }
 
     async fn record(&self, new: &[&Delivery], known: &[&Delivery]) -> Result<(), String> {

@@ -9,7 +9,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 use billwire_bus::{BATCH_MAX, Bus, Error, Message, PublishOutcome, topology::State};
 use billwire_delivery::lease::{self, Leases};
 use billwire_schemas::{events::envelope::subject, ids::fresh, lease::Lease};
-use billwire_store::{Store, Unpublished};
+use billwire_store::{HIGHEST_SEQUENCE, Store, Unpublished};
 use tokio::{
     sync::watch,
     time::{Instant, sleep, timeout},
@@ -30,9 +30,8 @@ const POLL: Duration = Duration::from_secs(1);
 const AGAIN: Duration = Duration::from_millis(500);
 /// How often the stream is checked against what was published.
 const CHECK_EVERY: Duration = Duration::from_secs(30);
-/// The settings with the epoch of the stream, and with the highest sequence it acknowledged.
+/// The setting with the epoch of the stream.
 const EPOCH: &str = "stream_epoch";
-const HIGHEST: &str = "stream_last_sequence";
 
 /// Publishes until `stop` turns true.
 pub async fn run(store: Store, bus: Bus, leases: Arc<dyn Leases>, ttl: Duration, stop: watch::Receiver<bool>) {
@@ -61,13 +60,11 @@ async fn publish_outbox(store: &Store, bus: &Bus, lease: Lease) -> Result<(), St
             continue;
         }
         let (published, last) = publish(bus, &events).await?;
-        if !store.mark_published(&lease, &published).await.map_err(|e| e.to_string())? && !published.is_empty() {
+        let higher = (last > highest).then_some(last);
+        if !store.mark_published(&lease, &published, higher).await.map_err(|e| e.to_string())? {
             return Err("another process is the relay now".into());
         }
-        if last > highest {
-            highest = last;
-            store.set(HIGHEST, &highest.to_string()).await.map_err(|e| e.to_string())?;
-        }
+        highest = highest.max(last);
         if published.len() < events.len() {
             sleep(AGAIN).await;
         }
@@ -123,7 +120,7 @@ fn fitting(events: &[Unpublished], bytes: usize) -> usize {
 async fn adopt_stream(store: &Store, bus: &Bus) -> Result<u64, String> {
     let State { epoch, last_sequence, .. } = bus.ensure_stream(&fresh().to_string()).await.map_err(|e| e.to_string())?;
     let known = store.setting(EPOCH).await.map_err(|e| e.to_string())?;
-    let highest: u64 = store.setting(HIGHEST).await.map_err(|e| e.to_string())?.and_then(|t| t.parse().ok()).unwrap_or(0);
+    let highest: u64 = store.setting(HIGHEST_SEQUENCE).await.map_err(|e| e.to_string())?.and_then(|t| t.parse().ok()).unwrap_or(0);
     let lost = known.as_ref().is_some_and(|known| *known != epoch) || last_sequence < highest;
     if lost {
         bus.delete_all_consumers().await.map_err(|e| e.to_string())?;
@@ -132,7 +129,7 @@ async fn adopt_stream(store: &Store, bus: &Bus) -> Result<u64, String> {
     }
     if lost || known.is_none() {
         store.set(EPOCH, &epoch).await.map_err(|e| e.to_string())?;
-        store.set(HIGHEST, &last_sequence.to_string()).await.map_err(|e| e.to_string())?;
+        store.set(HIGHEST_SEQUENCE, &last_sequence.to_string()).await.map_err(|e| e.to_string())?;
         return Ok(last_sequence);
     }
     Ok(highest)

@@ -11,8 +11,8 @@ use billwire_schemas::{
     ids::{DeliveryId, EventId, OrderingKey, QueueId, ReplayId, Slot, SubscriptionId, TenantId},
 };
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, EntityTrait, FromQueryResult, IntoActiveModel,
-    QueryFilter, QueryResult, QuerySelect, SqlErr, Value,
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, EntityTrait, FromQueryResult, IntoActiveModel, QueryResult, SqlErr,
+    Value,
     sea_query::{Expr, ExprTrait, OnConflict},
 };
 use uuid::Uuid;
@@ -162,21 +162,6 @@ async fn write_attempts(transaction: &DatabaseTransaction, of: impl Iterator<Ite
 }
 
 impl Store {
-    /// Which of `ids` are stored.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn known_deliveries(&self, ids: &[DeliveryId]) -> Result<HashSet<DeliveryId>, Error> {
-        let mut known = HashSet::new();
-        for part in ids.chunks(1024) {
-            let find = delivery::Entity::find().select_only().column(delivery::Column::Id);
-            let ids = filled(part).into_iter().map(|id| id.0);
-            let found: Vec<Uuid> = find.filter(delivery::Column::Id.is_in(ids)).into_tuple().all(&self.0.read).await?;
-            known.extend(found.into_iter().map(DeliveryId));
-        }
-        Ok(known)
-    }
-
     /// Records the state of deliveries, with their latest attempt and its recipients, in one commit. A delivery in a final state does not
     /// change. `new` are deliveries that are probably not stored yet: they are inserted without a look, which costs half; if one is
     /// stored all the same, everything is written again with a look.
@@ -295,7 +280,7 @@ impl Store {
     ) -> Result<(), Error> {
         let waiting = if in_order {
             let lanes: HashSet<_> = deliveries.iter().map(Delivery::lane).collect();
-            self.waiting_lanes_of(transaction, &lanes.into_iter().collect::<Vec<_>>()).await?
+            self.lookup_on(transaction, &[], &lanes.into_iter().collect::<Vec<_>>()).await?.waiting
         } else {
             HashSet::new()
         };

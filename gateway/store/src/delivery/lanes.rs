@@ -1,7 +1,5 @@
 //! The lanes of deliveries: what waits in them, in order.
 
-use std::collections::HashSet;
-
 use billwire_schemas::{
     clock::Timestamp,
     delivery::{Delivery, DeliveryState, LaneCursor, LaneKey},
@@ -25,38 +23,6 @@ const LANES_AT_ONCE: usize = 16;
 const REPAIR_MAX: usize = 500;
 
 impl Store {
-    /// Which of `lanes` have waiting deliveries.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn waiting_lanes(&self, lanes: &[LaneKey]) -> Result<HashSet<LaneKey>, Error> {
-        self.waiting_lanes_of(&self.0.read, lanes).await
-    }
-
-    /// [`Store::waiting_lanes`] as a connection or transaction sees them.
-    pub(crate) async fn waiting_lanes_of(&self, conn: &impl ConnectionTrait, lanes: &[LaneKey]) -> Result<HashSet<LaneKey>, Error> {
-        let mut waiting = HashSet::new();
-        for part in lanes.chunks(LANES_ASKED) {
-            let part = filled(part);
-            let marks: Vec<String> = (0..part.len()).map(|i| format!("(${}, ${})", 2 * i + 1, 2 * i + 2)).collect();
-            // One row per lane, however many deliveries wait: a lane may hold thousands. A scalar subquery is planned once and evaluated
-            // lane by lane; a statement with one subquery per lane would be planned as often as there are lanes.
-            let sql = format!(
-                "WITH asked (lane_id, ordering_key) AS (VALUES {}) SELECT lane_id, ordering_key FROM asked WHERE (SELECT 1 FROM delivery \
-                 WHERE delivery.lane_id = asked.lane_id AND delivery.ordering_key = asked.ordering_key AND {OPEN} LIMIT 1) = 1",
-                marks.join(", ")
-            );
-            let values: Vec<Value> = part.iter().flat_map(|(lane, key)| [(*lane).into(), key.as_str().into()]).collect();
-            for row in conn.query_all_raw(self.statement(&sql, values)).await? {
-                let (lane, key): (Uuid, String) = (row.try_get("", "lane_id")?, row.try_get("", "ordering_key")?);
-                if let Ok(key) = key.parse() {
-                    waiting.insert((lane, key));
-                }
-            }
-        }
-        Ok(waiting)
-    }
-
     /// The deliveries that wait in each of `lanes`, in order and up to `limit` of each; none behind one that blocks the lane.
     ///
     /// # Errors
