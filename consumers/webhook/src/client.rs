@@ -15,11 +15,11 @@ use rustls::{
 };
 use rustls_platform_verifier::Verifier;
 use tokio::time::{Instant, timeout_at};
-use url::Url;
+use url::{Host, Url};
 
 pub use crate::connect::{Resolver, SystemResolver};
 use crate::{
-    connect::{Body, Connector, GuardedNames, Timeouts},
+    connect::{Body, Connector, GuardedNames, Timeouts, not_public},
     endpoint::Identity,
     pool::{Lease, Pool},
     reply::{Answer, Failure},
@@ -151,7 +151,7 @@ impl Client {
     /// Why there is no answer. Once the head of an answer is there, its status counts, however the body ends.
     pub async fn call(&self, url: Url, headers: HeaderMap, body: Bytes) -> Result<Answer, Failure> {
         let deadline = Instant::now() + self.call_timeout;
-        destination::check(&url).map_err(|_| Failure::NotAllowed)?;
+        allowed(&url)?;
         let (lease, response) = timeout_at(deadline, self.send(&url, headers, body)).await.unwrap_or(Err(Failure::TimedOut))?;
         let (head, mut incoming) = response.into_parts();
         let mut read = BytesMut::new();
@@ -186,6 +186,18 @@ impl Client {
             }
         }
     }
+}
+
+/// Checks the URL, and tells the operator what is wrong with it.
+fn allowed(url: &Url) -> Result<(), Failure> {
+    destination::check(url).map_err(|refused| match url.host() {
+        Some(Host::Ipv4(address)) if !destination::is_public(address.into()) => not_public(&address.to_string(), address.into()),
+        Some(Host::Ipv6(address)) if !destination::is_public(address.into()) => not_public(&address.to_string(), address.into()),
+        _ => {
+            tracing::warn!(host = url.host_str(), %refused, "webhook not sent: the URL breaks the rules of destinations");
+            Failure::NotAllowed
+        }
+    })
 }
 
 impl Tls {

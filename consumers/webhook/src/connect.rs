@@ -10,7 +10,7 @@ use std::{
     error::Error,
     future::poll_fn,
     io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     pin::Pin,
     sync::{
         Arc,
@@ -45,8 +45,10 @@ use tower_service::Service;
 
 use crate::reply::Failure;
 
-/// Bytes of an answer's head over HTTP/2 at most. (Over HTTP/1.1 it is 100 headers and 400 KiB, which the library sets.)
+/// Bytes of an answer's head over HTTP/2 at most. (Over HTTP/1.1 the library allows 400 KiB.)
 const HEAD_BYTES_MAX: u32 = 16 * 1024;
+/// Headers of an answer over HTTP/1.1 at most.
+const HEADERS_MAX: usize = 1_000;
 /// Concurrent calls over one HTTP/2 connection at most, if the receiver allows as many: when one connection is lost or slow, few calls are.
 pub(crate) const STREAMS_MAX: usize = 100;
 /// Concurrent calls over an HTTP/2 connection until the receiver has said how many it allows.
@@ -184,7 +186,7 @@ impl Connector {
         let http2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
         let (io, tasks) = (TokioIo::new(tls), Tasks(Arc::new(permit)));
         if !http2 {
-            let (mut sender, connection) = http1::handshake(io).await.map_err(|error| failure(&error, Failure::Broken))?;
+            let (mut sender, connection) = http1().handshake(io).await.map_err(|error| failure(&error, Failure::Broken))?;
             let (report, reported) = oneshot::channel();
             let (in_use, dropped) = oneshot::channel::<()>();
             tasks.spawn(async move {
@@ -251,9 +253,24 @@ impl Connector {
             self.dialled.fetch_add(1, Ordering::SeqCst);
         }
         let tcp = connected?.into_inner();
-        let allowed = self.names.connect_to.contains_key(host) || tcp.peer_addr().is_ok_and(|peer| destination::is_public(peer.ip()));
-        if allowed { Ok(tcp) } else { Err(Failure::NotAllowed) }
+        match tcp.peer_addr() {
+            _ if self.names.connect_to.contains_key(host) => Ok(tcp),
+            Ok(peer) if destination::is_public(peer.ip()) => Ok(tcp),
+            Ok(peer) => Err(not_public(host, peer.ip())),
+            Err(_) => Err(Failure::ConnectFailed),
+        }
     }
+}
+
+/// Reads every answer whose status is clear: what is malformed after it changes nothing for the delivery.
+fn http1() -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .allow_obsolete_multiline_headers_in_responses(true)
+        .allow_spaces_after_header_name_in_responses(true)
+        .ignore_invalid_headers_in_responses(true)
+        .max_headers(HEADERS_MAX);
+    builder
 }
 
 /// Runs the tasks of one connection, which hold its permit until the last one has ended.
@@ -297,8 +314,7 @@ impl GuardedNames {
             return Err(Failure::NotResolved);
         }
         if let Some(address) = found.iter().find(|address| !destination::is_public(address.ip())) {
-            tracing::warn!(host, address = %address.ip(), "webhook host resolves to an address that is not public");
-            return Err(Failure::NotAllowed);
+            return Err(not_public(host, address.ip()));
         }
         Ok(found)
     }
@@ -317,6 +333,12 @@ impl Service<Name> for GuardedNames {
         let names = self.clone();
         Box::pin(async move { Ok(names.addresses(name.as_str()).await?.into_iter()) })
     }
+}
+
+/// Tells the operator which address was refused; the tenant gets the category alone.
+pub(crate) fn not_public(host: &str, address: IpAddr) -> Failure {
+    tracing::warn!(host, %address, "webhook not sent: the host's address is not public; BILLWIRE_WEBHOOK_CONNECT_TO can allow it");
+    Failure::NotAllowed
 }
 
 /// The category of an error; `otherwise` if nothing below it says more. The details of the error stay in the debug log.

@@ -85,6 +85,11 @@ impl WebhookChannel {
 
     /// Sends `body` to `endpoint`, to a `path` below its own, once, under the id `event`.
     pub async fn send(&self, endpoint: &Endpoint, path: Option<&str>, event: EventId, body: Bytes) -> Outcome {
+        let url = request::url(&endpoint.url, endpoint.path.as_deref()).and_then(|below| request::url(&below, path));
+        let url = match url {
+            Ok(url) => url,
+            Err(fault) => return Outcome::GiveUp(Report::new(None, fault)),
+        };
         let client = match self.client_for(endpoint) {
             Ok(client) => client,
             Err(fault) => return failed(format!("the client certificate cannot be used: {fault}")),
@@ -103,7 +108,6 @@ impl WebhookChannel {
             Ok(headers) => headers,
             Err(fault) => return Outcome::NotAttempted(fault.to_string()),
         };
-        let url = request::url(&request::url(&endpoint.url, endpoint.path.as_deref()), path);
         let answer = client.call(url, headers, body).await;
         if let (Some(token), Ok(answer)) = (&token, &answer)
             && answer.status == http::StatusCode::UNAUTHORIZED

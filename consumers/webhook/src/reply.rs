@@ -29,10 +29,11 @@ pub struct Answer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
     /// DNS has no address for the name.
-    #[error("name not resolved")]
+    #[error("host has no public address")]
     NotResolved,
-    /// The URL, an address of its host or the connected peer breaks the rules of destinations.
-    #[error("destination not allowed")]
+    /// The URL, an address of its host or the connected peer breaks the rules of destinations. Tenants read the same text as for
+    /// [`Failure::NotResolved`], or they could find out which internal names exist; the log has the address.
+    #[error("host has no public address")]
     NotAllowed,
     /// No TCP connection.
     #[error("connect failed")]
@@ -188,8 +189,8 @@ mod tests {
     #[test]
     fn a_missing_answer_is_told_by_category_alone() {
         for (failure, detail) in [
-            (Failure::NotResolved, "name not resolved"),
-            (Failure::NotAllowed, "destination not allowed"),
+            (Failure::NotResolved, "host has no public address"),
+            (Failure::NotAllowed, "host has no public address"),
             (Failure::ConnectFailed, "connect failed"),
             (Failure::TlsFailed, "TLS failed"),
             (Failure::TimedOut, "timed out"),

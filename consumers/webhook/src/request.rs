@@ -101,17 +101,24 @@ pub fn confidential(endpoint: &Endpoint, token: Option<&str>) -> Vec<String> {
 
 /// The URL of a call: `path` below the base URL's own path. A query in `path` replaces the base URL's; `path` cannot
 /// change the host, whatever it contains.
-pub fn url(base: &Url, path: Option<&str>) -> Url {
+///
+/// # Errors
+/// For people: `path`, as filled in, leads out of the base URL's path.
+pub fn url(base: &Url, path: Option<&str>) -> Result<Url, String> {
     let mut url = base.clone();
-    let Some(path) = path.filter(|path| !path.is_empty()) else { return url };
+    let Some(path) = path.filter(|path| !path.is_empty()) else { return Ok(url) };
     let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
     if !path.is_empty() {
-        url.set_path(&format!("{}/{}", base.path().trim_end_matches('/'), path.trim_start_matches('/')));
+        let folder = format!("{}/", base.path().trim_end_matches('/'));
+        url.set_path(&format!("{folder}{}", path.trim_start_matches('/')));
+        if !url.path().starts_with(&folder) {
+            return Err("the path leads out of the endpoint's base path".to_owned());
+        }
     }
     if query.is_some() {
         url.set_query(query);
     }
-    url
+    Ok(url)
 }
 
 /// A path with each `{name}` replaced by that parameter of the event in `body`, percent-encoded: no value can add a segment, a query

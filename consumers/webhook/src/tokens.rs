@@ -9,7 +9,7 @@ use std::{
 use billwire_schemas::ids::WebhookEndpointId;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
-use serde::Deserialize;
+use serde_json::Value;
 use tokio::time::Instant;
 use url::{Url, form_urlencoded};
 
@@ -38,14 +38,6 @@ struct Token {
     text: Arc<str>,
     version: i64,
     good_until: Instant,
-}
-
-/// The answer of a token endpoint, as far as it is used.
-#[derive(Deserialize)]
-struct Granted {
-    access_token: String,
-    #[serde(default)]
-    expires_in: Option<u64>,
 }
 
 /// The cached token of one endpoint; the holder of the lock requests it.
@@ -108,11 +100,57 @@ async fn get(client: &Client, grant: Grant<'_>) -> Result<(Arc<str>, Duration), 
         let excerpt = reply::excerpt(&answer.body, &[grant.client_secret.to_owned()]);
         return Err(format!("no token: the token endpoint answered {}: {excerpt}", answer.status.as_u16()));
     }
-    let granted: Granted =
-        serde_json::from_slice(&answer.body).map_err(|_| "no token: the token endpoint's answer holds none".to_owned())?;
-    if HeaderValue::try_from(&granted.access_token).is_err() || granted.access_token.is_empty() {
+    let (token, lasts) = granted(&answer.body).ok_or_else(|| "no token: the token endpoint's answer holds none".to_owned())?;
+    if HeaderValue::try_from(&*token).is_err() {
         return Err("no token: what the token endpoint gave cannot be sent in a header".to_owned());
     }
-    let told = granted.expires_in.map_or(UNTOLD, Duration::from_secs).min(LONGEST);
-    Ok((granted.access_token.into(), told.saturating_sub(MARGIN).max(told / 2)))
+    Ok((token, lasts.saturating_sub(MARGIN).max(lasts / 2)))
+}
+
+/// The token in an answer and how long it lasts. Of RFC 6749 section 5.1 only `access_token` is required here: real servers send
+/// `expires_in` as text, as a fraction, as `null` or as a number that means nothing, and some put a byte-order mark first.
+fn granted(body: &[u8]) -> Option<(Arc<str>, Duration)> {
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    let answer: Value = serde_json::from_slice(body).ok()?;
+    let token = answer["access_token"].as_str().map(str::trim).filter(|token| !token.is_empty())?;
+    let seconds = match &answer["expires_in"] {
+        Value::String(text) => text.trim().parse().ok(),
+        number => number.as_f64(),
+    };
+    let told = seconds.filter(|seconds| *seconds > 0.0).map(|seconds| LONGEST.min(Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST)));
+    Some((token.into(), told.unwrap_or(UNTOLD)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_a_server_says_of_its_end_a_token_is_a_token() {
+        for (expires_in, seconds) in [
+            ("3600", 3600),
+            ("\"3600\"", 3600),
+            ("\" 3599 \"", 3599),
+            ("3600.0", 3600),
+            ("\"1e3\"", 1000),
+            ("null", 300),
+            ("\"\"", 300),
+            ("\"never\"", 300),
+            ("\"NaN\"", 300),
+            ("0", 300),
+            ("-1", 300),
+            ("[]", 300),
+            ("1e300", 86400),
+            ("\"inf\"", 86400),
+            ("99999999999999999999", 86400),
+        ] {
+            let answer = format!("\u{feff}{{\"access_token\":\"t\",\"token_type\":\"BearerToken\",\"expires_in\":{expires_in}}}\r\n");
+            assert_eq!(granted(answer.as_bytes()), Some(("t".into(), Duration::from_secs(seconds))), "{expires_in}");
+        }
+        assert_eq!(granted(br#"{"access_token":"t"}"#), Some(("t".into(), UNTOLD)));
+        assert_eq!(granted(br#"{"access_token":"a","access_token":"b"}"#), Some(("b".into(), UNTOLD)));
+        for none in [&b"access_token=t"[..], b"{}", br#"{"access_token":7}"#, br#"{"access_token":" "}"#, b"", b"[]", b"\"t\""] {
+            assert_eq!(granted(none), None, "{}", String::from_utf8_lossy(none));
+        }
+    }
 }

@@ -96,6 +96,32 @@ async fn an_endless_body_is_cut_and_its_status_counts() {
 }
 
 #[tokio::test]
+async fn an_odd_answer_whose_status_is_clear_is_an_answer() {
+    let many = (0..500).map(|n| format!("x-{n}: y\r\n")).collect::<String>();
+    let oddities = [
+        "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nx-folded: one\r\n two\r\n\tthree\r\n\r\nok",
+        "HTTP/1.1 200 OK\r\ncontent-length : 2\r\n\r\nok",
+        "HTTP/1.1 200 OK\r\ncontent-length:2\r\nno colon at all\r\n\r\nok",
+        "HTTP/1.1 200 OK\r\ncontent-length:2\r\nbad name: x\r\n: empty\r\nx-control: a\u{1}b\r\nx-utf8: größe\r\n\r\nok",
+        "HTTP/1.1 200\r\ncontent-length: 2\r\n\r\nok",
+        "HTTP/1.1 200 größer\r\ncontent-length: 2\r\n\r\nok",
+        "HTTP/1.1 200 OK\ncontent-length: 2\n\nok",
+        "\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",
+        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",
+        "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 2\r\n\r\nok",
+        "HTTP/1.1 200 OK\r\ncontent-length: 9\r\ntransfer-encoding: chunked\r\n\r\n2;x=y\r\nok\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok and more than was announced",
+        &format!("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n{many}\r\nok"),
+    ];
+    for odd in oddities {
+        let receiver = Receiver::start(HOST, Script::Answer(odd.to_owned())).await;
+        let answer = post(&reaching(&receiver, HOST, LONG), "https://hooks.example.com/").await;
+        let found = answer.map(|answer| (answer.status.as_u16(), answer.body));
+        assert_eq!(found, Ok((200, Bytes::from_static(b"ok"))), "{odd:.200}");
+    }
+}
+
+#[tokio::test]
 async fn a_dripping_receiver_is_cut_at_the_deadline() {
     // Long enough for the handshake and a head on a busy machine.
     let deadline = Duration::from_millis(1500);

@@ -79,6 +79,17 @@ async fn a_token_that_the_receiver_does_not_take_is_not_used_again() {
 }
 
 #[tokio::test]
+async fn a_token_whose_end_is_told_as_text_is_used() {
+    let tokens = Receiver::start(TOKENS, Script::answer("200 OK", "", r#"{"access_token":"tok-4711","expires_in":"3600"}"#)).await;
+    let hooks = Receiver::start(HOST, Script::answer("200 OK", "", "")).await;
+    let channel = channel(&[(HOST, &hooks), (TOKENS, &tokens)]);
+    for _ in 0..2 {
+        assert!(matches!(send(&channel, &by_token()).await, Outcome::Delivered(_)));
+    }
+    assert!(hooks.requests()[0].head.contains("\r\nauthorization: bearer tok-4711\r\n"));
+}
+
+#[tokio::test]
 async fn without_a_token_there_is_no_call_and_it_is_said_why() {
     let hooks = Receiver::start(HOST, Script::answer("200 OK", "", "")).await;
     for (status, body, told) in [

@@ -134,6 +134,26 @@ fn a_path_stays_on_the_host() {
         ("https://a.example", Some("https://evil.example/"), "https://a.example/https://evil.example/"),
         ("https://a.example", Some("@evil.example#x"), "https://a.example/@evil.example%23x"),
     ] {
-        assert_eq!(url(&Url::parse(base).unwrap(), path).as_str(), expected);
+        assert_eq!(url(&Url::parse(base).unwrap(), path).unwrap().as_str(), expected);
     }
+}
+
+#[test]
+fn no_path_leads_out_of_the_base_path_however_it_is_filled_in() {
+    let base = Url::parse("https://a.example/in/here").unwrap();
+    for inside in ["/x/../y", "/./x", "/...", "/a..b", "/%252e%252e/x", "?a=../.."] {
+        let found = url(&base, Some(inside)).unwrap();
+        assert!(found.path().starts_with("/in/here"), "{found}");
+    }
+    for outside in ["/..", "/../x", "/../../x", "/%2e%2e/x", "/.%2E/x", "x/../../y", "..\\x", "/../hereabouts"] {
+        assert!(url(&base, Some(outside)).is_err(), "{outside}");
+    }
+    let event = br#"{"data":{"parameters":{"a":".","b":"./..","e":"e"}}}"#;
+    assert!(filled_in("/{a}/x", event).is_err());
+    for split in ["/.{e}", "/{b}/x", "/%2{e}%2{e}/x", "/{e}/../../x"] {
+        let filled = filled_in(split, event).unwrap();
+        assert!(url(&base, Some(&filled)).is_err() || url(&base, Some(&filled)).unwrap().path().starts_with("/in/here/"), "{split}");
+    }
+    let dots = br#"{"data":{"parameters":{"a":"%2e","e":"e"}}}"#;
+    assert!(url(&base, Some(&filled_in("/%2{e}%2{e}/x", dots).unwrap())).is_err());
 }
