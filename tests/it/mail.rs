@@ -105,6 +105,28 @@ async fn an_account_is_verified_and_says_precisely_what_is_wrong() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn no_account_reaches_the_private_network_unless_the_operator_allows_it() {
+    let mut setup = Setup::new("mail-public", Database::Sqlite);
+    setup.set("BILLWIRE_SMTP_PUBLIC_ONLY", "true");
+    let peer = Peer::start("smtp_peer.py", &[]);
+    let port = peer.hear()["port"].as_u64().expect("a port");
+    let _gateway = setup.start().await;
+    let api = setup.api();
+    let mut told = std::collections::BTreeSet::new();
+    for server in ["127.0.0.1", "0x7f.1", "2130706433", "127.1", "localhost", "::1", "mail.nowhere.invalid"] {
+        let account =
+            json!({ "name": server, "server": server, "port": port, "security": "none", "fromName": "B", "fromAddress": "b@acme.example" });
+        let id = api.create("/v1/smtp-accounts", account).await;
+        let verdict = verified(&api, &id).await;
+        assert_eq!((&verdict["works"], &verdict["stage"]), (&json!(false), &json!("name")), "{server}: {verdict}");
+        told.insert(verdict["detail"].as_str().expect("a detail").to_owned());
+    }
+    assert_eq!(told.len(), 1, "nobody can tell what is not there from what is not allowed: {told:?}");
+    let log = setup.log_tail();
+    assert!(log.contains("SMTP server not used") && log.contains("127.0.0.1"), "the operator is told: {log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn each_recipient_is_kept_apart_and_an_address_that_does_not_exist_is_not_written_to_again() {
     for database in BOTH {
         let mut setup = Setup::new("mail-recipients", database);

@@ -91,7 +91,9 @@ impl Setup {
             .env("BILLWIRE_LISTEN", self.address.to_string())
             .env("BILLWIRE_DATA_DIR", self.data_dir())
             .env("BILLWIRE_ADMIN_KEY", &self.key)
-            .env("BILLWIRE_MASTER_KEY", MASTER_KEY);
+            .env("BILLWIRE_MASTER_KEY", MASTER_KEY)
+            // The tests' mail servers are on this machine.
+            .env("BILLWIRE_SMTP_PUBLIC_ONLY", "false");
         if let Some(url) = &self.database_url {
             command.env("BILLWIRE_DATABASE_URL", url);
         }

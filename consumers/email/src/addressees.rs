@@ -72,10 +72,6 @@ pub fn addressees(
                     }
                 },
                 Recipient::Parameter(name) => match text(name) {
-                    Some(address) if !is_address(&address) => {
-                        missing.push(format!("what '{name}' holds is no e-mail address"));
-                        continue;
-                    }
                     Some(address) if name == CONTACT_EMAIL => {
                         (address, text(CONTACT_NAME), Reading { language: text(CONTACT_LANGUAGE), zone: None })
                     }
@@ -86,6 +82,10 @@ pub fn addressees(
                     }
                 },
             };
+            if !is_address(&address) {
+                missing.push(format!("'{recipient}' is not an e-mail address"));
+                continue;
+            }
             if seen.insert(address.to_lowercase()) {
                 found.push(Addressee { address, name, role, reading });
             }

@@ -1,6 +1,6 @@
-//! Sends messages: with [`crate::connect`] the only IO of the crate.
+//! Sends messages: with [`crate::connect`] and [`crate::session`] the only IO of the crate.
 //!
-//! Idle connections are pooled per SMTP account and version. The pool is written by hand, over lettre's connections:
+//! Idle connections are pooled per SMTP account and version. The pool is written by hand:
 //!
 //! - lettre's own pool takes a connection back after a timeout, so that the next message would read the late replies to the one before
 //!   and could count as delivered without being sent. It also connects without the check for public addresses. Here a connection returns
@@ -18,16 +18,7 @@ use std::{
 
 use billwire_delivery::channel::{Recipient, RecipientState, Report};
 use billwire_schemas::ids::SmtpAccountId;
-use lettre::{
-    Address,
-    transport::smtp::{
-        authentication::{Credentials, Mechanism},
-        client::AsyncSmtpConnection,
-        commands::{Data, Mail, Rcpt, Rset},
-        extension::{ClientId, Extension, MailBodyParameter, MailParameter},
-        response::Response,
-    },
-};
+use lettre::transport::smtp::extension::ClientId;
 use rustls::{
     ClientConfig,
     crypto::aws_lc_rs,
@@ -37,11 +28,12 @@ use rustls_platform_verifier::Verifier;
 
 use crate::{
     SmtpAccount,
-    connect::connect,
+    connect::{Wire, connect},
     reply::{CLOSING, Cause, Failure, Stage, refusal},
+    session::{Reply, Session},
 };
 
-/// How long one try may take, from connecting to the last answer.
+/// How long one attempt may take, from connecting to the last reply.
 pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
 
 /// Most accounts with pooled connections; the least recently used one is dropped.
@@ -56,14 +48,14 @@ pub struct Settings {
     pub timeout: Duration,
     /// A PEM file of roots to trust in addition to the system's.
     pub ca_file: Option<PathBuf>,
-    /// Whether only servers with public addresses are allowed. With tenants that are not trusted, an account must not give access to the
-    /// private network. Default: no, because most relays are in the private network.
+    /// Whether only servers with public addresses are allowed. Default: yes, because tenants name the servers, and an account must not give
+    /// them access to the private network.
     pub public_only: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { timeout: TIMEOUT_DEFAULT, ca_file: None, public_only: false }
+        Self { timeout: TIMEOUT_DEFAULT, ca_file: None, public_only: true }
     }
 }
 
@@ -94,7 +86,8 @@ pub struct Client {
     timeout: Duration,
     public_only: bool,
     tls: Arc<ClientConfig>,
-    hello: ClientId,
+    /// The name that the client introduces itself with.
+    hello: String,
     pools: Mutex<HashMap<SmtpAccountId, Pool>>,
 }
 
@@ -102,18 +95,39 @@ pub struct Client {
 struct Pool {
     version: i64,
     last_used: Instant,
-    idle: Vec<(AsyncSmtpConnection, Instant)>,
+    idle: Vec<(Connection, Instant)>,
 }
+
+/// A connection to an account's server, logged in if the account has a user.
+type Connection = Session<Wire>;
 
 /// A message and its envelope.
 #[derive(Debug, Clone)]
 pub struct Envelope {
-    /// The envelope's sender.
-    pub from: Address,
+    /// The envelope's sender, with its domain in ASCII.
+    pub from: String,
     /// The envelope's recipients.
-    pub to: Vec<Address>,
-    /// Headers and body, lines ended by CRLF.
-    pub content: Vec<u8>,
+    pub to: Vec<Target>,
+    /// The message.
+    pub content: Content,
+}
+
+/// A recipient of an envelope.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// The address as the tenant has it.
+    pub address: String,
+    /// The address with its domain in ASCII.
+    pub wire: String,
+}
+
+/// Headers and body, lines ended by CRLF.
+#[derive(Debug, Clone)]
+pub struct Content {
+    /// For servers that offer SMTPUTF8.
+    pub whole: Vec<u8>,
+    /// For other servers: without the addresses that only SMTPUTF8 can carry. `None`: there are no such addresses.
+    pub ascii: Option<Vec<u8>>,
 }
 
 impl Client {
@@ -142,7 +156,7 @@ impl Client {
             timeout: settings.timeout,
             public_only: settings.public_only,
             tls: Arc::new(tls),
-            hello: ClientId::default(),
+            hello: ClientId::default().to_string(),
             pools: Mutex::default(),
         })
     }
@@ -155,39 +169,24 @@ impl Client {
     pub async fn send(&self, account: &SmtpAccount, envelope: &Envelope) -> Result<(Vec<Recipient>, Report), Failure> {
         self.within_time(async |stage| {
             let (mut connection, used_before) = self.connection(account, stage).await?;
-            *stage = Stage::Sender;
-            let mail = mail(&connection, envelope)?;
-            let mut begun = connection.command(&mail).await.map_err(|error| Failure::of(Stage::Sender, &error));
+            let mut sent = transmit(&mut connection, envelope, stage).await;
             if used_before
-                && matches!(&begun, Err(Failure { cause: Cause::Network | Cause::Garbled | Cause::Answer { code: CLOSING, .. }, .. }))
+                && *stage == Stage::Sender
+                && matches!(&sent, Err(Failure { cause: Cause::Network | Cause::Garbled | Cause::Answer { code: CLOSING, .. }, .. }))
             {
                 // The server closed the idle connection, or accepts no more mail on it. Nothing was sent on it yet, so a new connection is
                 // safe, and shows whether the account works.
                 self.disconnect(account);
-                connection = self.connection(account, stage).await?.0;
-                *stage = Stage::Sender;
-                begun = connection.command(&mail).await.map_err(|error| Failure::of(Stage::Sender, &error));
+                connection = self.connect(account, stage).await?;
+                sent = transmit(&mut connection, envelope, stage).await;
             }
-            begun?;
-            *stage = Stage::Send;
-            let mut recipients = Vec::with_capacity(envelope.to.len());
-            for address in &envelope.to {
-                recipients.push(match connection.command(Rcpt::new(address.clone(), vec![])).await {
-                    Ok(_) => Recipient::sent(address.to_string()),
-                    Err(error) => match Failure::of(Stage::Send, &error) {
-                        Failure { cause: Cause::Answer { code, words }, .. } if code != CLOSING => refusal(address.as_ref(), code, &words),
-                        failure => return Err(failure),
-                    },
-                });
+            match &sent {
+                Ok(_) => self.put_back(account, connection),
+                Err(Failure { cause: Cause::Answer { .. }, .. }) => close([connection]),
+                // Whoever does not speak SMTP, or no longer, waits for no farewell.
+                Err(_) => {}
             }
-            let answer = if recipients.iter().any(|one| one.state == RecipientState::Sent) {
-                connection.command(Data).await.map_err(|error| Failure::of(Stage::Send, &error))?;
-                connection.command(Stuffed(&envelope.content)).await.map_err(|error| Failure::of(Stage::Send, &error))?
-            } else {
-                connection.command(Rset).await.map_err(|error| Failure::of(Stage::Send, &error))?
-            };
-            self.put_back(account, connection);
-            Ok((recipients, report(&answer)))
+            sent
         })
         .await
     }
@@ -196,15 +195,15 @@ impl Client {
     ///
     /// # Errors
     /// [`Failure`]: the stage it failed in, and why.
-    pub async fn verify(&self, account: &SmtpAccount, from: Address) -> Result<Report, Failure> {
+    pub async fn verify(&self, account: &SmtpAccount, from: &str) -> Result<Report, Failure> {
         self.within_time(async |stage| {
             let mut connection = self.connect(account, stage).await?;
             *stage = Stage::Sender;
-            let failed = |error| Failure::of(Stage::Sender, &error);
-            let answer = connection.command(Mail::new(Some(from), vec![])).await.map_err(failed)?;
-            connection.command(Rset).await.map_err(failed)?;
-            // An error here does not change the result.
-            let _ = connection.quit().await;
+            let failed = |cause: Cause| cause.at(Stage::Sender);
+            let international = !from.is_ascii();
+            let answer = connection.command(&mail(&connection, from, international, false)?, 2).await.map_err(failed)?;
+            connection.command("RSET", 2).await.map_err(failed)?;
+            close([connection]);
             Ok(report(&answer))
         })
         .await
@@ -214,11 +213,11 @@ impl Client {
     async fn within_time<T>(&self, work: impl AsyncFnOnce(&mut Stage) -> Result<T, Failure>) -> Result<T, Failure> {
         let mut stage = Stage::Connect;
         let worked = tokio::time::timeout(self.timeout, work(&mut stage)).await;
-        worked.unwrap_or(Err(Failure { stage, cause: Cause::Timeout }))
+        worked.unwrap_or(Err(Cause::Timeout.at(stage)))
     }
 
     /// A connection that is logged in, and whether it is an idle one that was used before.
-    async fn connection(&self, account: &SmtpAccount, stage: &mut Stage) -> Result<(AsyncSmtpConnection, bool), Failure> {
+    async fn connection(&self, account: &SmtpAccount, stage: &mut Stage) -> Result<(Connection, bool), Failure> {
         match self.take(account) {
             Some(idle) => Ok((idle, true)),
             None => Ok((self.connect(account, stage).await?, false)),
@@ -226,57 +225,57 @@ impl Client {
     }
 
     /// A new connection that is logged in.
-    async fn connect(&self, account: &SmtpAccount, stage: &mut Stage) -> Result<AsyncSmtpConnection, Failure> {
+    async fn connect(&self, account: &SmtpAccount, stage: &mut Stage) -> Result<Connection, Failure> {
         let mut connection = connect(account, self.public_only, &self.tls, &self.hello, stage).await?;
         if let Some(username) = &account.username {
             *stage = Stage::Login;
             let password = account.password.as_ref().map_or("", |password| password.reveal());
-            let credentials = Credentials::new(username.clone(), password.to_owned());
-            let mechanisms = [Mechanism::Plain, Mechanism::Login];
-            connection.auth(&mechanisms, &credentials).await.map_err(|e| Failure::of(Stage::Login, &e))?;
+            connection.login(username, password).await.map_err(|cause| cause.at(Stage::Login))?;
         }
         Ok(connection)
     }
 
     /// One of the account's idle connections. Creates the account's pool if it is missing.
-    fn take(&self, account: &SmtpAccount) -> Option<AsyncSmtpConnection> {
+    fn take(&self, account: &SmtpAccount) -> Option<Connection> {
         let now = Instant::now();
         let mut pools = self.pools();
-        pools.retain(|id, pool| *id != account.id || pool.version == account.version);
+        let outdated = pools.extract_if(|id, pool| *id == account.id && pool.version != account.version);
+        let mut unused: Vec<Connection> = outdated.flat_map(|(_, pool)| pool.idle).map(|(connection, _)| connection).collect();
         for pool in pools.values_mut() {
-            pool.idle.retain(|(_, since)| now.duration_since(*since) < IDLE_FOR_MAX);
+            let expired = pool.idle.extract_if(.., |(_, since)| now.duration_since(*since) >= IDLE_FOR_MAX);
+            unused.extend(expired.map(|(connection, _)| connection));
         }
-        if let Some(pool) = pools.get_mut(&account.id) {
-            pool.last_used = now;
-            return pool.idle.pop().map(|(connection, _)| connection);
-        }
-        if pools.len() >= ACCOUNTS_MAX
+        if !pools.contains_key(&account.id)
+            && pools.len() >= ACCOUNTS_MAX
             && let Some(oldest) = pools.iter().min_by_key(|(_, pool)| pool.last_used).map(|(id, _)| *id)
         {
-            pools.remove(&oldest);
+            unused.extend(pools.remove(&oldest).into_iter().flat_map(|pool| pool.idle).map(|(connection, _)| connection));
         }
-        pools.insert(account.id, Pool { version: account.version, last_used: now, idle: Vec::new() });
-        None
+        let new = || Pool { version: account.version, last_used: now, idle: Vec::new() };
+        let pool = pools.entry(account.id).or_insert_with(new);
+        pool.last_used = now;
+        let idle = pool.idle.pop().map(|(connection, _)| connection);
+        drop(pools);
+        close(unused);
+        idle
     }
 
     /// Closes the account's idle connections.
     fn disconnect(&self, account: &SmtpAccount) {
-        if let Some(pool) = self.pools().get_mut(&account.id) {
-            pool.idle.clear();
-        }
+        let idle = self.pools().get_mut(&account.id).map(|pool| std::mem::take(&mut pool.idle));
+        close(idle.into_iter().flatten().map(|(connection, _)| connection));
     }
 
     /// Returns a connection to the pool after a message was sent.
-    fn put_back(&self, account: &SmtpAccount, connection: AsyncSmtpConnection) {
-        if connection.has_broken() {
-            return;
-        }
+    fn put_back(&self, account: &SmtpAccount, connection: Connection) {
         if let Some(pool) = self.pools().get_mut(&account.id)
             && pool.version == account.version
             && pool.idle.len() < account.connections
+            && connection.is_idle()
         {
-            pool.idle.push((connection, Instant::now()));
+            return pool.idle.push((connection, Instant::now()));
         }
+        close([connection]);
     }
 
     fn pools(&self) -> MutexGuard<'_, HashMap<SmtpAccountId, Pool>> {
@@ -284,64 +283,72 @@ impl Client {
     }
 }
 
-/// The command that begins a message.
-fn mail(connection: &AsyncSmtpConnection, envelope: &Envelope) -> Result<Mail, Failure> {
-    let offers = |extension| connection.server_info().supports_feature(extension);
-    let unsuitable = |what: &str| Failure { stage: Stage::Sender, cause: Cause::Unsuitable(what.to_owned()) };
-    let mut options = Vec::new();
-    let ascii = |address: &Address| AsRef::<str>::as_ref(address).is_ascii();
-    if !envelope.to.iter().chain([&envelope.from]).all(ascii) {
-        if !offers(Extension::SmtpUtfEight) {
-            return Err(unsuitable("an address is not ASCII, and the server does not offer SMTPUTF8"));
-        }
-        options.push(MailParameter::SmtpUtfEight);
+/// Sends a message over a connection.
+async fn transmit(connection: &mut Connection, envelope: &Envelope, stage: &mut Stage) -> Result<(Vec<Recipient>, Report), Failure> {
+    *stage = Stage::Sender;
+    let smtputf8 = connection.offers("SMTPUTF8");
+    let content = envelope.content.ascii.as_ref().filter(|_| !smtputf8).unwrap_or(&envelope.content.whole);
+    let carried: Vec<&Target> = envelope.to.iter().filter(|to| smtputf8 || to.wire.is_ascii()).collect();
+    if carried.is_empty() {
+        return Ok((envelope.to.iter().map(without_smtputf8).collect(), Report::default()));
     }
-    if !envelope.content.is_ascii() {
-        if !offers(Extension::EightBitMime) {
-            return Err(unsuitable("the message is not ASCII, and the server does not offer 8BITMIME"));
+    let international = !(content.is_ascii() && envelope.from.is_ascii() && carried.iter().all(|to| to.wire.is_ascii()));
+    let mail = mail(connection, &envelope.from, international, !content.is_ascii())?;
+    connection.command(&mail, 2).await.map_err(|cause| cause.at(Stage::Sender))?;
+    *stage = Stage::Send;
+    let failed = |cause: Cause| cause.at(Stage::Send);
+    let mut recipients = Vec::with_capacity(envelope.to.len());
+    for to in &envelope.to {
+        if !smtputf8 && !to.wire.is_ascii() {
+            recipients.push(without_smtputf8(to));
+            continue;
         }
-        options.push(MailParameter::Body(MailBodyParameter::EightBitMime));
+        recipients.push(match connection.command(&format!("RCPT TO:<{}>", to.wire), 2).await {
+            Ok(_) => Recipient::sent(to.address.clone()),
+            Err(Cause::Answer { code, words }) if code != CLOSING => refusal(&to.address, code, &words),
+            Err(cause) => return Err(failed(cause)),
+        });
     }
-    Ok(Mail::new(Some(envelope.from.clone()), options))
+    let answer = if recipients.iter().any(|one| one.state == RecipientState::Sent) {
+        connection.command("DATA", 3).await.map_err(failed)?;
+        connection.content(content).await.map_err(failed)?
+    } else {
+        connection.command("RSET", 2).await.map_err(failed)?
+    };
+    Ok((recipients, report(&answer)))
 }
 
-fn report(answer: &Response) -> Report {
-    let words: Vec<&str> = answer.message().collect();
-    Report::new(Some(answer.code().into()), words.join(" "))
+/// The result for a recipient whose address the server cannot carry. It says nothing of the account.
+fn without_smtputf8(to: &Target) -> Recipient {
+    let detail = "the address is not ASCII, and the server does not offer SMTPUTF8".to_owned();
+    Recipient { address: to.address.clone(), state: RecipientState::Refused, status: None, detail }
 }
 
-/// The content including the final dot. A dot at the start of a line is doubled (RFC 5321 section 4.5.2).
-struct Stuffed<'a>(&'a [u8]);
-
-impl fmt::Display for Stuffed<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = String::from_utf8_lossy(self.0);
-        for line in text.split_inclusive("\r\n") {
-            if line.starts_with('.') {
-                f.write_str(".")?;
-            }
-            f.write_str(line)?;
-        }
-        f.write_str(if text.ends_with("\r\n") { ".\r\n" } else { "\r\n.\r\n" })
+/// The command that begins a message. `international`: an address or a header requires SMTPUTF8; `eight_bit`: the content is not ASCII.
+fn mail(connection: &Connection, from: &str, international: bool, eight_bit: bool) -> Result<String, Failure> {
+    if international && !connection.offers("SMTPUTF8") {
+        let what = "the sender's address is not ASCII, and the server does not offer SMTPUTF8";
+        return Err(Cause::Unsuitable(what.to_owned()).at(Stage::Sender));
     }
+    // A server that offers SMTPUTF8 accepts 8BITMIME too (RFC 6531 section 3.1).
+    let options = [(international, " SMTPUTF8"), (eight_bit, " BODY=8BITMIME")];
+    let options: String = options.into_iter().filter(|(wanted, _)| *wanted).map(|(_, option)| option).collect();
+    Ok(format!("MAIL FROM:<{from}>{options}"))
+}
+
+/// Ends connections in the background, so that nobody waits for servers that do not answer.
+fn close(connections: impl IntoIterator<Item = Connection>) {
+    for connection in connections {
+        tokio::spawn(connection.quit());
+    }
+}
+
+fn report(reply: &Reply) -> Report {
+    Report::new(Some(reply.code), reply.words())
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client").field("timeout", &self.timeout).finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_line_of_a_message_can_end_it() {
-        for (content, expected) in
-            [("a\r\n.\r\nb\r\n", "a\r\n..\r\nb\r\n.\r\n"), (".", "..\r\n.\r\n"), ("..a\r\n", "...a\r\n.\r\n"), ("", "\r\n.\r\n")]
-        {
-            assert_eq!(Stuffed(content.as_bytes()).to_string(), expected);
-        }
     }
 }

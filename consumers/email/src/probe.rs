@@ -42,7 +42,7 @@ impl Client {
     /// Connects, logs in and names the sender, and sends nothing.
     pub async fn probe(&self, account: &SmtpAccount) -> Probed {
         match sender(account) {
-            Ok(from) => Probed::at(Stage::Sender, self.verify(account, from).await),
+            Ok(from) => Probed::at(Stage::Sender, self.verify(account, &from).await),
             Err(why) => Probed::unsendable(&why),
         }
     }

@@ -1,18 +1,15 @@
 //! What an answer means. Pure.
 
-use std::error::Error as _;
-
 use billwire_delivery::channel::{FailureScope, Outcome, Recipient, RecipientState, Report};
-use lettre::transport::smtp;
 
-/// How far a try came.
+/// How far an attempt came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
     /// Finding the server's address.
     Resolve,
     /// Connecting.
     Connect,
-    /// TLS, or the way to it.
+    /// STARTTLS and TLS.
     Tls,
     /// The greeting and EHLO.
     Greeting,
@@ -20,7 +17,7 @@ pub enum Stage {
     Login,
     /// Naming the sender.
     Sender,
-    /// Naming the recipients, handing over the message.
+    /// Naming the recipients, sending the message.
     Send,
 }
 
@@ -51,29 +48,38 @@ impl Stage {
     }
 }
 
-/// What stopped a try.
+/// What stopped an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cause {
-    /// The server said no.
+    /// The server refused.
     Answer {
-        /// Its code.
+        /// The reply's code.
         code: u16,
-        /// Its words.
+        /// The reply's text.
         words: String,
     },
     /// No connection, or it broke off.
     Network,
     /// TLS could not be established.
     Tls(String),
-    /// What the server said was no SMTP, or it stopped in the middle.
+    /// The server's reply was not SMTP, or incomplete.
     Garbled,
     /// It took too long.
     Timeout,
-    /// The server lacks something this message or account needs.
+    /// The server lacks something the account needs.
     Unsuitable(String),
+    /// No message can be made of this event.
+    Unsendable(String),
 }
 
-/// A try that failed.
+impl Cause {
+    /// The failure of an attempt that came as far as `stage`.
+    pub fn at(self, stage: Stage) -> Failure {
+        Failure { stage, cause: self }
+    }
+}
+
+/// An attempt that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     /// How far it came.
@@ -88,34 +94,23 @@ const LOGIN_WANTED: [u16; 4] = [530, 534, 535, 538];
 pub(crate) const CLOSING: u16 = 421;
 
 impl Failure {
-    /// Reads what the SMTP library says. The inside of network errors is left out: it tells of our network.
-    pub fn of(stage: Stage, error: &smtp::Error) -> Self {
-        let words = || error.source().map(ToString::to_string).unwrap_or_default();
-        let cause = if let Some(code) = error.status() {
-            Cause::Answer { code: code.into(), words: words() }
-        } else if error.is_timeout() {
-            Cause::Timeout
-        } else if error.is_response() {
-            Cause::Garbled
-        } else if error.is_client() {
-            Cause::Unsuitable(words())
-        } else {
-            Cause::Network
-        };
-        Self { stage, cause }
-    }
-
-    /// Whether no further try can succeed: the server refused this message, or its sender, for good.
+    /// Whether no further attempt can succeed: there is no message, or the server refused it, or its sender, for good.
     ///
-    /// A refusal before that is about the account or the server, which a person can mend while we wait.
+    /// A refusal before that is about the account or the server, which a person can mend in the meantime.
     pub fn is_final(&self) -> bool {
-        matches!(self.stage, Stage::Sender | Stage::Send)
-            && matches!(&self.cause, Cause::Answer { code, .. } if (500..600).contains(code) && !LOGIN_WANTED.contains(code))
+        match &self.cause {
+            Cause::Unsendable(_) => true,
+            Cause::Answer { code, .. } => {
+                matches!(self.stage, Stage::Sender | Stage::Send) && (500..600).contains(code) && !LOGIN_WANTED.contains(code)
+            }
+            _ => false,
+        }
     }
 
-    /// Whom it tells of: the server and the account, or this message alone.
+    /// What failed: the server or the account, or this message alone.
     pub fn failure_scope(&self) -> FailureScope {
         match (&self.cause, self.stage) {
+            (Cause::Unsendable(_), _) => FailureScope::Delivery,
             (Cause::Answer { code: CLOSING, .. }, _) => FailureScope::Overload,
             (Cause::Answer { code, .. }, Stage::Sender | Stage::Send) if !LOGIN_WANTED.contains(code) => FailureScope::Delivery,
             _ => FailureScope::Target,
@@ -127,21 +122,42 @@ impl Failure {
         let doing = self.stage.doing();
         match &self.cause {
             Cause::Answer { code, words } => Report::new(Some(*code), format!("{doing}: {code} {words}")),
-            Cause::Network if self.stage == Stage::Resolve => Report::new(None, format!("{doing}: the server's name has no address")),
+            Cause::Network if self.stage == Stage::Resolve => {
+                Report::new(None, format!("{doing}: the server's name has no usable address"))
+            }
             Cause::Network => Report::new(None, format!("{doing}: no connection, or it broke off")),
             Cause::Tls(why) => Report::new(None, format!("{doing}: {why}")),
             Cause::Garbled => Report::new(None, format!("{doing}: the server broke off or did not speak SMTP")),
             Cause::Timeout => Report::new(None, format!("{doing}: the server did not answer in time")),
             Cause::Unsuitable(what) => Report::new(None, format!("{doing}: {what}")),
+            Cause::Unsendable(why) => Report::new(None, why),
         }
     }
 }
 
-/// What the server said to one recipient's address.
+/// The enhanced code (RFC 3463) that a reply's text begins with.
+pub(crate) fn enhanced(words: &str) -> Option<&str> {
+    let word = words.split(' ').next()?;
+    let mut parts = word.split('.');
+    let number = |part: Option<&str>| part.is_some_and(|part| (1..=3).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit()));
+    let class = matches!(parts.next(), Some("2" | "4" | "5"));
+    (class && number(parts.next()) && number(parts.next()) && parts.next().is_none()).then_some(word)
+}
+
+/// What the server said to one recipient's address. 552 without an enhanced code was RFC 821's code for too many recipients, which is
+/// temporary (RFC 5321 section 4.5.3.1.10).
 pub fn refusal(address: &str, code: u16, words: &str) -> Recipient {
-    let state = if (500..600).contains(&code) { RecipientState::Refused } else { RecipientState::Deferred };
+    let too_many = code == 552 && enhanced(words).is_none_or(|code| code.ends_with(".5.3"));
+    let state = if (500..600).contains(&code) && !too_many { RecipientState::Refused } else { RecipientState::Deferred };
     let report = Report::new(Some(code), words);
     Recipient { address: address.to_owned(), state, status: report.status, detail: report.detail }
+}
+
+/// Whether the server accepts no more recipients for this message, though it may for another one.
+pub fn is_one_too_many(recipient: &Recipient) -> bool {
+    recipient.state == RecipientState::Deferred
+        && matches!(recipient.status, Some(452 | 552))
+        && enhanced(&recipient.detail).is_none_or(|code| code.ends_with(".5.3"))
 }
 
 /// Whether a refusal says that there is no such mailbox, so that nothing should be sent there again: 550, 551 or 553, unless the enhanced
@@ -152,24 +168,26 @@ pub fn is_hard(recipient: &Recipient) -> bool {
         && matches!(recipient.status, Some(550 | 551 | 553))
         && !enhanced("5.7.")
         && !enhanced("5.2.")
+        // RFC 6531 section 3.5: the server cannot carry the address, wherever it leads.
+        && !enhanced("5.6.7")
 }
 
-/// What became of a try: of each of its recipients, and of the delivery with them.
+/// The outcome of an attempt: of each of its recipients, and of the delivery with them.
 ///
-/// `last`: the server's answer to the message, or what stopped the try before all recipients had their turn.
+/// `last`: the server's answer to the last message, or the failure of a message that decides whether there is another attempt.
 pub fn outcome(recipients: Vec<Recipient>, last: Result<Report, Failure>, sent_before: bool) -> Outcome {
     let find = |state: RecipientState| recipients.iter().find(|one| one.state == state);
-    let about = |one: &Recipient| Report::new(one.status, format!("{}: {} {}", one.address, one.status.unwrap_or_default(), one.detail));
+    let about = |one: &Recipient| {
+        let status = one.status.map(|status| format!("{status} ")).unwrap_or_default();
+        Report::new(one.status, format!("{}: {status}{}", one.address, one.detail))
+    };
     let with = |report: Report| Report { recipients: recipients.clone(), ..report };
-    match last {
-        Err(failure) if !failure.is_final() => {
-            Outcome::Retry { report: with(failure.report()), after: None, failure_scope: failure.failure_scope() }
-        }
-        Err(failure) => Outcome::GiveUp(with(failure.report())),
-        Ok(report) => {
-            if let Some(deferred) = find(RecipientState::Deferred) {
-                return Outcome::Retry { report: with(about(deferred)), after: None, failure_scope: FailureScope::Delivery };
-            }
+    let retry = |report, failure_scope| Outcome::Retry { report: with(report), after: None, failure_scope };
+    match (last, find(RecipientState::Deferred)) {
+        (Err(failure), _) if !failure.is_final() => retry(failure.report(), failure.failure_scope()),
+        (_, Some(deferred)) => retry(about(deferred), FailureScope::Delivery),
+        (Err(failure), None) => Outcome::GiveUp(with(failure.report())),
+        (Ok(report), None) => {
             if let Some(refused) = find(RecipientState::Refused) {
                 return Outcome::GiveUp(with(about(refused)));
             }
@@ -213,6 +231,32 @@ mod tests {
     }
 
     #[test]
+    fn a_message_that_cannot_be_made_is_given_up_without_blame() {
+        let failure = Cause::Unsendable("the template fails".to_owned()).at(Stage::Send);
+        assert_eq!(failure.failure_scope(), FailureScope::Delivery);
+        let given_up = outcome(Vec::new(), Err(failure), false);
+        assert!(matches!(given_up, Outcome::GiveUp(report) if report.detail == "the template fails"));
+    }
+
+    #[test]
+    fn too_many_recipients_is_temporary_under_its_old_code_too() {
+        for (code, words, deferred, one_too_many) in [
+            (452, "4.5.3 too many recipients", true, true),
+            (452, "too many recipients", true, true),
+            (552, "too many recipients", true, true),
+            (552, "", true, true),
+            (552, "5.5.3 too many recipients", true, true),
+            (552, "5.2.2 mailbox full", false, false),
+            (452, "4.2.2 mailbox full", true, false),
+            (450, "later", true, false),
+            (550, "no such user", false, false),
+        ] {
+            let one = refusal("ann@example.org", code, words);
+            assert_eq!((one.state == RecipientState::Deferred, is_one_too_many(&one)), (deferred, one_too_many), "{code} {words}");
+        }
+    }
+
+    #[test]
     fn whatever_breaks_underneath_is_tried_again() {
         for cause in [Cause::Network, Cause::Tls("x".into()), Cause::Garbled, Cause::Timeout, Cause::Unsuitable("no SMTPUTF8".to_owned())] {
             let tried = outcome(Vec::new(), Err(Failure { stage: Stage::Send, cause }), false);
@@ -247,6 +291,7 @@ mod tests {
             (550, "5.2.2 mailbox full", false),
             (552, "5.2.2 mailbox full", false),
             (554, "5.3.0 no", false),
+            (553, "5.6.7 not ASCII", false),
             (450, "4.2.1 later", false),
         ] {
             assert_eq!(is_hard(&refusal("ann@example.org", code, words)), hard, "{code} {words}");

@@ -2,11 +2,13 @@
 
 use std::time::SystemTime;
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use billwire_delivery::event::Event;
 use billwire_schemas::{
     clock::Timestamp,
     events::envelope::Parameters,
     ids::{DeliveryId, SubscriptionId},
+    recipient::with_ascii_domain,
     template::{RenderError, Rendered, Rendering, Translated},
 };
 use chrono_tz::Tz;
@@ -21,10 +23,10 @@ use lettre::{
 use crate::{
     SmtpAccount,
     addressees::{Addressee, Reading, Role},
-    client::Envelope,
+    client::{Content, Envelope, Target},
 };
 
-/// Why no message can be made. Another try would fail the same way.
+/// Why no message can be made. Another attempt would fail the same way.
 #[derive(Debug, thiserror::Error)]
 pub enum Unsendable {
     /// The template fails on this event.
@@ -38,7 +40,7 @@ pub enum Unsendable {
     Refused(String),
 }
 
-/// What makes a message this one and no other; equal over all tries of a delivery.
+/// What identifies a message; the same in all attempts of a delivery.
 #[derive(Debug, Clone)]
 pub struct Identity {
     /// The part of the `Message-ID` before the `@`.
@@ -47,12 +49,12 @@ pub struct Identity {
     pub thread: Option<String>,
     /// The `Date`.
     pub date: Timestamp,
-    /// Parts the bodies from each other. Nobody who writes a template or a parameter can know it.
+    /// Separates the bodies from each other. Nobody who writes a template or a parameter can know it.
     pub boundary: String,
 }
 
 impl Identity {
-    /// Of the message that tells people who read like this of an event.
+    /// The identity of the message about an event to people with this reading.
     ///
     /// # Errors
     /// [`Unsendable::Refused`]: the event has no time.
@@ -88,17 +90,36 @@ pub fn compose(
     people: &[Addressee],
     rendered: Rendered,
     attached: Option<(String, Vec<u8>)>,
+) -> Result<Content, Unsendable> {
+    let all: Vec<_> = people.iter().map(|one| Ok((one, wire(&one.address)?))).collect::<Result<_, Unsendable>>()?;
+    let ascii: Vec<_> = all.iter().filter(|(_, wire)| wire.is_ascii()).cloned().collect();
+    if all.len() == ascii.len() {
+        return Ok(Content { whole: message(identity, account, &all, rendered, attached)?, ascii: None });
+    }
+    let ascii = message(identity, account, &ascii, rendered.clone(), attached.clone())?;
+    Ok(Content { whole: message(identity, account, &all, rendered, attached)?, ascii: Some(ascii) })
+}
+
+/// [`compose`], with each person's address as it is sent.
+fn message(
+    identity: &Identity,
+    account: &SmtpAccount,
+    people: &[(&Addressee, String)],
+    rendered: Rendered,
+    attached: Option<(String, Vec<u8>)>,
 ) -> Result<Vec<u8>, Unsendable> {
     let from = sender(account)?;
-    let message_id = |local: &str| format!("<{local}@{}>", from.domain());
+    let (local, domain) = from.rsplit_once('@').unwrap_or_default();
+    let message_id = |local: &str| format!("<{local}@{domain}>");
+    // The gateway's rule for addresses holds, not the library's, which knows fewer scripts.
+    let from = Address::new_dangerous(local, domain);
     let name = account.from_name.trim();
-    let control = |text: &str| text.chars().any(char::is_control);
-    if control(name) || control(&rendered.subject) {
+    if is_controlled(name) || is_controlled(&rendered.subject) {
         return Err(Unsendable::Refused("a header has a line break or another control character in it".to_owned()));
     }
     let mut builder = Message::builder()
         .from(Mailbox::new((!name.is_empty()).then(|| name.to_owned()), from.clone()))
-        .subject(rendered.subject)
+        .raw_header(subject(rendered.subject))
         .message_id(Some(message_id(&identity.local_id)))
         .date(date(identity.date)?)
         // RFC 3834: no out-of-office answers to this, please.
@@ -106,20 +127,8 @@ pub fn compose(
     if let Some(thread) = &identity.thread {
         builder = builder.references(message_id(thread)).in_reply_to(message_id(thread));
     }
-    let mut shown = false;
-    for one in people {
-        // A name is shown only where it cannot be taken for anything else.
-        let name = one.name.clone().filter(|name| !control(name) && !name.contains(['"', '<', '>', '@', ',', ';']));
-        let mailbox = Mailbox::new(name, address(&one.address)?);
-        builder = match one.role {
-            Role::To => builder.to(mailbox),
-            Role::Cc => builder.cc(mailbox),
-            Role::Bcc => builder,
-        };
-        shown |= one.role != Role::Bcc;
-    }
-    if !shown {
-        builder = builder.raw_header(HeaderValue::new(HeaderName::new_from_ascii_str("To"), "undisclosed-recipients:;".to_owned()));
+    for header in recipients(people) {
+        builder = builder.raw_header(header);
     }
     // The library insists on an envelope of its own; ours is beside the message.
     let envelope = lettre::address::Envelope::new(Some(from.clone()), vec![from.clone()]);
@@ -144,25 +153,92 @@ pub fn compose(
     Ok(message.map_err(|error| Unsendable::Refused(error.to_string()))?.formatted())
 }
 
-/// The content on its way to some of its recipients.
+/// The headers that name the recipients, folded between them, so that no line becomes too long however many they are.
+fn recipients(people: &[(&Addressee, String)]) -> Vec<HeaderValue> {
+    let header = |name, value: String| HeaderValue::dangerous_new_pre_encoded(HeaderName::new_from_ascii_str(name), value.clone(), value);
+    let of = |role| {
+        let mailboxes = people.iter().filter(move |(one, _)| one.role == role).map(|(one, wire)| match shown_name(one) {
+            Some(name) => format!("{name} <{wire}>"),
+            None => wire.clone(),
+        });
+        folded(mailboxes)
+    };
+    let named = [("To", of(Role::To)), ("Cc", of(Role::Cc))].into_iter().filter(|(_, value)| !value.is_empty());
+    let headers: Vec<HeaderValue> = named.map(|(name, value)| header(name, value)).collect();
+    if headers.is_empty() { vec![header("To", "undisclosed-recipients:;".to_owned())] } else { headers }
+}
+
+/// A list of mailboxes, with a line break before each that does not fit into the line.
+fn folded(mailboxes: impl Iterator<Item = String>) -> String {
+    let joined = mailboxes.reduce(|list, mailbox| {
+        let line = list.rsplit("\r\n").next().unwrap_or_default();
+        let separator = if "Cc: , ".len() + line.len() + mailbox.len() < LINE_CHARS { ", " } else { ",\r\n " };
+        format!("{list}{separator}{mailbox}")
+    });
+    joined.unwrap_or_default()
+}
+
+/// A name as it stands before an address, where it cannot be taken for anything else.
+fn shown_name(one: &Addressee) -> Option<String> {
+    let name = one.name.as_deref().map(str::trim).filter(|name| !name.is_empty())?;
+    let atoms = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~ ".contains(c);
+    if is_controlled(name) || name.contains(['"', '<', '>', '@', ',', ';']) {
+        return None;
+    }
+    let plain = name.len() <= WORD_BYTES_MAX && name.chars().all(atoms) && !name.contains("=?");
+    Some(if plain { name.to_owned() } else { encoded(name) })
+}
+
+/// Where lines of headers are folded (RFC 5322 section 2.1.1).
+const LINE_CHARS: usize = 78;
+/// Longest word that a header has as it is; encoded words can be folded, others cannot. RFC 5322 section 2.1.1 allows 998 in a line.
+const WORD_BYTES_MAX: usize = 200;
+/// Bytes of text in an encoded word, which has 75 characters at most (RFC 2047 section 2).
+const ENCODED_BYTES_MAX: usize = 45;
+
+fn subject(text: String) -> HeaderValue {
+    let name = HeaderName::new_from_ascii_str("Subject");
+    if text.split(' ').all(|word| word.len() <= WORD_BYTES_MAX) {
+        return HeaderValue::new(name, text);
+    }
+    let encoded = encoded(&text);
+    HeaderValue::dangerous_new_pre_encoded(name, text, encoded)
+}
+
+/// A text in encoded words (RFC 2047), each on a line of its own.
+fn encoded(text: &str) -> String {
+    let (mut words, mut rest) = (Vec::new(), text);
+    while !rest.is_empty() {
+        let (word, after) = rest.split_at(rest.floor_char_boundary(ENCODED_BYTES_MAX));
+        words.push(format!("=?utf-8?b?{}?=", STANDARD.encode(word)));
+        rest = after;
+    }
+    words.join("\r\n ")
+}
+
+fn is_controlled(text: &str) -> bool {
+    text.chars().any(char::is_control)
+}
+
+/// The envelope of a message to some of its recipients.
 ///
 /// # Errors
 /// [`Unsendable::Address`].
-pub fn envelope(account: &SmtpAccount, to: &[&Addressee], content: Vec<u8>) -> Result<Envelope, Unsendable> {
-    let to = to.iter().map(|one| address(&one.address)).collect::<Result<_, _>>()?;
-    Ok(Envelope { from: sender(account)?, to, content })
+pub fn envelope(account: &SmtpAccount, to: &[&Addressee], content: Content) -> Result<Envelope, Unsendable> {
+    let target = |one: &&Addressee| Ok(Target { address: one.address.clone(), wire: wire(&one.address)? });
+    Ok(Envelope { from: sender(account)?, to: to.iter().map(target).collect::<Result<_, Unsendable>>()?, content })
 }
 
-/// The account's address.
+/// The account's address, with its domain in ASCII.
 ///
 /// # Errors
 /// [`Unsendable::Address`].
-pub fn sender(account: &SmtpAccount) -> Result<Address, Unsendable> {
-    address(&account.from_address)
+pub fn sender(account: &SmtpAccount) -> Result<String, Unsendable> {
+    wire(&account.from_address)
 }
 
-fn address(text: &str) -> Result<Address, Unsendable> {
-    text.parse().map_err(|_| Unsendable::Address(text.to_owned()))
+fn wire(address: &str) -> Result<String, Unsendable> {
+    with_ascii_domain(address).ok_or_else(|| Unsendable::Address(address.to_owned()))
 }
 
 /// Header dates end with the year 9999 and begin, in the crate that writes them, with 1970: outside, it panics.

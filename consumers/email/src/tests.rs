@@ -6,6 +6,7 @@ use std::{
 };
 
 mod messages;
+mod odd_servers;
 mod server;
 mod settings;
 
@@ -161,6 +162,11 @@ fn registered(fixed: Fixed, client: Client) -> Channels {
     Channels::default().with(Arc::new(EmailChannel::new(fixed, Arc::new(client))))
 }
 
+/// For servers of this machine, which are not public.
+fn settings() -> Settings {
+    Settings { timeout: std::time::Duration::from_secs(5), public_only: false, ..Settings::default() }
+}
+
 struct Rig {
     server: Server,
     fixed: Fixed,
@@ -181,8 +187,7 @@ async fn rig(script: Script) -> Rig {
         suppressed: Arc::default(),
         away: false,
     };
-    let settings = Settings { timeout: std::time::Duration::from_secs(5), ..Settings::default() };
-    let channel = registered(fixed.clone(), Client::new(&settings).unwrap());
+    let channel = registered(fixed.clone(), Client::new(&settings()).unwrap());
     Rig { server, fixed, channel, attempt }
 }
 
@@ -323,7 +328,7 @@ async fn a_connection_that_breaks_off_is_tried_again() {
     assert_eq!(retried(&rig.channel.attempt(&rig.attempt).await), "connecting: no connection, or it broke off");
     rig.fixed.account.lock().unwrap().server = "nowhere.invalid".to_owned();
     rig.fixed.account.lock().unwrap().version = 3;
-    assert_eq!(retried(&rig.channel.attempt(&rig.attempt).await), "connecting: the server's name has no address");
+    assert_eq!(retried(&rig.channel.attempt(&rig.attempt).await), "connecting: the server's name has no usable address");
 }
 
 #[tokio::test]
@@ -348,13 +353,13 @@ async fn a_server_that_takes_no_more_on_an_old_connection_gets_a_new_one_and_is_
 }
 
 #[tokio::test]
-async fn where_only_public_servers_are_allowed_no_other_is_dialled() {
+async fn unless_the_operator_allows_it_no_server_is_dialled_that_is_not_public() {
     let server = Server::start(AGREES).await;
-    let client = Client::new(&Settings { public_only: true, ..Settings::default() }).unwrap();
-    for name in ["127.0.0.1", "localhost", "::1"] {
+    let client = Client::new(&Settings::default()).unwrap();
+    for name in ["127.0.0.1", "localhost", "::1", "0x7f.1", "2130706433", "127.1", "0", "nowhere.invalid"] {
         let account = SmtpAccount { server: name.to_owned(), ..account(server.port) };
         let probed = client.probe(&account).await;
-        assert_eq!((probed.stage, probed.report.detail.as_str()), ("name", "connecting: the server's address is not public"));
+        assert_eq!((probed.stage, probed.report.detail.as_str()), ("name", "connecting: the server's name has no usable address"));
     }
     assert_eq!(server.seen.lock().unwrap().connections, 0);
 }
@@ -364,7 +369,7 @@ async fn a_connection_cut_off_by_the_deadline_is_never_used_again() {
     let server = Server::start(Script { silent_at: Some("RCPT"), ..AGREES }).await;
     let account = account(server.port);
     // Long enough to come as far as RCPT on a busy machine.
-    let client = Client::new(&Settings { timeout: std::time::Duration::from_millis(1500), ..Settings::default() }).unwrap();
+    let client = Client::new(&Settings { timeout: std::time::Duration::from_millis(1500), ..settings() }).unwrap();
     let envelope = messages::envelope(&account, "Acme", "ann@example.org").unwrap();
     for tries in 1..=2 {
         let failure = client.send(&account, &envelope).await.unwrap_err();

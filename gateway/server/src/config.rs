@@ -81,7 +81,7 @@ pub struct Settings {
     pub smtp_ca_file: Option<PathBuf>,
     /// Timeout of one e-mail, in milliseconds.
     pub smtp_timeout_ms: u64,
-    /// Whether mail servers must have public addresses.
+    /// Whether mail servers must have public addresses. Tenants name them, so that only an operator who trusts every tenant should switch it off.
     pub smtp_public_only: bool,
     /// Number of processes that render templates, for all tenants; absent: the number of CPUs, at least [`TEMPLATE_WORKERS`].
     pub template_workers: usize,
@@ -145,7 +145,7 @@ impl Default for Settings {
             give_up_hours: 120,
             smtp_ca_file: None,
             smtp_timeout_ms: 30_000,
-            smtp_public_only: false,
+            smtp_public_only: true,
             template_workers: thread::available_parallelism().map_or(TEMPLATE_WORKERS, |n| n.get().max(TEMPLATE_WORKERS)),
             template_memory_mb: 64,
             test_clock: false,

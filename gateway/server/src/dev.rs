@@ -24,6 +24,8 @@ const WAREHOUSE_AGE_MS: u64 = 500;
 pub async fn run(mut settings: Settings, once: bool) -> Result<(), String> {
     let mut signals = cli::Signals::catch()?;
     settings.test_clock = true;
+    // The local mailbox has no public address.
+    settings.smtp_public_only = false;
     settings.warehouse_age_ms = settings.warehouse_age_ms.min(WAREHOUSE_AGE_MS);
     if settings.log == Settings::default().log {
         "warn".clone_into(&mut settings.log);

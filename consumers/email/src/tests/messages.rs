@@ -27,7 +27,7 @@ async fn people_who_read_differently_get_messages_of_their_own() {
         attach_event: true,
     };
     rig.fixed.private = Parameters::from([("contact.email".to_owned(), "cy@example.org".into())]);
-    let channel = registered(rig.fixed.clone(), Client::new(&Settings::default()).unwrap());
+    let channel = registered(rig.fixed.clone(), Client::new(&settings()).unwrap());
     let attempt = task_of(action);
     let sent = channel.attempt(&attempt).await;
     assert!(matches!(sent, Outcome::Delivered(_)), "{sent:?}");
@@ -72,11 +72,44 @@ async fn what_is_for_email_alone_is_merged_in_when_a_message_is_made() {
     let parts = Template { subject: "News".into(), text: "Dear {{ contact.name }} of {{ account.name }}".into(), html: None };
     let template = Translated { parts, ..template() };
     let private = Parameters::from([("contact.name".to_owned(), "Ann".into())]);
-    let settings = Settings { timeout: std::time::Duration::from_secs(5), ..Settings::default() };
-    let channel = registered(Fixed { template: Some(Arc::new(template)), private, ..fixed }, Client::new(&settings).unwrap());
+    let channel = registered(Fixed { template: Some(Arc::new(template)), private, ..fixed }, Client::new(&settings()).unwrap());
     assert!(matches!(channel.attempt(&attempt).await, Outcome::Delivered(_)));
     let sent = server.seen.lock().unwrap().messages.concat();
     assert!(sent.contains("Dear Ann of Acme"), "{sent}");
+}
+
+#[test]
+fn no_line_is_longer_than_a_server_must_accept() {
+    let word = "x".repeat(2_000);
+    let long = "y".repeat(200);
+    let person = |n: usize, name: &str| Addressee {
+        address: format!("someone.with.a.name.of.their.own.{n}@mail.department.of.an.example.org"),
+        name: Some(name.to_owned()),
+        role: if n.is_multiple_of(3) { Role::Cc } else { Role::To },
+        reading: Reading::default(),
+    };
+    let people: Vec<Addressee> = (0..150).map(|n| person(n, ["Ann O'Brien", &long, &"ü".repeat(200), "Ann (Sales)"][n % 4])).collect();
+    let account =
+        SmtpAccount { from_name: "ö".repeat(200), from_address: format!("{}@{}.example", "a".repeat(64), "b".repeat(63)), ..account(25) };
+    let identity = Identity {
+        local_id: "id".to_owned(),
+        thread: Some("t".to_owned()),
+        date: billwire_schemas::clock::Timestamp::UNIX_EPOCH,
+        boundary: "b".to_owned(),
+    };
+    for subject in [word.clone(), format!("Rechnung für {word}"), "ü".repeat(2_000), "many words ".repeat(300)] {
+        let rendered = Rendered { subject: subject.clone(), text: word.clone(), html: Some(word.clone()) };
+        let attached = Some(("event.json".to_owned(), word.clone().into_bytes()));
+        let content = request::compose(&identity, &account, &people, rendered, attached).unwrap();
+        let message = String::from_utf8(content.whole).unwrap();
+        let longest = message.split("\r\n").map(str::len).max().unwrap();
+        assert!(longest <= 998, "{longest}");
+        assert!(message.is_ascii() && content.ascii.is_none());
+        let (head, _) = message.split_once("\r\n\r\n").unwrap();
+        let unfolded = head.replace("\r\n ", " ");
+        let to = unfolded.lines().find(|line| line.starts_with("To: ")).unwrap();
+        assert_eq!(to.matches('@').count(), 100, "each of them is named");
+    }
 }
 
 #[test]
@@ -92,7 +125,7 @@ fn no_header_can_be_smuggled_in() {
     let quoted = SmtpAccount { from_name: "Acme\" <all@example.org>, \"".to_owned(), ..account(25) };
     let message = envelope(&quoted, "Acme", "ann@example.org").unwrap();
     assert_eq!(message.from.to_string(), "billing@acme.example");
-    let text = String::from_utf8(message.content).unwrap();
+    let text = String::from_utf8(message.content.whole).unwrap();
     let from = text.lines().next().unwrap();
     assert!(from.starts_with("From: ") && from.ends_with(" <billing@acme.example>") && !from.contains("all@"), "{from}");
 }

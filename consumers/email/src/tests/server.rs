@@ -18,6 +18,10 @@ pub struct Script {
     /// What it says to recipients whose address begins so; to others it agrees.
     pub recipients: &'static [(&'static str, &'static str)],
     pub message: Option<&'static str>,
+    /// Recipients it accepts for one message; to further ones it says what RFC 821 says.
+    pub recipients_max: usize,
+    /// What it says to a message that contains this text.
+    pub unwanted: Option<(&'static str, &'static str)>,
     /// Messages it takes on one connection before it says 421 and hangs up.
     pub messages_max: usize,
     pub silent_at: Option<&'static str>,
@@ -30,6 +34,8 @@ pub const AGREES: Script = Script {
     login: "235 welcome",
     sender: "250 ok",
     recipients: &[],
+    recipients_max: usize::MAX,
+    unwanted: None,
     message: Some("250 2.0.0 queued as 42"),
     messages_max: usize::MAX,
     silent_at: None,
@@ -78,7 +84,7 @@ async fn converse(stream: TcpStream, script: &Script, seen: &Mutex<Seen>) -> std
     let (read, mut write) = stream.into_split();
     let mut lines = BufReader::new(read).lines();
     write.write_all(format!("{}\r\n", script.greeting).as_bytes()).await?;
-    let mut taken = 0;
+    let (mut taken, mut accepted) = (0, 0);
     while let Some(line) = lines.next_line().await? {
         let verb = line.split(' ').next().unwrap_or_default().to_ascii_uppercase();
         let said = line.clone();
@@ -91,8 +97,15 @@ async fn converse(stream: TcpStream, script: &Script, seen: &Mutex<Seen>) -> std
             "STARTTLS" => script.starttls,
             "AUTH" => script.login,
             "MAIL" if taken >= script.messages_max => return write.write_all(b"421 4.4.2 enough of this connection\r\n").await,
-            "MAIL" => script.sender,
-            "RCPT" => script.recipients.iter().find(|(address, _)| said.contains(address)).map_or("250 ok", |(_, answer)| answer),
+            "MAIL" => {
+                accepted = 0;
+                script.sender
+            }
+            "RCPT" if accepted >= script.recipients_max => "552 too many recipients",
+            "RCPT" => {
+                accepted += 1;
+                script.recipients.iter().find(|(address, _)| said.contains(address)).map_or("250 ok", |(_, answer)| answer)
+            }
             "DATA" => {
                 write.write_all(b"354 go on\r\n").await?;
                 let mut message = String::new();
@@ -100,9 +113,10 @@ async fn converse(stream: TcpStream, script: &Script, seen: &Mutex<Seen>) -> std
                     message.push_str(&line);
                     message.push('\n');
                 }
+                let unwanted = script.unwanted.filter(|(text, _)| message.contains(text)).map(|(_, answer)| answer);
                 seen.lock().unwrap().messages.push(message);
                 taken += 1;
-                let Some(answer) = script.message else { return Ok(()) };
+                let Some(answer) = unwanted.or(script.message) else { return Ok(()) };
                 answer
             }
             "QUIT" => return write.write_all(b"221 bye\r\n").await,

@@ -15,7 +15,7 @@ fn a_file_of_roots_that_is_none_is_named() {
 #[tokio::test]
 async fn what_we_cannot_look_up_costs_no_try_and_what_is_gone_is_given_up() {
     let Rig { fixed, channel, attempt, server } = rig(AGREES).await;
-    let client = || Client::new(&Settings::default()).unwrap();
+    let client = || Client::new(&settings()).unwrap();
     let away = registered(Fixed { away: true, ..fixed.clone() }, client());
     assert!(matches!(away.attempt(&attempt).await, Outcome::NotAttempted(_)));
     let bare = registered(Fixed { template: None, ..fixed.clone() }, client());

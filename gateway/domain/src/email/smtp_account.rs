@@ -30,9 +30,9 @@ pub struct SmtpAccount {
     pub version: i64,
     /// Name, unique within the tenant.
     pub name: String,
-    /// TCP port of the server.
+    /// Host name or IP address of the server.
     pub server: String,
-    /// Its port.
+    /// TCP port of the server.
     pub port: u16,
     /// Connection security.
     pub security: Security,
