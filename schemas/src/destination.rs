@@ -60,9 +60,9 @@ pub fn parse(base_url: &str) -> Result<Url, Refused> {
     if base_url.chars().count() > URL_CHARS_MAX {
         found.push(broken(Code::UrlTooLong, format!("the URL must not be longer than {URL_CHARS_MAX} characters")));
     }
-    // `url` silently removes these characters, so the stored URL would differ from the submitted one.
-    if base_url.chars().any(|c| c.is_control() || c.is_whitespace()) {
-        found.push(broken(Code::UrlUnparsable, "the URL must not contain spaces or control characters"));
+    // `url` silently removes or replaces these characters, so the stored URL would differ from the submitted one.
+    if base_url.chars().any(|c| c.is_control() || c.is_whitespace() || c == '\\') {
+        found.push(broken(Code::UrlUnparsable, "the URL must not contain spaces, backslashes or control characters"));
     }
     match Url::parse(base_url) {
         Ok(url) => {
@@ -76,6 +76,16 @@ pub fn parse(base_url: &str) -> Result<Url, Refused> {
             Err(Refused(found))
         }
     }
+}
+
+/// What is wrong with a path below a base URL, if anything. `{name}` stands for a parameter, whose value is checked when it is filled in.
+pub fn path_fault(path: &str) -> Option<&'static str> {
+    let path = path.split_once('?').map_or(path, |(path, _)| path);
+    if path.contains('\\') {
+        return Some("the path must not contain backslashes");
+    }
+    let dots = |segment: &str| matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..");
+    path.split('/').any(dots).then_some("the path must not have '.' or '..' as a segment, also not percent-encoded")
 }
 
 /// Checks a parsed URL; repeated before every attempt.
@@ -122,9 +132,28 @@ fn host_fault(host: Option<Host<&str>>) -> Option<String> {
     }
     let name = name.to_ascii_lowercase();
     // To DNS a trailing dot makes no difference, but to TLS, connection pools and exception lists it is another host.
-    let local = ["localhost", "local", "internal"].iter().any(|zone| name.rsplit('.').next() == Some(zone));
-    if name.ends_with('.') || !name.contains('.') || local { Some(PUBLIC_ONLY.to_owned()) } else { None }
+    let private = name.rsplit('.').next().is_some_and(|zone| PRIVATE_ZONES.contains(&zone));
+    if name.ends_with('.') || !name.contains('.') || private { Some(PUBLIC_ONLY.to_owned()) } else { None }
 }
+
+/// Zones that the public DNS does not have: reserved by IANA for special use (RFC 6761, 6762, 7686, 8375, 9476) or by ICANN for private
+/// networks, or withheld because private networks use them. `.test` and `.example` are for tests and documents, and stay allowed.
+const PRIVATE_ZONES: [&str; 14] = [
+    "alt",
+    "arpa", // also home.arpa
+    "corp",
+    "home",
+    "internal",
+    "intranet",
+    "invalid",
+    "lan",
+    "local",
+    "localdomain",
+    "localhost",
+    "mail",
+    "onion",
+    "private",
+];
 
 const PUBLIC_ONLY: &str = "the host must be a fully qualified public name or a public address";
 
@@ -225,6 +254,9 @@ mod tests {
             "https://localhost.example.com/",
             "https://internal.example.com/",
             "https://local.example.com/",
+            "https://lan.example.com/",
+            "https://onion.example/",
+            "https://hooks.test/",
             "https://8.8.8.8/hook",
             "https://[2606:4700:4700::1111]/hook",
         ] {
@@ -254,6 +286,9 @@ mod tests {
             ("https://hooks.example.com:99999/", vec!["url_unparsable"]),
             (" https://hooks.example.com/", vec!["url_unparsable"]),
             ("https://hooks.exa\nmple.com/", vec!["url_unparsable"]),
+            ("https:\\\\hooks.example.com\\in", vec!["url_unparsable"]),
+            ("https://hooks.example.com/in\\..\\x", vec!["url_unparsable"]),
+            ("https://hooks.example.com/in?a=\\", vec!["url_unparsable"]),
             ("http://u:p@127.0.0.1:80/", vec!["url_not_https", "url_has_user_info", "url_host_forbidden"]),
             (
                 "http://u:p@127.0.0.1:8080/#x",
@@ -269,11 +304,22 @@ mod tests {
         let disguises = "localhost|LOCALHOST|localhost.|a.localhost|a.localhost.|printer.local|printer.local.|vault.internal|metadata.google.internal|\
              intranet|intranet.|example.com.|127.0.0.1|127.1|0x7f.1|2130706433|0177.0.0.1|127.0.0.1.|%31%32%37.0.0.1|１２７.0.0.1|127。0。0。1|0|\
              169.254.169.254|10.0.0.1|172.16.0.1|192.168.1.1|100.100.100.200|168.63.129.16|[::1]|[::]|[::ffff:127.0.0.1]|[::127.0.0.1]|[64:ff9b::a00:1]|\
-             [2002:7f00:1::]|[2001::1]|[fd00:ec2::254]|[fe80::1]|[fec0::1]";
+             [2002:7f00:1::]|[2001::1]|[fd00:ec2::254]|[fe80::1]|[fec0::1]|nas.lan|NAS.LAN|crm.corp|router.home.arpa|1.0.0.127.in-addr.arpa|\
+             host.localdomain|host.home|host.intranet|host.private|smtp.mail|abcdefghijklmnop.onion|name.alt|nothing.invalid";
         for host in disguises.split('|') {
             assert_eq!(codes(&format!("https://{host}/")), ["url_host_forbidden"], "{host}");
         }
         assert_eq!(codes("https:169.254.169.254"), ["url_host_forbidden"]);
+    }
+
+    #[test]
+    fn a_path_has_no_dot_segments_and_no_backslashes() {
+        for path in ["/", "/a/b", "/a.b/..c/...", "/a?b=../..&c=\\", "/{account.id}/x", "a", "", "/%2e%2e%2e"] {
+            assert_eq!(path_fault(path), None, "{path}");
+        }
+        for path in ["/..", "/../../x", "/%2e%2e/x", "/.%2E/x", "/a/./b", "/a/%2e", "..", "/a/..?b", "/a\\..\\b", "\\\\evil.example.com"] {
+            assert!(path_fault(path).is_some(), "{path}");
+        }
     }
 
     #[test]

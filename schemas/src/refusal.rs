@@ -124,7 +124,7 @@ codes! {
     409 "too_many_data_sources" TooManyDataSources "There are too many data sources"
     412 "stale_version" StaleVersion "The object has changed in the meantime"
     413 "body_too_large" BodyTooLarge "The body is too large"
-    415 "unsupported_media_type" UnsupportedMediaType "The body is not application/json"
+    415 "unsupported_media_type" UnsupportedMediaType "The body is not plain application/json"
     422 "event_too_large" EventTooLarge "An event would exceed the stream's maximum message size"
     422 "account_required" AccountRequired "No account is given"
     422 "reference_mismatch" ReferenceMismatch "The references belong to different accounts"

@@ -27,7 +27,7 @@ pub(crate) struct NewSubscriptionAction {
     /// For `webhook`: id of the webhook endpoint that events are POSTed to.
     webhook_endpoint_id: Option<Reference>,
     /// For `webhook`: a path below the endpoint's path, in which `{name}` is replaced by a parameter's percent-encoded value, such as
-    /// `/accounts/{account.id}`.
+    /// `/accounts/{account.id}`. It must not have `.` or `..` segments; an event that would lead out of the endpoint's path is a dead letter.
     path: Option<UrlPath>,
     /// For `email`: id of the sending SMTP account. Absent: the tenant's default account.
     smtp_account_id: Option<Reference>,

@@ -2,13 +2,15 @@
 
 use std::collections::HashMap;
 
-use billwire_schemas::refusal::Code;
-
 use billwire_app::{
     Signing,
     domain::delivery::webhook_endpoint::{self, Create, Settings},
 };
-use billwire_schemas::ids::{WebhookEndpointId, fresh};
+use billwire_schemas::{
+    ids::{WebhookEndpointId, fresh},
+    recipient::is_address,
+    refusal::Code,
+};
 use poem_openapi::{Object, OpenApi, Tags, param::Path, types::Example};
 use serde_json::Value;
 use uuid::Uuid;
@@ -23,6 +25,7 @@ use crate::{
     },
     openapi::operation::{Operation, change, create, created, delete, get, list, updated},
     types::example::{example_id, example_moment},
+    types::patterns::ADDRESS_RULE,
     types::scalars::{
         EmailAddress, HeaderValue, MaxInFlight, MaxPerSecond, Moment, Name, OptionalAddress, OptionalPath, Reference, RetryWait,
         SigningAlgorithm, SigningSecret, Url, UrlPath,
@@ -53,6 +56,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             Code::UrlHasUserInfo,
             Code::UrlHasFragment,
             Code::UrlHostForbidden,
+            Code::PathInvalid,
             Code::HeaderNotAllowed,
             Code::HeadersTooMany,
             Code::ClientCertificateInvalid,
@@ -74,6 +78,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             Code::UrlHasUserInfo,
             Code::UrlHasFragment,
             Code::UrlHostForbidden,
+            Code::PathInvalid,
             Code::HeaderNotAllowed,
             Code::HeadersTooMany,
             Code::ClientCertificateInvalid,
@@ -97,7 +102,7 @@ pub(crate) struct NewWebhookEndpoint {
     name: Name,
     /// The base URL: https, a public host, port 443, no credentials, no fragment; up to 2048 characters.
     url: Url,
-    /// A path below the base URL, with an optional query.
+    /// A path below the base URL, without `.` and `..` segments, with an optional query.
     path: Option<UrlPath>,
     /// The signing secret (Standard Webhooks): `whsec_` and the base64 of 24 to 64 bytes, or `whsk_` and the base64 of an ed25519 seed and
     /// public key. Absent: one is generated. Only this operation's response shows it.
@@ -171,7 +176,7 @@ pub(crate) struct WebhookEndpointUpdate {
     name: Option<Name>,
     /// The base URL: https, a public host, port 443, no credentials, no fragment; up to 2048 characters.
     url: Option<Url>,
-    /// A path below the base URL, with an optional query; an empty string removes it.
+    /// A path below the base URL, without `.` and `..` segments, with an optional query; an empty string removes it.
     path: Option<OptionalPath>,
     // Described by its type.
     auth: Option<NewWebhookAuth>,
@@ -193,6 +198,9 @@ pub(crate) struct WebhookEndpointUpdate {
 impl Validate for WebhookEndpointUpdate {
     fn further(body: &Value, found: &mut Vec<Violation>) {
         check_form(body, found);
+        if body["ownerEmail"].as_str().is_some_and(|owner| !owner.is_empty() && !is_address(owner)) {
+            found.push(Violation::at("/ownerEmail", "format", format!("'/ownerEmail' {ADDRESS_RULE}.")));
+        }
     }
 }
 

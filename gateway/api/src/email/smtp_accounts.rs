@@ -55,7 +55,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
 pub(crate) struct NewSmtpAccount {
     /// Display name; unique among SMTP accounts.
     name: Name,
-    /// Host name or IP address of the outgoing SMTP server.
+    /// Host name or IP address of the outgoing SMTP server. It must be public, unless the installation allows others.
     server: Host,
     /// Port of the SMTP server.
     #[oai(default = "smtp_port")]

@@ -1,4 +1,5 @@
-//! The outermost layer: assigns request ids and turns errors and panics into problems.
+//! The outermost layer: refuses ambiguous requests, assigns request ids, turns errors and panics into problems, and sets the headers
+//! that every response has.
 
 use std::panic::AssertUnwindSafe;
 
@@ -6,7 +7,7 @@ use billwire_schemas::{ids::fresh, refusal::Code};
 use futures::FutureExt;
 use poem::{
     Endpoint, Request, Response,
-    http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header},
 };
 
 use crate::{http::problem::Problem, openapi::operation_spec::OperationSpec};
@@ -15,6 +16,9 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Maximum length of a caller's request id.
 const REQUEST_ID_MAX: usize = 128;
+
+/// Headers that must not be repeated: a proxy might read one of them, and the gateway the other.
+const SINGLE: [HeaderName; 3] = [header::AUTHORIZATION, header::CONTENT_TYPE, header::HOST];
 
 /// Wraps the routes.
 pub(crate) struct ErrorMiddleware<E> {
@@ -29,30 +33,47 @@ impl<E: Endpoint<Output = Response>> Endpoint for ErrorMiddleware<E> {
     async fn call(&self, request: Request) -> poem::Result<Response> {
         let (id, text) = request_id(&request);
         let (method, uri) = (request.method().clone(), request.uri().clone());
-        let outcome = AssertUnwindSafe(self.inner.call(request)).catch_unwind().await;
+        let outcome = match ensure_unambiguous(request.headers()) {
+            Ok(()) => AssertUnwindSafe(self.inner.call(request)).catch_unwind().await,
+            Err(problem) => Ok(Err(problem.into())),
+        };
         let refused = match outcome {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => Problem::from_error(error).map_or_else(|response| Ok(*response), Err),
             Err(_) => Err(Problem::internal("a handler panicked; the panic message is logged above")),
         };
-        let mut response = refused.unwrap_or_else(|mut problem| {
+        let response = refused.unwrap_or_else(|mut problem| {
             if problem.http_status() == StatusCode::METHOD_NOT_ALLOWED {
                 problem = problem.with_header(header::ALLOW, &allowed(self.operations, uri.path()));
             }
             render(problem, &method, &uri, &text)
         });
-        response.headers_mut().insert(REQUEST_ID, id);
-        Ok(response)
+        Ok(with_common_headers(response, id))
     }
+}
+
+fn ensure_unambiguous(headers: &HeaderMap) -> Result<(), Problem> {
+    match SINGLE.iter().find(|name| headers.get_all(*name).iter().nth(1).is_some()) {
+        Some(name) => Err(Problem::new(Code::BadRequest, format!("The header '{name}' must occur once."))),
+        None => Ok(()),
+    }
+}
+
+/// Adds the headers that every response has. Responses contain customers' data, so that no cache may store one that does not say
+/// otherwise.
+fn with_common_headers(mut response: Response, id: HeaderValue) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(REQUEST_ID, id);
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
 }
 
 /// The refusal of a request beyond capacity.
 pub(crate) fn overloaded(request: &Request) -> Response {
     let (id, text) = request_id(request);
     let problem = Problem::later(Code::Overloaded, "Too many requests are in progress; nothing was changed. Retry after a moment.", None);
-    let mut response = render(problem, request.method(), request.uri(), &text);
-    response.headers_mut().insert(REQUEST_ID, id);
-    response
+    with_common_headers(render(problem, request.method(), request.uri(), &text), id)
 }
 
 /// The caller's request id if it is safe to log, else a new one.
@@ -80,9 +101,11 @@ fn render(mut problem: Problem, method: &Method, uri: &Uri, request_id: &str) ->
     problem.render(request_id)
 }
 
-/// The methods a path supports.
+/// The methods a path supports. A path that is documented literally is not one of those with a parameter in its place.
 fn allowed(operations: &[OperationSpec], path: &str) -> String {
-    let mut methods: Vec<&str> = operations.iter().filter_map(|operation| operation.method_at(path)).map(Method::as_str).collect();
+    let routed: Vec<(Vec<bool>, &Method)> = operations.iter().filter_map(|operation| operation.matches(path)).collect();
+    let closest = routed.iter().map(|(literal, _)| literal).max();
+    let mut methods: Vec<&str> = routed.iter().filter(|(literal, _)| Some(literal) == closest).map(|(_, method)| method.as_str()).collect();
     if methods.is_empty() || methods.contains(&"GET") {
         methods.extend(["GET", "HEAD"]);
     }

@@ -4,6 +4,7 @@
 use std::{borrow::Cow, marker::PhantomData};
 
 use billwire_app::{ConfigurationObject, Filter, Object, Reply, domain::Entity, page::Page};
+use billwire_schemas::refusal::Code;
 use poem::{
     IntoResponse, Response,
     http::{HeaderName, HeaderValue, StatusCode, header},
@@ -217,7 +218,13 @@ impl IfNoneMatch {
 
 impl<'a> poem::FromRequest<'a> for IfNoneMatch {
     async fn from_request(request: &'a poem::Request, _: &mut poem::RequestBody) -> poem::Result<Self> {
-        Ok(Self(request.header(header::IF_NONE_MATCH).map(str::to_owned)))
+        // The header is a list, so that several of it are one list.
+        let values = request.headers().get_all(header::IF_NONE_MATCH);
+        let lists: Vec<_> = values.iter().map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
+        if !lists.is_empty() && lists.iter().flat_map(|list| list.split(',')).all(|known| known.trim().is_empty()) {
+            return Err(Problem::new(Code::BadRequest, "If-None-Match must list at least one ETag, or be *.").into());
+        }
+        Ok(Self((!lists.is_empty()).then(|| lists.join(","))))
     }
 }
 

@@ -45,6 +45,11 @@ struct Strict<'s> {
 /// # Errors
 /// `malformed_json` with line and column, `duplicate_key`.
 pub(crate) fn read(body: &[u8]) -> Result<Value, Problem> {
+    if let Some(mark) = [&b"\xef\xbb\xbf"[..], b"\xfe\xff", b"\xff\xfe"].into_iter().find(|mark| body.starts_with(mark)) {
+        let encoding = if mark.len() == 3 { "UTF-8" } else { "UTF-16" };
+        let detail = format!("The body starts with the byte-order mark of {encoding}. Send UTF-8 without one (RFC 8259 section 8.1).");
+        return Err(Problem::new(Code::MalformedJson, detail));
+    }
     let twice = Twice::default();
     let mut reader = serde_json::Deserializer::from_slice(body);
     let read = Strict { place: &Place::Root, twice: &twice }.deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
@@ -136,6 +141,14 @@ mod tests {
     fn a_member_that_stands_twice_is_named_by_its_pointer() {
         let refused = read(br#"{"a":[{"x/y":1,"x/y":2}]}"#).expect_err("refused");
         assert_eq!(refused.to_string(), "duplicate_key: '/a/0/x~1y' is listed twice.");
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_named() {
+        for (body, encoding) in [(&b"\xef\xbb\xbf{}"[..], "UTF-8"), (b"\xff\xfe{\0}\0", "UTF-16"), (b"\xfe\xff\0{\0}", "UTF-16")] {
+            let refused = read(body).expect_err("refused").to_string();
+            assert!(refused.starts_with("malformed_json") && refused.contains(&format!("byte-order mark of {encoding}.")), "{refused}");
+        }
     }
 
     #[test]

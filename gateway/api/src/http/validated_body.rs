@@ -75,6 +75,7 @@ impl<'a, T: Validate> ApiExtractor<'a> for Validated<T> {
             return Ok(Self { body: parse(None)?, canonical: None });
         }
         ensure_json(request.headers())?;
+        ensure_identity(request.headers())?;
         let value = strict_json::read(&bytes)?;
         let canonical = request.headers().contains_key(IDEMPOTENCY_KEY).then(|| value.to_string());
         check::<T>(&value)?;
@@ -100,12 +101,27 @@ async fn read(headers: &HeaderMap, body: &mut RequestBody, options: &Options) ->
 
 fn ensure_json(headers: &HeaderMap) -> Result<(), Problem> {
     let media_type = headers.get(header::CONTENT_TYPE).and_then(|media_type| media_type.to_str().ok()).unwrap_or_default();
-    let essence = media_type.split(';').next().unwrap_or_default().trim();
-    if essence.eq_ignore_ascii_case(JSON) {
+    let mut parts = media_type.split(';').map(str::trim);
+    let essence = parts.next().unwrap_or_default();
+    let charset = parts.filter_map(|part| part.split_once('=')).find(|(name, _)| name.trim_end().eq_ignore_ascii_case("charset"));
+    let charset = charset.map_or("utf-8", |(_, value)| value.trim().trim_matches('"'));
+    let utf8 = ["utf-8", "utf8"].iter().any(|name| charset.eq_ignore_ascii_case(name));
+    if essence.eq_ignore_ascii_case(JSON) && utf8 {
         return Ok(());
     }
     let found = if media_type.is_empty() { "it is missing".to_owned() } else { format!("it is '{}'", capped(media_type)) };
-    Err(Problem::new(Code::UnsupportedMediaType, format!("The Content-Type must be {JSON}; {found}.")).with_header(header::ACCEPT, JSON))
+    let detail = format!("The Content-Type must be {JSON}, in UTF-8; {found}.");
+    Err(Problem::new(Code::UnsupportedMediaType, detail).with_header(header::ACCEPT, JSON))
+}
+
+/// Bodies are read as they are: without compression, so that no small request becomes a large body.
+fn ensure_identity(headers: &HeaderMap) -> Result<(), Problem> {
+    let values = headers.get_all(header::CONTENT_ENCODING).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let encodings = values.collect::<Vec<_>>().join(",");
+    let unknown = encodings.split(',').map(str::trim).find(|coding| !matches!(coding.to_ascii_lowercase().as_str(), "" | "identity"));
+    let Some(unknown) = unknown else { return Ok(()) };
+    let detail = format!("The Content-Encoding must be identity; it is '{}'.", capped(unknown));
+    Err(Problem::new(Code::UnsupportedMediaType, detail).with_header(header::ACCEPT_ENCODING, "identity"))
 }
 
 /// Validates `value` against the schema of `T` and its further rules.

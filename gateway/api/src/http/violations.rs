@@ -6,7 +6,10 @@ use jsonschema::{
 };
 use serde_json::Value;
 
-use crate::{http::problem::Violation, types::patterns::rule_of};
+use crate::{
+    http::problem::Violation,
+    types::patterns::{ADDRESS_RULE, rule_of},
+};
 
 /// Maximum number of reported violations; a body with more repeats the same ones.
 const TOLD_MAX: usize = 200;
@@ -37,6 +40,9 @@ pub(crate) fn of<'e>(errors: impl Iterator<Item = ValidationError<'e>>) -> Vec<V
             break;
         }
     }
+    // What breaks its pattern breaks its format as well; one of the two is enough.
+    let shapeless: Vec<Option<String>> = found.iter().filter(|one| one.code == "pattern").map(|one| one.pointer.clone()).collect();
+    found.retain(|one| one.code != "format" || !shapeless.contains(&one.pointer));
     found
 }
 
@@ -90,7 +96,7 @@ fn format_rule(format: &str) -> &'static str {
         "date-time" => "must be a date and time with offset (RFC 3339), such as 2027-01-15T09:30:00Z",
         "date" => "must be a date (ISO 8601), such as 2027-01-15",
         "uuid" => "must be a UUID",
-        "email" => "must be an e-mail address",
+        "idn-email" => ADDRESS_RULE,
         _ => "does not have the required format",
     }
 }

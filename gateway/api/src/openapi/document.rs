@@ -29,6 +29,12 @@ returns the bytes of the first response.
 **Versions.** Single resources have an `ETag`. Send it as `If-Match`, and a change is refused with 412 if the resource \
 has changed since.
 
+**Requests** with a body are `application/json` in UTF-8, without compression; another media type, `charset` or \
+`Content-Encoding` is refused with 415. Responses have `X-Content-Type-Options: nosniff` and `Cache-Control: no-store`.
+
+**E-mail addresses** are plain addresses in any script (RFC 5321, RFC 6531), such as `o'brien@example.com` or `dörte@bücher.example`. One \
+with a local part that is not ASCII can be sent to only by servers that offer SMTPUTF8.
+
 **Problems** are `application/problem+json` (RFC 9457) with a stable `code`; `errors` lists every violation found. Unknown \
 members and parameters are refused.
 

@@ -103,6 +103,7 @@ pub(crate) const fn created(entity: &'static str, schema: &'static str, events: 
 
 /// Refusals common to all operations.
 const ANY: &[Code] = &[
+    Code::BadRequest,
     Code::InvalidParameter,
     Code::UnknownParameter,
     Code::Unauthenticated,

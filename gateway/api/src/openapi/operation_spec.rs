@@ -64,8 +64,10 @@ impl Parameter {
 
     fn check(&self, text: &str, found: &mut Vec<Violation>) -> Result<(), Problem> {
         let validator = self.validator.as_ref().map_err(Problem::internal)?;
+        // As in JSON: `parse` would also take `+5`.
+        let digits = text.strip_prefix('-').unwrap_or(text).bytes().all(|byte| byte.is_ascii_digit());
         let value = match text.parse::<i64>() {
-            Ok(number) if self.whole => Value::from(number),
+            Ok(number) if self.whole && digits => Value::from(number),
             _ => Value::from(text),
         };
         if validator.is_valid(&value) {
@@ -107,9 +109,10 @@ impl OperationSpec {
         *method == self.method && self.fits(route, |segment| segment.starts_with(':'))
     }
 
-    /// The operation's method, if the request `path` matches; the request's method is ignored.
-    pub fn method_at(&self, path: &str) -> Option<&Method> {
-        self.fits(path, |_| true).then_some(&self.method)
+    /// Which segments are literal, and the operation's method, if the request `path` matches; the request's method is ignored.
+    pub fn matches(&self, path: &str) -> Option<(Vec<bool>, &Method)> {
+        let literal = self.segments.iter().map(|segment| !segment.starts_with('{'));
+        self.fits(path, |_| true).then(|| (literal.collect(), &self.method))
     }
 
     fn fits(&self, path: &str, parameter: impl Fn(&str) -> bool) -> bool {

@@ -7,6 +7,7 @@ use std::{
     sync::{Arc, LazyLock, PoisonError, RwLock},
 };
 
+use billwire_schemas::recipient::is_address;
 use jsonschema::{Draft, PatternOptions, Validator};
 use poem_openapi::{registry::Registry, types::Type};
 use serde_json::{Map, Value, json};
@@ -127,6 +128,7 @@ pub(crate) fn compile(schema: &Value) -> Result<Validator, Problem> {
         .should_validate_formats(true)
         .with_format("date-time", |text: &str| moment(text).is_some())
         .with_format("date", |text: &str| date(text).is_some())
+        .with_format("idn-email", is_address)
         // The linear-time engine: no pattern here needs more, and no input can make it slow.
         .with_pattern_options(PatternOptions::regex())
         .build(schema)

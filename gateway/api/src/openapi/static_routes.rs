@@ -6,7 +6,7 @@ use billwire_schemas::refusal::Code;
 
 use billwire_schemas::events::{catalogue, json_schema};
 use poem::{
-    Endpoint, EndpointExt, Request, Response, Route,
+    Endpoint, EndpointExt, IntoResponse, Request, Response, Route,
     endpoint::make,
     get,
     http::{HeaderValue, header},
@@ -50,7 +50,6 @@ impl Asset {
         let mut response = Response::builder().content_type(self.media_type).body(self.bytes);
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
-        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         if self.gzipped {
@@ -76,11 +75,16 @@ fn json(body: impl Into<poem::Body>, media_type: &str) -> Response {
     Response::builder().content_type(media_type).body(body)
 }
 
+/// A public document, which caches may keep.
+fn published(body: impl Into<poem::Body>, media_type: &str) -> Response {
+    json(body, media_type).with_header(header::CACHE_CONTROL, "no-cache").into_response()
+}
+
 /// Adds these routes to `route`.
 pub(crate) fn add(route: Route, shared: &Arc<Shared>) -> Route {
     let mut route = route
-        .at("/openapi.json", get(fixed(|| json(DOCUMENT.as_str(), "application/json"))))
-        .at("/openapi-3.1.json", get(fixed(|| json(DOCUMENT_31.as_str(), "application/json"))))
+        .at("/openapi.json", get(fixed(|| published(DOCUMENT.as_str(), "application/json"))))
+        .at("/openapi-3.1.json", get(fixed(|| published(DOCUMENT_31.as_str(), "application/json"))))
         .at("/livez", get(fixed(|| json(r#"{"status":"ok"}"#, "application/json"))))
         .at("/readyz", get(readyz(shared.clone())))
         .at("/schemas/events/:event_type/v1.json", get(make(event_schema)));
@@ -122,5 +126,5 @@ async fn event_schema(request: Request) -> poem::Result<Response> {
         return Err(Problem::new(Code::EventTypeNotFound, "No event type has this name.").into());
     };
     let schema: Value = json_schema::of(event);
-    Ok(json(schema.to_string(), "application/schema+json"))
+    Ok(published(schema.to_string(), "application/schema+json"))
 }

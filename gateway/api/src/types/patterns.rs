@@ -9,9 +9,9 @@ pub(crate) const CURRENCY: &str = "^[A-Z]{3}$";
 /// A host name or an IP address.
 pub(crate) const HOST: &str = "^[A-Za-z0-9:]([A-Za-z0-9._:-]*[A-Za-z0-9:])?$";
 /// A path with an optional query.
-pub(crate) const PATH: &str = r"^/[^\s#\x00-\x1f\x7f-\x9f]*$";
-/// A plain e-mail address: without display name, quotes or comments.
-pub(crate) const ADDRESS: &str = r#"^[^\s@<>()"',;:\\\[\]\x00-\x1f\x7f-\x9f]+@[^\s@<>()"',;:\\\[\]\x00-\x1f\x7f-\x9f]+$"#;
+pub(crate) const PATH: &str = r"^/[^\s#\\\x00-\x1f\x7f-\x9f]*$";
+/// A plain e-mail address: without display name, quotes or comments. [`billwire_schemas::recipient::is_address`] has the whole rule.
+pub(crate) const ADDRESS: &str = r#"^[^\s@<>()",;:\\\[\]\x00-\x1f\x7f-\x9f]+@[^\s@<>()"',;:\\\[\]\x00-\x1f\x7f-\x9f]+$"#;
 /// Words of lowercase letters and digits, joined by underscores.
 pub(crate) const SNAKE: &str = "^[a-z][a-z0-9]*(_[a-z0-9]+)*$";
 /// Letters and digits, starting with a lowercase letter.
@@ -19,11 +19,11 @@ pub(crate) const CAMEL: &str = "^[a-z][A-Za-z0-9]*$";
 /// A header value: visible ASCII with inner spaces.
 pub(crate) const HEADER: &str = "^[!-~]([ -~]*[!-~])?$";
 /// [`PATH`], or empty.
-pub(crate) const PATH_OR_NOTHING: &str = r"^(/[^\s#\x00-\x1f\x7f-\x9f]*)?$";
+pub(crate) const PATH_OR_NOTHING: &str = r"^(/[^\s#\\\x00-\x1f\x7f-\x9f]*)?$";
 /// [`ADDRESS`], or empty.
-pub(crate) const ADDRESS_OR_NOTHING: &str = r#"^([^\s@<>()"',;:\\\[\]\x00-\x1f\x7f-\x9f]+@[^\s@<>()"',;:\\\[\]\x00-\x1f\x7f-\x9f]+)?$"#;
+pub(crate) const ADDRESS_OR_NOTHING: &str = r#"^([^\s@<>()",;:\\\[\]\x00-\x1f\x7f-\x9f]+@[^\s@<>()"',;:\\\[\]\x00-\x1f\x7f-\x9f]+)?$"#;
 /// [`ADDRESS`], an id, or a parameter name.
-pub(crate) const RECIPIENT: &str = r#"^([^\s@<>()"',;:\\\[\]\x00-\x1f\x7f-\x9f]+@[^\s@<>()"',;:\\\[\]\x00-\x1f\x7f-\x9f]+|[0-9a-fA-F-]{36}|[a-z][A-Za-z0-9]*(\.[a-z][A-Za-z0-9]*)+)$"#;
+pub(crate) const RECIPIENT: &str = r#"^([^\s@<>()",;:\\\[\]\x00-\x1f\x7f-\x9f]+@[^\s@<>()"',;:\\\[\]\x00-\x1f\x7f-\x9f]+|[0-9a-fA-F-]{36}|[a-z][A-Za-z0-9]*(\.[a-z][A-Za-z0-9]*)+)$"#;
 /// [`LANGUAGE`], or empty.
 pub(crate) const LANGUAGE_OR_NOTHING: &str = "^([A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*)?$";
 /// A plain decimal.
@@ -37,6 +37,9 @@ pub(crate) const LANGUAGE: &str = "^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$";
 /// Visible ASCII.
 pub(crate) const VISIBLE: &str = "^[!-~]*$";
 
+/// The error text for something that is no e-mail address.
+pub(crate) const ADDRESS_RULE: &str = "must be a plain e-mail address, such as billing@example.com";
+
 /// The error text for a string that does not match `pattern`.
 pub(crate) fn rule_of(pattern: &str) -> &'static str {
     match pattern {
@@ -45,8 +48,8 @@ pub(crate) fn rule_of(pattern: &str) -> &'static str {
         CURRENCY => "must be three uppercase letters (ISO 4217), such as EUR",
         HOST => "must be a host name or an IP address, without scheme, port or path",
         HEADER => "must consist of visible ASCII characters, with spaces only between them",
-        PATH | PATH_OR_NOTHING => "must start with '/' and contain no spaces and no '#'",
-        ADDRESS | ADDRESS_OR_NOTHING => "must be a plain e-mail address, such as billing@example.com",
+        PATH | PATH_OR_NOTHING => "must start with '/' and contain no spaces, no backslashes and no '#'",
+        ADDRESS | ADDRESS_OR_NOTHING => ADDRESS_RULE,
         RECIPIENT => "must be a plain e-mail address, the id of a system user, or a parameter name such as contact.email",
         SNAKE => "must be words of lowercase letters and digits, joined by underscores, such as sim_swapped",
         CAMEL => "must start with a lowercase letter and contain only letters and digits, such as billCycle",

@@ -123,7 +123,7 @@ texts! {
     /// A host.
     Host = text(1, 253, HOST);
     /// An e-mail address.
-    EmailAddress = MetaSchema { format: Some("email"), ..text(3, 254, ADDRESS) };
+    EmailAddress = MetaSchema { format: Some("idn-email"), ..text(3, 254, ADDRESS) };
     /// An e-mail recipient.
     MailRecipient = text(3, 254, RECIPIENT);
     /// A user name.

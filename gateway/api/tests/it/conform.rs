@@ -54,6 +54,10 @@ pub fn check_event(kind: &str, body: &str) {
 /// Panics unless the document allows this response to the call.
 #[track_caller]
 pub fn check(method: &str, path: &str, answer: &Answer) {
+    // The path belongs to another operation, though this one has a parameter in the same place.
+    if answer.status == 405 {
+        return;
+    }
     let path = path.split('?').next().expect("a path");
     let Some((id, _, _, operation)) = OPERATIONS.iter().find(|(_, m, template, _)| m == method && fits(template, path)) else { return };
     let mut response =
@@ -83,7 +87,9 @@ pub fn check(method: &str, path: &str, answer: &Answer) {
             "{id} does not tell of {code}"
         );
     }
-    for name in answer.headers.keys().filter(|name| !["content-type", "accept"].contains(&name.as_str())) {
+    // The first two are on every response, and the others on every 415.
+    let common = ["x-content-type-options", "cache-control", "content-type", "accept", "accept-encoding"];
+    for name in answer.headers.keys().filter(|name| !common.contains(&name.as_str())) {
         let told = response["headers"].as_object().is_some_and(|headers| headers.keys().any(|key| key.eq_ignore_ascii_case(name.as_str())));
         assert!(told || (answer.status == 403 && name == "www-authenticate"), "{id}: {} does not tell of the header {name}", answer.status);
     }

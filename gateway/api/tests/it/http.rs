@@ -104,6 +104,55 @@ async fn a_stale_version_is_refused() {
 }
 
 #[tokio::test]
+async fn what_two_parties_could_read_differently_is_refused() {
+    let rig = Rig::new().await;
+    let bearer = format!("Bearer {}", rig.key);
+    let post = async |more: &[(&str, &str)]| {
+        let headers = [&[("authorization", bearer.as_str()), ("content-type", "application/json")], more].concat();
+        rig.raw("POST", "/v1/bill-cycles", &headers, json!({ "name": "c", "period": "day" }).to_string()).await
+    };
+    for twice in [("authorization", bearer.as_str()), ("content-type", "application/json"), ("content-type", "text/plain")] {
+        post(&[twice]).await.refused(400, "bad_request");
+    }
+    post(&[("host", "a.example"), ("host", "b.example")]).await.refused(400, "bad_request");
+    post(&[("host", "a.example"), ("content-encoding", "identity")]).await.expect(201);
+    for unclear in ["+5", "%2B5", "5%20", "0x5", "5.0", "1e1", "-", ""] {
+        rig.get(&format!("/v1/accounts?limit={unclear}")).await.refused(400, "invalid_parameter");
+    }
+    let path = format!("/v1/bill-cycles/{}", rig.cycle(1).await);
+    let known = async |values: &[&str]| {
+        let headers: Vec<_> = values.iter().map(|value| ("if-none-match", *value)).collect();
+        rig.call("GET", &path, &headers, None).await
+    };
+    for nothing in [&[""][..], &[" , "], &["", ""]] {
+        known(nothing).await.refused(400, "bad_request");
+    }
+    for (listed, status) in [(&["\"7\"", "W/\"1\""][..], 304), (&["", "\"1\""], 304), (&["*"], 304), (&["\"7\""], 200), (&["\"ü\""], 200)]
+    {
+        assert_eq!(known(listed).await.status, status, "{listed:?}");
+    }
+}
+
+#[tokio::test]
+async fn no_answer_is_stored_by_a_cache_or_read_as_another_type() {
+    let rig = Rig::new().await;
+    for (path, caching) in [
+        ("/v1/accounts", "no-store"),
+        ("/v1/accounts/nobody", "no-store"),
+        ("/v1/nothing", "no-store"),
+        ("/livez", "no-store"),
+        ("/readyz", "no-store"),
+        ("/openapi.json", "no-cache"),
+        ("/openapi-3.1.json", "no-cache"),
+        ("/schemas/events/account.created/v1.json", "no-cache"),
+        ("/docs", "no-cache"),
+    ] {
+        let answer = rig.get(path).await;
+        assert_eq!((answer.header("x-content-type-options"), answer.header("cache-control")), ("nosniff", caching), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn wrong_addresses_and_methods() {
     let rig = Rig::new().await;
     for path in ["/", "/v1", "/v2/accounts", "/v1/nothing", "/v1/accounts/", "/v1/accounts/a/b", "/docs/../x", "/docs/LICENSE"] {
@@ -113,6 +162,9 @@ async fn wrong_addresses_and_methods() {
         ("PUT", "/v1/accounts", "GET, HEAD, POST"),
         ("PUT", "/v1/queues/x", "DELETE, GET, HEAD, PATCH"),
         ("DELETE", "/v1/accounts/x/status", "POST"),
+        ("PATCH", "/v1/notification-templates/predefined", "GET, HEAD"),
+        ("DELETE", "/v1/notification-templates/predefined", "GET, HEAD"),
+        ("PUT", "/v1/notification-templates/x", "DELETE, GET, HEAD, PATCH"),
         ("GET", "/v1/test-clock", "POST"),
         ("POST", "/livez", "GET, HEAD"),
         ("OPTIONS", "/v1/accounts/x", "DELETE, GET, HEAD, PATCH"),

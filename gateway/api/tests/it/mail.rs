@@ -84,6 +84,56 @@ async fn recipients_are_addresses_users_or_parameters_that_the_events_offer() {
 }
 
 #[tokio::test]
+async fn one_rule_says_what_an_address_is_wherever_one_is_given() {
+    let rig = Rig::new().await;
+    let customer = rig.account(&rig.cycle(1).await).await;
+    rig.create("/v1/smtp-accounts", account("sender", json!({}))).await;
+    let test = format!("/v1/smtp-accounts/{}/test", rig.create("/v1/smtp-accounts", account("test", json!({}))).await);
+    let queue = rig.queue("q", &["account.created"]).await;
+    let endpoint = format!("/v1/webhook-endpoints/{}", rig.endpoint("e").await);
+    let places = |address: &str, n: usize| {
+        let hook = json!({ "name": format!("hook {n}"), "url": "https://crm.example.com/", "ownerEmail": address });
+        let action = json!({ "type": "email", "notificationTemplateId": "nothing", "to": ["a@example.org"], "cc": [address] });
+        let subscription = json!({ "name": format!("s {n}"), "queueId": queue, "eventTypes": ["account.created"], "action": action });
+        [
+            ("POST", "/v1/contacts".to_owned(), json!({ "account": customer, "name": "Ann", "email": address }), "/email", 201),
+            ("POST", "/v1/smtp-accounts".to_owned(), account(&format!("a {n}"), json!({ "fromAddress": address })), "/fromAddress", 201),
+            ("POST", "/v1/system-users".to_owned(), json!({ "name": format!("Ann {n}"), "email": address }), "/email", 201),
+            ("POST", "/v1/suppressed-addresses".to_owned(), json!({ "address": address }), "/address", 201),
+            ("POST", "/v1/webhook-endpoints".to_owned(), hook, "/ownerEmail", 201),
+            ("PATCH", endpoint.clone(), json!({ "ownerEmail": address }), "/ownerEmail", 200),
+            ("POST", "/v1/subscriptions".to_owned(), subscription, "/action/cc/0", 422),
+        ]
+    };
+    let good = ["o'brien@example.org", "a+b=c@example.org", "dörte@bücher.example", "用户@例子.广告", "हिन्दी@example.org"];
+    for (n, address) in good.into_iter().enumerate() {
+        for (method, path, body, _, status) in places(address, n) {
+            let answer = rig.call(method, &path, &[], Some(&body)).await;
+            assert_eq!(answer.status, status, "{address} {path}: {}", answer.text);
+        }
+    }
+    let bad = [
+        "a..b@example.org",
+        ".a@example.org",
+        "a@-example.org",
+        "a@exa_mple.org",
+        "a@b@example.org",
+        "\"a\"@example.org",
+        "a@[127.0.0.1]",
+        "a\u{202e}b@example.org",
+        "a b@example.org",
+    ];
+    for (n, address) in bad.into_iter().enumerate() {
+        for (method, path, body, place, _) in
+            places(address, 100 + n).into_iter().chain([("POST", test.clone(), json!({ "to": address }), "/to", 200)])
+        {
+            let named = rig.call(method, &path, &[], Some(&body)).await.violations("schema_violation");
+            assert!(!named.is_empty() && named.iter().all(|(at, _)| at == place), "{address} {path}: {named:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn templates_are_translated_changed_and_previewed() {
     let rig = Rig::new().await;
     let translation = json!({ "subject": "Neu", "text": "{{ account.name }} am {{ account.periodEnd|date }}" });

@@ -60,6 +60,8 @@ async fn what_a_subscription_says_is_held_against_what_can_come() {
         (json!({ "eventTypes": ["payment.created"] }), "event_type_not_on_queue"),
         (json!({ "objects": [{ "object": "nothing", "events": ["created"] }] }), "event_object_unknown"),
         (json!({ "action": { "type": "webhook", "webhookEndpointId": endpoint, "path": "/x/{account.id" } }), "path_invalid"),
+        (json!({ "action": { "type": "webhook", "webhookEndpointId": endpoint, "path": "/../../x" } }), "path_invalid"),
+        (json!({ "action": { "type": "webhook", "webhookEndpointId": endpoint, "path": "/%2e%2E/x" } }), "path_invalid"),
         (json!({ "action": { "type": "forward", "queueId": queue } }), "forward_cycle"),
         (json!({ "action": { "type": "calculate", "eventType": "custom.sum", "data": {} } }), "data_incomplete"),
         (json!({ "action": { "type": "calculate", "eventType": "invoice.paid", "data": {} } }), "event_type_not_custom"),

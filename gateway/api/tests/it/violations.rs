@@ -162,6 +162,19 @@ async fn what_is_no_json_is_refused_by_every_operation() {
             send(path.clone(), media_type, b"{}".to_vec()).await.refused(415, "unsupported_media_type");
         }
         rig.raw(&method, &path, &[("authorization", &bearer)], b"{}".to_vec()).await.refused(415, "unsupported_media_type");
+        for charset in
+            ["application/json; charset=iso-8859-1", "application/json;Charset=\"UTF-16\"", "application/json;v=1;charset=us-ascii"]
+        {
+            send(path.clone(), charset, b"{}".to_vec()).await.refused(415, "unsupported_media_type");
+        }
+        for coding in ["gzip", "br", "identity, gzip", "x-anything"] {
+            let headers = [("authorization", bearer.as_str()), ("content-type", "application/json"), ("content-encoding", coding)];
+            let refused = rig.raw(&method, &path, &headers, b"{}".to_vec()).await;
+            assert_eq!(refused.header("accept-encoding"), "identity");
+            refused.refused(415, "unsupported_media_type");
+        }
+        let marked = send(path.clone(), "application/json", b"\xef\xbb\xbf{}".to_vec()).await.refused(400, "malformed_json");
+        assert!(marked["detail"].as_str().is_some_and(|detail| detail.contains("byte-order mark")), "{marked}");
         send(path.clone(), "application/json", vec![b' '; 10_001]).await.refused(413, "body_too_large");
         let deep = [b"[".repeat(5_000), b"]".repeat(5_000)].concat();
         send(path.clone(), "application/json", deep).await.refused(400, "malformed_json");

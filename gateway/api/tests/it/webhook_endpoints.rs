@@ -39,6 +39,13 @@ async fn headers_certificates_and_token_addresses_have_rules() {
     create(&rig, json!({ "headers": many })).await.refused(422, "headers_too_many");
     let swapped = json!({ "clientCertificate": { "certificate": KEY, "key": CERTIFICATE } });
     create(&rig, swapped).await.refused(422, "client_certificate_invalid");
+    for leaving in ["/../x", "/%2e%2e/x", "/a/./b"] {
+        create(&rig, json!({ "path": leaving })).await.refused(422, "path_invalid");
+    }
+    assert_eq!(create(&rig, json!({ "path": "/a\\b" })).await.violations("schema_violation")[0].0, "/path");
+    for url in ["https:\\\\crm.example.com/", "https://crm.example.com/a\\b"] {
+        create(&rig, json!({ "url": url })).await.refused(422, "url_unparsable");
+    }
     let inside = json!({ "auth": { "type": "oauth2", "tokenUrl": "https://169.254.169.254/", "clientId": "c", "clientSecret": "s" } });
     let refused = create(&rig, inside).await.refused(422, "url_host_forbidden");
     assert_eq!(refused["errors"][0]["pointer"], "/auth/tokenUrl");

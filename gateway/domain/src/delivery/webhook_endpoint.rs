@@ -130,7 +130,7 @@ pub struct Create {
 /// Decides `createWebhookEndpoint`.
 ///
 /// # Errors
-/// All violations of [`destination::parse`]; `secret_invalid`, `header_not_allowed`, `headers_too_many`,
+/// All violations of [`destination::parse`]; `path_invalid`, `secret_invalid`, `header_not_allowed`, `headers_too_many`,
 /// `client_certificate_invalid`.
 pub fn create(command: Create, now: Timestamp) -> Result<(Change<WebhookEndpoint>, Secrets), Rejected> {
     let mut broken = Vec::new();

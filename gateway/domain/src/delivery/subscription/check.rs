@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use billwire_schemas::{
+    destination,
     events::{
         parameters::nearest,
         selection::{is_pattern, means},
@@ -169,6 +170,9 @@ pub(super) fn placeholders(path: &str) -> Option<Vec<&str>> {
 }
 
 fn path_names(path: &str, subscription: &Subscription, coming: &[Coming], broken: &mut Vec<Violation>) {
+    if let Some(fault) = destination::path_fault(path) {
+        broken.push(Violation::new("/action/path", Code::PathInvalid, format!("Invalid path: {fault}.")));
+    }
     let Some(names) = placeholders(path) else {
         return broken.push(Violation::new("/action/path", Code::PathInvalid, "Unbalanced braces; write a parameter as {name}."));
     };

@@ -58,6 +58,8 @@ impl Settings {
             endpoint.url = url;
         }
         if let Some(path) = self.path {
+            let fault = destination::path_fault(&path);
+            broken.extend(fault.map(|fault| Violation::new("/path", Code::PathInvalid, format!("Invalid path: {fault}."))));
             endpoint.path = text(path);
         }
         match self.auth {
