@@ -215,3 +215,32 @@ pub struct Progress {
     /// When this was reported.
     pub at: Timestamp,
 }
+
+/// An event on the stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Published {
+    /// Its sequence on the stream.
+    pub sequence: u64,
+    /// Its position in the outbox.
+    pub position: i64,
+    /// The slot of its ordering key.
+    pub slot: Slot,
+}
+
+/// Who reads the stream and settles it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reader {
+    /// A slot, which delivers.
+    Slot(Slot),
+    /// The warehouse.
+    Warehouse,
+}
+
+/// Up to where a reader has settled the stream.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Settled {
+    /// Of every event up to this stream sequence, all deliveries have ended or are stored.
+    pub sequence: u64,
+    /// Grows whenever the stream was rolled back: what was settled before may then have been lowered.
+    pub generation: i64,
+}

@@ -14,6 +14,7 @@ mod bill_run;
 mod catalogue;
 mod custom_events;
 mod delivery;
+mod drills;
 mod end_to_end;
 mod endpoints;
 mod event_size;

@@ -147,9 +147,11 @@ impl Setup {
         Gateway { child: Some(child), setup: None, places: None }
     }
 
-    /// The address of a running gateway's private nats-server, with the login.
+    /// The address of the nats-server that the gateway uses, with the login: a running gateway's private one, or that of
+    /// [`Setup::nats_server`].
     pub fn nats_address(&self) -> String {
-        std::fs::read_to_string(self.data_dir().join("nats/url")).expect("a URL").trim().to_owned()
+        let own = self.environment.iter().find(|(name, _)| name == "BILLWIRE_NATS_URL").map(|(_, url)| url.clone());
+        own.unwrap_or_else(|| std::fs::read_to_string(self.data_dir().join("nats/url")).expect("a URL").trim().to_owned())
     }
 
     /// Starts a nats-server on the store of the private one, which must not be running, with the same configuration and login. The

@@ -3,9 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use billwire_bus::{Bus, ConsumerConfig, Pull, Received};
+use billwire_schemas::delivery::{Reader, Settled};
 use tokio::{
     sync::watch,
-    time::{Instant, timeout_at},
+    time::{Instant, interval, timeout_at},
 };
 
 use crate::{
@@ -44,18 +45,31 @@ pub async fn run(bus: Bus, delivery_store: Arc<dyn DeliveryStore>, sink: Arc<dyn
 }
 
 async fn feed(bus: &Bus, delivery_store: &dyn DeliveryStore, sink: &dyn BulkSink, options: &Options) -> Result<(), String> {
+    // Finishes the batches that an earlier run left unfinished.
+    sink.load(&[]).await?;
+    let mut check = Check::start(bus, delivery_store, options).await?;
     let consumer = ConsumerConfig {
         fence: None,
         name: options.name.clone(),
         filter: "billing.>".to_owned(),
         ack_wait: Duration::from_secs(120),
         ack_pending_max: i64::try_from(options.events_max).unwrap_or(i64::MAX),
+        settled: check.settled.sequence,
     };
-    // Finishes the batches that an earlier run left unfinished.
-    sink.load(&[]).await?;
     let mut pull = bus.pull(&consumer).await.map_err(|e| e.to_string())?;
+    let mut tick = interval(CHECK_EVERY);
     loop {
-        let batch = authenticity::genuine(bus, delivery_store, gather(&mut pull, options).await?).await?;
+        let first = tokio::select! {
+            first = pull.next(options.events_max) => first.map_err(|e| e.to_string())?,
+            _ = tick.tick() => {
+                check.step(delivery_store, sink).await?;
+                continue;
+            }
+        };
+        let received = gather(first, &mut pull, options).await?;
+        check.last = received.iter().map(|message| message.stream_sequence).fold(check.last, u64::max);
+        check.worked = true;
+        let batch = authenticity::genuine(bus, delivery_store, received).await?;
         let events: Vec<Event> = batch.iter().filter_map(Event::of).collect();
         sink.load(&events).await?;
         for message in &batch {
@@ -64,9 +78,9 @@ async fn feed(bus: &Bus, delivery_store: &dyn DeliveryStore, sink: &dyn BulkSink
     }
 }
 
-/// Waits for a first message, then gathers more until there are enough or the first is old enough.
-async fn gather(pull: &mut Pull, options: &Options) -> Result<Vec<Received>, String> {
-    let mut batch = pull.next(options.events_max).await.map_err(|e| e.to_string())?;
+/// Gathers more messages until there are enough or the first ones are old enough.
+async fn gather(first: Vec<Received>, pull: &mut Pull, options: &Options) -> Result<Vec<Received>, String> {
+    let mut batch = first;
     let due = Instant::now() + options.age_max;
     while batch.len() < options.events_max {
         match timeout_at(due, pull.next(options.events_max - batch.len())).await {
@@ -75,4 +89,67 @@ async fn gather(pull: &mut Pull, options: &Options) -> Result<Vec<Received>, Str
         }
     }
     Ok(batch)
+}
+
+/// How often what was loaded is compared with what was published.
+const CHECK_EVERY: Duration = Duration::from_secs(5);
+/// Events loaded from SQL by one step.
+const FROM_SQL_MAX: u64 = 1_000;
+
+/// Compares what was loaded with what SQL says was published, and loads the rest from SQL.
+struct Check {
+    settled: Settled,
+    /// The highest stream sequence received.
+    last: u64,
+    /// Whether messages have arrived since the step before.
+    worked: bool,
+    /// The last sequence published, at the step before if nothing had arrived until then.
+    tail: u64,
+}
+
+impl Check {
+    async fn start(bus: &Bus, delivery_store: &dyn DeliveryStore, options: &Options) -> Result<Self, String> {
+        let settled = match delivery_store.settled(Reader::Warehouse).await? {
+            Some(settled) => settled,
+            None => {
+                let sequence = bus.acknowledged(&options.name).await.map_err(|e| e.to_string())?;
+                let settled = Settled { sequence, generation: 0 };
+                delivery_store.save_settled(Reader::Warehouse, settled).await?;
+                settled
+            }
+        };
+        Ok(Self { settled, last: settled.sequence, worked: false, tail: 0 })
+    }
+
+    /// Messages arrive in order, so whatever was published before the last one received must be loaded, and whatever was published before the
+    /// step before if nothing has arrived since.
+    async fn step(&mut self, delivery_store: &dyn DeliveryStore, sink: &dyn BulkSink) -> Result<(), String> {
+        let idle = !std::mem::take(&mut self.worked);
+        let due = if idle { self.last.max(self.tail) } else { self.last };
+        self.tail = if idle { delivery_store.last_published().await? } else { 0 };
+        if due <= self.settled.sequence {
+            return Ok(());
+        }
+        let mut silent = false;
+        loop {
+            let (missing, last) = delivery_store.unloaded(self.settled.sequence, due, FROM_SQL_MAX).await?;
+            if missing.is_empty() {
+                self.settle(delivery_store, last).await?;
+                return if silent { Err("the consumer did not deliver everything".to_owned()) } else { Ok(()) };
+            }
+            silent |= idle;
+            tracing::warn!(events = missing.len(), "events that did not arrive over the stream are loaded from SQL");
+            sink.load(&missing).await?;
+        }
+    }
+
+    async fn settle(&mut self, delivery_store: &dyn DeliveryStore, last: Option<u64>) -> Result<(), String> {
+        let Some(sequence) = last else { return Ok(()) };
+        let settled = Settled { sequence, ..self.settled };
+        if !delivery_store.save_settled(Reader::Warehouse, settled).await? {
+            return Err("the stream was rolled back".to_owned());
+        }
+        self.settled = settled;
+        Ok(())
+    }
 }

@@ -1,6 +1,7 @@
 //! What all partitions of a process share.
 
 use std::{
+    collections::HashSet,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -9,7 +10,7 @@ use std::{
 };
 
 use billwire_bus::Bus;
-use billwire_schemas::clock::Clock;
+use billwire_schemas::{clock::Clock, ids::Slot};
 use tokio::sync::watch;
 
 use crate::{
@@ -126,6 +127,8 @@ pub struct Engine {
     pub changed: watch::Receiver<u64>,
     /// Changes when this process stores deliveries, or makes some due, other than by the engine.
     pub enqueued: watch::Receiver<u64>,
+    /// The slots with events on the stream that they have not settled, as of late.
+    pub unsettled: watch::Sender<HashSet<Slot>>,
     /// The changes of the configuration that the limiters have adopted.
     pub adopted: Mutex<Option<i64>>,
 }

@@ -24,6 +24,7 @@ pub mod payload;
 pub mod routing;
 pub mod shared_store;
 pub mod store;
+pub mod stream_records;
 pub mod supervisor;
 
-pub use partition::{consumer_filter, consumer_name};
+pub use partition::consumer_name;

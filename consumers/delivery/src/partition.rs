@@ -11,13 +11,14 @@ pub(crate) mod lanes;
 pub(crate) mod messages;
 pub(crate) mod reads;
 pub(crate) mod ready_queue;
+pub(crate) mod receipts;
 pub(crate) mod seen;
 pub(crate) mod throughput;
 pub(crate) mod writes;
 
 use std::{collections::VecDeque, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
-use billwire_bus::{ConsumerConfig, Error as BusError, Pull, Received};
+use billwire_bus::Received;
 use billwire_schemas::{
     clock::Timestamp,
     delivery::{DeliveryState, LaneKey},
@@ -46,6 +47,7 @@ use crate::{
         messages::Messages,
         reads::Reads,
         ready_queue::ReadyQueues,
+        receipts::{Hole, Receipts},
         seen::Seen,
         throughput::Throughput,
         writes::{Write, Writes, Written},
@@ -104,6 +106,8 @@ pub(crate) struct Partition {
     /// the later events of a lane in the delivery store and the earlier ones only on the stream: a stored delivery is not attempted before
     /// the stream has been received up to its event.
     pub reached: Option<i64>,
+    pub receipts: Receipts,
+    pub hole: Option<Hole>,
 }
 
 /// How often time-dependent state is looked at; nothing is read for it unless something is due.
@@ -137,6 +141,8 @@ impl Partition {
             due_times: DueTimes::default(),
             throughput: Throughput::default(),
             reached: Some(0),
+            receipts: Receipts::default(),
+            hole: None,
         }
     }
 
@@ -179,8 +185,9 @@ impl Partition {
                     self.reads.repair_lanes(&self.engine, self.slot, &self.routing);
                     Ok(())
                 }
-                _ = report_progress.tick() => { self.report_progress().await; Ok(()) }
+                _ = report_progress.tick() => { self.report_progress().await; self.settle_stream().await }
                 () = std::future::ready(()), if room && !self.inbox.is_empty() => self.take_in().await,
+                () = std::future::ready(()), if room && self.hole.is_some() => self.fill_hole().await,
                 messages = pull.next(INTAKE_MAX), if room && self.inbox.is_empty() => match messages {
                     Ok(messages) => self.receive(messages).await,
                     Err(error) => Err(Stop::Failed(error.to_string())),
@@ -190,7 +197,7 @@ impl Partition {
                 Ok(()) => {}
                 Err(Stop::Shutdown) => {
                     self.finish_attempts().await;
-                    return Stop::Shutdown;
+                    return self.settle_stream().await.err().unwrap_or(Stop::Shutdown);
                 }
                 Err(stop) => return stop,
             }
@@ -199,7 +206,7 @@ impl Partition {
 
     /// Whether more messages may be taken into memory. Once full, none are until there is room for many: the queries of an intake cost the
     /// same for few messages as for many.
-    fn has_room(&self, had_room: bool) -> bool {
+    pub fn has_room(&self, had_room: bool) -> bool {
         let max = self.engine.options.in_flight_max;
         let margin = if had_room { 0 } else { INTAKE_MAX.min(max / 2) };
         self.messages.len().max(self.in_flight.len()) + margin < max && self.engine.in_flight_bytes.has_room()
@@ -218,20 +225,6 @@ impl Partition {
                 self.settle(number).await;
             }
         }
-    }
-
-    async fn start(&mut self, fence: i64) -> Result<Pull, String> {
-        self.routing = self.engine.routing().await?;
-        let options = &self.engine.options;
-        let consumer = ConsumerConfig {
-            name: consumer_name(self.slot),
-            fence: Some(fence),
-            filter: consumer_filter(self.slot),
-            ack_wait: options.ack_wait,
-            // What is in memory, and what waits in the inbox.
-            ack_pending_max: i64::try_from(options.in_flight_max + 2 * INTAKE_MAX).unwrap_or(i64::MAX),
-        };
-        self.engine.bus.pull(&consumer).await.map_err(|e: BusError| e.to_string())
     }
 
     /// Reports the progress of each queue that changed.

@@ -18,6 +18,7 @@ use crate::{
     lease::Leases,
     limits::limiter::Target,
     routing::{Revision, Routing},
+    stream_records::StreamRecords,
 };
 
 /// An owner of lanes whose due deliveries are read.
@@ -53,7 +54,7 @@ pub struct InStore {
 
 /// The storage of the engine. Errors are texts for the log; every call may be repeated.
 #[async_trait]
-pub trait DeliveryStore: Leases {
+pub trait DeliveryStore: Leases + StreamRecords {
     /// The configuration.
     async fn routing(&self) -> Result<Arc<Routing>, String>;
     /// The current revision of the configuration.

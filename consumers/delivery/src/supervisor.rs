@@ -18,6 +18,9 @@ use crate::{
 /// How often the shares are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// How many looks apart the slots with unsettled events are looked for.
+const UNSETTLED_EVERY: u64 = 5;
+
 /// The processes that share the slots are counted by leases with this prefix, one held by each.
 pub const MEMBER: &str = "consumers-";
 /// The leases of slots have this prefix.
@@ -33,7 +36,7 @@ struct Running {
 pub async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
     let mut running: HashMap<Slot, Running> = HashMap::new();
     let mut tasks = JoinSet::new();
-    let mut look = interval(LOOK_EVERY);
+    let (mut look, mut looks) = (interval(LOOK_EVERY), 0_u64);
     let (leases, name): (Arc<dyn Leases>, String) = (engine.delivery_store.clone(), format!("{MEMBER}{}", engine.delivery_store.owner()));
     let (ttl, stopped) = (engine.options.lease, stop.clone());
     // A lease of its own, for as long as this process runs slots.
@@ -52,6 +55,13 @@ pub async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
         }
         if let Err(error) = share_out(&engine, &mut running, &mut tasks).await {
             tracing::warn!(error, "the slots could not be shared out");
+        }
+        looks += 1;
+        if looks % UNSETTLED_EVERY == 0 {
+            match engine.delivery_store.unsettled_slots().await {
+                Ok(unsettled) => _ = engine.unsettled.send_replace(unsettled),
+                Err(error) => tracing::debug!(error, "what is not settled could not be read"),
+            }
         }
         engine.limiters.set_slots(u8::try_from(running.len()).unwrap_or(Slot::COUNT), engine.clock.now());
     }

@@ -20,5 +20,7 @@ pub use seal::{Authenticity, SEAL_KEY_BYTES, SealKeys};
 pub(crate) const POSITION: &str = "Billwire-Position";
 /// Header with the event's sequence within its ordering key.
 pub(crate) const SEQUENCE: &str = "Billwire-Sequence";
+/// Header with the stream sequence of the slot's message before, so that a reader notices at once that it is missing.
+pub(crate) const PREVIOUS: &str = "Billwire-Previous";
 /// Header with the proof that the gateway published the message ([`seal`]).
 pub(crate) const SEAL: &str = "Billwire-Seal";

@@ -1,6 +1,6 @@
 //! Pulling from a durable consumer.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use async_nats::{
     Subject,
@@ -14,7 +14,7 @@ use futures::StreamExt;
 use uuid::Uuid;
 
 use crate::{
-    Bus, Error,
+    Bus, Error, PREVIOUS,
     publish::found,
     seal::{Authenticity, SealKeys},
     topology::{STREAM, SUBJECTS},
@@ -35,6 +35,9 @@ pub struct ConsumerConfig {
     pub ack_wait: Duration,
     /// How many messages may be unacknowledged at a time.
     pub ack_pending_max: i64,
+    /// The stream sequence up to which everything is settled, as SQL knows it: whatever an operator does to a consumer changes nothing
+    /// about that.
+    pub settled: u64,
 }
 
 /// A received message. Unless it is acknowledged, it is delivered again.
@@ -52,6 +55,10 @@ pub struct Received {
     pub sequence: i64,
     /// The message.
     pub body: Bytes,
+    /// Its sequence on the stream; 0 if it was sent past the stream.
+    pub stream_sequence: u64,
+    /// The stream sequence of the message before it in its slot; 0 if unknown.
+    pub previous: u64,
     /// How many messages of the consumer were behind it on the stream; absent if it did not come from the stream.
     pub pending: Option<u64>,
     /// The subject of its acknowledgement; absent likewise.
@@ -90,26 +97,22 @@ impl Bus {
         self.ack(received).await;
     }
 
-    /// Starts pulling from a durable consumer, which is created if it is missing. What an earlier puller did not acknowledge is delivered
-    /// again first, in stream order.
+    /// Starts pulling from a durable consumer, which is created anew. What is not settled is delivered first, in stream order.
     ///
     /// # Errors
     /// When NATS is away, the stream is missing, or a consumer with a higher fence exists.
     pub async fn pull(&self, durable: &ConsumerConfig) -> Result<Pull, Error> {
         let unavailable = |text: String| Error::Unavailable(text);
         let stream = self.stream().await?;
-        let (name, start, before) = match durable.fence {
-            None => (durable.name.clone(), DeliverPolicy::All, Vec::new()),
-            Some(fence) => {
-                let (floor, before) = self.before(&durable.name, fence).await?;
-                let start = floor.map_or(DeliverPolicy::All, |floor| DeliverPolicy::ByStartSequence { start_sequence: floor + 1 });
-                (format!("{}-{fence}", durable.name), start, before)
-            }
+        let before = self.before(&durable.name, durable.fence).await?;
+        let name = match durable.fence {
+            None => durable.name.clone(),
+            Some(fence) => format!("{}-{fence}", durable.name),
         };
         let config = pull::Config {
             durable_name: Some(name.clone()),
             filter_subject: durable.filter.clone(),
-            deliver_policy: start,
+            deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: durable.settled + 1 },
             ack_policy: AckPolicy::Explicit,
             ack_wait: durable.ack_wait,
             // Giving up is decided in SQL; a consumer that skipped a message by itself would break order silently.
@@ -118,14 +121,10 @@ impl Bus {
             num_replicas: self.replicas,
             ..pull::Config::default()
         };
+        self.delete_one_consumer(&name).await?;
         let consumer: PullConsumer = stream.get_or_create_consumer(&name, config).await.map_err(|e| unavailable(e.to_string()))?;
-        if durable.fence.is_none() {
-            // Back to its acknowledgement floor.
-            stream.reset_consumer(&name, None).await.map_err(|e| unavailable(format!("consumer reset: {e}")))?;
-        }
         let info = consumer.get_info().await.map_err(|e| unavailable(e.to_string()))?;
         let waiting = info.num_pending + u64::try_from(info.num_ack_pending).unwrap_or(0);
-        // Only now: until the new consumer exists, the old ones hold the position.
         for old in before {
             self.delete_one_consumer(&old).await?;
         }
@@ -141,22 +140,37 @@ impl Bus {
         Ok(Pull { stream, waiting, seal: self.seal.clone() })
     }
 
-    /// The consumers of `name` with lower fences, and the highest acknowledgement floor among them.
-    async fn before(&self, name: &str, fence: i64) -> Result<(Option<u64>, Vec<String>), Error> {
-        let unavailable = |text: String| Error::Unavailable(text);
-        let stream = self.stream().await?;
-        let (mut floor, mut before) = (None, Vec::new());
+    /// The consumers of `name` with lower fences.
+    async fn before(&self, name: &str, fence: Option<i64>) -> Result<Vec<String>, Error> {
+        let Some(fence) = fence else { return Ok(Vec::new()) };
+        let mut before = Vec::new();
         for (found, other) in self.fenced(name).await? {
             if other > fence {
                 return Err(Error::Unavailable("another process has taken over".to_owned()));
             }
             if other < fence {
-                let info = stream.consumer_info(&found).await.map_err(|e| unavailable(e.to_string()))?;
-                floor = floor.max(Some(info.ack_floor.stream_sequence));
                 before.push(found);
             }
         }
-        Ok((floor, before))
+        Ok(before)
+    }
+
+    /// The highest acknowledgement floor among the consumers of `name`, whatever their fence; 0 without one.
+    ///
+    /// # Errors
+    /// When NATS is away.
+    pub async fn acknowledged(&self, name: &str) -> Result<u64, Error> {
+        let stream = self.stream().await?;
+        let fenced = self.fenced(name).await?.into_iter().map(|(found, _)| found);
+        let mut acknowledged = 0;
+        for found in fenced.chain([name.to_owned()]) {
+            match stream.consumer_info(&found).await {
+                Ok(info) => acknowledged = acknowledged.max(info.ack_floor.stream_sequence),
+                Err(error) if error.to_string().contains("not found") => {}
+                Err(error) => return Err(Error::Unavailable(error.to_string())),
+            }
+        }
+        Ok(acknowledged)
     }
 
     /// The consumers of `name`, each with its fence.
@@ -223,24 +237,6 @@ impl Bus {
         Ok(found)
     }
 
-    /// The outbox position of the first message that the consumer `name`, whatever its fence, has not acknowledged; `None`: it has acknowledged
-    /// all. `filter` are its subjects. Without a consumer, all messages count as not acknowledged.
-    ///
-    /// # Errors
-    /// When NATS is away.
-    pub async fn first_unacknowledged(&self, name: &str, filter: &str) -> Result<Option<i64>, Error> {
-        let stream = self.stream().await?;
-        let mut floor = 0;
-        for (fenced, _) in self.fenced(name).await? {
-            let info = stream.consumer_info(&fenced).await.map_err(|e| Error::Unavailable(e.to_string()))?;
-            if info.num_pending == 0 && info.num_ack_pending == 0 {
-                return Ok(None);
-            }
-            floor = floor.max(info.ack_floor.stream_sequence);
-        }
-        self.position_from(filter, floor + 1).await
-    }
-
     /// The outbox position of the first message of the gateway on these subjects with this stream sequence or a later one.
     async fn position_from(&self, filter: &str, mut sequence: u64) -> Result<Option<i64>, Error> {
         let stream = self.stream().await?;
@@ -259,15 +255,48 @@ impl Bus {
 const UUID_LENGTH: usize = 36;
 
 impl Bus {
-    /// Deletes every consumer of the stream. Pullers create theirs again, from the beginning: after the stream was rolled back, an
-    /// acknowledgement floor ahead of it would skip what is published again.
+    /// Deletes the consumers with these names, or with these and a fence. Their pullers create them again, from where SQL says: after the
+    /// stream was rolled back, one that is ahead of it would skip what is published next.
     ///
     /// # Errors
     /// When NATS is away.
-    pub async fn delete_all_consumers(&self) -> Result<(), Error> {
+    pub async fn delete_consumers(&self, of: &[String]) -> Result<(), Error> {
         let names: Vec<_> = self.stream().await?.consumer_names().collect().await;
         for name in names {
-            self.delete_one_consumer(&name.map_err(|e| Error::Unavailable(e.to_string()))?).await?;
+            let name = name.map_err(|e| Error::Unavailable(e.to_string()))?;
+            let bare = name.rsplit_once('-').filter(|(_, fence)| fence.parse::<i64>().is_ok()).map_or(name.as_str(), |(bare, _)| bare);
+            if of.iter().any(|own| *own == name || own == bare) {
+                self.delete_one_consumer(&name).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Bus {
+    /// Deletes consumers of these names that another one with a higher fence has replaced: somebody else has made them again, and nobody
+    /// reads from them.
+    ///
+    /// # Errors
+    /// When NATS is away.
+    pub async fn delete_replaced_consumers(&self, of: &[String]) -> Result<(), Error> {
+        let mut fences: HashMap<String, Vec<i64>> = HashMap::new();
+        let mut names = self.stream().await?.consumer_names();
+        while let Some(name) = names.next().await {
+            let name = name.map_err(|e| Error::Unavailable(e.to_string()))?;
+            if let Some((bare, fence)) = name.rsplit_once('-')
+                && let Ok(fence) = fence.parse()
+                && of.iter().any(|own| own == bare)
+            {
+                fences.entry(bare.to_owned()).or_default().push(fence);
+            }
+        }
+        for (bare, mut fences) in fences {
+            fences.sort_unstable();
+            fences.pop();
+            for fence in fences {
+                self.delete_one_consumer(&format!("{bare}-{fence}")).await?;
+            }
         }
         Ok(())
     }
@@ -301,12 +330,22 @@ impl Pull {
 }
 
 impl Received {
+    /// A message that SQL has and that the stream, at this sequence, has no longer, or that the consumer has skipped; with 0, one that is
+    /// not published yet. It needs no
+    /// acknowledgement.
+    pub fn from_sql(stream_sequence: u64, subject: String, id: String, (position, sequence): (i64, i64), body: Bytes) -> Self {
+        let authenticity = Authenticity::Genuine;
+        Self { subject, authenticity, id, position, sequence, body, stream_sequence, previous: 0, pending: None, reply: None }
+    }
+
     /// Reads a message and verifies its seal.
     pub(crate) fn open(message: jetstream::Message, seal: &SealKeys) -> Self {
         // A message sent straight to the pull's inbox, past the stream, has no position on it and is not acknowledged: its sender chose the
         // reply subject.
-        let pending = message.info().ok().map(|info| info.pending);
+        let info = message.info().ok().map(|info| (info.stream_sequence, info.pending));
+        let (stream_sequence, pending) = (info.map_or(0, |info| info.0), info.map(|info| info.1));
         let message = message.message;
+        let previous = message.headers.as_ref().and_then(|headers| headers.get(PREVIOUS)?.as_str().parse().ok()).unwrap_or(0);
         let claim = seal.read(&message.subject, message.headers.as_ref(), &message.payload);
         Self {
             subject: message.subject.to_string(),
@@ -315,6 +354,8 @@ impl Received {
             position: claim.position,
             sequence: claim.sequence,
             body: message.payload,
+            stream_sequence,
+            previous,
             pending,
             reply: message.reply.filter(|_| pending.is_some()),
         }

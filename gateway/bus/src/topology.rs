@@ -2,7 +2,11 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType};
+use async_nats::jetstream::{
+    response::Response,
+    stream::{Config, DiscardPolicy, RetentionPolicy, StorageType},
+};
+use serde::Deserialize;
 
 use crate::{Bus, Error};
 
@@ -18,15 +22,32 @@ const MAX_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
 /// The metadata key of the epoch.
 const EPOCH: &str = "billwire-epoch";
 
-/// Which stream this is, and its last sequence.
+/// Which stream this is, and which sequences it holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct State {
     /// A random mark, set when the stream is created: a stream that was lost and created again has another.
     pub epoch: String,
+    /// The first sequence that is still there, or the next one if there is none.
+    pub first_sequence: u64,
     /// The last sequence stored.
     pub last_sequence: u64,
-    /// Whether this call created it.
-    pub created: bool,
+    /// Sequences between those two that were deleted.
+    pub deleted: Vec<u64>,
+}
+
+/// The server's answer to a question for the stream with the sequences that were deleted, which the client library does not read.
+#[derive(Deserialize)]
+struct Info {
+    config: Config,
+    state: Sequences,
+}
+
+#[derive(Deserialize)]
+struct Sequences {
+    first_seq: u64,
+    last_seq: u64,
+    #[serde(default)]
+    deleted: Option<Vec<u64>>,
 }
 
 fn config(replicas: usize, epoch: &str) -> Config {
@@ -50,41 +71,67 @@ fn config(replicas: usize, epoch: &str) -> Config {
 }
 
 impl Bus {
-    /// Creates the stream if it is missing, with `fresh_epoch` as its mark; otherwise updates its configuration.
+    /// Creates the stream if it is missing, with `fresh_epoch` as its mark; otherwise puts its configuration back.
     ///
     /// # Errors
     /// When NATS is away, or the configuration cannot be updated.
     pub async fn ensure_stream(&self, fresh_epoch: &str) -> Result<State, Error> {
         // Looked up before it is created: a repeated create has made clusters take a stream for a new one (reliability notes, 1.1).
-        let mut stream = match self.stream().await {
-            Ok(stream) => stream,
+        match self.stream().await {
+            Ok(_) => {}
             Err(Error::Missing(_)) => {
                 let config = config(self.replicas, fresh_epoch);
                 self.jetstream.create_stream(config).await.map_err(|e| Error::Unavailable(e.to_string()))?;
-                return Ok(State { epoch: fresh_epoch.to_owned(), last_sequence: 0, created: true });
             }
             Err(error) => return Err(error),
         };
-        let info = stream.info().await.map_err(|e| Error::Unavailable(e.to_string()))?.clone();
+        let question = serde_json::json!({ "deleted_details": true });
+        let info: Response<Info> =
+            self.jetstream.request(format!("STREAM.INFO.{STREAM}"), &question).await.map_err(|e| Error::Unavailable(e.to_string()))?;
+        let info = match info {
+            Response::Ok(info) => info,
+            Response::Err { error } => return Err(Error::Unavailable(error.to_string())),
+        };
         let epoch = info.config.metadata.get(EPOCH).cloned().unwrap_or_else(|| fresh_epoch.to_owned());
-        let want = config(self.replicas, &epoch);
-        let have = &info.config;
-        let up_to_date = have.subjects == want.subjects
-            && have.num_replicas == want.num_replicas
-            && have.duplicate_window == want.duplicate_window
-            && have.max_age == want.max_age
-            && have.allow_atomic_publish
-            && have.allow_direct
-            && have.metadata.get(EPOCH) == Some(&epoch);
+        self.restore_config(&info.config, config(self.replicas, &epoch)).await?;
+        let Sequences { first_seq, last_seq, deleted } = info.state;
+        Ok(State { epoch, first_sequence: first_seq, last_sequence: last_seq, deleted: deleted.unwrap_or_default() })
+    }
+
+    /// Puts back what differs from the configuration that the gateway needs: limits that somebody set would delete messages, or refuse them.
+    async fn restore_config(&self, have: &Config, want: Config) -> Result<(), Error> {
         if have.retention != want.retention || have.storage != want.storage {
             return Err(Error::Unsuitable(format!("stream {STREAM} exists with other storage or retention; rename or remove it")));
         }
-        if !up_to_date {
-            // Keeps other metadata, such as the server's own, and updates the rest.
-            let mut update = Config { metadata: have.metadata.clone(), ..want };
-            update.metadata.insert(EPOCH.to_owned(), epoch.clone());
-            self.jetstream.update_stream(update).await.map_err(|e| Error::Unsuitable(format!("stream {STREAM}: {e}")))?;
+        let unlimited = |limit: i64| limit <= 0;
+        let mut differs = Vec::new();
+        for (name, same) in [
+            ("subjects", have.subjects == want.subjects),
+            ("num_replicas", have.num_replicas == want.num_replicas),
+            ("duplicate_window", have.duplicate_window == want.duplicate_window),
+            ("max_age", have.max_age == want.max_age),
+            ("max_msgs", unlimited(have.max_messages)),
+            ("max_msgs_per_subject", unlimited(have.max_messages_per_subject)),
+            ("max_bytes", unlimited(have.max_bytes)),
+            ("max_msg_size", unlimited(have.max_message_size.into())),
+            ("discard", have.discard == want.discard),
+            ("allow_atomic", have.allow_atomic_publish),
+            ("allow_direct", have.allow_direct),
+            ("metadata", have.metadata.get(EPOCH) == want.metadata.get(EPOCH)),
+        ] {
+            if !same {
+                differs.push(name);
+            }
         }
-        Ok(State { epoch, last_sequence: info.state.last_sequence, created: false })
+        if differs.is_empty() {
+            return Ok(());
+        }
+        // Keeps other metadata, such as the server's own, and the limit of consumers, which a server does not change.
+        let mut metadata = have.metadata.clone();
+        metadata.extend(want.metadata.clone());
+        let update = Config { metadata, max_consumers: have.max_consumers, ..want };
+        self.jetstream.update_stream(update).await.map_err(|e| Error::Unsuitable(format!("stream {STREAM}: {e}")))?;
+        tracing::warn!(settings = differs.join(", "), "the stream's configuration was changed by somebody else; it is put back");
+        Ok(())
     }
 }

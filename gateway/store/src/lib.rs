@@ -26,6 +26,7 @@ mod migration;
 mod objects;
 mod outbox;
 pub mod page;
+pub mod published;
 mod references;
 pub mod secrets;
 mod set_aside;
@@ -45,7 +46,7 @@ pub use error::Error;
 pub use filter::Filter;
 pub use master_key::MasterKey;
 pub use objects::{BaseColumns, Due, ObjectRow, Persisted};
-pub use outbox::{HIGHEST as HIGHEST_SEQUENCE, Unpublished};
+pub use outbox::Unpublished;
 pub use set_aside::{Redriven, SetAsideEvent};
 pub use tx::{NewEvent, NewTransaction, Tx};
 

@@ -2,14 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use billwire_schemas::{
-    ids::{EventId, OrderingKey, TenantId, TransactionId},
-    lease::Lease,
-};
+use billwire_schemas::ids::{EventId, OrderingKey, TenantId, TransactionId};
 use sea_orm::{ConnectionTrait, DatabaseBackend, DatabaseTransaction, QueryResult, Statement, Value};
 use uuid::Uuid;
 
-use crate::{Error, Store, batching::filled, settings};
+use crate::{Error, Store, batching::filled};
 
 /// An event that the stream has not acknowledged.
 #[derive(Debug, Clone)]
@@ -62,9 +59,6 @@ pub(crate) async fn settle(transaction: &DatabaseTransaction) -> Result<i64, Err
     let row = transaction.query_one_raw(Statement::from_string(backend, sql)).await?;
     Ok(row.map(|row| row.try_get("", "position")).transpose()?.unwrap_or(0))
 }
-
-/// The setting with the highest sequence that the stream has acknowledged.
-pub const HIGHEST: &str = "stream_last_sequence";
 
 /// Events that [`Store::events_between`] gives at most.
 const BETWEEN_MAX: u64 = 1000;
@@ -132,33 +126,6 @@ impl Store {
         let row = self.0.read.query_one_raw(self.statement(sql, [limit.into()])).await?;
         let n: i64 = row.map(|row| row.try_get("", "n")).transpose()?.unwrap_or(0);
         Ok(u64::try_from(n).unwrap_or(0))
-    }
-
-    /// Marks events as published, if `lease` still holds; with the highest sequence that the stream has acknowledged, if that has changed.
-    /// `false`: the lease does not hold, and nothing was changed.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn mark_published(&self, lease: &Lease, positions: &[i64], highest: Option<u64>) -> Result<bool, Error> {
-        if positions.is_empty() {
-            return Ok(true);
-        }
-        // One commit for both: each waits for the disk, and the next events wait for it.
-        let positions = filled(positions);
-        let marks: Vec<String> = (0..positions.len()).map(|i| format!("${}", i + 4)).collect();
-        let sql = format!(
-            "DELETE FROM outbox WHERE position IN ({}) AND EXISTS (SELECT 1 FROM lease WHERE name = $1 AND owner = $2 AND fence = $3)",
-            marks.join(", ")
-        );
-        let mut values: Vec<Value> = vec![lease.name.as_str().into(), lease.owner.as_str().into(), lease.fence.into()];
-        values.extend(positions.iter().map(|p| Value::from(*p)));
-        let transaction = self.begin().await?;
-        let marked = transaction.execute_raw(self.statement(&sql, values)).await?.rows_affected() > 0;
-        if marked && let Some(highest) = highest {
-            settings::set(&*transaction, HIGHEST, &highest.to_string()).await?;
-        }
-        transaction.commit().await?;
-        Ok(marked)
     }
 
     /// Puts every stored event back into the outbox, except those set aside: the stream was lost. Gives how many.

@@ -133,7 +133,13 @@ impl Store {
             );
             self.0.write.execute_raw(self.statement(&sql, values)).await?;
         }
-        self.mark_published(lease, positions, None).await
+        let transaction = self.begin().await?;
+        if !self.holds(&transaction, lease).await? {
+            return Ok(false);
+        }
+        self.delete_from_outbox(&*transaction, positions).await?;
+        transaction.commit().await?;
+        Ok(true)
     }
 
     /// Which of these events are behind one that is set aside in their ordering key, by position.

@@ -38,7 +38,11 @@ impl Partition {
         // First of all: a forged sequence would make an authentic event look like a repeated one.
         let received =
             authenticity::genuine(&self.engine.bus, self.engine.delivery_store.as_ref(), received).await.map_err(Stop::Failed)?;
-        self.inbox.extend(received);
+        let mut hole = false;
+        for message in &received {
+            hole |= self.receipts.arrive(message.stream_sequence, message.previous);
+        }
+        self.arrived(received, hole).await?;
         self.take_in().await
     }
 
@@ -137,8 +141,13 @@ impl Partition {
     async fn admit_all(&mut self, arrivals: Vec<Arrival>, in_store: &InStore) {
         let (mut jobs, now) = (Vec::new(), self.engine.clock.now());
         for Arrival { message, event, matches } in arrivals {
-            // In memory already: this is a second copy, and the acknowledgement of the first covers both.
+            // In memory already: this is a second copy, and the acknowledgement of the first covers both if it is the same message.
             if matches.matches.iter().any(|(route, _)| self.in_flight.contains(DeliveryId::of(event.id, route.subscription.id))) {
+                if let Some(message) = message
+                    && !self.messages.holds(message.stream_sequence)
+                {
+                    self.receipts.forget(message.stream_sequence);
+                }
                 continue;
             }
             let deliveries = matches.matches.into_iter().map(|(route, fault)| {

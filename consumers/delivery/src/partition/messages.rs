@@ -1,6 +1,6 @@
 //! The messages in memory: each is acknowledged once all its deliveries are recorded.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use billwire_bus::Received;
 
@@ -19,12 +19,15 @@ struct Pending {
 pub(crate) struct Messages {
     pending: HashMap<u64, Pending>,
     last: u64,
+    /// Their sequences on the stream.
+    sequences: BTreeSet<u64>,
 }
 
 impl Messages {
     /// Adds a message with this number of deliveries to record, at least one. Gives its number.
     pub fn insert(&mut self, received: Received, left: usize, held_bytes: HeldBytes) -> u64 {
         self.last += 1;
+        self.sequences.insert(received.stream_sequence);
         self.pending.insert(self.last, Pending { received, left, _held_bytes: held_bytes });
         self.last
     }
@@ -36,7 +39,19 @@ impl Messages {
         if pending.left > 0 {
             return None;
         }
-        self.pending.remove(&number).map(|pending| pending.received)
+        let received = self.pending.remove(&number)?.received;
+        self.sequences.remove(&received.stream_sequence);
+        Some(received)
+    }
+
+    /// The lowest stream sequence among them.
+    pub fn first_sequence(&self) -> Option<u64> {
+        self.sequences.first().copied()
+    }
+
+    /// Whether the message at this stream sequence is among them.
+    pub fn holds(&self, sequence: u64) -> bool {
+        self.sequences.contains(&sequence)
     }
 
     /// How many there are.

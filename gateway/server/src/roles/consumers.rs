@@ -29,6 +29,9 @@ use crate::{
     data_dir,
 };
 
+/// The name of the warehouse's consumer and lease.
+pub(crate) const WAREHOUSE: &str = "warehouse";
+
 /// What the role needs besides the bus. Created before the process waits for NATS, so that a wrong setting ends the start with one
 /// clear line.
 pub struct Consumers {
@@ -66,7 +69,7 @@ impl Consumers {
         let Self { settings, delivery_store, channels, warehouse, clock } = self;
         let lease = settings.lease();
         tasks.spawn(replays::run(delivery_store.clone(), clock.clone(), lease, stopped.clone()));
-        let mut options = bulk::Options::new("warehouse");
+        let mut options = bulk::Options::new(WAREHOUSE);
         options.age_max = Duration::from_millis(settings.warehouse_age_ms);
         options.lease = lease;
         tasks.spawn(bulk::run(bus.clone(), Arc::new(delivery_store.clone()), warehouse, options, stopped.clone()));
@@ -76,6 +79,7 @@ impl Consumers {
             changed: store.configured(),
             enqueued: store.enqueued(),
             adopted: Mutex::default(),
+            unsettled: watch::Sender::default(),
             delivery_store: Arc::new(delivery_store.clone()),
             shared_store: SharedStore::new(Arc::new(delivery_store.clone())),
             channels,
@@ -89,7 +93,7 @@ impl Consumers {
                 ..engine::Options::default()
             },
         };
-        tasks.spawn(held_queues::run(delivery_store.clone(), engine.bus.clone(), shifted, lease, stopped.clone()));
+        tasks.spawn(held_queues::run(delivery_store.clone(), shifted, lease, stopped.clone()));
         tasks.spawn(deliver(Arc::new(engine), store, stopped.clone()));
     }
 }

@@ -5,7 +5,6 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use billwire_bus::Bus;
 use billwire_delivery::{
-    consumer_filter, consumer_name,
     lease::{self, Leases},
     routing::{Queue, TenantRouting},
     store::DeliveryStore,
@@ -13,7 +12,7 @@ use billwire_delivery::{
 use billwire_schemas::{
     clock::{Clock, ShiftedClock, Timestamp},
     delivery::Delivery,
-    ids::{QueueId, Slot, TenantId},
+    ids::{QueueId, TenantId},
 };
 use billwire_store::{
     ConfigurationKind as Kind, Store, Unpublished,
@@ -40,39 +39,27 @@ const WAITING_MAX: u64 = 5_000;
 const SLOWLY: Duration = Duration::from_millis(250);
 
 /// Lets resumed queues catch up, until `stop` turns true.
-pub async fn run(delivery_store: SqlDeliveryStore, bus: Bus, clock: Arc<ShiftedClock>, ttl: Duration, stop: watch::Receiver<bool>) {
+pub async fn run(delivery_store: SqlDeliveryStore, clock: Arc<ShiftedClock>, ttl: Duration, stop: watch::Receiver<bool>) {
     let leases: Arc<dyn Leases> = Arc::new(delivery_store.clone());
-    lease::run(&leases, "held-queues", ttl, stop, |_| catch_up(&delivery_store, &bus, &clock)).await;
+    lease::run(&leases, "held-queues", ttl, stop, |_| catch_up(&delivery_store, &clock)).await;
 }
 
-async fn catch_up(delivery_store: &SqlDeliveryStore, bus: &Bus, clock: &ShiftedClock) -> Result<(), String> {
+async fn catch_up(delivery_store: &SqlDeliveryStore, clock: &ShiftedClock) -> Result<(), String> {
     let mut configured = delivery_store.store().configured();
     let mut begun = HashSet::new();
     loop {
         configured.mark_unchanged();
-        if !step(delivery_store, bus, &mut begun, clock.now()).await? {
+        if !step(delivery_store, &mut begun, clock.now()).await? {
             let _ = timeout(IDLE, configured.changed()).await;
         }
     }
 }
 
-/// The outbox position before which the slots have received every event, or less. They have not received what is not published, and what
-/// they have not acknowledged.
-async fn received(store: &Store, bus: &Bus) -> Result<i64, String> {
-    // The outbox first: what is published in between is then on the stream.
-    let mut first = store.first_unpublished().await.map_err(text)?;
-    for slot in Slot::all() {
-        let one = bus.first_unacknowledged(&consumer_name(slot), &consumer_filter(slot)).await.map_err(text)?;
-        first = first.into_iter().chain(one).min();
-    }
-    Ok(first.map_or(i64::MAX, |first| (first - MARGIN).max(0)))
-}
-
 /// Advances each held queue that is not paused; gives whether there is more to do at once. `begun` are the queues that have begun to catch up.
 ///
-/// A queue begins where the slots have received everything, even if it passed nothing by there: of an ordering key whose later events it
+/// A queue begins where the slots have settled everything, even if it passed nothing by there: of an ordering key whose later events it
 /// takes in from SQL, it must not get an earlier one over the stream afterwards. What it has had already is recognised.
-async fn step(delivery_store: &SqlDeliveryStore, bus: &Bus, begun: &mut HashSet<QueueId>, now: Timestamp) -> Result<bool, String> {
+async fn step(delivery_store: &SqlDeliveryStore, begun: &mut HashSet<QueueId>, now: Timestamp) -> Result<bool, String> {
     let (store, mut more) = (delivery_store.store(), false);
     let held = store.held_queues().await.map_err(text)?;
     begun.retain(|queue| held.iter().any(|one| one.queue == *queue));
@@ -88,7 +75,7 @@ async fn step(delivery_store: &SqlDeliveryStore, bus: &Bus, begun: &mut HashSet<
                 begun.remove(&one.queue);
             }
             Some((_, queue)) if queue.in_order && one.position < i64::MAX && !begun.contains(&one.queue) => {
-                let position = one.position.min(received(store, bus).await?);
+                let position = one.position.min(store.first_unsettled().await.map_err(text)?.unwrap_or(i64::MAX));
                 store.hold_queues(&[HeldQueue { position, ..one.clone() }]).await.map_err(text)?;
                 begun.insert(one.queue);
                 more = true;

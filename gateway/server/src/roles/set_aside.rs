@@ -75,8 +75,8 @@ impl SetAside {
         }
         ensure_held(store.set_aside(lease, &aside, event_max).await.map_err(|e| e.to_string())?.then_some(()))?;
         self.any = true;
-        // Positions are in order.
-        events.retain(|event| aside.binary_search(&event.position).is_err());
+        let aside: HashSet<i64> = aside.into_iter().collect();
+        events.retain(|event| !aside.contains(&event.position));
         Ok(events)
     }
 }
@@ -85,7 +85,7 @@ fn large(event: &Unpublished, event_max: u64) -> bool {
     event.body.len() as u64 > event_max
 }
 
-/// The positions, in order, of the events that cannot be published: those too large, the others of their business transactions, whose
+/// The positions of the events that cannot be published: those too large, the others of their business transactions, whose
 /// messages become visible together, and all behind one of these, or behind what is set aside already, in their ordering key.
 fn unpublishable(events: &[Unpublished], behind: &HashSet<i64>, event_max: u64) -> Vec<i64> {
     let torn: HashSet<TransactionId> = events.iter().filter(|event| large(event, event_max)).map(|event| event.transaction).collect();

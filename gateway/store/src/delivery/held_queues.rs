@@ -79,15 +79,6 @@ impl Store {
         transaction.commit().await
     }
 
-    /// The outbox position of the first event that is not published.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn first_unpublished(&self) -> Result<Option<i64>, Error> {
-        let row = self.0.read.query_one_raw(self.statement("SELECT MIN(position) AS first FROM outbox", [])).await?;
-        Ok(row.map(|row| row.try_get("", "first")).transpose()?.flatten())
-    }
-
     /// Records that held queues are behind from these positions on. `false`: one of them is not held any more, and nothing was recorded.
     ///
     /// # Errors

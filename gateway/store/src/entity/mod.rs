@@ -8,6 +8,7 @@ pub mod delivery;
 pub mod event;
 pub mod idempotency;
 pub mod ordering_key;
+pub mod published;
 pub mod recipient;
 pub mod setting;
 pub mod warehouse_batch;

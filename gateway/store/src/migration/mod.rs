@@ -3,6 +3,7 @@
 mod m0001_start;
 mod m0002_set_aside_events;
 mod m0003_slots;
+mod m0005_published;
 
 use sea_orm_migration::prelude::*;
 
@@ -11,6 +12,11 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_start::Migration), Box::new(m0002_set_aside_events::Migration), Box::new(m0003_slots::Migration)]
+        vec![
+            Box::new(m0001_start::Migration),
+            Box::new(m0002_set_aside_events::Migration),
+            Box::new(m0003_slots::Migration),
+            Box::new(m0005_published::Migration),
+        ]
     }
 }

@@ -1,0 +1,213 @@
+//! The audit of the stream: the relay knows at which sequence each event stands, and compares that with what the stream holds. What the stream
+//! has lost is published again.
+
+use std::{collections::HashMap, time::Duration};
+
+use billwire_bus::{Authenticity, Bus, Message, Received, topology::State};
+use billwire_delivery::consumer_name;
+use billwire_schemas::{
+    clock::{Clock, SystemClock},
+    delivery::Published,
+    events::envelope::{parts_of_subject, subject},
+    ids::{Slot, fresh},
+    lease::Lease,
+};
+use billwire_store::{
+    Store, Unpublished,
+    published::{HIGHEST, Lost},
+};
+use chrono::TimeDelta;
+use tokio::time::Instant;
+
+use crate::{adapters::delivery_store::text, roles::consumers::WAREHOUSE};
+
+/// How often the stream is compared with SQL.
+const EVERY: Duration = Duration::from_secs(10);
+/// Lost events put back into the outbox at once, so that new ones do not wait long behind them.
+const PUT_BACK_MAX: u64 = 2_000;
+/// Messages read at once from the stream.
+const READ_MAX: usize = 1_000;
+/// For how long it is remembered at least where an event stands on the stream: what the stream loses within this time after its publication is
+/// published again, even if all readers of the gateway have settled it.
+const REMEMBERED: TimeDelta = TimeDelta::hours(1);
+/// Rows forgotten at once.
+const FORGET_MAX: u64 = 5_000;
+/// The setting with the epoch of the stream.
+const EPOCH: &str = "stream_epoch";
+
+/// What the relay knows of the stream.
+pub(crate) struct Audit {
+    /// The stream's last sequence, as far as this relay knows.
+    pub last: u64,
+    /// The last sequence of each slot.
+    slots: HashMap<Slot, u64>,
+    /// The state at which nothing was found to be lost.
+    clean: Option<State>,
+    /// Whether lost events may be left to put back.
+    more: bool,
+    next: Instant,
+    epoch: String,
+}
+
+impl Audit {
+    /// Compares the stream with SQL for the first time, and marks what an earlier relay published and did not mark.
+    ///
+    /// # Errors
+    /// When NATS or the database fails, or the lease is lost.
+    pub async fn start(store: &Store, bus: &Bus, lease: &Lease) -> Result<Self, String> {
+        let known = store.setting(EPOCH).await.map_err(text)?;
+        let last = store.setting(HIGHEST).await.map_err(text)?.and_then(|text| text.parse().ok()).unwrap_or(0);
+        let first_time = known.is_none();
+        let slots = store.last_of_slots().await.map_err(text)?;
+        let mut audit = Self { last, slots, clean: None, more: false, next: Instant::now(), epoch: known.unwrap_or_default() };
+        if first_time {
+            let State { epoch, last_sequence, .. } = bus.ensure_stream(&fresh().to_string()).await.map_err(text)?;
+            store.set(EPOCH, &epoch).await.map_err(text)?;
+            (audit.epoch, audit.last) = (epoch, last_sequence);
+        }
+        audit.catch_up(store, bus, lease).await?;
+        Ok(audit)
+    }
+
+    /// The messages of events that are published next, one behind the other.
+    pub fn messages(&self, events: &[Unpublished]) -> Vec<Message> {
+        let mut slots = self.slots.clone();
+        let message = |(event, sequence): (&Unpublished, u64)| {
+            let previous = slots.insert(Slot::of(&event.tenant, &event.key), sequence);
+            message(event, previous)
+        };
+        events.iter().zip(self.last + 1..).map(message).collect()
+    }
+
+    /// Records that these events were published one behind the other, the first at `first`.
+    ///
+    /// # Errors
+    /// When the database fails, or the lease is lost.
+    pub async fn published(&mut self, store: &Store, lease: &Lease, events: &[Unpublished], first: u64) -> Result<(), String> {
+        let stands = |(event, sequence): (&Unpublished, u64)| Published {
+            sequence,
+            position: event.position,
+            slot: Slot::of(&event.tenant, &event.key),
+        };
+        let published: Vec<Published> = events.iter().zip(first..).map(stands).collect();
+        let last = published.last().map_or(self.last, |one| one.sequence);
+        self.mark(store, lease, &published, last).await
+    }
+
+    async fn mark(&mut self, store: &Store, lease: &Lease, published: &[Published], last: u64) -> Result<(), String> {
+        if !store.mark_published(lease, published, last).await.map_err(text)? {
+            return Err(LEASE_LOST.to_owned());
+        }
+        self.last = last;
+        self.slots.extend(published.iter().map(|one| (one.slot, one.sequence)));
+        Ok(())
+    }
+
+    /// Reads what the stream holds behind the last sequence known, and marks the gateway's own messages there as published: those of an
+    /// earlier relay, or of this one without an acknowledgement. Gives whether anything was found.
+    ///
+    /// # Errors
+    /// When NATS or the database fails, or the lease is lost.
+    pub async fn catch_up(&mut self, store: &Store, bus: &Bus, lease: &Lease) -> Result<bool, String> {
+        self.compare(store, bus, lease).await?;
+        let mut found = false;
+        loop {
+            let (messages, end) = bus.after(SUBJECTS.to_owned(), Some(self.last), READ_MAX, Duration::ZERO).await.map_err(text)?;
+            if end <= self.last {
+                return Ok(found);
+            }
+            found = true;
+            let published: Vec<Published> = messages.iter().filter_map(own).collect();
+            let strangers = messages.len() - published.len();
+            if strangers > 0 {
+                tracing::warn!(messages = strangers, "somebody else has published on the stream");
+            }
+            self.mark(store, lease, &published, end).await?;
+        }
+    }
+
+    /// Compares the stream with SQL if it is time to.
+    ///
+    /// # Errors
+    /// When NATS or the database fails, or the lease is lost.
+    pub async fn step(&mut self, store: &Store, bus: &Bus, lease: &Lease) -> Result<(), String> {
+        if Instant::now() < self.next && !(self.more && store.backlog(1).await.map_err(text)? == 0) {
+            return Ok(());
+        }
+        self.compare(store, bus, lease).await?;
+        bus.delete_replaced_consumers(&readers()).await.map_err(text)?;
+        let before = SystemClock.now() - REMEMBERED;
+        while store.forget_published(before, FORGET_MAX).await.map_err(text)? == FORGET_MAX {}
+        Ok(())
+    }
+
+    async fn compare(&mut self, store: &Store, bus: &Bus, lease: &Lease) -> Result<(), String> {
+        let state = bus.ensure_stream(&fresh().to_string()).await.map_err(text)?;
+        self.next = Instant::now() + EVERY;
+        let replaced = state.epoch != self.epoch;
+        if replaced || state.last_sequence < self.last {
+            let last = if replaced { 0 } else { state.last_sequence };
+            tracing::error!(last_sequence = state.last_sequence, known = self.last, replaced, "the stream was lost or rolled back");
+            self.rolled_back(store, bus, lease, &state, last).await?;
+        }
+        let same =
+            |clean: &State| (clean.first_sequence, &clean.deleted, &clean.epoch) == (state.first_sequence, &state.deleted, &state.epoch);
+        if !self.more && self.clean.as_ref().is_some_and(same) {
+            return Ok(());
+        }
+        let lost = Lost { before: state.first_sequence, after: self.last, deleted: state.deleted.clone() };
+        let put_back = store.put_back_lost(lease, &lost, PUT_BACK_MAX).await.map_err(text)?.ok_or(LEASE_LOST)?;
+        if put_back > 0 {
+            tracing::error!(events = put_back, "the stream has lost events; they are published again");
+        }
+        self.more = put_back == PUT_BACK_MAX;
+        self.clean = (!self.more).then_some(state);
+        Ok(())
+    }
+
+    /// The stream ends at `last`, where it had more, or is another one: its readers start again from there.
+    async fn rolled_back(&mut self, store: &Store, bus: &Bus, lease: &Lease, state: &State, last: u64) -> Result<(), String> {
+        if !store.stream_rolled_back(lease, last).await.map_err(text)? {
+            return Err(LEASE_LOST.to_owned());
+        }
+        bus.delete_consumers(&readers()).await.map_err(text)?;
+        store.set(EPOCH, &state.epoch).await.map_err(text)?;
+        self.epoch.clone_from(&state.epoch);
+        // What stands behind that was not published by this relay: it is read next.
+        (self.last, self.clean) = (last, None);
+        self.slots = store.last_of_slots().await.map_err(text)?;
+        Ok(())
+    }
+}
+
+/// The names of the gateway's consumers.
+fn readers() -> Vec<String> {
+    Slot::all().map(consumer_name).chain([WAREHOUSE.to_owned()]).collect()
+}
+
+const SUBJECTS: &str = "billing.>";
+const LEASE_LOST: &str = "another process is the relay now";
+
+fn message(event: &Unpublished, previous: Option<u64>) -> Message {
+    // The business transaction is the trace, the event is the span: no further data is needed to join them later.
+    let span: String = event.id.0.simple().to_string().chars().skip(16).collect();
+    Message {
+        subject: subject(&event.tenant, &event.kind, &event.key),
+        id: event.id.to_string(),
+        position: event.position,
+        sequence: event.sequence,
+        previous,
+        traceparent: format!("00-{}-{span}-00", event.transaction.0.simple()),
+        body: event.body.clone().into(),
+    }
+}
+
+/// Where an authentic message stands; `None`: the gateway did not publish it.
+fn own(message: &Received) -> Option<Published> {
+    if message.authenticity != Authenticity::Genuine {
+        return None;
+    }
+    let (tenant, _, key) = parts_of_subject(&message.subject)?;
+    let slot = Slot::of(&tenant.parse().ok()?, &key.parse().ok()?);
+    Some(Published { sequence: message.stream_sequence, position: message.position, slot })
+}
