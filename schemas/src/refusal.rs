@@ -259,7 +259,8 @@ codes! {
     422 "idempotency_key_reused" IdempotencyKeyReused "The Idempotency-Key belongs to another request"
     500 "internal_error" InternalError "Internal error"
     503 "unavailable" Unavailable "A dependency is unavailable"
-    503 "storage_full" StorageFull "The database's storage is full"
+    503 "busy" Busy "A lock was not free in time, or a deadline passed"
+    503 "storage_full" StorageFull "The storage is full, or nearly so"
     503 "overloaded" Overloaded "Too many requests are queued"
 }
 

@@ -170,8 +170,10 @@ async fn round(api: &Api, mount: &SmallMount, number: usize, cycle: &str, histor
         (history.refused() > before && begin.elapsed() > Duration::from_millis(500)).then_some(())
     })
     .await;
+    eventually("the report of a full disk", async || (api.get("/readyz").await.status == 503).then_some(())).await;
     drop(full);
     more_accepted("work goes on by itself").await;
+    eventually("readiness", async || (api.get("/readyz").await.status == 200).then_some(())).await;
     stop.store(true, Ordering::Relaxed);
     for worker in workers {
         worker.await.expect("the client's own checks hold");
@@ -251,7 +253,7 @@ async fn nothing_accepted_is_lost_on_sqlite_when_the_disk_is_full_for_a_while() 
 
 /// A separate PostgreSQL cluster with one database on the small file system, so that other tests are not affected. Its write-ahead log,
 /// without which the whole server stops, is elsewhere.
-struct Cluster(Folder);
+pub struct Cluster(pub Folder);
 
 impl Cluster {
     fn command(&self, what: &str) -> Command {
@@ -261,7 +263,7 @@ impl Cluster {
     }
 
     /// Starts the cluster and returns its URL.
-    fn start(&self) -> String {
+    pub fn start(&self) -> String {
         let done = self.command("start").output().expect("pg-cluster");
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
         String::from_utf8_lossy(&done.stdout).lines().last().unwrap_or_default().to_owned()

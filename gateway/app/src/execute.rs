@@ -90,9 +90,7 @@ impl App {
     /// # Errors
     /// The use case's refusal, or a database failure; nothing was changed then.
     pub async fn execute<U: UseCase>(&self, context: RequestContext, use_case: U) -> Result<Reply, Failure> {
-        if self.backlog_full() {
-            return Err(Error::Unavailable("the stream is unavailable and the outbox is full".into()).into());
-        }
+        self.ensure_room()?;
         let (clock, event_max) = (self.clock.clone(), self.store.event_max());
         let mut reply = self.store.commit(Arc::new(Execution { use_case, context, clock, event_max })).await?;
         if reply.replayed {

@@ -10,7 +10,7 @@ use billwire_schemas::{
     refusal::Code,
 };
 use billwire_store::{
-    Error, Tx,
+    Tx,
     commit::{Failure, Unit},
     idempotency::{Claim, Reply},
 };
@@ -134,9 +134,7 @@ impl App {
     /// # Errors
     /// A database failure; nothing was changed then. The reply contains refusals of items.
     pub async fn execute_bulk<U: BulkUseCase>(&self, context: RequestContext, use_case: U) -> Result<Reply, Failure> {
-        if self.backlog_full() {
-            return Err(Error::Unavailable("the stream is unavailable and the outbox is full".into()).into());
-        }
+        self.ensure_room()?;
         let mut keys = use_case.keys();
         if keys.is_empty() {
             // Nothing will be recorded, but the claim must still be stored.

@@ -115,6 +115,7 @@ pub struct App {
     clock: Arc<ShiftedClock>,
     test_clock_allowed: bool,
     backlog_full: Arc<AtomicBool>,
+    storage_low: Arc<AtomicBool>,
     keys: Arc<access::authenticate::Cache>,
     compiled: Arc<events::data_schemas::Compiled>,
     event_types: Arc<events::submit_events::EventTypes>,
@@ -127,12 +128,13 @@ pub struct App {
 impl App {
     /// The use cases over `store`, with business time from `clock`.
     pub fn new(store: Store, clock: Arc<ShiftedClock>, test_clock_allowed: bool) -> Self {
-        let (backlog_full, keys, compiled, event_types) = Default::default();
+        let (backlog_full, storage_low, keys, compiled, event_types) = Default::default();
         Self {
             store,
             clock,
             test_clock_allowed,
             backlog_full,
+            storage_low,
             keys,
             compiled,
             event_types,
@@ -180,6 +182,35 @@ impl App {
     /// Whether operations are refused because too many events wait for the stream.
     pub fn backlog_full(&self) -> bool {
         self.backlog_full.load(Ordering::Relaxed)
+    }
+
+    /// Sets whether operations are refused because a disk is nearly full.
+    pub fn set_storage_low(&self, low: bool) {
+        self.storage_low.store(low, Ordering::Relaxed);
+    }
+
+    /// Whether operations are refused because a disk is nearly full.
+    pub fn storage_low(&self) -> bool {
+        self.storage_low.load(Ordering::Relaxed)
+    }
+
+    /// Whether there is no room: a disk is nearly full, or the database found none.
+    pub fn storage_full(&self) -> bool {
+        self.storage_low() || self.store.storage_full()
+    }
+
+    /// Refuses operations while there is no room for them or for their events.
+    ///
+    /// # Errors
+    /// Why.
+    pub(crate) fn ensure_room(&self) -> Result<(), Error> {
+        if self.storage_low() {
+            return Err(Error::StorageFull("a disk of local state is nearly full".into()));
+        }
+        if self.backlog_full() {
+            return Err(Error::Unavailable("the stream is unavailable and the outbox is full".into()));
+        }
+        Ok(())
     }
 
     /// Checks that the database responds.

@@ -11,6 +11,7 @@ use std::{
 
 use billwire_delivery::limits::{circuit_breaker, retry_plan::RetryPlan};
 use billwire_schemas::events::parameters::nearest;
+use billwire_store::Deadlines;
 use billwire_warehouse::Directory;
 use config::{Config, Environment, File, FileFormat};
 use serde::Deserialize;
@@ -22,6 +23,9 @@ use crate::{
 
 /// Fewest processes that render templates: enough that one tenant's slow templates do not occupy all of them.
 const TEMPLATE_WORKERS: usize = 4;
+
+/// The shortest timeout of the database, in milliseconds: shorter ones would refuse ordinary work.
+const TIMEOUT_MIN_MS: u64 = 100;
 
 /// Every setting. `deploy/README.md` has the table, and a test compares the names.
 #[derive(Debug, Clone, Deserialize)]
@@ -105,6 +109,16 @@ pub struct Settings {
     pub outbox_max: u64,
     /// Connections to the database.
     pub database_connections: u32,
+    /// Longest wait for a database connection or lock, in milliseconds.
+    pub database_lock_timeout_ms: u64,
+    /// Longest a statement may take (PostgreSQL), in milliseconds.
+    pub database_statement_timeout_ms: u64,
+    /// Longest a transaction may stand still (PostgreSQL), in milliseconds.
+    pub database_idle_timeout_ms: u64,
+    /// Longest an operation may take, in milliseconds.
+    pub operation_timeout_ms: u64,
+    /// Free space on the disks of local state below which operations are refused, in MiB.
+    pub disk_free_min_mb: u64,
     /// How long a lease lasts without being renewed, in milliseconds.
     pub lease_ms: u64,
     /// How long replies to idempotency keys are kept, in hours.
@@ -157,6 +171,11 @@ impl Default for Settings {
             http_idle_timeout_ms: 75_000,
             outbox_max: 1_000_000,
             database_connections: 8,
+            database_lock_timeout_ms: 5000,
+            database_statement_timeout_ms: 15_000,
+            database_idle_timeout_ms: 10_000,
+            operation_timeout_ms: 20_000,
+            disk_free_min_mb: 16,
             lease_ms: 5000,
             idempotency_hours: 7 * 24,
             attempts_days: 30,
@@ -249,6 +268,27 @@ impl Settings {
         };
         Directory::open(&url).map_err(|e| format!("BILLWIRE_WAREHOUSE_URL: {e}"))?;
         Ok(url)
+    }
+
+    /// The folders of local state: the data directory, and those of the private nats-server, of SQLite and of the warehouse.
+    pub fn local_folders(&self) -> Vec<PathBuf> {
+        let mut folders = vec![self.data_dir.clone()];
+        if self.nats_url.is_none() {
+            folders.push(self.data_dir.join("nats"));
+        }
+        let database = self.database();
+        let database = database.strip_prefix("sqlite://").map(|path| Path::new(path.split('?').next().unwrap_or(path)));
+        folders.extend(database.and_then(Path::parent).map(Path::to_path_buf));
+        folders.extend(self.warehouse().ok().and_then(|url| url.strip_prefix("file://").map(PathBuf::from)));
+        folders
+    }
+
+    /// How long the database may take.
+    pub fn deadlines(&self) -> Deadlines {
+        let [lock, statement, idle, operation] =
+            [self.database_lock_timeout_ms, self.database_statement_timeout_ms, self.database_idle_timeout_ms, self.operation_timeout_ms]
+                .map(|ms| Duration::from_millis(ms.max(TIMEOUT_MIN_MS)));
+        Deadlines { lock, statement, idle, operation }
     }
 
     /// The retry plan.

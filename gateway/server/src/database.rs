@@ -13,6 +13,7 @@ pub async fn open(settings: &Settings) -> Result<Store, String> {
     let sealer = Sealer::new(keys.iter().map(String::as_str)).map_err(|e| format!("BILLWIRE_MASTER_KEY: {e}"))?;
     let mut options = billwire_store::Options::new(settings.database());
     options.connections = settings.database_connections;
+    options.deadlines = settings.deadlines();
     let failed = |e| format!("database {}: {e}", without_password(&settings.database()));
     let store = Store::open(options, sealer).await.map_err(failed)?;
     match store.check_master_key().await.map_err(failed)? {

@@ -18,10 +18,10 @@ use tokio::{
     process::{Child, Command},
     sync::watch,
     task::JoinSet,
-    time::{Instant, sleep, timeout},
+    time::{Instant, interval, sleep, timeout},
 };
 
-use crate::{config::Settings, data_dir, random};
+use crate::{config::Settings, data_dir, random, roles::storage_watch};
 
 /// The running nats-server. It is restarted whenever it ends by itself, and killed when this is dropped.
 pub struct NatsChild {
@@ -50,6 +50,13 @@ const AGAIN_MIN: Duration = Duration::from_millis(100);
 const AGAIN_MAX: Duration = Duration::from_secs(5);
 /// After a run of this length, the next restart begins with the first wait again.
 const STEADY: Duration = Duration::from_secs(30);
+
+/// How often the free space on the disk of the store is read.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// Below this many free bytes the server may have failed to store a message. Its stream then refuses all messages until a restart.
+const FULL: u64 = 2 << 20;
+/// From this many free bytes on it is worth a restart.
+const ROOM: u64 = 8 << 20;
 
 /// The parameters of a start.
 struct Launch {
@@ -116,13 +123,17 @@ impl NatsChild {
 /// Restarts the server whenever it ends, until `stop` turns true: with the same login on the same port, so that every client reconnects
 /// by itself.
 async fn keep(launch: Launch, mut child: Child, mut stop: watch::Receiver<bool>) {
-    let mut wait = AGAIN_MIN;
+    let (mut wait, store) = (AGAIN_MIN, launch.folder.join("store"));
     loop {
         let began = Instant::now();
         tokio::select! {
             ended = child.wait() => {
                 let status = ended.map_or_else(|error| error.to_string(), |status| status.to_string());
                 tracing::error!(status, "the private nats-server ended unexpectedly; it is restarted, and events wait until then");
+            }
+            () = room_again(&store) => {
+                tracing::warn!("the disk of the private nats-server was full and has room again; it is restarted, since it stores nothing more");
+                terminate(child).await;
             }
             _ = stop.changed() => return terminate(child).await,
         }
@@ -145,6 +156,20 @@ async fn keep(launch: Launch, mut child: Child, mut stop: watch::Receiver<bool>)
             }
         };
         tracing::info!("the private nats-server is running again");
+    }
+}
+
+/// Resolves when the disk of `store` has been full and has room again.
+async fn room_again(store: &Path) {
+    let mut tick = interval(LOOK_EVERY);
+    let mut full = false;
+    loop {
+        tick.tick().await;
+        let free = storage_watch::free(store).unwrap_or(ROOM);
+        if full && free >= ROOM {
+            return;
+        }
+        full |= free < FULL;
     }
 }
 

@@ -13,6 +13,7 @@ pub(crate) mod replays;
 pub(crate) mod retention;
 pub(crate) mod set_aside;
 pub(crate) mod stream_audit;
+pub(crate) mod storage_watch;
 
 use std::{sync::Arc, time::Duration};
 
@@ -100,6 +101,7 @@ pub async fn start(settings: &Settings, roles: &[Role], nats: String, lock: Data
     let mut tasks = JoinSet::new();
     let mut address = None;
     tasks.spawn(outbox_watch::max_payload(store.clone(), stopped.clone()));
+    tasks.spawn(storage_watch::run(app.clone(), store.clone(), settings.local_folders(), settings.disk_free_min_mb << 20, stopped.clone()));
     if roles.contains(&Role::Api) {
         address = Some(api::start(&mut tasks, settings, &app, &store, &stopped).await?);
     }

@@ -2,36 +2,29 @@
 
 use std::{
     path::Path,
-    sync::{Arc, atomic::AtomicU64},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64},
+    },
     time::Duration,
 };
 
 use billwire_schemas::events::size::MAX_PAYLOAD_DEFAULT;
-use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseBackend, DatabaseConnection, SqliteTransactionMode, Statement, TransactionOptions,
-    TransactionTrait,
-};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseBackend, DatabaseConnection, Statement, TransactionTrait};
 use sea_orm_migration::MigratorTrait;
 use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
-use tokio::sync::watch;
 
 use crate::{
-    commit::Writers,
+    Store, commit,
+    deadlines::{Deadlines, Timeouts},
     error::Error,
+    inner::{Backend, Inner},
     migration::Migrator,
+    reader::Reader,
     secrets::Sealer,
-    transaction::{Distrust, Transaction, is_idle},
+    transaction::{Distrust, is_idle},
     wake::{self, Wake},
 };
-
-/// Which database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Backend {
-    /// SQLite: one writer, WAL, `synchronous=FULL`.
-    Sqlite,
-    /// PostgreSQL 15 or newer, `synchronous_commit=on`.
-    Postgres,
-}
 
 /// How to open a store.
 #[derive(Debug, Clone)]
@@ -46,34 +39,15 @@ pub struct Options {
     pub group_max: usize,
     /// Tasks that commit groups, each with its share of the ordering keys. Default 2 on PostgreSQL; SQLite always has 1.
     pub writers: usize,
+    /// How long the database may take.
+    pub deadlines: Deadlines,
 }
 
 impl Options {
     /// The defaults for `url`.
     pub fn new(url: impl Into<String>) -> Self {
-        Self { url: url.into(), connections: 8, backlog_max: 4096, group_max: 128, writers: 2 }
+        Self { url: url.into(), connections: 8, backlog_max: 4096, group_max: 128, writers: 2, deadlines: Deadlines::default() }
     }
-}
-
-/// The database. Cheap to clone.
-#[derive(Clone)]
-pub struct Store(pub(crate) Arc<Inner>);
-
-pub(crate) struct Inner {
-    pub backend: Backend,
-    pub write: DatabaseConnection,
-    /// SQLite: connections of their own. PostgreSQL: the same pool.
-    pub read: DatabaseConnection,
-    /// For leases. PostgreSQL: a connection of its own, so that no renewal waits for other work. SQLite: that of `write`.
-    pub leases: DatabaseConnection,
-    /// Which connections of `write` must not be used again.
-    distrust: Arc<Distrust>,
-    pub sealer: Sealer,
-    pub writers: Writers,
-    /// Who waits for commits.
-    pub wake: Wake,
-    /// The largest message that the stream accepts, as far as this process knows.
-    pub max_payload: AtomicU64,
 }
 
 /// The oldest SQLite that is free of the WAL-reset corruption bug.
@@ -86,30 +60,42 @@ impl Store {
     /// When it cannot be reached, is too old, or a migration fails.
     pub async fn open(options: Options, sealer: Sealer) -> Result<Self, Error> {
         let distrust = Distrust::new();
-        let (backend, write, read, leases) = if let Some(path) = options.url.strip_prefix("sqlite://") {
+        let deadlines = options.deadlines;
+        let (backend, write, group, read, leases) = if let Some(path) = options.url.strip_prefix("sqlite://") {
             let path = path.split('?').next().unwrap_or(path);
             if let Some(folder) = Path::new(path).parent() {
                 std::fs::create_dir_all(folder).map_err(|e| Error::Unavailable(format!("{}: {e}", folder.display())))?;
             }
-            let write = sqlite(path, 1, distrust.clone()).await?;
+            let write = sqlite(path, 1, deadlines, distrust.clone()).await?;
             check_sqlite(&write).await?;
-            (Backend::Sqlite, write.clone(), sqlite(path, options.connections, Distrust::new()).await?, write)
+            let reading = Distrust::new();
+            let read = Reader::new(sqlite(path, options.connections.max(1), deadlines, reading.clone()).await?, reading);
+            (Backend::Sqlite, write.clone(), write.clone(), read, write)
         } else {
-            let pool = postgres(&options, options.connections.max(4), distrust.clone()).await?;
-            (Backend::Postgres, pool.clone(), pool, postgres(&options, 1, Distrust::new()).await?)
+            let url = &options.url;
+            let pool = postgres(url, options.connections.max(1), deadlines.lock, deadlines.into(), distrust.clone()).await?;
+            let short = Timeouts { lock: deadlines.lock_of_group(), ..deadlines.into() };
+            let writers = u32::try_from(options.writers.max(1)).unwrap_or(1);
+            let group = postgres(url, writers, deadlines.lock, short, distrust.clone()).await?;
+            let leases = postgres(url, 1, deadlines.lock, deadlines.into(), Distrust::new()).await?;
+            (Backend::Postgres, pool.clone(), group, Reader::new(pool, distrust.clone()), leases)
         };
+        let writers = if backend == Backend::Sqlite { 1 } else { options.writers.max(1) };
         let store = Self(Arc::new_cyclic(|inner| Inner {
             backend,
             write,
+            group,
             read,
             leases,
             distrust,
+            deadlines,
             sealer,
-            writers: Writers::start(inner.clone(), backend, &options),
+            writers: commit::start(inner, writers, options.connections as usize, options.backlog_max, options.group_max),
+            storage_full: AtomicBool::new(false),
             wake: Wake::new(),
             max_payload: AtomicU64::new(MAX_PAYLOAD_DEFAULT),
         }));
-        store.migrate().await?;
+        store.migrate(&options.url).await?;
         if backend == Backend::Postgres {
             tokio::spawn(wake::announce(Arc::downgrade(&store.0)));
             tokio::spawn(wake::listen(Arc::downgrade(&store.0), options.url.clone()));
@@ -119,115 +105,37 @@ impl Store {
     }
 
     /// Brings the tables to this program's version. Two processes that start together take turns.
-    async fn migrate(&self) -> Result<(), Error> {
+    async fn migrate(&self, url: &str) -> Result<(), Error> {
         const LOCK: i64 = 0x6269_6c6c; // "bill"
         match self.0.backend {
             Backend::Sqlite => Migrator::up(&self.0.write, None).await?,
             Backend::Postgres => {
-                let guard = self.begin().await?;
+                // One connection holds the lock, the other migrates. A migration may take as long as it needs.
+                let pool = postgres(url, 2, self.0.deadlines.lock, Timeouts::NONE, Distrust::new()).await?;
+                let guard = pool.begin().await?;
                 let lock = Statement::from_sql_and_values(DatabaseBackend::Postgres, "SELECT pg_advisory_xact_lock($1)", [LOCK.into()]);
                 guard.query_one_raw(lock).await?;
-                Migrator::up(&self.0.write, None).await?;
+                Migrator::up(&pool, None).await?;
                 guard.commit().await?;
+                pool.close().await?;
             }
         }
         Ok(())
     }
-
-    /// Which database this is.
-    pub fn backend(&self) -> Backend {
-        self.0.backend
-    }
-
-    /// Seals and opens secrets at rest.
-    pub fn sealer(&self) -> &Sealer {
-        &self.0.sealer
-    }
-
-    /// Resolves after a commit with events to publish. A notification of another process may be lost, so poll as well.
-    pub async fn committed(&self) {
-        self.0.wake.committed.notified().await;
-    }
-
-    /// Reports to this process that the configuration has changed; a commit does so itself.
-    pub fn report_configured(&self) {
-        self.0.wake.here(wake::CONFIGURATION);
-    }
-
-    /// Changes with each commit of configuration.
-    pub fn configured(&self) -> watch::Receiver<u64> {
-        self.0.wake.configured.subscribe()
-    }
-
-    /// Reports that deliveries were stored, or became due, other than by the engine; the commit of an operation on deliveries does so itself.
-    pub fn report_enqueued(&self) {
-        self.0.wake.everywhere(wake::DELIVERIES);
-    }
-
-    /// Changes with each [`Store::report_enqueued`], and with each commit of an operation on deliveries.
-    pub fn enqueued(&self) -> watch::Receiver<u64> {
-        self.0.wake.enqueued.subscribe()
-    }
-
-    /// Checks that the database answers.
-    ///
-    /// # Errors
-    /// When it does not.
-    pub async fn ping(&self) -> Result<(), Error> {
-        self.0.read.execute_unprepared("SELECT 1").await?;
-        Ok(())
-    }
-
-    pub(crate) async fn begin(&self) -> Result<Transaction, Error> {
-        self.0.begin().await
-    }
-
-    pub(crate) fn statement<I: IntoIterator<Item = sea_orm::Value>>(&self, sql: &str, values: I) -> Statement {
-        Statement::from_sql_and_values(self.0.dialect(), sql, values)
-    }
 }
 
-impl Inner {
-    pub fn dialect(&self) -> DatabaseBackend {
-        match self.backend {
-            Backend::Sqlite => DatabaseBackend::Sqlite,
-            Backend::Postgres => DatabaseBackend::Postgres,
-        }
-    }
-
-    /// A transaction that may write. On SQLite it takes the write lock at once: a read that turns into a write later would
-    /// fail after another writer's commit.
-    pub async fn begin(&self) -> Result<Transaction, Error> {
-        let immediate = (self.backend == Backend::Sqlite).then_some(SqliteTransactionMode::Immediate);
-        let options = TransactionOptions { sqlite_transaction_mode: immediate, ..Default::default() };
-        let write = self.write.clone();
-        // A task of its own: sqlx loses sight of a transaction whose caller is dropped while BEGIN is under way. The connection would go back
-        // to the pool inside it, and what others write there would not be committed.
-        let begun = tokio::spawn(async move { write.begin_with_options(options).await });
-        let begun = begun.await.map_err(|error| Error::Other(error.to_string()))?;
-        Ok(Transaction::new(begun?, self.distrust.clone()))
-    }
-
-    /// SQL for the database's own clock, in microseconds: leases of several processes must agree on the time.
-    pub fn now_sql(&self) -> &'static str {
-        match self.backend {
-            Backend::Sqlite => "CAST(unixepoch('subsec') * 1000000 AS INTEGER)",
-            Backend::Postgres => "CAST(extract(epoch from clock_timestamp()) * 1000000 AS BIGINT)",
-        }
-    }
-}
-
-async fn sqlite(path: &str, connections: u32, distrust: Arc<Distrust>) -> Result<DatabaseConnection, Error> {
+async fn sqlite(path: &str, connections: u32, deadlines: Deadlines, distrust: Arc<Distrust>) -> Result<DatabaseConnection, Error> {
     let mut options = ConnectOptions::new(format!("sqlite://{path}?mode=rwc"));
     options
         .max_connections(connections)
         .test_before_acquire(false)
         .sqlx_logging(false)
-        .acquire_timeout(Duration::from_secs(10))
-        .map_sqlx_sqlite_opts(|o| {
+        // Longer than any caller waits for the lock.
+        .acquire_timeout(deadlines.lock * 2)
+        .map_sqlx_sqlite_opts(move |o| {
             o.journal_mode(SqliteJournalMode::Wal)
                 .synchronous(SqliteSynchronous::Full)
-                .busy_timeout(Duration::from_secs(10))
+                .busy_timeout(deadlines.sqlite_lock())
                 .statement_cache_capacity(256)
         })
         .map_sqlx_sqlite_before_acquire(move |_, connection| {
@@ -238,17 +146,25 @@ async fn sqlite(path: &str, connections: u32, distrust: Arc<Distrust>) -> Result
     Ok(Database::connect(options).await?)
 }
 
-async fn postgres(options: &Options, connections: u32, distrust: Arc<Distrust>) -> Result<DatabaseConnection, Error> {
-    let mut connect = ConnectOptions::new(options.url.clone());
+/// Up to `connections` connections, for each of which a caller waits `wait` at most.
+async fn postgres(
+    url: &str,
+    connections: u32,
+    wait: Duration,
+    timeouts: Timeouts,
+    distrust: Arc<Distrust>,
+) -> Result<DatabaseConnection, Error> {
+    let mut connect = ConnectOptions::new(url.to_owned());
     connect
         .max_connections(connections)
         .test_before_acquire_if_idle_for(Duration::from_secs(30))
         .sqlx_logging(false)
-        .acquire_timeout(Duration::from_secs(10))
-        .map_sqlx_postgres_opts(|o| {
+        .acquire_timeout(wait)
+        .map_sqlx_postgres_opts(move |o| {
             // A prepared statement keeps the plan it got when its table was small: a scan of the whole table, harmless for a hundred
             // rows and far too slow for a million. Every frequent query has an index, so scans are switched off.
-            o.options([("synchronous_commit", "on"), ("enable_seqscan", "off")]).statement_cache_capacity(512)
+            let o = o.options([("synchronous_commit", "on"), ("enable_seqscan", "off")]);
+            o.options(timeouts.settings()).statement_cache_capacity(512)
         })
         .map_sqlx_postgres_before_acquire(move |_, connection| {
             let allowed = distrust.allows(&connection);

@@ -18,6 +18,9 @@ pub enum Error {
     /// The database's disk is full, or refuses writes for another reason: retry when there is room.
     #[error("the database's storage is full: {0}")]
     StorageFull(String),
+    /// A lock was not free in time, or a statement or the operation exceeded its deadline: retry later.
+    #[error("the database is busy: {0}")]
+    Busy(String),
     /// Two transactions conflicted: retry at once.
     #[error("a concurrent change was met: {0}")]
     Contention(String),
@@ -68,6 +71,7 @@ impl From<DbErr> for Error {
         let text = error.to_string();
         match class(driver(&error)) {
             Class::Full => Self::StorageFull(text),
+            Class::Busy => Self::Busy(text),
             Class::Contention => Self::Contention(text),
             Class::Away => Self::Unavailable(text),
             Class::Other if connecting => Self::Unavailable(text),
@@ -106,8 +110,24 @@ fn driver(error: &DbErr) -> Option<&sqlx::Error> {
     }
 }
 
+/// Whether the connection, and not the statement, failed: the same statement may succeed on another connection.
+pub(crate) fn is_broken(error: &DbErr) -> bool {
+    match driver(error) {
+        Some(sqlx::Error::Database(told)) => {
+            sqlite_code(told.as_ref()).is_none() && told.code().is_some_and(|state| state.starts_with("08") || ENDED.contains(&&*state))
+        }
+        Some(sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_)) => true,
+        _ => false,
+    }
+}
+
+/// SQLSTATEs with which PostgreSQL ends a connection: admin_shutdown, crash_shutdown, idle_in_transaction_session_timeout,
+/// transaction_timeout, idle_session_timeout.
+const ENDED: [&str; 5] = ["57P01", "57P02", "25P03", "25P04", "57P05"];
+
 enum Class {
     Full,
+    Busy,
     Contention,
     Away,
     Other,
@@ -154,8 +174,10 @@ mod sqlite {
         match code & 0xff {
             FULL => Class::Full,
             IOERR if NO_MORE.contains(&code) => Class::Full,
-            // SQLITE_BUSY, SQLITE_LOCKED.
-            5 | 6 => Class::Contention,
+            // SQLITE_BUSY_SNAPSHOT: another connection has written since the transaction began. SQLITE_LOCKED.
+            _ if code == 517 || code & 0xff == 6 => Class::Contention,
+            // SQLITE_BUSY: another process holds the write lock.
+            5 => Class::Busy,
             // SQLITE_NOMEM, SQLITE_READONLY, SQLITE_IOERR, SQLITE_CANTOPEN.
             7 | 8 | IOERR | 14 => Class::Away,
             _ => Class::Other,
@@ -170,8 +192,10 @@ fn postgres_class(state: &str) -> Class {
         "53100" => Class::Full,
         // serialization_failure, deadlock_detected.
         "40001" | "40P01" => Class::Contention,
-        // read_only_sql_transaction (a standby), query_canceled.
-        "25006" | "57014" => Class::Away,
+        // lock_not_available (the lock timeout), query_canceled (the statement timeout).
+        "55P03" | "57014" => Class::Busy,
+        // read_only_sql_transaction (a standby), and the ends of a session that was idle or too long in a transaction.
+        "25006" | "25P03" | "25P04" => Class::Away,
         // Connection exceptions, insufficient resources, operator intervention (shutdown, crash, starting up), system errors.
         _ if ["08", "53", "57P", "58"].iter().any(|class| state.starts_with(class)) => Class::Away,
         _ => Class::Other,
@@ -186,6 +210,7 @@ mod tests {
     fn full_disks_are_told_by_code() {
         let told = |class| match class {
             Class::Full => "full",
+            Class::Busy => "busy",
             Class::Contention => "contention",
             Class::Away => "away",
             Class::Other => "other",
@@ -193,9 +218,12 @@ mod tests {
         // Of SQLite: FULL, IOERR_WRITE, IOERR_FSYNC, IOERR_SHMSIZE, IOERR_READ, BUSY, BUSY_SNAPSHOT, CANTOPEN, READONLY_DBMOVED, ERROR.
         let codes = [13, 778, 1034, 4874, 266, 5, 517, 14, 1032, 1];
         let classes = codes.map(|code| told(sqlite::class(code)));
-        assert_eq!(classes, ["full", "full", "full", "full", "away", "contention", "contention", "away", "away", "other"]);
+        assert_eq!(classes, ["full", "full", "full", "full", "away", "busy", "contention", "away", "away", "other"]);
         // disk_full, out_of_memory, io_error, admin_shutdown, connection_failure, deadlock_detected, syntax_error.
         let states = ["53100", "53200", "58030", "57P01", "08006", "40P01", "42601"];
         assert_eq!(states.map(|state| told(postgres_class(state))), ["full", "away", "away", "away", "away", "contention", "other"]);
+        // lock_not_available, query_canceled, read_only_sql_transaction, idle_in_transaction_session_timeout, too_many_connections.
+        let states = ["55P03", "57014", "25006", "25P03", "53300"];
+        assert_eq!(states.map(|state| told(postgres_class(state))), ["busy", "busy", "away", "away", "away"]);
     }
 }

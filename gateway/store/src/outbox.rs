@@ -6,7 +6,7 @@ use billwire_schemas::ids::{EventId, OrderingKey, TenantId, TransactionId};
 use sea_orm::{ConnectionTrait, DatabaseBackend, DatabaseTransaction, QueryResult, Statement, Value};
 use uuid::Uuid;
 
-use crate::{Error, Store, batching::filled};
+use crate::{Backend, Error, Store, batching::filled};
 
 /// An event that the stream has not acknowledged.
 #[derive(Debug, Clone)]
@@ -135,7 +135,14 @@ impl Store {
     pub async fn publish_all_again(&self) -> Result<u64, Error> {
         let sql = "INSERT INTO outbox (position) SELECT position FROM event WHERE position NOT IN (SELECT position FROM outbox) \
                    AND position NOT IN (SELECT position FROM set_aside_event)";
-        Ok(self.0.write.execute_raw(self.statement(sql, [])).await?.rows_affected())
+        let transaction = self.begin().await?;
+        if self.0.backend == Backend::Postgres {
+            // All events take longer than any other statement.
+            transaction.execute_unprepared("SET LOCAL statement_timeout = 0").await?;
+        }
+        let events = transaction.execute_raw(self.statement(sql, [])).await?.rows_affected();
+        transaction.commit().await?;
+        Ok(events)
     }
 
     /// Events by id, in order of their positions.

@@ -33,9 +33,18 @@ impl Distrust {
         Arc::new(Self { start: Instant::now(), until: AtomicU64::new(0) })
     }
 
-    fn note(&self) {
-        let until = u64::try_from((self.start.elapsed() + Self::MARGIN).as_micros()).unwrap_or(u64::MAX);
-        self.until.fetch_max(until, Ordering::AcqRel);
+    /// Distrusts, for certain, every connection that is open now.
+    pub fn note(&self) {
+        self.distrust_before(self.start.elapsed() + Self::MARGIN);
+    }
+
+    /// Distrusts the connections that are open now: one of them was lost, and so perhaps all.
+    pub fn note_lost(&self) {
+        self.distrust_before(self.start.elapsed());
+    }
+
+    fn distrust_before(&self, until: Duration) {
+        self.until.fetch_max(u64::try_from(until.as_micros()).unwrap_or(u64::MAX), Ordering::AcqRel);
     }
 
     /// Whether an idle connection may be used: only one opened after the last failed end.
@@ -85,6 +94,11 @@ impl Transaction {
             self.distrust.note();
             error.into()
         })
+    }
+
+    /// Ends without waiting: the connection rolls back when what it is doing ends, and is not used again.
+    pub fn leave(self) {
+        self.distrust.note();
     }
 
     /// Rolls back after `error`, and gives it back. That the rollback may fail too says nothing new: SQLite has rolled back by itself

@@ -13,7 +13,7 @@ use billwire_schemas::{
     ids::{AccountId, OrderingKey, TenantId},
     refusal::Code,
 };
-use sea_orm::{ActiveValue::Set, ConnectionTrait, DatabaseBackend, DatabaseTransaction, QueryResult, Statement, Value};
+use sea_orm::{ActiveValue::Set, ConnectionTrait, DatabaseTransaction, QueryResult, Statement, Value};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
@@ -28,6 +28,8 @@ use crate::{
     secrets::Sealer,
     writes::Writes,
 };
+
+pub(crate) use self::sequences::lock;
 
 type Fetching<'a> = Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'a>>;
 
@@ -92,31 +94,6 @@ fn parse<T: serde::de::DeserializeOwned>(table: &'static str, body: &str) -> Res
 
 fn text<T: serde::Serialize>(table: &'static str, value: &T) -> Result<String, Error> {
     serde_json::to_string(value).map_err(Error::corrupt(table))
-}
-
-/// Locks the ordering keys and gives their last sequences. Rows are taken in one fixed order, so two groups cannot
-/// wait for each other; the upsert both makes a missing row and locks an existing one.
-pub(crate) async fn lock(
-    conn: &DatabaseTransaction,
-    dialect: DatabaseBackend,
-    mut lanes: Vec<(TenantId, OrderingKey)>,
-) -> Result<HashMap<(TenantId, OrderingKey), i64>, Error> {
-    lanes.sort();
-    let rows: Vec<String> = (0..lanes.len()).map(|i| format!("(${}, ${}, 0)", 2 * i + 1, 2 * i + 2)).collect();
-    let sql = format!(
-        "INSERT INTO ordering_key (tenant, key, last_sequence) VALUES {} \
-         ON CONFLICT (tenant, key) DO UPDATE SET last_sequence = ordering_key.last_sequence RETURNING tenant, key, last_sequence",
-        rows.join(", ")
-    );
-    let values: Vec<Value> = lanes.iter().flat_map(|(tenant, key)| [tenant.as_str().into(), key.as_str().into()]).collect();
-    let mut found = HashMap::new();
-    for row in conn.query_all_raw(Statement::from_sql_and_values(dialect, sql, values)).await? {
-        let (tenant, key): (String, String) = (row.try_get("", "tenant")?, row.try_get("", "key")?);
-        if let (Ok(tenant), Ok(key)) = (tenant.parse(), key.parse()) {
-            found.insert((tenant, key), row.try_get("", "last_sequence")?);
-        }
-    }
-    Ok(found)
 }
 
 /// An event to record.

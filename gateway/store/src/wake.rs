@@ -18,7 +18,7 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use crate::connect::Inner;
+use crate::inner::Inner;
 
 /// Events to publish.
 pub(crate) const EVENTS: u8 = 1;

@@ -1,6 +1,10 @@
 //! Drills: operators, outsiders and full disks at work while clients are. Each ends with one comparison: what the API says happened is on the
 //! stream, at the receiver, in the warehouse and in the database, each event once and in order.
 
+mod answers;
+mod deadlines;
+mod disk;
+mod pool;
 mod stream;
 
 use std::{
@@ -153,9 +157,10 @@ impl Scene {
         self.stop.store(false, Ordering::Relaxed);
     }
 
-    /// The requests that began after `from` and have been answered.
+    /// The requests that were answered since a second after `from`: those that were being committed then have been answered.
     fn since(&self, from: Instant) -> Vec<Asked> {
-        self.asked.lock().unwrap().iter().filter(|one| one.began >= from).cloned().collect()
+        let settled = from + Duration::from_secs(1);
+        self.asked.lock().unwrap().iter().filter(|one| one.began + one.took >= settled).cloned().collect()
     }
 
     /// How often each answer was given.

@@ -180,8 +180,17 @@ impl From<Failure> for Problem {
                     let detail = "A dependency is unavailable; nothing was changed. Retry after a moment.";
                     Self::later(Code::Unavailable, detail, Some(error.to_string()))
                 }
+                StoreError::Busy(_) => {
+                    let detail = "A lock was not free in time, or a deadline passed; nothing was changed. Retry after a moment.";
+                    Self::later(Code::Busy, detail, Some(error.to_string()))
+                }
+                StoreError::Unknown(_) => {
+                    let detail = "The database failed while it committed; the change may have been made or not. A repeat with the same \
+                                  Idempotency-Key settles it.";
+                    Self::later(Code::Unavailable, detail, Some(error.to_string()))
+                }
                 StoreError::StorageFull(_) => {
-                    let detail = "The database's storage is full; nothing was changed. Retry when space is available.";
+                    let detail = "The storage is full, or nearly so; nothing was changed. Retry when space is available.";
                     Self::later(Code::StorageFull, detail, Some(error.to_string()))
                 }
                 _ => Self::internal(error),
@@ -283,6 +292,9 @@ mod tests {
         assert_eq!(told(StoreError::Contention("x".into()).into()), (503, Some(true)));
         assert_eq!(told(StoreError::StorageFull("x".into()).into()), (503, Some(true)));
         assert_eq!(Problem::from(Failure::from(StoreError::StorageFull("x".into()))).0.code, "storage_full");
+        assert_eq!(told(StoreError::Busy("x".into()).into()), (503, Some(true)));
+        assert_eq!(Problem::from(Failure::from(StoreError::Busy("x".into()))).0.code, "busy");
+        assert_eq!(told(StoreError::Unknown("x".into()).into()), (503, Some(true)));
         assert_eq!(told(StoreError::Other("x".into()).into()), (500, None));
         let mut broken = Problem::from(Failure::from(StoreError::Corrupt { table: "account", detail: "pgpass".into() }));
         assert!(broken.take_cause().is_some_and(|cause| cause.contains("pgpass")));

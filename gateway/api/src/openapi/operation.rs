@@ -110,6 +110,7 @@ const ANY: &[Code] = &[
     Code::InsufficientScope,
     Code::InternalError,
     Code::Unavailable,
+    Code::Busy,
 ];
 
 impl Operation {

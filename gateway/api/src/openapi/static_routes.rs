@@ -94,7 +94,7 @@ pub(crate) fn add(route: Route, shared: &Arc<Shared>) -> Route {
     route
 }
 
-/// Readiness: the database responds and the outbox is not full. Also reports the number of events set aside.
+/// Readiness: the database responds, there is room, and the outbox is not full. Also reports the number of events set aside.
 fn readyz(shared: Arc<Shared>) -> impl Endpoint + 'static {
     make(move |_: Request| {
         let shared = shared.clone();
@@ -105,6 +105,9 @@ fn readyz(shared: Arc<Shared>) -> impl Endpoint + 'static {
                     "The database does not respond.",
                     Some(error.to_string()),
                 )));
+            }
+            if shared.app.storage_full() {
+                return Err(Problem::later(Code::StorageFull, "The storage is full, or nearly so.", None).into());
             }
             if shared.app.backlog_full() {
                 return Err(Problem::later(Code::Overloaded, "The stream is unavailable and the outbox is full.", None).into());

@@ -11,8 +11,7 @@ use billwire_schemas::{
     ids::{DeliveryId, EventId, OrderingKey, QueueId, ReplayId, Slot, SubscriptionId, TenantId},
 };
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, EntityTrait, FromQueryResult, IntoActiveModel, QueryResult, SqlErr,
-    Value,
+    ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, FromQueryResult, IntoActiveModel, QueryResult, SqlErr, Value,
     sea_query::{Expr, ExprTrait, OnConflict},
 };
 use uuid::Uuid;
@@ -253,7 +252,7 @@ impl Store {
         Ok(next)
     }
 
-    pub(crate) async fn rows(&self, conn: &DatabaseConnection, sql: &str, values: Vec<Value>) -> Result<Vec<Delivery>, Error> {
+    pub(crate) async fn rows(&self, conn: &impl ConnectionTrait, sql: &str, values: Vec<Value>) -> Result<Vec<Delivery>, Error> {
         delivery::Entity::find().from_raw_sql(self.statement(sql, values)).all(conn).await?.into_iter().map(parse).collect()
     }
 

@@ -85,7 +85,7 @@ impl Store {
     /// When the database fails.
     pub async fn delivery(&self, tenant: &TenantId, id: DeliveryId) -> Result<Option<(Delivery, Vec<AttemptRecord>)>, Error> {
         let same = delivery::Column::Tenant.eq(tenant.as_str());
-        let read = self.0.read.begin().await?;
+        let read = self.0.read.pool.begin().await?;
         let Some(row) = delivery::Entity::find_by_id(id.0).filter(same).one(&read).await? else { return Ok(None) };
         let found = parse(row)?;
         let kept =

@@ -28,7 +28,7 @@ fn shared_name(status: u16, codes: &[Code]) -> Option<&'static str> {
         413 => "BodyTooLarge",
         415 => "UnsupportedMediaType",
         500 => "InternalError",
-        503 if codes.len() == 1 => "Unavailable",
+        503 if !codes.contains(&Code::Overloaded) => "Unavailable",
         503 => "UnavailableOrOverloaded",
         _ => return None,
     })
