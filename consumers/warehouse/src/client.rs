@@ -86,6 +86,28 @@ impl Directory {
         Ok(self.root.join("events").join(format!("{:06}", number / 1000)).join(format!("{number:012}.parquet")))
     }
 
+    /// A random id that the directory keeps, by which processes tell whether they write to the same one.
+    ///
+    /// # Errors
+    /// [`SinkError`].
+    pub async fn id(&self) -> Result<String, SinkError> {
+        let directory = self.clone();
+        tokio::task::spawn_blocking(move || directory.id_blocking()).await.map_err(|_| SinkError::CutOff)?
+    }
+
+    fn id_blocking(&self) -> Result<String, SinkError> {
+        let path = self.root.join("_id");
+        match fs::read_to_string(&path) {
+            Ok(id) if id.trim().len() == 36 => Ok(id.trim().to_owned()),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(at(&path)(error)),
+            _ => {
+                let id = fresh().to_string();
+                self.put(&path, &format!("{}.id", fresh()), |mut file| writeln!(file, "{id}").map_err(at(&path)))?;
+                Ok(id)
+            }
+        }
+    }
+
     /// Writes the file of `batch`. After `Ok`, the file is complete and survives a power cut. Writing it again with the same rows
     /// changes nothing that a reader can see.
     ///

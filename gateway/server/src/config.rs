@@ -19,6 +19,7 @@ use serde::Deserialize;
 use crate::{
     adapters::routing_config::Limits,
     connections::{self, TrustedProxies},
+    data_dir,
 };
 
 /// Fewest processes that render templates: enough that one tenant's slow templates do not occupy all of them.
@@ -268,6 +269,15 @@ impl Settings {
         };
         Directory::open(&url).map_err(|e| format!("BILLWIRE_WAREHOUSE_URL: {e}"))?;
         Ok(url)
+    }
+
+    /// The directory of the warehouse. Other users may read one that was configured.
+    ///
+    /// # Errors
+    /// As [`Settings::warehouse`].
+    pub fn warehouse_directory(&self) -> Result<Directory, String> {
+        let directory = Directory::open(&self.warehouse()?).map_err(|e| format!("BILLWIRE_WAREHOUSE_URL: {e}"))?;
+        Ok(if self.warehouse_url.is_some() { directory.shared(data_dir::usual_umask()) } else { directory })
     }
 
     /// The folders of local state: the data directory, and those of the private nats-server, of SQLite and of the warehouse.

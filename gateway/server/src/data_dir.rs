@@ -14,7 +14,7 @@ use rustix::{fs::Mode, process};
 /// The permissions that every file loses: those of group and others.
 const OTHERS: u32 = 0o077;
 /// What the program creates in a data directory. Only the permissions of these are changed: the setting may name a wrong directory.
-const OURS: [&str; 8] = ["billwire.db", "billwire.db-shm", "billwire.db-wal", "dev", "lock", "master.key", "nats", "warehouse"];
+const OURS: [&str; 9] = ["billwire.db", "billwire.db-shm", "billwire.db-wal", "dev", "id", "lock", "master.key", "nats", "warehouse"];
 
 static UMASK: OnceLock<u32> = OnceLock::new();
 

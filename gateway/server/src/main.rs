@@ -18,6 +18,7 @@ mod nats_child;
 mod random;
 mod roles;
 mod seal_keys;
+mod shared_places;
 mod telemetry;
 
 use std::process::ExitCode;

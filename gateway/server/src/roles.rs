@@ -40,7 +40,7 @@ use crate::{
     admin,
     config::Settings,
     data_dir::DataDirLock,
-    database, seal_keys,
+    database, seal_keys, shared_places,
 };
 
 /// What a process does.
@@ -102,6 +102,8 @@ pub async fn start(settings: &Settings, roles: &[Role], nats: String, lock: Data
     let mut address = None;
     tasks.spawn(outbox_watch::max_payload(store.clone(), stopped.clone()));
     tasks.spawn(storage_watch::run(app.clone(), store.clone(), settings.local_folders(), settings.disk_free_min_mb << 20, stopped.clone()));
+    let shared = shared_places::claim(settings, &store, &nats, roles).await?;
+    tasks.spawn(shared_places::renew(shared, store.clone(), settings.lease(), stopped.clone()));
     if roles.contains(&Role::Api) {
         address = Some(api::start(&mut tasks, settings, &app, &store, &stopped).await?);
     }

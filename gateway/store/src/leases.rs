@@ -47,6 +47,35 @@ impl Store {
         Ok(rows.iter().map(|row| row.try_get("", "name")).collect::<Result<_, DbErr>>()?)
     }
 
+    /// Acquires or renews a lease that several processes may hold together: those whose owners begin with the same id of 36 characters.
+    /// Returns the owner if it is another one.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn share_lease(&self, name: &str, owner: &str, ttl: Duration) -> Result<Option<String>, Error> {
+        let now = self.0.now_sql();
+        let sql = format!(
+            "INSERT INTO lease (name, owner, fence, expires_at) VALUES ($1, $2, 1, {now} + $3) \
+             ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, expires_at = excluded.expires_at \
+             WHERE lease.expires_at <= {now} OR substr(lease.owner, 1, 36) = substr(excluded.owner, 1, 36) RETURNING owner"
+        );
+        if self.0.leases.query_one_raw(self.statement(&sql, [name.into(), owner.into(), us(ttl).into()])).await?.is_some() {
+            return Ok(None);
+        }
+        let row = self.0.leases.query_one_raw(self.statement("SELECT owner FROM lease WHERE name = $1", [name.into()])).await?;
+        Ok(row.map(|row| row.try_get("", "owner")).transpose()?)
+    }
+
+    /// The owner of a lease that has not expired.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn lease_owner(&self, name: &str) -> Result<Option<String>, Error> {
+        let sql = format!("SELECT owner FROM lease WHERE name = $1 AND expires_at > {}", self.0.now_sql());
+        let row = self.0.leases.query_one_raw(self.statement(&sql, [name.into()])).await?;
+        Ok(row.map(|row| row.try_get("", "owner")).transpose()?)
+    }
+
     /// The names of the leases that somebody holds and that begin with one of these texts.
     ///
     /// # Errors
@@ -107,6 +136,20 @@ mod tests {
         assert!(!renewed(&first).await, "another has it");
         store.release_lease(&second).await.unwrap();
         assert!(!renewed(&second).await, "given back is given back");
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_shared_lease_is_held_by_whoever_has_the_same_id() {
+        let (store, folder) = crate::transaction::tests::store().await;
+        let (one, other) = (billwire_schemas::ids::fresh(), billwire_schemas::ids::fresh());
+        let (here, there, elsewhere) = (format!("{one} here"), format!("{one} there"), format!("{other} elsewhere"));
+        let (short, long) = (Duration::ZERO, Duration::from_secs(3600));
+        assert_eq!(store.share_lease("l", &here, long).await.unwrap(), None);
+        assert_eq!(store.share_lease("l", &there, long).await.unwrap(), None);
+        assert_eq!(store.share_lease("l", &elsewhere, long).await.unwrap(), Some(there));
+        assert_eq!(store.share_lease("l", &here, short).await.unwrap(), None);
+        assert_eq!(store.share_lease("l", &elsewhere, long).await.unwrap(), None, "the others are gone");
         std::fs::remove_dir_all(&folder).unwrap();
     }
 }

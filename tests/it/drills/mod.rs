@@ -6,6 +6,7 @@ mod deadlines;
 mod disk;
 mod pool;
 mod stream;
+mod start;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},

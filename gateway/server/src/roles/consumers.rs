@@ -18,7 +18,7 @@ use billwire_delivery::{
 };
 use billwire_schemas::clock::{Clock, ShiftedClock};
 use billwire_store::Store;
-use billwire_warehouse::{Directory, Warehouse};
+use billwire_warehouse::Warehouse;
 use billwire_webhook::WebhookChannel;
 use tokio::{sync::watch, task::JoinSet, time::sleep};
 
@@ -26,7 +26,6 @@ use super::{held_queues, replays};
 use crate::{
     adapters::{channels, delivery_store::SqlDeliveryStore},
     config::Settings,
-    data_dir,
 };
 
 /// The name of the warehouse's consumer and lease.
@@ -56,11 +55,7 @@ impl Consumers {
         clock: Arc<ShiftedClock>,
     ) -> Result<Self, String> {
         let channels = channels::registered(delivery_store.clone(), webhook, smtp, app);
-        let mut directory = Directory::open(&settings.warehouse()?).map_err(|e| format!("BILLWIRE_WAREHOUSE_URL: {e}"))?;
-        if settings.warehouse_url.is_some() {
-            directory = directory.shared(data_dir::usual_umask());
-        }
-        let warehouse = Arc::new(Warehouse::new(delivery_store.clone(), directory));
+        let warehouse = Arc::new(Warehouse::new(delivery_store.clone(), settings.warehouse_directory()?));
         Ok(Self { settings, delivery_store, channels, warehouse, clock })
     }
 
