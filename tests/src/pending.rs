@@ -52,14 +52,7 @@ impl Places {
         let stream = jetstream::new(client).get_stream("BILLING").await.ok()?;
         let consumers: Vec<jetstream::consumer::Info> = stream.consumers().try_collect().await.ok()?;
         let durable = consumers.iter().filter(|consumer| consumer.config.durable_name.is_some());
-        let left = durable.map(|consumer| {
-            let left = consumer.num_pending + consumer.num_ack_pending as u64;
-            if std::env::var_os("BILLWIRE_TEST_LOG").is_some() && left > 0 {
-                println!("{}: {} pending, {} not acknowledged", consumer.name, consumer.num_pending, consumer.num_ack_pending);
-            }
-            left
-        });
-        Some(left.sum())
+        Some(durable.map(|consumer| consumer.num_pending + consumer.num_ack_pending as u64).sum())
     }
 
     /// Waits until nothing is left to do, for at most [`PATIENCE`]; otherwise panics and says what is left.

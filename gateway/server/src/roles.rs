@@ -12,8 +12,8 @@ pub(crate) mod relay;
 pub(crate) mod replays;
 pub(crate) mod retention;
 pub(crate) mod set_aside;
-pub(crate) mod stream_audit;
 pub(crate) mod storage_watch;
+pub(crate) mod stream_audit;
 
 use std::{sync::Arc, time::Duration};
 

@@ -5,8 +5,9 @@ mod answers;
 mod deadlines;
 mod disk;
 mod pool;
-mod stream;
+mod speed;
 mod start;
+mod stream;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},

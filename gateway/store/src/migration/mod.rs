@@ -3,6 +3,7 @@
 mod m0001_start;
 mod m0002_set_aside_events;
 mod m0003_slots;
+mod m0004_event_lists;
 mod m0005_published;
 
 use sea_orm_migration::prelude::*;
@@ -16,6 +17,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0001_start::Migration),
             Box::new(m0002_set_aside_events::Migration),
             Box::new(m0003_slots::Migration),
+            Box::new(m0004_event_lists::Migration),
             Box::new(m0005_published::Migration),
         ]
     }
