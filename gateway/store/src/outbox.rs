@@ -128,23 +128,6 @@ impl Store {
         Ok(u64::try_from(n).unwrap_or(0))
     }
 
-    /// Puts every stored event back into the outbox, except those set aside: the stream was lost. Gives how many.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn publish_all_again(&self) -> Result<u64, Error> {
-        let sql = "INSERT INTO outbox (position) SELECT position FROM event WHERE position NOT IN (SELECT position FROM outbox) \
-                   AND position NOT IN (SELECT position FROM set_aside_event)";
-        let transaction = self.begin().await?;
-        if self.0.backend == Backend::Postgres {
-            // All events take longer than any other statement.
-            transaction.execute_unprepared("SET LOCAL statement_timeout = 0").await?;
-        }
-        let events = transaction.execute_raw(self.statement(sql, [])).await?.rows_affected();
-        transaction.commit().await?;
-        Ok(events)
-    }
-
     /// Events by id, in order of their positions.
     ///
     /// # Errors

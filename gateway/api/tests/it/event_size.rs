@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use billwire_app::BillRunCursors;
 use billwire_schemas::{
+    delivery::Published,
     events::size::{HEADERS_RESERVE, MAX_PAYLOAD_DEFAULT},
+    ids::Slot,
     lease::Lease,
 };
+use billwire_store::published::Lost;
 use serde_json::{Value, json};
 
 use crate::{
@@ -321,7 +324,13 @@ async fn events_set_aside_are_listed_and_redriven_by_those_they_belong_to_once_t
         rig.raw("POST", "/v1/set-aside-events/redrive", &headers, "{}").await.refused(403, "insufficient_scope");
 
         // After a loss of the stream, set-aside events stay set aside and all others are queued again.
-        rig.store.publish_all_again().await.expect("in line");
+        let slot = Slot::all().next().expect("a slot");
+        let published: Vec<Published> = (1..=100).map(|position| Published { sequence: position as u64, position, slot }).collect();
+        assert!(rig.store.mark_published(&lease, &published, 100).await.expect("marked"));
+        assert_eq!(in_line(&rig).await, line(&[]));
+        let lost = Lost { before: 0, after: 0, deleted: Vec::new() };
+        assert_eq!(rig.store.put_back_lost(&Lease { fence: 0, ..lease.clone() }, &lost, 1_000).await.expect("asked"), None, "no lease");
+        assert_eq!(rig.store.put_back_lost(&lease, &lost, 1_000).await.expect("put back"), Some(100));
         assert_eq!(in_line(&rig).await, line(&[("a", 1), ("b", 1)]));
         limit(&rig, 12_000).await;
         let redrive = async |choice: Value| rig.post("/v1/set-aside-events/redrive", choice).await.expect(202);
