@@ -324,15 +324,18 @@ impl Store {
         Ok((found, end))
     }
 
-    /// Forgets where events stand on the stream that were published before `before` and that every consumer has settled, up to `limit`.
-    /// Gives how many.
+    /// Forgets where events stand on the stream that were published before `before` and that their slot and the warehouse have settled; of the
+    /// first `limit` events. Gives how many.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn forget_published(&self, before: Timestamp, limit: u64) -> Result<u64, Error> {
+        // Slots without events stay where they are, so each row is compared with its own slot.
         let sql = format!(
-            "DELETE FROM published WHERE sequence IN (SELECT sequence FROM published \
-             WHERE sequence > 0 AND sequence <= (SELECT MIN(sequence) FROM settled) AND at < $1 ORDER BY sequence LIMIT {limit})"
+            "DELETE FROM published WHERE sequence IN (SELECT p.sequence \
+             FROM (SELECT sequence, slot, at FROM published WHERE sequence > 0 ORDER BY sequence LIMIT {limit}) AS p \
+             JOIN settled s ON s.reader = p.slot LEFT JOIN settled w ON w.reader = -1 \
+             WHERE p.at < $1 AND p.sequence <= s.sequence AND p.sequence <= COALESCE(w.sequence, p.sequence))"
         );
         Ok(self.0.write.execute_raw(self.statement(&sql, [micros(before).into()])).await?.rows_affected())
     }
@@ -347,5 +350,40 @@ impl Store {
                    UNION ALL SELECT MIN(position) FROM published WHERE sequence < 0) AS t";
         let row = self.0.read.query_one_raw(self.statement(sql, [])).await?;
         Ok(row.map(|row| row.try_get("", "first")).transpose()?.flatten())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use chrono::TimeDelta;
+
+    use super::*;
+    use crate::transaction::tests::store;
+
+    #[tokio::test]
+    async fn where_an_event_stands_is_forgotten_once_its_slot_and_the_warehouse_have_settled_it() {
+        let (store, _folder) = store().await;
+        let lease = store.acquire_lease("relay", "me", Duration::from_secs(60)).await.expect("asked").expect("free");
+        let slots: Vec<Slot> = Slot::all().take(3).collect();
+        let stands = |sequence: u64, slot: usize| Published { sequence, position: whole(sequence), slot: slots[slot] };
+        let published = [stands(1, 0), stands(2, 1), stands(3, 0), stands(4, 1), stands(5, 0)];
+        assert!(store.mark_published(&lease, &published, 5).await.expect("marked"));
+        let settled = async |reader, sequence| {
+            store.save_settled(reader, Settled { sequence, generation: 0 }).await.expect("saved");
+        };
+        settled(Reader::Slot(slots[0]), 5).await;
+        settled(Reader::Slot(slots[1]), 2).await;
+        settled(Reader::Slot(slots[2]), 0).await;
+        settled(Reader::Warehouse, 3).await;
+        let now = SystemClock.now();
+        assert_eq!(store.forget_published(now - TimeDelta::hours(1), 100).await.expect("asked"), 0, "too young");
+        assert_eq!(store.forget_published(now + TimeDelta::hours(1), 100).await.expect("asked"), 3);
+        let left = async |slot: usize| {
+            let left = store.published_after(slots[slot], 0, 100).await.expect("read");
+            left.iter().map(|one| one.sequence).collect::<Vec<_>>()
+        };
+        assert_eq!((left(0).await, left(1).await), (vec![5], vec![4]));
     }
 }
