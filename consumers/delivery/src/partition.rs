@@ -16,7 +16,12 @@ pub(crate) mod seen;
 pub(crate) mod throughput;
 pub(crate) mod writes;
 
-use std::{collections::VecDeque, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    collections::{HashSet, VecDeque},
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::Duration,
+};
 
 use billwire_bus::Received;
 use billwire_schemas::{
@@ -108,6 +113,9 @@ pub(crate) struct Partition {
     pub reached: Option<i64>,
     pub receipts: Receipts,
     pub hole: Option<Hole>,
+    /// Lanes in memory that were there when the configuration was read last: a queue that was held may have been released, with deliveries of
+    /// the lane in the delivery store. They are asked for with the next event.
+    pub outdated: HashSet<LaneKey>,
 }
 
 /// How often time-dependent state is looked at; nothing is read for it unless something is due.
@@ -143,6 +151,7 @@ impl Partition {
             reached: Some(0),
             receipts: Receipts::default(),
             hole: None,
+            outdated: HashSet::new(),
         }
     }
 
@@ -240,6 +249,7 @@ impl Partition {
     /// Reads the configuration again.
     pub async fn reload(&mut self) -> Result<(), Stop> {
         self.routing = self.engine.routing().await.map_err(Stop::Failed)?;
+        self.outdated = self.lanes.keys().cloned().collect();
         // An endpoint may be enabled again, or a queue resumed.
         self.ready_queues.unblock_each();
         self.read_due();

@@ -6,7 +6,7 @@ use billwire_schemas::ids::{EventId, OrderingKey, TenantId, TransactionId};
 use sea_orm::{ConnectionTrait, DatabaseBackend, DatabaseTransaction, QueryResult, Statement, Value};
 use uuid::Uuid;
 
-use crate::{Backend, Error, Store, batching::filled};
+use crate::{Error, Store, batching::filled};
 
 /// An event that the stream has not acknowledged.
 #[derive(Debug, Clone)]

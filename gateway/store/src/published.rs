@@ -340,16 +340,22 @@ impl Store {
         Ok(self.0.write.execute_raw(self.statement(&sql, [micros(before).into()])).await?.rows_affected())
     }
 
-    /// The position of the first event that some slot has not settled, on the stream or not published yet.
+    /// The position of the first event that some slot has not settled, on the stream, lost, or not published yet. Whatever is committed later
+    /// has a higher position.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn first_unsettled(&self) -> Result<Option<i64>, Error> {
+        let transaction = self.begin().await?;
+        // A transaction that has drawn a lower position and not committed yet would be missed.
+        outbox::settle(&transaction).await?;
         let sql = "SELECT MIN(position) AS first FROM (SELECT MIN(position) AS position FROM outbox UNION ALL SELECT MIN(p.position) FROM \
                    settled s JOIN published p ON p.slot = s.reader AND p.sequence > s.sequence \
                    UNION ALL SELECT MIN(position) FROM published WHERE sequence < 0) AS t";
-        let row = self.0.read.query_one_raw(self.statement(sql, [])).await?;
-        Ok(row.map(|row| row.try_get("", "first")).transpose()?.flatten())
+        let row = transaction.query_one_raw(self.statement(sql, [])).await?;
+        let first = row.map(|row| row.try_get("", "first")).transpose()?.flatten();
+        transaction.commit().await?;
+        Ok(first)
     }
 }
 

@@ -115,6 +115,11 @@ impl Partition {
             if in_store.revision == self.routing.revision {
                 let held = held_from(arrivals);
                 if held.is_empty() || self.engine.delivery_store.hold_back(&held).await.map_err(Stop::Failed)? {
+                    self.outdated.retain(|(owner, key)| {
+                        !arrivals.iter().any(|one| {
+                            one.event.key == *key && one.matches.matches.iter().any(|(route, _)| route.subscription.id.0 == *owner)
+                        })
+                    });
                     return Ok(in_store);
                 }
             }
@@ -132,7 +137,7 @@ impl Partition {
         let lanes: HashSet<LaneKey> = each()
             .filter(|(_, route)| route.queue.in_order)
             .map(|(event, route)| (route.subscription.id.0, event.key.clone()))
-            .filter(|lane| !self.lanes.contains(lane))
+            .filter(|lane| !self.lanes.contains(lane) || self.outdated.contains(lane))
             .collect();
         self.engine.shared_store.in_store(ids, lanes.into_iter().collect()).await
     }

@@ -80,10 +80,16 @@ impl<J> Lanes<J> {
         self.0.contains_key(key)
     }
 
-    /// Offers a new job. `waiting`: the delivery store has waiting deliveries of this lane (known only for lanes not in memory);
+    /// The lanes in memory.
+    pub fn keys(&self) -> impl Iterator<Item = &LaneKey> {
+        self.0.keys()
+    }
+
+    /// Offers a new job. `waiting`: the delivery store has waiting deliveries of this lane, which come first also if the lane is in memory;
     /// `over_share`: the subscription has its share of the memory already.
     pub fn offer(&mut self, key: &LaneKey, job: J, waiting: bool, over_share: bool) -> Offer<J> {
         let lane = self.0.entry(key.clone()).or_insert_with(|| Lane { head_waits: waiting, ..Lane::new(waiting) });
+        lane.parked |= waiting;
         if lane.parked || (over_share && (lane.busy || !lane.queue.is_empty())) {
             lane.parked = true;
             lane.newer = true;
@@ -169,6 +175,17 @@ mod tests {
 
     fn key() -> LaneKey {
         (fresh(), fresh().into())
+    }
+
+    #[test]
+    fn what_others_have_stored_comes_before_a_new_job_also_if_the_lane_is_in_memory() {
+        let (mut lanes, key) = (Lanes::default(), key());
+        assert_eq!(lanes.offer(&key, 1, false, false), Offer::Attempt(1));
+        assert_eq!(lanes.completed(&key), Next::Nothing);
+        assert_eq!(lanes.offer(&key, 4, true, false), Offer::Park(4), "2 and 3 wait in the delivery store");
+        assert_eq!(lanes.recorded(&key), Next::Nothing);
+        assert_eq!(lanes.recorded(&key), Next::Load);
+        assert_eq!(lanes.resume(&key, vec![2, 3, 4]), Next::Attempt(2));
     }
 
     #[test]
