@@ -164,6 +164,8 @@ async fn a_stream_that_goes_back_to_an_older_copy_loses_nothing_on_postgres() {
 #[tokio::test(flavor = "multi_thread")]
 async fn consumers_that_are_deleted_paused_or_reset_ahead_skip_nothing() {
     let (mut scene, gateway) = Scene::new("consumers", Database::Postgres).await;
+    // What is settled from SQL may still wait in a consumer that was tampered with.
+    let gateway = gateway.leaving("a consumer keeps what it was kept from delivering");
     scene.start_work().await;
     for _ in 0..3 {
         let context = jetstream::new(nats_client(&scene.setup.nats_address()).await);
