@@ -21,6 +21,9 @@ impl Bus {
         let mut stream = self.stream().await?;
         let end = stream.info().await.map_err(|e| unavailable(e.to_string()))?.state.last_sequence;
         let Some(after) = after else { return Ok((Vec::new(), end)) };
+        if wait.is_zero() && end <= after {
+            return Ok((Vec::new(), after.max(end)));
+        }
         let config = pull::Config {
             filter_subject: filter,
             deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: after + 1 },
