@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use billwire_bus::{Bus, ConsumerConfig, Pull, Received};
+use billwire_bus::{Bus, ConsumerConfig, Pull, Received, topology::SUBJECTS};
 use billwire_schemas::delivery::{Reader, Settled};
 use tokio::{
     sync::watch,
@@ -51,7 +51,7 @@ async fn feed(bus: &Bus, delivery_store: &dyn DeliveryStore, sink: &dyn BulkSink
     let consumer = ConsumerConfig {
         fence: None,
         name: options.name.clone(),
-        filter: "billing.>".to_owned(),
+        filter: SUBJECTS.to_owned(),
         ack_wait: Duration::from_secs(120),
         ack_pending_max: i64::try_from(options.events_max).unwrap_or(i64::MAX),
         settled: check.settled.sequence,

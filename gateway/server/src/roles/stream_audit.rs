@@ -3,7 +3,10 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use billwire_bus::{Authenticity, Bus, Message, Received, topology::State};
+use billwire_bus::{
+    Authenticity, Bus, Message, Received,
+    topology::{SUBJECTS, State},
+};
 use billwire_delivery::consumer_name;
 use billwire_schemas::{
     clock::{Clock, SystemClock},
@@ -185,7 +188,6 @@ fn readers() -> Vec<String> {
     Slot::all().map(consumer_name).chain([WAREHOUSE.to_owned()]).collect()
 }
 
-const SUBJECTS: &str = "billing.>";
 const LEASE_LOST: &str = "another process is the relay now";
 
 fn message(event: &Unpublished, previous: Option<u64>) -> Message {
