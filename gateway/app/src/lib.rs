@@ -26,6 +26,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
+use billwire_monitoring::parts::Parts;
 use billwire_schemas::{
     clock::{Clock, ShiftedClock, Timestamp},
     delivery::{AttemptRecord, Delivery, Recipient},
@@ -123,6 +124,7 @@ pub struct App {
     smtp_client: Option<Arc<dyn SmtpClient>>,
     stream: Option<Arc<dyn Stream>>,
     renderer: Option<Arc<dyn Renderer>>,
+    parts: Arc<Parts>,
 }
 
 impl App {
@@ -142,7 +144,13 @@ impl App {
             smtp_client: None,
             stream: None,
             renderer: None,
+            parts: Arc::default(),
         }
+    }
+
+    /// The states of the process's parts.
+    pub fn parts(&self) -> &Arc<Parts> {
+        &self.parts
     }
 
     /// Adds a webhook client, required to test endpoints.

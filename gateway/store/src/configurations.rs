@@ -4,7 +4,9 @@
 use std::collections::{HashMap, HashSet};
 
 use billwire_schemas::{clock::Timestamp, ids::TenantId};
-use sea_orm::{ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::ExprTrait};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Statement, sea_query::ExprTrait,
+};
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
@@ -106,6 +108,14 @@ pub struct Stored<T> {
     pub start_position: i64,
 }
 
+/// The revision of a tenant's configuration.
+pub(crate) async fn revision(conn: &impl ConnectionTrait, tenant: &TenantId) -> Result<i64, Error> {
+    let sql = "SELECT last_sequence FROM ordering_key WHERE tenant = $1 AND key = 'configuration'";
+    let statement = Statement::from_sql_and_values(conn.get_database_backend(), sql, [tenant.as_str().into()]);
+    let row = conn.query_one_raw(statement).await?;
+    Ok(row.map(|row| row.try_get("", "last_sequence")).transpose()?.unwrap_or(0))
+}
+
 impl Store {
     /// One object of a tenant.
     ///
@@ -151,10 +161,8 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn changes_of(&self, tenant: &TenantId) -> Result<i64, Error> {
-        let sql = "SELECT last_sequence FROM ordering_key WHERE tenant = $1 AND key = 'configuration'";
-        let row = self.0.read.query_one_raw(self.statement(sql, [tenant.as_str().into()])).await?;
-        Ok(row.map(|row| row.try_get("", "last_sequence")).transpose()?.unwrap_or(0))
+    pub async fn revision(&self, tenant: &TenantId) -> Result<i64, Error> {
+        revision(&self.0.read, tenant).await
     }
 
     /// Every object of a kind that a tenant has, each with its start position.

@@ -16,6 +16,7 @@ use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 
 use crate::{
     Store, commit,
+    data_sources::DataSources,
     deadlines::{Deadlines, Timeouts},
     error::Error,
     inner::{Backend, Inner},
@@ -93,6 +94,7 @@ impl Store {
             writers: commit::start(inner, writers, options.connections as usize, options.backlog_max, options.group_max),
             storage_full: AtomicBool::new(false),
             wake: Wake::new(),
+            data_sources: DataSources::default(),
             max_payload: AtomicU64::new(MAX_PAYLOAD_DEFAULT),
         }));
         store.migrate(&options.url).await?;
@@ -162,8 +164,9 @@ async fn postgres(
         .acquire_timeout(wait)
         .map_sqlx_postgres_opts(move |o| {
             // A prepared statement keeps the plan it got when its table was small: a scan of the whole table, harmless for a hundred
-            // rows and far too slow for a million. Every frequent query has an index, so scans are switched off.
-            let o = o.options([("synchronous_commit", "on"), ("enable_seqscan", "off")]);
+            // rows and far too slow for a million. Every frequent query has an index, so scans are switched off. A scan that there is no way
+            // around then costs so much by the planner's count that it would be compiled to machine code, which takes 100 ms each time.
+            let o = o.options([("synchronous_commit", "on"), ("enable_seqscan", "off"), ("jit", "off")]);
             o.options(timeouts.settings()).statement_cache_capacity(512)
         })
         .map_sqlx_postgres_before_acquire(move |_, connection| {

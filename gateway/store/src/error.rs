@@ -53,6 +53,9 @@ pub enum Failure {
     /// Too many operations are queued.
     #[error("too many operations are waiting to be committed")]
     Overloaded,
+    /// The configuration it was prepared with has changed meanwhile; nothing was changed.
+    #[error("the configuration has changed meanwhile")]
+    Outdated,
 }
 
 impl From<Error> for Failure {

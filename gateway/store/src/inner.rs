@@ -15,6 +15,7 @@ use tokio::{
 
 use crate::{
     commit::job::Job,
+    data_sources::DataSources,
     deadlines::Deadlines,
     error::{Error, is_broken},
     reader::Reader,
@@ -55,6 +56,8 @@ pub(crate) struct Inner {
     pub storage_full: AtomicBool,
     /// Who waits for commits.
     pub wake: Wake,
+    /// Data sources that were read.
+    pub data_sources: DataSources,
     /// The largest message that the stream accepts, as far as this process knows.
     pub max_payload: AtomicU64,
 }

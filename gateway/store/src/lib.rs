@@ -8,12 +8,14 @@
 //! decided on its own; its writes are collected in memory, so a refused one leaves nothing behind.
 
 mod access;
+mod arrays;
 mod batching;
 mod billing;
 pub mod commit;
 mod configurations;
 mod connect;
 mod customers;
+mod data_sources;
 mod deadlines;
 pub mod delivery;
 mod entity;

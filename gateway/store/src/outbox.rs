@@ -2,11 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 
-use billwire_schemas::ids::{EventId, OrderingKey, TenantId, TransactionId};
+use billwire_schemas::{
+    clock::Timestamp,
+    ids::{EventId, OrderingKey, TenantId, TransactionId},
+};
 use sea_orm::{ConnectionTrait, DatabaseBackend, DatabaseTransaction, QueryResult, Statement, Value};
 use uuid::Uuid;
 
-use crate::{Error, Store, batching::filled};
+use crate::{Error, Store, batching::filled, moment};
 
 /// An event that the stream has not acknowledged.
 #[derive(Debug, Clone)]
@@ -126,6 +129,16 @@ impl Store {
         let row = self.0.read.query_one_raw(self.statement(sql, [limit.into()])).await?;
         let n: i64 = row.map(|row| row.try_get("", "n")).transpose()?.unwrap_or(0);
         Ok(u64::try_from(n).unwrap_or(0))
+    }
+
+    /// When the event that has waited longest for the stream was recorded.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn oldest_unpublished(&self) -> Result<Option<Timestamp>, Error> {
+        let sql = "SELECT recorded_at FROM event WHERE position = (SELECT MIN(position) FROM outbox)";
+        let row = self.0.read.query_one_raw(self.statement(sql, [])).await?;
+        Ok(row.map(|row| row.try_get("", "recorded_at").map(moment)).transpose()?)
     }
 
     /// Events by id, in order of their positions.

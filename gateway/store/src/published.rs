@@ -1,23 +1,19 @@
 //! Where each event stands on the stream, and up to where each reader has settled the stream. With both, SQL alone knows what is still to
 //! be delivered, whatever happens to the stream or to its consumers.
 
+mod mark;
+
 use std::collections::{HashMap, HashSet};
 
 use billwire_schemas::{
-    clock::{Clock, SystemClock, Timestamp},
+    clock::Timestamp,
     delivery::{Published, Reader, Settled},
     ids::Slot,
     lease::Lease,
 };
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, IntoActiveModel, QueryResult, Value, sea_query::OnConflict};
+use sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
 
-use crate::{
-    Error, Store, Unpublished,
-    batching::{filled, parts},
-    delivery::deliveries::slot,
-    entity::published,
-    micros, outbox, settings,
-};
+use crate::{Error, Store, Unpublished, batching::filled, delivery::deliveries::slot, micros, moment, outbox, settings};
 
 /// The setting with the highest sequence that the stream has acknowledged.
 pub const HIGHEST: &str = "stream_last_sequence";
@@ -63,48 +59,6 @@ fn slot_of(row: &QueryResult) -> Result<Option<Slot>, Error> {
 }
 
 impl Store {
-    /// Marks events as published, if `lease` still holds; with the highest sequence that the stream has acknowledged. `false`: it does not,
-    /// and nothing was changed.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn mark_published(&self, lease: &Lease, events: &[Published], highest: u64) -> Result<bool, Error> {
-        // One commit for all: each waits for the disk, and the next events wait for it.
-        let transaction = self.begin().await?;
-        if !self.holds(&transaction, lease).await? {
-            return Ok(false);
-        }
-        let positions: Vec<i64> = events.iter().map(|one| one.position).collect();
-        self.delete_from_outbox(&*transaction, &positions).await?;
-        let at = micros(SystemClock.now());
-        let row = |one: &Published| {
-            published::Model { sequence: whole(one.sequence), slot: slot(one.slot), position: one.position, at }.into_active_model()
-        };
-        for part in parts(events.iter().map(row).collect()) {
-            let known = OnConflict::column(published::Column::Sequence).do_nothing().to_owned();
-            published::Entity::insert_many(part).on_conflict(known).exec_without_returning(&*transaction).await?;
-        }
-        settings::set(&*transaction, HIGHEST, &highest.to_string()).await?;
-        transaction.commit().await?;
-        Ok(true)
-    }
-
-    pub(crate) async fn holds(&self, transaction: &DatabaseTransaction, lease: &Lease) -> Result<bool, Error> {
-        let sql = "SELECT fence FROM lease WHERE name = $1 AND owner = $2 AND fence = $3";
-        let values = [lease.name.as_str().into(), lease.owner.as_str().into(), lease.fence.into()];
-        Ok(transaction.query_one_raw(self.statement(sql, values)).await?.is_some())
-    }
-
-    pub(crate) async fn delete_from_outbox(&self, conn: &impl ConnectionTrait, positions: &[i64]) -> Result<(), DbErr> {
-        for part in positions.chunks(1024) {
-            let part = filled(part);
-            let marks: Vec<String> = (1..=part.len()).map(|n| format!("${n}")).collect();
-            let sql = format!("DELETE FROM outbox WHERE position IN ({})", marks.join(", "));
-            conn.execute_raw(self.statement(&sql, part.into_iter().map(Value::from))).await?;
-        }
-        Ok(())
-    }
-
     /// Puts events that the stream has lost back into the outbox, up to `limit`, the oldest first. Gives how many rows were
     /// found; `None`: `lease` does not hold, and nothing was changed.
     ///
@@ -259,6 +213,27 @@ impl Store {
         Ok((rows.iter().map(outbox::read).collect::<Result<_, _>>()?, last.map(sequence)))
     }
 
+    /// For each reader of the stream that has not settled everything: when the first event that it has not settled was published.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn unsettled_since(&self) -> Result<Vec<(Reader, Timestamp)>, Error> {
+        let first =
+            |which: &str| format!("(SELECT p.at FROM published p WHERE {which}p.sequence > s.sequence ORDER BY p.sequence LIMIT 1)");
+        let sql = format!(
+            "SELECT s.reader, CASE WHEN s.reader < 0 THEN {} ELSE {} END AS since FROM settled s",
+            first(""),
+            first("p.slot = s.reader AND ")
+        );
+        let mut found = Vec::new();
+        for row in self.0.read.query_all_raw(self.statement(&sql, [])).await? {
+            let (of, since): (i32, Option<i64>) = (row.try_get("", "reader")?, row.try_get("", "since")?);
+            let reader = Slot::all().find(|one| slot(*one) == of).map_or(Reader::Warehouse, Reader::Slot);
+            found.extend(since.map(|since| (reader, moment(since))));
+        }
+        Ok(found)
+    }
+
     /// The last sequence at which an event stands on the stream.
     ///
     /// # Errors
@@ -363,6 +338,7 @@ impl Store {
 mod tests {
     use std::time::Duration;
 
+    use billwire_schemas::clock::{Clock, SystemClock};
     use chrono::TimeDelta;
 
     use super::*;

@@ -6,7 +6,7 @@ mod sequences;
 
 use std::{collections::HashMap, pin::Pin, sync::Arc};
 
-use billwire_domain::{Change, Entity, Rejected, events::data_source::DataSource};
+use billwire_domain::{Change, Entity, Rejected};
 use billwire_schemas::{
     clock::{Clock, SystemClock, Timestamp},
     events::envelope::Action,
@@ -19,6 +19,7 @@ use uuid::Uuid;
 
 use crate::{
     Error,
+    data_sources::DataSources,
     entity::{business_transaction, event, idempotency as reply_row, ordering_key},
     error::Failure,
     filter::Filter,
@@ -29,7 +30,7 @@ use crate::{
     writes::Writes,
 };
 
-pub(crate) use self::sequences::lock;
+pub(crate) use self::sequences::{Locked, lock};
 
 type Fetching<'a> = Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'a>>;
 
@@ -52,13 +53,13 @@ impl Prefetch {
 #[derive(Default)]
 pub(crate) struct Loaded {
     objects: HashMap<(&'static str, Uuid), Option<(String, Erased)>>,
-    /// Each tenant's data sources, as soon as one of the group's units has asked for them.
-    data_sources: Mutex<HashMap<TenantId, Arc<Vec<DataSource>>>>,
+    /// The revision of each tenant's configuration, as far as it is known.
+    revisions: Mutex<HashMap<TenantId, i64>>,
 }
 
 impl Loaded {
-    pub async fn fetch(conn: &DatabaseTransaction, wanted: Vec<Prefetch>) -> Result<Self, Error> {
-        let mut loaded = Self::default();
+    pub async fn fetch(conn: &DatabaseTransaction, wanted: Vec<Prefetch>, revisions: HashMap<TenantId, i64>) -> Result<Self, Error> {
+        let mut loaded = Self { revisions: Mutex::new(revisions), ..Self::default() };
         let mut nouns: Vec<Prefetch> = Vec::new();
         for want in wanted {
             loaded.objects.insert((want.table, want.id), None);
@@ -137,6 +138,7 @@ pub struct Tx<'group> {
     conn: &'group DatabaseTransaction,
     sealer: &'group Sealer,
     loaded: &'group Loaded,
+    known_sources: &'group DataSources,
     tenant: TenantId,
     /// The last sequence of each of the unit's ordering keys.
     sequences: HashMap<OrderingKey, i64>,
@@ -152,13 +154,13 @@ pub struct Tx<'group> {
 impl<'group> Tx<'group> {
     pub(crate) fn new(
         conn: &'group DatabaseTransaction,
-        sealer: &'group Sealer,
+        (sealer, known_sources): (&'group Sealer, &'group DataSources),
         loaded: &'group Loaded,
         tenant: TenantId,
         sequences: HashMap<OrderingKey, i64>,
     ) -> Self {
         let (identity_map, external_ids, writes) = Default::default();
-        Self { conn, sealer, loaded, tenant, sequences, identity_map, external_ids, writes, item: None }
+        Self { conn, sealer, loaded, known_sources, tenant, sequences, identity_map, external_ids, writes, item: None }
     }
 
     /// The tenant.

@@ -6,7 +6,7 @@ use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, Query
 use uuid::Uuid;
 
 use crate::{
-    Error, Store, Unpublished,
+    Backend, Error, Store, Unpublished,
     entity::{warehouse_batch, warehouse_event},
     micros,
 };
@@ -22,13 +22,18 @@ impl Store {
         let batch = warehouse_batch::Entity::insert(batch).exec(&*transaction).await?.last_insert_id;
         let mut taken = Vec::with_capacity(ids.len());
         for part in ids.chunks(1000) {
-            let rows: Vec<String> = (0..part.len()).map(|i| format!("(${}, $1)", i + 2)).collect();
-            let sql = format!(
-                "INSERT INTO warehouse_event (event_id, batch) VALUES {} ON CONFLICT (event_id) DO NOTHING RETURNING event_id",
-                rows.join(", ")
-            );
-            let mut values: Vec<Value> = vec![batch.into()];
-            values.extend(part.iter().map(|id| Value::from(id.0)));
+            let (given, mut values) = match self.backend() {
+                Backend::Postgres => {
+                    let ids: Vec<Uuid> = part.iter().map(|id| id.0).collect();
+                    ("SELECT id, $1 FROM UNNEST($2::uuid[]) AS r(id)".to_owned(), vec![ids.into()])
+                }
+                Backend::Sqlite => {
+                    let rows: Vec<String> = (0..part.len()).map(|i| format!("(${}, $1)", i + 2)).collect();
+                    (format!("VALUES {}", rows.join(", ")), part.iter().map(|id| Value::from(id.0)).collect())
+                }
+            };
+            values.insert(0, batch.into());
+            let sql = format!("INSERT INTO warehouse_event (event_id, batch) {given} ON CONFLICT (event_id) DO NOTHING RETURNING event_id");
             for row in transaction.query_all_raw(self.statement(&sql, values)).await? {
                 taken.push(EventId(row.try_get::<Uuid>("", "event_id")?));
             }

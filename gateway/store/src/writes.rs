@@ -7,14 +7,14 @@ use std::{
 };
 
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, IdenStatic, IntoActiveModel, Iterable, QueryFilter,
-    Statement, Value,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseBackend, DatabaseTransaction, EntityTrait, IdenStatic, IntoActiveModel,
+    Iterable, QueryFilter, Statement, Value,
     sea_query::{Alias, Expr, ExprTrait, OnConflict},
 };
 use uuid::Uuid;
 
 use crate::{
-    Error,
+    Error, arrays,
     batching::{filled, parts},
     entity::{business_transaction, configuration, event, idempotency as reply_row, ordering_key},
     objects::{ObjectRow, Persisted, TableOf},
@@ -174,7 +174,6 @@ impl Writes {
 
     /// Writes everything, each table in as few statements as the parameter limits allow.
     pub async fn flush(self, conn: &DatabaseTransaction) -> Result<(), Error> {
-        let transactions: Vec<Uuid> = if self.events.is_empty() { Vec::new() } else { self.transactions.iter().map(|t| t.id).collect() };
         for objects in self.objects.into_values() {
             objects.flush(conn).await?;
         }
@@ -189,9 +188,29 @@ impl Writes {
             let gone = configuration::Column::Id.is_in(self.deleted_configurations);
             configuration::Entity::delete_many().filter(gone).exec(conn).await?;
         }
+        let recorded = Recorded { transactions: self.transactions, events: self.events, lanes: self.lanes, replies: self.replies };
+        match conn.get_database_backend() {
+            DatabaseBackend::Postgres => recorded.write_arrays(conn).await,
+            _ => recorded.write_rows(conn).await,
+        }
+    }
+}
+
+/// What the units have recorded.
+struct Recorded {
+    transactions: Vec<business_transaction::Model>,
+    events: Vec<event::ActiveModel>,
+    lanes: Vec<ordering_key::Model>,
+    replies: Vec<reply_row::Model>,
+}
+
+impl Recorded {
+    /// Each table in as few statements as the parameter limits allow.
+    async fn write_rows(self, conn: &DatabaseTransaction) -> Result<(), Error> {
+        let with_events: Vec<Uuid> = if self.events.is_empty() { Vec::new() } else { self.transactions.iter().map(|t| t.id).collect() };
         insert::<business_transaction::Entity, _>(conn, self.transactions).await?;
         insert::<event::Entity, _>(conn, self.events).await?;
-        for part in transactions.chunks(1024) {
+        for part in with_events.chunks(1024) {
             enqueue(conn, part).await?;
         }
         for part in parts(self.lanes) {
@@ -199,6 +218,46 @@ impl Writes {
         }
         insert::<reply_row::Entity, _>(conn, self.replies).await
     }
+
+    /// All tables in one statement, or in a few if there are many rows.
+    async fn write_arrays(self, conn: &DatabaseTransaction) -> Result<(), Error> {
+        let mut transactions = in_parts(self.transactions);
+        let mut events = in_parts(self.events);
+        let mut lanes = in_parts(self.lanes);
+        let mut replies = in_parts(self.replies);
+        loop {
+            let (mut written, mut values) = (Vec::new(), Vec::new());
+            if let Some(rows) = transactions.next() {
+                written.push(format!("t AS ({})", arrays::insert(rows, &mut values)?));
+            }
+            if let Some(rows) = events.next() {
+                // In this order they get their positions.
+                written.push(format!("e AS ({} ORDER BY n RETURNING position)", arrays::insert(rows, &mut values)?));
+                written.push("o AS (INSERT INTO outbox (position) SELECT position FROM e)".to_owned());
+            }
+            if let Some(rows) = lanes.next() {
+                let clash = "ON CONFLICT (tenant, key) DO UPDATE SET last_sequence = excluded.last_sequence";
+                written.push(format!("l AS ({} {clash})", arrays::insert(rows, &mut values)?));
+            }
+            if let Some(rows) = replies.next() {
+                written.push(format!("r AS ({})", arrays::insert(rows, &mut values)?));
+            }
+            if written.is_empty() {
+                return Ok(());
+            }
+            let sql = format!("WITH {} SELECT 1", written.join(", "));
+            conn.execute_raw(Statement::from_sql_and_values(DatabaseBackend::Postgres, sql, values)).await?;
+        }
+    }
+}
+
+/// Rows to write, in parts for a statement each.
+fn in_parts<M: IntoActiveModel<A>, A: ActiveModelTrait>(rows: Vec<M>) -> impl Iterator<Item = Vec<A>> {
+    let mut rows = rows.into_iter().map(IntoActiveModel::into_active_model);
+    std::iter::from_fn(move || {
+        let part: Vec<A> = rows.by_ref().take(arrays::ROWS_MAX).collect();
+        (!part.is_empty()).then_some(part)
+    })
 }
 
 async fn change_configuration(conn: &DatabaseTransaction, id: Uuid, version: i64, name: String, body: String) -> Result<(), Error> {

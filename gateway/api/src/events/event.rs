@@ -224,7 +224,7 @@ impl Events {
             account: item.account.map(|account| account.0),
             key: item.key.map(|key| key.0),
             subject: item.subject.map(|subject| subject.0),
-            data: item.data.0,
+            data: item.data.0.into(),
         });
         Ok(Each(context.app().submit_events(context.request(input.canonical.as_deref()), items.collect()).await?))
     }

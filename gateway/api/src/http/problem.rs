@@ -17,6 +17,7 @@ use poem_openapi::{
     types::Example,
 };
 use serde::Serialize;
+use serde_json::Value;
 
 /// A violation in a request, with its location.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -51,12 +52,14 @@ struct Parts {
     errors: Vec<Violation>,
     headers: Vec<(HeaderName, HeaderValue)>,
     cause: Option<String>,
+    /// The states of the process's parts, for `/readyz`.
+    parts: Option<Value>,
 }
 
 impl Problem {
     /// A problem with this code.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self(Box::new(Parts { code, detail: detail.into(), errors: Vec::new(), headers: Vec::new(), cause: None }))
+        Self(Box::new(Parts { code, detail: detail.into(), errors: Vec::new(), headers: Vec::new(), cause: None, parts: None }))
     }
 
     /// An internal failure. The client gets the request id; the log gets the cause.
@@ -77,6 +80,12 @@ impl Problem {
         if let Ok(value) = HeaderValue::from_str(value) {
             self.0.headers.push((name, value));
         }
+        self
+    }
+
+    /// Adds the states of the process's parts.
+    pub fn with_parts(mut self, parts: Value) -> Self {
+        self.0.parts = Some(parts);
         self
     }
 
@@ -132,9 +141,9 @@ impl Problem {
     /// The response.
     pub fn render(self, request_id: &str) -> Response {
         let status = self.http_status();
-        let Parts { code, detail, errors, headers, .. } = *self.0;
+        let Parts { code, detail, errors, headers, parts, .. } = *self.0;
         let (kind, title) = (format!("urn:billwire:problem:{code}"), code.title());
-        let body = Rendered { kind, title, status: code.status(), code, detail, errors, request_id };
+        let body = Rendered { kind, title, status: code.status(), code, detail, errors, request_id, parts };
         let text = serde_json::to_string(&body).unwrap_or_default();
         let mut response = Response::builder().status(status).content_type(CONTENT_TYPE).body(text);
         response.headers_mut().extend(headers);
@@ -157,6 +166,8 @@ struct Rendered<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<Violation>,
     request_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parts: Option<Value>,
 }
 
 impl From<Rejected> for Problem {
@@ -174,6 +185,10 @@ impl From<Failure> for Problem {
             Failure::Rejected(rejected) => rejected.into(),
             Failure::Overloaded => {
                 Self::later(Code::Overloaded, "Too many operations are queued; nothing was changed. Retry after a moment.", None)
+            }
+            Failure::Outdated => {
+                let detail = "The configuration changes all the time; nothing was changed. Retry after a moment.";
+                Self::later(Code::Busy, detail, None)
             }
             Failure::Store(error) => match &*error {
                 StoreError::Unavailable(_) | StoreError::Contention(_) => {

@@ -305,3 +305,32 @@ async fn submit_many(rig: Rig) {
     assert_eq!(subjects.len(), 3);
     rig.post("/v1/events", json!({ "items": [] })).await.refused(400, "schema_violation");
 }
+
+#[tokio::test]
+async fn what_another_process_changes_in_the_configuration_counts_for_the_very_next_operation() {
+    for rig in Rig::everywhere().await {
+        let other = rig.beside().await;
+        let swapped = json!({ "type": "custom.sim_swapped", "key": "k", "data": { "iccid": "8949010000000000001" } });
+        rig.register(json!({ "orderingKey": "key" })).await.expect(201);
+        assert_eq!(rig.submit(swapped.clone()).await["status"], "recorded");
+        assert_eq!(other.submit(swapped.clone()).await["status"], "recorded");
+        for round in 0..3 {
+            other.delete("/v1/event-types/custom.sim_swapped").await.expect(200);
+            let refused = rig.submit(swapped.clone()).await;
+            assert_eq!(refused["problem"]["errors"][0]["code"], "event_type_unknown", "round {round}: {refused}");
+            other.register(json!({ "orderingKey": "key" })).await.expect(201);
+            assert_eq!(rig.submit(swapped.clone()).await["status"], "recorded", "round {round}");
+        }
+        let cycle = rig.cycle(1).await;
+        let name = async || {
+            let account = rig.account(&cycle).await;
+            let events = rig.get(&format!("/v1/events?account={account}")).await.expect(200);
+            events["items"][0]["data"]["parameters"].get("cycle.name").cloned()
+        };
+        assert_eq!(name().await, None);
+        let source = other.create("/v1/data-sources", json!({ "name": "cycle", "object": "account", "path": ["billCycle"] })).await;
+        assert_eq!(name().await, Some("c".into()));
+        other.delete(&format!("/v1/data-sources/{source}")).await.expect(200);
+        assert_eq!(name().await, None);
+    }
+}

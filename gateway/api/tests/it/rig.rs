@@ -92,6 +92,8 @@ pub struct Rig {
     pub key: String,
     /// Position of the last event checked against the catalogue.
     checked: AtomicI64,
+    url: String,
+    master: String,
     folder: PathBuf,
 }
 
@@ -127,12 +129,24 @@ impl Rig {
     async fn over(url: Option<String>, options: Options, test_clock_allowed: bool) -> Self {
         let folder = std::env::temp_dir().join(format!("billwire-api-{}", fresh()));
         let master = Sealer::fresh_master_key().expect("a key");
-        let sealer = Sealer::new([master.as_str()]).expect("a sealer");
         let url = url.unwrap_or_else(|| format!("sqlite://{}", folder.join("billwire.db").display()));
-        let store = Store::open(billwire_store::Options::new(url), sealer).await.expect("a store");
+        Self::on(url, master, folder, options, test_clock_allowed).await
+    }
+
+    /// A second process on the same database.
+    pub async fn beside(&self) -> Self {
+        let folder = std::env::temp_dir().join(format!("billwire-api-{}", fresh()));
+        let mut rig = Self::on(self.url.clone(), self.master.clone(), folder, Options::default(), true).await;
+        rig.key.clone_from(&self.key);
+        rig
+    }
+
+    async fn on(url: String, master: String, folder: PathBuf, options: Options, test_clock_allowed: bool) -> Self {
+        let sealer = Sealer::new([master.as_str()]).expect("a sealer");
+        let store = Store::open(billwire_store::Options::new(url.clone()), sealer).await.expect("a store");
         let app = App::new(store.clone(), Arc::new(ShiftedClock::default()), test_clock_allowed).with_renderer(Arc::new(InProcess));
         let client = TestClient::new(service(app.clone(), options));
-        let mut rig = Self { client, app, store, key: String::new(), checked: AtomicI64::new(0), folder };
+        let mut rig = Self { client, app, store, key: String::new(), checked: AtomicI64::new(0), url, master, folder };
         rig.key = rig.key_of("default", &["*"]).await;
         rig
     }

@@ -48,7 +48,7 @@ impl App {
             None if account.is_some() => (account, None),
             None => (None, Some(key.to_string())),
         };
-        let submit = Submit { id: CustomEventId(fresh()), kind: event_type, account, key, subject: None, data };
+        let submit = Submit { id: CustomEventId(fresh()), kind: event_type, account, key, subject: None, data: data.into() };
         let claim = Some(Claim { key: format!("calculated:{delivery}"), fingerprint: "calculation".to_owned() });
         let context = RequestContext { caller: Caller { tenant, actor: "calculation".to_owned(), scopes: Vec::new() }, claim };
         match self.submit_caused(context, submit, Cause { event, depth: depth + 1 }).await {

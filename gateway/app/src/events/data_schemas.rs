@@ -24,6 +24,8 @@ const TOLD_MAX: usize = 50;
 const PATTERN_BYTES_MAX: usize = 256 * 1024;
 /// Maximum estimated size of the cached validators: ten times the schema's size, plus the maximum size of its patterns.
 const KEPT_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// Validation steps of a call that are done at once, without another thread: some ten microseconds.
+pub(crate) const LIGHT_WORK_MAX: usize = 500;
 /// Maximum number of concurrent validations, each on a blocking thread.
 const JUDGING_MAX: usize = 2;
 
@@ -132,6 +134,15 @@ impl Compiled {
     /// Never while the process runs.
     pub async fn place(&self) -> Result<OwnedSemaphorePermit, AcquireError> {
         self.judging.clone().acquire_owned().await
+    }
+
+    /// Whether a validator is there and data takes no more than `left` steps to validate; reduces `left` by them.
+    pub fn is_light(&self, kind: &CustomEventType, data: &Value, left: &mut usize) -> bool {
+        let work = data_schema::work(&kind.schema, data, *left);
+        let light =
+            work <= *left && self.kept.lock().unwrap_or_else(PoisonError::into_inner).validators.contains_key(&(kind.id, kind.version));
+        *left = left.saturating_sub(work);
+        light
     }
 
     /// The violations in data of a registered type; reduces `budget` by the cost.

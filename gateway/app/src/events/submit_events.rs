@@ -17,12 +17,14 @@ use billwire_schemas::{
     refusal::Code,
 };
 use billwire_store::{ConfigurationKind as Kind, Error, Store, Tx, commit::Failure, idempotency::Reply};
-use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
     App, RequestContext,
-    events::{data_schemas::Budget, event_parameters},
+    events::{
+        data_schemas::{Budget, LIGHT_WORK_MAX},
+        event_parameters,
+    },
     execute::UseCase,
     execute_bulk::BulkUseCase,
     record::{Cause, Record},
@@ -31,7 +33,7 @@ use crate::{
 /// A validated item, with the index of its type.
 type Judged = Result<(CustomEvent, usize), Rejected>;
 
-/// The custom event types of each tenant, with the number of changes of its configuration at which they were read or earlier.
+/// The custom event types of each tenant, with the revision of its configuration at which they were read or an earlier one.
 type ByTenant = HashMap<TenantId, (i64, Arc<Vec<CustomEventType>>)>;
 
 /// The custom event types that were read.
@@ -43,23 +45,37 @@ impl EventTypes {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The types of a tenant as they are now; read again only after a change of its configuration.
-    async fn of(&self, store: &Store, tenant: &TenantId) -> Result<Arc<Vec<CustomEventType>>, Error> {
-        let changes = store.changes_of(tenant).await?;
-        let known = self.known().get(tenant).filter(|(of, _)| *of == changes).map(|(_, types)| types.clone());
-        if let Some(types) = known {
-            return Ok(types);
+    /// The types of a tenant as this process knows them. Whoever uses them compares the revision when its own change is committed.
+    async fn of(&self, store: &Store, tenant: &TenantId) -> Result<(i64, Arc<Vec<CustomEventType>>), Error> {
+        let known = self.known().get(tenant).cloned();
+        if let Some(known) = known {
+            return Ok(known);
         }
-        let types = Arc::new(store.configurations(tenant, Kind::EventType).await?);
-        self.known().insert(tenant.clone(), (changes, types.clone()));
-        Ok(types)
+        let revision = store.revision(tenant).await?;
+        let read = (revision, Arc::new(store.configurations(tenant, Kind::EventType).await?));
+        self.known().insert(tenant.clone(), read.clone());
+        Ok(read)
+    }
+
+    fn forget(&self, tenant: &TenantId) {
+        self.known().remove(tenant);
     }
 }
 
 struct SubmitEvents {
+    /// The revision of the configuration that it was judged by.
+    revision: i64,
     types: Arc<Vec<CustomEventType>>,
     items: Vec<Judged>,
     cause: Option<Cause>,
+}
+
+impl SubmitEvents {
+    /// # Errors
+    /// [`Failure::Outdated`] if the types may have changed since the items were judged.
+    async fn ensure_current(&self, tx: &Tx<'_>) -> Result<(), Failure> {
+        if tx.revision().await? == self.revision { Ok(()) } else { Err(Failure::Outdated) }
+    }
 }
 
 #[async_trait]
@@ -75,6 +91,7 @@ impl BulkUseCase for SubmitEvents {
         keys.into_iter().collect()
     }
     async fn prepare(&self, tx: &mut Tx<'_>) -> Result<(), Failure> {
+        self.ensure_current(tx).await?;
         let accounts: HashSet<AccountId> = self.items.iter().flatten().filter_map(|(event, _)| event.account()).collect();
         tx.preload::<Account>(&accounts.into_iter().map(|id| id.0).collect::<Vec<_>>()).await
     }
@@ -98,9 +115,13 @@ impl UseCase for SubmitEvents {
         self.keys().pop().unwrap_or_else(|| Uuid::nil().into())
     }
     async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
+        self.ensure_current(tx).await?;
         BulkUseCase::run(self, 0, tx, now).await.map(Some)
     }
 }
+
+/// How often items are judged again because the configuration has changed meanwhile.
+const AGAIN_MAX: usize = 5;
 
 impl App {
     /// Accepts each valid item as its own business transaction with one event.
@@ -111,8 +132,7 @@ impl App {
     /// # Errors
     /// A database failure; nothing was changed then. The reply contains refusals of items.
     pub async fn submit_events(&self, context: RequestContext, items: Vec<Submit>) -> Result<Reply, Failure> {
-        let use_case = self.judged(&context.caller.tenant, items, None).await?;
-        self.execute_bulk(context, use_case).await
+        self.submit(context, items, None).await
     }
 
     /// Accepts one event that is derived from another.
@@ -120,22 +140,49 @@ impl App {
     /// # Errors
     /// The refusal of the item, or a database failure; nothing was changed then.
     pub(crate) async fn submit_caused(&self, context: RequestContext, item: Submit, cause: Cause) -> Result<Reply, Failure> {
-        let use_case = self.judged(&context.caller.tenant, vec![item], Some(cause)).await?;
-        self.execute(context, use_case).await
+        self.submit(context, vec![item], Some(cause)).await
+    }
+
+    async fn submit(&self, context: RequestContext, items: Vec<Submit>, cause: Option<Cause>) -> Result<Reply, Failure> {
+        for _ in 0..AGAIN_MAX {
+            let use_case = self.judged(&context.caller.tenant, items.clone(), cause).await?;
+            let done = match cause {
+                None => self.execute_bulk(context.clone(), use_case).await,
+                Some(_) => self.execute(context.clone(), use_case).await,
+            };
+            if !matches!(done, Err(Failure::Outdated)) {
+                return done;
+            }
+            self.event_types.forget(&context.caller.tenant);
+        }
+        Err(Failure::Outdated)
     }
 
     async fn judged(&self, tenant: &TenantId, items: Vec<Submit>, cause: Option<Cause>) -> Result<SubmitEvents, Failure> {
-        let types = self.event_types.of(&self.store, tenant).await?;
+        let (revision, types) = self.event_types.of(&self.store, tenant).await?;
         let accounts = self.accounts_of(tenant, &items).await?;
         let (app, now) = (self.clone(), self.now());
+        if self.is_light(&items, &types) {
+            let mut budget = Budget::default();
+            let items = items.into_iter().map(|item| self.judge(item, &types, &accounts, now, &mut budget)).collect();
+            return Ok(SubmitEvents { revision, types, items, cause });
+        }
         let place = self.compiled.place().await.map_err(|error| Error::Other(error.to_string()))?;
         let judging = tokio::task::spawn_blocking(move || {
             let _place = place;
             let mut budget = Budget::default();
             let items = items.into_iter().map(|item| app.judge(item, &types, &accounts, now, &mut budget)).collect();
-            SubmitEvents { types, items, cause }
+            SubmitEvents { revision, types, items, cause }
         });
         judging.await.map_err(|error| Error::Other(error.to_string()).into())
+    }
+
+    /// Whether judging these items is so little work that handing it to another thread would cost more.
+    fn is_light(&self, items: &[Submit], types: &[CustomEventType]) -> bool {
+        let mut left = LIGHT_WORK_MAX;
+        items.iter().all(|item| {
+            types.iter().find(|kind| kind.name == item.kind).is_none_or(|kind| self.compiled.is_light(kind, &item.data, &mut left))
+        })
     }
 
     async fn accounts_of(&self, tenant: &TenantId, items: &[Submit]) -> Result<HashMap<String, AccountId>, Failure> {
@@ -161,8 +208,7 @@ impl App {
             faults.push(Violation::new("/account", Code::AccountUnknown, format!("There is no account '{reference}'.")));
         }
         if let Some(index) = index {
-            let data = Value::Object(item.data.clone());
-            faults.extend(self.compiled.faults(&types[index], &data, budget));
+            faults.extend(self.compiled.faults(&types[index], &item.data, budget));
         }
         match (Rejected::from_violations(faults), index) {
             (Some(refusal), _) => Err(refusal),

@@ -11,7 +11,7 @@ use billwire_schemas::{
     refusal::Code,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::{
     change::{Change, Entity, entity_members},
@@ -180,8 +180,8 @@ impl Entity for CustomEventType {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct CustomEvent {
-    /// The submitted data.
-    data: Map<String, Value>,
+    /// The submitted data, an object.
+    data: Value,
     #[serde(skip)]
     id: CustomEventId,
     #[serde(skip)]
@@ -207,8 +207,8 @@ pub struct Submit {
     pub key: Option<String>,
     /// Subject of the event, as the submitting system names it.
     pub subject: Option<String>,
-    /// The event's data.
-    pub data: Map<String, Value>,
+    /// The event's data, an object.
+    pub data: Value,
 }
 
 impl Submit {
@@ -303,7 +303,7 @@ impl Entity for CustomEvent {
     /// `data.<member>` for each scalar member.
     fn parameters(&self) -> Parameters {
         let scalar = |value: &Value| matches!(value, Value::String(_) | Value::Number(_) | Value::Bool(_));
-        let members = self.data.iter().filter(|(name, value)| is_parameter_name(name) && scalar(value));
+        let members = self.data.as_object().into_iter().flatten().filter(|(name, value)| is_parameter_name(name) && scalar(value));
         members.map(|(name, value)| (format!("data.{name}"), value.clone())).collect()
     }
 }

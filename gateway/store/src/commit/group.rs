@@ -7,6 +7,7 @@ use std::{
 };
 
 use billwire_domain::Rejected;
+use billwire_monitoring::metrics::METRICS;
 use billwire_schemas::{ids::OrderingKey, refusal::Code};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, EntityTrait};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
@@ -19,7 +20,7 @@ use crate::{
     error::Failure,
     idempotency::{self, Claim, Reply},
     inner::Inner,
-    tx::{Loaded, Tx},
+    tx::{Loaded, Locked, Tx},
     wake,
     writes::Writes,
 };
@@ -70,6 +71,7 @@ pub(super) async fn guarded(inner: &Arc<Inner>, group: Vec<Job>, limits: Limits)
 
 /// Decides, writes and commits a group.
 async fn attempt(inner: &Inner, group: &[Job], limits: Limits) -> Result<Answers, Failed> {
+    let began = Instant::now();
     let connections = if limits.alone.is_some() { &inner.write } else { &inner.group };
     let transaction = match inner.backend {
         Backend::Postgres => inner.begin_on(connections).await,
@@ -113,6 +115,8 @@ async fn attempt(inner: &Inner, group: &[Job], limits: Limits) -> Result<Answers
             read_back(inner, first, "the commit took too long".into(), false).await.map_err(Failed::Ended)?;
         }
     }
+    METRICS.commit_group_operations.observe(group.len() as f64);
+    METRICS.commit_seconds.observe(began.elapsed().as_secs_f64());
     inner.storage_full.store(false, Ordering::Relaxed);
     inner.wake.everywhere(what);
     Ok(answers)
@@ -159,7 +163,8 @@ async fn decide_all(
     group: &[Job],
     later_lock: Duration,
 ) -> Result<(Vec<Result<Reply, Failure>>, Writes), Error> {
-    let sequences = crate::tx::lock(transaction, group.iter().flat_map(|job| job.lanes.clone()).collect(), later_lock).await?;
+    let Locked { sequences, revisions } =
+        crate::tx::lock(transaction, group.iter().flat_map(|job| job.lanes.clone()).collect(), later_lock).await?;
     let stored: HashMap<(String, String), row::Model> =
         idempotency::find(transaction, group.iter().filter_map(|job| Some((job.unit.tenant(), job.unit.claim()?))))
             .await?
@@ -167,7 +172,7 @@ async fn decide_all(
             .map(|r| ((r.tenant.clone(), r.key.clone()), r))
             .collect();
     let wanted = group.iter().flat_map(|job| job.unit.prefetch()).collect();
-    let loaded = Loaded::fetch(transaction, wanted).await?;
+    let loaded = Loaded::fetch(transaction, wanted, revisions).await?;
 
     let mut all = Writes::default();
     let mut answers = Vec::with_capacity(group.len());
@@ -180,7 +185,7 @@ async fn decide_all(
         }
         let before: HashMap<OrderingKey, i64> =
             job.lanes.iter().map(|lane| (lane.1.clone(), sequences.get(lane).copied().unwrap_or(0))).collect();
-        let mut tx = Tx::new(transaction, &inner.sealer, &loaded, job.unit.tenant().clone(), before.clone());
+        let mut tx = Tx::new(transaction, (&inner.sealer, &inner.data_sources), &loaded, job.unit.tenant().clone(), before.clone());
         match job.unit.decide(&mut tx).await {
             Ok(reply) => {
                 if let Some(claim) = job.unit.claim() {

@@ -11,13 +11,14 @@ use billwire_schemas::{
     ids::{DeliveryId, EventId, OrderingKey, QueueId, ReplayId, Slot, SubscriptionId, TenantId},
 };
 use sea_orm::{
-    ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, FromQueryResult, IntoActiveModel, QueryResult, SqlErr, Value,
+    ConnectionTrait, DatabaseBackend, DatabaseTransaction, DbErr, EntityTrait, FromQueryResult, IdenStatic, IntoActiveModel, QueryResult,
+    SqlErr, Statement, Value,
     sea_query::{Expr, ExprTrait, OnConflict},
 };
 use uuid::Uuid;
 
 use crate::{
-    Error, Store,
+    Backend, Error, Store, arrays,
     batching::{filled, parts},
     delivery::recipients,
     entity::{attempt, delivery},
@@ -125,6 +126,12 @@ fn failed_attempt(d: &Delivery) -> Option<attempt::Model> {
     })
 }
 
+/// What an attempt changes of a delivery that is stored.
+const CHANGED: [delivery::Column; 8] = {
+    use delivery::Column as C;
+    [C::State, C::Attempts, C::NextAttemptAt, C::LastStatus, C::LastDetail, C::LastLatencyUs, C::LastAttemptAt, C::UpdatedAt]
+};
+
 async fn write(transaction: &DatabaseTransaction, new: &[&Delivery], known: &[&Delivery], now: Timestamp) -> Result<(), DbErr> {
     use delivery::Column as C;
     let rows = |deliveries: &[&Delivery]| parts(deliveries.iter().map(|d| row(d, now).into_active_model()).collect());
@@ -133,21 +140,43 @@ async fn write(transaction: &DatabaseTransaction, new: &[&Delivery], known: &[&D
     }
     for part in rows(known) {
         let mut clash = OnConflict::column(C::Id);
-        clash.update_columns([
-            C::State,
-            C::Attempts,
-            C::NextAttemptAt,
-            C::LastStatus,
-            C::LastDetail,
-            C::LastLatencyUs,
-            C::LastAttemptAt,
-            C::UpdatedAt,
-        ]);
+        clash.update_columns(CHANGED);
         clash.action_and_where(Expr::col((delivery::Entity, C::State)).eq("waiting"));
         delivery::Entity::insert_many(part).on_conflict(clash).exec_without_returning(transaction).await?;
     }
     write_attempts(transaction, new.iter().chain(known).copied()).await?;
     recipients::write(transaction, new.iter().chain(known).copied()).await
+}
+
+/// [`write`] in a single statement, which is its own transaction.
+async fn write_at_once(conn: &impl ConnectionTrait, new: &[&Delivery], known: &[&Delivery], now: Timestamp) -> Result<(), Error> {
+    let (mut written, mut values) = (Vec::new(), Vec::new());
+    let rows =
+        |deliveries: &[&Delivery]| -> Vec<delivery::ActiveModel> { deliveries.iter().map(|d| row(d, now).into_active_model()).collect() };
+    let all = || new.iter().chain(known).copied();
+    if !new.is_empty() {
+        written.push(format!("n AS ({})", arrays::insert(rows(new), &mut values)?));
+    }
+    if !known.is_empty() {
+        let changed: Vec<String> = CHANGED.iter().map(|column| format!("{0} = excluded.{0}", column.as_str())).collect();
+        let clash = format!("ON CONFLICT (id) DO UPDATE SET {} WHERE delivery.state = 'waiting'", changed.join(", "));
+        written.push(format!("k AS ({} {clash})", arrays::insert(rows(known), &mut values)?));
+    }
+    let attempts: Vec<attempt::ActiveModel> = all().filter_map(failed_attempt).map(IntoActiveModel::into_active_model).collect();
+    if !attempts.is_empty() {
+        written.push(format!("a AS ({} ON CONFLICT (delivery_id, number) DO NOTHING)", arrays::insert(attempts, &mut values)?));
+    }
+    let recipients = recipients::rows(all());
+    if !recipients.is_empty() {
+        let clash = "ON CONFLICT (delivery_id, address) DO UPDATE SET state = excluded.state, status = excluded.status, \
+                     detail = excluded.detail, at = excluded.at WHERE recipient.state <> 'sent'";
+        written.push(format!("r AS ({} {clash})", arrays::insert(recipients, &mut values)?));
+    }
+    if !written.is_empty() {
+        let sql = format!("WITH {} SELECT 1", written.join(", "));
+        conn.execute_raw(Statement::from_sql_and_values(DatabaseBackend::Postgres, sql, values)).await?;
+    }
+    Ok(())
 }
 
 async fn write_attempts(transaction: &DatabaseTransaction, of: impl Iterator<Item = &Delivery>) -> Result<(), DbErr> {
@@ -168,6 +197,15 @@ impl Store {
     /// # Errors
     /// When the database fails; then nothing was recorded.
     pub async fn record_deliveries(&self, new: &[&Delivery], known: &[&Delivery], now: Timestamp) -> Result<(), Error> {
+        if self.backend() == Backend::Postgres {
+            return match write_at_once(&self.0.write, new, known, now).await {
+                Err(Error::Contention(_)) => {
+                    let all: Vec<&Delivery> = new.iter().chain(known).copied().collect();
+                    write_at_once(&self.0.write, &[], &all, now).await
+                }
+                done => done,
+            };
+        }
         if !new.is_empty() {
             let transaction = self.begin().await?;
             match write(&transaction, new, known, now).await {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use billwire_schemas::{delivery::LaneKey, ids::DeliveryId};
-use sea_orm::{ConnectionTrait, Value};
+use sea_orm::{ConnectionTrait, DatabaseBackend, Value};
 use uuid::Uuid;
 
 use crate::{Error, Store, delivery::deliveries::OPEN};
@@ -59,7 +59,7 @@ impl Store {
     }
 
     async fn lookup_part(&self, conn: &impl ConnectionTrait, ids: &[DeliveryId], lanes: &[LaneKey]) -> Result<Lookup, Error> {
-        let (sql, values) = question(ids, lanes);
+        let (sql, values) = question(self.0.dialect(), ids, lanes);
         let mut found = Lookup::default();
         for row in conn.query_all_raw(self.statement(&sql, values)).await? {
             let (id, key): (Option<Uuid>, Option<String>) = (row.try_get("", "id")?, row.try_get("", "ordering_key")?);
@@ -76,39 +76,44 @@ impl Store {
     }
 }
 
-/// The statement, with one row for each waiting lane, one for each stored delivery, and one for the revision. The numbers of deliveries and
-/// lanes are filled up to the same power of two, so that there are few statements to prepare: no delivery is nil, and no key is empty.
-fn question(ids: &[DeliveryId], lanes: &[LaneKey]) -> (String, Vec<Value>) {
-    let count = ids.len().max(lanes.len()).next_power_of_two();
-    let (mut values, mut sql) = (Vec::<Value>::with_capacity(3 * count), String::new());
-    let marks = |from: usize| (from + 1..=from + count).map(|n| format!("${n}")).collect::<Vec<_>>().join(", ");
-    let mut parts = Vec::with_capacity(3);
-    if !lanes.is_empty() {
-        for at in 0..count {
-            let (lane, key) = lanes.get(at).map_or((Uuid::nil(), ""), |(lane, key)| (*lane, key.as_str()));
-            values.extend([lane.into(), key.into()]);
-        }
-        let rows: Vec<String> = (0..count).map(|at| format!("(${}, ${})", 2 * at + 1, 2 * at + 2)).collect();
-        sql = format!("WITH asked (lane_id, ordering_key) AS (VALUES {}) ", rows.join(", "));
-        // One row per lane, however many deliveries wait: a lane may hold thousands. A scalar subquery is planned once and evaluated lane by
-        // lane; a statement with one subquery per lane would be planned as often as there are lanes.
-        parts.push(format!(
-            "SELECT lane_id AS id, ordering_key, CAST(0 AS BIGINT) AS changes, CAST(0 AS BIGINT) AS held FROM asked WHERE (SELECT 1 FROM \
-             delivery WHERE delivery.lane_id = asked.lane_id AND delivery.ordering_key = asked.ordering_key AND {OPEN} LIMIT 1) = 1"
-        ));
-    }
-    if !ids.is_empty() {
-        let marks = marks(values.len());
-        values.extend((0..count).map(|at| Value::from(ids.get(at).map_or(Uuid::nil(), |id| id.0))));
-        parts.push(format!(
-            "SELECT id, CAST(NULL AS VARCHAR) AS ordering_key, CAST(0 AS BIGINT) AS changes, CAST(0 AS BIGINT) AS held FROM delivery \
-             WHERE id IN ({marks})"
-        ));
-    }
-    parts.push(
-        "SELECT NULL AS id, CAST(NULL AS VARCHAR) AS ordering_key, CAST(COALESCE(SUM(last_sequence), 0) AS BIGINT) AS changes, \
+/// The statement, with one row for each waiting lane, one for each stored delivery, and one for the revision.
+fn question(dialect: DatabaseBackend, ids: &[DeliveryId], lanes: &[LaneKey]) -> (String, Vec<Value>) {
+    let (asked, listed, values) = match dialect {
+        DatabaseBackend::Postgres => arrays(ids, lanes),
+        _ => lists(ids, lanes),
+    };
+    // One row per lane, however many deliveries wait: a lane may hold thousands. A scalar subquery is planned once and evaluated lane by lane;
+    // a statement with one subquery per lane would be planned as often as there are lanes.
+    let sql = format!(
+        "WITH asked (lane_id, ordering_key) AS ({asked}) \
+         SELECT lane_id AS id, ordering_key, CAST(0 AS BIGINT) AS changes, CAST(0 AS BIGINT) AS held FROM asked WHERE (SELECT 1 FROM \
+         delivery WHERE delivery.lane_id = asked.lane_id AND delivery.ordering_key = asked.ordering_key AND {OPEN} LIMIT 1) = 1 UNION ALL \
+         SELECT id, CAST(NULL AS VARCHAR) AS ordering_key, CAST(0 AS BIGINT) AS changes, CAST(0 AS BIGINT) AS held FROM delivery \
+         WHERE id {listed} UNION ALL \
+         SELECT NULL AS id, CAST(NULL AS VARCHAR) AS ordering_key, CAST(COALESCE(SUM(last_sequence), 0) AS BIGINT) AS changes, \
          (SELECT COUNT(*) FROM held_queue) AS held FROM ordering_key WHERE key = 'configuration'"
-            .to_owned(),
     );
-    (sql + &parts.join(" UNION ALL "), values)
+    (sql, values)
+}
+
+/// What is asked for as arrays: one statement to prepare.
+fn arrays(ids: &[DeliveryId], lanes: &[LaneKey]) -> (String, String, Vec<Value>) {
+    let (of, keys): (Vec<Uuid>, Vec<String>) = lanes.iter().map(|(lane, key)| (*lane, key.to_string())).unzip();
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    ("SELECT * FROM UNNEST($1::uuid[], $2::text[])".to_owned(), "= ANY($3::uuid[])".to_owned(), vec![of.into(), keys.into(), ids.into()])
+}
+
+/// What is asked for as lists. They are filled up to the same power of two, so that there are few statements to prepare: no delivery is nil,
+/// and no key is empty.
+fn lists(ids: &[DeliveryId], lanes: &[LaneKey]) -> (String, String, Vec<Value>) {
+    let count = ids.len().max(lanes.len()).next_power_of_two();
+    let mut values = Vec::<Value>::with_capacity(3 * count);
+    for at in 0..count {
+        let (lane, key) = lanes.get(at).map_or((Uuid::nil(), ""), |(lane, key)| (*lane, key.as_str()));
+        values.extend([lane.into(), key.into()]);
+    }
+    values.extend((0..count).map(|at| Value::from(ids.get(at).map_or(Uuid::nil(), |id| id.0))));
+    let rows: Vec<String> = (0..count).map(|at| format!("(${}, ${})", 2 * at + 1, 2 * at + 2)).collect();
+    let marks: Vec<String> = (2 * count + 1..=3 * count).map(|n| format!("${n}")).collect();
+    (format!("VALUES {}", rows.join(", ")), format!("IN ({})", marks.join(", ")), values)
 }

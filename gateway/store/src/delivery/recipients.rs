@@ -12,9 +12,8 @@ use sea_orm::{
 
 use crate::{Error, Store, batching::parts, entity::recipient, micros, moment};
 
-/// Writes the recipients of the latest attempts; the row of one that was reached does not change.
-pub(crate) async fn write(transaction: &DatabaseTransaction, deliveries: impl Iterator<Item = &Delivery>) -> Result<(), DbErr> {
-    use recipient::Column as C;
+/// The rows of the recipients of the latest attempts.
+pub(crate) fn rows<'d>(deliveries: impl Iterator<Item = &'d Delivery>) -> Vec<recipient::ActiveModel> {
     let mut rows: Vec<recipient::ActiveModel> = Vec::new();
     for (delivery, last) in deliveries.filter_map(|one| Some((one.id, one.last.as_ref()?))) {
         rows.extend(last.report.recipients.iter().map(|one| {
@@ -23,7 +22,13 @@ pub(crate) async fn write(transaction: &DatabaseTransaction, deliveries: impl It
             recipient::Model { delivery_id: delivery.0, address, state, status, detail, at: micros(last.at) }.into_active_model()
         }));
     }
-    for part in parts(rows) {
+    rows
+}
+
+/// Writes the recipients of the latest attempts; the row of one that was reached does not change.
+pub(crate) async fn write(transaction: &DatabaseTransaction, deliveries: impl Iterator<Item = &Delivery>) -> Result<(), DbErr> {
+    use recipient::Column as C;
+    for part in parts(rows(deliveries)) {
         let mut clash = OnConflict::columns([C::DeliveryId, C::Address]);
         clash.update_columns([C::State, C::Status, C::Detail, C::At]);
         clash.action_and_where(Expr::col((recipient::Entity, C::State)).ne(RecipientState::Sent.name()));

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::{Tx, parse, text};
 use crate::{
     Error,
-    configurations::{Configuration, Kind, aad, named},
+    configurations::{Configuration, Kind, aad, named, revision},
     entity::configuration,
     error::Failure,
     micros, outbox,
@@ -56,17 +56,32 @@ impl Tx<'_> {
         Ok(rows.iter().map(|row| parse("configuration", &row.body)).collect::<Result<_, _>>()?)
     }
 
-    /// The tenant's data sources, read once for the whole group of units.
+    /// The revision of the tenant's configuration: the number of its changes. What was read at the same revision has not changed.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn revision(&self) -> Result<i64, Failure> {
+        let mut known = self.loaded.revisions.lock().await;
+        if let Some(revision) = known.get(&self.tenant) {
+            return Ok(*revision);
+        }
+        let revision = revision(self.conn, &self.tenant).await?;
+        known.insert(self.tenant.clone(), revision);
+        Ok(revision)
+    }
+
+    /// The tenant's data sources; read again only after a change of its configuration.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn data_sources(&self) -> Result<Arc<Vec<DataSource>>, Failure> {
-        let mut known = self.loaded.data_sources.lock().await;
-        if let Some(sources) = known.get(&self.tenant) {
-            return Ok(sources.clone());
+        let revision = self.revision().await?;
+        let known = self.known_sources.known().get(&self.tenant).filter(|(of, _)| *of == revision).map(|(_, sources)| sources.clone());
+        if let Some(sources) = known {
+            return Ok(sources);
         }
         let sources = Arc::new(self.configurations(Kind::DataSource).await?);
-        known.insert(self.tenant.clone(), sources.clone());
+        self.known_sources.known().insert(self.tenant.clone(), (revision, sources.clone()));
         Ok(sources)
     }
 

@@ -79,7 +79,6 @@ fn faults_of_ours_and_of_the_compiler_are_named_together() {
 fn submit(account: Option<&str>, key: Option<&str>) -> Submit {
     let data = json!({ "iccid": "1", "count": 2, "final": true, "none": null, "list": [1], "no-name": "x" });
     let (account, key) = (account.map(str::to_owned), key.map(str::to_owned));
-    let Value::Object(data) = data else { unreachable!() };
     Submit { id: CustomEventId(fresh()), kind: "custom.sim_swapped".into(), account, key, subject: None, data }
 }
 

@@ -1,0 +1,157 @@
+//! Metrics, for Prometheus. Names and units follow <https://prometheus.io/docs/practices/naming/>; no label has values that tenants choose.
+
+use std::sync::{LazyLock, atomic::AtomicU64};
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::{Registry, Unit},
+};
+
+use crate::parts::Status;
+
+/// The metrics of this process.
+pub static METRICS: LazyLock<Metrics> = LazyLock::new(Metrics::new);
+
+/// A request.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Request {
+    /// The operationId; `none` for an address without one.
+    pub operation: &'static str,
+    /// HTTP status.
+    pub status: u16,
+}
+
+/// A task.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Task {
+    /// Its name.
+    pub task: String,
+}
+
+/// A single label.
+macro_rules! label {
+    ($(#[$doc:meta])* $name:ident $member:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+        pub struct $name {
+            /// Its value.
+            pub $member: &'static str,
+        }
+    };
+}
+label!(/** A part. */ PartLabel part);
+label!(/** A reader of the stream. */ Reader reader);
+label!(/** What the audit of the stream found. */ Finding finding);
+label!(/** The result of an attempt. */ Outcome outcome);
+label!(/** What was purged. */ Purged kind);
+
+/// All metrics of a process.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// Requests answered.
+    pub requests: Family<Request, Counter>,
+    /// Seconds from a request's head to its answer.
+    pub request_seconds: Histogram,
+    /// Operations committed together.
+    pub commit_group_operations: Histogram,
+    /// Seconds that a commit took, from the beginning of its transaction.
+    pub commit_seconds: Histogram,
+    /// Events in the outbox, up to its limit.
+    pub outbox_events: Gauge,
+    /// Age of the oldest event in the outbox.
+    pub outbox_oldest_age_seconds: Gauge<f64, AtomicU64>,
+    /// Events set aside.
+    pub set_aside_events: Gauge,
+    /// Age of the oldest message of the stream that a reader has not settled; the slots are one reader.
+    pub unsettled_oldest_age_seconds: Family<Reader, Gauge<f64, AtomicU64>>,
+    /// Findings of the audit of the stream.
+    pub audit_findings: Family<Finding, Counter>,
+    /// Events published again.
+    pub audit_republished_events: Counter,
+    /// Attempts to deliver, by outcome.
+    pub attempts: Family<Outcome, Counter>,
+    /// Seconds that an attempt took.
+    pub attempt_seconds: Histogram,
+    task_restarts: Family<Task, Counter>,
+    /// Rows purged.
+    pub purged_rows: Family<Purged, Counter>,
+    parts: Family<PartLabel, Gauge>,
+}
+
+/// Bounds of durations, from half a millisecond to 32 s.
+fn seconds() -> Histogram {
+    Histogram::new((0..17).map(|power| 0.0005 * f64::from(1 << power)))
+}
+
+impl Metrics {
+    fn new() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("billwire"),
+            requests: Family::default(),
+            request_seconds: seconds(),
+            commit_group_operations: Histogram::new((0..8).map(|power| f64::from(1 << power))),
+            commit_seconds: seconds(),
+            outbox_events: Gauge::default(),
+            outbox_oldest_age_seconds: Gauge::default(),
+            set_aside_events: Gauge::default(),
+            unsettled_oldest_age_seconds: Family::default(),
+            audit_findings: Family::default(),
+            audit_republished_events: Counter::default(),
+            attempts: Family::default(),
+            attempt_seconds: seconds(),
+            task_restarts: Family::default(),
+            purged_rows: Family::default(),
+            parts: Family::default(),
+        };
+        let (r, m) = (&mut metrics.registry, &metrics.requests);
+        r.register("requests", "Requests answered, by operation and status", m.clone());
+        r.register_with_unit("request", "Time from a request's head to its answer", Unit::Seconds, metrics.request_seconds.clone());
+        r.register("commit_group_operations", "Operations committed in one transaction", metrics.commit_group_operations.clone());
+        r.register_with_unit("commit", "Time that the transaction of a group took", Unit::Seconds, metrics.commit_seconds.clone());
+        r.register("outbox_events", "Events that wait to be published", metrics.outbox_events.clone());
+        let oldest = metrics.outbox_oldest_age_seconds.clone();
+        r.register_with_unit("outbox_oldest_age", "Age of the oldest event that waits to be published", Unit::Seconds, oldest);
+        r.register(
+            "set_aside_events",
+            "Events that are too large for the stream and wait with their ordering keys",
+            metrics.set_aside_events.clone(),
+        );
+        let unsettled = metrics.unsettled_oldest_age_seconds.clone();
+        let help = "Age of the oldest message on the stream that a reader has not settled";
+        r.register_with_unit("unsettled_oldest_age", help, Unit::Seconds, unsettled);
+        r.register("audit_findings", "What the audit of the stream found", metrics.audit_findings.clone());
+        r.register(
+            "audit_republished_events",
+            "Events that the stream had lost, published again",
+            metrics.audit_republished_events.clone(),
+        );
+        r.register("attempts", "Attempts to deliver, by outcome", metrics.attempts.clone());
+        r.register_with_unit("attempt", "Time that an attempt took", Unit::Seconds, metrics.attempt_seconds.clone());
+        r.register("task_restarts", "Tasks that ended or panicked and were started again", metrics.task_restarts.clone());
+        r.register("purged_rows", "Rows purged because they were kept long enough", metrics.purged_rows.clone());
+        r.register("part_status", "State of a part: 0 ok, 1 degraded, 2 down", metrics.parts.clone());
+        metrics
+    }
+
+    /// Counts that a task ended, or panicked, and is started again.
+    pub fn restarted(&self, task: &str) {
+        self.task_restarts.get_or_create(&Task { task: task.to_owned() }).inc();
+    }
+
+    pub(crate) fn part(&self, part: &'static str, status: Status) {
+        self.parts.get_or_create(&PartLabel { part }).set(status as i64);
+    }
+
+    /// All metrics in the text format (OpenMetrics 1.0, which Prometheus reads).
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string cannot fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}
+
+/// The media type of [`Metrics::text`].
+pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
