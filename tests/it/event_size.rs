@@ -3,7 +3,7 @@
 
 use std::{
     collections::BTreeMap,
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -14,50 +14,13 @@ use billwire_tests::{
     api::Api,
     eventually,
     gateway::{BOTH, Database, Gateway, Setup},
+    nats::Nats,
     peers,
     receiver::Receiver,
-    required, reserved_port,
+    reserved_port,
     story::SECRET,
 };
 use serde_json::{Value, json};
-
-/// The test's own nats-server, which can be stopped and restarted with another limit.
-struct Nats {
-    port: u16,
-    child: Option<Child>,
-}
-
-impl Nats {
-    fn new(setup: &mut Setup) -> Self {
-        let port = reserved_port();
-        setup.set("BILLWIRE_NATS_URL", format!("nats://127.0.0.1:{port}"));
-        Self { port, child: None }
-    }
-
-    fn start(&mut self, setup: &Setup, max_payload: usize) {
-        let folder = setup.folder.0.join("own-nats");
-        std::fs::create_dir_all(&folder).unwrap();
-        let file = folder.join("nats.conf");
-        let store = folder.join("store");
-        std::fs::write(&file, format!("max_payload: {max_payload}\njetstream {{ store_dir: \"{}\" }}\n", store.display())).unwrap();
-        let mut command = Command::new(required("BILLWIRE_NATS_SERVER"));
-        command.args(["-a", "127.0.0.1", "-p", &self.port.to_string(), "-c"]).arg(&file).stdout(Stdio::null()).stderr(Stdio::null());
-        self.child = Some(command.spawn().expect("nats-server"));
-    }
-
-    fn stop(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
-}
-
-impl Drop for Nats {
-    fn drop(&mut self) {
-        self.stop();
-    }
-}
 
 /// Creates a custom type whose events carry a text, and a webhook subscription for it.
 async fn noted(api: &Api, receiver: &Receiver) {
@@ -183,7 +146,8 @@ async fn an_event_that_a_lower_limit_stops_is_set_aside_with_its_key_alone_and_r
         assert_eq!((&aside[1]["type"], &aside[1]["orderingKey"]), (&json!("custom.noted"), &json!("stuck")), "{aside:?}");
         assert_eq!(aside[1]["waiting"], BEHIND + 1, "the other large one too");
         assert!(aside[1]["size"].as_u64().unwrap() > 200_000 && aside[1]["sizeMax"] == 130_048, "{aside:?}");
-        assert_eq!(api.get("/readyz").await.expect(200), json!({ "status": "ok", "setAsideEvents": 2 }));
+        let ready = api.get("/readyz").await.expect(200);
+        assert_eq!((&ready["parts"]["setAside"]["status"], &ready["setAsideEvents"]), (&json!("degraded"), &json!(2)), "{ready}");
         let told = api.get(&format!("/v1/events/{}/explanation", aside[1]["eventId"].as_str().unwrap())).await.expect(200);
         assert_eq!((&told["onStream"], &told["setAside"]), (&json!(false), &json!(true)));
         assert!(setup.log_tail().contains("set aside"), "the log tells of it");
@@ -216,7 +180,7 @@ async fn an_event_that_a_lower_limit_stops_is_set_aside_with_its_key_alone_and_r
         eventually("the key's events", async || (texts(&receiver, "stuck").len() >= expected.len()).then_some(())).await;
         assert_eq!(texts(&receiver, "stuck"), expected, "each in its place, each once");
         assert_eq!(api.get("/v1/set-aside-events").await.expect(200), json!({ "items": [] }));
-        assert_eq!(api.get("/readyz").await.expect(200), json!({ "status": "ok" }));
+        assert_eq!(api.get("/readyz").await.expect(200)["parts"]["setAside"]["status"], "ok");
         let folder = setup.data_dir().join("warehouse");
         eventually("the warehouse", async || {
             tokio::time::sleep(std::time::Duration::from_millis(300)).await;

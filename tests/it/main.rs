@@ -23,6 +23,7 @@ mod forged;
 mod keys;
 mod listen;
 mod mail;
+mod monitoring;
 mod operations;
 mod private;
 mod process;

@@ -12,13 +12,14 @@ use serde_json::Value;
 /// The workspace crates that each crate may import (DESIGN section 3), apart from itself.
 const ARROWS: &[(&str, &[&str])] = &[
     ("billwire-schemas", &[]),
+    ("billwire-monitoring", &[]),
     ("billwire-domain", &["billwire-schemas"]),
-    ("billwire-store", &["billwire-schemas", "billwire-domain"]),
-    ("billwire-app", &["billwire-schemas", "billwire-domain", "billwire-store"]),
-    ("billwire-api", &["billwire-schemas", "billwire-domain", "billwire-app"]),
+    ("billwire-store", &["billwire-schemas", "billwire-domain", "billwire-monitoring"]),
+    ("billwire-app", &["billwire-schemas", "billwire-domain", "billwire-store", "billwire-monitoring"]),
+    ("billwire-api", &["billwire-schemas", "billwire-domain", "billwire-app", "billwire-monitoring"]),
     ("billwire-bus", &["billwire-schemas"]),
     ("billwire-dev", &["billwire-schemas"]),
-    ("billwire-delivery", &["billwire-schemas", "billwire-bus"]),
+    ("billwire-delivery", &["billwire-schemas", "billwire-bus", "billwire-monitoring"]),
     ("billwire-webhook", &["billwire-schemas", "billwire-delivery"]),
     ("billwire-email", &["billwire-schemas", "billwire-delivery"]),
     ("billwire-warehouse", &["billwire-schemas", "billwire-delivery"]),

@@ -63,6 +63,19 @@ pub enum Outcome {
     NotAttempted(String),
 }
 
+impl Outcome {
+    /// Its name in metrics.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Delivered(_) => "delivered",
+            Self::Retry { .. } => "retry",
+            Self::GiveUp(_) => "give_up",
+            Self::Gone(_) => "gone",
+            Self::NotAttempted(_) => "not_attempted",
+        }
+    }
+}
+
 /// What a subscription asks a channel to do. Each channel has its own type; only the channel reads it.
 pub trait ChannelAction: Any + Debug + Send + Sync {
     /// The name of the channel.

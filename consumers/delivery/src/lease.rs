@@ -3,12 +3,15 @@
 use std::{
     collections::{HashMap, HashSet},
     future::Future,
+    panic::AssertUnwindSafe,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use async_trait::async_trait;
+use billwire_monitoring::metrics::METRICS;
 use billwire_schemas::lease::Lease;
+use futures::FutureExt;
 use tokio::{sync::watch, time::sleep};
 
 /// Where leases are stored. Errors are texts for the log; every call may be repeated.
@@ -101,7 +104,7 @@ async fn renew(leases: Arc<dyn Leases>, ttl: Duration) {
 /// The wait before a lease that another process holds is requested again, and before work that failed starts again.
 pub(crate) const RETRY_WAIT: Duration = Duration::from_millis(500);
 
-/// Does `work` under the lease `name` until the work succeeds or `stop` turns true. Work that fails, or loses its lease, starts again.
+/// Does `work` under the lease `name` until the work succeeds or `stop` turns true. Work that fails, panics or loses its lease starts again.
 pub async fn run<W: Future<Output = Result<(), String>>>(
     leases: &Arc<dyn Leases>,
     name: &str,
@@ -115,14 +118,17 @@ pub async fn run<W: Future<Output = Result<(), String>>>(
             let work = work(lease);
             async move {
                 tokio::select! {
-                    done = work => done,
+                    done = AssertUnwindSafe(work).catch_unwind() => done.unwrap_or_else(|_| Err("it panicked; the panic is logged above".to_owned())),
                     _ = stopped.changed() => Ok(()),
                 }
             }
         };
         match under(leases, name, ttl, until_stop).await {
             Some(Ok(())) => return,
-            Some(Err(error)) => tracing::warn!(lease = name, error, "work under a lease failed; it starts again"),
+            Some(Err(error)) => {
+                METRICS.restarted(name);
+                tracing::warn!(lease = name, error, "work under a lease failed; it starts again");
+            }
             None => {}
         }
         tokio::select! {

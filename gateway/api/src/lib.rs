@@ -61,6 +61,12 @@ pub fn service(app: App, options: Options) -> BoxEndpoint<'static, Response> {
     ErrorMiddleware { operations: &registry::SPECS, inner: route }.boxed()
 }
 
+/// What a monitor asks a process for, without a key: `/livez`, `/readyz` and `/metrics`.
+pub fn monitoring(app: App) -> BoxEndpoint<'static, Response> {
+    let shared = Arc::new(Shared { app, options: Options::default(), document: &DOCUMENT });
+    ErrorMiddleware { operations: &[], inner: http::readiness::monitoring(&shared) }.boxed()
+}
+
 /// The response to a request beyond the listener's capacity: 503 `overloaded`.
 pub fn overloaded(request: &Request) -> Response {
     error_middleware::overloaded(request)

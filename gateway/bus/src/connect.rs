@@ -93,6 +93,11 @@ impl Bus {
         self.client.connection_state() == async_nats::connection::State::Connected
     }
 
+    /// Whether the connection stands now.
+    pub fn is_connected(&self) -> bool {
+        self.client.connection_state() == async_nats::connection::State::Connected
+    }
+
     /// The largest message, headers and payload together, that the latest server accepts, in bytes.
     pub fn max_payload(&self) -> u64 {
         self.client.max_payload() as u64

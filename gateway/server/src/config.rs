@@ -34,6 +34,8 @@ const TIMEOUT_MIN_MS: u64 = 100;
 pub struct Settings {
     /// HTTP address.
     pub listen: SocketAddr,
+    /// Address for monitors; absent: none.
+    pub monitoring_listen: Option<SocketAddr>,
     /// The directory of all local state.
     pub data_dir: PathBuf,
     /// `sqlite://…` or `postgres://…`; absent: SQLite in the data directory.
@@ -134,6 +136,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            monitoring_listen: None,
             data_dir: PathBuf::from("./data"),
             database_url: None,
             nats_url: None,

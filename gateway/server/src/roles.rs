@@ -7,6 +7,7 @@ pub(crate) mod bill_runs;
 pub(crate) mod clock;
 pub(crate) mod consumers;
 pub(crate) mod held_queues;
+pub(crate) mod monitoring;
 pub(crate) mod outbox_watch;
 pub(crate) mod relay;
 pub(crate) mod replays;
@@ -14,14 +15,16 @@ pub(crate) mod retention;
 pub(crate) mod set_aside;
 pub(crate) mod storage_watch;
 pub(crate) mod stream_audit;
+pub(crate) mod supervised;
 
 use std::{sync::Arc, time::Duration};
 
 use billwire_app::App;
 use billwire_bus::Bus;
 use billwire_delivery::lease::Leases;
+use billwire_monitoring::parts::{Part, Parts, Status};
 use billwire_schemas::{
-    clock::{ShiftedClock, SystemClock},
+    clock::{Clock, ShiftedClock, SystemClock},
     ids::fresh,
 };
 use billwire_store::Store;
@@ -29,7 +32,7 @@ use billwire_webhook::WebhookChannel;
 use tokio::{
     sync::watch,
     task::JoinSet,
-    time::{sleep, timeout},
+    time::{interval, sleep, timeout},
 };
 
 use self::consumers::Consumers;
@@ -100,8 +103,10 @@ pub async fn start(settings: &Settings, roles: &[Role], nats: String, lock: Data
     let (stop, stopped) = watch::channel(false);
     let mut tasks = JoinSet::new();
     let mut address = None;
-    tasks.spawn(outbox_watch::max_payload(store.clone(), stopped.clone()));
-    tasks.spawn(storage_watch::run(app.clone(), store.clone(), settings.local_folders(), settings.disk_free_min_mb << 20, stopped.clone()));
+    watch_state(&mut tasks, settings, &app, &store, &stopped);
+    if let Some(address) = settings.monitoring_listen {
+        monitoring::start(&mut tasks, address, settings, &app, &stopped).await?;
+    }
     let shared = shared_places::claim(settings, &store, &nats, roles).await?;
     tasks.spawn(shared_places::renew(shared, store.clone(), settings.lease(), stopped.clone()));
     if roles.contains(&Role::Api) {
@@ -120,7 +125,7 @@ pub async fn start(settings: &Settings, roles: &[Role], nats: String, lock: Data
         let mut bus = billwire_bus::Options::new(nats, Arc::new(seal_keys::load(&store).await?));
         bus.credentials.clone_from(&settings.nats_creds);
         bus.replicas = settings.nats_replicas;
-        tasks.spawn(with_nats(bus, relay, consumers, store.clone(), tail, stopped));
+        tasks.spawn(with_nats(bus, relay, consumers, store.clone(), tail, app.parts().clone(), stopped));
     }
     Ok(Running {
         address,
@@ -146,6 +151,21 @@ impl Running {
         }
         self.lock
     }
+}
+
+/// Starts what keeps the process's knowledge of its surroundings up to date.
+fn watch_state(tasks: &mut JoinSet<()>, settings: &Settings, app: &App, store: &Store, stopped: &watch::Receiver<bool>) {
+    let known = || (app.clone(), store.clone(), stopped.clone());
+    let parts = || (app.parts().clone(), stopped.clone());
+    let (limit, (a, s, stop), (p, ended)) = (settings.outbox_max, known(), parts());
+    tasks.spawn(supervised::run("outbox watch", p, ended, move || outbox_watch::backlog(a.clone(), s.clone(), limit, stop.clone())));
+    let ((a, s, stop), (p, ended)) = (known(), parts());
+    tasks.spawn(supervised::run("lag watch", p, ended, move || outbox_watch::lag(a.clone(), s.clone(), stop.clone())));
+    let ((_, s, stop), (p, ended)) = (known(), parts());
+    tasks.spawn(supervised::run("payload watch", p, ended, move || outbox_watch::max_payload(s.clone(), stop.clone())));
+    let (folders, floor, (a, s, stop), (p, ended)) = (settings.local_folders(), settings.disk_free_min_mb << 20, known(), parts());
+    let watch = move || storage_watch::run(a.clone(), s.clone(), folders.clone(), floor, stop.clone());
+    tasks.spawn(supervised::run("storage watch", p, ended, watch));
 }
 
 fn webhook_client(settings: &Settings) -> Result<billwire_webhook::Client, String> {
@@ -175,12 +195,16 @@ async fn with_nats(
     consumers: Option<Consumers>,
     store: Store,
     tail: Tail,
+    parts: Arc<Parts>,
     mut stopped: watch::Receiver<bool>,
 ) {
     let bus = loop {
         match Bus::connect(&options).await {
             Ok(bus) => break bus,
-            Err(error) => tracing::warn!(%error, "cannot connect to NATS; operations are accepted, and their events are published later"),
+            Err(error) => {
+                let detail = format!("cannot connect; operations are accepted, and their events are published later: {error}");
+                parts.report(Part::Nats, Status::Degraded, detail, SystemClock.now());
+            }
         }
         tokio::select! {
             _ = stopped.changed() => return,
@@ -193,11 +217,32 @@ async fn with_nats(
         tracing::warn!(%error, "cannot create or update the stream yet");
     }
     let mut tasks = JoinSet::new();
+    tasks.spawn(watch_nats(bus.clone(), parts.clone(), stopped.clone()));
     if let Some((leases, ttl)) = relay {
-        tasks.spawn(relay::run(store.clone(), bus.clone(), leases, ttl, stopped.clone()));
+        tasks.spawn(relay::run(store.clone(), bus.clone(), leases, ttl, parts, stopped.clone()));
     }
     if let Some(consumers) = consumers {
         consumers.start(&mut tasks, bus, store, &stopped);
     }
     while tasks.join_next().await.is_some() {}
+}
+
+/// How often the connection to NATS is looked at.
+const NATS_EVERY: Duration = Duration::from_secs(1);
+
+/// Reports the connection to NATS until `stop` turns true.
+async fn watch_nats(bus: Bus, parts: Arc<Parts>, mut stop: watch::Receiver<bool>) {
+    let mut tick = interval(NATS_EVERY);
+    loop {
+        tokio::select! {
+            _ = stop.changed() => return,
+            _ = tick.tick() => {}
+        }
+        if bus.is_connected() {
+            parts.ok(Part::Nats, SystemClock.now());
+        } else {
+            let detail = "the connection is lost; operations are accepted, and their events are published later";
+            parts.report(Part::Nats, Status::Degraded, detail, SystemClock.now());
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! The end of an attempt: the delivery's new state, and what follows for its lane.
 
+use billwire_monitoring::metrics::{METRICS, Outcome as Labels};
 use billwire_schemas::delivery::{AttemptRecord, Delivery, DeliveryState};
 use chrono::TimeDelta;
 
@@ -27,6 +28,8 @@ impl Partition {
         if !matches!(outcome, Outcome::NotAttempted(_)) {
             self.throughput.count(job.delivery.queue, matches!(outcome, Outcome::Delivered(_)));
         }
+        METRICS.attempts.get_or_create(&Labels { outcome: outcome.name() }).inc();
+        METRICS.attempt_seconds.observe(latency.as_secs_f64());
         let made = job.delivery.attempts + 1;
         let own_plan = self.target_limits().limiter(job.delivery.subscription).and_then(|limiter| limiter.retry_plan());
         let retry_plan = own_plan.as_ref().unwrap_or(&self.engine.options.retry_plan);

@@ -18,7 +18,7 @@ use poem::{
 use serde_json::Value;
 
 use crate::{
-    http::{problem::Problem, request_context::Context},
+    http::{access_log::Learned, problem::Problem, request_context::Context},
     openapi::operation_spec::OperationSpec,
 };
 
@@ -81,10 +81,14 @@ impl Endpoint for Authorization {
 
 impl Authorization {
     async fn admit(&self, request: &Request) -> Result<Call, Problem> {
+        if let Some(spec) = self.operation {
+            Learned::operation(request, spec.operation.id);
+        }
         let token = bearer(request.headers())?;
         let Some(caller) = self.shared.app.authenticate(token).await? else {
             return Err(unauthenticated("The API key is unknown or revoked.", r#"Bearer realm="billwire", error="invalid_token""#));
         };
+        Learned::actor(request, &caller.actor);
         let Some(operation) = self.operation else {
             return Err(Problem::new(Code::InsufficientScope, "No key may call this operation."));
         };

@@ -10,7 +10,10 @@ use poem::{
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header},
 };
 
-use crate::{http::problem::Problem, openapi::operation_spec::OperationSpec};
+use crate::{
+    http::{access_log::Access, problem::Problem},
+    openapi::operation_spec::OperationSpec,
+};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -30,8 +33,9 @@ pub(crate) struct ErrorMiddleware<E> {
 impl<E: Endpoint<Output = Response>> Endpoint for ErrorMiddleware<E> {
     type Output = Response;
 
-    async fn call(&self, request: Request) -> poem::Result<Response> {
+    async fn call(&self, mut request: Request) -> poem::Result<Response> {
         let (id, text) = request_id(&request);
+        let access = Access::begin(&mut request);
         let (method, uri) = (request.method().clone(), request.uri().clone());
         let outcome = match ensure_unambiguous(request.headers()) {
             Ok(()) => AssertUnwindSafe(self.inner.call(request)).catch_unwind().await,
@@ -48,6 +52,7 @@ impl<E: Endpoint<Output = Response>> Endpoint for ErrorMiddleware<E> {
             }
             render(problem, &method, &uri, &text)
         });
+        access.answered(response.status(), &text);
         Ok(with_common_headers(response, id))
     }
 }

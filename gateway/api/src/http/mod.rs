@@ -1,10 +1,12 @@
 //! Request handling: authorization, request context, validated bodies, responses, problems.
 
+pub(crate) mod access_log;
 pub(crate) mod authorization;
 pub(crate) mod bulk;
 pub(crate) mod cursor;
 pub(crate) mod error_middleware;
 pub(crate) mod problem;
+pub(crate) mod readiness;
 pub(crate) mod request_context;
 pub(crate) mod responses;
 pub(crate) mod strict_json;

@@ -6,7 +6,7 @@ use billwire_schemas::refusal::Code;
 
 use billwire_schemas::events::{catalogue, json_schema};
 use poem::{
-    Endpoint, EndpointExt, IntoResponse, Request, Response, Route,
+    Endpoint, IntoResponse, Request, Response, Route,
     endpoint::make,
     get,
     http::{HeaderValue, header},
@@ -14,7 +14,11 @@ use poem::{
 use serde_json::Value;
 
 use crate::{
-    http::{authorization::Shared, problem::Problem},
+    http::{
+        authorization::Shared,
+        problem::Problem,
+        readiness::{livez, readyz},
+    },
     openapi::document,
 };
 
@@ -63,7 +67,7 @@ impl Asset {
 static DOCUMENT: LazyLock<String> = LazyLock::new(|| document::openapi().to_string());
 static DOCUMENT_31: LazyLock<String> = LazyLock::new(|| document::openapi_31().to_string());
 
-fn fixed(respond: impl Fn() -> Response + Send + Sync + 'static) -> impl Endpoint<Output = Response> + 'static {
+pub(crate) fn fixed(respond: impl Fn() -> Response + Send + Sync + 'static) -> impl Endpoint<Output = Response> + 'static {
     let respond = Arc::new(respond);
     make(move |_: Request| {
         let respond = respond.clone();
@@ -71,13 +75,13 @@ fn fixed(respond: impl Fn() -> Response + Send + Sync + 'static) -> impl Endpoin
     })
 }
 
-fn json(body: impl Into<poem::Body>, media_type: &str) -> Response {
+pub(crate) fn answer(body: impl Into<poem::Body>, media_type: &str) -> Response {
     Response::builder().content_type(media_type).body(body)
 }
 
 /// A public document, which caches may keep.
 fn published(body: impl Into<poem::Body>, media_type: &str) -> Response {
-    json(body, media_type).with_header(header::CACHE_CONTROL, "no-cache").into_response()
+    answer(body, media_type).with_header(header::CACHE_CONTROL, "no-cache").into_response()
 }
 
 /// Adds these routes to `route`.
@@ -85,42 +89,13 @@ pub(crate) fn add(route: Route, shared: &Arc<Shared>) -> Route {
     let mut route = route
         .at("/openapi.json", get(fixed(|| published(DOCUMENT.as_str(), "application/json"))))
         .at("/openapi-3.1.json", get(fixed(|| published(DOCUMENT_31.as_str(), "application/json"))))
-        .at("/livez", get(fixed(|| json(r#"{"status":"ok"}"#, "application/json"))))
+        .at("/livez", get(livez()))
         .at("/readyz", get(readyz(shared.clone())))
         .at("/schemas/events/:event_type/v1.json", get(make(event_schema)));
     for asset in ASSETS {
         route = route.at(asset.path, get(fixed(move || asset.response())));
     }
     route
-}
-
-/// Readiness: the database responds, there is room, and the outbox is not full. Also reports the number of events set aside.
-fn readyz(shared: Arc<Shared>) -> impl Endpoint + 'static {
-    make(move |_: Request| {
-        let shared = shared.clone();
-        async move {
-            if let Err(error) = shared.app.ping().await {
-                return Err(poem::Error::from(Problem::later(
-                    Code::Unavailable,
-                    "The database does not respond.",
-                    Some(error.to_string()),
-                )));
-            }
-            if shared.app.storage_full() {
-                return Err(Problem::later(Code::StorageFull, "The storage is full, or nearly so.", None).into());
-            }
-            if shared.app.backlog_full() {
-                return Err(Problem::later(Code::Overloaded, "The stream is unavailable and the outbox is full.", None).into());
-            }
-            // Events set aside are reported for monitoring; they do not affect readiness.
-            match shared.app.count_set_aside_events().await {
-                Ok(0) => Ok(json(r#"{"status":"ok"}"#, "application/json")),
-                Ok(events) => Ok(json(format!(r#"{{"status":"ok","setAsideEvents":{events}}}"#), "application/json")),
-                Err(failure) => Err(Problem::from(failure).into()),
-            }
-        }
-    })
-    .map_to_response()
 }
 
 async fn event_schema(request: Request) -> poem::Result<Response> {

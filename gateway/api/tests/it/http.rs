@@ -193,7 +193,11 @@ async fn documents_health_and_swagger_ui_are_served() {
     assert_eq!(get("/openapi.json").await.expect(200), openapi());
     assert_eq!(get("/openapi-3.1.json").await.expect(200), billwire_api::openapi_31());
     assert_eq!(get("/livez").await.expect(200), json!({ "status": "ok" }));
-    assert_eq!(get("/readyz").await.expect(200), json!({ "status": "ok" }));
+    let ready = get("/readyz").await.expect(200);
+    assert_eq!(ready["status"], "ok", "{ready}");
+    for part in ["database", "storage", "setAside"] {
+        assert!(ready["parts"][part]["status"] == "ok" && ready["parts"][part]["since"].is_string(), "{ready}");
+    }
     let page = get("/docs").await;
     assert!(page.text.contains("/docs/swagger-ui-bundle.js") && !page.text.contains("://"), "nothing from elsewhere");
     for (path, media_type, encoding) in [
@@ -214,7 +218,10 @@ async fn documents_health_and_swagger_ui_are_served() {
 async fn a_full_outbox_is_not_ready_and_accepts_nothing() {
     let rig = Rig::new().await;
     rig.app.set_backlog_full(true);
-    rig.raw("GET", "/readyz", &[], Vec::new()).await.refused(503, "overloaded");
+    let refused = rig.raw("GET", "/readyz", &[], Vec::new()).await.refused(503, "overloaded");
+    let parts = &refused["parts"];
+    assert_eq!((&parts["outbox"]["status"], &parts["database"]["status"]), (&json!("down"), &json!("ok")), "{refused}");
+    assert!(parts["outbox"]["detail"].as_str().is_some_and(|detail| detail.contains("outbox is full")), "{refused}");
     let answer = rig.post("/v1/bill-cycles", json!({ "name": "c", "period": "day" })).await;
     assert_eq!(answer.header("retry-after"), "1");
     answer.refused(503, "unavailable");

@@ -7,7 +7,7 @@ use billwire_app::App;
 use billwire_store::Store;
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 
-use super::{outbox_watch, retention};
+use super::retention;
 use crate::{config::Settings, connections};
 
 /// How long open HTTP requests may take to finish at a stop.
@@ -27,16 +27,23 @@ pub async fn start(
     let failed = |e| format!("cannot listen on {}: {e}; stop what uses that port, or set BILLWIRE_LISTEN to another", settings.listen);
     let listener = TcpListener::bind(settings.listen).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
-    let options = connections::Options {
+    let options = connection_options(settings)?;
+    let service =
+        billwire_api::service(app.clone(), billwire_api::Options { body_limit: settings.body_max, ..billwire_api::Options::default() });
+    tasks.spawn(connections::serve(listener, service, options, stopped.clone()));
+    tasks.spawn(retention::purge(store.clone(), settings.idempotency_hours, settings.attempts_days, stopped.clone()));
+    Ok(address)
+}
+
+/// How connections are served.
+///
+/// # Errors
+/// One line that names the wrong setting.
+pub(crate) fn connection_options(settings: &Settings) -> Result<connections::Options, String> {
+    Ok(connections::Options {
         limits: settings.connections(),
         patience: settings.patience(),
         trusted_proxies: settings.trusted_proxies()?,
         drain: DRAIN,
-    };
-    let service =
-        billwire_api::service(app.clone(), billwire_api::Options { body_limit: settings.body_max, ..billwire_api::Options::default() });
-    tasks.spawn(connections::serve(listener, service, options, stopped.clone()));
-    tasks.spawn(outbox_watch::backlog(app.clone(), store.clone(), settings.outbox_max, stopped.clone()));
-    tasks.spawn(retention::purge(store.clone(), settings.idempotency_hours, settings.attempts_days, stopped.clone()));
-    Ok(address)
+    })
 }

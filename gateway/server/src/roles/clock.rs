@@ -10,7 +10,7 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-use super::bill_runs;
+use super::{bill_runs, supervised};
 use crate::config::Settings;
 
 /// How often due dates are checked.
@@ -18,7 +18,8 @@ const DUE_EVERY: Duration = Duration::from_millis(500);
 
 /// Starts the role.
 pub fn start(tasks: &mut JoinSet<()>, settings: &Settings, app: &App, leases: Arc<dyn Leases>, stopped: &watch::Receiver<bool>) {
-    tasks.spawn(perform_due(app.clone(), stopped.clone()));
+    let (due, stop) = (app.clone(), stopped.clone());
+    tasks.spawn(supervised::run("clock", app.parts().clone(), stopped.clone(), move || perform_due(due.clone(), stop.clone())));
     tasks.spawn(bill_runs::run(app.clone(), leases, settings.lease(), stopped.clone()));
 }
 

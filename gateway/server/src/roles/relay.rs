@@ -8,6 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use billwire_bus::{BATCH_MAX, Bus, PublishOutcome};
 use billwire_delivery::lease::{self, Leases};
+use billwire_monitoring::parts::Parts;
 use billwire_schemas::lease::Lease;
 use billwire_store::{Store, Unpublished};
 use tokio::{
@@ -32,13 +33,13 @@ const POLL: Duration = Duration::from_secs(1);
 /// The wait after a failure.
 const AGAIN: Duration = Duration::from_millis(500);
 /// Publishes until `stop` turns true.
-pub async fn run(store: Store, bus: Bus, leases: Arc<dyn Leases>, ttl: Duration, stop: watch::Receiver<bool>) {
-    lease::run(&leases, "relay", ttl, stop, |lease| publish_outbox(&store, &bus, lease)).await;
+pub async fn run(store: Store, bus: Bus, leases: Arc<dyn Leases>, ttl: Duration, parts: Arc<Parts>, stop: watch::Receiver<bool>) {
+    lease::run(&leases, "relay", ttl, stop, |lease| publish_outbox(&store, &bus, lease, parts.clone())).await;
 }
 
 /// Works as the one relay until something fails.
-async fn publish_outbox(store: &Store, bus: &Bus, lease: Lease) -> Result<(), String> {
-    let mut audit = Audit::start(store, bus, &lease).await?;
+async fn publish_outbox(store: &Store, bus: &Bus, lease: Lease, parts: Arc<Parts>) -> Result<(), String> {
+    let mut audit = Audit::start(store, bus, &lease, parts).await?;
     let mut set_aside = SetAside::of(store).await?;
     let mut page = Page { rows: PAGE_MIN };
     loop {

@@ -8,6 +8,8 @@ use std::{
 };
 
 use billwire_app::App;
+use billwire_monitoring::parts::{Part, Status};
+use billwire_schemas::clock::{Clock, SystemClock};
 use billwire_store::Store;
 use tokio::{
     sync::watch,
@@ -33,14 +35,16 @@ pub async fn run(app: App, store: Store, folders: Vec<PathBuf>, floor: u64, mut 
         let short =
             spawn_blocking(move || watched.into_iter().find_map(|folder| Some((free(&folder)?, folder)).filter(|(free, _)| *free < floor)));
         let short = short.await.unwrap_or_default();
-        match &short {
-            Some((free, folder)) if !app.storage_low() => {
-                tracing::error!(folder = %folder.display(), free, floor, "the disk is nearly full; operations are refused until there is room");
-            }
-            None if app.storage_low() => tracing::info!("there is room on the disk again; operations are accepted"),
-            _ => {}
-        }
         app.set_storage_low(short.is_some());
+        let now = SystemClock.now();
+        match &short {
+            Some((free, folder)) => {
+                let detail = format!("{free} bytes are free on the disk of {}, fewer than {floor}", folder.display());
+                app.parts().report(Part::Storage, Status::Down, detail, now);
+            }
+            None if store.storage_full() => app.parts().report(Part::Storage, Status::Down, "the database has no room", now),
+            None => app.parts().ok(Part::Storage, now),
+        }
         if store.storage_full() && probed.elapsed() >= PROBE_EVERY {
             probed = Instant::now();
             match store.probe_storage().await {

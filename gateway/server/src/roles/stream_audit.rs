@@ -1,13 +1,17 @@
 //! The audit of the stream: the relay knows at which sequence each event stands, and compares that with what the stream holds. What the stream
 //! has lost is published again.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use billwire_bus::{
     Authenticity, Bus, Message, Received,
     topology::{SUBJECTS, State},
 };
 use billwire_delivery::consumer_name;
+use billwire_monitoring::{
+    metrics::{Finding, METRICS},
+    parts::{Part, Parts, Status},
+};
 use billwire_schemas::{
     clock::{Clock, SystemClock},
     delivery::Published,
@@ -50,6 +54,7 @@ pub(crate) struct Audit {
     more: bool,
     next: Instant,
     epoch: String,
+    parts: Arc<Parts>,
 }
 
 impl Audit {
@@ -57,12 +62,12 @@ impl Audit {
     ///
     /// # Errors
     /// When NATS or the database fails, or the lease is lost.
-    pub async fn start(store: &Store, bus: &Bus, lease: &Lease) -> Result<Self, String> {
+    pub async fn start(store: &Store, bus: &Bus, lease: &Lease, parts: Arc<Parts>) -> Result<Self, String> {
         let known = store.setting(EPOCH).await.map_err(text)?;
         let last = store.setting(HIGHEST).await.map_err(text)?.and_then(|text| text.parse().ok()).unwrap_or(0);
         let first_time = known.is_none();
         let slots = store.last_of_slots().await.map_err(text)?;
-        let mut audit = Self { last, slots, clean: None, more: false, next: Instant::now(), epoch: known.unwrap_or_default() };
+        let mut audit = Self { last, slots, clean: None, more: false, next: Instant::now(), epoch: known.unwrap_or_default(), parts };
         if first_time {
             let State { epoch, last_sequence, .. } = bus.ensure_stream(&fresh().to_string()).await.map_err(text)?;
             store.set(EPOCH, &epoch).await.map_err(text)?;
@@ -123,6 +128,7 @@ impl Audit {
             let published: Vec<Published> = messages.iter().filter_map(own).collect();
             let strangers = messages.len() - published.len();
             if strangers > 0 {
+                self.found("foreign_messages", strangers as u64);
                 tracing::warn!(messages = strangers, "somebody else has published on the stream");
             }
             self.mark(store, lease, &published, end).await?;
@@ -144,6 +150,10 @@ impl Audit {
         Ok(())
     }
 
+    fn found(&self, finding: &'static str, count: u64) {
+        METRICS.audit_findings.get_or_create(&Finding { finding }).inc_by(count);
+    }
+
     async fn compare(&mut self, store: &Store, bus: &Bus, lease: &Lease) -> Result<(), String> {
         let state = bus.ensure_stream(&fresh().to_string()).await.map_err(text)?;
         self.next = Instant::now() + EVERY;
@@ -151,17 +161,25 @@ impl Audit {
         if replaced || state.last_sequence < self.last {
             let last = if replaced { 0 } else { state.last_sequence };
             tracing::error!(last_sequence = state.last_sequence, known = self.last, replaced, "the stream was lost or rolled back");
+            self.found("rolled_back", 1);
             self.rolled_back(store, bus, lease, &state, last).await?;
         }
         let same =
             |clean: &State| (clean.first_sequence, &clean.deleted, &clean.epoch) == (state.first_sequence, &state.deleted, &state.epoch);
         if !self.more && self.clean.as_ref().is_some_and(same) {
+            self.parts.ok(Part::Stream, SystemClock.now());
             return Ok(());
         }
         let lost = Lost { before: state.first_sequence, after: self.last, deleted: state.deleted.clone() };
         let put_back = store.put_back_lost(lease, &lost, PUT_BACK_MAX).await.map_err(text)?.ok_or(LEASE_LOST)?;
+        let now = SystemClock.now();
         if put_back > 0 {
             tracing::error!(events = put_back, "the stream has lost events; they are published again");
+            self.found("lost_events", put_back);
+            METRICS.audit_republished_events.inc_by(put_back);
+            self.parts.report(Part::Stream, Status::Degraded, "the stream has lost events; they are published again", now);
+        } else {
+            self.parts.ok(Part::Stream, now);
         }
         self.more = put_back == PUT_BACK_MAX;
         self.clean = (!self.more).then_some(state);
