@@ -44,6 +44,9 @@ pub enum SinkError {
     /// The rows could not be written as Parquet.
     #[error(transparent)]
     Parquet(#[from] parquet::errors::ParquetError),
+    /// The file does not have the columns of the warehouse.
+    #[error("{0} is not a file of the warehouse")]
+    Unreadable(PathBuf),
     /// The batch number is negative.
     #[error("{0} is not a batch number")]
     Batch(i64),
@@ -83,7 +86,11 @@ impl Directory {
     /// [`SinkError::Batch`] if it is negative.
     pub fn path(&self, batch: i64) -> Result<PathBuf, SinkError> {
         let number = u64::try_from(batch).map_err(|_| SinkError::Batch(batch))?;
-        Ok(self.root.join("events").join(format!("{:06}", number / 1000)).join(format!("{number:012}.parquet")))
+        Ok(self.events().join(format!("{:06}", number / 1000)).join(format!("{number:012}.parquet")))
+    }
+
+    pub(crate) fn events(&self) -> PathBuf {
+        self.root.join("events")
     }
 
     /// A random id that the directory keeps, by which processes tell whether they write to the same one.
@@ -197,7 +204,7 @@ impl Directory {
     }
 }
 
-fn at(path: &Path) -> impl FnOnce(io::Error) -> SinkError {
+pub(crate) fn at(path: &Path) -> impl FnOnce(io::Error) -> SinkError {
     let path = path.to_owned();
     move |source| SinkError::Io { path, source }
 }

@@ -2,7 +2,7 @@
 //!
 //! The delivery engine's bulk loop calls it through [`BulkSink`]; `server` creates the [`Warehouse`] and implements [`BatchStore`] over
 //! SQL. This crate uses neither SQL nor NATS nor a clock, and never changes an existing file. [`row`] defines the columns (pure),
-//! [`client`] writes the files (the only IO), and [`batch_store`] records the batches.
+//! [`client`] writes the files and `files` reads them (the only IO), and [`batch_store`] records the batches.
 //!
 //! # Why exactly once
 //!
@@ -18,6 +18,7 @@
 
 pub mod batch_store;
 pub mod client;
+mod files;
 pub mod row;
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,7 @@ use tokio::sync::Mutex;
 
 pub use batch_store::BatchStore;
 pub use client::Directory;
+pub use files::Loaded;
 
 /// Loads events into a directory of Parquet files.
 #[derive(Debug)]

@@ -296,3 +296,23 @@ fn only_directories_of_this_machine_are_taken() {
     assert_eq!(directory.path(1_234_567).unwrap(), PathBuf::from("/var/lib/billwire dwh/events/001234/000001234567.parquet"));
     assert!(directory.path(-1).is_err());
 }
+
+#[tokio::test]
+async fn the_files_say_which_batches_there_are_and_what_they_hold() {
+    let rig = Rig::new();
+    let directory = rig.directory();
+    assert_eq!(directory.batches_after(0).await.unwrap(), Vec::<i64>::new(), "there is no folder yet");
+    let (first, second) = (rig.events(3), rig.events(2));
+    rig.warehouse().load(&first).await.unwrap();
+    rig.warehouse().load(&second).await.unwrap();
+    assert_eq!(directory.batches_after(0).await.unwrap(), [1, 2]);
+    assert_eq!(directory.batches_after(1).await.unwrap(), [2]);
+    assert_eq!(directory.batches_after(2).await.unwrap(), Vec::<i64>::new());
+    for (batch, events) in [(1, first), (2, second)] {
+        let held: Vec<_> =
+            directory.events_of(batch).await.unwrap().into_iter().map(|one| (one.id, one.tenant, one.key, one.sequence)).collect();
+        let loaded = events.into_iter().map(|one| (one.id, one.tenant, one.key, one.sequence));
+        assert_eq!(held, loaded.collect::<Vec<_>>());
+    }
+    assert!(directory.events_of(3).await.is_err());
+}
