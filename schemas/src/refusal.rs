@@ -261,6 +261,7 @@ codes! {
     503 "unavailable" Unavailable "A dependency is unavailable"
     503 "busy" Busy "A lock was not free in time, or a deadline passed"
     503 "storage_full" StorageFull "The storage is full, or nearly so"
+    503 "restored_database" RestoredDatabase "The database was restored to an older moment"
     503 "overloaded" Overloaded "Too many requests are queued"
 }
 

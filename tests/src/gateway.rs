@@ -321,9 +321,19 @@ impl Drop for Gateway {
 
 /// Creates a database in the cluster that `make test` started.
 pub fn new_postgres_database() -> String {
+    create_postgres_database("")
+}
+
+/// Copies a database that nobody is connected to.
+pub fn copy_postgres_database(url: &str) -> String {
+    let (_, name) = url.rsplit_once('/').expect("a database name");
+    create_postgres_database(&format!("TEMPLATE {name}"))
+}
+
+fn create_postgres_database(options: &str) -> String {
     let server = required("BILLWIRE_TEST_POSTGRES");
     let name = format!("t_{}", uuid::Uuid::now_v7().simple());
-    let created = Command::new("psql").args([&server, "-qc", &format!("CREATE DATABASE {name}")]).output().expect("psql");
+    let created = Command::new("psql").args([&server, "-qc", &format!("CREATE DATABASE {name} {options}")]).output().expect("psql");
     assert!(created.status.success(), "{}", String::from_utf8_lossy(&created.stderr));
     let (base, _) = server.rsplit_once('/').expect("a database name");
     format!("{base}/{name}")

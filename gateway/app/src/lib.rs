@@ -207,6 +207,11 @@ impl App {
         self.storage_low() || self.store.storage_full()
     }
 
+    /// Whether operations are refused because the database was restored to an older moment.
+    pub fn restored(&self) -> bool {
+        self.store.is_restored()
+    }
+
     /// Refuses operations while there is no room for them or for their events.
     ///
     /// # Errors

@@ -22,6 +22,9 @@ const MAX_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
 /// The metadata key of the epoch.
 const EPOCH: &str = "billwire-epoch";
 
+/// The metadata key of the mark.
+const MARK: &str = "billwire-published";
+
 /// Which stream this is, and which sequences it holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct State {
@@ -33,6 +36,8 @@ pub struct State {
     pub last_sequence: u64,
     /// Sequences between those two that were deleted.
     pub deleted: Vec<u64>,
+    /// The mark that [`Bus::set_mark`] has left.
+    pub mark: Option<u64>,
 }
 
 /// The server's answer to a question for the stream with the sequences that were deleted, which the client library does not read.
@@ -94,8 +99,20 @@ impl Bus {
         };
         let epoch = info.config.metadata.get(EPOCH).cloned().unwrap_or_else(|| fresh_epoch.to_owned());
         self.restore_config(&info.config, config(self.replicas, &epoch)).await?;
+        let mark = info.config.metadata.get(MARK).and_then(|mark| mark.parse().ok());
         let Sequences { first_seq, last_seq, deleted } = info.state;
-        Ok(State { epoch, first_sequence: first_seq, last_sequence: last_seq, deleted: deleted.unwrap_or_default() })
+        Ok(State { epoch, first_sequence: first_seq, last_sequence: last_seq, deleted: deleted.unwrap_or_default(), mark })
+    }
+
+    /// Leaves on the stream up to which of its sequences SQL knows what it holds.
+    ///
+    /// # Errors
+    /// When NATS is away, or the stream is missing.
+    pub async fn set_mark(&self, mark: u64) -> Result<(), Error> {
+        let mut config = self.stream().await?.cached_info().config.clone();
+        config.metadata.insert(MARK.to_owned(), mark.to_string());
+        self.jetstream.update_stream(config).await.map_err(|e| Error::Unavailable(e.to_string()))?;
+        Ok(())
     }
 
     /// Puts back what differs from the configuration that the gateway needs: limits that somebody set would delete messages, or refuse them.

@@ -6,7 +6,7 @@ use billwire_schemas::{
     clock::{Clock, SystemClock},
     ids::TenantId,
 };
-use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use serde_json::{Value, json};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -15,6 +15,8 @@ use crate::{
     admin,
     config::{self, Settings},
     data_dir, database, listen, nats_child,
+    output::{Output, answer, print_json},
+    recover,
     roles::{self, Role},
     telemetry,
 };
@@ -31,14 +33,6 @@ pub struct Cli {
     output: Output,
     #[command(subcommand)]
     command: Command,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Output {
-    /// For people
-    Text,
-    /// For programs
-    Json,
 }
 
 #[derive(Debug, Subcommand)]
@@ -66,6 +60,8 @@ enum Command {
     Listen(listen::Options),
     /// Migrate the database's tables to this version
     Migrate,
+    /// Recover a database that was restored to an older moment than the stream knows; the gateway must not run
+    Recover(recover::Options),
     /// Print the OpenAPI document
     Openapi {
         /// As OpenAPI 3.1, with the outgoing webhooks
@@ -162,6 +158,7 @@ pub async fn run(cli: Cli) -> Result<(), String> {
             database::open(&settings).await?;
             answer(cli.output, "the database is migrated to this version", json!({ "migrated": true }))
         }
+        Command::Recover(options) => recover::run(&settings(cli.config.as_deref(), None)?, options, cli.output).await,
         Command::Keys { command } => {
             let settings = settings(cli.config.as_deref(), None)?;
             keys(&settings, command, cli.output).await
@@ -175,21 +172,6 @@ fn settings(file: Option<&std::path::Path>, listen: Option<std::net::SocketAddr>
         settings.listen = listen;
     }
     Ok(settings)
-}
-
-fn print_json(value: &Value) -> Result<(), String> {
-    println!("{}", serde_json::to_string_pretty(value).map_err(|e| e.to_string())?);
-    Ok(())
-}
-
-fn answer(output: Output, text: &str, value: Value) -> Result<(), String> {
-    match output {
-        Output::Text => {
-            println!("{text}");
-            Ok(())
-        }
-        Output::Json => print_json(&value),
-    }
 }
 
 async fn serve(settings: Settings, roles: Vec<Role>) -> Result<(), String> {

@@ -17,7 +17,7 @@ use serde_json::{Value, json, value::RawValue};
 use tokio::time::{Instant, sleep};
 use url::Url;
 
-use crate::cli::{Output, Signals};
+use crate::{cli::Signals, output::Output};
 
 /// Which events, and where they are forwarded to.
 #[derive(Debug, clap::Args)]

@@ -11,6 +11,7 @@ pub(crate) mod monitoring;
 pub(crate) mod outbox_watch;
 pub(crate) mod relay;
 pub(crate) mod replays;
+pub(crate) mod restored;
 pub(crate) mod retention;
 pub(crate) mod set_aside;
 pub(crate) mod storage_watch;
@@ -28,14 +29,15 @@ use billwire_schemas::{
     ids::fresh,
 };
 use billwire_store::Store;
+use billwire_warehouse::Directory;
 use billwire_webhook::WebhookChannel;
 use tokio::{
-    sync::watch,
+    sync::{oneshot, watch},
     task::JoinSet,
     time::{interval, sleep, timeout},
 };
 
-use self::consumers::Consumers;
+use self::{consumers::Consumers, restored::Guard};
 use crate::{
     adapters::{
         channels, delivery_store::SqlDeliveryStore, sandbox::Sandbox, smtp::SmtpAdapter, stream_tail::Tail, webhook::WebhookAdapter,
@@ -102,19 +104,16 @@ pub async fn start(settings: &Settings, roles: &[Role], nats: String, lock: Data
     let new_admin_key = admin::ensure_admin_key(&store, settings.admin_key.clone()).await?;
     let (stop, stopped) = watch::channel(false);
     let mut tasks = JoinSet::new();
-    let mut address = None;
     watch_state(&mut tasks, settings, &app, &store, &stopped);
     if let Some(address) = settings.monitoring_listen {
         monitoring::start(&mut tasks, address, settings, &app, &stopped).await?;
     }
     let shared = shared_places::claim(settings, &store, &nats, roles).await?;
     tasks.spawn(shared_places::renew(shared, store.clone(), settings.lease(), stopped.clone()));
-    if roles.contains(&Role::Api) {
-        address = Some(api::start(&mut tasks, settings, &app, &store, &stopped).await?);
-    }
-    if roles.contains(&Role::Clock) {
-        clock::start(&mut tasks, settings, &app, leases.clone(), &stopped);
-    }
+    let listener = if roles.contains(&Role::Api) { Some(api::bind(settings).await?) } else { None };
+    let (guard, halted) = Guard::new(store.clone(), app.parts().clone());
+    guard.recall().await?;
+    tasks.spawn(guard.clone().follow(stopped.clone()));
     if !nats.is_empty() {
         let relay = roles.contains(&Role::Relay).then(|| (leases.clone(), settings.lease()));
         let consumers = if roles.contains(&Role::Consumers) {
@@ -122,10 +121,20 @@ pub async fn start(settings: &Settings, roles: &[Role], nats: String, lock: Data
         } else {
             None
         };
-        let mut bus = billwire_bus::Options::new(nats, Arc::new(seal_keys::load(&store).await?));
-        bus.credentials.clone_from(&settings.nats_creds);
-        bus.replicas = settings.nats_replicas;
-        tasks.spawn(with_nats(bus, relay, consumers, store.clone(), tail, app.parts().clone(), stopped));
+        let options = bus_options(settings, nats, &store).await?;
+        let (compared, comparison) = oneshot::channel();
+        let warehouse = consumers.is_some().then(|| settings.warehouse_directory()).transpose()?;
+        let roles = NatsRoles { options, relay, consumers, store: store.clone(), tail, guard, warehouse };
+        tasks.spawn(with_nats(roles, compared, halted.clone()));
+        // Nothing is accepted before the database was compared with the stream, unless NATS is away.
+        let _ = timeout(COMPARED_WITHIN, comparison).await;
+    }
+    let mut address = None;
+    if let Some(listener) = listener {
+        address = Some(api::start(&mut tasks, listener, settings, &app, &store, &stopped)?);
+    }
+    if roles.contains(&Role::Clock) {
+        clock::start(&mut tasks, settings, &app, leases.clone(), &halted);
     }
     Ok(Running {
         address,
@@ -188,38 +197,77 @@ fn smtp_client(settings: &Settings) -> Result<billwire_email::Client, String> {
     .map_err(|e| format!("e-mail: {e}"))
 }
 
-/// Runs the roles that need NATS. NATS may be down at the start: operations are accepted meanwhile, and this function waits for NATS.
-async fn with_nats(
+/// How to reach NATS.
+///
+/// # Errors
+/// One line: the database fails, or the keys that seal messages cannot be read.
+pub(crate) async fn bus_options(settings: &Settings, nats: String, store: &Store) -> Result<billwire_bus::Options, String> {
+    let mut options = billwire_bus::Options::new(nats, Arc::new(seal_keys::load(store).await?));
+    options.credentials.clone_from(&settings.nats_creds);
+    options.replicas = settings.nats_replicas;
+    Ok(options)
+}
+
+/// How long a start waits for the comparison of the database with the stream.
+const COMPARED_WITHIN: Duration = Duration::from_secs(10);
+/// The wait before NATS is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// The roles that need NATS.
+struct NatsRoles {
     options: billwire_bus::Options,
     relay: Option<(Arc<dyn Leases>, Duration)>,
     consumers: Option<Consumers>,
     store: Store,
     tail: Tail,
-    parts: Arc<Parts>,
-    mut stopped: watch::Receiver<bool>,
-) {
-    let bus = loop {
-        match Bus::connect(&options).await {
-            Ok(bus) => break bus,
-            Err(error) => {
-                let detail = format!("cannot connect; operations are accepted, and their events are published later: {error}");
-                parts.report(Part::Nats, Status::Degraded, detail, SystemClock.now());
+    guard: Guard,
+    /// If this process loads it.
+    warehouse: Option<Directory>,
+}
+
+impl NatsRoles {
+    /// Connects, and compares the database with the stream. `None`: the database was restored to an older moment.
+    async fn connect(&self) -> Result<Option<Bus>, String> {
+        let bus = Bus::connect(&self.options).await.map_err(|e| e.to_string())?;
+        self.tail.connected(bus.clone());
+        match restored::compare(&self.store, &bus, self.warehouse.as_ref()).await? {
+            None => Ok(Some(bus)),
+            Some(evidence) => {
+                self.guard.restored(&evidence).await;
+                Ok(None)
             }
         }
+    }
+}
+
+/// Runs the roles that need NATS. NATS may be down at the start: operations are accepted meanwhile, and this function waits for NATS.
+/// `compared` is dropped once the database was compared with the stream, or NATS is known to be down.
+async fn with_nats(roles: NatsRoles, compared: oneshot::Sender<()>, mut stopped: watch::Receiver<bool>) {
+    let mut compared = Some(compared);
+    let bus = loop {
+        if *stopped.borrow() {
+            return;
+        }
+        match roles.connect().await {
+            Ok(Some(bus)) => break bus,
+            Ok(None) => return,
+            Err(error) => {
+                let detail = format!("cannot use it; operations are accepted, and their events are published later: {error}");
+                roles.guard.parts.report(Part::Nats, Status::Degraded, detail, SystemClock.now());
+            }
+        }
+        compared = None;
         tokio::select! {
             _ = stopped.changed() => return,
-            () = sleep(Duration::from_secs(1)) => {}
+            () = sleep(AGAIN) => {}
         }
     };
-    tail.connected(bus.clone());
-    // The relay maintains the stream. Creating it here lets the consumers of this process start at once.
-    if let Err(error) = bus.ensure_stream(&fresh().to_string()).await {
-        tracing::warn!(%error, "cannot create or update the stream yet");
-    }
+    drop(compared);
+    let NatsRoles { relay, consumers, store, guard, .. } = roles;
     let mut tasks = JoinSet::new();
-    tasks.spawn(watch_nats(bus.clone(), parts.clone(), stopped.clone()));
-    if let Some((leases, ttl)) = relay {
-        tasks.spawn(relay::run(store.clone(), bus.clone(), leases, ttl, parts, stopped.clone()));
+    tasks.spawn(watch_nats(bus.clone(), guard.parts.clone(), stopped.clone()));
+    if let Some(relay) = relay {
+        tasks.spawn(relay::run(store.clone(), bus.clone(), relay, guard, stopped.clone()));
     }
     if let Some(consumers) = consumers {
         consumers.start(&mut tasks, bus, store, &stopped);

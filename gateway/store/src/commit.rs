@@ -52,6 +52,9 @@ impl Store {
     /// # Errors
     /// The unit's refusal, or the database's failure; then nothing was changed.
     pub async fn commit(&self, unit: Arc<dyn Unit>) -> Result<Reply, Failure> {
+        if self.is_restored() {
+            return Err(Error::Restored.into());
+        }
         let queues = &self.0.writers;
         let lanes: Vec<Lane> = unit.keys().into_iter().map(|key| (unit.tenant().clone(), key)).collect();
         let queue = lanes.first().map_or(0, |(_, key)| key.part(u32::try_from(queues.len()).unwrap_or(1))) as usize;

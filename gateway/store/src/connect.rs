@@ -93,6 +93,7 @@ impl Store {
             sealer,
             writers: commit::start(inner, writers, options.connections as usize, options.backlog_max, options.group_max),
             storage_full: AtomicBool::new(false),
+            restored: AtomicBool::new(false),
             wake: Wake::new(),
             data_sources: DataSources::default(),
             max_payload: AtomicU64::new(MAX_PAYLOAD_DEFAULT),

@@ -18,6 +18,9 @@ pub enum Error {
     /// The database's disk is full, or refuses writes for another reason: retry when there is room.
     #[error("the database's storage is full: {0}")]
     StorageFull(String),
+    /// The database was restored to an older moment than the stream knows: nothing is accepted until a person has recovered it.
+    #[error("the database was restored to an older moment; stop the gateway and run `billwire recover`")]
+    Restored,
     /// A lock was not free in time, or a statement or the operation exceeded its deadline: retry later.
     #[error("the database is busy: {0}")]
     Busy(String),

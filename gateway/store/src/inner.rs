@@ -54,6 +54,8 @@ pub(crate) struct Inner {
     pub writers: Vec<mpsc::Sender<Job>>,
     /// Whether the last group that was written found no room.
     pub storage_full: AtomicBool,
+    /// Whether the database was restored to an older moment than the stream knows.
+    pub restored: AtomicBool,
     /// Who waits for commits.
     pub wake: Wake,
     /// Data sources that were read.

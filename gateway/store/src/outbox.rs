@@ -9,7 +9,7 @@ use billwire_schemas::{
 use sea_orm::{ConnectionTrait, DatabaseBackend, DatabaseTransaction, QueryResult, Statement, Value};
 use uuid::Uuid;
 
-use crate::{Error, Store, batching::filled, moment};
+use crate::{Error, Store, batching::filled, moment, published::HIGHEST};
 
 /// An event that the stream has not acknowledged.
 #[derive(Debug, Clone)]
@@ -74,15 +74,25 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn unpublished(&self, limit: u64) -> Result<Vec<Unpublished>, Error> {
+        Ok(self.unpublished_and_end(limit).await?.0)
+    }
+
+    /// [`Store::unpublished`], with the highest sequence that the stream had acknowledged then; `None` if there are no events, or it has
+    /// acknowledged nothing yet.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn unpublished_and_end(&self, limit: u64) -> Result<(Vec<Unpublished>, Option<u64>), Error> {
         // Bounded on both sides: a planner that starts with the events would otherwise read all stored events.
         let sql = format!(
             "WITH page AS MATERIALIZED (SELECT position FROM outbox ORDER BY position LIMIT $1) \
-             SELECT {COLUMNS} FROM page o JOIN event e ON e.position = o.position \
+             SELECT {COLUMNS}, (SELECT value FROM setting WHERE \"key\" = '{HIGHEST}') AS stream_end FROM page o JOIN event e ON e.position = o.position \
              WHERE e.position BETWEEN (SELECT MIN(position) FROM page) AND (SELECT MAX(position) FROM page) ORDER BY e.position"
         );
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let rows = self.0.read.query_all_raw(self.statement(&sql, [limit.into()])).await?;
         let cut = rows.len() as i64 == limit;
+        let end: Option<String> = rows.first().map(|row| row.try_get("", "stream_end")).transpose()?.flatten();
         let mut events = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         if cut && let Some(end) = events.last().map(|event| event.position) {
             let continued = self.continued(&events, end).await?;
@@ -95,7 +105,7 @@ impl Store {
             first.entry(event.transaction).or_insert(event.position);
         }
         events.sort_by_key(|event| (first.get(&event.transaction).copied(), event.position));
-        Ok(events)
+        Ok((events, end.and_then(|end| end.parse().ok())))
     }
 
     /// Which transactions of these events have unpublished events after this position.

@@ -15,6 +15,8 @@ use sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
 
 use crate::{Error, Store, Unpublished, batching::filled, delivery::deliveries::slot, micros, moment, outbox, settings};
 
+/// The setting with the epoch of the stream.
+pub const EPOCH: &str = "stream_epoch";
 /// The setting with the highest sequence that the stream has acknowledged.
 pub const HIGHEST: &str = "stream_last_sequence";
 
@@ -30,7 +32,7 @@ pub struct Lost {
 }
 
 /// The number of a reader in the table.
-fn number(reader: Reader) -> i32 {
+pub(crate) fn number(reader: Reader) -> i32 {
     match reader {
         Reader::Slot(of) => slot(of),
         Reader::Warehouse => -1,
@@ -43,7 +45,7 @@ const LEFT_AT_ONCE: u64 = 2_000;
 /// Sequences of lost events that are not put back yet are lowered by this, so that others can stand there.
 const LOST: i64 = 1 << 62;
 
-fn whole(sequence: u64) -> i64 {
+pub(crate) fn whole(sequence: u64) -> i64 {
     i64::try_from(sequence).unwrap_or(i64::MAX)
 }
 

@@ -10,7 +10,7 @@ mod world;
 use std::collections::BTreeSet;
 
 use billwire_schemas::events::{catalogue, parameters::Group};
-use billwire_tests::gateway::Database;
+use billwire_tests::{api::Api, gateway::Database};
 use futures::future::LocalBoxFuture;
 use serde_json::Value;
 
@@ -48,12 +48,7 @@ async fn each_event_has_its_cause_tells_what_it_promises_and_nothing_else_is_pub
     let (_setup, _gateway, api) = plain("catalogue", Database::Sqlite).await;
     let mut failed = Vec::new();
     for row in rows() {
-        let mut world = World::new(&api).await;
-        (row.given)(&mut world).await;
-        let before: BTreeSet<String> = world.events().await.iter().map(|event| event["id"].to_string()).collect();
-        (row.when)(&mut world).await;
-        let mut caused = world.events_when(before.len() + row.publishes.len()).await;
-        caused.retain(|event| !before.contains(&event["id"].to_string()));
+        let caused = cause(row, &api).await;
         let kinds: Vec<&str> = caused.iter().filter_map(|event| event["type"].as_str()).collect();
         if kinds != row.publishes {
             failed.push(format!("{}: published {kinds:?} instead of {:?}", row.kind, row.publishes));
@@ -63,6 +58,24 @@ async fn each_event_has_its_cause_tells_what_it_promises_and_nothing_else_is_pub
         failed.extend(faults(row, event));
     }
     assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+/// Causes the event of a row; gives everything that was published.
+async fn cause(row: &Row, api: &Api) -> Vec<Value> {
+    let mut world = World::new(api).await;
+    (row.given)(&mut world).await;
+    let before: BTreeSet<String> = world.events().await.iter().map(|event| event["id"].to_string()).collect();
+    (row.when)(&mut world).await;
+    let mut caused = world.events_when(before.len() + row.publishes.len()).await;
+    caused.retain(|event| !before.contains(&event["id"].to_string()));
+    caused
+}
+
+/// Causes every event of the catalogue.
+pub async fn cause_all(api: &Api) {
+    for row in rows() {
+        cause(row, api).await;
+    }
 }
 
 /// The differences between `event` and its catalogue entry.

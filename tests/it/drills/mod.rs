@@ -5,6 +5,8 @@ mod answers;
 mod deadlines;
 mod disk;
 mod pool;
+mod recover;
+mod restore;
 mod speed;
 mod start;
 mod stream;

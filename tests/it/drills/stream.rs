@@ -21,7 +21,7 @@ use super::{Scene, stream};
 /// For how long clients work between two steps.
 const WORK: Duration = Duration::from_millis(700);
 
-async fn billing(setup: &Setup) -> Stream {
+pub(super) async fn billing(setup: &Setup) -> Stream {
     jetstream::new(nats_client(&setup.nats_address()).await).get_stream("BILLING").await.expect("the stream")
 }
 

@@ -204,6 +204,10 @@ impl From<Failure> for Problem {
                                   Idempotency-Key settles it.";
                     Self::later(Code::Unavailable, detail, Some(error.to_string()))
                 }
+                StoreError::Restored => {
+                    let detail = "The database was restored to an older moment; nothing was changed. An operator must recover it.";
+                    Self::later(Code::RestoredDatabase, detail, Some(error.to_string()))
+                }
                 StoreError::StorageFull(_) => {
                     let detail = "The storage is full, or nearly so; nothing was changed. Retry when space is available.";
                     Self::later(Code::StorageFull, detail, Some(error.to_string()))
@@ -309,6 +313,8 @@ mod tests {
         assert_eq!(Problem::from(Failure::from(StoreError::StorageFull("x".into()))).0.code, "storage_full");
         assert_eq!(told(StoreError::Busy("x".into()).into()), (503, Some(true)));
         assert_eq!(Problem::from(Failure::from(StoreError::Busy("x".into()))).0.code, "busy");
+        assert_eq!(told(StoreError::Restored.into()), (503, Some(true)));
+        assert_eq!(Problem::from(Failure::from(StoreError::Restored)).0.code, "restored_database");
         assert_eq!(told(StoreError::Unknown("x".into()).into()), (503, Some(true)));
         assert_eq!(told(StoreError::Other("x".into()).into()), (500, None));
         let mut broken = Problem::from(Failure::from(StoreError::Corrupt { table: "account", detail: "pgpass".into() }));

@@ -65,7 +65,9 @@ async fn look(app: &App) -> (Option<Problem>, u64) {
         Ok(()) => app.count_set_aside_events().await.map_err(|failure| failure.to_string()),
         Err(error) => Err(error.to_string()),
     };
-    report(Part::Database, set_aside.as_ref().err().cloned().map(unavailable));
+    let restored = "The database was restored to an older moment than the stream; an operator must recover it.";
+    let database = set_aside.as_ref().err().cloned().map(unavailable);
+    report(Part::Database, database.or(app.restored().then_some((Code::RestoredDatabase, restored, None))));
     report(Part::Storage, app.storage_full().then_some((Code::StorageFull, "The storage is full, or nearly so.", None)));
     if app.backlog_full() {
         report(Part::Outbox, Some((Code::Overloaded, "The stream is unavailable and the outbox is full.", None)));

@@ -131,7 +131,10 @@ impl Operation {
                 ][..],
             ),
             (takes.cursor, &[Code::BadCursor]),
-            (takes.idempotency_key, &[Code::BadIdempotencyKey, Code::IdempotencyKeyReused, Code::StorageFull, Code::Overloaded]),
+            (
+                takes.idempotency_key,
+                &[Code::BadIdempotencyKey, Code::IdempotencyKeyReused, Code::StorageFull, Code::RestoredDatabase, Code::Overloaded],
+            ),
             (takes.if_match, &[Code::BadIfMatch, Code::StaleVersion]),
         ] {
             if taken {

@@ -228,3 +228,16 @@ async fn a_full_outbox_is_not_ready_and_accepts_nothing() {
     rig.app.set_backlog_full(false);
     assert_eq!(rig.get("/v1/bill-cycles").await.expect(200), json!({ "items": [] }));
 }
+
+#[tokio::test]
+async fn a_restored_database_is_read_and_accepts_nothing() {
+    let rig = Rig::new().await;
+    rig.post("/v1/bill-cycles", json!({ "name": "c", "period": "day" })).await.expect(201);
+    rig.store.refuse_as_restored();
+    rig.raw("GET", "/readyz", &[], Vec::new()).await.refused(503, "restored_database");
+    rig.raw("GET", "/livez", &[], Vec::new()).await.expect(200);
+    let answer = rig.post("/v1/bill-cycles", json!({ "name": "d", "period": "day" })).await;
+    assert_eq!(answer.header("retry-after"), "1");
+    answer.refused(503, "restored_database");
+    assert_eq!(rig.get("/v1/bill-cycles").await.expect(200)["items"].as_array().map(Vec::len), Some(1));
+}

@@ -13,20 +13,28 @@ use crate::{config::Settings, connections};
 /// How long open HTTP requests may take to finish at a stop.
 pub const DRAIN: Duration = Duration::from_secs(5);
 
+/// Listens. Connections wait until the role starts.
+///
+/// # Errors
+/// One line that says what is wrong and what to do.
+pub async fn bind(settings: &Settings) -> Result<TcpListener, String> {
+    let failed = |e| format!("cannot listen on {}: {e}; stop what uses that port, or set BILLWIRE_LISTEN to another", settings.listen);
+    TcpListener::bind(settings.listen).await.map_err(failed)
+}
+
 /// Starts the role; returns where it listens.
 ///
 /// # Errors
 /// One line that says what is wrong and what to do.
-pub async fn start(
+pub fn start(
     tasks: &mut JoinSet<()>,
+    listener: TcpListener,
     settings: &Settings,
     app: &App,
     store: &Store,
     stopped: &watch::Receiver<bool>,
 ) -> Result<SocketAddr, String> {
-    let failed = |e| format!("cannot listen on {}: {e}; stop what uses that port, or set BILLWIRE_LISTEN to another", settings.listen);
-    let listener = TcpListener::bind(settings.listen).await.map_err(failed)?;
-    let address = listener.local_addr().map_err(failed)?;
+    let address = listener.local_addr().map_err(|e| format!("cannot listen: {e}"))?;
     let options = connection_options(settings)?;
     let service =
         billwire_api::service(app.clone(), billwire_api::Options { body_limit: settings.body_max, ..billwire_api::Options::default() });

@@ -8,7 +8,6 @@ use std::{sync::Arc, time::Duration};
 
 use billwire_bus::{BATCH_MAX, Bus, PublishOutcome};
 use billwire_delivery::lease::{self, Leases};
-use billwire_monitoring::parts::Parts;
 use billwire_schemas::lease::Lease;
 use billwire_store::{Store, Unpublished};
 use tokio::{
@@ -18,7 +17,7 @@ use tokio::{
 
 use crate::{
     adapters::delivery_store::text,
-    roles::{set_aside::SetAside, stream_audit::Audit},
+    roles::{restored::Guard, set_aside::SetAside, stream_audit::Audit},
 };
 
 /// Rows read at once, at most: JetStream's limit of one batch.
@@ -32,20 +31,23 @@ const PAGE_BYTES: usize = 8 * 1024 * 1024;
 const POLL: Duration = Duration::from_secs(1);
 /// The wait after a failure.
 const AGAIN: Duration = Duration::from_millis(500);
+/// The lease of the relay.
+pub(crate) const RELAY: &str = "relay";
+
 /// Publishes until `stop` turns true.
-pub async fn run(store: Store, bus: Bus, leases: Arc<dyn Leases>, ttl: Duration, parts: Arc<Parts>, stop: watch::Receiver<bool>) {
-    lease::run(&leases, "relay", ttl, stop, |lease| publish_outbox(&store, &bus, lease, parts.clone())).await;
+pub async fn run(store: Store, bus: Bus, (leases, ttl): (Arc<dyn Leases>, Duration), guard: Guard, stop: watch::Receiver<bool>) {
+    lease::run(&leases, RELAY, ttl, stop, |lease| publish_outbox(&store, &bus, lease, guard.clone())).await;
 }
 
 /// Works as the one relay until something fails.
-async fn publish_outbox(store: &Store, bus: &Bus, lease: Lease, parts: Arc<Parts>) -> Result<(), String> {
-    let mut audit = Audit::start(store, bus, &lease, parts).await?;
+async fn publish_outbox(store: &Store, bus: &Bus, lease: Lease, guard: Guard) -> Result<(), String> {
+    let mut audit = Audit::start(store, bus, &lease, guard).await?;
     let mut set_aside = SetAside::of(store).await?;
     let mut page = Page { rows: PAGE_MIN };
     loop {
         audit.step(store, bus, &lease).await?;
         set_aside.follow(store, bus, &lease).await?;
-        let events = page.read(store).await?;
+        let events = page.read(store, &audit).await?;
         if events.is_empty() {
             let _ = timeout(POLL, store.committed()).await;
             continue;
@@ -77,10 +79,13 @@ impl Page {
     /// The first unpublished events, as whole business transactions, up to [`PAGE_BYTES`].
     ///
     /// # Errors
-    /// When the database fails.
-    async fn read(&mut self, store: &Store) -> Result<Vec<Unpublished>, String> {
+    /// When the database fails, or is not the one that `audit` knows.
+    async fn read(&mut self, store: &Store, audit: &Audit) -> Result<Vec<Unpublished>, String> {
         loop {
-            let mut events = store.unpublished(self.rows).await.map_err(|e| e.to_string())?;
+            let (mut events, end) = store.unpublished_and_end(self.rows).await.map_err(|e| e.to_string())?;
+            if !events.is_empty() {
+                audit.ensure_same_end(end)?;
+            }
             let one = events.windows(2).all(|pair| pair[0].transaction == pair[1].transaction);
             if one && events.len() as u64 == self.rows && self.rows < PAGE {
                 // The transaction may continue behind the page, and its messages become visible together.

@@ -1,7 +1,7 @@
 //! The audit of the stream: the relay knows at which sequence each event stands, and compares that with what the stream holds. What the stream
 //! has lost is published again.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, time::Duration};
 
 use billwire_bus::{
     Authenticity, Bus, Message, Received,
@@ -10,7 +10,7 @@ use billwire_bus::{
 use billwire_delivery::consumer_name;
 use billwire_monitoring::{
     metrics::{Finding, METRICS},
-    parts::{Part, Parts, Status},
+    parts::{Part, Status},
 };
 use billwire_schemas::{
     clock::{Clock, SystemClock},
@@ -21,26 +21,30 @@ use billwire_schemas::{
 };
 use billwire_store::{
     Store, Unpublished,
-    published::{HIGHEST, Lost},
+    published::{EPOCH, HIGHEST, Lost},
 };
 use chrono::TimeDelta;
 use tokio::time::Instant;
 
-use crate::{adapters::delivery_store::text, roles::consumers::WAREHOUSE};
+use crate::{
+    adapters::delivery_store::text,
+    roles::{
+        consumers::WAREHOUSE,
+        restored::{Guard, READ_MAX, event_of, missing_event},
+    },
+};
 
 /// How often the stream is compared with SQL.
 const EVERY: Duration = Duration::from_secs(10);
 /// Lost events put back into the outbox at once, so that new ones do not wait long behind them.
 const PUT_BACK_MAX: u64 = 2_000;
-/// Messages read at once from the stream.
-const READ_MAX: usize = 1_000;
+/// How often it is left on the stream how far the database knows it.
+const MARK_EVERY: Duration = Duration::from_secs(60);
 /// For how long it is remembered at least where an event stands on the stream: what the stream loses within this time after its publication is
 /// published again, even if all readers of the gateway have settled it.
 const REMEMBERED: TimeDelta = TimeDelta::hours(1);
 /// Rows forgotten at once.
 const FORGET_MAX: u64 = 5_000;
-/// The setting with the epoch of the stream.
-const EPOCH: &str = "stream_epoch";
 
 /// What the relay knows of the stream.
 pub(crate) struct Audit {
@@ -54,22 +58,25 @@ pub(crate) struct Audit {
     more: bool,
     next: Instant,
     epoch: String,
-    parts: Arc<Parts>,
+    marked: Option<Instant>,
+    guard: Guard,
 }
 
 impl Audit {
     /// Compares the stream with SQL for the first time, and marks what an earlier relay published and did not mark.
     ///
     /// # Errors
-    /// When NATS or the database fails, or the lease is lost.
-    pub async fn start(store: &Store, bus: &Bus, lease: &Lease, parts: Arc<Parts>) -> Result<Self, String> {
+    /// When NATS or the database fails, the lease is lost, or the database was restored to an older moment.
+    pub async fn start(store: &Store, bus: &Bus, lease: &Lease, guard: Guard) -> Result<Self, String> {
         let known = store.setting(EPOCH).await.map_err(text)?;
-        let last = store.setting(HIGHEST).await.map_err(text)?.and_then(|text| text.parse().ok()).unwrap_or(0);
+        let last = store.stream_end().await.map_err(text)?.unwrap_or(0);
         let first_time = known.is_none();
         let slots = store.last_of_slots().await.map_err(text)?;
-        let mut audit = Self { last, slots, clean: None, more: false, next: Instant::now(), epoch: known.unwrap_or_default(), parts };
+        let mut audit =
+            Self { last, slots, clean: None, more: false, next: Instant::now(), epoch: known.unwrap_or_default(), marked: None, guard };
         if first_time {
             let State { epoch, last_sequence, .. } = bus.ensure_stream(&fresh().to_string()).await.map_err(text)?;
+            store.set(HIGHEST, &last_sequence.to_string()).await.map_err(text)?;
             store.set(EPOCH, &epoch).await.map_err(text)?;
             (audit.epoch, audit.last) = (epoch, last_sequence);
         }
@@ -115,7 +122,7 @@ impl Audit {
     /// earlier relay, or of this one without an acknowledgement. Gives whether anything was found.
     ///
     /// # Errors
-    /// When NATS or the database fails, or the lease is lost.
+    /// When NATS or the database fails, the lease is lost, or the stream has events that the database has never had.
     pub async fn catch_up(&mut self, store: &Store, bus: &Bus, lease: &Lease) -> Result<bool, String> {
         self.compare(store, bus, lease).await?;
         let mut found = false;
@@ -125,6 +132,11 @@ impl Audit {
                 return Ok(found);
             }
             found = true;
+            let events: Vec<_> = messages.iter().filter_map(event_of).collect();
+            if let Some(missing) = store.missing_events(&events).await.map_err(text)?.first() {
+                self.guard.restored(&missing_event(missing)).await;
+                return Err("the database was restored to an older moment".to_owned());
+            }
             let published: Vec<Published> = messages.iter().filter_map(own).collect();
             let strangers = messages.len() - published.len();
             if strangers > 0 {
@@ -155,6 +167,7 @@ impl Audit {
     }
 
     async fn compare(&mut self, store: &Store, bus: &Bus, lease: &Lease) -> Result<(), String> {
+        self.ensure_same_end(store.stream_end().await.map_err(text)?)?;
         let state = bus.ensure_stream(&fresh().to_string()).await.map_err(text)?;
         self.next = Instant::now() + EVERY;
         let replaced = state.epoch != self.epoch;
@@ -164,10 +177,11 @@ impl Audit {
             self.found("rolled_back", 1);
             self.rolled_back(store, bus, lease, &state, last).await?;
         }
+        self.leave_mark(bus, &state).await?;
         let same =
             |clean: &State| (clean.first_sequence, &clean.deleted, &clean.epoch) == (state.first_sequence, &state.deleted, &state.epoch);
         if !self.more && self.clean.as_ref().is_some_and(same) {
-            self.parts.ok(Part::Stream, SystemClock.now());
+            self.guard.parts.ok(Part::Stream, SystemClock.now());
             return Ok(());
         }
         let lost = Lost { before: state.first_sequence, after: self.last, deleted: state.deleted.clone() };
@@ -177,13 +191,36 @@ impl Audit {
             tracing::error!(events = put_back, "the stream has lost events; they are published again");
             self.found("lost_events", put_back);
             METRICS.audit_republished_events.inc_by(put_back);
-            self.parts.report(Part::Stream, Status::Degraded, "the stream has lost events; they are published again", now);
+            self.guard.parts.report(Part::Stream, Status::Degraded, "the stream has lost events; they are published again", now);
         } else {
-            self.parts.ok(Part::Stream, now);
+            self.guard.parts.ok(Part::Stream, now);
         }
         self.more = put_back == PUT_BACK_MAX;
         self.clean = (!self.more).then_some(state);
         Ok(())
+    }
+
+    /// Leaves on the stream how far the database knows it: a database that knows less, later, was restored. A mark beyond that, which a stream
+    /// keeps that has lost its last messages, is corrected before anything is published.
+    async fn leave_mark(&mut self, bus: &Bus, state: &State) -> Result<(), String> {
+        let due = state.mark != Some(self.last) && self.marked.is_none_or(|marked| marked.elapsed() >= MARK_EVERY);
+        if due || state.mark.is_some_and(|mark| mark > self.last) {
+            bus.set_mark(self.last).await.map_err(text)?;
+            self.marked = Some(Instant::now());
+        }
+        Ok(())
+    }
+
+    /// Checks that the database has what this relay has marked, by the highest sequence that it knows. If not, it is an older one, or another
+    /// relay is at work: this one must start again and compare everything.
+    ///
+    /// # Errors
+    /// When it is another sequence.
+    pub fn ensure_same_end(&self, end: Option<u64>) -> Result<(), String> {
+        match end.unwrap_or(0) {
+            end if end == self.last => Ok(()),
+            end => Err(format!("the database knows the stream up to {end}, and this relay up to {}", self.last)),
+        }
     }
 
     /// The stream ends at `last`, where it had more, or is another one: its readers start again from there.

@@ -76,6 +76,10 @@ fn tally(rows: &[QueryResult]) -> Result<Tally, Error> {
     Ok(tally)
 }
 
+/// Records that an account was invoiced in a run: the run, the account, the invoice, its total and currency.
+pub(crate) const INVOICED: &str = "INSERT INTO billed_account (run_id, account_id, outcome, invoice_id, total, currency) \
+                                   VALUES ($1, $2, 'invoiced', $3, $4, $5) ON CONFLICT (run_id, account_id) DO NOTHING";
+
 impl Tx<'_> {
     /// Whether the run has processed the account.
     ///

@@ -64,6 +64,13 @@ fn in_range(units: i64, millionths: i64) -> Option<Decimal> {
     Decimal::from_millionths(sum).plus(Decimal::ZERO)
 }
 
+/// Puts an account's charges that are not billed and occurred before a moment on an invoice: the invoice, the account, the moment.
+pub(crate) const BILL_CHARGES: &str = "UPDATE chargeable_event SET invoice_id = $1, status = 'billed', version = version + 1 \
+                                       WHERE account_id = $2 AND invoice_id IS NULL AND occurred_at < $3";
+/// Removes the charges of an invoice from it.
+pub(crate) const UNBILL_CHARGES: &str =
+    "UPDATE chargeable_event SET invoice_id = NULL, status = 'unbilled', version = version + 1 WHERE invoice_id = $1";
+
 impl Tx<'_> {
     /// An account's charges that are not billed and occurred before `cutoff`, summed up by type.
     ///
@@ -83,15 +90,12 @@ impl Tx<'_> {
 
     /// Puts an account's charges that are not billed and occurred before `cutoff` on an invoice.
     pub fn bill_charges(&mut self, account: AccountId, cutoff: Timestamp, invoice: InvoiceId) {
-        let sql = "UPDATE chargeable_event SET invoice_id = $1, status = 'billed', version = version + 1 \
-                   WHERE account_id = $2 AND invoice_id IS NULL AND occurred_at < $3";
-        self.defer(sql.to_owned(), vec![invoice.0.into(), account.0.into(), micros(cutoff).into()]);
+        self.defer(BILL_CHARGES.to_owned(), vec![invoice.0.into(), account.0.into(), micros(cutoff).into()]);
     }
 
     /// Removes the charges of an invoice from it: they are unbilled again.
     pub fn unbill_charges(&mut self, invoice: InvoiceId) {
-        let sql = "UPDATE chargeable_event SET invoice_id = NULL, status = 'unbilled', version = version + 1 WHERE invoice_id = $1";
-        self.defer(sql.to_owned(), vec![invoice.0.into()]);
+        self.defer(UNBILL_CHARGES.to_owned(), vec![invoice.0.into()]);
     }
 
     /// The sum of the net amounts of an account's charges that occurred from `from` on and before `to`; the largest amount
