@@ -29,6 +29,8 @@ ids! {
     BillCycleId,
     /// A tenant's billing settings.
     BillingSettingsId,
+    /// A tenant's retention settings.
+    RetentionSettingsId,
     /// A person to contact about an account.
     ContactId,
     /// A service an account uses.

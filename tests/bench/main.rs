@@ -20,6 +20,7 @@ mod mail;
 mod many;
 mod posts;
 mod report;
+mod retained;
 
 use billwire_tests::gateway::Database;
 
@@ -88,6 +89,11 @@ async fn main() {
             mail::speed(connections, &mut report).await;
         }
         mail::apart(&mut report).await;
+    }
+    for database in [Database::Postgres, Database::Sqlite] {
+        if wanted("retained") {
+            retained::measure(database, &mut report).await;
+        }
     }
     if only.is_none() {
         report.write();

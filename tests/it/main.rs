@@ -29,6 +29,7 @@ mod private;
 mod process;
 mod redrive;
 mod replays;
+mod retention;
 mod routing;
 mod second_run;
 mod slots;

@@ -13,6 +13,7 @@
 pub mod api;
 pub mod certificates;
 pub mod gateway;
+pub mod history;
 pub mod nats;
 pub mod peers;
 pub mod pending;

@@ -75,6 +75,7 @@ registry! {
         event::Events,
         business_transactions::BusinessTransactions,
         data_sources::DataSources,
+        retention_settings::RetentionSettings,
     }
 }
 

@@ -26,6 +26,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
+use billwire_domain::events::retention::RetentionLimits;
 use billwire_monitoring::parts::Parts;
 use billwire_schemas::{
     clock::{Clock, ShiftedClock, Timestamp},
@@ -43,6 +44,7 @@ pub use billwire_store::{
     events::history,
     idempotency::{Claim, Reply},
     page,
+    retention::Kind as Purgeable,
 };
 
 pub use access::authenticate::{NewKey, new_key};
@@ -81,6 +83,7 @@ pub use email::suppressed_addresses::SuppressAddress;
 pub use email::system_users::{CreateSystemUser, UpdateSystemUser};
 pub use events::data_sources::CreateDataSource;
 pub use events::register_event_type::{DeleteEventType, RegisterEventType};
+pub use events::retention::UpdateRetentionSettings;
 pub use execute::{RequestContext, UseCase};
 pub use execute_bulk::BulkUseCase;
 pub use execute_on::ObjectUseCase;
@@ -125,6 +128,7 @@ pub struct App {
     stream: Option<Arc<dyn Stream>>,
     renderer: Option<Arc<dyn Renderer>>,
     parts: Arc<Parts>,
+    retention: RetentionLimits,
 }
 
 impl App {
@@ -145,6 +149,7 @@ impl App {
             stream: None,
             renderer: None,
             parts: Arc::default(),
+            retention: RetentionLimits::default(),
         }
     }
 
@@ -175,6 +180,12 @@ impl App {
     #[must_use]
     pub fn with_stream(self, stream: Arc<dyn Stream>) -> Self {
         Self { stream: Some(stream), ..self }
+    }
+
+    /// Sets for how long the history is kept at most.
+    #[must_use]
+    pub fn with_retention(self, retention: RetentionLimits) -> Self {
+        Self { retention, ..self }
     }
 
     /// Business time.
@@ -261,13 +272,16 @@ impl App {
     /// One delivery with its attempts.
     ///
     /// # Errors
-    /// `delivery_not_found`, or a database failure.
+    /// `delivery_not_found`, `purged`, or a database failure.
     pub async fn delivery(&self, tenant: &TenantId, id: &str) -> Result<(Delivery, Vec<AttemptRecord>), Failure> {
         let found = match id.parse() {
             Ok(id) => self.store.delivery(tenant, id).await?,
             Err(_) => None,
         };
-        found.ok_or_else(|| domain::Rejected::not_found(Code::DeliveryNotFound, "delivery", id).into())
+        match found {
+            Some(found) => Ok(found),
+            None => Err(self.absent(tenant, Purgeable::Deliveries, id).await?.into()),
+        }
     }
 
     /// The recipients of an e-mail delivery, each with the start time of its attempt.

@@ -7,7 +7,7 @@ use async_nats::{
     jetstream::{self, Context, context::ContextBuilder},
 };
 
-use crate::{rejections::Rejections, seal::SealKeys};
+use crate::{rejections::Rejections, seal::SealKeys, topology::MAX_AGE};
 
 /// How to reach NATS. Not printable on purpose: the URL may hold a password.
 #[derive(Clone)]
@@ -20,6 +20,8 @@ pub struct Options {
     pub credentials: Option<PathBuf>,
     /// Replicas of stream and consumers. Default 1.
     pub replicas: usize,
+    /// How long messages stay on the stream. SQL keeps the events; the stream only carries them. Default 30 days.
+    pub max_age: Duration,
     /// How long a request may take. Default 5 s.
     pub timeout: Duration,
 }
@@ -27,7 +29,7 @@ pub struct Options {
 impl Options {
     /// The defaults for `url`.
     pub fn new(url: impl Into<String>, seal: Arc<SealKeys>) -> Self {
-        Self { url: url.into(), seal, credentials: None, replicas: 1, timeout: Duration::from_secs(5) }
+        Self { url: url.into(), seal, credentials: None, replicas: 1, max_age: MAX_AGE, timeout: Duration::from_secs(5) }
     }
 }
 
@@ -55,6 +57,7 @@ pub struct Bus {
     pub(crate) client: Client,
     pub(crate) jetstream: Context,
     pub(crate) replicas: usize,
+    pub(crate) max_age: Duration,
     pub(crate) timeout: Duration,
     pub(crate) seal: Arc<SealKeys>,
     pub(crate) rejections: Arc<Rejections>,
@@ -85,7 +88,7 @@ impl Bus {
         let jetstream: Context =
             ContextBuilder::new().timeout(options.timeout).max_ack_inflight(4096).backpressure_on_inflight(true).build(client.clone());
         let (seal, rejections) = (options.seal.clone(), Arc::default());
-        Ok(Self { client, jetstream, replicas: options.replicas, timeout: options.timeout, seal, rejections })
+        Ok(Self { client, jetstream, replicas: options.replicas, max_age: options.max_age, timeout: options.timeout, seal, rejections })
     }
 
     /// Whether it is connected.

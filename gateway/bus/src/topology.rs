@@ -17,8 +17,8 @@ pub const SUBJECTS: &str = "billing.>";
 /// How long the server recognises a repeated event id. The relay repeats a publish within seconds; consumers drop later
 /// repeats by event id, so this only saves work.
 const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
-/// How long messages stay. SQL keeps the events; the stream only carries them.
-const MAX_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
+/// How long messages stay unless the operator says otherwise.
+pub(crate) const MAX_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
 /// The metadata key of the epoch.
 const EPOCH: &str = "billwire-epoch";
 
@@ -85,7 +85,7 @@ impl Bus {
         match self.stream().await {
             Ok(_) => {}
             Err(Error::Missing(_)) => {
-                let config = config(self.replicas, fresh_epoch);
+                let config = Config { max_age: self.max_age, ..config(self.replicas, fresh_epoch) };
                 self.jetstream.create_stream(config).await.map_err(|e| Error::Unavailable(e.to_string()))?;
             }
             Err(error) => return Err(error),
@@ -98,7 +98,7 @@ impl Bus {
             Response::Err { error } => return Err(Error::Unavailable(error.to_string())),
         };
         let epoch = info.config.metadata.get(EPOCH).cloned().unwrap_or_else(|| fresh_epoch.to_owned());
-        self.restore_config(&info.config, config(self.replicas, &epoch)).await?;
+        self.restore_config(&info.config, Config { max_age: self.max_age, ..config(self.replicas, &epoch) }).await?;
         let mark = info.config.metadata.get(MARK).and_then(|mark| mark.parse().ok());
         let Sequences { first_seq, last_seq, deleted } = info.state;
         Ok(State { epoch, first_sequence: first_seq, last_sequence: last_seq, deleted: deleted.unwrap_or_default(), mark })

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use billwire_schemas::refusal::Code;
+use billwire_schemas::{clock::Timestamp, refusal::Code};
+use chrono::SecondsFormat;
 
 /// A broken rule and its place in the request body.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +43,17 @@ impl Rejected {
     /// 404 for the addressed entity. Another tenant's entity is reported the same way.
     pub fn not_found(code: Code, noun: &str, reference: &str) -> Self {
         Self::plain(code, format!("There is no {noun} '{reference}'."))
+    }
+
+    /// 410: the addressed entity was deleted after its retention.
+    pub fn purged(noun: &str, reference: &str) -> Self {
+        Self::plain(Code::Purged, format!("The {noun} '{reference}' was deleted after its retention."))
+    }
+
+    /// 410: events of the window, which must not begin before `first`, were deleted after their retention.
+    pub fn window_purged(first: Timestamp) -> Self {
+        let first = first.to_rfc3339_opts(SecondsFormat::Micros, true);
+        Self::plain(Code::Purged, format!("Events before {first} were deleted after their retention; the window can start there."))
     }
 
     /// 409: the entity's state does not allow it.

@@ -1,6 +1,9 @@
 //! Configuration: `billwire.toml`, overridden by `BILLWIRE_*`, overridden by flags. An unknown name is an error, so that a typo does not
 //! silently leave a default in effect.
 
+mod names;
+mod retention;
+
 use std::{
     collections::HashMap,
     net::SocketAddr,
@@ -10,7 +13,6 @@ use std::{
 };
 
 use billwire_delivery::limits::{circuit_breaker, retry_plan::RetryPlan};
-use billwire_schemas::events::parameters::nearest;
 use billwire_store::Deadlines;
 use billwire_warehouse::Directory;
 use config::{Config, Environment, File, FileFormat};
@@ -126,8 +128,18 @@ pub struct Settings {
     pub lease_ms: u64,
     /// How long replies to idempotency keys are kept, in hours.
     pub idempotency_hours: u64,
-    /// How long failed attempts are kept, in days. The deliveries themselves are kept.
+    /// How long failed attempts are kept, in days.
     pub attempts_days: u64,
+    /// How long events are kept, in days; 0: for ever.
+    pub retention_events_days: u64,
+    /// How long business transactions are kept, in days; 0: for ever.
+    pub retention_business_transactions_days: u64,
+    /// How long finished deliveries are kept, in days; 0: for ever.
+    pub retention_deliveries_days: u64,
+    /// How long the texts of answers are kept, in days; 0: for ever.
+    pub retention_answers_days: u64,
+    /// How long messages stay on the stream, in days.
+    pub retention_stream_days: u64,
     /// `info`, `debug`, or a filter of the crate tracing-subscriber.
     pub log: String,
 }
@@ -183,6 +195,11 @@ impl Default for Settings {
             lease_ms: 5000,
             idempotency_hours: 7 * 24,
             attempts_days: 30,
+            retention_events_days: 400,
+            retention_business_transactions_days: 400,
+            retention_deliveries_days: 90,
+            retention_answers_days: 30,
+            retention_stream_days: 30,
             log: "info".to_owned(),
         }
     }
@@ -199,7 +216,7 @@ pub fn read(file: Option<&Path>) -> Result<Settings, String> {
         None => builder.add_source(File::new("billwire.toml", FileFormat::Toml).required(false)),
     };
     let environment = Environment::with_prefix("BILLWIRE").prefix_separator("_").separator("\u{0}").try_parsing(false);
-    unknown_variables()?;
+    names::unknown_variables()?;
     let config = builder.add_source(environment).build().map_err(|e| format!("configuration: {e}"))?;
     let mut settings: Settings = config.try_deserialize().map_err(|e| format!("configuration: {e}"))?;
     // A compose file passes an unset variable as an empty one.
@@ -208,48 +225,8 @@ pub fn read(file: Option<&Path>) -> Result<Settings, String> {
     settings.connect_to()?;
     settings.trusted_proxies()?;
     settings.warehouse()?;
+    settings.retention()?;
     Ok(settings)
-}
-
-/// The names of all settings, as in the file.
-fn names() -> Vec<String> {
-    struct Names(Vec<String>);
-    impl<'de> serde::Deserializer<'de> for &mut Names {
-        type Error = serde::de::value::Error;
-        fn deserialize_any<V: serde::de::Visitor<'de>>(self, _: V) -> Result<V::Value, Self::Error> {
-            Err(serde::de::Error::custom("only the names are needed"))
-        }
-        fn deserialize_struct<V: serde::de::Visitor<'de>>(
-            self,
-            _: &'static str,
-            fields: &'static [&'static str],
-            visitor: V,
-        ) -> Result<V::Value, Self::Error> {
-            self.0.extend(fields.iter().map(|&f| f.to_owned()));
-            self.deserialize_any(visitor)
-        }
-        serde::forward_to_deserialize_any! {
-            bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf option unit unit_struct newtype_struct seq tuple
-            tuple_struct map enum identifier ignored_any
-        }
-    }
-    let mut names = Names(Vec::new());
-    let _ = Settings::deserialize(&mut names);
-    names.0
-}
-
-/// Refuses a `BILLWIRE_*` variable that is not a setting, and suggests the most similar setting.
-fn unknown_variables() -> Result<(), String> {
-    let known: Vec<String> = names().iter().map(|name| format!("BILLWIRE_{}", name.to_uppercase())).collect();
-    for (name, _) in std::env::vars_os() {
-        let name = name.to_string_lossy();
-        if name.starts_with("BILLWIRE_") && !known.iter().any(|k| *k == name) {
-            let near = nearest(&name, known.iter().map(String::as_str));
-            let hint = near.first().map_or(String::new(), |near| format!("; did you mean {near}?"));
-            return Err(format!("configuration: there is no setting {name}{hint}"));
-        }
-    }
-    Ok(())
 }
 
 impl Settings {

@@ -89,7 +89,8 @@ pub async fn start(settings: &Settings, roles: &[Role], nats: String, lock: Data
     let store = database::open(settings).await?;
     let clock = Arc::new(ShiftedClock::default());
     let sandbox = Sandbox::new(settings.template_workers, settings.template_memory_mb);
-    let app = App::new(store.clone(), clock.clone(), settings.test_clock).with_renderer(Arc::new(sandbox));
+    let app =
+        App::new(store.clone(), clock.clone(), settings.test_clock).with_renderer(Arc::new(sandbox)).with_retention(settings.retention()?);
     app.follow_test_clock().await.map_err(|e| e.to_string())?;
     let owner = format!("{}-{}", std::process::id(), fresh());
     let delivery_store = SqlDeliveryStore::new(store.clone(), app.clone(), settings.limits(), owner, channels::action_of);
@@ -131,10 +132,10 @@ pub async fn start(settings: &Settings, roles: &[Role], nats: String, lock: Data
     }
     let mut address = None;
     if let Some(listener) = listener {
-        address = Some(api::start(&mut tasks, listener, settings, &app, &store, &stopped)?);
+        address = Some(api::start(&mut tasks, listener, settings, &app, &stopped)?);
     }
     if roles.contains(&Role::Clock) {
-        clock::start(&mut tasks, settings, &app, leases.clone(), &halted);
+        clock::start(&mut tasks, settings, &app, &store, leases.clone(), &halted);
     }
     Ok(Running {
         address,
@@ -205,6 +206,7 @@ pub(crate) async fn bus_options(settings: &Settings, nats: String, store: &Store
     let mut options = billwire_bus::Options::new(nats, Arc::new(seal_keys::load(store).await?));
     options.credentials.clone_from(&settings.nats_creds);
     options.replicas = settings.nats_replicas;
+    options.max_age = Duration::from_secs(settings.retention_stream_days.max(1).saturating_mul(24 * 3600));
     Ok(options)
 }
 

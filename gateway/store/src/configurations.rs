@@ -42,6 +42,8 @@ pub enum Kind {
     DataSource,
     /// The billing settings; there is one object.
     BillingSettings,
+    /// The retention settings; there is one object.
+    RetentionSettings,
 }
 
 impl Kind {
@@ -58,6 +60,7 @@ impl Kind {
             Self::EventTypeVersion => "event_type_version",
             Self::DataSource => "data_source",
             Self::BillingSettings => "billing_settings",
+            Self::RetentionSettings => "retention_settings",
         }
     }
 }

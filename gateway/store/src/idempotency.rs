@@ -3,9 +3,9 @@
 
 use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, sea_query::ExprTrait};
 
-use billwire_schemas::{clock::Timestamp, ids::TenantId};
+use billwire_schemas::ids::TenantId;
 
-use crate::{Error, Store, entity::idempotency, micros};
+use crate::{Error, entity::idempotency};
 
 /// The claim of a request with an `Idempotency-Key`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,17 +44,4 @@ pub(crate) async fn find<'c, C: ConnectionTrait>(
         return Ok(Vec::new());
     }
     Ok(idempotency::Entity::find().filter(any).all(conn).await?)
-}
-
-impl Store {
-    /// Deletes up to `limit` replies older than `before`. Gives how many.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn purge_replies(&self, before: Timestamp, limit: u64) -> Result<u64, Error> {
-        let sql = "DELETE FROM idempotency WHERE (tenant, key) IN
-                   (SELECT tenant, key FROM idempotency WHERE created_at < $1 ORDER BY created_at LIMIT $2)";
-        let statement = self.statement(sql, [micros(before).into(), i64::try_from(limit).unwrap_or(i64::MAX).into()]);
-        Ok(self.0.write.execute_raw(statement).await?.rows_affected())
-    }
 }

@@ -35,6 +35,7 @@ mod reader;
 pub mod recovery;
 mod references;
 pub mod restored;
+pub mod retention;
 pub mod secrets;
 mod set_aside;
 mod settings;

@@ -7,6 +7,7 @@ mod disk;
 mod pool;
 mod recover;
 mod restore;
+mod retention;
 mod speed;
 mod start;
 mod stream;

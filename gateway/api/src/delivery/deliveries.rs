@@ -33,11 +33,11 @@ pub(crate) struct Deliveries;
 /// Registry entries of the operations below.
 pub(crate) const OPERATIONS: &[Operation] = &[
     list("listDeliveries", "deliveries:read"),
-    Operation { takes: PLAIN, ..get("getDelivery", "deliveries:read", &[Code::DeliveryNotFound]) },
+    Operation { takes: PLAIN, ..get("getDelivery", "deliveries:read", &[Code::DeliveryNotFound, Code::Purged]) },
     in_bulk(
         "retryDelivery",
         "deliveries:write",
-        &[Code::DeliveryNotFound, Code::DeliverySucceeded, Code::DeliveryDiscarded, Code::DeliveryBehindAnother],
+        &[Code::DeliveryNotFound, Code::Purged, Code::DeliverySucceeded, Code::DeliveryDiscarded, Code::DeliveryBehindAnother],
     ),
 ];
 
@@ -110,7 +110,7 @@ pub(crate) struct Delivery {
     created_at: Moment,
     /// The latest attempt.
     last_attempt: Option<Attempt>,
-    /// The attempts, oldest first. Present only when a single delivery is requested.
+    /// The attempts, oldest first, without failed ones that are older than their retention. Present only when a single delivery is requested.
     attempts: Option<Vec<Attempt>>,
     /// Results per recipient of an e-mail. Present only when a single delivery is requested.
     recipients: Option<Vec<DeliveryRecipient>>,

@@ -17,7 +17,8 @@ use crate::{
 pub(crate) struct Explanations;
 
 /// Registry entries of the operations below.
-pub(crate) const OPERATIONS: &[Operation] = &[Operation { takes: PLAIN, ..get("explainEvent", "events:read", &[Code::EventNotFound]) }];
+pub(crate) const OPERATIONS: &[Operation] =
+    &[Operation { takes: PLAIN, ..get("explainEvent", "events:read", &[Code::EventNotFound, Code::Purged]) }];
 
 /// The matching result of a subscription.
 #[derive(Debug, Object)]

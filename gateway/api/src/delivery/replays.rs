@@ -23,7 +23,7 @@ pub(crate) struct Replays;
 
 /// Registry entries of the operations below.
 pub(crate) const OPERATIONS: &[Operation] = &[
-    in_bulk("replayEvents", "deliveries:write", &[Code::SubscriptionUnknown, Code::EventTypeUnknown, Code::WindowEmpty]),
+    in_bulk("replayEvents", "deliveries:write", &[Code::SubscriptionUnknown, Code::EventTypeUnknown, Code::WindowEmpty, Code::Purged]),
     list("listReplays", "deliveries:read"),
     Operation { takes: PLAIN, ..get("getReplay", "deliveries:read", &[Code::ReplayNotFound]) },
     in_bulk("cancelReplay", "deliveries:write", &[Code::ReplayNotFound, Code::ReplayCancelled]),
@@ -129,7 +129,8 @@ impl Replays {
     ///
     /// Sends the events of a time window to one subscription again, with the original bytes and `webhook-id`, so that the receiver can
     /// detect duplicates. Replayed events keep their order within each ordering key. Current events are delivered independently and have
-    /// priority. With `dryRun`, events are only counted.
+    /// priority. With `dryRun`, events are only counted. A window that starts before events were deleted after their retention is refused; the
+    /// refusal names the first possible start.
     #[oai(path = "/replays", method = "post", operation_id = "replayEvents")]
     async fn start(&self, context: Context, input: Validated<ReplayOrder>) -> Result<Accepted<Replay>, Problem> {
         let body = input.body;

@@ -44,6 +44,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[Operation {
             Code::NotificationTemplateNotFound,
             Code::EventTypeUnknown,
             Code::EventNotFound,
+            Code::Purged,
             Code::TimeZoneUnknown,
             Code::TemplateNotRendered,
         ],

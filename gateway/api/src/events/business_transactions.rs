@@ -29,7 +29,10 @@ pub(crate) struct BusinessTransactions;
 /// Registry entries of the operations below.
 pub(crate) const OPERATIONS: &[Operation] = &[
     list("listBusinessTransactions", "business_transactions:read"),
-    Operation { takes: PLAIN, ..get("getBusinessTransaction", "business_transactions:read", &[Code::BusinessTransactionNotFound]) },
+    Operation {
+        takes: PLAIN,
+        ..get("getBusinessTransaction", "business_transactions:read", &[Code::BusinessTransactionNotFound, Code::Purged])
+    },
 ];
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::BusinessTransactions")]

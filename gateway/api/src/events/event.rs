@@ -58,7 +58,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     },
     list("listEvents", "events:read"),
     Operation { own_codes: &[Code::EventTypeUnknown], ..list("tailEvents", "events:read") },
-    Operation { takes: PLAIN, ..get("getEvent", "events:read", &[Code::EventNotFound]) },
+    Operation { takes: PLAIN, ..get("getEvent", "events:read", &[Code::EventNotFound, Code::Purged]) },
 ];
 
 /// The event to submit.

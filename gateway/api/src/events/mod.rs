@@ -5,4 +5,5 @@ pub(crate) mod data_sources;
 pub(crate) mod event;
 pub(crate) mod event_type;
 pub(crate) mod event_types;
+pub(crate) mod retention_settings;
 pub(crate) mod set_aside_events;

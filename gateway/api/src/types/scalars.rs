@@ -311,6 +311,8 @@ whole_numbers! {
     Month = 1..=12;
     /// A number of days; the domain checks the range.
     Days = 0..=100_000;
+    /// A retention, in days or hours; the domain checks the range.
+    RetentionLength = 1..=36_500;
     /// Days without usage.
     DormantDays = 1..=3650;
     /// Length of a contract period, in months.

@@ -116,6 +116,7 @@ const REQUESTS: &[&str] = &[
     "PackageUpdate",
     "QueueUpdate",
     "ReplayOrder",
+    "RetentionSettingsUpdate",
     "SecretRotation",
     "ServiceTransition",
     "ServiceUpdate",

@@ -28,6 +28,8 @@ const ORDER: &[&str] = &[
     "createBillCycle",
     "updateBillingSettings",
     "getBillingSettings",
+    "updateRetentionSettings",
+    "getRetentionSettings",
     "createAccount",
     "getAccount",
     "listAccounts",

@@ -20,6 +20,7 @@ mod payments;
 mod recreated;
 mod redrive;
 mod refusals;
+mod retention;
 mod rig;
 mod routing;
 mod successes;

@@ -7,12 +7,15 @@ use billwire_schemas::{
     delivery::{AttemptRecord, Delivery, DeliveryState, Report},
     ids::{DeliveryId, EventId, OrderingKey, QueueId, Slot, SubscriptionId, TenantId, fresh},
 };
-use billwire_store::delivery::held_queues::HeldQueue;
+use billwire_store::{
+    delivery::held_queues::HeldQueue,
+    retention::{Kind, Range},
+};
 use serde_json::json;
 
 use crate::rig::Rig;
 
-fn delivery(state: DeliveryState, tenant: &str, due: bool) -> Delivery {
+pub fn delivery(state: DeliveryState, tenant: &str, due: bool) -> Delivery {
     let (event, subscription, now) = (EventId(fresh()), SubscriptionId(fresh()), SystemClock.now());
     let (tenant, key) = (tenant.parse().expect("a tenant"), OrderingKey::from(fresh()));
     Delivery {
@@ -108,8 +111,13 @@ async fn failed_tries_are_forgotten_by_age_and_deliveries_stay() {
         rig.store.record_deliveries(&[&one], &[], SystemClock.now()).await.expect("recorded");
         let attempts = async || rig.get(&format!("/v1/deliveries/{}", one.id)).await.expect(200)["attempts"].as_array().map(Vec::len);
         let soon = SystemClock.now() + chrono::TimeDelta::seconds(1);
-        assert_eq!(rig.store.purge_attempts(one.created_at - chrono::TimeDelta::days(1), 10).await.expect("forgotten"), 0);
-        assert_eq!(rig.store.purge_attempts(soon, 10).await.expect("forgotten"), 1);
+        let lease = rig.store.acquire_lease("retention", "me", Duration::from_secs(60)).await.expect("asked").expect("free");
+        let purged = async |until| {
+            let range = Range { tenant: &one.tenant, until, after: None, limit: 16 };
+            rig.store.purge(&lease, Kind::Attempts, &range).await.expect("purged").expect("the lease holds").deleted
+        };
+        assert_eq!(purged(one.created_at - chrono::TimeDelta::days(1)).await, 0);
+        assert_eq!(purged(soon).await, 1);
         assert_eq!(attempts().await, Some(1), "the latest try stands in the delivery itself");
     }
 }

@@ -99,11 +99,11 @@ impl App {
     /// Explains an event's routing, by the current configuration, and its deliveries.
     ///
     /// # Errors
-    /// `event_not_found`, or a database failure.
+    /// `event_not_found`, `purged`, or a database failure.
     pub async fn explain(&self, tenant: &TenantId, event: &str) -> Result<Explanation, Failure> {
+        let body = self.event(tenant, event).await?;
         let missing = || Failure::from(Rejected::not_found(Code::EventNotFound, "event", event));
         let id: EventId = event.parse().map_err(|_| missing())?;
-        let body = self.store.event(tenant, id).await?.ok_or_else(missing)?;
         let delivery_place = self.store.delivery_place(tenant, id).await?.ok_or_else(missing)?;
         let json: Value = serde_json::from_str(&body).map_err(|error| Error::Other(error.to_string()))?;
         let kind = json["type"].as_str().unwrap_or_default().to_owned();

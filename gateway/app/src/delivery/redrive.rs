@@ -18,7 +18,7 @@ use billwire_store::{
 };
 use serde::Serialize;
 
-use crate::{App, RequestContext, execute::json};
+use crate::{App, Purgeable, RequestContext, execute::json};
 
 /// Maximum number of dead letters handled by one call.
 pub const AT_ONCE: u64 = 10_000;
@@ -98,9 +98,15 @@ impl App {
     /// Retries a delivery now.
     ///
     /// # Errors
-    /// `delivery_not_found`, `delivery_succeeded`, `delivery_discarded`, `delivery_behind_another`, or a database failure.
+    /// `delivery_not_found`, `purged`, `delivery_succeeded`, `delivery_discarded`, `delivery_behind_another`, or a database failure.
     pub async fn retry_delivery(&self, context: RequestContext, id: &str) -> Result<Reply, Failure> {
-        self.mend(context, What::Retry(id.to_owned())).await
+        let tenant = context.caller.tenant.clone();
+        match self.mend(context, What::Retry(id.to_owned())).await {
+            Err(Failure::Rejected(refused)) if refused.code == Code::DeliveryNotFound => {
+                Err(self.absent(&tenant, Purgeable::Deliveries, id).await?.into())
+            }
+            done => done,
+        }
     }
 
     /// Redrives dead letters, up to [`AT_ONCE`].

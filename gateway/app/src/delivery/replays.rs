@@ -131,6 +131,9 @@ async fn start(tx: &mut Tx<'_>, new: &NewReplay, now: Timestamp) -> Result<Repla
     if let Some(rejected) = Rejected::from_violations(broken) {
         return Err(rejected.into());
     }
+    if let Some(first) = tx.events_purged_before().await?.filter(|first| new.from < *first) {
+        return Err(Rejected::window_purged(first).into());
+    }
     let replay = Replay {
         id: ReplayId(fresh()),
         tenant: tx.tenant().clone(),
@@ -167,7 +170,7 @@ impl App {
     /// Starts a replay.
     ///
     /// # Errors
-    /// `subscription_unknown`, `event_type_unknown`, `window_empty`, or a database failure.
+    /// `subscription_unknown`, `event_type_unknown`, `window_empty`, `purged`, or a database failure.
     pub async fn start_replay(&self, context: RequestContext, new: NewReplay) -> Result<Reply, Failure> {
         self.store.commit(Arc::new(Order { context, clock: self.clock.clone(), what: What::Start(new) })).await
     }

@@ -21,7 +21,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
-    App,
+    App, Purgeable,
     configuration::{ConfigurationObject, ConfigurationUseCase, changed, created},
     ensure_name_free,
     events::catalogue,
@@ -199,14 +199,14 @@ impl App {
     /// The type of a past event, and its parameters including those for e-mails only.
     ///
     /// # Errors
-    /// `event_not_found`, or a database failure.
+    /// `event_not_found`, `purged`, or a database failure.
     pub async fn parameters_of_event(&self, tenant: &TenantId, id: &str) -> Result<(String, Parameters), Failure> {
-        let missing = || Failure::from(Rejected::not_found(Code::EventNotFound, "event", id));
-        let event: EventId = id.parse().map_err(|_| missing())?;
-        let found = self.store.events(&[event]).await?.into_iter().find(|found| found.tenant == *tenant).ok_or_else(missing)?;
+        let event = id.parse::<EventId>().ok();
+        let found = self.store.events(event.as_slice()).await?.into_iter().find(|found| found.tenant == *tenant);
+        let Some(found) = found else { return Err(self.absent(tenant, Purgeable::Events, id).await?.into()) };
         let body: Value = serde_json::from_str(&found.body).map_err(json)?;
         let mut parameters: Parameters = serde_json::from_value(body["data"]["parameters"].clone()).map_err(json)?;
-        if let Some(private) = self.store.private_parameters(tenant, event).await? {
+        if let Some(private) = self.store.private_parameters(tenant, found.id).await? {
             parameters.extend(serde_json::from_str::<Parameters>(&private).map_err(json)?);
         }
         Ok((found.kind, parameters))

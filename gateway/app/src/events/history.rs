@@ -1,35 +1,40 @@
 //! The history of business transactions and events.
 
-use billwire_domain::{Rejected, customers::account::Account};
+use billwire_domain::customers::account::Account;
 use billwire_schemas::ids::{AccountId, TenantId};
-use billwire_schemas::refusal::Code;
 use billwire_store::{commit::Failure, events::history, page};
 
-use crate::App;
+use crate::{App, Purgeable};
 
 impl App {
     /// A recorded business transaction, as JSON.
     ///
     /// # Errors
-    /// `business_transaction_not_found`, or a database failure.
+    /// `business_transaction_not_found`, `purged`, or a database failure.
     pub async fn business_transaction(&self, tenant: &TenantId, id: &str) -> Result<String, Failure> {
         let found = match id.parse() {
             Ok(id) => self.store.business_transaction(tenant, id).await?,
             Err(_) => None,
         };
-        found.ok_or_else(|| Rejected::not_found(Code::BusinessTransactionNotFound, "business transaction", id).into())
+        match found {
+            Some(found) => Ok(found),
+            None => Err(self.absent(tenant, Purgeable::BusinessTransactions, id).await?.into()),
+        }
     }
 
     /// An event's message, as JSON.
     ///
     /// # Errors
-    /// `event_not_found`, or a database failure.
+    /// `event_not_found`, `purged`, or a database failure.
     pub async fn event(&self, tenant: &TenantId, id: &str) -> Result<String, Failure> {
         let found = match id.parse() {
             Ok(id) => self.store.event(tenant, id).await?,
             Err(_) => None,
         };
-        found.ok_or_else(|| Rejected::not_found(Code::EventNotFound, "event", id).into())
+        match found {
+            Some(found) => Ok(found),
+            None => Err(self.absent(tenant, Purgeable::Events, id).await?.into()),
+        }
     }
 
     /// A page of business transactions, newest first.

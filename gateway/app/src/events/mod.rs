@@ -7,5 +7,6 @@ pub(crate) mod data_sources;
 pub(crate) mod event_parameters;
 pub(crate) mod history;
 pub(crate) mod register_event_type;
+pub(crate) mod retention;
 pub(crate) mod set_aside;
 pub(crate) mod submit_events;

@@ -4,5 +4,6 @@ pub mod catalogue;
 pub mod custom_event_type;
 pub mod data_schema;
 pub mod data_source;
+pub mod retention;
 pub mod sample;
 pub mod schema_compatibility;

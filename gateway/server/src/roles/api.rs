@@ -1,13 +1,10 @@
-//! The role `api`: answers HTTP. It also watches how full the outbox is, because a full outbox makes the API refuse operations, and
-//! deletes what was kept long enough.
+//! The role `api`: answers HTTP. It also watches how full the outbox is, because a full outbox makes the API refuse operations.
 
 use std::{net::SocketAddr, time::Duration};
 
 use billwire_app::App;
-use billwire_store::Store;
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 
-use super::retention;
 use crate::{config::Settings, connections};
 
 /// How long open HTTP requests may take to finish at a stop.
@@ -31,7 +28,6 @@ pub fn start(
     listener: TcpListener,
     settings: &Settings,
     app: &App,
-    store: &Store,
     stopped: &watch::Receiver<bool>,
 ) -> Result<SocketAddr, String> {
     let address = listener.local_addr().map_err(|e| format!("cannot listen: {e}"))?;
@@ -39,7 +35,6 @@ pub fn start(
     let service =
         billwire_api::service(app.clone(), billwire_api::Options { body_limit: settings.body_max, ..billwire_api::Options::default() });
     tasks.spawn(connections::serve(listener, service, options, stopped.clone()));
-    tasks.spawn(retention::purge(store.clone(), settings.idempotency_hours, settings.attempts_days, stopped.clone()));
     Ok(address)
 }
 

@@ -1,26 +1,36 @@
-//! The role `clock`: performs what is due, such as planned changes and overdue invoices, and works on bill runs.
+//! The role `clock`: performs what is due, such as planned changes and overdue invoices, and works on bill runs, and purges what was kept long
+//! enough.
 
 use std::{sync::Arc, time::Duration};
 
 use billwire_app::App;
 use billwire_delivery::lease::Leases;
+use billwire_store::Store;
 use tokio::{
     sync::watch,
     task::JoinSet,
     time::{MissedTickBehavior, interval},
 };
 
-use super::{bill_runs, supervised};
+use super::{bill_runs, retention, supervised};
 use crate::config::Settings;
 
 /// How often due dates are checked.
 const DUE_EVERY: Duration = Duration::from_millis(500);
 
 /// Starts the role.
-pub fn start(tasks: &mut JoinSet<()>, settings: &Settings, app: &App, leases: Arc<dyn Leases>, stopped: &watch::Receiver<bool>) {
+pub fn start(
+    tasks: &mut JoinSet<()>,
+    settings: &Settings,
+    app: &App,
+    store: &Store,
+    leases: Arc<dyn Leases>,
+    stopped: &watch::Receiver<bool>,
+) {
     let (due, stop) = (app.clone(), stopped.clone());
     tasks.spawn(supervised::run("clock", app.parts().clone(), stopped.clone(), move || perform_due(due.clone(), stop.clone())));
-    tasks.spawn(bill_runs::run(app.clone(), leases, settings.lease(), stopped.clone()));
+    tasks.spawn(bill_runs::run(app.clone(), leases.clone(), settings.lease(), stopped.clone()));
+    tasks.spawn(retention::run(app.clone(), store.clone(), leases, settings.lease(), stopped.clone()));
 }
 
 /// Performs what is due, until `stop` turns true. Any number of processes may run it: each due item is decided under the lock of its

@@ -123,6 +123,7 @@ fn failed_attempt(d: &Delivery) -> Option<attempt::Model> {
         latency_us: latency_us(a.latency),
         status: a.report.status.map(i32::from),
         detail: a.report.detail.clone(),
+        tenant: d.tenant.to_string(),
     })
 }
 

@@ -81,19 +81,4 @@ impl Store {
         let waiting: i64 = row.try_get("", "waiting")?;
         Ok(Depth { waiting: u64::try_from(waiting).unwrap_or(0), oldest: row.try_get::<Option<i64>>("", "oldest")?.map(moment) })
     }
-
-    /// Deletes up to `limit` failed attempts that began before `before`, of events older than that. Gives how many.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn purge_attempts(&self, before: Timestamp, limit: u64) -> Result<u64, Error> {
-        // Ids of deliveries begin with the time of their event, so the old ones are a range.
-        let milliseconds = u64::try_from(before.timestamp_millis()).unwrap_or(0);
-        let bound = uuid::Builder::from_unix_timestamp_millis(milliseconds, &[0; 10]).into_uuid();
-        let sql = format!(
-            "DELETE FROM attempt WHERE (delivery_id, number) IN \
-             (SELECT delivery_id, number FROM attempt WHERE delivery_id < $1 AND at < $2 ORDER BY delivery_id LIMIT {limit})"
-        );
-        Ok(self.0.write.execute_raw(self.statement(&sql, [bound.into(), micros(before).into()])).await?.rows_affected())
-    }
 }

@@ -122,8 +122,10 @@ impl Tx<'_> {
         };
         let replay = Replay { cursor: first - 1, last_position: last, ..new };
         let types = serde_json::to_string(&replay.event_types).map_err(corrupt)?;
+        // Not if events of the window were purged since the caller looked: the purge waits for this row, or this statement for the purge.
         let sql = "INSERT INTO replay (id, tenant, subscription_id, from_at, to_at, event_types, dry_run, state, cursor, last_position, looked_at, \
-                   matched, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, 0, $11) RETURNING id";
+                   matched, created_at) SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, 0, $11 WHERE NOT EXISTS \
+                   (SELECT 1 FROM purge WHERE tenant = $2 AND kind = 'events' AND deleted_before > $4) RETURNING id";
         let values: Vec<Value> = vec![
             replay.id.0.into(),
             replay.tenant.as_str().into(),
@@ -137,7 +139,9 @@ impl Tx<'_> {
             replay.last_position.into(),
             micros(replay.created_at).into(),
         ];
-        self.write(sql, values).await?;
+        if self.write(sql, values).await?.is_empty() {
+            return Err(Error::Contention("events of the window were purged meanwhile".into()));
+        }
         Ok(replay)
     }
 

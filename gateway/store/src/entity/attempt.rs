@@ -13,6 +13,7 @@ pub struct Model {
     pub latency_us: i64,
     pub status: Option<i32>,
     pub detail: String,
+    pub tenant: String,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -5,6 +5,7 @@ mod m0002_set_aside_events;
 mod m0003_slots;
 mod m0004_event_lists;
 mod m0005_published;
+mod m0006_retention;
 
 use sea_orm_migration::prelude::*;
 
@@ -19,6 +20,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0003_slots::Migration),
             Box::new(m0004_event_lists::Migration),
             Box::new(m0005_published::Migration),
+            Box::new(m0006_retention::Migration),
         ]
     }
 }

@@ -1,0 +1,96 @@
+//! `getRetentionSettings`, `updateRetentionSettings`; what applies to each tenant; and refusals of what was purged.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use billwire_domain::{
+    Rejected,
+    events::retention::{self, Retention, RetentionLimits, RetentionSettings},
+};
+use billwire_schemas::{
+    clock::{Clock, SystemClock, Timestamp},
+    ids::TenantId,
+    refusal::Code,
+};
+use billwire_store::{Configuration, ConfigurationKind as Kind, Error, Tx, commit::Failure, page::PageRequest};
+
+use crate::{App, Purgeable, execute::UseCase, record::Record};
+
+/// Their configuration name; since names are unique, each tenant has at most one.
+const NAME: &str = "retention settings";
+
+impl App {
+    /// The limits of the installation.
+    pub fn retention_limits(&self) -> RetentionLimits {
+        self.retention
+    }
+
+    /// What the tenant has chosen.
+    ///
+    /// # Errors
+    /// A database failure.
+    pub async fn retention_settings(&self, tenant: &TenantId) -> Result<RetentionSettings, Failure> {
+        let mut found = self.store.list_configurations(tenant, Kind::RetentionSettings, PageRequest { limit: 1, after: None }).await?;
+        Ok(found.items.pop().unwrap_or_default())
+    }
+
+    /// The refusal of something that is not there: it was purged, or never was.
+    ///
+    /// # Errors
+    /// A database failure.
+    pub(crate) async fn absent(&self, tenant: &TenantId, kind: Purgeable, id: &str) -> Result<Rejected, Failure> {
+        let (missing, noun) = match kind {
+            Purgeable::BusinessTransactions => (Code::BusinessTransactionNotFound, "business transaction"),
+            Purgeable::Deliveries => (Code::DeliveryNotFound, "delivery"),
+            _ => (Code::EventNotFound, "event"),
+        };
+        if let Ok(parsed) = id.parse()
+            && self.store.is_purged(tenant, kind, parsed).await?
+        {
+            return Ok(Rejected::purged(noun, id));
+        }
+        Ok(Rejected::not_found(missing, noun, id))
+    }
+
+    /// What applies to each of these tenants.
+    ///
+    /// # Errors
+    /// A database failure.
+    pub async fn retentions(&self, tenants: &[TenantId]) -> Result<HashMap<TenantId, Retention>, Error> {
+        let mut applies: HashMap<TenantId, Retention> = tenants.iter().map(|tenant| (tenant.clone(), self.retention.longest)).collect();
+        for own in self.store.configurations_of::<RetentionSettings>(tenants, Kind::RetentionSettings).await? {
+            applies.insert(own.tenant, self.retention.of(&own.body.chosen));
+        }
+        Ok(applies)
+    }
+}
+
+/// Replaces the retention settings.
+#[derive(Debug, Clone)]
+pub struct UpdateRetentionSettings {
+    /// The new settings.
+    pub command: retention::Update,
+    /// The limits of the installation.
+    pub limits: RetentionLimits,
+    /// The required version, if any; 0 until the settings are first set.
+    pub if_match: Option<i64>,
+}
+
+#[async_trait]
+impl UseCase for UpdateRetentionSettings {
+    const OPERATION: &'static str = "updateRetentionSettings";
+
+    async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
+        let present: RetentionSettings = tx.configurations(Kind::RetentionSettings).await?.pop().unwrap_or_default();
+        Rejected::ensure_current(self.if_match, present.version)?;
+        let change = retention::update(present, self.command.clone(), &self.limits, now)?;
+        let (id, body) = (billwire_domain::Entity::id(&change.after), change.after.clone());
+        if change.before.is_none() {
+            let (kind, name, created_at) = (Kind::RetentionSettings, NAME.to_owned(), SystemClock.now());
+            tx.save_configuration(Configuration { id, kind, name, body, secrets: None, created_at }).await?;
+        } else {
+            tx.change_configuration(id, body.version, NAME.to_owned(), &body)?;
+        }
+        Record::of(&change).map(Some)
+    }
+}

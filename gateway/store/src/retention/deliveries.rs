@@ -1,0 +1,60 @@
+//! Purging deliveries and the texts of answers.
+
+use billwire_schemas::{clock::Timestamp, delivery::DeliveryState};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, Value};
+
+use super::{Candidate, Deleted, deleted, history::UNSETTLED, ids, marks};
+use crate::{Error, Store, batching::filled, micros};
+
+/// The condition on deliveries that are finished: nothing attempts them again.
+fn finished() -> String {
+    format!("state IN ('{}', '{}')", DeliveryState::Succeeded.name(), DeliveryState::Discarded.name())
+}
+
+impl Store {
+    /// Deletes deliveries that were finished before `until`, with their attempts and recipients. Those stay whose event may be taken in again: it
+    /// is not settled, or their queue is behind by it; without them, it would be delivered twice.
+    pub(super) async fn purge_deliveries(
+        &self,
+        transaction: &DatabaseTransaction,
+        until: Timestamp,
+        page: &[Candidate],
+    ) -> Result<Vec<Deleted>, Error> {
+        let ids = ids(page);
+        let unsettled = UNSETTLED.map(|table| format!("NOT EXISTS (SELECT 1 FROM {table} u WHERE u.position = delivery.position)"));
+        let sql = format!(
+            "DELETE FROM delivery WHERE id IN ({}) AND {} AND updated_at < $1 AND {} AND NOT EXISTS \
+             (SELECT 1 FROM held_queue h WHERE h.queue_id = delivery.queue_id AND h.position <= delivery.position) RETURNING id, created_at",
+            marks(2, ids.len()),
+            finished(),
+            unsettled.join(" AND ")
+        );
+        let values = std::iter::once(micros(until).into()).chain(ids);
+        let deleted = deleted(&transaction.query_all_raw(self.statement(&sql, values)).await?, "created_at")?;
+        if !deleted.is_empty() {
+            let gone = filled(&deleted.iter().map(|(_, id)| *id).collect::<Vec<_>>());
+            for table in ["attempt", "recipient"] {
+                let sql = format!("DELETE FROM {table} WHERE delivery_id IN ({})", marks(1, gone.len()));
+                transaction.execute_raw(self.statement(&sql, gone.iter().copied().map(Value::from))).await?;
+            }
+        }
+        Ok(deleted)
+    }
+
+    /// Clears the texts of answers in finished deliveries; their status codes stay.
+    pub(super) async fn purge_answers(&self, transaction: &DatabaseTransaction, page: &[Candidate]) -> Result<Vec<Deleted>, Error> {
+        let ids = ids(page);
+        let these = marks(1, ids.len());
+        let finished = finished();
+        let sql = format!("UPDATE delivery SET last_detail = '' WHERE id IN ({these}) AND {finished} AND last_detail <> ''");
+        transaction.execute_raw(self.statement(&sql, ids.clone())).await?;
+        for table in ["attempt", "recipient"] {
+            let sql = format!(
+                "UPDATE {table} SET detail = '' WHERE delivery_id IN (SELECT id FROM delivery WHERE id IN ({these}) AND {finished}) \
+                 AND detail <> ''"
+            );
+            transaction.execute_raw(self.statement(&sql, ids.clone())).await?;
+        }
+        Ok(Vec::new())
+    }
+}
