@@ -34,7 +34,7 @@ async fn world(name: &str, database: Database) -> (Setup, Gateway, Api, Receiver
 /// A queue with a subscription for one event type; gives the ids of both.
 async fn subscribe(api: &Api, receiver: &Receiver, name: &str, kind: &str) -> (String, String) {
     let endpoint = api.create("/v1/webhook-endpoints", json!({ "name": name, "url": receiver.url() })).await;
-    let queue = api.create("/v1/queues", json!({ "name": name, "mode": "unordered", "eventTypes": [kind] })).await;
+    let queue = api.create("/v1/queues", json!({ "name": name, "mode": "out_of_order", "eventTypes": [kind] })).await;
     let action = json!({ "type": "webhook", "webhookEndpointId": endpoint });
     let subscription = api.create("/v1/subscriptions", json!({ "name": name, "queueId": queue, "action": action })).await;
     (queue, subscription)

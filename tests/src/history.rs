@@ -75,10 +75,16 @@ fn statements(database: Database, of: History) -> [String; 4] {
              substr(md5(CAST(random() AS text)), 1, 16) AS uuid)"
         ),
     };
+    // Ids of version 8, which begin as the event's.
     let delivery_id = match database {
-        Database::Sqlite => "CAST(substr(e.id, 1, 8) || randomblob(8) AS BLOB)".to_owned(),
+        Database::Sqlite => {
+            "CAST(substr(e.id, 1, 6) || unhex('8' || substr(hex(e.id), 14, 3)) || x'80' || randomblob(7) AS BLOB)".to_owned()
+        }
         Database::Postgres => {
-            "CAST(substr(replace(CAST(e.id AS text), '-', ''), 1, 16) || substr(md5(CAST(random() AS text)), 1, 16) AS uuid)".to_owned()
+            let hex = "replace(CAST(e.id AS text), '-', '')";
+            format!(
+                "CAST(substr({hex}, 1, 12) || '8' || substr({hex}, 14, 3) || '8' || substr(md5(CAST(random() AS text)), 1, 15) AS uuid)"
+            )
         }
     };
     let day = "CAST(86400000000 AS BIGINT)";

@@ -31,11 +31,14 @@ pub enum Kind {
     Attempts,
     /// Replies to idempotency keys.
     Replies,
+    /// Replays that have ended, once none of their deliveries waits, is a dead letter, or was discarded and is still there.
+    Replays,
 }
 
 impl Kind {
     /// All kinds, in the order in which they are purged: deliveries hold events, and events hold business transactions.
-    pub const ALL: [Self; 6] = [Self::Replies, Self::Answers, Self::Attempts, Self::Deliveries, Self::Events, Self::BusinessTransactions];
+    pub const ALL: [Self; 7] =
+        [Self::Replies, Self::Answers, Self::Attempts, Self::Deliveries, Self::Replays, Self::Events, Self::BusinessTransactions];
 
     /// The kind's name in the database and in the log.
     pub fn name(self) -> &'static str {
@@ -46,6 +49,7 @@ impl Kind {
             Self::Answers => "answers",
             Self::Attempts => "attempts",
             Self::Replies => "replies",
+            Self::Replays => "replays",
         }
     }
 
@@ -57,6 +61,7 @@ impl Kind {
             Self::Deliveries | Self::Answers => ("delivery", "created_at"),
             Self::Attempts => ("attempt", "at"),
             Self::Replies => ("idempotency", "created_at"),
+            Self::Replays => ("replay", "created_at"),
         }
     }
 }
@@ -181,6 +186,7 @@ impl Store {
             Kind::BusinessTransactions => self.purge_business_transactions(&transaction, &page).await?,
             Kind::Deliveries => self.purge_deliveries(&transaction, range.until, &page).await?,
             Kind::Answers => self.purge_answers(&transaction, &page).await?,
+            Kind::Replays => self.purge_replays(&transaction, &page).await?,
             Kind::Attempts => self.purge_oldest(&transaction, kind, "delivery_id, number", range).await?,
             Kind::Replies => self.purge_oldest(&transaction, kind, "tenant, key", range).await?,
         };

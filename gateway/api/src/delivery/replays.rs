@@ -25,8 +25,8 @@ pub(crate) struct Replays;
 pub(crate) const OPERATIONS: &[Operation] = &[
     in_bulk("replayEvents", "deliveries:write", &[Code::SubscriptionUnknown, Code::EventTypeUnknown, Code::WindowEmpty, Code::Purged]),
     list("listReplays", "deliveries:read"),
-    Operation { takes: PLAIN, ..get("getReplay", "deliveries:read", &[Code::ReplayNotFound]) },
-    in_bulk("cancelReplay", "deliveries:write", &[Code::ReplayNotFound, Code::ReplayCancelled]),
+    Operation { takes: PLAIN, ..get("getReplay", "deliveries:read", &[Code::ReplayNotFound, Code::Purged]) },
+    in_bulk("cancelReplay", "deliveries:write", &[Code::ReplayNotFound, Code::Purged, Code::ReplayCancelled]),
 ];
 
 /// The time window of events to send to a subscription again.

@@ -162,7 +162,7 @@ impl Example for ShownRetentionSettings {
         Self {
             id: Some(example_id(15)),
             version: 1,
-            created_at: set.clone(),
+            created_at: set,
             updated_at: set,
             ..Self::of(Settings { chosen, ..Settings::default() }, &RetentionLimits::default())
         }

@@ -18,7 +18,7 @@ use billwire_store::{
 };
 use serde::Serialize;
 
-use crate::{App, RequestContext, configuration::referenced, events::catalogue, execute::json};
+use crate::{App, Purgeable, RequestContext, configuration::referenced, events::catalogue, execute::json};
 
 /// The replay to start.
 #[derive(Debug, Clone)]
@@ -178,21 +178,27 @@ impl App {
     /// Cancels a replay.
     ///
     /// # Errors
-    /// `replay_not_found`, `replay_cancelled`, or a database failure.
+    /// `replay_not_found`, `purged`, `replay_cancelled`, or a database failure.
     pub async fn cancel_replay(&self, context: RequestContext, id: &str) -> Result<Reply, Failure> {
-        self.store.commit(Arc::new(Order { context, clock: self.clock.clone(), what: What::Cancel(id.to_owned()) })).await
+        let tenant = context.caller.tenant.clone();
+        match self.store.commit(Arc::new(Order { context, clock: self.clock.clone(), what: What::Cancel(id.to_owned()) })).await {
+            Err(Failure::Rejected(refused)) if refused.code == Code::ReplayNotFound => {
+                Err(self.absent(&tenant, Purgeable::Replays, id).await?.into())
+            }
+            done => done,
+        }
     }
 
     /// A replay with its progress.
     ///
     /// # Errors
-    /// `replay_not_found`, or a database failure.
+    /// `replay_not_found`, `purged`, or a database failure.
     pub async fn replay(&self, tenant: &TenantId, id: &str) -> Result<ReplayStatus, Failure> {
         let found = match id.parse() {
             Ok(id) => self.store.replay(tenant, id).await?,
             Err(_) => None,
         };
-        let found = found.ok_or_else(|| missing(id))?;
+        let Some(found) = found else { return Err(self.absent(tenant, Purgeable::Replays, id).await?.into()) };
         let tally = self.store.tally(found.id).await?;
         Ok(ReplayStatus::of(found, tally))
     }

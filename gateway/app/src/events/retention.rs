@@ -42,6 +42,7 @@ impl App {
         let (missing, noun) = match kind {
             Purgeable::BusinessTransactions => (Code::BusinessTransactionNotFound, "business transaction"),
             Purgeable::Deliveries => (Code::DeliveryNotFound, "delivery"),
+            Purgeable::Replays => (Code::ReplayNotFound, "replay"),
             _ => (Code::EventNotFound, "event"),
         };
         if let Ok(parsed) = id.parse()

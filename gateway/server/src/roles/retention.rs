@@ -34,9 +34,9 @@ use crate::{adapters::delivery_store::text, domain::events::retention::Retention
 /// The shortest wait before what is old is looked for again.
 const IDLE_MIN: Duration = Duration::from_secs(2);
 /// The longest.
-const IDLE_MAX: Duration = Duration::from_secs(600);
+const IDLE_MAX: Duration = Duration::from_secs(60);
 /// How much longer than a look without a result the wait after it is at least.
-const IDLE_SHARE: u32 = 100;
+const IDLE_SHARE: u32 = 20;
 /// How long one kind of one tenant is purged before the next gets its turn.
 const TURN: Duration = Duration::from_secs(10);
 /// How often it is recorded that nothing is left, while nothing is purged.
@@ -101,13 +101,13 @@ impl Purge<'_> {
             cursor => cursor,
         };
         let (begun, mut first, mut done) = (Instant::now(), None, Done::default());
-        loop {
+        let recorded = loop {
             let pace = self.paces.entry(kind).or_default();
             let range = Range { tenant, until, after, limit: pace.rows() };
             let step = self.store.purge(&self.lease, kind, &range).await.map_err(text)?.ok_or("another process purges now")?;
             done.add(&step);
             let pause = pace.pause_after(step.took);
-            let Some(next) = step.next else { break };
+            let Some(next) = step.next else { break step.deleted > 0 };
             let first = *first.get_or_insert(next.sort);
             if begun.elapsed() >= TURN {
                 pace.hurry_if_behind(next.sort - first, begun.elapsed());
@@ -117,13 +117,16 @@ impl Purge<'_> {
             }
             after = Some(next);
             sleep(pause).await;
-        }
+        };
         done.log(tenant, kind, until);
         self.paces.entry(kind).or_default().relax();
-        if done.deleted == 0 && self.recorded.get(&of).is_none_or(|recorded| until - *recorded > RECORD_EVERY) {
+        let is_news = done.deleted > 0 || self.recorded.get(&of).is_none_or(|last| until - *last > RECORD_EVERY);
+        if is_news && !recorded {
             self.store.record_purged(kind, &Range { tenant, until, after: None, limit: 0 }).await.map_err(text)?;
         }
-        self.recorded.insert(of, until);
+        if is_news {
+            self.recorded.insert(of, until);
+        }
         Ok(false)
     }
 }
@@ -165,7 +168,7 @@ fn until(kind: Kind, retention: &Retention, now: Timestamp, shift: i64) -> Optio
     let days = match kind {
         Kind::Events => retention.events_days,
         Kind::BusinessTransactions => retention.business_transactions_days,
-        Kind::Deliveries => retention.deliveries_days,
+        Kind::Deliveries | Kind::Replays => retention.deliveries_days,
         Kind::Attempts => retention.attempts_days,
         Kind::Answers => retention.answers_days,
         // Their time is that of the system.

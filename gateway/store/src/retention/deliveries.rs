@@ -1,10 +1,10 @@
-//! Purging deliveries and the texts of answers.
+//! Purging deliveries, replays and the texts of answers.
 
 use billwire_schemas::{clock::Timestamp, delivery::DeliveryState};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, Value};
 
 use super::{Candidate, Deleted, deleted, history::UNSETTLED, ids, marks};
-use crate::{Error, Store, batching::filled, micros};
+use crate::{Error, Store, batching::filled, delivery::deliveries::OPEN, micros};
 
 /// The condition on deliveries that are finished: nothing attempts them again.
 fn finished() -> String {
@@ -39,6 +39,20 @@ impl Store {
             }
         }
         Ok(deleted)
+    }
+
+    /// Deletes replays that have ended. Those stay that have deliveries by which their counts go.
+    pub(super) async fn purge_replays(&self, transaction: &DatabaseTransaction, page: &[Candidate]) -> Result<Vec<Deleted>, Error> {
+        let ids = ids(page);
+        // Two conditions, which two partial indexes have.
+        let counted = [OPEN, "state IN ('dead', 'blocking', 'discarded')"]
+            .map(|states| format!("NOT EXISTS (SELECT 1 FROM delivery d WHERE d.lane_id = replay.id AND d.{states})"));
+        let sql = format!(
+            "DELETE FROM replay WHERE id IN ({}) AND state <> 'collecting' AND {} RETURNING id, created_at",
+            marks(1, ids.len()),
+            counted.join(" AND ")
+        );
+        deleted(&transaction.query_all_raw(self.statement(&sql, ids)).await?, "created_at")
     }
 
     /// Clears the texts of answers in finished deliveries; their status codes stay.

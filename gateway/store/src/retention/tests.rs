@@ -278,6 +278,30 @@ async fn a_delivery_that_is_not_finished_or_may_be_taken_in_again_stays() {
 }
 
 #[tokio::test]
+async fn a_replay_stays_until_it_has_ended_and_its_counts_need_no_delivery() {
+    let old = Old::new().await;
+    let (replay, one) = (ReplayId(fresh()), old.event(0).await);
+    old.execute(
+        "INSERT INTO replay (id, tenant, subscription_id, from_at, to_at, event_types, dry_run, state, cursor, last_position, looked_at, matched, \
+         created_at) VALUES ($1, 'default', $1, 0, 0, '[]', FALSE, 'collecting', 0, 0, 0, 0, $2)",
+        vec![replay.0.into(), micros(old.at).into()],
+    )
+    .await;
+    let lane = "UPDATE delivery SET lane_id = $1, state = 'discarded', updated_at = $2 WHERE id = $3";
+    old.execute(lane, vec![replay.0.into(), micros(old.now).into(), one.delivery.0.into()]).await;
+    assert_eq!(old.purge(Kind::Replays, 90).await, 0, "it is collecting");
+    old.execute("UPDATE replay SET state = 'collected'", Vec::new()).await;
+    assert_eq!(old.purge(Kind::Replays, 90).await, 0, "it counts a discarded delivery");
+    for state in ["waiting", "dead"] {
+        old.execute("UPDATE delivery SET state = $1", vec![state.into()]).await;
+        assert_eq!(old.purge(Kind::Replays, 90).await, 0, "{state}");
+    }
+    old.execute("UPDATE delivery SET state = 'succeeded'", Vec::new()).await;
+    assert_eq!(old.purge(Kind::Replays, 90).await, 1);
+    assert!(old.store.is_purged(&old.tenant, Kind::Replays, replay.0).await.expect("read"));
+}
+
+#[tokio::test]
 async fn texts_of_answers_attempts_and_replies_go_earlier() {
     let old = Old::new().await;
     let (one, waits) = (old.event(0).await, old.event(1).await);
