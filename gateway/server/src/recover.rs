@@ -151,6 +151,7 @@ impl Recovery<'_> {
         let mut report = Report { found, left_out: None, taken_back: None };
         if report.found.is_nothing() {
             self.store.forget_restored().await.map_err(text)?;
+            list.map(List::discard).transpose()?;
             return Ok(report);
         }
         let Some(list) = list else { return Ok(report) };

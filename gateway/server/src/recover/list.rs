@@ -34,6 +34,14 @@ impl List {
         writeln!(self.file, "{line}").map_err(|error| failed(&self.draft, &error))
     }
 
+    /// Removes a list that is not needed.
+    ///
+    /// # Errors
+    /// One line that names the file.
+    pub fn discard(self) -> Result<(), String> {
+        fs::remove_file(&self.draft).map_err(|error| failed(&self.draft, &error))
+    }
+
     /// Ends the list; gives its path.
     ///
     /// # Errors
