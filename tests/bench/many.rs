@@ -25,6 +25,8 @@ use crate::{
 
 const WARM: Duration = Duration::from_secs(2);
 const RUN: Duration = Duration::from_secs(10);
+/// When it is looked how much memory was given back.
+const AFTER: Duration = Duration::from_secs(15);
 /// Ordering keys of the events.
 const KEYS: usize = 1_000;
 /// Characters of text in an event's data: a message then has about 1 300 bytes.
@@ -72,6 +74,8 @@ pub async fn measure(database: Database, beside: Beside, report: &mut Report) {
     let in_run = accepted.iter().filter(|at| **at >= began && **at < began + RUN).count();
     eventually("all events at the receiver", async || (receiver.count() >= accepted.len()).then_some(())).await;
     let peak = memory(&gateway, "VmHWM");
+    tokio::time::sleep(AFTER).await;
+    let after = memory(&gateway, "VmRSS");
     gateway.stop().await;
     let limit = posts::per_second(&receiver, 1, CONNECTIONS, 1300, 40_000).await;
     let Beside { queues, tenants, subscriptions } = beside;
@@ -87,7 +91,7 @@ pub async fn measure(database: Database, beside: Beside, report: &mut Report) {
     );
     report.row(
         &format!("at rest and under that load, {name}"),
-        &format!("{idle_cpu:.1} % of a core and {idle:.0} MiB at rest, {peak:.0} MiB peak"),
+        &format!("{idle_cpu:.1} % of a core and {idle:.0} MiB at rest, {peak:.0} MiB peak, {after:.0} MiB {} s later", AFTER.as_secs()),
         "-",
         "-",
         "2 %, 120 MiB; 150 MiB",

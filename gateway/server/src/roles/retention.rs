@@ -14,6 +14,7 @@ use std::{
 
 use billwire_app::App;
 use billwire_delivery::lease::{self, Leases};
+use billwire_monitoring::metrics::{METRICS, Purged};
 use billwire_schemas::{
     clock::{ShiftedClock, Timestamp},
     ids::TenantId,
@@ -106,6 +107,7 @@ impl Purge<'_> {
             let range = Range { tenant, until, after, limit: pace.rows() };
             let step = self.store.purge(&self.lease, kind, &range).await.map_err(text)?.ok_or("another process purges now")?;
             done.add(&step);
+            METRICS.purged_rows.get_or_create(&Purged { kind: kind.name() }).inc_by(step.deleted);
             let pause = pace.pause_after(step.took);
             let Some(next) = step.next else { break step.deleted > 0 };
             let first = *first.get_or_insert(next.sort);
