@@ -253,11 +253,6 @@ impl Limiter {
         rate.booked
     }
 
-    /// Whether the calls started per second are limited.
-    pub fn is_rated(&self) -> bool {
-        self.inner().rate.is_some()
-    }
-
     /// The target's own retry plan.
     pub fn retry_plan(&self) -> Option<RetryPlan> {
         self.inner().target.retry_plan.clone()

@@ -58,13 +58,6 @@ impl TargetLimits<'_> {
         self.limiter_of(route).map_or(Availability::Open, |limiter| limiter.availability(now))
     }
 
-    /// Whether the calls of a subscription that start per second are limited, at its target or for its tenant.
-    pub fn is_rated(&self, subscription: SubscriptionId) -> bool {
-        let Some(route) = self.routing.route(subscription) else { return false };
-        let tenant = self.limiters.get_tenant(&route.queue.tenant);
-        self.limiter_of(route).is_some_and(|limiter| limiter.is_rated()) || tenant.is_some_and(|limiter| limiter.is_rated())
-    }
-
     /// The permits for one call of a subscription, if it may start now; otherwise `waiter` is woken when a call has ended.
     pub fn try_acquire(&self, subscription: SubscriptionId, now: Timestamp, waiter: &Arc<Waiter>) -> Acquired {
         let free = Acquired::Permits(Permits { target: None, _tenant: None });

@@ -2,18 +2,7 @@
 
 use billwire_schemas::{delivery::LaneKey, ids::SubscriptionId};
 
-use uuid::Uuid;
-
-use crate::{
-    limits::{limiter::Availability, target_limits::TargetLimits},
-    partition::{Partition, in_flight::InFlight, ready_queue::ReadyQueue},
-};
-
-/// [`Partition::patience`], with `room` for more in memory.
-fn patience(in_flight: &InFlight, room: bool, limits: &TargetLimits<'_>, (owner, ready_queue): (Uuid, &ReadyQueue)) -> bool {
-    let rated = || ready_queue.subscription().is_some_and(|subscription| limits.is_rated(subscription));
-    in_flight.alone(owner) || room && ready_queue.quick() && !rated()
-}
+use crate::{limits::limiter::Availability, partition::Partition};
 
 impl Partition {
     /// Whether a receiver is closed now, or is slow and has its share of the memory or more.
@@ -21,13 +10,7 @@ impl Partition {
         let (options, owner) = (&self.engine.options, subscription.0);
         self.target_limits().availability(subscription, self.engine.clock.now()) == Availability::Closed
             || self.in_flight.is_over_share(owner, options.ready_max, options.in_flight_max)
-                && self.ready_queues.get(owner).is_some_and(|ready_queue| ready_queue.slow(self.patience(owner, ready_queue)))
-    }
-
-    /// Whether a long queue that moves is no reason to take its owner's jobs out of memory: no other owner competes, or there is room for all
-    /// and it is the gateway that they wait for.
-    pub fn patience(&self, owner: Uuid, ready_queue: &ReadyQueue) -> bool {
-        patience(&self.in_flight, self.has_room(true), &self.target_limits(), (owner, ready_queue))
+                && self.ready_queues.get(owner).is_some_and(|ready_queue| ready_queue.slow(self.in_flight.alone(owner)))
     }
 
     /// Parks ready deliveries of slow receivers beyond their share, and all of closed receivers: in memory they would keep messages for
@@ -35,11 +18,10 @@ impl Partition {
     pub fn shed(&mut self) {
         let (options, now) = (&self.engine.options, self.engine.clock.now());
         let share = self.in_flight.share(options.ready_max, options.in_flight_max);
-        let room = self.has_room(true);
         let (in_flight, routing, limiters) = (&self.in_flight, &self.routing, &self.engine.limiters);
-        let target_limits = TargetLimits { routing, limiters };
+        let target_limits = crate::limits::target_limits::TargetLimits { routing, limiters };
         let shed = self.ready_queues.shed(|owner, ready_queue| {
-            if !ready_queue.stuck(patience(in_flight, room, &target_limits, (owner, ready_queue))) {
+            if !ready_queue.stuck(in_flight.alone(owner)) {
                 return usize::MAX;
             }
             let subscription = ready_queue.subscription();
@@ -56,7 +38,7 @@ impl Partition {
 
     /// Queues the read of a lane: only a few deliveries if its receiver is slow, or memory is short.
     pub fn read_lane(&mut self, lane: LaneKey) {
-        let slow = self.ready_queues.get(lane.0).is_some_and(|ready_queue| ready_queue.slow(self.patience(lane.0, ready_queue)));
+        let slow = self.ready_queues.get(lane.0).is_some_and(|ready_queue| ready_queue.slow(self.in_flight.alone(lane.0)));
         self.reads.lane(lane, slow || !self.engine.in_flight_bytes.has_room());
     }
 }

@@ -33,7 +33,7 @@ impl Partition {
     fn room(&self, owner: Uuid, now: Timestamp) -> usize {
         let ready_queue = self.ready_queues.get(owner);
         // More would only be parked again.
-        if ready_queue.is_some_and(|ready_queue| ready_queue.stuck(self.patience(owner, ready_queue))) {
+        if ready_queue.is_some_and(|ready_queue| ready_queue.stuck(self.in_flight.alone(owner))) {
             return 0;
         }
         match self.target_limits().availability(SubscriptionId(owner), now) {

@@ -35,20 +35,16 @@ impl ReadyQueue {
         self.ready.front().is_some_and(|first| first.delivery.replay.is_some())
     }
 
-    /// Whether the receiver is too slow: the first job has waited too long. With `patience`, a long queue that moves is not stuck.
-    pub fn stuck(&self, patience: bool) -> bool {
-        let moved = self.moved.filter(|_| patience);
+    /// Whether the receiver is too slow: the first job has waited too long. If no other owner competes (`alone`), a long queue that moves
+    /// is not stuck.
+    pub fn stuck(&self, alone: bool) -> bool {
+        let moved = self.moved.filter(|_| alone);
         self.ready.front().is_some_and(|first| moved.map_or(first.since, |moved| moved.max(first.since)).elapsed() > SLOW)
     }
 
-    /// Whether the latest attempt was quick: then the jobs behind it wait for the gateway rather than for the receiver.
-    pub fn quick(&self) -> bool {
-        self.latest <= SLOW
-    }
-
     /// Whether the receiver is slow; also true when only non-head jobs are waiting.
-    pub fn slow(&self, patience: bool) -> bool {
-        self.stuck(patience) || !self.quick()
+    pub fn slow(&self, alone: bool) -> bool {
+        self.stuck(alone) || self.latest > SLOW
     }
 }
 
@@ -213,7 +209,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_long_queue_that_moves_is_stuck_only_without_patience() {
+    async fn a_long_queue_that_moves_is_stuck_only_where_others_compete() {
         let mut ready_queue = ReadyQueue::default();
         ready_queue.ready.push_back(job(&subscription(), None));
         ready_queue.moved = Some(Instant::now());

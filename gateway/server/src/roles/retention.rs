@@ -35,9 +35,9 @@ use crate::{adapters::delivery_store::text, domain::events::retention::Retention
 /// The shortest wait before what is old is looked for again.
 const IDLE_MIN: Duration = Duration::from_secs(2);
 /// The longest.
-const IDLE_MAX: Duration = Duration::from_secs(60);
-/// How much longer than a look without a result the wait after it is at least.
-const IDLE_SHARE: u32 = 20;
+const IDLE_MAX: Duration = Duration::from_secs(600);
+/// How much longer than a look without a result the wait after it is at least: with many tenants a look takes a while, and nothing waits for it.
+const IDLE_SHARE: u32 = 200;
 /// How long one kind of one tenant is purged before the next gets its turn.
 const TURN: Duration = Duration::from_secs(10);
 /// How often it is recorded that nothing is left, while nothing is purged.

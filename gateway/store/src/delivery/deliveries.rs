@@ -149,7 +149,7 @@ async fn write(transaction: &DatabaseTransaction, new: &[&Delivery], known: &[&D
     recipients::write(transaction, new.iter().chain(known).copied()).await
 }
 
-/// [`write`] in a single statement, which is its own transaction.
+/// `write` in a single statement, which is its own transaction.
 async fn write_at_once(conn: &impl ConnectionTrait, new: &[&Delivery], known: &[&Delivery], now: Timestamp) -> Result<(), Error> {
     let (mut written, mut values) = (Vec::new(), Vec::new());
     let rows =
