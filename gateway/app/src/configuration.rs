@@ -4,10 +4,10 @@ use async_trait::async_trait;
 use billwire_domain::{Change, Entity, Rejected, delivery::subscription::Subscription};
 use billwire_schemas::{
     clock::{Clock, SystemClock, Timestamp},
-    ids::OrderingKey,
+    ids::{OrderingKey, TenantId},
     refusal::Code,
 };
-use billwire_store::{Configuration, ConfigurationKind as Kind, Tx, commit::Failure, idempotency::Reply};
+use billwire_store::{Configuration, ConfigurationKind as Kind, Tx, commit::Failure, idempotency::Reply, page::PageRequest};
 use serde::de::DeserializeOwned;
 
 use crate::{App, RequestContext, ensure_name_free, execute::UseCase, record::Record};
@@ -93,6 +93,15 @@ impl<U: ConfigurationUseCase> UseCase for OnConfiguration<U> {
 }
 
 impl App {
+    /// The only object of a kind that a tenant has, or the default.
+    ///
+    /// # Errors
+    /// A database failure.
+    pub(crate) async fn only<T: DeserializeOwned + Default>(&self, tenant: &TenantId, kind: Kind) -> Result<T, Failure> {
+        let mut found = self.store.list_configurations(tenant, kind, PageRequest { limit: 1, after: None }).await?;
+        Ok(found.items.pop().unwrap_or_default())
+    }
+
     /// Runs `use_case` once on the configuration object with this id, if its version is `if_match`.
     ///
     /// # Errors
@@ -106,6 +115,31 @@ impl App {
     ) -> Result<Reply, Failure> {
         self.execute(context, OnConfiguration { use_case, id: id.to_owned(), if_match }).await
     }
+}
+
+/// The only object of a kind that a tenant has, such as its billing settings, or the default.
+///
+/// # Errors
+/// A database failure.
+pub(crate) async fn only<T: DeserializeOwned + Default>(tx: &Tx<'_>, kind: Kind) -> Result<T, Failure> {
+    Ok(tx.configurations(kind).await?.pop().unwrap_or_default())
+}
+
+/// Saves the only object of a kind. Names are unique, so under one `name` a tenant has at most one.
+///
+/// # Errors
+/// A database failure, or when the object cannot be serialized.
+pub(crate) async fn save_only<T>(tx: &mut Tx<'_>, kind: Kind, name: &str, change: &Change<T>) -> Result<Option<Record>, Failure>
+where
+    T: Entity + Clone,
+{
+    let (id, body, name) = (change.after.id(), change.after.clone(), name.to_owned());
+    if change.before.is_none() {
+        tx.save_configuration(Configuration { id, kind, name, body, secrets: None, created_at: SystemClock.now() }).await?;
+    } else {
+        tx.change_configuration(id, body.version(), name, &body)?;
+    }
+    Record::of(change).map(Some)
 }
 
 /// Saves a created object with its secrets, JSON.

@@ -26,7 +26,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use billwire_domain::events::retention::RetentionLimits;
+use billwire_domain::events::{custom_event_type::CustomEventType, retention::RetentionLimits};
 use billwire_monitoring::parts::Parts;
 use billwire_schemas::{
     clock::{Clock, ShiftedClock, Timestamp},
@@ -36,7 +36,7 @@ use billwire_schemas::{
 };
 /// A database error; part of [`Failure`].
 pub use billwire_store::Error as StoreError;
-use billwire_store::{ConfigurationKind, Error, Store};
+use billwire_store::{ByRevision, ConfigurationKind, Error, Store};
 pub use billwire_store::{
     Filter, SetAsideEvent,
     commit::Failure,
@@ -122,7 +122,7 @@ pub struct App {
     storage_low: Arc<AtomicBool>,
     keys: Arc<access::authenticate::Cache>,
     compiled: Arc<events::data_schemas::Compiled>,
-    event_types: Arc<events::submit_events::EventTypes>,
+    event_types: Arc<ByRevision<CustomEventType>>,
     webhook_client: Option<Arc<dyn WebhookClient>>,
     smtp_client: Option<Arc<dyn SmtpClient>>,
     stream: Option<Arc<dyn Stream>>,

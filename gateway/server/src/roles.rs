@@ -165,17 +165,17 @@ impl Running {
 
 /// Starts what keeps the process's knowledge of its surroundings up to date.
 fn watch_state(tasks: &mut JoinSet<()>, settings: &Settings, app: &App, store: &Store, stopped: &watch::Receiver<bool>) {
-    let known = || (app.clone(), store.clone(), stopped.clone());
-    let parts = || (app.parts().clone(), stopped.clone());
-    let (limit, (a, s, stop), (p, ended)) = (settings.outbox_max, known(), parts());
-    tasks.spawn(supervised::run("outbox watch", p, ended, move || outbox_watch::backlog(a.clone(), s.clone(), limit, stop.clone())));
-    let ((a, s, stop), (p, ended)) = (known(), parts());
-    tasks.spawn(supervised::run("lag watch", p, ended, move || outbox_watch::lag(a.clone(), s.clone(), stop.clone())));
-    let ((_, s, stop), (p, ended)) = (known(), parts());
-    tasks.spawn(supervised::run("payload watch", p, ended, move || outbox_watch::max_payload(s.clone(), stop.clone())));
-    let (folders, floor, (a, s, stop), (p, ended)) = (settings.local_folders(), settings.disk_free_min_mb << 20, known(), parts());
-    let watch = move || storage_watch::run(a.clone(), s.clone(), folders.clone(), floor, stop.clone());
-    tasks.spawn(supervised::run("storage watch", p, ended, watch));
+    let surroundings = || (app.parts().clone(), stopped.clone(), app.clone(), store.clone());
+    let (outbox_max, floor, folders) = (settings.outbox_max, settings.disk_free_min_mb << 20, settings.local_folders());
+    let (parts, stop, a, s) = surroundings();
+    tasks.spawn(supervised::run("outbox watch", parts, stop, move |stop| outbox_watch::backlog(a.clone(), s.clone(), outbox_max, stop)));
+    let (parts, stop, a, s) = surroundings();
+    tasks.spawn(supervised::run("lag watch", parts, stop, move |stop| outbox_watch::lag(a.clone(), s.clone(), stop)));
+    let (parts, stop, _, s) = surroundings();
+    tasks.spawn(supervised::run("payload watch", parts, stop, move |stop| outbox_watch::max_payload(s.clone(), stop)));
+    let (parts, stop, a, s) = surroundings();
+    let watch = move |stop| storage_watch::run(a.clone(), s.clone(), folders.clone(), floor, stop);
+    tasks.spawn(supervised::run("storage watch", parts, stop, watch));
 }
 
 fn webhook_client(settings: &Settings) -> Result<billwire_webhook::Client, String> {

@@ -15,8 +15,9 @@ use sea_orm_migration::MigratorTrait;
 use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 
 use crate::{
-    Store, commit,
-    data_sources::DataSources,
+    Store,
+    by_revision::ByRevision,
+    commit,
     deadlines::{Deadlines, Timeouts},
     error::Error,
     inner::{Backend, Inner},
@@ -95,7 +96,7 @@ impl Store {
             storage_full: AtomicBool::new(false),
             restored: AtomicBool::new(false),
             wake: Wake::new(),
-            data_sources: DataSources::default(),
+            data_sources: ByRevision::default(),
             max_payload: AtomicU64::new(MAX_PAYLOAD_DEFAULT),
         }));
         store.migrate(&options.url).await?;

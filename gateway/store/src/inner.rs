@@ -5,6 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU64},
 };
 
+use billwire_domain::events::data_source::DataSource;
 use sea_orm::{
     ConnectionTrait, DatabaseBackend, DatabaseConnection, DbErr, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
@@ -14,8 +15,8 @@ use tokio::{
 };
 
 use crate::{
+    by_revision::ByRevision,
     commit::job::Job,
-    data_sources::DataSources,
     deadlines::Deadlines,
     error::{Error, is_broken},
     reader::Reader,
@@ -59,7 +60,7 @@ pub(crate) struct Inner {
     /// Who waits for commits.
     pub wake: Wake,
     /// Data sources that were read.
-    pub data_sources: DataSources,
+    pub data_sources: ByRevision<DataSource>,
     /// The largest message that the stream accepts, as far as this process knows.
     pub max_payload: AtomicU64,
 }

@@ -6,7 +6,7 @@ mod sequences;
 
 use std::{collections::HashMap, pin::Pin, sync::Arc};
 
-use billwire_domain::{Change, Entity, Rejected};
+use billwire_domain::{Change, Entity, Rejected, events::data_source::DataSource};
 use billwire_schemas::{
     clock::{Clock, SystemClock, Timestamp},
     events::envelope::Action,
@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use crate::{
     Error,
-    data_sources::DataSources,
+    by_revision::ByRevision,
     entity::{business_transaction, event, idempotency as reply_row, ordering_key},
     error::Failure,
     filter::Filter,
@@ -138,7 +138,7 @@ pub struct Tx<'group> {
     conn: &'group DatabaseTransaction,
     sealer: &'group Sealer,
     loaded: &'group Loaded,
-    known_sources: &'group DataSources,
+    known_sources: &'group ByRevision<DataSource>,
     tenant: TenantId,
     /// The last sequence of each of the unit's ordering keys.
     sequences: HashMap<OrderingKey, i64>,
@@ -154,7 +154,7 @@ pub struct Tx<'group> {
 impl<'group> Tx<'group> {
     pub(crate) fn new(
         conn: &'group DatabaseTransaction,
-        (sealer, known_sources): (&'group Sealer, &'group DataSources),
+        (sealer, known_sources): (&'group Sealer, &'group ByRevision<DataSource>),
         loaded: &'group Loaded,
         tenant: TenantId,
         sequences: HashMap<OrderingKey, i64>,

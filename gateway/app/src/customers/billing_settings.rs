@@ -5,13 +5,15 @@ use billwire_domain::{
     Rejected,
     customers::billing_settings::{self, BillingSettings},
 };
-use billwire_schemas::{
-    clock::{Clock, SystemClock, Timestamp},
-    ids::TenantId,
-};
-use billwire_store::{Configuration, ConfigurationKind as Kind, Tx, commit::Failure, page::PageRequest};
+use billwire_schemas::{clock::Timestamp, ids::TenantId};
+use billwire_store::{ConfigurationKind as Kind, Tx, commit::Failure};
 
-use crate::{App, execute::UseCase, record::Record};
+use crate::{
+    App,
+    configuration::{only, save_only},
+    execute::UseCase,
+    record::Record,
+};
 
 /// Their configuration name; since names are unique, each tenant has at most one.
 const NAME: &str = "billing settings";
@@ -21,7 +23,7 @@ const NAME: &str = "billing settings";
 /// # Errors
 /// A database failure.
 pub(crate) async fn settings(tx: &Tx<'_>) -> Result<BillingSettings, Failure> {
-    Ok(tx.configurations::<BillingSettings>(Kind::BillingSettings).await?.pop().unwrap_or_default())
+    only(tx, Kind::BillingSettings).await
 }
 
 impl App {
@@ -30,8 +32,7 @@ impl App {
     /// # Errors
     /// A database failure.
     pub async fn billing_settings(&self, tenant: &TenantId) -> Result<BillingSettings, Failure> {
-        let mut found = self.store.list_configurations(tenant, Kind::BillingSettings, PageRequest { limit: 1, after: None }).await?;
-        Ok(found.items.pop().unwrap_or_default())
+        self.only(tenant, Kind::BillingSettings).await
     }
 }
 
@@ -52,13 +53,6 @@ impl UseCase for UpdateBillingSettings {
         let present = settings(tx).await?;
         Rejected::ensure_current(self.if_match, present.version)?;
         let change = billing_settings::update(present, self.command.clone(), now)?;
-        let (id, body) = (billwire_domain::Entity::id(&change.after), change.after.clone());
-        if change.before.is_none() {
-            let (kind, name, created_at) = (Kind::BillingSettings, NAME.to_owned(), SystemClock.now());
-            tx.save_configuration(Configuration { id, kind, name, body, secrets: None, created_at }).await?;
-        } else {
-            tx.change_configuration(id, body.version, NAME.to_owned(), &body)?;
-        }
-        Record::of(&change).map(Some)
+        save_only(tx, Kind::BillingSettings, NAME, &change).await
     }
 }

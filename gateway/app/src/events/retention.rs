@@ -7,14 +7,15 @@ use billwire_domain::{
     Rejected,
     events::retention::{self, Retention, RetentionLimits, RetentionSettings},
 };
-use billwire_schemas::{
-    clock::{Clock, SystemClock, Timestamp},
-    ids::TenantId,
-    refusal::Code,
-};
-use billwire_store::{Configuration, ConfigurationKind as Kind, Error, Tx, commit::Failure, page::PageRequest};
+use billwire_schemas::{clock::Timestamp, ids::TenantId, refusal::Code};
+use billwire_store::{ConfigurationKind as Kind, Error, Tx, commit::Failure};
 
-use crate::{App, Purgeable, execute::UseCase, record::Record};
+use crate::{
+    App, Purgeable,
+    configuration::{only, save_only},
+    execute::UseCase,
+    record::Record,
+};
 
 /// Their configuration name; since names are unique, each tenant has at most one.
 const NAME: &str = "retention settings";
@@ -30,8 +31,7 @@ impl App {
     /// # Errors
     /// A database failure.
     pub async fn retention_settings(&self, tenant: &TenantId) -> Result<RetentionSettings, Failure> {
-        let mut found = self.store.list_configurations(tenant, Kind::RetentionSettings, PageRequest { limit: 1, after: None }).await?;
-        Ok(found.items.pop().unwrap_or_default())
+        self.only(tenant, Kind::RetentionSettings).await
     }
 
     /// The refusal of something that is not there: it was purged, or never was.
@@ -82,16 +82,9 @@ impl UseCase for UpdateRetentionSettings {
     const OPERATION: &'static str = "updateRetentionSettings";
 
     async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
-        let present: RetentionSettings = tx.configurations(Kind::RetentionSettings).await?.pop().unwrap_or_default();
+        let present: RetentionSettings = only(tx, Kind::RetentionSettings).await?;
         Rejected::ensure_current(self.if_match, present.version)?;
         let change = retention::update(present, self.command.clone(), &self.limits, now)?;
-        let (id, body) = (billwire_domain::Entity::id(&change.after), change.after.clone());
-        if change.before.is_none() {
-            let (kind, name, created_at) = (Kind::RetentionSettings, NAME.to_owned(), SystemClock.now());
-            tx.save_configuration(Configuration { id, kind, name, body, secrets: None, created_at }).await?;
-        } else {
-            tx.change_configuration(id, body.version, NAME.to_owned(), &body)?;
-        }
-        Record::of(&change).map(Some)
+        save_only(tx, Kind::RetentionSettings, NAME, &change).await
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
 };
 
 use async_trait::async_trait;
@@ -16,7 +16,7 @@ use billwire_schemas::{
     ids::{AccountId, OrderingKey, TenantId},
     refusal::Code,
 };
-use billwire_store::{ConfigurationKind as Kind, Error, Store, Tx, commit::Failure, idempotency::Reply};
+use billwire_store::{ConfigurationKind as Kind, Error, Tx, commit::Failure, idempotency::Reply};
 use uuid::Uuid;
 
 use crate::{
@@ -32,35 +32,6 @@ use crate::{
 
 /// A validated item, with the index of its type.
 type Judged = Result<(CustomEvent, usize), Rejected>;
-
-/// The custom event types of each tenant, with the revision of its configuration at which they were read or an earlier one.
-type ByTenant = HashMap<TenantId, (i64, Arc<Vec<CustomEventType>>)>;
-
-/// The custom event types that were read.
-#[derive(Default)]
-pub(crate) struct EventTypes(Mutex<ByTenant>);
-
-impl EventTypes {
-    fn known(&self) -> MutexGuard<'_, ByTenant> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The types of a tenant as this process knows them. Whoever uses them compares the revision when its own change is committed.
-    async fn of(&self, store: &Store, tenant: &TenantId) -> Result<(i64, Arc<Vec<CustomEventType>>), Error> {
-        let known = self.known().get(tenant).cloned();
-        if let Some(known) = known {
-            return Ok(known);
-        }
-        let revision = store.revision(tenant).await?;
-        let read = (revision, Arc::new(store.configurations(tenant, Kind::EventType).await?));
-        self.known().insert(tenant.clone(), read.clone());
-        Ok(read)
-    }
-
-    fn forget(&self, tenant: &TenantId) {
-        self.known().remove(tenant);
-    }
-}
 
 struct SubmitEvents {
     /// The revision of the configuration that it was judged by.
@@ -159,7 +130,7 @@ impl App {
     }
 
     async fn judged(&self, tenant: &TenantId, items: Vec<Submit>, cause: Option<Cause>) -> Result<SubmitEvents, Failure> {
-        let (revision, types) = self.event_types.of(&self.store, tenant).await?;
+        let (revision, types) = self.event_types_of(tenant).await?;
         let accounts = self.accounts_of(tenant, &items).await?;
         let (app, now) = (self.clone(), self.now());
         if self.is_light(&items, &types) {
@@ -175,6 +146,15 @@ impl App {
             SubmitEvents { revision, types, items, cause }
         });
         judging.await.map_err(|error| Error::Other(error.to_string()).into())
+    }
+
+    /// The types of a tenant as this process knows them, and their revision, which is compared when the events are committed.
+    async fn event_types_of(&self, tenant: &TenantId) -> Result<(i64, Arc<Vec<CustomEventType>>), Error> {
+        if let Some(known) = self.event_types.get(tenant) {
+            return Ok(known);
+        }
+        let revision = self.store.revision(tenant).await?;
+        Ok((revision, self.event_types.keep(tenant, revision, self.store.configurations(tenant, Kind::EventType).await?)))
     }
 
     /// Whether judging these items is so little work that handing it to another thread would cost more.

@@ -1,4 +1,4 @@
-//! The role `api`: answers HTTP. It also watches how full the outbox is, because a full outbox makes the API refuse operations.
+//! The role `api`: answers HTTP.
 
 use std::{net::SocketAddr, time::Duration};
 

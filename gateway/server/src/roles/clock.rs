@@ -27,8 +27,8 @@ pub fn start(
     leases: Arc<dyn Leases>,
     stopped: &watch::Receiver<bool>,
 ) {
-    let (due, stop) = (app.clone(), stopped.clone());
-    tasks.spawn(supervised::run("clock", app.parts().clone(), stopped.clone(), move || perform_due(due.clone(), stop.clone())));
+    let due = app.clone();
+    tasks.spawn(supervised::run("clock", app.parts().clone(), stopped.clone(), move |stop| perform_due(due.clone(), stop)));
     tasks.spawn(bill_runs::run(app.clone(), leases.clone(), settings.lease(), stopped.clone()));
     tasks.spawn(retention::run(app.clone(), store.clone(), leases, settings.lease(), stopped.clone()));
 }

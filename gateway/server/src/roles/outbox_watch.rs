@@ -1,5 +1,5 @@
-//! Keeps what this process knows of the database up to date: how full the outbox is, the test clock, and the largest message that the
-//! stream accepts.
+//! Keeps what this process knows of the database up to date: how full the outbox is, how far the readers of the stream are, the test clock,
+//! and the largest message that the stream accepts.
 
 use std::time::Duration;
 

@@ -4,7 +4,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use billwire_bus::{
-    Authenticity, Bus, Message, Received,
+    Bus, Message, Received,
     topology::{SUBJECTS, State},
 };
 use billwire_delivery::consumer_name;
@@ -15,7 +15,7 @@ use billwire_monitoring::{
 use billwire_schemas::{
     clock::{Clock, SystemClock},
     delivery::Published,
-    events::envelope::{parts_of_subject, subject},
+    events::envelope::subject,
     ids::{Slot, fresh},
     lease::Lease,
 };
@@ -261,10 +261,7 @@ fn message(event: &Unpublished, previous: Option<u64>) -> Message {
 
 /// Where an authentic message stands; `None`: the gateway did not publish it.
 fn own(message: &Received) -> Option<Published> {
-    if message.authenticity != Authenticity::Genuine {
-        return None;
-    }
-    let (tenant, _, key) = parts_of_subject(&message.subject)?;
-    let slot = Slot::of(&tenant.parse().ok()?, &key.parse().ok()?);
+    let event = event_of(message)?;
+    let slot = Slot::of(&event.tenant, &event.key);
     Some(Published { sequence: message.stream_sequence, position: message.position, slot })
 }

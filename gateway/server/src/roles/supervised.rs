@@ -18,8 +18,8 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// A task that has run this long after a restart is as it should be.
 const SETTLED: Duration = Duration::from_secs(60);
 
-/// Runs what `start` gives until `stop` turns true.
-pub async fn run<F>(name: &'static str, parts: Arc<Parts>, mut stop: watch::Receiver<bool>, start: impl Fn() -> F)
+/// Runs what `start` gives until `stop` turns true; it is given `stop` too.
+pub async fn run<F>(name: &'static str, parts: Arc<Parts>, mut stop: watch::Receiver<bool>, start: impl Fn(watch::Receiver<bool>) -> F)
 where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -27,7 +27,7 @@ where
     loop {
         // Dropped with this future, the set aborts the task.
         let mut task = JoinSet::new();
-        task.spawn(start());
+        task.spawn(start(stop.clone()));
         let mut ended = None;
         if restarted {
             match timeout(SETTLED, task.join_next()).await {
@@ -63,8 +63,8 @@ mod tests {
         let (parts, started) = (Arc::new(Parts::default()), Arc::new(AtomicUsize::new(0)));
         let (stop, stopped) = watch::channel(false);
         let (counted, told) = (started.clone(), parts.clone());
-        let running = tokio::spawn(run("clock", told, stopped.clone(), move || {
-            let (n, mut stopped) = (counted.fetch_add(1, Ordering::SeqCst), stopped.clone());
+        let running = tokio::spawn(run("clock", told, stopped, move |mut stopped| {
+            let n = counted.fetch_add(1, Ordering::SeqCst);
             async move {
                 assert!(n > 0, "the first one panics");
                 if n > 1 {

@@ -76,13 +76,10 @@ impl Tx<'_> {
     /// When the database fails.
     pub async fn data_sources(&self) -> Result<Arc<Vec<DataSource>>, Failure> {
         let revision = self.revision().await?;
-        let known = self.known_sources.known().get(&self.tenant).filter(|(of, _)| *of == revision).map(|(_, sources)| sources.clone());
-        if let Some(sources) = known {
-            return Ok(sources);
+        match self.known_sources.get(&self.tenant) {
+            Some((of, sources)) if of == revision => Ok(sources),
+            _ => Ok(self.known_sources.keep(&self.tenant, revision, self.configurations(Kind::DataSource).await?)),
         }
-        let sources = Arc::new(self.configurations(Kind::DataSource).await?);
-        self.known_sources.known().insert(self.tenant.clone(), (revision, sources.clone()));
-        Ok(sources)
     }
 
     /// Whether this tenant has a configuration object of this kind and name.
