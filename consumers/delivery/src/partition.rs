@@ -2,6 +2,7 @@
 
 pub(crate) mod backpressure;
 pub(crate) mod completion;
+pub(crate) mod dispatch;
 pub(crate) mod due;
 pub(crate) mod due_times;
 pub(crate) mod in_flight;
@@ -35,16 +36,16 @@ use tokio::{
     task::JoinSet,
     time::{Instant, MissedTickBehavior, interval, timeout, timeout_at},
 };
-use uuid::Uuid;
 
 use crate::{
     channel::{Attempt, FailureScope, Outcome, Report},
     engine::Engine,
     limits::{
         limiter::Waiter,
-        target_limits::{Acquired, Permits, TargetLimits},
+        target_limits::{Permits, TargetLimits},
     },
     partition::{
+        dispatch::Dispatch,
         due_times::DueTimes,
         in_flight::InFlight,
         job::Job,
@@ -275,63 +276,18 @@ impl Partition {
 
     /// Calls have ended at targets that some owners wait for.
     fn unblock(&mut self) {
-        for target in self.waiter.freed() {
-            self.unblock_or_pass_on(target);
-        }
+        self.waiter.freed().iter().for_each(|limiter| self.ready_queues.unblock_or_pass_on(limiter));
     }
 
-    /// A target may admit more calls: to an owner of this slot, or else to another slot.
-    fn unblock_or_pass_on(&mut self, target: Uuid) {
-        if !self.ready_queues.unblock(target)
-            && let Some(limiter) = self.engine.limiters.get(target)
-        {
-            limiter.pass_on();
-        }
-    }
-
-    /// Starts attempts, each owner up to its own limit, all together up to that of the partition.
+    /// Starts attempts.
     fn dispatch(&mut self) {
-        while self.attempts.len() < self.engine.options.attempts_max {
-            let Some(owner) = self.ready_queues.next_turn() else { return };
-            match self.start_attempts(owner) {
-                Ok(target) => target.into_iter().for_each(|target| self.unblock_or_pass_on(target)),
-                Err(target) => self.ready_queues.block(owner, target),
-            }
-        }
-    }
-
-    /// Starts the attempts of an owner: until it has no more jobs or its own limit is reached (gives its target), or until a target or tenant
-    /// admits no more.
-    fn start_attempts(&mut self, owner: Uuid) -> Result<Option<Uuid>, Uuid> {
-        let (options, now) = (&self.engine.options, self.engine.clock.now());
-        let fair = (options.attempts_max / self.ready_queues.len().max(1)).max(1);
-        let Some(ready_queue) = self.ready_queues.get_mut(owner) else { return Ok(None) };
-        let at_once = if ready_queue.is_replay() { (options.per_subscription_max / 4).max(1) } else { options.per_subscription_max };
-        let limits = TargetLimits { routing: &self.routing, limiters: &self.engine.limiters };
-        let mut target = None;
-        while let Some(subscription) = ready_queue.subscription() {
-            // When attempts run short, no owner gets more than its share: receivers that hang must not use up all attempts.
-            let tight = self.attempts.len() * 4 >= options.attempts_max * 3;
-            let most = if tight { at_once.min(fair) } else { at_once };
-            if self.attempts.len() >= options.attempts_max {
-                // Its turn comes again when an attempt has ended, of whomever.
-                self.ready_queues.run(owner);
-                return Ok(None);
-            }
-            if ready_queue.attempting >= most {
-                break;
-            }
-            target = target.or_else(|| limits.target(subscription));
-            let permits = match limits.try_acquire(subscription, now, &self.waiter) {
-                Acquired::Permits(permits) => permits,
-                Acquired::Wait(target) => return Err(target),
-            };
-            let Some(job) = ready_queue.ready.pop_front() else { break };
-            ready_queue.attempting += 1;
-            ready_queue.moved = Some(Instant::now());
-            self.attempts.spawn(attempt(self.engine.clone(), job, permits));
-        }
-        Ok(target)
+        let (engine, attempts) = (&self.engine, &mut self.attempts);
+        let limits = TargetLimits { routing: &self.routing, limiters: &engine.limiters };
+        let dispatch = Dispatch { options: &engine.options, limits, waiter: &self.waiter, now: engine.clock.now() };
+        let running = attempts.len();
+        dispatch.start(&mut self.ready_queues, running, |job, permits| {
+            attempts.spawn(attempt(engine.clone(), job, permits));
+        });
     }
 
     async fn written(&mut self, (writes, result): Written) -> Result<(), Stop> {

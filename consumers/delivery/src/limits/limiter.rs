@@ -134,14 +134,14 @@ pub enum Availability {
 /// A partition that waits for permits.
 #[derive(Default)]
 pub struct Waiter {
-    /// The targets at which a call has ended meanwhile; a tenant counts as one.
-    freed: Mutex<Vec<Uuid>>,
+    /// The limiters of targets and tenants at which a call has ended meanwhile.
+    freed: Mutex<Vec<Arc<Limiter>>>,
     notify: Notify,
 }
 
 impl Waiter {
-    fn wake(&self, target: Uuid) {
-        self.freed.lock().unwrap_or_else(PoisonError::into_inner).push(target);
+    fn wake(&self, limiter: &Arc<Limiter>) {
+        self.freed.lock().unwrap_or_else(PoisonError::into_inner).push(limiter.clone());
         self.notify.notify_one();
     }
 
@@ -150,8 +150,8 @@ impl Waiter {
         self.notify.notified().await;
     }
 
-    /// The targets at which a call has ended since the last call of this function.
-    pub fn freed(&self) -> Vec<Uuid> {
+    /// The limiters at which a call has ended since the last call of this function.
+    pub fn freed(&self) -> Vec<Arc<Limiter>> {
         std::mem::take(&mut *self.freed.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -218,14 +218,13 @@ impl Limiter {
     }
 
     /// Wakes the next partition that waits, if a call may start: the one that was woken did not need it.
-    pub fn pass_on(&self) {
-        let (waiter, target) = {
+    pub fn pass_on(self: &Arc<Self>) {
+        let waiter = {
             let mut inner = self.inner();
-            let waiter = if inner.in_flight < inner.target.in_flight_max { inner.waiters.pop_front() } else { None };
-            (waiter, inner.target.id)
+            if inner.in_flight < inner.target.in_flight_max { inner.waiters.pop_front() } else { None }
         };
         if let Some(waiter) = waiter {
-            waiter.wake(target);
+            waiter.wake(self);
         }
     }
 
@@ -256,6 +255,11 @@ impl Limiter {
     /// The target's own retry plan.
     pub fn retry_plan(&self) -> Option<RetryPlan> {
         self.inner().target.retry_plan.clone()
+    }
+
+    /// The id of its target, or of the tenant's limits.
+    pub fn id(&self) -> Uuid {
+        self.inner().target.id
     }
 
     /// The target.
@@ -309,13 +313,13 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let (waiter, target) = {
+        let waiter = {
             let mut inner = self.0.inner();
             inner.in_flight = inner.in_flight.saturating_sub(1);
-            (inner.waiters.pop_front(), inner.target.id)
+            inner.waiters.pop_front()
         };
         if let Some(waiter) = waiter {
-            waiter.wake(target);
+            waiter.wake(&self.0);
         }
     }
 }

@@ -39,9 +39,10 @@ impl TargetLimits<'_> {
         self.limiters.get(route.subscription.action.target?)
     }
 
-    /// The target of a subscription.
-    pub fn target(&self, subscription: SubscriptionId) -> Option<Uuid> {
-        self.routing.route(subscription)?.subscription.action.target
+    /// What the calls of a subscription may have to wait for: the limiters of its target and of its tenant.
+    pub fn waited_for(&self, subscription: SubscriptionId) -> Vec<Arc<Limiter>> {
+        let Some(route) = self.routing.route(subscription) else { return Vec::new() };
+        self.limiter_of(route).into_iter().chain(self.limiters.get_tenant(&route.queue.tenant)).collect()
     }
 
     /// The limiter of a subscription's target, if it has a target.
@@ -67,11 +68,11 @@ impl TargetLimits<'_> {
         }
         let Some(limiter) = self.limiter_of(route) else { return free };
         // The target first: it refuses more often, and a permit of the tenant must not be wasted then.
-        let Some(target) = limiter.try_acquire(now, waiter) else { return Acquired::Wait(limiter.target().id) };
+        let Some(target) = limiter.try_acquire(now, waiter) else { return Acquired::Wait(limiter.id()) };
         let tenant = match self.limiters.get_tenant(&route.queue.tenant) {
             None => None,
             Some(limiter) => match limiter.try_acquire(now, waiter) {
-                None => return Acquired::Wait(limiter.target().id),
+                None => return Acquired::Wait(limiter.id()),
                 some => some,
             },
         };

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
+    sync::Arc,
     time::Duration,
 };
 
@@ -9,7 +10,7 @@ use billwire_schemas::ids::SubscriptionId;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::partition::job::Job;
+use crate::{limits::limiter::Limiter, partition::job::Job};
 
 /// The ready jobs of one subscription, or of one replay to it.
 #[derive(Default)]
@@ -114,6 +115,13 @@ impl ReadyQueues {
         true
     }
 
+    /// A target or tenant may admit more calls: to an owner of this slot, or else to another slot.
+    pub fn unblock_or_pass_on(&mut self, limiter: &Arc<Limiter>) {
+        if !self.unblock(limiter.id()) {
+            limiter.pass_on();
+        }
+    }
+
     /// Time has passed, or the configuration has changed: at each target the first blocked owner may try again.
     pub fn unblock_each(&mut self) {
         let targets: Vec<Uuid> = self.blocked.keys().copied().collect();
@@ -165,9 +173,7 @@ impl ReadyQueues {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
+pub(crate) mod tests {
     use billwire_schemas::{
         clock::{Clock, SystemClock},
         ids::{EventId, ReplayId, TenantId, fresh},
@@ -181,7 +187,7 @@ mod tests {
         routing::Route,
     };
 
-    fn job(subscription: &Arc<Subscription>, replay: Option<ReplayId>) -> Job {
+    pub(crate) fn job(subscription: &Arc<Subscription>, replay: Option<ReplayId>) -> Job {
         let tenant = TenantId::default_tenant();
         let event = Event {
             id: EventId(fresh()),
