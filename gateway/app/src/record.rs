@@ -9,6 +9,7 @@ use billwire_schemas::{
     events::{
         catalogue,
         envelope::{Action, Data, Envelope, ObjectRef, Parameters, Sequence, dataschema},
+        parameters::cut,
     },
     ids::{AccountId, EventId, OrderingKey, TransactionId, fresh},
     refusal::Code,
@@ -253,6 +254,7 @@ impl Record {
             added = Some((draft.entity, by_sources));
             let (title, schema) = draft.custom.unwrap_or_else(|| built_in(&draft.kind));
             parameters.extend(core_parameters(&draft.kind, &title, caller, now));
+            parameters.values_mut().chain(private.values_mut()).for_each(cut);
             let envelope = Envelope {
                 id: event,
                 kind: draft.kind.clone(),

@@ -152,6 +152,20 @@ impl Group {
     }
 }
 
+/// Maximum length of a text in a parameter, in bytes of UTF-8. Longer ones are cut, so that a text is not in a message twice.
+pub const TEXT_BYTES_MAX: usize = 4096;
+
+/// Cuts a text that is longer than [`TEXT_BYTES_MAX`]; `…` marks the cut.
+pub fn cut(value: &mut Value) {
+    if let Value::String(text) = value
+        && text.len() > TEXT_BYTES_MAX
+    {
+        text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX));
+        text.push('…');
+        text.shrink_to_fit();
+    }
+}
+
 /// Longer names are not typos, and comparing one costs its length times that of each offered name.
 const NAME_BYTES_MAX: usize = 200;
 
@@ -169,6 +183,20 @@ pub fn nearest<'a>(name: &str, offered: impl Iterator<Item = &'a str>) -> Vec<&'
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_text_is_cut_between_characters_and_marked() {
+        let cut = |text: &str| {
+            let mut value = Value::from(text);
+            super::cut(&mut value);
+            value.as_str().map(str::to_owned).unwrap_or_default()
+        };
+        let longest = "x".repeat(TEXT_BYTES_MAX);
+        assert_eq!(cut(&longest), longest);
+        assert_eq!(cut(&format!("{longest}y")), format!("{longest}…"));
+        let umlauts = format!("x{}", "ä".repeat(TEXT_BYTES_MAX / 2));
+        assert_eq!(cut(&umlauts), format!("x{}…", "ä".repeat(TEXT_BYTES_MAX / 2 - 1)));
+    }
 
     #[test]
     fn a_typo_finds_the_name_that_was_meant() {

@@ -78,16 +78,16 @@ async fn before_any_server_was_seen_its_default_counts_and_what_one_process_has_
         let item = json!({ "type": "custom.noted", "key": "k", "data": { "text": "x".repeat(length) } });
         rig.post("/v1/events", json!({ "items": [item] })).await.expect(202)["items"][0].clone()
     };
-    assert_eq!(submit(500_000).await["status"], "recorded", "it stands twice in the message, and fits");
-    let refused = submit(600_000).await;
+    assert_eq!(submit(1_040_000).await["status"], "recorded", "its parameter is cut, and it fits");
+    let refused = submit(1_047_000).await;
     assert_eq!(refused["problem"]["code"], "event_too_large");
     assert!(refused["problem"]["detail"].as_str().expect("text").contains("1047552"), "{refused}");
     // Another process, whose relay has connected to a server.
     rig.damage("INSERT INTO setting (key, value) VALUES ('max_payload', '65536')");
     rig.store.learn_max_payload().await.expect("learnt");
-    let refused = submit(40_000).await;
+    let refused = submit(64_000).await;
     assert!(refused["problem"]["detail"].as_str().expect("text").contains("64512"), "{refused}");
-    assert_eq!(submit(10_000).await["status"], "recorded");
+    assert_eq!(submit(50_000).await["status"], "recorded");
     gapless(&rig).await;
 }
 
@@ -266,9 +266,9 @@ async fn submitted(rig: &Rig) -> String {
     rig.post("/v1/event-types", kind.clone()).await.expect(201);
     rig.raw("POST", "/v1/event-types", &headers, kind.to_string()).await.expect(201);
     let item = |key: &str, length: usize| json!({ "type": "custom.noted", "key": key, "data": { "text": "x".repeat(length) } });
-    let items = json!({ "items": [item("a", 1), item("a", 5_000), item("b", 1), item("a", 2), item("a", 9_000), item("a", 3)] });
+    let items = json!({ "items": [item("a", 1), item("a", 6_000), item("b", 1), item("a", 2), item("a", 9_000), item("a", 3)] });
     rig.post("/v1/events", items).await.expect(202);
-    rig.raw("POST", "/v1/events", &headers, json!({ "items": [item("a", 5_000)] }).to_string()).await.expect(202);
+    rig.raw("POST", "/v1/events", &headers, json!({ "items": [item("a", 6_000)] }).to_string()).await.expect(202);
     bearer
 }
 
@@ -336,7 +336,7 @@ async fn events_set_aside_are_listed_and_redriven_by_those_they_belong_to_once_t
         assert_eq!(in_line(&rig).await, line(&[("a", 1), ("b", 1)]));
         limit(&rig, 12_000).await;
         let redrive = async |choice: Value| rig.post("/v1/set-aside-events/redrive", choice).await.expect(202);
-        assert_eq!(redrive(json!({ "ids": [told("eventId")[0]] })).await, json!({ "events": 0, "tooLarge": 1 }), "it is 18 kB");
+        assert_eq!(redrive(json!({ "ids": [told("eventId")[0]] })).await, json!({ "events": 0, "tooLarge": 1 }), "it is 14 kB");
         assert_eq!(rig.store.put_back_redriven(&lease).await.expect("asked"), Some(0));
         assert_eq!(redrive(json!({ "ids": ["none"] })).await, json!({ "events": 0, "tooLarge": 0 }));
         assert_eq!(redrive(json!({})).await, json!({ "events": 1, "tooLarge": 1 }));
