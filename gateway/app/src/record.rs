@@ -1,5 +1,7 @@
 //! Builds the business transaction from decided changes: the record, its events and the reply.
 
+mod parts;
+
 use billwire_domain::{
     Change, Entity, Rejected,
     events::custom_event_type::{CustomEvent, CustomEventType},
@@ -217,7 +219,8 @@ impl Record {
         self
     }
 
-    /// Appends the transaction and its events to `tx`.
+    /// Appends the transaction and its events to `tx`. Changes with more than [`parts::EVENTS_MAX`] events become several transactions that are
+    /// committed together, one after the other in the ordering key; the first is the reply.
     ///
     /// # Errors
     /// `event_too_large` if an event exceeds `event_max` bytes, or a serialization failure. This call then leaves `tx` unchanged; earlier
@@ -229,8 +232,37 @@ impl Record {
         caller: &Caller,
         (now, event_max): (Timestamp, u64),
     ) -> Result<Appended, Failure> {
+        let key = self.key.clone().ok_or_else(|| Error::Other(format!("{operation} recorded no change")))?;
+        let (mut first, mut transactions, mut drawn) = (None, Vec::new(), 0);
+        for part in self.parts() {
+            match part.transaction(tx, &key, operation, caller, (now, event_max), &mut drawn).await {
+                Ok((appended, transaction)) => {
+                    first.get_or_insert(appended);
+                    transactions.push(transaction);
+                }
+                Err(failure) => {
+                    tx.give_back_sequences(&key, drawn);
+                    return Err(failure);
+                }
+            }
+        }
+        for transaction in transactions {
+            tx.append(&key, transaction);
+        }
+        first.ok_or_else(|| Error::Other(format!("{operation} recorded no change")).into())
+    }
+
+    /// The transaction to append, and what the reply shows of it. Adds to `drawn` the sequences of `key` that its events take.
+    async fn transaction(
+        self,
+        tx: &mut Tx<'_>,
+        key: &OrderingKey,
+        operation: &'static str,
+        caller: &Caller,
+        (now, event_max): (Timestamp, u64),
+        drawn: &mut i64,
+    ) -> Result<(Appended, NewTransaction), Failure> {
         let id = TransactionId(fresh());
-        let key = self.key.ok_or_else(|| Error::Other(format!("{operation} recorded no change")))?;
         let mut refs = Vec::with_capacity(self.events.len());
         let mut events = Vec::with_capacity(self.events.len());
         let mut added: Option<(usize, Added)> = None;
@@ -238,11 +270,12 @@ impl Record {
             transactionsize: u32::try_from(self.events.len()).ok(),
             causationid: self.cause.map(|cause| cause.event),
             causationdepth: self.cause.map(|cause| cause.depth),
-            ..Envelope::of_transaction(id, operation, &caller.tenant, &caller.actor, &key, now)
+            ..Envelope::of_transaction(id, operation, &caller.tenant, &caller.actor, key, now)
         };
         for (index, draft) in (1..).zip(self.events) {
             let entity = &self.entities[draft.entity];
-            let (event, sequence) = (EventId(fresh()), tx.next_sequence(&key)?);
+            let (event, sequence) = (EventId(fresh()), tx.next_sequence(key)?);
+            *drawn += 1;
             let (mut private, mut parameters): (Parameters, Parameters) =
                 draft.parameters.into_iter().partition(|(name, _)| name.starts_with(PRIVATE));
             let by_sources = match added.take() {
@@ -266,11 +299,7 @@ impl Record {
                 ..common.clone()
             };
             let body = serde_json::to_string(&envelope).map_err(json)?;
-            if let Err(refusal) = fits(&draft.kind, body.len() as u64, event_max) {
-                // Gives back the sequences of this event and the ones before it.
-                tx.give_back_sequences(&key, i64::try_from(events.len() + 1).unwrap_or(i64::MAX));
-                return Err(refusal.into());
-            }
+            fits(&draft.kind, body.len() as u64, event_max)?;
             let private = if private.is_empty() { None } else { Some(serde_json::to_string(&private).map_err(json)?) };
             let object_id = entity.object.id.clone();
             events.push(NewEvent { id: event.0, kind: draft.kind.clone(), object_id, sequence, body, private });
@@ -289,9 +318,8 @@ impl Record {
         let (body, secret) = (recorded.get().to_owned(), self.reveal.is_some());
         let transaction = self.reveal.map_or(Ok(recorded), |after| transaction.with_secret(after))?;
         let object = self.entities.first().map(|entity| entity.object.id.clone());
-        let entity = object.clone();
-        tx.append(&key, NewTransaction { id: id.0, operation, account: self.account, occurred_at: now, object, body, events });
-        Ok(Appended { transaction, entity, secret })
+        let new = NewTransaction { id: id.0, operation, account: self.account, occurred_at: now, object: object.clone(), body, events };
+        Ok((Appended { transaction, entity: object, secret }, new))
     }
 }
 
