@@ -21,6 +21,7 @@ mod event_size;
 mod faults;
 mod forged;
 mod keys;
+mod large_pages;
 mod large_transactions;
 mod listen;
 mod mail;

@@ -20,10 +20,7 @@ mod registry;
 mod types;
 mod usage;
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, LazyLock},
-};
+use std::{collections::HashMap, sync::LazyLock};
 
 use billwire_app::App;
 use poem::{EndpointExt, Request, Response, Route, RouteMethod, endpoint::BoxEndpoint, http::Method};
@@ -47,7 +44,7 @@ static DOCUMENT: LazyLock<Value> = LazyLock::new(openapi);
 
 /// The whole HTTP service: `/v1`, the documents, `/docs`, `/schemas`, `/livez` and `/readyz`.
 pub fn service(app: App, options: Options) -> BoxEndpoint<'static, Response> {
-    let shared = Arc::new(Shared { app, options, document: &DOCUMENT });
+    let shared = Shared::new(app, options, &DOCUMENT);
     let mut table: HashMap<String, HashMap<Method, BoxEndpoint<'static>>> = HashMap::new();
     registry::NOUNS.add_routes(&mut table);
     let mut route = openapi::static_routes::add(Route::new(), &shared);
@@ -63,7 +60,7 @@ pub fn service(app: App, options: Options) -> BoxEndpoint<'static, Response> {
 
 /// What a monitor asks a process for, without a key: `/livez`, `/readyz` and `/metrics`.
 pub fn monitoring(app: App) -> BoxEndpoint<'static, Response> {
-    let shared = Arc::new(Shared { app, options: Options::default(), document: &DOCUMENT });
+    let shared = Shared::new(app, Options::default(), &DOCUMENT);
     ErrorMiddleware { operations: &[], inner: http::readiness::monitoring(&shared) }.boxed()
 }
 

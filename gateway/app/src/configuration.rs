@@ -98,7 +98,7 @@ impl App {
     /// # Errors
     /// A database failure.
     pub(crate) async fn only<T: DeserializeOwned + Default>(&self, tenant: &TenantId, kind: Kind) -> Result<T, Failure> {
-        let mut found = self.store.list_configurations(tenant, kind, PageRequest { limit: 1, after: None }).await?;
+        let mut found = self.store.list_configurations(tenant, kind, PageRequest { limit: 1, bytes: 0, after: None }).await?;
         Ok(found.items.pop().unwrap_or_default())
     }
 

@@ -206,7 +206,7 @@ impl App {
         Ok(self.store.find(tenant, reference).await?)
     }
 
-    /// A page of objects sorted by an integer column. `sort` is the column and whether ascending; `value` reads the column from an object.
+    /// A page of objects sorted by an integer column. `sort` is the column and whether ascending.
     ///
     /// # Errors
     /// A database failure.
@@ -215,10 +215,9 @@ impl App {
         tenant: &TenantId,
         filter: Filter,
         sort: (&'static str, bool),
-        value: impl Fn(&T) -> i64,
         page_request: page::PageRequest,
     ) -> Result<page::Page<T>, Failure> {
-        Ok(self.store.list_sorted(tenant, filter, sort, value, page_request).await?)
+        Ok(self.store.list_sorted(tenant, filter, sort, page_request).await?)
     }
 
     /// A page of objects, oldest first.

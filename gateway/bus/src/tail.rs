@@ -11,12 +11,19 @@ use crate::{Bus, Error, Received};
 const INACTIVE: Duration = Duration::from_secs(10);
 
 impl Bus {
-    /// Up to `limit` messages after the stream sequence `after` whose subjects match `filter`, waiting up to `wait` for the first. Gives
-    /// them, authentic or not, with the sequence to continue after. Without `after`: no message, and the current end of the stream.
+    /// Messages after the stream sequence `after` whose subjects match `filter`, up to `limit` in number and, if given, in bytes but one at
+    /// least, waiting up to `wait` for the first. Gives them, authentic or not, with the sequence to continue after. Without `after`: no message, and the current end of
+    /// the stream.
     ///
     /// # Errors
     /// When NATS is away or the stream is missing.
-    pub async fn after(&self, filter: String, after: Option<u64>, limit: usize, wait: Duration) -> Result<(Vec<Received>, u64), Error> {
+    pub async fn after(
+        &self,
+        filter: String,
+        after: Option<u64>,
+        (limit, bytes): (usize, Option<usize>),
+        wait: Duration,
+    ) -> Result<(Vec<Received>, u64), Error> {
         let unavailable = |text: String| Error::Unavailable(text);
         let mut stream = self.stream().await?;
         let end = stream.info().await.map_err(|e| unavailable(e.to_string()))?.state.last_sequence;
@@ -39,17 +46,27 @@ impl Bus {
             *last = message.info().map_or(*last, |info| info.stream_sequence);
             found.push(Received::open(message, &self.seal));
         };
-        if !wait.is_zero() {
-            let mut first = consumer.batch().max_messages(1).expires(wait).messages().await.map_err(|e| unavailable(e.to_string()))?;
-            while let Some(message) = first.next().await {
-                take(message.map_err(|e| unavailable(e.to_string()))?, &mut found, &mut last);
-            }
+        let first = if wait.is_zero() {
+            consumer.fetch().max_messages(1).messages().await
+        } else {
+            consumer.batch().max_messages(1).expires(wait).messages().await
+        };
+        let mut first = first.map_err(|e| unavailable(e.to_string()))?;
+        while let Some(message) = first.next().await {
+            take(message.map_err(|e| unavailable(e.to_string()))?, &mut found, &mut last);
         }
-        if wait.is_zero() || !found.is_empty() {
-            let rest = limit.saturating_sub(found.len()).max(1);
-            let mut rest = consumer.fetch().max_messages(rest).messages().await.map_err(|e| unavailable(e.to_string()))?;
+        let left = bytes.map(|bytes| bytes.saturating_sub(found.iter().map(|message| message.body.len()).sum()));
+        if !found.is_empty() && limit > 1 && left != Some(0) {
+            let rest = consumer.fetch().max_messages(limit - 1);
+            let rest = if let Some(left) = left { rest.max_bytes(left) } else { rest };
+            let mut rest = rest.messages().await.map_err(|e| unavailable(e.to_string()))?;
             while let Some(message) = rest.next().await {
-                take(message.map_err(|e| unavailable(e.to_string()))?, &mut found, &mut last);
+                match message {
+                    Ok(message) => take(message, &mut found, &mut last),
+                    // The server reports a message that exceeds the bytes as an error; the next call begins with it.
+                    Err(_) if left.is_some() => break,
+                    Err(error) => return Err(unavailable(error.to_string())),
+                }
             }
         }
         // If nothing matched, the next call continues after the current end.

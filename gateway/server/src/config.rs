@@ -100,6 +100,10 @@ pub struct Settings {
     pub test_clock: bool,
     /// Largest request body, in bytes.
     pub body_max: usize,
+    /// Bytes of stored items on one page of a list.
+    pub page_bytes: usize,
+    /// Memory of all pages of lists that are being read or sent, in bytes.
+    pub pages_bytes: usize,
     /// Most HTTP connections.
     pub connections_max: usize,
     /// Most HTTP connections from one address; absent: a quarter of all.
@@ -180,6 +184,8 @@ impl Default for Settings {
             template_memory_mb: 64,
             test_clock: false,
             body_max: 1 << 20,
+            page_bytes: 4 << 20,
+            pages_bytes: 128 << 20,
             connections_max: 4096,
             connections_per_address: None,
             trusted_proxies: String::new(),

@@ -14,7 +14,7 @@ use crate::{
     Error, Store,
     batching::filled,
     entity::configuration,
-    page::{After, Page, PageRequest},
+    page::{Page, PageRequest, rows_of_page},
 };
 
 /// The kinds of configuration objects.
@@ -214,14 +214,10 @@ impl Store {
         if let Some(after) = page_request.after {
             filter = filter.add(configuration::Column::Id.gt(after.id));
         }
-        let find = configuration::Entity::find().filter(filter).order_by_asc(configuration::Column::Id).limit(page_request.limit + 1);
-        let rows = find.all(&self.0.read).await?;
-        Page::cut(
-            rows,
-            page_request.limit,
-            |row| After { sort: 0, id: row.id },
-            |row| serde_json::from_str(&row.body).map_err(Error::corrupt("configuration")),
-        )
+        let find = configuration::Entity::find().filter(filter).order_by_asc(configuration::Column::Id);
+        let (rows, next) = rows_of_page(&self.0.read, find, None, page_request).await?;
+        let items = rows.iter().map(|row| serde_json::from_str(&row.body).map_err(Error::corrupt("configuration")));
+        Ok(Page { items: items.collect::<Result<_, _>>()?, next })
     }
 
     /// Every object of a kind that one of these tenants has: what the consumers work from.

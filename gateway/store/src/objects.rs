@@ -27,7 +27,7 @@ use crate::{
     batching::filled,
     filter::{Filter, column},
     micros, moment,
-    page::{After, Page, PageRequest},
+    page::{Page, PageRequest, rows_of_page},
 };
 
 /// The columns every noun's table has.
@@ -262,12 +262,12 @@ impl Store {
         if let Some(after) = page_request.after {
             wanted = wanted.add(column("id").gt(after.id));
         }
-        let find = TableOf::<T>::find().filter(wanted).order_by(column("id"), Order::Asc).limit(page_request.limit + 1);
-        let rows = find.all(&self.0.read).await?;
-        Page::cut(rows, page_request.limit, |row| After { sort: 0, id: row.clone().common().id }, T::read)
+        let find = TableOf::<T>::find().filter(wanted).order_by(column("id"), Order::Asc);
+        let (rows, next) = rows_of_page(&self.0.read, find, None, page_request).await?;
+        Ok(Page { items: rows.into_iter().map(T::read).collect::<Result<_, _>>()?, next })
     }
 
-    /// A page of objects sorted by a column of whole numbers, which `value` reads off an object; ties by creation.
+    /// A page of objects sorted by a column of whole numbers; ties by creation.
     ///
     /// # Errors
     /// When the database fails.
@@ -276,7 +276,6 @@ impl Store {
         tenant: &TenantId,
         filter: Filter,
         (sort, ascending): (&'static str, bool),
-        value: impl Fn(&T) -> i64,
         page_request: PageRequest,
     ) -> Result<Page<T>, Error> {
         let mut wanted = filter.of(tenant);
@@ -289,13 +288,9 @@ impl Store {
             wanted = wanted.add(beyond.or(column(sort).eq(after.sort).and(tie)));
         }
         let order = if ascending { Order::Asc } else { Order::Desc };
-        let find = TableOf::<T>::find()
-            .filter(wanted)
-            .order_by(column(sort), order.clone())
-            .order_by(column("id"), order)
-            .limit(page_request.limit + 1);
-        let found = find.all(&self.0.read).await?.into_iter().map(T::read).collect::<Result<Vec<_>, _>>()?;
-        Page::cut(found, page_request.limit, |object| After { sort: value(object), id: object.id() }, Ok)
+        let find = TableOf::<T>::find().filter(wanted).order_by(column(sort), order.clone()).order_by(column("id"), order);
+        let (rows, next) = rows_of_page(&self.0.read, find, Some(column(sort)), page_request).await?;
+        Ok(Page { items: rows.into_iter().map(T::read).collect::<Result<_, _>>()?, next })
     }
 
     /// Every object that fits `filter`, up to `limit`, oldest first.

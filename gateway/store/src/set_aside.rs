@@ -174,6 +174,18 @@ impl Store {
         Ok(u64::try_from(n).unwrap_or(0))
     }
 
+    /// Marks the events of all tenants that were set aside and fit `event_max` now, unless one before them in their ordering key does not.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn redrive_what_fits(&self, event_max: u64) -> Result<(), Error> {
+        let sql = "UPDATE set_aside_event SET redrive = TRUE WHERE size_max IS NOT NULL AND size <= $1 AND NOT EXISTS (SELECT 1 \
+                   FROM set_aside_event b WHERE b.tenant = set_aside_event.tenant AND b.ordering_key = set_aside_event.ordering_key \
+                   AND b.position < set_aside_event.position AND b.size > $1)";
+        self.0.write.execute_raw(self.statement(sql, [whole(event_max).into()])).await?;
+        Ok(())
+    }
+
     /// Moves the whole ordering keys that are marked back to the outbox, if `lease` still holds. Gives how many events, or
     /// `None`: the lease is lost, and nothing was changed.
     ///
@@ -211,7 +223,7 @@ impl Store {
         let values = [tenant.as_str().into(), before.into(), whole(page_request.limit + 1).into()];
         let rows = self.0.read.query_all_raw(self.statement(sql, values)).await?;
         let rows = rows.iter().map(SetAsideEvent::read).collect::<Result<Vec<_>, _>>()?;
-        Page::cut(rows, page_request.limit, |one| After { sort: one.position, id: one.event.0 }, Ok)
+        Page::cut(rows, page_request, |one| After { sort: one.position, id: one.event.0 }, Ok)
     }
 }
 

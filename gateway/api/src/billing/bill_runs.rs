@@ -195,7 +195,7 @@ impl BillRuns {
         let filter = Filter::new()
             .is_id("bill_cycle_id", context.filtered::<BillCycle>(&bill_cycle).await?)
             .is("status", status.0.map(BillRunStatus::wire));
-        let found = context.app().list::<bill_run::BillRun>(context.tenant(), filter, context.page()?).await?;
+        let found = context.app().list::<bill_run::BillRun>(context.tenant(), filter, context.page().await?).await?;
         let mut items = Vec::with_capacity(found.items.len());
         for run in found.items {
             items.push(context.app().bill_run_now(context.tenant(), run).await?);

@@ -43,7 +43,7 @@ impl InvoiceLines {
         /// Id or number of the invoice.
         invoice: Path<Reference>,
     ) -> Result<Listed<InvoiceLine>, Problem> {
-        let page_request = context.page()?;
+        let page_request = context.page().await?;
         let invoice = context.app().get::<Invoice>(context.tenant(), &invoice.0.0).await?;
         if page_request.after.is_some_and(|after| after.id != invoice.id.0) {
             return Err(cursor::foreign());

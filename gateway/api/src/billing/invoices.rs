@@ -310,7 +310,7 @@ impl Invoices {
             .is_id("bill_run_id", context.filtered::<BillRun>(&bill_run).await?)
             .is("status", status.0.map(InvoiceStatus::wire))
             .has("overdue_since", overdue.0.map(|flag| flag == Flag::Yes));
-        let Page { items, next } = context.app().list::<invoice::Invoice>(context.tenant(), filter, context.page()?).await?;
+        let Page { items, next } = context.app().list::<invoice::Invoice>(context.tenant(), filter, context.page().await?).await?;
         let items = items.iter().map(Entity::to_json).collect::<Result<Vec<_>, _>>().map_err(Problem::internal)?;
         Listed::page(&context, &Page { items, next })
     }

@@ -95,7 +95,7 @@ impl DeadLetters {
         /// Only dead letters first recorded before this time.
         to: Query<Moment>,
     ) -> Result<Listed<Delivery>, Problem> {
-        let page_request = context.page()?;
+        let page_request = context.page().await?;
         let filter = Filter {
             states: vec!["dead".to_owned(), "blocking".to_owned()],
             subscription: subscription.0.map(SubscriptionId),

@@ -223,7 +223,7 @@ impl Deliveries {
         /// Only deliveries first recorded before this time.
         to: Query<Moment>,
     ) -> Result<Listed<Delivery>, Problem> {
-        let page_request = context.page()?;
+        let page_request = context.page().await?;
         // An invalid key matches no event.
         let Ok(key) = key.0.map(|key| key.0.parse()).transpose() else { return Ok(Listed::nothing()) };
         let filter = Filter {

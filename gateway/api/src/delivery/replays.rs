@@ -149,7 +149,7 @@ impl Replays {
     /// Newest first.
     #[oai(path = "/replays", method = "get", operation_id = "listReplays")]
     async fn list(&self, context: Context) -> Result<Listed<Replay>, Problem> {
-        Listed::page(&context, &context.app().list_replays(context.tenant(), context.page()?).await?)
+        Listed::page(&context, &context.app().list_replays(context.tenant(), context.page().await?).await?)
     }
 
     /// Get a replay

@@ -60,7 +60,7 @@ impl TemplateVersions {
         #[oai(name = "notificationTemplate")]
         template: Path<Reference>,
     ) -> Result<Listed<NotificationTemplateVersion>, Problem> {
-        let page = context.app().notification_template_versions(context.tenant(), &template.0.0, context.page()?).await?;
+        let page = context.app().notification_template_versions(context.tenant(), &template.0.0, context.page().await?).await?;
         Listed::page(&context, &page)
     }
 }

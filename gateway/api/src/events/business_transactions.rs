@@ -56,7 +56,7 @@ impl BusinessTransactions {
         /// Only transactions before this time.
         to: Query<Moment>,
     ) -> Result<Listed<BusinessTransaction>, Problem> {
-        let page_request = context.page()?;
+        let page_request = context.page().await?;
         let account = match account.0 {
             None => None,
             Some(account) => match context.app().account_named(context.tenant(), &account.0).await? {

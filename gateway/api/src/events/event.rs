@@ -74,7 +74,8 @@ pub(crate) struct NewEvent {
     key: Option<Key>,
     /// Subject of the event, as named in your system. Absent: a generated id.
     subject: Option<SubjectReference>,
-    /// Data that conforms to the type's JSON Schema. Top-level scalar members become the parameters `data.<member>`.
+    /// Data that conforms to the type's JSON Schema. Top-level scalar members become the parameters `data.<member>`; a text longer than 4096 bytes
+    /// is cut there and ends in `…`.
     data: FreeObject,
 }
 
@@ -128,7 +129,7 @@ pub(crate) struct Data {
     before: Option<FreeObject>,
     /// State after the change; absent if the object was deleted.
     after: Option<FreeObject>,
-    /// Name-value pairs that the event type offers.
+    /// Name-value pairs that the event type offers. A text longer than 4096 bytes is cut and ends in `…`; the object's state has it in full.
     parameters: FreeObject,
 }
 
@@ -252,7 +253,7 @@ impl Events {
         /// Only events before this time.
         to: Query<Moment>,
     ) -> Result<Listed<Event>, Problem> {
-        let page_request = context.page()?;
+        let page_request = context.page().await?;
         let mut keys = Vec::new();
         if let Some(account) = account.0 {
             let Some(account) = context.app().account_named(context.tenant(), &account.0).await? else { return Ok(Listed::nothing()) };
@@ -292,14 +293,24 @@ impl Events {
         #[oai(name = "waitSeconds")]
         wait: Query<WaitSeconds>,
     ) -> Result<Listed<Event>, Problem> {
-        let page_request = context.page()?;
+        let page_request = context.page_request()?;
         let after = page_request.after.map(|after| u64::try_from(after.sort).unwrap_or(0));
-        let limit = usize::try_from(page_request.limit).unwrap_or(1);
-        let wait = Duration::from_secs(wait.0.map_or(0, |wait| u64::from(wait.0)));
+        let [limit, bytes] = [page_request.limit, page_request.bytes].map(|most| usize::try_from(most).unwrap_or(1));
         let pattern = kind.0.as_ref().map(|kind| kind.0.as_str());
-        let (items, next) = context.app().tail_events(context.tenant(), pattern, after, limit, wait).await?;
-        let next = After { sort: i64::try_from(next).unwrap_or(i64::MAX), id: Uuid::nil() };
-        Listed::stored(&context, Page { items, next: Some(next) })
+        let (app, tenant) = (context.app(), context.tenant());
+        let mut page = (Vec::new(), None);
+        if let Some(wait) = wait.0.filter(|wait| wait.0 > 0) {
+            // A call that waits for an event reserves no memory meanwhile.
+            let (items, next) = app.tail_events(tenant, pattern, after, (1, bytes), Duration::from_secs(wait.0.into())).await?;
+            page = (items, Some(next));
+        }
+        if page.1.is_none() || !page.0.is_empty() {
+            context.reserve_page().await?;
+            let (items, next) = app.tail_events(tenant, pattern, after, (limit, bytes), Duration::ZERO).await?;
+            page = (items, Some(next));
+        }
+        let next = page.1.map(|next| After { sort: i64::try_from(next).unwrap_or(i64::MAX), id: Uuid::nil() });
+        Listed::stored(&context, Page { items: page.0, next })
     }
 
     /// Get an event

@@ -122,7 +122,7 @@ impl SetAsideEvents {
     /// events of the same ordering key wait behind them; all others are published. Newest first.
     #[oai(path = "/set-aside-events", method = "get", operation_id = "listSetAsideEvents")]
     async fn list(&self, context: Context) -> Result<Listed<SetAsideEvent>, Problem> {
-        let page = context.app().list_set_aside_events(context.tenant(), context.page()?).await?;
+        let page = context.app().list_set_aside_events(context.tenant(), context.page().await?).await?;
         let items: Vec<SetAsideEvent> = page.items.into_iter().map(Into::into).collect();
         Ok(Listed::shown(&items, page.next.map(|after| context.cursor(after))))
     }

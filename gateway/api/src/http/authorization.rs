@@ -2,7 +2,7 @@
 //! table, so no handler can omit it, and it runs before the body is read.
 
 use std::{
-    sync::{Arc, LazyLock},
+    sync::{Arc, LazyLock, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -18,7 +18,12 @@ use poem::{
 use serde_json::Value;
 
 use crate::{
-    http::{access_log::Learned, problem::Problem, request_context::Context},
+    http::{
+        access_log::Learned,
+        page_memory::{PageMemory, Reservation},
+        problem::Problem,
+        request_context::Context,
+    },
     openapi::operation_spec::OperationSpec,
 };
 
@@ -35,11 +40,18 @@ pub struct Options {
     pub body_limit: usize,
     /// Timeout for receiving a body. Default 30 s.
     pub body_timeout: Duration,
+    /// Maximum size of the stored items of a page of a list, in bytes. Default 4 MiB.
+    pub page_bytes: usize,
+    /// Memory of all pages that are being read or sent, in bytes. Default 128 MiB.
+    pub pages_bytes: usize,
+    /// Longest a call waits for memory for its page. Default 20 s.
+    pub pages_wait: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { body_limit: 1024 * 1024, body_timeout: Duration::from_secs(30) }
+        let [body_timeout, pages_wait] = [30, 20].map(Duration::from_secs);
+        Self { body_limit: 1 << 20, body_timeout, page_bytes: 4 << 20, pages_bytes: 128 << 20, pages_wait }
     }
 }
 
@@ -47,6 +59,7 @@ impl Default for Options {
 pub(crate) struct Shared {
     pub app: App,
     pub options: Options,
+    pub page_memory: PageMemory,
     /// The OpenAPI document, from which handlers take examples.
     pub document: &'static LazyLock<Value>,
 }
@@ -60,6 +73,15 @@ pub(crate) struct Call {
     pub query: Vec<(String, String)>,
     pub idempotency_key: Option<String>,
     pub if_match: Option<i64>,
+    /// The memory for the page of a list, until its response is made.
+    pub reservation: Mutex<Option<Reservation>>,
+}
+
+impl Shared {
+    pub fn new(app: App, options: Options, document: &'static LazyLock<Value>) -> Arc<Self> {
+        let page_memory = PageMemory::new(&options);
+        Arc::new(Self { app, options, page_memory, document })
+    }
 }
 
 /// An operation behind authorization. Without an entry in the registry, every request is refused with 403.
@@ -73,9 +95,14 @@ impl Endpoint for Authorization {
     type Output = Response;
 
     async fn call(&self, mut request: Request) -> poem::Result<Response> {
-        let call = self.admit(&request).await?;
-        request.set_data(Context(Arc::new(call)));
-        self.inner.call(request).await
+        let call = Arc::new(self.admit(&request).await?);
+        request.set_data(Context(call.clone()));
+        let response = self.inner.call(request).await?;
+        let reservation = call.reservation.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match reservation {
+            Some(reservation) => Ok(reservation.sent_with(response).await?),
+            None => Ok(response),
+        }
     }
 }
 
@@ -102,7 +129,8 @@ impl Authorization {
         let takes = operation.operation.takes;
         let idempotency_key = if takes.idempotency_key { idempotency_key(request.headers())? } else { None };
         let if_match = if takes.if_match { if_match(request.headers())? } else { None };
-        Ok(Call { shared: self.shared.clone(), caller, operation, path, query, idempotency_key, if_match })
+        let reservation = Mutex::default();
+        Ok(Call { shared: self.shared.clone(), caller, operation, path, query, idempotency_key, if_match, reservation })
     }
 }
 
@@ -178,7 +206,7 @@ mod tests {
         let app = App::new(store, Arc::new(ShiftedClock::default()), false);
         static NO_DOCUMENT: LazyLock<Value> = LazyLock::new(Value::default);
         let inner = poem::endpoint::make(|_| async { Ok::<_, poem::Error>(()) });
-        let shared = Arc::new(Shared { app, options: Options::default(), document: &NO_DOCUMENT });
+        let shared = Shared::new(app, Options::default(), &NO_DOCUMENT);
         let shut = Authorization { shared, operation: None, inner: poem::EndpointExt::boxed(poem::EndpointExt::map_to_response(inner)) };
         let request = Request::builder().header("authorization", format!("Bearer {}", new.token)).finish();
         let refused = shut.call(request).await.err().map(|error| error.to_string()).unwrap_or_default();

@@ -5,6 +5,7 @@ pub(crate) mod authorization;
 pub(crate) mod bulk;
 pub(crate) mod cursor;
 pub(crate) mod error_middleware;
+pub(crate) mod page_memory;
 pub(crate) mod problem;
 pub(crate) mod readiness;
 pub(crate) mod request_context;

@@ -1,6 +1,6 @@
 //! The context of a handler: the authorized call that [`crate::http::authorization`] stored in the request.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use aws_lc_rs::digest;
 use billwire_app::{
@@ -139,14 +139,34 @@ impl Context {
         parsed.map_err(|_| Problem::new(Code::InvalidParameter, format!("'{name}' is not valid.")))
     }
 
+    /// The requested page of a list, with memory reserved for it.
+    ///
+    /// # Errors
+    /// `bad_cursor`, or `busy` if there is no memory in time.
+    pub async fn page(&self) -> Result<page::PageRequest, Problem> {
+        let page_request = self.page_request()?;
+        self.reserve_page().await?;
+        Ok(page_request)
+    }
+
+    /// Waits for memory for the page of a list; the response keeps it until it is sent.
+    ///
+    /// # Errors
+    /// `busy` if there is none in time.
+    pub async fn reserve_page(&self) -> Result<(), Problem> {
+        let reservation = self.0.shared.page_memory.reserve(self.tenant()).await?;
+        *self.0.reservation.lock().unwrap_or_else(PoisonError::into_inner) = Some(reservation);
+        Ok(())
+    }
+
     /// The requested page of a list.
     ///
     /// # Errors
     /// `bad_cursor`.
-    pub fn page(&self) -> Result<page::PageRequest, Problem> {
+    pub fn page_request(&self) -> Result<page::PageRequest, Problem> {
         let (limit, cursor): (Option<Limit>, Option<Cursor>) = (self.parameter("limit")?, self.parameter("cursor")?);
         let after = cursor.map(|cursor| cursor::read(&cursor.0, &self.list_identity())).transpose()?;
-        Ok(page::PageRequest { limit: limit.map_or(LIMIT_DEFAULT, |limit| limit.0).into(), after })
+        Ok(page::PageRequest { limit: limit.map_or(LIMIT_DEFAULT, |limit| limit.0).into(), bytes: self.options().page_bytes as u64, after })
     }
 
     /// The cursor with which the list continues after `after`.

@@ -282,6 +282,9 @@ pub(crate) struct Listed<S> {
     schema: PhantomData<fn() -> S>,
 }
 
+/// What a list takes besides its items.
+const CURSOR_BYTES: usize = 256;
+
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Items<'l, T> {
@@ -300,15 +303,13 @@ impl<S> Listed<S> {
         let body = serde_json::to_string(&Items { items: &page.items, next_cursor }).map_err(Problem::internal)?;
         Ok(Self { body, schema: PhantomData })
     }
-}
 
-impl<S> Listed<S> {
     /// The requested page of the objects that `filter` selects, oldest first.
     ///
     /// # Errors
     /// `bad_cursor`, or a database failure.
     pub async fn objects<T: Object>(context: &Context, filter: Filter) -> Result<Self, Problem> {
-        Self::page(context, &context.app().list::<T>(context.tenant(), filter, context.page()?).await?)
+        Self::page(context, &context.app().list::<T>(context.tenant(), filter, context.page().await?).await?)
     }
 
     /// The requested page of configuration objects, oldest first.
@@ -316,7 +317,7 @@ impl<S> Listed<S> {
     /// # Errors
     /// `bad_cursor`, or a database failure.
     pub async fn configurations<T: ConfigurationObject>(context: &Context) -> Result<Self, Problem> {
-        Self::page(context, &context.app().list_configurations::<T>(context.tenant(), context.page()?).await?)
+        Self::page(context, &context.app().list_configurations::<T>(context.tenant(), context.page().await?).await?)
     }
 
     /// A page of stored JSON, byte for byte.
@@ -324,8 +325,13 @@ impl<S> Listed<S> {
     /// # Errors
     /// When a stored item is not JSON.
     pub fn stored(context: &Context, page: Page<String>) -> Result<Self, Problem> {
+        let bytes = page.items.iter().map(|item| item.len() + 1).sum::<usize>();
         let items = page.items.into_iter().map(RawValue::from_string).collect::<Result<Vec<_>, _>>().map_err(Problem::internal)?;
-        Self::page(context, &Page { items, next: page.next })
+        // Made large enough: a text that grows takes up to twice its length.
+        let mut body = Vec::with_capacity(bytes + CURSOR_BYTES);
+        let next_cursor = page.next.map(|after| context.cursor(after));
+        serde_json::to_writer(&mut body, &Items { items: &items, next_cursor }).map_err(Problem::internal)?;
+        Ok(Self { body: String::from_utf8(body).map_err(Problem::internal)?, schema: PhantomData })
     }
 
     /// An empty list.

@@ -36,10 +36,9 @@ pub(crate) struct OperationSpec {
 
 /// The query parameters that every list takes: name, description and schema. Handlers do not declare them.
 pub(crate) fn paging() -> [(&'static str, &'static str, MetaSchemaRef); 2] {
-    [
-        ("limit", "Maximum number of items to return.", Limit::schema_ref()),
-        ("cursor", "`nextCursor` of the previous page. Absent: the first page.", Cursor::schema_ref()),
-    ]
+    let limit = "Maximum number of items to return. A page has fewer where they are large: it ends before the item that would exceed a number \
+                 of bytes (4 MiB of stored JSON by default). Only a response without `nextCursor` is the last page.";
+    [("limit", limit, Limit::schema_ref()), ("cursor", "`nextCursor` of the previous page. Absent: the first page.", Cursor::schema_ref())]
 }
 
 struct Parameter {

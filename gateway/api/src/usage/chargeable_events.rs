@@ -281,7 +281,7 @@ impl ChargeableEvents {
         /// Sort direction. Default `descending`.
         order: Query<Direction>,
     ) -> Result<Listed<ChargeableEvent>, Problem> {
-        let page_request = context.page()?;
+        let page_request = context.page().await?;
         let billed = state.0.map(|state| state == ChargeState::Billed);
         let filter = Filter::new()
             .is_id("account_id", context.filtered::<Account>(&account).await?)
@@ -293,17 +293,12 @@ impl ChargeableEvents {
             .is_id("invoice_id", invoice.0)
             .contains("search", text.0.as_ref().map(|text| text.0.as_str()));
         let ascending = order.0 == Some(Direction::Ascending);
-        let (app, tenant) = (context.app(), context.tenant());
-        let page = match sort.0.unwrap_or(ChargeOrder::OccurredAt) {
-            ChargeOrder::OccurredAt => {
-                let value = |charge: &chargeable_event::ChargeableEvent| charge.occurred_at.timestamp_micros();
-                app.list_sorted(tenant, filter, ("occurred_at", ascending), value, page_request).await?
-            }
-            ChargeOrder::Amount => {
-                let value = |charge: &chargeable_event::ChargeableEvent| charge.net_amount.amount.millionths();
-                app.list_sorted(tenant, filter, ("net_amount", ascending), value, page_request).await?
-            }
+        let column = match sort.0.unwrap_or(ChargeOrder::OccurredAt) {
+            ChargeOrder::OccurredAt => "occurred_at",
+            ChargeOrder::Amount => "net_amount",
         };
+        let (app, tenant) = (context.app(), context.tenant());
+        let page = app.list_sorted::<chargeable_event::ChargeableEvent>(tenant, filter, (column, ascending), page_request).await?;
         Listed::page(&context, &page)
     }
 

@@ -12,8 +12,8 @@ use crate::App;
 /// Read access to the stream; `server` implements it over the bus.
 #[async_trait]
 pub trait Stream: Send + Sync + 'static {
-    /// Up to `limit` messages of a tenant after the position `after`, as JSON, and the position to continue after. Without `after`, returns
-    /// no messages and the current end. `pattern` selects event types. Waits up to `wait` for the first message.
+    /// Messages of a tenant after the position `after`, as JSON, up to `limit` in number and bytes but one at least, and the position to continue
+    /// after. Without `after`, returns no messages and the current end. `pattern` selects event types. Waits up to `wait` for the first message.
     ///
     /// # Errors
     /// A message if the stream is currently unreadable.
@@ -22,7 +22,7 @@ pub trait Stream: Send + Sync + 'static {
         tenant: &TenantId,
         pattern: Option<&str>,
         after: Option<u64>,
-        limit: usize,
+        limit: (usize, usize),
         wait: Duration,
     ) -> Result<(Vec<String>, u64), String>;
 }
@@ -37,7 +37,7 @@ impl App {
         tenant: &TenantId,
         pattern: Option<&str>,
         after: Option<u64>,
-        limit: usize,
+        limit: (usize, usize),
         wait: Duration,
     ) -> Result<(Vec<String>, u64), Failure> {
         // Validating the pattern also keeps arbitrary text out of stream subjects.

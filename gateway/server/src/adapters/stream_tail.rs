@@ -48,11 +48,13 @@ impl Stream for Tail {
         tenant: &TenantId,
         pattern: Option<&str>,
         after: Option<u64>,
-        limit: usize,
+        limit: (usize, usize),
         wait: Duration,
     ) -> Result<(Vec<String>, u64), String> {
         let bus = self.bus.get().ok_or("NATS has not been reached from here yet")?;
-        let (mut found, next) = bus.after(subjects(tenant, pattern), after, limit, wait).await.map_err(|error| error.to_string())?;
+        let (limit, bytes) = limit;
+        let (mut found, next) =
+            bus.after(subjects(tenant, pattern), after, (limit, Some(bytes)), wait).await.map_err(|error| error.to_string())?;
         authenticity::confirm(&self.delivery_store, &mut found).await?;
         // The others are logged by the consumers; here each read would log them again.
         let genuine = found.into_iter().filter(|message| message.authenticity == Authenticity::Genuine);

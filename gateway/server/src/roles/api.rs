@@ -32,8 +32,16 @@ pub fn start(
 ) -> Result<SocketAddr, String> {
     let address = listener.local_addr().map_err(|e| format!("cannot listen: {e}"))?;
     let options = connection_options(settings)?;
-    let service =
-        billwire_api::service(app.clone(), billwire_api::Options { body_limit: settings.body_max, ..billwire_api::Options::default() });
+    let service = billwire_api::service(
+        app.clone(),
+        billwire_api::Options {
+            body_limit: settings.body_max,
+            page_bytes: settings.page_bytes,
+            pages_bytes: settings.pages_bytes,
+            pages_wait: settings.deadlines().operation,
+            ..billwire_api::Options::default()
+        },
+    );
     tasks.spawn(connections::serve(listener, service, options, stopped.clone()));
     Ok(address)
 }

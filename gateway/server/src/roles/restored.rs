@@ -162,7 +162,7 @@ impl Comparison {
         if self.after >= self.until {
             return Ok(None);
         }
-        let (messages, end) = bus.after(SUBJECTS.to_owned(), Some(self.after), READ_MAX, Duration::ZERO).await.map_err(text)?;
+        let (messages, end) = bus.after(SUBJECTS.to_owned(), Some(self.after), (READ_MAX, None), Duration::ZERO).await.map_err(text)?;
         if end <= self.after {
             return Ok(None);
         }

@@ -127,7 +127,7 @@ impl Audit {
         self.compare(store, bus, lease).await?;
         let mut found = false;
         loop {
-            let (messages, end) = bus.after(SUBJECTS.to_owned(), Some(self.last), READ_MAX, Duration::ZERO).await.map_err(text)?;
+            let (messages, end) = bus.after(SUBJECTS.to_owned(), Some(self.last), (READ_MAX, None), Duration::ZERO).await.map_err(text)?;
             if end <= self.last {
                 return Ok(found);
             }

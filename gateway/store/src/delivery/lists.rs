@@ -76,7 +76,7 @@ impl Store {
             wanted = wanted.add(C::CreatedAt.lt(after.sort).or(C::CreatedAt.eq(after.sort).and(C::Id.lt(after.id))));
         }
         let find = delivery::Entity::find().filter(wanted).order_by_desc(C::CreatedAt).order_by_desc(C::Id).limit(page_request.limit + 1);
-        Page::cut(find.all(&self.0.read).await?, page_request.limit, |row| After { sort: row.created_at, id: row.id }, parse)
+        Page::cut(find.all(&self.0.read).await?, page_request, |row| After { sort: row.created_at, id: row.id }, parse)
     }
 
     /// One delivery with all its attempts, oldest first.

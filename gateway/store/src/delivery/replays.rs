@@ -195,7 +195,7 @@ impl Store {
         let sql = format!("SELECT * FROM replay WHERE tenant = $1 {after} ORDER BY created_at DESC, id DESC LIMIT $2");
         let rows = self.0.read.query_all_raw(self.statement(&sql, values)).await?;
         let rows = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-        Page::cut(rows, page_request.limit, |row| After { sort: micros(row.created_at), id: row.id.0 }, Ok)
+        Page::cut(rows, page_request, |row| After { sort: micros(row.created_at), id: row.id.0 }, Ok)
     }
 
     /// The deliveries of a replay, by state.

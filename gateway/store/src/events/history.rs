@@ -1,5 +1,7 @@
 //! The history: business transactions and events as they were recorded, newest first.
 
+use std::collections::HashMap;
+
 use billwire_schemas::{
     clock::Timestamp,
     ids::{AccountId, EventId, OrderingKey, TenantId, TransactionId},
@@ -8,8 +10,10 @@ use sea_orm::{ConnectionTrait, QueryResult, Value};
 use uuid::Uuid;
 
 use crate::{
-    Backend, Error, Store, micros,
-    page::{After, Page, PageRequest},
+    Backend, Error, Store,
+    batching::filled,
+    micros,
+    page::{After, Listed, Page, PageRequest},
 };
 
 /// Selects business transactions.
@@ -82,36 +86,47 @@ impl Query {
             self.values.extend([sort.into(), id.into()]);
             self.conditions.push(format!("(occurred_at, id) < (${}, ${})", at + 1, at + 2));
         }
-        self.values.push(i64::try_from(page_request.limit + 1).unwrap_or(i64::MAX).into());
+        self.values.extend([page_request.small(), page_request.limit + 1].map(|n| i64::try_from(n).unwrap_or(i64::MAX).into()));
     }
 
     fn sql(&self, table: &str) -> String {
+        let (small, limit) = (self.values.len() - 1, self.values.len());
         format!(
-            "SELECT id, occurred_at, body FROM {table} WHERE {} ORDER BY occurred_at DESC, id DESC LIMIT ${}",
+            "SELECT id, occurred_at AS sort, CAST(octet_length(body) AS BIGINT) AS bytes, CASE WHEN octet_length(body) <= ${small} THEN body END \
+             AS body FROM {table} WHERE {} ORDER BY occurred_at DESC, id DESC LIMIT ${limit}",
             self.conditions.join(" AND "),
-            self.values.len()
         )
     }
 }
 
-/// A row: where the page continues, and the stored JSON.
-struct Row {
-    after: After,
-    body: String,
-}
-
-impl Row {
-    fn read(row: &QueryResult) -> Result<Self, Error> {
-        let after = After { sort: row.try_get("", "occurred_at")?, id: row.try_get("", "id")? };
-        Ok(Self { after, body: row.try_get("", "body")? })
-    }
+/// A row of a list: the stored JSON if it is small.
+fn listed(row: QueryResult) -> Result<Listed<Option<String>>, Error> {
+    let body = row.try_get("", "body")?;
+    Ok(Listed::read(&row, "", body)?)
 }
 
 impl Store {
     async fn page_of(&self, table: &str, query: Query, page_request: PageRequest) -> Result<Page<String>, Error> {
         let rows = self.0.read.query_all_raw(self.statement(&query.sql(table), query.values)).await?;
-        let rows = rows.iter().map(Row::read).collect::<Result<Vec<_>, _>>()?;
-        Page::cut(rows, page_request.limit, |row| row.after, |row| Ok(row.body))
+        let mut rows = rows.into_iter().map(listed).collect::<Result<Vec<_>, _>>()?;
+        let more = page_request.cut(&mut rows, |row| row.bytes);
+        let next = if more { rows.last().map(|row| row.after) } else { None };
+        let ids: Vec<Uuid> = rows.iter().filter(|row| row.row.is_none()).map(|row| row.after.id).collect();
+        let mut large = self.bodies(table, &ids).await?;
+        // One that was purged meanwhile is left out.
+        let items = rows.into_iter().filter_map(|row| row.row.or_else(|| large.remove(&row.after.id))).collect();
+        Ok(Page { items, next })
+    }
+
+    async fn bodies(&self, table: &str, ids: &[Uuid]) -> Result<HashMap<Uuid, String>, Error> {
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let ids = filled(ids);
+        let marks: Vec<String> = (1..=ids.len()).map(|n| format!("${n}")).collect();
+        let sql = format!("SELECT id, body FROM {table} WHERE id IN ({})", marks.join(", "));
+        let rows = self.0.read.query_all_raw(self.statement(&sql, ids.into_iter().map(Value::from))).await?;
+        rows.into_iter().map(|row| Ok((row.try_get("", "id")?, row.try_get("", "body")?))).collect()
     }
 
     async fn body_of(&self, table: &str, tenant: &TenantId, id: Uuid) -> Result<Option<String>, Error> {
