@@ -24,6 +24,7 @@ mod keys;
 mod large_pages;
 mod large_transactions;
 mod listen;
+mod lowered_limit;
 mod mail;
 mod monitoring;
 mod operations;

@@ -1,5 +1,5 @@
 //! Events that are too large for the stream: the relay sets each aside with the events behind it in its ordering key, so that all others
-//! are published; redriven ones go back to the outbox.
+//! are published; redriven ones, and those that fit once the limit is raised, go back to the outbox.
 //!
 //! Operations refuse such events before they are accepted. One can reach the relay all the same: the limit was lowered since, or an older
 //! version accepted it.
@@ -33,7 +33,8 @@ impl SetAside {
         Ok(Self { max_payload: None, any })
     }
 
-    /// Stores the limit of the server that the bus is connected to now, and puts redriven events back into the outbox.
+    /// Stores the limit of the server that the bus is connected to now, and puts events that are redriven, or fit a new limit, back into the
+    /// outbox.
     ///
     /// # Errors
     /// When the database fails or the lease is lost.
@@ -43,6 +44,10 @@ impl SetAside {
             store.set_max_payload(max_payload).await.map_err(|e| e.to_string())?;
             tracing::info!(max_payload, "the largest message that NATS accepts");
             self.max_payload = Some(max_payload);
+            if self.any {
+                // What a raised limit has room for goes on by itself.
+                store.redrive_what_fits(size::event_max(max_payload)).await.map_err(|e| e.to_string())?;
+            }
         }
         if self.any {
             let events = store.put_back_redriven(lease).await.map_err(|e| e.to_string())?;
