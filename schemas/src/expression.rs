@@ -1,15 +1,16 @@
 //! Filters and calculations: CEL (Common Expression Language) expressions over an event and its parameters.
 //!
 //! [`Expression::compile`] and [`Expression::check`] run when an expression is stored and report violations; [`Expression::holds`] and
-//! [`Expression::value`] run for each event. Tenants write expressions, so their cost is bounded before they run: sources are short,
-//! trees are shallow, loops over lists do not nest, and regular expressions are not available. CEL itself has no unbounded loops and no
-//! side effects.
+//! [`Expression::value`] run for each event. Tenants write expressions, so their cost is bounded: sources are short, trees are shallow,
+//! loops over lists do not nest, and regular expressions are not available. What an evaluation may read and copy is estimated from the
+//! event's values before it begins ([`WORK_MAX`]), and its result is limited ([`RESULT_BYTES_MAX`]).
 //!
 //! Parameters are available under their names (`account.name`), the envelope as `event.id`, `event.type`, `event.time`,
 //! `event.subject`, `event.sequence`, `event.object`, `event.before` and `event.after`. A parameter that the event does not have is
 //! `null`, unless the expression tests it with `has(…)`. Amounts are strings: `decimal("12.50")` returns an integer number of millionths,
 //! with exact comparisons and sums, and `amount(…)` converts it back to a string.
 
+mod cost;
 mod names;
 #[cfg(test)]
 mod tests;
@@ -42,6 +43,29 @@ const ROUNDS_MAX: usize = 4;
 /// Stack size for compiling: the parser recurses as deep as the source nests, before its depth can be measured.
 const COMPILER_STACK_BYTES: usize = 64 * 1024 * 1024;
 
+/// Maximum work of the expressions of one subscription for one event: bytes of values that they may read and copy, each value with 64 bytes
+/// besides its text.
+pub const WORK_MAX: u64 = 32 * 1024 * 1024;
+/// Maximum size of a result, in bytes of JSON.
+pub const RESULT_BYTES_MAX: usize = 256 * 1024;
+/// Maximum size of all results of one subscription for one event, in bytes of JSON.
+pub const RESULTS_BYTES_MAX: usize = 1024 * 1024;
+/// Maximum length of an error, in characters: the evaluator quotes values in its errors.
+const ERROR_CHARS_MAX: usize = 300;
+
+/// What the expressions of one subscription may still do for one event.
+#[derive(Debug)]
+pub struct Budget {
+    work: u64,
+    bytes: usize,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self { work: WORK_MAX, bytes: RESULTS_BYTES_MAX }
+    }
+}
+
 /// The envelope members of `event`, each with whether it has members of its own.
 const ENVELOPE: [(&str, bool); 8] = [
     ("id", false),
@@ -72,6 +96,8 @@ pub struct Expression {
     /// Names tested with `has`.
     asked: HashSet<String>,
     required_text: Option<(String, String)>,
+    /// Functions and types it uses that do not exist.
+    unknown: Vec<String>,
 }
 
 impl fmt::Debug for Expression {
@@ -103,7 +129,8 @@ impl Expression {
             }
             let (used, asked) = names::references(program.expression());
             let required_text = names::required_text(program.expression());
-            Ok(Self { program, source: source.to_owned(), used, asked, required_text })
+            let unknown = names::unknown(program.expression());
+            Ok(Self { program, source: source.to_owned(), used, asked, required_text, unknown })
         };
         // Compiling needs its own thread for the large stack: deeply nested source must be refused, not overflow the stack.
         thread::scope(|scope| {
@@ -114,6 +141,19 @@ impl Expression {
                 _ => Err(Fault { code: Code::ExpressionSyntax, message: "the expression cannot be parsed".to_owned() }),
             }
         })
+    }
+
+    /// Checks that the functions and types in the expression exist. Unlike [`Expression::compile`], it refuses what an earlier version stored and
+    /// what fails only if the evaluation gets there.
+    ///
+    /// # Errors
+    /// `expression_syntax`, with the most similar function.
+    pub fn ensure_known_functions(&self) -> Result<(), Fault> {
+        let Some(name) = self.unknown.first() else { return Ok(()) };
+        let name: String = name.chars().take(ERROR_CHARS_MAX).collect();
+        let near = nearest(&name, names::FUNCTIONS.iter().chain(names::METHODS).copied());
+        let hint = if near.is_empty() { String::new() } else { format!("; most similar: {}", near.join(", ")) };
+        Err(Fault { code: Code::ExpressionSyntax, message: format!("there is no function '{name}'{hint}") })
     }
 
     /// Checks every name in the expression against the parameters that events of a type offer.
@@ -135,33 +175,47 @@ impl Expression {
     /// Whether the expression is true for an event.
     ///
     /// # Errors
-    /// A human-readable error: incompatible types, or a result that is not `true` or `false`.
+    /// A human-readable error: incompatible types, too much work, or a result that is not `true` or `false`.
     pub fn holds(&self, scope: &Scope) -> Result<bool, String> {
-        match self.run(scope)? {
+        match self.run(scope, &mut Budget::default())? {
             Value::Bool(holds) => Ok(holds),
             other => Err(format!("the expression returns a {}, not true or false", other.type_of())),
         }
     }
 
-    /// The result for an event, as JSON.
+    /// The result for an event, as JSON; reduces `budget` by its cost.
     ///
     /// # Errors
-    /// A human-readable error.
-    pub fn value(&self, scope: &Scope) -> Result<Json, String> {
-        self.run(scope)?.json().map_err(|error| error.to_string())
+    /// A human-readable error: incompatible types, too much work, or a result that is too large.
+    pub fn value(&self, scope: &Scope, budget: &mut Budget) -> Result<Json, String> {
+        let value = self.run(scope, budget)?;
+        let most = RESULT_BYTES_MAX.min(budget.bytes);
+        let bytes = json_bytes(&value);
+        if bytes > most {
+            let of_all = if most < RESULT_BYTES_MAX { " left by the other expressions of the subscription" } else { "" };
+            return Err(format!("the result would have {bytes} bytes of JSON, more than the {most}{of_all}"));
+        }
+        budget.bytes -= bytes;
+        value.json().map_err(|_| "the result cannot be written as JSON".to_owned())
     }
 
-    fn run(&self, scope: &Scope) -> Result<Value, String> {
-        let missing: Vec<&String> = self.used.iter().filter(|name| !self.asked.contains(*name) && !scope.has(name)).collect();
-        let said = |error: ExecutionError| error.to_string();
-        if missing.is_empty() {
-            return self.program.execute(&scope.context()).map_err(said);
+    fn run(&self, scope: &Scope, budget: &mut Budget) -> Result<Value, String> {
+        let work = cost::work(self.program.expression(), scope);
+        if work > budget.work {
+            return Err(format!(
+                "the expression would read and copy {work} bytes of this event's values, more than the {} allowed",
+                budget.work
+            ));
         }
-        let mut scope = scope.clone();
-        for name in missing {
-            scope.set(name, &Json::Null);
+        budget.work -= work;
+        let mut named = Scope::default();
+        for name in &self.used {
+            named.copy(scope, name, !self.asked.contains(name));
         }
-        self.program.execute(&scope.context()).map_err(said)
+        for name in &self.asked {
+            named.copy(scope, name, false);
+        }
+        self.program.execute(&named.context()).map_err(|error: ExecutionError| error.to_string().chars().take(ERROR_CHARS_MAX).collect())
     }
 
     /// A parameter and the string it must equal for the expression to be true, if the expression has such a condition. Matchers use it
@@ -220,8 +274,30 @@ impl Scope {
         parts.try_fold(first, |value, part| value.get(part))
     }
 
-    fn has(&self, name: &str) -> bool {
-        self.get(name).is_some()
+    /// Copies the value of a name from `other`; if it has none, only the objects around it, or also null in its place.
+    fn copy(&mut self, other: &Self, name: &str, or_null: bool) {
+        let (mut to, mut from) = (&mut self.groups, Some(&other.groups));
+        let mut parts = name.split('.').peekable();
+        while let Some(part) = parts.next() {
+            let last = parts.peek().is_none();
+            let value = from.and_then(|from| from.get(part));
+            let inner = match value {
+                // The name ends here, or goes beyond a value without members.
+                Some(value) if last || !value.is_object() => {
+                    to.insert(part.to_owned(), value.clone());
+                    return;
+                }
+                None if last && or_null => {
+                    to.entry(part).or_insert(Json::Null);
+                    return;
+                }
+                None if !or_null => return,
+                _ => to.entry(part).or_insert_with(|| Json::Object(JsonMap::new())),
+            };
+            from = value.and_then(Json::as_object);
+            let Json::Object(inner) = inner else { return };
+            to = inner;
+        }
     }
 
     fn set(&mut self, name: &str, value: &Json) {
@@ -258,6 +334,27 @@ fn decimal(text: Arc<String>) -> Result<i64, ExecutionError> {
 
 fn amount(millionths: i64) -> Arc<String> {
     Arc::new(Decimal::from_millionths(millionths).to_string())
+}
+
+/// The size of a value as JSON; of texts that need escapes, a little less.
+fn json_bytes(value: &Value) -> usize {
+    let (mut bytes, mut todo) = (0, vec![value]);
+    while let Some(value) = todo.pop() {
+        bytes += match value {
+            Value::String(text) => text.len() + 2,
+            Value::Bytes(raw) => raw.len().div_ceil(3) * 4 + 2,
+            Value::List(items) => {
+                todo.extend(items.iter());
+                items.len() + 2
+            }
+            Value::Map(members) => {
+                todo.extend(members.map.values());
+                2 + members.map.keys().map(|key| if let Key::String(name) = key { name.len() + 4 } else { 24 }).sum::<usize>()
+            }
+            _ => 20,
+        };
+    }
+    bytes
 }
 
 fn cel_value(json: &Json) -> Value {

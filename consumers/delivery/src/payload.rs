@@ -1,6 +1,9 @@
 //! The payload for a subscription: the event's own bytes, with the parameters that the subscription adds merged in.
 
-use billwire_schemas::{events::envelope::Parameters, expression::Scope};
+use billwire_schemas::{
+    events::envelope::Parameters,
+    expression::{Budget, Scope},
+};
 use bytes::Bytes;
 use serde_json::Value;
 
@@ -11,8 +14,9 @@ use crate::event::{CalculatedMember, Event, Subscription};
 /// # Errors
 /// Which of them failed, and why; it will fail each time.
 pub fn calculate(calculated: &[CalculatedMember], scope: &Scope) -> Result<Vec<(String, Value)>, String> {
+    let mut budget = Budget::default();
     let one = |(name, expression): &CalculatedMember| {
-        let value = expression.as_ref().map_err(Clone::clone).and_then(|expression| expression.value(scope));
+        let value = expression.as_ref().map_err(Clone::clone).and_then(|expression| expression.value(scope, &mut budget));
         value.map(|value| (name.clone(), value)).map_err(|error| format!("'{name}' failed: {error}"))
     };
     calculated.iter().map(one).collect()

@@ -121,11 +121,14 @@ pub fn url(base: &Url, path: Option<&str>) -> Result<Url, String> {
     Ok(url)
 }
 
+/// Maximum length of a path with its parameters filled in, in bytes. Servers accept less.
+const PATH_BYTES_MAX: usize = 16 * 1024;
+
 /// A path with each `{name}` replaced by that parameter of the event in `body`, percent-encoded: no value can add a segment, a query
 /// or a fragment of its own.
 ///
 /// # Errors
-/// Which parameter the event does not have, for people.
+/// Which parameter the event does not have, or that the path becomes too long; for people.
 pub fn filled_in(path: &str, body: &[u8]) -> Result<String, String> {
     if !path.contains('{') {
         return Ok(path.to_owned());
@@ -144,6 +147,9 @@ pub fn filled_in(path: &str, body: &[u8]) -> Result<String, String> {
             return Err(format!("'{name}' is '{text}', which cannot stand in a path"));
         }
         filled.extend(form_urlencoded::byte_serialize(text.as_bytes()).map(|part| part.replace('+', "%20")));
+        if filled.len() > PATH_BYTES_MAX {
+            return Err(format!("the path with '{name}' filled in is longer than {PATH_BYTES_MAX} bytes"));
+        }
         rest = after;
     }
     filled.push_str(rest);

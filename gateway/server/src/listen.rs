@@ -78,8 +78,11 @@ pub async fn run(options: Options, output: Output) -> Result<(), String> {
         }
     }
     let mut signals = Signals::catch()?;
-    let filter =
-        options.filter.as_deref().map(|source| Expression::compile(source).map_err(|fault| format!("--filter: {}", fault.message)));
+    let compiled = |source: &str| {
+        let compiled = Expression::compile(source).and_then(|compiled| compiled.ensure_known_functions().map(|()| compiled));
+        compiled.map_err(|fault| format!("--filter: {}", fault.message))
+    };
+    let filter = options.filter.as_deref().map(compiled);
     let listener = Listener {
         selection: Selection { event_types: options.types.clone(), objects: Vec::new() },
         filter: filter.transpose()?,

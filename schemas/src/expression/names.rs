@@ -19,6 +19,47 @@ pub(super) struct Size {
     pub nested_rounds: bool,
 }
 
+/// The functions that exist.
+pub(super) const FUNCTIONS: &[&str] =
+    &["amount", "bool", "bytes", "decimal", "double", "duration", "int", "size", "string", "timestamp", "type", "uint"];
+
+/// The functions that are called on a value, such as `account.name.startsWith('A')`.
+pub(super) const METHODS: &[&str] = &[
+    "contains",
+    "endsWith",
+    "getDate",
+    "getDayOfMonth",
+    "getDayOfWeek",
+    "getDayOfYear",
+    "getFullYear",
+    "getHours",
+    "getMilliseconds",
+    "getMinutes",
+    "getMonth",
+    "getSeconds",
+    "size",
+    "startsWith",
+];
+
+/// The functions and types that an expression uses and that do not exist.
+pub(super) fn unknown(expression: &IdedExpr) -> Vec<String> {
+    let (mut unknown, mut todo) = (Vec::new(), vec![expression]);
+    while let Some(part) = todo.pop() {
+        let name = match &part.expr {
+            // Operators do not begin with a letter.
+            Expr::Call(call) if call.func_name.starts_with(|c: char| c.is_ascii_alphabetic()) => {
+                let known = if call.target.is_some() { METHODS } else { FUNCTIONS };
+                (!known.contains(&call.func_name.as_str())).then_some(&call.func_name)
+            }
+            Expr::Struct(made) => Some(&made.type_name),
+            _ => None,
+        };
+        unknown.extend(name.cloned());
+        todo.extend(below(&part.expr));
+    }
+    unknown
+}
+
 /// The direct children of a node.
 fn below(expression: &Expr) -> Vec<&IdedExpr> {
     match expression {
@@ -59,7 +100,7 @@ pub(super) fn measure(expression: &IdedExpr) -> Size {
 }
 
 /// The names of a member chain such as `account.name`; `None` if the chain does not start at a variable.
-fn chain(expression: &Expr) -> Option<Vec<&str>> {
+pub(super) fn chain(expression: &Expr) -> Option<Vec<&str>> {
     let (mut names, mut at) = (Vec::new(), expression);
     loop {
         match at {

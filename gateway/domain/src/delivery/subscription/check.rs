@@ -112,7 +112,8 @@ fn too_many(pointer: &'static str) -> Violation {
 
 /// Compiles an expression and checks it against every type that can arrive; reports each unknown parameter once.
 fn expression(pointer: String, source: &str, coming: &[Coming], broken: &mut Vec<Violation>) {
-    let compiled = match Expression::compile(source) {
+    let known = |compiled: Expression| compiled.ensure_known_functions().map(|()| compiled);
+    let compiled = match Expression::compile(source).and_then(known) {
         Ok(compiled) => compiled,
         Err(fault) => return broken.push(Violation::new(pointer, fault.code, format!("Invalid expression: {}.", fault.message))),
     };

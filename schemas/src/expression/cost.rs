@@ -1,0 +1,231 @@
+//! Bounds the work of an expression for one event before it is evaluated.
+//!
+//! The evaluator has no limits of its own, and it copies: `[event.after, event.after]` holds the object twice, and a list that is added to
+//! itself in a loop grows with the square of its length. So the sizes of all intermediate values are estimated from above, from the sizes of
+//! the values that the event has, and an expression whose values are too large in sum is not evaluated.
+
+use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, SelectExpr, operators};
+use serde_json::Value as Json;
+use std::collections::HashMap;
+
+use super::{Scope, names::chain};
+
+/// What a value takes besides the text it contains, in bytes.
+const NODE: u64 = 64;
+
+/// Upper bounds for a value.
+#[derive(Debug, Clone, Copy)]
+struct Bound {
+    /// Size of a copy.
+    bytes: u64,
+    /// Number of elements, if it is a list or a map.
+    items: u64,
+    /// Size of the largest element, including its key.
+    item: u64,
+}
+
+impl Bound {
+    const SCALAR: Self = Self { bytes: NODE, items: 0, item: NODE };
+
+    /// A value of this size about which nothing else is known.
+    fn of_size(bytes: u64) -> Self {
+        Self { bytes, items: bytes / NODE, item: bytes }
+    }
+
+    fn of(json: &Json) -> Self {
+        let mut bound = Self { bytes: size(json), items: 0, item: 0 };
+        match json {
+            Json::Array(items) => {
+                bound.items = items.len() as u64;
+                bound.item = items.iter().map(size).max().unwrap_or(0);
+            }
+            Json::Object(members) => {
+                bound.items = members.len() as u64;
+                bound.item = members.iter().map(|(name, value)| NODE + name.len() as u64 + size(value)).max().unwrap_or(0);
+            }
+            _ => {}
+        }
+        bound
+    }
+
+    /// Whichever of two values it is.
+    fn or(self, other: Self) -> Self {
+        Self { bytes: self.bytes.max(other.bytes), items: self.items.max(other.items), item: self.item.max(other.item) }
+    }
+
+    /// Both values in one.
+    fn with(self, other: Self) -> Self {
+        Self {
+            bytes: self.bytes.saturating_add(other.bytes),
+            items: self.items.saturating_add(other.items),
+            item: self.item.max(other.item),
+        }
+    }
+
+    /// A list with this value as its only element.
+    fn in_list(self) -> Self {
+        Self { bytes: self.bytes.saturating_add(NODE), items: 1, item: self.bytes }
+    }
+
+    fn times(self, count: u64) -> Self {
+        Self { bytes: self.bytes.saturating_mul(count), items: self.items.saturating_mul(count), item: self.item }
+    }
+}
+
+/// The size of a copy of a value. The depth of JSON is limited where it is read.
+fn size(json: &Json) -> u64 {
+    match json {
+        Json::Null | Json::Bool(_) | Json::Number(_) => NODE,
+        Json::String(text) => NODE + text.len() as u64,
+        Json::Array(items) => NODE + items.iter().map(size).sum::<u64>(),
+        Json::Object(members) => NODE + members.iter().map(|(name, value)| NODE + name.len() as u64 + size(value)).sum::<u64>(),
+    }
+}
+
+/// The bytes of values that the evaluation of `expression` may read or make, at most.
+pub(super) fn work(expression: &IdedExpr, scope: &Scope) -> u64 {
+    let mut estimate = Estimate { scope, read: HashMap::new(), bound: Vec::new(), work: 0, read_once: 0 };
+    estimate.of(expression);
+    estimate.work.saturating_add(estimate.read_once)
+}
+
+struct Estimate<'e> {
+    scope: &'e Scope,
+    /// The values of the event that are used, by name.
+    read: HashMap<String, Bound>,
+    /// The variables of the loops around the expression, the innermost last.
+    bound: Vec<(&'e str, Bound)>,
+    work: u64,
+    /// Work that is done once, also if it is met in a loop.
+    read_once: u64,
+}
+
+impl<'e> Estimate<'e> {
+    /// The bound of an expression's value; adds its work. The depth of an expression is limited.
+    fn of(&mut self, expression: &'e IdedExpr) -> Bound {
+        self.add(NODE);
+        match &expression.expr {
+            Expr::Unspecified => Bound::SCALAR,
+            Expr::Literal(literal) => of_literal(literal),
+            Expr::Ident(_) => self.named(&expression.expr),
+            Expr::Select(select) => self.of_select(expression, select),
+            Expr::Call(call) => self.of_call(call),
+            Expr::List(list) => self.of_parts(list.elements.iter()),
+            Expr::Map(map) => self.of_parts(map.entries.iter().flat_map(|entry| of_entry(&entry.expr))),
+            Expr::Struct(made) => self.of_parts(made.entries.iter().flat_map(|entry| of_entry(&entry.expr))),
+            Expr::Comprehension(round) => self.of_round(round),
+        }
+    }
+
+    fn add(&mut self, work: u64) {
+        self.work = self.work.saturating_add(work);
+    }
+
+    /// The value of a variable, or of a member of one.
+    fn named(&mut self, expression: &Expr) -> Bound {
+        let Some(names) = chain(expression) else { return Bound::SCALAR };
+        match self.bound.iter().rev().find(|(name, _)| *name == names[0]) {
+            Some((_, bound)) if names.len() == 1 => return *bound,
+            Some((_, bound)) => return Bound::of_size(bound.item),
+            None => {}
+        }
+        let name = names.join(".");
+        if let Some(known) = self.read.get(&name) {
+            return *known;
+        }
+        let bound = self.scope.get(&name).map_or(Bound::SCALAR, Bound::of);
+        // It is converted once, however often the expression names it.
+        self.read_once = self.read_once.saturating_add(bound.bytes);
+        self.read.insert(name, bound);
+        bound
+    }
+
+    fn of_select(&mut self, expression: &'e IdedExpr, select: &'e SelectExpr) -> Bound {
+        if select.test {
+            return Bound::SCALAR;
+        }
+        if chain(&expression.expr).is_some() {
+            return self.named(&expression.expr);
+        }
+        let whole = self.of(&select.operand);
+        Bound::of_size(whole.item)
+    }
+
+    /// A list or a map of these parts, each of which is copied into it.
+    fn of_parts(&mut self, parts: impl Iterator<Item = &'e IdedExpr>) -> Bound {
+        let mut whole = Bound::SCALAR;
+        for part in parts {
+            let part = self.of(part);
+            self.add(part.bytes);
+            whole = whole.with(part.in_list());
+        }
+        whole
+    }
+
+    fn of_call(&mut self, call: &'e CallExpr) -> Bound {
+        let arguments: Vec<Bound> = call.target.as_deref().into_iter().chain(&call.args).map(|part| self.of(part)).collect();
+        let all = arguments.iter().fold(Bound::SCALAR, |all, one| all.with(*one));
+        match (call.func_name.as_str(), arguments.as_slice()) {
+            // Only one of them is the value, and it is not copied.
+            (operators::CONDITIONAL, [_, one, other]) => one.or(*other),
+            (operators::LOGICAL_AND | operators::LOGICAL_OR | operators::LOGICAL_NOT | operators::NOT_STRICTLY_FALSE, _) => Bound::SCALAR,
+            (operators::ADD, [one, other]) => {
+                let sum = one.with(*other);
+                self.add(sum.bytes.saturating_mul(2));
+                sum
+            }
+            (operators::INDEX, [whole, key]) => {
+                self.add(whole.item.saturating_add(key.bytes));
+                Bound::of_size(whole.item)
+            }
+            // A text may be written with escapes.
+            ("string" | "bytes" | "dyn", _) => {
+                self.add(all.bytes.saturating_mul(2));
+                Bound::of_size(all.bytes.saturating_mul(2))
+            }
+            // All others read their arguments, and give a number, a moment, true or false.
+            _ => {
+                self.add(all.bytes);
+                Bound::SCALAR
+            }
+        }
+    }
+
+    fn of_round(&mut self, round: &'e ComprehensionExpr) -> Bound {
+        let range = self.of(&round.iter_range);
+        // Each element is copied into the variable.
+        self.add(range.bytes);
+        let start = self.of(&round.accu_init);
+        let element = Bound::of_size(range.item);
+        let before = self.bound.len();
+        self.bound.push((&round.iter_var, element));
+        self.bound.extend(round.iter_var2.as_deref().map(|name| (name, element)));
+        // What is collected is extended in place, so that each step costs what it adds.
+        self.bound.push((&round.accu_var, Bound::SCALAR));
+        let outside = std::mem::take(&mut self.work);
+        self.of(&round.loop_cond);
+        let step = self.of(&round.loop_step);
+        self.work = self.work.saturating_mul(range.items).saturating_add(outside);
+        self.bound.truncate(before);
+        let collected = start.with(step.times(range.items));
+        self.bound.push((&round.accu_var, collected));
+        let result = self.of(&round.result);
+        self.bound.truncate(before);
+        result
+    }
+}
+
+fn of_literal(literal: &LiteralValue) -> Bound {
+    match literal {
+        LiteralValue::String(text) => Bound { bytes: NODE + text.inner().len() as u64, ..Bound::SCALAR },
+        LiteralValue::Bytes(bytes) => Bound { bytes: NODE + bytes.inner().len() as u64, ..Bound::SCALAR },
+        _ => Bound::SCALAR,
+    }
+}
+
+fn of_entry(entry: &EntryExpr) -> Vec<&IdedExpr> {
+    match entry {
+        EntryExpr::StructField(field) => vec![&field.value],
+        EntryExpr::MapEntry(pair) => vec![&pair.key, &pair.value],
+    }
+}
