@@ -12,7 +12,7 @@ MAKEFLAGS += --no-print-directory
 LOCKED ?=
 target := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: run test soak bench check clients help
+.PHONY: run test soak bench fuzz check clients help
 
 help: ## print this list
 	@awk -F ': ## ' '/^[a-z]+: ## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -34,6 +34,13 @@ soak: ## a million events over a thousand lanes with four consumer processes, ki
 bench: ## measure throughput and latency beside their physical limits (tests/bench/RESULTS.md)
 	@cargo build $(LOCKED) --release -p billwire
 	@BILLWIRE_TEST_PROGRAM="$(abspath $(target)/release/billwire)" tools/with-services cargo run $(LOCKED) --release -p billwire-tests --bin bench
+
+FUZZ_MINUTES ?= 10
+
+fuzz: ## look for templates, expressions, schemas and paths that abort, take long or fill the memory (FUZZ_MINUTES, 10)
+	@cargo build $(LOCKED) --release -p billwire
+	@BILLWIRE_TEST_PROGRAM="$(abspath $(target)/release/billwire)" \
+		cargo run $(LOCKED) --release -p billwire-tests --bin fuzz -- $$(( $(FUZZ_MINUTES) * 60 ))
 
 check: ## formatting, lints, documentation, dependencies, and every file in deploy/ and tools/
 	@echo "-- cargo fmt"

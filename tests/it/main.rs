@@ -20,6 +20,7 @@ mod endpoints;
 mod event_size;
 mod faults;
 mod forged;
+mod fuzz;
 mod keys;
 mod large_pages;
 mod large_transactions;
