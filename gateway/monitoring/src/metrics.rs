@@ -45,6 +45,7 @@ label!(/** A reader of the stream. */ Reader reader);
 label!(/** What the audit of the stream found. */ Finding finding);
 label!(/** The result of an attempt. */ Outcome outcome);
 label!(/** What was purged. */ Purged kind);
+label!(/** Why a line of the log was lost. */ LostLine reason);
 
 /// All metrics of a process.
 #[derive(Debug)]
@@ -75,6 +76,10 @@ pub struct Metrics {
     /// Seconds that an attempt took.
     pub attempt_seconds: Histogram,
     task_restarts: Family<Task, Counter>,
+    /// Lines of the log that were lost.
+    pub log_lines_lost: Family<LostLine, Counter>,
+    /// Seconds that a step of the purge held the writer.
+    pub purge_step_seconds: Histogram,
     /// Rows purged.
     pub purged_rows: Family<Purged, Counter>,
     parts: Family<PartLabel, Gauge>,
@@ -102,6 +107,8 @@ impl Metrics {
             attempts: Family::default(),
             attempt_seconds: seconds(),
             task_restarts: Family::default(),
+            log_lines_lost: Family::default(),
+            purge_step_seconds: Histogram::new([1, 2, 4, 8, 16, 25, 50, 100, 200, 400, 1000].map(|ms| f64::from(ms) / 1000.0)),
             purged_rows: Family::default(),
             parts: Family::default(),
         };
@@ -130,6 +137,9 @@ impl Metrics {
         r.register("attempts", "Attempts to deliver, by outcome", metrics.attempts.clone());
         r.register_with_unit("attempt", "Time that an attempt took", Unit::Seconds, metrics.attempt_seconds.clone());
         r.register("task_restarts", "Tasks that ended or panicked and were started again", metrics.task_restarts.clone());
+        r.register("log_lines_lost", "Lines of the log that were lost, by reason", metrics.log_lines_lost.clone());
+        let help = "Time that a step of the purge held the writer";
+        r.register_with_unit("purge_step", help, Unit::Seconds, metrics.purge_step_seconds.clone());
         r.register("purged_rows", "Rows purged because they were kept long enough", metrics.purged_rows.clone());
         r.register("part_status", "State of a part: 0 ok, 1 degraded, 2 down", metrics.parts.clone());
         metrics

@@ -30,6 +30,8 @@ pub enum Part {
     Consumers,
     /// The tasks of this process run.
     Tasks,
+    /// The lines of the log are written.
+    Log,
 }
 
 impl Part {
@@ -44,6 +46,7 @@ impl Part {
             Self::Stream => "stream",
             Self::Consumers => "consumers",
             Self::Tasks => "tasks",
+            Self::Log => "log",
         }
     }
 }

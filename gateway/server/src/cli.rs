@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{io::Write, path::PathBuf, process::ExitCode};
 
 use billwire_schemas::{
     clock::{Clock, SystemClock},
@@ -110,9 +110,9 @@ enum Keys {
 }
 
 /// Prints why the command failed.
-#[expect(clippy::print_stderr, reason = "the error message of a failed command")]
 pub fn fail(error: &str) -> ExitCode {
-    eprintln!("billwire: {error}");
+    // If it cannot be printed, the exit status still says that it failed.
+    let _ = writeln!(std::io::stderr(), "billwire: {error}");
     ExitCode::FAILURE
 }
 
@@ -143,8 +143,8 @@ pub async fn run(cli: Cli) -> Result<(), String> {
         }
         Command::Serve { roles, listen } => {
             let settings = settings(cli.config.as_deref(), listen)?;
-            telemetry::start(&settings.log)?;
-            serve(settings, if roles.is_empty() { roles::ALL.to_vec() } else { roles }).await
+            let log = telemetry::start(&settings.log)?;
+            serve(settings, &log, if roles.is_empty() { roles::ALL.to_vec() } else { roles }).await
         }
         Command::Dev { listen, once } => {
             let settings = settings(cli.config.as_deref(), listen)?;
@@ -174,7 +174,7 @@ fn settings(file: Option<&std::path::Path>, listen: Option<std::net::SocketAddr>
     Ok(settings)
 }
 
-async fn serve(settings: Settings, roles: Vec<Role>) -> Result<(), String> {
+async fn serve(settings: Settings, log: &telemetry::Log, roles: Vec<Role>) -> Result<(), String> {
     let mut signals = Signals::catch()?;
     let lock = data_dir::lock(&settings.data_dir)?;
     let needs_nats = roles.contains(&Role::Relay) || roles.contains(&Role::Consumers);
@@ -184,9 +184,11 @@ async fn serve(settings: Settings, roles: Vec<Role>) -> Result<(), String> {
     if let Some(child) = &child {
         tracing::info!(url_file = %child.url_file.display(), "a private nats-server runs");
     }
-    let running = roles::start(&settings, &roles, nats, lock).await?;
+    let running = roles::start(&settings, &roles, nats, log.lines.clone(), lock).await?;
     if let Some(key) = &running.new_admin_key {
-        println!("admin API key (shown once): {key}");
+        if writeln!(std::io::stdout(), "admin API key (shown once): {key}").is_err() {
+            tracing::error!("the admin API key could not be printed; create another one with `billwire keys create`");
+        }
     }
     if let Some(address) = running.address {
         tracing::info!(%address, "listening");

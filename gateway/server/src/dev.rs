@@ -30,7 +30,7 @@ pub async fn run(mut settings: Settings, once: bool) -> Result<(), String> {
     if settings.log == Settings::default().log {
         "warn".clone_into(&mut settings.log);
     }
-    telemetry::start(&settings.log)?;
+    let log = telemetry::start(&settings.log)?;
     let lock = data_dir::lock(&settings.data_dir)?;
     let read = billwire_dev::Settings {
         data_dir: settings.data_dir.clone(),
@@ -42,13 +42,14 @@ pub async fn run(mut settings: Settings, once: bool) -> Result<(), String> {
         webhook_ca_file: settings.webhook_ca_file.clone(),
         warehouse_url: settings.warehouse()?,
     };
-    let gateway = Gateway { settings, lock: Some(lock), child: None, running: None };
+    let gateway = Gateway { settings, log: log.lines.clone(), lock: Some(lock), child: None, running: None };
     billwire_dev::run(read, gateway, signals.stopped(), once).await
 }
 
 /// What runs in this process, so that it can be stopped whatever state the start has reached.
 struct Gateway {
     settings: Settings,
+    log: telemetry::Lines,
     lock: Option<DataDirLock>,
     child: Option<NatsChild>,
     running: Option<Running>,
@@ -69,7 +70,7 @@ impl billwire_dev::Gateway for Gateway {
             None => ("NATS, as configured", database::without_password(&url)),
         };
         let lock = self.lock.take().ok_or("the gateway was started before")?;
-        let running = self.running.insert(roles::start(settings, &roles::ALL, url, lock).await?);
+        let running = self.running.insert(roles::start(settings, &roles::ALL, url, self.log.clone(), lock).await?);
         let address = running.address.ok_or("the API does not listen")?;
         Ok(Started { address, now: running.app.now(), nats })
     }

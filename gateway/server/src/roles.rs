@@ -7,6 +7,7 @@ pub(crate) mod bill_runs;
 pub(crate) mod clock;
 pub(crate) mod consumers;
 pub(crate) mod held_queues;
+pub(crate) mod log_watch;
 pub(crate) mod monitoring;
 pub(crate) mod outbox_watch;
 pub(crate) mod relay;
@@ -46,6 +47,7 @@ use crate::{
     config::Settings,
     data_dir::DataDirLock,
     database, seal_keys, shared_places,
+    telemetry::Lines,
 };
 
 /// What a process does.
@@ -81,11 +83,11 @@ pub struct Running {
     lock: DataDirLock,
 }
 
-/// Starts `roles`. `nats` is the URL of NATS; if it is empty, only the API and the clock can run.
+/// Starts `roles`, and watches the log. `nats` is the URL of NATS; if it is empty, only the API and the clock can run.
 ///
 /// # Errors
 /// One line that says what is wrong and what to do.
-pub async fn start(settings: &Settings, roles: &[Role], nats: String, lock: DataDirLock) -> Result<Running, String> {
+pub async fn start(settings: &Settings, roles: &[Role], nats: String, log: Lines, lock: DataDirLock) -> Result<Running, String> {
     let store = database::open(settings).await?;
     let clock = Arc::new(ShiftedClock::default());
     let sandbox = Sandbox::new(settings.template_workers, settings.template_memory_mb);
@@ -105,7 +107,7 @@ pub async fn start(settings: &Settings, roles: &[Role], nats: String, lock: Data
     let new_admin_key = admin::ensure_admin_key(&store, settings.admin_key.clone()).await?;
     let (stop, stopped) = watch::channel(false);
     let mut tasks = JoinSet::new();
-    watch_state(&mut tasks, settings, &app, &store, &stopped);
+    watch_state(&mut tasks, settings, &app, &store, log, &stopped);
     if let Some(address) = settings.monitoring_listen {
         monitoring::start(&mut tasks, address, settings, &app, &stopped).await?;
     }
@@ -164,7 +166,7 @@ impl Running {
 }
 
 /// Starts what keeps the process's knowledge of its surroundings up to date.
-fn watch_state(tasks: &mut JoinSet<()>, settings: &Settings, app: &App, store: &Store, stopped: &watch::Receiver<bool>) {
+fn watch_state(tasks: &mut JoinSet<()>, settings: &Settings, app: &App, store: &Store, log: Lines, stopped: &watch::Receiver<bool>) {
     let surroundings = || (app.parts().clone(), stopped.clone(), app.clone(), store.clone());
     let (outbox_max, floor, folders) = (settings.outbox_max, settings.disk_free_min_mb << 20, settings.local_folders());
     let (parts, stop, a, s) = surroundings();
@@ -176,6 +178,8 @@ fn watch_state(tasks: &mut JoinSet<()>, settings: &Settings, app: &App, store: &
     let (parts, stop, a, s) = surroundings();
     let watch = move |stop| storage_watch::run(a.clone(), s.clone(), folders.clone(), floor, stop);
     tasks.spawn(supervised::run("storage watch", parts, stop, watch));
+    let (parts, stop, a, _) = surroundings();
+    tasks.spawn(supervised::run("log watch", parts, stop, move |stop| log_watch::run(log.clone(), a.parts().clone(), stop)));
 }
 
 fn webhook_client(settings: &Settings) -> Result<billwire_webhook::Client, String> {

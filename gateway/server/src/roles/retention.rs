@@ -107,6 +107,9 @@ impl Purge<'_> {
             let range = Range { tenant, until, after, limit: pace.rows() };
             let step = self.store.purge(&self.lease, kind, &range).await.map_err(text)?.ok_or("another process purges now")?;
             done.add(&step);
+            if step.deleted > 0 {
+                METRICS.purge_step_seconds.observe(step.took.as_secs_f64());
+            }
             METRICS.purged_rows.get_or_create(&Purged { kind: kind.name() }).inc_by(step.deleted);
             let pause = pace.pause_after(step.took);
             let Some(next) = step.next else { break step.deleted > 0 };
