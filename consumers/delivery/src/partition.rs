@@ -324,7 +324,7 @@ impl Partition {
 
     /// One delivery of a message is recorded; with the last one the message is acknowledged.
     async fn settle(&mut self, number: u64) {
-        if let Some(received) = self.messages.recorded(number) {
+        for received in self.messages.recorded(number) {
             self.engine.bus.ack(&received).await;
         }
     }

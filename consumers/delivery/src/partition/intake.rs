@@ -146,12 +146,20 @@ impl Partition {
     async fn admit_all(&mut self, arrivals: Vec<Arrival>, in_store: &InStore) {
         let (mut jobs, now) = (Vec::new(), self.engine.clock.now());
         for Arrival { message, event, matches } in arrivals {
-            // In memory already: this is a second copy, and the acknowledgement of the first covers both if it is the same message.
-            if matches.matches.iter().any(|(route, _)| self.in_flight.contains(DeliveryId::of(event.id, route.subscription.id))) {
-                if let Some(message) = message
-                    && !self.messages.holds(message.stream_sequence)
-                {
-                    self.receipts.forget(message.stream_sequence);
+            let ids: Vec<DeliveryId> = matches.matches.iter().map(|(route, _)| DeliveryId::of(event.id, route.subscription.id)).collect();
+            if ids.iter().all(|id| in_store.known.contains(id)) {
+                if let Some(message) = message {
+                    self.engine.bus.ack(&message).await;
+                }
+                continue;
+            }
+            // In memory already: this is a second copy, which is acknowledged with the first.
+            if ids.iter().any(|id| self.in_flight.contains(*id)) {
+                if let Some(message) = message {
+                    let sequence = message.stream_sequence;
+                    if !self.messages.add_copy(message) {
+                        self.receipts.forget(sequence);
+                    }
                 }
                 continue;
             }
@@ -160,16 +168,10 @@ impl Partition {
                 (delivery, route, fault)
             });
             let new: Vec<_> = deliveries.filter(|(delivery, ..)| !in_store.known.contains(&delivery.id)).collect();
-            let message = match message {
-                Some(received) if new.is_empty() => {
-                    self.engine.bus.ack(&received).await;
-                    continue;
-                }
-                received => received.map(|received| {
-                    let held_bytes = self.engine.in_flight_bytes.hold(event.body.len());
-                    self.messages.insert(received, new.len(), held_bytes)
-                }),
-            };
+            let message = message.map(|received| {
+                let held_bytes = self.engine.in_flight_bytes.hold(event.body.len());
+                self.messages.insert(received, new.len(), held_bytes)
+            });
             let held_bytes = message.is_none().then(|| Arc::new(self.engine.in_flight_bytes.hold(event.body.len())));
             for (delivery, route, fault) in new {
                 self.in_flight.insert(delivery.id, delivery.owner());
