@@ -1,6 +1,6 @@
 //! Explains the routing and delivery of an event.
 
-use billwire_app::{Explanation, Match, MatchResult, domain::delivery::queue};
+use billwire_app::{Explanation, Match, domain::delivery::queue};
 use billwire_schemas::refusal::Code;
 use poem_openapi::{Object, OpenApi, param::Path, types::Example};
 use uuid::Uuid;
@@ -28,9 +28,11 @@ pub(crate) struct ExplainedSubscription {
     subscription_id: Uuid,
     /// Display name.
     name: String,
-    /// Whether the event matches, by the current configuration: `matched`, `notRegistered` (the type is not on the queue), `notChosen` (the
-    /// subscription does not select the type), `filteredOut`, `filterFailed`, `tooYoung` (created or enabled after the event) or
-    /// `disabled`. More values may be added.
+    /// What became of the event for this subscription. `matched`: there is a delivery. Without one, if the subscription matches by the current
+    /// configuration: `pending` (its queue has not taken the event in yet), `held` (its queue is paused or catching up), `setAside`, `purged`
+    /// (deliveries of this time are purged) or `wouldMatch` (it was changed after its queue had taken the event in). If it does not match:
+    /// `notRegistered` (the type is not on the queue), `notChosen` (the subscription does not select the type), `filteredOut`, `filterFailed`,
+    /// `tooYoung` (created or enabled after the event) or `disabled`. More values may be added.
     verdict: String,
     /// Details, if any.
     reason: Option<String>,
@@ -62,7 +64,8 @@ pub(crate) struct EventExplanation {
     event_id: Uuid,
     /// Event type.
     event_type: String,
-    /// Whether the event is on the stream.
+    /// Whether the event is on the stream: it was published, is younger than the stream's retention, and the audit of the stream, which looks
+    /// every 10 seconds, has not found it lost.
     on_stream: bool,
     /// `true` if the event is set aside because it, or an earlier event of its ordering key, is too large for the stream
     /// (`listSetAsideEvents`). Otherwise absent.
@@ -105,10 +108,7 @@ impl Example for EventExplanation {
 
 fn subscription(met: Match) -> ExplainedSubscription {
     let verdict = met.verdict.name().to_owned();
-    let reason = match met.verdict {
-        MatchResult::FilterFailed(reason) => Some(reason),
-        _ => None,
-    };
+    let reason = met.verdict.reason().map(str::to_owned);
     let delivery = met.delivery.map(|delivery| Delivery::of(delivery, None));
     ExplainedSubscription { subscription_id: met.subscription.id.0, name: met.subscription.name, verdict, reason, delivery }
 }
@@ -124,7 +124,7 @@ impl EventExplanation {
         Self {
             event_id: event,
             event_type: told.event_type,
-            on_stream: told.delivery_place.on_stream,
+            on_stream: told.on_stream,
             set_aside: told.delivery_place.set_aside.then_some(true),
             in_warehouse: told.delivery_place.in_warehouse,
             queues: told.queues.into_iter().map(queue).collect(),
@@ -138,7 +138,7 @@ impl Explanations {
     /// Explain an event
     ///
     /// Reports whether the stream and the warehouse have the event, which queues and subscriptions match it and why, and the state of each
-    /// delivery. Matching uses the current configuration; deliveries are shown as recorded.
+    /// delivery. Deliveries are shown as recorded; where none is recorded, matching uses the current configuration.
     #[oai(path = "/events/:event/explanation", method = "get", operation_id = "explainEvent")]
     async fn explain(
         &self,

@@ -28,8 +28,9 @@ pub(crate) struct QueueStatistics {
     oldest_waiting_at: Option<Moment>,
     /// Time the oldest one has waited, in seconds.
     oldest_waiting_seconds: Option<i64>,
-    /// Number of events that the queue has not taken in: those that came while it was paused, counted up to 100 000, or the messages on
-    /// the stream, for whatever queue, that the consumers had not read when they last delivered for this queue.
+    /// Number of events that the queue has not taken in, counted up to 100 000. If it is paused or catching up: those that came meanwhile.
+    /// Otherwise the tenant's events that wait for the stream, or have been on it for more than 15 seconds without being taken in; or, if that is
+    /// more, the messages on the stream, for whatever queue, that the consumers reported within the last minute as not read.
     lag: u64,
     /// Successful deliveries per second, averaged over the last minute.
     delivered_per_second: f64,
@@ -77,7 +78,7 @@ impl QueueStatisticsOfQueues {
             waiting: depth.waiting,
             oldest_waiting_at: depth.oldest.map(Into::into),
             oldest_waiting_seconds: depth.oldest.map(|oldest| (now - oldest).num_seconds().max(0)),
-            lag: behind.max(progress.iter().map(|told| told.pending).sum()),
+            lag: behind.max(progress.iter().filter(|told| now - told.at < FRESH).map(|told| told.pending).sum()),
             delivered_per_second: rate(|told| told.delivered),
             failed_per_second: rate(|told| told.failed),
             as_of: progress.iter().map(|told| told.at).max().map(Into::into),

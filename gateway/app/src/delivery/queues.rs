@@ -9,12 +9,19 @@ use billwire_domain::{
         subscription::{self, Subscription},
     },
 };
-use billwire_schemas::{clock::Timestamp, delivery::Progress, ids::TenantId, refusal::Code};
+use billwire_schemas::{
+    clock::{Clock, SystemClock, Timestamp},
+    delivery::Progress,
+    ids::TenantId,
+    refusal::Code,
+};
 use billwire_store::{
     ConfigurationKind as Kind, Tx,
     commit::Failure,
     delivery::queue_progress::{COUNTED_MAX, Depth},
 };
+
+use chrono::TimeDelta;
 
 use crate::{
     App,
@@ -117,6 +124,9 @@ impl<const PAUSED: bool> ConfigurationUseCase for PauseQueue<PAUSED> {
     }
 }
 
+/// How long a message may be on the stream before it counts as not taken in: the consumers record every few seconds what they have taken in.
+const TAKEN_IN_WITHIN: TimeDelta = TimeDelta::seconds(15);
+
 /// Statistics of a queue.
 #[derive(Debug, Clone)]
 pub struct QueueStatistics {
@@ -124,7 +134,8 @@ pub struct QueueStatistics {
     pub depth: Depth,
     /// The latest reports of its consumers.
     pub progress: Vec<Progress>,
-    /// Events that came while the queue was held, and that it has not taken in yet.
+    /// Events that it has not taken in: if it is held, from where it is behind; otherwise those that wait for the stream, or on it for longer
+    /// than [`TAKEN_IN_WITHIN`].
     pub behind: u64,
 }
 
@@ -138,7 +149,7 @@ impl App {
         let held = self.store.held_queues().await?.into_iter().find(|held| held.queue == queue.id);
         let behind = match held {
             Some(held) => self.store.count_events_from(tenant, held.position, COUNTED_MAX).await?,
-            None => 0,
+            None => self.store.count_not_taken_in(tenant, SystemClock.now() - TAKEN_IN_WITHIN, COUNTED_MAX).await?,
         };
         Ok(QueueStatistics { depth: self.store.depth(queue.id).await?, progress: self.store.progress(queue.id).await?, behind })
     }

@@ -6,6 +6,7 @@ pub mod held_queues;
 pub(crate) mod lanes;
 pub mod lists;
 pub mod lookup;
+pub mod place;
 pub mod queue_progress;
 pub(crate) mod recipients;
 pub mod redrive;

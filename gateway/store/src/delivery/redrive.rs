@@ -3,13 +3,13 @@
 use billwire_schemas::{
     clock::Timestamp,
     delivery::Delivery,
-    ids::{DeliveryId, EventId, QueueId, SubscriptionId, TenantId},
+    ids::{DeliveryId, QueueId, SubscriptionId, TenantId},
 };
-use sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
+use sea_orm::{DbErr, QueryResult, Value};
 use uuid::Uuid;
 
 use crate::{
-    Error, Store, Tx,
+    Error, Tx,
     batching::filled,
     delivery::{
         deliveries::{self, OPEN},
@@ -121,52 +121,5 @@ impl Tx<'_> {
             self.write(&sql, values).await?;
         }
         Ok(rows.len())
-    }
-}
-
-/// How far an event has got, apart from its deliveries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DeliveryPlace {
-    /// Its position in the outbox.
-    pub position: i64,
-    /// Whether the stream has it.
-    pub on_stream: bool,
-    /// Whether it is set aside: too large for the stream, or behind such an event of its ordering key.
-    pub set_aside: bool,
-    /// Whether a written batch of the warehouse holds it.
-    pub in_warehouse: bool,
-}
-
-impl Store {
-    /// How far an event has got.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn delivery_place(&self, tenant: &TenantId, event: EventId) -> Result<Option<DeliveryPlace>, Error> {
-        let sql = "SELECT e.position, (SELECT COUNT(*) FROM outbox o WHERE o.position = e.position) AS waiting, \
-                   (SELECT COUNT(*) FROM set_aside_event s WHERE s.position = e.position) AS aside, \
-                   (SELECT COUNT(*) FROM warehouse_event w JOIN warehouse_batch b ON b.id = w.batch WHERE w.event_id = e.id AND b.written) AS loaded \
-                   FROM event e WHERE e.id = $1 AND e.tenant = $2";
-        let row = self.0.read.query_one_raw(self.statement(sql, [event.0.into(), tenant.as_str().into()])).await?;
-        let Some(row) = row else { return Ok(None) };
-        let (waiting, aside, loaded): (i64, i64, i64) =
-            (row.try_get("", "waiting")?, row.try_get("", "aside")?, row.try_get("", "loaded")?);
-        Ok(Some(DeliveryPlace {
-            position: row.try_get("", "position")?,
-            on_stream: waiting + aside == 0,
-            set_aside: aside > 0,
-            in_warehouse: loaded > 0,
-        }))
-    }
-
-    /// Every delivery of an event.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn deliveries_of(&self, tenant: &TenantId, event: EventId) -> Result<Vec<Delivery>, Error> {
-        let (first, last) = DeliveryId::all_of(event);
-        let sql = "SELECT * FROM delivery WHERE id BETWEEN $1 AND $2 AND event_id = $3 AND tenant = $4 ORDER BY id";
-        let values = vec![first.0.into(), last.0.into(), event.0.into(), tenant.as_str().into()];
-        self.0.read.query_all_raw(self.statement(sql, values)).await?.iter().map(deliveries::read).collect()
     }
 }
