@@ -54,20 +54,23 @@ impl<L: BatchStore> Warehouse<L> {
     async fn settle(&self) -> Result<(), String> {
         for (batch, events) in self.batch_store.unwritten().await? {
             tracing::info!(batch, events = events.len(), "writing an unfinished batch of the warehouse");
-            self.write(batch, events.iter().collect()).await?;
+            self.write(batch, events).await?;
         }
         Ok(())
     }
 
-    async fn write(&self, batch: i64, mut events: Vec<&Event>) -> Result<(), String> {
+    async fn write(&self, batch: i64, mut events: Vec<Event>) -> Result<(), String> {
         // The order of the rows must not depend on the order of arrival.
         events.sort_by_key(|event| (event.position, event.id));
-        let rows = row::rows(&events).map_err(|error| format!("batch {batch} of the warehouse: {error}"))?;
+        let failed = |error: &dyn std::fmt::Display| format!("batch {batch} of the warehouse: {error}");
+        // Parsing thousands of events takes too long for a thread that others share.
+        let rows = tokio::task::spawn_blocking(move || row::rows(&events)).await.map_err(|error| failed(&error))?;
+        let rows = rows.map_err(|error| failed(&error))?;
         let unreadable = rows.column(row::OBJECT_ID).null_count();
         if unreadable > 0 {
             tracing::warn!(batch, unreadable, "events in an unknown envelope were loaded with their payload only");
         }
-        self.directory.write(batch, rows).await.map_err(|error| format!("batch {batch} of the warehouse: {error}"))?;
+        self.directory.write(batch, rows).await.map_err(|error| failed(&error))?;
         self.batch_store.written(batch).await
     }
 
@@ -81,7 +84,7 @@ impl<L: BatchStore> Warehouse<L> {
             return self.settle().await;
         };
         let by_id: HashMap<EventId, &Event> = events.iter().map(|event| (event.id, event)).collect();
-        let members: Option<Vec<&Event>> = taken.iter().map(|id| by_id.get(id).copied()).collect();
+        let members: Option<Vec<Event>> = taken.iter().map(|id| by_id.get(id).map(|event| (*event).clone())).collect();
         let members = members.ok_or_else(|| format!("batch {batch} of the warehouse was assigned an event that was not offered"))?;
         self.write(batch, members).await?;
         // Some events already had a batch. The process that assigned it may have crashed before it wrote the file.

@@ -37,7 +37,7 @@ pub fn schema() -> Schema {
 ///
 /// # Errors
 /// None that is known: columns and schema are defined together here.
-pub fn rows(events: &[&Event]) -> Result<RecordBatch, ArrowError> {
+pub fn rows(events: &[Event]) -> Result<RecordBatch, ArrowError> {
     let envelopes: Vec<Option<Envelope>> = events.iter().map(|event| serde_json::from_slice(&event.body).ok()).collect();
     let envelope = || envelopes.iter().map(Option::as_ref);
     let object = || envelope().map(|envelope| envelope.map(|e| &e.data.object));

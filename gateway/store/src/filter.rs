@@ -36,6 +36,12 @@ impl Filter {
         self.add(text.map(|text| column(name).eq(text)))
     }
 
+    /// Only where the column is another text.
+    #[must_use]
+    pub fn is_not(self, name: &'static str, text: &str) -> Self {
+        self.add(Some(column(name).ne(text)))
+    }
+
     /// Only where the column is this id, if one is given.
     #[must_use]
     pub fn is_id(self, name: &'static str, id: Option<Uuid>) -> Self {

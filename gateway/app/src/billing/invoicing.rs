@@ -78,6 +78,7 @@ impl Billing {
         let charges = tx.unbilled_charges(self.account.id, self.cutoff).await?;
         let mut subscriptions = tx.select::<PackageSubscription>(own(), MANY).await?;
         subscriptions.retain(|one| one.fee_billed_until < one.end_date.unwrap_or(self.fees_until).min(self.fees_until));
+        tx.preload::<Package>(&subscriptions.iter().map(|one| one.package_id.0).collect::<Vec<_>>()).await?;
         let mut fees = Vec::with_capacity(subscriptions.len());
         for subscription in &subscriptions {
             if let Some(package) = tx.load::<Package>(subscription.package_id.0).await? {

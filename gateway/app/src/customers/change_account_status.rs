@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use billwire_domain::{
-    Rejected,
+    Change, Rejected,
     customers::{
         account::{self, Account, Status},
         package::Package,
@@ -24,6 +24,9 @@ use crate::{
 /// Maximum number of services changed with their account. Each has two events, and all events of a business transaction must fit into one
 /// batch of the stream, at most 1 000.
 const SERVICES_MAX: usize = 450;
+
+/// Services read at once.
+const PAGE: u64 = 500;
 
 /// Changes an account's status along the allowed transitions.
 #[derive(Debug, Clone)]
@@ -81,6 +84,33 @@ async fn change(
     }
 }
 
+/// The changes of the account's services to match its new status, read page by page: an account may have any number of services that do not
+/// change.
+async fn following(tx: &mut Tx<'_>, account: &Account, reason: Option<&str>, now: Timestamp) -> Result<Vec<Change<Service>>, Failure> {
+    let settings = settings(tx).await?;
+    let cancelled = &settings.service_statuses.cancelled;
+    let (mut changes, mut after) = (Vec::new(), Uuid::nil());
+    loop {
+        let own = Filter::new().is_id("account_id", Some(account.id.0)).is_not("status", cancelled).after(after);
+        let page = tx.select::<Service>(own, PAGE).await?;
+        let is_last = (page.len() as u64) < PAGE;
+        after = page.last().map_or(after, |service| service.id.0);
+        changes.extend(
+            page.into_iter()
+                .filter_map(|service| service::follow_account(service, account.status, &settings, reason.map(str::to_owned), now)),
+        );
+        if changes.len() > SERVICES_MAX {
+            let message = format!(
+                "The change includes more than {SERVICES_MAX} services, which are too many. Change services first, then the account."
+            );
+            return Err(Rejected::conflict(Code::TooManyServices, message).into());
+        }
+        if is_last {
+            return Ok(changes);
+        }
+    }
+}
+
 /// Changes the account's services to match its new status, in the same business transaction.
 async fn take_along(
     tx: &mut Tx<'_>,
@@ -89,17 +119,7 @@ async fn take_along(
     reason: Option<&str>,
     now: Timestamp,
 ) -> Result<Record, Failure> {
-    let settings = settings(tx).await?;
-    let services = tx.select::<Service>(Filter::new().is_id("account_id", Some(account.id.0)), u64::MAX >> 1).await?;
-    let follow = |service| service::follow_account(service, account.status, &settings, reason.map(str::to_owned), now);
-    let changes: Vec<_> = services.into_iter().filter_map(follow).collect();
-    if changes.len() > SERVICES_MAX {
-        let message = format!(
-            "The change includes {} services, and at most {SERVICES_MAX} are allowed. Change services first, then the account.",
-            changes.len()
-        );
-        return Err(Rejected::conflict(Code::TooManyServices, message).into());
-    }
+    let changes = following(tx, account, reason, now).await?;
     let subscriptions: Vec<Uuid> = changes.iter().filter_map(|change| change.after.package_subscription_id).map(|id| id.0).collect();
     tx.preload::<PackageSubscription>(&subscriptions).await?;
     let mut packages = Vec::new();

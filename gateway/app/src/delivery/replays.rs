@@ -199,7 +199,7 @@ impl App {
             Err(_) => None,
         };
         let Some(found) = found else { return Err(self.absent(tenant, Purgeable::Replays, id).await?.into()) };
-        let tally = self.store.tally(found.id).await?;
+        let tally = self.store.tallies(&[found.id]).await?.remove(&found.id).unwrap_or_default();
         Ok(ReplayStatus::of(found, tally))
     }
 
@@ -209,11 +209,12 @@ impl App {
     /// A database failure.
     pub async fn list_replays(&self, tenant: &TenantId, page_request: PageRequest) -> Result<Page<ReplayStatus>, Failure> {
         let page = self.store.list_replays(tenant, page_request).await?;
-        let mut items = Vec::with_capacity(page.items.len());
-        for one in page.items {
-            let tally = self.store.tally(one.id).await?;
-            items.push(ReplayStatus::of(one, tally));
-        }
-        Ok(Page { items, next: page.next })
+        let ids: Vec<ReplayId> = page.items.iter().map(|one| one.id).collect();
+        let mut tallies = self.store.tallies(&ids).await?;
+        let status = |one: Replay| {
+            let tally = tallies.remove(&one.id).unwrap_or_default();
+            ReplayStatus::of(one, tally)
+        };
+        Ok(Page { items: page.items.into_iter().map(status).collect(), next: page.next })
     }
 }

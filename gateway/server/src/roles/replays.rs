@@ -46,7 +46,7 @@ async fn collect(delivery_store: &SqlDeliveryStore, clock: &ShiftedClock) -> Res
 async fn step(delivery_store: &SqlDeliveryStore, store: &Store, clock: &ShiftedClock) -> Result<bool, String> {
     let mut more = false;
     for replay in store.collecting_replays().await.map_err(text)? {
-        if !replay.dry_run && store.tally(replay.id).await.map_err(text)?.waiting >= WAITING_MAX {
+        if !replay.dry_run && store.has_waiting(replay.id, WAITING_MAX).await.map_err(text)? {
             continue;
         }
         more |= advance(delivery_store, store, clock, replay).await?;

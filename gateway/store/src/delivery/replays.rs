@@ -1,14 +1,18 @@
 //! Table `replay`: events of a past window, delivered to a subscription once more.
 
+use std::collections::HashMap;
+
 use billwire_schemas::{
     clock::Timestamp,
     delivery::Delivery,
     ids::{ReplayId, SubscriptionId, TenantId},
 };
 use sea_orm::{ConnectionTrait, QueryResult, Value};
+use uuid::Uuid;
 
 use crate::{
     Error, Store, Tx, Unpublished,
+    batching::filled,
     delivery::deliveries::OPEN,
     micros, moment,
     outbox::{self, COLUMNS},
@@ -77,6 +81,9 @@ pub struct Tally {
     /// Discarded.
     pub discarded: u64,
 }
+
+/// The text equals the index's condition.
+const GIVEN_UP: &str = "state IN ('dead', 'blocking', 'discarded')";
 
 fn corrupt(detail: impl ToString) -> Error {
     Error::Corrupt { table: "replay", detail: detail.to_string() }
@@ -198,22 +205,46 @@ impl Store {
         Page::cut(rows, page_request, |row| After { sort: micros(row.created_at), id: row.id.0 }, Ok)
     }
 
-    /// The deliveries of a replay, by state.
+    /// The deliveries of replays, by state; one without an entry has none that waits or was given up.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn tally(&self, id: ReplayId) -> Result<Tally, Error> {
-        let count = async |condition: &str| -> Result<u64, Error> {
-            let sql = format!("SELECT COUNT(*) AS count FROM delivery WHERE lane_id = $1 AND {condition}");
-            let row = self.0.read.query_one_raw(self.statement(&sql, [id.0.into()])).await?;
-            let count: i64 = row.map(|row| row.try_get("", "count")).transpose()?.unwrap_or(0);
-            Ok(u64::try_from(count).unwrap_or(0))
-        };
-        let open = count(OPEN).await?;
-        let blocking = count(&format!("{OPEN} AND state = 'blocking'")).await?;
-        let given_up = count("state IN ('dead', 'blocking', 'discarded')").await?;
-        let discarded = count("state IN ('dead', 'blocking', 'discarded') AND state = 'discarded'").await?;
-        Ok(Tally { waiting: open - blocking, dead: given_up - discarded, discarded })
+    pub async fn tallies(&self, ids: &[ReplayId]) -> Result<HashMap<ReplayId, Tally>, Error> {
+        let mut found: HashMap<ReplayId, Tally> = HashMap::new();
+        for some in ids.chunks(256) {
+            let some = filled(some);
+            let marks: Vec<String> = (1..=some.len()).map(|n| format!("${n}")).collect();
+            // In two parts, each of which an index has.
+            let count = |condition: &str, only: &str| {
+                let marks = marks.join(", ");
+                format!(
+                    "SELECT lane_id, state, COUNT(*) AS count FROM delivery WHERE lane_id IN ({marks}) AND {condition} AND {only} \
+                     GROUP BY lane_id, state"
+                )
+            };
+            let sql = format!("{} UNION ALL {}", count(OPEN, "state = 'waiting'"), count(GIVEN_UP, "TRUE"));
+            for row in self.0.read.query_all_raw(self.statement(&sql, some.iter().map(|id| Value::from(id.0)))).await? {
+                let (id, state, count): (Uuid, String, i64) =
+                    (row.try_get("", "lane_id")?, row.try_get("", "state")?, row.try_get("", "count")?);
+                let (tally, count) = (found.entry(ReplayId(id)).or_default(), u64::try_from(count).unwrap_or(0));
+                match state.as_str() {
+                    "waiting" => tally.waiting += count,
+                    "discarded" => tally.discarded += count,
+                    _ => tally.dead += count,
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether at least so many deliveries of a replay wait.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn has_waiting(&self, id: ReplayId, least: u64) -> Result<bool, Error> {
+        let last = least.saturating_sub(1);
+        let sql = format!("SELECT 1 AS one FROM delivery WHERE lane_id = $1 AND {OPEN} AND state = 'waiting' LIMIT 1 OFFSET {last}");
+        Ok(self.0.read.query_one_raw(self.statement(&sql, [id.0.into()])).await?.is_some())
     }
 
     /// Replays whose events are still being collected, of all tenants.
