@@ -110,6 +110,11 @@ impl Setup {
 
     pub async fn start_with(&self, arguments: &[&str]) -> Gateway {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.folder.0.join("gateway.log")).expect("a log");
+        self.start_logging_to(arguments, log).await
+    }
+
+    /// Starts the gateway with `log` as its standard error.
+    pub async fn start_logging_to(&self, arguments: &[&str], log: impl Into<Stdio>) -> Gateway {
         let child = self.command(arguments).stdout(Stdio::null()).stderr(log).spawn().expect("billwire starts");
         // Dropping it on an early return ends the process.
         let mut gateway = Gateway { child: Some(child), setup: None, places: None };

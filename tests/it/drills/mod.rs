@@ -5,12 +5,11 @@ mod answers;
 mod deadlines;
 mod disk;
 mod pool;
-mod recover;
-mod restore;
-mod retention;
+pub(crate) mod recover;
+pub(crate) mod restore;
 mod speed;
 mod start;
-mod stream;
+pub(crate) mod stream;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -69,26 +68,28 @@ impl Asked {
 }
 
 /// A gateway with one in-order subscription for everything, and clients that work.
-struct Scene {
-    setup: Setup,
-    receiver: Receiver,
-    api: Api,
+pub(crate) struct Scene {
+    pub(crate) setup: Setup,
+    pub(crate) receiver: Receiver,
+    pub(crate) api: Api,
     cycle: Value,
     /// Other business transactions of the drill.
-    more: Vec<Value>,
+    pub(crate) more: Vec<Value>,
     asked: Arc<Mutex<Vec<Asked>>>,
     stop: Arc<AtomicBool>,
     clients: Vec<JoinHandle<()>>,
     /// How often the clients were started.
     round: usize,
+    /// How long each client waits between two requests.
+    pub(crate) pause: Duration,
 }
 
 impl Scene {
-    async fn new(name: &str, database: Database) -> (Self, Gateway) {
+    pub(crate) async fn new(name: &str, database: Database) -> (Self, Gateway) {
         Self::on(Setup::new(name, database)).await
     }
 
-    async fn on(mut setup: Setup) -> (Self, Gateway) {
+    pub(crate) async fn on(mut setup: Setup) -> (Self, Gateway) {
         let receiver = Receiver::start().await;
         receiver.known_to(&mut setup);
         setup.set("BILLWIRE_WEBHOOK_RETRY_PLAN", vec!["100ms"; 200].join(","));
@@ -107,36 +108,36 @@ impl Scene {
                 stop: Arc::default(),
                 clients: Vec::new(),
                 round: 0,
+                pause: Duration::ZERO,
             },
             gateway,
         )
     }
 
     /// Starts the clients, each with an account of its own, and waits until all are at work.
-    async fn start_work(&mut self) {
+    pub(crate) async fn start_work(&mut self) {
         self.round += 1;
         let round = self.round;
         for client in 0..CLIENTS {
             let cycle = self.cycle["entities"][0]["id"].as_str().expect("an id").to_owned();
-            let (api, asked, stop) = (self.api.clone(), self.asked.clone(), self.stop.clone());
+            let (api, asked, stop, pause) = (self.api.clone(), self.asked.clone(), self.stop.clone(), self.pause);
             self.clients.push(tokio::spawn(async move {
                 let account = format!("a{client}");
+                let mut creates = asked.lock().unwrap().iter().all(|one: &Asked| one.client != client || !one.is_accepted());
                 for n in 0.. {
                     if stop.load(Ordering::Relaxed) {
                         return;
                     }
                     let key = format!("c{client}-{round}-{n}");
-                    let creates = asked.lock().unwrap().iter().all(|one: &Asked| one.client != client || !one.is_accepted());
                     let body = match creates {
                         true => json!({ "name": key, "externalId": account, "currency": "EUR", "billCycle": cycle }),
                         false => json!({ "name": key }),
                     };
                     let one = ask(&api, client, key, &account, creates, body).await;
                     let accepted = one.is_accepted();
+                    creates &= !accepted;
                     asked.lock().unwrap().push(one);
-                    if !accepted {
-                        tokio::time::sleep(Duration::from_millis(20)).await;
-                    }
+                    tokio::time::sleep(if accepted { pause } else { Duration::from_millis(20) }).await;
                 }
             }));
         }
@@ -144,7 +145,7 @@ impl Scene {
     }
 
     /// Waits until each client has had ten more requests accepted.
-    async fn all_work(&self, what: &str) {
+    pub(crate) async fn all_work(&self, what: &str) {
         let count = || {
             let asked = self.asked.lock().unwrap();
             (0..CLIENTS).map(|client| asked.iter().filter(|one| one.client == client && one.is_accepted()).count()).collect::<Vec<_>>()
@@ -154,7 +155,7 @@ impl Scene {
     }
 
     /// Stops the clients.
-    async fn rest(&mut self) {
+    pub(crate) async fn rest(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         for client in std::mem::take(&mut self.clients) {
             client.await.expect("a client");
@@ -169,7 +170,7 @@ impl Scene {
     }
 
     /// How often each answer was given.
-    fn told(&self) -> BTreeMap<String, usize> {
+    pub(crate) fn told(&self) -> BTreeMap<String, usize> {
         let mut told = BTreeMap::new();
         for one in self.asked.lock().unwrap().iter() {
             *told.entry(one.told()).or_default() += 1;
@@ -178,12 +179,12 @@ impl Scene {
     }
 
     /// Stops the clients, and repeats with its key whatever was refused. Then everything must agree with the API.
-    async fn end(self, gateway: Gateway) {
+    pub(crate) async fn end(self, gateway: Gateway) {
         self.end_with(gateway, true).await;
     }
 
     /// The same, where the stream was made to lose events that others of the same key outlived: they come back later.
-    async fn end_with_holes(self, gateway: Gateway) {
+    pub(crate) async fn end_with_holes(self, gateway: Gateway) {
         self.end_with(gateway, false).await;
     }
 
@@ -216,10 +217,9 @@ impl Scene {
             let version = self.api.get(&format!("/v1/accounts/{account}")).await.expect(200)["version"].as_i64();
             assert_eq!(version, Some(changes), "{account}: accepted and kept differ");
         }
-        let truth = events(&self.api).await;
+        let stored = events(&self.api).await;
         let accepted: Vec<Value> = accepted.iter().map(|one| one.answer.json()).collect();
         let promised: BTreeSet<String> = accepted.iter().chain([&self.cycle]).chain(&self.more).flat_map(event_ids).collect();
-        let stored: BTreeSet<String> = truth.keys().cloned().collect();
         assert_eq!(promised.symmetric_difference(&stored).collect::<Vec<_>>(), Vec::<&String>::new(), "accepted and stored differ");
 
         let folder = self.setup.data_dir().join("warehouse");
@@ -238,7 +238,7 @@ impl Scene {
             got.is_superset(&stored).then_some(())
         })
         .await;
-        let called: Vec<Value> = self.receiver.calls().iter().map(billwire_tests::receiver::Call::json).collect();
+        let called: Vec<Value> = self.receiver.calls().iter().map(|call| place_of(&call.json())).collect();
         in_order("webhooks", &called, &stored);
         eventually("the stream to have everything", async || {
             let there: BTreeSet<String> = stream(&self.setup).await.iter().map(|event| event["id"].as_str().unwrap().to_owned()).collect();
@@ -266,21 +266,26 @@ fn event_ids(transaction: &Value) -> Vec<String> {
     transaction["events"].as_array().unwrap().iter().map(|event| event["id"].as_str().unwrap().to_owned()).collect()
 }
 
-/// All events that the API lists, by id.
-async fn events(api: &Api) -> BTreeMap<String, Value> {
-    let mut found = BTreeMap::new();
+/// The ids of all events that the API lists.
+async fn events(api: &Api) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
     let mut cursor = String::new();
     loop {
         let page = api.get(&format!("/v1/events?limit=200{cursor}")).await.expect(200);
         let items = page["items"].as_array().unwrap();
-        found.extend(items.iter().map(|event| (event["id"].as_str().unwrap().to_owned(), event.clone())));
+        found.extend(items.iter().map(|event| event["id"].as_str().unwrap().to_owned()));
         let Some(next) = page["nextCursor"].as_str() else { return found };
         cursor = format!("&cursor={next}");
     }
 }
 
-/// Every event on the stream, in its order.
-async fn stream(setup: &Setup) -> Vec<Value> {
+/// An event's id and its place in its ordering key.
+fn place_of(event: &Value) -> Value {
+    json!({ "id": event["id"], "partitionkey": event["partitionkey"], "sequence": event["sequence"] })
+}
+
+/// The [`place_of`] every event on the stream, in its order.
+pub(crate) async fn stream(setup: &Setup) -> Vec<Value> {
     let stream = jetstream::new(nats_client(&setup.nats_address()).await).get_stream("BILLING").await.expect("the stream");
     let state = stream.get_info().await.expect("its state").state;
     let last = state.last_sequence;
@@ -292,7 +297,7 @@ async fn stream(setup: &Setup) -> Vec<Value> {
     let mut events = Vec::new();
     loop {
         let message = messages.next().await.expect("no end").expect("a message");
-        events.push(serde_json::from_slice(&message.payload).expect("JSON"));
+        events.push(place_of(&serde_json::from_slice(&message.payload).expect("JSON")));
         if message.info().expect("a place").stream_sequence >= last {
             return events;
         }

@@ -11,7 +11,7 @@ use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row, postgres::PgConnectOptions};
 
 use super::{Scene, run};
-use crate::storage_full::Cluster;
+use crate::soak::storage_full::Cluster;
 
 /// A task that held one connection while it took another would wait for itself.
 #[tokio::test(flavor = "multi_thread")]

@@ -24,7 +24,7 @@ use super::{
 };
 
 /// Runs `billwire recover` to its end; gives what it says.
-fn recover(setup: &Setup, how: &[&str]) -> Value {
+pub(crate) fn recover(setup: &Setup, how: &[&str]) -> Value {
     let arguments = [&["recover", "--output", "json"], how].concat();
     let output = setup.command(&arguments).output().expect("billwire recover");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -32,7 +32,7 @@ fn recover(setup: &Setup, how: &[&str]) -> Value {
 }
 
 /// Starts `billwire recover` and kills it, again and again, a little later each time; then runs it to its end.
-async fn recover_killed(setup: &Setup, how: &[&str]) -> Value {
+pub(crate) async fn recover_killed(setup: &Setup, how: &[&str]) -> Value {
     for round in 1..8 {
         let mut child = setup.command(&[&["recover"], how].concat()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("billwire");
         tokio::time::sleep(Duration::from_millis(150 * round)).await;
@@ -80,7 +80,7 @@ async fn a_recovery_that_takes_back_and_is_killed_is_continued() {
 }
 
 /// The ids in the lists of events that a new epoch leaves out; a run that was killed may have written one too.
-fn left_out(setup: &Setup) -> BTreeSet<String> {
+pub(crate) fn left_out(setup: &Setup) -> BTreeSet<String> {
     let files = std::fs::read_dir(setup.data_dir()).expect("a folder").map(|entry| entry.expect("an entry").path());
     let lists = files.filter(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
     let lines = lists.flat_map(|path| std::fs::read_to_string(path).expect("a list").lines().map(str::to_owned).collect::<Vec<_>>());
@@ -91,8 +91,8 @@ fn left_out(setup: &Setup) -> BTreeSet<String> {
 }
 
 /// Stream, receiver and warehouse have what the API has and what was left out, each once, in order and without a gap.
-async fn agrees_with(scene: &Scene, left_out: &BTreeSet<String>) {
-    let stored: BTreeSet<String> = events(&scene.api).await.into_keys().collect();
+pub(crate) async fn agrees_with(scene: &Scene, left_out: &BTreeSet<String>) {
+    let stored: BTreeSet<String> = events(&scene.api).await;
     assert_eq!(stored.intersection(left_out).count(), 0, "what was left out is not there");
     let all: BTreeSet<String> = stored.union(left_out).cloned().collect();
     let folder = scene.setup.data_dir().join("warehouse");

@@ -13,7 +13,7 @@ use sqlx::{AssertSqlSafe, PgPool, SqlitePool};
 use super::{Scene, outsider, run, stream};
 
 /// A copy of a database.
-pub(super) enum Backup {
+pub(crate) enum Backup {
     Files(PathBuf),
     Postgres(String),
 }
@@ -53,14 +53,14 @@ impl Backup {
 /// For how long clients work between two steps.
 const WORK: Duration = Duration::from_millis(700);
 
-pub(super) async fn work(scene: &mut Scene) {
+pub(crate) async fn work(scene: &mut Scene) {
     scene.start_work().await;
     tokio::time::sleep(WORK).await;
     scene.rest().await;
 }
 
 /// A scene whose gateway is stopped and whose database is one of an earlier moment; with what the database lacks.
-pub(super) async fn restored(name: &str, database: Database) -> Scene {
+pub(crate) async fn restored(name: &str, database: Database) -> Scene {
     let (mut scene, gateway) = Scene::new(name, database).await;
     work(&mut scene).await;
     assert!(gateway.stop().await.success());
@@ -73,7 +73,7 @@ pub(super) async fn restored(name: &str, database: Database) -> Scene {
 }
 
 /// The gateway refuses to accept, publish and deliver, says why, and stays up.
-pub(super) async fn refuses(scene: &Scene) {
+pub(crate) async fn refuses(scene: &Scene) {
     let (api, calls) = (&scene.api, scene.receiver.calls().len());
     let published = stream(&scene.setup).await.len();
     api.get("/livez").await.expect(200);

@@ -23,8 +23,19 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
+use super::{Dice, length};
+
 const CLIENTS: usize = 6;
-const ROUNDS: usize = 4;
+
+/// Periods in which the disk is full for a while.
+fn rounds() -> usize {
+    usize::try_from(length("DISK_ROUNDS", 4)).expect("a number")
+}
+
+/// A disk with room for what is accepted in all of them.
+fn disk() -> SmallMount {
+    SmallMount::new("full", 64 + 16 * u32::try_from(rounds()).expect("few"))
+}
 
 /// A request with its own Idempotency-Key.
 #[derive(Clone)]
@@ -155,7 +166,7 @@ async fn check(api: &Api, history: &History) {
 }
 
 /// A period of work during which the disk is full for a while; the process stays alive throughout.
-async fn round(api: &Api, mount: &SmallMount, number: usize, cycle: &str, history: &Arc<History>) {
+async fn round(api: &Api, mount: &SmallMount, dice: &mut Dice, number: usize, cycle: &str, history: &Arc<History>) {
     let (stop, stop_watching) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let watching = watch(api.clone(), stop_watching.clone());
     let one = |client| work(api.clone(), format!("r{number}-c{client}"), cycle.to_owned(), history.clone(), stop.clone());
@@ -165,6 +176,7 @@ async fn round(api: &Api, mount: &SmallMount, number: usize, cycle: &str, histor
         eventually(what, async || (history.accepted() > before + 30).then_some(())).await;
     };
     more_accepted("work").await;
+    dice.moment().await;
     let (full, begin, before) = (mount.fill(), Instant::now(), history.refused());
     eventually("a refusal, half a second long", async || {
         (history.refused() > before && begin.elapsed() > Duration::from_millis(500)).then_some(())
@@ -201,14 +213,15 @@ async fn full_for_a_while(setup: &Setup, mount: &SmallMount) {
     let cycle = api.post("/v1/bill-cycles", json!({ "name": "c", "period": "month", "billingDay": 1 })).await.expect(201);
     let cycle_id = cycle["entities"][0]["id"].as_str().unwrap();
     let history = Arc::new(History::default());
-    for number in 0..ROUNDS {
-        round(&api, mount, number, cycle_id, &history).await;
+    let mut dice = Dice::new();
+    for number in 0..rounds() {
+        round(&api, mount, &mut dice, number, cycle_id, &history).await;
         told_of(setup, &cycle, &history).await;
         gateway = restarted(setup, gateway, number).await;
         check(&api, &history).await;
     }
     let codes = history.codes.lock().unwrap().clone();
-    assert!(codes.get("503 storage_full, Retry-After").is_some_and(|given| *given >= ROUNDS), "{codes:?}");
+    assert!(codes.get("503 storage_full, Retry-After").is_some_and(|given| *given >= rounds()), "{codes:?}");
     assert!(codes.keys().all(|told| told.starts_with("503 ") && told.ends_with(", Retry-After")), "{codes:?}");
     assert!(gateway.stop().await.success());
 }
@@ -243,7 +256,7 @@ async fn told_of(setup: &Setup, first: &Value, history: &History) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_accepted_is_lost_on_sqlite_when_the_disk_is_full_for_a_while() {
-    let mount = SmallMount::new("full", 64);
+    let mount = disk();
     let mut setup = Setup::new("storage-full", Database::Sqlite);
     setup.through = mount.entering();
     setup.leaving = Some("the database can be seen only inside the mount");
@@ -279,7 +292,7 @@ impl Drop for Cluster {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_accepted_is_lost_on_postgres_when_the_disk_is_full_for_a_while() {
     required("BILLWIRE_TEST_PG_BIN");
-    let mount = SmallMount::new("full", 96);
+    let mount = disk();
     let cluster = Cluster(Folder::new("pg-full"));
     let server = cluster.start();
     let place = mount.path().join("tablespace");

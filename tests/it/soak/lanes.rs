@@ -1,6 +1,4 @@
 //! Many events over many lanes with several consumer processes, killed and paused at random: no loss, no reordering.
-//!
-//! `make soak` runs it with a million events, `make test` with fewer (`BILLWIRE_TEST_SOAK_EVENTS`).
 
 use std::{
     collections::HashMap,
@@ -14,30 +12,15 @@ use billwire_tests::{
 };
 use serde_json::{Value, json};
 
+use super::{Dice, length};
+
 const LANES: usize = 1000;
 const PROCESSES: usize = 4;
 
-fn events() -> usize {
-    std::env::var("BILLWIRE_TEST_SOAK_EVENTS").ok().and_then(|text| text.parse().ok()).unwrap_or(20_000)
-}
-
-/// Small pseudo-random numbers; the seed is printed, so that a failure can be reproduced.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % sides
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_lanes_keep_order_and_miss_nothing_while_four_processes_are_killed_and_paused() {
-    let events = events();
-    let seed = std::process::id().into();
-    println!("seed {seed}, {events} events");
+    let events = usize::try_from(length("EVENTS", 20_000)).expect("a number");
+    let mut dice = Dice::new();
     let mut setup = Setup::new("soak", Database::Postgres);
     let receiver = Receiver::start().await;
     receiver.known_to(&mut setup);
@@ -67,7 +50,6 @@ async fn a_thousand_lanes_keep_order_and_miss_nothing_while_four_processes_are_k
     };
     let mut seen: HashMap<String, i64> = HashMap::new();
     let (mut firsts, mut repeats, mut kills, mut pauses) = (0, 0, 0, 0);
-    let mut dice = Dice(seed);
     let began = Instant::now();
     let mut last_progress = Instant::now();
     while firsts < events {
