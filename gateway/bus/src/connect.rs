@@ -96,6 +96,11 @@ impl Bus {
         self.client.connection_state() == async_nats::connection::State::Connected
     }
 
+    /// How many messages this process has rejected because the gateway did not make them.
+    pub fn rejected(&self) -> u64 {
+        self.rejections.total()
+    }
+
     /// Whether the connection stands now.
     pub fn is_connected(&self) -> bool {
         self.client.connection_state() == async_nats::connection::State::Connected

@@ -50,6 +50,11 @@ impl Rejections {
         });
     }
 
+    /// How many there were.
+    pub fn total(&self) -> u64 {
+        self.count(|count| count.total)
+    }
+
     fn count<T>(&self, change: impl FnOnce(&mut Count) -> T) -> T {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }

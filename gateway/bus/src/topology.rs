@@ -38,6 +38,8 @@ pub struct State {
     pub deleted: Vec<u64>,
     /// The mark that [`Bus::set_mark`] has left.
     pub mark: Option<u64>,
+    /// Whether settings of the stream differed and were put back.
+    pub put_back: bool,
 }
 
 /// The server's answer to a question for the stream with the sequences that were deleted, which the client library does not read.
@@ -98,10 +100,10 @@ impl Bus {
             Response::Err { error } => return Err(Error::Unavailable(error.to_string())),
         };
         let epoch = info.config.metadata.get(EPOCH).cloned().unwrap_or_else(|| fresh_epoch.to_owned());
-        self.restore_config(&info.config, Config { max_age: self.max_age, ..config(self.replicas, &epoch) }).await?;
+        let put_back = self.restore_config(&info.config, Config { max_age: self.max_age, ..config(self.replicas, &epoch) }).await?;
         let mark = info.config.metadata.get(MARK).and_then(|mark| mark.parse().ok());
         let Sequences { first_seq, last_seq, deleted } = info.state;
-        Ok(State { epoch, first_sequence: first_seq, last_sequence: last_seq, deleted: deleted.unwrap_or_default(), mark })
+        Ok(State { epoch, first_sequence: first_seq, last_sequence: last_seq, deleted: deleted.unwrap_or_default(), mark, put_back })
     }
 
     /// Leaves on the stream up to which of its sequences SQL knows what it holds.
@@ -115,8 +117,9 @@ impl Bus {
         Ok(())
     }
 
-    /// Puts back what differs from the configuration that the gateway needs: limits that somebody set would delete messages, or refuse them.
-    async fn restore_config(&self, have: &Config, want: Config) -> Result<(), Error> {
+    /// Puts back what differs from the configuration that the gateway needs: limits that somebody set would delete messages, or refuse them. Gives
+    /// whether anything did.
+    async fn restore_config(&self, have: &Config, want: Config) -> Result<bool, Error> {
         if have.retention != want.retention || have.storage != want.storage {
             return Err(Error::Unsuitable(format!("stream {STREAM} exists with other storage or retention; rename or remove it")));
         }
@@ -141,7 +144,7 @@ impl Bus {
             }
         }
         if differs.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         // Keeps other metadata, such as the server's own, and the limit of consumers, which a server does not change.
         let mut metadata = have.metadata.clone();
@@ -149,6 +152,6 @@ impl Bus {
         let update = Config { metadata, max_consumers: have.max_consumers, ..want };
         self.jetstream.update_stream(update).await.map_err(|e| Error::Unsuitable(format!("stream {STREAM}: {e}")))?;
         tracing::warn!(settings = differs.join(", "), "the stream's configuration was changed by somebody else; it is put back");
-        Ok(())
+        Ok(true)
     }
 }

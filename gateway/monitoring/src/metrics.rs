@@ -45,6 +45,7 @@ label!(/** A reader of the stream. */ Reader reader);
 label!(/** What the audit of the stream found. */ Finding finding);
 label!(/** The result of an attempt. */ Outcome outcome);
 label!(/** What was purged. */ Purged kind);
+label!(/** What is done when something is due. */ DueAction action);
 label!(/** Why a line of the log was lost. */ LostLine reason);
 
 /// All metrics of a process.
@@ -71,11 +72,21 @@ pub struct Metrics {
     pub audit_findings: Family<Finding, Counter>,
     /// Events published again.
     pub audit_republished_events: Counter,
+    /// Events that did not arrive over the stream and were taken in from SQL.
+    pub audit_taken_in_events: Counter,
     /// Attempts to deliver, by outcome.
     pub attempts: Family<Outcome, Counter>,
     /// Seconds that an attempt took.
     pub attempt_seconds: Histogram,
     task_restarts: Family<Task, Counter>,
+    /// Due actions that failed or were refused.
+    pub due_failed: Family<DueAction, Counter>,
+    /// Seconds until a transaction began: the wait for a connection, and on SQLite for its lock.
+    pub transaction_begin_seconds: Histogram,
+    /// Seconds until a group of operations held the locks of its ordering keys.
+    pub lock_seconds: Histogram,
+    /// How far the purge is behind, by kind; of the tenant that is the furthest behind.
+    pub purge_behind_seconds: Family<Purged, Gauge<f64, AtomicU64>>,
     /// Lines of the log that were lost.
     pub log_lines_lost: Family<LostLine, Counter>,
     /// Seconds that a step of the purge held the writer.
@@ -92,8 +103,16 @@ fn seconds() -> Histogram {
 
 impl Metrics {
     fn new() -> Self {
-        let mut metrics = Self {
-            registry: Registry::with_prefix("billwire"),
+        let (mut metrics, mut registry) = (Self::unregistered(), Registry::with_prefix("billwire"));
+        metrics.register_work(&mut registry);
+        metrics.register_conditions(&mut registry);
+        metrics.registry = registry;
+        metrics
+    }
+
+    fn unregistered() -> Self {
+        Self {
+            registry: Registry::default(),
             requests: Family::default(),
             request_seconds: seconds(),
             commit_group_operations: Histogram::new((0..8).map(|power| f64::from(1 << power))),
@@ -104,45 +123,61 @@ impl Metrics {
             unsettled_oldest_age_seconds: Family::default(),
             audit_findings: Family::default(),
             audit_republished_events: Counter::default(),
+            audit_taken_in_events: Counter::default(),
             attempts: Family::default(),
             attempt_seconds: seconds(),
             task_restarts: Family::default(),
+            due_failed: Family::default(),
+            transaction_begin_seconds: seconds(),
+            lock_seconds: seconds(),
+            purge_behind_seconds: Family::default(),
             log_lines_lost: Family::default(),
             purge_step_seconds: Histogram::new([1, 2, 4, 8, 16, 25, 50, 100, 200, 400, 1000].map(|ms| f64::from(ms) / 1000.0)),
             purged_rows: Family::default(),
             parts: Family::default(),
-        };
-        let (r, m) = (&mut metrics.registry, &metrics.requests);
-        r.register("requests", "Requests answered, by operation and status", m.clone());
-        r.register_with_unit("request", "Time from a request's head to its answer", Unit::Seconds, metrics.request_seconds.clone());
-        r.register("commit_group_operations", "Operations committed in one transaction", metrics.commit_group_operations.clone());
-        r.register_with_unit("commit", "Time that the transaction of a group took", Unit::Seconds, metrics.commit_seconds.clone());
-        r.register("outbox_events", "Events that wait to be published", metrics.outbox_events.clone());
-        let oldest = metrics.outbox_oldest_age_seconds.clone();
+        }
+    }
+
+    /// What is done, and how long it takes.
+    fn register_work(&self, r: &mut Registry) {
+        r.register("requests", "Requests answered, by operation and status", self.requests.clone());
+        r.register_with_unit("request", "Time from a request's head to its answer", Unit::Seconds, self.request_seconds.clone());
+        r.register("commit_group_operations", "Operations committed in one transaction", self.commit_group_operations.clone());
+        r.register_with_unit("commit", "Time that the transaction of a group took", Unit::Seconds, self.commit_seconds.clone());
+        r.register("attempts", "Attempts to deliver, by outcome", self.attempts.clone());
+        r.register_with_unit("attempt", "Time that an attempt took", Unit::Seconds, self.attempt_seconds.clone());
+        let help = "Time until a transaction began: the wait for a connection, and on SQLite for its lock";
+        r.register_with_unit("transaction_begin", help, Unit::Seconds, self.transaction_begin_seconds.clone());
+        let help = "Time until a group of operations held the locks of its ordering keys";
+        r.register_with_unit("ordering_key_lock", help, Unit::Seconds, self.lock_seconds.clone());
+        let help = "Time that a step of the purge held the writer";
+        r.register_with_unit("purge_step", help, Unit::Seconds, self.purge_step_seconds.clone());
+        r.register("purged_rows", "Rows purged because they were kept long enough", self.purged_rows.clone());
+    }
+
+    /// What is wrong, and how far behind something is.
+    fn register_conditions(&self, r: &mut Registry) {
+        r.register("outbox_events", "Events that wait to be published", self.outbox_events.clone());
+        let oldest = self.outbox_oldest_age_seconds.clone();
         r.register_with_unit("outbox_oldest_age", "Age of the oldest event that waits to be published", Unit::Seconds, oldest);
         r.register(
             "set_aside_events",
             "Events that are too large for the stream and wait with their ordering keys",
-            metrics.set_aside_events.clone(),
+            self.set_aside_events.clone(),
         );
-        let unsettled = metrics.unsettled_oldest_age_seconds.clone();
+        let unsettled = self.unsettled_oldest_age_seconds.clone();
         let help = "Age of the oldest message on the stream that a reader has not settled";
         r.register_with_unit("unsettled_oldest_age", help, Unit::Seconds, unsettled);
-        r.register("audit_findings", "What the audit of the stream found", metrics.audit_findings.clone());
-        r.register(
-            "audit_republished_events",
-            "Events that the stream had lost, published again",
-            metrics.audit_republished_events.clone(),
-        );
-        r.register("attempts", "Attempts to deliver, by outcome", metrics.attempts.clone());
-        r.register_with_unit("attempt", "Time that an attempt took", Unit::Seconds, metrics.attempt_seconds.clone());
-        r.register("task_restarts", "Tasks that ended or panicked and were started again", metrics.task_restarts.clone());
-        r.register("log_lines_lost", "Lines of the log that were lost, by reason", metrics.log_lines_lost.clone());
-        let help = "Time that a step of the purge held the writer";
-        r.register_with_unit("purge_step", help, Unit::Seconds, metrics.purge_step_seconds.clone());
-        r.register("purged_rows", "Rows purged because they were kept long enough", metrics.purged_rows.clone());
-        r.register("part_status", "State of a part: 0 ok, 1 degraded, 2 down", metrics.parts.clone());
-        metrics
+        r.register("audit_findings", "What the audit of the stream found", self.audit_findings.clone());
+        r.register("audit_republished_events", "Events that the stream had lost, published again", self.audit_republished_events.clone());
+        let help = "Events that did not arrive over the stream, taken in from SQL";
+        r.register("audit_taken_in_events", help, self.audit_taken_in_events.clone());
+        r.register("task_restarts", "Tasks that ended or panicked and were started again", self.task_restarts.clone());
+        r.register("due_failed", "Due actions that failed or were refused, and are tried again later", self.due_failed.clone());
+        let help = "How far the purge is behind, by kind; of the tenant that is the furthest behind";
+        r.register_with_unit("purge_behind", help, Unit::Seconds, self.purge_behind_seconds.clone());
+        r.register("log_lines_lost", "Lines of the log that were lost, by reason", self.log_lines_lost.clone());
+        r.register("part_status", "State of a part: 0 ok, 1 degraded, 2 down", self.parts.clone());
     }
 
     /// Counts that a task ended, or panicked, and is started again.

@@ -30,6 +30,10 @@ pub enum Part {
     Consumers,
     /// The tasks of this process run.
     Tasks,
+    /// What is due is performed.
+    Due,
+    /// What was kept long enough is purged.
+    Retention,
     /// The lines of the log are written.
     Log,
 }
@@ -46,6 +50,8 @@ impl Part {
             Self::Stream => "stream",
             Self::Consumers => "consumers",
             Self::Tasks => "tasks",
+            Self::Due => "due",
+            Self::Retention => "retention",
             Self::Log => "log",
         }
     }

@@ -24,7 +24,10 @@ use std::{sync::Arc, time::Duration};
 use billwire_app::App;
 use billwire_bus::Bus;
 use billwire_delivery::lease::Leases;
-use billwire_monitoring::parts::{Part, Parts, Status};
+use billwire_monitoring::{
+    metrics::{Finding, METRICS},
+    parts::{Part, Parts, Status},
+};
 use billwire_schemas::{
     clock::{Clock, ShiftedClock, SystemClock},
     ids::fresh,
@@ -167,6 +170,7 @@ impl Running {
 
 /// Starts what keeps the process's knowledge of its surroundings up to date.
 fn watch_state(tasks: &mut JoinSet<()>, settings: &Settings, app: &App, store: &Store, log: Lines, stopped: &watch::Receiver<bool>) {
+    app.parts().ok(Part::Tasks, SystemClock.now());
     let surroundings = || (app.parts().clone(), stopped.clone(), app.clone(), store.clone());
     let (outbox_max, floor, folders) = (settings.outbox_max, settings.disk_free_min_mb << 20, settings.local_folders());
     let (parts, stop, a, s) = surroundings();
@@ -284,14 +288,16 @@ async fn with_nats(roles: NatsRoles, compared: oneshot::Sender<()>, mut stopped:
 /// How often the connection to NATS is looked at.
 const NATS_EVERY: Duration = Duration::from_secs(1);
 
-/// Reports the connection to NATS until `stop` turns true.
+/// Reports the connection to NATS, and the messages that were rejected, until `stop` turns true.
 async fn watch_nats(bus: Bus, parts: Arc<Parts>, mut stop: watch::Receiver<bool>) {
     let mut tick = interval(NATS_EVERY);
+    let forged = METRICS.audit_findings.get_or_create_owned(&Finding { finding: "forged_messages" });
     loop {
         tokio::select! {
             _ = stop.changed() => return,
             _ = tick.tick() => {}
         }
+        forged.inc_by(bus.rejected().saturating_sub(forged.get()));
         if bus.is_connected() {
             parts.ok(Part::Nats, SystemClock.now());
         } else {

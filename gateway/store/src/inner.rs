@@ -6,6 +6,7 @@ use std::sync::{
 };
 
 use billwire_domain::events::data_source::DataSource;
+use billwire_monitoring::metrics::METRICS;
 use sea_orm::{
     ConnectionTrait, DatabaseBackend, DatabaseConnection, DbErr, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
@@ -141,6 +142,7 @@ impl Inner {
     /// A transaction that may write, on one of these connections. On SQLite it takes the write lock at once: a read that turns into a write
     /// later would fail after another writer's commit. A lost connection is replaced once.
     pub async fn begin_on(&self, connections: &DatabaseConnection) -> Result<Transaction, Error> {
+        let waits = Instant::now();
         let begun = match self.begin_once(connections).await? {
             Err(error) if is_broken(&error) => {
                 self.distrust.note_lost();
@@ -148,6 +150,7 @@ impl Inner {
             }
             begun => begun,
         };
+        METRICS.transaction_begin_seconds.observe(waits.elapsed().as_secs_f64());
         begun.map_err(Error::from)
     }
 

@@ -4,6 +4,7 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use billwire_bus::{ConsumerConfig, Pull, Received};
+use billwire_monitoring::metrics::{Finding, METRICS};
 use billwire_schemas::{
     delivery::{Published, Reader, Settled},
     events::envelope::subject,
@@ -153,6 +154,7 @@ impl Partition {
             }
         }
         if missing.is_empty() && self.receipts.silent && idle && open.is_none() && settled >= all {
+            METRICS.audit_findings.get_or_create(&Finding { finding: "silent_consumer" }).inc();
             return Err(Stop::Failed("the consumer did not deliver everything".to_owned()));
         }
         self.receipts.silent |= idle && !missing.is_empty();
@@ -204,6 +206,7 @@ impl Partition {
         let positions: Vec<i64> = missing.iter().map(|one| one.position).collect();
         let events = self.engine.delivery_store.events_at(&positions).await?;
         if !events.is_empty() {
+            METRICS.audit_taken_in_events.inc_by(events.len() as u64);
             tracing::warn!(slot = %self.slot, events = events.len(), "events that did not arrive over the stream are taken in from SQL");
         }
         missing.iter().for_each(|one| self.receipts.receive(one.sequence));

@@ -62,7 +62,7 @@ async fn look(app: &App) -> (Option<Problem>, u64) {
     };
     let unavailable = |error: String| (Code::Unavailable, "The database does not respond.", Some(error));
     let set_aside = match app.ping().await {
-        Ok(()) => app.count_set_aside_events().await.map_err(|failure| failure.to_string()),
+        Ok(()) => app.report_set_aside_events().await.map_err(|failure| failure.to_string()),
         Err(error) => Err(error.to_string()),
     };
     let restored = "The database was restored to an older moment than the stream; an operator must recover it.";
@@ -72,15 +72,8 @@ async fn look(app: &App) -> (Option<Problem>, u64) {
     if app.backlog_full() {
         report(Part::Outbox, Some((Code::Overloaded, "The stream is unavailable and the outbox is full.", None)));
     }
-    let set_aside = set_aside.unwrap_or_default();
-    match set_aside {
-        0 => parts.ok(Part::SetAside, now),
-        // Their ordering keys wait; all others go on.
-        events => parts.report(Part::SetAside, Status::Degraded, format!("{events} events are too large for the stream"), now),
-    }
-    METRICS.set_aside_events.set(i64::try_from(set_aside).unwrap_or(i64::MAX));
     let first = if refusals.is_empty() { None } else { Some(refusals.swap_remove(0)) };
-    (first, set_aside)
+    (first, set_aside.unwrap_or_default())
 }
 
 /// What a monitor asks a process for, without a key: `/livez`, `/readyz` and `/metrics`.

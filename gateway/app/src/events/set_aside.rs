@@ -3,7 +3,14 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use billwire_schemas::ids::{EventId, OrderingKey, TenantId};
+use billwire_monitoring::{
+    metrics::METRICS,
+    parts::{Part, Status},
+};
+use billwire_schemas::{
+    clock::{Clock, SystemClock},
+    ids::{EventId, OrderingKey, TenantId},
+};
 use billwire_store::{
     SetAsideEvent, Tx,
     commit::{Failure, Unit},
@@ -74,11 +81,18 @@ impl App {
         self.store.commit(Arc::new(RedriveSetAsideEvents { context, ids, event_max })).await
     }
 
-    /// How many events of all tenants are set aside for their size, counted up to 1000.
+    /// Reports how many events of all tenants are set aside for their size, counted up to 1000; gives how many.
     ///
     /// # Errors
     /// A database failure.
-    pub async fn count_set_aside_events(&self) -> Result<u64, Failure> {
-        Ok(self.store.count_set_aside(COUNTED_MAX).await?)
+    pub async fn report_set_aside_events(&self) -> Result<u64, Failure> {
+        let (count, now) = (self.store.count_set_aside(COUNTED_MAX).await?, SystemClock.now());
+        METRICS.set_aside_events.set(i64::try_from(count).unwrap_or(i64::MAX));
+        match count {
+            0 => self.parts.ok(Part::SetAside, now),
+            // Their ordering keys wait; all others go on.
+            events => self.parts.report(Part::SetAside, Status::Degraded, format!("{events} events are too large for the stream"), now),
+        }
+        Ok(count)
     }
 }

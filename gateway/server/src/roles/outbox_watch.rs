@@ -69,13 +69,16 @@ async fn report(app: &App, store: &Store, waiting: u64, full: bool) {
 /// How often it is read how far the readers of the stream are.
 const LAG_EVERY: Duration = Duration::from_secs(10);
 
-/// Reports how far the readers of the stream are, until `stop` turns true.
+/// Reports how far the readers of the stream are, and what is set aside, until `stop` turns true.
 pub async fn lag(app: App, store: Store, mut stop: watch::Receiver<bool>) {
     let mut tick = interval(LAG_EVERY);
     loop {
         tokio::select! {
             _ = stop.changed() => return,
             _ = tick.tick() => {}
+        }
+        if let Err(error) = app.report_set_aside_events().await {
+            tracing::warn!(%error, "cannot count the events that are set aside");
         }
         let unsettled = match store.unsettled_since().await {
             Ok(unsettled) => unsettled,

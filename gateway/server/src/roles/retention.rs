@@ -14,9 +14,12 @@ use std::{
 
 use billwire_app::App;
 use billwire_delivery::lease::{self, Leases};
-use billwire_monitoring::metrics::{METRICS, Purged};
+use billwire_monitoring::{
+    metrics::{METRICS, Purged},
+    parts::{Part, Status},
+};
 use billwire_schemas::{
-    clock::{ShiftedClock, Timestamp},
+    clock::{Clock, ShiftedClock, SystemClock, Timestamp},
     ids::TenantId,
     lease::Lease,
 };
@@ -42,6 +45,8 @@ const IDLE_SHARE: u32 = 200;
 const TURN: Duration = Duration::from_secs(10);
 /// How often it is recorded that nothing is left, while nothing is purged.
 const RECORD_EVERY: TimeDelta = TimeDelta::hours(1);
+/// A purge that is further behind is reported.
+const BEHIND: Duration = Duration::from_secs(24 * 3600);
 /// Batches of the warehouse that are examined at once.
 const BATCHES: u64 = 200;
 
@@ -90,8 +95,27 @@ impl Purge<'_> {
                 }
             }
         }
+        self.report().await?;
         self.batch = self.store.purge_batches(self.batch, BATCHES).await.map_err(text)?.unwrap_or(0);
         Ok(more || self.batch > 0)
+    }
+
+    /// Reports how far the purge is behind.
+    async fn report(&self) -> Result<(), String> {
+        let progress = self.store.purge_progress().await.map_err(text)?;
+        for kind in Kind::ALL {
+            let lags = progress.iter().filter(|one| one.kind == kind.name()).map(|one| one.lag);
+            METRICS.purge_behind_seconds.get_or_create(&Purged { kind: kind.name() }).set(lags.max().unwrap_or_default().as_secs_f64());
+        }
+        let (parts, now) = (self.app.parts(), SystemClock.now());
+        match progress.iter().max_by_key(|one| one.lag).filter(|one| one.lag > BEHIND) {
+            Some(one) => {
+                let detail = format!("the purge of {} of tenant {} is {} hours behind", one.kind, one.tenant, one.lag.as_secs() / 3600);
+                parts.report(Part::Retention, Status::Degraded, detail, now);
+            }
+            None => parts.ok(Part::Retention, now),
+        }
+        Ok(())
     }
 
     /// Purges a kind of a tenant for a while; gives whether more is left.

@@ -170,6 +170,9 @@ impl Audit {
         self.ensure_same_end(store.stream_end().await.map_err(text)?)?;
         let state = bus.ensure_stream(&fresh().to_string()).await.map_err(text)?;
         self.next = Instant::now() + EVERY;
+        if state.put_back {
+            self.found("settings_put_back", 1);
+        }
         let replaced = state.epoch != self.epoch;
         if replaced || state.last_sequence < self.last {
             let last = if replaced { 0 } else { state.last_sequence };

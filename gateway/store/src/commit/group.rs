@@ -163,8 +163,10 @@ async fn decide_all(
     group: &[Job],
     later_lock: Duration,
 ) -> Result<(Vec<Result<Reply, Failure>>, Writes), Error> {
+    let waits = Instant::now();
     let Locked { sequences, revisions } =
         crate::tx::lock(transaction, group.iter().flat_map(|job| job.lanes.clone()).collect(), later_lock).await?;
+    METRICS.lock_seconds.observe(waits.elapsed().as_secs_f64());
     let stored: HashMap<(String, String), row::Model> =
         idempotency::find(transaction, group.iter().filter_map(|job| Some((job.unit.tenant(), job.unit.claim()?))))
             .await?
