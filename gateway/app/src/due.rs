@@ -3,17 +3,29 @@
 //! Each object's row has the time at which it is next due. A due object is decided again under the lock of its ordering key, so that a
 //! second clock, a restart or a clock jump does nothing twice.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
 
 use billwire_domain::{
     billing::invoice::Invoice,
     customers::account::Account,
     usage::{contract::Contract, usage_identifier::UsageIdentifier},
 };
-use billwire_schemas::ids::{AccountId, ContractId, InvoiceId, OrderingKey, TenantId, UsageIdentifierId};
+use billwire_monitoring::{
+    metrics::{DueAction, METRICS},
+    parts::{Part, Status},
+};
+use billwire_schemas::{
+    clock::{Clock, SystemClock},
+    ids::{AccountId, ContractId, InvoiceId, OrderingKey, TenantId, UsageIdentifierId},
+};
 use billwire_store::{Due, commit::Failure, idempotency::Reply};
 use chrono::TimeDelta;
 use tokio::task::JoinSet;
+use uuid::Uuid;
 
 use crate::{
     App, Caller, RequestContext,
@@ -28,8 +40,14 @@ const AT_ONCE: u64 = 128;
 /// Delay after a refusal. Without it, a few refused objects would fill each pass and hide all others.
 const REFUSED_FOR: TimeDelta = TimeDelta::hours(1);
 
+/// Delay after a failure of one action that the database has otherwise survived: a locked row, say.
+const FAILED_FOR: TimeDelta = TimeDelta::minutes(1);
+
+/// An action that has not failed again within this time is no longer reported.
+const FAILED_AGAIN_WITHIN: Duration = Duration::from_secs(65 * 60);
+
 /// The action for a due object.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum What {
     BillCycleChange,
     Dormancy,
@@ -37,12 +55,51 @@ enum What {
     Invoice,
 }
 
+impl What {
+    const ALL: [Self; 4] = [Self::BillCycleChange, Self::Dormancy, Self::ContractPeriod, Self::Invoice];
+
+    /// Its name in the log and in metrics.
+    fn name(self) -> &'static str {
+        match self {
+            Self::BillCycleChange => "bill_cycle_change",
+            Self::Dormancy => "dormancy",
+            Self::ContractPeriod => "contract_period",
+            Self::Invoice => "invoice",
+        }
+    }
+}
+
+/// Where the next look for what is due begins, and what could not be performed.
+#[derive(Debug, Default)]
+pub(crate) struct Turns {
+    /// The tenant that each kind of action ended with.
+    after: BTreeMap<What, TenantId>,
+    failed: HashMap<Uuid, (Instant, String)>,
+}
+
+impl Turns {
+    /// Forgets what has not failed again: it was changed since.
+    fn forget_old(&mut self) {
+        self.failed.retain(|_, (at, _)| at.elapsed() < FAILED_AGAIN_WITHIN);
+    }
+
+    /// What could not be performed, for people.
+    fn failures(&self) -> Option<String> {
+        let (_, last) = self.failed.values().max_by_key(|(at, _)| *at)?;
+        Some(format!("{} due actions could not be performed and are tried again later; the last: {last}", self.failed.len()))
+    }
+}
+
 impl App {
-    /// Performs what is due, longest overdue first, up to a batch per type. Returns the number of objects found; if it is not 0, more
-    /// may be due.
+    fn due_turns(&self) -> MutexGuard<'_, Turns> {
+        self.due_turns.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Performs what is due, longest overdue first, up to a batch per type, or for some tenants in turn if more is due. Returns the number of
+    /// objects found; if it is not 0, more may be due.
     ///
     /// # Errors
-    /// A database failure. Refused actions are logged and postponed.
+    /// A database failure. Actions that are refused or fail alone are logged, reported and postponed.
     pub async fn perform_due(&self) -> Result<u64, Failure> {
         let mut found = self.due().await?;
         found.sort_by_key(|(due, _)| due.at);
@@ -55,33 +112,57 @@ impl App {
         let mut running = JoinSet::new();
         for lane in lanes.into_values() {
             let app = self.clone();
-            running.spawn(async move {
-                for (due, what) in lane {
-                    match app.perform(&due, what).await {
-                        Ok(_) => {}
-                        Err(Failure::Rejected(refusal)) => {
-                            tracing::error!(tenant = %due.tenant, object.id = %due.id, ?what, %refusal, "a due action was refused");
-                            app.put_off(&due, what).await?;
-                        }
-                        Err(error) => return Err(error),
-                    }
-                }
-                Ok(())
-            });
+            running.spawn(async move { app.perform_lane(lane).await });
         }
+        // Every lane to its end: one that fails must not keep the others from ending.
+        let mut result = Ok(count);
         while let Some(done) = running.join_next().await {
             match done {
-                Ok(lane) => lane?,
+                Ok(Ok(())) => {}
+                Ok(Err(failure)) => result = Err(failure),
                 Err(panic) => tracing::error!(error = %panic, "a due action panicked"),
             }
         }
-        Ok(count)
+        self.due_turns().forget_old();
+        let failures = self.due_turns().failures();
+        match failures {
+            Some(detail) => self.parts.report(Part::Due, Status::Degraded, detail, SystemClock.now()),
+            None => self.parts.ok(Part::Due, SystemClock.now()),
+        }
+        result
     }
 
-    /// Postpones a refused object by [`REFUSED_FOR`], unless it changes earlier.
-    async fn put_off(&self, due: &Due, what: What) -> Result<(), Failure> {
+    /// Performs due actions of one ordering key.
+    async fn perform_lane(&self, lane: Vec<(Due, What)>) -> Result<(), Failure> {
+        for (due, what) in lane {
+            let (failure, again) = match self.perform(&due, what).await {
+                Ok(_) => {
+                    self.due_turns().failed.remove(&due.id);
+                    continue;
+                }
+                Err(failure @ Failure::Rejected(_)) => (failure, REFUSED_FOR),
+                Err(failure) => {
+                    if matches!(failure, Failure::Overloaded) || self.storage_full() || self.backlog_full() || self.restored() {
+                        return Err(failure);
+                    }
+                    // If the database answers, the failure is that of this action alone.
+                    self.store.ping().await?;
+                    (failure, FAILED_FOR)
+                }
+            };
+            METRICS.due_failed.get_or_create(&DueAction { action: what.name() }).inc();
+            tracing::error!(tenant = %due.tenant, object.id = %due.id, action = what.name(), error = %failure, "a due action failed and was postponed");
+            let detail = format!("{} of {}: {failure}", what.name(), due.id);
+            self.due_turns().failed.insert(due.id, (Instant::now(), detail));
+            self.put_off(&due, what, again).await?;
+        }
+        Ok(())
+    }
+
+    /// Postpones an object, unless it changes earlier.
+    async fn put_off(&self, due: &Due, what: What, by: TimeDelta) -> Result<(), Failure> {
         let (now, id) = (self.now(), due.id);
-        let until = now + REFUSED_FOR;
+        let until = now + by;
         match what {
             What::BillCycleChange => self.store.postpone::<Account>(id, now, until).await?,
             What::Dormancy => self.store.postpone::<UsageIdentifier>(id, now, until).await?,
@@ -92,12 +173,20 @@ impl App {
     }
 
     async fn due(&self) -> Result<Vec<(Due, What)>, Failure> {
-        let now = self.now();
-        let mut found = Vec::new();
-        found.extend(self.store.due::<Account>(now, AT_ONCE).await?.into_iter().map(|due| (due, What::BillCycleChange)));
-        found.extend(self.store.due::<UsageIdentifier>(now, AT_ONCE).await?.into_iter().map(|due| (due, What::Dormancy)));
-        found.extend(self.store.due::<Contract>(now, AT_ONCE).await?.into_iter().map(|due| (due, What::ContractPeriod)));
-        found.extend(self.store.due::<Invoice>(now, AT_ONCE).await?.into_iter().map(|due| (due, What::Invoice)));
+        let (now, mut found) = (self.now(), Vec::new());
+        for what in What::ALL {
+            let after = self.due_turns().after.get(&what).cloned();
+            let due = match what {
+                What::BillCycleChange => self.store.due::<Account>(now, AT_ONCE, after.as_ref()).await?,
+                What::Dormancy => self.store.due::<UsageIdentifier>(now, AT_ONCE, after.as_ref()).await?,
+                What::ContractPeriod => self.store.due::<Contract>(now, AT_ONCE, after.as_ref()).await?,
+                What::Invoice => self.store.due::<Invoice>(now, AT_ONCE, after.as_ref()).await?,
+            };
+            if let Some(last) = due.last() {
+                self.due_turns().after.insert(what, last.tenant.clone());
+            }
+            found.extend(due.into_iter().map(|due| (due, what)));
+        }
         Ok(found)
     }
 

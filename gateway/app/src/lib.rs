@@ -22,7 +22,7 @@ mod test_clock;
 mod usage;
 
 use std::sync::{
-    Arc,
+    Arc, Mutex,
     atomic::{AtomicBool, Ordering},
 };
 
@@ -48,7 +48,8 @@ pub use billwire_store::{
 };
 
 pub use access::authenticate::{NewKey, new_key};
-pub use billing::bill_runs::{BillRunCursors, BillRunNow, StartBillRun};
+pub use billing::bill_run_turns::BillRunCursors;
+pub use billing::bill_runs::{BillRunNow, StartBillRun};
 pub use billing::invoice_on_demand::CreateInvoiceOnDemand;
 pub use billing::invoices::{CancelInvoice, DeliverInvoice};
 pub use billing::payments::{CreateCredit, CreateRefund, RecordPayment};
@@ -128,6 +129,7 @@ pub struct App {
     stream: Option<Arc<dyn Stream>>,
     renderer: Option<Arc<dyn Renderer>>,
     parts: Arc<Parts>,
+    due_turns: Arc<Mutex<due::Turns>>,
     retention: RetentionLimits,
 }
 
@@ -149,6 +151,7 @@ impl App {
             stream: None,
             renderer: None,
             parts: Arc::default(),
+            due_turns: Arc::default(),
             retention: RetentionLimits::default(),
         }
     }

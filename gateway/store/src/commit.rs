@@ -9,9 +9,10 @@
 mod group;
 pub(crate) mod job;
 mod patience;
+mod waiting;
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::HashSet,
     sync::{Arc, Weak, atomic::Ordering},
 };
 
@@ -24,6 +25,7 @@ use self::{
     group::{Failed, Limits, guarded},
     job::{Job, Lane},
     patience::Patience,
+    waiting::Waiting,
 };
 use crate::{
     Error, Store,
@@ -40,7 +42,7 @@ pub(crate) fn start(inner: &Weak<Inner>, count: usize, connections: usize, backl
     let patience = Patience::new((connections / 2).max(1));
     let queues = (0..count).map(|_| {
         let (sender, jobs) = mpsc::channel(backlog_max / count);
-        tokio::spawn(write(inner.clone(), jobs, group_max, patience.clone()));
+        tokio::spawn(write(inner.clone(), jobs, (backlog_max / count, group_max), patience.clone()));
         sender
     });
     queues.collect()
@@ -66,26 +68,31 @@ impl Store {
 }
 
 /// The writer task: forms groups of queued jobs with distinct ordering keys.
-async fn write(inner: Weak<Inner>, mut jobs: mpsc::Receiver<Job>, group_max: usize, patience: Arc<Patience>) {
-    let mut held: VecDeque<Job> = VecDeque::new();
-    loop {
-        if held.is_empty() {
-            let Some(job) = jobs.recv().await else { return };
-            held.push_back(job);
+async fn write(inner: Weak<Inner>, mut jobs: mpsc::Receiver<Job>, (backlog_max, group_max): (usize, usize), patience: Arc<Patience>) {
+    let mut waiting = Waiting::new(backlog_max);
+    let add = |waiting: &mut Waiting, job| {
+        if let Err(job) = waiting.push(job) {
+            job.answer(Err(Failure::Overloaded));
         }
-        while held.len() < group_max * 2
+    };
+    loop {
+        if waiting.is_empty() {
+            let Some(job) = jobs.recv().await else { return };
+            add(&mut waiting, job);
+        }
+        while waiting.has_room()
             && let Ok(job) = jobs.try_recv()
         {
-            held.push_back(job);
+            add(&mut waiting, job);
         }
         let Some(inner) = inner.upgrade() else { return };
-        let group = next_group(&inner, &mut held, group_max, &patience);
+        let group = next_group(&inner, &mut waiting, group_max, &patience);
         if group.is_empty() {
             continue;
         }
         if let Some(error) = settle(inner, group, &patience).await {
             // The database cannot be reached: whoever waits until now is answered now.
-            held.drain(..).for_each(|job| job.fail(&error));
+            waiting.take(usize::MAX).into_iter().for_each(|job| job.fail(&error));
             while let Ok(job) = jobs.try_recv() {
                 job.fail(&error);
             }
@@ -93,11 +100,11 @@ async fn write(inner: Weak<Inner>, mut jobs: mpsc::Receiver<Job>, group_max: usi
     }
 }
 
-/// Takes the next jobs with distinct ordering keys out of `held`. A job that has waited too long is answered, and one whose ordering key is
-/// locked waits elsewhere.
-fn next_group(inner: &Arc<Inner>, held: &mut VecDeque<Job>, group_max: usize, patience: &Arc<Patience>) -> Vec<Job> {
-    let (mut taken, mut group, mut later) = (HashSet::new(), Vec::new(), VecDeque::new());
-    for job in held.drain(..) {
+/// Takes the next jobs with distinct ordering keys, those of the tenants in turn. A job that has waited too long is answered, and one whose
+/// ordering key is locked waits elsewhere.
+fn next_group(inner: &Arc<Inner>, waiting: &mut Waiting, group_max: usize, patience: &Arc<Patience>) -> Vec<Job> {
+    let (mut taken, mut group, mut later) = (HashSet::new(), Vec::new(), Vec::new());
+    for job in waiting.take(group_max * 2) {
         if job.is_older_than(inner.deadlines.operation / 2) {
             job.fail(&Arc::new(Error::Busy("the operation waited too long to be run".into())));
             continue;
@@ -106,9 +113,9 @@ fn next_group(inner: &Arc<Inner>, held: &mut VecDeque<Job>, group_max: usize, pa
         let free = taken.len() < group_max && job.lanes.iter().all(|lane| !taken.contains(lane));
         // Later jobs with one of its keys must not overtake it.
         taken.extend(job.lanes.iter().cloned());
-        if free { group.push(job) } else { later.push_back(job) }
+        if free { group.push(job) } else { later.push(job) }
     }
-    *held = later;
+    waiting.put_back(later);
     group
 }
 

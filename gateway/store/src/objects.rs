@@ -11,10 +11,7 @@ use std::{
 };
 
 use billwire_domain::Entity;
-use billwire_schemas::{
-    clock::Timestamp,
-    ids::{OrderingKey, TenantId},
-};
+use billwire_schemas::ids::TenantId;
 use sea_orm::{
     ActiveModelTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, IntoActiveModel, Iterable, Order, QueryFilter, QueryOrder,
     QuerySelect, sea_query::ExprTrait,
@@ -26,7 +23,7 @@ use crate::{
     Error, Store,
     batching::filled,
     filter::{Filter, column},
-    micros, moment,
+    micros,
     page::{Page, PageRequest, rows_of_page},
 };
 
@@ -223,19 +220,6 @@ pub(crate) async fn taken<T: Persisted>(
     Ok(taken)
 }
 
-/// An object that is due.
-#[derive(Debug, Clone)]
-pub struct Due {
-    /// When.
-    pub at: Timestamp,
-    /// The tenant.
-    pub tenant: TenantId,
-    /// The ordering key.
-    pub key: OrderingKey,
-    /// The object.
-    pub id: Uuid,
-}
-
 impl Store {
     /// The object with this id, or else this external id.
     ///
@@ -299,32 +283,6 @@ impl Store {
     /// When the database fails.
     pub async fn select<T: Persisted>(&self, tenant: &TenantId, filter: Filter, limit: u64) -> Result<Vec<T>, Error> {
         select(&self.0.read, tenant, filter, limit).await
-    }
-
-    /// The due objects of this noun, longest overdue first.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn due<T: Persisted>(&self, now: Timestamp, limit: u64) -> Result<Vec<Due>, Error> {
-        let find = TableOf::<T>::find().filter(column("due_at").lte(micros(now))).order_by(column("due_at"), Order::Asc).limit(limit);
-        let rows = find.all(&self.0.read).await?;
-        let due = rows.into_iter().filter_map(|row| {
-            let common = row.common();
-            let at = moment(common.due_at?);
-            Some(Due { at, tenant: common.tenant.parse().ok()?, key: common.account_id.unwrap_or(common.id).into(), id: common.id })
-        });
-        Ok(due.collect())
-    }
-
-    /// Postpones an object that is due at `now` but cannot be processed: it is due again at `until`, unless it changes before.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn postpone<T: Persisted>(&self, id: Uuid, now: Timestamp, until: Timestamp) -> Result<(), Error> {
-        let sql = format!("UPDATE {} SET due_at = $1 WHERE id = $2 AND due_at <= $3", T::TABLE);
-        let values = [micros(until).into(), id.into(), micros(now).into()];
-        self.0.write.execute_raw(self.statement(&sql, values)).await?;
-        Ok(())
     }
 }
 

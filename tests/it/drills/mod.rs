@@ -4,6 +4,7 @@
 mod answers;
 mod deadlines;
 mod disk;
+mod due;
 mod pool;
 pub(crate) mod recover;
 pub(crate) mod restore;

@@ -3,8 +3,6 @@
 //! Accounts are processed in pages, many at once through [`App::execute`], so that they share commits. The transaction that bills an
 //! account also records its result, from which a restarted or second worker sees what is done.
 
-use std::collections::HashMap;
-
 use async_trait::async_trait;
 use billwire_domain::{
     Rejected,
@@ -15,6 +13,7 @@ use billwire_domain::{
     },
     customers::{account::Account, bill_cycle::BillCycle},
 };
+use billwire_monitoring::metrics::{DueAction, METRICS};
 use billwire_schemas::{
     clock::Timestamp,
     ids::{AccountId, BillRunId, InvoiceId, OrderingKey, TenantId, fresh},
@@ -27,10 +26,10 @@ use billwire_store::{
 };
 use serde::Serialize;
 use tokio::task::JoinSet;
-use uuid::Uuid;
 
 use crate::{
     App, Caller, RequestContext,
+    billing::bill_run_turns::BillRunCursors,
     billing::invoicing::{Billing, Wanted, schedule},
     customers::billing_settings::settings,
     events::event_parameters::billing_contact,
@@ -44,8 +43,8 @@ use crate::{
 const PAGE: u64 = 256;
 /// Maximum number of accounts billed concurrently.
 const AT_ONCE: usize = 64;
-/// Maximum number of runs processed in one pass.
-const RUNS: u64 = 16;
+/// Maximum number of running runs that take turns.
+const RUNNING_MAX: u64 = 10_000;
 
 /// Starts a bill run.
 #[derive(Debug, Clone)]
@@ -181,31 +180,29 @@ impl UseCase for CompleteBillRun {
     }
 }
 
-/// The position of each run in its list of accounts. An optimization that skips processed accounts; it may be lost at any time.
-#[derive(Debug, Default)]
-pub struct BillRunCursors(HashMap<Uuid, Uuid>);
-
 impl App {
-    /// Bills a page of accounts of each running run, and completes runs without remaining accounts. Returns the number of runs; if it is
-    /// not 0, there may be more to do.
+    /// Bills a page of accounts of some running runs, those of all tenants in turn, and completes runs without remaining accounts. Returns the
+    /// number of runs; if it is not 0, there may be more to do.
     ///
     /// # Errors
     /// A database failure; the next call bills the remaining accounts.
     pub async fn advance_bill_runs(&self, cursors: &mut BillRunCursors) -> Result<usize, Failure> {
-        let runs = self.store.running_bill_runs(RUNS).await?;
-        cursors.0.retain(|id, _| runs.iter().any(|(_, run)| run.id.0 == *id));
+        let running = self.store.running_bill_runs(RUNNING_MAX).await?;
+        let runs = self.store.bill_runs(&cursors.next(&running)).await?;
         let mut count = runs.len();
         for (tenant, run) in runs {
-            let after = cursors.0.get(&run.id.0).copied();
-            let accounts = self.store.accounts_left(&tenant, &run, after, PAGE).await?;
+            let accounts = self.store.accounts_left(&tenant, &run, cursors.position(run.id), PAGE).await?;
             if let Some(last) = accounts.last() {
-                cursors.0.insert(run.id.0, last.0);
+                cursors.advance(run.id, *last);
                 self.bill_accounts(&tenant, &run, accounts).await?;
-            } else if cursors.0.remove(&run.id.0).is_none() {
+            } else if !cursors.restart(run.id) {
                 match self.execute(by_clock(&tenant), CompleteBillRun { run: run.id }).await {
                     // The run stays running, and must not keep the caller busy.
                     Err(Failure::Rejected(refusal)) => {
-                        tracing::error!(%tenant, bill_run.id = %run.id, %refusal, "a bill run could not be completed");
+                        METRICS.due_failed.get_or_create(&DueAction { action: "bill_run" }).inc();
+                        if cursors.fail(run.id) {
+                            tracing::error!(%tenant, bill_run.id = %run.id, %refusal, "a bill run could not be completed; it is tried again");
+                        }
                         count -= 1;
                     }
                     done => drop(done?),

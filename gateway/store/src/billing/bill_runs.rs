@@ -125,10 +125,23 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn running_bill_runs(&self, limit: u64) -> Result<Vec<(TenantId, BillRun)>, Error> {
-        let sql = "SELECT id FROM bill_run WHERE status = 'running' ORDER BY id LIMIT $1";
+    pub async fn running_bill_runs(&self, limit: u64) -> Result<Vec<(TenantId, BillRunId)>, Error> {
+        let sql = "SELECT tenant, id FROM bill_run WHERE status = 'running' ORDER BY id LIMIT $1";
         let rows = self.0.read.query_all_raw(self.statement(sql, [Value::from(i64::try_from(limit).unwrap_or(i64::MAX))])).await?;
-        let ids = rows.iter().map(|row| row.try_get("", "id")).collect::<Result<Vec<Uuid>, _>>()?;
+        let mut found = Vec::with_capacity(rows.len());
+        for row in rows {
+            let (tenant, id): (String, Uuid) = (row.try_get("", "tenant")?, row.try_get("", "id")?);
+            found.extend(tenant.parse().ok().map(|tenant| (tenant, BillRunId(id))));
+        }
+        Ok(found)
+    }
+
+    /// These runs, oldest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn bill_runs(&self, ids: &[BillRunId]) -> Result<Vec<(TenantId, BillRun)>, Error> {
+        let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
         let mut found = objects::by_ids::<BillRun>(&self.0.read, &ids).await?;
         found.sort_by_key(|(_, run)| run.id.0);
         Ok(found.into_iter().filter_map(|(tenant, run)| Some((tenant.parse().ok()?, run))).collect())

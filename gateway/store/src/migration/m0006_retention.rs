@@ -1,4 +1,4 @@
-//! Up to where each tenant's rows are purged, and the indexes that the purge needs.
+//! Up to where each tenant's rows are purged, and the indexes that the purge and the clock need.
 
 use sea_orm_migration::{prelude::*, sea_orm::DatabaseBackend};
 
@@ -16,6 +16,11 @@ const STATEMENTS: &[&str] = &[
         reached BIGINT NOT NULL, due BIGINT NOT NULL, PRIMARY KEY (tenant, kind))",
     // Whether an event is settled is asked by its position.
     "CREATE INDEX published_position ON published (position)",
+    // What is due is found tenant by tenant, where it is much.
+    "CREATE INDEX account_due_of_tenant ON account (tenant, due_at) WHERE due_at IS NOT NULL",
+    "CREATE INDEX usage_identifier_due_of_tenant ON usage_identifier (tenant, due_at) WHERE due_at IS NOT NULL",
+    "CREATE INDEX contract_due_of_tenant ON contract (tenant, due_at) WHERE due_at IS NOT NULL",
+    "CREATE INDEX invoice_due_of_tenant ON invoice (tenant, due_at) WHERE due_at IS NOT NULL",
     // Each tenant has a retention of its own.
     "ALTER TABLE attempt ADD COLUMN tenant TEXT NOT NULL DEFAULT ''",
     "UPDATE attempt SET tenant = COALESCE((SELECT delivery.tenant FROM delivery WHERE delivery.id = attempt.delivery_id), '')",
