@@ -47,6 +47,12 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Whether objects of this kind are in effect from a position of the outbox on, and are read again after a change. Suppressed addresses are
+    /// asked for one by one.
+    pub(crate) fn is_routing(self) -> bool {
+        self != Self::SuppressedAddress
+    }
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Queue => "queue",

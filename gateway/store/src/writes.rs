@@ -16,6 +16,7 @@ use uuid::Uuid;
 use crate::{
     Error, arrays,
     batching::{filled, parts},
+    configurations::Kind,
     entity::{business_transaction, configuration, event, idempotency as reply_row, ordering_key},
     objects::{ObjectRow, Persisted, TableOf},
 };
@@ -123,7 +124,8 @@ impl Writes {
     }
 
     pub fn has_configuration(&self) -> bool {
-        !self.configurations.is_empty() || !self.changed_configurations.is_empty() || !self.deleted_configurations.is_empty()
+        let is_routing = |one: &configuration::Model| one.kind != Kind::SuppressedAddress.name();
+        self.configurations.iter().any(is_routing) || !self.changed_configurations.is_empty() || !self.deleted_configurations.is_empty()
     }
 
     fn objects_of<T: Persisted>(&mut self) -> Option<&mut ObjectsOf<T>> {

@@ -6,9 +6,11 @@ use billwire_tests::{
     eventually,
     gateway::{Database, signal},
 };
-use sqlx::{Connection, Executor, Row, SqliteConnection};
+use serde_json::json;
+use sqlx::{Connection, Executor, PgConnection, Row, SqliteConnection};
 
 use super::{Scene, outsider, run};
+use crate::plain;
 
 /// How long an outsider holds a lock.
 const HELD: Duration = Duration::from_secs(13);
@@ -105,4 +107,30 @@ async fn a_lock_that_everyone_needs_refuses_everyone_within_the_operations_deadl
     println!("{} answers, at most {:?}", answered.len(), answered.iter().map(|one| one.took).max());
     scene.all_work("work to go on by itself").await;
     scene.end(gateway).await;
+}
+
+/// An address that a server refused for good is a row of its own: no change of configuration and no recorded event holds it up, and nothing is
+/// read again because of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_is_suppressed_beside_changes_of_configuration_and_recorded_events() {
+    let (setup, gateway, api) = plain("suppressed", Database::Postgres).await;
+    let mut outsider = outsider(&setup).await;
+    let revision = async |outsider: &mut PgConnection| -> i64 {
+        let sql = "SELECT COALESCE(SUM(last_sequence), 0)::bigint FROM ordering_key WHERE key = 'configuration'";
+        sqlx::query(sql).fetch_one(outsider).await.expect("a revision").get(0)
+    };
+    let before = revision(&mut outsider).await;
+    run(
+        &mut outsider,
+        "INSERT INTO ordering_key (tenant, key, last_sequence) VALUES ('default', 'configuration', 0) ON CONFLICT DO NOTHING",
+    )
+    .await;
+    run(&mut outsider, "BEGIN; LOCK TABLE event IN ROW EXCLUSIVE MODE; SELECT * FROM ordering_key WHERE key = 'configuration' FOR UPDATE")
+        .await;
+    let address = json!({ "address": "gone@example.com" });
+    api.post("/v1/suppressed-addresses", address.clone()).await.expect(201);
+    run(&mut outsider, "COMMIT").await;
+    api.post("/v1/suppressed-addresses", address).await.refused(409, "address_suppressed");
+    assert_eq!(revision(&mut outsider).await, before, "no change of configuration");
+    assert!(gateway.stop().await.success());
 }

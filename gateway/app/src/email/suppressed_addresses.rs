@@ -9,7 +9,7 @@ use billwire_domain::{
 };
 use billwire_schemas::{
     clock::{Clock, SystemClock, Timestamp},
-    ids::{DeliveryId, TenantId, fresh},
+    ids::{DeliveryId, OrderingKey, TenantId, fresh},
     refusal::Code,
 };
 use billwire_store::{ConfigurationKind as Kind, Tx, commit::Failure};
@@ -40,6 +40,9 @@ impl UseCase for SuppressAddress {
     const OPERATION: &'static str = "suppressAddress";
     const STATUS: u16 = 201;
 
+    fn key(&self) -> OrderingKey {
+        suppressed_address::ordering_key(&self.0.address)
+    }
     async fn run(&self, tx: &mut Tx<'_>, _: Timestamp) -> Result<Option<Record>, Failure> {
         let change = suppressed_address::suppress(self.0.clone(), SystemClock.now());
         let address = &change.after.address;

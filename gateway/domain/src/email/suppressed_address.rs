@@ -51,6 +51,11 @@ pub fn compared(address: &str) -> String {
     address.to_lowercase()
 }
 
+/// The ordering key of an entry: each address has its own, so that addresses are added beside each other and beside changes of configuration.
+pub fn ordering_key(address: &str) -> OrderingKey {
+    Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("urn:billwire:suppressed-address:{}", compared(address)).as_bytes()).into()
+}
+
 /// Adds an address to the list.
 pub fn suppress(command: Suppress, now: Timestamp) -> Change<SuppressedAddress> {
     let Suppress { id, address, reason, status, delivery_id } = command;
@@ -65,7 +70,7 @@ impl Entity for SuppressedAddress {
         self.id
     }
     fn ordering_key(&self) -> OrderingKey {
-        OrderingKey::CONFIGURATION
+        ordering_key(&self.address)
     }
     fn version(&self) -> i64 {
         self.version
