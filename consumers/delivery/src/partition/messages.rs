@@ -24,8 +24,8 @@ pub(crate) struct Messages {
     last: u64,
     /// Their sequences on the stream.
     sequences: BTreeSet<u64>,
-    /// The numbers of messages, by the outbox position of their event.
-    positions: HashMap<i64, u64>,
+    /// The numbers of messages, by the id of their event.
+    events: HashMap<String, u64>,
 }
 
 impl Messages {
@@ -33,7 +33,7 @@ impl Messages {
     pub fn insert(&mut self, received: Received, left: usize, held_bytes: HeldBytes) -> u64 {
         self.last += 1;
         self.sequences.insert(received.stream_sequence);
-        self.positions.insert(received.position, self.last);
+        self.events.insert(received.id.clone(), self.last);
         self.pending.insert(self.last, Pending { received, copies: Vec::new(), left, _held_bytes: held_bytes });
         self.last
     }
@@ -41,7 +41,7 @@ impl Messages {
     /// Adds another message with the event of one in memory: an event that was taken in from SQL also arrives over the stream, or one was
     /// published twice. `false`: no message in memory has the event.
     pub fn add_copy(&mut self, mut copy: Received) -> bool {
-        let number = self.positions.get(&copy.position);
+        let number = self.events.get(&copy.id);
         let Some(pending) = number.and_then(|number| self.pending.get_mut(number)) else { return false };
         self.sequences.insert(copy.stream_sequence);
         copy.body = Bytes::new();
@@ -57,7 +57,7 @@ impl Messages {
             return Vec::new();
         }
         let Some(Pending { received, mut copies, .. }) = self.pending.remove(&number) else { return Vec::new() };
-        self.positions.remove(&received.position);
+        self.events.remove(&received.id);
         copies.push(received);
         copies.iter().for_each(|one| _ = self.sequences.remove(&one.stream_sequence));
         copies
@@ -79,8 +79,8 @@ mod tests {
     use super::*;
     use crate::engine::InFlightBytes;
 
-    fn message(sequence: u64, position: i64) -> Received {
-        Received::from_sql(sequence, String::new(), String::new(), (position, 1), Bytes::from_static(b"{}"))
+    fn message(sequence: u64, event: i64) -> Received {
+        Received::from_sql(sequence, String::new(), event.to_string(), (event, 1), Bytes::from_static(b"{}"))
     }
 
     #[test]
