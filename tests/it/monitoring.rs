@@ -1,14 +1,15 @@
 //! What monitors see of a process: `/readyz` with each part, `/metrics`, and a line in the log for each request.
 
-use std::net::SocketAddr;
+use std::{collections::BTreeSet, net::SocketAddr};
 
 use billwire_tests::{
     api::Api,
     eventually,
     gateway::{BOTH, Database, Setup},
     nats::Nats,
+    peers,
     receiver::Receiver,
-    reserved_port,
+    reserved_port, root,
 };
 use serde_json::{Value, json};
 
@@ -28,6 +29,22 @@ async fn metrics(monitor: &Api) -> String {
     let answer = monitor.get("/metrics").await;
     assert_eq!((answer.status, answer.text.lines().last()), (200, Some("# EOF")), "{}", answer.text);
     answer.text
+}
+
+/// The parts that `deploy/README.md` lists, each with its metric and what a person does about it.
+fn conditions() -> Vec<String> {
+    let text = std::fs::read_to_string(root().join("deploy/README.md")).expect("a file");
+    let (before, table) = text.split_once("| part | degraded or down when |").expect("the table of parts");
+    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+    rows.map(|row| {
+        let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+        assert!(cells.len() == 4 && cells.iter().all(|cell| !cell.is_empty()), "{row}");
+        for metric in cells[2].split(", ") {
+            assert!(before.contains(metric), "{metric} is in no table of metrics");
+        }
+        cells[0].trim_matches('`').to_owned()
+    })
+    .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -58,13 +75,18 @@ async fn a_monitor_sees_each_part_and_what_was_done_and_the_log_has_a_line_for_e
         };
         assert_eq!((requests("createBillCycle", 201), requests("getAccount", 404)), (Some(3.0), Some(1.0)), "{told}");
         assert!(value(&told, "billwire_commit_seconds_count") >= Some(6.0), "{told}");
-        for part in ["database", "storage", "outbox", "setAside", "nats", "stream", "consumers"] {
+        let read = peers::metrics(&told);
+        assert_eq!(read["faults"], json!([]), "{told}");
+        for part in conditions().iter().map(String::as_str) {
             let ready = eventually("the part", async || {
                 let ready = monitor.get("/readyz").await.expect(200);
                 (ready["parts"][part]["status"] == "ok").then_some(ready)
             })
             .await;
             assert_eq!(ready["status"], "ok", "{ready}");
+            let listed: BTreeSet<String> = conditions().into_iter().collect();
+            let reported: BTreeSet<String> = ready["parts"].as_object().expect("parts").keys().cloned().collect();
+            assert!(reported.is_subset(&listed), "not listed: {:?}", reported.difference(&listed));
             assert_eq!(value(&metrics(&monitor).await, &format!("billwire_part_status{{part=\"{part}\"}}")), Some(0.0));
         }
         let log = std::fs::read_to_string(setup.folder.0.join("gateway.log")).expect("a log");

@@ -32,6 +32,15 @@ pub fn run(script: &str, arguments: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{script}: {e}: {}", String::from_utf8_lossy(&output.stdout)))
 }
 
+/// What Prometheus' own client library reads from metrics.
+pub fn metrics(text: &str) -> Value {
+    let mut child = program("read_metrics.py").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a peer");
+    child.stdin.take().expect("a pipe").write_all(text.as_bytes()).expect("written");
+    let output = child.wait_with_output().expect("its end");
+    assert!(output.status.success(), "the metrics cannot be read");
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
 /// What DuckDB reads from a warehouse folder.
 pub fn warehouse(folder: &Path) -> Value {
     run("read_warehouse.py", &[folder.to_str().expect("a path")])
