@@ -5,6 +5,7 @@ use std::{
     fs::{self, File},
     path::PathBuf,
     sync::{Arc, Mutex},
+    time::{Duration, Instant},
 };
 
 use arrow_array::{Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
@@ -315,4 +316,27 @@ async fn the_files_say_which_batches_there_are_and_what_they_hold() {
         assert_eq!(held, loaded.collect::<Vec<_>>());
     }
     assert!(directory.events_of(3).await.is_err());
+}
+
+#[tokio::test]
+async fn many_events_are_parsed_beside_the_runtime() {
+    let rig = Rig::new();
+    let (events, warehouse) = (rig.events(20_000), rig.warehouse());
+    let begun = Instant::now();
+    let (mut last, mut longest) = (Instant::now(), Duration::ZERO);
+    let mut tick = tokio::time::interval(Duration::from_millis(1));
+    let load = warehouse.load(&events);
+    tokio::pin!(load);
+    loop {
+        tokio::select! {
+            done = &mut load => break done.expect("loaded"),
+            _ = tick.tick() => {
+                longest = longest.max(last.elapsed());
+                last = Instant::now();
+            }
+        }
+    }
+    let (longest, took) = (longest.max(last.elapsed()), begun.elapsed());
+    assert!(longest < took / 2, "the only thread was busy for {longest:?} of {took:?}");
+    rig.assert_each_once();
 }

@@ -390,3 +390,6 @@ impl billwire_warehouse::BatchStore for SqlDeliveryStore {
         self.store.mark_batch_written(batch).await.map_err(text)
     }
 }
+
+#[cfg(test)]
+mod tests;
