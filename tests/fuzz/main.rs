@@ -6,14 +6,7 @@
 //! run first. A new one is shrunk, written to `target/fuzz`, and ends the run: mend its kind, and move the file.
 //!
 //! `fuzz [SECONDS [SEED]]`; without a seed it is the time.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    clippy::disallowed_methods,
-    reason = "a testing program: a failed expectation ends the run"
-)]
+#![expect(clippy::expect_used, clippy::print_stdout, reason = "a testing program: a failed expectation ends the run")]
 
 mod child;
 mod dice;

@@ -55,16 +55,17 @@ impl Worker {
     /// True if it answered, false if it ended.
     fn render(&mut self, request: &[u8]) -> Result<bool, Failure> {
         let length = u32::try_from(request.len()).expect("small").to_le_bytes();
-        let sent = self.requests.write_all(&length).and_then(|()| self.requests.write_all(request)).is_ok();
-        while sent {
+        if self.requests.write_all(&length).and_then(|()| self.requests.write_all(request)).is_err() {
+            return Ok(false);
+        }
+        loop {
             match self.answers.recv_timeout(DEADLINE) {
                 Ok(answer) if answer.get("Ends").is_some() => return Ok(true),
                 Ok(_) => {}
                 Err(RecvTimeoutError::Timeout) => return Err(Failure::Hangs),
-                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Disconnected) => return Ok(false),
             }
         }
-        Ok(false)
     }
 }
 

@@ -24,7 +24,15 @@ pub fn input(dice: &mut Dice) -> Input {
         }
     }
     let bytes = [200, 5_000, 100_000, 900_000][dice.size(3)];
-    let data = (0..1 + dice.size(3)).map(|_| object(dice, bytes)).collect();
+    let mut data: Vec<Value> = (0..1 + dice.size(3)).map(|_| object(dice, bytes)).collect();
+    // More is no request.
+    let mut left = 1 << 20;
+    data.retain(|data| {
+        let size = data.to_string().len();
+        let fits = size < left;
+        left -= if fits { size } else { 0 };
+        fits
+    });
     Input::Schema { schema, next, data }
 }
 

@@ -155,7 +155,7 @@ fn what_would_copy_or_compare_too_much_is_refused_for_that_event_and_runs_for_a_
     let lines =
         |count: usize| json!({ "text": "x".repeat(count * 20), "lines": (0..count).map(|n| json!({ "n": n })).collect::<Vec<_>>() });
     let copies = format!("[{}]", ["event.after"; 150].join(","));
-    let text = ["event.after.text"; 100].join("+");
+    let text = ["event.after.text"; 40].join("+");
     for source in [
         copies.as_str(),
         &text,

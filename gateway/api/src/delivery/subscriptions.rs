@@ -116,7 +116,8 @@ pub(crate) struct NewSubscription {
     objects: Vec<NewObjectEvents>,
     /// A CEL expression over the event and its parameters that must be true, such as `decimal(invoice.total) > decimal("1000")`.
     filter: Option<CelFilter>,
-    /// Parameters to add to the events, by name; each is a CEL expression.
+    /// Parameters to add to the events, by name; each is a CEL expression with a result of at most 256 KiB of JSON, all together 1 MiB. An expression
+    /// that would read or copy more than 32 MiB of an event's values fails for that event.
     parameters: Option<HashMap<String, CelExpression>>,
     // Described by its type.
     action: NewSubscriptionAction,

@@ -79,7 +79,7 @@ pub(crate) struct Call {
 
 impl Shared {
     pub fn new(app: App, options: Options, document: &'static LazyLock<Value>) -> Arc<Self> {
-        let page_memory = PageMemory::new(&options);
+        let page_memory = PageMemory::new(options.page_bytes, options.pages_bytes, options.pages_wait);
         Arc::new(Self { app, options, page_memory, document })
     }
 }

@@ -19,7 +19,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::http::{authorization::Options, problem::Problem};
+use crate::http::problem::Problem;
 
 /// Bytes that one permit stands for.
 const UNIT: usize = 1024;
@@ -42,12 +42,12 @@ pub(crate) struct PageMemory {
 pub(crate) struct Reservation([OwnedSemaphorePermit; 2]);
 
 impl PageMemory {
-    /// As much as the options allow, but enough for one page.
-    pub fn new(options: &Options) -> Self {
-        let page = u32::try_from(options.page_bytes.saturating_mul(COPIES).div_ceil(UNIT)).unwrap_or(u32::MAX).max(1);
-        let all = (options.pages_bytes / UNIT).max(page as usize).min(Semaphore::MAX_PERMITS);
+    /// `pages_bytes` for pages of `page_bytes` each, but enough for one; a call waits `wait` at most.
+    pub fn new(page_bytes: usize, pages_bytes: usize, wait: Duration) -> Self {
+        let page = u32::try_from(page_bytes.saturating_mul(COPIES).div_ceil(UNIT)).unwrap_or(u32::MAX).max(1);
+        let all = (pages_bytes / UNIT).max(page as usize).min(Semaphore::MAX_PERMITS);
         let share = (all / 2).max(page as usize);
-        Self { all: Arc::new(Semaphore::new(all)), shares: Mutex::default(), share, wait: options.pages_wait, page }
+        Self { all: Arc::new(Semaphore::new(all)), shares: Mutex::default(), share, wait, page }
     }
 
     /// Waits for the memory of one page.
@@ -111,8 +111,7 @@ mod tests {
     use super::*;
 
     fn memory(pages_bytes: usize) -> PageMemory {
-        let wait = Duration::from_millis(50);
-        PageMemory::new(&Options { page_bytes: 100 * UNIT, pages_bytes, pages_wait: wait, ..Options::default() })
+        PageMemory::new(100 * UNIT, pages_bytes, Duration::from_millis(50))
     }
 
     fn tenant(name: &str) -> TenantId {

@@ -1,8 +1,12 @@
-//! Strict JSON parsing: a duplicate member is refused. serde_json would silently keep the last one, and a proxy might keep the first.
+//! Strict JSON parsing: a duplicate member is refused. serde_json would silently keep the last one, and a proxy might keep the first. The
+//! number of values is limited, because small ones take much more memory than their text.
 
-use std::{cell::RefCell, fmt};
+use std::{
+    cell::{Cell, RefCell},
+    fmt,
+};
 
-use billwire_schemas::refusal::Code;
+use billwire_schemas::{events::size::VALUES_MAX, refusal::Code};
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
@@ -38,12 +42,14 @@ impl Place<'_> {
 struct Strict<'s> {
     place: &'s Place<'s>,
     twice: &'s Twice,
+    /// How many values may still come; `None` once there were too many.
+    left: &'s Cell<Option<usize>>,
 }
 
 /// Parses a body. serde_json limits the depth to 128.
 ///
 /// # Errors
-/// `malformed_json` with line and column, `duplicate_key`.
+/// `malformed_json` with line and column, `duplicate_key`, `body_too_large` with more than [`VALUES_MAX`] values.
 pub(crate) fn read(body: &[u8]) -> Result<Value, Problem> {
     if let Some(mark) = [&b"\xef\xbb\xbf"[..], b"\xfe\xff", b"\xff\xfe"].into_iter().find(|mark| body.starts_with(mark)) {
         let encoding = if mark.len() == 3 { "UTF-8" } else { "UTF-16" };
@@ -52,9 +58,12 @@ pub(crate) fn read(body: &[u8]) -> Result<Value, Problem> {
     }
     let twice = Twice::default();
     let mut reader = serde_json::Deserializer::from_slice(body);
-    let read = Strict { place: &Place::Root, twice: &twice }.deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
+    let left = Cell::new(Some(VALUES_MAX));
+    let read =
+        Strict { place: &Place::Root, twice: &twice, left: &left }.deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
     read.map_err(|error| match twice.into_inner() {
         Some(violation) => Problem::new(Code::DuplicateKey, violation.message.clone()).with_errors(vec![violation]),
+        None if left.get().is_none() => Problem::new(Code::BodyTooLarge, format!("The body has more than {VALUES_MAX} JSON values.")),
         None if body.iter().all(u8::is_ascii_whitespace) => {
             Problem::new(Code::MalformedJson, "The body is empty; a JSON object is required.")
         }
@@ -67,6 +76,10 @@ impl<'de> DeserializeSeed<'de> for Strict<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        self.left.set(self.left.get().and_then(|left| left.checked_sub(1)));
+        if self.left.get().is_none() {
+            return Err(D::Error::custom("too many values"));
+        }
         deserializer.deserialize_any(self)
     }
 }
@@ -141,6 +154,14 @@ mod tests {
     fn a_member_that_stands_twice_is_named_by_its_pointer() {
         let refused = read(br#"{"a":[{"x/y":1,"x/y":2}]}"#).expect_err("refused");
         assert_eq!(refused.to_string(), "duplicate_key: '/a/0/x~1y' is listed twice.");
+    }
+
+    #[test]
+    fn more_values_than_allowed_are_refused_however_small() {
+        let list = |count: usize| format!("[{}]", vec!["[]"; count].join(","));
+        assert!(read(list(VALUES_MAX - 1).as_bytes()).is_ok());
+        let refused = read(list(VALUES_MAX).as_bytes()).expect_err("too many").to_string();
+        assert!(refused.starts_with("body_too_large") && refused.contains("100000"), "{refused}");
     }
 
     #[test]

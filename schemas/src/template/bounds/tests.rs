@@ -227,3 +227,12 @@ fn the_largest_that_keep_the_bounds_compile() {
         assert!(!codes.contains(&"template_syntax"), "{codes:?}");
     }
 }
+
+#[test]
+fn a_line_of_any_length_and_any_number_of_lines_are_read() {
+    for filler in ["e", "\n"] {
+        let filler = filler.repeat(70_000);
+        assert_eq!(refusal(&format!("{filler}{{{{ account.name }}}}{filler}")), None);
+        assert_eq!(refusal(&format!("{filler}{{{{ €")).map(|(code, _)| code), Some("template_syntax"));
+    }
+}
