@@ -185,10 +185,10 @@ async fn serve(settings: Settings, log: &telemetry::Log, roles: Vec<Role>) -> Re
         tracing::info!(url_file = %child.url_file.display(), "a private nats-server runs");
     }
     let running = roles::start(&settings, &roles, nats, log.lines.clone(), lock).await?;
-    if let Some(key) = &running.new_admin_key {
-        if writeln!(std::io::stdout(), "admin API key (shown once): {key}").is_err() {
-            tracing::error!("the admin API key could not be printed; create another one with `billwire keys create`");
-        }
+    if let Some(key) = &running.new_admin_key
+        && writeln!(std::io::stdout(), "admin API key (shown once): {key}").is_err()
+    {
+        tracing::error!("the admin API key could not be printed; create another one with `billwire keys create`");
     }
     if let Some(address) = running.address {
         tracing::info!(%address, "listening");

@@ -15,7 +15,7 @@ use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGua
 use tracing_subscriber::EnvFilter;
 
 /// Lines that wait to be written; more are lost.
-const WAITING_MAX: usize = 8_192;
+const WAITING_MAX: usize = 4_096;
 
 /// The log of this process. Dropping it writes what waits, for a second at most.
 pub struct Log {

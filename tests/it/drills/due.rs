@@ -1,7 +1,7 @@
 //! What is due while an outsider holds what one of it needs: everything else is performed, and that one is reported and tried again.
 
 use billwire_tests::{eventually, gateway::Database};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{outsider, run};
 use crate::plain;
@@ -21,7 +21,7 @@ async fn a_due_action_that_cannot_be_performed_is_reported_and_holds_up_no_other
     }
     let is_changed = async |account: &String| {
         let account = api.get(&format!("/v1/accounts/{account}")).await.expect(200);
-        account["billCycle"]["billCycleId"] == Value::from(other.clone())
+        account["billCycle"]["billCycleId"] == other.as_str()
     };
     let part = async || api.get("/readyz").await.expect(200)["parts"]["due"].clone();
     let mut outsider = outsider(&setup).await;

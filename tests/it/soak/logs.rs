@@ -16,7 +16,7 @@ use billwire_tests::{
 };
 use serde_json::Value;
 
-use super::{Dice, length, pace};
+use super::{Dice, length};
 use crate::drills::Scene;
 
 /// A scene whose gateway logs to `log`, and its address for monitors.
@@ -29,7 +29,6 @@ async fn logging_to(name: &str, database: Database, log: impl Into<std::process:
     let (mut scene, gateway) = Scene::on(setup).await;
     assert!(gateway.stop().await.success());
     let gateway = scene.setup.start_logging_to(&["serve"], log).await;
-    pace(&mut scene);
     scene.start_work().await;
     (scene, gateway, Api::new(&format!("http://{address}"), "no-key"))
 }
