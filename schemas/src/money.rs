@@ -190,18 +190,24 @@ impl Decimal {
     /// `self * numerator / denominator`, rounded to the nearest millionth, half to even. `None` if `denominator` is 0 or the result is out
     /// of range. For proration: `fee.times(days, days_of_full_period)`.
     pub fn times(self, numerator: i64, denominator: i64) -> Option<Self> {
+        self.part(numerator, denominator, 6)
+    }
+
+    /// The same rounded, once, to this many decimals, at most six.
+    pub fn part(self, numerator: i64, denominator: i64, decimals: u32) -> Option<Self> {
+        let step = 10_i64.checked_pow(6_u32.checked_sub(decimals)?)?;
         if denominator == 0 {
             return None;
         }
         let product = i128::from(self.0) * i128::from(numerator);
-        let divisor = i128::from(denominator);
+        let divisor = i128::from(denominator) * i128::from(step);
         let (whole, rest) = (product.div_euclid(divisor), product.rem_euclid(divisor));
         let up = match (rest * 2).cmp(&divisor.abs()) {
             std::cmp::Ordering::Less => false,
             std::cmp::Ordering::Greater => true,
             std::cmp::Ordering::Equal => whole % 2 != 0,
         };
-        let result = i64::try_from(whole + i128::from(up)).ok()?;
+        let result = i64::try_from((whole + i128::from(up)) * i128::from(step)).ok()?;
         Self(result).plus(Self::ZERO)
     }
 

@@ -62,15 +62,18 @@ impl Period {
 }
 
 /// The rule that sets where a cycle's billing periods start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BillingSchedule {
     /// Unit of the period.
+    #[serde(rename = "period")]
     pub unit: PeriodUnit,
     /// Units per full period, at least 1 (2 weeks = fortnightly).
     pub length: u32,
     /// The billing day within the unit.
+    #[serde(rename = "billingDay")]
     pub day: u32,
     /// The billing month; used for years only.
+    #[serde(rename = "billingMonth")]
     pub month: u32,
 }
 
@@ -127,10 +130,18 @@ impl BillingSchedule {
         if self.is_billing_date(start) { self.full_period(start) } else { Period { start, end: self.next_billing_date(start) } }
     }
 
-    /// The period that contains `date`, counted on from `period`; `period` itself if it ends after `date`.
-    pub fn period_containing(&self, mut period: Period, date: NaiveDate) -> Period {
+    /// The full period that contains `date`, of an account that is on the schedule since `since`: full periods are counted from the first
+    /// billing date from `since` on, also backwards.
+    pub fn full_period_containing(&self, date: NaiveDate, since: NaiveDate) -> Period {
+        let first = if self.is_billing_date(since) { since } else { self.next_billing_date(since) };
+        let mut period = self.full_period(first);
         while period.end <= date {
-            period = self.period_from(period.end);
+            period = self.full_period(period.end);
+        }
+        while period.start > date
+            && let Some(earlier) = self.full_period_ending(period.start)
+        {
+            period = earlier;
         }
         period
     }
@@ -172,6 +183,16 @@ mod tests {
         assert_eq!(yearly.next_billing_date(d("2027-02-28")), d("2028-02-28"));
         let daily = BillingSchedule { unit: PeriodUnit::Day, length: 1, day: 1, month: 1 };
         assert_eq!(daily.period_from(d("2028-02-28")).end, d("2028-02-29"));
+    }
+
+    #[test]
+    fn full_periods_are_counted_from_the_first_billing_date_also_backwards() {
+        let two_months = BillingSchedule { length: 2, ..monthly(15) };
+        let full = |date| two_months.full_period_containing(d(date), d("2027-06-01"));
+        assert_eq!(full("2027-06-01"), Period { start: d("2027-04-15"), end: d("2027-06-15") });
+        assert_eq!(full("2027-06-15"), Period { start: d("2027-06-15"), end: d("2027-08-15") });
+        assert_eq!(full("2028-01-01"), Period { start: d("2027-12-15"), end: d("2028-02-15") });
+        assert_eq!(full("2027-02-20"), Period { start: d("2027-02-15"), end: d("2027-04-15") });
     }
 
     #[test]

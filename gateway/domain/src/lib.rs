@@ -12,6 +12,7 @@ pub mod customers;
 pub mod delivery;
 pub mod email;
 pub mod events;
+pub mod history;
 pub mod rejected;
 pub mod usage;
 

@@ -178,6 +178,41 @@ pub(crate) struct PlannedBillCycleChange {
     valid_from: Moment,
 }
 
+/// An account status and the first day it held.
+#[derive(Debug, Object)]
+pub(crate) struct AccountStatusFrom {
+    /// First day, in the tenant's time zone.
+    from: NaiveDate,
+    /// The status. Fees are charged for days in status `active` or `suspended`.
+    status: String,
+}
+
+/// The schedule of a bill cycle.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase")]
+pub(crate) struct BillingSchedule {
+    /// Unit of the billing period: `day`, `week`, `month` or `year`.
+    period: String,
+    /// Length of a billing period, in units.
+    length: u32,
+    /// Billing day. Means nothing for `day`.
+    billing_day: u32,
+    /// Billing month. Means nothing except for `year`.
+    billing_month: u32,
+}
+
+/// A bill cycle and the first day it held.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase")]
+pub(crate) struct BillCycleFrom {
+    /// First day, in the tenant's time zone. The earliest cycle also counts for the days before.
+    from: NaiveDate,
+    /// Id of the bill cycle.
+    bill_cycle_id: Uuid,
+    /// Its schedule, with the account's own billing day.
+    schedule: BillingSchedule,
+}
+
 /// An account.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
@@ -206,6 +241,10 @@ pub(crate) struct Account {
     bill_cycle: CurrentBillCycle,
     /// The planned bill cycle change, if any.
     planned_bill_cycle_change: Option<PlannedBillCycleChange>,
+    /// The status by day, oldest first, up to the latest 1 000 changes. Absent until the first change of an account from a version without it.
+    status_history: Option<Vec<AccountStatusFrom>>,
+    /// The bill cycles by day, oldest first: billing periods follow from them, also when they are billed late. Absent as above.
+    bill_cycle_history: Option<Vec<BillCycleFrom>>,
     /// Creation time.
     created_at: Moment,
     /// Time of the last change.
@@ -233,6 +272,12 @@ impl Example for Account {
                 short_period: None,
             },
             planned_bill_cycle_change: None,
+            status_history: Some(vec![AccountStatusFrom { from: day(4), status: "active".to_owned() }]),
+            bill_cycle_history: Some(vec![BillCycleFrom {
+                from: day(4),
+                bill_cycle_id: example_id(2),
+                schedule: BillingSchedule { period: "month".to_owned(), length: 1, billing_day: 15, billing_month: 1 },
+            }]),
             created_at: example_moment(),
             updated_at: example_moment(),
         }

@@ -69,7 +69,7 @@ pub(crate) struct NewDeliveryOffset {
 pub(crate) struct NewStatus {
     /// Name of the status.
     name: StatusName,
-    /// Whether objects in this status are billed.
+    /// Package subscriptions: whether the fee is charged for days in this status. Services: no fee depends on it; it is in their events and history.
     billable: bool,
 }
 

@@ -128,6 +128,17 @@ impl Example for PackageSubscriptionCancellation {
     }
 }
 
+/// A status, the first day it held, and whether it was billable then.
+#[derive(Debug, Object)]
+pub(crate) struct StatusFrom {
+    /// First day, in the tenant's time zone.
+    pub from: NaiveDate,
+    /// The status.
+    pub status: String,
+    /// Whether the billing settings made it billable when it began.
+    pub billable: bool,
+}
+
 /// An account's subscription to a package.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
@@ -152,6 +163,9 @@ pub(crate) struct PackageSubscription {
     end_date: Option<NaiveDate>,
     /// First day the fee has not been billed for.
     fee_billed_until: NaiveDate,
+    /// The status by day, oldest first, up to the latest 1 000 changes: the fee is charged for billable days. Absent until the first change
+    /// of a subscription from a version without it.
+    status_history: Option<Vec<StatusFrom>>,
     /// Creation time.
     created_at: Moment,
     /// Time of the last change.
@@ -172,6 +186,7 @@ impl Example for PackageSubscription {
             start_date: start,
             end_date: None,
             fee_billed_until: start,
+            status_history: Some(vec![StatusFrom { from: start, status: "pending".to_owned(), billable: false }]),
             created_at: example_moment(),
             updated_at: example_moment(),
         }
@@ -183,7 +198,7 @@ impl PackageSubscriptions {
     /// Subscribe a package
     ///
     /// Subscribes an account to a package. The subscription starts in the initial package status of the billing settings. Its fee is
-    /// billed while its status is billable.
+    /// charged for the days on which its status is billable.
     #[oai(path = "/package-subscriptions", method = "post", operation_id = "subscribePackage")]
     async fn subscribe(&self, context: Context, input: Validated<NewPackageSubscription>) -> Result<Created, Problem> {
         let new = input.body;

@@ -3,6 +3,7 @@
 use billwire_app::{CreatePackage, DeletePackage, Filter, UpdatePackage, domain::customers::package};
 use billwire_schemas::ids::{PackageId, fresh};
 use billwire_schemas::refusal::Code;
+use chrono::NaiveDate;
 use poem_openapi::{Object, OpenApi, Tags, param::Path, types::Example};
 use uuid::Uuid;
 
@@ -100,7 +101,7 @@ pub(crate) struct PackageUpdate {
     name: Option<Name>,
     /// Description of the package.
     description: Option<Description>,
-    /// Fee per billing period, in the same currency as before. Applies to every period billed from now on.
+    /// Fee per billing period, in the same currency as before. Applies from today on, in the tenant's time zone.
     recurring_fee: Option<NewMoney>,
 }
 
@@ -110,6 +111,16 @@ impl Example for PackageUpdate {
     fn example() -> Self {
         Self { name: None, description: None, recurring_fee: Some(NewMoney::of("11.90", "EUR")) }
     }
+}
+
+/// A fee and the first day it applied.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase")]
+pub(crate) struct FeeFrom {
+    /// First day, in the tenant's time zone. The earliest fee also applies to the days before.
+    from: NaiveDate,
+    /// Fee per billing period.
+    recurring_fee: Money,
 }
 
 /// Products with a recurring fee that accounts can subscribe to.
@@ -130,6 +141,8 @@ pub(crate) struct Package {
     currency: String,
     /// Fee per billing period of the account's bill cycle.
     recurring_fee: Money,
+    /// The fee by day, oldest first, up to the latest 1 000 changes. Absent until the fee of a package from a version without it changes.
+    fee_history: Option<Vec<FeeFrom>>,
     /// Creation time.
     created_at: Moment,
     /// Time of the last change.
@@ -146,6 +159,7 @@ impl Example for Package {
             description: Some("Up to 50 vehicles".to_owned()),
             currency: "EUR".to_owned(),
             recurring_fee: Money::example(),
+            fee_history: None,
             created_at: example_moment(),
             updated_at: example_moment(),
         }
@@ -201,7 +215,7 @@ impl Packages {
 
     /// Change a package
     ///
-    /// Absent members keep their values. A new fee applies to every period billed from now on, including existing subscriptions.
+    /// Absent members keep their values. A new fee applies from today on, in the tenant's time zone, also to existing subscriptions: a period that is running has a line for each fee.
     #[oai(path = "/packages/:package", method = "patch", operation_id = "updatePackage")]
     async fn update(
         &self,

@@ -10,6 +10,7 @@ use poem_openapi::{Object, OpenApi, Tags, param::Path, types::Example};
 use uuid::Uuid;
 
 use crate::{
+    customers::package_subscriptions::StatusFrom,
     http::{
         problem::Problem,
         request_context::{Context, Query},
@@ -156,6 +157,8 @@ pub(crate) struct Service {
     status_reason: Option<String>,
     /// Time of the last status change.
     status_changed_at: Moment,
+    /// The status by day, oldest first, up to the latest 1 000 changes. Absent until the first change of a service from a version without it.
+    status_history: Option<Vec<StatusFrom>>,
     /// `true` if the service was suspended with its account; reactivating the account then restores it. Otherwise absent.
     suspended_with_account: Option<bool>,
     /// Creation time.
@@ -177,6 +180,7 @@ impl Example for Service {
             status: "preactive".to_owned(),
             status_reason: None,
             status_changed_at: example_moment(),
+            status_history: None,
             suspended_with_account: None,
             created_at: example_moment(),
             updated_at: example_moment(),

@@ -125,8 +125,10 @@ pub(crate) struct UsageIdentifier {
     value: String,
     /// Days without usage after which the identifier is dormant.
     dormant_after_days: Option<u32>,
-    /// Latest date of usage, in UTC.
+    /// Latest date of usage, in the tenant's time zone.
     last_usage_on: Option<NaiveDate>,
+    /// Time at which the identifier becomes dormant unless it is used: the start of a day in the tenant's time zone.
+    dormant_at: Option<Moment>,
     /// Time since which the identifier is dormant, if it is.
     dormant_since: Option<Moment>,
     /// Creation time.
@@ -147,6 +149,7 @@ impl Example for UsageIdentifier {
             value: "8949010000000000042".to_owned(),
             dormant_after_days: Some(30),
             last_usage_on: None,
+            dormant_at: Some(example_moment()),
             dormant_since: None,
             created_at: example_moment(),
             updated_at: example_moment(),

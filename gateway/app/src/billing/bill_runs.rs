@@ -30,7 +30,7 @@ use tokio::task::JoinSet;
 use crate::{
     App, Caller, RequestContext,
     billing::bill_run_turns::BillRunCursors,
-    billing::invoicing::{Billing, Wanted, schedule},
+    billing::invoicing::{Billing, Wanted, with_bill_cycle_history},
     customers::billing_settings::settings,
     events::event_parameters::billing_contact,
     execute::UseCase,
@@ -90,23 +90,18 @@ impl UseCase for BillAccount {
         self.account.into()
     }
     fn prefetch(&self) -> Vec<Prefetch> {
-        vec![Prefetch::of::<Account>(self.account.0), Prefetch::of::<BillCycle>(self.run.bill_cycle_id.0)]
+        vec![Prefetch::of::<Account>(self.account.0)]
     }
     async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
         let Some(account) = to_be_billed(tx, &self.run, self.account).await? else { return Ok(None) };
-        let (settings, schedule) = (settings(tx).await?, schedule(tx, &account).await?);
+        let (settings, account) = (settings(tx).await?, with_bill_cycle_history(tx, account).await?);
         let date = self.run.billing_date;
-        let billing = Billing {
-            cutoff: invoicing::cutoff(&settings, date),
-            fees_until: invoicing::fees_until(&account, &schedule, date),
-            settings,
-            schedule,
-            account,
-        };
+        let billing =
+            Billing { cutoff: invoicing::cutoff(&settings, date), fees_until: invoicing::fees_until(&account, date), settings, account };
         let drawn = billing.draw(tx).await?;
         let wanted = Wanted { id: self.invoice, kind: Kind::Cycle, run: Some(self.run.id) };
         let invoice = billing.post(tx, &drawn, wanted, now).await?;
-        let moved = invoicing::move_on(&billing.account, &billing.schedule, date, now);
+        let moved = invoicing::move_on(&billing.account, date, now);
         let record = billing.save(tx, drawn, invoice.as_ref(), moved, now).await?;
         let outcome = if invoice.is_some() { Outcome::Invoiced } else { Outcome::Nothing };
         let invoice = invoice.map(|invoice| (invoice.after.id, invoice.after.total));

@@ -21,7 +21,7 @@ use billwire_store::{
 
 use crate::{
     App,
-    billing::invoicing::{Billing, Wanted, schedule},
+    billing::invoicing::{Billing, Wanted, with_bill_cycle_history},
     customers::billing_settings::settings,
     execute::json,
     execute_on::ObjectUseCase,
@@ -45,8 +45,8 @@ impl ObjectUseCase for CreateInvoiceOnDemand {
     async fn run(&self, tx: &mut Tx<'_>, account: Account, now: Timestamp) -> Result<Option<Record>, Failure> {
         let settings = settings(tx).await?;
         let fees_until = invoicing::final_fees_until(&account, &settings)?;
-        let schedule = schedule(tx, &account).await?;
-        let billing = Billing { account, settings, cutoff: now, fees_until, schedule };
+        let account = with_bill_cycle_history(tx, account).await?;
+        let billing = Billing { account, settings, cutoff: now, fees_until };
         let drawn = billing.draw(tx).await?;
         let wanted = Wanted { id: self.invoice, kind: Kind::OnDemand, run: None };
         let invoice = billing.post(tx, &drawn, wanted, now).await?.ok_or_else(nothing_to_bill)?;
@@ -81,9 +81,9 @@ impl Unit for PreviewInvoice {
         let now = self.clock.now();
         let account = addressed::<Account>(tx, self.account.0, None).await?;
         let date = invoicing::preview_date(&account)?;
-        let (settings, schedule) = (settings(tx).await?, schedule(tx, &account).await?);
-        let fees_until = invoicing::fees_until(&account, &schedule, date);
-        let billing = Billing { cutoff: invoicing::cutoff(&settings, date), account, settings, fees_until, schedule };
+        let (settings, account) = (settings(tx).await?, with_bill_cycle_history(tx, account).await?);
+        let fees_until = invoicing::fees_until(&account, date);
+        let billing = Billing { cutoff: invoicing::cutoff(&settings, date), account, settings, fees_until };
         let drawn = billing.draw(tx).await?;
         let wanted = Wanted { id: InvoiceId(fresh()), kind: Kind::Cycle, run: None };
         let invoice = billing.post(tx, &drawn, wanted, now).await?.ok_or_else(nothing_to_bill)?.after;

@@ -7,7 +7,6 @@ use billwire_domain::{
         invoice::{Invoice, Kind},
         invoicing::{self, Bill, CreditItem, FeeItem, Post, Unbilled},
     },
-    calendar::BillingSchedule,
     customers::{
         account::Account,
         bill_cycle::BillCycle,
@@ -41,16 +40,19 @@ pub(crate) struct Billing {
     pub cutoff: Timestamp,
     /// Fees for days before this date are billed.
     pub fees_until: NaiveDate,
-    pub schedule: BillingSchedule,
 }
 
-/// The billing schedule of an account.
+/// The account with the history of its bill cycle, also if it has not changed since a version without it.
 ///
 /// # Errors
 /// A billing day refusal, or a database failure.
-pub(crate) async fn schedule(tx: &mut Tx<'_>, account: &Account) -> Result<BillingSchedule, Failure> {
+pub(crate) async fn with_bill_cycle_history(tx: &mut Tx<'_>, account: Account) -> Result<Account, Failure> {
+    if !account.bill_cycle_history.is_empty() {
+        return Ok(account);
+    }
     let cycle = addressed::<BillCycle>(tx, account.bill_cycle.bill_cycle_id.0, None).await?;
-    Ok(cycle.schedule(account.bill_cycle.billing_day)?)
+    let schedule = cycle.schedule(account.bill_cycle.billing_day)?;
+    Ok(account.with_bill_cycle_history(schedule))
 }
 
 /// The bill and its items.
@@ -82,14 +84,14 @@ impl Billing {
         let mut fees = Vec::with_capacity(subscriptions.len());
         for subscription in &subscriptions {
             if let Some(package) = tx.load::<Package>(subscription.package_id.0).await? {
-                fees.push(FeeItem::of(subscription, &package, &self.settings));
+                fees.push(FeeItem::of(subscription, &package, &self.account, &self.settings));
             }
         }
         let adjustments = tx.select::<Adjustment>(own().is("status", Some(adjustment::State::Pending.name())), MANY).await?;
         let credits = tx.select::<Credit>(own().at_least("remaining", Some(1)), MANY).await?;
         let items = credits.iter().map(|one| CreditItem { id: one.id, remaining: one.remaining.amount, reason: one.reason.clone() });
         let unbilled = Unbilled { charges, fees, adjustments: adjustments.clone(), credits: items.collect() };
-        let bill = invoicing::bill(&self.account, &self.schedule, self.fees_until, unbilled)?;
+        let bill = invoicing::bill(&self.account, self.fees_until, unbilled)?;
         Ok(Drawn { bill, subscriptions, adjustments, credits })
     }
 

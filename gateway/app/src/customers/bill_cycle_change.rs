@@ -19,6 +19,8 @@ use billwire_store::{
 };
 
 use crate::{
+    billing::invoicing::with_bill_cycle_history,
+    customers::billing_settings::settings,
     events::event_parameters::recorded,
     execute::UseCase,
     execute_on::ObjectUseCase,
@@ -75,7 +77,8 @@ impl ObjectUseCase for UpdateAccountBillCycle {
     async fn run(&self, tx: &mut Tx<'_>, account: Account, now: Timestamp) -> Result<Option<Record>, Failure> {
         account::ensure_not_deactivated(&account)?;
         let cycle = found::<BillCycle>(tx, "/billCycle", &self.bill_cycle).await?;
-        let change = account::update_bill_cycle(account, &cycle, self.billing_day, self.valid_from, now)?;
+        let account = with_bill_cycle_history(tx, account).await?;
+        let change = account::update_bill_cycle(account, &cycle, self.billing_day, self.valid_from, &settings(tx).await?, now)?;
         save(tx, &change).await
     }
 }
@@ -97,7 +100,10 @@ impl ObjectUseCase for PerformAccountBillCycleChange {
 
     async fn run(&self, tx: &mut Tx<'_>, account: Account, now: Timestamp) -> Result<Option<Record>, Failure> {
         let change = match planned_cycle(tx, &account).await? {
-            Some(cycle) => account::perform_bill_cycle_change(account, &cycle, now)?,
+            Some(cycle) => {
+                let account = with_bill_cycle_history(tx, account).await?;
+                account::perform_bill_cycle_change(account, &cycle, &settings(tx).await?, now)?
+            }
             // Without a planned change there is no cycle to load; the refusal is that of the cancellation.
             None => account::cancel_bill_cycle_change(account, now)?,
         };
@@ -118,7 +124,8 @@ impl UseCase for PerformDueBillCycleChange {
     async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
         let account = addressed::<Account>(tx, self.account.0, None).await?;
         let Some(cycle) = planned_cycle(tx, &account).await? else { return Ok(None) };
-        match account::perform_due_bill_cycle_change(account, &cycle, now)? {
+        let account = with_bill_cycle_history(tx, account).await?;
+        match account::perform_due_bill_cycle_change(account, &cycle, &settings(tx).await?, now)? {
             Some(change) => save(tx, &change).await,
             None => Ok(None),
         }

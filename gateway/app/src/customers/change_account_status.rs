@@ -76,7 +76,7 @@ async fn change(
     services: bool,
     now: Timestamp,
 ) -> Result<Option<Record>, Failure> {
-    let change = account::change_status(account, to, reason.map(str::to_owned), now)?;
+    let change = account::change_status(account, to, reason.map(str::to_owned), &settings(tx).await?, now)?;
     let record = recorded(tx, &change, Default::default()).await?;
     match record {
         Some(record) if services => take_along(tx, record, &change.after, reason, now).await.map(Some),

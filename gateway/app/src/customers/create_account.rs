@@ -12,6 +12,7 @@ use billwire_store::{
 };
 
 use crate::{
+    customers::billing_settings::settings,
     execute::UseCase,
     objects::{found, prefetch_named},
     record::Record,
@@ -40,7 +41,7 @@ impl UseCase for CreateAccount {
     async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
         let cycle = found::<BillCycle>(tx, "/billCycle", &self.bill_cycle).await?;
         tx.ensure_external_id_free::<Account>(self.command.external_id.as_deref()).await?;
-        let change = account::create(self.command.clone(), &cycle, now)?;
+        let change = account::create(self.command.clone(), &cycle, &settings(tx).await?, now)?;
         tx.save(&change)?;
         Record::of(&change).map(Some)
     }

@@ -5,7 +5,7 @@ use billwire_domain::customers::package::{self, Package};
 use billwire_schemas::{clock::Timestamp, ids::OrderingKey};
 use billwire_store::{Tx, commit::Failure};
 
-use crate::{execute::UseCase, execute_on::ObjectUseCase, record::Record, references};
+use crate::{customers::billing_settings::settings, execute::UseCase, execute_on::ObjectUseCase, record::Record, references};
 
 /// Creates a package.
 #[derive(Debug, Clone)]
@@ -32,7 +32,7 @@ impl UseCase for CreatePackage {
     }
     async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
         tx.ensure_external_id_free::<Package>(self.0.external_id.as_deref()).await?;
-        let change = package::create(self.0.clone(), now)?;
+        let change = package::create(self.0.clone(), &settings(tx).await?, now)?;
         tx.save(&change)?;
         Record::of(&change).map(Some)
     }
@@ -44,7 +44,7 @@ impl ObjectUseCase for UpdatePackage {
     const OPERATION: &'static str = "updatePackage";
 
     async fn run(&self, tx: &mut Tx<'_>, package: Package, now: Timestamp) -> Result<Option<Record>, Failure> {
-        let change = package::update(package, self.command.clone(), now)?;
+        let change = package::update(package, self.command.clone(), &settings(tx).await?, now)?;
         tx.save(&change)?;
         Record::of(&change).map(Some)
     }

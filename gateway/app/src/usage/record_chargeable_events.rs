@@ -26,6 +26,7 @@ use uuid::Uuid;
 
 use crate::{
     App, RequestContext,
+    customers::billing_settings::settings,
     events::event_parameters::{of_account, of_service},
     execute_bulk::BulkUseCase,
     objects::{Referred, unknown},
@@ -251,7 +252,7 @@ impl RecordChargeableEvents {
 async fn noted(tx: &mut Tx<'_>, charge: &ChargeableEvent, record: Record, related: &Parameters, now: Timestamp) -> Result<Record, Failure> {
     let Some(id) = charge.usage_identifier_id else { return Ok(record) };
     let Some(identifier) = tx.load::<UsageIdentifier>(id.0).await? else { return Ok(record) };
-    match usage_identifier::used(identifier, charge.occurred_at.date_naive(), now) {
+    match usage_identifier::used(identifier, charge.occurred_at, &settings(tx).await?, now) {
         Some(change) => {
             tx.save(&change)?;
             record.and(&change, related)

@@ -13,6 +13,7 @@ use billwire_schemas::{
 use billwire_store::{Filter, Tx, commit::Failure};
 
 use crate::{
+    customers::billing_settings::settings,
     events::event_parameters::{of_service, recorded},
     execute::UseCase,
     execute_on::{ObjectUseCase, owner},
@@ -60,7 +61,7 @@ impl ObjectUseCase for CreateUsageIdentifier {
         let same = Filter::new().is("kind", Some(&self.command.kind)).is("value", Some(&self.command.value));
         let taken = !tx.select::<UsageIdentifier>(same, 1).await?.is_empty();
         let related = of_service(tx, service.id).await?;
-        let change = usage_identifier::create(self.command.clone(), &service, &account, taken, now)?;
+        let change = usage_identifier::create(self.command.clone(), &service, &account, taken, &settings(tx).await?, now)?;
         recorded(tx, &change, related).await
     }
 }
@@ -73,7 +74,8 @@ impl ObjectUseCase for UpdateUsageIdentifier {
     async fn run(&self, tx: &mut Tx<'_>, identifier: UsageIdentifier, now: Timestamp) -> Result<Option<Record>, Failure> {
         let account = owner(tx, &identifier).await?;
         let related = of_service(tx, identifier.service_id).await?;
-        recorded(tx, &usage_identifier::update(identifier, &account, self.dormant_after_days, now)?, related).await
+        let change = usage_identifier::update(identifier, &account, self.dormant_after_days, &settings(tx).await?, now)?;
+        recorded(tx, &change, related).await
     }
 }
 

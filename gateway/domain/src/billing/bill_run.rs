@@ -276,7 +276,7 @@ mod tests {
             payment_term_days: None,
         };
         let now = at("2027-01-01T00:00:00Z");
-        let account = account::create(command, &cycle(), now).expect("an account").after;
+        let account = account::create(command, &cycle(), &BillingSettings::default(), now).expect("an account").after;
         let change = billing_failed(account, BillRunId(fresh()), &Rejected::conflict(Code::NothingToBill, "a message"), now);
         assert_eq!(change.lifecycle, ["account.billing_failed"]);
         assert_eq!(change.lifecycle[0].parameters.get("billingError.code"), Some(&"nothing_to_bill".into()));

@@ -1,8 +1,8 @@
 //! Computes invoices: an account's unbilled items as lines with a total.
 //!
 //! Rules, in order of application. Charges before the cutoff form one line per type: their exact sum, rounded once. Recurring fees are
-//! billed in arrears, one line per package subscription and ended period: `fee * days / days of the full period`. A subscription that
-//! is not billable when its period is billed costs nothing for that period; a cancelled one is charged up to its end. Each pending
+//! billed in arrears, one line per package subscription, billing period that ran at the time, and fee: `fee * days / days of the full
+//! period`. The days are those on which account and subscription were billable; what they are now does not matter. Each pending
 //! adjustment forms a line. The total never becomes negative: credit adjustments are applied whole or not at all, credits up to the
 //! remaining total, both oldest first. The rest waits for the next invoice.
 
@@ -18,19 +18,20 @@ use chrono::{Days, NaiveDate};
 
 use crate::{
     billing::invoice::{About, Invoice, Kind, Line, Status},
-    calendar::{BillingSchedule, Period},
+    calendar::Period,
     change::Change,
     customers::{
-        account::{Account, Status as AccountStatus, ensure_not_deactivated},
+        account::{Account, CurrentBillCycle, Status as AccountStatus, ensure_not_deactivated, period_on, running_period},
         billing_settings::{BillingSettings, TimeOfDay, local_moment},
-        package::Package,
+        package::{FeeByDay, Package},
         package_subscription::PackageSubscription,
     },
+    history::History,
     rejected::Rejected,
     usage::adjustment::{Adjustment, ChargeType},
 };
 
-pub use billing_periods::{BillingPeriod, billing_periods, moved_on};
+pub use billing_periods::{BillingPeriod, billing_periods};
 
 /// All unbilled charges of one type.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,27 +51,46 @@ pub struct FeeItem {
     pub id: PackageSubscriptionId,
     /// The package's display name.
     pub package: String,
-    /// Fee of a full period.
-    pub fee: Decimal,
+    /// Fee of a full period, by day.
+    pub fees: History<FeeByDay>,
     /// First unbilled day.
     pub from: NaiveDate,
     /// First day without a fee.
     pub until: Option<NaiveDate>,
-    /// Whether the days are charged.
-    pub billable: bool,
+    /// Whether the days are charged, by day.
+    pub billable: History<bool>,
 }
 
 impl FeeItem {
-    /// The fee of `subscription` to `package`. A cancelled subscription is charged up to its end.
-    pub fn of(subscription: &PackageSubscription, package: &Package, settings: &BillingSettings) -> Self {
+    /// The fee of `subscription` to `package` for the days on which it and its `account` were billable. What changed last before histories
+    /// were kept counts for all days before.
+    pub fn of(subscription: &PackageSubscription, package: &Package, account: &Account, settings: &BillingSettings) -> Self {
+        let always = |value| History::starting(subscription.start_date, value);
+        let now = settings.package_statuses.billable(&subscription.status) || subscription.end_date.is_some();
+        let mut own = subscription.status_history.map(|status| status.billable);
+        if own.is_empty() {
+            own = always(now);
+        }
+        let accounts = account.status_history.map(|entry| Account::billable(entry.status));
+        let billable = if accounts.is_empty() { own } else { own.and(&accounts) };
+        let fees = if package.fee_history.is_empty() {
+            History::starting(subscription.start_date, FeeByDay { recurring_fee: package.recurring_fee })
+        } else {
+            package.fee_history.clone()
+        };
         Self {
             id: subscription.id,
             package: package.name.clone(),
-            fee: package.recurring_fee.amount,
+            fees,
             from: subscription.fee_billed_until,
             until: subscription.end_date,
-            billable: subscription.end_date.is_some() || settings.package_statuses.billable(&subscription.status),
+            billable,
         }
+    }
+
+    /// How many of `days` are charged.
+    fn billable_days(&self, days: Period) -> i64 {
+        self.billable.within(days).filter(|(_, entry)| entry.value).map(|(days, _)| days.days()).sum()
     }
 }
 
@@ -117,7 +137,7 @@ pub struct Bill {
 ///
 /// # Errors
 /// `invoice_total_out_of_range`, `billing_data_unreadable`.
-pub fn bill(account: &Account, schedule: &BillingSchedule, fees_until: NaiveDate, unbilled: Unbilled) -> Result<Bill, Rejected> {
+pub fn bill(account: &Account, fees_until: NaiveDate, unbilled: Unbilled) -> Result<Bill, Rejected> {
     let mut sheet = Sheet::new(account)?;
     for charges in unbilled.charges {
         let count = charges.count;
@@ -127,7 +147,7 @@ pub fn bill(account: &Account, schedule: &BillingSchedule, fees_until: NaiveDate
         sheet.add(About::Charges { charge_type: charges.charge_type, count }, description, exact)?;
     }
     let first = unbilled.fees.iter().map(|item| item.from).min().unwrap_or(fees_until);
-    let periods = billing_periods(&account.bill_cycle, schedule, first, fees_until);
+    let periods = billing_periods(&account.bill_cycle_history, Period { start: first, end: fees_until });
     let fees = unbilled.fees.iter().filter_map(|item| sheet.add_fee(item, &periods, fees_until).transpose()).collect::<Result<_, _>>()?;
     let mut adjustments = Vec::new();
     let (debits, credits): (Vec<_>, Vec<_>) = unbilled.adjustments.into_iter().partition(|one| one.charge_type == ChargeType::Debit);
@@ -176,6 +196,10 @@ impl Sheet {
 
     fn add(&mut self, about: About, description: String, exact: Decimal) -> Result<(), Rejected> {
         let amount = self.rounded(exact);
+        self.add_rounded(about, description, exact, amount)
+    }
+
+    fn add_rounded(&mut self, about: About, description: String, exact: Decimal, amount: Decimal) -> Result<(), Rejected> {
         self.total = self.total.plus(amount).ok_or_else(out_of_range)?;
         self.lines.push(Line { about, description, exact, amount: Money::new(amount, self.currency) });
         Ok(())
@@ -186,7 +210,8 @@ impl Sheet {
         self.total.plus(self.rounded(exact)).is_some_and(|rest| !rest.is_negative())
     }
 
-    /// Adds a line for each period that overlaps the subscription. Returns the date up to which it is processed, if any day was due.
+    /// Adds a line for each period with charged days of the subscription, and for each fee within it. Returns the date up to which the
+    /// subscription is processed, if any day was due.
     fn add_fee(
         &mut self,
         item: &FeeItem,
@@ -197,13 +222,19 @@ impl Sheet {
         if until <= item.from {
             return Ok(None);
         }
-        if item.billable && item.fee.is_positive() {
-            for stretch in periods {
-                let Some(period) = stretch.period.within(Period { start: item.from, end: until }) else { continue };
-                let exact = item.fee.times(period.days(), stretch.full_days).ok_or_else(out_of_range)?;
+        for billing_period in periods {
+            let Some(due) = billing_period.period.within(Period { start: item.from, end: until }) else { continue };
+            for (period, entry) in item.fees.within(due) {
+                let (fee, days, full) = (entry.value.recurring_fee.amount, item.billable_days(period), billing_period.full_days);
+                if days == 0 || !fee.is_positive() {
+                    continue;
+                }
+                let exact = fee.times(days, full).ok_or_else(out_of_range)?;
+                let amount = fee.part(days, full, self.currency.decimals()).ok_or_else(out_of_range)?;
                 let last = period.end.pred_opt().unwrap_or(period.end);
-                let description = format!("{}, {} to {last}", item.package, period.start);
-                self.add(About::Fee { package_subscription_id: item.id, period }, description, exact)?;
+                let some = if days < period.days() { format!(" ({days} of {} days)", period.days()) } else { String::new() };
+                let description = format!("{}, {} to {last}{some}", item.package, period.start);
+                self.add_rounded(About::Fee { package_subscription_id: item.id, period }, description, exact, amount)?;
             }
         }
         Ok(Some((item.id, until)))
@@ -218,14 +249,15 @@ fn out_of_range() -> Rejected {
 }
 
 /// The date up to which a bill run of `billing_date` bills fees: the end of the account's last period that has ended by then.
-pub fn fees_until(account: &Account, schedule: &BillingSchedule, billing_date: NaiveDate) -> NaiveDate {
-    moved_on(&account.bill_cycle, schedule, billing_date).period.start.min(billing_date)
+pub fn fees_until(account: &Account, billing_date: NaiveDate) -> NaiveDate {
+    period_on(&account.bill_cycle_history, billing_date).map_or(account.bill_cycle.period.start, |period| period.start)
 }
 
 /// Advances the account past the periods that have ended by `billing_date`; `None` if the current period is still running.
-pub fn move_on(account: &Account, schedule: &BillingSchedule, billing_date: NaiveDate, now: Timestamp) -> Option<Change<Account>> {
-    let bill_cycle = moved_on(&account.bill_cycle, schedule, billing_date);
-    (bill_cycle != account.bill_cycle).then(|| {
+pub fn move_on(account: &Account, billing_date: NaiveDate, now: Timestamp) -> Option<Change<Account>> {
+    let (period, short_period) = running_period(&account.bill_cycle_history, billing_date)?;
+    (period.start > account.bill_cycle.period.start).then(|| {
+        let bill_cycle = CurrentBillCycle { period, short_period, ..account.bill_cycle };
         let after = Account { version: account.version + 1, updated_at: now, bill_cycle, ..account.clone() };
         Change::updated(account.clone(), after, Vec::<&'static str>::new())
     })
@@ -349,6 +381,8 @@ pub fn undo(lines: &[Line]) -> Undone {
     undone
 }
 
+#[cfg(test)]
+mod over_time;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]

@@ -16,9 +16,10 @@ use chrono::{NaiveDate, SecondsFormat};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    calendar::{BillingSchedule, Period},
+    calendar::{BillingSchedule, Period, PeriodUnit},
     change::{Change, Entity, entity_members},
-    customers::bill_cycle::BillCycle,
+    customers::{bill_cycle::BillCycle, billing_settings::BillingSettings},
+    history::History,
     rejected::{Rejected, Violation},
 };
 
@@ -60,11 +61,28 @@ impl Status {
     }
 }
 
+/// A status, in a history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusInForce {
+    /// The status.
+    pub status: Status,
+}
+
+/// A bill cycle and its schedule, in a history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CycleInForce {
+    /// The bill cycle.
+    pub bill_cycle_id: BillCycleId,
+    /// Its schedule, with the account's own billing day on an individual cycle.
+    pub schedule: BillingSchedule,
+}
+
 /// The bill cycle an account is in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CurrentBillCycle {
-    /// The current billing period.
+    /// The bill cycle.
     pub bill_cycle_id: BillCycleId,
     /// The account's own billing day, on an individual cycle.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -123,6 +141,12 @@ pub struct Account {
     /// The planned change of cycle.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub planned_bill_cycle_change: Option<PlannedChange>,
+    /// The status by day. Inactive and deactivated accounts owe no fees. Empty for accounts that have not changed since a version without it.
+    #[serde(skip_serializing_if = "History::is_empty", default)]
+    pub status_history: History<StatusInForce>,
+    /// The bill cycles by day, from which the billing periods follow. Empty as above.
+    #[serde(skip_serializing_if = "History::is_empty", default)]
+    pub bill_cycle_history: History<CycleInForce>,
     /// Creation time.
     pub created_at: Timestamp,
     /// Time of the last change.
@@ -154,7 +178,7 @@ pub struct Create {
 ///
 /// # Errors
 /// `currency_unknown`, `country_unknown`, `payment_term_out_of_range`, and the billing day rules of [`BillCycle::schedule`].
-pub fn create(command: Create, cycle: &BillCycle, now: Timestamp) -> Result<Change<Account>, Rejected> {
+pub fn create(command: Create, cycle: &BillCycle, settings: &BillingSettings, now: Timestamp) -> Result<Change<Account>, Rejected> {
     let mut broken = details::violations(command.company.as_ref(), command.payment_term_days);
     if let Err(no_currency) = command.currency.parse::<Currency>() {
         broken.push(Violation::new("/currency", Code::CurrencyUnknown, format!("'{}' {no_currency}.", command.currency)));
@@ -168,12 +192,13 @@ pub fn create(command: Create, cycle: &BillCycle, now: Timestamp) -> Result<Chan
             return Err(Rejected::from_violations(broken).unwrap_or(rejected));
         }
     };
+    let (today, status) = (settings.date_of(now), if command.active { Status::Active } else { Status::Inactive });
     Ok(Change::created(Account {
         id: command.id,
         version: 1,
         external_id: command.external_id,
         name: command.name,
-        status: if command.active { Status::Active } else { Status::Inactive },
+        status,
         status_reason: None,
         currency: command.currency,
         company: command.company,
@@ -182,10 +207,12 @@ pub fn create(command: Create, cycle: &BillCycle, now: Timestamp) -> Result<Chan
         bill_cycle: CurrentBillCycle {
             bill_cycle_id: cycle.id,
             billing_day: command.billing_day,
-            period: schedule.period_from(now.date_naive()),
+            period: schedule.period_from(today),
             short_period: None,
         },
         planned_bill_cycle_change: None,
+        status_history: History::starting(today, StatusInForce { status }),
+        bill_cycle_history: History::starting(today, CycleInForce { bill_cycle_id: cycle.id, schedule }),
         created_at: now,
         updated_at: now,
     }))
@@ -195,7 +222,13 @@ pub fn create(command: Create, cycle: &BillCycle, now: Timestamp) -> Result<Chan
 ///
 /// # Errors
 /// `account_deactivated`, `status_unchanged`, `status_transition_not_allowed`.
-pub fn change_status(account: Account, to: Status, reason: Option<String>, now: Timestamp) -> Result<Change<Account>, Rejected> {
+pub fn change_status(
+    account: Account,
+    to: Status,
+    reason: Option<String>,
+    settings: &BillingSettings,
+    now: Timestamp,
+) -> Result<Change<Account>, Rejected> {
     ensure_not_deactivated(&account)?;
     if account.status == to {
         return Err(Rejected::conflict(Code::StatusUnchanged, format!("The account is already {}.", to.name())));
@@ -208,6 +241,10 @@ pub fn change_status(account: Account, to: Status, reason: Option<String>, now: 
     let mut after = account.next_version(now);
     after.status = to;
     after.status_reason = reason;
+    if after.status_history.is_empty() {
+        after.status_history = History::starting(settings.date_of(account.created_at), StatusInForce { status: account.status });
+    }
+    after.status_history.set(settings.date_of(now), StatusInForce { status: to });
     let mut lifecycle = vec!["account.status_changed"];
     if to == Status::Deactivated {
         after.planned_bill_cycle_change = None;
@@ -225,6 +262,7 @@ pub fn update_bill_cycle(
     cycle: &BillCycle,
     billing_day: Option<u32>,
     valid_from: Option<Timestamp>,
+    settings: &BillingSettings,
     now: Timestamp,
 ) -> Result<Change<Account>, Rejected> {
     ensure_not_deactivated(&account)?;
@@ -243,7 +281,7 @@ pub fn update_bill_cycle(
             after.planned_bill_cycle_change = Some(PlannedChange { bill_cycle_id: cycle.id, billing_day, valid_from });
             Ok(Change::updated(account, after, vec!["account.bill_cycle_change_planned"]))
         }
-        None => Ok(switch(account, cycle.id, billing_day, &schedule, now, Start::AtOnce)),
+        None => Ok(switch(account, cycle.id, billing_day, schedule, now, Start::AtOnce(settings.date_of(now)))),
     }
 }
 
@@ -263,11 +301,16 @@ pub fn cancel_bill_cycle_change(account: Account, now: Timestamp) -> Result<Chan
 ///
 /// # Errors
 /// `account_deactivated`, `no_bill_cycle_change_in_progress`, the billing day rules.
-pub fn perform_bill_cycle_change(account: Account, cycle: &BillCycle, now: Timestamp) -> Result<Change<Account>, Rejected> {
+pub fn perform_bill_cycle_change(
+    account: Account,
+    cycle: &BillCycle,
+    settings: &BillingSettings,
+    now: Timestamp,
+) -> Result<Change<Account>, Rejected> {
     ensure_not_deactivated(&account)?;
     let change = planned(&account)?.clone();
     let schedule = cycle.schedule(change.billing_day)?;
-    Ok(switch(account, cycle.id, change.billing_day, &schedule, now, Start::AtOnce))
+    Ok(switch(account, cycle.id, change.billing_day, schedule, now, Start::AtOnce(settings.date_of(now))))
 }
 
 /// Decides a planned change that the clock has picked up. Returns `None` if no change is planned or due, so a second clock, a
@@ -275,20 +318,26 @@ pub fn perform_bill_cycle_change(account: Account, cycle: &BillCycle, now: Times
 ///
 /// # Errors
 /// The billing day rules.
-pub fn perform_due_bill_cycle_change(account: Account, cycle: &BillCycle, now: Timestamp) -> Result<Option<Change<Account>>, Rejected> {
+pub fn perform_due_bill_cycle_change(
+    account: Account,
+    cycle: &BillCycle,
+    settings: &BillingSettings,
+    now: Timestamp,
+) -> Result<Option<Change<Account>>, Rejected> {
     let Some(change) = account.planned_bill_cycle_change.clone() else { return Ok(None) };
     if account.status == Status::Deactivated || change.valid_from > now || change.bill_cycle_id != cycle.id {
         return Ok(None);
     }
     let schedule = cycle.schedule(change.billing_day)?;
-    Ok(Some(switch(account, cycle.id, change.billing_day, &schedule, now, Start::AfterRunningPeriod(change.valid_from.date_naive()))))
+    let due = Start::AfterRunningPeriod(settings.date_of(change.valid_from));
+    Ok(Some(switch(account, cycle.id, change.billing_day, schedule, now, due)))
 }
 
-/// How a change of cycle treats the current period (OCS.io bill cycle change, "standard" and "immediate").
+/// How a change of cycle treats the period that runs then (OCS.io bill cycle change, "immediate" and "standard").
 enum Start {
-    /// The current period ends today.
-    AtOnce,
-    /// The current period, which contains this date, runs to its end.
+    /// The period ends on this day.
+    AtOnce(NaiveDate),
+    /// The period that this day is in runs to its end; one that begins on this day does not begin.
     AfterRunningPeriod(NaiveDate),
 }
 
@@ -296,24 +345,70 @@ fn switch(
     account: Account,
     cycle: BillCycleId,
     billing_day: Option<u32>,
-    schedule: &BillingSchedule,
+    schedule: BillingSchedule,
     now: Timestamp,
     start: Start,
 ) -> Change<Account> {
     let mut after = account.next_version(now);
-    let running = account.bill_cycle.period;
-    let (period, short_period) = match start {
-        Start::AtOnce => (schedule.period_from(now.date_naive()), None),
-        Start::AfterRunningPeriod(date) if running.end > date => {
-            let next = schedule.period_from(running.end);
-            (running, (!schedule.is_billing_date(running.end)).then_some(next))
+    let (day, from) = match start {
+        Start::AtOnce(today) => (today, today),
+        Start::AfterRunningPeriod(day) => {
+            let running = running_period(&account.bill_cycle_history, day).map_or(account.bill_cycle.period, |(period, _)| period);
+            (day, if running.start == day { day } else { running.end })
         }
-        // The stored period ended before the change was due (no bill run advanced it), so a new period starts on the change's date.
-        Start::AfterRunningPeriod(date) => (schedule.period_from(date), None),
     };
+    after.bill_cycle_history.set(from, CycleInForce { bill_cycle_id: cycle, schedule });
+    // A bill run may have gone on already to the period after the one that the change leaves whole.
+    let shown = account.bill_cycle.period.start.clamp(day, from);
+    let (period, short_period) = running_period(&after.bill_cycle_history, shown).unwrap_or((schedule.period_from(day), None));
     after.bill_cycle = CurrentBillCycle { bill_cycle_id: cycle, billing_day, period, short_period };
     after.planned_bill_cycle_change = None;
     Change::updated(account, after, vec!["account.bill_cycle_changed"])
+}
+
+/// The billing period that `day` is in, as far as its cycle lets it run. `None` if no cycle is known.
+pub fn period_on(cycles: &History<CycleInForce>, day: NaiveDate) -> Option<Period> {
+    let (entry, until) = cycles.on(day)?;
+    let full = entry.value.schedule.full_period_containing(day, entry.from);
+    // The first cycle also counts for the days before it.
+    let start = if cycles.begins() == Some(entry.from) { full.start } else { full.start.max(entry.from) };
+    Some(Period { start, end: until.map_or(full.end, |until| full.end.min(until)) })
+}
+
+/// The billing period of the account that `day` is in, and the next one where it is the short one after a change of cycle.
+pub fn running_period(cycles: &History<CycleInForce>, day: NaiveDate) -> Option<(Period, Option<Period>)> {
+    let period = period_on(cycles, day)?;
+    let next = cycles.on(period.end).filter(|(entry, _)| entry.from == period.end && !entry.value.schedule.is_billing_date(period.end));
+    let start = cycles.begins().filter(|begins| *begins <= day).map_or(period.start, |begins| period.start.max(begins));
+    Some((Period { start, ..period }, next.and_then(|_| period_on(cycles, period.end))))
+}
+
+impl Account {
+    /// Whether the account's days are charged in this status.
+    pub fn billable(status: Status) -> bool {
+        matches!(status, Status::Active | Status::Suspended)
+    }
+
+    /// Fills in the bill cycle's history of an account that has not changed since a version without it. `schedule` is that of its cycle. A
+    /// running period of an earlier cycle, which is no longer known, counts as a full one.
+    #[must_use]
+    pub fn with_bill_cycle_history(mut self, schedule: BillingSchedule) -> Self {
+        if self.bill_cycle_history.is_empty() {
+            let CurrentBillCycle { bill_cycle_id, period, short_period, .. } = self.bill_cycle;
+            let current = CycleInForce { bill_cycle_id, schedule };
+            self.bill_cycle_history = match short_period {
+                None => History::starting(period.start, current),
+                Some(short) => {
+                    let length = u32::try_from(period.days()).unwrap_or(1).max(1);
+                    let earlier = BillingSchedule { unit: PeriodUnit::Day, length, day: 1, month: 1 };
+                    let mut history = History::starting(period.start, CycleInForce { bill_cycle_id, schedule: earlier });
+                    history.set(short.start, current);
+                    history
+                }
+            };
+        }
+        self
+    }
 }
 
 /// Refuses any change under a deactivated account.
@@ -360,7 +455,8 @@ impl Entity for Account {
         put("account.currency", Some(self.currency.clone().into()));
         put("account.paymentTermDays", self.payment_term_days.map(Into::into));
         put("account.billCycle", Some(self.bill_cycle.bill_cycle_id.to_string().into()));
-        put("account.billingDay", self.bill_cycle.billing_day.map(Into::into));
+        let schedule = self.bill_cycle_history.last().map(|cycle| cycle.schedule).filter(|one| one.unit.billing_days().is_some());
+        put("account.billingDay", self.bill_cycle.billing_day.or(schedule.map(|schedule| schedule.day)).map(Into::into));
         put("account.periodStart", Some(self.bill_cycle.period.start.to_string().into()));
         put("account.periodEnd", Some(self.bill_cycle.period.end.to_string().into()));
         if let Some(planned) = &self.planned_bill_cycle_change {

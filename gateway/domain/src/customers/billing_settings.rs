@@ -14,7 +14,7 @@ use crate::{
 };
 
 pub use local_time::{TimeOfDay, local_moment};
-pub use status_model::{StatusKind, StatusModel, StatusTransition};
+pub use status_model::{StatusByDay, StatusKind, StatusModel, StatusTransition};
 
 /// The maximum payment term and delivery offset, in days.
 const DAYS_MAX: u32 = 365;

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     change::{Change, Entity, entity_members},
+    customers::billing_settings::BillingSettings,
+    history::History,
     rejected::{Rejected, Violation},
 };
 
@@ -34,10 +36,21 @@ pub struct Package {
     pub currency: Currency,
     /// The fee per billing period of the account's cycle; may be zero.
     pub recurring_fee: Money,
+    /// The fee by day. Empty for packages whose fee has not changed since a version without it.
+    #[serde(skip_serializing_if = "History::is_empty", default)]
+    pub fee_history: History<FeeByDay>,
     /// Creation time.
     pub created_at: Timestamp,
     /// Time of the last change.
     pub updated_at: Timestamp,
+}
+
+/// A fee, in a history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FeeByDay {
+    /// The fee per billing period.
+    pub recurring_fee: Money,
 }
 
 /// `createPackage`.
@@ -59,7 +72,7 @@ pub struct Create {
 ///
 /// # Errors
 /// `amount_negative`, `amount_too_fine` at `/recurringFee/amount`.
-pub fn create(command: Create, now: Timestamp) -> Result<Change<Package>, Rejected> {
+pub fn create(command: Create, settings: &BillingSettings, now: Timestamp) -> Result<Change<Package>, Rejected> {
     if let Some(rejected) = Rejected::from_violations(fee_violations(command.recurring_fee)) {
         return Err(rejected);
     }
@@ -71,6 +84,7 @@ pub fn create(command: Create, now: Timestamp) -> Result<Change<Package>, Reject
         description: command.description,
         currency: command.recurring_fee.currency,
         recurring_fee: command.recurring_fee,
+        fee_history: History::starting(settings.date_of(now), FeeByDay { recurring_fee: command.recurring_fee }),
         created_at: now,
         updated_at: now,
     }))
@@ -83,7 +97,7 @@ pub struct Update {
     pub name: Option<String>,
     /// See [`Package::description`].
     pub description: Option<String>,
-    /// See [`Package::recurring_fee`]. Applies to every period billed from now on.
+    /// See [`Package::recurring_fee`]. Applies from today on, in the tenant's time zone.
     pub recurring_fee: Option<Money>,
 }
 
@@ -91,7 +105,7 @@ pub struct Update {
 ///
 /// # Errors
 /// `currency_mismatch` for a fee in another currency (subscribers' accounts could not be billed), and the rules of [`create`].
-pub fn update(package: Package, command: Update, now: Timestamp) -> Result<Change<Package>, Rejected> {
+pub fn update(package: Package, command: Update, settings: &BillingSettings, now: Timestamp) -> Result<Change<Package>, Rejected> {
     let mut broken = Vec::new();
     if let Some(fee) = command.recurring_fee {
         if fee.currency != package.currency {
@@ -106,7 +120,13 @@ pub fn update(package: Package, command: Update, now: Timestamp) -> Result<Chang
     let mut after = package.next_version(now);
     after.name = command.name.unwrap_or(after.name);
     after.description = command.description.or(after.description);
-    after.recurring_fee = command.recurring_fee.unwrap_or(after.recurring_fee);
+    if let Some(recurring_fee) = command.recurring_fee {
+        if after.fee_history.is_empty() {
+            after.fee_history = History::starting(settings.date_of(after.created_at), FeeByDay { recurring_fee: after.recurring_fee });
+        }
+        after.fee_history.set(settings.date_of(now), FeeByDay { recurring_fee });
+        after.recurring_fee = recurring_fee;
+    }
     Ok(Change::updated(package, after, Vec::<&'static str>::new()))
 }
 
@@ -165,7 +185,7 @@ mod tests {
     fn with_fee(fee: Money) -> Result<Change<Package>, Rejected> {
         let command =
             Create { id: PackageId(fresh()), external_id: Some("P-1".into()), name: "Fleet".into(), description: None, recurring_fee: fee };
-        create(command, Timestamp::UNIX_EPOCH)
+        create(command, &BillingSettings::default(), Timestamp::UNIX_EPOCH)
     }
 
     fn package() -> Package {
@@ -188,7 +208,9 @@ mod tests {
 
     #[test]
     fn an_update_keeps_what_it_does_not_name_and_the_currency() {
-        let update_fee = |fee| update(package(), Update { recurring_fee: Some(fee), ..Update::default() }, Timestamp::UNIX_EPOCH);
+        let update_fee = |fee| {
+            update(package(), Update { recurring_fee: Some(fee), ..Update::default() }, &BillingSettings::default(), Timestamp::UNIX_EPOCH)
+        };
         let after = update_fee(money("12", "EUR")).expect("updated").after;
         assert_eq!((after.version, after.name.as_str(), after.recurring_fee), (2, "Fleet", money("12", "EUR")));
         let refused = update_fee(money("12", "USD")).expect_err("another currency");

@@ -13,9 +13,10 @@ use crate::{
     change::{Change, Entity, entity_members},
     customers::{
         account::{Account, ensure_not_deactivated},
-        billing_settings::BillingSettings,
+        billing_settings::{BillingSettings, StatusByDay},
         package::Package,
     },
+    history::History,
     rejected::{Rejected, Violation},
 };
 
@@ -52,6 +53,9 @@ pub struct PackageSubscription {
     pub end_date: Option<NaiveDate>,
     /// The first day not yet billed; initially the start date.
     pub fee_billed_until: NaiveDate,
+    /// The status by day, and whether it was billable then. Empty for subscriptions that have not changed since a version without it.
+    #[serde(skip_serializing_if = "History::is_empty", default)]
+    pub status_history: History<StatusByDay>,
     /// Creation time.
     pub created_at: Timestamp,
     /// Time of the last change.
@@ -107,6 +111,7 @@ pub fn subscribe(
         start_date: start,
         end_date: None,
         fee_billed_until: start,
+        status_history: History::starting(today, settings.package_statuses.by_day(&settings.package_statuses.initial)),
         created_at: now,
         updated_at: now,
     }))
@@ -162,13 +167,15 @@ fn moved(
     if to == settings.package_statuses.cancelled {
         let end = after.end_date.unwrap_or(settings.date_of(now).max(after.start_date));
         after.end_date = Some(end);
-        // A subscription cancelled before activation costs nothing.
-        let statuses = &settings.package_statuses;
-        if subscription.status == statuses.initial && !statuses.billable(&statuses.initial) {
-            after.fee_billed_until = after.fee_billed_until.max(end);
-        }
         lifecycle.push("package.cancelled");
     }
+    settings.package_statuses.note(
+        &mut after.status_history,
+        &after.status,
+        settings.date_of(after.created_at),
+        &to,
+        settings.date_of(now),
+    );
     after.status = to;
     after.status_reason = reason;
     Change::updated(subscription, after, lifecycle)

@@ -12,9 +12,10 @@ use crate::{
     change::{Change, Entity, Lifecycle, entity_members},
     customers::{
         account::{Account, Status, ensure_not_deactivated},
-        billing_settings::BillingSettings,
+        billing_settings::{BillingSettings, StatusByDay},
         package_subscription::PackageSubscription,
     },
+    history::History,
     rejected::{Rejected, Violation},
 };
 
@@ -45,6 +46,9 @@ pub struct Service {
     pub status_reason: Option<String>,
     /// When the status last changed.
     pub status_changed_at: Timestamp,
+    /// The status by day, and whether it was billable then. Empty for services that have not changed since a version without it.
+    #[serde(skip_serializing_if = "History::is_empty", default)]
+    pub status_history: History<StatusByDay>,
     /// Whether the account's suspension suspended the service, so that the account's reactivation reactivates it.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub suspended_with_account: bool,
@@ -103,6 +107,7 @@ pub fn create(
         status: settings.service_statuses.initial.clone(),
         status_reason: None,
         status_changed_at: now,
+        status_history: History::starting(settings.date_of(now), settings.service_statuses.by_day(&settings.service_statuses.initial)),
         suspended_with_account: false,
         created_at: now,
         updated_at: now,
@@ -188,11 +193,15 @@ pub fn follow_account(
 }
 
 fn moved(service: Service, settings: &BillingSettings, to: String, reason: Option<String>, now: Timestamp) -> Change<Service> {
+    let mut status_history = service.status_history.clone();
+    let (created, today) = (settings.date_of(service.created_at), settings.date_of(now));
+    settings.service_statuses.note(&mut status_history, &service.status, created, &to, today);
     let after = Service {
         version: service.version + 1,
         status: to,
         status_reason: reason,
         status_changed_at: now,
+        status_history,
         suspended_with_account: false,
         updated_at: now,
         ..service.clone()

@@ -8,13 +8,14 @@ use billwire_schemas::{
     ids::{AccountId, ServiceId, UsageIdentifierId},
     refusal::Code,
 };
-use chrono::{Days, NaiveDate, NaiveTime, SecondsFormat};
+use chrono::{Days, NaiveDate, SecondsFormat};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     change::{Change, Entity, entity_members},
     customers::{
         account::{Account, ensure_not_deactivated},
+        billing_settings::{BillingSettings, TimeOfDay, local_moment},
         service::Service,
     },
     rejected::Rejected,
@@ -42,9 +43,13 @@ pub struct UsageIdentifier {
     /// Days without usage until the identifier is dormant; absent: never.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub dormant_after_days: Option<u32>,
-    /// The latest date of usage, UTC. Stored as a date, so it changes at most once a day.
+    /// The latest date of usage, in the tenant's time zone. Stored as a date, so it changes at most once a day.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub last_usage_on: Option<NaiveDate>,
+    /// When the identifier becomes dormant unless it is used: the start of the day after the last of the days without usage, in the tenant's
+    /// time zone.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub dormant_at: Option<Timestamp>,
     /// When the identifier became dormant.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub dormant_since: Option<Timestamp>,
@@ -78,6 +83,7 @@ pub fn create(
     service: &Service,
     account: &Account,
     taken: bool,
+    settings: &BillingSettings,
     now: Timestamp,
 ) -> Result<Change<UsageIdentifier>, Rejected> {
     ensure_not_deactivated(account)?;
@@ -85,7 +91,7 @@ pub fn create(
         let message = format!("A usage identifier of kind '{}' with the value '{}' already exists.", command.kind, command.value);
         return Err(Rejected::conflict(Code::UsageIdentifierTaken, message));
     }
-    Ok(Change::created(UsageIdentifier {
+    let created = UsageIdentifier {
         id: command.id,
         version: 1,
         external_id: command.external_id,
@@ -95,10 +101,12 @@ pub fn create(
         value: command.value,
         dormant_after_days: command.dormant_after_days,
         last_usage_on: None,
+        dormant_at: None,
         dormant_since: None,
         created_at: now,
         updated_at: now,
-    }))
+    };
+    Ok(Change::created(created.timed(settings)))
 }
 
 /// Decides `updateUsageIdentifier`: sets the number of days. A dormant identifier wakes up if the new number has not passed yet.
@@ -110,6 +118,7 @@ pub fn update(
     identifier: UsageIdentifier,
     account: &Account,
     dormant_after_days: Option<u32>,
+    settings: &BillingSettings,
     now: Timestamp,
 ) -> Result<Change<UsageIdentifier>, Rejected> {
     ensure_not_deactivated(account)?;
@@ -117,8 +126,9 @@ pub fn update(
     if dormant_after_days.is_some() {
         after.dormant_after_days = dormant_after_days;
         after.dormant_since = None;
+        after = after.timed(settings);
         if after.due_at().is_some_and(|at| at <= now) {
-            after.dormant_since = identifier.dormant_since;
+            (after.dormant_since, after.dormant_at) = (identifier.dormant_since, identifier.dormant_at);
         }
     }
     Ok(Change::updated(identifier, after, Vec::<&'static str>::new()))
@@ -133,10 +143,11 @@ pub fn delete(identifier: UsageIdentifier, account: &Account) -> Result<Change<U
     Ok(Change::deleted(identifier))
 }
 
-/// Applies usage on a date. `None` if this or a later date is already recorded and the identifier need not wake up.
-pub fn used(identifier: UsageIdentifier, on: NaiveDate, now: Timestamp) -> Option<Change<UsageIdentifier>> {
+/// Applies usage at a moment. `None` if this or a later date is already recorded and the identifier need not wake up.
+pub fn used(identifier: UsageIdentifier, at: Timestamp, settings: &BillingSettings, now: Timestamp) -> Option<Change<UsageIdentifier>> {
+    let on = settings.date_of(at);
     let later = identifier.last_usage_on.is_none_or(|last| on > last);
-    let wakes = identifier.dormant_since.is_some_and(|since| on >= since.date_naive());
+    let wakes = identifier.dormant_since.is_some_and(|since| on >= settings.date_of(since));
     if !later && !wakes {
         return None;
     }
@@ -145,6 +156,7 @@ pub fn used(identifier: UsageIdentifier, on: NaiveDate, now: Timestamp) -> Optio
     if wakes {
         after.dormant_since = None;
     }
+    let after = after.timed(settings);
     Some(Change::updated(identifier, after, Vec::<&'static str>::new()))
 }
 
@@ -154,8 +166,22 @@ pub fn due(identifier: UsageIdentifier, now: Timestamp) -> Option<Change<UsageId
         return None;
     }
     let mut after = identifier.next_version(now);
-    after.dormant_since = Some(now);
+    (after.dormant_since, after.dormant_at) = (Some(now), None);
     Some(Change::updated(identifier, after, vec!["usage_identifier.dormant"]))
+}
+
+impl UsageIdentifier {
+    fn dormant_in(&self, settings: &BillingSettings) -> Option<Timestamp> {
+        let last = settings.date_of(self.created_at).max(self.last_usage_on.unwrap_or(NaiveDate::MIN));
+        let due = last.checked_add_days(Days::new(u64::from(self.dormant_after_days?) + 1))?;
+        Some(local_moment(settings.zone(), due, TimeOfDay::MIDNIGHT))
+    }
+
+    /// With the moment at which it becomes dormant, if it is not.
+    fn timed(self, settings: &BillingSettings) -> Self {
+        let dormant_at = if self.dormant_since.is_some() { None } else { self.dormant_in(settings) };
+        Self { dormant_at, ..self }
+    }
 }
 
 impl Entity for UsageIdentifier {
@@ -163,14 +189,12 @@ impl Entity for UsageIdentifier {
     const EVENT_OBJECT: Option<&'static str> = Some("usage_identifier");
 
     entity_members!(updated_at, external_id, account_id);
-    /// The start of the day (UTC) after the last of the days without usage.
+    /// An identifier that has not changed since a version without [`UsageIdentifier::dormant_at`] has its days in UTC.
     fn due_at(&self) -> Option<Timestamp> {
         if self.dormant_since.is_some() {
             return None;
         }
-        let last = self.created_at.date_naive().max(self.last_usage_on.unwrap_or(NaiveDate::MIN));
-        let due = last.checked_add_days(Days::new(u64::from(self.dormant_after_days?) + 1))?;
-        Some(due.and_time(NaiveTime::MIN).and_utc())
+        self.dormant_at.or_else(|| self.dormant_in(&BillingSettings::default()))
     }
     fn parameters(&self) -> Parameters {
         let mut parameters = Parameters::from([

@@ -19,8 +19,6 @@ fn dec(text: &str) -> Decimal {
     text.parse().expect("a decimal")
 }
 
-const RHYTHM: BillingSchedule = BillingSchedule { unit: PeriodUnit::Month, length: 1, day: 15, month: 1 };
-
 /// An account in its first, short period, from 1 to 15 June 2027.
 fn account() -> Account {
     let cycle = bill_cycle::Create {
@@ -45,7 +43,7 @@ fn account() -> Account {
         company: None,
         payment_term_days: None,
     };
-    account::create(command, &cycle, now).expect("an account").after
+    account::create(command, &cycle, &BillingSettings::default(), now).expect("an account").after
 }
 
 fn charges(kind: &str, count: i64, sum: &str) -> ChargeSum {
@@ -54,7 +52,10 @@ fn charges(kind: &str, count: i64, sum: &str) -> ChargeSum {
 
 fn fee(fee: &str, from: &str, until: Option<&str>) -> FeeItem {
     let id = PackageSubscriptionId(fresh());
-    FeeItem { id, package: "Fibre 100".into(), fee: dec(fee), from: d(from), until: until.map(d), billable: true }
+    let from = d(from);
+    let fee = FeeByDay { recurring_fee: Money::new(dec(fee), "EUR".parse().expect("a currency")) };
+    let (fees, billable) = (History::starting(from, fee), History::starting(from, true));
+    FeeItem { id, package: "Fibre 100".into(), fees, from, until: until.map(d), billable }
 }
 
 fn adjustment(charge_type: ChargeType, amount: &str) -> Adjustment {
@@ -81,7 +82,7 @@ fn credit(remaining: &str) -> CreditItem {
 
 fn billed(unbilled: Unbilled, date: &str) -> Bill {
     let account = account();
-    bill(&account, &RHYTHM, fees_until(&account, &RHYTHM, d(date)), unbilled).expect("a bill")
+    bill(&account, fees_until(&account, d(date)), unbilled).expect("a bill")
 }
 
 fn amounts(bill: &Bill) -> Vec<String> {
@@ -116,7 +117,7 @@ fn fees_are_prorated_by_days_and_billed_for_ended_periods_only() {
 #[test]
 fn what_is_not_billable_costs_nothing_and_its_days_pass() {
     let mut idle = fee("31", "2027-06-01", None);
-    idle.billable = false;
+    idle.billable = History::starting(idle.from, false);
     let bill = billed(Unbilled { fees: vec![idle.clone()], ..Unbilled::default() }, "2027-06-15");
     assert_eq!((bill.lines, bill.fees), (vec![], vec![(idle.id, d("2027-06-15"))]));
 }
@@ -157,7 +158,7 @@ fn a_sum_out_of_range_has_its_code() {
     let refused = |charges| {
         let account = account();
         let unbilled = Unbilled { charges, ..Unbilled::default() };
-        bill(&account, &RHYTHM, d("2027-06-15"), unbilled).unwrap_err().code
+        bill(&account, d("2027-06-15"), unbilled).unwrap_err().code
     };
     assert_eq!(refused(vec![huge(), huge()]), "invoice_total_out_of_range");
     assert_eq!(refused(vec![ChargeSum { sum: None, ..huge() }]), "invoice_total_out_of_range");
@@ -200,10 +201,10 @@ fn an_invoice_over_nothing_is_paid_from_the_start() {
 fn the_running_period_moves_on_once() {
     let account = account();
     let now = at("2027-06-15T01:00:00Z");
-    assert_eq!(move_on(&account, &RHYTHM, d("2027-06-14"), now), None);
-    let moved = move_on(&account, &RHYTHM, d("2027-06-15"), now).expect("a change").after;
+    assert_eq!(move_on(&account, d("2027-06-14"), now), None);
+    let moved = move_on(&account, d("2027-06-15"), now).expect("a change").after;
     assert_eq!((moved.version, moved.bill_cycle.period.end), (2, d("2027-07-15")));
-    assert_eq!(move_on(&moved, &RHYTHM, d("2027-06-15"), now), None);
+    assert_eq!(move_on(&moved, d("2027-06-15"), now), None);
 }
 
 #[test]
@@ -213,14 +214,15 @@ fn who_is_billed_when_has_its_codes() {
     assert_eq!(final_fees_until(&active, &settings).unwrap_err().code.as_str(), "account_not_deactivated");
     assert_eq!(preview_date(&active), Ok(d("2027-06-15")));
     assert!(in_bill_runs(&active));
-    let gone =
-        account::change_status(active.clone(), AccountStatus::Deactivated, None, at("2027-06-09T12:00:00Z")).expect("a change").after;
+    let gone = account::change_status(active.clone(), AccountStatus::Deactivated, None, &settings, at("2027-06-09T12:00:00Z"))
+        .expect("a change")
+        .after;
     assert_eq!(final_fees_until(&gone, &settings), Ok(d("2027-06-09")));
     assert_eq!(preview_date(&gone).unwrap_err().code.as_str(), "account_deactivated");
     assert!(!in_bill_runs(&gone));
     assert!(!in_bill_runs(&Account { status: AccountStatus::Inactive, ..active }));
     let unbilled = Unbilled { fees: vec![fee("31", "2027-06-01", None)], ..Unbilled::default() };
-    let last = bill(&gone, &RHYTHM, d("2027-06-09"), unbilled).expect("a bill");
+    let last = bill(&gone, d("2027-06-09"), unbilled).expect("a bill");
     assert_eq!(amounts(&last), ["8.00"], "the final bill charges the part of the running period up to the end");
 }
 

@@ -11,6 +11,10 @@ fn day(text: &str) -> NaiveDate {
     text.parse().expect("a date")
 }
 
+fn utc() -> BillingSettings {
+    BillingSettings::default()
+}
+
 fn cycle(billing_day: Option<u32>) -> BillCycle {
     let command = bill_cycle::Create {
         id: BillCycleId(fresh()),
@@ -26,7 +30,7 @@ fn cycle(billing_day: Option<u32>) -> BillCycle {
 }
 
 fn account(cycle: &BillCycle, now: &str) -> Account {
-    create(command(), cycle, at(now)).expect("an account").after
+    create(command(), cycle, &utc(), at(now)).expect("an account").after
 }
 
 fn command() -> Create {
@@ -44,7 +48,7 @@ fn command() -> Create {
 
 #[test]
 fn each_rule_of_a_new_account_has_its_code() {
-    let broken = |command| match create(command, &cycle(None), at("2027-05-01T00:00:00Z")) {
+    let broken = |command| match create(command, &cycle(None), &utc(), at("2027-05-01T00:00:00Z")) {
         Ok(_) => vec![],
         Err(rejected) => rejected.violations.iter().map(|v| (v.code.as_str(), v.pointer.to_string())).collect::<Vec<_>>(),
     };
@@ -78,7 +82,7 @@ fn statuses_move_only_along_the_table() {
     use Status::{Active, Deactivated, Inactive, Suspended};
     for from in [Inactive, Active, Suspended, Deactivated] {
         for to in [Inactive, Active, Suspended, Deactivated] {
-            let code = change_status(with_status(from), to, None, at("2027-05-11T00:00:00Z")).err().map(|r| r.code.as_str());
+            let code = change_status(with_status(from), to, None, &utc(), at("2027-05-11T00:00:00Z")).err().map(|r| r.code.as_str());
             let expected = match (from, to) {
                 (Deactivated, _) => Some("account_deactivated"),
                 (a, b) if a == b => Some("status_unchanged"),
@@ -94,8 +98,9 @@ fn statuses_move_only_along_the_table() {
 fn deactivating_drops_the_planned_change_and_tells_of_the_cancellation() {
     let new = cycle(Some(15));
     let now = at("2027-05-11T00:00:00Z");
-    let planned = update_bill_cycle(with_status(Status::Active), &new, None, Some(at("2027-06-01T00:00:00Z")), now).expect("planned").after;
-    let change = change_status(planned, Status::Deactivated, Some("moved away".into()), now).expect("deactivated");
+    let planned =
+        update_bill_cycle(with_status(Status::Active), &new, None, Some(at("2027-06-01T00:00:00Z")), &utc(), now).expect("planned").after;
+    let change = change_status(planned, Status::Deactivated, Some("moved away".into()), &utc(), now).expect("deactivated");
     assert_eq!(change.after.planned_bill_cycle_change, None);
     assert_eq!(change.after.status_reason.as_deref(), Some("moved away"));
     assert_eq!(change.lifecycle, ["account.status_changed", "account.cancelled"]);
@@ -105,7 +110,7 @@ fn deactivating_drops_the_planned_change_and_tells_of_the_cancellation() {
 fn an_update_without_valid_from_cuts_the_running_period_at_once() {
     let account = account(&cycle(Some(1)), "2027-05-01T00:00:00Z");
     let new = cycle(Some(15));
-    let change = update_bill_cycle(account, &new, None, None, at("2027-05-10T09:00:00Z")).expect("changed");
+    let change = update_bill_cycle(account, &new, None, None, &utc(), at("2027-05-10T09:00:00Z")).expect("changed");
     assert_eq!(change.lifecycle, ["account.bill_cycle_changed"]);
     assert_eq!(change.after.bill_cycle.bill_cycle_id, new.id);
     assert_eq!(change.after.bill_cycle.period, Period { start: day("2027-05-10"), end: day("2027-05-15") });
@@ -118,15 +123,15 @@ fn a_due_change_leaves_the_running_period_whole_and_adds_one_short_one() {
     let new = cycle(Some(15));
     let account = account(&old, "2027-05-01T00:00:00Z");
     let due = at("2027-05-20T00:00:00Z");
-    let planned = update_bill_cycle(account, &new, None, Some(due), at("2027-05-10T00:00:00Z")).expect("planned").after;
+    let planned = update_bill_cycle(account, &new, None, Some(due), &utc(), at("2027-05-10T00:00:00Z")).expect("planned").after;
     assert_eq!(planned.bill_cycle.bill_cycle_id, old.id, "nothing moves before it is due");
 
-    let early = perform_due_bill_cycle_change(planned.clone(), &new, at("2027-05-19T23:59:59Z")).expect("no refusal");
+    let early = perform_due_bill_cycle_change(planned.clone(), &new, &utc(), at("2027-05-19T23:59:59Z")).expect("no refusal");
     assert_eq!(early, None);
-    let done = perform_due_bill_cycle_change(planned, &new, due).expect("no refusal").expect("due").after;
+    let done = perform_due_bill_cycle_change(planned, &new, &utc(), due).expect("no refusal").expect("due").after;
     assert_eq!(done.bill_cycle.period, Period { start: day("2027-05-01"), end: day("2027-06-01") });
     assert_eq!(done.bill_cycle.short_period, Some(Period { start: day("2027-06-01"), end: day("2027-06-15") }));
-    assert_eq!(perform_due_bill_cycle_change(done, &new, due).expect("no refusal"), None, "a second clock finds nothing to do");
+    assert_eq!(perform_due_bill_cycle_change(done, &new, &utc(), due).expect("no refusal"), None, "a second clock finds nothing to do");
 }
 
 #[test]
@@ -134,8 +139,8 @@ fn a_second_update_replaces_the_planned_one() {
     let now = at("2027-05-10T00:00:00Z");
     let (first, second) = (cycle(Some(10)), cycle(Some(20)));
     let account =
-        update_bill_cycle(with_status(Status::Active), &first, None, Some(at("2027-06-01T00:00:00Z")), now).expect("planned").after;
-    let account = update_bill_cycle(account, &second, None, Some(at("2027-07-01T00:00:00Z")), now).expect("replaced").after;
+        update_bill_cycle(with_status(Status::Active), &first, None, Some(at("2027-06-01T00:00:00Z")), &utc(), now).expect("planned").after;
+    let account = update_bill_cycle(account, &second, None, Some(at("2027-07-01T00:00:00Z")), &utc(), now).expect("replaced").after;
     assert_eq!(account.planned_bill_cycle_change.map(|p| p.bill_cycle_id), Some(second.id));
 }
 
@@ -143,17 +148,18 @@ fn a_second_update_replaces_the_planned_one() {
 fn perform_takes_effect_now_and_cannot_be_cancelled_afterwards() {
     let now = at("2027-05-10T00:00:00Z");
     let new = cycle(Some(20));
-    let account = update_bill_cycle(with_status(Status::Active), &new, None, Some(at("2027-06-01T00:00:00Z")), now).expect("planned").after;
-    let account = perform_bill_cycle_change(account, &new, now).expect("performed").after;
+    let account =
+        update_bill_cycle(with_status(Status::Active), &new, None, Some(at("2027-06-01T00:00:00Z")), &utc(), now).expect("planned").after;
+    let account = perform_bill_cycle_change(account, &new, &utc(), now).expect("performed").after;
     assert_eq!(account.bill_cycle.bill_cycle_id, new.id);
     assert_eq!(cancel_bill_cycle_change(account.clone(), now).unwrap_err().code.as_str(), "no_bill_cycle_change_in_progress");
-    assert_eq!(perform_bill_cycle_change(account, &new, now).unwrap_err().code.as_str(), "no_bill_cycle_change_in_progress");
+    assert_eq!(perform_bill_cycle_change(account, &new, &utc(), now).unwrap_err().code.as_str(), "no_bill_cycle_change_in_progress");
 }
 
 #[test]
 fn a_cancelled_change_is_gone() {
     let now = at("2027-05-10T00:00:00Z");
-    let account = update_bill_cycle(with_status(Status::Active), &cycle(Some(9)), None, Some(at("2027-06-01T00:00:00Z")), now)
+    let account = update_bill_cycle(with_status(Status::Active), &cycle(Some(9)), None, Some(at("2027-06-01T00:00:00Z")), &utc(), now)
         .expect("planned")
         .after;
     let change = cancel_bill_cycle_change(account, now).expect("cancelled");
@@ -166,14 +172,14 @@ fn a_deactivated_account_takes_no_bill_cycle_operation() {
     let now = at("2027-05-10T00:00:00Z");
     let dead = || with_status(Status::Deactivated);
     let new = cycle(Some(9));
-    assert_eq!(update_bill_cycle(dead(), &new, None, None, now).unwrap_err().code.as_str(), "account_deactivated");
+    assert_eq!(update_bill_cycle(dead(), &new, None, None, &utc(), now).unwrap_err().code.as_str(), "account_deactivated");
     assert_eq!(cancel_bill_cycle_change(dead(), now).unwrap_err().code.as_str(), "account_deactivated");
-    assert_eq!(perform_bill_cycle_change(dead(), &new, now).unwrap_err().code.as_str(), "account_deactivated");
+    assert_eq!(perform_bill_cycle_change(dead(), &new, &utc(), now).unwrap_err().code.as_str(), "account_deactivated");
 }
 
 #[test]
 fn a_valid_from_that_is_not_in_the_future_is_refused() {
     let now = at("2027-05-10T00:00:00Z");
-    let refused = update_bill_cycle(with_status(Status::Active), &cycle(Some(9)), None, Some(now), now).unwrap_err();
+    let refused = update_bill_cycle(with_status(Status::Active), &cycle(Some(9)), None, Some(now), &utc(), now).unwrap_err();
     assert_eq!((refused.code.as_str(), refused.violations[0].pointer.as_ref()), ("valid_from_in_past", "/validFrom"));
 }

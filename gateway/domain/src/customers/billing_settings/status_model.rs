@@ -4,10 +4,13 @@
 use std::collections::HashSet;
 
 use billwire_schemas::refusal::Code;
-
+use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
-use crate::rejected::{Rejected, Violation};
+use crate::{
+    history::History,
+    rejected::{Rejected, Violation},
+};
 
 /// A status of a model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +19,15 @@ pub struct StatusKind {
     /// Name, unique within the model.
     pub name: String,
     /// Whether objects in this status are billed.
+    pub billable: bool,
+}
+
+/// A status, in a history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusByDay {
+    /// The status.
+    pub status: String,
+    /// Whether it was billable when the object came into it.
     pub billable: bool,
 }
 
@@ -94,6 +106,19 @@ impl StatusModel {
                 ("suspended", "cancelled"),
             ],
         )
+    }
+
+    /// A status, for a history.
+    pub fn by_day(&self, status: &str) -> StatusByDay {
+        StatusByDay { status: status.to_owned(), billable: self.billable(status) }
+    }
+
+    /// Notes in a history that an object in status `before` since it was `created` is in status `to` from `today` on.
+    pub fn note(&self, history: &mut History<StatusByDay>, before: &str, created: NaiveDate, to: &str, today: NaiveDate) {
+        if history.is_empty() {
+            *history = History::starting(created, self.by_day(before));
+        }
+        history.set(today, self.by_day(to));
     }
 
     /// Whether the model has a status of this name.

@@ -19,7 +19,7 @@ const NOON: &str = "2027-05-10T12:00:00Z";
 fn in_currency(code: &str) -> Package {
     let recurring_fee = billwire_schemas::money::Money::new("9".parse().expect("an amount"), code.parse().expect("a currency"));
     let command = package::Create { id: PackageId(fresh()), external_id: None, name: "Fleet".into(), description: None, recurring_fee };
-    package::create(command, at(NOON)).expect("a package").after
+    package::create(command, &BillingSettings::default(), at(NOON)).expect("a package").after
 }
 
 fn subscribed(start: Option<&str>, account: &Account, package: &Package) -> Result<Change<PackageSubscription>, Rejected> {
@@ -108,13 +108,17 @@ fn one_that_never_began_ends_at_its_start() {
 }
 
 #[test]
-fn one_cancelled_before_it_was_active_owes_no_fee_and_one_that_was_active_does() {
+fn its_history_says_whether_it_was_billable_on_each_day() {
     let account = with_status(Status::Active);
     let later = at("2027-05-20T12:00:00Z");
     let end = |subscription| cancel(subscription, &account, &BillingSettings::default(), None, later).expect("cancelled").after;
     let (never, once) = (end(pending(&account)), end(change(pending(&account), &account, "active").expect("active").after));
-    assert_eq!((never.end_date, never.fee_billed_until), (Some(day("2027-05-20")), day("2027-05-20")));
-    assert_eq!((once.end_date, once.fee_billed_until), (Some(day("2027-05-20")), day("2027-05-10")));
+    let billable = |one: &PackageSubscription| {
+        let on = |date| one.status_history.on(day(date)).map(|(entry, _)| entry.value.billable);
+        (on("2027-05-10"), on("2027-05-19"), on("2027-05-20"))
+    };
+    assert_eq!(billable(&never), (Some(false), Some(false), Some(false)));
+    assert_eq!(billable(&once), (Some(true), Some(true), Some(false)), "activated on its first day");
 }
 
 #[test]

@@ -39,6 +39,7 @@ fn subscription(account: &Account, status: &str) -> PackageSubscription {
         start_date: date,
         end_date: None,
         fee_billed_until: date,
+        status_history: History::default(),
         created_at: at(NOON),
         updated_at: at(NOON),
     }

@@ -3,7 +3,7 @@ use billwire_schemas::ids::{AdjustmentId, BillCycleId, fresh};
 use super::*;
 use crate::{
     calendar::PeriodUnit,
-    customers::{account, bill_cycle},
+    customers::{account, bill_cycle, billing_settings::BillingSettings},
 };
 
 fn money(amount: &str) -> Money {
@@ -32,7 +32,7 @@ fn account() -> Account {
         company: None,
         payment_term_days: None,
     };
-    account::create(create, &cycle, Timestamp::UNIX_EPOCH).expect("an account").after
+    account::create(create, &cycle, &BillingSettings::default(), Timestamp::UNIX_EPOCH).expect("an account").after
 }
 
 fn command(amount: &str) -> Record {

@@ -19,6 +19,7 @@ fn identifier(days: Option<u32>) -> UsageIdentifier {
         value: "8949".into(),
         dormant_after_days: days,
         last_usage_on: None,
+        dormant_at: None,
         dormant_since: None,
         created_at: moment("2027-01-01T15:00:00Z"),
         updated_at: moment("2027-01-01T15:00:00Z"),
@@ -34,7 +35,7 @@ fn it_is_dormant_once_after_its_days_without_usage_and_again_after_new_usage() {
     let dormant = due(fresh, at).expect("dormant");
     assert_eq!(dormant.lifecycle, ["usage_identifier.dormant"]);
     assert_eq!(due(dormant.after.clone(), at + TimeDelta::days(9)), None, "told once");
-    let used = used(dormant.after, at.date_naive(), at).expect("used").after;
+    let used = used(dormant.after, at, &BillingSettings::default(), at).expect("used").after;
     assert_eq!((used.dormant_since, used.due_at()), (None, Some(moment("2027-01-09T00:00:00Z"))));
     assert!(due(used, moment("2027-01-09T00:00:00Z")).is_some(), "told again");
     assert_eq!(identifier(None).due_at(), None);
@@ -44,13 +45,22 @@ fn it_is_dormant_once_after_its_days_without_usage_and_again_after_new_usage() {
 fn usage_is_noted_at_most_once_a_day_and_late_usage_wakes_nobody() {
     let now = moment("2027-01-04T10:00:00Z");
     let date = |day| NaiveDate::from_ymd_opt(2027, 1, day).expect("a date");
-    let noted = used(identifier(Some(3)), date(4), now).expect("noted").after;
-    assert_eq!(used(noted.clone(), date(4), now), None);
-    assert_eq!(used(noted.clone(), date(3), now), None);
+    let used = |one, day: u32| used(one, moment(&format!("2027-01-{day:02}T10:00:00Z")), &BillingSettings::default(), now);
+    let noted = used(identifier(Some(3)), 4).expect("noted").after;
+    assert_eq!(used(noted.clone(), 4), None);
+    assert_eq!(used(noted.clone(), 3), None);
     let dormant = due(noted, moment("2027-01-10T00:00:00Z")).expect("dormant").after;
-    assert_eq!(used(dormant.clone(), date(4), now), None, "usage from before is no sign of life");
-    let woken = used(dormant, date(11), now).expect("woken").after;
+    assert_eq!(used(dormant.clone(), 4), None, "usage from before is no sign of life");
+    let woken = used(dormant, 11).expect("woken").after;
     assert_eq!((woken.dormant_since, woken.last_usage_on), (None, Some(date(11))));
+}
+
+#[test]
+fn its_days_are_those_of_the_tenants_zone() {
+    let berlin = BillingSettings { time_zone: chrono_tz::Europe::Berlin, ..BillingSettings::default() };
+    let late = moment("2027-02-02T23:30:00Z");
+    let one = used(identifier(Some(2)), late, &berlin, late).expect("noted").after;
+    assert_eq!((one.last_usage_on, one.due_at()), (NaiveDate::from_ymd_opt(2027, 2, 3), Some(moment("2027-02-05T23:00:00Z"))));
 }
 
 fn service() -> Service {
@@ -65,6 +75,7 @@ fn service() -> Service {
         status: "active".into(),
         status_reason: None,
         status_changed_at: moment("2027-01-01T15:00:00Z"),
+        status_history: crate::history::History::default(),
         suspended_with_account: false,
         created_at: moment("2027-01-01T15:00:00Z"),
         updated_at: moment("2027-01-01T15:00:00Z"),
@@ -74,7 +85,7 @@ fn service() -> Service {
 fn created(account: &Account, taken: bool) -> Result<Change<UsageIdentifier>, Rejected> {
     let command =
         Create { id: UsageIdentifierId(fresh()), external_id: None, kind: "iccid".into(), value: "8949".into(), dormant_after_days: None };
-    create(command, &service(), account, taken, moment("2027-01-02T00:00:00Z"))
+    create(command, &service(), account, taken, &BillingSettings::default(), moment("2027-01-02T00:00:00Z"))
 }
 
 #[test]
@@ -84,7 +95,7 @@ fn each_refusal_has_its_code() {
     assert_eq!(created(&live, false).map(|change| change.after.version), Ok(1));
     assert_eq!(created(&live, true).unwrap_err().code.as_str(), "usage_identifier_taken");
     assert_eq!(created(&dead, false).unwrap_err().code.as_str(), "account_deactivated");
-    assert_eq!(update(identifier(None), &dead, Some(3), now).unwrap_err().code.as_str(), "account_deactivated");
+    assert_eq!(update(identifier(None), &dead, Some(3), &BillingSettings::default(), now).unwrap_err().code.as_str(), "account_deactivated");
     assert_eq!(delete(identifier(None), &dead).unwrap_err().code.as_str(), "account_deactivated");
 }
 
@@ -93,7 +104,7 @@ fn other_days_wake_a_dormant_one_only_where_they_have_not_passed_yet() {
     let live = with_status(Status::Active);
     let now = moment("2027-01-05T00:00:00Z");
     let dormant = due(identifier(Some(3)), now).expect("dormant").after;
-    let after = |days| update(dormant.clone(), &live, days, now).expect("updated").after;
+    let after = |days| update(dormant.clone(), &live, days, &BillingSettings::default(), now).expect("updated").after;
     for days in [None, Some(3), Some(1)] {
         let same = after(days);
         assert_eq!((same.dormant_since, same.due_at()), (dormant.dormant_since, None), "{days:?}: not told of again without usage");
@@ -101,7 +112,7 @@ fn other_days_wake_a_dormant_one_only_where_they_have_not_passed_yet() {
     assert_eq!(after(None).dormant_after_days, Some(3), "absent stays");
     let longer = after(Some(4));
     assert_eq!((longer.dormant_since, longer.due_at()), (None, Some(moment("2027-01-06T00:00:00Z"))));
-    let watched = update(identifier(None), &live, Some(1), now).expect("updated").after;
+    let watched = update(identifier(None), &live, Some(1), &BillingSettings::default(), now).expect("updated").after;
     assert!(due(watched, now).is_some(), "one that was not watched is told of");
 }
 

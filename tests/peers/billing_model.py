@@ -1,0 +1,474 @@
+"""A second model of billing, written from the rules alone: it plays a random history of accounts against a gateway and recomputes every
+invoice from the inputs, day by day and in fractions.
+
+Arguments: base URL, API key, seed, accounts, steps. Prints {"invoices", "lines", "operations"} or fails with what differs.
+
+The rules it knows: billing periods follow from the bill cycle that held on each day (a change at once cuts the period on that day, a planned
+one leaves the running period whole); a package's fee is charged for each day on which the account was active or suspended and the
+subscription active, at the fee of that day, as a part of the full period of the cycle of that day; the days of one period at one fee are
+one line, rounded once, half to even; charges before the billing date's midnight are one line per type; account credits are used oldest
+first. Days are those of the tenant's time zone.
+"""
+
+import http.client
+import json
+import random
+import sys
+import time
+from collections import defaultdict
+from datetime import date, datetime, timedelta, timezone
+from fractions import Fraction
+from urllib.parse import urlparse
+
+import pytz
+
+DECIMALS = {"EUR": 2, "JPY": 0, "CLF": 4}
+DAY = timedelta(days=1)
+
+
+class Api:
+    def __init__(self, base, key):
+        url = urlparse(base)
+        self.connection = http.client.HTTPConnection(url.hostname, url.port, timeout=120)
+        self.key, self.operations = key, 0
+
+    def call(self, method, path, body=None, expected=(200, 201, 202)):
+        headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
+        self.connection.request(method, path, None if body is None else json.dumps(body), headers)
+        response = self.connection.getresponse()
+        text = response.read().decode()
+        if response.status not in expected:
+            raise SystemExit(f"{method} {path} {json.dumps(body)}: {response.status} {text}")
+        self.operations += method != "GET"
+        return json.loads(text) if text else None
+
+    def post(self, path, body=None, **more):
+        return self.call("POST", path, {} if body is None else body, **more)
+
+    def all(self, path):
+        items, cursor = [], ""
+        while True:
+            page = self.call("GET", f"{path}{'&' if '?' in path else '?'}limit=200{cursor}")
+            items += page["items"]
+            if not page.get("nextCursor"):
+                return items
+            cursor = f"&cursor={page['nextCursor']}"
+
+
+def rounded(value, decimals):
+    return Fraction(round(value * 10**decimals), 10**decimals)  # Python rounds halves of fractions to even
+
+
+class Cycle:
+    def __init__(self, name, unit, length, day=None, month=None):
+        self.name, self.unit, self.length, self.day, self.month = name, unit, length, day, month
+
+    def bills_on(self, day):
+        if self.unit == "week":
+            return day.isoweekday() == self.day
+        if self.unit == "month":
+            return day.day == self.day
+        if self.unit == "year":
+            return (day.month, day.day) == (self.month, self.day)
+        return True
+
+    def moved(self, start, periods):
+        count = periods * self.length
+        if self.unit in ("day", "week"):
+            return start + timedelta(days=count * (7 if self.unit == "week" else 1))
+        months = start.year * 12 + start.month - 1 + count * (12 if self.unit == "year" else 1)
+        return start.replace(year=months // 12, month=months % 12 + 1)
+
+    def full_period(self, day, since):
+        """The full period that contains the day, counted from the first billing date since then."""
+        first = since
+        while not self.bills_on(first):
+            first += DAY
+        number = 0
+        while self.moved(first, number) > day:
+            number -= 1
+        while self.moved(first, number + 1) <= day:
+            number += 1
+        return self.moved(first, number), self.moved(first, number + 1)
+
+
+class Account:
+    def __init__(self, ref, currency, today, cycle, status):
+        self.ref, self.currency = ref, currency
+        self.statuses, self.cycles = [(today, status)], [(today, cycle)]
+        self.planned, self.subscriptions, self.charges, self.credits, self.invoices = None, [], [], [], []
+
+    @property
+    def status(self):
+        return self.statuses[-1][1]
+
+    @property
+    def cycle(self):
+        return self.cycles[-1][1]
+
+    def cycle_on(self, day):
+        index = max((i for i, (since, _) in enumerate(self.cycles) if since <= day), default=0)
+        return index, *self.cycles[index]
+
+    def period(self, day):
+        """The billing period on a day: start, end, days of the full period. The first cycle also counts before it began."""
+        index, since, cycle = self.cycle_on(day)
+        start, end = cycle.full_period(day, since)
+        full = (end - start).days
+        if index > 0:
+            start = max(start, since)
+        if index + 1 < len(self.cycles):
+            end = min(end, self.cycles[index + 1][0])
+        return start, end, full
+
+    def change_cycle(self, since, cycle):
+        self.cycles = [one for one in self.cycles if one[0] < since]
+        if not self.cycles or self.cycles[-1][1] is not cycle:  # a change to the cycle it is on cuts nothing
+            self.cycles.append((since, cycle))
+
+    def plan_performed(self, zone):
+        cycle, valid_from = self.planned
+        self.planned = None
+        day = valid_from.astimezone(zone).date()
+        start, end, _ = self.period(day)
+        if self.cycle_on(day)[0] == 0 and self.cycles[0][0] <= day:
+            start = max(start, self.cycles[0][0])
+        self.change_cycle(day if start == day else end, cycle)
+
+
+def held(history, day):
+    return max((one for one in history if one[0] <= day), default=history[0], key=lambda one: one[0])[1]
+
+
+def set_from(history, day, value):
+    if history and history[-1][0] == day:
+        history.pop()
+    history.append((day, value))
+
+
+class Package:
+    def __init__(self, ref, fee, today):
+        self.ref, self.fees = ref, [(today, fee)]
+
+
+class Subscription:
+    def __init__(self, identifier, package, start, today):
+        self.id, self.package, self.start, self.end = identifier, package, start, None
+        self.statuses, self.billed = [(today, "pending")], start
+
+
+class World:
+    def __init__(self, api, seed, accounts):
+        self.api, self.dice = api, random.Random(seed)
+        self.zone = pytz.timezone(self.dice.choice(["UTC", "Europe/Berlin", "America/New_York", "Pacific/Auckland"]))
+        self.now = datetime(2090, 1, 1, tzinfo=timezone.utc) + timedelta(hours=self.dice.randrange(24 * 40))
+        self.set_clock()
+        settings = api.call("GET", "/v1/billing-settings")
+        kept = ("paymentTermDays", "deliveryOffsets", "serviceStatuses", "packageStatuses")
+        api.call("PUT", "/v1/billing-settings", {"timeZone": self.zone.zone, **{name: settings[name] for name in kept}})
+        self.term = settings["paymentTermDays"]
+        self.cycles = [
+            Cycle("M1", "month", 1, 1), Cycle("M15", "month", 1, 15), Cycle("M28x2", "month", 2, 28), Cycle("W3", "week", 1, 3),
+            Cycle("W7x2", "week", 2, 7), Cycle("Y", "year", 1, 10, 3), Cycle("D10", "day", 10),
+        ]
+        for one in self.cycles:
+            body = {"externalId": one.name, "name": one.name, "period": one.unit, "length": one.length}
+            body |= {"billingDay": one.day} if one.day else {}
+            body |= {"billingMonth": one.month} if one.month else {}
+            api.post("/v1/bill-cycles", body)
+        self.packages = defaultdict(list)
+        for currency, decimals in DECIMALS.items():
+            for number in range(3):
+                self.packages[currency].append(Package(f"{currency}-{number}", self.amount(decimals), self.today))
+                package = self.packages[currency][-1]
+                api.post("/v1/packages", {"externalId": package.ref, "name": package.ref, "recurringFee": self.money(package.fees[0][1], currency)})
+        self.accounts = []
+        for number in range(accounts):
+            self.create_account(number)
+
+    @property
+    def today(self):
+        return self.now.astimezone(self.zone).date()
+
+    def set_clock(self):
+        self.api.post("/v1/test-clock", {"now": self.now.strftime("%Y-%m-%dT%H:%M:%SZ")})
+
+    def amount(self, decimals):
+        return Fraction(self.dice.randrange(1, 400 * 10**decimals), 10**decimals)
+
+    def money(self, amount, currency):
+        digits = 6 if amount.denominator > 10 ** DECIMALS[currency] else DECIMALS[currency]
+        return {"amount": f"{float(amount):.{digits}f}", "currency": currency}
+
+    def create_account(self, number):
+        account = Account(f"A{number}", self.dice.choice(list(DECIMALS)), self.today, self.dice.choice(self.cycles), self.dice.choice(["active", "active", "inactive"]))
+        body = {"externalId": account.ref, "name": account.ref, "currency": account.currency, "billCycle": account.cycle.name, "status": account.status}
+        self.api.post("/v1/accounts", body)
+        self.accounts.append(account)
+        for _ in range(self.dice.randrange(1, 3)):
+            self.subscribe(account)
+
+    # Operations, each with its effect on the model's inputs.
+
+    def subscribe(self, account):
+        package = self.dice.choice(self.packages[account.currency])
+        start = self.today + timedelta(days=self.dice.choice([0, 0, -40, -3, 5, 50]))
+        body = {"account": account.ref, "package": package.ref, "startDate": start.isoformat()}
+        entity = self.api.post("/v1/package-subscriptions", body)["entities"][0]["after"]
+        account.subscriptions.append(Subscription(entity["id"], package, start, self.today))
+        if self.dice.random() < 0.7:
+            self.package_status(account, account.subscriptions[-1], "active")
+
+    def package_status(self, account, one, status):
+        self.api.post(f"/v1/package-subscriptions/{one.id}/status", {"status": status})
+        set_from(one.statuses, self.today, status)
+        if status == "cancelled":
+            one.end = max(self.today, one.start)
+
+    def change_package_status(self, account):
+        living = [one for one in account.subscriptions if one.end is None]
+        if not living:
+            return
+        one = self.dice.choice(living)
+        following = {"pending": ["active", "cancelled"], "active": ["suspended", "suspended", "cancelled"], "suspended": ["active", "active", "cancelled"]}
+        self.package_status(account, one, self.dice.choice(following[one.statuses[-1][1]]))
+
+    def change_status(self, account):
+        status = {"inactive": "active", "active": "suspended", "suspended": "active"}[account.status]
+        self.api.post(f"/v1/accounts/{account.ref}/status", {"status": status})
+        set_from(account.statuses, self.today, status)
+
+    def change_cycle(self, account):
+        cycle = self.dice.choice(self.cycles)
+        path = f"/v1/accounts/{account.ref}"
+        kind = self.dice.choice(["now", "plan", "plan", "perform", "cancel"])
+        if kind == "now":
+            self.api.post(f"{path}/bill-cycle", {"billCycle": cycle.name})
+            account.change_cycle(self.today, cycle)
+            account.planned = None
+        elif kind == "plan":
+            valid_from = self.now + timedelta(hours=self.dice.randrange(1, 24 * 60))
+            if self.dice.random() < 0.3:  # exactly at the beginning of a day
+                valid_from = self.midnight(self.today + timedelta(days=self.dice.randrange(1, 60)))
+            moment = valid_from.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+            self.api.post(f"{path}/bill-cycle", {"billCycle": cycle.name, "validFrom": moment})
+            account.planned = (cycle, valid_from)
+        elif account.planned and kind == "perform":
+            self.api.post(f"{path}/bill-cycle-change/perform")
+            account.change_cycle(self.today, account.planned[0])
+            account.planned = None
+        elif account.planned:
+            self.api.post(f"{path}/bill-cycle-change/cancel")
+            account.planned = None
+
+    def charge(self, account):
+        items = []
+        for _ in range(self.dice.randrange(1, 5)):
+            charge = {"type": self.dice.choice(["data", "voice"]), "amount": self.amount(6) / 7, "billed": None}
+            charge["amount"] = rounded(charge["amount"], 6)
+            charge["at"] = (self.now - timedelta(minutes=self.dice.randrange(1, 60 * 24 * 20))).replace(microsecond=0)
+            charge["at"] = max(charge["at"], self.now - timedelta(days=300))
+            account.charges.append(charge)
+            amount = {"amount": f"{float(charge['amount']):.6f}", "currency": account.currency}
+            items.append({"account": account.ref, "type": charge["type"], "occurredAt": charge["at"].strftime("%Y-%m-%dT%H:%M:%SZ"), "amount": amount})
+        answer = self.api.post("/v1/chargeable-events", {"items": items})
+        assert all(item["status"] == "recorded" for item in answer["items"]), answer
+
+    def credit(self, account):
+        amount = self.amount(DECIMALS[account.currency]) / 4
+        amount = rounded(amount, DECIMALS[account.currency])
+        if amount:
+            self.api.post("/v1/credits", {"account": account.ref, "amount": self.money(amount, account.currency), "reason": "goodwill"})
+            account.credits.append({"left": amount})
+
+    def change_fee(self):
+        currency = self.dice.choice(list(DECIMALS))
+        package = self.dice.choice(self.packages[currency])
+        fee = self.amount(DECIMALS[currency])
+        self.api.call("PATCH", f"/v1/packages/{package.ref}", {"recurringFee": self.money(fee, currency)})
+        set_from(package.fees, self.today, fee)
+
+    def pay(self, account):
+        living = [one for one in account.invoices if one["status"] == "open"]
+        if living:
+            due = sum(one["due"] for one in living)
+            amount = rounded(due * self.dice.choice([Fraction(1, 3), 1]), DECIMALS[account.currency])
+            if amount:
+                self.api.post("/v1/payments", {"account": account.ref, "method": "transfer", "amount": self.money(amount, account.currency)})
+                for one in living:
+                    part = min(amount, one["due"])
+                    one["due"] -= part
+                    amount -= part
+                    one["status"] = "open" if one["due"] else "paid"
+
+    def cancel_invoice(self, account):
+        living = [one for one in account.invoices if one["status"] != "cancelled"]
+        if not living or living[-1]["due"] != living[-1]["total"]:
+            return
+        invoice = living[-1]
+        found = self.api.all(f"/v1/invoices?account={account.ref}")
+        latest = [one for one in found if one["status"] != "cancelled"][-1]
+        self.api.post(f"/v1/invoices/{latest['id']}/cancel")
+        invoice["status"], invoice["due"] = "cancelled", Fraction(0)
+        for charge in account.charges:
+            charge["billed"] = None if charge["billed"] is invoice else charge["billed"]
+        for one, start in invoice["fees"]:
+            one.billed = min(one.billed, start)
+        for credit, part in invoice["credits"]:
+            credit["left"] += part
+
+    def midnight(self, day):
+        return self.zone.localize(datetime(day.year, day.month, day.day))
+
+    # Billing.
+
+    def fee_lines(self, account, until):
+        lines, fees = [], []
+        for one in account.subscriptions:
+            end = min(until, one.end) if one.end else until
+            days, day = defaultdict(int), one.billed
+            while day < end:
+                start, _, full = account.period(day)
+                fee = held(one.package.fees, day)
+                billable = held(account.statuses, day) in ("active", "suspended") and held(one.statuses, day) == "active"
+                # A line is a period at one fee; the same fee again later in the period is another line.
+                since = max((since for since, _ in one.package.fees if since <= day), default=one.package.fees[0][0])
+                days[(account.cycle_on(day)[0], start, since, fee, full)] += billable
+                day += DAY
+            for (_, start, since, fee, full), count in days.items():
+                if count and fee:
+                    exact = fee * count / full
+                    lines.append(("fee", one.id, rounded(exact, 6), rounded(exact, DECIMALS[account.currency])))
+                    fees.append((one, max(start, since if since > one.package.fees[0][0] else start, one.billed)))
+            one.billed = max(one.billed, end)
+        return lines, fees
+
+    def bill(self, account, until, cutoff, kind):
+        before = {one: one.billed for one in account.subscriptions}
+        fee_lines, fees = self.fee_lines(account, until)
+        lines, billed = [], []
+        for name in ("data", "voice"):
+            ours = [one for one in account.charges if one["billed"] is None and one["type"] == name and one["at"] < cutoff]
+            if ours:
+                exact = sum(one["amount"] for one in ours)
+                lines.append(("charges", name, exact, rounded(exact, DECIMALS[account.currency])))
+                billed += ours
+        lines += fee_lines
+        total = sum((line[3] for line in lines), Fraction(0))
+        credits = []
+        for credit in account.credits:
+            part = min(credit["left"], total)
+            if part > 0:
+                credits.append((credit, part))
+                credit["left"] -= part
+                total -= part
+                lines.append(("credit", "", -part, -part))
+        if not lines:
+            return None
+        fees = [(one, max(start, before[one])) for one, start in fees]
+        issued = self.today
+        invoice = {
+            "kind": kind, "lines": lines, "total": total, "due": total, "status": "open" if total else "paid", "fees": fees, "credits": credits,
+            "issued": issued, "dueOn": issued + timedelta(days=self.term),
+        }
+        for one in billed:
+            one["billed"] = invoice
+        account.invoices.append(invoice)
+        return invoice
+
+    def run(self):
+        cycle = self.dice.choice(self.cycles)
+        day = self.today - timedelta(days=self.dice.choice([0, 0, 0, 1, 5, 30]))
+        answer = self.api.post("/v1/bill-runs", {"billCycle": cycle.name, "billingDate": day.isoformat()})
+        run = answer["entities"][0]["after"]["id"]
+        self.eventually(lambda: self.api.call("GET", f"/v1/bill-runs/{run}")["status"] == "completed", "the bill run")
+        for account in self.accounts:
+            if account.cycle is cycle and account.status in ("active", "suspended"):
+                self.bill(account, account.period(day)[0], self.midnight(day), "cycle")
+
+    def final_bill(self, account):
+        self.api.post(f"/v1/accounts/{account.ref}/cancel", {})
+        set_from(account.statuses, self.today, "deactivated")
+        account.planned, account.ended = None, self.today
+        if self.bill(account, self.today, self.now, "onDemand"):
+            self.api.post(f"/v1/accounts/{account.ref}/invoices")
+
+    def eventually(self, done, what):
+        until = time.monotonic() + 180
+        while not done():
+            if time.monotonic() > until:
+                raise SystemExit(f"waited too long for {what}")
+            time.sleep(0.05)
+
+    def step(self):
+        self.now += timedelta(hours=self.dice.choice([1, 5, 30, 24 * 7, 24 * 20, 24 * 45]), minutes=self.dice.randrange(60))
+        self.set_clock()
+        for account in self.accounts:
+            if account.planned and account.planned[1] <= self.now:
+                account.plan_performed(self.zone)
+                self.eventually(lambda: "plannedBillCycleChange" not in self.api.call("GET", f"/v1/accounts/{account.ref}"), "a planned change")
+        for account in self.accounts:
+            if account.status == "deactivated":
+                continue
+            for chance, operation in [
+                (0.06, self.subscribe), (0.25, self.change_package_status), (0.15, self.change_status), (0.2, self.change_cycle), (0.3, self.charge),
+                (0.1, self.credit), (0.15, self.pay), (0.08, self.cancel_invoice),
+            ]:
+                if self.dice.random() < chance:
+                    operation(account)
+            if self.dice.random() < 0.01:
+                self.final_bill(account)
+        if self.dice.random() < 0.3:
+            self.change_fee()
+        for _ in range(self.dice.randrange(1, 4)):
+            self.run()
+
+    def check(self):
+        count = 0
+        for account in self.accounts:
+            found = self.api.all(f"/v1/invoices?account={account.ref}")
+            money = lambda of: Fraction(of["amount"])
+            about = lambda line: line.get("packageSubscriptionId") or line.get("chargeType") or ""
+            actual = [
+                (
+                    one["kind"], one["status"], one["issuedOn"], one["dueOn"], money(one["total"]), money(one["amountDue"]),
+                    sorted((line["kind"], about(line), Fraction(line["exact"]), money(line["amount"])) for line in one["lines"]),
+                )
+                for one in found
+            ]
+            expected = [
+                (one["kind"], one["status"], one["issued"].isoformat(), one["dueOn"].isoformat(), one["total"], one["due"], sorted(one["lines"]))
+                for one in account.invoices
+            ]
+            for number, (ours, theirs) in enumerate(zip(expected + [None] * len(actual), actual + [None] * len(expected))):
+                if ours != theirs:
+                    raise SystemExit(
+                        f"{account.ref} ({account.currency}, {self.zone.zone}) invoice {number}:\nmodel   {show(ours)}\ngateway {show(theirs)}\n"
+                        f"statuses {account.statuses}\ncycles {[(str(s), c.name) for s, c in account.cycles]}\n"
+                        + "\n".join(f"{s.id} from {s.start} to {s.end} {[(str(d), x) for d, x in s.statuses]} fees {[(str(d), float(f)) for d, f in s.package.fees]}" for s in account.subscriptions)
+                        + "\n" + json.dumps(found[number] if number < len(found) else None)
+                    )
+            count += len(actual)
+        return count
+
+
+def show(value):
+    if isinstance(value, Fraction):
+        return str(float(value))
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(show(one) for one in value) + "]"
+    return str(value)
+
+
+def main():
+    base, key, seed, accounts, steps = sys.argv[1:]
+    api = Api(base, key)
+    world = World(api, int(seed), int(accounts))
+    for number in range(int(steps)):
+        world.step()
+    invoices = world.check()
+    lines = sum(len(one["lines"]) for account in world.accounts for one in account.invoices)
+    print(json.dumps({"invoices": invoices, "lines": lines, "operations": api.operations, "until": str(world.today)}))
+
+
+main()
