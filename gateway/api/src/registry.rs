@@ -45,6 +45,7 @@ registry! {
         invoices::Invoices,
         invoice_lines::InvoiceLines,
         payments::Payments,
+        payment_allocations::PaymentAllocations,
         refunds::Refunds,
         credits::Credits,
         test_clock::TestClock,

@@ -47,6 +47,10 @@ async fn refund(world: &mut World) {
     world.make("refund", "/v1/refunds", body).await;
 }
 
+async fn bounce(world: &mut World) {
+    world.post(&format!("/v1/payments/{}/cancel", world.id("payment")), json!({ "reason": "charged back" })).await;
+}
+
 async fn credit(world: &mut World) {
     let body = json!({ "account": world.account, "amount": { "amount": "4", "currency": "EUR" }, "reason": "outage" });
     world.make("credit", "/v1/credits", body).await;
@@ -171,6 +175,32 @@ pub const ROWS: &[Row] = &[
         tells: &["invoice.amountPaid", "invoice.status"],
         given: |world| Box::pin(invoice(world)),
         when: |world| Box::pin(pay(world, "10")),
+    },
+    Row {
+        kind: "invoice.reopened",
+        publishes: &["payment.updated", "payment.cancelled", "invoice.updated", "invoice.reopened"],
+        tells: &["invoice.amountDue", "invoice.status"],
+        given: |world| {
+            Box::pin(async {
+                invoice(world).await;
+                pay(world, "10").await;
+            })
+        },
+        when: |world| Box::pin(bounce(world)),
+    },
+    Row {
+        kind: "payment.cancelled",
+        publishes: &["payment.updated", "payment.cancelled"],
+        tells: &["payment.status", "payment.amount"],
+        given: |world| Box::pin(pay(world, "10")),
+        when: |world| Box::pin(bounce(world)),
+    },
+    Row {
+        kind: "credit.reversed",
+        publishes: &["credit.updated", "credit.reversed"],
+        tells: &["credit.remaining", "credit.reason"],
+        given: |world| Box::pin(credit(world)),
+        when: |world| Box::pin(async { drop(world.post(&format!("/v1/credits/{}/reverse", world.id("credit")), json!({})).await) }),
     },
     Row {
         kind: "invoice.cancelled",

@@ -1,7 +1,7 @@
 //! Credits.
 
 use billwire_app::{
-    CreateCredit, Filter,
+    CreateCredit, Filter, ReverseCredit,
     domain::{billing::credit, customers::account::Account},
 };
 use billwire_schemas::ids::{CreditId, fresh};
@@ -11,13 +11,14 @@ use uuid::Uuid;
 
 use crate::{
     billing::payments::Tag,
+    customers::account_bill_cycle::NoMembers,
     http::{
         problem::Problem,
         request_context::{Context, Query},
-        responses::{Created, Found, IfNoneMatch, Listed},
+        responses::{Created, Done, Found, IfNoneMatch, Listed},
         validated_body::{Validate, Validated},
     },
-    openapi::operation::{Operation, create, created, get, list},
+    openapi::operation::{Operation, change, create, created, get, list, updated},
     types::example::{example_id, example_moment},
     types::{
         money::{Money, NewMoney},
@@ -47,6 +48,12 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             Code::AmountOutOfRange,
         ],
         created("credit", "Credit", &["credit.created", "credit.processed"]),
+    ),
+    change(
+        "reverseCredit",
+        "credits:write",
+        &[Code::CreditNotFound, Code::CreditUsedUp],
+        updated("credit", "Credit", &["credit.updated", "credit.reversed"]),
     ),
     list("listCredits", "credits:read"),
     get("getCredit", "credits:read", &[Code::CreditNotFound]),
@@ -100,6 +107,8 @@ pub(crate) struct Credit {
     amount: Money,
     /// Amount not yet applied to an invoice.
     remaining: Money,
+    /// The part that was taken back before an invoice used it, if any.
+    reversed: Option<Money>,
     /// Reason for the credit.
     reason: String,
     /// Creation time.
@@ -118,6 +127,7 @@ impl Example for Credit {
             invoice_id: None,
             amount: Money::of("15.00", "EUR"),
             remaining: Money::of("15.00", "EUR"),
+            reversed: None,
             reason: "outage in January".to_owned(),
             created_at: example_moment(),
             updated_at: example_moment(),
@@ -143,6 +153,20 @@ impl Credits {
         let use_case = CreateCredit { invoice: new.invoice.map(|reference| reference.0), command };
         let reply = context.execute_on(&new.account, input.canonical.as_deref(), use_case).await?;
         Ok(Created::under("/v1/credits", reply))
+    }
+
+    /// Reverse a credit
+    ///
+    /// Takes back what no invoice has used of the credit. The body is optional.
+    #[oai(path = "/credits/:credit/reverse", method = "post", operation_id = "reverseCredit")]
+    async fn reverse(
+        &self,
+        context: Context,
+        /// Id or external id of the credit.
+        credit: Path<Reference>,
+        input: Validated<Option<NoMembers>>,
+    ) -> Result<Done, Problem> {
+        Ok(Done(context.execute_on(&credit.0, input.canonical.as_deref(), ReverseCredit).await?))
     }
 
     /// List credits

@@ -5,5 +5,6 @@ pub(crate) mod credits;
 pub(crate) mod invoice_lines;
 pub(crate) mod invoices;
 pub(crate) mod payments;
+pub(crate) mod payment_allocations;
 pub(crate) mod refunds;
 pub(crate) mod test_clock;

@@ -20,7 +20,7 @@ use crate::{
     types::example::{example_id, example_moment},
     types::{
         money::{Money, NewMoney},
-        scalars::{ExternalId, Moment, Name, PaymentStatus, Reason, Reference},
+        scalars::{ExternalId, Moment, Name, NewPaymentStatus, PaymentStatus, Reason, Reference},
     },
 };
 
@@ -82,7 +82,7 @@ pub(crate) struct NewPayment {
     /// Amount.
     amount: NewMoney,
     /// Whether the payment succeeded. Default `processed`.
-    status: Option<PaymentStatus>,
+    status: Option<NewPaymentStatus>,
     /// The error; required for a failed payment, otherwise not allowed.
     error: Option<NewPaymentError>,
     /// Ids or numbers of the invoices to pay, in this order. Absent: the account's open invoices, oldest first.
@@ -101,7 +101,7 @@ impl Example for NewPayment {
             account: "CRM-4711".into(),
             method: "card".into(),
             amount: NewMoney::of("50.00", "EUR"),
-            status: Some(PaymentStatus::Processed),
+            status: Some(NewPaymentStatus::Processed),
             error: None,
             invoices: None,
             received_at: None,
@@ -128,7 +128,7 @@ pub(crate) struct Allocation {
     amount: Money,
 }
 
-/// A processed or failed payment.
+/// A processed, failed or cancelled payment: `amount` = allocations + `unallocated` + `refunded`, unless it failed or is cancelled.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct Payment {
@@ -144,10 +144,12 @@ pub(crate) struct Payment {
     method: String,
     /// Amount.
     amount: Money,
-    /// `processed` or `failed`. More values may be added.
+    /// `processed`, `failed` or `cancelled`. More values may be added.
     status: String,
     /// The error, if the payment failed.
     error: Option<PaymentError>,
+    /// Why the payment was cancelled, if it was.
+    cancel_reason: Option<String>,
     /// Allocations to invoices, if any.
     allocations: Option<Vec<Allocation>>,
     /// Amount not allocated to an invoice.
@@ -173,6 +175,7 @@ impl Example for Payment {
             amount: Money::of("50.00", "EUR"),
             status: "processed".to_owned(),
             error: None,
+            cancel_reason: None,
             allocations: None,
             unallocated: Money::of("50.00", "EUR"),
             refunded: Money::of("0.00", "EUR"),
@@ -198,8 +201,8 @@ impl Payments {
             method: new.method.0,
             amount: new.amount.exact("/amount")?,
             status: match new.status {
-                Some(PaymentStatus::Failed) => payment::Status::Failed,
-                Some(PaymentStatus::Processed) | None => payment::Status::Processed,
+                Some(NewPaymentStatus::Failed) => payment::Status::Failed,
+                Some(NewPaymentStatus::Processed) | None => payment::Status::Processed,
             },
             error: new.error.map(|error| payment::ProcessingError { code: error.code.0, message: error.message.0 }),
             received_at: new.received_at.map(|moment| moment.0),

@@ -121,7 +121,8 @@ impl Example for Refund {
 impl Refunds {
     /// Create a refund
     ///
-    /// Refunds a payment in part or in full. Paid invoices are not reopened: a refunded amount is not owed again.
+    /// Refunds a payment in part or in full: first what is unallocated, then what invoices got, newest allocation first; those invoices are due
+    /// again. To forgive the amount as well, create a credit.
     #[oai(path = "/refunds", method = "post", operation_id = "createRefund")]
     async fn create(&self, context: Context, input: Validated<NewRefund>) -> Result<Created, Problem> {
         let new = input.body;

@@ -113,6 +113,9 @@ pub(crate) struct BillingSettingsUpdate {
     /// Times after an invoice's delivery at which `invoice.delivery_offset_reached` is published; at most 20. Default: none.
     #[oai(validator(max_items = 100))]
     delivery_offsets: Option<Vec<NewDeliveryOffset>>,
+    /// Whether new invoices are paid from what earlier payments have left, oldest first, instead of by hand with `allocatePayment`. Default
+    /// `true`.
+    allocate_prepayments: Option<bool>,
     /// The statuses of services. Default: preactive, trial, active (billable), suspended, cancelled.
     service_statuses: Option<NewStatusModel>,
     /// The statuses of package subscriptions. Default: pending, active (billable), suspended, cancelled.
@@ -127,6 +130,7 @@ impl Example for BillingSettingsUpdate {
             time_zone: Some("Europe/Berlin".into()),
             payment_term_days: Some(Days(30)),
             delivery_offsets: Some(vec![NewDeliveryOffset { days: Days(3), time: "09:30".into() }]),
+            allocate_prepayments: None,
             service_statuses: None,
             package_statuses: None,
         }
@@ -147,7 +151,7 @@ pub(crate) struct DeliveryOffset {
 pub(crate) struct ModelStatus {
     /// Name of the status.
     name: String,
-    /// Whether objects in this status are billed.
+    /// Whether objects in this status are billed; see the settings to set.
     billable: bool,
 }
 
@@ -192,6 +196,8 @@ pub(crate) struct ShownBillingSettings {
     payment_term_days: u32,
     /// Times after an invoice's delivery at which `invoice.delivery_offset_reached` is published.
     delivery_offsets: Vec<DeliveryOffset>,
+    /// Whether new invoices are paid from what earlier payments have left.
+    allocate_prepayments: bool,
     /// The statuses of services.
     service_statuses: ShownStatusModel,
     /// The statuses of package subscriptions.
@@ -223,6 +229,7 @@ impl Example for ShownBillingSettings {
             time_zone: "Europe/Berlin".to_owned(),
             payment_term_days: 30,
             delivery_offsets: vec![DeliveryOffset { days: 3, time: "09:30".to_owned() }],
+            allocate_prepayments: true,
             service_statuses: StatusModel::of_services().into(),
             package_statuses: StatusModel::of_packages().into(),
             created_at: Some(example_moment()),
@@ -268,6 +275,7 @@ impl BillingSettings {
             time_zone: wanted.time_zone.map_or_else(|| defaults.time_zone.to_string(), |name| name.0),
             payment_term_days: wanted.payment_term_days.map_or(defaults.payment_term_days, |days| days.0),
             delivery_offsets: offsets.into_iter().map(|offset| AskedOffset { days: offset.days.0, time: offset.time.0 }).collect(),
+            allocate_prepayments: wanted.allocate_prepayments.unwrap_or(defaults.allocate_prepayments),
             service_statuses: wanted.service_statuses.map_or(defaults.service_statuses, Into::into),
             package_statuses: wanted.package_statuses.map_or(defaults.package_statuses, Into::into),
         };

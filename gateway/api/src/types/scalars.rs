@@ -241,7 +241,9 @@ choices! {
     /// A boolean query parameter.
     Flag { Yes = "true", No = "false" }
     /// Whether a payment succeeded.
-    PaymentStatus { Processed = "processed", Failed = "failed" }
+    NewPaymentStatus { Processed = "processed", Failed = "failed" }
+    /// Status of a payment.
+    PaymentStatus { Processed = "processed", Failed = "failed", Cancelled = "cancelled" }
     /// Whether a contract is in force.
     ContractStatus { Active = "active", Ended = "ended" }
     /// Sort key of charges.

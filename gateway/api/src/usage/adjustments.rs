@@ -108,7 +108,9 @@ pub(crate) struct Adjustment {
     /// `applied`: billed as part of its charge. `pending`: its charge was already invoiced, so the next invoice bills it.
     /// `billed`: billed by an invoice. More values may be added.
     state: String,
-    /// Id of the invoice with a line for this adjustment.
+    /// What invoices have not billed yet of an adjustment that they have billed in part. Otherwise absent.
+    remaining: Option<Money>,
+    /// Id of the invoice with a line for this adjustment, or for the last part of it.
     invoice_id: Option<Uuid>,
     /// Creation time.
     created_at: Moment,
@@ -129,6 +131,7 @@ impl Example for Adjustment {
             reason: "goodwill".to_owned(),
             user: Some("csr-17".to_owned()),
             state: "applied".to_owned(),
+            remaining: None,
             invoice_id: None,
             created_at: example_moment(),
             updated_at: example_moment(),

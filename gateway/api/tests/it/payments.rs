@@ -21,7 +21,7 @@ fn eur(amount: &str) -> Value {
 }
 
 #[tokio::test]
-async fn payments_and_credits_cover_an_invoice_and_refunds_do_not_open_it_again() {
+async fn payments_and_credits_cover_an_invoice_and_a_refund_of_what_it_got_opens_it_again() {
     for rig in Rig::everywhere().await {
         let invoice = invoiced(&rig, "A").await;
         let path = format!("/v1/invoices/{}", invoice["number"].as_str().unwrap());
@@ -36,9 +36,15 @@ async fn payments_and_credits_cover_an_invoice_and_refunds_do_not_open_it_again(
         let now = rig.get(&path).await.expect(200);
         let sums = [&now["amountPaid"], &now["amountCredited"], &now["amountDue"]].map(|sum| sum["amount"].as_str().unwrap());
         assert_eq!((sums, now["status"].as_str()), (["6.00", "4.00", "0.00"], Some("paid")));
-        rig.create("/v1/refunds", json!({ "payment": "P", "amount": eur("10"), "reason": "r" })).await;
-        assert_eq!(rig.get(&path).await.expect(200)["status"], "paid");
-        assert_eq!(rig.get("/v1/payments/P").await.expect(200)["refunded"], eur("10.00"));
+        rig.create("/v1/refunds", json!({ "payment": "P", "amount": eur("4"), "reason": "r" })).await;
+        assert_eq!(rig.get(&path).await.expect(200)["status"], "paid", "the invoice had none of it");
+        let refund = rig.post("/v1/refunds", json!({ "payment": "P", "amount": eur("6"), "reason": "r" })).await.expect(201);
+        let kinds: Vec<&str> = refund["events"].as_array().unwrap().iter().filter_map(|e| e["type"].as_str()).collect();
+        assert_eq!(kinds, ["refund.created", "refund.processed", "payment.updated", "invoice.updated", "invoice.reopened"]);
+        let now = rig.get(&path).await.expect(200);
+        assert_eq!((&now["status"], &now["amountDue"]), (&json!("open"), &eur("6.00")));
+        let payment = rig.get("/v1/payments/P").await.expect(200);
+        assert_eq!((&payment["refunded"], &payment["unallocated"]), (&eur("10.00"), &eur("0.00")));
     }
 }
 
@@ -62,6 +68,73 @@ async fn a_cancelled_invoice_gives_back_what_it_billed() {
         let path = format!("/v1/invoices/{}/cancel", again["entities"][0]["id"].as_str().unwrap());
         rig.post(&path, json!({})).await.refused(409, "invoice_has_payments");
     }
+}
+
+#[tokio::test]
+async fn what_was_paid_before_pays_the_next_invoice_unless_the_settings_say_by_hand() {
+    for rig in Rig::everywhere().await {
+        rig.post("/v1/test-clock", json!({ "now": "2027-01-09T00:00:00Z" })).await;
+        let cycle = rig.cycle(1).await;
+        for (account, automatic) in [("A", true), ("B", false)] {
+            rig.put("/v1/billing-settings", json!({ "allocatePrepayments": automatic })).await.expect(200);
+            rig.create("/v1/accounts", json!({ "externalId": account, "name": "A", "currency": "EUR", "billCycle": cycle })).await;
+            let payment = json!({ "externalId": format!("P{account}"), "account": account, "method": "transfer", "amount": eur("7") });
+            rig.post("/v1/payments", payment).await.expect(201);
+            let item = json!({ "account": account, "type": "data", "amount": eur("3"), "occurredAt": "2027-01-08T12:00:00Z" });
+            rig.post("/v1/chargeable-events", json!({ "items": [item] })).await.expect(200);
+            rig.post(&format!("/v1/accounts/{account}/cancel"), json!({})).await.expect(200);
+            let made = rig.post(&format!("/v1/accounts/{account}/invoices"), json!({})).await.expect(201);
+            let invoice = &made["entities"][0]["after"];
+            let left = rig.get(&format!("/v1/payments/P{account}")).await.expect(200)["unallocated"].clone();
+            let expected = if automatic { ("paid", "0.00", "4.00") } else { ("open", "3.00", "7.00") };
+            assert_eq!((&invoice["status"], &invoice["amountDue"], &left), (&json!(expected.0), &eur(expected.1), &eur(expected.2)));
+        }
+        let kinds = async |path: &str, body: Value| {
+            let done = rig.post(path, body).await.expect(200);
+            done["events"].as_array().unwrap().iter().map(|e| e["type"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(kinds("/v1/payments/PB/allocate", json!({})).await, ["payment.updated", "invoice.updated", "invoice.paid"]);
+        rig.post("/v1/payments/PB/allocate", json!({})).await.refused(409, "no_open_invoice");
+        assert_eq!(kinds("/v1/payments/PB/deallocate", json!({})).await, ["payment.updated", "invoice.updated", "invoice.reopened"]);
+        assert_eq!(rig.get("/v1/payments/PB").await.expect(200)["unallocated"], eur("7.00"));
+        rig.post("/v1/payments/PB/deallocate", json!({})).await.refused(409, "nothing_allocated");
+        let cancelled = kinds("/v1/payments/PA/cancel", json!({ "reason": "charged back" })).await;
+        assert_eq!(cancelled, ["payment.updated", "payment.cancelled", "invoice.updated", "invoice.reopened"]);
+        assert_eq!(rig.get("/v1/payments?status=cancelled").await.expect(200)["items"][0]["cancelReason"], "charged back");
+        rig.post("/v1/payments/PA/cancel", json!({ "reason": "again" })).await.refused(409, "payment_not_processed");
+        rig.post("/v1/payments/PA/allocate", json!({})).await.refused(409, "payment_not_processed");
+        rig.post("/v1/payments/PA/deallocate", json!({})).await.refused(409, "payment_not_processed");
+    }
+}
+
+#[tokio::test]
+async fn each_refusal_of_changed_allocations_and_reversed_credits_has_its_code() {
+    let rig = Rig::new().await;
+    let (one, other) = (invoiced(&rig, "A").await, invoiced(&rig, "B").await);
+    let body = json!({ "externalId": "P", "account": "A", "method": "card", "amount": eur("4"), "invoices": [one["id"]] });
+    rig.post("/v1/payments", body).await.expect(201);
+    for operation in ["allocate", "deallocate"] {
+        rig.post(&format!("/v1/payments/none/{operation}"), json!({})).await.refused(404, "payment_not_found");
+        let named = async |invoices: Value| rig.post(&format!("/v1/payments/P/{operation}"), json!({ "invoices": invoices })).await;
+        named(json!(["none"])).await.refused(422, "invoice_unknown");
+        named(json!([one["id"], one["number"]])).await.refused(422, "invoice_named_twice");
+    }
+    let allocate = async |invoice: &Value| rig.post("/v1/payments/P/allocate", json!({ "invoices": [invoice] })).await;
+    allocate(&one["id"]).await.refused(409, "nothing_unallocated");
+    rig.post("/v1/payments/P/deallocate", json!({ "invoices": [other["id"]] })).await.refused(409, "nothing_allocated");
+    rig.post("/v1/payments/P/deallocate", json!({ "invoices": [one["id"]] })).await.expect(200);
+    allocate(&other["id"]).await.refused(422, "invoice_of_other_account");
+    rig.post(&format!("/v1/invoices/{}/cancel", one["id"].as_str().unwrap()), json!({})).await.expect(200);
+    allocate(&one["id"]).await.refused(409, "invoice_not_open");
+    rig.post("/v1/refunds", json!({ "payment": "P", "amount": eur("1"), "reason": "r" })).await.expect(201);
+    rig.post("/v1/payments/P/cancel", json!({ "reason": "bounced" })).await.refused(409, "payment_refunded");
+    rig.post("/v1/payments/none/cancel", json!({ "reason": "bounced" })).await.refused(404, "payment_not_found");
+
+    rig.post("/v1/credits", json!({ "externalId": "C", "account": "A", "amount": eur("5"), "reason": "r" })).await.expect(201);
+    let reversed = rig.post("/v1/credits/C/reverse", json!({})).await.expect(200);
+    assert_eq!(reversed["entities"][0]["after"]["reversed"], eur("5.00"));
+    rig.post("/v1/credits/C/reverse", json!({})).await.refused(409, "credit_used_up");
+    rig.post("/v1/credits/none/reverse", json!({})).await.refused(404, "credit_not_found");
 }
 
 #[tokio::test]

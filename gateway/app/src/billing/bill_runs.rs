@@ -98,9 +98,9 @@ impl UseCase for BillAccount {
         let date = self.run.billing_date;
         let billing =
             Billing { cutoff: invoicing::cutoff(&settings, date), fees_until: invoicing::fees_until(&account, date), settings, account };
-        let drawn = billing.draw(tx).await?;
+        let mut drawn = billing.draw(tx).await?;
         let wanted = Wanted { id: self.invoice, kind: Kind::Cycle, run: Some(self.run.id) };
-        let invoice = billing.post(tx, &drawn, wanted, now).await?;
+        let invoice = billing.post(tx, &mut drawn, wanted, now).await?;
         let moved = invoicing::move_on(&billing.account, date, now);
         let record = billing.save(tx, drawn, invoice.as_ref(), moved, now).await?;
         let outcome = if invoice.is_some() { Outcome::Invoiced } else { Outcome::Nothing };

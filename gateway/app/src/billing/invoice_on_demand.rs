@@ -47,9 +47,9 @@ impl ObjectUseCase for CreateInvoiceOnDemand {
         let fees_until = invoicing::final_fees_until(&account, &settings)?;
         let account = with_bill_cycle_history(tx, account).await?;
         let billing = Billing { account, settings, cutoff: now, fees_until };
-        let drawn = billing.draw(tx).await?;
+        let mut drawn = billing.draw(tx).await?;
         let wanted = Wanted { id: self.invoice, kind: Kind::OnDemand, run: None };
-        let invoice = billing.post(tx, &drawn, wanted, now).await?.ok_or_else(nothing_to_bill)?;
+        let invoice = billing.post(tx, &mut drawn, wanted, now).await?.ok_or_else(nothing_to_bill)?;
         billing.save(tx, drawn, Some(&invoice), None, now).await
     }
 }
@@ -84,9 +84,9 @@ impl Unit for PreviewInvoice {
         let (settings, account) = (settings(tx).await?, with_bill_cycle_history(tx, account).await?);
         let fees_until = invoicing::fees_until(&account, date);
         let billing = Billing { cutoff: invoicing::cutoff(&settings, date), account, settings, fees_until };
-        let drawn = billing.draw(tx).await?;
+        let mut drawn = billing.draw(tx).await?;
         let wanted = Wanted { id: InvoiceId(fresh()), kind: Kind::Cycle, run: None };
-        let invoice = billing.post(tx, &drawn, wanted, now).await?.ok_or_else(nothing_to_bill)?.after;
+        let invoice = billing.post(tx, &mut drawn, wanted, now).await?.ok_or_else(nothing_to_bill)?.after;
         Ok(Reply { status: 200, body: serde_json::to_string(&invoice).map_err(json)?, entity: None, secret: false, replayed: false })
     }
 }

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use billwire_domain::{
-    Rejected,
+    Change, Rejected,
     billing::{
         credit::{self, Credit},
         invoice::{self, Invoice, Status},
@@ -86,12 +86,11 @@ impl ObjectUseCase for CancelInvoice {
         let latest = !later.iter().any(|other| other.status != Status::Cancelled);
         let change = invoice::cancel(invoice, latest, now)?;
         let related = of_account(tx, account.id).await?;
-        let adjustments = adjustments_given_back(tx, &change.after).await?;
+        let adjustments = adjustments_given_back(tx, &change.after, now).await?;
         tx.save(&change)?;
         tx.unbill_charges(change.after.id);
         let mut record = Record::default().and(&change, &related)?;
-        for (adjustment, state) in adjustments {
-            let change = adjustment::moved(adjustment, state, None, now);
+        for change in adjustments {
             tx.save(&change)?;
             record = record.and(&change, &related)?;
         }
@@ -114,16 +113,20 @@ impl ObjectUseCase for CancelInvoice {
     }
 }
 
-/// The adjustments that a cancelled invoice releases, with their new state. Those the invoice billed become pending; pending ones of
-/// charges it billed are applied to their charge again.
-async fn adjustments_given_back(tx: &mut Tx<'_>, invoice: &Invoice) -> Result<Vec<(Adjustment, adjustment::State)>, Failure> {
-    let billed = tx.select::<Adjustment>(Filter::new().is_id("invoice_id", Some(invoice.id.0)), u64::from(u32::MAX)).await?;
-    let mut free: Vec<_> = billed.into_iter().map(|one| (one, adjustment::State::Pending)).collect();
+/// The adjustments that a cancelled invoice releases. What it billed of them becomes pending again; pending ones of charges it billed are
+/// applied to their charge again.
+async fn adjustments_given_back(tx: &mut Tx<'_>, invoice: &Invoice, now: Timestamp) -> Result<Vec<Change<Adjustment>>, Failure> {
+    let billed = undo(&invoice.lines).adjustments;
+    tx.preload::<Adjustment>(&billed.iter().map(|(id, _)| id.0).collect::<Vec<_>>()).await?;
+    let mut free = Vec::new();
+    for (id, part) in billed {
+        free.extend(tx.load::<Adjustment>(id.0).await?.map(|one| adjustment::given_back(one, part, now)));
+    }
     let pending = Filter::new().is_id("account_id", Some(invoice.account_id.0)).is("status", Some(adjustment::State::Pending.name()));
     for one in tx.select::<Adjustment>(pending, u64::from(u32::MAX)).await? {
         let charge = tx.load::<ChargeableEvent>(one.chargeable_event_id.0).await?;
         if charge.is_some_and(|charge| charge.invoice_id == Some(invoice.id)) {
-            free.push((one, adjustment::State::Applied));
+            free.push(adjustment::applied(one, now));
         }
     }
     if free.len() > ADJUSTMENTS_MAX {

@@ -6,6 +6,7 @@ use billwire_domain::{
         credit::{self, Credit},
         invoice::{Invoice, Kind},
         invoicing::{self, Bill, CreditItem, FeeItem, Post, Unbilled},
+        payment::{self, Payment},
     },
     customers::{
         account::Account,
@@ -61,6 +62,8 @@ pub(crate) struct Drawn {
     subscriptions: Vec<PackageSubscription>,
     adjustments: Vec<Adjustment>,
     credits: Vec<Credit>,
+    /// The payments that pay the invoice.
+    payments: Vec<Change<Payment>>,
 }
 
 /// The invoice to create.
@@ -92,17 +95,25 @@ impl Billing {
         let items = credits.iter().map(|one| CreditItem { id: one.id, remaining: one.remaining.amount, reason: one.reason.clone() });
         let unbilled = Unbilled { charges, fees, adjustments: adjustments.clone(), credits: items.collect() };
         let bill = invoicing::bill(&self.account, self.fees_until, unbilled)?;
-        Ok(Drawn { bill, subscriptions, adjustments, credits })
+        Ok(Drawn { bill, subscriptions, adjustments, credits, payments: Vec::new() })
     }
 
-    /// The invoice for the drawn items; `None` if there is nothing to bill.
+    /// The invoice for the drawn items, paid from what earlier payments have left; `None` if there is nothing to bill.
     ///
     /// # Errors
     /// A database failure.
-    pub async fn post(&self, tx: &Tx<'_>, drawn: &Drawn, wanted: Wanted, now: Timestamp) -> Result<Option<Change<Invoice>>, Failure> {
+    pub async fn post(&self, tx: &mut Tx<'_>, drawn: &mut Drawn, wanted: Wanted, now: Timestamp) -> Result<Option<Change<Invoice>>, Failure> {
         let earlier = tx.invoice_count(self.account.id).await?;
         let command = Post { id: wanted.id, earlier, kind: wanted.kind, bill_run_id: wanted.run, cutoff: self.cutoff };
-        Ok(invoicing::post(&command, &self.account, &self.settings, &drawn.bill, now))
+        let mut invoice = invoicing::post(&command, &self.account, &self.settings, &drawn.bill, now);
+        if let Some(invoice) = &mut invoice
+            && self.settings.allocate_prepayments
+            && invoice.after.amount_due.amount.is_positive()
+        {
+            let prepaid = Filter::new().is_id("account_id", Some(self.account.id.0)).at_least("unallocated", Some(1));
+            drawn.payments = payment::prepay(invoice, tx.select::<Payment>(prepaid, MANY).await?, now);
+        }
+        Ok(invoice)
     }
 
     /// Saves and records the invoice and its items. `moved` is the account in its next period.
@@ -135,9 +146,10 @@ impl Billing {
             record = record.and(&change, &around)?;
             changed = true;
         }
-        let id = invoice.map(|invoice| invoice.after.id);
-        for adjustment in drawn.adjustments.into_iter().filter(|one| drawn.bill.adjustments.contains(&one.id)) {
-            let change = adjustment::moved(adjustment, adjustment::State::Billed, id, now);
+        for adjustment in drawn.adjustments {
+            let part = drawn.bill.adjustments.iter().find(|(id, _)| *id == adjustment.id);
+            let (Some((_, part)), Some(invoice)) = (part, invoice) else { continue };
+            let change = adjustment::billed(adjustment, *part, invoice.after.id, now);
             tx.save(&change)?;
             record = record.and(&change, &related)?;
             changed = true;
@@ -148,6 +160,10 @@ impl Billing {
             tx.save(&change)?;
             record = record.and(&change, &related)?;
             changed = true;
+        }
+        for payment in drawn.payments {
+            tx.save(&payment)?;
+            record = record.and(&payment, &related)?;
         }
         if let Some(moved) = moved {
             related.retain(|name, _| name.starts_with("contact."));

@@ -1,8 +1,8 @@
-//! `recordPayment`, `createRefund`, `createCredit`.
+//! `recordPayment`, `allocatePayment`, `deallocatePayment`, `cancelPayment`, `createRefund`, `createCredit`, `reverseCredit`.
 
 use async_trait::async_trait;
 use billwire_domain::{
-    Entity, Rejected, Violation,
+    Change, Entity, Rejected, Violation,
     billing::{
         credit::{self, Credit},
         invoice::{Invoice, Status},
@@ -11,11 +11,12 @@ use billwire_domain::{
     },
     customers::account::Account,
 };
-use billwire_schemas::{clock::Timestamp, refusal::Code};
+use billwire_schemas::{clock::Timestamp, events::envelope::Parameters, ids::AccountId, refusal::Code};
 use billwire_store::{Filter, Tx, commit::Failure};
+use uuid::Uuid;
 
 use crate::{
-    events::event_parameters::of_account,
+    events::event_parameters::{of_account, recorded},
     execute_on::{ObjectUseCase, owner},
     objects::{Referred, found, unknown},
     record::Record,
@@ -32,6 +33,31 @@ pub struct RecordPayment {
     /// The payment to record.
     pub command: payment::Create,
 }
+
+/// Pays invoices from what is left of a payment.
+#[derive(Debug, Clone)]
+pub struct AllocatePayment {
+    /// Ids or numbers of the invoices to pay, in this order; absent: the open ones, oldest first.
+    pub invoices: Option<Vec<String>>,
+}
+
+/// Takes a payment back from invoices.
+#[derive(Debug, Clone)]
+pub struct DeallocatePayment {
+    /// Ids or numbers of the invoices; absent: all that it pays.
+    pub invoices: Option<Vec<String>>,
+}
+
+/// Cancels a payment that bounced or was charged back.
+#[derive(Debug, Clone)]
+pub struct CancelPayment {
+    /// Reason.
+    pub reason: String,
+}
+
+/// Takes back what is left of a credit.
+#[derive(Debug, Clone)]
+pub struct ReverseCredit;
 
 /// Refunds a payment, in part or in full.
 #[derive(Debug, Clone)]
@@ -62,21 +88,20 @@ impl ObjectUseCase for RecordPayment {
         tx.ensure_external_id_free::<Payment>(self.command.external_id.as_deref()).await?;
         let invoices = match &self.invoices {
             Some(references) => named(tx, references).await?,
-            None => {
-                let open = Filter::new().is_id("account_id", Some(account.id.0)).is("status", Some(Status::Open.name()));
-                tx.select::<Invoice>(open, INVOICES_MAX).await?
-            }
+            None => open(tx, account.id).await?,
         };
         let (payment, paid) = payment::record(self.command.clone(), &account, invoices, self.invoices.is_some(), now)?;
         let related = of_account(tx, account.id).await?;
         tx.save(&payment)?;
-        let mut record = Record::default().and(&payment, &related)?;
-        for invoice in paid {
-            tx.save(&invoice)?;
-            record = record.and(&invoice, &related)?;
-        }
-        Ok(Some(record))
+        let record = Record::default().and(&payment, &related)?;
+        with_invoices(tx, record, paid, &related).map(Some)
     }
+}
+
+/// The open invoices of an account, oldest first.
+async fn open(tx: &mut Tx<'_>, account: AccountId) -> Result<Vec<Invoice>, Failure> {
+    let open = Filter::new().is_id("account_id", Some(account.0)).is("status", Some(Status::Open.name()));
+    tx.select::<Invoice>(open, INVOICES_MAX).await
 }
 
 /// The invoices that a body names; each may be named once.
@@ -107,13 +132,95 @@ impl ObjectUseCase for CreateRefund {
     async fn run(&self, tx: &mut Tx<'_>, payment: Payment, now: Timestamp) -> Result<Option<Record>, Failure> {
         let account = owner(tx, &payment).await?;
         tx.ensure_external_id_free::<Refund>(self.command.external_id.as_deref()).await?;
-        let (refund, payment) = refund::create(self.command.clone(), payment, &account, now)?;
+        let invoices = paid_by(tx, &payment).await?;
+        let (refund, payment, reopened) = refund::create(self.command.clone(), payment, &account, invoices, now)?;
         let related = of_account(tx, account.id).await?;
         let mut around = related.clone();
         around.extend(payment.after.parameters());
         tx.save(&refund)?;
         tx.save(&payment)?;
-        Record::default().and(&refund, &around)?.and(&payment, &related).map(Some)
+        let record = Record::default().and(&refund, &around)?.and(&payment, &related)?;
+        with_invoices(tx, record, reopened, &related).map(Some)
+    }
+}
+
+/// The invoices that a payment pays.
+async fn paid_by(tx: &mut Tx<'_>, payment: &Payment) -> Result<Vec<Invoice>, Failure> {
+    let ids: Vec<Uuid> = payment.allocations.iter().map(|one| one.invoice_id.0).collect();
+    tx.preload::<Invoice>(&ids).await?;
+    let mut invoices = Vec::with_capacity(ids.len());
+    for id in ids {
+        invoices.extend(tx.load::<Invoice>(id).await?);
+    }
+    Ok(invoices)
+}
+
+/// Saves and records changed invoices.
+fn with_invoices(tx: &mut Tx<'_>, mut record: Record, invoices: Vec<Change<Invoice>>, related: &Parameters) -> Result<Record, Failure> {
+    for invoice in invoices {
+        tx.save(&invoice)?;
+        record = record.and(&invoice, related)?;
+    }
+    Ok(record)
+}
+
+/// Saves and records a changed payment and the invoices that change with it.
+async fn saved(tx: &mut Tx<'_>, (payment, invoices): (Change<Payment>, Vec<Change<Invoice>>)) -> Result<Option<Record>, Failure> {
+    let related = of_account(tx, payment.after.account_id).await?;
+    tx.save(&payment)?;
+    let record = Record::default().and(&payment, &related)?;
+    with_invoices(tx, record, invoices, &related).map(Some)
+}
+
+#[async_trait]
+impl ObjectUseCase for AllocatePayment {
+    type Object = Payment;
+    const OPERATION: &'static str = "allocatePayment";
+
+    async fn run(&self, tx: &mut Tx<'_>, payment: Payment, now: Timestamp) -> Result<Option<Record>, Failure> {
+        let invoices = match &self.invoices {
+            Some(references) => named(tx, references).await?,
+            None => open(tx, payment.account_id).await?,
+        };
+        let changes = payment::allocate(payment, invoices, self.invoices.is_some(), now)?;
+        saved(tx, changes).await
+    }
+}
+
+#[async_trait]
+impl ObjectUseCase for DeallocatePayment {
+    type Object = Payment;
+    const OPERATION: &'static str = "deallocatePayment";
+
+    async fn run(&self, tx: &mut Tx<'_>, payment: Payment, now: Timestamp) -> Result<Option<Record>, Failure> {
+        let invoices = match &self.invoices {
+            Some(references) => named(tx, references).await?,
+            None => paid_by(tx, &payment).await?,
+        };
+        let changes = payment::deallocate(payment, invoices, now)?;
+        saved(tx, changes).await
+    }
+}
+
+#[async_trait]
+impl ObjectUseCase for CancelPayment {
+    type Object = Payment;
+    const OPERATION: &'static str = "cancelPayment";
+
+    async fn run(&self, tx: &mut Tx<'_>, payment: Payment, now: Timestamp) -> Result<Option<Record>, Failure> {
+        let invoices = paid_by(tx, &payment).await?;
+        let changes = payment::cancel(payment, invoices, self.reason.clone(), now)?;
+        saved(tx, changes).await
+    }
+}
+
+#[async_trait]
+impl ObjectUseCase for ReverseCredit {
+    type Object = Credit;
+    const OPERATION: &'static str = "reverseCredit";
+
+    async fn run(&self, tx: &mut Tx<'_>, credit: Credit, now: Timestamp) -> Result<Option<Record>, Failure> {
+        recorded(tx, &credit::reverse(credit, now)?, Parameters::new()).await
     }
 }
 
@@ -135,11 +242,7 @@ impl ObjectUseCase for CreateCredit {
         let (credit, covered) = credit::create(self.command.clone(), &account, invoice, now)?;
         let related = of_account(tx, account.id).await?;
         tx.save(&credit)?;
-        let mut record = Record::default().and(&credit, &related)?;
-        if let Some(invoice) = covered {
-            tx.save(&invoice)?;
-            record = record.and(&invoice, &related)?;
-        }
-        Ok(Some(record))
+        let record = Record::default().and(&credit, &related)?;
+        with_invoices(tx, record, covered.into_iter().collect(), &related).map(Some)
     }
 }

@@ -37,6 +37,9 @@ pub struct Credit {
     pub amount: Money,
     /// The part not yet applied to an invoice.
     pub remaining: Money,
+    /// The part that was taken back before an invoice used it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reversed: Option<Money>,
     /// Reason.
     pub reason: String,
     /// Creation time.
@@ -94,12 +97,33 @@ pub fn create(
         invoice_id: id,
         amount: command.amount,
         remaining: if id.is_some() { nothing } else { command.amount },
+        reversed: None,
         reason: command.reason,
         created_at: now,
         updated_at: now,
     });
     change = change.and("credit.processed");
     Ok((change, covered))
+}
+
+/// Decides `reverseCredit`: what no invoice has used is taken back.
+///
+/// # Errors
+/// `credit_used_up`.
+pub fn reverse(credit: Credit, now: Timestamp) -> Result<Change<Credit>, Rejected> {
+    if credit.remaining.amount.is_zero() {
+        return Err(Rejected::conflict(Code::CreditUsedUp, "Invoices have used all of the credit, or it is reversed already."));
+    }
+    let mut after = credit.next_version(now);
+    after.reversed = Some(Money::new(credit.reversed_amount().plus(credit.remaining.amount).unwrap_or(credit.amount.amount), credit.amount.currency));
+    after.remaining.amount = Decimal::ZERO;
+    Ok(Change::updated(credit, after, vec!["credit.reversed"]))
+}
+
+impl Credit {
+    fn reversed_amount(&self) -> Decimal {
+        self.reversed.map_or(Decimal::ZERO, |reversed| reversed.amount)
+    }
 }
 
 /// Applies `amount` of a credit to a new invoice.

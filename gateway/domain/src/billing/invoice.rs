@@ -295,6 +295,20 @@ pub fn pay(invoice: Invoice, amount: Decimal, now: Timestamp) -> Result<Change<I
     covered(invoice, amount, now, |after| &mut after.amount_paid)
 }
 
+/// Takes back a payment of `amount`: so much is due again, and an invoice that was paid is open again. A cancelled one stays cancelled.
+pub fn reopen(invoice: Invoice, amount: Decimal, now: Timestamp) -> Change<Invoice> {
+    let mut after = invoice.next_version(now);
+    let part = amount.min(invoice.amount_paid.amount);
+    after.amount_paid.amount = invoice.amount_paid.amount.minus(part).unwrap_or(Decimal::ZERO);
+    after.amount_due.amount = invoice.amount_due.amount.plus(part).unwrap_or(invoice.total.amount);
+    let mut lifecycle = Vec::new();
+    if invoice.status == Status::Paid && after.amount_due.amount.is_positive() {
+        after.status = Status::Open;
+        lifecycle.push("invoice.reopened");
+    }
+    Change::updated(invoice, after, lifecycle)
+}
+
 /// Applies a credit of `amount` to an open invoice.
 ///
 /// # Errors

@@ -3,8 +3,8 @@
 //! Rules, in order of application. Charges before the cutoff form one line per type: their exact sum, rounded once. Recurring fees are
 //! billed in arrears, one line per package subscription, billing period that ran at the time, and fee: `fee * days / days of the full
 //! period`. The days are those on which account and subscription were billable; what they are now does not matter. Each pending
-//! adjustment forms a line. The total never becomes negative: credit adjustments are applied whole or not at all, credits up to the
-//! remaining total, both oldest first. The rest waits for the next invoice.
+//! adjustment forms a line. The total never becomes negative: credit adjustments and credits are used up to the remaining total, oldest
+//! first. The rest waits for the next invoice.
 
 mod billing_periods;
 
@@ -127,8 +127,8 @@ pub struct Bill {
     pub total: Money,
     /// The date up to which each subscription is processed, charged or not.
     pub fees: Vec<(PackageSubscriptionId, NaiveDate)>,
-    /// The billed adjustments.
-    pub adjustments: Vec<AdjustmentId>,
+    /// The amount billed of each adjustment.
+    pub adjustments: Vec<(AdjustmentId, Decimal)>,
     /// The amount used of each credit.
     pub credits: Vec<(CreditId, Decimal)>,
 }
@@ -152,14 +152,15 @@ pub fn bill(account: &Account, fees_until: NaiveDate, unbilled: Unbilled) -> Res
     let mut adjustments = Vec::new();
     let (debits, credits): (Vec<_>, Vec<_>) = unbilled.adjustments.into_iter().partition(|one| one.charge_type == ChargeType::Debit);
     for one in debits {
-        sheet.add(About::Adjustment { adjustment_id: one.id }, one.reason, one.amount.amount)?;
-        adjustments.push(one.id);
+        let part = one.unbilled();
+        sheet.add(About::Adjustment { adjustment_id: one.id }, one.reason, part)?;
+        adjustments.push((one.id, part));
     }
     for one in credits {
-        let exact = one.amount.amount.negated();
-        if sheet.covers(exact) {
-            sheet.add(About::Adjustment { adjustment_id: one.id }, one.reason, exact)?;
-            adjustments.push(one.id);
+        let part = one.unbilled().min(sheet.total);
+        if part.is_positive() {
+            sheet.add(About::Adjustment { adjustment_id: one.id }, one.reason, part.negated())?;
+            adjustments.push((one.id, part));
         }
     }
     let mut taken = Vec::new();
@@ -203,11 +204,6 @@ impl Sheet {
         self.total = self.total.plus(amount).ok_or_else(out_of_range)?;
         self.lines.push(Line { about, description, exact, amount: Money::new(amount, self.currency) });
         Ok(())
-    }
-
-    /// Whether the total stays non-negative after adding `exact`.
-    fn covers(&self, exact: Decimal) -> bool {
-        self.total.plus(self.rounded(exact)).is_some_and(|rest| !rest.is_negative())
     }
 
     /// Adds a line for each period with charged days of the subscription, and for each fee within it. Returns the date up to which the
@@ -344,7 +340,9 @@ pub fn post(command: &Post, account: &Account, settings: &BillingSettings, bill:
         created_at: now,
         updated_at: now,
     };
-    Some(Change::created(invoice).and("invoice.posted"))
+    let paid = invoice.status == Status::Paid;
+    let posted = Change::created(invoice).and("invoice.posted");
+    Some(if paid { posted.and("invoice.paid") } else { posted })
 }
 
 /// The last 12 hexadecimal digits of the account's id, random in a UUIDv7, and a counter.
@@ -358,8 +356,8 @@ fn number(account: &Account, earlier: i64) -> String {
 pub struct Undone {
     /// The first day from which each subscription is unbilled again.
     pub fees: Vec<(PackageSubscriptionId, NaiveDate)>,
-    /// The adjustments that become pending again.
-    pub adjustments: Vec<AdjustmentId>,
+    /// The amount that becomes pending again of each adjustment.
+    pub adjustments: Vec<(AdjustmentId, Decimal)>,
     /// The amount returned to each credit.
     pub credits: Vec<(CreditId, Decimal)>,
 }
@@ -374,7 +372,10 @@ pub fn undo(lines: &[Line]) -> Undone {
                 Some((_, from)) => *from = period.start.min(*from),
                 None => undone.fees.push((*package_subscription_id, period.start)),
             },
-            About::Adjustment { adjustment_id } => undone.adjustments.push(*adjustment_id),
+            About::Adjustment { adjustment_id } => {
+                let part = if line.exact.is_negative() { line.exact.negated() } else { line.exact };
+                undone.adjustments.push((*adjustment_id, part));
+            }
             About::Credit { credit_id } => undone.credits.push((*credit_id, line.exact.negated())),
         }
     }

@@ -1,4 +1,4 @@
-//! Refunds: money of a payment paid back. A refund does not reopen an invoice; a debit adjustment charges the account again.
+//! Refunds: money of a payment paid back, first what no invoice got. What an invoice got of it is due again.
 
 use billwire_schemas::{
     clock::Timestamp,
@@ -11,7 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     amounts::validate_amount,
-    billing::payment::{self, Payment},
+    billing::{
+        invoice::Invoice,
+        payment::{self, Payment},
+    },
     change::{Change, Entity, entity_members},
     customers::account::Account,
     rejected::Rejected,
@@ -53,25 +56,27 @@ pub struct Create {
     pub reason: String,
 }
 
-/// Decides `createRefund`: creates the refund and updates the payment.
+/// What `createRefund` changes: the refund, its payment, and the invoices that are due again.
+pub type Refunded = (Change<Refund>, Change<Payment>, Vec<Change<Invoice>>);
+
+/// Decides `createRefund`. `invoices` are those that the payment pays.
 ///
 /// # Errors
 /// `payment_not_processed`; the rules of [`validate_amount`]; `refund_exceeds_payment` if the total of all refunds exceeds the payment.
-pub fn create(command: Create, payment: Payment, account: &Account, now: Timestamp) -> Result<(Change<Refund>, Change<Payment>), Rejected> {
+pub fn create(command: Create, payment: Payment, account: &Account, invoices: Vec<Invoice>, now: Timestamp) -> Result<Refunded, Rejected> {
     if payment.status != payment::Status::Processed {
-        return Err(Rejected::conflict(Code::PaymentNotProcessed, "The payment failed, so there is nothing to refund."));
+        return Err(Rejected::conflict(Code::PaymentNotProcessed, "The payment failed or is cancelled, so there is nothing to refund."));
     }
     let mut broken = Vec::new();
     validate_amount("/amount", &command.amount, &account.currency, &mut broken);
     if let Some(rejected) = Rejected::from_violations(broken) {
         return Err(rejected);
     }
-    let total = payment.refunded.amount.plus(command.amount.amount).filter(|total| *total <= payment.amount.amount);
-    let Some(total) = total else {
+    if payment.refunded.amount.plus(command.amount.amount).is_none_or(|total| total > payment.amount.amount) {
         let message =
             format!("Refunds must not exceed the payment: {} was paid and {} is already refunded.", payment.amount, payment.refunded);
         return Err(Rejected::violation("/amount/amount", Code::RefundExceedsPayment, message));
-    };
+    }
     let change = Change::created(Refund {
         id: command.id,
         version: 1,
@@ -82,7 +87,8 @@ pub fn create(command: Create, payment: Payment, account: &Account, now: Timesta
         reason: command.reason,
         created_at: now,
     });
-    Ok((change.and("refund.processed"), payment::refunded(payment, total, now)))
+    let (payment, reopened) = payment::refunded(payment, command.amount.amount, invoices, now);
+    Ok((change.and("refund.processed"), payment, reopened))
 }
 
 impl Entity for Refund {

@@ -45,6 +45,9 @@ pub struct BillingSettings {
     pub payment_term_days: u32,
     /// When to publish `invoice.delivery_offset_reached` after a delivery.
     pub delivery_offsets: Vec<DeliveryOffset>,
+    /// Whether new invoices are paid from what earlier payments have left, instead of by hand.
+    #[serde(default = "yes")]
+    pub allocate_prepayments: bool,
     /// The statuses of services.
     pub service_statuses: StatusModel,
     /// The statuses of package subscriptions.
@@ -57,6 +60,10 @@ pub struct BillingSettings {
     pub updated_at: Option<Timestamp>,
 }
 
+fn yes() -> bool {
+    true
+}
+
 impl Default for BillingSettings {
     fn default() -> Self {
         Self {
@@ -65,6 +72,7 @@ impl Default for BillingSettings {
             time_zone: Tz::UTC,
             payment_term_days: 14,
             delivery_offsets: Vec::new(),
+            allocate_prepayments: true,
             service_statuses: StatusModel::of_services(),
             package_statuses: StatusModel::of_packages(),
             created_at: None,
@@ -105,6 +113,8 @@ pub struct Update {
     pub payment_term_days: u32,
     /// See [`BillingSettings::delivery_offsets`].
     pub delivery_offsets: Vec<AskedOffset>,
+    /// See [`BillingSettings::allocate_prepayments`].
+    pub allocate_prepayments: bool,
     /// See [`BillingSettings::service_statuses`].
     pub service_statuses: StatusModel,
     /// See [`BillingSettings::package_statuses`].
@@ -137,6 +147,7 @@ pub fn update(settings: BillingSettings, command: Update, now: Timestamp) -> Res
         time_zone,
         payment_term_days: command.payment_term_days,
         delivery_offsets,
+        allocate_prepayments: command.allocate_prepayments,
         service_statuses: command.service_statuses,
         package_statuses: command.package_statuses,
         created_at: Some(settings.created_at.unwrap_or(now)),

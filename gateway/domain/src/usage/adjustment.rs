@@ -4,7 +4,7 @@ use billwire_schemas::{
     clock::Timestamp,
     events::envelope::Parameters,
     ids::{AccountId, AdjustmentId, ChargeableEventId, InvoiceId},
-    money::Money,
+    money::{Decimal, Money},
 };
 use serde::{Deserialize, Serialize};
 
@@ -81,7 +81,10 @@ pub struct Adjustment {
     pub user: Option<String>,
     /// Billing state.
     pub state: State,
-    /// The invoice on which the adjustment has its own line.
+    /// What invoices have not billed yet of a pending adjustment that they have billed in part; otherwise absent.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub remaining: Option<Money>,
+    /// The invoice with a line for the adjustment, or for the last part of it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub invoice_id: Option<InvoiceId>,
     /// Creation time.
@@ -120,16 +123,46 @@ pub(crate) fn create(command: Create, charge: &ChargeableEvent, now: Timestamp) 
         reason: command.reason,
         user: command.user,
         state: if charge.state == ChargeState::Billed { State::Pending } else { State::Applied },
+        remaining: None,
         invoice_id: None,
         created_at: now,
         updated_at: now,
     })
 }
 
-/// Moves the adjustment to another state: billed on `invoice`, or pending again after the invoice was cancelled.
-pub fn moved(adjustment: Adjustment, state: State, invoice: Option<InvoiceId>, now: Timestamp) -> Change<Adjustment> {
-    let after = Adjustment { version: adjustment.version + 1, state, invoice_id: invoice, updated_at: now, ..adjustment.clone() };
+/// Bills `part` of a pending adjustment on `invoice`; with the last part it is billed.
+pub fn billed(adjustment: Adjustment, part: Decimal, invoice: InvoiceId, now: Timestamp) -> Change<Adjustment> {
+    let left = adjustment.unbilled().minus(part).filter(|left| left.is_positive());
+    let mut after = adjustment.next_version(now);
+    after.remaining = left.map(|left| Money::new(left, adjustment.amount.currency));
+    if left.is_none() {
+        (after.state, after.invoice_id) = (State::Billed, Some(invoice));
+    }
     Change::updated(adjustment, after, Vec::<&'static str>::new())
+}
+
+/// Makes `part` of an adjustment pending again, after the invoice that billed it was cancelled.
+pub fn given_back(adjustment: Adjustment, part: Decimal, now: Timestamp) -> Change<Adjustment> {
+    let unbilled = if adjustment.state == State::Billed { Decimal::ZERO } else { adjustment.unbilled() };
+    let left = unbilled.plus(part).filter(|left| *left < adjustment.amount.amount);
+    let mut after = adjustment.next_version(now);
+    after.remaining = left.map(|left| Money::new(left, adjustment.amount.currency));
+    (after.state, after.invoice_id) = (State::Pending, None);
+    Change::updated(adjustment, after, Vec::<&'static str>::new())
+}
+
+/// Makes a pending adjustment part of its charge again, after the charge's invoice was cancelled.
+pub fn applied(adjustment: Adjustment, now: Timestamp) -> Change<Adjustment> {
+    let mut after = adjustment.next_version(now);
+    after.state = State::Applied;
+    Change::updated(adjustment, after, Vec::<&'static str>::new())
+}
+
+impl Adjustment {
+    /// What no invoice has billed yet of a pending adjustment.
+    pub fn unbilled(&self) -> Decimal {
+        self.remaining.unwrap_or(self.amount).amount
+    }
 }
 
 impl Entity for Adjustment {

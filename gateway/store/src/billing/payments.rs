@@ -4,13 +4,13 @@ use billwire_domain::billing::payment::Payment;
 
 use crate::objects::{BaseColumns, Persisted, object_table};
 
-object_table!("payment" {  });
+object_table!("payment" { unallocated: i64 });
 
 impl Persisted for Payment {
     type Row = Model;
     const TABLE: &'static str = "payment";
 
     fn row(&self, common: BaseColumns) -> Model {
-        Model::of(common)
+        Model::of(common, self.unallocated.amount.millionths())
     }
 }

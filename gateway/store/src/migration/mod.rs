@@ -6,6 +6,7 @@ mod m0003_slots;
 mod m0004_event_lists;
 mod m0005_published;
 mod m0006_retention;
+mod m0007_prepayments;
 
 use sea_orm_migration::prelude::*;
 
@@ -21,6 +22,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0004_event_lists::Migration),
             Box::new(m0005_published::Migration),
             Box::new(m0006_retention::Migration),
+            Box::new(m0007_prepayments::Migration),
         ]
     }
 }

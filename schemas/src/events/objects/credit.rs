@@ -20,6 +20,7 @@ const CREDIT: Source =
 /// The events of credits.
 pub const EVENTS: &[EventType] = &[
     CREDIT.object("credit.created", "Credit Created", "createCredit"),
-    CREDIT.object("credit.updated", "Credit Updated", "an invoice that uses the credit, or cancelInvoice that returns it"),
+    CREDIT.object("credit.updated", "Credit Updated", "an invoice that uses the credit, cancelInvoice that returns it, reverseCredit"),
+    CREDIT.lifecycle("credit.reversed", "Credit Reversed", "reverseCredit"),
     CREDIT.lifecycle("credit.processed", "Credit Processed", "createCredit").also(&["Credit Note"]),
 ];

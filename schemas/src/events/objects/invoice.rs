@@ -40,6 +40,11 @@ pub const EVENTS: &[EventType] = &[
         )
         .with(OFFSET),
     INVOICE.lifecycle("invoice.overdue", "Invoice Overdue", "the clock, at the end of the due date, if an amount is due"),
-    INVOICE.lifecycle("invoice.paid", "Invoice Paid", "recordPayment or createCredit that covers the amount due"),
+    INVOICE.lifecycle(
+        "invoice.paid",
+        "Invoice Paid",
+        "recordPayment, allocatePayment or createCredit that covers the amount due; a bill run or createInvoiceOnDemand, if nothing is due",
+    ),
+    INVOICE.lifecycle("invoice.reopened", "Invoice Reopened", "deallocatePayment, cancelPayment or createRefund that takes money from a paid invoice"),
     INVOICE.lifecycle("invoice.cancelled", "Invoice Cancelled", "cancelInvoice"),
 ];

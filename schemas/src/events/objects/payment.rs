@@ -29,7 +29,12 @@ const PAYMENT: Source =
 /// The events of payments.
 pub const EVENTS: &[EventType] = &[
     PAYMENT.object("payment.created", "Payment Created", "recordPayment"),
-    PAYMENT.object("payment.updated", "Payment Updated", "createRefund"),
+    PAYMENT.object(
+        "payment.updated",
+        "Payment Updated",
+        "createRefund, allocatePayment, deallocatePayment, cancelPayment, and an invoice that is paid from what is left of the payment",
+    ),
+    PAYMENT.lifecycle("payment.cancelled", "Payment Cancelled", "cancelPayment").also(&["Chargeback"]),
     PAYMENT.lifecycle("payment.processed", "Payment Processed", "recordPayment of a processed payment"),
     PAYMENT.lifecycle("payment.failed", "Payment Processing Error", "recordPayment of a failed payment").with(ERROR_PARAMETERS),
 ];

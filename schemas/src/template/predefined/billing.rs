@@ -76,6 +76,24 @@ pub(super) const FACTS: &[Facts] = &[
         ],
     ),
     Facts(
+        "invoice.reopened",
+        "Invoice {{ invoice.number }} is open again",
+        "A payment of the invoice {{ invoice.number }} of {{ account.name }} was taken back, so {{ invoice.amountDue|money(invoice.currency) }} are due.",
+        INVOICE,
+    ),
+    Facts(
+        "payment.cancelled",
+        "Payment of {{ payment.amount|money(payment.currency) }} was cancelled",
+        "A payment for {{ account.name }} bounced or was charged back.",
+        &[("Account", "account.name"), ("Amount", "payment.amount"), ("Method", "payment.method"), ("Received", "payment.receivedAt")],
+    ),
+    Facts(
+        "credit.reversed",
+        "A credit of {{ credit.amount|money(credit.currency) }} was reversed",
+        "What was left of a credit of the account {{ account.name }} was taken back.",
+        &[("Account", "account.name"), ("Credit", "credit.amount"), ("Reason", "credit.reason")],
+    ),
+    Facts(
         "payment.failed",
         "Payment of {{ payment.amount|money(payment.currency) }} failed",
         "A payment for {{ account.name }} could not be processed.",

@@ -188,8 +188,9 @@ impl World {
         for charge in self.charges.iter_mut().filter(|c| c.state == ChargeState::Unbilled && c.occurred_at < limit) {
             (charge.state, charge.invoice_id) = (ChargeState::Billed, Some(id));
         }
-        for one in self.adjustments.iter_mut().filter(|a| bill.adjustments.contains(&a.id)) {
-            *one = adjustment::moved(one.clone(), adjustment::State::Billed, Some(id), self.now).after;
+        for (adjustment, part) in &bill.adjustments {
+            let one = self.adjustments.iter_mut().find(|one| one.id == *adjustment).expect("an adjustment");
+            *one = adjustment::billed(one.clone(), *part, id, self.now).after;
         }
         for (id, part) in &bill.credits {
             let credit = self.credits.iter_mut().find(|credit| credit.id == *id).expect("a credit");
@@ -209,14 +210,15 @@ impl World {
             let credit = self.credits.iter_mut().find(|credit| credit.id == id).expect("a credit");
             credit.remaining = credit.remaining.plus(part).expect("in range");
         }
-        for one in self.adjustments.iter_mut().filter(|one| undone.adjustments.contains(&one.id)) {
-            *one = adjustment::moved(one.clone(), adjustment::State::Pending, None, self.now).after;
+        for (adjustment, part) in undone.adjustments {
+            let one = self.adjustments.iter_mut().find(|one| one.id == adjustment).expect("an adjustment");
+            *one = adjustment::given_back(one.clone(), part, self.now).after;
         }
         for charge in self.charges.iter_mut().filter(|charge| charge.invoice_id == Some(id)) {
             (charge.state, charge.invoice_id) = (ChargeState::Unbilled, None);
             let of_charge = |one: &&mut Adjustment| one.chargeable_event_id == charge.id && one.state == adjustment::State::Pending;
             for one in self.adjustments.iter_mut().filter(of_charge) {
-                *one = adjustment::moved(one.clone(), adjustment::State::Applied, None, self.now).after;
+                *one = adjustment::applied(one.clone(), self.now).after;
             }
         }
     }
@@ -226,11 +228,12 @@ impl World {
     }
 
     fn check(&self) {
-        let signed = |one: &Adjustment| if one.charge_type == ChargeType::Debit { one.amount.amount } else { one.amount.amount.negated() };
+        let signed = |one: &Adjustment, amount: Decimal| if one.charge_type == ChargeType::Debit { amount } else { amount.negated() };
         let recorded = sum(self.charges.iter().map(|charge| charge.amount.amount));
-        let adjusted = sum(self.adjustments.iter().map(signed));
+        let adjusted = sum(self.adjustments.iter().map(|one| signed(one, one.amount.amount)));
         let unbilled = sum(self.charges.iter().filter(|c| c.state == ChargeState::Unbilled).map(|c| c.net_amount.amount));
-        let pending = sum(self.adjustments.iter().filter(|a| a.state == adjustment::State::Pending).map(signed));
+        let pending = self.adjustments.iter().filter(|one| one.state == adjustment::State::Pending);
+        let pending = sum(pending.map(|one| signed(one, one.unbilled())));
         let is_fee = |line: &&Line| matches!(line.about, About::Fee { .. });
         let is_credit = |line: &&Line| matches!(line.about, About::Credit { .. });
         let fees = sum(self.live_lines().filter(is_fee).map(|line| line.exact));

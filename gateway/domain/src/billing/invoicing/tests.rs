@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     calendar::PeriodUnit,
     customers::{account, bill_cycle},
-    usage::adjustment::State,
+    usage::adjustment::{self, State},
 };
 
 fn d(text: &str) -> NaiveDate {
@@ -70,6 +70,7 @@ fn adjustment(charge_type: ChargeType, amount: &str) -> Adjustment {
         reason: "a complaint".into(),
         user: None,
         state: State::Pending,
+        remaining: None,
         invoice_id: None,
         created_at: at("2027-06-01T00:00:00Z"),
         updated_at: at("2027-06-01T00:00:00Z"),
@@ -138,10 +139,29 @@ fn what_gives_back_is_taken_oldest_first_as_far_as_the_total_stays_at_zero_or_ab
         ..Unbilled::default()
     };
     let bill = billed(unbilled, "2027-06-15");
-    assert_eq!(amounts(&bill), ["10.00", "1.00", "-8.00", "-2.00", "-0.50", "-0.50"], "4 does not fit, so it waits; 2 does");
+    assert_eq!(amounts(&bill), ["10.00", "1.00", "-8.00", "-3.00"], "3 of the 4 are left for the second, nothing for the others");
     assert_eq!(bill.total.amount, Decimal::ZERO);
-    assert_eq!(bill.adjustments, [adjustments[2].id, adjustments[0].id, adjustments[3].id]);
-    assert_eq!(bill.credits, [(credits[0].id, dec("0.5")), (credits[1].id, dec("0.5"))]);
+    assert_eq!(bill.adjustments, [(adjustments[2].id, dec("1")), (adjustments[0].id, dec("8")), (adjustments[1].id, dec("3"))]);
+    assert_eq!(bill.credits, []);
+    let unbilled = Unbilled { charges: vec![charges("data", 1, "1")], credits: credits.clone(), ..Unbilled::default() };
+    assert_eq!(billed(unbilled, "2027-06-15").credits, [(credits[0].id, dec("0.5")), (credits[1].id, dec("0.5"))]);
+}
+
+#[test]
+fn a_credit_adjustment_is_split_and_the_rest_waits() {
+    let one = adjustment(ChargeType::Credit, "10");
+    let unbilled = |one| Unbilled { charges: vec![charges("data", 1, "3")], adjustments: vec![one], ..Unbilled::default() };
+    let bill = billed(unbilled(one.clone()), "2027-06-15");
+    assert_eq!((amounts(&bill), bill.total.amount), (vec!["3.00".to_owned(), "-3.00".to_owned()], Decimal::ZERO));
+    let (invoice, now) = (InvoiceId(fresh()), at("2027-06-15T00:00:00Z"));
+    let rest = adjustment::billed(one, dec("3"), invoice, now).after;
+    assert_eq!((rest.state, rest.unbilled(), rest.invoice_id), (State::Pending, dec("7"), None));
+    let last = adjustment::billed(rest, dec("7"), invoice, now).after;
+    assert_eq!((last.state, last.remaining, last.invoice_id), (State::Billed, None, Some(invoice)));
+    let back = adjustment::given_back(last, dec("7"), now).after;
+    assert_eq!((back.state, back.unbilled(), back.invoice_id), (State::Pending, dec("7"), None));
+    let whole = adjustment::given_back(back, dec("3"), now).after;
+    assert_eq!((whole.remaining, whole.unbilled()), (None, dec("10")), "as before the first invoice");
 }
 
 #[test]
@@ -194,7 +214,9 @@ fn an_invoice_is_dated_in_the_tenants_zone_and_due_after_the_term() {
 #[test]
 fn an_invoice_over_nothing_is_paid_from_the_start() {
     let bill = billed(Unbilled { charges: vec![charges("data", 3, "0")], ..Unbilled::default() }, "2027-06-15");
-    assert_eq!(posted(&account(), &bill).map(|change| change.after.status), Some(Status::Paid));
+    let change = posted(&account(), &bill).expect("an invoice");
+    assert_eq!(change.after.status, Status::Paid);
+    assert_eq!(change.lifecycle, ["invoice.posted", "invoice.paid"]);
 }
 
 #[test]
@@ -234,5 +256,5 @@ fn a_cancelled_invoice_gives_back_what_stood_on_it() {
     let unbilled =
         Unbilled { fees: vec![one.clone()], adjustments: vec![debit.clone()], credits: vec![some.clone()], ..Unbilled::default() };
     let undone = undo(&billed(unbilled, "2027-07-15").lines);
-    assert_eq!(undone, Undone { fees: vec![(one.id, d("2027-06-01"))], adjustments: vec![debit.id], credits: vec![(some.id, dec("3"))] });
+    assert_eq!(undone, Undone { fees: vec![(one.id, d("2027-06-01"))], adjustments: vec![(debit.id, dec("1"))], credits: vec![(some.id, dec("3"))] });
 }

@@ -8,6 +8,7 @@ fn command() -> Update {
         time_zone: "Europe/Berlin".into(),
         payment_term_days: 30,
         delivery_offsets: vec![AskedOffset { days: 3, time: "09:30".into() }],
+        allocate_prepayments: true,
         service_statuses: StatusModel::of_services(),
         package_statuses: StatusModel::of_packages(),
     }
