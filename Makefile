@@ -26,14 +26,14 @@ test: ## run all tests: SQLite, PostgreSQL, nats-server, third-party peers
 	@cargo build $(LOCKED) -p billwire
 	@tools/with-services cargo test $(LOCKED) --workspace --no-fail-fast
 
-soak: ## the long drills, four hours: a million events, purges, sleeping relays, full disks, retention, restores, refills
+soak: ## the long drills, seven hours: a million events, a thousand histories of billing, purges, sleeping relays, full disks, retention, restores, refills
 	@cargo build $(LOCKED) --release -p billwire
 	@BILLWIRE_TEST_PROGRAM="$(abspath $(target)/release/billwire)" \
 		BILLWIRE_TEST_SOAK_EVENTS=1000000 BILLWIRE_TEST_SOAK_CLIENT_PAUSE_MS=100 \
 		BILLWIRE_TEST_SOAK_PURGES=60 BILLWIRE_TEST_SOAK_PURGE_EVERY_MS=60000 \
 		BILLWIRE_TEST_SOAK_RELAY_PAUSES=10 BILLWIRE_TEST_SOAK_RELAY_PAUSE_MS=180000 \
 		BILLWIRE_TEST_SOAK_DISK_ROUNDS=20 BILLWIRE_TEST_SOAK_RETENTION_MS=3600000 \
-		BILLWIRE_TEST_SOAK_RESTORES=20 BILLWIRE_TEST_SOAK_REFILL_EVENTS=100000 \
+		BILLWIRE_TEST_SOAK_BILLING_SEEDS=500 BILLWIRE_TEST_SOAK_RESTORES=20 BILLWIRE_TEST_SOAK_REFILL_EVENTS=100000 \
 		tools/with-services cargo test $(LOCKED) --release -p billwire-tests --test it -- soak:: --nocapture
 
 bench: ## measure throughput and latency beside their physical limits (tests/bench/RESULTS.md)

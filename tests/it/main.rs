@@ -11,7 +11,6 @@
 mod bad_input;
 mod bill_cycle;
 mod bill_run;
-mod billing_model;
 mod catalogue;
 mod custom_events;
 mod delivery;

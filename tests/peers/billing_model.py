@@ -7,11 +7,12 @@ The rules it knows: billing periods follow from the bill cycle that held on each
 one leaves the running period whole); a package's fee is charged for each day on which the account was active or suspended and the
 subscription active, at the fee of that day, as a part of the full period of the cycle of that day; the days of one period at one fee are
 one line, rounded once, half to even; charges before the billing date's midnight are one line per type; account credits are used oldest
-first. Days are those of the tenant's time zone.
+first, then what earlier payments have left; a refund takes what no invoice got, then what the newest got. Days are those of the tenant's time zone.
 """
 
 import http.client
 import json
+import os
 import random
 import sys
 import time
@@ -19,11 +20,11 @@ from collections import defaultdict
 from datetime import date, datetime, timedelta, timezone
 from fractions import Fraction
 from urllib.parse import urlparse
-
-import pytz
+from zoneinfo import ZoneInfo  # its data is that of the package tzdata where the system has none
 
 DECIMALS = {"EUR": 2, "JPY": 0, "CLF": 4}
 DAY = timedelta(days=1)
+DEBUG = "BILLING_MODEL_DEBUG" in os.environ
 
 
 class Api:
@@ -96,7 +97,7 @@ class Account:
     def __init__(self, ref, currency, today, cycle, status):
         self.ref, self.currency = ref, currency
         self.statuses, self.cycles = [(today, status)], [(today, cycle)]
-        self.planned, self.subscriptions, self.charges, self.credits, self.invoices = None, [], [], [], []
+        self.planned, self.subscriptions, self.charges, self.credits, self.invoices, self.payments = None, [], [], [], [], []
 
     @property
     def status(self):
@@ -160,12 +161,12 @@ class Subscription:
 class World:
     def __init__(self, api, seed, accounts):
         self.api, self.dice = api, random.Random(seed)
-        self.zone = pytz.timezone(self.dice.choice(["UTC", "Europe/Berlin", "America/New_York", "Pacific/Auckland"]))
+        self.zone = ZoneInfo(self.dice.choice(["UTC", "Europe/Berlin", "America/New_York", "Pacific/Auckland"]))
         self.now = datetime(2090, 1, 1, tzinfo=timezone.utc) + timedelta(hours=self.dice.randrange(24 * 40))
         self.set_clock()
         settings = api.call("GET", "/v1/billing-settings")
         kept = ("paymentTermDays", "deliveryOffsets", "serviceStatuses", "packageStatuses")
-        api.call("PUT", "/v1/billing-settings", {"timeZone": self.zone.zone, **{name: settings[name] for name in kept}})
+        api.call("PUT", "/v1/billing-settings", {"timeZone": self.zone.key, **{name: settings[name] for name in kept}})
         self.term = settings["paymentTermDays"]
         self.cycles = [
             Cycle("M1", "month", 1, 1), Cycle("M15", "month", 1, 15), Cycle("M28x2", "month", 2, 28), Cycle("W3", "week", 1, 3),
@@ -289,21 +290,74 @@ class World:
         set_from(package.fees, self.today, fee)
 
     def pay(self, account):
-        living = [one for one in account.invoices if one["status"] == "open"]
-        if living:
-            due = sum(one["due"] for one in living)
-            amount = rounded(due * self.dice.choice([Fraction(1, 3), 1]), DECIMALS[account.currency])
+        due = sum((one["due"] for one in account.invoices), Fraction(0))
+        amount = rounded(due * self.dice.choice([Fraction(1, 3), 1, Fraction(5, 3)]), DECIMALS[account.currency])
+        if not amount:
+            amount = self.amount(DECIMALS[account.currency])
+        body = {"account": account.ref, "method": "transfer", "amount": self.money(amount, account.currency)}
+        entity = self.api.post("/v1/payments", body)["entities"][0]["after"]
+        payment = {"id": entity["id"], "amount": amount, "left": amount, "parts": [], "refunded": Fraction(0), "status": "processed"}
+        account.payments.append(payment)
+        self.spread(account, payment)
+
+    def spread(self, account, payment):
+        """Pays open invoices from what is left of a payment, oldest first."""
+        for one in account.invoices:
+            part = min(payment["left"], one["due"])
+            if part > 0:
+                self.move(payment, one, part)
+
+    def move(self, payment, invoice, part):
+        payment["left"] -= part
+        held = next((one for one in payment["parts"] if one[0] is invoice), None)
+        if held:
+            held[1] += part
+        else:
+            payment["parts"].append([invoice, part])
+        invoice["due"] -= part
+        invoice["paid"] += part
+        invoice["status"] = "open" if invoice["due"] else "paid"
+
+    def take_back(self, payment, amount):
+        for held in reversed(payment["parts"]):
+            part = min(held[1], amount)
+            held[1] -= part
+            amount -= part
+            held[0]["due"] += part
+            held[0]["paid"] -= part
+            held[0]["status"] = "open" if held[0]["due"] else "paid"
+        payment["parts"] = [held for held in payment["parts"] if held[1]]
+
+    def change_payment(self, account):
+        living = [one for one in account.payments if one["status"] == "processed"]
+        if not living:
+            return
+        payment, kind = self.dice.choice(living), self.dice.choice(["refund", "refund", "deallocate", "allocate", "cancel"])
+        path = f"/v1/payments/{payment['id']}"
+        if kind == "refund":
+            rest = payment["amount"] - payment["refunded"]
+            amount = rounded(rest * self.dice.choice([Fraction(1, 4), 1]), DECIMALS[account.currency])
             if amount:
-                self.api.post("/v1/payments", {"account": account.ref, "method": "transfer", "amount": self.money(amount, account.currency)})
-                for one in living:
-                    part = min(amount, one["due"])
-                    one["due"] -= part
-                    amount -= part
-                    one["status"] = "open" if one["due"] else "paid"
+                self.api.post("/v1/refunds", {"payment": payment["id"], "amount": self.money(amount, account.currency), "reason": "r"})
+                part = min(amount, payment["left"])
+                payment["left"] -= part
+                payment["refunded"] += amount
+                self.take_back(payment, amount - part)
+        elif kind == "deallocate" and payment["parts"]:
+            self.api.post(f"{path}/deallocate")
+            payment["left"] += sum(part for _, part in payment["parts"])
+            self.take_back(payment, payment["amount"])
+        elif kind == "allocate" and payment["left"] and any(one["due"] for one in account.invoices):
+            self.api.post(f"{path}/allocate")
+            self.spread(account, payment)
+        elif kind == "cancel" and not payment["refunded"]:
+            self.api.post(f"{path}/cancel", {"reason": "bounced"})
+            self.take_back(payment, payment["amount"])
+            payment["status"], payment["left"] = "cancelled", Fraction(0)
 
     def cancel_invoice(self, account):
         living = [one for one in account.invoices if one["status"] != "cancelled"]
-        if not living or living[-1]["due"] != living[-1]["total"]:
+        if not living or living[-1]["paid"]:
             return
         invoice = living[-1]
         found = self.api.all(f"/v1/invoices?account={account.ref}")
@@ -318,7 +372,7 @@ class World:
             credit["left"] += part
 
     def midnight(self, day):
-        return self.zone.localize(datetime(day.year, day.month, day.day))
+        return datetime(day.year, day.month, day.day, tzinfo=self.zone)
 
     # Billing.
 
@@ -368,11 +422,15 @@ class World:
         fees = [(one, max(start, before[one])) for one, start in fees]
         issued = self.today
         invoice = {
-            "kind": kind, "lines": lines, "total": total, "due": total, "status": "open" if total else "paid", "fees": fees, "credits": credits,
+            "kind": kind, "lines": lines, "total": total, "due": total, "paid": Fraction(0), "status": "open" if total else "paid", "fees": fees, "credits": credits,
             "issued": issued, "dueOn": issued + timedelta(days=self.term),
         }
         for one in billed:
             one["billed"] = invoice
+        for payment in account.payments:
+            part = min(payment["left"], invoice["due"])
+            if part > 0:
+                self.move(payment, invoice, part)
         account.invoices.append(invoice)
         return invoice
 
@@ -400,9 +458,11 @@ class World:
                 raise SystemExit(f"waited too long for {what}")
             time.sleep(0.05)
 
-    def step(self):
+    def step(self, number):
         self.now += timedelta(hours=self.dice.choice([1, 5, 30, 24 * 7, 24 * 20, 24 * 45]), minutes=self.dice.randrange(60))
         self.set_clock()
+        if DEBUG:
+            print(number, self.now, self.today, file=sys.stderr)
         for account in self.accounts:
             if account.planned and account.planned[1] <= self.now:
                 account.plan_performed(self.zone)
@@ -412,7 +472,7 @@ class World:
                 continue
             for chance, operation in [
                 (0.06, self.subscribe), (0.25, self.change_package_status), (0.15, self.change_status), (0.2, self.change_cycle), (0.3, self.charge),
-                (0.1, self.credit), (0.15, self.pay), (0.08, self.cancel_invoice),
+                (0.1, self.credit), (0.15, self.pay), (0.1, self.change_payment), (0.08, self.cancel_invoice),
             ]:
                 if self.dice.random() < chance:
                     operation(account)
@@ -443,12 +503,25 @@ class World:
             for number, (ours, theirs) in enumerate(zip(expected + [None] * len(actual), actual + [None] * len(expected))):
                 if ours != theirs:
                     raise SystemExit(
-                        f"{account.ref} ({account.currency}, {self.zone.zone}) invoice {number}:\nmodel   {show(ours)}\ngateway {show(theirs)}\n"
+                        f"{account.ref} ({account.currency}, {self.zone.key}) invoice {number}:\nmodel   {show(ours)}\ngateway {show(theirs)}\n"
                         f"statuses {account.statuses}\ncycles {[(str(s), c.name) for s, c in account.cycles]}\n"
                         + "\n".join(f"{s.id} from {s.start} to {s.end} {[(str(d), x) for d, x in s.statuses]} fees {[(str(d), float(f)) for d, f in s.package.fees]}" for s in account.subscriptions)
-                        + "\n" + json.dumps(found[number] if number < len(found) else None)
+                        + f"\n{json.dumps(self.api.call('GET', f'/v1/accounts/{account.ref}'))}"
+                        + "".join(f"\n{json.dumps(self.api.call('GET', f'/v1/package-subscriptions/{s.id}')['statusHistory'])}" for s in account.subscriptions)
+                        + "".join(
+                            f"\n{one['number']} {one['status']} {one['issuedOn']} "
+                            + ", ".join(f"{line['packageSubscriptionId'][-4:]} {line['period']['start']}..{line['period']['end']}" for line in one["lines"] if "period" in line)
+                            for one in found[max(0, number - 4) : number + 2]
+                        )
                     )
             count += len(actual)
+            payments = [
+                (one["id"], one["status"], money(one["unallocated"]), money(one["refunded"]), [money(part["amount"]) for part in one.get("allocations", [])])
+                for one in self.api.all(f"/v1/payments?account={account.ref}")
+            ]
+            ours = [(one["id"], one["status"], one["left"], one["refunded"], [part for _, part in one["parts"]]) for one in account.payments]
+            if payments != ours:
+                raise SystemExit(f"{account.ref}: payments\nmodel   {show(ours)}\ngateway {show(payments)}")
         return count
 
 
@@ -465,7 +538,7 @@ def main():
     api = Api(base, key)
     world = World(api, int(seed), int(accounts))
     for number in range(int(steps)):
-        world.step()
+        world.step(number)
     invoices = world.check()
     lines = sum(len(one["lines"]) for account in world.accounts for one in account.invoices)
     print(json.dumps({"invoices": invoices, "lines": lines, "operations": api.operations, "until": str(world.today)}))

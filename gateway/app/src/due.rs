@@ -1,10 +1,11 @@
 //! Performs what becomes due by time, by the same rules as a request.
 //!
 //! Each object's row has the time at which it is next due. A due object is decided again under the lock of its ordering key, so that a
-//! second clock, a restart or a clock jump does nothing twice.
+//! second clock, a restart or a clock jump does nothing twice. What is performed late occurs at the moment it was due, and within an ordering
+//! key in the order of these moments, of whatever kind.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, VecDeque},
     sync::{MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -19,7 +20,7 @@ use billwire_monitoring::{
     parts::{Part, Status},
 };
 use billwire_schemas::{
-    clock::{Clock, SystemClock},
+    clock::{Clock, SystemClock, Timestamp},
     ids::{AccountId, ContractId, InvoiceId, OrderingKey, TenantId, UsageIdentifierId},
 };
 use billwire_store::{Due, commit::Failure, idempotency::Reply};
@@ -37,6 +38,9 @@ use crate::{
 /// Maximum number of due objects per type in one pass; they share commits.
 const AT_ONCE: u64 = 128;
 
+/// At most this many of a kind are read of a tenant that shares a pass with many others.
+const MANY: u64 = AT_ONCE / 16;
+
 /// Delay after a refusal. Without it, a few refused objects would fill each pass and hide all others.
 const REFUSED_FOR: TimeDelta = TimeDelta::hours(1);
 
@@ -47,7 +51,7 @@ const FAILED_FOR: TimeDelta = TimeDelta::minutes(1);
 const FAILED_AGAIN_WITHIN: Duration = Duration::from_secs(65 * 60);
 
 /// The action for a due object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum What {
     BillCycleChange,
     Dormancy,
@@ -90,6 +94,23 @@ impl Turns {
     }
 }
 
+/// Up to when actions of a tenant may be performed in order: of a kind with many, more than were read may be due, all later than the last one.
+fn horizons(found: &[(Due, What)]) -> HashMap<TenantId, Timestamp> {
+    let mut kinds: HashMap<(&TenantId, What), (usize, Timestamp)> = HashMap::new();
+    for (due, what) in found {
+        let (count, last) = kinds.entry((&due.tenant, *what)).or_insert((0, due.at));
+        (*count, *last) = (*count + 1, due.at.max(*last));
+    }
+    let mut horizons = HashMap::new();
+    for ((tenant, _), (count, last)) in kinds {
+        if count as u64 >= MANY {
+            let horizon = horizons.entry(tenant.clone()).or_insert(last);
+            *horizon = last.min(*horizon);
+        }
+    }
+    horizons
+}
+
 impl App {
     fn due_turns(&self) -> MutexGuard<'_, Turns> {
         self.due_turns.lock().unwrap_or_else(PoisonError::into_inner)
@@ -105,9 +126,10 @@ impl App {
         found.sort_by_key(|(due, _)| due.at);
         let count = found.len() as u64;
         // Actions of one ordering key run one after another, in the order of their due times.
-        let mut lanes: BTreeMap<(TenantId, OrderingKey), Vec<(Due, What)>> = BTreeMap::new();
-        for (due, what) in found {
-            lanes.entry((due.tenant.clone(), due.key.clone())).or_default().push((due, what));
+        let mut lanes: BTreeMap<(TenantId, OrderingKey), VecDeque<(Due, What)>> = BTreeMap::new();
+        let horizons = horizons(&found);
+        for (due, what) in found.into_iter().filter(|(due, _)| horizons.get(&due.tenant).is_none_or(|horizon| due.at <= *horizon)) {
+            lanes.entry((due.tenant.clone(), due.key.clone())).or_default().push_back((due, what));
         }
         let mut running = JoinSet::new();
         for lane in lanes.into_values() {
@@ -133,11 +155,19 @@ impl App {
     }
 
     /// Performs due actions of one ordering key.
-    async fn perform_lane(&self, lane: Vec<(Due, What)>) -> Result<(), Failure> {
-        for (due, what) in lane {
+    async fn perform_lane(&self, mut lane: VecDeque<(Due, What)>) -> Result<(), Failure> {
+        while let Some((due, what)) = lane.pop_front() {
             let (failure, again) = match self.perform(&due, what).await {
                 Ok(_) => {
                     self.due_turns().failed.remove(&due.id);
+                    // It may be due again before what comes next: a contract's next period, say.
+                    if let Some((last, _)) = lane.back()
+                        && let Some(at) = self.due_again(due.id, what).await?
+                        && at < last.at
+                    {
+                        let place = lane.partition_point(|(other, _)| other.at <= at);
+                        lane.insert(place, (Due { at, ..due }, what));
+                    }
                     continue;
                 }
                 Err(failure @ Failure::Rejected(_)) => (failure, REFUSED_FOR),
@@ -157,6 +187,15 @@ impl App {
             self.put_off(&due, what, again).await?;
         }
         Ok(())
+    }
+
+    async fn due_again(&self, id: Uuid, what: What) -> Result<Option<Timestamp>, Failure> {
+        Ok(match what {
+            What::BillCycleChange => self.store.due_at::<Account>(id).await?,
+            What::Dormancy => self.store.due_at::<UsageIdentifier>(id).await?,
+            What::Invoice => self.store.due_at::<Invoice>(id).await?,
+            What::ContractPeriod => self.store.due_at::<Contract>(id).await?,
+        })
     }
 
     /// Postpones an object, unless it changes earlier.
@@ -194,10 +233,12 @@ impl App {
         let context =
             RequestContext { caller: Caller { tenant: due.tenant.clone(), actor: "clock".to_owned(), scopes: Vec::new() }, claim: None };
         match what {
-            What::BillCycleChange => self.execute(context, PerformDueBillCycleChange { account: AccountId(due.id) }).await,
-            What::Dormancy => self.execute(context, FindDormant { key: due.key.clone(), id: UsageIdentifierId(due.id) }).await,
-            What::Invoice => self.execute(context, InvoiceDue { key: due.key.clone(), id: InvoiceId(due.id) }).await,
-            What::ContractPeriod => self.execute(context, EndContractPeriod { key: due.key.clone(), id: ContractId(due.id) }).await,
+            What::BillCycleChange => self.execute_due(context, PerformDueBillCycleChange { account: AccountId(due.id) }, due.at).await,
+            What::Dormancy => self.execute_due(context, FindDormant { key: due.key.clone(), id: UsageIdentifierId(due.id) }, due.at).await,
+            What::Invoice => self.execute_due(context, InvoiceDue { key: due.key.clone(), id: InvoiceId(due.id) }, due.at).await,
+            What::ContractPeriod => {
+                self.execute_due(context, EndContractPeriod { key: due.key.clone(), id: ContractId(due.id) }, due.at).await
+            }
         }
     }
 }

@@ -15,7 +15,7 @@ use billwire_store::{
 
 use crate::{
     App, Caller,
-    record::{Record, first_entity},
+    record::{Moment, Record, Recording, first_entity},
 };
 
 /// A changing operation: a command that loads its objects and lets the domain decide.
@@ -57,6 +57,8 @@ struct Execution<U> {
     clock: Arc<ShiftedClock>,
     /// Maximum size of an event, in bytes.
     event_max: u64,
+    /// When it was due, if it was: it occurs then, however late the clock is.
+    due: Option<Timestamp>,
 }
 
 #[async_trait]
@@ -77,8 +79,13 @@ impl<U: UseCase> Unit for Execution<U> {
     }
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<Reply, Failure> {
         let now = self.clock.now();
-        match self.use_case.run(tx, now).await? {
-            Some(record) => Ok(record.append(tx, U::OPERATION, &self.context.caller, (now, self.event_max)).await?.reply(U::STATUS)),
+        let moment = self.due.map_or_else(|| Moment::now(now), |due| Moment::of_due(due, now));
+        match self.use_case.run(tx, moment.occurred_at).await? {
+            Some(record) => {
+                let (caller, event_max) = (&self.context.caller, self.event_max);
+                let recording = Recording { operation: U::OPERATION, caller, moment, event_max };
+                Ok(record.append(tx, &recording).await?.reply(U::STATUS))
+            }
             None => Ok(Reply { status: 204, body: String::new(), entity: None, secret: false, replayed: false }),
         }
     }
@@ -90,9 +97,18 @@ impl App {
     /// # Errors
     /// The use case's refusal, or a database failure; nothing was changed then.
     pub async fn execute<U: UseCase>(&self, context: RequestContext, use_case: U) -> Result<Reply, Failure> {
+        self.execute_when(context, use_case, None).await
+    }
+
+    /// The same, of what was due at a moment.
+    pub(crate) async fn execute_due<U: UseCase>(&self, context: RequestContext, use_case: U, due: Timestamp) -> Result<Reply, Failure> {
+        self.execute_when(context, use_case, Some(due)).await
+    }
+
+    async fn execute_when<U: UseCase>(&self, context: RequestContext, use_case: U, due: Option<Timestamp>) -> Result<Reply, Failure> {
         self.ensure_room()?;
         let (clock, event_max) = (self.clock.clone(), self.store.event_max());
-        let mut reply = self.store.commit(Arc::new(Execution { use_case, context, clock, event_max })).await?;
+        let mut reply = self.store.commit(Arc::new(Execution { use_case, context, clock, event_max, due })).await?;
         if reply.replayed {
             reply.entity = first_entity(&reply.body);
         }

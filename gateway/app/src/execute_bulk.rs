@@ -17,7 +17,11 @@ use billwire_store::{
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::{App, RequestContext, execute::json, record::Record};
+use crate::{
+    App, RequestContext,
+    execute::json,
+    record::{Moment, Record, Recording},
+};
 
 /// A bulk operation. Items are decided one by one, in order: a refused item changes nothing and does not stop the others; a later item
 /// sees the changes of earlier ones.
@@ -124,7 +128,9 @@ impl<U: BulkUseCase> Unit for OnceEach<U> {
 impl<U: BulkUseCase> OnceEach<U> {
     async fn item(&self, index: usize, tx: &mut Tx<'_>, now: Timestamp) -> Result<Box<RawValue>, Failure> {
         let record = self.use_case.run(index, tx, now).await?;
-        Ok(record.append(tx, U::OPERATION, &self.context.caller, (now, self.event_max)).await?.transaction)
+        let (caller, event_max) = (&self.context.caller, self.event_max);
+        let recording = Recording { operation: U::OPERATION, caller, moment: Moment::now(now), event_max };
+        Ok(record.append(tx, &recording).await?.transaction)
     }
 }
 

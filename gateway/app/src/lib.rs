@@ -52,9 +52,7 @@ pub use billing::bill_run_turns::BillRunCursors;
 pub use billing::bill_runs::{BillRunNow, StartBillRun};
 pub use billing::invoice_on_demand::CreateInvoiceOnDemand;
 pub use billing::invoices::{CancelInvoice, DeliverInvoice};
-pub use billing::payments::{
-    AllocatePayment, CancelPayment, CreateCredit, CreateRefund, DeallocatePayment, RecordPayment, ReverseCredit,
-};
+pub use billing::payments::{AllocatePayment, CancelPayment, CreateCredit, CreateRefund, DeallocatePayment, RecordPayment, ReverseCredit};
 pub use billwire_domain as domain;
 pub use configuration::{ConfigurationObject, ConfigurationUseCase};
 pub use customers::bill_cycle_change::{CancelAccountBillCycleChange, PerformAccountBillCycleChange, UpdateAccountBillCycle};

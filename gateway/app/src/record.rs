@@ -58,6 +58,38 @@ struct EntityChange {
     after: Option<Box<RawValue>>,
 }
 
+/// When a transaction occurred, and when it was recorded, if that was later.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moment {
+    pub occurred_at: Timestamp,
+    pub recorded_at: Option<Timestamp>,
+}
+
+impl Moment {
+    /// What occurs as it is recorded.
+    pub fn now(now: Timestamp) -> Self {
+        Self { occurred_at: now, recorded_at: None }
+    }
+
+    /// What was due at `due`, recorded now.
+    pub fn of_due(due: Timestamp, now: Timestamp) -> Self {
+        if due < now { Self { occurred_at: due, recorded_at: Some(now) } } else { Self::now(now) }
+    }
+}
+
+/// How a record is appended.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Recording<'c> {
+    /// The operationId.
+    pub operation: &'static str,
+    /// Who called it.
+    pub caller: &'c Caller,
+    /// When.
+    pub moment: Moment,
+    /// Maximum size of an event, in bytes.
+    pub event_max: u64,
+}
+
 #[derive(Debug)]
 struct Draft {
     kind: String,
@@ -81,6 +113,8 @@ struct BusinessTransaction<'a> {
     id: TransactionId,
     operation: &'static str,
     occurred_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recorded_at: Option<Timestamp>,
     actor: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     account: Option<AccountId>,
@@ -225,17 +259,12 @@ impl Record {
     /// # Errors
     /// `event_too_large` if an event exceeds `event_max` bytes, or a serialization failure. This call then leaves `tx` unchanged; earlier
     /// saves remain.
-    pub(crate) async fn append(
-        self,
-        tx: &mut Tx<'_>,
-        operation: &'static str,
-        caller: &Caller,
-        (now, event_max): (Timestamp, u64),
-    ) -> Result<Appended, Failure> {
+    pub(crate) async fn append(self, tx: &mut Tx<'_>, recording: &Recording<'_>) -> Result<Appended, Failure> {
+        let operation = recording.operation;
         let key = self.key.clone().ok_or_else(|| Error::Other(format!("{operation} recorded no change")))?;
         let (mut first, mut transactions, mut drawn) = (None, Vec::new(), 0);
         for part in self.parts() {
-            match part.transaction(tx, &key, operation, caller, (now, event_max), &mut drawn).await {
+            match part.transaction(tx, &key, recording, &mut drawn).await {
                 Ok((appended, transaction)) => {
                     first.get_or_insert(appended);
                     transactions.push(transaction);
@@ -257,11 +286,10 @@ impl Record {
         self,
         tx: &mut Tx<'_>,
         key: &OrderingKey,
-        operation: &'static str,
-        caller: &Caller,
-        (now, event_max): (Timestamp, u64),
+        recording: &Recording<'_>,
         drawn: &mut i64,
     ) -> Result<(Appended, NewTransaction), Failure> {
+        let Recording { operation, caller, moment, event_max } = *recording;
         let id = TransactionId(fresh());
         let mut refs = Vec::with_capacity(self.events.len());
         let mut events = Vec::with_capacity(self.events.len());
@@ -270,7 +298,8 @@ impl Record {
             transactionsize: u32::try_from(self.events.len()).ok(),
             causationid: self.cause.map(|cause| cause.event),
             causationdepth: self.cause.map(|cause| cause.depth),
-            ..Envelope::of_transaction(id, operation, &caller.tenant, &caller.actor, key, now)
+            recordedtime: moment.recorded_at,
+            ..Envelope::of_transaction(id, operation, &caller.tenant, &caller.actor, key, moment.occurred_at)
         };
         for (index, draft) in (1..).zip(self.events) {
             let entity = &self.entities[draft.entity];
@@ -286,7 +315,7 @@ impl Record {
             private.extend(by_sources.private.clone());
             added = Some((draft.entity, by_sources));
             let (title, schema) = draft.custom.unwrap_or_else(|| built_in(&draft.kind));
-            parameters.extend(core_parameters(&draft.kind, &title, caller, now));
+            parameters.extend(core_parameters(&draft.kind, &title, caller, moment.occurred_at));
             parameters.values_mut().chain(private.values_mut()).for_each(cut);
             let envelope = Envelope {
                 id: event,
@@ -308,7 +337,8 @@ impl Record {
         let transaction = BusinessTransaction {
             id,
             operation,
-            occurred_at: now,
+            occurred_at: moment.occurred_at,
+            recorded_at: moment.recorded_at,
             actor: &caller.actor,
             account: self.account,
             entities: &self.entities,
@@ -318,7 +348,15 @@ impl Record {
         let (body, secret) = (recorded.get().to_owned(), self.reveal.is_some());
         let transaction = self.reveal.map_or(Ok(recorded), |after| transaction.with_secret(after))?;
         let object = self.entities.first().map(|entity| entity.object.id.clone());
-        let new = NewTransaction { id: id.0, operation, account: self.account, occurred_at: now, object: object.clone(), body, events };
+        let new = NewTransaction {
+            id: id.0,
+            operation,
+            account: self.account,
+            occurred_at: moment.occurred_at,
+            object: object.clone(),
+            body,
+            events,
+        };
         Ok((Appended { transaction, entity: object, secret }, new))
     }
 }

@@ -89,6 +89,16 @@ impl Store {
         Ok(found)
     }
 
+    /// When the object is due next.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn due_at<T: Persisted>(&self, id: Uuid) -> Result<Option<Timestamp>, Error> {
+        let sql = format!("SELECT due_at FROM {} WHERE id = $1", T::TABLE);
+        let row = self.0.read.query_one_raw(self.statement(&sql, [id.into()])).await?;
+        Ok(row.map(|row| row.try_get::<Option<i64>>("", "due_at")).transpose()?.flatten().map(moment))
+    }
+
     /// Postpones an object that is due at `now` but cannot be processed: it is due again at `until`, unless it changes before.
     ///
     /// # Errors

@@ -71,6 +71,9 @@ pub struct Envelope {
     pub subject: String,
     /// When the event occurred.
     pub time: Timestamp,
+    /// When it was recorded, if that was later: the clock performed late what was due at `time` (CloudEvents recorded time extension).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub recordedtime: Option<Timestamp>,
     /// Always `application/json`.
     pub datacontenttype: String,
     /// The URN of the event's JSON Schema; see [`dataschema`].
@@ -114,6 +117,7 @@ impl Envelope {
             kind: String::new(),
             subject: String::new(),
             time,
+            recordedtime: None,
             datacontenttype: "application/json".to_owned(),
             dataschema: String::new(),
             partitionkey: key.clone(),

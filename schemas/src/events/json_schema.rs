@@ -67,6 +67,7 @@ pub fn message(of: &Message<'_>) -> Value {
             "type": { "const": of.kind },
             "subject": { "type": "string" },
             "time": { "type": "string", "format": "date-time" },
+            "recordedtime": { "type": "string", "format": "date-time" },
             "datacontenttype": { "const": "application/json" },
             "dataschema": { "const": of.dataschema },
             "partitionkey": { "type": "string" },

@@ -1,5 +1,6 @@
 //! Long drills. `make test` runs them short; `make soak` sets their lengths in the environment (see `tests/README.md`).
 
+mod billing;
 mod disks;
 mod lanes;
 mod logs;

@@ -4,7 +4,7 @@ pub(crate) mod bill_runs;
 pub(crate) mod credits;
 pub(crate) mod invoice_lines;
 pub(crate) mod invoices;
-pub(crate) mod payments;
 pub(crate) mod payment_allocations;
+pub(crate) mod payments;
 pub(crate) mod refunds;
 pub(crate) mod test_clock;

@@ -150,6 +150,8 @@ pub(crate) struct Event {
     subject: String,
     /// Time of the event, in business time.
     time: Moment,
+    /// Time at which it was recorded, if that was later: the clock performed late what was due at `time`.
+    recordedtime: Option<Moment>,
     /// `application/json`.
     datacontenttype: String,
     /// Identifies the JSON Schema of the message.
@@ -189,6 +191,7 @@ impl Example for Event {
             kind: "bill_cycle.created".to_owned(),
             subject: id.clone(),
             time: example_moment(),
+            recordedtime: None,
             datacontenttype: "application/json".to_owned(),
             dataschema: "urn:billwire:bill_cycle.created:v1".to_owned(),
             partitionkey: id.clone(),

@@ -18,6 +18,8 @@ pub(crate) struct BusinessTransaction {
     operation: String,
     /// Time of the transaction, in business time.
     occurred_at: Moment,
+    /// Time at which it was recorded, if that was later: the clock performed late what was due at `occurredAt`.
+    recorded_at: Option<Moment>,
     /// Name of the API key that called the operation, or `clock`.
     actor: String,
     /// The account it belongs to, if any.
@@ -51,6 +53,7 @@ impl BusinessTransaction {
             id: example_id(0x100),
             operation: operation.to_owned(),
             occurred_at: example_moment(),
+            recorded_at: None,
             actor: "crm".to_owned(),
             account: None,
             entities: vec![entity],

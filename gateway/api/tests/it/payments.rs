@@ -175,8 +175,8 @@ async fn each_refusal_of_payments_refunds_and_credits_has_its_code() {
     };
     credit(&json!("none"), "1").await.refused(422, "invoice_unknown");
     credit(&other["id"], "1").await.refused(422, "invoice_of_other_account");
-    credit(&one["id"], "9.01").await.refused(422, "credit_exceeds_due");
-    credit(&one["id"], "9").await.expect(201);
+    credit(&one["id"], "9.61").await.refused(422, "credit_exceeds_due");
+    credit(&one["id"], "9.6").await.expect(201);
     credit(&one["id"], "1").await.refused(409, "invoice_not_open");
     pay(json!({ "invoices": [one["id"]] })).await.refused(409, "invoice_not_open");
     rig.get("/v1/credits/none").await.refused(404, "credit_not_found");

@@ -92,6 +92,54 @@ async fn each_missed_period_of_a_contract_is_compared_with_its_own_charges_in_or
     }
 }
 
+/// The clock jumps by half a year: contract periods, dormancy and a planned change of cycle fall due in between.
+#[tokio::test]
+async fn what_falls_due_in_a_jump_happens_at_its_moments_in_their_order_whatever_its_kind() {
+    for rig in Rig::everywhere().await {
+        service(&rig).await;
+        let tier = json!({ "name": "Gold", "commit": { "amount": "100", "currency": "EUR" } });
+        let contract =
+            json!({ "externalId": "C", "account": "A", "name": "Frame", "startDate": "2027-01-10", "periodMonths": 1, "tiers": [tier] });
+        rig.create("/v1/contracts", contract).await;
+        let identifier = json!({ "externalId": "I", "service": "S", "kind": "iccid", "value": "8949", "dormantAfterDays": 60 });
+        rig.create("/v1/usage-identifiers", identifier).await;
+        let cycle = rig.cycle(15).await;
+        let planned = json!({ "billCycle": cycle, "validFrom": "2027-05-01T00:00:00Z" });
+        rig.post("/v1/accounts/A/bill-cycle", planned).await.expect(200);
+        let jump = "2027-07-01T00:00:00Z";
+        at(&rig, jump).await;
+
+        let events = rig.store.unpublished(1_000_000).await.expect("events");
+        let events: Vec<Value> = events.iter().map(|event| serde_json::from_str(&event.body).expect("JSON")).collect();
+        let late: Vec<(&str, &str)> = events
+            .iter()
+            .filter(|event| event["recordedtime"].as_str().is_some_and(|recorded| recorded.starts_with("2027-07-01T00:00:0")))
+            .filter(|event| {
+                ["contract.under_commit", "usage_identifier.dormant", "account.bill_cycle_changed"]
+                    .iter()
+                    .any(|kind| event["type"] == *kind)
+            })
+            .map(|event| (event["time"].as_str().unwrap(), event["type"].as_str().unwrap()))
+            .collect();
+        let commit = "contract.under_commit";
+        let expected = [
+            ("2027-02-10T00:00:00Z", commit),
+            ("2027-03-10T00:00:00Z", commit),
+            ("2027-03-12T00:00:00Z", "usage_identifier.dormant"),
+            ("2027-04-10T00:00:00Z", commit),
+            ("2027-05-01T00:00:00Z", "account.bill_cycle_changed"),
+            ("2027-05-10T00:00:00Z", commit),
+            ("2027-06-10T00:00:00Z", commit),
+        ];
+        assert_eq!(late, expected);
+        assert_eq!(rig.get("/v1/usage-identifiers/I").await.expect(200)["dormantSince"], "2027-03-12T00:00:00Z");
+        let page = rig.get("/v1/business-transactions?operation=performAccountBillCycleChange").await.expect(200);
+        let transaction = &page["items"][0];
+        assert_eq!(transaction["occurredAt"], "2027-05-01T00:00:00Z");
+        assert!(transaction["recordedAt"].as_str().is_some_and(|at| at.starts_with("2027-07-01T00:00:0")), "{transaction}");
+    }
+}
+
 #[tokio::test]
 async fn a_spend_beyond_all_range_does_not_stop_the_clock() {
     for rig in Rig::everywhere().await {

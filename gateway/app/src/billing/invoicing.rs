@@ -102,7 +102,13 @@ impl Billing {
     ///
     /// # Errors
     /// A database failure.
-    pub async fn post(&self, tx: &mut Tx<'_>, drawn: &mut Drawn, wanted: Wanted, now: Timestamp) -> Result<Option<Change<Invoice>>, Failure> {
+    pub async fn post(
+        &self,
+        tx: &mut Tx<'_>,
+        drawn: &mut Drawn,
+        wanted: Wanted,
+        now: Timestamp,
+    ) -> Result<Option<Change<Invoice>>, Failure> {
         let earlier = tx.invoice_count(self.account.id).await?;
         let command = Post { id: wanted.id, earlier, kind: wanted.kind, bill_run_id: wanted.run, cutoff: self.cutoff };
         let mut invoice = invoicing::post(&command, &self.account, &self.settings, &drawn.bill, now);

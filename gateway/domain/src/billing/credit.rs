@@ -115,7 +115,8 @@ pub fn reverse(credit: Credit, now: Timestamp) -> Result<Change<Credit>, Rejecte
         return Err(Rejected::conflict(Code::CreditUsedUp, "Invoices have used all of the credit, or it is reversed already."));
     }
     let mut after = credit.next_version(now);
-    after.reversed = Some(Money::new(credit.reversed_amount().plus(credit.remaining.amount).unwrap_or(credit.amount.amount), credit.amount.currency));
+    after.reversed =
+        Some(Money::new(credit.reversed_amount().plus(credit.remaining.amount).unwrap_or(credit.amount.amount), credit.amount.currency));
     after.remaining.amount = Decimal::ZERO;
     Ok(Change::updated(credit, after, vec!["credit.reversed"]))
 }

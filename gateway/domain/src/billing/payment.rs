@@ -294,8 +294,8 @@ fn take_back(after: &mut Payment, invoices: Vec<Invoice>, amount: Decimal, now: 
 impl Payment {
     /// The amount less what invoices got and what was refunded; at least zero.
     fn uncommitted(&self) -> Decimal {
-        let parts = self.allocations.iter().map(|one| one.amount.amount).chain([self.refunded.amount]);
-        parts.fold(Some(self.amount.amount), |left, part| left?.minus(part)).unwrap_or(Decimal::ZERO).max(Decimal::ZERO)
+        let mut parts = self.allocations.iter().map(|one| one.amount.amount).chain([self.refunded.amount]);
+        parts.try_fold(self.amount.amount, Decimal::minus).unwrap_or(Decimal::ZERO).max(Decimal::ZERO)
     }
 
     /// What can pay invoices or be refunded. Before version 0.3 a refund did not lower [`Payment::unallocated`].
@@ -343,7 +343,12 @@ pub fn cancel(
 
 /// Pays `amount` of the payment back, which [`crate::billing::refund::create`] has validated: first what is unallocated, then what pays invoices,
 /// newest allocation first, which are then due again.
-pub(crate) fn refunded(payment: Payment, amount: Decimal, invoices: Vec<Invoice>, now: Timestamp) -> (Change<Payment>, Vec<Change<Invoice>>) {
+pub(crate) fn refunded(
+    payment: Payment,
+    amount: Decimal,
+    invoices: Vec<Invoice>,
+    now: Timestamp,
+) -> (Change<Payment>, Vec<Change<Invoice>>) {
     let mut after = payment.next_version(now);
     let rest = amount.minus(payment.left().min(amount)).unwrap_or(Decimal::ZERO);
     let reopened = take_back(&mut after, invoices, rest, now);

@@ -45,6 +45,10 @@ pub const EVENTS: &[EventType] = &[
         "Invoice Paid",
         "recordPayment, allocatePayment or createCredit that covers the amount due; a bill run or createInvoiceOnDemand, if nothing is due",
     ),
-    INVOICE.lifecycle("invoice.reopened", "Invoice Reopened", "deallocatePayment, cancelPayment or createRefund that takes money from a paid invoice"),
+    INVOICE.lifecycle(
+        "invoice.reopened",
+        "Invoice Reopened",
+        "deallocatePayment, cancelPayment or createRefund that takes money from a paid invoice",
+    ),
     INVOICE.lifecycle("invoice.cancelled", "Invoice Cancelled", "cancelInvoice"),
 ];

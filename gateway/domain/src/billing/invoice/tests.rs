@@ -48,6 +48,7 @@ fn settings(offsets: &[(u32, &str)]) -> BillingSettings {
         id: billwire_schemas::ids::BillingSettingsId(fresh()),
         time_zone: "Europe/Berlin".into(),
         payment_term_days: 14,
+        allocate_prepayments: true,
         delivery_offsets: asked.collect(),
         service_statuses: defaults.service_statuses.clone(),
         package_statuses: defaults.package_statuses.clone(),

@@ -256,5 +256,8 @@ fn a_cancelled_invoice_gives_back_what_stood_on_it() {
     let unbilled =
         Unbilled { fees: vec![one.clone()], adjustments: vec![debit.clone()], credits: vec![some.clone()], ..Unbilled::default() };
     let undone = undo(&billed(unbilled, "2027-07-15").lines);
-    assert_eq!(undone, Undone { fees: vec![(one.id, d("2027-06-01"))], adjustments: vec![(debit.id, dec("1"))], credits: vec![(some.id, dec("3"))] });
+    assert_eq!(
+        undone,
+        Undone { fees: vec![(one.id, d("2027-06-01"))], adjustments: vec![(debit.id, dec("1"))], credits: vec![(some.id, dec("3"))] }
+    );
 }

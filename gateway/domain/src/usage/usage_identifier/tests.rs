@@ -95,7 +95,10 @@ fn each_refusal_has_its_code() {
     assert_eq!(created(&live, false).map(|change| change.after.version), Ok(1));
     assert_eq!(created(&live, true).unwrap_err().code.as_str(), "usage_identifier_taken");
     assert_eq!(created(&dead, false).unwrap_err().code.as_str(), "account_deactivated");
-    assert_eq!(update(identifier(None), &dead, Some(3), &BillingSettings::default(), now).unwrap_err().code.as_str(), "account_deactivated");
+    assert_eq!(
+        update(identifier(None), &dead, Some(3), &BillingSettings::default(), now).unwrap_err().code.as_str(),
+        "account_deactivated"
+    );
     assert_eq!(delete(identifier(None), &dead).unwrap_err().code.as_str(), "account_deactivated");
 }
 
