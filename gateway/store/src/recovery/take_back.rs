@@ -75,6 +75,8 @@ struct Recorded<'a> {
     id: TransactionId,
     operation: &'a str,
     occurred_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recorded_at: Option<Timestamp>,
     actor: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     account: Option<AccountId>,
@@ -225,6 +227,7 @@ async fn store_transaction(conn: &DatabaseTransaction, whole: &[&FromStream], ac
         id: envelope.transactionid,
         operation,
         occurred_at: envelope.time,
+        recorded_at: envelope.recordedtime,
         actor: envelope.actor.as_deref().unwrap_or_default(),
         account,
         entities: entities.collect(),
