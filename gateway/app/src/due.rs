@@ -163,6 +163,7 @@ impl App {
                     // It may be due again before what comes next: a contract's next period, say.
                     if let Some((last, _)) = lane.back()
                         && let Some(at) = self.due_again(due.id, what).await?
+                        && due.at < at
                         && at < last.at
                     {
                         let place = lane.partition_point(|(other, _)| other.at <= at);
