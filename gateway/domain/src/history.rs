@@ -58,6 +58,14 @@ impl<T: Clone + PartialEq> History<T> {
         mapped
     }
 
+    /// The same, of an object that was `before` since the day it was `created`, if nothing is known of it.
+    pub fn set_after(&mut self, created: NaiveDate, before: T, from: NaiveDate, value: T) {
+        if self.is_empty() {
+            *self = Self::starting(created, before);
+        }
+        self.set(from, value);
+    }
+
     /// The first day of the oldest entry.
     pub fn begins(&self) -> Option<NaiveDate> {
         self.0.first().map(|first| first.from)

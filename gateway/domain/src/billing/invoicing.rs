@@ -261,7 +261,7 @@ pub fn move_on(account: &Account, billing_date: NaiveDate, now: Timestamp) -> Op
 
 /// Whether bill runs include the account.
 pub fn in_bill_runs(account: &Account) -> bool {
-    matches!(account.status, AccountStatus::Active | AccountStatus::Suspended)
+    Account::billable(account.status)
 }
 
 /// Checks that the account is deactivated, as a final bill requires. Returns the date up to which fees are due: the date of

@@ -241,10 +241,8 @@ pub fn change_status(
     let mut after = account.next_version(now);
     after.status = to;
     after.status_reason = reason;
-    if after.status_history.is_empty() {
-        after.status_history = History::starting(settings.date_of(account.created_at), StatusInForce { status: account.status });
-    }
-    after.status_history.set(settings.date_of(now), StatusInForce { status: to });
+    let (before, status) = (StatusInForce { status: account.status }, StatusInForce { status: to });
+    after.status_history.set_after(settings.date_of(account.created_at), before, settings.date_of(now), status);
     let mut lifecycle = vec!["account.status_changed"];
     if to == Status::Deactivated {
         after.planned_bill_cycle_change = None;

@@ -121,10 +121,8 @@ pub fn update(package: Package, command: Update, settings: &BillingSettings, now
     after.name = command.name.unwrap_or(after.name);
     after.description = command.description.or(after.description);
     if let Some(recurring_fee) = command.recurring_fee {
-        if after.fee_history.is_empty() {
-            after.fee_history = History::starting(settings.date_of(after.created_at), FeeByDay { recurring_fee: after.recurring_fee });
-        }
-        after.fee_history.set(settings.date_of(now), FeeByDay { recurring_fee });
+        let before = FeeByDay { recurring_fee: after.recurring_fee };
+        after.fee_history.set_after(settings.date_of(after.created_at), before, settings.date_of(now), FeeByDay { recurring_fee });
         after.recurring_fee = recurring_fee;
     }
     Ok(Change::updated(package, after, Vec::<&'static str>::new()))

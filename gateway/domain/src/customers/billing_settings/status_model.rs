@@ -115,10 +115,7 @@ impl StatusModel {
 
     /// Notes in a history that an object in status `before` since it was `created` is in status `to` from `today` on.
     pub fn note(&self, history: &mut History<StatusByDay>, before: &str, created: NaiveDate, to: &str, today: NaiveDate) {
-        if history.is_empty() {
-            *history = History::starting(created, self.by_day(before));
-        }
-        history.set(today, self.by_day(to));
+        history.set_after(created, self.by_day(before), today, self.by_day(to));
     }
 
     /// Whether the model has a status of this name.
