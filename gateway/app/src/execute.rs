@@ -15,7 +15,7 @@ use billwire_store::{
 
 use crate::{
     App, Caller,
-    record::{Moment, Record, Recording, first_entity},
+    record::{AppendTerms, Moment, Record, first_entity},
 };
 
 /// A changing operation: a command that loads its objects and lets the domain decide.
@@ -83,8 +83,8 @@ impl<U: UseCase> Unit for Execution<U> {
         match self.use_case.run(tx, moment.occurred_at).await? {
             Some(record) => {
                 let (caller, event_max) = (&self.context.caller, self.event_max);
-                let recording = Recording { operation: U::OPERATION, caller, moment, event_max };
-                Ok(record.append(tx, &recording).await?.reply(U::STATUS))
+                let terms = AppendTerms { operation: U::OPERATION, caller, moment, event_max };
+                Ok(record.append(tx, &terms).await?.reply(U::STATUS))
             }
             None => Ok(Reply { status: 204, body: String::new(), entity: None, secret: false, replayed: false }),
         }

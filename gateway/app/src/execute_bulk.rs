@@ -20,7 +20,7 @@ use serde_json::value::RawValue;
 use crate::{
     App, RequestContext,
     execute::json,
-    record::{Moment, Record, Recording},
+    record::{AppendTerms, Moment, Record},
 };
 
 /// A bulk operation. Items are decided one by one, in order: a refused item changes nothing and does not stop the others; a later item
@@ -129,8 +129,8 @@ impl<U: BulkUseCase> OnceEach<U> {
     async fn item(&self, index: usize, tx: &mut Tx<'_>, now: Timestamp) -> Result<Box<RawValue>, Failure> {
         let record = self.use_case.run(index, tx, now).await?;
         let (caller, event_max) = (&self.context.caller, self.event_max);
-        let recording = Recording { operation: U::OPERATION, caller, moment: Moment::now(now), event_max };
-        Ok(record.append(tx, &recording).await?.transaction)
+        let terms = AppendTerms { operation: U::OPERATION, caller, moment: Moment::now(now), event_max };
+        Ok(record.append(tx, &terms).await?.transaction)
     }
 }
 

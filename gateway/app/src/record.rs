@@ -79,7 +79,7 @@ impl Moment {
 
 /// How a record is appended.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Recording<'c> {
+pub(crate) struct AppendTerms<'c> {
     /// The operationId.
     pub operation: &'static str,
     /// Who called it.
@@ -259,12 +259,12 @@ impl Record {
     /// # Errors
     /// `event_too_large` if an event exceeds `event_max` bytes, or a serialization failure. This call then leaves `tx` unchanged; earlier
     /// saves remain.
-    pub(crate) async fn append(self, tx: &mut Tx<'_>, recording: &Recording<'_>) -> Result<Appended, Failure> {
-        let operation = recording.operation;
+    pub(crate) async fn append(self, tx: &mut Tx<'_>, terms: &AppendTerms<'_>) -> Result<Appended, Failure> {
+        let operation = terms.operation;
         let key = self.key.clone().ok_or_else(|| Error::Other(format!("{operation} recorded no change")))?;
         let (mut first, mut transactions, mut drawn) = (None, Vec::new(), 0);
         for part in self.parts() {
-            match part.transaction(tx, &key, recording, &mut drawn).await {
+            match part.transaction(tx, &key, terms, &mut drawn).await {
                 Ok((appended, transaction)) => {
                     first.get_or_insert(appended);
                     transactions.push(transaction);
@@ -286,10 +286,10 @@ impl Record {
         self,
         tx: &mut Tx<'_>,
         key: &OrderingKey,
-        recording: &Recording<'_>,
+        terms: &AppendTerms<'_>,
         drawn: &mut i64,
     ) -> Result<(Appended, NewTransaction), Failure> {
-        let Recording { operation, caller, moment, event_max } = *recording;
+        let AppendTerms { operation, caller, moment, event_max } = *terms;
         let id = TransactionId(fresh());
         let mut refs = Vec::with_capacity(self.events.len());
         let mut events = Vec::with_capacity(self.events.len());
@@ -334,29 +334,14 @@ impl Record {
             events.push(NewEvent { id: event.0, kind: draft.kind.clone(), object_id, sequence, body, private });
             refs.push(EventRef { id: event, kind: draft.kind });
         }
-        let transaction = BusinessTransaction {
-            id,
-            operation,
-            occurred_at: moment.occurred_at,
-            recorded_at: moment.recorded_at,
-            actor: &caller.actor,
-            account: self.account,
-            entities: &self.entities,
-            events: &refs,
-        };
+        let Moment { occurred_at, recorded_at } = moment;
+        let (entities, actor, account) = (&self.entities, &caller.actor, self.account);
+        let transaction = BusinessTransaction { id, operation, occurred_at, recorded_at, actor, account, entities, events: &refs };
         let recorded = to_raw_value(&transaction).map_err(json)?;
         let (body, secret) = (recorded.get().to_owned(), self.reveal.is_some());
         let transaction = self.reveal.map_or(Ok(recorded), |after| transaction.with_secret(after))?;
         let object = self.entities.first().map(|entity| entity.object.id.clone());
-        let new = NewTransaction {
-            id: id.0,
-            operation,
-            account: self.account,
-            occurred_at: moment.occurred_at,
-            object: object.clone(),
-            body,
-            events,
-        };
+        let new = NewTransaction { id: id.0, operation, account, occurred_at, object: object.clone(), body, events };
         Ok((Appended { transaction, entity: object, secret }, new))
     }
 }

@@ -1,7 +1,10 @@
 use billwire_schemas::ids::fresh;
 
 use super::*;
-use crate::{calendar::PeriodUnit, customers::bill_cycle};
+use crate::{
+    calendar::{Period, PeriodUnit},
+    customers::bill_cycle,
+};
 
 fn at(text: &str) -> Timestamp {
     text.parse().expect("a moment")
