@@ -144,7 +144,8 @@ def held(history, day):
 def set_from(history, day, value):
     if history and history[-1][0] == day:
         history.pop()
-    history.append((day, value))
+    if not history or history[-1][1] != value:  # the value it already has changes nothing
+        history.append((day, value))
 
 
 class Package:
