@@ -281,7 +281,7 @@ class World:
         amount = rounded(amount, DECIMALS[account.currency])
         if amount:
             self.api.post("/v1/credits", {"account": account.ref, "amount": self.money(amount, account.currency), "reason": "goodwill"})
-            account.credits.append({"left": amount})
+            account.credits.append({"amount": amount, "left": amount})
 
     def change_fee(self):
         currency = self.dice.choice(list(DECIMALS))
@@ -523,7 +523,21 @@ class World:
             ours = [(one["id"], one["status"], one["left"], one["refunded"], [part for _, part in one["parts"]]) for one in account.payments]
             if payments != ours:
                 raise SystemExit(f"{account.ref}: payments\nmodel   {show(ours)}\ngateway {show(payments)}")
+            self.check_balance(account)
         return count
+
+    def check_balance(self, account):
+        """The balance is what was invoiced, less what was paid and credited, plus what was refunded."""
+        standing = [one for one in account.invoices if one["status"] != "cancelled"]
+        invoiced = sum(line[3] for one in standing for line in one["lines"] if line[0] != "credit")
+        paid = sum(one["amount"] for one in account.payments if one["status"] == "processed")
+        refunded = sum(one["refunded"] for one in account.payments)
+        credited = sum(one["amount"] for one in account.credits)
+        found = self.api.call("GET", f"/v1/accounts/{account.ref}/balance")
+        ours = (invoiced - paid - credited + refunded, sum(one["due"] for one in standing))
+        theirs = tuple(Fraction(found[name]["amount"]) for name in ("balance", "balanceDue"))
+        if ours != theirs:
+            raise SystemExit(f"{account.ref}: balance and balance due\nmodel   {show(ours)}\ngateway {show(theirs)}")
 
 
 def show(value):

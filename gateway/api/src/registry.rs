@@ -48,6 +48,7 @@ registry! {
         payment_allocations::PaymentAllocations,
         refunds::Refunds,
         credits::Credits,
+        balances::Balances,
         test_clock::TestClock,
     }
     email {

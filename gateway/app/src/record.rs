@@ -1,9 +1,11 @@
 //! Builds the business transaction from decided changes: the record, its events and the reply.
 
+mod balance;
 mod parts;
 
 use billwire_domain::{
     Change, Entity, Rejected,
+    billing::balance::Balance,
     events::custom_event_type::{CustomEvent, CustomEventType},
 };
 use billwire_schemas::{
@@ -14,6 +16,7 @@ use billwire_schemas::{
         parameters::cut,
     },
     ids::{AccountId, EventId, OrderingKey, TransactionId, fresh},
+    money::Currency,
     refusal::Code,
 };
 use billwire_store::{Error, NewEvent, NewTransaction, Tx, commit::Failure, idempotency::Reply};
@@ -36,6 +39,8 @@ pub struct Record {
     events: Vec<Draft>,
     reveal: Option<Box<RawValue>>,
     cause: Option<Cause>,
+    /// What the changes add to the account's balance.
+    balance: Option<(Balance, Currency)>,
 }
 
 /// The event that a derived event results from.
@@ -199,6 +204,7 @@ impl Record {
             version: change.after.version(),
             action: change.action,
         };
+        self.note_balance(change);
         let entity = self.entities.len();
         self.entities.push(EntityChange { object, before, after });
         let mut parameters = related.clone();
@@ -259,9 +265,10 @@ impl Record {
     /// # Errors
     /// `event_too_large` if an event exceeds `event_max` bytes, or a serialization failure. This call then leaves `tx` unchanged; earlier
     /// saves remain.
-    pub(crate) async fn append(self, tx: &mut Tx<'_>, terms: &AppendTerms<'_>) -> Result<Appended, Failure> {
+    pub(crate) async fn append(mut self, tx: &mut Tx<'_>, terms: &AppendTerms<'_>) -> Result<Appended, Failure> {
         let operation = terms.operation;
         let key = self.key.clone().ok_or_else(|| Error::Other(format!("{operation} recorded no change")))?;
+        self.offer_balance(tx).await?;
         let (mut first, mut transactions, mut drawn) = (None, Vec::new(), 0);
         for part in self.parts() {
             match part.transaction(tx, &key, terms, &mut drawn).await {

@@ -4,9 +4,12 @@ use billwire_schemas::{
     clock::Timestamp,
     events::{envelope::Action, envelope::Parameters},
     ids::{AccountId, OrderingKey},
+    money::Currency,
 };
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
+
+use crate::billing::balance::Balance;
 
 /// A platform object, as business transactions and events see it.
 pub trait Entity: Serialize {
@@ -56,6 +59,10 @@ pub trait Entity: Serialize {
     /// group (`schemas::events::objects`).
     fn parameters(&self) -> Parameters {
         Parameters::new()
+    }
+    /// What the object contributes to its account's balance, with its currency; `None` for objects that are no money.
+    fn balance(&self) -> Option<(Balance, Currency)> {
+        None
     }
     /// The state in events and business transactions, as JSON. Objects of unbounded size override this method to leave parts out.
     ///

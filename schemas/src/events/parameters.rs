@@ -16,6 +16,8 @@ pub enum Group {
     Core,
     /// Of the account the event belongs to.
     Account,
+    /// Of the account's balance.
+    Balance,
     /// Of the account's company.
     Company,
     /// Of the bill cycle the event is about.
@@ -132,6 +134,7 @@ impl Group {
         match self {
             Self::Core => CORE,
             Self::Account => objects::account::PARAMETERS,
+            Self::Balance => objects::account::BALANCE_PARAMETERS,
             Self::Company => objects::account::COMPANY_PARAMETERS,
             Self::BillCycle => objects::bill_cycle::PARAMETERS,
             Self::PaymentError => objects::payment::ERROR_PARAMETERS,

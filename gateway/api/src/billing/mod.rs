@@ -1,5 +1,6 @@
 //! Bill runs, invoices, payments, refunds, credits, and the test clock.
 
+pub(crate) mod balances;
 pub(crate) mod bill_runs;
 pub(crate) mod credits;
 pub(crate) mod invoice_lines;

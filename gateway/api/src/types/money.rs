@@ -66,6 +66,12 @@ impl Example for Money {
     }
 }
 
+impl From<money::Money> for Money {
+    fn from(money: money::Money) -> Self {
+        Self { amount: money.amount_text(), currency: money.currency.to_string() }
+    }
+}
+
 impl Money {
     /// Builds an example.
     pub fn of(amount: &str, currency: &str) -> Self {

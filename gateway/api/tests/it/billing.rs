@@ -161,7 +161,24 @@ async fn an_account_that_fails_is_told_and_stops_nothing() {
         let told: Vec<_> = events(&rig).await.into_iter().filter(|(kind, _)| kind == "account.billing_failed").collect();
         assert_eq!(told.len(), 1);
         assert_eq!(told[0].1["data"]["parameters"]["billingError.code"], "invoice_total_out_of_range");
+        let message = &told[0].1["data"]["parameters"]["billingError.message"];
+        assert!(
+            message.as_str().is_some_and(|text| text.contains("2 charges: voice") && text.contains("'c1' (9000000000000.00), 'c2'")),
+            "{message}"
+        );
         rig.get("/v1/accounts/A/invoice-preview").await.refused(409, "invoice_total_out_of_range");
+        let less = json!({ "chargeType": "CREDIT", "amount": { "amount": "8999999999999", "currency": "EUR" }, "reason": "mistyped" });
+        rig.post("/v1/chargeable-events/c1/adjustments", less).await.expect(200);
+        rig.post(
+            "/v1/chargeable-events/c2/adjustments",
+            json!({ "chargeType": "CREDIT", "amount": { "amount": "1", "currency": "EUR" }, "reason": "r" }),
+        )
+        .await
+        .expect(200);
+        let done = run(&rig).await;
+        assert_eq!((&done["invoices"], &done["failed"]), (&json!(1), &json!(0)), "mended, the next run bills it");
+        let bill = rig.get("/v1/invoices?account=A").await.expect(200);
+        assert_eq!(bill["items"][0]["total"]["amount"], "9000000000000.00");
     }
 }
 

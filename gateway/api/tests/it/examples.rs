@@ -83,6 +83,7 @@ const ORDER: &[&str] = &[
     "getRefund",
     "listRefunds",
     "createCredit",
+    "getAccountBalance",
     "getCredit",
     "listCredits",
     "reverseCredit",

@@ -182,3 +182,57 @@ async fn each_refusal_of_payments_refunds_and_credits_has_its_code() {
     rig.get("/v1/credits/none").await.refused(404, "credit_not_found");
     rig.get("/v1/invoices/none").await.refused(404, "invoice_not_found");
 }
+
+/// The sums of an account's balance: balance, balance due, overdue, unallocated, credits.
+async fn balance(rig: &Rig) -> [String; 5] {
+    let told = rig.get("/v1/accounts/A/balance").await.expect(200);
+    ["balance", "balanceDue", "overdue", "unallocated", "credits"].map(|name| told[name]["amount"].as_str().expect("an amount").to_owned())
+}
+
+#[tokio::test]
+async fn a_balance_is_what_is_invoiced_less_what_is_paid_and_credited_plus_what_is_refunded() {
+    for rig in Rig::everywhere().await {
+        rig.get("/v1/accounts/A/balance").await.refused(404, "account_not_found");
+        let invoice = invoiced(&rig, "A").await;
+        assert_eq!(balance(&rig).await, ["10.00", "10.00", "0.00", "0.00", "0.00"]);
+        rig.create("/v1/credits", json!({ "externalId": "K", "account": "A", "amount": eur("1.50"), "reason": "r" })).await;
+        assert_eq!(balance(&rig).await, ["8.50", "10.00", "0.00", "0.00", "1.50"]);
+        rig.create("/v1/payments", json!({ "externalId": "P", "account": "A", "method": "card", "amount": eur("12") })).await;
+        assert_eq!(balance(&rig).await, ["-3.50", "0.00", "0.00", "2.00", "1.50"]);
+        rig.create("/v1/refunds", json!({ "payment": "P", "amount": eur("5"), "reason": "r" })).await;
+        assert_eq!(balance(&rig).await, ["1.50", "3.00", "0.00", "0.00", "1.50"]);
+        rig.post("/v1/credits/K/reverse", json!({})).await.expect(200);
+        assert_eq!(balance(&rig).await, ["3.00", "3.00", "0.00", "0.00", "0.00"]);
+        rig.post("/v1/test-clock", json!({ "now": "2027-03-10T00:00:00Z" })).await;
+        rig.app.perform_due().await.expect("performed");
+        assert_eq!(balance(&rig).await, ["3.00", "3.00", "3.00", "0.00", "0.00"]);
+        let id = invoice["id"].as_str().unwrap();
+        rig.post("/v1/payments/P/deallocate", json!({})).await.expect(200);
+        rig.post(&format!("/v1/invoices/{id}/cancel"), json!({})).await.expect(200);
+        assert_eq!(balance(&rig).await, ["-7.00", "0.00", "0.00", "7.00", "0.00"]);
+        let events = rig.store.unpublished(1_000_000).await.expect("events");
+        let told: Vec<(String, String)> = events
+            .into_iter()
+            .filter_map(|event| {
+                let event: Value = serde_json::from_str(&event.body).expect("JSON");
+                let parameters = &event["data"]["parameters"];
+                Some((
+                    event["type"].as_str()?.to_owned(),
+                    format!("{} {}", parameters["account.balance"].as_str()?, parameters["account.balanceDue"].as_str()?),
+                ))
+            })
+            .collect();
+        let of = |kind: &str| told.iter().filter(|(k, _)| k == kind).map(|(_, sums)| sums.as_str()).collect::<Vec<_>>();
+        assert_eq!(of("invoice.posted"), ["10.00 10.00"]);
+        assert_eq!(of("credit.processed"), ["8.50 10.00"]);
+        assert_eq!((of("payment.processed"), of("invoice.paid")), (vec!["-3.50 0.00"], vec!["-3.50 0.00"]));
+        assert_eq!((of("refund.processed"), of("invoice.reopened")), (vec!["1.50 3.00"], vec!["1.50 3.00"]));
+        assert_eq!((of("credit.reversed"), of("invoice.overdue")), (vec!["3.00 3.00"], vec!["3.00 3.00"]));
+        assert_eq!(of("invoice.cancelled"), ["-7.00 0.00"]);
+        assert!(of("account.status_changed").is_empty(), "not about money");
+        let huge = || json!({ "account": "A", "method": "card", "amount": eur("9000000000000") });
+        rig.create("/v1/payments", huge()).await;
+        rig.create("/v1/payments", huge()).await;
+        rig.get("/v1/accounts/A/balance").await.refused(409, "balance_out_of_range");
+    }
+}

@@ -1,7 +1,7 @@
 //! Creates an account's invoice from its unbilled items; shared by bill runs, final invoices and previews.
 
 use billwire_domain::{
-    Change,
+    Change, Rejected,
     billing::{
         credit::{self, Credit},
         invoice::{Invoice, Kind},
@@ -15,11 +15,15 @@ use billwire_domain::{
         package::Package,
         package_subscription::{self, PackageSubscription},
     },
-    usage::adjustment::{self, Adjustment},
+    usage::{
+        adjustment::{self, Adjustment},
+        chargeable_event::ChargeableEvent,
+    },
 };
 use billwire_schemas::{
     clock::Timestamp,
     ids::{BillRunId, InvoiceId},
+    refusal::Code,
 };
 use billwire_store::{Filter, Tx, commit::Failure};
 use chrono::NaiveDate;
@@ -32,6 +36,9 @@ use crate::{
 
 /// Maximum number of fees, adjustments and credits each per invoice; the rest waits for the next invoice.
 const MANY: u64 = 10_000;
+
+/// Number of charges that a refusal names.
+const CHARGES_NAMED: u64 = 3;
 
 /// An account to bill.
 pub(crate) struct Billing {
@@ -54,6 +61,19 @@ pub(crate) async fn with_bill_cycle_history(tx: &mut Tx<'_>, account: Account) -
     let cycle = addressed::<BillCycle>(tx, account.bill_cycle.bill_cycle_id.0, None).await?;
     let schedule = cycle.schedule(account.bill_cycle.billing_day)?;
     Ok(account.with_bill_cycle_history(schedule))
+}
+
+/// The refusal of a bill, with the unbilled charges to adjust, if a sum exceeds the largest amount. Each has its external id or else its id.
+fn naming_charges(mut refusal: Rejected, largest: &[ChargeableEvent]) -> Rejected {
+    if refusal.code == Code::InvoiceTotalOutOfRange && !largest.is_empty() {
+        let named = largest.iter().map(|charge| {
+            let id = charge.external_id.clone().unwrap_or_else(|| charge.id.to_string());
+            format!("'{id}' ({})", charge.net_amount.amount_text())
+        });
+        let named = named.collect::<Vec<_>>().join(", ");
+        refusal.message = format!("{} The largest charges: {named}; adjustChargeableEvent lowers them.", refusal.message);
+    }
+    refusal
 }
 
 /// The bill and its items.
@@ -94,7 +114,13 @@ impl Billing {
         let credits = tx.select::<Credit>(own().at_least("remaining", Some(1)), MANY).await?;
         let items = credits.iter().map(|one| CreditItem { id: one.id, remaining: one.remaining.amount, reason: one.reason.clone() });
         let unbilled = Unbilled { charges, fees, adjustments: adjustments.clone(), credits: items.collect() };
-        let bill = invoicing::bill(&self.account, self.fees_until, unbilled)?;
+        let bill = match invoicing::bill(&self.account, self.fees_until, unbilled) {
+            Ok(bill) => bill,
+            Err(refusal) => {
+                let largest = tx.largest_unbilled_charges(self.account.id, self.cutoff, CHARGES_NAMED).await?;
+                return Err(naming_charges(refusal, &largest).into());
+            }
+        };
         Ok(Drawn { bill, subscriptions, adjustments, credits, payments: Vec::new() })
     }
 

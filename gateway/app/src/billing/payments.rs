@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use billwire_domain::{
     Change, Entity, Rejected, Violation,
     billing::{
+        balance::Balance,
         credit::{self, Credit},
         invoice::{Invoice, Status},
         payment::{self, Payment},
@@ -11,11 +12,17 @@ use billwire_domain::{
     },
     customers::account::Account,
 };
-use billwire_schemas::{clock::Timestamp, events::envelope::Parameters, ids::AccountId, refusal::Code};
+use billwire_schemas::{
+    clock::Timestamp,
+    events::envelope::Parameters,
+    ids::{AccountId, TenantId},
+    refusal::Code,
+};
 use billwire_store::{Filter, Tx, commit::Failure};
 use uuid::Uuid;
 
 use crate::{
+    App,
     events::event_parameters::{of_account, recorded},
     execute_on::{ObjectUseCase, owner},
     objects::{Referred, found, unknown},
@@ -73,6 +80,16 @@ pub struct CreateCredit {
     pub invoice: Option<String>,
     /// What to create.
     pub command: credit::Create,
+}
+
+impl App {
+    /// The balance of an account.
+    ///
+    /// # Errors
+    /// A database failure.
+    pub async fn balance(&self, tenant: &TenantId, account: AccountId) -> Result<Balance, Failure> {
+        Ok(self.store.balance(tenant, account).await?)
+    }
 }
 
 #[async_trait]

@@ -4,14 +4,17 @@ use billwire_schemas::{
     clock::Timestamp,
     events::envelope::Parameters,
     ids::{AccountId, CreditId, InvoiceId},
-    money::{Decimal, Money},
+    money::{Currency, Decimal, Money},
     refusal::Code,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
     amounts::validate_amount,
-    billing::invoice::{self, Invoice},
+    billing::{
+        balance::Balance,
+        invoice::{self, Invoice},
+    },
     change::{Change, Entity, entity_members},
     customers::account::Account,
     rejected::{Rejected, Violation},
@@ -146,6 +149,9 @@ impl Entity for Credit {
     const EVENT_OBJECT: Option<&'static str> = Some("credit");
 
     entity_members!(updated_at, external_id, account_id);
+    fn balance(&self) -> Option<(Balance, Currency)> {
+        Some((Balance { credits: self.remaining.amount.millionths().into(), ..Balance::default() }, self.remaining.currency))
+    }
     fn parameters(&self) -> Parameters {
         Parameters::from([
             ("credit.id".to_owned(), self.id.to_string().into()),

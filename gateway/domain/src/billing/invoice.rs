@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::{
+    billing::balance::Balance,
     calendar::Period,
     change::{Change, Entity, Lifecycle, entity_members},
     customers::billing_settings::{BillingSettings, local_moment},
@@ -212,6 +213,11 @@ impl Entity for Invoice {
             }
         }
         parameters
+    }
+    fn balance(&self) -> Option<(Balance, Currency)> {
+        let due = if self.status == Status::Open { i128::from(self.amount_due.amount.millionths()) } else { 0 };
+        let overdue = if self.overdue_since.is_some() { due } else { 0 };
+        Some((Balance { due, overdue, ..Balance::default() }, self.currency))
     }
     /// Includes the lines if they take at most [`LINES_TOLD_MAX`]; otherwise their number and the operation that returns them.
     fn to_json(&self) -> serde_json::Result<Box<RawValue>> {

@@ -143,7 +143,7 @@ pub fn bill(account: &Account, fees_until: NaiveDate, unbilled: Unbilled) -> Res
         let count = charges.count;
         let description =
             if count == 1 { format!("1 charge: {}", charges.charge_type) } else { format!("{count} charges: {}", charges.charge_type) };
-        let exact = charges.sum.ok_or_else(out_of_range)?;
+        let exact = charges.sum.ok_or_else(|| out_of_range(&description))?;
         sheet.add(About::Charges { charge_type: charges.charge_type, count }, description, exact)?;
     }
     let first = unbilled.fees.iter().map(|item| item.from).min().unwrap_or(fees_until);
@@ -201,7 +201,7 @@ impl Sheet {
     }
 
     fn add_rounded(&mut self, about: About, description: String, exact: Decimal, amount: Decimal) -> Result<(), Rejected> {
-        self.total = self.total.plus(amount).ok_or_else(out_of_range)?;
+        self.total = self.total.plus(amount).ok_or_else(|| out_of_range(&description))?;
         self.lines.push(Line { about, description, exact, amount: Money::new(amount, self.currency) });
         Ok(())
     }
@@ -225,8 +225,8 @@ impl Sheet {
                 if days == 0 || !fee.is_positive() {
                     continue;
                 }
-                let exact = fee.times(days, full).ok_or_else(out_of_range)?;
-                let amount = fee.part(days, full, self.currency.decimals()).ok_or_else(out_of_range)?;
+                let exact = fee.times(days, full).ok_or_else(|| out_of_range(&item.package))?;
+                let amount = fee.part(days, full, self.currency.decimals()).ok_or_else(|| out_of_range(&item.package))?;
                 let last = period.end.pred_opt().unwrap_or(period.end);
                 let some = if days < period.days() { format!(" ({days} of {} days)", period.days()) } else { String::new() };
                 let description = format!("{}, {} to {last}{some}", item.package, period.start);
@@ -237,11 +237,11 @@ impl Sheet {
     }
 }
 
-fn out_of_range() -> Rejected {
-    Rejected::conflict(
-        Code::InvoiceTotalOutOfRange,
-        "The sum of the unbilled items exceeds the largest amount, so one invoice cannot bill them.",
-    )
+/// The refusal of a sum that exceeds the largest amount at this item.
+fn out_of_range(item: &str) -> Rejected {
+    let message =
+        format!("The sum of the unbilled items exceeds the largest amount, so one invoice cannot bill them. Exceeded at: {item}.");
+    Rejected::conflict(Code::InvoiceTotalOutOfRange, message)
 }
 
 /// The date up to which a bill run of `billing_date` bills fees: the end of the account's last period that has ended by then.

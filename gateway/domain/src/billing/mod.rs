@@ -1,5 +1,6 @@
-//! Bill runs, invoices and invoicing, payments, refunds, credits.
+//! Bill runs, invoices and invoicing, payments, refunds, credits, and the balance of an account.
 
+pub mod balance;
 pub mod bill_run;
 pub mod credit;
 pub mod invoice;

@@ -4,7 +4,7 @@ use billwire_schemas::{
     clock::Timestamp,
     events::envelope::Parameters,
     ids::{AccountId, InvoiceId, PaymentId},
-    money::{Decimal, Money},
+    money::{Currency, Decimal, Money},
     refusal::Code,
 };
 use chrono::SecondsFormat;
@@ -12,7 +12,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     amounts::validate_amount,
-    billing::invoice::{self, Invoice},
+    billing::{
+        balance::Balance,
+        invoice::{self, Invoice},
+    },
     change::{Change, Entity, Lifecycle, entity_members},
     customers::account::Account,
     rejected::{Rejected, Violation},
@@ -372,6 +375,10 @@ impl Entity for Payment {
     const EVENT_OBJECT: Option<&'static str> = Some("payment");
 
     entity_members!(updated_at, external_id, status, account_id);
+    fn balance(&self) -> Option<(Balance, Currency)> {
+        let unallocated = self.unallocated.amount.millionths().into();
+        Some((Balance { unallocated, ..Balance::default() }, self.unallocated.currency))
+    }
     fn parameters(&self) -> Parameters {
         Parameters::from([
             ("payment.id".to_owned(), self.id.to_string().into()),

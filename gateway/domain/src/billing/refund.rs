@@ -4,7 +4,7 @@ use billwire_schemas::{
     clock::Timestamp,
     events::envelope::Parameters,
     ids::{AccountId, PaymentId, RefundId},
-    money::Money,
+    money::{Currency, Money},
     refusal::Code,
 };
 use serde::{Deserialize, Serialize};
@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     amounts::validate_amount,
     billing::{
+        balance::Balance,
         invoice::Invoice,
         payment::{self, Payment},
     },
@@ -96,6 +97,10 @@ impl Entity for Refund {
     const EVENT_OBJECT: Option<&'static str> = Some("refund");
 
     entity_members!(external_id, account_id);
+    /// Nothing of its own: its payment and the invoices say what it changes.
+    fn balance(&self) -> Option<(Balance, Currency)> {
+        Some((Balance::default(), self.amount.currency))
+    }
     fn parameters(&self) -> Parameters {
         Parameters::from([
             ("refund.id".to_owned(), self.id.to_string().into()),

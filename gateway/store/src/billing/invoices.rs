@@ -1,6 +1,6 @@
 //! Table `invoice`.
 
-use billwire_domain::billing::invoice::Invoice;
+use billwire_domain::billing::invoice::{Invoice, Status};
 use billwire_schemas::ids::{AccountId, InvoiceId};
 
 use crate::{
@@ -11,14 +11,15 @@ use crate::{
     objects::{BaseColumns, Persisted, object_table},
 };
 
-object_table!("invoice" { bill_run_id: Option<uuid::Uuid>, overdue_since: Option<i64> });
+object_table!("invoice" { bill_run_id: Option<uuid::Uuid>, overdue_since: Option<i64>, amount_due: i64 });
 
 impl Persisted for Invoice {
     type Row = Model;
     const TABLE: &'static str = "invoice";
 
     fn row(&self, common: BaseColumns) -> Model {
-        Model::of(common, self.bill_run_id.map(|id| id.0), self.overdue_since.map(micros))
+        let due = if self.status == Status::Open { self.amount_due.amount.millionths() } else { 0 };
+        Model::of(common, self.bill_run_id.map(|id| id.0), self.overdue_since.map(micros), due)
     }
 }
 

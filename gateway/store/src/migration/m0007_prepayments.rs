@@ -1,4 +1,4 @@
-//! What payments have left, to be found when an account is billed.
+//! What payments have left, to be found when an account is billed, and what is due of invoices, for the account's balance.
 
 use sea_orm_migration::{prelude::*, sea_orm::DatabaseBackend};
 
@@ -18,16 +18,20 @@ impl MigrationTrait for Migration {
     }
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        // In millionths. Only whether anything is left is asked of it, so SQLite's floating point is exact enough.
-        let left = if manager.get_database_backend() == DatabaseBackend::Postgres {
-            "CAST(CAST(CAST(body AS jsonb) #>> '{unallocated,amount}' AS numeric) * 1000000 AS BIGINT)"
-        } else {
-            "CAST(CAST(json_extract(body, '$.unallocated.amount') AS REAL) * 1000000 AS INTEGER)"
+        // In millionths. SQLite has no exact decimals, but rounds to the right one below 9 * 10^9 units.
+        let millionths = |member: &str| {
+            if manager.get_database_backend() == DatabaseBackend::Postgres {
+                format!("CAST(CAST(CAST(body AS jsonb) #>> '{{{member},amount}}' AS numeric) * 1000000 AS BIGINT)")
+            } else {
+                format!("CAST(ROUND(CAST(json_extract(body, '$.{member}.amount') AS REAL) * 1000000) AS INTEGER)")
+            }
         };
         for statement in [
             "ALTER TABLE payment ADD COLUMN unallocated BIGINT NOT NULL DEFAULT 0",
-            &format!("UPDATE payment SET unallocated = {left}"),
+            &format!("UPDATE payment SET unallocated = {}", millionths("unallocated")),
             "CREATE INDEX payment_unallocated ON payment (account_id) WHERE unallocated > 0",
+            "ALTER TABLE invoice ADD COLUMN amount_due BIGINT NOT NULL DEFAULT 0",
+            &format!("UPDATE invoice SET amount_due = {} WHERE status = 'open'", millionths("amountDue")),
         ] {
             manager.get_connection().execute_unprepared(statement).await?;
         }

@@ -88,6 +88,29 @@ impl Tx<'_> {
         Ok(sums.collect::<Result<Vec<_>, sea_orm::DbErr>>().map_err(Error::from)?)
     }
 
+    /// The largest of an account's charges that are not billed and occurred before `cutoff`, up to `count`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn largest_unbilled_charges(
+        &mut self,
+        account: AccountId,
+        cutoff: Timestamp,
+        count: u64,
+    ) -> Result<Vec<ChargeableEvent>, Failure> {
+        let sql = "SELECT id FROM chargeable_event WHERE account_id = $1 AND invoice_id IS NULL AND occurred_at < $2 \
+                   ORDER BY net_amount DESC, id LIMIT $3";
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        let rows = self.query(sql, vec![account.0.into(), micros(cutoff).into(), count.into()]).await?;
+        let ids = rows.iter().map(|row| row.try_get("", "id")).collect::<Result<Vec<uuid::Uuid>, _>>().map_err(Error::from)?;
+        self.preload::<ChargeableEvent>(&ids).await?;
+        let mut charges = Vec::with_capacity(ids.len());
+        for id in ids {
+            charges.extend(self.load::<ChargeableEvent>(id).await?);
+        }
+        Ok(charges)
+    }
+
     /// Puts an account's charges that are not billed and occurred before `cutoff` on an invoice.
     pub fn bill_charges(&mut self, account: AccountId, cutoff: Timestamp, invoice: InvoiceId) {
         self.defer(BILL_CHARGES.to_owned(), vec![invoice.0.into(), account.0.into(), micros(cutoff).into()]);

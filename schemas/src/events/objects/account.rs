@@ -22,6 +22,16 @@ pub const PARAMETERS: &[Parameter] = &[
     p("account.plannedFrom", "When the planned bill cycle change takes effect, UTC", "2027-02-01T00:00:00Z"),
 ];
 
+/// The parameters of an account's balance, in events of its money.
+pub const BALANCE_PARAMETERS: &[Parameter] = &[
+    p(
+        "account.balance",
+        "Amount due of the account's open invoices, less what payments and credits have left; negative in its favour. After the business transaction",
+        "114.90",
+    ),
+    p("account.balanceDue", "Amount due of the account's open invoices, after the business transaction", "129.90"),
+];
+
 /// The company parameters of an account's events.
 pub const COMPANY_PARAMETERS: &[Parameter] = &[
     p("company.name", "The company's name", "Acme Telecom GmbH"),

@@ -14,8 +14,11 @@ pub const PARAMETERS: &[Parameter] = &[
     p("credit.reason", "Reason for the credit", "outage in January"),
 ];
 
-const CREDIT: Source =
-    Source { kind: "credit", key: Key::Account, groups: &[Group::Core, Group::Account, Group::Company, Group::Contact, Group::Credit] };
+const CREDIT: Source = Source {
+    kind: "credit",
+    key: Key::Account,
+    groups: &[Group::Core, Group::Account, Group::Balance, Group::Company, Group::Contact, Group::Credit],
+};
 
 /// The events of credits.
 pub const EVENTS: &[EventType] = &[

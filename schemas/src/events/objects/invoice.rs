@@ -23,8 +23,11 @@ pub const PARAMETERS: &[Parameter] = &[
 const OFFSET: &[Parameter] =
     &[p("invoice.offsetDays", "Days since the delivery", "7"), p("invoice.offsetTime", "Time of day, in the tenant's time zone", "09:00")];
 
-const INVOICE: Source =
-    Source { kind: "invoice", key: Key::Account, groups: &[Group::Core, Group::Account, Group::Company, Group::Contact, Group::Invoice] };
+const INVOICE: Source = Source {
+    kind: "invoice",
+    key: Key::Account,
+    groups: &[Group::Core, Group::Account, Group::Balance, Group::Company, Group::Contact, Group::Invoice],
+};
 
 /// The events of invoices.
 pub const EVENTS: &[EventType] = &[

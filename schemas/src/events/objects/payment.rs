@@ -23,8 +23,11 @@ pub const ERROR_PARAMETERS: &[Parameter] = &[
     p("paymentError.message", "The payment processor's error message", "The card was declined"),
 ];
 
-const PAYMENT: Source =
-    Source { kind: "payment", key: Key::Account, groups: &[Group::Core, Group::Account, Group::Company, Group::Contact, Group::Payment] };
+const PAYMENT: Source = Source {
+    kind: "payment",
+    key: Key::Account,
+    groups: &[Group::Core, Group::Account, Group::Balance, Group::Company, Group::Contact, Group::Payment],
+};
 
 /// The events of payments.
 pub const EVENTS: &[EventType] = &[

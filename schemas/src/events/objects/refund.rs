@@ -16,7 +16,7 @@ pub const PARAMETERS: &[Parameter] = &[
 const REFUND: Source = Source {
     kind: "refund",
     key: Key::Account,
-    groups: &[Group::Core, Group::Account, Group::Company, Group::Contact, Group::Payment, Group::Refund],
+    groups: &[Group::Core, Group::Account, Group::Balance, Group::Company, Group::Contact, Group::Payment, Group::Refund],
 };
 
 /// The events of refunds.
