@@ -85,6 +85,7 @@ codes! {
     409 "bill_run_in_progress" BillRunInProgress "A bill run of the cycle is in progress"
     409 "nothing_to_bill" NothingToBill "There is nothing to bill"
     409 "invoice_total_out_of_range" InvoiceTotalOutOfRange "The invoice's total is out of range"
+    409 "charge_reversed" ChargeReversed "The charge is reversed"
     409 "balance_out_of_range" BalanceOutOfRange "The account's balance is out of range"
     409 "billing_data_unreadable" BillingDataUnreadable "The billing data cannot be read"
     409 "account_not_inactive" AccountNotInactive "The account is or was active"

@@ -38,6 +38,7 @@ registry! {
         buckets::Buckets,
         chargeable_events::ChargeableEvents,
         adjustments::Adjustments,
+        reversals::Reversals,
         contracts::Contracts,
     }
     billing {

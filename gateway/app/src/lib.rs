@@ -93,6 +93,7 @@ pub use usage::adjust_chargeable_event::AdjustChargeableEvent;
 pub use usage::buckets::{CreateBucket, DeleteBucket, ResetBucket, UpdateBucket};
 pub use usage::contracts::{CreateContract, DeleteContract, UpdateContract};
 pub use usage::record_chargeable_events::NewCharge;
+pub use usage::reverse_chargeable_event::ReverseChargeableEvent;
 pub use usage::usage_identifiers::{CreateUsageIdentifier, DeleteUsageIdentifier, UpdateUsageIdentifier};
 
 /// An authenticated caller.

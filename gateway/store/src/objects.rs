@@ -4,11 +4,7 @@
 //! noun's own are named in its file. Unlike a table designed for joins, this one can be widened without moving data, and an event's
 //! `after` equals the row.
 
-use std::{
-    any::Any,
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
+use std::{any::Any, collections::HashMap, sync::Arc};
 
 use billwire_domain::Entity;
 use billwire_schemas::ids::TenantId;
@@ -205,17 +201,18 @@ async fn by_references<T: Persisted>(
     Ok(found)
 }
 
-/// Which of `external_ids` objects of the tenant have.
+/// The ids of the tenant's objects that have one of `external_ids`, by external id.
 pub(crate) async fn taken<T: Persisted>(
     conn: &impl ConnectionTrait,
     tenant: &TenantId,
     external_ids: &[&str],
-) -> Result<HashSet<String>, Error> {
-    let mut taken = HashSet::new();
+) -> Result<HashMap<String, Uuid>, Error> {
+    let mut taken = HashMap::new();
     for part in external_ids.chunks(512) {
         let same = Condition::all().add(column("tenant").eq(tenant.as_str())).add(column("external_id").is_in(filled(part)));
-        let find = TableOf::<T>::find().select_only().column_as(column("external_id"), "external_id").filter(same);
-        taken.extend(find.into_tuple::<String>().all(conn).await?);
+        let find =
+            TableOf::<T>::find().select_only().column_as(column("external_id"), "external_id").column_as(column("id"), "id").filter(same);
+        taken.extend(find.into_tuple::<(String, Uuid)>().all(conn).await?);
     }
     Ok(taken)
 }

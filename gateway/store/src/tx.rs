@@ -144,8 +144,8 @@ pub struct Tx<'group> {
     sequences: HashMap<OrderingKey, i64>,
     /// What this unit has loaded or saved: it sees its own changes.
     identity_map: IdentityMap,
-    /// External ids that were looked up for many at once, by noun: whether they are taken.
-    external_ids: HashMap<(&'static str, String), bool>,
+    /// External ids that were looked up for many at once, by noun, and the object that has each.
+    external_ids: HashMap<(&'static str, String), Option<Uuid>>,
     writes: Writes,
     /// The item of a bulk that is being decided.
     item: Option<items::Item>,
@@ -240,23 +240,28 @@ impl<'group> Tx<'group> {
         Ok(objects::select(self.conn, &self.tenant, filter, limit).await?)
     }
 
-    /// Refuses an external id that another object of the noun has, this unit's own included.
+    /// Refuses an external id that another object of the noun has, this unit's own included, and one that reads as another object's id: it
+    /// would not find this one.
     ///
     /// # Errors
     /// `external_id_taken`, or the database's failure.
     pub async fn ensure_external_id_free<T: Persisted>(&mut self, external_id: Option<&str>) -> Result<(), Failure> {
         let Some(external_id) = external_id else { return Ok(()) };
         let known = self.external_ids.get(&(T::TABLE, external_id.to_owned())).copied();
-        let taken = match known {
-            _ if self.writes.has_external::<T>(external_id) => true,
-            _ if self.item.as_mut().is_some_and(|item| item.before.has_external::<T>(external_id)) => true,
-            Some(taken) => taken,
-            None => !objects::taken::<T>(self.conn, &self.tenant, &[external_id]).await?.is_empty(),
+        let own = self.writes.external::<T>(external_id);
+        let own = own.or_else(|| self.item.as_mut().and_then(|item| item.before.external::<T>(external_id)));
+        let taken_by = match (own, known) {
+            (Some(own), _) => Some(own),
+            (None, Some(known)) => known,
+            (None, None) => objects::taken::<T>(self.conn, &self.tenant, &[external_id]).await?.into_values().next(),
         };
-        if !taken {
-            return Ok(());
-        }
-        let message = format!("There is another {} with the external id '{external_id}' already.", T::TYPE);
+        let message = match (taken_by, external_id.parse::<Uuid>()) {
+            (Some(id), _) => format!("There is another {} with the external id '{external_id}' already: {id}.", T::TYPE),
+            (None, Ok(id)) if self.load::<T>(id).await?.is_some() => {
+                format!("The external id '{external_id}' is the id of another {}.", T::TYPE)
+            }
+            (None, _) => return Ok(()),
+        };
         Err(Rejected::conflict(Code::ExternalIdTaken, message).into())
     }
 
@@ -266,9 +271,10 @@ impl<'group> Tx<'group> {
     /// When the database fails.
     pub async fn preload_external_ids<T: Persisted>(&mut self, external_ids: &[&str]) -> Result<(), Failure> {
         let taken = objects::taken::<T>(self.conn, &self.tenant, external_ids).await?;
-        let known = external_ids.iter().map(|id| ((T::TABLE, (*id).to_owned()), taken.contains(*id)));
+        let known = external_ids.iter().map(|id| ((T::TABLE, (*id).to_owned()), taken.get(*id).copied()));
         self.external_ids.extend(known);
-        Ok(())
+        let ids: Vec<Uuid> = external_ids.iter().filter_map(|id| id.parse().ok()).collect();
+        self.preload::<T>(&ids).await
     }
 
     /// Saves a created, changed or deleted object.

@@ -2,7 +2,7 @@
 
 use std::{
     any::Any,
-    collections::{BTreeMap, HashMap, HashSet, btree_map::Entry},
+    collections::{BTreeMap, HashMap, btree_map::Entry},
     pin::Pin,
 };
 
@@ -58,13 +58,13 @@ struct Saved<R> {
 
 struct ObjectsOf<T: Persisted> {
     saved: HashMap<Uuid, Saved<T::Row>>,
-    external_ids: HashSet<String>,
+    external_ids: HashMap<String, Uuid>,
     deleted: Vec<Uuid>,
 }
 
 impl<T: Persisted> Default for ObjectsOf<T> {
     fn default() -> Self {
-        Self { saved: HashMap::new(), external_ids: HashSet::new(), deleted: Vec::new() }
+        Self { saved: HashMap::new(), external_ids: HashMap::new(), deleted: Vec::new() }
     }
 }
 
@@ -138,7 +138,7 @@ impl Writes {
     pub fn save<T: Persisted>(&mut self, id: Uuid, base: i64, version: i64, row: T::Row) {
         let Some(objects) = self.objects_of::<T>() else { return };
         if let Some(external_id) = row.clone().common().external_id {
-            objects.external_ids.insert(external_id);
+            objects.external_ids.insert(external_id, id);
         }
         let base = objects.saved.get(&id).map_or(base, |earlier| earlier.base);
         objects.saved.insert(id, Saved { base, version, row });
@@ -151,9 +151,9 @@ impl Writes {
         objects.deleted.push(id);
     }
 
-    /// Whether an object of the noun with this external id is among the writes.
-    pub fn has_external<T: Persisted>(&mut self, external_id: &str) -> bool {
-        self.objects_of::<T>().is_some_and(|objects| objects.external_ids.contains(external_id))
+    /// The id of the noun's object with this external id among the writes.
+    pub fn external<T: Persisted>(&mut self, external_id: &str) -> Option<Uuid> {
+        self.objects_of::<T>().and_then(|objects| objects.external_ids.get(external_id).copied())
     }
 
     pub fn merge(&mut self, other: Self) {

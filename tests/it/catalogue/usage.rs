@@ -148,6 +148,16 @@ pub const ROWS: &[Row] = &[
         when: |world| Box::pin(adjust(world, "CREDIT", "1")),
     },
     Row {
+        kind: "chargeable_event.reversed",
+        publishes: &["chargeable_event.updated", "chargeable_event.reversed", "adjustment.created"],
+        tells: &["chargeableEvent.reversedAt", "chargeableEvent.netAmount"],
+        given: |world| Box::pin(charge(world, json!({}))),
+        when: |world| {
+            let path = format!("/v1/chargeable-events/{}/reverse", world.id("charge"));
+            Box::pin(async move { drop(world.post(&path, json!({ "reason": "wrong tariff" })).await) })
+        },
+    },
+    Row {
         kind: "adjustment.created",
         publishes: &["adjustment.created", "chargeable_event.updated", "chargeable_event.adjusted"],
         tells: &["adjustment.chargeType", "chargeableEvent.type"],

@@ -45,6 +45,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             Code::AmountOutOfRange,
             Code::AmountNotPositive,
             Code::ChargeBelowZero,
+            Code::ChargeReversed,
         ],
         created("adjustment", "Adjustment", &["adjustment.created", "chargeable_event.updated", "chargeable_event.adjusted"]),
     ),

@@ -185,6 +185,8 @@ pub(crate) struct Bucket {
     used: String,
     /// Number of tiers used up.
     tiers_used_up: u32,
+    /// When its usage was last reset, if it was.
+    reset_at: Option<Moment>,
     /// Creation time.
     created_at: Moment,
     /// Time of the last change.
@@ -205,6 +207,7 @@ impl Example for Bucket {
             tiers: vec![tier("80 percent", "8000"), tier("all", "10000")],
             used: "0".to_owned(),
             tiers_used_up: 0,
+            reset_at: None,
             created_at: example_moment(),
             updated_at: example_moment(),
         }

@@ -205,6 +205,10 @@ pub(crate) struct ChargeableEvent {
     occurred_at: Moment,
     /// `unbilled` or `billed`. More values may be added.
     state: String,
+    /// When it was reversed, if it was.
+    reversed_at: Option<Moment>,
+    /// Id of the charge that replaces it, if it was reversed with a replacement.
+    replaced_by: Option<Uuid>,
     /// Id of the invoice that bills it.
     invoice_id: Option<Uuid>,
     /// Time of recording.
@@ -230,6 +234,8 @@ impl Example for ChargeableEvent {
             net_amount: Money::of("1.234567", "EUR"),
             occurred_at: example_moment(),
             state: "unbilled".to_owned(),
+            reversed_at: None,
+            replaced_by: None,
             invoice_id: None,
             created_at: example_moment(),
             updated_at: example_moment(),

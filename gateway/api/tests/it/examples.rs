@@ -74,6 +74,7 @@ const ORDER: &[&str] = &[
     "searchChargeableEvents",
     "getChargeableEvent",
     "adjustChargeableEvent",
+    "reverseChargeableEvent",
     "listAdjustments",
     "getAdjustment",
     "recordPayment",

@@ -100,3 +100,85 @@ async fn each_refusal_of_usage_identifiers_buckets_and_contracts_has_its_code() 
     assert_eq!(answer["items"][0]["problem"]["code"], "usage_identifier_unknown");
     assert_eq!(answer["items"][1]["problem"]["code"], "reference_mismatch");
 }
+
+#[tokio::test]
+async fn a_reversed_charge_is_given_back_on_the_next_invoice_and_its_usage_to_its_buckets() {
+    for rig in Rig::everywhere().await {
+        service(&rig).await;
+        rig.create("/v1/usage-identifiers", json!({ "externalId": "I", "service": "S", "kind": "iccid", "value": "8949" })).await;
+        let bucket = |id: &str| json!({ "externalId": id, "service": "S", "name": "Data", "unit": "MB", "tiers": [{ "upTo": "8" }] });
+        rig.create("/v1/buckets", bucket("B")).await;
+        let mut item = usage("9");
+        item["externalId"] = "c".into();
+        item["amount"]["amount"] = "9".into();
+        rig.post("/v1/chargeable-events", json!({ "items": [item] })).await.expect(200);
+        rig.create("/v1/buckets", bucket("LATER")).await;
+        let wrong = json!({ "reason": "r", "replacement": { "externalId": "c", "amount": { "amount": "1", "currency": "EUR" } } });
+        rig.post("/v1/chargeable-events/c/reverse", wrong).await.refused(409, "external_id_taken");
+        let wrong = json!({ "reason": "r", "replacement": { "quantity": "-1", "amount": { "amount": "1", "currency": "CHF" } } });
+        let pairs = [("/replacement/amount/currency", "currency_mismatch"), ("/replacement/quantity", "quantity_negative")];
+        let broken = rig.post("/v1/chargeable-events/c/reverse", wrong).await.refused(422, "currency_mismatch");
+        let found: Vec<_> = broken["errors"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| (one["pointer"].as_str().unwrap(), one["code"].as_str().unwrap()))
+            .collect();
+        assert_eq!(found, pairs);
+        rig.post("/v1/chargeable-events/none/reverse", json!({ "reason": "r" })).await.refused(404, "chargeable_event_not_found");
+
+        let body = json!({ "reason": "wrong tariff", "replacement": { "externalId": "c2", "quantity": "4", "amount": { "amount": "2", "currency": "EUR" } } });
+        let done = rig.post("/v1/chargeable-events/c/reverse", body).await.expect(200);
+        let told = [
+            "chargeable_event.updated",
+            "chargeable_event.reversed",
+            "adjustment.created",
+            "chargeable_event.created",
+            "bucket.updated",
+            "bucket.updated",
+        ];
+        assert_eq!(kinds(&done), told);
+        let charge = rig.get("/v1/chargeable-events/c").await.expect(200);
+        let replacement = rig.get("/v1/chargeable-events/c2").await.expect(200);
+        assert_eq!((&charge["netAmount"]["amount"], &charge["replacedBy"]), (&json!("0.00"), &replacement["id"]));
+        assert_eq!((&replacement["occurredAt"], &replacement["unit"]), (&charge["occurredAt"], &json!("MB")));
+        let used = |bucket: Value| (bucket["used"].clone(), bucket["tiersUsedUp"].clone());
+        assert_eq!(used(rig.get("/v1/buckets/B").await.expect(200)), (json!("4"), json!(0)));
+        assert_eq!(used(rig.get("/v1/buckets/LATER").await.expect(200)), (json!("4"), json!(0)), "it never counted the first");
+        rig.post("/v1/chargeable-events/c/reverse", json!({ "reason": "r" })).await.refused(409, "charge_reversed");
+        let adjustment = json!({ "chargeType": "DEBIT", "amount": { "amount": "1", "currency": "EUR" }, "reason": "r" });
+        rig.post("/v1/chargeable-events/c/adjustments", adjustment).await.refused(409, "charge_reversed");
+        rig.post("/v1/buckets/B/reset", json!({})).await.expect(200);
+        rig.post("/v1/chargeable-events/c2/reverse", json!({ "reason": "r" })).await.expect(200);
+        assert_eq!(rig.get("/v1/buckets/B").await.expect(200)["used"], "0", "it was reset since");
+        assert_eq!(rig.get("/v1/buckets/LATER").await.expect(200)["used"], "0");
+        rig.get("/v1/accounts/A/invoice-preview").await.expect(200);
+    }
+}
+
+#[tokio::test]
+async fn a_repeated_external_id_is_refused_with_the_id_of_what_it_met_and_none_reads_as_another_object_s_id() {
+    for rig in Rig::everywhere().await {
+        service(&rig).await;
+        let item = |external_id: &str| {
+            json!({ "externalId": external_id, "account": "A", "type": "data", "amount": { "amount": "1", "currency": "EUR" },
+                    "occurredAt": "2027-01-09T12:00:00Z" })
+        };
+        let answer = rig.post("/v1/chargeable-events", json!({ "items": [item("c"), item("c")] })).await.expect(200);
+        let first = answer["items"][0]["transaction"]["entities"][0]["id"].as_str().unwrap().to_owned();
+        let refused = |item: &Value| (item["problem"]["code"].clone(), item["problem"]["detail"].as_str().unwrap_or_default().to_owned());
+        let expected = (json!("external_id_taken"), format!("There is another chargeableEvent with the external id 'c' already: {first}."));
+        assert_eq!(refused(&answer["items"][1]), expected, "met in the same request");
+        let answer = rig
+            .post("/v1/chargeable-events", json!({ "items": [item("c"), item(&first), item(&uuid::Uuid::nil().to_string())] }))
+            .await
+            .expect(200);
+        assert_eq!(refused(&answer["items"][0]), expected, "met in the database");
+        let expected = (json!("external_id_taken"), format!("The external id '{first}' is the id of another chargeableEvent."));
+        assert_eq!(refused(&answer["items"][1]), expected);
+        assert_eq!(answer["items"][2]["status"], "recorded");
+        let account = rig.get("/v1/accounts/A").await.expect(200)["id"].as_str().unwrap().to_owned();
+        let contact = json!({ "externalId": account, "name": "B", "currency": "EUR", "billCycle": rig.cycle(2).await });
+        rig.post("/v1/accounts", contact).await.refused(409, "external_id_taken");
+    }
+}

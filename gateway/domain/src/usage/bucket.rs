@@ -16,6 +16,7 @@ use crate::{
         service::Service,
     },
     rejected::{Rejected, Violation},
+    usage::chargeable_event::ChargeableEvent,
 };
 
 /// A tier of a bucket.
@@ -54,6 +55,9 @@ pub struct Bucket {
     pub used: Decimal,
     /// Number of tiers used up.
     pub tiers_used_up: u32,
+    /// When the usage was last reset.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reset_at: Option<Timestamp>,
     /// Creation time.
     pub created_at: Timestamp,
     /// Time of the last change.
@@ -109,6 +113,7 @@ pub fn create(command: Create, service: &Service, account: &Account, now: Timest
         tiers: command.tiers,
         used: Decimal::ZERO,
         tiers_used_up: 0,
+        reset_at: None,
         created_at: now,
         updated_at: now,
     }))
@@ -158,8 +163,15 @@ pub fn update(
 pub fn reset(bucket: Bucket, account: &Account, now: Timestamp) -> Result<Change<Bucket>, Rejected> {
     ensure_not_deactivated(account)?;
     let mut after = bucket.next_version(now);
-    (after.used, after.tiers_used_up) = (Decimal::ZERO, 0);
+    (after.used, after.tiers_used_up, after.reset_at) = (Decimal::ZERO, 0, Some(now));
     Ok(Change::updated(bucket, after, Vec::<&'static str>::new()))
+}
+
+/// Whether the bucket counts `charge`: one of its service and unit, recorded since it began to count.
+pub fn counts(bucket: &Bucket, charge: &ChargeableEvent) -> bool {
+    Some(bucket.service_id) == charge.service_id
+        && Some(&bucket.unit) == charge.unit.as_ref()
+        && charge.created_at >= bucket.reset_at.unwrap_or(bucket.created_at)
 }
 
 /// Decides `deleteBucket`.
@@ -173,8 +185,16 @@ pub fn delete(bucket: Bucket, account: &Account) -> Result<Change<Bucket>, Rejec
 
 /// Counts a charge of the bucket's service and unit; each tier it uses up gets an event. `None` if the total exceeds the decimal range.
 pub fn count(bucket: Bucket, quantity: Decimal, now: Timestamp) -> Option<Change<Bucket>> {
+    recount(bucket, Decimal::ZERO, quantity, now)
+}
+
+/// Takes back what a reversed charge counted, and counts what replaces it. A tier that is no longer used up is reported again when it is.
+/// `None` if the total exceeds the decimal range.
+pub fn recount(bucket: Bucket, taken_back: Decimal, counted: Decimal, now: Timestamp) -> Option<Change<Bucket>> {
     let mut after = bucket.next_version(now);
-    after.used = bucket.used.plus(quantity)?;
+    after.used = bucket.used.minus(taken_back)?.max(Decimal::ZERO).plus(counted)?;
+    let used_up = after.tiers.iter().take_while(|tier| after.used >= tier.up_to).count();
+    after.tiers_used_up = bucket.tiers_used_up.min(u32::try_from(used_up).ok()?);
     let mut exceeded = Vec::new();
     while let Some(tier) = after.tiers.get(after.tiers_used_up as usize)
         && after.used >= tier.up_to

@@ -3,6 +3,8 @@
 //! The recorded amount never changes. Every adjustment is a separate object, and `netAmount` is the recorded amount after all
 //! adjustments. A charge on a posted invoice can still be adjusted: the difference goes on the next invoice.
 
+mod reversal;
+
 use billwire_schemas::{
     clock::Timestamp,
     events::envelope::Parameters,
@@ -19,6 +21,8 @@ use crate::{
     rejected::{Rejected, Violation},
     usage::adjustment::{self, Adjustment, ChargeType},
 };
+
+pub use reversal::{Replacement, Reversal, Reverse, reverse};
 
 /// Billing state of a charge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,6 +83,12 @@ pub struct ChargeableEvent {
     pub occurred_at: Timestamp,
     /// Whether the charge is on an invoice.
     pub state: State,
+    /// When the charge was reversed.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reversed_at: Option<Timestamp>,
+    /// The charge that replaces this reversed one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub replaced_by: Option<ChargeableEventId>,
     /// The invoice with the charge.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub invoice_id: Option<InvoiceId>,
@@ -165,6 +175,8 @@ pub fn record(command: Record, account: &Account, now: Timestamp) -> Result<Chan
         net_amount: command.amount,
         occurred_at: command.occurred_at,
         state: State::Unbilled,
+        reversed_at: None,
+        replaced_by: None,
         invoice_id: None,
         created_at: now,
         updated_at: now,
@@ -188,6 +200,7 @@ pub fn adjust(
     now: Timestamp,
 ) -> Result<(Change<Adjustment>, Change<ChargeableEvent>), Rejected> {
     ensure_not_deactivated(account)?;
+    reversal::ensure_not_reversed(&charge)?;
     let mut broken = Vec::new();
     if command.amount.currency != charge.amount.currency {
         broken.push(currency_mismatch("/amount/currency", &command.amount, account));
@@ -245,6 +258,8 @@ impl Entity for ChargeableEvent {
             ("chargeableEvent.quantity", self.quantity.map(|quantity| quantity.to_string())),
             ("chargeableEvent.unit", self.unit.clone()),
         ];
+        let reversed = self.reversed_at.map(|at| at.to_rfc3339_opts(SecondsFormat::AutoSi, true));
+        let texts = texts.into_iter().chain([("chargeableEvent.reversedAt", reversed)]);
         for (name, text) in texts {
             if let Some(text) = text {
                 parameters.insert(name.to_owned(), text.into());

@@ -18,6 +18,7 @@ pub const PARAMETERS: &[Parameter] = &[
     p("chargeableEvent.netAmount", "The amount after all adjustments", "0.95"),
     p("chargeableEvent.currency", "The charge's currency, ISO 4217", "EUR"),
     p("chargeableEvent.occurredAt", "When the charge occurred, UTC", "2027-01-15T09:30:00Z"),
+    p("chargeableEvent.reversedAt", "When the charge was reversed, UTC", "2027-01-16T08:00:00Z"),
     p("chargeableEvent.state", "Whether the charge is on an invoice", "unbilled"),
 ];
 
@@ -29,7 +30,12 @@ const CHARGE: Source = Source {
 
 /// The events of chargeable events.
 pub const EVENTS: &[EventType] = &[
-    CHARGE.object("chargeable_event.created", "Chargeable Event Created", "recordChargeableEvents"),
-    CHARGE.object("chargeable_event.updated", "Chargeable Event Updated", "adjustChargeableEvent"),
+    CHARGE.object(
+        "chargeable_event.created",
+        "Chargeable Event Created",
+        "recordChargeableEvents, reverseChargeableEvent with a replacement",
+    ),
+    CHARGE.object("chargeable_event.updated", "Chargeable Event Updated", "adjustChargeableEvent, reverseChargeableEvent"),
     CHARGE.lifecycle("chargeable_event.adjusted", "Chargeable Event Adjusted", "adjustChargeableEvent").with(adjustment::PARAMETERS),
+    CHARGE.lifecycle("chargeable_event.reversed", "Chargeable Event Reversed", "reverseChargeableEvent"),
 ];

@@ -22,6 +22,7 @@ fn bucket(sizes: &[i64]) -> Bucket {
         tiers: tiers(sizes),
         used: Decimal::ZERO,
         tiers_used_up: 0,
+        reset_at: None,
         created_at: Timestamp::UNIX_EPOCH,
         updated_at: Timestamp::UNIX_EPOCH,
     }
@@ -119,4 +120,16 @@ fn its_parameters_are_those_of_the_catalogue() {
     let own = catalogue::find("usage_threshold.exceeded").expect("in the catalogue").own_parameters;
     assert_eq!(change.lifecycle[0].parameters.keys().cloned().collect::<Vec<_>>(), names(own));
     assert_eq!(change.lifecycle[0].parameters["bucket.tier"], "1", "a tier without a name goes by its number");
+}
+
+#[test]
+fn what_is_taken_back_frees_its_tiers_and_they_are_told_of_again() {
+    let at = Timestamp::UNIX_EPOCH;
+    let used = count(bucket(&[10, 20]), Decimal::units(21), at).expect("counted").after;
+    let change = recount(used, Decimal::units(6), Decimal::ZERO, at).expect("counted");
+    assert_eq!((to_json(&change), change.after.used, change.after.tiers_used_up), (vec![], Decimal::units(15), 1));
+    let change = recount(change.after, Decimal::units(15), Decimal::units(20), at).expect("counted");
+    assert_eq!((to_json(&change), change.after.tiers_used_up), (vec![2], 2), "the first stays used up and is not told of again");
+    let change = recount(change.after, Decimal::units(99), Decimal::ZERO, at).expect("counted");
+    assert_eq!((change.after.used, change.after.tiers_used_up), (Decimal::ZERO, 0), "never below zero");
 }

@@ -136,3 +136,44 @@ fn the_net_amount_is_the_recorded_one_and_all_adjustments_and_never_below_zero()
         }
     }
 }
+
+fn reversal(replacement: Option<&str>) -> Reverse {
+    let replacement = replacement.map(|amount| reversal::Replacement {
+        id: ChargeableEventId(fresh()),
+        external_id: None,
+        charge_type: None,
+        description: None,
+        quantity: None,
+        amount: money(amount),
+    });
+    Reverse { adjustment: AdjustmentId(fresh()), reason: "wrong tariff".into(), user: None, replacement }
+}
+
+#[test]
+fn a_reversal_takes_back_what_is_left_and_a_replacement_is_the_same_usage_at_another_amount() {
+    let (now, account) = (Timestamp::UNIX_EPOCH + TimeDelta::days(3), account());
+    let lowered = adjust(charge("5"), adjustment(ChargeType::Credit, "2"), &account, now).expect("adjusted").1.after;
+    let done = reverse(lowered, reversal(Some("4.2")), &account, now).expect("reversed");
+    let (charge, credit, replacement) = (done.charge.after, done.adjustment.expect("a credit").after, done.replacement.expect("one").after);
+    assert_eq!((charge.net_amount, charge.amount, charge.reversed_at), (money("0"), money("5"), Some(now)));
+    assert_eq!((credit.amount, credit.charge_type, credit.state), (money("3"), ChargeType::Credit, adjustment::State::Applied));
+    assert_eq!(
+        (replacement.amount, replacement.occurred_at, &replacement.charge_type),
+        (money("4.2"), charge.occurred_at, &charge.charge_type)
+    );
+    assert_eq!(charge.replaced_by, Some(replacement.id));
+    let again = reverse(charge.clone(), reversal(None), &account, now).expect_err("refused");
+    let adjusted = adjust(charge, adjustment(ChargeType::Debit, "1"), &account, now).expect_err("refused");
+    assert_eq!([again.code, adjusted.code], [Code::ChargeReversed; 2]);
+}
+
+#[test]
+fn a_billed_charge_is_reversed_on_the_next_invoice_and_one_over_nothing_needs_no_credit() {
+    let (now, account) = (Timestamp::UNIX_EPOCH, account());
+    let billed = ChargeableEvent { state: State::Billed, invoice_id: Some(InvoiceId(fresh())), ..charge("5") };
+    let done = reverse(billed, reversal(None), &account, now).expect("reversed");
+    assert_eq!(done.adjustment.map(|made| made.after.state), Some(adjustment::State::Pending));
+    assert!(reverse(charge("0"), reversal(None), &account, now).expect("reversed").adjustment.is_none());
+    let refused = reverse(charge("5"), reversal(Some("-1")), &account, now).expect_err("refused");
+    assert_eq!(refused.violations.first().map(|broken| broken.pointer.as_ref()), Some("/replacement/amount/amount"));
+}

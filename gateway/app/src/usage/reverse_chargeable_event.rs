@@ -1,0 +1,84 @@
+//! `reverseChargeableEvent`.
+
+use async_trait::async_trait;
+use billwire_domain::{
+    Change, Rejected,
+    usage::{
+        bucket::{self, Bucket},
+        chargeable_event::{self, ChargeableEvent, Reversal},
+    },
+};
+use billwire_schemas::{clock::Timestamp, money::Decimal, refusal::Code};
+use billwire_store::{Filter, Tx, commit::Failure};
+
+use crate::{
+    execute_on::{ObjectUseCase, owner},
+    record::Record,
+    usage::record_chargeable_events::{around, of_charge},
+};
+
+/// Reverses a charge, and records the one that replaces it.
+#[derive(Debug, Clone)]
+pub struct ReverseChargeableEvent {
+    /// What to do.
+    pub command: chargeable_event::Reverse,
+}
+
+/// Maximum number of buckets of a service that count a charge.
+const BUCKETS_MAX: u64 = 1_000;
+
+#[async_trait]
+impl ObjectUseCase for ReverseChargeableEvent {
+    type Object = ChargeableEvent;
+    const OPERATION: &'static str = "reverseChargeableEvent";
+
+    async fn run(&self, tx: &mut Tx<'_>, charge: ChargeableEvent, now: Timestamp) -> Result<Option<Record>, Failure> {
+        let account = owner(tx, &charge).await?;
+        let external_id = self.command.replacement.as_ref().and_then(|new| new.external_id.as_deref());
+        tx.ensure_external_id_free::<ChargeableEvent>(external_id).await?;
+        let Reversal { charge, adjustment, replacement } = chargeable_event::reverse(charge, self.command.clone(), &account, now)?;
+        let related = around(tx, &charge.after).await?;
+        let buckets = recounted(tx, &charge.after, replacement.as_ref().map(|change| &change.after), now).await?;
+        tx.save(&charge)?;
+        let mut record = Record::default().and(&charge, &related)?;
+        if let Some(adjustment) = adjustment {
+            tx.save(&adjustment)?;
+            record = record.and(&adjustment, &of_charge(tx, &charge.after).await?)?;
+        }
+        if let Some(replacement) = replacement {
+            tx.save(&replacement)?;
+            record = record.and(&replacement, &related)?;
+        }
+        for bucket in buckets {
+            tx.save(&bucket)?;
+            record = record.and(&bucket, &related)?;
+        }
+        Ok(Some(record))
+    }
+}
+
+/// The buckets that counted `charge`, or count its replacement, where that makes a difference.
+async fn recounted(
+    tx: &Tx<'_>,
+    charge: &ChargeableEvent,
+    replacement: Option<&ChargeableEvent>,
+    now: Timestamp,
+) -> Result<Vec<Change<Bucket>>, Failure> {
+    let Some(service) = charge.service_id else { return Ok(Vec::new()) };
+    let mut changes = Vec::new();
+    for bucket in tx.select::<Bucket>(Filter::new().is_id("service_id", Some(service.0)), BUCKETS_MAX).await? {
+        let counted = |one: Option<&ChargeableEvent>| {
+            one.filter(|one| bucket::counts(&bucket, one)).and_then(|one| one.quantity).unwrap_or(Decimal::ZERO)
+        };
+        let (taken_back, added) = (counted(Some(charge)), counted(replacement));
+        if taken_back == added {
+            continue;
+        }
+        let change = bucket::recount(bucket, taken_back, added, now).ok_or_else(|| {
+            let message = "The quantity exceeds what a bucket of the service can count.";
+            Rejected::violation("/replacement/quantity", Code::AmountOutOfRange, message)
+        })?;
+        changes.push(change);
+    }
+    Ok(changes)
+}
