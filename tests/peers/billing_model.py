@@ -1,7 +1,7 @@
 """A second model of billing, written from the rules alone: it plays a random history of accounts against a gateway and recomputes every
 invoice from the inputs, day by day and in fractions.
 
-Arguments: base URL, API key, seed, accounts, steps. Prints {"invoices", "lines", "operations"} or fails with what differs.
+Arguments: base URL, API key, seed, accounts, steps. Prints {"invoices", "lines", "events", "operations"} or fails with what differs.
 
 The rules it knows: billing periods follow from the bill cycle that held on each day (a change at once cuts the period on that day, a planned
 one leaves the running period whole); a package's fee is charged for each day on which the account was active or suspended and the
@@ -539,6 +539,54 @@ class World:
         if ours != theirs:
             raise SystemExit(f"{account.ref}: balance and balance due\nmodel   {show(ours)}\ngateway {show(theirs)}")
 
+    def check_replica(self):
+        """What a subscriber makes of the events alone is what the API has: the objects of all kinds that a history has.
+
+        A charge that is billed causes no event of its own: `invoice.posted` bills the account's charges before its cutoff, and
+        `invoice.cancelled` gives them back."""
+        events = self.api.all("/v1/events")
+        events.sort(key=lambda event: (event["partitionkey"], int(event["sequence"])))
+        replica, last = {}, {}
+        for event in events:
+            key, sequence = event["partitionkey"], int(event["sequence"])
+            if sequence != last.get(key, 0) + 1:
+                raise SystemExit(f"{event['type']} of {key}: sequence {sequence} after {last.get(key)}")
+            last[key] = sequence
+            change = event["data"]["object"]
+            objects = replica.setdefault(change["type"], {})
+            if change["action"] == "deleted":
+                objects.pop(change["id"], None)
+            else:
+                objects[change["id"]] = event["data"]["after"]
+            if event["type"] in ("invoice.posted", "invoice.cancelled"):
+                invoice = event["data"]["after"]
+                for charge in replica.get("chargeableEvent", {}).values():
+                    move_charge(charge, invoice, event["type"] == "invoice.posted")
+        paths = {
+            "account": "accounts", "billCycle": "bill-cycles", "package": "packages", "packageSubscription": "package-subscriptions",
+            "chargeableEvent": "chargeable-events", "invoice": "invoices", "payment": "payments", "refund": "refunds", "credit": "credits",
+        }
+        for kind, path in paths.items():
+            ours = replica.get(kind, {})
+            theirs = {one["id"]: one for one in self.api.all(f"/v1/{path}")}
+            for one in set(ours) | set(theirs):
+                if ours.get(one) != theirs.get(one):
+                    raise SystemExit(f"{kind} {one}:\nreplica {json.dumps(ours.get(one))}\ngateway {json.dumps(theirs.get(one))}")
+        return len(events)
+
+
+def move_charge(charge, invoice, posted):
+    """Puts a charge on an invoice that bills it, or takes it off one that is cancelled."""
+    if posted and charge["accountId"] == invoice["accountId"] and charge["state"] == "unbilled" and moment(charge["occurredAt"]) < moment(invoice["cutoff"]):
+        charge |= {"state": "billed", "invoiceId": invoice["id"], "version": charge["version"] + 1}
+    elif not posted and charge.get("invoiceId") == invoice["id"]:
+        charge |= {"state": "unbilled", "version": charge["version"] + 1}
+        del charge["invoiceId"]
+
+
+def moment(text):
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+
 
 def show(value):
     if isinstance(value, Fraction):
@@ -555,8 +603,9 @@ def main():
     for number in range(int(steps)):
         world.step(number)
     invoices = world.check()
+    events = world.check_replica()
     lines = sum(len(one["lines"]) for account in world.accounts for one in account.invoices)
-    print(json.dumps({"invoices": invoices, "lines": lines, "operations": api.operations, "until": str(world.today)}))
+    print(json.dumps({"invoices": invoices, "lines": lines, "events": events, "operations": api.operations, "until": str(world.today)}))
 
 
 main()
