@@ -8,6 +8,7 @@
     reason = "test code: a failed expectation is the report; the number of kills comes from the environment"
 )]
 
+mod account_ending;
 mod bad_input;
 mod bill_cycle;
 mod bill_run;

@@ -12,11 +12,11 @@ use std::{
 
 use billwire_domain::{
     billing::invoice::Invoice,
-    customers::account::Account,
+    customers::account::{Account, DueAction},
     usage::{contract::Contract, usage_identifier::UsageIdentifier},
 };
 use billwire_monitoring::{
-    metrics::{DueAction, METRICS},
+    metrics::{self, METRICS},
     parts::{Part, Status},
 };
 use billwire_schemas::{
@@ -31,7 +31,10 @@ use uuid::Uuid;
 use crate::{
     App, Caller, RequestContext,
     billing::invoices::InvoiceDue,
-    customers::bill_cycle_change::PerformDueBillCycleChange,
+    customers::{
+        account_ending::EndOwnedObjects, bill_cycle_change::PerformDueBillCycleChange, change_account_status::PerformDueStatusChange,
+    },
+    execute::NOTHING_TO_DO,
     usage::{contracts::EndContractPeriod, usage_identifiers::FindDormant},
 };
 
@@ -53,19 +56,19 @@ const FAILED_AGAIN_WITHIN: Duration = Duration::from_secs(65 * 60);
 /// The action for a due object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum What {
-    BillCycleChange,
+    Account,
     Dormancy,
     ContractPeriod,
     Invoice,
 }
 
 impl What {
-    const ALL: [Self; 4] = [Self::BillCycleChange, Self::Dormancy, Self::ContractPeriod, Self::Invoice];
+    const ALL: [Self; 4] = [Self::Account, Self::Dormancy, Self::ContractPeriod, Self::Invoice];
 
     /// Its name in the log and in metrics.
     fn name(self) -> &'static str {
         match self {
-            Self::BillCycleChange => "bill_cycle_change",
+            Self::Account => "account",
             Self::Dormancy => "dormancy",
             Self::ContractPeriod => "contract_period",
             Self::Invoice => "invoice",
@@ -109,6 +112,11 @@ fn horizons(found: &[(Due, What)]) -> HashMap<TenantId, Timestamp> {
         }
     }
     horizons
+}
+
+/// Whether an action has changed anything.
+fn has_changed(reply: Reply) -> bool {
+    reply.status != NOTHING_TO_DO
 }
 
 impl App {
@@ -158,12 +166,13 @@ impl App {
     async fn perform_lane(&self, mut lane: VecDeque<(Due, What)>) -> Result<(), Failure> {
         while let Some((due, what)) = lane.pop_front() {
             let (failure, again) = match self.perform(&due, what).await {
-                Ok(_) => {
+                Ok(changed) => {
                     self.due_turns().failed.remove(&due.id);
-                    // It may be due again before what comes next: a contract's next period, say.
+                    // It may be due again before what comes next: a contract's next period, say. At the same moment only if something has
+                    // changed, or it would be tried without end.
                     if let Some((last, _)) = lane.back()
                         && let Some(at) = self.due_again(due.id, what).await?
-                        && due.at < at
+                        && (due.at < at || changed && due.at == at)
                         && at < last.at
                     {
                         let place = lane.partition_point(|(other, _)| other.at <= at);
@@ -181,7 +190,7 @@ impl App {
                     (failure, FAILED_FOR)
                 }
             };
-            METRICS.due_failed.get_or_create(&DueAction { action: what.name() }).inc();
+            METRICS.due_failed.get_or_create(&metrics::DueAction { action: what.name() }).inc();
             tracing::error!(tenant = %due.tenant, object.id = %due.id, action = what.name(), error = %failure, "a due action failed and was postponed");
             let detail = format!("{} of {}: {failure}", what.name(), due.id);
             self.due_turns().failed.insert(due.id, (Instant::now(), detail));
@@ -192,7 +201,7 @@ impl App {
 
     async fn due_again(&self, id: Uuid, what: What) -> Result<Option<Timestamp>, Failure> {
         Ok(match what {
-            What::BillCycleChange => self.store.due_at::<Account>(id).await?,
+            What::Account => self.store.due_at::<Account>(id).await?,
             What::Dormancy => self.store.due_at::<UsageIdentifier>(id).await?,
             What::Invoice => self.store.due_at::<Invoice>(id).await?,
             What::ContractPeriod => self.store.due_at::<Contract>(id).await?,
@@ -204,7 +213,7 @@ impl App {
         let (now, id) = (self.now(), due.id);
         let until = now + by;
         match what {
-            What::BillCycleChange => self.store.postpone::<Account>(id, now, until).await?,
+            What::Account => self.store.postpone::<Account>(id, now, until).await?,
             What::Dormancy => self.store.postpone::<UsageIdentifier>(id, now, until).await?,
             What::Invoice => self.store.postpone::<Invoice>(id, now, until).await?,
             What::ContractPeriod => self.store.postpone::<Contract>(id, now, until).await?,
@@ -217,7 +226,7 @@ impl App {
         for what in What::ALL {
             let after = self.due_turns().after.get(&what).cloned();
             let due = match what {
-                What::BillCycleChange => self.store.due::<Account>(now, AT_ONCE, after.as_ref()).await?,
+                What::Account => self.store.due::<Account>(now, AT_ONCE, after.as_ref()).await?,
                 What::Dormancy => self.store.due::<UsageIdentifier>(now, AT_ONCE, after.as_ref()).await?,
                 What::ContractPeriod => self.store.due::<Contract>(now, AT_ONCE, after.as_ref()).await?,
                 What::Invoice => self.store.due::<Invoice>(now, AT_ONCE, after.as_ref()).await?,
@@ -230,16 +239,30 @@ impl App {
         Ok(found)
     }
 
-    async fn perform(&self, due: &Due, what: What) -> Result<Reply, Failure> {
+    /// Performs a due action. Returns whether it has changed anything.
+    async fn perform(&self, due: &Due, what: What) -> Result<bool, Failure> {
         let context =
             RequestContext { caller: Caller { tenant: due.tenant.clone(), actor: "clock".to_owned(), scopes: Vec::new() }, claim: None };
-        match what {
-            What::BillCycleChange => self.execute_due(context, PerformDueBillCycleChange { account: AccountId(due.id) }, due.at).await,
+        let reply = match what {
+            What::Account => return self.perform_on_account(context, due).await,
             What::Dormancy => self.execute_due(context, FindDormant { key: due.key.clone(), id: UsageIdentifierId(due.id) }, due.at).await,
             What::Invoice => self.execute_due(context, InvoiceDue { key: due.key.clone(), id: InvoiceId(due.id) }, due.at).await,
             What::ContractPeriod => {
                 self.execute_due(context, EndContractPeriod { key: due.key.clone(), id: ContractId(due.id) }, due.at).await
             }
-        }
+        };
+        reply.map(has_changed)
+    }
+
+    /// Performs the first of the actions that are due for an account.
+    async fn perform_on_account(&self, context: RequestContext, due: &Due) -> Result<bool, Failure> {
+        let (account, found) = (AccountId(due.id), self.store.find::<Account>(&due.tenant, &due.id.to_string()).await?);
+        let Some((at, action)) = found.and_then(|account| account.next_due()) else { return Ok(false) };
+        let reply = match action {
+            DueAction::BillCycleChange => self.execute_due(context, PerformDueBillCycleChange { account }, at).await,
+            DueAction::StatusChange => self.execute_due(context, PerformDueStatusChange { account }, at).await,
+            DueAction::Ending => self.execute_due(context, EndOwnedObjects { account }, at).await,
+        };
+        reply.map(has_changed)
     }
 }

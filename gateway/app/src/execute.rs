@@ -42,6 +42,9 @@ pub trait UseCase: Send + Sync + 'static {
     async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure>;
 }
 
+/// The HTTP status of a use case that had nothing to do.
+pub(crate) const NOTHING_TO_DO: u16 = 204;
+
 /// The caller of an operation, and the idempotency claim.
 #[derive(Debug, Clone)]
 pub struct RequestContext {
@@ -86,7 +89,7 @@ impl<U: UseCase> Unit for Execution<U> {
                 let terms = AppendTerms { operation: U::OPERATION, caller, moment, event_max };
                 Ok(record.append(tx, &terms).await?.reply(U::STATUS))
             }
-            None => Ok(Reply { status: 204, body: String::new(), entity: None, secret: false, replayed: false }),
+            None => Ok(Reply { status: NOTHING_TO_DO, body: String::new(), entity: None, secret: false, replayed: false }),
         }
     }
 }

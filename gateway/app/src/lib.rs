@@ -57,7 +57,7 @@ pub use billwire_domain as domain;
 pub use configuration::{ConfigurationObject, ConfigurationUseCase};
 pub use customers::bill_cycle_change::{CancelAccountBillCycleChange, PerformAccountBillCycleChange, UpdateAccountBillCycle};
 pub use customers::billing_settings::UpdateBillingSettings;
-pub use customers::change_account_status::{CancelAccount, ChangeAccountStatus};
+pub use customers::change_account_status::{CancelAccount, CancelAccountStatusChange, ChangeAccountStatus, PerformAccountStatusChange};
 pub use customers::contacts::{CreateContact, DeleteContact, UpdateContact};
 pub use customers::create_account::CreateAccount;
 pub use customers::create_bill_cycle::CreateBillCycle;

@@ -30,6 +30,9 @@ use crate::{
     execute::json,
 };
 
+/// Maximum number of events of a business transaction: an atomic batch of the stream holds as many, so that all become visible together.
+pub(crate) const EVENTS_MAX: usize = 1_000;
+
 /// The changes of an operation, ready to be recorded.
 #[derive(Debug, Default)]
 pub struct Record {
@@ -259,7 +262,7 @@ impl Record {
         self
     }
 
-    /// Appends the transaction and its events to `tx`. Changes with more than [`parts::EVENTS_MAX`] events become several transactions that are
+    /// Appends the transaction and its events to `tx`. Changes with more than [`EVENTS_MAX`] events become several transactions that are
     /// committed together, one after the other in the ordering key; the first is the reply.
     ///
     /// # Errors

@@ -35,6 +35,10 @@ async fn planned_change(world: &mut World) {
     world.post(&format!("/v1/accounts/{}/bill-cycle", world.account), body).await;
 }
 
+async fn planned_cancellation(world: &mut World) {
+    world.post(&format!("/v1/accounts/{}/cancel", world.account), json!({ "endOfPeriod": true })).await;
+}
+
 const ACCOUNT: &[&str] = &["account.id", "account.name", "account.status", "account.currency"];
 
 pub const ROWS: &[Row] = &[
@@ -99,6 +103,22 @@ pub const ROWS: &[Row] = &[
         tells: ACCOUNT,
         given: |world| Box::pin(nothing(world)),
         when: |world| Box::pin(async { drop(world.post(&format!("/v1/accounts/{}/cancel", world.account), json!({})).await) }),
+    },
+    Row {
+        kind: "account.status_change_planned",
+        publishes: &["account.updated", "account.status_change_planned"],
+        tells: &["account.plannedStatus", "account.plannedStatusFrom"],
+        given: |world| Box::pin(nothing(world)),
+        when: |world| Box::pin(planned_cancellation(world)),
+    },
+    Row {
+        kind: "account.status_change_cancelled",
+        publishes: &["account.updated", "account.status_change_cancelled"],
+        tells: ACCOUNT,
+        given: |world| Box::pin(planned_cancellation(world)),
+        when: |world| {
+            Box::pin(async { drop(world.post(&format!("/v1/accounts/{}/status-change/cancel", world.account), json!({})).await) })
+        },
     },
     Row {
         kind: "account.bill_cycle_change_planned",

@@ -259,7 +259,8 @@ impl Invoices {
     /// Post the final bill of an account
     ///
     /// Bills a deactivated account, which bill runs no longer include: all unbilled charges, fees up to the day of deactivation, pending
-    /// adjustments and credits. The body is optional.
+    /// adjustments and credits. From then on, the account accepts no late usage and no adjustments, unless the invoice is cancelled. The
+    /// body is optional.
     #[oai(path = "/accounts/:account/invoices", method = "post", operation_id = "createInvoiceOnDemand")]
     async fn create_on_demand(
         &self,

@@ -1,11 +1,14 @@
-//! Status changes and cancellation of an account, with or without its services.
+//! Status changes and cancellation of an account, with or without its services: at once, or planned, cancelled, performed.
 
-use billwire_app::{CancelAccount, ChangeAccountStatus, domain::customers::account::Status};
+use billwire_app::{
+    CancelAccount, CancelAccountStatusChange, ChangeAccountStatus, PerformAccountStatusChange,
+    domain::customers::account::{self, PlannedStart, Status},
+};
 use billwire_schemas::refusal::Code;
 use poem_openapi::{Object, OpenApi, param::Path, types::Example};
 
 use crate::{
-    customers::accounts::Tag,
+    customers::{account_bill_cycle::NoMembers, accounts::Tag},
     http::{
         problem::Problem,
         request_context::Context,
@@ -13,7 +16,7 @@ use crate::{
         validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, change, updated},
-    types::scalars::{NextStatus, Reason, Reference},
+    types::scalars::{Moment, NextStatus, Reason, Reference},
 };
 
 pub(crate) struct AccountStatus;
@@ -23,16 +26,50 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     change(
         "changeAccountStatus",
         "accounts:write",
-        &[Code::AccountNotFound, Code::AccountDeactivated, Code::StatusUnchanged, Code::StatusTransitionNotAllowed, Code::TooManyServices],
+        &[
+            Code::AccountNotFound,
+            Code::AccountDeactivated,
+            Code::StatusUnchanged,
+            Code::StatusTransitionNotAllowed,
+            Code::TooManyServices,
+            Code::ValidFromInPast,
+            Code::ValidFromAmbiguous,
+        ],
         updated("account", "Account", &["account.updated", "account.status_changed"]),
     ),
     change(
         "cancelAccount",
         "accounts:write",
-        &[Code::AccountNotFound, Code::AccountDeactivated, Code::TooManyServices],
+        &[Code::AccountNotFound, Code::AccountDeactivated, Code::TooManyServices, Code::ValidFromInPast, Code::ValidFromAmbiguous],
         updated("account", "Account", &["account.updated", "account.status_changed", "account.cancelled"]),
     ),
+    change(
+        "cancelAccountStatusChange",
+        "accounts:write",
+        &[Code::AccountNotFound, Code::AccountDeactivated, Code::NoStatusChangeInProgress],
+        updated("account", "Account", &["account.updated", "account.status_change_cancelled"]),
+    ),
+    change(
+        "performAccountStatusChange",
+        "accounts:write",
+        &[Code::AccountNotFound, Code::AccountDeactivated, Code::NoStatusChangeInProgress, Code::TooManyServices],
+        updated("account", "Account", &["account.updated", "account.status_changed"]),
+    ),
 ];
+
+/// A planned change of an account's status.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
+pub(crate) struct PlannedStatusChange {
+    /// The new status.
+    status: String,
+    /// Reason for the change, if one was given.
+    reason: Option<String>,
+    /// Whether the change includes the account's services.
+    services: bool,
+    /// Time at which the change takes effect.
+    valid_from: Moment,
+}
 
 /// A status change of an account.
 #[derive(Debug, Object)]
@@ -46,13 +83,24 @@ pub(crate) struct StatusChange {
     /// allow it, reactivation restores those suspended with the account, and deactivation cancels all.
     #[oai(default)]
     services: bool,
+    /// Time at which the change takes effect; must be in the future. Absent: immediately, unless `endOfPeriod` is set.
+    valid_from: Option<Moment>,
+    /// Whether the change takes effect at the end of the running billing period, in the tenant's time zone. Excludes `validFrom`.
+    #[oai(default)]
+    end_of_period: bool,
 }
 
 impl Validate for StatusChange {}
 
 impl Example for StatusChange {
     fn example() -> Self {
-        Self { status: NextStatus::Suspended, reason: Some("customer_request".into()), services: false }
+        Self {
+            status: NextStatus::Suspended,
+            reason: Some("customer_request".into()),
+            services: false,
+            valid_from: None,
+            end_of_period: false,
+        }
     }
 }
 
@@ -65,6 +113,11 @@ pub(crate) struct AccountCancellation {
     /// Whether its services are cancelled in the same business transaction.
     #[oai(default = "along")]
     services: bool,
+    /// Time at which the account is cancelled; must be in the future. Absent: immediately, unless `endOfPeriod` is set.
+    valid_from: Option<Moment>,
+    /// Whether the account is cancelled at the end of the running billing period, in the tenant's time zone. Excludes `validFrom`.
+    #[oai(default)]
+    end_of_period: bool,
 }
 
 fn along() -> bool {
@@ -75,8 +128,13 @@ impl Validate for AccountCancellation {}
 
 impl Example for AccountCancellation {
     fn example() -> Self {
-        Self { reason: Some("customer_request".into()), services: along() }
+        Self { reason: Some("customer_request".into()), services: along(), valid_from: None, end_of_period: false }
     }
+}
+
+/// When a change takes effect; `None`: at once.
+fn start(valid_from: Option<Moment>, end_of_period: bool) -> Result<Option<PlannedStart>, Problem> {
+    Ok(PlannedStart::of(valid_from.map(|moment| moment.0), end_of_period)?)
 }
 
 impl From<NextStatus> for Status {
@@ -93,9 +151,12 @@ impl From<NextStatus> for Status {
 impl AccountStatus {
     /// Change an account's status
     ///
-    /// Changes the status along the allowed transitions. Deactivation is final: the account can no longer be changed, and a planned bill
-    /// cycle change is discarded. It publishes `account.cancelled` in addition to `account.status_changed`. At most 450 services can be
-    /// included.
+    /// Changes the status along the allowed transitions. Deactivation is the same as a cancellation; see `cancelAccount`. At most 450
+    /// services can be included.
+    ///
+    /// With `validFrom` or `endOfPeriod`, the change is planned, and the gateway's clock performs it when it is due. A second plan
+    /// replaces the first. A change without them keeps the planned one if that can follow the new status; otherwise, such as when the
+    /// account already has the planned status, the planned change is withdrawn, and `account.status_change_cancelled` is published.
     #[oai(path = "/accounts/:account/status", method = "post", operation_id = "changeAccountStatus")]
     async fn change_status(
         &self,
@@ -104,16 +165,23 @@ impl AccountStatus {
         account: Path<Reference>,
         input: Validated<StatusChange>,
     ) -> Result<Done, Problem> {
-        let wanted = input.body;
-        let (status, reason, services) = (wanted.status.into(), wanted.reason.map(|reason| reason.0), wanted.services);
-        let use_case = ChangeAccountStatus { status, reason, services };
+        let StatusChange { status, reason, services, valid_from, end_of_period } = input.body;
+        let change = account::StatusChange { status: status.into(), reason: reason.map(|reason| reason.0), services };
+        let use_case = ChangeAccountStatus { change, start: start(valid_from, end_of_period)? };
         Ok(Done(context.execute_on(&account.0, input.canonical.as_deref(), use_case).await?))
     }
 
     /// Cancel an account
     ///
-    /// Deactivates the account, which is final, and cancels its services unless `services` is `false`: the services of a deactivated
-    /// account can no longer be changed. At most 450 services can be included. The body is optional.
+    /// Deactivates the account, which is final: the account and its objects can no longer be changed. Its services are cancelled unless
+    /// `services` is `false`; at most 450 can be included. Planned changes of bill cycle and status are withdrawn. Package subscriptions
+    /// are cancelled, contracts end after a last comparison of the spend up to now, and usage identifiers no longer become dormant. All of
+    /// this is in one business transaction if it has at most 1 000 events; otherwise, `ending` of the account is `true` until further
+    /// business transactions of this operation have ended the rest.
+    ///
+    /// Usage that occurred before the end can be recorded, and charges adjusted, until the final invoice (`createInvoiceOnDemand`).
+    ///
+    /// With `validFrom` or `endOfPeriod`, the cancellation is planned, as by `changeAccountStatus`. The body is optional.
     #[oai(path = "/accounts/:account/cancel", method = "post", operation_id = "cancelAccount")]
     async fn cancel(
         &self,
@@ -122,7 +190,38 @@ impl AccountStatus {
         account: Path<Reference>,
         input: Validated<Option<AccountCancellation>>,
     ) -> Result<Done, Problem> {
-        let (reason, services) = input.body.map_or((None, true), |body| (body.reason.map(|reason| reason.0), body.services));
-        Ok(Done(context.execute_on(&account.0, input.canonical.as_deref(), CancelAccount { reason, services }).await?))
+        let absent = AccountCancellation { reason: None, services: along(), valid_from: None, end_of_period: false };
+        let AccountCancellation { reason, services, valid_from, end_of_period } = input.body.unwrap_or(absent);
+        let (reason, start) = (reason.map(|reason| reason.0), start(valid_from, end_of_period)?);
+        Ok(Done(context.execute_on(&account.0, input.canonical.as_deref(), CancelAccount { reason, services, start }).await?))
+    }
+
+    /// Cancel a planned status change
+    ///
+    /// The account keeps its status. Also for a planned cancellation. The body is optional.
+    #[oai(path = "/accounts/:account/status-change/cancel", method = "post", operation_id = "cancelAccountStatusChange")]
+    async fn cancel_change(
+        &self,
+        context: Context,
+        /// Id or external id of the account.
+        account: Path<Reference>,
+        input: Validated<Option<NoMembers>>,
+    ) -> Result<Done, Problem> {
+        Ok(Done(context.execute_on(&account.0, input.canonical.as_deref(), CancelAccountStatusChange).await?))
+    }
+
+    /// Perform a planned status change now
+    ///
+    /// The change takes effect immediately instead of at its `validFrom`, and can no longer be cancelled. Also for a planned cancellation.
+    /// The body is optional.
+    #[oai(path = "/accounts/:account/status-change/perform", method = "post", operation_id = "performAccountStatusChange")]
+    async fn perform_change(
+        &self,
+        context: Context,
+        /// Id or external id of the account.
+        account: Path<Reference>,
+        input: Validated<Option<NoMembers>>,
+    ) -> Result<Done, Problem> {
+        Ok(Done(context.execute_on(&account.0, input.canonical.as_deref(), PerformAccountStatusChange).await?))
     }
 }

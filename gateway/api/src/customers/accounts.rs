@@ -8,7 +8,10 @@ use poem_openapi::{Object, OpenApi, Tags, param::Path, types::Example};
 use uuid::Uuid;
 
 use crate::{
-    customers::companies::{Company, NewCompany},
+    customers::{
+        account_status::PlannedStatusChange,
+        companies::{Company, NewCompany},
+    },
     http::{
         problem::Problem,
         request_context::{Context, Query},
@@ -241,6 +244,12 @@ pub(crate) struct Account {
     bill_cycle: CurrentBillCycle,
     /// The planned bill cycle change, if any.
     planned_bill_cycle_change: Option<PlannedBillCycleChange>,
+    /// The planned status change, if any.
+    planned_status_change: Option<PlannedStatusChange>,
+    /// When the account was deactivated.
+    deactivated_at: Option<Moment>,
+    /// `true` while contracts, package subscriptions or usage identifiers of the deactivated account are still to be ended. Otherwise absent.
+    ending: Option<bool>,
     /// The status by day, oldest first, up to the latest 1 000 changes. Absent until the first change of an account from a version without it.
     status_history: Option<Vec<AccountStatusFrom>>,
     /// The bill cycles by day, oldest first: billing periods follow from them, also when they are billed late. Absent as above.
@@ -272,6 +281,9 @@ impl Example for Account {
                 short_period: None,
             },
             planned_bill_cycle_change: None,
+            planned_status_change: None,
+            deactivated_at: None,
+            ending: None,
             status_history: Some(vec![AccountStatusFrom { from: day(4), status: "active".to_owned() }]),
             bill_cycle_history: Some(vec![BillCycleFrom {
                 from: day(4),

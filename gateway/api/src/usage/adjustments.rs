@@ -37,7 +37,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         "charges:adjust",
         &[
             Code::ChargeableEventNotFound,
-            Code::AccountDeactivated,
+            Code::FinalInvoiceExists,
             Code::CurrencyMismatch,
             Code::CurrencyUnknown,
             Code::AmountInvalid,
@@ -145,7 +145,8 @@ impl Adjustments {
     /// Adjust a chargeable event
     ///
     /// The recorded `amount` stays unchanged; `netAmount` changes, and the adjustment is stored. If the charge is already on an invoice, a
-    /// line on the account's next invoice adjusts it. The business transaction contains the adjustment and the charge.
+    /// line on the account's next invoice adjusts it. The business transaction contains the adjustment and the charge. Charges of a
+    /// deactivated account can be adjusted until its final invoice; later adjustments are refused with `final_invoice_exists`.
     #[oai(path = "/chargeable-events/:chargeableEvent/adjustments", method = "post", operation_id = "adjustChargeableEvent")]
     async fn adjust(
         &self,

@@ -51,6 +51,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             Code::AccountUnknown,
             Code::AccountRequired,
             Code::AccountDeactivated,
+            Code::FinalInvoiceExists,
             Code::ServiceUnknown,
             Code::UsageIdentifierUnknown,
             Code::ReferenceMismatch,
@@ -249,6 +250,9 @@ impl ChargeableEvents {
     ///
     /// Records up to 1 000 charges. Items are validated one by one, in order, and each is its own business transaction; all valid items are
     /// committed together. The status is 200 even if items are refused: check each result.
+    ///
+    /// A deactivated account accepts charges that occurred before its deactivation until its final invoice. Then they are refused with
+    /// `final_invoice_exists`; charges that occurred later are refused with `account_deactivated`.
     #[oai(path = "/chargeable-events", method = "post", operation_id = "recordChargeableEvents")]
     async fn record(&self, context: Context, input: Validated<NewChargeableEvents>) -> Result<Each<200>, Problem> {
         let items = input.body.items.into_iter().map(NewChargeableEvent::read).collect();

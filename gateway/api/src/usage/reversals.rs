@@ -35,6 +35,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[change(
         Code::ChargeableEventNotFound,
         Code::ChargeReversed,
         Code::AccountDeactivated,
+        Code::FinalInvoiceExists,
         Code::ExternalIdTaken,
         Code::CurrencyMismatch,
         Code::CurrencyUnknown,

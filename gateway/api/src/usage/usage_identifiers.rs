@@ -123,7 +123,7 @@ pub(crate) struct UsageIdentifier {
     kind: String,
     /// The identifier.
     value: String,
-    /// Days without usage after which the identifier is dormant.
+    /// Days without usage after which the identifier is dormant. Absent: never, such as after the cancellation of its account.
     dormant_after_days: Option<u32>,
     /// Latest date of usage, in the tenant's time zone.
     last_usage_on: Option<NaiveDate>,

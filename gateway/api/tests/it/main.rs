@@ -9,6 +9,7 @@ mod customer_refusals;
 mod customers;
 mod document;
 mod dropped_callers;
+mod endings;
 mod event_size;
 mod event_types;
 mod examples;

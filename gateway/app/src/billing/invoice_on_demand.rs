@@ -5,7 +5,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use billwire_domain::{
     Rejected,
-    billing::{invoice::Kind, invoicing},
+    billing::{
+        invoice::{self, Invoice, Kind},
+        invoicing,
+    },
     customers::account::Account,
 };
 use billwire_schemas::{
@@ -14,7 +17,7 @@ use billwire_schemas::{
     refusal::Code,
 };
 use billwire_store::{
-    Tx,
+    Filter, Tx,
     commit::{Failure, Unit},
     idempotency::{Claim, Reply},
 };
@@ -52,6 +55,17 @@ impl ObjectUseCase for CreateInvoiceOnDemand {
         let invoice = billing.post(tx, &mut drawn, wanted, now).await?.ok_or_else(nothing_to_bill)?;
         billing.save(tx, drawn, Some(&invoice), None, now).await
     }
+}
+
+/// Whether a deactivated account has its final invoice, which is not cancelled.
+///
+/// # Errors
+/// A database failure.
+pub(crate) async fn has_final_invoice(tx: &Tx<'_>, account: &Account) -> Result<bool, Failure> {
+    let Some(ended_at) = account.ended_at() else { return Ok(false) };
+    let later = Filter::new().is_id("account_id", Some(account.id.0)).since("created_at", Some(ended_at));
+    let invoices = tx.select::<Invoice>(later.is_not("status", invoice::Status::Cancelled.name()), u64::from(u32::MAX)).await?;
+    Ok(invoices.iter().any(|invoice| invoice.kind == Kind::OnDemand))
 }
 
 /// The refusal if there is nothing to bill.

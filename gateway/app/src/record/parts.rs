@@ -1,9 +1,6 @@
 //! Records with many events, as several business transactions.
 
-use super::{Draft, Record};
-
-/// Maximum number of events of a business transaction: an atomic batch of the stream holds as many, so that all become visible together.
-pub(super) const EVENTS_MAX: usize = 1_000;
+use super::{Draft, EVENTS_MAX, Record};
 
 impl Record {
     /// The record in parts of up to [`EVENTS_MAX`] events; an entity and its events stay together.

@@ -9,6 +9,7 @@ use billwire_schemas::clock::Timestamp;
 use billwire_store::{Tx, commit::Failure};
 
 use crate::{
+    billing::invoice_on_demand::has_final_invoice,
     execute_on::{ObjectUseCase, owner},
     record::Record,
     usage::record_chargeable_events::{around, of_charge},
@@ -28,7 +29,8 @@ impl ObjectUseCase for AdjustChargeableEvent {
 
     async fn run(&self, tx: &mut Tx<'_>, charge: ChargeableEvent, now: Timestamp) -> Result<Option<Record>, Failure> {
         let account = owner(tx, &charge).await?;
-        let (made, changed) = chargeable_event::adjust(charge, self.command.clone(), &account, now)?;
+        let (made, changed) =
+            chargeable_event::adjust(charge, self.command.clone(), &account, has_final_invoice(tx, &account).await?, now)?;
         let (charge, related) = (of_charge(tx, &changed.after).await?, around(tx, &changed.after).await?);
         tx.save(&made)?;
         tx.save(&changed)?;

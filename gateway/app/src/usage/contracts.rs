@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 use billwire_domain::{
-    Rejected,
-    customers::account::Account,
-    usage::contract::{self, Contract},
+    Change, Entity, Rejected,
+    customers::{account::Account, billing_settings::BillingSettings},
+    usage::contract::{self, Contract, Status},
 };
 use billwire_schemas::{
     clock::Timestamp,
@@ -15,8 +15,8 @@ use billwire_store::{Tx, commit::Failure};
 use chrono::NaiveDate;
 
 use crate::{
-    customers::billing_settings::settings,
-    events::event_parameters::recorded,
+    customers::{account_ending::also, billing_settings::settings},
+    events::event_parameters::{of_account, recorded},
     execute::UseCase,
     execute_on::{ObjectUseCase, owner},
     objects::unknown,
@@ -90,6 +90,29 @@ impl ObjectUseCase for DeleteContract {
     }
 }
 
+/// The changes that end a contract with its account, at `now`: its periods that have ended by then are evaluated, and the running one up to
+/// then.
+///
+/// # Errors
+/// A database failure.
+pub(crate) async fn end_contract(
+    tx: &mut Tx<'_>,
+    contract: Contract,
+    settings: &BillingSettings,
+    now: Timestamp,
+) -> Result<Vec<Change<Contract>>, Failure> {
+    let (mut contract, mut changes) = (contract, Vec::new());
+    while contract.status == Status::Active {
+        let until = contract.period_ends_at.min(now);
+        let spend = tx.charge_sum(contract.account_id, contract.period_starts_at, until).await?;
+        let change = contract::due(contract.clone(), spend, settings.zone(), now)
+            .unwrap_or_else(|| contract::end(contract.clone(), spend, settings.zone(), now));
+        contract = change.after.clone();
+        changes.push(change);
+    }
+    Ok(changes)
+}
+
 #[async_trait]
 impl UseCase for EndContractPeriod {
     const OPERATION: &'static str = "endContractPeriod";
@@ -98,10 +121,19 @@ impl UseCase for EndContractPeriod {
         self.key.clone()
     }
     async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
-        let Some(contract) = tx.load::<Contract>(self.id.0).await? else { return Ok(None) };
+        let contract = tx.load::<Contract>(self.id.0).await?.filter(|contract| contract.due_at().is_some_and(|at| at <= now));
+        let Some(contract) = contract else { return Ok(None) };
+        let settings = settings(tx).await?;
+        if let Some(ended_at) = owner(tx, &contract).await?.ended_at() {
+            let related = of_account(tx, contract.account_id).await?;
+            let mut record = Record::default();
+            for change in end_contract(tx, contract, &settings, ended_at).await? {
+                record = also(tx, record, &change, &related, Parameters::new())?;
+            }
+            return Ok(Some(record));
+        }
         let spend = tx.charge_sum(contract.account_id, contract.period_starts_at, contract.period_ends_at).await?;
-        let zone = settings(tx).await?.zone();
-        match contract::due(contract, spend, zone, now) {
+        match contract::due(contract, spend, settings.zone(), now) {
             Some(change) => recorded(tx, &change, Parameters::new()).await,
             None => Ok(None),
         }

@@ -1,8 +1,8 @@
 //! `recordChargeableEvents`: records charges in bulk, each item as its own business transaction.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    sync::{Mutex, PoisonError},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use async_trait::async_trait;
@@ -26,6 +26,7 @@ use uuid::Uuid;
 
 use crate::{
     App, RequestContext,
+    billing::invoice_on_demand::has_final_invoice,
     customers::billing_settings::settings,
     events::event_parameters::{of_account, of_service},
     execute_bulk::BulkUseCase,
@@ -56,8 +57,16 @@ struct Resolved {
 /// Records charges.
 struct RecordChargeableEvents {
     items: Vec<Result<Resolved, Rejected>>,
-    /// The buckets of the items' services; read again each time the bulk is decided.
-    buckets: Mutex<HashMap<ServiceId, Vec<(Uuid, String)>>>,
+    prepared: Mutex<Prepared>,
+}
+
+/// What the items need besides their objects; read again each time the bulk is decided.
+#[derive(Default)]
+struct Prepared {
+    /// The buckets of the items' services.
+    buckets: HashMap<ServiceId, Vec<(Uuid, String)>>,
+    /// The deactivated accounts that have their final invoice.
+    finally_billed: HashSet<AccountId>,
 }
 
 /// Maximum number of values per query.
@@ -147,7 +156,7 @@ impl App {
         let identifiers = self.identifiers(tenant, &items).await?;
         let named = Named { accounts, services, identifiers };
         let items = items.into_iter().map(|item| item.and_then(|new| named.resolve(new))).collect();
-        self.execute_bulk(context, RecordChargeableEvents { items, buckets: Mutex::default() }).await
+        self.execute_bulk(context, RecordChargeableEvents { items, prepared: Mutex::default() }).await
     }
 
     /// The usage identifiers that items name, by kind and value.
@@ -196,7 +205,15 @@ impl BulkUseCase for RecordChargeableEvents {
         let items = || self.items.iter().flatten();
         let accounts: BTreeSet<Uuid> = items().map(|item| item.account.0).collect();
         let services: BTreeSet<Uuid> = items().filter_map(|item| item.command.service_id).map(|id| id.0).collect();
-        tx.preload::<Account>(&accounts.into_iter().collect::<Vec<_>>()).await?;
+        tx.preload::<Account>(&accounts.iter().copied().collect::<Vec<_>>()).await?;
+        let mut finally_billed = HashSet::new();
+        for id in accounts {
+            if let Some(account) = tx.load::<Account>(id).await?
+                && has_final_invoice(tx, &account).await?
+            {
+                finally_billed.insert(account.id);
+            }
+        }
         tx.preload::<Service>(&services.into_iter().collect::<Vec<_>>()).await?;
         let external_ids: Vec<&str> = items().filter_map(|item| item.command.external_id.as_deref()).collect();
         tx.preload_external_ids::<ChargeableEvent>(&external_ids).await?;
@@ -209,14 +226,15 @@ impl BulkUseCase for RecordChargeableEvents {
         for bucket in tx.preload_where::<Bucket>("service_id", &counted.into_iter().collect::<Vec<_>>()).await? {
             buckets.entry(bucket.service_id).or_default().push((bucket.id.0, bucket.unit));
         }
-        *self.buckets.lock().unwrap_or_else(PoisonError::into_inner) = buckets;
+        *self.prepared() = Prepared { buckets, finally_billed };
         Ok(())
     }
     async fn run(&self, index: usize, tx: &mut Tx<'_>, now: Timestamp) -> Result<Record, Failure> {
         let item = self.items[index].clone()?;
         let account = tx.load::<Account>(item.account.0).await?.ok_or_else(|| unknown::<Account>("/account", &item.account.to_string()))?;
         tx.ensure_external_id_free::<ChargeableEvent>(item.command.external_id.as_deref()).await?;
-        let change = chargeable_event::record(item.command, &account, now)?;
+        let has_final_invoice = self.prepared().finally_billed.contains(&account.id);
+        let change = chargeable_event::record(item.command, &account, has_final_invoice, now)?;
         let related = around(tx, &change.after).await?;
         // Everything that can be refused comes before the first save.
         let counted = self.counted(tx, &change.after, now).await?;
@@ -226,15 +244,19 @@ impl BulkUseCase for RecordChargeableEvents {
             tx.save(&bucket)?;
             record = record.and(&bucket, &related)?;
         }
-        noted(tx, &change.after, record, &related, now).await
+        noted(tx, &change.after, &account, record, &related, now).await
     }
 }
 
 impl RecordChargeableEvents {
+    fn prepared(&self) -> MutexGuard<'_, Prepared> {
+        self.prepared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The changes to the buckets of the charge's service and unit.
     async fn counted(&self, tx: &mut Tx<'_>, charge: &ChargeableEvent, now: Timestamp) -> Result<Vec<Change<Bucket>>, Failure> {
         let (Some(service), Some(quantity), Some(unit)) = (charge.service_id, charge.quantity, &charge.unit) else { return Ok(Vec::new()) };
-        let buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner).get(&service).cloned().unwrap_or_default();
+        let buckets = self.prepared().buckets.get(&service).cloned().unwrap_or_default();
         let mut counted = Vec::new();
         for (id, _) in buckets.iter().filter(|(_, counts)| counts == unit) {
             let Some(bucket) = tx.load::<Bucket>(*id).await? else { continue };
@@ -249,10 +271,17 @@ impl RecordChargeableEvents {
 }
 
 /// Records the usage on the charge's usage identifier.
-async fn noted(tx: &mut Tx<'_>, charge: &ChargeableEvent, record: Record, related: &Parameters, now: Timestamp) -> Result<Record, Failure> {
+async fn noted(
+    tx: &mut Tx<'_>,
+    charge: &ChargeableEvent,
+    account: &Account,
+    record: Record,
+    related: &Parameters,
+    now: Timestamp,
+) -> Result<Record, Failure> {
     let Some(id) = charge.usage_identifier_id else { return Ok(record) };
     let Some(identifier) = tx.load::<UsageIdentifier>(id.0).await? else { return Ok(record) };
-    match usage_identifier::used(identifier, charge.occurred_at, &settings(tx).await?, now) {
+    match usage_identifier::used(identifier, account, charge.occurred_at, &settings(tx).await?, now) {
         Some(change) => {
             tx.save(&change)?;
             record.and(&change, related)

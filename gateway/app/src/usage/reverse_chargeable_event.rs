@@ -12,6 +12,7 @@ use billwire_schemas::{clock::Timestamp, money::Decimal, refusal::Code};
 use billwire_store::{Filter, Tx, commit::Failure};
 
 use crate::{
+    billing::invoice_on_demand::has_final_invoice,
     execute_on::{ObjectUseCase, owner},
     record::Record,
     usage::record_chargeable_events::{around, of_charge},
@@ -36,7 +37,9 @@ impl ObjectUseCase for ReverseChargeableEvent {
         let account = owner(tx, &charge).await?;
         let external_id = self.command.replacement.as_ref().and_then(|new| new.external_id.as_deref());
         tx.ensure_external_id_free::<ChargeableEvent>(external_id).await?;
-        let Reversal { charge, adjustment, replacement } = chargeable_event::reverse(charge, self.command.clone(), &account, now)?;
+        let has_final_invoice = has_final_invoice(tx, &account).await?;
+        let Reversal { charge, adjustment, replacement } =
+            chargeable_event::reverse(charge, self.command.clone(), &account, has_final_invoice, now)?;
         let related = around(tx, &charge.after).await?;
         let buckets = recounted(tx, &charge.after, replacement.as_ref().map(|change| &change.after), now).await?;
         tx.save(&charge)?;

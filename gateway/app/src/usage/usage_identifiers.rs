@@ -39,7 +39,7 @@ pub struct UpdateUsageIdentifier {
 #[derive(Debug, Clone)]
 pub struct DeleteUsageIdentifier;
 
-/// Marks an identifier as dormant, if it is.
+/// Marks an identifier as dormant, if it is. That of a deactivated account ends instead.
 #[derive(Debug, Clone)]
 pub(crate) struct FindDormant {
     pub key: OrderingKey,
@@ -101,7 +101,11 @@ impl UseCase for FindDormant {
     async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
         let Some(identifier) = tx.load::<UsageIdentifier>(self.id.0).await? else { return Ok(None) };
         let related = of_service(tx, identifier.service_id).await?;
-        match usage_identifier::due(identifier, now) {
+        let change = match owner(tx, &identifier).await?.ended_at() {
+            Some(_) => usage_identifier::end_with_account(identifier, now),
+            None => usage_identifier::due(identifier, now),
+        };
+        match change {
             Some(change) => recorded(tx, &change, related).await,
             None => Ok(None),
         }

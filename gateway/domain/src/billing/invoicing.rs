@@ -21,7 +21,7 @@ use crate::{
     calendar::Period,
     change::Change,
     customers::{
-        account::{Account, CurrentBillCycle, Status as AccountStatus, ensure_not_deactivated, period_on, running_period},
+        account::{Account, CurrentBillCycle, ensure_not_deactivated, period_on, running_period},
         billing_settings::{BillingSettings, TimeOfDay, local_moment},
         package::{FeeByDay, Package},
         package_subscription::PackageSubscription,
@@ -264,17 +264,14 @@ pub fn in_bill_runs(account: &Account) -> bool {
     Account::billable(account.status)
 }
 
-/// Checks that the account is deactivated, as a final bill requires. Returns the date up to which fees are due: the date of
-/// deactivation, which is the last change because a deactivated account never changes.
+/// Checks that the account is deactivated, as a final bill requires. Returns the date up to which fees are due: the date of deactivation.
 ///
 /// # Errors
 /// `account_not_deactivated`.
 pub fn final_fees_until(account: &Account, settings: &BillingSettings) -> Result<NaiveDate, Rejected> {
-    if account.status != AccountStatus::Deactivated {
-        let message = "Only a deactivated account is billed on demand; bill runs bill all others.";
-        return Err(Rejected::conflict(Code::AccountNotDeactivated, message));
-    }
-    Ok(settings.date_of(account.updated_at))
+    let message = "Only a deactivated account is billed on demand; bill runs bill all others.";
+    let ended_at = account.ended_at().ok_or_else(|| Rejected::conflict(Code::AccountNotDeactivated, message))?;
+    Ok(settings.date_of(ended_at))
 }
 
 /// Refuses a preview for a deactivated account, which no run bills. Returns the billing date: the end of the current period.

@@ -1,10 +1,11 @@
-//! Accounts: their status and their bill cycle.
+//! Accounts and their bill cycle.
 //!
 //! State machine of a bill cycle change (OCS.io "Update Account's Bill Cycle"): none -> planned (update with a future
 //! `validFrom`) -> changed (by the clock or by perform) or cancelled. An update without `validFrom` takes effect at once.
 
 mod details;
 mod history;
+mod status;
 
 use billwire_schemas::{
     clock::Timestamp,
@@ -26,42 +27,10 @@ use crate::{
 
 pub use details::{Company, Update, delete, update};
 pub use history::{CurrentBillCycle, CycleInForce, StatusInForce, period_on, running_period};
-
-/// An account's status. Deactivated is terminal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Status {
-    /// Not yet billed.
-    Inactive,
-    /// Billed.
-    Active,
-    /// Billed, with services suspended.
-    Suspended,
-    /// Terminated; terminal.
-    Deactivated,
-}
-
-impl Status {
-    /// The name on the wire.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Inactive => "inactive",
-            Self::Active => "active",
-            Self::Suspended => "suspended",
-            Self::Deactivated => "deactivated",
-        }
-    }
-
-    /// The statuses an account can change to from this one.
-    pub fn next(self) -> &'static [Self] {
-        match self {
-            Self::Inactive => &[Self::Active, Self::Deactivated],
-            Self::Active => &[Self::Suspended, Self::Deactivated],
-            Self::Suspended => &[Self::Active, Self::Deactivated],
-            Self::Deactivated => &[],
-        }
-    }
-}
+pub use status::{
+    PlannedStart, PlannedStatusChange, Status, StatusChange, all_ended, cancel_status_change, change_status, ensure_not_deactivated,
+    perform_due_status_change, perform_status_change, plan_status_change,
+};
 
 /// A planned change of bill cycle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,6 +79,15 @@ pub struct Account {
     /// The planned change of cycle.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub planned_bill_cycle_change: Option<PlannedChange>,
+    /// The planned change of status.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub planned_status_change: Option<PlannedStatusChange>,
+    /// When the account was deactivated.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub deactivated_at: Option<Timestamp>,
+    /// Whether some of what belongs to the deactivated account is still to be ended by the clock.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub ending: bool,
     /// The status by day. Inactive and deactivated accounts owe no fees. Empty for accounts that have not changed since a version without it.
     #[serde(skip_serializing_if = "History::is_empty", default)]
     pub status_history: History<StatusInForce>,
@@ -180,44 +158,14 @@ pub fn create(command: Create, cycle: &BillCycle, settings: &BillingSettings, no
             short_period: None,
         },
         planned_bill_cycle_change: None,
+        planned_status_change: None,
+        deactivated_at: None,
+        ending: false,
         status_history: History::starting(today, StatusInForce { status }),
         bill_cycle_history: History::starting(today, CycleInForce { bill_cycle_id: cycle.id, schedule }),
         created_at: now,
         updated_at: now,
     }))
-}
-
-/// Decides `changeAccountStatus` and, for deactivated, `cancelAccount`. Deactivating drops a planned bill cycle change.
-///
-/// # Errors
-/// `account_deactivated`, `status_unchanged`, `status_transition_not_allowed`.
-pub fn change_status(
-    account: Account,
-    to: Status,
-    reason: Option<String>,
-    settings: &BillingSettings,
-    now: Timestamp,
-) -> Result<Change<Account>, Rejected> {
-    ensure_not_deactivated(&account)?;
-    if account.status == to {
-        return Err(Rejected::conflict(Code::StatusUnchanged, format!("The account is already {}.", to.name())));
-    }
-    if !account.status.next().contains(&to) {
-        let allowed: Vec<_> = account.status.next().iter().map(|s| s.name()).collect();
-        let message = format!("An account cannot change from {} to {}; allowed: {}.", account.status.name(), to.name(), allowed.join(", "));
-        return Err(Rejected::conflict(Code::StatusTransitionNotAllowed, message));
-    }
-    let mut after = account.next_version(now);
-    after.status = to;
-    after.status_reason = reason;
-    let (before, status) = (StatusInForce { status: account.status }, StatusInForce { status: to });
-    after.status_history.set_after(settings.date_of(account.created_at), before, settings.date_of(now), status);
-    let mut lifecycle = vec!["account.status_changed"];
-    if to == Status::Deactivated {
-        after.planned_bill_cycle_change = None;
-        lifecycle.push("account.cancelled");
-    }
-    Ok(Change::updated(account, after, lifecycle))
 }
 
 /// Decides `updateAccountBillCycle` to `cycle`, at once or at `valid_from`. Replaces a planned change.
@@ -235,15 +183,8 @@ pub fn update_bill_cycle(
     ensure_not_deactivated(&account)?;
     let schedule = cycle.schedule(billing_day)?;
     match valid_from {
-        Some(valid_from) if valid_from <= now => Err(Rejected::violation(
-            "/validFrom",
-            Code::ValidFromInPast,
-            format!(
-                "validFrom must be in the future (now: {}); omit it to change at once.",
-                now.to_rfc3339_opts(SecondsFormat::Secs, true)
-            ),
-        )),
         Some(valid_from) => {
+            let valid_from = ensure_in_future(valid_from, now)?;
             let mut after = account.next_version(now);
             after.planned_bill_cycle_change = Some(PlannedChange { bill_cycle_id: cycle.id, billing_day, valid_from });
             Ok(Change::updated(account, after, vec!["account.bill_cycle_change_planned"]))
@@ -333,15 +274,17 @@ fn switch(
     Change::updated(account, after, vec!["account.bill_cycle_changed"])
 }
 
-/// Refuses any change under a deactivated account.
+/// The start of a planned change.
 ///
 /// # Errors
-/// `account_deactivated`.
-pub fn ensure_not_deactivated(account: &Account) -> Result<(), Rejected> {
-    if account.status == Status::Deactivated {
-        return Err(Rejected::conflict(Code::AccountDeactivated, "The account is deactivated and cannot be changed."));
+/// `valid_from_in_past`.
+fn ensure_in_future(valid_from: Timestamp, now: Timestamp) -> Result<Timestamp, Rejected> {
+    if valid_from > now {
+        return Ok(valid_from);
     }
-    Ok(())
+    let now = now.to_rfc3339_opts(SecondsFormat::Secs, true);
+    let message = format!("validFrom must be in the future (now: {now}); omit it to change at once.");
+    Err(Rejected::violation("/validFrom", Code::ValidFromInPast, message))
 }
 
 fn planned(account: &Account) -> Result<&PlannedChange, Rejected> {
@@ -351,13 +294,34 @@ fn planned(account: &Account) -> Result<&PlannedChange, Rejected> {
         .ok_or_else(|| Rejected::conflict(Code::NoBillCycleChangeInProgress, "The account has no planned bill cycle change."))
 }
 
+/// What the clock does with an account when it is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DueAction {
+    /// The planned bill cycle change takes effect.
+    BillCycleChange,
+    /// The planned status change takes effect.
+    StatusChange,
+    /// More of what belongs to the deactivated account ends.
+    Ending,
+}
+
+impl Account {
+    /// What the clock does next, and when. At one moment the bill cycle changes before the status, which may withdraw its change.
+    pub fn next_due(&self) -> Option<(Timestamp, DueAction)> {
+        let cycle = self.planned_bill_cycle_change.as_ref().map(|planned| (planned.valid_from, DueAction::BillCycleChange));
+        let status = self.planned_status_change.as_ref().map(|planned| (planned.valid_from, DueAction::StatusChange));
+        let ending = self.ended_at().filter(|_| self.ending).map(|at| (at, DueAction::Ending));
+        [cycle, status, ending].into_iter().flatten().min()
+    }
+}
+
 impl Entity for Account {
     const TYPE: &'static str = "account";
     const EVENT_OBJECT: Option<&'static str> = Some("account");
 
     entity_members!(updated_at, external_id, status);
     fn due_at(&self) -> Option<Timestamp> {
-        self.planned_bill_cycle_change.as_ref().map(|change| change.valid_from)
+        self.next_due().map(|(at, _)| at)
     }
     fn account(&self) -> Option<AccountId> {
         Some(self.id)
@@ -384,6 +348,10 @@ impl Entity for Account {
         if let Some(planned) = &self.planned_bill_cycle_change {
             put("account.plannedBillCycle", Some(planned.bill_cycle_id.to_string().into()));
             put("account.plannedFrom", Some(planned.valid_from.to_rfc3339_opts(SecondsFormat::AutoSi, true).into()));
+        }
+        if let Some(planned) = &self.planned_status_change {
+            put("account.plannedStatus", Some(planned.status.name().into()));
+            put("account.plannedStatusFrom", Some(planned.valid_from.to_rfc3339_opts(SecondsFormat::AutoSi, true).into()));
         }
         parameters
     }

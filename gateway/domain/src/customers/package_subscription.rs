@@ -155,6 +155,17 @@ pub fn cancel(
     Ok(moved(subscription, settings, to, reason, now))
 }
 
+/// Ends a subscription with its account, on the day of `now`. `None` if it has ended before.
+pub fn end_with_account(
+    subscription: PackageSubscription,
+    settings: &BillingSettings,
+    reason: Option<String>,
+    now: Timestamp,
+) -> Option<Change<PackageSubscription>> {
+    let to = settings.package_statuses.cancelled.clone();
+    (!subscription.is_cancelled(settings)).then(|| moved(subscription, settings, to, reason, now))
+}
+
 fn moved(
     subscription: PackageSubscription,
     settings: &BillingSettings,

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     change::{Change, Entity, Lifecycle, entity_members},
-    customers::account::{Account, ensure_not_deactivated},
+    customers::account::Account,
     rejected::{Rejected, Violation},
     usage::adjustment::{self, Adjustment, ChargeType},
 };
@@ -126,12 +126,26 @@ pub struct Record {
 /// How far a charge's time may be ahead of the gateway's clock, since clocks differ.
 const AHEAD_MAX: TimeDelta = TimeDelta::hours(1);
 
-/// Decides one item of `recordChargeableEvents`.
+/// Refuses usage and corrections of a deactivated account that has its final invoice.
+fn ensure_no_final_invoice(account: &Account, has_final_invoice: bool) -> Result<(), Rejected> {
+    if account.ended_at().is_some() && has_final_invoice {
+        let message = "The account is deactivated and has its final invoice; usage and corrections can no longer be billed.";
+        return Err(Rejected::conflict(Code::FinalInvoiceExists, message));
+    }
+    Ok(())
+}
+
+/// Decides one item of `recordChargeableEvents`. A deactivated account takes usage from before its end, until it has its final invoice.
 ///
 /// # Errors
-/// `account_deactivated`; `currency_mismatch`, `amount_negative`, `quantity_negative`, `unit_required`, `occurred_at_in_future`.
-pub fn record(command: Record, account: &Account, now: Timestamp) -> Result<Change<ChargeableEvent>, Rejected> {
-    ensure_not_deactivated(account)?;
+/// `final_invoice_exists`, `account_deactivated`; `currency_mismatch`, `amount_negative`, `quantity_negative`, `unit_required`, `occurred_at_in_future`.
+pub fn record(command: Record, account: &Account, has_final_invoice: bool, now: Timestamp) -> Result<Change<ChargeableEvent>, Rejected> {
+    ensure_no_final_invoice(account, has_final_invoice)?;
+    if let Some(end) = account.ended_at().filter(|end| command.occurred_at >= *end) {
+        let end = end.to_rfc3339_opts(SecondsFormat::AutoSi, true);
+        let message = format!("The account was deactivated at {end}; charges must have occurred before.");
+        return Err(Rejected::conflict(Code::AccountDeactivated, message));
+    }
     let mut broken = Vec::new();
     if command.amount.currency.as_str() != account.currency {
         broken.push(currency_mismatch("/amount/currency", &command.amount, account));
@@ -189,17 +203,19 @@ fn currency_mismatch(pointer: &'static str, amount: &Money, account: &Account) -
     Violation::new(pointer, Code::CurrencyMismatch, message)
 }
 
-/// Decides `adjustChargeableEvent`: creates the adjustment and updates the charge.
+/// Decides `adjustChargeableEvent`: creates the adjustment and updates the charge. Charges of a deactivated account can be adjusted until it
+/// has its final invoice.
 ///
 /// # Errors
-/// `account_deactivated`; `currency_mismatch`, `amount_not_positive`, `charge_below_zero`, `amount_out_of_range`.
+/// `final_invoice_exists`; `currency_mismatch`, `amount_not_positive`, `charge_below_zero`, `amount_out_of_range`.
 pub fn adjust(
     charge: ChargeableEvent,
     command: adjustment::Create,
     account: &Account,
+    has_final_invoice: bool,
     now: Timestamp,
 ) -> Result<(Change<Adjustment>, Change<ChargeableEvent>), Rejected> {
-    ensure_not_deactivated(account)?;
+    ensure_no_final_invoice(account, has_final_invoice)?;
     reversal::ensure_not_reversed(&charge)?;
     let mut broken = Vec::new();
     if command.amount.currency != charge.amount.currency {

@@ -29,7 +29,7 @@ use crate::{
 pub enum Status {
     /// In force.
     Active,
-    /// The end date is reached.
+    /// The end date is reached, or the account is deactivated.
     Ended,
 }
 
@@ -230,20 +230,7 @@ pub fn due(contract: Contract, spend: Decimal, zone: Tz, now: Timestamp) -> Opti
     if contract.due_at().is_none_or(|at| at > now) {
         return None;
     }
-    let short = contract.tiers.iter().filter(|tier| spend < tier.commit.amount).map(|tier| {
-        let money = |amount: Decimal| Money::new(amount, tier.commit.currency).amount_text();
-        let shortfall = tier.commit.amount.minus(spend).unwrap_or(tier.commit.amount);
-        let parameters = Parameters::from([
-            ("contract.tier".to_owned(), tier.name.clone().into()),
-            ("contract.commit".to_owned(), money(tier.commit.amount).into()),
-            ("contract.spend".to_owned(), money(spend).into()),
-            ("contract.shortfall".to_owned(), money(shortfall).into()),
-            ("contract.periodStart".to_owned(), contract.period.start.to_string().into()),
-            ("contract.periodEnd".to_owned(), contract.period.end.to_string().into()),
-        ]);
-        Lifecycle { kind: "contract.under_commit", parameters }
-    });
-    let short: Vec<Lifecycle> = short.collect();
+    let short = shortfalls(&contract, spend);
     let mut after = contract.next_version(now);
     let next = (0..)
         .map_while(|number| period(contract.start_date, contract.period_months, number, contract.end_date))
@@ -258,6 +245,38 @@ pub fn due(contract: Contract, spend: Decimal, zone: Tz, now: Timestamp) -> Opti
         None => after.status = Status::Ended,
     }
     Some(Change::updated(contract, after, short))
+}
+
+/// Ends a contract with its account, at `now`: the current period, in which `spend` was spent, ends then and is compared with the whole
+/// commitments. A period that has not started is not compared.
+pub fn end(contract: Contract, spend: Decimal, zone: Tz, now: Timestamp) -> Change<Contract> {
+    let mut after = contract.next_version(now);
+    let end = now.with_timezone(&zone).date_naive().max(contract.period.start);
+    (after.status, after.end_date) = (Status::Ended, Some(end));
+    if contract.period_starts_at >= now {
+        return Change::updated(contract, after, Vec::<&'static str>::new());
+    }
+    (after.period.end, after.period_ends_at) = (end, now);
+    let short = shortfalls(&after, spend);
+    Change::updated(contract, after, short)
+}
+
+/// An event for each tier whose commitment exceeds the `spend` of the current period.
+fn shortfalls(contract: &Contract, spend: Decimal) -> Vec<Lifecycle> {
+    let short = contract.tiers.iter().filter(|tier| spend < tier.commit.amount).map(|tier| {
+        let money = |amount: Decimal| Money::new(amount, tier.commit.currency).amount_text();
+        let shortfall = tier.commit.amount.minus(spend).unwrap_or(tier.commit.amount);
+        let parameters = Parameters::from([
+            ("contract.tier".to_owned(), tier.name.clone().into()),
+            ("contract.commit".to_owned(), money(tier.commit.amount).into()),
+            ("contract.spend".to_owned(), money(spend).into()),
+            ("contract.shortfall".to_owned(), money(shortfall).into()),
+            ("contract.periodStart".to_owned(), contract.period.start.to_string().into()),
+            ("contract.periodEnd".to_owned(), contract.period.end.to_string().into()),
+        ]);
+        Lifecycle { kind: "contract.under_commit", parameters }
+    });
+    short.collect()
 }
 
 impl Entity for Contract {

@@ -40,7 +40,7 @@ pub struct UsageIdentifier {
     pub kind: String,
     /// The identifier itself; unique within its kind.
     pub value: String,
-    /// Days without usage until the identifier is dormant; absent: never.
+    /// Days without usage until the identifier is dormant; absent: never. The end of its account removes it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub dormant_after_days: Option<u32>,
     /// The latest date of usage, in the tenant's time zone. Stored as a date, so it changes at most once a day.
@@ -143,8 +143,15 @@ pub fn delete(identifier: UsageIdentifier, account: &Account) -> Result<Change<U
     Ok(Change::deleted(identifier))
 }
 
-/// Applies usage at a moment. `None` if this or a later date is already recorded and the identifier need not wake up.
-pub fn used(identifier: UsageIdentifier, at: Timestamp, settings: &BillingSettings, now: Timestamp) -> Option<Change<UsageIdentifier>> {
+/// Applies usage at a moment. `None` if this or a later date is already recorded and the identifier need not wake up. Late usage of a
+/// deactivated account starts no new days without usage.
+pub fn used(
+    identifier: UsageIdentifier,
+    account: &Account,
+    at: Timestamp,
+    settings: &BillingSettings,
+    now: Timestamp,
+) -> Option<Change<UsageIdentifier>> {
     let on = settings.date_of(at);
     let later = identifier.last_usage_on.is_none_or(|last| on > last);
     let wakes = identifier.dormant_since.is_some_and(|since| on >= settings.date_of(since));
@@ -156,7 +163,14 @@ pub fn used(identifier: UsageIdentifier, at: Timestamp, settings: &BillingSettin
     if wakes {
         after.dormant_since = None;
     }
-    let after = after.timed(settings);
+    let after = if account.ended_at().is_some() { after.untimed() } else { after.timed(settings) };
+    Some(Change::updated(identifier, after, Vec::<&'static str>::new()))
+}
+
+/// Ends an identifier with its account: it no longer becomes dormant. `None` if it would not.
+pub fn end_with_account(identifier: UsageIdentifier, now: Timestamp) -> Option<Change<UsageIdentifier>> {
+    identifier.due_at()?;
+    let after = identifier.next_version(now).untimed();
     Some(Change::updated(identifier, after, Vec::<&'static str>::new()))
 }
 
@@ -181,6 +195,11 @@ impl UsageIdentifier {
     fn timed(self, settings: &BillingSettings) -> Self {
         let dormant_at = if self.dormant_since.is_some() { None } else { self.dormant_in(settings) };
         Self { dormant_at, ..self }
+    }
+
+    /// As one that never becomes dormant.
+    fn untimed(self) -> Self {
+        Self { dormant_after_days: None, dormant_at: None, ..self }
     }
 }
 

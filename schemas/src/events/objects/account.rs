@@ -20,6 +20,8 @@ pub const PARAMETERS: &[Parameter] = &[
     p("account.periodEnd", "First day after the current billing period", "2027-02-15"),
     p("account.plannedBillCycle", "Id of the bill cycle of the planned change", "0198c0de-0000-7000-8000-000000000003"),
     p("account.plannedFrom", "When the planned bill cycle change takes effect, UTC", "2027-02-01T00:00:00Z"),
+    p("account.plannedStatus", "The account's status after the planned status change", "deactivated"),
+    p("account.plannedStatusFrom", "When the planned status change takes effect, UTC", "2027-02-01T00:00:00Z"),
 ];
 
 /// The parameters of an account's balance, in events of its money.
@@ -52,14 +54,36 @@ pub const EVENTS: &[EventType] = &[
     ACCOUNT.object("account.created", "Account Created", "createAccount"),
     ACCOUNT.object("account.updated", "Account Updated", "any operation or due date that changes an account"),
     ACCOUNT.object("account.deleted", "Account Deleted", "deleteAccount"),
-    ACCOUNT.lifecycle("account.status_changed", "Account Status Change", "changeAccountStatus, cancelAccount"),
-    ACCOUNT.lifecycle("account.cancelled", "Account Cancellation", "cancelAccount, changeAccountStatus to deactivated"),
+    ACCOUNT.lifecycle(
+        "account.status_changed",
+        "Account Status Change",
+        "changeAccountStatus, cancelAccount, performAccountStatusChange, or a planned change that becomes due",
+    ),
+    ACCOUNT.lifecycle(
+        "account.cancelled",
+        "Account Cancellation",
+        "cancelAccount, or another change of status to deactivated, also one that becomes due",
+    ),
+    ACCOUNT.lifecycle(
+        "account.status_change_planned",
+        "Account Status Change Planned",
+        "changeAccountStatus or cancelAccount with validFrom or endOfPeriod",
+    ),
+    ACCOUNT.lifecycle(
+        "account.status_change_cancelled",
+        "Account Status Change Cancelled",
+        "cancelAccountStatusChange, or a change of status that the planned one cannot follow",
+    ),
     ACCOUNT.lifecycle(
         "account.bill_cycle_change_planned",
         "Account Bill Cycle Change Planned",
         "updateAccountBillCycle with a validFrom in the future",
     ),
-    ACCOUNT.lifecycle("account.bill_cycle_change_cancelled", "Account Bill Cycle Change Cancelled", "cancelAccountBillCycleChange"),
+    ACCOUNT.lifecycle(
+        "account.bill_cycle_change_cancelled",
+        "Account Bill Cycle Change Cancelled",
+        "cancelAccountBillCycleChange, or the deactivation of the account",
+    ),
     ACCOUNT.lifecycle(
         "account.bill_cycle_changed",
         "Account Bill Cycle Changed",

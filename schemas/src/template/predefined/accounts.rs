@@ -21,6 +21,24 @@ pub(super) const FACTS: &[Facts] = &[
         &[("Account", "account.name"), ("Account id", "account.externalId"), ("Reason", "account.statusReason")],
     ),
     Facts(
+        "account.status_change_planned",
+        "{{ account.name }} will be {{ account.plannedStatus }}",
+        "The status of account {{ account.name }} will change to {{ account.plannedStatus }}.",
+        &[
+            ("Account", "account.name"),
+            ("Account id", "account.externalId"),
+            ("Status", "account.status"),
+            ("Next status", "account.plannedStatus"),
+            ("From", "account.plannedStatusFrom"),
+        ],
+    ),
+    Facts(
+        "account.status_change_cancelled",
+        "{{ account.name }} keeps its status",
+        "The planned change of status of account {{ account.name }} was cancelled.",
+        &[("Account", "account.name"), ("Account id", "account.externalId"), ("Status", "account.status")],
+    ),
+    Facts(
         "account.bill_cycle_change_planned",
         "{{ account.name }} changes its bill cycle",
         "The account {{ account.name }} will be billed in another cycle.",

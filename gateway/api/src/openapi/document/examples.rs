@@ -44,6 +44,7 @@ pub(super) fn of_answers(operation: &mut Value, asks: &Operation, schemas: &mut 
 /// Applies an operation's change to the example of its object.
 fn alter(operation: &str, before: &mut Value, after: &mut Value) {
     let planned = || json!({ "billCycleId": example_id(3), "validFrom": "2035-06-01T00:00:00Z" });
+    let planned_status = || json!({ "status": "suspended", "services": false, "validFrom": "2035-06-01T00:00:00Z" });
     match operation {
         "changeAccountStatus" => {
             after["status"] = "suspended".into();
@@ -51,6 +52,7 @@ fn alter(operation: &str, before: &mut Value, after: &mut Value) {
         }
         "cancelAccount" => {
             after["status"] = "deactivated".into();
+            after["deactivatedAt"] = "2027-01-04T09:30:00Z".into();
             after["statusReason"] = "customer_request".into();
         }
         "updateAccount" => {
@@ -80,6 +82,11 @@ fn alter(operation: &str, before: &mut Value, after: &mut Value) {
         "performAccountBillCycleChange" => {
             before["plannedBillCycleChange"] = planned();
             after["billCycle"]["billCycleId"] = json!(example_id(3));
+        }
+        "cancelAccountStatusChange" => before["plannedStatusChange"] = planned_status(),
+        "performAccountStatusChange" => {
+            before["plannedStatusChange"] = planned_status();
+            after["status"] = "suspended".into();
         }
         "deliverInvoice" => after["deliveredAt"] = "2027-01-04T09:30:00Z".into(),
         "cancelInvoice" => after["status"] = "cancelled".into(),

@@ -50,7 +50,7 @@ impl World {
     /// Created, subscribed and activated at `now`.
     fn new(now: &str, fee: &str) -> Self {
         let mut world = Self::inactive(now, fee, BillingSettings::default());
-        world.account_status(now, AccountStatus::Active);
+        world.account_status(now, account::Status::Active);
         world.status(now, "active");
         world
     }
@@ -77,7 +77,7 @@ impl World {
         Self { settings, account, package, subscription }
     }
 
-    fn account_status(&mut self, now: &str, status: AccountStatus) {
+    fn account_status(&mut self, now: &str, status: account::Status) {
         self.account = account::change_status(self.account.clone(), status, None, &self.settings, at(now)).expect("changed").after;
     }
 
@@ -183,7 +183,7 @@ fn a_subscription_is_charged_for_the_days_it_was_billable_not_for_its_status_at_
     back.status("2027-08-21T10:00:00Z", "active");
     assert_eq!(back.run("2027-09-01"), ["08-01..09-01 203.23"], "the stretches of a period are one line, rounded once");
     let mut pending = World::inactive(AUGUST, "300.00", BillingSettings::default());
-    pending.account_status(AUGUST, AccountStatus::Active);
+    pending.account_status(AUGUST, account::Status::Active);
     pending.status("2027-08-21T10:00:00Z", "active");
     assert_eq!(pending.run("2027-09-01"), ["08-01..09-01 106.45"]);
 }
@@ -200,7 +200,7 @@ fn a_cancelled_subscription_is_charged_for_the_days_it_was_active() {
 fn an_account_owes_fees_from_its_activation_on() {
     let mut world = World::inactive("2027-01-04T08:00:00Z", "300.00", BillingSettings::default());
     world.status("2027-01-04T09:00:00Z", "active");
-    world.account_status("2027-04-11T10:00:00Z", AccountStatus::Active);
+    world.account_status("2027-04-11T10:00:00Z", account::Status::Active);
     assert_eq!(world.run("2027-05-01"), ["04-01..05-01 200.00"]);
 }
 
@@ -215,7 +215,7 @@ fn a_new_fee_applies_from_the_day_it_is_set() {
 fn days_are_those_of_the_tenants_zone() {
     let berlin = || BillingSettings { time_zone: chrono_tz::Europe::Berlin, ..BillingSettings::default() };
     let mut world = World::inactive("2027-05-31T22:30:00Z", "300.00", berlin());
-    world.account_status("2027-05-31T22:30:00Z", AccountStatus::Active);
+    world.account_status("2027-05-31T22:30:00Z", account::Status::Active);
     world.status("2027-05-31T22:30:00Z", "active");
     assert_eq!(world.account.bill_cycle.period.start, d("2027-06-01"));
     world.cycle("2027-06-10T22:30:00Z", &monthly(15));

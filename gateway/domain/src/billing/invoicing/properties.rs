@@ -111,7 +111,7 @@ impl World {
             amount: Money::new(amount, self.currency),
             occurred_at,
         };
-        self.charges.push(chargeable_event::record(command, &self.account, self.now).expect("a charge").after);
+        self.charges.push(chargeable_event::record(command, &self.account, false, self.now).expect("a charge").after);
     }
 
     fn adjust(&mut self) {
@@ -127,7 +127,7 @@ impl World {
             reason: "r".into(),
             user: None,
         };
-        if let Ok((made, charge)) = chargeable_event::adjust(self.charges[index].clone(), command, &self.account, self.now) {
+        if let Ok((made, charge)) = chargeable_event::adjust(self.charges[index].clone(), command, &self.account, false, self.now) {
             self.adjustments.push(made.after);
             self.charges[index] = charge.after;
         }

@@ -236,13 +236,13 @@ fn who_is_billed_when_has_its_codes() {
     assert_eq!(final_fees_until(&active, &settings).unwrap_err().code.as_str(), "account_not_deactivated");
     assert_eq!(preview_date(&active), Ok(d("2027-06-15")));
     assert!(in_bill_runs(&active));
-    let gone = account::change_status(active.clone(), AccountStatus::Deactivated, None, &settings, at("2027-06-09T12:00:00Z"))
+    let gone = account::change_status(active.clone(), account::Status::Deactivated, None, &settings, at("2027-06-09T12:00:00Z"))
         .expect("a change")
         .after;
     assert_eq!(final_fees_until(&gone, &settings), Ok(d("2027-06-09")));
     assert_eq!(preview_date(&gone).unwrap_err().code.as_str(), "account_deactivated");
     assert!(!in_bill_runs(&gone));
-    assert!(!in_bill_runs(&Account { status: AccountStatus::Inactive, ..active }));
+    assert!(!in_bill_runs(&Account { status: account::Status::Inactive, ..active }));
     let unbilled = Unbilled { fees: vec![fee("31", "2027-06-01", None)], ..Unbilled::default() };
     let last = bill(&gone, d("2027-06-09"), unbilled).expect("a bill");
     assert_eq!(amounts(&last), ["8.00"], "the final bill charges the part of the running period up to the end");

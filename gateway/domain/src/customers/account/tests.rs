@@ -106,7 +106,7 @@ fn deactivating_drops_the_planned_change_and_tells_of_the_cancellation() {
     let change = change_status(planned, Status::Deactivated, Some("moved away".into()), &utc(), now).expect("deactivated");
     assert_eq!(change.after.planned_bill_cycle_change, None);
     assert_eq!(change.after.status_reason.as_deref(), Some("moved away"));
-    assert_eq!(change.lifecycle, ["account.status_changed", "account.cancelled"]);
+    assert_eq!(change.lifecycle, ["account.status_changed", "account.cancelled", "account.bill_cycle_change_cancelled"]);
 }
 
 #[test]

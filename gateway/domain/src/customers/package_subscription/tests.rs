@@ -147,3 +147,15 @@ fn its_parameters_are_those_of_the_catalogue() {
     offered.sort_unstable();
     assert_eq!(given.into_keys().collect::<Vec<_>>(), offered);
 }
+
+#[test]
+fn a_subscription_ends_with_its_account_once() {
+    let account = with_status(Status::Active);
+    let settings = BillingSettings::default();
+    let now = at("2027-06-20T10:00:00Z");
+    let ended = end_with_account(pending(&account), &settings, Some("moved away".into()), now).expect("ended");
+    assert_eq!(ended.lifecycle, ["package.status_changed", "package.cancelled"]);
+    assert_eq!((ended.after.status.as_str(), ended.after.status_reason.as_deref()), ("cancelled", Some("moved away")));
+    assert!(ended.after.end_date.is_some());
+    assert_eq!(end_with_account(ended.after, &settings, None, now), None);
+}

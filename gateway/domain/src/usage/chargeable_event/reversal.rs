@@ -8,7 +8,7 @@ use billwire_schemas::{
     refusal::Code,
 };
 
-use super::{ChargeableEvent, Record, record};
+use super::{ChargeableEvent, Record, ensure_no_final_invoice, record};
 use crate::{
     change::{Change, Entity},
     customers::account::Account,
@@ -69,10 +69,18 @@ pub(super) fn ensure_not_reversed(charge: &ChargeableEvent) -> Result<(), Reject
 /// already, and the replacement, if there is one.
 ///
 /// # Errors
-/// `charge_reversed`, the refusals of [`record`] for the replacement, below `/replacement`.
-pub fn reverse(charge: ChargeableEvent, command: Reverse, account: &Account, now: Timestamp) -> Result<Reversal, Rejected> {
+/// `final_invoice_exists`, `charge_reversed`, the refusals of [`record`] for the replacement, below `/replacement`.
+pub fn reverse(
+    charge: ChargeableEvent,
+    command: Reverse,
+    account: &Account,
+    has_final_invoice: bool,
+    now: Timestamp,
+) -> Result<Reversal, Rejected> {
+    ensure_no_final_invoice(account, has_final_invoice)?;
     ensure_not_reversed(&charge)?;
-    let replacement = command.replacement.map(|new| record(replaced(&charge, new), account, now)).transpose().map_err(below_replacement)?;
+    let replacement = command.replacement.map(|new| record(replaced(&charge, new), account, has_final_invoice, now));
+    let replacement = replacement.transpose().map_err(below_replacement)?;
     let adjustment = charge.net_amount.amount.is_positive().then(|| {
         let create = adjustment::Create {
             id: command.adjustment,

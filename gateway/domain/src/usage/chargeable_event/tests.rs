@@ -51,7 +51,7 @@ fn command(amount: &str) -> Record {
 }
 
 fn charge(amount: &str) -> ChargeableEvent {
-    record(command(amount), &account(), Timestamp::UNIX_EPOCH).expect("a charge").after
+    record(command(amount), &account(), false, Timestamp::UNIX_EPOCH).expect("a charge").after
 }
 
 fn adjustment(charge_type: ChargeType, amount: &str) -> adjustment::Create {
@@ -67,17 +67,20 @@ fn code(result: Result<impl std::fmt::Debug, Rejected>) -> Vec<&'static str> {
 fn each_rule_of_recording_has_its_code_and_all_broken_ones_are_named() {
     let now = Timestamp::UNIX_EPOCH;
     let foreign = Record { amount: Money::new("1".parse().unwrap(), "USD".parse().unwrap()), ..command("1") };
-    assert_eq!(code(record(foreign, &account(), now)), ["currency_mismatch"]);
+    assert_eq!(code(record(foreign, &account(), false, now)), ["currency_mismatch"]);
     let many = Record { quantity: Some("-1".parse().unwrap()), occurred_at: now + TimeDelta::hours(2), ..command("-0.01") };
-    assert_eq!(code(record(many, &account(), now)), ["amount_negative", "quantity_negative", "unit_required", "occurred_at_in_future"]);
+    assert_eq!(
+        code(record(many, &account(), false, now)),
+        ["amount_negative", "quantity_negative", "unit_required", "occurred_at_in_future"]
+    );
     let ended = Account { status: account::Status::Deactivated, ..account() };
-    assert_eq!(record(command("1"), &ended, now).expect_err("refused").code, "account_deactivated");
+    assert_eq!(record(command("1"), &ended, false, now).expect_err("refused").code, "account_deactivated");
 }
 
 #[test]
 fn each_rule_of_adjusting_has_its_code() {
     let (now, account) = (Timestamp::UNIX_EPOCH, account());
-    let of = |amount: &str, wanted| adjust(charge(amount), wanted, &account, now);
+    let of = |amount: &str, wanted| adjust(charge(amount), wanted, &account, false, now);
     assert_eq!(code(of("5", adjustment(ChargeType::Credit, "5.000001"))), ["charge_below_zero"]);
     assert_eq!(code(of("5", adjustment(ChargeType::Debit, "0"))), ["amount_not_positive"]);
     assert_eq!(code(of("9000000000000", adjustment(ChargeType::Debit, "1"))), ["amount_out_of_range"]);
@@ -89,10 +92,10 @@ fn each_rule_of_adjusting_has_its_code() {
 #[test]
 fn an_adjustment_of_a_billed_charge_waits_for_the_next_invoice() {
     let (now, account) = (Timestamp::UNIX_EPOCH, account());
-    let (made, _) = adjust(charge("5"), adjustment(ChargeType::Credit, "1"), &account, now).expect("adjusted");
+    let (made, _) = adjust(charge("5"), adjustment(ChargeType::Credit, "1"), &account, false, now).expect("adjusted");
     assert_eq!(made.after.state, adjustment::State::Applied);
     let billed = ChargeableEvent { state: State::Billed, invoice_id: Some(InvoiceId(fresh())), ..charge("5") };
-    let (made, changed) = adjust(billed, adjustment(ChargeType::Credit, "1"), &account, now).expect("adjusted");
+    let (made, changed) = adjust(billed, adjustment(ChargeType::Credit, "1"), &account, false, now).expect("adjusted");
     assert_eq!(made.after.state, adjustment::State::Pending);
     assert_eq!(changed.lifecycle, ["chargeable_event.adjusted"]);
     assert_eq!(changed.after.amount, money("5"), "what was recorded stays");
@@ -121,7 +124,7 @@ fn the_net_amount_is_the_recorded_one_and_all_adjustments_and_never_below_zero()
             let sign = if charge_type == ChargeType::Credit { -1 } else { 1 };
             let amount = Money::new(Decimal::from_millionths(millionths), charge.amount.currency);
             let wanted = adjustment::Create { amount, ..adjustment(charge_type, "1") };
-            match adjust(charge.clone(), wanted, &account, now) {
+            match adjust(charge.clone(), wanted, &account, false, now) {
                 Ok((_, changed)) => {
                     expected += sign * millionths;
                     charge = changed.after;
@@ -152,8 +155,8 @@ fn reversal(replacement: Option<&str>) -> Reverse {
 #[test]
 fn a_reversal_takes_back_what_is_left_and_a_replacement_is_the_same_usage_at_another_amount() {
     let (now, account) = (Timestamp::UNIX_EPOCH + TimeDelta::days(3), account());
-    let lowered = adjust(charge("5"), adjustment(ChargeType::Credit, "2"), &account, now).expect("adjusted").1.after;
-    let done = reverse(lowered, reversal(Some("4.2")), &account, now).expect("reversed");
+    let lowered = adjust(charge("5"), adjustment(ChargeType::Credit, "2"), &account, false, now).expect("adjusted").1.after;
+    let done = reverse(lowered, reversal(Some("4.2")), &account, false, now).expect("reversed");
     let (charge, credit, replacement) = (done.charge.after, done.adjustment.expect("a credit").after, done.replacement.expect("one").after);
     assert_eq!((charge.net_amount, charge.amount, charge.reversed_at), (money("0"), money("5"), Some(now)));
     assert_eq!((credit.amount, credit.charge_type, credit.state), (money("3"), ChargeType::Credit, adjustment::State::Applied));
@@ -162,8 +165,8 @@ fn a_reversal_takes_back_what_is_left_and_a_replacement_is_the_same_usage_at_ano
         (money("4.2"), charge.occurred_at, &charge.charge_type)
     );
     assert_eq!(charge.replaced_by, Some(replacement.id));
-    let again = reverse(charge.clone(), reversal(None), &account, now).expect_err("refused");
-    let adjusted = adjust(charge, adjustment(ChargeType::Debit, "1"), &account, now).expect_err("refused");
+    let again = reverse(charge.clone(), reversal(None), &account, false, now).expect_err("refused");
+    let adjusted = adjust(charge, adjustment(ChargeType::Debit, "1"), &account, false, now).expect_err("refused");
     assert_eq!([again.code, adjusted.code], [Code::ChargeReversed; 2]);
 }
 
@@ -171,9 +174,30 @@ fn a_reversal_takes_back_what_is_left_and_a_replacement_is_the_same_usage_at_ano
 fn a_billed_charge_is_reversed_on_the_next_invoice_and_one_over_nothing_needs_no_credit() {
     let (now, account) = (Timestamp::UNIX_EPOCH, account());
     let billed = ChargeableEvent { state: State::Billed, invoice_id: Some(InvoiceId(fresh())), ..charge("5") };
-    let done = reverse(billed, reversal(None), &account, now).expect("reversed");
+    let done = reverse(billed, reversal(None), &account, false, now).expect("reversed");
     assert_eq!(done.adjustment.map(|made| made.after.state), Some(adjustment::State::Pending));
-    assert!(reverse(charge("0"), reversal(None), &account, now).expect("reversed").adjustment.is_none());
-    let refused = reverse(charge("5"), reversal(Some("-1")), &account, now).expect_err("refused");
+    assert!(reverse(charge("0"), reversal(None), &account, false, now).expect("reversed").adjustment.is_none());
+    let refused = reverse(charge("5"), reversal(Some("-1")), &account, false, now).expect_err("refused");
     assert_eq!(refused.violations.first().map(|broken| broken.pointer.as_ref()), Some("/replacement/amount/amount"));
+}
+
+#[test]
+fn an_ended_account_takes_what_occurred_before_its_end_until_its_final_invoice() {
+    let end = Timestamp::UNIX_EPOCH + TimeDelta::days(9);
+    let ended = Account { status: account::Status::Deactivated, deactivated_at: Some(end), ..account() };
+    let now = end + TimeDelta::days(5);
+    let of = |occurred_at, has_final_invoice| {
+        record(Record { occurred_at, ..command("5") }, &ended, has_final_invoice, now).map_err(|refused| refused.code.as_str())
+    };
+    assert!(of(end - TimeDelta::microseconds(1), false).is_ok());
+    assert_eq!(of(end, false).unwrap_err(), "account_deactivated");
+    assert_eq!(of(end - TimeDelta::days(1), true).unwrap_err(), "final_invoice_exists");
+    assert_eq!(of(end, true).unwrap_err(), "final_invoice_exists");
+    let reversed = |has_final_invoice| reverse(charge("5"), reversal(None), &ended, has_final_invoice, now);
+    assert!(reversed(false).is_ok());
+    assert_eq!(reversed(true).unwrap_err().code, "final_invoice_exists");
+    let adjusted = |has_final_invoice| adjust(charge("5"), adjustment(ChargeType::Credit, "1"), &ended, has_final_invoice, now);
+    assert!(adjusted(false).is_ok());
+    assert_eq!(adjusted(true).unwrap_err().code, "final_invoice_exists");
+    assert!(record(command("5"), &account(), true, now).is_ok(), "of an account that has not ended, no invoice is final");
 }

@@ -180,3 +180,26 @@ fn its_parameters_are_those_of_the_catalogue() {
         assert!(change.lifecycle[0].parameters.contains_key(&name), "{name}");
     }
 }
+
+#[test]
+fn a_contract_ends_with_its_account_and_compares_the_spend_up_to_then_once() {
+    let zone = chrono_tz::Europe::Berlin;
+    let now: Timestamp = "2027-02-10T23:30:00Z".parse().expect("11 February in Berlin");
+    let change = end(contract(None), Decimal::units(120), zone, now);
+    assert_eq!(change.lifecycle.len(), 1, "Silver is reached");
+    let told = &change.lifecycle[0].parameters;
+    assert_eq!((&told["contract.tier"], &told["contract.periodEnd"]), (&"Gold".into(), &"2027-02-11".into()));
+    let ended = change.after;
+    assert_eq!((ended.status, ended.end_date, ended.period.end), (Status::Ended, Some(date(2, 11)), date(2, 11)));
+    assert_eq!((ended.due_at(), due(ended.clone(), Decimal::ZERO, zone, now + chrono::TimeDelta::days(90))), (None, None));
+}
+
+#[test]
+fn a_contract_that_has_not_started_ends_without_a_comparison() {
+    let zone = chrono_tz::Europe::Berlin;
+    let started = contract(None).period_starts_at;
+    let change = end(contract(None), Decimal::ZERO, zone, started);
+    assert_eq!(change.lifecycle.len(), 0);
+    assert_eq!((change.after.status, change.after.period), (Status::Ended, contract(None).period));
+    assert_eq!(end(contract(None), Decimal::ZERO, zone, started + chrono::TimeDelta::seconds(1)).lifecycle.len(), 2);
+}

@@ -35,7 +35,8 @@ fn it_is_dormant_once_after_its_days_without_usage_and_again_after_new_usage() {
     let dormant = due(fresh, at).expect("dormant");
     assert_eq!(dormant.lifecycle, ["usage_identifier.dormant"]);
     assert_eq!(due(dormant.after.clone(), at + TimeDelta::days(9)), None, "told once");
-    let used = used(dormant.after, at, &BillingSettings::default(), at).expect("used").after;
+    let live = with_status(Status::Active);
+    let used = used(dormant.after, &live, at, &BillingSettings::default(), at).expect("used").after;
     assert_eq!((used.dormant_since, used.due_at()), (None, Some(moment("2027-01-09T00:00:00Z"))));
     assert!(due(used, moment("2027-01-09T00:00:00Z")).is_some(), "told again");
     assert_eq!(identifier(None).due_at(), None);
@@ -45,7 +46,8 @@ fn it_is_dormant_once_after_its_days_without_usage_and_again_after_new_usage() {
 fn usage_is_noted_at_most_once_a_day_and_late_usage_wakes_nobody() {
     let now = moment("2027-01-04T10:00:00Z");
     let date = |day| NaiveDate::from_ymd_opt(2027, 1, day).expect("a date");
-    let used = |one, day: u32| used(one, moment(&format!("2027-01-{day:02}T10:00:00Z")), &BillingSettings::default(), now);
+    let live = with_status(Status::Active);
+    let used = |one, day: u32| used(one, &live, moment(&format!("2027-01-{day:02}T10:00:00Z")), &BillingSettings::default(), now);
     let noted = used(identifier(Some(3)), 4).expect("noted").after;
     assert_eq!(used(noted.clone(), 4), None);
     assert_eq!(used(noted.clone(), 3), None);
@@ -59,7 +61,7 @@ fn usage_is_noted_at_most_once_a_day_and_late_usage_wakes_nobody() {
 fn its_days_are_those_of_the_tenants_zone() {
     let berlin = BillingSettings { time_zone: chrono_tz::Europe::Berlin, ..BillingSettings::default() };
     let late = moment("2027-02-02T23:30:00Z");
-    let one = used(identifier(Some(2)), late, &berlin, late).expect("noted").after;
+    let one = used(identifier(Some(2)), &with_status(Status::Active), late, &berlin, late).expect("noted").after;
     assert_eq!((one.last_usage_on, one.due_at()), (NaiveDate::from_ymd_opt(2027, 2, 3), Some(moment("2027-02-05T23:00:00Z"))));
 }
 
@@ -127,4 +129,18 @@ fn its_parameters_are_those_of_the_catalogue() {
     let mut offered: Vec<_> = objects::usage_identifier::PARAMETERS.iter().map(|p| p.name.to_owned()).collect();
     offered.sort_unstable();
     assert_eq!(full.parameters().into_keys().collect::<Vec<_>>(), offered);
+}
+
+#[test]
+fn one_whose_account_has_ended_never_becomes_dormant_again() {
+    let (dead, settings) = (with_status(Status::Deactivated), BillingSettings::default());
+    let now = moment("2027-01-02T00:00:00Z");
+    let ended = end_with_account(identifier(Some(3)), now).expect("changed").after;
+    assert_eq!((ended.due_at(), ended.dormant_after_days), (None, None));
+    assert_eq!(end_with_account(ended.clone(), now), None);
+    assert_eq!(end_with_account(identifier(None), now), None, "it was not watched");
+    for one in [ended, identifier(Some(3)), due(identifier(Some(3)), moment("2027-01-05T00:00:00Z")).expect("dormant").after] {
+        let used = used(one, &dead, moment("2027-01-05T12:00:00Z"), &settings, now).expect("late usage is noted").after;
+        assert_eq!((used.due_at(), used.last_usage_on), (None, NaiveDate::from_ymd_opt(2027, 1, 5)));
+    }
 }
