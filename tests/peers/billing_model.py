@@ -7,7 +7,8 @@ The rules it knows: billing periods follow from the bill cycle that held on each
 one leaves the running period whole); a package's fee is charged for each day on which the account was active or suspended and the
 subscription active, at the fee of that day, as a part of the full period of the cycle of that day; the days of one period at one fee are
 one line, rounded once, half to even; charges before the billing date's midnight are one line per type; account credits are used oldest
-first, then what earlier payments have left; a refund takes what no invoice got, then what the newest got. Days are those of the tenant's time zone.
+first, then what earlier payments have left; a refund takes what no invoice got, then what the newest got; a cancelled account cancels its
+subscriptions on that day, and takes charges from before its end until its final bill, which has them. Days are those of the tenant's time zone.
 """
 
 import http.client
@@ -97,6 +98,7 @@ class Account:
     def __init__(self, ref, currency, today, cycle, status):
         self.ref, self.currency = ref, currency
         self.statuses, self.cycles = [(today, status)], [(today, cycle)]
+        self.ended, self.finally_billed = None, False
         self.planned, self.subscriptions, self.charges, self.credits, self.invoices, self.payments = None, [], [], [], [], []
 
     @property
@@ -264,17 +266,20 @@ class World:
             account.planned = None
 
     def charge(self, account):
-        items = []
+        items, before = [], account.ended or self.now  # late usage of an ended account occurred before its end
         for _ in range(self.dice.randrange(1, 5)):
             charge = {"type": self.dice.choice(["data", "voice"]), "amount": self.amount(6) / 7, "billed": None}
             charge["amount"] = rounded(charge["amount"], 6)
-            charge["at"] = (self.now - timedelta(minutes=self.dice.randrange(1, 60 * 24 * 20))).replace(microsecond=0)
-            charge["at"] = max(charge["at"], self.now - timedelta(days=300))
-            account.charges.append(charge)
+            charge["at"] = (before - timedelta(minutes=self.dice.randrange(1, 60 * 24 * 20))).replace(microsecond=0)
             amount = {"amount": f"{float(charge['amount']):.6f}", "currency": account.currency}
             items.append({"account": account.ref, "type": charge["type"], "occurredAt": charge["at"].strftime("%Y-%m-%dT%H:%M:%SZ"), "amount": amount})
+            if not account.finally_billed:
+                account.charges.append(charge)
         answer = self.api.post("/v1/chargeable-events", {"items": items})
-        assert all(item["status"] == "recorded" for item in answer["items"]), answer
+        if account.finally_billed:
+            assert all(item["problem"]["code"] == "final_invoice_exists" for item in answer["items"]), answer
+        else:
+            assert all(item["status"] == "recorded" for item in answer["items"]), answer
 
     def credit(self, account):
         amount = self.amount(DECIMALS[account.currency]) / 4
@@ -445,12 +450,19 @@ class World:
             if account.cycle is cycle and account.status in ("active", "suspended"):
                 self.bill(account, account.period(day)[0], self.midnight(day), "cycle")
 
-    def final_bill(self, account):
+    def cancel(self, account):
         self.api.post(f"/v1/accounts/{account.ref}/cancel", {})
         set_from(account.statuses, self.today, "deactivated")
-        account.planned, account.ended = None, self.today
-        if self.bill(account, self.today, self.now, "onDemand"):
+        account.planned, account.ended = None, self.now
+        for one in account.subscriptions:
+            if one.end is None:
+                set_from(one.statuses, self.today, "cancelled")
+                one.end = max(self.today, one.start)
+
+    def final_bill(self, account):
+        if self.bill(account, account.ended.astimezone(self.zone).date(), self.now, "onDemand"):
             self.api.post(f"/v1/accounts/{account.ref}/invoices")
+            account.finally_billed = True
 
     def eventually(self, done, what):
         until = time.monotonic() + 180
@@ -469,7 +481,11 @@ class World:
                 account.plan_performed(self.zone)
                 self.eventually(lambda: "plannedBillCycleChange" not in self.api.call("GET", f"/v1/accounts/{account.ref}"), "a planned change")
         for account in self.accounts:
-            if account.status == "deactivated":
+            if account.ended:
+                if self.dice.random() < 0.3:
+                    self.charge(account)
+                if not account.finally_billed and self.dice.random() < 0.3:
+                    self.final_bill(account)
                 continue
             for chance, operation in [
                 (0.06, self.subscribe), (0.25, self.change_package_status), (0.15, self.change_status), (0.2, self.change_cycle), (0.3, self.charge),
@@ -478,7 +494,7 @@ class World:
                 if self.dice.random() < chance:
                     operation(account)
             if self.dice.random() < 0.01:
-                self.final_bill(account)
+                self.cancel(account)
         if self.dice.random() < 0.3:
             self.change_fee()
         for _ in range(self.dice.randrange(1, 4)):
@@ -516,6 +532,10 @@ class World:
                         )
                     )
             count += len(actual)
+            subscriptions = [(one["id"], one["status"], one.get("endDate")) for one in self.api.all(f"/v1/package-subscriptions?account={account.ref}")]
+            ours = [(one.id, one.statuses[-1][1], one.end and one.end.isoformat()) for one in account.subscriptions]
+            if subscriptions != ours:
+                raise SystemExit(f"{account.ref}: package subscriptions\nmodel   {show(ours)}\ngateway {show(subscriptions)}")
             payments = [
                 (one["id"], one["status"], money(one["unallocated"]), money(one["refunded"]), [money(part["amount"]) for part in one.get("allocations", [])])
                 for one in self.api.all(f"/v1/payments?account={account.ref}")
