@@ -193,6 +193,7 @@ codes! {
     422 "billing_day_out_of_range" BillingDayOutOfRange "The billing day is out of range"
     422 "billing_month_required" BillingMonthRequired "A billing month is required"
     422 "billing_month_not_allowed" BillingMonthNotAllowed "A billing month is not allowed here"
+    422 "time_out_of_range" TimeOutOfRange "The time is too far in the past or future"
     422 "valid_from_in_past" ValidFromInPast "validFrom is in the past"
     422 "valid_from_ambiguous" ValidFromAmbiguous "validFrom and endOfPeriod exclude each other"
     422 "event_type_unknown" EventTypeUnknown "The event type does not exist"

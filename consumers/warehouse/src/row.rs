@@ -73,5 +73,6 @@ fn action(action: Action) -> &'static str {
         Action::Created => "created",
         Action::Updated => "updated",
         Action::Deleted => "deleted",
+        Action::Unchanged => "unchanged",
     }
 }

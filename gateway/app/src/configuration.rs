@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use billwire_domain::{Change, Entity, Rejected, delivery::subscription::Subscription};
 use billwire_schemas::{
     clock::{Clock, SystemClock, Timestamp},
+    events::envelope::Action,
     ids::{OrderingKey, TenantId},
     refusal::Code,
 };
@@ -136,7 +137,7 @@ where
     let (id, body, name) = (change.after.id(), change.after.clone(), name.to_owned());
     if change.before.is_none() {
         tx.save_configuration(Configuration { id, kind, name, body, secrets: None, created_at: SystemClock.now() }).await?;
-    } else {
+    } else if change.action != Action::Unchanged {
         tx.change_configuration(id, body.version(), name, &body)?;
     }
     Record::of(change).map(Some)
@@ -163,7 +164,9 @@ pub(crate) async fn created<T: ConfigurationObject>(
 /// When the object cannot be serialized.
 pub(crate) fn changed<T: ConfigurationObject>(tx: &mut Tx<'_>, change: &Change<T>) -> Result<Record, Failure> {
     let after = &change.after;
-    tx.change_configuration(after.id(), after.version(), after.name().to_owned(), after)?;
+    if change.action != Action::Unchanged {
+        tx.change_configuration(after.id(), after.version(), after.name().to_owned(), after)?;
+    }
     Record::of(change)
 }
 

@@ -199,7 +199,8 @@ impl Record {
             self.account = change.after.account();
             self.key = Some(change.after.ordering_key());
         }
-        let before = change.before.as_ref().map(Entity::to_json).transpose().map_err(json)?;
+        let before =
+            change.before.as_ref().filter(|_| change.action != Action::Unchanged).map(Entity::to_json).transpose().map_err(json)?;
         let after = (change.action != Action::Deleted).then(|| change.after.to_json()).transpose().map_err(json)?;
         let object = ObjectRef {
             kind: T::TYPE.to_owned(),
@@ -214,11 +215,13 @@ impl Record {
         parameters.extend(change.after.parameters());
         if let Some(noun) = T::EVENT_OBJECT {
             let what = match change.action {
-                Action::Created => "created",
-                Action::Updated => "updated",
-                Action::Deleted => "deleted",
+                Action::Created => Some("created"),
+                Action::Updated => Some("updated"),
+                Action::Deleted => Some("deleted"),
+                Action::Unchanged => None,
             };
-            self.events.push(Draft { kind: format!("{noun}.{what}"), entity, parameters: parameters.clone(), custom: None });
+            let event = |what| Draft { kind: format!("{noun}.{what}"), entity, parameters: parameters.clone(), custom: None };
+            self.events.extend(what.map(event));
         }
         for event in &change.lifecycle {
             let mut parameters = parameters.clone();

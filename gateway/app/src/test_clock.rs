@@ -1,6 +1,6 @@
 //! `setTestClock`: sets business time, if the installation allows it.
 
-use billwire_domain::Rejected;
+use billwire_domain::{Rejected, time_bounds};
 use billwire_schemas::clock::{ShiftedClock, Timestamp};
 use billwire_schemas::refusal::Code;
 use billwire_store::commit::Failure;
@@ -14,10 +14,13 @@ impl App {
     /// Sets business time to `now`, from where it advances. Returns the new business time.
     ///
     /// # Errors
-    /// `test_clock_not_allowed`, or a database failure.
+    /// `test_clock_not_allowed`, `time_out_of_range`, or a database failure.
     pub async fn set_test_clock(&self, now: Timestamp) -> Result<Timestamp, Failure> {
         if !self.test_clock_allowed {
             return Err(Rejected::forbidden(Code::TestClockNotAllowed, "This installation runs without BILLWIRE_TEST_CLOCK.").into());
+        }
+        if let Some(rejected) = Rejected::from_violations(time_bounds::clock("/now", now).into_iter().collect()) {
+            return Err(rejected.into());
         }
         let offset = ShiftedClock::offset_to(now);
         self.store.set(SETTING, &offset.to_string()).await?;

@@ -42,6 +42,8 @@ pub trait Entity: Serialize {
     }
     /// Makes it the version after this one, updated `now`. One that never changes has no next version.
     fn set_next_version(&mut self, _now: Timestamp) {}
+    /// Takes the version of `other`, and when that was updated.
+    fn set_version_of(&mut self, _other: &Self) {}
     /// The object's next version, updated `now` and otherwise unchanged.
     fn next_version(&self, now: Timestamp) -> Self
     where
@@ -80,10 +82,17 @@ macro_rules! entity_members {
             self.version += 1;
             self.updated_at = now;
         }
+        fn set_version_of(&mut self, other: &Self) {
+            self.version = other.version;
+            self.updated_at = other.updated_at;
+        }
     };
     (@only_version) => {
         fn set_next_version(&mut self, _: billwire_schemas::clock::Timestamp) {
             self.version += 1;
+        }
+        fn set_version_of(&mut self, other: &Self) {
+            self.version = other.version;
         }
     };
     (@configuration) => {
@@ -154,7 +163,7 @@ pub struct Change<T> {
     pub before: Option<T>,
     /// The state after; for a deleted entity, its last state.
     pub after: T,
-    /// Created, updated or deleted.
+    /// Created, updated, deleted or unchanged.
     pub action: Action,
     /// Lifecycle events, in order. The object event (`created`, `updated`, `deleted`) precedes them.
     pub lifecycle: Vec<Lifecycle>,
@@ -166,9 +175,25 @@ impl<T> Change<T> {
         Self { before: None, after, action: Action::Created, lifecycle: Vec::new() }
     }
 
-    /// An updated entity and its lifecycle events.
-    pub fn updated(before: T, after: T, lifecycle: Vec<impl Into<Lifecycle>>) -> Self {
+    /// An updated entity and its lifecycle events. Without such events, an entity that equals the one before but for its version stays at
+    /// that version, and has no event.
+    pub fn updated(before: T, after: T, lifecycle: Vec<impl Into<Lifecycle>>) -> Self
+    where
+        T: Entity + Clone + PartialEq,
+    {
+        if lifecycle.is_empty() {
+            let mut same = after.clone();
+            same.set_version_of(&before);
+            if same == before {
+                return Self { before: Some(before), after: same, action: Action::Unchanged, lifecycle: Vec::new() };
+            }
+        }
         Self { before: Some(before), after, action: Action::Updated, lifecycle: lifecycle.into_iter().map(Into::into).collect() }
+    }
+
+    /// An updated entity whose secrets changed, which are not in it.
+    pub fn updated_in_secret(before: T, after: T) -> Self {
+        Self { before: Some(before), after, action: Action::Updated, lifecycle: Vec::new() }
     }
 
     /// Appends a lifecycle event.

@@ -13,7 +13,9 @@ pub mod delivery;
 pub mod email;
 pub mod events;
 pub mod history;
+pub mod patch;
 pub mod rejected;
+pub mod time_bounds;
 pub mod usage;
 
 pub use change::{Change, Entity};

@@ -1,6 +1,7 @@
 //! Filters of lists of objects.
 
 use billwire_schemas::{clock::Timestamp, ids::TenantId};
+use chrono::NaiveDate;
 use sea_orm::{
     Condition,
     sea_query::{Alias, Expr, ExprTrait, LikeExpr, SimpleExpr},
@@ -13,6 +14,14 @@ use crate::{batching::filled, micros};
 pub(crate) fn column(name: &'static str) -> SimpleExpr {
     Expr::col(Alias::new(name))
 }
+
+/// A date in a column: days since 1970-01-01.
+pub(crate) fn days(date: NaiveDate) -> i64 {
+    (date - NaiveDate::default()).num_days()
+}
+
+/// The last character, after which no text of a prefix comes.
+const LAST: char = char::MAX;
 
 /// A filter of a list. Columns are the noun's own or the base columns.
 #[derive(Debug, Clone)]
@@ -100,6 +109,26 @@ impl Filter {
     #[must_use]
     pub fn until(self, name: &'static str, moment: Option<Timestamp>) -> Self {
         self.below(name, moment.map(micros))
+    }
+
+    /// Only from this date on, if one is given.
+    #[must_use]
+    pub fn since_day(self, name: &'static str, date: Option<NaiveDate>) -> Self {
+        self.at_least(name, date.map(days))
+    }
+
+    /// Only before this date, if one is given.
+    #[must_use]
+    pub fn until_day(self, name: &'static str, date: Option<NaiveDate>) -> Self {
+        self.below(name, date.map(days))
+    }
+
+    /// Only where the column, which holds lower-case text in byte order, begins with this text, if one is given.
+    #[must_use]
+    pub fn begins(self, name: &'static str, text: Option<&str>) -> Self {
+        let text = text.map(str::to_lowercase);
+        let last = text.as_ref().map(|text| format!("{text}{LAST}"));
+        self.add(text.map(|text| column(name).gte(text))).add(last.map(|last| column(name).lt(last)))
     }
 
     /// Only where the column, which holds lower-case text, contains this text, if one is given.

@@ -282,6 +282,9 @@ impl<'group> Tx<'group> {
     /// # Errors
     /// When it cannot be written as JSON.
     pub fn save<T: Persisted>(&mut self, change: &Change<T>) -> Result<(), Failure> {
+        if change.action == Action::Unchanged {
+            return Ok(());
+        }
         let id = change.after.id();
         if change.action == Action::Deleted {
             self.shelve::<T>(id, None);

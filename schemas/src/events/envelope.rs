@@ -24,6 +24,8 @@ pub enum Action {
     Updated,
     /// The object was deleted.
     Deleted,
+    /// The object was asked to be as it was. Only in business transactions: there is no event.
+    Unchanged,
 }
 
 /// An object, its version, and what happened to it.

@@ -9,7 +9,10 @@ mod world;
 
 use std::collections::BTreeSet;
 
-use billwire_schemas::events::{catalogue, parameters::Group};
+use billwire_schemas::events::{
+    catalogue,
+    parameters::{Group, Type},
+};
 use billwire_tests::{api::Api, gateway::Database};
 use futures::future::LocalBoxFuture;
 use serde_json::Value;
@@ -84,6 +87,17 @@ fn faults(row: &Row, event: &Value) -> Vec<String> {
     let mut faults = Vec::new();
     let parameters = event["data"]["parameters"].as_object().expect("parameters");
     let known: BTreeSet<&str> = promised.parameters().map(|parameter| parameter.name).collect();
+    for parameter in promised.parameters() {
+        let is = match parameters.get(parameter.name) {
+            Some(Value::String(_)) => Type::String,
+            Some(Value::Number(_)) => Type::Number,
+            Some(Value::Bool(_)) => Type::Boolean,
+            _ => continue,
+        };
+        if is != parameter.kind {
+            faults.push(format!("{}: tells {} as a {}, not a {}", row.kind, parameter.name, is.name(), parameter.kind.name()));
+        }
+    }
     for name in parameters.keys() {
         if !known.contains(name.as_str()) {
             faults.push(format!("{}: offers {name}, which the catalogue does not list", row.kind));

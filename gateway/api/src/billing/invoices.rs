@@ -33,7 +33,7 @@ use crate::{
     types::example::{example_id, example_moment},
     types::{
         money::Money,
-        scalars::{Flag, InvoiceStatus, Moment, Reference},
+        scalars::{Date, Direction, Flag, InvoiceOrder, InvoiceStatus, Moment, Reference},
     },
 };
 
@@ -291,8 +291,9 @@ impl Invoices {
 
     /// List invoices
     ///
-    /// Oldest first. Invoices with very many lines are returned without `lines`.
+    /// Filters are combined with AND. Oldest first by default. Invoices with very many lines are returned without `lines`.
     #[oai(path = "/invoices", method = "get", operation_id = "listInvoices")]
+    #[expect(clippy::too_many_arguments, reason = "a search has many filters")]
     async fn list(
         &self,
         context: Context,
@@ -305,13 +306,45 @@ impl Invoices {
         status: Query<InvoiceStatus>,
         /// `true`: only invoices that have become overdue. `false`: only the others.
         overdue: Query<Flag>,
+        /// Only invoices posted on or after this date.
+        #[oai(name = "issuedFrom")]
+        issued_from: Query<Date>,
+        /// Only invoices posted before this date.
+        #[oai(name = "issuedTo")]
+        issued_to: Query<Date>,
+        /// Only invoices due on or after this date.
+        #[oai(name = "dueFrom")]
+        due_from: Query<Date>,
+        /// Only invoices due before this date.
+        #[oai(name = "dueTo")]
+        due_to: Query<Date>,
+        /// Sort key. Default `createdAt`.
+        sort: Query<InvoiceOrder>,
+        /// Sort direction. Default `ascending`.
+        order: Query<Direction>,
     ) -> Result<Listed<Invoice>, Problem> {
+        let day = |date: Query<Date>| date.0.map(|date| date.0);
         let filter = Filter::new()
             .is_id("account_id", context.filtered::<Account>(&account).await?)
             .is_id("bill_run_id", context.filtered::<BillRun>(&bill_run).await?)
             .is("status", status.0.map(InvoiceStatus::wire))
-            .has("overdue_since", overdue.0.map(|flag| flag == Flag::Yes));
-        let Page { items, next } = context.app().list::<invoice::Invoice>(context.tenant(), filter, context.page().await?).await?;
+            .has("overdue_since", overdue.0.map(|flag| flag == Flag::Yes))
+            .since_day("issued_on", day(issued_from))
+            .until_day("issued_on", day(issued_to))
+            .since_day("due_on", day(due_from))
+            .until_day("due_on", day(due_to));
+        let column = match sort.0.unwrap_or(InvoiceOrder::CreatedAt) {
+            InvoiceOrder::CreatedAt => "created_at",
+            InvoiceOrder::IssuedOn => "issued_on",
+            InvoiceOrder::DueOn => "due_on",
+        };
+        let ascending = order.0 != Some(Direction::Descending);
+        let (app, tenant, page_request) = (context.app(), context.tenant(), context.page().await?);
+        let Page { items, next } = match (column, ascending) {
+            // Ids sort by creation.
+            ("created_at", true) => app.list::<invoice::Invoice>(tenant, filter, page_request).await?,
+            sort => app.list_sorted(tenant, filter, sort, page_request).await?,
+        };
         let items = items.iter().map(Entity::to_json).collect::<Result<Vec<_>, _>>().map_err(Problem::internal)?;
         Listed::page(&context, &Page { items, next })
     }

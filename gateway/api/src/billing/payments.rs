@@ -47,6 +47,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             Code::InvoiceNotOpen,
             Code::PaymentErrorRequired,
             Code::PaymentErrorNotAllowed,
+            Code::TimeOutOfRange,
             Code::CurrencyMismatch,
             Code::CurrencyUnknown,
             Code::AmountNotPositive,
@@ -88,7 +89,7 @@ pub(crate) struct NewPayment {
     /// Ids or numbers of the invoices to pay, in this order. Absent: the account's open invoices, oldest first.
     #[oai(validator(min_items = 1, max_items = 50))]
     invoices: Option<Vec<Reference>>,
-    /// Time of receipt. Absent: now.
+    /// Time of receipt: at most ten years ago and at most one hour ahead. Absent: now.
     received_at: Option<Moment>,
 }
 

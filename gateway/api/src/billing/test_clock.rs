@@ -28,7 +28,7 @@ pub(crate) struct TestClock;
 pub(crate) const OPERATIONS: &[Operation] = &[Operation {
     id: "setTestClock",
     scope: "test_clock:write",
-    own_codes: &[Code::TestClockNotAllowed],
+    own_codes: &[Code::TestClockNotAllowed, Code::TimeOutOfRange],
     takes: Takes { body: true, ..PLAIN },
     makes: None,
 }];
@@ -37,7 +37,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[Operation {
 #[derive(Debug, Object)]
 #[oai(example)]
 pub(crate) struct TestClockSetting {
-    /// The new business time.
+    /// The new business time, in the years 2000 to 2999.
     now: Moment,
 }
 

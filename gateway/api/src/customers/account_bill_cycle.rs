@@ -32,6 +32,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             Code::BillingDayNotAllowed,
             Code::BillingDayOutOfRange,
             Code::ValidFromInPast,
+            Code::TimeOutOfRange,
         ],
         updated("account", "Account", &["account.updated", "account.bill_cycle_change_planned"]),
     ),
@@ -57,7 +58,7 @@ pub(crate) struct BillCycleUpdate {
     bill_cycle: Reference,
     /// The account's own billing day; required for an individual bill cycle, otherwise not allowed.
     billing_day: Option<BillingDay>,
-    /// Time at which the change takes effect; must be in the future. Absent: immediately.
+    /// Time at which the change takes effect; must be in the future, at most a hundred years ahead. Absent: immediately.
     valid_from: Option<Moment>,
 }
 

@@ -1,6 +1,9 @@
 //! Accounts.
 
-use billwire_app::{CreateAccount, DeleteAccount, Filter, UpdateAccount, domain::customers::account};
+use billwire_app::{
+    CreateAccount, DeleteAccount, Filter, UpdateAccount,
+    domain::customers::{account, bill_cycle::BillCycle},
+};
 use billwire_schemas::ids::{AccountId, fresh};
 use billwire_schemas::refusal::Code;
 use chrono::NaiveDate;
@@ -9,6 +12,7 @@ use uuid::Uuid;
 
 use crate::{
     customers::{
+        account_history::{AccountStatusFrom, BillCycleFrom, BillingSchedule},
         account_status::PlannedStatusChange,
         companies::{Company, NewCompany},
     },
@@ -20,7 +24,8 @@ use crate::{
     },
     openapi::operation::{Operation, change, create, created, delete, get, list, updated},
     types::example::{example_id, example_moment},
-    types::scalars::{AnyStatus, BillingDay, Currency, Days, ExternalId, FirstStatus, Moment, Name, Reference},
+    types::nullable::Nullable,
+    types::scalars::{AnyStatus, BillingDay, Currency, Days, ExternalId, FirstStatus, Moment, Name, Reference, SearchText},
 };
 
 #[derive(Tags)]
@@ -124,18 +129,19 @@ pub(crate) struct AccountUpdate {
     /// Display name.
     name: Option<Name>,
     /// The account holder's company; replaces the current one entirely.
-    company: Option<NewCompany>,
+    company: Nullable<NewCompany>,
     /// Id or external id of the contact that receives the invoices; must belong to the account.
-    billing_contact: Option<Reference>,
+    billing_contact: Nullable<Reference>,
     /// Days from an invoice's posting to its due date, 0 to 365.
-    payment_term_days: Option<Days>,
+    payment_term_days: Nullable<Days>,
 }
 
 impl Validate for AccountUpdate {}
 
 impl Example for AccountUpdate {
     fn example() -> Self {
-        Self { name: None, company: None, billing_contact: Some("PERSON-12".into()), payment_term_days: Some(Days(30)) }
+        let (company, billing_contact) = (Nullable::default(), Reference::from("PERSON-12").into());
+        Self { name: None, company, billing_contact, payment_term_days: Days(30).into() }
     }
 }
 
@@ -179,41 +185,6 @@ pub(crate) struct PlannedBillCycleChange {
     billing_day: Option<u32>,
     /// Time at which the change takes effect.
     valid_from: Moment,
-}
-
-/// An account status and the first day it held.
-#[derive(Debug, Object)]
-pub(crate) struct AccountStatusFrom {
-    /// First day, in the tenant's time zone.
-    from: NaiveDate,
-    /// The status. Fees are charged for days in status `active` or `suspended`.
-    status: String,
-}
-
-/// The schedule of a bill cycle.
-#[derive(Debug, Object)]
-#[oai(rename_all = "camelCase")]
-pub(crate) struct BillingSchedule {
-    /// Unit of the billing period: `day`, `week`, `month` or `year`.
-    period: String,
-    /// Length of a billing period, in units.
-    length: u32,
-    /// Billing day. Means nothing for `day`.
-    billing_day: u32,
-    /// Billing month. Means nothing except for `year`.
-    billing_month: u32,
-}
-
-/// A bill cycle and the first day it held.
-#[derive(Debug, Object)]
-#[oai(rename_all = "camelCase")]
-pub(crate) struct BillCycleFrom {
-    /// First day, in the tenant's time zone. The earliest cycle also counts for the days before.
-    from: NaiveDate,
-    /// Id of the bill cycle.
-    bill_cycle_id: Uuid,
-    /// Its schedule, with the account's own billing day.
-    schedule: BillingSchedule,
 }
 
 /// An account.
@@ -320,15 +291,32 @@ impl Accounts {
 
     /// List accounts
     ///
-    /// Oldest first.
+    /// Filters are combined with AND. Oldest first.
     #[oai(path = "/accounts", method = "get", operation_id = "listAccounts")]
+    #[expect(clippy::too_many_arguments, reason = "a search has many filters")]
     async fn list(
         &self,
         context: Context,
         /// Only accounts with this status.
         status: Query<AnyStatus>,
+        /// Only accounts whose name begins with this text; case-insensitive.
+        name: Query<SearchText>,
+        /// Only the account with this external id.
+        #[oai(name = "externalId")]
+        external_id: Query<ExternalId>,
+        /// Only accounts on this bill cycle, by its id or external id.
+        #[oai(name = "billCycle")]
+        bill_cycle: Query<Reference>,
+        /// Only accounts whose name or external id contains this text; case-insensitive.
+        text: Query<SearchText>,
     ) -> Result<Listed<Account>, Problem> {
-        Listed::objects::<account::Account>(&context, Filter::new().is("status", status.0.map(AnyStatus::wire))).await
+        let filter = Filter::new()
+            .is("status", status.0.map(AnyStatus::wire))
+            .begins("search", name.0.as_ref().map(|name| name.0.as_str()))
+            .is("external_id", external_id.0.as_ref().map(|id| id.0.as_str()))
+            .is_id("bill_cycle_id", context.filtered::<BillCycle>(&bill_cycle).await?)
+            .contains("search", text.0.as_ref().map(|text| text.0.as_str()));
+        Listed::objects::<account::Account>(&context, filter).await
     }
 
     /// Get an account
@@ -347,7 +335,7 @@ impl Accounts {
 
     /// Change an account
     ///
-    /// Absent members keep their values. Status and bill cycle have their own operations.
+    /// Absent members keep their values; null unsets a member. Status and bill cycle have their own operations.
     #[oai(path = "/accounts/:account", method = "patch", operation_id = "updateAccount")]
     async fn update(
         &self,

@@ -18,6 +18,7 @@ use crate::{
     },
     openapi::operation::{Operation, change, create, created, delete, get, list, updated},
     types::example::{example_id, example_moment},
+    types::nullable::Nullable,
     types::scalars::{ContactRole, EmailAddress, ExternalId, Language, Moment, Name, Phone, Reference},
 };
 
@@ -101,16 +102,16 @@ pub(crate) struct ContactUpdate {
     /// The person's e-mail address.
     email: Option<EmailAddress>,
     /// The person's telephone number.
-    phone: Option<Phone>,
+    phone: Nullable<Phone>,
     /// Preferred language, BCP 47.
-    language: Option<Language>,
+    language: Nullable<Language>,
 }
 
 impl Validate for ContactUpdate {}
 
 impl Example for ContactUpdate {
     fn example() -> Self {
-        Self { role: None, name: None, email: Some("bills@example.com".into()), phone: None, language: None }
+        Self { role: None, name: None, email: Some("bills@example.com".into()), phone: Nullable::default(), language: Nullable::default() }
     }
 }
 
@@ -223,7 +224,7 @@ impl Contacts {
 
     /// Change a contact
     ///
-    /// Absent members keep their values.
+    /// Absent members keep their values; null unsets a member.
     #[oai(path = "/contacts/:contact", method = "patch", operation_id = "updateContact")]
     async fn update(
         &self,

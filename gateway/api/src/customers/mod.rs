@@ -1,6 +1,7 @@
 //! Accounts with their status and bill cycle, contacts, bill cycles, packages, package subscriptions, services, billing settings.
 
 pub(crate) mod account_bill_cycle;
+pub(crate) mod account_history;
 pub(crate) mod account_status;
 pub(crate) mod accounts;
 pub(crate) mod bill_cycles;

@@ -18,6 +18,7 @@ use crate::{
     types::example::{example_id, example_moment},
     types::{
         money::{Money, NewMoney},
+        nullable::Nullable,
         scalars::{Currency, Description, ExternalId, Moment, Name, Reference},
     },
 };
@@ -100,7 +101,7 @@ pub(crate) struct PackageUpdate {
     /// Display name.
     name: Option<Name>,
     /// Description of the package.
-    description: Option<Description>,
+    description: Nullable<Description>,
     /// Fee per billing period, in the same currency as before. Applies from today on, in the tenant's time zone.
     recurring_fee: Option<NewMoney>,
 }
@@ -109,7 +110,7 @@ impl Validate for PackageUpdate {}
 
 impl Example for PackageUpdate {
     fn example() -> Self {
-        Self { name: None, description: None, recurring_fee: Some(NewMoney::of("11.90", "EUR")) }
+        Self { name: None, description: Nullable::default(), recurring_fee: Some(NewMoney::of("11.90", "EUR")) }
     }
 }
 
@@ -215,7 +216,7 @@ impl Packages {
 
     /// Change a package
     ///
-    /// Absent members keep their values. A new fee applies from today on, in the tenant's time zone, also to existing subscriptions: a period that is running has a line for each fee.
+    /// Absent members keep their values; null unsets a member. A new fee applies from today on, in the tenant's time zone, also to existing subscriptions: a period that is running has a line for each fee.
     #[oai(path = "/packages/:package", method = "patch", operation_id = "updatePackage")]
     async fn update(
         &self,

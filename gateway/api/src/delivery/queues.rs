@@ -23,6 +23,7 @@ use crate::{
     },
     openapi::operation::{Operation, change, create, created, delete, get, list, updated},
     types::example::{example_id, example_moment},
+    types::nullable::Nullable,
     types::scalars::{EventTypePattern, Moment, Name, QueueMode, Reference},
 };
 
@@ -104,17 +105,17 @@ pub(crate) struct QueueUpdate {
     mode: Option<QueueMode>,
     /// The complete list of registered event types.
     #[oai(validator(max_items = 200, unique_items))]
-    event_types: Option<Vec<EventTypePattern>>,
+    event_types: Nullable<Vec<EventTypePattern>>,
     /// The complete list of objects whose events are registered.
     #[oai(validator(max_items = 100))]
-    objects: Option<Vec<NewObjectEvents>>,
+    objects: Nullable<Vec<NewObjectEvents>>,
 }
 
 impl Validate for QueueUpdate {}
 
 impl Example for QueueUpdate {
     fn example() -> Self {
-        Self { name: None, mode: None, event_types: Some(vec!["account.*".into()]), objects: None }
+        Self { name: None, mode: None, event_types: vec![EventTypePattern::from("account.*")].into(), objects: Nullable::default() }
     }
 }
 
@@ -222,8 +223,8 @@ impl Queues {
         let command = queue::Update {
             name: body.name.map(|name| name.0),
             mode: body.mode.map(mode),
-            event_types: body.event_types.map(names),
-            objects: body.objects.map(objects),
+            event_types: body.event_types.map(names).or(Vec::new()),
+            objects: body.objects.map(objects).or(Vec::new()),
         };
         Ok(Done(context.execute_on_configuration(&queue.0, input.canonical.as_deref(), UpdateQueue(command)).await?))
     }

@@ -1,6 +1,6 @@
 //! Subscriptions.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use billwire_app::{
     CreateSubscription, EnableSubscription, UpdateSubscription,
@@ -29,6 +29,7 @@ use crate::{
     },
     openapi::operation::{Operation, change, create, created, delete, get, list, updated},
     types::example::{example_id, example_moment},
+    types::nullable::Nullable,
     types::scalars::{CelExpression, CelFilter, EventTypePattern, GivenUp, Moment, Name, Reference},
 };
 
@@ -167,14 +168,14 @@ pub(crate) struct SubscriptionUpdate {
     name: Option<Name>,
     /// The complete list of event types to select.
     #[oai(validator(max_items = 200, unique_items))]
-    event_types: Option<Vec<EventTypePattern>>,
+    event_types: Nullable<Vec<EventTypePattern>>,
     /// The complete list of objects whose events to select.
     #[oai(validator(max_items = 100))]
-    objects: Option<Vec<NewObjectEvents>>,
-    /// A CEL expression that must be true; an empty string removes the filter.
-    filter: Option<CelFilter>,
+    objects: Nullable<Vec<NewObjectEvents>>,
+    /// A CEL expression that must be true; null or an empty string removes the filter.
+    filter: Nullable<CelFilter>,
     /// The complete set of parameters to add.
-    parameters: Option<HashMap<String, CelExpression>>,
+    parameters: Nullable<HashMap<String, CelExpression>>,
     // Described by its type.
     action: Option<NewSubscriptionAction>,
     /// `skip` or `block`.
@@ -191,10 +192,10 @@ impl Example for SubscriptionUpdate {
     fn example() -> Self {
         Self {
             name: None,
-            event_types: None,
-            objects: None,
-            filter: Some("account.currency in ['EUR', 'CHF']".into()),
-            parameters: None,
+            event_types: Nullable::default(),
+            objects: Nullable::default(),
+            filter: CelFilter::from("account.currency in ['EUR', 'CHF']").into(),
+            parameters: Nullable::default(),
             action: None,
             when_given_up: None,
         }
@@ -313,10 +314,10 @@ impl Subscriptions {
         let body = input.body;
         let use_case = UpdateSubscription {
             name: body.name.map(|name| name.0),
-            event_types: body.event_types.map(names),
-            objects: body.objects.map(objects),
-            filter: body.filter.map(|filter| filter.0),
-            parameters: body.parameters.map(expressions),
+            event_types: body.event_types.map(names).or(Vec::new()),
+            objects: body.objects.map(objects).or(Vec::new()),
+            filter: body.filter.map(|filter| filter.0).or(String::new()),
+            parameters: body.parameters.map(expressions).or(BTreeMap::new()),
             action: body.action.map(NewSubscriptionAction::wanted),
             when_given_up: body.when_given_up.map(given_up),
         };

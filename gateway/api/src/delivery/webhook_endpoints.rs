@@ -1,10 +1,10 @@
 //! Webhook endpoints.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use billwire_app::{
     Signing,
-    domain::delivery::webhook_endpoint::{self, Create, Settings},
+    domain::delivery::webhook_endpoint::{self, Create, Credentials, Settings},
 };
 use billwire_schemas::{
     ids::{WebhookEndpointId, fresh},
@@ -25,6 +25,7 @@ use crate::{
     },
     openapi::operation::{Operation, change, create, created, delete, get, list, updated},
     types::example::{example_id, example_moment},
+    types::nullable::Nullable,
     types::patterns::ADDRESS_RULE,
     types::scalars::{
         EmailAddress, HeaderValue, MaxInFlight, MaxPerSecond, Moment, Name, OptionalAddress, OptionalPath, Reference, RetryWait,
@@ -176,23 +177,23 @@ pub(crate) struct WebhookEndpointUpdate {
     name: Option<Name>,
     /// The base URL: https, a public host, port 443, no credentials, no fragment; up to 2048 characters.
     url: Option<Url>,
-    /// A path below the base URL, without `.` and `..` segments, with an optional query; an empty string removes it.
-    path: Option<OptionalPath>,
+    /// A path below the base URL, without `.` and `..` segments, with an optional query; null or an empty string removes it.
+    path: Nullable<OptionalPath>,
     // Described by its type.
-    auth: Option<NewWebhookAuth>,
+    auth: Nullable<NewWebhookAuth>,
     /// The complete set of headers to send with each call.
-    headers: Option<HashMap<String, HeaderValue>>,
+    headers: Nullable<HashMap<String, HeaderValue>>,
     // Described by its type.
-    client_certificate: Option<NewClientCertificate>,
-    /// Waits before each retry, in seconds; an empty list means no retries.
+    client_certificate: Nullable<NewClientCertificate>,
+    /// Waits before each retry, in seconds; an empty list means no retries, null those of the installation.
     #[oai(validator(max_items = 20))]
-    retry_waits: Option<Vec<RetryWait>>,
-    /// Maximum number of concurrent calls.
-    max_in_flight: Option<MaxInFlight>,
-    /// Maximum number of calls per second; 0: no limit.
-    max_per_second: Option<MaxPerSecond>,
-    /// E-mail address to notify when the endpoint is disabled; an empty string removes it.
-    owner_email: Option<OptionalAddress>,
+    retry_waits: Nullable<Vec<RetryWait>>,
+    /// Maximum number of concurrent calls; null: that of the installation.
+    max_in_flight: Nullable<MaxInFlight>,
+    /// Maximum number of calls per second; null or 0: no limit.
+    max_per_second: Nullable<MaxPerSecond>,
+    /// E-mail address to notify when the endpoint is disabled; null or an empty string removes it.
+    owner_email: Nullable<OptionalAddress>,
 }
 
 impl Validate for WebhookEndpointUpdate {
@@ -209,14 +210,14 @@ impl Example for WebhookEndpointUpdate {
         Self {
             name: None,
             url: None,
-            path: None,
-            auth: None,
-            headers: None,
-            client_certificate: None,
-            retry_waits: Some(vec![RetryWait(10), RetryWait(60), RetryWait(600)]),
-            max_in_flight: Some(MaxInFlight(8)),
-            max_per_second: None,
-            owner_email: None,
+            path: Nullable::default(),
+            auth: Nullable::default(),
+            headers: Nullable::default(),
+            client_certificate: Nullable::default(),
+            retry_waits: vec![RetryWait(10), RetryWait(60), RetryWait(600)].into(),
+            max_in_flight: MaxInFlight(8).into(),
+            max_per_second: Nullable::default(),
+            owner_email: Nullable::default(),
         }
     }
 }
@@ -302,8 +303,8 @@ impl WebhookEndpoints {
             auth: new.auth.map(NewWebhookAuth::credentials),
             headers: new.headers.map(headers),
             client_certificate: new.client_certificate.map(NewClientCertificate::wanted),
-            retry_waits: new.retry_waits.map(waits),
-            max_in_flight: new.max_in_flight.map(|max| max.0),
+            retry_waits: new.retry_waits.map(waits).into(),
+            max_in_flight: new.max_in_flight.map(|max| max.0).into(),
             max_per_second: new.max_per_second.map(|max| max.0),
             owner_email: new.owner_email.map(|address| address.0),
         };
@@ -352,14 +353,14 @@ impl WebhookEndpoints {
         let settings = Settings {
             name: body.name.map(|name| name.0),
             url: body.url.map(|url| url.0),
-            path: body.path.map(|path| path.0),
-            auth: body.auth.map(NewWebhookAuth::credentials),
-            headers: body.headers.map(headers),
-            client_certificate: body.client_certificate.map(NewClientCertificate::wanted),
+            path: body.path.map(|path| path.0).or(String::new()),
+            auth: body.auth.map(NewWebhookAuth::credentials).or(Credentials::None),
+            headers: body.headers.map(headers).or(BTreeMap::new()),
+            client_certificate: body.client_certificate.map(NewClientCertificate::wanted).or(None),
             retry_waits: body.retry_waits.map(waits),
             max_in_flight: body.max_in_flight.map(|max| max.0),
-            max_per_second: body.max_per_second.map(|max| max.0),
-            owner_email: body.owner_email.map(|address| address.0),
+            max_per_second: body.max_per_second.map(|max| max.0).or(0),
+            owner_email: body.owner_email.map(|address| address.0).or(String::new()),
         };
         let use_case = context.app().update_webhook_endpoint(settings);
         Ok(Done(context.execute_on_configuration(&endpoint.0, input.canonical.as_deref(), use_case).await?))

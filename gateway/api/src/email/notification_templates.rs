@@ -21,6 +21,7 @@ use crate::{
     },
     openapi::operation::{Operation, PLAIN, change, create, created, delete, get, list, updated},
     types::example::{example_id, example_moment},
+    types::nullable::Nullable,
     types::scalars::{EventTypeName, Language, Moment, Name, Reference, Subject, TemplateText, TemplateTextOrNothing},
 };
 
@@ -139,17 +140,17 @@ pub(crate) struct NotificationTemplateUpdate {
     name: Option<Name>,
     /// The complete list of event types the template is for.
     #[oai(validator(max_items = 200, unique_items))]
-    event_types: Option<Vec<EventTypeName>>,
+    event_types: Nullable<Vec<EventTypeName>>,
     /// The subject line.
     subject: Option<Subject>,
     /// The plain text part.
     text: Option<TemplateText>,
-    /// The HTML part; an empty string removes it.
-    html: Option<TemplateTextOrNothing>,
+    /// The HTML part; null or an empty string removes it.
+    html: Nullable<TemplateTextOrNothing>,
     /// Language of these parts.
     language: Option<Language>,
     /// The complete set of translations, by language tag.
-    translations: Option<HashMap<String, NewTemplateParts>>,
+    translations: Nullable<HashMap<String, NewTemplateParts>>,
 }
 
 impl Validate for NotificationTemplateUpdate {}
@@ -158,12 +159,12 @@ impl Example for NotificationTemplateUpdate {
     fn example() -> Self {
         Self {
             name: None,
-            event_types: None,
+            event_types: Nullable::default(),
             subject: Some("Your billing day changes".into()),
             text: None,
-            html: None,
+            html: Nullable::default(),
             language: None,
-            translations: None,
+            translations: Nullable::default(),
         }
     }
 }
@@ -335,12 +336,12 @@ impl NotificationTemplates {
         let new = input.body;
         let settings = Settings {
             name: new.name.map(|name| name.0),
-            event_types: new.event_types.map(|names| names.into_iter().map(|name| name.0).collect()),
+            event_types: new.event_types.map(|names| names.into_iter().map(|name| name.0).collect()).or(Vec::new()),
             subject: new.subject.map(|subject| subject.0),
             text: new.text.map(|text| text.0),
-            html: new.html.map(|html| html.0),
+            html: new.html.map(|html| html.0).or(String::new()),
             language: new.language.map(|language| language.0),
-            translations: new.translations.map(translations),
+            translations: new.translations.map(translations).or(BTreeMap::new()),
         };
         Ok(Done(context.execute_on_configuration(&template.0, input.canonical.as_deref(), UpdateNotificationTemplate(settings)).await?))
     }

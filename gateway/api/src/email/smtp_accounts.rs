@@ -15,6 +15,7 @@ use crate::{
     },
     openapi::operation::{Operation, change, create, created, delete, get, list, updated},
     types::example::{example_id, example_moment},
+    types::nullable::Nullable,
     types::scalars::{
         EmailAddress, Host, MaxConnections, MaxPerSecond, MaxRecipients, Moment, Name, Port, Reference, Secret, Security, Username,
         UsernameOrNothing,
@@ -138,13 +139,13 @@ pub(crate) struct SmtpAccountUpdate {
     from_name: Option<Name>,
     /// The address in the From field.
     from_address: Option<EmailAddress>,
-    /// The user name; an empty string removes it and the password.
-    username: Option<UsernameOrNothing>,
+    /// The user name; null or an empty string removes it and the password.
+    username: Nullable<UsernameOrNothing>,
     /// The password.
     #[oai(write_only)]
     password: Option<Secret>,
-    /// Maximum number of messages per second; 0: no limit.
-    max_per_second: Option<MaxPerSecond>,
+    /// Maximum number of messages per second; null or 0: no limit.
+    max_per_second: Nullable<MaxPerSecond>,
     /// Maximum number of concurrent connections.
     connections: Option<MaxConnections>,
     /// Maximum number of recipients per SMTP transaction.
@@ -164,9 +165,9 @@ impl Example for SmtpAccountUpdate {
             security: Some(Security::Tls),
             from_name: None,
             from_address: None,
-            username: None,
+            username: Nullable::default(),
             password: None,
-            max_per_second: None,
+            max_per_second: Nullable::default(),
             connections: Some(MaxConnections(10)),
             max_recipients: None,
             is_default: Some(true),
@@ -260,6 +261,7 @@ impl SmtpAccounts {
             from_address: Some(new.from_address.0),
             username: new.username.map(|name| name.0),
             with_password: password.is_some(),
+            changes_password: false,
             max_per_second: new.max_per_second.map(|max| max.0),
             connections: Some(new.connections.0),
             max_recipients: Some(new.max_recipients.0),
@@ -314,9 +316,10 @@ impl SmtpAccounts {
             security: new.security.map(Into::into),
             from_name: new.from_name.map(|name| name.0),
             from_address: new.from_address.map(|address| address.0),
-            username: new.username.map(|name| name.0),
+            username: new.username.map(|name| name.0).or(String::new()),
             with_password: password.is_some(),
-            max_per_second: new.max_per_second.map(|max| max.0),
+            changes_password: false,
+            max_per_second: new.max_per_second.map(|max| max.0).or(0),
             connections: new.connections.map(|max| max.0),
             max_recipients: new.max_recipients.map(|max| max.0),
             is_default: new.is_default,

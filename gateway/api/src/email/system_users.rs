@@ -15,6 +15,7 @@ use crate::{
     },
     openapi::operation::{Operation, change, create, created, delete, get, list, updated},
     types::example::{example_id, example_moment},
+    types::nullable::Nullable,
     types::scalars::{EmailAddress, Language, LanguageOrNothing, Moment, Name, Reference, TimeZoneName, TimeZoneOrNothing},
 };
 
@@ -89,10 +90,10 @@ pub(crate) struct SystemUserUpdate {
     name: Option<Name>,
     /// The e-mail address.
     email: Option<EmailAddress>,
-    /// Preferred language; an empty string means the template's language.
-    language: Option<LanguageOrNothing>,
-    /// Time zone in which times are shown; an empty string means the tenant's time zone.
-    time_zone: Option<TimeZoneOrNothing>,
+    /// Preferred language; null or an empty string means the template's language.
+    language: Nullable<LanguageOrNothing>,
+    /// Time zone in which times are shown; null or an empty string means the tenant's time zone.
+    time_zone: Nullable<TimeZoneOrNothing>,
     /// Whether the user receives notifications.
     active: Option<bool>,
 }
@@ -101,7 +102,7 @@ impl Validate for SystemUserUpdate {}
 
 impl Example for SystemUserUpdate {
     fn example() -> Self {
-        Self { name: None, email: None, language: None, time_zone: None, active: Some(false) }
+        Self { name: None, email: None, language: Nullable::default(), time_zone: Nullable::default(), active: Some(false) }
     }
 }
 
@@ -201,8 +202,8 @@ impl SystemUsers {
         let settings = system_user::Settings {
             name: new.name.map(|name| name.0),
             email: new.email.map(|address| address.0),
-            language: new.language.map(|language| language.0),
-            time_zone: new.time_zone.map(|zone| zone.0),
+            language: new.language.map(|language| language.0).or(String::new()),
+            time_zone: new.time_zone.map(|zone| zone.0).or(String::new()),
             active: new.active,
         };
         Ok(Done(context.execute_on_configuration(&user.0, input.canonical.as_deref(), UpdateSystemUser(settings)).await?))

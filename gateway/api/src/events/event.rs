@@ -56,7 +56,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             created("customEvent", "CustomEvent", &[]),
         )
     },
-    list("listEvents", "events:read"),
+    Operation { own_codes: &[Code::EventTypeUnknown], ..list("listEvents", "events:read") },
     Operation { own_codes: &[Code::EventTypeUnknown], ..list("tailEvents", "events:read") },
     Operation { takes: PLAIN, ..get("getEvent", "events:read", &[Code::EventNotFound, Code::Purged]) },
 ];
@@ -241,9 +241,9 @@ impl Events {
     async fn list(
         &self,
         context: Context,
-        /// Only events of this type.
+        /// Only events of this type, or of types that match this pattern, such as `invoice.*`.
         #[oai(name = "type")]
-        kind: Query<EventTypeName>,
+        kind: Query<EventTypePattern>,
         /// Only events of this account, by its id or external id.
         account: Query<Reference>,
         /// Only events with this ordering key.

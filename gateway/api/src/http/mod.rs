@@ -3,6 +3,7 @@
 pub(crate) mod access_log;
 pub(crate) mod authorization;
 pub(crate) mod bulk;
+pub(crate) mod canonical_json;
 pub(crate) mod cursor;
 pub(crate) mod error_middleware;
 pub(crate) mod page_memory;

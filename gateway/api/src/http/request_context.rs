@@ -71,7 +71,7 @@ impl Context {
     }
 
     /// The caller and idempotency claim of a changing operation. The claim's fingerprint covers operation, path and body; the body is
-    /// canonical JSON, so whitespace and member order do not matter.
+    /// [`crate::http::canonical_json`], so how its values are written does not matter.
     pub fn request(&self, canonical: Option<&str>) -> RequestContext {
         let claim = self.0.idempotency_key.clone().map(|key| {
             let mut hash = digest::Context::new(&digest::SHA256);

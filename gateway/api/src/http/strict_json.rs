@@ -1,5 +1,8 @@
-//! Strict JSON parsing: a duplicate member is refused. serde_json would silently keep the last one, and a proxy might keep the first. The
-//! number of values is limited, because small ones take much more memory than their text.
+//! Strict JSON parsing: a duplicate member is refused. serde_json would silently keep the last one, and a proxy might keep the first. An
+//! integer beyond 64 bits is refused, because serde_json would round it. The number of values is limited, because small ones take much
+//! more memory than their text.
+
+mod long_integers;
 
 use std::{
     cell::{Cell, RefCell},
@@ -13,6 +16,7 @@ use serde_json::{Map, Number, Value};
 
 use crate::http::{
     problem::{Problem, Violation},
+    strict_json::long_integers::Suspects,
     violations::{capped, escaped},
 };
 
@@ -42,6 +46,8 @@ impl Place<'_> {
 struct Strict<'s> {
     place: &'s Place<'s>,
     twice: &'s Twice,
+    /// Numbers that may be integers beyond 64 bits.
+    large: &'s RefCell<Suspects>,
     /// How many values may still come; `None` once there were too many.
     left: &'s Cell<Option<usize>>,
 }
@@ -49,7 +55,8 @@ struct Strict<'s> {
 /// Parses a body. serde_json limits the depth to 128.
 ///
 /// # Errors
-/// `malformed_json` with line and column, `duplicate_key`, `body_too_large` with more than [`VALUES_MAX`] values.
+/// `malformed_json` with line and column, `duplicate_key`, `body_too_large` with more than [`VALUES_MAX`] values, `schema_violation` with
+/// an integer beyond 64 bits.
 pub(crate) fn read(body: &[u8]) -> Result<Value, Problem> {
     if let Some(mark) = [&b"\xef\xbb\xbf"[..], b"\xfe\xff", b"\xff\xfe"].into_iter().find(|mark| body.starts_with(mark)) {
         let encoding = if mark.len() == 3 { "UTF-8" } else { "UTF-16" };
@@ -59,8 +66,9 @@ pub(crate) fn read(body: &[u8]) -> Result<Value, Problem> {
     let twice = Twice::default();
     let mut reader = serde_json::Deserializer::from_slice(body);
     let left = Cell::new(Some(VALUES_MAX));
-    let read =
-        Strict { place: &Place::Root, twice: &twice, left: &left }.deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
+    let large = RefCell::<Suspects>::default();
+    let strict = Strict { place: &Place::Root, twice: &twice, large: &large, left: &left };
+    let read = strict.deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
     read.map_err(|error| match twice.into_inner() {
         Some(violation) => Problem::new(Code::DuplicateKey, violation.message.clone()).with_errors(vec![violation]),
         None if left.get().is_none() => Problem::new(Code::BodyTooLarge, format!("The body has more than {VALUES_MAX} JSON values.")),
@@ -70,6 +78,7 @@ pub(crate) fn read(body: &[u8]) -> Result<Value, Problem> {
         // serde_json's message ends with "at line x column y" and does not quote the input.
         None => Problem::new(Code::MalformedJson, format!("The body is not JSON: {error}.")),
     })
+    .and_then(|value| large.take().refuse(body).map(|()| value))
 }
 
 impl<'de> DeserializeSeed<'de> for Strict<'_> {
@@ -103,6 +112,7 @@ impl<'de> Visitor<'de> for Strict<'_> {
         Ok(value.into())
     }
     fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
+        self.large.borrow_mut().note(value, || self.place.pointer());
         Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
     }
     fn visit_str<E: Error>(self, value: &str) -> Result<Value, E> {
@@ -162,6 +172,20 @@ mod tests {
         assert!(read(list(VALUES_MAX - 1).as_bytes()).is_ok());
         let refused = read(list(VALUES_MAX).as_bytes()).expect_err("too many").to_string();
         assert!(refused.starts_with("body_too_large") && refused.contains("100000"), "{refused}");
+    }
+
+    #[test]
+    fn an_integer_beyond_64_bits_is_refused_wherever_it_is() {
+        let refused = read(br#"{"a":1e20,"s":"\\\"99999999999999999999,","b":[{"c/d":89445000000000000012},-9223372036854775809,1.5]}"#);
+        let refused = refused.expect_err("refused").to_string();
+        assert!(refused.starts_with("schema_violation: The body has 2 integers beyond 64 bits"), "{refused}");
+        let refused = read(br#"{"iccid": 89445000000000000012}"#).expect_err("refused").to_string();
+        assert_eq!(refused, "schema_violation: '/iccid' is an integer beyond 64 bits; send it as text, such as \"89445000000000000012\".");
+        for kept in
+            ["18446744073709551615", "-9223372036854775808", "1e20", "89445000000000000012.0", "6.02e23", "\"89445000000000000012\""]
+        {
+            assert_eq!(read(kept.as_bytes()).expect(kept), serde_json::from_str::<Value>(kept).expect("JSON"), "{kept}");
+        }
     }
 
     #[test]

@@ -18,12 +18,13 @@ use tokio::io::AsyncReadExt;
 use crate::{
     http::{
         authorization::{IDEMPOTENCY_KEY, Options},
+        canonical_json,
         problem::{Problem, Violation},
         request_context::Context,
         strict_json,
         violations::{self, capped},
     },
-    openapi::schema::validator_of,
+    openapi::schema::body_schema_of,
 };
 
 /// An oversized body is received up to this multiple of the limit, so that its sender sees the refusal.
@@ -49,7 +50,7 @@ impl<T: Validate> Validate for Option<T> {
 pub(crate) struct Validated<T> {
     /// The body, parsed.
     pub body: T,
-    /// The body as canonical JSON (members sorted, no whitespace); only with an idempotency key.
+    /// The body as [`canonical_json`]; only with an idempotency key.
     pub canonical: Option<String>,
 }
 
@@ -77,7 +78,7 @@ impl<'a, T: Validate> ApiExtractor<'a> for Validated<T> {
         ensure_json(request.headers())?;
         ensure_identity(request.headers())?;
         let value = strict_json::read(&bytes)?;
-        let canonical = request.headers().contains_key(IDEMPOTENCY_KEY).then(|| value.to_string());
+        let canonical = request.headers().contains_key(IDEMPOTENCY_KEY).then(|| canonical_json::of(&value));
         check::<T>(&value)?;
         Ok(Self { body: parse(Some(value))?, canonical })
     }
@@ -129,12 +130,13 @@ fn ensure_identity(headers: &HeaderMap) -> Result<(), Problem> {
 /// # Errors
 /// `schema_violation`, with every violation.
 pub(crate) fn check<T: Validate>(value: &Value) -> Result<(), Problem> {
-    let validator = validator_of::<T>()?;
+    let schema = body_schema_of::<T>()?;
+    let value = schema.without_nulls(value);
     let mut found = Vec::new();
-    if !validator.is_valid(value) {
-        found = violations::of(validator.iter_errors(value));
+    if !schema.validator.is_valid(&value) {
+        found = violations::of(schema.validator.iter_errors(&value));
     }
-    T::further(value, &mut found);
+    T::further(&value, &mut found);
     match found.as_slice() {
         [] => return Ok(()),
         [one] => Err(one.message.clone()),

@@ -8,7 +8,10 @@ use serde_json::Value;
 
 use crate::{
     http::problem::Violation,
-    types::patterns::{ADDRESS_RULE, rule_of},
+    types::{
+        patterns::{ADDRESS_RULE, rule_of},
+        scalars::{DATE_RULE, MOMENT_RULE},
+    },
 };
 
 /// Maximum number of reported violations; a body with more repeats the same ones.
@@ -69,7 +72,7 @@ fn tell(error: &ValidationError<'_>, found: &mut Vec<Violation>) {
         Kind::Maximum { limit } => ("out_of_range", format!("must not be greater than {limit}")),
         Kind::Minimum { limit } => ("out_of_range", format!("must not be less than {limit}")),
         Kind::Pattern { pattern } => ("pattern", rule_of(pattern).to_owned()),
-        Kind::Format { format } => ("format", format_rule(format).to_owned()),
+        Kind::Format { format } => ("format", format_rule(format)),
         _ => ("invalid", "does not match the schema".to_owned()),
     };
     let pointer = capped(path);
@@ -91,13 +94,13 @@ fn options_of(options: &Value) -> String {
     names.join(", ")
 }
 
-fn format_rule(format: &str) -> &'static str {
+fn format_rule(format: &str) -> String {
     match format {
-        "date-time" => "must be a date and time with offset (RFC 3339), such as 2027-01-15T09:30:00Z",
-        "date" => "must be a date (ISO 8601), such as 2027-01-15",
-        "uuid" => "must be a UUID",
-        "idn-email" => ADDRESS_RULE,
-        _ => "does not have the required format",
+        "date-time" => format!("must be {MOMENT_RULE}"),
+        "date" => format!("must be {DATE_RULE}"),
+        "uuid" => "must be a UUID".to_owned(),
+        "idn-email" => ADDRESS_RULE.to_owned(),
+        _ => "does not have the required format".to_owned(),
     }
 }
 

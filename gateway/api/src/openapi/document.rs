@@ -24,7 +24,11 @@ changed entities and the published events. A change confirmed with 2xx is durabl
 subscription at least once and the warehouse exactly once.
 
 **Retries.** Send an `Idempotency-Key` with a changing operation to retry it safely: it is performed once, and every retry \
-returns the bytes of the first response.
+returns the bytes of the first response. Bodies are compared by value: the order of members, whitespace and the notation of a number \
+(`14` or `14.0`) make no difference.
+
+**Updates.** `PATCH` keeps absent members, and unsets a member that may be `null` (RFC 7396). A change that changes nothing, such as an empty \
+one, is answered with the object as it is: with the action `unchanged`, its version, and no event.
 
 **Versions.** Single resources have an `ETag`. Send it as `If-Match`, and a change is refused with 412 if the resource \
 has changed since.
@@ -34,6 +38,13 @@ has changed since.
 
 **E-mail addresses** are plain addresses in any script (RFC 5321, RFC 6531), such as `o'brien@example.com` or `dörte@bücher.example`. One \
 with a local part that is not ASCII can be sent to only by servers that offer SMTPUTF8.
+
+**Names and external ids** have at least one visible character: blank ones, and those of invisible characters only, are refused.
+
+**Times** are RFC 3339 with an offset, in the years 0001 to 9999 UTC, without leap seconds; dates are ISO 8601 in the same years. What \
+has occurred is at most ten years old and at most one hour ahead; what is planned is at most a hundred years ahead.
+
+**Numbers**: integers are up to 64 bits; a longer one is refused, in any member. Send long digit strings, such as an ICCID, as text.
 
 **Problems** are `application/problem+json` (RFC 9457) with a stable `code`; `errors` lists every violation found. Unknown \
 members and parameters are refused.
@@ -67,16 +78,32 @@ pub fn openapi() -> Value {
     document
 }
 
-/// OpenAPI 3.1.0, with the outgoing webhooks. The 3.0 document is valid as 3.1 with the same meaning: it uses neither `nullable` nor
-/// boolean exclusive limits.
+/// OpenAPI 3.1.0, with the outgoing webhooks. But for `nullable`, the 3.0 document is valid as 3.1 with the same meaning: it uses no boolean
+/// exclusive limits.
 pub fn openapi_31() -> Value {
     let mut document = openapi();
+    document["components"]["schemas"].as_object_mut().into_iter().flatten().for_each(|(_, schema)| with_null(schema));
     document["openapi"] = "3.1.0".into();
     document["webhooks"] = webhooks::all();
     if let Some(tags) = document["tags"].as_array_mut() {
         tags.push(json!({ "name": "Webhooks", "description": "Calls that this server sends to receivers." }));
     }
     document
+}
+
+/// Replaces `nullable` of OpenAPI 3.0 in the members of a schema with the type `null` of JSON Schema.
+fn with_null(schema: &mut Value) {
+    for (_, member) in schema["properties"].as_object_mut().into_iter().flatten() {
+        let Some(members) = member.as_object_mut() else { continue };
+        if members.remove("nullable").is_none() {
+            continue;
+        }
+        if let Some(kind) = members.get_mut("type") {
+            *kind = json!([kind.take(), "null"]);
+        } else if let Some(reference) = members.remove("allOf") {
+            members.insert("anyOf".to_owned(), json!([reference[0], { "type": "null" }]));
+        }
+    }
 }
 
 /// Every operation of a document with its path and method.

@@ -3,6 +3,7 @@
 
 use std::{
     any::TypeId,
+    borrow::Cow,
     collections::HashMap,
     sync::{Arc, LazyLock, PoisonError, RwLock},
 };
@@ -37,7 +38,6 @@ pub(crate) fn components_of<T: Type>() -> Map<String, Value> {
 pub(crate) fn tidy(schema: &mut Value) {
     let Some(members) = schema.as_object_mut() else { return };
     members.remove("title");
-    members.remove("nullable");
     for limit in ["minimum", "maximum", "multipleOf"] {
         if let Some(whole) = members.get(limit).and_then(Value::as_f64).filter(|limit| limit.fract() == 0.0) {
             members.insert(limit.to_owned(), json!(whole as i64));
@@ -135,18 +135,49 @@ pub(crate) fn compile(schema: &Value) -> Result<Validator, Problem> {
         .map_err(Problem::internal)
 }
 
-static COMPILED: LazyLock<RwLock<HashMap<TypeId, Arc<Validator>>>> = LazyLock::new(RwLock::default);
+/// The schema of a request body.
+pub(crate) struct BodySchema {
+    /// Validates a body without the nulls of `nullable`.
+    pub validator: Validator,
+    /// The members that null unsets.
+    nullable: Vec<String>,
+}
 
-/// The validator of request bodies of type `T`, compiled once.
+impl BodySchema {
+    fn of<T: Type>() -> Result<Self, Problem> {
+        let schema = request_schema::<T>();
+        let name = schema["$ref"].as_str().and_then(|name| name.strip_prefix(COMPONENTS)).unwrap_or_default();
+        let members = schema["components"]["schemas"][name]["properties"].as_object().into_iter().flatten();
+        let nullable = members.filter(|(_, member)| member["nullable"] == true).map(|(name, _)| name.clone()).collect();
+        Ok(Self { validator: compile(&schema)?, nullable })
+    }
+
+    /// The body to validate: without the members that it unsets.
+    pub fn without_nulls<'v>(&self, body: &'v Value) -> Cow<'v, Value> {
+        let unset = |name: &String| body.get(name).is_some_and(Value::is_null);
+        if !self.nullable.iter().any(unset) {
+            return Cow::Borrowed(body);
+        }
+        let mut set = body.clone();
+        if let Some(members) = set.as_object_mut() {
+            members.retain(|name, value| !value.is_null() || !self.nullable.contains(name));
+        }
+        Cow::Owned(set)
+    }
+}
+
+static COMPILED: LazyLock<RwLock<HashMap<TypeId, Arc<BodySchema>>>> = LazyLock::new(RwLock::default);
+
+/// The schema of request bodies of type `T`, compiled once.
 ///
 /// # Errors
 /// See [`compile`].
-pub(crate) fn validator_of<T: Type + 'static>() -> Result<Arc<Validator>, Problem> {
+pub(crate) fn body_schema_of<T: Type + 'static>() -> Result<Arc<BodySchema>, Problem> {
     let key = TypeId::of::<T>();
     if let Some(known) = COMPILED.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
         return Ok(known.clone());
     }
-    let made = Arc::new(compile(&request_schema::<T>())?);
+    let made = Arc::new(BodySchema::of::<T>()?);
     COMPILED.write().unwrap_or_else(PoisonError::into_inner).insert(key, made.clone());
     Ok(made)
 }

@@ -73,9 +73,9 @@ pub(crate) struct EntityChange {
     pub id: String,
     /// Version after the change, starting at 1.
     pub version: i64,
-    /// `created`, `updated` or `deleted`.
+    /// `created`, `updated`, `deleted`, or `unchanged` if the operation changed nothing.
     pub action: String,
-    /// State before the change, as the entity's get operation returns it. Absent if the entity was created.
+    /// State before the change, as the entity's get operation returns it. Absent if the entity was created or is unchanged.
     pub before: Option<FreeObject>,
     /// State after the change, as the entity's get operation returns it. Absent if the entity was deleted.
     pub after: Option<FreeObject>,

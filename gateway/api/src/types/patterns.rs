@@ -2,6 +2,12 @@
 
 /// One line: no control characters.
 pub(crate) const LINE: &str = r"^[^\x00-\x1f\x7f-\x9f]*$";
+/// A name: one line with at least one visible character. The class lists spaces and the characters without a glyph of Unicode's basic
+/// plane (`White_Space`, `Default_Ignorable_Code_Point`, the braille blank).
+pub(crate) const NAME: &str = concat!(
+    r"^[^\x00-\x1f\x7f-\x9f]*[^\x00-\x20\x7f-\xa0\xad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f\u2000-\u200f\u2028-\u202f",
+    r"\u205f-\u206f\u2800\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb][^\x00-\x1f\x7f-\x9f]*$",
+);
 /// Several lines: no control characters except tab and line breaks.
 pub(crate) const LINES: &str = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$";
 /// ISO 4217.
@@ -44,6 +50,7 @@ pub(crate) const ADDRESS_RULE: &str = "must be a plain e-mail address, such as b
 pub(crate) fn rule_of(pattern: &str) -> &'static str {
     match pattern {
         LINE => "must not contain line breaks or other control characters",
+        NAME => "must have a visible character, and no line breaks or other control characters",
         LINES => "must not contain control characters other than tab and line breaks",
         CURRENCY => "must be three uppercase letters (ISO 4217), such as EUR",
         HOST => "must be a host name or an IP address, without scheme, port or path",

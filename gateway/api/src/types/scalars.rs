@@ -13,7 +13,7 @@ use poem_openapi::{
 use serde_json::Value;
 
 use crate::types::patterns::{
-    ADDRESS, ADDRESS_OR_NOTHING, CAMEL, COUNTRY, CURRENCY, DECIMAL, HEADER, HOST, LANGUAGE, LANGUAGE_OR_NOTHING, LINE, LINES, PATH,
+    ADDRESS, ADDRESS_OR_NOTHING, CAMEL, COUNTRY, CURRENCY, DECIMAL, HEADER, HOST, LANGUAGE, LANGUAGE_OR_NOTHING, LINE, LINES, NAME, PATH,
     PATH_OR_NOTHING, RECIPIENT, SNAKE, STATUS, VISIBLE,
 };
 
@@ -81,13 +81,13 @@ macro_rules! texts {
 
 texts! {
     /// A display name.
-    Name = text(1, 200, LINE);
+    Name = text(1, 200, NAME);
     /// An id in an external system.
-    ExternalId = text(1, 128, LINE);
+    ExternalId = text(1, 128, NAME);
     /// An id or an external id.
     Reference = text(1, 128, LINE);
     /// A reason, as free text.
-    Reason = text(1, 500, LINE);
+    Reason = text(1, 500, NAME);
     /// A currency.
     Currency = text(3, 3, CURRENCY);
     /// The name of an event type.
@@ -127,7 +127,7 @@ texts! {
     /// An e-mail recipient.
     MailRecipient = text(3, 254, RECIPIENT);
     /// A user name.
-    Username = text(1, 256, LINE);
+    Username = text(1, 256, NAME);
     /// A user name, or empty.
     UsernameOrNothing = text(0, 256, LINE);
     /// A language tag, or empty.
@@ -139,7 +139,7 @@ texts! {
     /// A password.
     Secret = MetaSchema { format: Some("password"), write_only: true, ..text(1, 1024, LINE) };
     /// A subject line.
-    Subject = text(1, 1_000, LINE);
+    Subject = text(1, 1_000, NAME);
     /// The body of a template.
     TemplateText = text(1, 100_000, LINES);
     /// The name of a custom event type, without `custom.`.
@@ -155,19 +155,19 @@ texts! {
     /// An ordering key; the domain validates it.
     Key = text(1, 64, LINE);
     /// The subject of an event, as an external system names it.
-    SubjectReference = text(1, 128, LINE);
+    SubjectReference = text(1, 128, NAME);
     /// A description, as free text.
     Description = text(0, 2_000, LINES);
     /// An amount or a quantity.
     Amount = text(1, 32, DECIMAL);
     /// A charge type.
-    ChargeTypeName = text(1, 64, LINE);
+    ChargeTypeName = text(1, 64, NAME);
     /// The unit of a quantity.
-    UnitName = text(1, 32, LINE);
+    UnitName = text(1, 32, NAME);
     /// A kind of usage identifier.
-    IdentifierKind = text(1, 32, LINE);
+    IdentifierKind = text(1, 32, NAME);
     /// A usage identifier.
-    IdentifierValue = text(1, 128, LINE);
+    IdentifierValue = text(1, 128, NAME);
     /// A text to search for.
     SearchText = text(1, 200, LINE);
     /// A status name.
@@ -177,7 +177,7 @@ texts! {
     /// A language tag.
     Language = text(2, 35, LANGUAGE);
     /// A telephone number in any notation.
-    Phone = text(1, 50, LINE);
+    Phone = text(1, 50, NAME);
     /// A time zone name; the domain validates it.
     TimeZoneName = text(1, 64, VISIBLE);
     /// A time of day; the domain validates it.
@@ -248,6 +248,8 @@ choices! {
     ContractStatus { Active = "active", Ended = "ended" }
     /// Sort key of charges.
     ChargeOrder { OccurredAt = "occurredAt", Amount = "amount" }
+    /// Sort key of invoices.
+    InvoiceOrder { CreatedAt = "createdAt", IssuedOn = "issuedOn", DueOn = "dueOn" }
     /// Sort direction.
     Direction { Ascending = "ascending", Descending = "descending" }
     /// Role of a contact.
@@ -344,7 +346,7 @@ whole_numbers! {
 }
 
 mod moment;
-pub(crate) use moment::{Date, Moment, date, moment};
+pub(crate) use moment::{DATE_RULE, Date, MOMENT_RULE, Moment, date, moment};
 
 /// Any JSON object; its schema is documented elsewhere.
 #[derive(Debug, Clone)]

@@ -65,6 +65,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             Code::UnitRequired,
             Code::EventTooLarge,
             Code::OccurredAtInFuture,
+            Code::TimeOutOfRange,
         ],
     ),
     list("searchChargeableEvents", "charges:read"),
@@ -104,7 +105,7 @@ pub(crate) struct NewChargeableEvent {
     unit: Option<UnitName>,
     /// Rated amount in the account's currency, with up to six decimals.
     amount: NewMoney,
-    /// Time of the usage or event.
+    /// Time of the usage or event: at most ten years ago and at most one hour ahead.
     occurred_at: Moment,
 }
 

@@ -22,6 +22,7 @@ use crate::{
     types::example::{example_id, example_moment},
     types::{
         money::{Money, NewMoney},
+        nullable::Nullable,
         scalars::{ContractStatus, Date, ExternalId, Moment, Name, PeriodMonths, Reference},
     },
 };
@@ -46,6 +47,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             Code::AccountDeactivated,
             Code::EndDateBeforeStart,
             Code::ContractTooLongAgo,
+            Code::TimeOutOfRange,
             Code::CurrencyMismatch,
             Code::CurrencyUnknown,
             Code::AmountNotPositive,
@@ -61,7 +63,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     change(
         "updateContract",
         "contracts:write",
-        &[Code::ContractNotFound, Code::AccountDeactivated, Code::ContractEnded, Code::EndDateInPast],
+        &[Code::ContractNotFound, Code::AccountDeactivated, Code::ContractEnded, Code::EndDateInPast, Code::TimeOutOfRange],
         updated("contract", "Contract", &["contract.updated"]),
     ),
     delete(
@@ -92,11 +94,11 @@ pub(crate) struct NewContract {
     account: Reference,
     /// Display name.
     name: Name,
-    /// First day of the contract. The first period must not have ended yet.
+    /// First day of the contract, at most a hundred years ahead. The first period must not have ended yet.
     start_date: Date,
     /// Length of a period in months, counted from the start date.
     period_months: PeriodMonths,
-    /// First day after the contract. Absent: the contract is open-ended.
+    /// First day after the contract, at most a hundred years ahead. Absent: the contract is open-ended.
     end_date: Option<Date>,
     /// The commit tiers, in ascending order.
     #[oai(validator(min_items = 1, max_items = 20))]
@@ -126,15 +128,16 @@ impl Example for NewContract {
 pub(crate) struct ContractUpdate {
     /// Display name.
     name: Option<Name>,
-    /// First day after the contract, in the future. The current period is shortened or extended accordingly.
-    end_date: Option<Date>,
+    /// First day after the contract, in the future, at most a hundred years ahead; null: the contract becomes open-ended. The current period is
+    /// shortened or extended accordingly.
+    end_date: Nullable<Date>,
 }
 
 impl Validate for ContractUpdate {}
 
 impl Example for ContractUpdate {
     fn example() -> Self {
-        Self { name: None, end_date: Some(Date(NaiveDate::from_ymd_opt(2029, 1, 1).unwrap_or_default())) }
+        Self { name: None, end_date: Date(NaiveDate::from_ymd_opt(2029, 1, 1).unwrap_or_default()).into() }
     }
 }
 

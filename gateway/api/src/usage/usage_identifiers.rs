@@ -22,6 +22,7 @@ use crate::{
     },
     openapi::operation::{Operation, change, create, created, delete, get, list, updated},
     types::example::{example_id, example_moment},
+    types::nullable::Nullable,
     types::scalars::{DormantDays, ExternalId, IdentifierKind, IdentifierValue, Moment, Reference},
 };
 
@@ -93,15 +94,16 @@ impl Example for NewUsageIdentifier {
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct UsageIdentifierUpdate {
-    /// Days without usage after which the identifier is dormant. A dormant one stays dormant unless fewer days than that have passed.
-    dormant_after_days: Option<DormantDays>,
+    /// Days without usage after which the identifier is dormant; null: it never is. A dormant one stays dormant unless fewer days than that have
+    /// passed.
+    dormant_after_days: Nullable<DormantDays>,
 }
 
 impl Validate for UsageIdentifierUpdate {}
 
 impl Example for UsageIdentifierUpdate {
     fn example() -> Self {
-        Self { dormant_after_days: Some(DormantDays(60)) }
+        Self { dormant_after_days: DormantDays(60).into() }
     }
 }
 

@@ -1,9 +1,12 @@
 //! `updateAccount`, `deleteAccount`.
 
 use async_trait::async_trait;
-use billwire_domain::customers::{
-    account::{self, Account},
-    contact::Contact,
+use billwire_domain::{
+    customers::{
+        account::{self, Account},
+        contact::Contact,
+    },
+    patch::Patch,
 };
 use billwire_schemas::{clock::Timestamp, events::envelope::Parameters};
 use billwire_store::{Tx, commit::Failure};
@@ -15,8 +18,8 @@ use crate::{events::event_parameters::recorded, execute_on::ObjectUseCase, objec
 pub struct UpdateAccount {
     /// The changes.
     pub command: account::Update,
-    /// Id or external id of the new billing contact.
-    pub billing_contact: Option<String>,
+    /// The change of the billing contact, by id or external id.
+    pub billing_contact: Patch<String>,
 }
 
 /// Deletes an account that was never active.
@@ -31,8 +34,9 @@ impl ObjectUseCase for UpdateAccount {
     async fn run(&self, tx: &mut Tx<'_>, account: Account, now: Timestamp) -> Result<Option<Record>, Failure> {
         account::ensure_not_deactivated(&account)?;
         let contact = match &self.billing_contact {
-            Some(reference) => Some(found::<Contact>(tx, "/billingContact", reference).await?),
-            None => None,
+            Patch::Set(reference) => Patch::Set(found::<Contact>(tx, "/billingContact", reference).await?),
+            Patch::Unset => Patch::Unset,
+            Patch::Keep => Patch::Keep,
         };
         let change = account::update(account, self.command.clone(), contact.as_ref(), now)?;
         recorded(tx, &change, Parameters::new()).await

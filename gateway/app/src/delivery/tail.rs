@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use billwire_domain::Rejected;
-use billwire_schemas::{events::selection::Selection, ids::TenantId};
+use billwire_schemas::ids::TenantId;
 use billwire_store::{Error, commit::Failure};
 
 use crate::App;
@@ -41,12 +40,8 @@ impl App {
         wait: Duration,
     ) -> Result<(Vec<String>, u64), Failure> {
         // Validating the pattern also keeps arbitrary text out of stream subjects.
-        let unknown = match pattern {
-            Some(pattern) => self.catalogue(tenant).await?.unknown(&Selection::of_types(&[pattern])).into_iter().next(),
-            None => None,
-        };
-        if let Some(unknown) = unknown {
-            return Err(Rejected::violation("", unknown.code, unknown.message).into());
+        if let Some(pattern) = pattern {
+            self.ensure_pattern(tenant, pattern).await?;
         }
         let stream = self.stream.as_ref().ok_or_else(|| Error::Unavailable("this process has no access to the stream".into()))?;
         stream.after(tenant, pattern, after, limit, wait).await.map_err(|why| Error::Unavailable(why).into())

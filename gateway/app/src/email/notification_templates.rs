@@ -11,7 +11,7 @@ use billwire_domain::{
 };
 use billwire_schemas::{
     clock::Timestamp,
-    events::envelope::Parameters,
+    events::envelope::{Action as EntityAction, Parameters},
     ids::{EventId, NotificationTemplateId, TenantId, TransactionId},
     refusal::Code,
 };
@@ -87,6 +87,7 @@ struct Recorded {
 struct RecordedEntity {
     #[serde(rename = "type")]
     kind: String,
+    action: EntityAction,
     after: Option<Value>,
 }
 
@@ -95,9 +96,9 @@ impl Recorded {
         self.entities.iter().any(|entity| entity.kind == NotificationTemplate::TYPE)
     }
 
-    /// The version; `None` for the deletion.
+    /// The version; `None` for the deletion, and for an update that changed nothing.
     fn version(mut self) -> Option<TemplateVersion> {
-        let template = self.entities.pop()?.after?;
+        let template = self.entities.pop().filter(|entity| entity.action != EntityAction::Unchanged)?.after?;
         Some(TemplateVersion { changed_at: self.occurred_at, actor: self.actor, business_transaction: self.id, template })
     }
 }

@@ -125,7 +125,9 @@ impl ConfigurationUseCase for UpdateSmtpAccount {
         self.settings.name.as_deref()
     }
     async fn run(&self, tx: &mut Tx<'_>, account: SmtpAccount, _: Timestamp) -> Result<Record, Failure> {
-        let change = smtp_account::update(account, self.settings.clone())?;
+        let known = tx.secrets(Kind::SmtpAccount, account.id.0).await?;
+        let changes_password = self.password.is_some() && self.password != known;
+        let change = smtp_account::update(account, Settings { changes_password, ..self.settings.clone() })?;
         let record = changed(tx, &change)?;
         // Removing the user name also removes the password.
         let gone = (!change.after.has_password).then_some("");

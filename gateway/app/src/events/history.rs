@@ -1,7 +1,10 @@
 //! The history of business transactions and events.
 
-use billwire_domain::customers::account::Account;
-use billwire_schemas::ids::{AccountId, TenantId};
+use billwire_domain::{Rejected, customers::account::Account};
+use billwire_schemas::{
+    events::selection::{Selection, is_pattern},
+    ids::{AccountId, TenantId},
+};
 use billwire_store::{commit::Failure, events::history, page};
 
 use crate::{App, Purgeable};
@@ -53,14 +56,26 @@ impl App {
     /// A page of events, newest first.
     ///
     /// # Errors
-    /// A database failure.
+    /// `event_type_unknown` for a pattern that no type matches, or a database failure.
     pub async fn list_events(
         &self,
         tenant: &TenantId,
         wanted: history::Events,
         page_request: page::PageRequest,
     ) -> Result<page::Page<String>, Failure> {
+        // A name is not checked: events of a type that was deleted are still listed.
+        if let Some(pattern) = wanted.kind.as_deref().filter(|kind| is_pattern(kind)) {
+            self.ensure_pattern(tenant, pattern).await?;
+        }
         Ok(self.store.list_events(tenant, wanted, page_request).await?)
+    }
+
+    /// Refuses a name or pattern that no event type of the tenant matches.
+    pub(crate) async fn ensure_pattern(&self, tenant: &TenantId, pattern: &str) -> Result<(), Failure> {
+        match self.catalogue(tenant).await?.unknown(&Selection::of_types(&[pattern])).into_iter().next() {
+            Some(unknown) => Err(Rejected::violation("", unknown.code, unknown.message).into()),
+            None => Ok(()),
+        }
     }
 
     /// The id of the account with this id or external id; `None` if it does not exist.

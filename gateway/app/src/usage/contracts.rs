@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use billwire_domain::{
     Change, Entity, Rejected,
     customers::{account::Account, billing_settings::BillingSettings},
+    patch::Patch,
     usage::contract::{self, Contract, Status},
 };
 use billwire_schemas::{
@@ -35,8 +36,8 @@ pub struct CreateContract {
 pub struct UpdateContract {
     /// The new name.
     pub name: Option<String>,
-    /// The first day after the contract.
-    pub end_date: Option<NaiveDate>,
+    /// The change of the first day after the contract.
+    pub end_date: Patch<NaiveDate>,
 }
 
 /// Deletes a contract that has not started.

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use billwire_domain::{
     Rejected,
     customers::service::Service,
+    patch::Patch,
     usage::usage_identifier::{self, UsageIdentifier},
 };
 use billwire_schemas::{
@@ -31,8 +32,8 @@ pub struct CreateUsageIdentifier {
 /// Changes a usage identifier.
 #[derive(Debug, Clone)]
 pub struct UpdateUsageIdentifier {
-    /// Days without usage after which the identifier is dormant; absent: unchanged.
-    pub dormant_after_days: Option<u32>,
+    /// The change of the days without usage after which the identifier is dormant.
+    pub dormant_after_days: Patch<u32>,
 }
 
 /// Deletes a usage identifier.

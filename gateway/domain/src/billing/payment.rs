@@ -19,6 +19,7 @@ use crate::{
     change::{Change, Entity, Lifecycle, entity_members},
     customers::account::Account,
     rejected::{Rejected, Violation},
+    time_bounds::reported,
 };
 
 /// Status of a payment.
@@ -126,7 +127,8 @@ pub struct Create {
 /// open ones, oldest first. The rest stays unallocated. Deactivated accounts can pay.
 ///
 /// # Errors
-/// The rules of [`validate_amount`]; `payment_error_required`, `payment_error_not_allowed`, `invoice_of_other_account`, `invoice_not_open`.
+/// The rules of [`validate_amount`]; `payment_error_required`, `payment_error_not_allowed`, `time_out_of_range`,
+/// `invoice_of_other_account`, `invoice_not_open`.
 pub fn record(
     command: Create,
     account: &Account,
@@ -136,6 +138,7 @@ pub fn record(
 ) -> Result<(Change<Payment>, Vec<Change<Invoice>>), Rejected> {
     let mut broken = Vec::new();
     validate_amount("/amount", &command.amount, &account.currency, &mut broken);
+    broken.extend(command.received_at.and_then(|at| reported("/receivedAt", at, now, Code::TimeOutOfRange)));
     match (command.status, &command.error) {
         (Status::Failed, None) => {
             broken.push(Violation::new("/error", Code::PaymentErrorRequired, "A failed payment needs an error."));

@@ -23,6 +23,7 @@ use crate::{
     customers::{bill_cycle::BillCycle, billing_settings::BillingSettings},
     history::History,
     rejected::{Rejected, Violation},
+    time_bounds::ensure_planned,
 };
 
 pub use details::{Company, Update, delete, update};
@@ -171,7 +172,7 @@ pub fn create(command: Create, cycle: &BillCycle, settings: &BillingSettings, no
 /// Decides `updateAccountBillCycle` to `cycle`, at once or at `valid_from`. Replaces a planned change.
 ///
 /// # Errors
-/// `account_deactivated`, the billing day rules, `valid_from_in_past`.
+/// `account_deactivated`, the billing day rules, `valid_from_in_past`, `time_out_of_range`.
 pub fn update_bill_cycle(
     account: Account,
     cycle: &BillCycle,
@@ -280,6 +281,7 @@ fn switch(
 /// `valid_from_in_past`.
 fn ensure_in_future(valid_from: Timestamp, now: Timestamp) -> Result<Timestamp, Rejected> {
     if valid_from > now {
+        ensure_planned("/validFrom", valid_from.date_naive(), now)?;
         return Ok(valid_from);
     }
     let now = now.to_rfc3339_opts(SecondsFormat::Secs, true);

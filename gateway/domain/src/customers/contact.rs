@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     change::{Change, Entity, entity_members},
     customers::account::{Account, ensure_not_deactivated},
+    patch::Patch,
     rejected::Rejected,
 };
 
@@ -119,9 +120,9 @@ pub struct Update {
     /// See [`Contact::email`].
     pub email: Option<String>,
     /// See [`Contact::phone`].
-    pub phone: Option<String>,
+    pub phone: Patch<String>,
     /// See [`Contact::language`].
-    pub language: Option<String>,
+    pub language: Patch<String>,
 }
 
 /// Decides `updateContact`.
@@ -134,8 +135,8 @@ pub fn update(contact: Contact, account: &Account, command: Update, now: Timesta
     after.role = command.role.unwrap_or(after.role);
     after.name = command.name.unwrap_or(after.name);
     after.email = command.email.unwrap_or(after.email);
-    after.phone = command.phone.or(after.phone);
-    after.language = command.language.or(after.language);
+    after.phone = command.phone.apply(after.phone);
+    after.language = command.language.apply(after.language);
     Ok(Change::updated(contact, after, Vec::<&'static str>::new()))
 }
 

@@ -13,6 +13,7 @@ use crate::{
     change::{Change, Entity, entity_members},
     customers::billing_settings::BillingSettings,
     history::History,
+    patch::Patch,
     rejected::{Rejected, Violation},
 };
 
@@ -96,7 +97,7 @@ pub struct Update {
     /// See [`Package::name`].
     pub name: Option<String>,
     /// See [`Package::description`].
-    pub description: Option<String>,
+    pub description: Patch<String>,
     /// See [`Package::recurring_fee`]. Applies from today on, in the tenant's time zone.
     pub recurring_fee: Option<Money>,
 }
@@ -119,7 +120,7 @@ pub fn update(package: Package, command: Update, settings: &BillingSettings, now
     }
     let mut after = package.next_version(now);
     after.name = command.name.unwrap_or(after.name);
-    after.description = command.description.or(after.description);
+    after.description = command.description.apply(after.description);
     if let Some(recurring_fee) = command.recurring_fee {
         let before = FeeByDay { recurring_fee: after.recurring_fee };
         after.fee_history.set_after(settings.date_of(after.created_at), before, settings.date_of(now), FeeByDay { recurring_fee });

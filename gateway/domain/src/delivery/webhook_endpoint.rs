@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     change::{Change, Entity, Lifecycle, entity_members},
+    patch::Patch,
     rejected::{Rejected, Violation},
 };
 
@@ -107,9 +108,9 @@ pub struct Settings {
     /// The client certificate; `Some(None)` removes it.
     pub client_certificate: Option<Option<ClientCertificate>>,
     /// See [`WebhookEndpoint::retry_waits`].
-    pub retry_waits: Option<Vec<u32>>,
+    pub retry_waits: Patch<Vec<u32>>,
     /// See [`WebhookEndpoint::max_in_flight`].
-    pub max_in_flight: Option<u32>,
+    pub max_in_flight: Patch<u32>,
     /// See [`WebhookEndpoint::max_per_second`]; 0 removes the limit.
     pub max_per_second: Option<u32>,
     /// See [`WebhookEndpoint::owner_email`]; an empty string removes it.
@@ -169,9 +170,13 @@ pub fn create(command: Create, now: Timestamp) -> Result<(Change<WebhookEndpoint
 /// # Errors
 /// The errors of [`create`], without `secret_invalid`.
 pub fn update(last: WebhookEndpoint, mut secrets: Secrets, settings: Settings) -> Result<(Change<WebhookEndpoint>, Secrets), Rejected> {
-    let mut after = next(&last);
+    let (mut after, known) = (next(&last), secrets.clone());
     let broken = settings.apply(&mut after, &mut secrets);
-    Rejected::from_violations(broken).map_or_else(|| Ok((updated(last, after), secrets)), Err)
+    if let Some(rejected) = Rejected::from_violations(broken) {
+        return Err(rejected);
+    }
+    let change = if secrets == known { updated(last, after) } else { Change::updated_in_secret(last, after) };
+    Ok((change, secrets))
 }
 
 /// Decides `enableWebhookEndpoint`.

@@ -84,6 +84,8 @@ pub struct Settings {
     pub username: Option<String>,
     /// Whether the request contains a password.
     pub with_password: bool,
+    /// Whether that is another password than the account's.
+    pub changes_password: bool,
     /// See [`SmtpAccount::max_per_second`]; 0 removes the limit.
     pub max_per_second: Option<u32>,
     /// See [`SmtpAccount::connections`].
@@ -163,7 +165,11 @@ pub fn create(id: SmtpAccountId, settings: Settings, first: bool, now: Timestamp
 /// See [`create`].
 pub fn update(account: SmtpAccount, settings: Settings) -> Result<Change<SmtpAccount>, Rejected> {
     let mut after = SmtpAccount { version: account.version + 1, ..account.clone() };
+    let changes_password = settings.changes_password;
     settings.apply(&mut after)?;
+    if changes_password {
+        return Ok(Change::updated_in_secret(account, after));
+    }
     Ok(Change::updated(account, after, Vec::<&'static str>::new()))
 }
 

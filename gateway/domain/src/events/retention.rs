@@ -194,6 +194,10 @@ impl Entity for RetentionSettings {
         self.version += 1;
         self.updated_at = Some(now);
     }
+    fn set_version_of(&mut self, other: &Self) {
+        self.version = other.version;
+        self.updated_at = other.updated_at;
+    }
     fn id(&self) -> uuid::Uuid {
         self.id.map_or(uuid::Uuid::nil(), |id| id.0)
     }

@@ -12,13 +12,14 @@ use billwire_schemas::{
     money::{Decimal, Money},
     refusal::Code,
 };
-use chrono::{SecondsFormat, TimeDelta};
+use chrono::SecondsFormat;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     change::{Change, Entity, Lifecycle, entity_members},
     customers::account::Account,
     rejected::{Rejected, Violation},
+    time_bounds::reported,
     usage::adjustment::{self, Adjustment, ChargeType},
 };
 
@@ -123,9 +124,6 @@ pub struct Record {
     pub occurred_at: Timestamp,
 }
 
-/// How far a charge's time may be ahead of the gateway's clock, since clocks differ.
-const AHEAD_MAX: TimeDelta = TimeDelta::hours(1);
-
 /// Refuses usage and corrections of a deactivated account that has its final invoice.
 fn ensure_no_final_invoice(account: &Account, has_final_invoice: bool) -> Result<(), Rejected> {
     if account.ended_at().is_some() && has_final_invoice {
@@ -138,7 +136,8 @@ fn ensure_no_final_invoice(account: &Account, has_final_invoice: bool) -> Result
 /// Decides one item of `recordChargeableEvents`. A deactivated account takes usage from before its end, until it has its final invoice.
 ///
 /// # Errors
-/// `final_invoice_exists`, `account_deactivated`; `currency_mismatch`, `amount_negative`, `quantity_negative`, `unit_required`, `occurred_at_in_future`.
+/// `final_invoice_exists`, `account_deactivated`; `currency_mismatch`, `amount_negative`, `quantity_negative`, `unit_required`, `occurred_at_in_future`,
+/// `time_out_of_range`.
 pub fn record(command: Record, account: &Account, has_final_invoice: bool, now: Timestamp) -> Result<Change<ChargeableEvent>, Rejected> {
     ensure_no_final_invoice(account, has_final_invoice)?;
     if let Some(end) = account.ended_at().filter(|end| command.occurred_at >= *end) {
@@ -163,14 +162,7 @@ pub fn record(command: Record, account: &Account, has_final_invoice: bool, now: 
     if command.quantity.is_some() && command.unit.is_none() {
         broken.push(Violation::new("/unit", Code::UnitRequired, "A quantity needs a unit, such as MB or minute."));
     }
-    if command.occurred_at > now + AHEAD_MAX {
-        let message = format!(
-            "occurredAt must be at most {} minutes in the future (now: {}).",
-            AHEAD_MAX.num_minutes(),
-            now.to_rfc3339_opts(SecondsFormat::Secs, true)
-        );
-        broken.push(Violation::new("/occurredAt", Code::OccurredAtInFuture, message));
-    }
+    broken.extend(reported("/occurredAt", command.occurred_at, now, Code::OccurredAtInFuture));
     if let Some(rejected) = Rejected::from_violations(broken) {
         return Err(rejected);
     }

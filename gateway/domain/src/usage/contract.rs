@@ -20,7 +20,9 @@ use crate::{
         account::{Account, ensure_not_deactivated},
         billing_settings::{TimeOfDay, local_moment},
     },
+    patch::Patch,
     rejected::{Rejected, Violation},
+    time_bounds::{ensure_planned, planned},
 };
 
 /// Status of a contract.
@@ -125,7 +127,7 @@ fn period(start: NaiveDate, months: u32, number: u32, end: Option<NaiveDate>) ->
 ///
 /// # Errors
 /// `account_deactivated`; `end_date_before_start`, `contract_too_long_ago`, `currency_mismatch`, `amount_not_positive`,
-/// `tiers_not_ascending`.
+/// `tiers_not_ascending`, `time_out_of_range`.
 pub fn create(command: Create, account: &Account, zone: Tz, now: Timestamp) -> Result<Change<Contract>, Rejected> {
     ensure_not_deactivated(account)?;
     let mut broken = Vec::new();
@@ -136,6 +138,8 @@ pub fn create(command: Create, account: &Account, zone: Tz, now: Timestamp) -> R
             "endDate, the first day after the contract, must be after startDate.",
         ));
     }
+    broken.extend(planned("/startDate", command.start_date, now));
+    broken.extend(command.end_date.and_then(|end| planned("/endDate", end, now)));
     let first = period(command.start_date, command.period_months, 0, command.end_date);
     let first = first.filter(|first| midnight(zone, first.end) > now);
     if first.is_none() {
@@ -179,15 +183,16 @@ pub fn create(command: Create, account: &Account, zone: Tz, now: Timestamp) -> R
     }
 }
 
-/// Decides `updateContract`; absent members stay unchanged. A new end date shortens or extends the current period.
+/// Decides `updateContract`; absent members stay unchanged. A new end date shortens or extends the current period; without one, the period
+/// is a full one.
 ///
 /// # Errors
-/// `account_deactivated`, `contract_ended`, `end_date_in_past`.
+/// `account_deactivated`, `contract_ended`, `end_date_in_past`, `time_out_of_range`.
 pub fn update(
     contract: Contract,
     account: &Account,
     name: Option<String>,
-    end_date: Option<NaiveDate>,
+    end_date: Patch<NaiveDate>,
     zone: Tz,
     now: Timestamp,
 ) -> Result<Change<Contract>, Rejected> {
@@ -197,14 +202,19 @@ pub fn update(
     }
     let mut after = contract.next_version(now);
     after.name = name.unwrap_or(after.name);
-    if let Some(end) = end_date {
+    if let Some(end) = end_date.value() {
         if end <= contract.period.start || midnight(zone, end) <= now {
             let message = "endDate must be in the future and after the start of the current period.";
             return Err(Rejected::violation("/endDate", Code::EndDateInPast, message));
         }
-        after.end_date = Some(end);
-        let full = (0..).map_while(|number| period(contract.start_date, contract.period_months, number, Some(end)));
-        if let Some(running) = full.take_while(|p| p.start < p.end).find(|p| p.start == contract.period.start) {
+        ensure_planned("/endDate", end, now)?;
+    }
+    after.end_date = end_date.apply(after.end_date);
+    if after.end_date != contract.end_date {
+        let full = (0..).map_while(|number| period(contract.start_date, contract.period_months, number, after.end_date));
+        if let Some(running) =
+            full.take_while(|p| p.start < p.end && p.start <= contract.period.start).last().filter(|p| p.start == contract.period.start)
+        {
             after.period = running;
             after.period_ends_at = midnight(zone, running.end);
         }

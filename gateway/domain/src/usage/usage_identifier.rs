@@ -18,6 +18,7 @@ use crate::{
         billing_settings::{BillingSettings, TimeOfDay, local_moment},
         service::Service,
     },
+    patch::Patch,
     rejected::Rejected,
 };
 
@@ -109,7 +110,7 @@ pub fn create(
     Ok(Change::created(created.timed(settings)))
 }
 
-/// Decides `updateUsageIdentifier`: sets the number of days. A dormant identifier wakes up if the new number has not passed yet.
+/// Decides `updateUsageIdentifier`: sets or unsets the number of days. A dormant identifier wakes up if the new number has not passed yet.
 /// Otherwise it stays dormant, without a second event.
 ///
 /// # Errors
@@ -117,14 +118,14 @@ pub fn create(
 pub fn update(
     identifier: UsageIdentifier,
     account: &Account,
-    dormant_after_days: Option<u32>,
+    dormant_after_days: Patch<u32>,
     settings: &BillingSettings,
     now: Timestamp,
 ) -> Result<Change<UsageIdentifier>, Rejected> {
     ensure_not_deactivated(account)?;
     let mut after = identifier.next_version(now);
-    if dormant_after_days.is_some() {
-        after.dormant_after_days = dormant_after_days;
+    after.dormant_after_days = dormant_after_days.apply(after.dormant_after_days);
+    if after.dormant_after_days != identifier.dormant_after_days {
         after.dormant_since = None;
         after = after.timed(settings);
         if after.due_at().is_some_and(|at| at <= now) {

@@ -6,12 +6,12 @@ use billwire_schemas::ids::{AccountId, InvoiceId};
 use crate::{
     Error, Tx,
     commit::Failure,
-    filter::Filter,
+    filter::{Filter, days},
     micros,
     objects::{BaseColumns, Persisted, object_table},
 };
 
-object_table!("invoice" { bill_run_id: Option<uuid::Uuid>, overdue_since: Option<i64>, amount_due: i64 });
+object_table!("invoice" { bill_run_id: Option<uuid::Uuid>, overdue_since: Option<i64>, amount_due: i64, issued_on: i64, due_on: i64 });
 
 impl Persisted for Invoice {
     type Row = Model;
@@ -19,7 +19,8 @@ impl Persisted for Invoice {
 
     fn row(&self, common: BaseColumns) -> Model {
         let due = if self.status == Status::Open { self.amount_due.amount.millionths() } else { 0 };
-        Model::of(common, self.bill_run_id.map(|id| id.0), self.overdue_since.map(micros), due)
+        let [issued_on, due_on] = [self.issued_on, self.due_on].map(days);
+        Model::of(common, self.bill_run_id.map(|id| id.0), self.overdue_since.map(micros), due, issued_on, due_on)
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use billwire_schemas::{
     clock::Timestamp,
+    events::selection::{is_pattern, means},
     ids::{AccountId, EventId, OrderingKey, TenantId, TransactionId},
 };
 use sea_orm::{ConnectionTrait, QueryResult, Value};
@@ -34,7 +35,7 @@ pub struct Transactions {
 /// Selects events.
 #[derive(Debug, Clone, Default)]
 pub struct Events {
-    /// Only of this type.
+    /// Only of this type, or of the types that this pattern matches.
     pub kind: Option<String>,
     /// Only with this ordering key.
     pub key: Option<OrderingKey>,
@@ -50,18 +51,23 @@ pub struct Events {
 struct Query {
     conditions: Vec<String>,
     values: Vec<Value>,
+    /// Numbers of the values that are event types, if the list is merged from those of several.
+    kinds: Vec<usize>,
 }
+
+/// Maximum number of event types whose lists are merged. A statement of SQLite has at most 500 parts.
+const KINDS_MAX: usize = 300;
 
 impl Query {
     fn of(tenant: &TenantId) -> Self {
-        Self { conditions: vec!["tenant = $1".to_owned()], values: vec![tenant.as_str().into()] }
+        Self { conditions: vec!["tenant = $1".to_owned()], values: vec![tenant.as_str().into()], kinds: Vec::new() }
     }
 
     /// The business transactions of an object, which are few. The signs keep SQLite from the indexes that give the order, and so from reading
     /// all transactions of the tenant.
     fn of_object(tenant: &TenantId, object: String, backend: Backend) -> Self {
         let sign = if backend == Backend::Sqlite { "+" } else { "" };
-        let mut query = Self { conditions: vec![format!("{sign}tenant = $1")], values: vec![tenant.as_str().into()] };
+        let mut query = Self { conditions: vec![format!("{sign}tenant = $1")], ..Self::of(tenant) };
         query.and(
             "id IN (SELECT id FROM business_transaction WHERE tenant = $1 AND object_id = ? \
              UNION ALL SELECT transaction_id FROM event WHERE tenant = $1 AND object_id = ?)",
@@ -89,12 +95,33 @@ impl Query {
         self.values.extend([page_request.small(), page_request.limit + 1].map(|n| i64::try_from(n).unwrap_or(i64::MAX).into()));
     }
 
+    /// Adds the condition that a column is one of these texts.
+    fn any(&mut self, column: &str, texts: &[String]) {
+        let marks: Vec<String> = (1..=texts.len()).map(|n| format!("${}", self.values.len() + n)).collect();
+        self.values.extend(texts.iter().map(|text| text.as_str().into()));
+        self.conditions.push(format!("{column} IN ({})", marks.join(", ")));
+    }
+
+    /// Selects events of these types, each type by its own index range: the index of all events in order would be read up to the last of a
+    /// rare type.
+    fn each_of(&mut self, kinds: &[String]) {
+        self.kinds = (1..=kinds.len()).map(|n| self.values.len() + n).collect();
+        self.values.extend(kinds.iter().map(|kind| kind.as_str().into()));
+    }
+
     fn sql(&self, table: &str) -> String {
         let (small, limit) = (self.values.len() - 1, self.values.len());
+        let order = format!("ORDER BY occurred_at DESC, id DESC LIMIT ${limit}");
+        let mut conditions = self.conditions.join(" AND ");
+        if !self.kinds.is_empty() {
+            let newest = |kind: &usize| {
+                format!("SELECT id FROM (SELECT id, occurred_at FROM {table} WHERE {conditions} AND kind = ${kind} {order}) AS of_{kind}")
+            };
+            conditions = format!("id IN ({})", self.kinds.iter().map(newest).collect::<Vec<_>>().join(" UNION ALL "));
+        }
         format!(
             "SELECT id, occurred_at AS sort, CAST(octet_length(body) AS BIGINT) AS bytes, CASE WHEN octet_length(body) <= ${small} THEN body END \
-             AS body FROM {table} WHERE {} ORDER BY occurred_at DESC, id DESC LIMIT ${limit}",
-            self.conditions.join(" AND "),
+             AS body FROM {table} WHERE {conditions} {order}",
         )
     }
 }
@@ -170,6 +197,15 @@ impl Store {
         self.page_of("business_transaction", query, page_request).await
     }
 
+    /// The types of a tenant's events, types deleted since included. Reads one row per type.
+    async fn event_kinds(&self, tenant: &TenantId) -> Result<Vec<String>, Error> {
+        let sql = "WITH RECURSIVE known (kind) AS (SELECT MIN(kind) FROM event WHERE tenant = $1 UNION ALL \
+                   SELECT (SELECT MIN(kind) FROM event WHERE tenant = $1 AND kind > known.kind) FROM known WHERE known.kind IS NOT NULL) \
+                   SELECT kind FROM known WHERE kind IS NOT NULL";
+        let rows = self.0.read.query_all_raw(self.statement(sql, [tenant.as_str().into()])).await?;
+        rows.iter().map(|row| Ok(row.try_get("", "kind")?)).collect()
+    }
+
     /// The messages of events, newest first.
     ///
     /// # Errors
@@ -178,9 +214,27 @@ impl Store {
         let mut query = Query::of(tenant);
         // A key or an object has fewer events than a type. The sign keeps SQLite from the index of types.
         let few = wanted.key.is_some() || wanted.object.is_some();
-        query.and(if few && self.0.backend == Backend::Sqlite { "+kind = ?" } else { "kind = ?" }, wanted.kind);
+        let sign = if few && self.0.backend == Backend::Sqlite { "+" } else { "" };
         query.and("ordering_key = ?", wanted.key.map(|key| key.as_str().to_owned()));
         query.and("object_id = ?", wanted.object);
+        let mut kinds = wanted.kind.into_iter().collect::<Vec<_>>();
+        if let [pattern] = kinds.as_slice()
+            && pattern != "*"
+            && is_pattern(pattern)
+        {
+            let known = self.event_kinds(tenant).await?;
+            kinds = known.into_iter().filter(|kind| means(pattern, kind)).collect();
+            if kinds.is_empty() {
+                return Ok(Page { items: Vec::new(), next: None });
+            }
+        }
+        match kinds.as_slice() {
+            [] => {}
+            [every] if every == "*" => {}
+            [kind] => query.and(&format!("{sign}kind = ?"), Some(kind.as_str())),
+            several if few || several.len() > KINDS_MAX => query.any(&format!("{sign}kind"), several),
+            several => query.each_of(several),
+        }
         query.page(wanted.from, wanted.to, page_request);
         self.page_of("event", query, page_request).await
     }

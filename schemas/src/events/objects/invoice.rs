@@ -2,7 +2,7 @@
 
 use crate::events::{
     catalogue::{EventType, Key, Source},
-    parameters::{Group, Parameter, p},
+    parameters::{Group, Parameter, n, p},
 };
 
 /// The invoice parameters of an invoice's events.
@@ -21,7 +21,7 @@ pub const PARAMETERS: &[Parameter] = &[
 ];
 
 const OFFSET: &[Parameter] =
-    &[p("invoice.offsetDays", "Days since the delivery", "7"), p("invoice.offsetTime", "Time of day, in the tenant's time zone", "09:00")];
+    &[n("invoice.offsetDays", "Days since the delivery", "7"), p("invoice.offsetTime", "Time of day, in the tenant's time zone", "09:00")];
 
 const INVOICE: Source = Source {
     kind: "invoice",

@@ -7,6 +7,7 @@ use super::{Account, Status, ensure_not_deactivated};
 use crate::{
     change::{Change, Entity},
     customers::{billing_settings::check_payment_term, contact::Contact},
+    patch::Patch,
     rejected::{Rejected, Violation},
 };
 
@@ -83,19 +84,19 @@ pub struct Update {
     /// See [`Account::name`].
     pub name: Option<String>,
     /// See [`Account::company`]; replaces the whole company.
-    pub company: Option<Company>,
+    pub company: Patch<Company>,
     /// See [`Account::payment_term_days`].
-    pub payment_term_days: Option<u32>,
+    pub payment_term_days: Patch<u32>,
 }
 
-/// Decides `updateAccount`; `billing_contact` is the new billing contact, if it changes.
+/// Decides `updateAccount`; `billing_contact` is the change of the billing contact.
 ///
 /// # Errors
 /// `account_deactivated`; `country_unknown`, `payment_term_out_of_range`, `contact_of_other_account` at `/billingContact`.
-pub fn update(account: Account, command: Update, billing_contact: Option<&Contact>, now: Timestamp) -> Result<Change<Account>, Rejected> {
+pub fn update(account: Account, command: Update, billing_contact: Patch<&Contact>, now: Timestamp) -> Result<Change<Account>, Rejected> {
     ensure_not_deactivated(&account)?;
-    let mut broken = violations(command.company.as_ref(), command.payment_term_days);
-    if billing_contact.is_some_and(|contact| contact.account_id != account.id) {
+    let mut broken = violations(command.company.as_ref().value(), command.payment_term_days.value());
+    if billing_contact.value().is_some_and(|contact| contact.account_id != account.id) {
         let message = "The contact belongs to another account.";
         broken.push(Violation::new("/billingContact", Code::ContactOfOtherAccount, message));
     }
@@ -104,9 +105,9 @@ pub fn update(account: Account, command: Update, billing_contact: Option<&Contac
     }
     let mut after = account.next_version(now);
     after.name = command.name.unwrap_or(after.name);
-    after.company = command.company.or(after.company);
-    after.payment_term_days = command.payment_term_days.or(after.payment_term_days);
-    after.billing_contact_id = billing_contact.map(|contact| contact.id).or(after.billing_contact_id);
+    after.company = command.company.apply(after.company);
+    after.payment_term_days = command.payment_term_days.apply(after.payment_term_days);
+    after.billing_contact_id = billing_contact.map(|contact| contact.id).apply(after.billing_contact_id);
     Ok(Change::updated(account, after, Vec::<&'static str>::new()))
 }
 
@@ -136,7 +137,10 @@ impl Account {
 
 #[cfg(test)]
 mod tests {
-    use billwire_schemas::{events::objects, ids::fresh};
+    use billwire_schemas::{
+        events::{envelope::Action, objects},
+        ids::fresh,
+    };
 
     use super::*;
     use crate::customers::{account::tests::with_status, contact};
@@ -168,7 +172,7 @@ mod tests {
         contact::create(command, account, account.created_at).expect("a contact").after
     }
 
-    fn updated(account: Account, command: Update, contact: Option<&Contact>) -> Result<Change<Account>, Rejected> {
+    fn updated(account: Account, command: Update, contact: Patch<&Contact>) -> Result<Change<Account>, Rejected> {
         let now = account.created_at;
         update(account, command, contact, now)
     }
@@ -177,19 +181,32 @@ mod tests {
     fn an_update_keeps_what_it_does_not_name() {
         let account = with_status(Status::Active);
         let contact = contact_of(&account);
-        let command = Update { company: Some(company("GB")), payment_term_days: Some(30), ..Update::default() };
-        let first = updated(account.clone(), command, Some(&contact)).expect("updated").after;
-        let second = updated(first.clone(), Update { name: Some("Acme UK".into()), ..Update::default() }, None).expect("updated").after;
+        let command = Update { company: Patch::Set(company("GB")), payment_term_days: Patch::Set(30), ..Update::default() };
+        let first = updated(account.clone(), command, Patch::Set(&contact)).expect("updated").after;
+        let second =
+            updated(first.clone(), Update { name: Some("Acme UK".into()), ..Update::default() }, Patch::Keep).expect("updated").after;
         assert_eq!((second.name.as_str(), second.version), ("Acme UK", 3));
-        assert_eq!((second.company, second.payment_term_days, second.billing_contact_id), (first.company, Some(30), Some(contact.id)));
+        assert_eq!((&second.company, second.payment_term_days, second.billing_contact_id), (&first.company, Some(30), Some(contact.id)));
+        let command = Update { company: Patch::Unset, payment_term_days: Patch::Unset, ..Update::default() };
+        let bare = updated(second, command, Patch::Unset).expect("updated").after;
+        assert_eq!((bare.company, bare.payment_term_days, bare.billing_contact_id, bare.version), (None, None, None, 4));
+    }
+
+    #[test]
+    fn an_update_that_changes_nothing_makes_no_version_and_no_event() {
+        let account = with_status(Status::Active);
+        for command in [Update::default(), Update { name: Some(account.name.clone()), company: Patch::Unset, ..Update::default() }] {
+            let change = update(account.clone(), command, Patch::Keep, account.created_at + chrono::TimeDelta::days(1)).expect("decided");
+            assert_eq!((change.action, &change.after, change.lifecycle.len()), (Action::Unchanged, &account, 0));
+        }
     }
 
     #[test]
     fn each_rule_of_an_update_has_its_code() {
         let account = with_status(Status::Active);
         let foreign = contact_of(&with_status(Status::Active));
-        let command = Update { company: Some(company("UK")), payment_term_days: Some(366), ..Update::default() };
-        let refused = updated(account, command, Some(&foreign)).expect_err("three rules");
+        let command = Update { company: Patch::Set(company("UK")), payment_term_days: Patch::Set(366), ..Update::default() };
+        let refused = updated(account, command, Patch::Set(&foreign)).expect_err("three rules");
         let found: Vec<_> = refused.violations.iter().map(|v| (v.code.as_str(), v.pointer.as_ref())).collect();
         let expected = [
             ("country_unknown", "/company/country"),
@@ -197,7 +214,10 @@ mod tests {
             ("contact_of_other_account", "/billingContact"),
         ];
         assert_eq!(found, expected);
-        assert_eq!(updated(with_status(Status::Deactivated), Update::default(), None).unwrap_err().code.as_str(), "account_deactivated");
+        assert_eq!(
+            updated(with_status(Status::Deactivated), Update::default(), Patch::Keep).unwrap_err().code.as_str(),
+            "account_deactivated"
+        );
     }
 
     #[test]

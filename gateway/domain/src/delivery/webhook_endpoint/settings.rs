@@ -85,12 +85,8 @@ impl Settings {
                 (endpoint.client_certificate, secrets.client_key) = (Some(given.certificate), Some(given.key));
             }
         }
-        if let Some(waits) = self.retry_waits {
-            endpoint.retry_waits = Some(waits);
-        }
-        if let Some(max) = self.max_in_flight {
-            endpoint.max_in_flight = Some(max);
-        }
+        endpoint.retry_waits = self.retry_waits.apply(endpoint.retry_waits.take());
+        endpoint.max_in_flight = self.max_in_flight.apply(endpoint.max_in_flight);
         if let Some(max) = self.max_per_second {
             endpoint.max_per_second = (max > 0).then_some(max);
         }

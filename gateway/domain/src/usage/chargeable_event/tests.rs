@@ -1,4 +1,5 @@
 use billwire_schemas::ids::{AdjustmentId, BillCycleId, fresh};
+use chrono::TimeDelta;
 
 use super::*;
 use crate::{

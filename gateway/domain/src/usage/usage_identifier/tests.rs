@@ -98,7 +98,7 @@ fn each_refusal_has_its_code() {
     assert_eq!(created(&live, true).unwrap_err().code.as_str(), "usage_identifier_taken");
     assert_eq!(created(&dead, false).unwrap_err().code.as_str(), "account_deactivated");
     assert_eq!(
-        update(identifier(None), &dead, Some(3), &BillingSettings::default(), now).unwrap_err().code.as_str(),
+        update(identifier(None), &dead, Patch::Set(3), &BillingSettings::default(), now).unwrap_err().code.as_str(),
         "account_deactivated"
     );
     assert_eq!(delete(identifier(None), &dead).unwrap_err().code.as_str(), "account_deactivated");
@@ -110,14 +110,16 @@ fn other_days_wake_a_dormant_one_only_where_they_have_not_passed_yet() {
     let now = moment("2027-01-05T00:00:00Z");
     let dormant = due(identifier(Some(3)), now).expect("dormant").after;
     let after = |days| update(dormant.clone(), &live, days, &BillingSettings::default(), now).expect("updated").after;
-    for days in [None, Some(3), Some(1)] {
+    for days in [Patch::Keep, Patch::Set(3), Patch::Set(1)] {
         let same = after(days);
         assert_eq!((same.dormant_since, same.due_at()), (dormant.dormant_since, None), "{days:?}: not told of again without usage");
     }
-    assert_eq!(after(None).dormant_after_days, Some(3), "absent stays");
-    let longer = after(Some(4));
+    assert_eq!(after(Patch::Keep).dormant_after_days, Some(3), "absent stays");
+    let never = after(Patch::Unset);
+    assert_eq!((never.dormant_after_days, never.dormant_since, never.due_at()), (None, None, None));
+    let longer = after(Patch::Set(4));
     assert_eq!((longer.dormant_since, longer.due_at()), (None, Some(moment("2027-01-06T00:00:00Z"))));
-    let watched = update(identifier(None), &live, Some(1), &BillingSettings::default(), now).expect("updated").after;
+    let watched = update(identifier(None), &live, Patch::Set(1), &BillingSettings::default(), now).expect("updated").after;
     assert!(due(watched, now).is_some(), "one that was not watched is told of");
 }
 
