@@ -12,7 +12,10 @@ use std::{
 
 use billwire_domain::{
     billing::invoice::Invoice,
-    customers::account::{Account, DueAction},
+    customers::{
+        account::{Account, DueAction},
+        bill_cycle::BillCycle,
+    },
     usage::{contract::Contract, usage_identifier::UsageIdentifier},
 };
 use billwire_monitoring::{
@@ -21,7 +24,7 @@ use billwire_monitoring::{
 };
 use billwire_schemas::{
     clock::{Clock, SystemClock, Timestamp},
-    ids::{AccountId, ContractId, InvoiceId, OrderingKey, TenantId, UsageIdentifierId},
+    ids::{AccountId, BillCycleId, ContractId, InvoiceId, OrderingKey, TenantId, UsageIdentifierId},
 };
 use billwire_store::{Due, commit::Failure, idempotency::Reply};
 use chrono::TimeDelta;
@@ -33,6 +36,7 @@ use crate::{
     billing::invoices::InvoiceDue,
     customers::{
         account_ending::EndOwnedObjects, bill_cycle_change::PerformDueBillCycleChange, change_account_status::PerformDueStatusChange,
+        update_bill_cycle::AnnounceBillRun,
     },
     execute::NOTHING_TO_DO,
     usage::{contracts::EndContractPeriod, usage_identifiers::FindDormant},
@@ -60,10 +64,11 @@ enum What {
     Dormancy,
     ContractPeriod,
     Invoice,
+    UpcomingBillRun,
 }
 
 impl What {
-    const ALL: [Self; 4] = [Self::Account, Self::Dormancy, Self::ContractPeriod, Self::Invoice];
+    const ALL: [Self; 5] = [Self::Account, Self::Dormancy, Self::ContractPeriod, Self::Invoice, Self::UpcomingBillRun];
 
     /// Its name in the log and in metrics.
     fn name(self) -> &'static str {
@@ -72,6 +77,7 @@ impl What {
             Self::Dormancy => "dormancy",
             Self::ContractPeriod => "contract_period",
             Self::Invoice => "invoice",
+            Self::UpcomingBillRun => "upcoming_bill_run",
         }
     }
 }
@@ -205,6 +211,7 @@ impl App {
             What::Dormancy => self.store.due_at::<UsageIdentifier>(id).await?,
             What::Invoice => self.store.due_at::<Invoice>(id).await?,
             What::ContractPeriod => self.store.due_at::<Contract>(id).await?,
+            What::UpcomingBillRun => self.store.due_at::<BillCycle>(id).await?,
         })
     }
 
@@ -217,6 +224,7 @@ impl App {
             What::Dormancy => self.store.postpone::<UsageIdentifier>(id, now, until).await?,
             What::Invoice => self.store.postpone::<Invoice>(id, now, until).await?,
             What::ContractPeriod => self.store.postpone::<Contract>(id, now, until).await?,
+            What::UpcomingBillRun => self.store.postpone::<BillCycle>(id, now, until).await?,
         }
         Ok(())
     }
@@ -230,6 +238,7 @@ impl App {
                 What::Dormancy => self.store.due::<UsageIdentifier>(now, AT_ONCE, after.as_ref()).await?,
                 What::ContractPeriod => self.store.due::<Contract>(now, AT_ONCE, after.as_ref()).await?,
                 What::Invoice => self.store.due::<Invoice>(now, AT_ONCE, after.as_ref()).await?,
+                What::UpcomingBillRun => self.store.due::<BillCycle>(now, AT_ONCE, after.as_ref()).await?,
             };
             if let Some(last) = due.last() {
                 self.due_turns().after.insert(what, last.tenant.clone());
@@ -246,6 +255,7 @@ impl App {
         let reply = match what {
             What::Account => return self.perform_on_account(context, due).await,
             What::Dormancy => self.execute_due(context, FindDormant { key: due.key.clone(), id: UsageIdentifierId(due.id) }, due.at).await,
+            What::UpcomingBillRun => self.execute_due(context, AnnounceBillRun(BillCycleId(due.id)), due.at).await,
             What::Invoice => self.execute_due(context, InvoiceDue { key: due.key.clone(), id: InvoiceId(due.id) }, due.at).await,
             What::ContractPeriod => {
                 self.execute_due(context, EndContractPeriod { key: due.key.clone(), id: ContractId(due.id) }, due.at).await

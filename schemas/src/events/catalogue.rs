@@ -70,7 +70,7 @@ impl EventType {
     pub fn description(&self) -> String {
         let noun = self.object().replace('_', " ");
         let article = if noun.starts_with(['a', 'e', 'i', 'o']) { "an" } else { "a" };
-        match (self.family, self.name.rsplit_once('.').map_or("", |(_, what)| what)) {
+        let meaning = match (self.family, self.name.rsplit_once('.').map_or("", |(_, what)| what)) {
             (Family::Object, "created") => format!("The state of {article} {noun} after its creation."),
             (Family::Object, "deleted") => format!("The last state of {article} {noun} before its deletion."),
             (Family::Object, _) => format!("The state of {article} {noun} before and after a change."),
@@ -80,7 +80,8 @@ impl EventType {
                     self.title
                 )
             }
-        }
+        };
+        format!("{meaning} Caused by: {}.", self.trigger)
     }
 
     /// The object part of the name.

@@ -130,7 +130,7 @@ pub const ROWS: &[Row] = &[
     Row {
         kind: "account.bill_cycle_change_cancelled",
         publishes: &["account.updated", "account.bill_cycle_change_cancelled"],
-        tells: ACCOUNT,
+        tells: &["account.plannedBillCycle", "account.plannedFrom"],
         given: |world| Box::pin(planned_change(world)),
         when: |world| {
             Box::pin(async { drop(world.post(&format!("/v1/accounts/{}/bill-cycle-change/cancel", world.account), json!({})).await) })

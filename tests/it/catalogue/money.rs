@@ -82,6 +82,19 @@ pub const ROWS: &[Row] = &[
         when: |world| Box::pin(bill(world)),
     },
     Row {
+        kind: "bill_run.upcoming",
+        publishes: &["bill_cycle.updated", "bill_run.upcoming"],
+        tells: &["billCycle.id", "billCycle.billingDate", "billCycle.daysUntilBilling"],
+        given: |world| {
+            Box::pin(async {
+                let body = json!({ "name": "Yearly", "period": "year", "billingDay": 28, "billingMonth": 12, "announceDays": 3 });
+                let cycle = world.make("announced", "/v1/bill-cycles", body).await;
+                world.watch(&cycle);
+            })
+        },
+        when: |world| Box::pin(async { world.days_pass(365).await }),
+    },
+    Row {
         kind: "bill_run.started",
         publishes: RUN,
         tells: &["billRun.id", "billRun.startedAt"],
@@ -161,6 +174,19 @@ pub const ROWS: &[Row] = &[
             })
         },
         when: |world| Box::pin(async { world.days_pass(5).await }),
+    },
+    Row {
+        kind: "invoice.due_soon",
+        publishes: &["invoice.updated", "invoice.due_soon"],
+        tells: &["invoice.daysUntilDue", "invoice.reminderTime", "invoice.dueOn", "invoice.amountDue"],
+        given: |world| {
+            Box::pin(async {
+                world.put("/v1/billing-settings", json!({ "dueReminders": [{ "days": 3, "time": "09:00" }] })).await;
+                delivered(world).await;
+                world.put("/v1/billing-settings", json!({})).await;
+            })
+        },
+        when: |world| Box::pin(async { world.days_pass(12).await }),
     },
     Row {
         kind: "invoice.overdue",

@@ -22,6 +22,7 @@ use poem_openapi::{
 use uuid::Uuid;
 
 use crate::{
+    billing::invoice_reminders::{InvoiceDeliveryOffset, InvoiceDueReminder},
     customers::{account_bill_cycle::NoMembers, accounts::Period},
     http::{
         problem::Problem,
@@ -133,20 +134,6 @@ impl Example for InvoiceLine {
     }
 }
 
-/// A time that is a number of days after an invoice's delivery.
-#[derive(Debug, Object)]
-#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
-pub(crate) struct InvoiceDeliveryOffset {
-    /// Days after the day of delivery.
-    days: u32,
-    /// Time of day, `HH:MM` in the tenant's time zone.
-    time: String,
-    /// The resulting time.
-    at: Moment,
-    /// Time at which it was reached and its event was published.
-    reached_at: Option<Moment>,
-}
-
 /// An invoice of an account.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
@@ -196,6 +183,8 @@ pub(crate) struct Invoice {
     overdue_since: Option<Moment>,
     /// Times after delivery at which `invoice.delivery_offset_reached` is published; fixed at delivery.
     delivery_offsets: Option<Vec<InvoiceDeliveryOffset>>,
+    /// Times before the due date at which `invoice.due_soon` is published; fixed at posting. Absent if there are none.
+    due_reminders: Option<Vec<InvoiceDueReminder>>,
     /// Creation time.
     created_at: Moment,
     /// Time of the last change.
@@ -228,6 +217,7 @@ impl Example for Invoice {
             delivered_at: None,
             overdue_since: None,
             delivery_offsets: None,
+            due_reminders: None,
             created_at: example_moment(),
             updated_at: example_moment(),
         }
@@ -333,17 +323,16 @@ impl Invoices {
             .until_day("issued_on", day(issued_to))
             .since_day("due_on", day(due_from))
             .until_day("due_on", day(due_to));
-        let column = match sort.0.unwrap_or(InvoiceOrder::CreatedAt) {
-            InvoiceOrder::CreatedAt => "created_at",
-            InvoiceOrder::IssuedOn => "issued_on",
-            InvoiceOrder::DueOn => "due_on",
-        };
         let ascending = order.0 != Some(Direction::Descending);
         let (app, tenant, page_request) = (context.app(), context.tenant(), context.page().await?);
-        let Page { items, next } = match (column, ascending) {
+        let Page { items, next } = match (sort.0.unwrap_or(InvoiceOrder::CreatedAt), ascending) {
             // Ids sort by creation.
-            ("created_at", true) => app.list::<invoice::Invoice>(tenant, filter, page_request).await?,
-            sort => app.list_sorted(tenant, filter, sort, page_request).await?,
+            (InvoiceOrder::CreatedAt, true) => app.list::<invoice::Invoice>(tenant, filter, page_request).await?,
+            // Invoices are posted on the day they are created, and within a day the id decides.
+            (InvoiceOrder::CreatedAt | InvoiceOrder::IssuedOn, _) => {
+                app.list_sorted(tenant, filter, ("issued_on", ascending), page_request).await?
+            }
+            (InvoiceOrder::DueOn, _) => app.list_sorted(tenant, filter, ("due_on", ascending), page_request).await?,
         };
         let items = items.iter().map(Entity::to_json).collect::<Result<Vec<_>, _>>().map_err(Problem::internal)?;
         Listed::page(&context, &Page { items, next })

@@ -4,6 +4,7 @@ pub(crate) mod balances;
 pub(crate) mod bill_runs;
 pub(crate) mod credits;
 pub(crate) mod invoice_lines;
+pub(crate) mod invoice_reminders;
 pub(crate) mod invoices;
 pub(crate) mod payment_allocations;
 pub(crate) mod payments;

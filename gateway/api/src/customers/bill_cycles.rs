@@ -6,6 +6,7 @@ use billwire_app::{
 };
 use billwire_schemas::ids::{BillCycleId, fresh};
 use billwire_schemas::refusal::Code;
+use chrono::NaiveDate;
 use poem_openapi::{Object, OpenApi, Tags, param::Path, types::Example};
 use uuid::Uuid;
 
@@ -18,7 +19,8 @@ use crate::{
     },
     openapi::operation::{Operation, change, create, created, delete, get, list, updated},
     types::example::{example_id, example_moment},
-    types::scalars::{BillingDay, ExternalId, Moment, Month, Name, PeriodLength, PeriodUnit, Reference},
+    types::nullable::Nullable,
+    types::scalars::{AnnounceDays, BillingDay, ExternalId, Moment, Month, Name, PeriodLength, PeriodUnit, Reference},
 };
 
 #[derive(Tags)]
@@ -42,12 +44,18 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             Code::BillingDayOutOfRange,
             Code::BillingMonthRequired,
             Code::BillingMonthNotAllowed,
+            Code::AnnouncementNotAllowed,
         ],
         created("billCycle", "BillCycle", &["bill_cycle.created"]),
     ),
     list("listBillCycles", "bill_cycles:read"),
     get("getBillCycle", "bill_cycles:read", &[Code::BillCycleNotFound]),
-    change("updateBillCycle", "bill_cycles:write", &[Code::BillCycleNotFound], updated("billCycle", "BillCycle", &["bill_cycle.updated"])),
+    change(
+        "updateBillCycle",
+        "bill_cycles:write",
+        &[Code::BillCycleNotFound, Code::AnnouncementNotAllowed],
+        updated("billCycle", "BillCycle", &["bill_cycle.updated"]),
+    ),
     delete("deleteBillCycle", "bill_cycles:write", &[Code::BillCycleNotFound, Code::StillInUse], "billCycle", "BillCycle"),
 ];
 
@@ -72,6 +80,9 @@ pub(crate) struct NewBillCycle {
     billing_day: Option<BillingDay>,
     /// Billing month; required for `year`, otherwise not allowed.
     billing_month: Option<Month>,
+    /// Days before each billing date at which `bill_run.upcoming` is published, at the start of the day in the tenant's time zone, 0 to 365.
+    /// Absent: it is not published. Not allowed for an individual cycle, whose accounts have billing dates of their own.
+    announce_days: Option<AnnounceDays>,
 }
 
 fn one_unit() -> PeriodLength {
@@ -90,6 +101,7 @@ impl Example for NewBillCycle {
             individual: false,
             billing_day: Some(BillingDay(15)),
             billing_month: None,
+            announce_days: None,
         }
     }
 }
@@ -100,14 +112,26 @@ impl Example for NewBillCycle {
 pub(crate) struct BillCycleRenaming {
     /// Display name.
     name: Option<Name>,
+    /// Days before each billing date at which `bill_run.upcoming` is published; null: it is not published.
+    announce_days: Nullable<AnnounceDays>,
 }
 
 impl Validate for BillCycleRenaming {}
 
 impl Example for BillCycleRenaming {
     fn example() -> Self {
-        Self { name: Some("Mid-month".into()) }
+        Self { name: Some("Mid-month".into()), announce_days: AnnounceDays(3).into() }
     }
+}
+
+/// The announcement of a billing date.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase")]
+pub(crate) struct BillRunAnnouncement {
+    /// The billing date.
+    billing_date: NaiveDate,
+    /// Time at which `bill_run.upcoming` is published.
+    at: Moment,
 }
 
 /// A bill cycle.
@@ -132,6 +156,10 @@ pub(crate) struct BillCycle {
     billing_day: Option<u32>,
     /// Billing month, for `year`.
     billing_month: Option<u32>,
+    /// Days before each billing date at which `bill_run.upcoming` is published.
+    announce_days: Option<u32>,
+    /// The next announcement.
+    announcement: Option<BillRunAnnouncement>,
     /// Creation time.
     created_at: Moment,
     /// Time of the last change.
@@ -150,6 +178,8 @@ impl Example for BillCycle {
             individual: false,
             billing_day: Some(15),
             billing_month: None,
+            announce_days: None,
+            announcement: None,
             created_at: example_moment(),
             updated_at: example_moment(),
         }
@@ -185,6 +215,7 @@ impl BillCycles {
             individual: new.individual,
             billing_day: new.billing_day.map(|day| day.0),
             billing_month: new.billing_month.map(|month| month.0),
+            announce_days: new.announce_days.map(|days| days.0),
         };
         let reply = context.execute(input.canonical.as_deref(), CreateBillCycle(create)).await?;
         Ok(Created::under("/v1/bill-cycles", reply))
@@ -213,9 +244,9 @@ impl BillCycles {
         Found::of(&context.app().get::<bill_cycle::BillCycle>(context.tenant(), &bill_cycle.0.0).await?, &known)
     }
 
-    /// Rename a bill cycle
+    /// Change a bill cycle
     ///
-    /// The schedule cannot change, since accounts are in the middle of their periods. Create another cycle for another schedule.
+    /// Absent members keep their values; null unsets a member. The schedule cannot change, since accounts are in the middle of their periods. Create another cycle for another schedule.
     #[oai(path = "/bill-cycles/:billCycle", method = "patch", operation_id = "updateBillCycle")]
     async fn update(
         &self,
@@ -225,8 +256,9 @@ impl BillCycles {
         bill_cycle: Path<Reference>,
         input: Validated<BillCycleRenaming>,
     ) -> Result<Done, Problem> {
-        let name = input.body.name.map(|name| name.0);
-        Ok(Done(context.execute_on(&bill_cycle.0, input.canonical.as_deref(), UpdateBillCycle { name }).await?))
+        let wanted = input.body;
+        let command = bill_cycle::Update { name: wanted.name.map(|name| name.0), announce_days: wanted.announce_days.map(|days| days.0) };
+        Ok(Done(context.execute_on(&bill_cycle.0, input.canonical.as_deref(), UpdateBillCycle(command)).await?))
     }
 
     /// Delete a bill cycle

@@ -43,6 +43,9 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             Code::DeliveryOffsetOutOfRange,
             Code::TimeOfDayInvalid,
             Code::DeliveryOffsetRepeated,
+            Code::TooManyDueReminders,
+            Code::DueReminderOutOfRange,
+            Code::DueReminderRepeated,
             Code::StatusRepeated,
             Code::StatusUnknown,
             Code::InitialStatusIsCancelled,
@@ -113,6 +116,10 @@ pub(crate) struct BillingSettingsUpdate {
     /// Times after an invoice's delivery at which `invoice.delivery_offset_reached` is published; at most 20. Default: none.
     #[oai(validator(max_items = 100))]
     delivery_offsets: Option<Vec<NewDeliveryOffset>>,
+    /// Times before an invoice's due date at which `invoice.due_soon` is published, while the invoice is open; at most 20. Default: none. They
+    /// apply to invoices that are posted from now on.
+    #[oai(validator(max_items = 100))]
+    due_reminders: Option<Vec<NewDueReminder>>,
     /// Whether new invoices are paid from what earlier payments have left, oldest first, instead of by hand with `allocatePayment`. Default
     /// `true`.
     allocate_prepayments: Option<bool>,
@@ -130,6 +137,7 @@ impl Example for BillingSettingsUpdate {
             time_zone: Some("Europe/Berlin".into()),
             payment_term_days: Some(Days(30)),
             delivery_offsets: Some(vec![NewDeliveryOffset { days: Days(3), time: "09:30".into() }]),
+            due_reminders: Some(vec![NewDueReminder { days: Days(2), time: "09:30".into() }]),
             allocate_prepayments: None,
             service_statuses: None,
             package_statuses: None,
@@ -141,6 +149,24 @@ impl Example for BillingSettingsUpdate {
 #[derive(Debug, Object)]
 pub(crate) struct DeliveryOffset {
     /// Days after the day of delivery.
+    days: u32,
+    /// Time of day in the tenant's time zone, `HH:MM`.
+    time: String,
+}
+
+/// A number of days before an invoice's due date, at a time of day.
+#[derive(Debug, Object)]
+pub(crate) struct NewDueReminder {
+    /// Days before the due date, 0 to 365.
+    days: Days,
+    /// Time of day in the tenant's time zone, `HH:MM`.
+    time: TimeOfDay,
+}
+
+/// A number of days before an invoice's due date, at a time of day.
+#[derive(Debug, Object)]
+pub(crate) struct DueReminder {
+    /// Days before the due date.
     days: u32,
     /// Time of day in the tenant's time zone, `HH:MM`.
     time: String,
@@ -196,6 +222,8 @@ pub(crate) struct ShownBillingSettings {
     payment_term_days: u32,
     /// Times after an invoice's delivery at which `invoice.delivery_offset_reached` is published.
     delivery_offsets: Vec<DeliveryOffset>,
+    /// Times before an invoice's due date at which `invoice.due_soon` is published.
+    due_reminders: Vec<DueReminder>,
     /// Whether new invoices are paid from what earlier payments have left.
     allocate_prepayments: bool,
     /// The statuses of services.
@@ -229,6 +257,7 @@ impl Example for ShownBillingSettings {
             time_zone: "Europe/Berlin".to_owned(),
             payment_term_days: 30,
             delivery_offsets: vec![DeliveryOffset { days: 3, time: "09:30".to_owned() }],
+            due_reminders: vec![DueReminder { days: 2, time: "09:30".to_owned() }],
             allocate_prepayments: true,
             service_statuses: StatusModel::of_services().into(),
             package_statuses: StatusModel::of_packages().into(),
@@ -270,11 +299,13 @@ impl BillingSettings {
         let wanted = input.body;
         let defaults = billwire_app::domain::customers::billing_settings::BillingSettings::default();
         let offsets = wanted.delivery_offsets.unwrap_or_default();
+        let reminders = wanted.due_reminders.unwrap_or_default();
         let command = Update {
             id: BillingSettingsId(fresh()),
             time_zone: wanted.time_zone.map_or_else(|| defaults.time_zone.to_string(), |name| name.0),
             payment_term_days: wanted.payment_term_days.map_or(defaults.payment_term_days, |days| days.0),
             delivery_offsets: offsets.into_iter().map(|offset| AskedOffset { days: offset.days.0, time: offset.time.0 }).collect(),
+            due_reminders: reminders.into_iter().map(|reminder| AskedOffset { days: reminder.days.0, time: reminder.time.0 }).collect(),
             allocate_prepayments: wanted.allocate_prepayments.unwrap_or(defaults.allocate_prepayments),
             service_statuses: wanted.service_statuses.map_or(defaults.service_statuses, Into::into),
             package_statuses: wanted.package_statuses.map_or(defaults.package_statuses, Into::into),

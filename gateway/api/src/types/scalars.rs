@@ -317,6 +317,8 @@ whole_numbers! {
     Days = 0..=100_000;
     /// A retention, in days or hours; the domain checks the range.
     RetentionLength = 1..=36_500;
+    /// Days before a billing date.
+    AnnounceDays = 0..=365;
     /// Days without usage.
     DormantDays = 1..=3650;
     /// Length of a contract period, in months.

@@ -5,7 +5,7 @@ use billwire_domain::customers::bill_cycle::{self, BillCycle};
 use billwire_schemas::{clock::Timestamp, ids::OrderingKey};
 use billwire_store::{Tx, commit::Failure};
 
-use crate::{execute::UseCase, record::Record};
+use crate::{customers::billing_settings::settings, execute::UseCase, record::Record};
 
 /// Creates a bill cycle.
 #[derive(Debug, Clone)]
@@ -21,7 +21,8 @@ impl UseCase for CreateBillCycle {
     }
     async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
         tx.ensure_external_id_free::<BillCycle>(self.0.external_id.as_deref()).await?;
-        let change = bill_cycle::create(self.0.clone(), now)?;
+        let mut change = bill_cycle::create(self.0.clone(), now)?;
+        change.after = change.after.announced(&settings(tx).await?, now);
         tx.save(&change)?;
         Record::of(&change).map(Some)
     }

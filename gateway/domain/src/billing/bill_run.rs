@@ -227,6 +227,7 @@ mod tests {
             individual: false,
             billing_day: Some(1),
             billing_month: None,
+            announce_days: None,
         };
         bill_cycle::create(command, at("2027-01-01T00:00:00Z")).expect("a cycle").after
     }

@@ -21,6 +21,11 @@ use crate::{
     rejected::Rejected,
 };
 
+mod reminders;
+
+pub(crate) use reminders::due_reminders;
+pub use reminders::{DeliveryOffset, DueReminder};
+
 /// What triggered an invoice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -106,21 +111,6 @@ pub const LINES_TOLD_MAX: usize = 64 * 1024;
 /// The operation that returns the lines of an invoice whose events omit them.
 pub const LINES_OPERATION: &str = "getInvoiceLines";
 
-/// A point in time a number of days after delivery.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct DeliveryOffset {
-    /// Days after the delivery date in the tenant's time zone.
-    pub days: u32,
-    /// Time of day in the tenant's time zone, `HH:MM`.
-    pub time: String,
-    /// The resulting moment.
-    pub at: Timestamp,
-    /// When the clock published the event.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub reached_at: Option<Timestamp>,
-}
-
 /// An invoice.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -170,6 +160,9 @@ pub struct Invoice {
     /// The delivery offsets to report, fixed at delivery, in order of time.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub delivery_offsets: Vec<DeliveryOffset>,
+    /// When `invoice.due_soon` is published; fixed at posting.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub due_reminders: Vec<DueReminder>,
     /// Creation time.
     pub created_at: Timestamp,
     /// Time of the last change.
@@ -192,7 +185,8 @@ impl Entity for Invoice {
         }
         let overdue = self.overdue_since.is_none().then_some(self.overdue_at);
         let offsets = self.delivery_offsets.iter().filter(|offset| offset.reached_at.is_none()).map(|offset| offset.at);
-        overdue.into_iter().chain(offsets).min()
+        let reminders = self.due_reminders.iter().filter(|reminder| reminder.reached_at.is_none()).map(|reminder| reminder.at);
+        overdue.into_iter().chain(offsets).chain(reminders).min()
     }
     fn parameters(&self) -> Parameters {
         let mut parameters = Parameters::from([
@@ -274,6 +268,15 @@ pub fn due(invoice: Invoice, now: Timestamp) -> Option<Change<Invoice>> {
     let mut after = invoice.next_version(now);
     let mut to_json: Vec<Lifecycle> = Vec::new();
     while let Some(at) = after.due_at().filter(|at| *at <= now) {
+        if let Some(reminder) = after.due_reminders.iter_mut().find(|reminder| reminder.reached_at.is_none() && reminder.at == at) {
+            reminder.reached_at = Some(now);
+            let parameters = Parameters::from([
+                ("invoice.daysUntilDue".to_owned(), reminder.days.into()),
+                ("invoice.reminderTime".to_owned(), reminder.time.clone().into()),
+            ]);
+            to_json.push(Lifecycle { kind: "invoice.due_soon", parameters });
+            continue;
+        }
         let reached = after.delivery_offsets.iter_mut().find(|offset| offset.reached_at.is_none() && offset.at == at);
         match reached {
             Some(offset) => {

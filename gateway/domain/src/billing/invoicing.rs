@@ -17,7 +17,7 @@ use billwire_schemas::{
 use chrono::{Days, NaiveDate};
 
 use crate::{
-    billing::invoice::{About, Invoice, Kind, Line, Status},
+    billing::invoice::{About, Invoice, Kind, Line, Status, due_reminders},
     calendar::Period,
     change::Change,
     customers::{
@@ -334,6 +334,7 @@ pub fn post(command: &Post, account: &Account, settings: &BillingSettings, bill:
         delivered_at: None,
         overdue_since: None,
         delivery_offsets: Vec::new(),
+        due_reminders: due_reminders(settings, due_on, now),
         created_at: now,
         updated_at: now,
     };

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     calendar::BillingSchedule,
-    change::{Change, Entity, entity_members},
+    change::{Change, Entity, Lifecycle, entity_members},
     customers::{bill_cycle::BillCycle, billing_settings::BillingSettings},
     history::History,
     rejected::{Rejected, Violation},
@@ -200,10 +200,10 @@ pub fn update_bill_cycle(
 /// `account_deactivated`, `no_bill_cycle_change_in_progress`.
 pub fn cancel_bill_cycle_change(account: Account, now: Timestamp) -> Result<Change<Account>, Rejected> {
     ensure_not_deactivated(&account)?;
-    planned(&account)?;
+    let cancelled = Lifecycle { kind: "account.bill_cycle_change_cancelled", parameters: planned(&account)?.parameters() };
     let mut after = account.next_version(now);
     after.planned_bill_cycle_change = None;
-    Ok(Change::updated(account, after, vec!["account.bill_cycle_change_cancelled"]))
+    Ok(Change::updated(account, after, vec![cancelled]))
 }
 
 /// Decides `performAccountBillCycleChange`: the planned change takes effect now. `cycle` must be the planned cycle.
@@ -347,14 +347,8 @@ impl Entity for Account {
         put("account.billingDay", self.bill_cycle.billing_day.or(schedule.map(|schedule| schedule.day)).map(Into::into));
         put("account.periodStart", Some(self.bill_cycle.period.start.to_string().into()));
         put("account.periodEnd", Some(self.bill_cycle.period.end.to_string().into()));
-        if let Some(planned) = &self.planned_bill_cycle_change {
-            put("account.plannedBillCycle", Some(planned.bill_cycle_id.to_string().into()));
-            put("account.plannedFrom", Some(planned.valid_from.to_rfc3339_opts(SecondsFormat::AutoSi, true).into()));
-        }
-        if let Some(planned) = &self.planned_status_change {
-            put("account.plannedStatus", Some(planned.status.name().into()));
-            put("account.plannedStatusFrom", Some(planned.valid_from.to_rfc3339_opts(SecondsFormat::AutoSi, true).into()));
-        }
+        parameters.extend(self.planned_bill_cycle_change.iter().flat_map(PlannedChange::parameters));
+        parameters.extend(self.planned_status_change.iter().flat_map(PlannedStatusChange::parameters));
         parameters
     }
 }

@@ -1,11 +1,14 @@
 //! Bill cycles: the schedules on which accounts are billed.
 
 use billwire_schemas::{clock::Timestamp, events::envelope::Parameters, ids::BillCycleId, refusal::Code};
+use chrono::{Days, NaiveDate};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     calendar::{BillingSchedule, PeriodUnit},
-    change::{Change, Entity, entity_members},
+    change::{Change, Entity, Lifecycle, entity_members},
+    customers::billing_settings::{BillingSettings, TimeOfDay, local_moment},
+    patch::Patch,
     rejected::{Rejected, Violation},
 };
 
@@ -34,10 +37,26 @@ pub struct BillCycle {
     /// The billing month; for years only.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub billing_month: Option<u32>,
+    /// Days before each billing date at which `bill_run.upcoming` is published; absent: it is not.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub announce_days: Option<u32>,
+    /// The next announcement.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub announcement: Option<Announcement>,
     /// Creation time.
     pub created_at: Timestamp,
     /// Time of the last change.
     pub updated_at: Timestamp,
+}
+
+/// The announcement of a billing date.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Announcement {
+    /// The billing date.
+    pub billing_date: NaiveDate,
+    /// When it is announced: at the start of a day, in the tenant's time zone at the time this was computed.
+    pub at: Timestamp,
 }
 
 /// `createBillCycle`.
@@ -59,6 +78,17 @@ pub struct Create {
     pub billing_day: Option<u32>,
     /// See [`BillCycle::billing_month`].
     pub billing_month: Option<u32>,
+    /// See [`BillCycle::announce_days`].
+    pub announce_days: Option<u32>,
+}
+
+/// `updateBillCycle`; absent members stay unchanged.
+#[derive(Debug, Clone, Default)]
+pub struct Update {
+    /// See [`BillCycle::name`].
+    pub name: Option<String>,
+    /// See [`BillCycle::announce_days`].
+    pub announce_days: Patch<u32>,
 }
 
 /// Checks that `day` is in the range of `unit`; returns the violation otherwise.
@@ -101,6 +131,9 @@ pub fn create(command: Create, now: Timestamp) -> Result<Change<BillCycle>, Reje
             broken.push(Violation::new("/billingMonth", Code::BillingMonthNotAllowed, "Only a cycle by year takes a billingMonth."));
         }
     }
+    if command.announce_days.is_some() && command.individual {
+        broken.push(announcement_not_allowed());
+    }
     if let Some(rejected) = Rejected::from_violations(broken) {
         return Err(rejected);
     }
@@ -114,16 +147,46 @@ pub fn create(command: Create, now: Timestamp) -> Result<Change<BillCycle>, Reje
         individual: command.individual,
         billing_day: command.billing_day,
         billing_month: command.billing_month,
+        announce_days: command.announce_days,
+        announcement: None,
         created_at: now,
         updated_at: now,
     }))
 }
 
-/// Decides `updateBillCycle`; an absent name stays unchanged. The schedule is immutable because accounts are in its periods.
-pub fn update(cycle: BillCycle, name: Option<String>, now: Timestamp) -> Change<BillCycle> {
+fn announcement_not_allowed() -> Violation {
+    let message = "The accounts of an individual cycle have billing dates of their own, so there is none to announce.";
+    Violation::new("/announceDays", Code::AnnouncementNotAllowed, message)
+}
+
+/// Decides `updateBillCycle`. The schedule is immutable because accounts are in its periods.
+///
+/// # Errors
+/// `announcement_not_allowed`.
+pub fn update(cycle: BillCycle, command: Update, settings: &BillingSettings, now: Timestamp) -> Result<Change<BillCycle>, Rejected> {
+    if cycle.individual && command.announce_days.value().is_some() {
+        let broken = announcement_not_allowed();
+        return Err(Rejected::violation(broken.pointer, broken.code, broken.message));
+    }
     let mut after = cycle.next_version(now);
-    after.name = name.unwrap_or(after.name);
-    Change::updated(cycle, after, Vec::<&'static str>::new())
+    after.name = command.name.unwrap_or(after.name);
+    after.announce_days = command.announce_days.apply(after.announce_days);
+    if after.announce_days != cycle.announce_days {
+        after = after.announced(settings, now);
+    }
+    Ok(Change::updated(cycle, after, Vec::<&'static str>::new()))
+}
+
+/// Announces the billing date whose announcement is due, and sets the next one; `None` if none is due, so a second clock has no effect.
+pub fn announce(cycle: BillCycle, settings: &BillingSettings, now: Timestamp) -> Option<Change<BillCycle>> {
+    let due = cycle.announcement.clone().filter(|announcement| announcement.at <= now)?;
+    let mut after = cycle.next_version(now);
+    after.announcement = after.announcement_after(due.billing_date, settings);
+    let parameters = Parameters::from([
+        ("billCycle.billingDate".to_owned(), due.billing_date.to_string().into()),
+        ("billCycle.daysUntilBilling".to_owned(), (due.billing_date - settings.date_of(due.at)).num_days().into()),
+    ]);
+    Some(Change::updated(cycle, after, vec![Lifecycle { kind: "bill_run.upcoming", parameters }]))
 }
 
 /// Decides `deleteBillCycle`; `in_use` is true if an account is on the cycle or plans to change to it.
@@ -138,6 +201,25 @@ pub fn delete(cycle: BillCycle, in_use: bool) -> Result<Change<BillCycle>, Rejec
 }
 
 impl BillCycle {
+    /// The cycle with its next announcement: the first that is still to come.
+    #[must_use]
+    pub fn announced(mut self, settings: &BillingSettings, now: Timestamp) -> Self {
+        let mut next = self.announcement_after(settings.date_of(now), settings);
+        while let Some(passed) = next.as_ref().filter(|announcement| announcement.at <= now) {
+            next = self.announcement_after(passed.billing_date, settings);
+        }
+        self.announcement = next;
+        self
+    }
+
+    /// The announcement of the first billing date after `date`, if billing dates are announced.
+    fn announcement_after(&self, date: NaiveDate, settings: &BillingSettings) -> Option<Announcement> {
+        let (days, schedule) = (self.announce_days?, self.schedule(None).ok()?);
+        let billing_date = schedule.next_billing_date(date);
+        let on = billing_date.checked_sub_days(Days::new(u64::from(days)))?;
+        Some(Announcement { billing_date, at: local_moment(settings.zone(), on, TimeOfDay::MIDNIGHT) })
+    }
+
     /// The schedule of an account on this cycle; `billing_day` is the account's own day (individual cycles only).
     ///
     /// # Errors
@@ -174,6 +256,9 @@ impl Entity for BillCycle {
     const EVENT_OBJECT: Option<&'static str> = Some("bill_cycle");
 
     entity_members!(updated_at, external_id);
+    fn due_at(&self) -> Option<Timestamp> {
+        self.announcement.as_ref().map(|announcement| announcement.at)
+    }
     fn parameters(&self) -> Parameters {
         let mut parameters = Parameters::from([
             ("billCycle.id".to_owned(), self.id.to_string().into()),
@@ -193,7 +278,17 @@ mod tests {
     use billwire_schemas::ids::fresh;
 
     fn command(period: PeriodUnit, individual: bool, billing_day: Option<u32>, billing_month: Option<u32>) -> Create {
-        Create { id: BillCycleId(fresh()), external_id: None, name: "c".into(), period, length: 1, individual, billing_day, billing_month }
+        Create {
+            id: BillCycleId(fresh()),
+            external_id: None,
+            name: "c".into(),
+            period,
+            length: 1,
+            individual,
+            billing_day,
+            billing_month,
+            announce_days: None,
+        }
     }
 
     fn codes(command: Create) -> Vec<&'static str> {
@@ -229,9 +324,30 @@ mod tests {
     #[test]
     fn an_update_changes_the_name_alone() {
         let cycle = create(command(PeriodUnit::Month, false, Some(5), None), Timestamp::UNIX_EPOCH).expect("a cycle").after;
-        let renamed = update(cycle.clone(), Some("d".into()), Timestamp::UNIX_EPOCH).after;
+        let updated = |command| update(cycle.clone(), command, &BillingSettings::default(), Timestamp::UNIX_EPOCH).expect("updated").after;
+        let renamed = updated(Update { name: Some("d".into()), ..Update::default() });
         assert_eq!(renamed, BillCycle { version: 2, name: "d".into(), ..cycle.clone() });
-        assert_eq!(update(cycle, None, Timestamp::UNIX_EPOCH).after.name, "c");
+        assert_eq!(updated(Update::default()).name, "c");
+    }
+
+    #[test]
+    fn each_billing_date_is_announced_once_some_days_before() {
+        let settings = BillingSettings { time_zone: chrono_tz::Europe::Berlin, ..BillingSettings::default() };
+        let at = |text: &str| text.parse::<Timestamp>().expect("a moment");
+        let asked = Create { announce_days: Some(3), ..command(PeriodUnit::Month, false, Some(5), None) };
+        // Of 5 March, the announcement has passed.
+        let cycle = create(asked, at("2027-03-02T12:00:00Z")).expect("a cycle").after.announced(&settings, at("2027-03-02T12:00:00Z"));
+        assert_eq!(cycle.due_at(), Some(at("2027-04-01T22:00:00Z")), "midnight of 2 April in Berlin");
+        assert_eq!(announce(cycle.clone(), &settings, at("2027-04-01T21:59:59Z")), None);
+        let told = announce(cycle.clone(), &settings, at("2027-04-01T22:00:00Z")).expect("due");
+        assert_eq!(told.lifecycle, ["bill_run.upcoming"]);
+        let parameters = &told.lifecycle[0].parameters;
+        assert_eq!((&parameters["billCycle.billingDate"], &parameters["billCycle.daysUntilBilling"]), (&"2027-04-05".into(), &3.into()));
+        assert_eq!(told.after.due_at(), Some(at("2027-05-01T22:00:00Z")));
+        let never = Update { announce_days: Patch::Unset, ..Update::default() };
+        assert_eq!(update(cycle, never, &settings, at("2027-03-03T00:00:00Z")).expect("updated").after.due_at(), None);
+        let individual = Create { announce_days: Some(3), ..command(PeriodUnit::Month, true, None, None) };
+        assert_eq!(codes(individual), ["announcement_not_allowed"]);
     }
 
     #[test]

@@ -18,13 +18,22 @@ pub use status_model::{StatusByDay, StatusKind, StatusModel, StatusTransition};
 
 /// The maximum payment term and delivery offset, in days.
 const DAYS_MAX: u32 = 365;
-/// The maximum number of delivery offsets per tenant.
+/// The maximum number of delivery offsets, and of reminders, per tenant.
 const OFFSETS_MAX: usize = 20;
 
 /// A number of days after an invoice's delivery, at a time of day in the tenant's time zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeliveryOffset {
     /// Days after the day of delivery.
+    pub days: u32,
+    /// The time of day.
+    pub time: TimeOfDay,
+}
+
+/// A number of days before an invoice's due date, at a time of day in the tenant's time zone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DueReminder {
+    /// Days before the due date.
     pub days: u32,
     /// The time of day.
     pub time: TimeOfDay,
@@ -45,6 +54,9 @@ pub struct BillingSettings {
     pub payment_term_days: u32,
     /// When to publish `invoice.delivery_offset_reached` after a delivery.
     pub delivery_offsets: Vec<DeliveryOffset>,
+    /// When to publish `invoice.due_soon` before a due date.
+    #[serde(default)]
+    pub due_reminders: Vec<DueReminder>,
     /// Whether new invoices are paid from what earlier payments have left, instead of by hand.
     #[serde(default = "yes")]
     pub allocate_prepayments: bool,
@@ -72,6 +84,7 @@ impl Default for BillingSettings {
             time_zone: Tz::UTC,
             payment_term_days: 14,
             delivery_offsets: Vec::new(),
+            due_reminders: Vec::new(),
             allocate_prepayments: true,
             service_statuses: StatusModel::of_services(),
             package_statuses: StatusModel::of_packages(),
@@ -93,7 +106,7 @@ impl BillingSettings {
     }
 }
 
-/// A delivery offset as requested.
+/// A delivery offset or reminder as requested.
 #[derive(Debug, Clone)]
 pub struct AskedOffset {
     /// See [`DeliveryOffset::days`].
@@ -113,6 +126,8 @@ pub struct Update {
     pub payment_term_days: u32,
     /// See [`BillingSettings::delivery_offsets`].
     pub delivery_offsets: Vec<AskedOffset>,
+    /// See [`BillingSettings::due_reminders`].
+    pub due_reminders: Vec<AskedOffset>,
     /// See [`BillingSettings::allocate_prepayments`].
     pub allocate_prepayments: bool,
     /// See [`BillingSettings::service_statuses`].
@@ -125,8 +140,8 @@ pub struct Update {
 ///
 /// # Errors
 /// `time_zone_unknown`, `payment_term_out_of_range`, the rules of delivery offsets (`too_many_delivery_offsets`,
-/// `delivery_offset_out_of_range`, `time_of_day_invalid`, `delivery_offset_repeated`) and of status models
-/// ([`StatusModel::violations`]).
+/// `delivery_offset_out_of_range`, `time_of_day_invalid`, `delivery_offset_repeated`), those of reminders (`too_many_due_reminders`,
+/// `due_reminder_out_of_range`, `time_of_day_invalid`, `due_reminder_repeated`) and of status models ([`StatusModel::violations`]).
 pub fn update(settings: BillingSettings, command: Update, now: Timestamp) -> Result<Change<BillingSettings>, Rejected> {
     let mut broken = Vec::new();
     let time_zone = command.time_zone.parse::<Tz>().unwrap_or_else(|_| {
@@ -135,7 +150,10 @@ pub fn update(settings: BillingSettings, command: Update, now: Timestamp) -> Res
         Tz::UTC
     });
     broken.extend(check_payment_term(command.payment_term_days));
-    let delivery_offsets = offsets(&command.delivery_offsets, &mut broken);
+    let delivery_offsets = times(&command.delivery_offsets, &DELIVERY_OFFSETS, &mut broken);
+    let delivery_offsets = delivery_offsets.into_iter().map(|(days, time)| DeliveryOffset { days, time }).collect();
+    let due_reminders = times(&command.due_reminders, &DUE_REMINDERS, &mut broken);
+    let due_reminders = due_reminders.into_iter().map(|(days, time)| DueReminder { days, time }).collect();
     broken.extend(command.service_statuses.violations("/serviceStatuses"));
     broken.extend(command.package_statuses.violations("/packageStatuses"));
     if let Some(rejected) = Rejected::from_violations(broken) {
@@ -147,6 +165,7 @@ pub fn update(settings: BillingSettings, command: Update, now: Timestamp) -> Res
         time_zone,
         payment_term_days: command.payment_term_days,
         delivery_offsets,
+        due_reminders,
         allocate_prepayments: command.allocate_prepayments,
         service_statuses: command.service_statuses,
         package_statuses: command.package_statuses,
@@ -164,30 +183,59 @@ pub fn check_payment_term(days: u32) -> Option<Violation> {
     })
 }
 
-fn offsets(asked: &[AskedOffset], broken: &mut Vec<Violation>) -> Vec<DeliveryOffset> {
+/// A list of days and times of day: its member, what an item is called, and its codes.
+struct Times {
+    member: &'static str,
+    name: &'static str,
+    too_many: Code,
+    out_of_range: Code,
+    repeated: Code,
+}
+
+const DELIVERY_OFFSETS: Times = Times {
+    member: "/deliveryOffsets",
+    name: "delivery offset",
+    too_many: Code::TooManyDeliveryOffsets,
+    out_of_range: Code::DeliveryOffsetOutOfRange,
+    repeated: Code::DeliveryOffsetRepeated,
+};
+
+const DUE_REMINDERS: Times = Times {
+    member: "/dueReminders",
+    name: "reminder",
+    too_many: Code::TooManyDueReminders,
+    out_of_range: Code::DueReminderOutOfRange,
+    repeated: Code::DueReminderRepeated,
+};
+
+/// Checks a list of days and times of day.
+fn times(asked: &[AskedOffset], list: &Times, broken: &mut Vec<Violation>) -> Vec<(u32, TimeOfDay)> {
+    let Times { member, name, .. } = list;
     if asked.len() > OFFSETS_MAX {
-        let message = format!("There are {} delivery offsets; at most {OFFSETS_MAX} are allowed.", asked.len());
-        broken.push(Violation::new("/deliveryOffsets", Code::TooManyDeliveryOffsets, message));
+        let message = format!("There are {} {name}s; at most {OFFSETS_MAX} are allowed.", asked.len());
+        broken.push(Violation::new(*member, list.too_many, message));
     }
-    let mut offsets = Vec::with_capacity(asked.len());
-    for (index, offset) in asked.iter().enumerate() {
-        if offset.days > DAYS_MAX {
-            let message = format!("days is {}; it must be from 0 to {DAYS_MAX}.", offset.days);
-            broken.push(Violation::new(format!("/deliveryOffsets/{index}/days"), Code::DeliveryOffsetOutOfRange, message));
+    let mut times = Vec::with_capacity(asked.len());
+    for (index, AskedOffset { days, time }) in asked.iter().enumerate() {
+        if *days > DAYS_MAX {
+            let message = format!("days is {days}; it must be from 0 to {DAYS_MAX}.");
+            broken.push(Violation::new(format!("{member}/{index}/days"), list.out_of_range, message));
         }
-        let Ok(time) = offset.time.parse::<TimeOfDay>() else {
-            let message = format!("'{}' is not a time of day from 00:00 to 23:59, such as 09:30.", offset.time);
-            broken.push(Violation::new(format!("/deliveryOffsets/{index}/time"), Code::TimeOfDayInvalid, message));
+        let Ok(time) = time.parse::<TimeOfDay>() else {
+            let message = format!("'{time}' is not a time of day from 00:00 to 23:59, such as 09:30.");
+            broken.push(Violation::new(format!("{member}/{index}/time"), Code::TimeOfDayInvalid, message));
             continue;
         };
-        let offset = DeliveryOffset { days: offset.days, time };
-        if offsets.contains(&offset) {
-            let message = format!("The offset of {} days at {time} is listed twice.", offset.days);
-            broken.push(Violation::new(format!("/deliveryOffsets/{index}"), Code::DeliveryOffsetRepeated, message));
+        if times.contains(&(*days, time)) {
+            broken.push(Violation::new(
+                format!("{member}/{index}"),
+                list.repeated,
+                format!("The {name} of {days} days at {time} is listed twice."),
+            ));
         }
-        offsets.push(offset);
+        times.push((*days, time));
     }
-    offsets
+    times
 }
 
 impl Entity for BillingSettings {

@@ -29,6 +29,12 @@ const ERROR: &[Parameter] = &[
     ),
 ];
 
+const UPCOMING: &[Parameter] = &[
+    p("billCycle.billingDate", "The billing date that is announced, in the tenant's time zone", "2027-02-15"),
+    n("billCycle.daysUntilBilling", "Days until the billing date", "3"),
+];
+
+const BILL_CYCLE: Source = Source { kind: "billCycle", key: Key::Object, groups: &[Group::Core, Group::BillCycle] };
 const BILL_RUN: Source = Source { kind: "billRun", key: Key::Object, groups: &[Group::Core, Group::BillRun] };
 const ACCOUNT: Source =
     Source { kind: "account", key: Key::Account, groups: &[Group::Core, Group::Account, Group::Company, Group::Contact] };
@@ -37,6 +43,13 @@ const ACCOUNT: Source =
 pub const EVENTS: &[EventType] = &[
     BILL_RUN.object("bill_run.created", "Bill Run Created", "startBillRun"),
     BILL_RUN.object("bill_run.updated", "Bill Run Updated", "a bill run that has processed all accounts"),
+    BILL_CYCLE
+        .lifecycle(
+            "bill_run.upcoming",
+            "Bill Run Upcoming",
+            "the clock, announceDays of the bill cycle before each of its billing dates, at the start of the day",
+        )
+        .with(UPCOMING),
     BILL_RUN.lifecycle("bill_run.started", "Bill Run Started", "startBillRun"),
     BILL_RUN
         .lifecycle("bill_run.completed", "Bill Run Completed", "a bill run that has processed all accounts")

@@ -23,6 +23,11 @@ pub const PARAMETERS: &[Parameter] = &[
 const OFFSET: &[Parameter] =
     &[n("invoice.offsetDays", "Days since the delivery", "7"), p("invoice.offsetTime", "Time of day, in the tenant's time zone", "09:00")];
 
+const REMINDER: &[Parameter] = &[
+    n("invoice.daysUntilDue", "Days until the last day for payment", "3"),
+    p("invoice.reminderTime", "Time of day, in the tenant's time zone", "09:00"),
+];
+
 const INVOICE: Source = Source {
     kind: "invoice",
     key: Key::Account,
@@ -42,6 +47,13 @@ pub const EVENTS: &[EventType] = &[
             "the clock, x days after delivery at time t, for each (x, t) of the billing settings, while the invoice is open",
         )
         .with(OFFSET),
+    INVOICE
+        .lifecycle(
+            "invoice.due_soon",
+            "Invoice Due Soon",
+            "the clock, x days before the due date at time t, for each reminder (x, t) of the billing settings, while the invoice is open",
+        )
+        .with(REMINDER),
     INVOICE.lifecycle("invoice.overdue", "Invoice Overdue", "the clock, at the end of the due date, if an amount is due"),
     INVOICE.lifecycle(
         "invoice.paid",

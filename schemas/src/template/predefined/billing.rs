@@ -4,6 +4,12 @@ use super::Facts;
 
 pub(super) const FACTS: &[Facts] = &[
     Facts(
+        "bill_run.upcoming",
+        "{{ billCycle.name }} is billed on {{ billCycle.billingDate }}",
+        "The accounts of {{ billCycle.name }} are billed in {{ billCycle.daysUntilBilling }} days.",
+        &[("Bill cycle", "billCycle.name"), ("Billing date", "billCycle.billingDate")],
+    ),
+    Facts(
         "bill_run.started",
         "A bill run of {{ billRun.billCycle }} has started",
         "The bill run of {{ billRun.billCycle }} has started.",
@@ -43,6 +49,12 @@ pub(super) const FACTS: &[Facts] = &[
         "invoice.delivery_offset_reached",
         "Invoice {{ invoice.number }}: {{ invoice.offsetDays }} days since delivery",
         "The invoice {{ invoice.number }} of {{ account.name }} was delivered {{ invoice.offsetDays }} days ago and is open.",
+        INVOICE,
+    ),
+    Facts(
+        "invoice.due_soon",
+        "Invoice {{ invoice.number }} is due on {{ invoice.dueOn }}",
+        "The invoice {{ invoice.number }} of {{ account.name }} is due in {{ invoice.daysUntilDue }} days.",
         INVOICE,
     ),
     Facts(

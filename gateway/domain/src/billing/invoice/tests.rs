@@ -35,6 +35,7 @@ pub(crate) fn open(amount: &str) -> Invoice {
         delivered_at: None,
         overdue_since: None,
         delivery_offsets: Vec::new(),
+        due_reminders: Vec::new(),
         created_at: now,
         updated_at: now,
     }
@@ -49,7 +50,8 @@ fn settings(offsets: &[(u32, &str)]) -> BillingSettings {
         time_zone: "Europe/Berlin".into(),
         payment_term_days: 14,
         allocate_prepayments: true,
-        delivery_offsets: asked.collect(),
+        delivery_offsets: asked.clone().collect(),
+        due_reminders: asked.collect(),
         service_statuses: defaults.service_statuses.clone(),
         package_statuses: defaults.package_statuses.clone(),
     };
@@ -80,6 +82,20 @@ fn what_is_due_is_told_once_in_the_order_it_fell_due_however_late_the_clock_come
     assert_eq!(change.after.overdue_since, Some(change.after.overdue_at), "since it was, not since somebody looked");
     assert_eq!(due(change.after, late + TimeDelta::days(1)), None);
     assert_eq!(due(delivered, moment("2027-01-31T11:00:00Z")), None);
+}
+
+#[test]
+fn a_reminder_comes_days_before_the_due_date_and_one_that_has_passed_at_posting_does_not() {
+    let posted = open("10");
+    let reminders = due_reminders(&settings(&[(30, "09:00"), (3, "09:00"), (0, "18:30")]), posted.due_on, posted.created_at);
+    let at: Vec<String> = reminders.iter().map(|reminder| reminder.at.to_rfc3339()).collect();
+    assert_eq!(at, ["2027-02-11T08:00:00+00:00", "2027-02-14T17:30:00+00:00"]);
+    let posted = Invoice { due_reminders: reminders, ..posted };
+    let soon = due(posted.clone(), moment("2027-02-11T08:00:00Z")).expect("due");
+    assert_eq!((&soon.lifecycle[0].kind, soon.lifecycle.len()), (&"invoice.due_soon", 1));
+    assert_eq!(soon.lifecycle[0].parameters["invoice.daysUntilDue"], 3);
+    let late = due(posted, moment("2028-01-01T00:00:00Z")).expect("due");
+    assert_eq!(late.lifecycle, ["invoice.due_soon", "invoice.due_soon", "invoice.overdue"]);
 }
 
 #[test]

@@ -30,6 +30,7 @@ fn cycle(period: PeriodUnit, day: u32) -> BillCycle {
         individual: false,
         billing_day: Some(day),
         billing_month: (period == PeriodUnit::Year).then_some(1),
+        announce_days: None,
     };
     bill_cycle::create(command, at("2027-01-01T00:00:00Z")).expect("a cycle").after
 }

@@ -64,6 +64,7 @@ impl World {
             individual: false,
             billing_day: period.billing_days().map(|_| 5),
             billing_month: None,
+            announce_days: None,
         };
         let cycle = bill_cycle::create(command, now).expect("a cycle").after;
         let code = ["EUR", "JPY", "KWD"][usize::try_from(dice.below(3)).expect("small")];

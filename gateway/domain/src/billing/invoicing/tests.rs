@@ -30,6 +30,7 @@ fn account() -> Account {
         individual: false,
         billing_day: Some(15),
         billing_month: None,
+        announce_days: None,
     };
     let now = at("2027-06-01T08:00:00Z");
     let cycle = bill_cycle::create(cycle, now).expect("a cycle").after;

@@ -1,9 +1,10 @@
 //! An account's descriptive data: name, company, billing contact, payment term.
 
 use billwire_schemas::{clock::Timestamp, events::envelope::Parameters, ids::ContactId, refusal::Code};
+use chrono::SecondsFormat;
 use serde::{Deserialize, Serialize};
 
-use super::{Account, Status, ensure_not_deactivated};
+use super::{Account, PlannedChange, Status, ensure_not_deactivated};
 use crate::{
     change::{Change, Entity},
     customers::{billing_settings::check_payment_term, contact::Contact},
@@ -126,6 +127,16 @@ pub fn delete(account: Account, in_use: bool) -> Result<Change<Account>, Rejecte
         return Err(Rejected::conflict(Code::StillInUse, "The account still has contacts, services, charges or other objects."));
     }
     Ok(Change::deleted(account))
+}
+
+impl PlannedChange {
+    /// The parameters of the plan, as listed in the catalogue.
+    pub(super) fn parameters(&self) -> Parameters {
+        Parameters::from([
+            ("account.plannedBillCycle".to_owned(), self.bill_cycle_id.to_string().into()),
+            ("account.plannedFrom".to_owned(), self.valid_from.to_rfc3339_opts(SecondsFormat::AutoSi, true).into()),
+        ])
+    }
 }
 
 impl Account {

@@ -3,12 +3,13 @@
 //! State machine of a planned change, the same as that of a bill cycle change: none -> planned -> performed (by the clock or ahead of time),
 //! cancelled, or withdrawn by a change at once that it contradicts.
 
-use billwire_schemas::{clock::Timestamp, refusal::Code};
+use billwire_schemas::{clock::Timestamp, events::envelope::Parameters, refusal::Code};
+use chrono::SecondsFormat;
 use serde::{Deserialize, Serialize};
 
 use super::{Account, StatusInForce, ensure_in_future, running_period};
 use crate::{
-    change::{Change, Entity},
+    change::{Change, Entity, Lifecycle},
     customers::billing_settings::{BillingSettings, TimeOfDay, local_moment},
     rejected::Rejected,
 };
@@ -62,6 +63,16 @@ pub struct PlannedStatusChange {
     pub services: bool,
     /// When the change takes effect.
     pub valid_from: Timestamp,
+}
+
+impl PlannedStatusChange {
+    /// The parameters of the plan, as listed in the catalogue.
+    pub(super) fn parameters(&self) -> Parameters {
+        Parameters::from([
+            ("account.plannedStatus".to_owned(), self.status.name().into()),
+            ("account.plannedStatusFrom".to_owned(), self.valid_from.to_rfc3339_opts(SecondsFormat::AutoSi, true).into()),
+        ])
+    }
 }
 
 /// A requested change of status.
@@ -133,16 +144,16 @@ pub fn change_status(
     after.status_reason = reason;
     let (before, status) = (StatusInForce { status: account.status }, StatusInForce { status: to });
     after.status_history.set_after(settings.date_of(account.created_at), before, settings.date_of(now), status);
-    let mut lifecycle = vec!["account.status_changed"];
+    let mut lifecycle: Vec<Lifecycle> = vec!["account.status_changed".into()];
     if to == Status::Deactivated {
         after.deactivated_at = Some(now);
-        lifecycle.push("account.cancelled");
-        if after.planned_bill_cycle_change.take().is_some() {
-            lifecycle.push("account.bill_cycle_change_cancelled");
+        lifecycle.push("account.cancelled".into());
+        if let Some(planned) = after.planned_bill_cycle_change.take() {
+            lifecycle.push(Lifecycle { kind: "account.bill_cycle_change_cancelled", parameters: planned.parameters() });
         }
     }
-    if after.planned_status_change.take_if(|planned| !to.next().contains(&planned.status)).is_some() {
-        lifecycle.push("account.status_change_cancelled");
+    if let Some(planned) = after.planned_status_change.take_if(|planned| !to.next().contains(&planned.status)) {
+        lifecycle.push(Lifecycle { kind: "account.status_change_cancelled", parameters: planned.parameters() });
     }
     Ok(Change::updated(account, after, lifecycle))
 }
@@ -172,10 +183,10 @@ pub fn plan_status_change(
 /// # Errors
 /// `account_deactivated`, `no_status_change_in_progress`.
 pub fn cancel_status_change(account: Account, now: Timestamp) -> Result<Change<Account>, Rejected> {
-    planned(&account)?;
+    let cancelled = Lifecycle { kind: "account.status_change_cancelled", parameters: planned(&account)?.parameters() };
     let mut after = account.next_version(now);
     after.planned_status_change = None;
-    Ok(Change::updated(account, after, vec!["account.status_change_cancelled"]))
+    Ok(Change::updated(account, after, vec![cancelled]))
 }
 
 /// Decides `performAccountStatusChange`: the planned change takes effect now.

@@ -28,6 +28,7 @@ fn cycle(billing_day: Option<u32>) -> BillCycle {
         individual: billing_day.is_none(),
         billing_day,
         billing_month: None,
+        announce_days: None,
     };
     bill_cycle::create(command, at("2027-01-01T00:00:00Z")).expect("a cycle").after
 }

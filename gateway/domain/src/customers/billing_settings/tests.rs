@@ -8,6 +8,7 @@ fn command() -> Update {
         time_zone: "Europe/Berlin".into(),
         payment_term_days: 30,
         delivery_offsets: vec![AskedOffset { days: 3, time: "09:30".into() }],
+        due_reminders: Vec::new(),
         allocate_prepayments: true,
         service_statuses: StatusModel::of_services(),
         package_statuses: StatusModel::of_packages(),
@@ -48,6 +49,11 @@ fn each_rule_of_the_settings_has_its_code() {
     let offset = |days, time: &str| AskedOffset { days, time: time.into() };
     assert_eq!(broken(Update { time_zone: "Europe/Bärlin".into(), ..command() }), one("time_zone_unknown", "/timeZone"));
     assert_eq!(broken(Update { payment_term_days: 366, ..command() }), one("payment_term_out_of_range", "/paymentTermDays"));
+    let reminders = |due_reminders: Vec<AskedOffset>| broken(Update { due_reminders, ..command() });
+    assert_eq!(reminders((0..21).map(|days| offset(days, "10:00")).collect()), one("too_many_due_reminders", "/dueReminders"));
+    assert_eq!(reminders(vec![offset(366, "10:00")]), one("due_reminder_out_of_range", "/dueReminders/0/days"));
+    assert_eq!(reminders(vec![offset(1, "1:00")]), one("time_of_day_invalid", "/dueReminders/0/time"));
+    assert_eq!(reminders(vec![offset(1, "10:00"), offset(1, "10:00")]), one("due_reminder_repeated", "/dueReminders/1"));
     let asked = |offsets: Vec<AskedOffset>| broken(Update { delivery_offsets: offsets, ..command() });
     assert_eq!(asked((0..21).map(|days| offset(days, "10:00")).collect()), one("too_many_delivery_offsets", "/deliveryOffsets"));
     assert_eq!(asked(vec![offset(366, "10:00")]), one("delivery_offset_out_of_range", "/deliveryOffsets/0/days"));

@@ -21,6 +21,7 @@ fn account() -> Account {
         individual: false,
         billing_day: Some(1),
         billing_month: None,
+        announce_days: None,
     };
     let cycle = bill_cycle::create(cycle, Timestamp::UNIX_EPOCH).expect("a cycle").after;
     let create = account::Create {
