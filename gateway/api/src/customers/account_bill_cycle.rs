@@ -58,7 +58,7 @@ pub(crate) struct BillCycleUpdate {
     bill_cycle: Reference,
     /// The account's own billing day; required for an individual bill cycle, otherwise not allowed.
     billing_day: Option<BillingDay>,
-    /// Time at which the change takes effect; must be in the future, at most a hundred years ahead. Absent: immediately.
+    /// Time at which the change takes effect; must be in the future, at most two hundred years ahead. Absent: immediately.
     valid_from: Option<Moment>,
 }
 

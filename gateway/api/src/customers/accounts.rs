@@ -293,7 +293,6 @@ impl Accounts {
     ///
     /// Filters are combined with AND. Oldest first.
     #[oai(path = "/accounts", method = "get", operation_id = "listAccounts")]
-    #[expect(clippy::too_many_arguments, reason = "a search has many filters")]
     async fn list(
         &self,
         context: Context,

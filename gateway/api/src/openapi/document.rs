@@ -42,7 +42,7 @@ with a local part that is not ASCII can be sent to only by servers that offer SM
 **Names and external ids** have at least one visible character: blank ones, and those of invisible characters only, are refused.
 
 **Times** are RFC 3339 with an offset, in the years 0001 to 9999 UTC, without leap seconds; dates are ISO 8601 in the same years. What \
-has occurred is at most ten years old and at most one hour ahead; what is planned is at most a hundred years ahead.
+has occurred is at most ten years old and at most one hour ahead; what is planned is at most two hundred years ahead.
 
 **Numbers**: integers are up to 64 bits; a longer one is refused, in any member. Send long digit strings, such as an ICCID, as text.
 

@@ -94,11 +94,11 @@ pub(crate) struct NewContract {
     account: Reference,
     /// Display name.
     name: Name,
-    /// First day of the contract, at most a hundred years ahead. The first period must not have ended yet.
+    /// First day of the contract, at most two hundred years ahead. The first period must not have ended yet.
     start_date: Date,
     /// Length of a period in months, counted from the start date.
     period_months: PeriodMonths,
-    /// First day after the contract, at most a hundred years ahead. Absent: the contract is open-ended.
+    /// First day after the contract, at most two hundred years ahead. Absent: the contract is open-ended.
     end_date: Option<Date>,
     /// The commit tiers, in ascending order.
     #[oai(validator(min_items = 1, max_items = 20))]
@@ -128,7 +128,7 @@ impl Example for NewContract {
 pub(crate) struct ContractUpdate {
     /// Display name.
     name: Option<Name>,
-    /// First day after the contract, in the future, at most a hundred years ahead; null: the contract becomes open-ended. The current period is
+    /// First day after the contract, in the future, at most two hundred years ahead; null: the contract becomes open-ended. The current period is
     /// shortened or extended accordingly.
     end_date: Nullable<Date>,
 }

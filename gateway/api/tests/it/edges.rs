@@ -60,10 +60,10 @@ async fn a_time_that_makes_no_sense_is_refused_with_its_bounds() {
         let refused = rig.post("/v1/payments", body).await.refused(422, "time_out_of_range");
         assert_eq!(refused["errors"][0]["pointer"], "/receivedAt");
     }
-    let planned = json!({ "billCycle": cycle, "validFrom": "2128-01-01T00:00:00Z" });
+    let planned = json!({ "billCycle": cycle, "validFrom": "2228-01-01T00:00:00Z" });
     rig.post(&format!("/v1/accounts/{account}/bill-cycle"), planned).await.refused(422, "time_out_of_range");
     let tiers = json!([{ "name": "Base", "commit": amount }]);
-    for (start, end) in [("2128-01-01", "2129-01-01"), ("2027-06-01", "9999-12-31")] {
+    for (start, end) in [("2228-01-01", "2229-01-01"), ("2027-06-01", "9999-12-31")] {
         let body = json!({ "account": account, "name": "C", "startDate": start, "endDate": end, "periodMonths": 1, "tiers": tiers });
         rig.post("/v1/contracts", body).await.refused(422, "time_out_of_range");
     }
