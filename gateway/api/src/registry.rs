@@ -31,6 +31,7 @@ registry! {
         packages::Packages,
         package_subscriptions::PackageSubscriptions,
         services::Services,
+        planned_status_changes::PlannedStatusChanges,
         billing_settings::BillingSettings,
     }
     usage {

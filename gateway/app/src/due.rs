@@ -6,6 +6,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
+    marker::PhantomData,
     sync::{MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -15,6 +16,8 @@ use billwire_domain::{
     customers::{
         account::{Account, DueAction},
         bill_cycle::BillCycle,
+        package_subscription::PackageSubscription,
+        service::Service,
     },
     usage::{contract::Contract, usage_identifier::UsageIdentifier},
 };
@@ -36,7 +39,7 @@ use crate::{
     billing::invoices::InvoiceDue,
     customers::{
         account_ending::EndOwnedObjects, bill_cycle_change::PerformDueBillCycleChange, change_account_status::PerformDueStatusChange,
-        update_bill_cycle::AnnounceBillRun,
+        planned_status::PerformDueStatus, update_bill_cycle::AnnounceBillRun,
     },
     execute::NOTHING_TO_DO,
     usage::{contracts::EndContractPeriod, usage_identifiers::FindDormant},
@@ -61,6 +64,8 @@ const FAILED_AGAIN_WITHIN: Duration = Duration::from_secs(65 * 60);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum What {
     Account,
+    PackageSubscription,
+    Service,
     Dormancy,
     ContractPeriod,
     Invoice,
@@ -68,12 +73,22 @@ enum What {
 }
 
 impl What {
-    const ALL: [Self; 5] = [Self::Account, Self::Dormancy, Self::ContractPeriod, Self::Invoice, Self::UpcomingBillRun];
+    const ALL: [Self; 7] = [
+        Self::Account,
+        Self::PackageSubscription,
+        Self::Service,
+        Self::Dormancy,
+        Self::ContractPeriod,
+        Self::Invoice,
+        Self::UpcomingBillRun,
+    ];
 
     /// Its name in the log and in metrics.
     fn name(self) -> &'static str {
         match self {
             Self::Account => "account",
+            Self::PackageSubscription => "package_subscription",
+            Self::Service => "service",
             Self::Dormancy => "dormancy",
             Self::ContractPeriod => "contract_period",
             Self::Invoice => "invoice",
@@ -123,6 +138,10 @@ fn horizons(found: &[(Due, What)]) -> HashMap<TenantId, Timestamp> {
 /// Whether an action has changed anything.
 fn has_changed(reply: Reply) -> bool {
     reply.status != NOTHING_TO_DO
+}
+
+fn due_status<T>(due: &Due) -> PerformDueStatus<T> {
+    PerformDueStatus { key: due.key.clone(), id: due.id, of: PhantomData }
 }
 
 impl App {
@@ -208,6 +227,8 @@ impl App {
     async fn due_again(&self, id: Uuid, what: What) -> Result<Option<Timestamp>, Failure> {
         Ok(match what {
             What::Account => self.store.due_at::<Account>(id).await?,
+            What::PackageSubscription => self.store.due_at::<PackageSubscription>(id).await?,
+            What::Service => self.store.due_at::<Service>(id).await?,
             What::Dormancy => self.store.due_at::<UsageIdentifier>(id).await?,
             What::Invoice => self.store.due_at::<Invoice>(id).await?,
             What::ContractPeriod => self.store.due_at::<Contract>(id).await?,
@@ -221,6 +242,8 @@ impl App {
         let until = now + by;
         match what {
             What::Account => self.store.postpone::<Account>(id, now, until).await?,
+            What::PackageSubscription => self.store.postpone::<PackageSubscription>(id, now, until).await?,
+            What::Service => self.store.postpone::<Service>(id, now, until).await?,
             What::Dormancy => self.store.postpone::<UsageIdentifier>(id, now, until).await?,
             What::Invoice => self.store.postpone::<Invoice>(id, now, until).await?,
             What::ContractPeriod => self.store.postpone::<Contract>(id, now, until).await?,
@@ -235,6 +258,8 @@ impl App {
             let after = self.due_turns().after.get(&what).cloned();
             let due = match what {
                 What::Account => self.store.due::<Account>(now, AT_ONCE, after.as_ref()).await?,
+                What::PackageSubscription => self.store.due::<PackageSubscription>(now, AT_ONCE, after.as_ref()).await?,
+                What::Service => self.store.due::<Service>(now, AT_ONCE, after.as_ref()).await?,
                 What::Dormancy => self.store.due::<UsageIdentifier>(now, AT_ONCE, after.as_ref()).await?,
                 What::ContractPeriod => self.store.due::<Contract>(now, AT_ONCE, after.as_ref()).await?,
                 What::Invoice => self.store.due::<Invoice>(now, AT_ONCE, after.as_ref()).await?,
@@ -254,6 +279,8 @@ impl App {
             RequestContext { caller: Caller { tenant: due.tenant.clone(), actor: "clock".to_owned(), scopes: Vec::new() }, claim: None };
         let reply = match what {
             What::Account => return self.perform_on_account(context, due).await,
+            What::PackageSubscription => self.execute_due(context, due_status::<PackageSubscription>(due), due.at).await,
+            What::Service => self.execute_due(context, due_status::<Service>(due), due.at).await,
             What::Dormancy => self.execute_due(context, FindDormant { key: due.key.clone(), id: UsageIdentifierId(due.id) }, due.at).await,
             What::UpcomingBillRun => self.execute_due(context, AnnounceBillRun(BillCycleId(due.id)), due.at).await,
             What::Invoice => self.execute_due(context, InvoiceDue { key: due.key.clone(), id: InvoiceId(due.id) }, due.at).await,

@@ -63,6 +63,7 @@ pub use customers::create_account::CreateAccount;
 pub use customers::create_bill_cycle::CreateBillCycle;
 pub use customers::package_subscriptions::{CancelPackageSubscription, ChangePackageSubscriptionStatus, SubscribePackage};
 pub use customers::packages::{CreatePackage, DeletePackage, UpdatePackage};
+pub use customers::planned_status::{CancelStatusChange, PerformStatusChange, Plannable};
 pub use customers::services::{CreateService, DeleteService, TransitionService, UpdateService};
 pub use customers::update_account::{DeleteAccount, UpdateAccount};
 pub use customers::update_bill_cycle::{DeleteBillCycle, UpdateBillCycle};

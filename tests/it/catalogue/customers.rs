@@ -39,6 +39,11 @@ async fn planned_cancellation(world: &mut World) {
     world.post(&format!("/v1/accounts/{}/cancel", world.account), json!({ "endOfPeriod": true })).await;
 }
 
+async fn planned_status(world: &mut World, noun: &str, object: &str) {
+    let path = format!("/v1/{noun}/{}/status", world.id(object));
+    world.post(&path, json!({ "status": "active", "endOfPeriod": true })).await;
+}
+
 const ACCOUNT: &[&str] = &["account.id", "account.name", "account.status", "account.currency"];
 
 pub const ROWS: &[Row] = &[
@@ -298,6 +303,54 @@ pub const ROWS: &[Row] = &[
             Box::pin(async {
                 let path = format!("/v1/services/{}/status", world.id("service"));
                 world.post(&path, json!({ "status": "active" })).await;
+            })
+        },
+    },
+    Row {
+        kind: "package.status_change_planned",
+        publishes: &["package_subscription.updated", "package.status_change_planned"],
+        tells: &["package.plannedStatus", "package.plannedStatusFrom"],
+        given: |world| Box::pin(subscription(world)),
+        when: |world| Box::pin(planned_status(world, "package-subscriptions", "subscription")),
+    },
+    Row {
+        kind: "package.status_change_cancelled",
+        publishes: &["package_subscription.updated", "package.status_change_cancelled"],
+        tells: ACCOUNT,
+        given: |world| {
+            Box::pin(async {
+                subscription(world).await;
+                planned_status(world, "package-subscriptions", "subscription").await;
+            })
+        },
+        when: |world| {
+            Box::pin(async {
+                let path = format!("/v1/package-subscriptions/{}/status-change/cancel", world.id("subscription"));
+                world.post(&path, json!({})).await;
+            })
+        },
+    },
+    Row {
+        kind: "service.state_change_planned",
+        publishes: &["service.updated", "service.state_change_planned"],
+        tells: &["service.plannedStatus", "service.plannedStatusFrom"],
+        given: |world| Box::pin(service(world)),
+        when: |world| Box::pin(planned_status(world, "services", "service")),
+    },
+    Row {
+        kind: "service.state_change_cancelled",
+        publishes: &["service.updated", "service.state_change_cancelled"],
+        tells: ACCOUNT,
+        given: |world| {
+            Box::pin(async {
+                service(world).await;
+                planned_status(world, "services", "service").await;
+            })
+        },
+        when: |world| {
+            Box::pin(async {
+                let path = format!("/v1/services/{}/status-change/cancel", world.id("service"));
+                world.post(&path, json!({})).await;
             })
         },
     },

@@ -2,13 +2,13 @@
 
 use billwire_app::{
     CancelAccount, CancelAccountStatusChange, ChangeAccountStatus, PerformAccountStatusChange,
-    domain::customers::account::{self, PlannedStart, Status},
+    domain::customers::account::{self, Status},
 };
 use billwire_schemas::refusal::Code;
 use poem_openapi::{Object, OpenApi, param::Path, types::Example};
 
 use crate::{
-    customers::{account_bill_cycle::NoMembers, accounts::Tag},
+    customers::{account_bill_cycle::NoMembers, accounts::Tag, planned_status::start},
     http::{
         problem::Problem,
         request_context::Context,
@@ -130,11 +130,6 @@ impl Example for AccountCancellation {
     fn example() -> Self {
         Self { reason: Some("customer_request".into()), services: along(), valid_from: None, end_of_period: false }
     }
-}
-
-/// When a change takes effect; `None`: at once.
-fn start(valid_from: Option<Moment>, end_of_period: bool) -> Result<Option<PlannedStart>, Problem> {
-    Ok(PlannedStart::of(valid_from.map(|moment| moment.0), end_of_period)?)
 }
 
 impl From<NextStatus> for Status {

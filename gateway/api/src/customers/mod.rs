@@ -10,4 +10,6 @@ pub(crate) mod companies;
 pub(crate) mod contacts;
 pub(crate) mod package_subscriptions;
 pub(crate) mod packages;
+pub(crate) mod planned_status;
+pub(crate) mod planned_status_changes;
 pub(crate) mod services;

@@ -11,6 +11,7 @@ use poem_openapi::{Object, OpenApi, Tags, param::Path, types::Example};
 use uuid::Uuid;
 
 use crate::{
+    customers::planned_status::{PlannedStatus, start},
     http::{
         problem::Problem,
         request_context::{Context, Query},
@@ -57,13 +58,21 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             Code::StatusUnknown,
             Code::StatusUnchanged,
             Code::StatusTransitionNotAllowed,
+            Code::ValidFromInPast,
+            Code::ValidFromAmbiguous,
         ],
         updated("packageSubscription", "PackageSubscription", &["package_subscription.updated", "package.status_changed"]),
     ),
     change(
         "cancelPackageSubscription",
         "package_subscriptions:write",
-        &[Code::PackageSubscriptionNotFound, Code::AccountDeactivated, Code::PackageSubscriptionCancelled],
+        &[
+            Code::PackageSubscriptionNotFound,
+            Code::AccountDeactivated,
+            Code::PackageSubscriptionCancelled,
+            Code::ValidFromInPast,
+            Code::ValidFromAmbiguous,
+        ],
         updated(
             "packageSubscription",
             "PackageSubscription",
@@ -102,13 +111,18 @@ pub(crate) struct PackageSubscriptionStatusChange {
     status: StatusName,
     /// Reason for the change.
     reason: Option<Reason>,
+    /// Time at which the change takes effect; must be in the future. Absent: immediately, unless `endOfPeriod` is set.
+    valid_from: Option<Moment>,
+    /// Whether the change takes effect at the end of the account's running billing period, in the tenant's time zone. Excludes `validFrom`.
+    #[oai(default)]
+    end_of_period: bool,
 }
 
 impl Validate for PackageSubscriptionStatusChange {}
 
 impl Example for PackageSubscriptionStatusChange {
     fn example() -> Self {
-        Self { status: "active".into(), reason: Some("ordered".into()) }
+        Self { status: "active".into(), reason: Some("ordered".into()), valid_from: None, end_of_period: false }
     }
 }
 
@@ -118,13 +132,18 @@ impl Example for PackageSubscriptionStatusChange {
 pub(crate) struct PackageSubscriptionCancellation {
     /// Reason for the change.
     reason: Option<Reason>,
+    /// Time at which the change takes effect; must be in the future. Absent: immediately, unless `endOfPeriod` is set.
+    valid_from: Option<Moment>,
+    /// Whether the change takes effect at the end of the account's running billing period, in the tenant's time zone. Excludes `validFrom`.
+    #[oai(default)]
+    end_of_period: bool,
 }
 
 impl Validate for PackageSubscriptionCancellation {}
 
 impl Example for PackageSubscriptionCancellation {
     fn example() -> Self {
-        Self { reason: Some("customer_request".into()) }
+        Self { reason: Some("customer_request".into()), valid_from: None, end_of_period: false }
     }
 }
 
@@ -163,6 +182,8 @@ pub(crate) struct PackageSubscription {
     end_date: Option<NaiveDate>,
     /// First day the fee has not been billed for.
     fee_billed_until: NaiveDate,
+    /// The planned status change, if any.
+    planned_status_change: Option<PlannedStatus>,
     /// The status by day, oldest first, up to the latest 1 000 changes: the fee is charged for billable days. Absent until the first change
     /// of a subscription from a version without it.
     status_history: Option<Vec<StatusFrom>>,
@@ -186,6 +207,7 @@ impl Example for PackageSubscription {
             start_date: start,
             end_date: None,
             fee_billed_until: start,
+            planned_status_change: None,
             status_history: Some(vec![StatusFrom { from: start, status: "pending".to_owned(), billable: false }]),
             created_at: example_moment(),
             updated_at: example_moment(),
@@ -252,6 +274,9 @@ impl PackageSubscriptions {
     /// Change a package subscription's status
     ///
     /// Changes the status along the package transitions of the billing settings. Changing to the cancelled status cancels the subscription.
+    ///
+    /// With `validFrom` or `endOfPeriod`, the change is planned, as by `changeAccountStatus`: a second plan replaces the first, and a change
+    /// at once withdraws a planned one that cannot follow it.
     #[oai(path = "/package-subscriptions/:packageSubscription/status", method = "post", operation_id = "changePackageSubscriptionStatus")]
     async fn change_status(
         &self,
@@ -261,15 +286,16 @@ impl PackageSubscriptions {
         subscription: Path<Reference>,
         input: Validated<PackageSubscriptionStatusChange>,
     ) -> Result<Done, Problem> {
-        let (status, reason) = (input.body.status.0, input.body.reason.map(|reason| reason.0));
-        let use_case = ChangePackageSubscriptionStatus { status, reason };
+        let PackageSubscriptionStatusChange { status, reason, valid_from, end_of_period } = input.body;
+        let (reason, start) = (reason.map(|reason| reason.0), start(valid_from, end_of_period)?);
+        let use_case = ChangePackageSubscriptionStatus { status: status.0, reason, start };
         Ok(Done(context.execute_on(&subscription.0, input.canonical.as_deref(), use_case).await?))
     }
 
     /// Cancel a package subscription
     ///
     /// The subscription ends today in the tenant's time zone; today is the first day without a fee. No transition to the cancelled
-    /// status is required. The body is optional.
+    /// status is required. With `validFrom` or `endOfPeriod`, the cancellation is planned. The body is optional.
     #[oai(path = "/package-subscriptions/:packageSubscription/cancel", method = "post", operation_id = "cancelPackageSubscription")]
     async fn cancel(
         &self,
@@ -279,7 +305,9 @@ impl PackageSubscriptions {
         subscription: Path<Reference>,
         input: Validated<Option<PackageSubscriptionCancellation>>,
     ) -> Result<Done, Problem> {
-        let reason = input.body.and_then(|body| body.reason).map(|reason| reason.0);
-        Ok(Done(context.execute_on(&subscription.0, input.canonical.as_deref(), CancelPackageSubscription { reason }).await?))
+        let absent = PackageSubscriptionCancellation { reason: None, valid_from: None, end_of_period: false };
+        let PackageSubscriptionCancellation { reason, valid_from, end_of_period } = input.body.unwrap_or(absent);
+        let (reason, start) = (reason.map(|reason| reason.0), start(valid_from, end_of_period)?);
+        Ok(Done(context.execute_on(&subscription.0, input.canonical.as_deref(), CancelPackageSubscription { reason, start }).await?))
     }
 }

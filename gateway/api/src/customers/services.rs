@@ -10,7 +10,10 @@ use poem_openapi::{Object, OpenApi, Tags, param::Path, types::Example};
 use uuid::Uuid;
 
 use crate::{
-    customers::package_subscriptions::StatusFrom,
+    customers::{
+        package_subscriptions::StatusFrom,
+        planned_status::{PlannedStatus, start},
+    },
     http::{
         problem::Problem,
         request_context::{Context, Query},
@@ -64,7 +67,15 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     change(
         "transitionService",
         "services:write",
-        &[Code::ServiceNotFound, Code::AccountDeactivated, Code::StatusUnknown, Code::StatusUnchanged, Code::StatusTransitionNotAllowed],
+        &[
+            Code::ServiceNotFound,
+            Code::AccountDeactivated,
+            Code::StatusUnknown,
+            Code::StatusUnchanged,
+            Code::StatusTransitionNotAllowed,
+            Code::ValidFromInPast,
+            Code::ValidFromAmbiguous,
+        ],
         updated("service", "Service", &["service.updated", "service.state_changed"]),
     ),
 ];
@@ -123,13 +134,18 @@ pub(crate) struct ServiceTransition {
     status: StatusName,
     /// Reason for the change.
     reason: Option<Reason>,
+    /// Time at which the change takes effect; must be in the future. Absent: immediately, unless `endOfPeriod` is set.
+    valid_from: Option<Moment>,
+    /// Whether the change takes effect at the end of the account's running billing period, in the tenant's time zone. Excludes `validFrom`.
+    #[oai(default)]
+    end_of_period: bool,
 }
 
 impl Validate for ServiceTransition {}
 
 impl Example for ServiceTransition {
     fn example() -> Self {
-        Self { status: "active".into(), reason: Some("installed".into()) }
+        Self { status: "active".into(), reason: Some("installed".into()), valid_from: None, end_of_period: false }
     }
 }
 
@@ -157,6 +173,8 @@ pub(crate) struct Service {
     status_reason: Option<String>,
     /// Time of the last status change.
     status_changed_at: Moment,
+    /// The planned status change, if any.
+    planned_status_change: Option<PlannedStatus>,
     /// The status by day, oldest first, up to the latest 1 000 changes. Absent until the first change of a service from a version without it.
     status_history: Option<Vec<StatusFrom>>,
     /// `true` if the service was suspended with its account; reactivating the account then restores it. Otherwise absent.
@@ -180,6 +198,7 @@ impl Example for Service {
             status: "preactive".to_owned(),
             status_reason: None,
             status_changed_at: example_moment(),
+            planned_status_change: None,
             status_history: None,
             suspended_with_account: None,
             created_at: example_moment(),
@@ -274,6 +293,9 @@ impl Services {
     /// Change a service's status
     ///
     /// Changes the status along the service transitions of the billing settings.
+    ///
+    /// With `validFrom` or `endOfPeriod`, the change is planned, as by `changeAccountStatus`: a second plan replaces the first, and a change
+    /// at once withdraws a planned one that cannot follow it.
     #[oai(path = "/services/:service/status", method = "post", operation_id = "transitionService")]
     async fn transition(
         &self,
@@ -282,8 +304,9 @@ impl Services {
         service: Path<Reference>,
         input: Validated<ServiceTransition>,
     ) -> Result<Done, Problem> {
-        let (status, reason) = (input.body.status.0, input.body.reason.map(|reason| reason.0));
-        let use_case = TransitionService { status, reason };
+        let ServiceTransition { status, reason, valid_from, end_of_period } = input.body;
+        let (reason, start) = (reason.map(|reason| reason.0), start(valid_from, end_of_period)?);
+        let use_case = TransitionService { status: status.0, reason, start };
         Ok(Done(context.execute_on(&service.0, input.canonical.as_deref(), use_case).await?))
     }
 }

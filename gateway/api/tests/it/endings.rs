@@ -240,3 +240,55 @@ async fn a_planned_status_change_is_replaced_cancelled_and_performed() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_subscription_s_and_a_service_s_planned_change_is_shown_cancelled_and_performed() {
+    for rig in Rig::everywhere().await {
+        customer(&rig).await;
+        for (path, event, wanted) in
+            [("/v1/package-subscriptions/F", "package.status_change", "active"), ("/v1/services/S", "service.state_change", "active")]
+        {
+            let (rig, to) = (&rig, format!("{path}/status"));
+            let plan = async || rig.post(&to, json!({ "status": wanted, "validFrom": "2027-01-15T00:00:00Z" })).await;
+            let planned = plan().await.expect(200);
+            assert_eq!(kinds(&planned)[1], format!("{event}_planned"));
+            let shown = json!({ "status": wanted, "validFrom": "2027-01-15T00:00:00Z" });
+            assert_eq!(rig.get(path).await.expect(200)["plannedStatusChange"], shown);
+            let cancelled = rig.post(&format!("{path}/status-change/cancel"), json!({})).await.expect(200);
+            assert_eq!(kinds(&cancelled)[1], format!("{event}_cancelled"));
+            for what in ["cancel", "perform"] {
+                rig.post(&format!("{path}/status-change/{what}"), json!({})).await.refused(409, "no_status_change_in_progress");
+            }
+            plan().await.expect(200);
+        }
+        at(&rig, "2027-01-16T00:00:00Z").await;
+        for path in ["/v1/package-subscriptions/F", "/v1/services/S"] {
+            let object = rig.get(path).await.expect(200);
+            assert_eq!((&object["status"], object.get("plannedStatusChange")), (&json!("active"), None));
+            assert_eq!(object["statusHistory"].as_array().and_then(|history| history.last()).expect("a status")["from"], "2027-01-15");
+        }
+        rig.post("/v1/package-subscriptions/F/cancel", json!({ "endOfPeriod": true })).await.expect(200);
+        rig.post("/v1/services/S/status", json!({ "status": "suspended", "endOfPeriod": true })).await.expect(200);
+        rig.post("/v1/services/S/status-change/perform", json!({})).await.expect(200);
+        assert_eq!(rig.get("/v1/services/S").await.expect(200)["status"], "suspended");
+        at(&rig, "2027-02-02T00:00:00Z").await;
+        assert_eq!(rig.get("/v1/package-subscriptions/F").await.expect(200)["endDate"], "2027-02-01");
+        rig.post("/v1/package-subscriptions/F/cancel", json!({ "endOfPeriod": true })).await.refused(409, "package_subscription_cancelled");
+    }
+}
+
+#[tokio::test]
+async fn the_end_of_the_account_withdraws_what_is_planned_for_its_objects() {
+    for rig in Rig::everywhere().await {
+        customer(&rig).await;
+        rig.post("/v1/package-subscriptions/F/status", json!({ "status": "active", "endOfPeriod": true })).await.expect(200);
+        rig.post("/v1/services/S/status", json!({ "status": "active", "endOfPeriod": true })).await.expect(200);
+        let made = rig.post("/v1/accounts/A/cancel", json!({ "services": false })).await.expect(200);
+        for kind in ["package.status_change_cancelled", "service.state_change_cancelled"] {
+            assert!(kinds(&made).contains(&kind), "{kind}");
+        }
+        at(&rig, "2027-06-01T00:00:00Z").await;
+        assert_eq!(rig.get("/v1/services/S").await.expect(200)["status"], "preactive");
+        assert_eq!(rig.get("/v1/package-subscriptions/F").await.expect(200)["status"], "cancelled");
+    }
+}

@@ -1,4 +1,5 @@
-//! The end of what belongs to a deactivated account: its contracts, package subscriptions and the timers of its usage identifiers.
+//! The end of what belongs to a deactivated account: its contracts, package subscriptions, planned changes of services and the timers of its
+//! usage identifiers.
 //!
 //! As much as one business transaction can hold ends together with the account. The clock ends the rest, one business transaction after
 //! another: the account stays due until nothing is left.
@@ -11,6 +12,7 @@ use billwire_domain::{
         billing_settings::BillingSettings,
         package::Package,
         package_subscription::{self, PackageSubscription},
+        planned_status,
         service::Service,
     },
     usage::{
@@ -21,7 +23,7 @@ use billwire_domain::{
 use billwire_schemas::{
     clock::Timestamp,
     events::envelope::Parameters,
-    ids::{AccountId, OrderingKey},
+    ids::{AccountId, OrderingKey, ServiceId},
 };
 use billwire_store::{
     Filter, Persisted, Tx,
@@ -31,7 +33,7 @@ use uuid::Uuid;
 
 use crate::{
     customers::billing_settings::settings,
-    events::event_parameters::{of_account, of_package, of_service},
+    events::event_parameters::{around_service, of_account, of_package, of_service},
     execute::UseCase,
     objects::addressed,
     record::{EVENTS_MAX, Record},
@@ -46,6 +48,8 @@ const PAGE: u64 = 500;
 pub(crate) struct Endings {
     contracts: Vec<Change<Contract>>,
     subscriptions: Vec<Change<PackageSubscription>>,
+    /// Those whose planned change is withdrawn.
+    services: Vec<Change<Service>>,
     identifiers: Vec<Change<UsageIdentifier>>,
     /// Whether more is to end than has room.
     pub left: bool,
@@ -105,7 +109,7 @@ async fn changes<T: Persisted>(
 }
 
 impl Endings {
-    /// What ends with `account`, which is deactivated, up to `room` events.
+    /// What ends with `account`, which is deactivated, up to `room` events, besides the services that change `with_account`.
     ///
     /// # Errors
     /// A database failure.
@@ -113,6 +117,7 @@ impl Endings {
         tx: &mut Tx<'_>,
         account: &Account,
         settings: &BillingSettings,
+        with_account: &[ServiceId],
         mut room: usize,
         now: Timestamp,
     ) -> Result<Self, Failure> {
@@ -134,7 +139,13 @@ impl Endings {
         let end = |one| package_subscription::end_with_account(one, settings, reason(), now);
         let (subscriptions, left) = changes(tx, &running, &mut room, end).await?;
         (endings.subscriptions, endings.left) = (subscriptions, left);
-        if !left {
+        if !endings.left {
+            let planned = own().has("due_at", Some(true));
+            let is_with_account = |one: &Service| with_account.contains(&one.id);
+            let end = |one| if is_with_account(&one) { None } else { planned_status::withdraw(one, now) };
+            (endings.services, endings.left) = changes(tx, &planned, &mut room, end).await?;
+        }
+        if !endings.left {
             let timed = own().has("due_at", Some(true));
             let end = |one| usage_identifier::end_with_account(one, now);
             (endings.identifiers, endings.left) = changes(tx, &timed, &mut room, end).await?;
@@ -154,6 +165,10 @@ impl Endings {
         preload_packages(tx, &self.subscriptions.iter().map(|change| change.after.id.0).collect::<Vec<_>>()).await?;
         for change in &self.subscriptions {
             let package = of_package(tx, &change.after).await?;
+            record = also(tx, record, change, &of_account, package)?;
+        }
+        for change in &self.services {
+            let package = around_service(tx, &change.after).await?;
             record = also(tx, record, change, &of_account, package)?;
         }
         let services: Vec<Uuid> = self.identifiers.iter().map(|change| change.after.service_id.0).collect();
@@ -193,7 +208,7 @@ impl UseCase for EndOwnedObjects {
             return Ok(None);
         }
         // One event is that of the account.
-        let endings = Endings::of(tx, &account, &settings(tx).await?, EVENTS_MAX - 1, now).await?;
+        let endings = Endings::of(tx, &account, &settings(tx).await?, &[], EVENTS_MAX - 1, now).await?;
         let mut record = Record::default();
         if !endings.left {
             let done = account::all_ended(account, now);

@@ -12,7 +12,7 @@ use billwire_domain::{
 use billwire_schemas::{
     clock::Timestamp,
     events::envelope::Parameters,
-    ids::{AccountId, OrderingKey},
+    ids::{AccountId, OrderingKey, ServiceId},
     refusal::Code,
 };
 use billwire_store::{
@@ -171,7 +171,8 @@ async fn save(tx: &mut Tx<'_>, mut change: Change<Account>, services: bool, now:
     let services = if services { following(tx, &change.after, now).await? } else { Vec::new() };
     let endings = if change.after.ended_at().is_some() {
         let taken = event_count(&change) + services.iter().map(event_count).sum::<usize>();
-        Endings::of(tx, &change.after, &settings, EVENTS_MAX.saturating_sub(taken), now).await?
+        let with_account: Vec<ServiceId> = services.iter().map(|service| service.after.id).collect();
+        Endings::of(tx, &change.after, &settings, &with_account, EVENTS_MAX.saturating_sub(taken), now).await?
     } else {
         Endings::default()
     };

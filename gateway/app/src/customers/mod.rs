@@ -9,6 +9,7 @@ pub(crate) mod create_account;
 pub(crate) mod create_bill_cycle;
 pub(crate) mod package_subscriptions;
 pub(crate) mod packages;
+pub(crate) mod planned_status;
 pub(crate) mod services;
 pub(crate) mod update_account;
 pub(crate) mod update_bill_cycle;

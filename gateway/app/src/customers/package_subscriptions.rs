@@ -4,16 +4,17 @@ use async_trait::async_trait;
 use billwire_domain::{
     Entity, Rejected,
     customers::{
-        account::Account,
+        account::{Account, PlannedStart},
         package::Package,
         package_subscription::{self, PackageSubscription},
+        planned_status::WantedStatus,
     },
 };
 use billwire_schemas::clock::Timestamp;
 use billwire_store::{Tx, commit::Failure};
 
 use crate::{
-    customers::billing_settings::settings,
+    customers::{billing_settings::settings, planned_status::plan},
     events::event_parameters::{of_package, recorded},
     execute_on::{ObjectUseCase, owner},
     objects::{found, unknown},
@@ -36,6 +37,8 @@ pub struct ChangePackageSubscriptionStatus {
     pub status: String,
     /// Reason.
     pub reason: Option<String>,
+    /// When it takes effect; absent: now.
+    pub start: Option<PlannedStart>,
 }
 
 /// Cancels a package subscription.
@@ -43,6 +46,8 @@ pub struct ChangePackageSubscriptionStatus {
 pub struct CancelPackageSubscription {
     /// Reason.
     pub reason: Option<String>,
+    /// When it takes effect; absent: now.
+    pub start: Option<PlannedStart>,
 }
 
 #[async_trait]
@@ -68,6 +73,10 @@ impl ObjectUseCase for ChangePackageSubscriptionStatus {
     const OPERATION: &'static str = "changePackageSubscriptionStatus";
 
     async fn run(&self, tx: &mut Tx<'_>, subscription: PackageSubscription, now: Timestamp) -> Result<Option<Record>, Failure> {
+        if let Some(start) = self.start {
+            let wanted = WantedStatus { status: self.status.clone(), reason: self.reason.clone() };
+            return plan(tx, subscription, (wanted, false), start, now).await;
+        }
         let account = owner(tx, &subscription).await?;
         let package = of_package(tx, &subscription).await?;
         let (to, reason) = (self.status.clone(), self.reason.clone());
@@ -83,6 +92,12 @@ impl ObjectUseCase for CancelPackageSubscription {
 
     async fn run(&self, tx: &mut Tx<'_>, subscription: PackageSubscription, now: Timestamp) -> Result<Option<Record>, Failure> {
         let account = owner(tx, &subscription).await?;
+        if let Some(start) = self.start {
+            let settings = settings(tx).await?;
+            package_subscription::ensure_can_be_cancelled(&subscription, &account, &settings)?;
+            let wanted = WantedStatus { status: settings.package_statuses.cancelled, reason: self.reason.clone() };
+            return plan(tx, subscription, (wanted, true), start, now).await;
+        }
         let package = of_package(tx, &subscription).await?;
         let change = package_subscription::cancel(subscription, &account, &settings(tx).await?, self.reason.clone(), now)?;
         recorded(tx, &change, package).await

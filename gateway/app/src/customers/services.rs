@@ -4,8 +4,9 @@ use async_trait::async_trait;
 use billwire_domain::{
     Rejected,
     customers::{
-        account::Account,
+        account::{Account, PlannedStart},
         package_subscription::PackageSubscription,
+        planned_status::WantedStatus,
         service::{self, Service},
     },
 };
@@ -13,7 +14,7 @@ use billwire_schemas::clock::Timestamp;
 use billwire_store::{Tx, commit::Failure};
 
 use crate::{
-    customers::billing_settings::settings,
+    customers::{billing_settings::settings, planned_status::plan},
     events::event_parameters::{around_service, recorded},
     execute_on::{ObjectUseCase, owner},
     objects::{found, unknown},
@@ -48,6 +49,8 @@ pub struct TransitionService {
     pub status: String,
     /// Reason.
     pub reason: Option<String>,
+    /// When it takes effect; absent: now.
+    pub start: Option<PlannedStart>,
 }
 
 #[async_trait]
@@ -102,6 +105,10 @@ impl ObjectUseCase for TransitionService {
     const OPERATION: &'static str = "transitionService";
 
     async fn run(&self, tx: &mut Tx<'_>, service: Service, now: Timestamp) -> Result<Option<Record>, Failure> {
+        if let Some(start) = self.start {
+            let wanted = WantedStatus { status: self.status.clone(), reason: self.reason.clone() };
+            return plan(tx, service, (wanted, false), start, now).await;
+        }
         let account = owner(tx, &service).await?;
         let package = around_service(tx, &service).await?;
         let (to, reason) = (self.status.clone(), self.reason.clone());

@@ -6,4 +6,5 @@ pub mod billing_settings;
 pub mod contact;
 pub mod package;
 pub mod package_subscription;
+pub mod planned_status;
 pub mod service;

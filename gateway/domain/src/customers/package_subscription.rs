@@ -6,15 +6,16 @@ use billwire_schemas::{
     ids::{AccountId, PackageId, PackageSubscriptionId},
     refusal::Code,
 };
-use chrono::{Days, NaiveDate};
+use chrono::{Days, NaiveDate, SecondsFormat};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     change::{Change, Entity, entity_members},
     customers::{
         account::{Account, ensure_not_deactivated},
-        billing_settings::{BillingSettings, StatusByDay},
+        billing_settings::{BillingSettings, StatusByDay, StatusModel},
         package::Package,
+        planned_status::{PlannedStatus, StatusPlan, withdraw_contradicted},
     },
     history::History,
     rejected::{Rejected, Violation},
@@ -53,6 +54,9 @@ pub struct PackageSubscription {
     pub end_date: Option<NaiveDate>,
     /// The first day not yet billed; initially the start date.
     pub fee_billed_until: NaiveDate,
+    /// The planned change of status.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub planned_status_change: Option<PlannedStatus>,
     /// The status by day, and whether it was billable then. Empty for subscriptions that have not changed since a version without it.
     #[serde(skip_serializing_if = "History::is_empty", default)]
     pub status_history: History<StatusByDay>,
@@ -111,6 +115,7 @@ pub fn subscribe(
         start_date: start,
         end_date: None,
         fee_billed_until: start,
+        planned_status_change: None,
         status_history: History::starting(today, settings.package_statuses.by_day(&settings.package_statuses.initial)),
         created_at: now,
         updated_at: now,
@@ -147,12 +152,21 @@ pub fn cancel(
     reason: Option<String>,
     now: Timestamp,
 ) -> Result<Change<PackageSubscription>, Rejected> {
+    ensure_can_be_cancelled(&subscription, account, settings)?;
+    let to = settings.package_statuses.cancelled.clone();
+    Ok(moved(subscription, settings, to, reason, now))
+}
+
+/// Refuses the cancellation of a subscription that has ended.
+///
+/// # Errors
+/// `account_deactivated`, `package_subscription_cancelled`.
+pub fn ensure_can_be_cancelled(subscription: &PackageSubscription, account: &Account, settings: &BillingSettings) -> Result<(), Rejected> {
     ensure_not_deactivated(account)?;
     if subscription.is_cancelled(settings) {
         return Err(Rejected::conflict(Code::PackageSubscriptionCancelled, "The package subscription is already cancelled."));
     }
-    let to = settings.package_statuses.cancelled.clone();
-    Ok(moved(subscription, settings, to, reason, now))
+    Ok(())
 }
 
 /// Ends a subscription with its account, on the day of `now`. `None` if it has ended before.
@@ -189,6 +203,7 @@ fn moved(
     );
     after.status = to;
     after.status_reason = reason;
+    lifecycle.extend(withdraw_contradicted(&mut after, settings));
     Change::updated(subscription, after, lifecycle)
 }
 
@@ -213,11 +228,36 @@ impl PackageSubscription {
     }
 }
 
+impl StatusPlan for PackageSubscription {
+    const NOUN: &'static str = "package subscription";
+    const PLANNED: &'static str = "package.status_change_planned";
+    const CANCELLED: &'static str = "package.status_change_cancelled";
+
+    fn planned(&self) -> Option<&PlannedStatus> {
+        self.planned_status_change.as_ref()
+    }
+    fn set_planned(&mut self, planned: Option<PlannedStatus>) {
+        self.planned_status_change = planned;
+    }
+    fn current(&self) -> &str {
+        &self.status
+    }
+    fn model(settings: &BillingSettings) -> &StatusModel {
+        &settings.package_statuses
+    }
+    fn moved(self, settings: &BillingSettings, to: String, reason: Option<String>, now: Timestamp) -> Change<Self> {
+        moved(self, settings, to, reason, now)
+    }
+}
+
 impl Entity for PackageSubscription {
     const TYPE: &'static str = "packageSubscription";
     const EVENT_OBJECT: Option<&'static str> = Some("package_subscription");
 
     entity_members!(updated_at, external_id, account_id);
+    fn due_at(&self) -> Option<Timestamp> {
+        self.planned_status_change.as_ref().map(|planned| planned.valid_from)
+    }
     fn status(&self) -> Option<&str> {
         Some(&self.status)
     }
@@ -235,6 +275,9 @@ impl Entity for PackageSubscription {
         put("package.subscriptionExternalId", self.external_id.clone());
         put("package.statusReason", self.status_reason.clone());
         put("package.endDate", self.end_date.map(|date| date.to_string()));
+        let planned = self.planned_status_change.as_ref();
+        put("package.plannedStatus", planned.map(|planned| planned.status.clone()));
+        put("package.plannedStatusFrom", planned.map(|planned| planned.valid_from.to_rfc3339_opts(SecondsFormat::AutoSi, true)));
         parameters
     }
 }

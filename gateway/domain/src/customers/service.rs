@@ -6,14 +6,16 @@ use billwire_schemas::{
     ids::{AccountId, PackageSubscriptionId, ServiceId},
     refusal::Code,
 };
+use chrono::SecondsFormat;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     change::{Change, Entity, Lifecycle, entity_members},
     customers::{
         account::{Account, Status, ensure_not_deactivated},
-        billing_settings::{BillingSettings, StatusByDay},
+        billing_settings::{BillingSettings, StatusByDay, StatusModel},
         package_subscription::PackageSubscription,
+        planned_status::{PlannedStatus, StatusPlan, withdraw_contradicted},
     },
     history::History,
     rejected::{Rejected, Violation},
@@ -46,6 +48,9 @@ pub struct Service {
     pub status_reason: Option<String>,
     /// When the status last changed.
     pub status_changed_at: Timestamp,
+    /// The planned change of status.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub planned_status_change: Option<PlannedStatus>,
     /// The status by day, and whether it was billable then. Empty for services that have not changed since a version without it.
     #[serde(skip_serializing_if = "History::is_empty", default)]
     pub status_history: History<StatusByDay>,
@@ -107,6 +112,7 @@ pub fn create(
         status: settings.service_statuses.initial.clone(),
         status_reason: None,
         status_changed_at: now,
+        planned_status_change: None,
         status_history: History::starting(settings.date_of(now), settings.service_statuses.by_day(&settings.service_statuses.initial)),
         suspended_with_account: false,
         created_at: now,
@@ -196,7 +202,7 @@ fn moved(service: Service, settings: &BillingSettings, to: String, reason: Optio
     let mut status_history = service.status_history.clone();
     let (created, today) = (settings.date_of(service.created_at), settings.date_of(now));
     settings.service_statuses.note(&mut status_history, &service.status, created, &to, today);
-    let after = Service {
+    let mut after = Service {
         version: service.version + 1,
         status: to,
         status_reason: reason,
@@ -210,7 +216,10 @@ fn moved(service: Service, settings: &BillingSettings, to: String, reason: Optio
         ("service.previousStatus".to_owned(), service.status.clone().into()),
         ("service.billable".to_owned(), settings.service_statuses.billable(&after.status).into()),
     ]);
-    Change::updated(service, after, vec![Lifecycle { kind: "service.state_changed", parameters }])
+    let withdrawn = withdraw_contradicted(&mut after, settings);
+    let mut lifecycle = vec![Lifecycle { kind: "service.state_changed", parameters }];
+    lifecycle.extend(withdrawn.map(Lifecycle::from));
+    Change::updated(service, after, lifecycle)
 }
 
 impl Service {
@@ -220,11 +229,36 @@ impl Service {
     }
 }
 
+impl StatusPlan for Service {
+    const NOUN: &'static str = "service";
+    const PLANNED: &'static str = "service.state_change_planned";
+    const CANCELLED: &'static str = "service.state_change_cancelled";
+
+    fn planned(&self) -> Option<&PlannedStatus> {
+        self.planned_status_change.as_ref()
+    }
+    fn set_planned(&mut self, planned: Option<PlannedStatus>) {
+        self.planned_status_change = planned;
+    }
+    fn current(&self) -> &str {
+        &self.status
+    }
+    fn model(settings: &BillingSettings) -> &StatusModel {
+        &settings.service_statuses
+    }
+    fn moved(self, settings: &BillingSettings, to: String, reason: Option<String>, now: Timestamp) -> Change<Self> {
+        moved(self, settings, to, reason, now)
+    }
+}
+
 impl Entity for Service {
     const TYPE: &'static str = "service";
     const EVENT_OBJECT: Option<&'static str> = Some("service");
 
     entity_members!(updated_at, external_id, account_id);
+    fn due_at(&self) -> Option<Timestamp> {
+        self.planned_status_change.as_ref().map(|planned| planned.valid_from)
+    }
     fn status(&self) -> Option<&str> {
         Some(&self.status)
     }
@@ -235,13 +269,16 @@ impl Entity for Service {
             ("service.type".to_owned(), self.service_type.clone().into()),
             ("service.status".to_owned(), self.status.clone().into()),
         ]);
-        let mut put = |name: &str, value: &Option<String>| {
+        let mut put = |name: &str, value: Option<String>| {
             if let Some(value) = value {
-                parameters.insert(name.to_owned(), value.clone().into());
+                parameters.insert(name.to_owned(), value.into());
             }
         };
-        put("service.externalId", &self.external_id);
-        put("service.statusReason", &self.status_reason);
+        put("service.externalId", self.external_id.clone());
+        put("service.statusReason", self.status_reason.clone());
+        let planned = self.planned_status_change.as_ref();
+        put("service.plannedStatus", planned.map(|planned| planned.status.clone()));
+        put("service.plannedStatusFrom", planned.map(|planned| planned.valid_from.to_rfc3339_opts(SecondsFormat::AutoSi, true)));
         parameters
     }
 }

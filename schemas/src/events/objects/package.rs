@@ -30,6 +30,8 @@ pub const PARAMETERS: &[Parameter] = &[
     p("package.statusReason", "Why the subscription has this status, if given", "ordered"),
     p("package.startDate", "First day of the subscription", "2027-01-15"),
     p("package.endDate", "First day after the subscription, once it is cancelled", "2027-03-01"),
+    p("package.plannedStatus", "The subscription's status after the planned status change", "cancelled"),
+    p("package.plannedStatusFrom", "When the planned status change takes effect, UTC", "2027-03-01T00:00:00Z"),
 ];
 
 /// The subscription parameters among these. A further step of a path reaches the subscribed package's parameters.

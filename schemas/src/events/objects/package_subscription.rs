@@ -20,11 +20,26 @@ pub const EVENTS: &[EventType] = &[
         "any operation or bill run that changes a package subscription",
     ),
     SUBSCRIPTION
-        .lifecycle("package.status_changed", "Account Package Change", "changePackageSubscriptionStatus, cancelPackageSubscription")
+        .lifecycle(
+            "package.status_changed",
+            "Account Package Change",
+            "changePackageSubscriptionStatus, cancelPackageSubscription, performPackageSubscriptionStatusChange, a planned change that becomes \
+             due, or the deactivation of the account",
+        )
         .also(&["Account Package Status Change"]),
     SUBSCRIPTION.lifecycle(
         "package.cancelled",
         "Package Cancellation",
-        "cancelPackageSubscription, changePackageSubscriptionStatus to the cancelled status",
+        "cancelPackageSubscription, another change to the cancelled status, or the deactivation of the account",
+    ),
+    SUBSCRIPTION.lifecycle(
+        "package.status_change_planned",
+        "Account Package Change Planned",
+        "changePackageSubscriptionStatus or cancelPackageSubscription with validFrom or endOfPeriod",
+    ),
+    SUBSCRIPTION.lifecycle(
+        "package.status_change_cancelled",
+        "Account Package Change Cancelled",
+        "cancelPackageSubscriptionStatusChange, a change of status that the planned one cannot follow, or the deactivation of the account",
     ),
 ];

@@ -13,6 +13,8 @@ pub const PARAMETERS: &[Parameter] = &[
     p("service.type", "Type of the service", "iot-sim"),
     p("service.status", "The service's status after the event", "active"),
     p("service.statusReason", "Why the service has this status, if given", "installed"),
+    p("service.plannedStatus", "The service's status after the planned status change", "cancelled"),
+    p("service.plannedStatusFrom", "When the planned status change takes effect, UTC", "2027-03-01T00:00:00Z"),
 ];
 
 const SERVICE: Source = Source {
@@ -30,11 +32,17 @@ pub const EVENTS: &[EventType] = &[
         .lifecycle(
             "service.state_changed",
             "Service State Transition",
-            "transitionService; changeAccountStatus and cancelAccount, if they include services",
+            "transitionService, performServiceStatusChange, a planned change that becomes due; changes of the account's status that include services",
         )
         .also(&["Account Service State Transition"])
         .with(&[
             p("service.previousStatus", "The service's status before the event", "preactive"),
             b("service.billable", "Whether the status after the event is billed", "true"),
         ]),
+    SERVICE.lifecycle("service.state_change_planned", "Service State Transition Planned", "transitionService with validFrom or endOfPeriod"),
+    SERVICE.lifecycle(
+        "service.state_change_cancelled",
+        "Service State Transition Cancelled",
+        "cancelServiceStatusChange, a change of status that the planned one cannot follow, or the deactivation of the account",
+    ),
 ];

@@ -30,6 +30,42 @@ pub(super) const FACTS: &[Facts] = &[
         PACKAGE,
     ),
     Facts(
+        "package.status_change_planned",
+        "{{ package.name }} will be {{ package.plannedStatus }}",
+        "The package {{ package.name }} of {{ account.name }} will be {{ package.plannedStatus }}.",
+        &[
+            ("Account", "account.name"),
+            ("Package", "package.name"),
+            ("Status", "package.status"),
+            ("Next status", "package.plannedStatus"),
+            ("From", "package.plannedStatusFrom"),
+        ],
+    ),
+    Facts(
+        "package.status_change_cancelled",
+        "{{ package.name }} keeps its status",
+        "The planned change of status of package {{ package.name }} of {{ account.name }} was cancelled.",
+        PACKAGE,
+    ),
+    Facts(
+        "service.state_change_planned",
+        "{{ service.name|default('A service') }} will be {{ service.plannedStatus }}",
+        "A service of {{ account.name }} will be {{ service.plannedStatus }}.",
+        &[
+            ("Account", "account.name"),
+            ("Service", "service.name"),
+            ("Status", "service.status"),
+            ("Next status", "service.plannedStatus"),
+            ("From", "service.plannedStatusFrom"),
+        ],
+    ),
+    Facts(
+        "service.state_change_cancelled",
+        "{{ service.name|default('A service') }} keeps its status",
+        "The planned change of status of a service of {{ account.name }} was cancelled.",
+        &[("Account", "account.name"), ("Service", "service.name"), ("Status", "service.status")],
+    ),
+    Facts(
         "service.state_changed",
         "{{ service.name|default('A service') }} is now {{ service.status }}",
         "A service of {{ account.name }} is now {{ service.status }}.",

@@ -45,6 +45,7 @@ pub(super) fn of_answers(operation: &mut Value, asks: &Operation, schemas: &mut 
 fn alter(operation: &str, before: &mut Value, after: &mut Value) {
     let planned = || json!({ "billCycleId": example_id(3), "validFrom": "2035-06-01T00:00:00Z" });
     let planned_status = || json!({ "status": "suspended", "services": false, "validFrom": "2035-06-01T00:00:00Z" });
+    let planned_active = || json!({ "status": "active", "validFrom": "2035-06-01T00:00:00Z" });
     match operation {
         "changeAccountStatus" => {
             after["status"] = "suspended".into();
@@ -87,6 +88,11 @@ fn alter(operation: &str, before: &mut Value, after: &mut Value) {
         "performAccountStatusChange" => {
             before["plannedStatusChange"] = planned_status();
             after["status"] = "suspended".into();
+        }
+        "cancelPackageSubscriptionStatusChange" | "cancelServiceStatusChange" => before["plannedStatusChange"] = planned_active(),
+        "performPackageSubscriptionStatusChange" | "performServiceStatusChange" => {
+            before["plannedStatusChange"] = planned_active();
+            after["status"] = "active".into();
         }
         "deliverInvoice" => after["deliveredAt"] = "2027-01-04T09:30:00Z".into(),
         "cancelInvoice" => after["status"] = "cancelled".into(),

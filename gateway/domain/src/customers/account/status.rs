@@ -112,7 +112,7 @@ impl PlannedStart {
         }
     }
 
-    fn moment(self, account: &Account, settings: &BillingSettings, now: Timestamp) -> Result<Timestamp, Rejected> {
+    pub(in crate::customers) fn moment(self, account: &Account, settings: &BillingSettings, now: Timestamp) -> Result<Timestamp, Rejected> {
         match self {
             Self::At(valid_from) => ensure_in_future(valid_from, now),
             Self::EndOfPeriod => {

@@ -141,7 +141,9 @@ fn its_parameters_are_those_of_the_catalogue() {
     let account = with_status(Status::Active);
     let package = Package { external_id: Some("P".into()), ..in_currency("EUR") };
     let made = PackageSubscription { external_id: Some("S".into()), ..pending(&account) };
-    let mut given = cancelled(made, &account).expect("cancelled").after.parameters();
+    let planned = PlannedStatus { status: "active".into(), reason: None, valid_from: at(NOON) };
+    let ended = cancelled(made, &account).expect("cancelled").after;
+    let mut given = PackageSubscription { planned_status_change: Some(planned), ..ended }.parameters();
     given.extend(package.parameters());
     let mut offered: Vec<_> = objects::package::PARAMETERS.iter().map(|p| p.name).collect();
     offered.sort_unstable();

@@ -39,6 +39,7 @@ fn subscription(account: &Account, status: &str) -> PackageSubscription {
         start_date: date,
         end_date: None,
         fee_billed_until: date,
+        planned_status_change: None,
         status_history: History::default(),
         created_at: at(NOON),
         updated_at: at(NOON),
@@ -115,7 +116,9 @@ fn its_parameters_are_those_of_the_catalogue() {
         names.sort_unstable();
         names
     };
-    assert_eq!(change.after.parameters().into_keys().collect::<Vec<_>>(), names(objects::service::PARAMETERS));
+    let planned = PlannedStatus { status: "suspended".into(), reason: None, valid_from: at(LATER) };
+    let full = Service { planned_status_change: Some(planned), ..change.after };
+    assert_eq!(full.parameters().into_keys().collect::<Vec<_>>(), names(objects::service::PARAMETERS));
     let own = catalogue::find("service.state_changed").expect("in the catalogue").own_parameters;
     let mut given: Vec<_> = change.lifecycle[0].parameters.keys().cloned().collect();
     given.sort_unstable();

@@ -77,6 +77,7 @@ fn service() -> Service {
         status: "active".into(),
         status_reason: None,
         status_changed_at: moment("2027-01-01T15:00:00Z"),
+        planned_status_change: None,
         status_history: crate::history::History::default(),
         suspended_with_account: false,
         created_at: moment("2027-01-01T15:00:00Z"),
