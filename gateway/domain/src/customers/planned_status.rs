@@ -37,7 +37,7 @@ pub struct WantedStatus {
 }
 
 /// An object whose change of status can be planned.
-pub trait StatusPlan: Entity + Clone {
+pub trait StatusPlan: Entity + Clone + PartialEq {
     /// Noun in messages.
     const NOUN: &'static str;
     /// The event type of a plan.
