@@ -118,6 +118,18 @@ pub(super) const FACTS: &[Facts] = &[
         ],
     ),
     Facts(
+        "chargeable_event.reversed",
+        "A charge of {{ account.name }} was reversed",
+        "A charge of {{ account.name }} was reversed: it is taken back, and so is its usage.",
+        &[
+            ("Account", "account.name"),
+            ("Charge", "chargeableEvent.description"),
+            ("Type", "chargeableEvent.type"),
+            ("Amount", "chargeableEvent.amount"),
+            ("Charged", "chargeableEvent.occurredAt"),
+        ],
+    ),
+    Facts(
         "webhook_endpoint.disabled",
         "The webhook endpoint {{ webhookEndpoint.name }} was disabled",
         "The webhook endpoint {{ webhookEndpoint.name }} no longer receives events. Its events wait; enable the endpoint again when its \

@@ -37,7 +37,7 @@ fn settings_are_made_at_version_one_and_changed_after() {
     let made = update(BillingSettings::default(), command(), Timestamp::UNIX_EPOCH).expect("settings");
     assert_eq!((made.action, made.after.version, made.before.is_none()), (billwire_schemas::events::envelope::Action::Created, 1, true));
     assert_eq!(made.after.zone(), Tz::Europe__Berlin);
-    let changed = update(made.after.clone(), command(), Timestamp::UNIX_EPOCH).expect("settings");
+    let changed = update(made.after.clone(), Update { payment_term_days: 15, ..command() }, Timestamp::UNIX_EPOCH).expect("settings");
     assert_eq!((changed.after.version, changed.after.id), (2, made.after.id), "the second command's id is not used");
     let text = serde_json::to_string(&changed.after).expect("JSON");
     assert!(text.contains(r#""deliveryOffsets":[{"days":3,"time":"09:30"}]"#), "{text}");
