@@ -73,8 +73,6 @@ impl MigrationTrait for Migration {
             "CREATE INDEX invoice_status ON invoice (tenant, status, id)",
             // For lists that are filtered and sorted at once: SQLite prefers the index that gives the order, and would read all invoices.
             "CREATE INDEX invoice_status_due_on ON invoice (tenant, status, due_on, id)",
-            "CREATE INDEX invoice_account_issued ON invoice (account_id, issued_on, id)",
-            "CREATE INDEX invoice_account_due_on ON invoice (account_id, due_on, id)",
             &format!("ALTER TABLE account ADD COLUMN search TEXT {by_bytes} NOT NULL DEFAULT ''"),
             "CREATE INDEX account_status ON account (tenant, status, id)",
         ] {
