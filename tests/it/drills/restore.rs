@@ -28,6 +28,8 @@ impl Backup {
             return Self::Postgres(copy_postgres_database(url));
         }
         let folder = setup.folder.0.join("backup");
+        // The write-ahead log of an earlier copy does not belong to this one, and would damage it.
+        let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).expect("a folder");
         for file in FILES {
             // A clean stop leaves the first alone.
