@@ -63,9 +63,9 @@ pub(crate) async fn with_bill_cycle_history(tx: &mut Tx<'_>, account: Account) -
     Ok(account.with_bill_cycle_history(schedule))
 }
 
-/// The refusal of a bill, with the unbilled charges to adjust, if a sum exceeds the largest amount. Each has its external id or else its id.
+/// The refusal of a bill whose sum exceeds the largest amount, with the unbilled charges to adjust. Each has its external id or else its id.
 fn naming_charges(mut refusal: Rejected, largest: &[ChargeableEvent]) -> Rejected {
-    if refusal.code == Code::InvoiceTotalOutOfRange && !largest.is_empty() {
+    if !largest.is_empty() {
         let named = largest.iter().map(|charge| {
             let id = charge.external_id.clone().unwrap_or_else(|| charge.id.to_string());
             format!("'{id}' ({})", charge.net_amount.amount_text())
@@ -116,6 +116,7 @@ impl Billing {
         let unbilled = Unbilled { charges, fees, adjustments: adjustments.clone(), credits: items.collect() };
         let bill = match invoicing::bill(&self.account, self.fees_until, unbilled) {
             Ok(bill) => bill,
+            Err(refusal) if refusal.code != Code::InvoiceTotalOutOfRange => return Err(refusal.into()),
             Err(refusal) => {
                 let largest = tx.largest_unbilled_charges(self.account.id, self.cutoff, CHARGES_NAMED).await?;
                 return Err(naming_charges(refusal, &largest).into());
