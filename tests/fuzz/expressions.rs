@@ -120,7 +120,9 @@ fn expression(dice: &mut Dice, depth: usize) -> String {
 
 fn event(dice: &mut Dice, bytes: usize) -> Value {
     let mut after = Map::new();
-    after.insert("lines".to_owned(), dice.json(bytes / 2, 3));
+    // Very many small objects: what takes the most memory for its text.
+    let lines = if dice.rarely(10) { vec![json!({ "a": 0 }); bytes / 24].into() } else { dice.json(bytes / 2, 3) };
+    after.insert("lines".to_owned(), lines);
     after.insert("text".to_owned(), dice.text(bytes / 2).into());
     after.insert("a".to_owned(), dice.json(bytes / 8, 4));
     let parameters =

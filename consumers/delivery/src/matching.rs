@@ -104,10 +104,11 @@ impl OfType {
         if !self.filtered {
             return self.anyone.iter().filter(started).map(|one| (one.clone(), None)).collect();
         }
-        let scope = match event.json() {
-            Ok(json) => Scope::of(&json),
+        let json = match event.json() {
+            Ok(json) => json,
             Err(error) => return self.everyone().filter(started).map(|one| (one.clone(), Some(error.clone()))).collect(),
         };
+        let scope = Scope::of(&json);
         self.candidates(&scope).filter(started).filter_map(|one| evaluated(one, &scope)).collect()
     }
 
@@ -117,7 +118,7 @@ impl OfType {
 
     /// Those whose filters may hold.
     fn candidates<'s>(&'s self, scope: &'s Scope) -> impl Iterator<Item = &'s Route> {
-        let by_text = self.by_text.iter().filter_map(|(name, texts)| texts.get(scope.get(name)?.as_str()?)).flatten();
+        let by_text = self.by_text.iter().filter_map(|(name, texts)| texts.get(scope.text(name)?)).flatten();
         self.anyone.iter().chain(by_text)
     }
 }
@@ -206,7 +207,8 @@ pub(crate) mod tests {
         for kind in ["account.created", "invoice.posted", "payment.created"] {
             for account in ["a1", "a2", "a3"] {
                 let event = event(kind, account, 11);
-                let scope = Scope::of(&event.json().expect("JSON"));
+                let json = event.json().expect("JSON");
+                let scope = Scope::of(&json);
                 let wants = |one: &&Arc<Subscription>| {
                     kind != "payment.created"
                         && one.chooses(kind)

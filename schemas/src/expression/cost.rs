@@ -8,7 +8,7 @@ use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, L
 use serde_json::Value as Json;
 use std::collections::HashMap;
 
-use super::{Scope, names::chain};
+use super::{Node, Scope, names::chain};
 
 /// What a value takes besides the text it contains, in bytes.
 const NODE: u64 = 64;
@@ -32,20 +32,24 @@ impl Bound {
         Self { bytes, items: bytes / NODE, item: bytes }
     }
 
-    fn of(json: &Json) -> Self {
-        let mut bound = Self { bytes: size(json), items: 0, item: 0 };
-        match json {
-            Json::Array(items) => {
-                bound.items = items.len() as u64;
-                bound.item = items.iter().map(size).max().unwrap_or(0);
+    fn of(node: &Node) -> Self {
+        match node {
+            Node::Value(Json::Array(items)) => Self::of_elements(items.iter().map(size)),
+            Node::Value(Json::Object(members)) => {
+                Self::of_elements(members.iter().map(|(name, value)| NODE + name.len() as u64 + size(value)))
             }
-            Json::Object(members) => {
-                bound.items = members.len() as u64;
-                bound.item = members.iter().map(|(name, value)| NODE + name.len() as u64 + size(value)).max().unwrap_or(0);
-            }
-            _ => {}
+            Node::Value(scalar) => Self { bytes: size(scalar), items: 0, item: 0 },
+            Node::Group(members) => Self::of_elements(members.iter().map(|(name, node)| NODE + name.len() as u64 + Self::of(node).bytes)),
         }
-        bound
+    }
+
+    /// A list or an object of elements of these sizes.
+    fn of_elements(sizes: impl Iterator<Item = u64>) -> Self {
+        sizes.fold(Self { bytes: NODE, items: 0, item: 0 }, |all, size| Self {
+            bytes: all.bytes + size,
+            items: all.items + 1,
+            item: all.item.max(size),
+        })
     }
 
     /// Whichever of two values it is.
@@ -90,7 +94,7 @@ pub(super) fn work(expression: &IdedExpr, scope: &Scope) -> u64 {
 }
 
 struct Estimate<'e> {
-    scope: &'e Scope,
+    scope: &'e Scope<'e>,
     /// The values of the event that are used, by name.
     read: HashMap<String, Bound>,
     /// The variables of the loops around the expression, the innermost last.
@@ -133,7 +137,7 @@ impl<'e> Estimate<'e> {
         if let Some(known) = self.read.get(&name) {
             return *known;
         }
-        let bound = self.scope.get(&name).map_or(Bound::SCALAR, Bound::of);
+        let bound = self.scope.node(&name).map_or(Bound::SCALAR, |node| Bound::of(&node));
         // It is converted once, however often the expression names it.
         self.read_once = self.read_once.saturating_add(bound.bytes);
         self.read.insert(name, bound);
