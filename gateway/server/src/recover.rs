@@ -71,6 +71,7 @@ const LEASE_LOST: &str = "a gateway has started on this database; stop it and ru
 pub async fn run(settings: &Settings, options: Options, output: Output) -> Result<(), String> {
     let lock = data_dir::lock(&settings.data_dir)?;
     let store = database::open(settings).await?;
+    store.ensure_undamaged().await.map_err(text)?;
     let exclusive = Exclusive::acquire(&store, settings.lease()).await?;
     let (nats, child) = nats_child::configured_or_private(settings).await?;
     let done = async {

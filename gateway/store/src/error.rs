@@ -39,6 +39,9 @@ pub enum Error {
         /// What is wrong.
         detail: String,
     },
+    /// The database's files are damaged: only a backup helps.
+    #[error("the database is damaged; stop the gateway and restore a backup: {0}")]
+    Damaged(String),
     /// A programming or configuration error; the text is for the log.
     #[error("database error: {0}")]
     Other(String),
@@ -80,6 +83,7 @@ impl From<DbErr> for Error {
             Class::Busy => Self::Busy(text),
             Class::Contention => Self::Contention(text),
             Class::Away => Self::Unavailable(text),
+            Class::Damaged => Self::Damaged(text),
             Class::Other if connecting => Self::Unavailable(text),
             Class::Other => Self::Other(text),
         }
@@ -136,6 +140,7 @@ enum Class {
     Busy,
     Contention,
     Away,
+    Damaged,
     Other,
 }
 
@@ -186,6 +191,8 @@ mod sqlite {
             5 => Class::Busy,
             // SQLITE_NOMEM, SQLITE_READONLY, SQLITE_IOERR, SQLITE_CANTOPEN.
             7 | 8 | IOERR | 14 => Class::Away,
+            // SQLITE_CORRUPT, SQLITE_NOTADB.
+            11 | 26 => Class::Damaged,
             _ => Class::Other,
         }
     }
@@ -202,6 +209,8 @@ fn postgres_class(state: &str) -> Class {
         "55P03" | "57014" => Class::Busy,
         // read_only_sql_transaction (a standby), and the ends of a session that was idle or too long in a transaction.
         "25006" | "25P03" | "25P04" => Class::Away,
+        // data_corrupted, index_corrupted.
+        "XX001" | "XX002" => Class::Damaged,
         // Connection exceptions, insufficient resources, operator intervention (shutdown, crash, starting up), system errors.
         _ if ["08", "53", "57P", "58"].iter().any(|class| state.starts_with(class)) => Class::Away,
         _ => Class::Other,
@@ -213,23 +222,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn full_disks_are_told_by_code() {
+    fn what_to_do_is_told_by_code() {
         let told = |class| match class {
             Class::Full => "full",
             Class::Busy => "busy",
             Class::Contention => "contention",
             Class::Away => "away",
+            Class::Damaged => "damaged",
             Class::Other => "other",
         };
-        // Of SQLite: FULL, IOERR_WRITE, IOERR_FSYNC, IOERR_SHMSIZE, IOERR_READ, BUSY, BUSY_SNAPSHOT, CANTOPEN, READONLY_DBMOVED, ERROR.
-        let codes = [13, 778, 1034, 4874, 266, 5, 517, 14, 1032, 1];
+        // Of SQLite: FULL, IOERR_WRITE, IOERR_FSYNC, IOERR_SHMSIZE, IOERR_READ, BUSY, BUSY_SNAPSHOT, CANTOPEN, READONLY_DBMOVED, ERROR, CORRUPT_INDEX.
+        let codes = [13, 778, 1034, 4874, 266, 5, 517, 14, 1032, 1, 779];
         let classes = codes.map(|code| told(sqlite::class(code)));
-        assert_eq!(classes, ["full", "full", "full", "full", "away", "busy", "contention", "away", "away", "other"]);
+        assert_eq!(classes, ["full", "full", "full", "full", "away", "busy", "contention", "away", "away", "other", "damaged"]);
         // disk_full, out_of_memory, io_error, admin_shutdown, connection_failure, deadlock_detected, syntax_error.
         let states = ["53100", "53200", "58030", "57P01", "08006", "40P01", "42601"];
         assert_eq!(states.map(|state| told(postgres_class(state))), ["full", "away", "away", "away", "away", "contention", "other"]);
-        // lock_not_available, query_canceled, read_only_sql_transaction, idle_in_transaction_session_timeout, too_many_connections.
-        let states = ["55P03", "57014", "25006", "25P03", "53300"];
-        assert_eq!(states.map(|state| told(postgres_class(state))), ["busy", "busy", "away", "away", "away"]);
+        // lock_not_available, query_canceled, read_only_sql_transaction, idle_in_transaction_session_timeout, too_many_connections, index_corrupted.
+        let states = ["55P03", "57014", "25006", "25P03", "53300", "XX002"];
+        assert_eq!(states.map(|state| told(postgres_class(state))), ["busy", "busy", "away", "away", "away", "damaged"]);
     }
 }

@@ -12,7 +12,7 @@ use billwire_schemas::{
 use sea_orm::{ConnectionTrait, Value};
 use uuid::Uuid;
 
-use crate::{Error, Store, batching::filled, published::HIGHEST, settings};
+use crate::{Backend, Error, Store, batching::filled, published::HIGHEST, settings};
 
 /// The setting that is there while the database is known to be older than the stream; its value is the moment when that was found.
 pub(crate) const RESTORED: &str = "restored_database";
@@ -53,6 +53,20 @@ impl InSql {
 }
 
 impl Store {
+    /// Looks through the whole database for damage, such as that of a backup of SQLite that was put beside another database's write-ahead
+    /// log. PostgreSQL, which checks what it restores, is not looked through.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`], or the database fails.
+    pub async fn ensure_undamaged(&self) -> Result<(), Error> {
+        if self.0.backend == Backend::Postgres {
+            return Ok(());
+        }
+        let row = self.0.read.query_one_raw(self.statement("PRAGMA integrity_check(1)", [])).await?;
+        let found: String = row.map(|row| row.try_get("", "integrity_check")).transpose()?.unwrap_or_default();
+        if found == "ok" { Ok(()) } else { Err(Error::Damaged(found)) }
+    }
+
     /// Whether operations are refused because the database was restored to an older moment.
     pub fn is_restored(&self) -> bool {
         self.0.restored.load(Ordering::Relaxed)

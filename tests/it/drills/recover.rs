@@ -31,6 +31,26 @@ pub(crate) fn recover(setup: &Setup, how: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
+/// Runs `billwire recover`, which refuses; gives why.
+fn refuses_to_recover(setup: &Setup) -> String {
+    let output = setup.command(&["recover"]).output().expect("billwire recover");
+    assert!(!output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_database_is_named_and_not_recovered() {
+    let scene = restored("damaged", Database::Sqlite).await;
+    let file = scene.setup.data_dir().join("billwire.db");
+    let mut pages = std::fs::read(&file).expect("the database");
+    // As of a write-ahead log of another database: pages that are whole, in the place of others.
+    let (from, to) = (pages.len() / 8192 * 4096, pages.len() / 16384 * 4096);
+    pages.copy_within(from..from + 4096 * 20, to);
+    std::fs::write(&file, pages).expect("written");
+    let said = refuses_to_recover(&scene.setup);
+    assert!(said.contains("the database is damaged; stop the gateway and restore a backup"), "{said}");
+}
+
 /// Starts `billwire recover` and kills it, again and again, a little later each time; then runs it to its end.
 pub(crate) async fn recover_killed(setup: &Setup, how: &[&str]) -> Value {
     for round in 1..8 {

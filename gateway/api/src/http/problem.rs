@@ -199,6 +199,10 @@ impl From<Failure> for Problem {
                     let detail = "A lock was not free in time, or a deadline passed; nothing was changed. Retry after a moment.";
                     Self::later(Code::Busy, detail, Some(error.to_string()))
                 }
+                StoreError::Damaged(_) => {
+                    let detail = "The database is damaged; nothing was changed. An operator must restore a backup.";
+                    Self::later(Code::Unavailable, detail, Some(error.to_string()))
+                }
                 StoreError::Unknown(_) => {
                     let detail = "The database failed while it committed; the change may have been made or not. A repeat with the same \
                                   Idempotency-Key settles it.";
