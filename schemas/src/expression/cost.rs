@@ -4,7 +4,7 @@
 //! itself in a loop grows with the square of its length. So the sizes of all intermediate values are estimated from above, from the sizes of
 //! the values that the event has, and an expression whose values are too large in sum is not evaluated.
 
-use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, SelectExpr, operators};
+use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedEntryExpr, IdedExpr, LiteralValue, SelectExpr, operators};
 use serde_json::Value as Json;
 use std::collections::HashMap;
 
@@ -12,6 +12,8 @@ use super::{Node, Scope, names::chain};
 
 /// What a value takes besides the text it contains, in bytes.
 const NODE: u64 = 64;
+/// What a map takes besides: its table, even for a single entry.
+const TABLE: u64 = 256;
 
 /// Upper bounds for a value.
 #[derive(Debug, Clone, Copy)]
@@ -86,6 +88,22 @@ fn size(json: &Json) -> u64 {
     }
 }
 
+/// The number of objects in a value.
+fn tables(json: &Json) -> u64 {
+    match json {
+        Json::Array(items) => items.iter().map(tables).sum(),
+        Json::Object(members) => 1 + members.values().map(tables).sum::<u64>(),
+        _ => 0,
+    }
+}
+
+fn tables_of(node: &Node) -> u64 {
+    match node {
+        Node::Value(value) => tables(value),
+        Node::Group(members) => 1 + members.values().map(tables_of).sum::<u64>(),
+    }
+}
+
 /// The bytes of values that the evaluation of `expression` may read or make, at most.
 pub(super) fn work(expression: &IdedExpr, scope: &Scope) -> u64 {
     let mut estimate = Estimate { scope, read: HashMap::new(), bound: Vec::new(), work: 0, read_once: 0 };
@@ -115,8 +133,8 @@ impl<'e> Estimate<'e> {
             Expr::Select(select) => self.of_select(expression, select),
             Expr::Call(call) => self.of_call(call),
             Expr::List(list) => self.of_parts(list.elements.iter()),
-            Expr::Map(map) => self.of_parts(map.entries.iter().flat_map(|entry| of_entry(&entry.expr))),
-            Expr::Struct(made) => self.of_parts(made.entries.iter().flat_map(|entry| of_entry(&entry.expr))),
+            Expr::Map(map) => self.of_table(&map.entries),
+            Expr::Struct(made) => self.of_table(&made.entries),
             Expr::Comprehension(round) => self.of_round(round),
         }
     }
@@ -137,9 +155,11 @@ impl<'e> Estimate<'e> {
         if let Some(known) = self.read.get(&name) {
             return *known;
         }
-        let bound = self.scope.node(&name).map_or(Bound::SCALAR, |node| Bound::of(&node));
+        let node = self.scope.node(&name);
+        let bound = node.as_ref().map_or(Bound::SCALAR, Bound::of);
+        let tables = node.as_ref().map_or(0, tables_of);
         // It is converted once, however often the expression names it.
-        self.read_once = self.read_once.saturating_add(bound.bytes);
+        self.read_once = self.read_once.saturating_add(bound.bytes).saturating_add(TABLE.saturating_mul(tables));
         self.read.insert(name, bound);
         bound
     }
@@ -164,6 +184,11 @@ impl<'e> Estimate<'e> {
             whole = whole.with(part.in_list());
         }
         whole
+    }
+
+    fn of_table(&mut self, entries: &'e [IdedEntryExpr]) -> Bound {
+        self.add(TABLE);
+        self.of_parts(entries.iter().flat_map(|entry| of_entry(&entry.expr)))
     }
 
     fn of_call(&mut self, call: &'e CallExpr) -> Bound {
@@ -197,8 +222,8 @@ impl<'e> Estimate<'e> {
 
     fn of_round(&mut self, round: &'e ComprehensionExpr) -> Bound {
         let range = self.of(&round.iter_range);
-        // Each element is copied into the variable.
-        self.add(range.bytes);
+        // Each element is put into the variable, which shares what it contains.
+        self.add(range.items.saturating_mul(NODE));
         let start = self.of(&round.accu_init);
         let element = Bound::of_size(range.item);
         let before = self.bound.len();
