@@ -105,6 +105,21 @@ macro_rules! drive {
     }};
 }
 
+/// How long one statement takes that sums up all charges by account and type and changes each of them as a bill run does: it goes from one
+/// of the two partial indexes to the other. Run after the bill run, it takes the charges off their invoices.
+pub async fn aggregation(setup: &Setup) -> Duration {
+    let sql = "WITH marked AS (UPDATE chargeable_event SET invoice_id = NULL, status = 'unbilled', version = version + 1
+                   WHERE invoice_id IS NOT NULL RETURNING account_id, kind, net_amount)
+               SELECT account_id, kind, COUNT(*), SUM(net_amount) FROM marked GROUP BY account_id, kind";
+    let pool = PgPoolOptions::new().connect(setup.database_url.as_deref().expect("PostgreSQL")).await.unwrap();
+    let began = Instant::now();
+    let sums = pool.fetch_all(sql).await.unwrap();
+    assert!(!sums.is_empty());
+    let took = began.elapsed();
+    pool.close().await;
+    took
+}
+
 /// Charges per bulk, and rows per statement.
 const BULK: usize = 1000;
 const ROWS: usize = 250;
