@@ -20,8 +20,10 @@ use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
 /// Maximum number of violations reported per schema or event.
 const TOLD_MAX: usize = 50;
-/// Maximum size of a compiled pattern. A short pattern can compile to a very large automaton.
+/// Maximum size of a compiled pattern, and of what it keeps while it matches. A short pattern can compile to a very large automaton.
 const PATTERN_BYTES_MAX: usize = 256 * 1024;
+/// Maximum size of all compiled patterns of a schema; with more than 64 patterns, each may have less than [`PATTERN_BYTES_MAX`].
+const PATTERNS_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Maximum estimated size of the cached validators: ten times the schema's size, plus the maximum size of its patterns.
 const KEPT_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// Validation steps of a call that are done at once, without another thread: some ten microseconds.
@@ -35,7 +37,8 @@ const JUDGING_MAX: usize = 2;
 /// `schema_invalid` for each error of the compiler.
 pub(crate) fn compile(schema: &Value) -> Result<Validator, Vec<Violation>> {
     // The linear-time engine: no event can make it slow.
-    let patterns = PatternOptions::regex().size_limit(PATTERN_BYTES_MAX).dfa_size_limit(PATTERN_BYTES_MAX);
+    let most = pattern_bytes(data_schema::patterns(schema));
+    let patterns = PatternOptions::regex().size_limit(most).dfa_size_limit(most);
     let options = jsonschema::options().with_draft(Draft::Draft202012).should_validate_formats(true).with_pattern_options(patterns);
     options.build(schema).map_err(|first| {
         let meta = jsonschema::draft202012::meta::validator();
@@ -122,9 +125,15 @@ impl Default for Compiled {
     }
 }
 
+/// Maximum size of each of so many compiled patterns.
+fn pattern_bytes(patterns: usize) -> usize {
+    PATTERN_BYTES_MAX.min(PATTERNS_BYTES_MAX / patterns.max(1))
+}
+
 /// The estimated size of a validator.
 fn bytes(schema: &Value) -> usize {
-    10 * schema.to_string().len() + PATTERN_BYTES_MAX * data_schema::patterns(schema)
+    let patterns = data_schema::patterns(schema);
+    10 * schema.to_string().len() + pattern_bytes(patterns) * patterns
 }
 
 impl Compiled {
@@ -204,6 +213,17 @@ mod tests {
             "no giant automaton"
         );
         assert_eq!(places(json!({ "type": "object" })), Vec::<String>::new());
+    }
+
+    #[test]
+    fn many_patterns_are_small_in_sum() {
+        let schema = |count: usize, pattern: &str| {
+            let patterns: Vec<Value> = (0..count).map(|n| json!({ "pattern": format!("{pattern}{n}") })).collect();
+            json!({ "type": "object", "properties": { "a": { "anyOf": patterns } } })
+        };
+        assert!(compile(&schema(1, "(a{60}){60}")).is_ok());
+        assert!(compile(&schema(200, "^[A-Z]{2,5}[0-9]{4}-\\w+$")).is_ok());
+        assert_eq!(compile(&schema(200, "(a{60}){60}")).expect_err("too large")[0].code, Code::SchemaInvalid);
     }
 
     #[test]
