@@ -66,6 +66,13 @@ pub fn means(entry: &str, kind: &str) -> bool {
     (object == "*" || object == of) && (what == "*" || what == happens)
 }
 
+/// The pattern of SQL's `LIKE`, with `\` as the escape character, that matches the types which an entry does; `None`: all types.
+pub fn like(entry: &str) -> Option<String> {
+    let escaped = |text: &str| text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+    (entry != "*")
+        .then(|| entry.split('.').map(|part| if part == "*" { "%".to_owned() } else { escaped(part) }).collect::<Vec<_>>().join("."))
+}
+
 impl Selection {
     /// Selects types by name.
     pub fn of_types(names: &[&str]) -> Self {

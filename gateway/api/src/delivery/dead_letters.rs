@@ -40,7 +40,7 @@ pub(crate) struct DeadLetterChoice {
     subscription_id: Option<Reference>,
     /// Only dead letters of this queue.
     queue_id: Option<Reference>,
-    /// Only dead letters of events of this type.
+    /// Only dead letters of events of this type, or of types that match this pattern, such as `invoice.*`.
     event_type: Option<EventTypeName>,
     /// Only dead letters first recorded at or after this time.
     from: Option<Moment>,
@@ -87,7 +87,7 @@ impl DeadLetters {
         /// Only dead letters of this queue.
         #[oai(name = "queueId")]
         queue: Query<Uuid>,
-        /// Only dead letters of events of this type.
+        /// Only dead letters of events of this type, or of types that match this pattern, such as `invoice.*`.
         #[oai(name = "eventType")]
         kind: Query<EventTypeName>,
         /// Only dead letters first recorded at or after this time.

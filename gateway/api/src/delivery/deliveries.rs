@@ -210,7 +210,7 @@ impl Deliveries {
         /// Only deliveries of this queue.
         #[oai(name = "queueId")]
         queue: Query<Uuid>,
-        /// Only deliveries of events of this type.
+        /// Only deliveries of events of this type, or of types that match this pattern, such as `invoice.*`.
         #[oai(name = "eventType")]
         kind: Query<EventTypeName>,
         /// Only deliveries with this ordering key, such as the id of an account.

@@ -58,6 +58,8 @@ async fn what_cannot_be_retried_says_why_and_foreign_dead_letters_stay_untouched
         retry(3).await.refused(404, "delivery_not_found");
         rig.post("/v1/deliveries/none/retry", json!({})).await.refused(404, "delivery_not_found");
         let one = json!({ "subscriptionId": all[4].subscription });
+        assert_eq!(rig.post("/v1/dead-letters/redrive", json!({ "eventType": "invoice.*" })).await.expect(202)["deliveries"], 0);
+        assert_eq!(rig.get("/v1/dead-letters?eventType=account.*").await.expect(200)["items"].as_array().map(Vec::len), Some(2));
         assert_eq!(rig.post("/v1/dead-letters/redrive", one.clone()).await.expect(202)["deliveries"], 1);
         assert_eq!(rig.post("/v1/dead-letters/redrive", one).await.expect(202)["deliveries"], 0, "it waits now");
         assert_eq!(
@@ -69,6 +71,10 @@ async fn what_cannot_be_retried_says_why_and_foreign_dead_letters_stay_untouched
         assert_eq!(left, json!({ "items": [] }));
         let found = rig.get("/v1/deliveries?status=503&eventType=account.created&state=discarded").await.expect(200);
         assert_eq!(found["items"].as_array().map(Vec::len), Some(2));
+        for (kind, count) in [("account.*", 5), ("*.created", 5), ("*", 5), ("account.create_", 0), ("invoice.*", 0), ("*.updated", 0)] {
+            let found = rig.get(&format!("/v1/deliveries?eventType={kind}")).await.expect(200);
+            assert_eq!(found["items"].as_array().map(Vec::len), Some(count), "{kind}");
+        }
         assert_eq!(rig.get("/v1/deliveries?status=500").await.expect(200), json!({ "items": [] }));
         assert_eq!(rig.get(&format!("/v1/deliveries?orderingKey={}", all[0].key)).await.expect(200)["items"][0]["id"], json!(all[0].id));
     }

@@ -3,9 +3,13 @@
 use billwire_schemas::{
     clock::Timestamp,
     delivery::{AttemptRecord, Delivery},
+    events::selection::like,
     ids::{DeliveryId, EventId, OrderingKey, QueueId, ReplayId, SubscriptionId, TenantId},
 };
-use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, TransactionTrait, sea_query::ExprTrait};
+use sea_orm::{
+    ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, TransactionTrait,
+    sea_query::{ExprTrait, LikeExpr},
+};
 
 use crate::{
     Error, Store,
@@ -28,7 +32,7 @@ pub struct Filter {
     pub replay: Option<ReplayId>,
     /// Only of this event.
     pub event: Option<EventId>,
-    /// Only of events of this type.
+    /// Only of events of this type, or of types that match this pattern.
     pub event_type: Option<String>,
     /// Only of this ordering key.
     pub key: Option<OrderingKey>,
@@ -56,7 +60,7 @@ impl Filter {
             .add_option(self.queue.map(|id| C::QueueId.eq(id.0)))
             .add_option(self.subscription.map(|id| C::SubscriptionId.eq(id.0)))
             .add_option(self.replay.map(|id| C::LaneId.eq(id.0)))
-            .add_option(self.event_type.map(|kind| C::EventType.eq(kind)))
+            .add_option(self.event_type.and_then(|kind| like(&kind)).map(|kind| C::EventType.like(LikeExpr::new(kind).escape('\\'))))
             .add_option(self.key.map(|key| C::OrderingKey.eq(key.as_str())))
             .add_option(self.status.map(|status| C::LastStatus.eq(i32::from(status))))
             .add_option(self.from.map(|from| C::CreatedAt.gte(micros(from))))

@@ -3,6 +3,7 @@
 use billwire_schemas::{
     clock::Timestamp,
     delivery::Delivery,
+    events::selection::like,
     ids::{DeliveryId, QueueId, SubscriptionId, TenantId},
 };
 use sea_orm::{DbErr, QueryResult, Value};
@@ -27,7 +28,7 @@ pub struct DeadLetters {
     pub subscription: Option<SubscriptionId>,
     /// Only of this queue.
     pub queue: Option<QueueId>,
-    /// Only of events of this type.
+    /// Only of events of this type, or of types that match this pattern.
     pub event_type: Option<String>,
     /// Only those created from this moment on.
     pub from: Option<Timestamp>,
@@ -50,7 +51,8 @@ impl DeadLetters {
         for (column, wanted) in [("subscription_id", self.subscription.map(|id| id.0)), ("queue_id", self.queue.map(|id| id.0))] {
             conditions.extend(wanted.map(|id| format!("{column} = {}", value(id.into()))));
         }
-        conditions.extend(self.event_type.as_deref().map(|kind| format!("event_type = {}", value(kind.into()))));
+        let kind = self.event_type.as_deref().and_then(like);
+        conditions.extend(kind.map(|kind| format!("event_type LIKE {} ESCAPE '\\'", value(kind.into()))));
         conditions.extend(self.from.map(|from| format!("created_at >= {}", value(micros(from).into()))));
         conditions.extend(self.to.map(|to| format!("created_at < {}", value(micros(to).into()))));
         conditions.join(" AND ")
