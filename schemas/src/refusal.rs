@@ -197,6 +197,7 @@ codes! {
     422 "billing_month_required" BillingMonthRequired "A billing month is required"
     422 "billing_month_not_allowed" BillingMonthNotAllowed "A billing month is not allowed here"
     422 "announcement_not_allowed" AnnouncementNotAllowed "The bill cycle has no billing date to announce"
+    422 "auto_run_not_allowed" AutoRunNotAllowed "The bill cycle has no billing date for a run that starts by itself"
     422 "time_out_of_range" TimeOutOfRange "The time is too far in the past or future"
     422 "valid_from_in_past" ValidFromInPast "validFrom is in the past"
     422 "valid_from_ambiguous" ValidFromAmbiguous "validFrom and endOfPeriod exclude each other"

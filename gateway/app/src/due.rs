@@ -15,7 +15,7 @@ use billwire_domain::{
     billing::invoice::Invoice,
     customers::{
         account::{Account, DueAction},
-        bill_cycle::BillCycle,
+        bill_cycle::{self, BillCycle},
         package_subscription::PackageSubscription,
         service::Service,
     },
@@ -27,7 +27,7 @@ use billwire_monitoring::{
 };
 use billwire_schemas::{
     clock::{Clock, SystemClock, Timestamp},
-    ids::{AccountId, BillCycleId, ContractId, InvoiceId, OrderingKey, TenantId, UsageIdentifierId},
+    ids::{AccountId, BillCycleId, BillRunId, ContractId, InvoiceId, OrderingKey, TenantId, UsageIdentifierId, fresh},
 };
 use billwire_store::{Due, commit::Failure, idempotency::Reply};
 use chrono::TimeDelta;
@@ -36,10 +36,13 @@ use uuid::Uuid;
 
 use crate::{
     App, Caller, RequestContext,
-    billing::invoices::InvoiceDue,
+    billing::{bill_runs::StartDueBillRun, invoices::InvoiceDue},
     customers::{
-        account_ending::EndOwnedObjects, bill_cycle_change::PerformDueBillCycleChange, change_account_status::PerformDueStatusChange,
-        planned_status::PerformDueStatus, update_bill_cycle::AnnounceBillRun,
+        account_ending::EndOwnedObjects,
+        bill_cycle_change::PerformDueBillCycleChange,
+        change_account_status::PerformDueStatusChange,
+        planned_status::PerformDueStatus,
+        update_bill_cycle::{AnnounceBillRun, PlanNextBillRun},
     },
     execute::NOTHING_TO_DO,
     usage::{contracts::EndContractPeriod, usage_identifiers::FindDormant},
@@ -69,19 +72,12 @@ enum What {
     Dormancy,
     ContractPeriod,
     Invoice,
-    UpcomingBillRun,
+    BillCycle,
 }
 
 impl What {
-    const ALL: [Self; 7] = [
-        Self::Account,
-        Self::PackageSubscription,
-        Self::Service,
-        Self::Dormancy,
-        Self::ContractPeriod,
-        Self::Invoice,
-        Self::UpcomingBillRun,
-    ];
+    const ALL: [Self; 7] =
+        [Self::Account, Self::PackageSubscription, Self::Service, Self::Dormancy, Self::ContractPeriod, Self::Invoice, Self::BillCycle];
 
     /// Its name in the log and in metrics.
     fn name(self) -> &'static str {
@@ -92,7 +88,7 @@ impl What {
             Self::Dormancy => "dormancy",
             Self::ContractPeriod => "contract_period",
             Self::Invoice => "invoice",
-            Self::UpcomingBillRun => "upcoming_bill_run",
+            Self::BillCycle => "bill_cycle",
         }
     }
 }
@@ -232,7 +228,7 @@ impl App {
             What::Dormancy => self.store.due_at::<UsageIdentifier>(id).await?,
             What::Invoice => self.store.due_at::<Invoice>(id).await?,
             What::ContractPeriod => self.store.due_at::<Contract>(id).await?,
-            What::UpcomingBillRun => self.store.due_at::<BillCycle>(id).await?,
+            What::BillCycle => self.store.due_at::<BillCycle>(id).await?,
         })
     }
 
@@ -247,7 +243,7 @@ impl App {
             What::Dormancy => self.store.postpone::<UsageIdentifier>(id, now, until).await?,
             What::Invoice => self.store.postpone::<Invoice>(id, now, until).await?,
             What::ContractPeriod => self.store.postpone::<Contract>(id, now, until).await?,
-            What::UpcomingBillRun => self.store.postpone::<BillCycle>(id, now, until).await?,
+            What::BillCycle => self.store.postpone::<BillCycle>(id, now, until).await?,
         }
         Ok(())
     }
@@ -263,7 +259,7 @@ impl App {
                 What::Dormancy => self.store.due::<UsageIdentifier>(now, AT_ONCE, after.as_ref()).await?,
                 What::ContractPeriod => self.store.due::<Contract>(now, AT_ONCE, after.as_ref()).await?,
                 What::Invoice => self.store.due::<Invoice>(now, AT_ONCE, after.as_ref()).await?,
-                What::UpcomingBillRun => self.store.due::<BillCycle>(now, AT_ONCE, after.as_ref()).await?,
+                What::BillCycle => self.store.due::<BillCycle>(now, AT_ONCE, after.as_ref()).await?,
             };
             if let Some(last) = due.last() {
                 self.due_turns().after.insert(what, last.tenant.clone());
@@ -279,10 +275,10 @@ impl App {
             RequestContext { caller: Caller { tenant: due.tenant.clone(), actor: "clock".to_owned(), scopes: Vec::new() }, claim: None };
         let reply = match what {
             What::Account => return self.perform_on_account(context, due).await,
+            What::BillCycle => return self.perform_on_bill_cycle(context, due).await,
             What::PackageSubscription => self.execute_due(context, due_status::<PackageSubscription>(due), due.at).await,
             What::Service => self.execute_due(context, due_status::<Service>(due), due.at).await,
             What::Dormancy => self.execute_due(context, FindDormant { key: due.key.clone(), id: UsageIdentifierId(due.id) }, due.at).await,
-            What::UpcomingBillRun => self.execute_due(context, AnnounceBillRun(BillCycleId(due.id)), due.at).await,
             What::Invoice => self.execute_due(context, InvoiceDue { key: due.key.clone(), id: InvoiceId(due.id) }, due.at).await,
             What::ContractPeriod => {
                 self.execute_due(context, EndContractPeriod { key: due.key.clone(), id: ContractId(due.id) }, due.at).await
@@ -299,6 +295,22 @@ impl App {
             DueAction::BillCycleChange => self.execute_due(context, PerformDueBillCycleChange { account }, at).await,
             DueAction::StatusChange => self.execute_due(context, PerformDueStatusChange { account }, at).await,
             DueAction::Ending => self.execute_due(context, EndOwnedObjects { account }, at).await,
+        };
+        reply.map(has_changed)
+    }
+
+    /// Performs the first of the actions that are due for a bill cycle. A run and the cycle have ordering keys of their own, so a run starts
+    /// before the next one is planned; what comes between is done again, and finds the run.
+    async fn perform_on_bill_cycle(&self, context: RequestContext, due: &Due) -> Result<bool, Failure> {
+        let (cycle, found) = (BillCycleId(due.id), self.store.find::<BillCycle>(&due.tenant, &due.id.to_string()).await?);
+        let Some((at, action)) = found.and_then(|cycle| cycle.next_due()) else { return Ok(false) };
+        let reply = match action {
+            bill_cycle::DueAction::Announcement => self.execute_due(context, AnnounceBillRun(cycle), at).await,
+            bill_cycle::DueAction::Run => {
+                let start = StartDueBillRun { cycle, run: BillRunId(fresh()) };
+                self.execute_due(context.clone(), start, at).await?;
+                self.execute_due(context, PlanNextBillRun(cycle), at).await
+            }
         };
         reply.map(has_changed)
     }

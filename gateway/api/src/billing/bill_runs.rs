@@ -166,7 +166,8 @@ impl BillRuns {
     ///
     /// Bills the cycle's active and suspended accounts, each in its own business transaction: unbilled charges, fees of ended periods,
     /// pending adjustments and credits become an invoice. An account with nothing to bill gets no invoice, and one that cannot be billed
-    /// does not stop the run. An interrupted run resumes where it stopped and bills nothing twice.
+    /// does not stop the run. An interrupted run resumes where it stopped and bills nothing twice. The runs of a bill cycle with `autoRun` start by
+    /// themselves; each waits for the cycle's earlier runs, and is `running` meanwhile.
     #[oai(path = "/bill-runs", method = "post", operation_id = "startBillRun")]
     async fn start(&self, context: Context, input: Validated<NewBillRun>) -> Result<Accepted, Problem> {
         let new = input.body;

@@ -20,7 +20,7 @@ use crate::{
     openapi::operation::{Operation, change, create, created, delete, get, list, updated},
     types::example::{example_id, example_moment},
     types::nullable::Nullable,
-    types::scalars::{AnnounceDays, BillingDay, ExternalId, Moment, Month, Name, PeriodLength, PeriodUnit, Reference},
+    types::scalars::{AnnounceDays, BillingDay, ExternalId, Hour, Moment, Month, Name, PeriodLength, PeriodUnit, Reference},
 };
 
 #[derive(Tags)]
@@ -45,6 +45,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             Code::BillingMonthRequired,
             Code::BillingMonthNotAllowed,
             Code::AnnouncementNotAllowed,
+            Code::AutoRunNotAllowed,
         ],
         created("billCycle", "BillCycle", &["bill_cycle.created"]),
     ),
@@ -53,7 +54,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     change(
         "updateBillCycle",
         "bill_cycles:write",
-        &[Code::BillCycleNotFound, Code::AnnouncementNotAllowed],
+        &[Code::BillCycleNotFound, Code::AnnouncementNotAllowed, Code::AutoRunNotAllowed],
         updated("billCycle", "BillCycle", &["bill_cycle.updated"]),
     ),
     delete("deleteBillCycle", "bill_cycles:write", &[Code::BillCycleNotFound, Code::StillInUse], "billCycle", "BillCycle"),
@@ -83,6 +84,24 @@ pub(crate) struct NewBillCycle {
     /// Days before each billing date at which `bill_run.upcoming` is published, at the start of the day in the tenant's time zone, 0 to 365.
     /// Absent: it is not published. Not allowed for an individual cycle, whose accounts have billing dates of their own.
     announce_days: Option<AnnounceDays>,
+    /// When its bill runs start by themselves. Absent: they do not. Not allowed for an individual cycle.
+    auto_run: Option<NewAutoRun>,
+}
+
+/// When the bill run of each billing date starts by itself, as if `startBillRun` was called then for that date. A billing date that has a run
+/// already gets no second one; a run waits until the cycle's earlier runs are completed. `startBillRun` stays possible.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase")]
+pub(crate) struct NewAutoRun {
+    /// Hour of the billing date in the tenant's time zone, 0 to 23. An hour that is skipped in spring is the first moment after the gap, one
+    /// that occurs twice in autumn the earlier one. If the time zone changes, a planned run does not start before its hour in the new one.
+    hour: Hour,
+}
+
+impl NewAutoRun {
+    fn command(&self) -> bill_cycle::AutoRun {
+        bill_cycle::AutoRun { hour: self.hour.0 }
+    }
 }
 
 fn one_unit() -> PeriodLength {
@@ -102,6 +121,7 @@ impl Example for NewBillCycle {
             billing_day: Some(BillingDay(15)),
             billing_month: None,
             announce_days: None,
+            auto_run: None,
         }
     }
 }
@@ -114,13 +134,15 @@ pub(crate) struct BillCycleRenaming {
     name: Option<Name>,
     /// Days before each billing date at which `bill_run.upcoming` is published; null: it is not published.
     announce_days: Nullable<AnnounceDays>,
+    /// When its bill runs start by themselves; null: they do not. A run that is planned keeps its billing date.
+    auto_run: Nullable<NewAutoRun>,
 }
 
 impl Validate for BillCycleRenaming {}
 
 impl Example for BillCycleRenaming {
     fn example() -> Self {
-        Self { name: Some("Mid-month".into()), announce_days: AnnounceDays(3).into() }
+        Self { name: Some("Mid-month".into()), announce_days: AnnounceDays(3).into(), auto_run: NewAutoRun { hour: Hour(3) }.into() }
     }
 }
 
@@ -131,6 +153,24 @@ pub(crate) struct BillRunAnnouncement {
     /// The billing date.
     billing_date: NaiveDate,
     /// Time at which `bill_run.upcoming` is published.
+    at: Moment,
+}
+
+/// When on a billing date the bill run starts by itself.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase")]
+pub(crate) struct AutoRun {
+    /// Hour of the billing date in the tenant's time zone.
+    hour: u32,
+}
+
+/// A bill run that starts by itself.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase")]
+pub(crate) struct NextBillRun {
+    /// The billing date.
+    billing_date: NaiveDate,
+    /// Time at which the run starts.
     at: Moment,
 }
 
@@ -160,6 +200,10 @@ pub(crate) struct BillCycle {
     announce_days: Option<u32>,
     /// The next announcement.
     announcement: Option<BillRunAnnouncement>,
+    /// When its bill runs start by themselves.
+    auto_run: Option<AutoRun>,
+    /// The next bill run that starts by itself.
+    next_run: Option<NextBillRun>,
     /// Creation time.
     created_at: Moment,
     /// Time of the last change.
@@ -180,6 +224,8 @@ impl Example for BillCycle {
             billing_month: None,
             announce_days: None,
             announcement: None,
+            auto_run: None,
+            next_run: None,
             created_at: example_moment(),
             updated_at: example_moment(),
         }
@@ -216,6 +262,7 @@ impl BillCycles {
             billing_day: new.billing_day.map(|day| day.0),
             billing_month: new.billing_month.map(|month| month.0),
             announce_days: new.announce_days.map(|days| days.0),
+            auto_run: new.auto_run.as_ref().map(NewAutoRun::command),
         };
         let reply = context.execute(input.canonical.as_deref(), CreateBillCycle(create)).await?;
         Ok(Created::under("/v1/bill-cycles", reply))
@@ -257,7 +304,11 @@ impl BillCycles {
         input: Validated<BillCycleRenaming>,
     ) -> Result<Done, Problem> {
         let wanted = input.body;
-        let command = bill_cycle::Update { name: wanted.name.map(|name| name.0), announce_days: wanted.announce_days.map(|days| days.0) };
+        let command = bill_cycle::Update {
+            name: wanted.name.map(|name| name.0),
+            announce_days: wanted.announce_days.map(|days| days.0),
+            auto_run: wanted.auto_run.map(|auto_run| auto_run.command()),
+        };
         Ok(Done(context.execute_on(&bill_cycle.0, input.canonical.as_deref(), UpdateBillCycle(command)).await?))
     }
 

@@ -319,6 +319,8 @@ whole_numbers! {
     RetentionLength = 1..=36_500;
     /// Days before a billing date.
     AnnounceDays = 0..=365;
+    /// An hour of the day.
+    Hour = 0..=23;
     /// Days without usage.
     DormantDays = 1..=3650;
     /// Length of a contract period, in months.

@@ -6,7 +6,8 @@ use crate::rig::Rig;
 
 /// The body of an update of each object that has one: what is there before, what null unsets, and the members that are gone then.
 async fn updates(rig: &Rig) -> Vec<(String, Value, Value)> {
-    let cycle = rig.cycle(1).await;
+    let cycle = json!({ "name": "c", "period": "month", "billingDay": 1, "announceDays": 3, "autoRun": { "hour": 3 } });
+    let cycle = rig.create("/v1/bill-cycles", cycle).await;
     let account = rig.account(&cycle).await;
     let contact = json!({ "account": account, "role": "billing", "name": "Ada", "email": "a@example.com", "phone": "1", "language": "de" });
     let contact = rig.create("/v1/contacts", contact).await;
@@ -44,7 +45,7 @@ async fn updates(rig: &Rig) -> Vec<(String, Value, Value)> {
         (format!("contacts/{contact}"), json!({ "name": "Ada", "phone": "1" }), json!({ "phone": null, "language": null })),
         (format!("packages/{package}"), json!({ "recurringFee": fee }), json!({ "description": null })),
         (format!("services/{service}"), json!({ "name": "S" }), json!({})),
-        (format!("bill-cycles/{cycle}"), json!({ "name": "c" }), json!({})),
+        (format!("bill-cycles/{cycle}"), json!({ "autoRun": { "hour": 3 } }), json!({ "announceDays": null, "autoRun": null })),
         (format!("usage-identifiers/{identifier}"), json!({ "dormantAfterDays": 3 }), json!({ "dormantAfterDays": null })),
         (format!("buckets/{bucket}"), json!({ "tiers": [{ "upTo": "1.0" }] }), json!({})),
         (format!("contracts/{contract}"), json!({ "endDate": "2028-06-01" }), json!({ "endDate": null })),

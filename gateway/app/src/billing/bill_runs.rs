@@ -16,7 +16,7 @@ use billwire_domain::{
 use billwire_monitoring::metrics::{DueAction, METRICS};
 use billwire_schemas::{
     clock::Timestamp,
-    ids::{AccountId, BillRunId, InvoiceId, OrderingKey, TenantId, fresh},
+    ids::{AccountId, BillCycleId, BillRunId, InvoiceId, OrderingKey, TenantId, fresh},
     refusal::Code,
 };
 use billwire_store::{
@@ -70,6 +70,38 @@ impl ObjectUseCase for StartBillRun {
         let running = Filter::new().is_id("bill_cycle_id", Some(cycle.id.0)).is("status", Some(bill_run::Status::Running.name()));
         let running = tx.select::<BillRun>(running, 1).await?;
         let change = bill_run::start(self.command.clone(), &cycle, running.first(), &settings(tx).await?, now)?;
+        tx.save(&change)?;
+        Record::of(&change).map(Some)
+    }
+}
+
+/// Starts the bill run of a cycle that is due, unless there is one of that billing date. Unlike a run that is asked for, it may wait for an
+/// earlier run of the cycle.
+#[derive(Debug, Clone)]
+pub(crate) struct StartDueBillRun {
+    pub cycle: BillCycleId,
+    pub run: BillRunId,
+}
+
+#[async_trait]
+impl UseCase for StartDueBillRun {
+    const OPERATION: &'static str = "startBillRun";
+
+    fn key(&self) -> OrderingKey {
+        self.run.0.into()
+    }
+    fn locks(&self) -> Vec<OrderingKey> {
+        vec![self.cycle.0.into()]
+    }
+    async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
+        let Some(cycle) = tx.load::<BillCycle>(self.cycle.0).await? else { return Ok(None) };
+        let settings = settings(tx).await?;
+        let Some(billing_date) = cycle.due_run(&settings, now) else { return Ok(None) };
+        if tx.has_bill_run(cycle.id, billing_date).await? {
+            return Ok(None);
+        }
+        let command = bill_run::Start { id: self.run, external_id: None, billing_date: Some(billing_date) };
+        let change = bill_run::start(command, &cycle, None, &settings, now)?;
         tx.save(&change)?;
         Record::of(&change).map(Some)
     }

@@ -22,7 +22,7 @@ impl UseCase for CreateBillCycle {
     async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
         tx.ensure_external_id_free::<BillCycle>(self.0.external_id.as_deref()).await?;
         let mut change = bill_cycle::create(self.0.clone(), now)?;
-        change.after = change.after.announced(&settings(tx).await?, now);
+        change.after = change.after.planned(&settings(tx).await?, now);
         tx.save(&change)?;
         Record::of(&change).map(Some)
     }

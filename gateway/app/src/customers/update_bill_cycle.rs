@@ -1,4 +1,4 @@
-//! `updateBillCycle`, `deleteBillCycle`, and the announcement of billing dates.
+//! `updateBillCycle`, `deleteBillCycle`, the announcement of billing dates, and the next runs.
 
 use async_trait::async_trait;
 use billwire_domain::customers::bill_cycle::{self, BillCycle};
@@ -10,13 +10,17 @@ use billwire_store::{Tx, commit::Failure};
 
 use crate::{customers::billing_settings::settings, execute::UseCase, execute_on::ObjectUseCase, record::Record, references};
 
-/// Renames a bill cycle, or changes when its billing dates are announced.
+/// Renames a bill cycle, or changes when its billing dates are announced and its runs start.
 #[derive(Debug, Clone)]
 pub struct UpdateBillCycle(pub bill_cycle::Update);
 
 /// Announces the next billing date of a cycle, if that is due.
 #[derive(Debug, Clone)]
 pub(crate) struct AnnounceBillRun(pub BillCycleId);
+
+/// Plans the next run of a cycle, once the one that is due has started.
+#[derive(Debug, Clone)]
+pub(crate) struct PlanNextBillRun(pub BillCycleId);
 
 /// Deletes an unused bill cycle.
 #[derive(Debug, Clone)]
@@ -57,6 +61,21 @@ impl UseCase for AnnounceBillRun {
     async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
         let Some(cycle) = tx.load::<BillCycle>(self.0.0).await? else { return Ok(None) };
         let Some(change) = bill_cycle::announce(cycle, &settings(tx).await?, now) else { return Ok(None) };
+        tx.save(&change)?;
+        Record::of(&change).map(Some)
+    }
+}
+
+#[async_trait]
+impl UseCase for PlanNextBillRun {
+    const OPERATION: &'static str = "planBillRun";
+
+    fn key(&self) -> OrderingKey {
+        self.0.0.into()
+    }
+    async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
+        let Some(cycle) = tx.load::<BillCycle>(self.0.0).await? else { return Ok(None) };
+        let Some(change) = bill_cycle::plan_next_run(cycle, &settings(tx).await?, now) else { return Ok(None) };
         tx.save(&change)?;
         Record::of(&change).map(Some)
     }

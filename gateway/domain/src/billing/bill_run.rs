@@ -228,6 +228,7 @@ mod tests {
             billing_day: Some(1),
             billing_month: None,
             announce_days: None,
+            auto_run: None,
         };
         bill_cycle::create(command, at("2027-01-01T00:00:00Z")).expect("a cycle").after
     }

@@ -5,26 +5,28 @@
 
 use billwire_domain::billing::bill_run::{BillRun, Outcome, Tally};
 use billwire_schemas::{
-    ids::{AccountId, BillRunId, InvoiceId, TenantId},
+    ids::{AccountId, BillCycleId, BillRunId, InvoiceId, TenantId},
     money::{Decimal, Money},
 };
+use chrono::NaiveDate;
 use sea_orm::{ConnectionTrait, QueryResult, Value};
 use uuid::Uuid;
 
 use crate::{
     Error, Store, Tx,
     commit::Failure,
+    filter::{Filter, days},
     objects::{self, BaseColumns, Persisted, object_table},
 };
 
-object_table!("bill_run" { bill_cycle_id: uuid::Uuid });
+object_table!("bill_run" { bill_cycle_id: uuid::Uuid, billing_date: i64 });
 
 impl Persisted for BillRun {
     type Row = Model;
     const TABLE: &'static str = "bill_run";
 
     fn row(&self, common: BaseColumns) -> Model {
-        Model::of(common, self.bill_cycle_id.0)
+        Model::of(common, self.bill_cycle_id.0, days(self.billing_date))
     }
 }
 
@@ -48,6 +50,12 @@ const LEFT: &str = "FROM account WHERE tenant = $1 AND bill_cycle_id = $2 AND st
 fn left(tenant: &TenantId, run: &BillRun, after: Option<Uuid>) -> Vec<Value> {
     vec![tenant.as_str().into(), run.bill_cycle_id.0.into(), run.id.0.into(), after.unwrap_or(Uuid::nil()).into()]
 }
+
+/// The running runs whose turn it is: a cycle's runs, of which several can have started by themselves, are worked on one after another.
+const RUNNING: &str = "SELECT tenant, id FROM bill_run WHERE status = 'running' AND NOT EXISTS (SELECT 1 FROM bill_run earlier \
+    WHERE earlier.bill_cycle_id = bill_run.bill_cycle_id AND earlier.status = 'running' \
+    AND (earlier.billing_date < bill_run.billing_date OR (earlier.billing_date = bill_run.billing_date AND earlier.id < bill_run.id))) \
+    ORDER BY id LIMIT $1";
 
 /// Units and millionths are summed apart: a single sum of millionths could overflow.
 const TALLY: &str = "SELECT outcome, currency, CAST(COUNT(*) AS BIGINT) AS count, CAST(SUM(CAST(total / 1000000 AS BIGINT)) AS BIGINT) AS units, \
@@ -102,6 +110,15 @@ impl Tx<'_> {
         self.defer(sql.to_owned(), values);
     }
 
+    /// Whether the cycle has a run of this billing date.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn has_bill_run(&self, cycle: BillCycleId, billing_date: NaiveDate) -> Result<bool, Failure> {
+        let of_date = Filter::new().since_day("billing_date", Some(billing_date)).until_day("billing_date", billing_date.succ_opt());
+        Ok(!self.select::<BillRun>(of_date.is_id("bill_cycle_id", Some(cycle.0)), 1).await?.is_empty())
+    }
+
     /// Whether the run has accounts left.
     ///
     /// # Errors
@@ -121,13 +138,12 @@ impl Tx<'_> {
 }
 
 impl Store {
-    /// The runs of all tenants that are not completed, oldest first, up to `limit`.
+    /// The runs of all tenants that are not completed, of each cycle the earliest, oldest first, up to `limit`.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn running_bill_runs(&self, limit: u64) -> Result<Vec<(TenantId, BillRunId)>, Error> {
-        let sql = "SELECT tenant, id FROM bill_run WHERE status = 'running' ORDER BY id LIMIT $1";
-        let rows = self.0.read.query_all_raw(self.statement(sql, [Value::from(i64::try_from(limit).unwrap_or(i64::MAX))])).await?;
+        let rows = self.0.read.query_all_raw(self.statement(RUNNING, [Value::from(i64::try_from(limit).unwrap_or(i64::MAX))])).await?;
         let mut found = Vec::with_capacity(rows.len());
         for row in rows {
             let (tenant, id): (String, Uuid) = (row.try_get("", "tenant")?, row.try_get("", "id")?);

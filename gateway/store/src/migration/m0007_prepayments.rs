@@ -1,5 +1,5 @@
-//! What payments have left, to be found when an account is billed; what is due of invoices, for the account's balance; and the columns that
-//! lists of accounts and invoices are filtered by.
+//! What payments have left, to be found when an account is billed; what is due of invoices, for the account's balance; the billing dates of
+//! bill runs; and the columns that lists of accounts and invoices are filtered by.
 
 use sea_orm_migration::{
     prelude::*,
@@ -24,6 +24,7 @@ struct Dialect {
     name: &'static str,
     issued_on: &'static str,
     due_on: &'static str,
+    billing_date: &'static str,
     by_bytes: &'static str,
 }
 
@@ -34,6 +35,7 @@ const SQLITE: Dialect = Dialect {
     name: "json_extract(body, '$.name')",
     issued_on: "CAST(julianday(json_extract(body, '$.issuedOn')) - julianday('1970-01-01') AS INTEGER)",
     due_on: "CAST(julianday(json_extract(body, '$.dueOn')) - julianday('1970-01-01') AS INTEGER)",
+    billing_date: "CAST(julianday(json_extract(body, '$.billingDate')) - julianday('1970-01-01') AS INTEGER)",
     by_bytes: "",
 };
 
@@ -43,6 +45,7 @@ const POSTGRES: Dialect = Dialect {
     name: "CAST(body AS jsonb) ->> 'name'",
     issued_on: "CAST(CAST(body AS jsonb) ->> 'issuedOn' AS date) - DATE '1970-01-01'",
     due_on: "CAST(CAST(body AS jsonb) ->> 'dueOn' AS date) - DATE '1970-01-01'",
+    billing_date: "CAST(CAST(body AS jsonb) ->> 'billingDate' AS date) - DATE '1970-01-01'",
     by_bytes: "COLLATE \"C\"",
 };
 
@@ -58,7 +61,7 @@ impl MigrationTrait for Migration {
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let dialect = if manager.get_database_backend() == DatabaseBackend::Postgres { POSTGRES } else { SQLITE };
-        let Dialect { unallocated, amount_due, issued_on, due_on, by_bytes, .. } = dialect;
+        let Dialect { unallocated, amount_due, issued_on, due_on, billing_date, by_bytes, .. } = dialect;
         for statement in [
             "ALTER TABLE payment ADD COLUMN unallocated BIGINT NOT NULL DEFAULT 0",
             &format!("UPDATE payment SET unallocated = {unallocated}"),
@@ -73,6 +76,9 @@ impl MigrationTrait for Migration {
             "CREATE INDEX invoice_status ON invoice (tenant, status, id)",
             // For lists that are filtered and sorted at once: SQLite prefers the index that gives the order, and would read all invoices.
             "CREATE INDEX invoice_status_due_on ON invoice (tenant, status, due_on, id)",
+            "ALTER TABLE bill_run ADD COLUMN billing_date BIGINT NOT NULL DEFAULT 0",
+            &format!("UPDATE bill_run SET billing_date = {billing_date}"),
+            "CREATE INDEX bill_run_billing_date ON bill_run (bill_cycle_id, billing_date)",
             &format!("ALTER TABLE account ADD COLUMN search TEXT {by_bytes} NOT NULL DEFAULT ''"),
             "CREATE INDEX account_status ON account (tenant, status, id)",
         ] {

@@ -18,6 +18,10 @@ const BILL_CYCLE: Source = Source { kind: "billCycle", key: Key::Object, groups:
 /// The events of bill cycles.
 pub const EVENTS: &[EventType] = &[
     BILL_CYCLE.object("bill_cycle.created", "Bill Cycle Created", "createBillCycle"),
-    BILL_CYCLE.object("bill_cycle.updated", "Bill Cycle Updated", "updateBillCycle"),
+    BILL_CYCLE.object(
+        "bill_cycle.updated",
+        "Bill Cycle Updated",
+        "updateBillCycle, or an announced billing date or a bill run that the clock has started",
+    ),
     BILL_CYCLE.object("bill_cycle.deleted", "Bill Cycle Deleted", "deleteBillCycle"),
 ];

@@ -39,9 +39,11 @@ const BILL_RUN: Source = Source { kind: "billRun", key: Key::Object, groups: &[G
 const ACCOUNT: Source =
     Source { kind: "account", key: Key::Account, groups: &[Group::Core, Group::Account, Group::Company, Group::Contact] };
 
+const STARTED: &str = "startBillRun, or the clock on a billing date of a bill cycle with autoRun";
+
 /// The events of bill runs.
 pub const EVENTS: &[EventType] = &[
-    BILL_RUN.object("bill_run.created", "Bill Run Created", "startBillRun"),
+    BILL_RUN.object("bill_run.created", "Bill Run Created", STARTED),
     BILL_RUN.object("bill_run.updated", "Bill Run Updated", "a bill run that has processed all accounts"),
     BILL_CYCLE
         .lifecycle(
@@ -50,7 +52,7 @@ pub const EVENTS: &[EventType] = &[
             "the clock, announceDays of the bill cycle before each of its billing dates, at the start of the day",
         )
         .with(UPCOMING),
-    BILL_RUN.lifecycle("bill_run.started", "Bill Run Started", "startBillRun"),
+    BILL_RUN.lifecycle("bill_run.started", "Bill Run Started", STARTED),
     BILL_RUN
         .lifecycle("bill_run.completed", "Bill Run Completed", "a bill run that has processed all accounts")
         .also(&["Bill Run Completion"]),

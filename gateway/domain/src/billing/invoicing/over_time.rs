@@ -31,6 +31,7 @@ fn cycle(period: PeriodUnit, day: u32) -> BillCycle {
         billing_day: Some(day),
         billing_month: (period == PeriodUnit::Year).then_some(1),
         announce_days: None,
+        auto_run: None,
     };
     bill_cycle::create(command, at("2027-01-01T00:00:00Z")).expect("a cycle").after
 }

@@ -65,6 +65,7 @@ impl World {
             billing_day: period.billing_days().map(|_| 5),
             billing_month: None,
             announce_days: None,
+            auto_run: None,
         };
         let cycle = bill_cycle::create(command, now).expect("a cycle").after;
         let code = ["EUR", "JPY", "KWD"][usize::try_from(dice.below(3)).expect("small")];

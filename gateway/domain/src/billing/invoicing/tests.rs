@@ -31,6 +31,7 @@ fn account() -> Account {
         billing_day: Some(15),
         billing_month: None,
         announce_days: None,
+        auto_run: None,
     };
     let now = at("2027-06-01T08:00:00Z");
     let cycle = bill_cycle::create(cycle, now).expect("a cycle").after;

@@ -29,6 +29,7 @@ fn cycle(billing_day: Option<u32>) -> BillCycle {
         billing_day,
         billing_month: None,
         announce_days: None,
+        auto_run: None,
     };
     bill_cycle::create(command, at("2027-01-01T00:00:00Z")).expect("a cycle").after
 }

@@ -15,6 +15,11 @@ impl TimeOfDay {
     /// 00:00.
     pub const MIDNIGHT: Self = Self(NaiveTime::MIN);
 
+    /// The time at which an hour of the day begins, from 0 to 23.
+    pub fn full_hour(hour: u32) -> Option<Self> {
+        NaiveTime::from_hms_opt(hour, 0, 0).map(Self)
+    }
+
     /// The time as a chrono value.
     pub fn naive(self) -> NaiveTime {
         self.0

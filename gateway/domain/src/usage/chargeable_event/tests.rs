@@ -22,6 +22,7 @@ fn account() -> Account {
         billing_day: Some(1),
         billing_month: None,
         announce_days: None,
+        auto_run: None,
     };
     let cycle = bill_cycle::create(cycle, Timestamp::UNIX_EPOCH).expect("a cycle").after;
     let create = account::Create {
