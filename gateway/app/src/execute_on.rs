@@ -87,17 +87,24 @@ impl<U: ObjectUseCase> UseCase for On<U> {
     }
     async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
         let object = tx.load::<U::Object>(self.id).await?.ok_or_else(|| U::missing(&self.reference))?;
+        let by_id = self.reference.parse::<Uuid>().is_ok_and(|id| id == self.id);
+        if !by_id && object.external_id() != Some(&self.reference) {
+            return Err(Failure::Outdated);
+        }
         Rejected::ensure_current(self.if_match, object.version())?;
         self.use_case.run(tx, object, now).await
     }
 }
+
+/// How often an object is looked up because its external id has changed meanwhile.
+const LOOK_UPS_MAX: usize = 5;
 
 impl App {
     /// Runs `use_case` once on the object with this id or external id, if its version is `if_match`.
     ///
     /// The ordering key to lock must be known before the transaction. For an object that is its own ordering key, a UUID reference is tried
     /// as the id, without a lookup, and only then as an external id. Other objects are looked up first, for their account, which never
-    /// changes. Without an object, a request with a claim is committed all the same, because it may repeat a deletion.
+    /// changes; again, if their external id has changed by the time they are locked. Without an object, a request with a claim is committed all the same, because it may repeat a deletion.
     ///
     /// # Errors
     /// [`ObjectUseCase::missing`], `stale_version`, the use case's refusal, or a database failure; nothing was changed then.
@@ -118,13 +125,19 @@ impl App {
                 done => return done,
             }
         }
-        match self.store.find::<U::Object>(&context.caller.tenant, reference).await? {
-            Some(object) => {
-                let account = object.account().map(|account| account.0);
-                self.execute(context, on(object.ordering_key(), object.id(), account)).await
+        for _ in 0..LOOK_UPS_MAX {
+            let Some(object) = self.store.find::<U::Object>(&context.caller.tenant, reference).await? else {
+                return match context.claim {
+                    None => Err(U::missing(reference).into()),
+                    Some(_) => self.execute(context, on(Uuid::nil().into(), Uuid::nil(), None)).await,
+                };
+            };
+            let account = object.account().map(|account| account.0);
+            let done = self.execute(context.clone(), on(object.ordering_key(), object.id(), account)).await;
+            if !matches!(done, Err(Failure::Outdated)) {
+                return done;
             }
-            None if context.claim.is_none() => Err(U::missing(reference).into()),
-            None => self.execute(context, on(Uuid::nil().into(), Uuid::nil(), None)).await,
         }
+        Err(Failure::Outdated)
     }
 }

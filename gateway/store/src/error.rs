@@ -59,8 +59,8 @@ pub enum Failure {
     /// Too many operations are queued.
     #[error("too many operations are waiting to be committed")]
     Overloaded,
-    /// The configuration it was prepared with has changed meanwhile; nothing was changed.
-    #[error("the configuration has changed meanwhile")]
+    /// What it was prepared with (the configuration, or an external id) has changed meanwhile; nothing was changed.
+    #[error("what the operation was prepared with has changed meanwhile")]
     Outdated,
 }
 

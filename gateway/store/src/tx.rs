@@ -1,17 +1,17 @@
 //! One operation's view of the shared transaction: it loads through it, and its writes are collected.
 
 mod configurations;
+mod external_ids;
 mod items;
 mod sequences;
 
 use std::{collections::HashMap, pin::Pin, sync::Arc};
 
-use billwire_domain::{Change, Entity, Rejected, events::data_source::DataSource};
+use billwire_domain::{Change, Entity, events::data_source::DataSource};
 use billwire_schemas::{
     clock::{Clock, SystemClock, Timestamp},
     events::envelope::Action,
     ids::{AccountId, OrderingKey, TenantId},
-    refusal::Code,
 };
 use sea_orm::{ActiveValue::Set, ConnectionTrait, DatabaseTransaction, QueryResult, Statement, Value};
 use tokio::sync::Mutex;
@@ -238,43 +238,6 @@ impl<'group> Tx<'group> {
     /// When the database fails.
     pub async fn select<T: Persisted>(&self, filter: Filter, limit: u64) -> Result<Vec<T>, Failure> {
         Ok(objects::select(self.conn, &self.tenant, filter, limit).await?)
-    }
-
-    /// Refuses an external id that another object of the noun has, this unit's own included, and one that reads as another object's id: it
-    /// would not find this one.
-    ///
-    /// # Errors
-    /// `external_id_taken`, or the database's failure.
-    pub async fn ensure_external_id_free<T: Persisted>(&mut self, external_id: Option<&str>) -> Result<(), Failure> {
-        let Some(external_id) = external_id else { return Ok(()) };
-        let known = self.external_ids.get(&(T::TABLE, external_id.to_owned())).copied();
-        let own = self.writes.external::<T>(external_id);
-        let own = own.or_else(|| self.item.as_mut().and_then(|item| item.before.external::<T>(external_id)));
-        let taken_by = match (own, known) {
-            (Some(own), _) => Some(own),
-            (None, Some(known)) => known,
-            (None, None) => objects::taken::<T>(self.conn, &self.tenant, &[external_id]).await?.into_values().next(),
-        };
-        let message = match (taken_by, external_id.parse::<Uuid>()) {
-            (Some(id), _) => format!("There is another {} with the external id '{external_id}' already: {id}.", T::TYPE),
-            (None, Ok(id)) if self.load::<T>(id).await?.is_some() => {
-                format!("The external id '{external_id}' is the id of another {}.", T::TYPE)
-            }
-            (None, _) => return Ok(()),
-        };
-        Err(Rejected::conflict(Code::ExternalIdTaken, message).into())
-    }
-
-    /// Looks up which of these external ids are taken, so that [`Tx::ensure_external_id_free`] has them at hand.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn preload_external_ids<T: Persisted>(&mut self, external_ids: &[&str]) -> Result<(), Failure> {
-        let taken = objects::taken::<T>(self.conn, &self.tenant, external_ids).await?;
-        let known = external_ids.iter().map(|id| ((T::TABLE, (*id).to_owned()), taken.get(*id).copied()));
-        self.external_ids.extend(known);
-        let ids: Vec<Uuid> = external_ids.iter().filter_map(|id| id.parse().ok()).collect();
-        self.preload::<T>(&ids).await
     }
 
     /// Saves a created, changed or deleted object.

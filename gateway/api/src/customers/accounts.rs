@@ -61,6 +61,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         "accounts:write",
         &[
             Code::AccountNotFound,
+            Code::ExternalIdTaken,
             Code::AccountDeactivated,
             Code::CountryUnknown,
             Code::PaymentTermOutOfRange,
@@ -126,6 +127,8 @@ impl Example for NewAccount {
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct AccountUpdate {
+    /// External id: the id in your system; unique. The old one is free afterwards.
+    external_id: Nullable<ExternalId>,
     /// Display name.
     name: Option<Name>,
     /// The account holder's company; replaces the current one entirely.
@@ -141,7 +144,7 @@ impl Validate for AccountUpdate {}
 impl Example for AccountUpdate {
     fn example() -> Self {
         let (company, billing_contact) = (Nullable::default(), Reference::from("PERSON-12").into());
-        Self { name: None, company, billing_contact, payment_term_days: Days(30).into() }
+        Self { external_id: Nullable::default(), name: None, company, billing_contact, payment_term_days: Days(30).into() }
     }
 }
 
@@ -345,6 +348,7 @@ impl Accounts {
     ) -> Result<Done, Problem> {
         let wanted = input.body;
         let command = account::Update {
+            external_id: wanted.external_id.map(|id| id.0),
             name: wanted.name.map(|name| name.0),
             company: wanted.company.map(Into::into),
             payment_term_days: wanted.payment_term_days.map(|days| days.0),

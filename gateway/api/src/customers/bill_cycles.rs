@@ -54,7 +54,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     change(
         "updateBillCycle",
         "bill_cycles:write",
-        &[Code::BillCycleNotFound, Code::AnnouncementNotAllowed, Code::AutoRunNotAllowed],
+        &[Code::BillCycleNotFound, Code::ExternalIdTaken, Code::AnnouncementNotAllowed, Code::AutoRunNotAllowed],
         updated("billCycle", "BillCycle", &["bill_cycle.updated"]),
     ),
     delete("deleteBillCycle", "bill_cycles:write", &[Code::BillCycleNotFound, Code::StillInUse], "billCycle", "BillCycle"),
@@ -130,6 +130,8 @@ impl Example for NewBillCycle {
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct BillCycleRenaming {
+    /// External id: the id in your system; unique. The old one is free afterwards.
+    external_id: Nullable<ExternalId>,
     /// Display name.
     name: Option<Name>,
     /// Days before each billing date at which `bill_run.upcoming` is published; null: it is not published.
@@ -142,7 +144,12 @@ impl Validate for BillCycleRenaming {}
 
 impl Example for BillCycleRenaming {
     fn example() -> Self {
-        Self { name: Some("Mid-month".into()), announce_days: AnnounceDays(3).into(), auto_run: NewAutoRun { hour: Hour(3) }.into() }
+        Self {
+            external_id: Nullable::default(),
+            name: Some("Mid-month".into()),
+            announce_days: AnnounceDays(3).into(),
+            auto_run: NewAutoRun { hour: Hour(3) }.into(),
+        }
     }
 }
 
@@ -305,6 +312,7 @@ impl BillCycles {
     ) -> Result<Done, Problem> {
         let wanted = input.body;
         let command = bill_cycle::Update {
+            external_id: wanted.external_id.map(|id| id.0),
             name: wanted.name.map(|name| name.0),
             announce_days: wanted.announce_days.map(|days| days.0),
             auto_run: wanted.auto_run.map(|auto_run| auto_run.command()),

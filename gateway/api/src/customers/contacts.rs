@@ -44,7 +44,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     change(
         "updateContact",
         "contacts:write",
-        &[Code::ContactNotFound, Code::AccountDeactivated],
+        &[Code::ContactNotFound, Code::ExternalIdTaken, Code::AccountDeactivated],
         updated("contact", "Contact", &["contact.updated"]),
     ),
     delete("deleteContact", "contacts:write", &[Code::ContactNotFound, Code::AccountDeactivated, Code::StillInUse], "contact", "Contact"),
@@ -95,6 +95,8 @@ impl Example for NewContact {
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct ContactUpdate {
+    /// External id: the id in your system; unique. The old one is free afterwards.
+    external_id: Nullable<ExternalId>,
     /// Role of the contact.
     role: Option<ContactRole>,
     /// The person's name.
@@ -111,7 +113,14 @@ impl Validate for ContactUpdate {}
 
 impl Example for ContactUpdate {
     fn example() -> Self {
-        Self { role: None, name: None, email: Some("bills@example.com".into()), phone: Nullable::default(), language: Nullable::default() }
+        Self {
+            external_id: Nullable::default(),
+            role: None,
+            name: None,
+            email: Some("bills@example.com".into()),
+            phone: Nullable::default(),
+            language: Nullable::default(),
+        }
     }
 }
 
@@ -235,6 +244,7 @@ impl Contacts {
     ) -> Result<Done, Problem> {
         let wanted = input.body;
         let command = contact::Update {
+            external_id: wanted.external_id.map(|id| id.0),
             role: wanted.role.map(Into::into),
             name: wanted.name.map(|name| name.0),
             email: wanted.email.map(|email| email.0),

@@ -54,6 +54,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         "packages:write",
         &[
             Code::PackageNotFound,
+            Code::ExternalIdTaken,
             Code::CurrencyUnknown,
             Code::CurrencyMismatch,
             Code::AmountInvalid,
@@ -98,6 +99,8 @@ impl Example for NewPackage {
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct PackageUpdate {
+    /// External id: the id in your system; unique. The old one is free afterwards.
+    external_id: Nullable<ExternalId>,
     /// Display name.
     name: Option<Name>,
     /// Description of the package.
@@ -110,7 +113,12 @@ impl Validate for PackageUpdate {}
 
 impl Example for PackageUpdate {
     fn example() -> Self {
-        Self { name: None, description: Nullable::default(), recurring_fee: Some(NewMoney::of("11.90", "EUR")) }
+        Self {
+            external_id: Nullable::default(),
+            name: None,
+            description: Nullable::default(),
+            recurring_fee: Some(NewMoney::of("11.90", "EUR")),
+        }
     }
 }
 
@@ -227,6 +235,7 @@ impl Packages {
     ) -> Result<Done, Problem> {
         let wanted = input.body;
         let command = package::Update {
+            external_id: wanted.external_id.map(|id| id.0),
             recurring_fee: wanted.recurring_fee.map(|fee| fee.exact("/recurringFee")).transpose()?,
             name: wanted.name.map(|name| name.0),
             description: wanted.description.map(|text| text.0),

@@ -22,6 +22,7 @@ use crate::{
     },
     openapi::operation::{Operation, change, create, created, delete, get, list, updated},
     types::example::{example_id, example_moment},
+    types::nullable::Nullable,
     types::scalars::{ExternalId, Moment, Name, Reason, Reference, StatusName},
 };
 
@@ -54,7 +55,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     change(
         "updateService",
         "services:write",
-        &[Code::ServiceNotFound, Code::AccountDeactivated],
+        &[Code::ServiceNotFound, Code::ExternalIdTaken, Code::AccountDeactivated],
         updated("service", "Service", &["service.updated"]),
     ),
     delete(
@@ -114,6 +115,8 @@ impl Example for NewService {
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct ServiceUpdate {
+    /// External id: the id in your system; unique. The old one is free afterwards.
+    external_id: Nullable<ExternalId>,
     /// Display name.
     name: Option<Name>,
 }
@@ -122,7 +125,7 @@ impl Validate for ServiceUpdate {}
 
 impl Example for ServiceUpdate {
     fn example() -> Self {
-        Self { name: Some("Truck 42, new driver".into()) }
+        Self { external_id: Nullable::default(), name: Some("Truck 42, new driver".into()) }
     }
 }
 
@@ -262,9 +265,9 @@ impl Services {
         Found::of(&context.app().get::<service::Service>(context.tenant(), &service.0.0).await?, &known)
     }
 
-    /// Rename a service
+    /// Change a service
     ///
-    /// The status has its own operation.
+    /// Absent members keep their values; null unsets a member. The status has its own operation.
     #[oai(path = "/services/:service", method = "patch", operation_id = "updateService")]
     async fn update(
         &self,
@@ -273,8 +276,9 @@ impl Services {
         service: Path<Reference>,
         input: Validated<ServiceUpdate>,
     ) -> Result<Done, Problem> {
-        let name = input.body.name.map(|name| name.0);
-        Ok(Done(context.execute_on(&service.0, input.canonical.as_deref(), UpdateService { name }).await?))
+        let wanted = input.body;
+        let command = service::Update { external_id: wanted.external_id.map(|id| id.0), name: wanted.name.map(|name| name.0) };
+        Ok(Done(context.execute_on(&service.0, input.canonical.as_deref(), UpdateService { command }).await?))
     }
 
     /// Delete a service

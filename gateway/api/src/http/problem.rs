@@ -187,7 +187,8 @@ impl From<Failure> for Problem {
                 Self::later(Code::Overloaded, "Too many operations are queued; nothing was changed. Retry after a moment.", None)
             }
             Failure::Outdated => {
-                let detail = "The configuration changes all the time; nothing was changed. Retry after a moment.";
+                let detail =
+                    "The configuration, or the external id of the object, changes all the time; nothing was changed. Retry after a moment.";
                 Self::later(Code::Busy, detail, None)
             }
             Failure::Store(error) => match &*error {

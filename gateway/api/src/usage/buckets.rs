@@ -23,6 +23,7 @@ use crate::{
     },
     openapi::operation::{Operation, change, create, created, delete, get, list, updated},
     types::example::{example_id, example_moment},
+    types::nullable::Nullable,
     types::scalars::{Amount, ExternalId, Moment, Name, Reference, UnitName},
 };
 
@@ -58,6 +59,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         "buckets:write",
         &[
             Code::BucketNotFound,
+            Code::ExternalIdTaken,
             Code::AccountDeactivated,
             Code::TiersNotAscending,
             Code::TiersNotExtendable,
@@ -124,6 +126,8 @@ impl Example for NewBucket {
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct BucketUpdate {
+    /// External id: the id in your system; unique. The old one is free afterwards.
+    external_id: Nullable<ExternalId>,
     /// Display name.
     name: Option<Name>,
     /// The tiers. Tiers already used up must be unchanged; the others must be above the current usage.
@@ -135,7 +139,11 @@ impl Validate for BucketUpdate {}
 
 impl Example for BucketUpdate {
     fn example() -> Self {
-        Self { name: Some("Data 20 GB".into()), tiers: Some(vec![NewTier { name: None, up_to: "20000".into() }]) }
+        Self {
+            external_id: Nullable::default(),
+            name: Some("Data 20 GB".into()),
+            tiers: Some(vec![NewTier { name: None, up_to: "20000".into() }]),
+        }
     }
 }
 
@@ -278,9 +286,13 @@ impl Buckets {
         bucket: Path<Reference>,
         input: Validated<BucketUpdate>,
     ) -> Result<Done, Problem> {
-        let name = input.body.name.map(|name| name.0);
-        let tiers = input.body.tiers.map(tiers).transpose()?;
-        Ok(Done(context.execute_on(&bucket.0, input.canonical.as_deref(), UpdateBucket { name, tiers }).await?))
+        let wanted = input.body;
+        let command = bucket::Update {
+            external_id: wanted.external_id.map(|id| id.0),
+            name: wanted.name.map(|name| name.0),
+            tiers: wanted.tiers.map(tiers).transpose()?,
+        };
+        Ok(Done(context.execute_on(&bucket.0, input.canonical.as_deref(), UpdateBucket { command }).await?))
     }
 
     /// Reset a bucket

@@ -63,7 +63,14 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     change(
         "updateContract",
         "contracts:write",
-        &[Code::ContractNotFound, Code::AccountDeactivated, Code::ContractEnded, Code::EndDateInPast, Code::TimeOutOfRange],
+        &[
+            Code::ContractNotFound,
+            Code::ExternalIdTaken,
+            Code::AccountDeactivated,
+            Code::ContractEnded,
+            Code::EndDateInPast,
+            Code::TimeOutOfRange,
+        ],
         updated("contract", "Contract", &["contract.updated"]),
     ),
     delete(
@@ -126,6 +133,8 @@ impl Example for NewContract {
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct ContractUpdate {
+    /// External id: the id in your system; unique. The old one is free afterwards.
+    external_id: Nullable<ExternalId>,
     /// Display name.
     name: Option<Name>,
     /// First day after the contract, in the future, at most two hundred years ahead; null: the contract becomes open-ended. The current period is
@@ -137,7 +146,11 @@ impl Validate for ContractUpdate {}
 
 impl Example for ContractUpdate {
     fn example() -> Self {
-        Self { name: None, end_date: Date(NaiveDate::from_ymd_opt(2029, 1, 1).unwrap_or_default()).into() }
+        Self {
+            external_id: Nullable::default(),
+            name: None,
+            end_date: Date(NaiveDate::from_ymd_opt(2029, 1, 1).unwrap_or_default()).into(),
+        }
     }
 }
 
@@ -284,8 +297,13 @@ impl Contracts {
         contract: Path<Reference>,
         input: Validated<ContractUpdate>,
     ) -> Result<Done, Problem> {
-        let (name, end_date) = (input.body.name.map(|name| name.0), input.body.end_date.map(|date| date.0));
-        Ok(Done(context.execute_on(&contract.0, input.canonical.as_deref(), UpdateContract { name, end_date }).await?))
+        let wanted = input.body;
+        let command = contract::Update {
+            external_id: wanted.external_id.map(|id| id.0),
+            name: wanted.name.map(|name| name.0),
+            end_date: wanted.end_date.map(|date| date.0),
+        };
+        Ok(Done(context.execute_on(&contract.0, input.canonical.as_deref(), UpdateContract { command }).await?))
     }
 
     /// Delete a contract

@@ -48,7 +48,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     change(
         "updateUsageIdentifier",
         "usage_identifiers:write",
-        &[Code::UsageIdentifierNotFound, Code::AccountDeactivated],
+        &[Code::UsageIdentifierNotFound, Code::ExternalIdTaken, Code::AccountDeactivated],
         updated("usageIdentifier", "UsageIdentifier", &["usage_identifier.updated"]),
     ),
     delete(
@@ -94,6 +94,8 @@ impl Example for NewUsageIdentifier {
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct UsageIdentifierUpdate {
+    /// External id: the id in your system; unique. The old one is free afterwards.
+    external_id: Nullable<ExternalId>,
     /// Days without usage after which the identifier is dormant; null: it never is. A dormant one stays dormant unless fewer days than that have
     /// passed.
     dormant_after_days: Nullable<DormantDays>,
@@ -103,7 +105,7 @@ impl Validate for UsageIdentifierUpdate {}
 
 impl Example for UsageIdentifierUpdate {
     fn example() -> Self {
-        Self { dormant_after_days: DormantDays(60).into() }
+        Self { external_id: Nullable::default(), dormant_after_days: DormantDays(60).into() }
     }
 }
 
@@ -229,9 +231,12 @@ impl UsageIdentifiers {
         identifier: Path<Reference>,
         input: Validated<UsageIdentifierUpdate>,
     ) -> Result<Done, Problem> {
-        let dormant_after_days = input.body.dormant_after_days.map(|days| days.0);
-        let use_case = UpdateUsageIdentifier { dormant_after_days };
-        Ok(Done(context.execute_on(&identifier.0, input.canonical.as_deref(), use_case).await?))
+        let wanted = input.body;
+        let command = usage_identifier::Update {
+            external_id: wanted.external_id.map(|id| id.0),
+            dormant_after_days: wanted.dormant_after_days.map(|days| days.0),
+        };
+        Ok(Done(context.execute_on(&identifier.0, input.canonical.as_deref(), UpdateUsageIdentifier { command }).await?))
     }
 
     /// Delete a usage identifier

@@ -15,6 +15,7 @@ mod endings;
 mod event_size;
 mod event_types;
 mod examples;
+mod external_ids;
 mod history;
 mod http;
 mod lists;

@@ -64,6 +64,7 @@ impl ObjectUseCase for UpdateContact {
 
     async fn run(&self, tx: &mut Tx<'_>, contact: Contact, now: Timestamp) -> Result<Option<Record>, Failure> {
         let account = owner(tx, &contact).await?;
+        tx.ensure_external_id_can_change(&contact, &self.command.external_id).await?;
         let change = contact::update(contact, &account, self.command.clone(), now)?;
         save(tx, &change, &account)
     }

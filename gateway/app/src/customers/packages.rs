@@ -44,6 +44,7 @@ impl ObjectUseCase for UpdatePackage {
     const OPERATION: &'static str = "updatePackage";
 
     async fn run(&self, tx: &mut Tx<'_>, package: Package, now: Timestamp) -> Result<Option<Record>, Failure> {
+        tx.ensure_external_id_can_change(&package, &self.command.external_id).await?;
         let change = package::update(package, self.command.clone(), &settings(tx).await?, now)?;
         tx.save(&change)?;
         Record::of(&change).map(Some)

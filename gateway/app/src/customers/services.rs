@@ -31,11 +31,11 @@ pub struct CreateService {
     pub command: service::Create,
 }
 
-/// Renames a service.
+/// Changes a service.
 #[derive(Debug, Clone)]
 pub struct UpdateService {
-    /// The new name.
-    pub name: Option<String>,
+    /// The changes.
+    pub command: service::Update,
 }
 
 /// Deletes a service that is still in its initial status.
@@ -82,7 +82,8 @@ impl ObjectUseCase for UpdateService {
     async fn run(&self, tx: &mut Tx<'_>, service: Service, now: Timestamp) -> Result<Option<Record>, Failure> {
         let account = owner(tx, &service).await?;
         let package = around_service(tx, &service).await?;
-        recorded(tx, &service::update(service, &account, self.name.clone(), now)?, package).await
+        tx.ensure_external_id_can_change(&service, &self.command.external_id).await?;
+        recorded(tx, &service::update(service, &account, self.command.clone(), now)?, package).await
     }
 }
 

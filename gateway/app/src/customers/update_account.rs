@@ -33,6 +33,7 @@ impl ObjectUseCase for UpdateAccount {
 
     async fn run(&self, tx: &mut Tx<'_>, account: Account, now: Timestamp) -> Result<Option<Record>, Failure> {
         account::ensure_not_deactivated(&account)?;
+        tx.ensure_external_id_can_change(&account, &self.command.external_id).await?;
         let contact = match &self.billing_contact {
             Patch::Set(reference) => Patch::Set(found::<Contact>(tx, "/billingContact", reference).await?),
             Patch::Unset => Patch::Unset,

@@ -32,6 +32,7 @@ impl ObjectUseCase for UpdateBillCycle {
     const OPERATION: &'static str = "updateBillCycle";
 
     async fn run(&self, tx: &mut Tx<'_>, cycle: BillCycle, now: Timestamp) -> Result<Option<Record>, Failure> {
+        tx.ensure_external_id_can_change(&cycle, &self.0.external_id).await?;
         let change = bill_cycle::update(cycle, self.0.clone(), &settings(tx).await?, now)?;
         tx.save(&change)?;
         Record::of(&change).map(Some)

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use billwire_domain::{
     Rejected,
     customers::service::Service,
-    usage::bucket::{self, Bucket, Tier},
+    usage::bucket::{self, Bucket},
 };
 use billwire_schemas::clock::Timestamp;
 use billwire_store::{Tx, commit::Failure};
@@ -23,13 +23,11 @@ pub struct CreateBucket {
     pub command: bucket::Create,
 }
 
-/// Changes a bucket; absent members keep their values.
+/// Changes a bucket.
 #[derive(Debug, Clone)]
 pub struct UpdateBucket {
-    /// The new name.
-    pub name: Option<String>,
-    /// The new tiers.
-    pub tiers: Option<Vec<Tier>>,
+    /// The changes.
+    pub command: bucket::Update,
 }
 
 /// Resets a bucket's usage to zero.
@@ -65,7 +63,8 @@ impl ObjectUseCase for UpdateBucket {
     async fn run(&self, tx: &mut Tx<'_>, bucket: Bucket, now: Timestamp) -> Result<Option<Record>, Failure> {
         let account = owner(tx, &bucket).await?;
         let related = of_service(tx, bucket.service_id).await?;
-        recorded(tx, &bucket::update(bucket, &account, self.name.clone(), self.tiers.clone(), now)?, related).await
+        tx.ensure_external_id_can_change(&bucket, &self.command.external_id).await?;
+        recorded(tx, &bucket::update(bucket, &account, self.command.clone(), now)?, related).await
     }
 }
 

@@ -4,7 +4,6 @@ use async_trait::async_trait;
 use billwire_domain::{
     Change, Entity, Rejected,
     customers::{account::Account, billing_settings::BillingSettings},
-    patch::Patch,
     usage::contract::{self, Contract, Status},
 };
 use billwire_schemas::{
@@ -13,7 +12,6 @@ use billwire_schemas::{
     ids::{ContractId, OrderingKey},
 };
 use billwire_store::{Tx, commit::Failure};
-use chrono::NaiveDate;
 
 use crate::{
     customers::{account_ending::also, billing_settings::settings},
@@ -31,13 +29,11 @@ pub struct CreateContract {
     pub command: contract::Create,
 }
 
-/// Changes a contract; absent members keep their values.
+/// Changes a contract.
 #[derive(Debug, Clone)]
 pub struct UpdateContract {
-    /// The new name.
-    pub name: Option<String>,
-    /// The change of the first day after the contract.
-    pub end_date: Patch<NaiveDate>,
+    /// The changes.
+    pub command: contract::Update,
 }
 
 /// Deletes a contract that has not started.
@@ -75,7 +71,8 @@ impl ObjectUseCase for UpdateContract {
     async fn run(&self, tx: &mut Tx<'_>, contract: Contract, now: Timestamp) -> Result<Option<Record>, Failure> {
         let account = owner(tx, &contract).await?;
         let zone = settings(tx).await?.zone();
-        let change = contract::update(contract, &account, self.name.clone(), self.end_date, zone, now)?;
+        tx.ensure_external_id_can_change(&contract, &self.command.external_id).await?;
+        let change = contract::update(contract, &account, self.command.clone(), zone, now)?;
         recorded(tx, &change, Parameters::new()).await
     }
 }

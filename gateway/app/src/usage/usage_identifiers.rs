@@ -4,7 +4,6 @@ use async_trait::async_trait;
 use billwire_domain::{
     Rejected,
     customers::service::Service,
-    patch::Patch,
     usage::usage_identifier::{self, UsageIdentifier},
 };
 use billwire_schemas::{
@@ -32,8 +31,8 @@ pub struct CreateUsageIdentifier {
 /// Changes a usage identifier.
 #[derive(Debug, Clone)]
 pub struct UpdateUsageIdentifier {
-    /// The change of the days without usage after which the identifier is dormant.
-    pub dormant_after_days: Patch<u32>,
+    /// The changes.
+    pub command: usage_identifier::Update,
 }
 
 /// Deletes a usage identifier.
@@ -75,7 +74,8 @@ impl ObjectUseCase for UpdateUsageIdentifier {
     async fn run(&self, tx: &mut Tx<'_>, identifier: UsageIdentifier, now: Timestamp) -> Result<Option<Record>, Failure> {
         let account = owner(tx, &identifier).await?;
         let related = of_service(tx, identifier.service_id).await?;
-        let change = usage_identifier::update(identifier, &account, self.dormant_after_days, &settings(tx).await?, now)?;
+        tx.ensure_external_id_can_change(&identifier, &self.command.external_id).await?;
+        let change = usage_identifier::update(identifier, &account, self.command.clone(), &settings(tx).await?, now)?;
         recorded(tx, &change, related).await
     }
 }

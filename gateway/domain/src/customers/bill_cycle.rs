@@ -86,6 +86,8 @@ pub struct Create {
 /// `updateBillCycle`; absent members stay unchanged.
 #[derive(Debug, Clone, Default)]
 pub struct Update {
+    /// See [`BillCycle::external_id`].
+    pub external_id: Patch<String>,
     /// See [`BillCycle::name`].
     pub name: Option<String>,
     /// See [`BillCycle::announce_days`].
@@ -180,6 +182,7 @@ pub fn update(cycle: BillCycle, command: Update, settings: &BillingSettings, now
         return Err(rejected);
     }
     let mut after = cycle.next_version(now);
+    after.external_id = command.external_id.apply(after.external_id);
     after.name = command.name.unwrap_or(after.name);
     after.announce_days = command.announce_days.apply(after.announce_days);
     if after.announce_days != cycle.announce_days {

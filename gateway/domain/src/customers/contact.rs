@@ -113,6 +113,8 @@ pub fn create(command: Create, account: &Account, now: Timestamp) -> Result<Chan
 /// `updateContact`; absent members stay unchanged.
 #[derive(Debug, Clone, Default)]
 pub struct Update {
+    /// See [`Contact::external_id`].
+    pub external_id: Patch<String>,
     /// See [`Contact::role`].
     pub role: Option<Role>,
     /// See [`Contact::name`].
@@ -132,6 +134,7 @@ pub struct Update {
 pub fn update(contact: Contact, account: &Account, command: Update, now: Timestamp) -> Result<Change<Contact>, Rejected> {
     ensure_not_deactivated(account)?;
     let mut after = contact.next_version(now);
+    after.external_id = command.external_id.apply(after.external_id);
     after.role = command.role.unwrap_or(after.role);
     after.name = command.name.unwrap_or(after.name);
     after.email = command.email.unwrap_or(after.email);

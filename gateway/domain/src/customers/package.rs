@@ -94,6 +94,8 @@ pub fn create(command: Create, settings: &BillingSettings, now: Timestamp) -> Re
 /// `updatePackage`; absent members stay unchanged.
 #[derive(Debug, Clone, Default)]
 pub struct Update {
+    /// See [`Package::external_id`].
+    pub external_id: Patch<String>,
     /// See [`Package::name`].
     pub name: Option<String>,
     /// See [`Package::description`].
@@ -119,6 +121,7 @@ pub fn update(package: Package, command: Update, settings: &BillingSettings, now
         return Err(rejected);
     }
     let mut after = package.next_version(now);
+    after.external_id = command.external_id.apply(after.external_id);
     after.name = command.name.unwrap_or(after.name);
     after.description = command.description.apply(after.description);
     if let Some(recurring_fee) = command.recurring_fee {

@@ -18,6 +18,7 @@ use crate::{
         planned_status::{PlannedStatus, StatusPlan, withdraw_contradicted},
     },
     history::History,
+    patch::Patch,
     rejected::{Rejected, Violation},
 };
 
@@ -120,14 +121,24 @@ pub fn create(
     }))
 }
 
-/// Decides `updateService`; an absent name stays unchanged.
+/// `updateService`; absent members stay unchanged.
+#[derive(Debug, Clone, Default)]
+pub struct Update {
+    /// See [`Service::external_id`].
+    pub external_id: Patch<String>,
+    /// See [`Service::name`].
+    pub name: Option<String>,
+}
+
+/// Decides `updateService`.
 ///
 /// # Errors
 /// `account_deactivated`.
-pub fn update(service: Service, account: &Account, name: Option<String>, now: Timestamp) -> Result<Change<Service>, Rejected> {
+pub fn update(service: Service, account: &Account, command: Update, now: Timestamp) -> Result<Change<Service>, Rejected> {
     ensure_not_deactivated(account)?;
     let mut after = service.next_version(now);
-    after.name = name.unwrap_or(after.name);
+    after.external_id = command.external_id.apply(after.external_id);
+    after.name = command.name.unwrap_or(after.name);
     Ok(Change::updated(service, after, Vec::<&'static str>::new()))
 }
 

@@ -15,6 +15,7 @@ use crate::{
         account::{Account, ensure_not_deactivated},
         service::Service,
     },
+    patch::Patch,
     rejected::{Rejected, Violation},
     usage::chargeable_event::ChargeableEvent,
 };
@@ -119,22 +120,28 @@ pub fn create(command: Create, service: &Service, account: &Account, now: Timest
     }))
 }
 
-/// Decides `updateBucket`; absent members stay unchanged. Used-up tiers must not change, and the others must end above the
+/// `updateBucket`; absent members stay unchanged.
+#[derive(Debug, Clone, Default)]
+pub struct Update {
+    /// See [`Bucket::external_id`].
+    pub external_id: Patch<String>,
+    /// See [`Bucket::name`].
+    pub name: Option<String>,
+    /// See [`Bucket::tiers`].
+    pub tiers: Option<Vec<Tier>>,
+}
+
+/// Decides `updateBucket`. Used-up tiers must not change, and the others must end above the
 /// current usage; otherwise a tier would be used up without any usage.
 ///
 /// # Errors
 /// `account_deactivated`, `tiers_not_ascending`, `tiers_not_extendable`.
-pub fn update(
-    bucket: Bucket,
-    account: &Account,
-    name: Option<String>,
-    tiers: Option<Vec<Tier>>,
-    now: Timestamp,
-) -> Result<Change<Bucket>, Rejected> {
+pub fn update(bucket: Bucket, account: &Account, command: Update, now: Timestamp) -> Result<Change<Bucket>, Rejected> {
     ensure_not_deactivated(account)?;
     let mut after = bucket.next_version(now);
-    after.name = name.unwrap_or(after.name);
-    if let Some(tiers) = tiers {
+    after.external_id = command.external_id.apply(after.external_id);
+    after.name = command.name.unwrap_or(after.name);
+    if let Some(tiers) = command.tiers {
         let mut broken = check(&tiers);
         for index in 0..tiers.len().max(bucket.tiers_used_up as usize) {
             let used_up = index < bucket.tiers_used_up as usize;

@@ -183,33 +183,38 @@ pub fn create(command: Create, account: &Account, zone: Tz, now: Timestamp) -> R
     }
 }
 
-/// Decides `updateContract`; absent members stay unchanged. A new end date shortens or extends the current period; without one, the period
+/// `updateContract`; absent members stay unchanged.
+#[derive(Debug, Clone, Default)]
+pub struct Update {
+    /// See [`Contract::external_id`].
+    pub external_id: Patch<String>,
+    /// See [`Contract::name`].
+    pub name: Option<String>,
+    /// See [`Contract::end_date`].
+    pub end_date: Patch<NaiveDate>,
+}
+
+/// Decides `updateContract`. A new end date shortens or extends the current period; without one, the period
 /// is a full one.
 ///
 /// # Errors
 /// `account_deactivated`, `contract_ended`, `end_date_in_past`, `time_out_of_range`.
-pub fn update(
-    contract: Contract,
-    account: &Account,
-    name: Option<String>,
-    end_date: Patch<NaiveDate>,
-    zone: Tz,
-    now: Timestamp,
-) -> Result<Change<Contract>, Rejected> {
+pub fn update(contract: Contract, account: &Account, command: Update, zone: Tz, now: Timestamp) -> Result<Change<Contract>, Rejected> {
     ensure_not_deactivated(account)?;
     if contract.status == Status::Ended {
         return Err(Rejected::conflict(Code::ContractEnded, "The contract has ended and cannot be changed."));
     }
     let mut after = contract.next_version(now);
-    after.name = name.unwrap_or(after.name);
-    if let Some(end) = end_date.value() {
+    after.external_id = command.external_id.apply(after.external_id);
+    after.name = command.name.unwrap_or(after.name);
+    if let Some(end) = command.end_date.value() {
         if end <= contract.period.start || midnight(zone, end) <= now {
             let message = "endDate must be in the future and after the start of the current period.";
             return Err(Rejected::violation("/endDate", Code::EndDateInPast, message));
         }
         ensure_planned("/endDate", end, now)?;
     }
-    after.end_date = end_date.apply(after.end_date);
+    after.end_date = command.end_date.apply(after.end_date);
     if after.end_date != contract.end_date {
         let full = (0..).map_while(|number| period(contract.start_date, contract.period_months, number, after.end_date));
         if let Some(running) =

@@ -110,7 +110,16 @@ pub fn create(
     Ok(Change::created(created.timed(settings)))
 }
 
-/// Decides `updateUsageIdentifier`: sets or unsets the number of days. A dormant identifier wakes up if the new number has not passed yet.
+/// `updateUsageIdentifier`; absent members stay unchanged.
+#[derive(Debug, Clone, Default)]
+pub struct Update {
+    /// See [`UsageIdentifier::external_id`].
+    pub external_id: Patch<String>,
+    /// See [`UsageIdentifier::dormant_after_days`].
+    pub dormant_after_days: Patch<u32>,
+}
+
+/// Decides `updateUsageIdentifier`. A dormant identifier wakes up if the new number has not passed yet.
 /// Otherwise it stays dormant, without a second event.
 ///
 /// # Errors
@@ -118,13 +127,14 @@ pub fn create(
 pub fn update(
     identifier: UsageIdentifier,
     account: &Account,
-    dormant_after_days: Patch<u32>,
+    command: Update,
     settings: &BillingSettings,
     now: Timestamp,
 ) -> Result<Change<UsageIdentifier>, Rejected> {
     ensure_not_deactivated(account)?;
     let mut after = identifier.next_version(now);
-    after.dormant_after_days = dormant_after_days.apply(after.dormant_after_days);
+    after.external_id = command.external_id.apply(after.external_id);
+    after.dormant_after_days = command.dormant_after_days.apply(after.dormant_after_days);
     if after.dormant_after_days != identifier.dormant_after_days {
         after.dormant_since = None;
         after = after.timed(settings);

@@ -82,6 +82,8 @@ pub(super) fn violations(company: Option<&Company>, payment_term_days: Option<u3
 /// `updateAccount`; absent members stay unchanged.
 #[derive(Debug, Clone, Default)]
 pub struct Update {
+    /// See [`Account::external_id`].
+    pub external_id: Patch<String>,
     /// See [`Account::name`].
     pub name: Option<String>,
     /// See [`Account::company`]; replaces the whole company.
@@ -105,6 +107,7 @@ pub fn update(account: Account, command: Update, billing_contact: Patch<&Contact
         return Err(rejected);
     }
     let mut after = account.next_version(now);
+    after.external_id = command.external_id.apply(after.external_id);
     after.name = command.name.unwrap_or(after.name);
     after.company = command.company.apply(after.company);
     after.payment_term_days = command.payment_term_days.apply(after.payment_term_days);

@@ -138,15 +138,15 @@ fn only_an_initial_service_on_which_nothing_hangs_can_be_deleted() {
 #[test]
 fn a_service_of_a_deactivated_account_takes_no_changes() {
     let (dead, settings) = (with_status(Status::Deactivated), BillingSettings::default());
-    assert_eq!(update(service(), &dead, Some("x".into()), at(LATER)).unwrap_err().code, "account_deactivated");
+    assert_eq!(update(service(), &dead, Update::default(), at(LATER)).unwrap_err().code, "account_deactivated");
     assert_eq!(transition(service(), &dead, &settings, "active".into(), None, at(LATER)).unwrap_err().code, "account_deactivated");
 }
 
 #[test]
 fn an_update_keeps_what_it_does_not_name() {
     let account = with_status(Status::Active);
-    assert_eq!(update(service(), &account, None, at(LATER)).expect("updated").after.name, "Truck");
-    let renamed = update(service(), &account, Some("Van".into()), at(LATER)).expect("updated").after;
+    assert_eq!(update(service(), &account, Update::default(), at(LATER)).expect("updated").after.name, "Truck");
+    let renamed = update(service(), &account, Update { name: Some("Van".into()), ..Update::default() }, at(LATER)).expect("updated").after;
     assert_eq!((renamed.name.as_str(), renamed.version, renamed.status_changed_at), ("Van", 2, at(NOON)));
 }
 

@@ -65,7 +65,7 @@ fn each_rule_about_tiers_has_its_code() {
 }
 
 fn changed(bucket: &Bucket, tiers: Vec<Tier>) -> Result<Bucket, Vec<(&'static str, String)>> {
-    update(bucket.clone(), &with_status(Status::Active), None, Some(tiers), Timestamp::UNIX_EPOCH)
+    update(bucket.clone(), &with_status(Status::Active), Update { tiers: Some(tiers), ..Update::default() }, Timestamp::UNIX_EPOCH)
         .map(|change| change.after)
         .map_err(|refused| refused.violations.iter().map(|v| (v.code.as_str(), v.pointer.to_string())).collect())
 }
@@ -103,7 +103,7 @@ fn more_than_can_be_counted_is_not_counted() {
 #[test]
 fn a_bucket_of_a_deactivated_account_takes_no_changes() {
     let (dead, now) = (with_status(Status::Deactivated), Timestamp::UNIX_EPOCH);
-    assert_eq!(update(bucket(&[5]), &dead, None, None, now).unwrap_err().code.as_str(), "account_deactivated");
+    assert_eq!(update(bucket(&[5]), &dead, Update::default(), now).unwrap_err().code.as_str(), "account_deactivated");
     assert_eq!(reset(bucket(&[5]), &dead, now).unwrap_err().code.as_str(), "account_deactivated");
     assert_eq!(delete(bucket(&[5]), &dead).unwrap_err().code.as_str(), "account_deactivated");
 }

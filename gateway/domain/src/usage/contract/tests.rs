@@ -115,13 +115,14 @@ fn each_refusal_of_a_change_has_its_code() {
     let now = midnight(utc, date(2, 10));
     let code = |change: Result<Change<Contract>, Rejected>| change.err().map(|refused| refused.code.as_str());
     let ended = Contract { status: Status::Ended, ..contract(None) };
-    assert_eq!(code(update(ended, &live, Some("x".into()), Patch::Keep, utc, now)), Some("contract_ended"));
+    assert_eq!(code(update(ended, &live, Update::default(), utc, now)), Some("contract_ended"));
     for end in [date(1, 31), date(2, 10)] {
-        assert_eq!(code(update(contract(None), &live, None, Patch::Set(end), utc, now)), Some("end_date_in_past"), "{end}");
+        let ending = Update { end_date: Patch::Set(end), ..Update::default() };
+        assert_eq!(code(update(contract(None), &live, ending, utc, now)), Some("end_date_in_past"), "{end}");
     }
     assert_eq!(code(delete(contract(None), &live, now)), Some("contract_started"));
     assert_eq!(code(delete(contract(None), &live, midnight(utc, date(1, 30)))), None);
-    assert_eq!(code(update(contract(None), &dead, None, Patch::Keep, utc, now)), Some("account_deactivated"));
+    assert_eq!(code(update(contract(None), &dead, Update::default(), utc, now)), Some("account_deactivated"));
     assert_eq!(code(delete(contract(None), &dead, now)), Some("account_deactivated"));
     let command = Create {
         id: ContractId(fresh()),
@@ -139,12 +140,13 @@ fn each_refusal_of_a_change_has_its_code() {
 fn a_new_end_date_cuts_the_running_period_short_or_lets_it_go_on() {
     let (live, utc) = (live(), chrono_tz::UTC);
     let now = midnight(utc, date(2, 10));
-    let ending = |contract, end| update(contract, &live, None, Patch::Set(end), utc, now).expect("updated").after;
+    let until = |end_date| Update { end_date, ..Update::default() };
+    let ending = |contract, end| update(contract, &live, until(Patch::Set(end)), utc, now).expect("updated").after;
     let short = ending(contract(None), date(2, 20));
     assert_eq!((short.period.end, short.due_at()), (date(2, 20), Some(midnight(utc, date(2, 20)))));
     let long = ending(short, date(6, 1));
     assert_eq!((long.period.end, long.due_at()), (date(2, 28), Some(midnight(utc, date(2, 28)))));
-    let open = update(ending(long, date(2, 20)), &live, None, Patch::Unset, utc, now).expect("updated").after;
+    let open = update(ending(long, date(2, 20)), &live, until(Patch::Unset), utc, now).expect("updated").after;
     assert_eq!((open.end_date, open.period.end), (None, date(2, 28)), "without an end, the period is a full one");
 }
 

@@ -99,7 +99,7 @@ fn each_refusal_has_its_code() {
     assert_eq!(created(&live, true).unwrap_err().code.as_str(), "usage_identifier_taken");
     assert_eq!(created(&dead, false).unwrap_err().code.as_str(), "account_deactivated");
     assert_eq!(
-        update(identifier(None), &dead, Patch::Set(3), &BillingSettings::default(), now).unwrap_err().code.as_str(),
+        update(identifier(None), &dead, Update::default(), &BillingSettings::default(), now).unwrap_err().code.as_str(),
         "account_deactivated"
     );
     assert_eq!(delete(identifier(None), &dead).unwrap_err().code.as_str(), "account_deactivated");
@@ -110,7 +110,8 @@ fn other_days_wake_a_dormant_one_only_where_they_have_not_passed_yet() {
     let live = with_status(Status::Active);
     let now = moment("2027-01-05T00:00:00Z");
     let dormant = due(identifier(Some(3)), now).expect("dormant").after;
-    let after = |days| update(dormant.clone(), &live, days, &BillingSettings::default(), now).expect("updated").after;
+    let days = |days| Update { dormant_after_days: days, ..Update::default() };
+    let after = |wanted| update(dormant.clone(), &live, days(wanted), &BillingSettings::default(), now).expect("updated").after;
     for days in [Patch::Keep, Patch::Set(3), Patch::Set(1)] {
         let same = after(days);
         assert_eq!((same.dormant_since, same.due_at()), (dormant.dormant_since, None), "{days:?}: not told of again without usage");
@@ -120,7 +121,7 @@ fn other_days_wake_a_dormant_one_only_where_they_have_not_passed_yet() {
     assert_eq!((never.dormant_after_days, never.dormant_since, never.due_at()), (None, None, None));
     let longer = after(Patch::Set(4));
     assert_eq!((longer.dormant_since, longer.due_at()), (None, Some(moment("2027-01-06T00:00:00Z"))));
-    let watched = update(identifier(None), &live, Patch::Set(1), &BillingSettings::default(), now).expect("updated").after;
+    let watched = update(identifier(None), &live, days(Patch::Set(1)), &BillingSettings::default(), now).expect("updated").after;
     assert!(due(watched, now).is_some(), "one that was not watched is told of");
 }
 
