@@ -30,7 +30,10 @@ use cel::{
 };
 use serde_json::Value as Json;
 
-use crate::{events::parameters::nearest, money::Decimal};
+use crate::{
+    events::parameters::{is_offered, nearest},
+    money::Decimal,
+};
 
 /// Maximum length of a source, in characters.
 pub const SOURCE_CHARS_MAX: usize = 2_000;
@@ -161,7 +164,7 @@ impl Expression {
     /// # Errors
     /// `expression_unknown_parameter` for each name that is not offered, with the most similar names.
     pub fn check(&self, event_type: &str, offered: &[String]) -> Result<(), Vec<Fault>> {
-        let unknown = self.used.iter().chain(&self.asked).filter(|name| !in_envelope(name) && !offered.contains(name));
+        let unknown = self.used.iter().chain(&self.asked).filter(|name| !in_envelope(name) && !is_offered(offered, name));
         let faults: Vec<Fault> = unknown
             .map(|name| {
                 let near = nearest(name, offered.iter().map(String::as_str));

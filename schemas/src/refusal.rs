@@ -184,6 +184,8 @@ codes! {
     422 "transition_repeated" TransitionRepeated "The transition is listed twice"
     422 "time_zone_unknown" TimeZoneUnknown "There is no such time zone"
     422 "time_of_day_invalid" TimeOfDayInvalid "The time of day is not valid"
+    422 "too_many_attributes" TooManyAttributes "There are too many attributes"
+    422 "attributes_too_large" AttributesTooLarge "The attributes are too large"
     422 "too_many_delivery_offsets" TooManyDeliveryOffsets "There are too many delivery offsets"
     422 "delivery_offset_out_of_range" DeliveryOffsetOutOfRange "The delivery offset is out of range"
     422 "retention_out_of_range" RetentionOutOfRange "The retention is out of range"

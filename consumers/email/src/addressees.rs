@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use billwire_schemas::{
-    events::envelope::Parameters,
+    events::{envelope::Parameters, parameters::value_of},
     ids::SystemUserId,
     recipient::{Recipient, is_address},
 };
@@ -56,7 +56,9 @@ pub fn addressees(
     parameters: &Parameters,
 ) -> (Vec<Addressee>, Vec<String>) {
     let (mut found, mut missing, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
-    let text = |name: &str| parameters.get(name).and_then(|value| value.as_str()).filter(|text| !text.is_empty()).map(str::to_owned);
+    let text = |name: &str| {
+        value_of(name, |name| parameters.get(name)).and_then(|value| value.as_str()).filter(|text| !text.is_empty()).map(str::to_owned)
+    };
     for (role, recipients) in [(Role::To, &action.to), (Role::Cc, &action.cc), (Role::Bcc, &action.bcc)] {
         for recipient in recipients {
             let (address, name, reading) = match recipient {

@@ -1,7 +1,7 @@
 //! The request: an event's bytes, an endpoint and a moment become a URL and headers, signed by Standard Webhooks 1.0.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use billwire_schemas::{clock::Timestamp, destination, ids::EventId};
+use billwire_schemas::{clock::Timestamp, destination, events::parameters::value_of, ids::EventId};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use serde_json::Value;
 use url::{Url, form_urlencoded};
@@ -137,10 +137,10 @@ pub fn filled_in(path: &str, body: &[u8]) -> Result<String, String> {
     let (mut filled, mut rest) = (String::new(), path);
     while let Some((before, (name, after))) = rest.split_once('{').and_then(|(before, after)| Some((before, after.split_once('}')?))) {
         filled.push_str(before);
-        let text = match &event["data"]["parameters"][name] {
-            Value::String(text) => text.clone(),
-            Value::Number(number) => number.to_string(),
-            Value::Bool(flag) => flag.to_string(),
+        let text = match value_of(name, |name| event["data"]["parameters"].get(name)) {
+            Some(Value::String(text)) => text.clone(),
+            Some(Value::Number(number)) => number.to_string(),
+            Some(Value::Bool(flag)) => flag.to_string(),
             _ => return Err(format!("the path names '{name}', which this event does not have")),
         };
         if matches!(text.as_str(), "" | "." | "..") {

@@ -51,7 +51,7 @@ pub use access::authenticate::{NewKey, new_key};
 pub use billing::bill_run_turns::BillRunCursors;
 pub use billing::bill_runs::{BillRunNow, StartBillRun};
 pub use billing::invoice_on_demand::CreateInvoiceOnDemand;
-pub use billing::invoices::{CancelInvoice, DeliverInvoice};
+pub use billing::invoices::{CancelInvoice, DeliverInvoice, UpdateInvoice};
 pub use billing::payments::{AllocatePayment, CancelPayment, CreateCredit, CreateRefund, DeallocatePayment, RecordPayment, ReverseCredit};
 pub use billwire_domain as domain;
 pub use configuration::{ConfigurationObject, ConfigurationUseCase};
@@ -61,7 +61,9 @@ pub use customers::change_account_status::{CancelAccount, CancelAccountStatusCha
 pub use customers::contacts::{CreateContact, DeleteContact, UpdateContact};
 pub use customers::create_account::CreateAccount;
 pub use customers::create_bill_cycle::CreateBillCycle;
-pub use customers::package_subscriptions::{CancelPackageSubscription, ChangePackageSubscriptionStatus, SubscribePackage};
+pub use customers::package_subscriptions::{
+    CancelPackageSubscription, ChangePackageSubscriptionStatus, SubscribePackage, UpdatePackageSubscription,
+};
 pub use customers::packages::{CreatePackage, DeletePackage, UpdatePackage};
 pub use customers::planned_status::{CancelStatusChange, PerformStatusChange, Plannable};
 pub use customers::services::{CreateService, DeleteService, TransitionService, UpdateService};

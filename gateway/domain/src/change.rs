@@ -9,7 +9,7 @@ use billwire_schemas::{
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
-use crate::billing::balance::Balance;
+use crate::{attributes::Attributes, billing::balance::Balance};
 
 /// A platform object, as business transactions and events see it.
 pub trait Entity: Serialize {
@@ -66,6 +66,10 @@ pub trait Entity: Serialize {
     fn balance(&self) -> Option<(Balance, Currency)> {
         None
     }
+    /// The custom attributes; `None` for objects that cannot have any.
+    fn attributes(&self) -> Option<&Attributes> {
+        None
+    }
     /// The state in events and business transactions, as JSON. Objects of unbounded size override this method to leave parts out.
     ///
     /// # Errors
@@ -113,6 +117,11 @@ macro_rules! entity_members {
     (@state) => {
         fn status(&self) -> Option<&str> {
             Some(self.state.name())
+        }
+    };
+    (@attributes) => {
+        fn attributes(&self) -> Option<&crate::attributes::Attributes> {
+            Some(&self.attributes)
         }
     };
     (@account_id) => {

@@ -5,6 +5,7 @@
 //! `api` and `store`.
 
 pub mod amounts;
+pub mod attributes;
 pub mod billing;
 pub mod calendar;
 pub mod change;

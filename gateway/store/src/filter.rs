@@ -1,5 +1,6 @@
 //! Filters of lists of objects.
 
+use billwire_domain::Entity;
 use billwire_schemas::{clock::Timestamp, ids::TenantId};
 use chrono::NaiveDate;
 use sea_orm::{
@@ -8,7 +9,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use crate::{batching::filled, micros};
+use crate::{attributes, batching::filled, micros};
 
 /// A column by its name.
 pub(crate) fn column(name: &'static str) -> SimpleExpr {
@@ -138,6 +139,12 @@ impl Filter {
             let escaped = text.to_lowercase().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
             column(name).like(LikeExpr::new(format!("%{escaped}%")).escape('\\'))
         }))
+    }
+
+    /// Only objects of this noun with all of these attributes, given as name and text.
+    #[must_use]
+    pub fn attributes<T: Entity>(self, tenant: &TenantId, wanted: &[(&str, &str)]) -> Self {
+        self.add((!wanted.is_empty()).then(|| column("id").in_subquery(attributes::with(tenant, T::TYPE, wanted))))
     }
 
     fn add(self, more: Option<SimpleExpr>) -> Self {

@@ -9,6 +9,7 @@
 
 mod access;
 mod arrays;
+mod attributes;
 mod batching;
 mod billing;
 mod by_revision;

@@ -18,7 +18,7 @@ use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use crate::{
-    Error,
+    Error, attributes,
     by_revision::ByRevision,
     entity::{business_transaction, event, idempotency as reply_row, ordering_key},
     error::Failure,
@@ -249,6 +249,12 @@ impl<'group> Tx<'group> {
             return Ok(());
         }
         let id = change.after.id();
+        let had = change.before.as_ref().and_then(Entity::attributes).filter(|had| !had.is_empty());
+        let has = change.after.attributes().filter(|has| change.action != Action::Deleted && !has.is_empty());
+        if had != has {
+            self.writes.statements.extend(had.map(|_| attributes::removed(id)));
+            self.writes.statements.extend(has.and_then(|has| attributes::added(&self.tenant, T::TYPE, id, has)));
+        }
         if change.action == Action::Deleted {
             self.shelve::<T>(id, None);
             self.writes.delete::<T>(id);

@@ -62,6 +62,8 @@ pub enum Type {
     Number,
     /// `true` or `false`.
     Boolean,
+    /// Texts by name: the [`ATTRIBUTES`] of an object.
+    Object,
 }
 
 impl Type {
@@ -71,6 +73,7 @@ impl Type {
             Self::String => "string",
             Self::Number => "number",
             Self::Boolean => "boolean",
+            Self::Object => "object",
         }
     }
 }
@@ -94,7 +97,7 @@ impl Parameter {
     pub fn value(&self) -> Value {
         match self.kind {
             Type::String => self.example.into(),
-            Type::Number | Type::Boolean => serde_json::from_str(self.example).unwrap_or_else(|_| self.example.into()),
+            Type::Number | Type::Boolean | Type::Object => serde_json::from_str(self.example).unwrap_or_else(|_| self.example.into()),
         }
     }
 }
@@ -121,6 +124,36 @@ const CORE: &[Parameter] = &[
 /// A boolean parameter.
 pub(crate) const fn b(name: &'static str, meaning: &'static str, example: &'static str) -> Parameter {
     Parameter { name, kind: Type::Boolean, meaning, example }
+}
+
+/// An object's custom attributes. Each can be named: `account.attributes.region`.
+pub(crate) const fn attributes(name: &'static str, meaning: &'static str) -> Parameter {
+    Parameter { name, kind: Type::Object, meaning, example: r#"{"region":"EMEA"}"# }
+}
+
+/// How the names of parameters with custom attributes end.
+const ATTRIBUTES: &str = ".attributes";
+
+/// The parameter that contains `name`, such as `account.attributes` for `account.attributes.region`, and the attribute.
+fn attribute(name: &str) -> Option<(&str, &str)> {
+    let at = name.find(ATTRIBUTES)? + ATTRIBUTES.len();
+    Some((&name[..at], name[at..].strip_prefix('.').filter(|attribute| !attribute.is_empty())?))
+}
+
+/// Whether `offered` has the parameter `name`, or the attributes that it is one of.
+pub fn is_offered(offered: &[impl AsRef<str>], name: &str) -> bool {
+    let has = |wanted: &str| offered.iter().any(|one| one.as_ref() == wanted);
+    has(name) || attribute(name).is_some_and(|(all, _)| has(all))
+}
+
+/// Whether a parameter of this name has members, which can be used, but not be printed as a whole.
+pub fn has_members(name: &str) -> bool {
+    name.ends_with(ATTRIBUTES)
+}
+
+/// The value of a parameter or of one attribute.
+pub fn value_of<'p>(name: &str, get: impl Fn(&str) -> Option<&'p Value>) -> Option<&'p Value> {
+    get(name).or_else(|| attribute(name).and_then(|(all, one)| get(all)?.get(one)))
 }
 
 impl Group {
@@ -199,6 +232,26 @@ mod tests {
         assert_eq!(cut(&format!("{longest}y")), format!("{longest}…"));
         let umlauts = format!("x{}", "ä".repeat(TEXT_BYTES_MAX / 2));
         assert_eq!(cut(&umlauts), format!("x{}…", "ä".repeat(TEXT_BYTES_MAX / 2 - 1)));
+    }
+
+    #[test]
+    fn attributes_are_offered_by_name_and_nothing_else_has_members() {
+        let offered = ["account.name", "account.attributes"];
+        for (name, is) in [
+            ("account.attributes", true),
+            ("account.attributes.region", true),
+            ("account.attributes.a.b", true),
+            ("account.attributes.", false),
+            ("account.attributesx", false),
+            ("account.name.first", false),
+            ("service.attributes.region", false),
+        ] {
+            assert_eq!(is_offered(&offered, name), is, "{name}");
+        }
+        let region = serde_json::json!({ "region": "EMEA", "a.b": "x" });
+        let value = |name: &str| value_of(name, |name| (name == "account.attributes").then_some(&region)).and_then(Value::as_str);
+        assert_eq!([value("account.attributes.region"), value("account.attributes.a.b")], [Some("EMEA"), Some("x")]);
+        assert_eq!([value("account.attributes.x"), value("account.name")], [None, None]);
     }
 
     #[test]

@@ -69,6 +69,15 @@ fn names_are_held_against_what_is_offered() {
 }
 
 #[test]
+fn an_attribute_is_a_text_and_null_where_the_object_does_not_have_it() {
+    let event = json!({ "data": { "parameters": { "account.attributes": { "region": "EMEA", "cost-center": "7" } } } });
+    let value = |source: &str| Expression::compile(source).expect("compiles").value(&Scope::of(&event), &mut Budget::default());
+    assert_eq!(value("account.attributes.region + account.attributes['cost-center']"), Ok(json!("EMEA7")));
+    assert_eq!(value("[account.attributes.tier, service.attributes.tier]"), Ok(json!([null, null])));
+    assert_eq!(value("[has(account.attributes.region), has(account.attributes.tier)]"), Ok(json!([true, false])));
+}
+
+#[test]
 fn what_could_cost_without_bound_is_refused() {
     let code = |source: &str| Expression::compile(source).map(|_| ()).map_err(|fault| fault.code.as_str());
     assert_eq!(code("1 +"), Err("expression_syntax"));

@@ -10,7 +10,7 @@ use super::{
     bounds::{self, Exceeded},
     describe, environment, on_a_stack, scan,
 };
-use crate::events::parameters::nearest;
+use crate::events::parameters::{has_members, is_offered, nearest};
 
 /// Maximum number of violations reported per template.
 pub const FAULTS_MAX: usize = 50;
@@ -116,7 +116,7 @@ impl<'t> Reading<'t> {
     pub fn faults(&self, offered: &[&str]) -> Vec<Fault> {
         let names: HashSet<&str> = offered.iter().copied().collect();
         let dots = offered.iter().flat_map(|name| name.match_indices('.').map(|(at, _)| &name[..at]));
-        let groups: HashSet<&str> = dots.collect();
+        let groups: HashSet<&str> = dots.chain(offered.iter().copied().filter(|name| has_members(name))).collect();
         let mut faults = Vec::new();
         for part in &self.0 {
             faults.extend(part.faults.iter().cloned());
@@ -223,7 +223,7 @@ impl<'t> ReadPart<'t> {
             let members = offered.iter().copied().filter(|name| name.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')));
             return Some(self.fault(Some(tag.line), path, Code::TemplateUnknownParameter, message, members.take(3).collect()));
         }
-        if names.contains(path) || self.globals.iter().any(|name| name == path) {
+        if names.contains(path) || is_offered(offered, path) || self.globals.iter().any(|name| name == path) {
             return None;
         }
         let line = self.tags.iter().find_map(|tag| tag.line_of(path));

@@ -147,6 +147,19 @@ fn an_absent_parameter_can_be_asked_for_but_not_printed() {
 }
 
 #[test]
+fn an_attribute_is_a_member_that_can_be_absent() {
+    let attributes = parameters(&[("account.attributes", json!({ "region": "EMEA", "cost-center": "7" }))]);
+    let rendered = |source: &str| render(&text(source), &attributes, &Locale::default()).map(|rendered| rendered.text);
+    assert_eq!(rendered("{{ account.attributes.region }} {{ account.attributes['cost-center'] }}"), Ok("EMEA 7".to_owned()));
+    assert_eq!(rendered("{% if account.attributes.tier %}x{% endif %}{{ account.attributes.tier|default('-') }}"), Ok("-".to_owned()));
+    assert!(rendered("{{ account.attributes.tier }}").is_err(), "an absent parameter cannot be printed");
+    let offered = ["account.name", "account.attributes"];
+    assert_eq!(check(&text("{{ account.attributes.region }} {{ account.attributes['cost-center'] }}"), &offered), Ok(()));
+    let refused = check(&text("{{ account.attributes }}"), &offered).expect_err("a group");
+    assert_eq!(refused.iter().map(|fault| fault.code.as_str()).collect::<Vec<_>>(), ["template_unknown_parameter"]);
+}
+
+#[test]
 fn json_values_print_as_people_expect() {
     let all = parameters(&[
         ("a.none", json!(null)),

@@ -281,10 +281,12 @@ pub const ROWS: &[Row] = &[
     Row {
         kind: "service.updated",
         publishes: &["service.updated"],
-        tells: &["service.name"],
+        tells: &["service.name", "service.attributes"],
         given: |world| Box::pin(service(world)),
         when: |world| {
-            Box::pin(async { drop(world.patch(&format!("/v1/services/{}", world.id("service")), json!({ "name": "Fixed" })).await) })
+            Box::pin(async {
+                drop(world.patch(&format!("/v1/services/{}", world.id("service")), json!({ "attributes": { "truck": "42" } })).await)
+            })
         },
     },
     Row {

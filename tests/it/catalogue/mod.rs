@@ -92,6 +92,7 @@ fn faults(row: &Row, event: &Value) -> Vec<String> {
             Some(Value::String(_)) => Type::String,
             Some(Value::Number(_)) => Type::Number,
             Some(Value::Bool(_)) => Type::Boolean,
+            Some(Value::Object(_)) => Type::Object,
             _ => continue,
         };
         if is != parameter.kind {

@@ -5,14 +5,15 @@ use billwire_app::{
     page::{After, Page, PageRequest},
 };
 use billwire_schemas::refusal::Code;
-use poem_openapi::{OpenApi, param::Path};
+use poem_openapi::{Object, OpenApi, param::Path, types::Example};
+use uuid::Uuid;
 
 use crate::{
-    billing::invoices::InvoiceLine,
     billing::invoices::Tag,
+    customers::accounts::Period,
     http::{cursor, problem::Problem, request_context::Context, responses::Listed},
     openapi::operation::{Operation, list},
-    types::scalars::Reference,
+    types::{money::Money, scalars::Reference},
 };
 
 pub(crate) struct InvoiceLines;
@@ -20,6 +21,50 @@ pub(crate) struct InvoiceLines;
 /// Registry entries of the operations below.
 pub(crate) const OPERATIONS: &[Operation] =
     &[Operation { own_codes: &[Code::InvoiceNotFound], ..list("getInvoiceLines", "invoices:read") }];
+
+/// A line of an invoice.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct InvoiceLine {
+    /// `charges`: all charges of one type. `fee`: a package subscription's fee for a period. `adjustment`: an adjustment of a charge on an
+    /// earlier invoice. `credit`: the amount a credit covers. More values may be added.
+    kind: String,
+    /// Description of the line.
+    description: String,
+    /// Charge type.
+    charge_type: Option<String>,
+    /// Number of charges.
+    count: Option<i64>,
+    /// Id of the package subscription.
+    package_subscription_id: Option<Uuid>,
+    /// Period of the fee.
+    period: Option<Period>,
+    /// Id of the adjustment.
+    adjustment_id: Option<Uuid>,
+    /// Id of the credit.
+    credit_id: Option<Uuid>,
+    /// Sum before rounding, as a decimal string.
+    exact: String,
+    /// Billed amount: the sum rounded half to even to the currency's minor unit. Negative amounts are in the customer's favour.
+    amount: Money,
+}
+
+impl Example for InvoiceLine {
+    fn example() -> Self {
+        Self {
+            kind: "charges".to_owned(),
+            description: "3 charges: data".to_owned(),
+            charge_type: Some("data".to_owned()),
+            count: Some(3),
+            package_subscription_id: None,
+            period: None,
+            adjustment_id: None,
+            credit_id: None,
+            exact: "9.8965".to_owned(),
+            amount: Money::of("9.90", "EUR"),
+        }
+    }
+}
 
 /// A page of an invoice's lines. Lines never change, so the cursor is a line's index.
 fn part(invoice: Invoice, page_request: PageRequest) -> Page<Line> {

@@ -1,7 +1,9 @@
 //! Invoices: reading, delivery, cancellation, final invoices and previews.
 
+use std::collections::HashMap;
+
 use billwire_app::{
-    CancelInvoice, CreateInvoiceOnDemand, DeliverInvoice, Filter, Reply,
+    CancelInvoice, CreateInvoiceOnDemand, DeliverInvoice, Filter, Reply, UpdateInvoice,
     domain::{
         Entity,
         billing::{bill_run::BillRun, invoice},
@@ -22,19 +24,24 @@ use poem_openapi::{
 use uuid::Uuid;
 
 use crate::{
-    billing::invoice_reminders::{InvoiceDeliveryOffset, InvoiceDueReminder},
-    customers::{account_bill_cycle::NoMembers, accounts::Period},
+    billing::{
+        invoice_attributes::InvoiceUpdate,
+        invoice_lines::InvoiceLine,
+        invoice_reminders::{InvoiceDeliveryOffset, InvoiceDueReminder},
+    },
+    customers::account_bill_cycle::NoMembers,
     http::{
         problem::Problem,
-        request_context::{Context, Query},
+        request_context::{Context, Query, QueryAll},
         responses::{Created, Done, Found, IfNoneMatch, Listed, answered, replayed},
         validated_body::Validated,
     },
     openapi::operation::{Operation, PLAIN, change, created, get, list, updated},
     types::example::{example_id, example_moment},
     types::{
+        attributes::{changes, wanted},
         money::Money,
-        scalars::{Date, Direction, Flag, InvoiceOrder, InvoiceStatus, Moment, Reference},
+        scalars::{AttributeFilter, Date, Direction, Flag, InvoiceOrder, InvoiceStatus, Moment, Reference},
     },
 };
 
@@ -86,53 +93,15 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         &[Code::InvoiceNotFound, Code::InvoiceNotOpen, Code::InvoiceHasPayments, Code::LaterInvoiceExists, Code::TooManyAdjustments],
         updated("invoice", "Invoice", &["invoice.updated", "invoice.cancelled"]),
     ),
+    change(
+        "updateInvoice",
+        "invoices:write",
+        &[Code::InvoiceNotFound, Code::TooManyAttributes, Code::AttributesTooLarge],
+        updated("invoice", "Invoice", &["invoice.updated"]),
+    ),
     list("listInvoices", "invoices:read"),
     get("getInvoice", "invoices:read", &[Code::InvoiceNotFound]),
 ];
-
-/// A line of an invoice.
-#[derive(Debug, Object)]
-#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
-pub(crate) struct InvoiceLine {
-    /// `charges`: all charges of one type. `fee`: a package subscription's fee for a period. `adjustment`: an adjustment of a charge on an
-    /// earlier invoice. `credit`: the amount a credit covers. More values may be added.
-    kind: String,
-    /// Description of the line.
-    description: String,
-    /// Charge type.
-    charge_type: Option<String>,
-    /// Number of charges.
-    count: Option<i64>,
-    /// Id of the package subscription.
-    package_subscription_id: Option<Uuid>,
-    /// Period of the fee.
-    period: Option<Period>,
-    /// Id of the adjustment.
-    adjustment_id: Option<Uuid>,
-    /// Id of the credit.
-    credit_id: Option<Uuid>,
-    /// Sum before rounding, as a decimal string.
-    exact: String,
-    /// Billed amount: the sum rounded half to even to the currency's minor unit. Negative amounts are in the customer's favour.
-    amount: Money,
-}
-
-impl Example for InvoiceLine {
-    fn example() -> Self {
-        Self {
-            kind: "charges".to_owned(),
-            description: "3 charges: data".to_owned(),
-            charge_type: Some("data".to_owned()),
-            count: Some(3),
-            package_subscription_id: None,
-            period: None,
-            adjustment_id: None,
-            credit_id: None,
-            exact: "9.8965".to_owned(),
-            amount: Money::of("9.90", "EUR"),
-        }
-    }
-}
 
 /// An invoice of an account.
 #[derive(Debug, Object)]
@@ -185,6 +154,8 @@ pub(crate) struct Invoice {
     delivery_offsets: Option<Vec<InvoiceDeliveryOffset>>,
     /// Times before the due date at which `invoice.due_soon` is published; fixed at posting. Absent if there are none.
     due_reminders: Option<Vec<InvoiceDueReminder>>,
+    /// Custom attributes, by name. Absent if there are none.
+    attributes: Option<HashMap<String, String>>,
     /// Creation time.
     created_at: Moment,
     /// Time of the last change.
@@ -218,6 +189,7 @@ impl Example for Invoice {
             overdue_since: None,
             delivery_offsets: None,
             due_reminders: None,
+            attributes: None,
             created_at: example_moment(),
             updated_at: example_moment(),
         }
@@ -308,6 +280,8 @@ impl Invoices {
         /// Only invoices due before this date.
         #[oai(name = "dueTo")]
         due_to: Query<Date>,
+        /// Only those with this attribute, as `name:text`. Can be repeated, up to 10 times; all must hold.
+        attribute: QueryAll<AttributeFilter>,
         /// Sort key. Default `createdAt`.
         sort: Query<InvoiceOrder>,
         /// Sort direction. Default `ascending`.
@@ -322,7 +296,8 @@ impl Invoices {
             .since_day("issued_on", day(issued_from))
             .until_day("issued_on", day(issued_to))
             .since_day("due_on", day(due_from))
-            .until_day("due_on", day(due_to));
+            .until_day("due_on", day(due_to))
+            .attributes::<invoice::Invoice>(context.tenant(), &wanted(&attribute));
         let ascending = order.0 != Some(Direction::Descending);
         let (app, tenant, page_request) = (context.app(), context.tenant(), context.page().await?);
         let Page { items, next } = match (sort.0.unwrap_or(InvoiceOrder::CreatedAt), ascending) {
@@ -350,6 +325,21 @@ impl Invoices {
         invoice: Path<Reference>,
     ) -> Result<Found<Invoice>, Problem> {
         Found::of(&context.app().get::<invoice::Invoice>(context.tenant(), &invoice.0.0).await?, &known)
+    }
+
+    /// Change an invoice's attributes
+    ///
+    /// Nothing else of an invoice can be changed. The invoice may be paid or cancelled.
+    #[oai(path = "/invoices/:invoice", method = "patch", operation_id = "updateInvoice")]
+    async fn update(
+        &self,
+        context: Context,
+        /// Id or number of the invoice.
+        invoice: Path<Reference>,
+        input: Validated<InvoiceUpdate>,
+    ) -> Result<Done, Problem> {
+        let use_case = UpdateInvoice { attributes: changes(input.body.attributes) };
+        Ok(Done(context.execute_on(&invoice.0, input.canonical.as_deref(), use_case).await?))
     }
 
     /// Deliver an invoice

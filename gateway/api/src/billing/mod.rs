@@ -3,6 +3,7 @@
 pub(crate) mod balances;
 pub(crate) mod bill_runs;
 pub(crate) mod credits;
+pub(crate) mod invoice_attributes;
 pub(crate) mod invoice_lines;
 pub(crate) mod invoice_reminders;
 pub(crate) mod invoices;

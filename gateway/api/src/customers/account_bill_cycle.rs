@@ -4,9 +4,10 @@ use billwire_app::{CancelAccountBillCycleChange, PerformAccountBillCycleChange, 
 use billwire_schemas::refusal::Code;
 use chrono::{TimeZone, Utc};
 use poem_openapi::{Object, OpenApi, param::Path, types::Example};
+use uuid::Uuid;
 
 use crate::{
-    customers::accounts::Tag,
+    customers::accounts::{Period, Tag},
     http::{
         problem::Problem,
         request_context::Context,
@@ -49,6 +50,32 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         updated("account", "Account", &["account.updated", "account.bill_cycle_changed"]),
     ),
 ];
+
+/// The current bill cycle of an account.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
+pub(crate) struct CurrentBillCycle {
+    /// Id of the bill cycle.
+    pub bill_cycle_id: Uuid,
+    /// The account's own billing day, for an individual cycle.
+    pub billing_day: Option<u32>,
+    /// The current billing period.
+    pub period: Period,
+    /// The shortened, prorated period between the current period and the first full period of a new cycle.
+    pub short_period: Option<Period>,
+}
+
+/// A planned change of bill cycle.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
+pub(crate) struct PlannedBillCycleChange {
+    /// Id of the new bill cycle.
+    pub bill_cycle_id: Uuid,
+    /// The account's own billing day, for an individual cycle.
+    pub billing_day: Option<u32>,
+    /// Time at which the change takes effect.
+    pub valid_from: Moment,
+}
 
 /// A bill cycle change.
 #[derive(Debug, Object)]

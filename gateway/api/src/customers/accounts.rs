@@ -1,5 +1,7 @@
 //! Accounts.
 
+use std::collections::HashMap;
+
 use billwire_app::{
     CreateAccount, DeleteAccount, Filter, UpdateAccount,
     domain::customers::{account, bill_cycle::BillCycle},
@@ -8,24 +10,31 @@ use billwire_schemas::ids::{AccountId, fresh};
 use billwire_schemas::refusal::Code;
 use chrono::NaiveDate;
 use poem_openapi::{Object, OpenApi, Tags, param::Path, types::Example};
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
     customers::{
+        account_bill_cycle::{CurrentBillCycle, PlannedBillCycleChange},
         account_history::{AccountStatusFrom, BillCycleFrom, BillingSchedule},
         account_status::PlannedStatusChange,
         companies::{Company, NewCompany},
     },
     http::{
-        problem::Problem,
-        request_context::{Context, Query},
+        problem::{Problem, Violation},
+        request_context::{Context, Query, QueryAll},
         responses::{Created, Done, Found, IfNoneMatch, Listed},
         validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, change, create, created, delete, get, list, updated},
     types::example::{example_id, example_moment},
-    types::nullable::Nullable,
-    types::scalars::{AnyStatus, BillingDay, Currency, Days, ExternalId, FirstStatus, Moment, Name, Reference, SearchText},
+    types::scalars::{
+        AnyStatus, AttributeFilter, BillingDay, Currency, Days, ExternalId, FirstStatus, Moment, Name, Reference, SearchText,
+    },
+    types::{
+        attributes::{AttributeChanges, NewAttributes, attributes, changes, check_names, example_attributes, wanted},
+        nullable::Nullable,
+    },
 };
 
 #[derive(Tags)]
@@ -43,6 +52,8 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         "createAccount",
         "accounts:write",
         &[
+            Code::TooManyAttributes,
+            Code::AttributesTooLarge,
             Code::ExternalIdTaken,
             Code::CurrencyUnknown,
             Code::CountryUnknown,
@@ -60,6 +71,8 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         "updateAccount",
         "accounts:write",
         &[
+            Code::TooManyAttributes,
+            Code::AttributesTooLarge,
             Code::AccountNotFound,
             Code::ExternalIdTaken,
             Code::AccountDeactivated,
@@ -100,13 +113,20 @@ pub(crate) struct NewAccount {
     company: Option<NewCompany>,
     /// Days from an invoice's posting to its due date, 0 to 365. Absent: the value in the billing settings.
     payment_term_days: Option<Days>,
+    /// Custom attributes: up to 50 names of 1 to 64 letters, digits, `_`, `-` and `.`, beginning with a letter, each with a text; together at most
+    /// 16 KiB. Lists find objects by them, and events offer them as parameters.
+    attributes: Option<NewAttributes>,
 }
 
 fn active() -> FirstStatus {
     FirstStatus::Active
 }
 
-impl Validate for NewAccount {}
+impl Validate for NewAccount {
+    fn further(body: &Value, found: &mut Vec<Violation>) {
+        check_names(body, found);
+    }
+}
 
 impl Example for NewAccount {
     fn example() -> Self {
@@ -119,6 +139,7 @@ impl Example for NewAccount {
             status: active(),
             company: Some(NewCompany::example()),
             payment_term_days: None,
+            attributes: Some(example_attributes()),
         }
     }
 }
@@ -137,14 +158,27 @@ pub(crate) struct AccountUpdate {
     billing_contact: Nullable<Reference>,
     /// Days from an invoice's posting to its due date, 0 to 365.
     payment_term_days: Nullable<Days>,
+    /// Custom attributes, as a merge patch: a text sets one, null removes it; those that are not named stay. Null in place of the object removes all.
+    attributes: AttributeChanges,
 }
 
-impl Validate for AccountUpdate {}
+impl Validate for AccountUpdate {
+    fn further(body: &Value, found: &mut Vec<Violation>) {
+        check_names(body, found);
+    }
+}
 
 impl Example for AccountUpdate {
     fn example() -> Self {
         let (company, billing_contact) = (Nullable::default(), Reference::from("PERSON-12").into());
-        Self { external_id: Nullable::default(), name: None, company, billing_contact, payment_term_days: Days(30).into() }
+        Self {
+            external_id: Nullable::default(),
+            name: None,
+            company,
+            billing_contact,
+            payment_term_days: Days(30).into(),
+            attributes: Nullable::default(),
+        }
     }
 }
 
@@ -162,32 +196,6 @@ impl Period {
     pub fn of(start: NaiveDate, end: NaiveDate) -> Self {
         Self { start, end }
     }
-}
-
-/// The current bill cycle of an account.
-#[derive(Debug, Object)]
-#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
-pub(crate) struct CurrentBillCycle {
-    /// Id of the bill cycle.
-    bill_cycle_id: Uuid,
-    /// The account's own billing day, for an individual cycle.
-    billing_day: Option<u32>,
-    /// The current billing period.
-    period: Period,
-    /// The shortened, prorated period between the current period and the first full period of a new cycle.
-    short_period: Option<Period>,
-}
-
-/// A planned change of bill cycle.
-#[derive(Debug, Object)]
-#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
-pub(crate) struct PlannedBillCycleChange {
-    /// Id of the new bill cycle.
-    bill_cycle_id: Uuid,
-    /// The account's own billing day, for an individual cycle.
-    billing_day: Option<u32>,
-    /// Time at which the change takes effect.
-    valid_from: Moment,
 }
 
 /// An account.
@@ -228,6 +236,8 @@ pub(crate) struct Account {
     status_history: Option<Vec<AccountStatusFrom>>,
     /// The bill cycles by day, oldest first: billing periods follow from them, also when they are billed late. Absent as above.
     bill_cycle_history: Option<Vec<BillCycleFrom>>,
+    /// Custom attributes, by name. Absent if there are none.
+    attributes: Option<HashMap<String, String>>,
     /// Creation time.
     created_at: Moment,
     /// Time of the last change.
@@ -258,6 +268,7 @@ impl Example for Account {
             planned_status_change: None,
             deactivated_at: None,
             ending: None,
+            attributes: Some(example_attributes()),
             status_history: Some(vec![AccountStatusFrom { from: day(4), status: "active".to_owned() }]),
             bill_cycle_history: Some(vec![BillCycleFrom {
                 from: day(4),
@@ -287,6 +298,7 @@ impl Accounts {
             billing_day: new.billing_day.map(|day| day.0),
             company: new.company.map(Into::into),
             payment_term_days: new.payment_term_days.map(|days| days.0),
+            attributes: attributes(new.attributes),
         };
         let reply = context.execute(input.canonical.as_deref(), CreateAccount { command, bill_cycle: new.bill_cycle.0 }).await?;
         Ok(Created::under("/v1/accounts", reply))
@@ -296,6 +308,7 @@ impl Accounts {
     ///
     /// Filters are combined with AND. Oldest first.
     #[oai(path = "/accounts", method = "get", operation_id = "listAccounts")]
+    #[expect(clippy::too_many_arguments, reason = "a search has many filters")]
     async fn list(
         &self,
         context: Context,
@@ -311,13 +324,16 @@ impl Accounts {
         bill_cycle: Query<Reference>,
         /// Only accounts whose name or external id contains this text; case-insensitive.
         text: Query<SearchText>,
+        /// Only those with this attribute, as `name:text`. Can be repeated, up to 10 times; all must hold.
+        attribute: QueryAll<AttributeFilter>,
     ) -> Result<Listed<Account>, Problem> {
         let filter = Filter::new()
             .is("status", status.0.map(AnyStatus::wire))
             .begins("search", name.0.as_ref().map(|name| name.0.as_str()))
             .is("external_id", external_id.0.as_ref().map(|id| id.0.as_str()))
             .is_id("bill_cycle_id", context.filtered::<BillCycle>(&bill_cycle).await?)
-            .contains("search", text.0.as_ref().map(|text| text.0.as_str()));
+            .contains("search", text.0.as_ref().map(|text| text.0.as_str()))
+            .attributes::<account::Account>(context.tenant(), &wanted(&attribute));
         Listed::objects::<account::Account>(&context, filter).await
     }
 
@@ -346,14 +362,15 @@ impl Accounts {
         account: Path<Reference>,
         input: Validated<AccountUpdate>,
     ) -> Result<Done, Problem> {
-        let wanted = input.body;
+        let asked = input.body;
         let command = account::Update {
-            external_id: wanted.external_id.map(|id| id.0),
-            name: wanted.name.map(|name| name.0),
-            company: wanted.company.map(Into::into),
-            payment_term_days: wanted.payment_term_days.map(|days| days.0),
+            external_id: asked.external_id.map(|id| id.0),
+            name: asked.name.map(|name| name.0),
+            company: asked.company.map(Into::into),
+            payment_term_days: asked.payment_term_days.map(|days| days.0),
+            attributes: changes(asked.attributes),
         };
-        let contact = wanted.billing_contact.map(|contact| contact.0);
+        let contact = asked.billing_contact.map(|contact| contact.0);
         let use_case = UpdateAccount { command, billing_contact: contact };
         Ok(Done(context.execute_on(&account.0, input.canonical.as_deref(), use_case).await?))
     }

@@ -1,26 +1,31 @@
 //! Package subscriptions.
 
+use std::collections::HashMap;
+
 use billwire_app::{
-    CancelPackageSubscription, ChangePackageSubscriptionStatus, Filter, SubscribePackage,
+    CancelPackageSubscription, ChangePackageSubscriptionStatus, Filter, SubscribePackage, UpdatePackageSubscription,
     domain::customers::{account::Account, package::Package, package_subscription},
 };
 use billwire_schemas::ids::{PackageSubscriptionId, fresh};
 use billwire_schemas::refusal::Code;
 use chrono::NaiveDate;
 use poem_openapi::{Object, OpenApi, Tags, param::Path, types::Example};
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
     customers::planned_status::{PlannedStatus, start},
     http::{
-        problem::Problem,
-        request_context::{Context, Query},
+        problem::{Problem, Violation},
+        request_context::{Context, Query, QueryAll},
         responses::{Created, Done, Found, IfNoneMatch, Listed},
         validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, change, create, created, get, list, updated},
+    types::attributes::{AttributeChanges, NewAttributes, attributes, changes, check_names, example_changes, wanted},
     types::example::{example_id, example_moment},
-    types::scalars::{Date, ExternalId, Moment, Reason, Reference, StatusName},
+    types::nullable::Nullable,
+    types::scalars::{AttributeFilter, Date, ExternalId, Moment, Reason, Reference, StatusName},
 };
 
 #[derive(Tags)]
@@ -38,6 +43,8 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         "subscribePackage",
         "package_subscriptions:write",
         &[
+            Code::TooManyAttributes,
+            Code::AttributesTooLarge,
             Code::ExternalIdTaken,
             Code::AccountUnknown,
             Code::AccountDeactivated,
@@ -49,6 +56,18 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     ),
     list("listPackageSubscriptions", "package_subscriptions:read"),
     get("getPackageSubscription", "package_subscriptions:read", &[Code::PackageSubscriptionNotFound]),
+    change(
+        "updatePackageSubscription",
+        "package_subscriptions:write",
+        &[
+            Code::TooManyAttributes,
+            Code::AttributesTooLarge,
+            Code::PackageSubscriptionNotFound,
+            Code::ExternalIdTaken,
+            Code::AccountDeactivated,
+        ],
+        updated("packageSubscription", "PackageSubscription", &["package_subscription.updated"]),
+    ),
     change(
         "changePackageSubscriptionStatus",
         "package_subscriptions:write",
@@ -93,13 +112,48 @@ pub(crate) struct NewPackageSubscription {
     package: Reference,
     /// First day the fee is charged for, at most one year ago and ten years ahead. Absent: today in the tenant's time zone.
     start_date: Option<Date>,
+    /// Custom attributes: up to 50 names of 1 to 64 letters, digits, `_`, `-` and `.`, beginning with a letter, each with a text; together at most
+    /// 16 KiB. Lists find objects by them, and events offer them as parameters.
+    attributes: Option<NewAttributes>,
 }
 
-impl Validate for NewPackageSubscription {}
+impl Validate for NewPackageSubscription {
+    fn further(body: &Value, found: &mut Vec<Violation>) {
+        check_names(body, found);
+    }
+}
 
 impl Example for NewPackageSubscription {
     fn example() -> Self {
-        Self { external_id: Some("ORDER-815".into()), account: "CRM-4711".into(), package: "FLEET-M".into(), start_date: None }
+        Self {
+            external_id: Some("ORDER-815".into()),
+            account: "CRM-4711".into(),
+            package: "FLEET-M".into(),
+            start_date: None,
+            attributes: None,
+        }
+    }
+}
+
+/// Changes to a package subscription. Absent members keep their values.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct PackageSubscriptionUpdate {
+    /// External id: the id in your system; unique. The old one is free afterwards.
+    external_id: Nullable<ExternalId>,
+    /// Custom attributes, as a merge patch: a text sets one, null removes it; those that are not named stay. Null in place of the object removes all.
+    attributes: AttributeChanges,
+}
+
+impl Validate for PackageSubscriptionUpdate {
+    fn further(body: &Value, found: &mut Vec<Violation>) {
+        check_names(body, found);
+    }
+}
+
+impl Example for PackageSubscriptionUpdate {
+    fn example() -> Self {
+        Self { external_id: Nullable::default(), attributes: example_changes() }
     }
 }
 
@@ -187,6 +241,8 @@ pub(crate) struct PackageSubscription {
     /// The status by day, oldest first, up to the latest 1 000 changes: the fee is charged for billable days. Absent until the first change
     /// of a subscription from a version without it.
     status_history: Option<Vec<StatusFrom>>,
+    /// Custom attributes, by name. Absent if there are none.
+    attributes: Option<HashMap<String, String>>,
     /// Creation time.
     created_at: Moment,
     /// Time of the last change.
@@ -209,6 +265,7 @@ impl Example for PackageSubscription {
             fee_billed_until: start,
             planned_status_change: None,
             status_history: Some(vec![StatusFrom { from: start, status: "pending".to_owned(), billable: false }]),
+            attributes: None,
             created_at: example_moment(),
             updated_at: example_moment(),
         }
@@ -228,6 +285,7 @@ impl PackageSubscriptions {
             id: PackageSubscriptionId(fresh()),
             external_id: new.external_id.map(|id| id.0),
             start_date: new.start_date.map(|date| date.0),
+            attributes: attributes(new.attributes),
         };
         let use_case = SubscribePackage { package: new.package.0, command };
         let reply = context.execute_on(&new.account, input.canonical.as_deref(), use_case).await?;
@@ -247,11 +305,14 @@ impl PackageSubscriptions {
         package: Query<Reference>,
         /// Only subscriptions with this status.
         status: Query<StatusName>,
+        /// Only those with this attribute, as `name:text`. Can be repeated, up to 10 times; all must hold.
+        attribute: QueryAll<AttributeFilter>,
     ) -> Result<Listed<PackageSubscription>, Problem> {
         let filter = Filter::new()
             .is_id("account_id", context.filtered::<Account>(&account).await?)
             .is_id("package_id", context.filtered::<Package>(&package).await?)
-            .is("status", status.0.as_ref().map(|status| status.0.as_str()));
+            .is("status", status.0.as_ref().map(|status| status.0.as_str()))
+            .attributes::<package_subscription::PackageSubscription>(context.tenant(), &wanted(&attribute));
         Listed::objects::<package_subscription::PackageSubscription>(&context, filter).await
     }
 
@@ -269,6 +330,23 @@ impl PackageSubscriptions {
     ) -> Result<Found<PackageSubscription>, Problem> {
         let app = context.app();
         Found::of(&app.get::<package_subscription::PackageSubscription>(context.tenant(), &subscription.0.0).await?, &known)
+    }
+
+    /// Change a package subscription
+    ///
+    /// Absent members keep their values; null unsets a member. The status has its own operations.
+    #[oai(path = "/package-subscriptions/:packageSubscription", method = "patch", operation_id = "updatePackageSubscription")]
+    async fn update(
+        &self,
+        context: Context,
+        /// Id or external id of the package subscription.
+        #[oai(name = "packageSubscription")]
+        subscription: Path<Reference>,
+        input: Validated<PackageSubscriptionUpdate>,
+    ) -> Result<Done, Problem> {
+        let asked = input.body;
+        let command = package_subscription::Update { external_id: asked.external_id.map(|id| id.0), attributes: changes(asked.attributes) };
+        Ok(Done(context.execute_on(&subscription.0, input.canonical.as_deref(), UpdatePackageSubscription { command }).await?))
     }
 
     /// Change a package subscription's status

@@ -1,5 +1,7 @@
 //! Services.
 
+use std::collections::HashMap;
+
 use billwire_app::{
     CreateService, DeleteService, Filter, TransitionService, UpdateService,
     domain::customers::{account::Account, package_subscription::PackageSubscription, service},
@@ -7,6 +9,7 @@ use billwire_app::{
 use billwire_schemas::ids::{ServiceId, fresh};
 use billwire_schemas::refusal::Code;
 use poem_openapi::{Object, OpenApi, Tags, param::Path, types::Example};
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
@@ -15,15 +18,18 @@ use crate::{
         planned_status::{PlannedStatus, start},
     },
     http::{
-        problem::Problem,
-        request_context::{Context, Query},
+        problem::{Problem, Violation},
+        request_context::{Context, Query, QueryAll},
         responses::{Created, Done, Found, IfNoneMatch, Listed},
         validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, change, create, created, delete, get, list, updated},
     types::example::{example_id, example_moment},
-    types::nullable::Nullable,
-    types::scalars::{ExternalId, Moment, Name, Reason, Reference, StatusName},
+    types::scalars::{AttributeFilter, ExternalId, Moment, Name, Reason, Reference, StatusName},
+    types::{
+        attributes::{AttributeChanges, NewAttributes, attributes, changes, check_names, wanted},
+        nullable::Nullable,
+    },
 };
 
 #[derive(Tags)]
@@ -41,6 +47,8 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         "createService",
         "services:write",
         &[
+            Code::TooManyAttributes,
+            Code::AttributesTooLarge,
             Code::ExternalIdTaken,
             Code::AccountUnknown,
             Code::AccountDeactivated,
@@ -55,7 +63,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     change(
         "updateService",
         "services:write",
-        &[Code::ServiceNotFound, Code::ExternalIdTaken, Code::AccountDeactivated],
+        &[Code::TooManyAttributes, Code::AttributesTooLarge, Code::ServiceNotFound, Code::ExternalIdTaken, Code::AccountDeactivated],
         updated("service", "Service", &["service.updated"]),
     ),
     delete(
@@ -95,9 +103,16 @@ pub(crate) struct NewService {
     name: Name,
     /// Kind of service, in your own terms.
     service_type: Name,
+    /// Custom attributes: up to 50 names of 1 to 64 letters, digits, `_`, `-` and `.`, beginning with a letter, each with a text; together at most
+    /// 16 KiB. Lists find objects by them, and events offer them as parameters.
+    attributes: Option<NewAttributes>,
 }
 
-impl Validate for NewService {}
+impl Validate for NewService {
+    fn further(body: &Value, found: &mut Vec<Violation>) {
+        check_names(body, found);
+    }
+}
 
 impl Example for NewService {
     fn example() -> Self {
@@ -107,6 +122,7 @@ impl Example for NewService {
             package_subscription: Some("ORDER-815".into()),
             name: "Truck 42".into(),
             service_type: "iot-sim".into(),
+            attributes: None,
         }
     }
 }
@@ -119,13 +135,19 @@ pub(crate) struct ServiceUpdate {
     external_id: Nullable<ExternalId>,
     /// Display name.
     name: Option<Name>,
+    /// Custom attributes, as a merge patch: a text sets one, null removes it; those that are not named stay. Null in place of the object removes all.
+    attributes: AttributeChanges,
 }
 
-impl Validate for ServiceUpdate {}
+impl Validate for ServiceUpdate {
+    fn further(body: &Value, found: &mut Vec<Violation>) {
+        check_names(body, found);
+    }
+}
 
 impl Example for ServiceUpdate {
     fn example() -> Self {
-        Self { external_id: Nullable::default(), name: Some("Truck 42, new driver".into()) }
+        Self { external_id: Nullable::default(), name: Some("Truck 42, new driver".into()), attributes: Nullable::default() }
     }
 }
 
@@ -182,6 +204,8 @@ pub(crate) struct Service {
     status_history: Option<Vec<StatusFrom>>,
     /// `true` if the service was suspended with its account; reactivating the account then restores it. Otherwise absent.
     suspended_with_account: Option<bool>,
+    /// Custom attributes, by name. Absent if there are none.
+    attributes: Option<HashMap<String, String>>,
     /// Creation time.
     created_at: Moment,
     /// Time of the last change.
@@ -204,6 +228,7 @@ impl Example for Service {
             planned_status_change: None,
             status_history: None,
             suspended_with_account: None,
+            attributes: None,
             created_at: example_moment(),
             updated_at: example_moment(),
         }
@@ -223,6 +248,7 @@ impl Services {
             external_id: new.external_id.map(|id| id.0),
             name: new.name.0,
             service_type: new.service_type.0,
+            attributes: attributes(new.attributes),
         };
         let use_case = CreateService { package_subscription: new.package_subscription.map(|reference| reference.0), command };
         let reply = context.execute_on(&new.account, input.canonical.as_deref(), use_case).await?;
@@ -243,11 +269,14 @@ impl Services {
         /// Only services included in this package subscription, by its id or external id.
         #[oai(name = "packageSubscription")]
         subscription: Query<Reference>,
+        /// Only those with this attribute, as `name:text`. Can be repeated, up to 10 times; all must hold.
+        attribute: QueryAll<AttributeFilter>,
     ) -> Result<Listed<Service>, Problem> {
         let filter = Filter::new()
             .is_id("account_id", context.filtered::<Account>(&account).await?)
             .is("status", status.0.as_ref().map(|status| status.0.as_str()))
-            .is_id("package_subscription_id", context.filtered::<PackageSubscription>(&subscription).await?);
+            .is_id("package_subscription_id", context.filtered::<PackageSubscription>(&subscription).await?)
+            .attributes::<service::Service>(context.tenant(), &wanted(&attribute));
         Listed::objects::<service::Service>(&context, filter).await
     }
 
@@ -276,8 +305,12 @@ impl Services {
         service: Path<Reference>,
         input: Validated<ServiceUpdate>,
     ) -> Result<Done, Problem> {
-        let wanted = input.body;
-        let command = service::Update { external_id: wanted.external_id.map(|id| id.0), name: wanted.name.map(|name| name.0) };
+        let asked = input.body;
+        let command = service::Update {
+            external_id: asked.external_id.map(|id| id.0),
+            name: asked.name.map(|name| name.0),
+            attributes: changes(asked.attributes),
+        };
         Ok(Done(context.execute_on(&service.0, input.canonical.as_deref(), UpdateService { command }).await?))
     }
 

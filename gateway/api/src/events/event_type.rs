@@ -32,7 +32,8 @@ use crate::{
 pub(crate) struct Parameter {
     /// Parameter name, as used in templates and expressions.
     name: String,
-    /// Value type: `string` (also amounts and dates), `number` or `boolean`.
+    /// Value type: `string` (also amounts and dates), `number`, `boolean`, or `object`: custom attributes, each used by its name, such as
+    /// `account.attributes.region`.
     #[oai(rename = "type")]
     kind: String,
     /// Description.

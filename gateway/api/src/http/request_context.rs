@@ -11,7 +11,7 @@ use billwire_schemas::{ids::TenantId, refusal::Code};
 use poem::{Request, RequestBody};
 use poem_openapi::{
     ApiExtractor, ApiExtractorType, ExtractParamOptions,
-    registry::{MetaParamIn, MetaSchemaRef, MetaSecurityScheme, Registry},
+    registry::{MetaParamIn, MetaSchema, MetaSchemaRef, MetaSecurityScheme, Registry},
     types::ParseFromParameter,
 };
 use serde_json::Value;
@@ -139,6 +139,13 @@ impl Context {
         parsed.map_err(|_| Problem::new(Code::InvalidParameter, format!("'{name}' is not valid.")))
     }
 
+    /// The values of a query parameter that can be repeated, already validated by [`crate::http::authorization`].
+    fn parameters<T: ParseFromParameter>(&self, name: &str) -> Result<Vec<T>, Problem> {
+        let texts = self.0.query.iter().filter(|(known, _)| known == name).map(|(_, text)| text);
+        let parsed = texts.map(|text| T::parse_from_parameter(text)).collect::<Result<_, _>>();
+        parsed.map_err(|_| Problem::new(Code::InvalidParameter, format!("'{name}' is not valid.")))
+    }
+
     /// The requested page of a list, with memory reserved for it.
     ///
     /// # Errors
@@ -248,5 +255,35 @@ impl<'a, T: ParseFromParameter> ApiExtractor<'a> for Query<T> {
 
     async fn from_request(request: &'a Request, _: &mut RequestBody, options: ExtractParamOptions<T>) -> poem::Result<Self> {
         Ok(Self(Context::of(request)?.parameter(options.name)?))
+    }
+}
+
+/// How often a query parameter can be repeated.
+const REPEATED_MAX: usize = 10;
+
+/// A query parameter that can be repeated, already validated by [`crate::http::authorization`].
+pub(crate) struct QueryAll<T>(pub Vec<T>);
+
+impl<'a, T: ParseFromParameter> ApiExtractor<'a> for QueryAll<T> {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::Parameter];
+
+    type ParamType = T;
+    type ParamRawType = T::RawValueType;
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+
+    fn param_in() -> Option<MetaParamIn> {
+        Some(MetaParamIn::Query)
+    }
+
+    fn param_schema_ref() -> Option<MetaSchemaRef> {
+        let schema = MetaSchema { items: Some(Box::new(T::schema_ref())), max_items: Some(REPEATED_MAX), ..MetaSchema::new("array") };
+        Some(MetaSchemaRef::Inline(Box::new(schema)))
+    }
+
+    async fn from_request(request: &'a Request, _: &mut RequestBody, options: ExtractParamOptions<T>) -> poem::Result<Self> {
+        Ok(Self(Context::of(request)?.parameters(options.name)?))
     }
 }

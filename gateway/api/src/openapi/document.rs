@@ -91,18 +91,23 @@ pub fn openapi_31() -> Value {
     document
 }
 
-/// Replaces `nullable` of OpenAPI 3.0 in the members of a schema with the type `null` of JSON Schema.
+/// Replaces `nullable` of OpenAPI 3.0 in the members of a schema, and in theirs, with the type `null` of JSON Schema.
 fn with_null(schema: &mut Value) {
     for (_, member) in schema["properties"].as_object_mut().into_iter().flatten() {
-        let Some(members) = member.as_object_mut() else { continue };
-        if members.remove("nullable").is_none() {
-            continue;
+        or_null(member);
+        if let Some(inner) = member.get_mut("additionalProperties") {
+            or_null(inner);
         }
-        if let Some(kind) = members.get_mut("type") {
-            *kind = json!([kind.take(), "null"]);
-        } else if let Some(reference) = members.remove("allOf") {
-            members.insert("anyOf".to_owned(), json!([reference[0], { "type": "null" }]));
-        }
+    }
+}
+
+fn or_null(member: &mut Value) {
+    let Some(members) = member.as_object_mut().filter(|members| members.contains_key("nullable")) else { return };
+    members.remove("nullable");
+    if let Some(kind) = members.get_mut("type") {
+        *kind = json!([kind.take(), "null"]);
+    } else if let Some(reference) = members.remove("allOf") {
+        members.insert("anyOf".to_owned(), json!([reference[0], { "type": "null" }]));
     }
 }
 

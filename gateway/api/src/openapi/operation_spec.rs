@@ -46,14 +46,20 @@ struct Parameter {
     /// Compiling fails only by a bug in this crate; requests then get 500, and the log has the cause.
     validator: Result<Validator, Problem>,
     whole: bool,
+    /// How often it can be listed.
+    times_max: usize,
 }
 
 impl Parameter {
     fn new(name: &str, schema: &MetaSchemaRef) -> Self {
         let mut schema = serde_json::to_value(schema).unwrap_or_default();
         tidy(&mut schema);
+        let times_max = schema["maxItems"].as_u64().and_then(|max| usize::try_from(max).ok()).unwrap_or(1);
+        if schema["type"] == "array" {
+            schema = schema["items"].take();
+        }
         let whole = schema["type"] == "integer";
-        Self { name: name.to_owned(), validator: compile(&schema), whole }
+        Self { name: name.to_owned(), validator: compile(&schema), whole, times_max }
     }
 
     fn all(operation: &MetaOperation, place: MetaParamIn) -> Vec<Self> {
@@ -161,8 +167,10 @@ impl OperationSpec {
         for (at, (name, text)) in pairs.iter().enumerate() {
             match self.query.iter().find(|parameter| parameter.name == *name) {
                 None => found.push(about(name, Code::UnknownParameter.as_str(), self.unknown(name))),
-                Some(_) if pairs[..at].iter().any(|(earlier, _)| earlier == name) => {
-                    found.push(about(name, "repeated", format!("'{name}' is listed twice.")));
+                Some(parameter) if pairs[..at].iter().filter(|(earlier, _)| earlier == name).count() >= parameter.times_max => {
+                    let times =
+                        if parameter.times_max == 1 { "twice".to_owned() } else { format!("more than {} times", parameter.times_max) };
+                    found.push(about(name, "repeated", format!("'{name}' is listed {times}.")));
                 }
                 Some(parameter) => parameter.check(text, found)?,
             }

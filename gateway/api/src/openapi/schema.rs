@@ -141,26 +141,37 @@ pub(crate) struct BodySchema {
     pub validator: Validator,
     /// The members that null unsets.
     nullable: Vec<String>,
+    /// The members whose own members null unsets.
+    of_nullable: Vec<String>,
 }
 
 impl BodySchema {
     fn of<T: Type>() -> Result<Self, Problem> {
         let schema = request_schema::<T>();
         let name = schema["$ref"].as_str().and_then(|name| name.strip_prefix(COMPONENTS)).unwrap_or_default();
-        let members = schema["components"]["schemas"][name]["properties"].as_object().into_iter().flatten();
-        let nullable = members.filter(|(_, member)| member["nullable"] == true).map(|(name, _)| name.clone()).collect();
-        Ok(Self { validator: compile(&schema)?, nullable })
+        let members = || schema["components"]["schemas"][name]["properties"].as_object().into_iter().flatten();
+        let named = |of: fn(&Value) -> &Value| members().filter(|(_, member)| of(member) == true).map(|(name, _)| name.clone()).collect();
+        let nullable = named(|member| &member["nullable"]);
+        let of_nullable = named(|member| &member["additionalProperties"]["nullable"]);
+        Ok(Self { validator: compile(&schema)?, nullable, of_nullable })
     }
 
     /// The body to validate: without the members that it unsets.
     pub fn without_nulls<'v>(&self, body: &'v Value) -> Cow<'v, Value> {
         let unset = |name: &String| body.get(name).is_some_and(Value::is_null);
-        if !self.nullable.iter().any(unset) {
+        let has_unset =
+            |name: &String| body.get(name).and_then(Value::as_object).is_some_and(|members| members.values().any(Value::is_null));
+        if !self.nullable.iter().any(unset) && !self.of_nullable.iter().any(has_unset) {
             return Cow::Borrowed(body);
         }
         let mut set = body.clone();
         if let Some(members) = set.as_object_mut() {
             members.retain(|name, value| !value.is_null() || !self.nullable.contains(name));
+            for name in &self.of_nullable {
+                if let Some(inner) = members.get_mut(name).and_then(Value::as_object_mut) {
+                    inner.retain(|_, value| !value.is_null());
+                }
+            }
         }
         Cow::Owned(set)
     }

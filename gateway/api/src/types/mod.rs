@@ -1,5 +1,6 @@
 //! Types shared by request and response bodies: scalars with their patterns, members that null unsets, money, tagged unions, business transactions.
 
+pub(crate) mod attributes;
 pub(crate) mod business_transaction;
 pub(crate) mod example;
 pub(crate) mod money;

@@ -36,6 +36,8 @@ pub(crate) const LANGUAGE_OR_NOTHING: &str = "^([A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})
 pub(crate) const DECIMAL: &str = r"^-?[0-9]+(\.[0-9]+)?$";
 /// A status name.
 pub(crate) const STATUS: &str = "^[A-Za-z][A-Za-z0-9_-]*$";
+/// The name of an attribute, a colon, and its text.
+pub(crate) const ATTRIBUTE: &str = r"^[A-Za-z][A-Za-z0-9_.-]{0,63}:[^\x00-\x1f\x7f-\x9f]+$";
 /// ISO 3166-1 alpha-2.
 pub(crate) const COUNTRY: &str = "^[A-Z]{2}$";
 /// A syntactically valid BCP 47 language tag.
@@ -62,6 +64,7 @@ pub(crate) fn rule_of(pattern: &str) -> &'static str {
         CAMEL => "must start with a lowercase letter and contain only letters and digits, such as billCycle",
         DECIMAL => "must be a decimal such as 12.50, without exponent, spaces or thousands separators",
         STATUS => "must start with a letter and contain only letters, digits, '_' and '-'",
+        ATTRIBUTE => "must be the name of an attribute, a colon and its text, such as region:EMEA",
         COUNTRY => "must be two uppercase letters (ISO 3166-1), such as DE",
         LANGUAGE | LANGUAGE_OR_NOTHING => "must be a language tag (BCP 47), such as de or en-GB",
         VISIBLE => "must contain visible ASCII characters only",

@@ -13,8 +13,8 @@ use poem_openapi::{
 use serde_json::Value;
 
 use crate::types::patterns::{
-    ADDRESS, ADDRESS_OR_NOTHING, CAMEL, COUNTRY, CURRENCY, DECIMAL, HEADER, HOST, LANGUAGE, LANGUAGE_OR_NOTHING, LINE, LINES, NAME, PATH,
-    PATH_OR_NOTHING, RECIPIENT, SNAKE, STATUS, VISIBLE,
+    ADDRESS, ADDRESS_OR_NOTHING, ATTRIBUTE, CAMEL, COUNTRY, CURRENCY, DECIMAL, HEADER, HOST, LANGUAGE, LANGUAGE_OR_NOTHING, LINE, LINES,
+    NAME, PATH, PATH_OR_NOTHING, RECIPIENT, SNAKE, STATUS, VISIBLE,
 };
 
 fn text(min: usize, max: usize, pattern: &str) -> MetaSchema {
@@ -170,6 +170,10 @@ texts! {
     IdentifierValue = text(1, 128, NAME);
     /// A text to search for.
     SearchText = text(1, 200, LINE);
+    /// The text of an attribute.
+    AttributeText = text(1, 1_000, NAME);
+    /// An attribute to filter by.
+    AttributeFilter = text(3, 1_065, ATTRIBUTE);
     /// A status name.
     StatusName = text(1, 64, STATUS);
     /// A country code.

@@ -1,8 +1,9 @@
-//! `deliverInvoice`, `cancelInvoice`, and due dates of invoices.
+//! `updateInvoice`, `deliverInvoice`, `cancelInvoice`, and due dates of invoices.
 
 use async_trait::async_trait;
 use billwire_domain::{
     Change, Rejected,
+    attributes::Changes,
     billing::{
         credit::{self, Credit},
         invoice::{self, Invoice, Status},
@@ -30,6 +31,13 @@ use crate::{
     record::Record,
 };
 
+/// Changes an invoice's attributes.
+#[derive(Debug, Clone)]
+pub struct UpdateInvoice {
+    /// The change.
+    pub attributes: Changes,
+}
+
 /// Records that an invoice was delivered.
 #[derive(Debug, Clone)]
 pub struct DeliverInvoice;
@@ -47,6 +55,16 @@ pub(crate) struct InvoiceDue {
 
 /// Maximum number of adjustments a cancellation changes, so that its events fit into one batch of the stream.
 const ADJUSTMENTS_MAX: usize = 400;
+
+#[async_trait]
+impl ObjectUseCase for UpdateInvoice {
+    type Object = Invoice;
+    const OPERATION: &'static str = "updateInvoice";
+
+    async fn run(&self, tx: &mut Tx<'_>, invoice: Invoice, now: Timestamp) -> Result<Option<Record>, Failure> {
+        recorded(tx, &invoice::update(invoice, &self.attributes, now)?, Parameters::new()).await
+    }
+}
 
 #[async_trait]
 impl ObjectUseCase for DeliverInvoice {

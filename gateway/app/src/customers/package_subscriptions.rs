@@ -1,4 +1,4 @@
-//! `subscribePackage`, `changePackageSubscriptionStatus`, `cancelPackageSubscription`.
+//! `subscribePackage`, `updatePackageSubscription`, `changePackageSubscriptionStatus`, `cancelPackageSubscription`.
 
 use async_trait::async_trait;
 use billwire_domain::{
@@ -28,6 +28,13 @@ pub struct SubscribePackage {
     pub package: String,
     /// What to create.
     pub command: package_subscription::Subscribe,
+}
+
+/// Changes a package subscription.
+#[derive(Debug, Clone)]
+pub struct UpdatePackageSubscription {
+    /// The changes.
+    pub command: package_subscription::Update,
 }
 
 /// Changes a package subscription's status along the allowed transitions.
@@ -64,6 +71,19 @@ impl ObjectUseCase for SubscribePackage {
         tx.ensure_external_id_free::<PackageSubscription>(self.command.external_id.as_deref()).await?;
         let change = package_subscription::subscribe(self.command.clone(), &account, &package, &settings(tx).await?, now)?;
         recorded(tx, &change, package.parameters()).await
+    }
+}
+
+#[async_trait]
+impl ObjectUseCase for UpdatePackageSubscription {
+    type Object = PackageSubscription;
+    const OPERATION: &'static str = "updatePackageSubscription";
+
+    async fn run(&self, tx: &mut Tx<'_>, subscription: PackageSubscription, now: Timestamp) -> Result<Option<Record>, Failure> {
+        let account = owner(tx, &subscription).await?;
+        let package = of_package(tx, &subscription).await?;
+        tx.ensure_external_id_can_change(&subscription, &self.command.external_id).await?;
+        recorded(tx, &package_subscription::update(subscription, &account, self.command.clone(), now)?, package).await
     }
 }
 

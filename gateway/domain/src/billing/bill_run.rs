@@ -276,6 +276,7 @@ mod tests {
             billing_day: None,
             company: None,
             payment_term_days: None,
+            attributes: Default::default(),
         };
         let now = at("2027-01-01T00:00:00Z");
         let account = account::create(command, &cycle(), &BillingSettings::default(), now).expect("an account").after;

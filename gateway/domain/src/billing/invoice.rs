@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::{
+    attributes::{Attributes, Changes},
     billing::balance::Balance,
     calendar::Period,
     change::{Change, Entity, Lifecycle, entity_members},
@@ -151,6 +152,9 @@ pub struct Invoice {
     pub overdue_at: Timestamp,
     /// The invoice bills charges that occurred before this moment.
     pub cutoff: Timestamp,
+    /// Custom attributes.
+    #[serde(skip_serializing_if = "Attributes::is_empty", default)]
+    pub attributes: Attributes,
     /// When the invoice was delivered.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub delivered_at: Option<Timestamp>,
@@ -173,7 +177,7 @@ impl Entity for Invoice {
     const TYPE: &'static str = "invoice";
     const EVENT_OBJECT: Option<&'static str> = Some("invoice");
 
-    entity_members!(updated_at, status, account_id);
+    entity_members!(updated_at, status, account_id, attributes);
     /// The number addresses the invoice as an external id does.
     fn external_id(&self) -> Option<&str> {
         Some(&self.number)
@@ -206,6 +210,7 @@ impl Entity for Invoice {
                 parameters.insert(name.to_owned(), moment.to_rfc3339_opts(SecondsFormat::AutoSi, true).into());
             }
         }
+        self.attributes.offer("invoice.attributes", &mut parameters);
         parameters
     }
     fn balance(&self) -> Option<(Balance, Currency)> {
@@ -236,6 +241,16 @@ struct WithoutLines<'i> {
     invoice: &'i Invoice,
     line_count: usize,
     lines_operation: &'static str,
+}
+
+/// Decides `updateInvoice`: attributes can be changed whatever the invoice's status.
+///
+/// # Errors
+/// The bounds of [`Attributes`].
+pub fn update(invoice: Invoice, attributes: &Changes, now: Timestamp) -> Result<Change<Invoice>, Rejected> {
+    let mut after = invoice.next_version(now);
+    after.attributes = invoice.attributes.changed(attributes)?;
+    Ok(Change::updated(invoice, after, Vec::<&'static str>::new()))
 }
 
 /// Decides `deliverInvoice`; sets the moments of the tenant's delivery offsets.

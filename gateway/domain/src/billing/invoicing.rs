@@ -17,6 +17,7 @@ use billwire_schemas::{
 use chrono::{Days, NaiveDate};
 
 use crate::{
+    attributes::Attributes,
     billing::invoice::{About, Invoice, Kind, Line, Status, due_reminders},
     calendar::Period,
     change::Change,
@@ -331,6 +332,7 @@ pub fn post(command: &Post, account: &Account, settings: &BillingSettings, bill:
         due_on,
         overdue_at: local_moment(settings.zone(), after_due, TimeOfDay::MIDNIGHT),
         cutoff: command.cutoff,
+        attributes: Attributes::default(),
         delivered_at: None,
         overdue_since: None,
         delivery_offsets: Vec::new(),

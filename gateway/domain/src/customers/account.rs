@@ -18,6 +18,7 @@ use chrono::{NaiveDate, SecondsFormat};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    attributes::Attributes,
     calendar::BillingSchedule,
     change::{Change, Entity, Lifecycle, entity_members},
     customers::{bill_cycle::BillCycle, billing_settings::BillingSettings},
@@ -75,6 +76,9 @@ pub struct Account {
     /// Days from an invoice's posting to its due date; absent: the default of the billing settings.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub payment_term_days: Option<u32>,
+    /// Custom attributes.
+    #[serde(skip_serializing_if = "Attributes::is_empty", default)]
+    pub attributes: Attributes,
     /// The current bill cycle.
     pub bill_cycle: CurrentBillCycle,
     /// The planned change of cycle.
@@ -120,14 +124,18 @@ pub struct Create {
     pub company: Option<Company>,
     /// See [`Account::payment_term_days`].
     pub payment_term_days: Option<u32>,
+    /// See [`Account::attributes`].
+    pub attributes: Attributes,
 }
 
 /// Decides `createAccount`. The first period ends on the first billing date and may be short.
 ///
 /// # Errors
-/// `currency_unknown`, `country_unknown`, `payment_term_out_of_range`, and the billing day rules of [`BillCycle::schedule`].
+/// `currency_unknown`, `country_unknown`, `payment_term_out_of_range`, the bounds of [`Attributes`], and the billing day rules of
+/// [`BillCycle::schedule`].
 pub fn create(command: Create, cycle: &BillCycle, settings: &BillingSettings, now: Timestamp) -> Result<Change<Account>, Rejected> {
     let mut broken = details::violations(command.company.as_ref(), command.payment_term_days);
+    broken.extend(command.attributes.violations());
     if let Err(no_currency) = command.currency.parse::<Currency>() {
         broken.push(Violation::new("/currency", Code::CurrencyUnknown, format!("'{}' {no_currency}.", command.currency)));
     }
@@ -152,6 +160,7 @@ pub fn create(command: Create, cycle: &BillCycle, settings: &BillingSettings, no
         company: command.company,
         billing_contact_id: None,
         payment_term_days: command.payment_term_days,
+        attributes: command.attributes,
         bill_cycle: CurrentBillCycle {
             bill_cycle_id: cycle.id,
             billing_day: command.billing_day,
@@ -321,7 +330,7 @@ impl Entity for Account {
     const TYPE: &'static str = "account";
     const EVENT_OBJECT: Option<&'static str> = Some("account");
 
-    entity_members!(updated_at, external_id, status);
+    entity_members!(updated_at, external_id, status, attributes);
     fn due_at(&self) -> Option<Timestamp> {
         self.next_due().map(|(at, _)| at)
     }
@@ -349,6 +358,7 @@ impl Entity for Account {
         put("account.periodEnd", Some(self.bill_cycle.period.end.to_string().into()));
         parameters.extend(self.planned_bill_cycle_change.iter().flat_map(PlannedChange::parameters));
         parameters.extend(self.planned_status_change.iter().flat_map(PlannedStatusChange::parameters));
+        self.attributes.offer("account.attributes", &mut parameters);
         parameters
     }
 }

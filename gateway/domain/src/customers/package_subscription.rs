@@ -10,6 +10,7 @@ use chrono::{Days, NaiveDate, SecondsFormat};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    attributes::{Attributes, Changes},
     change::{Change, Entity, entity_members},
     customers::{
         account::{Account, ensure_not_deactivated},
@@ -18,6 +19,7 @@ use crate::{
         planned_status::{PlannedStatus, StatusPlan, withdraw_contradicted},
     },
     history::History,
+    patch::Patch,
     rejected::{Rejected, Violation},
 };
 
@@ -42,6 +44,9 @@ pub struct PackageSubscription {
     pub account_id: AccountId,
     /// The package.
     pub package_id: PackageId,
+    /// Custom attributes.
+    #[serde(skip_serializing_if = "Attributes::is_empty", default)]
+    pub attributes: Attributes,
     /// Current status, one of the package statuses of the billing settings.
     pub status: String,
     /// Reason for the status.
@@ -75,12 +80,23 @@ pub struct Subscribe {
     pub external_id: Option<String>,
     /// See [`PackageSubscription::start_date`]; absent: today in the tenant's time zone.
     pub start_date: Option<NaiveDate>,
+    /// See [`PackageSubscription::attributes`].
+    pub attributes: Attributes,
+}
+
+/// `updatePackageSubscription`; absent members stay unchanged.
+#[derive(Debug, Clone, Default)]
+pub struct Update {
+    /// See [`PackageSubscription::external_id`].
+    pub external_id: Patch<String>,
+    /// See [`PackageSubscription::attributes`].
+    pub attributes: Changes,
 }
 
 /// Decides `subscribePackage`.
 ///
 /// # Errors
-/// `account_deactivated`; `currency_mismatch` at `/package`, `start_date_out_of_range` at `/startDate`.
+/// `account_deactivated`; `currency_mismatch` at `/package`, `start_date_out_of_range` at `/startDate`, and the bounds of [`Attributes`].
 pub fn subscribe(
     command: Subscribe,
     account: &Account,
@@ -89,7 +105,7 @@ pub fn subscribe(
     now: Timestamp,
 ) -> Result<Change<PackageSubscription>, Rejected> {
     ensure_not_deactivated(account)?;
-    let mut broken = Vec::new();
+    let mut broken = command.attributes.violations();
     if package.currency.as_str() != account.currency {
         let message = format!("The package's currency is {}, but the account's is {}.", package.currency, account.currency);
         broken.push(Violation::new("/package", Code::CurrencyMismatch, message));
@@ -110,6 +126,7 @@ pub fn subscribe(
         external_id: command.external_id,
         account_id: account.id,
         package_id: package.id,
+        attributes: command.attributes,
         status: settings.package_statuses.initial.clone(),
         status_reason: None,
         start_date: start,
@@ -120,6 +137,23 @@ pub fn subscribe(
         created_at: now,
         updated_at: now,
     }))
+}
+
+/// Decides `updatePackageSubscription`.
+///
+/// # Errors
+/// `account_deactivated`, and the bounds of [`Attributes`].
+pub fn update(
+    subscription: PackageSubscription,
+    account: &Account,
+    command: Update,
+    now: Timestamp,
+) -> Result<Change<PackageSubscription>, Rejected> {
+    ensure_not_deactivated(account)?;
+    let mut after = subscription.next_version(now);
+    after.attributes = subscription.attributes.changed(&command.attributes)?;
+    after.external_id = command.external_id.apply(after.external_id);
+    Ok(Change::updated(subscription, after, Vec::<&'static str>::new()))
 }
 
 /// Decides `changePackageSubscriptionStatus`. A change to the cancelled status also ends the subscription, as [`cancel`] does.
@@ -254,7 +288,7 @@ impl Entity for PackageSubscription {
     const TYPE: &'static str = "packageSubscription";
     const EVENT_OBJECT: Option<&'static str> = Some("package_subscription");
 
-    entity_members!(updated_at, external_id, account_id);
+    entity_members!(updated_at, external_id, account_id, attributes);
     fn due_at(&self) -> Option<Timestamp> {
         self.planned_status_change.as_ref().map(|planned| planned.valid_from)
     }
@@ -278,6 +312,7 @@ impl Entity for PackageSubscription {
         let planned = self.planned_status_change.as_ref();
         put("package.plannedStatus", planned.map(|planned| planned.status.clone()));
         put("package.plannedStatusFrom", planned.map(|planned| planned.valid_from.to_rfc3339_opts(SecondsFormat::AutoSi, true)));
+        self.attributes.offer("package.attributes", &mut parameters);
         parameters
     }
 }

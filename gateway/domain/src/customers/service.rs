@@ -10,6 +10,7 @@ use chrono::SecondsFormat;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    attributes::{Attributes, Changes},
     change::{Change, Entity, Lifecycle, entity_members},
     customers::{
         account::{Account, Status, ensure_not_deactivated},
@@ -42,6 +43,9 @@ pub struct Service {
     pub name: String,
     /// Kind of service; free text.
     pub service_type: String,
+    /// Custom attributes.
+    #[serde(skip_serializing_if = "Attributes::is_empty", default)]
+    pub attributes: Attributes,
     /// Current status, one of the service statuses of the billing settings.
     pub status: String,
     /// Reason for the status.
@@ -75,12 +79,15 @@ pub struct Create {
     pub name: String,
     /// See [`Service::service_type`].
     pub service_type: String,
+    /// See [`Service::attributes`].
+    pub attributes: Attributes,
 }
 
 /// Decides `createService`; the service starts in the initial status.
 ///
 /// # Errors
-/// `account_deactivated`; `package_subscription_of_other_account`, `package_subscription_ended` at `/packageSubscription`.
+/// `account_deactivated`; `package_subscription_of_other_account`, `package_subscription_ended` at `/packageSubscription`, and the bounds of
+/// [`Attributes`].
 pub fn create(
     command: Create,
     account: &Account,
@@ -89,7 +96,7 @@ pub fn create(
     now: Timestamp,
 ) -> Result<Change<Service>, Rejected> {
     ensure_not_deactivated(account)?;
-    let mut broken = Vec::new();
+    let mut broken = command.attributes.violations();
     if let Some(subscription) = subscription {
         if subscription.account_id != account.id {
             let message = "The package subscription belongs to another account.";
@@ -110,6 +117,7 @@ pub fn create(
         package_subscription_id: subscription.map(|subscription| subscription.id),
         name: command.name,
         service_type: command.service_type,
+        attributes: command.attributes,
         status: settings.service_statuses.initial.clone(),
         status_reason: None,
         status_changed_at: now,
@@ -128,15 +136,18 @@ pub struct Update {
     pub external_id: Patch<String>,
     /// See [`Service::name`].
     pub name: Option<String>,
+    /// See [`Service::attributes`].
+    pub attributes: Changes,
 }
 
 /// Decides `updateService`.
 ///
 /// # Errors
-/// `account_deactivated`.
+/// `account_deactivated`, and the bounds of [`Attributes`].
 pub fn update(service: Service, account: &Account, command: Update, now: Timestamp) -> Result<Change<Service>, Rejected> {
     ensure_not_deactivated(account)?;
     let mut after = service.next_version(now);
+    after.attributes = service.attributes.changed(&command.attributes)?;
     after.external_id = command.external_id.apply(after.external_id);
     after.name = command.name.unwrap_or(after.name);
     Ok(Change::updated(service, after, Vec::<&'static str>::new()))
@@ -266,7 +277,7 @@ impl Entity for Service {
     const TYPE: &'static str = "service";
     const EVENT_OBJECT: Option<&'static str> = Some("service");
 
-    entity_members!(updated_at, external_id, account_id);
+    entity_members!(updated_at, external_id, account_id, attributes);
     fn due_at(&self) -> Option<Timestamp> {
         self.planned_status_change.as_ref().map(|planned| planned.valid_from)
     }
@@ -290,6 +301,7 @@ impl Entity for Service {
         let planned = self.planned_status_change.as_ref();
         put("service.plannedStatus", planned.map(|planned| planned.status.clone()));
         put("service.plannedStatusFrom", planned.map(|planned| planned.valid_from.to_rfc3339_opts(SecondsFormat::AutoSi, true)));
+        self.attributes.offer("service.attributes", &mut parameters);
         parameters
     }
 }

@@ -207,6 +207,7 @@ fn example_of(kind: Type) -> Value {
         Type::String => "text".into(),
         Type::Number => 1.into(),
         Type::Boolean => true.into(),
+        Type::Object => Value::Object(serde_json::Map::new()),
     }
 }
 

@@ -1,5 +1,5 @@
 //! What payments have left, to be found when an account is billed; what is due of invoices, for the account's balance; the billing dates of
-//! bill runs; and the columns that lists of accounts and invoices are filtered by.
+//! bill runs; the columns that lists of accounts and invoices are filtered by; and the attributes that objects are found by.
 
 use sea_orm_migration::{
     prelude::*,
@@ -26,6 +26,7 @@ struct Dialect {
     due_on: &'static str,
     billing_date: &'static str,
     by_bytes: &'static str,
+    uuid: &'static str,
 }
 
 /// Amounts are in millionths. SQLite has no exact decimals, but rounds to the right one below 9 * 10^9 units.
@@ -37,6 +38,7 @@ const SQLITE: Dialect = Dialect {
     due_on: "CAST(julianday(json_extract(body, '$.dueOn')) - julianday('1970-01-01') AS INTEGER)",
     billing_date: "CAST(julianday(json_extract(body, '$.billingDate')) - julianday('1970-01-01') AS INTEGER)",
     by_bytes: "",
+    uuid: "BLOB",
 };
 
 const POSTGRES: Dialect = Dialect {
@@ -47,6 +49,7 @@ const POSTGRES: Dialect = Dialect {
     due_on: "CAST(CAST(body AS jsonb) ->> 'dueOn' AS date) - DATE '1970-01-01'",
     billing_date: "CAST(CAST(body AS jsonb) ->> 'billingDate' AS date) - DATE '1970-01-01'",
     by_bytes: "COLLATE \"C\"",
+    uuid: "UUID",
 };
 
 /// Accounts that are read at once.
@@ -61,7 +64,7 @@ impl MigrationTrait for Migration {
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let dialect = if manager.get_database_backend() == DatabaseBackend::Postgres { POSTGRES } else { SQLITE };
-        let Dialect { unallocated, amount_due, issued_on, due_on, billing_date, by_bytes, .. } = dialect;
+        let Dialect { unallocated, amount_due, issued_on, due_on, billing_date, by_bytes, uuid, .. } = dialect;
         for statement in [
             "ALTER TABLE payment ADD COLUMN unallocated BIGINT NOT NULL DEFAULT 0",
             &format!("UPDATE payment SET unallocated = {unallocated}"),
@@ -81,6 +84,8 @@ impl MigrationTrait for Migration {
             "CREATE INDEX bill_run_billing_date ON bill_run (bill_cycle_id, billing_date)",
             &format!("ALTER TABLE account ADD COLUMN search TEXT {by_bytes} NOT NULL DEFAULT ''"),
             "CREATE INDEX account_status ON account (tenant, status, id)",
+            &format!("CREATE TABLE attribute (digest {uuid} NOT NULL, object_id {uuid} NOT NULL, PRIMARY KEY (digest, object_id))"),
+            "CREATE INDEX attribute_object ON attribute (object_id)",
         ] {
             manager.get_connection().execute_unprepared(statement).await?;
         }

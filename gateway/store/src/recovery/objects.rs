@@ -28,7 +28,7 @@ use uuid::Uuid;
 
 use super::take_back::{FromStream, NotRestored};
 use crate::{
-    Error,
+    Error, attributes,
     billing::bill_runs::INVOICED,
     micros,
     objects::{Persisted, TableOf, row_of},
@@ -115,6 +115,8 @@ async fn put<T: Persisted>(conn: &DatabaseTransaction, tenant: &TenantId, data: 
     let Some(after) = data.after.as_ref().filter(|_| data.object.action != Action::Deleted) else {
         let sql = format!("DELETE FROM {table} WHERE id = $1");
         run(conn, &sql, vec![id.into()]).await?;
+        let (sql, values) = attributes::removed(id);
+        run(conn, &sql, values).await?;
         return Ok(None);
     };
     let object: T = serde_json::from_str(after.get()).map_err(Error::corrupt(table))?;
@@ -123,6 +125,11 @@ async fn put<T: Persisted>(conn: &DatabaseTransaction, tenant: &TenantId, data: 
     clash.update_columns(columns.filter(|column| !matches!(column.as_str(), "id" | "tenant" | "created_at")));
     let row = row_of(tenant, &object)?.into_active_model();
     TableOf::<T>::insert(row).on_conflict(clash).exec_without_returning(conn).await?;
+    if let Some(has) = object.attributes() {
+        for (sql, values) in [Some(attributes::removed(id)), attributes::added(tenant, T::TYPE, id, has)].into_iter().flatten() {
+            run(conn, &sql, values).await?;
+        }
+    }
     Ok(None)
 }
 

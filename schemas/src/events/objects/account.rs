@@ -2,7 +2,7 @@
 
 use crate::events::{
     catalogue::{EventType, Key, Source},
-    parameters::{Group, Parameter, n, p},
+    parameters::{Group, Parameter, attributes, n, p},
 };
 
 /// The account parameters of an account's events.
@@ -22,6 +22,7 @@ pub const PARAMETERS: &[Parameter] = &[
     p("account.plannedFrom", "When the planned bill cycle change takes effect, UTC", "2027-02-01T00:00:00Z"),
     p("account.plannedStatus", "The account's status after the planned status change", "deactivated"),
     p("account.plannedStatusFrom", "When the planned status change takes effect, UTC", "2027-02-01T00:00:00Z"),
+    attributes("account.attributes", "The account's custom attributes, if any: account.attributes.<name>"),
 ];
 
 /// The parameters of an account's balance, in events of its money.

@@ -2,7 +2,7 @@
 
 use crate::events::{
     catalogue::{EventType, Key, Source},
-    parameters::{Group, Parameter, n, p},
+    parameters::{Group, Parameter, attributes, n, p},
 };
 
 /// The invoice parameters of an invoice's events.
@@ -18,6 +18,7 @@ pub const PARAMETERS: &[Parameter] = &[
     p("invoice.dueOn", "Last day for payment", "2027-02-15"),
     p("invoice.deliveredAt", "When the invoice was delivered, UTC", "2027-02-01T09:30:00Z"),
     p("invoice.overdueSince", "When the invoice became overdue, UTC", "2027-02-16T00:00:00Z"),
+    attributes("invoice.attributes", "The invoice's custom attributes, if any: invoice.attributes.<name>"),
 ];
 
 const OFFSET: &[Parameter] =

@@ -5,7 +5,7 @@
 
 use crate::events::{
     catalogue::{EventType, Key, Source},
-    parameters::{Group, Parameter, p},
+    parameters::{Group, Parameter, attributes, p},
 };
 
 const ID: Parameter = p("package.id", "The package's id", "0198c0de-0000-7000-8000-000000000004");
@@ -32,6 +32,7 @@ pub const PARAMETERS: &[Parameter] = &[
     p("package.endDate", "First day after the subscription, once it is cancelled", "2027-03-01"),
     p("package.plannedStatus", "The subscription's status after the planned status change", "cancelled"),
     p("package.plannedStatusFrom", "When the planned status change takes effect, UTC", "2027-03-01T00:00:00Z"),
+    attributes("package.attributes", "The subscription's custom attributes, if any: package.attributes.<name>"),
 ];
 
 /// The subscription parameters among these. A further step of a path reaches the subscribed package's parameters.

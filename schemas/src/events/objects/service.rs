@@ -2,7 +2,7 @@
 
 use crate::events::{
     catalogue::{EventType, Key, Source},
-    parameters::{Group, Parameter, b, p},
+    parameters::{Group, Parameter, attributes, b, p},
 };
 
 /// The service parameters in events of a service and of objects that belong to one.
@@ -15,6 +15,7 @@ pub const PARAMETERS: &[Parameter] = &[
     p("service.statusReason", "Why the service has this status, if given", "installed"),
     p("service.plannedStatus", "The service's status after the planned status change", "cancelled"),
     p("service.plannedStatusFrom", "When the planned status change takes effect, UTC", "2027-03-01T00:00:00Z"),
+    attributes("service.attributes", "The service's custom attributes, if any: service.attributes.<name>"),
 ];
 
 const SERVICE: Source = Source {

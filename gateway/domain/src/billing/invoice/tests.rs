@@ -32,6 +32,7 @@ pub(crate) fn open(amount: &str) -> Invoice {
         due_on: now.date_naive() + Days::new(14),
         overdue_at: moment("2027-02-15T00:00:00Z"),
         cutoff: now,
+        attributes: Default::default(),
         delivered_at: None,
         overdue_since: None,
         delivery_offsets: Vec::new(),

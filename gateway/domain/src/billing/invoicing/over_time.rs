@@ -69,12 +69,18 @@ impl World {
             billing_day: None,
             company: None,
             payment_term_days: None,
+            attributes: Default::default(),
         };
         let account = account::create(command, &monthly(1), &settings, now).expect("an account").after;
         let recurring_fee = Money::new(fee.parse().expect("a fee"), "EUR".parse().expect("a currency"));
         let command = package::Create { id: PackageId(fresh()), external_id: None, name: "p".into(), description: None, recurring_fee };
         let package = package::create(command, &settings, now).expect("a package").after;
-        let command = package_subscription::Subscribe { id: PackageSubscriptionId(fresh()), external_id: None, start_date: None };
+        let command = package_subscription::Subscribe {
+            id: PackageSubscriptionId(fresh()),
+            external_id: None,
+            start_date: None,
+            attributes: Default::default(),
+        };
         let subscription = package_subscription::subscribe(command, &account, &package, &settings, now).expect("subscribed").after;
         Self { settings, account, package, subscription }
     }

@@ -78,6 +78,7 @@ impl World {
             billing_day: None,
             company: None,
             payment_term_days: None,
+            attributes: Default::default(),
         };
         let account = account::create(command, &cycle, &BillingSettings::default(), now).expect("an account").after;
         Self {

@@ -44,6 +44,7 @@ fn account() -> Account {
         billing_day: None,
         company: None,
         payment_term_days: None,
+        attributes: Default::default(),
     };
     account::create(command, &cycle, &BillingSettings::default(), now).expect("an account").after
 }

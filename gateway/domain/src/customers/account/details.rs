@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Account, PlannedChange, Status, ensure_not_deactivated};
 use crate::{
+    attributes::Changes,
     change::{Change, Entity},
     customers::{billing_settings::check_payment_term, contact::Contact},
     patch::Patch,
@@ -90,15 +91,20 @@ pub struct Update {
     pub company: Patch<Company>,
     /// See [`Account::payment_term_days`].
     pub payment_term_days: Patch<u32>,
+    /// See [`Account::attributes`].
+    pub attributes: Changes,
 }
 
 /// Decides `updateAccount`; `billing_contact` is the change of the billing contact.
 ///
 /// # Errors
-/// `account_deactivated`; `country_unknown`, `payment_term_out_of_range`, `contact_of_other_account` at `/billingContact`.
+/// `account_deactivated`; `country_unknown`, `payment_term_out_of_range`, `contact_of_other_account` at `/billingContact`, and the bounds of
+/// the attributes.
 pub fn update(account: Account, command: Update, billing_contact: Patch<&Contact>, now: Timestamp) -> Result<Change<Account>, Rejected> {
     ensure_not_deactivated(&account)?;
+    let attributes = account.attributes.after(&command.attributes);
     let mut broken = violations(command.company.as_ref().value(), command.payment_term_days.value());
+    broken.extend(attributes.violations());
     if billing_contact.value().is_some_and(|contact| contact.account_id != account.id) {
         let message = "The contact belongs to another account.";
         broken.push(Violation::new("/billingContact", Code::ContactOfOtherAccount, message));
@@ -109,6 +115,7 @@ pub fn update(account: Account, command: Update, billing_contact: Patch<&Contact
     let mut after = account.next_version(now);
     after.external_id = command.external_id.apply(after.external_id);
     after.name = command.name.unwrap_or(after.name);
+    after.attributes = attributes;
     after.company = command.company.apply(after.company);
     after.payment_term_days = command.payment_term_days.apply(after.payment_term_days);
     after.billing_contact_id = billing_contact.map(|contact| contact.id).apply(after.billing_contact_id);

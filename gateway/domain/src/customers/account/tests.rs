@@ -48,6 +48,7 @@ fn command() -> Create {
         billing_day: None,
         company: None,
         payment_term_days: None,
+        attributes: Default::default(),
     }
 }
 

@@ -23,7 +23,8 @@ fn in_currency(code: &str) -> Package {
 }
 
 fn subscribed(start: Option<&str>, account: &Account, package: &Package) -> Result<Change<PackageSubscription>, Rejected> {
-    let command = Subscribe { id: PackageSubscriptionId(fresh()), external_id: None, start_date: start.map(day) };
+    let command =
+        Subscribe { id: PackageSubscriptionId(fresh()), external_id: None, start_date: start.map(day), attributes: Default::default() };
     subscribe(command, account, package, &BillingSettings::default(), at(NOON))
 }
 
@@ -51,7 +52,7 @@ fn a_subscription_starts_today_in_the_initial_status_with_nothing_billed() {
 #[test]
 fn today_is_the_tenants() {
     let settings = BillingSettings { time_zone: chrono_tz::Tz::Pacific__Auckland, ..BillingSettings::default() };
-    let command = Subscribe { id: PackageSubscriptionId(fresh()), external_id: None, start_date: None };
+    let command = Subscribe { id: PackageSubscriptionId(fresh()), external_id: None, start_date: None, attributes: Default::default() };
     let made = subscribe(command, &with_status(Status::Active), &in_currency("EUR"), &settings, at("2027-05-10T22:00:00Z"));
     assert_eq!(made.expect("subscribed").after.start_date, day("2027-05-11"));
 }
@@ -140,7 +141,8 @@ fn billing_its_fee_moves_the_date_only_forward() {
 fn its_parameters_are_those_of_the_catalogue() {
     let account = with_status(Status::Active);
     let package = Package { external_id: Some("P".into()), ..in_currency("EUR") };
-    let made = PackageSubscription { external_id: Some("S".into()), ..pending(&account) };
+    let attributes = Attributes::from(std::collections::BTreeMap::from([("region".to_owned(), "EMEA".to_owned())]));
+    let made = PackageSubscription { external_id: Some("S".into()), attributes, ..pending(&account) };
     let planned = PlannedStatus { status: "active".into(), reason: None, valid_from: at(NOON) };
     let ended = cancelled(made, &account).expect("cancelled").after;
     let mut given = PackageSubscription { planned_status_change: Some(planned), ..ended }.parameters();

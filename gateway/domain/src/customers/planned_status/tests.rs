@@ -25,6 +25,7 @@ fn service(status: &str) -> Service {
         package_subscription_id: None,
         name: "Truck".into(),
         service_type: "sim".into(),
+        attributes: Default::default(),
         status: status.into(),
         status_reason: None,
         status_changed_at: at("2027-01-01T15:00:00Z"),

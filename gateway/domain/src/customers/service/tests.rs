@@ -14,7 +14,13 @@ const NOON: &str = "2027-05-10T12:00:00Z";
 const LATER: &str = "2027-05-11T12:00:00Z";
 
 fn created(account: &Account, subscription: Option<&PackageSubscription>) -> Result<Change<Service>, Rejected> {
-    let command = Create { id: ServiceId(fresh()), external_id: Some("LINE-1".into()), name: "Truck".into(), service_type: "sim".into() };
+    let command = Create {
+        id: ServiceId(fresh()),
+        external_id: Some("LINE-1".into()),
+        name: "Truck".into(),
+        service_type: "sim".into(),
+        attributes: Default::default(),
+    };
     create(command, account, subscription, &BillingSettings::default(), at(NOON))
 }
 
@@ -34,6 +40,7 @@ fn subscription(account: &Account, status: &str) -> PackageSubscription {
         external_id: None,
         account_id: account.id,
         package_id: PackageId(fresh()),
+        attributes: Default::default(),
         status: status.into(),
         status_reason: None,
         start_date: date,
@@ -117,7 +124,8 @@ fn its_parameters_are_those_of_the_catalogue() {
         names
     };
     let planned = PlannedStatus { status: "suspended".into(), reason: None, valid_from: at(LATER) };
-    let full = Service { planned_status_change: Some(planned), ..change.after };
+    let attributes = Attributes::from(std::collections::BTreeMap::from([("region".to_owned(), "EMEA".to_owned())]));
+    let full = Service { planned_status_change: Some(planned), attributes, ..change.after };
     assert_eq!(full.parameters().into_keys().collect::<Vec<_>>(), names(objects::service::PARAMETERS));
     let own = catalogue::find("service.state_changed").expect("in the catalogue").own_parameters;
     let mut given: Vec<_> = change.lifecycle[0].parameters.keys().cloned().collect();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use billwire_schemas::{
     destination,
     events::{
-        parameters::nearest,
+        parameters::{is_offered, nearest},
         selection::{is_pattern, means},
     },
     expression::Expression,
@@ -178,7 +178,7 @@ fn path_names(path: &str, subscription: &Subscription, coming: &[Coming], broken
         return broken.push(Violation::new("/action/path", Code::PathInvalid, "Unbalanced braces; write a parameter as {name}."));
     };
     for name in names.into_iter().filter(|name| !subscription.parameters.contains_key(*name)) {
-        if let Some(lacking) = coming.iter().find(|coming| !coming.open.iter().any(|offered| offered == name)) {
+        if let Some(lacking) = coming.iter().find(|coming| !is_offered(&coming.open, name)) {
             let near = nearest(name, lacking.open.iter().map(String::as_str));
             let message = format!("{} does not offer '{name}'; most similar: {}.", lacking.name, near.join(", "));
             broken.push(Violation::new("/action/path", Code::ExpressionUnknownParameter, message));
@@ -193,7 +193,7 @@ fn recipient_names(subscription: &Subscription, coming: &[Coming], broken: &mut 
         if subscription.parameters.contains_key(name) {
             continue;
         }
-        if let Some(lacking) = coming.iter().find(|coming| !coming.all.contains(name)) {
+        if let Some(lacking) = coming.iter().find(|coming| !is_offered(&coming.all, name)) {
             let near = nearest(name, lacking.all.iter().map(String::as_str));
             let message = format!("{} does not offer '{name}'; most similar: {}.", lacking.name, near.join(", "));
             broken.push(Violation::new(pointer, Code::ExpressionUnknownParameter, message));

@@ -34,6 +34,7 @@ fn account() -> Account {
         billing_day: None,
         company: None,
         payment_term_days: None,
+        attributes: Default::default(),
     };
     account::create(create, &cycle, &BillingSettings::default(), Timestamp::UNIX_EPOCH).expect("an account").after
 }

@@ -74,6 +74,7 @@ fn service() -> Service {
         package_subscription_id: None,
         name: "Truck".into(),
         service_type: "sim".into(),
+        attributes: Default::default(),
         status: "active".into(),
         status_reason: None,
         status_changed_at: moment("2027-01-01T15:00:00Z"),
