@@ -6,11 +6,13 @@ Arguments: base URL, API key, seed, accounts, steps. Prints {"invoices", "lines"
 The rules it knows: billing periods follow from the bill cycle that held on each day (a change at once cuts the period on that day, a planned
 one leaves the running period whole); a package's fee is charged for each day on which the account was active or suspended and the
 subscription active, at the fee of that day, as a part of the full period of the cycle of that day; the days of one period at one fee are
-one line, rounded once, half to even; charges before the billing date's midnight are one line per type; account credits are used oldest
+one line, rounded once, half to even; a fee that is for a period of the package's own is a part of that period instead, which is counted from the
+subscription's first day, and each of these periods within a billing period is a line; charges before the billing date's midnight are one line per type; account credits are used oldest
 first, then what earlier payments have left; a refund takes what no invoice got, then what the newest got; a cancelled account cancels its
 subscriptions on that day, and takes charges from before its end until its final bill, which has them. Days are those of the tenant's time zone.
 """
 
+import calendar
 import http.client
 import json
 import os
@@ -151,8 +153,30 @@ def set_from(history, day, value):
 
 
 class Package:
-    def __init__(self, ref, fee, today):
-        self.ref, self.fees = ref, [(today, fee)]
+    """The values of its history are a fee and what it is for: None, or a unit and a length."""
+
+    def __init__(self, ref, fee, own, today):
+        self.ref, self.fees = ref, [(today, (fee, own))]
+
+
+def anniversary(start, months):
+    """The same day of a later month, or that month's last one."""
+    year, month = divmod(start.year * 12 + start.month - 1 + months, 12)
+    return date(year, month + 1, min(start.day, calendar.monthrange(year, month + 1)[1]))
+
+
+def own_period(start, own, day):
+    """The period of a package's own that contains the day, counted from the subscription's first day."""
+    unit, length = own
+    if unit in ("day", "week"):
+        days = length * (7 if unit == "week" else 1)
+        begins = start + timedelta(days=(day - start).days // days * days)
+        return begins, begins + timedelta(days=days)
+    months = length * (12 if unit == "year" else 1)
+    number = 0
+    while anniversary(start, (number + 1) * months) <= day:
+        number += 1
+    return anniversary(start, number * months), anniversary(start, (number + 1) * months)
 
 
 class Subscription:
@@ -183,9 +207,11 @@ class World:
         self.packages = defaultdict(list)
         for currency, decimals in DECIMALS.items():
             for number in range(3):
-                self.packages[currency].append(Package(f"{currency}-{number}", self.amount(decimals), self.today))
+                self.packages[currency].append(Package(f"{currency}-{number}", self.amount(decimals), self.own(), self.today))
                 package = self.packages[currency][-1]
-                api.post("/v1/packages", {"externalId": package.ref, "name": package.ref, "recurringFee": self.money(package.fees[0][1], currency)})
+                fee, own = package.fees[0][1]
+                body = {"externalId": package.ref, "name": package.ref, "recurringFee": self.money(fee, currency)}
+                api.post("/v1/packages", body | ({"recurringPeriod": self.period_of(own)} if own else {}))
         self.accounts = []
         for number in range(accounts):
             self.create_account(number)
@@ -199,6 +225,12 @@ class World:
 
     def amount(self, decimals):
         return Fraction(self.dice.randrange(1, 400 * 10**decimals), 10**decimals)
+
+    def own(self):
+        return self.dice.choice([None, None, ("month", 1), ("week", 1), ("month", 3), ("day", 10), ("year", 1)])
+
+    def period_of(self, own):
+        return own and {"unit": own[0], "length": own[1]}
 
     def money(self, amount, currency):
         digits = 6 if amount.denominator > 10 ** DECIMALS[currency] else DECIMALS[currency]
@@ -291,9 +323,13 @@ class World:
     def change_fee(self):
         currency = self.dice.choice(list(DECIMALS))
         package = self.dice.choice(self.packages[currency])
-        fee = self.amount(DECIMALS[currency])
-        self.api.call("PATCH", f"/v1/packages/{package.ref}", {"recurringFee": self.money(fee, currency)})
-        set_from(package.fees, self.today, fee)
+        fee, own = self.amount(DECIMALS[currency]), package.fees[-1][1][1]
+        body = {"recurringFee": self.money(fee, currency)}
+        if self.dice.random() < 0.3:
+            own = self.own()
+            body["recurringPeriod"] = self.period_of(own)
+        self.api.call("PATCH", f"/v1/packages/{package.ref}", body)
+        set_from(package.fees, self.today, (fee, own))
 
     def pay(self, account):
         due = sum((one["due"] for one in account.invoices), Fraction(0))
@@ -389,9 +425,12 @@ class World:
             days, day = defaultdict(int), one.billed
             while day < end:
                 start, _, full = account.period(day)
-                fee = held(one.package.fees, day)
+                fee, own = held(one.package.fees, day)
+                if own:
+                    begins, ends = own_period(one.start, own, day)
+                    start, full = max(start, begins), (ends - begins).days
                 billable = held(account.statuses, day) in ("active", "suspended") and held(one.statuses, day) == "active"
-                # A line is a period at one fee; the same fee again later in the period is another line.
+                # A line is a period, and one of the package's own in it, at one fee; the same fee again later in the period is another line.
                 since = max((since for since, _ in one.package.fees if since <= day), default=one.package.fees[0][0])
                 days[(account.cycle_on(day)[0], start, since, fee, full)] += billable
                 day += DAY
@@ -522,7 +561,7 @@ class World:
                     raise SystemExit(
                         f"{account.ref} ({account.currency}, {self.zone.key}) invoice {number}:\nmodel   {show(ours)}\ngateway {show(theirs)}\n"
                         f"statuses {account.statuses}\ncycles {[(str(s), c.name) for s, c in account.cycles]}\n"
-                        + "\n".join(f"{s.id} from {s.start} to {s.end} {[(str(d), x) for d, x in s.statuses]} fees {[(str(d), float(f)) for d, f in s.package.fees]}" for s in account.subscriptions)
+                        + "\n".join(f"{s.id} from {s.start} to {s.end} {[(str(d), x) for d, x in s.statuses]} fees {[(str(d), float(f), own) for d, (f, own) in s.package.fees]}" for s in account.subscriptions)
                         + f"\n{json.dumps(self.api.call('GET', f'/v1/accounts/{account.ref}'))}"
                         + "".join(f"\n{json.dumps(self.api.call('GET', f'/v1/package-subscriptions/{s.id}')['statusHistory'])}" for s in account.subscriptions)
                         + "".join(

@@ -61,6 +61,33 @@ impl Period {
     }
 }
 
+/// A length of time on the calendar, such as two months.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RecurringPeriod {
+    /// Unit of the period.
+    pub unit: PeriodUnit,
+    /// Units per period, at least 1.
+    pub length: u32,
+}
+
+impl RecurringPeriod {
+    /// The periods that follow each other from `start` on. Those of months and years begin on the same day of the month as the first one, or on the
+    /// last day of a month that is too short for it.
+    pub fn starting(self, start: NaiveDate) -> impl Iterator<Item = Period> {
+        let nth = move |number: u32| {
+            let units = number.checked_mul(self.length)?;
+            match self.unit {
+                PeriodUnit::Day => start.checked_add_days(Days::new(u64::from(units))),
+                PeriodUnit::Week => start.checked_add_days(Days::new(7 * u64::from(units))),
+                PeriodUnit::Month => start.checked_add_months(Months::new(units)),
+                PeriodUnit::Year => start.checked_add_months(Months::new(units.checked_mul(12)?)),
+            }
+        };
+        (0..u32::MAX).map_while(move |number| Some(Period { start: nth(number)?, end: nth(number + 1)? }))
+    }
+}
+
 /// The rule that sets where a cycle's billing periods start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BillingSchedule {
@@ -193,6 +220,20 @@ mod tests {
         assert_eq!(full("2027-06-15"), Period { start: d("2027-06-15"), end: d("2027-08-15") });
         assert_eq!(full("2028-01-01"), Period { start: d("2027-12-15"), end: d("2028-02-15") });
         assert_eq!(full("2027-02-20"), Period { start: d("2027-02-15"), end: d("2027-04-15") });
+    }
+
+    #[test]
+    fn recurring_periods_keep_the_day_they_began_on_where_the_month_has_it() {
+        let starts = |unit, length, start| {
+            let periods = RecurringPeriod { unit, length }.starting(d(start));
+            periods.take(4).map(|period| period.start.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(starts(PeriodUnit::Month, 1, "2027-01-31"), ["2027-01-31", "2027-02-28", "2027-03-31", "2027-04-30"]);
+        assert_eq!(starts(PeriodUnit::Year, 1, "2028-02-29"), ["2028-02-29", "2029-02-28", "2030-02-28", "2031-02-28"]);
+        assert_eq!(starts(PeriodUnit::Week, 2, "2027-01-31"), ["2027-01-31", "2027-02-14", "2027-02-28", "2027-03-14"]);
+        assert_eq!(starts(PeriodUnit::Day, 10, "2027-01-31"), ["2027-01-31", "2027-02-10", "2027-02-20", "2027-03-02"]);
+        let daily = RecurringPeriod { unit: PeriodUnit::Day, length: 1 };
+        assert!(daily.starting(d("2027-01-01")).zip(daily.starting(d("2027-01-02"))).take(50).all(|(one, next)| one.end == next.start));
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! Packages.
 
-use billwire_app::{CreatePackage, DeletePackage, Filter, UpdatePackage, domain::customers::package};
+use billwire_app::{
+    CreatePackage, DeletePackage, Filter, UpdatePackage,
+    domain::{calendar, customers::package},
+};
 use billwire_schemas::ids::{PackageId, fresh};
 use billwire_schemas::refusal::Code;
 use chrono::NaiveDate;
@@ -19,7 +22,7 @@ use crate::{
     types::{
         money::{Money, NewMoney},
         nullable::Nullable,
-        scalars::{Currency, Description, ExternalId, Moment, Name, Reference},
+        scalars::{Currency, Description, ExternalId, Moment, Name, PeriodLength, PeriodUnit, Reference},
     },
 };
 
@@ -67,6 +70,29 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     delete("deletePackage", "packages:write", &[Code::PackageNotFound, Code::StillInUse], "package", "Package"),
 ];
 
+/// What a fee is for, if not for a billing period of the account. Full periods are counted from each subscription's start date; one of months or
+/// years begins on the same day of the month, or on the last day of a month that is too short. Fees are billed with the account's billing periods
+/// all the same: each line is the days of one own period within one billing period, prorated against the days of the full own period.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase")]
+pub(crate) struct NewRecurringPeriod {
+    /// Unit of the period.
+    unit: PeriodUnit,
+    /// Length of the period, in units.
+    #[oai(default = "one_unit")]
+    length: PeriodLength,
+}
+
+fn one_unit() -> PeriodLength {
+    PeriodLength(1)
+}
+
+impl NewRecurringPeriod {
+    fn command(self) -> calendar::RecurringPeriod {
+        calendar::RecurringPeriod { unit: self.unit.into(), length: self.length.0 }
+    }
+}
+
 /// The package to create.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
@@ -77,9 +103,11 @@ pub(crate) struct NewPackage {
     name: Name,
     /// Description of the package.
     description: Option<Description>,
-    /// Fee per billing period, in whole minor units of the currency; may be zero. Only accounts with this currency can subscribe to the
-    /// package.
+    /// Fee per billing period or `recurringPeriod`, in whole minor units of the currency; may be zero. Only accounts with this currency can
+    /// subscribe to the package.
     recurring_fee: NewMoney,
+    /// What the fee is for, such as a month for accounts that are billed weekly. Absent: a billing period of the account's bill cycle.
+    recurring_period: Option<NewRecurringPeriod>,
 }
 
 impl Validate for NewPackage {}
@@ -91,6 +119,7 @@ impl Example for NewPackage {
             name: "Fleet M".into(),
             description: Some("Up to 50 vehicles".into()),
             recurring_fee: NewMoney::example(),
+            recurring_period: None,
         }
     }
 }
@@ -105,8 +134,10 @@ pub(crate) struct PackageUpdate {
     name: Option<Name>,
     /// Description of the package.
     description: Nullable<Description>,
-    /// Fee per billing period, in the same currency as before. Applies from today on, in the tenant's time zone.
+    /// Fee per billing period or `recurringPeriod`, in the same currency as before. Applies from today on, in the tenant's time zone.
     recurring_fee: Option<NewMoney>,
+    /// What the fee is for; null: a billing period of the account's bill cycle. Applies from today on, in the tenant's time zone.
+    recurring_period: Nullable<NewRecurringPeriod>,
 }
 
 impl Validate for PackageUpdate {}
@@ -118,18 +149,31 @@ impl Example for PackageUpdate {
             name: None,
             description: Nullable::default(),
             recurring_fee: Some(NewMoney::of("11.90", "EUR")),
+            recurring_period: NewRecurringPeriod { unit: PeriodUnit::Month, length: one_unit() }.into(),
         }
     }
 }
 
-/// A fee and the first day it applied.
+/// What a fee is for, counted from each subscription's start date.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase")]
+pub(crate) struct RecurringPeriod {
+    /// Unit of the period: `day`, `week`, `month` or `year`.
+    unit: String,
+    /// Length of the period, in units.
+    length: u32,
+}
+
+/// A fee and the first day it applied.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(crate) struct FeeFrom {
     /// First day, in the tenant's time zone. The earliest fee also applies to the days before.
     from: NaiveDate,
-    /// Fee per billing period.
+    /// Fee per billing period or `recurringPeriod`.
     recurring_fee: Money,
+    /// What the fee is for; absent: a billing period of the account's bill cycle.
+    recurring_period: Option<RecurringPeriod>,
 }
 
 /// Products with a recurring fee that accounts can subscribe to.
@@ -148,9 +192,11 @@ pub(crate) struct Package {
     description: Option<String>,
     /// Currency of the fee, and of the accounts that can subscribe to the package.
     currency: String,
-    /// Fee per billing period of the account's bill cycle.
+    /// Fee per billing period of the account's bill cycle, or per `recurringPeriod`.
     recurring_fee: Money,
-    /// The fee by day, oldest first, up to the latest 1 000 changes. Absent until the fee of a package from a version without it changes.
+    /// What the fee is for; absent: a billing period of the account's bill cycle.
+    recurring_period: Option<RecurringPeriod>,
+    /// The fee and its period by day, oldest first, up to the latest 1 000 changes. Absent until the fee of a package from a version without it changes.
     fee_history: Option<Vec<FeeFrom>>,
     /// Creation time.
     created_at: Moment,
@@ -168,6 +214,7 @@ impl Example for Package {
             description: Some("Up to 50 vehicles".to_owned()),
             currency: "EUR".to_owned(),
             recurring_fee: Money::example(),
+            recurring_period: None,
             fee_history: None,
             created_at: example_moment(),
             updated_at: example_moment(),
@@ -179,13 +226,14 @@ impl Example for Package {
 impl Packages {
     /// Create a package
     ///
-    /// A package is a product that accounts subscribe to, with a fee for each billing period.
+    /// A package is a product that accounts subscribe to, with a fee for each billing period, or for each period of its own.
     #[oai(path = "/packages", method = "post", operation_id = "createPackage")]
     async fn create(&self, context: Context, input: Validated<NewPackage>) -> Result<Created, Problem> {
         let new = input.body;
         let create = package::Create {
             id: PackageId(fresh()),
             recurring_fee: new.recurring_fee.exact("/recurringFee")?,
+            recurring_period: new.recurring_period.map(NewRecurringPeriod::command),
             external_id: new.external_id.map(|id| id.0),
             name: new.name.0,
             description: new.description.map(|text| text.0),
@@ -224,7 +272,7 @@ impl Packages {
 
     /// Change a package
     ///
-    /// Absent members keep their values; null unsets a member. A new fee applies from today on, in the tenant's time zone, also to existing subscriptions: a period that is running has a line for each fee.
+    /// Absent members keep their values; null unsets a member. A new fee or period applies from today on, in the tenant's time zone, also to existing subscriptions: a period that is running has a line for each of them.
     #[oai(path = "/packages/:package", method = "patch", operation_id = "updatePackage")]
     async fn update(
         &self,
@@ -237,6 +285,7 @@ impl Packages {
         let command = package::Update {
             external_id: wanted.external_id.map(|id| id.0),
             recurring_fee: wanted.recurring_fee.map(|fee| fee.exact("/recurringFee")).transpose()?,
+            recurring_period: wanted.recurring_period.map(NewRecurringPeriod::command),
             name: wanted.name.map(|name| name.0),
             description: wanted.description.map(|text| text.0),
         };

@@ -23,6 +23,7 @@ mod lists;
 mod mail;
 mod patches;
 mod payments;
+mod periods;
 mod recreated;
 mod redrive;
 mod refusals;

@@ -12,7 +12,9 @@ async fn updates(rig: &Rig) -> Vec<(String, Value, Value)> {
     let contact = json!({ "account": account, "role": "billing", "name": "Ada", "email": "a@example.com", "phone": "1", "language": "de" });
     let contact = rig.create("/v1/contacts", contact).await;
     let fee = json!({ "amount": "1", "currency": "EUR" });
-    let package = rig.create("/v1/packages", json!({ "name": "P", "recurringFee": fee, "description": "D" })).await;
+    let package = rig
+        .create("/v1/packages", json!({ "name": "P", "recurringFee": fee, "description": "D", "recurringPeriod": { "unit": "month" } }))
+        .await;
     let service = rig.create("/v1/services", json!({ "account": account, "name": "S", "serviceType": "mobile" })).await;
     let identifier = json!({ "service": service, "kind": "iccid", "value": "1", "dormantAfterDays": 3 });
     let identifier = rig.create("/v1/usage-identifiers", identifier).await;
@@ -43,7 +45,11 @@ async fn updates(rig: &Rig) -> Vec<(String, Value, Value)> {
     vec![
         (format!("accounts/{account}"), of_account, json!({ "company": null, "billingContact": null, "paymentTermDays": null })),
         (format!("contacts/{contact}"), json!({ "name": "Ada", "phone": "1" }), json!({ "phone": null, "language": null })),
-        (format!("packages/{package}"), json!({ "recurringFee": fee }), json!({ "description": null })),
+        (
+            format!("packages/{package}"),
+            json!({ "recurringFee": fee, "recurringPeriod": { "unit": "month", "length": 1 } }),
+            json!({ "description": null, "recurringPeriod": null }),
+        ),
         (format!("services/{service}"), json!({ "name": "S" }), json!({})),
         (format!("bill-cycles/{cycle}"), json!({ "autoRun": { "hour": 3 } }), json!({ "announceDays": null, "autoRun": null })),
         (format!("usage-identifiers/{identifier}"), json!({ "dormantAfterDays": 3 }), json!({ "dormantAfterDays": null })),

@@ -2,9 +2,10 @@
 //!
 //! Rules, in order of application. Charges before the cutoff form one line per type: their exact sum, rounded once. Recurring fees are
 //! billed in arrears, one line per package subscription, billing period that ran at the time, and fee: `fee * days / days of the full
-//! period`. The days are those on which account and subscription were billable; what they are now does not matter. Each pending
-//! adjustment forms a line. The total never becomes negative: credit adjustments and credits are used up to the remaining total, oldest
-//! first. The rest waits for the next invoice.
+//! period`. A package with a period of its own has a line for each of these within a billing period, prorated against it; lines never
+//! cross billing periods, so late runs give the same ones. The days are those on which account and subscription were billable; what
+//! they are now does not matter. Each pending adjustment forms a line. The total never becomes negative: credit adjustments and credits
+//! are used up to the remaining total, oldest first. The rest waits for the next invoice.
 
 mod billing_periods;
 
@@ -52,8 +53,10 @@ pub struct FeeItem {
     pub id: PackageSubscriptionId,
     /// The package's display name.
     pub package: String,
-    /// Fee of a full period, by day.
+    /// Fee of a full period, and which that is, by day.
     pub fees: History<FeeByDay>,
+    /// First day of the subscription, from which periods of the package's own are counted.
+    pub start: NaiveDate,
     /// First unbilled day.
     pub from: NaiveDate,
     /// First day without a fee.
@@ -75,7 +78,7 @@ impl FeeItem {
         let accounts = account.status_history.map(|entry| Account::billable(entry.status));
         let billable = if accounts.is_empty() { own } else { own.and(&accounts) };
         let fees = if package.fee_history.is_empty() {
-            History::starting(subscription.start_date, FeeByDay { recurring_fee: package.recurring_fee })
+            History::starting(subscription.start_date, package.fee())
         } else {
             package.fee_history.clone()
         };
@@ -83,6 +86,7 @@ impl FeeItem {
             id: subscription.id,
             package: package.name.clone(),
             fees,
+            start: subscription.start_date,
             from: subscription.fee_billed_until,
             until: subscription.end_date,
             billable,
@@ -207,7 +211,7 @@ impl Sheet {
         Ok(())
     }
 
-    /// Adds a line for each period with charged days of the subscription, and for each fee within it. Returns the date up to which the
+    /// Adds a line for each period with charged days of the subscription, and for each fee and own period within it. Returns the date up to which the
     /// subscription is processed, if any day was due.
     fn add_fee(
         &mut self,
@@ -221,8 +225,12 @@ impl Sheet {
         }
         for billing_period in periods {
             let Some(due) = billing_period.period.within(Period { start: item.from, end: until }) else { continue };
-            for (period, entry) in item.fees.within(due) {
-                let (fee, days, full) = (entry.value.recurring_fee.amount, item.billable_days(period), billing_period.full_days);
+            let parts = item.fees.within(due).flat_map(|(days, entry)| {
+                let parts = billing_period.prorated(days, entry.value.recurring_period, item.start);
+                parts.into_iter().map(|part| (part, entry.value.recurring_fee.amount))
+            });
+            for (BillingPeriod { period, full_days: full }, fee) in parts {
+                let days = item.billable_days(period);
                 if days == 0 || !fee.is_positive() {
                     continue;
                 }

@@ -1,4 +1,4 @@
-//! Packages: products with a recurring fee per billing period, which accounts subscribe to. A package belongs to the tenant.
+//! Packages: products with a recurring fee per billing period or per period of their own, which accounts subscribe to. A package belongs to the tenant.
 
 use billwire_schemas::{
     clock::Timestamp,
@@ -10,6 +10,7 @@ use billwire_schemas::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    calendar::RecurringPeriod,
     change::{Change, Entity, entity_members},
     customers::billing_settings::BillingSettings,
     history::History,
@@ -35,8 +36,11 @@ pub struct Package {
     pub description: Option<String>,
     /// Currency of the fee, and of the accounts that can subscribe.
     pub currency: Currency,
-    /// The fee per billing period of the account's cycle; may be zero.
+    /// The fee per billing period of the account's cycle, or per [`Package::recurring_period`]; may be zero.
     pub recurring_fee: Money,
+    /// What the fee is for, counted from each subscription's first day; absent: a billing period of the account's cycle.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub recurring_period: Option<RecurringPeriod>,
     /// The fee by day. Empty for packages whose fee has not changed since a version without it.
     #[serde(skip_serializing_if = "History::is_empty", default)]
     pub fee_history: History<FeeByDay>,
@@ -50,8 +54,18 @@ pub struct Package {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FeeByDay {
-    /// The fee per billing period.
+    /// See [`Package::recurring_fee`].
     pub recurring_fee: Money,
+    /// See [`Package::recurring_period`].
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub recurring_period: Option<RecurringPeriod>,
+}
+
+impl Package {
+    /// The fee as it is now.
+    pub fn fee(&self) -> FeeByDay {
+        FeeByDay { recurring_fee: self.recurring_fee, recurring_period: self.recurring_period }
+    }
 }
 
 /// `createPackage`.
@@ -67,6 +81,8 @@ pub struct Create {
     pub description: Option<String>,
     /// See [`Package::recurring_fee`].
     pub recurring_fee: Money,
+    /// See [`Package::recurring_period`].
+    pub recurring_period: Option<RecurringPeriod>,
 }
 
 /// Decides `createPackage`.
@@ -77,7 +93,7 @@ pub fn create(command: Create, settings: &BillingSettings, now: Timestamp) -> Re
     if let Some(rejected) = Rejected::from_violations(fee_violations(command.recurring_fee)) {
         return Err(rejected);
     }
-    Ok(Change::created(Package {
+    let mut package = Package {
         id: command.id,
         version: 1,
         external_id: command.external_id,
@@ -85,10 +101,13 @@ pub fn create(command: Create, settings: &BillingSettings, now: Timestamp) -> Re
         description: command.description,
         currency: command.recurring_fee.currency,
         recurring_fee: command.recurring_fee,
-        fee_history: History::starting(settings.date_of(now), FeeByDay { recurring_fee: command.recurring_fee }),
+        recurring_period: command.recurring_period,
+        fee_history: History::default(),
         created_at: now,
         updated_at: now,
-    }))
+    };
+    package.fee_history = History::starting(settings.date_of(now), package.fee());
+    Ok(Change::created(package))
 }
 
 /// `updatePackage`; absent members stay unchanged.
@@ -102,6 +121,8 @@ pub struct Update {
     pub description: Patch<String>,
     /// See [`Package::recurring_fee`]. Applies from today on, in the tenant's time zone.
     pub recurring_fee: Option<Money>,
+    /// See [`Package::recurring_period`]. Applies from today on, too.
+    pub recurring_period: Patch<RecurringPeriod>,
 }
 
 /// Decides `updatePackage`.
@@ -124,10 +145,11 @@ pub fn update(package: Package, command: Update, settings: &BillingSettings, now
     after.external_id = command.external_id.apply(after.external_id);
     after.name = command.name.unwrap_or(after.name);
     after.description = command.description.apply(after.description);
-    if let Some(recurring_fee) = command.recurring_fee {
-        let before = FeeByDay { recurring_fee: after.recurring_fee };
-        after.fee_history.set_after(settings.date_of(after.created_at), before, settings.date_of(now), FeeByDay { recurring_fee });
-        after.recurring_fee = recurring_fee;
+    after.recurring_fee = command.recurring_fee.unwrap_or(after.recurring_fee);
+    after.recurring_period = command.recurring_period.apply(after.recurring_period);
+    let (before, fee) = (package.fee(), after.fee());
+    if fee != before {
+        after.fee_history.set_after(settings.date_of(after.created_at), before, settings.date_of(now), fee);
     }
     Ok(Change::updated(package, after, Vec::<&'static str>::new()))
 }
@@ -185,8 +207,8 @@ mod tests {
     }
 
     fn with_fee(fee: Money) -> Result<Change<Package>, Rejected> {
-        let command =
-            Create { id: PackageId(fresh()), external_id: Some("P-1".into()), name: "Fleet".into(), description: None, recurring_fee: fee };
+        let (id, external_id) = (PackageId(fresh()), Some("P-1".into()));
+        let command = Create { id, external_id, name: "Fleet".into(), description: None, recurring_fee: fee, recurring_period: None };
         create(command, &BillingSettings::default(), Timestamp::UNIX_EPOCH)
     }
 
@@ -217,6 +239,26 @@ mod tests {
         assert_eq!((after.version, after.name.as_str(), after.recurring_fee), (2, "Fleet", money("12", "EUR")));
         let refused = update_fee(money("12", "USD")).expect_err("another currency");
         assert_eq!((refused.code.as_str(), refused.violations[0].pointer.as_ref()), ("currency_mismatch", "/recurringFee/currency"));
+    }
+
+    #[test]
+    fn an_own_period_and_a_fee_apply_from_the_day_they_are_set() {
+        let at = |day: u32| format!("2027-06-{day:02}T10:00:00Z").parse::<Timestamp>().expect("a moment");
+        let month = RecurringPeriod { unit: crate::calendar::PeriodUnit::Month, length: 1 };
+        let created = with_fee(money("9.90", "EUR")).expect("a package").after;
+        let updated = |package, recurring_period, day| {
+            let command = Update { recurring_period, ..Update::default() };
+            update(package, command, &BillingSettings::default(), at(day)).expect("updated").after
+        };
+        let own = updated(created, Patch::Set(month), 10);
+        let unset = updated(updated(own, Patch::Keep, 15), Patch::Unset, 20);
+        let json = serde_json::to_value(&unset.fee_history).expect("JSON");
+        let fee = serde_json::json!({ "amount": "9.90", "currency": "EUR" });
+        let entry = |from: &str| serde_json::json!({ "from": from, "recurringFee": fee });
+        let mut with_period = entry("2027-06-10");
+        with_period["recurringPeriod"] = serde_json::json!({ "unit": "month", "length": 1 });
+        assert_eq!(json, serde_json::json!([entry("1970-01-01"), with_period, entry("2027-06-20")]));
+        assert_eq!((unset.version, unset.recurring_period), (3, None), "what stays as it is makes no version");
     }
 
     #[test]

@@ -1,6 +1,12 @@
 //! The days that fees cover: an account's billing periods, as its bill cycles ran at the time.
 
-use crate::{calendar::Period, customers::account::CycleInForce, history::History};
+use chrono::NaiveDate;
+
+use crate::{
+    calendar::{Period, RecurringPeriod},
+    customers::account::CycleInForce,
+    history::History,
+};
 
 /// More periods than an invoice needs (ten years of daily ones); bounds the work for any dates.
 const PERIODS_MAX: usize = 4_000;
@@ -29,10 +35,19 @@ pub fn billing_periods(cycles: &History<CycleInForce>, days: Period) -> Vec<Bill
     found
 }
 
+impl BillingPeriod {
+    /// The days of the period at one price, as a fee is prorated for them: against the full billing period, or against each full period of the
+    /// package's own, which are counted from `start`.
+    pub fn prorated(&self, days: Period, own: Option<RecurringPeriod>, start: NaiveDate) -> Vec<Self> {
+        let Some(own) = own else { return vec![Self { period: days, ..*self }] };
+        let full = own.starting(start).skip_while(|full| full.end <= days.start).take_while(|full| full.start < days.end);
+        full.filter_map(|full| Some(Self { period: full.within(days)?, full_days: full.days() })).collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use billwire_schemas::ids::{BillCycleId, fresh};
-    use chrono::NaiveDate;
 
     use super::*;
     use crate::calendar::{BillingSchedule, PeriodUnit};

@@ -4,12 +4,13 @@ use billwire_schemas::ids::{AccountId, BillCycleId, PackageId, fresh};
 
 use super::*;
 use crate::{
-    calendar::PeriodUnit,
+    calendar::{PeriodUnit, RecurringPeriod},
     customers::{
         account,
         bill_cycle::{self, BillCycle},
         package, package_subscription,
     },
+    patch::Patch,
 };
 
 fn d(text: &str) -> NaiveDate {
@@ -73,7 +74,8 @@ impl World {
         };
         let account = account::create(command, &monthly(1), &settings, now).expect("an account").after;
         let recurring_fee = Money::new(fee.parse().expect("a fee"), "EUR".parse().expect("a currency"));
-        let command = package::Create { id: PackageId(fresh()), external_id: None, name: "p".into(), description: None, recurring_fee };
+        let (id, name) = (PackageId(fresh()), "p".into());
+        let command = package::Create { id, external_id: None, name, description: None, recurring_fee, recurring_period: None };
         let package = package::create(command, &settings, now).expect("a package").after;
         let command = package_subscription::Subscribe {
             id: PackageSubscriptionId(fresh()),
@@ -110,6 +112,13 @@ impl World {
     fn fee(&mut self, now: &str, fee: &str) {
         let recurring_fee = Some(Money::new(fee.parse().expect("a fee"), self.package.currency));
         let command = package::Update { recurring_fee, ..package::Update::default() };
+        self.package = package::update(self.package.clone(), command, &self.settings, at(now)).expect("updated").after;
+    }
+
+    /// Gives the package a period of its own.
+    fn own(&mut self, now: &str, own: Option<(PeriodUnit, u32)>) {
+        let recurring_period = own.map_or(Patch::Unset, |(unit, length)| Patch::Set(RecurringPeriod { unit, length }));
+        let command = package::Update { recurring_period, ..package::Update::default() };
         self.package = package::update(self.package.clone(), command, &self.settings, at(now)).expect("updated").after;
     }
 
@@ -265,4 +274,68 @@ fn an_account_without_a_history_is_billed_by_its_current_cycle() {
     changing.account.bill_cycle_history = History::default();
     changing.account = changing.account.with_bill_cycle_history(monthly(15).schedule(None).expect("a schedule"));
     assert_eq!(changing.run("2027-08-15"), ["06-01..07-01 300.00", "07-01..07-15 140.00", "07-15..08-15 300.00"]);
+}
+
+const JANUARY: &str = "2027-01-01T08:00:00Z";
+
+#[test]
+fn a_monthly_package_costs_an_account_that_is_billed_weekly_its_days_of_the_month() {
+    let mut world = World::new(JANUARY, "310.00");
+    world.cycle(JANUARY, &cycle(PeriodUnit::Week, 5));
+    world.own(JANUARY, Some((PeriodUnit::Month, 1)));
+    assert_eq!(world.run("2027-01-08"), ["01-01..01-08 70.00"]);
+    let weeks = ["01-08..01-15 70.00", "01-15..01-22 70.00", "01-22..01-29 70.00", "01-29..02-01 30.00", "02-01..02-05 44.29"];
+    assert_eq!(world.run("2027-02-05"), weeks, "February has 28 days");
+}
+
+#[test]
+fn a_period_of_its_own_is_counted_from_the_subscription_s_first_day() {
+    let mut world = World::new("2027-01-31T08:00:00Z", "280.00");
+    world.own("2027-01-31T08:00:00Z", Some((PeriodUnit::Month, 1)));
+    assert_eq!(world.run("2027-02-01"), ["01-31..02-01 10.00"], "1 of the 28 days from 31 January to 28 February");
+    assert_eq!(world.run("2027-03-01"), ["02-01..02-28 270.00", "02-28..03-01 9.03"], "then 1 of 31 days");
+    let mut yearly = World::new(JANUARY, "365.00");
+    yearly.own(JANUARY, Some((PeriodUnit::Year, 1)));
+    assert_eq!(yearly.run("2027-03-01"), ["01-01..02-01 31.00", "02-01..03-01 28.00"]);
+    let mut weekly = World::new(JANUARY, "7.00");
+    weekly.own(JANUARY, Some((PeriodUnit::Week, 2)));
+    assert_eq!(weekly.run("2027-02-01"), ["01-01..01-15 7.00", "01-15..01-29 7.00", "01-29..02-01 1.50"]);
+}
+
+#[test]
+fn another_period_applies_from_the_day_it_is_set_as_another_fee_does() {
+    let mut world = World::new(JANUARY, "310.00");
+    world.own("2027-01-11T10:00:00Z", Some((PeriodUnit::Week, 1)));
+    world.fee("2027-01-11T11:00:00Z", "70.00");
+    world.own("2027-01-22T10:00:00Z", None);
+    world.fee("2027-01-22T10:00:00Z", "310.00");
+    let lines = ["01-01..01-11 100.00", "01-11..01-15 40.00", "01-15..01-22 70.00", "01-22..02-01 100.00"];
+    assert_eq!(world.run("2027-02-01"), lines);
+}
+
+#[test]
+fn days_of_an_own_period_that_are_not_billable_cost_nothing() {
+    let mut world = World::new(JANUARY, "310.00");
+    world.own(JANUARY, Some((PeriodUnit::Month, 1)));
+    world.cycle(JANUARY, &cycle(PeriodUnit::Week, 5));
+    world.status("2027-01-03T10:00:00Z", "suspended");
+    world.status("2027-01-06T10:00:00Z", "active");
+    assert_eq!(world.run("2027-01-08"), ["01-01..01-08 40.00"]);
+}
+
+#[test]
+fn runs_bill_own_periods_alike_in_any_number_and_order() {
+    let bills = |dates: &[&str]| {
+        let mut world = World::new(JUNE, "299.99");
+        world.own("2027-06-04T10:00:00Z", Some((PeriodUnit::Month, 1)));
+        world.cycle("2027-06-20T10:00:00Z", &cycle(PeriodUnit::Week, 3));
+        world.own("2027-08-04T10:00:00Z", Some((PeriodUnit::Day, 10)));
+        dates.iter().flat_map(|date| world.run(date)).collect::<Vec<_>>()
+    };
+    let once = bills(&["2027-10-15"]);
+    assert_eq!(
+        bills(&["2027-06-09", "2027-06-16", "2027-06-25", "2027-07-14", "2027-08-06", "2027-08-06", "2027-09-01", "2027-10-15"]),
+        once
+    );
+    assert_eq!(bills(&["2027-09-01", "2027-07-01", "2027-10-15", "2027-08-15"]), once);
 }

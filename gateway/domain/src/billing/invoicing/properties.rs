@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 
 use super::*;
 use crate::{
-    calendar::PeriodUnit,
+    calendar::{PeriodUnit, RecurringPeriod},
     customers::{account, bill_cycle},
     usage::{
         adjustment,
@@ -145,9 +145,13 @@ impl World {
     fn subscribe(&mut self) {
         let from = self.today() - Days::new(self.dice.below(40));
         let fee = Decimal::units(i64::try_from(1 + self.dice.below(50)).expect("small"));
-        let fees = History::starting(from, FeeByDay { recurring_fee: Money::new(fee, self.currency) });
+        let own = |unit, length| Some(RecurringPeriod { unit, length });
+        let owns = [None, own(PeriodUnit::Day, 10), own(PeriodUnit::Week, 1), own(PeriodUnit::Month, 1)];
+        let recurring_period = owns[usize::try_from(self.dice.below(4)).expect("small")];
+        let fees = History::starting(from, FeeByDay { recurring_fee: Money::new(fee, self.currency), recurring_period });
         let id = PackageSubscriptionId(fresh());
-        self.fees.push(FeeItem { id, package: "p".into(), fees, from, until: None, billable: History::starting(from, true) });
+        let billable = History::starting(from, true);
+        self.fees.push(FeeItem { id, package: "p".into(), fees, start: from, from, until: None, billable });
     }
 
     fn unsubscribe(&mut self) {

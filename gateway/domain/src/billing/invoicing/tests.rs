@@ -56,9 +56,10 @@ fn charges(kind: &str, count: i64, sum: &str) -> ChargeSum {
 fn fee(fee: &str, from: &str, until: Option<&str>) -> FeeItem {
     let id = PackageSubscriptionId(fresh());
     let from = d(from);
-    let fee = FeeByDay { recurring_fee: Money::new(dec(fee), "EUR".parse().expect("a currency")) };
+    let recurring_fee = Money::new(dec(fee), "EUR".parse().expect("a currency"));
+    let fee = FeeByDay { recurring_fee, recurring_period: None };
     let (fees, billable) = (History::starting(from, fee), History::starting(from, true));
-    FeeItem { id, package: "Fibre 100".into(), fees, from, until: until.map(d), billable }
+    FeeItem { id, package: "Fibre 100".into(), fees, start: from, from, until: until.map(d), billable }
 }
 
 fn adjustment(charge_type: ChargeType, amount: &str) -> Adjustment {

@@ -18,7 +18,14 @@ const NOON: &str = "2027-05-10T12:00:00Z";
 
 fn in_currency(code: &str) -> Package {
     let recurring_fee = billwire_schemas::money::Money::new("9".parse().expect("an amount"), code.parse().expect("a currency"));
-    let command = package::Create { id: PackageId(fresh()), external_id: None, name: "Fleet".into(), description: None, recurring_fee };
+    let command = package::Create {
+        id: PackageId(fresh()),
+        external_id: None,
+        name: "Fleet".into(),
+        description: None,
+        recurring_fee,
+        recurring_period: None,
+    };
     package::create(command, &BillingSettings::default(), at(NOON)).expect("a package").after
 }
 
