@@ -19,7 +19,7 @@ use billwire_domain::{
         package_subscription::PackageSubscription,
         service::Service,
     },
-    usage::{contract::Contract, usage_identifier::UsageIdentifier},
+    usage::{bucket::Bucket, contract::Contract, usage_identifier::UsageIdentifier},
 };
 use billwire_monitoring::{
     metrics::{self, METRICS},
@@ -27,7 +27,7 @@ use billwire_monitoring::{
 };
 use billwire_schemas::{
     clock::{Clock, SystemClock, Timestamp},
-    ids::{AccountId, BillCycleId, BillRunId, ContractId, InvoiceId, OrderingKey, TenantId, UsageIdentifierId, fresh},
+    ids::{AccountId, BillCycleId, BillRunId, BucketId, ContractId, InvoiceId, OrderingKey, TenantId, UsageIdentifierId, fresh},
 };
 use billwire_store::{Due, commit::Failure, idempotency::Reply};
 use chrono::TimeDelta;
@@ -45,7 +45,7 @@ use crate::{
         update_bill_cycle::{AnnounceBillRun, PlanNextBillRun},
     },
     execute::NOTHING_TO_DO,
-    usage::{contracts::EndContractPeriod, usage_identifiers::FindDormant},
+    usage::{buckets::EndBucketPeriod, contracts::EndContractPeriod, usage_identifiers::FindDormant},
 };
 
 /// Maximum number of due objects per type in one pass; they share commits.
@@ -73,11 +73,20 @@ enum What {
     ContractPeriod,
     Invoice,
     BillCycle,
+    Bucket,
 }
 
 impl What {
-    const ALL: [Self; 7] =
-        [Self::Account, Self::PackageSubscription, Self::Service, Self::Dormancy, Self::ContractPeriod, Self::Invoice, Self::BillCycle];
+    const ALL: [Self; 8] = [
+        Self::Account,
+        Self::PackageSubscription,
+        Self::Service,
+        Self::Dormancy,
+        Self::ContractPeriod,
+        Self::Invoice,
+        Self::BillCycle,
+        Self::Bucket,
+    ];
 
     /// Its name in the log and in metrics.
     fn name(self) -> &'static str {
@@ -89,6 +98,7 @@ impl What {
             Self::ContractPeriod => "contract_period",
             Self::Invoice => "invoice",
             Self::BillCycle => "bill_cycle",
+            Self::Bucket => "bucket",
         }
     }
 }
@@ -229,6 +239,7 @@ impl App {
             What::Invoice => self.store.due_at::<Invoice>(id).await?,
             What::ContractPeriod => self.store.due_at::<Contract>(id).await?,
             What::BillCycle => self.store.due_at::<BillCycle>(id).await?,
+            What::Bucket => self.store.due_at::<Bucket>(id).await?,
         })
     }
 
@@ -244,6 +255,7 @@ impl App {
             What::Invoice => self.store.postpone::<Invoice>(id, now, until).await?,
             What::ContractPeriod => self.store.postpone::<Contract>(id, now, until).await?,
             What::BillCycle => self.store.postpone::<BillCycle>(id, now, until).await?,
+            What::Bucket => self.store.postpone::<Bucket>(id, now, until).await?,
         }
         Ok(())
     }
@@ -260,6 +272,7 @@ impl App {
                 What::ContractPeriod => self.store.due::<Contract>(now, AT_ONCE, after.as_ref()).await?,
                 What::Invoice => self.store.due::<Invoice>(now, AT_ONCE, after.as_ref()).await?,
                 What::BillCycle => self.store.due::<BillCycle>(now, AT_ONCE, after.as_ref()).await?,
+                What::Bucket => self.store.due::<Bucket>(now, AT_ONCE, after.as_ref()).await?,
             };
             if let Some(last) = due.last() {
                 self.due_turns().after.insert(what, last.tenant.clone());
@@ -280,6 +293,7 @@ impl App {
             What::Service => self.execute_due(context, due_status::<Service>(due), due.at).await,
             What::Dormancy => self.execute_due(context, FindDormant { key: due.key.clone(), id: UsageIdentifierId(due.id) }, due.at).await,
             What::Invoice => self.execute_due(context, InvoiceDue { key: due.key.clone(), id: InvoiceId(due.id) }, due.at).await,
+            What::Bucket => self.execute_due(context, EndBucketPeriod { key: due.key.clone(), id: BucketId(due.id) }, due.at).await,
             What::ContractPeriod => {
                 self.execute_due(context, EndContractPeriod { key: due.key.clone(), id: ContractId(due.id) }, due.at).await
             }

@@ -228,6 +228,8 @@ macro_rules! choices {
 choices! {
     /// Unit of a billing period.
     PeriodUnit { Day = "day", Week = "week", Month = "month", Year = "year" }
+    /// When a bucket's usage returns to zero by itself.
+    BucketResets { BillingPeriod = "billingPeriod" }
     /// The status of a new account.
     FirstStatus { Active = "active", Inactive = "inactive" }
     /// The target status of an account.

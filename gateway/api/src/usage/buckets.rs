@@ -14,7 +14,7 @@ use poem_openapi::{Object, OpenApi, Tags, param::Path, types::Example};
 use uuid::Uuid;
 
 use crate::{
-    customers::account_bill_cycle::NoMembers,
+    customers::{account_bill_cycle::NoMembers, accounts::Period},
     http::{
         problem::Problem,
         request_context::{Context, Query},
@@ -24,7 +24,7 @@ use crate::{
     openapi::operation::{Operation, change, create, created, delete, get, list, updated},
     types::example::{example_id, example_moment},
     types::nullable::Nullable,
-    types::scalars::{Amount, ExternalId, Moment, Name, Reference, UnitName},
+    types::scalars::{Amount, BucketResets, ExternalId, Moment, Name, Reference, UnitName},
 };
 
 #[derive(Tags)]
@@ -103,6 +103,10 @@ pub(crate) struct NewBucket {
     /// The tiers, in ascending order; the last one is the bucket's size.
     #[oai(validator(min_items = 1, max_items = 20))]
     tiers: Vec<NewTier>,
+    /// When the usage returns to zero by itself. `billingPeriod`: when the account's next billing period begins, in the tenant's time zone. A charge
+    /// then counts in the period that it occurred in: one of a later period begins it, one of an earlier period than the bucket's no longer counts.
+    /// Absent: never.
+    resets: Option<BucketResets>,
 }
 
 impl Validate for NewBucket {}
@@ -118,6 +122,7 @@ impl Example for NewBucket {
                 NewTier { name: Some("80 percent".into()), up_to: "8000".into() },
                 NewTier { name: Some("all".into()), up_to: "10000".into() },
             ],
+            resets: None,
         }
     }
 }
@@ -133,6 +138,8 @@ pub(crate) struct BucketUpdate {
     /// The tiers. Tiers already used up must be unchanged; the others must be above the current usage.
     #[oai(validator(min_items = 1, max_items = 20))]
     tiers: Option<Vec<NewTier>>,
+    /// When the usage returns to zero by itself; null: never. What was used so far counts in the running billing period.
+    resets: Nullable<BucketResets>,
 }
 
 impl Validate for BucketUpdate {}
@@ -143,6 +150,15 @@ impl Example for BucketUpdate {
             external_id: Nullable::default(),
             name: Some("Data 20 GB".into()),
             tiers: Some(vec![NewTier { name: None, up_to: "20000".into() }]),
+            resets: Nullable::default(),
+        }
+    }
+}
+
+impl BucketResets {
+    fn domain(self) -> bucket::Resets {
+        match self {
+            Self::BillingPeriod => bucket::Resets::BillingPeriod,
         }
     }
 }
@@ -189,11 +205,17 @@ pub(crate) struct Bucket {
     unit: String,
     /// The tiers, in ascending order; the last one is the bucket's size.
     tiers: Vec<Tier>,
-    /// Usage so far; may exceed the bucket's size.
+    /// When the usage returns to zero by itself. `billingPeriod`: when the account's next billing period begins. Absent: never.
+    resets: Option<String>,
+    /// The billing period that the usage is of, if the bucket resets. Where nothing is used, the first charge of a later period moves it on.
+    period: Option<Period>,
+    /// Time at which that period ends, and usage returns to zero. If the bill cycle changes at once, the first charge of the new period does it.
+    resets_at: Option<Moment>,
+    /// Usage so far, in `period` if the bucket resets; may exceed the bucket's size.
     used: String,
     /// Number of tiers used up.
     tiers_used_up: u32,
-    /// When its usage was last reset, if it was.
+    /// When its usage was last reset by `resetBucket`, if it was.
     reset_at: Option<Moment>,
     /// Creation time.
     created_at: Moment,
@@ -213,6 +235,9 @@ impl Example for Bucket {
             name: "Data 10 GB".to_owned(),
             unit: "MB".to_owned(),
             tiers: vec![tier("80 percent", "8000"), tier("all", "10000")],
+            resets: None,
+            period: None,
+            resets_at: None,
             used: "0".to_owned(),
             tiers_used_up: 0,
             reset_at: None,
@@ -226,7 +251,8 @@ impl Example for Bucket {
 impl Buckets {
     /// Create a bucket
     ///
-    /// From now on, each charge for its service and unit counts. Each tier used up publishes `usage_threshold.exceeded` once. The bucket
+    /// From now on, each charge for its service and unit counts. Each tier used up publishes `usage_threshold.exceeded` once, or once in each
+    /// billing period if the bucket resets. The bucket
     /// does not affect the price of a charge: charges arrive already rated.
     #[oai(path = "/buckets", method = "post", operation_id = "createBucket")]
     async fn create(&self, context: Context, input: Validated<NewBucket>) -> Result<Created, Problem> {
@@ -237,6 +263,7 @@ impl Buckets {
             name: new.name.0,
             unit: new.unit.0,
             tiers: tiers(new.tiers)?,
+            resets: new.resets.map(BucketResets::domain),
         };
         let reply = context.execute_on(&new.service, input.canonical.as_deref(), CreateBucket { command }).await?;
         Ok(Created::under("/v1/buckets", reply))
@@ -291,6 +318,7 @@ impl Buckets {
             external_id: wanted.external_id.map(|id| id.0),
             name: wanted.name.map(|name| name.0),
             tiers: wanted.tiers.map(tiers).transpose()?,
+            resets: wanted.resets.map(BucketResets::domain),
         };
         Ok(Done(context.execute_on(&bucket.0, input.canonical.as_deref(), UpdateBucket { command }).await?))
     }

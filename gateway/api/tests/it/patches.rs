@@ -18,7 +18,7 @@ async fn updates(rig: &Rig) -> Vec<(String, Value, Value)> {
     let service = rig.create("/v1/services", json!({ "account": account, "name": "S", "serviceType": "mobile" })).await;
     let identifier = json!({ "service": service, "kind": "iccid", "value": "1", "dormantAfterDays": 3 });
     let identifier = rig.create("/v1/usage-identifiers", identifier).await;
-    let bucket = json!({ "service": service, "name": "B", "unit": "MB", "tiers": [{ "upTo": "1" }] });
+    let bucket = json!({ "service": service, "name": "B", "unit": "MB", "tiers": [{ "upTo": "1" }], "resets": "billingPeriod" });
     let bucket = rig.create("/v1/buckets", bucket).await;
     let contract = json!({ "account": account, "name": "C", "startDate": "2027-06-01", "endDate": "2028-06-01", "periodMonths": 1, "tiers": [{ "name": "T", "commit": fee }] });
     let contract = rig.create("/v1/contracts", contract).await;
@@ -53,7 +53,7 @@ async fn updates(rig: &Rig) -> Vec<(String, Value, Value)> {
         (format!("services/{service}"), json!({ "name": "S" }), json!({})),
         (format!("bill-cycles/{cycle}"), json!({ "autoRun": { "hour": 3 } }), json!({ "announceDays": null, "autoRun": null })),
         (format!("usage-identifiers/{identifier}"), json!({ "dormantAfterDays": 3 }), json!({ "dormantAfterDays": null })),
-        (format!("buckets/{bucket}"), json!({ "tiers": [{ "upTo": "1.0" }] }), json!({})),
+        (format!("buckets/{bucket}"), json!({ "tiers": [{ "upTo": "1.0" }], "resets": "billingPeriod" }), json!({ "resets": null })),
         (format!("contracts/{contract}"), json!({ "endDate": "2028-06-01" }), json!({ "endDate": null })),
         (format!("subscriptions/{subscription}"), json!({ "action": action }), json!({ "filter": null, "parameters": null })),
         (format!("queues/{queue}"), json!({ "mode": "in_order" }), json!({ "objects": null })),

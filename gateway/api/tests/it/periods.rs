@@ -1,9 +1,9 @@
-//! Periods besides the account's bill cycle: what a package's fee is for.
+//! Periods besides the account's bill cycle: what a package's fee is for, and what a bucket counts in.
 
 use billwire_app::BillRunCursors;
 use serde_json::{Value, json};
 
-use crate::rig::Rig;
+use crate::{rig::Rig, usage::service};
 
 /// Sets business time and performs everything due.
 async fn at(rig: &Rig, now: &str) {
@@ -66,4 +66,86 @@ async fn a_period_of_no_length_or_of_another_unit_is_refused() {
     let found = rig.post("/v1/packages", package(json!({ "unit": "hour", "length": 0 }))).await.violations("schema_violation");
     let expected = [("/recurringPeriod/length", "out_of_range"), ("/recurringPeriod/unit", "not_in_enum")];
     assert_eq!(found.iter().map(|(place, code)| (place.as_str(), code.as_str())).collect::<Vec<_>>(), expected);
+}
+
+/// Records usage of service S.
+async fn used(rig: &Rig, id: &str, quantity: &str, at: &str) {
+    let amount = json!({ "amount": "1", "currency": "EUR" });
+    let item =
+        json!({ "externalId": id, "service": "S", "type": "data", "amount": amount, "quantity": quantity, "unit": "MB", "occurredAt": at });
+    let answer = rig.post("/v1/chargeable-events", json!({ "items": [item] })).await.expect(200);
+    assert_eq!(answer["items"][0].get("problem"), None, "{answer}");
+}
+
+/// What is used of bucket B, and the first day of the period it is of.
+async fn usage(rig: &Rig) -> (String, String) {
+    let bucket = rig.get("/v1/buckets/B").await.expect(200);
+    let text = |value: &Value| value.as_str().expect("a text").to_owned();
+    (text(&bucket["used"]), text(&bucket["period"]["start"]))
+}
+
+fn is(used: &str, since: &str) -> (String, String) {
+    (used.to_owned(), since.to_owned())
+}
+
+async fn exceeded(rig: &Rig) -> usize {
+    rig.get("/v1/events?type=usage_threshold.exceeded").await.expect(200)["items"].as_array().expect("items").len()
+}
+
+/// Bucket B of service S, with a tier of 10 MB, that resets; the account is billed on the 1st, the date is 10 January.
+async fn bucket(rig: &Rig) {
+    service(rig).await;
+    let bucket =
+        json!({ "externalId": "B", "service": "S", "name": "Data", "unit": "MB", "tiers": [{ "upTo": "10" }], "resets": "billingPeriod" });
+    rig.create("/v1/buckets", bucket).await;
+}
+
+#[tokio::test]
+async fn a_bucket_that_resets_begins_at_zero_with_each_billing_period_and_tells_of_its_tiers_anew() {
+    for rig in Rig::everywhere().await {
+        bucket(&rig).await;
+        let first = usage(&rig).await;
+        assert_eq!(first.0, "0");
+        used(&rig, "jan", "12", "2027-01-10T00:00:00Z").await;
+        assert_eq!(exceeded(&rig).await, 1);
+        at(&rig, "2027-01-31T23:59:59Z").await;
+        assert_eq!(usage(&rig).await.0, "12");
+        at(&rig, "2027-02-02T00:00:00Z").await;
+        assert_eq!(usage(&rig).await, is("0", "2027-02-01"), "the clock has reset it");
+        let reset = rig.get("/v1/business-transactions?operation=endBucketPeriod").await.expect(200)["items"][0].clone();
+        assert_eq!((&reset["occurredAt"], &reset["actor"]), (&json!("2027-02-01T00:00:00Z"), &json!("clock")));
+        used(&rig, "late", "5", "2027-01-31T23:59:59Z").await;
+        assert_eq!(usage(&rig).await, is("0", "2027-02-01"), "usage of an earlier period");
+        used(&rig, "feb", "11", "2027-02-01T00:00:00Z").await;
+        assert_eq!((usage(&rig).await, exceeded(&rig).await), (is("11", "2027-02-01"), 2));
+    }
+}
+
+#[tokio::test]
+async fn a_reversal_counts_back_only_into_the_period_it_came_from() {
+    for rig in Rig::everywhere().await {
+        bucket(&rig).await;
+        used(&rig, "jan", "4", "2027-01-10T00:00:00Z").await;
+        at(&rig, "2027-02-02T00:00:00Z").await;
+        used(&rig, "feb", "9", "2027-02-01T00:00:00Z").await;
+        rig.post("/v1/chargeable-events/jan/reverse", json!({ "reason": "wrong" })).await.expect(200);
+        assert_eq!(usage(&rig).await, is("9", "2027-02-01"));
+        let replacement = json!({ "amount": { "amount": "1", "currency": "EUR" }, "quantity": "3" });
+        rig.post("/v1/chargeable-events/feb/reverse", json!({ "reason": "wrong", "replacement": replacement })).await.expect(200);
+        assert_eq!(usage(&rig).await, is("3", "2027-02-01"));
+    }
+}
+
+#[tokio::test]
+async fn a_bucket_follows_the_account_s_change_of_cycle() {
+    let rig = Rig::new().await;
+    bucket(&rig).await;
+    used(&rig, "old", "4", "2027-01-10T00:00:00Z").await;
+    at(&rig, "2027-01-20T00:00:00Z").await;
+    let cycle = rig.create("/v1/bill-cycles", json!({ "name": "w", "period": "week", "billingDay": 1 })).await;
+    rig.post("/v1/accounts/A/bill-cycle", json!({ "billCycle": cycle })).await.expect(200);
+    used(&rig, "new", "3", "2027-01-20T00:00:00Z").await;
+    assert_eq!(usage(&rig).await, is("3", "2027-01-20"));
+    at(&rig, "2027-01-25T00:00:00Z").await;
+    assert_eq!(usage(&rig).await, is("0", "2027-01-25"));
 }

@@ -32,6 +32,7 @@ use crate::{
     execute_bulk::BulkUseCase,
     objects::{Referred, unknown},
     record::Record,
+    usage::buckets::counting_period,
 };
 
 /// A reported charge, with up to three references to its account.
@@ -237,7 +238,7 @@ impl BulkUseCase for RecordChargeableEvents {
         let change = chargeable_event::record(item.command, &account, has_final_invoice, now)?;
         let related = around(tx, &change.after).await?;
         // Everything that can be refused comes before the first save.
-        let counted = self.counted(tx, &change.after, now).await?;
+        let counted = self.counted(tx, &change.after, &account, now).await?;
         tx.save(&change)?;
         let mut record = Record::default().and(&change, &related)?;
         for bucket in counted {
@@ -254,13 +255,23 @@ impl RecordChargeableEvents {
     }
 
     /// The changes to the buckets of the charge's service and unit.
-    async fn counted(&self, tx: &mut Tx<'_>, charge: &ChargeableEvent, now: Timestamp) -> Result<Vec<Change<Bucket>>, Failure> {
+    async fn counted(
+        &self,
+        tx: &mut Tx<'_>,
+        charge: &ChargeableEvent,
+        account: &Account,
+        now: Timestamp,
+    ) -> Result<Vec<Change<Bucket>>, Failure> {
         let (Some(service), Some(quantity), Some(unit)) = (charge.service_id, charge.quantity, &charge.unit) else { return Ok(Vec::new()) };
         let buckets = self.prepared().buckets.get(&service).cloned().unwrap_or_default();
         let mut counted = Vec::new();
         for (id, _) in buckets.iter().filter(|(_, counts)| counts == unit) {
             let Some(bucket) = tx.load::<Bucket>(*id).await? else { continue };
-            let Some(change) = bucket::count(bucket, quantity, now) else {
+            let of = counting_period(tx, bucket.resets, account, charge.occurred_at).await?;
+            if !bucket.takes(of) {
+                continue;
+            }
+            let Some(change) = bucket::count(bucket, of, quantity, now) else {
                 let message = "The quantity exceeds what a bucket of the service can count.";
                 return Err(Rejected::violation("/quantity", Code::AmountOutOfRange, message).into());
             };

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use billwire_domain::{
     Change, Rejected,
+    customers::account::Account,
     usage::{
         bucket::{self, Bucket},
         chargeable_event::{self, ChargeableEvent, Reversal},
@@ -15,7 +16,10 @@ use crate::{
     billing::invoice_on_demand::has_final_invoice,
     execute_on::{ObjectUseCase, owner},
     record::Record,
-    usage::record_chargeable_events::{around, of_charge},
+    usage::{
+        buckets::counting_period,
+        record_chargeable_events::{around, of_charge},
+    },
 };
 
 /// Reverses a charge, and records the one that replaces it.
@@ -41,7 +45,7 @@ impl ObjectUseCase for ReverseChargeableEvent {
         let Reversal { charge, adjustment, replacement } =
             chargeable_event::reverse(charge, self.command.clone(), &account, has_final_invoice, now)?;
         let related = around(tx, &charge.after).await?;
-        let buckets = recounted(tx, &charge.after, replacement.as_ref().map(|change| &change.after), now).await?;
+        let buckets = recounted(tx, &charge.after, replacement.as_ref().map(|change| &change.after), &account, now).await?;
         tx.save(&charge)?;
         let mut record = Record::default().and(&charge, &related)?;
         if let Some(adjustment) = adjustment {
@@ -62,16 +66,19 @@ impl ObjectUseCase for ReverseChargeableEvent {
 
 /// The buckets that counted `charge`, or count its replacement, where that makes a difference.
 async fn recounted(
-    tx: &Tx<'_>,
+    tx: &mut Tx<'_>,
     charge: &ChargeableEvent,
     replacement: Option<&ChargeableEvent>,
+    account: &Account,
     now: Timestamp,
 ) -> Result<Vec<Change<Bucket>>, Failure> {
     let Some(service) = charge.service_id else { return Ok(Vec::new()) };
     let mut changes = Vec::new();
     for bucket in tx.select::<Bucket>(Filter::new().is_id("service_id", Some(service.0)), BUCKETS_MAX).await? {
+        // The replacement is usage of the same moment.
+        let of = counting_period(tx, bucket.resets, account, charge.occurred_at).await?;
         let counted = |one: Option<&ChargeableEvent>| {
-            one.filter(|one| bucket::counts(&bucket, one)).and_then(|one| one.quantity).unwrap_or(Decimal::ZERO)
+            one.filter(|one| bucket::counts(&bucket, one, of)).and_then(|one| one.quantity).unwrap_or(Decimal::ZERO)
         };
         let (taken_back, added) = (counted(Some(charge)), counted(replacement));
         if taken_back == added {

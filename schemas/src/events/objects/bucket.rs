@@ -27,12 +27,13 @@ const BUCKET: Source = Source {
     groups: &[Group::Core, Group::Account, Group::Company, Group::Contact, Group::Package, Group::Service, Group::Bucket],
 };
 
+const BUCKET_UPDATED: &str = "updateBucket, resetBucket, each charge that counts against the bucket, and the clock when a bucket that resets enters a billing period";
+const TIER_USED_UP: &str = "recordChargeableEvents, once for each tier that is used up, in each billing period if the bucket resets";
+
 /// The events of buckets.
 pub const EVENTS: &[EventType] = &[
     BUCKET.object("bucket.created", "Bucket Created", "createBucket"),
-    BUCKET.object("bucket.updated", "Bucket Updated", "updateBucket, resetBucket, and each charge that counts against the bucket"),
+    BUCKET.object("bucket.updated", "Bucket Updated", BUCKET_UPDATED),
     BUCKET.object("bucket.deleted", "Bucket Deleted", "deleteBucket"),
-    BUCKET
-        .lifecycle("usage_threshold.exceeded", "Usage Threshold Exceeded", "recordChargeableEvents, once for each tier that is used up")
-        .with(TIER),
+    BUCKET.lifecycle("usage_threshold.exceeded", "Usage Threshold Exceeded", TIER_USED_UP).with(TIER),
 ];
