@@ -8,7 +8,7 @@ use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedEntryEx
 use serde_json::Value as Json;
 use std::collections::HashMap;
 
-use super::{Node, Scope, names::chain};
+use super::{Scope, names::chain, scope::Node};
 
 /// What a value takes besides the text it contains, in bytes.
 const NODE: u64 = 64;
