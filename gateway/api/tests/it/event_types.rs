@@ -57,6 +57,7 @@ async fn every_type_is_told_with_an_example_that_fits_its_schema() {
                 Value::String(_) => "string",
                 Value::Number(_) => "number",
                 Value::Bool(_) => "boolean",
+                Value::Object(_) => "object",
                 other => panic!("{}: {parameter} is {other}", item["name"]),
             };
             // Optional members of the data may be missing.
