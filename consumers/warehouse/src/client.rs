@@ -107,10 +107,21 @@ impl Directory {
         match fs::read_to_string(&path) {
             Ok(id) if id.trim().len() == 36 => Ok(id.trim().to_owned()),
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(at(&path)(error)),
-            _ => {
+            found => {
+                if found.is_ok() {
+                    // It holds no id.
+                    fs::remove_file(&path).map_err(at(&path))?;
+                }
                 let id = fresh().to_string();
-                self.put(&path, &format!("{}.id", fresh()), |mut file| writeln!(file, "{id}").map_err(at(&path)))?;
-                Ok(id)
+                let own = self.root.join(format!("_id-{id}"));
+                self.put(&own, &format!("{}.id", fresh()), |mut file| writeln!(file, "{id}").map_err(at(&path)))?;
+                // Of processes that start at once, the first gives the folder its id; a link never replaces one.
+                let linked = fs::hard_link(&own, &path);
+                fs::remove_file(&own).map_err(at(&own))?;
+                match linked {
+                    Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(at(&path)(error)),
+                    _ => Ok(fs::read_to_string(&path).map_err(at(&path))?.trim().to_owned()),
+                }
             }
         }
     }
