@@ -1,6 +1,7 @@
 //! Writes the files: the only IO of the crate.
 //!
 //! ```text
+//! <root>/_id                                     a random id of the directory
 //! <root>/_tmp/…                                  temporary files; readers ignore them
 //! <root>/events/<batch / 1000>/<batch>.parquet   complete files, which never change
 //! <root>/duckdb.sql                              views over all files
@@ -108,20 +109,11 @@ impl Directory {
             Ok(id) if id.trim().len() == 36 => Ok(id.trim().to_owned()),
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(at(&path)(error)),
             found => {
-                if found.is_ok() {
-                    // It holds no id.
-                    fs::remove_file(&path).map_err(at(&path))?;
-                }
-                let id = fresh().to_string();
-                let own = self.root.join(format!("_id-{id}"));
-                self.put(&own, &format!("{}.id", fresh()), |mut file| writeln!(file, "{id}").map_err(at(&path)))?;
-                // Of processes that start at once, the first gives the folder its id; a link never replaces one.
-                let linked = fs::hard_link(&own, &path);
-                fs::remove_file(&own).map_err(at(&own))?;
-                match linked {
-                    Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(at(&path)(error)),
-                    _ => Ok(fs::read_to_string(&path).map_err(at(&path))?.trim().to_owned()),
-                }
+                let draft = format!("{}.id", fresh());
+                let id = |mut file: &File| writeln!(file, "{}", fresh()).map_err(at(&path));
+                // One that holds no id is replaced.
+                self.put(&path, &draft, if found.is_ok() { replace } else { leave }, id)?;
+                Ok(fs::read_to_string(&path).map_err(at(&path))?.trim().to_owned())
             }
         }
     }
@@ -140,7 +132,7 @@ impl Directory {
         let path = self.path(batch)?;
         let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
         self.sweep(&format!("{batch:012}."))?;
-        self.put(&path, &format!("{batch:012}.{}.parquet", fresh()), |file| {
+        self.put(&path, &format!("{batch:012}.{}.parquet", fresh()), replace, |file| {
             let mut writer = ArrowWriter::try_new(file, rows.schema(), Some(properties))?;
             writer.write(rows)?;
             writer.close()?;
@@ -159,11 +151,11 @@ impl Directory {
         if fs::read(&path).is_ok_and(|there| there == DUCKDB.as_bytes()) {
             return Ok(());
         }
-        self.put(&path, &format!("{}.sql", fresh()), |mut file| file.write_all(DUCKDB.as_bytes()).map_err(at(&path)))
+        self.put(&path, &format!("{}.sql", fresh()), replace, |mut file| file.write_all(DUCKDB.as_bytes()).map_err(at(&path)))
     }
 
     /// Writes `path` atomically and durably with what `fill` writes. A power cut leaves the complete file or none.
-    fn put(&self, path: &Path, draft: &str, fill: impl FnOnce(&File) -> Result<(), SinkError>) -> Result<(), SinkError> {
+    fn put(&self, path: &Path, draft: &str, place: Place, fill: impl FnOnce(&File) -> Result<(), SinkError>) -> Result<(), SinkError> {
         let drafts = self.root.join("_tmp");
         self.create_folder(&drafts)?;
         let draft = drafts.join(draft);
@@ -176,11 +168,10 @@ impl Directory {
                 file.set_permissions(Permissions::from_mode(0o666 & !umask)).map_err(at(&draft))?;
             }
             file.sync_all().map_err(at(&draft))?;
-            fs::rename(&draft, path).map_err(at(path))
+            place(&draft, path).map_err(at(path))
         })();
-        if written.is_err() {
-            let _ = fs::remove_file(&draft);
-        }
+        // After a rename there is none.
+        let _ = fs::remove_file(&draft);
         written?;
         // A new name is durable once its directory is synced, and so on for each parent.
         for directory in folder.ancestors().take_while(|directory| directory.starts_with(&*self.root)) {
@@ -212,6 +203,23 @@ impl Directory {
             let _ = fs::remove_file(entry.path());
         }
         Ok(())
+    }
+}
+
+/// Gives a draft the name of a file.
+type Place = fn(&Path, &Path) -> io::Result<()>;
+
+/// It replaces a file of that name.
+fn replace(draft: &Path, path: &Path) -> io::Result<()> {
+    fs::rename(draft, path)
+}
+
+/// A file of that name stays as it is: of processes that start at once, the first names the directory. Where there are no links, it is replaced.
+fn leave(draft: &Path, path: &Path) -> io::Result<()> {
+    match fs::hard_link(draft, path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(_) => fs::rename(draft, path),
+        linked => linked,
     }
 }
 

@@ -1,7 +1,7 @@
 //! The warehouse over a batch store in memory, with crashes in every place.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::{self, File},
     path::PathBuf,
     sync::{Arc, Mutex},
@@ -286,6 +286,23 @@ async fn an_event_that_is_not_ours_holds_nothing_up() {
     rig.assert_each_once();
     assert_eq!(texts(&rig.rows()[0], "object_id")[0], "<null>");
     assert_eq!(texts(&rig.rows()[0], "payload")[0], "not json");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_processes_that_start_at_once_on_a_new_directory_all_see_one_id() {
+    for _ in 0..20 {
+        let rig = Rig::new();
+        let processes = (0..16).map(|_| rig.directory()).map(|directory| tokio::spawn(async move { directory.id().await.unwrap() }));
+        let mut ids = BTreeSet::new();
+        for process in processes.collect::<Vec<_>>() {
+            ids.insert(process.await.unwrap());
+        }
+        assert_eq!(ids.len(), 1, "{ids:?}");
+        fs::write(rig.root.join("_id"), "damaged").unwrap();
+        let id = rig.directory().id().await.unwrap();
+        assert!(id.len() == 36 && !ids.contains(&id), "{id}");
+        assert_eq!(rig.directory().id().await.unwrap(), id, "it stays");
+    }
 }
 
 #[test]
