@@ -34,26 +34,6 @@ impl Bound {
         Self { bytes, items: bytes / NODE, item: bytes }
     }
 
-    fn of(node: &Node) -> Self {
-        match node {
-            Node::Value(Json::Array(items)) => Self::of_elements(items.iter().map(size)),
-            Node::Value(Json::Object(members)) => {
-                Self::of_elements(members.iter().map(|(name, value)| NODE + name.len() as u64 + size(value)))
-            }
-            Node::Value(scalar) => Self { bytes: size(scalar), items: 0, item: 0 },
-            Node::Group(members) => Self::of_elements(members.iter().map(|(name, node)| NODE + name.len() as u64 + Self::of(node).bytes)),
-        }
-    }
-
-    /// A list or an object of elements of these sizes.
-    fn of_elements(sizes: impl Iterator<Item = u64>) -> Self {
-        sizes.fold(Self { bytes: NODE, items: 0, item: 0 }, |all, size| Self {
-            bytes: all.bytes + size,
-            items: all.items + 1,
-            item: all.item.max(size),
-        })
-    }
-
     /// Whichever of two values it is.
     fn or(self, other: Self) -> Self {
         Self { bytes: self.bytes.max(other.bytes), items: self.items.max(other.items), item: self.item.max(other.item) }
@@ -78,29 +58,50 @@ impl Bound {
     }
 }
 
-/// The size of a copy of a value. The depth of JSON is limited where it is read.
-fn size(json: &Json) -> u64 {
-    match json {
-        Json::Null | Json::Bool(_) | Json::Number(_) => NODE,
-        Json::String(text) => NODE + text.len() as u64,
-        Json::Array(items) => NODE + items.iter().map(size).sum::<u64>(),
-        Json::Object(members) => NODE + members.iter().map(|(name, value)| NODE + name.len() as u64 + size(value)).sum::<u64>(),
-    }
+/// A value of the event.
+struct Measured {
+    bound: Bound,
+    /// The number of objects in it.
+    tables: u64,
 }
 
-/// The number of objects in a value.
-fn tables(json: &Json) -> u64 {
-    match json {
-        Json::Array(items) => items.iter().map(tables).sum(),
-        Json::Object(members) => 1 + members.values().map(tables).sum::<u64>(),
-        _ => 0,
+impl Measured {
+    fn scalar(text_bytes: usize) -> Self {
+        Self { bound: Bound { bytes: NODE + text_bytes as u64, items: 0, item: 0 }, tables: 0 }
     }
-}
 
-fn tables_of(node: &Node) -> u64 {
-    match node {
-        Node::Value(value) => tables(value),
-        Node::Group(members) => 1 + members.values().map(tables_of).sum::<u64>(),
+    /// The same as a member with this name.
+    fn named(self, name: &str) -> Self {
+        Self { bound: Bound { bytes: self.bound.bytes + NODE + name.len() as u64, ..self.bound }, ..self }
+    }
+
+    /// A list of these elements, or an object of these members with `tables` 1.
+    fn of_elements(tables: u64, elements: impl Iterator<Item = Self>) -> Self {
+        elements.fold(Self { tables, ..Self::scalar(0) }, |all, one| Self {
+            bound: Bound {
+                bytes: all.bound.bytes + one.bound.bytes,
+                items: all.bound.items + 1,
+                item: all.bound.item.max(one.bound.bytes),
+            },
+            tables: all.tables + one.tables,
+        })
+    }
+
+    /// The depth of JSON is limited where it is read.
+    fn of(json: &Json) -> Self {
+        match json {
+            Json::Null | Json::Bool(_) | Json::Number(_) => Self::scalar(0),
+            Json::String(text) => Self::scalar(text.len()),
+            Json::Array(items) => Self::of_elements(0, items.iter().map(Self::of)),
+            Json::Object(members) => Self::of_elements(1, members.iter().map(|(name, value)| Self::of(value).named(name))),
+        }
+    }
+
+    fn of_node(node: &Node) -> Self {
+        match node {
+            Node::Value(value) => Self::of(value),
+            Node::Group(members) => Self::of_elements(1, members.iter().map(|(name, node)| Self::of_node(node).named(name))),
+        }
     }
 }
 
@@ -156,8 +157,8 @@ impl<'e> Estimate<'e> {
             return *known;
         }
         let node = self.scope.node(&name);
-        let bound = node.as_ref().map_or(Bound::SCALAR, Bound::of);
-        let tables = node.as_ref().map_or(0, tables_of);
+        let absent = Measured { bound: Bound::SCALAR, tables: 0 };
+        let Measured { bound, tables } = node.as_ref().map_or(absent, Measured::of_node);
         // It is converted once, however often the expression names it.
         self.read_once = self.read_once.saturating_add(bound.bytes).saturating_add(TABLE.saturating_mul(tables));
         self.read.insert(name, bound);
