@@ -104,7 +104,8 @@ impl App {
     ///
     /// The ordering key to lock must be known before the transaction. For an object that is its own ordering key, a UUID reference is tried
     /// as the id, without a lookup, and only then as an external id. Other objects are looked up first, for their account, which never
-    /// changes; again, if their external id has changed by the time they are locked. Without an object, a request with a claim is committed all the same, because it may repeat a deletion.
+    /// changes; again, if their external id has changed by the time they are locked. Without an object, a request with a claim is
+    /// committed all the same, because it may repeat a deletion.
     ///
     /// # Errors
     /// [`ObjectUseCase::missing`], `stale_version`, the use case's refusal, or a database failure; nothing was changed then.

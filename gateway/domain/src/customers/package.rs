@@ -1,4 +1,5 @@
-//! Packages: products with a recurring fee per billing period or per period of their own, which accounts subscribe to. A package belongs to the tenant.
+//! Packages: products with a recurring fee per billing period or per period of their own, which accounts subscribe to. A package belongs
+//! to the tenant.
 
 use billwire_schemas::{
     clock::Timestamp,
