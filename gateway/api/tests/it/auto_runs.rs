@@ -5,23 +5,6 @@ use serde_json::{Value, json};
 
 use crate::rig::Rig;
 
-/// Sets business time and performs everything due.
-async fn at(rig: &Rig, now: &str) {
-    rig.post("/v1/test-clock", json!({ "now": now })).await.expect(200);
-    for _ in 0..100 {
-        if rig.app.perform_due().await.expect("performed") == 0 {
-            return;
-        }
-    }
-    panic!("what is due stays due");
-}
-
-/// Advances bill runs until none is in progress.
-async fn work(rig: &Rig) {
-    let mut cursors = BillRunCursors::default();
-    while rig.app.advance_bill_runs(&mut cursors).await.expect("an advance") > 0 {}
-}
-
 /// A monthly cycle on the 1st whose runs start at 3:00 in Berlin, and an account with a package of 31.00; the date is 10 January.
 async fn world(rig: &Rig) {
     rig.post("/v1/test-clock", json!({ "now": "2027-01-10T00:00:00Z" })).await.expect(200);
@@ -51,9 +34,9 @@ async fn a_clock_that_jumps_a_year_starts_each_run_in_order_at_its_moment() {
             rig.get("/v1/bill-cycles/M").await.expect(200)["nextRun"],
             json!({ "billingDate": "2027-02-01", "at": "2027-02-01T02:00:00Z" })
         );
-        at(&rig, "2027-02-01T01:59:59Z").await;
+        rig.at("2027-02-01T01:59:59Z").await;
         assert_eq!(all(&rig, "/v1/bill-runs").await, [] as [Value; 0], "not before its hour");
-        at(&rig, "2028-01-10T00:00:00Z").await;
+        rig.at("2028-01-10T00:00:00Z").await;
 
         let runs = all(&rig, "/v1/bill-runs?billCycle=M").await;
         let dates: Vec<String> = (2..=12).map(|month| format!("2027-{month:02}-01")).chain(["2028-01-01".to_owned()]).collect();
@@ -69,7 +52,7 @@ async fn a_clock_that_jumps_a_year_starts_each_run_in_order_at_its_moment() {
         rig.app.advance_bill_runs(&mut BillRunCursors::default()).await.expect("an advance");
         let billed = all(&rig, "/v1/bill-runs?billCycle=M").await.iter().filter(|run| run["accounts"] == 1).count();
         assert_eq!(billed, 1, "the runs of a cycle wait for each other");
-        work(&rig).await;
+        rig.finish_bill_runs().await;
         let invoices = all(&rig, "/v1/invoices?account=A&limit=200").await;
         let totals: Vec<&str> = invoices.iter().map(|one| one["total"]["amount"].as_str().expect("an amount")).collect();
         assert_eq!((totals.len(), totals[0], totals[1]), (12, "22.00", "31.00"), "{totals:?}");
@@ -83,13 +66,13 @@ async fn a_billing_date_that_has_a_run_gets_no_second_one() {
         world(&rig).await;
         rig.post("/v1/test-clock", json!({ "now": "2027-02-01T00:30:00Z" })).await.expect(200);
         rig.post("/v1/bill-runs", json!({ "externalId": "BY-HAND", "billCycle": "M" })).await.expect(202);
-        at(&rig, "2027-02-02T00:00:00Z").await;
+        rig.at("2027-02-02T00:00:00Z").await;
         assert_eq!(of(&all(&rig, "/v1/bill-runs").await, "externalId"), ["BY-HAND"]);
         assert_eq!(rig.get("/v1/bill-cycles/M").await.expect(200)["nextRun"]["billingDate"], "2027-03-01");
         // The run by hand still runs when the next one falls due.
-        at(&rig, "2027-03-01T12:00:00Z").await;
+        rig.at("2027-03-01T12:00:00Z").await;
         rig.post("/v1/bill-runs", json!({ "billCycle": "M" })).await.refused(409, "bill_run_in_progress");
-        work(&rig).await;
+        rig.finish_bill_runs().await;
         let runs = all(&rig, "/v1/bill-runs").await;
         assert_eq!(
             (of(&runs, "billingDate"), of(&runs, "status")),
@@ -106,10 +89,10 @@ async fn runs_that_no_longer_start_by_themselves_are_not_started() {
     rig.patch("/v1/bill-cycles/M", json!({ "autoRun": null, "announceDays": 3 })).await.expect(200);
     let cycle = rig.get("/v1/bill-cycles/M").await.expect(200);
     assert_eq!((cycle.get("autoRun"), cycle.get("nextRun")), (None, None));
-    at(&rig, "2027-02-02T00:00:00Z").await;
+    rig.at("2027-02-02T00:00:00Z").await;
     assert_eq!(all(&rig, "/v1/bill-runs").await, [] as [Value; 0]);
     rig.patch("/v1/bill-cycles/M", json!({ "autoRun": { "hour": 0 } })).await.expect(200);
-    at(&rig, "2027-03-02T00:00:00Z").await;
+    rig.at("2027-03-02T00:00:00Z").await;
     assert_eq!(of(&all(&rig, "/v1/bill-runs").await, "billingDate"), ["2027-03-01"]);
     let announced = all(&rig, "/v1/events?type=bill_run.upcoming").await;
     assert_eq!(of(&announced, "time"), ["2027-02-25T23:00:00Z", "2027-01-28T23:00:00Z"], "announcements go on");

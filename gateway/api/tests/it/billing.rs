@@ -33,17 +33,11 @@ async fn world(rig: &Rig, accounts: &[&str]) {
     }
 }
 
-/// Advances bill runs until none is in progress.
-async fn work(rig: &Rig) {
-    let mut cursors = BillRunCursors::default();
-    while rig.app.advance_bill_runs(&mut cursors).await.expect("an advance") > 0 {}
-}
-
 async fn run(rig: &Rig) -> Value {
     let started = rig.post("/v1/bill-runs", json!({ "billCycle": "MONTHLY" })).await;
     let location = started.header("location").to_owned();
     started.expect(202);
-    work(rig).await;
+    rig.finish_bill_runs().await;
     rig.get(&location).await.expect(200)
 }
 
@@ -133,7 +127,7 @@ async fn a_run_that_is_stopped_half_way_goes_on_and_bills_nothing_twice() {
             assert!(looks < 100, "progress is visible: {half}");
             half = rig.get("/v1/bill-runs/R").await.expect(200);
         }
-        work(&rig).await;
+        rig.finish_bill_runs().await;
         let done = rig.get("/v1/bill-runs/R").await.expect(200);
         assert_eq!((&done["status"], &done["invoices"]), (&json!("completed"), &json!(600)));
         assert_eq!(done["totals"][0]["amount"], "900.00");
@@ -208,7 +202,7 @@ async fn each_refusal_of_a_start_has_its_code() {
         start(json!({ "billCycle": "none" })).await.refused(422, "bill_cycle_unknown");
         start(json!({ "billCycle": "MONTHLY", "billingDate": "2027-01-11" })).await.refused(422, "billing_date_in_future");
         start(json!({ "billCycle": "MONTHLY", "externalId": "R" })).await.expect(202);
-        work(&rig).await;
+        rig.finish_bill_runs().await;
         start(json!({ "billCycle": "MONTHLY", "externalId": "R" })).await.refused(409, "external_id_taken");
         rig.get("/v1/bill-runs/none").await.refused(404, "bill_run_not_found");
         rig.delete("/v1/bill-cycles/MONTHLY").await.refused(409, "still_in_use");

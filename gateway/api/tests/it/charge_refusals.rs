@@ -73,8 +73,7 @@ async fn billed(rig: &Rig, month: u32) -> String {
     rig.post("/v1/test-clock", json!({ "now": format!("2027-{month:02}-01T08:00:00Z") })).await;
     let cycle = rig.get("/v1/accounts/A").await.expect(200)["billCycle"]["billCycleId"].clone();
     rig.post("/v1/bill-runs", json!({ "billCycle": cycle })).await.expect(202);
-    let mut cursors = billwire_app::BillRunCursors::default();
-    while rig.app.advance_bill_runs(&mut cursors).await.expect("an advance") > 0 {}
+    rig.finish_bill_runs().await;
     let invoices = rig.get("/v1/invoices?account=A&limit=200").await.expect(200)["items"].clone();
     let last = invoices.as_array().and_then(|all| all.last()).expect("an invoice");
     last["number"].as_str().expect("a number").to_owned()

@@ -6,17 +6,6 @@ use serde_json::{Value, json};
 
 use crate::{rig::Rig, usage::service};
 
-/// Sets business time and performs everything due.
-async fn at(rig: &Rig, now: &str) {
-    rig.post("/v1/test-clock", json!({ "now": now })).await.expect(200);
-    for _ in 0..100 {
-        if rig.app.perform_due().await.expect("performed") == 0 {
-            return;
-        }
-    }
-    panic!("what is due stays due");
-}
-
 fn kinds(transaction: &Value) -> Vec<&str> {
     transaction["events"].as_array().into_iter().flatten().filter_map(|event| event["type"].as_str()).collect()
 }
@@ -58,7 +47,7 @@ async fn a_cancelled_account_ends_all_that_belongs_to_it_in_one_transaction() {
         let planned = json!({ "billCycle": cycle, "validFrom": "2027-03-01T00:00:00Z" });
         rig.post("/v1/accounts/A/bill-cycle", planned).await.expect(200);
         rig.post("/v1/accounts/A/status", json!({ "status": "suspended", "endOfPeriod": true })).await.expect(200);
-        at(&rig, "2027-01-20T12:00:00Z").await;
+        rig.at("2027-01-20T12:00:00Z").await;
         let made = rig.post("/v1/accounts/A/cancel", json!({ "reason": "moved away" })).await.expect(200);
         let expected = [
             "account.updated",
@@ -88,7 +77,7 @@ async fn a_cancelled_account_ends_all_that_belongs_to_it_in_one_transaction() {
             (&subscription["status"], &subscription["endDate"], &subscription["statusReason"]),
             (&json!("cancelled"), &json!("2027-01-20"), &json!("moved away"))
         );
-        at(&rig, "2028-01-20T12:00:00Z").await;
+        rig.at("2028-01-20T12:00:00Z").await;
         assert_eq!(count(&rig, "contract.under_commit").await, 1, "evaluated once");
         assert_eq!(count(&rig, "usage_identifier.dormant").await, 0);
         assert_eq!(rig.get("/v1/accounts/A").await.expect(200), account, "nothing is due of it");
@@ -99,10 +88,10 @@ async fn a_cancelled_account_ends_all_that_belongs_to_it_in_one_transaction() {
 async fn late_usage_and_corrections_are_billed_by_the_final_invoice_and_refused_after_it() {
     for rig in Rig::everywhere().await {
         customer(&rig).await;
-        at(&rig, "2027-01-20T12:00:00Z").await;
+        rig.at("2027-01-20T12:00:00Z").await;
         let early = charge(&rig, "2027-01-19T12:00:00Z").await["transaction"]["entities"][0]["id"].as_str().expect("an id").to_owned();
         rig.post("/v1/accounts/A/cancel", json!({})).await.expect(200);
-        at(&rig, "2027-02-01T12:00:00Z").await;
+        rig.at("2027-02-01T12:00:00Z").await;
         assert_eq!(refusal(&charge(&rig, "2027-01-20T12:30:00Z").await), "account_deactivated");
         assert_eq!(charge(&rig, "2027-01-20T11:59:59Z").await["status"], "recorded");
         let identifier = rig.get("/v1/usage-identifiers/I").await.expect(200);
@@ -124,7 +113,7 @@ async fn late_usage_and_corrections_are_billed_by_the_final_invoice_and_refused_
         let made = rig.post("/v1/accounts/A/invoices", json!({})).await.expect(201);
         assert_eq!(made["entities"][0]["after"]["total"]["amount"], "14.00");
         adjust("1").await.refused(409, "final_invoice_exists");
-        at(&rig, "2027-06-01T00:00:00Z").await;
+        rig.at("2027-06-01T00:00:00Z").await;
         assert_eq!(count(&rig, "usage_identifier.dormant").await, 0);
     }
 }
@@ -140,7 +129,7 @@ async fn what_is_too_much_for_one_transaction_is_ended_by_those_that_follow() {
     assert_eq!(made["entities"][0]["after"]["ending"], true);
     assert!((990..=1_000).contains(&kinds(&made).len()), "{}", kinds(&made).len());
     assert_eq!(rig.get("/v1/accounts/A").await.expect(200)["ending"], true);
-    at(&rig, "2027-01-11T00:00:00Z").await;
+    rig.at("2027-01-11T00:00:00Z").await;
     let account = rig.get("/v1/accounts/A").await.expect(200);
     assert_eq!((account.get("ending"), &account["version"]), (None, &json!(3)));
     assert_eq!(count(&rig, "package.cancelled").await, 341);
@@ -165,7 +154,7 @@ async fn a_planned_cancellation_takes_effect_at_the_end_of_the_period_before_all
         assert_eq!(kinds(&planned), ["account.updated", "account.status_change_planned"]);
         let shown = json!({ "status": "deactivated", "reason": "moved away", "services": true, "validFrom": "2027-02-01T00:00:00Z" });
         assert_eq!(rig.get("/v1/accounts/A").await.expect(200)["plannedStatusChange"], shown);
-        at(&rig, "2027-06-01T00:00:00Z").await;
+        rig.at("2027-06-01T00:00:00Z").await;
         let account = rig.get("/v1/accounts/A").await.expect(200);
         assert_eq!((&account["status"], &account["deactivatedAt"]), (&json!("deactivated"), &json!("2027-02-01T00:00:00Z")));
         let made = rig.get("/v1/business-transactions?operation=performAccountStatusChange").await.expect(200);
@@ -196,7 +185,7 @@ async fn a_contract_whose_period_ends_with_the_account_is_compared_once() {
         customer(&rig).await;
         let end = json!({ "validFrom": "2027-03-10T00:00:00Z" });
         rig.post("/v1/accounts/A/cancel", end).await.expect(200);
-        at(&rig, "2027-06-01T00:00:00Z").await;
+        rig.at("2027-06-01T00:00:00Z").await;
         assert_eq!(count(&rig, "contract.under_commit").await, 2, "to 10 February and to 10 March");
         let contract = rig.get("/v1/contracts/C").await.expect(200);
         assert_eq!((&contract["status"], &contract["endDate"]), (&json!("ended"), &json!("2027-03-10")));
@@ -211,7 +200,7 @@ async fn a_planned_status_change_is_replaced_cancelled_and_performed() {
         let status = |body| rig.post("/v1/accounts/A/status", body);
         status(json!({ "status": "suspended", "validFrom": "2027-02-01T00:00:00Z" })).await.expect(200);
         status(json!({ "status": "suspended", "validFrom": "2027-01-15T00:00:00Z" })).await.expect(200);
-        at(&rig, "2027-01-15T00:00:00Z").await;
+        rig.at("2027-01-15T00:00:00Z").await;
         let account = rig.get("/v1/accounts/A").await.expect(200);
         assert_eq!((&account["status"], &account["version"]), (&json!("suspended"), &json!(4)));
         assert_eq!(account["statusHistory"][1]["from"], "2027-01-15");
@@ -226,7 +215,7 @@ async fn a_planned_status_change_is_replaced_cancelled_and_performed() {
             rig.post(&format!("/v1/accounts/A/status-change/{what}"), json!({})).await.refused(409, "no_status_change_in_progress");
             rig.post(&format!("/v1/accounts/none/status-change/{what}"), json!({})).await.refused(404, "account_not_found");
         }
-        at(&rig, "2027-06-01T00:00:00Z").await;
+        rig.at("2027-06-01T00:00:00Z").await;
         assert_eq!(rig.get("/v1/accounts/A").await.expect(200)["status"], "active");
 
         status(json!({ "status": "suspended", "validFrom": "2027-05-01T00:00:00Z" })).await.refused(422, "valid_from_in_past");
@@ -261,7 +250,7 @@ async fn a_subscription_s_and_a_service_s_planned_change_is_shown_cancelled_and_
             }
             plan().await.expect(200);
         }
-        at(&rig, "2027-01-16T00:00:00Z").await;
+        rig.at("2027-01-16T00:00:00Z").await;
         for path in ["/v1/package-subscriptions/F", "/v1/services/S"] {
             let object = rig.get(path).await.expect(200);
             assert_eq!((&object["status"], object.get("plannedStatusChange")), (&json!("active"), None));
@@ -271,7 +260,7 @@ async fn a_subscription_s_and_a_service_s_planned_change_is_shown_cancelled_and_
         rig.post("/v1/services/S/status", json!({ "status": "suspended", "endOfPeriod": true })).await.expect(200);
         rig.post("/v1/services/S/status-change/perform", json!({})).await.expect(200);
         assert_eq!(rig.get("/v1/services/S").await.expect(200)["status"], "suspended");
-        at(&rig, "2027-02-02T00:00:00Z").await;
+        rig.at("2027-02-02T00:00:00Z").await;
         assert_eq!(rig.get("/v1/package-subscriptions/F").await.expect(200)["endDate"], "2027-02-01");
         rig.post("/v1/package-subscriptions/F/cancel", json!({ "endOfPeriod": true })).await.refused(409, "package_subscription_cancelled");
     }
@@ -287,7 +276,7 @@ async fn the_end_of_the_account_withdraws_what_is_planned_for_its_objects() {
         for kind in ["package.status_change_cancelled", "service.state_change_cancelled"] {
             assert!(kinds(&made).contains(&kind), "{kind}");
         }
-        at(&rig, "2027-06-01T00:00:00Z").await;
+        rig.at("2027-06-01T00:00:00Z").await;
         assert_eq!(rig.get("/v1/services/S").await.expect(200)["status"], "preactive");
         assert_eq!(rig.get("/v1/package-subscriptions/F").await.expect(200)["status"], "cancelled");
     }

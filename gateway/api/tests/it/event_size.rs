@@ -145,8 +145,7 @@ async fn billed(rig: &Rig, accounts: &[(&str, usize)]) {
 async fn run(rig: &Rig) -> Value {
     let started = rig.post("/v1/bill-runs", json!({ "externalId": "RUN", "billCycle": "MONTHLY" })).await;
     started.expect(202);
-    let mut cursors = BillRunCursors::default();
-    while rig.app.advance_bill_runs(&mut cursors).await.expect("an advance") > 0 {}
+    rig.finish_bill_runs().await;
     rig.get("/v1/bill-runs/RUN").await.expect(200)
 }
 

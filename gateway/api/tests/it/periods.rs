@@ -1,20 +1,12 @@
 //! Periods besides the account's bill cycle: what a package's fee is for, and what a bucket counts in.
 
-use billwire_app::BillRunCursors;
 use serde_json::{Value, json};
 
 use crate::{rig::Rig, usage::service};
 
-/// Sets business time and performs everything due.
-async fn at(rig: &Rig, now: &str) {
-    rig.post("/v1/test-clock", json!({ "now": now })).await.expect(200);
-    while rig.app.perform_due().await.expect("performed") > 0 {}
-}
-
 async fn run(rig: &Rig, cycle: &str) {
     rig.post("/v1/bill-runs", json!({ "billCycle": cycle })).await.expect(202);
-    let mut cursors = BillRunCursors::default();
-    while rig.app.advance_bill_runs(&mut cursors).await.expect("an advance") > 0 {}
+    rig.finish_bill_runs().await;
 }
 
 /// The lines of all invoices of an account: first day, first day after, amount.
@@ -29,7 +21,7 @@ async fn lines(rig: &Rig, account: &str) -> Vec<String> {
 #[tokio::test]
 async fn a_monthly_fee_does_not_become_weekly_because_the_account_is_billed_weekly() {
     for rig in Rig::everywhere().await {
-        at(&rig, "2027-01-01T08:00:00Z").await;
+        rig.at("2027-01-01T08:00:00Z").await;
         rig.create("/v1/bill-cycles", json!({ "externalId": "W", "name": "c", "period": "week", "billingDay": 5 })).await;
         rig.create("/v1/accounts", json!({ "externalId": "A", "name": "A", "currency": "EUR", "billCycle": "W" })).await;
         let fee = json!({ "amount": "310.00", "currency": "EUR" });
@@ -38,13 +30,13 @@ async fn a_monthly_fee_does_not_become_weekly_because_the_account_is_billed_week
         rig.create("/v1/package-subscriptions", json!({ "externalId": "S", "account": "A", "package": "P" })).await;
         rig.post("/v1/package-subscriptions/S/status", json!({ "status": "active" })).await.expect(200);
         for day in ["2027-01-08", "2027-01-15"] {
-            at(&rig, &format!("{day}T08:00:00Z")).await;
+            rig.at(&format!("{day}T08:00:00Z")).await;
             run(&rig, "W").await;
         }
         assert_eq!(lines(&rig, "A").await, ["2027-01-01 2027-01-08 70.00", "2027-01-08 2027-01-15 70.00"]);
         // Without a period of its own, the fee is for a week from today on.
         rig.patch("/v1/packages/P", json!({ "recurringPeriod": null })).await.expect(200);
-        at(&rig, "2027-01-22T08:00:00Z").await;
+        rig.at("2027-01-22T08:00:00Z").await;
         run(&rig, "W").await;
         assert_eq!(lines(&rig, "A").await[2..], ["2027-01-15 2027-01-22 310.00"]);
         let history = rig.get("/v1/packages/P").await.expect(200)["feeHistory"].clone();
@@ -108,9 +100,9 @@ async fn a_bucket_that_resets_begins_at_zero_with_each_billing_period_and_tells_
         assert_eq!(first.0, "0");
         used(&rig, "jan", "12", "2027-01-10T00:00:00Z").await;
         assert_eq!(exceeded(&rig).await, 1);
-        at(&rig, "2027-01-31T23:59:59Z").await;
+        rig.at("2027-01-31T23:59:59Z").await;
         assert_eq!(usage(&rig).await.0, "12");
-        at(&rig, "2027-02-02T00:00:00Z").await;
+        rig.at("2027-02-02T00:00:00Z").await;
         assert_eq!(usage(&rig).await, is("0", "2027-02-01"), "the clock has reset it");
         let reset = rig.get("/v1/business-transactions?operation=endBucketPeriod").await.expect(200)["items"][0].clone();
         assert_eq!((&reset["occurredAt"], &reset["actor"]), (&json!("2027-02-01T00:00:00Z"), &json!("clock")));
@@ -126,7 +118,7 @@ async fn a_reversal_counts_back_only_into_the_period_it_came_from() {
     for rig in Rig::everywhere().await {
         bucket(&rig).await;
         used(&rig, "jan", "4", "2027-01-10T00:00:00Z").await;
-        at(&rig, "2027-02-02T00:00:00Z").await;
+        rig.at("2027-02-02T00:00:00Z").await;
         used(&rig, "feb", "9", "2027-02-01T00:00:00Z").await;
         rig.post("/v1/chargeable-events/jan/reverse", json!({ "reason": "wrong" })).await.expect(200);
         assert_eq!(usage(&rig).await, is("9", "2027-02-01"));
@@ -141,11 +133,11 @@ async fn a_bucket_follows_the_account_s_change_of_cycle() {
     let rig = Rig::new().await;
     bucket(&rig).await;
     used(&rig, "old", "4", "2027-01-10T00:00:00Z").await;
-    at(&rig, "2027-01-20T00:00:00Z").await;
+    rig.at("2027-01-20T00:00:00Z").await;
     let cycle = rig.create("/v1/bill-cycles", json!({ "name": "w", "period": "week", "billingDay": 1 })).await;
     rig.post("/v1/accounts/A/bill-cycle", json!({ "billCycle": cycle })).await.expect(200);
     used(&rig, "new", "3", "2027-01-20T00:00:00Z").await;
     assert_eq!(usage(&rig).await, is("3", "2027-01-20"));
-    at(&rig, "2027-01-25T00:00:00Z").await;
+    rig.at("2027-01-25T00:00:00Z").await;
     assert_eq!(usage(&rig).await, is("0", "2027-01-25"));
 }

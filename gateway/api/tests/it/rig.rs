@@ -10,7 +10,7 @@ use std::{
 };
 
 use billwire_api::{Options, service};
-use billwire_app::{App, Renderer, new_key};
+use billwire_app::{App, BillRunCursors, Renderer, new_key};
 use billwire_schemas::{
     clock::{Clock, ShiftedClock, SystemClock},
     ids::{TenantId, fresh},
@@ -232,6 +232,23 @@ impl Rig {
     pub async fn create(&self, path: &str, body: Value) -> String {
         let made = self.post(path, body).await.expect(201);
         made["entities"][0]["id"].as_str().expect("an id").to_owned()
+    }
+
+    /// Sets business time and performs everything due.
+    pub async fn at(&self, now: &str) {
+        self.post("/v1/test-clock", json!({ "now": now })).await.expect(200);
+        for _ in 0..100 {
+            if self.app.perform_due().await.expect("performed") == 0 {
+                return;
+            }
+        }
+        panic!("what is due stays due");
+    }
+
+    /// Advances bill runs until none is in progress.
+    pub async fn finish_bill_runs(&self) {
+        let mut cursors = BillRunCursors::default();
+        while self.app.advance_bill_runs(&mut cursors).await.expect("an advance") > 0 {}
     }
 
     /// Creates a monthly cycle on a day.

@@ -4,17 +4,6 @@ use serde_json::{Value, json};
 
 use crate::{rig::Rig, usage::service};
 
-/// Sets business time and performs everything due.
-async fn at(rig: &Rig, now: &str) {
-    rig.post("/v1/test-clock", json!({ "now": now })).await.expect(200);
-    for _ in 0..100 {
-        if rig.app.perform_due().await.expect("performed") == 0 {
-            return;
-        }
-    }
-    panic!("what is due stays due");
-}
-
 /// The parameters of all events of a type, in order.
 async fn told(rig: &Rig, kind: &str) -> Vec<Value> {
     let events = rig.store.unpublished(1_000_000).await.expect("events");
@@ -34,9 +23,9 @@ async fn an_identifier_without_usage_is_told_of_once_until_usage_comes_again() {
         service(&rig).await;
         let identifier = json!({ "externalId": "I", "service": "S", "kind": "iccid", "value": "8949", "dormantAfterDays": 3 });
         rig.create("/v1/usage-identifiers", identifier).await;
-        at(&rig, "2027-01-13T23:00:00Z").await;
+        rig.at("2027-01-13T23:00:00Z").await;
         assert_eq!(told(&rig, "usage_identifier.dormant").await.len(), 0);
-        at(&rig, "2027-01-14T00:00:00Z").await;
+        rig.at("2027-01-14T00:00:00Z").await;
         let dormant = told(&rig, "usage_identifier.dormant").await;
         assert_eq!(dormant.len(), 1);
         assert_eq!((&dormant[0]["usageIdentifier.value"], &dormant[0]["usageIdentifier.dormantAfterDays"]), (&json!("8949"), &json!(3)));
@@ -44,7 +33,7 @@ async fn an_identifier_without_usage_is_told_of_once_until_usage_comes_again() {
         assert!(rig.get("/v1/usage-identifiers/I").await.expect(200)["dormantSince"].is_string());
         // Setting the same number of days is not usage.
         rig.patch("/v1/usage-identifiers/I", json!({ "dormantAfterDays": 3 })).await.expect(200);
-        at(&rig, "2027-01-20T00:00:00Z").await;
+        rig.at("2027-01-20T00:00:00Z").await;
         assert_eq!(told(&rig, "usage_identifier.dormant").await.len(), 1, "told once");
 
         let used = json!({ "usageIdentifier": { "kind": "iccid", "value": "8949" }, "type": "data",
@@ -52,7 +41,7 @@ async fn an_identifier_without_usage_is_told_of_once_until_usage_comes_again() {
         rig.post("/v1/chargeable-events", json!({ "items": [used] })).await.expect(200);
         let awake = rig.get("/v1/usage-identifiers/I").await.expect(200);
         assert_eq!((awake.get("dormantSince"), &awake["lastUsageOn"]), (None, &json!("2027-01-20")));
-        at(&rig, "2027-01-24T00:00:00Z").await;
+        rig.at("2027-01-24T00:00:00Z").await;
         assert_eq!(told(&rig, "usage_identifier.dormant").await.len(), 2, "and again after usage");
     }
 }
@@ -70,7 +59,7 @@ async fn each_missed_period_of_a_contract_is_compared_with_its_own_charges_in_or
         rig.post("/v1/test-clock", json!({ "now": "2027-03-01T00:00:00Z" })).await.expect(200);
         charge(&rig, "499.999999", "2027-02-10T00:00:00Z").await;
         charge(&rig, "0.000001", "2027-02-28T00:00:00Z").await;
-        at(&rig, "2027-04-01T00:00:00Z").await;
+        rig.at("2027-04-01T00:00:00Z").await;
 
         let short = told(&rig, "contract.under_commit").await;
         let short: Vec<[&str; 4]> = short
@@ -107,7 +96,7 @@ async fn what_falls_due_in_a_jump_happens_at_its_moments_in_their_order_whatever
         let planned = json!({ "billCycle": cycle, "validFrom": "2027-05-01T00:00:00Z" });
         rig.post("/v1/accounts/A/bill-cycle", planned).await.expect(200);
         let jump = "2027-07-01T00:00:00Z";
-        at(&rig, jump).await;
+        rig.at(jump).await;
 
         let events = rig.store.unpublished(1_000_000).await.expect("events");
         let events: Vec<Value> = events.iter().map(|event| serde_json::from_str(&event.body).expect("JSON")).collect();
@@ -151,7 +140,7 @@ async fn a_spend_beyond_all_range_does_not_stop_the_clock() {
         for _ in 0..3 {
             charge(&rig, "9000000000000", "2027-01-09T00:00:00Z").await;
         }
-        at(&rig, "2027-02-05T00:00:00Z").await;
+        rig.at("2027-02-05T00:00:00Z").await;
         assert_eq!(rig.get("/v1/contracts/C").await.expect(200)["period"]["start"], "2027-02-05");
         assert_eq!(told(&rig, "contract.under_commit").await.len(), 0, "more was spent than was promised");
     }
