@@ -9,7 +9,8 @@ subscription active, at the fee of that day, as a part of the full period of the
 one line, rounded once, half to even; a fee that is for a period of the package's own is a part of that period instead, which is counted from the
 subscription's first day, and each of these periods within a billing period is a line; charges before the billing date's midnight are one line per type; account credits are used oldest
 first, then what earlier payments have left; a refund takes what no invoice got, then what the newest got; a cancelled account cancels its
-subscriptions on that day, and takes charges from before its end until its final bill, which has them. Days are those of the tenant's time zone.
+subscriptions on that day, and takes charges from before its end until its final bill, which has them. An account with a payer has no bills: its lines are
+on its payer's, when that is billed, and what it has used until its payer changes is invoiced then to who owed it. Days are those of the tenant's time zone.
 """
 
 import calendar
@@ -101,6 +102,7 @@ class Account:
         self.ref, self.currency = ref, currency
         self.statuses, self.cycles = [(today, status)], [(today, cycle)]
         self.ended, self.finally_billed = None, False
+        self.id, self.payer, self.payer_changed = None, None, 0
         self.planned, self.subscriptions, self.charges, self.credits, self.invoices, self.payments = None, [], [], [], [], []
 
     @property
@@ -110,6 +112,11 @@ class Account:
     @property
     def cycle(self):
         return self.cycles[-1][1]
+
+    @property
+    def closed(self):
+        """Whether late usage is refused: who owes it has had the final bill."""
+        return (self.payer or self).finally_billed
 
     def cycle_on(self, day):
         index = max((i for i, (since, _) in enumerate(self.cycles) if since <= day), default=0)
@@ -187,7 +194,7 @@ class Subscription:
 
 class World:
     def __init__(self, api, seed, accounts):
-        self.api, self.dice = api, random.Random(seed)
+        self.api, self.dice, self.ticks = api, random.Random(seed), 0
         self.zone = ZoneInfo(self.dice.choice(["UTC", "Europe/Berlin", "America/New_York", "Pacific/Auckland"]))
         self.now = datetime(2090, 1, 1, tzinfo=timezone.utc) + timedelta(hours=self.dice.randrange(24 * 40))
         self.set_clock()
@@ -239,7 +246,7 @@ class World:
     def create_account(self, number):
         account = Account(f"A{number}", self.dice.choice(list(DECIMALS)), self.today, self.dice.choice(self.cycles), self.dice.choice(["active", "active", "inactive"]))
         body = {"externalId": account.ref, "name": account.ref, "currency": account.currency, "billCycle": account.cycle.name, "status": account.status}
-        self.api.post("/v1/accounts", body)
+        account.id = self.api.post("/v1/accounts", body)["entities"][0]["id"]
         self.accounts.append(account)
         for _ in range(self.dice.randrange(1, 3)):
             self.subscribe(account)
@@ -305,10 +312,10 @@ class World:
             charge["at"] = (before - timedelta(minutes=self.dice.randrange(1, 60 * 24 * 20))).replace(microsecond=0)
             amount = {"amount": f"{float(charge['amount']):.6f}", "currency": account.currency}
             items.append({"account": account.ref, "type": charge["type"], "occurredAt": charge["at"].strftime("%Y-%m-%dT%H:%M:%SZ"), "amount": amount})
-            if not account.finally_billed:
+            if not account.closed:
                 account.charges.append(charge)
         answer = self.api.post("/v1/chargeable-events", {"items": items})
-        if account.finally_billed:
+        if account.closed:
             assert all(item["problem"]["code"] == "final_invoice_exists" for item in answer["items"]), answer
         else:
             assert all(item["status"] == "recorded" for item in answer["items"]), answer
@@ -404,9 +411,12 @@ class World:
         invoice = living[-1]
         found = self.api.all(f"/v1/invoices?account={account.ref}")
         latest = [one for one in found if one["status"] != "cancelled"][-1]
-        self.api.post(f"/v1/invoices/{latest['id']}/cancel")
+        changed = any(one.payer_changed >= invoice["tick"] for one in invoice["of"])
+        self.api.post(f"/v1/invoices/{latest['id']}/cancel", expected=(409,) if changed else (200,))
+        if changed:
+            return
         invoice["status"], invoice["due"] = "cancelled", Fraction(0)
-        for charge in account.charges:
+        for charge in [charge for one in invoice["of"] for charge in one.charges]:
             charge["billed"] = None if charge["billed"] is invoice else charge["billed"]
         for one, start in invoice["fees"]:
             one.billed = min(one.billed, start)
@@ -442,17 +452,28 @@ class World:
             one.billed = max(one.billed, end)
         return lines, fees
 
-    def bill(self, account, until, cutoff, kind):
-        before = {one: one.billed for one in account.subscriptions}
-        fee_lines, fees = self.fee_lines(account, until)
-        lines, billed = [], []
-        for name in ("data", "voice"):
-            ours = [one for one in account.charges if one["billed"] is None and one["type"] == name and one["at"] < cutoff]
-            if ours:
-                exact = sum(one["amount"] for one in ours)
-                lines.append(("charges", name, exact, rounded(exact, DECIMALS[account.currency])))
-                billed += ours
-        lines += fee_lines
+    def paid_for(self, account):
+        return [one for one in self.accounts if one.payer is account]
+
+    def bill(self, account, parts, cutoff, kind):
+        """Bills an account for its and others' items: the accounts, each with the day before which its fees are billed."""
+        lines, billed, fees, of = [], [], [], [account]
+        for part, until in parts:
+            if part.status == "inactive":
+                continue
+            owner = "" if part is account else part.id
+            before = {one: one.billed for one in part.subscriptions}
+            fee_lines, fees_of_part = self.fee_lines(part, until)
+            fees += [(one, max(start, before[one])) for one, start in fees_of_part]
+            added = [(*line, owner) for line in fee_lines]
+            for name in ("data", "voice"):
+                ours = [one for one in part.charges if one["billed"] is None and one["type"] == name and one["at"] < cutoff]
+                if ours:
+                    exact = sum(one["amount"] for one in ours)
+                    added.append(("charges", name, exact, rounded(exact, DECIMALS[account.currency]), owner))
+                    billed += ours
+            lines += added
+            of += [part] if added and part is not account else []
         total = sum((line[3] for line in lines), Fraction(0))
         credits = []
         for credit in account.credits:
@@ -461,14 +482,13 @@ class World:
                 credits.append((credit, part))
                 credit["left"] -= part
                 total -= part
-                lines.append(("credit", "", -part, -part))
+                lines.append(("credit", "", -part, -part, ""))
         if not lines:
             return None
-        fees = [(one, max(start, before[one])) for one, start in fees]
         issued = self.today
         invoice = {
             "kind": kind, "lines": lines, "total": total, "due": total, "paid": Fraction(0), "status": "open" if total else "paid", "fees": fees, "credits": credits,
-            "issued": issued, "dueOn": issued + timedelta(days=self.term),
+            "issued": issued, "dueOn": issued + timedelta(days=self.term), "tick": self.tick(), "of": of,
         }
         for one in billed:
             one["billed"] = invoice
@@ -486,10 +506,31 @@ class World:
         run = answer["entities"][0]["after"]["id"]
         self.eventually(lambda: self.api.call("GET", f"/v1/bill-runs/{run}")["status"] == "completed", "the bill run")
         for account in self.accounts:
-            if account.cycle is cycle and account.status in ("active", "suspended"):
-                self.bill(account, account.period(day)[0], self.midnight(day), "cycle")
+            if account.cycle is cycle and account.status in ("active", "suspended") and not account.payer:
+                self.bill(account, [(one, one.period(day)[0]) for one in [account, *self.paid_for(account)]], self.midnight(day), "cycle")
+
+    def tick(self):
+        self.ticks += 1
+        return self.ticks
+
+    def last_day(self, account):
+        return account.ended.astimezone(self.zone).date() if account.ended else self.today
+
+    def change_payer(self, account):
+        payer = None
+        if not account.ended and not self.paid_for(account) and self.dice.random() < 0.7:
+            others = [one for one in self.accounts if one.currency == account.currency and not one.ended and not one.payer and one is not account]
+            payer = self.dice.choice(others) if others else None
+        path = f"/v1/accounts/{account.ref}/payer"
+        self.api.post(path, {"payer": payer.ref}) if payer else self.api.post(f"{path}/remove")
+        if payer is not account.payer:
+            self.bill(account.payer or account, [(account, self.last_day(account))], self.now, "payerChange")
+            account.payer, account.payer_changed = payer, self.tick()
 
     def cancel(self, account):
+        if any(not one.ended for one in self.paid_for(account)):
+            self.api.post(f"/v1/accounts/{account.ref}/cancel", {}, expected=(409,))
+            return
         self.api.post(f"/v1/accounts/{account.ref}/cancel", {})
         set_from(account.statuses, self.today, "deactivated")
         account.planned, account.ended = None, self.now
@@ -499,7 +540,9 @@ class World:
                 one.end = max(self.today, one.start)
 
     def final_bill(self, account):
-        if self.bill(account, account.ended.astimezone(self.zone).date(), self.now, "onDemand"):
+        if account.payer:
+            self.api.post(f"/v1/accounts/{account.ref}/invoices", expected=(409,))
+        elif self.bill(account, [(one, self.last_day(one)) for one in [account, *self.paid_for(account)]], self.now, "onDemand"):
             self.api.post(f"/v1/accounts/{account.ref}/invoices")
             account.finally_billed = True
 
@@ -525,10 +568,13 @@ class World:
                     self.charge(account)
                 if not account.finally_billed and self.dice.random() < 0.3:
                     self.final_bill(account)
+                if account.payer and self.dice.random() < 0.1:
+                    self.change_payer(account)
                 continue
             for chance, operation in [
                 (0.06, self.subscribe), (0.25, self.change_package_status), (0.15, self.change_status), (0.2, self.change_cycle), (0.3, self.charge),
                 (0.1, self.credit), (0.15, self.pay), (0.1, self.change_payment), (0.08, self.cancel_invoice),
+                (0.06, self.change_payer),
             ]:
                 if self.dice.random() < chance:
                     operation(account)
@@ -548,7 +594,7 @@ class World:
             actual = [
                 (
                     one["kind"], one["status"], one["issuedOn"], one["dueOn"], money(one["total"]), money(one["amountDue"]),
-                    sorted((line["kind"], about(line), Fraction(line["exact"]), money(line["amount"])) for line in one["lines"]),
+                    sorted((line["kind"], about(line), Fraction(line["exact"]), money(line["amount"]), line.get("accountId", "")) for line in one["lines"]),
                 )
                 for one in found
             ]
@@ -615,8 +661,8 @@ class World:
     def replica_difference(self):
         """The number of events, and the first object that differs.
 
-        A charge that is billed causes no event of its own: `invoice.posted` bills the account's charges before its cutoff, and
-        `invoice.cancelled` gives them back."""
+        A charge that is billed causes no event of its own: `invoice.posted` bills the charges before its cutoff of the account and of those that it
+        pays for, and `invoice.cancelled` gives them back."""
         events = self.api.all("/v1/events")
         events.sort(key=lambda event: (event["partitionkey"], int(event["sequence"])))
         replica, last = {}, {}
@@ -650,7 +696,9 @@ class World:
 
 def move_charge(charge, invoice, posted):
     """Puts a charge on an invoice that bills it, or takes it off one that is cancelled."""
-    if posted and charge["accountId"] == invoice["accountId"] and charge["state"] == "unbilled" and moment(charge["occurredAt"]) < moment(invoice["cutoff"]):
+    paid_for = invoice.get("paidForAccountIds", [])
+    of = paid_for if paid_for and invoice["kind"] == "payerChange" else [invoice["accountId"], *paid_for]
+    if posted and charge["accountId"] in of and charge["state"] == "unbilled" and moment(charge["occurredAt"]) < moment(invoice["cutoff"]):
         charge |= {"state": "billed", "invoiceId": invoice["id"], "version": charge["version"] + 1}
     elif not posted and charge.get("invoiceId") == invoice["id"]:
         charge |= {"state": "unbilled", "version": charge["version"] + 1}

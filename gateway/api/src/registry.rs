@@ -26,6 +26,7 @@ registry! {
         bill_cycles::BillCycles,
         accounts::Accounts,
         account_bill_cycle::AccountBillCycle,
+        account_payer::AccountPayer,
         account_status::AccountStatus,
         contacts::Contacts,
         packages::Packages,

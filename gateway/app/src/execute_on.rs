@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use billwire_domain::{Entity, Rejected, customers::account::Account};
-use billwire_schemas::{clock::Timestamp, ids::OrderingKey};
+use billwire_schemas::{
+    clock::Timestamp,
+    ids::{OrderingKey, TenantId},
+};
 use billwire_store::{
     Error, Persisted, Tx,
     commit::{Failure, Prefetch},
@@ -38,12 +41,25 @@ pub trait ObjectUseCase: Send + Sync + 'static {
     fn key(&self) -> Option<OrderingKey> {
         None
     }
+    /// Further ordering keys to lock, looked up before the transaction. [`ObjectUseCase::run`] ends with [`ensure_locked`] if it needs others by
+    /// then, and is tried again.
+    async fn further_locks(&self, _app: &App, _tenant: &TenantId, _reference: &str) -> Result<Vec<OrderingKey>, Failure> {
+        Ok(Vec::new())
+    }
     /// Objects that it always loads, besides the object and its account.
     fn prefetch(&self) -> Vec<Prefetch> {
         Vec::new()
     }
     /// Decides and saves. Returns `None` if there was nothing to do.
     async fn run(&self, tx: &mut Tx<'_>, object: Self::Object, now: Timestamp) -> Result<Option<Record>, Failure>;
+}
+
+/// Checks that the unit has locked the ordering keys of these accounts.
+///
+/// # Errors
+/// [`Failure::Outdated`]: they are to be looked up again.
+pub(crate) fn ensure_locked<'a>(tx: &Tx<'_>, accounts: impl IntoIterator<Item = &'a Account>) -> Result<(), Failure> {
+    if accounts.into_iter().all(|account| tx.holds(&account.id.into())) { Ok(()) } else { Err(Failure::Outdated) }
 }
 
 /// The account that owns an object.
@@ -62,6 +78,7 @@ pub(crate) async fn owner<T: Persisted>(tx: &mut Tx<'_>, object: &T) -> Result<A
 struct On<U> {
     use_case: Arc<U>,
     key: OrderingKey,
+    further: Vec<OrderingKey>,
     id: Uuid,
     account: Option<Uuid>,
     reference: String,
@@ -77,7 +94,7 @@ impl<U: ObjectUseCase> UseCase for On<U> {
         self.use_case.key().unwrap_or_else(|| self.key.clone())
     }
     fn locks(&self) -> Vec<OrderingKey> {
-        self.use_case.key().map(|_| self.key.clone()).into_iter().collect()
+        self.use_case.key().map(|_| self.key.clone()).into_iter().chain(self.further.clone()).collect()
     }
     fn prefetch(&self) -> Vec<Prefetch> {
         let mut all = self.use_case.prefetch();
@@ -96,7 +113,7 @@ impl<U: ObjectUseCase> UseCase for On<U> {
     }
 }
 
-/// How often an object is looked up because its external id has changed meanwhile.
+/// How often an object and what to lock with it are looked up because they have changed meanwhile.
 const LOOK_UPS_MAX: usize = 5;
 
 impl App {
@@ -104,7 +121,7 @@ impl App {
     ///
     /// The ordering key to lock must be known before the transaction. For an object that is its own ordering key, a UUID reference is tried
     /// as the id, without a lookup, and only then as an external id. Other objects are looked up first, for their account, which never
-    /// changes; again, if their external id has changed by the time they are locked. Without an object, a request with a claim is
+    /// changes; again, if their external id, or what to lock with them, has changed by the time they are locked. Without an object, a request with a claim is
     /// committed all the same, because it may repeat a deletion.
     ///
     /// # Errors
@@ -117,16 +134,21 @@ impl App {
         use_case: U,
     ) -> Result<Reply, Failure> {
         let use_case = Arc::new(use_case);
-        let on = |key, id, account| On { use_case: use_case.clone(), key, id, account, reference: reference.to_owned(), if_match };
-        if U::Object::KEEPS_OWN_ORDER
-            && let Ok(id) = reference.parse::<Uuid>()
-        {
-            match self.execute(context.clone(), on(id.into(), id, None)).await {
-                Err(Failure::Rejected(refusal)) if refusal == U::missing(reference) => {}
-                done => return done,
-            }
-        }
         for _ in 0..LOOK_UPS_MAX {
+            let further = use_case.further_locks(self, &context.caller.tenant, reference).await?;
+            let on = |key, id, account| {
+                let (use_case, further, reference) = (use_case.clone(), further.clone(), reference.to_owned());
+                On { use_case, key, further, id, account, reference, if_match }
+            };
+            if U::Object::KEEPS_OWN_ORDER
+                && let Ok(id) = reference.parse::<Uuid>()
+            {
+                match self.execute(context.clone(), on(id.into(), id, None)).await {
+                    Err(Failure::Outdated) => continue,
+                    Err(Failure::Rejected(refusal)) if refusal == U::missing(reference) => {}
+                    done => return done,
+                }
+            }
             let Some(object) = self.store.find::<U::Object>(&context.caller.tenant, reference).await? else {
                 return match context.claim {
                     None => Err(U::missing(reference).into()),

@@ -55,6 +55,7 @@ pub use billing::invoices::{CancelInvoice, DeliverInvoice, UpdateInvoice};
 pub use billing::payments::{AllocatePayment, CancelPayment, CreateCredit, CreateRefund, DeallocatePayment, RecordPayment, ReverseCredit};
 pub use billwire_domain as domain;
 pub use configuration::{ConfigurationObject, ConfigurationUseCase};
+pub use customers::account_payer::{RemoveAccountPayer, UpdateAccountPayer};
 pub use customers::bill_cycle_change::{CancelAccountBillCycleChange, PerformAccountBillCycleChange, UpdateAccountBillCycle};
 pub use customers::billing_settings::UpdateBillingSettings;
 pub use customers::change_account_status::{CancelAccount, CancelAccountStatusChange, ChangeAccountStatus, PerformAccountStatusChange};

@@ -1,6 +1,8 @@
 //! Builds the business transaction from decided changes: the record, its events and the reply.
 
+mod append;
 mod balance;
+mod by_account;
 mod parts;
 
 use billwire_domain::{
@@ -19,7 +21,7 @@ use billwire_schemas::{
     money::Currency,
     refusal::Code,
 };
-use billwire_store::{Error, NewEvent, NewTransaction, Tx, commit::Failure, idempotency::Reply};
+use billwire_store::{NewEvent, NewTransaction, Tx, commit::Failure, idempotency::Reply};
 use chrono::SecondsFormat;
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
@@ -29,6 +31,8 @@ use crate::{
     events::data_source_parameters::{Added, by_sources},
     execute::json,
 };
+
+pub(crate) use by_account::ByAccount;
 
 /// Maximum number of events of a business transaction: an atomic batch of the stream holds as many, so that all become visible together.
 pub(crate) const EVENTS_MAX: usize = 1_000;
@@ -44,6 +48,8 @@ pub struct Record {
     cause: Option<Cause>,
     /// What the changes add to the account's balance.
     balance: Option<(Balance, Currency)>,
+    /// Records of other accounts, which become transactions of their own.
+    beside: Vec<Record>,
 }
 
 /// The event that a derived event results from.
@@ -263,35 +269,6 @@ impl Record {
     pub fn reveal(mut self, after: Box<RawValue>) -> Self {
         self.reveal = Some(after);
         self
-    }
-
-    /// Appends the transaction and its events to `tx`. Changes with more than [`EVENTS_MAX`] events become several transactions that are
-    /// committed together, one after the other in the ordering key; the first is the reply.
-    ///
-    /// # Errors
-    /// `event_too_large` if an event exceeds `event_max` bytes, or a serialization failure. This call then leaves `tx` unchanged; earlier
-    /// saves remain.
-    pub(crate) async fn append(mut self, tx: &mut Tx<'_>, terms: &AppendTerms<'_>) -> Result<Appended, Failure> {
-        let operation = terms.operation;
-        let key = self.key.clone().ok_or_else(|| Error::Other(format!("{operation} recorded no change")))?;
-        self.offer_balance(tx).await?;
-        let (mut first, mut transactions, mut drawn) = (None, Vec::new(), 0);
-        for part in self.parts() {
-            match part.transaction(tx, &key, terms, &mut drawn).await {
-                Ok((appended, transaction)) => {
-                    first.get_or_insert(appended);
-                    transactions.push(transaction);
-                }
-                Err(failure) => {
-                    tx.give_back_sequences(&key, drawn);
-                    return Err(failure);
-                }
-            }
-        }
-        for transaction in transactions {
-            tx.append(&key, transaction);
-        }
-        first.ok_or_else(|| Error::Other(format!("{operation} recorded no change")).into())
     }
 
     /// The transaction to append, and what the reply shows of it. Adds to `drawn` the sequences of `key` that its events take.

@@ -13,7 +13,7 @@ async fn any<T: Persisted>(tx: &Tx<'_>, column: &'static str, id: Uuid) -> Resul
     Ok(!tx.select::<T>(Filter::new().is_id(column, Some(id)), 1).await?.is_empty())
 }
 
-/// Whether an account has dependent objects.
+/// Whether an account has dependent objects, or pays for other accounts.
 ///
 /// # Errors
 /// A database failure.
@@ -26,7 +26,8 @@ pub(crate) async fn account(tx: &Tx<'_>, id: Uuid) -> Result<bool, Failure> {
         || any::<ChargeableEvent>(tx, belongs, id).await?
         || any::<Invoice>(tx, belongs, id).await?
         || any::<Payment>(tx, belongs, id).await?
-        || any::<Credit>(tx, belongs, id).await?)
+        || any::<Credit>(tx, belongs, id).await?
+        || any::<Account>(tx, "payer_id", id).await?)
 }
 
 /// Whether a bill cycle has accounts, current or planned, or bill runs.

@@ -58,8 +58,11 @@ impl Store {
             return Err(Error::Restored.into());
         }
         let queues = &self.0.writers;
-        let lanes: Vec<Lane> = unit.keys().into_iter().map(|key| (unit.tenant().clone(), key)).collect();
+        let mut lanes: Vec<Lane> = unit.keys().into_iter().map(|key| (unit.tenant().clone(), key)).collect();
         let queue = lanes.first().map_or(0, |(_, key)| key.part(u32::try_from(queues.len()).unwrap_or(1))) as usize;
+        // PostgreSQL locks no row twice in one statement.
+        lanes.sort();
+        lanes.dedup();
         let (answer, reply) = oneshot::channel();
         let job = Job { unit, lanes, arrived: Instant::now(), answer };
         queues[queue].try_send(job).map_err(|_| Failure::Overloaded)?;

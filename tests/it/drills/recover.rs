@@ -276,6 +276,34 @@ async fn everything(api: &Api) -> BTreeMap<String, Value> {
     found
 }
 
+/// An account with attributes that has paid for another one: its invoice has the charge of the other one alone.
+async fn paid_for(api: &Api) {
+    api.post("/v1/bill-cycles", json!({ "externalId": "PAY", "name": "c", "period": "month", "billingDay": 1 })).await.expect(201);
+    for account in ["payer", "paid"] {
+        let attributes = json!({ "side": account });
+        let body = json!({ "externalId": account, "name": account, "currency": "EUR", "billCycle": "PAY", "attributes": attributes });
+        api.post("/v1/accounts", body).await.expect(201);
+    }
+    api.post("/v1/accounts/paid/payer", json!({ "payer": "payer" })).await.expect(200);
+    let now = api.get("/v1/accounts/paid").await.expect(200)["createdAt"].clone();
+    for account in ["payer", "paid"] {
+        let item = json!({ "account": account, "type": "data", "amount": { "amount": "1", "currency": "EUR" }, "occurredAt": now });
+        api.post("/v1/chargeable-events", json!({ "items": [item] })).await.expect(200);
+    }
+    let removed = api.post("/v1/accounts/paid/payer/remove", json!({})).await.expect(200);
+    assert_eq!(removed["events"].as_array().map(Vec::len), Some(1), "the invoice is the payer's: {removed}");
+}
+
+/// The accounts that are found by their attribute.
+async fn found_by_attribute(api: &Api) -> Vec<Value> {
+    let mut found = Vec::new();
+    for account in ["payer", "paid"] {
+        let page = api.get(&format!("/v1/accounts?attribute=side:{account}")).await.expect(200);
+        found.extend(page["items"].as_array().expect("items").iter().map(|item| item["externalId"].clone()));
+    }
+    found
+}
+
 /// Every event of the catalogue, and every object behind them.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_taken_back_is_what_the_api_said_before() {
@@ -284,6 +312,7 @@ async fn what_is_taken_back_is_what_the_api_said_before() {
     let backup = Backup::of(&setup);
     let gateway = setup.start().await;
     cause_all(&api).await;
+    paid_for(&api).await;
     let before = eventually("the clock to have nothing to do", async || {
         let before = everything(&api).await;
         tokio::time::sleep(Duration::from_secs(2)).await;
@@ -296,6 +325,7 @@ async fn what_is_taken_back_is_what_the_api_said_before() {
     let list = std::fs::read_to_string(told["takenBack"]["list"].as_str().expect("a list")).expect("a list");
     assert_eq!(list, "", "everything was restored");
     let gateway = setup.start().await.leaving("its queues are not there");
+    assert_eq!(found_by_attribute(&api).await, ["payer", "paid"]);
     let after = everything(&api).await;
     let differ = before.iter().flat_map(|(id, one)| {
         let after = after.get(id).cloned().unwrap_or_default();

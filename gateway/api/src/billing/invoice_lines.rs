@@ -29,6 +29,8 @@ pub(crate) struct InvoiceLine {
     /// `charges`: all charges of one type. `fee`: a package subscription's fee for a period. `adjustment`: an adjustment of a charge on an
     /// earlier invoice. `credit`: the amount a credit covers. More values may be added.
     kind: String,
+    /// Id of the account whose items the line bills, if it is not the invoice's account.
+    account_id: Option<Uuid>,
     /// Description of the line.
     description: String,
     /// Charge type.
@@ -53,6 +55,7 @@ impl Example for InvoiceLine {
     fn example() -> Self {
         Self {
             kind: "charges".to_owned(),
+            account_id: None,
             description: "3 charges: data".to_owned(),
             charge_type: Some("data".to_owned()),
             count: Some(3),

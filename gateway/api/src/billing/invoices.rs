@@ -61,6 +61,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         "invoices:write",
         &[
             Code::AccountNotFound,
+            Code::AccountHasPayer,
             Code::AccountNotDeactivated,
             Code::NothingToBill,
             Code::InvoiceTotalOutOfRange,
@@ -73,6 +74,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         scope: "invoices:read",
         own_codes: &[
             Code::AccountNotFound,
+            Code::AccountHasPayer,
             Code::AccountDeactivated,
             Code::NothingToBill,
             Code::InvoiceTotalOutOfRange,
@@ -90,7 +92,14 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     change(
         "cancelInvoice",
         "invoices:write",
-        &[Code::InvoiceNotFound, Code::InvoiceNotOpen, Code::InvoiceHasPayments, Code::LaterInvoiceExists, Code::TooManyAdjustments],
+        &[
+            Code::InvoiceNotFound,
+            Code::InvoiceNotOpen,
+            Code::InvoiceHasPayments,
+            Code::LaterInvoiceExists,
+            Code::PayerChangedSince,
+            Code::TooManyAdjustments,
+        ],
         updated("invoice", "Invoice", &["invoice.updated", "invoice.cancelled"]),
     ),
     change(
@@ -115,8 +124,11 @@ pub(crate) struct Invoice {
     account_id: Uuid,
     /// Invoice number: unique, and sequential per account.
     number: String,
-    /// `cycle`: created by a bill run. `onDemand`: the final invoice of a deactivated account. More values may be added.
+    /// `cycle`: created by a bill run. `onDemand`: the final invoice of a deactivated account. `payerChange`: what an account,
+    /// which then alone is in `paidForAccountIds` unless it is `accountId`, had used when its payer changed. More values may be added.
     kind: String,
+    /// Ids of the other accounts whose items the lines bill, each once: the invoice's account pays for them. Absent if there are none.
+    paid_for_account_ids: Option<Vec<Uuid>>,
     /// Id of the bill run that created it.
     bill_run_id: Option<Uuid>,
     /// Currency code, ISO 4217.
@@ -171,6 +183,7 @@ impl Example for Invoice {
             account_id: example_id(1),
             number: "000000000001-0001".to_owned(),
             kind: "onDemand".to_owned(),
+            paid_for_account_ids: None,
             bill_run_id: None,
             currency: "EUR".to_owned(),
             lines: Some(vec![InvoiceLine::example()]),
@@ -221,8 +234,8 @@ impl Invoices {
     /// Post the final bill of an account
     ///
     /// Bills a deactivated account, which bill runs no longer include: all unbilled charges, fees up to the day of deactivation, pending
-    /// adjustments and credits. From then on, the account accepts no late usage and no adjustments, unless the invoice is cancelled. The
-    /// body is optional.
+    /// adjustments and credits, and the same of the accounts that it pays for. From then on, these accounts accept no late usage and no
+    /// adjustments, unless the invoice is cancelled. The body is optional.
     #[oai(path = "/accounts/:account/invoices", method = "post", operation_id = "createInvoiceOnDemand")]
     async fn create_on_demand(
         &self,
@@ -238,7 +251,8 @@ impl Invoices {
 
     /// Preview an account's next invoice
     ///
-    /// Returns the invoice that the next bill run of the cycle would create at the end of the current period, from the data known now.
+    /// Returns the invoice that the next bill run of the cycle would create at the end of the current period, from the data known now, with
+    /// the items of the accounts that the account pays for.
     /// Nothing is stored and no event is published.
     #[oai(path = "/accounts/:account/invoice-preview", method = "get", operation_id = "previewInvoice")]
     async fn preview(

@@ -31,6 +31,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             Code::AccountDeactivated,
             Code::StatusUnchanged,
             Code::StatusTransitionNotAllowed,
+            Code::AccountPaysForOthers,
             Code::TooManyServices,
             Code::ValidFromInPast,
             Code::ValidFromAmbiguous,
@@ -40,7 +41,14 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     change(
         "cancelAccount",
         "accounts:write",
-        &[Code::AccountNotFound, Code::AccountDeactivated, Code::TooManyServices, Code::ValidFromInPast, Code::ValidFromAmbiguous],
+        &[
+            Code::AccountNotFound,
+            Code::AccountDeactivated,
+            Code::AccountPaysForOthers,
+            Code::TooManyServices,
+            Code::ValidFromInPast,
+            Code::ValidFromAmbiguous,
+        ],
         updated("account", "Account", &["account.updated", "account.status_changed", "account.cancelled"]),
     ),
     change(
@@ -52,7 +60,13 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     change(
         "performAccountStatusChange",
         "accounts:write",
-        &[Code::AccountNotFound, Code::AccountDeactivated, Code::NoStatusChangeInProgress, Code::TooManyServices],
+        &[
+            Code::AccountNotFound,
+            Code::AccountDeactivated,
+            Code::NoStatusChangeInProgress,
+            Code::AccountPaysForOthers,
+            Code::TooManyServices,
+        ],
         updated("account", "Account", &["account.updated", "account.status_changed"]),
     ),
 ];

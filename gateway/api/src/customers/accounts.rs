@@ -222,6 +222,10 @@ pub(crate) struct Account {
     billing_contact_id: Option<Uuid>,
     /// Days from an invoice's posting to its due date. Absent: the value in the billing settings.
     payment_term_days: Option<u32>,
+    /// Id of the account that pays for this one. Absent: it pays for itself.
+    payer_id: Option<Uuid>,
+    /// When the payer was last set, changed or removed.
+    payer_changed_at: Option<Moment>,
     /// The current bill cycle.
     bill_cycle: CurrentBillCycle,
     /// The planned bill cycle change, if any.
@@ -258,6 +262,8 @@ impl Example for Account {
             company: Some(Company::example()),
             billing_contact_id: None,
             payment_term_days: None,
+            payer_id: None,
+            payer_changed_at: None,
             bill_cycle: CurrentBillCycle {
                 bill_cycle_id: example_id(2),
                 billing_day: None,
@@ -322,6 +328,8 @@ impl Accounts {
         /// Only accounts on this bill cycle, by its id or external id.
         #[oai(name = "billCycle")]
         bill_cycle: Query<Reference>,
+        /// Only accounts that this account pays for, by its id or external id.
+        payer: Query<Reference>,
         /// Only accounts whose name or external id contains this text; case-insensitive.
         text: Query<SearchText>,
         /// Only those with this attribute, as `name:text`. Can be repeated, up to 10 times; all must hold.
@@ -332,6 +340,7 @@ impl Accounts {
             .begins("search", name.0.as_ref().map(|name| name.0.as_str()))
             .is("external_id", external_id.0.as_ref().map(|id| id.0.as_str()))
             .is_id("bill_cycle_id", context.filtered::<BillCycle>(&bill_cycle).await?)
+            .is_id("payer_id", context.filtered::<account::Account>(&payer).await?)
             .contains("search", text.0.as_ref().map(|text| text.0.as_str()))
             .attributes::<account::Account>(context.tenant(), &wanted(&attribute));
         Listed::objects::<account::Account>(&context, filter).await
@@ -377,7 +386,7 @@ impl Accounts {
 
     /// Delete an account
     ///
-    /// Allowed only for an account that was never active and has no dependent objects. Cancel other accounts instead.
+    /// Allowed only for an account that was never active, has no dependent objects and pays for no other account. Cancel other accounts instead.
     #[oai(path = "/accounts/:account", method = "delete", operation_id = "deleteAccount")]
     async fn delete(
         &self,

@@ -2,6 +2,7 @@
 
 pub(crate) mod account_bill_cycle;
 pub(crate) mod account_history;
+pub(crate) mod account_payer;
 pub(crate) mod account_status;
 pub(crate) mod accounts;
 pub(crate) mod bill_cycles;

@@ -122,6 +122,7 @@ const REQUESTS: &[&str] = &[
     "PackageSubscriptionStatusChange",
     "PackageSubscriptionUpdate",
     "PackageUpdate",
+    "PayerUpdate",
     "PaymentAllocation",
     "PaymentCancellation",
     "PaymentDeallocation",

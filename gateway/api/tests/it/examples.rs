@@ -105,6 +105,8 @@ const ORDER: &[&str] = &[
     "cancelAccountBillCycleChange",
     "updateAccountBillCycle",
     "performAccountBillCycleChange",
+    "updateAccountPayer",
+    "removeAccountPayer",
     "changeAccountStatus",
     "cancelAccountStatusChange",
     "performAccountStatusChange",
@@ -220,6 +222,10 @@ async fn every_example_works_as_it_stands() {
         }
         if id.ends_with("StatusChange") {
             answer.refused(409, "no_status_change_in_progress");
+            continue;
+        }
+        if *id == "updateAccountPayer" {
+            answer.refused(422, "account_unknown");
             continue;
         }
         if *id == "cancelPayment" {

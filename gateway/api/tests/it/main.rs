@@ -22,6 +22,7 @@ mod http;
 mod lists;
 mod mail;
 mod patches;
+mod payers;
 mod payments;
 mod periods;
 mod recreated;

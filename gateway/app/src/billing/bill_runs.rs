@@ -3,6 +3,8 @@
 //! Accounts are processed in pages, many at once through [`App::execute`], so that they share commits. The transaction that bills an
 //! account also records its result, from which a restarted or second worker sees what is done.
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 use billwire_domain::{
     Rejected,
@@ -16,13 +18,13 @@ use billwire_domain::{
 use billwire_monitoring::metrics::{DueAction, METRICS};
 use billwire_schemas::{
     clock::Timestamp,
+    events::envelope::Parameters,
     ids::{AccountId, BillCycleId, BillRunId, InvoiceId, OrderingKey, TenantId, fresh},
     refusal::Code,
 };
 use billwire_store::{
     BilledAccount, Error, Filter, Tx,
     commit::{Failure, Prefetch},
-    idempotency::Reply,
 };
 use serde::Serialize;
 use tokio::task::JoinSet;
@@ -30,13 +32,13 @@ use tokio::task::JoinSet;
 use crate::{
     App, Caller, RequestContext,
     billing::bill_run_turns::BillRunCursors,
-    billing::invoicing::{Billing, Wanted, with_bill_cycle_history},
+    billing::invoicing::{Billing, Wanted, paid_for, parts},
     customers::billing_settings::settings,
     events::event_parameters::billing_contact,
     execute::UseCase,
-    execute_on::ObjectUseCase,
+    execute_on::{ObjectUseCase, ensure_locked},
     objects::{addressed, unknown},
-    record::Record,
+    record::{ByAccount, Record},
 };
 
 /// Accounts read per page.
@@ -107,10 +109,11 @@ impl UseCase for StartDueBillRun {
     }
 }
 
-/// Bills one account in a run.
+/// Bills one account in a run, with those it pays for.
 struct BillAccount {
     run: BillRun,
     account: AccountId,
+    paid_for: Vec<AccountId>,
     invoice: InvoiceId,
 }
 
@@ -121,24 +124,33 @@ impl UseCase for BillAccount {
     fn key(&self) -> OrderingKey {
         self.account.into()
     }
+    fn locks(&self) -> Vec<OrderingKey> {
+        self.paid_for.iter().map(|account| (*account).into()).collect()
+    }
     fn prefetch(&self) -> Vec<Prefetch> {
         vec![Prefetch::of::<Account>(self.account.0)]
     }
     async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
         let Some(account) = to_be_billed(tx, &self.run, self.account).await? else { return Ok(None) };
-        let (settings, account) = (settings(tx).await?, with_bill_cycle_history(tx, account).await?);
-        let date = self.run.billing_date;
-        let billing =
-            Billing { cutoff: invoicing::cutoff(&settings, date), fees_until: invoicing::fees_until(&account, date), settings, account };
+        let paid_for = paid_for(tx, account.id).await?;
+        ensure_locked(tx, &paid_for)?;
+        let (settings, date) = (settings(tx).await?, self.run.billing_date);
+        let parts = parts(tx, account.clone(), paid_for, |account| invoicing::fees_until(account, date)).await?;
+        let billing = Billing { cutoff: invoicing::cutoff(&settings, date), account, settings, parts };
         let mut drawn = billing.draw(tx).await?;
         let wanted = Wanted { id: self.invoice, kind: Kind::Cycle, run: Some(self.run.id) };
         let invoice = billing.post(tx, &mut drawn, wanted, now).await?;
-        let moved = invoicing::move_on(&billing.account, date, now);
-        let record = billing.save(tx, drawn, invoice.as_ref(), moved, now).await?;
+        let mut records = ByAccount::default();
+        billing.save(tx, drawn, invoice.as_ref(), &mut records, now).await?;
+        for part in billing.parts.iter().filter(|part| Account::billable(part.account.status)) {
+            if let Some(moved) = invoicing::move_on(&part.account, date, now) {
+                records.add(tx, &moved, Parameters::new()).await?;
+            }
+        }
         let outcome = if invoice.is_some() { Outcome::Invoiced } else { Outcome::Nothing };
         let invoice = invoice.map(|invoice| (invoice.after.id, invoice.after.total));
         tx.note_billed(&BilledAccount { run: self.run.id, account: self.account, outcome, invoice });
-        Ok(record)
+        Ok(records.record())
     }
 }
 
@@ -240,15 +252,20 @@ impl App {
     }
 
     async fn bill_accounts(&self, tenant: &TenantId, run: &BillRun, accounts: Vec<AccountId>) -> Result<(), Failure> {
+        let mut paid_for: HashMap<AccountId, Vec<AccountId>> = HashMap::new();
+        for account in self.store.paid_for(tenant, &accounts).await? {
+            paid_for.entry(account.debtor()).or_default().push(account.id);
+        }
         let mut running = JoinSet::new();
         for account in accounts {
+            let paid_for = paid_for.remove(&account).unwrap_or_default();
             if running.len() >= AT_ONCE
                 && let Some(done) = running.join_next().await
             {
                 finished(done)?;
             }
             let (app, tenant, run) = (self.clone(), tenant.clone(), run.clone());
-            running.spawn(async move { app.bill_account(&tenant, run, account).await });
+            running.spawn(async move { app.bill_account(&tenant, run, account, paid_for).await });
         }
         while let Some(done) = running.join_next().await {
             finished(done)?;
@@ -257,10 +274,11 @@ impl App {
     }
 
     /// Bills one account. A refusal is recorded and published, and does not stop the run.
-    async fn bill_account(&self, tenant: &TenantId, run: BillRun, account: AccountId) -> Result<Reply, Failure> {
-        let unit = BillAccount { run: run.clone(), account, invoice: InvoiceId(fresh()) };
+    async fn bill_account(&self, tenant: &TenantId, run: BillRun, account: AccountId, paid_for: Vec<AccountId>) -> Result<(), Failure> {
+        let unit = BillAccount { run: run.clone(), account, paid_for, invoice: InvoiceId(fresh()) };
         let refusal = match self.execute(by_clock(tenant), unit).await {
-            Ok(reply) => return Ok(reply),
+            // It pays for another account since; the run comes to it again.
+            Ok(_) | Err(Failure::Outdated) => return Ok(()),
             Err(Failure::Rejected(refusal)) => refusal,
             Err(Failure::Store(error)) if matches!(*error, Error::Corrupt { .. }) => {
                 Rejected::conflict(Code::BillingDataUnreadable, "The account's billing data is unreadable.")
@@ -272,9 +290,9 @@ impl App {
         match self.execute(by_clock(tenant), failed(true)).await {
             Err(Failure::Rejected(untold)) => {
                 tracing::error!(account.id = %account, bill_run.id = %run.id, refusal = %untold, "a billing failure could not be published");
-                self.execute(by_clock(tenant), failed(false)).await
+                self.execute(by_clock(tenant), failed(false)).await.map(drop)
             }
-            done => done,
+            done => done.map(drop),
         }
     }
 
@@ -308,9 +326,9 @@ fn by_clock(tenant: &TenantId) -> RequestContext {
     RequestContext { caller: Caller { tenant: tenant.clone(), actor: "clock".to_owned(), scopes: Vec::new() }, claim: None }
 }
 
-fn finished(done: Result<Result<Reply, Failure>, tokio::task::JoinError>) -> Result<(), Failure> {
+fn finished(done: Result<Result<(), Failure>, tokio::task::JoinError>) -> Result<(), Failure> {
     match done {
-        Ok(reply) => reply.map(|_| ()),
+        Ok(billed) => billed,
         Err(panic) => {
             tracing::error!(error = %panic, "billing an account panicked");
             Ok(())

@@ -9,7 +9,7 @@ use billwire_domain::{
         invoice::{self, Invoice, Kind},
         invoicing,
     },
-    customers::account::Account,
+    customers::account::{Account, ensure_owes_itself},
 };
 use billwire_schemas::{
     clock::{Clock, ShiftedClock, Timestamp},
@@ -24,12 +24,12 @@ use billwire_store::{
 
 use crate::{
     App,
-    billing::invoicing::{Billing, Wanted, with_bill_cycle_history},
+    billing::invoicing::{Billing, Wanted, paid_for, parts},
     customers::billing_settings::settings,
     execute::json,
-    execute_on::ObjectUseCase,
+    execute_on::{ObjectUseCase, ensure_locked},
     objects::addressed,
-    record::Record,
+    record::{ByAccount, Record},
 };
 
 /// Posts the final invoice of a deactivated account.
@@ -45,25 +45,34 @@ impl ObjectUseCase for CreateInvoiceOnDemand {
     const OPERATION: &'static str = "createInvoiceOnDemand";
     const STATUS: u16 = 201;
 
+    async fn further_locks(&self, app: &App, tenant: &TenantId, reference: &str) -> Result<Vec<OrderingKey>, Failure> {
+        let Some(account) = app.find::<Account>(tenant, reference).await? else { return Ok(Vec::new()) };
+        Ok(app.store.paid_for(tenant, &[account.id]).await?.iter().map(|paid| paid.id.into()).collect())
+    }
     async fn run(&self, tx: &mut Tx<'_>, account: Account, now: Timestamp) -> Result<Option<Record>, Failure> {
+        ensure_owes_itself(&account)?;
+        invoicing::ensure_deactivated(&account)?;
         let settings = settings(tx).await?;
-        let fees_until = invoicing::final_fees_until(&account, &settings)?;
-        let account = with_bill_cycle_history(tx, account).await?;
-        let billing = Billing { account, settings, cutoff: now, fees_until };
+        let paid_for = paid_for(tx, account.id).await?;
+        ensure_locked(tx, &paid_for)?;
+        let parts = parts(tx, account.clone(), paid_for, |account| invoicing::fees_until_now(account, &settings, now)).await?;
+        let billing = Billing { account, settings, cutoff: now, parts };
         let mut drawn = billing.draw(tx).await?;
         let wanted = Wanted { id: self.invoice, kind: Kind::OnDemand, run: None };
         let invoice = billing.post(tx, &mut drawn, wanted, now).await?.ok_or_else(nothing_to_bill)?;
-        billing.save(tx, drawn, Some(&invoice), None, now).await
+        let mut records = ByAccount::default();
+        billing.save(tx, drawn, Some(&invoice), &mut records, now).await?;
+        Ok(records.record())
     }
 }
 
-/// Whether a deactivated account has its final invoice, which is not cancelled.
+/// Whether a deactivated account, or the account that pays for it, has its final invoice, which is not cancelled.
 ///
 /// # Errors
 /// A database failure.
 pub(crate) async fn has_final_invoice(tx: &Tx<'_>, account: &Account) -> Result<bool, Failure> {
     let Some(ended_at) = account.ended_at() else { return Ok(false) };
-    let later = Filter::new().is_id("account_id", Some(account.id.0)).since("created_at", Some(ended_at));
+    let later = Filter::new().is_id("account_id", Some(account.debtor().0)).since("created_at", Some(ended_at));
     let invoices = tx.select::<Invoice>(later.is_not("status", invoice::Status::Cancelled.name()), u64::from(u32::MAX)).await?;
     Ok(invoices.iter().any(|invoice| invoice.kind == Kind::OnDemand))
 }
@@ -94,10 +103,11 @@ impl Unit for PreviewInvoice {
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<Reply, Failure> {
         let now = self.clock.now();
         let account = addressed::<Account>(tx, self.account.0, None).await?;
-        let date = invoicing::preview_date(&account)?;
-        let (settings, account) = (settings(tx).await?, with_bill_cycle_history(tx, account).await?);
-        let fees_until = invoicing::fees_until(&account, date);
-        let billing = Billing { cutoff: invoicing::cutoff(&settings, date), account, settings, fees_until };
+        ensure_owes_itself(&account)?;
+        let (settings, date) = (settings(tx).await?, invoicing::preview_date(&account)?);
+        let paid_for = paid_for(tx, account.id).await?;
+        let parts = parts(tx, account.clone(), paid_for, |account| invoicing::fees_until(account, date)).await?;
+        let billing = Billing { cutoff: invoicing::cutoff(&settings, date), account, settings, parts };
         let mut drawn = billing.draw(tx).await?;
         let wanted = Wanted { id: InvoiceId(fresh()), kind: Kind::Cycle, run: None };
         let invoice = billing.post(tx, &mut drawn, wanted, now).await?.ok_or_else(nothing_to_bill)?.after;
@@ -109,7 +119,7 @@ impl App {
     /// The invoice, as JSON, that the next bill run of the account's cycle would create. Nothing is stored or published.
     ///
     /// # Errors
-    /// `account_not_found`, `account_deactivated`, `nothing_to_bill`, `invoice_total_out_of_range`, or a database failure.
+    /// `account_not_found`, `account_has_payer`, `account_deactivated`, `nothing_to_bill`, `invoice_total_out_of_range`, or a database failure.
     pub async fn preview_invoice(&self, tenant: &TenantId, account: AccountId) -> Result<Reply, Failure> {
         self.store.commit(Arc::new(PreviewInvoice { tenant: tenant.clone(), account, clock: self.clock.clone() })).await
     }

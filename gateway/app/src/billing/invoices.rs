@@ -7,9 +7,12 @@ use billwire_domain::{
     billing::{
         credit::{self, Credit},
         invoice::{self, Invoice, Status},
-        invoicing::undo,
+        invoicing::{ensure_payers_unchanged, undo},
     },
-    customers::package_subscription::{self, PackageSubscription},
+    customers::{
+        account::Account,
+        package_subscription::{self, PackageSubscription},
+    },
     usage::{
         adjustment::{self, Adjustment},
         chargeable_event::ChargeableEvent,
@@ -18,17 +21,19 @@ use billwire_domain::{
 use billwire_schemas::{
     clock::Timestamp,
     events::envelope::Parameters,
-    ids::{InvoiceId, OrderingKey},
+    ids::{InvoiceId, OrderingKey, TenantId},
     refusal::Code,
 };
 use billwire_store::{Filter, Tx, commit::Failure};
+use uuid::Uuid;
 
 use crate::{
+    App,
     customers::billing_settings::settings,
-    events::event_parameters::{of_account, of_package, recorded},
+    events::event_parameters::{of_package, recorded},
     execute::UseCase,
-    execute_on::{ObjectUseCase, owner},
-    record::Record,
+    execute_on::{ObjectUseCase, ensure_locked, owner},
+    record::{ByAccount, Record},
 };
 
 /// Changes an invoice's attributes.
@@ -98,49 +103,58 @@ impl ObjectUseCase for CancelInvoice {
     type Object = Invoice;
     const OPERATION: &'static str = "cancelInvoice";
 
+    async fn further_locks(&self, app: &App, tenant: &TenantId, reference: &str) -> Result<Vec<OrderingKey>, Failure> {
+        let invoice = app.find::<Invoice>(tenant, reference).await?;
+        Ok(invoice.into_iter().flat_map(|invoice| invoice.paid_for_account_ids).map(Into::into).collect())
+    }
     async fn run(&self, tx: &mut Tx<'_>, invoice: Invoice, now: Timestamp) -> Result<Option<Record>, Failure> {
         let account = owner(tx, &invoice).await?;
         let later = tx.invoices_after(account.id, invoice.id).await?;
         let latest = !later.iter().any(|other| other.status != Status::Cancelled);
+        let mut accounts = vec![account];
+        for paid in &invoice.paid_for_account_ids {
+            accounts.extend(tx.load::<Account>(paid.0).await?);
+        }
+        ensure_locked(tx, &accounts)?;
         let change = invoice::cancel(invoice, latest, now)?;
-        let related = of_account(tx, account.id).await?;
-        let adjustments = adjustments_given_back(tx, &change.after, now).await?;
-        tx.save(&change)?;
+        ensure_payers_unchanged(&change.after, &accounts)?;
+        let adjustments = adjustments_given_back(tx, &change.after, &accounts, now).await?;
+        let mut records = ByAccount::default();
+        records.add(tx, &change, Parameters::new()).await?;
         tx.unbill_charges(change.after.id);
-        let mut record = Record::default().and(&change, &related)?;
         for change in adjustments {
-            tx.save(&change)?;
-            record = record.and(&change, &related)?;
+            records.add(tx, &change, Parameters::new()).await?;
         }
         let undone = undo(&change.after.lines);
         for (id, from) in undone.fees {
             let Some(subscription) = tx.load::<PackageSubscription>(id.0).await? else { continue };
-            let mut around = related.clone();
-            around.extend(of_package(tx, &subscription).await?);
-            let change = package_subscription::fee_given_back(subscription, from, now);
-            tx.save(&change)?;
-            record = record.and(&change, &around)?;
+            let package = of_package(tx, &subscription).await?;
+            records.add(tx, &package_subscription::fee_given_back(subscription, from, now), package).await?;
         }
         for (id, part) in undone.credits {
             let Some(credit) = tx.load::<Credit>(id.0).await? else { continue };
-            let change = credit::give_back(credit, part, now);
-            tx.save(&change)?;
-            record = record.and(&change, &related)?;
+            records.add(tx, &credit::give_back(credit, part, now), Parameters::new()).await?;
         }
-        Ok(Some(record))
+        Ok(records.record())
     }
 }
 
 /// The adjustments that a cancelled invoice releases. What it billed of them becomes pending again; pending ones of charges it billed are
 /// applied to their charge again.
-async fn adjustments_given_back(tx: &mut Tx<'_>, invoice: &Invoice, now: Timestamp) -> Result<Vec<Change<Adjustment>>, Failure> {
+async fn adjustments_given_back(
+    tx: &mut Tx<'_>,
+    invoice: &Invoice,
+    accounts: &[Account],
+    now: Timestamp,
+) -> Result<Vec<Change<Adjustment>>, Failure> {
     let billed = undo(&invoice.lines).adjustments;
     tx.preload::<Adjustment>(&billed.iter().map(|(id, _)| id.0).collect::<Vec<_>>()).await?;
     let mut free = Vec::new();
     for (id, part) in billed {
         free.extend(tx.load::<Adjustment>(id.0).await?.map(|one| adjustment::given_back(one, part, now)));
     }
-    let pending = Filter::new().is_id("account_id", Some(invoice.account_id.0)).is("status", Some(adjustment::State::Pending.name()));
+    let ids: Vec<Uuid> = accounts.iter().map(|account| account.id.0).collect();
+    let pending = Filter::new().any_id_of("account_id", &ids).is("status", Some(adjustment::State::Pending.name()));
     for one in tx.select::<Adjustment>(pending, u64::from(u32::MAX)).await? {
         let charge = tx.load::<ChargeableEvent>(one.chargeable_event_id.0).await?;
         if charge.is_some_and(|charge| charge.invoice_id == Some(invoice.id)) {

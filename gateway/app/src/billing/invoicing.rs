@@ -5,11 +5,11 @@ use billwire_domain::{
     billing::{
         credit::{self, Credit},
         invoice::{Invoice, Kind},
-        invoicing::{self, Bill, CreditItem, FeeItem, Post, Unbilled},
+        invoicing::{self, Bill, CreditItem, FeeItem, PaidFor, Post, Unbilled},
         payment::{self, Payment},
     },
     customers::{
-        account::Account,
+        account::{Account, PAID_FOR_MAX, Status},
         bill_cycle::BillCycle,
         billing_settings::BillingSettings,
         package::Package,
@@ -22,32 +22,64 @@ use billwire_domain::{
 };
 use billwire_schemas::{
     clock::Timestamp,
-    ids::{BillRunId, InvoiceId},
+    events::envelope::Parameters,
+    ids::{AccountId, BillRunId, InvoiceId},
     refusal::Code,
 };
 use billwire_store::{Filter, Tx, commit::Failure};
 use chrono::NaiveDate;
 
-use crate::{
-    events::event_parameters::{of_account, of_package},
-    objects::addressed,
-    record::Record,
-};
+use crate::{events::event_parameters::of_package, objects::addressed, record::ByAccount};
 
 /// Maximum number of fees, adjustments and credits each per invoice; the rest waits for the next invoice.
 const MANY: u64 = 10_000;
 
 /// Number of charges that a refusal names.
-const CHARGES_NAMED: u64 = 3;
+const CHARGES_NAMED: usize = 3;
 
-/// An account to bill.
+/// An invoice to make.
 pub(crate) struct Billing {
+    /// The account that owes it.
     pub account: Account,
     pub settings: BillingSettings,
     /// Charges that occurred before this time are billed.
     pub cutoff: Timestamp,
+    /// The accounts whose items are billed.
+    pub parts: Vec<Part>,
+}
+
+/// An account whose items are billed.
+pub(crate) struct Part {
+    pub account: Account,
     /// Fees for days before this date are billed.
     pub fees_until: NaiveDate,
+}
+
+/// The accounts that `account` pays for, as they were before this unit.
+///
+/// # Errors
+/// A database failure.
+pub(crate) async fn paid_for(tx: &Tx<'_>, account: AccountId) -> Result<Vec<Account>, Failure> {
+    tx.select::<Account>(Filter::new().is_id("payer_id", Some(account.0)), PAID_FOR_MAX as u64).await
+}
+
+/// The account and those it pays for, each with its history and the date that `fees_until` gives. Those that were never active are left out.
+///
+/// # Errors
+/// A billing day refusal, or a database failure.
+pub(crate) async fn parts(
+    tx: &mut Tx<'_>,
+    account: Account,
+    paid_for: Vec<Account>,
+    fees_until: impl Fn(&Account) -> NaiveDate,
+) -> Result<Vec<Part>, Failure> {
+    let mut parts = Vec::new();
+    let paid_for = paid_for.into_iter().filter(|account| account.status != Status::Inactive);
+    for account in std::iter::once(account).chain(paid_for) {
+        let account = with_bill_cycle_history(tx, account).await?;
+        parts.push(Part { fees_until: fees_until(&account), account });
+    }
+    Ok(parts)
 }
 
 /// The account with the history of its bill cycle, also if it has not changed since a version without it.
@@ -94,35 +126,59 @@ pub(crate) struct Wanted {
 }
 
 impl Billing {
-    /// Reads the account's unbilled items.
+    /// Reads the unbilled items.
     ///
     /// # Errors
     /// `invoice_total_out_of_range`, or a database failure.
     pub async fn draw(&self, tx: &mut Tx<'_>) -> Result<Drawn, Failure> {
-        let own = || Filter::new().is_id("account_id", Some(self.account.id.0));
-        let charges = tx.unbilled_charges(self.account.id, self.cutoff).await?;
+        let (mut subscriptions, mut adjustments) = (Vec::new(), Vec::new());
+        let (mut debtor, mut own_until) = (&self.account, self.account.bill_cycle.period.start);
+        let (mut own, mut others) = (Unbilled::default(), Vec::new());
+        for part in &self.parts {
+            let (unbilled, subscribed) = self.draw_part(tx, part).await?;
+            subscriptions.extend(subscribed);
+            adjustments.extend(unbilled.adjustments.iter().cloned());
+            if part.account.id == self.account.id {
+                (debtor, own_until, own) = (&part.account, part.fees_until, unbilled);
+            } else {
+                others.push(PaidFor { account: part.account.clone(), fees_until: part.fees_until, unbilled });
+            }
+        }
+        let of_account = Filter::new().is_id("account_id", Some(self.account.id.0));
+        let credits = tx.select::<Credit>(of_account.at_least("remaining", Some(1)), MANY).await?;
+        let items = credits.iter().map(|one| CreditItem { id: one.id, remaining: one.remaining.amount, reason: one.reason.clone() });
+        own.credits = items.collect();
+        match invoicing::bill(debtor, own_until, &own, &others) {
+            Ok(bill) => Ok(Drawn { bill, subscriptions, adjustments, credits, payments: Vec::new() }),
+            Err(refusal) if refusal.code != Code::InvoiceTotalOutOfRange => Err(refusal.into()),
+            Err(refusal) => {
+                let mut largest = Vec::new();
+                for part in &self.parts {
+                    largest.extend(tx.largest_unbilled_charges(part.account.id, self.cutoff, CHARGES_NAMED as u64).await?);
+                }
+                largest.sort_by_key(|charge| std::cmp::Reverse(charge.net_amount.amount));
+                largest.truncate(CHARGES_NAMED);
+                Err(naming_charges(refusal, &largest).into())
+            }
+        }
+    }
+
+    /// Reads the unbilled items of one account, with its package subscriptions whose fees are due.
+    async fn draw_part(&self, tx: &mut Tx<'_>, part: &Part) -> Result<(Unbilled, Vec<PackageSubscription>), Failure> {
+        let Part { account, fees_until } = part;
+        let own = || Filter::new().is_id("account_id", Some(account.id.0));
+        let charges = tx.unbilled_charges(account.id, self.cutoff).await?;
         let mut subscriptions = tx.select::<PackageSubscription>(own(), MANY).await?;
-        subscriptions.retain(|one| one.fee_billed_until < one.end_date.unwrap_or(self.fees_until).min(self.fees_until));
+        subscriptions.retain(|one| one.fee_billed_until < one.end_date.unwrap_or(*fees_until).min(*fees_until));
         tx.preload::<Package>(&subscriptions.iter().map(|one| one.package_id.0).collect::<Vec<_>>()).await?;
         let mut fees = Vec::with_capacity(subscriptions.len());
         for subscription in &subscriptions {
             if let Some(package) = tx.load::<Package>(subscription.package_id.0).await? {
-                fees.push(FeeItem::of(subscription, &package, &self.account, &self.settings));
+                fees.push(FeeItem::of(subscription, &package, account, &self.settings));
             }
         }
         let adjustments = tx.select::<Adjustment>(own().is("status", Some(adjustment::State::Pending.name())), MANY).await?;
-        let credits = tx.select::<Credit>(own().at_least("remaining", Some(1)), MANY).await?;
-        let items = credits.iter().map(|one| CreditItem { id: one.id, remaining: one.remaining.amount, reason: one.reason.clone() });
-        let unbilled = Unbilled { charges, fees, adjustments: adjustments.clone(), credits: items.collect() };
-        let bill = match invoicing::bill(&self.account, self.fees_until, unbilled) {
-            Ok(bill) => bill,
-            Err(refusal) if refusal.code != Code::InvoiceTotalOutOfRange => return Err(refusal.into()),
-            Err(refusal) => {
-                let largest = tx.largest_unbilled_charges(self.account.id, self.cutoff, CHARGES_NAMED).await?;
-                return Err(naming_charges(refusal, &largest).into());
-            }
-        };
-        Ok(Drawn { bill, subscriptions, adjustments, credits, payments: Vec::new() })
+        Ok((Unbilled { charges, fees, adjustments, credits: Vec::new() }, subscriptions))
     }
 
     /// The invoice for the drawn items, paid from what earlier payments have left; `None` if there is nothing to bill.
@@ -149,7 +205,7 @@ impl Billing {
         Ok(invoice)
     }
 
-    /// Saves and records the invoice and its items. `moved` is the account in its next period.
+    /// Saves the invoice and its items, and adds them to `records`.
     ///
     /// # Errors
     /// A database failure.
@@ -158,52 +214,33 @@ impl Billing {
         tx: &mut Tx<'_>,
         drawn: Drawn,
         invoice: Option<&Change<Invoice>>,
-        moved: Option<Change<Account>>,
+        records: &mut ByAccount,
         now: Timestamp,
-    ) -> Result<Option<Record>, Failure> {
-        let mut related = of_account(tx, self.account.id).await?;
-        let mut record = Record::default();
-        let mut changed = false;
+    ) -> Result<(), Failure> {
         if let Some(invoice) = invoice {
-            tx.save(invoice)?;
-            tx.bill_charges(self.account.id, self.cutoff, invoice.after.id);
-            record = record.and(invoice, &related)?;
-            changed = true;
+            records.add(tx, invoice, Parameters::new()).await?;
+            for part in &self.parts {
+                tx.bill_charges(part.account.id, self.cutoff, invoice.after.id);
+            }
         }
         for subscription in drawn.subscriptions {
             let Some((_, until)) = drawn.bill.fees.iter().find(|(id, _)| *id == subscription.id) else { continue };
-            let mut around = related.clone();
-            around.extend(of_package(tx, &subscription).await?);
-            let change = package_subscription::fee_billed(subscription, *until, now);
-            tx.save(&change)?;
-            record = record.and(&change, &around)?;
-            changed = true;
+            let package = of_package(tx, &subscription).await?;
+            records.add(tx, &package_subscription::fee_billed(subscription, *until, now), package).await?;
         }
         for adjustment in drawn.adjustments {
             let part = drawn.bill.adjustments.iter().find(|(id, _)| *id == adjustment.id);
             let (Some((_, part)), Some(invoice)) = (part, invoice) else { continue };
             let change = adjustment::billed(adjustment, *part, invoice.after.id, now);
-            tx.save(&change)?;
-            record = record.and(&change, &related)?;
-            changed = true;
+            records.add(tx, &change, Parameters::new()).await?;
         }
         for credit in drawn.credits {
             let Some((_, part)) = drawn.bill.credits.iter().find(|(id, _)| *id == credit.id) else { continue };
-            let change = credit::take(credit, *part, now);
-            tx.save(&change)?;
-            record = record.and(&change, &related)?;
-            changed = true;
+            records.add(tx, &credit::take(credit, *part, now), Parameters::new()).await?;
         }
         for payment in drawn.payments {
-            tx.save(&payment)?;
-            record = record.and(&payment, &related)?;
+            records.add(tx, &payment, Parameters::new()).await?;
         }
-        if let Some(moved) = moved {
-            related.retain(|name, _| name.starts_with("contact."));
-            tx.save(&moved)?;
-            record = record.and(&moved, &related)?;
-            changed = true;
-        }
-        Ok(changed.then_some(record))
+        Ok(())
     }
 }

@@ -25,6 +25,7 @@ use crate::{
     billing::invoicing::with_bill_cycle_history,
     customers::{
         account_ending::{Endings, also, event_count, preload_packages},
+        account_payer::pays_for_others,
         billing_settings::settings,
     },
     events::event_parameters::{around_service, of_account, recorded},
@@ -158,6 +159,9 @@ async fn change_or_plan(
     account::ensure_not_deactivated(&account)?;
     let account = with_bill_cycle_history(tx, account).await?;
     let change = account::plan_status_change(account, wanted.clone(), start, &settings, now)?;
+    if wanted.status == Status::Deactivated {
+        account::ensure_can_end(pays_for_others(tx, change.after.id).await?)?;
+    }
     if wanted.services {
         // Refuses too many services now, not when the change is due.
         following(tx, &Account { status: wanted.status, ..change.after.clone() }, now).await?;
@@ -168,6 +172,9 @@ async fn change_or_plan(
 /// Saves and records a change of status, with the account's services if they are included, and what ends with a deactivated account.
 async fn save(tx: &mut Tx<'_>, mut change: Change<Account>, services: bool, now: Timestamp) -> Result<Option<Record>, Failure> {
     let settings = settings(tx).await?;
+    if change.after.status == Status::Deactivated {
+        account::ensure_can_end(pays_for_others(tx, change.after.id).await?)?;
+    }
     let services = if services { following(tx, &change.after, now).await? } else { Vec::new() };
     let endings = if change.after.ended_at().is_some() {
         let taken = event_count(&change) + services.iter().map(event_count).sum::<usize>();

@@ -1,6 +1,7 @@
 //! Accounts with their status and bill cycle, contacts, bill cycles, packages, package subscriptions, services, billing settings.
 
 pub(crate) mod account_ending;
+pub(crate) mod account_payer;
 pub(crate) mod bill_cycle_change;
 pub(crate) mod billing_settings;
 pub(crate) mod change_account_status;

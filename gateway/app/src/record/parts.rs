@@ -5,7 +5,7 @@ use super::{Draft, EVENTS_MAX, Record};
 impl Record {
     /// The record in parts of up to [`EVENTS_MAX`] events; an entity and its events stay together.
     pub(super) fn parts(self) -> Vec<Self> {
-        let Self { account, key, entities, events, reveal, cause, balance: _ } = self;
+        let Self { account, key, entities, events, reveal, cause, balance: _, beside: _ } = self;
         let mut parts = vec![Self { account, reveal, cause, ..Self::default() }];
         let mut events = events.into_iter().peekable();
         for (index, entity) in entities.into_iter().enumerate() {

@@ -17,7 +17,7 @@ use crate::{
     attributes::{Attributes, Changes},
     billing::balance::Balance,
     calendar::Period,
-    change::{Change, Entity, Lifecycle, entity_members},
+    change::{Change, Entity, entity_members},
     customers::billing_settings::{BillingSettings, local_moment},
     rejected::Rejected,
 };
@@ -25,7 +25,7 @@ use crate::{
 mod reminders;
 
 pub(crate) use reminders::due_reminders;
-pub use reminders::{DeliveryOffset, DueReminder};
+pub use reminders::{DeliveryOffset, DueReminder, due};
 
 /// What triggered an invoice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +35,8 @@ pub enum Kind {
     Cycle,
     /// A request: the final bill of a deactivated account.
     OnDemand,
+    /// A change of an account's payer: what was owed until then, of that account alone.
+    PayerChange,
 }
 
 /// Status of an invoice.
@@ -97,6 +99,9 @@ pub struct Line {
     /// Subject of the line.
     #[serde(flatten)]
     pub about: About,
+    /// The account whose items the line bills, if the invoice's account pays for it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub account_id: Option<AccountId>,
     /// Human-readable text.
     pub description: String,
     /// The sum before rounding, in the invoice's currency.
@@ -126,6 +131,9 @@ pub struct Invoice {
     pub number: String,
     /// What triggered the invoice.
     pub kind: Kind,
+    /// The other accounts whose items the lines bill, each once; the invoice's account pays for them.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub paid_for_account_ids: Vec<AccountId>,
     /// The bill run that posted the invoice.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub bill_run_id: Option<BillRunId>,
@@ -243,6 +251,14 @@ struct WithoutLines<'i> {
     lines_operation: &'static str,
 }
 
+impl Invoice {
+    /// The accounts whose charges before the cutoff the invoice bills.
+    pub fn billed_accounts(&self) -> impl Iterator<Item = AccountId> {
+        let others_alone = self.kind == Kind::PayerChange && !self.paid_for_account_ids.is_empty();
+        (!others_alone).then_some(self.account_id).into_iter().chain(self.paid_for_account_ids.iter().copied())
+    }
+}
+
 /// Decides `updateInvoice`: attributes can be changed whatever the invoice's status.
 ///
 /// # Errors
@@ -275,40 +291,6 @@ pub fn deliver(invoice: Invoice, settings: &BillingSettings, now: Timestamp) -> 
     after.delivery_offsets = offsets.collect();
     after.delivery_offsets.sort_by_key(|offset| offset.at);
     Ok(Change::updated(invoice, after, vec!["invoice.delivered"]))
-}
-
-/// Publishes everything due by `now`, in the order it fell due; `None` if nothing is due. A second clock, a restart or a clock
-/// jump publishes nothing twice.
-pub fn due(invoice: Invoice, now: Timestamp) -> Option<Change<Invoice>> {
-    let mut after = invoice.next_version(now);
-    let mut to_json: Vec<Lifecycle> = Vec::new();
-    while let Some(at) = after.due_at().filter(|at| *at <= now) {
-        if let Some(reminder) = after.due_reminders.iter_mut().find(|reminder| reminder.reached_at.is_none() && reminder.at == at) {
-            reminder.reached_at = Some(now);
-            let parameters = Parameters::from([
-                ("invoice.daysUntilDue".to_owned(), reminder.days.into()),
-                ("invoice.reminderTime".to_owned(), reminder.time.clone().into()),
-            ]);
-            to_json.push(Lifecycle { kind: "invoice.due_soon", parameters });
-            continue;
-        }
-        let reached = after.delivery_offsets.iter_mut().find(|offset| offset.reached_at.is_none() && offset.at == at);
-        match reached {
-            Some(offset) => {
-                offset.reached_at = Some(now);
-                let parameters = Parameters::from([
-                    ("invoice.offsetDays".to_owned(), offset.days.into()),
-                    ("invoice.offsetTime".to_owned(), offset.time.clone().into()),
-                ]);
-                to_json.push(Lifecycle { kind: "invoice.delivery_offset_reached", parameters });
-            }
-            None => {
-                after.overdue_since = Some(after.overdue_at);
-                to_json.push("invoice.overdue".into());
-            }
-        }
-    }
-    (!to_json.is_empty()).then(|| Change::updated(invoice, after, to_json))
 }
 
 /// Applies a payment of `amount` to an open invoice.

@@ -5,14 +5,16 @@
 //! period`. A package with a period of its own has a line for each of these within a billing period, prorated against it; lines never
 //! cross billing periods, so late runs give the same ones. The days are those on which account and subscription were billable; what
 //! they are now does not matter. Each pending adjustment forms a line. The total never becomes negative: credit adjustments and credits
-//! are used up to the remaining total, oldest first. The rest waits for the next invoice.
+//! are used up to the remaining total, oldest first. The rest waits for the next invoice. The items of accounts that the account pays for
+//! follow its own, by the same rules and with their own bill cycles.
 
 mod billing_periods;
+mod sheet;
 
 use billwire_schemas::{
     clock::Timestamp,
-    ids::{AdjustmentId, BillRunId, CreditId, InvoiceId, PackageSubscriptionId},
-    money::{Currency, Decimal, Money},
+    ids::{AccountId, AdjustmentId, BillRunId, CreditId, InvoiceId, PackageSubscriptionId},
+    money::{Decimal, Money},
     refusal::Code,
 };
 use chrono::{Days, NaiveDate};
@@ -30,10 +32,11 @@ use crate::{
     },
     history::History,
     rejected::Rejected,
-    usage::adjustment::{Adjustment, ChargeType},
+    usage::adjustment::Adjustment,
 };
 
 pub use billing_periods::{BillingPeriod, billing_periods};
+use sheet::Sheet;
 
 /// All unbilled charges of one type.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -138,119 +141,33 @@ pub struct Bill {
     pub credits: Vec<(CreditId, Decimal)>,
 }
 
-/// Computes the bill of `account`, with fees for the days before `fees_until`.
+/// Another account whose items the bill includes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PaidFor {
+    /// The account.
+    pub account: Account,
+    /// Fees for the days before are billed.
+    pub fees_until: NaiveDate,
+    /// Its items; its credits stay its own.
+    pub unbilled: Unbilled,
+}
+
+/// Computes the bill of `account`, with fees for the days before `fees_until`, and with the items of accounts that it pays for.
 ///
 /// # Errors
 /// `invoice_total_out_of_range`, `billing_data_unreadable`.
-pub fn bill(account: &Account, fees_until: NaiveDate, unbilled: Unbilled) -> Result<Bill, Rejected> {
+pub fn bill(account: &Account, fees_until: NaiveDate, own: &Unbilled, paid_for: &[PaidFor]) -> Result<Bill, Rejected> {
+    let others = || paid_for.iter().map(|one| (&one.account, one.fees_until, &one.unbilled));
+    let all = || std::iter::once((account, fees_until, own)).chain(others());
     let mut sheet = Sheet::new(account)?;
-    for charges in unbilled.charges {
-        let count = charges.count;
-        let description =
-            if count == 1 { format!("1 charge: {}", charges.charge_type) } else { format!("{count} charges: {}", charges.charge_type) };
-        let exact = charges.sum.ok_or_else(|| out_of_range(&description))?;
-        sheet.add(About::Charges { charge_type: charges.charge_type, count }, description, exact)?;
+    for (account, fees_until, unbilled) in all() {
+        sheet.add_items(account, fees_until, unbilled)?;
     }
-    let first = unbilled.fees.iter().map(|item| item.from).min().unwrap_or(fees_until);
-    let periods = billing_periods(&account.bill_cycle_history, Period { start: first, end: fees_until });
-    let fees = unbilled.fees.iter().filter_map(|item| sheet.add_fee(item, &periods, fees_until).transpose()).collect::<Result<_, _>>()?;
-    let mut adjustments = Vec::new();
-    let (debits, credits): (Vec<_>, Vec<_>) = unbilled.adjustments.into_iter().partition(|one| one.charge_type == ChargeType::Debit);
-    for one in debits {
-        let part = one.unbilled();
-        sheet.add(About::Adjustment { adjustment_id: one.id }, one.reason, part)?;
-        adjustments.push((one.id, part));
+    for (account, _, unbilled) in all() {
+        sheet.add_credit_adjustments(account, &unbilled.adjustments)?;
     }
-    for one in credits {
-        let part = one.unbilled().min(sheet.total);
-        if part.is_positive() {
-            sheet.add(About::Adjustment { adjustment_id: one.id }, one.reason, part.negated())?;
-            adjustments.push((one.id, part));
-        }
-    }
-    let mut taken = Vec::new();
-    for credit in unbilled.credits {
-        let part = credit.remaining.min(sheet.total);
-        if part.is_positive() {
-            sheet.add(About::Credit { credit_id: credit.id }, credit.reason, part.negated())?;
-            taken.push((credit.id, part));
-        }
-    }
-    let total = Money::new(sheet.total, sheet.currency);
-    Ok(Bill { lines: sheet.lines, total, fees, adjustments, credits: taken })
-}
-
-/// The bill under construction.
-struct Sheet {
-    currency: Currency,
-    lines: Vec<Line>,
-    total: Decimal,
-}
-
-impl Sheet {
-    fn new(account: &Account) -> Result<Self, Rejected> {
-        let currency = account.currency.parse().map_err(|no_currency| {
-            let message = format!("The account's currency '{}' {no_currency}.", account.currency);
-            Rejected::conflict(Code::BillingDataUnreadable, message)
-        })?;
-        Ok(Self { currency, lines: Vec::new(), total: Decimal::ZERO })
-    }
-
-    fn rounded(&self, exact: Decimal) -> Decimal {
-        exact.rounded(self.currency.decimals())
-    }
-
-    fn add(&mut self, about: About, description: String, exact: Decimal) -> Result<(), Rejected> {
-        let amount = self.rounded(exact);
-        self.add_rounded(about, description, exact, amount)
-    }
-
-    fn add_rounded(&mut self, about: About, description: String, exact: Decimal, amount: Decimal) -> Result<(), Rejected> {
-        self.total = self.total.plus(amount).ok_or_else(|| out_of_range(&description))?;
-        self.lines.push(Line { about, description, exact, amount: Money::new(amount, self.currency) });
-        Ok(())
-    }
-
-    /// Adds a line for each period with charged days of the subscription, and for each fee and own period within it. Returns the date up to which the
-    /// subscription is processed, if any day was due.
-    fn add_fee(
-        &mut self,
-        item: &FeeItem,
-        periods: &[BillingPeriod],
-        fees_until: NaiveDate,
-    ) -> Result<Option<(PackageSubscriptionId, NaiveDate)>, Rejected> {
-        let until = item.until.unwrap_or(fees_until).min(fees_until);
-        if until <= item.from {
-            return Ok(None);
-        }
-        for billing_period in periods {
-            let Some(due) = billing_period.period.within(Period { start: item.from, end: until }) else { continue };
-            let parts = item.fees.within(due).flat_map(|(days, entry)| {
-                let parts = billing_period.prorated(days, entry.value.recurring_period, item.start);
-                parts.into_iter().map(|part| (part, entry.value.recurring_fee.amount))
-            });
-            for (BillingPeriod { period, full_days: full }, fee) in parts {
-                let days = item.billable_days(period);
-                if days == 0 || !fee.is_positive() {
-                    continue;
-                }
-                let exact = fee.times(days, full).ok_or_else(|| out_of_range(&item.package))?;
-                let amount = fee.part(days, full, self.currency.decimals()).ok_or_else(|| out_of_range(&item.package))?;
-                let last = period.end.pred_opt().unwrap_or(period.end);
-                let some = if days < period.days() { format!(" ({days} of {} days)", period.days()) } else { String::new() };
-                let description = format!("{}, {} to {last}{some}", item.package, period.start);
-                self.add_rounded(About::Fee { package_subscription_id: item.id, period }, description, exact, amount)?;
-            }
-        }
-        Ok(Some((item.id, until)))
-    }
-}
-
-/// The refusal of a sum that exceeds the largest amount at this item.
-fn out_of_range(item: &str) -> Rejected {
-    let message =
-        format!("The sum of the unbilled items exceeds the largest amount, so one invoice cannot bill them. Exceeded at: {item}.");
-    Rejected::conflict(Code::InvoiceTotalOutOfRange, message)
+    sheet.add_credits(&own.credits)?;
+    Ok(sheet.bill())
 }
 
 /// The date up to which a bill run of `billing_date` bills fees: the end of the account's last period that has ended by then.
@@ -268,19 +185,23 @@ pub fn move_on(account: &Account, billing_date: NaiveDate, now: Timestamp) -> Op
     })
 }
 
-/// Whether bill runs include the account.
+/// Whether bill runs include the account. One with a payer is billed with that.
 pub fn in_bill_runs(account: &Account) -> bool {
-    Account::billable(account.status)
+    Account::billable(account.status) && account.payer_id.is_none()
 }
 
-/// Checks that the account is deactivated, as a final bill requires. Returns the date up to which fees are due: the date of deactivation.
+/// Checks that the account is deactivated, as a final bill requires.
 ///
 /// # Errors
 /// `account_not_deactivated`.
-pub fn final_fees_until(account: &Account, settings: &BillingSettings) -> Result<NaiveDate, Rejected> {
+pub fn ensure_deactivated(account: &Account) -> Result<(), Rejected> {
     let message = "Only a deactivated account is billed on demand; bill runs bill all others.";
-    let ended_at = account.ended_at().ok_or_else(|| Rejected::conflict(Code::AccountNotDeactivated, message))?;
-    Ok(settings.date_of(ended_at))
+    account.ended_at().map(drop).ok_or_else(|| Rejected::conflict(Code::AccountNotDeactivated, message))
+}
+
+/// The date up to which fees are due if they are billed `now`: today, or the date of deactivation.
+pub fn fees_until_now(account: &Account, settings: &BillingSettings, now: Timestamp) -> NaiveDate {
+    settings.date_of(account.ended_at().unwrap_or(now))
 }
 
 /// Refuses a preview for a deactivated account, which no run bills. Returns the billing date: the end of the current period.
@@ -328,6 +249,7 @@ pub fn post(command: &Post, account: &Account, settings: &BillingSettings, bill:
         account_id: account.id,
         number: number(account, command.earlier),
         kind: command.kind,
+        paid_for_account_ids: paid_for(&bill.lines),
         bill_run_id: command.bill_run_id,
         currency: bill.total.currency,
         lines: bill.lines.clone(),
@@ -353,6 +275,17 @@ pub fn post(command: &Post, account: &Account, settings: &BillingSettings, bill:
     Some(if paid { posted.and("invoice.paid") } else { posted })
 }
 
+/// The other accounts whose items the lines bill.
+fn paid_for(lines: &[Line]) -> Vec<AccountId> {
+    let mut accounts = Vec::new();
+    for id in lines.iter().filter_map(|line| line.account_id) {
+        if !accounts.contains(&id) {
+            accounts.push(id);
+        }
+    }
+    accounts
+}
+
 /// The last 12 hexadecimal digits of the account's id, random in a UUIDv7, and a counter.
 fn number(account: &Account, earlier: i64) -> String {
     let id = account.id.0.simple().to_string();
@@ -368,6 +301,18 @@ pub struct Undone {
     pub adjustments: Vec<(AdjustmentId, Decimal)>,
     /// The amount returned to each credit.
     pub credits: Vec<(CreditId, Decimal)>,
+}
+
+/// Refuses to cancel an invoice if one of the accounts whose items it bills has changed its payer since: the items would go to another one's
+/// invoice.
+///
+/// # Errors
+/// `payer_changed_since`.
+pub fn ensure_payers_unchanged<'a>(invoice: &Invoice, accounts: impl IntoIterator<Item = &'a Account>) -> Result<(), Rejected> {
+    let changed = |account: &&Account| account.payer_changed_at.is_some_and(|at| at >= invoice.created_at);
+    let Some(account) = accounts.into_iter().find(changed) else { return Ok(()) };
+    let message = format!("The payer of account {} has changed since the invoice was posted; create a credit instead.", account.id);
+    Err(Rejected::conflict(Code::PayerChangedSince, message))
 }
 
 /// What cancelling an invoice with these lines releases, apart from its charges.
@@ -392,6 +337,8 @@ pub fn undo(lines: &[Line]) -> Undone {
 
 #[cfg(test)]
 mod over_time;
+#[cfg(test)]
+mod paid_for;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 mod details;
 mod history;
+mod payer;
 mod status;
 
 use billwire_schemas::{
@@ -29,6 +30,7 @@ use crate::{
 
 pub use details::{Company, Update, delete, update};
 pub use history::{CurrentBillCycle, CycleInForce, StatusInForce, period_on, running_period};
+pub use payer::{PAID_FOR_MAX, assign_payer, ensure_can_end, ensure_owes_itself, remove_payer};
 pub use status::{
     PlannedStart, PlannedStatusChange, Status, StatusChange, all_ended, cancel_status_change, change_status, ensure_not_deactivated,
     perform_due_status_change, perform_status_change, plan_status_change,
@@ -76,6 +78,12 @@ pub struct Account {
     /// Days from an invoice's posting to its due date; absent: the default of the billing settings.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub payment_term_days: Option<u32>,
+    /// The account that owes what this one uses; absent: this one itself.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub payer_id: Option<AccountId>,
+    /// When the payer was last set, changed or removed.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub payer_changed_at: Option<Timestamp>,
     /// Custom attributes.
     #[serde(skip_serializing_if = "Attributes::is_empty", default)]
     pub attributes: Attributes,
@@ -160,6 +168,8 @@ pub fn create(command: Create, cycle: &BillCycle, settings: &BillingSettings, no
         company: command.company,
         billing_contact_id: None,
         payment_term_days: command.payment_term_days,
+        payer_id: None,
+        payer_changed_at: None,
         attributes: command.attributes,
         bill_cycle: CurrentBillCycle {
             bill_cycle_id: cycle.id,
@@ -351,6 +361,7 @@ impl Entity for Account {
         put("account.statusReason", self.status_reason.clone().map(Into::into));
         put("account.currency", Some(self.currency.clone().into()));
         put("account.paymentTermDays", self.payment_term_days.map(Into::into));
+        put("account.payer", self.payer_id.map(|id| id.to_string().into()));
         put("account.billCycle", Some(self.bill_cycle.bill_cycle_id.to_string().into()));
         let schedule = self.bill_cycle_history.last().map(|cycle| cycle.schedule).filter(|one| one.unit.billing_days().is_some());
         put("account.billingDay", self.bill_cycle.billing_day.or(schedule.map(|schedule| schedule.day)).map(Into::into));

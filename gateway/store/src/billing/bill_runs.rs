@@ -43,8 +43,9 @@ pub struct BilledAccount {
     pub invoice: Option<(InvoiceId, Money)>,
 }
 
-/// The accounts of a run's cycle that it has not processed yet.
-const LEFT: &str = "FROM account WHERE tenant = $1 AND bill_cycle_id = $2 AND status IN ('active', 'suspended') AND id > $4 \
+/// The accounts of a run's cycle that it has not processed yet. Those that another account pays for are billed with that one.
+const LEFT: &str = "FROM account WHERE tenant = $1 AND bill_cycle_id = $2 AND status IN ('active', 'suspended') AND payer_id IS NULL \
+    AND id > $4 \
     AND NOT EXISTS (SELECT 1 FROM billed_account done WHERE done.run_id = $3 AND done.account_id = account.id)";
 
 fn left(tenant: &TenantId, run: &BillRun, after: Option<Uuid>) -> Vec<Value> {

@@ -18,7 +18,7 @@ use crate::{
 pub trait Unit: Send + Sync + 'static {
     /// The tenant whose data it changes.
     fn tenant(&self) -> &TenantId;
-    /// The ordering keys of its events, all locked before [`Unit::decide`] runs. Never empty.
+    /// The ordering keys of its events, all locked before [`Unit::decide`] runs. Never empty; may repeat a key.
     fn keys(&self) -> Vec<OrderingKey>;
     /// The idempotency key it came with.
     fn claim(&self) -> Option<&Claim>;

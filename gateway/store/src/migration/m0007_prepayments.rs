@@ -1,5 +1,5 @@
 //! What payments have left, to be found when an account is billed; what is due of invoices, for the account's balance; the billing dates of
-//! bill runs; the columns that lists of accounts and invoices are filtered by; and the attributes that objects are found by.
+//! bill runs; the columns that lists of accounts and invoices are filtered by; the payers of accounts; and the attributes that objects are found by.
 
 use sea_orm_migration::{
     prelude::*,
@@ -84,6 +84,8 @@ impl MigrationTrait for Migration {
             "CREATE INDEX bill_run_billing_date ON bill_run (bill_cycle_id, billing_date)",
             &format!("ALTER TABLE account ADD COLUMN search TEXT {by_bytes} NOT NULL DEFAULT ''"),
             "CREATE INDEX account_status ON account (tenant, status, id)",
+            &format!("ALTER TABLE account ADD COLUMN payer_id {uuid}"),
+            "CREATE INDEX account_payer ON account (payer_id) WHERE payer_id IS NOT NULL",
             &format!("CREATE TABLE attribute (digest {uuid} NOT NULL, object_id {uuid} NOT NULL, PRIMARY KEY (digest, object_id))"),
             "CREATE INDEX attribute_object ON attribute (object_id)",
         ] {

@@ -141,7 +141,9 @@ async fn invoice(conn: &DatabaseTransaction, tenant: &TenantId, data: &Data) -> 
     let Some(after) = &data.after else { return Ok(None) };
     let invoice: Invoice = serde_json::from_str(after.get()).map_err(Error::corrupt("invoice"))?;
     if data.object.action == Action::Created {
-        run(conn, BILL_CHARGES, vec![invoice.id.0.into(), invoice.account_id.0.into(), micros(invoice.cutoff).into()]).await?;
+        for account in invoice.billed_accounts() {
+            run(conn, BILL_CHARGES, vec![invoice.id.0.into(), account.0.into(), micros(invoice.cutoff).into()]).await?;
+        }
         if let Some(run_id) = invoice.bill_run_id {
             let (total, currency) = (invoice.total.amount.millionths(), invoice.total.currency.to_string());
             let values = vec![run_id.0.into(), invoice.account_id.0.into(), invoice.id.0.into(), total.into(), currency.into()];

@@ -19,6 +19,11 @@ impl Tx<'_> {
         Ok(*last)
     }
 
+    /// Whether the unit has locked the key.
+    pub fn holds(&self, key: &OrderingKey) -> bool {
+        self.sequences.contains_key(key)
+    }
+
     /// Gives back the last `count` sequences drawn from a key: nothing uses them.
     pub fn give_back_sequences(&mut self, key: &OrderingKey, count: i64) {
         if let Some(last) = self.sequences.get_mut(key) {

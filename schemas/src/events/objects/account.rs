@@ -14,6 +14,7 @@ pub const PARAMETERS: &[Parameter] = &[
     p("account.statusReason", "Why the account has this status, if given", "customer_request"),
     p("account.currency", "The account's currency, ISO 4217", "EUR"),
     n("account.paymentTermDays", "The account's own payment term in days, if any", "30"),
+    p("account.payer", "Id of the account that pays for this one, if any", "0198c0de-0000-7000-8000-000000000001"),
     p("account.billCycle", "Id of the account's bill cycle after the event", "0198c0de-0000-7000-8000-000000000002"),
     n("account.billingDay", "The account's own billing day, on an individual cycle", "15"),
     p("account.periodStart", "First day of the current billing period", "2027-01-15"),

@@ -1,10 +1,14 @@
 //! The moments at which people are reminded of an invoice: days after its delivery, and days before its due date.
 
-use billwire_schemas::clock::Timestamp;
+use billwire_schemas::{clock::Timestamp, events::envelope::Parameters};
 use chrono::{Days, NaiveDate};
 use serde::{Deserialize, Serialize};
 
-use crate::customers::billing_settings::{BillingSettings, local_moment};
+use super::Invoice;
+use crate::{
+    change::{Change, Entity, Lifecycle},
+    customers::billing_settings::{BillingSettings, local_moment},
+};
 
 /// A point in time a number of days after delivery.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,4 +49,38 @@ pub(crate) fn due_reminders(settings: &BillingSettings, due_on: NaiveDate, now: 
     let mut reminders: Vec<DueReminder> = reminders.filter(|reminder| reminder.at > now).collect();
     reminders.sort_by_key(|reminder| reminder.at);
     reminders
+}
+
+/// Publishes everything due by `now`, in the order it fell due; `None` if nothing is due. A second clock, a restart or a clock
+/// jump publishes nothing twice.
+pub fn due(invoice: Invoice, now: Timestamp) -> Option<Change<Invoice>> {
+    let mut after = invoice.next_version(now);
+    let mut lifecycle: Vec<Lifecycle> = Vec::new();
+    while let Some(at) = after.due_at().filter(|at| *at <= now) {
+        if let Some(reminder) = after.due_reminders.iter_mut().find(|reminder| reminder.reached_at.is_none() && reminder.at == at) {
+            reminder.reached_at = Some(now);
+            let parameters = Parameters::from([
+                ("invoice.daysUntilDue".to_owned(), reminder.days.into()),
+                ("invoice.reminderTime".to_owned(), reminder.time.clone().into()),
+            ]);
+            lifecycle.push(Lifecycle { kind: "invoice.due_soon", parameters });
+            continue;
+        }
+        let reached = after.delivery_offsets.iter_mut().find(|offset| offset.reached_at.is_none() && offset.at == at);
+        match reached {
+            Some(offset) => {
+                offset.reached_at = Some(now);
+                let parameters = Parameters::from([
+                    ("invoice.offsetDays".to_owned(), offset.days.into()),
+                    ("invoice.offsetTime".to_owned(), offset.time.clone().into()),
+                ]);
+                lifecycle.push(Lifecycle { kind: "invoice.delivery_offset_reached", parameters });
+            }
+            None => {
+                after.overdue_since = Some(after.overdue_at);
+                lifecycle.push("invoice.overdue".into());
+            }
+        }
+    }
+    (!lifecycle.is_empty()).then(|| Change::updated(invoice, after, lifecycle))
 }

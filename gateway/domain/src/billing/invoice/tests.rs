@@ -19,6 +19,7 @@ pub(crate) fn open(amount: &str) -> Invoice {
         version: 1,
         account_id: AccountId(fresh()),
         number: "1-0001".into(),
+        paid_for_account_ids: Vec::new(),
         kind: Kind::Cycle,
         bill_run_id: None,
         currency: "EUR".parse().expect("a currency"),

@@ -135,7 +135,7 @@ impl World {
 
     fn bill_until(&mut self, until: NaiveDate) -> Vec<String> {
         let item = FeeItem::of(&self.subscription, &self.package, &self.account, &self.settings);
-        let bill = bill(&self.account, until, Unbilled { fees: vec![item], ..Unbilled::default() }).expect("a bill");
+        let bill = bill(&self.account, until, &Unbilled { fees: vec![item], ..Unbilled::default() }, &[]).expect("a bill");
         if let Some((_, until)) = bill.fees.first() {
             self.subscription = package_subscription::fee_billed(self.subscription.clone(), *until, at("2028-01-01T00:00:00Z")).after;
         }

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use billwire_schemas::ids::{AccountId, BillCycleId, ChargeableEventId, fresh};
+use billwire_schemas::{
+    ids::{AccountId, BillCycleId, ChargeableEventId, fresh},
+    money::Currency,
+};
 use chrono::TimeDelta;
 
 use super::*;
@@ -10,7 +13,7 @@ use crate::{
     calendar::{PeriodUnit, RecurringPeriod},
     customers::{account, bill_cycle},
     usage::{
-        adjustment,
+        adjustment::{self, ChargeType},
         chargeable_event::{self, ChargeableEvent, State as ChargeState},
     },
 };
@@ -178,7 +181,7 @@ impl World {
             adjustments: self.adjustments.iter().filter(|a| a.state == adjustment::State::Pending).cloned().collect(),
             credits: self.credits.clone(),
         };
-        let bill = bill(&self.account, fees_until(&self.account, date), unbilled).expect("a bill");
+        let bill = bill(&self.account, fees_until(&self.account, date), &unbilled, &[]).expect("a bill");
         assert!(!bill.total.amount.is_negative(), "the total is never negative");
         assert_eq!(bill.total.amount, sum(bill.lines.iter().map(|line| line.amount.amount)), "the total is the sum of the lines");
         let earlier = i64::try_from(self.invoices.len()).expect("small");

@@ -4,10 +4,10 @@ use super::*;
 use crate::{
     calendar::PeriodUnit,
     customers::{account, bill_cycle},
-    usage::adjustment::{self, State},
+    usage::adjustment::{self, ChargeType, State},
 };
 
-fn d(text: &str) -> NaiveDate {
+pub(super) fn d(text: &str) -> NaiveDate {
     text.parse().expect("a date")
 }
 
@@ -15,12 +15,12 @@ fn at(text: &str) -> Timestamp {
     text.parse().expect("a moment")
 }
 
-fn dec(text: &str) -> Decimal {
+pub(super) fn dec(text: &str) -> Decimal {
     text.parse().expect("a decimal")
 }
 
 /// An account in its first, short period, from 1 to 15 June 2027.
-fn account() -> Account {
+pub(super) fn account() -> Account {
     let cycle = bill_cycle::Create {
         id: BillCycleId(fresh()),
         external_id: None,
@@ -49,11 +49,11 @@ fn account() -> Account {
     account::create(command, &cycle, &BillingSettings::default(), now).expect("an account").after
 }
 
-fn charges(kind: &str, count: i64, sum: &str) -> ChargeSum {
+pub(super) fn charges(kind: &str, count: i64, sum: &str) -> ChargeSum {
     ChargeSum { charge_type: kind.into(), count, sum: Some(dec(sum)) }
 }
 
-fn fee(fee: &str, from: &str, until: Option<&str>) -> FeeItem {
+pub(super) fn fee(fee: &str, from: &str, until: Option<&str>) -> FeeItem {
     let id = PackageSubscriptionId(fresh());
     let from = d(from);
     let recurring_fee = Money::new(dec(fee), "EUR".parse().expect("a currency"));
@@ -62,7 +62,7 @@ fn fee(fee: &str, from: &str, until: Option<&str>) -> FeeItem {
     FeeItem { id, package: "Fibre 100".into(), fees, start: from, from, until: until.map(d), billable }
 }
 
-fn adjustment(charge_type: ChargeType, amount: &str) -> Adjustment {
+pub(super) fn adjustment(charge_type: ChargeType, amount: &str) -> Adjustment {
     Adjustment {
         id: AdjustmentId(fresh()),
         version: 1,
@@ -81,16 +81,16 @@ fn adjustment(charge_type: ChargeType, amount: &str) -> Adjustment {
     }
 }
 
-fn credit(remaining: &str) -> CreditItem {
+pub(super) fn credit(remaining: &str) -> CreditItem {
     CreditItem { id: CreditId(fresh()), remaining: dec(remaining), reason: "goodwill".into() }
 }
 
 fn billed(unbilled: Unbilled, date: &str) -> Bill {
     let account = account();
-    bill(&account, fees_until(&account, d(date)), unbilled).expect("a bill")
+    bill(&account, fees_until(&account, d(date)), &unbilled, &[]).expect("a bill")
 }
 
-fn amounts(bill: &Bill) -> Vec<String> {
+pub(super) fn amounts(bill: &Bill) -> Vec<String> {
     bill.lines.iter().map(|line| line.amount.amount_text()).collect()
 }
 
@@ -182,13 +182,13 @@ fn a_sum_out_of_range_has_its_code() {
     let refused = |charges| {
         let account = account();
         let unbilled = Unbilled { charges, ..Unbilled::default() };
-        bill(&account, d("2027-06-15"), unbilled).unwrap_err().code
+        bill(&account, d("2027-06-15"), &unbilled, &[]).unwrap_err().code
     };
     assert_eq!(refused(vec![huge(), huge()]), "invoice_total_out_of_range");
     assert_eq!(refused(vec![ChargeSum { sum: None, ..huge() }]), "invoice_total_out_of_range");
 }
 
-fn posted(account: &Account, bill: &Bill) -> Option<Change<Invoice>> {
+pub(super) fn posted(account: &Account, bill: &Bill) -> Option<Change<Invoice>> {
     let settings = BillingSettings { time_zone: chrono_tz::Europe::Berlin, ..BillingSettings::default() };
     let command = Post {
         id: InvoiceId(fresh()),
@@ -237,18 +237,20 @@ fn the_running_period_moves_on_once() {
 fn who_is_billed_when_has_its_codes() {
     let settings = BillingSettings::default();
     let active = account();
-    assert_eq!(final_fees_until(&active, &settings).unwrap_err().code.as_str(), "account_not_deactivated");
+    assert_eq!(ensure_deactivated(&active).unwrap_err().code.as_str(), "account_not_deactivated");
     assert_eq!(preview_date(&active), Ok(d("2027-06-15")));
     assert!(in_bill_runs(&active));
     let gone = account::change_status(active.clone(), account::Status::Deactivated, None, &settings, at("2027-06-09T12:00:00Z"))
         .expect("a change")
         .after;
-    assert_eq!(final_fees_until(&gone, &settings), Ok(d("2027-06-09")));
+    assert_eq!(ensure_deactivated(&gone), Ok(()));
+    let later = at("2027-07-01T00:00:00Z");
+    assert_eq!((fees_until_now(&gone, &settings, later), fees_until_now(&active, &settings, later)), (d("2027-06-09"), d("2027-07-01")));
     assert_eq!(preview_date(&gone).unwrap_err().code.as_str(), "account_deactivated");
     assert!(!in_bill_runs(&gone));
     assert!(!in_bill_runs(&Account { status: account::Status::Inactive, ..active }));
     let unbilled = Unbilled { fees: vec![fee("31", "2027-06-01", None)], ..Unbilled::default() };
-    let last = bill(&gone, d("2027-06-09"), unbilled).expect("a bill");
+    let last = bill(&gone, d("2027-06-09"), &unbilled, &[]).expect("a bill");
     assert_eq!(amounts(&last), ["8.00"], "the final bill charges the part of the running period up to the end");
 }
 

@@ -122,7 +122,7 @@ pub fn update(account: Account, command: Update, billing_contact: Patch<&Contact
     Ok(Change::updated(account, after, Vec::<&'static str>::new()))
 }
 
-/// Decides `deleteAccount`; `in_use` is true if any object belongs to the account: contacts, services, charges and so on.
+/// Decides `deleteAccount`; `in_use` is true if any object belongs to the account, such as contacts, services or charges, or if it pays for others.
 ///
 /// # Errors
 /// `account_deactivated`, `account_not_inactive`, `still_in_use`.
@@ -134,7 +134,10 @@ pub fn delete(account: Account, in_use: bool) -> Result<Change<Account>, Rejecte
         return Err(Rejected::conflict(Code::AccountNotInactive, message));
     }
     if in_use {
-        return Err(Rejected::conflict(Code::StillInUse, "The account still has contacts, services, charges or other objects."));
+        return Err(Rejected::conflict(
+            Code::StillInUse,
+            "The account still has contacts, services, charges or other objects, or pays for other accounts.",
+        ));
     }
     Ok(Change::deleted(account))
 }

@@ -6,7 +6,7 @@ use crate::{
     customers::bill_cycle,
 };
 
-fn at(text: &str) -> Timestamp {
+pub(crate) fn at(text: &str) -> Timestamp {
     text.parse().expect("a moment")
 }
 
@@ -14,11 +14,11 @@ fn day(text: &str) -> NaiveDate {
     text.parse().expect("a date")
 }
 
-fn utc() -> BillingSettings {
+pub(crate) fn utc() -> BillingSettings {
     BillingSettings::default()
 }
 
-fn cycle(billing_day: Option<u32>) -> BillCycle {
+pub(crate) fn cycle(billing_day: Option<u32>) -> BillCycle {
     let command = bill_cycle::Create {
         id: BillCycleId(fresh()),
         external_id: None,
@@ -34,7 +34,7 @@ fn cycle(billing_day: Option<u32>) -> BillCycle {
     bill_cycle::create(command, at("2027-01-01T00:00:00Z")).expect("a cycle").after
 }
 
-fn account(cycle: &BillCycle, now: &str) -> Account {
+pub(crate) fn account(cycle: &BillCycle, now: &str) -> Account {
     create(command(), cycle, &utc(), at(now)).expect("an account").after
 }
 

@@ -1,0 +1,100 @@
+//! Who owes what an account uses: the account itself, or another one, its payer (a paying parent).
+//!
+//! The items of an account with a payer become lines of its payer's invoices; the account itself gets no invoices. Payers have no payers, so
+//! there is one level. A change of payer is no part of the past: what the account has used until then is invoiced to who owed it until then, in
+//! the same business transaction.
+
+use billwire_schemas::{clock::Timestamp, ids::AccountId, refusal::Code};
+
+use super::{Account, Status, ensure_not_deactivated};
+use crate::{
+    change::{Change, Entity},
+    rejected::Rejected,
+};
+
+/// Maximum number of accounts that one account pays for: they are billed in one transaction.
+pub const PAID_FOR_MAX: usize = 100;
+
+impl Account {
+    /// The account that owes what this one uses.
+    pub fn debtor(&self) -> AccountId {
+        self.payer_id.unwrap_or(self.id)
+    }
+}
+
+/// Decides `updateAccountPayer`: `payer` owes what the account uses from now on. `pays` is true if the account pays for others; `paid_for` is the
+/// number of accounts that `payer` pays for.
+///
+/// # Errors
+/// `account_deactivated` of either account; `payer_is_itself`, `currency_mismatch` at `/payer`; `account_has_payer` of the payer,
+/// `account_pays_for_others`, `too_many_paid_accounts`.
+pub fn assign_payer(account: Account, pays: bool, payer: &Account, paid_for: usize, now: Timestamp) -> Result<Change<Account>, Rejected> {
+    ensure_not_deactivated(&account)?;
+    if account.payer_id == Some(payer.id) {
+        return Ok(unchanged(account));
+    }
+    if payer.id == account.id {
+        let message = "An account without a payer pays for itself; remove the payer instead.";
+        return Err(Rejected::violation("/payer", Code::PayerIsItself, message));
+    }
+    if payer.currency != account.currency {
+        let message = format!("The payer's currency is {}, the account's is {}; they must be the same.", payer.currency, account.currency);
+        return Err(Rejected::violation("/payer", Code::CurrencyMismatch, message));
+    }
+    if payer.status == Status::Deactivated {
+        return Err(Rejected::conflict(Code::AccountDeactivated, "The payer is deactivated and cannot pay for accounts."));
+    }
+    if let Some(over) = payer.payer_id {
+        let message = format!("Account {over} pays for the payer, which therefore cannot pay for others.");
+        return Err(Rejected::conflict(Code::AccountHasPayer, message));
+    }
+    if pays {
+        return Err(pays_for_others("have a payer itself"));
+    }
+    if paid_for >= PAID_FOR_MAX {
+        let message = format!("The payer pays for {paid_for} accounts; {PAID_FOR_MAX} is the maximum.");
+        return Err(Rejected::conflict(Code::TooManyPaidAccounts, message));
+    }
+    Ok(changed(account, Some(payer.id), now))
+}
+
+/// Decides `removeAccountPayer`: the account owes itself what it uses from now on. Also of a deactivated account, for usage that arrives late.
+pub fn remove_payer(account: Account, now: Timestamp) -> Change<Account> {
+    if account.payer_id.is_none() { unchanged(account) } else { changed(account, None, now) }
+}
+
+fn unchanged(account: Account) -> Change<Account> {
+    Change::updated(account.clone(), account, Vec::<&'static str>::new())
+}
+
+fn changed(account: Account, payer_id: Option<AccountId>, now: Timestamp) -> Change<Account> {
+    let mut after = account.next_version(now);
+    (after.payer_id, after.payer_changed_at) = (payer_id, Some(now));
+    Change::updated(account, after, Vec::<&'static str>::new())
+}
+
+/// Refuses to deactivate an account if it `pays` for accounts that are not deactivated: nobody would owe what they use.
+///
+/// # Errors
+/// `account_pays_for_others`.
+pub fn ensure_can_end(pays: bool) -> Result<(), Rejected> {
+    if pays { Err(pays_for_others("be deactivated")) } else { Ok(()) }
+}
+
+/// Refuses what only an account without a payer has: invoices of its own.
+///
+/// # Errors
+/// `account_has_payer`.
+pub fn ensure_owes_itself(account: &Account) -> Result<(), Rejected> {
+    let Some(payer) = account.payer_id else { return Ok(()) };
+    let message = format!("Account {payer} pays for this one and gets its items on its invoices.");
+    Err(Rejected::conflict(Code::AccountHasPayer, message))
+}
+
+fn pays_for_others(cannot: &str) -> Rejected {
+    let message = format!("The account pays for other accounts and cannot {cannot}; give them another payer, or none, first.");
+    Rejected::conflict(Code::AccountPaysForOthers, message)
+}
+
+#[cfg(test)]
+mod tests;
