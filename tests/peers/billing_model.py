@@ -661,8 +661,9 @@ class World:
     def replica_difference(self):
         """The number of events, and the first object that differs.
 
-        A charge that is billed causes no event of its own: `invoice.posted` bills the charges before its cutoff of the account and of those that it
-        pays for, and `invoice.cancelled` gives them back."""
+        A charge that is billed causes no event of its own: `invoice.posted` bills the account's charges before its cutoff, and
+        `invoice.cancelled` gives them back; `account.billed_to_payer` and `account.payer_invoice_cancelled` say the same of an account that another one
+        pays for, in its own order."""
         events = self.api.all("/v1/events")
         events.sort(key=lambda event: (event["partitionkey"], int(event["sequence"])))
         replica, last = {}, {}
@@ -677,10 +678,15 @@ class World:
                 objects.pop(change["id"], None)
             else:
                 objects[change["id"]] = event["data"]["after"]
+            invoice, of = event["data"]["after"], None
             if event["type"] in ("invoice.posted", "invoice.cancelled"):
-                invoice = event["data"]["after"]
-                for charge in replica.get("chargeableEvent", {}).values():
-                    move_charge(charge, invoice, event["type"] == "invoice.posted")
+                of = None if invoice["kind"] == "payerChange" and "paidForAccountIds" in invoice else invoice["accountId"]
+            elif event["type"] in ("account.billed_to_payer", "account.payer_invoice_cancelled"):
+                of, told = invoice["id"], event["data"]["parameters"]
+                invoice = {"id": told["payerInvoice.id"], "cutoff": told["payerInvoice.cutoff"]}
+            for charge in replica.get("chargeableEvent", {}).values() if of else []:
+                if charge["accountId"] == of:
+                    move_charge(charge, invoice, event["type"] in ("invoice.posted", "account.billed_to_payer"))
         paths = {
             "account": "accounts", "billCycle": "bill-cycles", "package": "packages", "packageSubscription": "package-subscriptions",
             "chargeableEvent": "chargeable-events", "invoice": "invoices", "payment": "payments", "refund": "refunds", "credit": "credits",
@@ -696,9 +702,7 @@ class World:
 
 def move_charge(charge, invoice, posted):
     """Puts a charge on an invoice that bills it, or takes it off one that is cancelled."""
-    paid_for = invoice.get("paidForAccountIds", [])
-    of = paid_for if paid_for and invoice["kind"] == "payerChange" else [invoice["accountId"], *paid_for]
-    if posted and charge["accountId"] in of and charge["state"] == "unbilled" and moment(charge["occurredAt"]) < moment(invoice["cutoff"]):
+    if posted and charge["state"] == "unbilled" and moment(charge["occurredAt"]) < moment(invoice["cutoff"]):
         charge |= {"state": "billed", "invoiceId": invoice["id"], "version": charge["version"] + 1}
     elif not posted and charge.get("invoiceId") == invoice["id"]:
         charge |= {"state": "unbilled", "version": charge["version"] + 1}

@@ -26,6 +26,18 @@ async fn invoice(world: &mut World) {
     world.ids.insert("invoice", page["items"][0]["id"].as_str().expect("an invoice").to_owned());
 }
 
+/// A charge of the account, for which another account pays.
+async fn owed_by_a_payer(world: &mut World) {
+    let payer = world.api.account(&world.cycle).await;
+    world.post(&format!("/v1/accounts/{}/payer", world.account), json!({ "payer": payer })).await;
+    world.ids.insert("payer", payer);
+    charge(world, json!({})).await;
+}
+
+async fn remove_payer(world: &mut World) {
+    world.post(&format!("/v1/accounts/{}/payer/remove", world.account), json!({})).await;
+}
+
 async fn delivered(world: &mut World) {
     invoice(world).await;
     world.post(&format!("/v1/invoices/{}/deliver", world.id("invoice")), json!({})).await;
@@ -128,6 +140,30 @@ pub const ROWS: &[Row] = &[
         tells: &["billingError.code", "billingError.message", "billRun.id", "account.name"],
         given: |world| Box::pin(too_much(world)),
         when: |world| Box::pin(bill(world)),
+    },
+    Row {
+        kind: "account.billed_to_payer",
+        publishes: &["account.updated", "account.billed_to_payer"],
+        tells: &["payerInvoice.id", "payerInvoice.number", "payerInvoice.cutoff", "account.name"],
+        given: |world| Box::pin(owed_by_a_payer(world)),
+        when: |world| Box::pin(remove_payer(world)),
+    },
+    Row {
+        kind: "account.payer_invoice_cancelled",
+        publishes: &["account.updated", "account.payer_invoice_cancelled"],
+        tells: &["payerInvoice.id", "payerInvoice.number", "account.payer"],
+        given: |world| {
+            Box::pin(async {
+                owed_by_a_payer(world).await;
+                world.days_pass(40).await;
+                let run = world.post("/v1/bill-runs", json!({ "billCycle": world.cycle })).await;
+                let run = format!("/v1/bill-runs/{}", run["entities"][0]["id"].as_str().expect("an id"));
+                world.until(&run, "the bill run", |run| run["status"] == "completed").await;
+                let page = world.api.get(&format!("/v1/invoices?account={}", world.id("payer"))).await.expect(200);
+                world.ids.insert("invoice", page["items"][0]["id"].as_str().expect("an invoice").to_owned());
+            })
+        },
+        when: |world| Box::pin(async { drop(world.post(&format!("/v1/invoices/{}/cancel", world.id("invoice")), json!({})).await) }),
     },
     Row {
         kind: "invoice.created",

@@ -99,6 +99,10 @@ async fn each_account_of_a_bill_has_its_business_transaction_in_its_own_order() 
             .collect();
         assert_eq!(keys, [own], "of {account}");
     }
+    let told = rig.get("/v1/events?type=account.billed_to_payer").await.expect(200)["items"][0].clone();
+    let invoice = rig.get("/v1/invoices?account=P").await.expect(200)["items"][0].clone();
+    assert_eq!(told["partitionkey"], id(&rig, "C").await);
+    assert_eq!(told["data"]["parameters"]["payerInvoice.id"], invoice["id"]);
 }
 
 #[tokio::test]

@@ -18,7 +18,6 @@ use billwire_domain::{
 use billwire_monitoring::metrics::{DueAction, METRICS};
 use billwire_schemas::{
     clock::Timestamp,
-    events::envelope::Parameters,
     ids::{AccountId, BillCycleId, BillRunId, InvoiceId, OrderingKey, TenantId, fresh},
     refusal::Code,
 };
@@ -142,11 +141,7 @@ impl UseCase for BillAccount {
         let invoice = billing.post(tx, &mut drawn, wanted, now).await?;
         let mut records = ByAccount::default();
         billing.save(tx, drawn, invoice.as_ref(), &mut records, now).await?;
-        for part in billing.parts.iter().filter(|part| Account::billable(part.account.status)) {
-            if let Some(moved) = invoicing::move_on(&part.account, date, now) {
-                records.add(tx, &moved, Parameters::new()).await?;
-            }
-        }
+        billing.tell_accounts(tx, invoice.as_ref(), Some(date), &mut records, now).await?;
         let outcome = if invoice.is_some() { Outcome::Invoiced } else { Outcome::Nothing };
         let invoice = invoice.map(|invoice| (invoice.after.id, invoice.after.total));
         tx.note_billed(&BilledAccount { run: self.run.id, account: self.account, outcome, invoice });

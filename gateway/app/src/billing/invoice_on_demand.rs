@@ -62,6 +62,7 @@ impl ObjectUseCase for CreateInvoiceOnDemand {
         let invoice = billing.post(tx, &mut drawn, wanted, now).await?.ok_or_else(nothing_to_bill)?;
         let mut records = ByAccount::default();
         billing.save(tx, drawn, Some(&invoice), &mut records, now).await?;
+        billing.tell_accounts(tx, Some(&invoice), None, &mut records, now).await?;
         Ok(records.record())
     }
 }

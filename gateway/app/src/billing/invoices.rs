@@ -10,7 +10,7 @@ use billwire_domain::{
         invoicing::{ensure_payers_unchanged, undo},
     },
     customers::{
-        account::Account,
+        account::{self, Account},
         package_subscription::{self, PackageSubscription},
     },
     usage::{
@@ -134,6 +134,9 @@ impl ObjectUseCase for CancelInvoice {
         for (id, part) in undone.credits {
             let Some(credit) = tx.load::<Credit>(id.0).await? else { continue };
             records.add(tx, &credit::give_back(credit, part, now), Parameters::new()).await?;
+        }
+        for paid in accounts.into_iter().filter(|one| one.id != change.after.account_id) {
+            records.add(tx, &account::payer_invoice_cancelled(paid, &change.after, now), Parameters::new()).await?;
         }
         Ok(records.record())
     }

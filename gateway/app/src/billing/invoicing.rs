@@ -1,7 +1,7 @@
 //! Creates an account's invoice from its unbilled items; shared by bill runs, final invoices and previews.
 
 use billwire_domain::{
-    Change, Rejected,
+    Change, Entity, Rejected,
     billing::{
         credit::{self, Credit},
         invoice::{Invoice, Kind},
@@ -9,7 +9,7 @@ use billwire_domain::{
         payment::{self, Payment},
     },
     customers::{
-        account::{Account, PAID_FOR_MAX, Status},
+        account::{self, Account, PAID_FOR_MAX, Status},
         bill_cycle::BillCycle,
         billing_settings::BillingSettings,
         package::Package,
@@ -22,7 +22,7 @@ use billwire_domain::{
 };
 use billwire_schemas::{
     clock::Timestamp,
-    events::envelope::Parameters,
+    events::envelope::{Action, Parameters},
     ids::{AccountId, BillRunId, InvoiceId},
     refusal::Code,
 };
@@ -203,6 +203,33 @@ impl Billing {
             drawn.payments = payment::prepay(invoice, tx.select::<Payment>(prepaid, MANY).await?, now);
         }
         Ok(invoice)
+    }
+
+    /// Adds to `records` what the accounts are told of the invoice, and their periods that ended by `billing_date`.
+    ///
+    /// # Errors
+    /// A database failure.
+    pub async fn tell_accounts(
+        &self,
+        tx: &mut Tx<'_>,
+        invoice: Option<&Change<Invoice>>,
+        billing_date: Option<NaiveDate>,
+        records: &mut ByAccount,
+        now: Timestamp,
+    ) -> Result<(), Failure> {
+        for Part { account, .. } in &self.parts {
+            let ended = billing_date.filter(|_| Account::billable(account.status));
+            let mut change = ended.and_then(|date| invoicing::move_on(account, date, now));
+            if let Some(invoice) = invoice.filter(|invoice| invoice.after.paid_for_account_ids.contains(&account.id)) {
+                let same =
+                    || Change { before: Some(account.clone()), action: Action::Updated, ..Change::created(account.next_version(now)) };
+                change = Some(account::billed_to_payer(change.unwrap_or_else(same), &invoice.after));
+            }
+            if let Some(change) = change {
+                records.add(tx, &change, Parameters::new()).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Saves the invoice and its items, and adds them to `records`.

@@ -92,10 +92,12 @@ pub(crate) async fn pays_for_others(tx: &Tx<'_>, account: AccountId) -> Result<b
 /// Saves and records a change of payer, with the invoice of what the account has used until then.
 async fn settle(tx: &mut Tx<'_>, change: Change<Account>, invoice: InvoiceId, now: Timestamp) -> Result<Option<Record>, Failure> {
     let mut records = ByAccount::default();
-    records.add(tx, &change, Parameters::new()).await?;
     // An account that was never active owes nothing.
     let owes = |before: &Account| change.action != Action::Unchanged && before.status != Status::Inactive;
-    let Some(before) = change.before.filter(owes) else { return Ok(records.record()) };
+    let Some(before) = change.before.clone().filter(owes) else {
+        records.add(tx, &change, Parameters::new()).await?;
+        return Ok(records.record());
+    };
     let missing = || Error::Corrupt { table: "account", detail: format!("the payer of account {} is missing", before.id) };
     let debtor = match before.payer_id {
         Some(payer) => tx.load::<Account>(payer.0).await?.ok_or_else(missing)?,
@@ -108,6 +110,11 @@ async fn settle(tx: &mut Tx<'_>, change: Change<Account>, invoice: InvoiceId, no
     let mut drawn = billing.draw(tx).await?;
     let wanted = Wanted { id: invoice, kind: Kind::PayerChange, run: None };
     let invoice = billing.post(tx, &mut drawn, wanted, now).await?;
+    let change = match invoice.as_ref().filter(|invoice| invoice.after.account_id != change.after.id) {
+        Some(invoice) => account::billed_to_payer(change, &invoice.after),
+        None => change,
+    };
+    records.add(tx, &change, Parameters::new()).await?;
     billing.save(tx, drawn, invoice.as_ref(), &mut records, now).await?;
     Ok(records.record())
 }

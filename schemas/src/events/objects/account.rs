@@ -48,6 +48,12 @@ pub const COMPANY_PARAMETERS: &[Parameter] = &[
     p("company.phone", "Telephone number, if known", "+49 30 1234567"),
 ];
 
+const PAYER_INVOICE: &[Parameter] = &[
+    p("payerInvoice.id", "Id of the payer's invoice that has items of the account", "0198c0de-0000-7000-8000-000000000020"),
+    p("payerInvoice.number", "Number of the payer's invoice", "000000000001-0001"),
+    p("payerInvoice.cutoff", "The invoice has the account's charges that occurred before, UTC", "2027-02-01T00:00:00Z"),
+];
+
 const ACCOUNT: Source =
     Source { kind: "account", key: Key::Account, groups: &[Group::Core, Group::Account, Group::Company, Group::Contact] };
 
@@ -91,4 +97,18 @@ pub const EVENTS: &[EventType] = &[
         "Account Bill Cycle Changed",
         "updateAccountBillCycle without a validFrom, performAccountBillCycleChange, or a planned change that becomes due",
     ),
+    ACCOUNT
+        .lifecycle(
+            "account.billed_to_payer",
+            "Account Billed to Payer",
+            "an invoice with items of the account that its payer gets: by a bill run, createInvoiceOnDemand or a change of the payer",
+        )
+        .with(PAYER_INVOICE),
+    ACCOUNT
+        .lifecycle(
+            "account.payer_invoice_cancelled",
+            "Payer's Invoice Cancelled",
+            "cancelInvoice of an invoice of the payer with items of the account, which are unbilled again",
+        )
+        .with(PAYER_INVOICE),
 ];

@@ -61,6 +61,18 @@ pub(super) const FACTS: &[Facts] = &[
         ],
     ),
     Facts(
+        "account.billed_to_payer",
+        "{{ account.name }} was billed to its payer",
+        "An invoice of the account that pays for {{ account.name }} has its charges and fees.",
+        &[("Account", "account.name"), ("Invoice", "payerInvoice.number"), ("Payer", "account.payer")],
+    ),
+    Facts(
+        "account.payer_invoice_cancelled",
+        "The invoice for {{ account.name }} was cancelled",
+        "The invoice of the account that pays for {{ account.name }} was cancelled. Its charges and fees will be billed again.",
+        &[("Account", "account.name"), ("Invoice", "payerInvoice.number"), ("Payer", "account.payer")],
+    ),
+    Facts(
         "account.billing_failed",
         "{{ account.name }} could not be billed",
         "The bill run could not bill the account {{ account.name }}.",

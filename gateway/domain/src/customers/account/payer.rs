@@ -4,11 +4,13 @@
 //! there is one level. A change of payer is no part of the past: what the account has used until then is invoiced to who owed it until then, in
 //! the same business transaction.
 
-use billwire_schemas::{clock::Timestamp, ids::AccountId, refusal::Code};
+use billwire_schemas::{clock::Timestamp, events::envelope::Parameters, ids::AccountId, refusal::Code};
+use chrono::SecondsFormat;
 
 use super::{Account, Status, ensure_not_deactivated};
 use crate::{
-    change::{Change, Entity},
+    billing::invoice::Invoice,
+    change::{Change, Entity, Lifecycle},
     rejected::Rejected,
 };
 
@@ -71,6 +73,28 @@ fn changed(account: Account, payer_id: Option<AccountId>, now: Timestamp) -> Cha
     let mut after = account.next_version(now);
     (after.payer_id, after.payer_changed_at) = (payer_id, Some(now));
     Change::updated(account, after, Vec::<&'static str>::new())
+}
+
+/// Tells that an invoice of the payer has items of the account, in the account's own order, after its charges. `change` is what else changes of the
+/// account.
+pub fn billed_to_payer(mut change: Change<Account>, invoice: &Invoice) -> Change<Account> {
+    change.lifecycle.push(payer_invoice("account.billed_to_payer", invoice));
+    change
+}
+
+/// Tells that an invoice of the payer with items of the account was cancelled.
+pub fn payer_invoice_cancelled(account: Account, invoice: &Invoice, now: Timestamp) -> Change<Account> {
+    let after = account.next_version(now);
+    Change::updated(account, after, vec![payer_invoice("account.payer_invoice_cancelled", invoice)])
+}
+
+fn payer_invoice(kind: &'static str, invoice: &Invoice) -> Lifecycle {
+    let parameters = Parameters::from([
+        ("payerInvoice.id".to_owned(), invoice.id.to_string().into()),
+        ("payerInvoice.number".to_owned(), invoice.number.clone().into()),
+        ("payerInvoice.cutoff".to_owned(), invoice.cutoff.to_rfc3339_opts(SecondsFormat::AutoSi, true).into()),
+    ]);
+    Lifecycle { kind, parameters }
 }
 
 /// Refuses to deactivate an account if it `pays` for accounts that are not deactivated: nobody would owe what they use.
