@@ -6,8 +6,9 @@ pub const MAX_PAYLOAD_DEFAULT: u64 = 1 << 20;
 /// Bytes reserved for a message's headers, including batch headers and seal; the rest is available to the event.
 pub const HEADERS_RESERVE: u64 = 1024;
 
-/// Maximum number of JSON values in a request. In memory a value takes up to 64 times its text: `[[0],[0]]` are five.
-pub const VALUES_MAX: usize = 100_000;
+/// Maximum number of JSON values in a request. In memory a value takes up to 830 bytes, as an object of one member in another one does, and so a
+/// request up to 48 MiB: `[[0],[0]]` are five.
+pub const VALUES_MAX: usize = 60_000;
 
 /// Maximum size of an event, in bytes of JSON, in a message of at most `max_payload` bytes.
 pub fn event_max(max_payload: u64) -> u64 {
