@@ -180,6 +180,8 @@ pub async fn endpoints(count: usize, hosts: usize, http2: bool, report: &mut Rep
     let speed = DELIVERIES as f64 / began.elapsed().as_secs_f64();
     let later = receiver.connections() - opened;
     gateway.stop().await;
+    // Warnings explain a figure that is not the gateway's speed, such as that of targets that rested.
+    print!("{}", std::fs::read_to_string(setup.folder.0.join("gateway.log")).unwrap_or_default());
     let at_once = (64 * count).min(1024);
     let limit = posts::per_second(&receiver, if http2 { opened + later } else { hosts }, at_once, 1000, DELIVERIES).await;
     report.row(
