@@ -555,6 +555,9 @@ class World:
 
     def step(self, number):
         self.now += timedelta(hours=self.dice.choice([1, 5, 30, 24 * 7, 24 * 20, 24 * 45]), minutes=self.dice.randrange(60))
+        local = self.now.astimezone(self.zone)
+        if (local.hour, local.minute) >= (23, 40):  # the gateway's clock goes on during a step, and its day must not end before the model's
+            self.now += timedelta(minutes=30)
         self.set_clock()
         if DEBUG:
             print(number, self.now, self.today, file=sys.stderr)
