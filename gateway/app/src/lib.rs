@@ -124,6 +124,8 @@ pub struct App {
     store: Store,
     clock: Arc<ShiftedClock>,
     test_clock_allowed: bool,
+    /// Held while the stored offset of the clock is read or written and the clock is shifted by it.
+    shifting: Arc<tokio::sync::Mutex<()>>,
     backlog_full: Arc<AtomicBool>,
     storage_low: Arc<AtomicBool>,
     keys: Arc<access::authenticate::Cache>,
@@ -146,6 +148,7 @@ impl App {
             store,
             clock,
             test_clock_allowed,
+            shifting: Arc::default(),
             backlog_full,
             storage_low,
             keys,

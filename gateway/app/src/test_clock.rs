@@ -22,6 +22,7 @@ impl App {
         if let Some(rejected) = Rejected::from_violations(time_bounds::clock("/now", now).into_iter().collect()) {
             return Err(rejected.into());
         }
+        let _shifting = self.shifting.lock().await;
         let offset = ShiftedClock::offset_to(now);
         self.store.set(SETTING, &offset.to_string()).await?;
         self.clock.shift(offset);
@@ -34,6 +35,8 @@ impl App {
     /// A database failure.
     pub async fn follow_test_clock(&self) -> Result<(), Failure> {
         if self.test_clock_allowed {
+            // An offset that was read before it is set anew must not be applied after.
+            let _shifting = self.shifting.lock().await;
             let offset = self.store.setting(SETTING).await?.and_then(|text| text.parse().ok()).unwrap_or(0);
             self.clock.shift(offset);
         }
