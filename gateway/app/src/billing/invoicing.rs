@@ -22,7 +22,7 @@ use billwire_domain::{
 };
 use billwire_schemas::{
     clock::Timestamp,
-    events::envelope::{Action, Parameters},
+    events::envelope::Parameters,
     ids::{AccountId, BillRunId, InvoiceId},
     refusal::Code,
 };
@@ -221,9 +221,11 @@ impl Billing {
             let ended = billing_date.filter(|_| Account::billable(account.status));
             let mut change = ended.and_then(|date| invoicing::move_on(account, date, now));
             if let Some(invoice) = invoice.filter(|invoice| invoice.after.paid_for_account_ids.contains(&account.id)) {
-                let same =
-                    || Change { before: Some(account.clone()), action: Action::Updated, ..Change::created(account.next_version(now)) };
-                change = Some(account::billed_to_payer(change.unwrap_or_else(same), &invoice.after));
+                let told = account::billed_to_payer(&invoice.after);
+                change = Some(match change {
+                    Some(change) => change.and(told),
+                    None => Change::updated(account.clone(), account.next_version(now), vec![told]),
+                });
             }
             if let Some(change) = change {
                 records.add(tx, &change, Parameters::new()).await?;
@@ -246,8 +248,8 @@ impl Billing {
     ) -> Result<(), Failure> {
         if let Some(invoice) = invoice {
             records.add(tx, invoice, Parameters::new()).await?;
-            for part in &self.parts {
-                tx.bill_charges(part.account.id, self.cutoff, invoice.after.id);
+            for account in invoice.after.billed_accounts() {
+                tx.bill_charges(account, self.cutoff, invoice.after.id);
             }
         }
         for subscription in drawn.subscriptions {

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use billwire_domain::{
     Change,
     billing::{invoice::Kind, invoicing::fees_until_now},
-    customers::account::{self, Account, PAID_FOR_MAX, Status},
+    customers::account::{self, Account, Status},
 };
 use billwire_schemas::{
     clock::Timestamp,
@@ -17,7 +17,7 @@ use billwire_store::{Error, Filter, Tx, commit::Failure};
 
 use crate::{
     App,
-    billing::invoicing::{Billing, Wanted, parts},
+    billing::invoicing::{Billing, Wanted, paid_for, parts},
     customers::billing_settings::settings,
     execute_on::{ObjectUseCase, ensure_locked},
     objects::found,
@@ -54,10 +54,8 @@ impl ObjectUseCase for UpdateAccountPayer {
         account::ensure_not_deactivated(&account)?;
         let payer = found::<Account>(tx, "/payer", &self.payer).await?;
         ensure_locked(tx, [&payer])?;
-        let paid_for = Filter::new().is_id("payer_id", Some(payer.id.0));
-        let paid_for = tx.select::<Account>(paid_for, PAID_FOR_MAX as u64).await?.len();
-        let own = tx.select::<Account>(Filter::new().is_id("payer_id", Some(account.id.0)), 1).await?;
-        let change = account::assign_payer(account, !own.is_empty(), &payer, paid_for, now)?;
+        let pays = !paid_for(tx, account.id).await?.is_empty();
+        let change = account::assign_payer(account, pays, &payer, paid_for(tx, payer.id).await?.len(), now)?;
         settle(tx, change, self.invoice, now).await
     }
 }
@@ -111,7 +109,7 @@ async fn settle(tx: &mut Tx<'_>, change: Change<Account>, invoice: InvoiceId, no
     let wanted = Wanted { id: invoice, kind: Kind::PayerChange, run: None };
     let invoice = billing.post(tx, &mut drawn, wanted, now).await?;
     let change = match invoice.as_ref().filter(|invoice| invoice.after.account_id != change.after.id) {
-        Some(invoice) => account::billed_to_payer(change, &invoice.after),
+        Some(invoice) => change.and(account::billed_to_payer(&invoice.after)),
         None => change,
     };
     records.add(tx, &change, Parameters::new()).await?;

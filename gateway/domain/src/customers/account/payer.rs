@@ -75,11 +75,9 @@ fn changed(account: Account, payer_id: Option<AccountId>, now: Timestamp) -> Cha
     Change::updated(account, after, Vec::<&'static str>::new())
 }
 
-/// Tells that an invoice of the payer has items of the account, in the account's own order, after its charges. `change` is what else changes of the
-/// account.
-pub fn billed_to_payer(mut change: Change<Account>, invoice: &Invoice) -> Change<Account> {
-    change.lifecycle.push(payer_invoice("account.billed_to_payer", invoice));
-    change
+/// Tells that an invoice of the payer has items of the account, in the account's own order, after its charges.
+pub fn billed_to_payer(invoice: &Invoice) -> Lifecycle {
+    payer_invoice("account.billed_to_payer", invoice)
 }
 
 /// Tells that an invoice of the payer with items of the account was cancelled.
