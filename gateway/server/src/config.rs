@@ -76,7 +76,7 @@ pub struct Settings {
     pub tenant_in_flight: usize,
     /// Most calls of one tenant per second; 0: no limit.
     pub tenant_per_second: u32,
-    /// Consecutive failures that open the circuit of a receiver.
+    /// Consecutive failures, of two incidents or more, that open the circuit of a receiver.
     pub circuit_failures: u32,
     /// How long a circuit stays open the first time, in milliseconds; each further time doubles it.
     pub circuit_wait_ms: u64,

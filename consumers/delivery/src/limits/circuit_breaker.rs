@@ -2,6 +2,9 @@
 //!
 //! Closed, it admits all calls. After many failures it opens and admits none for a while; then one call probes whether the target works
 //! again. If so, the number of calls grows with each success, so that the backlog does not arrive all at once; if not, the wait doubles.
+//!
+//! Calls that are in flight together fail together when a connection breaks or the receiver restarts. That is one incident, and says nothing
+//! about the next call: a circuit opens only when a call failed too that began after an earlier failure was known.
 
 use std::time::Duration;
 
@@ -11,7 +14,7 @@ use chrono::TimeDelta;
 /// When a circuit breaker opens, and for how long.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The number of consecutive failures that opens it. Default 10.
+    /// The number of consecutive failures, of two incidents or more, that opens it. Default 10.
     pub in_a_row: u32,
     /// How long it is open the first time; each further time doubles that. Default 60 s.
     pub wait: Duration,
@@ -25,7 +28,7 @@ impl Default for Settings {
     }
 }
 
-/// How many of the latest calls are remembered; it also opens when more than half of them failed.
+/// How many of the latest successes and incidents are remembered; it also opens when more than half of them are incidents.
 const REMEMBERED: u32 = 20;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,12 +49,19 @@ pub enum Admission {
     OneProbe,
 }
 
+/// How many incidents were known when a call began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Incidents(u64);
+
 /// A circuit breaker.
 #[derive(Debug)]
 pub struct Circuit {
     state: State,
     in_a_row: u32,
-    /// The latest calls, a bit each: 1 is a failure.
+    incidents: Incidents,
+    /// The incident with which the row began.
+    row: Incidents,
+    /// The latest successes and incidents, a bit each: 1 is an incident.
     latest: u32,
     seen: u32,
     /// How long it was open last; zero since it closed.
@@ -60,7 +70,8 @@ pub struct Circuit {
 
 impl Default for Circuit {
     fn default() -> Self {
-        Self { state: State::Closed, in_a_row: 0, latest: 0, seen: 0, waited: Duration::ZERO }
+        let (incidents, row) = Default::default();
+        Self { state: State::Closed, in_a_row: 0, incidents, row, latest: 0, seen: 0, waited: Duration::ZERO }
     }
 }
 
@@ -108,15 +119,29 @@ impl Circuit {
         };
     }
 
-    /// A call failed. Says whether that opened the circuit, or keeps it open for longer.
-    pub fn failed(&mut self, now: Timestamp, max: usize, settings: &Settings) -> bool {
+    /// The incidents so far, for a call that begins.
+    pub fn incidents(&self) -> Incidents {
+        self.incidents
+    }
+
+    /// A call failed that began when the incidents were `known`. Says whether that opened the circuit, or keeps it open for longer.
+    pub fn failed(&mut self, known: Incidents, now: Timestamp, max: usize, settings: &Settings) -> bool {
+        let another = known == self.incidents;
+        if another {
+            self.incidents.0 += 1;
+            self.remember(1);
+        }
+        if self.in_a_row == 0 {
+            self.row = self.incidents;
+        }
         self.in_a_row = self.in_a_row.saturating_add(1);
-        self.remember(1);
-        let bad = self.in_a_row >= settings.in_a_row || (self.seen >= REMEMBERED && self.latest.count_ones() * 2 > REMEMBERED);
+        let row = self.in_a_row >= settings.in_a_row && known >= self.row;
+        let half = another && self.seen >= REMEMBERED && self.latest.count_ones() * 2 > REMEMBERED;
         match self.state {
             State::Open { .. } if self.admission(now, max, settings) != Admission::OneProbe => return false,
             State::Open { .. } => {}
-            State::Closed | State::Growing { .. } if bad => {}
+            State::Closed | State::Growing { .. } if row || half => {}
+            State::Growing { .. } if !another => return false,
             State::Growing { allowed } => {
                 self.state = State::Growing { allowed: (allowed / 2).max(1) };
                 return false;
@@ -153,13 +178,48 @@ mod tests {
         Timestamp::from_timestamp(seconds, 0).expect("a moment")
     }
 
+    /// A call fails that began after all earlier ones had ended.
+    fn fail(circuit: &mut Circuit, now: Timestamp, settings: &Settings) -> bool {
+        circuit.failed(circuit.incidents(), now, MAX, settings)
+    }
+
     fn opened() -> (Circuit, Settings) {
         let (mut circuit, settings) = (Circuit::default(), Settings::default());
         for _ in 0..9 {
-            assert!(!circuit.failed(at(0), MAX, &settings));
+            assert!(!fail(&mut circuit, at(0), &settings));
         }
-        assert!(circuit.failed(at(0), MAX, &settings));
+        assert!(fail(&mut circuit, at(0), &settings));
         (circuit, settings)
+    }
+
+    #[test]
+    fn any_number_of_calls_that_fail_together_are_one_incident_and_do_not_open_it() {
+        let (mut circuit, settings) = (Circuit::default(), Settings::default());
+        for round in 0..10 {
+            let together = circuit.incidents();
+            for _ in 0..64 {
+                assert!(!circuit.failed(together, at(round), MAX, &settings));
+            }
+            for _ in 0..2 {
+                circuit.succeeded(at(round), MAX, &settings);
+            }
+        }
+        let together = circuit.incidents();
+        assert!((0..64).all(|_| !circuit.failed(together, at(10), MAX, &settings)));
+        assert!(fail(&mut circuit, at(11), &settings), "the next call fails too: it is not over");
+    }
+
+    #[test]
+    fn an_incident_halves_the_number_of_calls_of_a_recovering_target_once() {
+        let (mut circuit, settings) = opened();
+        for _ in 0..5 {
+            circuit.succeeded(at(60), MAX, &settings);
+        }
+        let together = circuit.incidents();
+        for _ in 0..6 {
+            circuit.failed(together, at(61), MAX, &settings);
+        }
+        assert_eq!(circuit.admission(at(61), MAX, &settings), Admission::UpTo(3));
     }
 
     #[test]
@@ -174,7 +234,7 @@ mod tests {
         let (mut circuit, settings) = opened();
         let (mut now, mut waits) = (at(60), Vec::new());
         for _ in 0..6 {
-            assert!(circuit.failed(now, MAX, &settings));
+            assert!(fail(&mut circuit, now, &settings));
             let Admission::Shut(until) = circuit.admission(now, MAX, &settings) else { panic!("it should be shut") };
             waits.push((until - now).num_seconds());
             now = until;
@@ -194,7 +254,7 @@ mod tests {
         }
         assert_eq!(allowed, [2, 3, 4, 5, 6, 7, 8, 8]);
         for _ in 0..10 {
-            circuit.failed(at(70), MAX, &settings);
+            fail(&mut circuit, at(70), &settings);
         }
         assert_eq!(circuit.admission(at(70), MAX, &settings), Admission::Shut(at(130)), "closed in between, it waits as long as at first");
     }
@@ -205,10 +265,10 @@ mod tests {
         let mut half = Circuit::default();
         let mut more = Circuit::default();
         for round in 0..30 {
-            half.failed(at(round), MAX, &settings);
+            fail(&mut half, at(round), &settings);
             half.succeeded(at(round), MAX, &settings);
-            more.failed(at(round), MAX, &settings);
-            more.failed(at(round), MAX, &settings);
+            fail(&mut more, at(round), &settings);
+            fail(&mut more, at(round), &settings);
             more.succeeded(at(round), MAX, &settings);
         }
         assert_eq!(half.open(), None);
@@ -219,7 +279,7 @@ mod tests {
     fn answers_to_calls_from_before_it_opened_change_nothing() {
         let (mut circuit, settings) = opened();
         circuit.succeeded(at(1), MAX, &settings);
-        assert!(!circuit.failed(at(2), MAX, &settings));
+        assert!(!fail(&mut circuit, at(2), &settings));
         assert_eq!(circuit.admission(at(3), MAX, &settings), Admission::Shut(at(60)));
     }
 

@@ -25,7 +25,7 @@ use uuid::Uuid;
 use crate::{
     channel::{FailureScope, Outcome},
     limits::{
-        circuit_breaker::{self, Admission, Circuit},
+        circuit_breaker::{self, Admission, Circuit, Incidents},
         retry_plan::RetryPlan,
     },
 };
@@ -214,7 +214,7 @@ impl Limiter {
             return None;
         }
         inner.in_flight += 1;
-        Some(Permit(self.clone()))
+        Some(Permit { limiter: self.clone(), known: inner.circuit.incidents() })
     }
 
     /// Wakes the next partition that waits, if a call may start: the one that was woken did not need it.
@@ -267,7 +267,7 @@ impl Limiter {
         self.inner().target.clone()
     }
 
-    pub(super) fn record(&self, outcome: &Outcome, now: Timestamp) {
+    fn record(&self, outcome: &Outcome, known: Incidents, now: Timestamp) {
         let mut inner = self.inner();
         let max = inner.target.in_flight_max;
         match outcome {
@@ -285,7 +285,7 @@ impl Limiter {
                         inner.circuit.succeeded(now, max, &self.settings);
                         false
                     }
-                    FailureScope::Target => inner.circuit.failed(now, max, &self.settings),
+                    FailureScope::Target => inner.circuit.failed(known, now, max, &self.settings),
                     FailureScope::Overload => {
                         inner.circuit.shut(now, &self.settings);
                         true
@@ -302,24 +302,28 @@ impl Limiter {
 }
 
 /// The permit for a call. The call ends when it is dropped.
-pub struct Permit(Arc<Limiter>);
+pub struct Permit {
+    limiter: Arc<Limiter>,
+    /// The incidents when the call began.
+    known: Incidents,
+}
 
 impl Permit {
     /// Reports the outcome of the call.
     pub fn report(&self, outcome: &Outcome, now: Timestamp) {
-        self.0.record(outcome, now);
+        self.limiter.record(outcome, self.known, now);
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
         let waiter = {
-            let mut inner = self.0.inner();
+            let mut inner = self.limiter.inner();
             inner.in_flight = inner.in_flight.saturating_sub(1);
             inner.waiters.pop_front()
         };
         if let Some(waiter) = waiter {
-            waiter.wake(&self.0);
+            waiter.wake(&self.limiter);
         }
     }
 }

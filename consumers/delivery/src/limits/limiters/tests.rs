@@ -39,7 +39,7 @@ fn failed(status: Option<u16>) -> Outcome {
 
 fn fail(limiter: &Arc<Limiter>, times: u32, status: Option<u16>, now: Timestamp) {
     for _ in 0..times {
-        limiter.record(&failed(status), now);
+        limiter.try_acquire(now, &waiter()).expect("a permit").report(&failed(status), now);
     }
 }
 
@@ -126,6 +126,17 @@ fn a_receiver_that_fails_rests_and_one_that_refuses_does_not() {
 }
 
 #[test]
+fn calls_that_were_in_flight_together_when_a_connection_broke_do_not_make_a_receiver_rest() {
+    let (_, limiter) = limiter(Target { in_flight_max: 100, ..target() });
+    let together: Vec<Permit> = (0..100).filter_map(|_| limiter.try_acquire(at(0), &waiter())).collect();
+    together.iter().for_each(|permit| permit.report(&failed(None), at(10)));
+    assert_eq!((together.len(), limiter.availability(at(10))), (100, Availability::Open));
+    drop(together);
+    fail(&limiter, 1, None, at(20));
+    assert_eq!(limiter.availability(at(20)), Availability::Closed, "a call that began afterwards failed too");
+}
+
+#[test]
 fn a_failing_target_is_reported_restored_after_a_restart_and_given_up_after_long() {
     let (limiters, limiter) = limiter(target());
     fail(&limiter, 10, None, at(0));
@@ -139,7 +150,7 @@ fn a_failing_target_is_reported_restored_after_a_restart_and_given_up_after_long
     let restored = after.of(&limiter.target(), at(2000));
     assert_eq!(restored.availability(at(2000)), Availability::Closed);
     assert_eq!(after.health_changes(at(3_600_000), long).given_up.len(), 1);
-    restored.record(&Outcome::Delivered(Report::default()), at(60_000));
+    restored.try_acquire(at(60_000), &waiter()).expect("a probe").report(&Outcome::Delivered(Report::default()), at(60_000));
     let health_changes = after.health_changes(at(60_000), long);
     assert_eq!((health_changes.healed.len(), health_changes.given_up.len()), (1, 0));
 }
