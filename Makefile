@@ -22,8 +22,9 @@ run: ## start the gateway on this machine with a private nats-server, play a sho
 	cargo build $(LOCKED) -p billwire; \
 	exec $(target)/debug/billwire dev
 
+# The whole workspace is built first, not the program alone: dependencies have other features then, and would be built twice.
 test: ## run all tests: SQLite, PostgreSQL, nats-server, third-party peers
-	@cargo build $(LOCKED) -p billwire
+	@cargo build $(LOCKED) --workspace
 	@tools/with-services cargo test $(LOCKED) --workspace --no-fail-fast
 
 soak: ## the long drills, seven hours: a million events, a thousand histories of billing, purges, sleeping relays, full disks, retention, restores, refills
