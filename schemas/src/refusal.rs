@@ -87,6 +87,8 @@ codes! {
     409 "account_has_payer" AccountHasPayer "Another account pays for this one"
     409 "account_pays_for_others" AccountPaysForOthers "The account pays for other accounts"
     409 "too_many_paid_accounts" TooManyPaidAccounts "The payer pays for too many accounts"
+    409 "payer_not_active" PayerNotActive "The payer was never active"
+    409 "payer_ends" PayerEnds "The payer is to be deactivated"
     409 "payer_changed_since" PayerChangedSince "An account's payer has changed since the invoice"
     409 "invoice_total_out_of_range" InvoiceTotalOutOfRange "The invoice's total is out of range"
     409 "charge_reversed" ChargeReversed "The charge is reversed"

@@ -113,7 +113,7 @@ async fn every_list_is_bounded_in_bytes_and_whoever_follows_it_sees_everything_o
         }
         for (list, count) in [
             ("/v1/chargeable-events?limit=200", 12),
-            ("/v1/chargeable-events?sort=amount&order=ascending&limit=200", 12),
+            ("/v1/chargeable-events?sort=netAmount&order=ascending&limit=200", 12),
             ("/v1/notification-templates?limit=200", 6),
             ("/v1/queues?limit=200", 6),
             ("/v1/events?limit=200", 26),

@@ -6,7 +6,8 @@ Arguments: base URL, API key, seed, accounts, steps. Prints {"invoices", "lines"
 The rules it knows: billing periods follow from the bill cycle that held on each day (a change at once cuts the period on that day, a planned
 one leaves the running period whole); a package's fee is charged for each day on which the account was active or suspended and the
 subscription active, at the fee of that day, as a part of the full period of the cycle of that day; the days of one period at one fee are
-one line, rounded once, half to even; a fee that is for a period of the package's own is a part of that period instead, which is counted from the
+one line, rounded once, half to even, and of a period that several invoices bill, each line is what its days add to the rounded fee of the days so
+far; a fee that is for a period of the package's own is a part of that period instead, which is counted from the
 subscription's first day, and each of these periods within a billing period is a line; charges before the billing date's midnight are one line per type; account credits are used oldest
 first, then what earlier payments have left; a refund takes what no invoice got, then what the newest got; a cancelled account cancels its
 subscriptions on that day, and takes charges from before its end until its final bill, which has them. An account with a payer has no bills: its lines are
@@ -258,7 +259,7 @@ class World:
         start = self.today + timedelta(days=self.dice.choice([0, 0, -40, -3, 5, 50]))
         body = {"account": account.ref, "package": package.ref, "startDate": start.isoformat()}
         entity = self.api.post("/v1/package-subscriptions", body)["entities"][0]["after"]
-        account.subscriptions.append(Subscription(entity["id"], package, start, self.today))
+        account.subscriptions.append(Subscription(entity["id"], package, start, min(start, self.today)))
         if self.dice.random() < 0.7:
             self.package_status(account, account.subscriptions[-1], "active")
 
@@ -432,22 +433,29 @@ class World:
         lines, fees = [], []
         for one in account.subscriptions:
             end = min(until, one.end) if one.end else until
-            days, day = defaultdict(int), one.billed
+            days, day = {}, one.billed
+            billable = lambda day: held(account.statuses, day) in ("active", "suspended") and held(one.statuses, day) == "active"
             while day < end:
                 start, _, full = account.period(day)
                 fee, own = held(one.package.fees, day)
+                begins = start
                 if own:
                     begins, ends = own_period(one.start, own, day)
                     start, full = max(start, begins), (ends - begins).days
-                billable = held(account.statuses, day) in ("active", "suspended") and held(one.statuses, day) == "active"
                 # A line is a period, and one of the package's own in it, at one fee; the same fee again later in the period is another line.
                 since = max((since for since, _ in one.package.fees if since <= day), default=one.package.fees[0][0])
-                days[(account.cycle_on(day)[0], start, since, fee, full)] += billable
+                line = days.setdefault((account.cycle_on(day)[0], start, since, fee, full), {"first": day, "begins": begins, "count": 0})
+                line["count"] += billable(day)
                 day += DAY
-            for (_, start, since, fee, full), count in days.items():
-                if count and fee:
-                    exact = fee * count / full
-                    lines.append(("fee", one.id, rounded(exact, 6), rounded(exact, DECIMALS[account.currency])))
+            for (_, start, since, fee, full), line in days.items():
+                if line["count"] and fee:
+                    # Earlier invoices have billed the days before: the line adds the rest of the rounded fee of all days so far.
+                    before, day = 0, max(line["begins"], one.start, since if since > one.package.fees[0][0] else one.start)
+                    while day < line["first"]:
+                        before += billable(day)
+                        day += DAY
+                    up_to = lambda days: rounded(fee * days / full, DECIMALS[account.currency])
+                    lines.append(("fee", one.id, rounded(fee * line["count"] / full, 6), up_to(before + line["count"]) - up_to(before)))
                     fees.append((one, max(start, since if since > one.package.fees[0][0] else start, one.billed)))
             one.billed = max(one.billed, end)
         return lines, fees
@@ -519,7 +527,7 @@ class World:
     def change_payer(self, account):
         payer = None
         if not account.ended and not self.paid_for(account) and self.dice.random() < 0.7:
-            others = [one for one in self.accounts if one.currency == account.currency and not one.ended and not one.payer and one is not account]
+            others = [one for one in self.accounts if one.currency == account.currency and not one.ended and not one.payer and one is not account and one.status != "inactive"]
             payer = self.dice.choice(others) if others else None
         path = f"/v1/accounts/{account.ref}/payer"
         self.api.post(path, {"payer": payer.ref}) if payer else self.api.post(f"{path}/remove")
@@ -571,7 +579,7 @@ class World:
                     self.charge(account)
                 if not account.finally_billed and self.dice.random() < 0.3:
                     self.final_bill(account)
-                if account.payer and self.dice.random() < 0.1:
+                if account.payer and not account.closed and self.dice.random() < 0.1:
                     self.change_payer(account)
                 continue
             for chance, operation in [

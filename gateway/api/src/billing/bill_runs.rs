@@ -89,6 +89,8 @@ pub(crate) struct BillRun {
     bill_cycle_id: Uuid,
     /// The run bills charges that occurred before this date in the tenant's time zone, and fees of periods that have ended by then.
     billing_date: NaiveDate,
+    /// Whether the run started by itself (`autoRun` of the bill cycle). It then bills only the accounts of which a billing period has ended.
+    automatic: bool,
     /// `running`: accounts remain. `completed`: all accounts were processed. More values may be added.
     status: String,
     /// Number of processed accounts, including failed ones.
@@ -119,6 +121,7 @@ impl Example for BillRun {
             external_id: Some("RUN-2027-01".to_owned()),
             bill_cycle_id: example_id(3),
             billing_date: NaiveDate::from_ymd_opt(2027, 1, 4).unwrap_or_default(),
+            automatic: false,
             status: "running".to_owned(),
             accounts: 0,
             invoices: 0,
@@ -167,7 +170,8 @@ impl BillRuns {
     /// Bills the cycle's active and suspended accounts, each in its own business transaction: unbilled charges, fees of ended periods,
     /// pending adjustments and credits become an invoice. An account with nothing to bill gets no invoice, and one that cannot be billed
     /// does not stop the run. An interrupted run resumes where it stopped and bills nothing twice. The runs of a bill cycle with `autoRun` start by
-    /// themselves; each waits for the cycle's earlier runs, and is `running` meanwhile.
+    /// themselves; each waits for the cycle's earlier runs, and is `running` meanwhile. Such a run leaves out accounts of which no period has ended:
+    /// those of a cycle of several weeks or months have periods that end on different billing dates.
     #[oai(path = "/bill-runs", method = "post", operation_id = "startBillRun")]
     async fn start(&self, context: Context, input: Validated<NewBillRun>) -> Result<Accepted, Problem> {
         let new = input.body;
@@ -175,6 +179,7 @@ impl BillRuns {
             id: BillRunId(fresh()),
             external_id: new.external_id.map(|id| id.0),
             billing_date: new.billing_date.map(|date| date.0),
+            automatic: false,
         };
         let reply = context.execute_on(&new.bill_cycle, input.canonical.as_deref(), StartBillRun { command }).await?;
         Ok(Accepted::under("/v1/bill-runs", reply))

@@ -40,6 +40,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             Code::InvoiceOfOtherAccount,
             Code::InvoiceNotOpen,
             Code::CreditExceedsDue,
+            Code::FinalInvoiceExists,
             Code::CurrencyMismatch,
             Code::CurrencyUnknown,
             Code::AmountNotPositive,

@@ -251,9 +251,9 @@ impl Invoices {
 
     /// Preview an account's next invoice
     ///
-    /// Returns the invoice that the next bill run of the cycle would create at the end of the current period, from the data known now, with
-    /// the items of the accounts that the account pays for.
-    /// Nothing is stored and no event is published.
+    /// Returns the invoice that the next bill run of the cycle would create, from the data known now: a run of today if a period has ended that is not
+    /// billed yet, else one at the end of the current period. It has the items of the accounts that the account pays for, and planned changes of
+    /// status count as if they had come true. Nothing is stored and no event is published.
     #[oai(path = "/accounts/:account/invoice-preview", method = "get", operation_id = "previewInvoice")]
     async fn preview(
         &self,

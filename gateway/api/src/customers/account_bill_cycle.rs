@@ -59,7 +59,7 @@ pub(crate) struct CurrentBillCycle {
     pub bill_cycle_id: Uuid,
     /// The account's own billing day, for an individual cycle.
     pub billing_day: Option<u32>,
-    /// The current billing period.
+    /// The oldest billing period that no bill run has billed. It is the current one as long as runs are not late.
     pub period: Period,
     /// The shortened, prorated period between the current period and the first full period of a new cycle.
     pub short_period: Option<Period>,

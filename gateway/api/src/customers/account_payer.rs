@@ -32,6 +32,8 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             Code::AccountUnknown,
             Code::PayerIsItself,
             Code::CurrencyMismatch,
+            Code::PayerNotActive,
+            Code::PayerEnds,
             Code::AccountHasPayer,
             Code::AccountPaysForOthers,
             Code::TooManyPaidAccounts,
@@ -43,7 +45,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     change(
         "removeAccountPayer",
         "accounts:write",
-        &[Code::AccountNotFound, Code::InvoiceTotalOutOfRange, Code::BillingDataUnreadable],
+        &[Code::AccountNotFound, Code::FinalInvoiceExists, Code::InvoiceTotalOutOfRange, Code::BillingDataUnreadable],
         updated("account", "Account", &["account.updated", "invoice.created", "invoice.posted"]),
     ),
 ];
@@ -71,7 +73,10 @@ impl AccountPayer {
     /// From now on, another account pays for this one: charges, fees and adjustments of this account become lines, with its `accountId`, of the
     /// payer's invoices, billed with the payer and by this account's own bill cycle. This account gets no invoices; its payments, credits and
     /// earlier invoices stay its own. What it has used until now is invoiced at once to who owed it until now. A payer pays for up to 100 accounts
-    /// and has no payer itself. Setting the same payer again changes nothing.
+    /// and has no payer itself. It is or was active, and is not to be deactivated. Setting the same payer again changes nothing.
+    ///
+    /// Usage that is recorded later is owed by the payer of that time, whenever it occurred. A charge that somebody else's invoice has billed is no
+    /// longer adjusted or reversed; what was still pending of credit adjustments becomes a credit of who owed the charge.
     #[oai(path = "/accounts/:account/payer", method = "post", operation_id = "updateAccountPayer")]
     async fn update(
         &self,
@@ -86,8 +91,8 @@ impl AccountPayer {
 
     /// Remove an account's payer
     ///
-    /// From now on, the account pays for itself. What it has used until now is invoiced at once to the payer. The account may be deactivated. Without a
-    /// payer, nothing changes. The body is optional.
+    /// From now on, the account pays for itself. What it has used until now is invoiced at once to the payer. The account may be deactivated, as long
+    /// as the payer has no final invoice. Without a payer, nothing changes. The body is optional.
     #[oai(path = "/accounts/:account/payer/remove", method = "post", operation_id = "removeAccountPayer")]
     async fn remove(
         &self,

@@ -324,7 +324,7 @@ impl Accounts {
         name: Query<SearchText>,
         /// Only the account with this external id.
         #[oai(name = "externalId")]
-        external_id: Query<ExternalId>,
+        external_id: Query<Reference>,
         /// Only accounts on this bill cycle, by its id or external id.
         #[oai(name = "billCycle")]
         bill_cycle: Query<Reference>,

@@ -209,7 +209,7 @@ pub(crate) struct BillCycle {
     announcement: Option<BillRunAnnouncement>,
     /// When its bill runs start by themselves.
     auto_run: Option<AutoRun>,
-    /// The next bill run that starts by itself.
+    /// The next bill run that starts by itself. After a change of the tenant's time zone, it keeps the moment that it had until then.
     next_run: Option<NextBillRun>,
     /// Creation time.
     created_at: Moment,

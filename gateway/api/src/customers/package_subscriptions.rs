@@ -51,6 +51,8 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             Code::PackageUnknown,
             Code::CurrencyMismatch,
             Code::StartDateOutOfRange,
+            Code::StatusUnknown,
+            Code::StatusTransitionNotAllowed,
         ],
         created("packageSubscription", "PackageSubscription", &["package_subscription.created"]),
     ),
@@ -78,6 +80,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             Code::StatusUnchanged,
             Code::StatusTransitionNotAllowed,
             Code::ValidFromInPast,
+            Code::TimeOutOfRange,
             Code::ValidFromAmbiguous,
         ],
         updated("packageSubscription", "PackageSubscription", &["package_subscription.updated", "package.status_changed"]),
@@ -90,6 +93,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             Code::AccountDeactivated,
             Code::PackageSubscriptionCancelled,
             Code::ValidFromInPast,
+            Code::TimeOutOfRange,
             Code::ValidFromAmbiguous,
         ],
         updated(
@@ -112,6 +116,9 @@ pub(crate) struct NewPackageSubscription {
     package: Reference,
     /// First day the fee is charged for, at most one year ago and ten years ahead. Absent: today in the tenant's time zone.
     start_date: Option<Date>,
+    /// Status from the first day on: the initial package status of the billing settings, or one that it can change to. Absent: the initial one. A
+    /// later change of status counts from its own day on.
+    status: Option<StatusName>,
     /// Custom attributes: up to 50 names of 1 to 64 letters, digits, `_`, `-` and `.`, beginning with a letter, each with a text; together at most
     /// 16 KiB. Lists find objects by them, and events offer them as parameters.
     attributes: Option<NewAttributes>,
@@ -130,6 +137,7 @@ impl Example for NewPackageSubscription {
             account: "CRM-4711".into(),
             package: "FLEET-M".into(),
             start_date: None,
+            status: None,
             attributes: None,
         }
     }
@@ -276,8 +284,8 @@ impl Example for PackageSubscription {
 impl PackageSubscriptions {
     /// Subscribe a package
     ///
-    /// Subscribes an account to a package. The subscription starts in the initial package status of the billing settings. Its fee is
-    /// charged for the days on which its status is billable.
+    /// Subscribes an account to a package. The subscription starts in the initial package status of the billing settings unless `status` says
+    /// otherwise. Its fee is charged for the days on which its status is billable; before today it has had the status that it starts in.
     #[oai(path = "/package-subscriptions", method = "post", operation_id = "subscribePackage")]
     async fn subscribe(&self, context: Context, input: Validated<NewPackageSubscription>) -> Result<Created, Problem> {
         let new = input.body;
@@ -285,6 +293,7 @@ impl PackageSubscriptions {
             id: PackageSubscriptionId(fresh()),
             external_id: new.external_id.map(|id| id.0),
             start_date: new.start_date.map(|date| date.0),
+            status: new.status.map(|status| status.0),
             attributes: attributes(new.attributes),
         };
         let use_case = SubscribePackage { package: new.package.0, command };

@@ -83,6 +83,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             Code::StatusUnchanged,
             Code::StatusTransitionNotAllowed,
             Code::ValidFromInPast,
+            Code::TimeOutOfRange,
             Code::ValidFromAmbiguous,
         ],
         updated("service", "Service", &["service.updated", "service.state_changed"]),

@@ -27,7 +27,7 @@ subscription at least once and the warehouse exactly once.
 returns the bytes of the first response. Bodies are compared by value: the order of members, whitespace and the notation of a number \
 (`14` or `14.0`) make no difference.
 
-**Updates.** `PATCH` keeps absent members, and unsets a member that may be `null` (RFC 7396). A change that changes nothing, such as an empty \
+**Updates.** `PATCH` keeps absent members, and unsets a member that may be `null` (RFC 7396). A member that is an object is replaced as a whole. A change that changes nothing, such as an empty \
 one, is answered with the object as it is: with the action `unchanged`, its version, and no event.
 
 **Versions.** Single resources have an `ETag`. Send it as `If-Match`, and a change is refused with 412 if the resource \

@@ -2,12 +2,23 @@
 
 /// One line: no control characters.
 pub(crate) const LINE: &str = r"^[^\x00-\x1f\x7f-\x9f]*$";
-/// A name: one line with at least one visible character. The class lists spaces and the characters without a glyph of Unicode's basic
-/// plane (`White_Space`, `Default_Ignorable_Code_Point`, the braille blank).
-pub(crate) const NAME: &str = concat!(
-    r"^[^\x00-\x1f\x7f-\x9f]*[^\x00-\x20\x7f-\xa0\xad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f\u2000-\u200f\u2028-\u202f",
-    r"\u205f-\u206f\u2800\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb][^\x00-\x1f\x7f-\x9f]*$",
-);
+/// Control characters, spaces, and the characters without a glyph of Unicode's basic plane (`White_Space`, `Default_Ignorable_Code_Point`, the
+/// braille blank), as the inside of a class.
+macro_rules! invisible {
+    () => {
+        concat!(
+            r"\x00-\x20\x7f-\xa0\xad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f\u2000-\u200f\u2028-\u202f",
+            r"\u205f-\u206f\u2800\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
+        )
+    };
+}
+
+/// A name: one line with at least one visible character.
+pub(crate) const NAME: &str = concat!(r"^[^\x00-\x1f\x7f-\x9f]*[^", invisible!(), r"][^\x00-\x1f\x7f-\x9f]*$");
+/// An id of another system: one line that begins and ends with a visible character, so that no two look alike for what surrounds them, and not
+/// dots alone, which a URL's path cannot name (RFC 3986 section 6.2.2.3).
+pub(crate) const EXTERNAL_ID: &str =
+    concat!(r"^\.*([^.", invisible!(), r"]|[^.", invisible!(), r"][^\x00-\x1f\x7f-\x9f]*[^", invisible!(), r"])$");
 /// Several lines: no control characters except tab and line breaks.
 pub(crate) const LINES: &str = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$";
 /// ISO 4217.
@@ -53,6 +64,7 @@ pub(crate) fn rule_of(pattern: &str) -> &'static str {
     match pattern {
         LINE => "must not contain line breaks or other control characters",
         NAME => "must have a visible character, and no line breaks or other control characters",
+        EXTERNAL_ID => "must begin and end with a visible character, be one line, and not consist of dots alone",
         LINES => "must not contain control characters other than tab and line breaks",
         CURRENCY => "must be three uppercase letters (ISO 4217), such as EUR",
         HOST => "must be a host name or an IP address, without scheme, port or path",

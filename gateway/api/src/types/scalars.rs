@@ -13,8 +13,8 @@ use poem_openapi::{
 use serde_json::Value;
 
 use crate::types::patterns::{
-    ADDRESS, ADDRESS_OR_NOTHING, ATTRIBUTE, CAMEL, COUNTRY, CURRENCY, DECIMAL, HEADER, HOST, LANGUAGE, LANGUAGE_OR_NOTHING, LINE, LINES,
-    NAME, PATH, PATH_OR_NOTHING, RECIPIENT, SNAKE, STATUS, VISIBLE,
+    ADDRESS, ADDRESS_OR_NOTHING, ATTRIBUTE, CAMEL, COUNTRY, CURRENCY, DECIMAL, EXTERNAL_ID, HEADER, HOST, LANGUAGE, LANGUAGE_OR_NOTHING,
+    LINE, LINES, NAME, PATH, PATH_OR_NOTHING, RECIPIENT, SNAKE, STATUS, VISIBLE,
 };
 
 fn text(min: usize, max: usize, pattern: &str) -> MetaSchema {
@@ -83,7 +83,7 @@ texts! {
     /// A display name.
     Name = text(1, 200, NAME);
     /// An id in an external system.
-    ExternalId = text(1, 128, NAME);
+    ExternalId = text(1, 128, EXTERNAL_ID);
     /// An id or an external id.
     Reference = text(1, 128, LINE);
     /// A reason, as free text.
@@ -253,7 +253,7 @@ choices! {
     /// Whether a contract is in force.
     ContractStatus { Active = "active", Ended = "ended" }
     /// Sort key of charges.
-    ChargeOrder { OccurredAt = "occurredAt", Amount = "amount" }
+    ChargeOrder { OccurredAt = "occurredAt", NetAmount = "netAmount" }
     /// Sort key of invoices.
     InvoiceOrder { CreatedAt = "createdAt", IssuedOn = "issuedOn", DueOn = "dueOn" }
     /// Sort direction.

@@ -38,6 +38,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         &[
             Code::ChargeableEventNotFound,
             Code::FinalInvoiceExists,
+            Code::PayerChangedSince,
             Code::CurrencyMismatch,
             Code::CurrencyUnknown,
             Code::AmountInvalid,
@@ -146,7 +147,8 @@ impl Adjustments {
     ///
     /// The recorded `amount` stays unchanged; `netAmount` changes, and the adjustment is stored. If the charge is already on an invoice, a
     /// line on the account's next invoice adjusts it. The business transaction contains the adjustment and the charge. Charges of a
-    /// deactivated account can be adjusted until its final invoice; later adjustments are refused with `final_invoice_exists`.
+    /// deactivated account can be adjusted until its final invoice; later adjustments are refused with `final_invoice_exists`. A charge that an
+    /// invoice of a former payer has billed is not adjusted (`payer_changed_since`): create a credit on that payer's account.
     #[oai(path = "/chargeable-events/:chargeableEvent/adjustments", method = "post", operation_id = "adjustChargeableEvent")]
     async fn adjust(
         &self,

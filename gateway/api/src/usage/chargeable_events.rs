@@ -249,8 +249,9 @@ impl Example for ChargeableEvent {
 impl ChargeableEvents {
     /// Record chargeable events
     ///
-    /// Records up to 1 000 charges. Items are validated one by one, in order, and each is its own business transaction; all valid items are
-    /// committed together. The status is 200 even if items are refused: check each result.
+    /// Records up to 1 000 charges. A body that does not fit the schema is refused as a whole (400), whichever item is wrong. Items are then validated
+    /// one by one, in order, and each is its own business transaction; all valid items are committed together. The status is 200 even if items are
+    /// refused: check each result. An item that names an object that does not exist is refused for that alone.
     ///
     /// A deactivated account accepts charges that occurred before its deactivation until its final invoice. Then they are refused with
     /// `final_invoice_exists`; charges that occurred later are refused with `account_deactivated`.
@@ -287,7 +288,7 @@ impl ChargeableEvents {
         invoice: Query<Uuid>,
         /// Only charges whose type, description or external id contains this text; case-insensitive.
         text: Query<SearchText>,
-        /// Sort key. Default `occurredAt`.
+        /// Sort key: the time or the amount after adjustments. Default `occurredAt`.
         sort: Query<ChargeOrder>,
         /// Sort direction. Default `descending`.
         order: Query<Direction>,
@@ -306,7 +307,7 @@ impl ChargeableEvents {
         let ascending = order.0 == Some(Direction::Ascending);
         let column = match sort.0.unwrap_or(ChargeOrder::OccurredAt) {
             ChargeOrder::OccurredAt => "occurred_at",
-            ChargeOrder::Amount => "net_amount",
+            ChargeOrder::NetAmount => "net_amount",
         };
         let (app, tenant) = (context.app(), context.tenant());
         let page = app.list_sorted::<chargeable_event::ChargeableEvent>(tenant, filter, (column, ascending), page_request).await?;

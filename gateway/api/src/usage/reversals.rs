@@ -36,6 +36,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[change(
         Code::ChargeReversed,
         Code::AccountDeactivated,
         Code::FinalInvoiceExists,
+        Code::PayerChangedSince,
         Code::ExternalIdTaken,
         Code::CurrencyMismatch,
         Code::CurrencyUnknown,
@@ -122,7 +123,7 @@ impl Reversals {
     /// Takes back the whole charge and its usage: its `netAmount` becomes zero by an adjustment, which a line on the next invoice bills if the
     /// charge is on an invoice already, and the buckets that counted its quantity count it back. A tier that is no longer used up is reported again
     /// when it is. With `replacement`, the same usage is recorded again with another amount or quantity, in the same business transaction.
-    /// A reversed charge can no longer be changed.
+    /// A reversed charge can no longer be changed. A charge that an invoice of a former payer has billed is not reversed (`payer_changed_since`).
     #[oai(path = "/chargeable-events/:chargeableEvent/reverse", method = "post", operation_id = "reverseChargeableEvent")]
     async fn reverse(
         &self,

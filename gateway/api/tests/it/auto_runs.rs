@@ -111,3 +111,33 @@ async fn an_individual_cycle_and_an_hour_that_does_not_exist_are_refused() {
     rig.create("/v1/bill-cycles", without).await;
     rig.patch("/v1/bill-cycles/I", json!({ "autoRun": { "hour": 3 } })).await.refused(422, "auto_run_not_allowed");
 }
+
+#[tokio::test]
+async fn a_run_that_starts_by_itself_bills_an_account_at_the_end_of_its_own_period_alone() {
+    for rig in Rig::everywhere().await {
+        rig.at("2027-01-01T08:00:00Z").await;
+        let cycle =
+            json!({ "externalId": "Q", "name": "quarterly", "period": "month", "length": 3, "billingDay": 5, "autoRun": { "hour": 1 } });
+        rig.create("/v1/bill-cycles", cycle).await;
+        for (account, since) in [("A", "2027-01-05T08:00:00Z"), ("B", "2027-02-05T08:00:00Z")] {
+            rig.at(since).await;
+            let body = json!({ "externalId": account, "name": account, "currency": "EUR", "billCycle": "Q" });
+            rig.create("/v1/accounts", body).await;
+            let item =
+                json!({ "account": account, "type": "data", "amount": { "amount": "1.00", "currency": "EUR" }, "occurredAt": since });
+            rig.post("/v1/chargeable-events", json!({ "items": [item] })).await.expect(200);
+        }
+        let mut billed = Vec::new();
+        for month in 3..=6 {
+            rig.at(&format!("2027-{month:02}-05T08:00:00Z")).await;
+            rig.finish_bill_runs().await;
+            for account in ["A", "B"] {
+                let invoices = rig.get(&format!("/v1/invoices?account={account}")).await.expect(200);
+                billed.push(format!("{month}{account}{}", invoices["items"].as_array().map_or(0, Vec::len)));
+            }
+        }
+        assert_eq!(billed, ["3A0", "3B0", "4A1", "4B0", "5A1", "5B1", "6A1", "6B1"]);
+        let runs = rig.get("/v1/bill-runs").await.expect(200);
+        assert!(runs["items"].as_array().expect("items").iter().all(|run| run["automatic"] == true), "{runs}");
+    }
+}

@@ -212,3 +212,29 @@ async fn each_refusal_of_a_start_has_its_code() {
         rig.get("/v1/accounts/A/invoice-preview").await.refused(409, "nothing_to_bill");
     }
 }
+
+#[tokio::test]
+async fn a_preview_counts_what_is_planned_as_having_come_true() {
+    for rig in Rig::everywhere().await {
+        world(&rig, &["A"]).await;
+        let fee = json!({ "amount": "31.00", "currency": "EUR" });
+        rig.create("/v1/packages", json!({ "externalId": "P", "name": "Fleet", "recurringFee": fee })).await;
+        for name in ["S", "T"] {
+            let body = json!({ "externalId": name, "account": "A", "package": "P", "status": "active" });
+            rig.create("/v1/package-subscriptions", body).await;
+        }
+        let amounts = async |rig: &Rig| {
+            let preview = rig.get("/v1/accounts/A/invoice-preview").await.expect(200);
+            let lines = preview["lines"].as_array().expect("lines").clone();
+            lines.iter().map(|line| line["amount"]["amount"].as_str().expect("an amount").to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(amounts(&rig).await, ["22.00", "22.00"]);
+        let plan = |moment: &str| json!({ "validFrom": moment });
+        rig.post("/v1/package-subscriptions/S/cancel", plan("2027-01-25T00:00:00Z")).await.expect(200);
+        assert_eq!(amounts(&rig).await, ["15.00", "22.00"]);
+        rig.post("/v1/accounts/A/cancel", plan("2027-01-20T00:00:00Z")).await.expect(200);
+        assert_eq!(amounts(&rig).await, ["10.00", "10.00"]);
+        rig.post("/v1/accounts/A/cancel", plan("2027-03-11T00:00:00Z")).await.expect(200);
+        assert_eq!(amounts(&rig).await, ["15.00", "22.00"], "what comes true after the period does not count");
+    }
+}

@@ -67,7 +67,7 @@ async fn a_search_filters_sorts_and_pages() {
         let mut amounts = Vec::new();
         let mut cursor = String::new();
         loop {
-            let path = format!("/v1/chargeable-events?sort=amount&order=ascending&limit=4{cursor}");
+            let path = format!("/v1/chargeable-events?sort=netAmount&order=ascending&limit=4{cursor}");
             let page = rig.get(&path).await.expect(200);
             amounts.extend(page["items"].as_array().unwrap().iter().map(|c| c["amount"]["amount"].as_str().unwrap().to_owned()));
             let Some(next) = page["nextCursor"].as_str() else { break };

@@ -100,7 +100,14 @@ async fn a_name_that_cannot_be_seen_is_refused() {
         assert_eq!(refused.violations("schema_violation"), places(&[("/externalId", "pattern"), ("/name", "pattern")]), "{unseen:?}");
     }
     for (index, seen) in ["x", " x ", "é", "名", "👍🏽", "\u{200f}שלום", "-", "٣"].iter().enumerate() {
-        rig.post("/v1/accounts", body(seen, &format!("{seen}{index}"))).await.expect(201);
+        rig.post("/v1/accounts", body(seen, &format!("{index}{seen}{index}"))).await.expect(201);
+    }
+    for unlike in [" x", "x ", "x\u{200b}", "\u{feff}x", ".", "..", "...", ". x"] {
+        let refused = rig.post("/v1/accounts", body("x", unlike)).await;
+        assert_eq!(refused.violations("schema_violation"), places(&[("/externalId", "pattern")]), "{unlike:?}");
+    }
+    for unlike in ["x y", "..x", "x..", ".x.y"] {
+        rig.post("/v1/accounts", body("x", unlike)).await.expect(201);
     }
     let queue = json!({ "name": " ", "mode": "in_order", "eventTypes": ["invoice.*"] });
     assert_eq!(rig.post("/v1/queues", queue).await.violations("schema_violation"), places(&[("/name", "pattern")]));

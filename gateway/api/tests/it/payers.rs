@@ -183,10 +183,7 @@ async fn late_usage_of_an_ended_account_is_billed_with_its_payer_until_the_payer
         assert_eq!(lines(&rig, "P").await[2..], ["02-01..02-03 2.21", "C 5.00"]);
         let late = charge(&rig, "C", "5.00", "2027-01-10T08:00:00Z").await;
         assert_eq!(late["problem"]["code"], "final_invoice_exists");
-        rig.post("/v1/accounts/C/payer/remove", json!({})).await.expect(200);
-        assert_eq!(charge(&rig, "C", "6.00", "2027-01-10T08:00:00Z").await["status"], "recorded", "it pays for itself again");
-        rig.post("/v1/accounts/C/invoices", json!({})).await.expect(201);
-        assert_eq!(lines(&rig, "C").await, ["6.00"]);
+        rig.post("/v1/accounts/C/payer/remove", json!({})).await.refused(409, "final_invoice_exists");
     }
 }
 
@@ -214,12 +211,6 @@ async fn each_rule_of_a_payer_is_refused_with_its_code() {
         paid["items"].as_array().map(|items| items.iter().map(|one| one["externalId"].clone()).collect::<Vec<_>>()),
         Some(vec![json!("C")])
     );
-    let inactive = json!({ "externalId": "I", "name": "I", "currency": "EUR", "billCycle": "M1", "status": "inactive" });
-    rig.create("/v1/accounts", inactive).await;
-    let member = json!({ "externalId": "J", "name": "J", "currency": "EUR", "billCycle": "M1" });
-    rig.create("/v1/accounts", member).await;
-    pay(&rig, "J", "I").await;
-    rig.delete("/v1/accounts/I").await.refused(409, "still_in_use");
 }
 
 #[tokio::test]
@@ -285,4 +276,82 @@ async fn accounts_that_get_a_payer_during_a_bill_run_are_billed_once() {
             assert!((total - 2.0).abs() < f64::EPSILON, "{total} billed of 2.00");
         }
     }
+}
+
+/// Records a charge of account C.
+async fn named_charge(rig: &Rig, name: &str, amount: &str) {
+    let amount = json!({ "amount": amount, "currency": "EUR" });
+    let item = json!({ "externalId": name, "account": "C", "type": "data", "amount": amount, "occurredAt": "2027-01-01T08:00:00Z" });
+    assert_eq!(rig.post("/v1/chargeable-events", json!({ "items": [item] })).await.expect(200)["items"][0]["status"], "recorded");
+}
+
+/// The lines of the invoices of an account, by kind and amount.
+async fn told(rig: &Rig, account: &str) -> Vec<String> {
+    let invoices = rig.get(&format!("/v1/invoices?account={account}")).await.expect(200);
+    let lines = invoices["items"].as_array().expect("items").iter().flat_map(|invoice| invoice["lines"].as_array().expect("lines"));
+    lines
+        .map(|line| format!("{} {}", line["kind"].as_str().expect("a kind"), line["amount"]["amount"].as_str().expect("an amount")))
+        .collect()
+}
+
+#[tokio::test]
+async fn what_a_payers_invoice_billed_is_corrected_by_a_credit_once_the_payer_has_changed() {
+    for rig in Rig::everywhere().await {
+        family(&rig).await;
+        pay(&rig, "C", "P").await;
+        named_charge(&rig, "X", "10.00").await;
+        run(&rig, "M1", "2027-02-01").await;
+        let adjust = "/v1/chargeable-events/X/adjustments";
+        let credit = |amount: &str| json!({ "chargeType": "CREDIT", "amount": { "amount": amount, "currency": "EUR" }, "reason": "wrong" });
+        // The payer owes the correction as long as it pays.
+        rig.post(adjust, credit("9.00")).await.expect(200);
+        rig.post("/v1/accounts/C/payer/remove", json!({})).await.expect(200);
+        let invoiced = told(&rig, "P").await;
+        assert_eq!(invoiced.iter().filter(|line| line.starts_with("adjustment")).count(), 1, "{invoiced:?}");
+        rig.post(adjust, credit("1.00")).await.refused(409, "payer_changed_since");
+        rig.post("/v1/chargeable-events/X/reverse", json!({ "reason": "wrong" })).await.refused(409, "payer_changed_since");
+        run(&rig, "M15", "2027-02-15").await;
+        assert!(told(&rig, "C").await.iter().all(|line| !line.starts_with("adjustment")));
+    }
+}
+
+#[tokio::test]
+async fn what_is_left_of_a_credit_adjustment_becomes_a_credit_of_who_had_owed_the_charge() {
+    for rig in Rig::everywhere().await {
+        family(&rig).await;
+        named_charge(&rig, "X", "40.00").await;
+        run(&rig, "M15", "2027-01-15").await;
+        let adjust = "/v1/chargeable-events/X/adjustments";
+        let credit = json!({ "chargeType": "CREDIT", "amount": { "amount": "40.00", "currency": "EUR" }, "reason": "wrong" });
+        rig.post(adjust, credit).await.expect(200);
+        pay(&rig, "C", "P").await;
+        let adjustments = rig.get("/v1/adjustments?account=C").await.expect(200);
+        assert_eq!(adjustments["items"][0]["state"], "credited");
+        let credits = rig.get("/v1/credits?account=C").await.expect(200);
+        assert_eq!(credits["items"][0]["remaining"]["amount"], "40.00");
+        run(&rig, "M1", "2027-02-01").await;
+        assert!(told(&rig, "P").await.iter().all(|line| !line.starts_with("adjustment")), "the payer gets none of it");
+    }
+}
+
+#[tokio::test]
+async fn a_payer_has_to_be_active_and_to_stay_and_an_account_keeps_the_one_that_has_its_final_bill() {
+    let rig = Rig::new().await;
+    family(&rig).await;
+    let body = json!({ "externalId": "I", "name": "I", "currency": "EUR", "billCycle": "M1", "status": "inactive" });
+    rig.create("/v1/accounts", body).await;
+    member(&rig, "E", "M1").await;
+    rig.post("/v1/accounts/E/cancel", json!({ "validFrom": "2027-03-01T00:00:00Z" })).await.expect(200);
+    let payer = |payer: &str| json!({ "payer": payer });
+    rig.post("/v1/accounts/C/payer", payer("I")).await.refused(409, "payer_not_active");
+    rig.post("/v1/accounts/C/payer", payer("E")).await.refused(409, "payer_ends");
+    pay(&rig, "C", "P").await;
+    rig.at("2027-01-05T08:00:00Z").await;
+    for account in ["C", "P"] {
+        rig.post(&format!("/v1/accounts/{account}/cancel"), json!({})).await.expect(200);
+    }
+    rig.post("/v1/accounts/P/invoices", json!({})).await.expect(201);
+    rig.post("/v1/accounts/C/payer/remove", json!({})).await.refused(409, "final_invoice_exists");
+    let credit = json!({ "account": "P", "amount": { "amount": "1.00", "currency": "EUR" }, "reason": "goodwill" });
+    rig.post("/v1/credits", credit).await.refused(409, "final_invoice_exists");
 }

@@ -31,7 +31,7 @@ use tokio::task::JoinSet;
 use crate::{
     App, Caller, RequestContext,
     billing::bill_run_turns::BillRunCursors,
-    billing::invoicing::{Billing, Wanted, paid_for, parts},
+    billing::invoicing::{Billing, Wanted, paid_for, parts, with_bill_cycle_history},
     customers::billing_settings::settings,
     events::event_parameters::billing_contact,
     execute::UseCase,
@@ -101,7 +101,7 @@ impl UseCase for StartDueBillRun {
         if tx.has_bill_run(cycle.id, billing_date).await? {
             return Ok(None);
         }
-        let command = bill_run::Start { id: self.run, external_id: None, billing_date: Some(billing_date) };
+        let command = bill_run::Start { id: self.run, external_id: None, billing_date: Some(billing_date), automatic: true };
         let change = bill_run::start(command, &cycle, None, &settings, now)?;
         tx.save(&change)?;
         Record::of(&change).map(Some)
@@ -131,11 +131,18 @@ impl UseCase for BillAccount {
     }
     async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure> {
         let Some(account) = to_be_billed(tx, &self.run, self.account).await? else { return Ok(None) };
+        if self.run.automatic {
+            let account = with_bill_cycle_history(tx, account.clone()).await?;
+            if !invoicing::has_ended_period(&account, self.run.billing_date) {
+                tx.note_billed(&BilledAccount { run: self.run.id, account: account.id, outcome: Outcome::Nothing, invoice: None });
+                return Ok(None);
+            }
+        }
         let paid_for = paid_for(tx, account.id).await?;
         ensure_locked(tx, &paid_for)?;
         let (settings, date) = (settings(tx).await?, self.run.billing_date);
         let parts = parts(tx, account.clone(), paid_for, |account| invoicing::fees_until(account, date)).await?;
-        let billing = Billing { cutoff: invoicing::cutoff(&settings, date), account, settings, parts };
+        let billing = Billing { cutoff: invoicing::cutoff(&settings, date), account, settings, parts, plans: false, last: false };
         let mut drawn = billing.draw(tx).await?;
         let wanted = Wanted { id: self.invoice, kind: Kind::Cycle, run: Some(self.run.id) };
         let invoice = billing.post(tx, &mut drawn, wanted, now).await?;

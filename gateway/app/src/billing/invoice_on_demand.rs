@@ -24,7 +24,7 @@ use billwire_store::{
 
 use crate::{
     App,
-    billing::invoicing::{Billing, Wanted, paid_for, parts},
+    billing::invoicing::{Billing, Wanted, paid_for, parts, with_bill_cycle_history},
     customers::billing_settings::settings,
     execute::json,
     execute_on::{ObjectUseCase, ensure_locked},
@@ -56,7 +56,7 @@ impl ObjectUseCase for CreateInvoiceOnDemand {
         let paid_for = paid_for(tx, account.id).await?;
         ensure_locked(tx, &paid_for)?;
         let parts = parts(tx, account.clone(), paid_for, |account| invoicing::fees_until_now(account, &settings, now)).await?;
-        let billing = Billing { account, settings, cutoff: now, parts };
+        let billing = Billing { account, settings, cutoff: now, parts, plans: false, last: false };
         let mut drawn = billing.draw(tx).await?;
         let wanted = Wanted { id: self.invoice, kind: Kind::OnDemand, run: None };
         let invoice = billing.post(tx, &mut drawn, wanted, now).await?.ok_or_else(nothing_to_bill)?;
@@ -105,10 +105,15 @@ impl Unit for PreviewInvoice {
         let now = self.clock.now();
         let account = addressed::<Account>(tx, self.account.0, None).await?;
         ensure_owes_itself(&account)?;
-        let (settings, date) = (settings(tx).await?, invoicing::preview_date(&account)?);
+        let (settings, account) = (settings(tx).await?, with_bill_cycle_history(tx, account).await?);
+        let date = invoicing::preview_date(&account, settings.date_of(now))?;
+        let cutoff = invoicing::cutoff(&settings, date);
         let paid_for = paid_for(tx, account.id).await?;
-        let parts = parts(tx, account.clone(), paid_for, |account| invoicing::fees_until(account, date)).await?;
-        let billing = Billing { cutoff: invoicing::cutoff(&settings, date), account, settings, parts };
+        let mut parts = parts(tx, account.clone(), paid_for, |account| invoicing::fees_until(account, date)).await?;
+        for part in &mut parts {
+            part.account = invoicing::foreseen_account(part.account.clone(), &settings, cutoff);
+        }
+        let billing = Billing { cutoff, account, settings, parts, plans: true, last: false };
         let mut drawn = billing.draw(tx).await?;
         let wanted = Wanted { id: InvoiceId(fresh()), kind: Kind::Cycle, run: None };
         let invoice = billing.post(tx, &mut drawn, wanted, now).await?.ok_or_else(nothing_to_bill)?.after;

@@ -23,7 +23,8 @@ use billwire_domain::{
 use billwire_schemas::{
     clock::Timestamp,
     events::envelope::Parameters,
-    ids::{AccountId, BillRunId, InvoiceId},
+    ids::{AccountId, BillRunId, CreditId, InvoiceId, fresh},
+    money::{Decimal, Money},
     refusal::Code,
 };
 use billwire_store::{Filter, Tx, commit::Failure};
@@ -44,6 +45,10 @@ pub(crate) struct Billing {
     pub settings: BillingSettings,
     /// Charges that occurred before this time are billed.
     pub cutoff: Timestamp,
+    /// Whether what is planned counts as having come true, as in a preview.
+    pub plans: bool,
+    /// Whether the account owes nothing of the items any more afterwards, so that what is left of credit adjustments becomes credits.
+    pub last: bool,
     /// The accounts whose items are billed.
     pub parts: Vec<Part>,
 }
@@ -169,6 +174,10 @@ impl Billing {
         let own = || Filter::new().is_id("account_id", Some(account.id.0));
         let charges = tx.unbilled_charges(account.id, self.cutoff).await?;
         let mut subscriptions = tx.select::<PackageSubscription>(own(), MANY).await?;
+        if self.plans {
+            let foreseen = |one| invoicing::foreseen_subscription(one, &self.settings, self.cutoff);
+            subscriptions = subscriptions.into_iter().map(foreseen).collect();
+        }
         subscriptions.retain(|one| one.fee_billed_until < one.end_date.unwrap_or(*fees_until).min(*fees_until));
         tx.preload::<Package>(&subscriptions.iter().map(|one| one.package_id.0).collect::<Vec<_>>()).await?;
         let mut fees = Vec::with_capacity(subscriptions.len());
@@ -258,9 +267,19 @@ impl Billing {
             records.add(tx, &package_subscription::fee_billed(subscription, *until, now), package).await?;
         }
         for adjustment in drawn.adjustments {
-            let part = drawn.bill.adjustments.iter().find(|(id, _)| *id == adjustment.id);
-            let (Some((_, part)), Some(invoice)) = (part, invoice) else { continue };
-            let change = adjustment::billed(adjustment, *part, invoice.after.id, now);
+            let part = drawn.bill.adjustments.iter().find(|(id, _)| *id == adjustment.id).map_or(Decimal::ZERO, |(_, part)| *part);
+            let (invoice, left) = (invoice.map(|invoice| invoice.after.id), adjustment.unbilled().minus(part));
+            let change = match (invoice, left.filter(|left| self.last && left.is_positive())) {
+                (_, Some(left)) => {
+                    let amount = Money::new(left, adjustment.amount.currency);
+                    let credit = credit::Create { id: CreditId(fresh()), external_id: None, amount, reason: adjustment.reason.clone() };
+                    let (credit, _) = credit::create(credit, &self.account, None, false, now)?;
+                    records.add(tx, &credit, Parameters::new()).await?;
+                    adjustment::credited(adjustment, invoice.filter(|_| part.is_positive()), now)
+                }
+                (Some(invoice), None) if part.is_positive() => adjustment::billed(adjustment, part, invoice, now),
+                _ => continue,
+            };
             records.add(tx, &change, Parameters::new()).await?;
         }
         for credit in drawn.credits {

@@ -23,6 +23,7 @@ use uuid::Uuid;
 
 use crate::{
     App,
+    billing::invoice_on_demand::has_final_invoice,
     events::event_parameters::{of_account, recorded},
     execute_on::{ObjectUseCase, owner},
     objects::{Referred, found, unknown},
@@ -256,7 +257,8 @@ impl ObjectUseCase for CreateCredit {
             Some(reference) => Some(found::<Invoice>(tx, "/invoice", reference).await?),
             None => None,
         };
-        let (credit, covered) = credit::create(self.command.clone(), &account, invoice, now)?;
+        let has_final_invoice = has_final_invoice(tx, &account).await?;
+        let (credit, covered) = credit::create(self.command.clone(), &account, invoice, has_final_invoice, now)?;
         let related = of_account(tx, account.id).await?;
         tx.save(&credit)?;
         let record = Record::default().and(&credit, &related)?;

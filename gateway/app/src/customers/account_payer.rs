@@ -5,8 +5,12 @@
 use async_trait::async_trait;
 use billwire_domain::{
     Change,
-    billing::{invoice::Kind, invoicing::fees_until_now},
+    billing::{
+        invoice::{Invoice, Kind},
+        invoicing::fees_until_now,
+    },
     customers::account::{self, Account, Status},
+    usage::chargeable_event::ChargeableEvent,
 };
 use billwire_schemas::{
     clock::Timestamp,
@@ -17,6 +21,7 @@ use billwire_store::{Error, Filter, Tx, commit::Failure};
 
 use crate::{
     App,
+    billing::invoice_on_demand::has_final_invoice,
     billing::invoicing::{Billing, Wanted, paid_for, parts},
     customers::billing_settings::settings,
     execute_on::{ObjectUseCase, ensure_locked},
@@ -69,7 +74,8 @@ impl ObjectUseCase for RemoveAccountPayer {
         debtor_of(app, tenant, reference).await
     }
     async fn run(&self, tx: &mut Tx<'_>, account: Account, now: Timestamp) -> Result<Option<Record>, Failure> {
-        settle(tx, account::remove_payer(account, now), self.invoice, now).await
+        let has_final_invoice = has_final_invoice(tx, &account).await?;
+        settle(tx, account::remove_payer(account, has_final_invoice, now)?, self.invoice, now).await
     }
 }
 
@@ -85,6 +91,16 @@ async fn debtor_of(app: &App, tenant: &TenantId, reference: &str) -> Result<Vec<
 pub(crate) async fn pays_for_others(tx: &Tx<'_>, account: AccountId) -> Result<bool, Failure> {
     let paid_for = Filter::new().is_id("payer_id", Some(account.0)).is_not("status", Status::Deactivated.name());
     Ok(!tx.select::<Account>(paid_for, 1).await?.is_empty())
+}
+
+/// Refuses to correct a charge on an invoice of who owed it before the account's payer changed.
+///
+/// # Errors
+/// `payer_changed_since`, or a database failure.
+pub(crate) async fn ensure_owes_correction(tx: &mut Tx<'_>, charge: &ChargeableEvent, account: &Account) -> Result<(), Failure> {
+    let Some(invoice) = charge.invoice_id else { return Ok(()) };
+    let invoice = tx.load::<Invoice>(invoice.0).await?;
+    Ok(invoice.map_or(Ok(()), |invoice| account::ensure_owes_correction(account, &invoice))?)
 }
 
 /// Saves and records a change of payer, with the invoice of what the account has used until then.
@@ -104,7 +120,7 @@ async fn settle(tx: &mut Tx<'_>, change: Change<Account>, invoice: InvoiceId, no
     ensure_locked(tx, [&debtor])?;
     let settings = settings(tx).await?;
     let parts = parts(tx, before, Vec::new(), |account| fees_until_now(account, &settings, now)).await?;
-    let billing = Billing { account: debtor, settings, cutoff: now, parts };
+    let billing = Billing { account: debtor, settings, cutoff: now, parts, plans: false, last: true };
     let mut drawn = billing.draw(tx).await?;
     let wanted = Wanted { id: invoice, kind: Kind::PayerChange, run: None };
     let invoice = billing.post(tx, &mut drawn, wanted, now).await?;

@@ -10,6 +10,7 @@ use billwire_store::{Tx, commit::Failure};
 
 use crate::{
     billing::invoice_on_demand::has_final_invoice,
+    customers::account_payer::ensure_owes_correction,
     execute_on::{ObjectUseCase, owner},
     record::Record,
     usage::record_chargeable_events::{around, of_charge},
@@ -29,6 +30,7 @@ impl ObjectUseCase for AdjustChargeableEvent {
 
     async fn run(&self, tx: &mut Tx<'_>, charge: ChargeableEvent, now: Timestamp) -> Result<Option<Record>, Failure> {
         let account = owner(tx, &charge).await?;
+        ensure_owes_correction(tx, &charge, &account).await?;
         let (made, changed) =
             chargeable_event::adjust(charge, self.command.clone(), &account, has_final_invoice(tx, &account).await?, now)?;
         let (charge, related) = (of_charge(tx, &changed.after).await?, around(tx, &changed.after).await?);

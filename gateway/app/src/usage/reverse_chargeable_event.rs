@@ -14,6 +14,7 @@ use billwire_store::{Filter, Tx, commit::Failure};
 
 use crate::{
     billing::invoice_on_demand::has_final_invoice,
+    customers::account_payer::ensure_owes_correction,
     execute_on::{ObjectUseCase, owner},
     record::Record,
     usage::{
@@ -39,6 +40,7 @@ impl ObjectUseCase for ReverseChargeableEvent {
 
     async fn run(&self, tx: &mut Tx<'_>, charge: ChargeableEvent, now: Timestamp) -> Result<Option<Record>, Failure> {
         let account = owner(tx, &charge).await?;
+        ensure_owes_correction(tx, &charge, &account).await?;
         let external_id = self.command.replacement.as_ref().and_then(|new| new.external_id.as_deref());
         tx.ensure_external_id_free::<ChargeableEvent>(external_id).await?;
         let has_final_invoice = has_final_invoice(tx, &account).await?;

@@ -90,6 +90,9 @@ pub struct BillRun {
     pub bill_cycle_id: BillCycleId,
     /// The run bills charges from before this date, in the tenant's time zone, and periods that have ended by then.
     pub billing_date: NaiveDate,
+    /// Whether the run started by itself. It then bills only accounts of which a period has ended.
+    #[serde(default)]
+    pub automatic: bool,
     /// Current status.
     pub status: Status,
     /// Totals; zero until the run is completed.
@@ -115,6 +118,8 @@ pub struct Start {
     pub external_id: Option<String>,
     /// See [`BillRun::billing_date`]; absent: today, in the tenant's time zone.
     pub billing_date: Option<NaiveDate>,
+    /// See [`BillRun::automatic`].
+    pub automatic: bool,
 }
 
 /// Decides `startBillRun`; `running` is an incomplete run of the same cycle, if any.
@@ -144,6 +149,7 @@ pub fn start(
         external_id: command.external_id,
         bill_cycle_id: cycle.id,
         billing_date,
+        automatic: command.automatic,
         status: Status::Running,
         tally: Tally::default(),
         started_at: now,
@@ -236,7 +242,7 @@ mod tests {
     fn started(billing_date: Option<&str>, running: Option<&BillRun>) -> Result<Change<BillRun>, Rejected> {
         let settings = BillingSettings { time_zone: chrono_tz::Europe::Berlin, ..BillingSettings::default() };
         let billing_date = billing_date.map(|date| date.parse().expect("a date"));
-        let command = Start { id: BillRunId(fresh()), external_id: None, billing_date };
+        let command = Start { id: BillRunId(fresh()), external_id: None, billing_date, automatic: false };
         start(command, &cycle(), running, &settings, at("2027-01-31T23:30:00Z"))
     }
 

@@ -64,14 +64,16 @@ pub struct Create {
     pub reason: String,
 }
 
-/// Decides `createCredit`, on `invoice` if given, which then changes too. Deactivated accounts can receive credits.
+/// Decides `createCredit`, on `invoice` if given, which then changes too. Deactivated accounts can receive credits; after their final invoice
+/// only on an open invoice, since none follows.
 ///
 /// # Errors
-/// The rules of [`validate_amount`]; `invoice_of_other_account`, `invoice_not_open`, `credit_exceeds_due`.
+/// The rules of [`validate_amount`]; `invoice_of_other_account`, `invoice_not_open`, `credit_exceeds_due`, `final_invoice_exists`.
 pub fn create(
     command: Create,
     account: &Account,
     invoice: Option<Invoice>,
+    has_final_invoice: bool,
     now: Timestamp,
 ) -> Result<(Change<Credit>, Option<Change<Invoice>>), Rejected> {
     let mut broken = Vec::new();
@@ -81,6 +83,10 @@ pub fn create(
     }
     if let Some(rejected) = Rejected::from_violations(broken) {
         return Err(rejected);
+    }
+    if invoice.is_none() && has_final_invoice {
+        let message = "The account has its final invoice, so no invoice would take the credit; name an open invoice.";
+        return Err(Rejected::conflict(Code::FinalInvoiceExists, message));
     }
     if let Some(invoice) = &invoice
         && invoice.status == invoice::Status::Open

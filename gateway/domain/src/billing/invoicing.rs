@@ -3,7 +3,8 @@
 //! Rules, in order of application. Charges before the cutoff form one line per type: their exact sum, rounded once. Recurring fees are
 //! billed in arrears, one line per package subscription, billing period that ran at the time, and fee: `fee * days / days of the full
 //! period`. A package with a period of its own has a line for each of these within a billing period, prorated against it; lines never
-//! cross billing periods, so late runs give the same ones. The days are those on which account and subscription were billable; what
+//! cross billing periods, so late runs give the same ones. Of a period that several invoices bill, each line is what its days add to the
+//! rounded fee of the days so far, so that the lines of a full period add up to the fee. The days are those on which account and subscription were billable; what
 //! they are now does not matter. Each pending adjustment forms a line. The total never becomes negative: credit adjustments and credits
 //! are used up to the remaining total, oldest first. The rest waits for the next invoice. The items of accounts that the account pays for
 //! follow its own, by the same rules and with their own bill cycles.
@@ -25,10 +26,11 @@ use crate::{
     calendar::Period,
     change::Change,
     customers::{
-        account::{Account, CurrentBillCycle, ensure_not_deactivated, period_on, running_period},
+        account::{Account, CurrentBillCycle, Status as AccountStatus, perform_status_change, period_on, running_period},
         billing_settings::{BillingSettings, TimeOfDay, local_moment},
         package::{FeeByDay, Package},
         package_subscription::PackageSubscription,
+        planned_status::StatusPlan,
     },
     history::History,
     rejected::Rejected,
@@ -204,13 +206,40 @@ pub fn fees_until_now(account: &Account, settings: &BillingSettings, now: Timest
     settings.date_of(account.ended_at().unwrap_or(now))
 }
 
-/// Refuses a preview for a deactivated account, which no run bills. Returns the billing date: the end of the current period.
+/// Refuses a preview for a deactivated account, which no run bills. Returns the billing date of the next run: `today` if a period has ended that
+/// no run has billed, else the end of the period that runs today.
 ///
 /// # Errors
 /// `account_deactivated`.
-pub fn preview_date(account: &Account) -> Result<NaiveDate, Rejected> {
-    ensure_not_deactivated(account)?;
-    Ok(account.bill_cycle.period.end)
+pub fn preview_date(account: &Account, today: NaiveDate) -> Result<NaiveDate, Rejected> {
+    if account.status == AccountStatus::Deactivated {
+        let message = "The account is deactivated, so no bill run bills it; createInvoiceOnDemand makes its final invoice.";
+        return Err(Rejected::conflict(Code::AccountDeactivated, message));
+    }
+    Ok(if has_ended_period(account, today) { today } else { account.bill_cycle.period.end })
+}
+
+/// The account as it will be at `cutoff` if what is planned comes true, for a preview.
+pub fn foreseen_account(account: Account, settings: &BillingSettings, cutoff: Timestamp) -> Account {
+    let planned = account.planned_status_change.as_ref().map(|planned| planned.valid_from).filter(|at| *at < cutoff);
+    let performed = planned.and_then(|at| perform_status_change(account.clone(), settings, at).ok());
+    performed.map_or(account, |change| change.after)
+}
+
+/// The subscription as it will be at `cutoff` if what is planned comes true, for a preview.
+pub fn foreseen_subscription(subscription: PackageSubscription, settings: &BillingSettings, cutoff: Timestamp) -> PackageSubscription {
+    let planned = subscription.planned_status_change.clone().filter(|planned| planned.valid_from < cutoff);
+    let performed = planned.map(|planned| {
+        let unplanned = PackageSubscription { planned_status_change: None, ..subscription.clone() };
+        unplanned.moved(settings, planned.status, planned.reason, planned.valid_from).after
+    });
+    performed.unwrap_or(subscription)
+}
+
+/// Whether a period of the account has ended by `billing_date` that no run has billed. A run that starts by itself bills no others: the periods
+/// of a cycle of several months or weeks end on different billing dates for different accounts.
+pub fn has_ended_period(account: &Account, billing_date: NaiveDate) -> bool {
+    fees_until(account, billing_date) > account.bill_cycle.period.start
 }
 
 /// Charges that occurred before this moment are billed at `billing_date`.

@@ -30,7 +30,10 @@ use crate::{
 
 pub use details::{Company, Update, delete, update};
 pub use history::{CurrentBillCycle, CycleInForce, StatusInForce, period_on, running_period};
-pub use payer::{PAID_FOR_MAX, assign_payer, billed_to_payer, ensure_can_end, ensure_owes_itself, payer_invoice_cancelled, remove_payer};
+pub use payer::{
+    PAID_FOR_MAX, assign_payer, billed_to_payer, ensure_can_end, ensure_owes_correction, ensure_owes_itself, payer_invoice_cancelled,
+    remove_payer,
+};
 pub use status::{
     PlannedStart, PlannedStatusChange, Status, StatusChange, all_ended, cancel_status_change, change_status, ensure_not_deactivated,
     perform_due_status_change, perform_status_change, plan_status_change,

@@ -6,7 +6,7 @@ use billwire_schemas::{
     ids::{AccountId, PackageId, PackageSubscriptionId},
     refusal::Code,
 };
-use chrono::{Days, NaiveDate, SecondsFormat};
+use chrono::{Months, NaiveDate, SecondsFormat};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -25,9 +25,9 @@ use crate::{
 
 /// How far a start date may lie in the past. The limit bounds the lines of a bill run, which has one line per period since the
 /// start.
-const BACKDATED_MAX: Days = Days::new(366);
+const BACKDATED_MAX: Months = Months::new(12);
 /// How far a start date may lie in the future.
-const AHEAD_MAX: Days = Days::new(3660);
+const AHEAD_MAX: Months = Months::new(120);
 
 /// A package subscription.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,6 +80,8 @@ pub struct Subscribe {
     pub external_id: Option<String>,
     /// See [`PackageSubscription::start_date`]; absent: today in the tenant's time zone.
     pub start_date: Option<NaiveDate>,
+    /// The status from the first day on; absent: the initial one.
+    pub status: Option<String>,
     /// See [`PackageSubscription::attributes`].
     pub attributes: Attributes,
 }
@@ -96,7 +98,8 @@ pub struct Update {
 /// Decides `subscribePackage`.
 ///
 /// # Errors
-/// `account_deactivated`; `currency_mismatch` at `/package`, `start_date_out_of_range` at `/startDate`, and the bounds of [`Attributes`].
+/// `account_deactivated`; `currency_mismatch` at `/package`, `start_date_out_of_range` at `/startDate`, `status_unknown` at `/status`,
+/// `status_transition_not_allowed`, and the bounds of [`Attributes`].
 pub fn subscribe(
     command: Subscribe,
     account: &Account,
@@ -112,13 +115,21 @@ pub fn subscribe(
     }
     let today = settings.date_of(now);
     let start = command.start_date.unwrap_or(today);
-    let (first, last) = (today.checked_sub_days(BACKDATED_MAX), today.checked_add_days(AHEAD_MAX));
+    let (first, last) = (today.checked_sub_months(BACKDATED_MAX), today.checked_add_months(AHEAD_MAX));
     if first.is_some_and(|first| start < first) || last.is_some_and(|last| start > last) {
         let message = format!("startDate is {start}; it must be at most one year before and ten years after today, {today}.");
         broken.push(Violation::new("/startDate", Code::StartDateOutOfRange, message));
     }
     if let Some(rejected) = Rejected::from_violations(broken) {
         return Err(rejected);
+    }
+    let (model, initial) = (&settings.package_statuses, &settings.package_statuses.initial);
+    let status = command.status.unwrap_or_else(|| initial.clone());
+    if status == model.cancelled {
+        return Err(Rejected::violation("/status", Code::StatusTransitionNotAllowed, "A package subscription cannot begin cancelled."));
+    }
+    if status != *initial {
+        model.check_transition("package subscription", initial, &status)?;
     }
     Ok(Change::created(PackageSubscription {
         id: command.id,
@@ -127,13 +138,14 @@ pub fn subscribe(
         account_id: account.id,
         package_id: package.id,
         attributes: command.attributes,
-        status: settings.package_statuses.initial.clone(),
+        // From its first day on: a change of today leaves the days before as they were.
+        status_history: History::starting(start.min(today), model.by_day(&status)),
+        status,
         status_reason: None,
         start_date: start,
         end_date: None,
         fee_billed_until: start,
         planned_status_change: None,
-        status_history: History::starting(today, settings.package_statuses.by_day(&settings.package_statuses.initial)),
         created_at: now,
         updated_at: now,
     }))

@@ -43,6 +43,8 @@ pub enum State {
     Pending,
     /// The adjustment has its own line on an invoice.
     Billed,
+    /// What no invoice had taken of it became a credit of the account that had owed the charge, when the payer changed.
+    Credited,
 }
 
 impl State {
@@ -52,6 +54,7 @@ impl State {
             Self::Applied => "applied",
             Self::Pending => "pending",
             Self::Billed => "billed",
+            Self::Credited => "credited",
         }
     }
 }
@@ -138,6 +141,14 @@ pub fn billed(adjustment: Adjustment, part: Decimal, invoice: InvoiceId, now: Ti
     if left.is_none() {
         (after.state, after.invoice_id) = (State::Billed, Some(invoice));
     }
+    Change::updated(adjustment, after, Vec::<&'static str>::new())
+}
+
+/// Ends a pending adjustment of which no further invoice takes anything: the rest is a credit now. `invoice` took the part before.
+pub fn credited(adjustment: Adjustment, invoice: Option<InvoiceId>, now: Timestamp) -> Change<Adjustment> {
+    let mut after = adjustment.next_version(now);
+    (after.state, after.remaining) = (State::Credited, None);
+    after.invoice_id = invoice.or(after.invoice_id);
     Change::updated(adjustment, after, Vec::<&'static str>::new())
 }
 

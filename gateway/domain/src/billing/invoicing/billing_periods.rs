@@ -18,6 +18,8 @@ pub struct BillingPeriod {
     pub period: Period,
     /// Days of the full period; a fee is prorated as `days / full_days`.
     pub full_days: i64,
+    /// The first day of the period, also if the days are only the rest of it: those before were billed earlier.
+    pub begins: NaiveDate,
 }
 
 /// The billing periods within `days`, oldest first. Of a period that a change of cycle cuts, each cycle has its days, with the length of the full
@@ -27,8 +29,10 @@ pub fn billing_periods(cycles: &History<CycleInForce>, days: Period) -> Vec<Bill
     for (held, entry) in cycles.within(days) {
         let schedule = entry.value.schedule;
         let mut full = schedule.full_period_containing(held.start, entry.from);
+        let first = cycles.begins() == Some(entry.from);
         while full.start < held.end && found.len() < PERIODS_MAX {
-            found.extend(full.within(held).map(|period| BillingPeriod { period, full_days: full.days() }));
+            let begins = if first { full.start } else { full.start.max(entry.from) };
+            found.extend(full.within(held).map(|period| BillingPeriod { period, full_days: full.days(), begins }));
             full = schedule.full_period(full.end);
         }
     }
@@ -41,7 +45,7 @@ impl BillingPeriod {
     pub fn prorated(&self, days: Period, own: Option<RecurringPeriod>, start: NaiveDate) -> Vec<Self> {
         let Some(own) = own else { return vec![Self { period: days, ..*self }] };
         let full = own.starting(start).skip_while(|full| full.end <= days.start).take_while(|full| full.start < days.end);
-        full.filter_map(|full| Some(Self { period: full.within(days)?, full_days: full.days() })).collect()
+        full.filter_map(|full| Some(Self { period: full.within(days)?, full_days: full.days(), begins: full.start })).collect()
     }
 }
 

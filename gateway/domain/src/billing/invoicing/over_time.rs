@@ -29,7 +29,7 @@ fn cycle(period: PeriodUnit, day: u32) -> BillCycle {
         period,
         length: 1,
         individual: false,
-        billing_day: Some(day),
+        billing_day: period.billing_days().map(|_| day),
         billing_month: (period == PeriodUnit::Year).then_some(1),
         announce_days: None,
         auto_run: None,
@@ -81,6 +81,7 @@ impl World {
             id: PackageSubscriptionId(fresh()),
             external_id: None,
             start_date: None,
+            status: None,
             attributes: Default::default(),
         };
         let subscription = package_subscription::subscribe(command, &account, &package, &settings, now).expect("subscribed").after;
@@ -150,6 +151,24 @@ impl World {
 }
 
 const JUNE: &str = "2027-06-01T08:00:00Z";
+
+/// The sum of the amounts of lines.
+fn sum(lines: &[String]) -> Decimal {
+    let amounts = lines.iter().map(|line| line.rsplit(' ').next().and_then(|amount| amount.parse().ok()).expect("an amount"));
+    amounts.fold(Decimal::ZERO, |sum, amount: Decimal| sum.plus(amount).expect("in range"))
+}
+
+#[test]
+fn the_lines_of_a_period_add_up_to_its_fee_however_many_invoices_bill_it() {
+    let mut world = World::new("2027-03-01T10:00:00Z", "31.00");
+    world.cycle("2027-03-01T10:00:00Z", &cycle(PeriodUnit::Day, 1));
+    world.own("2027-03-01T10:00:00Z", Some((PeriodUnit::Month, 1)));
+    let mut lines = Vec::new();
+    for day in d("2027-03-02").iter_days().take(59 + 31) {
+        lines.extend(world.run(&day.to_string()));
+    }
+    assert_eq!((lines.len(), sum(&lines)), (59 + 31, Decimal::units(31 * 2 + 29)), "March and April whole, and 29 of the 31 days of May");
+}
 
 #[test]
 fn a_cycle_changed_at_once_charges_the_part_of_the_period_that_ran() {

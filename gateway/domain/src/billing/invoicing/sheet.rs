@@ -131,15 +131,20 @@ impl<'a> Sheet<'a> {
             let Some(due) = billing_period.period.within(Period { start: item.from, end: until }) else { continue };
             let parts = item.fees.within(due).flat_map(|(days, entry)| {
                 let parts = billing_period.prorated(days, entry.value.recurring_period, item.start);
-                parts.into_iter().map(|part| (part, entry.value.recurring_fee.amount))
+                let fee_from = if item.fees.begins() == Some(entry.from) { item.start } else { entry.from.max(item.start) };
+                parts.into_iter().map(move |part| (part, entry.value.recurring_fee.amount, part.begins.max(fee_from)))
             });
-            for (BillingPeriod { period, full_days: full }, fee) in parts {
+            for (BillingPeriod { period, full_days: full, .. }, fee, begins) in parts {
                 let days = item.billable_days(period);
                 if days == 0 || !fee.is_positive() {
                     continue;
                 }
                 let exact = fee.times(days, full).ok_or_else(|| out_of_range(&item.package))?;
-                let amount = fee.part(days, full, self.currency.decimals()).ok_or_else(|| out_of_range(&item.package))?;
+                // What was billed of the period before is taken off the rounded whole, so that the lines of a full period add up to its fee.
+                let before = if begins < period.start { item.billable_days(Period { start: begins, end: period.start }) } else { 0 };
+                let up_to = |days| fee.part(days, full, self.currency.decimals());
+                let amount = up_to(before + days).zip(up_to(before)).and_then(|(all, before)| all.minus(before));
+                let amount = amount.ok_or_else(|| out_of_range(&item.package))?;
                 let last = period.end.pred_opt().unwrap_or(period.end);
                 let some = if days < period.days() { format!(" ({days} of {} days)", period.days()) } else { String::new() };
                 let description = format!("{}, {} to {last}{some}", item.package, period.start);

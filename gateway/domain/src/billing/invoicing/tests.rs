@@ -234,11 +234,20 @@ fn the_running_period_moves_on_once() {
 }
 
 #[test]
+fn a_run_that_starts_by_itself_bills_accounts_of_which_a_period_has_ended() {
+    let account = account();
+    assert!(!has_ended_period(&account, d("2027-06-14")) && has_ended_period(&account, d("2027-06-15")));
+    let moved = move_on(&account, d("2027-06-15"), at("2027-06-15T01:00:00Z")).expect("a change").after;
+    assert!(!has_ended_period(&moved, d("2027-07-14")) && has_ended_period(&moved, d("2027-08-15")));
+}
+
+#[test]
 fn who_is_billed_when_has_its_codes() {
     let settings = BillingSettings::default();
     let active = account();
     assert_eq!(ensure_deactivated(&active).unwrap_err().code.as_str(), "account_not_deactivated");
-    assert_eq!(preview_date(&active), Ok(d("2027-06-15")));
+    assert_eq!(preview_date(&active, d("2027-06-01")), Ok(d("2027-06-15")));
+    assert_eq!(preview_date(&active, d("2027-09-20")), Ok(d("2027-09-20")), "no run has come since June: the next one is today's");
     assert!(in_bill_runs(&active));
     let gone = account::change_status(active.clone(), account::Status::Deactivated, None, &settings, at("2027-06-09T12:00:00Z"))
         .expect("a change")
@@ -246,7 +255,7 @@ fn who_is_billed_when_has_its_codes() {
     assert_eq!(ensure_deactivated(&gone), Ok(()));
     let later = at("2027-07-01T00:00:00Z");
     assert_eq!((fees_until_now(&gone, &settings, later), fees_until_now(&active, &settings, later)), (d("2027-06-09"), d("2027-07-01")));
-    assert_eq!(preview_date(&gone).unwrap_err().code.as_str(), "account_deactivated");
+    assert_eq!(preview_date(&gone, d("2027-06-10")).unwrap_err().code.as_str(), "account_deactivated");
     assert!(!in_bill_runs(&gone));
     assert!(!in_bill_runs(&Account { status: account::Status::Inactive, ..active }));
     let unbilled = Unbilled { fees: vec![fee("31", "2027-06-01", None)], ..Unbilled::default() };

@@ -74,17 +74,20 @@ fn each_refusal_of_payments_and_credits_has_its_code() {
     let paid = invoice::pay(open(&account, "5"), Decimal::units(5), now).expect("paid").after;
     assert_eq!(codes(record(command(money("1")), &account, vec![paid.clone()], true, now)), ["invoice_not_open"]);
     let given = |amount| credit::Create { id: CreditId(fresh()), external_id: None, amount, reason: "r".into() };
-    assert_eq!(codes(credit::create(given(money("1")), &account, Some(other), now)), ["invoice_of_other_account"]);
-    assert_eq!(codes(credit::create(given(money("6")), &account, Some(open(&account, "5")), now)), ["credit_exceeds_due"]);
-    assert_eq!(codes(credit::create(given(money("1")), &account, Some(paid), now)), ["invoice_not_open"]);
-    assert_eq!(codes(credit::create(given(money("0.001")), &account, None, now)), ["amount_too_fine"]);
+    assert_eq!(codes(credit::create(given(money("1")), &account, Some(other), false, now)), ["invoice_of_other_account"]);
+    assert_eq!(codes(credit::create(given(money("6")), &account, Some(open(&account, "5")), false, now)), ["credit_exceeds_due"]);
+    assert_eq!(codes(credit::create(given(money("1")), &account, Some(paid), false, now)), ["invoice_not_open"]);
+    assert_eq!(codes(credit::create(given(money("0.001")), &account, None, false, now)), ["amount_too_fine"]);
+    let late = credit::create(given(money("1")), &account, None, true, now).expect_err("refused");
+    assert_eq!(late.code.as_str(), "final_invoice_exists");
+    assert!(credit::create(given(money("1")), &account, Some(open(&account, "5")), true, now).is_ok());
 }
 
 #[test]
 fn what_an_invoice_takes_of_a_credit_it_gives_back_and_no_more() {
     let (now, account) = (Timestamp::UNIX_EPOCH, account());
     let wanted = credit::Create { id: CreditId(fresh()), external_id: None, amount: money("5"), reason: "r".into() };
-    let (made, _) = credit::create(wanted, &account, None, now).expect("a credit");
+    let (made, _) = credit::create(wanted, &account, None, false, now).expect("a credit");
     let taken = credit::take(made.after, Decimal::units(2), now).after;
     assert_eq!((taken.remaining, taken.version), (money("3"), 2));
     assert_eq!(credit::take(taken.clone(), Decimal::units(9), now).after.remaining, money("0"));
@@ -161,7 +164,7 @@ fn a_payment_is_allocated_and_deallocated_by_hand_and_a_cancelled_one_opens_what
 fn a_credit_is_reversed_as_far_as_no_invoice_has_used_it() {
     let (now, account) = (Timestamp::UNIX_EPOCH, account());
     let wanted = credit::Create { id: CreditId(fresh()), external_id: None, amount: money("5"), reason: "r".into() };
-    let taken = credit::take(credit::create(wanted, &account, None, now).expect("a credit").0.after, Decimal::units(2), now).after;
+    let taken = credit::take(credit::create(wanted, &account, None, false, now).expect("a credit").0.after, Decimal::units(2), now).after;
     let reversed = credit::reverse(taken, now).expect("reversed");
     assert_eq!(reversed.lifecycle, ["credit.reversed"]);
     assert_eq!((reversed.after.remaining, reversed.after.reversed), (money("0"), Some(money("3"))));
@@ -197,7 +200,7 @@ fn sums_hold_together_whatever_is_paid_credited_and_paid_back() {
                 1 => {
                     let place = usize::try_from(next(5)).expect("fits");
                     let wanted = credit::Create { id: CreditId(fresh()), external_id: None, amount, reason: "r".into() };
-                    if let Ok((_, Some(change))) = credit::create(wanted, &account, Some(invoices[place].clone()), now) {
+                    if let Ok((_, Some(change))) = credit::create(wanted, &account, Some(invoices[place].clone()), false, now) {
                         invoices[place] = change.after;
                     }
                 }

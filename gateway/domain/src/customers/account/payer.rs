@@ -28,8 +28,8 @@ impl Account {
 /// number of accounts that `payer` pays for.
 ///
 /// # Errors
-/// `account_deactivated` of either account; `payer_is_itself`, `currency_mismatch` at `/payer`; `account_has_payer` of the payer,
-/// `account_pays_for_others`, `too_many_paid_accounts`.
+/// `account_deactivated` of either account; `payer_is_itself`, `currency_mismatch` at `/payer`; `payer_not_active`, `payer_ends`;
+/// `account_has_payer` of the payer, `account_pays_for_others`, `too_many_paid_accounts`.
 pub fn assign_payer(account: Account, pays: bool, payer: &Account, paid_for: usize, now: Timestamp) -> Result<Change<Account>, Rejected> {
     ensure_not_deactivated(&account)?;
     if account.payer_id == Some(payer.id) {
@@ -46,6 +46,14 @@ pub fn assign_payer(account: Account, pays: bool, payer: &Account, paid_for: usi
     if payer.status == Status::Deactivated {
         return Err(Rejected::conflict(Code::AccountDeactivated, "The payer is deactivated and cannot pay for accounts."));
     }
+    if payer.status == Status::Inactive {
+        let message = "The payer was never active, so no bill run would bill what it pays for; activate it first.";
+        return Err(Rejected::conflict(Code::PayerNotActive, message));
+    }
+    if let Some(planned) = payer.planned_status_change.as_ref().filter(|planned| planned.status == Status::Deactivated) {
+        let at = planned.valid_from.to_rfc3339_opts(SecondsFormat::AutoSi, true);
+        return Err(Rejected::conflict(Code::PayerEnds, format!("The payer is to be deactivated at {at}; cancel that change first.")));
+    }
     if let Some(over) = payer.payer_id {
         let message = format!("Account {over} pays for the payer, which therefore cannot pay for others.");
         return Err(Rejected::conflict(Code::AccountHasPayer, message));
@@ -60,9 +68,20 @@ pub fn assign_payer(account: Account, pays: bool, payer: &Account, paid_for: usi
     Ok(changed(account, Some(payer.id), now))
 }
 
-/// Decides `removeAccountPayer`: the account owes itself what it uses from now on. Also of a deactivated account, for usage that arrives late.
-pub fn remove_payer(account: Account, now: Timestamp) -> Change<Account> {
-    if account.payer_id.is_none() { unchanged(account) } else { changed(account, None, now) }
+/// Decides `removeAccountPayer`: the account owes itself what it uses from now on. Also of a deactivated account, for usage that arrives late,
+/// until its payer has the final invoice.
+///
+/// # Errors
+/// `final_invoice_exists`.
+pub fn remove_payer(account: Account, has_final_invoice: bool, now: Timestamp) -> Result<Change<Account>, Rejected> {
+    if account.payer_id.is_none() {
+        return Ok(unchanged(account));
+    }
+    if has_final_invoice {
+        let message = "The account is deactivated, and its payer's final invoice has its items; cancel that invoice first.";
+        return Err(Rejected::conflict(Code::FinalInvoiceExists, message));
+    }
+    Ok(changed(account, None, now))
 }
 
 fn unchanged(account: Account) -> Change<Account> {
@@ -111,6 +130,22 @@ pub fn ensure_owes_itself(account: &Account) -> Result<(), Rejected> {
     let Some(payer) = account.payer_id else { return Ok(()) };
     let message = format!("Account {payer} pays for this one and gets its items on its invoices.");
     Err(Rejected::conflict(Code::AccountHasPayer, message))
+}
+
+/// Refuses to correct a charge that `invoice` has billed if it belongs to another account than the one that would get the correction: the payer
+/// has changed since.
+///
+/// # Errors
+/// `payer_changed_since`.
+pub fn ensure_owes_correction(account: &Account, invoice: &Invoice) -> Result<(), Rejected> {
+    if invoice.account_id == account.debtor() {
+        return Ok(());
+    }
+    let message = format!(
+        "Invoice {} of account {} has billed the charge, and the payer has changed since; create a credit on that account instead.",
+        invoice.number, invoice.account_id
+    );
+    Err(Rejected::conflict(Code::PayerChangedSince, message))
 }
 
 fn pays_for_others(cannot: &str) -> Rejected {

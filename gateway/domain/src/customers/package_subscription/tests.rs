@@ -30,8 +30,13 @@ fn in_currency(code: &str) -> Package {
 }
 
 fn subscribed(start: Option<&str>, account: &Account, package: &Package) -> Result<Change<PackageSubscription>, Rejected> {
-    let command =
-        Subscribe { id: PackageSubscriptionId(fresh()), external_id: None, start_date: start.map(day), attributes: Default::default() };
+    let command = Subscribe {
+        id: PackageSubscriptionId(fresh()),
+        external_id: None,
+        start_date: start.map(day),
+        status: None,
+        attributes: Default::default(),
+    };
     subscribe(command, account, package, &BillingSettings::default(), at(NOON))
 }
 
@@ -57,9 +62,35 @@ fn a_subscription_starts_today_in_the_initial_status_with_nothing_billed() {
 }
 
 #[test]
+fn the_days_before_today_have_the_status_that_the_subscription_starts_in() {
+    let (account, package) = (with_status(Status::Active), in_currency("EUR"));
+    let billable = |subscription: &PackageSubscription, date: &str| {
+        subscription.status_history.on(day(date)).is_some_and(|(entry, _)| entry.value.billable)
+    };
+    let made = subscribed(Some("2027-03-01"), &account, &package).expect("subscribed").after;
+    let active = change(made, &account, "active").expect("changed").after;
+    assert_eq!((billable(&active, "2027-05-09"), billable(&active, "2027-05-10")), (false, true), "also if it changes on the same day");
+    let start = |status: &str, start| {
+        let (id, status) = (PackageSubscriptionId(fresh()), Some(status.to_owned()));
+        let command = Subscribe { id, external_id: None, start_date: Some(day(start)), status, attributes: Default::default() };
+        subscribe(command, &account, &package, &BillingSettings::default(), at(NOON))
+    };
+    let made = start("active", "2027-03-01").expect("subscribed").after;
+    assert_eq!((made.status.as_str(), billable(&made, "2027-03-01")), ("active", true));
+    let refused = |status, begin| start(status, begin).expect_err("refused").code.as_str();
+    assert_eq!(refused("gone", "2027-03-01"), "status_unknown");
+    assert_eq!(refused("suspended", "2027-03-01"), "status_transition_not_allowed");
+    assert_eq!(refused("cancelled", "2027-03-01"), "status_transition_not_allowed");
+    assert_eq!(refused("active", "2026-05-09"), "start_date_out_of_range");
+    assert_eq!(refused("active", "2037-05-11"), "start_date_out_of_range");
+    assert!(start("active", "2026-05-10").is_ok() && start("active", "2037-05-10").is_ok());
+}
+
+#[test]
 fn today_is_the_tenants() {
     let settings = BillingSettings { time_zone: chrono_tz::Tz::Pacific__Auckland, ..BillingSettings::default() };
-    let command = Subscribe { id: PackageSubscriptionId(fresh()), external_id: None, start_date: None, attributes: Default::default() };
+    let command =
+        Subscribe { id: PackageSubscriptionId(fresh()), external_id: None, start_date: None, status: None, attributes: Default::default() };
     let made = subscribe(command, &with_status(Status::Active), &in_currency("EUR"), &settings, at("2027-05-10T22:00:00Z"));
     assert_eq!(made.expect("subscribed").after.start_date, day("2027-05-11"));
 }
@@ -73,8 +104,8 @@ fn each_rule_of_a_new_subscription_has_its_code() {
     };
     assert_eq!(codes(None, "USD"), [("currency_mismatch", "/package".to_owned())]);
     let out_of_range = [("start_date_out_of_range", "/startDate".to_owned())];
-    assert_eq!(codes(Some("2026-05-08"), "EUR"), out_of_range);
-    assert_eq!(codes(Some("2026-05-09"), "EUR"), vec![]);
+    assert_eq!(codes(Some("2026-05-09"), "EUR"), out_of_range);
+    assert_eq!(codes(Some("2026-05-10"), "EUR"), vec![]);
     assert_eq!(codes(Some("2038-01-01"), "EUR"), out_of_range);
     assert_eq!(codes(Some("1900-01-01"), "USD").len(), 2, "every violation is named");
     let refused = subscribed(None, &with_status(Status::Deactivated), &in_currency("EUR")).expect_err("deactivated");

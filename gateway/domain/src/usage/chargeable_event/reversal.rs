@@ -79,6 +79,10 @@ pub fn reverse(
 ) -> Result<Reversal, Rejected> {
     ensure_no_final_invoice(account, has_final_invoice)?;
     ensure_not_reversed(&charge)?;
+    if charge.unit.is_none() && command.replacement.as_ref().is_some_and(|new| new.quantity.is_some()) {
+        let message = "The charge has no unit, so its replacement cannot have a quantity; leave it out.";
+        return Err(Rejected::violation("/replacement/quantity", Code::UnitRequired, message));
+    }
     let replacement = command.replacement.map(|new| record(replaced(&charge, new), account, has_final_invoice, now));
     let replacement = replacement.transpose().map_err(below_replacement)?;
     let adjustment = charge.net_amount.amount.is_positive().then(|| {
