@@ -85,6 +85,8 @@ ids! {
     CustomEventId,
     /// A data source.
     DataSourceId,
+    /// An API key.
+    ApiKeyId,
 }
 
 /// Creates a new id: a UUIDv7 (RFC 9562 section 5.7), which sorts by creation time.

@@ -180,7 +180,8 @@ async fn crowd(setup: &Setup, beside: Beside) {
 
 /// An API client of another tenant.
 fn tenant_api(setup: &Setup, tenant: &str) -> Api {
-    let output = setup.command(&["--output", "json", "keys", "create", "bench", "--tenant", tenant]).output().expect("a run");
+    let output =
+        setup.command(&["--output", "json", "keys", "create", "bench", "--scopes", "*", "--tenant", tenant]).output().expect("a run");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let made: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     Api::new(&setup.api().base, made["key"].as_str().expect("a key"))

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use billwire_tests::{
     api::Api,
+    eventually,
     gateway::{BOTH, Database, Gateway, Setup},
     reserved_port,
 };
@@ -106,52 +107,116 @@ fn keys(setup: &Setup, arguments: &[&str]) -> serde_json::Value {
     serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
+/// Admin keys that an operator may choose.
+const KEYS: [&str; 3] = ["first-admin-key-012345", "second-admin-key-67890", "third-admin-key-abcdef"];
+
+fn created(setup: &Setup, name: &str) -> serde_json::Value {
+    keys(setup, &["create", name, "--scopes", "*"])
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_changed_admin_key_replaces_the_old_one() {
+    let [a, b, _] = KEYS;
     for database in BOTH {
         let mut setup = Setup::new("admin-key", database);
-        with_key(&mut setup, "key-a").await.stop().await;
-        let made = keys(&setup, &["create", "admin"])["key"].as_str().unwrap().to_owned();
-        let gateway = with_key(&mut setup, "key-a").await;
-        assert_eq!([status(&setup, "key-a").await, status(&setup, &made).await], [200, 200]);
+        with_key(&mut setup, a).await.stop().await;
+        let made = created(&setup, "another")["key"].as_str().unwrap().to_owned();
+        let gateway = with_key(&mut setup, a).await;
+        assert_eq!([status(&setup, a).await, status(&setup, &made).await], [200, 200]);
         gateway.stop().await;
 
-        let gateway = with_key(&mut setup, "key-b").await;
-        let states = [status(&setup, "key-a").await, status(&setup, "key-b").await, status(&setup, &made).await];
-        assert_eq!(states, [401, 200, 200], "the old one is revoked, and no other");
+        let gateway = with_key(&mut setup, b).await;
+        let states = [status(&setup, a).await, status(&setup, b).await, status(&setup, &made).await];
+        assert_eq!(states, [401, 200, 200], "the old one works no more, and no other is touched");
         gateway.stop().await;
 
         let gateway = with_key(&mut setup, "").await;
-        assert_eq!([status(&setup, "key-a").await, status(&setup, "key-b").await], [401, 200], "unset: nothing changes");
+        assert_eq!([status(&setup, a).await, status(&setup, b).await], [401, 200], "unset: nothing changes");
         gateway.stop().await;
 
-        let gateway = with_key(&mut setup, "key-a").await;
-        assert_eq!([status(&setup, "key-a").await, status(&setup, "key-b").await], [200, 401], "set again, in force again");
+        let gateway = with_key(&mut setup, a).await;
+        assert_eq!([status(&setup, a).await, status(&setup, b).await], [200, 401], "set again, in force again");
         gateway.stop().await;
 
         let listed = keys(&setup, &["list"]);
-        let live = listed["items"].as_array().unwrap().iter().filter(|key| key["revokedAt"].is_null() && key["id"] != id_of(&made));
-        keys(&setup, &["revoke", live.map(|key| key["id"].as_str().unwrap()).next().unwrap()]);
-        let gateway = with_key(&mut setup, "key-a").await;
-        assert_eq!(status(&setup, "key-a").await, 401, "what a person revoked does not come back by itself");
+        let admin = listed["items"].as_array().unwrap().iter().find(|key| key["name"] == "admin").expect("the admin key");
+        keys(&setup, &["revoke", admin["id"].as_str().unwrap()]);
+        let gateway = with_key(&mut setup, a).await;
+        assert_eq!(status(&setup, a).await, 401, "what a person revoked does not come back by itself");
+        gateway.stop().await;
+        let gateway = with_key(&mut setup, b).await;
+        assert_eq!([status(&setup, a).await, status(&setup, b).await], [401, 200], "another one works");
         gateway.stop().await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_a_person_made_may_serve_as_the_admin_key_and_is_not_taken_away() {
+    let [a, _, c] = KEYS;
     let mut setup = Setup::new("own-key", Database::Sqlite);
-    with_key(&mut setup, "key-a").await.stop().await;
-    let made = keys(&setup, &["create", "mine"])["key"].as_str().unwrap().to_owned();
-    for (key, expected) in [(made.as_str(), [401, 200, 401]), ("key-c", [401, 200, 200])] {
+    with_key(&mut setup, a).await.stop().await;
+    let made = created(&setup, "mine")["key"].as_str().unwrap().to_owned();
+    for (key, expected) in [(made.as_str(), [401, 200, 401]), (c, [401, 200, 200])] {
         let gateway = with_key(&mut setup, key).await;
-        assert_eq!([status(&setup, "key-a").await, status(&setup, &made).await, status(&setup, "key-c").await], expected);
+        assert_eq!([status(&setup, a).await, status(&setup, &made).await, status(&setup, c).await], expected);
         gateway.stop().await;
     }
 }
 
-/// The id of the key with this token, as `keys list` prints it.
-fn id_of(token: &str) -> String {
-    let output = std::process::Command::new("sh").args(["-c", "printf %s \"$1\" | sha256sum", "sh", token]).output().expect("sha256sum");
-    String::from_utf8_lossy(&output.stdout)[..16].to_owned()
+fn refused_by_cli(setup: &Setup, arguments: &[&str]) -> String {
+    let output = setup.command(arguments).output().expect("a run");
+    assert!(!output.status.success(), "{arguments:?}");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn weak_admin_keys_unknown_scopes_and_keys_without_scopes_are_refused() {
+    let mut setup = Setup::new("weak-key", Database::Sqlite);
+    setup.key = "a".to_owned();
+    assert!(refused_by_cli(&setup, &["serve"]).contains("BILLWIRE_ADMIN_KEY: must have at least 20"));
+    assert!(refused_by_cli(&setup, &["keys", "create", "k"]).contains("--scopes"));
+    assert!(refused_by_cli(&setup, &["keys", "create", "k", "--scopes", "acounts:read"]).contains("accounts:read"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_line_manages_keys_over_the_api_and_a_key_works_from_its_networks_alone() {
+    let setup = Setup::new("keys-api", Database::Sqlite);
+    let gateway = setup.start().await;
+    let api = format!("http://{}", setup.address);
+    let over_api = |arguments: &[&str]| keys(&setup, &[arguments, &["--api", &api, "--key", &setup.key]].concat());
+    let of = |name: &str, network: &str| {
+        let made = over_api(&["create", name, "--scopes", "queues:read", "--allow-network", network]);
+        (made["id"].as_str().unwrap().to_owned(), made["key"].as_str().unwrap().to_owned())
+    };
+    let ((here, key), (_, elsewhere)) = (of("here", "127.0.0.0/8"), of("elsewhere", "203.0.113.0/24"));
+    assert_eq!([status(&setup, &key).await, status(&setup, &elsewhere).await], [200, 403]);
+    let rotated = over_api(&["rotate", &here])["key"].as_str().unwrap().to_owned();
+    assert_eq!([status(&setup, &key).await, status(&setup, &rotated).await], [200, 200]);
+    over_api(&["revoke", &here]);
+    eventually("both texts to be refused", async || {
+        ([status(&setup, &key).await, status(&setup, &rotated).await] == [401, 401]).then_some(())
+    })
+    .await;
+    let names: Vec<_> = over_api(&["list"])["items"].as_array().unwrap().iter().map(|key| key["name"].clone()).collect();
+    assert_eq!(names, ["admin", "here", "elsewhere"]);
+    let refused = refused_by_cli(&setup, &["keys", "revoke", &here, "--api", &api, "--key", &setup.key]);
+    assert!(refused.contains("revoked already"), "{refused}");
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_text_of_a_key_nor_its_plain_hash_rests_in_the_database() {
+    let setup = Setup::new("keys-at-rest", Database::Sqlite);
+    let gateway = setup.start().await;
+    let made = setup.api().post("/v1/api-keys", json!({ "name": "k", "scopes": ["*"] })).await.expect(201);
+    let key = made["entities"][0]["after"]["key"].as_str().unwrap().to_owned();
+    gateway.stop().await;
+    let output = std::process::Command::new("sh").args(["-c", "printf %s \"$1\" | sha256sum", "sh", &key]).output().expect("sha256sum");
+    let plain_hash = String::from_utf8_lossy(&output.stdout)[..64].to_owned();
+    for file in std::fs::read_dir(setup.data_dir()).unwrap().flatten().filter(|file| file.path().is_file()) {
+        let bytes = std::fs::read(file.path()).unwrap();
+        for secret in [&key, &plain_hash] {
+            assert!(!bytes.windows(secret.len()).any(|part| part == secret.as_bytes()), "{:?}", file.path());
+        }
+    }
 }

@@ -31,7 +31,7 @@ pub struct Setup {
     pub leaving: Option<&'static str>,
 }
 
-pub const ADMIN_KEY: &str = "test-admin-key";
+pub const ADMIN_KEY: &str = "test-admin-key-0123456789";
 const MASTER_KEY: &str = "q83vEjRWeJq83vEjRWeJq83vEjRWeJq83vEjRWeJq80=";
 
 /// The program under test: the one built with this test, or the one named in the environment.

@@ -9,6 +9,7 @@
 //! To add an operation: write a handler in the resource's file, add an entry to the `OPERATIONS` beside it, add its refusals to
 //! [`billwire_schemas::refusal`], and run `UPDATE=1 cargo test -p billwire-api` for the document. Tests name what is missing.
 
+mod access;
 mod billing;
 mod customers;
 mod delivery;

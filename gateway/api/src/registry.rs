@@ -22,6 +22,10 @@ macro_rules! registry {
 }
 
 registry! {
+    access {
+        api_key_actions::ApiKeyActions,
+        api_keys::ApiKeys,
+    }
     customers {
         bill_cycles::BillCycles,
         accounts::Accounts,

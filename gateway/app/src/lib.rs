@@ -47,7 +47,8 @@ pub use billwire_store::{
     retention::Kind as Purgeable,
 };
 
-pub use access::authenticate::{NewKey, new_key};
+pub use access::api_keys::{AdminKey, CreateApiKey, IssuedKey, NewApiKey, RevokeApiKey, RotateApiKey};
+pub use access::authenticate::Stranger;
 pub use billing::bill_run_turns::BillRunCursors;
 pub use billing::bill_runs::{BillRunNow, StartBillRun};
 pub use billing::invoice_on_demand::CreateInvoiceOnDemand;
@@ -114,7 +115,7 @@ pub struct Caller {
 impl Caller {
     /// Whether the caller has `scope`.
     pub fn may(&self, scope: &str) -> bool {
-        self.scopes.iter().any(|s| s == "*" || s == scope)
+        billwire_domain::access::scopes::include(&self.scopes, scope)
     }
 }
 

@@ -4,6 +4,7 @@
 //! the same decision, so every rule is testable with a plain unit test. One file per object type, in the same groups as `app`,
 //! `api` and `store`.
 
+pub mod access;
 pub mod amounts;
 pub mod attributes;
 pub mod billing;

@@ -1,57 +1,75 @@
-//! API keys that the command line and the first start create.
+//! The admin key at the start.
 
-use billwire_app::{NewKey, new_key};
-use billwire_schemas::{
-    clock::{Clock, SystemClock},
-    ids::TenantId,
-};
-use billwire_store::{AdminKey, ApiKey, Store};
+use billwire_app::{AdminKey, App, Caller, NewApiKey, domain::access::scopes};
+use billwire_schemas::ids::TenantId;
 
-/// Name of the key that `BILLWIRE_ADMIN_KEY` sets.
+/// Name of the key that the first start makes.
 const ADMIN: &str = "admin";
+/// Characters that a configured admin key has at least, and different ones among them.
+const CHARS_MIN: (usize, usize) = (20, 8);
 
 /// Ensures that there is an admin key: the configured one, which replaces the one configured before, or, at the very first start, a new
 /// one, which is returned. If no key is configured any more, the last one stays valid.
 ///
 /// # Errors
-/// When the database fails.
-pub async fn ensure_admin_key(store: &Store, configured: Option<String>) -> Result<Option<String>, String> {
-    let keys = store.api_keys().await.map_err(|e| e.to_string())?;
-    let Some(token) = configured else {
-        if keys.iter().any(|key| key.revoked_at.is_none()) {
+/// One line: the configured key is weak, or the database fails.
+pub async fn ensure_admin_key(app: &App, configured: Option<String>) -> Result<Option<String>, String> {
+    let Some(text) = configured else {
+        if app.has_api_keys().await.map_err(|e| e.to_string())? {
             return Ok(None);
         }
-        let new = create(store, TenantId::default_tenant(), ADMIN, every_scope(), None).await?;
-        return Ok(Some(new.token));
+        let scopes = vec![scopes::EVERY.to_owned()];
+        let new = NewApiKey { name: ADMIN.to_owned(), scopes, expires_at: None, allowed_networks: Vec::new() };
+        let issued = app.issue_api_key(&operator(TenantId::default_tenant(), "first start"), new).await.map_err(|e| e.to_string())?;
+        return Ok(Some(issued.text));
     };
-    let new = new_key(TenantId::default_tenant(), ADMIN, every_scope(), Some(token), SystemClock.now()).map_err(|e| e.to_string())?;
-    match store.set_admin_key(&new.key).await.map_err(|e| e.to_string())? {
-        AdminKey::Unchanged => {}
-        AdminKey::Revoked => tracing::warn!(key.id = new.key.id, "BILLWIRE_ADMIN_KEY was revoked and is not accepted; set another key"),
-        AdminKey::Set { replaced: Some(replaced) } => {
-            tracing::info!(key.id = new.key.id, replaced, "BILLWIRE_ADMIN_KEY has changed; the key it set before is revoked");
-        }
-        AdminKey::Set { replaced: None } => {
-            // An old version, which did not record the configured key, may have left earlier ones. They look like keys that users created.
-            let alike = |key: &&ApiKey| (&key.tenant, &key.name, &key.scopes) == (&new.key.tenant, &new.key.name, &new.key.scopes);
-            for old in keys.iter().filter(alike).filter(|key| key.id != new.key.id && key.revoked_at.is_none()) {
-                tracing::warn!(key.id = old.id, "another admin key is valid; revoke it with `billwire keys revoke` if nobody needs it");
-            }
+    ensure_strong(&text)?;
+    match app.set_admin_key(&text).await.map_err(|e| e.to_string())? {
+        AdminKey::Unchanged | AdminKey::Set { replaced: false } => {}
+        AdminKey::Revoked => tracing::warn!("BILLWIRE_ADMIN_KEY was revoked and is not accepted; set another key"),
+        AdminKey::Set { replaced: true } => {
+            tracing::info!("BILLWIRE_ADMIN_KEY has changed; the key it set before is not accepted any more")
         }
     }
     Ok(None)
 }
 
-fn every_scope() -> Vec<String> {
-    vec!["*".to_owned()]
+/// Who works on this machine, with the database at hand.
+pub fn operator(tenant: TenantId, actor: &str) -> Caller {
+    Caller { tenant, actor: actor.to_owned(), scopes: vec![scopes::EVERY.to_owned()] }
 }
 
-/// Creates and saves a key.
-///
-/// # Errors
-/// When the database fails.
-pub async fn create(store: &Store, tenant: TenantId, name: &str, scopes: Vec<String>, token: Option<String>) -> Result<NewKey, String> {
-    let new = new_key(tenant, name, scopes, token, SystemClock.now()).map_err(|e| e.to_string())?;
-    store.save_api_key(&new.key).await.map_err(|e| e.to_string())?;
-    Ok(new)
+/// Refuses a key that somebody could guess.
+fn ensure_strong(text: &str) -> Result<(), String> {
+    let (min, different) = CHARS_MIN;
+    let distinct: std::collections::HashSet<char> = text.chars().collect();
+    if text.len() >= min && distinct.len() >= different && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Ok(());
+    }
+    Err(format!(
+        "BILLWIRE_ADMIN_KEY: must have at least {min} visible ASCII characters, {different} of them different; `openssl rand -base64 32` prints a good one"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_admin_key_that_can_be_guessed_is_refused() {
+        for weak in [
+            "",
+            "a",
+            "secret",
+            "aaaaaaaaaaaaaaaaaaaaaaaaaa",
+            "12341234123412341234",
+            "pässwörter-sind-nicht-ascii",
+            "with a space in the middle",
+        ] {
+            assert!(ensure_strong(weak).is_err(), "{weak}");
+        }
+        for strong in ["zzz-not-a-word-1234567", "q83vEjRWeJq83vEjRWeJq83vEjRWeJq83vEjRWeJq80="] {
+            assert_eq!(ensure_strong(strong), Ok(()), "{strong}");
+        }
+    }
 }

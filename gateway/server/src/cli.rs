@@ -2,19 +2,14 @@
 
 use std::{io::Write, path::PathBuf, process::ExitCode};
 
-use billwire_schemas::{
-    clock::{Clock, SystemClock},
-    ids::TenantId,
-};
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
-    admin,
     config::{self, Settings},
-    data_dir, database, listen, nats_child,
+    data_dir, database, keys, listen, nats_child,
     output::{Output, answer, print_json},
     recover,
     roles::{self, Role},
@@ -71,7 +66,7 @@ enum Command {
     /// Manage API keys
     Keys {
         #[command(subcommand)]
-        command: Keys,
+        command: keys::Command,
     },
     /// Render templates from standard input; the gateway starts itself with this command
     #[command(hide = true)]
@@ -84,28 +79,6 @@ enum Command {
     Completions {
         /// The shell
         shell: Shell,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-enum Keys {
-    /// Create a key; it is shown once
-    Create {
-        /// Name of the key; it is the actor of its business transactions
-        name: String,
-        /// Tenant of the key
-        #[arg(long, default_value = "default")]
-        tenant: String,
-        /// Scopes of the key, e.g. accounts:read; `*` is every scope
-        #[arg(long, value_delimiter = ',', default_value = "*")]
-        scopes: Vec<String>,
-    },
-    /// Show all keys
-    List,
-    /// Revoke a key
-    Revoke {
-        /// Id of the key
-        id: String,
     },
 }
 
@@ -159,10 +132,7 @@ pub async fn run(cli: Cli) -> Result<(), String> {
             answer(cli.output, "the database is migrated to this version", json!({ "migrated": true }))
         }
         Command::Recover(options) => recover::run(&settings(cli.config.as_deref(), None)?, options, cli.output).await,
-        Command::Keys { command } => {
-            let settings = settings(cli.config.as_deref(), None)?;
-            keys(&settings, command, cli.output).await
-        }
+        Command::Keys { command } => keys::run(|| settings(cli.config.as_deref(), None), command, cli.output).await,
     }
 }
 
@@ -233,38 +203,6 @@ impl Signals {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
-        }
-    }
-}
-
-async fn keys(settings: &Settings, command: Keys, output: Output) -> Result<(), String> {
-    let store = database::open(settings).await?;
-    match command {
-        Keys::Create { name, tenant, scopes } => {
-            let tenant: TenantId = tenant.parse().map_err(|e| format!("--tenant {e}"))?;
-            let new = admin::create(&store, tenant, &name, scopes, None).await?;
-            answer(output, &format!("{} (shown once)", new.token), json!({ "id": new.key.id, "key": new.token }))
-        }
-        Keys::List => {
-            let keys = store.api_keys().await.map_err(|e| e.to_string())?;
-            let rows: Vec<Value> = keys
-                .iter()
-                .map(|k| json!({ "id": k.id, "name": k.name, "tenant": k.tenant, "scopes": k.scopes, "createdAt": k.created_at, "revokedAt": k.revoked_at }))
-                .collect();
-            let lines: Vec<String> = keys
-                .iter()
-                .map(|k| {
-                    let state = if k.revoked_at.is_some() { "revoked" } else { "live" };
-                    format!("{}  {state:7}  {:16}  {:16}  {}", k.id, k.tenant.as_str(), k.name, k.scopes.join(","))
-                })
-                .collect();
-            answer(output, &lines.join("\n"), json!({ "items": rows }))
-        }
-        Keys::Revoke { id } => {
-            if !store.revoke_api_key(&id, SystemClock.now()).await.map_err(|e| e.to_string())? {
-                return Err(format!("there is no live key '{id}'; `billwire keys list` shows them"));
-            }
-            answer(output, "revoked; it stops working within five seconds", json!({ "revoked": id }))
         }
     }
 }

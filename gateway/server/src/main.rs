@@ -13,6 +13,7 @@ mod data_dir;
 mod database;
 #[cfg(feature = "dev")]
 mod dev;
+mod keys;
 mod listen;
 mod nats_child;
 mod output;

@@ -107,7 +107,7 @@ pub async fn start(settings: &Settings, roles: &[Role], nats: String, log: Lines
         .with_webhook_client(Arc::new(WebhookAdapter { delivery_store: delivery_store.clone(), channel: webhook.clone() }))
         .with_smtp_client(Arc::new(SmtpAdapter { delivery_store: delivery_store.clone(), client: smtp.clone() }))
         .with_stream(Arc::new(tail.clone()));
-    let new_admin_key = admin::ensure_admin_key(&store, settings.admin_key.clone()).await?;
+    let new_admin_key = admin::ensure_admin_key(&app, settings.admin_key.clone()).await?;
     let (stop, stopped) = watch::channel(false);
     let mut tasks = JoinSet::new();
     watch_state(&mut tasks, settings, &app, &store, log, &stopped);

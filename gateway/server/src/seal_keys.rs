@@ -3,7 +3,7 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use billwire_bus::{SEAL_KEY_BYTES, SealKeys};
-use billwire_store::Store;
+use billwire_store::{Error, Store};
 
 use crate::{adapters::delivery_store::text, random};
 
@@ -17,27 +17,19 @@ const SETTING: &str = "seal_keys";
 /// # Errors
 /// One line: the database fails, or no configured master key decrypts the value.
 pub async fn load(store: &Store) -> Result<SealKeys, String> {
-    let sealer = store.sealer();
-    let sealed = match store.setting(SETTING).await.map_err(text)? {
-        Some(sealed) => sealed,
-        None => store.set_once(SETTING, &sealer.seal(&fresh()?, SETTING).map_err(text)?).await.map_err(text)?,
-    };
-    let keys = sealer.open(&sealed, SETTING).map_err(|error| {
+    let keys = store.secret_setting(SETTING, fresh).await.map_err(|error| {
         format!(
-            "BILLWIRE_MASTER_KEY does not decrypt the keys that seal messages ({error}); add the master key that this database was created with"
+            "the keys that seal messages cannot be read ({error}); if BILLWIRE_MASTER_KEY does not decrypt them, add the master key that this \
+             database was created with"
         )
     })?;
-    if !sealer.is_current(&sealed) {
-        let anew = sealer.seal(&keys, SETTING).map_err(text)?;
-        store.replace_setting(SETTING, &sealed, &anew).await.map_err(text)?;
-    }
     let read = |key: &str| STANDARD.decode(key).ok().and_then(|key| <[u8; SEAL_KEY_BYTES]>::try_from(key).ok());
     let keys: Option<Vec<_>> = keys.split(',').map(read).collect();
     SealKeys::new(&keys.ok_or("the keys that seal messages cannot be parsed")?).map_err(text)
 }
 
-fn fresh() -> Result<String, String> {
-    Ok(STANDARD.encode(random::bytes::<SEAL_KEY_BYTES>()?))
+fn fresh() -> Result<String, Error> {
+    random::bytes::<SEAL_KEY_BYTES>().map(|bytes| STANDARD.encode(bytes)).map_err(Error::Other)
 }
 
 #[cfg(test)]

@@ -44,13 +44,15 @@ pub enum Kind {
     BillingSettings,
     /// The retention settings; there is one object.
     RetentionSettings,
+    /// An API key.
+    ApiKey,
 }
 
 impl Kind {
-    /// Whether objects of this kind are in effect from a position of the outbox on, and are read again after a change. Suppressed addresses are
-    /// asked for one by one.
+    /// Whether objects of this kind are in effect from a position of the outbox on, and are read again after a change. Suppressed addresses and
+    /// API keys are asked for one by one.
     pub(crate) fn is_routing(self) -> bool {
-        self != Self::SuppressedAddress
+        !matches!(self, Self::SuppressedAddress | Self::ApiKey)
     }
 
     pub(crate) fn name(self) -> &'static str {
@@ -67,6 +69,7 @@ impl Kind {
             Self::DataSource => "data_source",
             Self::BillingSettings => "billing_settings",
             Self::RetentionSettings => "retention_settings",
+            Self::ApiKey => "api_key",
         }
     }
 }

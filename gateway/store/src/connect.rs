@@ -13,6 +13,7 @@ use billwire_schemas::events::size::MAX_PAYLOAD_DEFAULT;
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseBackend, DatabaseConnection, Statement, TransactionTrait};
 use sea_orm_migration::MigratorTrait;
 use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use tokio::sync::OnceCell;
 
 use crate::{
     Store,
@@ -92,6 +93,7 @@ impl Store {
             distrust,
             deadlines,
             sealer,
+            hash_key: OnceCell::new(),
             writers: commit::start(inner, writers, options.connections as usize, options.backlog_max, options.group_max),
             storage_full: AtomicBool::new(false),
             restored: AtomicBool::new(false),

@@ -5,13 +5,14 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU64},
 };
 
+use aws_lc_rs::hmac;
 use billwire_domain::events::data_source::DataSource;
 use billwire_monitoring::metrics::METRICS;
 use sea_orm::{
     ConnectionTrait, DatabaseBackend, DatabaseConnection, DbErr, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{OnceCell, mpsc, watch},
     time::Instant,
 };
 
@@ -52,6 +53,8 @@ pub(crate) struct Inner {
     pub distrust: Arc<Distrust>,
     pub deadlines: Deadlines,
     pub sealer: Sealer,
+    /// The key of the hashes of API keys' texts, once it is read.
+    pub hash_key: OnceCell<hmac::Key>,
     /// The queues of the writer tasks.
     pub writers: Vec<mpsc::Sender<Job>>,
     /// Whether the last group that was written found no room.

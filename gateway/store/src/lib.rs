@@ -49,7 +49,7 @@ mod wake;
 mod warehouse;
 mod writes;
 
-pub use access::api_keys::{AdminKey, ApiKey};
+pub use access::credentials::{ADMIN_KEY, Credential, CredentialHash};
 pub use billing::bill_runs::BilledAccount;
 pub use by_revision::ByRevision;
 pub use configurations::{Configuration, Kind as ConfigurationKind, Stored};

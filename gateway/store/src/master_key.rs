@@ -45,7 +45,12 @@ impl Store {
             let key = Sealer::key_of(sealed).unwrap_or_default();
             tracing::warn!(key, "some secrets are sealed with a master key that is not configured; what needs them will fail");
         }
-        self.keep_check(check).await
+        let checked = self.keep_check(check).await?;
+        if checked == MasterKey::Right {
+            // Seals their key anew too, and takes over the API keys of the version before.
+            self.credential_hash("").await?;
+        }
+        Ok(checked)
     }
 
     fn wrong(&self, sealed: &str) -> MasterKey {

@@ -25,6 +25,11 @@ impl std::fmt::Debug for Sealer {
 
 const FORMAT: &str = "v1";
 
+/// Hexadecimal digits, in lower case.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 fn failed(what: &str) -> Error {
     Error::Corrupt { table: "secrets", detail: what.to_owned() }
 }
@@ -42,7 +47,7 @@ impl Sealer {
                 .ok()
                 .filter(|raw| raw.len() == 32)
                 .ok_or_else(|| Error::Other("a master key is 32 random bytes in base64, as `openssl rand -base64 32` prints".into()))?;
-            let id: String = digest::digest(&digest::SHA256, &raw).as_ref()[..4].iter().map(|b| format!("{b:02x}")).collect();
+            let id = hex(&digest::digest(&digest::SHA256, &raw).as_ref()[..4]);
             let key = RandomizedNonceKey::new(&AES_256_GCM, &raw).map_err(|_| failed("the master key was refused"))?;
             if sealer.current.is_empty() {
                 sealer.current.clone_from(&id);

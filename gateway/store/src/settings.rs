@@ -40,6 +40,23 @@ impl Store {
         self.setting(key).await?.ok_or_else(|| Error::Corrupt { table: "setting", detail: format!("{key} is gone") })
     }
 
+    /// The secret value under `key`, sealed with the master key. The first process of an installation makes it. One that is sealed with an older
+    /// master key is sealed again with the current one, so that the older one can go.
+    ///
+    /// # Errors
+    /// When the database fails, `fresh` does, or no configured master key opens the value.
+    pub async fn secret_setting(&self, key: &str, fresh: impl FnOnce() -> Result<String, Error>) -> Result<String, Error> {
+        let sealed = match self.setting(key).await? {
+            Some(sealed) => sealed,
+            None => self.set_once(key, &self.0.sealer.seal(&fresh()?, key)?).await?,
+        };
+        let value = self.0.sealer.open(&sealed, key)?;
+        if !self.0.sealer.is_current(&sealed) {
+            self.replace_setting(key, &sealed, &self.0.sealer.seal(&value, key)?).await?;
+        }
+        Ok(value)
+    }
+
     /// Replaces `old` by `new`, unless another process has changed it meanwhile.
     ///
     /// # Errors

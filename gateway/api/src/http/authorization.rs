@@ -2,13 +2,14 @@
 //! table, so no handler can omit it, and it runs before the body is read.
 
 use std::{
+    net::{IpAddr, SocketAddr},
     sync::{Arc, LazyLock, Mutex, PoisonError},
     time::Duration,
 };
 
 use billwire_schemas::refusal::Code;
 
-use billwire_app::{App, Caller};
+use billwire_app::{App, Caller, Stranger};
 use poem::{
     Endpoint, Request, Response,
     endpoint::BoxEndpoint,
@@ -112,9 +113,8 @@ impl Authorization {
             Learned::operation(request, spec.operation.id);
         }
         let token = bearer(request.headers())?;
-        let Some(caller) = self.shared.app.authenticate(token).await? else {
-            return Err(unauthenticated("The API key is unknown or revoked.", r#"Bearer realm="billwire", error="invalid_token""#));
-        };
+        let from = request.remote_addr().as_socket_addr().map(SocketAddr::ip);
+        let caller = self.shared.app.authenticate(token, from).await?.map_err(|stranger| refused(stranger, from))?;
         Learned::actor(request, &caller.actor);
         let Some(operation) = self.operation else {
             return Err(Problem::new(Code::InsufficientScope, "No key may call this operation."));
@@ -131,6 +131,19 @@ impl Authorization {
         let if_match = if takes.if_match { if_match(request.headers())? } else { None };
         let reservation = Mutex::default();
         Ok(Call { shared: self.shared.clone(), caller, operation, path, query, idempotency_key, if_match, reservation })
+    }
+}
+
+fn refused(stranger: Stranger, from: Option<IpAddr>) -> Problem {
+    match stranger {
+        Stranger::Unknown => {
+            let detail = "The API key is unknown, revoked or expired.";
+            unauthenticated(detail, r#"Bearer realm="billwire", error="invalid_token""#)
+        }
+        Stranger::WrongNetwork => {
+            let from = from.map_or_else(|| "an address that is not known".to_owned(), |address| address.to_string());
+            Problem::new(Code::NetworkNotAllowed, format!("The API key may not be used from {from}, only from its allowed networks."))
+        }
     }
 }
 
@@ -190,25 +203,20 @@ mod tests {
 
     #[tokio::test]
     async fn an_operation_without_an_entry_in_the_table_is_shut() {
-        use billwire_schemas::{
-            clock::{Clock, ShiftedClock, SystemClock},
-            ids::{TenantId, fresh},
-        };
+        use billwire_schemas::{clock::ShiftedClock, ids::fresh};
         use billwire_store::{Options as StoreOptions, Store, secrets::Sealer};
 
         let folder = std::env::temp_dir().join(format!("billwire-guard-{}", fresh()));
         let master = Sealer::fresh_master_key().expect("a key");
         let url = format!("sqlite://{}", folder.join("billwire.db").display());
         let store = Store::open(StoreOptions::new(url), Sealer::new([master.as_str()]).expect("a sealer")).await.expect("a store");
-        let scopes = vec!["*".to_owned()];
-        let new = billwire_app::new_key(TenantId::default_tenant(), "k", scopes, None, SystemClock.now()).expect("a key");
-        store.save_api_key(&new.key).await.expect("saved");
         let app = App::new(store, Arc::new(ShiftedClock::default()), false);
+        app.set_admin_key("k").await.expect("a key");
         static NO_DOCUMENT: LazyLock<Value> = LazyLock::new(Value::default);
         let inner = poem::endpoint::make(|_| async { Ok::<_, poem::Error>(()) });
         let shared = Shared::new(app, Options::default(), &NO_DOCUMENT);
         let shut = Authorization { shared, operation: None, inner: poem::EndpointExt::boxed(poem::EndpointExt::map_to_response(inner)) };
-        let request = Request::builder().header("authorization", format!("Bearer {}", new.token)).finish();
+        let request = Request::builder().header("authorization", "Bearer k").finish();
         let refused = shut.call(request).await.err().map(|error| error.to_string()).unwrap_or_default();
         assert!(refused.starts_with("insufficient_scope"), "{refused}");
         let _ = std::fs::remove_dir_all(folder);

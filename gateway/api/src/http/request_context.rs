@@ -4,8 +4,8 @@ use std::sync::{Arc, PoisonError};
 
 use aws_lc_rs::digest;
 use billwire_app::{
-    App, Claim, ConfigurationObject, ConfigurationUseCase, DeleteConfiguration, Failure, Object, ObjectUseCase, Reply, RequestContext,
-    UseCase, page,
+    App, Caller, Claim, ConfigurationObject, ConfigurationUseCase, DeleteConfiguration, Failure, Object, ObjectUseCase, Reply,
+    RequestContext, UseCase, page,
 };
 use billwire_schemas::{ids::TenantId, refusal::Code};
 use poem::{Request, RequestBody};
@@ -53,6 +53,11 @@ impl Context {
     /// The service's options.
     pub fn options(&self) -> &Options {
         &self.0.shared.options
+    }
+
+    /// The caller.
+    pub fn caller(&self) -> &Caller {
+        &self.0.caller
     }
 
     /// The caller's tenant.

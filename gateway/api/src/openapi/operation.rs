@@ -108,6 +108,7 @@ const ANY: &[Code] = &[
     Code::UnknownParameter,
     Code::Unauthenticated,
     Code::InsufficientScope,
+    Code::NetworkNotAllowed,
     Code::InternalError,
     Code::Unavailable,
     Code::Busy,

@@ -100,6 +100,10 @@ texts! {
     CelExpression = text(1, 2_000, LINES);
     /// A CEL expression, or empty.
     CelFilter = text(0, 2_000, LINES);
+    /// The name of a scope; the domain knows which there are.
+    ScopeName = text(1, 64, LINE);
+    /// An IP address or network; the domain parses it.
+    NetworkText = text(1, 64, LINE);
     /// A URL, bounded in length; the domain validates it and names each violation.
     Url = text(1, 4096, LINE);
     /// A path below a URL.

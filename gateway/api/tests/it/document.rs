@@ -106,6 +106,7 @@ fn nothing_of_another_version_or_of_poems_habits_is_left() {
 const REQUESTS: &[&str] = &[
     "AccountCancellation",
     "AccountUpdate",
+    "ApiKeyRotation",
     "BillCycleRenaming",
     "BillCycleUpdate",
     "BillingSettingsUpdate",

@@ -10,6 +10,12 @@ use crate::{document::operations, rig::Rig};
 /// The calls, in order. The document's example ids stand for objects that earlier calls created.
 const ORDER: &[&str] = &[
     "setTestClock",
+    "createApiKey",
+    "getApiKey",
+    "listApiKeys",
+    "rotateApiKey",
+    "revokeApiKey",
+    "deleteApiKey",
     "createBillCycle",
     "getBillCycle",
     "listBillCycles",

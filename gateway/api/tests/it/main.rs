@@ -1,6 +1,7 @@
 //! Tests of the API over HTTP, with a real store.
 #![expect(clippy::expect_used, clippy::panic, reason = "test code: a failed expectation is the report")]
 
+mod api_keys;
 mod attributes;
 mod auto_runs;
 mod billing;

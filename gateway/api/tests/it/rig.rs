@@ -10,9 +10,9 @@ use std::{
 };
 
 use billwire_api::{Options, service};
-use billwire_app::{App, BillRunCursors, Renderer, new_key};
+use billwire_app::{App, BillRunCursors, Caller, NewApiKey, Renderer};
 use billwire_schemas::{
-    clock::{Clock, ShiftedClock, SystemClock},
+    clock::ShiftedClock,
     ids::{TenantId, fresh},
     template::{RenderError, Rendered, Rendering},
 };
@@ -155,9 +155,11 @@ impl Rig {
     pub async fn key_of(&self, tenant: &str, scopes: &[&str]) -> String {
         let tenant: TenantId = tenant.parse().expect("a tenant");
         let scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
-        let new = new_key(tenant, "crm", scopes, None, SystemClock.now()).expect("a key");
-        self.store.save_api_key(&new.key).await.expect("saved");
-        new.token
+        let granter = Caller { tenant, actor: "rig".to_owned(), scopes: vec!["*".to_owned()] };
+        let new = |name| NewApiKey { name, scopes, expires_at: None, allowed_networks: Vec::new() };
+        let further = self.app.has_api_keys().await.expect("keys");
+        let named = if further { format!("crm {}", fresh()) } else { "crm".to_owned() };
+        self.app.issue_api_key(&granter, new(named)).await.expect("a key").text
     }
 
     /// Executes SQL on the SQLite database, for states that no operation produces.

@@ -2,87 +2,96 @@
 
 use std::{
     collections::HashMap,
+    net::IpAddr,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-use aws_lc_rs::{constant_time, digest, rand};
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use billwire_schemas::{clock::Timestamp, ids::TenantId};
-use billwire_store::{ApiKey, Error, commit::Failure};
+use billwire_domain::access::api_key::Unusable;
+use billwire_schemas::clock::{Clock, SystemClock, Timestamp};
+use billwire_store::{Credential, CredentialHash, commit::Failure};
+use chrono::TimeDelta;
 
-use crate::{App, Caller};
+use crate::{App, Caller, access::key_text};
 
-/// Cache of recently used keys. A revoked key is refused after [`REMEMBERED`] at the latest.
+/// Cache of recently used credentials.
 #[derive(Default)]
-pub(crate) struct Cache(Mutex<HashMap<String, (ApiKey, Instant)>>);
+pub(crate) struct Cache(Mutex<HashMap<CredentialHash, (Credential, Instant)>>);
 
-/// How long a cached key is valid.
-const REMEMBERED: Duration = Duration::from_secs(5);
+/// How long a cached credential is used without another look into the database: a revoked key is refused within this time.
+const REMEMBERED: Duration = Duration::from_millis(500);
 
-/// Maximum number of cached keys; beyond it, the cache is cleared.
+/// Maximum number of cached credentials; beyond it, the cache is cleared.
 const CACHE_MAX: usize = 10_000;
 
-/// A newly created key; its token is not stored.
-#[derive(Debug)]
-pub struct NewKey {
-    /// The token that the caller sends.
-    pub token: String,
-    /// The stored key, with the hash of the token.
-    pub key: ApiKey,
+/// How exactly it is noted when a key was last used.
+const USE_NOTED_EVERY: TimeDelta = TimeDelta::hours(1);
+
+/// Why a caller is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stranger {
+    /// There is no such key, or it no longer works. Which of these is not told.
+    Unknown,
+    /// The key works, but not from this address.
+    WrongNetwork,
 }
 
-fn hash(token: &str) -> String {
-    digest::digest(&digest::SHA256, token.as_bytes()).as_ref().iter().map(|b| format!("{b:02x}")).collect()
-}
+impl Cache {
+    fn get(&self, hash: &CredentialHash) -> Option<Credential> {
+        let cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        cache.get(hash).filter(|(_, at)| at.elapsed() < REMEMBERED).map(|(credential, _)| credential.clone())
+    }
 
-/// The id of the key with this token: the first 16 hex digits of its hash, so that any text can be a token.
-fn key_id(token: &str) -> String {
-    hash(token)[..16].to_owned()
-}
-
-/// Creates a key with this token, or with 256 random bits.
-///
-/// # Errors
-/// When the system's random generator fails.
-pub fn new_key(tenant: TenantId, name: &str, scopes: Vec<String>, token: Option<String>, now: Timestamp) -> Result<NewKey, Error> {
-    let token = match token {
-        Some(token) => token,
-        None => {
-            let mut raw = [0u8; 32];
-            rand::fill(&mut raw).map_err(|_| Error::Other("the system's random generator failed".into()))?;
-            format!("bw_{}", URL_SAFE_NO_PAD.encode(raw))
+    fn keep(&self, hash: CredentialHash, credential: Credential) {
+        let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if cache.len() >= CACHE_MAX {
+            cache.clear();
         }
-    };
-    let key = ApiKey { id: key_id(&token), tenant, name: name.to_owned(), hash: hash(&token), scopes, created_at: now, revoked_at: None };
-    Ok(NewKey { token, key })
+        cache.insert(hash, (credential, Instant::now()));
+    }
 }
 
 impl App {
-    /// The caller with this bearer token; `None` if the key is unknown or revoked.
+    /// The caller with this bearer token who calls from this address, if it is known.
     ///
     /// # Errors
     /// A database failure.
-    pub async fn authenticate(&self, token: &str) -> Result<Option<Caller>, Failure> {
-        let hash = hash(token);
-        let id = hash[..16].to_owned();
-        let remembered = {
-            let cache = self.keys.0.lock().unwrap_or_else(PoisonError::into_inner);
-            cache.get(&id).filter(|(_, at)| at.elapsed() < REMEMBERED).map(|(key, _)| key.clone())
-        };
-        let key = match remembered {
-            Some(key) => key,
+    pub async fn authenticate(&self, token: &str, from: Option<IpAddr>) -> Result<Result<Caller, Stranger>, Failure> {
+        if !key_text::is_possible(token) {
+            return Ok(Err(Stranger::Unknown));
+        }
+        let hash = self.store.credential_hash(token).await?;
+        let credential = match self.keys.get(&hash) {
+            Some(credential) => credential,
             None => {
-                let Some(key) = self.store.api_key(&id).await? else { return Ok(None) };
-                let mut cache = self.keys.0.lock().unwrap_or_else(PoisonError::into_inner);
-                if cache.len() >= CACHE_MAX {
-                    cache.clear();
-                }
-                cache.insert(id, (key.clone(), Instant::now()));
-                key
+                let Some(credential) = self.store.credential(&hash).await? else { return Ok(Err(Stranger::Unknown)) };
+                self.keys.keep(hash.clone(), credential.clone());
+                credential
             }
         };
-        let equal = constant_time::verify_slices_are_equal(key.hash.as_bytes(), hash.as_bytes()).is_ok();
-        Ok((equal && key.revoked_at.is_none()).then_some(Caller { tenant: key.tenant, actor: key.name, scopes: key.scopes }))
+        let now = SystemClock.now();
+        let replaced = credential.ends_at.is_some_and(|at| at <= now);
+        match credential.key.ensure_usable(from, now) {
+            Ok(()) if !replaced => {}
+            Err(Unusable::Network) if !replaced => return Ok(Err(Stranger::WrongNetwork)),
+            _ => return Ok(Err(Stranger::Unknown)),
+        }
+        self.note_use(hash, &credential, now);
+        Ok(Ok(Caller { tenant: credential.tenant, actor: credential.key.name, scopes: credential.key.scopes }))
+    }
+
+    /// Notes in the background, once an hour, that a credential is used.
+    fn note_use(&self, hash: CredentialHash, credential: &Credential, now: Timestamp) {
+        if credential.last_used_at.is_some_and(|noted| now - noted < USE_NOTED_EVERY) {
+            return;
+        }
+        // Not again for each call until it is read anew.
+        self.keys.keep(hash.clone(), Credential { last_used_at: Some(now), ..credential.clone() });
+        let store = self.store.clone();
+        tokio::spawn(async move {
+            if let Err(error) = store.note_credential_use(&hash, now).await {
+                tracing::debug!(%error, "it could not be noted that an API key was used");
+            }
+        });
     }
 }

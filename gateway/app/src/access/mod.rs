@@ -1,3 +1,5 @@
-//! Authentication.
+//! API keys, and authentication by them.
 
+pub(crate) mod api_keys;
 pub(crate) mod authenticate;
+mod key_text;

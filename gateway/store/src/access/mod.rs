@@ -1,3 +1,4 @@
-//! API keys.
+//! What rests of the texts of API keys.
 
-pub(crate) mod api_keys;
+pub(crate) mod credentials;
+mod former_keys;

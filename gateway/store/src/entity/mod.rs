@@ -1,6 +1,5 @@
 //! One file per table; those of platform objects are in the file of their noun.
 
-pub mod api_key;
 pub mod attempt;
 pub mod business_transaction;
 pub mod configuration;

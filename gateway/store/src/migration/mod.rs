@@ -7,6 +7,7 @@ mod m0004_event_lists;
 mod m0005_published;
 mod m0006_retention;
 mod m0007_prepayments;
+mod m0008_access;
 
 use sea_orm_migration::prelude::*;
 
@@ -23,6 +24,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0005_published::Migration),
             Box::new(m0006_retention::Migration),
             Box::new(m0007_prepayments::Migration),
+            Box::new(m0008_access::Migration),
         ]
     }
 }

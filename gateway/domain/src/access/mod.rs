@@ -1,0 +1,4 @@
+//! API keys and what they may do.
+
+pub mod api_key;
+pub mod scopes;

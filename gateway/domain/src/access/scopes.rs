@@ -1,0 +1,137 @@
+//! Scopes: what callers may do. Each operation requires one.
+
+use billwire_schemas::{events::parameters::nearest, refusal::Code};
+
+use crate::rejected::{Rejected, Violation};
+
+/// The scope that includes all others.
+pub const EVERY: &str = "*";
+
+/// All other scopes, in alphabetical order. A test of the API compares them with those its operations require.
+pub const SCOPES: &[&str] = &[
+    "accounts:read",
+    "accounts:write",
+    "api_keys:read",
+    "api_keys:write",
+    "bill_cycles:read",
+    "bill_cycles:write",
+    "bill_runs:read",
+    "bill_runs:write",
+    "billing_settings:read",
+    "billing_settings:write",
+    "buckets:read",
+    "buckets:write",
+    "business_transactions:read",
+    "charges:adjust",
+    "charges:read",
+    "charges:write",
+    "contacts:read",
+    "contacts:write",
+    "contracts:read",
+    "contracts:write",
+    "credits:read",
+    "credits:write",
+    "data_sources:read",
+    "data_sources:write",
+    "deliveries:read",
+    "deliveries:write",
+    "event_types:read",
+    "event_types:write",
+    "events:read",
+    "events:write",
+    "invoices:read",
+    "invoices:write",
+    "notification_templates:read",
+    "notification_templates:write",
+    "package_subscriptions:read",
+    "package_subscriptions:write",
+    "packages:read",
+    "packages:write",
+    "payments:read",
+    "payments:write",
+    "queues:read",
+    "queues:write",
+    "refunds:read",
+    "refunds:write",
+    "retention_settings:read",
+    "retention_settings:write",
+    "services:read",
+    "services:write",
+    "smtp_accounts:read",
+    "smtp_accounts:write",
+    "subscriptions:read",
+    "subscriptions:write",
+    "suppressed_addresses:read",
+    "suppressed_addresses:write",
+    "system_users:read",
+    "system_users:write",
+    "test_clock:write",
+    "usage_identifiers:read",
+    "usage_identifiers:write",
+    "webhook_endpoints:read",
+    "webhook_endpoints:write",
+];
+
+/// Whether `held` includes `scope`.
+pub fn include(held: &[String], scope: &str) -> bool {
+    held.iter().any(|one| one == EVERY || one == scope)
+}
+
+/// Checks scopes that somebody with `held` grants. Nobody grants what they do not hold.
+///
+/// # Errors
+/// `scope_unknown` for each one that does not exist, else `scope_not_held`.
+pub fn ensure_grantable(wanted: &[String], held: &[String]) -> Result<(), Rejected> {
+    let unknown = wanted.iter().enumerate().filter(|(_, scope)| *scope != EVERY && SCOPES.binary_search(&scope.as_str()).is_err());
+    let unknown = unknown.map(|(index, scope)| {
+        let near = nearest(scope, SCOPES.iter().copied());
+        let hint = if near.is_empty() { String::new() } else { format!(" Did you mean {}?", near.join(" or ")) };
+        Violation::new(format!("/scopes/{index}"), Code::ScopeUnknown, format!("'{scope}' is not a scope.{hint}"))
+    });
+    Rejected::from_violations(unknown.collect()).map_or(Ok(()), Err)?;
+    ensure_held(wanted, held)
+}
+
+/// Checks that somebody with `held` has all scopes of a key that they create, or whose text they see.
+///
+/// # Errors
+/// `scope_not_held`.
+pub fn ensure_held(wanted: &[String], held: &[String]) -> Result<(), Rejected> {
+    match wanted.iter().find(|scope| !include(held, scope)) {
+        Some(scope) => {
+            Err(Rejected::forbidden(Code::ScopeNotHeld, format!("You do not hold the scope '{scope}', so you cannot grant it.")))
+        }
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scopes(scopes: &[&str]) -> Vec<String> {
+        scopes.iter().map(|&scope| scope.to_owned()).collect()
+    }
+
+    #[test]
+    fn they_are_in_alphabetical_order_and_each_stands_once() {
+        assert!(SCOPES.is_sorted_by(|one, next| one < next));
+    }
+
+    #[test]
+    fn nobody_grants_what_they_do_not_hold() {
+        let granted = |wanted: &[&str], held: &[&str]| ensure_grantable(&scopes(wanted), &scopes(held)).map_err(|refused| refused.code);
+        assert_eq!(granted(&["accounts:read", "events:read"], &["events:read", "accounts:read"]), Ok(()));
+        assert_eq!(granted(&["accounts:read", "*"], &["*"]), Ok(()));
+        assert_eq!(granted(&["accounts:write"], &["accounts:read"]), Err(Code::ScopeNotHeld));
+        assert_eq!(granted(&["*"], &["accounts:read"]), Err(Code::ScopeNotHeld));
+    }
+
+    #[test]
+    fn a_scope_that_does_not_exist_is_named_with_the_nearest() {
+        let refused = ensure_grantable(&scopes(&["accounts:read", "acounts:write", "accounts:*"]), &scopes(&["*"])).expect_err("refused");
+        let places: Vec<_> = refused.violations.iter().map(|broken| (broken.pointer.as_ref(), broken.code)).collect();
+        assert_eq!(places, [("/scopes/1", Code::ScopeUnknown), ("/scopes/2", Code::ScopeUnknown)]);
+        assert!(refused.violations[0].message.contains("accounts:write"), "{:?}", refused.violations[0]);
+    }
+}

@@ -1,0 +1,265 @@
+//! `billwire keys`: API keys, over the API or where the database is.
+
+use std::{sync::Arc, time::Duration};
+
+use billwire_app::{App, Caller, NewApiKey, RequestContext, RevokeApiKey, domain::access::api_key::ApiKey};
+use billwire_schemas::{
+    clock::{ShiftedClock, Timestamp},
+    ids::{ApiKeyId, TenantId},
+};
+use billwire_webhook::unguarded_client::UnguardedClient;
+use bytes::Bytes;
+use clap::Subcommand;
+use poem::http::{HeaderMap, HeaderValue, header};
+use serde_json::{Value, json};
+use url::Url;
+
+use crate::{
+    admin::operator,
+    config::Settings,
+    database,
+    output::{Output, answer},
+};
+
+/// How long a call of the API may take.
+const CALL_MAX: Duration = Duration::from_secs(30);
+/// Keys on a page.
+const PAGE: u32 = 200;
+
+/// Where the keys are.
+#[derive(Debug, clap::Args)]
+pub struct Place {
+    /// The gateway's API; absent: the database that is configured here
+    #[arg(long)]
+    api: Option<Url>,
+    /// With --api: the API key to call with
+    #[arg(long, env = "BILLWIRE_ADMIN_KEY", hide_env_values = true)]
+    key: Option<String>,
+}
+
+/// What to do with keys.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Create a key; it is shown once
+    Create {
+        /// Name of the key; it is the actor of its business transactions
+        name: String,
+        /// Scopes of the key, such as accounts:read,accounts:write; `*` is every scope
+        #[arg(long, value_delimiter = ',', required = true)]
+        scopes: Vec<String>,
+        /// When the key stops working, such as 2027-12-31T23:59:59Z; absent: never
+        #[arg(long)]
+        expires_at: Option<Timestamp>,
+        /// An address or network the key may be used from; can be repeated; absent: any
+        #[arg(long = "allow-network")]
+        allowed_networks: Vec<String>,
+        /// Tenant of the key; with --api it is that of --key
+        #[arg(long)]
+        tenant: Option<String>,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Show the keys: without --api those of all tenants
+    List {
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Replace the text of a key; the new one is shown once
+    Rotate {
+        /// Id of the key
+        id: ApiKeyId,
+        /// How long the current text keeps working, in seconds
+        #[arg(long, default_value_t = 24 * 3600)]
+        overlap_seconds: u32,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Revoke a key
+    Revoke {
+        /// Id of the key
+        id: ApiKeyId,
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+/// Runs a command; `settings` are read only where the database is meant.
+///
+/// # Errors
+/// One line that says what is wrong and what to do.
+pub async fn run(settings: impl FnOnce() -> Result<Settings, String>, command: Command, output: Output) -> Result<(), String> {
+    let place = match &command {
+        Command::Create { place, .. } | Command::List { place } | Command::Rotate { place, .. } | Command::Revoke { place, .. } => place,
+    };
+    let keys = match &place.api {
+        Some(api) => Keys::Api(Api::new(api, place.key.clone())?),
+        None => {
+            let store = database::open(&settings()?).await?;
+            Keys::Here(App::new(store, Arc::new(ShiftedClock::default()), false))
+        }
+    };
+    match command {
+        Command::Create { name, scopes, expires_at, allowed_networks, tenant, .. } => {
+            let new = NewApiKey { name, scopes, expires_at, allowed_networks };
+            let made = keys.create(new, tenant).await?;
+            answer(output, &format!("{} (shown once)", text(&made, "key")), made)
+        }
+        Command::List { .. } => {
+            let items = keys.list().await?;
+            answer(output, &items.iter().map(line).collect::<Vec<_>>().join("\n"), json!({ "items": items }))
+        }
+        Command::Rotate { id, overlap_seconds, .. } => {
+            let rotated = keys.rotate(id, overlap_seconds).await?;
+            let said = format!("{} (shown once); the text before works for {overlap_seconds} more seconds", text(&rotated, "key"));
+            answer(output, &said, rotated)
+        }
+        Command::Revoke { id, .. } => {
+            keys.revoke(id).await?;
+            answer(output, "revoked; it stops working within a second", json!({ "revoked": id }))
+        }
+    }
+}
+
+fn text<'v>(value: &'v Value, member: &str) -> &'v str {
+    value[member].as_str().unwrap_or_default()
+}
+
+fn line(key: &Value) -> String {
+    let state = if key["revokedAt"].is_string() { "revoked" } else { "live" };
+    let scopes: Vec<&str> = key["scopes"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    format!("{}  {state:7}  {:16}  {:16}  {}", text(key, "id"), text(key, "tenant"), text(key, "name"), scopes.join(","))
+}
+
+/// Keys, wherever they are. Each is JSON as the API shows it.
+enum Keys {
+    Here(App),
+    Api(Api),
+}
+
+impl Keys {
+    async fn create(&self, new: NewApiKey, tenant: Option<String>) -> Result<Value, String> {
+        match self {
+            Self::Here(app) => {
+                let tenant: TenantId = match tenant {
+                    Some(tenant) => tenant.parse().map_err(|e| format!("--tenant {e}"))?,
+                    None => TenantId::default_tenant(),
+                };
+                let issued = app.issue_api_key(&here(tenant), new).await.map_err(|e| e.to_string())?;
+                Ok(json!({ "id": issued.id, "key": issued.text }))
+            }
+            Self::Api(_) if tenant.is_some() => Err("--tenant: with --api, the key is one of the tenant of --key".to_owned()),
+            Self::Api(api) => {
+                let NewApiKey { name, scopes, expires_at, allowed_networks } = new;
+                let mut body = json!({ "name": name, "scopes": scopes, "allowedNetworks": allowed_networks });
+                if let Some(at) = expires_at {
+                    body["expiresAt"] = json!(at);
+                }
+                api.change("/v1/api-keys", body).await
+            }
+        }
+    }
+
+    async fn list(&self) -> Result<Vec<Value>, String> {
+        match self {
+            Self::Here(app) => {
+                let mut found = Vec::new();
+                for (tenant, key) in app.all_api_keys().await.map_err(|e| e.to_string())? {
+                    let mut key = serde_json::to_value(key).map_err(|e| e.to_string())?;
+                    key["tenant"] = json!(tenant);
+                    found.push(key);
+                }
+                Ok(found)
+            }
+            Self::Api(api) => api.list("/v1/api-keys").await,
+        }
+    }
+
+    async fn rotate(&self, id: ApiKeyId, overlap: u32) -> Result<Value, String> {
+        match self {
+            Self::Here(app) => {
+                let caller = here(tenant_of(app, id).await?);
+                let rotation = app.rotate_api_key(&caller, overlap).await.map_err(|e| e.to_string())?;
+                let text = rotation.text().to_owned();
+                app.execute_on_configuration(by(caller), &id.to_string(), None, rotation).await.map_err(|e| e.to_string())?;
+                Ok(json!({ "id": id, "key": text }))
+            }
+            Self::Api(api) => api.change(&format!("/v1/api-keys/{id}/rotate"), json!({ "overlapSeconds": overlap })).await,
+        }
+    }
+
+    async fn revoke(&self, id: ApiKeyId) -> Result<(), String> {
+        match self {
+            Self::Here(app) => {
+                let caller = here(tenant_of(app, id).await?);
+                let revoked = app.execute_on_configuration(by(caller), &id.to_string(), None, RevokeApiKey).await;
+                revoked.map(drop).map_err(|e| e.to_string())
+            }
+            Self::Api(api) => api.change(&format!("/v1/api-keys/{id}/revoke"), json!({})).await.map(drop),
+        }
+    }
+}
+
+fn here(tenant: TenantId) -> Caller {
+    operator(tenant, "billwire keys")
+}
+
+fn by(caller: Caller) -> RequestContext {
+    RequestContext { caller, claim: None }
+}
+
+async fn tenant_of(app: &App, id: ApiKeyId) -> Result<TenantId, String> {
+    let all: Vec<(TenantId, ApiKey)> = app.all_api_keys().await.map_err(|e| e.to_string())?;
+    let found = all.into_iter().find(|(_, key)| key.id == id);
+    found.map(|(tenant, _)| tenant).ok_or_else(|| format!("there is no key '{id}'; `billwire keys list` shows them"))
+}
+
+/// The API of a gateway.
+struct Api {
+    base: Url,
+    key: String,
+    client: UnguardedClient,
+}
+
+impl Api {
+    fn new(base: &Url, key: Option<String>) -> Result<Self, String> {
+        let key = key.ok_or("--key: with --api, give an API key with the scope api_keys:write, or set BILLWIRE_ADMIN_KEY")?;
+        Ok(Self { base: base.clone(), key, client: UnguardedClient::new(CALL_MAX)? })
+    }
+
+    fn url(&self, path: &str) -> Result<Url, String> {
+        self.base.join(path).map_err(|e| format!("--api: {e}"))
+    }
+
+    /// What the API says, or why it refuses.
+    fn said((status, body): (u16, Bytes)) -> Result<Value, String> {
+        let said: Value = serde_json::from_slice(&body).unwrap_or_default();
+        if (200..300).contains(&status) { Ok(said) } else { Err(format!("the API answered {status}: {}", text(&said, "detail"))) }
+    }
+
+    /// A change; gives the key that it shows.
+    async fn change(&self, path: &str, body: Value) -> Result<Value, String> {
+        let bearer = HeaderValue::from_str(&format!("Bearer {}", self.key)).map_err(|_| "--key: has characters that no key has")?;
+        let json = HeaderValue::from_static("application/json");
+        let headers = HeaderMap::from_iter([(header::AUTHORIZATION, bearer), (header::CONTENT_TYPE, json)]);
+        let said = Self::said(self.client.post(self.url(path)?, headers, body.to_string().into()).await?)?;
+        Ok(said["entities"][0]["after"].clone())
+    }
+
+    /// All items of a list.
+    async fn list(&self, path: &str) -> Result<Vec<Value>, String> {
+        let (mut items, mut cursor) = (Vec::new(), None::<String>);
+        loop {
+            let mut url = self.url(path)?;
+            url.query_pairs_mut().append_pair("limit", &PAGE.to_string());
+            if let Some(cursor) = &cursor {
+                url.query_pairs_mut().append_pair("cursor", cursor);
+            }
+            let page = Self::said(self.client.get(url, &self.key).await?)?;
+            items.extend(page["items"].as_array().into_iter().flatten().cloned());
+            match page["nextCursor"].as_str() {
+                Some(next) => cursor = Some(next.to_owned()),
+                None => return Ok(items),
+            }
+        }
+    }
+}
