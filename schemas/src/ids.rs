@@ -87,6 +87,8 @@ ids! {
     DataSourceId,
     /// An API key.
     ApiKeyId,
+    /// A tenant, as an object of the operator's own tenant; everything else names it by its [`TenantId`].
+    TenantObjectId,
 }
 
 /// Creates a new id: a UUIDv7 (RFC 9562 section 5.7), which sorts by creation time.

@@ -161,7 +161,7 @@ async fn crowd(setup: &Setup, beside: Beside) {
     }
     for tenant in 0..beside.tenants.max(1) {
         let queues = beside.queues / beside.tenants.max(1);
-        let api = if beside.tenants == 0 { setup.api() } else { tenant_api(setup, &format!("tenant-{tenant}")) };
+        let api = if beside.tenants == 0 { setup.api() } else { tenant_api(setup, &format!("tenant-{tenant}")).await };
         let endpoint = api.create("/v1/webhook-endpoints", json!({ "name": "beside", "url": "https://example.com" })).await;
         for queue in 0..queues {
             let body = json!({ "name": format!("beside{queue}"), "mode": "in_order", "eventTypes": ["invoice.*"] });
@@ -179,12 +179,10 @@ async fn crowd(setup: &Setup, beside: Beside) {
 }
 
 /// An API client of another tenant.
-fn tenant_api(setup: &Setup, tenant: &str) -> Api {
-    let output =
-        setup.command(&["--output", "json", "keys", "create", "bench", "--scopes", "*", "--tenant", tenant]).output().expect("a run");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let made: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    Api::new(&setup.api().base, made["key"].as_str().expect("a key"))
+async fn tenant_api(setup: &Setup, tenant: &str) -> Api {
+    let api = setup.api();
+    let made = api.post("/v1/tenants", json!({ "tenantId": tenant, "name": tenant })).await.expect(201);
+    Api::new(&api.base, made["entities"][0]["after"]["adminKey"].as_str().expect("a key"))
 }
 
 /// The share of a core that the gateway uses without work, in percent.

@@ -176,6 +176,8 @@ async fn weak_admin_keys_unknown_scopes_and_keys_without_scopes_are_refused() {
     assert!(refused_by_cli(&setup, &["serve"]).contains("BILLWIRE_ADMIN_KEY: must have at least 20"));
     assert!(refused_by_cli(&setup, &["keys", "create", "k"]).contains("--scopes"));
     assert!(refused_by_cli(&setup, &["keys", "create", "k", "--scopes", "acounts:read"]).contains("accounts:read"));
+    let unknown = refused_by_cli(&setup, &["keys", "create", "k", "--scopes", "accounts:read", "--tenant", "nobody"]);
+    assert!(unknown.contains("There is no tenant 'nobody'"), "{unknown}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

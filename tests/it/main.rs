@@ -41,6 +41,7 @@ mod second_run;
 mod slots;
 mod slow_clients;
 mod soak;
+mod tenants;
 mod tidy;
 mod untrusted;
 mod upgrade;

@@ -49,6 +49,7 @@ pub use billwire_store::{
 
 pub use access::api_keys::{AdminKey, CreateApiKey, IssuedKey, NewApiKey, RevokeApiKey, RotateApiKey};
 pub use access::authenticate::Stranger;
+pub use access::tenants::{CreateTenant, ResumeTenant, SuspendTenant, UpdateTenant};
 pub use billing::bill_run_turns::BillRunCursors;
 pub use billing::bill_runs::{BillRunNow, StartBillRun};
 pub use billing::invoice_on_demand::CreateInvoiceOnDemand;

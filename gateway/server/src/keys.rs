@@ -144,6 +144,7 @@ impl Keys {
                     Some(tenant) => tenant.parse().map_err(|e| format!("--tenant {e}"))?,
                     None => TenantId::default_tenant(),
                 };
+                app.tenant(tenant.as_str()).await.map_err(|e| format!("--tenant: {e}; createTenant makes one"))?;
                 let issued = app.issue_api_key(&here(tenant), new).await.map_err(|e| e.to_string())?;
                 Ok(json!({ "id": issued.id, "key": issued.text }))
             }

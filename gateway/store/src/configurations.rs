@@ -3,17 +3,19 @@
 
 use std::collections::{HashMap, HashSet};
 
+use billwire_domain::Entity;
 use billwire_schemas::{clock::Timestamp, ids::TenantId};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Statement, sea_query::ExprTrait,
 };
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
 use crate::{
     Error, Store,
     batching::filled,
     entity::configuration,
+    micros,
     page::{Page, PageRequest, rows_of_page},
 };
 
@@ -46,6 +48,8 @@ pub enum Kind {
     RetentionSettings,
     /// An API key.
     ApiKey,
+    /// A tenant; the operator's own tenant has them all.
+    Tenant,
 }
 
 impl Kind {
@@ -70,6 +74,7 @@ impl Kind {
             Self::BillingSettings => "billing_settings",
             Self::RetentionSettings => "retention_settings",
             Self::ApiKey => "api_key",
+            Self::Tenant => "tenant",
         }
     }
 }
@@ -97,6 +102,21 @@ pub struct Configuration<T> {
     pub secrets: Option<String>,
     /// When it was created, by the machine's clock.
     pub created_at: Timestamp,
+}
+
+/// The row of an object of a kind that is in effect from the beginning, without secrets.
+pub(crate) fn row_of<T: Serialize + Entity>(tenant: &str, kind: Kind, name: &str, body: &T) -> Result<configuration::Model, Error> {
+    Ok(configuration::Model {
+        id: body.id(),
+        tenant: tenant.to_owned(),
+        kind: kind.name().to_owned(),
+        name: name.to_owned(),
+        version: body.version(),
+        start_position: 0,
+        created_at: micros(body.created_at()),
+        body: serde_json::to_string(body).map_err(Error::corrupt("configuration"))?,
+        secrets: None,
+    })
 }
 
 /// The associated data of sealed secrets: they do not open in another row.

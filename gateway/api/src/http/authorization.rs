@@ -140,6 +140,7 @@ fn refused(stranger: Stranger, from: Option<IpAddr>) -> Problem {
             let detail = "The API key is unknown, revoked or expired.";
             unauthenticated(detail, r#"Bearer realm="billwire", error="invalid_token""#)
         }
+        Stranger::Suspended => Problem::new(Code::TenantSuspended, "The tenant of this API key is suspended; the operator can resume it."),
         Stranger::WrongNetwork => {
             let from = from.map_or_else(|| "an address that is not known".to_owned(), |address| address.to_string());
             Problem::new(Code::NetworkNotAllowed, format!("The API key may not be used from {from}, only from its allowed networks."))

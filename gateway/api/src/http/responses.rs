@@ -115,6 +115,11 @@ impl Created {
         let location = reply.entity.as_ref().map(|id| format!("{collection}/{id}"));
         Self { reply, location }
     }
+
+    /// `location` is the path of the entity.
+    pub fn at(location: String, reply: Reply) -> Self {
+        Self { reply, location: Some(location) }
+    }
 }
 
 impl IntoResponse for Created {

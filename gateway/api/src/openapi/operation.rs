@@ -109,6 +109,7 @@ const ANY: &[Code] = &[
     Code::Unauthenticated,
     Code::InsufficientScope,
     Code::NetworkNotAllowed,
+    Code::TenantSuspended,
     Code::InternalError,
     Code::Unavailable,
     Code::Busy,

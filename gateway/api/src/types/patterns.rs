@@ -19,6 +19,8 @@ pub(crate) const NAME: &str = concat!(r"^[^\x00-\x1f\x7f-\x9f]*[^", invisible!()
 /// dots alone, which a URL's path cannot name (RFC 3986 section 6.2.2.3).
 pub(crate) const EXTERNAL_ID: &str =
     concat!(r"^\.*([^.", invisible!(), r"]|[^.", invisible!(), r"][^\x00-\x1f\x7f-\x9f]*[^", invisible!(), r"])$");
+/// A token of a subject.
+pub(crate) const TENANT: &str = "^[A-Za-z0-9_-]+$";
 /// Several lines: no control characters except tab and line breaks.
 pub(crate) const LINES: &str = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$";
 /// ISO 4217.
@@ -65,6 +67,7 @@ pub(crate) fn rule_of(pattern: &str) -> &'static str {
         LINE => "must not contain line breaks or other control characters",
         NAME => "must have a visible character, and no line breaks or other control characters",
         EXTERNAL_ID => "must begin and end with a visible character, be one line, and not consist of dots alone",
+        TENANT => "must contain only letters, digits, '_' and '-'",
         LINES => "must not contain control characters other than tab and line breaks",
         CURRENCY => "must be three uppercase letters (ISO 4217), such as EUR",
         HOST => "must be a host name or an IP address, without scheme, port or path",

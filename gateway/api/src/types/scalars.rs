@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::types::patterns::{
     ADDRESS, ADDRESS_OR_NOTHING, ATTRIBUTE, CAMEL, COUNTRY, CURRENCY, DECIMAL, EXTERNAL_ID, HEADER, HOST, LANGUAGE, LANGUAGE_OR_NOTHING,
-    LINE, LINES, NAME, PATH, PATH_OR_NOTHING, RECIPIENT, SNAKE, STATUS, VISIBLE,
+    LINE, LINES, NAME, PATH, PATH_OR_NOTHING, RECIPIENT, SNAKE, STATUS, TENANT, VISIBLE,
 };
 
 fn text(min: usize, max: usize, pattern: &str) -> MetaSchema {
@@ -100,6 +100,8 @@ texts! {
     CelExpression = text(1, 2_000, LINES);
     /// A CEL expression, or empty.
     CelFilter = text(0, 2_000, LINES);
+    /// The name of a tenant in subjects and keys.
+    TenantName = text(1, 32, TENANT);
     /// The name of a scope; the domain knows which there are.
     ScopeName = text(1, 64, LINE);
     /// An IP address or network; the domain parses it.

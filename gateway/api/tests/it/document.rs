@@ -132,6 +132,8 @@ const REQUESTS: &[&str] = &[
     "ReplayOrder",
     "RetentionSettingsUpdate",
     "SecretRotation",
+    "TenantSuspension",
+    "TenantUpdate",
     "ServiceTransition",
     "ServiceUpdate",
     "SetAsideEventChoice",

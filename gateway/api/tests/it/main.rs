@@ -33,6 +33,7 @@ mod retention;
 mod rig;
 mod routing;
 mod successes;
+mod tenants;
 mod usage;
 mod usage_clock;
 mod violations;

@@ -45,9 +45,9 @@ const PAGE: u64 = 200;
 
 /// The text of a key, and its hash. Only the reply shows the text.
 #[derive(Debug, Clone)]
-struct Text {
-    text: String,
-    hash: CredentialHash,
+pub(super) struct Text {
+    pub text: String,
+    pub hash: CredentialHash,
 }
 
 /// The key with its text, for the reply.
@@ -191,7 +191,7 @@ impl App {
         Ok(!self.store.tenants_with_keys().await?.is_empty())
     }
 
-    async fn fresh_text(&self, tenant: &TenantId) -> Result<Text, Failure> {
+    pub(super) async fn fresh_text(&self, tenant: &TenantId) -> Result<Text, Failure> {
         let text = key_text::fresh(tenant)?;
         let hash = self.store.credential_hash(&text).await?;
         Ok(Text { text, hash })

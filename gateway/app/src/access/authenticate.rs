@@ -34,6 +34,8 @@ pub enum Stranger {
     Unknown,
     /// The key works, but not from this address.
     WrongNetwork,
+    /// The key works, but its tenant is suspended.
+    Suspended,
 }
 
 impl Cache {
@@ -75,6 +77,9 @@ impl App {
             Ok(()) if !replaced => {}
             Err(Unusable::Network) if !replaced => return Ok(Err(Stranger::WrongNetwork)),
             _ => return Ok(Err(Stranger::Unknown)),
+        }
+        if credential.suspended {
+            return Ok(Err(Stranger::Suspended));
         }
         self.note_use(hash, &credential, now);
         Ok(Ok(Caller { tenant: credential.tenant, actor: credential.key.name, scopes: credential.key.scopes }))

@@ -65,6 +65,8 @@ pub const SCOPES: &[&str] = &[
     "suppressed_addresses:write",
     "system_users:read",
     "system_users:write",
+    "tenants:read",
+    "tenants:write",
     "test_clock:write",
     "usage_identifiers:read",
     "usage_identifiers:write",

@@ -69,6 +69,8 @@ pub(crate) struct TenantCache {
     /// The changes of the configuration, in number, when it was read or earlier.
     changes: i64,
     held: HashSet<QueueId>,
+    /// Whether the tenant was suspended.
+    suspended: bool,
     routing: Option<Arc<TenantRouting>>,
     /// Compiled subscriptions; what has not changed is not compiled again.
     compiled: HashMap<SubscriptionId, (CompiledFrom, Arc<event::Subscription>)>,
@@ -129,20 +131,23 @@ impl SqlDeliveryStore {
             held.entry(one.tenant).or_default().insert(one.queue);
         }
         let none = HashSet::new();
+        let suspended = self.store.suspended_tenants().await.map_err(text)?;
         let is_current = |tenant: &TenantId, now: i64| {
-            self.with_tenant(tenant, |cache| {
-                cache.routing.is_some() && cache.changes == now && cache.held == *held.get(tenant).unwrap_or(&none)
-            })
+            let wanted = (now, suspended.contains(tenant), held.get(tenant).unwrap_or(&none));
+            self.with_tenant(tenant, |cache| cache.routing.is_some() && (cache.changes, cache.suspended, &cache.held) == wanted)
         };
         let changed: Vec<TenantId> =
             changes.iter().filter(|(tenant, now)| !is_current(tenant, **now)).map(|(tenant, _)| tenant.clone()).collect();
         let mut read = ConfigurationOf::read(&self.store, &changed).await?;
         for tenant in changed {
             let (now, held) = (changes.get(&tenant).copied().unwrap_or(0), held.remove(&tenant).unwrap_or_default());
-            let of_tenant = read.remove(&tenant).unwrap_or_default();
+            let mut of_tenant = read.remove(&tenant).unwrap_or_default();
+            let suspended = suspended.contains(&tenant);
+            // Nothing is attempted, as if each queue were paused; new deliveries wait in the delivery store.
+            of_tenant.queues.iter_mut().for_each(|queue| queue.paused |= suspended);
             let compiled = self.with_tenant(&tenant, |cache| std::mem::take(&mut cache.compiled));
             let (routing, compiled) = of_tenant.routing(&tenant, &held, compiled, &self.limits, self.action_of);
-            let cache = TenantCache { changes: now, held, routing: Some(Arc::new(routing)), compiled, ..TenantCache::default() };
+            let cache = TenantCache { changes: now, held, suspended, routing: Some(Arc::new(routing)), compiled, ..TenantCache::default() };
             self.with_cache(|all| all.tenants.insert(tenant, cache));
         }
         Ok(())

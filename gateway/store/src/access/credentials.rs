@@ -3,8 +3,13 @@
 //! The hash is keyed, so that a copy of the database alone does not tell whether a text is right. A text has 256 bits of entropy, so a slow
 //! hash would add nothing.
 
+use std::collections::HashSet;
+
 use aws_lc_rs::{digest, hmac};
-use billwire_domain::access::api_key::ApiKey;
+use billwire_domain::access::{
+    api_key::ApiKey,
+    tenant::{Status, Tenant},
+};
 use billwire_schemas::{
     clock::Timestamp,
     ids::{ApiKeyId, TenantId},
@@ -14,6 +19,7 @@ use uuid::Uuid;
 
 use crate::{
     Error, Store, Tx,
+    configurations::{Kind, row_of},
     error::Failure,
     micros, moment,
     secrets::{Sealer, hex},
@@ -39,19 +45,29 @@ pub struct Credential {
     pub ends_at: Option<Timestamp>,
     /// When it was last used, if it ever was; not exact.
     pub last_used_at: Option<Timestamp>,
+    /// Whether the tenant is suspended.
+    pub suspended: bool,
 }
 
-const FIND: &str = "SELECT c.tenant, c.ends_at, c.last_used_at, o.body FROM credential c \
-                    JOIN configuration o ON o.id = c.api_key_id WHERE c.hash = $1";
+const FIND: &str = "SELECT c.tenant, c.ends_at, c.last_used_at, o.body, t.body AS whose FROM credential c \
+                    JOIN configuration o ON o.id = c.api_key_id \
+                    LEFT JOIN configuration t ON t.tenant = 'default' AND t.kind = 'tenant' AND t.name = c.tenant WHERE c.hash = $1";
+
+fn is_suspended(tenant: &str) -> Result<bool, Error> {
+    let tenant: Tenant = serde_json::from_str(tenant).map_err(Error::corrupt("configuration"))?;
+    Ok(tenant.status == Status::Suspended)
+}
 
 fn credential(row: &QueryResult) -> Result<Credential, Error> {
     let (tenant, body): (String, String) = (row.try_get("", "tenant")?, row.try_get("", "body")?);
+    let whose: Option<String> = row.try_get("", "whose")?;
     let (ends_at, last_used_at): (Option<i64>, Option<i64>) = (row.try_get("", "ends_at")?, row.try_get("", "last_used_at")?);
     Ok(Credential {
         tenant: tenant.parse().map_err(|_| Error::Corrupt { table: "credential", detail: tenant })?,
         key: serde_json::from_str(&body).map_err(Error::corrupt("configuration"))?,
         ends_at: ends_at.map(moment),
         last_used_at: last_used_at.map(moment),
+        suspended: whose.as_deref().map(is_suspended).transpose()?.unwrap_or(false),
     })
 }
 
@@ -83,6 +99,7 @@ impl Store {
         let key = self.secret_setting(HASH_KEY, Sealer::fresh_master_key).await?;
         let key = hmac::Key::new(hmac::HMAC_SHA256, key.as_bytes());
         self.adopt_former_keys(&key).await?;
+        self.adopt_tenants().await?;
         Ok(key)
     }
 
@@ -116,6 +133,15 @@ impl Store {
         rows.iter().map(|row| Ok((ApiKeyId(row.try_get("", "api_key_id")?), moment(row.try_get("", "at")?)))).collect()
     }
 
+    /// The tenants that are suspended.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn suspended_tenants(&self) -> Result<HashSet<TenantId>, Error> {
+        let all = self.configurations::<Tenant>(&TenantId::default_tenant(), Kind::Tenant).await?;
+        Ok(all.into_iter().filter(|tenant| tenant.status == Status::Suspended).map(|tenant| tenant.tenant_id).collect())
+    }
+
     /// The tenants that have keys.
     ///
     /// # Errors
@@ -141,8 +167,22 @@ impl Tx<'_> {
 
     /// Makes the text with this hash work for a key.
     pub fn save_credential(&mut self, hash: &CredentialHash, key: ApiKeyId) {
-        let tenant = self.tenant().as_str().to_owned();
-        self.defer(INSERT.to_owned(), vec![hash.as_str().into(), tenant.into(), key.0.into()]);
+        let tenant = self.tenant().clone();
+        self.save_credential_of(&tenant, hash, key);
+    }
+
+    fn save_credential_of(&mut self, tenant: &TenantId, hash: &CredentialHash, key: ApiKeyId) {
+        self.defer(INSERT.to_owned(), vec![hash.as_str().into(), tenant.as_str().into(), key.0.into()]);
+    }
+
+    /// Saves a key of another tenant, which is new, with the hash of its text.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON.
+    pub fn save_key_of(&mut self, tenant: &TenantId, key: &ApiKey, hash: &CredentialHash) -> Result<(), Failure> {
+        self.save_configuration_row(row_of(tenant.as_str(), Kind::ApiKey, &key.name, key)?);
+        self.save_credential_of(tenant, hash, key.id);
+        Ok(())
     }
 
     /// Lets the texts of a key work until a moment at most.

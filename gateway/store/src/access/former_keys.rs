@@ -1,19 +1,50 @@
-//! Table `api_key` of version 0.2: keys with an unkeyed hash. They become API keys with a credential.
+//! What version 0.2 knew of access. Table `api_key` has keys with an unkeyed hash: they become API keys with a credential. Tenants were only
+//! names: they become objects of the operator's own tenant.
 
 use aws_lc_rs::hmac;
-use billwire_domain::access::api_key::ApiKey;
-use billwire_schemas::ids::{ApiKeyId, TenantId, fresh};
-use sea_orm::{ConnectionTrait, EntityTrait, QueryFilter};
+use billwire_domain::access::{api_key::ApiKey, tenant};
+use billwire_schemas::{
+    clock::{Clock, SystemClock},
+    ids::{ApiKeyId, TenantId, TenantObjectId, fresh},
+};
+use sea_orm::{ConnectionTrait, EntityTrait, QueryFilter, sea_query::OnConflict};
 
 use crate::{
     Error, Store,
     access::credentials::{ADMIN_KEY, INSERT, hash_of_digest},
-    configurations::{Kind, named},
-    entity::{configuration, setting},
-    micros, moment, settings,
+    configurations::{Kind, named, row_of},
+    entity::{
+        configuration::{self, Column},
+        setting,
+    },
+    moment, settings,
 };
 
+async fn insert(conn: &impl ConnectionTrait, row: configuration::Model) -> Result<(), Error> {
+    configuration::Entity::insert(configuration::ActiveModel::from(row)).exec_without_returning(conn).await?;
+    Ok(())
+}
+
 impl Store {
+    /// Makes an object of each tenant that has none: the operator's own, and those of versions that knew none.
+    pub(crate) async fn adopt_tenants(&self) -> Result<(), Error> {
+        let (operator, now) = (TenantId::default_tenant(), SystemClock.now());
+        let mut tenants = self.tenants_with_keys().await?;
+        tenants.push(operator.clone());
+        let tx = self.begin().await?;
+        for tenant in tenants {
+            let known = configuration::Entity::find().filter(named(&operator, Kind::Tenant, tenant.as_str())).one(&*tx).await?;
+            if known.is_none() {
+                let made = tenant::create(TenantObjectId(fresh()), tenant.clone(), tenant.to_string(), now).after;
+                let row = configuration::ActiveModel::from(row_of(operator.as_str(), Kind::Tenant, tenant.as_str(), &made)?);
+                // Another process may start at the same time.
+                let mut clash = OnConflict::columns([Column::Tenant, Column::Kind, Column::Name]);
+                configuration::Entity::insert(row).on_conflict(clash.do_nothing().to_owned()).exec_without_returning(&*tx).await?;
+            }
+        }
+        tx.commit().await
+    }
+
     /// Turns the keys of version 0.2 into API keys, all or none. They keep working.
     pub(crate) async fn adopt_former_keys(&self, key: &hmac::Key) -> Result<(), Error> {
         let tx = self.begin().await?;
@@ -51,7 +82,7 @@ impl Store {
                 former_works_until: None,
                 revoked_at: revoked_at.map(moment),
             };
-            insert(&*tx, &tenant, &adopted).await?;
+            insert(&*tx, row_of(&tenant, Kind::ApiKey, &name, &adopted)?).await?;
             let hash = hash_of_digest(key, &digest);
             tx.execute_raw(self.statement(INSERT, [hash.as_str().into(), tenant.into(), new.0.into()])).await?;
             if admin.as_ref() == Some(&id) {
@@ -61,20 +92,4 @@ impl Store {
         tracing::info!(keys = rows.len(), "the API keys of the version before were taken over");
         tx.commit().await
     }
-}
-
-async fn insert(conn: &impl ConnectionTrait, tenant: &str, key: &ApiKey) -> Result<(), Error> {
-    let row = configuration::Model {
-        id: key.id.0,
-        tenant: tenant.to_owned(),
-        kind: Kind::ApiKey.name().to_owned(),
-        name: key.name.clone(),
-        version: key.version,
-        start_position: 0,
-        created_at: micros(key.created_at),
-        body: serde_json::to_string(key).map_err(Error::corrupt("api_key"))?,
-        secrets: None,
-    };
-    configuration::Entity::insert(configuration::ActiveModel::from(row)).exec_without_returning(conn).await?;
-    Ok(())
 }

@@ -113,6 +113,10 @@ impl Tx<'_> {
         Ok(())
     }
 
+    pub(crate) fn save_configuration_row(&mut self, row: configuration::Model) {
+        self.writes.configurations.push(row);
+    }
+
     /// The outbox position that everything committed until now has, and nothing that commits later.
     async fn present_position(&self) -> Result<i64, Failure> {
         Ok(outbox::settle(self.conn).await?)

@@ -1,0 +1,236 @@
+//! Tenants, for the operator of the installation.
+
+use billwire_app::{ResumeTenant, SuspendTenant, UpdateTenant, domain::access::tenant};
+use billwire_schemas::{ids::TenantId, refusal::Code};
+use poem_openapi::{Object, OpenApi, Tags, param::Path, types::Example};
+use uuid::Uuid;
+
+use crate::{
+    customers::account_bill_cycle::NoMembers,
+    http::{
+        problem::Problem,
+        request_context::Context,
+        responses::{Created, Done, Found, IfNoneMatch, Listed},
+        validated_body::{Validate, Validated},
+    },
+    openapi::operation::{Operation, change, create, created, get, list, updated},
+    types::example::{example_id, example_moment},
+    types::scalars::{Moment, Name, Reason, Reference, TenantName},
+};
+
+#[derive(Tags)]
+pub(crate) enum Tag {
+    /// The customers of an installation, kept apart from each other. Keys of the operator's own tenant, `default`, manage them.
+    #[oai(rename = "Tenants")]
+    Tenants,
+}
+
+pub(crate) struct Tenants;
+
+/// Registry entries of the operations below.
+pub(crate) const OPERATIONS: &[Operation] = &[
+    create("createTenant", "tenants:write", &[Code::NotOperator, Code::TenantExists], created("tenant", "Tenant", &[])),
+    Operation { own_codes: &[Code::NotOperator], ..list("listTenants", "tenants:read") },
+    get("getTenant", "tenants:read", &[Code::NotOperator, Code::TenantNotFound]),
+    change("updateTenant", "tenants:write", &[Code::NotOperator, Code::TenantNotFound], updated("tenant", "Tenant", &[])),
+    change(
+        "suspendTenant",
+        "tenants:write",
+        &[Code::NotOperator, Code::TenantNotFound, Code::TenantIsOperator, Code::TenantAlreadySuspended],
+        updated("tenant", "Tenant", &[]),
+    ),
+    change(
+        "resumeTenant",
+        "tenants:write",
+        &[Code::NotOperator, Code::TenantNotFound, Code::TenantNotSuspended],
+        updated("tenant", "Tenant", &[]),
+    ),
+];
+
+/// The tenant to create.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct NewTenant {
+    /// The tenant's name in subjects and API keys, which never changes.
+    tenant_id: TenantName,
+    /// The tenant's name for people.
+    name: Name,
+}
+
+impl Validate for NewTenant {}
+
+impl Example for NewTenant {
+    fn example() -> Self {
+        Self { tenant_id: "acme".into(), name: "Acme Telecom".into() }
+    }
+}
+
+/// Changes to a tenant. Absent members keep their values.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct TenantUpdate {
+    /// The tenant's name for people.
+    name: Option<Name>,
+}
+
+impl Validate for TenantUpdate {}
+
+impl Example for TenantUpdate {
+    fn example() -> Self {
+        Self { name: Some("Acme Telecom Ltd".into()) }
+    }
+}
+
+/// The suspension of a tenant.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct TenantSuspension {
+    /// Reason, as free text.
+    reason: Option<Reason>,
+}
+
+impl Validate for TenantSuspension {}
+
+impl Example for TenantSuspension {
+    fn example() -> Self {
+        Self { reason: Some("contract ended".into()) }
+    }
+}
+
+/// A tenant.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct Tenant {
+    /// Unique id.
+    id: Uuid,
+    /// Version, starting at 1.
+    version: i64,
+    /// The tenant's name in subjects and API keys.
+    tenant_id: String,
+    /// The tenant's name for people.
+    name: String,
+    /// `active`, or `suspended`: its calls are refused and its deliveries wait. More values may be added.
+    status: String,
+    /// Reason for the suspension.
+    suspended_because: Option<String>,
+    /// Creation time.
+    created_at: Moment,
+    /// Time of the last change.
+    updated_at: Moment,
+}
+
+impl Example for Tenant {
+    fn example() -> Self {
+        Self {
+            id: example_id(0x51),
+            version: 1,
+            tenant_id: "acme".to_owned(),
+            name: "Acme Telecom".to_owned(),
+            status: "active".to_owned(),
+            suspended_because: None,
+            created_at: example_moment(),
+            updated_at: example_moment(),
+        }
+    }
+}
+
+/// Refuses callers of other tenants than the operator's own.
+fn ensure_operator(context: &Context) -> Result<(), Problem> {
+    if *context.tenant() == TenantId::default_tenant() {
+        return Ok(());
+    }
+    Err(Problem::new(Code::NotOperator, "Only keys of the operator's own tenant manage tenants."))
+}
+
+/// The object id of the tenant that a path names.
+async fn object_id(context: &Context, name: &Reference) -> Result<Reference, Problem> {
+    ensure_operator(context)?;
+    Ok(Reference(context.app().tenant(&name.0).await?.id.to_string()))
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Tenants")]
+impl Tenants {
+    /// Create a tenant
+    ///
+    /// The tenant gets a first API key with every scope, whose text only this response shows (`entities[0].after.adminKey`).
+    #[oai(path = "/tenants", method = "post", operation_id = "createTenant")]
+    async fn create(&self, context: Context, input: Validated<NewTenant>) -> Result<Created, Problem> {
+        ensure_operator(&context)?;
+        let tenant: TenantId = input.body.tenant_id.0.parse().map_err(Problem::internal)?;
+        let location = format!("/v1/tenants/{tenant}");
+        let use_case = context.app().create_tenant(context.caller(), tenant, input.body.name.0).await?;
+        Ok(Created::at(location, context.execute(input.canonical.as_deref(), use_case).await?))
+    }
+
+    /// List tenants
+    ///
+    /// Oldest first.
+    #[oai(path = "/tenants", method = "get", operation_id = "listTenants")]
+    async fn list(&self, context: Context) -> Result<Listed<Tenant>, Problem> {
+        ensure_operator(&context)?;
+        Listed::configurations::<tenant::Tenant>(&context).await
+    }
+
+    /// Get a tenant
+    ///
+    /// Returns the tenant with this name or id.
+    #[oai(path = "/tenants/:tenant", method = "get", operation_id = "getTenant")]
+    async fn get(
+        &self,
+        context: Context,
+        known: IfNoneMatch,
+        /// Name of the tenant, its `tenantId`, or its id.
+        tenant: Path<Reference>,
+    ) -> Result<Found<Tenant>, Problem> {
+        ensure_operator(&context)?;
+        Found::of(&context.app().tenant(&tenant.0.0).await?, &known)
+    }
+
+    /// Change a tenant
+    ///
+    /// Changes its name for people.
+    #[oai(path = "/tenants/:tenant", method = "patch", operation_id = "updateTenant")]
+    async fn update(
+        &self,
+        context: Context,
+        /// Name of the tenant, its `tenantId`, or its id.
+        tenant: Path<Reference>,
+        input: Validated<TenantUpdate>,
+    ) -> Result<Done, Problem> {
+        let id = object_id(&context, &tenant.0).await?;
+        let use_case = UpdateTenant { name: input.body.name.map(|name| name.0) };
+        Ok(Done(context.execute_on_configuration(&id, input.canonical.as_deref(), use_case).await?))
+    }
+
+    /// Suspend a tenant
+    ///
+    /// Within a second, calls with the tenant's keys are refused with 403 `tenant_suspended`. Its deliveries wait. What falls due is still done: plans,
+    /// bill runs, retention.
+    #[oai(path = "/tenants/:tenant/suspend", method = "post", operation_id = "suspendTenant")]
+    async fn suspend(
+        &self,
+        context: Context,
+        /// Name of the tenant, its `tenantId`, or its id.
+        tenant: Path<Reference>,
+        input: Validated<Option<TenantSuspension>>,
+    ) -> Result<Done, Problem> {
+        let id = object_id(&context, &tenant.0).await?;
+        let because = input.body.and_then(|body| body.reason).map(|reason| reason.0);
+        Ok(Done(context.execute_on_configuration(&id, input.canonical.as_deref(), SuspendTenant { because }).await?))
+    }
+
+    /// Resume a tenant
+    ///
+    /// The tenant's keys work again, and what waited is delivered, in order where the queue is. The body is optional.
+    #[oai(path = "/tenants/:tenant/resume", method = "post", operation_id = "resumeTenant")]
+    async fn resume(
+        &self,
+        context: Context,
+        /// Name of the tenant, its `tenantId`, or its id.
+        tenant: Path<Reference>,
+        input: Validated<Option<NoMembers>>,
+    ) -> Result<Done, Problem> {
+        let id = object_id(&context, &tenant.0).await?;
+        Ok(Done(context.execute_on_configuration(&id, input.canonical.as_deref(), ResumeTenant).await?))
+    }
+}

@@ -1,0 +1,155 @@
+//! `createTenant`, `updateTenant`, `suspendTenant`, `resumeTenant`: by keys of the operator's own tenant, whose configuration tenants are.
+
+use async_trait::async_trait;
+use billwire_domain::{
+    Rejected,
+    access::{
+        api_key::{self, Granter},
+        scopes,
+        tenant::{self, Tenant},
+    },
+};
+use billwire_schemas::{
+    clock::{Clock, SystemClock, Timestamp},
+    ids::{ApiKeyId, TenantId, TenantObjectId, fresh},
+    refusal::Code,
+};
+use billwire_store::{ConfigurationKind as Kind, Tx, commit::Failure};
+use serde_json::value::to_raw_value;
+
+use crate::{
+    App, Caller,
+    access::{api_keys::Text, key_text},
+    configuration::{ConfigurationObject, ConfigurationUseCase, changed, created},
+    execute::{UseCase, json},
+    record::Record,
+};
+
+impl ConfigurationObject for Tenant {
+    const KIND: Kind = Kind::Tenant;
+    const NAME: &'static str = "tenant";
+    const NOT_FOUND: Code = Code::TenantNotFound;
+    const DELETE: &'static str = "deleteTenant";
+    fn name(&self) -> &str {
+        self.tenant_id.as_str()
+    }
+}
+
+/// Name of a new tenant's first key.
+const FIRST_KEY: &str = "admin";
+
+/// Creates a tenant with a first API key, which has every scope. Only the reply shows the key's text.
+#[derive(Debug, Clone)]
+pub struct CreateTenant {
+    id: TenantObjectId,
+    tenant: TenantId,
+    name: String,
+    actor: String,
+    key: ApiKeyId,
+    text: Text,
+}
+
+#[async_trait]
+impl UseCase for CreateTenant {
+    const OPERATION: &'static str = "createTenant";
+    const STATUS: u16 = 201;
+
+    async fn run(&self, tx: &mut Tx<'_>, _: Timestamp) -> Result<Option<Record>, Failure> {
+        let (now, tenant) = (SystemClock.now(), self.tenant.as_str());
+        if tx.has_configuration(Kind::Tenant, tenant).await? {
+            let message = format!("There is a tenant '{tenant}' already.");
+            return Err(Rejected::conflict(Code::TenantExists, message).into());
+        }
+        let change = tenant::create(self.id, self.tenant.clone(), self.name.clone(), now);
+        let every = vec![scopes::EVERY.to_owned()];
+        let starts_with = Some(key_text::beginning(&self.text.text, &self.tenant));
+        let command = api_key::Create {
+            id: self.key,
+            name: FIRST_KEY.to_owned(),
+            starts_with,
+            scopes: every.clone(),
+            expires_at: None,
+            allowed_networks: Vec::new(),
+        };
+        let key = api_key::create(command, Granter { actor: self.actor.clone(), scopes: every }, now)?.after;
+        tx.save_key_of(&self.tenant, &key, &self.text.hash)?;
+        let record = created(tx, &change, None).await?;
+        let mut shown = serde_json::to_value(&change.after).map_err(json)?;
+        shown["adminKey"] = self.text.text.as_str().into();
+        Ok(Some(record.reveal(to_raw_value(&shown).map_err(json)?)))
+    }
+}
+
+/// Renames a tenant.
+#[derive(Debug, Clone)]
+pub struct UpdateTenant {
+    /// The new name, if any.
+    pub name: Option<String>,
+}
+
+#[async_trait]
+impl ConfigurationUseCase for UpdateTenant {
+    type Object = Tenant;
+    const OPERATION: &'static str = "updateTenant";
+
+    async fn run(&self, tx: &mut Tx<'_>, tenant: Tenant, _: Timestamp) -> Result<Record, Failure> {
+        changed(tx, &tenant::rename(tenant, self.name.clone(), SystemClock.now()))
+    }
+}
+
+/// Suspends a tenant.
+#[derive(Debug, Clone)]
+pub struct SuspendTenant {
+    /// Why.
+    pub because: Option<String>,
+}
+
+#[async_trait]
+impl ConfigurationUseCase for SuspendTenant {
+    type Object = Tenant;
+    const OPERATION: &'static str = "suspendTenant";
+
+    async fn run(&self, tx: &mut Tx<'_>, tenant: Tenant, _: Timestamp) -> Result<Record, Failure> {
+        changed(tx, &tenant::suspend(tenant, self.because.clone(), SystemClock.now())?)
+    }
+}
+
+/// Resumes a tenant.
+#[derive(Debug, Clone)]
+pub struct ResumeTenant;
+
+#[async_trait]
+impl ConfigurationUseCase for ResumeTenant {
+    type Object = Tenant;
+    const OPERATION: &'static str = "resumeTenant";
+
+    async fn run(&self, tx: &mut Tx<'_>, tenant: Tenant, _: Timestamp) -> Result<Record, Failure> {
+        changed(tx, &tenant::resume(tenant, SystemClock.now())?)
+    }
+}
+
+impl App {
+    /// `createTenant`.
+    ///
+    /// # Errors
+    /// A database failure, or one of the system's random generator.
+    pub async fn create_tenant(&self, caller: &Caller, tenant: TenantId, name: String) -> Result<CreateTenant, Failure> {
+        let text = self.fresh_text(&tenant).await?;
+        let (id, key) = (TenantObjectId(fresh()), ApiKeyId(fresh()));
+        Ok(CreateTenant { id, tenant, name, actor: caller.actor.clone(), key, text })
+    }
+
+    /// The tenant with this name or object id, for the operator.
+    ///
+    /// # Errors
+    /// `tenant_not_found`, or a database failure.
+    pub async fn tenant(&self, reference: &str) -> Result<Tenant, Failure> {
+        let operator = TenantId::default_tenant();
+        // No name is as long as an id.
+        let found = match reference.parse() {
+            Ok(id) => self.store.configuration(&operator, Kind::Tenant, id).await?,
+            Err(_) => self.store.configuration_named(&operator, Kind::Tenant, reference).await?,
+        };
+        found.ok_or_else(|| Rejected::not_found(Code::TenantNotFound, Tenant::NAME, reference).into())
+    }
+}

@@ -1,0 +1,143 @@
+//! Tenants: the customers of an installation. The operator's own tenant has them as configuration, and only its keys see and change them.
+
+use billwire_schemas::{
+    clock::Timestamp,
+    ids::{TenantId, TenantObjectId},
+    refusal::Code,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    change::{Change, Entity, entity_members},
+    rejected::Rejected,
+};
+
+/// Whether a tenant may do anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Status {
+    /// It may.
+    Active,
+    /// Its calls are refused, and its deliveries wait. Its clock goes on: what falls due is done.
+    Suspended,
+}
+
+impl Status {
+    /// The name on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Suspended => "suspended",
+        }
+    }
+}
+
+/// A tenant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Tenant {
+    /// Object id.
+    pub id: TenantObjectId,
+    /// Object version, starting at 1.
+    pub version: i64,
+    /// Its name in subjects and keys, which never changes.
+    pub tenant_id: TenantId,
+    /// Its name for people.
+    pub name: String,
+    /// Current status.
+    pub status: Status,
+    /// Why it is suspended.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub suspended_because: Option<String>,
+    /// Creation time.
+    pub created_at: Timestamp,
+    /// Time of the last change.
+    pub updated_at: Timestamp,
+}
+
+/// Decides `createTenant`.
+pub fn create(id: TenantObjectId, tenant_id: TenantId, name: String, now: Timestamp) -> Change<Tenant> {
+    let (status, suspended_because) = (Status::Active, None);
+    Change::created(Tenant { id, version: 1, tenant_id, name, status, suspended_because, created_at: now, updated_at: now })
+}
+
+/// Decides `updateTenant`.
+pub fn rename(tenant: Tenant, name: Option<String>, now: Timestamp) -> Change<Tenant> {
+    let mut after = tenant.next_version(now);
+    after.name = name.unwrap_or(after.name);
+    Change::updated(tenant, after, Vec::<&'static str>::new())
+}
+
+/// Decides `suspendTenant`.
+///
+/// # Errors
+/// `tenant_is_operator`, `tenant_suspended`.
+pub fn suspend(tenant: Tenant, because: Option<String>, now: Timestamp) -> Result<Change<Tenant>, Rejected> {
+    if tenant.tenant_id == TenantId::default_tenant() {
+        let message = "The operator's own tenant cannot be suspended: nobody could resume it.";
+        return Err(Rejected::conflict(Code::TenantIsOperator, message));
+    }
+    if tenant.status == Status::Suspended {
+        return Err(Rejected::conflict(Code::TenantAlreadySuspended, "The tenant is suspended already."));
+    }
+    let mut after = tenant.next_version(now);
+    (after.status, after.suspended_because) = (Status::Suspended, because);
+    Ok(Change::updated(tenant, after, Vec::<&'static str>::new()))
+}
+
+/// Decides `resumeTenant`.
+///
+/// # Errors
+/// `tenant_not_suspended`.
+pub fn resume(tenant: Tenant, now: Timestamp) -> Result<Change<Tenant>, Rejected> {
+    if tenant.status == Status::Active {
+        return Err(Rejected::conflict(Code::TenantNotSuspended, "The tenant is not suspended."));
+    }
+    let mut after = tenant.next_version(now);
+    (after.status, after.suspended_because) = (Status::Active, None);
+    Ok(Change::updated(tenant, after, Vec::<&'static str>::new()))
+}
+
+impl Entity for Tenant {
+    const TYPE: &'static str = "tenant";
+    const EVENT_OBJECT: Option<&'static str> = None;
+
+    entity_members!(updated_at, status, configuration);
+}
+
+#[cfg(test)]
+mod tests {
+    use billwire_schemas::ids::fresh;
+
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_timestamp(seconds, 0).expect("a moment")
+    }
+
+    fn tenant(name: &str) -> Tenant {
+        create(TenantObjectId(fresh()), name.parse().expect("a tenant"), "Acme".to_owned(), at(0)).after
+    }
+
+    #[test]
+    fn a_tenant_is_suspended_once_and_resumed_once() {
+        let suspended = suspend(tenant("acme"), Some("unpaid".to_owned()), at(1)).expect("suspended").after;
+        assert_eq!((suspended.status, suspended.suspended_because.as_deref(), suspended.version), (Status::Suspended, Some("unpaid"), 2));
+        assert_eq!(suspend(suspended.clone(), None, at(2)).expect_err("refused").code, Code::TenantAlreadySuspended);
+        let resumed = resume(suspended, at(3)).expect("resumed").after;
+        assert_eq!((resumed.status, resumed.suspended_because.clone()), (Status::Active, None));
+        assert_eq!(resume(resumed, at(4)).expect_err("refused").code, Code::TenantNotSuspended);
+    }
+
+    #[test]
+    fn the_operators_own_tenant_stays() {
+        assert_eq!(suspend(tenant("default"), None, at(1)).expect_err("refused").code, Code::TenantIsOperator);
+    }
+
+    #[test]
+    fn the_same_name_again_changes_nothing() {
+        let acme = tenant("acme");
+        assert_eq!(rename(acme.clone(), Some("Acme".to_owned()), at(1)).after, acme);
+        assert_eq!(rename(acme, Some("Acme Ltd".to_owned()), at(1)).after.version, 2);
+    }
+}
