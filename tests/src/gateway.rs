@@ -47,7 +47,15 @@ pub fn program() -> PathBuf {
 
 impl Setup {
     pub fn new(name: &str, database: Database) -> Self {
-        let folder = Folder::new(name);
+        Self::within(Folder::new(name), database)
+    }
+
+    /// One whose files are in memory, see [`Folder::in_memory`].
+    pub fn in_memory(name: &str, database: Database) -> Self {
+        Self::within(Folder::in_memory(name), database)
+    }
+
+    fn within(folder: Folder, database: Database) -> Self {
         let database_url = match database {
             Database::Sqlite => None,
             Database::Postgres => Some(new_postgres_database()),

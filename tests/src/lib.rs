@@ -23,7 +23,7 @@ pub mod story;
 
 use std::{
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Mutex,
     time::{Duration, Instant},
 };
@@ -49,7 +49,17 @@ pub struct Folder(pub PathBuf);
 
 impl Folder {
     pub fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("billwire-{name}-{}", uuid::Uuid::now_v7().simple()));
+        Self::below(&std::env::temp_dir(), name)
+    }
+
+    /// One in memory, where the machine has such a file system: for tests that write much and are not about disks.
+    pub fn in_memory(name: &str) -> Self {
+        let memory = Path::new("/dev/shm");
+        if memory.is_dir() { Self::below(memory, name) } else { Self::new(name) }
+    }
+
+    fn below(base: &Path, name: &str) -> Self {
+        let path = base.join(format!("billwire-{name}-{}", uuid::Uuid::now_v7().simple()));
         std::fs::create_dir_all(&path).expect("a folder");
         Self(path)
     }

@@ -10,7 +10,7 @@ use super::length;
 
 /// Plays a history of two years: seed, accounts, steps.
 async fn play(database: Database, seed: u64) {
-    let setup = Setup::new("billing-model", database);
+    let setup = Setup::in_memory("billing-model", database);
     let gateway = setup.start().await;
     let api = setup.api();
     let arguments = [api.base, api.key, seed.to_string(), "20".to_owned(), "75".to_owned()];
