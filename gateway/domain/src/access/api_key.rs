@@ -106,10 +106,7 @@ const YEARS_MAX: i64 = 10;
 /// `scope_unknown`, `scope_not_held`, `expiry_not_ahead`, `network_invalid`.
 pub fn create(command: Create, granter: Granter, now: Timestamp) -> Result<Change<ApiKey>, Rejected> {
     let Create { id, name, starts_with, mut scopes, expires_at, allowed_networks } = command;
-    scopes::ensure_grantable(&scopes, &granter.scopes)?;
-    scopes.sort();
-    scopes.dedup();
-    let mut broken = Vec::new();
+    let mut broken = scopes::unknown(&scopes);
     let latest = now + TimeDelta::days(YEARS_MAX * 366);
     if expires_at.is_some_and(|at| at <= now || at > latest) {
         let now = now.to_rfc3339_opts(SecondsFormat::Secs, true);
@@ -127,6 +124,9 @@ pub fn create(command: Create, granter: Granter, now: Timestamp) -> Result<Chang
         }
     }
     Rejected::from_violations(broken).map_or(Ok(()), Err)?;
+    scopes::ensure_held(&scopes, &granter.scopes)?;
+    scopes.sort();
+    scopes.dedup();
     Ok(Change::created(ApiKey {
         id,
         version: 1,
@@ -270,10 +270,14 @@ mod tests {
 
     #[test]
     fn each_wrong_member_is_named() {
-        let wrong = Create { expires_at: Some(at(0)), allowed_networks: vec!["10.0.0.0/40".to_owned(), "::1".to_owned()], ..command() };
+        let scopes = vec!["accounts:read".to_owned(), "acounts:read".to_owned()];
+        let allowed_networks = vec!["10.0.0.0/40".to_owned(), "::1".to_owned()];
+        let wrong = Create { scopes, expires_at: Some(at(0)), allowed_networks, ..command() };
         let refused = create(wrong, admin(), at(0)).expect_err("refused");
         let places: Vec<_> = refused.violations.iter().map(|broken| (broken.pointer.as_ref(), broken.code)).collect();
-        assert_eq!(places, [("/expiresAt", Code::ExpiryNotAhead), ("/allowedNetworks/0", Code::NetworkInvalid)]);
+        let expected =
+            [("/scopes/1", Code::ScopeUnknown), ("/expiresAt", Code::ExpiryNotAhead), ("/allowedNetworks/0", Code::NetworkInvalid)];
+        assert_eq!(places, expected);
         let late = Create { expires_at: Some(at(11 * 366 * 24 * 3600)), ..command() };
         assert_eq!(create(late, admin(), at(0)).expect_err("refused").code, Code::ExpiryNotAhead);
         let granter = Granter { scopes: vec!["accounts:read".to_owned()], ..admin() };
