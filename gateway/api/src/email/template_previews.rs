@@ -23,6 +23,7 @@ use crate::{
     email::notification_templates::Tag,
     events::event_type::EventType,
     http::{
+        authorization::ensure_scope,
         problem::{Problem, Violation},
         request_context::Context,
         responses::Shown,
@@ -57,7 +58,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[Operation {
 pub(crate) struct TemplatePreviewing {
     /// Event type whose example is used. Without `eventType` and `eventId`: the template's first event type.
     event_type: Option<EventTypeName>,
-    /// Id of a past event to use; not allowed with `eventType`.
+    /// Id of a past event to use; not allowed with `eventType`. Needs the scope `events:read` too.
     event_id: Option<Reference>,
     /// The reader's language, a BCP 47 tag. Absent: the template's own.
     language: Option<Language>,
@@ -152,7 +153,11 @@ impl TemplatePreviews {
         let wanted = input.body;
         let found: ConfigurationObject = context.app().notification_template(context.tenant(), &template.0.0).await?;
         let (event_type, parameters) = match (wanted.event_id, wanted.event_type) {
-            (Some(id), _) => context.app().parameters_of_event(context.tenant(), &id.0).await?,
+            (Some(id), _) => {
+                // The preview shows what the event says.
+                ensure_scope(context.caller(), "events:read")?;
+                context.app().parameters_of_event(context.tenant(), &id.0).await?
+            }
             (None, Some(name)) => {
                 let parameters = example_of(&context, &name.0).await?;
                 (name.0, parameters)

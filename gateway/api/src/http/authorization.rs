@@ -119,12 +119,7 @@ impl Authorization {
         let Some(operation) = self.operation else {
             return Err(Problem::new(Code::InsufficientScope, "No key may call this operation."));
         };
-        let scope = operation.operation.scope;
-        if !caller.may(scope) {
-            let challenge = format!(r#"Bearer realm="billwire", error="insufficient_scope", scope="{scope}""#);
-            return Err(Problem::new(Code::InsufficientScope, format!("The key does not have the required scope '{scope}'."))
-                .with_header(header::WWW_AUTHENTICATE, &challenge));
-        }
+        ensure_scope(&caller, operation.operation.scope)?;
         let (path, query) = operation.check(request)?;
         let takes = operation.operation.takes;
         let idempotency_key = if takes.idempotency_key { idempotency_key(request.headers())? } else { None };
@@ -132,6 +127,16 @@ impl Authorization {
         let reservation = Mutex::default();
         Ok(Call { shared: self.shared.clone(), caller, operation, path, query, idempotency_key, if_match, reservation })
     }
+}
+
+/// Refuses a caller without this scope.
+pub(crate) fn ensure_scope(caller: &Caller, scope: &str) -> Result<(), Problem> {
+    if caller.may(scope) {
+        return Ok(());
+    }
+    let challenge = format!(r#"Bearer realm="billwire", error="insufficient_scope", scope="{scope}""#);
+    let detail = format!("The key does not have the required scope '{scope}'.");
+    Err(Problem::new(Code::InsufficientScope, detail).with_header(header::WWW_AUTHENTICATE, &challenge))
 }
 
 fn refused(stranger: Stranger, from: Option<IpAddr>) -> Problem {

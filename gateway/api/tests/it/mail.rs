@@ -164,6 +164,12 @@ async fn templates_are_translated_changed_and_previewed() {
     let absent = rig.post(&preview, json!({ "eventId": event })).await.refused(422, "template_not_rendered");
     assert!(absent["detail"].as_str().is_some_and(|detail| detail.contains("account.statusReason")), "{absent}");
     rig.post(&preview, json!({ "eventId": "nothing" })).await.refused(404, "event_not_found");
+    for (scopes, expected) in [(&["notification_templates:read"][..], 403), (&["notification_templates:read", "events:read"], 422)] {
+        let header = format!("Bearer {}", rig.key_of("default", scopes).await);
+        let headers = [("authorization", header.as_str()), ("content-type", "application/json")];
+        let answer = rig.raw("POST", &preview, &headers, json!({ "eventId": event }).to_string()).await;
+        assert_eq!(answer.status, expected, "what an event says is for those who may read events: {}", answer.text);
+    }
     rig.post(&preview, json!({ "timeZone": "Mars/Olympus" })).await.refused(422, "time_zone_unknown");
     let both = rig.post(&preview, json!({ "eventId": event, "eventType": "account.created" })).await;
     assert_eq!(both.violations("schema_violation"), [("/eventId".to_owned(), "not_allowed".to_owned())]);
