@@ -56,8 +56,11 @@ impl Kind {
     /// Whether objects of this kind are in effect from a position of the outbox on, and are read again after a change. Suppressed addresses and
     /// API keys are asked for one by one.
     pub(crate) fn is_routing(self) -> bool {
-        !matches!(self, Self::SuppressedAddress | Self::ApiKey)
+        !Self::APART.contains(&self)
     }
+
+    /// The kinds that are not routing.
+    pub(crate) const APART: [Self; 2] = [Self::SuppressedAddress, Self::ApiKey];
 
     pub(crate) fn name(self) -> &'static str {
         match self {

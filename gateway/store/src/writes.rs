@@ -124,7 +124,7 @@ impl Writes {
     }
 
     pub fn has_configuration(&self) -> bool {
-        let is_routing = |one: &configuration::Model| ![Kind::SuppressedAddress, Kind::ApiKey].map(Kind::name).contains(&one.kind.as_str());
+        let is_routing = |one: &configuration::Model| !Kind::APART.map(Kind::name).contains(&one.kind.as_str());
         self.configurations.iter().any(is_routing) || !self.changed_configurations.is_empty() || !self.deleted_configurations.is_empty()
     }
 

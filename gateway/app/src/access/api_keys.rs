@@ -12,7 +12,7 @@ use billwire_schemas::{
     ids::{ApiKeyId, TenantId, fresh},
     refusal::Code,
 };
-use billwire_store::{ADMIN_KEY, ConfigurationKind as Kind, CredentialHash, Tx, commit::Failure, page::PageRequest};
+use billwire_store::{ADMIN_KEY, ConfigurationKind as Kind, CredentialHash, Tx, commit::Failure};
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::{
@@ -39,9 +39,6 @@ impl ConfigurationObject for ApiKey {
         Ok(())
     }
 }
-
-/// Keys that are read at once.
-const PAGE: u64 = 200;
 
 /// The text of a key, and its hash. Only the reply shows the text.
 #[derive(Debug, Clone)]
@@ -172,13 +169,8 @@ impl App {
     pub async fn all_api_keys(&self) -> Result<Vec<(TenantId, ApiKey)>, Failure> {
         let mut all = Vec::new();
         for tenant in self.store.tenants_with_keys().await? {
-            let mut request = PageRequest { limit: PAGE, bytes: u64::MAX, after: None };
-            loop {
-                let page = self.store.list_configurations::<ApiKey>(&tenant, Kind::ApiKey, request).await?;
-                all.extend(page.items.into_iter().map(|key| (tenant.clone(), key)));
-                let Some(next) = page.next else { break };
-                request.after = Some(next);
-            }
+            let keys = self.store.configurations::<ApiKey>(&tenant, Kind::ApiKey).await?;
+            all.extend(keys.into_iter().map(|key| (tenant.clone(), key)));
         }
         Ok(all)
     }

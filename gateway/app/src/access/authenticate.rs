@@ -44,6 +44,13 @@ impl Cache {
         cache.get(hash).filter(|(_, at)| at.elapsed() < REMEMBERED).map(|(credential, _)| credential.clone())
     }
 
+    fn used(&self, hash: &CredentialHash, now: Timestamp) {
+        let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((credential, _)) = cache.get_mut(hash) {
+            credential.last_used_at = Some(now);
+        }
+    }
+
     fn keep(&self, hash: CredentialHash, credential: Credential) {
         let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if cache.len() >= CACHE_MAX {
@@ -90,8 +97,8 @@ impl App {
         if credential.last_used_at.is_some_and(|noted| now - noted < USE_NOTED_EVERY) {
             return;
         }
-        // Not again for each call until it is read anew.
-        self.keys.keep(hash.clone(), Credential { last_used_at: Some(now), ..credential.clone() });
+        // Not again for each call until it is read anew, which is no later for it.
+        self.keys.used(&hash, now);
         let store = self.store.clone();
         tokio::spawn(async move {
             if let Err(error) = store.note_credential_use(&hash, now).await {

@@ -1,8 +1,11 @@
 //! Scopes: what callers may do. Each operation requires one.
 
-use billwire_schemas::{events::parameters::nearest, refusal::Code};
+use billwire_schemas::refusal::Code;
 
-use crate::rejected::{Rejected, Violation};
+use crate::{
+    events::catalogue::did_you_mean,
+    rejected::{Rejected, Violation},
+};
 
 /// The scope that includes all others.
 pub const EVERY: &str = "*";
@@ -83,8 +86,7 @@ pub fn include(held: &[String], scope: &str) -> bool {
 pub fn unknown(wanted: &[String]) -> Vec<Violation> {
     let unknown = wanted.iter().enumerate().filter(|(_, scope)| *scope != EVERY && SCOPES.binary_search(&scope.as_str()).is_err());
     let unknown = unknown.map(|(index, scope)| {
-        let near = nearest(scope, SCOPES.iter().copied());
-        let hint = if near.is_empty() { String::new() } else { format!(" Did you mean {}?", near.join(" or ")) };
+        let hint = did_you_mean(scope, SCOPES.iter().copied());
         Violation::new(format!("/scopes/{index}"), Code::ScopeUnknown, format!("'{scope}' is not a scope.{hint}"))
     });
     unknown.collect()

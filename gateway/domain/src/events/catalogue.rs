@@ -176,7 +176,7 @@ impl Catalogue {
 }
 
 /// A hint with the most similar names.
-fn did_you_mean<'n>(name: &str, there_are: impl Iterator<Item = &'n str>) -> String {
+pub(crate) fn did_you_mean<'n>(name: &str, there_are: impl Iterator<Item = &'n str>) -> String {
     let near = nearest(name, there_are);
     if near.is_empty() { String::new() } else { format!(" Did you mean {}?", near.join(" or ")) }
 }

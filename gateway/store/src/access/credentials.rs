@@ -157,14 +157,6 @@ impl Store {
 }
 
 impl Tx<'_> {
-    /// What is known of the text with this hash, of whichever tenant.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn credential(&self, hash: &CredentialHash) -> Result<Option<Credential>, Failure> {
-        Ok(self.query(FIND, vec![hash.as_str().into()]).await?.first().map(credential).transpose()?)
-    }
-
     /// Makes the text with this hash work for a key.
     pub fn save_credential(&mut self, hash: &CredentialHash, key: ApiKeyId) {
         let tenant = self.tenant().clone();
@@ -194,15 +186,6 @@ impl Tx<'_> {
     /// Forgets the texts of a key.
     pub fn delete_credentials(&mut self, key: Uuid) {
         self.defer("DELETE FROM credential WHERE api_key_id = $1".to_owned(), vec![key.into()]);
-    }
-
-    /// A value of the installation.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn setting(&self, key: &str) -> Result<Option<String>, Failure> {
-        let rows = self.query("SELECT value FROM setting WHERE \"key\" = $1", vec![key.into()]).await?;
-        Ok(rows.first().map(|row| row.try_get("", "value")).transpose().map_err(Error::from)?)
     }
 
     /// Sets a value of the installation.

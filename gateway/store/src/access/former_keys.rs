@@ -2,7 +2,10 @@
 //! names: they become objects of the operator's own tenant.
 
 use aws_lc_rs::hmac;
-use billwire_domain::access::{api_key::ApiKey, tenant};
+use billwire_domain::access::{
+    api_key::ApiKey,
+    tenant::{self, Tenant},
+};
 use billwire_schemas::{
     clock::{Clock, SystemClock},
     ids::{ApiKeyId, TenantId, TenantObjectId, fresh},
@@ -29,24 +32,26 @@ impl Store {
     /// Makes an object of each tenant that has none: the operator's own, and those of versions that knew none.
     pub(crate) async fn adopt_tenants(&self) -> Result<(), Error> {
         let (operator, now) = (TenantId::default_tenant(), SystemClock.now());
-        let mut tenants = self.tenants_with_keys().await?;
-        tenants.push(operator.clone());
-        let tx = self.begin().await?;
-        for tenant in tenants {
-            let known = configuration::Entity::find().filter(named(&operator, Kind::Tenant, tenant.as_str())).one(&*tx).await?;
-            if known.is_none() {
-                let made = tenant::create(TenantObjectId(fresh()), tenant.clone(), tenant.to_string(), now).after;
-                let row = configuration::ActiveModel::from(row_of(operator.as_str(), Kind::Tenant, tenant.as_str(), &made)?);
-                // Another process may start at the same time.
-                let mut clash = OnConflict::columns([Column::Tenant, Column::Kind, Column::Name]);
-                configuration::Entity::insert(row).on_conflict(clash.do_nothing().to_owned()).exec_without_returning(&*tx).await?;
-            }
+        let known: Vec<Tenant> = self.configurations(&operator, Kind::Tenant).await?;
+        let mut missing = self.tenants_with_keys().await?;
+        missing.push(operator.clone());
+        missing.retain(|tenant| !known.iter().any(|known| known.tenant_id == *tenant));
+        for tenant in missing {
+            let made = tenant::create(TenantObjectId(fresh()), tenant.clone(), tenant.to_string(), now).after;
+            let row = configuration::ActiveModel::from(row_of(operator.as_str(), Kind::Tenant, tenant.as_str(), &made)?);
+            // Another process may start at the same time, or the operator's tenant may be listed twice.
+            let mut clash = OnConflict::columns([Column::Tenant, Column::Kind, Column::Name]);
+            configuration::Entity::insert(row).on_conflict(clash.do_nothing().to_owned()).exec_without_returning(&self.0.write).await?;
         }
-        tx.commit().await
+        Ok(())
     }
 
     /// Turns the keys of version 0.2 into API keys, all or none. They keep working.
     pub(crate) async fn adopt_former_keys(&self, key: &hmac::Key) -> Result<(), Error> {
+        // Nearly every start finds none, and then writes nothing.
+        if self.0.read.query_one_raw(self.statement("SELECT 1 FROM api_key LIMIT 1", [])).await?.is_none() {
+            return Ok(());
+        }
         let tx = self.begin().await?;
         let sql = "DELETE FROM api_key RETURNING id, tenant, name, hash, scopes, created_at, revoked_at";
         let rows = tx.query_all_raw(self.statement(sql, [])).await?;

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::{Tx, parse, text};
 use crate::{
     Error,
-    configurations::{Configuration, Kind, aad, named, revision},
+    configurations::{Configuration, Kind, aad, named, revision, row_of},
     entity::configuration,
     error::Failure,
     micros, outbox,
@@ -98,18 +98,9 @@ impl Tx<'_> {
         let secrets = new.secrets.map(|secrets| self.sealer.seal(&secrets, &aad(&self.tenant, new.kind, new.id)));
         // It waits for all transactions that record events.
         let start_position = if new.kind.is_routing() { self.present_position().await? } else { 0 };
-        self.writes.configurations.push(configuration::Model {
-            id: new.id,
-            tenant: self.tenant.to_string(),
-            kind: new.kind.name().to_owned(),
-            name: new.name,
-            // Not always 1: an event type that was deleted continues with its next version.
-            version: new.body.version(),
-            start_position,
-            created_at: micros(new.created_at),
-            body: text("configuration", &new.body)?,
-            secrets: secrets.transpose()?,
-        });
+        let row = row_of(self.tenant.as_str(), new.kind, &new.name, &new.body)?;
+        let (created_at, secrets) = (micros(new.created_at), secrets.transpose()?);
+        self.save_configuration_row(configuration::Model { start_position, created_at, secrets, ..row });
         Ok(())
     }
 
