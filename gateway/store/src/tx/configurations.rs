@@ -100,7 +100,8 @@ impl Tx<'_> {
         let start_position = if new.kind.is_routing() { self.present_position().await? } else { 0 };
         let row = row_of(self.tenant.as_str(), new.kind, &new.name, &new.body)?;
         let (created_at, secrets) = (micros(new.created_at), secrets.transpose()?);
-        self.save_configuration_row(configuration::Model { start_position, created_at, secrets, ..row });
+        // A retired version of an event type is in a row of its own, beside the type whose id its body has.
+        self.save_configuration_row(configuration::Model { id: new.id, start_position, created_at, secrets, ..row });
         Ok(())
     }
 
