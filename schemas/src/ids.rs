@@ -87,6 +87,8 @@ ids! {
     DataSourceId,
     /// An API key.
     ApiKeyId,
+    /// A role.
+    RoleId,
     /// A tenant, as an object of the operator's own tenant; everything else names it by its [`TenantId`].
     TenantObjectId,
 }

@@ -155,6 +155,11 @@ impl Decimal {
         Self(-self.0)
     }
 
+    /// The value without its sign.
+    pub fn abs(self) -> Self {
+        Self(self.0.abs())
+    }
+
     /// Whether the value is less than zero.
     pub fn is_negative(self) -> bool {
         self.0 < 0

@@ -12,7 +12,10 @@ use std::{
 
 use billwire_app::{
     App, Caller, DeleteEventType, RegisterEventType, RequestContext,
-    domain::events::custom_event_type::{Register, Submit},
+    domain::{
+        access::grant::Grant,
+        events::custom_event_type::{Register, Submit},
+    },
 };
 use billwire_delivery::payload;
 use billwire_schemas::{
@@ -166,7 +169,7 @@ async fn of_schema(app: &App, schema: &Value, next: &Value, data: &[Value]) -> b
         return false;
     }
     let tenant = TenantId::default_tenant();
-    let caller = Caller { tenant, actor: "fuzz".to_owned(), scopes: vec!["*".to_owned()] };
+    let caller = Caller { tenant, actor: "fuzz".to_owned(), grant: Grant::everything() };
     let context = || RequestContext { caller: caller.clone(), claim: None };
     let register = |schema: &Value| {
         RegisterEventType(Register {

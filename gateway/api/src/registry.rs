@@ -25,6 +25,7 @@ registry! {
     access {
         api_key_actions::ApiKeyActions,
         api_keys::ApiKeys,
+        roles::Roles,
         tenants::Tenants,
     }
     customers {

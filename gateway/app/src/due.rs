@@ -12,6 +12,7 @@ use std::{
 };
 
 use billwire_domain::{
+    access::grant::Grant,
     billing::invoice::Invoice,
     customers::{
         account::{Account, DueAction},
@@ -284,8 +285,10 @@ impl App {
 
     /// Performs a due action. Returns whether it has changed anything.
     async fn perform(&self, due: &Due, what: What) -> Result<bool, Failure> {
-        let context =
-            RequestContext { caller: Caller { tenant: due.tenant.clone(), actor: "clock".to_owned(), scopes: Vec::new() }, claim: None };
+        let context = RequestContext {
+            caller: Caller { tenant: due.tenant.clone(), actor: "clock".to_owned(), grant: Grant::default() },
+            claim: None,
+        };
         let reply = match what {
             What::Account => return self.perform_on_account(context, due).await,
             What::BillCycle => return self.perform_on_bill_cycle(context, due).await,

@@ -26,7 +26,10 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use billwire_domain::events::{custom_event_type::CustomEventType, retention::RetentionLimits};
+use billwire_domain::{
+    access::grant::Grant,
+    events::{custom_event_type::CustomEventType, retention::RetentionLimits},
+};
 use billwire_monitoring::parts::Parts;
 use billwire_schemas::{
     clock::{Clock, ShiftedClock, Timestamp},
@@ -48,8 +51,9 @@ pub use billwire_store::{
 };
 
 pub use access::api_keys::{AdminKey, CreateApiKey, IssuedKey, NewApiKey, RevokeApiKey, RotateApiKey};
-pub use access::authenticate::Stranger;
-pub use access::tenants::{CreateTenant, ResumeTenant, SuspendTenant, UpdateTenant};
+pub use access::authenticate::{Admitted, Stranger};
+pub use access::roles::{CreateRole, UpdateRole};
+pub use access::tenants::{CreateTenant, NewTenant, ResumeTenant, SuspendTenant, UpdateTenant};
 pub use billing::bill_run_turns::BillRunCursors;
 pub use billing::bill_runs::{BillRunNow, StartBillRun};
 pub use billing::invoice_on_demand::CreateInvoiceOnDemand;
@@ -109,14 +113,14 @@ pub struct Caller {
     pub tenant: TenantId,
     /// Actor name in business transactions.
     pub actor: String,
-    /// Granted scopes; `*` grants all.
-    pub scopes: Vec<String>,
+    /// What the caller may do.
+    pub grant: Grant,
 }
 
 impl Caller {
     /// Whether the caller has `scope`.
     pub fn may(&self, scope: &str) -> bool {
-        billwire_domain::access::scopes::include(&self.scopes, scope)
+        self.grant.includes(scope)
     }
 }
 

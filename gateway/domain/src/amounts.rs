@@ -1,5 +1,7 @@
 //! Amounts of money in a request body: parsed exactly, or refused with a pointer to the invalid member.
 
+use std::borrow::Cow;
+
 use billwire_schemas::money::{BadDecimal, Currency, Decimal, Money};
 use billwire_schemas::refusal::Code;
 
@@ -9,10 +11,16 @@ use crate::rejected::Violation;
 /// `amount_invalid`, `amount_too_fine`, `amount_out_of_range`, `currency_unknown`.
 pub fn money(at: &str, amount: &str, currency: &str, broken: &mut Vec<Violation>) -> Option<Money> {
     let amount = decimal(format!("{at}/amount"), amount, broken);
-    let currency = currency.parse::<Currency>().map_err(|no_currency| {
-        broken.push(Violation::new(format!("{at}/currency"), Code::CurrencyUnknown, format!("'{currency}' {no_currency}.")));
-    });
+    let currency = currency_of(format!("{at}/currency"), currency).map_err(|no_currency| broken.push(no_currency));
     Some(Money::new(amount?, currency.ok()?))
+}
+
+/// The currency with the code at `pointer`.
+///
+/// # Errors
+/// `currency_unknown`.
+pub fn currency_of(pointer: impl Into<Cow<'static, str>>, code: &str) -> Result<Currency, Violation> {
+    code.parse().map_err(|no_currency| Violation::new(pointer, Code::CurrencyUnknown, format!("'{code}' {no_currency}.")))
 }
 
 /// Parses the decimal at `pointer`. Returns `None` after pushing the violation to `broken`: `amount_invalid`, `amount_too_fine`,

@@ -78,8 +78,15 @@ impl Rejected {
 
     /// 422 for one violation.
     pub fn violation(pointer: impl Into<Cow<'static, str>>, code: Code, message: impl Into<String>) -> Self {
-        let violation = Violation::new(pointer, code, message);
-        Self { code, message: violation.message.clone(), violations: vec![violation] }
+        Violation::new(pointer, code, message).into()
+    }
+
+    /// The same of a body that is a member of another: each violation's place begins with that of the member.
+    pub fn under(mut self, member: &str) -> Self {
+        for violation in &mut self.violations {
+            violation.pointer = format!("{member}{}", violation.pointer).into();
+        }
+        self
     }
 
     /// 412 if `if_match` names a version other than `version`.
@@ -94,5 +101,12 @@ impl Rejected {
             )),
             _ => Ok(()),
         }
+    }
+}
+
+impl From<Violation> for Rejected {
+    /// 422 for one violation.
+    fn from(violation: Violation) -> Self {
+        Self { code: violation.code, message: violation.message.clone(), violations: vec![violation] }
     }
 }

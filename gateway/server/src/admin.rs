@@ -1,6 +1,9 @@
 //! The admin key at the start.
 
-use billwire_app::{AdminKey, App, Caller, NewApiKey, domain::access::scopes};
+use billwire_app::{
+    AdminKey, App, Caller, NewApiKey,
+    domain::access::{grant::Grant, scopes},
+};
 use billwire_schemas::ids::TenantId;
 
 /// Name of the key that the first start makes.
@@ -19,7 +22,7 @@ pub async fn ensure_admin_key(app: &App, configured: Option<String>) -> Result<O
             return Ok(None);
         }
         let scopes = vec![scopes::EVERY.to_owned()];
-        let new = NewApiKey { name: ADMIN.to_owned(), scopes, expires_at: None, allowed_networks: Vec::new() };
+        let new = NewApiKey { name: ADMIN.to_owned(), scopes, roles: Vec::new(), expires_at: None, allowed_networks: Vec::new() };
         let issued = app.issue_api_key(&operator(TenantId::default_tenant(), "first start"), new).await.map_err(|e| e.to_string())?;
         return Ok(Some(issued.text));
     };
@@ -36,7 +39,7 @@ pub async fn ensure_admin_key(app: &App, configured: Option<String>) -> Result<O
 
 /// Who works on this machine, with the database at hand.
 pub fn operator(tenant: TenantId, actor: &str) -> Caller {
-    Caller { tenant, actor: actor.to_owned(), scopes: vec![scopes::EVERY.to_owned()] }
+    Caller { tenant, actor: actor.to_owned(), grant: Grant::everything() }
 }
 
 /// Refuses a key that somebody could guess.

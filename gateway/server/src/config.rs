@@ -104,6 +104,12 @@ pub struct Settings {
     pub page_bytes: usize,
     /// Memory of all pages of lists that are being read or sent, in bytes.
     pub pages_bytes: usize,
+    /// Requests a second that an API key may send to this process; 0: any number.
+    pub requests_per_key: u32,
+    /// The same of all keys of a tenant together.
+    pub requests_per_tenant: u32,
+    /// Wrong credentials a minute that an address may send to this process; 0: any number.
+    pub wrong_credentials_per_minute: u32,
     /// Most HTTP connections.
     pub connections_max: usize,
     /// Most HTTP connections from one address; absent: a quarter of all.
@@ -186,6 +192,9 @@ impl Default for Settings {
             body_max: 1 << 20,
             page_bytes: 4 << 20,
             pages_bytes: 128 << 20,
+            requests_per_key: 1_000,
+            requests_per_tenant: 5_000,
+            wrong_credentials_per_minute: 60,
             connections_max: 4096,
             connections_per_address: None,
             trusted_proxies: String::new(),

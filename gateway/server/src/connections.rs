@@ -20,6 +20,7 @@ use std::{
     time::Duration,
 };
 
+use billwire_api::share_of;
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -41,7 +42,6 @@ use tokio::{
 pub use self::{activity::Patience, clients::TrustedProxies, table::Limits};
 use self::{
     activity::{Activity, Watched},
-    clients::share_of,
     table::{Admission, Place, Table},
 };
 

@@ -45,8 +45,11 @@ pub enum Command {
         /// Name of the key; it is the actor of its business transactions
         name: String,
         /// Scopes of the key, such as accounts:read,accounts:write; `*` is every scope
-        #[arg(long, value_delimiter = ',', required = true)]
+        #[arg(long, value_delimiter = ',', required_unless_present = "roles")]
         scopes: Vec<String>,
+        /// Roles of the key, such as csr,finance
+        #[arg(long, value_delimiter = ',')]
+        roles: Vec<String>,
         /// When the key stops working, such as 2027-12-31T23:59:59Z; absent: never
         #[arg(long)]
         expires_at: Option<Timestamp>,
@@ -99,8 +102,8 @@ pub async fn run(settings: impl FnOnce() -> Result<Settings, String>, command: C
         }
     };
     match command {
-        Command::Create { name, scopes, expires_at, allowed_networks, tenant, .. } => {
-            let new = NewApiKey { name, scopes, expires_at, allowed_networks };
+        Command::Create { name, scopes, roles, expires_at, allowed_networks, tenant, .. } => {
+            let new = NewApiKey { name, scopes, roles, expires_at, allowed_networks };
             let made = keys.create(new, tenant).await?;
             answer(output, &format!("{} (shown once)", text(&made, "key")), made)
         }
@@ -126,8 +129,8 @@ fn text<'v>(value: &'v Value, member: &str) -> &'v str {
 
 fn line(key: &Value) -> String {
     let state = if key["revokedAt"].is_string() { "revoked" } else { "live" };
-    let scopes: Vec<&str> = key["scopes"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    format!("{}  {state:7}  {:16}  {:16}  {}", text(key, "id"), text(key, "tenant"), text(key, "name"), scopes.join(","))
+    let grants: Vec<&str> = ["roles", "scopes"].iter().filter_map(|of| key[of].as_array()).flatten().filter_map(Value::as_str).collect();
+    format!("{}  {state:7}  {:16}  {:16}  {}", text(key, "id"), text(key, "tenant"), text(key, "name"), grants.join(","))
 }
 
 /// Keys, wherever they are. Each is JSON as the API shows it.
@@ -150,8 +153,8 @@ impl Keys {
             }
             Self::Api(_) if tenant.is_some() => Err("--tenant: with --api, the key is one of the tenant of --key".to_owned()),
             Self::Api(api) => {
-                let NewApiKey { name, scopes, expires_at, allowed_networks } = new;
-                let mut body = json!({ "name": name, "scopes": scopes, "allowedNetworks": allowed_networks });
+                let NewApiKey { name, scopes, roles, expires_at, allowed_networks } = new;
+                let mut body = json!({ "name": name, "scopes": scopes, "roles": roles, "allowedNetworks": allowed_networks });
                 if let Some(at) = expires_at {
                     body["expiresAt"] = json!(at);
                 }

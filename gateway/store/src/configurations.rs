@@ -48,19 +48,21 @@ pub enum Kind {
     RetentionSettings,
     /// An API key.
     ApiKey,
+    /// A role.
+    Role,
     /// A tenant; the operator's own tenant has them all.
     Tenant,
 }
 
 impl Kind {
-    /// Whether objects of this kind are in effect from a position of the outbox on, and are read again after a change. Suppressed addresses and
-    /// API keys are asked for one by one.
+    /// Whether objects of this kind are in effect from a position of the outbox on, and are read again after a change. Suppressed addresses,
+    /// API keys and roles are asked for when they are needed.
     pub(crate) fn is_routing(self) -> bool {
         !Self::APART.contains(&self)
     }
 
     /// The kinds that are not routing.
-    pub(crate) const APART: [Self; 2] = [Self::SuppressedAddress, Self::ApiKey];
+    pub(crate) const APART: [Self; 3] = [Self::SuppressedAddress, Self::ApiKey, Self::Role];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -77,6 +79,7 @@ impl Kind {
             Self::BillingSettings => "billing_settings",
             Self::RetentionSettings => "retention_settings",
             Self::ApiKey => "api_key",
+            Self::Role => "role",
             Self::Tenant => "tenant",
         }
     }

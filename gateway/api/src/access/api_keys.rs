@@ -31,7 +31,16 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     create(
         "createApiKey",
         "api_keys:write",
-        &[Code::NameTaken, Code::ScopeUnknown, Code::ScopeNotHeld, Code::ExpiryNotAhead, Code::NetworkInvalid],
+        &[
+            Code::NameTaken,
+            Code::ScopeUnknown,
+            Code::RoleUnknown,
+            Code::NothingGranted,
+            Code::ScopeNotHeld,
+            Code::CeilingNotHeld,
+            Code::ExpiryNotAhead,
+            Code::NetworkInvalid,
+        ],
         created("apiKey", "ApiKey", &[]),
     ),
     list("listApiKeys", "api_keys:read"),
@@ -45,9 +54,14 @@ pub(crate) const OPERATIONS: &[Operation] = &[
 pub(crate) struct NewApiKey {
     /// The name; unique among API keys. It is the actor of the key's business transactions.
     name: Name,
-    /// What the key may do: the scopes of the operations it may call, or `*` for all. You can only grant scopes that you have yourself.
-    #[oai(validator(min_items = 1, max_items = 100, unique_items))]
+    /// What the key may do besides what its roles allow: the scopes of the operations it may call, or `*` for all. You can only grant scopes that
+    /// you have yourself. A key needs at least one scope or role.
+    #[oai(default, validator(max_items = 100, unique_items))]
     scopes: Vec<ScopeName>,
+    /// Names of the key's roles: predefined ones, such as `csr` or `finance`, and your own. You can only grant roles whose scopes and ceilings you
+    /// have yourself.
+    #[oai(default, validator(max_items = 20, unique_items))]
+    roles: Vec<Name>,
     /// Time at which the key stops working, at most 10 years ahead. Absent: never.
     expires_at: Option<Moment>,
     /// Addresses and networks (CIDR) that the key may be used from. Absent or empty: any. Behind a proxy, the client's address counts if the
@@ -63,6 +77,7 @@ impl Example for NewApiKey {
         Self {
             name: "CRM".into(),
             scopes: vec!["accounts:read".into(), "accounts:write".into()],
+            roles: vec!["finance".into()],
             expires_at: None,
             allowed_networks: vec!["203.0.113.0/24".into()],
         }
@@ -81,8 +96,10 @@ pub(crate) struct ApiKey {
     name: String,
     /// How the key's text begins. Absent: the gateway did not make it.
     starts_with: Option<String>,
-    /// What the key may do; `*` is everything.
+    /// What the key may do besides what its roles allow; `*` is everything.
     scopes: Vec<String>,
+    /// Names of the key's roles.
+    roles: Option<Vec<String>>,
     /// Time at which the key stops working.
     expires_at: Option<Moment>,
     /// Networks (CIDR) that the key may be used from. Absent: any.
@@ -109,6 +126,7 @@ impl Example for ApiKey {
             name: "CRM".to_owned(),
             starts_with: Some("bw_default_7Kq2".to_owned()),
             scopes: vec!["accounts:read".to_owned(), "accounts:write".to_owned()],
+            roles: Some(vec!["finance".to_owned()]),
             expires_at: None,
             allowed_networks: Some(vec!["203.0.113.0/24".to_owned()]),
             created_by: "admin".to_owned(),
@@ -129,6 +147,7 @@ impl ApiKey {
             name: key.name,
             starts_with: key.starts_with,
             scopes: key.scopes,
+            roles: Some(key.roles).filter(|roles| !roles.is_empty()),
             expires_at: key.expires_at.map(Moment),
             allowed_networks: Some(key.allowed_networks.iter().map(ToString::to_string).collect()).filter(|list: &Vec<_>| !list.is_empty()),
             created_by: key.created_by,
@@ -153,6 +172,7 @@ impl ApiKeys {
         let wanted = Wanted {
             name: new.name.0,
             scopes: new.scopes.into_iter().map(|scope| scope.0).collect(),
+            roles: new.roles.into_iter().map(|name| name.0).collect(),
             expires_at: new.expires_at.map(|at| at.0),
             allowed_networks: new.allowed_networks.into_iter().map(|network| network.0).collect(),
         };

@@ -1,5 +1,6 @@
-//! Tenants and API keys.
+//! Tenants, API keys and roles.
 
 pub(crate) mod api_key_actions;
 pub(crate) mod api_keys;
+pub(crate) mod roles;
 pub(crate) mod tenants;

@@ -1,12 +1,16 @@
 //! Tenants, for the operator of the installation.
 
-use billwire_app::{ResumeTenant, SuspendTenant, UpdateTenant, domain::access::tenant};
+use billwire_app::{
+    ResumeTenant, SuspendTenant, UpdateTenant,
+    domain::access::tenant::{self, Limits},
+};
 use billwire_schemas::{ids::TenantId, refusal::Code};
 use poem_openapi::{Object, OpenApi, Tags, param::Path, types::Example};
 use uuid::Uuid;
 
 use crate::{
     customers::account_bill_cycle::NoMembers,
+    events::retention_settings::RetentionSettingsUpdate,
     http::{
         problem::Problem,
         request_context::Context,
@@ -15,7 +19,7 @@ use crate::{
     },
     openapi::operation::{Operation, change, create, created, get, list, updated},
     types::example::{example_id, example_moment},
-    types::scalars::{Moment, Name, Reason, Reference, TenantName},
+    types::scalars::{Currency, Moment, Name, Reason, Reference, RequestRate, TenantName, TimeZoneName},
 };
 
 #[derive(Tags)]
@@ -29,7 +33,12 @@ pub(crate) struct Tenants;
 
 /// Registry entries of the operations below.
 pub(crate) const OPERATIONS: &[Operation] = &[
-    create("createTenant", "tenants:write", &[Code::NotOperator, Code::TenantExists], created("tenant", "Tenant", &[])),
+    create(
+        "createTenant",
+        "tenants:write",
+        &[Code::NotOperator, Code::TenantExists, Code::TimeZoneUnknown, Code::CurrencyUnknown, Code::RetentionOutOfRange],
+        created("tenant", "Tenant", &[]),
+    ),
     Operation { own_codes: &[Code::NotOperator], ..list("listTenants", "tenants:read") },
     get("getTenant", "tenants:read", &[Code::NotOperator, Code::TenantNotFound]),
     change("updateTenant", "tenants:write", &[Code::NotOperator, Code::TenantNotFound], updated("tenant", "Tenant", &[])),
@@ -55,14 +64,59 @@ pub(crate) struct NewTenant {
     tenant_id: TenantName,
     /// The tenant's name for people.
     name: Name,
+    /// The tenant's time zone, an IANA name. Default UTC. The tenant can change it with `updateBillingSettings`.
+    time_zone: Option<TimeZoneName>,
+    /// Currency code, ISO 4217, of accounts that are created without a currency. Default: none. The tenant can change it with
+    /// `updateBillingSettings`.
+    default_currency: Option<Currency>,
+    /// The tenant's own limits. Absent: those of the installation.
+    limits: Option<NewTenantLimits>,
+    /// For how long the tenant's history is kept. Absent: as long as the installation keeps it. The tenant can change it with
+    /// `updateRetentionSettings`.
+    retention: Option<RetentionSettingsUpdate>,
 }
 
 impl Validate for NewTenant {}
 
 impl Example for NewTenant {
     fn example() -> Self {
-        Self { tenant_id: "acme".into(), name: "Acme Telecom".into() }
+        Self {
+            tenant_id: "acme".into(),
+            name: "Acme Telecom".into(),
+            time_zone: Some("Europe/Berlin".into()),
+            default_currency: Some("EUR".into()),
+            limits: Some(NewTenantLimits::example()),
+            retention: None,
+        }
     }
+}
+
+/// Limits of a tenant. Absent members: as the installation says.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub(crate) struct NewTenantLimits {
+    /// Requests a second that the tenant's keys may send together to one process of the gateway, 1 to 1 000 000. More are refused with 429.
+    requests_per_second: Option<RequestRate>,
+}
+
+impl Example for NewTenantLimits {
+    fn example() -> Self {
+        Self { requests_per_second: Some(RequestRate(200)) }
+    }
+}
+
+impl From<NewTenantLimits> for Limits {
+    fn from(new: NewTenantLimits) -> Self {
+        Self { requests_per_second: new.requests_per_second.map(|rate| rate.0) }
+    }
+}
+
+/// Limits of a tenant.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
+pub(crate) struct TenantLimits {
+    /// Requests a second that the tenant's keys may send together to one process of the gateway.
+    requests_per_second: Option<u32>,
 }
 
 /// Changes to a tenant. Absent members keep their values.
@@ -71,13 +125,15 @@ impl Example for NewTenant {
 pub(crate) struct TenantUpdate {
     /// The tenant's name for people.
     name: Option<Name>,
+    /// All of the tenant's own limits; an empty object: those of the installation.
+    limits: Option<NewTenantLimits>,
 }
 
 impl Validate for TenantUpdate {}
 
 impl Example for TenantUpdate {
     fn example() -> Self {
-        Self { name: Some("Acme Telecom Ltd".into()) }
+        Self { name: Some("Acme Telecom Ltd".into()), limits: None }
     }
 }
 
@@ -113,6 +169,8 @@ pub(crate) struct Tenant {
     status: String,
     /// Reason for the suspension.
     suspended_because: Option<String>,
+    /// The tenant's own limits. Absent: those of the installation.
+    limits: Option<TenantLimits>,
     /// Creation time.
     created_at: Moment,
     /// Time of the last change.
@@ -128,6 +186,7 @@ impl Example for Tenant {
             name: "Acme Telecom".to_owned(),
             status: "active".to_owned(),
             suspended_because: None,
+            limits: Some(TenantLimits { requests_per_second: Some(200) }),
             created_at: example_moment(),
             updated_at: example_moment(),
         }
@@ -158,7 +217,15 @@ impl Tenants {
         ensure_operator(&context)?;
         let tenant: TenantId = input.body.tenant_id.0.parse().map_err(Problem::internal)?;
         let location = format!("/v1/tenants/{tenant}");
-        let use_case = context.app().create_tenant(context.caller(), tenant, input.body.name.0).await?;
+        let NewTenant { name, time_zone, default_currency, limits, retention, .. } = input.body;
+        let asked = billwire_app::NewTenant {
+            name: name.0,
+            time_zone: time_zone.map(|name| name.0),
+            default_currency: default_currency.map(|code| code.0),
+            limits: limits.map(Into::into).unwrap_or_default(),
+            retention: retention.map(Into::into),
+        };
+        let use_case = context.app().create_tenant(context.caller(), tenant, asked).await?;
         Ok(Created::at(location, context.execute(input.canonical.as_deref(), use_case).await?))
     }
 
@@ -188,7 +255,7 @@ impl Tenants {
 
     /// Change a tenant
     ///
-    /// Changes its name for people.
+    /// Changes its name for people and its limits.
     #[oai(path = "/tenants/:tenant", method = "patch", operation_id = "updateTenant")]
     async fn update(
         &self,
@@ -198,7 +265,7 @@ impl Tenants {
         input: Validated<TenantUpdate>,
     ) -> Result<Done, Problem> {
         let id = object_id(&context, &tenant.0).await?;
-        let use_case = UpdateTenant { name: input.body.name.map(|name| name.0) };
+        let use_case = UpdateTenant { name: input.body.name.map(|name| name.0), limits: input.body.limits.map(Into::into) };
         Ok(Done(context.execute_on_configuration(&id, input.canonical.as_deref(), use_case).await?))
     }
 

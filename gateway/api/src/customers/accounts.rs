@@ -56,6 +56,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             Code::AttributesTooLarge,
             Code::ExternalIdTaken,
             Code::CurrencyUnknown,
+            Code::CurrencyRequired,
             Code::CountryUnknown,
             Code::PaymentTermOutOfRange,
             Code::BillCycleUnknown,
@@ -100,8 +101,8 @@ pub(crate) struct NewAccount {
     external_id: Option<ExternalId>,
     /// Display name.
     name: Name,
-    /// Currency code, ISO 4217.
-    currency: Currency,
+    /// Currency code, ISO 4217. Absent: the `defaultCurrency` of the billing settings.
+    currency: Option<Currency>,
     /// Id or external id of the account's bill cycle.
     bill_cycle: Reference,
     /// The account's own billing day; required for an individual bill cycle, otherwise not allowed.
@@ -133,7 +134,7 @@ impl Example for NewAccount {
         Self {
             external_id: Some("CRM-4711".into()),
             name: "Acme Telecom".into(),
-            currency: "EUR".into(),
+            currency: Some("EUR".into()),
             bill_cycle: "MONTHLY-15".into(),
             billing_day: None,
             status: active(),
@@ -299,7 +300,7 @@ impl Accounts {
             id: AccountId(fresh()),
             external_id: new.external_id.map(|id| id.0),
             name: new.name.0,
-            currency: new.currency.0,
+            currency: new.currency.map(|code| code.0),
             active: new.status == FirstStatus::Active,
             billing_day: new.billing_day.map(|day| day.0),
             company: new.company.map(Into::into),

@@ -18,7 +18,7 @@ use crate::{
     },
     openapi::operation::{Operation, change, get, updated},
     types::example::{example_id, example_moment},
-    types::scalars::{Days, Moment, StatusName, TimeOfDay, TimeZoneName},
+    types::scalars::{Currency, Days, Moment, StatusName, TimeOfDay, TimeZoneName},
 };
 
 #[derive(Tags)]
@@ -38,6 +38,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         "billing_settings:write",
         &[
             Code::TimeZoneUnknown,
+            Code::CurrencyUnknown,
             Code::PaymentTermOutOfRange,
             Code::TooManyDeliveryOffsets,
             Code::DeliveryOffsetOutOfRange,
@@ -111,6 +112,8 @@ pub(crate) struct NewStatusModel {
 pub(crate) struct BillingSettingsUpdate {
     /// The tenant's time zone, an IANA name. Default UTC.
     time_zone: Option<TimeZoneName>,
+    /// Currency code, ISO 4217, of accounts that are created without a currency. Default: none.
+    default_currency: Option<Currency>,
     /// Days from an invoice's posting to its due date, 0 to 365, for accounts without their own value. Default 14.
     payment_term_days: Option<Days>,
     /// Times after an invoice's delivery at which `invoice.delivery_offset_reached` is published; at most 20. Default: none.
@@ -135,6 +138,7 @@ impl Example for BillingSettingsUpdate {
     fn example() -> Self {
         Self {
             time_zone: Some("Europe/Berlin".into()),
+            default_currency: Some("EUR".into()),
             payment_term_days: Some(Days(30)),
             delivery_offsets: Some(vec![NewDeliveryOffset { days: Days(3), time: "09:30".into() }]),
             due_reminders: Some(vec![NewDueReminder { days: Days(2), time: "09:30".into() }]),
@@ -218,6 +222,8 @@ pub(crate) struct ShownBillingSettings {
     version: i64,
     /// The tenant's time zone, an IANA name.
     time_zone: String,
+    /// Currency code, ISO 4217, of accounts that are created without a currency.
+    default_currency: Option<String>,
     /// Days from an invoice's posting to its due date, for accounts without their own value.
     payment_term_days: u32,
     /// Times after an invoice's delivery at which `invoice.delivery_offset_reached` is published.
@@ -255,6 +261,7 @@ impl Example for ShownBillingSettings {
             id: Some(example_id(14)),
             version: 1,
             time_zone: "Europe/Berlin".to_owned(),
+            default_currency: Some("EUR".to_owned()),
             payment_term_days: 30,
             delivery_offsets: vec![DeliveryOffset { days: 3, time: "09:30".to_owned() }],
             due_reminders: vec![DueReminder { days: 2, time: "09:30".to_owned() }],
@@ -297,12 +304,13 @@ impl BillingSettings {
     #[oai(path = "/billing-settings", method = "put", operation_id = "updateBillingSettings")]
     async fn update(&self, context: Context, input: Validated<BillingSettingsUpdate>) -> Result<Done, Problem> {
         let wanted = input.body;
-        let defaults = billwire_app::domain::customers::billing_settings::BillingSettings::default();
+        let defaults = Update::defaults(BillingSettingsId(fresh()));
         let offsets = wanted.delivery_offsets.unwrap_or_default();
         let reminders = wanted.due_reminders.unwrap_or_default();
         let command = Update {
-            id: BillingSettingsId(fresh()),
-            time_zone: wanted.time_zone.map_or_else(|| defaults.time_zone.to_string(), |name| name.0),
+            id: defaults.id,
+            time_zone: wanted.time_zone.map_or(defaults.time_zone, |name| name.0),
+            default_currency: wanted.default_currency.map(|code| code.0),
             payment_term_days: wanted.payment_term_days.map_or(defaults.payment_term_days, |days| days.0),
             delivery_offsets: offsets.into_iter().map(|offset| AskedOffset { days: offset.days.0, time: offset.time.0 }).collect(),
             due_reminders: reminders.into_iter().map(|reminder| AskedOffset { days: reminder.days.0, time: reminder.time.0 }).collect(),

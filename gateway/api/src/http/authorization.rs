@@ -24,6 +24,7 @@ use crate::{
         page_memory::{PageMemory, Reservation},
         problem::Problem,
         request_context::Context,
+        request_limits::{Left, RequestLimits},
     },
     openapi::operation_spec::OperationSpec,
 };
@@ -47,12 +48,27 @@ pub struct Options {
     pub pages_bytes: usize,
     /// Longest a call waits for memory for its page. Default 20 s.
     pub pages_wait: Duration,
+    /// Requests a second that an API key may send to this process; 0: any number. Default 1 000.
+    pub requests_per_key: u32,
+    /// The same of all keys of a tenant together, unless the tenant has a limit of its own. Default 5 000.
+    pub requests_per_tenant: u32,
+    /// Wrong credentials a minute that an address may send; 0: any number. Default 60.
+    pub wrong_credentials_per_minute: u32,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let [body_timeout, pages_wait] = [30, 20].map(Duration::from_secs);
-        Self { body_limit: 1 << 20, body_timeout, page_bytes: 4 << 20, pages_bytes: 128 << 20, pages_wait }
+        Self {
+            body_limit: 1 << 20,
+            body_timeout,
+            page_bytes: 4 << 20,
+            pages_bytes: 128 << 20,
+            pages_wait,
+            requests_per_key: 1_000,
+            requests_per_tenant: 5_000,
+            wrong_credentials_per_minute: 60,
+        }
     }
 }
 
@@ -61,6 +77,7 @@ pub(crate) struct Shared {
     pub app: App,
     pub options: Options,
     pub page_memory: PageMemory,
+    pub limits: RequestLimits,
     /// The OpenAPI document, from which handlers take examples.
     pub document: &'static LazyLock<Value>,
 }
@@ -81,7 +98,8 @@ pub(crate) struct Call {
 impl Shared {
     pub fn new(app: App, options: Options, document: &'static LazyLock<Value>) -> Arc<Self> {
         let page_memory = PageMemory::new(options.page_bytes, options.pages_bytes, options.pages_wait);
-        Arc::new(Self { app, options, page_memory, document })
+        let limits = RequestLimits::new(&options);
+        Arc::new(Self { app, options, page_memory, limits, document })
     }
 }
 
@@ -96,9 +114,11 @@ impl Endpoint for Authorization {
     type Output = Response;
 
     async fn call(&self, mut request: Request) -> poem::Result<Response> {
-        let call = Arc::new(self.admit(&request).await?);
+        let (call, left) = self.admit(&request).await?;
+        let call = Arc::new(call);
         request.set_data(Context(call.clone()));
-        let response = self.inner.call(request).await?;
+        let mut response = self.inner.call(request).await?;
+        left.told_in(&mut response);
         let reservation = call.reservation.lock().unwrap_or_else(PoisonError::into_inner).take();
         match reservation {
             Some(reservation) => Ok(reservation.sent_with(response).await?),
@@ -108,14 +128,24 @@ impl Endpoint for Authorization {
 }
 
 impl Authorization {
-    async fn admit(&self, request: &Request) -> Result<Call, Problem> {
+    async fn admit(&self, request: &Request) -> Result<(Call, Left), Problem> {
         if let Some(spec) = self.operation {
             Learned::operation(request, spec.operation.id);
         }
         let token = bearer(request.headers())?;
         let from = request.remote_addr().as_socket_addr().map(SocketAddr::ip);
-        let caller = self.shared.app.authenticate(token, from).await?.map_err(|stranger| refused(stranger, from))?;
-        Learned::actor(request, &caller.actor);
+        let admitted = match self.shared.app.authenticate(token, from).await? {
+            Ok(admitted) => admitted,
+            Err(stranger) => {
+                if stranger != Stranger::Suspended {
+                    self.shared.limits.wrong_credentials_from(from)?;
+                }
+                return Err(refused(stranger, from));
+            }
+        };
+        Learned::actor(request, &admitted.caller.actor);
+        let left = self.shared.limits.admit(&admitted)?;
+        let caller = admitted.caller;
         let Some(operation) = self.operation else {
             return Err(Problem::new(Code::InsufficientScope, "No key may call this operation."));
         };
@@ -125,7 +155,8 @@ impl Authorization {
         let idempotency_key = if takes.idempotency_key { idempotency_key(request.headers())? } else { None };
         let if_match = if takes.if_match { if_match(request.headers())? } else { None };
         let reservation = Mutex::default();
-        Ok(Call { shared: self.shared.clone(), caller, operation, path, query, idempotency_key, if_match, reservation })
+        let shared = self.shared.clone();
+        Ok((Call { shared, caller, operation, path, query, idempotency_key, if_match, reservation }, left))
     }
 }
 

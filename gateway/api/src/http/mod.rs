@@ -10,6 +10,7 @@ pub(crate) mod page_memory;
 pub(crate) mod problem;
 pub(crate) mod readiness;
 pub(crate) mod request_context;
+pub(crate) mod request_limits;
 pub(crate) mod responses;
 pub(crate) mod strict_json;
 pub(crate) mod validated_body;

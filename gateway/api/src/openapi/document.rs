@@ -74,6 +74,7 @@ pub fn openapi() -> Value {
         complete(operation, &mut schemas, &mut shared);
     }
     document["components"]["responses"] = shared.into_components();
+    document["components"]["headers"] = responses::headers();
     document["components"]["schemas"] = Value::Object(schemas);
     document
 }

@@ -110,6 +110,7 @@ const ANY: &[Code] = &[
     Code::InsufficientScope,
     Code::NetworkNotAllowed,
     Code::TenantSuspended,
+    Code::TooManyRequests,
     Code::InternalError,
     Code::Unavailable,
     Code::Busy,

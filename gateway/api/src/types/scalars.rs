@@ -349,6 +349,8 @@ whole_numbers! {
     MaxInFlight = 1..=1_000;
     /// Maximum rate per second; 0: no limit.
     MaxPerSecond = 0..=100_000;
+    /// Requests per second.
+    RequestRate = 1..=1_000_000;
     /// Maximum number of concurrent connections.
     MaxConnections = 1..=100;
     /// Maximum number of recipients per message.

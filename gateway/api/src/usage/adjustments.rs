@@ -37,6 +37,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         "charges:adjust",
         &[
             Code::ChargeableEventNotFound,
+            Code::OverLimit,
             Code::FinalInvoiceExists,
             Code::PayerChangedSince,
             Code::CurrencyMismatch,
@@ -170,7 +171,8 @@ impl Adjustments {
             reason: new.reason.0,
             user: new.user.map(|user| user.0),
         };
-        Ok(Done(context.execute_on(&charge.0, input.canonical.as_deref(), AdjustChargeableEvent { command }).await?))
+        let grant = context.caller().grant.clone();
+        Ok(Done(context.execute_on(&charge.0, input.canonical.as_deref(), AdjustChargeableEvent { command, grant }).await?))
     }
 
     /// List adjustments

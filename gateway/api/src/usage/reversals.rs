@@ -33,6 +33,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[change(
     "charges:adjust",
     &[
         Code::ChargeableEventNotFound,
+        Code::OverLimit,
         Code::ChargeReversed,
         Code::AccountDeactivated,
         Code::FinalInvoiceExists,
@@ -139,6 +140,7 @@ impl Reversals {
             user: input.body.user.map(|user| user.0),
             replacement: input.body.replacement.map(ReplacingCharge::read).transpose()?,
         };
-        Ok(Done(context.execute_on(&charge.0, input.canonical.as_deref(), ReverseChargeableEvent { command }).await?))
+        let grant = context.caller().grant.clone();
+        Ok(Done(context.execute_on(&charge.0, input.canonical.as_deref(), ReverseChargeableEvent { command, grant }).await?))
     }
 }

@@ -155,7 +155,8 @@ async fn each_refusal_of_an_api_key_has_its_code_and_place() {
         (status, errors[0]["pointer"].as_str().unwrap_or_default().to_owned(), errors[0]["code"].as_str().unwrap_or_default().to_owned())
     };
     let told = |status: u16, pointer: &str, code: &str| (status, pointer.to_owned(), code.to_owned());
-    assert_eq!(refused("scopes", json!([])).await, told(400, "/scopes", "too_few"));
+    assert_eq!(refused("scopes", json!([])).await, told(422, "", "nothing_granted"));
+    assert_eq!(refused("roles", json!(["finanse"])).await, told(422, "/roles/0", "role_unknown"));
     assert_eq!(refused("scopes", json!(["acounts:read"])).await, told(422, "/scopes/0", "scope_unknown"));
     assert_eq!(refused("scopes", json!(["accounts:read", "accounts:*"])).await, told(422, "/scopes/1", "scope_unknown"));
     assert_eq!(refused("expiresAt", json!("2020-01-01T00:00:00Z")).await, told(422, "/expiresAt", "expiry_not_ahead"));

@@ -131,6 +131,7 @@ const REQUESTS: &[&str] = &[
     "ReplacingCharge",
     "ReplayOrder",
     "RetentionSettingsUpdate",
+    "RoleUpdate",
     "SecretRotation",
     "TenantSuspension",
     "TenantUpdate",

@@ -1,6 +1,7 @@
 //! Tests of the API over HTTP, with a real store.
 #![expect(clippy::expect_used, clippy::panic, reason = "test code: a failed expectation is the report")]
 
+mod access_matrix;
 mod api_keys;
 mod attributes;
 mod auto_runs;
@@ -29,8 +30,10 @@ mod periods;
 mod recreated;
 mod redrive;
 mod refusals;
+mod request_limits;
 mod retention;
 mod rig;
+mod roles;
 mod routing;
 mod successes;
 mod tenants;

@@ -10,7 +10,7 @@ use std::{
 };
 
 use billwire_api::{Options, service};
-use billwire_app::{App, BillRunCursors, Caller, NewApiKey, Renderer};
+use billwire_app::{App, BillRunCursors, Caller, NewApiKey, Renderer, domain::access::grant::Grant};
 use billwire_schemas::{
     clock::ShiftedClock,
     ids::{TenantId, fresh},
@@ -114,14 +114,19 @@ impl Rig {
 
     /// A rig per available database: SQLite, and PostgreSQL if `BILLWIRE_TEST_POSTGRES` names a cluster.
     pub async fn everywhere() -> Vec<Self> {
-        let mut rigs = vec![Self::new().await];
+        Self::everywhere_with(Options::default()).await
+    }
+
+    /// The same with these limits.
+    pub async fn everywhere_with(options: Options) -> Vec<Self> {
+        let mut rigs = vec![Self::with(options.clone(), true).await];
         if let Some(server) = std::env::var_os("BILLWIRE_TEST_POSTGRES") {
             let server = server.into_string().expect("a URL");
             let name = format!("api_{}", fresh().simple());
             let created = Command::new("psql").args([&server, "-qc", &format!("CREATE DATABASE {name}")]).output().expect("psql");
             assert!(created.status.success(), "{}", String::from_utf8_lossy(&created.stderr));
             let (base, _) = server.rsplit_once('/').expect("a database name");
-            rigs.push(Self::over(Some(format!("{base}/{name}")), Options::default(), true).await);
+            rigs.push(Self::over(Some(format!("{base}/{name}")), options, true).await);
         }
         rigs
     }
@@ -155,8 +160,8 @@ impl Rig {
     pub async fn key_of(&self, tenant: &str, scopes: &[&str]) -> String {
         let tenant: TenantId = tenant.parse().expect("a tenant");
         let scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
-        let granter = Caller { tenant, actor: "rig".to_owned(), scopes: vec!["*".to_owned()] };
-        let new = |name| NewApiKey { name, scopes, expires_at: None, allowed_networks: Vec::new() };
+        let granter = Caller { tenant, actor: "rig".to_owned(), grant: Grant::everything() };
+        let new = |name| NewApiKey { name, scopes, roles: Vec::new(), expires_at: None, allowed_networks: Vec::new() };
         let further = self.app.has_api_keys().await.expect("keys");
         let named = if further { format!("crm {}", fresh()) } else { "crm".to_owned() };
         self.app.issue_api_key(&granter, new(named)).await.expect("a key").text
@@ -208,6 +213,13 @@ impl Rig {
         }
         all.extend(headers);
         self.raw(method, path, &all, body.map(|body| body.to_string().into_bytes()).unwrap_or_default()).await
+    }
+
+    /// A call with another key; a GET has no body.
+    pub async fn by(&self, key: &str, method: &str, path: &str, body: &Value) -> Answer {
+        let bearer = format!("Bearer {key}");
+        let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+        self.raw(method, path, &headers, if method == "GET" { String::new() } else { body.to_string() }).await
     }
 
     pub async fn get(&self, path: &str) -> Answer {

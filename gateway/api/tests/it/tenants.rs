@@ -4,14 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::rig::{Answer, Rig};
-
-async fn as_tenant(rig: &Rig, key: &str, method: &str, path: &str, body: &Value) -> Answer {
-    let header = format!("Bearer {key}");
-    let headers = [("authorization", header.as_str()), ("content-type", "application/json")];
-    let body = if method == "GET" { String::new() } else { body.to_string() };
-    rig.raw(method, path, &headers, body).await
-}
+use crate::rig::Rig;
 
 /// Creates a tenant; gives its first key.
 async fn tenant(rig: &Rig, name: &str) -> String {
@@ -21,7 +14,7 @@ async fn tenant(rig: &Rig, name: &str) -> String {
 
 async fn until(rig: &Rig, key: &str, status: u16) -> Duration {
     let began = Instant::now();
-    while as_tenant(rig, key, "GET", "/v1/accounts", &Value::Null).await.status != status {
+    while rig.by(key, "GET", "/v1/accounts", &Value::Null).await.status != status {
         assert!(began.elapsed() < Duration::from_secs(30), "not {status}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
@@ -34,7 +27,7 @@ async fn a_tenant_is_made_with_a_first_key_and_sees_nothing_of_others() {
         rig.cycle(1).await;
         let key = tenant(&rig, "acme").await;
         assert!(key.starts_with("bw_acme_"), "{key}");
-        let cycles = as_tenant(&rig, &key, "GET", "/v1/bill-cycles", &Value::Null).await.expect(200);
+        let cycles = rig.by(&key, "GET", "/v1/bill-cycles", &Value::Null).await.expect(200);
         assert_eq!(cycles["items"], json!([]));
         let shown = rig.get("/v1/tenants/acme").await;
         assert!(!shown.text.contains(&key), "{}", shown.text);
@@ -45,9 +38,55 @@ async fn a_tenant_is_made_with_a_first_key_and_sees_nothing_of_others() {
         assert_eq!(names, ["default", "acme"]);
         rig.patch("/v1/tenants/acme", json!({ "name": "Acme Ltd" })).await.expect(200);
         assert_eq!(rig.get("/v1/tenants/acme").await.expect(200)["name"], "Acme Ltd");
-        let keys = as_tenant(&rig, &key, "GET", "/v1/api-keys", &Value::Null).await.expect(200);
+        let keys = rig.by(&key, "GET", "/v1/api-keys", &Value::Null).await.expect(200);
         assert_eq!((&keys["items"][0]["name"], &keys["items"][0]["createdBy"]), (&json!("admin"), &json!("crm")));
     }
+}
+
+#[tokio::test]
+async fn a_new_tenant_begins_with_the_settings_that_the_operator_gives_it() {
+    for rig in Rig::everywhere().await {
+        let retention = json!({ "eventsDays": 100 });
+        let asked = json!({
+            "tenantId": "acme", "name": "Acme", "timeZone": "Europe/Berlin", "defaultCurrency": "CHF", "retention": retention,
+        });
+        let made = rig.post("/v1/tenants", asked).await.expect(201);
+        let key = made["entities"][0]["after"]["adminKey"].as_str().expect("a key").to_owned();
+        let billing = rig.by(&key, "GET", "/v1/billing-settings", &Value::Null).await.expect(200);
+        assert_eq!(
+            (&billing["timeZone"], &billing["defaultCurrency"], &billing["version"]),
+            (&json!("Europe/Berlin"), &json!("CHF"), &json!(1))
+        );
+        assert_eq!(billing["paymentTermDays"], 14);
+        let kept = rig.by(&key, "GET", "/v1/retention-settings", &Value::Null).await.expect(200);
+        assert_eq!((&kept["eventsDays"], &kept["deliveriesDays"]), (&json!(100), &Value::Null));
+        let cycle = json!({ "name": "M1", "period": "month", "billingDay": 1 });
+        let cycle = rig.by(&key, "POST", "/v1/bill-cycles", &cycle).await.expect(201)["entities"][0]["id"].clone();
+        let account = |currency: Value| json!({ "name": "A", "billCycle": cycle, "currency": currency });
+        let without = json!({ "name": "A", "billCycle": cycle });
+        let made = rig.by(&key, "POST", "/v1/accounts", &without).await.expect(201);
+        assert_eq!(made["entities"][0]["after"]["currency"], "CHF");
+        let made = rig.by(&key, "POST", "/v1/accounts", &account("EUR".into())).await.expect(201);
+        assert_eq!(made["entities"][0]["after"]["currency"], "EUR");
+        // The tenant changes its settings itself.
+        rig.by(&key, "PUT", "/v1/billing-settings", &json!({})).await.expect(200);
+        let refused = rig.by(&key, "POST", "/v1/accounts", &without).await.refused(422, "currency_required");
+        assert_eq!(refused["errors"][0]["pointer"], "/currency");
+    }
+}
+
+#[tokio::test]
+async fn every_wrong_setting_of_a_new_tenant_is_named_and_no_tenant_is_made() {
+    let rig = Rig::new().await;
+    let asked = json!({
+        "tenantId": "acme", "name": "Acme", "timeZone": "Europe/Nowhere", "defaultCurrency": "EUX", "retention": { "eventsDays": 1 },
+    });
+    let refused = rig.post("/v1/tenants", asked).await.refused(422, "time_zone_unknown");
+    let wrong: Vec<Value> =
+        refused["errors"].as_array().expect("errors").iter().map(|error| json!([error["pointer"], error["code"]])).collect();
+    let unknown = [json!(["/timeZone", "time_zone_unknown"]), json!(["/defaultCurrency", "currency_unknown"])];
+    assert_eq!(wrong, [&unknown[..], &[json!(["/retention/eventsDays", "retention_out_of_range"])]].concat());
+    rig.get("/v1/tenants/acme").await.refused(404, "tenant_not_found");
 }
 
 #[tokio::test]
@@ -62,8 +101,8 @@ async fn a_suspended_tenants_calls_are_refused_within_a_second_until_it_is_resum
         assert_eq!(suspended["entities"][0]["after"]["suspendedBecause"], "unpaid");
         let waits = [until(&rig, &key, 403).await, until(&other, &key, 403).await];
         assert!(waits.iter().all(|wait| *wait < Duration::from_secs(1)), "{waits:?}");
-        as_tenant(&rig, &key, "POST", "/v1/bill-cycles", &json!({})).await.refused(403, "tenant_suspended");
-        assert_eq!(as_tenant(&rig, &neighbour, "GET", "/v1/accounts", &Value::Null).await.status, 200);
+        rig.by(&key, "POST", "/v1/bill-cycles", &json!({})).await.refused(403, "tenant_suspended");
+        assert_eq!(rig.by(&neighbour, "GET", "/v1/accounts", &Value::Null).await.status, 200);
         rig.post("/v1/tenants/acme/suspend", json!({})).await.refused(409, "tenant_already_suspended");
         rig.post("/v1/tenants/acme/resume", json!({})).await.expect(200);
         until(&rig, &key, 200).await;
@@ -87,7 +126,7 @@ async fn only_the_operator_manages_tenants_and_each_refusal_has_its_code() {
         ("POST", "/v1/tenants/acme/resume"),
     ] {
         let body = if path == "/v1/tenants" { body.clone() } else { json!({}) };
-        as_tenant(&rig, &key, method, path, &body).await.refused(403, "not_operator");
+        rig.by(&key, method, path, &body).await.refused(403, "not_operator");
     }
     rig.post("/v1/tenants", json!({ "tenantId": "acme", "name": "Acme" })).await.refused(409, "tenant_exists");
     rig.post("/v1/tenants", json!({ "tenantId": "default", "name": "Acme" })).await.refused(409, "tenant_exists");

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use billwire_domain::access::{
     api_key::{self, ApiKey, Create, Granter, Rotate},
-    scopes,
+    grant::Grant,
 };
 use billwire_schemas::{
     clock::{Clock, SystemClock, Timestamp},
@@ -71,6 +71,8 @@ pub struct NewApiKey {
     pub name: String,
     /// What it may do.
     pub scopes: Vec<String>,
+    /// Names of its roles.
+    pub roles: Vec<String>,
     /// When it stops working.
     pub expires_at: Option<Timestamp>,
     /// The networks it may be used from; empty: any.
@@ -84,7 +86,8 @@ impl UseCase for CreateApiKey {
 
     async fn run(&self, tx: &mut Tx<'_>, _: Timestamp) -> Result<Option<Record>, Failure> {
         // Wall-clock time, as everywhere here: keys protect real data, whatever the business clock is set to.
-        let change = api_key::create(self.command.clone(), self.granter.clone(), SystemClock.now())?;
+        let own_roles = tx.configurations(Kind::Role).await?;
+        let change = api_key::create(self.command.clone(), self.granter.clone(), &own_roles, SystemClock.now())?;
         ensure_name_free(tx, Kind::ApiKey, &self.command.name).await?;
         tx.save_credential(&self.text.hash, change.after.id);
         if self.is_admin_key {
@@ -110,7 +113,7 @@ impl ConfigurationUseCase for RotateApiKey {
 
     async fn run(&self, tx: &mut Tx<'_>, key: ApiKey, _: Timestamp) -> Result<Record, Failure> {
         // Who sees the new text can use it.
-        scopes::ensure_held(&key.scopes, &self.caller.scopes)?;
+        self.caller.grant.ensure_holds(&key.grant(&tx.configurations(Kind::Role).await?))?;
         let now = SystemClock.now();
         let starts_with = key_text::beginning(&self.text.text, &self.caller.tenant);
         let change = api_key::rotate(key, Rotate { starts_with, overlap: self.overlap }, now)?;
@@ -195,10 +198,10 @@ impl App {
     /// A database failure, or one of the system's random generator.
     pub async fn create_api_key(&self, caller: &Caller, new: NewApiKey) -> Result<CreateApiKey, Failure> {
         let text = self.fresh_text(&caller.tenant).await?;
-        let NewApiKey { name, scopes, expires_at, allowed_networks } = new;
+        let NewApiKey { name, scopes, roles, expires_at, allowed_networks } = new;
         let starts_with = Some(key_text::beginning(&text.text, &caller.tenant));
-        let command = Create { id: ApiKeyId(fresh()), name, starts_with, scopes, expires_at, allowed_networks };
-        let granter = Granter { actor: caller.actor.clone(), scopes: caller.scopes.clone() };
+        let command = Create { id: ApiKeyId(fresh()), name, starts_with, scopes, roles, expires_at, allowed_networks };
+        let granter = Granter { actor: caller.actor.clone(), grant: caller.grant.clone() };
         Ok(CreateApiKey { command, granter, text, is_admin_key: false })
     }
 
@@ -277,7 +280,7 @@ impl App {
             let another = former.as_ref().is_none_or(|former| former.id != present.key.id);
             another && present.ends_at.is_none() && present.key.ensure_ended(SystemClock.now()).is_err()
         });
-        let caller = Caller { tenant, actor: "BILLWIRE_ADMIN_KEY".to_owned(), scopes: vec![scopes::EVERY.to_owned()] };
+        let caller = Caller { tenant, actor: "BILLWIRE_ADMIN_KEY".to_owned(), grant: Grant::everything() };
         match former {
             Some(former) if is_present(&former) => Ok(if former.revoked_at.is_some() { AdminKey::Revoked } else { AdminKey::Unchanged }),
             Some(former) => {
@@ -300,11 +303,12 @@ impl App {
             id: ApiKeyId(fresh()),
             name: if taken { ADMIN_TOO } else { ADMIN }.to_owned(),
             starts_with: None,
-            scopes: caller.scopes.clone(),
+            scopes: caller.grant.scopes.clone(),
+            roles: Vec::new(),
             expires_at: None,
             allowed_networks: Vec::new(),
         };
-        let granter = Granter { actor: caller.actor.clone(), scopes: caller.scopes.clone() };
+        let granter = Granter { actor: caller.actor.clone(), grant: caller.grant.clone() };
         let create = CreateApiKey { command, granter, text, is_admin_key: true };
         self.execute(RequestContext { caller, claim: None }, create).await.map(|_| ())
     }

@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     net::IpAddr,
+    num::NonZeroU32,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -26,6 +27,15 @@ const CACHE_MAX: usize = 10_000;
 
 /// How exactly it is noted when a key was last used.
 const USE_NOTED_EVERY: TimeDelta = TimeDelta::hours(1);
+
+/// A caller who may call.
+#[derive(Debug, Clone)]
+pub struct Admitted {
+    /// Who it is.
+    pub caller: Caller,
+    /// The requests a second that the tenant may send, if it has a limit of its own.
+    pub requests_per_second: Option<NonZeroU32>,
+}
 
 /// Why a caller is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +75,7 @@ impl App {
     ///
     /// # Errors
     /// A database failure.
-    pub async fn authenticate(&self, token: &str, from: Option<IpAddr>) -> Result<Result<Caller, Stranger>, Failure> {
+    pub async fn authenticate(&self, token: &str, from: Option<IpAddr>) -> Result<Result<Admitted, Stranger>, Failure> {
         if !key_text::is_possible(token) {
             return Ok(Err(Stranger::Unknown));
         }
@@ -89,7 +99,10 @@ impl App {
             return Ok(Err(Stranger::Suspended));
         }
         self.note_use(hash, &credential, now);
-        Ok(Ok(Caller { tenant: credential.tenant, actor: credential.key.name, scopes: credential.key.scopes }))
+        let grant = credential.key.grant(&credential.roles);
+        let requests_per_second = credential.limits.requests_per_second.and_then(NonZeroU32::new);
+        let caller = Caller { tenant: credential.tenant, actor: credential.key.name, grant };
+        Ok(Ok(Admitted { caller, requests_per_second }))
     }
 
     /// Notes in the background, once an hour, that a credential is used.

@@ -5,13 +5,15 @@ use billwire_domain::{
     Rejected,
     access::{
         api_key::{self, Granter},
-        scopes,
-        tenant::{self, Tenant},
+        grant::Grant,
+        tenant::{self, Limits, Tenant},
     },
+    customers::billing_settings::{self, BillingSettings},
+    events::retention::{self, Retention, RetentionLimits, RetentionSettings},
 };
 use billwire_schemas::{
     clock::{Clock, SystemClock, Timestamp},
-    ids::{ApiKeyId, TenantId, TenantObjectId, fresh},
+    ids::{ApiKeyId, BillingSettingsId, RetentionSettingsId, TenantId, TenantObjectId, fresh},
     refusal::Code,
 };
 use billwire_store::{ConfigurationKind as Kind, Tx, commit::Failure};
@@ -21,6 +23,8 @@ use crate::{
     App, Caller,
     access::{api_keys::Text, key_text},
     configuration::{ConfigurationObject, ConfigurationUseCase, changed, created},
+    customers::billing_settings::NAME as BILLING_SETTINGS,
+    events::retention::NAME as RETENTION_SETTINGS,
     execute::{UseCase, json},
     record::Record,
 };
@@ -38,12 +42,28 @@ impl ConfigurationObject for Tenant {
 /// Name of a new tenant's first key.
 const FIRST_KEY: &str = "admin";
 
+/// What a new tenant begins with.
+#[derive(Debug, Clone, Default)]
+pub struct NewTenant {
+    /// Its name for people.
+    pub name: String,
+    /// Its time zone, an IANA name; absent: UTC.
+    pub time_zone: Option<String>,
+    /// Its own limits.
+    pub limits: Limits,
+    /// The currency of accounts that are created without one.
+    pub default_currency: Option<String>,
+    /// For how long its history is kept; absent: for as long as the installation keeps it.
+    pub retention: Option<Retention>,
+}
+
 /// Creates a tenant with a first API key, which has every scope. Only the reply shows the key's text.
 #[derive(Debug, Clone)]
 pub struct CreateTenant {
     id: TenantObjectId,
     tenant: TenantId,
-    name: String,
+    asked: NewTenant,
+    limits: RetentionLimits,
     actor: String,
     key: ApiKeyId,
     text: Text,
@@ -60,18 +80,20 @@ impl UseCase for CreateTenant {
             let message = format!("There is a tenant '{tenant}' already.");
             return Err(Rejected::conflict(Code::TenantExists, message).into());
         }
-        let change = tenant::create(self.id, self.tenant.clone(), self.name.clone(), now);
-        let every = vec![scopes::EVERY.to_owned()];
+        self.save_settings(tx, now)?;
+        let change = tenant::create(self.id, self.tenant.clone(), self.asked.name.clone(), self.asked.limits, now);
+        let every = Grant::everything();
         let starts_with = Some(key_text::beginning(&self.text.text, &self.tenant));
         let command = api_key::Create {
             id: self.key,
             name: FIRST_KEY.to_owned(),
             starts_with,
-            scopes: every.clone(),
+            scopes: every.scopes.clone(),
+            roles: Vec::new(),
             expires_at: None,
             allowed_networks: Vec::new(),
         };
-        let key = api_key::create(command, Granter { actor: self.actor.clone(), scopes: every }, now)?.after;
+        let key = api_key::create(command, Granter { actor: self.actor.clone(), grant: every }, &[], now)?.after;
         tx.save_key_of(&self.tenant, &key, &self.text.hash)?;
         let record = created(tx, &change, None).await?;
         let mut shown = serde_json::to_value(&change.after).map_err(json)?;
@@ -80,11 +102,38 @@ impl UseCase for CreateTenant {
     }
 }
 
-/// Renames a tenant.
+impl CreateTenant {
+    /// Saves the settings that the tenant begins with, as if it had set them itself.
+    fn save_settings(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<(), Failure> {
+        let NewTenant { time_zone, default_currency, retention, .. } = &self.asked;
+        let mut broken = Vec::new();
+        if time_zone.is_some() || default_currency.is_some() {
+            let mut command = billing_settings::Update::defaults(BillingSettingsId(fresh()));
+            command.time_zone = time_zone.clone().unwrap_or(command.time_zone);
+            command.default_currency = default_currency.clone();
+            match billing_settings::update(BillingSettings::default(), command, now) {
+                Ok(change) => tx.save_configuration_of(&self.tenant, Kind::BillingSettings, BILLING_SETTINGS, &change.after)?,
+                Err(rejected) => broken.extend(rejected.violations),
+            }
+        }
+        if let Some(chosen) = retention {
+            let command = retention::Update { id: RetentionSettingsId(fresh()), chosen: *chosen };
+            match retention::update(RetentionSettings::default(), command, &self.limits, now) {
+                Ok(change) => tx.save_configuration_of(&self.tenant, Kind::RetentionSettings, RETENTION_SETTINGS, &change.after)?,
+                Err(rejected) => broken.extend(rejected.under("/retention").violations),
+            }
+        }
+        Rejected::from_violations(broken).map_or(Ok(()), |rejected| Err(rejected.into()))
+    }
+}
+
+/// Changes a tenant.
 #[derive(Debug, Clone)]
 pub struct UpdateTenant {
     /// The new name, if any.
     pub name: Option<String>,
+    /// The new limits, if any.
+    pub limits: Option<Limits>,
 }
 
 #[async_trait]
@@ -93,7 +142,7 @@ impl ConfigurationUseCase for UpdateTenant {
     const OPERATION: &'static str = "updateTenant";
 
     async fn run(&self, tx: &mut Tx<'_>, tenant: Tenant, _: Timestamp) -> Result<Record, Failure> {
-        changed(tx, &tenant::rename(tenant, self.name.clone(), SystemClock.now()))
+        changed(tx, &tenant::update(tenant, self.name.clone(), self.limits, SystemClock.now()))
     }
 }
 
@@ -133,10 +182,10 @@ impl App {
     ///
     /// # Errors
     /// A database failure, or one of the system's random generator.
-    pub async fn create_tenant(&self, caller: &Caller, tenant: TenantId, name: String) -> Result<CreateTenant, Failure> {
+    pub async fn create_tenant(&self, caller: &Caller, tenant: TenantId, asked: NewTenant) -> Result<CreateTenant, Failure> {
         let text = self.fresh_text(&tenant).await?;
         let (id, key) = (TenantObjectId(fresh()), ApiKeyId(fresh()));
-        Ok(CreateTenant { id, tenant, name, actor: caller.actor.clone(), key, text })
+        Ok(CreateTenant { id, tenant, asked, limits: self.retention_limits(), actor: caller.actor.clone(), key, text })
     }
 
     /// The tenant with this name or object id, for the operator.

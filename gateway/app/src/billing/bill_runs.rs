@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use billwire_domain::{
     Rejected,
+    access::grant::Grant,
     billing::{
         bill_run::{self, BillRun, Outcome},
         invoice::Kind,
@@ -325,7 +326,7 @@ pub struct BillRunNow {
 }
 
 fn by_clock(tenant: &TenantId) -> RequestContext {
-    RequestContext { caller: Caller { tenant: tenant.clone(), actor: "clock".to_owned(), scopes: Vec::new() }, claim: None }
+    RequestContext { caller: Caller { tenant: tenant.clone(), actor: "clock".to_owned(), grant: Grant::default() }, claim: None }
 }
 
 fn finished(done: Result<Result<(), Failure>, tokio::task::JoinError>) -> Result<(), Failure> {

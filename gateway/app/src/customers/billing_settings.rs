@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Their configuration name; since names are unique, each tenant has at most one.
-const NAME: &str = "billing settings";
+pub(crate) const NAME: &str = "billing settings";
 
 /// The tenant's billing settings, or the defaults.
 ///

@@ -1,6 +1,9 @@
 //! Calculations: publish a custom event derived from an event, once per delivery.
 
-use billwire_domain::events::custom_event_type::{CustomEventType, OrderedBy, Submit};
+use billwire_domain::{
+    access::grant::Grant,
+    events::custom_event_type::{CustomEventType, OrderedBy, Submit},
+};
 use billwire_schemas::ids::{CustomEventId, DeliveryId, EventId, OrderingKey, TenantId, fresh};
 use billwire_store::{ConfigurationKind as Kind, commit::Failure, idempotency::Claim};
 use serde_json::{Map, Value};
@@ -50,7 +53,7 @@ impl App {
         };
         let submit = Submit { id: CustomEventId(fresh()), kind: event_type, account, key, subject: None, data: data.into() };
         let claim = Some(Claim { key: format!("calculated:{delivery}"), fingerprint: "calculation".to_owned() });
-        let context = RequestContext { caller: Caller { tenant, actor: "calculation".to_owned(), scopes: Vec::new() }, claim };
+        let context = RequestContext { caller: Caller { tenant, actor: "calculation".to_owned(), grant: Grant::default() }, claim };
         match self.submit_caused(context, submit, Cause { event, depth: depth + 1 }).await {
             Ok(_) => Ok(Ok(())),
             Err(Failure::Rejected(refusal)) => Ok(Err(refusal.message)),

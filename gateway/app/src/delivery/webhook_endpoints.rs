@@ -6,6 +6,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use billwire_domain::{
     Change, Rejected,
+    access::grant::Grant,
     delivery::subscription::{Action, Subscription},
     delivery::webhook_endpoint::{self, ClientCertificate, Rotate, Secrets, Settings, WebhookEndpoint},
 };
@@ -146,7 +147,7 @@ impl App {
     /// # Errors
     /// A database failure.
     pub async fn give_up_webhook_endpoint(&self, tenant: TenantId, id: WebhookEndpointId, because: &str) -> Result<(), Failure> {
-        let caller = Caller { tenant, actor: "delivery".to_owned(), scopes: Vec::new() };
+        let caller = Caller { tenant, actor: "delivery".to_owned(), grant: Grant::default() };
         let use_case = DisableWebhookEndpoint { because: because.to_owned() };
         match self.execute_on_configuration(RequestContext { caller, claim: None }, &id.to_string(), None, use_case).await {
             Ok(_) | Err(Failure::Rejected(_)) => Ok(()),

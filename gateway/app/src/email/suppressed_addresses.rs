@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use async_trait::async_trait;
 use billwire_domain::{
     Rejected,
+    access::grant::Grant,
     email::suppressed_address::{self, Suppress, SuppressedAddress, compared},
 };
 use billwire_schemas::{
@@ -66,7 +67,7 @@ impl App {
         status: Option<u16>,
         words: &str,
     ) -> Result<(), Failure> {
-        let caller = Caller { tenant, actor: "delivery".to_owned(), scopes: Vec::new() };
+        let caller = Caller { tenant, actor: "delivery".to_owned(), grant: Grant::default() };
         let (address, reason) = (address.to_owned(), words.to_owned());
         let command = Suppress { id: fresh(), address, reason, status, delivery_id: Some(delivery) };
         match self.execute(RequestContext { caller, claim: None }, SuppressAddress(command)).await {

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Their configuration name; since names are unique, each tenant has at most one.
-const NAME: &str = "retention settings";
+pub(crate) const NAME: &str = "retention settings";
 
 impl App {
     /// The limits of the installation.

@@ -1,9 +1,12 @@
 //! `adjustChargeableEvent`.
 
 use async_trait::async_trait;
-use billwire_domain::usage::{
-    adjustment,
-    chargeable_event::{self, ChargeableEvent},
+use billwire_domain::{
+    access::grant::Grant,
+    usage::{
+        adjustment,
+        chargeable_event::{self, ChargeableEvent},
+    },
 };
 use billwire_schemas::clock::Timestamp;
 use billwire_store::{Tx, commit::Failure};
@@ -21,6 +24,8 @@ use crate::{
 pub struct AdjustChargeableEvent {
     /// The adjustment to create.
     pub command: adjustment::Create,
+    /// What the caller may do.
+    pub grant: Grant,
 }
 
 #[async_trait]
@@ -29,6 +34,7 @@ impl ObjectUseCase for AdjustChargeableEvent {
     const OPERATION: &'static str = "adjustChargeableEvent";
 
     async fn run(&self, tx: &mut Tx<'_>, charge: ChargeableEvent, now: Timestamp) -> Result<Option<Record>, Failure> {
+        self.grant.ensure_within(&self.command.amount)?;
         let account = owner(tx, &charge).await?;
         ensure_owes_correction(tx, &charge, &account).await?;
         let (made, changed) =

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use billwire_domain::{
     Change, Rejected,
+    access::grant::Grant,
     customers::account::Account,
     usage::{
         bucket::{self, Bucket},
@@ -28,6 +29,8 @@ use crate::{
 pub struct ReverseChargeableEvent {
     /// What to do.
     pub command: chargeable_event::Reverse,
+    /// What the caller may do.
+    pub grant: Grant,
 }
 
 /// Maximum number of buckets of a service that count a charge.
@@ -44,8 +47,9 @@ impl ObjectUseCase for ReverseChargeableEvent {
         let external_id = self.command.replacement.as_ref().and_then(|new| new.external_id.as_deref());
         tx.ensure_external_id_free::<ChargeableEvent>(external_id).await?;
         let has_final_invoice = has_final_invoice(tx, &account).await?;
-        let Reversal { charge, adjustment, replacement } =
-            chargeable_event::reverse(charge, self.command.clone(), &account, has_final_invoice, now)?;
+        let reversal = chargeable_event::reverse(charge, self.command.clone(), &account, has_final_invoice, now)?;
+        self.grant.ensure_within(&reversal.amount())?;
+        let Reversal { charge, adjustment, replacement } = reversal;
         let related = around(tx, &charge.after).await?;
         let buckets = recounted(tx, &charge.after, replacement.as_ref().map(|change| &change.after), &account, now).await?;
         tx.save(&charge)?;

@@ -12,7 +12,11 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    access::scopes,
+    access::{
+        grant::Grant,
+        role::{self, Role},
+        scopes,
+    },
     change::{Change, Entity, entity_members},
     rejected::{Rejected, Violation},
 };
@@ -30,8 +34,11 @@ pub struct ApiKey {
     /// How the key's text begins, to recognise it; absent: it was not made here.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub starts_with: Option<String>,
-    /// What the key may do; `*` is everything.
+    /// What the key may do besides what its roles allow; `*` is everything.
     pub scopes: Vec<String>,
+    /// Names of its roles.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub roles: Vec<String>,
     /// When it stops working; absent: never.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub expires_at: Option<Timestamp>,
@@ -64,6 +71,8 @@ pub struct Create {
     pub starts_with: Option<String>,
     /// See [`ApiKey::scopes`].
     pub scopes: Vec<String>,
+    /// See [`ApiKey::roles`].
+    pub roles: Vec<String>,
     /// See [`ApiKey::expires_at`].
     pub expires_at: Option<Timestamp>,
     /// See [`ApiKey::allowed_networks`], as written in the request.
@@ -76,7 +85,7 @@ pub struct Granter {
     /// Their name.
     pub actor: String,
     /// What they may do themselves.
-    pub scopes: Vec<String>,
+    pub grant: Grant,
 }
 
 /// `rotateApiKey`.
@@ -100,13 +109,20 @@ pub enum Unusable {
 /// Years that an expiry may be ahead.
 const YEARS_MAX: i64 = 10;
 
-/// Decides `createApiKey`. Gives the key that `granter` may grant.
+/// Decides `createApiKey`. Gives the key that `granter` may grant; `own_roles` are the tenant's.
 ///
 /// # Errors
-/// `scope_unknown`, `scope_not_held`, `expiry_not_ahead`, `network_invalid`.
-pub fn create(command: Create, granter: Granter, now: Timestamp) -> Result<Change<ApiKey>, Rejected> {
-    let Create { id, name, starts_with, mut scopes, expires_at, allowed_networks } = command;
+/// `scope_unknown`, `role_unknown`, `nothing_granted`, `expiry_not_ahead`, `network_invalid`, and what [`Grant::ensure_holds`] refuses.
+pub fn create(command: Create, granter: Granter, own_roles: &[Role], now: Timestamp) -> Result<Change<ApiKey>, Rejected> {
+    let Create { id, name, starts_with, mut scopes, mut roles, expires_at, allowed_networks } = command;
     let mut broken = scopes::unknown(&scopes);
+    let granted = role::named(&roles, own_roles).unwrap_or_else(|unknown| {
+        broken.extend(unknown);
+        Vec::new()
+    });
+    if scopes.is_empty() && roles.is_empty() {
+        broken.push(Violation::new("", Code::NothingGranted, "Give the key at least one scope or role."));
+    }
     let latest = now + TimeDelta::days(YEARS_MAX * 366);
     if expires_at.is_some_and(|at| at <= now || at > latest) {
         let now = now.to_rfc3339_opts(SecondsFormat::Secs, true);
@@ -124,15 +140,18 @@ pub fn create(command: Create, granter: Granter, now: Timestamp) -> Result<Chang
         }
     }
     Rejected::from_violations(broken).map_or(Ok(()), Err)?;
-    scopes::ensure_held(&scopes, &granter.scopes)?;
-    scopes.sort();
-    scopes.dedup();
+    granter.grant.ensure_holds(&Grant::of(&scopes, &granted))?;
+    for names in [&mut scopes, &mut roles] {
+        names.sort();
+        names.dedup();
+    }
     Ok(Change::created(ApiKey {
         id,
         version: 1,
         name,
         starts_with,
         scopes,
+        roles,
         expires_at,
         allowed_networks: networks,
         created_by: granter.actor,
@@ -184,6 +203,13 @@ pub fn set_anew(key: ApiKey, now: Timestamp) -> Change<ApiKey> {
 }
 
 impl ApiKey {
+    /// What it allows; `own_roles` are the tenant's. A role that is gone allows nothing.
+    pub fn grant(&self, own_roles: &[Role]) -> Grant {
+        let predefined: Vec<Role> = role::predefined().filter(|role| self.roles.contains(&role.name)).collect();
+        let own = own_roles.iter().filter(|role| self.roles.contains(&role.name));
+        Grant::of(&self.scopes, predefined.iter().chain(own))
+    }
+
     fn ensure_not_revoked(&self) -> Result<(), Rejected> {
         if self.revoked_at.is_some() {
             return Err(Rejected::conflict(Code::ApiKeyRevoked, "The API key is revoked already."));
@@ -236,6 +262,7 @@ mod tests {
     use billwire_schemas::ids::fresh;
 
     use super::*;
+    use crate::access::role::tests::role;
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_timestamp(seconds, 0).expect("a moment")
@@ -247,17 +274,39 @@ mod tests {
             name: "crm".to_owned(),
             starts_with: Some("bw_default_abcd".to_owned()),
             scopes: vec!["events:read".to_owned(), "accounts:read".to_owned(), "events:read".to_owned()],
+            roles: vec!["finance".to_owned(), "till".to_owned()],
             expires_at: Some(at(100)),
             allowed_networks: vec!["198.51.100.77/24".to_owned(), "2001:db8::7".to_owned()],
         }
     }
 
     fn admin() -> Granter {
-        Granter { actor: "admin".to_owned(), scopes: vec!["*".to_owned()] }
+        Granter { actor: "admin".to_owned(), grant: Grant::everything() }
+    }
+
+    fn till() -> Role {
+        role("till", &["payments:write"], &[])
+    }
+
+    fn created(command: Create, granter: Granter) -> Result<ApiKey, Rejected> {
+        create(command, granter, &[till()], at(0)).map(|change| change.after)
     }
 
     fn key() -> ApiKey {
-        create(command(), admin(), at(0)).expect("made").after
+        created(command(), admin()).expect("made")
+    }
+
+    #[test]
+    fn a_key_allows_what_its_scopes_and_roles_do_and_a_role_that_is_gone_nothing() {
+        let key = key();
+        let grant = key.grant(&[till()]);
+        for scope in ["accounts:read", "payments:write", "bill_runs:write"] {
+            assert!(grant.includes(scope), "{scope}");
+        }
+        assert!(!grant.includes("accounts:write"));
+        let alone = ApiKey { scopes: Vec::new(), roles: vec!["till".to_owned()], ..key };
+        assert_eq!(alone.grant(&[till()]).scopes, ["payments:write"]);
+        assert_eq!(alone.grant(&[]), Grant::default());
     }
 
     #[test]
@@ -272,16 +321,25 @@ mod tests {
     fn each_wrong_member_is_named() {
         let scopes = vec!["accounts:read".to_owned(), "acounts:read".to_owned()];
         let allowed_networks = vec!["10.0.0.0/40".to_owned(), "::1".to_owned()];
-        let wrong = Create { scopes, expires_at: Some(at(0)), allowed_networks, ..command() };
-        let refused = create(wrong, admin(), at(0)).expect_err("refused");
+        let roles = vec!["finanse".to_owned()];
+        let wrong = Create { scopes, roles, expires_at: Some(at(0)), allowed_networks, ..command() };
+        let refused = created(wrong, admin()).expect_err("refused");
         let places: Vec<_> = refused.violations.iter().map(|broken| (broken.pointer.as_ref(), broken.code)).collect();
-        let expected =
-            [("/scopes/1", Code::ScopeUnknown), ("/expiresAt", Code::ExpiryNotAhead), ("/allowedNetworks/0", Code::NetworkInvalid)];
+        let expected = [
+            ("/scopes/1", Code::ScopeUnknown),
+            ("/roles/0", Code::RoleUnknown),
+            ("/expiresAt", Code::ExpiryNotAhead),
+            ("/allowedNetworks/0", Code::NetworkInvalid),
+        ];
         assert_eq!(places, expected);
         let late = Create { expires_at: Some(at(11 * 366 * 24 * 3600)), ..command() };
-        assert_eq!(create(late, admin(), at(0)).expect_err("refused").code, Code::ExpiryNotAhead);
-        let granter = Granter { scopes: vec!["accounts:read".to_owned()], ..admin() };
-        assert_eq!(create(command(), granter, at(0)).expect_err("refused").code, Code::ScopeNotHeld);
+        assert_eq!(created(late, admin()).expect_err("refused").code, Code::ExpiryNotAhead);
+        let nothing = Create { scopes: Vec::new(), roles: Vec::new(), ..command() };
+        assert_eq!(created(nothing, admin()).expect_err("refused").code, Code::NothingGranted);
+        let reader = || Granter { grant: Grant::of(&["accounts:read".to_owned()], []), ..admin() };
+        assert_eq!(created(command(), reader()).expect_err("refused").code, Code::ScopeNotHeld);
+        let by_role = Create { scopes: Vec::new(), roles: vec!["till".to_owned()], ..command() };
+        assert_eq!(created(by_role, reader()).expect_err("refused").code, Code::ScopeNotHeld);
     }
 
     #[test]

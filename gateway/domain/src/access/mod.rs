@@ -1,5 +1,7 @@
-//! Tenants, API keys and what they may do.
+//! Tenants, API keys, roles, and what they allow.
 
 pub mod api_key;
+pub mod grant;
+pub mod role;
 pub mod scopes;
 pub mod tenant;

@@ -32,6 +32,21 @@ impl Status {
     }
 }
 
+/// What keeps a tenant from taking what others need.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Limits {
+    /// Requests a second that its keys may send together to one process; absent: as the installation says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requests_per_second: Option<u32>,
+}
+
+impl Limits {
+    fn are_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// A tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -49,6 +64,9 @@ pub struct Tenant {
     /// Why it is suspended.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub suspended_because: Option<String>,
+    /// Its own limits.
+    #[serde(skip_serializing_if = "Limits::are_default", default)]
+    pub limits: Limits,
     /// Creation time.
     pub created_at: Timestamp,
     /// Time of the last change.
@@ -56,15 +74,16 @@ pub struct Tenant {
 }
 
 /// Decides `createTenant`.
-pub fn create(id: TenantObjectId, tenant_id: TenantId, name: String, now: Timestamp) -> Change<Tenant> {
+pub fn create(id: TenantObjectId, tenant_id: TenantId, name: String, limits: Limits, now: Timestamp) -> Change<Tenant> {
     let (status, suspended_because) = (Status::Active, None);
-    Change::created(Tenant { id, version: 1, tenant_id, name, status, suspended_because, created_at: now, updated_at: now })
+    Change::created(Tenant { id, version: 1, tenant_id, name, status, suspended_because, limits, created_at: now, updated_at: now })
 }
 
-/// Decides `updateTenant`.
-pub fn rename(tenant: Tenant, name: Option<String>, now: Timestamp) -> Change<Tenant> {
+/// Decides `updateTenant`; absent members stay as they are.
+pub fn update(tenant: Tenant, name: Option<String>, limits: Option<Limits>, now: Timestamp) -> Change<Tenant> {
     let mut after = tenant.next_version(now);
     after.name = name.unwrap_or(after.name);
+    after.limits = limits.unwrap_or(after.limits);
     Change::updated(tenant, after, Vec::<&'static str>::new())
 }
 
@@ -116,7 +135,7 @@ mod tests {
     }
 
     fn tenant(name: &str) -> Tenant {
-        create(TenantObjectId(fresh()), name.parse().expect("a tenant"), "Acme".to_owned(), at(0)).after
+        create(TenantObjectId(fresh()), name.parse().expect("a tenant"), "Acme".to_owned(), Limits::default(), at(0)).after
     }
 
     #[test]
@@ -137,7 +156,7 @@ mod tests {
     #[test]
     fn the_same_name_again_changes_nothing() {
         let acme = tenant("acme");
-        assert_eq!(rename(acme.clone(), Some("Acme".to_owned()), at(1)).after, acme);
-        assert_eq!(rename(acme, Some("Acme Ltd".to_owned()), at(1)).after.version, 2);
+        assert_eq!(update(acme.clone(), Some("Acme".to_owned()), None, at(1)).after, acme);
+        assert_eq!(update(acme, Some("Acme Ltd".to_owned()), None, at(1)).after.version, 2);
     }
 }

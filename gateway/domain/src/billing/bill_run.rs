@@ -277,7 +277,7 @@ mod tests {
             id: AccountId(fresh()),
             external_id: None,
             name: "a".into(),
-            currency: "EUR".into(),
+            currency: Some("EUR".into()),
             active: true,
             billing_day: None,
             company: None,

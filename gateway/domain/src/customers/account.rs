@@ -19,12 +19,13 @@ use chrono::{NaiveDate, SecondsFormat};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    amounts::currency_of,
     attributes::Attributes,
     calendar::BillingSchedule,
     change::{Change, Entity, Lifecycle, entity_members},
     customers::{bill_cycle::BillCycle, billing_settings::BillingSettings},
     history::History,
-    rejected::{Rejected, Violation},
+    rejected::Rejected,
     time_bounds::ensure_planned,
 };
 
@@ -125,8 +126,8 @@ pub struct Create {
     pub external_id: Option<String>,
     /// See [`Account::name`].
     pub name: String,
-    /// ISO 4217 currency code.
-    pub currency: String,
+    /// ISO 4217 currency code; absent: the default currency of the billing settings.
+    pub currency: Option<String>,
     /// Whether the account starts active instead of inactive.
     pub active: bool,
     /// The account's own billing day, on an individual cycle.
@@ -142,23 +143,20 @@ pub struct Create {
 /// Decides `createAccount`. The first period ends on the first billing date and may be short.
 ///
 /// # Errors
-/// `currency_unknown`, `country_unknown`, `payment_term_out_of_range`, the bounds of [`Attributes`], and the billing day rules of
+/// `currency_unknown`, `currency_required`, `country_unknown`, `payment_term_out_of_range`, the bounds of [`Attributes`], and the billing day rules of
 /// [`BillCycle::schedule`].
 pub fn create(command: Create, cycle: &BillCycle, settings: &BillingSettings, now: Timestamp) -> Result<Change<Account>, Rejected> {
     let mut broken = details::violations(command.company.as_ref(), command.payment_term_days);
     broken.extend(command.attributes.violations());
-    if let Err(no_currency) = command.currency.parse::<Currency>() {
-        broken.push(Violation::new("/currency", Code::CurrencyUnknown, format!("'{}' {no_currency}.", command.currency)));
+    let currency = currency(command.currency.as_deref(), settings);
+    let schedule = cycle.schedule(command.billing_day);
+    for wrong in [currency.as_ref().err(), schedule.as_ref().err()].into_iter().flatten() {
+        broken.extend(wrong.violations.iter().cloned());
     }
-    let schedule = match (cycle.schedule(command.billing_day), Rejected::from_violations(broken.clone())) {
-        (Ok(schedule), None) => schedule,
-        (Ok(_), Some(rejected)) => return Err(rejected),
-        (Err(day), None) => return Err(day),
-        (Err(day), Some(rejected)) => {
-            broken.extend(day.violations);
-            return Err(Rejected::from_violations(broken).unwrap_or(rejected));
-        }
-    };
+    if let Some(rejected) = Rejected::from_violations(broken) {
+        return Err(rejected);
+    }
+    let (currency, schedule) = (currency?, schedule?);
     let (today, status) = (settings.date_of(now), if command.active { Status::Active } else { Status::Inactive });
     Ok(Change::created(Account {
         id: command.id,
@@ -167,7 +165,7 @@ pub fn create(command: Create, cycle: &BillCycle, settings: &BillingSettings, no
         name: command.name,
         status,
         status_reason: None,
-        currency: command.currency,
+        currency: currency.to_string(),
         company: command.company,
         billing_contact_id: None,
         payment_term_days: command.payment_term_days,
@@ -189,6 +187,18 @@ pub fn create(command: Create, cycle: &BillCycle, settings: &BillingSettings, no
         created_at: now,
         updated_at: now,
     }))
+}
+
+/// The currency of a new account: as asked for, or the tenant's default.
+fn currency(asked: Option<&str>, settings: &BillingSettings) -> Result<Currency, Rejected> {
+    match (asked, settings.default_currency) {
+        (Some(code), _) => currency_of("/currency", code).map_err(Rejected::from),
+        (None, Some(default)) => Ok(default),
+        (None, None) => {
+            let message = "currency is required, since the billing settings have no default currency.";
+            Err(Rejected::violation("/currency", Code::CurrencyRequired, message))
+        }
+    }
 }
 
 /// Decides `updateAccountBillCycle` to `cycle`, at once or at `valid_from`. Replaces a planned change.

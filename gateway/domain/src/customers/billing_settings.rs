@@ -3,12 +3,13 @@
 mod local_time;
 mod status_model;
 
-use billwire_schemas::{clock::Timestamp, ids::BillingSettingsId, refusal::Code};
+use billwire_schemas::{clock::Timestamp, ids::BillingSettingsId, money::Currency, refusal::Code};
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    amounts::currency_of,
     change::{Change, Entity},
     rejected::{Rejected, Violation},
 };
@@ -50,6 +51,9 @@ pub struct BillingSettings {
     pub version: i64,
     /// The tenant's time zone, as an IANA name.
     pub time_zone: Tz,
+    /// The currency of accounts that are created without one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub default_currency: Option<Currency>,
     /// Days from an invoice's posting to its due date, for accounts without a payment term of their own.
     pub payment_term_days: u32,
     /// When to publish `invoice.delivery_offset_reached` after a delivery.
@@ -82,6 +86,7 @@ impl Default for BillingSettings {
             id: None,
             version: 0,
             time_zone: Tz::UTC,
+            default_currency: None,
             payment_term_days: 14,
             delivery_offsets: Vec::new(),
             due_reminders: Vec::new(),
@@ -122,6 +127,8 @@ pub struct Update {
     pub id: BillingSettingsId,
     /// IANA time zone name.
     pub time_zone: String,
+    /// See [`BillingSettings::default_currency`].
+    pub default_currency: Option<String>,
     /// See [`BillingSettings::payment_term_days`].
     pub payment_term_days: u32,
     /// See [`BillingSettings::delivery_offsets`].
@@ -136,10 +143,29 @@ pub struct Update {
     pub package_statuses: StatusModel,
 }
 
+impl Update {
+    /// The defaults.
+    pub fn defaults(id: BillingSettingsId) -> Self {
+        let BillingSettings { time_zone, payment_term_days, allocate_prepayments, service_statuses, package_statuses, .. } =
+            BillingSettings::default();
+        Self {
+            id,
+            time_zone: time_zone.to_string(),
+            default_currency: None,
+            payment_term_days,
+            delivery_offsets: Vec::new(),
+            due_reminders: Vec::new(),
+            allocate_prepayments,
+            service_statuses,
+            package_statuses,
+        }
+    }
+}
+
 /// Decides `updateBillingSettings`; `settings` are the current ones or the defaults.
 ///
 /// # Errors
-/// `time_zone_unknown`, `payment_term_out_of_range`, the rules of delivery offsets (`too_many_delivery_offsets`,
+/// `time_zone_unknown`, `currency_unknown`, `payment_term_out_of_range`, the rules of delivery offsets (`too_many_delivery_offsets`,
 /// `delivery_offset_out_of_range`, `time_of_day_invalid`, `delivery_offset_repeated`), those of reminders (`too_many_due_reminders`,
 /// `due_reminder_out_of_range`, `time_of_day_invalid`, `due_reminder_repeated`) and of status models ([`StatusModel::violations`]).
 pub fn update(settings: BillingSettings, command: Update, now: Timestamp) -> Result<Change<BillingSettings>, Rejected> {
@@ -149,6 +175,7 @@ pub fn update(settings: BillingSettings, command: Update, now: Timestamp) -> Res
         broken.push(Violation::new("/timeZone", Code::TimeZoneUnknown, message));
         Tz::UTC
     });
+    let default_currency = command.default_currency.map(|code| currency_of("/defaultCurrency", &code).map_err(|wrong| broken.push(wrong)));
     broken.extend(check_payment_term(command.payment_term_days));
     let delivery_offsets = times(&command.delivery_offsets, &DELIVERY_OFFSETS, &mut broken);
     let delivery_offsets = delivery_offsets.into_iter().map(|(days, time)| DeliveryOffset { days, time }).collect();
@@ -163,6 +190,7 @@ pub fn update(settings: BillingSettings, command: Update, now: Timestamp) -> Res
         id: Some(settings.id.unwrap_or(command.id)),
         version: settings.version + 1,
         time_zone,
+        default_currency: default_currency.and_then(Result::ok),
         payment_term_days: command.payment_term_days,
         delivery_offsets,
         due_reminders,

@@ -1,6 +1,6 @@
 //! The client of a request: the connected peer, or, if that is a trusted proxy, the client that the proxy reports.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 
 use ipnet::IpNet;
 use poem::http::{HeaderMap, HeaderName, header};
@@ -63,15 +63,6 @@ fn address(text: &str) -> Option<IpAddr> {
     bare.parse::<IpAddr>().ok().map(|address| address.to_canonical())
 }
 
-/// The address whose share `address` counts towards: an IPv4 address itself, or the /64 of an IPv6 address, which is what one customer
-/// has.
-pub fn share_of(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => v4.into(),
-        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64)).into(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,13 +98,5 @@ mod tests {
     fn a_network_that_cannot_be_read_is_named() {
         assert_eq!(TrustedProxies::parse("10.0.0.0/8, 10.0.0.0/40"), Err("10.0.0.0/40".to_owned()));
         assert_eq!(TrustedProxies::parse(" "), Ok(TrustedProxies::default()));
-    }
-
-    #[test]
-    fn an_ipv6_customer_has_one_share() {
-        let of = |text: &str| share_of(text.parse().expect("an address")).to_string();
-        assert_eq!(of("2001:db8:1:2:aaaa::1"), of("2001:db8:1:2::9"));
-        assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
-        assert_eq!(of("::ffff:192.0.2.1"), "192.0.2.1");
     }
 }

@@ -39,6 +39,9 @@ pub fn start(
             page_bytes: settings.page_bytes,
             pages_bytes: settings.pages_bytes,
             pages_wait: settings.deadlines().operation,
+            requests_per_key: settings.requests_per_key,
+            requests_per_tenant: settings.requests_per_tenant,
+            wrong_credentials_per_minute: settings.wrong_credentials_per_minute,
             ..billwire_api::Options::default()
         },
     );

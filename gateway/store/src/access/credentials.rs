@@ -8,7 +8,8 @@ use std::collections::HashSet;
 use aws_lc_rs::{digest, hmac};
 use billwire_domain::access::{
     api_key::ApiKey,
-    tenant::{Status, Tenant},
+    role::Role,
+    tenant::{Limits, Status, Tenant},
 };
 use billwire_schemas::{
     clock::Timestamp,
@@ -19,7 +20,7 @@ use uuid::Uuid;
 
 use crate::{
     Error, Store, Tx,
-    configurations::{Kind, row_of},
+    configurations::Kind,
     error::Failure,
     micros, moment,
     secrets::{Sealer, hex},
@@ -41,33 +42,35 @@ pub struct Credential {
     pub tenant: TenantId,
     /// Its key.
     pub key: ApiKey,
+    /// The tenant's own roles, if the key has roles.
+    pub roles: Vec<Role>,
     /// When it stops working, where another text has replaced it.
     pub ends_at: Option<Timestamp>,
     /// When it was last used, if it ever was; not exact.
     pub last_used_at: Option<Timestamp>,
     /// Whether the tenant is suspended.
     pub suspended: bool,
+    /// The tenant's own limits.
+    pub limits: Limits,
 }
 
 const FIND: &str = "SELECT c.tenant, c.ends_at, c.last_used_at, o.body, t.body AS whose FROM credential c \
                     JOIN configuration o ON o.id = c.api_key_id \
                     LEFT JOIN configuration t ON t.tenant = 'default' AND t.kind = 'tenant' AND t.name = c.tenant WHERE c.hash = $1";
 
-fn is_suspended(tenant: &str) -> Result<bool, Error> {
-    let tenant: Tenant = serde_json::from_str(tenant).map_err(Error::corrupt("configuration"))?;
-    Ok(tenant.status == Status::Suspended)
-}
-
 fn credential(row: &QueryResult) -> Result<Credential, Error> {
     let (tenant, body): (String, String) = (row.try_get("", "tenant")?, row.try_get("", "body")?);
     let whose: Option<String> = row.try_get("", "whose")?;
+    let whose: Option<Tenant> = whose.map(|body| serde_json::from_str(&body)).transpose().map_err(Error::corrupt("configuration"))?;
     let (ends_at, last_used_at): (Option<i64>, Option<i64>) = (row.try_get("", "ends_at")?, row.try_get("", "last_used_at")?);
     Ok(Credential {
         tenant: tenant.parse().map_err(|_| Error::Corrupt { table: "credential", detail: tenant })?,
         key: serde_json::from_str(&body).map_err(Error::corrupt("configuration"))?,
+        roles: Vec::new(),
         ends_at: ends_at.map(moment),
         last_used_at: last_used_at.map(moment),
-        suspended: whose.as_deref().map(is_suspended).transpose()?.unwrap_or(false),
+        suspended: whose.as_ref().is_some_and(|tenant| tenant.status == Status::Suspended),
+        limits: whose.map(|tenant| tenant.limits).unwrap_or_default(),
     })
 }
 
@@ -109,7 +112,11 @@ impl Store {
     /// When the database fails.
     pub async fn credential(&self, hash: &CredentialHash) -> Result<Option<Credential>, Error> {
         let row = self.0.read.query_one_raw(self.statement(FIND, [hash.as_str().into()])).await?;
-        row.as_ref().map(credential).transpose()
+        let Some(mut found) = row.as_ref().map(credential).transpose()? else { return Ok(None) };
+        if !found.key.roles.is_empty() {
+            found.roles = self.configurations(&found.tenant, Kind::Role).await?;
+        }
+        Ok(Some(found))
     }
 
     /// Notes that a text was used.
@@ -172,7 +179,7 @@ impl Tx<'_> {
     /// # Errors
     /// When it cannot be written as JSON.
     pub fn save_key_of(&mut self, tenant: &TenantId, key: &ApiKey, hash: &CredentialHash) -> Result<(), Failure> {
-        self.save_configuration_row(row_of(tenant.as_str(), Kind::ApiKey, &key.name, key)?);
+        self.save_configuration_of(tenant, Kind::ApiKey, &key.name, key)?;
         self.save_credential_of(tenant, hash, key.id);
         Ok(())
     }

@@ -4,7 +4,7 @@
 use aws_lc_rs::hmac;
 use billwire_domain::access::{
     api_key::ApiKey,
-    tenant::{self, Tenant},
+    tenant::{self, Limits, Tenant},
 };
 use billwire_schemas::{
     clock::{Clock, SystemClock},
@@ -37,7 +37,7 @@ impl Store {
         missing.push(operator.clone());
         missing.retain(|tenant| !known.iter().any(|known| known.tenant_id == *tenant));
         for tenant in missing {
-            let made = tenant::create(TenantObjectId(fresh()), tenant.clone(), tenant.to_string(), now).after;
+            let made = tenant::create(TenantObjectId(fresh()), tenant.clone(), tenant.to_string(), Limits::default(), now).after;
             let row = configuration::ActiveModel::from(row_of(operator.as_str(), Kind::Tenant, tenant.as_str(), &made)?);
             // Another process may start at the same time, or the operator's tenant may be listed twice.
             let mut clash = OnConflict::columns([Column::Tenant, Column::Kind, Column::Name]);
@@ -79,6 +79,7 @@ impl Store {
                 name: name.clone(),
                 starts_with: None,
                 scopes: scopes.split(' ').filter(|scope| !scope.is_empty()).map(str::to_owned).collect(),
+                roles: Vec::new(),
                 expires_at: None,
                 allowed_networks: Vec::new(),
                 created_by: "billwire 0.2".to_owned(),

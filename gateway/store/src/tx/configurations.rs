@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use billwire_domain::{Entity, events::data_source::DataSource};
-use billwire_schemas::ids::SubscriptionId;
+use billwire_schemas::ids::{SubscriptionId, TenantId};
 use sea_orm::{
     ColumnTrait, Condition, EntityTrait, QueryFilter,
     sea_query::{ExprTrait, LikeExpr},
@@ -105,7 +105,19 @@ impl Tx<'_> {
         Ok(())
     }
 
-    pub(crate) fn save_configuration_row(&mut self, row: configuration::Model) {
+    /// Saves a configuration object of another tenant, which is new: it counts from the tenant's first event on.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON.
+    pub fn save_configuration_of<T>(&mut self, tenant: &TenantId, kind: Kind, name: &str, body: &T) -> Result<(), Failure>
+    where
+        T: serde::Serialize + Entity,
+    {
+        self.save_configuration_row(row_of(tenant.as_str(), kind, name, body)?);
+        Ok(())
+    }
+
+    fn save_configuration_row(&mut self, row: configuration::Model) {
         self.writes.configurations.push(row);
     }
 

@@ -27,6 +27,7 @@ fn shared_name(status: u16, codes: &[Code]) -> Option<&'static str> {
         412 => "Stale",
         413 => "BodyTooLarge",
         415 => "UnsupportedMediaType",
+        429 => "TooManyRequests",
         500 => "InternalError",
         503 if !codes.contains(&Code::Overloaded) => "Unavailable",
         503 => "UnavailableOrOverloaded",
@@ -42,7 +43,10 @@ pub(super) fn add(operation: &mut Value, asks: &Operation, shared: &mut Shared) 
         by_status.entry(code.status()).or_default().push(*code);
     }
     let Some(responses) = operation["responses"].as_object_mut() else { return };
-    responses.values_mut().for_each(request_id);
+    responses.values_mut().for_each(|response| {
+        request_id(response);
+        rate_limits(response);
+    });
     for (status, codes) in by_status {
         let made = match shared_name(status, &codes) {
             Some(name) => {
@@ -63,6 +67,27 @@ fn request_id(response: &mut Value) {
         }
     }
     response["headers"]["X-Request-Id"] = header("The request id: the caller's own, or a generated one.");
+}
+
+/// The fields that tell what is left of the caller's limits.
+const RATE_LIMITS: [(&str, &str, &str); 2] = [
+    (
+        "RateLimit",
+        "RateLimit",
+        "What is left of the limits that apply (draft-ietf-httpapi-ratelimit-headers), such as `\"key\";r=999;t=1`.",
+    ),
+    ("RateLimit-Policy", "RateLimitPolicy", "The limits that apply: requests (`q`) in seconds (`w`), such as `\"key\";q=1000;w=1`."),
+];
+
+/// The headers that responses share, by component name.
+pub(super) fn headers() -> Value {
+    RATE_LIMITS.iter().map(|(_, component, description)| ((*component).to_owned(), header(description))).collect::<Map<_, _>>().into()
+}
+
+fn rate_limits(response: &mut Value) {
+    for (name, component, _) in RATE_LIMITS {
+        response["headers"][name] = json!({ "$ref": format!("#/components/headers/{component}") });
+    }
 }
 
 fn header(description: &str) -> Value {
@@ -86,8 +111,11 @@ fn refusal(status: u16, codes: &[Code]) -> Value {
     request_id(&mut response);
     match status {
         401 => response["headers"]["WWW-Authenticate"] = header("The challenge (RFC 6750)."),
-        503 => response["headers"]["Retry-After"] = header("Seconds to wait."),
+        429 | 503 => response["headers"]["Retry-After"] = header("Seconds to wait."),
         _ => {}
+    }
+    if status == 429 {
+        rate_limits(&mut response);
     }
     response
 }
@@ -104,6 +132,7 @@ fn reason(status: u16) -> &'static str {
         413 => "The request is too large.",
         415 => "The media type is not supported.",
         422 => "The request is well-formed, but breaks a rule.",
+        429 => "The caller or the tenant has sent more requests than allowed; retry after the given time.",
         503 => "Nothing was changed; retry after a moment.",
         _ => "An internal error occurred.",
     }

@@ -50,6 +50,7 @@ fn settings(offsets: &[(u32, &str)]) -> BillingSettings {
     let update = crate::customers::billing_settings::Update {
         id: billwire_schemas::ids::BillingSettingsId(fresh()),
         time_zone: "Europe/Berlin".into(),
+        default_currency: None,
         payment_term_days: 14,
         allocate_prepayments: true,
         delivery_offsets: asked.clone().collect(),

@@ -65,7 +65,7 @@ impl World {
             id: AccountId(fresh()),
             external_id: None,
             name: "Acme".into(),
-            currency: "EUR".into(),
+            currency: Some("EUR".into()),
             active: false,
             billing_day: None,
             company: None,

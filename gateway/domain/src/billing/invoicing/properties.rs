@@ -76,7 +76,7 @@ impl World {
             id: AccountId(fresh()),
             external_id: None,
             name: "a".into(),
-            currency: code.into(),
+            currency: Some(code.into()),
             active: true,
             billing_day: None,
             company: None,

@@ -39,7 +39,7 @@ pub(super) fn account() -> Account {
         id: AccountId(fresh()),
         external_id: None,
         name: "Acme".into(),
-        currency: "EUR".into(),
+        currency: Some("EUR".into()),
         active: true,
         billing_day: None,
         company: None,

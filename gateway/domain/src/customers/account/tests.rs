@@ -43,7 +43,7 @@ fn command() -> Create {
         id: AccountId(fresh()),
         external_id: None,
         name: "Acme".into(),
-        currency: "EUR".into(),
+        currency: Some("EUR".into()),
         active: true,
         billing_day: None,
         company: None,
@@ -60,9 +60,9 @@ fn each_rule_of_a_new_account_has_its_code() {
     };
     let dayed = || Create { billing_day: Some(3), ..command() };
     assert_eq!(broken(dayed()), vec![]);
-    assert_eq!(broken(Create { currency: "EUX".into(), ..dayed() }), [("currency_unknown", "/currency".to_owned())]);
+    assert_eq!(broken(Create { currency: Some("EUX".into()), ..dayed() }), [("currency_unknown", "/currency".to_owned())]);
     assert_eq!(
-        broken(Create { currency: "EUX".into(), payment_term_days: Some(400), ..command() }),
+        broken(Create { currency: Some("EUX".into()), payment_term_days: Some(400), ..command() }),
         [
             ("payment_term_out_of_range", "/paymentTermDays".to_owned()),
             ("currency_unknown", "/currency".to_owned()),
@@ -70,6 +70,17 @@ fn each_rule_of_a_new_account_has_its_code() {
         ],
         "every violation is named"
     );
+    assert_eq!(broken(Create { currency: None, ..dayed() }), [("currency_required", "/currency".to_owned())]);
+}
+
+#[test]
+fn without_a_currency_an_account_has_the_default_one() {
+    let settings = BillingSettings { default_currency: "CHF".parse().ok(), ..utc() };
+    let made = |currency: Option<&str>| {
+        let command = Create { currency: currency.map(str::to_owned), ..command() };
+        create(command, &cycle(Some(1)), &settings, at("2027-05-01T00:00:00Z")).expect("an account").after.currency
+    };
+    assert_eq!((made(None), made(Some("EUR"))), ("CHF".to_owned(), "EUR".to_owned()));
 }
 
 /// An account in EUR, also used by the tests of other object types.

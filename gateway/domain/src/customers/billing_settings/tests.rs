@@ -6,6 +6,7 @@ fn command() -> Update {
     Update {
         id: BillingSettingsId(fresh()),
         time_zone: "Europe/Berlin".into(),
+        default_currency: None,
         payment_term_days: 30,
         delivery_offsets: vec![AskedOffset { days: 3, time: "09:30".into() }],
         due_reminders: Vec::new(),
@@ -25,6 +26,12 @@ fn broken(command: Update) -> Vec<(&'static str, String)> {
 
 fn one(code: &'static str, pointer: &str) -> Vec<(&'static str, String)> {
     vec![(code, pointer.to_owned())]
+}
+
+#[test]
+fn the_default_currency_is_a_currency() {
+    assert_eq!(broken(Update { default_currency: Some("CHF".into()), ..command() }), []);
+    assert_eq!(broken(Update { default_currency: Some("EUX".into()), ..command() }), one("currency_unknown", "/defaultCurrency"));
 }
 
 fn moment(date: &str, time: &str) -> String {

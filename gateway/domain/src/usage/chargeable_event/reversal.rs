@@ -103,6 +103,15 @@ pub fn reverse(
     Ok(Reversal { charge: Change::updated(charge, after, vec!["chargeable_event.reversed"]), adjustment, replacement })
 }
 
+impl Reversal {
+    /// What the reversal amounts to: what was charged, less what the replacement charges.
+    pub fn amount(&self) -> Money {
+        let before = self.charge.before.as_ref().map_or(self.charge.after.net_amount, |before| before.net_amount);
+        let after = self.replacement.as_ref().map_or(Decimal::ZERO, |new| new.after.net_amount.amount);
+        Money { amount: before.amount.minus(after).unwrap_or(Decimal::MAX), ..before }
+    }
+}
+
 /// The charge to record in place of `charge`.
 fn replaced(charge: &ChargeableEvent, new: Replacement) -> Record {
     Record {

@@ -8,7 +8,11 @@ use billwire_schemas::{
 use billwire_store::{Options, secrets::Sealer};
 
 use super::*;
-use crate::{adapters::channels, config::Settings, domain::email::system_user};
+use crate::{
+    adapters::channels,
+    config::Settings,
+    domain::{access::grant::Grant, email::system_user},
+};
 
 struct Rig {
     delivery_store: SqlDeliveryStore,
@@ -32,7 +36,7 @@ impl Rig {
 
     /// Changes the configuration.
     async fn change(&self) {
-        let caller = Caller { tenant: TenantId::default_tenant(), actor: "me".to_owned(), scopes: Vec::new() };
+        let caller = Caller { tenant: TenantId::default_tenant(), actor: "me".to_owned(), grant: Grant::default() };
         let id = fresh();
         let settings = system_user::Settings {
             name: Some(format!("user {id}")),

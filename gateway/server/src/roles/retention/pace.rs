@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 /// How long a step may hold the writer before the next ones get smaller. The promise is 50 ms; a step is measured only once it is over.
-const SHRINK_ABOVE: Duration = Duration::from_millis(16);
+const SHRINK_ABOVE: Duration = Duration::from_millis(8);
 /// Below this the next steps get larger.
-const GROW_BELOW: Duration = Duration::from_millis(8);
+const GROW_BELOW: Duration = Duration::from_millis(4);
 /// Rows of a step: powers of two, since each size is a statement of its own. Fewer would cost as much, since each step waits for the disk.
 const ROWS: (usize, usize) = (32, 1024);
-/// The pause after a step, in times of what it took: of every five milliseconds of the writer, operations have four.
-const PAUSE: u32 = 4;
+/// The pause after a step, in times of what it took: of every ten milliseconds of the writer, operations have nine.
+const PAUSE: u32 = 9;
 /// The same while more arrives than is purged.
 const PAUSE_IN_HURRY: u32 = 1;
 /// The shortest and the longest pause.
@@ -71,11 +71,11 @@ mod tests {
             pace.pause_after(ms(1));
         }
         assert_eq!(pace.rows(), 1024);
-        pace.pause_after(ms(12));
+        pace.pause_after(ms(6));
         assert_eq!(pace.rows(), 1024);
-        pace.pause_after(ms(20));
+        pace.pause_after(ms(10));
         assert_eq!(pace.rows(), 512);
-        pace.pause_after(ms(100));
+        pace.pause_after(ms(50));
         assert_eq!(pace.rows(), 64, "six times too long");
         pace.pause_after(ms(60_000));
         assert_eq!(pace.rows(), 32);
@@ -84,15 +84,15 @@ mod tests {
     #[test]
     fn pauses_leave_the_writer_to_operations_unless_more_arrives_than_is_purged() {
         let mut pace = Pace::default();
-        assert_eq!(pace.pause_after(ms(10)), ms(40));
+        assert_eq!(pace.pause_after(ms(10)), ms(90));
         assert_eq!(pace.pause_after(Duration::ZERO), ms(2));
         assert_eq!(pace.pause_after(ms(3_000)), ms(1_000));
         pace.hurry_if_behind(15_000_000, ms(10_000));
         assert_eq!(pace.pause_after(ms(10)), ms(10));
         pace.hurry_if_behind(86_400_000_000, ms(10_000));
-        assert_eq!(pace.pause_after(ms(10)), ms(40));
+        assert_eq!(pace.pause_after(ms(10)), ms(90));
         pace.hurry_if_behind(0, ms(10_000));
         pace.relax();
-        assert_eq!(pace.pause_after(ms(10)), ms(40));
+        assert_eq!(pace.pause_after(ms(10)), ms(90));
     }
 }
