@@ -169,7 +169,7 @@ async fn of_schema(app: &App, schema: &Value, next: &Value, data: &[Value]) -> b
         return false;
     }
     let tenant = TenantId::default_tenant();
-    let caller = Caller { tenant, actor: "fuzz".to_owned(), grant: Grant::everything() };
+    let caller = Caller::part(tenant, "fuzz", Grant::everything());
     let context = || RequestContext { caller: caller.clone(), claim: None };
     let register = |schema: &Value| {
         RegisterEventType(Register {

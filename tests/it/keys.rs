@@ -107,6 +107,31 @@ fn keys(setup: &Setup, arguments: &[&str]) -> serde_json::Value {
     serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_is_kept_for_later_commands_until_it_is_forgotten() {
+    let mut setup = Setup::new("login", Database::Sqlite);
+    let folder = setup.data_dir().with_file_name("profiles");
+    setup.set("XDG_CONFIG_HOME", folder.display().to_string());
+    let gateway = setup.start().await;
+    let api = format!("http://{}", setup.address);
+    let run = |arguments: &[&str]| {
+        let output = setup.command(arguments).output().expect("a run");
+        (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr))
+    };
+    let (done, said) = run(&["login", "--api", &api, "--key", "nobody-has-this-key"]);
+    assert!(!done && said.contains("401"), "{said}");
+    let (done, said) = run(&["keys", "list", "--profile", "default"]);
+    assert!(!done && said.contains("billwire login"), "{said}");
+    let (done, said) = run(&["login", "--api", &api, "--key", &setup.key]);
+    assert!(done && !said.contains(&setup.key), "{said}");
+    let (done, said) = run(&["keys", "list", "--profile", "default"]);
+    assert!(done && said.contains("admin"), "{said}");
+    let (done, said) = run(&["logout"]);
+    assert!(done, "{said}");
+    assert!(!run(&["keys", "list", "--profile", "default"]).0);
+    gateway.stop().await;
+}
+
 /// Admin keys that an operator may choose.
 const KEYS: [&str; 3] = ["first-admin-key-012345", "second-admin-key-67890", "third-admin-key-abcdef"];
 

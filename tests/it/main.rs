@@ -9,6 +9,7 @@
 )]
 
 mod account_ending;
+mod audit;
 mod bad_input;
 mod bill_cycle;
 mod bill_run;

@@ -160,6 +160,16 @@ impl Setup {
         Gateway { child: Some(child), setup: None, places: None }
     }
 
+    /// Starts a separate process that only serves the API, at `address`, on the same database as the running gateway.
+    pub fn apis(&self, address: &str) -> Gateway {
+        let log = self.folder.0.join("apis.log");
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(log).expect("a log");
+        let mut command = self.command(&["serve", "--roles", "api", "--listen", address]);
+        command.env("BILLWIRE_DATA_DIR", self.folder.0.join("apis"));
+        let child = command.stdout(Stdio::null()).stderr(log).spawn().expect("billwire starts");
+        Gateway { child: Some(child), setup: None, places: None }
+    }
+
     /// The address of the nats-server that the gateway uses, with the login: a running gateway's private one, or that of
     /// [`Setup::nats_server`].
     pub fn nats_address(&self) -> String {

@@ -25,6 +25,7 @@ registry! {
     access {
         api_key_actions::ApiKeyActions,
         api_keys::ApiKeys,
+        audit_entries::AuditEntries,
         roles::Roles,
         tenants::Tenants,
     }

@@ -285,10 +285,7 @@ impl App {
 
     /// Performs a due action. Returns whether it has changed anything.
     async fn perform(&self, due: &Due, what: What) -> Result<bool, Failure> {
-        let context = RequestContext {
-            caller: Caller { tenant: due.tenant.clone(), actor: "clock".to_owned(), grant: Grant::default() },
-            claim: None,
-        };
+        let context = RequestContext { caller: Caller::part(due.tenant.clone(), "clock", Grant::default()), claim: None };
         let reply = match what {
             What::Account => return self.perform_on_account(context, due).await,
             What::BillCycle => return self.perform_on_bill_cycle(context, due).await,

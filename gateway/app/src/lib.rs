@@ -34,7 +34,7 @@ use billwire_monitoring::parts::Parts;
 use billwire_schemas::{
     clock::{Clock, ShiftedClock, Timestamp},
     delivery::{AttemptRecord, Delivery, Recipient},
-    ids::{DeliveryId, TenantId},
+    ids::{ApiKeyId, DeliveryId, TenantId},
     refusal::Code,
 };
 /// A database error; part of [`Failure`].
@@ -51,7 +51,7 @@ pub use billwire_store::{
 };
 
 pub use access::api_keys::{AdminKey, CreateApiKey, IssuedKey, NewApiKey, RevokeApiKey, RotateApiKey};
-pub use access::authenticate::{Admitted, Stranger};
+pub use access::authenticate::{Admitted, Refused, Stranger};
 pub use access::roles::{CreateRole, UpdateRole};
 pub use access::tenants::{CreateTenant, NewTenant, ResumeTenant, SuspendTenant, UpdateTenant};
 pub use billing::bill_run_turns::BillRunCursors;
@@ -60,6 +60,7 @@ pub use billing::invoice_on_demand::CreateInvoiceOnDemand;
 pub use billing::invoices::{CancelInvoice, DeliverInvoice, UpdateInvoice};
 pub use billing::payments::{AllocatePayment, CancelPayment, CreateCredit, CreateRefund, DeallocatePayment, RecordPayment, ReverseCredit};
 pub use billwire_domain as domain;
+pub use billwire_store::audit::AuditEntries;
 pub use configuration::{ConfigurationObject, ConfigurationUseCase};
 pub use customers::account_payer::{RemoveAccountPayer, UpdateAccountPayer};
 pub use customers::bill_cycle_change::{CancelAccountBillCycleChange, PerformAccountBillCycleChange, UpdateAccountBillCycle};
@@ -111,13 +112,20 @@ pub use usage::usage_identifiers::{CreateUsageIdentifier, DeleteUsageIdentifier,
 pub struct Caller {
     /// The caller's tenant.
     pub tenant: TenantId,
+    /// The API key, if the caller has one.
+    pub key: Option<ApiKeyId>,
     /// Actor name in business transactions.
     pub actor: String,
     /// What the caller may do.
-    pub grant: Grant,
+    pub grant: Arc<Grant>,
 }
 
 impl Caller {
+    /// A part of the gateway, or a command of who works on the machine.
+    pub fn part(tenant: TenantId, name: &str, grant: Grant) -> Self {
+        Self { tenant, key: None, actor: name.to_owned(), grant: Arc::new(grant) }
+    }
+
     /// Whether the caller has `scope`.
     pub fn may(&self, scope: &str) -> bool {
         self.grant.includes(scope)
@@ -144,6 +152,7 @@ pub struct App {
     parts: Arc<Parts>,
     due_turns: Arc<Mutex<due::Turns>>,
     retention: RetentionLimits,
+    refusals: Arc<access::audit::Refusals>,
 }
 
 impl App {
@@ -167,6 +176,7 @@ impl App {
             parts: Arc::default(),
             due_turns: Arc::default(),
             retention: RetentionLimits::default(),
+            refusals: Arc::default(),
         }
     }
 

@@ -39,7 +39,7 @@ pub async fn ensure_admin_key(app: &App, configured: Option<String>) -> Result<O
 
 /// Who works on this machine, with the database at hand.
 pub fn operator(tenant: TenantId, actor: &str) -> Caller {
-    Caller { tenant, actor: actor.to_owned(), grant: Grant::everything() }
+    Caller::part(tenant, actor, Grant::everything())
 }
 
 /// Refuses a key that somebody could guess.

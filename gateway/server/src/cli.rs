@@ -8,8 +8,9 @@ use serde_json::json;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
+    audit,
     config::{self, Settings},
-    data_dir, database, keys, listen, nats_child,
+    data_dir, database, keys, listen, login, nats_child,
     output::{Output, answer, print_json},
     recover,
     roles::{self, Role},
@@ -67,6 +68,15 @@ enum Command {
     Keys {
         #[command(subcommand)]
         command: keys::Command,
+    },
+    /// Keep the address and API key of a gateway for later commands
+    Login(login::Options),
+    /// Forget them
+    Logout(login::Forget),
+    /// Verify and export the audit
+    Audit {
+        #[command(subcommand)]
+        command: audit::Command,
     },
     /// Render templates from standard input; the gateway starts itself with this command
     #[command(hide = true)]
@@ -132,6 +142,9 @@ pub async fn run(cli: Cli) -> Result<(), String> {
             answer(cli.output, "the database is migrated to this version", json!({ "migrated": true }))
         }
         Command::Recover(options) => recover::run(&settings(cli.config.as_deref(), None)?, options, cli.output).await,
+        Command::Login(options) => login::run(options, cli.output).await,
+        Command::Logout(options) => login::forget(&options, cli.output),
+        Command::Audit { command } => audit::run(&settings(cli.config.as_deref(), None)?, command, cli.output).await,
         Command::Keys { command } => keys::run(|| settings(cli.config.as_deref(), None), command, cli.output).await,
     }
 }

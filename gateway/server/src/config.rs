@@ -110,6 +110,8 @@ pub struct Settings {
     pub requests_per_tenant: u32,
     /// Wrong credentials a minute that an address may send to this process; 0: any number.
     pub wrong_credentials_per_minute: u32,
+    /// Tails of a tenant that wait for events in this process at the same time.
+    pub tails_per_tenant: usize,
     /// Most HTTP connections.
     pub connections_max: usize,
     /// Most HTTP connections from one address; absent: a quarter of all.
@@ -195,6 +197,7 @@ impl Default for Settings {
             requests_per_key: 1_000,
             requests_per_tenant: 5_000,
             wrong_credentials_per_minute: 60,
+            tails_per_tenant: 100,
             connections_max: 4096,
             connections_per_address: None,
             trusted_proxies: String::new(),

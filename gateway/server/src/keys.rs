@@ -18,6 +18,7 @@ use crate::{
     admin::operator,
     config::Settings,
     database,
+    login::{self, Profile, ProfileName},
     output::{Output, answer},
 };
 
@@ -35,6 +36,9 @@ pub struct Place {
     /// With --api: the API key to call with
     #[arg(long, env = "BILLWIRE_ADMIN_KEY", hide_env_values = true)]
     key: Option<String>,
+    /// The gateway and key that `billwire login` has kept under this name
+    #[arg(long, conflicts_with = "api")]
+    profile: Option<ProfileName>,
 }
 
 /// What to do with keys.
@@ -94,9 +98,13 @@ pub async fn run(settings: impl FnOnce() -> Result<Settings, String>, command: C
     let place = match &command {
         Command::Create { place, .. } | Command::List { place } | Command::Rotate { place, .. } | Command::Revoke { place, .. } => place,
     };
-    let keys = match &place.api {
-        Some(api) => Keys::Api(Api::new(api, place.key.clone())?),
-        None => {
+    let keys = match (&place.profile, &place.api) {
+        (Some(name), _) => {
+            let Profile { api, key } = login::profile(name)?;
+            Keys::Api(Api::new(&api, Some(key))?)
+        }
+        (None, Some(api)) => Keys::Api(Api::new(api, place.key.clone())?),
+        (None, None) => {
             let store = database::open(&settings()?).await?;
             Keys::Here(App::new(store, Arc::new(ShiftedClock::default()), false))
         }

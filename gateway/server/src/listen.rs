@@ -17,7 +17,11 @@ use serde_json::{Value, json, value::RawValue};
 use tokio::time::{Instant, sleep};
 use url::Url;
 
-use crate::{cli::Signals, output::Output};
+use crate::{
+    cli::Signals,
+    login::{self, Profile, ProfileName},
+    output::Output,
+};
 
 /// Which events, and where they are forwarded to.
 #[derive(Debug, clap::Args)]
@@ -29,8 +33,11 @@ pub struct Options {
     #[arg(long, default_value = "http://127.0.0.1:8080")]
     api: Url,
     /// An API key with the scope events:read
-    #[arg(long, env = "BILLWIRE_ADMIN_KEY", hide_env_values = true)]
-    key: String,
+    #[arg(long, env = "BILLWIRE_ADMIN_KEY", hide_env_values = true, required_unless_present = "profile")]
+    key: Option<String>,
+    /// The gateway and key that `billwire login` has kept under this name
+    #[arg(long)]
+    profile: Option<ProfileName>,
     /// Only events of these types; patterns such as invoice.* too
     #[arg(long, value_delimiter = ',')]
     types: Vec<String>,
@@ -59,6 +66,7 @@ struct Came {
 
 struct Listener {
     options: Options,
+    key: String,
     output: Output,
     selection: Selection,
     filter: Option<Expression>,
@@ -71,7 +79,11 @@ struct Listener {
 ///
 /// # Errors
 /// One line that says what is wrong and what to do.
-pub async fn run(options: Options, output: Output) -> Result<(), String> {
+pub async fn run(mut options: Options, output: Output) -> Result<(), String> {
+    let mut key = options.key.take().unwrap_or_default();
+    if let Some(name) = &options.profile {
+        Profile { api: options.api, key } = login::profile(name)?;
+    }
     for (name, url) in [("--api", Some(&options.api)), ("--forward-to", options.forward_to.as_ref())] {
         if url.is_some_and(|url| !["http", "https"].contains(&url.scheme()) || url.host().is_none()) {
             return Err(format!("{name} must be a complete URL, such as http://localhost:3000/hook"));
@@ -90,6 +102,7 @@ pub async fn run(options: Options, output: Output) -> Result<(), String> {
         receiver: UnguardedClient::new(FORWARD_MAX)?,
         endpoint: options.forward_to.clone().map(|url| endpoint(url, options.secret.clone(), output)).transpose()?,
         options,
+        key,
         output,
     };
     tokio::select! {
@@ -155,7 +168,7 @@ impl Listener {
         if let Some(cursor) = cursor {
             url.query_pairs_mut().append_pair("cursor", cursor);
         }
-        let (status, body) = self.api.get(url, &self.options.key).await.map_err(Fault::Away)?;
+        let (status, body) = self.api.get(url, &self.key).await.map_err(Fault::Away)?;
         let page: Page = serde_json::from_slice(&body).unwrap_or_default();
         let detail = || page.detail.clone().unwrap_or_else(|| "no reason was given".to_owned());
         match status {

@@ -6,6 +6,7 @@
 
 mod adapters;
 mod admin;
+mod audit;
 mod cli;
 mod config;
 mod connections;
@@ -15,6 +16,7 @@ mod database;
 mod dev;
 mod keys;
 mod listen;
+mod login;
 mod nats_child;
 mod output;
 mod random;

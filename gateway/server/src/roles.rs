@@ -3,6 +3,7 @@
 //! [`api`], [`relay`], [`clock`] and [`consumers`] say what each role runs.
 
 pub(crate) mod api;
+pub(crate) mod audit;
 pub(crate) mod bill_runs;
 pub(crate) mod clock;
 pub(crate) mod consumers;

@@ -17,6 +17,7 @@ use tokio::sync::OnceCell;
 
 use crate::{
     Store,
+    audit::ChainKey,
     by_revision::ByRevision,
     commit,
     deadlines::{Deadlines, Timeouts},
@@ -94,6 +95,7 @@ impl Store {
             deadlines,
             sealer,
             hash_key: OnceCell::new(),
+            chain_key: ChainKey::default(),
             writers: commit::start(inner, writers, options.connections as usize, options.backlog_max, options.group_max),
             storage_full: AtomicBool::new(false),
             restored: AtomicBool::new(false),

@@ -17,6 +17,7 @@ use tokio::{
 };
 
 use crate::{
+    audit::ChainKey,
     by_revision::ByRevision,
     commit::job::Job,
     deadlines::Deadlines,
@@ -55,6 +56,8 @@ pub(crate) struct Inner {
     pub sealer: Sealer,
     /// The key of the hashes of API keys' texts, once it is read.
     pub hash_key: OnceCell<hmac::Key>,
+    /// The key of the audit's chains, once it is read.
+    pub chain_key: ChainKey,
     /// The queues of the writer tasks.
     pub writers: Vec<mpsc::Sender<Job>>,
     /// Whether the last group that was written found no room.
@@ -116,6 +119,16 @@ impl Store {
 
     pub(crate) async fn begin(&self) -> Result<Transaction, Error> {
         self.0.begin().await
+    }
+
+    /// A transaction that is done again if it is lost with the machine: on PostgreSQL it does not wait for the disk, and later commits bring it
+    /// there with them.
+    pub(crate) async fn begin_repeatable(&self) -> Result<Transaction, Error> {
+        let transaction = self.begin().await?;
+        if self.0.backend == Backend::Postgres {
+            transaction.execute_unprepared("SET LOCAL synchronous_commit = off").await?;
+        }
+        Ok(transaction)
     }
 
     pub(crate) fn statement<I: IntoIterator<Item = sea_orm::Value>>(&self, sql: &str, values: I) -> Statement {

@@ -10,6 +10,7 @@
 mod access;
 mod arrays;
 mod attributes;
+pub mod audit;
 mod batching;
 mod billing;
 mod by_revision;

@@ -14,7 +14,7 @@ use billwire_schemas::{clock::Timestamp, ids::TenantId, lease::Lease};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr, QueryResult, Value};
 use uuid::Uuid;
 
-use crate::{Backend, Error, Store, Tx, micros, moment, page::After};
+use crate::{Error, Store, Tx, micros, moment, page::After};
 
 /// What has a retention of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -175,12 +175,8 @@ impl Store {
         if page.is_empty() && !all {
             return Ok(Some(Step::default()));
         }
-        let transaction = self.begin().await?;
+        let transaction = self.begin_repeatable().await?;
         let begun = Instant::now();
-        if self.backend() == Backend::Postgres {
-            // No step waits for the disk: one that is lost with the machine is taken again, and later commits bring it to disk with them.
-            transaction.execute_unprepared("SET LOCAL synchronous_commit = off").await?;
-        }
         if !self.holds(&transaction, lease).await? {
             transaction.rollback().await?;
             return Ok(None);

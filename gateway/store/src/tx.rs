@@ -7,11 +7,15 @@ mod sequences;
 
 use std::{collections::HashMap, pin::Pin, sync::Arc};
 
-use billwire_domain::{Change, Entity, events::data_source::DataSource};
+use billwire_domain::{
+    Change, Entity,
+    access::audit::{By, ChangeMade},
+    events::data_source::DataSource,
+};
 use billwire_schemas::{
     clock::{Clock, SystemClock, Timestamp},
     events::envelope::Action,
-    ids::{AccountId, OrderingKey, TenantId},
+    ids::{AccountId, OrderingKey, TenantId, TransactionId},
 };
 use sea_orm::{ActiveValue::Set, ConnectionTrait, DatabaseTransaction, QueryResult, Statement, Value};
 use tokio::sync::Mutex;
@@ -19,6 +23,7 @@ use uuid::Uuid;
 
 use crate::{
     Error, attributes,
+    audit::digest_of,
     by_revision::ByRevision,
     entity::{business_transaction, event, idempotency as reply_row, ordering_key},
     error::Failure,
@@ -127,6 +132,10 @@ pub struct NewTransaction {
     pub occurred_at: Timestamp,
     /// The first object it changed.
     pub object: Option<String>,
+    /// Who called the operation.
+    pub by: By,
+    /// Whether the reply shows a secret.
+    pub secret: bool,
     /// Its record, JSON.
     pub body: String,
     /// Its events, in order.
@@ -303,6 +312,14 @@ impl<'group> Tx<'group> {
                 private: Set(event.private),
             });
         }
+        let change = ChangeMade {
+            business_transaction_id: TransactionId(new.id),
+            operation: new.operation.to_owned(),
+            by: new.by,
+            secret_shown: new.secret,
+            digest: digest_of(&new.body),
+        };
+        self.writes.audit.push((self.tenant.to_string(), change));
         self.writes.transactions.push(business_transaction::Model {
             id: new.id,
             tenant: self.tenant.to_string(),

@@ -6,6 +6,7 @@ use std::{
     pin::Pin,
 };
 
+use billwire_domain::access::audit::ChangeMade;
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseBackend, DatabaseTransaction, EntityTrait, IdenStatic, IntoActiveModel,
     Iterable, QueryFilter, Statement, Value,
@@ -14,10 +15,10 @@ use sea_orm::{
 use uuid::Uuid;
 
 use crate::{
-    Error, arrays,
+    Error, arrays, audit,
     batching::{filled, parts},
     configurations::Kind,
-    entity::{business_transaction, configuration, event, idempotency as reply_row, ordering_key},
+    entity::{audit_new, business_transaction, configuration, event, idempotency as reply_row, ordering_key},
     objects::{ObjectRow, Persisted, TableOf},
 };
 
@@ -38,6 +39,8 @@ pub(crate) struct Writes {
     pub events: Vec<event::ActiveModel>,
     pub lanes: Vec<ordering_key::Model>,
     pub replies: Vec<reply_row::Model>,
+    /// For the audit: tenant and change.
+    pub audit: Vec<(String, ChangeMade)>,
 }
 
 type Flushing<'a> = Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'a>>;
@@ -172,6 +175,7 @@ impl Writes {
         self.events.extend(other.events);
         self.lanes.extend(other.lanes);
         self.replies.extend(other.replies);
+        self.audit.extend(other.audit);
     }
 
     /// Writes everything, each table in as few statements as the parameter limits allow.
@@ -190,7 +194,8 @@ impl Writes {
             let gone = configuration::Column::Id.is_in(self.deleted_configurations);
             configuration::Entity::delete_many().filter(gone).exec(conn).await?;
         }
-        let recorded = Recorded { transactions: self.transactions, events: self.events, lanes: self.lanes, replies: self.replies };
+        let audit = audit::rows(self.audit)?;
+        let recorded = Recorded { transactions: self.transactions, events: self.events, lanes: self.lanes, replies: self.replies, audit };
         match conn.get_database_backend() {
             DatabaseBackend::Postgres => recorded.write_arrays(conn).await,
             _ => recorded.write_rows(conn).await,
@@ -204,6 +209,7 @@ struct Recorded {
     events: Vec<event::ActiveModel>,
     lanes: Vec<ordering_key::Model>,
     replies: Vec<reply_row::Model>,
+    audit: Vec<audit_new::Model>,
 }
 
 impl Recorded {
@@ -218,7 +224,8 @@ impl Recorded {
         for part in parts(self.lanes) {
             advance(conn, part).await?;
         }
-        insert::<reply_row::Entity, _>(conn, self.replies).await
+        insert::<reply_row::Entity, _>(conn, self.replies).await?;
+        insert::<audit_new::Entity, _>(conn, self.audit).await
     }
 
     /// All tables in one statement, or in a few if there are many rows.
@@ -227,6 +234,7 @@ impl Recorded {
         let mut events = in_parts(self.events);
         let mut lanes = in_parts(self.lanes);
         let mut replies = in_parts(self.replies);
+        let mut audit = in_parts(self.audit);
         loop {
             let (mut written, mut values) = (Vec::new(), Vec::new());
             if let Some(rows) = transactions.next() {
@@ -243,6 +251,9 @@ impl Recorded {
             }
             if let Some(rows) = replies.next() {
                 written.push(format!("r AS ({})", arrays::insert(rows, &mut values)?));
+            }
+            if let Some(rows) = audit.next() {
+                written.push(format!("a AS ({})", arrays::insert(rows, &mut values)?));
             }
             if written.is_empty() {
                 return Ok(());

@@ -28,7 +28,7 @@ async fn play(database: Database, seed: u64) {
 async fn play_all(database: Database, first: u64) {
     let mut seeds = (0..length("BILLING_SEEDS", 5)).map(|number| first + number);
     let mut playing = JoinSet::new();
-    for seed in seeds.by_ref().take(5) {
+    for seed in seeds.by_ref().take(length("BILLING_AT_ONCE", 5) as usize) {
         playing.spawn(play(database, seed));
     }
     while let Some(played) = playing.join_next().await {

@@ -4,6 +4,7 @@ mod billing;
 mod disks;
 mod lanes;
 mod logs;
+mod once;
 mod purges;
 mod refill;
 mod relays;

@@ -1,6 +1,7 @@
-//! Tenants, API keys and roles.
+//! Tenants, API keys, roles and the audit.
 
 pub(crate) mod api_key_actions;
 pub(crate) mod api_keys;
+pub(crate) mod audit_entries;
 pub(crate) mod roles;
 pub(crate) mod tenants;

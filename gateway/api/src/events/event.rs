@@ -303,6 +303,7 @@ impl Events {
         let (app, tenant) = (context.app(), context.tenant());
         let mut page = (Vec::new(), None);
         if let Some(wait) = wait.0.filter(|wait| wait.0 > 0) {
+            let _place = context.limits().tail(tenant)?;
             // A call that waits for an event reserves no memory meanwhile.
             let (items, next) = app.tail_events(tenant, pattern, after, (1, bytes), Duration::from_secs(wait.0.into())).await?;
             page = (items, Some(next));

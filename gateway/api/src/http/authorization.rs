@@ -4,16 +4,15 @@
 use std::{
     net::{IpAddr, SocketAddr},
     sync::{Arc, LazyLock, Mutex, PoisonError},
-    time::Duration,
 };
 
 use billwire_schemas::refusal::Code;
 
-use billwire_app::{App, Caller, Stranger};
+use billwire_app::{App, Caller, Refused, Stranger};
 use poem::{
     Endpoint, Request, Response,
     endpoint::BoxEndpoint,
-    http::{HeaderMap, header},
+    http::{HeaderMap, StatusCode, header},
 };
 
 use serde_json::Value;
@@ -21,6 +20,7 @@ use serde_json::Value;
 use crate::{
     http::{
         access_log::Learned,
+        options::Options,
         page_memory::{PageMemory, Reservation},
         problem::Problem,
         request_context::Context,
@@ -34,43 +34,6 @@ pub(crate) const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// Maximum length of an idempotency key, in characters.
 const KEY_CHARS_MAX: usize = 255;
-
-/// Limits of the service.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// Maximum size of a request body, in bytes. Default 1 MiB.
-    pub body_limit: usize,
-    /// Timeout for receiving a body. Default 30 s.
-    pub body_timeout: Duration,
-    /// Maximum size of the stored items of a page of a list, in bytes. Default 4 MiB.
-    pub page_bytes: usize,
-    /// Memory of all pages that are being read or sent, in bytes. Default 128 MiB.
-    pub pages_bytes: usize,
-    /// Longest a call waits for memory for its page. Default 20 s.
-    pub pages_wait: Duration,
-    /// Requests a second that an API key may send to this process; 0: any number. Default 1 000.
-    pub requests_per_key: u32,
-    /// The same of all keys of a tenant together, unless the tenant has a limit of its own. Default 5 000.
-    pub requests_per_tenant: u32,
-    /// Wrong credentials a minute that an address may send; 0: any number. Default 60.
-    pub wrong_credentials_per_minute: u32,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        let [body_timeout, pages_wait] = [30, 20].map(Duration::from_secs);
-        Self {
-            body_limit: 1 << 20,
-            body_timeout,
-            page_bytes: 4 << 20,
-            pages_bytes: 128 << 20,
-            pages_wait,
-            requests_per_key: 1_000,
-            requests_per_tenant: 5_000,
-            wrong_credentials_per_minute: 60,
-        }
-    }
-}
 
 /// State shared by all requests.
 pub(crate) struct Shared {
@@ -117,7 +80,7 @@ impl Endpoint for Authorization {
         let (call, left) = self.admit(&request).await?;
         let call = Arc::new(call);
         request.set_data(Context(call.clone()));
-        let mut response = self.inner.call(request).await?;
+        let mut response = self.inner.call(request).await.inspect_err(|error| self.note(&call.caller, error))?;
         left.told_in(&mut response);
         let reservation = call.reservation.lock().unwrap_or_else(PoisonError::into_inner).take();
         match reservation {
@@ -128,6 +91,20 @@ impl Endpoint for Authorization {
 }
 
 impl Authorization {
+    /// Notes in the audit that an operation was not allowed to this caller.
+    fn note(&self, caller: &Caller, error: &poem::Error) {
+        if let Some(problem) = error.downcast_ref::<Problem>() {
+            self.note_problem(caller, problem);
+        }
+    }
+
+    fn note_problem(&self, caller: &Caller, problem: &Problem) {
+        if problem.http_status() == StatusCode::FORBIDDEN {
+            let whose = caller.key.map(|key| (caller.tenant.clone(), key));
+            self.shared.app.note_refusal(whose, self.operation.map(|spec| spec.operation.id), problem.code());
+        }
+    }
+
     async fn admit(&self, request: &Request) -> Result<(Call, Left), Problem> {
         if let Some(spec) = self.operation {
             Learned::operation(request, spec.operation.id);
@@ -136,11 +113,13 @@ impl Authorization {
         let from = request.remote_addr().as_socket_addr().map(SocketAddr::ip);
         let admitted = match self.shared.app.authenticate(token, from).await? {
             Ok(admitted) => admitted,
-            Err(stranger) => {
-                if stranger != Stranger::Suspended {
+            Err(Refused { why, whose }) => {
+                if why != Stranger::Suspended {
                     self.shared.limits.wrong_credentials_from(from)?;
                 }
-                return Err(refused(stranger, from));
+                let problem = refused(why, from);
+                self.shared.app.note_refusal(whose, self.operation.map(|spec| spec.operation.id), problem.code());
+                return Err(problem);
             }
         };
         Learned::actor(request, &admitted.caller.actor);
@@ -149,7 +128,7 @@ impl Authorization {
         let Some(operation) = self.operation else {
             return Err(Problem::new(Code::InsufficientScope, "No key may call this operation."));
         };
-        ensure_scope(&caller, operation.operation.scope)?;
+        ensure_scope(&caller, operation.operation.scope).inspect_err(|problem| self.note_problem(&caller, problem))?;
         let (path, query) = operation.check(request)?;
         let takes = operation.operation.takes;
         let idempotency_key = if takes.idempotency_key { idempotency_key(request.headers())? } else { None };

@@ -133,6 +133,11 @@ impl Problem {
         self.0.cause.take()
     }
 
+    /// The code.
+    pub fn code(&self) -> Code {
+        self.0.code
+    }
+
     /// The HTTP status.
     pub fn http_status(&self) -> StatusCode {
         StatusCode::from_u16(self.0.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)

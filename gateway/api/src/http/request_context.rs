@@ -18,11 +18,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
-    http::{
-        authorization::{Call, Options},
-        cursor,
-        problem::Problem,
-    },
+    http::{authorization::Call, cursor, options::Options, problem::Problem, request_limits::RequestLimits},
     types::scalars::{Cursor, Limit, Reference},
 };
 
@@ -43,6 +39,11 @@ impl Context {
     /// When the request was not authorized, which is a bug in this crate.
     pub fn of(request: &Request) -> Result<&Self, Problem> {
         request.data::<Self>().ok_or_else(|| Problem::internal("a handler ran without authorization"))
+    }
+
+    /// The limits of callers.
+    pub fn limits(&self) -> &RequestLimits {
+        &self.0.shared.limits
     }
 
     /// The use cases.

@@ -22,7 +22,7 @@ use poem::{
     http::{HeaderName, HeaderValue, header},
 };
 
-use crate::http::{authorization::Options, problem::Problem};
+use crate::http::{options::Options, problem::Problem};
 
 /// <https://www.ietf.org/archive/id/draft-ietf-httpapi-ratelimit-headers-09.html>
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -75,6 +75,27 @@ pub(crate) struct RequestLimits {
     keys: Rates<(TenantId, String)>,
     tenants: Rates<TenantId>,
     addresses: Rates<Option<IpAddr>>,
+    tails_per_tenant: usize,
+    /// Tails that wait for events, by tenant.
+    tails: Arc<Mutex<HashMap<TenantId, usize>>>,
+}
+
+/// The place of a tail that waits for events.
+pub(crate) struct TailPlace {
+    tenant: TenantId,
+    tails: Arc<Mutex<HashMap<TenantId, usize>>>,
+}
+
+impl Drop for TailPlace {
+    fn drop(&mut self) {
+        let mut tails = self.tails.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(waiting) = tails.get_mut(&self.tenant) {
+            *waiting -= 1;
+            if *waiting == 0 {
+                tails.remove(&self.tenant);
+            }
+        }
+    }
 }
 
 /// What is left of a caller's limits: name, quota, rest.
@@ -119,6 +140,8 @@ impl RequestLimits {
             keys: Rates::new(Duration::from_secs(1)),
             tenants: Rates::new(Duration::from_secs(1)),
             addresses: Rates::new(Duration::from_secs(60)),
+            tails_per_tenant: options.tails_per_tenant,
+            tails: Arc::default(),
         }
     }
 
@@ -150,6 +173,22 @@ impl RequestLimits {
             }
         }
         Err(problem)
+    }
+
+    /// Takes a place for a tail that waits for events.
+    ///
+    /// # Errors
+    /// 429 when as many of the tenant wait.
+    pub fn tail(&self, tenant: &TenantId) -> Result<TailPlace, Problem> {
+        let most = self.tails_per_tenant;
+        let mut tails = self.tails.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = tails.entry(tenant.clone()).or_default();
+        if *waiting >= most {
+            let detail = format!("{most} tails of this tenant wait for events already; use a subscription, or retry later.");
+            return Err(refused(&detail, Duration::from_secs(1)));
+        }
+        *waiting += 1;
+        Ok(TailPlace { tenant: tenant.clone(), tails: self.tails.clone() })
     }
 
     /// Counts credentials that are wrong.
@@ -190,6 +229,19 @@ mod tests {
         assert_eq!(rates.take("b", quota), Ok(4));
         let more = NonZeroU32::new(50).expect("fifty");
         assert_eq!(rates.take("a", more), Ok(49), "another quota counts at once");
+    }
+
+    #[test]
+    fn as_many_tails_of_a_tenant_wait_as_are_allowed_and_each_gives_its_place_back() {
+        let limits = RequestLimits::new(&Options { tails_per_tenant: 2, ..Options::default() });
+        let [acme, other] = ["acme", "other"].map(|name| name.parse::<TenantId>().expect("a tenant"));
+        let (first, _second) = (limits.tail(&acme).expect("a place"), limits.tail(&acme).expect("a place"));
+        assert!(limits.tail(&acme).is_err());
+        let theirs = limits.tail(&other).expect("another tenant has its own");
+        drop(first);
+        assert!(limits.tail(&acme).is_ok());
+        drop(theirs);
+        assert_eq!(limits.tails.lock().expect("whole").len(), 1, "only who waits is remembered");
     }
 
     #[test]

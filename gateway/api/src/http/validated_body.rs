@@ -17,8 +17,9 @@ use tokio::io::AsyncReadExt;
 
 use crate::{
     http::{
-        authorization::{IDEMPOTENCY_KEY, Options},
+        authorization::IDEMPOTENCY_KEY,
         canonical_json,
+        options::Options,
         problem::{Problem, Violation},
         request_context::Context,
         strict_json,

@@ -282,6 +282,8 @@ choices! {
     AuthType { None = "none", Basic = "basic", Bearer = "bearer", OAuth2 = "oauth2" }
     /// Encryption of an SMTP connection.
     Security { None = "none", Starttls = "starttls", Tls = "tls" }
+    /// Kind of an audit entry.
+    AuditKind { Changes = "changes", Refusals = "refusals", FirstUse = "firstUse" }
     /// State of a delivery.
     DeliveryState { Waiting = "waiting", Succeeded = "succeeded", Dead = "dead", Blocking = "blocking", Discarded = "discarded" }
 }

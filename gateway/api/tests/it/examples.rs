@@ -16,6 +16,7 @@ const ORDER: &[&str] = &[
     "rotateApiKey",
     "revokeApiKey",
     "deleteApiKey",
+    "listAuditEntries",
     "createRole",
     "getRole",
     "listRoles",

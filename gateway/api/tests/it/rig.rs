@@ -160,7 +160,7 @@ impl Rig {
     pub async fn key_of(&self, tenant: &str, scopes: &[&str]) -> String {
         let tenant: TenantId = tenant.parse().expect("a tenant");
         let scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
-        let granter = Caller { tenant, actor: "rig".to_owned(), grant: Grant::everything() };
+        let granter = Caller::part(tenant, "rig", Grant::everything());
         let new = |name| NewApiKey { name, scopes, roles: Vec::new(), expires_at: None, allowed_networks: Vec::new() };
         let further = self.app.has_api_keys().await.expect("keys");
         let named = if further { format!("crm {}", fresh()) } else { "crm".to_owned() };

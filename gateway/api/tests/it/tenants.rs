@@ -76,6 +76,20 @@ async fn a_new_tenant_begins_with_the_settings_that_the_operator_gives_it() {
 }
 
 #[tokio::test]
+async fn a_tenant_that_is_created_twice_at_once_is_created_once() {
+    for rig in Rig::everywhere().await {
+        let other = rig.beside().await;
+        for number in 0..5 {
+            let body = json!({ "tenantId": format!("t{number}"), "name": "Acme" });
+            let (one, two) = tokio::join!(rig.post("/v1/tenants", body.clone()), other.post("/v1/tenants", body));
+            let mut statuses = [one.status, two.status];
+            statuses.sort_unstable();
+            assert_eq!(statuses, [201, 409], "{} {}", one.text, two.text);
+        }
+    }
+}
+
+#[tokio::test]
 async fn every_wrong_setting_of_a_new_tenant_is_named_and_no_tenant_is_made() {
     let rig = Rig::new().await;
     let asked = json!({

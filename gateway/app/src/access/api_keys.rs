@@ -201,7 +201,7 @@ impl App {
         let NewApiKey { name, scopes, roles, expires_at, allowed_networks } = new;
         let starts_with = Some(key_text::beginning(&text.text, &caller.tenant));
         let command = Create { id: ApiKeyId(fresh()), name, starts_with, scopes, roles, expires_at, allowed_networks };
-        let granter = Granter { actor: caller.actor.clone(), grant: caller.grant.clone() };
+        let granter = Granter { actor: caller.actor.clone(), grant: Grant::clone(&caller.grant) };
         Ok(CreateApiKey { command, granter, text, is_admin_key: false })
     }
 
@@ -280,7 +280,7 @@ impl App {
             let another = former.as_ref().is_none_or(|former| former.id != present.key.id);
             another && present.ends_at.is_none() && present.key.ensure_ended(SystemClock.now()).is_err()
         });
-        let caller = Caller { tenant, actor: "BILLWIRE_ADMIN_KEY".to_owned(), grant: Grant::everything() };
+        let caller = Caller::part(tenant, "BILLWIRE_ADMIN_KEY", Grant::everything());
         match former {
             Some(former) if is_present(&former) => Ok(if former.revoked_at.is_some() { AdminKey::Revoked } else { AdminKey::Unchanged }),
             Some(former) => {
@@ -308,7 +308,7 @@ impl App {
             expires_at: None,
             allowed_networks: Vec::new(),
         };
-        let granter = Granter { actor: caller.actor.clone(), grant: caller.grant.clone() };
+        let granter = Granter { actor: caller.actor.clone(), grant: Grant::clone(&caller.grant) };
         let create = CreateApiKey { command, granter, text, is_admin_key: true };
         self.execute(RequestContext { caller, claim: None }, create).await.map(|_| ())
     }

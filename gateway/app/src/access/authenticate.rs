@@ -4,20 +4,30 @@ use std::{
     collections::HashMap,
     net::IpAddr,
     num::NonZeroU32,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-use billwire_domain::access::api_key::Unusable;
-use billwire_schemas::clock::{Clock, SystemClock, Timestamp};
+use billwire_domain::access::{api_key::Unusable, audit::Entry, grant::Grant};
+use billwire_schemas::{
+    clock::{Clock, SystemClock, Timestamp},
+    ids::{ApiKeyId, TenantId},
+};
 use billwire_store::{Credential, CredentialHash, commit::Failure};
 use chrono::TimeDelta;
 
 use crate::{App, Caller, access::key_text};
 
+/// A credential, and what its key allows.
+#[derive(Clone)]
+struct Known {
+    credential: Credential,
+    grant: Arc<Grant>,
+}
+
 /// Cache of recently used credentials.
 #[derive(Default)]
-pub(crate) struct Cache(Mutex<HashMap<CredentialHash, (Credential, Instant)>>);
+pub(crate) struct Cache(Mutex<HashMap<CredentialHash, (Known, Instant)>>);
 
 /// How long a cached credential is used without another look into the database: a revoked key is refused within this time.
 const REMEMBERED: Duration = Duration::from_millis(500);
@@ -37,6 +47,21 @@ pub struct Admitted {
     pub requests_per_second: Option<NonZeroU32>,
 }
 
+/// A caller who may not call.
+#[derive(Debug, Clone)]
+pub struct Refused {
+    /// Why.
+    pub why: Stranger,
+    /// The key, if there is one with this text.
+    pub whose: Option<(TenantId, ApiKeyId)>,
+}
+
+impl Refused {
+    fn unknown() -> Self {
+        Self { why: Stranger::Unknown, whose: None }
+    }
+}
+
 /// Why a caller is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stranger {
@@ -49,24 +74,24 @@ pub enum Stranger {
 }
 
 impl Cache {
-    fn get(&self, hash: &CredentialHash) -> Option<Credential> {
+    fn get(&self, hash: &CredentialHash) -> Option<Known> {
         let cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        cache.get(hash).filter(|(_, at)| at.elapsed() < REMEMBERED).map(|(credential, _)| credential.clone())
+        cache.get(hash).filter(|(_, at)| at.elapsed() < REMEMBERED).map(|(known, _)| known.clone())
     }
 
     fn used(&self, hash: &CredentialHash, now: Timestamp) {
         let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((credential, _)) = cache.get_mut(hash) {
-            credential.last_used_at = Some(now);
+        if let Some((known, _)) = cache.get_mut(hash) {
+            known.credential.last_used_at = Some(now);
         }
     }
 
-    fn keep(&self, hash: CredentialHash, credential: Credential) {
+    fn keep(&self, hash: CredentialHash, known: Known) {
         let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if cache.len() >= CACHE_MAX {
             cache.clear();
         }
-        cache.insert(hash, (credential, Instant::now()));
+        cache.insert(hash, (known, Instant::now()));
     }
 }
 
@@ -75,33 +100,34 @@ impl App {
     ///
     /// # Errors
     /// A database failure.
-    pub async fn authenticate(&self, token: &str, from: Option<IpAddr>) -> Result<Result<Admitted, Stranger>, Failure> {
+    pub async fn authenticate(&self, token: &str, from: Option<IpAddr>) -> Result<Result<Admitted, Refused>, Failure> {
         if !key_text::is_possible(token) {
-            return Ok(Err(Stranger::Unknown));
+            return Ok(Err(Refused::unknown()));
         }
         let hash = self.store.credential_hash(token).await?;
-        let credential = match self.keys.get(&hash) {
-            Some(credential) => credential,
+        let Known { credential, grant } = match self.keys.get(&hash) {
+            Some(known) => known,
             None => {
-                let Some(credential) = self.store.credential(&hash).await? else { return Ok(Err(Stranger::Unknown)) };
-                self.keys.keep(hash.clone(), credential.clone());
-                credential
+                let Some(credential) = self.store.credential(&hash).await? else { return Ok(Err(Refused::unknown())) };
+                let known = Known { grant: Arc::new(credential.key.grant(&credential.roles)), credential };
+                self.keys.keep(hash.clone(), known.clone());
+                known
             }
         };
         let now = SystemClock.now();
         let replaced = credential.ends_at.is_some_and(|at| at <= now);
-        match credential.key.ensure_usable(from, now) {
-            Ok(()) if !replaced => {}
-            Err(Unusable::Network) if !replaced => return Ok(Err(Stranger::WrongNetwork)),
-            _ => return Ok(Err(Stranger::Unknown)),
-        }
-        if credential.suspended {
-            return Ok(Err(Stranger::Suspended));
+        let why = match credential.key.ensure_usable(from, now) {
+            Ok(()) if !replaced && !credential.suspended => None,
+            Ok(()) if !replaced => Some(Stranger::Suspended),
+            Err(Unusable::Network) if !replaced => Some(Stranger::WrongNetwork),
+            _ => Some(Stranger::Unknown),
+        };
+        if let Some(why) = why {
+            return Ok(Err(Refused { why, whose: Some((credential.tenant, credential.key.id)) }));
         }
         self.note_use(hash, &credential, now);
-        let grant = credential.key.grant(&credential.roles);
         let requests_per_second = credential.limits.requests_per_second.and_then(NonZeroU32::new);
-        let caller = Caller { tenant: credential.tenant, actor: credential.key.name, grant };
+        let caller = Caller { tenant: credential.tenant, key: Some(credential.key.id), actor: credential.key.name, grant };
         Ok(Ok(Admitted { caller, requests_per_second }))
     }
 
@@ -112,10 +138,13 @@ impl App {
         }
         // Not again for each call until it is read anew, which is no later for it.
         self.keys.used(&hash, now);
-        let store = self.store.clone();
+        let (app, tenant, key, first) = (self.clone(), credential.tenant.clone(), credential.key.id, credential.last_used_at.is_none());
         tokio::spawn(async move {
-            if let Err(error) = store.note_credential_use(&hash, now).await {
+            if let Err(error) = app.store.note_credential_use(&hash, now).await {
                 tracing::debug!(%error, "it could not be noted that an API key was used");
+            }
+            if first {
+                app.note_in_audit(&tenant, &Entry::first_use(now, key)).await;
             }
         });
     }

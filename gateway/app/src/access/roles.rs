@@ -1,5 +1,7 @@
 //! `createRole`, `updateRole`.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use billwire_domain::{
     Rejected,
@@ -55,7 +57,7 @@ pub struct CreateRole {
     /// What it is to grant.
     pub settings: Settings,
     /// What the caller may do.
-    pub granter: Grant,
+    pub granter: Arc<Grant>,
 }
 
 #[async_trait]
@@ -80,7 +82,7 @@ pub struct UpdateRole {
     /// What changes.
     pub update: Update,
     /// What the caller may do.
-    pub granter: Grant,
+    pub granter: Arc<Grant>,
 }
 
 #[async_trait]

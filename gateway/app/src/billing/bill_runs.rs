@@ -326,7 +326,7 @@ pub struct BillRunNow {
 }
 
 fn by_clock(tenant: &TenantId) -> RequestContext {
-    RequestContext { caller: Caller { tenant: tenant.clone(), actor: "clock".to_owned(), grant: Grant::default() }, claim: None }
+    RequestContext { caller: Caller::part(tenant.clone(), "clock", Grant::default()), claim: None }
 }
 
 fn finished(done: Result<Result<(), Failure>, tokio::task::JoinError>) -> Result<(), Failure> {

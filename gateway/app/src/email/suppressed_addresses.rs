@@ -67,7 +67,7 @@ impl App {
         status: Option<u16>,
         words: &str,
     ) -> Result<(), Failure> {
-        let caller = Caller { tenant, actor: "delivery".to_owned(), grant: Grant::default() };
+        let caller = Caller::part(tenant, "delivery", Grant::default());
         let (address, reason) = (address.to_owned(), words.to_owned());
         let command = Suppress { id: fresh(), address, reason, status, delivery_id: Some(delivery) };
         match self.execute(RequestContext { caller, claim: None }, SuppressAddress(command)).await {

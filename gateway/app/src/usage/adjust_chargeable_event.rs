@@ -1,5 +1,7 @@
 //! `adjustChargeableEvent`.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use billwire_domain::{
     access::grant::Grant,
@@ -25,7 +27,7 @@ pub struct AdjustChargeableEvent {
     /// The adjustment to create.
     pub command: adjustment::Create,
     /// What the caller may do.
-    pub grant: Grant,
+    pub grant: Arc<Grant>,
 }
 
 #[async_trait]

@@ -1,5 +1,7 @@
 //! `reverseChargeableEvent`.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use billwire_domain::{
     Change, Rejected,
@@ -30,7 +32,7 @@ pub struct ReverseChargeableEvent {
     /// What to do.
     pub command: chargeable_event::Reverse,
     /// What the caller may do.
-    pub grant: Grant,
+    pub grant: Arc<Grant>,
 }
 
 /// Maximum number of buckets of a service that count a charge.

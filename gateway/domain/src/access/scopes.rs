@@ -13,6 +13,7 @@ pub const SCOPES: &[&str] = &[
     "accounts:write",
     "api_keys:read",
     "api_keys:write",
+    "audit:read",
     "bill_cycles:read",
     "bill_cycles:write",
     "bill_runs:read",

@@ -42,6 +42,7 @@ pub fn start(
             requests_per_key: settings.requests_per_key,
             requests_per_tenant: settings.requests_per_tenant,
             wrong_credentials_per_minute: settings.wrong_credentials_per_minute,
+            tails_per_tenant: settings.tails_per_tenant,
             ..billwire_api::Options::default()
         },
     );

@@ -12,7 +12,7 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-use super::{bill_runs, retention, supervised};
+use super::{audit, bill_runs, retention, supervised};
 use crate::config::Settings;
 
 /// How often due dates are checked.
@@ -29,6 +29,7 @@ pub fn start(
 ) {
     let due = app.clone();
     tasks.spawn(supervised::run("clock", app.parts().clone(), stopped.clone(), move |stop| perform_due(due.clone(), stop)));
+    tasks.spawn(audit::run(store.clone(), leases.clone(), settings.lease(), stopped.clone()));
     tasks.spawn(bill_runs::run(app.clone(), leases.clone(), settings.lease(), stopped.clone()));
     tasks.spawn(retention::run(app.clone(), store.clone(), leases, settings.lease(), stopped.clone()));
 }

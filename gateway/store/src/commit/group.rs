@@ -167,22 +167,15 @@ async fn decide_all(
     let Locked { sequences, revisions } =
         crate::tx::lock(transaction, group.iter().flat_map(|job| job.lanes.clone()).collect(), later_lock).await?;
     METRICS.lock_seconds.observe(waits.elapsed().as_secs_f64());
-    let stored: HashMap<(String, String), row::Model> =
-        idempotency::find(transaction, group.iter().filter_map(|job| Some((job.unit.tenant(), job.unit.claim()?))))
-            .await?
-            .into_iter()
-            .map(|r| ((r.tenant.clone(), r.key.clone()), r))
-            .collect();
+    let stored = stored_replies(transaction, group.iter()).await?;
     let wanted = group.iter().flat_map(|job| job.unit.prefetch()).collect();
     let loaded = Loaded::fetch(transaction, wanted, revisions).await?;
 
     let mut all = Writes::default();
     let mut answers = Vec::with_capacity(group.len());
     for job in group {
-        if let Some(claim) = job.unit.claim()
-            && let Some(row) = stored.get(&(job.unit.tenant().to_string(), claim.key.clone()))
-        {
-            answers.push(replay(inner, row, claim));
+        if let Some(answer) = replay_of(inner, &stored, job) {
+            answers.push(answer);
             continue;
         }
         let before: HashMap<OrderingKey, i64> =
@@ -201,7 +194,50 @@ async fn decide_all(
             Err(refusal) => answers.push(Err(refusal)),
         }
     }
+    replay_refused(inner, transaction, group, &mut answers).await?;
     Ok((answers, all))
+}
+
+/// A unit may be refused because the same request has been done meanwhile, by another process or writer: its external id is taken then, or its
+/// object gone. Whoever sees the effect of a commit sees its reply too, so a refused unit with a claim looks again.
+async fn replay_refused(
+    inner: &Inner,
+    transaction: &DatabaseTransaction,
+    group: &[Job],
+    answers: &mut [Result<Reply, Failure>],
+) -> Result<(), Error> {
+    if inner.backend == Backend::Sqlite {
+        // Nobody else has written since this transaction began.
+        return Ok(());
+    }
+    let refused = group.iter().zip(&*answers).filter(|(_, answer)| answer.is_err()).map(|(job, _)| job);
+    let stored = stored_replies(transaction, refused).await?;
+    if stored.is_empty() {
+        return Ok(());
+    }
+    for (job, answer) in group.iter().zip(answers).filter(|(_, answer)| answer.is_err()) {
+        if let Some(replayed) = replay_of(inner, &stored, job) {
+            *answer = replayed;
+        }
+    }
+    Ok(())
+}
+
+/// Stored replies, by tenant and idempotency key.
+type Stored = HashMap<(String, String), row::Model>;
+
+/// The stored replies to the claims of these jobs.
+async fn stored_replies(transaction: &DatabaseTransaction, jobs: impl Iterator<Item = &Job>) -> Result<Stored, Error> {
+    let claims = jobs.filter_map(|job| Some((job.unit.tenant(), job.unit.claim()?)));
+    let rows = idempotency::find(transaction, claims).await?;
+    Ok(rows.into_iter().map(|row| ((row.tenant.clone(), row.key.clone()), row)).collect())
+}
+
+/// The stored reply to a job's claim, if there is one.
+fn replay_of(inner: &Inner, stored: &Stored, job: &Job) -> Option<Result<Reply, Failure>> {
+    let claim = job.unit.claim()?;
+    let row = stored.get(&(job.unit.tenant().to_string(), claim.key.clone()))?;
+    Some(replay(inner, row, claim))
 }
 
 fn replay(inner: &Inner, row: &row::Model, claim: &Claim) -> Result<Reply, Failure> {

@@ -1,6 +1,7 @@
 //! One file per table; those of platform objects are in the file of their noun.
 
 pub mod attempt;
+pub mod audit_new;
 pub mod business_transaction;
 pub mod configuration;
 pub mod delivery;

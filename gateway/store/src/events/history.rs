@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use billwire_domain::access::audit::Kind;
 use billwire_schemas::{
     clock::Timestamp,
     events::selection::{is_pattern, means},
@@ -12,6 +13,7 @@ use uuid::Uuid;
 
 use crate::{
     Backend, Error, Store,
+    audit::AuditEntries,
     batching::filled,
     micros,
     page::{After, Listed, Page, PageRequest},
@@ -145,7 +147,7 @@ impl Store {
         Ok(Page { items, next })
     }
 
-    async fn bodies(&self, table: &str, ids: &[Uuid]) -> Result<HashMap<Uuid, String>, Error> {
+    pub(crate) async fn bodies(&self, table: &str, ids: &[Uuid]) -> Result<HashMap<Uuid, String>, Error> {
         if ids.is_empty() {
             return Ok(HashMap::new());
         }
@@ -195,6 +197,22 @@ impl Store {
         query.and(if signed { "+account_id = ?" } else { "account_id = ?" }, wanted.account.map(|id| id.0));
         query.page(wanted.from, wanted.to, page_request);
         self.page_of("business_transaction", query, page_request).await
+    }
+
+    /// The entries of a tenant's audit, newest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn list_audit_entries(
+        &self,
+        tenant: &TenantId,
+        wanted: AuditEntries,
+        page_request: PageRequest,
+    ) -> Result<Page<String>, Error> {
+        let mut query = Query::of(tenant);
+        query.and("kind = ?", wanted.kind.map(Kind::name));
+        query.page(wanted.from, wanted.to, page_request);
+        self.page_of("audit_entry", query, page_request).await
     }
 
     /// The types of a tenant's events, types deleted since included. Reads one row per type.

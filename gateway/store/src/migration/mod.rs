@@ -8,6 +8,7 @@ mod m0005_published;
 mod m0006_retention;
 mod m0007_prepayments;
 mod m0008_access;
+mod m0009_audit;
 
 use sea_orm_migration::prelude::*;
 
@@ -25,6 +26,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0006_retention::Migration),
             Box::new(m0007_prepayments::Migration),
             Box::new(m0008_access::Migration),
+            Box::new(m0009_audit::Migration),
         ]
     }
 }

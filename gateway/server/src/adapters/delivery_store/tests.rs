@@ -36,7 +36,7 @@ impl Rig {
 
     /// Changes the configuration.
     async fn change(&self) {
-        let caller = Caller { tenant: TenantId::default_tenant(), actor: "me".to_owned(), grant: Grant::default() };
+        let caller = Caller::part(TenantId::default_tenant(), "me", Grant::default());
         let id = fresh();
         let settings = system_user::Settings {
             name: Some(format!("user {id}")),
