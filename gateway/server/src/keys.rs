@@ -48,7 +48,7 @@ pub enum Command {
     Create {
         /// Name of the key; it is the actor of its business transactions
         name: String,
-        /// Scopes of the key, such as accounts:read,accounts:write; `*` is every scope
+        /// Scopes of the key, such as accounts:read,accounts:write; `*` is every scope; with --roles they can be left out
         #[arg(long, value_delimiter = ',', required_unless_present = "roles")]
         scopes: Vec<String>,
         /// Roles of the key, such as csr,finance

@@ -175,7 +175,7 @@ impl Store {
         if page.is_empty() && !all {
             return Ok(Some(Step::default()));
         }
-        let transaction = self.begin_repeatable().await?;
+        let transaction = self.begin().await?;
         let begun = Instant::now();
         if !self.holds(&transaction, lease).await? {
             transaction.rollback().await?;

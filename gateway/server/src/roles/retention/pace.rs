@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 /// How long a step may hold the writer before the next ones get smaller. The promise is 50 ms; a step is measured only once it is over.
-const SHRINK_ABOVE: Duration = Duration::from_millis(8);
+const SHRINK_ABOVE: Duration = Duration::from_millis(16);
 /// Below this the next steps get larger.
-const GROW_BELOW: Duration = Duration::from_millis(4);
+const GROW_BELOW: Duration = Duration::from_millis(8);
 /// Rows of a step: powers of two, since each size is a statement of its own. Fewer would cost as much, since each step waits for the disk.
 const ROWS: (usize, usize) = (32, 1024);
 /// The pause after a step, in times of what it took: of every ten milliseconds of the writer, operations have nine.
@@ -71,11 +71,11 @@ mod tests {
             pace.pause_after(ms(1));
         }
         assert_eq!(pace.rows(), 1024);
-        pace.pause_after(ms(6));
+        pace.pause_after(ms(12));
         assert_eq!(pace.rows(), 1024);
-        pace.pause_after(ms(10));
+        pace.pause_after(ms(20));
         assert_eq!(pace.rows(), 512);
-        pace.pause_after(ms(50));
+        pace.pause_after(ms(100));
         assert_eq!(pace.rows(), 64, "six times too long");
         pace.pause_after(ms(60_000));
         assert_eq!(pace.rows(), 32);
