@@ -3,7 +3,7 @@
 use billwire_tests::{
     api::Api,
     eventually,
-    gateway::{BOTH, Setup},
+    gateway::{BOTH, Database, Setup},
     history::execute,
 };
 use serde_json::{Value, json};
@@ -91,6 +91,28 @@ async fn changes_refusals_and_first_uses_are_in_the_audit_without_personal_data(
         assert_eq!(exported, (1..=exported.len() as i64).collect::<Vec<_>>());
         assert!(lines.iter().all(|line| line["hash"].as_str().is_some_and(|hash| hash.len() == 64)));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_credentials_are_counted_beyond_what_an_address_may_send_too() {
+    let mut setup = Setup::new("audit-slowed", Database::Sqlite);
+    setup.set("BILLWIRE_WRONG_CREDENTIALS_PER_MINUTE", "1");
+    let gateway = setup.start().await;
+    let api = setup.api();
+    let stranger = Api::new(&api.base, "nobody-has-this-key");
+    let mut statuses = Vec::new();
+    for _ in 0..3 {
+        statuses.push(stranger.get("/v1/queues").await.status);
+    }
+    assert!(statuses.contains(&429), "{statuses:?}");
+    eventually("all three", async || {
+        let all = entries(&api, "refusals", 1).await;
+        let refusals = all.iter().flat_map(|entry| entry["refusals"].as_array().expect("refusals"));
+        let count: u64 = refusals.filter(|one| one["code"] == "unauthenticated").filter_map(|one| one["count"].as_u64()).sum();
+        (count == 3).then_some(())
+    })
+    .await;
+    gateway.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -114,11 +114,11 @@ impl Authorization {
         let admitted = match self.shared.app.authenticate(token, from).await? {
             Ok(admitted) => admitted,
             Err(Refused { why, whose }) => {
+                let problem = refused(why, from);
+                self.shared.app.note_refusal(whose, self.operation.map(|spec| spec.operation.id), problem.code());
                 if why != Stranger::Suspended {
                     self.shared.limits.wrong_credentials_from(from)?;
                 }
-                let problem = refused(why, from);
-                self.shared.app.note_refusal(whose, self.operation.map(|spec| spec.operation.id), problem.code());
                 return Err(problem);
             }
         };
