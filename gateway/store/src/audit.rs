@@ -13,7 +13,7 @@ use billwire_schemas::{
     ids::{TenantId, fresh},
     lease::Lease,
 };
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, IntoActiveModel, QueryResult, Value};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, IntoActiveModel, QueryOrder, QueryResult, QuerySelect, Value};
 use tokio::sync::OnceCell;
 
 use crate::{
@@ -31,7 +31,7 @@ const CHAIN_KEY: &str = "audit_key";
 /// Changes of an entry at most.
 const CHANGES_MAX: usize = 200;
 /// Entries that are chained in a transaction.
-const CHAINED_AT_ONCE: usize = 256;
+const CHAINED_AT_ONCE: u64 = 256;
 
 /// Selects entries.
 #[derive(Debug, Clone, Default)]
@@ -142,7 +142,6 @@ impl Store {
     /// # Errors
     /// When the database fails; then nothing was changed.
     pub async fn chain_audit(&self, lease: &Lease) -> Result<Option<usize>, Error> {
-        let sql = format!("SELECT id, tenant, kind, occurred_at, body FROM audit_new ORDER BY id LIMIT {CHAINED_AT_ONCE}");
         if self.0.read.query_one_raw(self.statement("SELECT 1 FROM audit_new ORDER BY id LIMIT 1", [])).await?.is_none() {
             return Ok(Some(0));
         }
@@ -152,23 +151,18 @@ impl Store {
             transaction.rollback().await?;
             return Ok(None);
         }
-        let new = transaction.query_all_raw(self.statement(&sql, [])).await?;
+        let oldest = audit_new::Entity::find().order_by_asc(audit_new::Column::Id).limit(CHAINED_AT_ONCE);
+        let new = oldest.all(&*transaction).await?;
+        let count = new.len();
         let mut of: BTreeMap<String, Vec<audit_new::Model>> = BTreeMap::new();
-        for row in &new {
-            let row = audit_new::Model {
-                id: row.try_get("", "id")?,
-                tenant: row.try_get("", "tenant")?,
-                kind: row.try_get("", "kind")?,
-                occurred_at: row.try_get("", "occurred_at")?,
-                body: row.try_get("", "body")?,
-            };
+        for row in new {
             of.entry(row.tenant.clone()).or_default().push(row);
         }
         for (tenant, rows) in of {
             self.extend_chain(&transaction, key, &tenant, rows).await?;
         }
         transaction.commit().await?;
-        Ok(Some(new.len()))
+        Ok(Some(count))
     }
 
     async fn extend_chain(
