@@ -89,6 +89,8 @@ ids! {
     ApiKeyId,
     /// A role.
     RoleId,
+    /// An identity provider.
+    IdentityProviderId,
     /// A tenant, as an object of the operator's own tenant; everything else names it by its [`TenantId`].
     TenantObjectId,
 }

@@ -1,4 +1,5 @@
-//! The guarded HTTP client for all endpoints: one POST, within a deadline and bounds on what is read of the answer.
+//! The guarded HTTP client for all endpoints, and for the issuers of tokens: one request, within a deadline and bounds on what is read of
+//! the answer.
 
 use std::{collections::HashMap, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -151,18 +152,54 @@ impl Client {
     /// Why there is no answer. Once the head of an answer is there, its status counts, however the body ends.
     pub async fn call(&self, url: Url, headers: HeaderMap, body: Bytes) -> Result<Answer, Failure> {
         let deadline = Instant::now() + self.call_timeout;
-        allowed(&url)?;
-        let (lease, response) = timeout_at(deadline, self.send(&url, headers, body)).await.unwrap_or(Err(Failure::TimedOut))?;
-        let (head, mut incoming) = response.into_parts();
-        let mut read = BytesMut::new();
         // At the deadline, what was read so far is enough.
-        if let Ok(true) = timeout_at(deadline, read_capped(&mut incoming, &mut read)).await {
-            lease.keep(deadline);
-        }
-        Ok(Answer { status: head.status, headers: head.headers, body: read.freeze() })
+        let (answer, _) = self.exchange(http::Method::POST, &url, headers, body, BODY_BYTES_MAX, deadline).await?;
+        Ok(answer)
     }
 
-    async fn send(&self, url: &Url, mut headers: HeaderMap, body: Bytes) -> Result<(Lease, Response<Incoming>), Failure> {
+    /// GETs `url` within `time`. The answer's body is whole, and at most `bytes_max` long.
+    ///
+    /// # Errors
+    /// Why there is no such answer.
+    pub async fn get(&self, url: &Url, bytes_max: usize, time: Duration) -> Result<Answer, Failure> {
+        let deadline = Instant::now() + time.min(self.call_timeout);
+        let headers = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static("application/json"))]);
+        match self.exchange(http::Method::GET, url, headers, Bytes::new(), bytes_max, deadline).await? {
+            (answer, true) => Ok(answer),
+            (_, false) if Instant::now() >= deadline => Err(Failure::TimedOut),
+            (_, false) => Err(Failure::Broken),
+        }
+    }
+
+    /// Sends a request; gives the answer, and whether its body was read whole by the deadline.
+    async fn exchange(
+        &self,
+        method: http::Method,
+        url: &Url,
+        headers: HeaderMap,
+        body: Bytes,
+        bytes_max: usize,
+        deadline: Instant,
+    ) -> Result<(Answer, bool), Failure> {
+        allowed(url)?;
+        let sent = timeout_at(deadline, self.send(method, url, headers, body)).await;
+        let (lease, response) = sent.unwrap_or(Err(Failure::TimedOut))?;
+        let (head, mut incoming) = response.into_parts();
+        let mut read = BytesMut::new();
+        let whole = timeout_at(deadline, read_capped(&mut incoming, &mut read, bytes_max)).await == Ok(true);
+        if whole {
+            lease.keep(deadline);
+        }
+        Ok((Answer { status: head.status, headers: head.headers, body: read.freeze() }, whole))
+    }
+
+    async fn send(
+        &self,
+        method: http::Method,
+        url: &Url,
+        mut headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<(Lease, Response<Incoming>), Failure> {
         let host = url.host_str().ok_or(Failure::NotAllowed)?;
         let whole = Uri::try_from(url.as_str()).map_err(|_| Failure::NotAllowed)?;
         headers.entry(header::ACCEPT).or_insert(HeaderValue::from_static("*/*"));
@@ -170,7 +207,7 @@ impl Client {
         loop {
             let mut lease = self.pool.lease(&self.connector, host).await?;
             let mut request = Request::new(Body::new(body.clone()));
-            *request.method_mut() = http::Method::POST;
+            *request.method_mut() = method.clone();
             *request.headers_mut() = headers.clone();
             if lease.is_http2() {
                 *request.uri_mut() = whole.clone();
@@ -227,11 +264,11 @@ fn pem(identity: &Identity) -> Result<Pem, rustls::pki_types::pem::Error> {
 }
 
 /// Reads up to the cap, never beyond; true if the body ended within it.
-async fn read_capped(body: &mut Incoming, read: &mut BytesMut) -> bool {
+async fn read_capped(body: &mut Incoming, read: &mut BytesMut, bytes_max: usize) -> bool {
     while let Some(frame) = body.frame().await {
         let Ok(frame) = frame else { return false };
         let Ok(chunk) = frame.into_data() else { continue };
-        let room = BODY_BYTES_MAX - read.len();
+        let room = bytes_max - read.len();
         read.extend_from_slice(&chunk[..chunk.len().min(room)]);
         if chunk.len() >= room {
             return false;

@@ -27,7 +27,10 @@ use std::sync::{
 };
 
 use billwire_domain::{
-    access::grant::Grant,
+    access::{
+        audit::{By, Person},
+        grant::Grant,
+    },
     events::{custom_event_type::CustomEventType, retention::RetentionLimits},
 };
 use billwire_monitoring::parts::Parts;
@@ -39,7 +42,7 @@ use billwire_schemas::{
 };
 /// A database error; part of [`Failure`].
 pub use billwire_store::Error as StoreError;
-use billwire_store::{ByRevision, ConfigurationKind, Error, Store};
+use billwire_store::{ByRevision, ConfigurationKind, CredentialHash, Error, Store};
 pub use billwire_store::{
     Filter, SetAsideEvent,
     commit::Failure,
@@ -52,6 +55,9 @@ pub use billwire_store::{
 
 pub use access::api_keys::{AdminKey, CreateApiKey, IssuedKey, NewApiKey, RevokeApiKey, RotateApiKey};
 pub use access::authenticate::{Admitted, Refused, Stranger};
+pub use access::identity_providers::{CreateIdentityProvider, UpdateIdentityProvider};
+pub use access::issuer_keys::IssuerClient;
+pub use access::jws::is_signed_token;
 pub use access::roles::{CreateRole, UpdateRole};
 pub use access::tenants::{CreateTenant, NewTenant, ResumeTenant, SuspendTenant, UpdateTenant};
 pub use billing::bill_run_turns::BillRunCursors;
@@ -114,6 +120,8 @@ pub struct Caller {
     pub tenant: TenantId,
     /// The API key, if the caller has one.
     pub key: Option<ApiKeyId>,
+    /// The person, if the caller has signed in through an identity provider.
+    pub person: Option<Person>,
     /// Actor name in business transactions.
     pub actor: String,
     /// What the caller may do.
@@ -123,7 +131,21 @@ pub struct Caller {
 impl Caller {
     /// A part of the gateway, or a command of who works on the machine.
     pub fn part(tenant: TenantId, name: &str, grant: Grant) -> Self {
-        Self { tenant, key: None, actor: name.to_owned(), grant: Arc::new(grant) }
+        Self { tenant, key: None, person: None, actor: name.to_owned(), grant: Arc::new(grant) }
+    }
+
+    /// The caller in the audit.
+    pub fn by(&self) -> By {
+        match (self.key, &self.person) {
+            (Some(key), _) => By::key(key),
+            (None, Some(person)) => By::person(person.clone()),
+            (None, None) => By::part(&self.actor),
+        }
+    }
+
+    /// A text that tells the caller apart from the others of the tenant, without a person's name.
+    pub fn distinct(&self) -> &str {
+        self.person.as_ref().map_or(&self.actor, |person| &person.pseudonym)
     }
 
     /// Whether the caller has `scope`.
@@ -142,7 +164,8 @@ pub struct App {
     shifting: Arc<tokio::sync::Mutex<()>>,
     backlog_full: Arc<AtomicBool>,
     storage_low: Arc<AtomicBool>,
-    keys: Arc<access::authenticate::Cache>,
+    keys: Arc<access::authenticate::Remembered<CredentialHash, access::authenticate::Known>>,
+    people: Arc<access::people::People>,
     compiled: Arc<events::data_schemas::Compiled>,
     event_types: Arc<ByRevision<CustomEventType>>,
     webhook_client: Option<Arc<dyn WebhookClient>>,
@@ -158,7 +181,7 @@ pub struct App {
 impl App {
     /// The use cases over `store`, with business time from `clock`.
     pub fn new(store: Store, clock: Arc<ShiftedClock>, test_clock_allowed: bool) -> Self {
-        let (backlog_full, storage_low, keys, compiled, event_types) = Default::default();
+        let (backlog_full, storage_low, keys, people, compiled, event_types) = Default::default();
         Self {
             store,
             clock,
@@ -167,6 +190,7 @@ impl App {
             backlog_full,
             storage_low,
             keys,
+            people,
             compiled,
             event_types,
             webhook_client: None,
@@ -195,6 +219,12 @@ impl App {
     #[must_use]
     pub fn with_smtp_client(self, smtp_client: Arc<dyn SmtpClient>) -> Self {
         Self { smtp_client: Some(smtp_client), ..self }
+    }
+
+    /// Adds a client for the issuers of tokens; without it, tokens are refused.
+    #[must_use]
+    pub fn with_issuer_client(self, client: Arc<dyn IssuerClient>) -> Self {
+        Self { people: Arc::new(access::people::People::with_client(client)), ..self }
     }
 
     /// Adds a template renderer, required for previews and e-mails.

@@ -7,7 +7,6 @@ mod parts;
 
 use billwire_domain::{
     Change, Entity, Rejected,
-    access::audit::By,
     billing::balance::Balance,
     events::custom_event_type::{CustomEvent, CustomEventType},
 };
@@ -332,7 +331,7 @@ impl Record {
         let (body, secret) = (recorded.get().to_owned(), self.reveal.is_some());
         let transaction = self.reveal.map_or(Ok(recorded), |after| transaction.with_secret(after))?;
         let object = self.entities.first().map(|entity| entity.object.id.clone());
-        let by = By::of(caller.key, &caller.actor);
+        let by = caller.by();
         let new = NewTransaction { id: id.0, operation, account, occurred_at, object: object.clone(), by, secret, body, events };
         Ok((Appended { transaction, entity: object, secret }, new))
     }

@@ -3,6 +3,7 @@
 use billwire_app::{
     AdminKey, App, Caller, NewApiKey,
     domain::access::{grant::Grant, scopes},
+    is_signed_token,
 };
 use billwire_schemas::ids::TenantId;
 
@@ -46,6 +47,9 @@ pub fn operator(tenant: TenantId, actor: &str) -> Caller {
 fn ensure_strong(text: &str) -> Result<(), String> {
     let (min, different) = CHARS_MIN;
     let distinct: std::collections::HashSet<char> = text.chars().collect();
+    if is_signed_token(text) {
+        return Err("BILLWIRE_ADMIN_KEY: looks like a token of an identity provider, and would be taken for one".to_owned());
+    }
     if text.len() >= min && distinct.len() >= different && text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Ok(());
     }
@@ -68,6 +72,7 @@ mod tests {
             "12341234123412341234",
             "pässwörter-sind-nicht-ascii",
             "with a space in the middle",
+            "eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0.c2lnbmF0dXJl",
         ] {
             assert!(ensure_strong(weak).is_err(), "{weak}");
         }

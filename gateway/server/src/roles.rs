@@ -45,7 +45,8 @@ use tokio::{
 use self::{consumers::Consumers, restored::Guard};
 use crate::{
     adapters::{
-        channels, delivery_store::SqlDeliveryStore, sandbox::Sandbox, smtp::SmtpAdapter, stream_tail::Tail, webhook::WebhookAdapter,
+        channels, delivery_store::SqlDeliveryStore, issuers::Issuers, sandbox::Sandbox, smtp::SmtpAdapter, stream_tail::Tail,
+        webhook::WebhookAdapter,
     },
     admin,
     config::Settings,
@@ -101,12 +102,14 @@ pub async fn start(settings: &Settings, roles: &[Role], nats: String, log: Lines
     let owner = format!("{}-{}", std::process::id(), fresh());
     let delivery_store = SqlDeliveryStore::new(store.clone(), app.clone(), settings.limits(), owner, channels::action_of);
     let leases: Arc<dyn Leases> = Arc::new(delivery_store.clone());
-    let webhook = Arc::new(WebhookChannel::new(Arc::new(delivery_store.clone()), webhook_client(settings)?, Arc::new(SystemClock)));
+    let guarded = webhook_client(settings)?;
+    let webhook = Arc::new(WebhookChannel::new(Arc::new(delivery_store.clone()), guarded.clone(), Arc::new(SystemClock)));
     let tail = Tail::new(delivery_store.clone());
     let smtp = Arc::new(smtp_client(settings)?);
     let app = app
         .with_webhook_client(Arc::new(WebhookAdapter { delivery_store: delivery_store.clone(), channel: webhook.clone() }))
         .with_smtp_client(Arc::new(SmtpAdapter { delivery_store: delivery_store.clone(), client: smtp.clone() }))
+        .with_issuer_client(Arc::new(Issuers(guarded)))
         .with_stream(Arc::new(tail.clone()));
     let new_admin_key = admin::ensure_admin_key(&app, settings.admin_key.clone()).await?;
     let (stop, stopped) = watch::channel(false);

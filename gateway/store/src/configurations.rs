@@ -50,19 +50,21 @@ pub enum Kind {
     ApiKey,
     /// A role.
     Role,
+    /// An identity provider.
+    IdentityProvider,
     /// A tenant; the operator's own tenant has them all.
     Tenant,
 }
 
 impl Kind {
     /// Whether objects of this kind are in effect from a position of the outbox on, and are read again after a change. Suppressed addresses,
-    /// API keys and roles are asked for when they are needed.
+    /// API keys, roles and identity providers are asked for when they are needed.
     pub(crate) fn is_routing(self) -> bool {
         !Self::APART.contains(&self)
     }
 
     /// The kinds that are not routing.
-    pub(crate) const APART: [Self; 3] = [Self::SuppressedAddress, Self::ApiKey, Self::Role];
+    pub(crate) const APART: [Self; 4] = [Self::SuppressedAddress, Self::ApiKey, Self::Role, Self::IdentityProvider];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -80,6 +82,7 @@ impl Kind {
             Self::RetentionSettings => "retention_settings",
             Self::ApiKey => "api_key",
             Self::Role => "role",
+            Self::IdentityProvider => "identity_provider",
             Self::Tenant => "tenant",
         }
     }

@@ -51,6 +51,7 @@ mod warehouse;
 mod writes;
 
 pub use access::credentials::{ADMIN_KEY, Credential, CredentialHash};
+pub use access::identity_providers::RegisteredProvider;
 pub use billing::bill_runs::BilledAccount;
 pub use by_revision::ByRevision;
 pub use configurations::{Configuration, Kind as ConfigurationKind, Stored};

@@ -27,12 +27,24 @@ pub(crate) struct AuditEntries;
 /// Registry entries of the operations below.
 pub(crate) const OPERATIONS: &[Operation] = &[list("listAuditEntries", "audit:read")];
 
+/// A person, without name or subject.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase")]
+pub(crate) struct AuditedPerson {
+    /// Id of the identity provider.
+    identity_provider_id: Uuid,
+    /// A keyed hash of the person's subject: the same for the same person.
+    pseudonym: String,
+}
+
 /// Who did something. Without members: nobody who is known.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(crate) struct AuditActor {
     /// Id of the API key.
     api_key_id: Option<Uuid>,
+    /// The person, if the caller signed in through an identity provider.
+    person: Option<AuditedPerson>,
     /// A part of the gateway, such as `clock`, or a command on its machine, such as `billwire keys`.
     part: Option<String>,
 }
@@ -75,7 +87,7 @@ pub(crate) struct AuditEntry {
     number: i64,
     /// Time at which the entry was made, by the machine's clock.
     at: Moment,
-    /// `changes`, `refusals`, or `firstUse` of a text of an API key. More values may be added.
+    /// `changes`, `refusals`, `firstUse` of a text of an API key, or `signIn`: the first call of a person since a process of the gateway started. More values may be added.
     kind: String,
     /// Business transactions that were committed together.
     changes: Option<Vec<AuditedChange>>,
@@ -83,11 +95,13 @@ pub(crate) struct AuditEntry {
     refusals: Option<Vec<AuditedRefusal>>,
     /// Id of the API key that was used for the first time.
     api_key_id: Option<Uuid>,
+    /// The person who signed in.
+    person: Option<AuditedPerson>,
 }
 
 impl Example for AuditEntry {
     fn example() -> Self {
-        let by = AuditActor { api_key_id: Some(example_id(0x50)), part: None };
+        let by = AuditActor { api_key_id: Some(example_id(0x50)), person: None, part: None };
         let change = AuditedChange {
             business_transaction_id: example_id(5),
             operation: "updateAccountBillCycle".to_owned(),
@@ -95,7 +109,15 @@ impl Example for AuditEntry {
             secret_shown: None,
             digest: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".to_owned(),
         };
-        Self { number: 7, at: example_moment(), kind: "changes".to_owned(), changes: Some(vec![change]), refusals: None, api_key_id: None }
+        Self {
+            number: 7,
+            at: example_moment(),
+            kind: "changes".to_owned(),
+            changes: Some(vec![change]),
+            refusals: None,
+            api_key_id: None,
+            person: None,
+        }
     }
 }
 
@@ -103,7 +125,7 @@ impl Example for AuditEntry {
 impl AuditEntries {
     /// List audit entries
     ///
-    /// Newest first. An entry appears a moment after what it tells of. Entries name API keys and objects by their ids alone.
+    /// Newest first. An entry appears a moment after what it tells of. Entries name API keys and objects by their ids alone, and people by a pseudonym.
     #[oai(path = "/audit-entries", method = "get", operation_id = "listAuditEntries")]
     async fn list(
         &self,
@@ -119,6 +141,7 @@ impl AuditEntries {
             AuditKind::Changes => audit::Kind::Changes,
             AuditKind::Refusals => audit::Kind::Refusals,
             AuditKind::FirstUse => audit::Kind::FirstUse,
+            AuditKind::SignIn => audit::Kind::SignIn,
         });
         let wanted = Wanted { kind, from: from.0.map(|from| from.0), to: to.0.map(|to| to.0) };
         let page_request = context.page().await?;

@@ -3,5 +3,6 @@
 pub(crate) mod api_key_actions;
 pub(crate) mod api_keys;
 pub(crate) mod audit_entries;
+pub(crate) mod identity_providers;
 pub(crate) mod roles;
 pub(crate) mod tenants;

@@ -35,6 +35,9 @@ pub(crate) const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// Maximum length of an idempotency key, in characters.
 const KEY_CHARS_MAX: usize = 255;
 
+/// When to retry after the keys of an issuer could not be read, in seconds: when it is asked again.
+const ISSUER_RETRY: &str = "5";
+
 /// State shared by all requests.
 pub(crate) struct Shared {
     pub app: App,
@@ -100,8 +103,7 @@ impl Authorization {
 
     fn note_problem(&self, caller: &Caller, problem: &Problem) {
         if problem.http_status() == StatusCode::FORBIDDEN {
-            let whose = caller.key.map(|key| (caller.tenant.clone(), key));
-            self.shared.app.note_refusal(whose, self.operation.map(|spec| spec.operation.id), problem.code());
+            self.shared.app.note_refusal(Some((caller.tenant.clone(), caller.by())), self.operation.map(|spec| spec.operation.id), problem.code());
         }
     }
 
@@ -116,13 +118,13 @@ impl Authorization {
             Err(Refused { why, whose }) => {
                 let problem = refused(why, from);
                 self.shared.app.note_refusal(whose, self.operation.map(|spec| spec.operation.id), problem.code());
-                if why != Stranger::Suspended {
+                if why.is_wrong() {
                     self.shared.limits.wrong_credentials_from(from)?;
                 }
                 return Err(problem);
             }
         };
-        Learned::actor(request, &admitted.caller.actor);
+        Learned::actor(request, admitted.caller.distinct());
         let left = self.shared.limits.admit(&admitted)?;
         let caller = admitted.caller;
         let Some(operation) = self.operation else {
@@ -145,7 +147,7 @@ pub(crate) fn ensure_scope(caller: &Caller, scope: &str) -> Result<(), Problem> 
         return Ok(());
     }
     let challenge = format!(r#"Bearer realm="billwire", error="insufficient_scope", scope="{scope}""#);
-    let detail = format!("The key does not have the required scope '{scope}'.");
+    let detail = format!("The caller does not have the required scope '{scope}'.");
     Err(Problem::new(Code::InsufficientScope, detail).with_header(header::WWW_AUTHENTICATE, &challenge))
 }
 
@@ -155,7 +157,22 @@ fn refused(stranger: Stranger, from: Option<IpAddr>) -> Problem {
             let detail = "The API key is unknown, revoked or expired.";
             unauthenticated(detail, r#"Bearer realm="billwire", error="invalid_token""#)
         }
-        Stranger::Suspended => Problem::new(Code::TenantSuspended, "The tenant of this API key is suspended; the operator can resume it."),
+        Stranger::Suspended => Problem::new(Code::TenantSuspended, "The tenant of these credentials is suspended; the operator can resume it."),
+        Stranger::BadToken(fault) => {
+            // RFC 6750 section 3.1: expired, malformed, or invalid for other reasons.
+            let detail = fault.text();
+            unauthenticated(detail, &format!(r#"Bearer realm="billwire", error="invalid_token", error_description="{detail}""#))
+        }
+        Stranger::NoRole => {
+            // The token is valid, so it is not `invalid_token`: a fresh one would change nothing.
+            let detail = "The token is valid, but none of its claims gives a role; updateIdentityProvider maps values to roles.";
+            let challenge = r#"Bearer realm="billwire", error="insufficient_scope""#;
+            Problem::new(Code::NoRole, detail).with_header(header::WWW_AUTHENTICATE, challenge)
+        }
+        Stranger::IssuerAway => {
+            let detail = "The keys of the token's issuer cannot be read; retry after a moment. The log has the reason.";
+            Problem::new(Code::IdentityProviderUnavailable, detail).with_header(header::RETRY_AFTER, ISSUER_RETRY)
+        }
         Stranger::WrongNetwork => {
             let from = from.map_or_else(|| "an address that is not known".to_owned(), |address| address.to_string());
             Problem::new(Code::NetworkNotAllowed, format!("The API key may not be used from {from}, only from its allowed networks."))
@@ -173,7 +190,7 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
         let (scheme, token) = text.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then_some(token.trim()).filter(|token| !token.is_empty())
     });
-    token.ok_or_else(|| unauthenticated("Send 'Authorization: Bearer <API key>'.", r#"Bearer realm="billwire""#))
+    token.ok_or_else(|| unauthenticated("Send 'Authorization: Bearer <API key or token>'.", r#"Bearer realm="billwire""#))
 }
 
 /// The value of a header that may occur once; `None` if absent.

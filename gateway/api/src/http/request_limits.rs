@@ -1,4 +1,4 @@
-//! How many requests a second an API key and a tenant may send to this process, and how many wrong credentials an address.
+//! How many requests a second an API key, a person and a tenant may send to this process, and how many wrong credentials an address.
 
 use std::{
     collections::HashMap,
@@ -150,11 +150,11 @@ impl RequestLimits {
     /// # Errors
     /// 429 when the key's or the tenant's limit is reached.
     pub fn admit(&self, caller: &Admitted) -> Result<Left, Problem> {
-        let (tenant, actor) = (&caller.caller.tenant, &caller.caller.actor);
+        let (tenant, who) = (&caller.caller.tenant, caller.caller.distinct());
         let per_tenant = caller.requests_per_second.or(self.per_tenant);
         let mut left = Left::default();
         let taken = [
-            ("key", self.per_key, self.per_key.map(|quota| self.keys.take((tenant.clone(), actor.clone()), quota))),
+            ("key", self.per_key, self.per_key.map(|quota| self.keys.take((tenant.clone(), who.to_owned()), quota))),
             ("tenant", per_tenant, per_tenant.map(|quota| self.tenants.take(tenant.clone(), quota))),
         ];
         let mut wait = None;

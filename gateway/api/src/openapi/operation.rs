@@ -109,10 +109,12 @@ const ANY: &[Code] = &[
     Code::Unauthenticated,
     Code::InsufficientScope,
     Code::NetworkNotAllowed,
+    Code::NoRole,
     Code::TenantSuspended,
     Code::TooManyRequests,
     Code::InternalError,
     Code::Unavailable,
+    Code::IdentityProviderUnavailable,
     Code::Busy,
 ];
 

@@ -108,6 +108,14 @@ texts! {
     NetworkText = text(1, 64, LINE);
     /// A URL, bounded in length; the domain validates it and names each violation.
     Url = text(1, 4096, LINE);
+    /// The URL of an issuer; the domain validates it and names each violation.
+    Issuer = text(1, 512, VISIBLE);
+    /// An audience of tokens.
+    Audience = text(1, 255, VISIBLE);
+    /// The name of a claim, or names with dots between them.
+    ClaimName = text(1, 200, LINE);
+    /// A value of a claim.
+    ClaimValue = text(1, 255, LINE);
     /// A path below a URL.
     UrlPath = text(1, 1024, PATH);
     /// A path below a URL, or empty.
@@ -283,7 +291,7 @@ choices! {
     /// Encryption of an SMTP connection.
     Security { None = "none", Starttls = "starttls", Tls = "tls" }
     /// Kind of an audit entry.
-    AuditKind { Changes = "changes", Refusals = "refusals", FirstUse = "firstUse" }
+    AuditKind { Changes = "changes", Refusals = "refusals", FirstUse = "firstUse", SignIn = "signIn" }
     /// State of a delivery.
     DeliveryState { Waiting = "waiting", Succeeded = "succeeded", Dead = "dead", Blocking = "blocking", Discarded = "discarded" }
 }

@@ -9,7 +9,7 @@ use std::{
 use billwire_domain::access::audit::{By, Entry, Refusal};
 use billwire_schemas::{
     clock::{Clock, SystemClock},
-    ids::{ApiKeyId, TenantId},
+    ids::TenantId,
     refusal::Code,
 };
 use billwire_store::{
@@ -57,10 +57,9 @@ impl Refusals {
 }
 
 impl App {
-    /// Notes in the background that a request was not allowed. `whose` is the key it came with, if there is such a key.
-    pub fn note_refusal(&self, whose: Option<(TenantId, ApiKeyId)>, operation: Option<&'static str>, code: Code) {
-        let (tenant, key) = whose.map_or_else(|| (TenantId::default_tenant(), None), |(tenant, key)| (tenant, Some(key)));
-        let by = By { api_key_id: key, part: None };
+    /// Notes in the background that a request was not allowed. `whose` are the credentials it came with, if that is known.
+    pub fn note_refusal(&self, whose: Option<(TenantId, By)>, operation: Option<&'static str>, code: Code) {
+        let (tenant, by) = whose.unwrap_or_else(|| (TenantId::default_tenant(), By::default()));
         if !self.refusals.count((tenant, by, operation, code.as_str())) {
             return;
         }

@@ -1,33 +1,47 @@
-//! Authentication by API key.
+//! Authentication: by API key here, by the token of an identity provider in [`crate::access::people`].
 
 use std::{
     collections::HashMap,
+    hash::Hash,
     net::IpAddr,
     num::NonZeroU32,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-use billwire_domain::access::{api_key::Unusable, audit::Entry, grant::Grant};
+use billwire_domain::access::{
+    api_key::Unusable,
+    audit::{By, Entry},
+    grant::Grant,
+    token::Fault,
+};
 use billwire_schemas::{
     clock::{Clock, SystemClock, Timestamp},
-    ids::{ApiKeyId, TenantId},
+    ids::TenantId,
 };
 use billwire_store::{Credential, CredentialHash, commit::Failure};
 use chrono::TimeDelta;
 
-use crate::{App, Caller, access::key_text};
+use crate::{
+    App, Caller,
+    access::{jws, key_text},
+};
 
 /// A credential, and what its key allows.
 #[derive(Clone)]
-struct Known {
+pub(crate) struct Known {
     credential: Credential,
     grant: Arc<Grant>,
 }
 
-/// Cache of recently used credentials.
-#[derive(Default)]
-pub(crate) struct Cache(Mutex<HashMap<CredentialHash, (Known, Instant)>>);
+/// What is remembered of recently used credentials or tokens.
+pub(crate) struct Remembered<K, V>(Mutex<HashMap<K, (V, Instant)>>);
+
+impl<K, V> Default for Remembered<K, V> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
 
 /// How long a cached credential is used without another look into the database: a revoked key is refused within this time.
 const REMEMBERED: Duration = Duration::from_millis(500);
@@ -52,8 +66,8 @@ pub struct Admitted {
 pub struct Refused {
     /// Why.
     pub why: Stranger,
-    /// The key, if there is one with this text.
-    pub whose: Option<(TenantId, ApiKeyId)>,
+    /// Whose credentials these are, if that is known.
+    pub whose: Option<(TenantId, By)>,
 }
 
 impl Refused {
@@ -69,38 +83,56 @@ pub enum Stranger {
     Unknown,
     /// The key works, but not from this address.
     WrongNetwork,
-    /// The key works, but its tenant is suspended.
+    /// The key or token works, but its tenant is suspended.
     Suspended,
+    /// The token is not valid.
+    BadToken(Fault),
+    /// The token is valid, but none of its claims gives a role.
+    NoRole,
+    /// Whether the token is valid is not known: the keys of its issuer cannot be read.
+    IssuerAway,
 }
 
-impl Cache {
-    fn get(&self, hash: &CredentialHash) -> Option<Known> {
-        let cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        cache.get(hash).filter(|(_, at)| at.elapsed() < REMEMBERED).map(|(known, _)| known.clone())
+impl Stranger {
+    /// Whether the credentials were wrong, and not only without effect at this time.
+    pub fn is_wrong(self) -> bool {
+        !matches!(self, Self::Suspended | Self::NoRole | Self::IssuerAway)
+    }
+}
+
+impl<K: Eq + Hash, V: Clone> Remembered<K, V> {
+    pub(super) fn get(&self, of: &K) -> Option<V> {
+        let remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        remembered.get(of).filter(|(_, at)| at.elapsed() < REMEMBERED).map(|(value, _)| value.clone())
     }
 
+    pub(super) fn keep(&self, of: K, value: V) {
+        let mut remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if remembered.len() >= CACHE_MAX {
+            remembered.clear();
+        }
+        remembered.insert(of, (value, Instant::now()));
+    }
+}
+
+impl Remembered<CredentialHash, Known> {
     fn used(&self, hash: &CredentialHash, now: Timestamp) {
-        let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((known, _)) = cache.get_mut(hash) {
+        let mut remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((known, _)) = remembered.get_mut(hash) {
             known.credential.last_used_at = Some(now);
         }
-    }
-
-    fn keep(&self, hash: CredentialHash, known: Known) {
-        let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if cache.len() >= CACHE_MAX {
-            cache.clear();
-        }
-        cache.insert(hash, (known, Instant::now()));
     }
 }
 
 impl App {
-    /// The caller with this bearer token who calls from this address, if it is known.
+    /// The caller with this bearer token, an API key or a signed token, who calls from this address, if it is known.
     ///
     /// # Errors
     /// A database failure.
     pub async fn authenticate(&self, token: &str, from: Option<IpAddr>) -> Result<Result<Admitted, Refused>, Failure> {
+        if jws::is_signed_token(token) {
+            return self.authenticate_person(token).await;
+        }
         if !key_text::is_possible(token) {
             return Ok(Err(Refused::unknown()));
         }
@@ -123,11 +155,11 @@ impl App {
             _ => Some(Stranger::Unknown),
         };
         if let Some(why) = why {
-            return Ok(Err(Refused { why, whose: Some((credential.tenant, credential.key.id)) }));
+            return Ok(Err(Refused { why, whose: Some((credential.tenant, By::key(credential.key.id))) }));
         }
         self.note_use(hash, &credential, now);
         let requests_per_second = credential.limits.requests_per_second.and_then(NonZeroU32::new);
-        let caller = Caller { tenant: credential.tenant, key: Some(credential.key.id), actor: credential.key.name, grant };
+        let caller = Caller { tenant: credential.tenant, key: Some(credential.key.id), person: None, actor: credential.key.name, grant };
         Ok(Ok(Admitted { caller, requests_per_second }))
     }
 

@@ -8,6 +8,7 @@ use billwire_domain::{
     access::{
         api_key::ApiKey,
         grant::Grant,
+        identity_provider::IdentityProvider,
         role::{self, Role, Settings, Update},
     },
 };
@@ -40,6 +41,14 @@ impl ConfigurationObject for Role {
         match keys.iter().find(|key| key.roles.contains(&self.name) && key.ensure_ended(now).is_err()) {
             Some(key) => {
                 let message = format!("API key '{}' has this role; revoke the key first.", key.name);
+                return Err(Rejected::conflict(Code::StillInUse, message).into());
+            }
+            None => {}
+        }
+        let providers: Vec<IdentityProvider> = tx.configurations(Kind::IdentityProvider).await?;
+        match providers.iter().find(|provider| provider.gives(&self.name)) {
+            Some(provider) => {
+                let message = format!("Identity provider '{}' gives this role; change the provider first.", provider.name);
                 Err(Rejected::conflict(Code::StillInUse, message).into())
             }
             None => Ok(()),

@@ -2,7 +2,7 @@
 
 use billwire_schemas::{
     clock::Timestamp,
-    ids::{ApiKeyId, TransactionId},
+    ids::{ApiKeyId, IdentityProviderId, TransactionId},
 };
 use serde::{Deserialize, Serialize};
 
@@ -16,11 +16,13 @@ pub enum Kind {
     Refusals,
     /// The first use of a text of an API key.
     FirstUse,
+    /// The first call of a person that a process has seen.
+    SignIn,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Changes, Self::Refusals, Self::FirstUse];
+    pub const ALL: [Self; 4] = [Self::Changes, Self::Refusals, Self::FirstUse, Self::SignIn];
 
     /// The name on the wire.
     pub fn name(self) -> &'static str {
@@ -28,26 +30,50 @@ impl Kind {
             Self::Changes => "changes",
             Self::Refusals => "refusals",
             Self::FirstUse => "firstUse",
+            Self::SignIn => "signIn",
         }
     }
 }
 
-/// Who did something: an API key, a part of the gateway, or nobody who is known.
+/// Somebody whom an identity provider knows, without their name or subject.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Person {
+    /// The identity provider.
+    pub identity_provider_id: IdentityProviderId,
+    /// A keyed hash of their subject, in hexadecimal digits: the same for the same person.
+    pub pseudonym: String,
+}
+
+/// Who did something: an API key, a person, a part of the gateway, or nobody who is known.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct By {
     /// The id of the API key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api_key_id: Option<ApiKeyId>,
+    /// The person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub person: Option<Person>,
     /// The part of the gateway, such as `clock`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub part: Option<String>,
 }
 
 impl By {
-    /// The key with this id, or the part of the gateway with this name.
-    pub fn of(key: Option<ApiKeyId>, actor: &str) -> Self {
-        Self { api_key_id: key, part: key.is_none().then(|| actor.to_owned()) }
+    /// The key with this id.
+    pub fn key(key: ApiKeyId) -> Self {
+        Self { api_key_id: Some(key), ..Self::default() }
+    }
+
+    /// This person.
+    pub fn person(person: Person) -> Self {
+        Self { person: Some(person), ..Self::default() }
+    }
+
+    /// The part of the gateway with this name.
+    pub fn part(name: &str) -> Self {
+        Self { part: Some(name.to_owned()), ..Self::default() }
     }
 }
 
@@ -100,11 +126,14 @@ pub struct Entry {
     /// Of [`Kind::FirstUse`]: the key.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub api_key_id: Option<ApiKeyId>,
+    /// Of [`Kind::SignIn`]: the person.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub person: Option<Person>,
 }
 
 impl Entry {
     fn new(at: Timestamp, kind: Kind) -> Self {
-        Self { at, kind, changes: Vec::new(), refusals: Vec::new(), api_key_id: None }
+        Self { at, kind, changes: Vec::new(), refusals: Vec::new(), api_key_id: None, person: None }
     }
 
     /// An entry of changes.
@@ -120,5 +149,10 @@ impl Entry {
     /// An entry of a first use.
     pub fn first_use(at: Timestamp, key: ApiKeyId) -> Self {
         Self { api_key_id: Some(key), ..Self::new(at, Kind::FirstUse) }
+    }
+
+    /// An entry of a person's first call.
+    pub fn sign_in(at: Timestamp, person: Person) -> Self {
+        Self { person: Some(person), ..Self::new(at, Kind::SignIn) }
     }
 }

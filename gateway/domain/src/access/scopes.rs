@@ -40,6 +40,8 @@ pub const SCOPES: &[&str] = &[
     "event_types:write",
     "events:read",
     "events:write",
+    "identity_providers:read",
+    "identity_providers:write",
     "invoices:read",
     "invoices:write",
     "notification_templates:read",

@@ -4,6 +4,7 @@ pub(crate) mod channels;
 pub(crate) mod delivery_store;
 pub(crate) mod endpoint_alerts;
 pub(crate) mod internal_actions;
+pub(crate) mod issuers;
 pub(crate) mod routing_config;
 pub(crate) mod sandbox;
 pub(crate) mod smtp;

@@ -13,7 +13,7 @@ use billwire_domain::access::{
 };
 use billwire_schemas::{
     clock::Timestamp,
-    ids::{ApiKeyId, TenantId},
+    ids::{ApiKeyId, IdentityProviderId, TenantId},
 };
 use sea_orm::{ConnectionTrait, QueryResult};
 use uuid::Uuid;
@@ -30,6 +30,9 @@ use crate::{
 const HASH_KEY: &str = "api_key_hash_key";
 /// The setting with the id of the key whose text `BILLWIRE_ADMIN_KEY` is.
 pub const ADMIN_KEY: &str = "admin_key";
+
+/// Length of a pseudonym: 128 bits.
+const PSEUDONYM_CHARS: usize = 32;
 
 /// The hash of an API key's text.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -96,6 +99,17 @@ impl Store {
     pub async fn credential_hash(&self, text: &str) -> Result<CredentialHash, Error> {
         let key = self.0.hash_key.get_or_try_init(|| self.hash_key()).await?;
         Ok(hash_of_digest(key, &hex(digest::digest(&digest::SHA256, text.as_bytes()).as_ref())))
+    }
+
+    /// A pseudonym of somebody whom an identity provider knows by this subject: keyed, since subjects can be guessed.
+    ///
+    /// # Errors
+    /// Those of [`Store::credential_hash`].
+    pub async fn pseudonym(&self, provider: IdentityProviderId, subject: &str) -> Result<String, Error> {
+        // No text of a key has a space, so this is the hash of none.
+        let CredentialHash(mut hash) = self.credential_hash(&format!("person {provider} {subject}")).await?;
+        hash.truncate(PSEUDONYM_CHARS);
+        Ok(hash)
     }
 
     async fn hash_key(&self) -> Result<hmac::Key, Error> {

@@ -1,4 +1,5 @@
-//! What rests of the texts of API keys.
+//! What rests of the texts of API keys, and the issuers of tokens.
 
 pub(crate) mod credentials;
 mod former_keys;
+pub(crate) mod identity_providers;

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use billwire_domain::{Entity, events::data_source::DataSource};
+use billwire_domain::{Entity, access::identity_provider::IdentityProvider, events::data_source::DataSource};
 use billwire_schemas::ids::{SubscriptionId, TenantId};
 use sea_orm::{
-    ColumnTrait, Condition, EntityTrait, QueryFilter,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, Statement, Value,
     sea_query::{ExprTrait, LikeExpr},
 };
 use uuid::Uuid;
@@ -88,6 +88,17 @@ impl Tx<'_> {
     /// When the database fails.
     pub async fn has_configuration(&self, kind: Kind, name: &str) -> Result<bool, Failure> {
         Ok(configuration::Entity::find().filter(named(&self.tenant, kind, name)).one(self.conn).await.map_err(Error::from)?.is_some())
+    }
+
+    /// Whether another identity provider, of any tenant, has the issuer and audience of this one.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn is_issuer_taken(&self, provider: &IdentityProvider) -> Result<bool, Failure> {
+        let sql = "SELECT 1 FROM identity_provider WHERE issuer = $1 AND audience = $2 AND id <> $3";
+        let values: [Value; 3] = [provider.issuer.as_str().into(), provider.audience.as_str().into(), provider.id.0.into()];
+        let statement = Statement::from_sql_and_values(self.conn.get_database_backend(), sql, values);
+        Ok(self.conn.query_one_raw(statement).await.map_err(Error::from)?.is_some())
     }
 
     /// Saves a created configuration object; `secrets` are sealed with its id and kind.
