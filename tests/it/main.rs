@@ -39,6 +39,7 @@ mod replays;
 mod retention;
 mod routing;
 mod second_run;
+mod sign_in;
 mod slots;
 mod slow_clients;
 mod soak;

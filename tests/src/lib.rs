@@ -14,6 +14,7 @@ pub mod api;
 pub mod certificates;
 pub mod gateway;
 pub mod history;
+pub mod identity_provider;
 pub mod nats;
 pub mod peers;
 pub mod pending;

@@ -78,13 +78,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         ],
         updated("identityProvider", "IdentityProvider", &[]),
     ),
-    delete(
-        "deleteIdentityProvider",
-        "identity_providers:write",
-        &[Code::IdentityProviderNotFound],
-        "identityProvider",
-        "IdentityProvider",
-    ),
+    delete("deleteIdentityProvider", "identity_providers:write", &[Code::IdentityProviderNotFound], "identityProvider", "IdentityProvider"),
 ];
 
 /// The roles that a value of the claim gives.

@@ -103,7 +103,11 @@ impl Authorization {
 
     fn note_problem(&self, caller: &Caller, problem: &Problem) {
         if problem.http_status() == StatusCode::FORBIDDEN {
-            self.shared.app.note_refusal(Some((caller.tenant.clone(), caller.by())), self.operation.map(|spec| spec.operation.id), problem.code());
+            self.shared.app.note_refusal(
+                Some((caller.tenant.clone(), caller.by())),
+                self.operation.map(|spec| spec.operation.id),
+                problem.code(),
+            );
         }
     }
 
@@ -157,7 +161,9 @@ fn refused(stranger: Stranger, from: Option<IpAddr>) -> Problem {
             let detail = "The API key is unknown, revoked or expired.";
             unauthenticated(detail, r#"Bearer realm="billwire", error="invalid_token""#)
         }
-        Stranger::Suspended => Problem::new(Code::TenantSuspended, "The tenant of these credentials is suspended; the operator can resume it."),
+        Stranger::Suspended => {
+            Problem::new(Code::TenantSuspended, "The tenant of these credentials is suspended; the operator can resume it.")
+        }
         Stranger::BadToken(fault) => {
             // RFC 6750 section 3.1: expired, malformed, or invalid for other reasons.
             let detail = fault.text();

@@ -7,7 +7,11 @@ use billwire_schemas::clock::{Clock, SystemClock};
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
-use crate::{document::operations, rig::Rig};
+use crate::{
+    document::operations,
+    issuer::{Signer, claims, now, provider, with},
+    rig::Rig,
+};
 
 /// A key of the operator's tenant with every scope: its id and its text.
 async fn key(rig: &Rig, name: &str, more: Value) -> (String, String) {
@@ -44,6 +48,14 @@ async fn no_operation_takes_a_credential_that_does_not_work() {
         forged.pop();
         forged.push(last);
         let unknown = format!("{}x", &revoked[..revoked.len() - 1]);
+        let (issuer, signer) = ("https://login.example.com", Signer::new("ES256", "k"));
+        rig.issuers.publish(issuer, &[&signer]);
+        rig.post("/v1/identity-providers", provider("Staff", issuer, &["admin"])).await.expect(201);
+        let person = claims(issuer, "jane", &["admin"]);
+        let expired_token = signer.token(&with(&person, json!({ "iat": now() - 400, "exp": now() - 100 })));
+        let forged_token = Signer::new("ES256", "k").token(&person);
+        let no_role = signer.token(&claims(issuer, "jane", &[]));
+        rig.by(&signer.token(&person), "GET", "/v1/queues", &Value::Null).await.expect(200);
         for (_, method, path, _) in operations(&openapi()) {
             for (what, text, status, code) in [
                 ("unknown", &unknown, 401, "unauthenticated"),
@@ -52,6 +64,9 @@ async fn no_operation_takes_a_credential_that_does_not_work() {
                 ("rotated", &rotated, 401, "unauthenticated"),
                 ("expired", &expired, 401, "unauthenticated"),
                 ("from elsewhere", &elsewhere, 403, "network_not_allowed"),
+                ("an expired token", &expired_token, 401, "unauthenticated"),
+                ("a forged token", &forged_token, 401, "unauthenticated"),
+                ("a token without a role", &no_role, 403, "no_role"),
                 ("suspended", &suspended, 403, "tenant_suspended"),
             ] {
                 let answer = rig.raw(&method, &path, &[("authorization", &format!("Bearer {text}"))], b"not JSON".to_vec()).await;

@@ -116,6 +116,7 @@ const REQUESTS: &[&str] = &[
     "ContractUpdate",
     "DeadLetterChoice",
     "EndpointTest",
+    "IdentityProviderUpdate",
     "InvoiceUpdate",
     "NoMembers",
     "NotificationTemplateUpdate",

@@ -21,6 +21,8 @@ mod examples;
 mod external_ids;
 mod history;
 mod http;
+mod identity_providers;
+mod issuer;
 mod lists;
 mod mail;
 mod patches;

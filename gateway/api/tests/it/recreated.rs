@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::rig::Rig;
+use crate::{issuer::provider, rig::Rig};
 
 /// A type of configuration object.
 struct Noun {
@@ -44,6 +44,7 @@ async fn nouns(rig: &Rig) -> Vec<Noun> {
             json!({ "name": "again", "email": "a@example.com", "language": "en", "timeZone": "Europe/Zurich" }),
             Some(json!({ "language": "de" })),
         ),
+        noun("/v1/identity-providers", provider("again", "https://login.example.com", &["csr"]), Some(json!({ "audience": "another" }))),
         noun("/v1/data-sources", json!({ "name": "again", "object": "account", "path": ["billCycle"] }), None),
         noun("/v1/suppressed-addresses", json!({ "address": "again@example.com" }), None),
         noun("/v1/bill-cycles", json!({ "name": "again", "externalId": "again", "period": "day" }), Some(json!({ "name": "another" }))),

@@ -25,7 +25,7 @@ use poem::{
 };
 use serde_json::{Value, json};
 
-use crate::conform;
+use crate::{conform, issuer::Issuers};
 
 /// Renders in this process: these tests use no template that exceeds a process limit.
 struct InProcess;
@@ -90,6 +90,8 @@ pub struct Rig {
     pub app: App,
     pub store: Store,
     pub key: String,
+    /// The issuers that it knows of.
+    pub issuers: Arc<Issuers>,
     /// Position of the last event checked against the catalogue.
     checked: AtomicI64,
     url: String,
@@ -135,23 +137,24 @@ impl Rig {
         let folder = std::env::temp_dir().join(format!("billwire-api-{}", fresh()));
         let master = Sealer::fresh_master_key().expect("a key");
         let url = url.unwrap_or_else(|| format!("sqlite://{}", folder.join("billwire.db").display()));
-        Self::on(url, master, folder, options, test_clock_allowed).await
+        Self::on(url, master, folder, options, test_clock_allowed, Arc::default()).await
     }
 
     /// A second process on the same database.
     pub async fn beside(&self) -> Self {
         let folder = std::env::temp_dir().join(format!("billwire-api-{}", fresh()));
-        let mut rig = Self::on(self.url.clone(), self.master.clone(), folder, Options::default(), true).await;
+        let mut rig = Self::on(self.url.clone(), self.master.clone(), folder, Options::default(), true, self.issuers.clone()).await;
         rig.key.clone_from(&self.key);
         rig
     }
 
-    async fn on(url: String, master: String, folder: PathBuf, options: Options, test_clock_allowed: bool) -> Self {
+    async fn on(url: String, master: String, folder: PathBuf, options: Options, test_clock_allowed: bool, issuers: Arc<Issuers>) -> Self {
         let sealer = Sealer::new([master.as_str()]).expect("a sealer");
         let store = Store::open(billwire_store::Options::new(url.clone()), sealer).await.expect("a store");
         let app = App::new(store.clone(), Arc::new(ShiftedClock::default()), test_clock_allowed).with_renderer(Arc::new(InProcess));
+        let app = app.with_issuer_client(issuers.clone());
         let client = TestClient::new(service(app.clone(), options));
-        let mut rig = Self { client, app, store, key: String::new(), checked: AtomicI64::new(0), url, master, folder };
+        let mut rig = Self { client, app, store, key: String::new(), issuers, checked: AtomicI64::new(0), url, master, folder };
         rig.key = rig.key_of("default", &["*"]).await;
         rig
     }

@@ -250,8 +250,7 @@ pub(crate) mod tests {
         };
         let refused = created(wrong, &Grant::everything()).expect_err("refused");
         let places: Vec<_> = refused.violations.iter().map(|broken| (broken.pointer.as_ref(), broken.code)).collect();
-        let expected =
-            [("/issuer", Code::UrlNotHttps), ("/issuer", Code::UrlHasPort), ("/roleMappings/1/roles/1", Code::RoleUnknown)];
+        let expected = [("/issuer", Code::UrlNotHttps), ("/issuer", Code::UrlHasPort), ("/roleMappings/1/roles/1", Code::RoleUnknown)];
         assert_eq!(places, expected);
         let query = Settings { issuer: "https://login.example.com/?tenant=1".to_owned(), ..settings() };
         assert_eq!(created(query, &Grant::everything()).expect_err("refused").code, Code::IssuerInvalid);
