@@ -103,8 +103,11 @@ async fn the_audit_has_people_under_a_pseudonym() {
             .sum();
         assert_eq!(count, 3, "{refusals:?}");
         let changes = entries("changes").await;
-        let by_person: Vec<&Value> =
-            changes.iter().flat_map(|entry| entry["changes"].as_array().expect("changes")).filter(|change| change["by"]["person"] == person).collect();
+        let by_person: Vec<&Value> = changes
+            .iter()
+            .flat_map(|entry| entry["changes"].as_array().expect("changes"))
+            .filter(|change| change["by"]["person"] == person)
+            .collect();
         assert_eq!(by_person.len(), 1, "{changes:?}");
         assert_eq!(by_person[0]["operation"], "createAccount");
         let whole = api.get("/v1/audit-entries?limit=200").await.expect(200).to_string();
@@ -134,12 +137,7 @@ impl SigningIn {
     fn start(setup: &Setup, more: &[&str]) -> Self {
         let (api, issuer) = (format!("http://{}", setup.address), IdentityProvider::url());
         let arguments = ["login", "--api", &api, "--issuer", &issuer, "--client-id", PUBLIC];
-        let mut child = setup
-            .command(&[&arguments, more].concat())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("started");
+        let mut child = setup.command(&[&arguments, more].concat()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("started");
         let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
         let url = lines.by_ref().map_while(Result::ok).find(|line| line.starts_with("https://"));
         // The pipe is read on, so that the program can write.

@@ -1,4 +1,4 @@
-//! Calls from a developer's machine: to the gateway's API, and to a receiver under development. The rules for destinations do not apply
+//! Calls from a developer's machine: to the gateway's API, to the identity provider that they sign in at, and to a receiver under development. The rules for destinations do not apply
 //! here, since the developer names both hosts and no tenant does.
 
 use std::time::Duration;
@@ -35,6 +35,14 @@ impl UnguardedClient {
             body.extend_from_slice(&chunk);
         }
         Ok((status, body.into()))
+    }
+
+    /// GETs a public document.
+    ///
+    /// # Errors
+    /// Why there is no answer, for people.
+    pub async fn read_document(&self, url: Url) -> Result<(u16, Bytes), String> {
+        Self::read(self.0.get(url).send().await.map_err(plain)?).await
     }
 
     /// GETs `url` with a bearer token.

@@ -32,6 +32,7 @@ pub use http::{options::Options, request_limits::share_of};
 pub use openapi::{
     document::{openapi, openapi_31},
     operation::{Makes, Operation, Takes},
+    sign_in::SignIn,
 };
 pub use registry::operations;
 

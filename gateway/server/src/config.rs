@@ -2,6 +2,7 @@
 //! silently leave a default in effect.
 
 mod names;
+mod oidc;
 mod retention;
 
 use std::{
@@ -112,6 +113,12 @@ pub struct Settings {
     pub wrong_credentials_per_minute: u32,
     /// Tails of a tenant that wait for events in this process at the same time.
     pub tails_per_tenant: usize,
+    /// Issuer of the identity provider that people sign in at on the page of the API; absent: they need a key.
+    pub oidc_issuer: Option<String>,
+    /// The id of a public client there.
+    pub oidc_client_id: Option<String>,
+    /// The resource that tokens are for, where the provider asks for it.
+    pub oidc_resource: Option<String>,
     /// Most HTTP connections.
     pub connections_max: usize,
     /// Most HTTP connections from one address; absent: a quarter of all.
@@ -198,6 +205,9 @@ impl Default for Settings {
             requests_per_tenant: 5_000,
             wrong_credentials_per_minute: 60,
             tails_per_tenant: 100,
+            oidc_issuer: None,
+            oidc_client_id: None,
+            oidc_resource: None,
             connections_max: 4096,
             connections_per_address: None,
             trusted_proxies: String::new(),

@@ -100,7 +100,7 @@ pub async fn run(settings: impl FnOnce() -> Result<Settings, String>, command: C
     };
     let keys = match (&place.profile, &place.api) {
         (Some(name), _) => {
-            let Profile { api, key } = login::profile(name)?;
+            let Profile { api, key } = login::profile(name).await?;
             Keys::Api(Api::new(&api, Some(key))?)
         }
         (None, Some(api)) => Keys::Api(Api::new(api, place.key.clone())?),

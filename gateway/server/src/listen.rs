@@ -82,7 +82,7 @@ struct Listener {
 pub async fn run(mut options: Options, output: Output) -> Result<(), String> {
     let mut key = options.key.take().unwrap_or_default();
     if let Some(name) = &options.profile {
-        Profile { api: options.api, key } = login::profile(name)?;
+        Profile { api: options.api, key } = login::profile(name).await?;
     }
     for (name, url) in [("--api", Some(&options.api)), ("--forward-to", options.forward_to.as_ref())] {
         if url.is_some_and(|url| !["http", "https"].contains(&url.scheme()) || url.host().is_none()) {
@@ -168,7 +168,12 @@ impl Listener {
         if let Some(cursor) = cursor {
             url.query_pairs_mut().append_pair("cursor", cursor);
         }
-        let (status, body) = self.api.get(url, &self.key).await.map_err(Fault::Away)?;
+        let key = match &self.options.profile {
+            // A token may have ended meanwhile.
+            Some(name) => login::profile(name).await.map_err(Fault::Away)?.key,
+            None => self.key.clone(),
+        };
+        let (status, body) = self.api.get(url, &key).await.map_err(Fault::Away)?;
         let page: Page = serde_json::from_slice(&body).unwrap_or_default();
         let detail = || page.detail.clone().unwrap_or_else(|| "no reason was given".to_owned());
         match status {

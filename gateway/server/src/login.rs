@@ -1,4 +1,5 @@
-//! `billwire login` and `logout`: keep the address and API key of a gateway for later commands, readable by this user alone.
+//! `billwire login` and `logout`: keep the address of a gateway for later commands, with an API key or a person's tokens, readable by this
+//! user alone.
 
 use std::{
     fs, io,
@@ -16,6 +17,7 @@ use url::Url;
 use crate::{
     data_dir::write_private,
     output::{Output, answer},
+    sign_in::{self, Session, SignedIn},
 };
 
 /// How long the call that tries a key may take.
@@ -36,20 +38,25 @@ impl FromStr for ProfileName {
     }
 }
 
-/// The address and API key of a gateway.
+/// The address of a gateway, and what to call it with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Profile {
     /// The gateway's API.
     pub api: Url,
-    /// An API key.
+    /// An API key, or a token.
     pub key: String,
 }
 
 /// A profile in its file.
-#[derive(Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Kept {
     api: String,
+    /// An API key, or a token.
     key: String,
+    /// How the token is replaced, if it is one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    session: Option<Session>,
 }
 
 /// What to keep.
@@ -61,6 +68,8 @@ pub struct Options {
     /// An API key; absent: it is read from standard input, so that it is in no history
     #[arg(long)]
     key: Option<String>,
+    #[command(flatten)]
+    sign_in: sign_in::Options,
     /// Name of the profile
     #[arg(long, default_value = "default")]
     profile: ProfileName,
@@ -74,15 +83,16 @@ pub struct Forget {
     profile: ProfileName,
 }
 
-/// Keeps a profile, if its key works.
+/// Keeps a profile, if its key or token works.
 ///
 /// # Errors
 /// One line that says what is wrong and what to do.
 pub async fn run(options: Options, output: Output) -> Result<(), String> {
-    let Options { api, key, profile } = options;
-    let key = match key {
-        Some(key) => key,
-        None => read_key()?,
+    let Options { api, key, sign_in, profile } = options;
+    let (key, session) = match (key, sign_in::sign_in(&sign_in).await?) {
+        (_, Some(SignedIn { token, session })) => (token, Some(session)),
+        (Some(key), None) => (key, None),
+        (None, None) => (read_key()?, None),
     };
     try_key(&api, &key).await?;
     let path = path(&profile)?;
@@ -90,8 +100,7 @@ pub async fn run(options: Options, output: Output) -> Result<(), String> {
         let mut making = fs::DirBuilder::new();
         making.recursive(true).mode(0o700).create(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     }
-    let text = serde_json::to_string(&Kept { api: api.to_string(), key }).map_err(|error| error.to_string())?;
-    write_private(&path, &text)?;
+    write(&path, &Kept { api: api.to_string(), key, session })?;
     answer(
         output,
         &format!("logged in to {api}; use it with --profile {}", profile.0),
@@ -112,15 +121,43 @@ pub fn forget(options: &Forget, output: Output) -> Result<(), String> {
     answer(output, "logged out", json!({ "profile": options.profile.0 }))
 }
 
-/// The kept profile of this name.
+/// The kept profile of this name. A token that has ended is replaced, and kept.
 ///
 /// # Errors
 /// One line that says what is wrong and what to do.
-pub fn profile(name: &ProfileName) -> Result<Profile, String> {
-    read(&path(name)?, name)
+pub async fn profile(name: &ProfileName) -> Result<Profile, String> {
+    let path = path(name)?;
+    let kept = refreshed(&path, name, read(&path, name)?).await?;
+    let api = kept.api.parse().map_err(|error| format!("--profile: {}: {error}", path.display()))?;
+    Ok(Profile { api, key: kept.key })
 }
 
-fn read(path: &Path, name: &ProfileName) -> Result<Profile, String> {
+/// The profile with a token that works.
+async fn refreshed(path: &Path, name: &ProfileName, kept: Kept) -> Result<Kept, String> {
+    let Some(session) = kept.session.as_ref().filter(|session| session.has_ended()) else { return Ok(kept) };
+    match session.refreshed().await {
+        Ok(SignedIn { token, session }) => {
+            let kept = Kept { key: token, session: Some(session), ..kept };
+            write(path, &kept)?;
+            Ok(kept)
+        }
+        Err(error) => {
+            // A refresh token may work once alone: another command has used it at the same time, and kept what it got.
+            let now = read(path, name)?;
+            let replaced = now.key != kept.key && now.session.as_ref().is_some_and(|session| !session.has_ended());
+            if replaced { Ok(now) } else { Err(format!("--profile {0}: {error}; `billwire login --profile {0}` signs in again", name.0)) }
+        }
+    }
+}
+
+/// Replaces the file at once: another command may be reading it.
+fn write(path: &Path, kept: &Kept) -> Result<(), String> {
+    let new = path.with_extension(format!("{}.new", std::process::id()));
+    write_private(&new, &serde_json::to_string(kept).map_err(|error| error.to_string())?)?;
+    fs::rename(&new, path).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+fn read(path: &Path, name: &ProfileName) -> Result<Kept, String> {
     let failed = |error: &dyn std::fmt::Display| format!("--profile: {}: {error}", path.display());
     let text = match fs::read_to_string(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -132,8 +169,7 @@ fn read(path: &Path, name: &ProfileName) -> Result<Profile, String> {
     if mode & 0o077 != 0 {
         return Err(failed(&"others may read it; revoke its key, or run chmod 600 on it"));
     }
-    let Kept { api, key } = serde_json::from_str(&text).map_err(|error| failed(&error))?;
-    Ok(Profile { api: api.parse().map_err(|error| failed(&error))?, key })
+    serde_json::from_str(&text).map_err(|error| failed(&error))
 }
 
 /// The file of a profile, in the user's configuration folder (XDG Base Directory Specification).
@@ -176,8 +212,8 @@ mod tests {
         let (path, name) = (folder.join("a.json"), ProfileName("a".to_owned()));
         assert!(read(&path, &name).expect_err("none").contains("there is no profile 'a'"));
         write_private(&path, r#"{ "api": "https://billing.example/", "key": "bw_k" }"#).expect("written");
-        let profile = Profile { api: "https://billing.example/".parse().expect("a URL"), key: "bw_k".to_owned() };
-        assert_eq!(read(&path, &name), Ok(profile));
+        let kept = Kept { api: "https://billing.example/".to_owned(), key: "bw_k".to_owned(), session: None };
+        assert_eq!(read(&path, &name), Ok(kept));
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("opened");
         assert!(read(&path, &name).expect_err("refused").contains("others may read it"));
         let _ = fs::remove_dir_all(folder);

@@ -21,9 +21,11 @@ mod nats_child;
 mod output;
 mod random;
 mod recover;
+mod redirect;
 mod roles;
 mod seal_keys;
 mod shared_places;
+mod sign_in;
 mod telemetry;
 
 use std::process::ExitCode;

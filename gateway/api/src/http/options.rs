@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::openapi::sign_in::SignIn;
+
 /// Limits of the service.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -23,6 +25,8 @@ pub struct Options {
     pub wrong_credentials_per_minute: u32,
     /// Tails of a tenant that wait for events in this process at the same time. Default 100.
     pub tails_per_tenant: usize,
+    /// Where people sign in on the page of the API. Default: nowhere, they need a key.
+    pub sign_in: Option<SignIn>,
 }
 
 impl Default for Options {
@@ -38,6 +42,7 @@ impl Default for Options {
             requests_per_tenant: 5_000,
             wrong_credentials_per_minute: 60,
             tails_per_tenant: 100,
+            sign_in: None,
         }
     }
 }

@@ -213,7 +213,7 @@ impl<'a> ApiExtractor<'a> for Context {
     type ParamRawType = ();
 
     fn register(registry: &mut Registry) {
-        let description = "An API key, sent as `Authorization: Bearer <key>`. Create one with `billwire keys create`.";
+        let description = "An API key, or a token (JWT) of a registered identity provider, sent as `Authorization: Bearer <key or token>`. Create a key with `billwire keys create`.";
         registry.create_security_scheme(
             SCHEME,
             MetaSecurityScheme {

@@ -4,4 +4,5 @@ pub(crate) mod document;
 pub(crate) mod operation;
 pub(crate) mod operation_spec;
 pub(crate) mod schema;
+pub(crate) mod sign_in;
 pub(crate) mod static_routes;

@@ -11,7 +11,7 @@ use poem::{
     get,
     http::{HeaderValue, header},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     http::{
@@ -19,12 +19,17 @@ use crate::{
         problem::Problem,
         readiness::{livez, readyz},
     },
-    openapi::document,
+    openapi::{document, sign_in::SignIn},
 };
 
-/// Content security policy for Swagger UI: no other hosts, no inline code, no frames.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
-                      base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/// Content security policy for Swagger UI: no inline code, no frames, and no other hosts, but for `callable`, which begins with a space if
+/// it is not empty.
+fn policy(callable: &str) -> String {
+    format!(
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'{callable}; base-uri 'none'; \
+         form-action 'none'; frame-ancestors 'none'"
+    )
+}
 
 /// A file of Swagger UI, compiled in.
 #[derive(Clone, Copy)]
@@ -41,19 +46,21 @@ macro_rules! asset {
     };
 }
 
-const ASSETS: [Asset; 5] = [
+const ASSETS: [Asset; 7] = [
     asset!("/docs", "text/html; charset=utf-8", false, "index.html"),
     asset!("/docs/initializer.js", "text/javascript; charset=utf-8", false, "initializer.js"),
     asset!("/docs/swagger-ui-bundle.js", "text/javascript; charset=utf-8", true, "swagger-ui-bundle.js.gz"),
     asset!("/docs/swagger-ui.css", "text/css; charset=utf-8", true, "swagger-ui.css.gz"),
+    asset!("/docs/oauth2-redirect.html", "text/html; charset=utf-8", false, "oauth2-redirect.html"),
+    asset!("/docs/oauth2-redirect.js", "text/javascript; charset=utf-8", false, "oauth2-redirect.js"),
     asset!("/docs/favicon-32x32.png", "image/png", false, "favicon-32x32.png"),
 ];
 
 impl Asset {
-    fn response(self) -> Response {
+    fn response(self, policy: &HeaderValue) -> Response {
         let mut response = Response::builder().content_type(self.media_type).body(self.bytes);
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy.clone());
         headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         if self.gzipped {
@@ -64,8 +71,14 @@ impl Asset {
     }
 }
 
-static DOCUMENT: LazyLock<String> = LazyLock::new(|| document::openapi().to_string());
-static DOCUMENT_31: LazyLock<String> = LazyLock::new(|| document::openapi_31().to_string());
+/// A document, with the identity provider of this installation.
+fn document(generate: fn() -> Value, sign_in: Option<SignIn>) -> impl Endpoint<Output = Response> + 'static {
+    let text = LazyLock::new(move || {
+        let document = generate();
+        sign_in.map_or_else(|| document.clone(), |sign_in| sign_in.told_in(document.clone())).to_string()
+    });
+    fixed(move || published(text.clone(), "application/json"))
+}
 
 pub(crate) fn fixed(respond: impl Fn() -> Response + Send + Sync + 'static) -> impl Endpoint<Output = Response> + 'static {
     let respond = Arc::new(respond);
@@ -86,14 +99,21 @@ fn published(body: impl Into<poem::Body>, media_type: &str) -> Response {
 
 /// Adds these routes to `route`.
 pub(crate) fn add(route: Route, shared: &Arc<Shared>) -> Route {
+    let sign_in = &shared.options.sign_in;
+    let settings = sign_in.as_ref().map_or_else(|| json!({}), SignIn::settings).to_string();
+    // An origin has no characters that a header or a policy does not allow.
+    let callable = sign_in.as_ref().map(|sign_in| format!(" {}", sign_in.origin)).unwrap_or_default();
+    let policy = HeaderValue::from_str(&policy(&callable)).unwrap_or(HeaderValue::from_static("default-src 'none'"));
     let mut route = route
-        .at("/openapi.json", get(fixed(|| published(DOCUMENT.as_str(), "application/json"))))
-        .at("/openapi-3.1.json", get(fixed(|| published(DOCUMENT_31.as_str(), "application/json"))))
+        .at("/openapi.json", get(document(document::openapi, sign_in.clone())))
+        .at("/openapi-3.1.json", get(document(document::openapi_31, sign_in.clone())))
+        .at("/docs/sign-in.json", get(fixed(move || published(settings.clone(), "application/json"))))
         .at("/livez", get(livez()))
         .at("/readyz", get(readyz(shared.clone())))
         .at("/schemas/events/:event_type/v1.json", get(make(event_schema)));
     for asset in ASSETS {
-        route = route.at(asset.path, get(fixed(move || asset.response())));
+        let policy = policy.clone();
+        route = route.at(asset.path, get(fixed(move || asset.response(&policy))));
     }
     route
 }

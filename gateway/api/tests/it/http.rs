@@ -1,6 +1,6 @@
 //! Authentication, idempotency, versions, routing, and static routes.
 
-use billwire_api::{Options, openapi, operations as registered};
+use billwire_api::{Options, SignIn, openapi, operations as registered};
 use serde_json::json;
 
 use crate::{document::operations, rig::Rig};
@@ -206,11 +206,39 @@ async fn documents_health_and_swagger_ui_are_served() {
         ("/docs/swagger-ui-bundle.js", "text/javascript; charset=utf-8", "gzip"),
         ("/docs/swagger-ui.css", "text/css; charset=utf-8", "gzip"),
         ("/docs/favicon-32x32.png", "image/png", ""),
+        ("/docs/oauth2-redirect.html", "text/html; charset=utf-8", ""),
+        ("/docs/oauth2-redirect.js", "text/javascript; charset=utf-8", ""),
     ] {
         let asset = get(path).await;
         assert_eq!((asset.status, asset.header("content-type"), asset.header("content-encoding")), (200, media_type, encoding), "{path}");
         assert!(asset.header("content-security-policy").contains("default-src 'none'"), "{path}");
         assert!(!asset.header("content-security-policy").contains("unsafe"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_page_of_the_api_knows_the_identity_provider_that_is_configured_and_may_call_no_other() {
+    let get = async |rig: &Rig, path: &str| rig.raw("GET", path, &[], Vec::new()).await;
+    let without = Rig::new().await;
+    assert_eq!(get(&without, "/docs/sign-in.json").await.expect(200), json!({}));
+    assert!(get(&without, "/docs").await.header("content-security-policy").contains("connect-src 'self';"));
+    assert_eq!(get(&without, "/openapi.json").await.json(), billwire_api::openapi());
+    let (issuer, origin) = ("https://login.example.com/realms/staff/".to_owned(), "https://login.example.com".to_owned());
+    let sign_in = SignIn { issuer: issuer.clone(), origin, client_id: "docs".to_owned(), resource: Some("urn:billing".to_owned()) };
+    let with = Rig::with(Options { sign_in: Some(sign_in), ..Options::default() }, false).await;
+    let told = json!({ "issuer": issuer, "clientId": "docs", "resource": "urn:billing" });
+    assert_eq!(get(&with, "/docs/sign-in.json").await.expect(200), told);
+    for path in ["/docs", "/docs/initializer.js", "/docs/oauth2-redirect.html"] {
+        let policy = get(&with, path).await.header("content-security-policy").to_owned();
+        assert!(policy.contains("connect-src 'self' https://login.example.com;"), "{policy}");
+    }
+    for path in ["/openapi.json", "/openapi-3.1.json"] {
+        let document = get(&with, path).await.json();
+        let scheme = &document["components"]["securitySchemes"]["identityProvider"];
+        let url = "https://login.example.com/realms/staff/.well-known/openid-configuration";
+        assert_eq!((&scheme["type"], &scheme["openIdConnectUrl"]), (&json!("openIdConnect"), &json!(url)));
+        let security = json!([{ "bearer": [] }, { "identityProvider": [] }]);
+        assert_eq!(document["paths"]["/v1/accounts"]["get"]["security"], security, "{path}");
     }
 }
 

@@ -43,6 +43,7 @@ pub fn start(
             requests_per_tenant: settings.requests_per_tenant,
             wrong_credentials_per_minute: settings.wrong_credentials_per_minute,
             tails_per_tenant: settings.tails_per_tenant,
+            sign_in: settings.sign_in()?,
             ..billwire_api::Options::default()
         },
     );

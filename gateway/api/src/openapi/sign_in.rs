@@ -1,0 +1,48 @@
+//! How people sign in on the page of the API: the identity provider that an operator configures, told in the documents and to Swagger UI.
+
+use serde_json::{Value, json};
+
+use crate::openapi::document::operations;
+
+/// Name of the security scheme in the documents.
+const SCHEME: &str = "identityProvider";
+
+/// The identity provider of the page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignIn {
+    /// Its issuer, exactly as it writes itself.
+    pub issuer: String,
+    /// Scheme, host and port of the issuer, which the page may call.
+    pub origin: String,
+    /// The id of a public client there.
+    pub client_id: String,
+    /// The resource that tokens are for (RFC 8707), where the provider asks for it.
+    pub resource: Option<String>,
+}
+
+impl SignIn {
+    /// Adds the provider to a document, beside API keys.
+    pub(super) fn told_in(&self, mut document: Value) -> Value {
+        let url = format!("{}/.well-known/openid-configuration", self.issuer.strip_suffix('/').unwrap_or(&self.issuer));
+        document["components"]["securitySchemes"][SCHEME] = json!({
+            "type": "openIdConnect",
+            "openIdConnectUrl": url,
+            "description": "Sign in through the identity provider of this installation. The token goes into the header as an API key does.",
+        });
+        for (_, _, operation) in operations(&mut document) {
+            if let Some(alternatives) = operation["security"].as_array_mut() {
+                alternatives.push(json!({ SCHEME: [] }));
+            }
+        }
+        document
+    }
+
+    /// What Swagger UI has to know.
+    pub(super) fn settings(&self) -> Value {
+        let mut settings = json!({ "issuer": self.issuer, "clientId": self.client_id });
+        if let Some(resource) = &self.resource {
+            settings["resource"] = resource.as_str().into();
+        }
+        settings
+    }
+}
