@@ -10,7 +10,8 @@ use billwire_tests::{
     api::Api,
     eventually,
     gateway::{BOTH, Database, Gateway, Setup},
-    identity_provider::{HOST, IdentityProvider, PUBLIC},
+    identity_provider::{HOST, IdentityProvider, PUBLIC, PUBLIC_PAGE},
+    peers, required,
 };
 use serde_json::{Value, json};
 
@@ -235,5 +236,26 @@ async fn a_login_that_nobody_finishes_ends_and_a_refused_one_says_so() {
     assert!(!denied.ended().0);
     let (done, said) = run(&setup, &["login", "--issuer", "http://login.provider.example", "--client-id", "x"]);
     assert!(!done && said.contains("https"), "{said}");
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a Chromium: BILLWIRE_TEST_CHROMIUM names it"]
+async fn somebody_signs_in_on_the_page_of_the_api_with_a_browser() {
+    let chromium = required("BILLWIRE_TEST_CHROMIUM");
+    let mut setup = Setup::new("docs-sign-in", Database::Sqlite);
+    let provider = IdentityProvider::start(&setup, "k1", "ES256", 300);
+    provider.known_to(&mut setup);
+    setup.set("BILLWIRE_OIDC_ISSUER", IdentityProvider::url()).set("BILLWIRE_OIDC_CLIENT_ID", PUBLIC_PAGE);
+    let gateway = setup.start().await;
+    setup.api().post("/v1/identity-providers", IdentityProvider::request("Staff", "csr")).await.expect(201);
+    let wanted = json!({
+        "chromium": chromium, "docs": format!("http://{}/docs", setup.address), "issuer": IdentityProvider::url(),
+        "address": provider.address.to_string(), "folder": setup.folder.0.join("browser").display().to_string(), "operation": "listAccounts",
+    });
+    let seen = tokio::task::spawn_blocking(move || peers::run("browser_sign_in.cjs", &[&wanted.to_string()])).await.expect("its end");
+    assert_eq!(seen["status"].as_str().map(str::trim), Some("200"), "{seen}");
+    assert!(seen["body"].as_str().is_some_and(|body| body.contains("items")), "{seen}");
+    assert_eq!(seen["blocked"], json!([]), "{seen}");
     gateway.stop().await;
 }

@@ -20,6 +20,9 @@ pub const ROLE_CLAIM: &str = "realm_access.roles";
 /// The public client of people: authorization code with PKCE, on any port of the loopback interface.
 pub const PUBLIC: &str = "billwire-cli";
 
+/// The public client of the page of the API.
+pub const PUBLIC_PAGE: &str = "billwire-docs";
+
 /// A running provider.
 pub struct IdentityProvider {
     peer: Peer,
@@ -47,9 +50,15 @@ impl IdentityProvider {
             "client_id": PUBLIC, "application_type": "native", "token_endpoint_auth_method": "none",
             "grant_types": ["authorization_code", "refresh_token"], "redirect_uris": ["http://127.0.0.1/callback"], "roles": ["desk"],
         });
+        let origin = format!("http://{}", setup.address);
+        let page = json!({
+            "client_id": PUBLIC_PAGE, "application_type": "native", "token_endpoint_auth_method": "none",
+            "redirect_uris": [format!("{origin}/docs/oauth2-redirect.html")], "roles": ["desk"],
+        });
         let config = json!({
             "issuer": Self::url(), "audience": AUDIENCE, "certificate": read(&files.certificate), "key": read(&files.key),
-            "keys": [key(id, algorithm)], "clients": [batch("batch", &["desk"]), batch("nobody", &[]), public], "ttl": seconds,
+            "keys": [key(id, algorithm)], "clients": [batch("batch", &["desk"]), batch("nobody", &[]), public, page], "ttl": seconds,
+            "allowedOrigin": origin,
         });
         let peer = Peer::start("oidc_provider.cjs", &[&config.to_string()]);
         let port = peer.hear()["port"].as_u64().and_then(|port| u16::try_from(port).ok()).expect("a port");

@@ -157,7 +157,7 @@ impl Client {
         Ok(answer)
     }
 
-    /// GETs `url` within `time`. The answer's body is whole, and at most `bytes_max` long.
+    /// GETs `url` within `time`. The answer's body is whole, and shorter than `bytes_max`.
     ///
     /// # Errors
     /// Why there is no such answer.

@@ -95,6 +95,33 @@ async fn an_endless_body_is_cut_and_its_status_counts() {
     tokio::time::timeout(LONG, receiver.broken_off()).await.expect("the connection is dropped");
 }
 
+/// What the receiver answers a GET with, of at most a thousand bytes within this time.
+async fn got(script: Script, time: Duration) -> (Result<(u16, usize), Failure>, Receiver) {
+    let receiver = Receiver::start(HOST, script).await;
+    let url = Url::parse("https://hooks.example.com/.well-known/document?a=b").unwrap();
+    let answer = reaching(&receiver, HOST, LONG).get(&url, 1_000, time).await;
+    (answer.map(|answer| (answer.status.as_u16(), answer.body.len())), receiver)
+}
+
+#[tokio::test]
+async fn a_document_is_got_whole_and_in_time_or_not_at_all() {
+    let (whole, receiver) = got(Script::answer("200 OK", "", &"x".repeat(999)), LONG).await;
+    assert_eq!(whole, Ok((200, 999)));
+    let request = &receiver.requests()[0];
+    assert!(request.head.starts_with("get /.well-known/document?a=b http/1.1\r\n"), "{}", request.head);
+    assert!(request.body.is_empty() && !request.head.contains("content-"), "{}", request.head);
+    assert_eq!(got(Script::answer("200 OK", "", &"x".repeat(1_001)), LONG).await.0, Err(Failure::Broken));
+    assert_eq!(got(Script::Endless, LONG).await.0, Err(Failure::Broken));
+    assert_eq!(got(Script::DripBody, Duration::from_millis(1_500)).await.0, Err(Failure::TimedOut));
+    let (moved, receiver) = got(Script::answer("302 Found", "location: https://hooks.example.com/b\r\n", ""), LONG).await;
+    assert_eq!((moved, receiver.requests().len()), (Ok((302, 0)), 1), "it is not followed");
+    let private = Client::with_resolver(Config::default(), names(&[receiver.address])).unwrap();
+    for url in ["https://hooks.example.com/", "http://hooks.example.com/", "https://127.0.0.1/", "https://[::1]/"] {
+        let refused = private.get(&Url::parse(url).unwrap(), 1_000, LONG).await;
+        assert_eq!(refused.map(|answer| answer.status.as_u16()), Err(Failure::NotAllowed), "{url}");
+    }
+}
+
 #[tokio::test]
 async fn an_odd_answer_whose_status_is_clear_is_an_answer() {
     let many = (0..500).map(|n| format!("x-{n}: y\r\n")).collect::<String>();

@@ -14,6 +14,7 @@ use crate::{
         operation::Takes,
         operation_spec::paging,
         schema::{close, components_of, references, tidy},
+        sign_in::SignIn,
     },
     registry,
 };
@@ -88,6 +89,24 @@ pub fn openapi_31() -> Value {
     document["webhooks"] = webhooks::all();
     if let Some(tags) = document["tags"].as_array_mut() {
         tags.push(json!({ "name": "Webhooks", "description": "Calls that this server sends to receivers." }));
+    }
+    document
+}
+
+/// Name of the security scheme of people.
+const IDENTITY_PROVIDER: &str = "identityProvider";
+
+/// Adds the identity provider of an installation to a document, beside API keys.
+pub(super) fn with_sign_in(mut document: Value, sign_in: &SignIn) -> Value {
+    document["components"]["securitySchemes"][IDENTITY_PROVIDER] = json!({
+        "type": "openIdConnect",
+        "openIdConnectUrl": sign_in.discovery(),
+        "description": "Sign in through the identity provider of this installation. The token goes into the header as an API key does.",
+    });
+    for (_, _, operation) in operations(&mut document) {
+        if let Some(alternatives) = operation["security"].as_array_mut() {
+            alternatives.push(json!({ IDENTITY_PROVIDER: [] }));
+        }
     }
     document
 }

@@ -2,11 +2,6 @@
 
 use serde_json::{Value, json};
 
-use crate::openapi::document::operations;
-
-/// Name of the security scheme in the documents.
-const SCHEME: &str = "identityProvider";
-
 /// The identity provider of the page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignIn {
@@ -21,20 +16,9 @@ pub struct SignIn {
 }
 
 impl SignIn {
-    /// Adds the provider to a document, beside API keys.
-    pub(super) fn told_in(&self, mut document: Value) -> Value {
-        let url = format!("{}/.well-known/openid-configuration", self.issuer.strip_suffix('/').unwrap_or(&self.issuer));
-        document["components"]["securitySchemes"][SCHEME] = json!({
-            "type": "openIdConnect",
-            "openIdConnectUrl": url,
-            "description": "Sign in through the identity provider of this installation. The token goes into the header as an API key does.",
-        });
-        for (_, _, operation) in operations(&mut document) {
-            if let Some(alternatives) = operation["security"].as_array_mut() {
-                alternatives.push(json!({ SCHEME: [] }));
-            }
-        }
-        document
+    /// What it says of itself (OpenID Connect Discovery 1.0 section 4).
+    pub(super) fn discovery(&self) -> String {
+        format!("{}/.well-known/openid-configuration", self.issuer.strip_suffix('/').unwrap_or(&self.issuer))
     }
 
     /// What Swagger UI has to know.

@@ -71,11 +71,11 @@ impl Asset {
     }
 }
 
-/// A document, with the identity provider of this installation.
+/// A document, with the identity provider of this installation. It is generated on first use.
 fn document(generate: fn() -> Value, sign_in: Option<SignIn>) -> impl Endpoint<Output = Response> + 'static {
-    let text = LazyLock::new(move || {
-        let document = generate();
-        sign_in.map_or_else(|| document.clone(), |sign_in| sign_in.told_in(document.clone())).to_string()
+    let text = LazyLock::new(move || match &sign_in {
+        None => generate().to_string(),
+        Some(sign_in) => document::with_sign_in(generate(), sign_in).to_string(),
     });
     fixed(move || published(text.clone(), "application/json"))
 }
