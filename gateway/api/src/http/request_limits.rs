@@ -166,7 +166,8 @@ impl RequestLimits {
             }
         }
         let Some((name, quota, free_in)) = wait else { return Ok(left) };
-        let mut problem = refused(&format!("This {name} may send {quota} requests a second; retry later."), free_in);
+        let who = if name == "key" { "caller" } else { name };
+        let mut problem = refused(&format!("This {who} may send {quota} requests a second; retry later."), free_in);
         if let Some((policy, limit)) = left.fields() {
             for (field, value) in [(POLICY, policy), (LIMIT, limit)] {
                 problem = problem.with_header(field, value.to_str().unwrap_or_default());

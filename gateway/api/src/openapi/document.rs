@@ -24,6 +24,9 @@ Billwire is the integration gateway of a billing platform. Each changing operati
 changed entities and the published events. A change confirmed with 2xx is durable; its events reach every matching \
 subscription at least once and the warehouse exactly once.
 
+**Callers.** Send `Authorization: Bearer` with an API key, or with a token (JWT) of an identity provider that your tenant has registered \
+(`createIdentityProvider`). What is wrong with a token is in `WWW-Authenticate` (RFC 6750).
+
 **Retries.** Send an `Idempotency-Key` with a changing operation to retry it safely: it is performed once, and every retry \
 returns the bytes of the first response. Bodies are compared by value: the order of members, whitespace and the notation of a number \
 (`14` or `14.0`) make no difference.
