@@ -248,10 +248,10 @@ async fn somebody_signs_in_on_the_page_of_the_api_with_a_browser() {
     provider.known_to(&mut setup);
     setup.set("BILLWIRE_OIDC_ISSUER", IdentityProvider::url()).set("BILLWIRE_OIDC_CLIENT_ID", PUBLIC_PAGE);
     let gateway = setup.start().await;
-    setup.api().post("/v1/identity-providers", IdentityProvider::request("Staff", "csr")).await.expect(201);
+    setup.api().post("/v1/identity-providers", IdentityProvider::request("Staff", "auditor")).await.expect(201);
     let wanted = json!({
         "chromium": chromium, "docs": format!("http://{}/docs", setup.address), "issuer": IdentityProvider::url(),
-        "address": provider.address.to_string(), "folder": setup.folder.0.join("browser").display().to_string(), "operation": "listAccounts",
+        "address": provider.address.to_string(), "folder": setup.folder.0.join("browser").display().to_string(), "operation": "listApiKeys",
     });
     let seen = tokio::task::spawn_blocking(move || peers::run("browser_sign_in.cjs", &[&wanted.to_string()])).await.expect("its end");
     assert_eq!(seen["status"].as_str().map(str::trim), Some("200"), "{seen}");

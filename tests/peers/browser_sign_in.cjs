@@ -70,19 +70,26 @@ async function main() {
       if (found) return found;
       await sleep(100);
     }
-    throw new Error(`still missing: ${what}: ${await evaluate("document.body.innerText.slice(0, 2000)")}`);
+    throw new Error(`still missing: ${what}: ${await evaluate("(document.querySelector('.dialog-ux') ?? document.body).innerText.slice(0, 2000)")}`);
   };
   const click = (what, expression) => until(what, `(() => { const found = ${expression}; if (found) found.click(); return Boolean(found); })()`);
   const form = "[...document.querySelectorAll('.auth-container')].find((one) => one.innerText.includes('authorization_code'))";
+  // The dialog shows what is known when it is opened.
+  const discovered = `performance.getEntriesByType("resource").some(({ name }) => name.endsWith("/.well-known/openid-configuration"))`;
+  await until("the provider's configuration", discovered);
+  await sleep(1_000);
   await click("the button", "document.querySelector('.auth-wrapper .authorize')");
   await until("one form for the provider", `${form} && document.querySelectorAll('.auth-container').length === 2`);
   await click("the button of the form", `${form}.querySelector('.authorize')`);
   const authorized = await until("the sign-in", `${form}?.innerText.includes('Authorized') && ${form}.innerText`);
+  // The window of the provider was in front, and is closed.
+  await send("Page.bringToFront", {}, sessionId);
   await click("the close button", "document.querySelector('.btn-done')");
+  // Swagger UI makes what is in sight, and this is the first.
   const operation = `document.querySelector('[id$="-${config.operation}"]')`;
   await click("the operation", `${operation}?.querySelector('.opblock-summary-control')`);
   await click("the execute button", `${operation}.querySelector('.execute')`);
-  const status = await until("the answer", `${operation}.querySelector('.live-responses-table .response-col_status')?.innerText`);
+  const status = await until("the answer", `${operation}.querySelector('.live-responses-table tbody .response-col_status')?.innerText`);
   const body = await evaluate(`${operation}.querySelector('.live-responses-table .highlight-code')?.innerText`);
   const blocked = heard.filter(({ method, params }) => method === "Log.entryAdded" && params.entry.source === "security");
   console.log(JSON.stringify({ authorized, status, body, blocked: blocked.map(({ params }) => params.entry.text) }));

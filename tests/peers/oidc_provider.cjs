@@ -84,7 +84,7 @@ async function answer(request, response) {
   if (away) return request.socket.destroy();
   if (!pathname.startsWith("/interaction/")) return current.callback()(request, response);
   const { params } = await current.interactionDetails(request, response);
-  await current.interactionFinished(request, response, { login: { accountId: params.login_hint ?? "jane" } });
+  await current.interactionFinished(request, response, { login: { accountId: params.login_hint ?? "jane" }, consent: {} });
 }
 
 async function main() {

@@ -69,7 +69,7 @@ pub struct Options {
     #[arg(long)]
     key: Option<String>,
     #[command(flatten)]
-    sign_in: sign_in::Options,
+    sign_in: sign_in::SignInOptions,
     /// Name of the profile
     #[arg(long, default_value = "default")]
     profile: ProfileName,

@@ -23,7 +23,7 @@ const MARGIN: TimeDelta = TimeDelta::seconds(3);
 
 /// How to sign in.
 #[derive(Debug, clap::Args)]
-pub struct Options {
+pub struct SignInOptions {
     /// Sign in through the identity provider with this issuer, exactly as it writes itself, instead of with a key
     #[arg(long, requires = "client_id", conflicts_with = "key")]
     pub issuer: Option<String>,
@@ -116,8 +116,10 @@ async fn discover(client: &UnguardedClient, issuer: &str) -> Result<Provider, St
 ///
 /// # Errors
 /// One line that says what is wrong and what to do.
-pub async fn sign_in(options: &Options) -> Result<Option<SignedIn>, String> {
-    let Options { issuer: Some(issuer), client_id: Some(client_id), scope, resource, timeout_seconds } = options else { return Ok(None) };
+pub async fn sign_in(options: &SignInOptions) -> Result<Option<SignedIn>, String> {
+    let SignInOptions { issuer: Some(issuer), client_id: Some(client_id), scope, resource, timeout_seconds } = options else {
+        return Ok(None);
+    };
     let client = UnguardedClient::new(CALL_MAX)?;
     let provider = discover(&client, issuer).await?;
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(|error| format!("127.0.0.1: {error}"))?;
