@@ -249,7 +249,7 @@ mod tests {
         assert_eq!(known.get("a").await, Ok(1));
         for minute in 2..5 {
             advance(ASKED_EVERY).await;
-            for n in 0..250 {
+            for n in 0..1_000 {
                 assert_eq!(known.get(&format!("{minute}-{n}")).await, Err(NoKey::Unknown));
             }
             let together = (0..100).map(|n| known.get(if n % 2 == 0 { "x" } else { "a" }));
