@@ -38,21 +38,16 @@ impl ConfigurationObject for Role {
     }
     async fn before_deletion(&self, tx: &mut Tx<'_>) -> Result<(), Failure> {
         let (keys, now): (Vec<ApiKey>, _) = (tx.configurations(Kind::ApiKey).await?, SystemClock.now());
-        match keys.iter().find(|key| key.roles.contains(&self.name) && key.ensure_ended(now).is_err()) {
-            Some(key) => {
-                let message = format!("API key '{}' has this role; revoke the key first.", key.name);
-                return Err(Rejected::conflict(Code::StillInUse, message).into());
-            }
-            None => {}
+        if let Some(key) = keys.iter().find(|key| key.roles.contains(&self.name) && key.ensure_ended(now).is_err()) {
+            let message = format!("API key '{}' has this role; revoke the key first.", key.name);
+            return Err(Rejected::conflict(Code::StillInUse, message).into());
         }
         let providers: Vec<IdentityProvider> = tx.configurations(Kind::IdentityProvider).await?;
-        match providers.iter().find(|provider| provider.gives(&self.name)) {
-            Some(provider) => {
-                let message = format!("Identity provider '{}' gives this role; change the provider first.", provider.name);
-                Err(Rejected::conflict(Code::StillInUse, message).into())
-            }
-            None => Ok(()),
+        if let Some(provider) = providers.iter().find(|provider| provider.gives(&self.name)) {
+            let message = format!("Identity provider '{}' gives this role; change the provider first.", provider.name);
+            return Err(Rejected::conflict(Code::StillInUse, message).into());
         }
+        Ok(())
     }
 }
 
