@@ -88,8 +88,10 @@ async function main() {
   // Swagger UI makes what is in sight, and this is the first.
   const operation = `document.querySelector('[id$="-${config.operation}"]')`;
   await click("the operation", `${operation}?.querySelector('.opblock-summary-control')`);
-  await click("the execute button", `${operation}.querySelector('.execute')`);
-  const status = await until("the answer", `${operation}.querySelector('.live-responses-table tbody .response-col_status')?.innerText`);
+  // A click on a button that is about to be drawn again is lost.
+  const execute = `if (Date.now() - (window.executed ?? 0) > 5000) { window.executed = Date.now(); ${operation}.querySelector('.execute')?.click(); }`;
+  const shown = `${operation}.querySelector('.live-responses-table tr.response .response-col_status')?.innerText`;
+  const status = await until("the answer", `(() => { ${execute} return ${shown}; })()`);
   const body = await evaluate(`${operation}.querySelector('.live-responses-table .highlight-code')?.innerText`);
   const blocked = heard.filter(({ method, params }) => method === "Log.entryAdded" && params.entry.source === "security");
   console.log(JSON.stringify({ authorized, status, body, blocked: blocked.map(({ params }) => params.entry.text) }));

@@ -188,14 +188,14 @@ mod tests {
     #[test]
     fn it_counts_within_its_time_and_a_minute_of_skew() {
         for (changes, fault) in [
-            (json!({ "exp": NOW - 59 }), None),
-            (json!({ "exp": NOW - 60 }), Some(Fault::Expired)),
+            (json!({ "exp": NOW - 59, "iat": NOW - 200 }), None),
+            (json!({ "exp": NOW - 60, "iat": NOW - 200 }), Some(Fault::Expired)),
             (json!({ "exp": 0, "iat": null }), Some(Fault::Claims)),
             (json!({ "nbf": NOW + 60 }), None),
             (json!({ "nbf": NOW + 61 }), Some(Fault::NotYetValid)),
             (json!({ "iat": NOW + 61 }), Some(Fault::NotYetValid)),
             (json!({ "iat": NOW + 300 }), Some(Fault::Claims)),
-            (json!({ "exp": f64::from(1_800_000) * 1e3 - 59.5 }), None),
+            (json!({ "exp": f64::from(1_800_000) * 1e3 - 59.5, "iat": NOW - 200 }), None),
             (json!({ "exp": "1800000300" }), Some(Fault::Claims)),
             (json!({ "exp": -1 }), Some(Fault::Claims)),
             (json!({ "exp": 1e300 }), Some(Fault::Claims)),
