@@ -142,7 +142,7 @@ impl SigningIn {
         let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
         let url = lines.by_ref().map_while(Result::ok).find(|line| line.starts_with("https://"));
         // The pipe is read on, so that the program can write.
-        std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| eprintln!("{line}")));
+        std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| println!("{line}")));
         Self { child, url: url.expect("the URL") }
     }
 
