@@ -17,6 +17,7 @@ async function browser() {
     "--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0", `--user-data-dir=${config.folder}`,
     `--host-resolver-rules=MAP ${host}:443 ${config.address}`, "--ignore-certificate-errors", "about:blank",
   ]);
+  process.on("exit", () => child.kill());
   const url = await new Promise((done, failed) => {
     let said = "";
     child.stderr.on("data", (data) => {
