@@ -42,6 +42,7 @@ mod second_run;
 mod slots;
 mod slow_clients;
 mod soak;
+mod stream;
 mod tenants;
 mod tidy;
 mod untrusted;

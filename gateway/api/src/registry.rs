@@ -73,6 +73,7 @@ registry! {
     delivery {
         queue_statistics::QueueStatisticsOfQueues,
         queues::Queues,
+        stream_subscriptions::StreamSubscriptions,
         subscriptions::Subscriptions,
         webhook_endpoint_actions::WebhookEndpointActions,
         webhook_endpoints::WebhookEndpoints,

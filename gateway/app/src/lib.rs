@@ -41,9 +41,13 @@ use billwire_schemas::{
 pub use billwire_store::Error as StoreError;
 use billwire_store::{ByRevision, ConfigurationKind, Error, Store};
 pub use billwire_store::{
-    Filter, SetAsideEvent,
+    CredentialHash, Filter, SetAsideEvent,
     commit::Failure,
-    delivery::{lists as delivery_lists, redrive::DeadLetters},
+    delivery::{
+        lists as delivery_lists,
+        redrive::DeadLetters,
+        stream_progress::{Seen, StreamPlace, StreamProgress},
+    },
     events::history,
     idempotency::{Claim, Reply},
     page,
@@ -83,6 +87,7 @@ pub use delivery::explain::{Explanation, Match, MatchResult};
 pub use delivery::queues::{CreateQueue, PauseQueue, QueueStatistics, UpdateQueue};
 pub use delivery::replays::{NewReplay, ReplayStatus};
 pub use delivery::signing::Signing;
+pub use delivery::stream_subscriptions::{CONSUMER, NewStreamSubscription, StreamAccess, StreamConsumers, WantedConsumer};
 pub use delivery::subscriptions::{CreateSubscription, EnableSubscription, UpdateSubscription};
 pub use delivery::tail::Stream;
 pub use delivery::webhook_endpoints::{
@@ -148,11 +153,13 @@ pub struct App {
     webhook_client: Option<Arc<dyn WebhookClient>>,
     smtp_client: Option<Arc<dyn SmtpClient>>,
     stream: Option<Arc<dyn Stream>>,
+    stream_access: Option<StreamAccess>,
     renderer: Option<Arc<dyn Renderer>>,
     parts: Arc<Parts>,
     due_turns: Arc<Mutex<due::Turns>>,
     retention: RetentionLimits,
     refusals: Arc<access::audit::Refusals>,
+    connections: Arc<access::audit::Connections>,
 }
 
 impl App {
@@ -172,11 +179,13 @@ impl App {
             webhook_client: None,
             smtp_client: None,
             stream: None,
+            stream_access: None,
             renderer: None,
             parts: Arc::default(),
             due_turns: Arc::default(),
             retention: RetentionLimits::default(),
             refusals: Arc::default(),
+            connections: Arc::default(),
         }
     }
 
@@ -207,6 +216,12 @@ impl App {
     #[must_use]
     pub fn with_stream(self, stream: Arc<dyn Stream>) -> Self {
         Self { stream: Some(stream), ..self }
+    }
+
+    /// Lets subscribers read the stream.
+    #[must_use]
+    pub fn with_stream_access(self, access: StreamAccess) -> Self {
+        Self { stream_access: Some(access), ..self }
     }
 
     /// Sets for how long the history is kept at most.

@@ -57,6 +57,11 @@ struct Sequences {
     deleted: Option<Vec<u64>>,
 }
 
+/// Which stream this is: its mark, empty if it has none.
+pub(crate) fn epoch_of(config: &Config) -> String {
+    config.metadata.get(EPOCH).cloned().unwrap_or_default()
+}
+
 fn config(replicas: usize, epoch: &str) -> Config {
     Config {
         name: STREAM.to_owned(),

@@ -3,6 +3,7 @@
 
 mod names;
 mod retention;
+mod secrets;
 
 use std::{
     collections::HashMap,
@@ -48,6 +49,18 @@ pub struct Settings {
     pub nats_creds: Option<PathBuf>,
     /// Replicas of stream and consumers.
     pub nats_replicas: usize,
+    /// URL of NATS with the login of a user of its system account; absent: subscribers cannot connect.
+    pub nats_callout_url: Option<String>,
+    /// Seeds of the keys that answers of the auth callout are signed and encrypted with.
+    pub nats_callout_seed: Option<String>,
+    /// The same, read from a file.
+    pub nats_callout_seed_file: Option<PathBuf>,
+    /// URL of NATS as subscribers reach it; absent: that of the gateway.
+    pub stream_url: Option<String>,
+    /// Most stream subscriptions of a tenant.
+    pub stream_subscriptions_per_tenant: usize,
+    /// Most connections of a tenant's subscribers.
+    pub stream_connections_per_tenant: usize,
     /// The nats-server program for the private one; absent: from the PATH.
     pub nats_server: Option<PathBuf>,
     /// API key with all scopes in tenant `default`.
@@ -166,6 +179,12 @@ impl Default for Settings {
             nats_url: None,
             nats_creds: None,
             nats_replicas: 1,
+            nats_callout_url: None,
+            nats_callout_seed: None,
+            nats_callout_seed_file: None,
+            stream_url: None,
+            stream_subscriptions_per_tenant: 20,
+            stream_connections_per_tenant: 100,
             nats_server: None,
             admin_key: None,
             master_key: None,
@@ -366,24 +385,5 @@ impl Settings {
                 Ok((host.to_owned(), address))
             })
             .collect()
-    }
-
-    /// The master keys, the current one first.
-    ///
-    /// # Errors
-    /// When no key is set, or the file cannot be read.
-    pub fn master_keys(&self) -> Result<Vec<String>, String> {
-        let text = match (&self.master_key, &self.master_key_file) {
-            (Some(key), _) => key.clone(),
-            (None, Some(file)) => {
-                std::fs::read_to_string(file).map_err(|e| format!("BILLWIRE_MASTER_KEY_FILE: {}: {e}", file.display()))?
-            }
-            (None, None) => {
-                return Err("BILLWIRE_MASTER_KEY or BILLWIRE_MASTER_KEY_FILE must be set (32 random bytes in base64, e.g. from \
-                            `openssl rand -base64 32`); `billwire dev` creates one"
-                    .to_owned());
-            }
-        };
-        Ok(text.split([',', '\n']).map(str::trim).filter(|key| !key.is_empty()).map(str::to_owned).collect())
     }
 }

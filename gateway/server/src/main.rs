@@ -17,6 +17,7 @@ mod dev;
 mod keys;
 mod listen;
 mod login;
+mod nats_access;
 mod nats_child;
 mod output;
 mod random;
@@ -24,6 +25,7 @@ mod recover;
 mod roles;
 mod seal_keys;
 mod shared_places;
+mod stream;
 mod telemetry;
 
 use std::process::ExitCode;

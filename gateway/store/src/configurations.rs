@@ -48,6 +48,8 @@ pub enum Kind {
     RetentionSettings,
     /// An API key.
     ApiKey,
+    /// A stream subscription.
+    StreamSubscription,
     /// A role.
     Role,
     /// A tenant; the operator's own tenant has them all.
@@ -56,13 +58,13 @@ pub enum Kind {
 
 impl Kind {
     /// Whether objects of this kind are in effect from a position of the outbox on, and are read again after a change. Suppressed addresses,
-    /// API keys and roles are asked for when they are needed.
+    /// API keys, roles and stream subscriptions are asked for when they are needed.
     pub(crate) fn is_routing(self) -> bool {
         !Self::APART.contains(&self)
     }
 
     /// The kinds that are not routing.
-    pub(crate) const APART: [Self; 3] = [Self::SuppressedAddress, Self::ApiKey, Self::Role];
+    pub(crate) const APART: [Self; 4] = [Self::SuppressedAddress, Self::ApiKey, Self::Role, Self::StreamSubscription];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -79,6 +81,7 @@ impl Kind {
             Self::BillingSettings => "billing_settings",
             Self::RetentionSettings => "retention_settings",
             Self::ApiKey => "api_key",
+            Self::StreamSubscription => "stream_subscription",
             Self::Role => "role",
             Self::Tenant => "tenant",
         }

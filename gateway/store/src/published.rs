@@ -125,6 +125,8 @@ impl Store {
         transaction.execute_raw(self.statement(&sql, [whole(last).into()])).await?;
         let sql = "UPDATE settled SET generation = generation + 1, sequence = CASE WHEN sequence > $1 THEN $1 ELSE sequence END";
         transaction.execute_raw(self.statement(sql, [whole(last).into()])).await?;
+        let sql = "UPDATE stream_progress SET settled = $1 WHERE settled > $1";
+        transaction.execute_raw(self.statement(sql, [whole(last).into()])).await?;
         settings::set(&*transaction, HIGHEST, &last.to_string()).await?;
         transaction.commit().await?;
         Ok(true)

@@ -57,13 +57,23 @@ pub(crate) struct AuditedChange {
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(crate) struct AuditedRefusal {
-    /// The operation, by its operationId.
+    /// The operation, by its operationId; `connectToNats` for a connection of a subscriber.
     operation: Option<String>,
     /// Who called.
     by: AuditActor,
     /// Code of the problem.
     code: String,
     /// The number of requests.
+    count: u64,
+}
+
+/// Connections to NATS with one API key.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
+pub(crate) struct AuditedConnections {
+    /// Whose key it was.
+    by: AuditActor,
+    /// The number of connections.
     count: u64,
 }
 
@@ -75,12 +85,14 @@ pub(crate) struct AuditEntry {
     number: i64,
     /// Time at which the entry was made, by the machine's clock.
     at: Moment,
-    /// `changes`, `refusals`, or `firstUse` of a text of an API key. More values may be added.
+    /// `changes`, `refusals`, `firstUse` of a text of an API key, or `connections` of subscribers to NATS. More values may be added.
     kind: String,
     /// Business transactions that were committed together.
     changes: Option<Vec<AuditedChange>>,
     /// Requests that were not allowed.
     refusals: Option<Vec<AuditedRefusal>>,
+    /// Subscribers that connected to NATS.
+    connections: Option<Vec<AuditedConnections>>,
     /// Id of the API key that was used for the first time.
     api_key_id: Option<Uuid>,
 }
@@ -95,7 +107,15 @@ impl Example for AuditEntry {
             secret_shown: None,
             digest: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".to_owned(),
         };
-        Self { number: 7, at: example_moment(), kind: "changes".to_owned(), changes: Some(vec![change]), refusals: None, api_key_id: None }
+        Self {
+            number: 7,
+            at: example_moment(),
+            kind: "changes".to_owned(),
+            changes: Some(vec![change]),
+            refusals: None,
+            connections: None,
+            api_key_id: None,
+        }
     }
 }
 
@@ -119,6 +139,7 @@ impl AuditEntries {
             AuditKind::Changes => audit::Kind::Changes,
             AuditKind::Refusals => audit::Kind::Refusals,
             AuditKind::FirstUse => audit::Kind::FirstUse,
+            AuditKind::Connections => audit::Kind::Connections,
         });
         let wanted = Wanted { kind, from: from.0.map(|from| from.0), to: to.0.map(|to| to.0) };
         let page_request = context.page().await?;

@@ -140,6 +140,7 @@ const REQUESTS: &[&str] = &[
     "SetAsideEventChoice",
     "SmtpAccountUpdate",
     "StatusChange",
+    "StreamSubscriptionReset",
     "SubscriptionUpdate",
     "SystemUserUpdate",
     "TemplatePreviewing",

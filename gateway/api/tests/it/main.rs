@@ -35,6 +35,7 @@ mod retention;
 mod rig;
 mod roles;
 mod routing;
+mod stream_subscriptions;
 mod successes;
 mod tenants;
 mod usage;

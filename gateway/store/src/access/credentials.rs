@@ -80,8 +80,19 @@ pub(crate) fn hash_of_digest(key: &hmac::Key, digest: &str) -> CredentialHash {
 }
 
 impl CredentialHash {
+    /// The hash that [`std::fmt::Display`] has written.
+    pub fn of_text(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
     pub(crate) fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl std::fmt::Display for CredentialHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
     }
 }
 

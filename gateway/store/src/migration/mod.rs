@@ -9,6 +9,7 @@ mod m0006_retention;
 mod m0007_prepayments;
 mod m0008_access;
 mod m0009_audit;
+mod m0011_stream_subscriptions;
 
 use sea_orm_migration::prelude::*;
 
@@ -27,6 +28,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0007_prepayments::Migration),
             Box::new(m0008_access::Migration),
             Box::new(m0009_audit::Migration),
+            Box::new(m0011_stream_subscriptions::Migration),
         ]
     }
 }
