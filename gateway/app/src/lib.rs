@@ -87,7 +87,7 @@ pub use delivery::explain::{Explanation, Match, MatchResult};
 pub use delivery::queues::{CreateQueue, PauseQueue, QueueStatistics, UpdateQueue};
 pub use delivery::replays::{NewReplay, ReplayStatus};
 pub use delivery::signing::Signing;
-pub use delivery::stream_subscriptions::{CONSUMER, NewStreamSubscription, StreamAccess, StreamConsumers, WantedConsumer};
+pub use delivery::stream_subscriptions::{CONSUMER, KnownCatalogues, NewStreamSubscription, StreamAccess, StreamConsumers, WantedConsumer};
 pub use delivery::subscriptions::{CreateSubscription, EnableSubscription, UpdateSubscription};
 pub use delivery::tail::Stream;
 pub use delivery::webhook_endpoints::{

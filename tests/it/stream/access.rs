@@ -11,7 +11,7 @@ use billwire_tests::{
 };
 use serde_json::{Value, json};
 
-use super::{Tenant, closed, connect, consumer, events, is_refused, key, read, subscription};
+use super::{Tenant, closed, connect, consumer, events, is_refused, key, read};
 
 /// How long a revocation may take until the connection is cut.
 const CUT_WITHIN: Duration = Duration::from_secs(1);
@@ -157,8 +157,10 @@ async fn two_gateways_share_the_work_and_one_goes_on_alone() {
 
         // Nobody answers: nobody connects, and who is connected stays so.
         second.kill();
-        let refused = connect(of, &another).await.err().expect("refused").to_string();
-        assert!(!refused.is_empty());
+        // The client may take the server's first word for its consent; the server closes the connection in the end.
+        if let Ok(client) = connect(of, &another).await {
+            closed(&client).await;
+        }
         assert_eq!(live.connection_state(), async_nats::connection::State::Connected);
         let again = setup.start().await;
         let made = events(&Api::new(&setup.api().base, &tenant.api.key), 1).await;
@@ -204,5 +206,4 @@ async fn without_a_callout_subscriptions_are_refused_and_all_else_works() {
     assert!(gateway.stop().await.success());
     let half = setup.command(&["serve"]).env("BILLWIRE_NATS_CALLOUT_URL", "nats://a:b@127.0.0.1:1").output().expect("a run");
     assert!(String::from_utf8_lossy(&half.stderr).contains("belong together"), "{}", String::from_utf8_lossy(&half.stderr));
-    let _ = subscription;
 }

@@ -4,6 +4,7 @@ mod access;
 mod attempts;
 mod healing;
 mod reading;
+mod servers;
 
 use std::time::{Duration, Instant};
 

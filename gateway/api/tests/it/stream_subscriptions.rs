@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use billwire_app::{App, domain::delivery::stream_subscription::Start};
+use billwire_app::{App, KnownCatalogues, domain::delivery::stream_subscription::Start};
 use billwire_schemas::clock::{Clock, ShiftedClock, SystemClock};
 use chrono::TimeDelta;
 use serde_json::{Value, json};
@@ -31,7 +31,7 @@ async fn one_is_made_once_its_consumer_is_there_and_tells_how_to_read_it() {
         assert_eq!(listed["items"], json!([shown]));
         rig.delete(&format!("{PATH}/{id}")).await.expect(200);
         rig.get(&format!("{PATH}/{id}")).await.refused(404, "stream_subscription_not_found");
-        assert_eq!(rig.app.wanted_consumers().await.expect("none").len(), 0);
+        assert_eq!(rig.app.wanted_consumers(&mut KnownCatalogues::default()).await.expect("none").len(), 0);
     }
 }
 

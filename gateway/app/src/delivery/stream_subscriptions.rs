@@ -79,6 +79,10 @@ pub struct WantedConsumer {
     pub progress: StreamProgress,
 }
 
+/// The catalogues of tenants with subscriptions, each as of a change of the tenant's configuration.
+#[derive(Default)]
+pub struct KnownCatalogues(HashMap<TenantId, (i64, Catalogue)>);
+
 impl WantedConsumer {
     fn of(tenant: &TenantId, subscription: &StreamSubscription, catalogue: &Catalogue, progress: Option<StreamProgress>) -> Self {
         let StreamSubscription { id, consumer, start, resets, .. } = subscription;
@@ -224,22 +228,24 @@ impl App {
         access.consumers.provide(&wanted).await.map_err(|why| kept(why).into())
     }
 
-    /// The consumers that must be on the stream, of all tenants.
+    /// The consumers that must be on the stream, of all tenants; `known` keeps tenants' catalogues until their configuration changes.
     ///
     /// # Errors
     /// A database failure.
-    pub async fn wanted_consumers(&self) -> Result<Vec<WantedConsumer>, Failure> {
+    pub async fn wanted_consumers(&self, known: &mut KnownCatalogues) -> Result<Vec<WantedConsumer>, Failure> {
         let mut progress = self.store.stream_progress(None).await?;
-        let tenants: Vec<TenantId> = self.store.configuration_changes().await?.into_keys().collect();
-        let mut catalogues = HashMap::new();
+        let changes = self.store.configuration_changes().await?;
+        let tenants: Vec<TenantId> = changes.keys().cloned().collect();
+        known.0.retain(|tenant, (change, _)| changes.get(tenant) == Some(change));
         let mut wanted = Vec::new();
         for found in self.store.configurations_of::<StreamSubscription>(&tenants, Kind::StreamSubscription).await? {
             let (tenant, subscription) = (found.tenant, found.body);
-            if !catalogues.contains_key(&tenant) {
-                catalogues.insert(tenant.clone(), self.catalogue(&tenant).await?);
+            if !known.0.contains_key(&tenant) {
+                let change = changes.get(&tenant).copied().unwrap_or_default();
+                known.0.insert(tenant.clone(), (change, self.catalogue(&tenant).await?));
             }
             let own = progress.remove(&subscription.id);
-            wanted.extend(catalogues.get(&tenant).map(|catalogue| WantedConsumer::of(&tenant, &subscription, catalogue, own)));
+            wanted.extend(known.0.get(&tenant).map(|(_, catalogue)| WantedConsumer::of(&tenant, &subscription, catalogue, own)));
         }
         Ok(wanted)
     }

@@ -3,7 +3,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use billwire_app::{App, CONSUMER, Seen, StreamPlace, StreamProgress, WantedConsumer};
+use billwire_app::{App, CONSUMER, KnownCatalogues, Seen, StreamPlace, StreamProgress, WantedConsumer};
 use billwire_bus::{Bus, FoundConsumer, FoundConsumers};
 use billwire_delivery::lease::{self, Leases};
 use billwire_schemas::clock::{Clock, SystemClock};
@@ -29,17 +29,17 @@ pub async fn run(app: App, store: Store, bus: Bus, (leases, ttl): (Arc<dyn Lease
 }
 
 async fn keep(app: &App, store: &Store, bus: &Bus) -> Result<(), String> {
-    let mut configured = store.configured();
+    let (mut configured, mut known) = (store.configured(), KnownCatalogues::default());
     loop {
         configured.mark_unchanged();
-        step(app, store, bus).await?;
+        step(app, store, bus, &mut known).await?;
         if timeout(EVERY, configured.changed()).await.is_ok() {
             sleep(GATHER).await;
         }
     }
 }
 
-async fn step(app: &App, store: &Store, bus: &Bus) -> Result<(), String> {
+async fn step(app: &App, store: &Store, bus: &Bus, known: &mut KnownCatalogues) -> Result<(), String> {
     let found = match bus.subscriber_consumers(CONSUMER).await {
         Ok(found) => found,
         // The relay makes it; its consumers follow.
@@ -47,7 +47,7 @@ async fn step(app: &App, store: &Store, bus: &Bus) -> Result<(), String> {
         Err(error) => return Err(error.to_string()),
     };
     // Read after what is on the stream: a consumer is made only after its subscription is committed.
-    let wanted = app.wanted_consumers().await.map_err(text)?;
+    let wanted = app.wanted_consumers(known).await.map_err(text)?;
     let by_name: HashMap<&str, &FoundConsumer> = found.consumers.iter().map(|one| (one.name.as_str(), one)).collect();
     for one in &wanted {
         let there = by_name.get(one.name.as_str()).copied();
