@@ -135,10 +135,7 @@ pub async fn start(settings: &Settings, roles: &[Role], nats: NatsAccess, log: L
         } else {
             None
         };
-        let callout = callout.map(|access| {
-            let limits = (settings.stream_connections_per_tenant, settings.wrong_credentials_per_minute);
-            Arc::new(Callout::new(app.clone(), &access, NATS_TIMEOUT, limits))
-        });
+        let callout = callout.map(|access| Arc::new(Callout::new(app.clone(), &access, settings)));
         let options = bus_options(settings, nats, &store).await?;
         let (compared, comparison) = oneshot::channel();
         let warehouse = delivery.is_some().then(|| settings.warehouse_directory()).transpose()?;
@@ -240,8 +237,6 @@ pub(crate) async fn bus_options(settings: &Settings, nats: String, store: &Store
 
 /// How long a start waits for the comparison of the database with the stream.
 const COMPARED_WITHIN: Duration = Duration::from_secs(10);
-/// How long a request to the system account of NATS may take.
-const NATS_TIMEOUT: Duration = Duration::from_secs(5);
 /// The wait before NATS is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
 

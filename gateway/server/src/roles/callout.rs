@@ -32,7 +32,7 @@ use tokio::{
 };
 
 use self::watch::{Holder, Open};
-use crate::nats_access::CalloutAccess;
+use crate::{config::Settings, nats_access::CalloutAccess};
 
 /// The account that subscribers are put in.
 const ACCOUNT: &str = "SUBSCRIBERS";
@@ -46,6 +46,8 @@ const SLOWED: Duration = Duration::from_millis(1_500);
 const SLOWED_MAX: usize = 256;
 /// How long a connection may last: then the client connects again, and what it may do is looked up anew.
 const LASTS_MAX: TimeDelta = TimeDelta::hours(24);
+/// How long a request to the system account may take.
+const REQUEST_MAX: Duration = Duration::from_secs(5);
 /// The wait before a lost connection to the system account is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -62,6 +64,7 @@ pub struct Callout {
     app: App,
     keys: Arc<CalloutKeys>,
     options: SystemOptions,
+    /// Connections that the subscribers of a tenant may have.
     per_tenant: usize,
     wrong: AddressLimits,
     slowed: Arc<Semaphore>,
@@ -69,12 +72,17 @@ pub struct Callout {
 }
 
 impl Callout {
-    /// The callout of this process. A tenant's subscribers may have `per_tenant` connections, and an address may send `wrong_per_minute`
-    /// credentials.
-    pub fn new(app: App, access: &CalloutAccess, timeout: Duration, (per_tenant, wrong_per_minute): (usize, u32)) -> Self {
-        let options = SystemOptions { url: access.system_url.clone(), timeout };
-        let (keys, wrong) = (access.keys.clone(), AddressLimits::new(wrong_per_minute));
-        Self { app, keys, options, per_tenant, wrong, slowed: Arc::new(Semaphore::new(SLOWED_MAX)), open: Mutex::default() }
+    /// The callout of this process.
+    pub fn new(app: App, access: &CalloutAccess, settings: &Settings) -> Self {
+        Self {
+            app,
+            keys: access.keys.clone(),
+            options: SystemOptions { url: access.system_url.clone(), timeout: REQUEST_MAX },
+            per_tenant: settings.stream_connections_per_tenant,
+            wrong: AddressLimits::new(settings.wrong_credentials_per_minute),
+            slowed: Arc::new(Semaphore::new(SLOWED_MAX)),
+            open: Mutex::default(),
+        }
     }
 
     /// Answers and watches until `stop` turns true.
