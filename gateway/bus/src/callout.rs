@@ -18,10 +18,6 @@ const ALGORITHM: &str = "ed25519-nkey";
 const REQUEST: &str = "nats-authorization-request";
 /// How far clocks of servers may be apart, in seconds.
 const SKEW: i64 = 60;
-/// Subscriptions of one connection: a client has one for its inbox, and few more.
-const SUBSCRIPTIONS_MAX: i64 = 64;
-/// Bytes of a message that a subscriber may send: pulls and acknowledgements are small.
-const PAYLOAD_MAX: i64 = 4096;
 
 /// The keys of the callout. Not printable on purpose.
 pub struct CalloutKeys {
@@ -241,7 +237,8 @@ impl CalloutKeys {
             "iat": now.timestamp(), "exp": user.until.timestamp(),
             "nats": {
                 "type": "user", "version": 2, "pub": { "allow": publish }, "sub": { "allow": subscribe },
-                "subs": SUBSCRIPTIONS_MAX, "data": -1, "payload": PAYLOAD_MAX, "allowed_connection_types": ["STANDARD"],
+                // A server without operator takes these limits from its configuration; none here is no further one.
+                "subs": -1, "data": -1, "payload": -1, "allowed_connection_types": ["STANDARD"],
             },
         });
         let jwt = self.signed(claims)?;

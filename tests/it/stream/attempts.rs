@@ -67,6 +67,14 @@ async fn nothing_more_than_reading(setup: &Setup) {
     }
     assert!(tried >= 40, "{tried}");
     println!("{tried} attempts were refused");
+    // Nor does it send more than a pull or an acknowledgement takes.
+    let client = super::connect(of, &own.key).await.expect("connected");
+    let pull = format!("$JS.API.CONSUMER.MSG.NEXT.BILLING.{}", of.consumer);
+    client.publish(pull, vec![b' '; 5_000].into()).await.expect("sent");
+    eventually("the end of that connection", async || {
+        (client.statistics().connects.load(std::sync::atomic::Ordering::Relaxed) > 1).then_some(())
+    })
+    .await;
     assert_eq!(untouched(setup, &of.consumer).await, before);
     assert!(futures::FutureExt::now_or_never(futures::StreamExt::next(&mut leaked)).is_none());
 }

@@ -74,6 +74,7 @@ async fn a_nats_server_that_is_started_again_has_its_consumers_and_lets_subscrib
     let mut setup = Setup::new("stream-restart", Database::Sqlite);
     let mut nats = ShippedNats::with_newer_acknowledgements(&mut setup);
     nats.start().await;
+    setup.leaving = Some("what the killed nats-server forgot was acknowledged comes again after a minute");
     let gateway = setup.start().await;
     let tenant = Tenant::new(&setup.api(), "acme").await;
     let of = &tenant.subscription;
