@@ -134,7 +134,8 @@ impl SubscriberConsumer {
         let mut subjects: Vec<&String> =
             have.filter_subjects.iter().chain(Some(&have.filter_subject)).filter(|one| !one.is_empty()).collect();
         let mut own: Vec<&String> = self.subjects.iter().collect();
-        (subjects.sort(), own.sort());
+        subjects.sort();
+        own.sort();
         let limits = (have.ack_wait, have.max_ack_pending, have.max_waiting, have.max_batch, have.max_expires, have.num_replicas);
         subjects == own && limits == (ACK_WAIT, ACK_PENDING_MAX, WAITING_MAX, BATCH_MAX, EXPIRES_MAX, replicas)
     }
