@@ -67,6 +67,8 @@ ids! {
     QueueId,
     /// A subscription on a queue.
     SubscriptionId,
+    /// A stream subscription: a durable consumer that a subscriber reads over NATS.
+    StreamSubscriptionId,
     /// A webhook endpoint.
     WebhookEndpointId,
     /// An SMTP account.

@@ -14,6 +14,7 @@ mod accept;
 mod bare;
 mod billing;
 mod deliver;
+mod fairness;
 mod fan;
 mod isolation;
 mod mail;
@@ -81,6 +82,9 @@ async fn main() {
     if wanted("parked") {
         fan::parked(&mut report).await;
     }
+    if wanted("fairness") {
+        fairness::measure(&mut report).await;
+    }
     if wanted("isolation") {
         isolation::measure(&mut report).await;
     }
@@ -91,7 +95,7 @@ async fn main() {
         mail::apart(&mut report).await;
     }
     for database in [Database::Postgres, Database::Sqlite] {
-        if wanted("retained") {
+        if wanted("retained") || only.as_deref() == Some(&format!("retained-{database:?}")) {
             retained::measure(database, &mut report).await;
         }
     }

@@ -166,3 +166,36 @@ async fn whatever_somebody_changes_by_hand_is_named() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn old_entries_are_deleted_and_the_rest_is_verified_from_where_it_begins() {
+    const DAYS: i64 = 30;
+    for database in BOTH {
+        let mut setup = Setup::new("audit-retention", database);
+        setup.set("BILLWIRE_RETENTION_AUDIT_DAYS", DAYS.to_string());
+        let gateway = setup.start().await;
+        let api = setup.api();
+        for day in 1..=5 {
+            api.bill_cycle(day).await;
+        }
+        let all = entries(&api, "changes", 1).await;
+        eventually("all changes", async || (changes(&entries(&api, "changes", 1).await).len() >= 5).then_some(())).await;
+        gateway.stop().await;
+        // As if two months had passed since the first entries. Only bodies are in the chain.
+        let old = DAYS * 2 * 86_400_000_000;
+        execute(&setup, &format!("UPDATE audit_entry SET occurred_at = occurred_at - {old}")).await;
+        let gateway = setup.start().await;
+        let first = eventually("the purge", async || {
+            let left = entries(&setup.api(), "changes", 0).await;
+            let gone = !left.iter().any(|entry| entry["number"] == all[0]["number"]);
+            gone.then(|| left.first().map(|entry| entry["number"].clone()))
+        })
+        .await;
+        gateway.stop().await;
+        let (right, printed) = verify(&setup);
+        assert!(right, "{printed} {first:?}");
+        execute(&setup, "UPDATE audit_head SET purged = purged - 1").await;
+        let (right, printed) = verify(&setup);
+        assert!(!right && faults(&printed, "default").iter().any(|fault| fault.contains("deleted after its retention")), "{printed}");
+    }
+}

@@ -43,6 +43,7 @@ mod sign_in;
 mod slots;
 mod slow_clients;
 mod soak;
+mod stream;
 mod tenants;
 mod tidy;
 mod untrusted;

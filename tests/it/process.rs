@@ -115,7 +115,7 @@ async fn no_secret_rests_in_clear() {
         eventually("the warehouse has a file", async || setup.data_dir().join("warehouse/events").exists().then_some(())).await;
         let mut found = Vec::new();
         if let Some(url) = &setup.database_url {
-            let dump = Command::new("pg_dump").arg(url).output().expect("pg_dump");
+            let dump = Command::new("pg_dump").args(["--enable-row-security", url]).output().expect("pg_dump");
             assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
             found.push((PathBuf::from("PostgreSQL"), dump.stdout));
         }

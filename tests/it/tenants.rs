@@ -1,10 +1,14 @@
-//! Tenants under the operator's hand: what is due to a suspended one waits.
+//! Tenants under the operator's hand: what is due to a suspended one waits, and of a deleted one nothing is left.
 
+use std::process::Command;
+
+use async_nats::jetstream;
 use billwire_tests::{
     api::Api,
     eventually,
-    gateway::{BOTH, Setup},
+    gateway::{BOTH, Gateway, Setup, nats_client},
     receiver::Receiver,
+    required,
 };
 use chrono::{TimeDelta, Utc};
 use serde_json::{Value, json};
@@ -66,5 +70,118 @@ async fn deliveries_of_a_suspended_tenant_wait_in_order_and_those_of_others_do_n
         eventually("the plan to be performed", async || (apis[0].get("/v1/accounts").await.status == 200).then_some(())).await;
         assert!(is_performed(&apis[0]).await, "what fell due was done meanwhile");
         gateway.stop().await;
+    }
+}
+
+/// All that the database holds, as text.
+fn dump(setup: &Setup) -> String {
+    const SQLITE: &str = "import sqlite3, sys\nfor line in sqlite3.connect(sys.argv[1]).iterdump(): print(line)";
+    let mut command = match &setup.database_url {
+        Some(url) => {
+            let mut dump = Command::new("pg_dump");
+            dump.args(["--enable-row-security", "--data-only", "--inserts", url]);
+            dump
+        }
+        None => {
+            let mut dump = Command::new(required("BILLWIRE_TEST_PYTHON"));
+            dump.args(["-c", SQLITE]).arg(setup.data_dir().join("billwire.db"));
+            dump
+        }
+    };
+    let output = command.output().expect("a dump");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// A tenant with something in every corner: deliveries that succeeded, wait and failed, a plan, a charge, roles and an audit.
+async fn furnished(operator: &Api, tenant: &str, receiver: &Receiver, accounts: usize) -> Api {
+    let made = operator.post("/v1/tenants", json!({ "tenantId": tenant, "name": tenant, "timeZone": "Europe/Berlin" })).await.expect(201);
+    let api = Api::new(&operator.base, made["entities"][0]["after"]["adminKey"].as_str().expect("a key"));
+    let endpoint = json!({ "name": "e", "url": receiver.url(), "path": format!("/{tenant}") });
+    let endpoint = api.create("/v1/webhook-endpoints", endpoint).await;
+    for mode in ["in_order", "out_of_order"] {
+        let queue = api.create("/v1/queues", json!({ "name": mode, "mode": mode, "eventTypes": ["account.created"] })).await;
+        let action = json!({ "type": "webhook", "webhookEndpointId": endpoint });
+        api.create("/v1/subscriptions", json!({ "name": mode, "queueId": queue, "action": action })).await;
+    }
+    api.create("/v1/roles", json!({ "name": "reader", "scopes": ["accounts:read"] })).await;
+    let cycle = json!({ "externalId": "M1", "name": "c", "period": "month", "billingDay": 1 });
+    api.create("/v1/bill-cycles", cycle).await;
+    for number in 0..accounts {
+        let account = json!({
+            "externalId": format!("{tenant}-{number}"), "name": format!("{tenant} customer"), "currency": "EUR", "billCycle": "M1",
+            "attributes": { "region": tenant },
+        });
+        let account = api.create("/v1/accounts", account).await;
+        let charge = json!({
+            "account": account, "type": "data", "occurredAt": "2026-01-01T00:00:00Z",
+            "amount": { "currency": "EUR", "amount": "1.00" },
+        });
+        let recorded = api.post("/v1/chargeable-events", json!({ "items": [charge] })).await;
+        assert!(recorded.status < 300, "{}", recorded.text);
+    }
+    api
+}
+
+/// Kills and starts the gateway while the tenant is being deleted, until it is deleted.
+async fn deleted(setup: &Setup, mut gateway: Gateway, tenant: &str, kills: usize) -> Gateway {
+    let path = format!("/v1/tenants/{tenant}/deletion");
+    for _ in 0..kills {
+        let before = setup.api().get(&path).await.expect(200)["rowsDeleted"].as_i64();
+        eventually("progress", async || (setup.api().get(&path).await.expect(200)["rowsDeleted"].as_i64() > before).then_some(())).await;
+        gateway.kill();
+        gateway = setup.start().await;
+    }
+    eventually("the end of the deletion", async || setup.api().get(&path).await.expect(200).get("completedAt").cloned()).await;
+    gateway
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_deleted_tenant_nothing_is_left_but_its_name_and_others_miss_nothing() {
+    for database in BOTH {
+        let mut setup = Setup::new("tenant-deleted", database);
+        setup.set("BILLWIRE_OPERATION_TIMEOUT_MS", "2000").set("BILLWIRE_WAREHOUSE_AGE_MS", "200");
+        let receiver = Receiver::start().await;
+        receiver.known_to(&mut setup);
+        let gateway = setup.start().await;
+        let operator = setup.api();
+        let gone = furnished(&operator, "gonetenant", &receiver, 40).await;
+        let kept = furnished(&operator, "keptneighbour", &receiver, 10).await;
+        let count = |tenant: &str| receiver.calls().into_iter().filter(|call| call.path == format!("/hooks/{tenant}")).count();
+        eventually("deliveries of both", async || (count("gonetenant") > 20 && count("keptneighbour") > 20).then_some(())).await;
+        operator.post("/v1/tenants/gonetenant/suspend", json!({})).await.expect(200);
+        operator.delete("/v1/tenants/gonetenant").await.expect(200);
+        // The neighbour goes on meanwhile.
+        let before = kept.get("/v1/events?limit=1000").await.expect(200)["items"].as_array().map(Vec::len);
+        let gateway = deleted(&setup, gateway, "gonetenant", 2).await;
+        assert_eq!(gone.get("/v1/accounts").await.status, 401, "no key is left");
+        assert_eq!(operator.get("/v1/tenants/gonetenant").await.expect(200)["status"], "deleted");
+        operator.post("/v1/tenants", json!({ "tenantId": "gonetenant", "name": "again" })).await.refused(409, "tenant_exists");
+        assert_eq!(kept.get("/v1/events?limit=1000").await.expect(200)["items"].as_array().map(Vec::len), before);
+        kept.create("/v1/accounts", json!({ "externalId": "after", "name": "A", "currency": "EUR", "billCycle": "M1" })).await;
+        let heard = async || {
+            let calls = receiver.calls();
+            calls
+                .iter()
+                .any(|call| call.path == "/hooks/keptneighbour" && String::from_utf8_lossy(&call.body).contains("\"after\""))
+                .then_some(())
+        };
+        eventually("the neighbour's next event", heard).await;
+        let context = jetstream::new(nats_client(&setup.nats_address()).await);
+        let stream = context.get_stream("BILLING").await.expect("the stream");
+        let left = stream.get_last_raw_message_by_subject("billing.gonetenant.>").await;
+        assert!(left.is_err(), "{left:?}");
+        assert!(stream.get_last_raw_message_by_subject("billing.keptneighbour.>").await.is_ok());
+        let verified = setup.command(&["audit", "verify"]).output().expect("a run");
+        assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
+        gateway.stop().await;
+        let dump = dump(&setup);
+        let rest: Vec<&str> = dump.lines().filter(|line| line.contains("gonetenant")).collect();
+        let allowed = |line: &&str| {
+            ["configuration", "business_transaction", "tenant_deletion", "audit_entry"].iter().any(|table| line.contains(table))
+        };
+        assert!(rest.iter().all(allowed), "{rest:#?}");
+        assert!(rest.len() < 10, "the operator's own records of the tenant: {rest:#?}");
+        assert!(dump.contains("keptneighbour-9"), "the neighbour's accounts are there");
     }
 }

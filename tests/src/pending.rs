@@ -51,7 +51,9 @@ impl Places {
         let client = nats_client(&self.nats.clone().unwrap_or_else(private)).await;
         let stream = jetstream::new(client).get_stream("BILLING").await.ok()?;
         let consumers: Vec<jetstream::consumer::Info> = stream.consumers().try_collect().await.ok()?;
-        let durable = consumers.iter().filter(|consumer| consumer.config.durable_name.is_some());
+        // How far a stream subscription is read is its subscriber's business.
+        let own = |name: &String| !name.starts_with("stream-");
+        let durable = consumers.iter().filter(|consumer| consumer.config.durable_name.as_ref().is_some_and(own));
         Some(durable.map(|consumer| consumer.num_pending + consumer.num_ack_pending as u64).sum())
     }
 

@@ -53,6 +53,14 @@ impl UnguardedClient {
         Self::read(self.0.get(url).bearer_auth(token).send().await.map_err(plain)?).await
     }
 
+    /// Sends DELETE to `url` with a bearer token.
+    ///
+    /// # Errors
+    /// Why there is no answer, for people.
+    pub async fn delete(&self, url: Url, token: &str) -> Result<(u16, Bytes), String> {
+        Self::read(self.0.delete(url).bearer_auth(token).send().await.map_err(plain)?).await
+    }
+
     /// POSTs `body` to `url`.
     ///
     /// # Errors

@@ -28,7 +28,10 @@ use poem::{EndpointExt, Request, Response, Route, RouteMethod, endpoint::BoxEndp
 use poem_openapi::OpenApi;
 use serde_json::Value;
 
-pub use http::{options::Options, request_limits::share_of};
+pub use http::{
+    options::Options,
+    request_limits::{AddressLimits, share_of},
+};
 pub use openapi::{
     document::{openapi, openapi_31},
     operation::{Makes, Operation, Takes},

@@ -28,6 +28,7 @@ registry! {
         audit_entries::AuditEntries,
         identity_providers::IdentityProviders,
         roles::Roles,
+        tenant_actions::TenantActions,
         tenants::Tenants,
     }
     customers {
@@ -74,6 +75,7 @@ registry! {
     delivery {
         queue_statistics::QueueStatisticsOfQueues,
         queues::Queues,
+        stream_subscriptions::StreamSubscriptions,
         subscriptions::Subscriptions,
         webhook_endpoint_actions::WebhookEndpointActions,
         webhook_endpoints::WebhookEndpoints,

@@ -1,5 +1,6 @@
 //! Deletes configuration objects: `deleteQueue`, `deleteSubscription`, `deleteWebhookEndpoint`, `deleteSmtpAccount`,
-//! `deleteNotificationTemplate`, `deleteSystemUser`, `deleteSuppressedAddress`, `deleteDataSource`. An object in use is not deleted.
+//! `deleteNotificationTemplate`, `deleteSystemUser`, `deleteSuppressedAddress`, `deleteDataSource`, `deleteStreamSubscription`
+//! and others. An object in use is not deleted.
 
 use std::marker::PhantomData;
 

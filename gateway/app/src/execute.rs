@@ -38,6 +38,10 @@ pub trait UseCase: Send + Sync + 'static {
     fn prefetch(&self) -> Vec<billwire_store::commit::Prefetch> {
         Vec::new()
     }
+    /// Other tenants for which it saves something.
+    fn further_tenants(&self) -> Vec<TenantId> {
+        Vec::new()
+    }
     /// Loads, decides and saves. Returns `None` if there was nothing to do.
     async fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Option<Record>, Failure>;
 }
@@ -68,6 +72,9 @@ struct Execution<U> {
 impl<U: UseCase> Unit for Execution<U> {
     fn tenant(&self) -> &TenantId {
         &self.context.caller.tenant
+    }
+    fn further_tenants(&self) -> Vec<TenantId> {
+        self.use_case.further_tenants()
     }
     fn keys(&self) -> Vec<OrderingKey> {
         let mut keys = self.use_case.locks();

@@ -42,11 +42,15 @@ use billwire_schemas::{
 };
 /// A database error; part of [`Failure`].
 pub use billwire_store::Error as StoreError;
-use billwire_store::{ByRevision, ConfigurationKind, CredentialHash, Error, Store};
+use billwire_store::{ByRevision, ConfigurationKind, Error, Store};
 pub use billwire_store::{
-    Filter, SetAsideEvent,
+    CredentialHash, Filter, SetAsideEvent, TenantDeletion,
     commit::Failure,
-    delivery::{lists as delivery_lists, redrive::DeadLetters},
+    delivery::{
+        lists as delivery_lists,
+        redrive::DeadLetters,
+        stream_progress::{Seen, StreamPlace, StreamProgress},
+    },
     events::history,
     idempotency::{Claim, Reply},
     page,
@@ -59,7 +63,7 @@ pub use access::identity_providers::{CreateIdentityProvider, UpdateIdentityProvi
 pub use access::issuer_keys::IssuerClient;
 pub use access::jws::is_signed_token;
 pub use access::roles::{CreateRole, UpdateRole};
-pub use access::tenants::{CreateTenant, NewTenant, ResumeTenant, SuspendTenant, UpdateTenant};
+pub use access::tenants::{CreateTenant, DeleteTenant, NewTenant, ResumeTenant, SuspendTenant, UpdateTenant};
 pub use billing::bill_run_turns::BillRunCursors;
 pub use billing::bill_runs::{BillRunNow, StartBillRun};
 pub use billing::invoice_on_demand::CreateInvoiceOnDemand;
@@ -67,6 +71,7 @@ pub use billing::invoices::{CancelInvoice, DeliverInvoice, UpdateInvoice};
 pub use billing::payments::{AllocatePayment, CancelPayment, CreateCredit, CreateRefund, DeallocatePayment, RecordPayment, ReverseCredit};
 pub use billwire_domain as domain;
 pub use billwire_store::audit::AuditEntries;
+pub use billwire_store::within;
 pub use configuration::{ConfigurationObject, ConfigurationUseCase};
 pub use customers::account_payer::{RemoveAccountPayer, UpdateAccountPayer};
 pub use customers::bill_cycle_change::{CancelAccountBillCycleChange, PerformAccountBillCycleChange, UpdateAccountBillCycle};
@@ -89,6 +94,7 @@ pub use delivery::explain::{Explanation, Match, MatchResult};
 pub use delivery::queues::{CreateQueue, PauseQueue, QueueStatistics, UpdateQueue};
 pub use delivery::replays::{NewReplay, ReplayStatus};
 pub use delivery::signing::Signing;
+pub use delivery::stream_subscriptions::{CONSUMER, KnownCatalogues, NewStreamSubscription, StreamAccess, StreamConsumers, WantedConsumer};
 pub use delivery::subscriptions::{CreateSubscription, EnableSubscription, UpdateSubscription};
 pub use delivery::tail::Stream;
 pub use delivery::webhook_endpoints::{
@@ -171,11 +177,13 @@ pub struct App {
     webhook_client: Option<Arc<dyn WebhookClient>>,
     smtp_client: Option<Arc<dyn SmtpClient>>,
     stream: Option<Arc<dyn Stream>>,
+    stream_access: Option<StreamAccess>,
     renderer: Option<Arc<dyn Renderer>>,
     parts: Arc<Parts>,
     due_turns: Arc<Mutex<due::Turns>>,
     retention: RetentionLimits,
     refusals: Arc<access::audit::Refusals>,
+    connections: Arc<access::audit::Connections>,
 }
 
 impl App {
@@ -196,11 +204,13 @@ impl App {
             webhook_client: None,
             smtp_client: None,
             stream: None,
+            stream_access: None,
             renderer: None,
             parts: Arc::default(),
             due_turns: Arc::default(),
             retention: RetentionLimits::default(),
             refusals: Arc::default(),
+            connections: Arc::default(),
         }
     }
 
@@ -237,6 +247,12 @@ impl App {
     #[must_use]
     pub fn with_stream(self, stream: Arc<dyn Stream>) -> Self {
         Self { stream: Some(stream), ..self }
+    }
+
+    /// Lets subscribers read the stream.
+    #[must_use]
+    pub fn with_stream_access(self, access: StreamAccess) -> Self {
+        Self { stream_access: Some(access), ..self }
     }
 
     /// Sets for how long the history is kept at most.

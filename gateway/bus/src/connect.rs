@@ -69,21 +69,11 @@ impl Bus {
     /// # Errors
     /// When NATS cannot be reached or is too old.
     pub async fn connect(options: &Options) -> Result<Self, Error> {
-        let mut connect = ConnectOptions::new()
-            .name("billwire")
-            .connection_timeout(options.timeout)
-            .request_timeout(Some(options.timeout))
-            .max_reconnects(None)
-            .reconnect_delay_callback(|attempt| Duration::from_millis((50 * attempt as u64).min(1000)));
+        let mut connect = patient("billwire", options.timeout);
         if let Some(file) = &options.credentials {
             connect = connect.credentials_file(file).await.map_err(|e| Error::Unsuitable(format!("{}: {e}", file.display())))?;
         }
-        // The client library ignores a name and password in the URL.
-        let address = address(&options.url)?;
-        if let (Some(user), Some(password)) = (address.username(), address.password()) {
-            connect = connect.user_and_password(user.to_owned(), password.to_owned());
-        }
-        let client = connect.connect(address).await.map_err(|e| Error::Unavailable(e.to_string()))?;
+        let client = connected(connect, &options.url).await?;
         check_version(&client.server_info().version)?;
         let jetstream: Context =
             ContextBuilder::new().timeout(options.timeout).max_ack_inflight(4096).backpressure_on_inflight(true).build(client.clone());
@@ -117,6 +107,30 @@ impl Bus {
             if text.contains("not found") { Error::Missing(text) } else { Error::Unavailable(text) }
         })
     }
+}
+
+/// A client named `name` that reconnects by itself, without limit.
+fn patient(name: &str, timeout: Duration) -> ConnectOptions {
+    ConnectOptions::new()
+        .name(name)
+        .connection_timeout(timeout)
+        .request_timeout(Some(timeout))
+        .max_reconnects(None)
+        .reconnect_delay_callback(|attempt| Duration::from_millis((50 * attempt as u64).min(1000)))
+}
+
+/// Connects with the login in the URL, which the client library ignores.
+async fn connected(mut options: ConnectOptions, url: &str) -> Result<Client, Error> {
+    let address = address(url)?;
+    if let (Some(user), Some(password)) = (address.username(), address.password()) {
+        options = options.user_and_password(user.to_owned(), password.to_owned());
+    }
+    options.connect(address).await.map_err(|e| Error::Unavailable(e.to_string()))
+}
+
+/// A connection that the stream is not used over.
+pub(crate) async fn client(url: &str, name: &str, timeout: Duration) -> Result<Client, Error> {
+    connected(patient(name, timeout), url).await
 }
 
 /// The parser's error may repeat the URL, and with it a password.

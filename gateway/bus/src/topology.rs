@@ -6,6 +6,7 @@ use async_nats::jetstream::{
     response::Response,
     stream::{Config, DiscardPolicy, RetentionPolicy, StorageType},
 };
+use billwire_schemas::{events::envelope::subjects_of, ids::TenantId};
 use serde::Deserialize;
 
 use crate::{Bus, Error};
@@ -57,6 +58,11 @@ struct Sequences {
     deleted: Option<Vec<u64>>,
 }
 
+/// Which stream this is: its mark, empty if it has none.
+pub(crate) fn epoch_of(config: &Config) -> String {
+    config.metadata.get(EPOCH).cloned().unwrap_or_default()
+}
+
 fn config(replicas: usize, epoch: &str) -> Config {
     Config {
         name: STREAM.to_owned(),
@@ -104,6 +110,15 @@ impl Bus {
         let mark = info.config.metadata.get(MARK).and_then(|mark| mark.parse().ok());
         let Sequences { first_seq, last_seq, deleted } = info.state;
         Ok(State { epoch, first_sequence: first_seq, last_sequence: last_seq, deleted: deleted.unwrap_or_default(), mark, put_back })
+    }
+
+    /// Deletes the messages of a tenant from the stream; gives how many there were.
+    ///
+    /// # Errors
+    /// When NATS is away, or the stream is missing.
+    pub async fn delete_messages(&self, tenant: &TenantId) -> Result<u64, Error> {
+        let all = self.stream().await?.purge().filter(subjects_of(tenant)).await.map_err(|e| Error::Unavailable(e.to_string()))?;
+        Ok(all.purged)
     }
 
     /// Leaves on the stream up to which of its sequences SQL knows what it holds.

@@ -29,6 +29,10 @@ pub fn show(warehouse: &str, api: &Api, secrets: &Secrets, ports: Ports) {
             "$BILLWIRE_ADMIN_KEY".to_owned()
         }
     };
+    entry(
+        "Stream",
+        "POST /v1/stream-subscriptions makes a subscription; `billwire stream credentials NAME` prints how to read it over NATS",
+    );
     entry("Try", &format!("curl -H \"Authorization: Bearer {token}\" {base}/v1/accounts"));
 }
 

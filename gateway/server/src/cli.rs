@@ -10,11 +10,12 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::{
     audit,
     config::{self, Settings},
-    data_dir, database, keys, listen, login, nats_child,
+    data_dir, database, keys, listen, login,
+    nats_access::{self, NatsAccess},
     output::{Output, answer, print_json},
     recover,
     roles::{self, Role},
-    telemetry,
+    stream, telemetry, tenants,
 };
 
 /// The integration gateway of a billing platform.
@@ -69,10 +70,20 @@ enum Command {
         #[command(subcommand)]
         command: keys::Command,
     },
+    /// Manage tenants
+    Tenants {
+        #[command(subcommand)]
+        command: tenants::Command,
+    },
     /// Keep the address and API key of a gateway for later commands
     Login(login::Options),
     /// Forget them
     Logout(login::Forget),
+    /// Read the stream over NATS
+    Stream {
+        #[command(subcommand)]
+        command: stream::Command,
+    },
     /// Verify and export the audit
     Audit {
         #[command(subcommand)]
@@ -142,8 +153,10 @@ pub async fn run(cli: Cli) -> Result<(), String> {
             answer(cli.output, "the database is migrated to this version", json!({ "migrated": true }))
         }
         Command::Recover(options) => recover::run(&settings(cli.config.as_deref(), None)?, options, cli.output).await,
+        Command::Tenants { command } => tenants::run(command, cli.output).await,
         Command::Login(options) => login::run(options, cli.output).await,
         Command::Logout(options) => login::forget(&options, cli.output),
+        Command::Stream { command } => stream::run(command, cli.output).await,
         Command::Audit { command } => audit::run(&settings(cli.config.as_deref(), None)?, command, cli.output).await,
         Command::Keys { command } => keys::run(|| settings(cli.config.as_deref(), None), command, cli.output).await,
     }
@@ -163,7 +176,7 @@ async fn serve(settings: Settings, log: &telemetry::Log, roles: Vec<Role>) -> Re
     let needs_nats = roles.contains(&Role::Relay) || roles.contains(&Role::Consumers);
     // The API alone uses a configured NATS server to read the stream. It does not start a private one.
     let uses_nats = needs_nats || (roles.contains(&Role::Api) && settings.nats_url.is_some());
-    let (nats, child) = if uses_nats { nats_child::configured_or_private(&settings).await? } else { (String::new(), None) };
+    let (nats, child) = if uses_nats { nats_access::configured_or_private(&settings).await? } else { (NatsAccess::default(), None) };
     if let Some(child) = &child {
         tracing::info!(url_file = %child.url_file.display(), "a private nats-server runs");
     }

@@ -4,6 +4,8 @@
 mod names;
 mod oidc;
 mod retention;
+mod secrets;
+mod warehouse;
 
 use std::{
     collections::HashMap,
@@ -15,14 +17,12 @@ use std::{
 
 use billwire_delivery::limits::{circuit_breaker, retry_plan::RetryPlan};
 use billwire_store::Deadlines;
-use billwire_warehouse::Directory;
 use config::{Config, Environment, File, FileFormat};
 use serde::Deserialize;
 
 use crate::{
     adapters::routing_config::Limits,
     connections::{self, TrustedProxies},
-    data_dir,
 };
 
 /// Fewest processes that render templates: enough that one tenant's slow templates do not occupy all of them.
@@ -49,6 +49,18 @@ pub struct Settings {
     pub nats_creds: Option<PathBuf>,
     /// Replicas of stream and consumers.
     pub nats_replicas: usize,
+    /// URL of NATS with the login of a user of its system account; absent: subscribers cannot connect.
+    pub nats_callout_url: Option<String>,
+    /// Seeds of the keys that answers of the auth callout are signed and encrypted with.
+    pub nats_callout_seed: Option<String>,
+    /// The same, read from a file.
+    pub nats_callout_seed_file: Option<PathBuf>,
+    /// URL of NATS as subscribers reach it; absent: that of the gateway.
+    pub stream_url: Option<String>,
+    /// Most stream subscriptions of a tenant.
+    pub stream_subscriptions_per_tenant: usize,
+    /// Most connections of a tenant's subscribers.
+    pub stream_connections_per_tenant: usize,
     /// The nats-server program for the private one; absent: from the PATH.
     pub nats_server: Option<PathBuf>,
     /// API key with all scopes in tenant `default`.
@@ -157,6 +169,8 @@ pub struct Settings {
     pub retention_deliveries_days: u64,
     /// How long the texts of answers are kept, in days; 0: for ever.
     pub retention_answers_days: u64,
+    /// How long entries of the audit are kept, in days; 0: for ever.
+    pub retention_audit_days: u64,
     /// How long messages stay on the stream, in days.
     pub retention_stream_days: u64,
     /// `info`, `debug`, or a filter of the crate tracing-subscriber.
@@ -173,6 +187,12 @@ impl Default for Settings {
             nats_url: None,
             nats_creds: None,
             nats_replicas: 1,
+            nats_callout_url: None,
+            nats_callout_seed: None,
+            nats_callout_seed_file: None,
+            stream_url: None,
+            stream_subscriptions_per_tenant: 20,
+            stream_connections_per_tenant: 100,
             nats_server: None,
             admin_key: None,
             master_key: None,
@@ -227,6 +247,7 @@ impl Default for Settings {
             retention_business_transactions_days: 400,
             retention_deliveries_days: 90,
             retention_answers_days: 30,
+            retention_audit_days: 730,
             retention_stream_days: 30,
             log: "info".to_owned(),
         }
@@ -261,31 +282,6 @@ impl Settings {
     /// The database's URL.
     pub fn database(&self) -> String {
         self.database_url.clone().unwrap_or_else(|| format!("sqlite://{}", self.data_dir.join("billwire.db").display()))
-    }
-
-    /// The warehouse's URL.
-    ///
-    /// # Errors
-    /// When the URL is not that of a local directory, or the data directory has no absolute path.
-    pub fn warehouse(&self) -> Result<String, String> {
-        let url = match &self.warehouse_url {
-            Some(url) => url.clone(),
-            None => {
-                let path = std::path::absolute(self.data_dir.join("warehouse")).map_err(|e| format!("data_dir: {e}"))?;
-                format!("file://{}", path.display())
-            }
-        };
-        Directory::open(&url).map_err(|e| format!("BILLWIRE_WAREHOUSE_URL: {e}"))?;
-        Ok(url)
-    }
-
-    /// The directory of the warehouse. Other users may read one that was configured.
-    ///
-    /// # Errors
-    /// As [`Settings::warehouse`].
-    pub fn warehouse_directory(&self) -> Result<Directory, String> {
-        let directory = Directory::open(&self.warehouse()?).map_err(|e| format!("BILLWIRE_WAREHOUSE_URL: {e}"))?;
-        Ok(if self.warehouse_url.is_some() { directory.shared(data_dir::usual_umask()) } else { directory })
     }
 
     /// The folders of local state: the data directory, and those of the private nats-server, of SQLite and of the warehouse.
@@ -376,24 +372,5 @@ impl Settings {
                 Ok((host.to_owned(), address))
             })
             .collect()
-    }
-
-    /// The master keys, the current one first.
-    ///
-    /// # Errors
-    /// When no key is set, or the file cannot be read.
-    pub fn master_keys(&self) -> Result<Vec<String>, String> {
-        let text = match (&self.master_key, &self.master_key_file) {
-            (Some(key), _) => key.clone(),
-            (None, Some(file)) => {
-                std::fs::read_to_string(file).map_err(|e| format!("BILLWIRE_MASTER_KEY_FILE: {}: {e}", file.display()))?
-            }
-            (None, None) => {
-                return Err("BILLWIRE_MASTER_KEY or BILLWIRE_MASTER_KEY_FILE must be set (32 random bytes in base64, e.g. from \
-                            `openssl rand -base64 32`); `billwire dev` creates one"
-                    .to_owned());
-            }
-        };
-        Ok(text.split([',', '\n']).map(str::trim).filter(|key| !key.is_empty()).map(str::to_owned).collect())
     }
 }

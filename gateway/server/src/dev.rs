@@ -8,8 +8,8 @@ use crate::{
     cli,
     config::Settings,
     data_dir::{self, DataDirLock},
-    database,
-    nats_child::{self, NatsChild},
+    database, nats_access,
+    nats_child::NatsChild,
     roles::{self, Running},
     telemetry,
 };
@@ -63,14 +63,14 @@ impl billwire_dev::Gateway for Gateway {
         settings.admin_key.clone_from(&completed.admin_key);
         settings.webhook_connect_to.clone_from(&completed.webhook_connect_to);
         settings.webhook_ca_file.clone_from(&completed.webhook_ca_file);
-        let (url, child) = nats_child::configured_or_private(settings).await?;
+        let (access, child) = nats_access::configured_or_private(settings).await?;
         self.child = child;
         let nats = match &self.child {
             Some(child) => ("private nats-server", format!("its URL, with the login, is in {}", child.url_file.display())),
-            None => ("NATS, as configured", database::without_password(&url)),
+            None => ("NATS, as configured", database::without_password(&access.url)),
         };
         let lock = self.lock.take().ok_or("the gateway was started before")?;
-        let running = self.running.insert(roles::start(settings, &roles::ALL, url, self.log.clone(), lock).await?);
+        let running = self.running.insert(roles::start(settings, &roles::ALL, access, self.log.clone(), lock).await?);
         let address = running.address.ok_or("the API does not listen")?;
         Ok(Started { address, now: running.app.now(), nats })
     }

@@ -1,45 +1,22 @@
 //! `billwire keys`: API keys, over the API or where the database is.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use billwire_app::{App, Caller, NewApiKey, RequestContext, RevokeApiKey, domain::access::api_key::ApiKey};
 use billwire_schemas::{
     clock::{ShiftedClock, Timestamp},
     ids::{ApiKeyId, TenantId},
 };
-use billwire_webhook::unguarded_client::UnguardedClient;
-use bytes::Bytes;
 use clap::Subcommand;
-use poem::http::{HeaderMap, HeaderValue, header};
 use serde_json::{Value, json};
-use url::Url;
 
 use crate::{
     admin::operator,
+    api_client::{Api, Place, text},
     config::Settings,
     database,
-    login::{self, Profile, ProfileName},
     output::{Output, answer},
 };
-
-/// How long a call of the API may take.
-const CALL_MAX: Duration = Duration::from_secs(30);
-/// Keys on a page.
-const PAGE: u32 = 200;
-
-/// Where the keys are.
-#[derive(Debug, clap::Args)]
-pub struct Place {
-    /// The gateway's API; absent: the database that is configured here
-    #[arg(long)]
-    api: Option<Url>,
-    /// With --api: the API key to call with
-    #[arg(long, env = "BILLWIRE_ADMIN_KEY", hide_env_values = true)]
-    key: Option<String>,
-    /// The gateway and key that `billwire login` has kept under this name
-    #[arg(long, conflicts_with = "api")]
-    profile: Option<ProfileName>,
-}
 
 /// What to do with keys.
 #[derive(Debug, Subcommand)]
@@ -98,13 +75,9 @@ pub async fn run(settings: impl FnOnce() -> Result<Settings, String>, command: C
     let place = match &command {
         Command::Create { place, .. } | Command::List { place } | Command::Rotate { place, .. } | Command::Revoke { place, .. } => place,
     };
-    let keys = match (&place.profile, &place.api) {
-        (Some(name), _) => {
-            let Profile { api, key } = login::profile(name).await?;
-            Keys::Api(Api::new(&api, Some(key))?)
-        }
-        (None, Some(api)) => Keys::Api(Api::new(api, place.key.clone())?),
-        (None, None) => {
+    let keys = match place.api().await? {
+        Some(api) => Keys::Api(api),
+        None => {
             let store = database::open(&settings()?).await?;
             Keys::Here(App::new(store, Arc::new(ShiftedClock::default()), false))
         }
@@ -129,10 +102,6 @@ pub async fn run(settings: impl FnOnce() -> Result<Settings, String>, command: C
             answer(output, "revoked; it stops working within a second", json!({ "revoked": id }))
         }
     }
-}
-
-fn text<'v>(value: &'v Value, member: &str) -> &'v str {
-    value[member].as_str().unwrap_or_default()
 }
 
 fn line(key: &Value) -> String {
@@ -223,55 +192,4 @@ async fn tenant_of(app: &App, id: ApiKeyId) -> Result<TenantId, String> {
     let all: Vec<(TenantId, ApiKey)> = app.all_api_keys().await.map_err(|e| e.to_string())?;
     let found = all.into_iter().find(|(_, key)| key.id == id);
     found.map(|(tenant, _)| tenant).ok_or_else(|| format!("there is no key '{id}'; `billwire keys list` shows them"))
-}
-
-/// The API of a gateway.
-struct Api {
-    base: Url,
-    key: String,
-    client: UnguardedClient,
-}
-
-impl Api {
-    fn new(base: &Url, key: Option<String>) -> Result<Self, String> {
-        let key = key.ok_or("--key: with --api, give an API key with the scope api_keys:write, or set BILLWIRE_ADMIN_KEY")?;
-        Ok(Self { base: base.clone(), key, client: UnguardedClient::new(CALL_MAX)? })
-    }
-
-    fn url(&self, path: &str) -> Result<Url, String> {
-        self.base.join(path).map_err(|e| format!("--api: {e}"))
-    }
-
-    /// What the API says, or why it refuses.
-    fn said((status, body): (u16, Bytes)) -> Result<Value, String> {
-        let said: Value = serde_json::from_slice(&body).unwrap_or_default();
-        if (200..300).contains(&status) { Ok(said) } else { Err(format!("the API answered {status}: {}", text(&said, "detail"))) }
-    }
-
-    /// A change; gives the key that it shows.
-    async fn change(&self, path: &str, body: Value) -> Result<Value, String> {
-        let bearer = HeaderValue::from_str(&format!("Bearer {}", self.key)).map_err(|_| "--key: has characters that no key has")?;
-        let json = HeaderValue::from_static("application/json");
-        let headers = HeaderMap::from_iter([(header::AUTHORIZATION, bearer), (header::CONTENT_TYPE, json)]);
-        let said = Self::said(self.client.post(self.url(path)?, headers, body.to_string().into()).await?)?;
-        Ok(said["entities"][0]["after"].clone())
-    }
-
-    /// All items of a list.
-    async fn list(&self, path: &str) -> Result<Vec<Value>, String> {
-        let (mut items, mut cursor) = (Vec::new(), None::<String>);
-        loop {
-            let mut url = self.url(path)?;
-            url.query_pairs_mut().append_pair("limit", &PAGE.to_string());
-            if let Some(cursor) = &cursor {
-                url.query_pairs_mut().append_pair("cursor", cursor);
-            }
-            let page = Self::said(self.client.get(url, &self.key).await?)?;
-            items.extend(page["items"].as_array().into_iter().flatten().cloned());
-            match page["nextCursor"].as_str() {
-                Some(next) => cursor = Some(next.to_owned()),
-                None => return Ok(items),
-            }
-        }
-    }
 }

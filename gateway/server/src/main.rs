@@ -6,6 +6,7 @@
 
 mod adapters;
 mod admin;
+mod api_client;
 mod audit;
 mod cli;
 mod config;
@@ -17,6 +18,7 @@ mod dev;
 mod keys;
 mod listen;
 mod login;
+mod nats_access;
 mod nats_child;
 mod output;
 mod random;
@@ -26,7 +28,9 @@ mod roles;
 mod seal_keys;
 mod shared_places;
 mod sign_in;
+mod stream;
 mod telemetry;
+mod tenants;
 
 use std::process::ExitCode;
 

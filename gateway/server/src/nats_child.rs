@@ -1,15 +1,17 @@
 //! A private nats-server as a child process. Its store and its login are in the data directory: only who can read that directory can
-//! log in.
+//! log in; subscribers are let in by the auth callout.
 
 use std::{
     fs::OpenOptions,
     net::TcpListener,
     path::{Path, PathBuf},
     process::Stdio,
+    sync::Arc,
     time::Duration,
 };
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use billwire_bus::CalloutKeys;
 use rustix::{
     io::Errno,
     process::{Pid, Signal, kill_process},
@@ -21,12 +23,14 @@ use tokio::{
     time::{Instant, interval, sleep, timeout},
 };
 
-use crate::{config::Settings, data_dir, random, roles::storage_watch};
+use crate::{data_dir, nats_access::CalloutAccess, random, roles::storage_watch};
 
 /// The running nats-server. It is restarted whenever it ends by itself, and killed when this is dropped.
 pub struct NatsChild {
     /// Its URL, with the login. Secret.
     pub url: String,
+    /// How its subscribers are let in.
+    pub callout: CalloutAccess,
     /// The file that holds the URL, for people who want to inspect the stream.
     pub url_file: PathBuf,
     stop: watch::Sender<bool>,
@@ -35,8 +39,12 @@ pub struct NatsChild {
 
 /// Its configuration: every message is on disk before it is acknowledged.
 const CONFIGURATION: &str = include_str!("../../../deploy/nats/local.conf");
-/// The user that the gateway logs in as.
+/// The user that the gateway logs in as, and the one of the system account.
 const USER: &str = "billwire";
+const SYSTEM_USER: &str = "billwire_system";
+/// The account of the stream, and the one that it was in up to version 0.2, as folders of the store.
+const ACCOUNT: &str = "jetstream/BILLING";
+const FORMER_ACCOUNT: &str = "jetstream/$G";
 /// How long the server may take to start.
 const START_MAX: Duration = Duration::from_secs(15);
 /// Ports to choose from. They are below the ephemeral port range: the port must still be free when the server is restarted, because
@@ -65,22 +73,8 @@ struct Launch {
     port: u16,
 }
 
-/// The URL of NATS: the configured one, or that of a private server, which this starts.
-///
-/// # Errors
-/// One line that says what to do.
-pub async fn configured_or_private(settings: &Settings) -> Result<(String, Option<NatsChild>), String> {
-    match &settings.nats_url {
-        Some(url) => Ok((url.clone(), None)),
-        None => {
-            let child = NatsChild::start(settings.nats_server.as_deref(), &settings.data_dir).await?;
-            Ok((child.url.clone(), Some(child)))
-        }
-    }
-}
-
 impl NatsChild {
-    /// Starts `program` with its store and files in `data_dir`, and with a new random login.
+    /// Starts `program` with its store and files in `data_dir`, with new random logins, and on the port of the last start.
     ///
     /// # Errors
     /// One line that says what to do.
@@ -90,11 +84,17 @@ impl NatsChild {
         std::fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
         reap(&folder);
         let _ = std::fs::remove_file(folder.join("nats.log"));
-        let password = password()?;
-        // The password has only letters, digits, `-` and `_`, so it needs no escaping in the configuration or in the URL.
-        let login = format!("\nauthorization {{\n  user: \"{USER}\"\n  password: \"{password}\"\n}}\n");
-        data_dir::write_private(&folder.join("nats.conf"), &format!("{CONFIGURATION}{login}"))?;
-        let mut launch = Launch { program, folder, port: free_port()? };
+        move_stream(&folder)?;
+        let (password, system_password, seeds) = (password()?, password()?, CalloutKeys::fresh().map_err(|e| e.to_string())?);
+        let keys = CalloutKeys::parse(&seeds).map_err(|e| e.to_string())?;
+        let (issuer, curve) = keys.public();
+        // They have only letters, digits, `-` and `_`, so they need no escaping in the configuration or in a URL.
+        let variables = format!(
+            "GATEWAY_PASSWORD: \"{password}\"\nSYSTEM_PASSWORD: \"{system_password}\"\nCALLOUT_ISSUER: \"{issuer}\"\nCALLOUT_XKEY: \"{curve}\"\n"
+        );
+        data_dir::write_private(&folder.join("nats.conf"), &format!("{variables}{CONFIGURATION}"))?;
+        let port = port_of(&folder)?;
+        let mut launch = Launch { program, folder, port };
         let mut tries = 1;
         let child = loop {
             match launch.run().await {
@@ -104,13 +104,20 @@ impl NatsChild {
             }
             tries += 1;
         };
-        let url = format!("nats://{USER}:{password}@127.0.0.1:{}", launch.port);
+        let port = launch.port;
+        data_dir::write_private(&launch.folder.join("port"), &port.to_string())?;
+        let url = format!("nats://{USER}:{password}@127.0.0.1:{port}");
+        let callout = CalloutAccess {
+            system_url: format!("nats://{SYSTEM_USER}:{system_password}@127.0.0.1:{port}"),
+            keys: Arc::new(keys),
+            subscribers_url: format!("nats://127.0.0.1:{port}"),
+        };
         let url_file = launch.folder.join("url");
         data_dir::write_private(&url_file, &format!("{url}\n"))?;
         let (stop, stopped) = watch::channel(false);
         let mut keeper = JoinSet::new();
         keeper.spawn(keep(launch, child, stopped));
-        Ok(Self { url, url_file, stop, keeper })
+        Ok(Self { url, callout, url_file, stop, keeper })
     }
 
     /// Stops the server and waits for its end.
@@ -237,6 +244,38 @@ fn signal(pid: Option<i32>, signal: Signal) {
 
 fn password() -> Result<String, String> {
     Ok(URL_SAFE_NO_PAD.encode(random::bytes::<32>()?))
+}
+
+/// The port of the last start, which subscribers know; another one if that is taken, or at the first start.
+fn port_of(folder: &Path) -> Result<u16, String> {
+    let last = std::fs::read_to_string(folder.join("port")).ok().and_then(|port| port.trim().parse().ok());
+    match last {
+        Some(port) if is_free(port) => Ok(port),
+        last => {
+            let port = free_port()?;
+            if let Some(last) = last {
+                tracing::warn!(last, port, "another program has the port of the private nats-server; subscribers must be told the new one");
+            }
+            Ok(port)
+        }
+    }
+}
+
+/// Moves the stream that version 0.2 has left to the account that it is in now.
+fn move_stream(folder: &Path) -> Result<(), String> {
+    let store = folder.join("store");
+    let (from, to) = (store.join(FORMER_ACCOUNT), store.join(ACCOUNT));
+    if !from.exists() {
+        return Ok(());
+    }
+    let failed = |e: std::io::Error| format!("{}: {e}", from.display());
+    if to.exists() {
+        // Version 0.2 ran again after a later one: what it has left is newer. SQL has the events of both.
+        let aside = folder.join("store-aside");
+        let _ = std::fs::remove_dir_all(&aside);
+        std::fs::rename(&to, &aside).map_err(failed)?;
+    }
+    std::fs::rename(&from, &to).map_err(failed)
 }
 
 /// A random port that is free. Gateways that start at the same time hardly ever choose the same one.

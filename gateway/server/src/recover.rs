@@ -37,7 +37,7 @@ use self::{
 use crate::{
     adapters::delivery_store::text,
     config::Settings,
-    data_dir, database, nats_child,
+    data_dir, database, nats_access,
     output::{Output, answer},
     roles::{
         bus_options,
@@ -73,9 +73,9 @@ pub async fn run(settings: &Settings, options: Options, output: Output) -> Resul
     let store = database::open(settings).await?;
     store.ensure_undamaged().await.map_err(text)?;
     let exclusive = Exclusive::acquire(&store, settings.lease()).await?;
-    let (nats, child) = nats_child::configured_or_private(settings).await?;
+    let (nats, child) = nats_access::configured_or_private(settings).await?;
     let done = async {
-        let bus = Bus::connect(&bus_options(settings, nats, &store).await?).await.map_err(text)?;
+        let bus = Bus::connect(&bus_options(settings, nats.url, &store).await?).await.map_err(text)?;
         let warehouse = settings.warehouse_directory()?;
         Recovery { store: &store, bus: &bus, warehouse, lease: &exclusive.lease, settings, options: &options }.run().await
     };

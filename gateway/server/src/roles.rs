@@ -5,6 +5,7 @@
 pub(crate) mod api;
 pub(crate) mod audit;
 pub(crate) mod bill_runs;
+pub(crate) mod callout;
 pub(crate) mod clock;
 pub(crate) mod consumers;
 pub(crate) mod held_queues;
@@ -18,11 +19,13 @@ pub(crate) mod retention;
 pub(crate) mod set_aside;
 pub(crate) mod storage_watch;
 pub(crate) mod stream_audit;
+pub(crate) mod stream_subscriptions;
 pub(crate) mod supervised;
+pub(crate) mod tenant_deletion;
 
 use std::{sync::Arc, time::Duration};
 
-use billwire_app::App;
+use billwire_app::{App, StreamAccess};
 use billwire_bus::Bus;
 use billwire_delivery::lease::Leases;
 use billwire_monitoring::{
@@ -42,16 +45,18 @@ use tokio::{
     time::{interval, sleep, timeout},
 };
 
-use self::{consumers::Consumers, restored::Guard};
+use self::{callout::Callout, consumers::Consumers, restored::Guard, tenant_deletion::TenantDeletions};
 use crate::{
     adapters::{
-        channels, delivery_store::SqlDeliveryStore, issuers::Issuers, sandbox::Sandbox, smtp::SmtpAdapter, stream_tail::Tail,
-        webhook::WebhookAdapter,
+        channels, delivery_store::SqlDeliveryStore, issuers::Issuers, sandbox::Sandbox, smtp::SmtpAdapter,
+        stream_consumers::Consumers as StreamConsumers, stream_tail::Tail, webhook::WebhookAdapter,
     },
     admin,
     config::Settings,
     data_dir::DataDirLock,
-    database, seal_keys, shared_places,
+    database,
+    nats_access::{CalloutAccess, NatsAccess},
+    seal_keys, shared_places,
     telemetry::Lines,
 };
 
@@ -88,11 +93,11 @@ pub struct Running {
     lock: DataDirLock,
 }
 
-/// Starts `roles`, and watches the log. `nats` is the URL of NATS; if it is empty, only the API and the clock can run.
+/// Starts `roles`, and watches the log. If `nats` is empty, only the API and the clock can run.
 ///
 /// # Errors
 /// One line that says what is wrong and what to do.
-pub async fn start(settings: &Settings, roles: &[Role], nats: String, log: Lines, lock: DataDirLock) -> Result<Running, String> {
+pub async fn start(settings: &Settings, roles: &[Role], nats: NatsAccess, log: Lines, lock: DataDirLock) -> Result<Running, String> {
     let store = database::open(settings).await?;
     let clock = Arc::new(ShiftedClock::default());
     let sandbox = Sandbox::new(settings.template_workers, settings.template_memory_mb);
@@ -104,13 +109,15 @@ pub async fn start(settings: &Settings, roles: &[Role], nats: String, log: Lines
     let leases: Arc<dyn Leases> = Arc::new(delivery_store.clone());
     let guarded = webhook_client(settings)?;
     let webhook = Arc::new(WebhookChannel::new(Arc::new(delivery_store.clone()), guarded.clone(), Arc::new(SystemClock)));
-    let tail = Tail::new(delivery_store.clone());
+    let (tail, consumers) = (Tail::new(delivery_store.clone()), StreamConsumers::default());
     let smtp = Arc::new(smtp_client(settings)?);
     let app = app
         .with_webhook_client(Arc::new(WebhookAdapter { delivery_store: delivery_store.clone(), channel: webhook.clone() }))
         .with_smtp_client(Arc::new(SmtpAdapter { delivery_store: delivery_store.clone(), client: smtp.clone() }))
         .with_issuer_client(Arc::new(Issuers(guarded)))
         .with_stream(Arc::new(tail.clone()));
+    let NatsAccess { url: nats, callout } = nats;
+    let app = with_stream_access(app, settings, callout.as_ref(), &consumers);
     let new_admin_key = admin::ensure_admin_key(&app, settings.admin_key.clone()).await?;
     let (stop, stopped) = watch::channel(false);
     let mut tasks = JoinSet::new();
@@ -126,15 +133,17 @@ pub async fn start(settings: &Settings, roles: &[Role], nats: String, log: Lines
     tasks.spawn(guard.clone().follow(stopped.clone()));
     if !nats.is_empty() {
         let relay = roles.contains(&Role::Relay).then(|| (leases.clone(), settings.lease()));
-        let consumers = if roles.contains(&Role::Consumers) {
+        let delivery = if roles.contains(&Role::Consumers) {
             Some(Consumers::new(settings.clone(), delivery_store, webhook, smtp, app.clone(), clock)?)
         } else {
             None
         };
+        let callout = callout.map(|access| Arc::new(Callout::new(app.clone(), &access, settings)));
         let options = bus_options(settings, nats, &store).await?;
         let (compared, comparison) = oneshot::channel();
-        let warehouse = consumers.is_some().then(|| settings.warehouse_directory()).transpose()?;
-        let roles = NatsRoles { options, relay, consumers, store: store.clone(), tail, guard, warehouse };
+        let warehouse = delivery.is_some().then(|| settings.warehouse_directory()).transpose()?;
+        let stream = StreamRole { app: app.clone(), tail, consumers, callout };
+        let roles = NatsRoles { options, relay, consumers: delivery, store: store.clone(), stream, guard, warehouse };
         tasks.spawn(with_nats(roles, compared, halted.clone()));
         // Nothing is accepted before the database was compared with the stream, unless NATS is away.
         let _ = timeout(COMPARED_WITHIN, comparison).await;
@@ -170,6 +179,13 @@ impl Running {
         }
         self.lock
     }
+}
+
+/// Lets subscribers read the stream, if they can connect.
+fn with_stream_access(app: App, settings: &Settings, callout: Option<&CalloutAccess>, consumers: &StreamConsumers) -> App {
+    let Some(access) = callout else { return app };
+    let (url, per_tenant) = (access.subscribers_url.clone(), settings.stream_subscriptions_per_tenant);
+    app.with_stream_access(StreamAccess { url, per_tenant, consumers: Arc::new(consumers.clone()) })
 }
 
 /// Starts what keeps the process's knowledge of its surroundings up to date.
@@ -233,17 +249,26 @@ struct NatsRoles {
     relay: Option<(Arc<dyn Leases>, Duration)>,
     consumers: Option<Consumers>,
     store: Store,
-    tail: Tail,
+    stream: StreamRole,
     guard: Guard,
     /// If this process loads it.
     warehouse: Option<Directory>,
+}
+
+/// What lets people and programs read the stream.
+struct StreamRole {
+    app: App,
+    tail: Tail,
+    consumers: StreamConsumers,
+    callout: Option<Arc<Callout>>,
 }
 
 impl NatsRoles {
     /// Connects, and compares the database with the stream. `None`: the database was restored to an older moment.
     async fn connect(&self) -> Result<Option<Bus>, String> {
         let bus = Bus::connect(&self.options).await.map_err(|e| e.to_string())?;
-        self.tail.connected(bus.clone());
+        self.stream.tail.connected(bus.clone());
+        self.stream.consumers.connected(bus.clone());
         match restored::compare(&self.store, &bus, self.warehouse.as_ref()).await? {
             None => Ok(Some(bus)),
             Some(evidence) => {
@@ -277,10 +302,16 @@ async fn with_nats(roles: NatsRoles, compared: oneshot::Sender<()>, mut stopped:
         }
     };
     drop(compared);
-    let NatsRoles { relay, consumers, store, guard, .. } = roles;
+    let NatsRoles { relay, consumers, store, guard, stream, .. } = roles;
     let mut tasks = JoinSet::new();
     tasks.spawn(watch_nats(bus.clone(), guard.parts.clone(), stopped.clone()));
+    if let Some(callout) = stream.callout {
+        tasks.spawn(callout.run(stopped.clone()));
+    }
     if let Some(relay) = relay {
+        let deletions = TenantDeletions { app: stream.app.clone(), store: store.clone(), bus: bus.clone() };
+        tasks.spawn(tenant_deletion::run(deletions, relay.clone(), stopped.clone()));
+        tasks.spawn(stream_subscriptions::run(stream.app, store.clone(), bus.clone(), relay.clone(), stopped.clone()));
         tasks.spawn(relay::run(store.clone(), bus.clone(), relay, guard, stopped.clone()));
     }
     if let Some(consumers) = consumers {

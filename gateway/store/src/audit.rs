@@ -2,6 +2,7 @@
 //! (`audit_entry`) within moments. Each link is a keyed hash of the entry and the link before it, so that nobody without the master key
 //! can change or remove an entry unnoticed. The last link is kept apart (`audit_head`), so that the end cannot be cut off.
 
+mod purge;
 mod verify;
 
 use std::collections::BTreeMap;
@@ -107,6 +108,11 @@ fn link(key: &hmac::Key, tenant: &str, before: &str, body: &str) -> String {
 /// What proves the end of a chain.
 fn seal(key: &hmac::Key, tenant: &str, number: i64, hash: &str) -> String {
     ChainKey::mac(key, ["head", tenant, &format!("{number} {hash}")])
+}
+
+/// What proves that a chain begins behind an entry.
+fn seal_of_start(key: &hmac::Key, tenant: &str, number: i64, hash: &str) -> String {
+    ChainKey::mac(key, ["start", tenant, &format!("{number} {hash}")])
 }
 
 /// The entry with its number.

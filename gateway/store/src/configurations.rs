@@ -48,6 +48,8 @@ pub enum Kind {
     RetentionSettings,
     /// An API key.
     ApiKey,
+    /// A stream subscription.
+    StreamSubscription,
     /// A role.
     Role,
     /// An identity provider.
@@ -58,13 +60,14 @@ pub enum Kind {
 
 impl Kind {
     /// Whether objects of this kind are in effect from a position of the outbox on, and are read again after a change. Suppressed addresses,
-    /// API keys, roles and identity providers are asked for when they are needed.
+    /// API keys, roles, identity providers and stream subscriptions are asked for when they are needed.
     pub(crate) fn is_routing(self) -> bool {
         !Self::APART.contains(&self)
     }
 
     /// The kinds that are not routing.
-    pub(crate) const APART: [Self; 4] = [Self::SuppressedAddress, Self::ApiKey, Self::Role, Self::IdentityProvider];
+    pub(crate) const APART: [Self; 5] =
+        [Self::SuppressedAddress, Self::ApiKey, Self::Role, Self::IdentityProvider, Self::StreamSubscription];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -81,6 +84,7 @@ impl Kind {
             Self::BillingSettings => "billing_settings",
             Self::RetentionSettings => "retention_settings",
             Self::ApiKey => "api_key",
+            Self::StreamSubscription => "stream_subscription",
             Self::Role => "role",
             Self::IdentityProvider => "identity_provider",
             Self::Tenant => "tenant",

@@ -10,21 +10,26 @@ use std::{
 };
 
 use billwire_schemas::events::size::MAX_PAYLOAD_DEFAULT;
+use log::LevelFilter;
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseBackend, DatabaseConnection, Statement, TransactionTrait};
 use sea_orm_migration::MigratorTrait;
-use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use sqlx::{
+    AssertSqlSafe, Executor,
+    sqlite::{SqliteJournalMode, SqliteSynchronous},
+};
 use tokio::sync::OnceCell;
 
 use crate::{
     Store,
     audit::ChainKey,
     by_revision::ByRevision,
-    commit,
+    checkpoint, commit,
     deadlines::{Deadlines, Timeouts},
     error::Error,
     inner::{Backend, Inner},
     migration::Migrator,
     reader::Reader,
+    row_security::{self, ALL, SETTING, SetTo, TenantReader},
     secrets::Sealer,
     transaction::{Distrust, is_idle},
     wake::{self, Wake},
@@ -65,30 +70,43 @@ impl Store {
     pub async fn open(options: Options, sealer: Sealer) -> Result<Self, Error> {
         let distrust = Distrust::new();
         let deadlines = options.deadlines;
-        let (backend, write, group, read, leases) = if let Some(path) = options.url.strip_prefix("sqlite://") {
-            let path = path.split('?').next().unwrap_or(path);
+        let sqlite_path = options.url.strip_prefix("sqlite://").map(|path| path.split('?').next().unwrap_or(path));
+        let (backend, write, group, lazy, read, leases) = if let Some(path) = sqlite_path {
             if let Some(folder) = Path::new(path).parent() {
                 std::fs::create_dir_all(folder).map_err(|e| Error::Unavailable(format!("{}: {e}", folder.display())))?;
             }
-            let write = sqlite(path, 1, deadlines, distrust.clone()).await?;
+            let write = sqlite(path, 1, SqliteSynchronous::Full, deadlines, distrust.clone()).await?;
             check_sqlite(&write).await?;
+            let lazy = sqlite(path, 1, SqliteSynchronous::Normal, deadlines, distrust.clone()).await?;
             let reading = Distrust::new();
-            let read = Reader::new(sqlite(path, options.connections.max(1), deadlines, reading.clone()).await?, reading);
-            (Backend::Sqlite, write.clone(), write.clone(), read, write)
+            let read = Reader::new(
+                sqlite(path, options.connections.max(1), SqliteSynchronous::Full, deadlines, reading.clone()).await?,
+                None,
+                reading,
+            );
+            (Backend::Sqlite, write.clone(), write.clone(), Some(lazy), read, write)
         } else {
             let url = &options.url;
-            let pool = postgres(url, options.connections.max(1), deadlines.lock, deadlines.into(), distrust.clone()).await?;
+            let pool = postgres(url, (options.connections.max(1), None), deadlines.lock, deadlines.into(), distrust.clone()).await?;
             let short = Timeouts { lock: deadlines.lock_of_group(), ..deadlines.into() };
             let writers = u32::try_from(options.writers.max(1)).unwrap_or(1);
-            let group = postgres(url, writers, deadlines.lock, short, distrust.clone()).await?;
-            let leases = postgres(url, 1, deadlines.lock, deadlines.into(), Distrust::new()).await?;
-            (Backend::Postgres, pool.clone(), group, Reader::new(pool, distrust.clone()), leases)
+            let group = postgres(url, (writers, None), deadlines.lock, short, distrust.clone()).await?;
+            let leases = postgres(url, (1, None), deadlines.lock, deadlines.into(), Distrust::new()).await?;
+            let mut of_tenants = Vec::new();
+            for _ in 0..options.connections.max(1) {
+                let set_to = SetTo::default();
+                let one = (1, Some(set_to.clone()));
+                of_tenants.push((postgres(url, one, deadlines.lock, deadlines.into(), distrust.clone()).await?, set_to));
+            }
+            let of_tenants = TenantReader::new(of_tenants, deadlines.lock);
+            (Backend::Postgres, pool.clone(), group, None, Reader::new(pool, Some(of_tenants), distrust.clone()), leases)
         };
         let writers = if backend == Backend::Sqlite { 1 } else { options.writers.max(1) };
         let store = Self(Arc::new_cyclic(|inner| Inner {
             backend,
             write,
             group,
+            lazy,
             read,
             leases,
             distrust,
@@ -108,6 +126,10 @@ impl Store {
             tokio::spawn(wake::announce(Arc::downgrade(&store.0)));
             tokio::spawn(wake::listen(Arc::downgrade(&store.0), options.url.clone()));
         }
+        if let Some(path) = sqlite_path {
+            let own = sqlite(path, 1, SqliteSynchronous::Normal, deadlines, Distrust::new()).await?;
+            tokio::spawn(checkpoint::run(Arc::downgrade(&store.0), own));
+        }
         store.learn_max_payload().await?;
         Ok(store)
     }
@@ -119,11 +141,18 @@ impl Store {
             Backend::Sqlite => Migrator::up(&self.0.write, None).await?,
             Backend::Postgres => {
                 // One connection holds the lock, the other migrates. A migration may take as long as it needs.
-                let pool = postgres(url, 2, self.0.deadlines.lock, Timeouts::NONE, Distrust::new()).await?;
+                let pool = postgres(url, (2, None), self.0.deadlines.lock, Timeouts::NONE, Distrust::new()).await?;
                 let guard = pool.begin().await?;
                 let lock = Statement::from_sql_and_values(DatabaseBackend::Postgres, "SELECT pg_advisory_xact_lock($1)", [LOCK.into()]);
                 guard.query_one_raw(lock).await?;
                 Migrator::up(&pool, None).await?;
+                row_security::ensure(&pool).await?;
+                if let Some(role) = row_security::exempt_role(&pool).await? {
+                    tracing::warn!(
+                        role,
+                        "row-level security does not hold for this role of PostgreSQL; use one without SUPERUSER and BYPASSRLS"
+                    );
+                }
                 guard.commit().await?;
                 pool.close().await?;
             }
@@ -132,17 +161,24 @@ impl Store {
     }
 }
 
-async fn sqlite(path: &str, connections: u32, deadlines: Deadlines, distrust: Arc<Distrust>) -> Result<DatabaseConnection, Error> {
+async fn sqlite(
+    path: &str,
+    connections: u32,
+    synchronous: SqliteSynchronous,
+    deadlines: Deadlines,
+    distrust: Arc<Distrust>,
+) -> Result<DatabaseConnection, Error> {
     let mut options = ConnectOptions::new(format!("sqlite://{path}?mode=rwc"));
     options
         .max_connections(connections)
         .test_before_acquire(false)
-        .sqlx_logging(false)
+        .sqlx_logging_level(LevelFilter::Trace)
         // Longer than any caller waits for the lock.
         .acquire_timeout(deadlines.lock * 2)
         .map_sqlx_sqlite_opts(move |o| {
             o.journal_mode(SqliteJournalMode::Wal)
-                .synchronous(SqliteSynchronous::Full)
+                .synchronous(synchronous)
+                .pragma("wal_autocheckpoint", checkpoint::WRITER_PAGES.to_string())
                 .busy_timeout(deadlines.sqlite_lock())
                 .statement_cache_capacity(256)
         })
@@ -154,32 +190,40 @@ async fn sqlite(path: &str, connections: u32, deadlines: Deadlines, distrust: Ar
     Ok(Database::connect(options).await?)
 }
 
-/// Up to `connections` connections, for each of which a caller waits `wait` at most.
+/// Up to `connections` connections, for each of which a caller waits `wait` at most. They see all tenants, or the one that `set_to` says.
 async fn postgres(
     url: &str,
-    connections: u32,
+    (connections, set_to): (u32, Option<SetTo>),
     wait: Duration,
     timeouts: Timeouts,
     distrust: Arc<Distrust>,
 ) -> Result<DatabaseConnection, Error> {
     let mut connect = ConnectOptions::new(url.to_owned());
+    let seen = if set_to.is_some() { "" } else { ALL };
     connect
         .max_connections(connections)
         .test_before_acquire_if_idle_for(Duration::from_secs(30))
-        .sqlx_logging(false)
+        .sqlx_logging_level(LevelFilter::Trace)
         .acquire_timeout(wait)
         .map_sqlx_postgres_opts(move |o| {
             // A prepared statement keeps the plan it got when its table was small: a scan of the whole table, harmless for a hundred
             // rows and far too slow for a million. Every frequent query has an index, so scans are switched off. A scan that there is no way
             // around then costs so much by the planner's count that it would be compiled to machine code, which takes 100 ms each time.
-            let o = o.options([("synchronous_commit", "on"), ("enable_seqscan", "off"), ("jit", "off")]);
+            let o = o.options([("synchronous_commit", "on"), ("enable_seqscan", "off"), ("jit", "off"), (SETTING, seen)]);
             o.options(timeouts.settings()).statement_cache_capacity(512)
         })
         .map_sqlx_postgres_before_acquire(move |_, connection| {
             let allowed = distrust.allows(&connection);
             Box::pin(async move { Ok(allowed) })
         })
-        .map_sqlx_postgres_pool_opts(|o| o.after_release(|connection, _| Box::pin(is_idle(connection))));
+        .map_sqlx_postgres_pool_opts(move |o| {
+            let o = o.after_release(|connection, _| Box::pin(is_idle(connection)));
+            let Some(set_to) = set_to.clone() else { return o };
+            o.after_connect(move |connection, _| {
+                let set = AssertSqlSafe(set_to.statement());
+                Box::pin(async move { connection.execute(sqlx::raw_sql(set)).await.map(drop) })
+            })
+        });
     Ok(Database::connect(connect).await?)
 }
 

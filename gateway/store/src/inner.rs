@@ -9,7 +9,8 @@ use aws_lc_rs::hmac;
 use billwire_domain::events::data_source::DataSource;
 use billwire_monitoring::metrics::METRICS;
 use sea_orm::{
-    ConnectionTrait, DatabaseBackend, DatabaseConnection, DbErr, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
+    ConnectionTrait, DatabaseBackend, DatabaseConnection, DbErr, RuntimeErr, SqliteTransactionMode, Statement, TransactionOptions,
+    TransactionTrait,
 };
 use tokio::{
     sync::{OnceCell, mpsc, watch},
@@ -46,6 +47,8 @@ pub(crate) struct Inner {
     pub write: DatabaseConnection,
     /// For group commit. PostgreSQL: a connection for each writer task, with lock timeouts of their own. SQLite: that of `write`.
     pub group: DatabaseConnection,
+    /// SQLite: a connection whose commits do not wait for the disk. PostgreSQL: none, each transaction says so itself.
+    pub lazy: Option<DatabaseConnection>,
     /// SQLite: connections of their own. PostgreSQL: those of `write`.
     pub read: Reader,
     /// For leases. PostgreSQL: a connection of its own, so that no renewal waits for other work. SQLite: that of `write`.
@@ -121,14 +124,18 @@ impl Store {
         self.0.begin().await
     }
 
-    /// A transaction that is done again if it is lost with the machine: on PostgreSQL it does not wait for the disk, and later commits bring it
-    /// there with them.
+    /// A transaction that is done again if it is lost with the machine: it does not wait for the disk, and later commits bring it there with
+    /// them.
     pub(crate) async fn begin_repeatable(&self) -> Result<Transaction, Error> {
-        let transaction = self.begin().await?;
-        if self.0.backend == Backend::Postgres {
+        let Some(lazy) = &self.0.lazy else {
+            let transaction = self.begin().await?;
             transaction.execute_unprepared("SET LOCAL synchronous_commit = off").await?;
-        }
-        Ok(transaction)
+            return Ok(transaction);
+        };
+        // Whoever holds the writer's connection does not meet its lock, for which SQLite would wait by looking again and again.
+        let writer = self.0.write.get_sqlite_connection_pool().acquire().await;
+        let writer = writer.map_err(|error| DbErr::Conn(RuntimeErr::SqlxError(error.into())))?;
+        Ok(self.0.begin_patiently(lazy).await?.instead_of(writer))
     }
 
     pub(crate) fn statement<I: IntoIterator<Item = sea_orm::Value>>(&self, sql: &str, values: I) -> Statement {
@@ -146,9 +153,14 @@ impl Inner {
 
     /// A transaction that may write. While another process holds SQLite's write lock, it waits.
     pub async fn begin(&self) -> Result<Transaction, Error> {
+        self.begin_patiently(&self.write).await
+    }
+
+    /// The same on one of these connections.
+    async fn begin_patiently(&self, connections: &DatabaseConnection) -> Result<Transaction, Error> {
         let until = Instant::now() + self.deadlines.lock;
         loop {
-            match self.begin_on(&self.write).await {
+            match self.begin_on(connections).await {
                 Err(Error::Busy(_)) if self.backend == Backend::Sqlite && Instant::now() < until => {}
                 done => return done,
             }

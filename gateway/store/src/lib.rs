@@ -14,6 +14,7 @@ pub mod audit;
 mod batching;
 mod billing;
 mod by_revision;
+mod checkpoint;
 pub mod commit;
 mod configurations;
 mod connect;
@@ -39,6 +40,7 @@ pub mod recovery;
 mod references;
 pub mod restored;
 pub mod retention;
+mod row_security;
 pub mod secrets;
 mod set_aside;
 mod settings;
@@ -50,8 +52,11 @@ mod wake;
 mod warehouse;
 mod writes;
 
-pub use access::credentials::{ADMIN_KEY, Credential, CredentialHash};
-pub use access::identity_providers::RegisteredProvider;
+pub use access::{
+    credentials::{ADMIN_KEY, Credential, CredentialHash},
+    identity_providers::RegisteredProvider,
+    tenant_deletion::{Part, TenantDeletion},
+};
 pub use billing::bill_runs::BilledAccount;
 pub use by_revision::ByRevision;
 pub use configurations::{Configuration, Kind as ConfigurationKind, Stored};
@@ -64,6 +69,7 @@ pub use inner::{Backend, Store};
 pub use master_key::MasterKey;
 pub use objects::{BaseColumns, ObjectRow, Persisted};
 pub use outbox::Unpublished;
+pub use row_security::within;
 pub use set_aside::{Redriven, SetAsideEvent};
 pub use tx::{NewEvent, NewTransaction, Tx};
 

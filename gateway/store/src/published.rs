@@ -42,6 +42,15 @@ pub(crate) fn number(reader: Reader) -> i32 {
 /// Rows put back at once that an earlier rollback has left.
 const LEFT_AT_ONCE: u64 = 2_000;
 
+/// The tables with the positions of events that are not settled: not published; on the stream and not settled by their slot and the warehouse;
+/// and set aside.
+pub(crate) const UNSETTLED: [&str; 3] = ["outbox", "published", "set_aside_event"];
+
+/// The end of a selection of rows `p` of `published`: those that their slot and the warehouse have settled. Slots without events stay where they
+/// are, so each row is compared with its own slot.
+pub(crate) const SETTLED_EVERYWHERE: &str = "JOIN settled s ON s.reader = p.slot LEFT JOIN settled w ON w.reader = -1 \
+                                             WHERE p.sequence <= s.sequence AND p.sequence <= COALESCE(w.sequence, p.sequence)";
+
 /// Sequences of lost events that are not put back yet are lowered by this, so that others can stand there.
 const LOST: i64 = 1 << 62;
 
@@ -124,6 +133,8 @@ impl Store {
         let sql = format!("UPDATE published SET sequence = sequence - {LOST} WHERE sequence > $1");
         transaction.execute_raw(self.statement(&sql, [whole(last).into()])).await?;
         let sql = "UPDATE settled SET generation = generation + 1, sequence = CASE WHEN sequence > $1 THEN $1 ELSE sequence END";
+        transaction.execute_raw(self.statement(sql, [whole(last).into()])).await?;
+        let sql = "UPDATE stream_progress SET settled = $1 WHERE settled > $1";
         transaction.execute_raw(self.statement(sql, [whole(last).into()])).await?;
         settings::set(&*transaction, HIGHEST, &last.to_string()).await?;
         transaction.commit().await?;
@@ -307,12 +318,10 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn forget_published(&self, before: Timestamp, limit: u64) -> Result<u64, Error> {
-        // Slots without events stay where they are, so each row is compared with its own slot.
         let sql = format!(
             "DELETE FROM published WHERE sequence IN (SELECT p.sequence \
              FROM (SELECT sequence, slot, at FROM published WHERE sequence > 0 ORDER BY sequence LIMIT {limit}) AS p \
-             JOIN settled s ON s.reader = p.slot LEFT JOIN settled w ON w.reader = -1 \
-             WHERE p.at < $1 AND p.sequence <= s.sequence AND p.sequence <= COALESCE(w.sequence, p.sequence))"
+             {SETTLED_EVERYWHERE} AND p.at < $1)"
         );
         Ok(self.0.write.execute_raw(self.statement(&sql, [micros(before).into()])).await?.rows_affected())
     }

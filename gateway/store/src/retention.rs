@@ -14,7 +14,7 @@ use billwire_schemas::{clock::Timestamp, ids::TenantId, lease::Lease};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr, QueryResult, Value};
 use uuid::Uuid;
 
-use crate::{Error, Store, Tx, micros, moment, page::After};
+use crate::{Backend, Error, Store, Tx, micros, moment, page::After};
 
 /// What has a retention of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -33,12 +33,22 @@ pub enum Kind {
     Replies,
     /// Replays that have ended, once none of their deliveries waits, is a dead letter, or was discarded and is still there.
     Replays,
+    /// Entries of the audit.
+    Audit,
 }
 
 impl Kind {
     /// All kinds, in the order in which they are purged: deliveries hold events, and events hold business transactions.
-    pub const ALL: [Self; 7] =
-        [Self::Replies, Self::Answers, Self::Attempts, Self::Deliveries, Self::Replays, Self::Events, Self::BusinessTransactions];
+    pub const ALL: [Self; 8] = [
+        Self::Replies,
+        Self::Answers,
+        Self::Attempts,
+        Self::Deliveries,
+        Self::Replays,
+        Self::Events,
+        Self::BusinessTransactions,
+        Self::Audit,
+    ];
 
     /// The kind's name in the database and in the log.
     pub fn name(self) -> &'static str {
@@ -50,6 +60,7 @@ impl Kind {
             Self::Attempts => "attempts",
             Self::Replies => "replies",
             Self::Replays => "replays",
+            Self::Audit => "audit",
         }
     }
 
@@ -62,6 +73,7 @@ impl Kind {
             Self::Attempts => ("attempt", "at"),
             Self::Replies => ("idempotency", "created_at"),
             Self::Replays => ("replay", "created_at"),
+            Self::Audit => ("audit_entry", "occurred_at"),
         }
     }
 }
@@ -114,15 +126,15 @@ pub struct PurgeProgress {
 
 /// A row that may be purged.
 #[derive(Debug, Clone)]
-struct Candidate {
-    id: Uuid,
-    at: i64,
+pub(crate) struct Candidate {
+    pub id: Uuid,
+    pub at: i64,
     /// The outbox position of an event; 0 in other rows.
-    position: i64,
+    pub position: i64,
 }
 
 /// A row that was deleted: its moment and its id.
-type Deleted = (i64, Uuid);
+pub(crate) type Deleted = (i64, Uuid);
 
 fn deleted(rows: &[QueryResult], time: &str) -> Result<Vec<Deleted>, Error> {
     let read = |row: &QueryResult| Ok((row.try_get("", time)?, row.try_get("", "id")?));
@@ -130,7 +142,7 @@ fn deleted(rows: &[QueryResult], time: &str) -> Result<Vec<Deleted>, Error> {
 }
 
 /// `$from, $from+1, …` for this many values.
-fn marks(from: usize, count: usize) -> String {
+pub(crate) fn marks(from: usize, count: usize) -> String {
     (from..from + count).map(|n| format!("${n}")).collect::<Vec<_>>().join(", ")
 }
 
@@ -170,12 +182,16 @@ impl Store {
     /// When the database fails; then nothing was changed.
     pub async fn purge(&self, lease: &Lease, kind: Kind, range: &Range<'_>) -> Result<Option<Step>, Error> {
         // Of these nothing is held.
-        let all = matches!(kind, Kind::Attempts | Kind::Replies);
+        let all = matches!(kind, Kind::Attempts | Kind::Replies | Kind::Audit);
         let page = if all { Vec::new() } else { self.candidates(kind, range).await? };
         if page.is_empty() && !all {
             return Ok(Some(Step::default()));
         }
-        let transaction = self.begin().await?;
+        let transaction = match self.0.backend {
+            // Others wait for the writer meanwhile, but need not wait for the disk.
+            Backend::Sqlite => self.begin_repeatable().await?,
+            Backend::Postgres => self.begin().await?,
+        };
         let begun = Instant::now();
         if !self.holds(&transaction, lease).await? {
             transaction.rollback().await?;
@@ -187,6 +203,7 @@ impl Store {
             Kind::Deliveries => self.purge_deliveries(&transaction, range.until, &page).await?,
             Kind::Answers => self.purge_answers(&transaction, &page).await?,
             Kind::Replays => self.purge_replays(&transaction, &page).await?,
+            Kind::Audit => self.purge_audit(&transaction, range.tenant, range.until, range.limit).await?,
             Kind::Attempts => self.purge_oldest(&transaction, kind, "delivery_id, number", range).await?,
             Kind::Replies => self.purge_oldest(&transaction, kind, "tenant, key", range).await?,
         };
@@ -204,7 +221,7 @@ impl Store {
         Ok(Some(Step { deleted: deleted.len() as u64, next, took: begun.elapsed() }))
     }
 
-    async fn candidates(&self, kind: Kind, range: &Range<'_>) -> Result<Vec<Candidate>, Error> {
+    pub(crate) async fn candidates(&self, kind: Kind, range: &Range<'_>) -> Result<Vec<Candidate>, Error> {
         let (table, time) = kind.source();
         let position = if kind == Kind::Events { "position" } else { "CAST(0 AS BIGINT) AS position" };
         let mut values: Vec<Value> = vec![range.tenant.as_str().into(), micros(range.until).into()];

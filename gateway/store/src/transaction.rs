@@ -14,7 +14,10 @@ use std::{
 };
 
 use sea_orm::DatabaseTransaction;
-use sqlx::{Connection, pool::PoolConnectionMetadata};
+use sqlx::{
+    Connection, Sqlite,
+    pool::{PoolConnection, PoolConnectionMetadata},
+};
 
 use crate::Error;
 
@@ -71,11 +74,18 @@ pub(crate) async fn is_idle(connection: &mut impl Connection) -> Result<bool, sq
 pub(crate) struct Transaction {
     inner: DatabaseTransaction,
     distrust: Arc<Distrust>,
+    /// The writer's connection, kept from others meanwhile.
+    _writer: Option<PoolConnection<Sqlite>>,
 }
 
 impl Transaction {
     pub fn new(inner: DatabaseTransaction, distrust: Arc<Distrust>) -> Self {
-        Self { inner, distrust }
+        Self { inner, distrust, _writer: None }
+    }
+
+    /// This transaction, which runs on another connection instead of `writer`.
+    pub fn instead_of(self, writer: PoolConnection<Sqlite>) -> Self {
+        Self { _writer: Some(writer), ..self }
     }
 
     /// # Errors

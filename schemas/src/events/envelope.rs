@@ -174,6 +174,11 @@ pub fn subject(tenant: &TenantId, event_type: &str, key: &OrderingKey) -> String
     format!("billing.{tenant}.{event_type}.{}.{key}", Slot::of(tenant, key))
 }
 
+/// The subjects of all events of a tenant.
+pub fn subjects_of(tenant: &TenantId) -> String {
+    format!("billing.{tenant}.>")
+}
+
 /// The subject that version 0.2 gave an event: the same without the slot. A stream may still hold such messages.
 pub fn subject_without_slot(tenant: &TenantId, event_type: &str, key: &OrderingKey) -> String {
     format!("billing.{tenant}.{event_type}.{key}")

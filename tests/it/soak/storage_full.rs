@@ -300,8 +300,11 @@ async fn nothing_accepted_is_lost_on_postgres_when_the_disk_is_full_for_a_while(
     // The server runs as a user other than root, which must own the tablespace's folder.
     let owner = Command::new("chown").arg("--reference").arg(cluster.0.0.join("data")).arg(&place).status().expect("chown");
     assert!(owner.success());
-    for sql in [format!("CREATE TABLESPACE small LOCATION '{}'", place.display()), "CREATE DATABASE small TABLESPACE small".to_owned()] {
-        let done = Command::new("psql").args([&server, "-qc", &sql]).output().expect("psql");
+    // Only a superuser makes tablespaces.
+    let superuser = server.replace("//billwire@", "//postgres@");
+    let database = "CREATE DATABASE small OWNER billwire TABLESPACE small".to_owned();
+    for sql in [format!("CREATE TABLESPACE small LOCATION '{}'", place.display()), database] {
+        let done = Command::new("psql").args([&superuser, "-qc", &sql]).output().expect("psql");
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     }
     let mut setup = Setup::new("storage-full", Database::Sqlite);

@@ -69,13 +69,23 @@ pub(crate) struct AuditedChange {
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(crate) struct AuditedRefusal {
-    /// The operation, by its operationId.
+    /// The operation, by its operationId; `connectToNats` for a connection of a subscriber.
     operation: Option<String>,
     /// Who called.
     by: AuditActor,
     /// Code of the problem.
     code: String,
     /// The number of requests.
+    count: u64,
+}
+
+/// Connections to NATS with one API key.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
+pub(crate) struct AuditedConnections {
+    /// Whose key it was.
+    by: AuditActor,
+    /// The number of connections.
     count: u64,
 }
 
@@ -87,12 +97,15 @@ pub(crate) struct AuditEntry {
     number: i64,
     /// Time at which the entry was made, by the machine's clock.
     at: Moment,
-    /// `changes`, `refusals`, `firstUse` of a text of an API key, or `signIn`: the first call of a person since a process of the gateway started. More values may be added.
+    /// `changes`, `refusals`, `firstUse` of a text of an API key, `signIn`: the first call of a person since a process of the gateway started, or
+    /// `connections` of subscribers to NATS. More values may be added.
     kind: String,
     /// Business transactions that were committed together.
     changes: Option<Vec<AuditedChange>>,
     /// Requests that were not allowed.
     refusals: Option<Vec<AuditedRefusal>>,
+    /// Subscribers that connected to NATS.
+    connections: Option<Vec<AuditedConnections>>,
     /// Id of the API key that was used for the first time.
     api_key_id: Option<Uuid>,
     /// The person who signed in.
@@ -115,6 +128,7 @@ impl Example for AuditEntry {
             kind: "changes".to_owned(),
             changes: Some(vec![change]),
             refusals: None,
+            connections: None,
             api_key_id: None,
             person: None,
         }
@@ -142,6 +156,7 @@ impl AuditEntries {
             AuditKind::Refusals => audit::Kind::Refusals,
             AuditKind::FirstUse => audit::Kind::FirstUse,
             AuditKind::SignIn => audit::Kind::SignIn,
+            AuditKind::Connections => audit::Kind::Connections,
         });
         let wanted = Wanted { kind, from: from.0.map(|from| from.0), to: to.0.map(|to| to.0) };
         let page_request = context.page().await?;

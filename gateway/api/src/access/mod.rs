@@ -5,4 +5,5 @@ pub(crate) mod api_keys;
 pub(crate) mod audit_entries;
 pub(crate) mod identity_providers;
 pub(crate) mod roles;
+pub(crate) mod tenant_actions;
 pub(crate) mod tenants;

@@ -1,7 +1,7 @@
 //! Tenants, for the operator of the installation.
 
 use billwire_app::{
-    ResumeTenant, SuspendTenant, UpdateTenant,
+    DeleteTenant, UpdateTenant,
     domain::access::tenant::{self, Limits},
 };
 use billwire_schemas::{ids::TenantId, refusal::Code};
@@ -9,7 +9,6 @@ use poem_openapi::{Object, OpenApi, Tags, param::Path, types::Example};
 use uuid::Uuid;
 
 use crate::{
-    customers::account_bill_cycle::NoMembers,
     events::retention_settings::RetentionSettingsUpdate,
     http::{
         problem::Problem,
@@ -17,9 +16,9 @@ use crate::{
         responses::{Created, Done, Found, IfNoneMatch, Listed},
         validated_body::{Validate, Validated},
     },
-    openapi::operation::{Operation, change, create, created, get, list, updated},
+    openapi::operation::{Operation, change, create, created, delete, get, list, updated},
     types::example::{example_id, example_moment},
-    types::scalars::{Currency, Moment, Name, Reason, Reference, RequestRate, TenantName, TimeZoneName},
+    types::scalars::{Currency, Moment, Name, Reference, RequestRate, TenantName, TimeZoneName},
 };
 
 #[derive(Tags)]
@@ -41,19 +40,23 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     ),
     Operation { own_codes: &[Code::NotOperator], ..list("listTenants", "tenants:read") },
     get("getTenant", "tenants:read", &[Code::NotOperator, Code::TenantNotFound]),
-    change("updateTenant", "tenants:write", &[Code::NotOperator, Code::TenantNotFound], updated("tenant", "Tenant", &[])),
     change(
-        "suspendTenant",
+        "updateTenant",
         "tenants:write",
-        &[Code::NotOperator, Code::TenantNotFound, Code::TenantIsOperator, Code::TenantAlreadySuspended],
+        &[Code::NotOperator, Code::TenantNotFound, Code::TenantDeleted],
         updated("tenant", "Tenant", &[]),
     ),
-    change(
-        "resumeTenant",
-        "tenants:write",
-        &[Code::NotOperator, Code::TenantNotFound, Code::TenantNotSuspended],
-        updated("tenant", "Tenant", &[]),
-    ),
+    // The tenant itself stays as a name, so its change is an update.
+    Operation {
+        makes: Some(updated("tenant", "Tenant", &[])),
+        ..delete(
+            "deleteTenant",
+            "tenants:write",
+            &[Code::NotOperator, Code::TenantNotFound, Code::TenantNotSuspended, Code::TenantDeleted],
+            "tenant",
+            "Tenant",
+        )
+    },
 ];
 
 /// The tenant to create.
@@ -137,22 +140,6 @@ impl Example for TenantUpdate {
     }
 }
 
-/// The suspension of a tenant.
-#[derive(Debug, Object)]
-#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
-pub(crate) struct TenantSuspension {
-    /// Reason, as free text.
-    reason: Option<Reason>,
-}
-
-impl Validate for TenantSuspension {}
-
-impl Example for TenantSuspension {
-    fn example() -> Self {
-        Self { reason: Some("contract ended".into()) }
-    }
-}
-
 /// A tenant.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
@@ -165,7 +152,8 @@ pub(crate) struct Tenant {
     tenant_id: String,
     /// The tenant's name for people.
     name: String,
-    /// `active`, or `suspended`: its calls are refused and its deliveries wait. More values may be added.
+    /// `active`; `suspended`: its calls are refused and its deliveries wait; `deleting`: so they are, and all it has is being deleted; or `deleted`:
+    /// only its name is left. More values may be added.
     status: String,
     /// Reason for the suspension.
     suspended_because: Option<String>,
@@ -194,7 +182,7 @@ impl Example for Tenant {
 }
 
 /// Refuses callers of other tenants than the operator's own.
-fn ensure_operator(context: &Context) -> Result<(), Problem> {
+pub(crate) fn ensure_operator(context: &Context) -> Result<(), Problem> {
     if *context.tenant() == TenantId::default_tenant() {
         return Ok(());
     }
@@ -202,7 +190,7 @@ fn ensure_operator(context: &Context) -> Result<(), Problem> {
 }
 
 /// The object id of the tenant that a path names.
-async fn object_id(context: &Context, name: &Reference) -> Result<Reference, Problem> {
+pub(crate) async fn object_id(context: &Context, name: &Reference) -> Result<Reference, Problem> {
     ensure_operator(context)?;
     Ok(Reference(context.app().tenant(&name.0).await?.id.to_string()))
 }
@@ -269,35 +257,19 @@ impl Tenants {
         Ok(Done(context.execute_on_configuration(&id, input.canonical.as_deref(), use_case).await?))
     }
 
-    /// Suspend a tenant
+    /// Delete a tenant
     ///
-    /// Within a second, calls with the tenant's keys are refused with 403 `tenant_suspended`. Its deliveries wait. What falls due is still done: plans,
-    /// bill runs, retention.
-    #[oai(path = "/tenants/:tenant/suspend", method = "post", operation_id = "suspendTenant")]
-    async fn suspend(
+    /// Refused unless the tenant is suspended. Everything the tenant has is deleted in steps: API keys and configuration, deliveries, events and
+    /// business transactions, customers, charges, invoices, its audit, and its messages on the stream. `getTenantDeletion` shows the progress.
+    /// There is no way back; the tenant's name is not used again. Loaded rows stay in the warehouse, which is the operator's own.
+    #[oai(path = "/tenants/:tenant", method = "delete", operation_id = "deleteTenant")]
+    async fn delete(
         &self,
         context: Context,
         /// Name of the tenant, its `tenantId`, or its id.
         tenant: Path<Reference>,
-        input: Validated<Option<TenantSuspension>>,
     ) -> Result<Done, Problem> {
         let id = object_id(&context, &tenant.0).await?;
-        let because = input.body.and_then(|body| body.reason).map(|reason| reason.0);
-        Ok(Done(context.execute_on_configuration(&id, input.canonical.as_deref(), SuspendTenant { because }).await?))
-    }
-
-    /// Resume a tenant
-    ///
-    /// The tenant's keys work again, and what waited is delivered, in order where the queue is. The body is optional.
-    #[oai(path = "/tenants/:tenant/resume", method = "post", operation_id = "resumeTenant")]
-    async fn resume(
-        &self,
-        context: Context,
-        /// Name of the tenant, its `tenantId`, or its id.
-        tenant: Path<Reference>,
-        input: Validated<Option<NoMembers>>,
-    ) -> Result<Done, Problem> {
-        let id = object_id(&context, &tenant.0).await?;
-        Ok(Done(context.execute_on_configuration(&id, input.canonical.as_deref(), ResumeTenant).await?))
+        Ok(Done(context.execute_on_configuration(&id, None, DeleteTenant).await?))
     }
 }

@@ -1,4 +1,4 @@
-//! Queues, subscriptions, webhook endpoints, deliveries, dead letters, replays, explanations.
+//! Queues, subscriptions, stream subscriptions, webhook endpoints, deliveries, dead letters, replays, explanations.
 
 pub(crate) mod dead_letters;
 pub(crate) mod deliveries;
@@ -7,6 +7,7 @@ pub(crate) mod queue_statistics;
 pub(crate) mod queues;
 pub(crate) mod replays;
 pub(crate) mod selections;
+pub(crate) mod stream_subscriptions;
 pub(crate) mod subscription_actions;
 pub(crate) mod subscriptions;
 pub(crate) mod webhook_endpoint_actions;

@@ -50,6 +50,18 @@ impl Example for ObjectEvents {
     }
 }
 
+impl From<selection::ObjectEvents> for ObjectEvents {
+    fn from(chosen: selection::ObjectEvents) -> Self {
+        let name = |event| match event {
+            What::Created => "created",
+            What::Updated => "updated",
+            What::Deleted => "deleted",
+            What::Lifecycle => "lifecycle",
+        };
+        Self { object: chosen.object, events: chosen.events.into_iter().map(|event| name(event).to_owned()).collect() }
+    }
+}
+
 /// Converts a list to the domain's type.
 pub(crate) fn objects(new: Vec<NewObjectEvents>) -> Vec<selection::ObjectEvents> {
     new.into_iter().map(Into::into).collect()

@@ -8,7 +8,7 @@ use std::{
 
 use billwire_schemas::refusal::Code;
 
-use billwire_app::{App, Caller, Refused, Stranger};
+use billwire_app::{App, Caller, Refused, Stranger, within};
 use poem::{
     Endpoint, Request, Response,
     endpoint::BoxEndpoint,
@@ -83,7 +83,8 @@ impl Endpoint for Authorization {
         let (call, left) = self.admit(&request).await?;
         let call = Arc::new(call);
         request.set_data(Context(call.clone()));
-        let mut response = self.inner.call(request).await.inspect_err(|error| self.note(&call.caller, error))?;
+        let work = within(call.caller.tenant.clone(), self.inner.call(request));
+        let mut response = work.await.inspect_err(|error| self.note(&call.caller, error))?;
         left.told_in(&mut response);
         let reservation = call.reservation.lock().unwrap_or_else(PoisonError::into_inner).take();
         match reservation {

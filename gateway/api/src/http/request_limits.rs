@@ -67,14 +67,34 @@ impl<K: Eq + Hash> Rates<K> {
     }
 }
 
+/// How many wrong credentials a minute an address may send to this process.
+pub struct AddressLimits {
+    quota: Option<NonZeroU32>,
+    addresses: Rates<Option<IpAddr>>,
+}
+
+impl AddressLimits {
+    /// This many; 0: any number.
+    pub fn new(per_minute: u32) -> Self {
+        Self { quota: NonZeroU32::new(per_minute), addresses: Rates::new(Duration::from_secs(60)) }
+    }
+
+    /// Counts credentials that are wrong.
+    ///
+    /// # Errors
+    /// After how long the next are counted, when this address has sent too many.
+    pub fn take(&self, address: Option<IpAddr>) -> Result<(), Duration> {
+        self.quota.map_or(Ok(()), |quota| self.addresses.take(address.map(share_of), quota).map(drop))
+    }
+}
+
 /// The limits of one process.
 pub(crate) struct RequestLimits {
     per_key: Option<NonZeroU32>,
     per_tenant: Option<NonZeroU32>,
-    wrong_credentials: Option<NonZeroU32>,
+    wrong_credentials: AddressLimits,
     keys: Rates<(TenantId, String)>,
     tenants: Rates<TenantId>,
-    addresses: Rates<Option<IpAddr>>,
     tails_per_tenant: usize,
     /// Tails that wait for events, by tenant.
     tails: Arc<Mutex<HashMap<TenantId, usize>>>,
@@ -136,10 +156,9 @@ impl RequestLimits {
         Self {
             per_key: NonZeroU32::new(options.requests_per_key),
             per_tenant: NonZeroU32::new(options.requests_per_tenant),
-            wrong_credentials: NonZeroU32::new(options.wrong_credentials_per_minute),
+            wrong_credentials: AddressLimits::new(options.wrong_credentials_per_minute),
             keys: Rates::new(Duration::from_secs(1)),
             tenants: Rates::new(Duration::from_secs(1)),
-            addresses: Rates::new(Duration::from_secs(60)),
             tails_per_tenant: options.tails_per_tenant,
             tails: Arc::default(),
         }
@@ -197,10 +216,10 @@ impl RequestLimits {
     /// # Errors
     /// 429 when this address has sent too many.
     pub fn wrong_credentials_from(&self, address: Option<IpAddr>) -> Result<(), Problem> {
-        let Some(quota) = self.wrong_credentials else { return Ok(()) };
-        self.addresses
-            .take(address.map(share_of), quota)
-            .map(drop)
+        let AddressLimits { quota, .. } = self.wrong_credentials;
+        let quota = quota.map_or(0, NonZeroU32::get);
+        self.wrong_credentials
+            .take(address)
             .map_err(|wait| refused(&format!("This address may send {quota} wrong credentials a minute; retry later."), wait))
     }
 }

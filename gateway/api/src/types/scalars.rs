@@ -291,7 +291,9 @@ choices! {
     /// Encryption of an SMTP connection.
     Security { None = "none", Starttls = "starttls", Tls = "tls" }
     /// Kind of an audit entry.
-    AuditKind { Changes = "changes", Refusals = "refusals", FirstUse = "firstUse", SignIn = "signIn" }
+    AuditKind { Changes = "changes", Refusals = "refusals", FirstUse = "firstUse", SignIn = "signIn", Connections = "connections" }
+    /// Where a stream subscription starts.
+    StartType { Now = "now", Time = "time", Everything = "everything" }
     /// State of a delivery.
     DeliveryState { Waiting = "waiting", Succeeded = "succeeded", Dead = "dead", Blocking = "blocking", Discarded = "discarded" }
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use billwire_api::operations;
-use billwire_app::domain::access::scopes::SCOPES;
+use billwire_app::domain::access::scopes::{SCOPES, STREAM};
 use billwire_schemas::clock::{Clock, SystemClock};
 use chrono::TimeDelta;
 use serde_json::{Value, json};
@@ -44,7 +44,7 @@ fn reader() -> Value {
 
 #[test]
 fn each_scope_is_one_that_an_operation_requires() {
-    let required: BTreeSet<&str> = operations().map(|operation| operation.scope).collect();
+    let required: BTreeSet<&str> = operations().map(|operation| operation.scope).chain([STREAM]).collect();
     assert_eq!(SCOPES.iter().copied().collect::<BTreeSet<_>>(), required);
 }
 

@@ -141,6 +141,7 @@ const REQUESTS: &[&str] = &[
     "SetAsideEventChoice",
     "SmtpAccountUpdate",
     "StatusChange",
+    "StreamSubscriptionReset",
     "SubscriptionUpdate",
     "SystemUserUpdate",
     "TemplatePreviewing",

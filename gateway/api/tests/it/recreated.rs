@@ -46,6 +46,7 @@ async fn nouns(rig: &Rig) -> Vec<Noun> {
         ),
         noun("/v1/identity-providers", provider("again", "https://login.example.com", &["csr"]), Some(json!({ "audience": "another" }))),
         noun("/v1/data-sources", json!({ "name": "again", "object": "account", "path": ["billCycle"] }), None),
+        noun("/v1/stream-subscriptions", json!({ "name": "again", "eventTypes": ["account.*"] }), None),
         noun("/v1/suppressed-addresses", json!({ "address": "again@example.com" }), None),
         noun("/v1/bill-cycles", json!({ "name": "again", "externalId": "again", "period": "day" }), Some(json!({ "name": "another" }))),
     ]

@@ -4,15 +4,18 @@ use std::{
     path::PathBuf,
     process::Command,
     sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
 };
 
 use billwire_api::{Options, service};
-use billwire_app::{App, BillRunCursors, Caller, NewApiKey, Renderer, domain::access::grant::Grant};
+use billwire_app::{
+    App, BillRunCursors, Caller, NewApiKey, Renderer, Seen, StreamAccess, StreamConsumers, StreamPlace, StreamProgress, WantedConsumer,
+    domain::access::grant::Grant,
+};
 use billwire_schemas::{
-    clock::ShiftedClock,
+    clock::{Clock, ShiftedClock, SystemClock},
     ids::{TenantId, fresh},
     template::{RenderError, Rendered, Rendering},
 };
@@ -27,6 +30,10 @@ use serde_json::{Value, json};
 
 use crate::{conform, issuer::Issuers};
 
+/// Where subscribers of a rig connect, and how many stream subscriptions a tenant may have.
+pub const STREAM_URL: &str = "nats://nats.example.com:4222";
+pub const STREAM_SUBSCRIPTIONS: usize = 3;
+
 /// Renders in this process: these tests use no template that exceeds a process limit.
 struct InProcess;
 
@@ -34,6 +41,29 @@ struct InProcess;
 impl Renderer for InProcess {
     async fn render(&self, _: &TenantId, rendering: Rendering) -> Result<Result<Rendered, RenderError>, String> {
         Ok(rendering.run(|_| ()))
+    }
+}
+
+/// Stands for the stream. It notes which consumers it was asked for, and reports each as one whose events wait.
+pub struct Consumers {
+    store: Store,
+    pub away: AtomicBool,
+    pub provided: Mutex<Vec<WantedConsumer>>,
+}
+
+#[async_trait::async_trait]
+impl StreamConsumers for Consumers {
+    async fn end(&self) -> Result<StreamPlace, String> {
+        if self.away.load(Ordering::Relaxed) { Err("away".to_owned()) } else { Ok(StreamPlace { epoch: "e".to_owned(), sequence: 7 }) }
+    }
+
+    async fn provide(&self, wanted: &WantedConsumer) -> Result<(), String> {
+        let place = wanted.progress.settled.clone().unwrap_or(StreamPlace { epoch: "e".to_owned(), sequence: 0 });
+        let seen = Seen { pending: 12, outstanding: 3, acknowledged_at: Some(SystemClock.now()), at: SystemClock.now() };
+        let now = StreamProgress { settled: Some(place), seen: Some(seen), ..wanted.progress.clone() };
+        self.store.save_stream_progress(&now, &wanted.progress).await.map_err(|error| error.to_string())?;
+        self.provided.lock().expect("whole").push(wanted.clone());
+        Ok(())
     }
 }
 
@@ -89,6 +119,7 @@ pub struct Rig {
     client: TestClient<BoxEndpoint<'static, Response>>,
     pub app: App,
     pub store: Store,
+    pub consumers: Arc<Consumers>,
     pub key: String,
     /// The issuers that it knows of.
     pub issuers: Arc<Issuers>,
@@ -152,11 +183,18 @@ impl Rig {
         let sealer = Sealer::new([master.as_str()]).expect("a sealer");
         let store = Store::open(billwire_store::Options::new(url.clone()), sealer).await.expect("a store");
         let app = App::new(store.clone(), Arc::new(ShiftedClock::default()), test_clock_allowed).with_renderer(Arc::new(InProcess));
-        let app = app.with_issuer_client(issuers.clone());
+        let consumers = Arc::new(Consumers { store: store.clone(), away: AtomicBool::new(false), provided: Mutex::default() });
+        let stream = StreamAccess { url: STREAM_URL.to_owned(), per_tenant: STREAM_SUBSCRIPTIONS, consumers: consumers.clone() };
+        let app = app.with_issuer_client(issuers.clone()).with_stream_access(stream);
         let client = TestClient::new(service(app.clone(), options));
-        let mut rig = Self { client, app, store, key: String::new(), issuers, checked: AtomicI64::new(0), url, master, folder };
+        let mut rig = Self { client, app, store, consumers, key: String::new(), issuers, checked: AtomicI64::new(0), url, master, folder };
         rig.key = rig.key_of("default", &["*"]).await;
         rig
+    }
+
+    /// The database's URL.
+    pub fn url(&self) -> &str {
+        &self.url
     }
 
     /// Creates a key of a tenant with these scopes.

@@ -138,6 +138,8 @@ async fn only_the_operator_manages_tenants_and_each_refusal_has_its_code() {
         ("PATCH", "/v1/tenants/acme"),
         ("POST", "/v1/tenants/acme/suspend"),
         ("POST", "/v1/tenants/acme/resume"),
+        ("DELETE", "/v1/tenants/acme"),
+        ("GET", "/v1/tenants/acme/deletion"),
     ] {
         let body = if path == "/v1/tenants" { body.clone() } else { json!({}) };
         rig.by(&key, method, path, &body).await.refused(403, "not_operator");
@@ -151,4 +153,27 @@ async fn only_the_operator_manages_tenants_and_each_refusal_has_its_code() {
     rig.get("/v1/tenants/none").await.refused(404, "tenant_not_found");
     rig.post("/v1/tenants/none/suspend", json!({})).await.refused(404, "tenant_not_found");
     rig.post("/v1/tenants/default/suspend", json!({})).await.refused(409, "tenant_is_operator");
+}
+
+#[tokio::test]
+async fn only_a_suspended_tenant_is_deleted_and_nothing_changes_it_afterwards() {
+    for rig in Rig::everywhere().await {
+        let key = tenant(&rig, "acme").await;
+        rig.delete("/v1/tenants/acme").await.refused(409, "tenant_not_suspended");
+        rig.delete("/v1/tenants/default").await.refused(409, "tenant_not_suspended");
+        rig.delete("/v1/tenants/none").await.refused(404, "tenant_not_found");
+        rig.get("/v1/tenants/acme/deletion").await.refused(404, "tenant_deletion_not_found");
+        rig.post("/v1/tenants/acme/suspend", json!({})).await.expect(200);
+        let asked = rig.delete("/v1/tenants/acme").await.expect(200);
+        assert_eq!((&asked["entities"][0]["action"], &asked["entities"][0]["after"]["status"]), (&json!("updated"), &json!("deleting")));
+        let state = rig.get("/v1/tenants/acme/deletion").await.expect(200);
+        assert_eq!((&state["tenantId"], &state["rowsDeleted"], state.get("completedAt")), (&json!("acme"), &json!(0), None));
+        until(&rig, &key, 403).await;
+        rig.delete("/v1/tenants/acme").await.refused(409, "tenant_deleted");
+        for action in ["suspend", "resume"] {
+            rig.post(&format!("/v1/tenants/acme/{action}"), json!({})).await.refused(409, "tenant_deleted");
+        }
+        rig.patch("/v1/tenants/acme", json!({ "name": "B" })).await.refused(409, "tenant_deleted");
+        rig.post("/v1/tenants", json!({ "tenantId": "acme", "name": "Acme" })).await.refused(409, "tenant_exists");
+    }
 }

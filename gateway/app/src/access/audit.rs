@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use billwire_domain::access::audit::{By, Entry, Refusal};
+use billwire_domain::access::audit::{By, ConnectionsMade, Entry, Refusal};
 use billwire_schemas::{
     clock::{Clock, SystemClock},
     ids::TenantId,
@@ -32,6 +32,10 @@ type Same = (TenantId, By, Option<&'static str>, &'static str);
 /// Refusals that are being counted.
 #[derive(Default)]
 pub(crate) struct Refusals(Mutex<BTreeMap<Same, u64>>);
+
+/// Connections that are being counted, by tenant and key: no more of these than exist.
+#[derive(Default)]
+pub(crate) struct Connections(Mutex<BTreeMap<(TenantId, By), u64>>);
 
 impl Refusals {
     /// Counts one; gives whether it is the first of those that are being counted.
@@ -68,6 +72,31 @@ impl App {
             sleep(COUNTED_FOR).await;
             for (tenant, refusals) in app.refusals.take() {
                 app.note_in_audit(&tenant, &Entry::refusals(SystemClock.now(), refusals)).await;
+            }
+        });
+    }
+
+    /// Notes in the background that a subscriber has connected to NATS.
+    pub fn note_connection(&self, tenant: TenantId, by: By) {
+        let first = {
+            let mut counted = self.connections.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let first = counted.is_empty();
+            *counted.entry((tenant, by)).or_default() += 1;
+            first
+        };
+        if !first {
+            return;
+        }
+        let app = self.clone();
+        tokio::spawn(async move {
+            sleep(COUNTED_FOR).await;
+            let counted = std::mem::take(&mut *app.connections.0.lock().unwrap_or_else(PoisonError::into_inner));
+            let mut of: BTreeMap<TenantId, Vec<ConnectionsMade>> = BTreeMap::new();
+            for ((tenant, by), count) in counted {
+                of.entry(tenant).or_default().push(ConnectionsMade { by, count });
+            }
+            for (tenant, connections) in of {
+                app.note_in_audit(&tenant, &Entry::connections(SystemClock.now(), connections)).await;
             }
         });
     }

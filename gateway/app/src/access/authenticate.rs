@@ -59,6 +59,10 @@ pub struct Admitted {
     pub caller: Caller,
     /// The requests a second that the tenant may send, if it has a limit of its own.
     pub requests_per_second: Option<NonZeroU32>,
+    /// The hash of the API key that the caller sent, if it is one.
+    pub credential: Option<CredentialHash>,
+    /// Until when the key or token works, as far as is known now.
+    pub until: Option<Timestamp>,
 }
 
 /// A caller who may not call.
@@ -137,7 +141,7 @@ impl App {
             return Ok(Err(Refused::unknown()));
         }
         let hash = self.store.credential_hash(token).await?;
-        let Known { credential, grant } = match self.keys.get(&hash) {
+        let known = match self.keys.get(&hash) {
             Some(known) => known,
             None => {
                 let Some(credential) = self.store.credential(&hash).await? else { return Ok(Err(Refused::unknown())) };
@@ -146,21 +150,29 @@ impl App {
                 known
             }
         };
-        let now = SystemClock.now();
-        let replaced = credential.ends_at.is_some_and(|at| at <= now);
-        let why = match credential.key.ensure_usable(from, now) {
-            Ok(()) if !replaced && !credential.suspended => None,
-            Ok(()) if !replaced => Some(Stranger::Suspended),
-            Err(Unusable::Network) if !replaced => Some(Stranger::WrongNetwork),
-            _ => Some(Stranger::Unknown),
-        };
-        if let Some(why) = why {
-            return Ok(Err(Refused { why, whose: Some((credential.tenant, By::key(credential.key.id))) }));
+        let admitted = admit(&hash, &known, from);
+        if admitted.is_ok() {
+            self.note_use(hash, &known.credential, SystemClock.now());
         }
-        self.note_use(hash, &credential, now);
-        let requests_per_second = credential.limits.requests_per_second.and_then(NonZeroU32::new);
-        let caller = Caller { tenant: credential.tenant, key: Some(credential.key.id), person: None, actor: credential.key.name, grant };
-        Ok(Ok(Admitted { caller, requests_per_second }))
+        Ok(admitted)
+    }
+
+    /// The caller with this credential who called from this address before, if they may still call; read from the database at once.
+    ///
+    /// # Errors
+    /// A database failure.
+    pub async fn still_admitted(&self, hash: &CredentialHash, from: Option<IpAddr>) -> Result<Option<Admitted>, Failure> {
+        let Some(credential) = self.store.credential(hash).await? else { return Ok(None) };
+        let grant = Arc::new(credential.key.grant(&credential.roles));
+        Ok(admit(hash, &Known { credential, grant }, from).ok())
+    }
+
+    /// How often any tenant's configuration has changed: keys, roles and tenants that are the same as before are so at the same number.
+    ///
+    /// # Errors
+    /// A database failure.
+    pub async fn configuration_revision(&self) -> Result<(i64, i64), Failure> {
+        Ok(self.store.configuration_revision().await?)
     }
 
     /// Notes in the background, once an hour, that a credential is used.
@@ -180,4 +192,24 @@ impl App {
             }
         });
     }
+}
+
+/// Whether who has this credential may call from this address now.
+fn admit(hash: &CredentialHash, Known { credential, grant }: &Known, from: Option<IpAddr>) -> Result<Admitted, Refused> {
+    let (now, key) = (SystemClock.now(), &credential.key);
+    let replaced = credential.ends_at.is_some_and(|at| at <= now);
+    let why = match key.ensure_usable(from, now) {
+        Ok(()) if !replaced && !credential.suspended => None,
+        Ok(()) if !replaced => Some(Stranger::Suspended),
+        Err(Unusable::Network) if !replaced => Some(Stranger::WrongNetwork),
+        _ => Some(Stranger::Unknown),
+    };
+    if let Some(why) = why {
+        return Err(Refused { why, whose: Some((credential.tenant.clone(), By::key(key.id))) });
+    }
+    let requests_per_second = credential.limits.requests_per_second.and_then(NonZeroU32::new);
+    let until = [key.expires_at, credential.ends_at].into_iter().flatten().min();
+    let caller =
+        Caller { tenant: credential.tenant.clone(), key: Some(key.id), person: None, actor: key.name.clone(), grant: grant.clone() };
+    Ok(Admitted { caller, requests_per_second, credential: Some(hash.clone()), until })
 }

@@ -110,7 +110,7 @@ impl App {
         let actor = token::actor(&person, &registered.provider);
         let requests_per_second = registered.limits.requests_per_second.and_then(NonZeroU32::new);
         let caller = Caller { tenant, key: None, person: Some(by), actor, grant };
-        Ok(Ok(Admitted { caller, requests_per_second }))
+        Ok(Ok(Admitted { caller, requests_per_second, credential: None, until: Some(person.expires_at) }))
     }
 
     /// Checks a token against what is registered now.

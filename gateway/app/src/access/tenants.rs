@@ -1,4 +1,4 @@
-//! `createTenant`, `updateTenant`, `suspendTenant`, `resumeTenant`: by keys of the operator's own tenant, whose configuration tenants are.
+//! `createTenant`, `updateTenant`, `suspendTenant`, `resumeTenant`, `deleteTenant`: by keys of the operator's own tenant, whose configuration tenants are.
 
 use async_trait::async_trait;
 use billwire_domain::{
@@ -16,11 +16,11 @@ use billwire_schemas::{
     ids::{ApiKeyId, BillingSettingsId, RetentionSettingsId, TenantId, TenantObjectId, fresh},
     refusal::Code,
 };
-use billwire_store::{ConfigurationKind as Kind, Tx, commit::Failure};
+use billwire_store::{ConfigurationKind as Kind, TenantDeletion, Tx, commit::Failure};
 use serde_json::value::to_raw_value;
 
 use crate::{
-    App, Caller,
+    App, Caller, RequestContext,
     access::{api_keys::Text, key_text},
     configuration::{ConfigurationObject, ConfigurationUseCase, changed, created},
     customers::billing_settings::NAME as BILLING_SETTINGS,
@@ -74,10 +74,14 @@ impl UseCase for CreateTenant {
     const OPERATION: &'static str = "createTenant";
     const STATUS: u16 = 201;
 
+    fn further_tenants(&self) -> Vec<TenantId> {
+        vec![self.tenant.clone()]
+    }
+
     async fn run(&self, tx: &mut Tx<'_>, _: Timestamp) -> Result<Option<Record>, Failure> {
         let (now, tenant) = (SystemClock.now(), self.tenant.as_str());
         if tx.has_configuration(Kind::Tenant, tenant).await? {
-            let message = format!("There is a tenant '{tenant}' already.");
+            let message = format!("There is a tenant '{tenant}' already, or there was: the name of a deleted tenant is not used again.");
             return Err(Rejected::conflict(Code::TenantExists, message).into());
         }
         self.save_settings(tx, now)?;
@@ -142,7 +146,7 @@ impl ConfigurationUseCase for UpdateTenant {
     const OPERATION: &'static str = "updateTenant";
 
     async fn run(&self, tx: &mut Tx<'_>, tenant: Tenant, _: Timestamp) -> Result<Record, Failure> {
-        changed(tx, &tenant::update(tenant, self.name.clone(), self.limits, SystemClock.now()))
+        changed(tx, &tenant::update(tenant, self.name.clone(), self.limits, SystemClock.now())?)
     }
 }
 
@@ -177,7 +181,59 @@ impl ConfigurationUseCase for ResumeTenant {
     }
 }
 
+/// Deletes a suspended tenant: first it is marked, then all it has goes in steps.
+#[derive(Debug, Clone)]
+pub struct DeleteTenant;
+
+#[async_trait]
+impl ConfigurationUseCase for DeleteTenant {
+    type Object = Tenant;
+    const OPERATION: &'static str = "deleteTenant";
+
+    async fn run(&self, tx: &mut Tx<'_>, tenant: Tenant, _: Timestamp) -> Result<Record, Failure> {
+        let change = tenant::delete(tenant, SystemClock.now())?;
+        tx.begin_tenant_deletion(&change.after.tenant_id);
+        changed(tx, &change)
+    }
+}
+
+/// Marks a tenant as deleted, of which nothing is left.
+#[derive(Debug, Clone)]
+struct EndTenantDeletion(TenantObjectId);
+
+#[async_trait]
+impl UseCase for EndTenantDeletion {
+    const OPERATION: &'static str = "endTenantDeletion";
+
+    async fn run(&self, tx: &mut Tx<'_>, _: Timestamp) -> Result<Option<Record>, Failure> {
+        let found: Option<Tenant> = tx.configuration(Kind::Tenant, self.0.0).await?;
+        let Some(change) = found.and_then(|tenant| tenant::end_deletion(tenant, SystemClock.now())) else { return Ok(None) };
+        tx.end_tenant_deletion(&change.after.tenant_id);
+        changed(tx, &change).map(Some)
+    }
+}
+
 impl App {
+    /// Marks a tenant as deleted, of which nothing is left.
+    ///
+    /// # Errors
+    /// A database failure.
+    pub async fn end_tenant_deletion(&self, tenant: TenantObjectId) -> Result<(), Failure> {
+        let caller = Caller::part(TenantId::default_tenant(), "tenant deletion", Grant::default());
+        self.execute(RequestContext { caller, claim: None }, EndTenantDeletion(tenant)).await.map(drop)
+    }
+
+    /// How far the deletion of a tenant has got, for the operator.
+    ///
+    /// # Errors
+    /// `tenant_not_found`; `tenant_deletion_not_found`: nobody has asked for it; or a database failure.
+    pub async fn tenant_deletion(&self, reference: &str) -> Result<(Tenant, TenantDeletion), Failure> {
+        let tenant = self.tenant(reference).await?;
+        let found = self.store.tenant_deletion(&tenant.tenant_id).await?;
+        let missing = || Rejected::not_found(Code::TenantDeletionNotFound, "deletion of the tenant", reference);
+        Ok((tenant, found.ok_or_else(missing)?))
+    }
+
     /// `createTenant`.
     ///
     /// # Errors

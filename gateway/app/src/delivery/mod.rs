@@ -1,4 +1,4 @@
-//! Queues, subscriptions, webhook endpoints, calculations, redrive, replays, explanations, the tail of the stream.
+//! Queues, subscriptions, stream subscriptions, webhook endpoints, calculations, redrive, replays, explanations, the tail of the stream.
 
 pub(crate) mod calculations;
 pub(crate) mod explain;
@@ -6,6 +6,7 @@ pub(crate) mod queues;
 pub(crate) mod redrive;
 pub(crate) mod replays;
 pub(crate) mod signing;
+pub(crate) mod stream_subscriptions;
 pub(crate) mod subscriptions;
 pub(crate) mod tail;
 pub(crate) mod webhook_endpoints;

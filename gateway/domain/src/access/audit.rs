@@ -6,6 +6,9 @@ use billwire_schemas::{
 };
 use serde::{Deserialize, Serialize};
 
+/// Stands for the operation where a connection to NATS was refused.
+pub const CONNECT: &str = "connectToNats";
+
 /// What an entry tells of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -18,11 +21,13 @@ pub enum Kind {
     FirstUse,
     /// The first call of a person that a process has seen.
     SignIn,
+    /// Subscribers that connected to NATS.
+    Connections,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Changes, Self::Refusals, Self::FirstUse, Self::SignIn];
+    pub const ALL: [Self; 5] = [Self::Changes, Self::Refusals, Self::FirstUse, Self::SignIn, Self::Connections];
 
     /// The name on the wire.
     pub fn name(self) -> &'static str {
@@ -31,6 +36,7 @@ impl Kind {
             Self::Refusals => "refusals",
             Self::FirstUse => "firstUse",
             Self::SignIn => "signIn",
+            Self::Connections => "connections",
         }
     }
 }
@@ -98,13 +104,23 @@ pub struct ChangeMade {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Refusal {
-    /// The operationId; absent: there is no such operation.
+    /// The operationId, or [`CONNECT`]; absent: there is no such operation.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub operation: Option<String>,
     /// Who called.
     pub by: By,
     /// The code of the refusal.
     pub code: String,
+    /// How many there were.
+    pub count: u64,
+}
+
+/// Connections to NATS with one API key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConnectionsMade {
+    /// Whose key it was.
+    pub by: By,
     /// How many there were.
     pub count: u64,
 }
@@ -123,6 +139,9 @@ pub struct Entry {
     /// Of [`Kind::Refusals`].
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub refusals: Vec<Refusal>,
+    /// Of [`Kind::Connections`].
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub connections: Vec<ConnectionsMade>,
     /// Of [`Kind::FirstUse`]: the key.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub api_key_id: Option<ApiKeyId>,
@@ -133,7 +152,7 @@ pub struct Entry {
 
 impl Entry {
     fn new(at: Timestamp, kind: Kind) -> Self {
-        Self { at, kind, changes: Vec::new(), refusals: Vec::new(), api_key_id: None, person: None }
+        Self { at, kind, changes: Vec::new(), refusals: Vec::new(), connections: Vec::new(), api_key_id: None, person: None }
     }
 
     /// An entry of changes.
@@ -144,6 +163,11 @@ impl Entry {
     /// An entry of refusals.
     pub fn refusals(at: Timestamp, refusals: Vec<Refusal>) -> Self {
         Self { refusals, ..Self::new(at, Kind::Refusals) }
+    }
+
+    /// An entry of connections.
+    pub fn connections(at: Timestamp, connections: Vec<ConnectionsMade>) -> Self {
+        Self { connections, ..Self::new(at, Kind::Connections) }
     }
 
     /// An entry of a first use.

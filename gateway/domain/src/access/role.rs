@@ -59,7 +59,7 @@ pub struct Update {
     pub adjustment_ceilings: Option<Vec<Money>>,
 }
 
-/// Ends the name of the scopes that read.
+/// Ends the name of the scopes that read. Who reads the stream moves a subscription on, so that scope is not meant.
 const READ: &str = ":read";
 
 /// The roles that come with the product: name, what it is for, scopes. `:read` stands for all scopes that read.
@@ -184,7 +184,7 @@ const PREDEFINED: &[(&str, &str, &[&str])] = &[
 pub fn predefined() -> impl Iterator<Item = Role> {
     PREDEFINED.iter().map(|(name, description, scopes)| {
         let scopes = scopes.iter().flat_map(|&scope| match scope {
-            READ => scopes::SCOPES.iter().copied().filter(|scope| scope.ends_with(READ)).collect(),
+            READ => scopes::SCOPES.iter().copied().filter(|scope| scope.ends_with(READ) && *scope != scopes::STREAM).collect(),
             one => vec![one],
         });
         let mut scopes: Vec<String> = scopes.map(str::to_owned).collect();

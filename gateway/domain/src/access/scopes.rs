@@ -4,10 +4,13 @@ use billwire_schemas::refusal::Code;
 
 use crate::{events::catalogue::did_you_mean, rejected::Violation};
 
+/// The scope of connecting to NATS and reading from it; no operation requires it.
+pub const STREAM: &str = "stream:read";
+
 /// The scope that includes all others.
 pub const EVERY: &str = "*";
 
-/// All other scopes, in alphabetical order. A test of the API compares them with those its operations require.
+/// All other scopes, in alphabetical order. A test of the API compares them with those its operations require, and [`STREAM`].
 pub const SCOPES: &[&str] = &[
     "accounts:read",
     "accounts:write",
@@ -64,6 +67,9 @@ pub const SCOPES: &[&str] = &[
     "services:write",
     "smtp_accounts:read",
     "smtp_accounts:write",
+    "stream:read",
+    "stream_subscriptions:read",
+    "stream_subscriptions:write",
     "subscriptions:read",
     "subscriptions:write",
     "suppressed_addresses:read",

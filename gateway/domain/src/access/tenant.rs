@@ -20,6 +20,10 @@ pub enum Status {
     Active,
     /// Its calls are refused, and its deliveries wait. Its clock goes on: what falls due is done.
     Suspended,
+    /// As suspended, and for good: all it has is being deleted.
+    Deleting,
+    /// Nothing of it is left but its name, which no other tenant gets.
+    Deleted,
 }
 
 impl Status {
@@ -28,6 +32,8 @@ impl Status {
         match self {
             Self::Active => "active",
             Self::Suspended => "suspended",
+            Self::Deleting => "deleting",
+            Self::Deleted => "deleted",
         }
     }
 }
@@ -80,22 +86,27 @@ pub fn create(id: TenantObjectId, tenant_id: TenantId, name: String, limits: Lim
 }
 
 /// Decides `updateTenant`; absent members stay as they are.
-pub fn update(tenant: Tenant, name: Option<String>, limits: Option<Limits>, now: Timestamp) -> Change<Tenant> {
+///
+/// # Errors
+/// `tenant_deleted`.
+pub fn update(tenant: Tenant, name: Option<String>, limits: Option<Limits>, now: Timestamp) -> Result<Change<Tenant>, Rejected> {
+    tenant.ensure_not_deleted()?;
     let mut after = tenant.next_version(now);
     after.name = name.unwrap_or(after.name);
     after.limits = limits.unwrap_or(after.limits);
-    Change::updated(tenant, after, Vec::<&'static str>::new())
+    Ok(Change::updated(tenant, after, Vec::<&'static str>::new()))
 }
 
 /// Decides `suspendTenant`.
 ///
 /// # Errors
-/// `tenant_is_operator`, `tenant_suspended`.
+/// `tenant_is_operator`, `tenant_already_suspended`, `tenant_deleted`.
 pub fn suspend(tenant: Tenant, because: Option<String>, now: Timestamp) -> Result<Change<Tenant>, Rejected> {
     if tenant.tenant_id == TenantId::default_tenant() {
         let message = "The operator's own tenant cannot be suspended: nobody could resume it.";
         return Err(Rejected::conflict(Code::TenantIsOperator, message));
     }
+    tenant.ensure_not_deleted()?;
     if tenant.status == Status::Suspended {
         return Err(Rejected::conflict(Code::TenantAlreadySuspended, "The tenant is suspended already."));
     }
@@ -107,14 +118,49 @@ pub fn suspend(tenant: Tenant, because: Option<String>, now: Timestamp) -> Resul
 /// Decides `resumeTenant`.
 ///
 /// # Errors
-/// `tenant_not_suspended`.
+/// `tenant_not_suspended`, `tenant_deleted`.
 pub fn resume(tenant: Tenant, now: Timestamp) -> Result<Change<Tenant>, Rejected> {
+    tenant.ensure_not_deleted()?;
     if tenant.status == Status::Active {
         return Err(Rejected::conflict(Code::TenantNotSuspended, "The tenant is not suspended."));
     }
     let mut after = tenant.next_version(now);
     (after.status, after.suspended_because) = (Status::Active, None);
     Ok(Change::updated(tenant, after, Vec::<&'static str>::new()))
+}
+
+/// Decides `deleteTenant`: from now on, what the tenant has is being deleted.
+///
+/// # Errors
+/// `tenant_not_suspended`: nobody deletes by mistake what is in use. `tenant_deleted`.
+pub fn delete(tenant: Tenant, now: Timestamp) -> Result<Change<Tenant>, Rejected> {
+    tenant.ensure_not_deleted()?;
+    if tenant.status == Status::Active {
+        return Err(Rejected::conflict(Code::TenantNotSuspended, "Only a suspended tenant can be deleted; suspend it first."));
+    }
+    let mut after = tenant.next_version(now);
+    after.status = Status::Deleting;
+    Ok(Change::updated(tenant, after, Vec::<&'static str>::new()))
+}
+
+/// Ends the deletion; `None`: none is under way.
+pub fn end_deletion(tenant: Tenant, now: Timestamp) -> Option<Change<Tenant>> {
+    if tenant.status != Status::Deleting {
+        return None;
+    }
+    let mut after = tenant.next_version(now);
+    after.status = Status::Deleted;
+    Some(Change::updated(tenant, after, Vec::<&'static str>::new()))
+}
+
+impl Tenant {
+    fn ensure_not_deleted(&self) -> Result<(), Rejected> {
+        match self.status {
+            Status::Active | Status::Suspended => Ok(()),
+            Status::Deleting => Err(Rejected::conflict(Code::TenantDeleted, "The tenant is being deleted.")),
+            Status::Deleted => Err(Rejected::conflict(Code::TenantDeleted, "The tenant was deleted.")),
+        }
+    }
 }
 
 impl Entity for Tenant {
@@ -151,12 +197,32 @@ mod tests {
     #[test]
     fn the_operators_own_tenant_stays() {
         assert_eq!(suspend(tenant("default"), None, at(1)).expect_err("refused").code, Code::TenantIsOperator);
+        assert_eq!(delete(tenant("default"), at(1)).expect_err("refused").code, Code::TenantNotSuspended);
+    }
+
+    #[test]
+    fn a_suspended_tenant_is_deleted_once_and_nothing_changes_it_afterwards() {
+        assert_eq!(delete(tenant("acme"), at(1)).expect_err("refused").code, Code::TenantNotSuspended);
+        assert!(end_deletion(tenant("acme"), at(1)).is_none());
+        let suspended = suspend(tenant("acme"), None, at(1)).expect("suspended").after;
+        let deleting = delete(suspended, at(2)).expect("deleting").after;
+        let deleted = end_deletion(deleting.clone(), at(3)).expect("deleted").after;
+        assert_eq!((deleting.status, deleted.status, deleted.version), (Status::Deleting, Status::Deleted, 4));
+        for tenant in [deleting, deleted] {
+            let refusals = [
+                update(tenant.clone(), Some("B".to_owned()), None, at(4)),
+                suspend(tenant.clone(), None, at(4)),
+                resume(tenant.clone(), at(4)),
+                delete(tenant, at(4)),
+            ];
+            assert!(refusals.into_iter().all(|refused| refused.is_err_and(|refused| refused.code == Code::TenantDeleted)));
+        }
     }
 
     #[test]
     fn the_same_name_again_changes_nothing() {
         let acme = tenant("acme");
-        assert_eq!(update(acme.clone(), Some("Acme".to_owned()), None, at(1)).after, acme);
-        assert_eq!(update(acme, Some("Acme Ltd".to_owned()), None, at(1)).after.version, 2);
+        assert_eq!(update(acme.clone(), Some("Acme".to_owned()), None, at(1)).expect("the same").after, acme);
+        assert_eq!(update(acme, Some("Acme Ltd".to_owned()), None, at(1)).expect("changed").after.version, 2);
     }
 }

@@ -59,6 +59,8 @@ pub struct RetentionLimits {
     pub longest: Retention,
     /// For how many days the stream keeps messages. Events and deliveries are kept longer, so that SQL knows what the stream holds.
     pub stream_days: u32,
+    /// Entries of the audit, in days; absent: for ever. No tenant shortens it, so that nobody removes what tells of them.
+    pub audit_days: Option<u32>,
 }
 
 /// The shortest retention of replies to idempotency keys that a tenant may choose, in hours.
@@ -77,6 +79,7 @@ impl Default for RetentionLimits {
                 idempotency_hours: Some(7 * 24),
             },
             stream_days: 30,
+            audit_days: days(730),
         }
     }
 }
@@ -232,7 +235,7 @@ mod tests {
         let pointers: Vec<&str> = refused.violations.iter().map(|one| one.pointer.as_ref()).collect();
         assert_eq!(pointers, ["/eventsDays", "/deliveriesDays", "/idempotencyHours"]);
         assert!(refused.violations.iter().all(|one| one.code == Code::RetentionOutOfRange));
-        let for_ever = RetentionLimits { longest: Retention::default(), stream_days: 7 };
+        let for_ever = RetentionLimits { longest: Retention::default(), stream_days: 7, audit_days: None };
         assert!(asked(Retention { events_days: Some(8), ..Retention::default() }, &for_ever).is_ok());
     }
 

@@ -8,6 +8,7 @@ pub(crate) mod issuers;
 pub(crate) mod routing_config;
 pub(crate) mod sandbox;
 pub(crate) mod smtp;
+pub(crate) mod stream_consumers;
 pub(crate) mod stream_records;
 pub(crate) mod stream_tail;
 pub(crate) mod webhook;

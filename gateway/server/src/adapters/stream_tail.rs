@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use billwire_app::Stream;
 use billwire_bus::{Authenticity, Bus};
 use billwire_delivery::authenticity;
-use billwire_schemas::ids::TenantId;
+use billwire_schemas::{events::envelope::subjects_of, ids::TenantId};
 
 use crate::adapters::delivery_store::SqlDeliveryStore;
 
@@ -37,7 +37,7 @@ impl Tail {
 fn subjects(tenant: &TenantId, pattern: Option<&str>) -> String {
     match pattern.and_then(|pattern| pattern.split_once('.')) {
         Some((object, what)) => format!("billing.{tenant}.{object}.{what}.>"),
-        None => format!("billing.{tenant}.>"),
+        None => subjects_of(tenant),
     }
 }
 

@@ -33,6 +33,7 @@ impl Settings {
             answers_days: (self.retention_answers_days > 0).then_some(whole(self.retention_answers_days)),
             idempotency_hours: Some(whole(self.idempotency_hours)),
         };
-        Ok(RetentionLimits { longest, stream_days })
+        let audit_days = (self.retention_audit_days > 0).then_some(whole(self.retention_audit_days));
+        Ok(RetentionLimits { longest, stream_days, audit_days })
     }
 }

@@ -1,6 +1,10 @@
 //! The worker of replays: one process at a time reads the events of each window and stores their deliveries, page by page.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 use billwire_delivery::{
     event::Event,
@@ -11,6 +15,7 @@ use billwire_delivery::{
 use billwire_schemas::{
     clock::{Clock, ShiftedClock},
     expression::Scope,
+    ids::{ReplayId, TenantId},
 };
 use billwire_store::{
     Store,
@@ -33,25 +38,48 @@ pub async fn run(delivery_store: SqlDeliveryStore, clock: Arc<ShiftedClock>, ttl
     lease::run(&leases, "replays", ttl, stop, |_| collect(&delivery_store, &clock)).await;
 }
 
+/// The replay of each tenant that was advanced last.
+type Turns = HashMap<TenantId, ReplayId>;
+
 /// Advances all replays, again and again.
 async fn collect(delivery_store: &SqlDeliveryStore, clock: &ShiftedClock) -> Result<(), String> {
+    let mut turns = Turns::new();
     loop {
-        if !step(delivery_store, delivery_store.store(), clock).await? {
+        if !step(delivery_store, delivery_store.store(), clock, &mut turns).await? {
             sleep(IDLE).await;
         }
     }
 }
 
-/// Advances each replay by a page; gives whether there is more to do at once.
-async fn step(delivery_store: &SqlDeliveryStore, store: &Store, clock: &ShiftedClock) -> Result<bool, String> {
+/// Advances one replay of each tenant by a page; gives whether there is more to do at once.
+async fn step(delivery_store: &SqlDeliveryStore, store: &Store, clock: &ShiftedClock, turns: &mut Turns) -> Result<bool, String> {
     let mut more = false;
-    for replay in store.collecting_replays().await.map_err(text)? {
-        if !replay.dry_run && store.has_waiting(replay.id, WAITING_MAX).await.map_err(text)? {
-            continue;
+    for of_tenant in in_turn(store.collecting_replays().await.map_err(text)?, turns) {
+        let several = of_tenant.len() > 1;
+        for replay in of_tenant {
+            if !replay.dry_run && store.has_waiting(replay.id, WAITING_MAX).await.map_err(text)? {
+                continue;
+            }
+            turns.insert(replay.tenant.clone(), replay.id);
+            more |= advance(delivery_store, store, clock, replay).await? || several;
+            break;
         }
-        more |= advance(delivery_store, store, clock, replay).await?;
     }
     Ok(more)
+}
+
+/// The replays by tenant, each tenant's beginning behind the one that was advanced last.
+fn in_turn(replays: Vec<Replay>, turns: &mut Turns) -> Vec<Vec<Replay>> {
+    let mut of: BTreeMap<TenantId, Vec<Replay>> = BTreeMap::new();
+    for replay in replays {
+        of.entry(replay.tenant.clone()).or_default().push(replay);
+    }
+    turns.retain(|tenant, _| of.contains_key(tenant));
+    for (tenant, replays) in &mut of {
+        let behind = turns.get(tenant).map_or(0, |last| replays.iter().take_while(|replay| replay.id.0 <= last.0).count());
+        replays.rotate_left(behind);
+    }
+    of.into_values().collect()
 }
 
 async fn advance(delivery_store: &SqlDeliveryStore, store: &Store, clock: &ShiftedClock, mut replay: Replay) -> Result<bool, String> {
@@ -95,4 +123,43 @@ async fn advance(delivery_store: &SqlDeliveryStore, store: &Store, clock: &Shift
     }
     store.advance_replay(&replay, deliveries, queue.in_order, now).await.map_err(text)?;
     Ok(!last)
+}
+
+#[cfg(test)]
+mod tests {
+    use billwire_schemas::{clock::Timestamp, ids::SubscriptionId};
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn replay(tenant: &str, id: u128) -> Replay {
+        Replay {
+            id: ReplayId(Uuid::from_u128(id)),
+            tenant: tenant.parse().expect("a tenant"),
+            subscription: SubscriptionId(Uuid::nil()),
+            from: Timestamp::UNIX_EPOCH,
+            to: Timestamp::UNIX_EPOCH,
+            event_types: Vec::new(),
+            dry_run: true,
+            state: State::Collecting,
+            cursor: 0,
+            last_position: 0,
+            looked_at: 0,
+            matched: 0,
+            created_at: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn each_tenant_has_one_turn_a_round_and_its_replays_take_turns() {
+        let all = || vec![replay("a", 1), replay("b", 2), replay("a", 3), replay("a", 4)];
+        let first = |turns: &mut Turns| {
+            let of: Vec<(String, u128)> = in_turn(all(), turns).iter().map(|of| (of[0].tenant.to_string(), of[0].id.0.as_u128())).collect();
+            turns.extend(of.iter().map(|(tenant, id)| (tenant.parse().expect("a tenant"), ReplayId(Uuid::from_u128(*id)))));
+            of.into_iter().map(|(_, id)| id).collect::<Vec<_>>()
+        };
+        let mut turns = Turns::new();
+        let rounds: Vec<_> = (0..4).map(|_| first(&mut turns)).collect();
+        assert_eq!(rounds, [[1, 2], [3, 2], [4, 2], [1, 2]]);
+    }
 }

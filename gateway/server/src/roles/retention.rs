@@ -3,7 +3,7 @@
 //! The order is by age, so a purge that was stopped anywhere continues with what is the oldest now. Rows that stay because they are still
 //! owed are passed over.
 
-mod pace;
+pub(super) mod pace;
 mod past;
 
 use std::{
@@ -90,7 +90,8 @@ impl Purge<'_> {
             let retention = retentions.get(tenant).copied().unwrap_or_default();
             for kind in Kind::ALL {
                 let now = self.past.now(self.store).await?;
-                if let Some(until) = until(kind, &retention, now, ShiftedClock::offset_to(self.app.now())) {
+                let audit = self.app.retention_limits().audit_days;
+                if let Some(until) = until(kind, (&retention, audit), now, ShiftedClock::offset_to(self.app.now())) {
                     more |= self.turn(tenant, kind, until).await?;
                 }
             }
@@ -192,8 +193,9 @@ fn first_at(moment: Timestamp) -> After {
 /// The longest retention that is computed with, in hours: a hundred years.
 const HOURS_MAX: u32 = 100 * 366 * 24;
 
-/// Before which moment rows of a kind are purged; `None`: they are kept for ever. `shift` is how far business time is ahead, in microseconds.
-fn until(kind: Kind, retention: &Retention, now: Timestamp, shift: i64) -> Option<Timestamp> {
+/// Before which moment rows of a kind are purged, with the days for which the audit is kept; `None`: they are kept for ever. `shift` is how far
+/// business time is ahead, in microseconds.
+fn until(kind: Kind, (retention, audit_days): (&Retention, Option<u32>), now: Timestamp, shift: i64) -> Option<Timestamp> {
     let days = match kind {
         Kind::Events => retention.events_days,
         Kind::BusinessTransactions => retention.business_transactions_days,
@@ -202,6 +204,7 @@ fn until(kind: Kind, retention: &Retention, now: Timestamp, shift: i64) -> Optio
         Kind::Answers => retention.answers_days,
         // Their time is that of the system.
         Kind::Replies => return before(now, retention.idempotency_hours?),
+        Kind::Audit => return before(now, audit_days?.saturating_mul(24)),
     };
     before(now + TimeDelta::microseconds(shift), days?.saturating_mul(24))
 }
@@ -221,10 +224,12 @@ mod tests {
         let (now, day) = (SystemClock.now(), TimeDelta::days(1));
         let retention = Retention { events_days: Some(1), idempotency_hours: Some(24), ..Retention::default() };
         let shift = (day * 10).num_microseconds().expect("small");
-        assert_eq!(until(Kind::Events, &retention, now, shift), Some(now + day * 9));
-        assert_eq!(until(Kind::Replies, &retention, now, shift), Some(now - day));
-        assert_eq!(until(Kind::Deliveries, &retention, now, shift), None);
+        assert_eq!(until(Kind::Events, (&retention, Some(30)), now, shift), Some(now + day * 9));
+        assert_eq!(until(Kind::Replies, (&retention, Some(30)), now, shift), Some(now - day));
+        assert_eq!(until(Kind::Audit, (&retention, Some(30)), now, shift), Some(now - day * 30));
+        assert_eq!(until(Kind::Audit, (&retention, None), now, shift), None);
+        assert_eq!(until(Kind::Deliveries, (&retention, Some(30)), now, shift), None);
         let long = Retention { events_days: Some(u32::MAX), ..retention };
-        assert!(until(Kind::Events, &long, now, 0).is_some_and(|until| until < now - day * 36_000));
+        assert!(until(Kind::Events, (&long, Some(30)), now, 0).is_some_and(|until| until < now - day * 36_000));
     }
 }

@@ -3,6 +3,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
+use billwire_app::CONSUMER;
 use billwire_bus::{
     Bus, Message, Received,
     topology::{SUBJECTS, State},
@@ -232,6 +233,7 @@ impl Audit {
             return Err(LEASE_LOST.to_owned());
         }
         bus.delete_consumers(&readers()).await.map_err(text)?;
+        bus.move_back_consumers(CONSUMER, last).await.map_err(text)?;
         store.set(EPOCH, &state.epoch).await.map_err(text)?;
         self.epoch.clone_from(&state.epoch);
         // What stands behind that was not published by this relay: it is read next.

@@ -51,7 +51,7 @@ pub struct Credential {
     pub ends_at: Option<Timestamp>,
     /// When it was last used, if it ever was; not exact.
     pub last_used_at: Option<Timestamp>,
-    /// Whether the tenant is suspended.
+    /// Whether the tenant is suspended, or being deleted.
     pub suspended: bool,
     /// The tenant's own limits.
     pub limits: Limits,
@@ -72,7 +72,7 @@ fn credential(row: &QueryResult) -> Result<Credential, Error> {
         roles: Vec::new(),
         ends_at: ends_at.map(moment),
         last_used_at: last_used_at.map(moment),
-        suspended: whose.as_ref().is_some_and(|tenant| tenant.status == Status::Suspended),
+        suspended: whose.as_ref().is_some_and(|tenant| tenant.status != Status::Active),
         limits: whose.map(|tenant| tenant.limits).unwrap_or_default(),
     })
 }
@@ -83,8 +83,19 @@ pub(crate) fn hash_of_digest(key: &hmac::Key, digest: &str) -> CredentialHash {
 }
 
 impl CredentialHash {
+    /// The hash that [`std::fmt::Display`] has written.
+    pub fn of_text(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
     pub(crate) fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl std::fmt::Display for CredentialHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
     }
 }
 
@@ -154,13 +165,13 @@ impl Store {
         rows.iter().map(|row| Ok((ApiKeyId(row.try_get("", "api_key_id")?), moment(row.try_get("", "at")?)))).collect()
     }
 
-    /// The tenants that are suspended.
+    /// The tenants that are suspended, or deleted.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn suspended_tenants(&self) -> Result<HashSet<TenantId>, Error> {
         let all = self.configurations::<Tenant>(&TenantId::default_tenant(), Kind::Tenant).await?;
-        Ok(all.into_iter().filter(|tenant| tenant.status == Status::Suspended).map(|tenant| tenant.tenant_id).collect())
+        Ok(all.into_iter().filter(|tenant| tenant.status != Status::Active).map(|tenant| tenant.tenant_id).collect())
     }
 
     /// The tenants that have keys.

@@ -20,7 +20,7 @@ pub struct RegisteredProvider {
     pub provider: IdentityProvider,
     /// The tenant's own roles.
     pub roles: Vec<Role>,
-    /// Whether the tenant is suspended.
+    /// Whether the tenant is suspended, or being deleted.
     pub suspended: bool,
     /// The tenant's own limits.
     pub limits: Limits,
@@ -34,7 +34,7 @@ fn registered(row: &QueryResult) -> Result<RegisteredProvider, Error> {
         tenant: tenant.parse().map_err(|_| Error::Corrupt { table: "identity_provider", detail: tenant })?,
         provider: serde_json::from_str(&body).map_err(Error::corrupt("configuration"))?,
         roles: Vec::new(),
-        suspended: whose.as_ref().is_some_and(|tenant| tenant.status == Status::Suspended),
+        suspended: whose.as_ref().is_some_and(|tenant| tenant.status != Status::Active),
         limits: whose.map(|tenant| tenant.limits).unwrap_or_default(),
     })
 }

@@ -7,7 +7,7 @@ use billwire_domain::access::audit::Entry;
 use billwire_schemas::ids::{TenantId, TransactionId};
 use sea_orm::{ConnectionTrait, DbErr, QueryResult};
 
-use super::{Chained, digest_of, link, seal};
+use super::{Chained, digest_of, link, seal, seal_of_start};
 use crate::{Error, Store, retention::Kind};
 
 /// Entries that are read at once.
@@ -24,6 +24,8 @@ pub enum Fault {
     EntriesMissing(i64, i64),
     /// The record of where the chain ends was altered or removed.
     EndAltered,
+    /// The record of where the chain begins was altered.
+    StartAltered,
     /// A business transaction, and the number of its entry.
     TransactionAltered(TransactionId, i64),
     /// The same of one that is not there.
@@ -37,6 +39,7 @@ impl fmt::Display for Fault {
             Self::EntriesMissing(first, last) if first == last => write!(f, "entry {first} is missing"),
             Self::EntriesMissing(first, last) => write!(f, "the entries {first} to {last} are missing"),
             Self::EndAltered => f.write_str("the record of the last entry was altered or removed"),
+            Self::StartAltered => f.write_str("the record of the last entry deleted after its retention was altered"),
             Self::TransactionAltered(id, number) => write!(f, "business transaction {id} was altered (entry {number})"),
             Self::TransactionMissing(id, number) => write!(f, "business transaction {id} is missing (entry {number})"),
         }
@@ -87,6 +90,14 @@ impl Store {
     pub async fn verify_audit(&self, tenant: &TenantId) -> Result<Report, Error> {
         let key = self.chain_key().await?;
         let (mut report, mut before) = (Report::default(), (0, String::new()));
+        let sql = "SELECT purged, purged_hash, purged_seal FROM audit_head WHERE tenant = $1 AND purged > 0";
+        if let Some(row) = self.0.read.query_one_raw(self.statement(sql, [tenant.as_str().into()])).await? {
+            before = (row.try_get("", "purged")?, row.try_get("", "purged_hash")?);
+            let sealed: String = row.try_get("", "purged_seal")?;
+            if seal_of_start(key, tenant.as_str(), before.0, &before.1) != sealed {
+                report.add(Fault::StartAltered);
+            }
+        }
         loop {
             let part = self.audit_chain(tenant, before.0, READ_AT_ONCE).await?;
             for entry in &part {

@@ -164,8 +164,9 @@ async fn decide_all(
     later_lock: Duration,
 ) -> Result<(Vec<Result<Reply, Failure>>, Writes), Error> {
     let waits = Instant::now();
+    let tenants = group.iter().flat_map(|job| std::iter::once(job.unit.tenant().clone()).chain(job.unit.further_tenants())).collect();
     let Locked { sequences, revisions } =
-        crate::tx::lock(transaction, group.iter().flat_map(|job| job.lanes.clone()).collect(), later_lock).await?;
+        crate::tx::lock(transaction, group.iter().flat_map(|job| job.lanes.clone()).collect(), &tenants, later_lock).await?;
     METRICS.lock_seconds.observe(waits.elapsed().as_secs_f64());
     let stored = stored_replies(transaction, group.iter()).await?;
     let wanted = group.iter().flat_map(|job| job.unit.prefetch()).collect();

@@ -18,6 +18,10 @@ use crate::{
 pub trait Unit: Send + Sync + 'static {
     /// The tenant whose data it changes.
     fn tenant(&self) -> &TenantId;
+    /// Other tenants for which it saves something.
+    fn further_tenants(&self) -> Vec<TenantId> {
+        Vec::new()
+    }
     /// The ordering keys of its events, all locked before [`Unit::decide`] runs. Never empty; may repeat a key.
     fn keys(&self) -> Vec<OrderingKey>;
     /// The idempotency key it came with.

@@ -7,7 +7,7 @@ use billwire_schemas::{
     ids::{DeliveryId, EventId, OrderingKey, QueueId, ReplayId, SubscriptionId, TenantId},
 };
 use sea_orm::{
-    ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, TransactionTrait,
+    ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
     sea_query::{ExprTrait, LikeExpr},
 };
 
@@ -89,11 +89,11 @@ impl Store {
     /// When the database fails.
     pub async fn delivery(&self, tenant: &TenantId, id: DeliveryId) -> Result<Option<(Delivery, Vec<AttemptRecord>)>, Error> {
         let same = delivery::Column::Tenant.eq(tenant.as_str());
-        let read = self.0.read.pool.begin().await?;
-        let Some(row) = delivery::Entity::find_by_id(id.0).filter(same).one(&read).await? else { return Ok(None) };
+        let read = self.0.read.begin().await?;
+        let Some(row) = delivery::Entity::find_by_id(id.0).filter(same).one(&*read).await? else { return Ok(None) };
         let found = parse(row)?;
         let kept =
-            attempt::Entity::find().filter(attempt::Column::DeliveryId.eq(id.0)).order_by_asc(attempt::Column::Number).all(&read).await?;
+            attempt::Entity::find().filter(attempt::Column::DeliveryId.eq(id.0)).order_by_asc(attempt::Column::Number).all(&*read).await?;
         let mut attempts: Vec<AttemptRecord> =
             kept.into_iter().map(|a| attempt_record(a.number, a.at, a.latency_us, a.status, a.detail)).collect();
         // A successful attempt is in the delivery's own row only.

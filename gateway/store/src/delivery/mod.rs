@@ -1,4 +1,5 @@
-//! Deliveries with their lanes, recipients, lists and lookup, redrive, replays, held queues, queue progress, health of targets.
+//! Deliveries with their lanes, recipients, lists and lookup, redrive, replays, held queues, queue progress, stream progress, health of
+//! targets.
 
 pub(crate) mod deliveries;
 pub(crate) mod health;
@@ -11,3 +12,4 @@ pub mod queue_progress;
 pub(crate) mod recipients;
 pub mod redrive;
 pub mod replays;
+pub mod stream_progress;

@@ -71,6 +71,9 @@ pub struct Replay {
     pub created_at: Timestamp,
 }
 
+/// Replays that are looked at in one round.
+const COLLECTING_MAX: usize = 100;
+
 /// The deliveries of a replay, by state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
@@ -247,14 +250,17 @@ impl Store {
         Ok(self.0.read.query_one_raw(self.statement(&sql, [id.0.into()])).await?.is_some())
     }
 
-    /// Replays whose events are still being collected, of all tenants.
+    /// Replays whose events are still being collected: the first of each tenant, then the second of each, and so on, up to [`COLLECTING_MAX`]. However
+    /// many a tenant has, those of others are among them.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn collecting_replays(&self) -> Result<Vec<Replay>, Error> {
-        let rows =
-            self.0.read.query_all_raw(self.statement("SELECT * FROM replay WHERE state = 'collecting' ORDER BY id LIMIT 100", [])).await?;
-        rows.iter().map(read).collect()
+        let sql = format!(
+            "SELECT * FROM (SELECT replay.*, ROW_NUMBER() OVER (PARTITION BY tenant ORDER BY id) AS n FROM replay WHERE state = 'collecting') AS r \
+             ORDER BY n, id LIMIT {COLLECTING_MAX}"
+        );
+        self.0.read.query_all_raw(self.statement(&sql, [])).await?.iter().map(read).collect()
     }
 
     /// The next events of a replay's window, in the order of the outbox.
@@ -294,5 +300,33 @@ impl Store {
         transaction.commit().await?;
         self.report_enqueued();
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use billwire_schemas::ids::fresh;
+
+    use super::*;
+    use crate::transaction::tests::store;
+
+    #[tokio::test]
+    async fn a_tenants_many_replays_do_not_hide_those_of_others() {
+        let (store, folder) = store().await;
+        let add = async |tenant: &str, count: usize| {
+            for _ in 0..count {
+                let sql = "INSERT INTO replay (id, tenant, subscription_id, from_at, to_at, event_types, dry_run, state, cursor, last_position, looked_at, \
+                           matched, created_at) VALUES ($1, $2, $3, 0, 1, '[]', FALSE, 'collecting', 0, 0, 0, 0, 0)";
+                let values = [fresh().into(), tenant.into(), fresh().into()];
+                store.0.write.execute_raw(store.statement(sql, values)).await.expect("a row");
+            }
+        };
+        add("many", COLLECTING_MAX + 20).await;
+        add("few", 2).await;
+        let found = store.collecting_replays().await.expect("replays");
+        assert_eq!(found.len(), COLLECTING_MAX);
+        let tenants: Vec<&str> = found.iter().map(|replay| replay.tenant.as_str()).collect();
+        assert_eq!(tenants[..5], ["many", "few", "many", "few", "many"]);
+        let _ = std::fs::remove_dir_all(folder);
     }
 }

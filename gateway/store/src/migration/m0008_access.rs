@@ -26,6 +26,8 @@ impl MigrationTrait for Migration {
             ),
             "CREATE INDEX credential_api_key ON credential (api_key_id)",
             "CREATE INDEX credential_tenant ON credential (tenant)",
+            "CREATE TABLE tenant_deletion (tenant TEXT PRIMARY KEY, requested_at BIGINT NOT NULL, deleted_rows BIGINT NOT NULL, \
+             messages BIGINT NOT NULL, part TEXT, completed_at BIGINT)",
         ] {
             manager.get_connection().execute_unprepared(statement).await?;
         }

@@ -29,8 +29,9 @@ impl MigrationTrait for Migration {
                  occurred_at BIGINT NOT NULL, body TEXT NOT NULL, hash TEXT NOT NULL, PRIMARY KEY (tenant, number))"
             ),
             "CREATE INDEX audit_entry_occurred ON audit_entry (tenant, occurred_at, id)",
-            // The last entry of each tenant, so that it cannot be deleted unnoticed.
-            "CREATE TABLE audit_head (tenant TEXT PRIMARY KEY, number BIGINT NOT NULL, hash TEXT NOT NULL, seal TEXT NOT NULL)",
+            // The last entry of each tenant, and the last one deleted after its retention, so that none is deleted unnoticed.
+            "CREATE TABLE audit_head (tenant TEXT PRIMARY KEY, number BIGINT NOT NULL, hash TEXT NOT NULL, seal TEXT NOT NULL, \
+             purged BIGINT NOT NULL DEFAULT 0, purged_hash TEXT NOT NULL DEFAULT '', purged_seal TEXT NOT NULL DEFAULT '')",
         ] {
             manager.get_connection().execute_unprepared(statement).await?;
         }

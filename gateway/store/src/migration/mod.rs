@@ -10,6 +10,7 @@ mod m0007_prepayments;
 mod m0008_access;
 mod m0009_audit;
 mod m0010_identity_providers;
+mod m0011_stream_subscriptions;
 
 use sea_orm_migration::prelude::*;
 
@@ -29,6 +30,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0008_access::Migration),
             Box::new(m0009_audit::Migration),
             Box::new(m0010_identity_providers::Migration),
+            Box::new(m0011_stream_subscriptions::Migration),
         ]
     }
 }

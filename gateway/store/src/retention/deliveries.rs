@@ -3,8 +3,8 @@
 use billwire_schemas::{clock::Timestamp, delivery::DeliveryState};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, Value};
 
-use super::{Candidate, Deleted, deleted, history::UNSETTLED, ids, marks};
-use crate::{Error, Store, batching::filled, delivery::deliveries::OPEN, micros};
+use super::{Candidate, Deleted, deleted, ids, marks};
+use crate::{Error, Store, batching::filled, delivery::deliveries::OPEN, micros, published::UNSETTLED};
 
 /// The condition on deliveries that are finished: nothing attempts them again.
 fn finished() -> String {

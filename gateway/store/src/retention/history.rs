@@ -7,11 +7,7 @@ use billwire_schemas::{
 use sea_orm::{ConnectionTrait, DatabaseTransaction, Value};
 
 use super::{Candidate, Deleted, deleted, ids, marks};
-use crate::{Backend, Error, Store, batching::filled};
-
-/// The tables with the positions of events that are not settled: not published; on the stream and not settled by their slot and the warehouse;
-/// and set aside.
-pub(super) const UNSETTLED: [&str; 3] = ["outbox", "published", "set_aside_event"];
+use crate::{Backend, Error, Store, batching::filled, published::UNSETTLED};
 
 impl Store {
     /// Deletes events, with their places in the warehouse's batches. Those stay that are not settled, that a queue is behind by, that a

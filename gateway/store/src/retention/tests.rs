@@ -10,10 +10,11 @@ use billwire_schemas::{
 use chrono::TimeDelta;
 use sea_orm::{EntityTrait, IntoActiveModel};
 
-use super::{history::UNSETTLED, *};
+use super::*;
 use crate::{
     delivery::held_queues::HeldQueue,
     entity::{attempt, business_transaction, delivery, event, idempotency, recipient},
+    published::UNSETTLED,
     transaction::tests::store,
 };
 

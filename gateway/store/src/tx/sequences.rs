@@ -1,12 +1,15 @@
 //! Locking ordering keys, and drawing sequences of those a unit holds.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
 
 use billwire_schemas::ids::{OrderingKey, TenantId};
 use sea_orm::{ConnectionTrait, DatabaseBackend, DatabaseTransaction, Statement};
 
 use super::Tx;
-use crate::{Error, error::Failure};
+use crate::{Error, error::Failure, row_security::SETTING};
 
 impl Tx<'_> {
     /// The next sequence of one of the unit's ordering keys.
@@ -44,7 +47,12 @@ pub(crate) struct Locked {
 
 /// Locks the ordering keys. Rows are taken in one fixed order, so two groups cannot wait for each other; the upsert both makes a missing row
 /// and locks an existing one. Later statements of the transaction wait for locks for `later` (PostgreSQL).
-pub(crate) async fn lock(conn: &DatabaseTransaction, mut lanes: Vec<(TenantId, OrderingKey)>, later: Duration) -> Result<Locked, Error> {
+pub(crate) async fn lock(
+    conn: &DatabaseTransaction,
+    mut lanes: Vec<(TenantId, OrderingKey)>,
+    tenants: &BTreeSet<TenantId>,
+    later: Duration,
+) -> Result<Locked, Error> {
     const CLASH: &str =
         "ON CONFLICT (tenant, key) DO UPDATE SET last_sequence = ordering_key.last_sequence RETURNING tenant, key, last_sequence";
     lanes.sort();
@@ -54,12 +62,13 @@ pub(crate) async fn lock(conn: &DatabaseTransaction, mut lanes: Vec<(TenantId, O
         let sql = format!(
             "WITH locked AS (INSERT INTO ordering_key (tenant, key, last_sequence) \
              SELECT tenant, key, 0 FROM UNNEST($1::text[], $2::text[]) WITH ORDINALITY AS r(tenant, key, n) ORDER BY n {CLASH}) \
-             SELECT l.tenant, l.key, l.last_sequence, set_config('lock_timeout', $3, true) AS later, \
+             SELECT l.tenant, l.key, l.last_sequence, set_config('lock_timeout', $3, true) AS later, set_config('{SETTING}', $4, true) AS seen, \
              (SELECT c.last_sequence FROM ordering_key c WHERE c.tenant = l.tenant AND c.key = 'configuration') AS revision \
              FROM locked l ORDER BY l.tenant, l.key"
         );
+        let seen = tenants.iter().map(TenantId::as_str).collect::<Vec<_>>().join(",");
         let (tenants, keys): (Vec<String>, Vec<String>) = lanes.iter().map(|(tenant, key)| (tenant.to_string(), key.to_string())).unzip();
-        (sql, vec![tenants.into(), keys.into(), later.as_millis().to_string().into()])
+        (sql, vec![tenants.into(), keys.into(), later.as_millis().to_string().into(), seen.into()])
     } else {
         let rows: Vec<String> = (0..lanes.len()).map(|i| format!("(${}, ${}, 0)", 2 * i + 1, 2 * i + 2)).collect();
         let sql = format!("INSERT INTO ordering_key (tenant, key, last_sequence) VALUES {} {CLASH}", rows.join(", "));
