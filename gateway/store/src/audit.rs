@@ -125,7 +125,7 @@ fn chained(row: &QueryResult) -> Result<Chained, DbErr> {
 }
 
 impl Store {
-    async fn chain_key(&self) -> Result<&hmac::Key, Error> {
+    pub(crate) async fn chain_key(&self) -> Result<&hmac::Key, Error> {
         let read = async {
             let text = self.secret_setting(CHAIN_KEY, Sealer::fresh_master_key).await?;
             Ok(hmac::Key::new(hmac::HMAC_SHA256, text.as_bytes()))

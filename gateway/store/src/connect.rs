@@ -10,7 +10,6 @@ use std::{
 };
 
 use billwire_schemas::events::size::MAX_PAYLOAD_DEFAULT;
-use log::LevelFilter;
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseBackend, DatabaseConnection, Statement, TransactionTrait};
 use sea_orm_migration::MigratorTrait;
 use sqlx::{
@@ -172,7 +171,7 @@ async fn sqlite(
     options
         .max_connections(connections)
         .test_before_acquire(false)
-        .sqlx_logging_level(LevelFilter::Trace)
+        .sqlx_logging(false)
         // Longer than any caller waits for the lock.
         .acquire_timeout(deadlines.lock * 2)
         .map_sqlx_sqlite_opts(move |o| {
@@ -203,7 +202,7 @@ async fn postgres(
     connect
         .max_connections(connections)
         .test_before_acquire_if_idle_for(Duration::from_secs(30))
-        .sqlx_logging_level(LevelFilter::Trace)
+        .sqlx_logging(false)
         .acquire_timeout(wait)
         .map_sqlx_postgres_opts(move |o| {
             // A prepared statement keeps the plan it got when its table was small: a scan of the whole table, harmless for a hundred

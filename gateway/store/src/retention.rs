@@ -187,6 +187,10 @@ impl Store {
         if page.is_empty() && !all {
             return Ok(Some(Step::default()));
         }
+        if kind == Kind::Audit {
+            // Read before the transaction: making it takes the writer's connection.
+            self.chain_key().await?;
+        }
         let transaction = match self.0.backend {
             // Others wait for the writer meanwhile, but need not wait for the disk.
             Backend::Sqlite => self.begin_repeatable().await?,
@@ -203,7 +207,7 @@ impl Store {
             Kind::Deliveries => self.purge_deliveries(&transaction, range.until, &page).await?,
             Kind::Answers => self.purge_answers(&transaction, &page).await?,
             Kind::Replays => self.purge_replays(&transaction, &page).await?,
-            Kind::Audit => self.purge_audit(&transaction, range.tenant, range.until, range.limit).await?,
+            Kind::Audit => self.purge_audit(&transaction, range).await?,
             Kind::Attempts => self.purge_oldest(&transaction, kind, "delivery_id, number", range).await?,
             Kind::Replies => self.purge_oldest(&transaction, kind, "tenant, key", range).await?,
         };

@@ -1,20 +1,20 @@
 //! Deletes what was kept long enough from the beginning of a chain. Where the chain begins now is proven as its end is.
 
-use billwire_schemas::{clock::Timestamp, ids::TenantId};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr, QueryResult};
 use uuid::Uuid;
 
 use super::seal_of_start;
-use crate::{Error, Store, micros, retention::Deleted};
+use crate::{
+    Error, Store, micros,
+    retention::{Deleted, Range},
+};
 
 impl Store {
-    /// Deletes the first entries of a tenant, those before `until`, `limit` at most. The last entry of a chain always stays.
+    /// Deletes the first entries of a range. The last entry of a chain always stays.
     pub(crate) async fn purge_audit(
         &self,
         transaction: &DatabaseTransaction,
-        tenant: &TenantId,
-        until: Timestamp,
-        limit: usize,
+        Range { tenant, until, limit, .. }: &Range<'_>,
     ) -> Result<Vec<Deleted>, Error> {
         let sql = format!(
             "SELECT number, occurred_at, hash FROM audit_entry WHERE tenant = $1 AND number < \
@@ -25,7 +25,7 @@ impl Store {
         };
         let first = transaction.query_all_raw(self.statement(&sql, [tenant.as_str().into()])).await?;
         let mut first = first.iter().map(read).collect::<Result<Vec<_>, DbErr>>()?;
-        let old = first.iter().take_while(|(_, at, _)| *at < micros(until)).count();
+        let old = first.iter().take_while(|(_, at, _)| *at < micros(*until)).count();
         first.truncate(old);
         let Some((number, _, hash)) = first.last() else { return Ok(Vec::new()) };
         let delete = "DELETE FROM audit_entry WHERE tenant = $1 AND number <= $2";
