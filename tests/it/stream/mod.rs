@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use async_nats::{
     ConnectOptions,
-    jetstream::{self, consumer::PullConsumer},
+    jetstream::{self, consumer::PullConsumer, stream::ConsumerErrorKind},
 };
 use billwire_tests::{api::Api, eventually, gateway::Setup};
 use futures::StreamExt;
@@ -73,9 +73,18 @@ async fn connect(subscription: &Subscription, key: &str) -> Result<async_nats::C
         .await
 }
 
-/// The consumer, as a subscriber finds it.
+/// The consumer, as a subscriber finds it. Who connects in the moment before the gateway answers its server's questions is cut off once
+/// these have waited long enough; the client connects again by itself, and what it asked meanwhile is lost.
 async fn consumer(subscription: &Subscription, client: async_nats::Client) -> PullConsumer {
-    jetstream::new(client).get_consumer_from_stream(&subscription.consumer, "BILLING").await.expect("the consumer")
+    let stream = jetstream::new(client);
+    eventually("the consumer", async || match stream.get_consumer_from_stream(&subscription.consumer, "BILLING").await {
+        Ok(found) => Some(found),
+        Err(error) => {
+            assert_eq!(error.kind(), ConsumerErrorKind::TimedOut, "{error}");
+            None
+        }
+    })
+    .await
 }
 
 /// Reads and acknowledges `count` events; gives their ids.
