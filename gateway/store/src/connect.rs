@@ -201,6 +201,8 @@ async fn postgres(
     let seen = if set_to.is_some() { "" } else { ALL };
     connect
         .max_connections(connections)
+        // Those for one tenant are opened when calls first need them.
+        .connect_lazy(set_to.is_some())
         .test_before_acquire_if_idle_for(Duration::from_secs(30))
         .sqlx_logging(false)
         .acquire_timeout(wait)

@@ -14,7 +14,7 @@ use billwire_schemas::{clock::Timestamp, ids::TenantId, lease::Lease};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr, QueryResult, Value};
 use uuid::Uuid;
 
-use crate::{Backend, Error, Store, Tx, micros, moment, page::After};
+use crate::{Backend, Error, Store, Tx, batching::filled, micros, moment, page::After};
 
 /// What has a retention of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -148,7 +148,7 @@ pub(crate) fn marks(from: usize, count: usize) -> String {
 
 /// As many as the next power of two, so that there are few statements.
 fn ids(page: &[Candidate]) -> Vec<Value> {
-    crate::batching::filled(&page.iter().map(|one| one.id).collect::<Vec<_>>()).into_iter().map(Value::from).collect()
+    filled(&page.iter().map(|one| one.id).collect::<Vec<_>>()).into_iter().map(Value::from).collect()
 }
 
 impl Store {
@@ -264,6 +264,22 @@ impl Store {
         let mut deleted = rows.iter().map(read).collect::<Result<Vec<Deleted>, DbErr>>()?;
         deleted.sort_unstable();
         Ok(deleted)
+    }
+
+    /// Deletes the rows of a table that belong to others with these ids.
+    pub(crate) async fn delete_belonging(
+        &self,
+        transaction: &DatabaseTransaction,
+        (table, column): (&str, &str),
+        ids: &[Uuid],
+    ) -> Result<(), Error> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let ids = filled(ids);
+        let sql = format!("DELETE FROM {table} WHERE {column} IN ({})", marks(1, ids.len()));
+        transaction.execute_raw(self.statement(&sql, ids.into_iter().map(Value::from))).await?;
+        Ok(())
     }
 
     async fn record_purge(

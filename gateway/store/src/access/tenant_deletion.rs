@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use billwire_domain::access::tenant::{Status, Tenant};
+use billwire_domain::access::tenant::Tenant;
 use billwire_schemas::{
     clock::{Clock, SystemClock, Timestamp},
     ids::TenantId,
@@ -134,9 +134,14 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn tenants_being_deleted(&self) -> Result<Vec<Tenant>, Error> {
-        let mut all = self.configurations::<Tenant>(&TenantId::default_tenant(), Kind::Tenant).await?;
-        all.retain(|tenant| tenant.status == Status::Deleting);
-        Ok(all)
+        let sql = "SELECT c.body FROM tenant_deletion d JOIN configuration c ON c.tenant = $1 AND c.kind = $2 AND c.name = d.tenant \
+                   WHERE d.completed_at IS NULL ORDER BY d.requested_at";
+        let values = [TenantId::default_tenant().as_str().into(), Kind::Tenant.name().into()];
+        let rows = self.0.read.query_all_raw(self.statement(sql, values)).await?;
+        let read = |row: &QueryResult| -> Result<Tenant, Error> {
+            serde_json::from_str(&row.try_get::<String>("", "body")?).map_err(Error::corrupt("configuration"))
+        };
+        rows.iter().map(read).collect()
     }
 
     /// How far the deletion of a tenant has got; `None`: nobody has asked for it.
@@ -217,8 +222,8 @@ impl Store {
         }
         let rows = transaction.query_all_raw(statement).await?;
         let ids = rows.iter().map(|row| row.try_get("", "id")).collect::<Result<Vec<Uuid>, DbErr>>()?;
-        for (table, column) in with {
-            self.delete_where(transaction, table, column, &ids).await?;
+        for belonging in with {
+            self.delete_belonging(transaction, *belonging, &ids).await?;
         }
         Ok(ids.len() as u64)
     }
@@ -244,18 +249,8 @@ impl Store {
         );
         let rows = transaction.query_all_raw(self.statement(&sql, values())).await?;
         let ids = rows.iter().map(|row| row.try_get("", "id")).collect::<Result<Vec<Uuid>, DbErr>>()?;
-        self.delete_where(transaction, "warehouse_event", "event_id", &ids).await?;
+        self.delete_belonging(transaction, ("warehouse_event", "event_id"), &ids).await?;
         Ok(ids.len() as u64)
-    }
-
-    async fn delete_where(&self, transaction: &DatabaseTransaction, table: &str, column: &str, ids: &[Uuid]) -> Result<(), Error> {
-        if ids.is_empty() {
-            return Ok(());
-        }
-        let ids = filled(ids);
-        let sql = format!("DELETE FROM {table} WHERE {column} IN ({})", marks(1, ids.len()));
-        transaction.execute_raw(self.statement(&sql, ids.into_iter().map(Value::from))).await?;
-        Ok(())
     }
 
     /// Whether events of a tenant are left: those that wait to be published, or for a reader of the stream.

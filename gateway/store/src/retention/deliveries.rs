@@ -1,10 +1,10 @@
 //! Purging deliveries, replays and the texts of answers.
 
 use billwire_schemas::{clock::Timestamp, delivery::DeliveryState};
-use sea_orm::{ConnectionTrait, DatabaseTransaction, Value};
+use sea_orm::{ConnectionTrait, DatabaseTransaction};
 
 use super::{Candidate, Deleted, deleted, ids, marks};
-use crate::{Error, Store, batching::filled, delivery::deliveries::OPEN, micros, published::UNSETTLED};
+use crate::{Error, Store, delivery::deliveries::OPEN, micros, published::UNSETTLED};
 
 /// The condition on deliveries that are finished: nothing attempts them again.
 fn finished() -> String {
@@ -31,12 +31,9 @@ impl Store {
         );
         let values = std::iter::once(micros(until).into()).chain(ids);
         let deleted = deleted(&transaction.query_all_raw(self.statement(&sql, values)).await?, "created_at")?;
-        if !deleted.is_empty() {
-            let gone = filled(&deleted.iter().map(|(_, id)| *id).collect::<Vec<_>>());
-            for table in ["attempt", "recipient"] {
-                let sql = format!("DELETE FROM {table} WHERE delivery_id IN ({})", marks(1, gone.len()));
-                transaction.execute_raw(self.statement(&sql, gone.iter().copied().map(Value::from))).await?;
-            }
+        let gone: Vec<_> = deleted.iter().map(|(_, id)| *id).collect();
+        for table in ["attempt", "recipient"] {
+            self.delete_belonging(transaction, (table, "delivery_id"), &gone).await?;
         }
         Ok(deleted)
     }

@@ -50,11 +50,8 @@ impl Store {
             kept.join(" AND ")
         );
         let deleted = deleted(&transaction.query_all_raw(self.statement(&sql, values)).await?, "occurred_at")?;
-        if !deleted.is_empty() {
-            let gone = filled(&deleted.iter().map(|(_, id)| *id).collect::<Vec<_>>());
-            let sql = format!("DELETE FROM warehouse_event WHERE event_id IN ({})", marks(1, gone.len()));
-            transaction.execute_raw(self.statement(&sql, gone.into_iter().map(Value::from))).await?;
-        }
+        let gone: Vec<_> = deleted.iter().map(|(_, id)| *id).collect();
+        self.delete_belonging(transaction, ("warehouse_event", "event_id"), &gone).await?;
         Ok(deleted)
     }
 
