@@ -1,4 +1,6 @@
-//! Another tenant's id, in the path or in the body, is answered as one that nobody has: with the same bytes.
+//! Another tenant's id, in the path or in the body, is answered as one that nobody has: with the same bytes, after the same statements.
+
+use std::{collections::BTreeMap, process::Command};
 
 use billwire_schemas::ids::fresh;
 use serde_json::Value;
@@ -25,11 +27,60 @@ fn plain(answer: &crate::rig::Answer, ids: &[(String, String)]) -> (u16, String)
     (answer.status, text)
 }
 
+/// How often each statement ran in a database of PostgreSQL, as the server counts them.
+struct Statements {
+    superuser: String,
+    database: String,
+}
+
+impl Statements {
+    /// Counts from the next connection on.
+    fn of(rig: &Rig) -> Self {
+        let (server, database) = rig.url().rsplit_once('/').expect("a database name");
+        let superuser = format!("{}/postgres", server.replacen("billwire@", "postgres@", 1));
+        let one = Self { superuser, database: database.to_owned() };
+        one.ask(&format!("ALTER ROLE billwire IN DATABASE {database} SET pg_stat_statements.track = 'top'"));
+        one
+    }
+
+    fn ask(&self, sql: &str) -> String {
+        let asked = Command::new("psql").args([&self.superuser, "-tAqc", sql]).output().expect("psql");
+        assert!(asked.status.success(), "{}", String::from_utf8_lossy(&asked.stderr));
+        String::from_utf8(asked.stdout).expect("text")
+    }
+
+    fn counted(&self) -> BTreeMap<String, u64> {
+        let counts = self.ask(&format!(
+            "SELECT s.calls, translate(s.query, E'\\n', ' ') FROM pg_stat_statements s JOIN pg_database d ON d.oid = s.dbid \
+             WHERE d.datname = '{}'",
+            self.database
+        ));
+        let read = |line: &str| {
+            let (calls, query) = line.split_once('|').expect("two columns");
+            (query.to_owned(), calls.parse().expect("a number"))
+        };
+        counts.lines().map(read).collect()
+    }
+}
+
+/// How often the calls are made of which the statements are counted: what runs beside them runs less often.
+const CALLS: u64 = 3;
+/// How often two different counts are taken again.
+const TRIES: usize = 5;
+
+/// The statements of each call, and how often it runs them.
+fn of_each(before: &BTreeMap<String, u64>, after: &BTreeMap<String, u64>) -> BTreeMap<String, u64> {
+    let each = |(query, calls): (&String, &u64)| (query.clone(), (calls - before.get(query).unwrap_or(&0)) / CALLS);
+    after.iter().map(each).filter(|(_, calls)| *calls > 0).collect()
+}
+
 #[tokio::test]
 async fn a_foreign_id_is_answered_as_one_that_does_not_exist() {
     for rig in Rig::everywhere().await {
+        let statements = rig.url().starts_with("postgres").then(|| Statements::of(&rig));
+        let rig = rig.beside().await;
         let stranger = rig.key_of("stranger", &["*"]).await;
-        let checked = std::cell::Cell::new(0);
+        let (checked, counted) = (std::cell::Cell::new(0), std::cell::Cell::new(0));
         let by = async |method: &str, path: &str, body: &Option<Value>| {
             let bearer = format!("Bearer {stranger}");
             let mut headers = vec![("authorization", bearer.as_str())];
@@ -45,8 +96,29 @@ async fn a_foreign_id_is_answered_as_one_that_does_not_exist() {
             let foreign = by(example.method, &example.path, &example.body).await;
             let missing = by(example.method, &path, &body).await;
             assert_eq!(plain(&foreign, &ids), plain(&missing, &ids), "{}", example.id);
+            let Some(statements) = &statements else { return };
+            let mut of_both = (BTreeMap::new(), BTreeMap::new());
+            // What the gateway does beside the calls may fall into one half as often as the calls.
+            for _ in 0..TRIES {
+                let before = statements.counted();
+                for _ in 0..CALLS {
+                    by(example.method, &example.path, &example.body).await;
+                }
+                let between = statements.counted();
+                for _ in 0..CALLS {
+                    by(example.method, &path, &body).await;
+                }
+                of_both = (of_each(&before, &between), of_each(&between, &statements.counted()));
+                if of_both.0 == of_both.1 {
+                    break;
+                }
+            }
+            let (foreign, missing) = of_both;
+            assert_eq!(foreign, missing, "{}", example.id);
+            counted.set(counted.get() + foreign.len());
         })
         .await;
         assert!(checked.get() > 60, "{}", checked.get());
+        assert!(statements.is_none() || counted.get() > 60, "{}", counted.get());
     }
 }
