@@ -63,7 +63,7 @@ async fn quiet(api: &Api, receiver: &Receiver) -> Figures {
         sent.push(tokio::spawn(async move {
             let began = Instant::now();
             let answer = api.post("/v1/events", event(n)).await.expect(202);
-            let id = answer["items"][0]["id"].as_str().expect("an event").to_owned();
+            let id = answer["items"][0]["transaction"]["events"][0]["id"].as_str().expect("an event").to_owned();
             replied.lock().unwrap().insert(id, Instant::now());
             began.elapsed()
         }));

@@ -49,8 +49,11 @@ use crate::{
     usage::{buckets::EndBucketPeriod, contracts::EndContractPeriod, usage_identifiers::FindDormant},
 };
 
-/// Maximum number of due objects per type in one pass; they share commits.
+/// Maximum number of due objects per type in one pass.
 const AT_ONCE: u64 = 128;
+
+/// How many actions run at the same time: callers wait for groups with few of them, and no more of the machine is theirs.
+const ABREAST: usize = 8;
 
 /// At most this many of a kind are read of a tenant that shares a pass with many others.
 const MANY: u64 = AT_ONCE / 16;
@@ -171,14 +174,17 @@ impl App {
         for (due, what) in found.into_iter().filter(|(due, _)| horizons.get(&due.tenant).is_none_or(|horizon| due.at <= *horizon)) {
             lanes.entry((due.tenant.clone(), due.key.clone())).or_default().push_back((due, what));
         }
-        let mut running = JoinSet::new();
-        for lane in lanes.into_values() {
-            let app = self.clone();
-            running.spawn(async move { app.perform_lane(lane).await });
-        }
+        let (mut running, mut waiting) = (JoinSet::new(), lanes.into_values());
         // Every lane to its end: one that fails must not keep the others from ending.
         let mut result = Ok(count);
-        while let Some(done) = running.join_next().await {
+        loop {
+            while running.len() < ABREAST
+                && let Some(lane) = waiting.next()
+            {
+                let app = self.clone();
+                running.spawn(async move { app.perform_lane(lane).await });
+            }
+            let Some(done) = running.join_next().await else { break };
             match done {
                 Ok(Ok(())) => {}
                 Ok(Err(failure)) => result = Err(failure),
