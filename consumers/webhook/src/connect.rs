@@ -43,7 +43,7 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 use tower_service::Service;
 
-use crate::reply::Failure;
+use crate::reply::{Failure, TlsFault};
 
 /// Bytes of an answer's head over HTTP/2 at most. (Over HTTP/1.1 the library allows 400 KiB.)
 const HEAD_BYTES_MAX: u32 = 16 * 1024;
@@ -181,7 +181,7 @@ impl Connector {
 
     async fn open(&self, host: &str, permit: Permit) -> Result<Connection, Failure> {
         let tcp = self.tcp(host).await?;
-        let name = ServerName::try_from(host.to_owned()).map_err(|_| Failure::TlsFailed)?;
+        let name = ServerName::try_from(host.to_owned()).map_err(|_| Failure::TlsFailed(TlsFault::WrongName))?;
         let tls = self.tls.connect(name, tcp).await.map_err(|error| failure(&error, Failure::ConnectFailed))?;
         let http2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
         let (io, tasks) = (TokioIo::new(tls), Tasks(Arc::new(permit)));
@@ -359,8 +359,8 @@ pub(crate) fn failure(error: &(dyn Error + 'static), otherwise: Failure) -> Fail
         Failure::Saturated
     } else if causes(error).any(timed_out) {
         Failure::TimedOut
-    } else if causes(error).any(|cause| cause.is::<rustls::Error>()) {
-        Failure::TlsFailed
+    } else if let Some(tls) = causes(error).find_map(|cause| cause.downcast_ref::<rustls::Error>()) {
+        Failure::TlsFailed(tls.into())
     } else {
         otherwise
     };

@@ -1,6 +1,6 @@
 //! The outcome of a call: what an answer, or its absence, means for a delivery.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use billwire_delivery::channel::{FailureScope, Outcome, Report};
 use billwire_schemas::clock::Timestamp;
@@ -39,8 +39,8 @@ pub enum Failure {
     #[error("connect failed")]
     ConnectFailed,
     /// A connection, but the TLS handshake failed.
-    #[error("TLS failed")]
-    TlsFailed,
+    #[error("TLS failed{0}")]
+    TlsFailed(TlsFault),
     /// No answer within the deadline.
     #[error("timed out")]
     TimedOut,
@@ -50,6 +50,72 @@ pub enum Failure {
     /// All connections that may be open were in use, or the machine has no room for another, so that no call was made.
     #[error("no free connection")]
     Saturated,
+}
+
+/// Why a TLS handshake failed, as far as that helps who runs the receiver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsFault {
+    /// The certificate is no longer valid.
+    Expired,
+    /// The certificate is not valid yet.
+    NotYetValid,
+    /// Nobody this machine trusts has issued the certificate.
+    UnknownIssuer,
+    /// The certificate is for other names.
+    WrongName,
+    /// Its issuer has revoked the certificate.
+    Revoked,
+    /// Something else is wrong with the certificate.
+    Certificate,
+    /// The receiver refuses the endpoint's client certificate, or wants one.
+    ClientCertificate,
+    /// No version or cipher that both sides know.
+    NothingInCommon,
+    /// Anything else.
+    Other,
+}
+
+impl From<&rustls::Error> for TlsFault {
+    fn from(error: &rustls::Error) -> Self {
+        use rustls::{AlertDescription as Alert, CertificateError as Certificate, Error};
+        match error {
+            Error::InvalidCertificate(Certificate::Expired | Certificate::ExpiredContext { .. }) => Self::Expired,
+            Error::InvalidCertificate(Certificate::NotValidYet | Certificate::NotValidYetContext { .. }) => Self::NotYetValid,
+            Error::InvalidCertificate(Certificate::UnknownIssuer) => Self::UnknownIssuer,
+            Error::InvalidCertificate(Certificate::NotValidForName | Certificate::NotValidForNameContext { .. }) => Self::WrongName,
+            Error::InvalidCertificate(Certificate::Revoked) => Self::Revoked,
+            Error::InvalidCertificate(_) => Self::Certificate,
+            Error::AlertReceived(
+                Alert::CertificateRequired
+                | Alert::BadCertificate
+                | Alert::UnsupportedCertificate
+                | Alert::CertificateExpired
+                | Alert::CertificateRevoked
+                | Alert::CertificateUnknown
+                | Alert::UnknownCA
+                | Alert::AccessDenied,
+            ) => Self::ClientCertificate,
+            Error::AlertReceived(Alert::HandshakeFailure | Alert::ProtocolVersion | Alert::InsufficientSecurity)
+            | Error::PeerIncompatible(_) => Self::NothingInCommon,
+            _ => Self::Other,
+        }
+    }
+}
+
+impl fmt::Display for TlsFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Expired => ": the certificate has expired",
+            Self::NotYetValid => ": the certificate is not valid yet",
+            Self::UnknownIssuer => ": the certificate's issuer is unknown; a missing intermediate certificate looks like this too",
+            Self::WrongName => ": the certificate is for another name",
+            Self::Revoked => ": the certificate is revoked",
+            Self::Certificate => ": the certificate is not valid",
+            Self::ClientCertificate => ": the receiver refuses the client certificate, or wants one",
+            Self::NothingInCommon => ": no version or cipher in common; TLS 1.2 or 1.3 is needed",
+            Self::Other => "",
+        })
+    }
 }
 
 /// A receiver that refuses the delivery is healthy; one that reports an error of its own, or too much load, is not.
@@ -192,7 +258,8 @@ mod tests {
             (Failure::NotResolved, "host has no public address"),
             (Failure::NotAllowed, "host has no public address"),
             (Failure::ConnectFailed, "connect failed"),
-            (Failure::TlsFailed, "TLS failed"),
+            (Failure::TlsFailed(TlsFault::Other), "TLS failed"),
+            (Failure::TlsFailed(TlsFault::Expired), "TLS failed: the certificate has expired"),
             (Failure::TimedOut, "timed out"),
             (Failure::Broken, "connection broken before an answer"),
         ] {

@@ -13,7 +13,7 @@ use billwire_schemas::events::size::MAX_PAYLOAD_DEFAULT;
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseBackend, DatabaseConnection, Statement, TransactionTrait};
 use sea_orm_migration::MigratorTrait;
 use sqlx::{
-    AssertSqlSafe, Executor,
+    AssertSqlSafe, Connection, Executor, PgConnection,
     sqlite::{SqliteJournalMode, SqliteSynchronous},
 };
 use tokio::sync::OnceCell;
@@ -24,7 +24,7 @@ use crate::{
     by_revision::ByRevision,
     checkpoint, commit,
     deadlines::{Deadlines, Timeouts},
-    error::Error,
+    error::{Error, timed_out},
     inner::{Backend, Inner},
     migration::Migrator,
     reader::Reader,
@@ -225,7 +225,23 @@ async fn postgres(
                 Box::pin(async move { connection.execute(sqlx::raw_sql(set)).await.map(drop) })
             })
         });
-    Ok(Database::connect(connect).await?)
+    match Database::connect(connect).await {
+        // A pool tries again until it may not wait longer, and then forgets why.
+        Err(error) if timed_out(&error) => Err(refused(url, wait).await.unwrap_or_else(|| error.into())),
+        other => Ok(other?),
+    }
+}
+
+/// Why PostgreSQL cannot be reached; `None`: it can.
+async fn refused(url: &str, wait: Duration) -> Option<Error> {
+    match tokio::time::timeout(wait, PgConnection::connect(url)).await {
+        Ok(Ok(connection)) => {
+            drop(connection);
+            None
+        }
+        Ok(Err(error)) => Some(Error::Unavailable(error.to_string())),
+        Err(_) => Some(Error::Unavailable(format!("PostgreSQL does not answer within {} s", wait.as_secs()))),
+    }
 }
 
 async fn check_sqlite(connection: &DatabaseConnection) -> Result<(), Error> {

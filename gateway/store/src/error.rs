@@ -77,7 +77,7 @@ impl From<DbErr> for Error {
             return Self::Contention(error.to_string());
         }
         let connecting = matches!(error, DbErr::ConnectionAcquire(_) | DbErr::Conn(_));
-        let text = error.to_string();
+        let text = if timed_out(&error) { NO_CONNECTION.to_owned() } else { error.to_string() };
         match class(driver(&error)) {
             Class::Full => Self::StorageFull(text),
             Class::Busy => Self::Busy(text),
@@ -119,6 +119,14 @@ fn driver(error: &DbErr) -> Option<&sqlx::Error> {
         _ => None,
     }
 }
+
+/// Whether no connection was to be had within the deadline.
+pub(crate) fn timed_out(error: &DbErr) -> bool {
+    matches!(driver(error), Some(sqlx::Error::PoolTimedOut))
+}
+
+/// What a pool that waited in vain does not tell.
+const NO_CONNECTION: &str = "no connection within the deadline: the database does not accept one, or all are in use";
 
 /// Whether the connection, and not the statement, failed: the same statement may succeed on another connection.
 pub(crate) fn is_broken(error: &DbErr) -> bool {

@@ -216,6 +216,12 @@ pub fn nearest<'a>(name: &str, offered: impl Iterator<Item = &'a str>) -> Vec<&'
     scored.into_iter().filter(|(d, o)| *d <= o.len().max(name.len()) / 2).take(3).map(|(_, o)| o).collect()
 }
 
+/// A hint with the [`nearest`] of what there is, to stand behind a sentence: it begins with a space, or is empty.
+pub fn did_you_mean<'a>(name: &str, there_are: impl Iterator<Item = &'a str>) -> String {
+    let near = nearest(name, there_are);
+    if near.is_empty() { String::new() } else { format!(" Did you mean {}?", near.join(" or ")) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

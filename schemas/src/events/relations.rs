@@ -4,10 +4,7 @@
 
 use std::sync::LazyLock;
 
-use super::{
-    objects::OBJECTS,
-    parameters::{Parameter, nearest},
-};
+use super::{objects::OBJECTS, parameters::Parameter};
 
 /// A relation from one object type to another.
 #[derive(Debug, PartialEq, Eq)]
@@ -81,8 +78,6 @@ pub struct Impossible {
     pub at: String,
     /// The relations that exist there.
     pub exist: Vec<&'static str>,
-    /// The most similar of these.
-    pub near: Vec<&'static str>,
 }
 
 /// The relations of `path`, followed from an object of this type.
@@ -95,7 +90,7 @@ pub fn follow(kind: &str, path: &[impl AsRef<str>]) -> Result<Vec<&'static Relat
     for (step, name) in path.iter().map(AsRef::as_ref).enumerate() {
         let Some(relation) = of(at).find(|relation| relation.name == name) else {
             let exist: Vec<&str> = of(at).map(|relation| relation.name).collect();
-            return Err(Impossible { step, at: at.to_owned(), near: nearest(name, exist.iter().copied()), exist });
+            return Err(Impossible { step, at: at.to_owned(), exist });
         };
         gone.push(relation);
         at = relation.to;
@@ -126,7 +121,7 @@ mod tests {
         let gone = follow("invoice", &["account", "billCycle"]).expect("a path");
         assert_eq!(gone.iter().map(|relation| relation.to).collect::<Vec<_>>(), ["account", "billCycle"]);
         let impossible = follow("invoice", &["account", "bilCycle"]).unwrap_err();
-        assert_eq!((impossible.step, impossible.at.as_str(), impossible.near[0]), (1, "account", "billCycle"));
+        assert_eq!((impossible.step, impossible.at.as_str()), (1, "account"));
         assert_eq!(impossible.exist, ["billCycle", "plannedBillCycle", "billingContact"]);
         assert_eq!(follow("package", &["account"]).unwrap_err().exist, Vec::<&str>::new());
     }

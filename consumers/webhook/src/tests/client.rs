@@ -20,7 +20,7 @@ use super::receiver::{Receiver, Script};
 use crate::{
     client::{BODY_BYTES_MAX, BadConfig, Client, Config, Resolver},
     connect::failure,
-    reply::{Answer, Failure},
+    reply::{Answer, Failure, TlsFault},
 };
 
 const HOST: &str = "hooks.example.com";
@@ -217,11 +217,11 @@ async fn failures_are_told_apart() {
     assert_eq!(post(&reaching(&receiver, HOST, LONG), url).await.unwrap_err(), Failure::Broken);
 
     let misnamed = Receiver::start("other.example.com", Script::answer("200 OK", "", "")).await;
-    assert_eq!(post(&reaching(&misnamed, HOST, LONG), url).await.unwrap_err(), Failure::TlsFailed);
+    assert_eq!(post(&reaching(&misnamed, HOST, LONG), url).await.unwrap_err(), Failure::TlsFailed(TlsFault::WrongName));
 
     let config = Config { connect_to: HashMap::from([(HOST.to_owned(), receiver.address)]), ..Config::default() };
     let untrusting = Client::new(config).unwrap();
-    assert_eq!(post(&untrusting, url).await.unwrap_err(), Failure::TlsFailed);
+    assert_eq!(post(&untrusting, url).await.unwrap_err(), Failure::TlsFailed(TlsFault::UnknownIssuer));
 
     let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let config = Config { connect_to: HashMap::from([(HOST.to_owned(), closed)]), ..Config::default() };

@@ -11,7 +11,7 @@ use url::Url;
 use super::receiver::{Receiver, Script};
 use crate::{
     Client, Config, Identity,
-    reply::{Answer, Failure},
+    reply::{Answer, Failure, TlsFault},
 };
 
 /// The names under which a receiver is reached. Its certificate holds for all of them.
@@ -141,7 +141,7 @@ async fn a_connection_is_not_shared_with_a_client_that_shows_a_certificate() {
     let identity = Identity { certificate: ours.cert.pem(), key: ours.signing_key.serialize_pem() };
     let known = anonymous.with_client_certificate(&identity).unwrap();
     post(&known, HOSTS[0]).await.unwrap();
-    assert_eq!(post(&anonymous, HOSTS[0]).await.unwrap_err(), Failure::TlsFailed);
+    assert_eq!(post(&anonymous, HOSTS[0]).await.unwrap_err(), Failure::TlsFailed(TlsFault::ClientCertificate));
     post(&known, HOSTS[0]).await.unwrap();
     assert_eq!((receiver.requests().len(), receiver.connections()), (2, 2));
 }

@@ -1,6 +1,6 @@
 //! Roles: named sets of scopes. Some come with the product; a tenant adds its own.
 
-use billwire_schemas::{clock::Timestamp, ids::RoleId, money::Money, refusal::Code};
+use billwire_schemas::{clock::Timestamp, events::parameters::did_you_mean, ids::RoleId, money::Money, refusal::Code};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -9,7 +9,6 @@ use crate::{
         scopes,
     },
     change::{Change, Entity, entity_members},
-    events::catalogue::did_you_mean,
     rejected::{Rejected, Violation},
 };
 

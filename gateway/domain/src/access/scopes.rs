@@ -1,8 +1,8 @@
 //! Scopes: what callers may do. Each operation requires one.
 
-use billwire_schemas::refusal::Code;
+use billwire_schemas::{events::parameters::did_you_mean, refusal::Code};
 
-use crate::{events::catalogue::did_you_mean, rejected::Violation};
+use crate::rejected::Violation;
 
 /// The scope of connecting to NATS and reading from it; no operation requires it.
 pub const STREAM: &str = "stream:read";

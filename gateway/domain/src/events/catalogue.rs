@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use billwire_schemas::{
     events::{
         catalogue::{self, Family, Key},
-        parameters::{Parameter, Type, nearest},
+        parameters::{Parameter, Type, did_you_mean},
         selection::{Selection, is_pattern, means},
     },
     ids::DataSourceId,
@@ -173,12 +173,6 @@ impl Catalogue {
         });
         types.chain(unknown).collect()
     }
-}
-
-/// A hint with the most similar names.
-pub(crate) fn did_you_mean<'n>(name: &str, there_are: impl Iterator<Item = &'n str>) -> String {
-    let near = nearest(name, there_are);
-    if near.is_empty() { String::new() } else { format!(" Did you mean {}?", near.join(" or ")) }
 }
 
 fn built_in(parameter: &Parameter, email_only: bool) -> Offer {

@@ -5,7 +5,7 @@ use billwire_schemas::{
     clock::Timestamp,
     events::{
         envelope::{Parameters, custom_dataschema},
-        parameters::{Group, nearest},
+        parameters::{Group, did_you_mean},
     },
     ids::{AccountId, CustomEventId, EventTypeId, OrderingKey},
     refusal::Code,
@@ -258,8 +258,7 @@ fn unknown<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Violation {
         let message = format!("Only the platform publishes '{name}'; submit custom event types only.");
         return Violation::new("/type", Code::EventTypeNotCustom, message);
     }
-    let near = nearest(name, names);
-    let hint = if near.is_empty() { String::new() } else { format!(" Did you mean {}?", near.join(" or ")) };
+    let hint = did_you_mean(name, names);
     Violation::new("/type", Code::EventTypeUnknown, format!("There is no custom event type '{name}'.{hint}"))
 }
 

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use billwire_schemas::refusal::Code;
 
-use billwire_schemas::events::parameters::{Type, nearest};
+use billwire_schemas::events::parameters::{Type, did_you_mean};
 use serde_json::{Map, Value};
 
 pub use self::work::{CALL_WORK_MAX, NAMED_WORK_MAX, WORK_MAX, work};
@@ -184,8 +184,7 @@ fn keywords(schema: &Value, at: &str, depth: usize, found: &mut Vec<Violation>) 
                 found.push(Violation::new(here(), Code::SchemaReferenceNotAllowed, message));
             }
         } else if !keyword.starts_with("x-") && ![ONE, LIST, NAMED, PLAIN, ANNOTATIONS].iter().any(|known| known.contains(&keyword)) {
-            let near = nearest(keyword, [ONE, LIST, NAMED, PLAIN].into_iter().flatten().copied());
-            let hint = if near.is_empty() { String::new() } else { format!(" Did you mean {}?", near.join(" or ")) };
+            let hint = did_you_mean(keyword, [ONE, LIST, NAMED, PLAIN].into_iter().flatten().copied());
             let message = format!("Unknown keyword '{keyword}'.{hint} Your own annotations must start with x-.");
             found.push(Violation::new(here(), Code::SchemaKeywordUnknown, message));
         }
@@ -253,8 +252,7 @@ impl<'s> Expansion<'s> {
 
     fn of_definition(&mut self, name: &str, at: &str) -> Result<Extent, Violation> {
         let Some((name, schema)) = self.definitions.get_key_value(name) else {
-            let near = nearest(name, self.definitions.keys().map(String::as_str));
-            let hint = if near.is_empty() { String::new() } else { format!(" Did you mean {}?", near.join(" or ")) };
+            let hint = did_you_mean(name, self.definitions.keys().map(String::as_str));
             return Err(Violation::new(at.to_owned(), Code::SchemaReferenceUnknown, format!("$defs has no '{name}'.{hint}")));
         };
         if let Some(extent) = self.known.get(name.as_str()) {

@@ -4,7 +4,7 @@ use billwire_schemas::{
     clock::Timestamp,
     events::{
         catalogue,
-        parameters::{Parameter, nearest},
+        parameters::{Parameter, did_you_mean},
         relations::{self, Relation},
     },
     ids::DataSourceId,
@@ -75,10 +75,6 @@ pub struct Create {
     pub path: Vec<String>,
 }
 
-fn proposal(near: &[&str]) -> String {
-    if near.is_empty() { String::new() } else { format!(" Did you mean {}?", near.join(" or ")) }
-}
-
 /// Whether `name` is a group of built-in parameters.
 fn taken(name: &str) -> bool {
     let built_in = || catalogue::all().flat_map(|event| event.parameters().map(|parameter| parameter.name));
@@ -104,8 +100,8 @@ pub fn create(command: Create, count: usize, now: Timestamp) -> Result<Change<Da
         broken.push(Violation::new("/name", Code::DataSourceNameReserved, message));
     }
     if !relations::KINDS.contains(&command.object.as_str()) {
-        let near = proposal(&nearest(&command.object, relations::KINDS.iter().copied()));
-        let message = format!("There is no object type '{}'.{near} Object types: {}.", command.object, relations::KINDS.join(", "));
+        let hint = did_you_mean(&command.object, relations::KINDS.iter().copied());
+        let message = format!("There is no object type '{}'.{hint} Object types: {}.", command.object, relations::KINDS.join(", "));
         broken.push(Violation::new("/object", Code::DataSourceObjectUnknown, message));
     } else if let Err(impossible) = relations::follow(&command.object, &command.path) {
         let (name, at) = (&command.path[impossible.step], &impossible.at);
@@ -114,7 +110,8 @@ pub fn create(command: Create, count: usize, now: Timestamp) -> Result<Change<Da
         } else {
             format!("Its relations: {}", impossible.exist.join(", "))
         };
-        let message = format!("{at} has no relation '{name}'.{} {exist}.", proposal(&impossible.near));
+        let hint = did_you_mean(name, impossible.exist.iter().copied());
+        let message = format!("{at} has no relation '{name}'.{hint} {exist}.");
         broken.push(Violation::new(format!("/path/{}", impossible.step), Code::DataSourcePathImpossible, message));
     }
     if let Some(rejected) = Rejected::from_violations(broken) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use billwire_schemas::{
     destination,
     events::{
-        parameters::{is_offered, nearest},
+        parameters::{did_you_mean, is_offered},
         selection::{is_pattern, means},
     },
     expression::Expression,
@@ -99,8 +99,8 @@ fn not_carried(subscription: &Subscription, routing: &Routing<'_>) -> Vec<Violat
         if is_pattern(entry) || routing.catalogue.find(entry).is_none() || carried.iter().any(|kind| means(entry, kind)) {
             continue;
         }
-        let near = nearest(entry, carried.iter().map(String::as_str));
-        let message = format!("Queue '{queue}' does not carry '{entry}'; the most similar types it carries: {}.", near.join(", "));
+        let hint = did_you_mean(entry, carried.iter().map(String::as_str));
+        let message = format!("Queue '{queue}' does not carry '{entry}'.{hint}");
         broken.push(Violation::new(format!("/eventTypes/{index}"), Code::EventTypeNotOnQueue, message));
     }
     broken
@@ -179,8 +179,8 @@ fn path_names(path: &str, subscription: &Subscription, coming: &[Coming], broken
     };
     for name in names.into_iter().filter(|name| !subscription.parameters.contains_key(*name)) {
         if let Some(lacking) = coming.iter().find(|coming| !is_offered(&coming.open, name)) {
-            let near = nearest(name, lacking.open.iter().map(String::as_str));
-            let message = format!("{} does not offer '{name}'; most similar: {}.", lacking.name, near.join(", "));
+            let hint = did_you_mean(name, lacking.open.iter().map(String::as_str));
+            let message = format!("{} does not offer '{name}'.{hint}", lacking.name);
             broken.push(Violation::new("/action/path", Code::ExpressionUnknownParameter, message));
         }
     }
@@ -194,8 +194,8 @@ fn recipient_names(subscription: &Subscription, coming: &[Coming], broken: &mut 
             continue;
         }
         if let Some(lacking) = coming.iter().find(|coming| !is_offered(&coming.all, name)) {
-            let near = nearest(name, lacking.all.iter().map(String::as_str));
-            let message = format!("{} does not offer '{name}'; most similar: {}.", lacking.name, near.join(", "));
+            let hint = did_you_mean(name, lacking.all.iter().map(String::as_str));
+            let message = format!("{} does not offer '{name}'.{hint}", lacking.name);
             broken.push(Violation::new(pointer, Code::ExpressionUnknownParameter, message));
         }
     }
