@@ -165,6 +165,7 @@ codes! {
     412 "stale_version" StaleVersion "The object has changed in the meantime"
     413 "body_too_large" BodyTooLarge "The body is too large"
     415 "unsupported_media_type" UnsupportedMediaType "The body is not plain application/json"
+    422 "nothing_accepted" NothingAccepted "No item of the call was accepted"
     422 "event_too_large" EventTooLarge "An event would exceed the stream's maximum message size"
     422 "account_required" AccountRequired "No account is given"
     422 "reference_mismatch" ReferenceMismatch "The references belong to different accounts"

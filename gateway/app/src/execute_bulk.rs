@@ -1,9 +1,9 @@
-//! Bulk operations: many items, each its own business transaction, all committed together.
+//! Bulk operations: many items, each its own business transaction, all committed together. A call of which no item is accepted is refused.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use async_trait::async_trait;
-use billwire_domain::Rejected;
+use billwire_domain::{Rejected, Violation};
 use billwire_schemas::{
     clock::{Clock, ShiftedClock, Timestamp},
     ids::{OrderingKey, TenantId, fresh},
@@ -29,7 +29,7 @@ use crate::{
 pub trait BulkUseCase: Send + Sync + 'static {
     /// The operationId.
     const OPERATION: &'static str;
-    /// HTTP status of the response, whatever the results of the items.
+    /// HTTP status of the response if an item was accepted.
     const STATUS: u16;
 
     /// Number of items; at least 1, as the schema requires.
@@ -71,7 +71,7 @@ struct ItemProblem {
 
 #[derive(Serialize)]
 struct ItemError {
-    pointer: String,
+    pointer: Cow<'static, str>,
     code: Code,
     message: String,
 }
@@ -81,14 +81,28 @@ struct Items {
     items: Vec<Item>,
 }
 
-/// Makes pointers, which are relative to the item, relative to the request body.
-fn problem(index: usize, refusal: Rejected) -> ItemProblem {
-    let errors = refusal
-        .violations
-        .into_iter()
-        .map(|broken| ItemError { pointer: format!("/items/{index}{}", broken.pointer), code: broken.code, message: broken.message })
-        .collect();
-    ItemProblem { code: refusal.code, detail: refusal.message, errors }
+impl From<Rejected> for ItemProblem {
+    fn from(Rejected { code, message, violations }: Rejected) -> Self {
+        let error = |broken: Violation| ItemError { pointer: broken.pointer, code: broken.code, message: broken.message };
+        Self { code, detail: message, errors: violations.into_iter().map(error).collect() }
+    }
+}
+
+/// The refusal of the whole call, of which each item was refused.
+fn nothing_accepted(refused: Vec<Rejected>) -> Rejected {
+    let count = refused.len();
+    let of_item = |(index, refusal): (usize, Rejected)| {
+        if refusal.violations.is_empty() {
+            vec![Violation::new(format!("/items/{index}"), refusal.code, refusal.message)]
+        } else {
+            refusal.violations
+        }
+    };
+    Rejected {
+        code: Code::NothingAccepted,
+        message: format!("None of the {count} items was accepted; see errors."),
+        violations: refused.into_iter().enumerate().flat_map(of_item).collect(),
+    }
 }
 
 #[async_trait]
@@ -105,21 +119,29 @@ impl<U: BulkUseCase> Unit for OnceEach<U> {
     async fn decide(&self, tx: &mut Tx<'_>) -> Result<Reply, Failure> {
         let now = self.clock.now();
         self.use_case.prepare(tx).await?;
-        let mut items = Vec::with_capacity(self.use_case.count());
+        let mut results = Vec::with_capacity(self.use_case.count());
         for index in 0..self.use_case.count() {
             tx.begin_item();
-            items.push(match self.item(index, tx, now).await {
+            results.push(match self.item(index, tx, now).await {
                 Ok(transaction) => {
                     tx.keep_item();
-                    Item::Recorded { index, transaction }
+                    Ok(transaction)
                 }
                 Err(Failure::Rejected(refusal)) => {
                     tx.drop_item();
-                    Item::Refused { index, problem: problem(index, refusal) }
+                    Err(refusal.under(&format!("/items/{index}")))
                 }
                 Err(failure) => return Err(failure),
             });
         }
+        if results.iter().all(Result::is_err) {
+            return Err(nothing_accepted(results.into_iter().filter_map(Result::err).collect()).into());
+        }
+        let item = |(index, result)| match result {
+            Ok(transaction) => Item::Recorded { index, transaction },
+            Err(refusal) => Item::Refused { index, problem: ItemProblem::from(refusal) },
+        };
+        let items = results.into_iter().enumerate().map(item).collect();
         let body = serde_json::to_string(&Items { items }).map_err(json)?;
         Ok(Reply { status: U::STATUS, body, entity: None, secret: false, replayed: false })
     }
@@ -138,12 +160,12 @@ impl App {
     /// Runs the items of `use_case` once: a request that repeats a claim gets the first reply.
     ///
     /// # Errors
-    /// A database failure; nothing was changed then. The reply contains refusals of items.
+    /// `nothing_accepted` if each item was refused, or a database failure; nothing was changed then. The reply contains refusals of items.
     pub async fn execute_bulk<U: BulkUseCase>(&self, context: RequestContext, use_case: U) -> Result<Reply, Failure> {
         self.ensure_room()?;
         let mut keys = use_case.keys();
         if keys.is_empty() {
-            // Nothing will be recorded, but the claim must still be stored.
+            // Nothing will be recorded, but an earlier reply to the claim must be found.
             keys.push(fresh().into());
         }
         let (clock, event_max) = (self.clock.clone(), self.store.event_max());

@@ -6,13 +6,28 @@
   const signIn = await fetch("/docs/sign-in.json").then((answer) => answer.json());
   const discovery = signIn.issuer && `${signIn.issuer.replace(/\/$/, "")}/.well-known/openid-configuration`;
 
+  // The page's own filter knows tags alone. All words must be in an operation's id, summary, description or path; or in its tag.
+  const opsFilter = (tags, phrase) => {
+    const words = phrase.toLowerCase().split(/\s+/).filter(Boolean);
+    const has = (texts) => words.every((word) => texts.join(" ").toLowerCase().includes(word));
+    const found = (item) => {
+      const operation = item.get("operation");
+      return has([item.get("path"), ...["operationId", "summary", "description"].map((name) => operation.get(name, ""))]);
+    };
+    return tags
+      .map((tag, name) => (has([name]) ? tag : tag.update("operations", (operations) => operations.filter(found))))
+      .filter((tag) => tag.get("operations").size > 0);
+  };
+
   const ui = SwaggerUIBundle({
     url: "/openapi.json",
     dom_id: "#swagger-ui",
     deepLinking: true,
+    displayOperationId: true,
     displayRequestDuration: true,
     docExpansion: "list",
     filter: true,
+    plugins: [() => ({ fn: { opsFilter } })],
     oauth2RedirectUrl: `${location.origin}/docs/oauth2-redirect.html`,
     persistAuthorization: false,
     tryItOutEnabled: true,

@@ -51,7 +51,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
 /// The API key to create.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
-pub(crate) struct NewApiKey {
+pub(crate) struct ApiKeyInput {
     /// The name; unique among API keys. It is the actor of the key's business transactions.
     name: Name,
     /// What the key may do besides what its roles allow: the scopes of the operations it may call, or `*` for all. You can only grant scopes that
@@ -70,9 +70,9 @@ pub(crate) struct NewApiKey {
     allowed_networks: Vec<NetworkText>,
 }
 
-impl Validate for NewApiKey {}
+impl Validate for ApiKeyInput {}
 
-impl Example for NewApiKey {
+impl Example for ApiKeyInput {
     fn example() -> Self {
         Self {
             name: "CRM".into(),
@@ -167,7 +167,7 @@ impl ApiKeys {
     /// Only this response shows the key's text (`entities[0].after.key`): `bw_<tenant>_<random>_<checksum>`. Programs send it as
     /// `Authorization: Bearer <text>`.
     #[oai(path = "/api-keys", method = "post", operation_id = "createApiKey")]
-    async fn create(&self, context: Context, input: Validated<NewApiKey>) -> Result<Created, Problem> {
+    async fn create(&self, context: Context, input: Validated<ApiKeyInput>) -> Result<Created, Problem> {
         let new = input.body;
         let wanted = Wanted {
             name: new.name.0,

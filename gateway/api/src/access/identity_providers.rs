@@ -84,7 +84,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
 /// The roles that a value of the claim gives.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
-pub(crate) struct NewRoleMapping {
+pub(crate) struct RoleMappingInput {
     /// The value, exactly.
     value: ClaimValue,
     /// Names of roles: predefined ones, such as `csr` or `finance`, and your own. You can only give roles whose scopes and ceilings you have
@@ -96,7 +96,7 @@ pub(crate) struct NewRoleMapping {
 /// The identity provider to create.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
-pub(crate) struct NewIdentityProvider {
+pub(crate) struct IdentityProviderInput {
     /// The name; unique among identity providers. It stands in the actor of people's business transactions.
     name: Name,
     /// The issuer, exactly as its tokens (`iss`) and its configuration write it: https, a public host, port 443, no query. Its keys are found
@@ -109,21 +109,21 @@ pub(crate) struct NewIdentityProvider {
     role_claim: ClaimName,
     /// The roles that values of the claim give. Somebody with several of the values has all their roles; somebody with none is refused.
     #[oai(validator(min_items = 1, max_items = 100))]
-    role_mappings: Vec<NewRoleMapping>,
+    role_mappings: Vec<RoleMappingInput>,
     /// The claim with a person's name, such as `name`, written like `roleClaim`. Absent: business transactions have the subject alone.
     name_claim: Option<ClaimName>,
 }
 
-impl Validate for NewIdentityProvider {}
+impl Validate for IdentityProviderInput {}
 
-impl Example for NewIdentityProvider {
+impl Example for IdentityProviderInput {
     fn example() -> Self {
         Self {
             name: "Staff".into(),
             issuer: "https://login.example.com/realms/staff".into(),
             audience: "https://billing.example.com".into(),
             role_claim: "realm_access.roles".into(),
-            role_mappings: vec![NewRoleMapping { value: "billing-desk".into(), roles: vec!["csr".into()] }],
+            role_mappings: vec![RoleMappingInput { value: "billing-desk".into(), roles: vec!["csr".into()] }],
             name_claim: Some("name".into()),
         }
     }
@@ -143,7 +143,7 @@ pub(crate) struct IdentityProviderUpdate {
     role_claim: Option<ClaimName>,
     /// All roles that values of the claim give.
     #[oai(validator(min_items = 1, max_items = 100))]
-    role_mappings: Option<Vec<NewRoleMapping>>,
+    role_mappings: Option<Vec<RoleMappingInput>>,
     /// The claim with a person's name; null: none.
     name_claim: Nullable<ClaimName>,
 }
@@ -157,7 +157,7 @@ impl Example for IdentityProviderUpdate {
             issuer: None,
             audience: None,
             role_claim: None,
-            role_mappings: Some(vec![NewRoleMapping { value: "billing-desk".into(), roles: vec!["csr".into(), "finance".into()] }]),
+            role_mappings: Some(vec![RoleMappingInput { value: "billing-desk".into(), roles: vec!["csr".into(), "finance".into()] }]),
             name_claim: Nullable::default(),
         }
     }
@@ -215,8 +215,8 @@ impl Example for IdentityProvider {
     }
 }
 
-fn mappings(asked: Vec<NewRoleMapping>) -> Vec<Mapping> {
-    let mapping = |NewRoleMapping { value, roles }| Mapping { value: value.0, roles: roles.into_iter().map(|name| name.0).collect() };
+fn mappings(asked: Vec<RoleMappingInput>) -> Vec<Mapping> {
+    let mapping = |RoleMappingInput { value, roles }| Mapping { value: value.0, roles: roles.into_iter().map(|name| name.0).collect() };
     asked.into_iter().map(mapping).collect()
 }
 
@@ -228,8 +228,8 @@ impl IdentityProviders {
     /// that the issuer publishes, with `iss`, `aud`, `sub` and `exp`, and with `kid` in the header. A token gives what the roles of its claims
     /// allow. A token that gives no role is refused with `no_role`, one that is not valid with 401.
     #[oai(path = "/identity-providers", method = "post", operation_id = "createIdentityProvider")]
-    async fn create(&self, context: Context, input: Validated<NewIdentityProvider>) -> Result<Created, Problem> {
-        let NewIdentityProvider { name, issuer, audience, role_claim, role_mappings, name_claim } = input.body;
+    async fn create(&self, context: Context, input: Validated<IdentityProviderInput>) -> Result<Created, Problem> {
+        let IdentityProviderInput { name, issuer, audience, role_claim, role_mappings, name_claim } = input.body;
         let settings = Settings {
             name: name.0,
             issuer: issuer.0,

@@ -24,7 +24,7 @@ use crate::{
     },
     openapi::operation::{Operation, PLAIN, change, create, created, delete, get, list, updated},
     types::example::{example_id, example_moment},
-    types::money::{Money, NewMoney},
+    types::money::{Money, MoneyInput},
     types::scalars::{Moment, Name, Reason, Reference, ScopeName},
 };
 
@@ -84,7 +84,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
 /// The role to create.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
-pub(crate) struct NewRole {
+pub(crate) struct RoleInput {
     /// The name; unique among roles, also the predefined ones. It never changes, since API keys name it.
     name: Name,
     /// What the role is for.
@@ -95,18 +95,18 @@ pub(crate) struct NewRole {
     /// The highest amounts of one adjustment or reversal of a charge (scope `charges:adjust`), one for each currency. With ceilings, adjustments in
     /// other currencies are refused. Absent or empty: any amount.
     #[oai(default, validator(max_items = 50))]
-    adjustment_ceilings: Vec<NewMoney>,
+    adjustment_ceilings: Vec<MoneyInput>,
 }
 
-impl Validate for NewRole {}
+impl Validate for RoleInput {}
 
-impl Example for NewRole {
+impl Example for RoleInput {
     fn example() -> Self {
         Self {
             name: "First-line support".into(),
             description: Some("small goodwill credits".into()),
             scopes: vec!["accounts:read".into(), "charges:adjust".into(), "charges:read".into()],
-            adjustment_ceilings: vec![NewMoney::of("50.00", "EUR")],
+            adjustment_ceilings: vec![MoneyInput::of("50.00", "EUR")],
         }
     }
 }
@@ -122,14 +122,14 @@ pub(crate) struct RoleUpdate {
     scopes: Option<Vec<ScopeName>>,
     /// All ceilings of the role; an empty list: any amount.
     #[oai(validator(max_items = 50))]
-    adjustment_ceilings: Option<Vec<NewMoney>>,
+    adjustment_ceilings: Option<Vec<MoneyInput>>,
 }
 
 impl Validate for RoleUpdate {}
 
 impl Example for RoleUpdate {
     fn example() -> Self {
-        Self { description: None, scopes: None, adjustment_ceilings: Some(vec![NewMoney::of("80.00", "EUR")]) }
+        Self { description: None, scopes: None, adjustment_ceilings: Some(vec![MoneyInput::of("80.00", "EUR")]) }
     }
 }
 
@@ -201,7 +201,7 @@ fn texts(scopes: Vec<ScopeName>) -> Vec<String> {
 }
 
 /// The exact amounts.
-fn ceilings(asked: &[NewMoney]) -> Result<Vec<Amount>, Problem> {
+fn ceilings(asked: &[MoneyInput]) -> Result<Vec<Amount>, Problem> {
     let mut broken = Vec::new();
     let read = asked.iter().enumerate().filter_map(|(index, one)| one.read(&format!("/adjustmentCeilings/{index}"), &mut broken)).collect();
     match Rejected::from_violations(broken) {
@@ -216,8 +216,8 @@ impl Roles {
     ///
     /// API keys can then have it.
     #[oai(path = "/roles", method = "post", operation_id = "createRole")]
-    async fn create(&self, context: Context, input: Validated<NewRole>) -> Result<Created, Problem> {
-        let NewRole { name, description, scopes, adjustment_ceilings } = input.body;
+    async fn create(&self, context: Context, input: Validated<RoleInput>) -> Result<Created, Problem> {
+        let RoleInput { name, description, scopes, adjustment_ceilings } = input.body;
         let settings = Settings {
             description: description.map(|text| text.0),
             scopes: texts(scopes),

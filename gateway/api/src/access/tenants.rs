@@ -62,7 +62,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
 /// The tenant to create.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
-pub(crate) struct NewTenant {
+pub(crate) struct TenantInput {
     /// The tenant's name in subjects and API keys, which never changes.
     tenant_id: TenantName,
     /// The tenant's name for people.
@@ -73,22 +73,22 @@ pub(crate) struct NewTenant {
     /// `updateBillingSettings`.
     default_currency: Option<Currency>,
     /// The tenant's own limits. Absent: those of the installation.
-    limits: Option<NewTenantLimits>,
+    limits: Option<TenantLimitsInput>,
     /// For how long the tenant's history is kept. Absent: as long as the installation keeps it. The tenant can change it with
     /// `updateRetentionSettings`.
     retention: Option<RetentionSettingsUpdate>,
 }
 
-impl Validate for NewTenant {}
+impl Validate for TenantInput {}
 
-impl Example for NewTenant {
+impl Example for TenantInput {
     fn example() -> Self {
         Self {
             tenant_id: "acme".into(),
             name: "Acme Telecom".into(),
             time_zone: Some("Europe/Berlin".into()),
             default_currency: Some("EUR".into()),
-            limits: Some(NewTenantLimits::example()),
+            limits: Some(TenantLimitsInput::example()),
             retention: None,
         }
     }
@@ -97,19 +97,19 @@ impl Example for NewTenant {
 /// Limits of a tenant. Absent members: as the installation says.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
-pub(crate) struct NewTenantLimits {
+pub(crate) struct TenantLimitsInput {
     /// Requests a second that the tenant's keys may send together to one process of the gateway, 1 to 1 000 000. More are refused with 429.
     requests_per_second: Option<RequestRate>,
 }
 
-impl Example for NewTenantLimits {
+impl Example for TenantLimitsInput {
     fn example() -> Self {
         Self { requests_per_second: Some(RequestRate(200)) }
     }
 }
 
-impl From<NewTenantLimits> for Limits {
-    fn from(new: NewTenantLimits) -> Self {
+impl From<TenantLimitsInput> for Limits {
+    fn from(new: TenantLimitsInput) -> Self {
         Self { requests_per_second: new.requests_per_second.map(|rate| rate.0) }
     }
 }
@@ -129,7 +129,7 @@ pub(crate) struct TenantUpdate {
     /// The tenant's name for people.
     name: Option<Name>,
     /// All of the tenant's own limits; an empty object: those of the installation.
-    limits: Option<NewTenantLimits>,
+    limits: Option<TenantLimitsInput>,
 }
 
 impl Validate for TenantUpdate {}
@@ -201,11 +201,11 @@ impl Tenants {
     ///
     /// The tenant gets a first API key with every scope, whose text only this response shows (`entities[0].after.adminKey`).
     #[oai(path = "/tenants", method = "post", operation_id = "createTenant")]
-    async fn create(&self, context: Context, input: Validated<NewTenant>) -> Result<Created, Problem> {
+    async fn create(&self, context: Context, input: Validated<TenantInput>) -> Result<Created, Problem> {
         ensure_operator(&context)?;
         let tenant: TenantId = input.body.tenant_id.0.parse().map_err(Problem::internal)?;
         let location = format!("/v1/tenants/{tenant}");
-        let NewTenant { name, time_zone, default_currency, limits, retention, .. } = input.body;
+        let TenantInput { name, time_zone, default_currency, limits, retention, .. } = input.body;
         let asked = billwire_app::NewTenant {
             name: name.0,
             time_zone: time_zone.map(|name| name.0),

@@ -57,7 +57,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
 /// The bill run to start.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
-pub(crate) struct NewBillRun {
+pub(crate) struct BillRunInput {
     /// External id: the id in your system; unique among bill runs. Operations accept it in place of the id.
     external_id: Option<ExternalId>,
     /// Id or external id of the bill cycle whose accounts are billed. A cycle has at most one run in progress.
@@ -67,9 +67,9 @@ pub(crate) struct NewBillRun {
     billing_date: Option<Date>,
 }
 
-impl Validate for NewBillRun {}
+impl Validate for BillRunInput {}
 
-impl Example for NewBillRun {
+impl Example for BillRunInput {
     fn example() -> Self {
         Self { external_id: Some("RUN-2027-01".into()), bill_cycle: "MONTHLY-15".into(), billing_date: None }
     }
@@ -173,7 +173,7 @@ impl BillRuns {
     /// themselves; each waits for the cycle's earlier runs, and is `running` meanwhile. Such a run leaves out accounts of which no period has ended:
     /// those of a cycle of several weeks or months have periods that end on different billing dates.
     #[oai(path = "/bill-runs", method = "post", operation_id = "startBillRun")]
-    async fn start(&self, context: Context, input: Validated<NewBillRun>) -> Result<Accepted, Problem> {
+    async fn start(&self, context: Context, input: Validated<BillRunInput>) -> Result<Accepted, Problem> {
         let new = input.body;
         let command = bill_run::Start {
             id: BillRunId(fresh()),

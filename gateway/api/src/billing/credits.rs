@@ -21,7 +21,7 @@ use crate::{
     openapi::operation::{Operation, change, create, created, get, list, updated},
     types::example::{example_id, example_moment},
     types::{
-        money::{Money, NewMoney},
+        money::{Money, MoneyInput},
         scalars::{ExternalId, Moment, Reason, Reference},
     },
 };
@@ -63,7 +63,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
 /// The credit to create.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
-pub(crate) struct NewCredit {
+pub(crate) struct CreditInput {
     /// External id: the id in your system; unique among credits.
     external_id: Option<ExternalId>,
     /// Id or external id of the credited account.
@@ -71,20 +71,20 @@ pub(crate) struct NewCredit {
     /// Id or number of the open invoice to credit; the credit must not exceed its amount due. Absent: the next invoices are credited.
     invoice: Option<Reference>,
     /// Amount of the credit.
-    amount: NewMoney,
+    amount: MoneyInput,
     /// Reason for the credit.
     reason: Reason,
 }
 
-impl Validate for NewCredit {}
+impl Validate for CreditInput {}
 
-impl Example for NewCredit {
+impl Example for CreditInput {
     fn example() -> Self {
         Self {
             external_id: Some("CRED-0001".into()),
             account: "CRM-4711".into(),
             invoice: None,
-            amount: NewMoney::of("15.00", "EUR"),
+            amount: MoneyInput::of("15.00", "EUR"),
             reason: "outage in January".into(),
         }
     }
@@ -143,7 +143,7 @@ impl Credits {
     /// With an open invoice, the credit lowers its amount due; at zero, the invoice is paid. Without one, the credit is applied to the
     /// account's next invoices, up to their totals.
     #[oai(path = "/credits", method = "post", operation_id = "createCredit")]
-    async fn create(&self, context: Context, input: Validated<NewCredit>) -> Result<Created, Problem> {
+    async fn create(&self, context: Context, input: Validated<CreditInput>) -> Result<Created, Problem> {
         let new = input.body;
         let command = credit::Create {
             id: CreditId(fresh()),

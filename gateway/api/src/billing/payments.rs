@@ -19,7 +19,7 @@ use crate::{
     openapi::operation::{Operation, create, created, get, list},
     types::example::{example_id, example_moment},
     types::{
-        money::{Money, NewMoney},
+        money::{Money, MoneyInput},
         scalars::{ExternalId, Moment, Name, NewPaymentStatus, PaymentStatus, Reason, Reference},
     },
 };
@@ -63,7 +63,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
 
 /// The error of a failed payment.
 #[derive(Debug, Object)]
-pub(crate) struct NewPaymentError {
+pub(crate) struct PaymentErrorInput {
     /// Error code of the payment processor.
     code: Name,
     /// Error message.
@@ -73,7 +73,7 @@ pub(crate) struct NewPaymentError {
 /// The payment to record.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
-pub(crate) struct NewPayment {
+pub(crate) struct PaymentInput {
     /// External id: the id in your system; unique among payments.
     external_id: Option<ExternalId>,
     /// Id or external id of the paying account.
@@ -81,11 +81,11 @@ pub(crate) struct NewPayment {
     /// Payment method, such as `card` or `transfer`.
     method: Name,
     /// Amount.
-    amount: NewMoney,
+    amount: MoneyInput,
     /// Whether the payment succeeded. Default `processed`.
     status: Option<NewPaymentStatus>,
     /// The error; required for a failed payment, otherwise not allowed.
-    error: Option<NewPaymentError>,
+    error: Option<PaymentErrorInput>,
     /// Ids or numbers of the invoices to pay, in this order. Absent: the account's open invoices, oldest first.
     #[oai(validator(min_items = 1, max_items = 50))]
     invoices: Option<Vec<Reference>>,
@@ -93,15 +93,15 @@ pub(crate) struct NewPayment {
     received_at: Option<Moment>,
 }
 
-impl Validate for NewPayment {}
+impl Validate for PaymentInput {}
 
-impl Example for NewPayment {
+impl Example for PaymentInput {
     fn example() -> Self {
         Self {
             external_id: Some("PAY-0001".into()),
             account: "CRM-4711".into(),
             method: "card".into(),
-            amount: NewMoney::of("50.00", "EUR"),
+            amount: MoneyInput::of("50.00", "EUR"),
             status: Some(NewPaymentStatus::Processed),
             error: None,
             invoices: None,
@@ -194,7 +194,7 @@ impl Payments {
     /// A processed payment pays the named invoices, or else the account's open invoices, oldest first; the rest stays unallocated. A failed
     /// payment pays nothing and publishes `payment.failed`. The business transaction contains the payment and every paid invoice.
     #[oai(path = "/payments", method = "post", operation_id = "recordPayment")]
-    async fn record(&self, context: Context, input: Validated<NewPayment>) -> Result<Created, Problem> {
+    async fn record(&self, context: Context, input: Validated<PaymentInput>) -> Result<Created, Problem> {
         let new = input.body;
         let command = payment::Create {
             id: PaymentId(fresh()),

@@ -23,7 +23,7 @@ use crate::{
     openapi::operation::{Operation, create, created, get, list},
     types::example::{example_id, example_moment},
     types::{
-        money::{Money, NewMoney},
+        money::{Money, MoneyInput},
         scalars::{ExternalId, Moment, Reason, Reference},
     },
 };
@@ -56,25 +56,25 @@ pub(crate) const OPERATIONS: &[Operation] = &[
 /// The refund to create.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
-pub(crate) struct NewRefund {
+pub(crate) struct RefundInput {
     /// External id: the id in your system; unique among refunds.
     external_id: Option<ExternalId>,
     /// Id or external id of the payment to refund.
     payment: Reference,
     /// Amount. All refunds of a payment together must not exceed the payment.
-    amount: NewMoney,
+    amount: MoneyInput,
     /// Reason for the refund.
     reason: Reason,
 }
 
-impl Validate for NewRefund {}
+impl Validate for RefundInput {}
 
-impl Example for NewRefund {
+impl Example for RefundInput {
     fn example() -> Self {
         Self {
             external_id: Some("REF-0001".into()),
             payment: "PAY-0001".into(),
-            amount: NewMoney::of("20.00", "EUR"),
+            amount: MoneyInput::of("20.00", "EUR"),
             reason: "paid twice".into(),
         }
     }
@@ -124,7 +124,7 @@ impl Refunds {
     /// Refunds a payment in part or in full: first what is unallocated, then what invoices got, newest allocation first; those invoices are due
     /// again. To forgive the amount as well, create a credit.
     #[oai(path = "/refunds", method = "post", operation_id = "createRefund")]
-    async fn create(&self, context: Context, input: Validated<NewRefund>) -> Result<Created, Problem> {
+    async fn create(&self, context: Context, input: Validated<RefundInput>) -> Result<Created, Problem> {
         let new = input.body;
         let command = refund::Create {
             id: RefundId(fresh()),

@@ -18,7 +18,7 @@ use crate::{
         account_bill_cycle::{CurrentBillCycle, PlannedBillCycleChange},
         account_history::{AccountStatusFrom, BillCycleFrom, BillingSchedule},
         account_status::PlannedStatusChange,
-        companies::{Company, NewCompany},
+        companies::{Company, CompanyInput},
     },
     http::{
         problem::{Problem, Violation},
@@ -96,7 +96,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
 /// The account to create.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
-pub(crate) struct NewAccount {
+pub(crate) struct AccountInput {
     /// External id: the id in your system; unique. Operations accept it in place of the id.
     external_id: Option<ExternalId>,
     /// Display name.
@@ -111,7 +111,7 @@ pub(crate) struct NewAccount {
     #[oai(default = "active")]
     status: FirstStatus,
     /// The account holder's company.
-    company: Option<NewCompany>,
+    company: Option<CompanyInput>,
     /// Days from an invoice's posting to its due date, 0 to 365. Absent: the value in the billing settings.
     payment_term_days: Option<Days>,
     /// Custom attributes: up to 50 names of 1 to 64 letters, digits, `_`, `-` and `.`, beginning with a letter, each with a text; together at most
@@ -123,13 +123,13 @@ fn active() -> FirstStatus {
     FirstStatus::Active
 }
 
-impl Validate for NewAccount {
+impl Validate for AccountInput {
     fn further(body: &Value, found: &mut Vec<Violation>) {
         check_names(body, found);
     }
 }
 
-impl Example for NewAccount {
+impl Example for AccountInput {
     fn example() -> Self {
         Self {
             external_id: Some("CRM-4711".into()),
@@ -138,7 +138,7 @@ impl Example for NewAccount {
             bill_cycle: "MONTHLY-15".into(),
             billing_day: None,
             status: active(),
-            company: Some(NewCompany::example()),
+            company: Some(CompanyInput::example()),
             payment_term_days: None,
             attributes: Some(example_attributes()),
         }
@@ -154,7 +154,7 @@ pub(crate) struct AccountUpdate {
     /// Display name.
     name: Option<Name>,
     /// The account holder's company; replaces the current one entirely.
-    company: Nullable<NewCompany>,
+    company: Nullable<CompanyInput>,
     /// Id or external id of the contact that receives the invoices; must belong to the account.
     billing_contact: Nullable<Reference>,
     /// Days from an invoice's posting to its due date, 0 to 365.
@@ -294,7 +294,7 @@ impl Accounts {
     ///
     /// The first billing period runs from today to the next billing date of the bill cycle.
     #[oai(path = "/accounts", method = "post", operation_id = "createAccount")]
-    async fn create(&self, context: Context, input: Validated<NewAccount>) -> Result<Created, Problem> {
+    async fn create(&self, context: Context, input: Validated<AccountInput>) -> Result<Created, Problem> {
         let new = input.body;
         let command = account::Create {
             id: AccountId(fresh()),

@@ -63,7 +63,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
 /// The bill cycle to create.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
-pub(crate) struct NewBillCycle {
+pub(crate) struct BillCycleInput {
     /// External id: the id in your system; unique. Operations accept it in place of the id.
     external_id: Option<ExternalId>,
     /// Display name.
@@ -85,20 +85,20 @@ pub(crate) struct NewBillCycle {
     /// Absent: it is not published. Not allowed for an individual cycle, whose accounts have billing dates of their own.
     announce_days: Option<AnnounceDays>,
     /// When its bill runs start by themselves. Absent: they do not. Not allowed for an individual cycle.
-    auto_run: Option<NewAutoRun>,
+    auto_run: Option<AutoRunInput>,
 }
 
 /// When the bill run of each billing date starts by itself, as if `startBillRun` was called then for that date. A billing date that has a run
 /// already gets no second one; a run waits until the cycle's earlier runs are completed. `startBillRun` stays possible.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase")]
-pub(crate) struct NewAutoRun {
+pub(crate) struct AutoRunInput {
     /// Hour of the billing date in the tenant's time zone, 0 to 23. An hour that is skipped in spring is the first moment after the gap, one
     /// that occurs twice in autumn the earlier one. If the time zone changes, a planned run does not start before its hour in the new one.
     hour: Hour,
 }
 
-impl NewAutoRun {
+impl AutoRunInput {
     fn command(&self) -> bill_cycle::AutoRun {
         bill_cycle::AutoRun { hour: self.hour.0 }
     }
@@ -108,9 +108,9 @@ fn one_unit() -> PeriodLength {
     PeriodLength(1)
 }
 
-impl Validate for NewBillCycle {}
+impl Validate for BillCycleInput {}
 
-impl Example for NewBillCycle {
+impl Example for BillCycleInput {
     fn example() -> Self {
         Self {
             external_id: Some("MONTHLY-15".into()),
@@ -137,7 +137,7 @@ pub(crate) struct BillCycleRenaming {
     /// Days before each billing date at which `bill_run.upcoming` is published; null: it is not published.
     announce_days: Nullable<AnnounceDays>,
     /// When its bill runs start by themselves; null: they do not. A run that is planned keeps its billing date.
-    auto_run: Nullable<NewAutoRun>,
+    auto_run: Nullable<AutoRunInput>,
 }
 
 impl Validate for BillCycleRenaming {}
@@ -148,7 +148,7 @@ impl Example for BillCycleRenaming {
             external_id: Nullable::default(),
             name: Some("Mid-month".into()),
             announce_days: AnnounceDays(3).into(),
-            auto_run: NewAutoRun { hour: Hour(3) }.into(),
+            auto_run: AutoRunInput { hour: Hour(3) }.into(),
         }
     }
 }
@@ -257,7 +257,7 @@ impl BillCycles {
     /// A bill cycle is a billing schedule for accounts, such as every month on the 15th. In an individual cycle, each account has its own
     /// billing day.
     #[oai(path = "/bill-cycles", method = "post", operation_id = "createBillCycle")]
-    async fn create(&self, context: Context, input: Validated<NewBillCycle>) -> Result<Created, Problem> {
+    async fn create(&self, context: Context, input: Validated<BillCycleInput>) -> Result<Created, Problem> {
         let new = input.body;
         let create = bill_cycle::Create {
             id: BillCycleId(fresh()),
@@ -269,7 +269,7 @@ impl BillCycles {
             billing_day: new.billing_day.map(|day| day.0),
             billing_month: new.billing_month.map(|month| month.0),
             announce_days: new.announce_days.map(|days| days.0),
-            auto_run: new.auto_run.as_ref().map(NewAutoRun::command),
+            auto_run: new.auto_run.as_ref().map(AutoRunInput::command),
         };
         let reply = context.execute(input.canonical.as_deref(), CreateBillCycle(create)).await?;
         Ok(Created::under("/v1/bill-cycles", reply))

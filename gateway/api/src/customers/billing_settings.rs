@@ -60,7 +60,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
 
 /// A number of days after an invoice's delivery, at a time of day.
 #[derive(Debug, Object)]
-pub(crate) struct NewDeliveryOffset {
+pub(crate) struct DeliveryOffsetInput {
     /// Days after the day of delivery, 0 to 365.
     days: Days,
     /// Time of day in the tenant's time zone, `HH:MM`. A time skipped by a clock change means the next existing time; a repeated time
@@ -70,7 +70,7 @@ pub(crate) struct NewDeliveryOffset {
 
 /// A status of a status model.
 #[derive(Debug, Object)]
-pub(crate) struct NewStatus {
+pub(crate) struct StatusInput {
     /// Name of the status.
     name: StatusName,
     /// Package subscriptions: whether the fee is charged for days in this status. Services: no fee depends on it; it is in their events and history.
@@ -79,7 +79,7 @@ pub(crate) struct NewStatus {
 
 /// An allowed transition between two statuses.
 #[derive(Debug, Object)]
-pub(crate) struct NewTransition {
+pub(crate) struct TransitionInput {
     /// Source status.
     from: StatusName,
     /// Target status.
@@ -89,10 +89,10 @@ pub(crate) struct NewTransition {
 /// Statuses and the allowed transitions between them.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
-pub(crate) struct NewStatusModel {
+pub(crate) struct StatusModelInput {
     /// The statuses; names must be unique.
     #[oai(validator(max_items = 50))]
-    statuses: Vec<NewStatus>,
+    statuses: Vec<StatusInput>,
     /// Initial status.
     initial: StatusName,
     /// Status restored when an account is reactivated together with its services. Absent: none is restored.
@@ -103,7 +103,7 @@ pub(crate) struct NewStatusModel {
     cancelled: StatusName,
     /// The allowed transitions; each must be unique.
     #[oai(validator(max_items = 500))]
-    transitions: Vec<NewTransition>,
+    transitions: Vec<TransitionInput>,
 }
 
 /// The complete billing settings. Absent members get their default values.
@@ -118,18 +118,18 @@ pub(crate) struct BillingSettingsUpdate {
     payment_term_days: Option<Days>,
     /// Times after an invoice's delivery at which `invoice.delivery_offset_reached` is published; at most 20. Default: none.
     #[oai(validator(max_items = 100))]
-    delivery_offsets: Option<Vec<NewDeliveryOffset>>,
+    delivery_offsets: Option<Vec<DeliveryOffsetInput>>,
     /// Times before an invoice's due date at which `invoice.due_soon` is published, while the invoice is open; at most 20. Default: none. They
     /// apply to invoices that are posted from now on.
     #[oai(validator(max_items = 100))]
-    due_reminders: Option<Vec<NewDueReminder>>,
+    due_reminders: Option<Vec<DueReminderInput>>,
     /// Whether new invoices are paid from what earlier payments have left, oldest first, instead of by hand with `allocatePayment`. Default
     /// `true`.
     allocate_prepayments: Option<bool>,
     /// The statuses of services. Default: preactive, trial, active (billable), suspended, cancelled.
-    service_statuses: Option<NewStatusModel>,
+    service_statuses: Option<StatusModelInput>,
     /// The statuses of package subscriptions. Default: pending, active (billable), suspended, cancelled.
-    package_statuses: Option<NewStatusModel>,
+    package_statuses: Option<StatusModelInput>,
 }
 
 impl Validate for BillingSettingsUpdate {}
@@ -140,8 +140,8 @@ impl Example for BillingSettingsUpdate {
             time_zone: Some("Europe/Berlin".into()),
             default_currency: Some("EUR".into()),
             payment_term_days: Some(Days(30)),
-            delivery_offsets: Some(vec![NewDeliveryOffset { days: Days(3), time: "09:30".into() }]),
-            due_reminders: Some(vec![NewDueReminder { days: Days(2), time: "09:30".into() }]),
+            delivery_offsets: Some(vec![DeliveryOffsetInput { days: Days(3), time: "09:30".into() }]),
+            due_reminders: Some(vec![DueReminderInput { days: Days(2), time: "09:30".into() }]),
             allocate_prepayments: None,
             service_statuses: None,
             package_statuses: None,
@@ -160,7 +160,7 @@ pub(crate) struct DeliveryOffset {
 
 /// A number of days before an invoice's due date, at a time of day.
 #[derive(Debug, Object)]
-pub(crate) struct NewDueReminder {
+pub(crate) struct DueReminderInput {
     /// Days before the due date, 0 to 365.
     days: Days,
     /// Time of day in the tenant's time zone, `HH:MM`.
@@ -274,8 +274,8 @@ impl Example for ShownBillingSettings {
     }
 }
 
-impl From<NewStatusModel> for StatusModel {
-    fn from(model: NewStatusModel) -> Self {
+impl From<StatusModelInput> for StatusModel {
+    fn from(model: StatusModelInput) -> Self {
         Self {
             statuses: model.statuses.into_iter().map(|status| StatusKind { name: status.name.0, billable: status.billable }).collect(),
             initial: model.initial.0,

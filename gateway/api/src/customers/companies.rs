@@ -8,7 +8,7 @@ use crate::types::scalars::{Country, Name, Phone};
 /// The company of an account holder.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
-pub(crate) struct NewCompany {
+pub(crate) struct CompanyInput {
     /// Company name.
     name: Name,
     /// Street and number.
@@ -27,7 +27,7 @@ pub(crate) struct NewCompany {
     phone: Option<Phone>,
 }
 
-impl Example for NewCompany {
+impl Example for CompanyInput {
     fn example() -> Self {
         Self {
             name: "Acme Telecom GmbH".into(),
@@ -42,8 +42,8 @@ impl Example for NewCompany {
     }
 }
 
-impl From<NewCompany> for account::Company {
-    fn from(new: NewCompany) -> Self {
+impl From<CompanyInput> for account::Company {
+    fn from(new: CompanyInput) -> Self {
         let line = |text: Option<Name>| text.map(|text| text.0);
         Self {
             name: new.name.0,
@@ -82,7 +82,7 @@ pub(crate) struct Company {
 
 impl Example for Company {
     fn example() -> Self {
-        let shown: account::Company = NewCompany::example().into();
+        let shown: account::Company = CompanyInput::example().into();
         Self {
             name: shown.name,
             address1: shown.address1,

@@ -53,7 +53,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
 /// The contact to create.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
-pub(crate) struct NewContact {
+pub(crate) struct ContactInput {
     /// External id: the id in your system; unique among contacts. Operations accept it in place of the id.
     external_id: Option<ExternalId>,
     /// Id or external id of the account.
@@ -75,9 +75,9 @@ fn other() -> ContactRole {
     ContactRole::Other
 }
 
-impl Validate for NewContact {}
+impl Validate for ContactInput {}
 
-impl Example for NewContact {
+impl Example for ContactInput {
     fn example() -> Self {
         Self {
             external_id: Some("PERSON-12".into()),
@@ -188,7 +188,7 @@ impl Contacts {
     /// Contact parameters are available in e-mails only. The events `contact.created`, `contact.updated` and `contact.deleted` contain
     /// the contact's personal data: subscribe only receivers that may have it.
     #[oai(path = "/contacts", method = "post", operation_id = "createContact")]
-    async fn create(&self, context: Context, input: Validated<NewContact>) -> Result<Created, Problem> {
+    async fn create(&self, context: Context, input: Validated<ContactInput>) -> Result<Created, Problem> {
         let new = input.body;
         let command = contact::Create {
             id: ContactId(fresh()),

@@ -107,7 +107,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
 /// The package subscription to create.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
-pub(crate) struct NewPackageSubscription {
+pub(crate) struct PackageSubscriptionInput {
     /// External id: the id in your system; unique among package subscriptions. Operations accept it in place of the id.
     external_id: Option<ExternalId>,
     /// Id or external id of the subscribing account.
@@ -124,13 +124,13 @@ pub(crate) struct NewPackageSubscription {
     attributes: Option<NewAttributes>,
 }
 
-impl Validate for NewPackageSubscription {
+impl Validate for PackageSubscriptionInput {
     fn further(body: &Value, found: &mut Vec<Violation>) {
         check_names(body, found);
     }
 }
 
-impl Example for NewPackageSubscription {
+impl Example for PackageSubscriptionInput {
     fn example() -> Self {
         Self {
             external_id: Some("ORDER-815".into()),
@@ -287,7 +287,7 @@ impl PackageSubscriptions {
     /// Subscribes an account to a package. The subscription starts in the initial package status of the billing settings unless `status` says
     /// otherwise. Its fee is charged for the days on which its status is billable; before today it has had the status that it starts in.
     #[oai(path = "/package-subscriptions", method = "post", operation_id = "subscribePackage")]
-    async fn subscribe(&self, context: Context, input: Validated<NewPackageSubscription>) -> Result<Created, Problem> {
+    async fn subscribe(&self, context: Context, input: Validated<PackageSubscriptionInput>) -> Result<Created, Problem> {
         let new = input.body;
         let command = package_subscription::Subscribe {
             id: PackageSubscriptionId(fresh()),

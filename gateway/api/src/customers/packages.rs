@@ -20,7 +20,7 @@ use crate::{
     openapi::operation::{Operation, change, create, created, delete, get, list, updated},
     types::example::{example_id, example_moment},
     types::{
-        money::{Money, NewMoney},
+        money::{Money, MoneyInput},
         nullable::Nullable,
         scalars::{Currency, Description, ExternalId, Moment, Name, PeriodLength, PeriodUnit, Reference},
     },
@@ -75,7 +75,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
 /// all the same: each line is the days of one own period within one billing period, prorated against the days of the full own period.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase")]
-pub(crate) struct NewRecurringPeriod {
+pub(crate) struct RecurringPeriodInput {
     /// Unit of the period.
     unit: PeriodUnit,
     /// Length of the period, in units.
@@ -87,7 +87,7 @@ fn one_unit() -> PeriodLength {
     PeriodLength(1)
 }
 
-impl NewRecurringPeriod {
+impl RecurringPeriodInput {
     fn command(self) -> calendar::RecurringPeriod {
         calendar::RecurringPeriod { unit: self.unit.into(), length: self.length.0 }
     }
@@ -96,7 +96,7 @@ impl NewRecurringPeriod {
 /// The package to create.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
-pub(crate) struct NewPackage {
+pub(crate) struct PackageInput {
     /// External id: the id in your system; unique among packages. Operations accept it in place of the id.
     external_id: Option<ExternalId>,
     /// Display name.
@@ -105,20 +105,20 @@ pub(crate) struct NewPackage {
     description: Option<Description>,
     /// Fee per billing period or `recurringPeriod`, in whole minor units of the currency; may be zero. Only accounts with this currency can
     /// subscribe to the package.
-    recurring_fee: NewMoney,
+    recurring_fee: MoneyInput,
     /// What the fee is for, such as a month for accounts that are billed weekly. Absent: a billing period of the account's bill cycle.
-    recurring_period: Option<NewRecurringPeriod>,
+    recurring_period: Option<RecurringPeriodInput>,
 }
 
-impl Validate for NewPackage {}
+impl Validate for PackageInput {}
 
-impl Example for NewPackage {
+impl Example for PackageInput {
     fn example() -> Self {
         Self {
             external_id: Some("FLEET-M".into()),
             name: "Fleet M".into(),
             description: Some("Up to 50 vehicles".into()),
-            recurring_fee: NewMoney::example(),
+            recurring_fee: MoneyInput::example(),
             recurring_period: None,
         }
     }
@@ -135,9 +135,9 @@ pub(crate) struct PackageUpdate {
     /// Description of the package.
     description: Nullable<Description>,
     /// Fee per billing period or `recurringPeriod`, in the same currency as before. Applies from today on, in the tenant's time zone.
-    recurring_fee: Option<NewMoney>,
+    recurring_fee: Option<MoneyInput>,
     /// What the fee is for; null: a billing period of the account's bill cycle. Applies from today on, in the tenant's time zone.
-    recurring_period: Nullable<NewRecurringPeriod>,
+    recurring_period: Nullable<RecurringPeriodInput>,
 }
 
 impl Validate for PackageUpdate {}
@@ -148,8 +148,8 @@ impl Example for PackageUpdate {
             external_id: Nullable::default(),
             name: None,
             description: Nullable::default(),
-            recurring_fee: Some(NewMoney::of("11.90", "EUR")),
-            recurring_period: NewRecurringPeriod { unit: PeriodUnit::Month, length: one_unit() }.into(),
+            recurring_fee: Some(MoneyInput::of("11.90", "EUR")),
+            recurring_period: RecurringPeriodInput { unit: PeriodUnit::Month, length: one_unit() }.into(),
         }
     }
 }
@@ -228,12 +228,12 @@ impl Packages {
     ///
     /// A package is a product that accounts subscribe to, with a fee for each billing period, or for each period of its own.
     #[oai(path = "/packages", method = "post", operation_id = "createPackage")]
-    async fn create(&self, context: Context, input: Validated<NewPackage>) -> Result<Created, Problem> {
+    async fn create(&self, context: Context, input: Validated<PackageInput>) -> Result<Created, Problem> {
         let new = input.body;
         let create = package::Create {
             id: PackageId(fresh()),
             recurring_fee: new.recurring_fee.exact("/recurringFee")?,
-            recurring_period: new.recurring_period.map(NewRecurringPeriod::command),
+            recurring_period: new.recurring_period.map(RecurringPeriodInput::command),
             external_id: new.external_id.map(|id| id.0),
             name: new.name.0,
             description: new.description.map(|text| text.0),
@@ -285,7 +285,7 @@ impl Packages {
         let command = package::Update {
             external_id: wanted.external_id.map(|id| id.0),
             recurring_fee: wanted.recurring_fee.map(|fee| fee.exact("/recurringFee")).transpose()?,
-            recurring_period: wanted.recurring_period.map(NewRecurringPeriod::command),
+            recurring_period: wanted.recurring_period.map(RecurringPeriodInput::command),
             name: wanted.name.map(|name| name.0),
             description: wanted.description.map(|text| text.0),
         };

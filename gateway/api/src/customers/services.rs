@@ -93,7 +93,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
 /// The service to create.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
-pub(crate) struct NewService {
+pub(crate) struct ServiceInput {
     /// External id: the id in your system; unique among services. Operations accept it in place of the id.
     external_id: Option<ExternalId>,
     /// Id or external id of the account.
@@ -109,13 +109,13 @@ pub(crate) struct NewService {
     attributes: Option<NewAttributes>,
 }
 
-impl Validate for NewService {
+impl Validate for ServiceInput {
     fn further(body: &Value, found: &mut Vec<Violation>) {
         check_names(body, found);
     }
 }
 
-impl Example for NewService {
+impl Example for ServiceInput {
     fn example() -> Self {
         Self {
             external_id: Some("LINE-0042".into()),
@@ -242,7 +242,7 @@ impl Services {
     ///
     /// The service starts in the initial service status of the billing settings.
     #[oai(path = "/services", method = "post", operation_id = "createService")]
-    async fn create(&self, context: Context, input: Validated<NewService>) -> Result<Created, Problem> {
+    async fn create(&self, context: Context, input: Validated<ServiceInput>) -> Result<Created, Problem> {
         let new = input.body;
         let command = service::Create {
             id: ServiceId(fresh()),

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::{
     customers::account_bill_cycle::NoMembers,
-    delivery::selections::{NewObjectEvents, ObjectEvents, objects},
+    delivery::selections::{ObjectEvents, ObjectEventsInput, objects},
     http::{
         problem::Problem,
         request_context::Context,
@@ -67,7 +67,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
 /// The queue to create. It selects event types, objects or both.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
-pub(crate) struct NewQueue {
+pub(crate) struct QueueInput {
     /// Display name; unique among queues.
     name: Name,
     /// `in_order`: events of one ordering key (such as an account) are delivered one by one, each after the previous one was delivered or
@@ -79,18 +79,18 @@ pub(crate) struct NewQueue {
     event_types: Vec<EventTypePattern>,
     /// Objects whose events are registered.
     #[oai(default, validator(max_items = 100))]
-    objects: Vec<NewObjectEvents>,
+    objects: Vec<ObjectEventsInput>,
 }
 
-impl Validate for NewQueue {}
+impl Validate for QueueInput {}
 
-impl Example for NewQueue {
+impl Example for QueueInput {
     fn example() -> Self {
         Self {
             name: "account-changes".into(),
             mode: QueueMode::InOrder,
             event_types: vec!["account.updated".into(), "account.bill_cycle_changed".into()],
-            objects: vec![NewObjectEvents::example()],
+            objects: vec![ObjectEventsInput::example()],
         }
     }
 }
@@ -108,7 +108,7 @@ pub(crate) struct QueueUpdate {
     event_types: Nullable<Vec<EventTypePattern>>,
     /// The complete list of objects whose events are registered.
     #[oai(validator(max_items = 100))]
-    objects: Nullable<Vec<NewObjectEvents>>,
+    objects: Nullable<Vec<ObjectEventsInput>>,
 }
 
 impl Validate for QueueUpdate {}
@@ -173,7 +173,7 @@ impl Queues {
     ///
     /// From now on, the queue collects events of its types for its subscriptions.
     #[oai(path = "/queues", method = "post", operation_id = "createQueue")]
-    async fn create(&self, context: Context, input: Validated<NewQueue>) -> Result<Created, Problem> {
+    async fn create(&self, context: Context, input: Validated<QueueInput>) -> Result<Created, Problem> {
         let new = input.body;
         let create = queue::Create {
             id: QueueId(fresh()),

@@ -7,30 +7,37 @@ use crate::types::scalars::{EventObject, Happening};
 
 /// A selection of an object's events.
 #[derive(Debug, Clone, Object)]
-#[oai(rename = "NewObjectEvents", rename_all = "camelCase", example)]
-pub(crate) struct NewObjectEvents {
+#[oai(rename = "ObjectEventsInput", rename_all = "camelCase", example)]
+pub(crate) struct ObjectEventsInput {
     /// Object, as in the first part of its event type names, such as `invoice` or `bill_cycle`.
     object: EventObject,
-    /// Kinds of events; `lifecycle` means all except `created`, `updated` and `deleted`.
-    #[oai(validator(min_items = 1, max_items = 4, unique_items))]
+    /// Kinds of events; `lifecycle` means all except `created`, `updated` and `deleted`. One that is named again counts once.
+    // Not `unique_items`: for a set of an enum, the generator for Java writes code that does not compile.
+    #[oai(validator(min_items = 1, max_items = 4))]
     events: Vec<Happening>,
 }
 
-impl Example for NewObjectEvents {
+impl Example for ObjectEventsInput {
     fn example() -> Self {
         Self { object: "account".into(), events: vec![Happening::Created, Happening::Lifecycle] }
     }
 }
 
-impl From<NewObjectEvents> for selection::ObjectEvents {
-    fn from(new: NewObjectEvents) -> Self {
-        let events = new.events.into_iter().map(|event| match event {
-            Happening::Created => What::Created,
-            Happening::Updated => What::Updated,
-            Happening::Deleted => What::Deleted,
-            Happening::Lifecycle => What::Lifecycle,
-        });
-        Self { object: new.object.0, events: events.collect() }
+impl From<ObjectEventsInput> for selection::ObjectEvents {
+    fn from(new: ObjectEventsInput) -> Self {
+        let mut events = Vec::new();
+        for event in new.events {
+            let event = match event {
+                Happening::Created => What::Created,
+                Happening::Updated => What::Updated,
+                Happening::Deleted => What::Deleted,
+                Happening::Lifecycle => What::Lifecycle,
+            };
+            if !events.contains(&event) {
+                events.push(event);
+            }
+        }
+        Self { object: new.object.0, events }
     }
 }
 
@@ -63,6 +70,6 @@ impl From<selection::ObjectEvents> for ObjectEvents {
 }
 
 /// Converts a list to the domain's type.
-pub(crate) fn objects(new: Vec<NewObjectEvents>) -> Vec<selection::ObjectEvents> {
+pub(crate) fn objects(new: Vec<ObjectEventsInput>) -> Vec<selection::ObjectEvents> {
     new.into_iter().map(Into::into).collect()
 }

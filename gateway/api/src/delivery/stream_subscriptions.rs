@@ -10,7 +10,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
-    delivery::selections::{NewObjectEvents, ObjectEvents, objects},
+    delivery::selections::{ObjectEvents, ObjectEventsInput, objects},
     http::{
         problem::{Problem, Violation},
         request_context::Context,
@@ -67,7 +67,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
 /// From which event on a stream subscription reads.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
-pub(crate) struct NewStreamStart {
+pub(crate) struct StreamStartInput {
     /// `now`: what is published from now on. `time`: what was published at a time or later. `everything`: all that the stream holds.
     #[oai(rename = "type")]
     kind: StartType,
@@ -78,13 +78,13 @@ pub(crate) struct NewStreamStart {
 /// Each type with its required and its optional members.
 const TAKES: [(&str, &[&str], &[&str]); 3] = [("now", &[], &[]), ("time", &["at"], &[]), ("everything", &[], &[])];
 
-impl Example for NewStreamStart {
+impl Example for StreamStartInput {
     fn example() -> Self {
         Self { kind: StartType::Everything, at: None }
     }
 }
 
-impl NewStreamStart {
+impl StreamStartInput {
     fn wanted(start: Option<Self>) -> Start {
         match start {
             Some(Self { kind: StartType::Everything, .. }) => Start::Everything,
@@ -98,7 +98,7 @@ impl NewStreamStart {
 /// The stream subscription to create.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
-pub(crate) struct NewStreamSubscription {
+pub(crate) struct StreamSubscriptionInput {
     /// Display name; unique among stream subscriptions.
     name: Name,
     /// The event types to read: names, or patterns in which `*` stands for one part of a name. Without event types and objects: all events.
@@ -106,24 +106,24 @@ pub(crate) struct NewStreamSubscription {
     event_types: Vec<EventTypePattern>,
     /// Objects whose events are read.
     #[oai(default, validator(max_items = 100))]
-    objects: Vec<NewObjectEvents>,
+    objects: Vec<ObjectEventsInput>,
     /// From which event on it reads. Absent: from now on.
-    start: Option<NewStreamStart>,
+    start: Option<StreamStartInput>,
 }
 
-impl Validate for NewStreamSubscription {
+impl Validate for StreamSubscriptionInput {
     fn further(body: &Value, found: &mut Vec<Violation>) {
         crate::types::tagged_union::check(body, "start", &TAKES, found);
     }
 }
 
-impl Example for NewStreamSubscription {
+impl Example for StreamSubscriptionInput {
     fn example() -> Self {
         Self {
             name: "warehouse".into(),
             event_types: vec!["invoice.*".into(), "payment.processed".into()],
-            objects: vec![NewObjectEvents::example()],
-            start: Some(NewStreamStart::example()),
+            objects: vec![ObjectEventsInput::example()],
+            start: Some(StreamStartInput::example()),
         }
     }
 }
@@ -133,7 +133,7 @@ impl Example for NewStreamSubscription {
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct StreamSubscriptionReset {
     /// From which event on it reads.
-    start: NewStreamStart,
+    start: StreamStartInput,
 }
 
 impl Validate for StreamSubscriptionReset {
@@ -144,7 +144,7 @@ impl Validate for StreamSubscriptionReset {
 
 impl Example for StreamSubscriptionReset {
     fn example() -> Self {
-        Self { start: NewStreamStart::example() }
+        Self { start: StreamStartInput::example() }
     }
 }
 
@@ -286,13 +286,13 @@ impl StreamSubscriptions {
     /// subscriptions that the tenant had when it was opened: connect again to read a new one. `billwire stream credentials` prints complete
     /// examples.
     #[oai(path = "/stream-subscriptions", method = "post", operation_id = "createStreamSubscription")]
-    async fn create(&self, context: Context, input: Validated<NewStreamSubscription>) -> Result<Created, Problem> {
+    async fn create(&self, context: Context, input: Validated<StreamSubscriptionInput>) -> Result<Created, Problem> {
         let new = input.body;
         let event_types = new.event_types.into_iter().map(|name| name.0).collect();
         let wanted = Wanted {
             name: new.name.0,
             selected: Selection { event_types, objects: objects(new.objects) },
-            start: NewStreamStart::wanted(new.start),
+            start: StreamStartInput::wanted(new.start),
         };
         let reply = context.app().create_stream_subscription(context.request(input.canonical.as_deref()), wanted).await?;
         Ok(Created::under("/v1/stream-subscriptions", reply))
@@ -342,7 +342,7 @@ impl StreamSubscriptions {
         subscription: Path<Reference>,
         input: Validated<StreamSubscriptionReset>,
     ) -> Result<Done, Problem> {
-        let start = NewStreamStart::wanted(Some(input.body.start));
+        let start = StreamStartInput::wanted(Some(input.body.start));
         let request = context.request(input.canonical.as_deref());
         Ok(Done(context.app().reset_stream_subscription(request, &subscription.0.0, context.if_match(), start).await?))
     }

@@ -19,8 +19,8 @@ use crate::{
 /// `notificationTemplateId` and `to` and allows `smtpAccountId`, `cc`, `bcc` and `attachEvent`; `forward` requires `queueId`; `calculate`
 /// requires `eventType` and `data`. Other members are refused.
 #[derive(Debug, Object)]
-#[oai(rename = "NewSubscriptionAction", rename_all = "camelCase", skip_serializing_if_is_none)]
-pub(crate) struct NewSubscriptionAction {
+#[oai(rename = "SubscriptionActionInput", rename_all = "camelCase", skip_serializing_if_is_none)]
+pub(crate) struct SubscriptionActionInput {
     /// Type of the action.
     #[oai(rename = "type")]
     kind: ActionType,
@@ -66,7 +66,7 @@ pub(crate) fn expressions(named: HashMap<String, CelExpression>) -> BTreeMap<Str
     named.into_iter().map(|(name, source)| (name, source.0)).collect()
 }
 
-impl NewSubscriptionAction {
+impl SubscriptionActionInput {
     /// Converts the action for the use case.
     pub fn wanted(self) -> NewAction {
         let id = |reference: Option<Reference>| reference.map(|reference| reference.0).unwrap_or_default();

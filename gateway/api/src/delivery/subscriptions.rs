@@ -18,8 +18,8 @@ use uuid::Uuid;
 use crate::{
     customers::account_bill_cycle::NoMembers,
     delivery::{
-        selections::{NewObjectEvents, ObjectEvents, objects},
-        subscription_actions::{NewSubscriptionAction, SubscriptionAction, check_action, expressions},
+        selections::{ObjectEvents, ObjectEventsInput, objects},
+        subscription_actions::{SubscriptionAction, SubscriptionActionInput, check_action, expressions},
     },
     http::{
         problem::{Problem, Violation},
@@ -104,7 +104,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
 /// The subscription to create.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
-pub(crate) struct NewSubscription {
+pub(crate) struct SubscriptionInput {
     /// Display name; unique among subscriptions.
     name: Name,
     /// Id of the queue.
@@ -114,14 +114,14 @@ pub(crate) struct NewSubscription {
     event_types: Vec<EventTypePattern>,
     /// Objects whose events to select from the queue.
     #[oai(default, validator(max_items = 100))]
-    objects: Vec<NewObjectEvents>,
+    objects: Vec<ObjectEventsInput>,
     /// A CEL expression over the event and its parameters that must be true, such as `decimal(invoice.total) > decimal("1000")`.
     filter: Option<CelFilter>,
     /// Parameters to add to the events, by name; each is a CEL expression with a result of at most 256 KiB of JSON, all together 1 MiB. An expression
     /// that would read or copy more than 32 MiB of an event's values fails for that event.
     parameters: Option<HashMap<String, CelExpression>>,
     // Described by its type.
-    action: NewSubscriptionAction,
+    action: SubscriptionActionInput,
     /// In an in-order queue, the handling of an ordering key's further events after a dead letter: `skip` delivers them, `block` holds them
     /// until the dead letter is redriven or discarded.
     #[oai(default = "skip")]
@@ -139,13 +139,13 @@ fn given_up(wanted: GivenUp) -> WhenGivenUp {
     }
 }
 
-impl Validate for NewSubscription {
+impl Validate for SubscriptionInput {
     fn further(body: &Value, found: &mut Vec<Violation>) {
         check_action(body, found);
     }
 }
 
-impl Example for NewSubscription {
+impl Example for SubscriptionInput {
     fn example() -> Self {
         Self {
             name: "crm-bill-cycle-changes".into(),
@@ -154,7 +154,7 @@ impl Example for NewSubscription {
             objects: vec![],
             filter: Some("account.currency == 'EUR'".into()),
             parameters: Some(HashMap::from([("sales.region".to_owned(), "account.currency == 'EUR' ? 'EU' : 'other'".into())])),
-            action: NewSubscriptionAction::of_webhook(example_id(5)),
+            action: SubscriptionActionInput::of_webhook(example_id(5)),
             when_given_up: skip(),
         }
     }
@@ -171,13 +171,13 @@ pub(crate) struct SubscriptionUpdate {
     event_types: Nullable<Vec<EventTypePattern>>,
     /// The complete list of objects whose events to select.
     #[oai(validator(max_items = 100))]
-    objects: Nullable<Vec<NewObjectEvents>>,
+    objects: Nullable<Vec<ObjectEventsInput>>,
     /// A CEL expression that must be true; null or an empty string removes the filter.
     filter: Nullable<CelFilter>,
     /// The complete set of parameters to add.
     parameters: Nullable<HashMap<String, CelExpression>>,
     // Described by its type.
-    action: Option<NewSubscriptionAction>,
+    action: Option<SubscriptionActionInput>,
     /// `skip` or `block`.
     when_given_up: Option<GivenUp>,
 }
@@ -262,7 +262,7 @@ impl Subscriptions {
     /// Every matching event committed from now on is delivered. Filter, added parameters, path, calculation and template may use only
     /// parameters that every selected event type offers.
     #[oai(path = "/subscriptions", method = "post", operation_id = "createSubscription")]
-    async fn create(&self, context: Context, input: Validated<NewSubscription>) -> Result<Created, Problem> {
+    async fn create(&self, context: Context, input: Validated<SubscriptionInput>) -> Result<Created, Problem> {
         let new = input.body;
         let use_case = CreateSubscription {
             id: SubscriptionId(fresh()),
@@ -318,7 +318,7 @@ impl Subscriptions {
             objects: body.objects.map(objects).or(Vec::new()),
             filter: body.filter.map(|filter| filter.0).or(String::new()),
             parameters: body.parameters.map(expressions).or(BTreeMap::new()),
-            action: body.action.map(NewSubscriptionAction::wanted),
+            action: body.action.map(SubscriptionActionInput::wanted),
             when_given_up: body.when_given_up.map(given_up),
         };
         Ok(Done(context.execute_on_configuration(&subscription.0, input.canonical.as_deref(), use_case).await?))

@@ -200,7 +200,7 @@ impl WebhookEndpointActions {
     ///
     /// Calls are signed with the new secret immediately, and during `overlapSeconds` with the current ones too: each call then has one
     /// signature per secret, and the receiver may verify any of them. Up to 10 secrets can be active. Only this response shows the new
-    /// secret (`entities[0].after.secret`).
+    /// secret (`entities[0].after.secret`), or the public key of an ed25519 pair.
     #[oai(path = "/webhook-endpoints/:webhookEndpoint/rotate-secret", method = "post", operation_id = "rotateWebhookSecret")]
     async fn rotate(
         &self,

@@ -16,7 +16,9 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
-    delivery::webhook_settings::{NewClientCertificate, NewWebhookAuth, SigningKey, WebhookAuth, check_auth, check_certificate, headers},
+    delivery::webhook_settings::{
+        ClientCertificateInput, SigningKey, WebhookAuth, WebhookAuthInput, check_auth, check_certificate, headers,
+    },
     http::{
         problem::{Problem, Violation},
         request_context::Context,
@@ -98,7 +100,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
 /// The webhook endpoint to create.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
-pub(crate) struct NewWebhookEndpoint {
+pub(crate) struct WebhookEndpointInput {
     /// Display name; unique among webhook endpoints.
     name: Name,
     /// The base URL: https, a public host, port 443, no credentials, no fragment; up to 2048 characters.
@@ -106,18 +108,18 @@ pub(crate) struct NewWebhookEndpoint {
     /// A path below the base URL, without `.` and `..` segments, with an optional query.
     path: Option<UrlPath>,
     /// The signing secret (Standard Webhooks): `whsec_` and the base64 of 24 to 64 bytes, or `whsk_` and the base64 of an ed25519 seed and
-    /// public key. Absent: one is generated. Only this operation's response shows it.
+    /// public key. Absent: one is generated. Only this operation's response shows it; of an ed25519 pair, it shows the public key.
     secret: Option<SigningSecret>,
     /// Algorithm of a generated secret: `hmac` uses a secret shared with the receiver, `ed25519` a key pair of which the receiver needs
     /// only the public key.
     #[oai(default = "hmac")]
     signing_algorithm: SigningAlgorithm,
     // Described by its type.
-    auth: Option<NewWebhookAuth>,
+    auth: Option<WebhookAuthInput>,
     /// Headers to send with each call, at most 20. Values are stored encrypted and never shown.
     headers: Option<HashMap<String, HeaderValue>>,
     // Described by its type.
-    client_certificate: Option<NewClientCertificate>,
+    client_certificate: Option<ClientCertificateInput>,
     /// Waits before each retry, in seconds, each with 20 % jitter; after the last retry, a delivery becomes a dead letter. Absent: the
     /// installation's plan, by default 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h, 24 h.
     #[oai(validator(max_items = 20))]
@@ -140,13 +142,13 @@ fn check_form(body: &Value, found: &mut Vec<Violation>) {
     check_certificate(body, found);
 }
 
-impl Validate for NewWebhookEndpoint {
+impl Validate for WebhookEndpointInput {
     fn further(body: &Value, found: &mut Vec<Violation>) {
         check_form(body, found);
     }
 }
 
-impl Example for NewWebhookEndpoint {
+impl Example for WebhookEndpointInput {
     fn example() -> Self {
         Self {
             name: "crm".into(),
@@ -154,7 +156,7 @@ impl Example for NewWebhookEndpoint {
             path: Some("/billing".into()),
             secret: None,
             signing_algorithm: hmac(),
-            auth: Some(NewWebhookAuth::of_token()),
+            auth: Some(WebhookAuthInput::of_token()),
             headers: Some(HashMap::from([("X-Api-Key".to_owned(), "a9f1".into())])),
             client_certificate: None,
             retry_waits: None,
@@ -180,11 +182,11 @@ pub(crate) struct WebhookEndpointUpdate {
     /// A path below the base URL, without `.` and `..` segments, with an optional query; null or an empty string removes it.
     path: Nullable<OptionalPath>,
     // Described by its type.
-    auth: Nullable<NewWebhookAuth>,
+    auth: Nullable<WebhookAuthInput>,
     /// The complete set of headers to send with each call.
     headers: Nullable<HashMap<String, HeaderValue>>,
     // Described by its type.
-    client_certificate: Nullable<NewClientCertificate>,
+    client_certificate: Nullable<ClientCertificateInput>,
     /// Waits before each retry, in seconds; an empty list means no retries, null those of the installation.
     #[oai(validator(max_items = 20))]
     retry_waits: Nullable<Vec<RetryWait>>,
@@ -287,9 +289,10 @@ impl Example for WebhookEndpoint {
 impl WebhookEndpoints {
     /// Create a webhook endpoint
     ///
-    /// Only this response shows the signing secret (`entities[0].after.secret`).
+    /// Only this response shows what the receiver verifies signatures by (`entities[0].after.secret`): the shared secret, or the public key of
+    /// an ed25519 pair, whose private key never leaves.
     #[oai(path = "/webhook-endpoints", method = "post", operation_id = "createWebhookEndpoint")]
-    async fn create(&self, context: Context, input: Validated<NewWebhookEndpoint>) -> Result<Created, Problem> {
+    async fn create(&self, context: Context, input: Validated<WebhookEndpointInput>) -> Result<Created, Problem> {
         let new = input.body;
         let signing = match (new.secret, new.signing_algorithm) {
             (Some(secret), _) => Signing::Given(secret.0),
@@ -300,9 +303,9 @@ impl WebhookEndpoints {
             name: Some(new.name.0),
             url: Some(new.url.0),
             path: new.path.map(|path| path.0),
-            auth: new.auth.map(NewWebhookAuth::credentials),
+            auth: new.auth.map(WebhookAuthInput::credentials),
             headers: new.headers.map(headers),
-            client_certificate: new.client_certificate.map(NewClientCertificate::wanted),
+            client_certificate: new.client_certificate.map(ClientCertificateInput::wanted),
             retry_waits: new.retry_waits.map(waits).into(),
             max_in_flight: new.max_in_flight.map(|max| max.0).into(),
             max_per_second: new.max_per_second.map(|max| max.0),
@@ -354,9 +357,9 @@ impl WebhookEndpoints {
             name: body.name.map(|name| name.0),
             url: body.url.map(|url| url.0),
             path: body.path.map(|path| path.0).or(String::new()),
-            auth: body.auth.map(NewWebhookAuth::credentials).or(Credentials::None),
+            auth: body.auth.map(WebhookAuthInput::credentials).or(Credentials::None),
             headers: body.headers.map(headers).or(BTreeMap::new()),
-            client_certificate: body.client_certificate.map(NewClientCertificate::wanted).or(None),
+            client_certificate: body.client_certificate.map(ClientCertificateInput::wanted).or(None),
             retry_waits: body.retry_waits.map(waits),
             max_in_flight: body.max_in_flight.map(|max| max.0),
             max_per_second: body.max_per_second.map(|max| max.0).or(0),

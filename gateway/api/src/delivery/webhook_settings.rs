@@ -16,7 +16,7 @@ use crate::{
 /// Secrets are stored encrypted and never shown.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
-pub(crate) struct NewWebhookAuth {
+pub(crate) struct WebhookAuthInput {
     /// Type of authentication.
     #[oai(rename = "type")]
     kind: AuthType,
@@ -49,7 +49,7 @@ pub(crate) fn check_auth(body: &Value, found: &mut Vec<Violation>) {
     crate::types::tagged_union::check(body, "auth", &TAKES, found);
 }
 
-impl NewWebhookAuth {
+impl WebhookAuthInput {
     /// Converts to the domain's type.
     pub fn credentials(self) -> Credentials {
         let secret = |text: Option<HeaderValue>| text.map(|text| text.0).unwrap_or_default();
@@ -78,7 +78,7 @@ impl NewWebhookAuth {
 /// A client certificate for mutual TLS. An empty object removes the current one.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
-pub(crate) struct NewClientCertificate {
+pub(crate) struct ClientCertificateInput {
     /// The certificate and its chain, PEM.
     certificate: Option<Pem>,
     /// The private key, PEM, without a passphrase. Stored encrypted and never shown.
@@ -97,7 +97,7 @@ pub(crate) fn check_certificate(body: &Value, found: &mut Vec<Violation>) {
     }
 }
 
-impl NewClientCertificate {
+impl ClientCertificateInput {
     /// Converts to the domain's type; `None` removes the certificate.
     pub fn wanted(self) -> Option<ClientCertificate> {
         let (certificate, key) = (self.certificate?.0, self.key?.0);

@@ -89,7 +89,7 @@ const TEXT_DE: &str = "Guten Tag {{ account.name }},\n\nIhre Abrechnungsperiode 
 /// The notification template to create.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
-pub(crate) struct NewNotificationTemplate {
+pub(crate) struct NotificationTemplateInput {
     /// Display name; unique among notification templates.
     name: Name,
     /// The event types the template is for; it may use the parameters that all of them offer. Empty: any type; the template is then checked
@@ -106,7 +106,7 @@ pub(crate) struct NewNotificationTemplate {
     #[oai(default = "english")]
     language: Language,
     /// Translations by language tag. A reader of `de-CH` gets `de-CH`, else `de`, else the parts above.
-    translations: Option<HashMap<String, NewTemplateParts>>,
+    translations: Option<HashMap<String, TemplatePartsInput>>,
 }
 
 fn english() -> Language {
@@ -116,7 +116,7 @@ fn english() -> Language {
 /// The parts of a template in one language.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
-pub(crate) struct NewTemplateParts {
+pub(crate) struct TemplatePartsInput {
     /// The subject line.
     subject: Subject,
     /// The plain text part.
@@ -125,12 +125,12 @@ pub(crate) struct NewTemplateParts {
     html: Option<TemplateText>,
 }
 
-fn translations(given: HashMap<String, NewTemplateParts>) -> BTreeMap<String, Parts> {
-    let parts = |parts: NewTemplateParts| Parts { subject: parts.subject.0, text: parts.text.0, html: parts.html.map(|html| html.0) };
+fn translations(given: HashMap<String, TemplatePartsInput>) -> BTreeMap<String, Parts> {
+    let parts = |parts: TemplatePartsInput| Parts { subject: parts.subject.0, text: parts.text.0, html: parts.html.map(|html| html.0) };
     given.into_iter().map(|(tag, given)| (tag, parts(given))).collect()
 }
 
-impl Validate for NewNotificationTemplate {}
+impl Validate for NotificationTemplateInput {}
 
 /// Changes to a notification template. Absent members keep their values.
 #[derive(Debug, Object)]
@@ -150,7 +150,7 @@ pub(crate) struct NotificationTemplateUpdate {
     /// Language of these parts.
     language: Option<Language>,
     /// The complete set of translations, by language tag.
-    translations: Nullable<HashMap<String, NewTemplateParts>>,
+    translations: Nullable<HashMap<String, TemplatePartsInput>>,
 }
 
 impl Validate for NotificationTemplateUpdate {}
@@ -169,7 +169,7 @@ impl Example for NotificationTemplateUpdate {
     }
 }
 
-impl Example for NewNotificationTemplate {
+impl Example for NotificationTemplateInput {
     fn example() -> Self {
         Self {
             name: "billing-day-changed".into(),
@@ -180,7 +180,7 @@ impl Example for NewNotificationTemplate {
             language: english(),
             translations: Some(HashMap::from([(
                 "de".to_owned(),
-                NewTemplateParts { subject: SUBJECT_DE.into(), text: TEXT_DE.into(), html: None },
+                TemplatePartsInput { subject: SUBJECT_DE.into(), text: TEXT_DE.into(), html: None },
             )])),
         }
     }
@@ -286,7 +286,7 @@ impl NotificationTemplates {
     ///
     /// Each part must parse and use only parameters that its event types offer; a refusal suggests the nearest names.
     #[oai(path = "/notification-templates", method = "post", operation_id = "createNotificationTemplate")]
-    async fn create(&self, context: Context, input: Validated<NewNotificationTemplate>) -> Result<Created, Problem> {
+    async fn create(&self, context: Context, input: Validated<NotificationTemplateInput>) -> Result<Created, Problem> {
         let new = input.body;
         let settings = Settings {
             name: Some(new.name.0),

@@ -53,7 +53,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
 /// The SMTP account to create.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
-pub(crate) struct NewSmtpAccount {
+pub(crate) struct SmtpAccountInput {
     /// Display name; unique among SMTP accounts.
     name: Name,
     /// Host name or IP address of the outgoing SMTP server. It must be public, unless the installation allows others.
@@ -102,9 +102,9 @@ fn starttls() -> Security {
     Security::Starttls
 }
 
-impl Validate for NewSmtpAccount {}
+impl Validate for SmtpAccountInput {}
 
-impl Example for NewSmtpAccount {
+impl Example for SmtpAccountInput {
     fn example() -> Self {
         Self {
             name: "customer-mail".into(),
@@ -249,7 +249,7 @@ impl SmtpAccounts {
     ///
     /// Subscriptions with the action `email` can send through the account.
     #[oai(path = "/smtp-accounts", method = "post", operation_id = "createSmtpAccount")]
-    async fn create(&self, context: Context, input: Validated<NewSmtpAccount>) -> Result<Created, Problem> {
+    async fn create(&self, context: Context, input: Validated<SmtpAccountInput>) -> Result<Created, Problem> {
         let new = input.body;
         let password = new.password.map(|password| password.0);
         let settings = smtp_account::Settings {

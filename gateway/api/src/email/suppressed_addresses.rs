@@ -48,16 +48,16 @@ pub(crate) const OPERATIONS: &[Operation] = &[
 /// The address to suppress.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
-pub(crate) struct NewSuppressedAddress {
+pub(crate) struct SuppressedAddressInput {
     /// E-mail address.
     address: EmailAddress,
     /// Reason, as free text.
     reason: Option<Reason>,
 }
 
-impl Validate for NewSuppressedAddress {}
+impl Validate for SuppressedAddressInput {}
 
-impl Example for NewSuppressedAddress {
+impl Example for SuppressedAddressInput {
     fn example() -> Self {
         Self { address: "left@example.com".into(), reason: Some("has left the company".into()) }
     }
@@ -104,7 +104,7 @@ impl SuppressedAddresses {
     /// No e-mail is sent to the address any more. An address is suppressed automatically when a server reports that the mailbox does not
     /// exist.
     #[oai(path = "/suppressed-addresses", method = "post", operation_id = "suppressAddress")]
-    async fn create(&self, context: Context, input: Validated<NewSuppressedAddress>) -> Result<Created, Problem> {
+    async fn create(&self, context: Context, input: Validated<SuppressedAddressInput>) -> Result<Created, Problem> {
         let new = input.body;
         let command = suppressed_address::Suppress {
             id: fresh(),

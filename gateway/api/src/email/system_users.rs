@@ -50,7 +50,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
 /// The system user to create.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
-pub(crate) struct NewSystemUser {
+pub(crate) struct SystemUserInput {
     /// The name; unique among system users.
     name: Name,
     /// The e-mail address.
@@ -68,9 +68,9 @@ fn yes() -> bool {
     true
 }
 
-impl Validate for NewSystemUser {}
+impl Validate for SystemUserInput {}
 
-impl Example for NewSystemUser {
+impl Example for SystemUserInput {
     fn example() -> Self {
         Self {
             name: "Ada Example".into(),
@@ -149,7 +149,7 @@ impl SystemUsers {
     ///
     /// Subscriptions with the action `email` can name the user as a recipient.
     #[oai(path = "/system-users", method = "post", operation_id = "createSystemUser")]
-    async fn create(&self, context: Context, input: Validated<NewSystemUser>) -> Result<Created, Problem> {
+    async fn create(&self, context: Context, input: Validated<SystemUserInput>) -> Result<Created, Problem> {
         let new = input.body;
         let settings = system_user::Settings {
             name: Some(new.name.0),

@@ -49,7 +49,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
 /// The data source to create.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
-pub(crate) struct NewDataSource {
+pub(crate) struct DataSourceInput {
     /// Name; unique among data sources, and different from the groups of built-in parameters. The added parameters are named
     /// `<name>.<parameter>`.
     name: DataSourceName,
@@ -60,9 +60,9 @@ pub(crate) struct NewDataSource {
     path: Vec<RelationName>,
 }
 
-impl Validate for NewDataSource {}
+impl Validate for DataSourceInput {}
 
-impl Example for NewDataSource {
+impl Example for DataSourceInput {
     fn example() -> Self {
         Self { name: "cycle".into(), object: "account".into(), path: vec!["billCycle".into()] }
     }
@@ -107,7 +107,7 @@ impl DataSources {
     /// values at the time of the event. Parameters of a path through a contact are available in e-mails only. An impossible path is
     /// refused; the refusal lists the existing relations.
     #[oai(path = "/data-sources", method = "post", operation_id = "createDataSource")]
-    async fn create(&self, context: Context, input: Validated<NewDataSource>) -> Result<Created, Problem> {
+    async fn create(&self, context: Context, input: Validated<DataSourceInput>) -> Result<Created, Problem> {
         let new = input.body;
         let create = data_source::Create {
             id: DataSourceId(fresh()),

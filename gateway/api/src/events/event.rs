@@ -43,6 +43,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             "submitEvents",
             "events:write",
             &[
+                Code::NothingAccepted,
                 Code::EventTypeUnknown,
                 Code::EventTypeNotCustom,
                 Code::AccountUnknown,
@@ -64,7 +65,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
 /// The event to submit.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
-pub(crate) struct NewEvent {
+pub(crate) struct EventInput {
     /// Name of the custom event type.
     #[oai(rename = "type")]
     kind: EventTypeName,
@@ -82,18 +83,18 @@ pub(crate) struct NewEvent {
 /// The events to submit.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", example)]
-pub(crate) struct NewEvents {
+pub(crate) struct EventsInput {
     /// The events; each is validated separately.
     #[oai(validator(min_items = 1, max_items = 1000))]
-    items: Vec<NewEvent>,
+    items: Vec<EventInput>,
 }
 
-impl Validate for NewEvents {}
+impl Validate for EventsInput {}
 
-impl Example for NewEvents {
+impl Example for EventsInput {
     fn example() -> Self {
         let data = serde_json::Map::from_iter([("iccid".to_owned(), "8949010000000000001".into())]);
-        let item = NewEvent {
+        let item = EventInput {
             kind: "custom.sim_swapped".into(),
             account: None,
             key: Some("sim-4711".into()),
@@ -221,7 +222,7 @@ impl Events {
     /// accepted item is its own business transaction with one event; all accepted items are committed together. A refused item changes
     /// nothing: its problem has one of the codes listed under 422 and names every violation (`data_invalid` with the location in the data).
     #[oai(path = "/events", method = "post", operation_id = "submitEvents")]
-    async fn submit(&self, context: Context, input: Validated<NewEvents>) -> Result<Each<202>, Problem> {
+    async fn submit(&self, context: Context, input: Validated<EventsInput>) -> Result<Each<202>, Problem> {
         let items = input.body.items.into_iter().map(|item| Submit {
             id: CustomEventId(fresh()),
             kind: item.kind.0,

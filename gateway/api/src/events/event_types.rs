@@ -82,7 +82,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
 /// The custom event type to register, or its next version.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
-pub(crate) struct NewEventType {
+pub(crate) struct EventTypeInput {
     /// Name; the full type name is `custom.<name>`.
     name: CustomEventName,
     /// Title.
@@ -98,7 +98,7 @@ pub(crate) struct NewEventType {
     schema: FreeObject,
 }
 
-impl Validate for NewEventType {}
+impl Validate for EventTypeInput {}
 
 fn example_schema() -> FreeObject {
     let schema = json!({
@@ -110,7 +110,7 @@ fn example_schema() -> FreeObject {
     FreeObject(schema.as_object().cloned().unwrap_or_default())
 }
 
-impl Example for NewEventType {
+impl Example for EventTypeInput {
     fn example() -> Self {
         Self {
             name: "sim_swapped".into(),
@@ -220,7 +220,7 @@ impl EventTypes {
     /// version, provided that the new schema accepts everything the previous version accepts. Otherwise the request is refused with
     /// `schema_incompatible`, and `errors` lists each location. Earlier versions stay readable.
     #[oai(path = "/event-types", method = "post", operation_id = "registerEventType")]
-    async fn register(&self, context: Context, input: Validated<NewEventType>) -> Result<Created, Problem> {
+    async fn register(&self, context: Context, input: Validated<EventTypeInput>) -> Result<Created, Problem> {
         let new = input.body;
         let register = custom_event_type::Register {
             id: EventTypeId(fresh()),

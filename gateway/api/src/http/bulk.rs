@@ -80,7 +80,7 @@ impl Example for BulkResult {
     }
 }
 
-/// The response of a bulk operation. The status is fixed, whatever the results of the items.
+/// The response of a bulk operation of which at least one item was accepted.
 pub(crate) struct Each<const STATUS: u16>(pub Reply);
 
 impl<const STATUS: u16> IntoResponse for Each<STATUS> {
@@ -92,7 +92,8 @@ impl<const STATUS: u16> IntoResponse for Each<STATUS> {
 impl<const STATUS: u16> ApiResponse for Each<STATUS> {
     fn meta() -> MetaResponses {
         let headers = vec![documented(REPLAYED.0, REPLAYED.1)];
-        let description = "The result of each item: recorded, or refused with every violation.";
+        let description =
+            "The result of each item: recorded, or refused with every violation. If each item is refused, the call is refused: 422.";
         MetaResponses { responses: vec![answered(STATUS, description, Some(BulkResult::schema_ref()), headers)] }
     }
 

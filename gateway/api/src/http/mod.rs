@@ -9,6 +9,7 @@ pub(crate) mod error_middleware;
 pub(crate) mod options;
 pub(crate) mod page_memory;
 pub(crate) mod problem;
+pub(crate) mod published;
 pub(crate) mod readiness;
 pub(crate) mod request_context;
 pub(crate) mod request_limits;

@@ -14,10 +14,15 @@ use billwire_schemas::{
 use poem::{Endpoint, EndpointExt, Request, Response, Route, endpoint::make, get};
 use serde_json::json;
 
-use crate::{
-    http::{authorization::Shared, problem::Problem},
-    openapi::static_routes::{answer, fixed},
-};
+use crate::http::{authorization::Shared, problem::Problem};
+
+fn fixed(respond: fn() -> Response) -> impl Endpoint<Output = Response> + 'static {
+    make(move |_: Request| async move { Ok::<_, poem::Error>(respond()) })
+}
+
+fn answer(body: impl Into<poem::Body>, media_type: &str) -> Response {
+    Response::builder().content_type(media_type).body(body)
+}
 
 /// Liveness: the process answers.
 pub(crate) fn livez() -> impl Endpoint<Output = Response> + 'static {

@@ -214,7 +214,22 @@ impl<S: Type> ApiResponse for Found<S> {
 pub(crate) struct IfNoneMatch(Option<String>);
 
 impl IfNoneMatch {
-    fn names(&self, etag: &str) -> bool {
+    /// The list of a request.
+    ///
+    /// # Errors
+    /// `bad_request` if it is empty.
+    pub fn of(request: &poem::Request) -> Result<Self, Problem> {
+        // The header is a list, so that several of it are one list.
+        let values = request.headers().get_all(header::IF_NONE_MATCH);
+        let lists: Vec<_> = values.iter().map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
+        if !lists.is_empty() && lists.iter().flat_map(|list| list.split(',')).all(|known| known.trim().is_empty()) {
+            return Err(Problem::new(Code::BadRequest, "If-None-Match must list at least one ETag, or be *."));
+        }
+        Ok(Self((!lists.is_empty()).then(|| lists.join(","))))
+    }
+
+    /// Whether the list has this ETag, or all.
+    pub fn names(&self, etag: &str) -> bool {
         let Some(list) = &self.0 else { return false };
         // Weak comparison, RFC 9110 section 8.8.3.2.
         list.split(',').map(str::trim).any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == etag)
@@ -223,13 +238,7 @@ impl IfNoneMatch {
 
 impl<'a> poem::FromRequest<'a> for IfNoneMatch {
     async fn from_request(request: &'a poem::Request, _: &mut poem::RequestBody) -> poem::Result<Self> {
-        // The header is a list, so that several of it are one list.
-        let values = request.headers().get_all(header::IF_NONE_MATCH);
-        let lists: Vec<_> = values.iter().map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
-        if !lists.is_empty() && lists.iter().flat_map(|list| list.split(',')).all(|known| known.trim().is_empty()) {
-            return Err(Problem::new(Code::BadRequest, "If-None-Match must list at least one ETag, or be *.").into());
-        }
-        Ok(Self((!lists.is_empty()).then(|| lists.join(","))))
+        Ok(Self::of(request)?)
     }
 }
 

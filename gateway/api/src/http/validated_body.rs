@@ -79,6 +79,10 @@ impl<'a, T: Validate> ApiExtractor<'a> for Validated<T> {
         ensure_json(request.headers())?;
         ensure_identity(request.headers())?;
         let value = strict_json::read(&bytes)?;
+        // What many generated clients send for an optional body that their caller leaves out.
+        if value.is_null() && !T::IS_REQUIRED {
+            return Ok(Self { body: parse(None)?, canonical: None });
+        }
         let canonical = request.headers().contains_key(IDEMPOTENCY_KEY).then(|| canonical_json::of(&value));
         check::<T>(&value)?;
         Ok(Self { body: parse(Some(value))?, canonical })

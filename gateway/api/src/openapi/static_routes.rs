@@ -6,7 +6,7 @@ use billwire_schemas::refusal::Code;
 
 use billwire_schemas::events::{catalogue, json_schema};
 use poem::{
-    Endpoint, IntoResponse, Request, Response, Route,
+    Endpoint, Request, Response, Route,
     endpoint::make,
     get,
     http::{HeaderValue, header},
@@ -17,6 +17,7 @@ use crate::{
     http::{
         authorization::Shared,
         problem::Problem,
+        published::Published,
         readiness::{livez, readyz},
     },
     openapi::{document, sign_in::SignIn},
@@ -57,44 +58,36 @@ const ASSETS: [Asset; 7] = [
 ];
 
 impl Asset {
-    fn response(self, policy: &HeaderValue) -> Response {
-        let mut response = Response::builder().content_type(self.media_type).body(self.bytes);
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_SECURITY_POLICY, policy.clone());
-        headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-        if self.gzipped {
-            // Only the gzip form is embedded; every current browser accepts it.
-            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-        }
-        response
+    /// Serves the file with this content security policy.
+    fn endpoint(self, policy: HeaderValue) -> impl Endpoint<Output = Response> + 'static {
+        let file = Arc::new(Published::file(self.media_type, self.bytes, self.gzipped));
+        make(move |request: Request| {
+            let (file, policy) = (file.clone(), policy.clone());
+            async move {
+                let mut response = file.answer(&request)?;
+                response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+                response.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+                Ok::<_, poem::Error>(response)
+            }
+        })
     }
 }
 
-/// A document, with the identity provider of this installation. It is generated on first use.
+/// A document with the identity provider of this installation.
 fn document(generate: fn() -> Value, sign_in: Option<SignIn>) -> impl Endpoint<Output = Response> + 'static {
-    let text = LazyLock::new(move || match &sign_in {
+    published(move || match &sign_in {
         None => generate().to_string(),
         Some(sign_in) => document::with_sign_in(generate(), sign_in).to_string(),
-    });
-    fixed(move || published(text.clone(), "application/json"))
-}
-
-pub(crate) fn fixed(respond: impl Fn() -> Response + Send + Sync + 'static) -> impl Endpoint<Output = Response> + 'static {
-    let respond = Arc::new(respond);
-    make(move |_: Request| {
-        let respond = respond.clone();
-        async move { Ok::<_, poem::Error>(respond()) }
     })
 }
 
-pub(crate) fn answer(body: impl Into<poem::Body>, media_type: &str) -> Response {
-    Response::builder().content_type(media_type).body(body)
-}
-
-/// A public document, which caches may keep.
-fn published(body: impl Into<poem::Body>, media_type: &str) -> Response {
-    answer(body, media_type).with_header(header::CACHE_CONTROL, "no-cache").into_response()
+/// A JSON document, which is generated on first use.
+fn published(generate: impl FnOnce() -> String + Send + 'static) -> impl Endpoint<Output = Response> + 'static {
+    let document = Arc::new(LazyLock::new(move || Published::new("application/json", generate())));
+    make(move |request: Request| {
+        let document = document.clone();
+        async move { Ok::<_, poem::Error>(document.answer(&request)?) }
+    })
 }
 
 /// Adds these routes to `route`.
@@ -107,13 +100,12 @@ pub(crate) fn add(route: Route, shared: &Arc<Shared>) -> Route {
     let mut route = route
         .at("/openapi.json", get(document(document::openapi, sign_in.clone())))
         .at("/openapi-3.1.json", get(document(document::openapi_31, sign_in.clone())))
-        .at("/docs/sign-in.json", get(fixed(move || published(settings.clone(), "application/json"))))
+        .at("/docs/sign-in.json", get(published(move || settings)))
         .at("/livez", get(livez()))
         .at("/readyz", get(readyz(shared.clone())))
         .at("/schemas/events/:event_type/v1.json", get(make(event_schema)));
     for asset in ASSETS {
-        let policy = policy.clone();
-        route = route.at(asset.path, get(fixed(move || asset.response(&policy))));
+        route = route.at(asset.path, get(asset.endpoint(policy.clone())));
     }
     route
 }
@@ -124,5 +116,5 @@ async fn event_schema(request: Request) -> poem::Result<Response> {
         return Err(Problem::new(Code::EventTypeNotFound, "No event type has this name.").into());
     };
     let schema: Value = json_schema::of(event);
-    Ok(published(schema.to_string(), "application/schema+json"))
+    Ok(Published::new("application/schema+json", schema.to_string()).answer(&request)?)
 }

@@ -12,20 +12,20 @@ use crate::{
 /// An amount in a currency.
 #[derive(Debug, Object)]
 #[oai(example)]
-pub(crate) struct NewMoney {
+pub(crate) struct MoneyInput {
     /// The amount as a decimal string with a decimal point and no exponent.
     pub amount: Amount,
     /// Currency code, ISO 4217.
     pub currency: Currency,
 }
 
-impl Example for NewMoney {
+impl Example for MoneyInput {
     fn example() -> Self {
         Self::of("9.90", "EUR")
     }
 }
 
-impl NewMoney {
+impl MoneyInput {
     /// Builds an example.
     pub fn of(amount: &str, currency: &str) -> Self {
         Self { amount: amount.into(), currency: currency.into() }

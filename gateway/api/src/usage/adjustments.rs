@@ -22,7 +22,7 @@ use crate::{
     openapi::operation::{Operation, change, created, get, list},
     types::example::{example_id, example_moment},
     types::{
-        money::{Money, NewMoney},
+        money::{Money, MoneyInput},
         scalars::{ChargeType, Moment, Name, Reason, Reference},
     },
     usage::chargeable_events::Tag,
@@ -58,11 +58,11 @@ pub(crate) const OPERATIONS: &[Operation] = &[
 /// The adjustment to create.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
-pub(crate) struct NewAdjustment {
+pub(crate) struct AdjustmentInput {
     /// `CREDIT` lowers the charge; `DEBIT` raises it.
     charge_type: ChargeType,
     /// Positive amount in the charge's currency. A credit cannot lower the charge below zero.
-    amount: NewMoney,
+    amount: MoneyInput,
     /// Whether the amount includes tax.
     #[oai(default)]
     tax_included: bool,
@@ -72,13 +72,13 @@ pub(crate) struct NewAdjustment {
     user: Option<Name>,
 }
 
-impl Validate for NewAdjustment {}
+impl Validate for AdjustmentInput {}
 
-impl Example for NewAdjustment {
+impl Example for AdjustmentInput {
     fn example() -> Self {
         Self {
             charge_type: ChargeType::Credit,
-            amount: NewMoney::of("0.25", "EUR"),
+            amount: MoneyInput::of("0.25", "EUR"),
             tax_included: true,
             reason: "goodwill".into(),
             user: Some("csr-17".into()),
@@ -157,7 +157,7 @@ impl Adjustments {
         /// Id or external id of the chargeable event.
         #[oai(name = "chargeableEvent")]
         charge: Path<Reference>,
-        input: Validated<NewAdjustment>,
+        input: Validated<AdjustmentInput>,
     ) -> Result<Done, Problem> {
         let new = input.body;
         let command = adjustment::Create {

@@ -81,7 +81,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
 /// The tier to create.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
-pub(crate) struct NewTier {
+pub(crate) struct TierInput {
     /// Display name.
     name: Option<Name>,
     /// Usage at which the tier is used up; greater than that of the previous tier.
@@ -91,7 +91,7 @@ pub(crate) struct NewTier {
 /// The bucket to create.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
-pub(crate) struct NewBucket {
+pub(crate) struct BucketInput {
     /// External id: the id in your system; unique among buckets.
     external_id: Option<ExternalId>,
     /// Id or external id of the service whose charges the bucket counts.
@@ -102,16 +102,16 @@ pub(crate) struct NewBucket {
     unit: UnitName,
     /// The tiers, in ascending order; the last one is the bucket's size.
     #[oai(validator(min_items = 1, max_items = 20))]
-    tiers: Vec<NewTier>,
+    tiers: Vec<TierInput>,
     /// When the usage returns to zero by itself. `billingPeriod`: when the account's next billing period begins, in the tenant's time zone. A charge
     /// then counts in the period that it occurred in: one of a later period begins it, one of an earlier period than the bucket's no longer counts.
     /// Absent: never.
     resets: Option<BucketResets>,
 }
 
-impl Validate for NewBucket {}
+impl Validate for BucketInput {}
 
-impl Example for NewBucket {
+impl Example for BucketInput {
     fn example() -> Self {
         Self {
             external_id: Some("DATA-0042".into()),
@@ -119,8 +119,8 @@ impl Example for NewBucket {
             name: "Data 10 GB".into(),
             unit: "MB".into(),
             tiers: vec![
-                NewTier { name: Some("80 percent".into()), up_to: "8000".into() },
-                NewTier { name: Some("all".into()), up_to: "10000".into() },
+                TierInput { name: Some("80 percent".into()), up_to: "8000".into() },
+                TierInput { name: Some("all".into()), up_to: "10000".into() },
             ],
             resets: None,
         }
@@ -137,7 +137,7 @@ pub(crate) struct BucketUpdate {
     name: Option<Name>,
     /// The tiers. Tiers already used up must be unchanged; the others must be above the current usage.
     #[oai(validator(min_items = 1, max_items = 20))]
-    tiers: Option<Vec<NewTier>>,
+    tiers: Option<Vec<TierInput>>,
     /// When the usage returns to zero by itself; null: never. What was used so far counts in the running billing period.
     resets: Nullable<BucketResets>,
 }
@@ -149,7 +149,7 @@ impl Example for BucketUpdate {
         Self {
             external_id: Nullable::default(),
             name: Some("Data 20 GB".into()),
-            tiers: Some(vec![NewTier { name: None, up_to: "20000".into() }]),
+            tiers: Some(vec![TierInput { name: None, up_to: "20000".into() }]),
             resets: Nullable::default(),
         }
     }
@@ -164,7 +164,7 @@ impl BucketResets {
 }
 
 /// Converts the tiers, or refuses invalid sizes.
-fn tiers(new: Vec<NewTier>) -> Result<Vec<bucket::Tier>, Problem> {
+fn tiers(new: Vec<TierInput>) -> Result<Vec<bucket::Tier>, Problem> {
     let mut broken: Vec<Violation> = Vec::new();
     let mut tiers = Vec::with_capacity(new.len());
     for (index, tier) in new.into_iter().enumerate() {
@@ -255,7 +255,7 @@ impl Buckets {
     /// billing period if the bucket resets. The bucket
     /// does not affect the price of a charge: charges arrive already rated.
     #[oai(path = "/buckets", method = "post", operation_id = "createBucket")]
-    async fn create(&self, context: Context, input: Validated<NewBucket>) -> Result<Created, Problem> {
+    async fn create(&self, context: Context, input: Validated<BucketInput>) -> Result<Created, Problem> {
         let new = input.body;
         let command = bucket::Create {
             id: BucketId(fresh()),

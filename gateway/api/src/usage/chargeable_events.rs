@@ -24,7 +24,7 @@ use crate::{
     openapi::operation::{Operation, get, in_bulk, list},
     types::example::{example_id, example_moment},
     types::{
-        money::{Money, NewMoney},
+        money::{Money, MoneyInput},
         scalars::{
             Amount, ChargeOrder, ChargeState, ChargeTypeName, Direction, ExternalId, IdentifierKind, IdentifierValue, Moment, Reason,
             Reference, SearchText, UnitName,
@@ -47,6 +47,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         "recordChargeableEvents",
         "charges:write",
         &[
+            Code::NothingAccepted,
             Code::ExternalIdTaken,
             Code::AccountUnknown,
             Code::AccountRequired,
@@ -85,7 +86,7 @@ pub(crate) struct UsageIdentifierName {
 /// same account and service.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
-pub(crate) struct NewChargeableEvent {
+pub(crate) struct ChargeableEventInput {
     /// External id: the id in your system; unique among charges. A repeated item is refused, so nothing is charged twice.
     external_id: Option<ExternalId>,
     /// Id or external id of the charged account.
@@ -104,12 +105,12 @@ pub(crate) struct NewChargeableEvent {
     /// Unit of the quantity, such as `MB` or `minute`.
     unit: Option<UnitName>,
     /// Rated amount in the account's currency, with up to six decimals.
-    amount: NewMoney,
+    amount: MoneyInput,
     /// Time of the usage or event: at most ten years ago and at most one hour ahead.
     occurred_at: Moment,
 }
 
-impl Example for NewChargeableEvent {
+impl Example for ChargeableEventInput {
     fn example() -> Self {
         Self {
             external_id: Some("CDR-2027-01-04-0001".into()),
@@ -120,7 +121,7 @@ impl Example for NewChargeableEvent {
             description: Some("Call to Norway, 12 minutes".into()),
             quantity: Some("12".into()),
             unit: Some("minute".into()),
-            amount: NewMoney::of("1.234567", "EUR"),
+            amount: MoneyInput::of("1.234567", "EUR"),
             occurred_at: example_moment(),
         }
     }
@@ -129,21 +130,21 @@ impl Example for NewChargeableEvent {
 /// The charges to record.
 #[derive(Debug, Object)]
 #[oai(example)]
-pub(crate) struct NewChargeableEvents {
+pub(crate) struct ChargeableEventsInput {
     /// The charges, 1 to 1 000, processed in order.
     #[oai(validator(min_items = 1, max_items = 1000))]
-    items: Vec<NewChargeableEvent>,
+    items: Vec<ChargeableEventInput>,
 }
 
-impl Validate for NewChargeableEvents {}
+impl Validate for ChargeableEventsInput {}
 
-impl Example for NewChargeableEvents {
+impl Example for ChargeableEventsInput {
     fn example() -> Self {
-        Self { items: vec![NewChargeableEvent::example()] }
+        Self { items: vec![ChargeableEventInput::example()] }
     }
 }
 
-impl NewChargeableEvent {
+impl ChargeableEventInput {
     /// Converts the charge, or refuses invalid amounts.
     fn read(self) -> Result<NewCharge, Rejected> {
         let mut broken: Vec<Violation> = Vec::new();
@@ -256,8 +257,8 @@ impl ChargeableEvents {
     /// A deactivated account accepts charges that occurred before its deactivation until its final invoice. Then they are refused with
     /// `final_invoice_exists`; charges that occurred later are refused with `account_deactivated`.
     #[oai(path = "/chargeable-events", method = "post", operation_id = "recordChargeableEvents")]
-    async fn record(&self, context: Context, input: Validated<NewChargeableEvents>) -> Result<Each<200>, Problem> {
-        let items = input.body.items.into_iter().map(NewChargeableEvent::read).collect();
+    async fn record(&self, context: Context, input: Validated<ChargeableEventsInput>) -> Result<Each<200>, Problem> {
+        let items = input.body.items.into_iter().map(ChargeableEventInput::read).collect();
         let request = context.request(input.canonical.as_deref());
         Ok(Each(context.app().record_chargeable_events(request, items).await?))
     }

@@ -21,7 +21,7 @@ use crate::{
     openapi::operation::{Operation, change, create, created, delete, get, list, updated},
     types::example::{example_id, example_moment},
     types::{
-        money::{Money, NewMoney},
+        money::{Money, MoneyInput},
         nullable::Nullable,
         scalars::{ContractStatus, Date, ExternalId, Moment, Name, PeriodMonths, Reference},
     },
@@ -84,17 +84,17 @@ pub(crate) const OPERATIONS: &[Operation] = &[
 
 /// The commit tier to create.
 #[derive(Debug, Object)]
-pub(crate) struct NewCommitTier {
+pub(crate) struct CommitTierInput {
     /// Display name.
     name: Name,
     /// Minimum spending per period; greater than that of the previous tier.
-    commit: NewMoney,
+    commit: MoneyInput,
 }
 
 /// The contract to create.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
-pub(crate) struct NewContract {
+pub(crate) struct ContractInput {
     /// External id: the id in your system; unique among contracts.
     external_id: Option<ExternalId>,
     /// Id or external id of the committed account.
@@ -109,14 +109,14 @@ pub(crate) struct NewContract {
     end_date: Option<Date>,
     /// The commit tiers, in ascending order.
     #[oai(validator(min_items = 1, max_items = 20))]
-    tiers: Vec<NewCommitTier>,
+    tiers: Vec<CommitTierInput>,
 }
 
-impl Validate for NewContract {}
+impl Validate for ContractInput {}
 
-impl Example for NewContract {
+impl Example for ContractInput {
     fn example() -> Self {
-        let tier = |name: &str, amount| NewCommitTier { name: name.into(), commit: NewMoney::of(amount, "EUR") };
+        let tier = |name: &str, amount| CommitTierInput { name: name.into(), commit: MoneyInput::of(amount, "EUR") };
         Self {
             external_id: Some("FRAME-2027".into()),
             account: "CRM-4711".into(),
@@ -229,7 +229,7 @@ impl Contracts {
     /// At the end of each period, at midnight in the tenant's time zone, the net amounts of the account's charges in the period are summed
     /// up. Each tier that is not reached publishes `contract.under_commit`.
     #[oai(path = "/contracts", method = "post", operation_id = "createContract")]
-    async fn create(&self, context: Context, input: Validated<NewContract>) -> Result<Created, Problem> {
+    async fn create(&self, context: Context, input: Validated<ContractInput>) -> Result<Created, Problem> {
         let new = input.body;
         let mut broken: Vec<Violation> = Vec::new();
         let mut tiers = Vec::with_capacity(new.tiers.len());

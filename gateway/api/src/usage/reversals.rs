@@ -19,7 +19,7 @@ use crate::{
     },
     openapi::operation::{Operation, change, updated},
     types::{
-        money::NewMoney,
+        money::MoneyInput,
         scalars::{Amount, ChargeTypeName, ExternalId, Name, Reason, Reference},
     },
     usage::chargeable_events::Tag,
@@ -66,7 +66,7 @@ pub(crate) struct ReplacingCharge {
     /// Used quantity, as a decimal string, in the unit of the reversed charge.
     quantity: Option<Amount>,
     /// Rated amount in the account's currency, with up to six decimals.
-    amount: NewMoney,
+    amount: MoneyInput,
 }
 
 /// A reversal of a charge.
@@ -90,7 +90,7 @@ impl Example for ChargeReversal {
             charge_type: None,
             description: None,
             quantity: Some("11".into()),
-            amount: NewMoney::of("1.10", "EUR"),
+            amount: MoneyInput::of("1.10", "EUR"),
         };
         Self { reason: "rated at the wrong tariff".into(), user: Some("csr-17".into()), replacement: Some(replacement) }
     }

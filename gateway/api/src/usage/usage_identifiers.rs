@@ -63,7 +63,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
 /// The usage identifier to create.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
-pub(crate) struct NewUsageIdentifier {
+pub(crate) struct UsageIdentifierInput {
     /// External id: the id in your system; unique among usage identifiers.
     external_id: Option<ExternalId>,
     /// Id or external id of the service.
@@ -76,9 +76,9 @@ pub(crate) struct NewUsageIdentifier {
     dormant_after_days: Option<DormantDays>,
 }
 
-impl Validate for NewUsageIdentifier {}
+impl Validate for UsageIdentifierInput {}
 
-impl Example for NewUsageIdentifier {
+impl Example for UsageIdentifierInput {
     fn example() -> Self {
         Self {
             external_id: Some("SIM-0042".into()),
@@ -167,7 +167,7 @@ impl UsageIdentifiers {
     ///
     /// Charges can be reported with the identifier from now on.
     #[oai(path = "/usage-identifiers", method = "post", operation_id = "createUsageIdentifier")]
-    async fn create(&self, context: Context, input: Validated<NewUsageIdentifier>) -> Result<Created, Problem> {
+    async fn create(&self, context: Context, input: Validated<UsageIdentifierInput>) -> Result<Created, Problem> {
         let new = input.body;
         let command = usage_identifier::Create {
             id: UsageIdentifierId(fresh()),

@@ -31,8 +31,8 @@ async fn each_refusal_of_a_charge_has_its_code_and_place() {
     let rig = Rig::new().await;
     world(&rig).await;
     let refused = async |more: Value| -> Vec<(String, String)> {
-        let answer = rig.post("/v1/chargeable-events", json!({ "items": [charge(more)] })).await.expect(200);
-        let errors = answer["items"][0]["problem"]["errors"].as_array().cloned().unwrap_or_default();
+        let result = rig.one_item("/v1/chargeable-events", charge(more)).await;
+        let errors = result["problem"]["errors"].as_array().cloned().unwrap_or_default();
         let text = |error: &Value, member: &str| error[member].as_str().unwrap().trim_start_matches("/items/0").to_owned();
         errors.iter().map(|error| (text(error, "pointer"), text(error, "code"))).collect()
     };

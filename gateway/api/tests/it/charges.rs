@@ -44,8 +44,15 @@ async fn each_item_of_a_bulk_is_judged_by_itself() {
         let transaction = &results[0]["transaction"];
         assert_eq!(transaction["events"][0]["type"], "chargeable_event.created");
         assert_eq!(transaction["entities"][0]["after"]["amount"], json!({ "amount": "1.50", "currency": "EUR" }));
-        let again = rig.post("/v1/chargeable-events", json!({ "items": [charge("c5", "2")] })).await.expect(200);
-        assert_eq!(again["items"][0]["problem"]["code"], "external_id_taken");
+        let mut strange = charge("c8", "1");
+        strange["account"] = "nobody".into();
+        let none = rig.post("/v1/chargeable-events", json!({ "items": [charge("c5", "2"), strange] })).await;
+        assert_eq!(none.status, 422, "nothing was accepted: {}", none.text);
+        let pair = |place: &str, code: &str| (place.to_owned(), code.to_owned());
+        assert_eq!(
+            none.violations("nothing_accepted"),
+            [pair("/items/0", "external_id_taken"), pair("/items/1/account", "account_unknown")]
+        );
         let all = rig.get("/v1/chargeable-events?account=A").await.expect(200);
         assert_eq!(all["items"].as_array().map(Vec::len), Some(2));
     }

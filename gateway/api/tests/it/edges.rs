@@ -15,8 +15,8 @@ fn places(list: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 /// The code and pointer of each violation of an item's refusal.
-fn of_item(answer: &Value) -> Vec<(&str, &str)> {
-    let errors = answer["items"][0]["problem"]["errors"].as_array().into_iter().flatten();
+fn of_item(result: &Value) -> Vec<(&str, &str)> {
+    let errors = result["problem"]["errors"].as_array().into_iter().flatten();
     errors.map(|error| (error["pointer"].as_str().unwrap_or(""), error["code"].as_str().unwrap_or(""))).collect()
 }
 
@@ -52,8 +52,8 @@ async fn a_time_that_makes_no_sense_is_refused_with_its_bounds() {
         ("0001-01-01T00:00:00Z", "time_out_of_range"),
     ] {
         let item = json!({ "account": account, "type": "voice", "amount": amount, "occurredAt": at });
-        let answer = rig.post("/v1/chargeable-events", json!({ "items": [item] })).await.expect(200);
-        assert_eq!(of_item(&answer), [("/items/0/occurredAt", code)], "{at}");
+        let result = rig.one_item("/v1/chargeable-events", item).await;
+        assert_eq!(of_item(&result), [("/items/0/occurredAt", code)], "{at}");
     }
     for at in ["2099-01-01T00:00:00Z", "2016-01-01T00:00:00Z"] {
         let body = json!({ "account": account, "method": "card", "amount": amount, "receivedAt": at });
@@ -155,4 +155,27 @@ async fn events_are_listed_by_a_pattern_of_types_as_queues_take_it() {
         assert_eq!((kinds(rest.clone()), rest.get("nextCursor")), (vec!["bill_cycle.created".to_owned()], None));
         rig.get("/v1/events?type=inv*").await.refused(422, "event_type_unknown");
     }
+}
+
+#[tokio::test]
+async fn null_is_no_body_where_a_body_is_optional_and_none_where_it_is_required() {
+    let rig = Rig::new().await;
+    let mut optional = 0;
+    for (id, method, path, operation) in crate::document::operations(&billwire_api::openapi()) {
+        let Some(required) = operation["requestBody"].as_object().map(|body| body.get("required") == Some(&Value::Bool(true))) else {
+            continue;
+        };
+        let parts = path.split('/').map(|part| if part.starts_with('{') { uuid::Uuid::nil().to_string() } else { part.to_owned() });
+        let path = parts.collect::<Vec<_>>().join("/");
+        let answer = raw(&rig, &method, &path, &[], "null").await;
+        if required {
+            answer.refused(400, "schema_violation");
+        } else {
+            let none = raw(&rig, &method, &path, &[], "").await;
+            assert_eq!((answer.status, answer.json()["code"].clone()), (none.status, none.json()["code"].clone()), "{id}");
+            assert_ne!(answer.status, 400, "{id}");
+            optional += 1;
+        }
+    }
+    assert!(optional > 20, "{optional}");
 }

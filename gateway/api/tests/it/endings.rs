@@ -32,7 +32,7 @@ async fn customer(rig: &Rig) {
 async fn charge(rig: &Rig, at: &str) -> Value {
     let item = json!({ "account": "A", "usageIdentifier": { "kind": "iccid", "value": "8949" }, "type": "data",
                        "amount": { "amount": "5", "currency": "EUR" }, "occurredAt": at });
-    rig.post("/v1/chargeable-events", json!({ "items": [item] })).await.expect(200)["items"][0].clone()
+    rig.one_item("/v1/chargeable-events", item).await
 }
 
 fn refusal(item: &Value) -> &str {

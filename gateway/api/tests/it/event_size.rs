@@ -76,7 +76,7 @@ async fn before_any_server_was_seen_its_default_counts_and_what_one_process_has_
     rig.post("/v1/event-types", json!({ "name": "noted", "title": "Noted", "schema": { "type": "object" } })).await.expect(201);
     let submit = async |length: usize| {
         let item = json!({ "type": "custom.noted", "key": "k", "data": { "text": "x".repeat(length) } });
-        rig.post("/v1/events", json!({ "items": [item] })).await.expect(202)["items"][0].clone()
+        rig.one_item("/v1/events", item).await
     };
     assert_eq!(submit(1_040_000).await["status"], "recorded", "its parameter is cut, and it fits");
     let refused = submit(1_047_000).await;

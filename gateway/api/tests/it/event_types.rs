@@ -27,8 +27,7 @@ impl Rig {
     }
 
     async fn submit(&self, item: Value) -> Value {
-        let answered = self.post("/v1/events", json!({ "items": [item] })).await.expect(202);
-        answered["items"][0].clone()
+        self.one_item("/v1/events", item).await
     }
 }
 

@@ -198,6 +198,15 @@ async fn documents_health_and_swagger_ui_are_served() {
     for part in ["database", "storage", "setAside"] {
         assert!(ready["parts"][part]["status"] == "ok" && ready["parts"][part]["since"].is_string(), "{ready}");
     }
+    for path in ["/openapi.json", "/openapi-3.1.json", "/schemas/events/account.created/v1.json", "/docs", "/docs/swagger-ui.css"] {
+        let with = async |name, value: &str| rig.raw("GET", path, &[(name, value)], Vec::new()).await;
+        let etag = get(path).await.header("etag").to_owned();
+        assert!(etag.starts_with("W/\"") && with("if-none-match", "\"x\"").await.status == 200, "{path}: {etag}");
+        let known = with("if-none-match", &etag).await;
+        assert_eq!((known.status, known.text.as_str(), known.header("etag")), (304, "", etag.as_str()), "{path}");
+    }
+    let packed = rig.raw("GET", "/openapi.json", &[("accept-encoding", "br, gzip")], Vec::new()).await;
+    assert_eq!((packed.header("content-encoding"), packed.header("vary")), ("gzip", "accept-encoding"));
     let page = get("/docs").await;
     assert!(page.text.contains("/docs/swagger-ui-bundle.js") && !page.text.contains("://"), "nothing from elsewhere");
     for (path, media_type, encoding) in [

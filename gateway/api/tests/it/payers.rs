@@ -30,7 +30,7 @@ async fn pay(rig: &Rig, account: &str, payer: &str) -> Value {
 
 async fn charge(rig: &Rig, account: &str, amount: &str, at: &str) -> Value {
     let item = json!({ "account": account, "type": "data", "amount": { "amount": amount, "currency": "EUR" }, "occurredAt": at });
-    rig.post("/v1/chargeable-events", json!({ "items": [item] })).await.expect(200)["items"][0].clone()
+    rig.one_item("/v1/chargeable-events", item).await
 }
 
 async fn run(rig: &Rig, cycle: &str, date: &str) {

@@ -106,7 +106,8 @@ impl Answer {
     /// Pointers (or parameters) and codes of all violations, sorted.
     #[track_caller]
     pub fn violations(self, code: &str) -> Vec<(String, String)> {
-        let body = self.refused(400, code);
+        let status = self.status;
+        let body = self.refused(status, code);
         let errors = body["errors"].as_array().expect("errors");
         let place = |e: &Value| e["pointer"].as_str().or(e["parameter"].as_str()).expect("a place").to_owned();
         let mut found: Vec<_> = errors.iter().map(|e| (place(e), e["code"].as_str().expect("a code").to_owned())).collect();
@@ -213,6 +214,17 @@ impl Rig {
         let script = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute(sys.argv[2]); c.commit()";
         let done = Command::new("python3").args(["-c", script]).arg(self.folder.join("billwire.db")).arg(sql).output().expect("python3");
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    }
+
+    /// Posts one item to a bulk operation: its result. A call of one refused item is refused itself.
+    pub async fn one_item(&self, path: &str, item: Value) -> Value {
+        let answer = self.post(path, serde_json::json!({ "items": [item] })).await;
+        if answer.status < 300 {
+            return answer.json()["items"][0].clone();
+        }
+        let errors = answer.refused(422, "nothing_accepted")["errors"].clone();
+        let problem = serde_json::json!({ "code": errors[0]["code"], "detail": errors[0]["message"], "errors": errors });
+        serde_json::json!({ "status": "refused", "problem": problem })
     }
 
     /// Calls with exactly these headers.

@@ -96,9 +96,9 @@ async fn each_refusal_of_usage_identifiers_buckets_and_contracts_has_its_code() 
     nobody["usageIdentifier"]["value"] = "none".into();
     let mut torn = usage("1");
     torn["account"] = rig.create("/v1/accounts", json!({ "name": "B", "currency": "EUR", "billCycle": rig.cycle(2).await })).await.into();
-    let answer = rig.post("/v1/chargeable-events", json!({ "items": [nobody, torn] })).await.expect(200);
-    assert_eq!(answer["items"][0]["problem"]["code"], "usage_identifier_unknown");
-    assert_eq!(answer["items"][1]["problem"]["code"], "reference_mismatch");
+    let refused = rig.post("/v1/chargeable-events", json!({ "items": [nobody, torn] })).await.refused(422, "nothing_accepted");
+    assert_eq!(refused["errors"][0]["code"], "usage_identifier_unknown");
+    assert_eq!(refused["errors"][1]["code"], "reference_mismatch");
 }
 
 #[tokio::test]

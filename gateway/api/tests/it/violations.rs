@@ -50,7 +50,7 @@ async fn every_violation_of_a_body_is_named() {
             vec![("/billingDay", "out_of_range"), ("/validFrom", "format")],
         ),
         ("accounts/x/bill-cycle-change/cancel", json!({ "force": true }), vec![("/force", "unknown_field")]),
-        ("accounts/x/bill-cycle-change/perform", json!(null), vec![("", "wrong_type")]),
+        ("accounts/x/bill-cycle-change/perform", json!([]), vec![("", "wrong_type")]),
         (
             "queues",
             json!({ "name": "q\u{0}", "mode": "inOrder", "eventTypes": [], "partitions": 1 }),

@@ -15,6 +15,7 @@ use billwire_schemas::{
     delivery::Health,
     ids::{EventId, OrderingKey, TenantId, WebhookEndpointId},
     refusal::Code,
+    signing_secret,
 };
 use billwire_store::{ConfigurationKind as Kind, Error, Tx, commit::Failure};
 use serde_json::value::{RawValue, to_raw_value};
@@ -79,10 +80,12 @@ fn sealed(secrets: &Secrets) -> Result<String, Failure> {
     serde_json::to_string(secrets).map_err(json)
 }
 
-/// The endpoint with the new secret, for the response.
+/// The endpoint with what its receiver verifies the new signatures by, for the response: the shared secret, or the public key of a pair, whose
+/// private one never leaves.
 fn shown(endpoint: &WebhookEndpoint, secret: &str) -> Result<Box<RawValue>, Failure> {
     let mut shown = serde_json::to_value(endpoint).map_err(json)?;
-    shown["secret"] = secret.into();
+    let public = signing_secret::decode(secret).ok().and_then(|key| signing_secret::public(&key));
+    shown["secret"] = public.unwrap_or_else(|| secret.to_owned()).into();
     to_raw_value(&shown).map_err(json)
 }
 
