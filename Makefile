@@ -59,5 +59,5 @@ check: ## formatting, lints, documentation, dependencies, and every file in depl
 	@RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc $(LOCKED) --quiet --workspace --no-deps --document-private-items
 	@tools/check-files
 
-clients: ## generate Python and TypeScript clients from openapi/openapi.json into target/clients
+clients: ## generate clients in six languages from openapi/openapi.json into target/clients, and build them
 	@tools/clients $(target)/clients
