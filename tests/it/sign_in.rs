@@ -240,7 +240,6 @@ async fn a_login_that_nobody_finishes_ends_and_a_refused_one_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs a Chromium: BILLWIRE_TEST_CHROMIUM names it"]
 async fn somebody_signs_in_on_the_page_of_the_api_with_a_browser() {
     let chromium = required("BILLWIRE_TEST_CHROMIUM");
     let mut setup = Setup::new("docs-sign-in", Database::Sqlite);
