@@ -48,7 +48,7 @@ fuzz: ## look for templates, expressions, schemas and paths that abort, take lon
 	@BILLWIRE_TEST_PROGRAM="$(abspath $(target)/release/billwire)" \
 		cargo run $(LOCKED) --release -p billwire-tests --bin fuzz -- $$(( $(FUZZ_MINUTES) * 60 ))
 
-check: ## formatting, lints, documentation, dependencies, and every file in deploy/ and tools/
+check: ## formatting, lints, documentation, dependencies, the OpenAPI documents, and every file in deploy/ and tools/
 	@echo "-- cargo fmt"
 	@cargo fmt --all --check
 	@echo "-- cargo clippy"
@@ -58,6 +58,8 @@ check: ## formatting, lints, documentation, dependencies, and every file in depl
 	@echo "-- cargo doc"
 	@RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc $(LOCKED) --quiet --workspace --no-deps --document-private-items
 	@tools/check-files
+	@echo "-- the OpenAPI documents by the rules of Spectral and Redocly"
+	@tools/lint-openapi
 
 clients: ## generate clients in six languages from openapi/openapi.json into target/clients, and build them
 	@tools/clients $(target)/clients

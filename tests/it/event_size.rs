@@ -208,12 +208,12 @@ async fn refused_without_nats(setup: &Setup) {
     let api = Api::new(&format!("http://{address}"), &setup.key);
     let body = json!({ "items": [note("alone", &"x".repeat(200_000))] });
     let told = eventually("an answer", async || {
-        api.try_send(reqwest::Method::POST, "/v1/events", Some(&body), &[]).await.ok().filter(|answer| answer.status == 202)
+        api.try_send(reqwest::Method::POST, "/v1/events", Some(&body), &[]).await.ok().filter(|answer| answer.status == 422)
     })
     .await;
     let _ = child.kill();
     let _ = child.wait();
-    assert_eq!(told.json()["items"][0]["problem"]["code"], "event_too_large", "{}", told.text);
+    assert_eq!(told.json()["errors"][0]["code"], "event_too_large", "{}", told.text);
 }
 
 /// Creates package subscriptions of one account with several concurrent clients.

@@ -17,11 +17,15 @@ fn note(key: &str, text: &str) -> Value {
     json!({ "type": "custom.noted", "key": key, "data": { "text": text } })
 }
 
-/// Submits notes; gives the status of each.
+/// Submits notes; gives the status of each, or the code of its refusal.
 async fn submit(api: &Api, notes: &[Value]) -> Vec<String> {
-    let told = api.post("/v1/events", json!({ "items": notes })).await.expect(202);
+    let answer = api.post("/v1/events", json!({ "items": notes })).await;
+    let told = answer.json();
+    if answer.status == 422 {
+        return told["errors"].as_array().expect("errors").iter().map(|error| error["code"].as_str().expect("a code").to_owned()).collect();
+    }
     let status = |item: &Value| item["problem"]["code"].as_str().or(item["status"].as_str()).expect("a status").to_owned();
-    told["items"].as_array().expect("items").iter().map(status).collect()
+    answer.expect(202)["items"].as_array().expect("items").iter().map(status).collect()
 }
 
 /// The lengths of the texts that arrived with an ordering key, in order.

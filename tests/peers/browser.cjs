@@ -2,7 +2,7 @@
 
 const { spawn } = require("node:child_process");
 
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 180_000;
 
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
@@ -90,9 +90,12 @@ async function open(config, url, extra = []) {
 
 /** Executes an operation that is open on the page of Swagger UI: the status and the body of the answer. */
 async function execute({ evaluate, until }, operation) {
-  // A click on a button that is about to be drawn again is lost.
-  const click = `if (Date.now() - (window.executed ?? 0) > 5000) { window.executed = Date.now(); ${operation}.querySelector('.execute')?.click(); }`;
-  const shown = `${operation}.querySelector('.live-responses-table tr.response .response-col_status')?.innerText`;
+  // A click on what is about to be drawn again is lost, and an operation that is drawn again may be closed.
+  const click = `if (Date.now() - (window.executed ?? 0) > 5000) {
+    window.executed = Date.now();
+    (${operation}?.querySelector('.execute') ?? ${operation}?.querySelector('.opblock-summary-control'))?.click();
+  }`;
+  const shown = `${operation}?.querySelector('.live-responses-table tr.response .response-col_status')?.innerText`;
   const status = await until("the answer", `(() => { ${click} return ${shown}; })()`);
   // A button stands before the text.
   const body = await evaluate(`${operation}.querySelector('.live-responses-table .highlight-code')?.innerText.replace(/^Download\\s*/, "")`);

@@ -330,5 +330,4 @@ async fn run(connection: &mut PgConnection, sql: &str) {
 }
 
 /// Ends all other sessions on the database.
-const TERMINATE: &str =
-    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+const TERMINATE: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()";

@@ -135,7 +135,11 @@ async fn restored_under(name: &str) -> (Scene, Gateway) {
     scene.setup.database_url = Some(live.replace(&live_name, "postgres"));
     let mut admin = outsider(&scene.setup).await;
     run(&mut admin, &format!("ALTER DATABASE {live_name} ALLOW_CONNECTIONS false")).await;
-    run(&mut admin, &format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{live_name}'")).await;
+    run(
+        &mut admin,
+        &format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{live_name}' AND usename = current_user"),
+    )
+    .await;
     run(&mut admin, &format!("ALTER DATABASE {live_name} RENAME TO {live_name}_gone")).await;
     run(&mut admin, &format!("ALTER DATABASE {backup_name} RENAME TO {live_name}")).await;
     scene.setup.database_url = Some(live);

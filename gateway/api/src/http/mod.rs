@@ -6,6 +6,7 @@ pub(crate) mod bulk;
 pub(crate) mod canonical_json;
 pub(crate) mod cursor;
 pub(crate) mod error_middleware;
+pub(crate) mod if_none_match;
 pub(crate) mod options;
 pub(crate) mod page_memory;
 pub(crate) mod problem;

@@ -10,7 +10,7 @@ use poem::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
 };
 
-use crate::http::{problem::Problem, request_context::hex, responses::IfNoneMatch};
+use crate::http::{if_none_match::IfNoneMatch, problem::Problem, request_context::hex};
 
 /// Smaller ones are not compressed: they fit into one packet.
 const COMPRESSED_FROM: usize = 1_024;

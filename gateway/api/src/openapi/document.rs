@@ -127,10 +127,11 @@ fn with_null(schema: &mut Value) {
 fn or_null(member: &mut Value) {
     let Some(members) = member.as_object_mut().filter(|members| members.contains_key("nullable")) else { return };
     members.remove("nullable");
-    if let Some(kind) = members.get_mut("type") {
-        *kind = json!([kind.take(), "null"]);
-    } else if let Some(reference) = members.remove("allOf") {
+    if let Some(reference) = members.remove("allOf") {
+        members.remove("type");
         members.insert("anyOf".to_owned(), json!([reference[0], { "type": "null" }]));
+    } else if let Some(kind) = members.get_mut("type") {
+        *kind = json!([kind.take(), "null"]);
     }
 }
 

@@ -50,7 +50,8 @@ impl<T: Type> Type for Nullable<T> {
                 }
                 *schema
             }
-            reference => MetaSchema { nullable: true, all_of: vec![reference], ..MetaSchema::ANY },
+            // Only objects are referred to. `nullable` counts beside a `type` alone (OpenAPI 3.0.3).
+            reference => MetaSchema { ty: "object", nullable: true, all_of: vec![reference], ..MetaSchema::ANY },
         }))
     }
     fn register(registry: &mut Registry) {
