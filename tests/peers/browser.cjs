@@ -90,10 +90,11 @@ async function open(config, url, extra = []) {
 
 /** Executes an operation that is open on the page of Swagger UI: the status and the body of the answer. */
 async function execute({ evaluate, until }, operation) {
-  // A click on what is about to be drawn again is lost, and an operation that is drawn again may be closed.
+  // A click on what is about to be drawn again is lost.
   const click = `if (Date.now() - (window.executed ?? 0) > 5000) {
     window.executed = Date.now();
-    (${operation}?.querySelector('.execute') ?? ${operation}?.querySelector('.opblock-summary-control'))?.click();
+    const open = ${operation}?.classList.contains('is-open');
+    ${operation}?.querySelector(open ? '.execute' : '.opblock-summary-control')?.click();
   }`;
   const shown = `${operation}?.querySelector('.live-responses-table tr.response .response-col_status')?.innerText`;
   const status = await until("the answer", `(() => { ${click} return ${shown}; })()`);
