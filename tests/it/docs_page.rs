@@ -2,7 +2,7 @@
 
 use billwire_tests::{
     gateway::{Database, Setup},
-    peers, required,
+    peers,
 };
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ async fn an_integrator_finds_an_operation_by_its_id_and_runs_it_on_the_page() {
     let (monthly, other) = (api.bill_cycle(1).await, api.bill_cycle(15).await);
     let account = api.account(&monthly).await;
     let wanted = json!({
-        "chromium": required("BILLWIRE_TEST_CHROMIUM"), "docs": format!("http://{}/docs", setup.address),
+        "chromium": peers::chromium(), "docs": format!("http://{}/docs", setup.address),
         "folder": setup.folder.0.join("browser").display().to_string(), "key": setup.key, "operation": "updateAccountBillCycle",
         "values": { "account": account }, "request": json!({ "billCycle": other }).to_string(),
     });

@@ -11,7 +11,7 @@ use billwire_tests::{
     eventually,
     gateway::{BOTH, Database, Gateway, Setup},
     identity_provider::{HOST, IdentityProvider, PUBLIC, PUBLIC_PAGE},
-    peers, required,
+    peers,
 };
 use serde_json::{Value, json};
 
@@ -241,7 +241,7 @@ async fn a_login_that_nobody_finishes_ends_and_a_refused_one_says_so() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn somebody_signs_in_on_the_page_of_the_api_with_a_browser() {
-    let chromium = required("BILLWIRE_TEST_CHROMIUM");
+    let chromium = peers::chromium();
     let mut setup = Setup::new("docs-sign-in", Database::Sqlite);
     let provider = IdentityProvider::start(&setup, "k1", "ES256", 300);
     provider.known_to(&mut setup);

@@ -32,6 +32,13 @@ pub fn run(script: &str, arguments: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{script}: {e}: {}", String::from_utf8_lossy(&output.stdout)))
 }
 
+/// The path of a browser, which is installed first where there is none.
+pub fn chromium() -> String {
+    let found = Command::new(root().join("tools/chromium")).output().expect("tools/chromium");
+    assert!(found.status.success(), "{}", String::from_utf8_lossy(&found.stderr));
+    String::from_utf8_lossy(&found.stdout).trim().to_owned()
+}
+
 /// What Prometheus' own client library reads from metrics.
 pub fn metrics(text: &str) -> Value {
     let mut child = program("read_metrics.py").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a peer");
