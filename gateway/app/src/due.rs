@@ -174,7 +174,9 @@ impl App {
         for (due, what) in found.into_iter().filter(|(due, _)| horizons.get(&due.tenant).is_none_or(|horizon| due.at <= *horizon)) {
             lanes.entry((due.tenant.clone(), due.key.clone())).or_default().push_back((due, what));
         }
-        let (mut running, mut waiting) = (JoinSet::new(), lanes.into_values());
+        let mut lanes: Vec<_> = lanes.into_values().collect();
+        lanes.sort_by_key(|lane| lane.front().map(|(due, _)| due.at));
+        let (mut running, mut waiting) = (JoinSet::new(), lanes.into_iter());
         // Every lane to its end: one that fails must not keep the others from ending.
         let mut result = Ok(count);
         loop {
