@@ -181,7 +181,7 @@ impl Connector {
 
     async fn open(&self, host: &str, permit: Permit) -> Result<Connection, Failure> {
         let tcp = self.tcp(host).await?;
-        let name = ServerName::try_from(host.to_owned()).map_err(|_| Failure::TlsFailed(TlsFault::WrongName))?;
+        let name = ServerName::try_from(host.to_owned()).map_err(|_| Failure::TlsFailed(TlsFault::Other))?;
         let tls = self.tls.connect(name, tcp).await.map_err(|error| failure(&error, Failure::ConnectFailed))?;
         let http2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
         let (io, tasks) = (TokioIo::new(tls), Tasks(Arc::new(permit)));

@@ -235,10 +235,7 @@ async fn postgres(
 /// Why PostgreSQL cannot be reached; `None`: it can.
 async fn refused(url: &str, wait: Duration) -> Option<Error> {
     match tokio::time::timeout(wait, PgConnection::connect(url)).await {
-        Ok(Ok(connection)) => {
-            drop(connection);
-            None
-        }
+        Ok(Ok(_)) => None,
         Ok(Err(error)) => Some(Error::Unavailable(error.to_string())),
         Err(_) => Some(Error::Unavailable(format!("PostgreSQL does not answer within {} s", wait.as_secs()))),
     }
@@ -253,4 +250,25 @@ async fn check_sqlite(connection: &DatabaseConnection) -> Result<(), Error> {
         return Err(Error::Other(format!("SQLite {version} has a bug that can corrupt the write-ahead log; 3.51.3 or newer is needed")));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_start_tells_why_postgresql_cannot_be_reached() {
+        let nobody = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+        let mut options = Options::new(format!("postgres://billwire@{nobody}/billwire"));
+        options.deadlines.lock = Duration::from_millis(100);
+        let key = Sealer::fresh_master_key().expect("a key");
+        let told = Store::open(options, Sealer::new([key.as_str()]).expect("a sealer")).await.err().expect("refused").to_string();
+        assert!(told.contains("onnection refused"), "{told}");
+    }
+
+    #[test]
+    fn who_waited_in_vain_for_a_connection_is_told_so() {
+        let told = Error::from(sea_orm::DbErr::ConnectionAcquire(sea_orm::ConnAcquireErr::Timeout));
+        assert!(matches!(&told, Error::Unavailable(text) if text.contains("no connection within the deadline")), "{told}");
+    }
 }

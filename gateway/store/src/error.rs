@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use billwire_domain::Rejected;
-use sea_orm::{DbErr, RuntimeErr, SqlErr};
+use sea_orm::{ConnAcquireErr, DbErr, RuntimeErr, SqlErr};
 use sqlx::{
     postgres::{PgDatabaseError, PgSeverity},
     sqlite::SqliteError,
@@ -122,7 +122,7 @@ fn driver(error: &DbErr) -> Option<&sqlx::Error> {
 
 /// Whether no connection was to be had within the deadline.
 pub(crate) fn timed_out(error: &DbErr) -> bool {
-    matches!(driver(error), Some(sqlx::Error::PoolTimedOut))
+    matches!(error, DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)) || matches!(driver(error), Some(sqlx::Error::PoolTimedOut))
 }
 
 /// What a pool that waited in vain does not tell.
