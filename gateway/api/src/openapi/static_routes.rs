@@ -75,15 +75,17 @@ impl Asset {
 
 /// A document with the identity provider of this installation.
 fn document(generate: fn() -> Value, sign_in: Option<SignIn>) -> impl Endpoint<Output = Response> + 'static {
-    published(move || match &sign_in {
+    published(JSON, move || match &sign_in {
         None => generate().to_string(),
         Some(sign_in) => document::with_sign_in(generate(), sign_in).to_string(),
     })
 }
 
-/// A JSON document, which is generated on first use.
-fn published(generate: impl FnOnce() -> String + Send + 'static) -> impl Endpoint<Output = Response> + 'static {
-    let document = Arc::new(LazyLock::new(move || Published::new("application/json", generate())));
+const JSON: &str = "application/json";
+
+/// A document, which is generated on first use.
+fn published(media_type: &'static str, generate: impl FnOnce() -> String + Send + 'static) -> impl Endpoint<Output = Response> + 'static {
+    let document = Arc::new(LazyLock::new(move || Published::new(media_type, generate())));
     make(move |request: Request| {
         let document = document.clone();
         async move { Ok::<_, poem::Error>(document.answer(&request)?) }
@@ -100,21 +102,20 @@ pub(crate) fn add(route: Route, shared: &Arc<Shared>) -> Route {
     let mut route = route
         .at("/openapi.json", get(document(document::openapi, sign_in.clone())))
         .at("/openapi-3.1.json", get(document(document::openapi_31, sign_in.clone())))
-        .at("/docs/sign-in.json", get(published(move || settings)))
+        .at("/docs/sign-in.json", get(published(JSON, move || settings)))
         .at("/livez", get(livez()))
         .at("/readyz", get(readyz(shared.clone())))
-        .at("/schemas/events/:event_type/v1.json", get(make(event_schema)));
+        .at("/schemas/events/:event_type/v1.json", get(make(no_event_type)));
+    for event in catalogue::all() {
+        let schema = published("application/schema+json", move || json_schema::of(event).to_string());
+        route = route.at(format!("/schemas/events/{}/v1.json", event.name), get(schema));
+    }
     for asset in ASSETS {
         route = route.at(asset.path, get(asset.endpoint(policy.clone())));
     }
     route
 }
 
-async fn event_schema(request: Request) -> poem::Result<Response> {
-    let name = request.raw_path_param("event_type").unwrap_or_default();
-    let Some(event) = catalogue::find(name) else {
-        return Err(Problem::new(Code::EventTypeNotFound, "No event type has this name.").into());
-    };
-    let schema: Value = json_schema::of(event);
-    Ok(Published::new("application/schema+json", schema.to_string()).answer(&request)?)
+async fn no_event_type(_: Request) -> poem::Result<Response> {
+    Err(Problem::new(Code::EventTypeNotFound, "No event type has this name.").into())
 }
