@@ -23,11 +23,13 @@ async fn plays(language: &str) {
     let expected = json!({
         "once": true,
         "entity": "account",
+        "name": "Acme",
         "planned": "account.bill_cycle_change_planned",
         "cancelled": "account.bill_cycle_change_cancelled",
         "problem": { "status": 422, "code": "bill_cycle_unknown", "pointer": "/billCycle" },
         "accounts": 5,
         "recorded": "recorded",
+        "left": "2.00",
         "net": "2.00",
     });
     assert_eq!(told, expected, "{language}");

@@ -36,6 +36,7 @@ pub use openapi::{
     document::{openapi, openapi_31},
     operation::{Makes, Operation, Takes},
     sign_in::SignIn,
+    states::event_schema,
 };
 pub use registry::operations;
 

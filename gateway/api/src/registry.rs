@@ -89,6 +89,7 @@ registry! {
         event_types::EventTypes,
         event::Events,
         business_transactions::BusinessTransactions,
+        event_schemas::EventSchemas,
         data_sources::DataSources,
         retention_settings::RetentionSettings,
     }

@@ -15,7 +15,7 @@ use billwire_store::{
 
 use crate::{
     App, Caller,
-    record::{AppendTerms, Moment, Record, first_entity},
+    record::{AppendTerms, MessageTerms, Moment, Record, first_entity},
 };
 
 /// A changing operation: a command that loads its objects and lets the domain decide.
@@ -62,8 +62,7 @@ struct Execution<U> {
     use_case: U,
     context: RequestContext,
     clock: Arc<ShiftedClock>,
-    /// Maximum size of an event, in bytes.
-    event_max: u64,
+    messages: MessageTerms,
     /// When it was due, if it was: it occurs then, however late the clock is.
     due: Option<Timestamp>,
 }
@@ -92,8 +91,8 @@ impl<U: UseCase> Unit for Execution<U> {
         let moment = self.due.map_or_else(|| Moment::now(now), |due| Moment::of_due(due, now));
         match self.use_case.run(tx, moment.occurred_at).await? {
             Some(record) => {
-                let (caller, event_max) = (&self.context.caller, self.event_max);
-                let terms = AppendTerms { operation: U::OPERATION, caller, moment, event_max };
+                let (caller, messages) = (&self.context.caller, &self.messages);
+                let terms = AppendTerms { operation: U::OPERATION, caller, moment, messages };
                 Ok(record.append(tx, &terms).await?.reply(U::STATUS))
             }
             None => Ok(Reply { status: NOTHING_TO_DO, body: String::new(), entity: None, secret: false, replayed: false }),
@@ -117,8 +116,8 @@ impl App {
 
     async fn execute_when<U: UseCase>(&self, context: RequestContext, use_case: U, due: Option<Timestamp>) -> Result<Reply, Failure> {
         self.ensure_room()?;
-        let (clock, event_max) = (self.clock.clone(), self.store.event_max());
-        let mut reply = self.store.commit(Arc::new(Execution { use_case, context, clock, event_max, due })).await?;
+        let (clock, messages) = (self.clock.clone(), self.message_terms());
+        let mut reply = self.store.commit(Arc::new(Execution { use_case, context, clock, messages, due })).await?;
         if reply.replayed {
             reply.entity = first_entity(&reply.body);
         }

@@ -20,7 +20,7 @@ use serde_json::value::RawValue;
 use crate::{
     App, RequestContext,
     execute::json,
-    record::{AppendTerms, Moment, Record},
+    record::{AppendTerms, MessageTerms, Moment, Record},
 };
 
 /// A bulk operation. Items are decided one by one, in order: a refused item changes nothing and does not stop the others; a later item
@@ -47,8 +47,7 @@ struct OnceEach<U> {
     context: RequestContext,
     clock: Arc<ShiftedClock>,
     keys: Vec<OrderingKey>,
-    /// Maximum size of an event, in bytes.
-    event_max: u64,
+    messages: MessageTerms,
 }
 
 /// The result of an item.
@@ -150,8 +149,8 @@ impl<U: BulkUseCase> Unit for OnceEach<U> {
 impl<U: BulkUseCase> OnceEach<U> {
     async fn item(&self, index: usize, tx: &mut Tx<'_>, now: Timestamp) -> Result<Box<RawValue>, Failure> {
         let record = self.use_case.run(index, tx, now).await?;
-        let (caller, event_max) = (&self.context.caller, self.event_max);
-        let terms = AppendTerms { operation: U::OPERATION, caller, moment: Moment::now(now), event_max };
+        let (caller, messages) = (&self.context.caller, &self.messages);
+        let terms = AppendTerms { operation: U::OPERATION, caller, moment: Moment::now(now), messages };
         Ok(record.append(tx, &terms).await?.transaction)
     }
 }
@@ -168,7 +167,7 @@ impl App {
             // Nothing will be recorded, but an earlier reply to the claim must be found.
             keys.push(fresh().into());
         }
-        let (clock, event_max) = (self.clock.clone(), self.store.event_max());
-        self.store.commit(Arc::new(OnceEach { use_case, context, clock, keys, event_max })).await
+        let (clock, messages) = (self.clock.clone(), self.message_terms());
+        self.store.commit(Arc::new(OnceEach { use_case, context, clock, keys, messages })).await
     }
 }

@@ -56,6 +56,7 @@ pub use billwire_store::{
     page,
     retention::Kind as Purgeable,
 };
+use record::MessageTerms;
 
 pub use access::api_keys::{AdminKey, CreateApiKey, IssuedKey, NewApiKey, RevokeApiKey, RotateApiKey};
 pub use access::authenticate::{Admitted, Refused, Stranger};
@@ -160,6 +161,9 @@ impl Caller {
     }
 }
 
+/// The address of the gateway for outsiders, unless it has another.
+pub const PUBLIC_URL: &str = "http://127.0.0.1:8080";
+
 /// The use cases and their dependencies. Cheap to clone.
 #[derive(Clone)]
 pub struct App {
@@ -182,6 +186,7 @@ pub struct App {
     parts: Arc<Parts>,
     due_turns: Arc<Mutex<due::Turns>>,
     retention: RetentionLimits,
+    public_url: Arc<str>,
     refusals: Arc<access::audit::Refusals>,
     connections: Arc<access::audit::Connections>,
 }
@@ -209,6 +214,7 @@ impl App {
             parts: Arc::default(),
             due_turns: Arc::default(),
             retention: RetentionLimits::default(),
+            public_url: PUBLIC_URL.into(),
             refusals: Arc::default(),
             connections: Arc::default(),
         }
@@ -259,6 +265,22 @@ impl App {
     #[must_use]
     pub fn with_retention(self, retention: RetentionLimits) -> Self {
         Self { retention, ..self }
+    }
+
+    /// Sets the address of the gateway for outsiders: a URL without a slash at its end. Without it, [`PUBLIC_URL`].
+    #[must_use]
+    pub fn with_public_url(self, public_url: &str) -> Self {
+        Self { public_url: public_url.into(), ..self }
+    }
+
+    /// The address of the gateway for outsiders, without a slash at its end.
+    pub fn public_url(&self) -> &str {
+        &self.public_url
+    }
+
+    /// What the messages of events are bounded by and refer to.
+    pub(crate) fn message_terms(&self) -> MessageTerms {
+        MessageTerms { max: self.store.event_max(), public_url: self.public_url.clone() }
     }
 
     /// Business time.

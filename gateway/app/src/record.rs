@@ -5,6 +5,8 @@ mod balance;
 mod by_account;
 mod parts;
 
+use std::sync::Arc;
+
 use billwire_domain::{
     Change, Entity, Rejected,
     billing::balance::Balance,
@@ -14,7 +16,7 @@ use billwire_schemas::{
     clock::Timestamp,
     events::{
         catalogue,
-        envelope::{Action, Data, Envelope, ObjectRef, Parameters, Sequence, dataschema},
+        envelope::{Action, Data, Envelope, ObjectRef, Parameters, Sequence, schema_path},
         parameters::cut,
     },
     ids::{AccountId, EventId, OrderingKey, TransactionId, fresh},
@@ -100,8 +102,17 @@ pub(crate) struct AppendTerms<'c> {
     pub caller: &'c Caller,
     /// When.
     pub moment: Moment,
-    /// Maximum size of an event, in bytes.
-    pub event_max: u64,
+    /// What the messages are bounded by and refer to.
+    pub messages: &'c MessageTerms,
+}
+
+/// What the messages of events are bounded by and refer to.
+#[derive(Debug, Clone)]
+pub(crate) struct MessageTerms {
+    /// Maximum size of a message, in bytes.
+    pub max: u64,
+    /// The address of the gateway for outsiders, without a slash at its end.
+    pub public_url: Arc<str>,
 }
 
 #[derive(Debug)]
@@ -109,7 +120,7 @@ struct Draft {
     kind: String,
     entity: usize,
     parameters: Parameters,
-    /// Title and `dataschema` of a custom type.
+    /// Title and schema path of a custom type.
     custom: Option<(String, String)>,
 }
 
@@ -248,7 +259,7 @@ impl Record {
         }
         let mut parameters = related.clone();
         parameters.extend(event.parameters());
-        let custom = Some((kind.title.clone(), kind.dataschema()));
+        let custom = Some((kind.title.clone(), kind.schema_path()));
         record.events.push(Draft { kind: kind.name.clone(), entity: 0, parameters, custom });
         Ok(record)
     }
@@ -279,7 +290,7 @@ impl Record {
         terms: &AppendTerms<'_>,
         drawn: &mut i64,
     ) -> Result<(Appended, NewTransaction), Failure> {
-        let AppendTerms { operation, caller, moment, event_max } = *terms;
+        let AppendTerms { operation, caller, moment, messages } = *terms;
         let id = TransactionId(fresh());
         let mut refs = Vec::with_capacity(self.events.len());
         let mut events = Vec::with_capacity(self.events.len());
@@ -311,14 +322,14 @@ impl Record {
                 id: event,
                 kind: draft.kind.clone(),
                 subject: entity.object.id.clone(),
-                dataschema: schema,
+                dataschema: format!("{}{schema}", messages.public_url),
                 sequence: Sequence(sequence),
                 transactionindex: Some(index),
                 data: Data { object: entity.object.clone(), before: entity.before.clone(), after: entity.after.clone(), parameters },
                 ..common.clone()
             };
             let body = serde_json::to_string(&envelope).map_err(json)?;
-            fits(&draft.kind, body.len() as u64, event_max)?;
+            fits(&draft.kind, body.len() as u64, messages.max)?;
             let private = if private.is_empty() { None } else { Some(serde_json::to_string(&private).map_err(json)?) };
             let object_id = entity.object.id.clone();
             events.push(NewEvent { id: event.0, kind: draft.kind.clone(), object_id, sequence, body, private });
@@ -337,9 +348,9 @@ impl Record {
     }
 }
 
-/// Title and `dataschema` of a type of the catalogue.
+/// Title and schema path of a type of the catalogue.
 fn built_in(kind: &str) -> (String, String) {
-    (catalogue::find(kind).map_or(kind, |event| event.title).to_owned(), dataschema(kind))
+    (catalogue::find(kind).map_or(kind, |event| event.title).to_owned(), schema_path(kind, 1))
 }
 
 /// Refuses an event that is too large for the stream.

@@ -3,6 +3,7 @@
 
 mod names;
 mod oidc;
+mod public_url;
 mod retention;
 mod secrets;
 mod warehouse;
@@ -37,6 +38,8 @@ const TIMEOUT_MIN_MS: u64 = 100;
 pub struct Settings {
     /// HTTP address.
     pub listen: SocketAddr,
+    /// URL of the gateway for outsiders; absent: `http://` and the address listened on.
+    pub public_url: Option<String>,
     /// Address for monitors; absent: none.
     pub monitoring_listen: Option<SocketAddr>,
     /// The directory of all local state.
@@ -181,6 +184,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            public_url: None,
             monitoring_listen: None,
             data_dir: PathBuf::from("./data"),
             database_url: None,
@@ -270,6 +274,7 @@ pub fn read(file: Option<&Path>) -> Result<Settings, String> {
     let mut settings: Settings = config.try_deserialize().map_err(|e| format!("configuration: {e}"))?;
     // A compose file passes an unset variable as an empty one.
     settings.admin_key = settings.admin_key.filter(|key| !key.trim().is_empty());
+    settings.public_url(settings.listen)?;
     settings.retry_plan()?;
     settings.connect_to()?;
     settings.trusted_proxies()?;

@@ -98,11 +98,15 @@ pub struct Running {
 /// # Errors
 /// One line that says what is wrong and what to do.
 pub async fn start(settings: &Settings, roles: &[Role], nats: NatsAccess, log: Lines, lock: DataDirLock) -> Result<Running, String> {
+    let listener = if roles.contains(&Role::Api) { Some(api::bind(settings).await?) } else { None };
+    let listening = listener.as_ref().and_then(|listener| listener.local_addr().ok()).unwrap_or(settings.listen);
     let store = database::open(settings).await?;
     let clock = Arc::new(ShiftedClock::default());
     let sandbox = Sandbox::new(settings.template_workers, settings.template_memory_mb);
-    let app =
-        App::new(store.clone(), clock.clone(), settings.test_clock).with_renderer(Arc::new(sandbox)).with_retention(settings.retention()?);
+    let app = App::new(store.clone(), clock.clone(), settings.test_clock)
+        .with_renderer(Arc::new(sandbox))
+        .with_retention(settings.retention()?)
+        .with_public_url(&settings.public_url(listening)?);
     app.follow_test_clock().await.map_err(|e| e.to_string())?;
     let owner = format!("{}-{}", std::process::id(), fresh());
     let delivery_store = SqlDeliveryStore::new(store.clone(), app.clone(), settings.limits(), owner, channels::action_of);
@@ -127,7 +131,6 @@ pub async fn start(settings: &Settings, roles: &[Role], nats: NatsAccess, log: L
     }
     let shared = shared_places::claim(settings, &store, &nats, roles).await?;
     tasks.spawn(shared_places::renew(shared, store.clone(), settings.lease(), stopped.clone()));
-    let listener = if roles.contains(&Role::Api) { Some(api::bind(settings).await?) } else { None };
     let (guard, halted) = Guard::new(store.clone(), app.parts().clone());
     guard.recall().await?;
     tasks.spawn(guard.clone().follow(stopped.clone()));

@@ -81,6 +81,7 @@ func main() {
 	first, second := must(create.Execute()), must(create.Execute())
 	told["once"] = first.Id == second.Id
 	told["entity"] = first.Entities[0].Type
+	told["name"] = first.Entities[0].After.Name
 
 	change := billwire.NewBillCycleUpdate("go-15")
 	change.SetValidFrom(time.Now().Add(48 * time.Hour))
@@ -111,7 +112,12 @@ func main() {
 	charges := billwire.NewChargeableEventsInput([]billwire.ChargeableEventInput{*charge})
 	told["recorded"] = must(client.ChargesAPI.RecordChargeableEvents(ctx).ChargeableEventsInput(*charges).Execute()).Items[0].Status
 	adjustment := billwire.NewAdjustmentInput(*billwire.NewMoneyInput("0.50", "EUR"), "CREDIT", "Goodwill")
-	must(client.ChargesAPI.AdjustChargeableEvent(ctx, "go-call").AdjustmentInput(*adjustment).Execute())
+	adjusted := must(client.ChargesAPI.AdjustChargeableEvent(ctx, "go-call").AdjustmentInput(*adjustment).Execute())
+	for _, entity := range adjusted.Entities {
+		if charge := entity.ChangedChargeableEvent; charge != nil {
+			told["left"] = charge.After.NetAmount.Amount
+		}
+	}
 	found := must(client.ChargesAPI.SearchChargeableEvents(ctx).Account("go-acme").Execute())
 	told["net"] = found.Items[0].NetAmount.Amount
 

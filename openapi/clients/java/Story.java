@@ -73,10 +73,11 @@ public final class Story {
 
         // The same request again, as after a lost answer: it happens once.
         AccountInput acme = new AccountInput().name("Acme").externalId("java-acme").currency("EUR").billCycle("java-1");
-        BusinessTransaction first = accounts.createAccount(acme, "java-create-acme");
-        BusinessTransaction second = accounts.createAccount(acme, "java-create-acme");
+        AccountTransaction first = accounts.createAccount(acme, "java-create-acme");
+        AccountTransaction second = accounts.createAccount(acme, "java-create-acme");
         told.put("once", first.getId().equals(second.getId()));
         told.put("entity", first.getEntities().get(0).getType());
+        told.put("name", first.getEntities().get(0).getAfter().getName());
 
         BillCycleUpdate change = new BillCycleUpdate().billCycle("java-15").validFrom(OffsetDateTime.now().plusDays(2));
         told.put("planned", accounts.updateAccountBillCycle("java-acme", change, null, null).getEvents().get(1).getType());
@@ -105,7 +106,13 @@ public final class Story {
         BulkResult recorded = charges.recordChargeableEvents(new ChargeableEventsInput().items(List.of(call)), null);
         told.put("recorded", recorded.getItems().get(0).getStatus());
         AdjustmentInput goodwill = new AdjustmentInput().amount(new MoneyInput().amount("0.50").currency("EUR")).reason("Goodwill");
-        charges.adjustChargeableEvent("java-call", goodwill.chargeType(AdjustmentInput.ChargeTypeEnum.CREDIT), null, null);
+        AdjustChargeableEventTransaction adjusted =
+            charges.adjustChargeableEvent("java-call", goodwill.chargeType(AdjustmentInput.ChargeTypeEnum.CREDIT), null, null);
+        for (AdjustChargeableEventEntity entity : adjusted.getEntities()) {
+            if (entity.getActualInstance() instanceof ChangedChargeableEvent charge) {
+                told.put("left", charge.getAfter().getNetAmount().getAmount());
+            }
+        }
         ChargeableEventList found =
             charges.searchChargeableEvents("java-acme", null, null, null, null, null, null, null, null, null, null, null);
         told.put("net", found.getItems().get(0).getNetAmount().getAmount());

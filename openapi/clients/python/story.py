@@ -23,6 +23,7 @@ from billwire_client.models import (
     BillCycleInput,
     BillCycleInputPeriod,
     BillCycleUpdate,
+    ChangedChargeableEvent,
     ChargeableEventInput,
     ChargeableEventsInput,
     MoneyInput,
@@ -74,6 +75,7 @@ def main():
     )
     told["once"] = first.id == second.id
     told["entity"] = first.entities[0].type_
+    told["name"] = first.entities[0].after.name
 
     change = BillCycleUpdate(bill_cycle="python-15", valid_from=datetime.now(timezone.utc) + timedelta(days=2))
     told["planned"] = done(update_account_bill_cycle.sync("python-acme", client=client, body=change)).events[1].type_
@@ -103,7 +105,9 @@ def main():
     goodwill = AdjustmentInput(
         amount=MoneyInput(amount="0.50", currency="EUR"), charge_type=AdjustmentInputChargeType.CREDIT, reason="Goodwill"
     )
-    done(adjust_chargeable_event.sync("python-call", client=client, body=goodwill))
+    adjusted = done(adjust_chargeable_event.sync("python-call", client=client, body=goodwill))
+    (charge,) = (entity for entity in adjusted.entities if isinstance(entity, ChangedChargeableEvent))
+    told["left"] = charge.after.net_amount.amount
     found = done(search_chargeable_events.sync(client=client, account="python-acme"))
     told["net"] = found.items[0].net_amount.amount
 

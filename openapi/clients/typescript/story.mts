@@ -82,23 +82,26 @@ const call = {
   amount: { amount: "2.50", currency: "EUR" },
 };
 const recorded = await done(billwire.POST("/v1/chargeable-events", { body: { items: [call] } }));
-await done(
+const adjusted = await done(
   billwire.POST("/v1/chargeable-events/{chargeableEvent}/adjustments", {
     params: { path: { chargeableEvent: "ts-call" } },
     body: { amount: { amount: "0.50", currency: "EUR" }, chargeType: "CREDIT", reason: "Goodwill" },
   }),
 );
+const charge = adjusted.entities.find((entity) => entity.type === "chargeableEvent");
 const found = await done(billwire.GET("/v1/chargeable-events", { params: { query: { account: "ts-acme" } } }));
 
 console.log(
   JSON.stringify({
     once: first.id === second.id,
     entity: first.entities[0]?.type,
+    name: first.entities[0]?.after?.name,
     planned: planned.events[1]?.type,
     cancelled: cancelled.events[1]?.type,
     problem: { status: problem?.status, code: problem?.code, pointer: problem?.errors?.[0]?.pointer },
     accounts: count,
     recorded: recorded.items[0]?.status,
+    left: charge?.after?.netAmount.amount,
     net: found.items[0]?.netAmount.amount,
   }),
 );

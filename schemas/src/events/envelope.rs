@@ -78,7 +78,7 @@ pub struct Envelope {
     pub recordedtime: Option<Timestamp>,
     /// Always `application/json`.
     pub datacontenttype: String,
-    /// The URN of the event's JSON Schema; see [`dataschema`].
+    /// The URL of the event's JSON Schema: the address of the gateway that recorded it, and [`schema_path`]. Events of version 0.2 have a URN.
     pub dataschema: String,
     /// The ordering key (CloudEvents partitioning extension).
     pub partitionkey: OrderingKey,
@@ -158,15 +158,9 @@ impl<'de> Deserialize<'de> for Sequence {
     }
 }
 
-/// The `dataschema` of an event type. It is a URN because CloudEvents requires an absolute URI and the gateway's address differs
-/// between installations. `urn:billwire:<type>:v1` is served at `/schemas/events/<type>/v1.json`.
-pub fn dataschema(event_type: &str) -> String {
-    format!("urn:billwire:{event_type}:v1")
-}
-
-/// The `dataschema` of a version of a custom event type, whose name starts with `custom.`.
-pub fn custom_dataschema(event_type: &str, version: i64) -> String {
-    format!("urn:billwire:{event_type}:v{version}")
+/// Where a gateway serves the JSON Schema of a version of an event type's messages, below its address. Built-in types have version 1.
+pub fn schema_path(event_type: &str, version: i64) -> String {
+    format!("/schemas/{event_type}/v{version}.json")
 }
 
 /// The subject of an event: `billing.<tenant>.<object>.<event>.<slot>.<ordering key>`.

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     catalogue::{EventType, Family, Key},
-    envelope::dataschema,
+    envelope::schema_path,
 };
 
 /// The id of an object whose example state has none.
@@ -14,8 +14,8 @@ const ID: &str = "0198c0de-0000-7000-8000-000000000009";
 const OF_NEW_OBJECTS: &[&str] =
     &["bill_run.started", "credit.processed", "invoice.posted", "payment.failed", "payment.processed", "refund.processed"];
 
-/// An example message of `event` about an object with this `state`.
-pub fn of(event: &EventType, state: &Value) -> Value {
+/// An example message of `event` about an object with this `state`, from the gateway at `public_url`.
+pub fn of(event: &EventType, state: &Value, public_url: &str) -> Value {
     let action = match (event.family, event.name.split_once('.')) {
         (Family::Object, Some((_, what))) => what,
         _ if OF_NEW_OBJECTS.contains(&event.name) => "created",
@@ -36,7 +36,8 @@ pub fn of(event: &EventType, state: &Value) -> Value {
     let id = state.get("id").and_then(Value::as_str).unwrap_or(ID);
     let account = state.get("accountId").or_else(|| parameters.get("account.id")).and_then(Value::as_str);
     let key = if event.key == Key::Account { account.unwrap_or(id) } else { id };
-    message(event.name, &dataschema(event.name), key, &object(event.source, id, action), state, &parameters)
+    let schema = format!("{public_url}{}", schema_path(event.name, 1));
+    message(event.name, &schema, key, &object(event.source, id, action), state, &parameters)
 }
 
 /// The object member: version 1 for a created object, otherwise 2.
@@ -45,7 +46,7 @@ fn object(kind: &str, id: &str, action: &str) -> Value {
     json!({ "type": kind, "id": id, "version": version, "action": action })
 }
 
-/// An example message with these parts; `state` becomes `before` or `after`, depending on the object's action.
+/// An example message with these parts; `schema` is its `dataschema`, and `state` becomes `before` or `after`, depending on the object's action.
 pub fn message(kind: &str, schema: &str, key: &str, object: &Value, state: &Value, parameters: &Map<String, Value>) -> Value {
     let mut data = json!({ "object": object, "parameters": parameters });
     let at = |version: Value| {
@@ -91,7 +92,7 @@ mod tests {
     #[test]
     fn an_example_is_a_message_as_consumers_read_it() {
         for event in catalogue::all() {
-            let example = of(event, &json!({ "id": ID, "version": 1 }));
+            let example = of(event, &json!({ "id": ID, "version": 1 }), "https://billing.example.com");
             let read: Envelope = serde_json::from_value(example).expect(event.name);
             assert_eq!(read.kind, event.name);
             assert_eq!(read.data.parameters["event.type"], event.name);

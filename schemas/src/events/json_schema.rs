@@ -4,11 +4,11 @@ use serde_json::{Map, Value, json};
 
 use super::{
     catalogue::{EventType, Family},
-    envelope::dataschema,
+    envelope::schema_path,
 };
 
-/// The JSON Schema (draft 2020-12) of every message of this event type.
-pub fn of(event: &EventType) -> Value {
+/// The JSON Schema (draft 2020-12) of every message of this event type, whose object has the states that the schema `state` describes.
+pub fn of(event: &EventType, state: &Value) -> Value {
     let parameters = event
         .offers()
         .filter(|(_, email_only)| !email_only)
@@ -16,15 +16,19 @@ pub fn of(event: &EventType) -> Value {
         .collect();
     let what = event.name.split_once('.').map_or("", |(_, what)| what);
     let action = if event.family == Family::Object { json!({ "const": what }) } else { json!({ "type": "string" }) };
-    let state = json!({ "type": "object" });
+    let mut before = state.clone();
+    if let Some(members) = before.as_object_mut() {
+        members.remove("$defs");
+    }
     message(&Message {
         kind: event.name,
-        dataschema: dataschema(event.name),
+        path: schema_path(event.name, 1),
         title: event.title,
         description: format!("Caused by: {}.", event.trigger),
         action,
         parameters,
-        after: &state,
+        before,
+        after: state,
     })
 }
 
@@ -32,8 +36,8 @@ pub fn of(event: &EventType) -> Value {
 pub struct Message<'m> {
     /// The event type.
     pub kind: &'m str,
-    /// The `dataschema` of the messages, used as the schema's `$id`.
-    pub dataschema: String,
+    /// Where the schema is served; see [`schema_path`]. It is the schema's `$id`, so that it is a URL wherever it is read from.
+    pub path: String,
     /// Human-readable name.
     pub title: &'m str,
     /// Meaning of the event.
@@ -42,6 +46,8 @@ pub struct Message<'m> {
     pub action: Value,
     /// Schemas of the parameters.
     pub parameters: Map<String, Value>,
+    /// Schema of `data.before`.
+    pub before: Value,
     /// Schema of `data.after`. Its definitions are moved to the top level, where its references resolve.
     pub after: &'m Value,
 }
@@ -55,7 +61,7 @@ pub fn message(of: &Message<'_>) -> Value {
     });
     let mut schema = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": of.dataschema,
+        "$id": of.path,
         "title": of.title,
         "description": of.description,
         "type": "object",
@@ -69,7 +75,7 @@ pub fn message(of: &Message<'_>) -> Value {
             "time": { "type": "string", "format": "date-time" },
             "recordedtime": { "type": "string", "format": "date-time" },
             "datacontenttype": { "const": "application/json" },
-            "dataschema": { "const": of.dataschema },
+            "dataschema": { "type": "string", "format": "uri" },
             "partitionkey": { "type": "string" },
             "sequence": { "type": "string", "pattern": "^[0-9]{20}$" },
             "transactionid": { "type": "string", "format": "uuid" },
@@ -93,7 +99,7 @@ pub fn message(of: &Message<'_>) -> Value {
                             "action": of.action
                         }
                     },
-                    "before": { "type": "object" },
+                    "before": of.before,
                     "after": after,
                     "parameters": { "type": "object", "properties": of.parameters }
                 }

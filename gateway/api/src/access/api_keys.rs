@@ -116,6 +116,8 @@ pub(crate) struct ApiKey {
     revoked_at: Option<Moment>,
     /// Time at which the key was last used, to the hour. Absent: never. A business transaction does not have it.
     last_used_at: Option<Moment>,
+    /// The key itself, which nobody can read again. Only in the response of `createApiKey` and `rotateApiKey`.
+    key: Option<String>,
 }
 
 impl Example for ApiKey {
@@ -135,6 +137,7 @@ impl Example for ApiKey {
             former_works_until: None,
             revoked_at: None,
             last_used_at: None,
+            key: None,
         }
     }
 }
@@ -156,6 +159,7 @@ impl ApiKey {
             former_works_until: key.former_works_until.map(Moment),
             revoked_at: key.revoked_at.map(Moment),
             last_used_at: last_used_at.map(Moment),
+            key: None,
         }
     }
 }

@@ -163,6 +163,8 @@ pub(crate) struct Tenant {
     created_at: Moment,
     /// Time of the last change.
     updated_at: Moment,
+    /// The first API key of the tenant, with all scopes. Only in the response of `createTenant`.
+    admin_key: Option<String>,
 }
 
 impl Example for Tenant {
@@ -177,6 +179,7 @@ impl Example for Tenant {
             limits: Some(TenantLimits { requests_per_second: Some(200) }),
             created_at: example_moment(),
             updated_at: example_moment(),
+            admin_key: None,
         }
     }
 }

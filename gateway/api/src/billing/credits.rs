@@ -48,7 +48,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             Code::AmountTooFine,
             Code::AmountOutOfRange,
         ],
-        created("credit", "Credit", &["credit.created", "credit.processed"]),
+        created("credit", "Credit", &["credit.created", "credit.processed"]).and(&["invoice"]),
     ),
     change(
         "reverseCredit",

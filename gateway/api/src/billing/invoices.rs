@@ -67,7 +67,13 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             Code::InvoiceTotalOutOfRange,
             Code::BillingDataUnreadable,
         ],
-        created("invoice", "Invoice", &["invoice.created", "invoice.posted"]),
+        created("invoice", "Invoice", &["invoice.created", "invoice.posted"]).and(&[
+            "account",
+            "adjustment",
+            "credit",
+            "packageSubscription",
+            "payment",
+        ]),
     ),
     Operation {
         id: "previewInvoice",
@@ -100,7 +106,12 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             Code::PayerChangedSince,
             Code::TooManyAdjustments,
         ],
-        updated("invoice", "Invoice", &["invoice.updated", "invoice.cancelled"]),
+        updated("invoice", "Invoice", &["invoice.updated", "invoice.cancelled"]).and(&[
+            "account",
+            "adjustment",
+            "credit",
+            "packageSubscription",
+        ]),
     ),
     change(
         "updateInvoice",

@@ -33,19 +33,19 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             Code::InvoiceOfOtherAccount,
             Code::InvoiceNotOpen,
         ],
-        updated("payment", "Payment", &["payment.updated"]),
+        updated("payment", "Payment", &["payment.updated"]).and(&["invoice"]),
     ),
     change(
         "deallocatePayment",
         "payments:write",
         &[Code::PaymentNotFound, Code::PaymentNotProcessed, Code::NothingAllocated, Code::InvoiceUnknown, Code::InvoiceNamedTwice],
-        updated("payment", "Payment", &["payment.updated"]),
+        updated("payment", "Payment", &["payment.updated"]).and(&["invoice"]),
     ),
     change(
         "cancelPayment",
         "payments:write",
         &[Code::PaymentNotFound, Code::PaymentNotProcessed, Code::PaymentRefunded],
-        updated("payment", "Payment", &["payment.updated", "payment.cancelled"]),
+        updated("payment", "Payment", &["payment.updated", "payment.cancelled"]).and(&["invoice"]),
     ),
 ];
 

@@ -55,7 +55,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             Code::AmountTooFine,
             Code::AmountOutOfRange,
         ],
-        created("payment", "Payment", &["payment.created", "payment.processed"]),
+        created("payment", "Payment", &["payment.created", "payment.processed"]).and(&["invoice"]),
     ),
     list("listPayments", "payments:read"),
     get("getPayment", "payments:read", &[Code::PaymentNotFound]),

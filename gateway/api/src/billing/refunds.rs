@@ -47,7 +47,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             Code::AmountTooFine,
             Code::AmountOutOfRange,
         ],
-        created("refund", "Refund", &["refund.created", "refund.processed", "payment.updated"]),
+        created("refund", "Refund", &["refund.created", "refund.processed", "payment.updated"]).and(&["invoice", "payment"]),
     ),
     list("listRefunds", "refunds:read"),
     get("getRefund", "refunds:read", &[Code::RefundNotFound]),

@@ -40,13 +40,25 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             Code::InvoiceTotalOutOfRange,
             Code::BillingDataUnreadable,
         ],
-        updated("account", "Account", &["account.updated", "invoice.created", "invoice.posted"]),
+        updated("account", "Account", &["account.updated", "invoice.created", "invoice.posted"]).and(&[
+            "adjustment",
+            "credit",
+            "invoice",
+            "packageSubscription",
+            "payment",
+        ]),
     ),
     change(
         "removeAccountPayer",
         "accounts:write",
         &[Code::AccountNotFound, Code::FinalInvoiceExists, Code::InvoiceTotalOutOfRange, Code::BillingDataUnreadable],
-        updated("account", "Account", &["account.updated", "invoice.created", "invoice.posted"]),
+        updated("account", "Account", &["account.updated", "invoice.created", "invoice.posted"]).and(&[
+            "adjustment",
+            "credit",
+            "invoice",
+            "packageSubscription",
+            "payment",
+        ]),
     ),
 ];
 

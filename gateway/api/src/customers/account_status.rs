@@ -37,7 +37,12 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             Code::TimeOutOfRange,
             Code::ValidFromAmbiguous,
         ],
-        updated("account", "Account", &["account.updated", "account.status_changed"]),
+        updated("account", "Account", &["account.updated", "account.status_changed"]).and(&[
+            "contract",
+            "packageSubscription",
+            "service",
+            "usageIdentifier",
+        ]),
     ),
     change(
         "cancelAccount",
@@ -51,7 +56,12 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             Code::TimeOutOfRange,
             Code::ValidFromAmbiguous,
         ],
-        updated("account", "Account", &["account.updated", "account.status_changed", "account.cancelled"]),
+        updated("account", "Account", &["account.updated", "account.status_changed", "account.cancelled"]).and(&[
+            "contract",
+            "packageSubscription",
+            "service",
+            "usageIdentifier",
+        ]),
     ),
     change(
         "cancelAccountStatusChange",
@@ -69,7 +79,12 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             Code::AccountPaysForOthers,
             Code::TooManyServices,
         ],
-        updated("account", "Account", &["account.updated", "account.status_changed"]),
+        updated("account", "Account", &["account.updated", "account.status_changed"]).and(&[
+            "contract",
+            "packageSubscription",
+            "service",
+            "usageIdentifier",
+        ]),
     ),
 ];
 

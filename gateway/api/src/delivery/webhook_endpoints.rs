@@ -260,6 +260,8 @@ pub(crate) struct WebhookEndpoint {
     owner_email: Option<String>,
     /// Creation time.
     created_at: Moment,
+    /// What the receiver verifies signatures by. Only in the response of `createWebhookEndpoint` and `rotateWebhookSecret`.
+    secret: Option<String>,
 }
 
 impl Example for WebhookEndpoint {
@@ -281,6 +283,7 @@ impl Example for WebhookEndpoint {
             max_per_second: Some(100),
             owner_email: Some("crm-team@example.com".to_owned()),
             created_at: example_moment(),
+            secret: None,
         }
     }
 }

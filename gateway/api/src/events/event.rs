@@ -155,7 +155,7 @@ pub(crate) struct Event {
     recordedtime: Option<Moment>,
     /// `application/json`.
     datacontenttype: String,
-    /// Identifies the JSON Schema of the message.
+    /// URL of the JSON Schema of the message.
     dataschema: String,
     /// The ordering key.
     partitionkey: String,
@@ -194,7 +194,7 @@ impl Example for Event {
             time: example_moment(),
             recordedtime: None,
             datacontenttype: "application/json".to_owned(),
-            dataschema: "urn:billwire:bill_cycle.created:v1".to_owned(),
+            dataschema: "https://billing.example.com/schemas/bill_cycle.created/v1.json".to_owned(),
             partitionkey: id.clone(),
             sequence: "00000000000000000001".to_owned(),
             transactionid: example_id(0x100),

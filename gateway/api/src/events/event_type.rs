@@ -23,6 +23,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     events::event_types::{CustomEventType as RegisteredEventType, not_found},
     http::request_context::Context,
+    openapi::states::{event_schema, schema_of},
     types::scalars::FreeObject,
 };
 
@@ -80,7 +81,7 @@ pub(crate) struct EventType {
     ordering_key: String,
     /// The parameters its events offer.
     parameters: Vec<Parameter>,
-    /// JSON Schema (draft 2020-12) of its messages; for built-in types also at `/schemas/events/<name>/v1.json`. Present only when a single
+    /// JSON Schema (draft 2020-12) of its messages; for built-in types also at `/schemas/<name>/v1.json`. Present only when a single
     /// type is requested.
     schema: Option<FreeObject>,
     /// An example message. Present only when a single type is requested and an example can be generated.
@@ -125,9 +126,7 @@ fn members(value: Value) -> Option<FreeObject> {
 
 /// The documented example of an object of this type.
 fn state_of(kind: &str, document: &Value) -> Value {
-    let mut letters = kind.chars();
-    let name = letters.next().map(|first| first.to_uppercase().collect::<String>() + letters.as_str()).unwrap_or_default();
-    let example = &document["components"]["schemas"][name]["example"];
+    let example = &document["components"]["schemas"][schema_of(kind).unwrap_or_default()]["example"];
     if example.is_object() { example.clone() } else { json!({ "id": crate::types::example::example_id(9), "version": 1 }) }
 }
 
@@ -183,8 +182,8 @@ impl EventType {
                 return Err(not_found(name, version).into());
             }
             let shown = Self::of(&catalogue, Known::BuiltIn(event));
-            let message = members(example::of(event, &state_of(event.source, context.document())));
-            return Ok(Self { schema: members(json_schema::of(event)), message, ..shown });
+            let message = members(example::of(event, &state_of(event.source, context.document()), app.public_url()));
+            return Ok(Self { schema: members(event_schema(event, context.document())), message, ..shown });
         }
         let known = catalogue.custom().iter().find(|custom| custom.name == name || custom.id.to_string() == name);
         let custom = match (known, version) {
@@ -196,6 +195,11 @@ impl EventType {
             (None, None) => return Err(not_found(name, version).into()),
         };
         Ok(Self::of_custom(app, &catalogue, &custom))
+    }
+
+    /// The JSON Schema of its messages.
+    pub fn into_schema(self) -> Value {
+        self.schema.map_or(Value::Null, |schema| Value::Object(schema.0))
     }
 
     /// The example message of a type, with the event id `id`.
@@ -218,21 +222,22 @@ impl EventType {
         let described = |offer: &Offer| json!({ "description": offer.meaning, "type": offer.kind.name() });
         let schema = json_schema::message(&Message {
             kind: &custom.name,
-            dataschema: custom.dataschema(),
+            path: custom.schema_path(),
             title: &custom.title,
             description: custom.description.clone().unwrap_or_else(|| "Submitted by an external system.".to_owned()),
             action: json!({ "const": "created" }),
             parameters: offers.iter().map(|offer| (offer.name.clone(), described(offer))).collect(),
+            before: json!({ "type": "object" }),
             after: &custom.schema,
         });
-        let message = app.sample_of(custom).and_then(|data| members(example_of(custom, &offers, &data)));
+        let message = app.sample_of(custom).and_then(|data| members(example_of(custom, &offers, &data, app.public_url())));
         let registered = Some(custom.into());
         Self { schema: members(schema), message, registered, ..Self::of(catalogue, Known::Custom(custom)) }
     }
 }
 
 /// An example message of a custom type with this data.
-fn example_of(custom: &CustomEventType, offers: &[Offer], data: &Value) -> Value {
+fn example_of(custom: &CustomEventType, offers: &[Offer], data: &Value, public_url: &str) -> Value {
     let mut parameters = Map::new();
     for offer in offers {
         let value = match (offer.name.as_str(), offer.name.strip_prefix("data.")) {
@@ -247,6 +252,7 @@ fn example_of(custom: &CustomEventType, offers: &[Offer], data: &Value) -> Value
         Some(offer) => offer.example.as_str().unwrap_or_default().to_owned(),
         None => custom.name.strip_prefix(PREFIX).unwrap_or("key").to_owned(),
     };
+    let schema = format!("{public_url}{}", custom.schema_path());
     let object = json!({ "type": "customEvent", "id": crate::types::example::example_id(9), "version": 1, "action": "created" });
-    example::message(&custom.name, &custom.dataschema(), &key, &object, data, &parameters)
+    example::message(&custom.name, &schema, &key, &object, data, &parameters)
 }

@@ -3,6 +3,7 @@
 
 mod examples;
 mod responses;
+mod transactions;
 mod webhooks;
 
 use poem_openapi::{LicenseObject, OpenApiService};
@@ -80,7 +81,24 @@ pub fn openapi() -> Value {
     document["components"]["responses"] = shared.into_components();
     document["components"]["headers"] = responses::headers();
     document["components"]["schemas"] = Value::Object(schemas);
+    text_ids(&mut document);
     document
+}
+
+/// Writes ids as texts with a pattern: by the format, generators give answers an id of another type than the parameters have, which take an
+/// external id in its place.
+fn text_ids(part: &mut Value) {
+    match part {
+        Value::Object(members) => {
+            if members.get("format").is_some_and(|format| format == "uuid") {
+                members.remove("format");
+                members.insert("pattern".to_owned(), "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$".into());
+            }
+            members.values_mut().for_each(text_ids);
+        }
+        Value::Array(items) => items.iter_mut().for_each(text_ids),
+        _ => {}
+    }
 }
 
 /// OpenAPI 3.1.0, with the outgoing webhooks. But for `nullable`, the 3.0 document is valid as 3.1 with the same meaning: it uses no boolean
@@ -115,7 +133,7 @@ pub(super) fn with_sign_in(mut document: Value, sign_in: &SignIn) -> Value {
 }
 
 /// Replaces `nullable` of OpenAPI 3.0 in the members of a schema, and in theirs, with the type `null` of JSON Schema.
-fn with_null(schema: &mut Value) {
+pub(super) fn with_null(schema: &mut Value) {
     for (_, member) in schema["properties"].as_object_mut().into_iter().flatten() {
         or_null(member);
         if let Some(inner) = member.get_mut("additionalProperties") {
@@ -162,6 +180,7 @@ fn complete(operation: &mut Value, schemas: &mut Map<String, Value>, shared: &mu
     operation["description"] = format!("{description}\n\nScope: `{}`.", asks.scope).into();
     examples::of_request(operation, schemas);
     examples::of_answers(operation, asks, schemas);
+    transactions::of_answers(operation, asks, schemas);
     responses::add(operation, asks, shared);
 }
 
@@ -172,10 +191,14 @@ fn tidy_parameter(parameter: &mut Value, schemas: &Map<String, Value>) {
     }
     tidy(&mut parameter["schema"]);
     let name = parameter["name"].as_str().unwrap_or_default();
-    if name == "limit" {
-        parameter["schema"]["default"] = 50.into();
-    } else if let Some(example) = reference_example(name, schemas) {
-        parameter["example"] = example;
+    match name {
+        "limit" => parameter["schema"]["default"] = 50.into(),
+        "file" => parameter["example"] = "v1.json".into(),
+        _ => {
+            if let Some(example) = reference_example(name, schemas) {
+                parameter["example"] = example;
+            }
+        }
     }
 }
 

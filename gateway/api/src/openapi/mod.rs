@@ -5,4 +5,5 @@ pub(crate) mod operation;
 pub(crate) mod operation_spec;
 pub(crate) mod schema;
 pub(crate) mod sign_in;
+pub(crate) mod states;
 pub(crate) mod static_routes;

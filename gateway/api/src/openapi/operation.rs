@@ -44,6 +44,20 @@ pub struct Makes {
     pub action: &'static str,
     /// The events it always publishes.
     pub events: &'static [&'static str],
+    /// The types of other entities that it may change too.
+    pub also: &'static [&'static str],
+}
+
+impl Makes {
+    /// That it may change entities of these types too.
+    pub(crate) const fn and(self, also: &'static [&'static str]) -> Self {
+        Self { also, ..self }
+    }
+
+    /// The types of entities in its business transaction.
+    pub fn kinds(&self) -> impl Iterator<Item = &'static str> {
+        std::iter::once(self.entity).chain(self.also.iter().copied())
+    }
 }
 
 /// Only path and query.
@@ -87,18 +101,18 @@ pub(crate) const fn delete(
     entity: &'static str,
     schema: &'static str,
 ) -> Operation {
-    let makes = Makes { entity, schema, action: "deleted", events: &[] };
+    let makes = Makes { entity, schema, action: "deleted", events: &[], also: &[] };
     Operation { id, scope, own_codes, takes: DELETE, makes: Some(makes) }
 }
 
 /// A changed entity and the events always published.
 pub(crate) const fn updated(entity: &'static str, schema: &'static str, events: &'static [&'static str]) -> Makes {
-    Makes { entity, schema, action: "updated", events }
+    Makes { entity, schema, action: "updated", events, also: &[] }
 }
 
 /// A created entity and its events.
 pub(crate) const fn created(entity: &'static str, schema: &'static str, events: &'static [&'static str]) -> Makes {
-    Makes { entity, schema, action: "created", events }
+    Makes { entity, schema, action: "created", events, also: &[] }
 }
 
 /// Refusals common to all operations.

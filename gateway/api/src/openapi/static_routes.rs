@@ -2,9 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use billwire_schemas::refusal::Code;
-
-use billwire_schemas::events::{catalogue, json_schema};
+use billwire_schemas::events::{catalogue, envelope::schema_path};
 use poem::{
     Endpoint, Request, Response, Route,
     endpoint::make,
@@ -14,13 +12,13 @@ use poem::{
 use serde_json::{Value, json};
 
 use crate::{
+    events::event_schemas::SCHEMA_JSON,
     http::{
         authorization::Shared,
-        problem::Problem,
         published::Published,
         readiness::{livez, readyz},
     },
-    openapi::{document, sign_in::SignIn},
+    openapi::{document, sign_in::SignIn, states::event_schema},
 };
 
 /// Content security policy for Swagger UI: no inline code, no frames, and no other hosts, but for `callable`, which begins with a space if
@@ -104,18 +102,14 @@ pub(crate) fn add(route: Route, shared: &Arc<Shared>) -> Route {
         .at("/openapi-3.1.json", get(document(document::openapi_31, sign_in.clone())))
         .at("/docs/sign-in.json", get(published(JSON, move || settings)))
         .at("/livez", get(livez()))
-        .at("/readyz", get(readyz(shared.clone())))
-        .at("/schemas/events/:event_type/v1.json", get(make(no_event_type)));
+        .at("/readyz", get(readyz(shared.clone())));
+    let described = shared.document;
     for event in catalogue::all() {
-        let schema = published("application/schema+json", move || json_schema::of(event).to_string());
-        route = route.at(format!("/schemas/events/{}/v1.json", event.name), get(schema));
+        let schema = published(SCHEMA_JSON, move || event_schema(event, described).to_string());
+        route = route.at(schema_path(event.name, 1), get(schema));
     }
     for asset in ASSETS {
         route = route.at(asset.path, get(asset.endpoint(policy.clone())));
     }
     route
-}
-
-async fn no_event_type(_: Request) -> poem::Result<Response> {
-    Err(Problem::new(Code::EventTypeNotFound, "No event type has this name.").into())
 }

@@ -92,6 +92,8 @@ texts! {
     Currency = text(3, 3, CURRENCY);
     /// The name of an event type.
     EventTypeName = text(1, 128, LINE);
+    /// The file of a version of an event type's schema.
+    SchemaFile = text(7, 13, "^v[1-9][0-9]{0,6}\\.json$");
     /// An event type name, or a pattern of names.
     EventTypePattern = text(1, 128, LINE);
     /// The first part of event type names.

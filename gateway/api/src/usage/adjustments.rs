@@ -49,7 +49,8 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             Code::ChargeBelowZero,
             Code::ChargeReversed,
         ],
-        created("adjustment", "Adjustment", &["adjustment.created", "chargeable_event.updated", "chargeable_event.adjusted"]),
+        created("adjustment", "Adjustment", &["adjustment.created", "chargeable_event.updated", "chargeable_event.adjusted"])
+            .and(&["chargeableEvent"]),
     ),
     list("listAdjustments", "charges:read"),
     get("getAdjustment", "charges:read", &[Code::AdjustmentNotFound]),

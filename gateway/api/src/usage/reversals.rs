@@ -48,7 +48,8 @@ pub(crate) const OPERATIONS: &[Operation] = &[change(
         Code::QuantityNegative,
         Code::UnitRequired,
     ],
-    updated("chargeableEvent", "ChargeableEvent", &["chargeable_event.updated", "chargeable_event.reversed"]),
+    updated("chargeableEvent", "ChargeableEvent", &["chargeable_event.updated", "chargeable_event.reversed"])
+        .and(&["adjustment", "bucket"]),
 )];
 
 /// What is different in the charge that replaces the reversed one. Absent members are those of the reversed charge, and so are account, service,

@@ -26,7 +26,7 @@ async fn key(rig: &Rig, name: &str, more: Value) -> (String, String) {
 
 #[tokio::test]
 async fn no_operation_takes_a_credential_that_does_not_work() {
-    for rig in Rig::everywhere_with(Options { wrong_credentials_per_minute: 0, ..Options::default() }).await {
+    for rig in Rig::everywhere_with(Options { wrong_credentials_per_minute: 0, ..Rig::options() }).await {
         let (revoked_id, revoked) = key(&rig, "revoked", json!({})).await;
         rig.post(&format!("/v1/api-keys/{revoked_id}/revoke"), json!({})).await.expect(200);
         let (rotated_id, rotated) = key(&rig, "rotated", json!({})).await;

@@ -3,11 +3,11 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    sync::LazyLock,
+    sync::{Arc, LazyLock, Mutex},
 };
 
-use billwire_api::{openapi, operations as registered};
-use billwire_schemas::events::{catalogue, json_schema};
+use billwire_api::{event_schema, openapi, operations as registered};
+use billwire_schemas::events::catalogue;
 use jsonschema::Validator;
 use serde_json::{Value, json};
 
@@ -15,13 +15,18 @@ use crate::{document::operations, rig::Answer};
 
 static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
     let mut document = openapi();
-    for schema in document["components"]["schemas"].as_object_mut().expect("schemas").values_mut() {
+    close(&mut document["components"]["schemas"]);
+    document
+});
+
+/// Closes schemas to members that they do not name.
+fn close(schemas: &mut Value) {
+    for schema in schemas.as_object_mut().into_iter().flatten().map(|(_, schema)| schema) {
         if schema.get("properties").is_some() {
             schema["additionalProperties"] = false.into();
         }
     }
-    document
-});
+}
 
 static OPERATIONS: LazyLock<Vec<(String, String, String, Value)>> = LazyLock::new(|| operations(&DOCUMENT));
 
@@ -31,9 +36,28 @@ fn fits(template: &str, path: &str) -> bool {
 }
 
 static EVENTS: LazyLock<HashMap<&'static str, Validator>> = LazyLock::new(|| {
-    let compiled = |event| jsonschema::options().should_validate_formats(true).build(&json_schema::of(event)).expect("a schema");
+    let document = openapi();
+    let compiled = |event| {
+        let mut schema = event_schema(event, &document);
+        close(&mut schema["$defs"]);
+        jsonschema::options().should_validate_formats(true).build(&schema).expect("a schema")
+    };
     catalogue::all().map(|event| (event.name, compiled(event))).collect()
 });
+
+/// The validator of a schema in the document. Compiling takes longer than most calls, so that each is compiled once.
+fn validator(schema: &Value) -> Arc<Validator> {
+    static COMPILED: LazyLock<Mutex<HashMap<String, Arc<Validator>>>> = LazyLock::new(Mutex::default);
+    let text = schema.to_string();
+    if let Some(known) = COMPILED.lock().expect("no panic").get(&text) {
+        return known.clone();
+    }
+    let mut whole = schema.clone();
+    whole["components"] = json!({ "schemas": DOCUMENT["components"]["schemas"] });
+    let made = Arc::new(jsonschema::options().should_validate_formats(true).build(&whole).expect("a schema"));
+    COMPILED.lock().expect("no panic").insert(text, made.clone());
+    made
+}
 
 /// Panics unless this event of a built-in type matches its schema and has only public parameters of its type or parameters of a data
 /// source.
@@ -69,11 +93,9 @@ pub fn check(method: &str, path: &str, answer: &Answer) {
         return assert!(answer.text.is_empty());
     }
     let content = &response["content"][answer.header("content-type")];
-    let mut schema = content["schema"].clone();
-    assert!(!schema.is_null(), "{id}: {} is not documented as {}", answer.status, answer.header("content-type"));
-    schema["components"] = json!({ "schemas": DOCUMENT["components"]["schemas"] });
+    assert!(!content["schema"].is_null(), "{id}: {} is not documented as {}", answer.status, answer.header("content-type"));
     let body = answer.json();
-    let validator = jsonschema::options().should_validate_formats(true).build(&schema).expect("a schema");
+    let validator = validator(&content["schema"]);
     let faults: Vec<String> = validator.iter_errors(&body).map(|e| format!("{}: {e}", e.instance_path())).collect();
     assert!(faults.is_empty(), "{id}: {faults:#?}\n{body:#}");
     if answer.status >= 400 {
@@ -87,8 +109,8 @@ pub fn check(method: &str, path: &str, answer: &Answer) {
             "{id} does not tell of {code}"
         );
     }
-    // The first two are on every response, and the others on every 415.
-    let common = ["x-content-type-options", "cache-control", "content-type", "accept", "accept-encoding"];
+    // The first two are on every response, the next three on every 415, and the others on what is served compressed.
+    let common = ["x-content-type-options", "cache-control", "content-type", "accept", "accept-encoding", "vary", "content-encoding"];
     for name in answer.headers.keys().filter(|name| !common.contains(&name.as_str())) {
         let told = response["headers"].as_object().is_some_and(|headers| headers.keys().any(|key| key.eq_ignore_ascii_case(name.as_str())));
         assert!(told || (answer.status == 403 && name == "www-authenticate"), "{id}: {} does not tell of the header {name}", answer.status);

@@ -59,6 +59,29 @@ fn every_code_is_given_by_an_operation() {
 }
 
 #[test]
+fn each_changing_operation_answers_with_the_types_of_what_it_changes() {
+    let document = openapi();
+    let resolve = |schema: &Value| document.pointer(schema["$ref"].as_str().expect("a reference").trim_start_matches('#')).cloned();
+    for (id, _, _, operation) in operations(&document) {
+        let Some(makes) = registered().find(|known| known.id == id).and_then(|known| known.makes) else { continue };
+        let (_, success) =
+            operation["responses"].as_object().expect("responses").iter().find(|(status, _)| status.starts_with('2')).expect("2xx");
+        let transaction = resolve(&success["content"]["application/json"]["schema"]).expect("a schema");
+        let entity = resolve(&transaction["properties"]["entities"]["items"]).unwrap_or_else(|| panic!("{id} has untyped entities"));
+        let changes: Vec<Value> = match entity["oneOf"].as_array() {
+            Some(several) => several.iter().filter_map(resolve).collect(),
+            None => vec![entity],
+        };
+        let kinds: Vec<&str> = changes.iter().filter_map(|change| change["properties"]["type"]["enum"][0].as_str()).collect();
+        assert_eq!(kinds, makes.kinds().collect::<Vec<_>>(), "{id}");
+        for change in &changes {
+            let state = resolve(&change["properties"]["after"]["allOf"][0]).expect("a state");
+            assert!(state["properties"]["id"].is_object(), "{id}: {state}");
+        }
+    }
+}
+
+#[test]
 fn each_operation_is_told_whole() {
     for (id, method, _, operation) in operations(&openapi()) {
         for member in ["summary", "description"] {
@@ -81,7 +104,8 @@ fn each_operation_is_told_whole() {
             assert!(parameters.contains("Idempotency-Key"), "{id}");
         }
         let (success, _) = responses.iter().find(|(status, _)| status.starts_with('2')).expect("a success");
-        assert!(operation["responses"][success]["content"]["application/json"].get("example").is_some(), "{id} has no example");
+        let content = operation["responses"][success]["content"].as_object().expect("content");
+        assert!(content.values().all(|media| media.get("example").is_some()) && content.len() == 1, "{id} has no example");
     }
 }
 

@@ -1,5 +1,6 @@
 //! The catalogue, custom event types and submitted events.
 
+use billwire_app::PUBLIC_URL;
 use billwire_schemas::events::catalogue;
 use serde_json::{Value, json};
 
@@ -93,7 +94,7 @@ async fn widen(rig: Rig) {
     assert_eq!(latest.header("etag"), "\"2\"");
     let latest = latest.expect(200);
     assert_eq!(latest["registered"]["schema"], wider);
-    assert_eq!(latest["schema"]["$id"], "urn:billwire:custom.sim_swapped:v2");
+    assert_eq!(latest["schema"]["$id"], "/schemas/custom.sim_swapped/v2.json");
     let first = rig.get("/v1/event-types/custom.sim_swapped?version=1").await.expect(200);
     assert_eq!((&first["version"], &first["registered"]["schema"]), (&json!(1), &schema()));
     rig.get("/v1/event-types/custom.sim_swapped?version=3").await.refused(404, "event_type_not_found");
@@ -101,8 +102,16 @@ async fn widen(rig: Rig) {
 
     let accepted = rig.submit(json!({ "type": "custom.sim_swapped", "key": "k", "data": { "iccid": "8949010000000000001" } })).await;
     let event = rig.get(&format!("/v1/events/{}", accepted["transaction"]["events"][0]["id"].as_str().expect("an id"))).await.expect(200);
-    assert_eq!(event["dataschema"], "urn:billwire:custom.sim_swapped:v2");
+    let dataschema = event["dataschema"].as_str().and_then(|url| url.strip_prefix(PUBLIC_URL)).expect("a URL of the gateway");
+    assert_eq!(dataschema, "/schemas/custom.sim_swapped/v2.json");
     fits(&latest["schema"], &event);
+    let served = rig.get(dataschema).await;
+    assert_eq!(served.header("etag"), "\"v2\"");
+    assert_eq!(served.expect(200), latest["schema"]);
+    assert_eq!(rig.get("/schemas/custom.sim_swapped/v1.json").await.expect(200)["$id"], "/schemas/custom.sim_swapped/v1.json");
+    rig.get("/schemas/custom.sim_swapped/v3.json").await.refused(404, "event_type_not_found");
+    rig.get("/schemas/custom.sim_swapped/v01.json").await.refused(400, "invalid_parameter");
+    rig.raw("GET", dataschema, &[], vec![]).await.refused(401, "unauthenticated");
 
     rig.call("DELETE", "/v1/event-types/custom.sim_swapped", &[("if-match", "\"1\"")], None).await.refused(412, "stale_version");
     rig.delete("/v1/event-types/custom.sim_swapped").await.expect(200);

@@ -211,6 +211,7 @@ const ORDER: &[&str] = &[
     "explainEvent",
     "listEventTypes",
     "getEventType",
+    "getEventSchema",
     "deleteSubscription",
 ];
 
@@ -301,7 +302,8 @@ pub(crate) async fn play(rig: &Rig, before: impl AsyncFn(&Example<'_>)) {
         let status =
             operation["responses"].as_object().expect("responses").keys().find(|status| status.starts_with('2')).expect("a success");
         assert_eq!(answer.status.to_string(), *status, "{id}: {}", answer.text);
-        let example = &operation["responses"][status]["content"]["application/json"]["example"];
+        let content = operation["responses"][status]["content"].as_object().and_then(|media| media.values().next()).expect("content");
+        let example = &content["example"];
         if example["entities"][0]["action"] == "created" && *id != "getBusinessTransaction" {
             let made = answer.json()["entities"][0]["id"].as_str().expect("an id").to_owned();
             stands_for.push((example["entities"][0]["id"].as_str().expect("an id").to_owned(), made));

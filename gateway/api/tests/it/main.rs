@@ -15,6 +15,7 @@ mod document;
 mod dropped_callers;
 mod edges;
 mod endings;
+mod event_schemas;
 mod event_size;
 mod event_types;
 mod examples;

@@ -47,7 +47,7 @@ async fn a_key_and_all_keys_of_a_tenant_have_a_rate_and_others_are_not_affected(
 
 #[tokio::test]
 async fn the_operator_gives_a_tenant_a_limit_of_its_own() {
-    for rig in Rig::everywhere().await {
+    for rig in Rig::everywhere_with(Options::default()).await {
         let limits = json!({ "requestsPerSecond": 3 });
         let made = rig.post("/v1/tenants", json!({ "tenantId": "acme", "name": "Acme", "limits": limits })).await.expect(201);
         let key = made["entities"][0]["after"]["adminKey"].as_str().expect("a key").to_owned();

@@ -139,7 +139,12 @@ impl Drop for Rig {
 
 impl Rig {
     pub async fn new() -> Self {
-        Self::with(Options::default(), true).await
+        Self::with(Self::options(), true).await
+    }
+
+    /// The default limits, but for the number of requests: a test is faster than a caller may be.
+    pub fn options() -> Options {
+        Options { requests_per_key: 0, requests_per_tenant: 0, ..Options::default() }
     }
 
     pub async fn with(options: Options, test_clock_allowed: bool) -> Self {
@@ -148,7 +153,7 @@ impl Rig {
 
     /// A rig per available database: SQLite, and PostgreSQL if `BILLWIRE_TEST_POSTGRES` names a cluster.
     pub async fn everywhere() -> Vec<Self> {
-        Self::everywhere_with(Options::default()).await
+        Self::everywhere_with(Self::options()).await
     }
 
     /// The same with these limits.
@@ -175,7 +180,7 @@ impl Rig {
     /// A second process on the same database.
     pub async fn beside(&self) -> Self {
         let folder = std::env::temp_dir().join(format!("billwire-api-{}", fresh()));
-        let mut rig = Self::on(self.url.clone(), self.master.clone(), folder, Options::default(), true, self.issuers.clone()).await;
+        let mut rig = Self::on(self.url.clone(), self.master.clone(), folder, Self::options(), true, self.issuers.clone()).await;
         rig.key.clone_from(&self.key);
         rig
     }

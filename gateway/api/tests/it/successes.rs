@@ -196,12 +196,12 @@ async fn the_catalogue_is_told_with_parameters_and_schemas() {
         let told = rig.get(&format!("/v1/event-types/{}", event.name)).await.expect(200);
         assert_eq!(told["title"], event.title);
         assert!(told["parameters"].as_array().is_some_and(|parameters| parameters.len() > 5));
-        let schema = rig.raw("GET", &format!("/schemas/events/{}/v1.json", event.name), &[], vec![]).await;
+        let schema = rig.raw("GET", &format!("/schemas/{}/v1.json", event.name), &[], vec![]).await;
         assert_eq!(schema.header("content-type"), "application/schema+json");
         assert_eq!(schema.json(), told["schema"]);
     }
     rig.get("/v1/event-types/nothing.happened").await.refused(404, "event_type_not_found");
-    rig.raw("GET", "/schemas/events/nothing.happened/v1.json", &[], vec![]).await.refused(404, "event_type_not_found");
+    rig.raw("GET", "/schemas/nothing.happened/v1.json", &[], vec![]).await.refused(401, "unauthenticated");
 }
 
 #[tokio::test]

@@ -148,7 +148,7 @@ fn with_bodies() -> Vec<(String, String, String, bool)> {
 
 #[tokio::test]
 async fn what_is_no_json_is_refused_by_every_operation() {
-    let rig = Rig::with(Options { body_limit: 10_000, ..Options::default() }, true).await;
+    let rig = Rig::with(Options { body_limit: 10_000, ..Rig::options() }, true).await;
     let bearer = format!("Bearer {}", rig.key);
     for (id, method, path, optional) in with_bodies() {
         let send = |path: String, media_type: &'static str, body: Vec<u8>| {

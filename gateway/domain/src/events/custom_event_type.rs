@@ -4,7 +4,7 @@
 use billwire_schemas::{
     clock::Timestamp,
     events::{
-        envelope::{Parameters, custom_dataschema},
+        envelope::{Parameters, schema_path},
         parameters::{Group, did_you_mean},
     },
     ids::{AccountId, CustomEventId, EventTypeId, OrderingKey},
@@ -64,9 +64,9 @@ pub struct CustomEventType {
 }
 
 impl CustomEventType {
-    /// The `dataschema` of the type's events.
-    pub fn dataschema(&self) -> String {
-        custom_dataschema(&self.name, self.version)
+    /// Where the schema of the type's messages is served.
+    pub fn schema_path(&self) -> String {
+        schema_path(&self.name, self.version)
     }
 
     /// The built-in parameter groups that the type's events offer.

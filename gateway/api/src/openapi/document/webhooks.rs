@@ -3,10 +3,14 @@
 use billwire_schemas::events::{catalogue, json_schema};
 use serde_json::{Map, Value, json};
 
+use crate::openapi::{schema::COMPONENTS, states::schema_of};
+
 /// One path item per event type.
 pub(super) fn all() -> Value {
     let items = catalogue::all().map(|event| {
-        let mut schema = json_schema::of(event);
+        let state =
+            schema_of(event.source).map_or_else(|| json!({ "type": "object" }), |name| json!({ "$ref": format!("{COMPONENTS}{name}") }));
+        let mut schema = json_schema::of(event, &state);
         if let Some(members) = schema.as_object_mut() {
             // The surrounding document defines the dialect.
             members.remove("$schema");

@@ -24,7 +24,7 @@ fn next(command: Register) -> Result<Change<CustomEventType>, Rejected> {
 fn a_type_starts_at_version_1_and_a_wider_schema_makes_the_next() {
     let old = first(schema());
     assert_eq!((old.name.as_str(), old.version), ("custom.sim_swapped", 1));
-    assert_eq!(old.dataschema(), "urn:billwire:custom.sim_swapped:v1");
+    assert_eq!(old.schema_path(), "/schemas/custom.sim_swapped/v1.json");
     let mut wider = schema();
     wider["properties"]["reason"] = json!({ "type": "string" });
     let change = register(command(wider), Some(old.clone()), 1, vec![], Timestamp::UNIX_EPOCH).expect("accepted");
