@@ -52,8 +52,14 @@ use crate::{
 /// Maximum number of due objects per type in one pass.
 const AT_ONCE: u64 = 128;
 
-/// How many actions run at the same time: callers wait for groups with few of them, and no more of the machine is theirs.
+/// How many actions run at the same time.
 const ABREAST: usize = 8;
+
+/// The same while somebody calls: callers wait for groups with few of them, and no more of the machine is theirs.
+const ABREAST_OF_CALLS: usize = 2;
+
+/// For how long after a call.
+const AFTER_A_CALL: Duration = Duration::from_secs(1);
 
 /// At most this many of a kind are read of a tenant that shares a pass with many others.
 const MANY: u64 = AT_ONCE / 16;
@@ -159,6 +165,12 @@ impl App {
         self.due_turns.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How many due actions may run now.
+    fn abreast(&self) -> usize {
+        let called = *self.last_call.lock().unwrap_or_else(PoisonError::into_inner);
+        if called.is_some_and(|at| at.elapsed() < AFTER_A_CALL) { ABREAST_OF_CALLS } else { ABREAST }
+    }
+
     /// Performs what is due, longest overdue first, up to a batch per type, or for some tenants in turn if more is due. Returns the number of
     /// objects found; if it is not 0, more may be due.
     ///
@@ -180,7 +192,7 @@ impl App {
         // Every lane to its end: one that fails must not keep the others from ending.
         let mut result = Ok(count);
         loop {
-            while running.len() < ABREAST
+            while running.len() < self.abreast()
                 && let Some(lane) = waiting.next()
             {
                 let app = self.clone();

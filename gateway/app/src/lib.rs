@@ -21,9 +21,12 @@ mod references;
 mod test_clock;
 mod usage;
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
 };
 
 use billwire_domain::{
@@ -185,6 +188,8 @@ pub struct App {
     renderer: Option<Arc<dyn Renderer>>,
     parts: Arc<Parts>,
     due_turns: Arc<Mutex<due::Turns>>,
+    /// When somebody last called this process.
+    last_call: Arc<Mutex<Option<Instant>>>,
     retention: RetentionLimits,
     public_url: Arc<str>,
     refusals: Arc<access::audit::Refusals>,
@@ -213,6 +218,7 @@ impl App {
             renderer: None,
             parts: Arc::default(),
             due_turns: Arc::default(),
+            last_call: Arc::default(),
             retention: RetentionLimits::default(),
             public_url: PUBLIC_URL.into(),
             refusals: Arc::default(),

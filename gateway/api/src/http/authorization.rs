@@ -24,7 +24,7 @@ use crate::{
         page_memory::{PageMemory, Reservation},
         problem::Problem,
         request_context::Context,
-        request_limits::{Left, RequestLimits},
+        request_limits::{Left, REFUSED_AFTER, RequestLimits},
     },
     openapi::operation_spec::OperationSpec,
 };
@@ -130,7 +130,14 @@ impl Authorization {
             }
         };
         Learned::actor(request, admitted.caller.distinct());
-        let left = self.shared.limits.admit(&admitted)?;
+        let left = match self.shared.limits.admit(&admitted) {
+            Ok(left) => left,
+            Err(problem) => {
+                // Who asks again at once would take the time of those within their limits.
+                tokio::time::sleep(REFUSED_AFTER).await;
+                return Err(problem);
+            }
+        };
         let caller = admitted.caller;
         let Some(operation) = self.operation else {
             return Err(Problem::new(Code::InsufficientScope, "No key may call this operation."));

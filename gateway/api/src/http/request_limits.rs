@@ -146,6 +146,9 @@ impl Left {
     }
 }
 
+/// How long a request over the limit waits for its refusal.
+pub(crate) const REFUSED_AFTER: Duration = Duration::from_millis(100);
+
 fn refused(detail: &str, wait: Duration) -> Problem {
     let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
     Problem::new(Code::TooManyRequests, detail).with_header(header::RETRY_AFTER, &seconds.max(1).to_string())

@@ -134,6 +134,7 @@ impl App {
     /// # Errors
     /// A database failure.
     pub async fn authenticate(&self, token: &str, from: Option<IpAddr>) -> Result<Result<Admitted, Refused>, Failure> {
+        *self.last_call.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         if jws::is_signed_token(token) {
             return self.authenticate_person(token).await;
         }
