@@ -10,6 +10,7 @@ use billwire_tests::{
     api::Api,
     eventually,
     gateway::{Database, Setup},
+    peers,
 };
 use serde_json::{Value, json};
 
@@ -81,10 +82,21 @@ async fn alter(api: &Api) -> (Vec<Value>, String) {
     (vec![webhooks["id"].clone(), mails["id"].clone()], event)
 }
 
+/// A third party that knows only the AsyncAPI document and the schemas that events name finds nothing in the story that does not fit.
+async fn fits_what_is_published(setup: &Setup) {
+    let gateway = setup.start().await.leaving("the receiver is part of `dev`, which does not run");
+    let checked = peers::run("check_messages.py", &[&setup.api().base, &setup.key]);
+    assert_eq!(checked["faults"], json!([]), "{checked}");
+    assert_eq!(checked["altered"], 2, "a message that does not fit is found by both");
+    assert!(checked["messages"].as_u64() > Some(50) && checked["types"].as_u64() > Some(40), "{checked}");
+    assert!(gateway.stop().await.success());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn each_run_in_the_same_folder_tells_the_same_story_whatever_the_one_before_left() {
     let setup = Setup::new("second-run", Database::Sqlite);
     let first = play(&setup, "the first run");
+    fits_what_is_published(&setup).await;
     assert_eq!(play(&setup, "the second run"), first);
     kill_at(&setup, "startBillRun");
     assert_eq!(play(&setup, "the run after a kill"), first);

@@ -33,6 +33,7 @@ pub use http::{
     request_limits::{AddressLimits, share_of},
 };
 pub use openapi::{
+    asyncapi::asyncapi,
     document::{openapi, openapi_31},
     operation::{Makes, Operation, Takes},
     sign_in::SignIn,

@@ -65,6 +65,8 @@ enum Command {
         #[arg(long = "v31")]
         three_one: bool,
     },
+    /// Print the AsyncAPI document: the messages on the stream
+    Asyncapi,
     /// Manage API keys
     Keys {
         #[command(subcommand)]
@@ -135,6 +137,7 @@ pub async fn run(cli: Cli) -> Result<(), String> {
             let document = if three_one { billwire_api::openapi_31() } else { billwire_api::openapi() };
             print_json(&document)
         }
+        Command::Asyncapi => print_json(&billwire_api::asyncapi(&billwire_api::openapi(), billwire_app::PUBLIC_URL)),
         Command::Serve { roles, listen } => {
             let settings = settings(cli.config.as_deref(), listen)?;
             let log = telemetry::start(&settings.log)?;

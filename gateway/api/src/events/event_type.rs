@@ -23,7 +23,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     events::event_types::{CustomEventType as RegisteredEventType, not_found},
     http::request_context::Context,
-    openapi::states::{event_schema, schema_of},
+    openapi::states::{event_schema, example_state},
     types::scalars::FreeObject,
 };
 
@@ -124,12 +124,6 @@ fn members(value: Value) -> Option<FreeObject> {
     }
 }
 
-/// The documented example of an object of this type.
-fn state_of(kind: &str, document: &Value) -> Value {
-    let example = &document["components"]["schemas"][schema_of(kind).unwrap_or_default()]["example"];
-    if example.is_object() { example.clone() } else { json!({ "id": crate::types::example::example_id(9), "version": 1 }) }
-}
-
 impl EventType {
     /// The entry as in lists.
     pub fn of(catalogue: &Catalogue, event: Known<'_>) -> Self {
@@ -182,7 +176,7 @@ impl EventType {
                 return Err(not_found(name, version).into());
             }
             let shown = Self::of(&catalogue, Known::BuiltIn(event));
-            let message = members(example::of(event, &state_of(event.source, context.document()), app.public_url()));
+            let message = members(example::of(event, &example_state(event.source, context.document()), app.public_url()));
             return Ok(Self { schema: members(event_schema(event, context.document())), message, ..shown });
         }
         let known = catalogue.custom().iter().find(|custom| custom.name == name || custom.id.to_string() == name);

@@ -33,7 +33,7 @@ use crate::{
 pub(crate) const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// Maximum length of an idempotency key, in characters.
-const KEY_CHARS_MAX: usize = 255;
+pub(crate) const KEY_CHARS_MAX: usize = 255;
 
 /// When to retry after the keys of an issuer could not be read, in seconds: when it is asked again.
 const ISSUER_RETRY: &str = "5";
@@ -229,6 +229,9 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     if fits { Ok(Some(key.to_owned())) } else { Err(refused()) }
 }
 
+/// Most digits of a version.
+pub(crate) const VERSION_DIGITS_MAX: usize = 18;
+
 /// The required version: `"3"`, or `3` from clients that omit the quotes. `*` matches any version. Version 0 means settings that
 /// were never set.
 fn if_match(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
@@ -239,7 +242,7 @@ fn if_match(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
     }
     let digits = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
     match digits.parse::<i64>() {
-        Ok(version) if version >= 0 && digits.bytes().all(|byte| byte.is_ascii_digit()) => Ok(Some(version)),
+        Ok(version) if digits.len() <= VERSION_DIGITS_MAX && digits.bytes().all(|byte| byte.is_ascii_digit()) => Ok(Some(version)),
         _ => Err(refused()),
     }
 }

@@ -5,6 +5,9 @@ use poem::http::header;
 
 use crate::http::problem::Problem;
 
+/// Longest list, in bytes.
+pub(crate) const LENGTH_MAX: usize = 1_024;
+
 /// The versions the client already has (`If-None-Match`).
 #[derive(Debug, Default)]
 pub(crate) struct IfNoneMatch(Option<String>);
@@ -13,7 +16,7 @@ impl IfNoneMatch {
     /// The list of a request.
     ///
     /// # Errors
-    /// `bad_request` if it is empty.
+    /// `bad_request` if it is empty or longer than [`LENGTH_MAX`].
     pub fn of(request: &poem::Request) -> Result<Self, Problem> {
         // The header is a list, so that several of it are one list.
         let values = request.headers().get_all(header::IF_NONE_MATCH);
@@ -21,7 +24,11 @@ impl IfNoneMatch {
         if !lists.is_empty() && lists.iter().flat_map(|list| list.split(',')).all(|known| known.trim().is_empty()) {
             return Err(Problem::new(Code::BadRequest, "If-None-Match must list at least one ETag, or be *."));
         }
-        Ok(Self((!lists.is_empty()).then(|| lists.join(","))))
+        let list = (!lists.is_empty()).then(|| lists.join(","));
+        if list.as_ref().is_some_and(|list| list.len() > LENGTH_MAX) {
+            return Err(Problem::new(Code::BadRequest, format!("If-None-Match must have at most {LENGTH_MAX} bytes.")));
+        }
+        Ok(Self(list))
     }
 
     /// Whether the list has this ETag, or all.

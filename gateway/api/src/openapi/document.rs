@@ -10,7 +10,11 @@ use poem_openapi::{LicenseObject, OpenApiService};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    http::problem::ProblemView,
+    http::{
+        authorization::{KEY_CHARS_MAX, VERSION_DIGITS_MAX},
+        if_none_match::LENGTH_MAX,
+        problem::ProblemView,
+    },
     openapi::{
         operation::Takes,
         operation_spec::paging,
@@ -134,7 +138,7 @@ pub(super) fn with_sign_in(mut document: Value, sign_in: &SignIn) -> Value {
 
 /// Replaces `nullable` of OpenAPI 3.0 in the members of a schema, and in theirs, with the type `null` of JSON Schema.
 pub(super) fn with_null(schema: &mut Value) {
-    for (_, member) in schema["properties"].as_object_mut().into_iter().flatten() {
+    for (_, member) in schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
         or_null(member);
         if let Some(inner) = member.get_mut("additionalProperties") {
             or_null(inner);
@@ -230,15 +234,28 @@ fn add_headers(operation: &mut Value, takes: Takes) {
         (
             takes.idempotency_key,
             "Idempotency-Key",
-            255,
+            KEY_CHARS_MAX,
+            "^[!-~]+$".to_owned(),
             "Visible ASCII text, unique per request, such as a UUID. A retry with the same key returns the first response; another \
             request with that key is refused.",
         ),
-        (takes.if_match, "If-Match", 64, "The ETag the entity must have, such as `\"3\"`."),
-        (takes.if_none_match, "If-None-Match", 1024, "ETags you already have. If the entity has one of them, the response is 304."),
+        (
+            takes.if_match,
+            "If-Match",
+            VERSION_DIGITS_MAX + 2,
+            format!(r#"^(\*|"[0-9]{{1,{VERSION_DIGITS_MAX}}}"|[0-9]{{1,{VERSION_DIGITS_MAX}}})$"#),
+            "The ETag the entity must have, such as `\"3\"`.",
+        ),
+        (
+            takes.if_none_match,
+            "If-None-Match",
+            LENGTH_MAX,
+            "[^, \\t]".to_owned(),
+            "ETags you already have. If the entity has one of them, the response is 304.",
+        ),
     ];
-    for (_, name, max, description) in headers.into_iter().filter(|(taken, ..)| *taken) {
-        let schema = json!({ "type": "string", "minLength": 1, "maxLength": max });
+    for (_, name, max, pattern, description) in headers.into_iter().filter(|(taken, ..)| *taken) {
+        let schema = json!({ "type": "string", "minLength": 1, "maxLength": max, "pattern": pattern });
         add_parameter(operation, json!({ "name": name, "in": "header", "description": description, "required": false, "schema": schema }));
     }
 }

@@ -1,5 +1,7 @@
 //! The published documents, generated from the registry, and the routes that serve them.
 
+pub(crate) mod asyncapi;
+pub(crate) mod asyncapi_page;
 pub(crate) mod document;
 pub(crate) mod operation;
 pub(crate) mod operation_spec;

@@ -1,4 +1,4 @@
-//! Objects' states as the document describes them: in business transactions, and in the JSON Schemas of events.
+//! Objects' states as the document describes them: in business transactions, and in the schemas of events.
 
 use std::sync::LazyLock;
 
@@ -11,6 +11,7 @@ use crate::{
         schema::{COMPONENTS, references},
     },
     registry,
+    types::example::example_id,
 };
 
 /// The schema in the document of an object type's state.
@@ -28,9 +29,20 @@ pub fn event_schema(event: &EventType, document: &Value) -> Value {
 
 /// The JSON Schema of an object type's state, with what it refers to in `$defs`.
 fn state(kind: &str, document: &Value) -> Value {
+    const DEFINITIONS: &str = "#/$defs/";
     let Some(root) = schema_of(kind) else { return json!({ "type": "object" }) };
-    let mut definitions = Map::new();
-    let mut todo = vec![root.to_owned()];
+    json!({ "$ref": format!("{DEFINITIONS}{root}"), "$defs": definitions(vec![root.to_owned()], document, DEFINITIONS) })
+}
+
+/// An example of an object type's state.
+pub(crate) fn example_state(kind: &str, document: &Value) -> Value {
+    let example = &document["components"]["schemas"][schema_of(kind).unwrap_or_default()]["example"];
+    if example.is_object() { example.clone() } else { json!({ "id": example_id(9), "version": 1 }) }
+}
+
+/// These schemas of the document and those that they refer to, as JSON Schemas; `prefix` is that of references between them.
+pub(crate) fn definitions(names: Vec<String>, document: &Value, prefix: &str) -> Map<String, Value> {
+    let (mut definitions, mut todo) = (Map::new(), names);
     while let Some(name) = todo.pop() {
         if definitions.contains_key(&name) {
             continue;
@@ -38,17 +50,14 @@ fn state(kind: &str, document: &Value) -> Value {
         let mut schema = document["components"]["schemas"][&name].clone();
         references(&schema, &mut todo);
         with_null(&mut schema);
-        without_openapi(&mut schema);
+        without_openapi(&mut schema, prefix);
         definitions.insert(name, schema);
     }
-    json!({ "$ref": format!("{DEFINITIONS}{root}"), "$defs": definitions })
+    definitions
 }
 
-/// Prefix of references to definitions of a JSON Schema.
-const DEFINITIONS: &str = "#/$defs/";
-
-/// Removes the keywords and formats that only OpenAPI has, and points references to the definitions.
-fn without_openapi(schema: &mut Value) {
+/// Removes the keywords and formats that only OpenAPI has, and gives references this prefix.
+fn without_openapi(schema: &mut Value, prefix: &str) {
     match schema {
         Value::Object(members) => {
             for keyword in ["example", "writeOnly"] {
@@ -62,18 +71,20 @@ fn without_openapi(schema: &mut Value) {
                 members.remove("format");
             }
             if let Some(name) = members.get("$ref").and_then(Value::as_str).and_then(|reference| reference.strip_prefix(COMPONENTS)) {
-                let reference = format!("{DEFINITIONS}{name}");
+                let reference = format!("{prefix}{name}");
                 members.insert("$ref".to_owned(), reference.into());
             }
             for (keyword, below) in members {
                 match below {
                     // Names of members, not keywords.
-                    Value::Object(named) if keyword == "properties" => named.values_mut().for_each(without_openapi),
-                    _ => without_openapi(below),
+                    Value::Object(named) if keyword == "properties" => {
+                        named.values_mut().for_each(|member| without_openapi(member, prefix))
+                    }
+                    _ => without_openapi(below, prefix),
                 }
             }
         }
-        Value::Array(items) => items.iter_mut().for_each(without_openapi),
+        Value::Array(items) => items.iter_mut().for_each(|item| without_openapi(item, prefix)),
         _ => {}
     }
 }

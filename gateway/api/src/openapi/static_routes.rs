@@ -4,10 +4,11 @@ use std::sync::{Arc, LazyLock};
 
 use billwire_schemas::events::{catalogue, envelope::schema_path};
 use poem::{
-    Endpoint, Request, Response, Route,
+    Endpoint, EndpointExt, Request, Response, Route,
     endpoint::make,
     get,
     http::{HeaderValue, header},
+    middleware::SetHeader,
 };
 use serde_json::{Value, json};
 
@@ -18,7 +19,7 @@ use crate::{
         published::Published,
         readiness::{livez, readyz},
     },
-    openapi::{document, sign_in::SignIn, states::event_schema},
+    openapi::{asyncapi::asyncapi, asyncapi_page, document, sign_in::SignIn, states::event_schema},
 };
 
 /// Content security policy for Swagger UI: no inline code, no frames, and no other hosts, but for `callable`, which begins with a space if
@@ -30,7 +31,7 @@ fn policy(callable: &str) -> String {
     )
 }
 
-/// A file of Swagger UI, compiled in.
+/// A file of a page, compiled in.
 #[derive(Clone, Copy)]
 struct Asset {
     path: &'static str,
@@ -40,35 +41,37 @@ struct Asset {
 }
 
 macro_rules! asset {
-    ($path:literal, $media_type:literal, $gzipped:literal, $file:literal) => {
-        Asset { path: $path, media_type: $media_type, gzipped: $gzipped, bytes: include_bytes!(concat!("../../assets/swagger/", $file)) }
+    ($path:expr, $media_type:literal, $gzipped:literal, $file:literal) => {
+        Asset { path: $path, media_type: $media_type, gzipped: $gzipped, bytes: include_bytes!(concat!("../../assets/", $file)) }
     };
 }
 
-const ASSETS: [Asset; 7] = [
-    asset!("/docs", "text/html; charset=utf-8", false, "index.html"),
-    asset!("/docs/initializer.js", "text/javascript; charset=utf-8", false, "initializer.js"),
-    asset!("/docs/swagger-ui-bundle.js", "text/javascript; charset=utf-8", true, "swagger-ui-bundle.js.gz"),
-    asset!("/docs/swagger-ui.css", "text/css; charset=utf-8", true, "swagger-ui.css.gz"),
-    asset!("/docs/oauth2-redirect.html", "text/html; charset=utf-8", false, "oauth2-redirect.html"),
-    asset!("/docs/oauth2-redirect.js", "text/javascript; charset=utf-8", false, "oauth2-redirect.js"),
-    asset!("/docs/favicon-32x32.png", "image/png", false, "favicon-32x32.png"),
+const ASSETS: [Asset; 8] = [
+    asset!(asyncapi_page::STYLE, "text/css; charset=utf-8", false, "asyncapi.css"),
+    asset!("/docs", "text/html; charset=utf-8", false, "swagger/index.html"),
+    asset!("/docs/initializer.js", "text/javascript; charset=utf-8", false, "swagger/initializer.js"),
+    asset!("/docs/swagger-ui-bundle.js", "text/javascript; charset=utf-8", true, "swagger/swagger-ui-bundle.js.gz"),
+    asset!("/docs/swagger-ui.css", "text/css; charset=utf-8", true, "swagger/swagger-ui.css.gz"),
+    asset!("/docs/oauth2-redirect.html", "text/html; charset=utf-8", false, "swagger/oauth2-redirect.html"),
+    asset!("/docs/oauth2-redirect.js", "text/javascript; charset=utf-8", false, "swagger/oauth2-redirect.js"),
+    asset!("/docs/favicon-32x32.png", "image/png", false, "swagger/favicon-32x32.png"),
 ];
 
 impl Asset {
-    /// Serves the file with this content security policy.
-    fn endpoint(self, policy: HeaderValue) -> impl Endpoint<Output = Response> + 'static {
+    /// Serves the file.
+    fn endpoint(self) -> impl Endpoint<Output = Response> + 'static {
         let file = Arc::new(Published::file(self.media_type, self.bytes, self.gzipped));
         make(move |request: Request| {
-            let (file, policy) = (file.clone(), policy.clone());
-            async move {
-                let mut response = file.answer(&request)?;
-                response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
-                response.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-                Ok::<_, poem::Error>(response)
-            }
+            let file = file.clone();
+            async move { Ok::<_, poem::Error>(file.answer(&request)?) }
         })
     }
+}
+
+/// A part of a page, with this content security policy.
+fn of_page(part: impl Endpoint<Output = Response> + 'static, policy: &HeaderValue) -> impl Endpoint<Output = Response> + 'static {
+    let headers = SetHeader::new().overriding(header::CONTENT_SECURITY_POLICY, policy).overriding(header::REFERRER_POLICY, "no-referrer");
+    part.with(headers)
 }
 
 /// A document with the identity provider of this installation.
@@ -104,12 +107,17 @@ pub(crate) fn add(route: Route, shared: &Arc<Shared>) -> Route {
         .at("/livez", get(livez()))
         .at("/readyz", get(readyz(shared.clone())));
     let described = shared.document;
+    let public_url = shared.app.public_url().to_owned();
+    let events = published(JSON, move || asyncapi(described, &public_url).to_string());
+    let url = shared.app.public_url().to_owned();
+    let page = published("text/html; charset=utf-8", move || asyncapi_page::page(&asyncapi(described, &url)));
+    route = route.at("/asyncapi.json", get(events)).at("/asyncapi", get(of_page(page, &policy)));
     for event in catalogue::all() {
         let schema = published(SCHEMA_JSON, move || event_schema(event, described).to_string());
         route = route.at(schema_path(event.name, 1), get(schema));
     }
     for asset in ASSETS {
-        route = route.at(asset.path, get(asset.endpoint(policy.clone())));
+        route = route.at(asset.path, get(of_page(asset.endpoint(), &policy)));
     }
     route
 }

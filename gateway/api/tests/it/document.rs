@@ -4,7 +4,8 @@ use std::{collections::BTreeSet, path::PathBuf};
 
 use billwire_schemas::refusal::Code;
 
-use billwire_api::{Operation, openapi, openapi_31, operations as registered};
+use billwire_api::{Operation, asyncapi, openapi, openapi_31, operations as registered};
+use billwire_app::PUBLIC_URL;
 use serde_json::Value;
 
 /// Every operation: id, method, path and definition.
@@ -39,6 +40,7 @@ fn committed(name: &str, generated: &Value) {
 fn the_documents_are_committed_as_they_are_generated() {
     committed("openapi.json", &openapi());
     committed("openapi-3.1.json", &openapi_31());
+    committed("asyncapi.json", &asyncapi(&openapi(), PUBLIC_URL));
 }
 
 #[test]
@@ -114,6 +116,9 @@ fn nothing_of_another_version_or_of_poems_habits_is_left() {
     let text = openapi().to_string();
     for trace in ["charset=utf-8", "naive-date", "\"explode\"", "uint32", "\"webhooks\"", "\"deprecated\"", ".0,\"", ".0}"] {
         assert!(!text.contains(trace), "{trace}");
+    }
+    for document in [openapi(), openapi_31(), asyncapi(&openapi(), PUBLIC_URL)] {
+        assert!(!document.to_string().contains(":null"), "a member has no value");
     }
     for (name, schema) in openapi()["components"]["schemas"].as_object().expect("schemas") {
         let nullable = schema.to_string().contains("\"nullable\"");

@@ -95,8 +95,16 @@ async fn a_stale_version_is_refused() {
     change("1").await.refused(412, "stale_version");
     change("2").await.expect(200);
     change("*").await.expect(200);
-    for bad in ["W/\"4\"", "\"4\", \"5\"", "four", "\"\"", "-1"] {
+    let document = openapi();
+    let parameters = &document["paths"]["/v1/accounts/{account}/bill-cycle"]["post"]["parameters"];
+    let told = parameters.as_array().and_then(|all| all.iter().find(|one| one["name"] == "If-Match")).expect("the header");
+    let documented = jsonschema::validator_for(&told["schema"]).expect("a schema");
+    for good in ["\"2\"", "1", "*"] {
+        assert!(documented.is_valid(&json!(good)), "{good}");
+    }
+    for bad in ["W/\"4\"", "\"4\", \"5\"", "four", "\"\"", "-1", "+1", "0000000000000000001", "9223372036854775808"] {
         change(bad).await.refused(400, "bad_if_match");
+        assert!(!documented.is_valid(&json!(bad)), "{bad}");
     }
     let queue = format!("/v1/queues/{}", rig.queue("q", &["account.created"]).await);
     rig.call("DELETE", &queue, &[("if-match", "\"2\"")], None).await.refused(412, "stale_version");
@@ -127,6 +135,7 @@ async fn what_two_parties_could_read_differently_is_refused() {
     for nothing in [&[""][..], &[" , "], &["", ""]] {
         known(nothing).await.refused(400, "bad_request");
     }
+    known(&["\"1\"", &"x".repeat(1_021)]).await.refused(400, "bad_request");
     for (listed, status) in [(&["\"7\"", "W/\"1\""][..], 304), (&["", "\"1\""], 304), (&["*"], 304), (&["\"7\""], 200), (&["\"ü\""], 200)]
     {
         assert_eq!(known(listed).await.status, status, "{listed:?}");
@@ -198,7 +207,16 @@ async fn documents_health_and_swagger_ui_are_served() {
     for part in ["database", "storage", "setAside"] {
         assert!(ready["parts"][part]["status"] == "ok" && ready["parts"][part]["since"].is_string(), "{ready}");
     }
-    for path in ["/openapi.json", "/openapi-3.1.json", "/schemas/account.created/v1.json", "/docs", "/docs/swagger-ui.css"] {
+    for path in [
+        "/openapi.json",
+        "/openapi-3.1.json",
+        "/asyncapi.json",
+        "/asyncapi",
+        "/asyncapi/page.css",
+        "/schemas/account.created/v1.json",
+        "/docs",
+        "/docs/swagger-ui.css",
+    ] {
         let with = async |name, value: &str| rig.raw("GET", path, &[(name, value)], Vec::new()).await;
         let etag = get(path).await.header("etag").to_owned();
         assert!(etag.starts_with("W/\"") && with("if-none-match", "\"x\"").await.status == 200, "{path}: {etag}");

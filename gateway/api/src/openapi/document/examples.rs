@@ -28,8 +28,9 @@ pub(super) fn of_request(operation: &mut Value, schemas: &mut Map<String, Value>
 /// Adds an example to each success response.
 pub(super) fn of_answers(operation: &mut Value, asks: &Operation, schemas: &mut Map<String, Value>) {
     for (_, response) in operation["responses"].as_object_mut().into_iter().flatten() {
-        // Each has one media type.
-        let Some((_, content)) = response["content"].as_object_mut().and_then(|media| media.iter_mut().next()) else { continue };
+        // Those with a body have one media type.
+        let media = response.get_mut("content").and_then(Value::as_object_mut);
+        let Some((_, content)) = media.and_then(|media| media.iter_mut().next()) else { continue };
         let name = content["schema"]["$ref"].as_str().and_then(|name| name.strip_prefix(COMPONENTS)).unwrap_or_default().to_owned();
         let example = match (&asks.makes, name.strip_suffix("List")) {
             (Some(makes), _) if name == "BusinessTransaction" => Some(transaction(asks.id, *makes, schemas)),

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::openapi::{
+    asyncapi::pascal,
     operation::{Makes, Operation},
     schema::COMPONENTS,
     states::schema_of,
@@ -65,10 +66,4 @@ fn change(kind: &str, state: &str, schemas: &mut Map<String, Value>) -> String {
         schemas.insert(name.clone(), schema);
     }
     name
-}
-
-/// The name of a type from the name of an operation.
-fn pascal(id: &str) -> String {
-    let mut letters = id.chars();
-    letters.next().map(|first| first.to_uppercase().collect::<String>() + letters.as_str()).unwrap_or_default()
 }

@@ -3,7 +3,7 @@
 use billwire_schemas::events::{catalogue, json_schema};
 use serde_json::{Map, Value, json};
 
-use crate::openapi::{schema::COMPONENTS, states::schema_of};
+use crate::openapi::{asyncapi::pascal, schema::COMPONENTS, states::schema_of};
 
 /// One path item per event type.
 pub(super) fn all() -> Value {
@@ -44,12 +44,4 @@ pub(super) fn all() -> Value {
 
 fn header(name: &str, description: &str) -> Value {
     json!({ "name": name, "in": "header", "required": true, "description": description, "schema": { "type": "string" } })
-}
-
-fn pascal(name: &str) -> String {
-    let words = name.split(['.', '_']).map(|word| {
-        let mut letters = word.chars();
-        letters.next().map(|first| first.to_uppercase().collect::<String>() + letters.as_str()).unwrap_or_default()
-    });
-    words.collect()
 }
