@@ -22,10 +22,11 @@ run: ## start the gateway on this machine with a private nats-server, play a sho
 	cargo build $(LOCKED) -p billwire; \
 	exec $(target)/debug/billwire dev
 
-# The whole workspace is built first, not the program alone: dependencies have other features then, and would be built twice.
+# The whole workspace is built first, not the program alone: dependencies have other features then, and would be built twice. More tests run than
+# there are processors, because they often wait for processes and deadlines.
 test: ## run all tests: SQLite, PostgreSQL, nats-server, third-party peers
 	@cargo build $(LOCKED) --workspace
-	@tools/with-services cargo test $(LOCKED) --workspace --no-fail-fast
+	@RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$$(( $$(getconf _NPROCESSORS_ONLN) * 3 / 2 ))} tools/with-services cargo test $(LOCKED) --workspace --no-fail-fast
 
 soak: ## the long drills, seven hours: a million events, a thousand histories of billing, purges, sleeping relays, full disks, retention, restores, refills
 	@cargo build $(LOCKED) --release -p billwire

@@ -15,3 +15,4 @@ pub mod recipient;
 pub mod refusal;
 pub mod signing_secret;
 pub mod template;
+pub mod trace;

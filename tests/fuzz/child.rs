@@ -170,7 +170,7 @@ async fn of_schema(app: &App, schema: &Value, next: &Value, data: &[Value]) -> b
     }
     let tenant = TenantId::default_tenant();
     let caller = Caller::part(tenant, "fuzz", Grant::everything());
-    let context = || RequestContext { caller: caller.clone(), claim: None };
+    let context = || RequestContext::of(caller.clone());
     let register = |schema: &Value| {
         RegisterEventType(Register {
             id: EventTypeId(fresh()),

@@ -8,6 +8,7 @@ use billwire_tests::{
     receiver::{Answer, Receiver},
     story::subscribe,
 };
+use reqwest::Method;
 use serde_json::{Value, json};
 
 async fn changes(api: &billwire_tests::api::Api, count: usize) -> String {
@@ -59,7 +60,7 @@ async fn a_failing_head_holds_its_lane_and_nothing_overtakes_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_retry_carries_the_same_bytes_and_id_but_its_own_timestamp() {
+async fn a_retry_carries_the_same_bytes_id_and_trace_but_its_own_timestamp() {
     let mut setup = Setup::new("same-bytes", BOTH[0]);
     let receiver = Receiver::start().await;
     receiver.known_to(&mut setup);
@@ -68,12 +69,16 @@ async fn a_retry_carries_the_same_bytes_and_id_but_its_own_timestamp() {
     let api = setup.api();
     subscribe(&api, &receiver, "same", "out_of_order").await;
     receiver.script([Answer::Status(500)]);
-    api.bill_cycle(1).await;
+    let (cycle, trace) = (json!({ "name": "c", "period": "day" }), "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+    let made = api.send(Method::POST, "/v1/bill-cycles", Some(&cycle), &[("traceparent", trace)]).await.expect(201);
+    let event = made["events"][0]["id"].as_str().expect("an event").replace('-', "");
     eventually("a second try", async || (receiver.count() >= 2).then_some(())).await;
     let calls = receiver.calls();
     assert_eq!(calls[0].body, calls[1].body);
     assert_eq!(calls[0].header("webhook-id"), calls[1].header("webhook-id"));
     assert_ne!(calls[0].header("webhook-timestamp"), calls[1].header("webhook-timestamp"));
+    let parent = format!("00-4bf92f3577b34da6a3ce929d0e0e4736-{}-01", &event[16..]);
+    assert_eq!([calls[0].header("traceparent"), calls[1].header("traceparent")], [parent.as_str(); 2]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -45,8 +45,10 @@ const THIRD: &str = "whsec_plJ3nmyCDGBKInavdOK15jsl7OXbOVs2";
 
 /// Which of the secrets verify a call, according to the Python and JavaScript libraries, which must agree.
 fn verifies(peers: &mut [(Peer, Peer)], call: &Call) -> Vec<bool> {
-    let headers: BTreeMap<&str, &str> =
-        ["webhook-id", "webhook-timestamp", "webhook-signature"].into_iter().map(|name| (name, call.header(name))).collect();
+    let headers: BTreeMap<&str, &str> = ["content-type", "webhook-id", "webhook-timestamp", "webhook-signature"]
+        .into_iter()
+        .map(|name| (name, call.header(name)))
+        .collect();
     let line = json!({ "headers": headers, "body": std::str::from_utf8(&call.body).expect("text") });
     let verdict = |peer: &mut Peer| {
         peer.say(&line);

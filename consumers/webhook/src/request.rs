@@ -1,7 +1,13 @@
 //! The request: an event's bytes, an endpoint and a moment become a URL and headers, signed by Standard Webhooks 1.0.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use billwire_schemas::{clock::Timestamp, destination, events::parameters::value_of, ids::EventId};
+use billwire_schemas::{
+    clock::Timestamp,
+    destination,
+    events::parameters::value_of,
+    ids::EventId,
+    trace::{self, TRACEPARENT, TraceParent},
+};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use serde_json::Value;
 use url::{Url, form_urlencoded};
@@ -67,6 +73,11 @@ pub fn headers(endpoint: &Endpoint, token: Option<&str>, event: EventId, body: &
     ];
     for (name, value) in ours {
         headers.insert(name, HeaderValue::try_from(value).map_err(|_| Unsendable::Credentials)?);
+    }
+    // The body may be of the tenant's own making.
+    let trace = std::str::from_utf8(body).ok().and_then(trace::of_message).filter(|text| text.parse::<TraceParent>().is_ok());
+    if let Some(value) = trace.and_then(|text| HeaderValue::from_str(text).ok()) {
+        headers.insert(TRACEPARENT, value);
     }
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/cloudevents+json"));
     Ok(headers)

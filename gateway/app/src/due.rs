@@ -305,7 +305,7 @@ impl App {
 
     /// Performs a due action. Returns whether it has changed anything.
     async fn perform(&self, due: &Due, what: What) -> Result<bool, Failure> {
-        let context = RequestContext { caller: Caller::part(due.tenant.clone(), "clock", Grant::default()), claim: None };
+        let context = RequestContext::of(Caller::part(due.tenant.clone(), "clock", Grant::default()));
         let reply = match what {
             What::Account => return self.perform_on_account(context, due).await,
             What::BillCycle => return self.perform_on_bill_cycle(context, due).await,

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use billwire_schemas::{
     clock::{Clock, ShiftedClock, Timestamp},
     ids::{OrderingKey, TenantId},
+    trace::TraceParent,
 };
 use billwire_store::{
     Error, Tx,
@@ -49,13 +50,22 @@ pub trait UseCase: Send + Sync + 'static {
 /// The HTTP status of a use case that had nothing to do.
 pub(crate) const NOTHING_TO_DO: u16 = 204;
 
-/// The caller of an operation, and the idempotency claim.
+/// The caller of an operation, the idempotency claim, and the trace.
 #[derive(Debug, Clone)]
 pub struct RequestContext {
     /// The authenticated caller.
     pub caller: Caller,
     /// The claim of the request's idempotency key, if it has one.
     pub claim: Option<Claim>,
+    /// The trace that the request belongs to.
+    pub trace: Option<TraceParent>,
+}
+
+impl RequestContext {
+    /// The context of a caller whose request has neither an idempotency key nor a trace.
+    pub fn of(caller: Caller) -> Self {
+        Self { caller, claim: None, trace: None }
+    }
 }
 
 struct Execution<U> {
@@ -91,8 +101,8 @@ impl<U: UseCase> Unit for Execution<U> {
         let moment = self.due.map_or_else(|| Moment::now(now), |due| Moment::of_due(due, now));
         match self.use_case.run(tx, moment.occurred_at).await? {
             Some(record) => {
-                let (caller, messages) = (&self.context.caller, &self.messages);
-                let terms = AppendTerms { operation: U::OPERATION, caller, moment, messages };
+                let (caller, trace, messages) = (&self.context.caller, self.context.trace.as_ref(), &self.messages);
+                let terms = AppendTerms { operation: U::OPERATION, caller, moment, trace, messages };
                 Ok(record.append(tx, &terms).await?.reply(U::STATUS))
             }
             None => Ok(Reply { status: NOTHING_TO_DO, body: String::new(), entity: None, secret: false, replayed: false }),

@@ -149,8 +149,8 @@ impl<U: BulkUseCase> Unit for OnceEach<U> {
 impl<U: BulkUseCase> OnceEach<U> {
     async fn item(&self, index: usize, tx: &mut Tx<'_>, now: Timestamp) -> Result<Box<RawValue>, Failure> {
         let record = self.use_case.run(index, tx, now).await?;
-        let (caller, messages) = (&self.context.caller, &self.messages);
-        let terms = AppendTerms { operation: U::OPERATION, caller, moment: Moment::now(now), messages };
+        let (caller, trace, messages) = (&self.context.caller, self.context.trace.as_ref(), &self.messages);
+        let terms = AppendTerms { operation: U::OPERATION, caller, moment: Moment::now(now), trace, messages };
         Ok(record.append(tx, &terms).await?.transaction)
     }
 }

@@ -22,6 +22,7 @@ use billwire_schemas::{
     ids::{AccountId, EventId, OrderingKey, TransactionId, fresh},
     money::Currency,
     refusal::Code,
+    trace::TraceParent,
 };
 use billwire_store::{NewEvent, NewTransaction, Tx, commit::Failure, idempotency::Reply};
 use chrono::SecondsFormat;
@@ -102,6 +103,8 @@ pub(crate) struct AppendTerms<'c> {
     pub caller: &'c Caller,
     /// When.
     pub moment: Moment,
+    /// The trace it belongs to.
+    pub trace: Option<&'c TraceParent>,
     /// What the messages are bounded by and refer to.
     pub messages: &'c MessageTerms,
 }
@@ -290,7 +293,7 @@ impl Record {
         terms: &AppendTerms<'_>,
         drawn: &mut i64,
     ) -> Result<(Appended, NewTransaction), Failure> {
-        let AppendTerms { operation, caller, moment, messages } = *terms;
+        let AppendTerms { operation, caller, moment, trace, messages } = *terms;
         let id = TransactionId(fresh());
         let mut refs = Vec::with_capacity(self.events.len());
         let mut events = Vec::with_capacity(self.events.len());
@@ -325,6 +328,7 @@ impl Record {
                 dataschema: format!("{}{schema}", messages.public_url),
                 sequence: Sequence(sequence),
                 transactionindex: Some(index),
+                traceparent: trace.map(|trace| trace.of_event(event)),
                 data: Data { object: entity.object.clone(), before: entity.before.clone(), after: entity.after.clone(), parameters },
                 ..common.clone()
             };

@@ -9,7 +9,7 @@ use async_nats::{
     },
     jetstream::message::StreamMessage,
 };
-use billwire_schemas::ids::fresh;
+use billwire_schemas::{ids::fresh, trace::TRACEPARENT};
 use bytes::Bytes;
 use serde::Deserialize;
 
@@ -97,7 +97,7 @@ impl Bus {
             Some(mark) => headers.insert(NATS_MESSAGE_ID, format!("{}{MARK}{mark}", message.id).as_str()),
         }
         headers.insert("Content-Type", "application/cloudevents+json");
-        headers.insert("traceparent", message.traceparent.as_str());
+        headers.insert(TRACEPARENT, message.traceparent.as_str());
         headers.insert(POSITION, message.position.to_string().as_str());
         headers.insert(SEQUENCE, message.sequence.to_string().as_str());
         if let Some(previous) = message.previous {

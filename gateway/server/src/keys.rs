@@ -185,7 +185,7 @@ fn here(tenant: TenantId) -> Caller {
 }
 
 fn by(caller: Caller) -> RequestContext {
-    RequestContext { caller, claim: None }
+    RequestContext::of(caller)
 }
 
 async fn tenant_of(app: &App, id: ApiKeyId) -> Result<TenantId, String> {

@@ -102,11 +102,7 @@ pub async fn start(settings: &Settings, roles: &[Role], nats: NatsAccess, log: L
     let listening = listener.as_ref().and_then(|listener| listener.local_addr().ok()).unwrap_or(settings.listen);
     let store = database::open(settings).await?;
     let clock = Arc::new(ShiftedClock::default());
-    let sandbox = Sandbox::new(settings.template_workers, settings.template_memory_mb);
-    let app = App::new(store.clone(), clock.clone(), settings.test_clock)
-        .with_renderer(Arc::new(sandbox))
-        .with_retention(settings.retention()?)
-        .with_public_url(&settings.public_url(listening)?);
+    let app = new_app(settings, &store, &clock, listening)?;
     app.follow_test_clock().await.map_err(|e| e.to_string())?;
     let owner = format!("{}-{}", std::process::id(), fresh());
     let delivery_store = SqlDeliveryStore::new(store.clone(), app.clone(), settings.limits(), owner, channels::action_of);
@@ -182,6 +178,18 @@ impl Running {
         }
         self.lock
     }
+}
+
+/// The use cases, in a process that listens there.
+///
+/// # Errors
+/// One line that names the wrong setting.
+fn new_app(settings: &Settings, store: &Store, clock: &Arc<ShiftedClock>, listening: std::net::SocketAddr) -> Result<App, String> {
+    let sandbox = Sandbox::new(settings.template_workers, settings.template_memory_mb);
+    Ok(App::new(store.clone(), clock.clone(), settings.test_clock)
+        .with_renderer(Arc::new(sandbox))
+        .with_retention(settings.retention()?)
+        .with_public_url(&settings.public_url(listening)?))
 }
 
 /// Lets subscribers read the stream, if they can connect.

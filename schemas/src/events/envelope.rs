@@ -104,6 +104,9 @@ pub struct Envelope {
     /// Number of derivations between this event and one caused by an operation; absent for zero.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub causationdepth: Option<u32>,
+    /// The caller's trace, with the event as the parent of what receivers do (CloudEvents distributed tracing extension).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub traceparent: Option<String>,
     /// The payload.
     pub data: Data,
 }
@@ -131,6 +134,7 @@ impl Envelope {
             actor: Some(actor.to_owned()),
             causationid: None,
             causationdepth: None,
+            traceparent: None,
             data: Data { object, before: None, after: None, parameters: Parameters::new() },
         }
     }

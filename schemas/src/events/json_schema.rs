@@ -85,6 +85,7 @@ pub fn message(of: &Message<'_>) -> Value {
             "actor": { "type": "string" },
             "causationid": { "type": "string", "format": "uuid" },
             "causationdepth": { "type": "integer", "minimum": 1 },
+            "traceparent": { "type": "string", "pattern": "^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$" },
             "data": {
                 "type": "object",
                 "required": ["object", "parameters"],

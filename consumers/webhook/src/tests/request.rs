@@ -86,6 +86,17 @@ fn the_headers_carry_what_is_signed() {
 }
 
 #[test]
+fn the_callers_trace_goes_to_the_receiver() {
+    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let sent = |body: &str| headers(&endpoint(), None, EventId(billwire_schemas::ids::fresh()), body.as_bytes(), at(0)).unwrap();
+    let message = |text: &str| format!(r#"{{"id":"1","traceparent":"{text}","data":{{"object":{{}}}}}}"#);
+    assert_eq!(sent(&message(trace))["traceparent"], trace);
+    for without in ["{}", &message("anything"), r#"{"id":"1","data":{"a":1,"traceparent":"00-x"}}"#] {
+        assert!(!sent(without).contains_key("traceparent"), "{without}");
+    }
+}
+
+#[test]
 fn a_tenants_headers_are_added_but_replace_nothing_of_ours() {
     let mut endpoint = endpoint();
     for (name, value) in [("x-api-key", "k1"), ("host", "evil"), ("webhook-id", "forged"), ("content-type", "text/plain")] {

@@ -175,6 +175,8 @@ pub(crate) struct Event {
     causationid: Option<Uuid>,
     /// Number of derivations since an event caused by an operation; absent: none.
     causationdepth: Option<u32>,
+    /// The caller's trace (W3C Trace Context), if the request had one, with the event as the parent of what receivers do.
+    traceparent: Option<String>,
     /// The event's data.
     data: Data,
 }
@@ -204,6 +206,7 @@ impl Example for Event {
             actor: Some("admin".to_owned()),
             causationid: None,
             causationdepth: None,
+            traceparent: None,
             data: Data {
                 object: ObjectReference { kind: "billCycle".to_owned(), id, version: 1, action: "created".to_owned() },
                 before: None,

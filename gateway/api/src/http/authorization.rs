@@ -6,7 +6,10 @@ use std::{
     sync::{Arc, LazyLock, Mutex, PoisonError},
 };
 
-use billwire_schemas::refusal::Code;
+use billwire_schemas::{
+    refusal::Code,
+    trace::{TRACEPARENT, TraceParent},
+};
 
 use billwire_app::{App, Caller, Refused, Stranger, within};
 use poem::{
@@ -57,6 +60,7 @@ pub(crate) struct Call {
     pub query: Vec<(String, String)>,
     pub idempotency_key: Option<String>,
     pub if_match: Option<i64>,
+    pub trace: Option<TraceParent>,
     /// The memory for the page of a list, until its response is made.
     pub reservation: Mutex<Option<Reservation>>,
 }
@@ -147,9 +151,11 @@ impl Authorization {
         let takes = operation.operation.takes;
         let idempotency_key = if takes.idempotency_key { idempotency_key(request.headers())? } else { None };
         let if_match = if takes.if_match { if_match(request.headers())? } else { None };
+        // One that is not valid is none (W3C Trace Context, section 3.2).
+        let trace = single(request.headers(), TRACEPARENT).ok().flatten().and_then(|text| text.parse().ok());
         let reservation = Mutex::default();
         let shared = self.shared.clone();
-        Ok((Call { shared, caller, operation, path, query, idempotency_key, if_match, reservation }, left))
+        Ok((Call { shared, caller, operation, path, query, idempotency_key, if_match, trace, reservation }, left))
     }
 }
 

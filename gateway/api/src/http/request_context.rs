@@ -88,7 +88,7 @@ impl Context {
             }
             Claim { key, fingerprint: hex(hash.finish().as_ref()) }
         });
-        RequestContext { caller: self.0.caller.clone(), claim }
+        RequestContext { caller: self.0.caller.clone(), claim, trace: self.0.trace.clone() }
     }
 
     /// Runs a use case once for this request; `canonical` is its body in canonical JSON.

@@ -124,7 +124,7 @@ fn message(event: &EventType, document: &Value, public_url: &str) -> Value {
             "properties": {
                 "Nats-Msg-Id": { "type": "string", "description": "The event's `id`, followed by a mark where the stream had to be filled again." },
                 "Content-Type": { "type": "string", "const": CLOUD_EVENT },
-                "traceparent": { "type": "string", "description": "W3C Trace Context of the operation." },
+                "traceparent": { "type": "string", "description": "W3C Trace Context: the caller's trace, or else that of the business transaction." },
             },
         },
         "payload": payload,

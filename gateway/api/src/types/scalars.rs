@@ -1,8 +1,7 @@
 //! Scalar types of requests: strings, enums, integers and times, each with the schema that is published *and* enforced.
 //!
-//! poem-openapi's validators are deliberately not used: they stop at the first violation, and their `pattern` compiles its regular
-//! expression for each request. The limits are in the schema alone. [`crate::http::validated_body`] validates the body against it;
-//! parsing here only converts.
+//! poem-openapi's validators are not used: they stop at the first violation, and compile the expression of `pattern` for each request.
+//! [`crate::http::validated_body`] validates by the schema; parsing here only converts.
 
 use std::borrow::Cow;
 
@@ -388,10 +387,8 @@ plumbing!(FreeObject, MetaSchema::new("object"));
 
 impl ParseFromJSON for FreeObject {
     fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
-        match value {
-            Some(Value::Object(members)) => Ok(Self(members)),
-            _ => Err(ParseError::custom("not an object")),
-        }
+        let Some(Value::Object(members)) = value else { return Err(ParseError::custom("not an object")) };
+        Ok(Self(members))
     }
 }
 

@@ -143,6 +143,21 @@ async fn what_two_parties_could_read_differently_is_refused() {
 }
 
 #[tokio::test]
+async fn events_belong_to_the_trace_of_the_call_if_it_has_a_valid_one() {
+    let rig = Rig::new().await;
+    let caused = async |trace: &[(&str, &str)]| {
+        let made = rig.call("POST", "/v1/bill-cycles", trace, Some(&json!({ "name": "c", "period": "day" }))).await.expect(201);
+        let id = made["events"][0]["id"].as_str().expect("an event").to_owned();
+        (id.replace('-', ""), rig.get(&format!("/v1/events/{id}")).await.expect(200)["traceparent"].clone())
+    };
+    let (id, told) = caused(&[("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")]).await;
+    assert_eq!(told, format!("00-4bf92f3577b34da6a3ce929d0e0e4736-{}-01", &id[16..]));
+    for none in [&[][..], &[("traceparent", "00-4bf9-00f0-01")], &[("traceparent", "x"), ("traceparent", "y")]] {
+        assert_eq!(caused(none).await.1, json!(null), "{none:?}");
+    }
+}
+
+#[tokio::test]
 async fn no_answer_is_stored_by_a_cache_or_read_as_another_type() {
     let rig = Rig::new().await;
     for (path, caching) in [

@@ -161,7 +161,7 @@ impl App {
     pub async fn issue_api_key(&self, caller: &Caller, new: NewApiKey) -> Result<IssuedKey, Failure> {
         let create = self.create_api_key(caller, new).await?;
         let issued = IssuedKey { id: create.command.id, text: create.text.text.clone() };
-        self.execute(RequestContext { caller: caller.clone(), claim: None }, create).await?;
+        self.execute(RequestContext::of(caller.clone()), create).await?;
         Ok(issued)
     }
 
@@ -285,7 +285,7 @@ impl App {
             Some(former) if is_present(&former) => Ok(if former.revoked_at.is_some() { AdminKey::Revoked } else { AdminKey::Unchanged }),
             Some(former) => {
                 let rotation = RotateAdminKey { hash: (!belongs_to_another).then_some(hash) };
-                let context = RequestContext { caller, claim: None };
+                let context = RequestContext::of(caller);
                 self.execute_on_configuration(context, &former.id.to_string(), None, rotation).await?;
                 Ok(AdminKey::Set { replaced: true })
             }
@@ -310,6 +310,6 @@ impl App {
         };
         let granter = Granter { actor: caller.actor.clone(), grant: Grant::clone(&caller.grant) };
         let create = CreateApiKey { command, granter, text, is_admin_key: true };
-        self.execute(RequestContext { caller, claim: None }, create).await.map(|_| ())
+        self.execute(RequestContext::of(caller), create).await.map(|_| ())
     }
 }

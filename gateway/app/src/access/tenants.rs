@@ -220,7 +220,7 @@ impl App {
     /// A database failure.
     pub async fn end_tenant_deletion(&self, tenant: TenantObjectId) -> Result<(), Failure> {
         let caller = Caller::part(TenantId::default_tenant(), "tenant deletion", Grant::default());
-        self.execute(RequestContext { caller, claim: None }, EndTenantDeletion(tenant)).await.map(drop)
+        self.execute(RequestContext::of(caller), EndTenantDeletion(tenant)).await.map(drop)
     }
 
     /// How far the deletion of a tenant has got, for the operator.

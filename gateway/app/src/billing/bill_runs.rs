@@ -326,7 +326,7 @@ pub struct BillRunNow {
 }
 
 fn by_clock(tenant: &TenantId) -> RequestContext {
-    RequestContext { caller: Caller::part(tenant.clone(), "clock", Grant::default()), claim: None }
+    RequestContext::of(Caller::part(tenant.clone(), "clock", Grant::default()))
 }
 
 fn finished(done: Result<Result<(), Failure>, tokio::task::JoinError>) -> Result<(), Failure> {

@@ -53,7 +53,7 @@ impl App {
         };
         let submit = Submit { id: CustomEventId(fresh()), kind: event_type, account, key, subject: None, data: data.into() };
         let claim = Some(Claim { key: format!("calculated:{delivery}"), fingerprint: "calculation".to_owned() });
-        let context = RequestContext { caller: Caller::part(tenant, "calculation", Grant::default()), claim };
+        let context = RequestContext { claim, ..RequestContext::of(Caller::part(tenant, "calculation", Grant::default())) };
         match self.submit_caused(context, submit, Cause { event, depth: depth + 1 }).await {
             Ok(_) => Ok(Ok(())),
             Err(Failure::Rejected(refusal)) => Ok(Err(refusal.message)),

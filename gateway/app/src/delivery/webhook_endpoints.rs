@@ -152,7 +152,7 @@ impl App {
     pub async fn give_up_webhook_endpoint(&self, tenant: TenantId, id: WebhookEndpointId, because: &str) -> Result<(), Failure> {
         let caller = Caller::part(tenant, "delivery", Grant::default());
         let use_case = DisableWebhookEndpoint { because: because.to_owned() };
-        match self.execute_on_configuration(RequestContext { caller, claim: None }, &id.to_string(), None, use_case).await {
+        match self.execute_on_configuration(RequestContext::of(caller), &id.to_string(), None, use_case).await {
             Ok(_) | Err(Failure::Rejected(_)) => Ok(()),
             Err(failure) => Err(failure),
         }

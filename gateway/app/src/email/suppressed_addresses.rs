@@ -70,7 +70,7 @@ impl App {
         let caller = Caller::part(tenant, "delivery", Grant::default());
         let (address, reason) = (address.to_owned(), words.to_owned());
         let command = Suppress { id: fresh(), address, reason, status, delivery_id: Some(delivery) };
-        match self.execute(RequestContext { caller, claim: None }, SuppressAddress(command)).await {
+        match self.execute(RequestContext::of(caller), SuppressAddress(command)).await {
             Ok(_) | Err(Failure::Rejected(_)) => Ok(()),
             Err(failure) => Err(failure),
         }

@@ -19,6 +19,7 @@ use billwire_schemas::{
     events::envelope::subject,
     ids::{Slot, fresh},
     lease::Lease,
+    trace,
 };
 use billwire_store::{
     Store, Unpublished,
@@ -251,15 +252,15 @@ fn readers() -> Vec<String> {
 const LEASE_LOST: &str = "another process is the relay now";
 
 fn message(event: &Unpublished, previous: Option<u64>) -> Message {
-    // The business transaction is the trace, the event is the span: no further data is needed to join them later.
-    let span: String = event.id.0.simple().to_string().chars().skip(16).collect();
+    // Without a caller's trace, the business transaction is the trace: no further data is needed to join its events later.
+    let trace = || trace::traceparent(&event.transaction.0.simple().to_string(), event.id, "00");
     Message {
         subject: subject(&event.tenant, &event.kind, &event.key),
         id: event.id.to_string(),
         position: event.position,
         sequence: event.sequence,
         previous,
-        traceparent: format!("00-{}-{span}-00", event.transaction.0.simple()),
+        traceparent: trace::of_message(&event.body).map_or_else(trace, str::to_owned),
         body: event.body.clone().into(),
     }
 }
@@ -269,4 +270,31 @@ fn own(message: &Received) -> Option<Published> {
     let event = event_of(message)?;
     let slot = Slot::of(&event.tenant, &event.key);
     Some(Published { sequence: message.stream_sequence, position: message.position, slot })
+}
+
+#[cfg(test)]
+mod tests {
+    use billwire_schemas::ids::{EventId, OrderingKey, TenantId, TransactionId};
+
+    use super::*;
+
+    #[test]
+    fn a_message_belongs_to_the_callers_trace_or_else_to_that_of_its_business_transaction() {
+        let callers = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let event = |body: &str| Unpublished {
+            position: 1,
+            id: EventId(fresh()),
+            tenant: TenantId::default_tenant(),
+            kind: "account.created".to_owned(),
+            key: OrderingKey::from(fresh()),
+            sequence: 1,
+            transaction: TransactionId(fresh()),
+            body: body.to_owned(),
+        };
+        let with = event(&format!(r#"{{"id":"1","traceparent":"{callers}","data":{{}}}}"#));
+        assert_eq!(message(&with, None).traceparent, callers);
+        let without = event(r#"{"id":"1","data":{"a":1,"traceparent":"00-x"}}"#);
+        let (trace, span) = (without.transaction.0.simple().to_string(), without.id.0.simple().to_string());
+        assert_eq!(message(&without, None).traceparent, format!("00-{trace}-{}-00", &span[16..]));
+    }
 }

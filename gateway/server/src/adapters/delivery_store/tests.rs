@@ -44,7 +44,7 @@ impl Rig {
             ..system_user::Settings::default()
         };
         let create = CreateSystemUser { id: SystemUserId(id), settings };
-        self.delivery_store.app.execute(RequestContext { caller, claim: None }, create).await.expect("created");
+        self.delivery_store.app.execute(RequestContext::of(caller), create).await.expect("created");
     }
 
     /// What is kept, or else what `read` gives.
