@@ -47,7 +47,7 @@ impl App {
         Self { retention, ..self }
     }
 
-    /// Sets the address of the gateway for outsiders: a URL without a slash at its end. Without it, [`PUBLIC_URL`].
+    /// Sets the address of the gateway for outsiders: a URL without a slash at its end. Without it, [`crate::PUBLIC_URL`].
     #[must_use]
     pub fn with_public_url(self, public_url: &str) -> Self {
         Self { public_url: public_url.into(), ..self }
