@@ -1,6 +1,6 @@
 //! W3C Trace Context (level 1): the trace that a caller's request belongs to.
 
-use std::{fmt, str::FromStr};
+use serde::Deserialize;
 
 use crate::ids::EventId;
 
@@ -14,33 +14,17 @@ pub struct TraceParent {
     flags: String,
 }
 
-impl FromStr for TraceParent {
-    type Err = NoTraceParent;
-
+impl TraceParent {
     /// Reads `00-<trace id>-<parent id>-<flags>`, in lower-case hexadecimal digits.
-    fn from_str(text: &str) -> Result<Self, NoTraceParent> {
+    pub fn parse(text: &str) -> Option<Self> {
         let parts: Vec<&str> = text.split('-').collect();
-        let [version, trace, parent, flags] = parts[..] else { return Err(NoTraceParent) };
+        let ["00", trace, parent, flags] = parts[..] else { return None };
         let is_hex = |part: &str, digits: usize| part.len() == digits && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         let is_id = |part: &str, digits: usize| is_hex(part, digits) && part.bytes().any(|b| b != b'0');
-        if version != "00" || !is_id(trace, 32) || !is_id(parent, 16) || !is_hex(flags, 2) {
-            return Err(NoTraceParent);
-        }
-        Ok(Self { trace: trace.to_owned(), flags: flags.to_owned() })
+        let valid = is_id(trace, 32) && is_id(parent, 16) && is_hex(flags, 2);
+        valid.then(|| Self { trace: trace.to_owned(), flags: flags.to_owned() })
     }
-}
 
-/// A text that is no `traceparent` of version 00.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NoTraceParent;
-
-impl fmt::Display for NoTraceParent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("not a traceparent of version 00")
-    }
-}
-
-impl TraceParent {
     /// The `traceparent` of an event that the request caused: in the caller's trace, the event is the parent of what receivers do.
     pub fn of_event(&self, event: EventId) -> String {
         traceparent(&self.trace, event, &self.flags)
@@ -53,12 +37,13 @@ pub fn traceparent(trace: &str, event: EventId, flags: &str) -> String {
     format!("00-{trace}-{span}-{flags}")
 }
 
-/// The `traceparent` in a message, read without parsing it. It stands before `data`, which tenants write; in the texts before it, quotes are
-/// escaped.
-pub fn of_message(body: &str) -> Option<&str> {
-    let (head, _) = body.split_once(r#","data":{"#)?;
-    let (_, rest) = head.split_once(r#","traceparent":""#)?;
-    rest.split_once('"').map(|(text, _)| text)
+/// The `traceparent` of a message: its own member, not one in `data`. Most messages have none and are not parsed.
+pub fn of_message(body: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Traced {
+        traceparent: Option<String>,
+    }
+    body.contains(r#""traceparent":"#).then(|| serde_json::from_str::<Traced>(body).ok()?.traceparent)?
 }
 
 #[cfg(test)]
@@ -71,10 +56,10 @@ mod tests {
     #[test]
     fn an_event_stays_in_the_callers_trace_as_a_span_of_its_own() {
         let event = EventId(fresh());
-        let text = CALLER.parse::<TraceParent>().expect("valid").of_event(event);
+        let text = TraceParent::parse(CALLER).expect("valid").of_event(event);
         let span = &event.0.simple().to_string()[16..];
         assert_eq!(text, format!("00-4bf92f3577b34da6a3ce929d0e0e4736-{span}-01"));
-        assert!(text.parse::<TraceParent>().is_ok());
+        assert!(TraceParent::parse(&text).is_some());
     }
 
     #[test]
@@ -90,14 +75,16 @@ mod tests {
             "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more",
             "00-é",
         ] {
-            assert_eq!(text.parse::<TraceParent>(), Err(NoTraceParent), "{text}");
+            assert_eq!(TraceParent::parse(text), None, "{text}");
         }
     }
 
     #[test]
-    fn it_is_found_before_the_data_alone() {
+    fn it_is_the_member_of_the_message_itself_wherever_that_stands() {
         let own = format!(r#"{{"id":"1","actor":"a","traceparent":"{CALLER}","data":{{"object":{{}}}}}}"#);
-        assert_eq!(of_message(&own), Some(CALLER));
+        assert_eq!(of_message(&own).as_deref(), Some(CALLER));
+        let sorted = format!(r#"{{"actor":"a","data":{{"traceparent":"00-x"}},"traceparent":"{CALLER}"}}"#);
+        assert_eq!(of_message(&sorted).as_deref(), Some(CALLER));
         let in_data = r#"{"id":"1","actor":"a","data":{"object":{},"after":{"a":1,"traceparent":"00-x"}}}"#;
         assert_eq!(of_message(in_data), None);
         let in_name = r#"{"id":"1","actor":"a\",\"traceparent\":\"00-x","data":{"object":{}}}"#;

@@ -74,10 +74,8 @@ pub fn headers(endpoint: &Endpoint, token: Option<&str>, event: EventId, body: &
     for (name, value) in ours {
         headers.insert(name, HeaderValue::try_from(value).map_err(|_| Unsendable::Credentials)?);
     }
-    // The body may be of the tenant's own making.
-    let trace = std::str::from_utf8(body).ok().and_then(trace::of_message).filter(|text| text.parse::<TraceParent>().is_ok());
-    if let Some(value) = trace.and_then(|text| HeaderValue::from_str(text).ok()) {
-        headers.insert(TRACEPARENT, value);
+    if let Some(trace) = std::str::from_utf8(body).ok().and_then(trace::of_message).filter(|text| TraceParent::parse(text).is_some()) {
+        headers.insert(TRACEPARENT, HeaderValue::try_from(trace).map_err(|_| Unsendable::Credentials)?);
     }
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/cloudevents+json"));
     Ok(headers)

@@ -91,6 +91,9 @@ fn the_callers_trace_goes_to_the_receiver() {
     let sent = |body: &str| headers(&endpoint(), None, EventId(billwire_schemas::ids::fresh()), body.as_bytes(), at(0)).unwrap();
     let message = |text: &str| format!(r#"{{"id":"1","traceparent":"{text}","data":{{"object":{{}}}}}}"#);
     assert_eq!(sent(&message(trace))["traceparent"], trace);
+    // As a body is that has a subscription's own parameters.
+    let merged = format!(r#"{{"data":{{"object":{{}}}},"id":"1","traceparent":"{trace}"}}"#);
+    assert_eq!(sent(&merged)["traceparent"], trace);
     for without in ["{}", &message("anything"), r#"{"id":"1","data":{"a":1,"traceparent":"00-x"}}"#] {
         assert!(!sent(without).contains_key("traceparent"), "{without}");
     }

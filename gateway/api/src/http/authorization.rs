@@ -27,7 +27,7 @@ use crate::{
         page_memory::{PageMemory, Reservation},
         problem::Problem,
         request_context::Context,
-        request_limits::{Left, REFUSED_AFTER, RequestLimits},
+        request_limits::{Left, RequestLimits},
     },
     openapi::operation_spec::OperationSpec,
 };
@@ -137,8 +137,7 @@ impl Authorization {
         let left = match self.shared.limits.admit(&admitted) {
             Ok(left) => left,
             Err(problem) => {
-                // Who asks again at once would take the time of those within their limits.
-                tokio::time::sleep(REFUSED_AFTER).await;
+                self.shared.limits.hold_back().await;
                 return Err(problem);
             }
         };
@@ -152,7 +151,7 @@ impl Authorization {
         let idempotency_key = if takes.idempotency_key { idempotency_key(request.headers())? } else { None };
         let if_match = if takes.if_match { if_match(request.headers())? } else { None };
         // One that is not valid is none (W3C Trace Context, section 3.2).
-        let trace = single(request.headers(), TRACEPARENT).ok().flatten().and_then(|text| text.parse().ok());
+        let trace = single(request.headers(), TRACEPARENT).ok().flatten().and_then(TraceParent::parse);
         let reservation = Mutex::default();
         let shared = self.shared.clone();
         Ok((Call { shared, caller, operation, path, query, idempotency_key, if_match, trace, reservation }, left))

@@ -21,6 +21,7 @@ use poem::{
     Response,
     http::{HeaderName, HeaderValue, header},
 };
+use tokio::sync::Semaphore;
 
 use crate::http::{options::Options, problem::Problem};
 
@@ -98,6 +99,7 @@ pub(crate) struct RequestLimits {
     tails_per_tenant: usize,
     /// Tails that wait for events, by tenant.
     tails: Arc<Mutex<HashMap<TenantId, usize>>>,
+    refusals_waiting: Semaphore,
 }
 
 /// The place of a tail that waits for events.
@@ -147,7 +149,10 @@ impl Left {
 }
 
 /// How long a request over the limit waits for its refusal.
-pub(crate) const REFUSED_AFTER: Duration = Duration::from_millis(100);
+const REFUSED_AFTER: Duration = Duration::from_millis(100);
+
+/// How many may wait for it: they have places of requests under way, which others need.
+const REFUSALS_WAITING: usize = 64;
 
 fn refused(detail: &str, wait: Duration) -> Problem {
     let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
@@ -164,6 +169,7 @@ impl RequestLimits {
             tenants: Rates::new(Duration::from_secs(1)),
             tails_per_tenant: options.tails_per_tenant,
             tails: Arc::default(),
+            refusals_waiting: Semaphore::new(REFUSALS_WAITING),
         }
     }
 
@@ -196,6 +202,13 @@ impl RequestLimits {
             }
         }
         Err(problem)
+    }
+
+    /// Lets a request over the limit wait for its refusal: who asks again at once would take the time of those within their limits.
+    pub async fn hold_back(&self) {
+        if let Ok(_place) = self.refusals_waiting.try_acquire() {
+            tokio::time::sleep(REFUSED_AFTER).await;
+        }
     }
 
     /// Takes a place for a tail that waits for events.

@@ -260,7 +260,7 @@ fn message(event: &Unpublished, previous: Option<u64>) -> Message {
         position: event.position,
         sequence: event.sequence,
         previous,
-        traceparent: trace::of_message(&event.body).map_or_else(trace, str::to_owned),
+        traceparent: trace::of_message(&event.body).unwrap_or_else(trace),
         body: event.body.clone().into(),
     }
 }
