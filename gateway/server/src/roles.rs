@@ -98,9 +98,9 @@ pub struct Running {
 /// # Errors
 /// One line that says what is wrong and what to do.
 pub async fn start(settings: &Settings, roles: &[Role], nats: NatsAccess, log: Lines, lock: DataDirLock) -> Result<Running, String> {
+    let store = database::open(settings).await?;
     let listener = if roles.contains(&Role::Api) { Some(api::bind(settings).await?) } else { None };
     let listening = listener.as_ref().and_then(|listener| listener.local_addr().ok()).unwrap_or(settings.listen);
-    let store = database::open(settings).await?;
     let clock = Arc::new(ShiftedClock::default());
     let app = new_app(settings, &store, &clock, listening)?;
     app.follow_test_clock().await.map_err(|e| e.to_string())?;

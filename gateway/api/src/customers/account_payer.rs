@@ -21,6 +21,9 @@ use crate::{
 
 pub(crate) struct AccountPayer;
 
+/// What the invoice of the account's usage until then changes.
+const BILLED: &[&str] = &["adjustment", "credit", "invoice", "packageSubscription", "payment"];
+
 /// Registry entries of the operations below.
 pub(crate) const OPERATIONS: &[Operation] = &[
     change(
@@ -40,25 +43,13 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             Code::InvoiceTotalOutOfRange,
             Code::BillingDataUnreadable,
         ],
-        updated("account", "Account", &["account.updated", "invoice.created", "invoice.posted"]).and(&[
-            "adjustment",
-            "credit",
-            "invoice",
-            "packageSubscription",
-            "payment",
-        ]),
+        updated("account", "Account", &["account.updated", "invoice.created", "invoice.posted"]).and(BILLED),
     ),
     change(
         "removeAccountPayer",
         "accounts:write",
         &[Code::AccountNotFound, Code::FinalInvoiceExists, Code::InvoiceTotalOutOfRange, Code::BillingDataUnreadable],
-        updated("account", "Account", &["account.updated", "invoice.created", "invoice.posted"]).and(&[
-            "adjustment",
-            "credit",
-            "invoice",
-            "packageSubscription",
-            "payment",
-        ]),
+        updated("account", "Account", &["account.updated", "invoice.created", "invoice.posted"]).and(BILLED),
     ),
 ];
 

@@ -21,6 +21,9 @@ use crate::{
 
 pub(crate) struct AccountStatus;
 
+/// What changes and ends with an account.
+const OWNED: &[&str] = &["contract", "packageSubscription", "service", "usageIdentifier"];
+
 /// Registry entries of the operations below.
 pub(crate) const OPERATIONS: &[Operation] = &[
     change(
@@ -37,12 +40,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             Code::TimeOutOfRange,
             Code::ValidFromAmbiguous,
         ],
-        updated("account", "Account", &["account.updated", "account.status_changed"]).and(&[
-            "contract",
-            "packageSubscription",
-            "service",
-            "usageIdentifier",
-        ]),
+        updated("account", "Account", &["account.updated", "account.status_changed"]).and(OWNED),
     ),
     change(
         "cancelAccount",
@@ -56,12 +54,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             Code::TimeOutOfRange,
             Code::ValidFromAmbiguous,
         ],
-        updated("account", "Account", &["account.updated", "account.status_changed", "account.cancelled"]).and(&[
-            "contract",
-            "packageSubscription",
-            "service",
-            "usageIdentifier",
-        ]),
+        updated("account", "Account", &["account.updated", "account.status_changed", "account.cancelled"]).and(OWNED),
     ),
     change(
         "cancelAccountStatusChange",
@@ -79,12 +72,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             Code::AccountPaysForOthers,
             Code::TooManyServices,
         ],
-        updated("account", "Account", &["account.updated", "account.status_changed"]).and(&[
-            "contract",
-            "packageSubscription",
-            "service",
-            "usageIdentifier",
-        ]),
+        updated("account", "Account", &["account.updated", "account.status_changed"]).and(OWNED),
     ),
 ];
 

@@ -11,7 +11,7 @@ use billwire_schemas::{
 use serde_json::{Map, Value, json};
 
 use crate::openapi::{
-    schema::COMPONENTS,
+    schema::{COMPONENTS, pascal},
     states::{definitions, example_state, schema_of},
 };
 
@@ -131,13 +131,4 @@ fn message(event: &EventType, document: &Value, public_url: &str) -> Value {
         "externalDocs": { "description": "The JSON Schema by itself.", "url": format!("{public_url}{}", schema_path(event.name, 1)) },
         "examples": [{ "name": "example", "payload": example }],
     })
-}
-
-/// The name of a type or an operation: `AccountBillCycleChanged` of `account.bill_cycle_changed`.
-pub(crate) fn pascal(name: &str) -> String {
-    let words = name.split(['.', '_']).map(|word| {
-        let mut letters = word.chars();
-        letters.next().map(|first| first.to_uppercase().collect::<String>() + letters.as_str()).unwrap_or_default()
-    });
-    words.collect()
 }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use billwire_schemas::events::{catalogue, envelope::schema_path};
 use serde_json::Value;
 
-use crate::openapi::asyncapi::{DESCRIPTION, pascal};
+use crate::openapi::{asyncapi::DESCRIPTION, schema::pascal};
 
 /// The style sheet's path.
 pub(crate) const STYLE: &str = "/asyncapi/page.css";

@@ -21,6 +21,15 @@ use crate::{
 /// Prefix of references to component schemas.
 pub(crate) const COMPONENTS: &str = "#/components/schemas/";
 
+/// The name of a type or an operation: `AccountBillCycleChanged` of `account.bill_cycle_changed`.
+pub(crate) fn pascal(name: &str) -> String {
+    let words = name.split(['.', '_']).map(|word| {
+        let mut letters = word.chars();
+        letters.next().map(|first| first.to_uppercase().collect::<String>() + letters.as_str()).unwrap_or_default()
+    });
+    words.collect()
+}
+
 /// The component schemas that `T` uses, corrected.
 pub(crate) fn components_of<T: Type>() -> Map<String, Value> {
     let mut registry = Registry::new();

@@ -3,9 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use crate::openapi::{
-    asyncapi::pascal,
     operation::{Makes, Operation},
-    schema::COMPONENTS,
+    schema::{COMPONENTS, pascal},
     states::schema_of,
 };
 

@@ -3,7 +3,10 @@
 use billwire_schemas::events::{catalogue, json_schema};
 use serde_json::{Map, Value, json};
 
-use crate::openapi::{asyncapi::pascal, schema::COMPONENTS, states::schema_of};
+use crate::openapi::{
+    schema::{COMPONENTS, pascal},
+    states::schema_of,
+};
 
 /// One path item per event type.
 pub(super) fn all() -> Value {
