@@ -1,7 +1,11 @@
 //! A client of the public API, like that of an external system.
 
+use std::time::{Duration, Instant};
+
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
+
+use crate::PATIENCE;
 
 /// A response, parsed.
 #[derive(Debug, Clone)]
@@ -57,8 +61,18 @@ impl Api {
         Ok(Answer { status, headers, text: response.text().await? })
     }
 
+    /// Sends a call, and again for as long as the gateway refuses it as `busy`: it has changed nothing then and asks for that, and on a machine
+    /// whose cores are all taken it is the right answer.
     pub async fn send(&self, method: Method, path: &str, body: Option<&Value>, headers: &[(&str, &str)]) -> Answer {
-        self.try_send(method, path, body, headers).await.unwrap_or_else(|e| panic!("{path}: {e:?}"))
+        let began = Instant::now();
+        loop {
+            let answer = self.try_send(method.clone(), path, body, headers).await.unwrap_or_else(|e| panic!("{path}: {e:?}"));
+            if answer.status != 503 || answer.json()["code"] != "busy" || began.elapsed() > PATIENCE {
+                return answer;
+            }
+            println!("{method} {path} is sent again: {}", answer.text);
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
     }
 
     pub async fn get(&self, path: &str) -> Answer {

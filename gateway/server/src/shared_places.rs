@@ -3,7 +3,7 @@
 //! Each process claims the ones it uses by leases in the database. A process that would use others is refused at its start: events that it
 //! publishes would never reach the rest, and rows that it loads would be missing or doubled in the warehouse.
 
-use std::{net::SocketAddr, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
 use billwire_schemas::ids::fresh;
 use billwire_store::Store;
@@ -24,6 +24,19 @@ pub struct Place {
     owner: String,
     /// The setting that names the place.
     setting: &'static str,
+}
+
+impl Place {
+    /// Whether it is a NATS that a setting names.
+    fn is_configured(&self) -> bool {
+        self.owner.starts_with(CONFIGURED)
+    }
+
+    /// Whether this and `other`, an owner text, are one nats-server that is private to one of the two processes, while the setting of the other
+    /// leads to it. Either may hold the claim: a process on a busy machine can be late to renew it.
+    fn is_same_server(&self, other: &str) -> bool {
+        self.name == NATS && self.is_configured() != other.starts_with(CONFIGURED) && port(&self.owner).is_some_and(|own| port(other) == Some(own))
+    }
 }
 
 /// The leases.
@@ -55,14 +68,18 @@ pub async fn claim(settings: &Settings, store: &Store, nats: &str, roles: &[Role
         loop {
             // A server that is away may be the private one of a process that starts again: it is not claimed from that process.
             let of_nobody = store.lease_owner(place.name).await.map_err(|e| e.to_string())?.is_none();
-            if of_nobody && place.owner.starts_with(CONFIGURED) && !is_reachable(nats).await {
+            if of_nobody && place.is_configured() && !is_reachable(nats).await {
                 break;
             }
             let Some(other) = store.share_lease(place.name, &place.owner, settings.lease()).await.map_err(|e| e.to_string())? else {
                 claimed.push(place);
                 break;
             };
-            if place.name == NATS && is_private_server_of(nats, &other) {
+            if place.is_same_server(&other) {
+                // The server's own process takes the claim as soon as the other one's ends.
+                if !place.is_configured() {
+                    claimed.push(place);
+                }
                 break;
             }
             if Instant::now() > until {
@@ -118,11 +135,9 @@ async fn is_reachable(nats: &str) -> bool {
     timeout(REACHED_WITHIN, TcpStream::connect(address)).await.is_ok_and(|connected| connected.is_ok())
 }
 
-/// Whether `nats` leads to the private nats-server of another process, which its owner text describes.
-fn is_private_server_of(nats: &str, owner: &str) -> bool {
-    let port = address(nats).rsplit_once(':').map(|(_, port)| port.trim_end_matches('/'));
-    let private = owner.split(' ').find_map(|word| word.parse::<SocketAddr>().ok());
-    !owner.starts_with(CONFIGURED) && private.is_some_and(|private| port == Some(&*private.port().to_string()))
+/// The port of the NATS that an owner text names.
+fn port(owner: &str) -> Option<u16> {
+    owner.split(' ').find_map(|word| word.trim_end_matches('/').rsplit_once(':')?.1.parse().ok())
 }
 
 /// A random id that the data directory keeps.
@@ -149,6 +164,7 @@ pub async fn renew(places: Vec<Place>, store: Store, lease: Duration, mut stop: 
         for place in &places {
             match store.share_lease(place.name, &place.owner, lease).await {
                 Ok(None) => {}
+                Ok(Some(other)) if place.is_same_server(&other) => {}
                 Ok(Some(other)) => tracing::error!("{}", refusal(place, &other)),
                 Err(error) => tracing::warn!(%error, "the lease of {} was not renewed", place.name),
             }
@@ -161,11 +177,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_private_nats_server_is_known_by_its_port() {
-        let private = format!("{} the private nats-server at 127.0.0.1:20123 of the data directory /data", fresh());
-        assert!(is_private_server_of("nats://u:p@localhost:20123", &private));
-        assert!(!is_private_server_of("nats://u:p@localhost:20124", &private));
-        assert!(!is_private_server_of("nats://localhost:4222", &format!("{CONFIGURED} the NATS at 127.0.0.1:4222")));
+    fn a_private_nats_server_and_a_setting_that_leads_to_it_are_one_whichever_holds_the_claim() {
+        let place = |owner: String| Place { name: NATS, owner, setting: "BILLWIRE_NATS_URL" };
+        let private = || place(format!("{} the private nats-server at 127.0.0.1:20123 of the data directory /data", fresh()));
+        let configured = |url: &str| place(format!("{CONFIGURED} the NATS at {}", address(url)));
+        let leads_there = configured("nats://u:p@localhost:20123/");
+        assert!(leads_there.is_same_server(&private().owner) && private().is_same_server(&leads_there.owner));
+        for elsewhere in [configured("nats://u:p@localhost:20124"), configured("nats://localhost")] {
+            assert!(!elsewhere.is_same_server(&private().owner) && !private().is_same_server(&elsewhere.owner));
+        }
+        assert!(!private().is_same_server(&private().owner), "two private ones are two");
         assert_eq!(address("nats://u:p@host:4222"), "host:4222");
     }
 }

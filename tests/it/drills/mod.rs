@@ -259,7 +259,7 @@ async fn ask(api: &Api, client: usize, key: String, account: &str, creates: bool
         false => (Method::PATCH, format!("/v1/accounts/{account}")),
     };
     let began = Instant::now();
-    let answer = api.send(method, &path, Some(&body), &[("Idempotency-Key", &key)]).await;
+    let answer = api.try_send(method, &path, Some(&body), &[("Idempotency-Key", &key)]).await.expect("an answer");
     Asked { client, key, account: account.to_owned(), creates, body, answer, began, took: began.elapsed() }
 }
 
