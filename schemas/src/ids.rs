@@ -31,6 +31,8 @@ ids! {
     BillingSettingsId,
     /// A tenant's retention settings.
     RetentionSettingsId,
+    /// A tenant's stream settings.
+    StreamSettingsId,
     /// A person to contact about an account.
     ContactId,
     /// A service an account uses.

@@ -70,7 +70,7 @@ impl Api {
             if answer.status != 503 || answer.json()["code"] != "busy" || began.elapsed() > PATIENCE {
                 return answer;
             }
-            println!("{method} {path} is sent again: {}", answer.text);
+            eprintln!("{method} {path} is sent again: {}", answer.text);
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
     }
@@ -81,6 +81,10 @@ impl Api {
 
     pub async fn post(&self, path: &str, body: Value) -> Answer {
         self.send(Method::POST, path, Some(&body), &[]).await
+    }
+
+    pub async fn put(&self, path: &str, body: Value) -> Answer {
+        self.send(Method::PUT, path, Some(&body), &[]).await
     }
 
     pub async fn patch(&self, path: &str, body: Value) -> Answer {

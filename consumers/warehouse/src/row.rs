@@ -63,9 +63,12 @@ pub fn rows(events: &[Event]) -> Result<RecordBatch, ArrowError> {
     RecordBatch::try_new(Arc::new(schema()), columns)
 }
 
-/// The version at the end of `urn:billwire:<type>:v<version>`; 1 if there is none.
+/// The version at the end of `…/schemas/<type>/v<version>.json`, or of `urn:billwire:<type>:v<version>` in events of version 0.2; 1 if there is
+/// none.
 fn schema_version(dataschema: &str) -> i32 {
-    dataschema.rsplit_once(":v").and_then(|(_, version)| version.parse().ok()).unwrap_or(1)
+    let file = dataschema.rsplit(['/', ':']).next().unwrap_or_default();
+    let version = file.strip_suffix(".json").unwrap_or(file).strip_prefix('v');
+    version.and_then(|version| version.parse().ok()).unwrap_or(1)
 }
 
 fn action(action: Action) -> &'static str {
@@ -74,5 +77,17 @@ fn action(action: Action) -> &'static str {
         Action::Updated => "updated",
         Action::Deleted => "deleted",
         Action::Unchanged => "unchanged",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::schema_version;
+
+    #[test]
+    fn the_version_of_a_schema_is_read_from_its_url_and_from_the_urn_of_old_events() {
+        assert_eq!(schema_version("https://billing.example.com/schemas/custom.sim_swapped/v3.json"), 3);
+        assert_eq!(schema_version("urn:billwire:custom.sim_swapped:v2"), 2);
+        assert_eq!(schema_version("elsewhere"), 1);
     }
 }

@@ -38,6 +38,7 @@ pub use openapi::{
     operation::{Makes, Operation, Takes},
     sign_in::SignIn,
     states::event_schema,
+    whole_transactions::business_transaction_schema,
 };
 pub use registry::operations;
 

@@ -92,6 +92,7 @@ registry! {
         event_schemas::EventSchemas,
         data_sources::DataSources,
         retention_settings::RetentionSettings,
+        stream_settings::StreamSettings,
     }
 }
 

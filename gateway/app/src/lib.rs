@@ -113,6 +113,7 @@ pub use email::system_users::{CreateSystemUser, UpdateSystemUser};
 pub use events::data_sources::CreateDataSource;
 pub use events::register_event_type::{DeleteEventType, RegisterEventType};
 pub use events::retention::UpdateRetentionSettings;
+pub use events::stream_settings::UpdateStreamSettings;
 pub use execute::{RequestContext, UseCase};
 pub use execute_bulk::BulkUseCase;
 pub use execute_on::ObjectUseCase;

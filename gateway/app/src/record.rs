@@ -4,6 +4,7 @@ mod append;
 mod balance;
 mod by_account;
 mod parts;
+mod whole;
 
 use std::sync::Arc;
 
@@ -37,8 +38,9 @@ use crate::{
 
 pub(crate) use by_account::ByAccount;
 
-/// Maximum number of events of a business transaction: an atomic batch of the stream holds as many, so that all become visible together.
-pub(crate) const EVENTS_MAX: usize = 1_000;
+/// Maximum number of events of a business transaction: an atomic batch of the stream holds 1 000 messages, so that all become visible
+/// together, and the whole business transaction may be one of them.
+pub(crate) const EVENTS_MAX: usize = 999;
 
 /// The changes of an operation, ready to be recorded.
 #[derive(Debug, Default)]
@@ -146,8 +148,13 @@ struct BusinessTransaction<'a> {
     actor: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     account: Option<AccountId>,
-    entities: &'a [EntityChange],
-    events: &'a [EventRef],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entities: Option<&'a [EntityChange]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    events: Option<&'a [EventRef]>,
+    /// Where it is, in a message that has neither of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    href: Option<String>,
 }
 
 impl EntityChange {
@@ -163,11 +170,11 @@ impl EntityChange {
 impl BusinessTransaction<'_> {
     /// It as JSON, with `after` as the state of its first entity.
     fn with_secret(self, after: Box<RawValue>) -> Result<Box<RawValue>, Failure> {
-        let mut entities = self.entities.to_vec();
+        let mut entities = self.entities.unwrap_or_default().to_vec();
         if let Some(first) = entities.first_mut() {
             first.after = Some(after);
         }
-        to_raw_value(&BusinessTransaction { entities: &entities, ..self }).map_err(json)
+        to_raw_value(&BusinessTransaction { entities: Some(&entities), ..self }).map_err(json)
     }
 }
 
@@ -341,8 +348,14 @@ impl Record {
         }
         let Moment { occurred_at, recorded_at } = moment;
         let (entities, actor, account) = (&self.entities, &caller.actor, self.account);
-        let transaction = BusinessTransaction { id, operation, occurred_at, recorded_at, actor, account, entities, events: &refs };
+        let (entities, shown, href) = (Some(entities.as_slice()), Some(refs.as_slice()), None);
+        let transaction = BusinessTransaction { id, operation, occurred_at, recorded_at, actor, account, entities, events: shown, href };
         let recorded = to_raw_value(&transaction).map_err(json)?;
+        if !events.is_empty() && tx.publishes_business_transactions().await? {
+            let sequence = tx.next_sequence(key)?;
+            *drawn += 1;
+            events.push(transaction.as_event(Envelope { sequence: Sequence(sequence), ..common }, &recorded, terms)?);
+        }
         let (body, secret) = (recorded.get().to_owned(), self.reveal.is_some());
         let transaction = self.reveal.map_or(Ok(recorded), |after| transaction.with_secret(after))?;
         let object = self.entities.first().map(|entity| entity.object.id.clone());

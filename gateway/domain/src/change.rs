@@ -144,6 +144,33 @@ macro_rules! entity_members {
 }
 pub(crate) use entity_members;
 
+/// The members of [`Entity`] for settings, of which a tenant has one object: without an id until they are first set.
+macro_rules! settings_members {
+    () => {
+        fn set_next_version(&mut self, now: billwire_schemas::clock::Timestamp) {
+            self.version += 1;
+            self.updated_at = Some(now);
+        }
+        fn set_version_of(&mut self, other: &Self) {
+            self.version = other.version;
+            self.updated_at = other.updated_at;
+        }
+        fn id(&self) -> uuid::Uuid {
+            self.id.map_or(uuid::Uuid::nil(), |id| id.0)
+        }
+        fn ordering_key(&self) -> billwire_schemas::ids::OrderingKey {
+            billwire_schemas::ids::OrderingKey::CONFIGURATION
+        }
+        fn version(&self) -> i64 {
+            self.version
+        }
+        fn created_at(&self) -> billwire_schemas::clock::Timestamp {
+            self.created_at.unwrap_or_default()
+        }
+    };
+}
+pub(crate) use settings_members;
+
 /// A lifecycle event to publish about a changed entity.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Lifecycle {

@@ -35,7 +35,9 @@ impl Place {
     /// Whether this and `other`, an owner text, are one nats-server that is private to one of the two processes, while the setting of the other
     /// leads to it. Either may hold the claim: a process on a busy machine can be late to renew it.
     fn is_same_server(&self, other: &str) -> bool {
-        self.name == NATS && self.is_configured() != other.starts_with(CONFIGURED) && port(&self.owner).is_some_and(|own| port(other) == Some(own))
+        self.name == NATS
+            && self.is_configured() != other.starts_with(CONFIGURED)
+            && port(&self.owner).is_some_and(|own| port(other) == Some(own))
     }
 }
 

@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use billwire_domain::events::{data_source::DataSource, stream_settings::StreamSettings};
 use billwire_schemas::ids::TenantId;
 
 type ByTenant<T> = HashMap<TenantId, (i64, Arc<Vec<T>>)>;
@@ -39,4 +40,12 @@ impl<T> ByRevision<T> {
     pub fn forget(&self, tenant: &TenantId) {
         self.known().remove(tenant);
     }
+}
+
+/// Configuration that every operation asks for.
+#[derive(Default)]
+pub(crate) struct KnownConfiguration {
+    pub data_sources: ByRevision<DataSource>,
+    /// None or one of each tenant.
+    pub stream_settings: ByRevision<StreamSettings>,
 }

@@ -46,6 +46,8 @@ pub enum Kind {
     BillingSettings,
     /// The retention settings; there is one object.
     RetentionSettings,
+    /// The stream settings; there is one object.
+    StreamSettings,
     /// An API key.
     ApiKey,
     /// A stream subscription.
@@ -83,6 +85,7 @@ impl Kind {
             Self::DataSource => "data_source",
             Self::BillingSettings => "billing_settings",
             Self::RetentionSettings => "retention_settings",
+            Self::StreamSettings => "stream_settings",
             Self::ApiKey => "api_key",
             Self::StreamSubscription => "stream_subscription",
             Self::Role => "role",

@@ -21,7 +21,7 @@ use tokio::sync::OnceCell;
 use crate::{
     Store,
     audit::ChainKey,
-    by_revision::ByRevision,
+    by_revision::KnownConfiguration,
     checkpoint, commit,
     deadlines::{Deadlines, Timeouts},
     error::{Error, timed_out},
@@ -117,7 +117,7 @@ impl Store {
             storage_full: AtomicBool::new(false),
             restored: AtomicBool::new(false),
             wake: Wake::new(),
-            data_sources: ByRevision::default(),
+            known: KnownConfiguration::default(),
             max_payload: AtomicU64::new(MAX_PAYLOAD_DEFAULT),
         }));
         store.migrate(&options.url).await?;

@@ -6,7 +6,6 @@ use std::sync::{
 };
 
 use aws_lc_rs::hmac;
-use billwire_domain::events::data_source::DataSource;
 use billwire_monitoring::metrics::METRICS;
 use sea_orm::{
     ConnectionTrait, DatabaseBackend, DatabaseConnection, DbErr, RuntimeErr, SqliteTransactionMode, Statement, TransactionOptions,
@@ -19,7 +18,7 @@ use tokio::{
 
 use crate::{
     audit::ChainKey,
-    by_revision::ByRevision,
+    by_revision::KnownConfiguration,
     commit::job::Job,
     deadlines::Deadlines,
     error::{Error, is_broken},
@@ -69,8 +68,8 @@ pub(crate) struct Inner {
     pub restored: AtomicBool,
     /// Who waits for commits.
     pub wake: Wake,
-    /// Data sources that were read.
-    pub data_sources: ByRevision<DataSource>,
+    /// Configuration that was read.
+    pub known: KnownConfiguration,
     /// The largest message that the stream accepts, as far as this process knows.
     pub max_payload: AtomicU64,
 }

@@ -10,7 +10,6 @@ use std::{collections::HashMap, pin::Pin, sync::Arc};
 use billwire_domain::{
     Change, Entity,
     access::audit::{By, ChangeMade},
-    events::data_source::DataSource,
 };
 use billwire_schemas::{
     clock::{Clock, SystemClock, Timestamp},
@@ -24,7 +23,7 @@ use uuid::Uuid;
 use crate::{
     Error, attributes,
     audit::digest_of,
-    by_revision::ByRevision,
+    by_revision::KnownConfiguration,
     entity::{business_transaction, event, idempotency as reply_row, ordering_key},
     error::Failure,
     filter::Filter,
@@ -147,7 +146,7 @@ pub struct Tx<'group> {
     conn: &'group DatabaseTransaction,
     sealer: &'group Sealer,
     loaded: &'group Loaded,
-    known_sources: &'group ByRevision<DataSource>,
+    known: &'group KnownConfiguration,
     tenant: TenantId,
     /// The last sequence of each of the unit's ordering keys.
     sequences: HashMap<OrderingKey, i64>,
@@ -163,13 +162,13 @@ pub struct Tx<'group> {
 impl<'group> Tx<'group> {
     pub(crate) fn new(
         conn: &'group DatabaseTransaction,
-        (sealer, known_sources): (&'group Sealer, &'group ByRevision<DataSource>),
+        (sealer, known): (&'group Sealer, &'group KnownConfiguration),
         loaded: &'group Loaded,
         tenant: TenantId,
         sequences: HashMap<OrderingKey, i64>,
     ) -> Self {
         let (identity_map, external_ids, writes) = Default::default();
-        Self { conn, sealer, loaded, known_sources, tenant, sequences, identity_map, external_ids, writes, item: None }
+        Self { conn, sealer, loaded, known, tenant, sequences, identity_map, external_ids, writes, item: None }
     }
 
     /// The tenant.

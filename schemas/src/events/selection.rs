@@ -51,14 +51,27 @@ pub struct Selection {
     pub objects: Vec<ObjectEvents>,
 }
 
+/// First part of the types of messages that are whole business transactions; the second is the operation.
+pub const BUSINESS_TRANSACTION: &str = "business_transaction";
+/// What selects them: no other pattern does.
+pub const BUSINESS_TRANSACTIONS: &str = "business_transaction.*";
+
+/// Whether a type is that of messages which are whole business transactions.
+pub fn is_business_transaction(kind: &str) -> bool {
+    kind.split_once('.').is_some_and(|(object, _)| object == BUSINESS_TRANSACTION)
+}
+
 /// Whether a name is a pattern.
 pub fn is_pattern(name: &str) -> bool {
     name.contains('*')
 }
 
 /// Whether an entry of [`Selection::event_types`] matches the type `kind`. In a pattern, `*` matches one whole part of a name, or on its
-/// own every name.
+/// own every name; whole business transactions repeat what events say, and only [`BUSINESS_TRANSACTIONS`] matches them.
 pub fn means(entry: &str, kind: &str) -> bool {
+    if is_business_transaction(kind) {
+        return entry == kind || entry == BUSINESS_TRANSACTIONS;
+    }
     if entry == "*" || entry == kind {
         return true;
     }
@@ -112,6 +125,16 @@ mod tests {
         }
         assert!(by(&["*"]).takes("anything.at_all") && by(&["*.*"]).takes("anything.at_all"));
         assert!(!by(&[]).takes("invoice.posted") && by(&[]).is_empty());
+    }
+
+    #[test]
+    fn a_whole_business_transaction_is_chosen_by_its_own_name_alone() {
+        let whole = "business_transaction.updateAccountBillCycle";
+        for entry in ["*", "*.*", "*.updateAccountBillCycle", "custom.*"] {
+            assert!(!means(entry, whole), "{entry}");
+        }
+        assert!(means(whole, whole) && means(BUSINESS_TRANSACTIONS, whole) && is_business_transaction(whole));
+        assert!(!means(BUSINESS_TRANSACTIONS, "business_transactions.x") && !is_business_transaction("business_transaction"));
     }
 
     #[test]

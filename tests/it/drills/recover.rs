@@ -304,10 +304,10 @@ async fn found_by_attribute(api: &Api) -> Vec<Value> {
     found
 }
 
-/// Every event of the catalogue, and every object behind them.
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_taken_back_is_what_the_api_said_before() {
+/// Every event of the catalogue, and every object behind them; `whole`: with the business transactions themselves on the stream.
+async fn taken_back_all(whole: bool) {
     let (mut setup, gateway, api) = plain("taken-back-all", Database::Postgres).await;
+    api.put("/v1/stream-settings", json!({ "businessTransactions": whole })).await.expect(200);
     assert!(gateway.stop().await.success());
     let backup = Backup::of(&setup);
     let gateway = setup.start().await;
@@ -336,5 +336,17 @@ async fn what_is_taken_back_is_what_the_api_said_before() {
     let differ: Vec<String> = differ.collect();
     assert!(differ.is_empty(), "{}", differ.join("\n"));
     assert_eq!(before.len(), after.len());
+    let wholes = before.values().filter(|one| one["data"]["object"]["type"] == "businessTransaction").count();
+    assert_eq!(wholes > 100, whole, "{wholes}");
     assert!(gateway.stop().await.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_taken_back_is_what_the_api_said_before() {
+    taken_back_all(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_taken_back_with_whole_business_transactions_is_what_the_api_said_before() {
+    taken_back_all(true).await;
 }

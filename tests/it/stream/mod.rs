@@ -89,18 +89,23 @@ async fn consumer(subscription: &Subscription, client: async_nats::Client) -> Pu
 
 /// Reads and acknowledges `count` events; gives their ids.
 async fn read(consumer: &PullConsumer, count: usize) -> Vec<String> {
-    let mut ids = Vec::new();
-    while ids.len() < count {
-        let batch = consumer.batch().max_messages(count - ids.len()).expires(Duration::from_secs(5)).messages().await;
+    let messages = read_messages(consumer, count).await;
+    messages.iter().map(|event| event["id"].as_str().expect("an id").to_owned()).collect()
+}
+
+/// Reads and acknowledges `count` messages.
+async fn read_messages(consumer: &PullConsumer, count: usize) -> Vec<Value> {
+    let mut messages = Vec::new();
+    while messages.len() < count {
+        let batch = consumer.batch().max_messages(count - messages.len()).expires(Duration::from_secs(5)).messages().await;
         let mut batch = batch.expect("a pull");
         while let Some(message) = batch.next().await {
             let Ok(message) = message else { break };
-            let event: Value = serde_json::from_slice(&message.payload).expect("an event");
-            ids.push(event["id"].as_str().expect("an id").to_owned());
+            messages.push(serde_json::from_slice(&message.payload).expect("an event"));
             message.double_ack().await.expect("acknowledged");
         }
     }
-    ids
+    messages
 }
 
 /// Waits until the connection is closed; gives how long that took.

@@ -6,11 +6,12 @@ use billwire_tests::{
     eventually,
     gateway::{BOTH, Database, Setup, signal},
     peers::Peer,
+    receiver::Receiver,
     required,
 };
 use serde_json::{Value, json};
 
-use super::{Subscription, Tenant, connect, consumer, events, read, subscription};
+use super::{Subscription, Tenant, connect, consumer, events, read, read_messages, subscription};
 
 fn reader(script: &str, of: &Subscription, key: &str) -> Peer {
     Peer::start(script, &[&of.url, key, &of.inbox, &of.consumer])
@@ -85,6 +86,59 @@ async fn subscribers_of_two_tenants_read_their_own_events_in_three_languages_and
             assert_eq!(listed["items"].as_array().map(Vec::len), Some(3));
         }
         drop(readers);
+        assert!(gateway.stop().await.success());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whole_business_transactions_are_read_by_who_chose_them_and_go_to_no_queue() {
+    for database in BOTH {
+        let mut setup = Setup::new("whole-transactions", database);
+        let receiver = Receiver::start().await;
+        receiver.known_to(&mut setup);
+        let gateway = setup.start().await;
+        let api = setup.api();
+        api.put("/v1/stream-settings", json!({ "businessTransactions": true })).await.expect(200);
+        let endpoint = api.create("/v1/webhook-endpoints", json!({ "name": "e", "url": receiver.url() })).await;
+        let queue = api.create("/v1/queues", json!({ "name": "q", "mode": "in_order", "eventTypes": ["*"] })).await;
+        let action = json!({ "type": "webhook", "webhookEndpointId": endpoint });
+        api.create("/v1/subscriptions", json!({ "name": "s", "queueId": queue, "action": action })).await;
+        let finance = subscription(&api, json!({ "name": "finance", "eventTypes": ["business_transaction.*"] })).await;
+        let everything = subscription(&api, json!({ "name": "everything" })).await;
+
+        let account = api.account(&api.bill_cycle(1).await).await;
+        let change =
+            api.post(&format!("/v1/accounts/{account}/status"), json!({ "status": "suspended", "reason": "unpaid" })).await.expect(200);
+        let open = async |of: &Subscription| consumer(of, connect(of, &setup.key).await.expect("connected")).await;
+        let wholes = read_messages(&open(&finance).await, 3).await;
+        let types: Vec<&str> = wholes.iter().filter_map(|whole| whole["type"].as_str()).collect();
+        let operations = ["createBillCycle", "createAccount", "changeAccountStatus"];
+        assert_eq!(types, operations.map(|operation| format!("business_transaction.{operation}")));
+        assert_eq!(wholes[2]["data"]["after"], change, "what the operation returned");
+
+        // One, one, and two events, each with the whole behind it.
+        let all = read_messages(&open(&everything).await, 7).await;
+        let types: Vec<&str> = all.iter().filter_map(|message| message["type"].as_str()).collect();
+        assert_eq!(types[4..], ["account.updated", "account.status_changed", "business_transaction.changeAccountStatus"]);
+        assert!(all[4..].iter().all(|message| message["transactionid"] == change["id"]));
+
+        let calls = eventually("the webhook calls", async || {
+            let calls = receiver.calls();
+            (calls.len() >= 4).then_some(calls)
+        })
+        .await;
+        let sent: Vec<Value> = calls.iter().map(|call| call.json()["type"].clone()).collect();
+        let events = json!(["bill_cycle.created", "account.created", "account.updated", "account.status_changed"]);
+        assert_eq!(
+            BTreeSet::from_iter(sent.iter().filter_map(Value::as_str)),
+            events.as_array().into_iter().flatten().filter_map(Value::as_str).collect()
+        );
+        let explained = api.get(&format!("/v1/events/{}/explanation", wholes[2]["id"].as_str().expect("an id"))).await.expect(200);
+        assert_eq!(
+            explained["queues"].as_array().map(|queues| queues.iter().filter(|one| one["registered"] == true).count()),
+            Some(0),
+            "{explained}"
+        );
         assert!(gateway.stop().await.success());
     }
 }

@@ -101,7 +101,8 @@ impl StreamStartInput {
 pub(crate) struct StreamSubscriptionInput {
     /// Display name; unique among stream subscriptions.
     name: Name,
-    /// The event types to read: names, or patterns in which `*` stands for one part of a name. Without event types and objects: all events.
+    /// The event types to read: names, or patterns in which `*` stands for one part of a name; `business_transaction.*` for whole business
+    /// transactions (`updateStreamSettings`). Without event types and objects: all that the tenant has on the stream.
     #[oai(default, validator(max_items = 200, unique_items))]
     event_types: Vec<EventTypePattern>,
     /// Objects whose events are read.

@@ -239,7 +239,7 @@ impl Events {
 
     /// List events
     ///
-    /// Newest first.
+    /// Newest first. Business transactions that were published whole (`updateStreamSettings`) are listed too.
     #[oai(path = "/events", method = "get", operation_id = "listEvents")]
     #[expect(clippy::too_many_arguments, reason = "each is a query parameter")]
     async fn list(

@@ -8,3 +8,4 @@ pub(crate) mod event_type;
 pub(crate) mod event_types;
 pub(crate) mod retention_settings;
 pub(crate) mod set_aside_events;
+pub(crate) mod stream_settings;

@@ -5,6 +5,7 @@ use billwire_schemas::{
         catalogue::{self, EventType},
         envelope::schema_path,
         example, json_schema,
+        selection::BUSINESS_TRANSACTION,
     },
     ids::Slot,
 };
@@ -13,6 +14,7 @@ use serde_json::{Map, Value, json};
 use crate::openapi::{
     schema::{COMPONENTS, pascal},
     states::{definitions, example_state, schema_of},
+    whole_transactions,
 };
 
 pub(crate) const DESCRIPTION: &str = "\
@@ -29,22 +31,18 @@ The same messages are POSTed to webhook endpoints; those calls are in `/openapi-
 /// AsyncAPI 3.0.0, for the gateway at `public_url`. `document` is [`crate::openapi()`].
 pub fn asyncapi(document: &Value, public_url: &str) -> Value {
     let (mut channels, mut operations, mut messages, mut roots) = (Map::new(), Map::new(), Map::new(), Vec::new());
-    for event in catalogue::all() {
-        let id = pascal(event.name);
-        roots.extend(schema_of(event.source).map(str::to_owned));
-        messages.insert(id.clone(), message(event, document, public_url));
+    let mut add = |id: String, address: String, message: Value, caused_by: &str| {
+        let placeholders = address.split(['{', '}']).skip(1).step_by(2);
+        let parameters: Map<String, Value> =
+            placeholders.map(|name| (name.to_owned(), json!({ "$ref": format!("#/components/parameters/{name}") }))).collect();
         channels.insert(
             id.clone(),
             json!({
-                "address": format!("billing.{{tenant}}.{}.{{slot}}.{{orderingKey}}", event.name),
-                "title": event.title,
-                "description": event.description(),
+                "address": address,
+                "title": message["title"],
+                "description": message["summary"],
                 "servers": [{ "$ref": "#/servers/stream" }],
-                "parameters": {
-                    "tenant": { "$ref": "#/components/parameters/tenant" },
-                    "slot": { "$ref": "#/components/parameters/slot" },
-                    "orderingKey": { "$ref": "#/components/parameters/orderingKey" },
-                },
+                "parameters": parameters,
                 "messages": { &id: { "$ref": format!("#/components/messages/{id}") } },
             }),
         );
@@ -53,12 +51,27 @@ pub fn asyncapi(document: &Value, public_url: &str) -> Value {
             json!({
                 "action": "send",
                 "channel": { "$ref": format!("#/channels/{id}") },
-                "title": event.title,
-                "summary": format!("Caused by: {}.", event.trigger),
+                "title": message["title"],
+                "summary": format!("Caused by: {caused_by}."),
                 "messages": [{ "$ref": format!("#/channels/{id}/messages/{id}") }],
             }),
         );
+        messages.insert(id, message);
+    };
+    for event in catalogue::all() {
+        roots.extend(schema_of(event.source).map(str::to_owned));
+        let address = format!("billing.{{tenant}}.{}.{{slot}}.{{orderingKey}}", event.name);
+        add(pascal(event.name), address, of_event(event, document, public_url), event.trigger);
     }
+    let (whole, needed) = whole_transactions::of_asyncapi(document, COMPONENTS);
+    roots.extend(needed);
+    let whole = message(BUSINESS_TRANSACTION, whole, whole_transactions::example(document, public_url), public_url);
+    add(
+        pascal(BUSINESS_TRANSACTION),
+        whole_transactions::ADDRESS.to_owned(),
+        whole,
+        "every operation whose business transaction has events",
+    );
     json!({
         "asyncapi": "3.0.0",
         "info": {
@@ -100,23 +113,30 @@ fn parameters() -> Value {
             "description": "Share of all events that the ordering key belongs to: FNV-1a (32 bits) over `<tenant>.<ordering key>`, modulo 16. Filters use a wildcard.",
             "enum": slots,
         },
+        "operation": { "description": "The operation, such as `updateAccountBillCycle`." },
         "orderingKey": { "description": "What orders the events: the id of an account, or that of an object that belongs to none. It is `partitionkey` in the message." },
     })
 }
 
-fn message(event: &EventType, document: &Value, public_url: &str) -> Value {
+fn of_event(event: &EventType, document: &Value, public_url: &str) -> Value {
     let reference = |name: &str| json!({ "$ref": format!("{COMPONENTS}{name}") });
-    let mut payload = json_schema::of(event, &schema_of(event.source).map_or_else(|| json!({ "type": "object" }), reference));
+    let payload = json_schema::of(event, &schema_of(event.source).map_or_else(|| json!({ "type": "object" }), reference));
+    let mut message = message(event.name, payload, example::of(event, &example_state(event.source, document), public_url), public_url);
+    message["summary"] = event.description().into();
+    message
+}
+
+/// A message whose JSON Schema, served under `name`, is `payload`.
+fn message(name: &str, mut payload: Value, example: Value, public_url: &str) -> Value {
     if let Some(members) = payload.as_object_mut() {
         // The document defines the dialect, and what references are relative to.
         members.remove("$schema");
         members.remove("$id");
     }
-    let example = example::of(event, &example_state(event.source, document), public_url);
     json!({
-        "name": event.name,
-        "title": event.title,
-        "summary": event.description(),
+        "name": name,
+        "title": payload["title"],
+        "summary": payload["description"],
         "contentType": CLOUD_EVENT,
         "headers": {
             "type": "object",
@@ -128,7 +148,7 @@ fn message(event: &EventType, document: &Value, public_url: &str) -> Value {
             },
         },
         "payload": payload,
-        "externalDocs": { "description": "The JSON Schema by itself.", "url": format!("{public_url}{}", schema_path(event.name, 1)) },
+        "externalDocs": { "description": "The JSON Schema by itself.", "url": format!("{public_url}{}", schema_path(name, 1)) },
         "examples": [{ "name": "example", "payload": example }],
     })
 }

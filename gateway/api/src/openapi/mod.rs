@@ -9,3 +9,4 @@ pub(crate) mod schema;
 pub(crate) mod sign_in;
 pub(crate) mod states;
 pub(crate) mod static_routes;
+pub(crate) mod whole_transactions;

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use billwire_schemas::events::{catalogue, envelope::schema_path};
+use billwire_schemas::events::{catalogue, envelope::schema_path, selection::BUSINESS_TRANSACTION};
 use poem::{
     Endpoint, EndpointExt, Request, Response, Route,
     endpoint::make,
@@ -19,7 +19,9 @@ use crate::{
         published::Published,
         readiness::{livez, readyz},
     },
-    openapi::{asyncapi::asyncapi, asyncapi_page, document, sign_in::SignIn, states::event_schema},
+    openapi::{
+        asyncapi::asyncapi, asyncapi_page, document, sign_in::SignIn, states::event_schema, whole_transactions::business_transaction_schema,
+    },
 };
 
 /// Content security policy for Swagger UI: no inline code, no frames, and no other hosts, but for `callable`, which begins with a space if
@@ -116,6 +118,8 @@ pub(crate) fn add(route: Route, shared: &Arc<Shared>) -> Route {
         let schema = published(SCHEMA_JSON, move || event_schema(event, described).to_string());
         route = route.at(schema_path(event.name, 1), get(schema));
     }
+    let whole = published(SCHEMA_JSON, move || business_transaction_schema(described).to_string());
+    route = route.at(schema_path(BUSINESS_TRANSACTION, 1), get(whole));
     for asset in ASSETS {
         route = route.at(asset.path, get(of_page(asset.endpoint(), &policy)));
     }

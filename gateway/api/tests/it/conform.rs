@@ -6,8 +6,11 @@ use std::{
     sync::{Arc, LazyLock, Mutex},
 };
 
-use billwire_api::{event_schema, openapi, operations as registered};
-use billwire_schemas::events::catalogue;
+use billwire_api::{business_transaction_schema, event_schema, openapi, operations as registered};
+use billwire_schemas::events::{
+    catalogue,
+    selection::{BUSINESS_TRANSACTION, is_business_transaction},
+};
 use jsonschema::Validator;
 use serde_json::{Value, json};
 
@@ -37,12 +40,12 @@ fn fits(template: &str, path: &str) -> bool {
 
 static EVENTS: LazyLock<HashMap<&'static str, Validator>> = LazyLock::new(|| {
     let document = openapi();
-    let compiled = |event| {
-        let mut schema = event_schema(event, &document);
+    let compiled = |mut schema: Value| {
         close(&mut schema["$defs"]);
         jsonschema::options().should_validate_formats(true).build(&schema).expect("a schema")
     };
-    catalogue::all().map(|event| (event.name, compiled(event))).collect()
+    let whole = [(BUSINESS_TRANSACTION, compiled(business_transaction_schema(&document)))];
+    catalogue::all().map(|event| (event.name, compiled(event_schema(event, &document)))).chain(whole).collect()
 });
 
 /// The validator of a schema in the document. Compiling takes longer than most calls, so that each is compiled once.
@@ -63,10 +66,15 @@ fn validator(schema: &Value) -> Arc<Validator> {
 /// source.
 #[track_caller]
 pub fn check_event(kind: &str, body: &str) {
-    let Some(event) = catalogue::find(kind) else { return assert!(kind.starts_with("custom."), "{kind}") };
+    let (known, whole) = (catalogue::find(kind), is_business_transaction(kind));
+    if known.is_none() && !whole {
+        return assert!(kind.starts_with("custom."), "{kind}");
+    }
     let message: Value = serde_json::from_str(body).expect("JSON");
-    let faults: Vec<String> = EVENTS[kind].iter_errors(&message).map(|e| format!("{}: {e}", e.instance_path())).collect();
+    let schema = if whole { BUSINESS_TRANSACTION } else { kind };
+    let faults: Vec<String> = EVENTS[schema].iter_errors(&message).map(|e| format!("{}: {e}", e.instance_path())).collect();
     assert!(faults.is_empty(), "{kind}: {faults:#?}\n{message:#}");
+    let Some(event) = known else { return };
     let group = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
     let built_in: BTreeSet<String> = catalogue::all().flat_map(|event| event.parameters()).map(|p| group(p.name)).collect();
     for name in message["data"]["parameters"].as_object().expect("parameters").keys().filter(|name| built_in.contains(&group(name))) {

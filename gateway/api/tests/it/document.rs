@@ -170,6 +170,7 @@ const REQUESTS: &[&str] = &[
     "SetAsideEventChoice",
     "SmtpAccountUpdate",
     "StatusChange",
+    "StreamSettingsUpdate",
     "StreamSubscriptionReset",
     "SubscriptionUpdate",
     "SystemUserUpdate",

@@ -58,6 +58,8 @@ const ORDER: &[&str] = &[
     "getBillingSettings",
     "updateRetentionSettings",
     "getRetentionSettings",
+    "updateStreamSettings",
+    "getStreamSettings",
     "createAccount",
     "getAccount",
     "listAccounts",

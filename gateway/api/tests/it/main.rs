@@ -40,6 +40,7 @@ mod rig;
 mod roles;
 mod routing;
 mod second_wall;
+mod stream_settings;
 mod stream_subscriptions;
 mod successes;
 mod tenants;

@@ -9,4 +9,5 @@ pub(crate) mod history;
 pub(crate) mod register_event_type;
 pub(crate) mod retention;
 pub(crate) mod set_aside;
+pub(crate) mod stream_settings;
 pub(crate) mod submit_events;

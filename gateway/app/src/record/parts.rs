@@ -62,8 +62,8 @@ mod tests {
     fn a_record_with_too_many_events_becomes_several_whole_ones_in_order() {
         let ids = |range: std::ops::Range<usize>| range.map(|n| n.to_string()).collect::<Vec<_>>();
         assert_eq!(parts(&[2, 0, 1]), [(ids(0..3), 3)]);
-        assert_eq!(parts(&[2; 500]), [(ids(0..500), 1000)]);
-        assert_eq!(parts(&[2; 501]), [(ids(0..500), 1000), (ids(500..501), 2)]);
+        assert_eq!(parts(&[3; 333]), [(ids(0..333), 999)]);
+        assert_eq!(parts(&[2; 500]), [(ids(0..499), 998), (ids(499..500), 2)]);
         assert_eq!(parts(&[3; 700]), [(ids(0..333), 999), (ids(333..666), 999), (ids(666..700), 102)]);
         assert_eq!(parts(&[0]), [(ids(0..1), 0)], "a change without events");
     }

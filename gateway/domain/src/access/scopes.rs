@@ -68,6 +68,8 @@ pub const SCOPES: &[&str] = &[
     "smtp_accounts:read",
     "smtp_accounts:write",
     "stream:read",
+    "stream_settings:read",
+    "stream_settings:write",
     "stream_subscriptions:read",
     "stream_subscriptions:write",
     "subscriptions:read",

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     amounts::currency_of,
-    change::{Change, Entity},
+    change::{Change, Entity, settings_members},
     rejected::{Rejected, Violation},
 };
 
@@ -270,23 +270,7 @@ impl Entity for BillingSettings {
     const TYPE: &'static str = "billingSettings";
     const EVENT_OBJECT: Option<&'static str> = None;
 
-    fn set_next_version(&mut self, now: Timestamp) {
-        self.version += 1;
-        self.updated_at = Some(now);
-    }
-    fn set_version_of(&mut self, other: &Self) {
-        self.version = other.version;
-        self.updated_at = other.updated_at;
-    }
-    fn id(&self) -> uuid::Uuid {
-        self.id.map_or(uuid::Uuid::nil(), |id| id.0)
-    }
-    fn version(&self) -> i64 {
-        self.version
-    }
-    fn created_at(&self) -> Timestamp {
-        self.created_at.unwrap_or_default()
-    }
+    settings_members!();
 }
 
 #[cfg(test)]

@@ -90,7 +90,7 @@ pub fn create(
         let message = format!("The tenant has {count} stream subscriptions, as many as it may have; delete one first.");
         return Err(Rejected::conflict(Code::TooManyStreamSubscriptions, message));
     }
-    let mut broken = catalogue.unknown(&command.selected);
+    let mut broken = catalogue.unknown_on_stream(&command.selected);
     let filters = filters(&command.selected, catalogue);
     if filters.len() > FILTERS_MAX {
         let message = format!(
@@ -198,6 +198,7 @@ mod tests {
         assert_eq!(subjects(of(&["invoice.posted"], &[])), ["billing.acme.invoice.posted.>"]);
         assert_eq!(subjects(of(&["invoice.posted", "invoice.*"], &[])), ["billing.acme.invoice.>"]);
         assert_eq!(subjects(of(&["invoice.posted"], &[("invoice", &HAPPENINGS)])), ["billing.acme.invoice.>"]);
+        assert_eq!(subjects(of(&["business_transaction.*"], &[])), ["billing.acme.business_transaction.>"]);
         let mixed = subjects(of(&["*.deleted", "account.*"], &[("invoice", &[Happening::Created])]));
         assert!(mixed.contains(&"billing.acme.account.>".to_owned()) && mixed.contains(&"billing.acme.invoice.created.>".to_owned()));
         assert!(mixed.contains(&"billing.acme.contact.deleted.>".to_owned()), "{mixed:?}");

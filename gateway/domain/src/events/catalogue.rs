@@ -7,7 +7,7 @@ use billwire_schemas::{
     events::{
         catalogue::{self, Family, Key},
         parameters::{Parameter, Type, did_you_mean},
-        selection::{Selection, is_pattern, means},
+        selection::{BUSINESS_TRANSACTIONS, Selection, is_pattern, means},
     },
     ids::DataSourceId,
     refusal::Code,
@@ -161,8 +161,18 @@ impl Catalogue {
     /// Checks a selection of events: each name must exist, each pattern must match an existing type or types that can be registered, and
     /// each object must have events.
     pub fn unknown(&self, selection: &Selection) -> Vec<Violation> {
+        self.unknown_besides(selection, &[CUSTOM])
+    }
+
+    /// The same, of a selection on the stream, where there are also whole business transactions.
+    pub fn unknown_on_stream(&self, selection: &Selection) -> Vec<Violation> {
+        self.unknown_besides(selection, &[CUSTOM, BUSINESS_TRANSACTIONS])
+    }
+
+    /// The same; the patterns `besides` match nothing that is in the catalogue.
+    fn unknown_besides(&self, selection: &Selection, besides: &[&str]) -> Vec<Violation> {
         let known = |entry: &str| self.find(entry).is_some() || (is_pattern(entry) && self.names().any(|name| means(entry, name)));
-        let types = selection.event_types.iter().enumerate().filter(|(_, entry)| !known(entry) && *entry != CUSTOM);
+        let types = selection.event_types.iter().enumerate().filter(|(_, entry)| !known(entry) && !besides.contains(&entry.as_str()));
         let types = types.map(|(index, entry)| self.unknown_type(format!("/eventTypes/{index}"), entry));
         let objects: BTreeSet<&str> = self.names().filter_map(|name| Some(name.split_once('.')?.0)).collect();
         let unknown = selection.objects.iter().enumerate().filter(|(_, chosen)| !objects.contains(chosen.object.as_str()));

@@ -7,3 +7,4 @@ pub mod data_source;
 pub mod retention;
 pub mod sample;
 pub mod schema_compatibility;
+pub mod stream_settings;

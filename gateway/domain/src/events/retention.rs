@@ -2,15 +2,11 @@
 
 use std::fmt;
 
-use billwire_schemas::{
-    clock::Timestamp,
-    ids::{OrderingKey, RetentionSettingsId},
-    refusal::Code,
-};
+use billwire_schemas::{clock::Timestamp, ids::RetentionSettingsId, refusal::Code};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    change::{Change, Entity},
+    change::{Change, Entity, settings_members},
     rejected::{Rejected, Violation},
 };
 
@@ -193,26 +189,7 @@ impl Entity for RetentionSettings {
     const TYPE: &'static str = "retentionSettings";
     const EVENT_OBJECT: Option<&'static str> = None;
 
-    fn set_next_version(&mut self, now: Timestamp) {
-        self.version += 1;
-        self.updated_at = Some(now);
-    }
-    fn set_version_of(&mut self, other: &Self) {
-        self.version = other.version;
-        self.updated_at = other.updated_at;
-    }
-    fn id(&self) -> uuid::Uuid {
-        self.id.map_or(uuid::Uuid::nil(), |id| id.0)
-    }
-    fn ordering_key(&self) -> OrderingKey {
-        OrderingKey::CONFIGURATION
-    }
-    fn version(&self) -> i64 {
-        self.version
-    }
-    fn created_at(&self) -> Timestamp {
-        self.created_at.unwrap_or_default()
-    }
+    settings_members!();
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use billwire_schemas::{
     clock::Timestamp,
-    events::envelope::Envelope,
+    events::{envelope::Envelope, selection::is_business_transaction},
     ids::{EventId, OrderingKey, TenantId, TransactionId},
 };
 use billwire_store::{Store, recovery::MissingKey, restored::OnStream};
@@ -85,7 +85,8 @@ impl Found {
                 lack.transactions += 1;
                 (envelope.transactionsize.unwrap_or(0), 0)
             });
-            seen.1 += 1;
+            // The whole transaction is no event of it.
+            seen.1 += u32::from(!is_business_transaction(&envelope.kind));
             lack.first = Some(lack.first.map_or(envelope.time, |first| first.min(envelope.time)));
             lack.last = Some(lack.last.map_or(envelope.time, |last| last.max(envelope.time)));
             if let Some(list) = list.as_mut() {

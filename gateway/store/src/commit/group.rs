@@ -181,7 +181,7 @@ async fn decide_all(
         }
         let before: HashMap<OrderingKey, i64> =
             job.lanes.iter().map(|lane| (lane.1.clone(), sequences.get(lane).copied().unwrap_or(0))).collect();
-        let mut tx = Tx::new(transaction, (&inner.sealer, &inner.data_sources), &loaded, job.unit.tenant().clone(), before.clone());
+        let mut tx = Tx::new(transaction, (&inner.sealer, &inner.known), &loaded, job.unit.tenant().clone(), before.clone());
         match job.unit.decide(&mut tx).await {
             Ok(reply) => {
                 if let Some(claim) = job.unit.claim() {

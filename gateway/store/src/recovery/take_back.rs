@@ -8,12 +8,15 @@ use std::{
 use billwire_schemas::{
     clock::{Clock, SystemClock, Timestamp},
     delivery::Published,
-    events::envelope::{Envelope, ObjectRef},
+    events::{
+        envelope::{Envelope, ObjectRef},
+        selection::is_business_transaction,
+    },
     ids::{AccountId, EventId, Slot, TransactionId},
     lease::Lease,
 };
 use sea_orm::{ActiveValue::Set, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, sea_query::OnConflict};
-use serde::Serialize;
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
@@ -213,13 +216,26 @@ async fn record_published(conn: &DatabaseTransaction, stands: &[Published]) -> R
     Ok(())
 }
 
+/// The business transaction as its operation had written it, if the message has it and does not only say where it is.
+fn written(message: &FromStream) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Whole {
+        #[serde(rename = "entities")]
+        _entities: IgnoredAny,
+    }
+    let after = message.envelope.data.after.as_ref()?.get();
+    serde_json::from_str::<Whole>(after).is_ok().then(|| after.to_owned())
+}
+
 /// Stores a business transaction with its events.
 async fn store_transaction(conn: &DatabaseTransaction, whole: &[&FromStream], account: Option<AccountId>) -> Result<(), Error> {
     let first = whole[0];
     let envelope = &first.envelope;
+    let (as_message, of_events): (Vec<&FromStream>, Vec<&FromStream>) =
+        whole.iter().copied().partition(|one| is_business_transaction(&one.envelope.kind));
     let mut seen = HashSet::new();
-    let objects =
-        whole.iter().map(|one| &one.envelope.data).filter(|data| seen.insert((&data.object.kind, &data.object.id, data.object.version)));
+    let objects = of_events.iter().map(|one| &one.envelope.data);
+    let objects = objects.filter(|data| seen.insert((&data.object.kind, &data.object.id, data.object.version)));
     let entities =
         objects.map(|data| RecordedEntity { object: &data.object, before: data.before.as_deref(), after: data.after.as_deref() });
     let operation = envelope.operation.as_deref().unwrap_or_default();
@@ -231,8 +247,9 @@ async fn store_transaction(conn: &DatabaseTransaction, whole: &[&FromStream], ac
         actor: envelope.actor.as_deref().unwrap_or_default(),
         account,
         entities: entities.collect(),
-        events: whole.iter().map(|one| RecordedEvent { id: one.event.id, kind: &one.envelope.kind }).collect(),
+        events: of_events.iter().map(|one| RecordedEvent { id: one.event.id, kind: &one.envelope.kind }).collect(),
     };
+    let rebuilt = serde_json::to_string(&recorded).map_err(Error::corrupt("business_transaction"))?;
     let row = business_transaction::Model {
         id: envelope.transactionid.0,
         tenant: first.event.tenant.to_string(),
@@ -240,7 +257,7 @@ async fn store_transaction(conn: &DatabaseTransaction, whole: &[&FromStream], ac
         account_id: account.map(|id| id.0),
         occurred_at: micros(envelope.time),
         object_id: None,
-        body: serde_json::to_string(&recorded).map_err(Error::corrupt("business_transaction"))?,
+        body: as_message.iter().find_map(|one| written(one)).unwrap_or(rebuilt),
     };
     // A part of it may have been taken back from another place of the stream.
     let known = OnConflict::column(business_transaction::Column::Id).do_nothing().to_owned();

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::{Tx, parse, text};
 use crate::{
     Error,
+    by_revision::ByRevision,
     configurations::{Configuration, Kind, aad, named, revision, row_of},
     entity::configuration,
     error::Failure,
@@ -75,10 +76,24 @@ impl Tx<'_> {
     /// # Errors
     /// When the database fails.
     pub async fn data_sources(&self) -> Result<Arc<Vec<DataSource>>, Failure> {
+        self.known(&self.known.data_sources, Kind::DataSource).await
+    }
+
+    /// Whether the tenant wants whole business transactions on the stream; read again only after a change of its configuration.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn publishes_business_transactions(&self) -> Result<bool, Failure> {
+        let settings = self.known(&self.known.stream_settings, Kind::StreamSettings).await?;
+        Ok(settings.first().is_some_and(|settings| settings.business_transactions))
+    }
+
+    /// The objects of a kind, of which `known` has what was read last.
+    async fn known<T: serde::de::DeserializeOwned>(&self, known: &ByRevision<T>, kind: Kind) -> Result<Arc<Vec<T>>, Failure> {
         let revision = self.revision().await?;
-        match self.known_sources.get(&self.tenant) {
-            Some((of, sources)) if of == revision => Ok(sources),
-            _ => Ok(self.known_sources.keep(&self.tenant, revision, self.configurations(Kind::DataSource).await?)),
+        match known.get(&self.tenant) {
+            Some((of, objects)) if of == revision => Ok(objects),
+            _ => Ok(known.keep(&self.tenant, revision, self.configurations(kind).await?)),
         }
     }
 
