@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
@@ -111,7 +112,7 @@ pub struct AttemptRecord {
     pub report: Report,
 }
 
-/// How an attempt went, for people: never holds a secret, a header of the answer, or the details of a network error.
+/// How an attempt went, for people: never holds a secret, or the details of a network error.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
     /// The status code of the receiver's answer (HTTP or SMTP), if there was an answer.
@@ -120,6 +121,40 @@ pub struct Report {
     pub detail: String,
     /// The result for each recipient, if the delivery has several.
     pub recipients: Vec<Recipient>,
+    /// What was sent and what came back, of an attempt over HTTP.
+    pub exchange: Option<Box<Exchange>>,
+}
+
+/// A call over HTTP, as people see it: bounded, and with secrets replaced. Its body is that of the event's message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exchange {
+    /// The URL, without its query.
+    pub url: String,
+    /// The headers that were sent.
+    pub sent: Vec<HeaderField>,
+    /// What came back, if anything did.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub received: Option<Received>,
+}
+
+/// A header.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeaderField {
+    /// Its name, in lower case.
+    pub name: String,
+    /// Its value, or what stands in its place.
+    pub value: String,
+}
+
+/// An answer over HTTP.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Received {
+    /// Its headers.
+    pub headers: Vec<HeaderField>,
+    /// The beginning of its body.
+    pub body: String,
+    /// Whether headers, or the rest of the body, were left out.
+    pub cut: bool,
 }
 
 /// The upper bound of [`Report::detail`].
@@ -130,7 +165,7 @@ impl Report {
     pub fn new(status: Option<u16>, detail: impl AsRef<str>) -> Self {
         let mut clean: String = detail.as_ref().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         clean.truncate(clean.floor_char_boundary(EXCERPT_BYTES_MAX));
-        Self { status, detail: clean, recipients: Vec::new() }
+        Self { status, detail: clean, recipients: Vec::new(), exchange: None }
     }
 }
 

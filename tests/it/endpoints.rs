@@ -88,6 +88,52 @@ async fn signatures_check_with_third_party_libraries_through_a_rotation() {
     assert_eq!(next(&mut peers).await, [false, false, true]);
 }
 
+/// The value of the header `name` in a request or a response of an attempt.
+fn header<'a>(message: &'a Value, name: &str) -> Option<&'a str> {
+    message["headers"].as_array().expect("headers").iter().find(|header| header["name"] == name)?["value"].as_str()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attempts_show_what_was_sent_and_what_came_back_without_secrets() {
+    for database in BOTH {
+        let (receiver, _gateway, api) = world("exchanges", database, &[("BILLWIRE_WEBHOOK_RETRY_PLAN", "0s,0s")]).await;
+        let secrets = json!({ "auth": { "type": "bearer", "token": "t0ps3cr3t-token" }, "headers": { "X-Own": "0wn-v4lue" } });
+        let endpoint = subscribe(&api, &receiver, "in_order", secrets).await;
+        receiver.script([Answer::Echo(503), Answer::Echo(200)]);
+        api.account(&api.bill_cycle(1).await).await;
+        let found = calls(&receiver, 2).await;
+        let listed = eventually("the success", async || {
+            let listed = api.get("/v1/deliveries").await.expect(200)["items"][0].clone();
+            (listed["state"] == "succeeded").then_some(listed)
+        })
+        .await;
+        assert_eq!(
+            (&listed["lastAttempt"]["request"], &listed["lastAttempt"]["response"]),
+            (&Value::Null, &Value::Null),
+            "lists are short"
+        );
+        let shown = api.get(&format!("/v1/deliveries/{}", listed["id"].as_str().expect("an id"))).await.expect(200);
+        let attempts = shown["attempts"].as_array().expect("attempts");
+        for ((attempt, call), status) in attempts.iter().zip(&found).zip([503, 200]) {
+            let (request, response) = (&attempt["request"], &attempt["response"]);
+            assert_eq!((&attempt["status"], &request["url"]), (&json!(status), &json!(receiver.url())), "{attempt}");
+            for name in ["webhook-id", "webhook-timestamp", "webhook-signature", "content-type"] {
+                assert_eq!(header(request, name), Some(call.header(name)), "{name}");
+            }
+            assert_eq!((call.header("authorization"), call.header("x-own")), ("Bearer t0ps3cr3t-token", "0wn-v4lue"));
+            assert_eq!((header(request, "authorization"), header(request, "x-own")), (Some("[redacted]"), Some("[redacted]")));
+            assert_eq!((&response["body"], &response["truncated"]), (&json!("you said\nBearer [redacted]"), &json!(false)));
+            assert_eq!(header(response, "set-cookie"), Some("[redacted]"));
+        }
+        assert_eq!(attempts.len(), 2);
+
+        receiver.script([Answer::Echo(200)]);
+        let tested = api.post(&format!("{endpoint}/test"), json!({ "eventType": "account.created" })).await.expect(200);
+        assert_eq!(header(&tested["request"], "webhook-id"), tested["eventId"].as_str());
+        assert_eq!(tested["response"]["body"], "you said\nBearer [redacted]");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_receiver_that_is_gone_is_called_no_more_and_gets_everything_in_order_when_a_person_enables_it() {
     for database in BOTH {

@@ -49,6 +49,8 @@ impl Call {
 pub enum Answer {
     Status(u16),
     RetryAfter(u16, u32),
+    /// With a cookie, and in the body the request's credentials.
+    Echo(u16),
     /// Waits, then answers 204.
     Slow(Duration),
 }
@@ -247,7 +249,7 @@ async fn answer(request: Request<Incoming>, state: Arc<Mutex<State>>) -> Result<
         state.count += 1;
         if state.keep {
             let path = head.uri.path().to_owned();
-            state.calls.push(Call { headers: head.headers, path, body: body.to_bytes(), at: Instant::now() });
+            state.calls.push(Call { headers: head.headers.clone(), path, body: body.to_bytes(), at: Instant::now() });
         }
         state.script.pop_front().or_else(|| state.always.clone())
     };
@@ -257,6 +259,13 @@ async fn answer(request: Request<Incoming>, state: Arc<Mutex<State>>) -> Result<
         Some(Answer::RetryAfter(status, seconds)) => {
             let mut response = respond(status);
             response.headers_mut().insert("retry-after", seconds.into());
+            Ok(response)
+        }
+        Some(Answer::Echo(status)) => {
+            let mut response = respond(status);
+            response.headers_mut().insert("set-cookie", hyper::header::HeaderValue::from_static("session=secret-of-the-receiver"));
+            let credentials = head.headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
+            *response.body_mut() = Full::new(Bytes::from(format!("you said\n{credentials}")));
             Ok(response)
         }
         Some(Answer::Slow(wait)) => {

@@ -64,6 +64,14 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// How the attempt went, if one was made.
+    pub fn report_mut(&mut self) -> Option<&mut Report> {
+        match self {
+            Self::Delivered(report) | Self::Retry { report, .. } | Self::GiveUp(report) | Self::Gone(report) => Some(report),
+            Self::NotAttempted(_) => None,
+        }
+    }
+
     /// Its name in metrics.
     pub fn name(&self) -> &'static str {
         match self {

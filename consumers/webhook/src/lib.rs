@@ -13,6 +13,7 @@ pub mod client;
 mod connect;
 mod connections;
 pub mod endpoint;
+pub mod exchange;
 mod pool;
 pub mod reply;
 pub mod request;
@@ -108,13 +109,20 @@ impl WebhookChannel {
             Ok(headers) => headers,
             Err(fault) => return Outcome::NotAttempted(fault.to_string()),
         };
-        let answer = client.call(url, headers, body).await;
+        let sent = headers.clone();
+        let answer = client.call(url.clone(), headers, body).await;
         if let (Some(token), Ok(answer)) = (&token, &answer)
             && answer.status == http::StatusCode::UNAUTHORIZED
         {
             self.tokens.invalidate(endpoint.id, token).await;
         }
-        reply::outcome(answer, &request::confidential(endpoint, token.as_deref()), self.clock.now())
+        let confidential = request::confidential(endpoint, token.as_deref());
+        let exchange = exchange::exchange(&url, &sent, answer.as_ref().ok(), &confidential);
+        let mut outcome = reply::outcome(answer, &confidential, self.clock.now());
+        if let Some(report) = outcome.report_mut() {
+            report.exchange = Some(Box::new(exchange));
+        }
+        outcome
     }
 
     fn client_for(&self, endpoint: &Endpoint) -> Result<Client, String> {

@@ -11,6 +11,8 @@ use http::{HeaderMap, StatusCode, header};
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// Bytes of an answer that are kept for people at most.
 pub const EXCERPT_BYTES_MAX: usize = 512;
+/// What stands in the place of a secret.
+pub(crate) const REDACTED: &str = "[redacted]";
 /// Shorter texts are not redacted in excerpts: a header value like `1` would redact half of every answer.
 const CONFIDENTIAL_CHARS_MIN: usize = 6;
 
@@ -19,7 +21,7 @@ const CONFIDENTIAL_CHARS_MIN: usize = 6;
 pub struct Answer {
     /// Its status.
     pub status: StatusCode,
-    /// Its headers; read here, never shown (`Set-Cookie`).
+    /// Its headers.
     pub headers: HeaderMap,
     /// The first bytes of its body.
     pub body: Bytes,
@@ -163,11 +165,7 @@ fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
 /// A short excerpt of an answer that is safe to show: credentials redacted, white space folded, no control characters, and none
 /// that change the direction of the surrounding text.
 pub(crate) fn excerpt(body: &[u8], confidential: &[String]) -> String {
-    let mut text = String::from_utf8_lossy(body).into_owned();
-    for hidden in confidential.iter().filter(|hidden| hidden.chars().count() >= CONFIDENTIAL_CHARS_MIN) {
-        text = text.replace(hidden.as_str(), "[redacted]");
-    }
-    let visible: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).filter(|c| !changes_direction(*c)).collect();
+    let visible = cleaned(&redacted(&String::from_utf8_lossy(body), confidential));
     let mut short = String::new();
     for word in visible.split_whitespace() {
         if !short.is_empty() {
@@ -180,6 +178,20 @@ pub(crate) fn excerpt(body: &[u8], confidential: &[String]) -> String {
     }
     short.truncate(short.floor_char_boundary(EXCERPT_BYTES_MAX));
     short
+}
+
+/// A text without the confidential ones.
+pub(crate) fn redacted(text: &str, confidential: &[String]) -> String {
+    let mut text = text.to_owned();
+    for hidden in confidential.iter().filter(|hidden| hidden.chars().count() >= CONFIDENTIAL_CHARS_MIN) {
+        text = text.replace(hidden.as_str(), REDACTED);
+    }
+    text
+}
+
+/// A text without control characters, but for the ends of lines, and without those that change the direction of the text around it.
+pub(crate) fn cleaned(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).filter(|c| !changes_direction(*c)).collect()
 }
 
 fn changes_direction(c: char) -> bool {

@@ -2,7 +2,7 @@
 
 use billwire_app::delivery_lists::Filter;
 use billwire_schemas::clock::Timestamp;
-use billwire_schemas::delivery::{self as record, AttemptRecord};
+use billwire_schemas::delivery::{self as record, AttemptRecord, Exchange};
 use billwire_schemas::ids::{EventId, QueueId, ReplayId, SubscriptionId};
 use billwire_schemas::refusal::Code;
 use poem_openapi::{Object, OpenApi, Tags, param::Path, types::Example};
@@ -55,6 +55,55 @@ pub(crate) struct Attempt {
     status: Option<u16>,
     /// Short description of the result.
     detail: String,
+    /// What was sent to a webhook endpoint. Present only when a single delivery is requested, and for as long as texts of answers are kept.
+    request: Option<SentRequest>,
+    /// What the webhook endpoint answered, if it did. Present where `request` is.
+    response: Option<ReceivedResponse>,
+}
+
+/// A header of an HTTP message.
+#[derive(Debug, Object)]
+pub(crate) struct HeaderField {
+    /// Name, in lower case.
+    name: String,
+    /// Value, up to 512 bytes; `[redacted]` in place of credentials, of the endpoint's own headers and of cookies.
+    value: String,
+}
+
+/// The request of an attempt. Its body is the message of the event, with the parameters that the subscription adds.
+#[derive(Debug, Object)]
+pub(crate) struct SentRequest {
+    /// URL, without its query.
+    url: String,
+    /// Headers.
+    headers: Vec<HeaderField>,
+}
+
+/// The response to an attempt.
+#[derive(Debug, Object)]
+pub(crate) struct ReceivedResponse {
+    /// Headers: up to 40, and up to 4 KiB together.
+    headers: Vec<HeaderField>,
+    /// The first 4 KiB of the body, as text, with credentials of the endpoint replaced by `[redacted]`.
+    body: String,
+    /// Whether some headers or a part of the body are left out.
+    truncated: bool,
+}
+
+impl From<record::HeaderField> for HeaderField {
+    fn from(record::HeaderField { name, value }: record::HeaderField) -> Self {
+        Self { name, value }
+    }
+}
+
+/// Request and response of a call over HTTP.
+pub(crate) fn exchanged(exchange: Option<Box<Exchange>>) -> (Option<SentRequest>, Option<ReceivedResponse>) {
+    let Some(exchange) = exchange else { return (None, None) };
+    let fields = |of: Vec<record::HeaderField>| of.into_iter().map(HeaderField::from).collect();
+    let Exchange { url, sent, received } = *exchange;
+    let response =
+        received.map(|received| ReceivedResponse { headers: fields(received.headers), body: received.body, truncated: received.cut });
+    (Some(SentRequest { url, headers: fields(sent) }), response)
 }
 
 /// A recipient of an e-mail delivery.
@@ -131,7 +180,15 @@ impl Example for Delivery {
             attempt_count: 1,
             next_attempt_at: None,
             created_at: example_moment(),
-            last_attempt: Some(Attempt { number: 1, at: example_moment(), latency_ms: 42.5, status: Some(204), detail: String::new() }),
+            last_attempt: Some(Attempt {
+                number: 1,
+                at: example_moment(),
+                latency_ms: 42.5,
+                status: Some(204),
+                detail: String::new(),
+                request: None,
+                response: None,
+            }),
             attempts: None,
             recipients: None,
         }
@@ -140,12 +197,15 @@ impl Example for Delivery {
 
 impl From<AttemptRecord> for Attempt {
     fn from(attempt: AttemptRecord) -> Self {
+        let (request, response) = exchanged(attempt.report.exchange);
         Self {
             number: attempt.number,
             at: attempt.at.into(),
             latency_ms: attempt.latency.as_micros() as f64 / 1_000.0,
             status: attempt.report.status,
             detail: attempt.report.detail,
+            request,
+            response,
         }
     }
 }
@@ -165,7 +225,7 @@ impl Delivery {
             attempt_count: delivery.attempts,
             next_attempt_at: delivery.next_attempt_at.map(Into::into),
             created_at: delivery.created_at.into(),
-            last_attempt: delivery.last.map(Into::into),
+            last_attempt: delivery.last.map(|last| Attempt { request: None, response: None, ..last.into() }),
             attempts: attempts.map(|attempts| attempts.into_iter().map(Into::into).collect()),
             recipients: None,
         }

@@ -14,7 +14,10 @@ use uuid::Uuid;
 
 use crate::{
     customers::account_bill_cycle::NoMembers,
-    delivery::webhook_endpoints::Tag,
+    delivery::{
+        deliveries::{ReceivedResponse, SentRequest, exchanged},
+        webhook_endpoints::Tag,
+    },
     events::event_type::EventType,
     http::{
         problem::Problem,
@@ -132,11 +135,16 @@ pub(crate) struct EndpointTestResult {
     detail: String,
     /// Duration of the call in milliseconds.
     latency_ms: u64,
+    /// What was sent, if a call was made.
+    request: Option<SentRequest>,
+    /// What the receiver answered, if it did.
+    response: Option<ReceivedResponse>,
 }
 
 impl Example for EndpointTestResult {
     fn example() -> Self {
-        Self { delivered: true, event_id: example_id(0x102), status: Some(204), detail: String::new(), latency_ms: 42 }
+        let (request, response) = (None, None);
+        Self { delivered: true, event_id: example_id(0x102), status: Some(204), detail: String::new(), latency_ms: 42, request, response }
     }
 }
 
@@ -235,10 +243,11 @@ impl WebhookEndpointActions {
         let event = EventId(fresh());
         let body = EventType::example_message(&context, &input.body.event_type.0, event).await?;
         let body = Value::Object(body).to_string().into_bytes();
-        let Tried { delivered, status, detail, latency } =
+        let Tried { delivered, status, detail, latency, exchange } =
             context.app().test_webhook_endpoint(context.tenant(), &endpoint.0.0, event, body).await?;
         let latency_ms = u64::try_from(latency.as_millis()).unwrap_or(u64::MAX);
-        Ok(Shown(EndpointTestResult { delivered, event_id: event.0, status, detail, latency_ms }))
+        let (request, response) = exchanged(exchange);
+        Ok(Shown(EndpointTestResult { delivered, event_id: event.0, status, detail, latency_ms, request, response }))
     }
 
     /// Get the health of a webhook endpoint

@@ -12,7 +12,7 @@ use billwire_domain::{
 };
 use billwire_schemas::{
     clock::{Clock, SystemClock, Timestamp},
-    delivery::Health,
+    delivery::{Exchange, Health},
     ids::{EventId, OrderingKey, TenantId, WebhookEndpointId},
     refusal::Code,
     signing_secret,
@@ -52,6 +52,8 @@ pub struct Tried {
     pub detail: String,
     /// Duration of the call.
     pub latency: Duration,
+    /// What was sent and what came back, if a call was made.
+    pub exchange: Option<Box<Exchange>>,
 }
 
 /// A client for webhook receivers; `server` implements it over the webhook channel.

@@ -82,7 +82,8 @@ impl WebhookClient for WebhookAdapter {
         let began = Instant::now();
         let outcome = self.channel.test(tenant, endpoint, event, body.into()).await?;
         let latency = began.elapsed();
-        let tried = |delivered: bool, Report { status, detail, .. }: Report| Tried { delivered, status, detail, latency };
+        let tried =
+            |delivered: bool, Report { status, detail, exchange, .. }: Report| Tried { delivered, status, detail, latency, exchange };
         Ok(match outcome {
             Outcome::Delivered(report) => tried(true, report),
             Outcome::Retry { report, .. } | Outcome::GiveUp(report) | Outcome::Gone(report) => tried(false, report),

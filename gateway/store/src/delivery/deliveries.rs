@@ -45,13 +45,31 @@ fn latency_us(latency: Duration) -> i64 {
 }
 
 /// An attempt as the columns of a row have it.
-pub(crate) fn attempt_record(number: i32, at: i64, latency_us: i64, status: Option<i32>, detail: String) -> AttemptRecord {
-    AttemptRecord {
+///
+/// # Errors
+/// When the exchange is no JSON of one.
+pub(crate) fn attempt_record(
+    number: i32,
+    at: i64,
+    latency_us: i64,
+    status: Option<i32>,
+    detail: String,
+    exchange: Option<&str>,
+) -> Result<AttemptRecord, Error> {
+    let status = status.and_then(|status| u16::try_from(status).ok());
+    let exchange = exchange.map(serde_json::from_str).transpose().map_err(Error::corrupt("attempt"))?;
+    Ok(AttemptRecord {
         number: u32::try_from(number).unwrap_or(0),
         at: moment(at),
         latency: Duration::from_micros(u64::try_from(latency_us).unwrap_or(0)),
-        report: Report { status: status.and_then(|status| u16::try_from(status).ok()), detail, recipients: Vec::new() },
-    }
+        report: Report { status, detail, recipients: Vec::new(), exchange },
+    })
+}
+
+/// The exchange of an attempt as its column has it.
+fn exchange(attempt: &AttemptRecord) -> Option<String> {
+    // Texts alone are always JSON.
+    attempt.report.exchange.as_ref().and_then(|exchange| serde_json::to_string(exchange).ok())
 }
 
 /// A slot as its column has it.
@@ -84,12 +102,14 @@ fn row(d: &Delivery, now: Timestamp) -> delivery::Model {
         last_attempt_at,
         created_at: micros(d.created_at),
         updated_at: micros(now),
+        exchange: d.last.as_ref().filter(|_| d.state == DeliveryState::Succeeded).and_then(exchange),
     }
 }
 
 pub(crate) fn parse(row: delivery::Model) -> Result<Delivery, Error> {
     let corrupt = |detail: String| Error::Corrupt { table: "delivery", detail };
-    let last = row.last_attempt_at.map(|at| attempt_record(row.attempts, at, row.last_latency_us, row.last_status, row.last_detail));
+    let (attempts, latency, status, exchange) = (row.attempts, row.last_latency_us, row.last_status, row.exchange.as_deref());
+    let last = row.last_attempt_at.map(|at| attempt_record(attempts, at, latency, status, row.last_detail, exchange)).transpose()?;
     let tenant: TenantId = row.tenant.parse().map_err(|_| corrupt(row.tenant))?;
     let key: OrderingKey = row.ordering_key.parse().map_err(|_| corrupt(row.ordering_key))?;
     Ok(Delivery {
@@ -124,13 +144,14 @@ fn failed_attempt(d: &Delivery) -> Option<attempt::Model> {
         status: a.report.status.map(i32::from),
         detail: a.report.detail.clone(),
         tenant: d.tenant.to_string(),
+        exchange: exchange(a),
     })
 }
 
 /// What an attempt changes of a delivery that is stored.
-const CHANGED: [delivery::Column; 8] = {
+const CHANGED: [delivery::Column; 9] = {
     use delivery::Column as C;
-    [C::State, C::Attempts, C::NextAttemptAt, C::LastStatus, C::LastDetail, C::LastLatencyUs, C::LastAttemptAt, C::UpdatedAt]
+    [C::State, C::Attempts, C::NextAttemptAt, C::LastStatus, C::LastDetail, C::LastLatencyUs, C::LastAttemptAt, C::UpdatedAt, C::Exchange]
 };
 
 async fn write(transaction: &DatabaseTransaction, new: &[&Delivery], known: &[&Delivery], now: Timestamp) -> Result<(), DbErr> {

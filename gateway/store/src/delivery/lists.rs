@@ -94,8 +94,8 @@ impl Store {
         let found = parse(row)?;
         let kept =
             attempt::Entity::find().filter(attempt::Column::DeliveryId.eq(id.0)).order_by_asc(attempt::Column::Number).all(&*read).await?;
-        let mut attempts: Vec<AttemptRecord> =
-            kept.into_iter().map(|a| attempt_record(a.number, a.at, a.latency_us, a.status, a.detail)).collect();
+        let kept = kept.into_iter().map(|a| attempt_record(a.number, a.at, a.latency_us, a.status, a.detail, a.exchange.as_deref()));
+        let mut attempts: Vec<AttemptRecord> = kept.collect::<Result<_, _>>()?;
         // A successful attempt is in the delivery's own row only.
         if let Some(last) = found.last.clone().filter(|last| attempts.iter().all(|a| a.number != last.number)) {
             attempts.push(last);

@@ -14,6 +14,9 @@ pub struct Model {
     pub status: Option<i32>,
     pub detail: String,
     pub tenant: String,
+    /// JSON of [`billwire_schemas::delivery::Exchange`].
+    #[sea_orm(column_type = "Text", nullable)]
+    pub exchange: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

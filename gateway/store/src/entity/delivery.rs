@@ -27,6 +27,9 @@ pub struct Model {
     pub last_attempt_at: Option<i64>,
     pub created_at: i64,
     pub updated_at: i64,
+    /// JSON of [`billwire_schemas::delivery::Exchange`], once it succeeded.
+    #[sea_orm(column_type = "Text", nullable)]
+    pub exchange: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

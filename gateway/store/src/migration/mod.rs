@@ -11,6 +11,7 @@ mod m0008_access;
 mod m0009_audit;
 mod m0010_identity_providers;
 mod m0011_stream_subscriptions;
+mod m0012_exchanges;
 
 use sea_orm_migration::prelude::*;
 
@@ -31,6 +32,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0009_audit::Migration),
             Box::new(m0010_identity_providers::Migration),
             Box::new(m0011_stream_subscriptions::Migration),
+            Box::new(m0012_exchanges::Migration),
         ]
     }
 }

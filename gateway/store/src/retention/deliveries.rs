@@ -52,17 +52,22 @@ impl Store {
         deleted(&transaction.query_all_raw(self.statement(&sql, ids)).await?, "created_at")
     }
 
-    /// Clears the texts of answers in finished deliveries; their status codes stay.
+    /// Clears the texts of answers in finished deliveries, and what was sent; status codes stay.
     pub(super) async fn purge_answers(&self, transaction: &DatabaseTransaction, page: &[Candidate]) -> Result<Vec<Deleted>, Error> {
         let ids = ids(page);
         let these = marks(1, ids.len());
         let finished = finished();
-        let sql = format!("UPDATE delivery SET last_detail = '' WHERE id IN ({these}) AND {finished} AND last_detail <> ''");
+        let sql = format!(
+            "UPDATE delivery SET last_detail = '', exchange = NULL WHERE id IN ({these}) AND {finished} \
+             AND (last_detail <> '' OR exchange IS NOT NULL)"
+        );
         transaction.execute_raw(self.statement(&sql, ids.clone())).await?;
-        for table in ["attempt", "recipient"] {
+        for (table, none, any) in [
+            ("attempt", "detail = '', exchange = NULL", "(detail <> '' OR exchange IS NOT NULL)"),
+            ("recipient", "detail = ''", "detail <> ''"),
+        ] {
             let sql = format!(
-                "UPDATE {table} SET detail = '' WHERE delivery_id IN (SELECT id FROM delivery WHERE id IN ({these}) AND {finished}) \
-                 AND detail <> ''"
+                "UPDATE {table} SET {none} WHERE delivery_id IN (SELECT id FROM delivery WHERE id IN ({these}) AND {finished}) AND {any}"
             );
             transaction.execute_raw(self.statement(&sql, ids.clone())).await?;
         }

@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use billwire_schemas::{
     clock::{Clock, SystemClock},
-    delivery::{Delivery, DeliveryState, Published},
+    delivery::{AttemptRecord, Delivery, DeliveryState, Published},
     ids::{DeliveryId, EventId, OrderingKey, QueueId, ReplayId, Slot, SubscriptionId, TransactionId, fresh},
 };
 use chrono::TimeDelta;
 use sea_orm::{EntityTrait, IntoActiveModel};
+use serde_json::json;
 
 use super::*;
 use crate::{
@@ -99,7 +100,11 @@ impl Old {
 
     async fn deliver(&self, one: &One, key: OrderingKey, subscription: SubscriptionId, at: Timestamp) {
         let attempt = |number, status, detail: &str| {
-            crate::delivery::deliveries::attempt_record(number, micros(at), 5, Some(status), detail.to_owned())
+            let exchange =
+                json!({ "url": "https://r.test/", "sent": [], "received": { "headers": [], "body": detail, "cut": false } }).to_string();
+            let record =
+                crate::delivery::deliveries::attempt_record(number, micros(at), 5, Some(status), detail.to_owned(), Some(&exchange));
+            record.expect("an exchange")
         };
         let mut made = Delivery {
             id: one.delivery,
@@ -318,6 +323,10 @@ async fn texts_of_answers_attempts_and_replies_go_earlier() {
     recipient::Entity::insert(recipient.into_active_model()).exec(&old.store.0.write).await.expect("a row");
     let texts = async |one: &One| {
         let (found, attempts) = old.store.delivery(&old.tenant, one.delivery).await.expect("read").expect("there");
+        let body = |attempt: &AttemptRecord| attempt.report.exchange.as_ref().and_then(|kept| Some(kept.received.as_ref()?.body.clone()));
+        for attempt in &attempts {
+            assert_eq!(body(attempt).unwrap_or_default(), attempt.report.detail, "what came back is kept as long");
+        }
         let mut texts = vec![found.last.expect("an attempt").report.detail];
         texts.extend(attempts.into_iter().map(|attempt| attempt.report.detail));
         texts.extend(old.store.recipients(one.delivery).await.expect("read").into_iter().map(|(recipient, _)| recipient.detail));
