@@ -108,7 +108,7 @@ async fn events_come_to_a_local_url_signed_filtered_and_in_order_with_a_log() {
     api.account(&cycle).await;
     let (url, mut calls) = receiver("202 Accepted").await;
     let filter = "event.type != 'account.updated'";
-    let more = ["--forward-to", &url, "--types", "account.*,invoice.*", "--filter", filter, "--secret", SECRET];
+    let more = ["--forward-to", &url, "--types", "account.*,invoice.*", "--filter", filter, "--secret", SECRET, "--print"];
     let listening = Listening::start(&api.base, &api.key, &more);
     assert_eq!(listening.next(), json!({ "listening": true }));
     let account = api.account(&cycle).await;
@@ -123,7 +123,7 @@ async fn events_come_to_a_local_url_signed_filtered_and_in_order_with_a_log() {
         let stored = api.get(&format!("/v1/events/{}", event["id"].as_str().expect("an id"))).await;
         assert_eq!(stored.text, body, "the very bytes");
         let line = listening.next();
-        assert_eq!((&line["type"], &line["status"]), (&json!(kind), &json!(202)));
+        assert_eq!((&line["type"], &line["status"], &line["event"]), (&json!(kind), &json!(202), &event));
     }
     assert!(calls.try_recv().is_err(), "nothing from before, and nothing filtered out");
 }

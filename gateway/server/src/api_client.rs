@@ -13,7 +13,7 @@ use crate::login::{self, Profile, ProfileName};
 /// How long a call of the API may take.
 const CALL_MAX: Duration = Duration::from_secs(30);
 /// Items on a page.
-const PAGE: u32 = 200;
+const PAGE: usize = 200;
 
 /// Which gateway to call.
 #[derive(Debug, clap::Args)]
@@ -46,6 +46,42 @@ impl Place {
     }
 }
 
+/// A gateway that is called over its API, and nothing else.
+#[derive(Debug, clap::Args)]
+pub struct Gateway {
+    /// The gateway's API
+    #[arg(long, default_value = "http://127.0.0.1:8080")]
+    pub api: Url,
+    /// The API key to call with
+    #[arg(long, env = "BILLWIRE_ADMIN_KEY", hide_env_values = true, required_unless_present = "profile")]
+    pub key: Option<String>,
+    /// The gateway and key that `billwire login` has kept under this name
+    #[arg(long)]
+    pub profile: Option<ProfileName>,
+}
+
+impl Gateway {
+    /// Its address, and what to call it with.
+    ///
+    /// # Errors
+    /// One line: the profile is not there, or its token cannot be replaced.
+    pub async fn profile(&self) -> Result<Profile, String> {
+        match &self.profile {
+            Some(name) => login::profile(name).await,
+            None => Ok(Profile { api: self.api.clone(), key: self.key.clone().unwrap_or_default() }),
+        }
+    }
+
+    /// Its API.
+    ///
+    /// # Errors
+    /// One line that says what is wrong and what to do.
+    pub async fn api(&self) -> Result<Api, String> {
+        let Profile { api, key } = self.profile().await?;
+        Api::new(&api, Some(key))
+    }
+}
+
 /// A text member of what the API answers; empty if there is none.
 pub fn text<'v>(value: &'v Value, member: &str) -> &'v str {
     value[member].as_str().unwrap_or_default()
@@ -72,10 +108,22 @@ impl Api {
         self.base.join(path).map_err(|e| format!("--api: {e}"))
     }
 
+    /// The answer, or where there was none, and why.
+    fn answered<T>(&self, answer: Result<T, String>) -> Result<T, String> {
+        answer.map_err(|why| format!("no answer from {}: {why}", self.base))
+    }
+
     /// What the API says, or why it refuses.
     fn said((status, body): (u16, Bytes)) -> Result<Value, String> {
         let said: Value = serde_json::from_slice(&body).unwrap_or_default();
-        if (200..300).contains(&status) { Ok(said) } else { Err(format!("the API answered {status}: {}", text(&said, "detail"))) }
+        if (200..300).contains(&status) {
+            return Ok(said);
+        }
+        let why = match status {
+            401 => "the API key is not valid; give another with --key or BILLWIRE_ADMIN_KEY",
+            _ => text(&said, "detail"),
+        };
+        Err(format!("the API answered {status}: {why}"))
     }
 
     /// A change by POST; gives the first entity after it.
@@ -83,11 +131,18 @@ impl Api {
     /// # Errors
     /// Why it is refused, or why there is no answer.
     pub async fn change(&self, path: &str, body: Value) -> Result<Value, String> {
+        Ok(self.post(path, body).await?["entities"][0]["after"].clone())
+    }
+
+    /// What a POST answers.
+    ///
+    /// # Errors
+    /// Why it is refused, or why there is no answer.
+    pub async fn post(&self, path: &str, body: Value) -> Result<Value, String> {
         let bearer = HeaderValue::from_str(&format!("Bearer {}", self.key)).map_err(|_| "--key: has characters that no key has")?;
         let json = HeaderValue::from_static("application/json");
         let headers = HeaderMap::from_iter([(header::AUTHORIZATION, bearer), (header::CONTENT_TYPE, json)]);
-        let said = Self::said(self.client.post(self.url(path)?, headers, body.to_string().into()).await?)?;
-        Ok(said["entities"][0]["after"].clone())
+        Self::said(self.answered(self.client.post(self.url(path)?, headers, body.to_string().into()).await)?)
     }
 
     /// Deletes; gives the first entity after it.
@@ -95,7 +150,7 @@ impl Api {
     /// # Errors
     /// Why it is refused, or why there is no answer.
     pub async fn delete(&self, path: &str) -> Result<Value, String> {
-        let said = Self::said(self.client.delete(self.url(path)?, &self.key).await?)?;
+        let said = Self::said(self.answered(self.client.delete(self.url(path)?, &self.key).await)?)?;
         Ok(said["entities"][0]["after"].clone())
     }
 
@@ -104,7 +159,7 @@ impl Api {
     /// # Errors
     /// Why it is refused, or why there is no answer.
     pub async fn get(&self, path: &str) -> Result<Value, String> {
-        Self::said(self.client.get(self.url(path)?, &self.key).await?)
+        Self::said(self.answered(self.client.get(self.url(path)?, &self.key).await)?)
     }
 
     /// All items of a list.
@@ -112,18 +167,27 @@ impl Api {
     /// # Errors
     /// Why it is refused, or why there is no answer.
     pub async fn list(&self, path: &str) -> Result<Vec<Value>, String> {
+        self.first(path, &[], usize::MAX).await
+    }
+
+    /// The first items of a list, up to `most`, with these query parameters.
+    ///
+    /// # Errors
+    /// Why it is refused, or why there is no answer.
+    pub async fn first(&self, path: &str, query: &[(&str, &str)], most: usize) -> Result<Vec<Value>, String> {
         let (mut items, mut cursor) = (Vec::new(), None::<String>);
         loop {
             let mut url = self.url(path)?;
-            url.query_pairs_mut().append_pair("limit", &PAGE.to_string());
+            let limit = (most - items.len()).clamp(1, PAGE);
+            url.query_pairs_mut().extend_pairs(query).append_pair("limit", &limit.to_string());
             if let Some(cursor) = &cursor {
                 url.query_pairs_mut().append_pair("cursor", cursor);
             }
-            let page = Self::said(self.client.get(url, &self.key).await?)?;
+            let page = Self::said(self.answered(self.client.get(url, &self.key).await)?)?;
             items.extend(page["items"].as_array().into_iter().flatten().cloned());
             match page["nextCursor"].as_str() {
-                Some(next) => cursor = Some(next.to_owned()),
-                None => return Ok(items),
+                Some(next) if items.len() < most => cursor = Some(next.to_owned()),
+                _ => return Ok(items),
             }
         }
     }

@@ -10,7 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::{
     audit,
     config::{self, Settings},
-    data_dir, database, keys, listen, login,
+    data_dir, database, integrator, keys, listen, login,
     nats_access::{self, NatsAccess},
     output::{Output, answer, print_json},
     recover,
@@ -81,6 +81,8 @@ enum Command {
     Login(login::Options),
     /// Forget them
     Logout(login::Forget),
+    #[command(flatten)]
+    Integrator(integrator::Command),
     /// Read the stream over NATS
     Stream {
         #[command(subcommand)]
@@ -159,6 +161,7 @@ pub async fn run(cli: Cli) -> Result<(), String> {
         Command::Tenants { command } => tenants::run(command, cli.output).await,
         Command::Login(options) => login::run(options, cli.output).await,
         Command::Logout(options) => login::forget(&options, cli.output),
+        Command::Integrator(command) => integrator::run(command, cli.output).await,
         Command::Stream { command } => stream::run(command, cli.output).await,
         Command::Audit { command } => audit::run(&settings(cli.config.as_deref(), None)?, command, cli.output).await,
         Command::Keys { command } => keys::run(|| settings(cli.config.as_deref(), None), command, cli.output).await,

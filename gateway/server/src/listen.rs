@@ -17,11 +17,7 @@ use serde_json::{Value, json, value::RawValue};
 use tokio::time::{Instant, sleep};
 use url::Url;
 
-use crate::{
-    cli::Signals,
-    login::{self, Profile, ProfileName},
-    output::Output,
-};
+use crate::{api_client::Gateway, cli::Signals, login::Profile, output::Output};
 
 /// Which events, and where they are forwarded to.
 #[derive(Debug, clap::Args)]
@@ -29,21 +25,17 @@ pub struct Options {
     /// Where each event is POSTed to, e.g. http://localhost:3000/hook; absent: events are only shown
     #[arg(long)]
     forward_to: Option<Url>,
-    /// The gateway's API
-    #[arg(long, default_value = "http://127.0.0.1:8080")]
-    api: Url,
-    /// An API key with the scope events:read
-    #[arg(long, env = "BILLWIRE_ADMIN_KEY", hide_env_values = true, required_unless_present = "profile")]
-    key: Option<String>,
-    /// The gateway and key that `billwire login` has kept under this name
-    #[arg(long)]
-    profile: Option<ProfileName>,
+    #[command(flatten)]
+    gateway: Gateway,
     /// Only events of these types; patterns such as invoice.* too
     #[arg(long, value_delimiter = ',')]
     types: Vec<String>,
     /// Only events for which this CEL expression holds, e.g. "account.currency == 'EUR'"
     #[arg(long)]
     filter: Option<String>,
+    /// Show each event whole, as JSON
+    #[arg(long)]
+    print: bool,
     /// The secret that forwarded events are signed with (whsec_… or whsk_…); absent: one is created and shown
     #[arg(long)]
     secret: Option<String>,
@@ -66,7 +58,8 @@ struct Came {
 
 struct Listener {
     options: Options,
-    key: String,
+    /// The address of the gateway.
+    base: Url,
     output: Output,
     selection: Selection,
     filter: Option<Expression>,
@@ -79,12 +72,9 @@ struct Listener {
 ///
 /// # Errors
 /// One line that says what is wrong and what to do.
-pub async fn run(mut options: Options, output: Output) -> Result<(), String> {
-    let mut key = options.key.take().unwrap_or_default();
-    if let Some(name) = &options.profile {
-        Profile { api: options.api, key } = login::profile(name).await?;
-    }
-    for (name, url) in [("--api", Some(&options.api)), ("--forward-to", options.forward_to.as_ref())] {
+pub async fn run(options: Options, output: Output) -> Result<(), String> {
+    let Profile { api: base, .. } = options.gateway.profile().await?;
+    for (name, url) in [("--api", Some(&base)), ("--forward-to", options.forward_to.as_ref())] {
         if url.is_some_and(|url| !["http", "https"].contains(&url.scheme()) || url.host().is_none()) {
             return Err(format!("{name} must be a complete URL, such as http://localhost:3000/hook"));
         }
@@ -102,7 +92,7 @@ pub async fn run(mut options: Options, output: Output) -> Result<(), String> {
         receiver: UnguardedClient::new(FORWARD_MAX)?,
         endpoint: options.forward_to.clone().map(|url| endpoint(url, options.secret.clone(), output)).transpose()?,
         options,
-        key,
+        base,
         output,
     };
     tokio::select! {
@@ -141,7 +131,7 @@ impl Listener {
             match self.next(cursor.as_deref()).await {
                 Ok((events, next)) => {
                     if cursor.is_none() {
-                        self.say(&format!("listening to {}", self.options.api), &json!({ "listening": true }));
+                        self.say(&format!("listening to {}", self.base), &json!({ "listening": true }));
                     }
                     for event in events {
                         self.handle(event).await;
@@ -159,7 +149,7 @@ impl Listener {
 
     /// The events after `cursor`, and the next cursor.
     async fn next(&self, cursor: Option<&str>) -> Result<(Vec<Came>, String), Fault> {
-        let mut url = self.options.api.join("/v1/events/tail").map_err(|e| Fault::Refused(format!("--api: {e}")))?;
+        let mut url = self.base.join("/v1/events/tail").map_err(|e| Fault::Refused(format!("--api: {e}")))?;
         url.query_pairs_mut().append_pair("limit", "200").append_pair("waitSeconds", &WAIT_SECONDS.to_string());
         // The API filters by one type; several types are filtered here.
         if let [one] = self.options.types.as_slice() {
@@ -168,11 +158,8 @@ impl Listener {
         if let Some(cursor) = cursor {
             url.query_pairs_mut().append_pair("cursor", cursor);
         }
-        let key = match &self.options.profile {
-            // A token may have ended meanwhile.
-            Some(name) => login::profile(name).await.map_err(Fault::Away)?.key,
-            None => self.key.clone(),
-        };
+        // A token may have ended meanwhile.
+        let Profile { key, .. } = self.options.gateway.profile().await.map_err(Fault::Away)?;
         let (status, body) = self.api.get(url, &key).await.map_err(Fault::Away)?;
         let page: Page = serde_json::from_slice(&body).unwrap_or_default();
         let detail = || page.detail.clone().unwrap_or_else(|| "no reason was given".to_owned());
@@ -230,7 +217,15 @@ impl Listener {
             Some(Err(why)) => (None, Some(why)),
         };
         let result = json!({ "id": event.id, "type": event.kind, "status": status, "error": error, "latencyMs": took.as_millis() as u64 });
-        self.say(line.trim_end(), &result);
+        let mut result = result;
+        let mut shown = line.trim_end().to_owned();
+        if self.options.print {
+            // Every event was read as JSON before.
+            let whole: Value = serde_json::from_slice(&event.body).unwrap_or_default();
+            shown = format!("{shown}\n{whole:#}");
+            result["event"] = whole;
+        }
+        self.say(&shown, &result);
     }
 
     fn say(&self, text: &str, value: &Value) {

@@ -15,6 +15,7 @@ mod data_dir;
 mod database;
 #[cfg(feature = "dev")]
 mod dev;
+mod integrator;
 mod keys;
 mod listen;
 mod login;

@@ -5,12 +5,11 @@ use std::path::PathBuf;
 use billwire_bus::CalloutKeys;
 use clap::{Subcommand, ValueEnum};
 use serde_json::{Value, json};
-use url::Url;
 
 use crate::{
-    api_client::Api,
+    api_client::{Api, Gateway},
     data_dir::write_private,
-    login::{self, Profile, ProfileName},
+    login::Profile,
     output::{Output, answer, print_json},
 };
 
@@ -52,15 +51,8 @@ pub enum Command {
     Credentials {
         /// Name of the stream subscription
         name: String,
-        /// The gateway's API
-        #[arg(long, default_value = "http://127.0.0.1:8080")]
-        api: Url,
-        /// An API key with the scopes stream_subscriptions:read and stream:read
-        #[arg(long, env = "BILLWIRE_ADMIN_KEY", hide_env_values = true, required_unless_present = "profile")]
-        key: Option<String>,
-        /// The gateway and key that `billwire login` has kept under this name
-        #[arg(long)]
-        profile: Option<ProfileName>,
+        #[command(flatten)]
+        gateway: Gateway,
         /// Print only the program in this language
         #[arg(long, value_enum)]
         example: Option<Language>,
@@ -79,14 +71,8 @@ pub enum Command {
 /// One line that says what is wrong and what to do.
 pub async fn run(command: Command, output: Output) -> Result<(), String> {
     match command {
-        Command::Credentials { name, api, key, profile, example } => {
-            let (api, key) = match profile {
-                Some(profile) => {
-                    let Profile { api, key } = login::profile(&profile).await?;
-                    (api, key)
-                }
-                None => (api, key.unwrap_or_default()),
-            };
+        Command::Credentials { name, gateway, example } => {
+            let Profile { api, key } = gateway.profile().await?;
             let subscription = subscription(&Api::new(&api, Some(key.clone()))?, &name).await?;
             credentials(&subscription, &key, example, output)
         }
