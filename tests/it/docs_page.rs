@@ -21,6 +21,10 @@ async fn an_integrator_finds_an_operation_by_its_id_and_runs_it_on_the_page() {
     let seen = tokio::task::spawn_blocking(move || peers::run("browser_docs.cjs", &[&wanted.to_string()])).await.expect("its end");
     let found: Vec<&str> = seen["found"].as_array().expect("operations").iter().filter_map(Value::as_str).collect();
     assert!(found.contains(&"updateAccountBillCycle") && !found.contains(&"listApiKeys"), "{found:?}");
+    assert_eq!(seen["shown"], json!([200]), "refusals are shown on demand");
+    for status in [200, 400, 404, 412, 503] {
+        assert!(seen["all"].as_array().is_some_and(|all| all.contains(&json!(status))), "{status}: {}", seen["all"]);
+    }
     assert_eq!(seen["status"].as_str().map(str::trim), Some("200"), "{seen}");
     let body: Value = serde_json::from_str(seen["body"].as_str().expect("a body")).expect("JSON");
     assert_eq!(

@@ -2,7 +2,7 @@
 //
 //     node browser_docs.cjs '{"chromium": PATH, "docs": URL, "folder": PATH, "key": API key, "operation": ID, "values": {PARAMETER: TEXT}, "request": TEXT}'
 //
-// It prints {"found": [ids that the filter shows], "status": TEXT, "body": TEXT, "blocked": [what the page's policy refused]}.
+// It prints {"found": [ids that the filter shows], "shown": [statuses that the operation shows], "all": [those it shows on demand], "status": TEXT, "body": TEXT, "blocked": [what the page's policy refused]}.
 
 const { execute, open, run, sleep } = require("./browser.cjs");
 
@@ -18,13 +18,19 @@ run(async (config) => {
   const found = await page.evaluate(shown);
   const operation = `document.querySelector('[id$="-${config.operation}"]')`;
   await page.click("the operation", `${operation}?.querySelector('.opblock-summary-control')`);
+  const statuses = `[...${operation}.querySelectorAll('.responses-table:not(.live-responses-table) tr.response .response-col_status')].map((one) => parseInt(one.innerText))`;
+  await page.until("the responses", `${statuses}.length > 0`);
+  const answers = await page.evaluate(statuses);
+  await page.click("the button for the refusals", `${operation}.querySelector('button.refusals')`);
+  await page.until("the refusals", `${statuses}.length > ${answers.length}`);
+  const all = await page.evaluate(statuses);
   for (const [name, text] of Object.entries(config.values)) {
     await page.type(name, `${operation}.querySelector('tr[data-param-name="${name}"] input')`, text);
   }
   await page.type("the body", `${operation}.querySelector('textarea.body-param__text')`, config.request);
   // The page takes over what is typed once nothing more is typed for a third of a second.
   await sleep(1_000);
-  const told = { found, ...(await execute(page, operation)), blocked: page.blocked() };
+  const told = { found, shown: answers, all, ...(await execute(page, operation)), blocked: page.blocked() };
   await page.close();
   return told;
 });

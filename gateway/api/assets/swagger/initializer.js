@@ -19,6 +19,20 @@
       .filter((tag) => tag.get("operations").size > 0);
   };
 
+  // An operation has a dozen refusals, most of them those of every other one: they are shown on demand.
+  const responses = (Original, { React }) => {
+    const { createElement, useState } = React;
+    return (props) => {
+      const [open, setOpen] = useState(false);
+      const refusals = props.responses.filter((_, status) => status >= "300");
+      const shown = open ? props.responses : props.responses.filter((_, status) => status < "300");
+      const words = `${open ? "Hide" : "Show"} the refusals: ${refusals.keySeq().join(", ")}`;
+      const toggle = { className: "btn refusals", type: "button", "aria-expanded": open, onClick: () => setOpen(!open) };
+      const button = refusals.size > 0 ? createElement("button", toggle, words) : null;
+      return createElement("div", null, createElement(Original, { ...props, responses: shown }), button);
+    };
+  };
+
   const ui = SwaggerUIBundle({
     url: "/openapi.json",
     dom_id: "#swagger-ui",
@@ -27,7 +41,7 @@
     displayRequestDuration: true,
     docExpansion: "list",
     filter: true,
-    plugins: [() => ({ fn: { opsFilter } })],
+    plugins: [() => ({ fn: { opsFilter }, wrapComponents: { responses } })],
     oauth2RedirectUrl: `${location.origin}/docs/oauth2-redirect.html`,
     persistAuthorization: false,
     tryItOutEnabled: true,
