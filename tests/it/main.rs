@@ -37,6 +37,7 @@ mod monitoring;
 mod operations;
 mod private;
 mod process;
+mod receivers_guide;
 mod redrive;
 mod replays;
 mod retention;
