@@ -10,6 +10,7 @@ use billwire_schemas::{
 };
 use billwire_store::{Configuration, ConfigurationKind as Kind, Tx, commit::Failure, idempotency::Reply, page::PageRequest};
 use serde::de::DeserializeOwned;
+use uuid::Uuid;
 
 use crate::{App, RequestContext, ensure_name_free, execute::UseCase, record::Record};
 
@@ -114,7 +115,18 @@ impl App {
         if_match: Option<i64>,
         use_case: U,
     ) -> Result<Reply, Failure> {
-        self.execute(context, OnConfiguration { use_case, id: id.to_owned(), if_match }).await
+        let id = self.id_of::<U::Object>(&context.caller.tenant, id).await?;
+        self.execute(context, OnConfiguration { use_case, id, if_match }).await
+    }
+
+    /// The id of the object that a request names by its id or its name. A name that no object has stays as it is: a repeated request may be of
+    /// an object that is gone.
+    pub(crate) async fn id_of<T: ConfigurationObject>(&self, tenant: &TenantId, reference: &str) -> Result<String, Failure> {
+        if reference.parse::<Uuid>().is_ok() {
+            return Ok(reference.to_owned());
+        }
+        let named: Option<T> = self.store.configuration_named(tenant, T::KIND, reference).await?;
+        Ok(named.map_or_else(|| reference.to_owned(), |object| object.id().to_string()))
     }
 }
 
@@ -170,15 +182,21 @@ pub(crate) fn changed<T: ConfigurationObject>(tx: &mut Tx<'_>, change: &Change<T
     Record::of(change)
 }
 
+/// The object with this id or name.
+async fn find<T: ConfigurationObject>(tx: &Tx<'_>, reference: &str) -> Result<Option<T>, Failure> {
+    match reference.parse() {
+        Ok(id) => tx.configuration(T::KIND, id).await,
+        Err(_) => tx.configuration_named(T::KIND, reference).await,
+    }
+}
+
 /// The configuration object named in the path, at the required version.
 ///
 /// # Errors
 /// `<object>_not_found`, `stale_version`, the refusal of [`ConfigurationObject::fixed`], or a database failure.
 pub(crate) async fn addressed<T: ConfigurationObject>(tx: &Tx<'_>, id: &str, if_match: Option<i64>) -> Result<T, Failure> {
     T::fixed(id).map_or(Ok(()), Err)?;
-    let missing = || Rejected::not_found(T::NOT_FOUND, T::NAME, id);
-    let uuid = id.parse().map_err(|_| missing())?;
-    let found: T = tx.configuration(T::KIND, uuid).await?.ok_or_else(missing)?;
+    let found: T = find(tx, id).await?.ok_or_else(|| Rejected::not_found(T::NOT_FOUND, T::NAME, id))?;
     Rejected::ensure_current(if_match, found.version())?;
     Ok(found)
 }
@@ -188,9 +206,5 @@ pub(crate) async fn addressed<T: ConfigurationObject>(tx: &Tx<'_>, id: &str, if_
 /// # Errors
 /// `code`, or a database failure.
 pub(crate) async fn referenced<T: ConfigurationObject>(tx: &Tx<'_>, pointer: &'static str, code: Code, id: &str) -> Result<T, Failure> {
-    let found = match id.parse() {
-        Ok(id) => tx.configuration(T::KIND, id).await?,
-        Err(_) => None,
-    };
-    found.ok_or_else(|| Rejected::violation(pointer, code, format!("There is no {} '{id}'.", T::NAME)).into())
+    find(tx, id).await?.ok_or_else(|| Rejected::violation(pointer, code, format!("There is no {} '{id}'.", T::NAME)).into())
 }

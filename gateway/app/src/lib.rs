@@ -300,14 +300,14 @@ impl App {
         self.store.ping().await
     }
 
-    /// One configuration object.
+    /// One configuration object, by its id or its name.
     ///
     /// # Errors
     /// `<object>_not_found`, or a database failure.
     pub async fn configuration<T: ConfigurationObject>(&self, tenant: &TenantId, id: &str) -> Result<T, Failure> {
         let found = match id.parse() {
             Ok(id) => self.store.configuration(tenant, T::KIND, id).await?,
-            Err(_) => None,
+            Err(_) => self.store.configuration_named(tenant, T::KIND, id).await?,
         };
         found.ok_or_else(|| domain::Rejected::not_found(T::NOT_FOUND, T::NAME, id).into())
     }

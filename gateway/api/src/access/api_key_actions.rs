@@ -61,7 +61,7 @@ impl ApiKeyActions {
     async fn rotate(
         &self,
         context: Context,
-        /// Id of the API key.
+        /// Id or name of the API key.
         #[oai(name = "apiKey")]
         key: Path<Reference>,
         input: Validated<ApiKeyRotation>,
@@ -77,7 +77,7 @@ impl ApiKeyActions {
     async fn revoke(
         &self,
         context: Context,
-        /// Id of the API key.
+        /// Id or name of the API key.
         #[oai(name = "apiKey")]
         key: Path<Reference>,
         input: Validated<Option<NoMembers>>,

@@ -203,7 +203,7 @@ impl ApiKeys {
     async fn get(
         &self,
         context: Context,
-        /// Id of the API key.
+        /// Id or name of the API key.
         #[oai(name = "apiKey")]
         key: Path<Reference>,
     ) -> Result<Shown<ApiKey>, Problem> {
@@ -219,7 +219,7 @@ impl ApiKeys {
     async fn delete(
         &self,
         context: Context,
-        /// Id of the API key.
+        /// Id or name of the API key.
         #[oai(name = "apiKey")]
         key: Path<Reference>,
     ) -> Result<Done, Problem> {

@@ -259,7 +259,7 @@ impl IdentityProviders {
         &self,
         context: Context,
         known: IfNoneMatch,
-        /// Id of the identity provider.
+        /// Id or name of the identity provider.
         #[oai(name = "identityProvider")]
         provider: Path<Reference>,
     ) -> Result<Found<IdentityProvider>, Problem> {
@@ -274,7 +274,7 @@ impl IdentityProviders {
     async fn update(
         &self,
         context: Context,
-        /// Id of the identity provider.
+        /// Id or name of the identity provider.
         #[oai(name = "identityProvider")]
         provider: Path<Reference>,
         input: Validated<IdentityProviderUpdate>,
@@ -299,7 +299,7 @@ impl IdentityProviders {
     async fn delete(
         &self,
         context: Context,
-        /// Id of the identity provider.
+        /// Id or name of the identity provider.
         #[oai(name = "identityProvider")]
         provider: Path<Reference>,
     ) -> Result<Done, Problem> {

@@ -255,7 +255,7 @@ impl Roles {
         &self,
         context: Context,
         known: IfNoneMatch,
-        /// Id of the role.
+        /// Id or name of the role.
         role: Path<Reference>,
     ) -> Result<Found<Role>, Problem> {
         let found: role::Role = context.app().configuration(context.tenant(), &role.0.0).await?;
@@ -269,7 +269,7 @@ impl Roles {
     async fn update(
         &self,
         context: Context,
-        /// Id of the role.
+        /// Id or name of the role.
         role: Path<Reference>,
         input: Validated<RoleUpdate>,
     ) -> Result<Done, Problem> {
@@ -290,7 +290,7 @@ impl Roles {
     async fn delete(
         &self,
         context: Context,
-        /// Id of the role.
+        /// Id or name of the role.
         role: Path<Reference>,
     ) -> Result<Done, Problem> {
         Ok(Done(context.delete::<role::Role>(role.0).await?))

@@ -66,7 +66,7 @@ impl QueueStatisticsOfQueues {
     async fn get(
         &self,
         context: Context,
-        /// Id of the queue.
+        /// Id or name of the queue.
         queue: Path<Reference>,
     ) -> Result<Shown<QueueStatistics>, Problem> {
         let Told { depth, progress, behind } = context.app().queue_statistics(context.tenant(), &queue.0.0).await?;

@@ -201,7 +201,7 @@ impl Queues {
         &self,
         context: Context,
         known: IfNoneMatch,
-        /// Id of the queue.
+        /// Id or name of the queue.
         queue: Path<Reference>,
     ) -> Result<Found<Queue>, Problem> {
         Found::of(&context.app().configuration::<queue::Queue>(context.tenant(), &queue.0.0).await?, &known)
@@ -215,7 +215,7 @@ impl Queues {
     async fn update(
         &self,
         context: Context,
-        /// Id of the queue.
+        /// Id or name of the queue.
         queue: Path<Reference>,
         input: Validated<QueueUpdate>,
     ) -> Result<Done, Problem> {
@@ -236,7 +236,7 @@ impl Queues {
     async fn pause(
         &self,
         context: Context,
-        /// Id of the queue.
+        /// Id or name of the queue.
         queue: Path<Reference>,
         input: Validated<Option<NoMembers>>,
     ) -> Result<Done, Problem> {
@@ -250,7 +250,7 @@ impl Queues {
     async fn resume(
         &self,
         context: Context,
-        /// Id of the queue.
+        /// Id or name of the queue.
         queue: Path<Reference>,
         input: Validated<Option<NoMembers>>,
     ) -> Result<Done, Problem> {
@@ -264,7 +264,7 @@ impl Queues {
     async fn delete(
         &self,
         context: Context,
-        /// Id of the queue.
+        /// Id or name of the queue.
         queue: Path<Reference>,
     ) -> Result<Done, Problem> {
         Ok(Done(context.delete::<queue::Queue>(queue.0).await?))

@@ -33,7 +33,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct ReplayOrder {
-    /// Id of the subscription. Its current event selection, filter and action apply.
+    /// Id or name of the subscription. Its current event selection, filter and action apply.
     subscription_id: Reference,
     /// Start of the window (inclusive), compared with the time of the events.
     from: Moment,
@@ -52,7 +52,7 @@ impl Validate for ReplayOrder {}
 impl Example for ReplayOrder {
     fn example() -> Self {
         Self {
-            subscription_id: Reference(example_id(8).to_string()),
+            subscription_id: Reference("crm-bill-cycle-changes".to_owned()),
             from: example_moment(),
             to: None,
             event_types: vec!["account.created".into()],

@@ -321,7 +321,7 @@ impl StreamSubscriptions {
     async fn get(
         &self,
         context: Context,
-        /// Id of the stream subscription.
+        /// Id or name of the stream subscription.
         #[oai(name = "streamSubscription")]
         subscription: Path<Reference>,
     ) -> Result<Shown<StreamSubscription>, Problem> {
@@ -338,7 +338,7 @@ impl StreamSubscriptions {
     async fn reset(
         &self,
         context: Context,
-        /// Id of the stream subscription.
+        /// Id or name of the stream subscription.
         #[oai(name = "streamSubscription")]
         subscription: Path<Reference>,
         input: Validated<StreamSubscriptionReset>,
@@ -355,7 +355,7 @@ impl StreamSubscriptions {
     async fn delete(
         &self,
         context: Context,
-        /// Id of the stream subscription.
+        /// Id or name of the stream subscription.
         #[oai(name = "streamSubscription")]
         subscription: Path<Reference>,
     ) -> Result<Done, Problem> {

@@ -24,14 +24,14 @@ pub(crate) struct SubscriptionActionInput {
     /// Type of the action.
     #[oai(rename = "type")]
     kind: ActionType,
-    /// For `webhook`: id of the webhook endpoint that events are POSTed to.
+    /// For `webhook`: id or name of the webhook endpoint that events are POSTed to.
     webhook_endpoint_id: Option<Reference>,
     /// For `webhook`: a path below the endpoint's path, in which `{name}` is replaced by a parameter's percent-encoded value, such as
     /// `/accounts/{account.id}`. It must not have `.` or `..` segments; an event that would lead out of the endpoint's path is a dead letter.
     path: Option<UrlPath>,
-    /// For `email`: id of the sending SMTP account. Absent: the tenant's default account.
+    /// For `email`: id or name of the sending SMTP account. Absent: the tenant's default account.
     smtp_account_id: Option<Reference>,
-    /// For `email`: id of the notification template, your own or predefined.
+    /// For `email`: id of the notification template, your own or predefined, or the name of your own.
     notification_template_id: Option<Reference>,
     /// For `email`: the recipients. Each is an e-mail address, the id of a system user, or the name of a parameter with an address, such as
     /// `contact.email`.
@@ -45,7 +45,7 @@ pub(crate) struct SubscriptionActionInput {
     bcc: Option<Vec<MailRecipient>>,
     /// For `email`: whether the event is attached as JSON. Default `false`.
     attach_event: Option<bool>,
-    /// For `forward`: id of the queue to forward events to.
+    /// For `forward`: id or name of the queue to forward events to.
     queue_id: Option<Reference>,
     /// For `calculate`: the custom event type to publish.
     event_type: Option<EventTypeName>,
@@ -91,10 +91,10 @@ impl SubscriptionActionInput {
     }
 
     /// Builds an example.
-    pub fn of_webhook(endpoint: Uuid) -> Self {
+    pub fn of_webhook(endpoint: &str) -> Self {
         Self {
             kind: ActionType::Webhook,
-            webhook_endpoint_id: Some(Reference(endpoint.to_string())),
+            webhook_endpoint_id: Some(Reference(endpoint.to_owned())),
             path: Some("/accounts/{account.id}".into()),
             smtp_account_id: None,
             notification_template_id: None,

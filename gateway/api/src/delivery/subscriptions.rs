@@ -107,7 +107,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
 pub(crate) struct SubscriptionInput {
     /// Display name; unique among subscriptions.
     name: Name,
-    /// Id of the queue.
+    /// Id or name of the queue.
     queue_id: Reference,
     /// The event types to select from the queue: names and patterns. If `objects` is empty too: all events of the queue.
     #[oai(default, validator(max_items = 200, unique_items))]
@@ -149,12 +149,12 @@ impl Example for SubscriptionInput {
     fn example() -> Self {
         Self {
             name: "crm-bill-cycle-changes".into(),
-            queue_id: Reference(example_id(4).to_string()),
+            queue_id: Reference("account-changes".to_owned()),
             event_types: vec!["account.bill_cycle_changed".into()],
             objects: vec![],
             filter: Some("account.currency == 'EUR'".into()),
             parameters: Some(HashMap::from([("sales.region".to_owned(), "account.currency == 'EUR' ? 'EU' : 'other'".into())])),
-            action: SubscriptionActionInput::of_webhook(example_id(5)),
+            action: SubscriptionActionInput::of_webhook("crm"),
             when_given_up: skip(),
         }
     }
@@ -294,7 +294,7 @@ impl Subscriptions {
         &self,
         context: Context,
         known: IfNoneMatch,
-        /// Id of the subscription.
+        /// Id or name of the subscription.
         subscription: Path<Reference>,
     ) -> Result<Found<Subscription>, Problem> {
         Found::of(&context.app().configuration::<subscription::Subscription>(context.tenant(), &subscription.0.0).await?, &known)
@@ -307,7 +307,7 @@ impl Subscriptions {
     async fn update(
         &self,
         context: Context,
-        /// Id of the subscription.
+        /// Id or name of the subscription.
         subscription: Path<Reference>,
         input: Validated<SubscriptionUpdate>,
     ) -> Result<Done, Problem> {
@@ -331,7 +331,7 @@ impl Subscriptions {
     async fn enable(
         &self,
         context: Context,
-        /// Id of the subscription.
+        /// Id or name of the subscription.
         subscription: Path<Reference>,
         input: Validated<Option<NoMembers>>,
     ) -> Result<Done, Problem> {
@@ -345,7 +345,7 @@ impl Subscriptions {
     async fn disable(
         &self,
         context: Context,
-        /// Id of the subscription.
+        /// Id or name of the subscription.
         subscription: Path<Reference>,
         input: Validated<Option<NoMembers>>,
     ) -> Result<Done, Problem> {
@@ -359,7 +359,7 @@ impl Subscriptions {
     async fn delete(
         &self,
         context: Context,
-        /// Id of the subscription.
+        /// Id or name of the subscription.
         subscription: Path<Reference>,
     ) -> Result<Done, Problem> {
         Ok(Done(context.delete::<subscription::Subscription>(subscription.0).await?))

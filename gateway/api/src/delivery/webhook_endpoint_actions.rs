@@ -178,7 +178,7 @@ impl WebhookEndpointActions {
     async fn enable(
         &self,
         context: Context,
-        /// Id of the webhook endpoint.
+        /// Id or name of the webhook endpoint.
         #[oai(name = "webhookEndpoint")]
         endpoint: Path<Reference>,
         input: Validated<Option<NoMembers>>,
@@ -194,7 +194,7 @@ impl WebhookEndpointActions {
     async fn disable(
         &self,
         context: Context,
-        /// Id of the webhook endpoint.
+        /// Id or name of the webhook endpoint.
         #[oai(name = "webhookEndpoint")]
         endpoint: Path<Reference>,
         input: Validated<Option<WebhookEndpointDisabling>>,
@@ -213,7 +213,7 @@ impl WebhookEndpointActions {
     async fn rotate(
         &self,
         context: Context,
-        /// Id of the webhook endpoint.
+        /// Id or name of the webhook endpoint.
         #[oai(name = "webhookEndpoint")]
         endpoint: Path<Reference>,
         input: Validated<SecretRotation>,
@@ -235,7 +235,7 @@ impl WebhookEndpointActions {
     async fn test(
         &self,
         context: Context,
-        /// Id of the webhook endpoint.
+        /// Id or name of the webhook endpoint.
         #[oai(name = "webhookEndpoint")]
         endpoint: Path<Reference>,
         input: Validated<EndpointTest>,
@@ -257,7 +257,7 @@ impl WebhookEndpointActions {
     async fn health(
         &self,
         context: Context,
-        /// Id of the webhook endpoint.
+        /// Id or name of the webhook endpoint.
         #[oai(name = "webhookEndpoint")]
         endpoint: Path<Reference>,
     ) -> Result<Shown<WebhookEndpointHealth>, Problem> {

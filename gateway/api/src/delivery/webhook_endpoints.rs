@@ -335,7 +335,7 @@ impl WebhookEndpoints {
         &self,
         context: Context,
         known: IfNoneMatch,
-        /// Id of the webhook endpoint.
+        /// Id or name of the webhook endpoint.
         #[oai(name = "webhookEndpoint")]
         endpoint: Path<Reference>,
     ) -> Result<Found<WebhookEndpoint>, Problem> {
@@ -350,7 +350,7 @@ impl WebhookEndpoints {
     async fn update(
         &self,
         context: Context,
-        /// Id of the webhook endpoint.
+        /// Id or name of the webhook endpoint.
         #[oai(name = "webhookEndpoint")]
         endpoint: Path<Reference>,
         input: Validated<WebhookEndpointUpdate>,
@@ -379,7 +379,7 @@ impl WebhookEndpoints {
     async fn delete(
         &self,
         context: Context,
-        /// Id of the webhook endpoint.
+        /// Id or name of the webhook endpoint.
         #[oai(name = "webhookEndpoint")]
         endpoint: Path<Reference>,
     ) -> Result<Done, Problem> {

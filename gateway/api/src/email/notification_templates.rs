@@ -328,7 +328,7 @@ impl NotificationTemplates {
     async fn update(
         &self,
         context: Context,
-        /// Id of the notification template.
+        /// Id or name of the notification template.
         #[oai(name = "notificationTemplate")]
         template: Path<Reference>,
         input: Validated<NotificationTemplateUpdate>,
@@ -354,7 +354,7 @@ impl NotificationTemplates {
         &self,
         context: Context,
         known: IfNoneMatch,
-        /// Id of the notification template.
+        /// Id or name of the notification template.
         #[oai(name = "notificationTemplate")]
         template: Path<Reference>,
     ) -> Result<Found<NotificationTemplate>, Problem> {
@@ -369,7 +369,7 @@ impl NotificationTemplates {
     async fn delete(
         &self,
         context: Context,
-        /// Id of the notification template.
+        /// Id or name of the notification template.
         #[oai(name = "notificationTemplate")]
         template: Path<Reference>,
     ) -> Result<Done, Problem> {

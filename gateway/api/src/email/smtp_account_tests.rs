@@ -81,7 +81,7 @@ impl SmtpAccountTests {
     async fn verify(
         &self,
         context: Context,
-        /// Id of the SMTP account.
+        /// Id or name of the SMTP account.
         #[oai(name = "smtpAccount")]
         account: Path<Reference>,
         input: Validated<Option<NoMembers>>,
@@ -97,7 +97,7 @@ impl SmtpAccountTests {
     async fn test(
         &self,
         context: Context,
-        /// Id of the SMTP account.
+        /// Id or name of the SMTP account.
         #[oai(name = "smtpAccount")]
         account: Path<Reference>,
         input: Validated<TestEmail>,

@@ -288,7 +288,7 @@ impl SmtpAccounts {
         &self,
         context: Context,
         known: IfNoneMatch,
-        /// Id of the SMTP account.
+        /// Id or name of the SMTP account.
         #[oai(name = "smtpAccount")]
         account: Path<Reference>,
     ) -> Result<Found<SmtpAccount>, Problem> {
@@ -302,7 +302,7 @@ impl SmtpAccounts {
     async fn update(
         &self,
         context: Context,
-        /// Id of the SMTP account.
+        /// Id or name of the SMTP account.
         #[oai(name = "smtpAccount")]
         account: Path<Reference>,
         input: Validated<SmtpAccountUpdate>,
@@ -335,7 +335,7 @@ impl SmtpAccounts {
     async fn delete(
         &self,
         context: Context,
-        /// Id of the SMTP account.
+        /// Id or name of the SMTP account.
         #[oai(name = "smtpAccount")]
         account: Path<Reference>,
     ) -> Result<Done, Problem> {

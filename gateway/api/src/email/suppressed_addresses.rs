@@ -133,7 +133,7 @@ impl SuppressedAddresses {
         &self,
         context: Context,
         known: IfNoneMatch,
-        /// Id of the entry.
+        /// Id of the entry, or the e-mail address.
         #[oai(name = "suppressedAddress")]
         entry: Path<Reference>,
     ) -> Result<Found<SuppressedAddress>, Problem> {
@@ -148,7 +148,7 @@ impl SuppressedAddresses {
     async fn delete(
         &self,
         context: Context,
-        /// Id of the entry.
+        /// Id of the entry, or the e-mail address.
         #[oai(name = "suppressedAddress")]
         entry: Path<Reference>,
     ) -> Result<Done, Problem> {

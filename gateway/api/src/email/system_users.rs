@@ -179,7 +179,7 @@ impl SystemUsers {
         &self,
         context: Context,
         known: IfNoneMatch,
-        /// Id of the system user.
+        /// Id or name of the system user.
         #[oai(name = "systemUser")]
         user: Path<Reference>,
     ) -> Result<Found<SystemUser>, Problem> {
@@ -193,7 +193,7 @@ impl SystemUsers {
     async fn update(
         &self,
         context: Context,
-        /// Id of the system user.
+        /// Id or name of the system user.
         #[oai(name = "systemUser")]
         user: Path<Reference>,
         input: Validated<SystemUserUpdate>,
@@ -216,7 +216,7 @@ impl SystemUsers {
     async fn delete(
         &self,
         context: Context,
-        /// Id of the system user.
+        /// Id or name of the system user.
         #[oai(name = "systemUser")]
         user: Path<Reference>,
     ) -> Result<Done, Problem> {

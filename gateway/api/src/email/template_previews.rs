@@ -145,7 +145,7 @@ impl TemplatePreviews {
     async fn preview(
         &self,
         context: Context,
-        /// Id of the notification template.
+        /// Id or name of the notification template.
         #[oai(name = "notificationTemplate")]
         template: Path<Reference>,
         input: Validated<TemplatePreviewing>,

@@ -56,7 +56,7 @@ impl TemplateVersions {
     async fn versions(
         &self,
         context: Context,
-        /// Id of the notification template.
+        /// Id or name of the notification template.
         #[oai(name = "notificationTemplate")]
         template: Path<Reference>,
     ) -> Result<Listed<NotificationTemplateVersion>, Problem> {

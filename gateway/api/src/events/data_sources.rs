@@ -135,7 +135,7 @@ impl DataSources {
         &self,
         context: Context,
         known: IfNoneMatch,
-        /// Id of the data source.
+        /// Id or name of the data source.
         #[oai(name = "dataSource")]
         source: Path<Reference>,
     ) -> Result<Found<DataSource>, Problem> {
@@ -149,7 +149,7 @@ impl DataSources {
     async fn delete(
         &self,
         context: Context,
-        /// Id of the data source.
+        /// Id or name of the data source.
         #[oai(name = "dataSource")]
         source: Path<Reference>,
     ) -> Result<Done, Problem> {

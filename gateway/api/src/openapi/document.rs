@@ -206,12 +206,12 @@ fn tidy_parameter(parameter: &mut Value, schemas: &Map<String, Value>) {
     }
 }
 
-/// The example of a parameter named after a resource: the external id, id or name of that resource's example.
+/// The example of a parameter named after a resource: what the example of that resource can be addressed by, an id only if there is nothing else.
 fn reference_example(parameter: &str, schemas: &Map<String, Value>) -> Option<Value> {
     let mut letters = parameter.chars();
     let noun: String = letters.next()?.to_uppercase().chain(letters).collect();
     let example = schemas.get(&noun)?.get("example")?;
-    ["externalId", "id", "name"].iter().find_map(|member| example.get(member)).cloned()
+    ["externalId", "tenantId", "address", "name", "id"].iter().find_map(|member| example.get(member)).cloned()
 }
 
 fn add_parameter(operation: &mut Value, parameter: Value) {

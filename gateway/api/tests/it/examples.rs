@@ -260,7 +260,7 @@ pub(crate) async fn play(rig: &Rig, before: impl AsyncFn(&Example<'_>)) {
         let mut path = template.clone();
         for parameter in operation["parameters"].as_array().into_iter().flatten().filter(|parameter| parameter["in"] == "path") {
             let (name, example) = (parameter["name"].as_str().expect("a name"), parameter["example"].as_str().expect("an example"));
-            path = path.replace(&format!("{{{name}}}"), example);
+            path = path.replace(&format!("{{{name}}}"), &example.replace(' ', "%20"));
         }
         let body: Option<Value> = operation
             .pointer("/requestBody/content/application~1json/example")

@@ -27,6 +27,7 @@ mod identity_providers;
 mod issuer;
 mod lists;
 mod mail;
+mod named;
 mod patches;
 mod payers;
 mod payments;

@@ -210,7 +210,7 @@ impl App {
         let end = access.consumers.end().await.map_err(Error::Unavailable)?;
         let tenant = context.caller.tenant.clone();
         let reply = self.execute_on_configuration(context, id, if_match, ResetStreamSubscription { start, end }).await?;
-        self.provide(access, &tenant, id).await?;
+        self.provide(access, &tenant, reply.entity.as_deref().unwrap_or_default()).await?;
         Ok(reply)
     }
 

@@ -187,7 +187,8 @@ impl App {
         page_request: page::PageRequest,
     ) -> Result<page::Page<TemplateVersion>, Failure> {
         let missing = || Failure::from(Rejected::not_found(Code::NotificationTemplateNotFound, "notification template", id));
-        let wanted = history::Transactions { object: Some(id.to_owned()), ..history::Transactions::default() };
+        let object = self.id_of::<NotificationTemplate>(tenant, id).await?;
+        let wanted = history::Transactions { object: Some(object), ..history::Transactions::default() };
         let page = self.store.list_business_transactions(tenant, wanted, page_request).await?;
         let recorded: Vec<Recorded> =
             page.items.iter().map(|record| serde_json::from_str(record).map_err(json)).collect::<Result<_, _>>()?;

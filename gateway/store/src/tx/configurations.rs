@@ -97,6 +97,15 @@ impl Tx<'_> {
         }
     }
 
+    /// The configuration object of this kind and name, if this tenant has it.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn configuration_named<T: serde::de::DeserializeOwned>(&self, kind: Kind, name: &str) -> Result<Option<T>, Failure> {
+        let row = configuration::Entity::find().filter(named(&self.tenant, kind, name)).one(self.conn).await.map_err(Error::from)?;
+        Ok(row.map(|row| parse("configuration", &row.body)).transpose()?)
+    }
+
     /// Whether this tenant has a configuration object of this kind and name.
     ///
     /// # Errors
