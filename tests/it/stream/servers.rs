@@ -87,7 +87,12 @@ async fn a_nats_server_that_is_started_again_has_its_consumers_and_lets_subscrib
     nats.start().await;
     eventually("the client to be back", async || (client.connection_state() == async_nats::connection::State::Connected).then_some(()))
         .await;
-    assert_eq!(read(&reader, 2).await, kept, "nothing twice, nothing missing");
+    let mut found = Vec::new();
+    while !kept.iter().all(|id| found.contains(id)) {
+        // What the killed server has not written down as acknowledged comes again.
+        found.extend(read(&reader, 1).await.into_iter().filter(|id| !first.contains(id)));
+    }
+    assert_eq!(found, kept, "nothing else twice, nothing missing");
     // Connections from before the restart are followed as well.
     let began = Instant::now();
     tenant.api.post(&format!("/v1/api-keys/{}/revoke", tenant.key_id), json!({})).await.expect(200);

@@ -243,6 +243,8 @@ pub(crate) struct Example<'a> {
     pub body: Option<Value>,
     /// The ids that exist.
     pub ids: Vec<String>,
+    /// The paths of objects by their names, each with the object's id.
+    pub named: Vec<(String, String)>,
 }
 
 /// Plays every example; `before` sees each before it is called.
@@ -254,6 +256,7 @@ pub(crate) async fn play(rig: &Rig, before: impl AsyncFn(&Example<'_>)) {
     assert_eq!(played, all.keys().map(String::as_str).collect(), "every operation is played");
 
     let mut stands_for: Vec<(String, String)> = Vec::new();
+    let mut named: Vec<(String, String)> = Vec::new();
     for id in ORDER.iter().chain(REST) {
         let (method, template, operation) = &all[*id];
         let real = |text: String| stands_for.iter().fold(text, |text, (example, id)| text.replace(example, id));
@@ -266,7 +269,7 @@ pub(crate) async fn play(rig: &Rig, before: impl AsyncFn(&Example<'_>)) {
             .pointer("/requestBody/content/application~1json/example")
             .map(|example| serde_json::from_str(&real(example.to_string())).expect("JSON"));
         let ids = stands_for.iter().map(|(_, made)| made.clone()).collect();
-        let example = Example { id, method, path: real(path), body, ids };
+        let example = Example { id, method, path: real(path), body, ids, named: named.clone() };
         before(&example).await;
         let answer = rig.call(method, &example.path, &[], example.body.as_ref()).await;
         if *id == "deleteAccount" {
@@ -308,6 +311,10 @@ pub(crate) async fn play(rig: &Rig, before: impl AsyncFn(&Example<'_>)) {
         let example = &content["example"];
         if example["entities"][0]["action"] == "created" && *id != "getBusinessTransaction" {
             let made = answer.json()["entities"][0]["id"].as_str().expect("an id").to_owned();
+            let after = &answer.json()["entities"][0]["after"];
+            if let Some(name) = ["tenantId", "address", "name"].iter().find_map(|member| after[member].as_str()) {
+                named.push((format!("{template}/{}", name.replace(' ', "%20")), made.clone()));
+            }
             stands_for.push((example["entities"][0]["id"].as_str().expect("an id").to_owned(), made));
             if *id == "createBillCycle" {
                 for (shown, made) in

@@ -10,12 +10,36 @@ use crate::{
     rig::Rig,
 };
 
+/// The call with ids in place of names.
+fn by_ids(example: &Example<'_>) -> (String, Option<Value>) {
+    let (mut path, mut body) = (example.path.clone(), example.body.clone());
+    let below = |named: &str| path.strip_prefix(named).filter(|rest| rest.is_empty() || rest.starts_with('/'));
+    let found = example.named.iter().rev().find_map(|(named, id)| Some((named.rsplit_once('/')?.0, id, below(named)?)));
+    if let Some((folder, id, rest)) = found {
+        path = format!("{folder}/{id}{rest}");
+    }
+    body.iter_mut().for_each(|body| with_ids(body, "", &example.named));
+    (path, body)
+}
+
+fn with_ids(value: &mut Value, member: &str, named: &[(String, String)]) {
+    match value {
+        Value::Object(members) => members.iter_mut().for_each(|(member, value)| with_ids(value, member, named)),
+        Value::String(text) if member.ends_with("Id") => {
+            if let Some((_, id)) = named.iter().rev().find(|(path, _)| path.ends_with(&format!("/{text}"))) {
+                text.clone_from(id);
+            }
+        }
+        _ => {}
+    }
+}
+
 /// The call with another id in place of each that exists.
-fn elsewhere(example: &Example<'_>) -> (String, Option<Value>, Vec<(String, String)>) {
-    let ids: Vec<(String, String)> = example.ids.iter().map(|id| (id.clone(), fresh().to_string())).collect();
+fn elsewhere((path, body): &(String, Option<Value>), ids: &[String]) -> (String, Option<Value>, Vec<(String, String)>) {
+    let ids: Vec<(String, String)> = ids.iter().map(|id| (id.clone(), fresh().to_string())).collect();
     let changed = |text: String| ids.iter().fold(text, |text, (id, other)| text.replace(id, other));
-    let body = example.body.as_ref().map(|body| serde_json::from_str(&changed(body.to_string())).expect("JSON"));
-    (changed(example.path.clone()), body, ids)
+    let body = body.as_ref().map(|body| serde_json::from_str(&changed(body.to_string())).expect("JSON"));
+    (changed(path.clone()), body, ids)
 }
 
 /// A response without what differs between any two.
@@ -88,12 +112,13 @@ async fn a_foreign_id_is_answered_as_one_that_does_not_exist() {
             rig.raw(method, path, &headers, body.as_ref().map(|body| body.to_string().into_bytes()).unwrap_or_default()).await
         };
         play(&rig, async |example| {
-            let (path, body, ids) = elsewhere(example);
-            if path == example.path && body == example.body {
+            let own = by_ids(example);
+            let (path, body, ids) = elsewhere(&own, &example.ids);
+            if path == own.0 && body == own.1 {
                 return;
             }
             checked.set(checked.get() + 1);
-            let foreign = by(example.method, &example.path, &example.body).await;
+            let foreign = by(example.method, &own.0, &own.1).await;
             let missing = by(example.method, &path, &body).await;
             assert_eq!(plain(&foreign, &ids), plain(&missing, &ids), "{}", example.id);
             let Some(statements) = &statements else { return };
@@ -102,7 +127,7 @@ async fn a_foreign_id_is_answered_as_one_that_does_not_exist() {
             for _ in 0..TRIES {
                 let before = statements.counted();
                 for _ in 0..CALLS {
-                    by(example.method, &example.path, &example.body).await;
+                    by(example.method, &own.0, &own.1).await;
                 }
                 let between = statements.counted();
                 for _ in 0..CALLS {
