@@ -43,11 +43,16 @@ bench: ## measure throughput and latency beside their physical limits (tests/ben
 	@BILLWIRE_TEST_PROGRAM="$(abspath $(target)/release/billwire)" tools/with-services cargo run $(LOCKED) --release -p billwire-tests --bin bench
 
 FUZZ_MINUTES ?= 10
+FUZZ_REQUESTS ?= 15
+FUZZ_SEED ?= $(shell date +%s)
 
-fuzz: ## look for templates, expressions, schemas and paths that abort, take long or fill the memory (FUZZ_MINUTES, 10)
+fuzz: ## look for templates, expressions, schemas and paths that abort, take long or fill the memory (FUZZ_MINUTES, 10), then for requests that are not answered as documented
 	@cargo build $(LOCKED) --release -p billwire
 	@BILLWIRE_TEST_PROGRAM="$(abspath $(target)/release/billwire)" \
 		cargo run $(LOCKED) --release -p billwire-tests --bin fuzz -- $$(( $(FUZZ_MINUTES) * 60 ))
+	@BILLWIRE_TEST_PROGRAM="$(abspath $(target)/release/billwire)" BILLWIRE_TEST_FUZZ_SEED=$(FUZZ_SEED) \
+		BILLWIRE_TEST_FUZZ_SYSTEMATIC=1000 BILLWIRE_TEST_FUZZ_RANDOM=$(FUZZ_REQUESTS) \
+		tools/with-services cargo test $(LOCKED) --release -p billwire-tests --test it -- fuzz_api:: --nocapture
 
 check: ## formatting, lints, documentation, dependencies, the OpenAPI documents, and every file in deploy/ and tools/
 	@echo "-- cargo fmt"

@@ -26,6 +26,7 @@ mod explain;
 mod faults;
 mod forged;
 mod fuzz;
+mod fuzz_api;
 mod integrator;
 mod keys;
 mod large_pages;

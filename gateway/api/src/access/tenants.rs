@@ -63,7 +63,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(crate) struct TenantInput {
-    /// The tenant's name in subjects and API keys, which never changes.
+    /// The tenant's name in subjects and API keys, which never changes; unique, also among tenants that were deleted.
     tenant_id: TenantName,
     /// The tenant's name for people.
     name: Name,

@@ -91,7 +91,7 @@ pub(crate) fn check_certificate(body: &Value, found: &mut Vec<Violation>) {
     for (name, other) in [("certificate", "key"), ("key", "certificate")] {
         if !given.contains_key(name) && given.contains_key(other) {
             let pointer = format!("/clientCertificate/{name}");
-            let message = format!("'{pointer}' is required with /clientCertificate/{other}.");
+            let message = format!("'{pointer}' is required with '/clientCertificate/{other}'.");
             found.push(Violation::at(pointer, "missing", message));
         }
     }

@@ -43,7 +43,7 @@ one, is answered with the object as it is: with the action `unchanged`, its vers
 has changed since.
 
 **Requests** with a body are `application/json` in UTF-8, without compression; another media type, `charset` or \
-`Content-Encoding` is refused with 415. Responses have `X-Content-Type-Options: nosniff` and `Cache-Control: no-store`.
+`Content-Encoding` is refused with 415. A body that is optional may be left out, or be `null`. Responses have `X-Content-Type-Options: nosniff` and `Cache-Control: no-store`.
 
 **E-mail addresses** are plain addresses in any script (RFC 5321, RFC 6531), such as `o'brien@example.com` or `dörte@bücher.example`. One \
 with a local part that is not ASCII can be sent to only by servers that offer SMTPUTF8.
