@@ -103,6 +103,7 @@ async fn an_integrator_finds_what_failed_sees_why_and_mends_it_on_the_command_li
         (&["trigger", "invoice.posted", "--endpoint", "nobody"], "--endpoint: there is no webhook endpoint 'nobody'"),
         (&["trigger", "custom.sim_swapped", "--data", "{"], "--data: "),
         (&["events", "list", "--from", "yesterday"], "or how long ago: 90s, 15m, 2h, 7d"),
+        (&["events", "list", "--limit", "0"], "'--limit <LIMIT>'"),
         (&["events", "list", "--type", "invoice.nope*"], "the API answered 422"),
         (&["explain", "01a22cb2-bd11-771a-85bc-7af33cf680fc"], "the API answered 404"),
     ] {

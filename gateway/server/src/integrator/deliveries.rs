@@ -1,5 +1,7 @@
 //! `billwire deliveries` and `billwire dead-letters`.
 
+use std::num::NonZeroUsize;
+
 use clap::Subcommand;
 use serde_json::{Value, json};
 
@@ -45,8 +47,8 @@ pub struct List {
     #[command(flatten)]
     of: Of,
     /// How many deliveries at most
-    #[arg(long, default_value_t = 50)]
-    limit: usize,
+    #[arg(long, default_value = "50")]
+    limit: NonZeroUsize,
     #[command(flatten)]
     gateway: Gateway,
 }
@@ -87,8 +89,8 @@ pub enum DeadLetters {
         #[command(flatten)]
         of: Of,
         /// How many at most
-        #[arg(long, default_value_t = 50)]
-        limit: usize,
+        #[arg(long, default_value = "50")]
+        limit: NonZeroUsize,
         #[command(flatten)]
         gateway: Gateway,
     },
@@ -125,7 +127,7 @@ pub async fn run(command: Command, output: Output) -> Result<(), String> {
             let List { state, event, status, of, limit, gateway } = *list;
             let mut query = vec![("state", state), ("eventId", event), ("status", status.map(|status| status.to_string()))];
             query.extend(of.named());
-            let items = gateway.api().await?.first("/v1/deliveries", &given(&query), limit).await?;
+            let items = gateway.api().await?.first("/v1/deliveries", &given(&query), limit.get()).await?;
             listed(items, output)
         }
         Command::Show { delivery, gateway } => {
@@ -147,7 +149,7 @@ pub async fn dead_letters(command: DeadLetters, output: Output) -> Result<(), St
     match command {
         DeadLetters::List { of, limit, gateway } => {
             let query = of.named();
-            let items = gateway.api().await?.first("/v1/dead-letters", &given(&query), limit).await?;
+            let items = gateway.api().await?.first("/v1/dead-letters", &given(&query), limit.get()).await?;
             listed(items, output)
         }
         DeadLetters::Redrive(choice) => handle(choice, "redrive", "redriven", output).await,

@@ -1,5 +1,7 @@
 //! `billwire events` and `billwire explain`.
 
+use std::num::NonZeroUsize;
+
 use clap::Subcommand;
 use serde_json::{Value, json};
 
@@ -45,8 +47,8 @@ pub struct List {
     #[arg(long)]
     to: Option<When>,
     /// How many events at most
-    #[arg(long, default_value_t = 50)]
-    limit: usize,
+    #[arg(long, default_value = "50")]
+    limit: NonZeroUsize,
     #[command(flatten)]
     gateway: Gateway,
 }
@@ -75,7 +77,7 @@ pub async fn run(command: Command, output: Output) -> Result<(), String> {
             let List { kind, account, ordering_key, object, from, to, limit, gateway } = *list;
             let (from, to) = (from.map(When::wire), to.map(When::wire));
             let query = [("type", kind), ("account", account), ("key", ordering_key), ("objectId", object), ("from", from), ("to", to)];
-            let items = gateway.api().await?.first("/v1/events", &given(&query), limit).await?;
+            let items = gateway.api().await?.first("/v1/events", &given(&query), limit.get()).await?;
             let rows: Vec<Vec<String>> = items.iter().map(row).collect();
             answer(output, &table(&["TIME", "TYPE", "ID", "ABOUT"], &rows), json!({ "items": items }))
         }
@@ -98,9 +100,10 @@ pub async fn explain(Explain { event, gateway }: Explain, output: Output) -> Res
 }
 
 fn explained(told: &Value) -> String {
-    let on = |member: &str, place: &str| if told[member] == true { format!("on {place}") } else { format!("not on {place}") };
-    let warehouse = if told["inWarehouse"] == true { "in the warehouse" } else { "not in the warehouse" };
-    let mut lines = vec![format!("{}  {}: {}, {warehouse}", text(told, "eventType"), text(told, "eventId"), on("onStream", "the stream"))];
+    let not = |member: &str| if told[member] == true { "" } else { "not " };
+    let (on_stream, in_warehouse) = (not("onStream"), not("inWarehouse"));
+    let (kind, id) = (text(told, "eventType"), text(told, "eventId"));
+    let mut lines = vec![format!("{kind}  {id}: {on_stream}on the stream, {in_warehouse}in the warehouse")];
     if told["setAside"] == true {
         lines.push("set aside: it, or an earlier event of its ordering key, is too large for the stream".to_owned());
     }
