@@ -183,7 +183,10 @@ pub(crate) fn changed<T: ConfigurationObject>(tx: &mut Tx<'_>, change: &Change<T
 }
 
 /// The object with this id or name.
-async fn find<T: ConfigurationObject>(tx: &Tx<'_>, reference: &str) -> Result<Option<T>, Failure> {
+///
+/// # Errors
+/// A database failure.
+pub(crate) async fn find<T: ConfigurationObject>(tx: &Tx<'_>, reference: &str) -> Result<Option<T>, Failure> {
     match reference.parse() {
         Ok(id) => tx.configuration(T::KIND, id).await,
         Err(_) => tx.configuration_named(T::KIND, reference).await,

@@ -206,6 +206,14 @@ pub struct Change<T> {
 }
 
 impl<T> Change<T> {
+    /// Settings that were set: created if the defaults applied before (version 0), updated otherwise.
+    pub fn of_settings(before: T, after: T) -> Self
+    where
+        T: Entity + Clone + PartialEq,
+    {
+        if before.version() == 0 { Self::created(after) } else { Self::updated(before, after, Vec::<&'static str>::new()) }
+    }
+
     /// A created entity without lifecycle events.
     pub fn created(after: T) -> Self {
         Self { before: None, after, action: Action::Created, lifecycle: Vec::new() }

@@ -210,22 +210,22 @@ impl Listener {
             (true, false) => format!("\x1b[31m{outcome}\x1b[0m"),
             (false, _) => outcome,
         };
-        let line = format!("{}  {:32} {}  {}  {outcome}", Local::now().format("%H:%M:%S"), event.kind, event.id, event.about);
+        let mut line = format!("{}  {:32} {}  {}  {outcome}", Local::now().format("%H:%M:%S"), event.kind, event.id, event.about);
         let (status, error) = match answer {
             None => (None, None),
             Some(Ok(status)) => (Some(status), None),
             Some(Err(why)) => (None, Some(why)),
         };
-        let result = json!({ "id": event.id, "type": event.kind, "status": status, "error": error, "latencyMs": took.as_millis() as u64 });
-        let mut result = result;
-        let mut shown = line.trim_end().to_owned();
+        let mut result =
+            json!({ "id": event.id, "type": event.kind, "status": status, "error": error, "latencyMs": took.as_millis() as u64 });
+        line.truncate(line.trim_end().len());
         if self.options.print {
             // Every event was read as JSON before.
             let whole: Value = serde_json::from_slice(&event.body).unwrap_or_default();
-            shown = format!("{shown}\n{whole:#}");
+            line.push_str(&format!("\n{whole:#}"));
             result["event"] = whole;
         }
-        self.say(&shown, &result);
+        self.say(&line, &result);
     }
 
     fn say(&self, text: &str, value: &Value) {

@@ -56,11 +56,7 @@ async fn resolved(tx: &Tx<'_>, action: NewAction) -> Result<(Action, Option<Noti
                 let message = format!("There is no notification template '{notification_template_id}'.");
                 Rejected::violation("/action/notificationTemplateId", Code::NotificationTemplateUnknown, message)
             };
-            let template = match notification_template_id.parse() {
-                Ok(id) => notification_templates::template(tx, id).await?,
-                Err(_) => tx.configuration_named(Kind::NotificationTemplate, &notification_template_id).await?,
-            };
-            let template: NotificationTemplate = template.ok_or_else(unknown)?;
+            let template = notification_templates::template(tx, &notification_template_id).await?.ok_or_else(unknown)?;
             let action = Action::Email { smtp_account_id, notification_template_id: template.id, to, cc, bcc, attach_event };
             let users: Vec<SystemUser> = tx.configurations(Kind::SystemUser).await?;
             for (pointer, recipient) in action.recipients() {
@@ -240,7 +236,7 @@ impl ConfigurationUseCase for UpdateSubscription {
 
 pub(crate) async fn template_of(tx: &Tx<'_>, action: &Action) -> Result<Option<NotificationTemplate>, Failure> {
     match action {
-        Action::Email { notification_template_id, .. } => notification_templates::template(tx, notification_template_id.0).await,
+        Action::Email { notification_template_id, .. } => notification_templates::template(tx, &notification_template_id.to_string()).await,
         _ => Ok(None),
     }
 }

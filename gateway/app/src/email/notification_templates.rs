@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use crate::{
     App, Purgeable,
-    configuration::{ConfigurationObject, ConfigurationUseCase, changed, created},
+    configuration::{ConfigurationObject, ConfigurationUseCase, changed, created, find},
     ensure_name_free,
     events::catalogue,
     execute::{UseCase, json},
@@ -108,14 +108,14 @@ pub(crate) fn predefined(id: Uuid) -> Option<NotificationTemplate> {
     notification_template::predefined().find(|one| one.id.0 == id)
 }
 
-/// A tenant's template or a predefined one.
+/// A tenant's template, by its id or its name, or a predefined one.
 ///
 /// # Errors
 /// A database failure.
-pub(crate) async fn template(tx: &Tx<'_>, id: Uuid) -> Result<Option<NotificationTemplate>, Failure> {
-    match predefined(id) {
+pub(crate) async fn template(tx: &Tx<'_>, reference: &str) -> Result<Option<NotificationTemplate>, Failure> {
+    match reference.parse().ok().and_then(predefined) {
         Some(found) => Ok(Some(found)),
-        None => tx.configuration(Kind::NotificationTemplate, id).await,
+        None => find(tx, reference).await,
     }
 }
 

@@ -200,7 +200,7 @@ pub fn update(settings: BillingSettings, command: Update, now: Timestamp) -> Res
         created_at: Some(settings.created_at.unwrap_or(now)),
         updated_at: Some(now),
     };
-    Ok(if settings.id.is_none() { Change::created(after) } else { Change::updated(settings, after, Vec::<&'static str>::new()) })
+    Ok(Change::of_settings(settings, after))
 }
 
 /// Checks a payment term of the settings or of an account: `payment_term_out_of_range` at `/paymentTermDays`.

@@ -182,7 +182,7 @@ pub fn update(
         created_at: Some(settings.created_at.unwrap_or(now)),
         updated_at: Some(now),
     };
-    Ok(if settings.id.is_none() { Change::created(after) } else { Change::updated(settings, after, Vec::<&'static str>::new()) })
+    Ok(Change::of_settings(settings, after))
 }
 
 impl Entity for RetentionSettings {

@@ -42,7 +42,7 @@ pub fn update(settings: StreamSettings, command: &Update, now: Timestamp) -> Cha
         created_at: Some(settings.created_at.unwrap_or(now)),
         updated_at: Some(now),
     };
-    if settings.id.is_none() { Change::created(after) } else { Change::updated(settings, after, Vec::<&'static str>::new()) }
+    Change::of_settings(settings, after)
 }
 
 impl Entity for StreamSettings {
