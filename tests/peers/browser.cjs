@@ -2,7 +2,9 @@
 
 const { spawn } = require("node:child_process");
 
-const PATIENCE_MS = 180_000;
+const PATIENCE_MS = 240_000;
+// A page on a busy machine takes its time: a second click on what folds out would fold it in again.
+const AGAIN_MS = 60_000;
 
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
@@ -59,16 +61,24 @@ async function open(config, url, extra = []) {
     if (exceptionDetails) throw new Error(`${expression}: ${exceptionDetails.exception?.description}`);
     return result.value;
   };
-  const until = async (what, expression) => {
+  const clicking = (element) => `(() => { const found = ${element}; found?.click(); return Boolean(found); })()`;
+  // A click on what is about to be drawn anew is lost: `element`, if one is named, is clicked again after a while.
+  const until = async (what, expression, element) => {
     const end = Date.now() + PATIENCE_MS;
+    let next = 0;
     while (Date.now() < end) {
       const found = await evaluate(expression);
       if (found) return found;
+      if (element && Date.now() > next) {
+        await send("Page.bringToFront", {}, sessionId);
+        if (await evaluate(clicking(element))) next = Date.now() + AGAIN_MS;
+      }
       await sleep(100);
     }
-    throw new Error(`still missing: ${what}: ${await evaluate("(document.querySelector('.dialog-ux') ?? document.body).innerText.slice(0, 2000)")}`);
+    const shown = "(document.querySelector('.dialog-ux') ?? document.querySelector('.opblock.is-open') ?? document.body).innerText.slice(0, 2000)";
+    throw new Error(`still missing: ${what}: ${await evaluate(`document.visibilityState + ": " + ${shown}`)}`);
   };
-  const click = (what, expression) => until(what, `(() => { const found = ${expression}; if (found) found.click(); return Boolean(found); })()`);
+  const click = (what, element) => until(what, clicking(element));
   // As if somebody typed: the page hears of it.
   const type = (what, expression, text) =>
     until(what, `(() => {
@@ -85,19 +95,17 @@ async function open(config, url, extra = []) {
     child.removeAllListeners("exit");
     await send("Browser.close");
   };
-  return { evaluate, until, click, type, blocked, close, front: () => send("Page.bringToFront", {}, sessionId) };
+  return { evaluate, until, click, type, blocked, close };
 }
 
-/** Executes an operation that is open on the page of Swagger UI: the status and the body of the answer. */
+/** Unfolds an operation on the page of Swagger UI. */
+const unfold = ({ until }, operation) =>
+  until("the open operation", `${operation}?.classList.contains('is-open')`, `${operation}?.querySelector('.opblock-summary-control')`);
+
+/** Executes an operation that is unfolded: the status and the body of the answer. */
 async function execute({ evaluate, until }, operation) {
-  // A click on what is about to be drawn again is lost.
-  const click = `if (Date.now() - (window.executed ?? 0) > 5000) {
-    window.executed = Date.now();
-    const open = ${operation}?.classList.contains('is-open');
-    ${operation}?.querySelector(open ? '.execute' : '.opblock-summary-control')?.click();
-  }`;
   const shown = `${operation}?.querySelector('.live-responses-table tr.response .response-col_status')?.innerText`;
-  const status = await until("the answer", `(() => { ${click} return ${shown}; })()`);
+  const status = await until("the answer", shown, `${operation}?.querySelector('.execute')`);
   // A button stands before the text.
   const body = await evaluate(`${operation}.querySelector('.live-responses-table .highlight-code')?.innerText.replace(/^Download\\s*/, "")`);
   return { status, body };
@@ -117,4 +125,4 @@ function run(main) {
   );
 }
 
-module.exports = { sleep, open, execute, run };
+module.exports = { sleep, open, unfold, execute, run };

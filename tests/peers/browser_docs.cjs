@@ -4,7 +4,7 @@
 //
 // It prints {"found": [ids that the filter shows], "shown": [statuses that the operation shows], "all": [those it shows on demand], "status": TEXT, "body": TEXT, "blocked": [what the page's policy refused]}.
 
-const { execute, open, run, sleep } = require("./browser.cjs");
+const { execute, open, run, sleep, unfold } = require("./browser.cjs");
 
 run(async (config) => {
   const page = await open(config, config.docs);
@@ -17,7 +17,7 @@ run(async (config) => {
   await page.until("the operation in sight", `${shown}.includes("${config.operation}")`);
   const found = await page.evaluate(shown);
   const operation = `document.querySelector('[id$="-${config.operation}"]')`;
-  await page.click("the operation", `${operation}?.querySelector('.opblock-summary-control')`);
+  await unfold(page, operation);
   const statuses = `[...${operation}.querySelectorAll('.responses-table:not(.live-responses-table) tr.response .response-col_status')].map((one) => parseInt(one.innerText))`;
   await page.until("the responses", `${statuses}.length > 0`);
   const answers = await page.evaluate(statuses);

@@ -4,7 +4,7 @@
 //
 // It prints {"authorized": TEXT of the dialog, "status": TEXT, "body": TEXT, "blocked": [what the page's policy refused]}.
 
-const { execute, open, run, sleep } = require("./browser.cjs");
+const { execute, open, run, sleep, unfold } = require("./browser.cjs");
 
 run(async (config) => {
   const host = new URL(config.issuer).host;
@@ -19,12 +19,10 @@ run(async (config) => {
   await until("one form for the provider", `${form} && document.querySelectorAll('.auth-container').length === 2`);
   await click("the button of the form", `${form}.querySelector('.authorize')`);
   const authorized = await until("the sign-in", `${form}?.innerText.includes('Authorized') && ${form}.innerText`);
-  // The window of the provider was in front, and is closed.
-  await page.front();
   await click("the close button", "document.querySelector('.btn-done')");
   // Swagger UI makes what is in sight, and this is the first.
   const operation = `document.querySelector('[id$="-${config.operation}"]')`;
-  await click("the operation", `${operation}?.querySelector('.opblock-summary-control')`);
+  await unfold(page, operation);
   const told = { authorized, ...(await execute(page, operation)), blocked: page.blocked() };
   await page.close();
   return told;
