@@ -83,6 +83,7 @@ registry! {
         replays::Replays,
         deliveries::Deliveries,
         explanations::Explanations,
+        throughput::Throughputs,
     }
     events {
         set_aside_events::SetAsideEvents,

@@ -102,6 +102,7 @@ pub use delivery::signing::Signing;
 pub use delivery::stream_subscriptions::{CONSUMER, KnownCatalogues, NewStreamSubscription, StreamAccess, StreamConsumers, WantedConsumer};
 pub use delivery::subscriptions::{CreateSubscription, EnableSubscription, UpdateSubscription};
 pub use delivery::tail::Stream;
+pub use delivery::throughput::Spans;
 pub use delivery::webhook_endpoints::{
     CreateWebhookEndpoint, DisableWebhookEndpoint, EnableWebhookEndpoint, RotateWebhookSecret, Tried, UpdateWebhookEndpoint, WebhookClient,
 };

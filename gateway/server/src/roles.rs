@@ -22,6 +22,7 @@ pub(crate) mod stream_audit;
 pub(crate) mod stream_subscriptions;
 pub(crate) mod supervised;
 pub(crate) mod tenant_deletion;
+mod throughput;
 
 use std::{sync::Arc, time::Duration};
 
@@ -210,6 +211,8 @@ fn watch_state(tasks: &mut JoinSet<()>, settings: &Settings, app: &App, store: &
     tasks.spawn(supervised::run("lag watch", parts, stop, move |stop| outbox_watch::lag(a.clone(), s.clone(), stop)));
     let (parts, stop, _, s) = surroundings();
     tasks.spawn(supervised::run("payload watch", parts, stop, move |stop| outbox_watch::max_payload(s.clone(), stop)));
+    let (parts, stop, _, s) = surroundings();
+    tasks.spawn(supervised::run("throughput", parts, stop, move |stop| throughput::run(s.clone(), stop)));
     let (parts, stop, a, s) = surroundings();
     let watch = move |stop| storage_watch::run(a.clone(), s.clone(), folders.clone(), floor, stop);
     tasks.spawn(supervised::run("storage watch", parts, stop, watch));

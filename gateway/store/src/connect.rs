@@ -30,6 +30,7 @@ use crate::{
     reader::Reader,
     row_security::{self, ALL, SETTING, SetTo, TenantReader},
     secrets::Sealer,
+    throughput::Counted,
     transaction::{Distrust, is_idle},
     wake::{self, Wake},
 };
@@ -119,6 +120,7 @@ impl Store {
             wake: Wake::new(),
             known: KnownConfiguration::default(),
             max_payload: AtomicU64::new(MAX_PAYLOAD_DEFAULT),
+            throughput: Counted::default(),
         }));
         store.migrate(&options.url).await?;
         if backend == Backend::Postgres {

@@ -24,6 +24,7 @@ use crate::{
     error::{Error, is_broken},
     reader::Reader,
     secrets::Sealer,
+    throughput::Counted,
     transaction::{Distrust, Transaction},
     wake::{self, Wake},
 };
@@ -72,6 +73,8 @@ pub(crate) struct Inner {
     pub known: KnownConfiguration,
     /// The largest message that the stream accepts, as far as this process knows.
     pub max_payload: AtomicU64,
+    /// What was counted and not saved.
+    pub throughput: Counted,
 }
 
 impl Store {

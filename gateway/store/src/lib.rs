@@ -45,6 +45,7 @@ pub mod secrets;
 mod set_aside;
 mod settings;
 mod storage;
+mod throughput;
 mod transaction;
 mod tx;
 mod usage;
@@ -71,6 +72,7 @@ pub use objects::{BaseColumns, ObjectRow, Persisted};
 pub use outbox::Unpublished;
 pub use row_security::within;
 pub use set_aside::{Redriven, SetAsideEvent};
+pub use throughput::Throughput;
 pub use tx::{NewEvent, NewTransaction, Tx};
 
 use billwire_schemas::clock::Timestamp;

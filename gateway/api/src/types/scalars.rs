@@ -372,6 +372,8 @@ whole_numbers! {
     StatusCode = 100..=599;
     /// Wait for the first item, in seconds.
     WaitSeconds = 0..=25;
+    /// A number of hours.
+    Hours = 1..=168;
     /// Page size.
     Limit = 1..=200;
 }

@@ -45,6 +45,7 @@ mod stream_settings;
 mod stream_subscriptions;
 mod successes;
 mod tenants;
+mod throughput;
 mod usage;
 mod usage_clock;
 mod violations;

@@ -53,7 +53,7 @@ const BILLED_ACCOUNTS: &str = "billed_account";
 
 impl Part {
     /// All, in the order in which they are deleted.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 37] = [
         part("credential", "hash"),
         part("identity_provider", "id"),
         part("api_key", "id"),
@@ -65,6 +65,7 @@ impl Part {
         part("stream_progress", "subscription_id"),
         part("health", "target_id"),
         part("set_aside_event", "position"),
+        part("throughput", "minute, tenant"),
         part(EVENTS, "position"),
         part("business_transaction", "id"),
         part("idempotency", "key, tenant"),

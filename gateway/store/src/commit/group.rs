@@ -20,6 +20,7 @@ use crate::{
     error::Failure,
     idempotency::{self, Claim, Reply},
     inner::Inner,
+    throughput,
     tx::{Loaded, Locked, Tx},
     wake,
     writes::Writes,
@@ -89,13 +90,14 @@ async fn attempt(inner: &Inner, group: &[Job], limits: Limits) -> Result<Answers
         }
         let (answers, writes) = decide_all(inner, &transaction, group, inner.deadlines.later_lock_of_group()).await?;
         let (what, first, changes) = (woken_by(&writes), writes.first_transaction(), !writes.is_empty());
+        let counted = throughput::committed(&writes);
         if changes {
             writes.flush(&transaction).await?;
         }
-        Ok((answers, what, first, changes))
+        Ok((answers, what, first, changes, counted))
     };
     let decided = timeout_at(limits.until, deciding).await;
-    let (answers, what, first, changes) = match decided {
+    let (answers, what, first, changes, counted) = match decided {
         Ok(Ok(decided)) => decided,
         Ok(Err(error)) => return Err(transaction.abandon(error).await.into()),
         Err(_) => {
@@ -118,6 +120,7 @@ async fn attempt(inner: &Inner, group: &[Job], limits: Limits) -> Result<Answers
     METRICS.commit_group_operations.observe(group.len() as f64);
     METRICS.commit_seconds.observe(began.elapsed().as_secs_f64());
     inner.storage_full.store(false, Ordering::Relaxed);
+    inner.throughput.committed(counted);
     inner.wake.everywhere(what);
     Ok(answers)
 }

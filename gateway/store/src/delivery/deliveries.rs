@@ -219,6 +219,12 @@ impl Store {
     /// # Errors
     /// When the database fails; then nothing was recorded.
     pub async fn record_deliveries(&self, new: &[&Delivery], known: &[&Delivery], now: Timestamp) -> Result<(), Error> {
+        self.write_deliveries(new, known, now).await?;
+        self.0.throughput.recorded(new.iter().chain(known).copied());
+        Ok(())
+    }
+
+    async fn write_deliveries(&self, new: &[&Delivery], known: &[&Delivery], now: Timestamp) -> Result<(), Error> {
         if self.backend() == Backend::Postgres {
             return match write_at_once(&self.0.write, new, known, now).await {
                 Err(Error::Contention(_)) => {

@@ -12,6 +12,7 @@ mod m0009_audit;
 mod m0010_identity_providers;
 mod m0011_stream_subscriptions;
 mod m0012_exchanges;
+mod m0013_throughput;
 
 use sea_orm_migration::prelude::*;
 
@@ -33,6 +34,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0010_identity_providers::Migration),
             Box::new(m0011_stream_subscriptions::Migration),
             Box::new(m0012_exchanges::Migration),
+            Box::new(m0013_throughput::Migration),
         ]
     }
 }
