@@ -43,6 +43,7 @@ mod redrive;
 mod replays;
 mod retention;
 mod routing;
+mod sample_tenant;
 mod second_run;
 mod sign_in;
 mod slots;

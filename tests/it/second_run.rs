@@ -15,7 +15,7 @@ use billwire_tests::{
 use serde_json::{Value, json};
 
 /// Plays the story to its end; returns the rows of its table (event and places of arrival), sorted and without times.
-fn play(setup: &Setup, when: &str) -> Vec<String> {
+pub(crate) fn play(setup: &Setup, when: &str) -> Vec<String> {
     let output = setup.command(&["dev", "--once"]).output().expect("a run");
     let (told, log) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{when}: {}\n{told}\n{log}", output.status);

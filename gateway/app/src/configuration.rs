@@ -1,11 +1,14 @@
 //! Configuration objects: their types, and use cases on one of them that a request names by its id.
 
 use async_trait::async_trait;
-use billwire_domain::{Change, Entity, Rejected, delivery::subscription::Subscription};
+use billwire_domain::{
+    Change, Entity, Rejected,
+    delivery::{queue::Queue, subscription::Subscription},
+};
 use billwire_schemas::{
     clock::{Clock, SystemClock, Timestamp},
     events::envelope::Action,
-    ids::{OrderingKey, TenantId},
+    ids::{OrderingKey, QueueId, SubscriptionId, TenantId},
     refusal::Code,
 };
 use billwire_store::{Configuration, ConfigurationKind as Kind, Tx, commit::Failure, idempotency::Reply, page::PageRequest};
@@ -127,6 +130,29 @@ impl App {
         }
         let named: Option<T> = self.store.configuration_named(tenant, T::KIND, reference).await?;
         Ok(named.map_or_else(|| reference.to_owned(), |object| object.id().to_string()))
+    }
+
+    /// The ids of the subscription and of the queue that a filter of deliveries names by id or by name; the nil id, which nothing has, if there is
+    /// no such object.
+    ///
+    /// # Errors
+    /// A database failure.
+    pub async fn deliveries_of(
+        &self,
+        tenant: &TenantId,
+        subscription: Option<&str>,
+        queue: Option<&str>,
+    ) -> Result<(Option<SubscriptionId>, Option<QueueId>), Failure> {
+        let id = |text: String| text.parse().unwrap_or_default();
+        let subscription = match subscription {
+            Some(reference) => Some(SubscriptionId(id(self.id_of::<Subscription>(tenant, reference).await?))),
+            None => None,
+        };
+        let queue = match queue {
+            Some(reference) => Some(QueueId(id(self.id_of::<Queue>(tenant, reference).await?))),
+            None => None,
+        };
+        Ok((subscription, queue))
     }
 }
 

@@ -16,6 +16,7 @@ mod ports;
 mod prepare;
 mod receiver;
 mod ring_buffer;
+mod sample;
 mod setup;
 mod smtp;
 mod story;
@@ -124,6 +125,8 @@ async fn live(tasks: &mut JoinSet<()>, mut settings: Settings, gateway: &mut imp
     let places = Places { calls: local.calls, mails: local.mails, gateway };
     let arrivals = places.wait(&expected).await?;
     arrivals.show();
+    terminal::line("");
+    sample::fill(&api, local.ports.mailbox).await?;
     links::show(&settings.warehouse_url, &api, &local.secrets, local.ports);
     if once {
         return match arrivals.missing().len() {

@@ -23,6 +23,8 @@ pub const HOST: &str = "receiver.billwire.test";
 pub const URL: &str = "https://receiver.billwire.test";
 /// The path that takes calls.
 pub const PATH: &str = "/hooks";
+/// Where the sample tenant's CRM takes calls: whatever the path below and the signature, which a user may have changed.
+const SAMPLE_PATH: &str = "/crm/*below";
 /// Largest body accepted: the largest message of the stream.
 const BODY_BYTES_MAX: usize = 1 << 20;
 
@@ -81,7 +83,7 @@ pub fn start(
     let acceptor = TcpAcceptor::from_std(listener).map_err(|e| format!("the local receiver: {e}"))?;
     // The stream of configurations must not end. It has one element.
     let acceptor = acceptor.rustls(stream::once(async { config }).chain(stream::pending()).boxed());
-    let service = Route::new().at(PATH, post(answer)).data(webhook).data(calls).into_endpoint();
+    let service = Route::new().at(PATH, post(answer)).at(SAMPLE_PATH, post(taken)).data(webhook).data(calls).into_endpoint();
     tasks.spawn(async move {
         if let Err(error) = Server::new_with_acceptor(acceptor).run(service).await {
             tracing::error!(%error, "the local webhook receiver ended");
@@ -99,6 +101,15 @@ async fn answer(request: &Request, body: Body, webhook: Data<&Arc<Webhook>>, cal
     let headers: usize = call.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
     calls.push(call, body.len() + headers);
     status
+}
+
+/// Takes a call unseen.
+#[handler]
+async fn taken(body: Body) -> StatusCode {
+    match body.into_bytes_limit(BODY_BYTES_MAX).await {
+        Ok(_) => StatusCode::NO_CONTENT,
+        Err(_) => StatusCode::PAYLOAD_TOO_LARGE,
+    }
 }
 
 #[cfg(test)]

@@ -75,7 +75,7 @@ impl Validate for ApiKeyInput {}
 impl Example for ApiKeyInput {
     fn example() -> Self {
         Self {
-            name: "CRM".into(),
+            name: "ERP".into(),
             scopes: vec!["accounts:read".into(), "accounts:write".into()],
             roles: vec!["finance".into()],
             expires_at: None,

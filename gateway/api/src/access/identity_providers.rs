@@ -119,11 +119,11 @@ impl Validate for IdentityProviderInput {}
 impl Example for IdentityProviderInput {
     fn example() -> Self {
         Self {
-            name: "Staff".into(),
-            issuer: "https://login.example.com/realms/staff".into(),
+            name: "Partners".into(),
+            issuer: "https://login.example.com/realms/partners".into(),
             audience: "https://billing.example.com".into(),
             role_claim: "realm_access.roles".into(),
-            role_mappings: vec![RoleMappingInput { value: "billing-desk".into(), roles: vec!["csr".into()] }],
+            role_mappings: vec![RoleMappingInput { value: "partner-desk".into(), roles: vec!["csr".into()] }],
             name_claim: Some("name".into()),
         }
     }

@@ -103,7 +103,7 @@ impl Validate for RoleInput {}
 impl Example for RoleInput {
     fn example() -> Self {
         Self {
-            name: "First-line support".into(),
+            name: "Second-line support".into(),
             description: Some("small goodwill credits".into()),
             scopes: vec!["accounts:read".into(), "charges:adjust".into(), "charges:read".into()],
             adjustment_ceilings: vec![MoneyInput::of("50.00", "EUR")],

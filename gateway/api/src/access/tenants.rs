@@ -84,9 +84,9 @@ impl Validate for TenantInput {}
 impl Example for TenantInput {
     fn example() -> Self {
         Self {
-            tenant_id: "acme".into(),
-            name: "Acme Telecom".into(),
-            time_zone: Some("Europe/Berlin".into()),
+            tenant_id: "acme-fr".into(),
+            name: "Acme Telecom France".into(),
+            time_zone: Some("Europe/Paris".into()),
             default_currency: Some("EUR".into()),
             limits: Some(TenantLimitsInput::example()),
             retention: None,

@@ -71,7 +71,7 @@ impl Validate for BillRunInput {}
 
 impl Example for BillRunInput {
     fn example() -> Self {
-        Self { external_id: Some("RUN-2027-01".into()), bill_cycle: "MONTHLY-15".into(), billing_date: None }
+        Self { external_id: Some("RUN-2027-02".into()), bill_cycle: "MONTHLY-15".into(), billing_date: None }
     }
 }
 

@@ -81,7 +81,7 @@ impl Validate for CreditInput {}
 impl Example for CreditInput {
     fn example() -> Self {
         Self {
-            external_id: Some("CRED-0001".into()),
+            external_id: Some("CRED-0002".into()),
             account: "CRM-4711".into(),
             invoice: None,
             amount: MoneyInput::of("15.00", "EUR"),

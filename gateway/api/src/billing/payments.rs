@@ -98,7 +98,7 @@ impl Validate for PaymentInput {}
 impl Example for PaymentInput {
     fn example() -> Self {
         Self {
-            external_id: Some("PAY-0001".into()),
+            external_id: Some("PAY-0002".into()),
             account: "CRM-4711".into(),
             method: "card".into(),
             amount: MoneyInput::of("50.00", "EUR"),

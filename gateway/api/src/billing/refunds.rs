@@ -72,7 +72,7 @@ impl Validate for RefundInput {}
 impl Example for RefundInput {
     fn example() -> Self {
         Self {
-            external_id: Some("REF-0001".into()),
+            external_id: Some("REF-0002".into()),
             payment: "PAY-0001".into(),
             amount: MoneyInput::of("20.00", "EUR"),
             reason: "paid twice".into(),

@@ -118,7 +118,7 @@ impl Example for StatusChange {
             reason: Some("customer_request".into()),
             services: false,
             valid_from: None,
-            end_of_period: false,
+            end_of_period: true,
         }
     }
 }

@@ -132,12 +132,12 @@ impl Validate for AccountInput {
 impl Example for AccountInput {
     fn example() -> Self {
         Self {
-            external_id: Some("CRM-4711".into()),
-            name: "Acme Telecom".into(),
+            external_id: Some("CRM-4712".into()),
+            name: "Acme Logistics".into(),
             currency: Some("EUR".into()),
             bill_cycle: "MONTHLY-15".into(),
             billing_day: None,
-            status: active(),
+            status: FirstStatus::Inactive,
             company: Some(CompanyInput::example()),
             payment_term_days: None,
             attributes: Some(example_attributes()),

@@ -113,12 +113,12 @@ impl Validate for BillCycleInput {}
 impl Example for BillCycleInput {
     fn example() -> Self {
         Self {
-            external_id: Some("MONTHLY-15".into()),
-            name: "Monthly on the 15th".into(),
+            external_id: Some("MONTHLY-20".into()),
+            name: "Monthly on the 20th".into(),
             period: PeriodUnit::Month,
             length: one_unit(),
             individual: false,
-            billing_day: Some(BillingDay(15)),
+            billing_day: Some(BillingDay(20)),
             billing_month: None,
             announce_days: None,
             auto_run: None,

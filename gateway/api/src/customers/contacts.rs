@@ -80,11 +80,11 @@ impl Validate for ContactInput {}
 impl Example for ContactInput {
     fn example() -> Self {
         Self {
-            external_id: Some("PERSON-12".into()),
+            external_id: Some("PERSON-13".into()),
             account: "CRM-4711".into(),
-            role: ContactRole::Billing,
-            name: "Ada Example".into(),
-            email: "ada@example.com".into(),
+            role: ContactRole::Technical,
+            name: "Grace Example".into(),
+            email: "grace@example.com".into(),
             phone: Some("+49 30 1234567".into()),
             language: Some("de".into()),
         }

@@ -133,7 +133,7 @@ impl Validate for PackageSubscriptionInput {
 impl Example for PackageSubscriptionInput {
     fn example() -> Self {
         Self {
-            external_id: Some("ORDER-815".into()),
+            external_id: Some("ORDER-816".into()),
             account: "CRM-4711".into(),
             package: "FLEET-M".into(),
             start_date: None,
@@ -184,7 +184,7 @@ impl Validate for PackageSubscriptionStatusChange {}
 
 impl Example for PackageSubscriptionStatusChange {
     fn example() -> Self {
-        Self { status: "active".into(), reason: Some("ordered".into()), valid_from: None, end_of_period: false }
+        Self { status: "active".into(), reason: Some("ordered".into()), valid_from: None, end_of_period: true }
     }
 }
 

@@ -115,9 +115,9 @@ impl Validate for PackageInput {}
 impl Example for PackageInput {
     fn example() -> Self {
         Self {
-            external_id: Some("FLEET-M".into()),
-            name: "Fleet M".into(),
-            description: Some("Up to 50 vehicles".into()),
+            external_id: Some("FLEET-L".into()),
+            name: "Fleet L".into(),
+            description: Some("Up to 200 vehicles".into()),
             recurring_fee: MoneyInput::example(),
             recurring_period: None,
         }

@@ -118,10 +118,10 @@ impl Validate for ServiceInput {
 impl Example for ServiceInput {
     fn example() -> Self {
         Self {
-            external_id: Some("LINE-0042".into()),
+            external_id: Some("LINE-0043".into()),
             account: "CRM-4711".into(),
             package_subscription: Some("ORDER-815".into()),
-            name: "Truck 42".into(),
+            name: "Truck 43".into(),
             service_type: "iot-sim".into(),
             attributes: None,
         }
@@ -171,7 +171,7 @@ impl Validate for ServiceTransition {}
 
 impl Example for ServiceTransition {
     fn example() -> Self {
-        Self { status: "active".into(), reason: Some("installed".into()), valid_from: None, end_of_period: false }
+        Self { status: "active".into(), reason: Some("installed".into()), valid_from: None, end_of_period: true }
     }
 }
 

@@ -1,13 +1,12 @@
 //! Dead letters: failed deliveries, to be redriven or discarded by an operator.
 
 use billwire_app::{DeadLetters as Which, delivery_lists::Filter};
-use billwire_schemas::ids::{DeliveryId, QueueId, SubscriptionId};
+use billwire_schemas::ids::DeliveryId;
 use poem_openapi::{Object, OpenApi, types::Example};
-use uuid::Uuid;
 
 use crate::{
     delivery::deliveries::Tag,
-    delivery::deliveries::{Delivery, MendedDeliveries},
+    delivery::deliveries::{Delivery, MendedDeliveries, by_name},
     http::{
         problem::Problem,
         request_context::{Context, Query},
@@ -15,7 +14,6 @@ use crate::{
         validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, in_bulk, list},
-    types::example::example_id,
     types::scalars::{EventTypeName, Moment, Reference},
 };
 
@@ -36,9 +34,9 @@ pub(crate) struct DeadLetterChoice {
     /// Delivery ids.
     #[oai(validator(min_items = 1, max_items = 1000))]
     ids: Option<Vec<Reference>>,
-    /// Only dead letters of this subscription.
+    /// Only dead letters of this subscription: its id or name.
     subscription_id: Option<Reference>,
-    /// Only dead letters of this queue.
+    /// Only dead letters of this queue: its id or name.
     queue_id: Option<Reference>,
     /// Only dead letters of events of this type, or of types that match this pattern, such as `invoice.*`.
     event_type: Option<EventTypeName>,
@@ -52,23 +50,24 @@ impl Validate for DeadLetterChoice {}
 
 impl Example for DeadLetterChoice {
     fn example() -> Self {
-        let subscription_id = Some(Reference(example_id(8).to_string()));
+        let subscription_id = Some(Reference("crm-bill-cycle-changes".to_owned()));
         Self { ids: None, subscription_id, queue_id: None, event_type: None, from: None, to: None }
     }
 }
 
 impl DeadLetterChoice {
-    fn which(self) -> Which {
+    async fn which(self, context: &Context) -> Result<Which, Problem> {
+        let (subscription, queue) = by_name(context, self.subscription_id, self.queue_id).await?;
         // An invalid id matches nothing.
-        let id = |reference: Reference| reference.0.parse().unwrap_or(Uuid::nil());
-        Which {
-            ids: self.ids.unwrap_or_default().into_iter().map(|one| DeliveryId(id(one))).collect(),
-            subscription: self.subscription_id.map(|one| SubscriptionId(id(one))),
-            queue: self.queue_id.map(|one| QueueId(id(one))),
+        let id = |reference: Reference| DeliveryId(reference.0.parse().unwrap_or_default());
+        Ok(Which {
+            ids: self.ids.unwrap_or_default().into_iter().map(id).collect(),
+            subscription,
+            queue,
             event_type: self.event_type.map(|kind| kind.0),
             from: self.from.map(|from| from.0),
             to: self.to.map(|to| to.0),
-        }
+        })
     }
 }
 
@@ -81,12 +80,12 @@ impl DeadLetters {
     async fn list(
         &self,
         context: Context,
-        /// Only dead letters of this subscription.
+        /// Only dead letters of this subscription: its id or name.
         #[oai(name = "subscriptionId")]
-        subscription: Query<Uuid>,
-        /// Only dead letters of this queue.
+        subscription: Query<Reference>,
+        /// Only dead letters of this queue: its id or name.
         #[oai(name = "queueId")]
-        queue: Query<Uuid>,
+        queue: Query<Reference>,
         /// Only dead letters of events of this type, or of types that match this pattern, such as `invoice.*`.
         #[oai(name = "eventType")]
         kind: Query<EventTypeName>,
@@ -96,10 +95,11 @@ impl DeadLetters {
         to: Query<Moment>,
     ) -> Result<Listed<Delivery>, Problem> {
         let page_request = context.page().await?;
+        let (subscription, queue) = by_name(&context, subscription.0, queue.0).await?;
         let filter = Filter {
             states: vec!["dead".to_owned(), "blocking".to_owned()],
-            subscription: subscription.0.map(SubscriptionId),
-            queue: queue.0.map(QueueId),
+            subscription,
+            queue,
             event_type: kind.0.map(|kind| kind.0),
             from: from.0.map(|from| from.0),
             to: to.0.map(|to| to.0),
@@ -116,7 +116,8 @@ impl DeadLetters {
     #[oai(path = "/dead-letters/redrive", method = "post", operation_id = "redriveDeadLetters")]
     async fn redrive(&self, context: Context, input: Validated<DeadLetterChoice>) -> Result<Accepted<MendedDeliveries>, Problem> {
         let request = context.request(input.canonical.as_deref());
-        Ok(Accepted::of(context.app().redrive_dead_letters(request, input.body.which()).await?))
+        let which = input.body.which(&context).await?;
+        Ok(Accepted::of(context.app().redrive_dead_letters(request, which).await?))
     }
 
     /// Discard dead letters
@@ -125,6 +126,7 @@ impl DeadLetters {
     #[oai(path = "/dead-letters/discard", method = "post", operation_id = "discardDeadLetters")]
     async fn discard(&self, context: Context, input: Validated<DeadLetterChoice>) -> Result<Accepted<MendedDeliveries>, Problem> {
         let request = context.request(input.canonical.as_deref());
-        Ok(Accepted::of(context.app().discard_dead_letters(request, input.body.which()).await?))
+        let which = input.body.which(&context).await?;
+        Ok(Accepted::of(context.app().discard_dead_letters(request, which).await?))
     }
 }

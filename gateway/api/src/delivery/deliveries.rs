@@ -30,6 +30,16 @@ pub(crate) enum Tag {
 
 pub(crate) struct Deliveries;
 
+/// The ids of the subscription and of the queue that a filter names.
+pub(super) async fn by_name(
+    context: &Context,
+    subscription: Option<Reference>,
+    queue: Option<Reference>,
+) -> Result<(Option<SubscriptionId>, Option<QueueId>), Problem> {
+    let text = |reference: Option<Reference>| reference.map(|reference| reference.0);
+    Ok(context.app().deliveries_of(context.tenant(), text(subscription).as_deref(), text(queue).as_deref()).await?)
+}
+
 /// Registry entries of the operations below.
 pub(crate) const OPERATIONS: &[Operation] = &[
     list("listDeliveries", "deliveries:read"),
@@ -258,18 +268,18 @@ impl Deliveries {
         context: Context,
         /// Only deliveries in this state.
         state: Query<DeliveryState>,
-        /// Only deliveries to this subscription.
+        /// Only deliveries to this subscription: its id or name.
         #[oai(name = "subscriptionId")]
-        subscription: Query<Uuid>,
+        subscription: Query<Reference>,
         /// Only deliveries of this replay.
         #[oai(name = "replayId")]
         replay: Query<Uuid>,
         /// Only deliveries of this event.
         #[oai(name = "eventId")]
         event: Query<Uuid>,
-        /// Only deliveries of this queue.
+        /// Only deliveries of this queue: its id or name.
         #[oai(name = "queueId")]
-        queue: Query<Uuid>,
+        queue: Query<Reference>,
         /// Only deliveries of events of this type, or of types that match this pattern, such as `invoice.*`.
         #[oai(name = "eventType")]
         kind: Query<EventTypeName>,
@@ -286,10 +296,11 @@ impl Deliveries {
         let page_request = context.page().await?;
         // An invalid key matches no event.
         let Ok(key) = key.0.map(|key| key.0.parse()).transpose() else { return Ok(Listed::nothing()) };
+        let (subscription, queue) = by_name(&context, subscription.0, queue.0).await?;
         let filter = Filter {
             states: state.0.map(|state| state.wire().to_owned()).into_iter().collect(),
-            queue: queue.0.map(QueueId),
-            subscription: subscription.0.map(SubscriptionId),
+            queue,
+            subscription,
             replay: replay.0.map(ReplayId),
             event: event.0.map(EventId),
             event_type: kind.0.map(|kind| kind.0),

@@ -87,7 +87,7 @@ impl Validate for QueueInput {}
 impl Example for QueueInput {
     fn example() -> Self {
         Self {
-            name: "account-changes".into(),
+            name: "account-news".into(),
             mode: QueueMode::InOrder,
             event_types: vec!["account.updated".into(), "account.bill_cycle_changed".into()],
             objects: vec![ObjectEventsInput::example()],

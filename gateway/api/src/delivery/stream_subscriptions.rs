@@ -121,7 +121,7 @@ impl Validate for StreamSubscriptionInput {
 impl Example for StreamSubscriptionInput {
     fn example() -> Self {
         Self {
-            name: "warehouse".into(),
+            name: "finance".into(),
             event_types: vec!["invoice.*".into(), "payment.processed".into()],
             objects: vec![ObjectEventsInput::example()],
             start: Some(StreamStartInput::example()),

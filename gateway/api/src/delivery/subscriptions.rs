@@ -148,7 +148,7 @@ impl Validate for SubscriptionInput {
 impl Example for SubscriptionInput {
     fn example() -> Self {
         Self {
-            name: "crm-bill-cycle-changes".into(),
+            name: "erp-bill-cycle-changes".into(),
             queue_id: Reference("account-changes".to_owned()),
             event_types: vec!["account.bill_cycle_changed".into()],
             objects: vec![],

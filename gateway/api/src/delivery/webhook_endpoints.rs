@@ -151,8 +151,8 @@ impl Validate for WebhookEndpointInput {
 impl Example for WebhookEndpointInput {
     fn example() -> Self {
         Self {
-            name: "crm".into(),
-            url: "https://crm.example.com/hooks".into(),
+            name: "erp".into(),
+            url: "https://erp.example.com/hooks".into(),
             path: Some("/billing".into()),
             secret: None,
             signing_algorithm: hmac(),
@@ -162,7 +162,7 @@ impl Example for WebhookEndpointInput {
             retry_waits: None,
             max_in_flight: None,
             max_per_second: Some(MaxPerSecond(100)),
-            owner_email: Some("crm-team@example.com".into()),
+            owner_email: Some("erp-team@example.com".into()),
         }
     }
 }

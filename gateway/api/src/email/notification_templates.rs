@@ -172,7 +172,7 @@ impl Example for NotificationTemplateUpdate {
 impl Example for NotificationTemplateInput {
     fn example() -> Self {
         Self {
-            name: "billing-day-changed".into(),
+            name: "billing-period-news".into(),
             event_types: vec!["account.bill_cycle_changed".into()],
             subject: SUBJECT.into(),
             text: TEXT.into(),

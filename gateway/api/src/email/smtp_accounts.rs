@@ -107,7 +107,7 @@ impl Validate for SmtpAccountInput {}
 impl Example for SmtpAccountInput {
     fn example() -> Self {
         Self {
-            name: "customer-mail".into(),
+            name: "partner-mail".into(),
             server: "smtp.example.com".into(),
             port: Port(587),
             security: starttls(),

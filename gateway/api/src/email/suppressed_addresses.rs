@@ -59,7 +59,7 @@ impl Validate for SuppressedAddressInput {}
 
 impl Example for SuppressedAddressInput {
     fn example() -> Self {
-        Self { address: "left@example.com".into(), reason: Some("has left the company".into()) }
+        Self { address: "moved@example.com".into(), reason: Some("has another address".into()) }
     }
 }
 

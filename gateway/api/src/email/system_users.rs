@@ -73,8 +73,8 @@ impl Validate for SystemUserInput {}
 impl Example for SystemUserInput {
     fn example() -> Self {
         Self {
-            name: "Ada Example".into(),
-            email: "ada@example.com".into(),
+            name: "Grace Example".into(),
+            email: "grace@example.com".into(),
             language: Some("de-CH".into()),
             time_zone: Some("Europe/Zurich".into()),
             active: true,

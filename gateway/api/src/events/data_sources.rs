@@ -64,7 +64,7 @@ impl Validate for DataSourceInput {}
 
 impl Example for DataSourceInput {
     fn example() -> Self {
-        Self { name: "cycle".into(), object: "account".into(), path: vec!["billCycle".into()] }
+        Self { name: "payee".into(), object: "account".into(), path: vec!["billingContact".into()] }
     }
 }
 

@@ -113,9 +113,9 @@ fn example_schema() -> FreeObject {
 impl Example for EventTypeInput {
     fn example() -> Self {
         Self {
-            name: "sim_swapped".into(),
-            title: "SIM Swapped".into(),
-            description: Some("A subscriber has got another SIM.".into()),
+            name: "sim_activated".into(),
+            title: "SIM Activated".into(),
+            description: Some("A subscriber's SIM is activated.".into()),
             ordering_key: None,
             schema: example_schema(),
         }

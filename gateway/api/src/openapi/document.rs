@@ -82,6 +82,7 @@ pub fn openapi() -> Value {
     for (_, _, operation) in operations(&mut document) {
         complete(operation, &mut schemas, &mut shared);
     }
+    examples::of_the_new(&mut document);
     document["components"]["responses"] = shared.into_components();
     document["components"]["headers"] = responses::headers();
     document["components"]["schemas"] = Value::Object(schemas);
@@ -211,7 +212,7 @@ fn reference_example(parameter: &str, schemas: &Map<String, Value>) -> Option<Va
     let mut letters = parameter.chars();
     let noun: String = letters.next()?.to_uppercase().chain(letters).collect();
     let example = schemas.get(&noun)?.get("example")?;
-    ["externalId", "tenantId", "address", "name", "id"].iter().find_map(|member| example.get(member)).cloned()
+    examples::NAMES.iter().chain(&["id"]).find_map(|member| example.get(member)).cloned()
 }
 
 fn add_parameter(operation: &mut Value, parameter: Value) {

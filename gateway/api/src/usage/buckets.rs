@@ -114,7 +114,7 @@ impl Validate for BucketInput {}
 impl Example for BucketInput {
     fn example() -> Self {
         Self {
-            external_id: Some("DATA-0042".into()),
+            external_id: Some("DATA-0043".into()),
             service: "LINE-0042".into(),
             name: "Data 10 GB".into(),
             unit: "MB".into(),

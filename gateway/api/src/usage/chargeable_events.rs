@@ -113,7 +113,7 @@ pub(crate) struct ChargeableEventInput {
 impl Example for ChargeableEventInput {
     fn example() -> Self {
         Self {
-            external_id: Some("CDR-2027-01-04-0001".into()),
+            external_id: Some("CDR-2027-01-04-0002".into()),
             account: Some("CRM-4711".into()),
             service: None,
             usage_identifier: Some(UsageIdentifierName { kind: "iccid".into(), value: "8949010000000000042".into() }),

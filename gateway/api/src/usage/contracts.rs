@@ -118,12 +118,12 @@ impl Example for ContractInput {
     fn example() -> Self {
         let tier = |name: &str, amount| CommitTierInput { name: name.into(), commit: MoneyInput::of(amount, "EUR") };
         Self {
-            external_id: Some("FRAME-2027".into()),
+            external_id: Some("FRAME-2035".into()),
             account: "CRM-4711".into(),
-            name: "Frame contract 2027".into(),
-            start_date: Date(NaiveDate::from_ymd_opt(2027, 1, 1).unwrap_or_default()),
+            name: "Frame contract 2035".into(),
+            start_date: Date(NaiveDate::from_ymd_opt(2035, 1, 1).unwrap_or_default()),
             period_months: PeriodMonths(1),
-            end_date: Some(Date(NaiveDate::from_ymd_opt(2028, 1, 1).unwrap_or_default())),
+            end_date: Some(Date(NaiveDate::from_ymd_opt(2036, 1, 1).unwrap_or_default())),
             tiers: vec![tier("Silver", "100.00"), tier("Gold", "500.00")],
         }
     }

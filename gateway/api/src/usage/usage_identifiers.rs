@@ -81,10 +81,10 @@ impl Validate for UsageIdentifierInput {}
 impl Example for UsageIdentifierInput {
     fn example() -> Self {
         Self {
-            external_id: Some("SIM-0042".into()),
+            external_id: Some("SIM-0043".into()),
             service: "LINE-0042".into(),
             kind: "iccid".into(),
-            value: "8949010000000000042".into(),
+            value: "8949010000000000043".into(),
             dormant_after_days: Some(DormantDays(30)),
         }
     }

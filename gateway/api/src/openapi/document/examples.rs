@@ -4,11 +4,22 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     openapi::{
+        document::operations,
         operation::{Makes, Operation},
         schema::COMPONENTS,
     },
     types::example::example_id,
 };
+
+/// The members that an object can be addressed by, in the order of preference.
+pub(super) const NAMES: [&str; 4] = ["externalId", "tenantId", "address", "name"];
+
+/// The operations, besides those that delete, whose example is about the object that the example of its creation makes: they end it, or change
+/// what the sample tenant's other objects need.
+const ABOUT_THE_NEW: [&str; 6] = ["cancelPayment", "getTenantDeletion", "resumeTenant", "revokeApiKey", "suspendTenant", "updateBillCycle"];
+
+/// The operations whose example is about the account that ends, which no other example needs.
+const ABOUT_THE_ENDING: [&str; 2] = ["cancelAccount", "createInvoiceOnDemand"];
 
 /// The JSON content of a request or response.
 const JSON: &str = "/content/application~1json";
@@ -39,6 +50,52 @@ pub(super) fn of_answers(operation: &mut Value, asks: &Operation, schemas: &mut 
         };
         if let Some(example) = example {
             content["example"] = example;
+        }
+    }
+}
+
+/// Lets the examples of a creation, and of the operations about what it makes, name the same object: all others name objects that the
+/// sample tenant has, which are not made again and not deleted.
+pub(super) fn of_the_new(document: &mut Value) {
+    let paths = document["paths"].as_object_mut();
+    let new: Map<String, Value> = paths
+        .iter()
+        .flat_map(|paths| paths.iter())
+        .filter_map(|(path, methods)| Some((path.clone(), methods.pointer(&format!("/post/requestBody{JSON}/example"))?.clone())))
+        .collect();
+    let ending = json!({ "externalId": "CRM-4698" });
+    for (path, _, operation) in operations(document) {
+        let id = operation["operationId"].as_str().unwrap_or_default();
+        let about_the_new = id.starts_with("delete") || ABOUT_THE_NEW.contains(&id);
+        let collection = path.split_once("/{").map_or(path.as_str(), |(collection, _)| collection);
+        if ABOUT_THE_ENDING.contains(&id) {
+            rename(operation, &ending);
+            continue;
+        }
+        let Some(made) = new.get(collection).filter(|_| about_the_new || path == collection) else { continue };
+        rename(operation, made);
+    }
+}
+
+/// Lets the examples of an operation name the object that a creation makes of `made`.
+fn rename(operation: &mut Value, made: &Value) {
+    let name = NAMES.iter().find_map(|member| made.get(member)?.as_str()).unwrap_or_default();
+    for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
+        match parameter["in"].as_str() {
+            Some("path") if parameter["name"] == "eventType" => parameter["example"] = format!("custom.{name}").into(),
+            Some("path") => parameter["example"] = name.into(),
+            _ => {}
+        }
+    }
+    for (_, response) in operation["responses"].as_object_mut().into_iter().flatten() {
+        let Some(entity) = response.pointer_mut(&format!("{JSON}/example/entities/0")) else { continue };
+        for state in ["before", "after"] {
+            let Some(state) = entity.get_mut(state).and_then(Value::as_object_mut) else { continue };
+            for member in NAMES {
+                if let (Some(value), Some(shown)) = (made.get(member), state.get_mut(member)) {
+                    shown.clone_from(value);
+                }
+            }
         }
     }
 }
