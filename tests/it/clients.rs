@@ -55,3 +55,8 @@ async fn the_client_in_go_plays_the_story() {
 async fn the_client_in_java_plays_the_story() {
     plays("java").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_client_in_rust_plays_the_story() {
+    plays("rust").await;
+}
