@@ -59,6 +59,8 @@ pub fn message(of: &Message<'_>) -> Value {
         members.remove("$schema");
         members.remove("$defs")
     });
+    let count = json!({ "type": "integer", "format": "int32", "minimum": 1 });
+    let version = json!({ "type": "integer", "format": "int64", "minimum": 1 });
     let mut schema = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": of.path,
@@ -79,12 +81,12 @@ pub fn message(of: &Message<'_>) -> Value {
             "partitionkey": { "type": "string" },
             "sequence": { "type": "string", "pattern": "^[0-9]{20}$" },
             "transactionid": { "type": "string", "format": "uuid" },
-            "transactionindex": { "type": "integer", "minimum": 1 },
-            "transactionsize": { "type": "integer", "minimum": 1 },
+            "transactionindex": count,
+            "transactionsize": count,
             "operation": { "type": "string" },
             "actor": { "type": "string" },
             "causationid": { "type": "string", "format": "uuid" },
-            "causationdepth": { "type": "integer", "minimum": 1 },
+            "causationdepth": count,
             "traceparent": { "type": "string", "pattern": "^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$" },
             "data": {
                 "type": "object",
@@ -96,7 +98,7 @@ pub fn message(of: &Message<'_>) -> Value {
                         "properties": {
                             "type": { "type": "string" },
                             "id": { "type": "string" },
-                            "version": { "type": "integer", "minimum": 1 },
+                            "version": version,
                             "action": of.action
                         }
                     },

@@ -88,7 +88,13 @@ impl Endpoint for Authorization {
         let call = Arc::new(call);
         request.set_data(Context(call.clone()));
         let work = within(call.caller.tenant.clone(), self.inner.call(request));
-        let mut response = work.await.inspect_err(|error| self.note(&call.caller, error))?;
+        let mut response = match work.await {
+            Ok(response) => response,
+            Err(error) => {
+                self.note(&call.caller, &error);
+                return Err(left.told_by(error));
+            }
+        };
         left.told_in(&mut response);
         let reservation = call.reservation.lock().unwrap_or_else(PoisonError::into_inner).take();
         match reservation {
@@ -141,7 +147,14 @@ impl Authorization {
                 return Err(problem);
             }
         };
-        let caller = admitted.caller;
+        match self.check(admitted.caller, request) {
+            Ok(call) => Ok((call, left)),
+            Err(problem) => Err(left.told_with(problem)),
+        }
+    }
+
+    /// Checks what a known caller asks for.
+    fn check(&self, caller: Caller, request: &Request) -> Result<Call, Problem> {
         let Some(operation) = self.operation else {
             return Err(Problem::new(Code::InsufficientScope, "No key may call this operation."));
         };
@@ -154,7 +167,7 @@ impl Authorization {
         let trace = single(request.headers(), TRACEPARENT).ok().flatten().and_then(TraceParent::parse);
         let reservation = Mutex::default();
         let shared = self.shared.clone();
-        Ok((Call { shared, caller, operation, path, query, idempotency_key, if_match, trace, reservation }, left))
+        Ok(Call { shared, caller, operation, path, query, idempotency_key, if_match, trace, reservation })
     }
 }
 

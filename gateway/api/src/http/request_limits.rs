@@ -139,6 +139,27 @@ impl Left {
         ))
     }
 
+    /// Tells the caller with a refusal.
+    pub fn told_with(&self, mut problem: Problem) -> Problem {
+        if let Some((policy, limit)) = self.fields() {
+            for (field, value) in [(POLICY, policy), (LIMIT, limit)] {
+                problem = problem.with_header(field, value.to_str().unwrap_or_default());
+            }
+        }
+        problem
+    }
+
+    /// Tells the caller with any error.
+    pub fn told_by(&self, error: poem::Error) -> poem::Error {
+        match Problem::from_error(error) {
+            Ok(problem) => self.told_with(problem).into(),
+            Err(mut response) => {
+                self.told_in(&mut response);
+                poem::Error::from_response(*response)
+            }
+        }
+    }
+
     /// Tells the caller.
     pub fn told_in(&self, response: &mut Response) {
         if let Some((policy, limit)) = self.fields() {
@@ -195,13 +216,7 @@ impl RequestLimits {
         }
         let Some((name, quota, free_in)) = wait else { return Ok(left) };
         let who = if name == "key" { "caller" } else { name };
-        let mut problem = refused(&format!("This {who} may send {quota} requests a second; retry later."), free_in);
-        if let Some((policy, limit)) = left.fields() {
-            for (field, value) in [(POLICY, policy), (LIMIT, limit)] {
-                problem = problem.with_header(field, value.to_str().unwrap_or_default());
-            }
-        }
-        Err(problem)
+        Err(left.told_with(refused(&format!("This {who} may send {quota} requests a second; retry later."), free_in)))
     }
 
     /// Lets a request over the limit wait for its refusal: who asks again at once would take the time of those within their limits.

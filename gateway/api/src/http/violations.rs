@@ -67,6 +67,7 @@ fn tell(error: &ValidationError<'_>, found: &mut Vec<Violation>) {
         Kind::MaxLength { limit } => ("too_long", format!("must not be longer than {limit} characters")),
         Kind::MinLength { limit } => ("too_short", format!("must have at least {limit} characters")),
         Kind::MaxItems { limit } => ("too_many", format!("must not have more than {limit} items")),
+        Kind::MaxProperties { limit } => ("too_many", format!("must not have more than {limit} members")),
         Kind::MinItems { limit } => ("too_few", format!("must have at least {limit} items")),
         Kind::UniqueItems => ("not_unique", "must not list an item twice".to_owned()),
         Kind::Maximum { limit } => ("out_of_range", format!("must not be greater than {limit}")),

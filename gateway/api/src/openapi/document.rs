@@ -18,7 +18,7 @@ use crate::{
     openapi::{
         operation::Takes,
         operation_spec::paging,
-        schema::{close, components_of, references, tidy},
+        schema::{bound, close, components_of, references, tidy},
         sign_in::SignIn,
     },
     registry,
@@ -68,6 +68,8 @@ pub fn openapi() -> Value {
         .server("/");
     let mut document: Value = serde_json::from_str(&service.spec()).unwrap_or_default();
     document["openapi"] = "3.0.3".into();
+    // For tools that hide what is not for the public.
+    document["servers"][0]["x-internal"] = false.into();
     let mut schemas = components_of::<ProblemView>();
     if let Some(own) = document["components"]["schemas"].as_object_mut() {
         own.values_mut().for_each(tidy);
@@ -195,6 +197,7 @@ fn tidy_parameter(parameter: &mut Value, schemas: &Map<String, Value>) {
         members.remove("deprecated");
     }
     tidy(&mut parameter["schema"]);
+    bound(&mut parameter["schema"]);
     let name = parameter["name"].as_str().unwrap_or_default();
     match name {
         "limit" => parameter["schema"]["default"] = 50.into(),

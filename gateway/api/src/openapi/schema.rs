@@ -18,6 +18,9 @@ use crate::{
     types::scalars::{date, moment},
 };
 
+/// Maximum number of members of a map: of a change of attributes, which unsets up to 50 and sets up to 50.
+const MAP_MAX: usize = 100;
+
 /// Prefix of references to component schemas.
 pub(crate) const COMPONENTS: &str = "#/components/schemas/";
 
@@ -110,8 +113,32 @@ pub(crate) fn close(schemas: &mut Map<String, Value>, roots: Vec<String>) {
                 schema["properties"] = json!({});
             }
         }
+        bound(schema);
         references(schema, &mut todo);
         done.push(name);
+    }
+}
+
+/// Bounds what callers send, in a schema and below, where its type does not: maps with names of their own, of which the domain has the exact
+/// bound and a refusal that tells it, and texts with a format.
+pub(crate) fn bound(schema: &mut Value) {
+    match schema {
+        Value::Object(members) => {
+            if members.get("additionalProperties").is_some_and(Value::is_object) {
+                members.insert("maxProperties".to_owned(), MAP_MAX.into());
+            }
+            let longest = match members.get("format").and_then(Value::as_str) {
+                Some("uuid") => Some(36),
+                Some("date-time") => Some(64),
+                _ => None,
+            };
+            if let Some(longest) = longest {
+                members.insert("maxLength".to_owned(), longest.into());
+            }
+            members.values_mut().for_each(bound);
+        }
+        Value::Array(items) => items.iter_mut().for_each(bound),
+        _ => {}
     }
 }
 

@@ -43,6 +43,11 @@ async fn a_key_and_all_keys_of_a_tenant_have_a_rate_and_others_are_not_affected(
     let (count, most) = answered(&rig, &keys[1], 8).await;
     assert!(count <= most, "{count} of at most {most}");
     assert_eq!(reads(&rig, &other).await.status, 200, "another tenant");
+    // Whatever the refusal is.
+    for (path, status) in [("/v1/queues?limit=0", 400), ("/v1/accounts", 403), ("/v1/queues/none", 404)] {
+        let refused = rig.by(&other, "GET", path, &Value::Null).await;
+        assert_eq!((refused.status, refused.header("ratelimit").is_empty()), (status, false), "{path}: {}", refused.text);
+    }
 }
 
 #[tokio::test]

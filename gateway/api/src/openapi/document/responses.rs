@@ -114,7 +114,8 @@ fn refusal(status: u16, codes: &[Code]) -> Value {
         429 | 503 => response["headers"]["Retry-After"] = header("Seconds to wait."),
         _ => {}
     }
-    if status == 429 {
+    // Who is not known has no limits of their own.
+    if (400..500).contains(&status) && status != 401 {
         rate_limits(&mut response);
     }
     response
