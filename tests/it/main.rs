@@ -15,6 +15,7 @@ mod bill_cycle;
 mod bill_run;
 mod catalogue;
 mod clients;
+mod console;
 mod custom_events;
 mod delivery;
 mod docs_page;

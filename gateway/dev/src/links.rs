@@ -10,6 +10,7 @@ pub fn show(warehouse: &str, api: &Api, secrets: &Secrets, ports: Ports) {
     let entry = |what: &str, value: &str| terminal::line(&format!("  {what:<14} {value}"));
     terminal::heading("Where to look");
     entry("API", &format!("{base}/v1"));
+    entry("Console", &format!("{base}/console"));
     entry("Swagger UI", &format!("{base}/docs"));
     entry("What arrived", &format!("http://127.0.0.1:{}/ (webhooks and mails)", ports.page));
     match warehouse.strip_prefix("file://") {

@@ -2,6 +2,7 @@
 
 pub(crate) mod asyncapi;
 pub(crate) mod asyncapi_page;
+pub(crate) mod console;
 pub(crate) mod document;
 pub(crate) mod operation;
 pub(crate) mod operation_spec;

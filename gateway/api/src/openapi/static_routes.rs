@@ -20,7 +20,8 @@ use crate::{
         readiness::{livez, readyz},
     },
     openapi::{
-        asyncapi::asyncapi, asyncapi_page, document, sign_in::SignIn, states::event_schema, whole_transactions::business_transaction_schema,
+        asyncapi::asyncapi, asyncapi_page, console, document, sign_in::SignIn, states::event_schema,
+        whole_transactions::business_transaction_schema,
     },
 };
 
@@ -71,7 +72,10 @@ impl Asset {
 }
 
 /// A part of a page, with this content security policy.
-fn of_page(part: impl Endpoint<Output = Response> + 'static, policy: &HeaderValue) -> impl Endpoint<Output = Response> + 'static {
+pub(super) fn of_page(
+    part: impl Endpoint<Output = Response> + 'static,
+    policy: &HeaderValue,
+) -> impl Endpoint<Output = Response> + 'static {
     let headers = SetHeader::new().overriding(header::CONTENT_SECURITY_POLICY, policy).overriding(header::REFERRER_POLICY, "no-referrer");
     part.with(headers)
 }
@@ -87,7 +91,10 @@ fn document(generate: fn() -> Value, sign_in: Option<SignIn>) -> impl Endpoint<O
 const JSON: &str = "application/json";
 
 /// A document, which is generated on first use.
-fn published(media_type: &'static str, generate: impl FnOnce() -> String + Send + 'static) -> impl Endpoint<Output = Response> + 'static {
+pub(super) fn published(
+    media_type: &'static str,
+    generate: impl FnOnce() -> String + Send + 'static,
+) -> impl Endpoint<Output = Response> + 'static {
     let document = Arc::new(LazyLock::new(move || Published::new(media_type, generate())));
     make(move |request: Request| {
         let document = document.clone();
@@ -120,6 +127,7 @@ pub(crate) fn add(route: Route, shared: &Arc<Shared>) -> Route {
     }
     let whole = published(SCHEMA_JSON, move || business_transaction_schema(described).to_string());
     route = route.at(schema_path(BUSINESS_TRANSACTION, 1), get(whole));
+    route = console::add(route, &policy);
     for asset in ASSETS {
         route = route.at(asset.path, get(of_page(asset.endpoint(), &policy)));
     }
