@@ -26,6 +26,7 @@ registry! {
         api_key_actions::ApiKeyActions,
         api_keys::ApiKeys,
         audit_entries::AuditEntries,
+        caller::Callers,
         identity_providers::IdentityProviders,
         roles::Roles,
         tenant_actions::TenantActions,

@@ -13,7 +13,7 @@ use billwire_client::{
 };
 use chrono::{TimeDelta, Utc};
 use futures_util::{Stream, TryStreamExt, stream};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 type Failed = Box<dyn std::error::Error>;
 
@@ -73,15 +73,11 @@ fn charges_of(account: &str) -> charges::SearchChargeableEventsParams {
     }
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Failed> {
-    let client = &Configuration {
-        base_path: env::var("BILLWIRE_URL")?,
-        bearer_access_token: Some(env::var("BILLWIRE_API_KEY")?),
-        ..Configuration::default()
-    };
-    let money = |amount: &str| MoneyInput::new(amount.to_owned(), "EUR".to_owned());
+fn account(name: &str) -> AccountInput {
+    AccountInput { currency: Some("EUR".to_owned()), ..AccountInput::new("rust-1".to_owned(), name.to_owned()) }
+}
 
+async fn create_cycles(client: &Configuration) -> Result<(), Failed> {
     for day in [1, 15] {
         let cycle = BillCycleInput {
             billing_day: Some(day),
@@ -91,9 +87,11 @@ async fn main() -> Result<(), Failed> {
         bill_cycles::create_bill_cycle(client, bill_cycles::CreateBillCycleParams { bill_cycle_input: cycle, idempotency_key: None })
             .await?;
     }
+    Ok(())
+}
 
-    // The same request again, as after a lost answer: it happens once.
-    let account = |name: &str| AccountInput { currency: Some("EUR".to_owned()), ..AccountInput::new("rust-1".to_owned(), name.to_owned()) };
+/// The same request twice, as after a lost answer: it happens once.
+async fn create_account(client: &Configuration) -> Result<Value, Failed> {
     let create = accounts::CreateAccountParams {
         account_input: AccountInput { external_id: Some("rust-acme".to_owned()), ..account("Acme") },
         idempotency_key: Some("rust-create-acme".to_owned()),
@@ -101,7 +99,12 @@ async fn main() -> Result<(), Failed> {
     let first = accounts::create_account(client, create.clone()).await?;
     let second = accounts::create_account(client, create).await?;
     let created = first.entities.first().ok_or("no entity")?;
+    let name = created.after.as_ref().map(|account| &account.name);
+    Ok(json!({ "once": first.id == second.id, "entity": created.r#type, "name": name }))
+}
 
+/// A change of the bill cycle is planned and cancelled, and another one refused.
+async fn change_cycle(client: &Configuration) -> Result<Value, Failed> {
     let update = |cycle: &str| accounts::UpdateAccountBillCycleParams {
         account: "rust-acme".to_owned(),
         bill_cycle_update: BillCycleUpdate::new(cycle.to_owned()),
@@ -119,13 +122,25 @@ async fn main() -> Result<(), Failed> {
     let refused = accounts::update_account_bill_cycle(client, update("nowhere")).await.err().ok_or("not refused")?;
     let problem = problem_of(&refused).ok_or("no problem")?;
     let pointer = problem.errors.iter().flatten().find_map(|violation| violation.pointer.as_deref());
+    Ok(json!({
+        "planned": planned.events.get(1).map(|event| &event.r#type),
+        "cancelled": cancelled.events.get(1).map(|event| &event.r#type),
+        "problem": { "status": problem.status, "code": problem.code, "pointer": pointer },
+    }))
+}
 
+async fn count_accounts(client: &Configuration) -> Result<Value, Failed> {
     for n in 0..4 {
         let branch = accounts::CreateAccountParams { account_input: account(&format!("Branch {n}")), idempotency_key: None };
         accounts::create_account(client, branch).await?;
     }
     let count = each_account(client, 2).try_fold(0, |count, _| async move { Ok(count + 1) }).await?;
+    Ok(json!({ "accounts": count }))
+}
 
+/// A charge is recorded, adjusted and searched.
+async fn charge(client: &Configuration) -> Result<Value, Failed> {
+    let money = |amount: &str| MoneyInput::new(amount.to_owned(), "EUR".to_owned());
     let charge = ChargeableEventInput {
         account: Some("rust-acme".to_owned()),
         external_id: Some("rust-call".to_owned()),
@@ -146,19 +161,23 @@ async fn main() -> Result<(), Failed> {
         _ => None,
     });
     let found = charges::search_chargeable_events(client, charges_of("rust-acme")).await?;
-
-    let told = json!({
-        "once": first.id == second.id,
-        "entity": created.r#type,
-        "name": created.after.as_ref().map(|account| &account.name),
-        "planned": planned.events.get(1).map(|event| &event.r#type),
-        "cancelled": cancelled.events.get(1).map(|event| &event.r#type),
-        "problem": { "status": problem.status, "code": problem.code, "pointer": pointer },
-        "accounts": count,
+    Ok(json!({
         "recorded": recorded.items.first().map(|item| &item.status),
         "left": left.map(|charge| &charge.net_amount.amount),
         "net": found.items.first().map(|charge| &charge.net_amount.amount),
-    });
-    println!("{told}");
+    }))
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Failed> {
+    let client = &Configuration {
+        base_path: env::var("BILLWIRE_URL")?,
+        bearer_access_token: Some(env::var("BILLWIRE_API_KEY")?),
+        ..Configuration::default()
+    };
+    create_cycles(client).await?;
+    let parts = [create_account(client).await?, change_cycle(client).await?, count_accounts(client).await?, charge(client).await?];
+    let told: Map<String, Value> = parts.into_iter().filter_map(|part| part.as_object().cloned()).flatten().collect();
+    println!("{}", Value::Object(told));
     Ok(())
 }

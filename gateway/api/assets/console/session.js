@@ -38,7 +38,7 @@ export const setScopes = scopes.set;
 export function may(operation) {
   if (refused.get().has(operation)) return false;
   const known = scopes.get();
-  return !known || known.has("*") || known.has(SCOPES[operation]);
+  return !known || known.has("*") || known.has(SCOPES[operation]) || operation === "getCaller";
 }
 
 /** The same in a component, which is drawn anew once more is known. */

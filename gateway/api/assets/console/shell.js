@@ -2,7 +2,7 @@
 import { call } from "./api.js";
 import { html, useEffect, useRef, useState } from "./html.js";
 import { tenantZone, zoneChoice } from "./format.js";
-import { learnScopes } from "./caller.js";
+import { learnCaller } from "./caller.js";
 import { go, to } from "./router.js";
 import { signOut, useMay } from "./session.js";
 import { setTheme, useTheme } from "./theme.js";
@@ -67,7 +67,7 @@ export function Shell({ route, children }) {
   const [open, setOpen] = useState(false);
   const may = useMay();
   useEffect(() => {
-    learnScopes();
+    learnCaller();
     call("getBillingSettings", { quiet: true }).then(({ timeZone }) => tenantZone.set(timeZone), () => {});
   }, []);
   useEffect(() => setOpen(false), [route]);

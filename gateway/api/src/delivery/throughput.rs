@@ -72,7 +72,7 @@ impl Throughputs {
         hours: Query<Hours>,
     ) -> Result<Shown<Throughput>, Problem> {
         let hours = hours.0.map_or(1, |hours| hours.0);
-        let Spans { from, step, counted } = context.app().throughput(context.tenant(), u32::try_from(hours).unwrap_or(1)).await?;
+        let Spans { from, step, counted } = context.app().throughput(context.tenant(), hours).await?;
         let spans = (0..).zip(counted).map(|(number, counted)| ThroughputSpan {
             from: (from + step * number).into(),
             operations: counted.operations,

@@ -6,7 +6,7 @@ use std::{
 };
 
 use billwire_api::operations;
-use billwire_app::domain::access::scopes::{SCOPES, STREAM};
+use billwire_app::domain::access::scopes::{CALLER, SCOPES, STREAM};
 use billwire_schemas::clock::{Clock, SystemClock};
 use chrono::TimeDelta;
 use serde_json::{Value, json};
@@ -44,7 +44,7 @@ fn reader() -> Value {
 
 #[test]
 fn each_scope_is_one_that_an_operation_requires() {
-    let required: BTreeSet<&str> = operations().map(|operation| operation.scope).chain([STREAM]).collect();
+    let required: BTreeSet<&str> = operations().map(|operation| operation.scope).filter(|scope| *scope != CALLER).chain([STREAM]).collect();
     assert_eq!(SCOPES.iter().copied().collect::<BTreeSet<_>>(), required);
 }
 
@@ -219,4 +219,19 @@ async fn keys_of_version_0_2_go_on_working_with_another_hash() {
     let names = names.as_array().expect("items").iter().filter_map(|key| key["name"].as_str());
     let former: BTreeSet<&str> = names.filter(|name| name.starts_with("old")).collect();
     assert_eq!(former.len(), 2, "each has a name of its own: {former:?}");
+}
+
+#[tokio::test]
+async fn every_caller_may_ask_who_they_are() {
+    let rig = Rig::new().await;
+    let made = rig.post("/v1/api-keys", reader()).await.expect(201)["entities"][0]["after"].clone();
+    let key = made["key"].as_str().expect("a key");
+    let told = rig.by(key, "GET", "/v1/caller", &Value::Null).await.expect(200);
+    assert_eq!((&told["actor"], &told["scopes"], &told["apiKeyId"]), (&json!("reader"), &json!(["accounts:read"]), &made["id"]));
+    assert_eq!(told["tenantId"], "default");
+    rig.by(key, "GET", "/v1/queues", &Value::Null).await.refused(403, "insufficient_scope");
+    let all = rig.get("/v1/caller").await.expect(200);
+    assert_eq!(all["scopes"], json!(["*"]));
+    let refused = rig.post("/v1/api-keys", json!({ "name": "k", "scopes": ["caller:read"] })).await;
+    assert_eq!(refused.status, 422, "what everybody has is not granted: {}", refused.text);
 }

@@ -7,10 +7,13 @@ use crate::rejected::Violation;
 /// The scope of connecting to NATS and reading from it; no operation requires it.
 pub const STREAM: &str = "stream:read";
 
+/// The scope that every caller has: of asking who they are. It cannot be granted.
+pub const CALLER: &str = "caller:read";
+
 /// The scope that includes all others.
 pub const EVERY: &str = "*";
 
-/// All other scopes, in alphabetical order. A test of the API compares them with those its operations require, and [`STREAM`].
+/// All other scopes, in alphabetical order. A test of the API compares them with those its operations require, and [`STREAM`]; without [`CALLER`].
 pub const SCOPES: &[&str] = &[
     "accounts:read",
     "accounts:write",
@@ -89,7 +92,7 @@ pub const SCOPES: &[&str] = &[
 
 /// Whether `held` includes `scope`.
 pub fn include(held: &[String], scope: &str) -> bool {
-    held.iter().any(|one| one == EVERY || one == scope)
+    scope == CALLER || held.iter().any(|one| one == EVERY || one == scope)
 }
 
 /// A violation `scope_unknown` for each of these that does not exist.

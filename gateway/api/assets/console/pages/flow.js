@@ -1,6 +1,6 @@
 // The way of a message, drawn: accepted, stream, matched, delivered and warehouse.
 import { html } from "../html.js";
-import { count, duration, number } from "../format.js";
+import { clock, count, duration, number } from "../format.js";
 import { to } from "../router.js";
 import { Time } from "../parts/show.js";
 
@@ -26,7 +26,7 @@ export function Flow({ data: { ready, queues, queueNumbers, dead, setAside, newe
   const known = queueNumbers.map(({ now }) => now).filter(Boolean);
   const sum = (name) => known.reduce((total, one) => total + one[name], 0);
   const oldest = Math.max(0, ...known.map(({ oldestWaitingSeconds = 0 }) => oldestWaitingSeconds));
-  const fresh = newest && Date.now() - new Date(newest.recordedtime ?? newest.time).getTime() < 10_000;
+  const fresh = newest && clock() - new Date(newest.recordedtime ?? newest.time).getTime() < 10_000;
   const accepted = worst(parts, ["database", "storage", "due"]);
   const matched = worst(parts, ["consumers"]);
   const sick = health.some(({ enabled, now }) => !enabled || (now && now.state !== "healthy"));

@@ -12,6 +12,7 @@ import { HealthState } from "../parts/routing.js";
 import { Head, Ref, Section, State, Time } from "../parts/show.js";
 import { Flow } from "./flow.js";
 import { Progress } from "./replays.js";
+import { Throughput } from "./throughput.js";
 
 const EVERY_MS = 4000;
 // Queues and endpoints whose numbers are asked for: more would make the overview a burden.
@@ -57,6 +58,7 @@ export function Overview() {
     <${Trouble} problem=${load.problem} title="Looking again" />
     <${Verdict} data=${data} />
     <${Flow} data=${data} history=${history.current} />
+    <${Throughput} />
     <${NeedsAPerson} data=${data} />
     <${Receivers} data=${data} />
     <${Queues} data=${data} />
