@@ -55,6 +55,7 @@ mod tenants;
 mod tidy;
 mod untrusted;
 mod upgrade;
+mod warehouse_charges;
 
 use billwire_tests::{
     api::Api,
