@@ -15,12 +15,13 @@ use crate::second_run::play;
 const ORDER: &str = include_str!("../../gateway/api/tests/it/examples.order");
 
 /// Parameters that only ids made by the gateway fit, and where the latest one is found.
-const MADE: [(&str, &str); 5] = [
+const MADE: [(&str, &str); 6] = [
     ("{adjustment}", "/v1/adjustments?limit=1"),
     ("{businessTransaction}", "/v1/business-transactions?limit=1"),
     ("{delivery}", "/v1/deliveries?limit=1&state=succeeded"),
     ("{event}", "/v1/events?limit=1"),
     ("{invoice}", "/v1/invoices?limit=1&account=CRM-4698"),
+    ("{replay}", "/v1/replays?limit=1"),
 ];
 
 /// Each operation of the document: its id, method, path and what it takes.

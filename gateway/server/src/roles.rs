@@ -85,7 +85,6 @@ pub struct Running {
     #[cfg(feature = "dev")]
     pub app: App,
     /// The database. `dev` looks the warehouse's batches up in it.
-    #[cfg(feature = "dev")]
     pub store: Store,
     /// The admin key, if this start created one. It is shown once.
     pub new_admin_key: Option<String>,
@@ -159,7 +158,6 @@ pub async fn start(settings: &Settings, roles: &[Role], nats: NatsAccess, log: L
         address,
         #[cfg(feature = "dev")]
         app,
-        #[cfg(feature = "dev")]
         store,
         new_admin_key,
         stop,
@@ -176,6 +174,10 @@ impl Running {
         let all = async { while self.tasks.join_next().await.is_some() {} };
         if timeout(api::DRAIN + Duration::from_secs(2), all).await.is_err() {
             tracing::warn!("some work did not finish in time; the next start resumes it");
+        }
+        // What was counted while the others came to their ends.
+        if let Err(error) = self.store.save_throughput().await {
+            tracing::warn!(%error, "cannot save the throughput");
         }
         self.lock
     }

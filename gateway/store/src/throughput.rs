@@ -81,8 +81,8 @@ impl Counted {
         self.add(deliveries.filter_map(|delivery| {
             let state = delivery.state;
             let delivered = u64::from(state == DeliveryState::Succeeded);
-            let failed = u64::from(delivered == 0 && delivery.last.is_some());
             let dead = u64::from(matches!(state, DeliveryState::Dead | DeliveryState::Blocking));
+            let failed = u64::from(delivery.last.is_some() && (dead > 0 || state == DeliveryState::Waiting));
             let counted = Throughput { delivered, failed, dead, ..Throughput::default() };
             (counted != Throughput::default()).then(|| (delivery.tenant.to_string(), counted))
         }));

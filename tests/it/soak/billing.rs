@@ -26,7 +26,7 @@ async fn play(database: Database, seed: u64) {
 
 /// Plays many, some at once: each waits for the clock of its gateway most of the time.
 async fn play_all(database: Database, first: u64) {
-    let mut seeds = (0..length("BILLING_SEEDS", 3)).map(|number| first + number);
+    let mut seeds = (0..length("BILLING_SEEDS", 5)).map(|number| first + number);
     let mut playing = JoinSet::new();
     for seed in seeds.by_ref().take(length("BILLING_AT_ONCE", 5) as usize) {
         playing.spawn(play(database, seed));

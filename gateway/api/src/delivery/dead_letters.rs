@@ -44,6 +44,9 @@ pub(crate) struct DeadLetterChoice {
     from: Option<Moment>,
     /// Only dead letters first recorded before this time.
     to: Option<Moment>,
+    /// Whether they are only counted.
+    #[oai(default)]
+    dry_run: bool,
 }
 
 impl Validate for DeadLetterChoice {}
@@ -51,7 +54,7 @@ impl Validate for DeadLetterChoice {}
 impl Example for DeadLetterChoice {
     fn example() -> Self {
         let subscription_id = Some(Reference("crm-bill-cycle-changes".to_owned()));
-        Self { ids: None, subscription_id, queue_id: None, event_type: None, from: None, to: None }
+        Self { ids: None, subscription_id, queue_id: None, event_type: None, from: None, to: None, dry_run: false }
     }
 }
 
@@ -116,7 +119,11 @@ impl DeadLetters {
     #[oai(path = "/dead-letters/redrive", method = "post", operation_id = "redriveDeadLetters")]
     async fn redrive(&self, context: Context, input: Validated<DeadLetterChoice>) -> Result<Accepted<MendedDeliveries>, Problem> {
         let request = context.request(input.canonical.as_deref());
+        let dry_run = input.body.dry_run;
         let which = input.body.which(&context).await?;
+        if dry_run {
+            return Ok(Accepted::of(context.app().count_dead_letters(request, which).await?));
+        }
         Ok(Accepted::of(context.app().redrive_dead_letters(request, which).await?))
     }
 
@@ -126,7 +133,11 @@ impl DeadLetters {
     #[oai(path = "/dead-letters/discard", method = "post", operation_id = "discardDeadLetters")]
     async fn discard(&self, context: Context, input: Validated<DeadLetterChoice>) -> Result<Accepted<MendedDeliveries>, Problem> {
         let request = context.request(input.canonical.as_deref());
+        let dry_run = input.body.dry_run;
         let which = input.body.which(&context).await?;
+        if dry_run {
+            return Ok(Accepted::of(context.app().count_dead_letters(request, which).await?));
+        }
         Ok(Accepted::of(context.app().discard_dead_letters(request, which).await?))
     }
 }

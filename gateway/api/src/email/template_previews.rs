@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use billwire_app::{
     Failure, StoreError,
-    domain::{Rejected, email::notification_template::NotificationTemplate as ConfigurationObject},
+    domain::{
+        Rejected,
+        email::notification_template::{NotificationTemplate as ConfigurationObject, Settings},
+    },
 };
 use billwire_schemas::{
     events::{catalogue, envelope::Parameters},
@@ -30,7 +33,7 @@ use crate::{
         validated_body::{Validate, Validated},
     },
     openapi::operation::{Operation, PLAIN, Takes, get},
-    types::scalars::{EventTypeName, Language, Reference, TimeZoneName},
+    types::scalars::{EventTypeName, Language, Reference, Subject, TemplateText, TemplateTextOrNothing, TimeZoneName},
 };
 
 pub(crate) struct TemplatePreviews;
@@ -48,6 +51,10 @@ pub(crate) const OPERATIONS: &[Operation] = &[Operation {
             Code::Purged,
             Code::TimeZoneUnknown,
             Code::TemplateNotRendered,
+            Code::TemplateSyntax,
+            Code::TemplateUnknownParameter,
+            Code::TemplateForbidden,
+            Code::TemplateTooComplex,
         ],
     )
 }];
@@ -64,6 +71,12 @@ pub(crate) struct TemplatePreviewing {
     language: Option<Language>,
     /// The reader's time zone. Absent: the tenant's.
     time_zone: Option<TimeZoneName>,
+    /// A subject line that is not saved, in place of the one in the template's own language.
+    subject: Option<Subject>,
+    /// A plain text part that is not saved, likewise.
+    text: Option<TemplateText>,
+    /// An HTML part that is not saved, likewise; an empty one: none.
+    html: Option<TemplateTextOrNothing>,
 }
 
 impl Validate for TemplatePreviewing {
@@ -81,6 +94,9 @@ impl Example for TemplatePreviewing {
             event_id: None,
             language: Some("de-CH".into()),
             time_zone: Some("Europe/Zurich".into()),
+            subject: None,
+            text: None,
+            html: None,
         }
     }
 }
@@ -139,8 +155,8 @@ async fn example_of(context: &Context, name: &str) -> Result<Parameters, Problem
 impl TemplatePreviews {
     /// Preview a notification template
     ///
-    /// Renders the template for the example of an event type or for a past event; nothing is sent. The response has the rendered parts and
-    /// the value of each parameter that the template uses.
+    /// Renders the template for the example of an event type or for a past event; nothing is sent or saved. Parts in the body are rendered in
+    /// place of the saved ones, and refused as they would be when saved. The response has the rendered parts and the value of each parameter that the template uses.
     #[oai(path = "/notification-templates/:notificationTemplate/preview", method = "post", operation_id = "previewNotificationTemplate")]
     async fn preview(
         &self,
@@ -151,7 +167,16 @@ impl TemplatePreviews {
         input: Validated<TemplatePreviewing>,
     ) -> Result<Shown<TemplatePreview>, Problem> {
         let wanted = input.body;
-        let found: ConfigurationObject = context.app().notification_template(context.tenant(), &template.0.0).await?;
+        let mut found: ConfigurationObject = context.app().notification_template(context.tenant(), &template.0.0).await?;
+        let unsaved = Settings {
+            subject: wanted.subject.map(|subject| subject.0),
+            text: wanted.text.map(|text| text.0),
+            html: wanted.html.map(|html| html.0),
+            ..Settings::default()
+        };
+        if unsaved.subject.is_some() || unsaved.text.is_some() || unsaved.html.is_some() {
+            found = context.app().with_unsaved_parts(context.tenant(), found, unsaved).await?;
+        }
         let (event_type, parameters) = match (wanted.event_id, wanted.event_type) {
             (Some(id), _) => {
                 // The preview shows what the event says.

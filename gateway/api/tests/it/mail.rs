@@ -148,6 +148,18 @@ async fn templates_are_translated_changed_and_previewed() {
     let named: Vec<&Value> = german["parameters"].as_array().expect("parameters").iter().map(|one| &one["name"]).collect();
     assert_eq!(named, ["account.name", "account.periodEnd"]);
 
+    // Parts that are not saved, which follow the rules of those that are.
+    let unsaved =
+        rig.post(&preview, json!({ "subject": "Draft for {{ account.name }}", "html": "<p>{{ account.name }}</p>" })).await.expect(200);
+    assert!(unsaved["subject"].as_str().is_some_and(|subject| subject.starts_with("Draft for ")), "{unsaved}");
+    assert!(unsaved["html"].is_string() && unsaved["text"] == english["text"], "{unsaved}");
+    let refused = rig.post(&preview, json!({ "text": "{{ account.nmae }}" })).await.refused(422, "template_unknown_parameter");
+    assert_eq!(refused["errors"][0]["pointer"], "/text");
+    rig.post(&preview, json!({ "text": "{% if %}" })).await.refused(422, "template_syntax");
+    let translated = rig.post(&preview, json!({ "language": "de", "subject": "Draft" })).await.expect(200);
+    assert_eq!(translated["subject"], "Neu", "the parts are of the template's own language");
+    assert_eq!(rig.post(&preview, json!({})).await.expect(200), english, "nothing was saved");
+
     let path = format!("/v1/notification-templates/{template}");
     let typo = rig.patch(&path, json!({ "text": "line one\n{{ account.nmae }}" })).await.refused(422, "template_unknown_parameter");
     assert!(typo["detail"].as_str().is_some_and(|detail| detail.contains("line 2, column 4") && detail.contains("account.name")), "{typo}");

@@ -60,6 +60,11 @@ async fn what_cannot_be_retried_says_why_and_foreign_dead_letters_stay_untouched
         let one = json!({ "subscriptionId": all[4].subscription });
         assert_eq!(rig.post("/v1/dead-letters/redrive", json!({ "eventType": "invoice.*" })).await.expect(202)["deliveries"], 0);
         assert_eq!(rig.get("/v1/dead-letters?eventType=account.*").await.expect(200)["items"].as_array().map(Vec::len), Some(2));
+        let counted = json!({ "subscriptionId": all[4].subscription, "dryRun": true });
+        for action in ["redrive", "discard", "redrive"] {
+            let told = rig.post(&format!("/v1/dead-letters/{action}"), counted.clone()).await.expect(202);
+            assert_eq!(told["deliveries"], 1, "{action}: counted, and nothing else");
+        }
         assert_eq!(rig.post("/v1/dead-letters/redrive", one.clone()).await.expect(202)["deliveries"], 1);
         assert_eq!(rig.post("/v1/dead-letters/redrive", one).await.expect(202)["deliveries"], 0, "it waits now");
         assert_eq!(

@@ -1,8 +1,12 @@
 //! `getThroughput`.
 
+use billwire_schemas::{
+    clock::{Clock, SystemClock},
+    delivery::{Delivery, DeliveryState},
+};
 use serde_json::{Value, json};
 
-use crate::rig::Rig;
+use crate::{redrive::delivery, rig::Rig};
 
 /// What was counted in all spans.
 fn sum(answer: &Value, what: &str) -> u64 {
@@ -28,4 +32,19 @@ async fn operations_and_events_are_counted_in_equal_spans_that_end_now() {
         assert!(sum(&told, "events") > 0, "{told}");
     }
     rig.get("/v1/throughput?hours=169").await.refused(400, "invalid_parameter");
+}
+
+#[tokio::test]
+async fn each_outcome_of_an_attempt_is_counted_for_its_tenant() {
+    let rig = Rig::new().await;
+    let of = |state| delivery(state, "default", false);
+    let new = [of(DeliveryState::Succeeded), of(DeliveryState::Waiting), of(DeliveryState::Dead), of(DeliveryState::Blocking)];
+    // It waits behind another one, and was not attempted.
+    let parked = Delivery { last: None, ..of(DeliveryState::Waiting) };
+    let foreign = delivery(DeliveryState::Succeeded, "other", false);
+    let all: Vec<&Delivery> = new.iter().chain([&parked, &foreign]).collect();
+    rig.store.record_deliveries(&all, &[], SystemClock.now()).await.expect("recorded");
+    rig.store.save_throughput().await.expect("saved");
+    let told = rig.get("/v1/throughput").await.expect(200);
+    assert_eq!((sum(&told, "delivered"), sum(&told, "failedAttempts"), sum(&told, "deadLetters")), (1, 3, 2), "{told}");
 }

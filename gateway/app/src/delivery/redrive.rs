@@ -28,6 +28,7 @@ enum What {
     Retry(String),
     Redrive(DeadLetters),
     Discard(DeadLetters),
+    Count(DeadLetters),
 }
 
 /// The number of affected deliveries.
@@ -57,6 +58,7 @@ impl Unit for Mend {
         let now = self.clock.now();
         let deliveries = match &self.what {
             What::Retry(id) => retry(tx, id, now).await?,
+            What::Count(wanted) => tx.count_dead_letters(wanted, AT_ONCE).await?,
             What::Redrive(wanted) => tx.redrive(wanted, AT_ONCE, now).await?,
             What::Discard(wanted) => tx.discard(wanted, AT_ONCE, now).await?,
         };
@@ -115,6 +117,14 @@ impl App {
     /// A database failure.
     pub async fn redrive_dead_letters(&self, context: RequestContext, wanted: DeadLetters) -> Result<Reply, Failure> {
         self.mend(context, What::Redrive(wanted)).await
+    }
+
+    /// How many dead letters [`App::redrive_dead_letters`] and [`App::discard_dead_letters`] would take.
+    ///
+    /// # Errors
+    /// A database failure.
+    pub async fn count_dead_letters(&self, context: RequestContext, wanted: DeadLetters) -> Result<Reply, Failure> {
+        self.mend(context, What::Count(wanted)).await
     }
 
     /// Discards dead letters, up to [`AT_ONCE`].

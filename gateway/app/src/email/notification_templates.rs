@@ -176,6 +176,20 @@ impl App {
         }
     }
 
+    /// A template with parts that are not saved, held against the rules of an update.
+    ///
+    /// # Errors
+    /// The refusals of an update, or a database failure.
+    pub async fn with_unsaved_parts(
+        &self,
+        tenant: &TenantId,
+        template: NotificationTemplate,
+        parts: Settings,
+    ) -> Result<NotificationTemplate, Failure> {
+        let catalogue = self.catalogue(tenant).await?;
+        Ok(off_the_runtime(move || notification_template::update(template, parts, &catalogue)).await??.after)
+    }
+
     /// A page of a template's versions, newest first; deleted templates included.
     ///
     /// # Errors

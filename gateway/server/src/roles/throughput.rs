@@ -8,19 +8,16 @@ use tokio::{sync::watch, time::interval};
 /// How often it is saved.
 const EVERY: Duration = Duration::from_secs(10);
 
-/// Saves it until `stop` turns true, and then once more.
+/// Saves it until `stop` turns true; whoever stops the process saves the rest.
 pub async fn run(store: Store, mut stop: watch::Receiver<bool>) {
     let mut tick = interval(EVERY);
     loop {
-        let stopped = tokio::select! {
-            _ = stop.changed() => true,
-            _ = tick.tick() => false,
-        };
+        tokio::select! {
+            _ = stop.changed() => return,
+            _ = tick.tick() => {}
+        }
         if let Err(error) = store.save_throughput().await {
             tracing::warn!(%error, "cannot save the throughput");
-        }
-        if stopped {
-            return;
         }
     }
 }

@@ -79,6 +79,19 @@ impl Tx<'_> {
         self.write(sql, vec![micros(now).into(), id.0.into()]).await.map(drop)
     }
 
+    /// How many dead letters there are, counted up to `limit`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn count_dead_letters(&self, wanted: &DeadLetters, limit: u64) -> Result<usize, Error> {
+        let mut values = Vec::new();
+        let condition = wanted.condition(self.tenant(), &mut values);
+        let sql = format!("SELECT COUNT(*) AS found FROM (SELECT 1 AS one FROM delivery WHERE {condition} LIMIT {limit}) AS counted");
+        let rows = self.query(&sql, values).await?;
+        let found: i64 = rows.first().map(|row| row.try_get("", "found")).transpose()?.unwrap_or(0);
+        Ok(usize::try_from(found).unwrap_or(0))
+    }
+
     /// Redrives up to `limit` dead letters, oldest first: each is due now, and its retry plan starts again. Gives how many.
     ///
     /// # Errors
