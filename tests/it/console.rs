@@ -44,6 +44,7 @@ async fn every_page_works_on_phone_and_desk_and_an_operator_mends_what_they_find
         assert_eq!(seen[nothing], json!([]), "{nothing}");
     }
     assert_eq!(seen["alerts"], 0, "a hostile name is text");
+    assert_eq!(seen["leaked"], false, "a password that was typed stands nowhere on the page");
     assert!(seen["pages"].as_u64() > Some(100), "{seen}");
     assert!(seen["bytes"].as_u64().is_some_and(|bytes| bytes < BYTES_MAX), "{}", seen["bytes"]);
 

@@ -4,7 +4,8 @@
 //     node console.cjs '{"scenario": "errand", "chromium": PATH, "console": URL, "folder": PATH, "key": API key, "bad": URL, "good": URL, "path": "/hooks", "secret": of the receiver}'
 //
 // `pages` opens every page at 390 and 1280 px in both themes, or in the "shapes" [[WIDTH, THEME]]. It prints {"pages": COUNT, "violations": [of axe], "errors": [of the console], "blocked": [by the
-// page's policy], "failed": [requests], "overflow": [pages wider than the window], "alerts": COUNT, "bytes": gzip size of all files that the pages load}.
+// page's policy], "failed": [requests], "overflow": [pages wider than the window], "alerts": COUNT, "bytes": gzip size of all files that the pages load, "leaked": whether a typed
+// password stands in the page after its form was refused}.
 //
 // `errand` makes an endpoint at `bad` and dead letters for it, then finds it from the overview, sees why, gives it the URL `good`, redrives, and watches it
 // arrive. It prints {"reason": TEXT, "clicks": COUNT, "steps": [TEXT], "told": TEXT, "arrived": COUNT, "left": COUNT}.
@@ -20,6 +21,10 @@ const { run } = require("./browser.cjs");
 const SHAPES = [[390, "light"], [390, "dark"], [1280, "light"], [1280, "dark"]];
 // A name that would do harm if it were taken for markup.
 const HOSTILE = '<img src=x onerror="alert(1)"> \u202e evil';
+
+// The form that is filled in so that the API refuses it, with a secret.
+const REFUSED_FORM = "smtp-accounts/new";
+const PASSWORD = "hunter2-secret";
 
 /** The API that the console speaks to. */
 function api({ console: url, key }) {
@@ -48,9 +53,10 @@ async function open(browser, config, seen, { width, scheme }) {
   page.on("dialog", (dialog) => (seen.alerts += 1, dialog.dismiss()));
   page.on("requestfailed", (request) => request.failure().errorText !== "net::ERR_ABORTED"
     && seen.failed.push(`${here}: ${request.url()}: ${request.failure().errorText}`));
-  // The search asks for an id under every kind of object: all but one say 404.
-  page.on("response", (answer) => answer.status() >= 400 && !(here.startsWith("search") && answer.status() === 404)
-    && seen.failed.push(`${here}: ${answer.status()} ${answer.url()}`));
+  // The search asks for an id under every kind of object: all but one say 404. A form of the pages is refused.
+  const meant = (answer) => (here.startsWith("search") && answer.status() === 404)
+    || (here === REFUSED_FORM && answer.request().method() === "POST" && answer.status() < 500);
+  page.on("response", (answer) => answer.status() >= 400 && !meant(answer) && seen.failed.push(`${here}: ${answer.status()} ${answer.url()}`));
   await page.goto(config.console);
   await page.fill("#key", config.key);
   await page.click("button[type=submit]");
@@ -91,7 +97,8 @@ async function addresses(call) {
       ...(id && !noChange.includes(page) ? [`${page}/${id}/edit`] : []));
   }
   const hostile = await first("accounts?text=onerror&limit=50");
-  if (hostile) pages.push(`accounts/${hostile}`, `transactions?account=${hostile}`);
+  if (!hostile) throw new Error("the account with the hostile name is not found");
+  pages.push(`accounts/${hostile}`, `transactions?account=${hostile}`);
   const dead = await first("dead-letters?limit=1");
   if (dead) pages.push(`deliveries/${dead}`);
   return pages;
@@ -114,8 +121,22 @@ async function size(page) {
   return bodies.reduce((sum, body) => sum + gzipSync(body, { level: 9 }).length, 0);
 }
 
+/** Sends a form that is refused, and tells whether the password in it stands anywhere in the page, with all that can be unfolded. */
+async function leaks({ page, show }) {
+  await show(REFUSED_FORM);
+  const fields = { "Name (required)": "leak", "Server (required)": "mail.example", Port: "99999", "Sender’s name (required)": "leak",
+    "Sender’s address (required)": "leak@example.com", Password: PASSWORD };
+  for (const [label, text] of Object.entries(fields)) await page.getByLabel(label, { exact: true }).fill(text);
+  await page.locator("form.form button[type=submit]").click();
+  await page.locator("form.form .trouble").waitFor();
+  await page.evaluate(() => document.querySelectorAll("details").forEach((one) => (one.open = true)));
+  // The form and the foot of the page each have the call, as a line for a shell.
+  for (const place of ["form.form", "main > details.calls"]) await page.locator(place).getByLabel("curl for createSmtpAccount").waitFor();
+  return page.evaluate((secret) => [document.body.innerText, document.documentElement.outerHTML].some((text) => text.includes(secret)), PASSWORD);
+}
+
 async function pages(browser, config) {
-  const seen = { pages: 0, violations: [], errors: [], blocked: [], failed: [], overflow: [], alerts: 0, bytes: 0 };
+  const seen = { pages: 0, violations: [], errors: [], blocked: [], failed: [], overflow: [], alerts: 0, bytes: 0, leaked: false };
   const axe = fs.readFileSync(config.axe, "utf8");
   const call = api(config);
   await makeHostile(call);
@@ -134,6 +155,7 @@ async function pages(browser, config) {
       seen.violations.push(...found.map((one) => `${where}: ${one}`));
       if (config.screenshots) await page.screenshot({ path: `${config.screenshots}/${path.replaceAll(/\W+/g, "_") || "overview"}-${width}-${scheme}.png` });
     }
+    seen.leaked ||= await leaks({ page, show });
     seen.blocked.push(...(await page.evaluate(() => globalThis.blockedByPolicy)));
     seen.bytes = Math.max(seen.bytes, await size(page));
     await close();
@@ -143,7 +165,8 @@ async function pages(browser, config) {
 
 /** An endpoint at a URL that cannot be reached, with a dead letter for each of some accounts. */
 async function makeDeadLetters(call, config) {
-  const name = `errand ${Date.now()}`;
+  // Without digits: a number that the console tells is not of the name.
+  const name = `errand ${[...String(Date.now())].map((digit) => "abcdefghij"[digit]).join("")}`;
   const cycles = (await call("GET", "bill-cycles?limit=1")).items;
   const billCycle = cycles[0]?.id ?? (await call("POST", "bill-cycles", { name, schedule: { period: "month", length: 1, billingDay: 1 } })).entities[0].id;
   await call("POST", "queues", { name, mode: "out_of_order", eventTypes: ["account.created"] });

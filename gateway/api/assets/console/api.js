@@ -1,7 +1,7 @@
 // The one way to the API: `call(operationId, {path, query, body})`. Nothing else in the console fetches from /v1.
 import { OPERATIONS } from "./operations.js";
 import { currentRoute } from "./router.js";
-import { deny, key, signOut } from "./session.js";
+import { deny, key, lacksScope, signOut } from "./session.js";
 import { store } from "./store.js";
 
 /** Where the gateway is: the folder above the console's own, whatever the prefix. */
@@ -63,7 +63,7 @@ function refusal(operation, answer, body, requestId, tried) {
     : { code: "unexpected_answer", title: `Unexpected answer (${answer.status})`, detail: "The answer is not from the gateway: a proxy may stand between." };
   const problem = new Problem({ ...known, status: answer.status, requestId: known.requestId ?? requestId, operation });
   if (tried) return problem;
-  if (answer.status === 403) deny(operation);
+  if (lacksScope(problem)) deny(operation);
   if (answer.status === 401) signOut("The gateway no longer accepts the key. Sign in again.");
   return problem;
 }
@@ -82,9 +82,18 @@ export function fresh() {
   return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
+// Members that hold a secret: their values stand in no line for a shell, and are not kept once they were sent.
+const SECRET = ["password", "secret", "token", "clientSecret", "key", "privateKey", "headers"];
+const masked = (body) => body && JSON.parse(JSON.stringify(body), (name, value) => {
+  if (!SECRET.includes(name) || !value) return value;
+  if (typeof value === "string") return "…";
+  return name === "headers" ? Object.fromEntries(Object.keys(value).map((header) => [header, "…"])) : value;
+});
+
 // A list's further pages and a page's later looks are the same call: each stands there once.
 function note(operation, { path, query, body }) {
-  const one = { page: currentRoute().parts.join("/"), operation, path, query: query && { ...query, cursor: undefined }, body };
+  const one = { page: currentRoute().parts.join("/"), operation, path, query: query && { ...query, cursor: undefined },
+    body: masked(body) };
   const same = JSON.stringify(one);
   if (asked.get().some((other) => JSON.stringify(other) === same)) return;
   asked.set((all) => [...all, one].slice(-30));
@@ -98,13 +107,14 @@ export async function readiness() {
   return { ...body, status: answer.ok ? body.status : "down" };
 }
 
-/** The call as a line for a shell. The key is not in it. */
+/** The call as a line for a shell. Neither the key nor another secret is in it. */
 export function curl(operation, given = {}) {
   const { method, url } = request(operation, given);
   const quote = (text) => `'${text.replaceAll("'", "'\\''")}'`;
   const lines = [`curl ${method === "GET" ? "" : `-X ${method} `}${quote(BASE + url)}`, `-H "Authorization: Bearer $BILLWIRE_API_KEY"`];
-  if (given.body !== undefined) lines.push("-H 'Content-Type: application/json'", `--data-raw ${quote(JSON.stringify(given.body))}`);
-  return lines.join(" \\\n  ");
+  if (given.body !== undefined) lines.push("-H 'Content-Type: application/json'", `--data-raw ${quote(JSON.stringify(masked(given.body)))}`);
+  const line = lines.join(" \\\n  ");
+  return key() ? line.replaceAll(key(), "…") : line;
 }
 
 /** All items of a list, up to `most` of them, and whether there are more. */

@@ -3,13 +3,18 @@ import { call } from "./api.js";
 import { setClock } from "./format.js";
 import { key, setScopes } from "./session.js";
 
+/** Takes over what `getCaller` has answered. */
+export function takeCaller({ scopes, now }) {
+  setClock(now);
+  setScopes(scopes);
+}
+
 /** Learns both. Without an answer everything is shown, and what is refused is said where it was asked for. */
 export async function learnCaller() {
   const text = key();
   try {
-    const { scopes, now } = await call("getCaller", { quiet: true });
-    setClock(now);
-    if (key() === text) setScopes(new Set(scopes));
+    const caller = await call("getCaller", { quiet: true });
+    if (key() === text) takeCaller(caller);
   } catch {
     // Away: the page's own calls tell it.
   }

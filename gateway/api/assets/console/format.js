@@ -71,6 +71,15 @@ export const short = (id) => (id && id.length > 20 ? `…${id.slice(-12)}` : id)
 /** `updateAccountBillCycle` as words. */
 export const words = (name) => name.replace(/([a-z])([A-Z])/g, "$1 $2").replace(/_/g, " ").toLowerCase();
 
+/** The milliseconds of `2027-01-24T07:00:00`, read in the chosen zone. */
+export function moment(wall) {
+  const wanted = new Date(`${wall}Z`).getTime();
+  if (Number.isNaN(wanted)) return NaN;
+  const whole = (at) => Math.floor(at / 1000) * 1000;
+  const shift = (at) => new Date(`${time(at).replace(" ", "T")}Z`).getTime() - whole(at);
+  return wanted - shift(wanted - shift(wanted));
+}
+
 /** What a field of type datetime-local wants, and back, in the chosen zone's stead: the viewer's. */
 export function localInput(text) {
   if (!text) return "";

@@ -11,23 +11,27 @@ export function useLoad(task, names, everyMs = 0) {
   useEffect(() => {
     const control = new AbortController();
     let timer;
+    let busy = false;
     // Other names, other data: what was shown is not theirs.
     const wanted = JSON.stringify(names);
     if (shown.current !== null && shown.current !== wanted) setState({ loading: true });
     shown.current = wanted;
+    // One look at a time: a later answer is never of an earlier look.
     const run = async (first) => {
-      if (document.hidden && !first) return;
+      if (busy || (document.hidden && !first)) return;
+      busy = true;
       const next = await (async () => latest.current(control.signal, !first))().then(
         (data) => ({ data, loading: false }),
         (problem) => ({ problem, loading: false }),
       );
       if (control.signal.aborted) return;
+      busy = false;
       // A failed look again keeps what was seen before, under the problem.
       setState((before) => (next.problem && !first ? { ...before, problem: next.problem } : next));
-      if (everyMs && (!next.problem || next.problem.status !== 401)) timer = setTimeout(run, everyMs);
+      if (everyMs && next.problem?.status !== 401) timer = setTimeout(run, everyMs);
     };
     const seen = () => {
-      if (document.hidden || !everyMs) return;
+      if (document.hidden || !everyMs || busy) return;
       clearTimeout(timer);
       run();
     };

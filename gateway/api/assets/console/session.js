@@ -32,7 +32,18 @@ export function deny(operation) {
   refused.set((all) => new Set([...all, operation, ...same]));
 }
 
-export const setScopes = scopes.set;
+/** Whether a problem says that the key lacks a scope: another 403 has reasons of its own. */
+export const lacksScope = (problem) => problem?.code === "insufficient_scope";
+
+/** Takes over the scopes of the key. Where they have changed, what was refused before is tried again. */
+export function setScopes(names) {
+  const [before, after] = [scopes.get(), new Set(names)];
+  if (before?.size === after.size && names.every((one) => before.has(one))) return;
+  if (before) refused.set(new Set());
+  scopes.set(after);
+}
+
+export const knowsScopes = () => scopes.get() !== null;
 
 /** Whether the key may call an operation, as far as is known. */
 export function may(operation) {

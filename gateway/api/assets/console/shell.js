@@ -3,8 +3,9 @@ import { call } from "./api.js";
 import { html, useEffect, useRef, useState } from "./html.js";
 import { tenantZone, zoneChoice } from "./format.js";
 import { learnCaller } from "./caller.js";
+import { useLoad } from "./load.js";
 import { go, to } from "./router.js";
-import { signOut, useMay } from "./session.js";
+import { knowsScopes, signOut, useMay } from "./session.js";
 import { setTheme, useTheme } from "./theme.js";
 
 /** The pages, in groups: address, name, and the operation without which there is nothing to see. */
@@ -62,14 +63,16 @@ function Switches() {
   </div>`;
 }
 
-/** The frame. The tenant's zone and the key's scopes are learned once it stands. */
+const LEARN_EVERY_MS = 60_000;
+
+/** The frame. The tenant's zone is learned once it stands, the key's scopes and the business time every minute. */
 export function Shell({ route, children }) {
   const [open, setOpen] = useState(false);
   const may = useMay();
   useEffect(() => {
-    learnCaller();
     call("getBillingSettings", { quiet: true }).then(({ timeZone }) => tenantZone.set(timeZone), () => {});
   }, []);
+  useLoad((_, again) => (again || !knowsScopes() ? learnCaller() : null), [], LEARN_EVERY_MS);
   useEffect(() => setOpen(false), [route]);
   const [here = ""] = route.parts;
   const main = (event) => {

@@ -1,5 +1,6 @@
 // API keys, roles, identity providers, tenants.
 import { html } from "../html.js";
+import { clock } from "../format.js";
 import { to } from "../router.js";
 import { Action } from "../parts/dialog.js";
 import { Secretive } from "../parts/secret.js";
@@ -7,7 +8,7 @@ import { State, Time } from "../parts/show.js";
 import { created, name, named } from "./routing.js";
 
 const listed = (names = []) => (names.length > 4 ? `${names.slice(0, 4).join(", ")} and ${names.length - 4} more` : names.join(", ") || "–");
-const keyState = (one) => (one.revokedAt ? "revoked" : one.expiresAt && new Date(one.expiresAt) < new Date() ? "expired" : "active");
+const keyState = (one) => (one.revokedAt ? "revoked" : one.expiresAt && new Date(one.expiresAt).getTime() < clock() ? "expired" : "active");
 
 const keys = {
   path: "api-keys", one: "API key", title: "API keys", group: "Access", param: "apiKey",
@@ -43,7 +44,8 @@ const roles = {
     html`<details><summary>${scopes.length === 1 ? scopes[0] : `${scopes.length} scopes`}</summary>${scopes.join(", ")}</details>` }],
   fields: [{ ...name, fixed: true }, { name: "description", label: "What for" },
     { name: "scopes", label: "Scopes", type: "list", required: true, rows: 10, help: "One a line." },
-    { name: "adjustmentCeilings", label: "Highest adjustments", type: "json", help: '[{"amount": "50.00", "currency": "EUR"}]. Empty: any amount.' }],
+    { name: "adjustmentCeilings", label: "Highest adjustments", type: "json", unset: [],
+      help: '[{"amount": "50.00", "currency": "EUR"}]. Empty: any amount.' }],
 };
 
 const providers = {
@@ -53,7 +55,7 @@ const providers = {
   lead: "Providers whose tokens are accepted, with the roles that they give.", next: "Register yours to let people sign in with it.",
   columns: [named("identity-providers"), { title: "Issuer", cell: ({ issuer }) => issuer }, { title: "Audience", cell: ({ audience }) => audience }, created],
   fields: [name, { name: "issuer", label: "Issuer", required: true, fixed: true }, { name: "audience", label: "Audience", required: true, fixed: true },
-    { name: "roleClaim", label: "Claim with the roles", required: true }, { name: "nameClaim", label: "Claim with the name" },
+    { name: "roleClaim", label: "Claim with the roles", required: true }, { name: "nameClaim", label: "Claim with the name", unset: null },
     { name: "roleMappings", label: "Roles by the claim’s values", type: "json", required: true,
     initial: '[\n  { "value": "billing", "roles": ["finance"] }\n]' }],
 };

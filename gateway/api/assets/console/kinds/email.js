@@ -14,9 +14,9 @@ const smtp = {
     { title: "Encryption", cell: ({ security }) => security }, { title: "Sender", cell: (one) => `${one.fromName} <${one.fromAddress}>` },
     { title: "Default", cell: ({ isDefault }) => (isDefault ? "yes" : "") }],
   fields: [
-    name, { name: "server", label: "Server", required: true }, { name: "port", label: "Port", type: "number", help: "Empty: 25." },
+    name, { name: "server", label: "Server", required: true }, { name: "port", label: "Port", type: "number", help: "Empty for a new account: 25." },
     { name: "security", label: "Encryption", type: "choice",
-      options: [["", "Default"], ["starttls", "STARTTLS"], ["tls", "TLS from the start (port 465)"], ["none", "None"]], initial: "" },
+      options: [["starttls", "STARTTLS"], ["tls", "TLS from the start (port 465)"], ["none", "None"]], initial: "starttls" },
     { name: "fromName", label: "Sender’s name", required: true }, { name: "fromAddress", label: "Sender’s address", required: true },
     { name: "username", label: "User name", unset: null }, { name: "password", label: "Password", type: "secret" },
     { name: "connections", label: "Connections at most", type: "number" },
@@ -40,7 +40,8 @@ const templates = {
   fields: [
     name, { name: "eventTypes", label: "Event types it is for", type: "eventTypes",
       help: "It may use the parameters that all of them offer. None: any type." },
-    { name: "language", label: "Language", help: "A BCP 47 tag. Empty: en." }, { name: "subject", label: "Subject", required: true, code: true },
+    { name: "language", label: "Language", help: "A BCP 47 tag. Empty for a new template: en." },
+    { name: "subject", label: "Subject", required: true, code: true },
     { name: "text", label: "Plain text", type: "code", rows: 12, required: true }, { name: "html", label: "HTML", type: "code", rows: 12, unset: null },
     { name: "translations", label: "Translations", type: "json", help: 'By language tag: {"de": {"subject": …, "text": …}}. On a change: the complete set.' },
   ],

@@ -3,7 +3,7 @@ import { html } from "../html.js";
 import { count, money, number } from "../format.js";
 import { to } from "../router.js";
 import { Action, Go } from "../parts/dialog.js";
-import { Ref, State, Time } from "../parts/show.js";
+import { State, Time } from "../parts/show.js";
 import { ActionOf, Health, QueueOf, QueueState } from "../parts/routing.js";
 import { ParameterHelp } from "../parts/parameters.js";
 

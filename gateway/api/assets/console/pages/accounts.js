@@ -1,9 +1,10 @@
 // Accounts, and everything about one in order of time.
-import { call } from "../api.js";
+import { all, call } from "../api.js";
 import { html, useEffect, useRef, useState } from "../html.js";
-import { count, money, words } from "../format.js";
+import { count, money, number, words } from "../format.js";
 import { optional, useLoad } from "../load.js";
 import { useNames } from "../names.js";
+import { lacksScope } from "../session.js";
 import { to } from "../router.js";
 import { Action } from "../parts/dialog.js";
 import { Filters } from "../parts/filter.js";
@@ -52,7 +53,7 @@ export function Account({ id, query }) {
         { account: account.id })}>transactions</a> · <a href=${to("deliveries", { orderingKey: account.id })}>deliveries</a>`],
     ]} />
     <${Planned} account=${account} again=${load.again} />
-    <${Timeline} account=${account} only=${query.only} />`;
+    <${Timeline} key=${query.only ?? ""} account=${account} only=${query.only} />`;
 }
 
 /** What is to happen to the account, its services and its packages, and the way to cancel it or to do it now. */
@@ -60,15 +61,17 @@ function Planned({ account, again }) {
   const names = useNames("billCycles");
   const load = useLoad(async () => {
     const [services, packages] = await Promise.all(["listServices", "listPackageSubscriptions"].map((list) =>
-      optional(call(list, { query: { account: account.id, limit: 200 } }))));
+      optional(all(list, { query: { account: account.id } }))));
     const of = (found, kind) => (found.data?.items ?? []).filter((one) => one.plannedStatusChange).map((one) => ({ kind, one }));
-    return [...of(services, "service"), ...of(packages, "packageSubscription")];
+    const problem = [services, packages].map((found) => found.problem).find((one) => one && !lacksScope(one));
+    return { plans: [...of(services, "service"), ...of(packages, "packageSubscription")], problem, more: services.data?.more || packages.data?.more };
   }, [account.id]);
   const { plannedBillCycleChange: cycle, plannedStatusChange: status } = account;
-  const others = load.data ?? [];
-  if (!cycle && !status && others.length === 0) return null;
+  const { plans: others = [], problem = load.problem, more } = load.data ?? {};
+  if (!cycle && !status && others.length === 0 && !problem && !more) return null;
   const path = { account: account.id };
-  return html`<${Section} title="Planned"><ul class="plainlist">
+  return html`<${Section} title="Planned"><${Trouble} problem=${problem} title="Services and packages" again=${load.again} />
+    ${more && html`<p class="faint">Only the first 1 000 services and packages were looked at.</p>`}<ul class="plainlist">
     ${cycle && html`<${Plan} at=${cycle.validFrom} path=${path} again=${again} cancel="cancelAccountBillCycleChange" perform="performAccountBillCycleChange"
       what=${html`<strong>${account.name}</strong>: bill cycle becomes <strong>${names.get(cycle.billCycleId) ?? cycle.billCycleId}</strong>
         ${cycle.billingDay && ` with billing day ${cycle.billingDay}`}`} />`}
@@ -96,10 +99,11 @@ const SOURCES = {
     text: `by ${one.actor}: ${one.entities.map(({ type, action }) => `${words(type)} ${action}`).join(", ")}` }) },
   events: { title: "Events", operation: "listEvents", query: (id) => ({ account: id }), line: (one) =>
     ({ at: one.time, href: to("events", one.id), title: one.type, text: `${one.data.object.type} ${one.data.object.action}` }) },
-  invoices: { title: "Invoices", operation: "listInvoices", query: (id) => ({ account: id }), line: (one) =>
+  invoices: { title: "Invoices", operation: "listInvoices", query: (id) => ({ account: id, sort: "createdAt", order: "descending" }), line: (one) =>
     ({ at: one.createdAt, href: to("transactions", { objectId: one.id }), title: `Invoice ${one.number}`, text: `${money(one.total)}, due ${one.dueOn}`,
     state: one.overdueSince && one.status === "open" ? "overdue" : one.status }) },
-  payments: { title: "Payments", operation: "listPayments", query: (id) => ({ account: id }), line: (one) =>
+  // Their list is oldest first: it is read to its end, and turned round.
+  payments: { title: "Payments", operation: "listPayments", query: (id) => ({ account: id }), most: 2000, line: (one) =>
     ({ at: one.createdAt, href: to("transactions", { objectId: one.id }), title: "Payment", text: `${money(one.amount)} by ${one.method}`,
     state: one.status }) },
   deliveries: { title: "Deliveries", operation: "listDeliveries", query: (id) => ({ orderingKey: id }), line: (one) =>
@@ -118,11 +122,14 @@ async function fetchMore(account, names, before) {
   const horizon = before ? merged(before).horizon : "";
   return Promise.all(names.map(async (name, rank) => {
     const old = before?.[rank];
-    if (old && (!old.next || (old.lines.at(-1)?.at ?? "") < horizon)) return old;
-    const { operation, query, line } = SOURCES[name];
-    const { data, problem } = await optional(call(operation, { query: { ...query(account.id), limit: 50, cursor: old?.next } }));
-    const lines = (data?.items ?? []).map((item) => ({ ...line(item), id: `${name}${item.id}`, source: name, rank }));
-    return { name, problem, lines: [...(old?.lines ?? []), ...lines], next: data?.nextCursor };
+    if (old && (!old.problem || lacksScope(old.problem)) && (!old.next || (old.lines.at(-1)?.at ?? "") < horizon)) return old;
+    const { operation, query, line, most } = SOURCES[name];
+    const { data, problem } = await optional(most ? all(operation, { query: query(account.id), most })
+      : call(operation, { query: { ...query(account.id), limit: 50, cursor: old?.next } }));
+    const items = (most ? data?.items.toReversed() : data?.items) ?? [];
+    const lines = items.map((item) => ({ ...line(item), id: `${name}${item.id}`, source: name, rank }));
+    // What could not be read is asked for again by the next "Load more".
+    return { name, problem, lines: [...(old?.lines ?? []), ...lines], next: data ? data.nextCursor : old?.next, cut: data?.more };
   }));
 }
 
@@ -133,14 +140,20 @@ function Timeline({ account, only }) {
   const [state, setState] = useState({ busy: true });
   const [from, setFrom] = useState(0);
   const list = useRef();
+  // A slow earlier answer does not overwrite a later one, nor what stands here after the page was left.
+  const generation = useRef(0);
   const load = async (before) => {
-    setState((now) => ({ ...now, busy: true }));
-    setState({ sources: await fetchMore(account, names, before) });
+    const mine = (generation.current += 1);
+    setState({ sources: before, busy: true });
+    const next = await fetchMore(account, names, before).then((sources) => ({ sources }), (problem) => ({ sources: before, problem }));
+    if (generation.current === mine) setState(next);
   };
   useEffect(() => {
-    setFrom(0);
     load();
-  }, [account.id, only]);
+    return () => {
+      generation.current += 1;
+    };
+  }, []);
   const { lines, more } = state.sources ? merged(state.sources) : { lines: [], more: false };
   const shown = lines.slice(from, from + SHOWN_AT_ONCE);
   const move = (next) => {
@@ -152,8 +165,11 @@ function Timeline({ account, only }) {
       : "true"}>All</a> ${Object.entries(SOURCES).map(([name, { title }]) =>
       html`<a href=${to("accounts", account.id, { only: name })} aria-current=${only === name ? "true" : undefined}>${title}</a>`)}</p>
     ${state.sources?.filter(({ problem }) => problem).map(({ name, problem }) =>
-      html`<${Trouble} key=${name} problem=${problem} title=${SOURCES[name].title} />`)}
-    ${!state.sources && html`<${Loading} />`}
+      html`<${Trouble} key=${name} problem=${problem} title=${SOURCES[name].title} again=${() => load(state.sources)} />`)}
+    ${state.sources?.filter(({ cut }) => cut).map(({ name }) =>
+      html`<p key=${`cut${name}`} class="faint">${SOURCES[name].title}: only the first ${number(SOURCES[name].most)} are read; later ones are not shown.</p>`)}
+    <${Trouble} problem=${state.problem} title="Timeline" again=${() => load(state.sources)} />
+    ${state.busy && !state.sources && html`<${Loading} />`}
     ${state.sources && lines.length === 0 && html`<${Empty} title="Nothing yet">What happens to the account appears here.<//>`}
     ${from > 0 && html`<button type="button" onClick=${() => move(Math.max(0, from - SHOWN_AT_ONCE))}>Newer</button>`}
     <ol class="timeline" ref=${list} tabindex="-1">

@@ -1,5 +1,5 @@
 // One webhook endpoint: its health, what fails and why, a test, its secret, and how receivers verify.
-import { call } from "../api.js";
+import { all, call } from "../api.js";
 import { html, useState } from "../html.js";
 import { count, milliseconds } from "../format.js";
 import { KINDS } from "../kinds.js";
@@ -24,7 +24,7 @@ const LATEST = 10;
 async function fetchTraffic(id) {
   const [health, list] = await Promise.all([
     optional(call("getWebhookEndpointHealth", { path: { webhookEndpoint: id } })),
-    optional(call("listSubscriptions", { query: { limit: 200 } })),
+    optional(all("listSubscriptions")),
   ]);
   const own = (list.data?.items ?? []).filter(({ action }) => action.webhookEndpointId === id);
   const of = async (subscription) => {
@@ -35,7 +35,8 @@ async function fetchTraffic(id) {
     return { subscription, dead: dead.data?.items ?? [], deadMore: Boolean(dead.data?.nextCursor), waiting: waiting.data?.items ?? [], problem: dead.problem
       ?? waiting.problem };
   };
-  return { health: health.data, problem: health.problem ?? list.problem, subscriptions: await Promise.all(own.map(of)) };
+  const subscriptions = await Promise.all(own.map(of));
+  return { health: health.data, problem: health.problem ?? list.problem, known: Boolean(list.data), more: list.data?.more, subscriptions };
 }
 
 export function Endpoint({ id }) {
@@ -72,7 +73,8 @@ function Traffic({ traffic, again }) {
   if (!data?.subscriptions) return html`<${Section} title="Deliveries"><${Loading} /><//>`;
   return html`<${Section} title="Deliveries">
     <${Trouble} problem=${data.problem} title="Deliveries" />
-    ${data.subscriptions.length === 0
+    ${data.more && html`<p class="faint">Only the first 1 000 subscriptions were looked at.</p>`}
+    ${data.known && !data.more && data.subscriptions.length === 0
       && html`<${Empty} title="No subscription calls this endpoint"><a href=${to("subscriptions", "new")}>Create a subscription</a> to send it events.<//>`}
     ${data.subscriptions.map((one) => html`<${OfSubscription} key=${one.subscription.id} ...${one} again=${again} />`)}
   <//>`;
@@ -87,8 +89,8 @@ function OfSubscription({ subscription, dead, deadMore, waiting, problem, again 
       : html`<${State} is="ok">no dead letters<//>`}</h3>
     <${Trouble} problem=${problem} title="Deliveries" />
     ${reasons.length > 0 && html`<p><strong>Why:</strong> ${reasons.slice(0, 3).map((reason) => html`<span class="reason">${reason}</span> `)}</p>`}
-    ${dead.length > 0 && html`<div class="toolbar"><${Both} body=${{ subscriptionId: subscription.id }} n=${n} many limit=${deadMore} says=${`They go to ${subscription.name}.`}
-        done=${again} /></div>
+    ${dead.length > 0 && html`<div class="toolbar"><${Both} body=${{ subscriptionId: subscription.id }} many
+        says=${`They go to ${subscription.name}.`} done=${again} /></div>
       <${Table} items=${dead.slice(0, 5)} columns=${DELIVERY_COLUMNS.filter(({ title }) => title !== "Subscription")}
         label=${`Latest dead letters of ${subscription.name}`} />
       ${dead.length > 5 && html`<p><a href=${to("dead-letters", { subscriptionId: subscription.id })}>All dead letters of ${subscription.name}</a></p>`}`}
@@ -140,12 +142,15 @@ const KEY_COLUMNS = [
   { title: "Public key", cell: ({ publicKey }) => (publicKey ? html`<code class="break">${publicKey}</code>` : "–") },
 ];
 
-const Signing = ({ endpoint, done }) =>
-  html`<${Section} title="Signature"
-  actions=${html`<${Secretive} operation="rotateWebhookSecret" given=${{ path: { webhookEndpoint: endpoint.id }, body: {} }}
-  label="Rotate the secret" done=${done}
-    says=${html`<p>Makes a new signing secret for <strong>${endpoint.name}
-      </strong>. For one day, calls are signed with the old one too, so that the receiver can switch. The new secret is shown once.</p>`} />`}>
-  <${Table} items=${endpoint.signing} columns=${KEY_COLUMNS} label="Signing keys" />
-  <${Recipe} algorithm=${endpoint.signing[0]?.algorithm} />
-<//>`;
+function Signing({ endpoint, done }) {
+  const algorithm = endpoint.signing[0]?.algorithm;
+  const keys = algorithm === "ed25519";
+  const rotate = html`<${Secretive} operation="rotateWebhookSecret" given=${{ path: { webhookEndpoint: endpoint.id }, body: {} }}
+    label=${keys ? "Rotate the key pair" : "Rotate the secret"} done=${done}
+    says=${html`<p>Makes a new ${keys ? "key pair" : "signing secret"} for <strong>${endpoint.name}
+      </strong>. For one day, calls are signed with the old one too, so that the receiver can switch. ${keys
+      ? "The new public key is shown then, and on this page." : "The new secret is shown once."}</p>`} />`;
+  return html`<${Section} title="Signature" actions=${rotate}>
+    <${Table} items=${endpoint.signing} columns=${KEY_COLUMNS} label="Signing keys" />
+    <${Recipe} algorithm=${algorithm} /><//>`;
+}

@@ -8,6 +8,12 @@ import { Loading, Trouble } from "../parts/notice.js";
 import { Changes } from "../parts/changes.js";
 import { Facts, Head, Id, Json, Ref, Section, State, Time } from "../parts/show.js";
 
+/** The second that a moment is in, as a window: forms take whole seconds. */
+function second(text) {
+  const from = Math.floor(new Date(text).getTime() / 1000) * 1000;
+  return { from: new Date(from).toISOString(), to: new Date(from + 1000).toISOString() };
+}
+
 export function Event({ id }) {
   const load = useLoad(async () => {
     const event = await call("getEvent", { path: { event: id } });
@@ -23,7 +29,8 @@ export function Event({ id }) {
   const { before, after, parameters, object } = event.data;
   return html`<${Head} kind="Events" up="#/events" title=${event.type} ><button type="button" onClick=${load.again}>Look again</button><//>
     <${Summary} event=${event} transaction=${transaction} />
-    <${Section} title="Its way" actions=${html`<a href=${to("replays", "new", { eventType: event.type, from: event.time })}>Send it again by a replay</a>`}>
+    <${Section} title="Its way" actions=${html`<a href=${to("replays", "new", { eventType: event.type, ...second(event.time) })}>
+      Replay events of this type from that second</a>`}>
       <${Trouble} problem=${explained.problem} title="The event’s way" />
       ${explained.data && html`<${Way} event=${event} explained=${explained.data} />`}
     <//>

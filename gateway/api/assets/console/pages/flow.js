@@ -1,8 +1,9 @@
 // The way of a message, drawn: accepted, stream, matched, delivered and warehouse.
 import { html } from "../html.js";
-import { clock, count, duration, number } from "../format.js";
+import { count, duration, number } from "../format.js";
 import { to } from "../router.js";
 import { Time } from "../parts/show.js";
+import { beyond, findings, LOOKED_AT, many } from "./findings.js";
 
 const worst = (parts, names) => {
   const states = names.map((name) => parts?.[name]).filter(Boolean);
@@ -19,20 +20,21 @@ function Stage({ title, state, numbers, kind = state.kind }) {
     ${state.detail && html`<p class="stagedetail">${state.detail}</p>`}</li>`;
 }
 
-const LATE_SECONDS = 60;
+/** The stage of deliveries: it is good only where all is known that it goes by. */
+function delivering({ queues, queueNumbers, endpoints, health, dead }, { letters, sick, waits, known }) {
+  const whole = queues.data && endpoints.data && dead.data && known.length > 0 && [...queueNumbers, ...health].every(({ now }) => now);
+  const limited = [queues, endpoints].some(beyond);
+  return { kind: letters || sick || waits ? "warn" : whole ? "good" : "",
+    detail: limited && `Looked at: the first ${LOOKED_AT} queues and endpoints.` };
+}
 
-export function Flow({ data: { ready, queues, queueNumbers, dead, setAside, newest, explained, health }, history }) {
+export function Flow({ data, history }) {
+  const { ready, queues, dead, setAside, newest, explained: { data: explained } } = data;
   const parts = ready.data?.parts;
-  const known = queueNumbers.map(({ now }) => now).filter(Boolean);
-  const sum = (name) => known.reduce((total, one) => total + one[name], 0);
-  const oldest = Math.max(0, ...known.map(({ oldestWaitingSeconds = 0 }) => oldestWaitingSeconds));
-  const fresh = newest && clock() - new Date(newest.recordedtime ?? newest.time).getTime() < 10_000;
+  const found = findings(data);
+  const { sum, fresh, oldest, letters, paused, behind, unloaded, known } = found;
   const accepted = worst(parts, ["database", "storage", "due"]);
   const matched = worst(parts, ["consumers"]);
-  const sick = health.some(({ enabled, now }) => !enabled || (now && now.state !== "healthy"));
-  const letters = dead.data?.items.length ?? 0;
-  const paused = (queues.data?.items ?? []).filter((queue) => queue.paused).length;
-  const late = newest && explained && !explained.inWarehouse && !fresh;
   return html`<section class="section flowbox" aria-labelledby="way"><h2 id="way" class="hidden">The way of a message</h2><ol class="flow">
     <${Stage} title="Accepted" state=${accepted} kind=${ready.data?.status === "down" ? "bad"
       : accepted.kind} numbers=${[newest && ["Newest event", html`<a href=${to("events", newest.id)}><${Time} at=${newest.time} /></a>`],
@@ -40,18 +42,18 @@ export function Flow({ data: { ready, queues, queueNumbers, dead, setAside, newe
     <${Stage} title="Stream" state=${worst(parts, ["outbox", "nats", "stream", "setAside"])} numbers=${[newest && explained
       && ["Newest event", html`<a href=${to("events", newest.id)}>${explained.onStream ? "published" : fresh ? "on its way" : "not there"}</a>`],
       setAside.data && ["Set aside", html`<a href="#/set-aside">${number(setAside.data.items.length)}${setAside.data.nextCursor ? "+" : ""}</a>`]]} />
-    <${Stage} title="Matched" state=${matched} kind=${matched.kind === "good" && paused ? "warn"
-      : matched.kind} numbers=${[["Lag", html`<a href="#/queues">${count(sum("lag"), "event")}</a>`],
-      ["Queues", html`<a href="#/queues">${known.length}${paused ? `, ${paused} paused` : ""}</a>`]]} />
+    <${Stage} title="Matched" state=${matched} kind=${matched.kind === "good" && (paused || behind) ? "warn"
+      : matched.kind} numbers=${[known.length > 0 && ["Lag", html`<a href="#/queues">${count(sum("lag"), "event")}</a>`],
+      queues.data && ["Queues", html`<a href="#/queues">${many(queues)}${paused ? `, ${paused} paused` : ""}</a>`]]} />
     <li class="fork"><ol>
-      <${Stage} title="Delivered" state=${{ kind: letters || sick || oldest > LATE_SECONDS ? "warn" : known.length ? "good" : "" }} numbers=${[
-        ["Waiting", html`<a href=${to("deliveries", { state: "waiting" })}>${number(sum("waiting"))}</a>`],
-          ["Oldest waits", html`<a href=${to("deliveries", { state: "waiting" })}>${oldest ? duration(oldest) : "–"}</a>`],
+      <${Stage} title="Delivered" state=${delivering(data, found)} numbers=${[
+        known.length > 0 && ["Waiting", html`<a href=${to("deliveries", { state: "waiting" })}>${number(sum("waiting"))}</a>`],
+          known.length > 0 && ["Oldest waits", html`<a href=${to("deliveries", { state: "waiting" })}>${oldest ? duration(oldest) : "–"}</a>`],
         dead.data && ["Dead letters", html`<a href="#/dead-letters">${number(letters)}${dead.data.nextCursor ? "+" : ""}</a>`],
-        ["Per second", html`<a href=${to("deliveries", { state: "succeeded" })}>${number(sum("deliveredPerSecond"))}
+        known.length > 0 && ["Per second", html`<a href=${to("deliveries", { state: "succeeded" })}>${number(sum("deliveredPerSecond"))}
           </a>, failed <a href=${to("deliveries", { state: "waiting" })}>${number(sum("failedPerSecond"))}</a>`],
         history.length > 2 && ["Since you look", html`<${Spark} points=${history} />`]]} />
-      <${Stage} title="Warehouse" state=${worst(parts, ["consumers"])} kind=${late ? "warn"
+      <${Stage} title="Warehouse" state=${worst(parts, ["consumers"])} kind=${unloaded ? "warn"
         : matched.kind} numbers=${[newest && explained
         && ["Newest event", html`<a href=${to("events", newest.id)}>${explained.inWarehouse ? "loaded" : fresh ? "on its way" : "not loaded"}</a>`]]} />
     </ol></li>

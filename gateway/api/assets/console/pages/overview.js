@@ -10,13 +10,12 @@ import { Table } from "../parts/list.js";
 import { Denied, Loading, Trouble } from "../parts/notice.js";
 import { HealthState } from "../parts/routing.js";
 import { Head, Ref, Section, State, Time } from "../parts/show.js";
+import { beyond, LOOKED_AT, many, reasons, troubled, unknown } from "./findings.js";
 import { Flow } from "./flow.js";
 import { Progress } from "./replays.js";
 import { Throughput } from "./throughput.js";
 
 const EVERY_MS = 4000;
-// Queues and endpoints whose numbers are asked for: more would make the overview a burden.
-const LOOKED_AT = 40;
 
 /** What the key may see; what it may not is left out, with a word. */
 const seen = (operation, given, quiet) => (may(operation) ? optional(call(operation, { ...given, quiet })) : { denied: operation });
@@ -24,7 +23,7 @@ const seen = (operation, given, quiet) => (may(operation) ? optional(call(operat
 async function withNumbers(list, operation, parameter, quiet) {
   const items = (list.data?.items ?? []).slice(0, LOOKED_AT);
   const numbers = await Promise.all(items.map(({ id }) => seen(operation, { path: { [parameter]: id } }, quiet || id !== items[0].id)));
-  return items.map((item, i) => ({ ...item, now: numbers[i].data }));
+  return items.map((item, i) => ({ ...item, now: numbers[i].data, denied: numbers[i].denied, problem: numbers[i].problem }));
 }
 
 async function look(quiet) {
@@ -40,7 +39,7 @@ async function look(quiet) {
     withNumbers(queues, "getQueueStatistics", "queue", quiet), withNumbers(endpoints, "getWebhookEndpointHealth", "webhookEndpoint", quiet),
     newest ? seen("explainEvent", { path: { event: newest.id } }, true) : {},
   ]);
-  return { ready, queues, queueNumbers, endpoints, health, dead, setAside, billRuns, replays, newest, explained: explained.data };
+  return { ready, queues, queueNumbers, endpoints, health, dead, setAside, billRuns, replays, events, newest, explained };
 }
 
 export function Overview() {
@@ -66,39 +65,40 @@ export function Overview() {
     <${Parts} ready=${data.ready} />`;
 }
 
-const troubled = ({ enabled, now }) => !enabled || (now && now.state !== "healthy");
-
-/** One sentence, in words and colour. */
-function Verdict({ data: { ready, health, dead } }) {
+/** One sentence, in words and colour; then why, and what it does not know. */
+function Verdict({ data }) {
+  const { ready } = data;
   if (ready.problem) return html`<${Trouble} problem=${ready.problem} title="Readiness" />`;
   const wrong = Object.entries(ready.data.parts).filter(([, { status }]) => status !== "ok");
   const down = wrong.some(([, { status }]) => status === "down");
-  const sick = health.filter(troubled).length;
-  const letters = dead.data?.items.length ?? 0;
-  const kind = down ? "bad" : wrong.length > 0 ? "warn" : sick || letters ? "warn" : "good";
-  const text = down ? "Operations are refused." : wrong.length > 0 ? "Operations are accepted, but a person should look." : sick || letters
-    ? "It flows, except to some receivers." : "It flows.";
+  const [why, unseen] = [reasons(data), unknown(data)];
+  const kind = down ? "bad" : wrong.length > 0 || why.length > 0 ? "warn" : unseen.length > 0 ? "" : "good";
+  const text = down ? "Operations are refused." : wrong.length > 0 ? "Operations are accepted, but a person should look."
+    : why.length > 0 ? "It flows, but not everywhere." : unseen.length > 0 ? "What can be seen flows." : "It flows.";
   return html`<div class="verdict ${kind}" role="status"><p><strong>${text}</strong></p>
-    ${wrong.length > 0 && html`<ul>
+    ${wrong.length + why.length > 0 && html`<ul>
       ${wrong.map(([name, { status, detail, since }]) =>
-      html`<li><${State} is=${status}>${name}<//> ${detail} <span class="faint">since <${Time} at=${since} /></span></li>`)}</ul>`}</div>`;
+      html`<li><${State} is=${status}>${name}<//> ${detail} <span class="faint">since <${Time} at=${since} /></span></li>`)}
+      ${why.map((one) => html`<li>${one}.</li>`)}</ul>`}
+    ${unseen.length > 0 && html`<p class="faint">Not known: ${unseen.join("; ")}.</p>`}</div>`;
 }
 
-const many = ({ data }) => `${number(data.items.length)}${data.nextCursor ? "+" : ""}`;
-
-function NeedsAPerson({ data: { dead, setAside, health } }) {
+function NeedsAPerson({ data: { dead, setAside, endpoints, health } }) {
   const tile = (title, href, value, bad, note) =>
     html`<li class="tile ${bad ? "bad" : ""}"><a href=${href}><strong>${value}</strong> <span>${title}</span></a>
     ${note && html`<span class="faint">${note}</span>`}</li>`;
-  const resting = health.filter(({ enabled, now }) => enabled && now?.state === "resting").length;
-  const failing = health.filter(({ enabled, now }) => enabled && now?.state === "failing").length;
-  const disabled = health.filter(({ enabled }) => !enabled).length;
+  const unseen = health.filter(({ enabled, now }) => enabled && !now).length;
+  const limit = beyond(endpoints) ? `of the first ${LOOKED_AT}` : "";
+  const seen = [limit, unseen > 0 && `${unseen} not known`].filter(Boolean).join(", ");
+  const endpointTile = (word, fits, note) => {
+    const n = health.filter(fits).length;
+    return tile(`endpoints ${word}`, "#/webhook-endpoints", n, n > 0, note);
+  };
   return html`<${Section} title="Needs a person"><ul class="tiles">
     ${dead.data && tile("dead letters", "#/dead-letters", many(dead), dead.data.items.length > 0)}
     ${setAside.data && tile("events set aside", "#/set-aside", many(setAside), setAside.data.items.length > 0)}
-    ${health.length > 0 && tile("endpoints failing", "#/webhook-endpoints", failing, failing > 0)}
-    ${health.length > 0 && tile("endpoints resting", "#/webhook-endpoints", resting, resting > 0)}
-    ${health.length > 0 && tile("endpoints disabled", "#/webhook-endpoints", disabled, disabled > 0)}
+    ${health.length > 0 && ["failing", "resting"].map((state) => endpointTile(state, ({ enabled, now }) => enabled && now?.state === state, seen))}
+    ${health.length > 0 && endpointTile("disabled", ({ enabled }) => !enabled, limit)}
   </ul>
   ${[dead, setAside].filter(({ denied }) => denied).map(({ denied }) => html`<${Denied} operation=${denied} what="A number" />`)}
   ${[dead, setAside].map(({ problem }) => html`<${Trouble} problem=${problem} title="A number" />`)}<//>`;
@@ -131,15 +131,29 @@ function receivers(health, letters, subscriptions) {
   return [...endpoints.filter(({ endpoint, letters: own }) => troubled(endpoint) || own.length > 0), ...others.filter(({ letters: own }) => own.length > 0)];
 }
 
+/** What stands there if no receiver is in trouble, as far as is known. */
+function answering(endpoints, health) {
+  const known = health.filter(({ now }) => now).length;
+  if (!endpoints.data) return "Nothing is known of the endpoints.";
+  if (health.length === 0) return html`There is no webhook endpoint yet. <a href="#/webhook-endpoints/new">Create one</a>.`;
+  if (known < health.length) return `${known} of ${count(health.length, "endpoint")} are healthy; nothing is known of the others.`;
+  if (beyond(endpoints)) return `The first ${known} endpoints are healthy; the others were not looked at.`;
+  return known === 1 ? "The one endpoint is healthy." : `All ${known} endpoints are healthy.`;
+}
+
 function Receivers({ data: { endpoints, health, dead } }) {
   const subscriptions = useItems("subscriptions");
   if (endpoints.denied) return html`<${Section} title="Receivers in trouble"><${Denied} operation=${endpoints.denied} what="The list of endpoints" /><//>`;
-  const sick = receivers(health, dead.data?.items ?? [], subscriptions);
-  const fine = health.length === 0 ? html`There is no webhook endpoint yet. <a href="#/webhook-endpoints/new">Create one</a>.`
-    : `All ${count(health.length, "endpoint")} answer.`;
+  const letters = dead.data?.items ?? [];
+  const sick = receivers(health, letters, subscriptions);
+  const told = new Set(sick.flatMap((one) => one.letters.map(({ id }) => id)));
+  // Until the subscriptions have come, it is not known whose they are.
+  const rest = subscriptions.length > 0 || !may("listSubscriptions") ? letters.filter(({ id }) => !told.has(id)).length : 0;
   return html`<${Section} title="Receivers in trouble" actions=${html`<a href="#/webhook-endpoints">All endpoints</a>`}>
     <${Trouble} problem=${endpoints.problem} title="Endpoints" />
-    <${Table} items=${sick} columns=${RECEIVER_COLUMNS} label="Receivers in trouble" empty=${html`<p>${fine}</p>`} />
+    <${Table} items=${sick} columns=${RECEIVER_COLUMNS} label="Receivers in trouble" empty=${html`<p>${answering(endpoints, health)}</p>`} />
+    ${rest > 0 && html`<p><a href="#/dead-letters">${count(rest, "dead letter")}</a> of receivers that do not stand here.</p>`}
+    ${dead.data?.nextCursor && html`<p class="faint">Counted: the latest ${letters.length} dead letters.</p>`}
   <//>`;
 }
 
@@ -159,15 +173,19 @@ function Queues({ data: { queues, queueNumbers } }) {
   if (queues.denied) return html`<${Section} title="Queues"><${Denied} operation=${queues.denied} what="Queues" /><//>`;
   return html`<${Section} title="Queues"><${Trouble} problem=${queues.problem} title="Queues" />
     <${Table} items=${queueNumbers} columns=${QUEUE_COLUMNS} label="Queues"
-      empty=${html`<p>There is no queue yet. <a href="#/queues/new">Create one</a>.</p>`} />
-    ${(queues.data?.items.length ?? 0) > LOOKED_AT && html`<p><a href="#/queues">All queues</a></p>`}<//>`;
+      empty=${html`<p>${queues.data
+      ? html`There is no queue yet. <a href="#/queues/new">Create one</a>.` : "Nothing is known of the queues."}</p>`} />
+    ${beyond(queues) && html`<p>These are the first ${LOOKED_AT}. <a href="#/queues">All queues</a></p>`}<//>`;
 }
 
 function UnderWay({ data: { billRuns, replays } }) {
   const runs = billRuns.data?.items ?? [];
   const open = (replays.data?.items ?? []).filter(({ state }) => ["collecting", "delivering"].includes(state));
   return html`<${Section} title="Under way">
-    ${runs.length + open.length === 0 && html`<p>No <a href="#/bill-runs">bill run</a> and no <a href="#/replays">replay</a> is under way.</p>`}
+    ${[["The bill runs", billRuns], ["The replays", replays]].map(([what, { denied, problem }]) =>
+      (denied ? html`<${Denied} operation=${denied} what=${what} />` : html`<${Trouble} problem=${problem} title=${what} />`))}
+    ${billRuns.data && runs.length === 0 && html`<p>No <a href="#/bill-runs">bill run</a> is under way.</p>`}
+    ${replays.data && open.length === 0 && html`<p>No <a href="#/replays">replay</a> is under way.</p>`}
     <ul class="plainlist">${runs.map((run) =>
       html`<li key=${run.id}><a href=${to("bill-runs", run.id)}>Bill run of ${run.billingDate}
       </a> <${Progress} of=${run.accounts / Math.max(1, run.accounts + (run.accountsLeft ?? 0))} label="Accounts billed" /> ${count(run.invoices,

@@ -1,6 +1,7 @@
 // Finds what a text names: an id, an external id, an account, an event type, an operation, or a time.
 import { call } from "../api.js";
 import { html } from "../html.js";
+import { moment, tenantZone, zone, zoneChoice } from "../format.js";
 import { useLoad } from "../load.js";
 import { may } from "../session.js";
 import { to } from "../router.js";
@@ -47,14 +48,20 @@ async function list(operation, query) {
   }
 }
 
-/** A time, to the minute or finer, and five minutes around it. */
+/** A day, or a time and five minutes around it. Without an offset it is of the zone that times are shown in. */
 function around(q) {
   if (!/^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?$/.test(q)) return null;
-  const at = new Date(q.length === 10 ? `${q}T00:00:00` : q.replace(" ", "T")).getTime();
-  if (Number.isNaN(at)) return null;
-  const [before, after] = q.length === 10 ? [0, 86_400_000] : [300_000, 300_000];
-  return { from: new Date(at - before).toISOString(), to: new Date(at + after).toISOString() };
+  const text = q.replace(" ", "T");
+  const [from, to] = q.length === 10 ? [moment(`${q}T00:00`), moment(`${nextDay(q)}T00:00`)]
+    : [-300_000, 300_000].map((off) => (/(Z|[+-]\d\d:?\d\d)$/.test(text.slice(10)) ? new Date(text).getTime() : moment(text)) + off);
+  if (Number.isNaN(from) || Number.isNaN(to)) return null;
+  return { from: new Date(from).toISOString(), to: new Date(to).toISOString() };
 }
+
+const nextDay = (day) => {
+  const at = new Date(`${day}T00:00Z`).getTime();
+  return Number.isNaN(at) ? "" : new Date(at + 86_400_000).toISOString().slice(0, 10);
+};
 
 async function find(q) {
   const time = around(q);
@@ -87,7 +94,9 @@ const ACCOUNTS = [
 ];
 
 export function SearchResults({ query: { q = "" } }) {
-  const load = useLoad(() => find(q), [q]);
+  zoneChoice.use();
+  tenantZone.use();
+  const load = useLoad(() => find(q), [q, zone()]);
   if (!q) return html`<${Head} title="Search" />
     <${Empty} title="Type what you look for">An id, an external id, the name of an account, an event type such as <code>invoice.*</code>, an operation such as <code>startBillRun</code>, or a time such as <code>2026-11-30 17:04</code>. The key <kbd>/</kbd> takes you to the search.<//>`;
   if (load.loading) return html`<${Head} title=${`Search: ${q}`} /><${Loading} what="Searching" />`;

@@ -1,5 +1,6 @@
 // Signing in with an API key, which is tried before it is kept.
 import { asked, BASE, call } from "../api.js";
+import { takeCaller } from "../caller.js";
 import { tenantZone } from "../format.js";
 import { html, useEffect, useState } from "../html.js";
 import { dropNames } from "../names.js";
@@ -40,13 +41,14 @@ export function SignIn({ notice }) {
   </main>`;
 }
 
-/** Any operation tells whether the key is valid: one that the key may not call answers 403. The key is kept only then. */
+/** The key is kept if the gateway says whose it is; else the problem is given back. */
 async function tried(text) {
   try {
-    await call("listEventTypes", { quiet: true, key: text });
+    const caller = await call("getCaller", { quiet: true, key: text });
+    signIn(text);
+    takeCaller(caller);
+    return null;
   } catch (problem) {
-    if (problem.status !== 403) return problem;
+    return problem;
   }
-  signIn(text);
-  return null;
 }

@@ -1,6 +1,6 @@
 // One template: the editor beside its preview, and its versions with their differences.
 import { all, call } from "../api.js";
-import { html, useState } from "../html.js";
+import { html, useEffect, useState } from "../html.js";
 import { KINDS } from "../kinds.js";
 import { lines } from "../differences.js";
 import { optional, useLoad } from "../load.js";
@@ -32,7 +32,18 @@ export function Template({ id }) {
 
 const copyOf = (object) => to("templates", "new", { subject: object.subject, text: object.text, html: object.html, language: object.language });
 
-/** The editor, and what the saved version renders to. */
+/** A value once nothing has changed it for half a second. */
+function useCalm(value) {
+  const [calm, setCalm] = useState(value);
+  const text = JSON.stringify(value);
+  useEffect(() => {
+    const timer = setTimeout(() => setCalm(JSON.parse(text)), 500);
+    return () => clearTimeout(timer);
+  }, [text]);
+  return calm;
+}
+
+/** The editor, and what it renders to. */
 function Beside({ kind, object, etag, again }) {
   const [values, setValues] = useState(null);
   const saved = () => {
@@ -40,7 +51,8 @@ function Beside({ kind, object, etag, again }) {
     forgetNames();
     again();
   };
-  const unsaved = values && ["subject", "text", "html"].some((name) => values[name] !== (object[name] ?? ""));
+  const changed = values ? PARTS.map(([name]) => name).filter((name) => values[name] !== undefined && values[name] !== (object[name] ?? "")) : [];
+  const unsaved = useCalm(Object.fromEntries(changed.map((name) => [name, values[name]])));
   return html`<div class="beside">
     <${Section} title="Editor"><${Form} fields=${kind.fields} operation=${kind.update} path=${{ notificationTemplate: object.id }} before=${object}
       etag=${etag} label="Save" locked=${object.predefined} done=${saved} onValues=${setValues} /><${ParameterHelp} start=${object.eventTypes[0]} /><//>
@@ -52,7 +64,8 @@ function Preview({ object, unsaved }) {
   const may = useMay();
   const types = useEventTypes();
   const [by, setBy] = useState({ eventType: object.eventTypes[0] ?? "" });
-  const body = Object.fromEntries(Object.entries(by).filter(([, value]) => value));
+  const drafts = Object.keys(unsaved).length > 0;
+  const body = { ...Object.fromEntries(Object.entries(by).filter(([, value]) => value)), ...unsaved };
   const load = useLoad(() => call("previewNotificationTemplate", { path: { notificationTemplate: object.id }, body }),
     [object.id, object.version, JSON.stringify(body)]);
   if (!may("previewNotificationTemplate")) return html`<${Section} title="Preview">
@@ -62,7 +75,7 @@ function Preview({ object, unsaved }) {
     setBy((now) => ({ ...now, [name]: value, ...(name === "eventId" && value && { eventType: "" }), ...(name === "eventType" && { eventId: "" }) }));
   };
   const one = load.data;
-  return html`<${Section} title="Preview" note=${unsaved ? `Of version ${object.version}: save to see your changes.`
+  return html`<${Section} title="Preview" note=${drafts ? "With your changes, which are not saved."
     : `Of version ${object.version}, by an example or a past event.`}>
     <div class="filters">
       <div class="field"><label for="previewtype">Example of</label>

@@ -17,21 +17,23 @@ export function Bulk({ operation, items, given, label, noun, nouns, says, danger
 }
 
 function Run({ operation, items, given, label, noun, nouns, says, danger, close }) {
-  const [state, setState] = useState({ at: null, refused: [] });
+  const [state, setState] = useState({ at: null, refused: [], performed: 0 });
   const stopped = useRef(false);
   const n = count(items.length, noun, nouns);
   const perform = async () => {
     const refused = [];
+    let performed = 0;
     for (let at = 0; at < items.length && !stopped.current; at += 1) {
-      setState({ at, refused });
+      setState({ at, refused, performed });
       try {
         await call(operation, { ...given(items[at]), quiet: true });
+        performed += 1;
       } catch (problem) {
         refused.push({ item: items[at], problem });
         if (problem.status === 401 || problem.status === 403 || problem.code === "unreachable") break;
       }
     }
-    setState({ at: items.length, refused, ended: true });
+    setState({ at: refused.length + performed, refused, performed, ended: true });
   };
   const leave = () => {
     stopped.current = true;
@@ -45,7 +47,7 @@ function Run({ operation, items, given, label, noun, nouns, says, danger, close 
       <details class="calls"><summary>As curl</summary><${Text} text=${lines()} label=${`curl for ${operation}`} /></details>`}
     ${state.at !== null && html`<div role="status" aria-live="polite">
       <p><progress max=${items.length} value=${state.at} aria-label="Done">
-      </progress> ${state.ended ? `${count(items.length - state.refused.length, noun, nouns)} done.` : `${state.at} of ${n}`} ${state.refused.length > 0
+      </progress> ${state.ended ? `${state.performed} of ${n} done.` : `${state.at} of ${n}`} ${state.refused.length > 0
       && `${state.refused.length} refused.`}</p></div>
       ${state.refused.slice(0, 3).map(({ problem }) => html`<${Trouble} problem=${problem} />`)}
       <div class="buttons"><button type="button" class="primary" onClick=${leave}>${state.ended ? "Close" : "Stop here"}</button></div>`}

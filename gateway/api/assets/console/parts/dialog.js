@@ -1,9 +1,10 @@
 // Dialogs, and actions that ask before they do.
 import { call, fresh } from "../api.js";
 import { html, useEffect, useId, useRef, useState } from "../html.js";
+import { useLoad } from "../load.js";
 import { scopeOf, useMay } from "../session.js";
 import { AsCurl } from "./curl.js";
-import { say, Trouble } from "./notice.js";
+import { Loading, say, Trouble } from "./notice.js";
 
 /** A modal dialog: the browser keeps the focus within and gives it back. */
 export function Dialog({ title, children, close, wide = false }) {
@@ -24,10 +25,13 @@ export function Dialog({ title, children, close, wide = false }) {
   </dialog>`;
 }
 
-/** Asks whether a call is to be made, saying what happens, and makes it. `given` may be a function: it is then asked once. */
-function Confirmation({ operation, given, label, title, says, danger, done, close }) {
+/** Asks whether a call is to be made, saying what happens, and makes it. */
+function Confirmation({ operation, label, danger, done, close, prepare, ...fixed }) {
   const [state, setState] = useState({ busy: false });
   const idempotencyKey = useRef(fresh());
+  const load = useLoad(() => prepare?.(), []);
+  const ready = prepare ? load.data : fixed;
+  const { given, title, says, nothing = false } = ready ?? {};
   const perform = async (event) => {
     event.preventDefault();
     setState({ busy: true });
@@ -42,17 +46,22 @@ function Confirmation({ operation, given, label, title, says, danger, done, clos
   };
   return html`<${Dialog} title=${title ?? label} close=${close}>
     <form onSubmit=${perform}>
-      <div class="says">${says}</div>
+      ${ready ? html`<div class="says">${says}</div>` : load.loading && html`<${Loading} what="Counting" />`}
+      <${Trouble} problem=${prepare && load.problem} title="Counting" again=${load.again} />
       <${Trouble} problem=${state.problem} title=${label} />
-      <div class="buttons"><button type="submit" class=${danger ? "danger" : "primary"} disabled=${state.busy}>${state.busy ? "Working…" : label}</button>
+      <div class="buttons"><button type="submit" class=${danger ? "danger" : "primary"} disabled=${state.busy || !ready || nothing}>${state.busy
+        ? "Working…" : label}</button>
         <button type="button" onClick=${close}>Cancel</button></div>
-      <${AsCurl} operation=${operation} given=${given} />
+      ${ready && !nothing && html`<${AsCurl} operation=${operation} given=${given} />`}
     </form>
   <//>`;
 }
 
-/** A button for one call. Without the scope for it, it stands there switched off and says why. */
-export function Action({ operation, given = {}, label, title, says, danger = false, primary = false, done, told, disabled = false, why }) {
+/** A button for one call. `prepare`: gives `{given, title, says, nothing}` when the dialog opens, in place of those that are given here. */
+export const Action = (one) => html`<${Asking} key=${one.operation} ...${one} />`;
+
+// Another operation is another button: an open dialog never turns into the opposite. Without the scope the button gives way to a word why.
+function Asking({ operation, given = {}, label, title, says, prepare, danger = false, primary = false, done, told, disabled = false, why }) {
   const [open, setOpen] = useState(false);
   const may = useMay();
   if (!may(operation)) return html`<span class="denied small">${label}: needs the scope <code>${scopeOf(operation)}</code></span>`;
@@ -62,7 +71,7 @@ export function Action({ operation, given = {}, label, title, says, danger = fal
   };
   return html`<button type="button" class=${danger ? "danger" : primary ? "primary" : ""} disabled=${disabled} title=${disabled ? why
     : undefined} onClick=${() => setOpen(true)}>${label}</button>
-    ${open && html`<${Confirmation} ...${{ operation, given, label, title, says, danger }} done=${finished} close=${() => setOpen(false)} />`}`;
+    ${open && html`<${Confirmation} ...${{ operation, given, label, title, says, prepare, danger }} done=${finished} close=${() => setOpen(false)} />`}`;
 }
 
 /** A link that looks like a button, for an operation that has a page of its own. */

@@ -1,7 +1,8 @@
 // The fields of a form: how each type of value is read from an object, written into a body, and typed.
 //
 // A field: `{name, label, type, required, help, initial, options, names, when, fixed, createOnly, unset}`; a dot in the name leads into a member.
-// `fixed`: cannot be changed later, but is shown. `unset`: what an emptied field is sent as.
+// `fixed`: cannot be changed later, but is shown. `unset`: what an emptied field is sent as; without it, lists and maps are sent empty, and others cannot
+// be emptied.
 import { call } from "../api.js";
 import { html, useState } from "../html.js";
 import { fromLocalInput, localInput } from "../format.js";

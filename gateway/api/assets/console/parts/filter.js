@@ -1,5 +1,5 @@
 // Filters of a list: they stand in the address, so that a link shows the same.
-import { html } from "../html.js";
+import { html, useEffect, useState } from "../html.js";
 import { fromLocalInput, localInput } from "../format.js";
 import { currentRoute, replace, to } from "../router.js";
 import { useNames } from "../names.js";
@@ -7,6 +7,7 @@ import { useNames } from "../names.js";
 /** `fields`: `[{name, label, type, options, names}]`. */
 export function Filters({ fields, label = "Filters" }) {
   const { parts, query } = currentRoute();
+  const [cleared, setCleared] = useState(0);
   const set = (name, value) => replace(to(...parts, { ...currentRoute().query, [name]: value }));
   const used = fields.some(({ name }) => query[name]);
   const apply = (event) => {
@@ -17,16 +18,21 @@ export function Filters({ fields, label = "Filters" }) {
     replace(to(...parts, next));
   };
   return html`<form class="filters" role="search" aria-label=${label} onSubmit=${apply}>
-    ${fields.map((field) => html`<${Filter} key=${field.name} field=${field} value=${query[field.name] ?? ""} set=${(value) => set(field.name, value)} />`)}
-    <div class="buttons"><button type="submit">Apply</button>${used && html`<a href=${to(...parts)}>Clear filters</a>`}</div>
+    ${fields.map((field) => html`<${Filter} key=${`${field.name}${cleared}`} field=${field} value=${query[field.name] ?? ""} set=${(value) =>
+      set(field.name, value)} />`)}
+    <div class="buttons"><button type="submit">Apply</button>
+      ${used && html`<a href=${to(...parts)} onClick=${() => setCleared(cleared + 1)}>Clear filters</a>`}</div>
   </form>`;
 }
 
 function Filter({ field, value, set }) {
   const id = `filter-${field.name}`;
   const names = useNames(field.names);
-  let input = html`<input id=${id} name=${field.name} value=${value} placeholder=${field.example ?? ""} autocomplete="off" list=${field.type === "eventType"
-    ? "event-types" : undefined} />`;
+  // What is typed stays until it is applied, whatever is drawn anew meanwhile.
+  const [typed, setTyped] = useState(value);
+  useEffect(() => setTyped(value), [value]);
+  let input = html`<input id=${id} name=${field.name} value=${typed} onInput=${(event) => setTyped(event.target.value)}
+    placeholder=${field.example ?? ""} autocomplete="off" list=${field.type === "eventType" ? "event-types" : undefined} />`;
   if (field.type === "time") input = html`<input id=${id} name=${field.name} type="datetime-local" step="1" value=${localInput(value)} onChange=${(event) =>
     set(fromLocalInput(event.target.value))} />`;
   const options = field.names ? [...names].map(([key, text]) => [key, text]) : field.options;

@@ -13,6 +13,14 @@ const put = (body, name, value) => {
   place[last] = value;
 };
 
+/** What an emptied field of an old object is sent as. Some cannot be emptied. */
+function emptied(field) {
+  if (field.unset !== undefined) return field.unset;
+  if (["list", "eventTypes", "objects"].includes(field.type) && !field.required) return [];
+  if (["map", "json"].includes(field.type) && !field.required) return {};
+  throw { field: field.name, message: "It cannot be emptied: write another value." };
+}
+
 /** The body that the values make: of a new object all that is given, of an old one what has changed. Throws `{field, message}`. */
 export function bodyOf(fields, values, before, whole) {
   const shown = fields.filter((field) => field.type !== "note" && (!field.when || field.when(values)));
@@ -32,11 +40,8 @@ export function bodyOf(fields, values, before, whole) {
     if (before && !whole && (!touched.has(top(field)) || field.fixed || field.createOnly)) continue;
     const given = value(field);
     const skipped = (!before || whole) && field.skip === given;
-    const empties = field.type === "list" || field.type === "eventTypes" || field.type === "objects" ? [] : field.type === "map" || field.type === "json"
-      ? {} : undefined;
     if (given !== undefined && !skipped) put(body, field.name, given);
-    else if (before && !whole && !field.name.includes(".") && changed(field) && !skipped) put(body, field.name, field.unset === undefined ? empties ?? null
-      : field.unset);
+    else if (before && !whole && !field.name.includes(".") && changed(field) && !skipped) put(body, field.name, emptied(field));
   }
   // All fields of an object were emptied.
   for (const name of touched) if (!whole && !(name in body) && shown.some((field) => field.name.startsWith(`${name}.`))) body[name] = {};
@@ -84,7 +89,7 @@ export function Form({ fields, operation, path = {}, before, etag, whole = false
       given = { path, body: body(), ifMatch: etag, idempotencyKey: key.current };
     } catch (wrong) {
       const errors = [{ pointer: `/${wrong.field.replaceAll(".", "/")}`, message: wrong.message }];
-      return setState({ problem: { title: "A value cannot be read", detail: "It stands at its field below.", errors, local: true } });
+      return setState({ problem: { title: "A value does not fit", detail: "It stands at its field below.", errors, local: true } });
     }
     setState({ busy: true });
     try {
@@ -122,18 +127,13 @@ function Refused({ problem, rest, at, fields, base }) {
       </p>`}</div>`;
 }
 
-// Secrets that were typed stand in no line for a shell.
-const SECRET = ["password", "token", "clientSecret", "secret", "key", "headers"];
-const masked = (value) => JSON.parse(JSON.stringify(value), (name, one) =>
-  (SECRET.includes(name) && one ? (typeof one === "object" ? Object.fromEntries(Object.keys(one).map((header) => [header, "…"])) : "…") : one));
-
 /** The call as curl, as the fields stand when it is unfolded. */
 function LazyCurl({ operation, given }) {
   const [shown, setShown] = useState(null);
   const look = (event) => {
     if (!event.target.open) return setShown(null);
     try {
-      setShown(masked(given()));
+      setShown(given());
     } catch {
       setShown(null);
     }

@@ -1,6 +1,6 @@
 // What the page tells: problems, empty lists, what was done.
 import { html, useEffect, useState } from "../html.js";
-import { scopeOf } from "../session.js";
+import { lacksScope, scopeOf } from "../session.js";
 import { store } from "../store.js";
 
 const told = store([]);
@@ -23,7 +23,7 @@ export function Said() {
 /** A refusal: what is wrong, where, its code and the id to quote. */
 export function Trouble({ problem, title, again }) {
   if (!problem) return null;
-  if (problem.status === 403) return html`<${Denied} problem=${problem} what=${title} />`;
+  if (lacksScope(problem)) return html`<${Denied} problem=${problem} what=${title} />`;
   return html`<div class="trouble" role="alert">
     <p><strong>${title ? `${title}: ` : ""}${problem.title ?? "Something went wrong"}</strong></p>
     <p>${problem.detail ?? problem.message}</p>

@@ -1,6 +1,6 @@
 // How ids, times, states and JSON are shown.
 import { html, useState } from "../html.js";
-import { ago, short, tenantZone, time, zone, zoneChoice } from "../format.js";
+import { ago, short, tenantZone, time, zoneChoice } from "../format.js";
 import { to } from "../router.js";
 import { say } from "./notice.js";
 
@@ -10,13 +10,6 @@ export function Time({ at, precise = false, age = false }) {
   tenantZone.use();
   if (!at) return html`<span class="faint">–</span>`;
   return html`<time dateTime=${at} title=${`${at} (${ago(at)})`}>${time(at, precise)}${age && html` <span class="faint">${ago(at)}</span>`}</time>`;
-}
-
-/** The name of the zone that times are shown in. */
-export function ZoneName() {
-  zoneChoice.use();
-  tenantZone.use();
-  return html`${zone()}`;
 }
 
 const GOOD = ["succeeded", "healthy", "active", "ok", "completed", "matched", "paid", "processed", "sent", "enabled"];
