@@ -345,7 +345,8 @@ impl<S: Type> ListOf<S> {
     }
 
     fn schema() -> MetaSchema {
-        let items = MetaSchema { items: Some(Box::new(S::schema_ref())), ..MetaSchema::new("array") };
+        let items =
+            MetaSchema { description: Some("The items of the page."), items: Some(Box::new(S::schema_ref())), ..MetaSchema::new("array") };
         let cursor =
             MetaSchema { description: Some("The `cursor` of the next page; absent on the last page."), ..MetaSchema::new("string") };
         MetaSchema {
