@@ -137,7 +137,7 @@ impl App {
     ///
     /// # Errors
     /// A database failure.
-    pub async fn deliveries_of(
+    pub async fn subscription_and_queue(
         &self,
         tenant: &TenantId,
         subscription: Option<&str>,

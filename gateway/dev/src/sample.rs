@@ -36,7 +36,7 @@ pub async fn fill(api: &Api, mailbox_port: u16) -> Result<(), String> {
             Err(refused) => terminal::line(&format!("  – {}: {refused}", object.at)),
         }
     }
-    let there = if made == 0 { "as it was left".to_owned() } else { format!("{made} of {} objects made", objects.len()) };
+    let there = if made == 0 { "as it was left".to_owned() } else { format!("{made} objects made") };
     terminal::done("sample tenant", &format!("what the examples in Swagger UI name: {there}"));
     Ok(())
 }

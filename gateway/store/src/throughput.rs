@@ -23,6 +23,12 @@ const KEPT: TimeDelta = TimeDelta::days(8);
 /// Rows that a process keeps in memory at most, while it cannot save them.
 const UNSAVED_MAX: usize = 10_000;
 
+/// Adds what was counted in a minute to its row.
+const ADD: &str = "INSERT INTO throughput (tenant, minute, operations, events, delivered, failed, dead) VALUES ($1, $2, $3, $4, $5, $6, $7) \
+                   ON CONFLICT (tenant, minute) DO UPDATE SET operations = throughput.operations + excluded.operations, \
+                   events = throughput.events + excluded.events, delivered = throughput.delivered + excluded.delivered, \
+                   failed = throughput.failed + excluded.failed, dead = throughput.dead + excluded.dead";
+
 /// What was counted in a span of time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Throughput {
@@ -46,11 +52,6 @@ impl Throughput {
         self.delivered += other.delivered;
         self.failed += other.failed;
         self.dead += other.dead;
-    }
-
-    const fn columns(&self) -> [(&'static str, u64); 5] {
-        let Self { operations, events, delivered, failed, dead } = *self;
-        [("operations", operations), ("events", events), ("delivered", delivered), ("failed", failed), ("dead", dead)]
     }
 }
 
@@ -136,15 +137,10 @@ impl Store {
         let mut rows: Vec<_> = counted.iter().collect();
         rows.sort_unstable_by_key(|(of, _)| *of);
         for ((tenant, minute), one) in rows {
-            let sum: Vec<String> = one.columns().iter().map(|(name, _)| format!("{name} = throughput.{name} + excluded.{name}")).collect();
-            let sql = format!(
-                "INSERT INTO throughput (tenant, minute, operations, events, delivered, failed, dead) VALUES ($1, $2, $3, $4, $5, $6, $7) \
-                 ON CONFLICT (tenant, minute) DO UPDATE SET {}",
-                sum.join(", ")
-            );
-            let counts = one.columns().map(|(_, count)| i64::try_from(count).unwrap_or(i64::MAX).into());
+            let counts = [one.operations, one.events, one.delivered, one.failed, one.dead]
+                .map(|count| i64::try_from(count).unwrap_or(i64::MAX).into());
             let values = [tenant.as_str().into(), (*minute).into()].into_iter().chain(counts);
-            transaction.execute_raw(self.statement(&sql, values)).await?;
+            transaction.execute_raw(self.statement(ADD, values)).await?;
         }
         let old = micros(SystemClock.now() - KEPT).div_euclid(MINUTE);
         transaction.execute_raw(self.statement("DELETE FROM throughput WHERE minute < $1", [old.into()])).await?;

@@ -37,7 +37,7 @@ pub(super) async fn by_name(
     queue: Option<Reference>,
 ) -> Result<(Option<SubscriptionId>, Option<QueueId>), Problem> {
     let text = |reference: Option<Reference>| reference.map(|reference| reference.0);
-    Ok(context.app().deliveries_of(context.tenant(), text(subscription).as_deref(), text(queue).as_deref()).await?)
+    Ok(context.app().subscription_and_queue(context.tenant(), text(subscription).as_deref(), text(queue).as_deref()).await?)
 }
 
 /// Registry entries of the operations below.

@@ -34,9 +34,8 @@ fn media_type(name: &str) -> Option<&'static str> {
 pub(super) fn add(mut route: Route, policy: &HeaderValue) -> Route {
     for name in Files::iter() {
         let (Some(media_type), Some(file)) = (media_type(&name), Files::get(&name)) else { continue };
-        let text = String::from_utf8_lossy(&file.data).into_owned();
         let path = if name == INDEX { PAGE.to_owned() } else { format!("{PAGE}/{name}") };
-        route = route.at(path, get(of_page(published(media_type, move || text), policy)));
+        route = route.at(path, get(of_page(published(media_type, move || String::from_utf8_lossy(&file.data).into_owned()), policy)));
     }
     let without_slash =
         make_sync(|_| Response::builder().status(StatusCode::PERMANENT_REDIRECT).header(header::LOCATION, "../console").finish());
